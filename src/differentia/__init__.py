@@ -1,0 +1,86 @@
+"""How differently does a network, or a brain, respond to different things?
+
+The public names are imported when they are first used, so that importing this package costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from differentia.definition import differentiation
+    from differentia.errors import (
+        DifferentiaError,
+        DifferentiaWarning,
+        InputError,
+        RecordingError,
+    )
+    from differentia.experiment import measure, measure_responses
+    from differentia.figures import plot, plot_relative
+    from differentia.networks import Network, load_network
+    from differentia.recording import record
+    from differentia.responses import Responses
+    from differentia.results import load_result, relative, save
+    from differentia.stimuli import Stimuli, images, noise
+    from differentia.uncertainty import draw_spread
+
+_HOMES = {
+    "DifferentiaError": "errors",
+    "DifferentiaWarning": "errors",
+    "InputError": "errors",
+    "Network": "networks",
+    "RecordingError": "errors",
+    "Responses": "responses",
+    "Stimuli": "stimuli",
+    "differentiation": "definition",
+    "draw_spread": "uncertainty",
+    "images": "stimuli",
+    "load_network": "networks",
+    "load_result": "results",
+    "measure": "experiment",
+    "measure_responses": "experiment",
+    "noise": "stimuli",
+    "plot": "figures",
+    "plot_relative": "figures",
+    "record": "recording",
+    "relative": "results",
+    "save": "results",
+}
+
+__all__ = [
+    "DifferentiaError",
+    "DifferentiaWarning",
+    "InputError",
+    "Network",
+    "RecordingError",
+    "Responses",
+    "Stimuli",
+    "differentiation",
+    "draw_spread",
+    "images",
+    "load_network",
+    "load_result",
+    "measure",
+    "measure_responses",
+    "noise",
+    "plot",
+    "plot_relative",
+    "record",
+    "relative",
+    "save",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("differentia")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,274 @@
+"""The measure itself: responses in, one number out.
+
+For responses ``A`` of shape (n_responses, n_units), the rows being stimuli::
+
+    sigma = population standard deviation of all entries of A
+    d_ij  = || A_i - A_j ||_2 / (sigma * sqrt(n_units))     for i < j
+    D     = median of d_ij over all pairs
+
+Independent entries of one variance give ``D -> sqrt(2)``, equal responses give 0.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Num
+from numpy.typing import ArrayLike
+
+from differentia.distances import Rows, cityblock, squared_euclidean
+from differentia.errors import DifferentiaWarning, InputError, require_known
+
+
+class Differentiation(NamedTuple):
+    """A value of the measure.
+
+    Attributes
+    ----------
+    value
+        The differentiation, or NaN.
+    undefined
+        Why it is NaN, as the predicate of a sentence; None where it is a number.
+    response
+        The row to blame, where it is one row.
+    """
+
+    value: float
+    undefined: str | None = None
+    response: int | None = None
+
+
+class _Undefined(Exception):
+    """The measure has no value, because of one response."""
+
+    def __init__(self, response: int, reason: str) -> None:
+        super().__init__(reason)
+        self.response = response
+
+
+def _by_layer(rows: Rows, scale: np.ndarray | None) -> Rows:
+    rows = rows.over(_peak(rows.values))
+    rows = rows.minus(float(rows.means().mean()))
+    return rows.over(math.sqrt(rows.square_sums().sum() / rows.values.size))
+
+
+def _by_response(rows: Rows, scale: np.ndarray | None) -> Rows:
+    constant = rows.values.max(axis=1) == rows.values.min(axis=1)
+    if constant.any():
+        raise _Undefined(int(np.argmax(constant)), "is constant and has no correlation")
+    rows = rows.over(_peak(rows.values))
+    rows = rows.minus(rows.means())
+    return rows.over(np.sqrt(rows.square_sums() / rows.values.shape[1]))
+
+
+def _by_unit(rows: Rows, scale: np.ndarray | None) -> Rows:
+    if scale is None:
+        raise InputError(
+            "normalize='unit' needs scale=: each unit's SD over the responses of all sets together, "
+            f"shape ({rows.values.shape[1]},)"
+        )
+    weight = np.divide(1.0, scale, out=np.zeros(len(scale)), where=scale > 0)
+    return Rows(rows.values, weight, rows.shift, rows.scale)
+
+
+def _as_is(rows: Rows, scale: np.ndarray | None) -> Rows:
+    return rows
+
+
+#: What is done to the responses before they are compared.
+NORMALIZATIONS: dict[str, Callable[[Rows, np.ndarray | None], Rows]] = {
+    "layer": _by_layer,
+    "response": _by_response,
+    "unit": _by_unit,
+    "none": _as_is,
+}
+
+
+def _euclidean(rows: Rows) -> np.ndarray:
+    return np.sqrt(squared_euclidean(rows) / rows.values.shape[1])
+
+
+def _cityblock(rows: Rows) -> np.ndarray:
+    return cityblock(rows) / rows.values.shape[1]
+
+
+def _cosine(rows: Rows) -> np.ndarray:
+    # |u - v|^2 = 2 (1 - cos) for unit vectors: exact also where the angle is small.
+    lengths = np.sqrt(rows.square_sums())
+    if not lengths.all():
+        raise _Undefined(int(np.argmin(lengths)), "is zero in every unit and has no direction")
+    return squared_euclidean(rows.over(lengths)) / 2
+
+
+def _correlation(rows: Rows) -> np.ndarray:
+    return _cosine(_by_response(rows, None))
+
+
+#: How two normalised responses are compared; every metric is a mean over units, or free of their number.
+METRICS: dict[str, Callable[[Rows], np.ndarray]] = {
+    "euclidean": _euclidean,
+    "cityblock": _cityblock,
+    "correlation": _correlation,
+    "cosine": _cosine,
+}
+
+
+def _peak(values: np.ndarray) -> float:
+    """Return a power of two near the largest magnitude: dividing by it is exact, and squares stay finite."""
+    largest = max(abs(float(values.max())), abs(float(values.min())))
+    return math.ldexp(1.0, math.frexp(largest)[1] - 1) if largest else 1.0
+
+
+def evaluate(
+    responses: Num[np.ndarray, "n k"],
+    *,
+    normalize: str = "layer",
+    metric: str = "euclidean",
+    scale: Float[np.ndarray, " k"] | None = None,
+) -> Differentiation:
+    """Return the differentiation of responses that are known to be valid, and why it is NaN if it is.
+
+    Parameters
+    ----------
+    responses : (n_responses, n_units)
+        At least two finite responses of at least one unit.
+    normalize, metric, scale
+        As for `differentiation`.
+    """
+    if responses.max() == responses.min():
+        constant = float(responses.flat[0])
+        return Differentiation(math.nan, f"gives {constant:.6g} in every unit, to every stimulus")
+    try:
+        rows = NORMALIZATIONS[normalize](Rows.of(responses), scale)
+        return Differentiation(float(np.median(METRICS[metric](rows))))
+    except _Undefined as undefined:
+        return Differentiation(math.nan, str(undefined), undefined.response)
+
+
+def differentiation(
+    A: ArrayLike,
+    *,
+    normalize: str = "layer",
+    metric: str = "euclidean",
+    scale: ArrayLike | None = None,
+) -> float:
+    """Return the differentiation of one set of responses: the median distance over all pairs.
+
+    Parameters
+    ----------
+    A : (n_responses, n_units)
+        One response (to one stimulus) a row; a network's units or recorded neurons are the columns.
+    normalize : {"layer", "response", "unit", "none"}
+        ``layer`` divides by one SD of all entries; ``response`` gives each row mean 0 and SD 1;
+        ``unit`` divides each column by `scale`; ``none`` compares the responses as they are.
+    metric : {"euclidean", "cityblock", "correlation", "cosine"}
+        ``euclidean`` is the root mean square difference over units, ``cityblock`` the mean absolute
+        difference, ``correlation`` and ``cosine`` are one minus the similarity.
+    scale : (n_units,), optional
+        For ``normalize="unit"`` only: each unit's SD over the responses of *all* sets (0 for a unit
+        that never changes: it contributes nothing).
+
+    Returns
+    -------
+    float
+        Without units for every normalisation but ``none``, which keeps the unit of `A`. NaN, with a
+        `DifferentiaWarning`, where all entries of `A` are equal, or where the normalisation or metric
+        has no value for a row.
+
+    Raises
+    ------
+    InputError
+        `A` is not a matrix of at least 2 x 1 finite real numbers, an option is unknown, or `scale`
+        does not fit.
+
+    Notes
+    -----
+    With ``normalize="response"`` the euclidean distance is ``sqrt(2 (1 - r))``, r being Pearson's
+    correlation of the two responses.
+
+    Examples
+    --------
+    >>> differentiation([[0.0, 2.0], [2.0, 0.0]])
+    2.0
+    """
+    require_known("normalization", normalize, NORMALIZATIONS)
+    require_known("metric", metric, METRICS)
+    responses = as_responses(A, "A")
+    value, undefined, response = evaluate(
+        responses,
+        normalize=normalize,
+        metric=metric,
+        scale=_checked_scale(scale, responses, normalize),
+    )
+    if undefined:
+        culprit = "A" if response is None else f"response {response}"
+        message = f"differentiation is NaN: {culprit} {undefined}"
+        warnings.warn(message, DifferentiaWarning, stacklevel=2)
+    return value
+
+
+def as_responses(values: Any, where: str) -> Num[np.ndarray, "n k"]:
+    """Return `values` as a matrix that the measure is defined for.
+
+    Parameters
+    ----------
+    values : (n_responses, n_units)
+    where
+        What the error calls it.
+
+    Raises
+    ------
+    InputError
+        Not two-dimensional, not real numbers, fewer than 2 responses or 1 unit, a NaN or an infinity.
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"{where} is no matrix of responses x units: {error}") from None
+    if array.dtype == bool:
+        array = array.astype(np.float64)
+    if not (np.issubdtype(array.dtype, np.integer) or np.issubdtype(array.dtype, np.floating)):
+        raise InputError(
+            f"{where} has the type {array.dtype}; expected real numbers (responses x units)"
+        )
+    if array.ndim != 2:
+        raise InputError(
+            f"{where} has the shape {array.shape}; expected two dimensions, responses x units"
+        )
+    if array.shape[0] < 2 or array.shape[1] < 1:
+        raise InputError(
+            f"{where} has {array.shape[0]} responses of {array.shape[1]} units; "
+            "expected at least 2 responses (a pair to compare) of at least 1 unit"
+        )
+    bad = ~np.isfinite(array)
+    if bad.any():
+        row, column = (int(index) for index in np.argwhere(bad)[0])
+        raise InputError(
+            f"{where} holds {array[row, column]} in response {row}, unit {column}; "
+            "expected finite numbers: leave that response or unit out"
+        )
+    return array
+
+
+def _checked_scale(
+    scale: ArrayLike | None, responses: np.ndarray, normalize: str
+) -> np.ndarray | None:
+    if scale is None:
+        return None
+    if normalize != "unit":
+        raise InputError(f"scale= goes with normalize='unit' only, not with {normalize!r}")
+    array = np.asarray(scale, dtype=np.float64)
+    if array.shape != (responses.shape[1],) or not (array >= 0).all() or np.isinf(array).any():
+        raise InputError(
+            f"scale has the shape {array.shape}; expected ({responses.shape[1]},): "
+            "one finite SD >= 0 for each unit"
+        )
+    moving = responses.max(axis=0) != responses.min(axis=0)
+    if (moving & (array == 0)).any():
+        unit = int(np.argmax(moving & (array == 0)))
+        raise InputError(f"scale is 0 for unit {unit}, which changes in A; expected its SD")
+    return array

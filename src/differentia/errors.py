@@ -1,0 +1,51 @@
+"""The errors and the warning of this package.
+
+Every message says what was given, what was expected, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class DifferentiaError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class InputError(DifferentiaError, ValueError):
+    """What was given can't be used: an argument, a file, a network, a layer's name."""
+
+
+class RecordingError(DifferentiaError, RuntimeError):
+    """What was given was fine, but the work failed: a network gave a NaN, memory ran out."""
+
+
+class DifferentiaWarning(UserWarning):
+    """A result that the user should look at before believing it."""
+
+
+def unknown_name(what: str, given: str, known: Iterable[str]) -> InputError:
+    """Return the error for a name that is not among the known ones.
+
+    Parameters
+    ----------
+    what
+        What the name stands for, as the message says it ("metric", "layer").
+    given
+        The unknown name.
+    known
+        The names that would have been right.
+    """
+    names = list(known)
+    close = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
+    guess = f" Did you mean {close[0]!r}?" if close else ""
+    listed = ", ".join(names[:30]) + (f", ... ({len(names)} in all)" if len(names) > 30 else "")
+    return InputError(f"unknown {what} {given!r}.{guess} Known: {listed}")
+
+
+def require_known(what: str, given: str, known: Iterable[str]) -> None:
+    """Raise the error of `unknown_name` unless `given` is one of `known`."""
+    names = list(known)
+    if given not in names:
+        raise unknown_name(what, given, names)

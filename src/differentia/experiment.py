@@ -1,0 +1,418 @@
+"""Where the stages are joined: stimuli through a network, responses to a labelled result."""
+
+from __future__ import annotations
+
+import os
+import platform
+import warnings
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Num
+
+from differentia.definition import METRICS, NORMALIZATIONS, evaluate
+from differentia.distances import Rows, squared_euclidean
+from differentia.errors import DifferentiaWarning, InputError, require_known
+from differentia.recording import Progress, record, require_count, require_seed
+from differentia.responses import Responses, responses_from_arrays
+from differentia.results import build_result
+from differentia.stimuli.sources import GENERATED
+from differentia.units import UNIT_KINDS, draw_units
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: Numbers of units that are looked at unless others are asked for: the notebook's.
+N_UNITS = (200, 10_000, 100_000)
+
+#: Draws of units at each number of units.
+DRAWS = 20
+
+#: With more images the result holds no distance matrices.
+MOST_IMAGES_WITH_DISTANCES = 2_000
+
+
+def measure(
+    network: Any,
+    sets: Mapping[str, Any],
+    *,
+    n_units: int | Sequence[int] | None = None,
+    draws: int = DRAWS,
+    units: str = "random",
+    pool: int | None = None,
+    layers: Sequence[str] | None = None,
+    normalize: str = "layer",
+    metric: str = "euclidean",
+    reference: str | None = None,
+    seed: int = 0,
+    resize: str = "bilinear",
+    crop: str = "squash",
+    batch_size: int = 32,
+    progress: Progress | None = None,
+) -> xr.Dataset:
+    """Measure the differentiation of every layer of a network for several sets of images.
+
+    Parameters
+    ----------
+    network
+        What `load_network` takes; a module or model that needs options goes through it first.
+    sets
+        Name -> stimuli, or anything that `images` takes, or ``"noise:43"``.
+    n_units
+        Numbers of units to look at, by default 200, 10,000 and 100,000; a smaller layer uses all it has.
+    draws
+        Draws of units at each number of units, from one pool for all images and sets.
+    units : {"random", "all"}
+        ``all`` looks at every unit of every layer; `n_units` and `pool` then do not apply.
+    pool
+        Units to record of each layer, by default the largest of `n_units`.
+    layers
+        Names and shell patterns, by default all but containers and layers that only reshape.
+    normalize, metric
+        As for `differentiation`; ``normalize="unit"`` uses each unit's SD over the images of all sets.
+    reference
+        The set that others are relative to, by default the one set of generated noise.
+    seed
+        Of the choice of units, and of noise that names no seed.
+    resize, crop
+        How images are fitted to the network's input; see `differentia.stimuli.Fit`.
+    batch_size
+        Images in one pass.
+    progress
+        Called with images done, all images, and the set at hand.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``differentiation`` (set, layer, n_units, draw) without units (with ``normalize="none"``, in those
+        of the responses), and what it was computed from.
+
+    Raises
+    ------
+    InputError
+        Something that was given can't be used.
+    RecordingError
+        The pass failed, or gave a NaN or an infinity.
+    """
+    counts = _checked_counts(n_units, units, pool)
+    _check_analysis(sets, draws=draws, normalize=normalize, metric=metric, reference=reference)
+    responses = record(
+        network,
+        sets,
+        pool=pool or max(counts or N_UNITS),
+        units=units,
+        layers=layers,
+        seed=seed,
+        resize=resize,
+        crop=crop,
+        batch_size=batch_size,
+        progress=progress,
+    )
+    return measure_responses(
+        responses,
+        n_units=counts,
+        draws=draws,
+        normalize=normalize,
+        metric=metric,
+        reference=reference,
+    )
+
+
+def measure_responses(
+    responses: Responses | Mapping[str, Mapping[str, Any]],
+    *,
+    n_units: int | Sequence[int] | None = None,
+    draws: int = DRAWS,
+    pool: int | None = None,
+    normalize: str = "layer",
+    metric: str = "euclidean",
+    reference: str | None = None,
+    seed: int | None = None,
+) -> xr.Dataset:
+    """Measure the differentiation of responses that are at hand: recorded neurons, stored activations.
+
+    Parameters
+    ----------
+    responses
+        What `record` returned, or set -> layer (or area) -> array (n_responses, n_units) with the same
+        units of a layer in every set.
+    n_units
+        Numbers of units to look at; by default all that there are.
+    draws
+        Draws of units at each number of units.
+    pool
+        Units of each layer to draw from, by default the largest of `n_units`; arrays only.
+    normalize, metric
+        As for `differentiation`; ``normalize="unit"`` uses each unit's SD over the responses of all sets.
+    reference
+        The set that others are relative to (spontaneous activity).
+    seed
+        Of the choice of units, by default 0; recorded responses have theirs.
+
+    Returns
+    -------
+    xarray.Dataset
+        As `measure`.
+
+    Raises
+    ------
+    InputError
+        Something that was given can't be used.
+    RecordingError
+        A response is a NaN or an infinity.
+    """
+    if not isinstance(responses, Responses):
+        counts = _checked_counts(n_units, "all" if n_units is None else "random", pool)
+        require_seed(0 if seed is None else seed)
+        responses = responses_from_arrays(
+            responses,
+            unit_kind="random" if counts else "all",
+            pool=pool or (max(counts) if counts else None),
+            seed=0 if seed is None else seed,
+        )
+    elif pool is not None or seed not in (None, responses.seed):
+        raise InputError("recorded responses have their pool and seed; leave pool= and seed= out")
+    else:
+        counts = _checked_counts(n_units, responses.unit_kind, None, default=None)
+    _check_analysis(
+        responses.sets, draws=draws, normalize=normalize, metric=metric, reference=reference
+    )
+    counts = _counts_at_hand(responses, counts)
+    values, undefined = _differentiation(responses, counts, draws, normalize, metric)
+    if undefined:
+        _warn_of_undefined(undefined)
+    sums = [_image_sums(responses, layer.name, counts[-1]) for layer in responses.layers]
+    return build_result(
+        responses,
+        differentiation=values,
+        n_units=counts,
+        image_sum=np.stack([first for first, _ in sums], axis=1),
+        image_sumsq=np.stack([second for _, second in sums], axis=1),
+        distance=_distances(responses, counts[-1]),
+        normalize=normalize,
+        metric=metric,
+        reference=reference or responses.reference,
+        provenance={**responses.provenance, "versions": _versions()},
+    )
+
+
+def _checked_counts(
+    n_units: int | Sequence[int] | None,
+    units: str,
+    pool: int | None,
+    default: tuple[int, ...] | None = N_UNITS,
+) -> tuple[int, ...] | None:
+    """Return the numbers of units in ascending order; None stands for all that there are."""
+    require_known("kind of units", units, UNIT_KINDS)
+    if pool is not None:
+        require_count("pool", pool)
+    if units == "all":
+        if n_units is not None or pool is not None:
+            raise InputError(
+                "n_units (--n-units) and pool (--pool) do not go with units='all', which looks at every "
+                "unit; leave them out, or choose units='random'"
+            )
+        return None
+    given = default if n_units is None else n_units
+    if given is None:
+        return None
+    counts = (given,) if isinstance(given, int | np.integer) else tuple(given)
+    for count in counts:
+        require_count("n_units (--n-units)", count)
+    if not counts or len(set(counts)) != len(counts):
+        raise InputError(
+            f"n_units (--n-units) is {counts}; expected one or more numbers, none of them twice"
+        )
+    if pool is not None and pool < max(counts):
+        raise InputError(
+            f"pool is {pool:,}, less than the largest n_units, {max(counts):,}; "
+            "raise pool (--pool) or leave it out"
+        )
+    return tuple(sorted(int(count) for count in counts))
+
+
+def _check_analysis(
+    sets: Mapping[str, Any], *, draws: int, normalize: str, metric: str, reference: str | None
+) -> None:
+    """Raise an error for an option that can't be used, before any hours are spent on recording."""
+    require_count("draws", draws)
+    require_known("normalization", normalize, NORMALIZATIONS)
+    require_known("metric", metric, METRICS)
+    if reference is not None and sets:
+        require_known("set for reference (--reference)", reference, sets)
+
+
+def _counts_at_hand(responses: Responses, counts: tuple[int, ...] | None) -> tuple[int, ...]:
+    largest = max(len(responses.units[layer.name]) for layer in responses.layers)
+    if counts is None:
+        return (largest,)
+    for layer in responses.layers:
+        pool = len(responses.units[layer.name])
+        if max(counts) > pool and pool < layer.size:
+            raise InputError(
+                f"n_units is {max(counts):,}, but only {pool:,} of the {layer.size:,} units of "
+                f"{layer.name!r} were recorded; record a larger pool, or ask for fewer"
+            )
+    return counts
+
+
+class _Undefined(NamedTuple):
+    """A value that the measure does not have, and why."""
+
+    layer: str
+    set: str
+    n_units: int
+    draw: int
+    reason: str
+
+
+def _differentiation(
+    responses: Responses, counts: Sequence[int], draws: int, normalize: str, metric: str
+) -> tuple[Float[np.ndarray, "set layer n draw"], list[_Undefined]]:
+    sets = responses.sets
+    for name, rows in sets.items():
+        if rows.stop - rows.start < 2:
+            raise InputError(f"set {name!r} has 1 response; expected at least 2, a pair to compare")
+    shape = (len(sets), len(responses.layers), len(counts), draws)
+    values = np.full(shape, np.nan)
+    undefined: list[_Undefined] = []
+    for at_layer, layer in enumerate(responses.layers):
+        pool = responses.values[layer.name]
+        scale = _pooled_sd(pool) if normalize == "unit" else None
+        for at_count, count in enumerate(counts):
+            for draw in range(draws):
+                chosen = draw_units(
+                    layer.name, pool.shape[1], count, draw, seed=responses.seed
+                )
+                if chosen is None:
+                    break
+                drawn = pool if len(chosen) == pool.shape[1] else pool[:, np.sort(chosen)]
+                for at_set, (name, rows) in enumerate(sets.items()):
+                    value, reason, response = evaluate(
+                        drawn[rows],
+                        normalize=normalize,
+                        metric=metric,
+                        scale=None if scale is None else scale[np.sort(chosen)],
+                    )
+                    values[at_set, at_layer, at_count, draw] = value
+                    if reason and response is not None:
+                        image = responses.images[rows.start + response].name
+                        reason = f"the response to image {image!r} {reason}"
+                    if reason:
+                        undefined.append(_Undefined(layer.name, name, count, draw, reason))
+    return values, undefined
+
+
+def _pooled_sd(values: Num[np.ndarray, "n k"]) -> Float[np.ndarray, " k"]:
+    """Return each unit's population SD over the responses of all sets; exactly 0 where it is constant."""
+    sd = values.std(axis=0, dtype=np.float64)
+    sd[values.max(axis=0) == values.min(axis=0)] = 0.0
+    return sd
+
+
+def _warn_of_undefined(undefined: Sequence[_Undefined]) -> None:
+    """Give one warning that names every layer and set without a value, with the first reason of each."""
+    first: dict[tuple[str, str], _Undefined] = {}
+    for case in undefined:
+        first.setdefault((case.layer, case.set), case)
+    listed = "; ".join(
+        f"layer {case.layer!r}, set {case.set!r} {case.reason} "
+        f"({case.n_units:,} units, draw {case.draw})"
+        for case in first.values()
+    )
+    warnings.warn(
+        f"differentiation is NaN for {len(undefined)} values: {listed}",
+        DifferentiaWarning,
+        stacklevel=3,
+    )
+
+
+def _image_sums(
+    responses: Responses, layer: str, count: int
+) -> tuple[Float[np.ndarray, " image"], Float[np.ndarray, " image"]]:
+    rows = Rows.of(responses.values[layer][:, :count])
+    return rows.means() * rows.values.shape[1], rows.square_sums()
+
+
+def _distances(responses: Responses, count: int) -> Float[np.ndarray, "layer image image"] | None:
+    n = len(responses.images)
+    if n > MOST_IMAGES_WITH_DISTANCES:
+        return None
+    distances = np.zeros((len(responses.layers), n, n), dtype=np.float32)
+    first, second = np.triu_indices(n, k=1)
+    for matrix, layer in zip(distances, responses.layers, strict=True):
+        squares = squared_euclidean(Rows.of(responses.values[layer.name][:, :count]))
+        matrix[first, second] = matrix[second, first] = np.sqrt(squares)
+    return distances
+
+
+def _versions() -> dict[str, str]:
+    packages = ("differentia", "torch", "keras", "numpy", "pillow", "xarray")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def write_experiment(
+    path: Path,
+    *,
+    network: str,
+    network_options: Mapping[str, Any],
+    sets: Mapping[str, str],
+    options: Mapping[str, Any],
+) -> None:
+    """Write the experiment file that repeats a measurement; its paths are absolute.
+
+    Parameters
+    ----------
+    path
+        Of the file; written beside its place and renamed.
+    network
+        A network's spec.
+    network_options
+        Keywords of `load_network`; what is None is left out.
+    sets
+        Name -> source, as on the command line.
+    options
+        Keywords of `measure`; what is None is left out.
+    """
+    import tomli_w
+
+    content = {
+        "differentia": version("differentia"),
+        "network": {"spec": _absolute_spec(network), **_given(network_options)},
+        "measure": _given(options),
+        "sets": {name: _absolute_source(source) for name, source in sets.items()},
+    }
+    beside = path.with_name(f".{path.name}")
+    beside.write_text(tomli_w.dumps(content), encoding="utf-8")
+    beside.replace(path)
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in options.items()
+        if value is not None
+    }
+
+
+def _absolute_source(source: str) -> str:
+    if source.partition(":")[0] in GENERATED:
+        return source
+    return os.path.abspath(os.path.expanduser(source))
+
+
+def _absolute_spec(spec: str) -> str:
+    """Return a network's spec with the paths in it absolute."""
+    name, _, query = spec.partition("?")
+    if name.endswith(".keras"):
+        name = os.path.abspath(os.path.expanduser(name))
+    parts = []
+    for part in query.split("&") if query else []:
+        key, _, value = part.partition("=")
+        if key in ("weights", "classes") and Path(value).expanduser().is_file():
+            part = f"{key}={os.path.abspath(os.path.expanduser(value))}"
+        parts.append(part)
+    return f"{name}?{'&'.join(parts)}" if parts else name

@@ -1,0 +1,288 @@
+"""What every network offers: its layers in the order of computation, and a pass that probes read."""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from differentia.errors import InputError, RecordingError, unknown_name
+from differentia.probes import Probe
+
+#: The name under which the preprocessed image is recorded.
+INPUT = "input"
+
+#: How many images the layers are found with: a number that no other axis is likely to begin with.
+TRACE_BATCH = 3
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One output of one call of a module or Keras layer.
+
+    Attributes
+    ----------
+    name
+        The module's name, with ``:1`` for its second call, ``[0]`` or ``[key]`` for a part of an output
+        that is a tuple or a dict.
+    kind
+        The class of the module ("Conv2d", "Dense"); "Input" for the preprocessed image.
+    shape
+        Of the output for one image, in the framework's own logical order.
+    module
+        The module's own name.
+    container
+        Whether it is made of other layers that were called (a residual block).
+    inert
+        Whether it only reshapes, or does nothing at inference (Flatten, Dropout).
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    module: str
+    container: bool = False
+    inert: bool = False
+
+    @property
+    def size(self) -> int:
+        """The number of units."""
+        return math.prod(self.shape)
+
+
+class Call(NamedTuple):
+    """A call of a module within a pass, as an adapter reports it."""
+
+    module: str
+    kind: str
+    container: bool = False
+    inert: bool = False
+
+
+#: What an adapter calls after each module, with the module's output (arrays, tuples, dicts).
+Observer = Callable[[Call, Any], None]
+
+
+class Network(ABC):
+    """A network as this package sees it: images in, layers out.
+
+    Attributes
+    ----------
+    name
+        How the user named it.
+    input_shape : (height, width, channels)
+        Of the images that it takes.
+    preprocessing
+        How pixels become its input, in words.
+    """
+
+    name: str
+    input_shape: tuple[int, int, int]
+    preprocessing: str
+
+    @abstractmethod
+    def prepare(self, pixels: UInt8[np.ndarray, "b h w c"]) -> Any:
+        """Return a batch of images as the network's preprocessed input.
+
+        Parameters
+        ----------
+        pixels : (batch, height, width, channels)
+            0..255.
+        """
+
+    @abstractmethod
+    def run(self, batch: Any, observe: Observer, modules: frozenset[str] | None = None) -> None:
+        """Do one forward pass at inference, reporting each call of a module as it is done.
+
+        Parameters
+        ----------
+        batch
+            What `prepare` returned.
+        observe
+            Called with the output before anything can change it in place.
+        modules
+            The modules to report; all where None.
+        """
+
+    @property
+    @abstractmethod
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of the classes that the last layer tells apart, where they are known."""
+
+    @cached_property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """SHA-256 of the architecture and the weights, in hexadecimal."""
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """Every layer that can be recorded, containers too, in the order of computation."""
+        found: list[Layer] = []
+
+        def observe(name: str, call: Call, output: Any) -> None:
+            if _is_recordable(output, TRACE_BATCH):
+                shape = tuple(int(length) for length in output.shape[1:])
+                found.append(
+                    Layer(name, call.kind, shape, call.module, call.container, call.inert)
+                )
+
+        pixels = np.zeros((TRACE_BATCH, *self.input_shape), dtype=np.uint8)
+        self._observe_outputs(pixels, observe)
+        return tuple(found)
+
+    def record(
+        self, pixels: UInt8[np.ndarray, "b h w c"], probes: Mapping[str, Probe]
+    ) -> dict[str, Float32[np.ndarray, "b k"]]:
+        """Do one forward pass and return what the probes keep of it.
+
+        Parameters
+        ----------
+        pixels : (batch, height, width, channels)
+            0..255.
+        probes
+            By the name of the layer that each is to see.
+
+        Raises
+        ------
+        RecordingError
+            A layer was not computed, or gave another shape than before: the network does different
+            things for different batches.
+        """
+        kept: dict[str, Float32[np.ndarray, "b k"]] = {}
+        by_name = {layer.name: layer for layer in self.layers}
+
+        def observe(name: str, call: Call, output: Any) -> None:
+            if name not in probes:
+                return
+            expected = (len(pixels), *by_name[name].shape)
+            if tuple(output.shape) != expected:
+                raise RecordingError(
+                    f"layer {name!r} gave the shape {tuple(output.shape)} for {len(pixels)} images; "
+                    f"expected {expected}: its output depends on the batch and can't be compared"
+                )
+            kept[name] = probes[name](output)
+
+        modules = frozenset(by_name[name].module for name in probes)
+        self._observe_outputs(pixels, observe, modules)
+        missing = [name for name in probes if name not in kept]
+        if missing:
+            raise RecordingError(
+                f"layer {missing[0]!r} was not computed for this batch, though it was for another: "
+                "leave it out with layers="
+            )
+        return kept
+
+    def _observe_outputs(
+        self,
+        pixels: np.ndarray,
+        observe: Callable[[str, Call, Any], None],
+        modules: frozenset[str] | None = None,
+    ) -> None:
+        """Run a pass, and report each single output under its layer's name."""
+        calls: Counter[str] = Counter({INPUT: 1})
+
+        def each_output(call: Call, output: Any) -> None:
+            nth = calls[call.module]
+            calls[call.module] += 1
+            name = f"{call.module}:{nth}" if nth else call.module
+            for suffix, part in _parts(output):
+                observe(name + suffix, call, part)
+
+        batch = self.prepare(pixels)
+        observe(INPUT, Call(INPUT, "Input"), batch)
+        self.run(batch, each_output, modules)
+
+
+def _parts(output: Any) -> Iterator[tuple[str, Any]]:
+    """Yield each array of an output, with the suffix of its name."""
+    if isinstance(output, Mapping):
+        items: Sequence[tuple[Any, Any]] = list(output.items())
+    elif isinstance(output, tuple | list):
+        items = list(enumerate(output))
+    else:
+        if hasattr(output, "shape"):
+            yield "", output
+        return
+    for key, item in items:
+        for suffix, part in _parts(item):
+            yield f"[{key}]{suffix}", part
+
+
+def _is_recordable(output: Any, batch: int) -> bool:
+    """Return whether an output is of floats, and its first axis is the batch."""
+    floating = "float" in str(output.dtype)
+    return floating and len(output.shape) > 0 and int(output.shape[0]) == batch
+
+
+def image_shape(network: str, given: Any, *, channels_first: bool) -> tuple[int, int, int]:
+    """Return the shape of a network's images as (height, width, channels).
+
+    Parameters
+    ----------
+    network
+        Its name, for the error.
+    given
+        (channels, height, width) or (height, width, channels): the axis of length 1 or 3 is the channels.
+    channels_first
+        The framework's own order, for a shape that could be either.
+
+    Raises
+    ------
+    InputError
+        It is neither.
+    """
+    problem = InputError(
+        f"{network}: input_shape is {given!r}; expected three positive whole numbers, "
+        "(height, width, channels) or (channels, height, width) with 1 or 3 channels"
+    )
+    try:
+        first, second, third = (int(length) for length in given)
+    except (TypeError, ValueError):
+        raise problem from None
+    if min(first, second, third) < 1 or not {first, third} & {1, 3}:
+        raise problem
+    if first in (1, 3) and (third not in (1, 3) or channels_first):
+        return second, third, first
+    return first, second, third
+
+
+def select_layers(layers: Sequence[Layer], wanted: Sequence[str] | None) -> tuple[Layer, ...]:
+    """Return the layers to record, in the order of computation.
+
+    Parameters
+    ----------
+    layers
+        All that the network has.
+    wanted
+        Names and shell patterns. A container is taken by its name only, never by a pattern. None for
+        the default: no container, and no inert layer but the last.
+
+    Raises
+    ------
+    InputError
+        A name or pattern that fits no layer.
+    """
+    leaves = [layer for layer in layers if not layer.container]
+    if wanted is None:
+        return tuple(layer for layer in leaves if not layer.inert or layer is leaves[-1])
+    names = {layer.name for layer in layers}
+    chosen: set[str] = set()
+    for pattern in wanted:
+        if pattern in names:
+            chosen.add(pattern)
+            continue
+        matches = {leaf.name for leaf in leaves if fnmatch.fnmatchcase(leaf.name, pattern)}
+        if not matches:
+            raise unknown_name("layer", pattern, [leaf.name for leaf in leaves])
+        chosen |= matches
+    if not chosen:
+        raise InputError("no layer was asked for; leave layers= out for all of them")
+    return tuple(layer for layer in layers if layer.name in chosen)

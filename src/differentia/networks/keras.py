@@ -1,0 +1,404 @@
+"""Networks that are Keras models, on whichever backend Keras has, and those of ``keras.applications``."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from differentia.errors import InputError, RecordingError, require_known
+from differentia.networks.base import Call, Network, Observer, image_shape
+from differentia.networks.preprocessing import preprocess_by_name, require_preprocessing
+
+#: Layers that only reshape or do nothing at inference, by class name.
+INERT = frozenset(
+    {
+        "ActivityRegularization",
+        "AlphaDropout",
+        "Dropout",
+        "Flatten",
+        "GaussianDropout",
+        "GaussianNoise",
+        "Identity",
+        "Permute",
+        "Reshape",
+        "SpatialDropout1D",
+        "SpatialDropout2D",
+        "SpatialDropout3D",
+    }
+)
+
+
+def import_keras() -> Any:
+    """Return the module ``keras``, on PyTorch unless the user chose another backend."""
+    if "keras" not in sys.modules:
+        os.environ.setdefault("KERAS_BACKEND", "torch")
+    import keras
+
+    return keras
+
+
+def is_keras_model(candidate: object) -> bool:
+    """Return whether an object is a Keras model, without importing Keras for the question."""
+    keras = sys.modules.get("keras")
+    return keras is not None and isinstance(candidate, keras.Model)
+
+
+class KerasNetwork(Network):
+    """A Keras model that takes a batch of images.
+
+    Parameters
+    ----------
+    model
+        Functional, sequential or subclassed, with one image input. It is evaluated with
+        ``training=False``. A model within it is a container; its layers go by ``inner_model/layer``.
+    name
+        How the user named it.
+    preprocess
+        A name (see `differentia.networks.preprocessing`), or a function from a float32 array of shape
+        (batch, height, width, channels), 0..255, to the model's input, as Keras's ``preprocess_input``.
+    input_shape : (height, width, channels)
+        Needed where the model does not fix it.
+    class_names
+        The names of the classes, or a function that returns them when they are first asked for.
+    device
+        As ``keras.device`` takes it; ``auto`` is Keras's own choice.
+
+    Raises
+    ------
+    InputError
+        The preprocessing or the input shape is missing or unusable; the model has several inputs.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        name: str,
+        preprocess: str | Callable[[np.ndarray], Any] | None = None,
+        input_shape: tuple[int, int, int] | None = None,
+        class_names: tuple[str, ...] | Callable[[], tuple[str, ...] | None] | None = None,
+        device: str = "auto",
+    ) -> None:
+        require_preprocessing(name, preprocess)
+        self._keras = import_keras()
+        self._channels_first = self._keras.config.image_data_format() == "channels_first"
+        self.name = name
+        self.model = model
+        self.input_shape = self._known_input_shape(input_shape)
+        self._preprocess: Any = preprocess
+        self.preprocessing = (
+            preprocess
+            if isinstance(preprocess, str)
+            else f"{getattr(preprocess, '__module__', '')}.{getattr(preprocess, '__name__', preprocess)}"
+        )
+        self._given_class_names = class_names
+        self._device = device
+
+    def _known_input_shape(self, given: tuple[int, int, int] | None) -> tuple[int, int, int]:
+        try:
+            shape = self.model.input_shape
+        except (AttributeError, ValueError):  # a subclassed model, or one that is not built
+            shape = None
+        if isinstance(shape, list | dict) and len(shape) != 1:
+            raise InputError(
+                f"{self.name}: the model has {len(shape)} inputs; expected one, the image"
+            )
+        if isinstance(shape, list | dict):
+            (shape,) = shape.values() if isinstance(shape, dict) else shape
+        if shape is not None and len(shape) != 4:
+            raise InputError(
+                f"{self.name}: the model's input has the shape {tuple(shape)}; "
+                "expected images (batch, height, width, channels)"
+            )
+        fixed = tuple(shape[1:]) if shape is not None else (None, None, None)
+        if self._channels_first:
+            fixed = (fixed[1], fixed[2], fixed[0])
+        if given is None and None in fixed:
+            raise InputError(
+                f"{self.name}: the model takes images of any size; give "
+                "input_shape=(height, width, channels) (--input-size 224)"
+            )
+        wanted = image_shape(
+            self.name, given or fixed, channels_first=self._channels_first and given is not None
+        )
+        if any(f not in (None, w) for f, w in zip(fixed, wanted, strict=True)):
+            raise InputError(
+                f"{self.name}: input_shape is {wanted}, but the model takes {fixed} "
+                "(height, width, channels); leave it out"
+            )
+        return wanted
+
+    def prepare(self, pixels: UInt8[np.ndarray, "b h w c"]) -> Any:
+        """Return a batch as the model's input: a float tensor of the backend.
+
+        Raises
+        ------
+        InputError
+            The preprocessing function did not return one image an image.
+        """
+        if isinstance(self._preprocess, str):
+            values: Any = preprocess_by_name(pixels, self._preprocess)
+        else:
+            values = self._preprocess(pixels.astype(np.float32))
+        with self._on_device():
+            batch = self._keras.ops.convert_to_tensor(values)
+            if len(batch.shape) != 4 or batch.shape[0] != len(pixels):
+                raise InputError(
+                    f"{self.name}: the function preprocess= returned the shape "
+                    f"{tuple(batch.shape)}; expected {len(pixels)} images for {pixels.shape}"
+                )
+            if self._channels_first:
+                batch = self._keras.ops.transpose(batch, (0, 3, 1, 2))
+            return batch
+
+    def run(self, batch: Any, observe: Observer, modules: frozenset[str] | None = None) -> None:
+        """Do one forward pass with ``training=False``, reporting each call of a layer.
+
+        Raises
+        ------
+        RecordingError
+            The model itself fails.
+        """
+        with _observed(self.model, observe, modules), self._on_device(), self._no_gradients():
+            try:
+                self.model(batch, training=False)
+            except (InputError, RecordingError):
+                raise
+            except Exception as error:  # every backend has its own kinds
+                reason = " ".join(str(error).split())
+                raise RecordingError(
+                    f"{self.name}: the forward pass of {tuple(batch.shape)} failed: {reason}"
+                ) from error
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of the classes, where they are known."""
+        if callable(self._given_class_names):
+            self._given_class_names = self._given_class_names()
+        return self._given_class_names
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the layers and the weights."""
+        digest = hashlib.sha256()
+        for layer in self.layers:
+            digest.update(f"{layer.name}\0{layer.kind}\0{layer.shape}\n".encode())
+        for value in self.model.get_weights():
+            array = np.ascontiguousarray(value)
+            digest.update(f"{array.dtype}\0{array.shape}\n".encode())
+            digest.update(array.reshape(-1).view(np.uint8).data)
+        return digest.hexdigest()
+
+    def _on_device(self) -> contextlib.AbstractContextManager[Any]:
+        return on_device(self._device)
+
+    def _no_gradients(self) -> contextlib.AbstractContextManager[Any]:
+        if self._keras.backend.backend() != "torch":
+            return contextlib.nullcontext()
+        import torch
+
+        return torch.no_grad()
+
+
+def on_device(device: str) -> contextlib.AbstractContextManager[Any]:
+    """Return the context in which Keras makes and runs networks on `device`; ``auto`` is its own choice."""
+    if device == "auto":
+        return contextlib.nullcontext()
+    keras = import_keras()
+    scope: contextlib.AbstractContextManager[Any] = keras.device(
+        device.replace("cuda", "gpu") if keras.backend.backend() != "torch" else device
+    )
+    return scope
+
+
+def _named_layers(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every layer of a model, and of the models within it, under its qualified name."""
+    keras = import_keras()
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.InputLayer):
+            continue
+        yield prefix + layer.name, layer
+        if isinstance(layer, keras.Model):
+            yield from _named_layers(layer, f"{prefix}{layer.name}/")
+
+
+@contextmanager
+def _observed(model: Any, observe: Observer, modules: frozenset[str] | None) -> Iterator[None]:
+    """Report every call of the layers, as each returns.
+
+    Keras has no hooks that all its backends share, so each layer's ``call`` is wrapped on the instance
+    for the time of the pass.
+    """
+    keras = import_keras()
+
+    def wrapped(name: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
+        kind = type(layer).__name__
+        report = Call(name, kind, isinstance(layer, keras.Model), kind in INERT)
+
+        def observed_call(*args: Any, **kwargs: Any) -> Any:
+            output = call(*args, **kwargs)
+            observe(report, output)
+            return output
+
+        return observed_call
+
+    with ExitStack() as undo:
+        seen: set[int] = set()
+        for name, layer in _named_layers(model):
+            if id(layer) in seen or (modules is not None and name not in modules):
+                continue
+            seen.add(id(layer))
+            quantized = getattr(layer, "quantization_mode", None) is not None
+            method = "quantized_call" if quantized else "call"
+            # Past Keras's __setattr__, which would track the function as a part of the layer.
+            layer.__dict__[method] = wrapped(name, layer, getattr(layer, method))
+            undo.callback(layer.__dict__.pop, method)
+        yield
+
+
+def applications() -> dict[str, Callable[..., Any]]:
+    """Return the networks of ``keras.applications`` by name."""
+    public = vars(import_keras().applications)
+    return {name: item for name, item in sorted(public.items()) if inspect.isfunction(item)}
+
+
+def load_application(
+    spec: str,
+    name: str,
+    options: dict[str, Any],
+    *,
+    preprocess: Any = None,
+    input_shape: tuple[int, int, int] | None = None,
+    device: str = "auto",
+) -> KerasNetwork:
+    """Return a network of ``keras.applications`` with its own preprocessing, input size and class names.
+
+    Parameters
+    ----------
+    spec
+        How the user named it, for the errors.
+    name
+        Of the network: ``VGG16``.
+    options
+        ``weights`` ("imagenet", None or a path), ``classes`` (the path of a class index, or the number
+        of classes), and any other argument of the network's constructor.
+    preprocess
+        In place of the network's own.
+    input_shape : (height, width, channels)
+        In place of the network's own.
+    device
+        As for `KerasNetwork`.
+
+    Raises
+    ------
+    InputError
+        An unknown network or option; weights that are missing, do not fit or can't be downloaded.
+    """
+    known = applications()
+    require_known("network of keras.applications", name, known)
+    constructor = known[name]
+    options = dict(options)
+    accepted = inspect.signature(constructor).parameters
+    for option in options:
+        require_known(f"option of keras:{name}", option, accepted)
+    class_index = options.pop("classes") if isinstance(options.get("classes"), str) else None
+    weights = options.setdefault("weights", "imagenet")
+    if isinstance(weights, str) and weights != "imagenet":
+        path = Path(weights).expanduser()
+        if not path.is_file():
+            raise InputError(
+                f"{spec}: there are no weights at {weights}; "
+                "give weights=PATH of a file, weights=imagenet or weights=none"
+            )
+        options["weights"] = str(path)
+    if input_shape is not None:
+        height, width, channels = image_shape(spec, input_shape, channels_first=False)
+        first = import_keras().config.image_data_format() == "channels_first"
+        options["input_shape"] = (
+            (channels, height, width) if first else (height, width, channels)
+        )
+    try:
+        with on_device(device):
+            model = constructor(**options)
+    except Exception as error:  # Keras reports a failed download as a bare Exception
+        raise InputError(_construction_problem(spec, name, weights, error)) from error
+    return KerasNetwork(
+        model,
+        name=spec,
+        preprocess=preprocess or sys.modules[constructor.__module__].preprocess_input,
+        class_names=_class_names(spec, class_index, weights),
+        device=device,
+    )
+
+
+def _construction_problem(spec: str, name: str, weights: Any, error: Exception) -> str:
+    reason = " ".join(str(error).split())
+    if weights == "imagenet" and "URL fetch failure" in reason:
+        return (
+            f"{spec}: its ImageNet weights are not on this machine (Keras keeps them in "
+            f"{_keras_home() / 'models'}) and can't be downloaded: {reason}. Connect to the network "
+            f"once, or name a file: keras:{name}?weights=PATH (weights=none for random weights)"
+        )
+    if isinstance(weights, str) and weights != "imagenet":
+        return f"{spec}: the weights in {weights} do not fit this network: {reason}"
+    return f"{spec}: the network can't be made: {reason}"
+
+
+def _keras_home() -> Path:
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+
+
+def _class_names(
+    spec: str, class_index: str | None, weights: Any
+) -> tuple[str, ...] | Callable[[], tuple[str, ...] | None] | None:
+    if class_index is not None:
+        return read_class_index(Path(class_index).expanduser(), spec)
+    if weights != "imagenet":
+        return None
+
+    def cached_with_the_weights() -> tuple[str, ...] | None:
+        path = _keras_home() / "models" / "imagenet_class_index.json"
+        with contextlib.suppress(Exception):  # no network: the classes go by their numbers
+            if not path.is_file():
+                keras = import_keras()
+                keras.applications.imagenet_utils.decode_predictions(np.zeros((1, 1000)))
+        return read_class_index(path, spec) if path.is_file() else None
+
+    return cached_with_the_weights
+
+
+def read_class_index(path: Path, spec: str) -> tuple[str, ...]:
+    """Return class names from a file in the format of Keras's own class index.
+
+    Parameters
+    ----------
+    path
+        JSON: class number -> [WordNet id, name].
+    spec
+        How the user named the network, for the error.
+
+    Raises
+    ------
+    InputError
+        The file is missing or of another format.
+    """
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+        return tuple(str(index[str(number)][1]) for number in range(len(index)))
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise InputError(
+            f"{spec}: {path} is no class index ({type(error).__name__}: {error}); "
+            'expected JSON such as {"0": ["n01440764", "tench"], ...}'
+        ) from error

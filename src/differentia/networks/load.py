@@ -1,0 +1,216 @@
+"""From what a user names to a network."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from differentia.errors import InputError, unknown_name
+from differentia.networks.base import Network
+from differentia.specs import parse_spec
+
+
+def load_network(
+    network: Any,
+    *,
+    preprocess: str | Callable[..., Any] | None = None,
+    input_shape: tuple[int, int, int] | None = None,
+    class_names: tuple[str, ...] | None = None,
+    device: str = "auto",
+) -> Network:
+    """Return a network that can be recorded.
+
+    Parameters
+    ----------
+    network
+        A ``keras.Model``, a ``torch.nn.Module``, a `Network` (returned as it is), or a spec:
+
+        - ``digits``: the embedded network, trained on handwritten digits;
+        - ``keras:NAME?weights=imagenet|none|PATH&classes=PATH&...``: a network of
+          ``keras.applications`` with its own preprocessing, input size and class names (``classes`` is a
+          local class index); any other option goes to its constructor;
+        - ``package.module:factory?weights=PATH&...``: importable code that is, or returns, a module, a
+          model or a `Network`. **That code is run.** Other options go to the factory;
+        - ``path/to/model.keras``: Keras's own format, read in safe mode.
+    preprocess
+        One of ``none``, ``unit``, ``signed``, ``imagenet``, ``caffe``, or a function in the framework's
+        own convention: for PyTorch from a uint8 tensor (batch, channels, height, width), for Keras from
+        a float32 array (batch, height, width, channels) of 0..255. Needed wherever it can't be known.
+    input_shape
+        Of one image, (channels, height, width) or (height, width, channels). Needed for PyTorch, and for
+        Keras models that take any size.
+    class_names
+        Of the classes that the last layer tells apart.
+    device
+        ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...; ``auto`` leaves a module where it is, and takes a
+        GPU for a network named by a spec, where there is one.
+
+    Raises
+    ------
+    InputError
+        No such network, missing or unfitting weights, or a preprocessing or input shape that can't be
+        known and was not given.
+    """
+    if isinstance(network, Network):
+        return network
+    if isinstance(network, str):
+        return _from_spec(network, preprocess, input_shape, class_names, device)
+    return _from_object(network, type(network).__name__, preprocess, input_shape, class_names, device)
+
+
+def _from_object(
+    candidate: Any,
+    name: str,
+    preprocess: Any,
+    input_shape: Any,
+    class_names: tuple[str, ...] | None,
+    device: str,
+) -> Network:
+    import torch
+
+    from differentia.networks.keras import KerasNetwork, is_keras_model
+    from differentia.networks.torch import TorchNetwork
+
+    # On its PyTorch backend a Keras model is a torch.nn.Module too.
+    adapter: type[KerasNetwork] | type[TorchNetwork]
+    if is_keras_model(candidate):
+        adapter = KerasNetwork
+    elif isinstance(candidate, torch.nn.Module):
+        adapter = TorchNetwork
+    else:
+        raise InputError(
+            f"{name}: this is a {type(candidate).__name__}; "
+            "expected a torch.nn.Module, a keras.Model or a network's name"
+        )
+    return adapter(
+        candidate,
+        name=name,
+        preprocess=preprocess,
+        input_shape=input_shape,
+        class_names=class_names,
+        device=device,
+    )
+
+
+def _from_spec(
+    spec: str, preprocess: Any, input_shape: Any, class_names: Any, device: str
+) -> Network:
+    name, options = parse_spec(spec)
+    scheme, colon, rest = name.partition(":")
+    if name == "digits":
+        from differentia.networks.digits import load_digits_network
+
+        if options or preprocess or input_shape:
+            raise InputError("digits: the embedded network takes no options; leave them out")
+        return load_digits_network(device=_resolve(device))
+    if scheme == "keras" and colon:
+        from differentia.networks.keras import load_application
+
+        return load_application(
+            spec,
+            rest,
+            options,
+            preprocess=preprocess,
+            input_shape=input_shape,
+            device=device,
+        )
+    if name.endswith(".keras"):
+        return _from_keras_file(spec, name, preprocess, input_shape, class_names, device)
+    if colon and all(part.isidentifier() for part in [*scheme.split("."), *rest.split(".")]):
+        made = _run_factory(spec, scheme, rest, options)
+        if isinstance(made, Network):
+            return made
+        return _from_object(made, spec, preprocess, input_shape, class_names, _resolve(device))
+    raise unknown_name(
+        "network", spec, ["digits", "keras:VGG16", "package.module:factory", "path/to/model.keras"]
+    )
+
+
+def _resolve(device: str) -> str:
+    import torch
+
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _from_keras_file(
+    spec: str, path: str, preprocess: Any, input_shape: Any, class_names: Any, device: str
+) -> Network:
+    from differentia.networks.keras import KerasNetwork, import_keras, on_device
+
+    if not Path(path).expanduser().is_file():
+        raise InputError(f"{spec}: no such file; check the path of the Keras model")
+    try:
+        with on_device(device):
+            model = import_keras().saving.load_model(Path(path).expanduser(), safe_mode=True)
+    except Exception as error:  # Keras raises many kinds on broken or unsafe files
+        reason = " ".join(str(error).split())
+        raise InputError(f"{spec}: can't be read as a Keras model: {reason}") from error
+    return KerasNetwork(
+        model,
+        name=spec,
+        preprocess=preprocess,
+        input_shape=input_shape,
+        class_names=class_names,
+        device=device,
+    )
+
+
+def _run_factory(spec: str, module_name: str, attribute: str, options: dict[str, Any]) -> Any:
+    """Import and call the user's own code, then load its weights."""
+    if "" not in sys.path:  # as `python -m` has it: code in the working folder is importable
+        sys.path.insert(0, "")
+    try:
+        made: Any = importlib.import_module(module_name)
+    except ImportError as error:
+        raise InputError(
+            f"{spec}: the module {module_name!r} can't be imported ({error}); "
+            "run in its folder, or install it"
+        ) from error
+    for part in attribute.split("."):
+        if not hasattr(made, part):
+            public = [name for name in vars(made) if not name.startswith("_")]
+            raise unknown_name(f"name in {module_name}", part, public)
+        made = getattr(made, part)
+    options = dict(options)
+    weights = options.pop("weights", None)
+    if callable(made) and not hasattr(made, "state_dict") or inspect.isclass(made):
+        try:
+            inspect.signature(made).bind(**options)
+        except TypeError as error:
+            raise InputError(
+                f"{spec}: {attribute} does not take these options ({error}); change them"
+            ) from error
+        made = made(**options)
+    elif options:
+        raise InputError(f"{spec}: {attribute} is an object, not a factory; it takes no options")
+    if weights is not None:
+        _load_weights(spec, made, str(weights))
+    return made
+
+
+def _load_weights(spec: str, made: Any, weights: str) -> None:
+    from differentia.networks.keras import is_keras_model
+
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        raise InputError(f"{spec}: there are no weights at {weights}; check the path")
+    try:
+        if is_keras_model(made):
+            made.load_weights(path)
+        elif path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            made.load_state_dict(load_file(path))
+        else:
+            import torch
+
+            made.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except Exception as error:  # each format has its own kinds, and a misfit is another
+        reason = " ".join(str(error).split())
+        raise InputError(f"{spec}: the weights in {weights} can't be loaded: {reason}") from error

@@ -1,0 +1,96 @@
+"""Named ways from pixels to a network's input, those of the networks that people use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float32
+
+from differentia.errors import InputError, require_known
+
+_Pixels = Float32[np.ndarray, "b h w c"]
+
+
+def _none(pixels: _Pixels) -> _Pixels:
+    return pixels
+
+
+def _unit(pixels: _Pixels) -> _Pixels:
+    return pixels / np.float32(255)
+
+
+def _signed(pixels: _Pixels) -> _Pixels:
+    return pixels / np.float32(127.5) - np.float32(1)
+
+
+def _imagenet(pixels: _Pixels) -> _Pixels:
+    mean = np.array([0.485, 0.456, 0.406], dtype=np.float32)
+    sd = np.array([0.229, 0.224, 0.225], dtype=np.float32)
+    return (_rgb(pixels, "imagenet") / np.float32(255) - mean) / sd
+
+
+def _caffe(pixels: _Pixels) -> _Pixels:
+    mean_bgr = np.array([103.939, 116.779, 123.68], dtype=np.float32)
+    return _rgb(pixels, "caffe")[..., ::-1] - mean_bgr
+
+
+def _rgb(pixels: _Pixels, name: str) -> _Pixels:
+    if pixels.shape[-1] != 3:
+        raise InputError(
+            f"the preprocessing {name!r} is for 3 channels (RGB), "
+            f"but the network's input has {pixels.shape[-1]}; choose 'unit' or 'none'"
+        )
+    return pixels
+
+
+#: ``none`` keeps 0..255; ``unit`` gives 0..1; ``signed`` -1..1 (Keras's "tf" mode); ``imagenet`` 0..1 less
+#: ImageNet's mean over its SD (torchvision's, Keras's "torch" mode); ``caffe`` BGR less ImageNet's mean.
+PREPROCESSINGS: dict[str, Callable[[_Pixels], _Pixels]] = {
+    "none": _none,
+    "unit": _unit,
+    "signed": _signed,
+    "imagenet": _imagenet,
+    "caffe": _caffe,
+}
+
+
+def preprocess_by_name(pixels: np.ndarray, name: str) -> _Pixels:
+    """Return pixels as float32, preprocessed in one of the ways of `PREPROCESSINGS`.
+
+    Parameters
+    ----------
+    pixels : (batch, height, width, channels)
+        0..255.
+    name
+        One of `PREPROCESSINGS`.
+
+    Raises
+    ------
+    InputError
+        An unknown name, or a way that needs 3 channels.
+    """
+    require_known("preprocessing", name, PREPROCESSINGS)
+    return PREPROCESSINGS[name](pixels.astype(np.float32))
+
+
+def require_preprocessing(network: str, given: object) -> None:
+    """Raise an error unless a preprocessing is given: it can't be known from a network itself.
+
+    Raises
+    ------
+    InputError
+        It is None, or neither callable nor a known name.
+    """
+    if given is None:
+        raise InputError(
+            f"{network}: its preprocessing can't be known from the network; give "
+            f"preprocess= (--preprocess): one of {', '.join(PREPROCESSINGS)} (in Python also a function)"
+        )
+    if isinstance(given, str):
+        require_known("preprocessing", given, PREPROCESSINGS)
+    elif not callable(given):
+        raise InputError(
+            f"{network}: preprocess is {given!r}; expected one of {', '.join(PREPROCESSINGS)}, "
+            "or a function"
+        )

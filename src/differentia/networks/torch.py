@@ -1,0 +1,202 @@
+"""Networks that are PyTorch modules."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+
+from differentia.errors import InputError, RecordingError
+from differentia.networks.base import Call, Network, Observer, image_shape
+from differentia.networks.preprocessing import preprocess_by_name, require_preprocessing
+
+#: Modules that only reshape or do nothing at inference, by class name (some are not PyTorch's own).
+INERT = frozenset(
+    {
+        "AlphaDropout",
+        "DropPath",
+        "Dropout",
+        "Dropout1d",
+        "Dropout2d",
+        "Dropout3d",
+        "FeatureAlphaDropout",
+        "Flatten",
+        "Identity",
+        "StochasticDepth",
+        "Unflatten",
+    }
+)
+
+
+class TorchNetwork(Network):
+    """A PyTorch module that takes a batch of images.
+
+    Parameters
+    ----------
+    module
+        Called with a tensor of shape (batch, channels, height, width). It is evaluated in eval mode and
+        then put back as it was.
+    name
+        How the user named it.
+    preprocess
+        A name (see `differentia.networks.preprocessing`), or a function from a uint8 tensor of shape
+        (batch, channels, height, width) to the module's input.
+    input_shape : (channels, height, width)
+        Of one image; (height, width, channels) is understood too.
+    class_names
+        Of the classes that the last layer tells apart.
+    device
+        ``auto`` leaves the module where it is; anything else moves it there.
+
+    Raises
+    ------
+    InputError
+        The preprocessing or the input shape is missing or unusable, or there is no such device.
+    """
+
+    def __init__(
+        self,
+        module: torch.nn.Module,
+        *,
+        name: str,
+        preprocess: str | Callable[[torch.Tensor], torch.Tensor] | None = None,
+        input_shape: tuple[int, int, int] | None = None,
+        class_names: tuple[str, ...] | None = None,
+        device: str = "auto",
+    ) -> None:
+        require_preprocessing(name, preprocess)
+        if input_shape is None:
+            raise InputError(
+                f"{name}: its input size can't be known from the network; give "
+                "input_shape=(channels, height, width) (--input-size 224)"
+            )
+        self.name = name
+        self.input_shape = image_shape(name, input_shape, channels_first=True)
+        self._preprocess: Any = preprocess
+        self.preprocessing = preprocess if isinstance(preprocess, str) else repr(preprocess)
+        self._class_names = class_names
+        self.module = module
+        if device != "auto":
+            try:
+                self.module = module.to(device)
+            except (RuntimeError, AssertionError) as error:
+                reason = str(error).splitlines()[0]
+                raise InputError(f"device {device!r} can't be used here: {reason}") from error
+
+    def prepare(self, pixels: UInt8[np.ndarray, "b h w c"]) -> torch.Tensor:
+        """Return a batch as the module's input, of shape (batch, channels, height, width).
+
+        Raises
+        ------
+        InputError
+            The preprocessing function did not return a tensor of floats, one image an image.
+        """
+        if isinstance(self._preprocess, str):
+            values = preprocess_by_name(pixels, self._preprocess)
+            batch = torch.from_numpy(np.ascontiguousarray(values.transpose(0, 3, 1, 2)))
+        else:
+            given = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
+            batch = self._preprocess(given)
+            if (
+                not isinstance(batch, torch.Tensor)
+                or not batch.is_floating_point()
+                or len(batch) != len(pixels)
+            ):
+                got = getattr(batch, "dtype", type(batch).__name__)
+                raise InputError(
+                    f"{self.name}: the function preprocess= returned {got}; expected a floating "
+                    f"tensor of {len(pixels)} images for a uint8 tensor of shape {tuple(given.shape)}"
+                )
+        parameter = next(self.module.parameters(), None)
+        return batch if parameter is None else batch.to(parameter.device)
+
+    def run(
+        self, batch: torch.Tensor, observe: Observer, modules: frozenset[str] | None = None
+    ) -> None:
+        """Do one forward pass in eval mode, reporting each call of a module.
+
+        Raises
+        ------
+        RecordingError
+            The module itself fails.
+        """
+        parameter = next((p for p in self.module.parameters() if p.is_floating_point()), None)
+        if parameter is not None:
+            batch = batch.to(parameter.dtype)
+        with _eval_mode(self.module), _observed(self.module, observe, modules), torch.no_grad():
+            try:
+                self.module(batch)
+            except RuntimeError as error:
+                if isinstance(error, RecordingError):
+                    raise
+                raise RecordingError(
+                    f"{self.name}: the forward pass of {tuple(batch.shape)} failed: {error}"
+                ) from error
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of the classes, where they were given."""
+        return self._class_names
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the layers and the state dict."""
+        digest = hashlib.sha256()
+        for layer in self.layers:
+            digest.update(f"{layer.name}\0{layer.kind}\0{layer.shape}\n".encode())
+        for key, value in self.module.state_dict().items():
+            if isinstance(value, torch.Tensor):
+                digest.update(f"{key}\0{value.dtype}\0{tuple(value.shape)}\n".encode())
+                flat = value.detach().cpu().contiguous().reshape(-1)
+                digest.update(flat.view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+
+def _named_modules(root: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module]]:
+    """Yield the modules that compute, each once; the parametrisations of weights are not layers."""
+    for name, module in root.named_modules():
+        if "parametrizations" not in name.split("."):
+            yield name or type(root).__name__, module
+
+
+@contextmanager
+def _eval_mode(root: torch.nn.Module) -> Iterator[None]:
+    modes = [(module, module.training) for module in root.modules()]
+    root.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+@contextmanager
+def _observed(
+    root: torch.nn.Module, observe: Observer, modules: frozenset[str] | None
+) -> Iterator[None]:
+    """Report every call of the modules, as each returns; a call within which another came is a container."""
+    open_calls: list[bool] = []
+
+    def before(module: torch.nn.Module, args: Any) -> None:
+        if open_calls:
+            open_calls[-1] = True
+        open_calls.append(False)
+
+    def after(name: str, module: torch.nn.Module, args: Any, output: Any) -> None:
+        container = open_calls.pop() if modules is None else False
+        kind = type(module).__name__
+        observe(Call(name, kind, container, kind in INERT), output)
+
+    with ExitStack() as hooks:
+        for name, module in _named_modules(root):
+            if modules is None:
+                hooks.callback(module.register_forward_pre_hook(before).remove)
+            if modules is None or name in modules:
+                hooks.callback(module.register_forward_hook(partial(after, name)).remove)
+        yield

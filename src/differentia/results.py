@@ -1,0 +1,285 @@
+"""The labelled result: one flat `xarray.Dataset`, which opens anywhere that netCDF-4 does."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from differentia.errors import InputError, require_known
+from differentia.responses import Responses
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: Raised by one when a reader of the old schema could misread a new file.
+SCHEMA_VERSION = 1
+
+#: Every variable of the schema, with its dimensions.
+VARIABLES: dict[str, tuple[str, ...]] = {
+    "differentiation": ("set", "layer", "n_units", "draw"),
+    "units_used": ("layer", "n_units"),
+    "pool_size": ("layer",),
+    "layer_size": ("layer",),
+    "unit": ("layer", "rank"),
+    "image_sum": ("image", "layer"),
+    "image_sumsq": ("image", "layer"),
+    "distance": ("layer", "image", "image_other"),
+}
+
+#: Variables that a result has only where they say something and are not too large.
+OPTIONAL = frozenset({"unit", "distance"})
+
+#: Coordinates of the schema that are not dimensions, with theirs.
+LABELS: dict[str, tuple[str, ...]] = {
+    "layer_kind": ("layer",),
+    "layer_shape": ("layer",),
+    "image_set": ("image",),
+    "image_name": ("image",),
+    "image_hash": ("image",),
+    "units": (),
+}
+
+ATTRIBUTES = ("schema_version", "normalize", "metric", "reference", "seed", "provenance")
+
+
+def build_result(
+    responses: Responses,
+    *,
+    differentiation: Float[np.ndarray, "set layer n draw"],
+    n_units: Sequence[int],
+    image_sum: Float[np.ndarray, "image layer"],
+    image_sumsq: Float[np.ndarray, "image layer"],
+    distance: Float[np.ndarray, "layer image image"] | None,
+    normalize: str,
+    metric: str,
+    reference: str | None,
+    provenance: Mapping[str, Any],
+) -> xr.Dataset:
+    """Return what was computed from responses as a labelled result.
+
+    Parameters
+    ----------
+    responses
+        Whence it was computed.
+    differentiation : (set, layer, n_units, draw)
+        NaN where there is no such draw.
+    n_units : (n_units,)
+        Numbers of units, ascending.
+    image_sum, image_sumsq : (image, layer)
+        Over the units of draw 0 at the largest `n_units`.
+    distance : (layer, image, image) or None
+        Raw Euclidean, over the same units; None where there are too many images.
+    normalize, metric, reference, provenance
+        How it was computed.
+    """
+    import xarray as xr
+
+    sizes = np.array([layer.size for layer in responses.layers], dtype=np.int64)
+    pools = np.array([len(responses.units[layer.name]) for layer in responses.layers], np.int64)
+    variables: dict[str, Any] = {
+        "differentiation": differentiation,
+        "units_used": np.minimum(pools[:, None], np.asarray(n_units, dtype=np.int64)[None]),
+        "pool_size": pools,
+        "layer_size": sizes,
+        "image_sum": image_sum,
+        "image_sumsq": image_sumsq,
+    }
+    if responses.unit_kind != "all":
+        variables["unit"] = _padded_pools(responses)
+    if distance is not None:
+        variables["distance"] = distance
+    labels: dict[str, Any] = {
+        "layer_kind": [layer.kind for layer in responses.layers],
+        "layer_shape": ["x".join(map(str, layer.shape)) for layer in responses.layers],
+        "image_set": [image.set for image in responses.images],
+        "image_name": [image.name for image in responses.images],
+        "image_hash": [image.hash for image in responses.images],
+        "units": responses.unit_kind,
+    }
+    coords: dict[str, Any] = {name: (LABELS[name], value) for name, value in labels.items()}
+    coords |= {
+        "set": list(responses.sets),
+        "layer": [layer.name for layer in responses.layers],
+        "n_units": np.asarray(n_units, dtype=np.int64),
+        "draw": np.arange(differentiation.shape[3]),
+    }
+    return xr.Dataset(
+        {name: (VARIABLES[name], value) for name, value in variables.items()},
+        coords=coords,
+        attrs={
+            "schema_version": SCHEMA_VERSION,
+            "normalize": normalize,
+            "metric": metric,
+            "reference": reference or "",
+            "seed": responses.seed,
+            "provenance": json.dumps(dict(provenance), sort_keys=True),
+        },
+    )
+
+
+def _padded_pools(responses: Responses) -> np.ndarray:
+    pools = [responses.units[layer.name] for layer in responses.layers]
+    padded = np.full((len(pools), max(map(len, pools))), -1, dtype=np.int64)
+    for row, units in zip(padded, pools, strict=True):
+        row[: len(units)] = units
+    return padded.astype(np.int32) if padded.max() < 2**31 else padded
+
+
+def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
+    """Return a result after making sure that it follows the schema.
+
+    Parameters
+    ----------
+    result
+        What should be a result.
+    where
+        What the error calls it.
+
+    Raises
+    ------
+    InputError
+        It is no dataset, of a newer schema, or a variable, coordinate or attribute is missing or has
+        other dimensions.
+    """
+    import xarray as xr
+
+    if not isinstance(result, xr.Dataset):
+        raise InputError(
+            f"{where} is a {type(result).__name__}; expected the Dataset that measure() returned"
+        )
+    missing = [name for name in ATTRIBUTES if name not in result.attrs]
+    missing += [name for name in LABELS if name not in result.coords]
+    missing += [name for name in VARIABLES if name not in result and name not in OPTIONAL]
+    missing += [name for name in VARIABLES["differentiation"] if name not in result.coords]
+    if missing:
+        raise InputError(f"{where} is no result of differentia: {', '.join(missing)} missing")
+    if int(result.attrs["schema_version"]) != SCHEMA_VERSION:
+        raise InputError(
+            f"{where} has the schema version {result.attrs['schema_version']}; "
+            f"this version of differentia reads {SCHEMA_VERSION}: update differentia"
+        )
+    for name, dimensions in {**VARIABLES, **LABELS}.items():
+        if name in result and result[name].dims != dimensions:
+            raise InputError(
+                f"{where} is no result of differentia: {name} has the dimensions "
+                f"{result[name].dims}; expected {dimensions}"
+            )
+    return result
+
+
+def with_provenance(result: xr.Dataset, **facts: Any) -> xr.Dataset:
+    """Return a result with more facts in its provenance.
+
+    Parameters
+    ----------
+    result
+        What `measure` returned.
+    **facts
+        What can be written as JSON.
+    """
+    provenance = {**json.loads(result.attrs["provenance"]), **facts}
+    return result.assign_attrs(provenance=json.dumps(provenance, sort_keys=True))
+
+
+def save(result: xr.Dataset, path: str | os.PathLike[str]) -> None:
+    """Write a result as netCDF-4: beside its place first, then renamed, so that it is whole or absent.
+
+    Parameters
+    ----------
+    result
+        What `measure` returned.
+    path
+        Of the file, by custom ``.nc``; an existing one is replaced.
+
+    Raises
+    ------
+    InputError
+        It is no result, or the folder can't be written to.
+    """
+    validate_result(result)
+    target = Path(path)
+    encoding = {name: {"zlib": True, "complevel": 4} for name in VARIABLES if name in result}
+    try:
+        handle, beside = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".nc")
+    except OSError as error:
+        raise InputError(f"{target}: can't be written ({error.strerror}); choose a folder that can") from error
+    os.close(handle)
+    try:
+        result.to_netcdf(beside, engine="h5netcdf", encoding=encoding)
+        os.replace(beside, target)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+
+
+def load_result(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Read a result that `save` wrote, wholly into memory.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+
+    Raises
+    ------
+    InputError
+        There is no such file, it is no netCDF-4 file, or no result.
+    """
+    import xarray as xr
+
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file; give the result.nc that measure wrote")
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as opened:
+            result = opened.load()
+    except Exception as error:  # h5py raises many kinds on broken files
+        raise InputError(f"{path}: can't be read as netCDF-4 ({error}); it may be cut off") from error
+    return validate_result(result, str(path))
+
+
+def relative(
+    result: xr.Dataset, reference: str | None = None, *, matched: bool = False
+) -> xr.DataArray:
+    """Return differentiation divided by that of a reference set (noise; spontaneous activity).
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned.
+    reference
+        The set to divide by; by default the result's own reference.
+    matched
+        Divide by the reference's value at the same number of units and the same draw, instead of its
+        mean over draws at the largest number of units.
+
+    Returns
+    -------
+    (set, layer, n_units, draw)
+        Without units. NaN where the reference is zero or NaN.
+
+    Raises
+    ------
+    InputError
+        No reference was named and the result has none, or there is no such set.
+    """
+    validate_result(result)
+    name = reference or result.attrs["reference"]
+    if not name:
+        raise InputError(
+            "the result has no reference set (it is found by itself only where exactly one set is "
+            "generated noise); name one with reference= (--reference)"
+        )
+    require_known("set", name, [str(known) for known in result["set"].values])
+    values = result["differentiation"]
+    divisor = values.sel(set=name, drop=True)
+    if not matched:
+        divisor = divisor.sel(n_units=divisor["n_units"].max(), drop=True).mean("draw")
+    relative_values = values / divisor.where(divisor != 0)
+    return relative_values.assign_attrs(reference=name).rename("relative_differentiation")

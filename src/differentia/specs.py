@@ -1,0 +1,52 @@
+"""The written form ``NAME?option=value&option=value`` that networks and stimuli share."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from differentia.errors import InputError
+
+
+def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
+    """Split a spec into its name and its options.
+
+    Parameters
+    ----------
+    spec
+        For example ``"keras:MobileNet?alpha=0.25&weights=none"``. A value that is a Python literal (a
+        number, a tuple, a quoted string) becomes that literal; ``true``, ``false`` and ``none`` (in any
+        case) become ``True``, ``False`` and ``None``; anything else stays a string.
+
+    Returns
+    -------
+    name, options
+
+    Raises
+    ------
+    InputError
+        An option without ``=``, or given twice.
+    """
+    name, _, query = spec.partition("?")
+    options: dict[str, Any] = {}
+    for part in query.split("&") if query else []:
+        key, equals, text = part.partition("=")
+        if not equals or not key:
+            raise InputError(
+                f"in {spec!r}: the option {part!r} has no value; "
+                "write options as NAME?option=value&option=value"
+            )
+        if key in options:
+            raise InputError(f"in {spec!r}: the option {key!r} is given twice; keep one")
+        options[key] = _parse_value(text)
+    return name, options
+
+
+def _parse_value(text: str) -> Any:
+    words: dict[str, Any] = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

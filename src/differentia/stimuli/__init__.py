@@ -1,0 +1,25 @@
+"""Stimuli: named, ordered sets of images, decoded a few at a time.
+
+`images` and `noise` make them; `stimuli_from` also reads the written form of the command line.
+"""
+
+from differentia.stimuli.arrays import ArrayStimuli
+from differentia.stimuli.base import CROPS, RESIZES, Fit, Image, Stimuli
+from differentia.stimuli.files import FileStimuli
+from differentia.stimuli.noise import NOISE_KINDS, NoiseStimuli, noise
+from differentia.stimuli.sources import images, stimuli_from
+
+__all__ = [
+    "CROPS",
+    "NOISE_KINDS",
+    "RESIZES",
+    "ArrayStimuli",
+    "FileStimuli",
+    "Fit",
+    "Image",
+    "NoiseStimuli",
+    "Stimuli",
+    "images",
+    "noise",
+    "stimuli_from",
+]

@@ -1,0 +1,143 @@
+"""What every kind of stimuli has in common, and how an image is fitted to a network's input."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+from jaxtyping import UInt8
+
+from differentia.errors import InputError, require_known
+
+#: Pillow's resampling filters by name.
+RESIZES: dict[str, PIL.Image.Resampling] = {
+    "nearest": PIL.Image.Resampling.NEAREST,
+    "box": PIL.Image.Resampling.BOX,
+    "bilinear": PIL.Image.Resampling.BILINEAR,
+    "hamming": PIL.Image.Resampling.HAMMING,
+    "bicubic": PIL.Image.Resampling.BICUBIC,
+    "lanczos": PIL.Image.Resampling.LANCZOS,
+}
+
+_Fitter = Callable[
+    [PIL.Image.Image, tuple[int, int], PIL.Image.Resampling],
+    PIL.Image.Image,
+]
+
+
+def _squash(
+    image: PIL.Image.Image, size: tuple[int, int], resample: PIL.Image.Resampling
+) -> PIL.Image.Image:
+    return image.resize(size, resample)
+
+
+def _center(
+    image: PIL.Image.Image, size: tuple[int, int], resample: PIL.Image.Resampling
+) -> PIL.Image.Image:
+    return PIL.ImageOps.fit(image, size, resample)
+
+
+#: What happens where an image has not the proportions of the network's input: ``squash`` changes its
+#: proportions, ``center`` cuts the longer side's ends off.
+CROPS: dict[str, _Fitter] = {"squash": _squash, "center": _center}
+
+#: Pillow's mode of an image by its number of channels.
+MODES = {1: "L", 3: "RGB"}
+
+
+class Image(NamedTuple):
+    """One decoded image.
+
+    Attributes
+    ----------
+    pixels : (height, width, channels)
+        0..255; fitted to the network's input.
+    hash
+        SHA-256 of the image's content, in hexadecimal.
+    """
+
+    pixels: UInt8[np.ndarray, "h w c"]
+    hash: str
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How images become a network's input, pixel by pixel.
+
+    Attributes
+    ----------
+    shape : (height, width, channels)
+        Of the network's input; 1 channel (grey) or 3 (RGB).
+    resize
+        One of `RESIZES`.
+    crop
+        One of `CROPS`.
+
+    Raises
+    ------
+    InputError
+        Another number of channels, or an unknown name.
+    """
+
+    shape: tuple[int, int, int]
+    resize: str = "bilinear"
+    crop: str = "squash"
+
+    def __post_init__(self) -> None:
+        require_known("resize filter", self.resize, RESIZES)
+        require_known("crop", self.crop, CROPS)
+        if self.shape[2] not in MODES:
+            raise InputError(
+                f"the network's input has {self.shape[2]} channels; expected 1 (grey) or 3 (RGB)"
+            )
+
+    def __call__(self, image: PIL.Image.Image) -> UInt8[np.ndarray, "h w c"]:
+        """Return the pixels of `image` (of mode L or RGB), fitted to the shape."""
+        height, width, channels = self.shape
+        image = image.convert(MODES[channels])
+        if image.size != (width, height):
+            image = CROPS[self.crop](image, (width, height), RESIZES[self.resize])
+        return np.asarray(image, dtype=np.uint8).reshape(self.shape)
+
+
+class Stimuli(ABC):
+    """An ordered set of images, decoded one at a time.
+
+    Attributes
+    ----------
+    names
+        One for each image.
+    source
+        Where they come from, in the form of the command line where there is one.
+    """
+
+    names: tuple[str, ...]
+    source: str
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.names)
+
+    @abstractmethod
+    def load(self, index: int, fit: Fit) -> Image:
+        """Return one image, fitted to a network's input.
+
+        Raises
+        ------
+        InputError
+            The image can't be read.
+        """
+
+
+def content_hash(*parts: bytes) -> str:
+    """Return the SHA-256 of some bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()

@@ -1,0 +1,78 @@
+"""White noise, made at the size of the network's input: the reference of relative differentiation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import UInt8
+
+from differentia.errors import InputError, require_known
+from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
+
+_Maker = Callable[[np.random.Generator, tuple[int, int, int], float, float], np.ndarray]
+
+
+def _uniform(
+    generator: np.random.Generator, shape: tuple[int, int, int], mean: float, sd: float
+) -> UInt8[np.ndarray, "h w c"]:
+    return generator.integers(0, 256, size=shape, dtype=np.uint8)
+
+
+def _gaussian(
+    generator: np.random.Generator, shape: tuple[int, int, int], mean: float, sd: float
+) -> UInt8[np.ndarray, "h w c"]:
+    values = generator.normal(mean, sd, size=shape)
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+#: How one noise image is made, given a generator, its shape, and (Gaussian only) mean and SD.
+NOISE_KINDS: dict[str, _Maker] = {"uniform": _uniform, "gaussian": _gaussian}
+
+
+class NoiseStimuli(Stimuli):
+    """White noise images, independent in every pixel and channel; see `noise`."""
+
+    def __init__(self, count: int, *, seed: int, kind: str, mean: float, sd: float) -> None:
+        require_known("kind of noise", kind, NOISE_KINDS)
+        for name, value in (("count", count), ("seed", seed)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise InputError(f"noise: {name} is {value!r}; expected a whole number >= 0")
+        for name, number in (("mean", mean), ("sd", sd)):
+            if not isinstance(number, int | float) or not 0 <= number <= 255:
+                raise InputError(f"noise: {name} is {number!r}; expected a number from 0 to 255")
+        self.seed, self.kind, self.mean, self.sd = seed, kind, mean, sd
+        shape = f"&mean={mean}&sd={sd}" if kind == "gaussian" else ""
+        self.source = f"noise:{count}?kind={kind}{shape}&seed={seed}"
+        self.names = tuple(f"{kind}_noise_{index}" for index in range(count))
+
+    def load(self, index: int, fit: Fit) -> Image:
+        """Return one noise image at the size of the network's input."""
+        generator = np.random.Generator(np.random.Philox(key=[self.seed, index]))
+        pixels = NOISE_KINDS[self.kind](generator, fit.shape, self.mean, self.sd)
+        return Image(pixels, content_hash(repr(pixels.shape).encode(), pixels.tobytes()))
+
+
+def noise(
+    count: int, *, seed: int = 0, kind: str = "uniform", mean: float = 127.5, sd: float = 59.0
+) -> NoiseStimuli:
+    """Return white noise images, made at the size and channels of the network's input.
+
+    Parameters
+    ----------
+    count
+        How many images. The first images are the same whatever the count.
+    seed
+        Images of different seeds are independent.
+    kind : {"uniform", "gaussian"}
+        ``uniform`` draws 0..255 with equal probability, independently for each pixel and channel;
+        ``gaussian`` draws from a normal distribution, rounded and clipped to 0..255.
+    mean, sd
+        Of the Gaussian noise, before clipping, in grey levels; uniform noise takes neither.
+
+    Raises
+    ------
+    InputError
+        An option is unknown or out of range.
+    """
+    return NoiseStimuli(count, seed=seed, kind=kind, mean=mean, sd=sd)

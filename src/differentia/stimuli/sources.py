@@ -1,0 +1,102 @@
+"""From what a user names to stimuli."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from differentia.errors import InputError, require_known
+from differentia.specs import parse_spec
+from differentia.stimuli.arrays import ArrayStimuli, load_npy
+from differentia.stimuli.base import Stimuli
+from differentia.stimuli.digits import digits
+from differentia.stimuli.files import FileStimuli, files_in_folder, files_matching
+from differentia.stimuli.noise import noise
+
+#: Stimuli that are made or bundled, by the scheme of their source: ``scheme:COUNT?option=value``.
+GENERATED: dict[str, Callable[..., Stimuli]] = {"noise": noise, "digits": digits}
+
+
+def images(source: Any) -> Stimuli:
+    """Return images as stimuli.
+
+    Parameters
+    ----------
+    source
+        A folder, a glob pattern (``**`` for any depth of folders), one path or a list of paths, a
+        ``.npy`` file, or a uint8 array of shape (images, height, width) or (images, height, width, 3).
+        Folders and globs are read in natural order (``2.jpg`` before ``10.jpg``), lists as given.
+
+    Returns
+    -------
+    Stimuli
+        Nothing is decoded yet.
+
+    Raises
+    ------
+    InputError
+        There is no such file, the folder holds no image, or the array is not of images.
+    """
+    if isinstance(source, str | os.PathLike):
+        return _from_path(os.fspath(source))
+    if isinstance(source, list | tuple):
+        if not source:
+            raise InputError("an empty list of images was given; expected at least one path")
+        if not all(isinstance(path, str | os.PathLike) for path in source):
+            raise InputError("a list of images has to hold paths; give an array for pixels")
+        return FileStimuli(source, f"a list of {len(source)} files")
+    return ArrayStimuli(np.asarray(source) if hasattr(source, "__array__") else source)
+
+
+def _from_path(text: str) -> Stimuli:
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return files_in_folder(path)
+    if path.is_file():
+        return load_npy(path) if path.suffix == ".npy" else FileStimuli([path], text)
+    if any(character in text for character in "*?["):
+        return files_matching(str(path))
+    raise InputError(f"{text}: no such file or folder; check the path")
+
+
+def stimuli_from(source: Any, *, seed: int = 0) -> Stimuli:
+    """Return stimuli from anything that stands for them.
+
+    Parameters
+    ----------
+    source
+        Stimuli already (returned as they are), what `images` takes, or ``noise:COUNT?option=value`` and
+        ``digits:COUNT?digit=3``.
+    seed
+        For noise that names no seed of its own.
+
+    Raises
+    ------
+    InputError
+        As `images`, or an unknown option.
+    """
+    if isinstance(source, Stimuli):
+        return source
+    scheme = source.partition(":")[0] if isinstance(source, str) else ""
+    if scheme in GENERATED and ":" in source:
+        return _generated(scheme, source, seed)
+    return images(source)
+
+
+def _generated(scheme: str, source: str, seed: int) -> Stimuli:
+    name, options = parse_spec(source)
+    count = name.partition(":")[2]
+    if not count.isdecimal():
+        raise InputError(f"{source}: the number of images is {count!r}; write {scheme}:43")
+    maker = GENERATED[scheme]
+    known = list(inspect.signature(maker).parameters)[1:]
+    for option in options:
+        require_known(f"option of {scheme!r}", option, known)
+    if "seed" in known:
+        options.setdefault("seed", seed)
+    return maker(int(count), **options)

@@ -1,0 +1,39 @@
+"""How far a value can be trusted: its spread over draws of units."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def draw_spread(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
+    """Return the SD over draws of units that fresh draws from the whole layer would show.
+
+    The draws that were made share one pool of M of a layer's L units; their SD is multiplied by
+    ``sqrt((1 - K/L) / (1 - K/M))`` for K units. It is NaN where only one draw exists, unless that draw
+    is the whole layer: then it is 0.
+
+    Parameters
+    ----------
+    values : (set, layer, n_units, draw)
+        Differentiation, or relative differentiation.
+    result
+        Where they come from.
+
+    Returns
+    -------
+    (set, layer, n_units)
+        In the unit of `values`.
+    """
+    used = result["units_used"].astype(np.float64)
+    of_layer = 1 - used / result["layer_size"]
+    of_pool = 1 - used / result["pool_size"]
+    correction = np.sqrt(of_layer / of_pool.where(of_pool > 0))
+    draws = values.notnull().sum("draw")
+    sd = values.std("draw", ddof=1).where(draws > 1)
+    whole = (of_layer == 0) & (draws == 1)
+    return (sd * correction).where(~whole, 0.0).transpose("set", "layer", "n_units")
