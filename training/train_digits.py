@@ -39,10 +39,7 @@ def shifted(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     padded = torch.nn.functional.pad(images, (2, 2, 2, 2))
     offsets = torch.randint(0, 5, (len(images), 2), generator=generator).tolist()
     height, width, _ = INPUT_SHAPE
-    moved = [
-        image[:, y : y + height, x : x + width]
-        for image, (y, x) in zip(padded, offsets, strict=True)
-    ]
+    moved = [image[:, y : y + height, x : x + width] for image, (y, x) in zip(padded, offsets, strict=True)]
     return torch.stack(moved)
 
 
@@ -61,7 +58,7 @@ def train(seed: int, epochs: int) -> torch.nn.Module:
     module.train()
     for _ in range(epochs):
         order = torch.randperm(len(inputs), generator=generator)
-        for chosen in order.split(batch):
+        for chosen in torch.split(order, batch):
             logits = until_logits(shifted(inputs[chosen], generator))
             loss = torch.nn.functional.cross_entropy(logits, labels[chosen])
             optimizer.zero_grad()

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -105,9 +105,7 @@ def measure(
         ),
     ] = None,
     normalize: Annotated[str, typer.Option(help="layer | response | unit | none")] = "layer",
-    metric: Annotated[
-        str, typer.Option(help="euclidean | cityblock | correlation | cosine")
-    ] = "euclidean",
+    metric: Annotated[str, typer.Option(help="euclidean | cityblock | correlation | cosine")] = "euclidean",
     resize: Annotated[
         str, typer.Option(help="nearest | box | bilinear | hamming | bicubic | lanczos")
     ] = "bilinear",
@@ -401,6 +399,13 @@ def _interrupted() -> int:
     return INTERRUPTED
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *where: Any) -> None:
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     prefix = "warning" if issubclass(category, DifferentiaWarning) else category.__name__
     _say(f"differentia: {prefix}: {message}")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,7 +43,7 @@ class Differentiation(NamedTuple):
     response: int | None = None
 
 
-class _Undefined(Exception):
+class _UndefinedError(Exception):
     """The measure has no value, because of one response."""
 
     def __init__(self, response: int, reason: str) -> None:
@@ -51,7 +52,7 @@ class _Undefined(Exception):
 
 
 def _by_layer(rows: Rows, scale: np.ndarray | None) -> Rows:
-    rows = rows.over(_peak(rows.values))
+    rows = rows.over(_power_near_peak(rows.values))
     rows = rows.minus(float(rows.means().mean()))
     return rows.over(math.sqrt(rows.square_sums().sum() / rows.values.size))
 
@@ -59,8 +60,8 @@ def _by_layer(rows: Rows, scale: np.ndarray | None) -> Rows:
 def _by_response(rows: Rows, scale: np.ndarray | None) -> Rows:
     constant = rows.values.max(axis=1) == rows.values.min(axis=1)
     if constant.any():
-        raise _Undefined(int(np.argmax(constant)), "is constant and has no correlation")
-    rows = rows.over(_peak(rows.values))
+        raise _UndefinedError(int(np.argmax(constant)), "is constant and has no correlation")
+    rows = rows.over(_power_near_peak(rows.values))
     rows = rows.minus(rows.means())
     return rows.over(np.sqrt(rows.square_sums() / rows.values.shape[1]))
 
@@ -72,7 +73,7 @@ def _by_unit(rows: Rows, scale: np.ndarray | None) -> Rows:
             f"shape ({rows.values.shape[1]},)"
         )
     weight = np.divide(1.0, scale, out=np.zeros(len(scale)), where=scale > 0)
-    return Rows(rows.values, weight, rows.shift, rows.scale)
+    return replace(rows, weight=weight)
 
 
 def _as_is(rows: Rows, scale: np.ndarray | None) -> Rows:
@@ -100,7 +101,7 @@ def _cosine(rows: Rows) -> np.ndarray:
     # |u - v|^2 = 2 (1 - cos) for unit vectors: exact also where the angle is small.
     lengths = np.sqrt(rows.square_sums())
     if not lengths.all():
-        raise _Undefined(int(np.argmin(lengths)), "is zero in every unit and has no direction")
+        raise _UndefinedError(int(np.argmin(lengths)), "is zero in every unit and has no direction")
     return squared_euclidean(rows.over(lengths)) / 2
 
 
@@ -117,10 +118,11 @@ METRICS: dict[str, Callable[[Rows], np.ndarray]] = {
 }
 
 
-def _peak(values: np.ndarray) -> float:
-    """Return a power of two near the largest magnitude: dividing by it is exact, and squares stay finite."""
+def _power_near_peak(values: np.ndarray) -> float:
+    """Return what keeps the squares of extreme values finite: 1, or a power of two, which divides exactly."""
     largest = max(abs(float(values.max())), abs(float(values.min())))
-    return math.ldexp(1.0, math.frexp(largest)[1] - 1) if largest else 1.0
+    exponent = math.frexp(largest)[1]
+    return 1.0 if abs(exponent) < 300 else math.ldexp(1.0, exponent - 1)
 
 
 def evaluate(
@@ -143,9 +145,9 @@ def evaluate(
         constant = float(responses.flat[0])
         return Differentiation(math.nan, f"gives {constant:.6g} in every unit, to every stimulus")
     try:
-        rows = NORMALIZATIONS[normalize](Rows.of(responses), scale)
+        rows = NORMALIZATIONS[normalize](Rows(responses), scale)
         return Differentiation(float(np.median(METRICS[metric](rows))))
-    except _Undefined as undefined:
+    except _UndefinedError as undefined:
         return Differentiation(math.nan, str(undefined), undefined.response)
 
 
@@ -232,13 +234,9 @@ def as_responses(values: Any, where: str) -> Num[np.ndarray, "n k"]:
     if array.dtype == bool:
         array = array.astype(np.float64)
     if not (np.issubdtype(array.dtype, np.integer) or np.issubdtype(array.dtype, np.floating)):
-        raise InputError(
-            f"{where} has the type {array.dtype}; expected real numbers (responses x units)"
-        )
+        raise InputError(f"{where} has the type {array.dtype}; expected real numbers (responses x units)")
     if array.ndim != 2:
-        raise InputError(
-            f"{where} has the shape {array.shape}; expected two dimensions, responses x units"
-        )
+        raise InputError(f"{where} has the shape {array.shape}; expected two dimensions, responses x units")
     if array.shape[0] < 2 or array.shape[1] < 1:
         raise InputError(
             f"{where} has {array.shape[0]} responses of {array.shape[1]} units; "
@@ -254,9 +252,7 @@ def as_responses(values: Any, where: str) -> Num[np.ndarray, "n k"]:
     return array
 
 
-def _checked_scale(
-    scale: ArrayLike | None, responses: np.ndarray, normalize: str
-) -> np.ndarray | None:
+def _checked_scale(scale: ArrayLike | None, responses: np.ndarray, normalize: str) -> np.ndarray | None:
     if scale is None:
         return None
     if normalize != "unit":

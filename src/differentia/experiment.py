@@ -177,9 +177,7 @@ def measure_responses(
         raise InputError("recorded responses have their pool and seed; leave pool= and seed= out")
     else:
         counts = _checked_counts(n_units, responses.unit_kind, None, default=None)
-    _check_analysis(
-        responses.sets, draws=draws, normalize=normalize, metric=metric, reference=reference
-    )
+    _check_analysis(responses.sets, draws=draws, normalize=normalize, metric=metric, reference=reference)
     counts = _counts_at_hand(responses, counts)
     values, undefined = _differentiation(responses, counts, draws, normalize, metric)
     if undefined:
@@ -223,9 +221,7 @@ def _checked_counts(
     for count in counts:
         require_count("n_units (--n-units)", count)
     if not counts or len(set(counts)) != len(counts):
-        raise InputError(
-            f"n_units (--n-units) is {counts}; expected one or more numbers, none of them twice"
-        )
+        raise InputError(f"n_units (--n-units) is {counts}; expected one or more numbers, none of them twice")
     if pool is not None and pool < max(counts):
         raise InputError(
             f"pool is {pool:,}, less than the largest n_units, {max(counts):,}; "
@@ -284,18 +280,17 @@ def _differentiation(
         scale = _pooled_sd(pool) if normalize == "unit" else None
         for at_count, count in enumerate(counts):
             for draw in range(draws):
-                chosen = draw_units(
-                    layer.name, pool.shape[1], count, draw, seed=responses.seed
-                )
+                chosen = draw_units(layer.name, pool.shape[1], count, draw, seed=responses.seed)
                 if chosen is None:
                     break
-                drawn = pool if len(chosen) == pool.shape[1] else pool[:, np.sort(chosen)]
+                chosen.sort()  # the order of units does not matter to D, and memory is read faster
                 for at_set, (name, rows) in enumerate(sets.items()):
+                    at_hand = pool[rows]
                     value, reason, response = evaluate(
-                        drawn[rows],
+                        at_hand if len(chosen) == pool.shape[1] else at_hand.take(chosen, axis=1),
                         normalize=normalize,
                         metric=metric,
-                        scale=None if scale is None else scale[np.sort(chosen)],
+                        scale=None if scale is None else scale[chosen],
                     )
                     values[at_set, at_layer, at_count, draw] = value
                     if reason and response is not None:
@@ -319,8 +314,7 @@ def _warn_of_undefined(undefined: Sequence[_Undefined]) -> None:
     for case in undefined:
         first.setdefault((case.layer, case.set), case)
     listed = "; ".join(
-        f"layer {case.layer!r}, set {case.set!r} {case.reason} "
-        f"({case.n_units:,} units, draw {case.draw})"
+        f"layer {case.layer!r}, set {case.set!r} {case.reason} ({case.n_units:,} units, draw {case.draw})"
         for case in first.values()
     )
     warnings.warn(
@@ -333,7 +327,7 @@ def _warn_of_undefined(undefined: Sequence[_Undefined]) -> None:
 def _image_sums(
     responses: Responses, layer: str, count: int
 ) -> tuple[Float[np.ndarray, " image"], Float[np.ndarray, " image"]]:
-    rows = Rows.of(responses.values[layer][:, :count])
+    rows = Rows(responses.values[layer][:, :count])
     return rows.means() * rows.values.shape[1], rows.square_sums()
 
 
@@ -344,7 +338,7 @@ def _distances(responses: Responses, count: int) -> Float[np.ndarray, "layer ima
     distances = np.zeros((len(responses.layers), n, n), dtype=np.float32)
     first, second = np.triu_indices(n, k=1)
     for matrix, layer in zip(distances, responses.layers, strict=True):
-        squares = squared_euclidean(Rows.of(responses.values[layer.name][:, :count]))
+        squares = squared_euclidean(Rows(responses.values[layer.name][:, :count]))
         matrix[first, second] = matrix[second, first] = np.sqrt(squares)
     return distances
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,9 +54,7 @@ def plot(result: xr.Dataset, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_relative(
-    result: xr.Dataset, reference: str | None = None, ax: Axes | None = None
-) -> Axes:
+def plot_relative(result: xr.Dataset, reference: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw differentiation relative to a reference set against depth, as `plot`.
 
     Parameters
@@ -109,9 +107,9 @@ def save_figures(result: xr.Dataset, folder: Path) -> list[Path]:
     """
     from matplotlib.figure import Figure
 
-    drawings = {"differentiation": plot}
+    drawings: dict[str, Callable[..., Axes]] = {"differentiation": plot}
     if result.attrs["reference"]:
-        drawings["relative"] = lambda given, ax: plot_relative(given, ax=ax)
+        drawings["relative"] = plot_relative
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, draw in drawings.items():
@@ -198,9 +196,7 @@ def _label_layers(ax: Axes, layers: Sequence[str]) -> None:
     ax.set_xlabel("Layer, in the order of computation")
 
 
-def _add_legend(
-    ax: Axes, result: xr.Dataset, colours: dict[str, str], styles: dict[int, Any]
-) -> None:
+def _add_legend(ax: Axes, result: xr.Dataset, colours: dict[str, str], styles: dict[int, Any]) -> None:
     """Say beside the axes what the colours mean, and below that what the line styles mean."""
     from matplotlib.lines import Line2D
 
@@ -223,4 +219,3 @@ def _add_legend(
         fontsize=9,
         handlelength=2.6,
     )
-

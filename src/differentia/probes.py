@@ -58,8 +58,11 @@ class UnitProbe:
         axes = memory_order(output)
         positions, places = self._positions(axes, output.device)
         flat = output.permute(0, *axes).reshape(len(output), -1)
-        chosen = flat.index_select(1, positions).to(device="cpu", dtype=torch.float32)
-        return chosen.numpy()[:, places]
+        if output.device.type == "cpu" and output.dtype != torch.bfloat16:  # NumPy takes faster
+            taken = flat.numpy().take(positions.numpy(), axis=1)
+        else:
+            taken = flat.index_select(1, positions).to("cpu", torch.float32).numpy()
+        return taken[:, places].astype(np.float32, copy=False)
 
     def _positions(
         self, axes: tuple[int, ...], device: torch.device

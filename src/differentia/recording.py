@@ -11,7 +11,7 @@ import psutil
 from jaxtyping import UInt8
 
 from differentia.errors import InputError, RecordingError, require_known
-from differentia.networks import Layer, Network, load_network, select_layers
+from differentia.networks import Layer, load_network, select_layers
 from differentia.probes import UnitProbe
 from differentia.responses import ImageLabel, Responses, require_finite
 from differentia.stimuli import Fit, Image, NoiseStimuli, Stimuli, stimuli_from

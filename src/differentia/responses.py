@@ -133,9 +133,7 @@ def responses_from_arrays(
         raise InputError(f"set {first!r} holds no layer; expected {{layer: array}}")
     for name, others in matrices.items():
         _require_same_layers(first, by_layer, name, others)
-    layers = tuple(
-        Layer(layer, "Recorded", (array.shape[1],), layer) for layer, array in by_layer.items()
-    )
+    layers = tuple(Layer(layer, "Recorded", (array.shape[1],), layer) for layer, array in by_layer.items())
     images = tuple(
         ImageLabel(str(name), str(row), "")
         for name, others in matrices.items()
@@ -153,9 +151,7 @@ def responses_from_arrays(
 
 def _as_matrix(array: Any, name: Any, layer: Any) -> Num[np.ndarray, "n k"]:
     matrix = np.asarray(array)
-    numeric = matrix.dtype == bool or (
-        np.issubdtype(matrix.dtype, np.number) and not np.iscomplexobj(matrix)
-    )
+    numeric = matrix.dtype == bool or (np.issubdtype(matrix.dtype, np.number) and not np.iscomplexobj(matrix))
     if matrix.ndim != 2 or not numeric or matrix.shape[1] < 1:
         raise InputError(
             f"set {name!r}, layer {layer!r}: an array of {matrix.dtype}, shape {matrix.shape}; "

@@ -209,7 +209,9 @@ def save(result: xr.Dataset, path: str | os.PathLike[str]) -> None:
     try:
         handle, beside = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".nc")
     except OSError as error:
-        raise InputError(f"{target}: can't be written ({error.strerror}); choose a folder that can") from error
+        raise InputError(
+            f"{target}: can't be written ({error.strerror}); choose a folder that can"
+        ) from error
     os.close(handle)
     try:
         result.to_netcdf(beside, engine="h5netcdf", encoding=encoding)
@@ -244,9 +246,7 @@ def load_result(path: str | os.PathLike[str]) -> xr.Dataset:
     return validate_result(result, str(path))
 
 
-def relative(
-    result: xr.Dataset, reference: str | None = None, *, matched: bool = False
-) -> xr.DataArray:
+def relative(result: xr.Dataset, reference: str | None = None, *, matched: bool = False) -> xr.DataArray:
     """Return differentiation divided by that of a reference set (noise; spontaneous activity).
 
     Parameters

@@ -130,9 +130,7 @@ class Network(ABC):
         def observe(name: str, call: Call, output: Any) -> None:
             if _is_recordable(output, TRACE_BATCH):
                 shape = tuple(int(length) for length in output.shape[1:])
-                found.append(
-                    Layer(name, call.kind, shape, call.module, call.container, call.inert)
-                )
+                found.append(Layer(name, call.kind, shape, call.module, call.container, call.inert))
 
         pixels = np.zeros((TRACE_BATCH, *self.input_shape), dtype=np.uint8)
         self._observe_outputs(pixels, observe)

@@ -112,9 +112,7 @@ class KerasNetwork(Network):
         except (AttributeError, ValueError):  # a subclassed model, or one that is not built
             shape = None
         if isinstance(shape, list | dict) and len(shape) != 1:
-            raise InputError(
-                f"{self.name}: the model has {len(shape)} inputs; expected one, the image"
-            )
+            raise InputError(f"{self.name}: the model has {len(shape)} inputs; expected one, the image")
         if isinstance(shape, list | dict):
             (shape,) = shape.values() if isinstance(shape, dict) else shape
         if shape is not None and len(shape) != 4:
@@ -326,9 +324,7 @@ def load_application(
     if input_shape is not None:
         height, width, channels = image_shape(spec, input_shape, channels_first=False)
         first = import_keras().config.image_data_format() == "channels_first"
-        options["input_shape"] = (
-            (channels, height, width) if first else (height, width, channels)
-        )
+        options["input_shape"] = (channels, height, width) if first else (height, width, channels)
     try:
         with on_device(device):
             model = constructor(**options)

@@ -96,9 +96,7 @@ def _from_object(
     )
 
 
-def _from_spec(
-    spec: str, preprocess: Any, input_shape: Any, class_names: Any, device: str
-) -> Network:
+def _from_spec(spec: str, preprocess: Any, input_shape: Any, class_names: Any, device: str) -> Network:
     name, options = parse_spec(spec)
     scheme, colon, rest = name.partition(":")
     if name == "digits":
@@ -179,7 +177,7 @@ def _run_factory(spec: str, module_name: str, attribute: str, options: dict[str,
         made = getattr(made, part)
     options = dict(options)
     weights = options.pop("weights", None)
-    if callable(made) and not hasattr(made, "state_dict") or inspect.isclass(made):
+    if (callable(made) and not hasattr(made, "state_dict")) or inspect.isclass(made):
         try:
             inspect.signature(made).bind(**options)
         except TypeError as error:

@@ -91,6 +91,5 @@ def require_preprocessing(network: str, given: object) -> None:
         require_known("preprocessing", given, PREPROCESSINGS)
     elif not callable(given):
         raise InputError(
-            f"{network}: preprocess is {given!r}; expected one of {', '.join(PREPROCESSINGS)}, "
-            "or a function"
+            f"{network}: preprocess is {given!r}; expected one of {', '.join(PREPROCESSINGS)}, or a function"
         )

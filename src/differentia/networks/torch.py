@@ -116,9 +116,7 @@ class TorchNetwork(Network):
         parameter = next(self.module.parameters(), None)
         return batch if parameter is None else batch.to(parameter.device)
 
-    def run(
-        self, batch: torch.Tensor, observe: Observer, modules: frozenset[str] | None = None
-    ) -> None:
+    def run(self, batch: torch.Tensor, observe: Observer, modules: frozenset[str] | None = None) -> None:
         """Do one forward pass in eval mode, reporting each call of a module.
 
         Raises
@@ -177,9 +175,7 @@ def _eval_mode(root: torch.nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _observed(
-    root: torch.nn.Module, observe: Observer, modules: frozenset[str] | None
-) -> Iterator[None]:
+def _observed(root: torch.nn.Module, observe: Observer, modules: frozenset[str] | None) -> Iterator[None]:
     """Report every call of the modules, as each returns; a call within which another came is a container."""
     open_calls: list[bool] = []
 

@@ -31,15 +31,11 @@ _Fitter = Callable[
 ]
 
 
-def _squash(
-    image: PIL.Image.Image, size: tuple[int, int], resample: PIL.Image.Resampling
-) -> PIL.Image.Image:
+def _squash(image: PIL.Image.Image, size: tuple[int, int], resample: PIL.Image.Resampling) -> PIL.Image.Image:
     return image.resize(size, resample)
 
 
-def _center(
-    image: PIL.Image.Image, size: tuple[int, int], resample: PIL.Image.Resampling
-) -> PIL.Image.Image:
+def _center(image: PIL.Image.Image, size: tuple[int, int], resample: PIL.Image.Resampling) -> PIL.Image.Image:
     return PIL.ImageOps.fit(image, size, resample)
 
 

@@ -9,9 +9,7 @@ from differentia.errors import InputError
 from differentia.stimuli.arrays import ArrayStimuli
 
 
-def load_digits(
-    *, held_out: bool
-) -> tuple[UInt8[np.ndarray, "n 8 8"], Int[np.ndarray, " n"]]:
+def load_digits(*, held_out: bool) -> tuple[UInt8[np.ndarray, "n 8 8"], Int[np.ndarray, " n"]]:
     """Return one half of the digits: every second image from the first (training) or second on.
 
     Parameters
@@ -35,8 +33,7 @@ def load_digits(
         from sklearn import datasets
     except ImportError:
         raise InputError(
-            "the digits come with scikit-learn, which is not installed: "
-            "pip install 'differentia[demo]'"
+            "the digits come with scikit-learn, which is not installed: pip install 'differentia[demo]'"
         ) from None
     bundled = datasets.load_digits()
     half = slice(1 if held_out else 0, None, 2)

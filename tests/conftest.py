@@ -1,0 +1,35 @@
+"""What all tests share: shapes checked at run time, and the folder of real data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import jaxtyping
+import pytest
+
+# Before the package is imported: every array's shape and type is then checked in every call.
+jaxtyping.install_import_hook("differentia", "array_checks.check_arrays")
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+VARIABLE = "DIFFERENTIA_TEST_DATA"
+
+
+def find_real_data() -> Path | None:
+    """Return the folder of real photographs and weights, where there is one."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ[VARIABLE]) if VARIABLE in os.environ else beside
+    return folder if folder.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real photographs and weights."""
+    folder = find_real_data()
+    if folder is None:
+        if os.environ.get("DIFFERENTIA_REQUIRE_TEST_DATA"):
+            pytest.fail(f"there is no real data: set {VARIABLE} to its folder")
+        pytest.skip(f"there is no real data: set {VARIABLE} to its folder")
+    return folder

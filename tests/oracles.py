@@ -1,0 +1,74 @@
+"""The measure as plain float64 double loops; nothing here is shared with the package."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from typing import Any
+
+import numpy as np
+
+
+def mean(values: Any) -> float:
+    """Return the mean, summed without rounding."""
+    return math.fsum(values) / len(values)
+
+
+def population_sd(values: Any) -> float:
+    """Return the population standard deviation."""
+    centre = mean(values)
+    return math.sqrt(math.fsum((value - centre) ** 2 for value in values) / len(values))
+
+
+def pearson(a: Any, b: Any) -> float:
+    """Return Pearson's correlation of two sequences."""
+    a_mean, b_mean = mean(a), mean(b)
+    top = math.fsum((x - a_mean) * (y - b_mean) for x, y in zip(a, b, strict=True))
+    bottom = math.fsum((x - a_mean) ** 2 for x in a) * math.fsum((y - b_mean) ** 2 for y in b)
+    return top / math.sqrt(bottom)
+
+
+def normalised(rows: list[list[float]], normalize: str, scale: Any = None) -> list[list[float]]:
+    """Return the rows that are compared."""
+    if normalize == "layer":
+        entries = [value for row in rows for value in row]
+        centre, sigma = mean(entries), population_sd(entries)
+        return [[(value - centre) / sigma for value in row] for row in rows]
+    if normalize == "response":
+        return [[(value - mean(row)) / population_sd(row) for value in row] for row in rows]
+    if normalize == "unit":
+        return [[v / s if s > 0 else 0.0 for v, s in zip(row, scale, strict=True)] for row in rows]
+    return rows
+
+
+def distance(a: list[float], b: list[float], metric: str) -> float:
+    """Return the distance of two normalised responses."""
+    if metric == "euclidean":
+        return math.sqrt(math.fsum((x - y) ** 2 for x, y in zip(a, b, strict=True)) / len(a))
+    if metric == "cityblock":
+        return math.fsum(abs(x - y) for x, y in zip(a, b, strict=True)) / len(a)
+    if metric == "correlation":
+        return 1 - pearson(a, b)
+    dot = math.fsum(x * y for x, y in zip(a, b, strict=True))
+    return 1 - dot / math.sqrt(math.fsum(x * x for x in a) * math.fsum(y * y for y in b))
+
+
+def differentiation(
+    matrix: Any, normalize: str = "layer", metric: str = "euclidean", scale: Any = None
+) -> float:
+    """Return the median distance over all pairs, by a double loop over Python floats."""
+    rows = normalised([[float(v) for v in row] for row in matrix], normalize, scale)
+    return statistics.median(
+        distance(rows[i], rows[j], metric) for i in range(len(rows)) for j in range(i + 1, len(rows))
+    )
+
+
+def differentiation_by_loops(matrix: np.ndarray) -> float:
+    """Return the default measure of a large matrix: a double loop over pairs, float64 throughout."""
+    rows = np.asarray(matrix, dtype=np.float64)
+    sigma = math.sqrt(np.mean((rows - np.mean(rows)) ** 2))
+    distances = []
+    for i in range(len(rows)):
+        for j in range(i + 1, len(rows)):
+            distances.append(math.sqrt(np.sum((rows[i] - rows[j]) ** 2)) / (sigma * math.sqrt(rows.shape[1])))
+    return float(np.median(distances))

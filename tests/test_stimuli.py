@@ -1,0 +1,257 @@
+"""Stimuli: the right pixels from every source, in the right order, or an error that names the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+
+import differentia as dif
+from differentia.stimuli import Fit, stimuli_from
+from differentia.stimuli.digits import load_digits
+
+RGB = Fit((4, 6, 3))
+
+
+def write(path: Path, array: np.ndarray | None = None, mode: str | None = None) -> Path:
+    """Write a PNG of random pixels, or of `array`."""
+    if array is None:
+        array = np.random.default_rng(len(path.name)).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    PIL.Image.fromarray(array).convert(mode).save(path)
+    return path
+
+
+def read(path: Path) -> np.ndarray:
+    """Return the pixels of a file as RGB, by Pillow alone."""
+    with PIL.Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def test_folder_in_natural_order(tmp_path: Path) -> None:
+    """Numbers in names count as numbers; other files, hidden files and folders are passed over."""
+    for name in ("cat10.png", "cat2.png", "cat1.PNG", "b.png"):
+        write(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no image")
+    write(tmp_path / ".hidden.png")
+    (tmp_path / "folder.png").mkdir()
+    stimuli = dif.images(tmp_path)
+    assert stimuli.names == ("b.png", "cat1.PNG", "cat2.png", "cat10.png")
+    assert dif.images(str(tmp_path / "cat*.png")).names == ("cat2.png", "cat10.png")
+
+
+def test_glob_through_folders_and_literal_brackets(tmp_path: Path) -> None:
+    """``**`` goes down; a path that exists is never taken for a pattern; names stay distinct."""
+    for name in ("a", "b", "c [1]"):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / "x.png")
+    assert dif.images(f"{tmp_path}/**/*.png").names == ("a/x.png", "b/x.png", "c [1]/x.png")
+    assert dif.images(tmp_path / "c [1]").names == ("x.png",)
+
+
+def test_list_keeps_its_order(tmp_path: Path) -> None:
+    """A list is shown as it was given."""
+    paths = [write(tmp_path / name) for name in ("z.png", "a.png")]
+    stimuli = dif.images(paths)
+    assert stimuli.names == ("z.png", "a.png")
+    assert np.array_equal(stimuli.load(0, RGB).pixels, read(paths[0]))
+
+
+def test_modes_come_out_as_rgb(tmp_path: Path) -> None:
+    """Grey, palette and bilevel images have three channels; transparency is laid on white."""
+    grey = np.random.default_rng(0).integers(0, 256, (4, 6), dtype=np.uint8)
+    write(tmp_path / "L.png", grey)
+    loaded = dif.images(tmp_path / "L.png").load(0, RGB).pixels
+    assert np.array_equal(loaded, np.repeat(grey[..., None], 3, axis=2))
+
+    colours = np.zeros((4, 6, 3), np.uint8)
+    colours[:2] = (255, 0, 0)
+    colours[2:] = (0, 10, 250)
+    write(tmp_path / "P.png", colours, "P")
+    with PIL.Image.open(tmp_path / "P.png") as written:
+        assert written.mode == "P"
+    palette = dif.images(tmp_path / "P.png").load(0, RGB).pixels
+    assert np.array_equal(palette, read(tmp_path / "P.png"))
+    assert palette[0, 0, 0] > 200 > 60 > palette[3, 0, 0]
+
+    rgba = np.dstack([colours, np.full((4, 6), 255, np.uint8)])
+    rgba[0, 0, 3] = 0
+    rgba[0, 1, 3] = 128
+    write(tmp_path / "RGBA.png", rgba)
+    flat = dif.images(tmp_path / "RGBA.png").load(0, RGB).pixels
+    assert flat[0, 0].tolist() == [255, 255, 255]
+    assert flat[0, 1].tolist() == [255, 127, 127]
+    assert flat[0, 2].tolist() == [255, 0, 0]
+
+    transparent = PIL.Image.fromarray(colours).convert("P")
+    transparent.save(tmp_path / "PA.png", transparency=transparent.getpixel((0, 0)))
+    assert dif.images(tmp_path / "PA.png").load(0, RGB).pixels[0, 0].tolist() == [255, 255, 255]
+
+    write(tmp_path / "1.png", np.where(grey > 127, 255, 0).astype(np.uint8), "1")
+    assert set(np.unique(dif.images(tmp_path / "1.png").load(0, RGB).pixels)) == {0, 255}
+
+
+def test_resize_and_crop(tmp_path: Path) -> None:
+    """``squash`` is Pillow's resize; ``center`` keeps proportions; the filters differ."""
+    array = np.random.default_rng(1).integers(0, 256, (20, 40, 3), dtype=np.uint8)
+    write(tmp_path / "wide.png", array)
+    stimuli = dif.images(tmp_path / "wide.png")
+    image = PIL.Image.fromarray(array)
+    shape = (10, 10, 3)
+    squashed = np.asarray(image.resize((10, 10), PIL.Image.Resampling.BILINEAR))
+    assert np.array_equal(stimuli.load(0, Fit(shape)).pixels, squashed)
+    shrunk = image.resize((20, 10), PIL.Image.Resampling.BILINEAR)
+    middle = np.asarray(shrunk.crop((5, 0, 15, 10)))
+    assert np.array_equal(stimuli.load(0, Fit(shape, crop="center")).pixels, middle)
+    assert not np.array_equal(squashed, middle)
+    nearest = stimuli.load(0, Fit(shape, resize="nearest")).pixels
+    assert np.array_equal(nearest, np.asarray(image.resize((10, 10), PIL.Image.Resampling.NEAREST)))
+    with pytest.raises(dif.InputError, match="Did you mean 'bilinear'"):
+        Fit(shape, resize="bilinar")
+    with pytest.raises(dif.InputError, match=r"unknown crop 'centre'. Did you mean 'center'"):
+        Fit(shape, crop="centre")
+    with pytest.raises(dif.InputError, match="5 channels"):
+        Fit((10, 10, 5))
+
+
+def test_grey_input() -> None:
+    """A network of one channel gets one."""
+    array = np.random.default_rng(2).integers(0, 256, (3, 4, 6), dtype=np.uint8)
+    assert np.array_equal(dif.images(array).load(1, Fit((4, 6, 1))).pixels[..., 0], array[1])
+
+
+def test_arrays_and_npy(tmp_path: Path) -> None:
+    """Arrays and ``.npy`` files give the same images and hashes."""
+    array = np.random.default_rng(3).integers(0, 256, (5, 4, 6, 3), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", array)
+    for stimuli in (dif.images(array), dif.images(tmp_path / "images.npy")):
+        assert len(stimuli) == 5
+        loaded = [stimuli.load(index, RGB) for index in range(5)]
+        assert np.array_equal([image.pixels for image in loaded], array)
+        assert len({image.hash for image in loaded}) == 5
+    assert dif.images(array).load(2, RGB).hash == dif.images(tmp_path / "images.npy").load(2, RGB).hash
+    one_channel = dif.images(array[..., :1]).load(0, RGB).pixels
+    assert np.array_equal(one_channel, np.repeat(array[0, ..., :1], 3, axis=2))
+
+
+def test_hash_is_of_the_content(tmp_path: Path) -> None:
+    """The same file under another name has the same hash; another image has another."""
+    first = write(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(first.read_bytes())
+    write(tmp_path / "longer.png")
+    hashes = [dif.images(tmp_path).load(index, RGB).hash for index in range(3)]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (np.zeros((3, 4, 6), np.float32), "float32; expected a NumPy array of uint8"),
+        (np.zeros((224, 224, 3), np.uint8), r"shape \(224, 224, 3\); expected \(images, height"),
+        (np.zeros((2, 3, 4, 6), np.uint8), r"shape \(2, 3, 4, 6\)"),
+        (np.zeros((0, 4, 6), np.uint8), "holds no image"),
+        (7, "int; expected"),
+        ([], "empty list"),
+        ([7], "has to hold paths"),
+    ],
+)
+def test_what_is_no_image_is_refused(source: Any, message: str) -> None:
+    """Wrong types and shapes are told apart from images."""
+    with pytest.raises(dif.InputError, match=message):
+        dif.images(source)
+
+
+def test_files_that_can_not_be_used_are_named(tmp_path: Path) -> None:
+    """Each error names the path."""
+    with pytest.raises(dif.InputError, match=r"nowhere: no such file or folder"):
+        dif.images(tmp_path / "nowhere")
+    with pytest.raises(dif.InputError, match=r"\*\.jpg: no file matches"):
+        dif.images(f"{tmp_path}/*.jpg")
+    with pytest.raises(dif.InputError, match=r"gone\.png: no such image file"):
+        dif.images([tmp_path / "gone.png"])
+    (tmp_path / "sub").mkdir()
+    with pytest.raises(dif.InputError, match=r"no images in this folder .* did you mean '.*/\*\*/\*\.jpg'"):
+        dif.images(tmp_path)
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"not an image")
+    with pytest.raises(dif.InputError, match=r"broken\.jpg: can't be read as an image"):
+        dif.images(broken).load(0, RGB)
+    whole = tmp_path / "whole.jpg"
+    PIL.Image.effect_noise((64, 64), 50).save(whole)
+    (tmp_path / "cut.jpg").write_bytes(whole.read_bytes()[:600])
+    with pytest.raises(dif.InputError, match=r"cut\.jpg: can't be read as an image .*truncated"):
+        dif.images(tmp_path / "cut.jpg").load(0, RGB)
+    deep = tmp_path / "deep.png"
+    PIL.Image.fromarray(np.full((4, 6), 60_000, np.uint16)).save(deep)
+    with pytest.raises(dif.InputError, match=r"deep\.png: .* expected 8 bits a channel"):
+        dif.images(deep).load(0, RGB)
+    np.save(tmp_path / "pickled.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(dif.InputError, match=r"pickled\.npy: can't be read as a NumPy array"):
+        dif.images(tmp_path / "pickled.npy")
+
+
+def test_uniform_noise() -> None:
+    """Every level is as likely as any other, in every pixel and channel, independently."""
+    stimuli = dif.noise(20, seed=0)
+    fit = Fit((64, 64, 3))
+    pixels = np.stack([stimuli.load(index, fit).pixels for index in range(20)]).astype(float)
+    assert pixels.mean() == pytest.approx(127.5, abs=0.5)
+    assert pixels.std() == pytest.approx(np.sqrt((256**2 - 1) / 12), abs=0.3)  # 73.9
+    assert abs(np.corrcoef(pixels[..., 0].ravel(), pixels[..., 1].ravel())[0, 1]) < 0.02
+    assert abs(np.corrcoef(pixels[:10].ravel(), pixels[10:].ravel())[0, 1]) < 0.02
+    assert pixels.min() == 0
+    assert pixels.max() == 255
+
+
+def test_gaussian_noise() -> None:
+    """Mean and SD are as asked, where nothing is clipped."""
+    stimuli = stimuli_from("noise:10?kind=gaussian&mean=120&sd=20&seed=5")
+    pixels = np.stack([stimuli.load(index, Fit((64, 64, 3))).pixels for index in range(10)]).astype(float)
+    assert pixels.mean() == pytest.approx(120, abs=0.5)
+    assert pixels.std() == pytest.approx(20, abs=0.5)
+
+
+def test_noise_is_seeded() -> None:
+    """The same seed gives the same images, whatever the count; another seed gives others."""
+    few, many, other = dif.noise(2, seed=1), dif.noise(9, seed=1), dif.noise(2, seed=2)
+    assert np.array_equal(few.load(1, RGB).pixels, many.load(1, RGB).pixels)
+    assert not np.array_equal(few.load(1, RGB).pixels, other.load(1, RGB).pixels)
+    assert not np.array_equal(few.load(0, RGB).pixels, few.load(1, RGB).pixels)
+    from_text = stimuli_from("noise:2", seed=1)
+    assert np.array_equal(from_text.load(1, RGB).pixels, few.load(1, RGB).pixels)
+    assert few.load(0, Fit((3, 3, 1))).pixels.shape == (3, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("noise:many", "number of images is 'many'"),
+        ("noise:3?kind=pink", "unknown kind of noise 'pink'"),
+        ("noise:3?colour=red", "unknown option of 'noise' 'colour'"),
+        ("noise:3?kind", "'kind' has no value"),
+        ("noise:3?seed=1&seed=2", "'seed' is given twice"),
+        ("noise:3?kind=gaussian&sd=-1", "sd is -1"),
+        ("noise:3?seed=x", "seed is 'x'"),
+        ("digits:3?digit=11", "digit is 11; expected 0 to 9"),
+        ("digits:100?digit=3", "100 images asked for; expected 1 to "),
+    ],
+)
+def test_generated_stimuli_refuse_wrong_options(source: str, message: str) -> None:
+    """Each wrong option is named."""
+    with pytest.raises(dif.InputError, match=message):
+        stimuli_from(source)
+
+
+def test_digits_are_held_out() -> None:
+    """The digits that are shown are those that did not train the network."""
+    shown, labels = load_digits(held_out=True)
+    trained, _ = load_digits(held_out=False)
+    assert len(shown) + len(trained) == 1797
+    threes = stimuli_from("digits:43?digit=3")
+    fit = Fit((8, 8, 1))
+    for index in range(43):
+        pixels = threes.load(index, fit).pixels[..., 0]
+        assert any(np.array_equal(pixels, image) for image in shown[labels == 3])
+        assert not any(np.array_equal(pixels, image) for image in trained)
