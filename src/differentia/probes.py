@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int
 
-
-class Probe(Protocol):
-    """What a network calls with a layer's output, at the moment it is computed."""
-
-    def __call__(self, output: Any) -> Float32[np.ndarray, "b k"]:
-        """Return what is kept of a batch's output, of shape (batch, *layer shape), as a copy."""
+#: What a network calls with a layer's output of shape (batch, *layer shape) at the moment it is computed;
+#: it returns what is kept, (batch, n), as a copy.
+Probe = Callable[[Any], Float32[np.ndarray, "b k"]]
 
 
 class UnitProbe:

@@ -247,7 +247,9 @@ def _observed(model: Any, observe: Observer, modules: frozenset[str] | None) -> 
 
         def observed_call(*args: Any, **kwargs: Any) -> Any:
             output = call(*args, **kwargs)
-            observe(report, output)
+            # A model that builds itself in its first pass goes through its layers with symbols before.
+            if not any(isinstance(part, keras.KerasTensor) for part in keras.tree.flatten(output)):
+                observe(report, output)
             return output
 
         return observed_call

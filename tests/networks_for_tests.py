@@ -1,0 +1,75 @@
+"""Small networks with everything that makes recording hard, and plain ways to know what they compute."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class Tricky(nn.Module):
+    """In-place operations, a residual sum in place, a module used twice, tuples and dicts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.act = nn.ReLU(inplace=True)
+        self.block = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8))
+        self.drop = nn.Dropout(0.5)
+        self.split = Split()
+        self.named = Named()
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute; what is recorded of `conv` and of `block.1` is changed in place right after."""
+        x = self.act(self.conv(x))
+        identity = x
+        out = self.block(x)
+        out += identity
+        out = self.drop(self.act(out))
+        first, (second, _) = self.split(out)
+        parts = self.named(first - second)
+        return self.head(parts["mean"])  # type: ignore[no-any-return]
+
+    def by_hand(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return what each call gave, computed without anything in place."""
+        values = {"input": x, "conv": self.conv(x)}
+        values["act"] = torch.relu(values["conv"])
+        values["block.0"] = self.block[0](values["act"])
+        values["block.1"] = self.block[1](values["block.0"])
+        values["act:1"] = torch.relu(values["block.1"] + values["act"])
+        values["drop"] = values["act:1"]
+        values["split[0]"], values["split[1][0]"] = values["drop"][:, :4], values["drop"][:, 4:]
+        difference = values["split[0]"] - values["split[1][0]"]
+        values["named[mean]"] = torch.cat([difference.mean((2, 3)), difference.amax((2, 3))], dim=1)
+        values["named[all]"] = difference
+        values["head"] = self.head(values["named[mean]"])
+        return {name: value.detach().clone() for name, value in values.items()}
+
+
+class Split(nn.Module):
+    """Gives a tuple within a tuple, with a part that is no response."""
+
+    def forward(self, x: torch.Tensor) -> Any:
+        """Return both halves of the channels, and their number."""
+        return x[:, :4], (x[:, 4:], torch.tensor(4.0))
+
+
+class Named(nn.Module):
+    """Gives a dict."""
+
+    def forward(self, x: torch.Tensor) -> dict[str, Any]:
+        """Return summaries over space, and everything."""
+        summary = torch.cat([x.mean((2, 3)), x.amax((2, 3))], dim=1)
+        return {"mean": summary, "all": x, "index": x.flatten(1).argmax(1)}
+
+
+def tricky() -> Tricky:
+    """Return a seeded `Tricky` whose batch norm has seen data."""
+    torch.manual_seed(0)
+    module = Tricky()
+    with torch.no_grad():
+        for _ in range(3):
+            module(torch.rand(8, 3, 16, 16))
+    return module
