@@ -144,7 +144,7 @@ def responses_from_arrays(
         chosen = UNIT_KINDS[unit_kind](layer.name, layer.size, pool or layer.size, seed)
         whole = np.concatenate([others[layer.name] for others in matrices.values()])
         require_finite(whole, layer.name, images)
-        values[layer.name] = whole if unit_kind == "all" else whole[:, chosen]
+        values[layer.name] = whole if unit_kind == "all" else whole.take(chosen, axis=1)
         units[layer.name] = chosen
     return Responses(layers, images, values, units, unit_kind, seed)
 

@@ -169,9 +169,12 @@ class KerasNetwork(Network):
         RecordingError
             The model itself fails.
         """
-        with _observed(self.model, observe, modules), self._on_device(), self._no_gradients():
+        with self._on_device(), self._no_gradients():
             try:
-                self.model(batch, training=False)
+                if not self.model.built:  # its first pass goes through the layers twice, once to build
+                    self.model(batch, training=False)
+                with _observed(self.model, observe, modules):
+                    self.model(batch, training=False)
             except (InputError, RecordingError):
                 raise
             except Exception as error:  # every backend has its own kinds
@@ -247,9 +250,7 @@ def _observed(model: Any, observe: Observer, modules: frozenset[str] | None) -> 
 
         def observed_call(*args: Any, **kwargs: Any) -> Any:
             output = call(*args, **kwargs)
-            # A model that builds itself in its first pass goes through its layers with symbols before.
-            if not any(isinstance(part, keras.KerasTensor) for part in keras.tree.flatten(output)):
-                observe(report, output)
+            observe(report, output)
             return output
 
         return observed_call

@@ -1,0 +1,282 @@
+"""measure and measure_responses: what they compute, equal to oracles, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import oracles
+import pytest
+import torch
+from networks_for_tests import tricky
+from torch import nn
+
+import differentia as dif
+from differentia.units import draw_units
+
+RNG = np.random.default_rng(0)
+SETS = {
+    "white_noise": dif.noise(6),
+    "few": RNG.integers(0, 256, (5, 16, 16, 3), dtype=np.uint8),
+    "dark": RNG.integers(0, 90, (7, 16, 16, 3), dtype=np.uint8),
+}
+#: Recorded neurons: two areas, three conditions, spike rates of different scales.
+NEURONS = {
+    name: {"V1": RNG.gamma(2.0, 3.0, (n, 40)) * RNG.uniform(1, 9, 40), "LM": RNG.gamma(1.0, 1.0, (n, 25))}
+    for name, n in {"stimulus": 12, "other": 9, "spontaneous": 11}.items()
+}
+
+
+def load(module: nn.Module | None = None) -> dif.Network:
+    return dif.load_network(module or tricky(), preprocess="unit", input_shape=(3, 16, 16))
+
+
+def test_every_value_equals_the_oracle() -> None:
+    """Each set, layer, number of units and draw equals a double loop over the very units."""
+    counts, draws = (10, 100, 1000), 4
+    result = dif.measure(load(), SETS, n_units=counts, draws=draws, seed=2)
+    everything = dif.record(load(), SETS, units="all")
+    compared = 0
+    for layer in everything.layers:
+        pool = result["unit"].sel(layer=layer.name).values
+        pool = pool[pool >= 0]
+        for name, rows in everything.sets.items():
+            responses = everything.values[layer.name][rows][:, pool]
+            for count in counts:
+                for draw in range(draws):
+                    value = float(
+                        result["differentiation"].sel(set=name, layer=layer.name, n_units=count, draw=draw)
+                    )
+                    chosen = draw_units(layer.name, len(pool), count, draw, seed=2)
+                    if chosen is None:
+                        assert np.isnan(value)
+                        continue
+                    expected = oracles.differentiation_by_loops(responses[:, chosen])
+                    assert value == pytest.approx(expected, rel=1e-5, abs=1e-6)
+                    compared += 1
+    assert compared > 200
+
+
+def test_schema() -> None:
+    """The variables hold what their names say."""
+    result = dif.measure(load(), SETS, n_units=(10, 1000), draws=3, seed=2)
+    conv = result.sel(layer="conv")
+    assert conv["layer_size"] == 2048
+    assert conv["pool_size"] == 1000
+    assert conv["units_used"].values.tolist() == [10, 1000]
+    assert result.sel(layer="head")["units_used"].values.tolist() == [5, 5]
+    assert result["units"].item() == "random"
+    assert str(conv["layer_kind"].values) == "Conv2d"
+    assert str(conv["layer_shape"].values) == "8x16x16"
+    assert result["image_set"].values.tolist() == ["white_noise"] * 6 + ["few"] * 5 + ["dark"] * 7
+    everything = dif.record(load(), SETS, units="all").values["conv"][:, conv["unit"].values]
+    np.testing.assert_allclose(conv["image_sum"], everything.sum(axis=1, dtype=float), rtol=1e-6)
+    np.testing.assert_allclose(conv["image_sumsq"], (everything.astype(float) ** 2).sum(axis=1), rtol=1e-6)
+    distances = np.linalg.norm(everything[:, None].astype(float) - everything[None], axis=2)
+    np.testing.assert_allclose(conv["distance"], distances, rtol=1e-5, atol=1e-5)
+    # D follows from what is stored: the median distance over sigma and the root of K
+    rows = slice(6, 11)
+    total, squares = conv["image_sum"].values[rows].sum(), conv["image_sumsq"].values[rows].sum()
+    sigma = np.sqrt(squares / 5000 - (total / 5000) ** 2)
+    median = np.median(distances[rows, rows][np.triu_indices(5, 1)])
+    stored = float(conv["differentiation"].sel(set="few", n_units=1000, draw=0))
+    assert stored == pytest.approx(median / sigma / np.sqrt(1000), rel=1e-5)
+    provenance = json.loads(result.attrs["provenance"])
+    assert provenance["fingerprint"] == load().fingerprint
+    assert provenance["versions"]["torch"] == torch.__version__
+    assert provenance["sets"]["white_noise"] == "noise:6?kind=uniform&seed=0"
+    assert result.attrs["reference"] == "white_noise"
+
+
+def test_all_units() -> None:
+    """``all`` looks at every unit, in one number for each set and layer."""
+    result = dif.measure(load(), SETS, units="all")
+    assert result.sizes["n_units"] == 1
+    assert "unit" not in result
+    np.testing.assert_array_equal(result["units_used"].isel(n_units=0), result["layer_size"])
+    everything = dif.record(load(), SETS, units="all")
+    expected = oracles.differentiation_by_loops(everything.values["conv"][6:11])
+    value = float(result["differentiation"].sel(layer="conv", set="few").isel(n_units=0, draw=0))
+    assert value == pytest.approx(expected, rel=1e-5)
+
+
+def test_same_seed_same_numbers() -> None:
+    """Two runs are identical; another seed looks at other units."""
+    first = dif.measure(load(), SETS, n_units=50, draws=3, seed=1)
+    assert first.identical(dif.measure(load(), SETS, n_units=50, draws=3, seed=1))
+    second = dif.measure(load(), SETS, n_units=50, draws=3, seed=2)
+    assert not np.array_equal(first["differentiation"], second["differentiation"])
+
+
+def test_a_sets_numbers_do_not_depend_on_the_others() -> None:
+    """Sets come and go without a change to the last bit."""
+    together = dif.measure(load(), SETS, n_units=50, draws=3)
+    alone = dif.measure(load(), {"dark": SETS["dark"]}, n_units=50, draws=3)
+    np.testing.assert_array_equal(
+        together["differentiation"].sel(set="dark"), alone["differentiation"].sel(set="dark")
+    )
+
+
+@pytest.mark.parametrize("normalize", ["layer", "response", "unit", "none"])
+def test_stored_responses_give_what_measure_gave(normalize: str) -> None:
+    """From recorded responses, and from plain arrays with the same seed."""
+    options: dict[str, Any] = {"n_units": (60, 300), "draws": 3, "normalize": normalize}
+    measured = dif.measure(load(), SETS, seed=3, **options)["differentiation"]
+    recorded = dif.record(load(), SETS, pool=300, seed=3)
+    np.testing.assert_array_equal(dif.measure_responses(recorded, **options)["differentiation"], measured)
+    everything = dif.record(load(), SETS, units="all")
+    arrays = {
+        name: {layer: values[rows] for layer, values in everything.values.items()}
+        for name, rows in everything.sets.items()
+    }
+    stored = dif.measure_responses(arrays, seed=3, **options)
+    np.testing.assert_array_equal(stored["differentiation"], measured)
+    other = dif.measure_responses(arrays, seed=4, **options)
+    assert not np.array_equal(other["differentiation"], measured)
+
+
+def test_recorded_neurons() -> None:
+    """Neurons take the second half alone: all of them, relative to spontaneous activity."""
+    result = dif.measure_responses(NEURONS, reference="spontaneous")
+    assert result["units_used"].values.tolist() == [[40], [25]]
+    for name, areas in NEURONS.items():
+        for area, rates in areas.items():
+            value = float(result["differentiation"].sel(set=name, layer=area).isel(n_units=0, draw=0))
+            assert value == pytest.approx(oracles.differentiation(rates), rel=1e-9)
+    ratio = dif.relative(result).sel(set="stimulus", layer="V1").isel(n_units=0, draw=0)
+    expected = oracles.differentiation(NEURONS["stimulus"]["V1"]) / oracles.differentiation(
+        NEURONS["spontaneous"]["V1"]
+    )
+    assert float(ratio) == pytest.approx(expected, rel=1e-9)
+
+
+def test_unit_normalisation_pools_all_sets() -> None:
+    """Each neuron is divided by its SD over the responses of all sets, not of its own set."""
+    result = dif.measure_responses(NEURONS, normalize="unit")
+    pooled = np.concatenate([areas["V1"] for areas in NEURONS.values()]).std(axis=0)
+    own = NEURONS["other"]["V1"].std(axis=0)
+    value = float(result["differentiation"].sel(set="other", layer="V1").isel(n_units=0, draw=0))
+    assert value == pytest.approx(oracles.differentiation(NEURONS["other"]["V1"], "unit", scale=pooled))
+    assert value != pytest.approx(
+        oracles.differentiation(NEURONS["other"]["V1"], "unit", scale=own), rel=1e-3
+    )
+
+
+def test_neurons_of_few_units_are_drawn_like_layers() -> None:
+    """Draws of recorded neurons equal the oracle on the very neurons."""
+    result = dif.measure_responses(NEURONS, n_units=(5, 30), draws=3, seed=1)
+    pool = result["unit"].sel(layer="V1").values
+    chosen = draw_units("V1", 30, 5, 2, seed=1)
+    assert chosen is not None
+    value = float(result["differentiation"].sel(set="other", layer="V1", n_units=5, draw=2))
+    assert value == pytest.approx(oracles.differentiation(NEURONS["other"]["V1"][:, pool[chosen]]), rel=1e-9)
+    assert result.sel(layer="LM")["units_used"].values.tolist() == [5, 25]
+
+
+def test_dead_layers_are_one_warning() -> None:
+    """A layer that never changes is NaN; one warning names every such layer, and the others are fine."""
+
+    class Dead(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.alive, self.dead, self.saturated = nn.Identity(), nn.ReLU(), nn.Hardtanh(0, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.alive(x) + self.dead(x - 9) + self.saturated(x + 9)  # type: ignore[no-any-return]
+
+    with pytest.warns(dif.DifferentiaWarning) as caught:
+        result = dif.measure(load(Dead()), SETS, n_units=50, draws=1, layers=["*"])
+    assert len(caught) == 1
+    message = str(caught[0].message)
+    assert "6 values" in message
+    assert "layer 'dead', set 'few' gives 0 in every unit" in message
+    assert "layer 'saturated', set 'dark' gives 1 in every unit" in message
+    assert "alive" not in message
+    values = result["differentiation"]
+    assert values.sel(layer=["dead", "saturated"]).isnull().all()
+    assert values.sel(layer=["input", "alive"]).notnull().all()
+    assert dif.relative(result).sel(layer="dead").isnull().all()
+
+
+def test_a_constant_response_is_named() -> None:
+    """Under ``response`` a row without correlation makes the value NaN, and the warning names the image."""
+    images = np.array(SETS["few"])
+    images[3] = 77
+    with pytest.warns(
+        dif.DifferentiaWarning, match="layer 'input', set 'a' the response to image '3' is constant"
+    ):
+        result = dif.measure(load(nn.Identity()), {"a": images}, n_units=50, draws=2, normalize="response")
+    assert result["differentiation"].sel(layer="input").isnull().all()
+    assert dif.measure(load(nn.Identity()), {"a": images}, n_units=50)["differentiation"].notnull().any()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_units": 0}, r"n_units \(--n-units\) is 0; expected a whole number >= 1"),
+        ({"n_units": "abc"}, r"n_units \(--n-units\) is 'a'"),
+        ({"n_units": (1.5,)}, "is 1.5"),
+        ({"n_units": (5, 5)}, "none of them twice"),
+        ({"n_units": ()}, "expected one or more numbers"),
+        ({"n_units": 10, "pool": 5}, "pool is 5, less than the largest n_units, 10"),
+        ({"n_units": 10, "units": "all"}, "do not go with units='all'"),
+        ({"draws": 0}, "draws is 0"),
+        ({"metric": "euclid"}, "Did you mean 'euclidean'"),
+        ({"normalize": "batch"}, "unknown normalization 'batch'"),
+        ({"reference": "noise"}, "unknown set for reference .* Did you mean 'white_noise'"),
+    ],
+)
+def test_wrong_options_are_refused_before_recording(options: dict[str, Any], message: str) -> None:
+    """No image is shown before every option is known to be right."""
+
+    class Untouched(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise AssertionError("the network was run")
+
+    with pytest.raises(dif.InputError, match=message):
+        dif.measure(load(Untouched()), SETS, **options)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "options", "message"),
+    [
+        ({}, {}, "at least one set"),
+        ({"a": np.zeros((3, 4))}, {}, "expected responses as {set: {layer: array}}"),
+        ({"a": {}}, {}, "set 'a' holds no layer"),
+        ({"a": {"x": np.zeros(4)}}, {}, r"set 'a', layer 'x': an array of float64, shape \(4,\)"),
+        ({"a": {"x": np.zeros((1, 4))}}, {}, "set 'a' has 1 response"),
+        ({"a": {"x": np.zeros((3, 4))}, "b": {"y": np.zeros((3, 4))}}, {}, "differ in the layers x, y"),
+        (
+            {"a": {"x": np.zeros((3, 4))}, "b": {"x": np.zeros((3, 5))}},
+            {},
+            "has 4 units in set 'a' but 5 in 'b'",
+        ),
+        ({"a": {"x": np.zeros((3, 4)), "y": np.zeros((2, 4))}}, {}, "different numbers of responses"),
+        ({"a": {"x": np.array([["p", "q"]] * 3)}}, {}, "expected real numbers"),
+        (NEURONS, {"reference": "silence"}, "unknown set for reference"),
+        (NEURONS, {"pool": 3}, "n_units"),
+    ],
+)
+def test_responses_that_can_not_be_compared(arrays: Any, options: dict[str, Any], message: str) -> None:
+    """Each error names the set and the layer."""
+    with pytest.raises(dif.InputError, match=message):
+        dif.measure_responses(arrays, **options)
+
+
+def test_missing_responses_are_named() -> None:
+    """A NaN among recorded neurons is an error with its place, not a number."""
+    arrays = {"a": {"V1": np.ones((4, 3)) * np.arange(4)[:, None]}}
+    arrays["a"]["V1"][2, 1] = np.nan
+    with pytest.raises(dif.RecordingError, match="set 'a', layer 'V1', image '2': 1 of 3 units are nan"):
+        dif.measure_responses(arrays)
+
+
+def test_recorded_pools_are_not_exceeded() -> None:
+    """More units than were recorded are refused; a pool and seed come with the responses."""
+    responses = dif.record(load(), SETS, pool=100, seed=3)
+    with pytest.raises(dif.InputError, match="only 100 of the 768 units of 'input' were recorded"):
+        dif.measure_responses(responses, n_units=200)
+    with pytest.raises(dif.InputError, match="leave pool= and seed= out"):
+        dif.measure_responses(responses, seed=4)
+    assert dif.measure_responses(responses)["n_units"].values.tolist() == [100]
