@@ -1,0 +1,348 @@
+"""The command line: what it writes and prints, its exit codes, and one line for every wrong input."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+import differentia as dif
+from differentia.cli import main
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with two folders of images, an empty one, and files that are none."""
+    rng = np.random.default_rng(0)
+    for name, count in {"cats": 4, "dogs": 3, "lonely": 1}.items():
+        (tmp_path / name).mkdir()
+        for index in range(count):
+            pixels = rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)
+            PIL.Image.fromarray(pixels).save(tmp_path / name / f"{index}.png")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken").mkdir()
+    for index in range(2):
+        (tmp_path / "broken" / f"{index}.jpg").write_bytes(b"no image")
+    return tmp_path
+
+
+FAST = ["--layers", "input,block1_pool,predictions", "--n-units", "50,1000", "--draws", "3"]
+
+
+def test_measure_writes_a_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The result, the experiment file and the figures; a table on stdout; the rest on stderr."""
+    out = folder / "deep" / "out"
+    sets = ["--set", "noise=noise:4", "--set", f"cats={folder}/cats", "--set", f"dogs={folder}/dogs/*.png"]
+    assert main(["measure", "digits", *sets, *FAST, "--out", str(out)]) == 0
+    written = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    assert written == [
+        *("experiment.toml", "figures/differentiation.png", "figures/differentiation.svg"),
+        *("figures/relative.png", "figures/relative.svg", "result.nc"),
+    ]
+    result = dif.load_result(out / "result.nc")
+    assert result["layer"].values.tolist() == ["input", "block1_pool", "predictions"]
+    assert result["n_units"].values.tolist() == [50, 1000]
+    assert result.sizes["draw"] == 3
+    assert "differentia" in json.loads(result.attrs["provenance"])["command"]
+    captured = capsys.readouterr()
+    rows = [line for line in captured.out.splitlines() if "block1_pool" in line]
+    assert len(rows) == 1
+    means = result["differentiation"].sel(layer="block1_pool", n_units=1000).mean("draw")
+    related = dif.relative(result).sel(layer="block1_pool", n_units=1000).mean("draw")
+    for name in ("noise", "cats", "dogs"):
+        assert f"{float(means.sel(set=name)):.3f}" in rows[0]
+    for name in ("cats", "dogs"):
+        assert f"{float(related.sel(set=name)):.2f}" in rows[0]
+    assert f"Written to {out}" in captured.err
+
+
+def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json stdout is JSON alone: a record for each set, layer and number of units."""
+    arguments = ["measure", "digits", "--set", "noise=noise:4", "--set", f"cats={folder}/cats", *FAST]
+    assert main([*arguments, "--out", str(folder / "out"), "--json"]) == 0
+    records = json.loads(capsys.readouterr().out)
+    result = dif.load_result(folder / "out" / "result.nc")
+    assert len(records) == 2 * 3 * 2
+    for record in records:
+        at = {key: record[key] for key in ("set", "layer", "n_units")}
+        mean = float(result["differentiation"].sel(at).mean("draw"))
+        assert record["differentiation"] == pytest.approx(mean)
+        assert record["relative"] == pytest.approx(float(dif.relative(result).sel(at).mean("draw")))
+    whole = [record for record in records if record["layer"] == "predictions"]
+    assert all(record["units_used"] == 10 and record["sd_over_draws"] == 0 for record in whole)
+
+
+def test_experiment_file_repeats_the_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the file says gives the very numbers, also from another folder."""
+    monkeypatch.chdir(folder)
+    sets = ["--set", "noise=noise:4", "--set", "cats=cats", "--set", "dogs=dogs/*.png"]
+    arguments = [*sets, *FAST, "--seed", "3", "--crop", "center", "--out", "out"]
+    assert main(["measure", "digits", *arguments]) == 0
+    monkeypatch.chdir("/")
+    content = tomllib.loads((folder / "out" / "experiment.toml").read_text())
+    network = dict(content["network"])
+    again = dif.measure(
+        dif.load_network(network.pop("spec"), **network), content["sets"], **content["measure"]
+    )
+    first = dif.load_result(folder / "out" / "result.nc")
+    np.testing.assert_array_equal(again["differentiation"], first["differentiation"])
+    assert content["measure"]["crop"] == "center"
+    changed = {**content["measure"], "seed": 4}
+    other = dif.measure("digits", content["sets"], **changed)
+    assert not np.array_equal(other["differentiation"], first["differentiation"])
+
+
+def test_all_units_and_other_options(folder: Path) -> None:
+    """Options reach what they are for."""
+    arguments = ["measure", "digits", "--set", "a=noise:3", "--set", f"b={folder}/cats", "--layers", "*pool"]
+    options = ["--units", "all", "--normalize", "response", "--metric", "cosine", "--reference", "b"]
+    assert main([*arguments, *options, "--batch-size", "2", "--out", str(folder / "out")]) == 0
+    result = dif.load_result(folder / "out" / "result.nc")
+    assert result.attrs["normalize"] == "response"
+    assert result.attrs["metric"] == "cosine"
+    assert result.attrs["reference"] == "b"
+    assert str(result["units"].values) == "all"
+    assert len(result["layer"]) == 4
+    assert json.loads(result.attrs["provenance"])["batch_size"] == 2
+
+
+def test_without_a_reference_nothing_is_relative(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No generated noise and no --reference: no relative columns and no relative figure."""
+    arguments = ["measure", "digits", "--set", f"cats={folder}/cats", *FAST, "--out", str(folder / "out")]
+    assert main(arguments) == 0
+    assert sorted(path.name for path in (folder / "out" / "figures").iterdir()) == [
+        "differentiation.png",
+        "differentiation.svg",
+    ]
+    assert " / " not in capsys.readouterr().out
+
+
+def test_warnings_are_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A layer without a value is told in one line, and shown as nan."""
+    np.save(folder / "black.npy", np.zeros((3, 8, 8), np.uint8))
+    arguments = ["measure", "digits", "--set", f"black={folder}/black.npy", "--set", "noise=noise:3", *FAST]
+    assert main([*arguments, "--out", str(folder / "out")]) == 0
+    captured = capsys.readouterr()
+    lines = [line for line in captured.err.splitlines() if line.startswith("differentia: warning:")]
+    assert len(lines) == 1
+    assert "layer 'input', set 'black' gives 0 in every unit" in lines[0]
+    assert "nan" in captured.out
+
+
+CATS = ["--set", "cats={0}/cats"]
+OUT = ["--out", "{0}/out"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            ["measure", "digits", "--set", "a={0}/nowhere", *OUT],
+            "set 'a': {0}/nowhere: no such file or folder; check the path",
+        ),
+        (
+            ["measure", "digits", "--set", "a={0}/*.gif", *OUT],
+            "set 'a': {0}/*.gif: no file matches; check the folder and the pattern",
+        ),
+        (
+            ["measure", "digits", "--set", "a={0}/empty", *OUT],
+            "set 'a': {0}/empty: no images in this folder (looked for .bmp, .gif, .jpeg, .jpg, .png, .tif, .tiff, .webp)",
+        ),
+        (
+            ["measure", "digits", "--set", "a={0}/lonely", *OUT],
+            "set 'a' has 1 image ({0}/lonely); expected at least 2, a pair to compare",
+        ),
+        (
+            ["measure", "digits", "--set", "a={0}/broken", *OUT],
+            "set 'a': {0}/broken/0.jpg: can't be read as an image (cannot identify image file",
+        ),
+        (
+            ["measure", "vgg16", *CATS, *OUT],
+            "unknown network 'vgg16'. Known: digits, keras:VGG16, package.module:factory, path/to/model.keras",
+        ),
+        (
+            ["measure", "keras:VGG-16", *CATS, *OUT],
+            "unknown network of keras.applications 'VGG-16'. Did you mean 'VGG16'?",
+        ),
+        (
+            ["measure", "digits", *CATS, *OUT, "--layers", "input,block9_pool"],
+            "unknown layer 'block9_pool'. Did you mean 'block4_pool'?",
+        ),
+        (
+            ["measure", "keras:MobileNet?weights={0}/gone.h5", *CATS, *OUT],
+            "keras:MobileNet?weights={0}/gone.h5: there are no weights at {0}/gone.h5; give weights=PATH",
+        ),
+        (
+            ["measure", "digits", *CATS, *OUT, "--n-units", "0"],
+            "--n-units is '0'; expected whole numbers >= 1 with commas between, such as 200,10000",
+        ),
+        (
+            ["measure", "digits", *CATS, *OUT, "--n-units", "abc"],
+            "--n-units is 'abc'; expected whole numbers >= 1 with commas between, such as 200,10000",
+        ),
+        (
+            ["measure", "digits", *CATS, "--set", "cats={0}/dogs", *OUT],
+            "two sets have the name 'cats'; give each its own",
+        ),
+        (["measure", "digits", *OUT], "no set of images was given; give at least one: --set NAME=SOURCE"),
+        (["measure", "digits", "--set", "{0}/cats", *OUT], "--set is '{0}/cats'; expected NAME=SOURCE"),
+        (["measure", "digits", *CATS], "--out is missing; name the folder to write to: --out DIR"),
+        (
+            ["measure", "digits", *CATS, "--out", "{0}/cats/0.png"],
+            "--out {0}/cats/0.png: can't be made (File exists)",
+        ),
+        (["measure", "digits", *CATS, *OUT, "--draws", "x"], "--draws is 'x'; expected a whole number >= 1"),
+        (["measure", "digits", *CATS, *OUT, "--seed", "-1"], "--seed is '-1'; expected a whole number >= 0"),
+        (
+            ["measure", "digits", *CATS, *OUT, "--input-size", "big"],
+            "--input-size is 'big'; expected 224, 224x192",
+        ),
+        (
+            ["measure", "digits", *CATS, *OUT, "--metric", "euclid"],
+            "unknown metric 'euclid'. Did you mean 'euclidean'?",
+        ),
+        (
+            ["measure", "digits", *CATS, *OUT, "--resize", "linear"],
+            "unknown resize filter 'linear'. Did you mean",
+        ),
+        (
+            ["measure", "digits", *CATS, *OUT, "--reference", "noise"],
+            "unknown set for reference (--reference) 'noise'.",
+        ),
+        (
+            ["measure", "digits", "--set", "n=noise:3?kind=pink", *OUT],
+            "set 'n': unknown kind of noise 'pink'.",
+        ),
+        (
+            ["measure", "torch.nn:Identity", *CATS, *OUT],
+            "torch.nn:Identity: its preprocessing can't be known",
+        ),
+        (
+            ["measure", "torch.nn:Identity", *CATS, *OUT, "--preprocess", "unit"],
+            "torch.nn:Identity: its input size can't be known",
+        ),
+        (["measure", "digits", *CATS, *OUT, "--device", "cuda:9"], "device 'cuda:9' can't be used here"),
+        (["measure", "digits", *CATS, *OUT, "--unit", "all"], "No such option: --unit"),
+        (["measure"], "Missing argument 'network'"),
+        (["mesure", "digits"], "No such command 'mesure'. Did you mean 'measure'?"),
+    ],
+)
+def test_wrong_input_is_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
+) -> None:
+    """Exit code 2, nothing on stdout, and one line on stderr that says what to change."""
+    assert main([argument.replace("{0}", str(folder)) for argument in arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    told = [text for text in captured.err.splitlines() if text.strip()]
+    assert len(told) == 1
+    assert told[0].startswith("differentia: " + line.replace("{0}", str(folder)))
+
+
+def test_debug_shows_where(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--debug adds the traceback."""
+    arguments = ["measure", "digits", "--set", f"a={folder}/nowhere", "--out", str(folder / "out"), "--debug"]
+    assert main(arguments) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+NAN_NETWORK = """
+import torch
+class Bad(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.act = torch.nn.ReLU()
+    def forward(self, x):
+        return self.act(x / 0 - 1 / torch.zeros(1))
+class Crashes(torch.nn.Module):
+    def forward(self, x):
+        raise KeyError("a bug of the user's")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [("Bad", "set 'cats', layer 'act', image '0.png':"), ("Crashes", 'failed: KeyError: "a bug of the user')],
+)
+def test_failed_work_is_exit_code_1(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, line: str
+) -> None:
+    """What was given was fine but the work failed: 1, and one line."""
+    (folder / f"net_{name}.py").write_text(NAN_NETWORK)
+    monkeypatch.chdir(folder)
+    options = ["--preprocess", "unit", "--input-size", "8x8x3", "--set", "cats=cats", "--out", "out"]
+    assert main(["measure", f"net_{name}:{name}", *options]) == 1
+    told = [text for text in capsys.readouterr().err.splitlines() if text.strip()]
+    assert len(told) == 1
+    assert told[0].startswith(f"differentia: {line}")
+
+
+def test_input_size_with_channels(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """224, 224x192 and 28x28x1 are heights, widths and channels."""
+    arguments = ["measure", "torch.nn:ReLU", "--preprocess", "unit", "--set", f"a={folder}/cats"]
+    for text, shape in {"9": "3x9x9", "8x12": "3x8x12", "7x6x1": "1x7x6"}.items():
+        assert main([*arguments, "--input-size", text, "--out", str(folder / "out")]) == 0
+        result = dif.load_result(folder / "out" / "result.nc")
+        assert str(result["layer_shape"].values[0]) == shape
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "differentia", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "100"},
+    )
+
+
+def test_help_is_quick_and_imports_nothing_heavy() -> None:
+    """``--help`` loads neither PyTorch nor Keras nor xarray; every command and option has a help text."""
+    script = (
+        "import sys; from differentia.cli import main; main(['--help']);"
+        "heavy = {'torch', 'keras', 'xarray', 'numpy', 'matplotlib', 'scipy'} & set(sys.modules);"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "measure" in done.stdout
+    assert "demo" in done.stdout
+    shown = run("measure", "--help").stdout
+    for option in (
+        "--set",
+        "--n-units",
+        "--draws",
+        "--units",
+        "--pool",
+        "--layers",
+        "--normalize",
+        "--metric",
+    ):
+        assert option in shown
+    assert run().stdout == run("--help").stdout
+
+
+def test_demo_shows_the_findings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The demo, whole: noise falls, one digit collapses at the end, all digits stay high."""
+    started = time.monotonic()
+    assert main(["demo", "--out", str(tmp_path / "demo")]) == 0
+    assert time.monotonic() - started < 60
+    result = dif.load_result(tmp_path / "demo" / "result.nc")
+    values = result["differentiation"].isel(n_units=-1).mean("draw")
+    noise, one, all_digits = (values.sel(set=name) for name in ("white_noise", "threes", "all_digits"))
+    assert float(noise.sel(layer="input")) == pytest.approx(np.sqrt(2), abs=0.01)
+    assert float(noise.sel(layer="predictions")) < 0.5
+    assert (one[:-1] > 0.5).all()
+    assert float(one.sel(layer="predictions")) < 0.05
+    assert (all_digits > 0.9).all()
+    assert float(all_digits.sel(layer="predictions")) > 1.3
+    assert (all_digits > one).all()
+    assert str(tmp_path / "demo") in capsys.readouterr().err
