@@ -17,4 +17,4 @@ def check_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     annotations = getattr(function, "__annotations__", {})
     speaks_of_arrays = any("ndarray" in str(annotation) for annotation in annotations.values())
-    return _CHECKED(function) if speaks_of_arrays else function  # type: ignore[no-any-return,call-overload]
+    return _CHECKED(function) if speaks_of_arrays else function

@@ -130,7 +130,7 @@ def test_response_normalisation_is_the_correlation_distance() -> None:
     """Each distance is sqrt(2 (1 - r)), r by NumPy; under ``layer`` it is another number."""
     rng = np.random.default_rng(3)
     matrix = rng.standard_normal((8, 60)) * rng.uniform(0.5, 3, (8, 1)) + rng.uniform(-1, 1, (8, 1))
-    r = np.corrcoef(matrix)[np.triu_indices(8, 1)]
+    r = np.asarray(np.corrcoef(matrix))[np.triu_indices(8, 1)]
     expected = np.median(np.sqrt(2 * (1 - r)))
     assert dif.differentiation(matrix, normalize="response") == pytest.approx(expected, rel=1e-12)
     assert dif.differentiation(matrix) != pytest.approx(expected, rel=1e-2)
@@ -141,7 +141,7 @@ def test_no_cancellation() -> None:
     rng = np.random.default_rng(4)
     # one outlier far away; all other pairs are 1e-7 of that distance apart
     matrix = 1e-6 * rng.standard_normal((15, 50))
-    matrix[0] += 10.0
+    matrix[0] = matrix[0] + 10.0
     value = dif.differentiation(matrix, normalize="none")
     assert value == pytest.approx(oracles.differentiation(matrix, "none"), rel=1e-9)
     squares = (matrix**2).sum(axis=1)

@@ -183,7 +183,7 @@ def test_dead_layers_are_one_warning() -> None:
             self.alive, self.dead, self.saturated = nn.Identity(), nn.ReLU(), nn.Hardtanh(0, 1)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.alive(x) + self.dead(x - 9) + self.saturated(x + 9)  # type: ignore[no-any-return]
+            return self.alive(x) + self.dead(x - 9) + self.saturated(x + 9)
 
     with pytest.warns(dif.DifferentiaWarning) as caught:
         result = dif.measure(load(Dead()), SETS, n_units=50, draws=1, layers=["*"])

@@ -91,7 +91,7 @@ def test_values_equal_a_multi_output_model() -> None:
 def test_sequential_and_subclassed_models() -> None:
     """A sequential model is recorded as a functional one; so are a subclassed model's layers."""
 
-    class Subclassed(keras.Model):
+    class Subclassed(keras.Model):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.first = keras.layers.Conv2D(4, 3, name="first")
@@ -196,6 +196,28 @@ def test_options_go_to_the_constructor() -> None:
         "keras:MobileNet?weights=none&alpha=0.25&include_top=false", input_shape=(64, 64, 3)
     )
     assert headless.layers[-1].shape == (2, 2, 256)
+
+
+def test_names_do_not_depend_on_what_a_process_did_before() -> None:
+    """Keras numbers unnamed layers on and on; units are drawn by name, so that is taken back."""
+    spec = "keras:MobileNet?weights=none&alpha=0.25"
+    names = [layer.name for layer in dif.load_network(spec).layers]
+    assert [layer.name for layer in dif.load_network(spec).layers] == names
+    assert "global_average_pooling2d" in names
+    again = keras.applications.MobileNet(weights=None, alpha=0.25)  # the control: left to Keras
+    assert "global_average_pooling2d" not in [layer.name for layer in again.layers]
+    # a network with many unnamed layers: as Keras names them in a process of its own
+    script = (
+        "import keras; m = keras.applications.InceptionV3(weights=None);"
+        "print(','.join(layer.name for layer in m.layers[1:]))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    fresh = done.stdout.strip().splitlines()[-1].split(",")
+    _ = dif.load_network("keras:InceptionV3?weights=none")
+    second = dif.load_network("keras:InceptionV3?weights=none", input_shape=(299, 299, 3))
+    ours = [layer.name for layer in second.model.layers[1:]]  # type: ignore[attr-defined]
+    assert ours == fresh
+    assert "conv2d_93" in ours
 
 
 def test_class_names(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_values_are_those_of_the_recorded_call() -> None:
 def test_channels_last_and_short_batches() -> None:
     """The memory layout and the number of images in a batch do not matter."""
     plain = record_all(load(tricky()))
-    laid_out = record_all(load(tricky().to(memory_format=torch.channels_last)))
+    laid_out = record_all(load(tricky().to(memory_format=torch.channels_last)))  # type: ignore[call-overload]
     for name, value in plain.items():
         np.testing.assert_allclose(laid_out[name], value, rtol=1e-4, atol=1e-5, err_msg=name)
         one = record_all(load(tricky()), PIXELS[:1])[name]
@@ -111,12 +111,15 @@ def test_other_precisions(dtype: torch.dtype) -> None:
 def test_training_mode_is_put_back() -> None:
     """A network in training mode is evaluated in eval mode, part by part as it was before."""
     module = tricky().train()
-    module.block[1].eval()
+    norm = module.block[1]
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    norm.eval()
     before = {name: part.training for name, part in module.named_modules()}
-    statistics = module.block[1].running_mean.clone()
+    statistics = norm.running_mean.clone()
     values = record_all(load(module))
     assert {name: part.training for name, part in module.named_modules()} == before
-    assert torch.equal(module.block[1].running_mean, statistics)
+    assert torch.equal(norm.running_mean, statistics)
     np.testing.assert_array_equal(values["drop"], values["act:1"])
     assert all(parameter.requires_grad for parameter in module.parameters())
 
@@ -175,7 +178,7 @@ class Attention(nn.Module):
         self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.attention(x, x, x)[0]  # type: ignore[no-any-return]
+        return self.attention(x, x, x)[0]
 
 
 class Fickle(nn.Module):
@@ -189,8 +192,8 @@ class Fickle(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if x.mean() < 0.1:
-            return self.act(self.flat(x))  # type: ignore[no-any-return]
-        return self.flat(x) if self.what == "skips" else self.act(x[:, :2])  # type: ignore[no-any-return]
+            return self.act(self.flat(x))
+        return self.flat(x) if self.what == "skips" else self.act(x[:, :2])
 
 
 @pytest.mark.parametrize(("what", "message"), [("skips", "not computed"), ("reshapes", "gave the shape")])

@@ -112,7 +112,7 @@ class Overflows(nn.Module):
         self.act = nn.ReLU()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.act(torch.where(x.amax((1, 2, 3), keepdim=True) > 0.99, torch.nan, x))  # type: ignore[no-any-return]
+        return self.act(torch.where(x.amax((1, 2, 3), keepdim=True) > 0.99, torch.nan, x))
 
 
 def test_a_response_that_is_not_finite_is_named() -> None:

@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -333,6 +334,7 @@ def load_application(
             model = constructor(**options)
     except Exception as error:  # Keras reports a failed download as a bare Exception
         raise InputError(_construction_problem(spec, name, weights, error)) from error
+    _name_as_in_a_fresh_process(model)
     return KerasNetwork(
         model,
         name=spec,
@@ -340,6 +342,29 @@ def load_application(
         class_names=_class_names(spec, class_index, weights),
         device=device,
     )
+
+
+def _name_as_in_a_fresh_process(model: Any) -> None:
+    """Take back the numbers that Keras gave to unnamed layers after those of networks made before.
+
+    Which units are drawn from a layer depends on its name, and must not depend on what else a process did.
+    """
+    unnamed: dict[str, list[tuple[int, Any]]] = {}
+    for _, layer in _named_layers(model):
+        stem, _, number = layer.name.rpartition("_")
+        if not number.isdecimal():
+            stem, number = layer.name, "0"
+        if stem == _automatic_name(layer):
+            unnamed.setdefault(stem, []).append((int(number), layer))
+    for stem, numbered in unnamed.items():
+        for place, (_, layer) in enumerate(sorted(numbered, key=lambda pair: pair[0])):
+            layer.name = f"{stem}_{place}" if place else stem
+
+
+def _automatic_name(layer: Any) -> str:
+    """Return what Keras calls the first unnamed layer of a class: GlobalAveragePooling2D in snake case."""
+    spaced = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", type(layer).__name__)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", spaced).lower()
 
 
 def _construction_problem(spec: str, name: str, weights: Any, error: Exception) -> str:
