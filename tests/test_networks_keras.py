@@ -203,7 +203,7 @@ def test_names_do_not_depend_on_what_a_process_did_before() -> None:
     spec = "keras:MobileNet?weights=none&alpha=0.25"
     names = [layer.name for layer in dif.load_network(spec).layers]
     assert [layer.name for layer in dif.load_network(spec).layers] == names
-    assert "global_average_pooling2d" in names
+    assert {"global_average_pooling2d", "reshape_2"} <= set(names)  # one unnamed, one named so
     again = keras.applications.MobileNet(weights=None, alpha=0.25)  # the control: left to Keras
     assert "global_average_pooling2d" not in [layer.name for layer in again.layers]
     # a network with many unnamed layers: as Keras names them in a process of its own

@@ -55,7 +55,7 @@ def stage(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Stage:
     """The 43 cats that the network itself calls tabby, the photographs, saved noise; recorded plainly."""
     weights = real_data / "mobilenet_025_224_imagenet.weights.h5"
     model = keras.applications.MobileNet(alpha=0.25, weights=str(weights))
-    model.get_layer(index=-6).name = "global_average_pooling2d"  # Keras numbers unnamed layers on
+    model.get_layer(index=-5).name = "global_average_pooling2d"  # Keras numbers unnamed layers on
     outputs = {"input": model.input, **{layer.name: layer.output for layer in model.layers[1:]}}
     plain = keras.Model(model.input, list(outputs.values()))
 

@@ -7,9 +7,9 @@ import hashlib
 import inspect
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -330,11 +330,9 @@ def load_application(
         first = import_keras().config.image_data_format() == "channels_first"
         options["input_shape"] = (channels, height, width) if first else (height, width, channels)
     try:
-        with on_device(device):
-            model = constructor(**options)
+        model = _construct_afresh(constructor, options, device)
     except Exception as error:  # Keras reports a failed download as a bare Exception
         raise InputError(_construction_problem(spec, name, weights, error)) from error
-    _name_as_in_a_fresh_process(model)
     return KerasNetwork(
         model,
         name=spec,
@@ -344,27 +342,21 @@ def load_application(
     )
 
 
-def _name_as_in_a_fresh_process(model: Any) -> None:
-    """Take back the numbers that Keras gave to unnamed layers after those of networks made before.
+def _construct_afresh(constructor: Callable[..., Any], options: dict[str, Any], device: str) -> Any:
+    """Return a new model whose unnamed layers are named as in a fresh process.
 
-    Which units are drawn from a layer depends on its name, and must not depend on what else a process did.
+    Keras numbers them on and on, and which units are drawn from a layer depends on its name, so that a
+    network would give other numbers after another one was made. The counters live in the thread.
     """
-    unnamed: dict[str, list[tuple[int, Any]]] = {}
-    for _, layer in _named_layers(model):
-        stem, _, number = layer.name.rpartition("_")
-        if not number.isdecimal():
-            stem, number = layer.name, "0"
-        if stem == _automatic_name(layer):
-            unnamed.setdefault(stem, []).append((int(number), layer))
-    for stem, numbered in unnamed.items():
-        for place, (_, layer) in enumerate(sorted(numbered, key=lambda pair: pair[0])):
-            layer.name = f"{stem}_{place}" if place else stem
+    policy = import_keras().config.dtype_policy()  # lives in the thread too
 
+    def construct() -> Any:
+        import_keras().config.set_dtype_policy(policy)
+        with on_device(device):
+            return constructor(**options)
 
-def _automatic_name(layer: Any) -> str:
-    """Return what Keras calls the first unnamed layer of a class: GlobalAveragePooling2D in snake case."""
-    spaced = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", type(layer).__name__)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", spaced).lower()
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(construct).result()
 
 
 def _construction_problem(spec: str, name: str, weights: Any, error: Exception) -> str:
