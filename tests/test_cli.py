@@ -51,7 +51,8 @@ def test_measure_writes_a_folder(folder: Path, capsys: pytest.CaptureFixture[str
     assert result["layer"].values.tolist() == ["input", "block1_pool", "predictions"]
     assert result["n_units"].values.tolist() == [50, 1000]
     assert result.sizes["draw"] == 3
-    assert "differentia" in json.loads(result.attrs["provenance"])["command"]
+    command = json.loads(result.attrs["provenance"])["command"]
+    assert command.startswith("differentia measure digits --set noise=noise:4 --set ")
     captured = capsys.readouterr()
     rows = [line for line in captured.out.splitlines() if "block1_pool" in line]
     assert len(rows) == 1

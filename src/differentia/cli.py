@@ -6,6 +6,7 @@ Nothing heavy is imported before it is needed, so that ``--help`` answers at onc
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 import traceback
@@ -52,12 +53,14 @@ def _main() -> None:
 
 @app.command()
 def demo(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("demo"),
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Measure the embedded digits network: noise, one digit, all digits. Offline, under a minute."""
     _measure_into(
+        context,
         out,
         network="digits",
         network_options={},
@@ -69,6 +72,7 @@ def demo(
 
 @app.command()
 def measure(
+    context: typer.Context,
     network: Annotated[
         str,
         typer.Argument(
@@ -145,6 +149,7 @@ def measure(
     if out is None:
         raise InputError("--out is missing; name the folder to write to: --out DIR")
     _measure_into(
+        context,
         out,
         network=network,
         network_options={
@@ -217,6 +222,7 @@ def _named_sources(given: Sequence[str]) -> dict[str, str]:
 
 
 def _measure_into(
+    context: typer.Context,
     out: Path,
     *,
     network: str,
@@ -230,23 +236,25 @@ def _measure_into(
     from differentia.experiment import write_experiment
     from differentia.figures import save_figures
     from differentia.networks import load_network
+    from differentia.recording import as_sets
     from differentia.results import save, with_provenance
-    from differentia.stimuli import stimuli_from
 
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--out {out}: can't be made ({error.strerror}); choose another") from error
+    if not os.access(out, os.W_OK):
+        raise InputError(f"--out {out}: can't be written to; choose another")
+    stimuli = as_sets(sets, seed=options.get("seed", 0))  # before a network may have to be downloaded
     loaded = load_network(network, **network_options)
     with _progress() as progress:
-        result = measure_network(loaded, sets, progress=progress, **options)
-    result = with_provenance(result, command=shlex.join(["differentia", *sys.argv[1:]]))
-    seed = options.get("seed", 0)
+        result = measure_network(loaded, stimuli, progress=progress, **options)
+    result = with_provenance(result, command=shlex.join(["differentia", *context.obj]))
     write_experiment(
         out / "experiment.toml",
         network=network,
         network_options=network_options,
-        sets={name: stimuli_from(source, seed=seed).source for name, source in sets.items()},
+        sets={name: given.source for name, given in stimuli.items()},
         options=options,
     )
     save(result, out / "result.nc")
@@ -311,13 +319,13 @@ def _print_table(result: xr.Dataset) -> None:
     names = [str(name) for name in result["set"].values]
     every = str(result["units"].item()) == "all"
     table = Table(title="Differentiation, " + ("all units" if every else f"{count:,} units"))
-    table.add_column("layer")
-    table.add_column("units", justify="right")
+    table.add_column("layer", overflow="fold")
+    table.add_column("units", justify="right", overflow="fold")
     for name in names:
-        table.add_column(escape(name), justify="right")
+        table.add_column(escape(name), justify="right", overflow="fold")
     others = [name for name in names if related is not None and name != reference]
     for name in others:
-        table.add_column(f"{escape(name)} / {escape(reference)}", justify="right")
+        table.add_column(f"{escape(name)} / {escape(reference)}", justify="right", overflow="fold")
     for layer in (str(name) for name in result["layer"].values):
         at: dict[str, Any] = {"layer": layer, "n_units": count}
         row = [escape(layer), f"{int(result['units_used'].sel(at)):,}"]
@@ -328,7 +336,8 @@ def _print_table(result: xr.Dataset) -> None:
         if related is not None:
             row += [f"{related.sel({**at, 'set': name}).item():.2f}" for name in others]
         table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    # Into a file or a pipe the table goes at its full width.
+    Console(width=None if sys.stdout.isatty() else 10_000).print(table)
 
 
 def _records(result: xr.Dataset) -> list[dict[str, Any]]:
@@ -374,7 +383,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             warnings.simplefilter("always", DifferentiaWarning)
-            status = app(given or ["--help"], standalone_mode=False)
+            status = app(given or ["--help"], standalone_mode=False, obj=given)
         return _interrupted() if status == INTERRUPTED else DONE
     except typer.TyperException as error:
         message = getattr(error, "format_message", error.__str__)()
@@ -395,7 +404,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _interrupted() -> int:
-    _say("differentia: stopped; nothing was written: run the same command again")
+    _say("differentia: stopped before the end; run the same command again")
     return INTERRUPTED
 
 
