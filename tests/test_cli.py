@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import tomllib
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,38 @@ def test_without_a_reference_nothing_is_relative(folder: Path, capsys: pytest.Ca
     assert " / " not in capsys.readouterr().out
 
 
+def test_figures_of_an_earlier_result_are_removed(folder: Path) -> None:
+    """A second run into the folder, without a reference, leaves no relative figure of the first."""
+    arguments = ["measure", "digits", *FAST, "--out", str(folder / "out"), "--set", f"cats={folder}/cats"]
+    assert main([*arguments, "--set", "noise=noise:3"]) == 0
+    assert (folder / "out" / "figures" / "relative.png").is_file()
+    assert main(arguments) == 0
+    assert not list((folder / "out" / "figures").glob("relative.*"))
+
+
+def test_odd_names(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Markup, slashes and other scripts in a set's name are shown as they are."""
+    names = ["n[/x]", "[bold]b", "a/b $c$", "名"]
+    sets = [part for index, name in enumerate(names) for part in ("--set", f"{name}=noise:3?seed={index}")]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        assert main(["measure", "digits", *sets, *FAST, "--out", str(folder / "out")]) == 0
+    captured = capsys.readouterr()
+    assert all(name in captured.out for name in names)
+    assert "Traceback" not in captured.err
+
+
+def test_the_table_is_not_cut(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Into a pipe the table goes at its full width, however many sets there are."""
+    names = [f"a_set_with_a_rather_long_name_{index}" for index in range(9)]
+    sets = [part for index, name in enumerate(names) for part in ("--set", f"{name}=noise:3?seed={index}")]
+    arguments = ["measure", "digits", *sets, *FAST, "--reference", names[0], "--out", str(folder / "out")]
+    assert main(arguments) == 0
+    header = [line for line in capsys.readouterr().out.splitlines() if " layer " in line]
+    assert len(header) == 1
+    assert all(name in header[0] for name in names)
+
+
 def test_warnings_are_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A layer without a value is told in one line, and shown as nan."""
     np.save(folder / "black.npy", np.zeros((3, 8, 8), np.uint8))
@@ -134,7 +167,7 @@ def test_warnings_are_one_line(folder: Path, capsys: pytest.CaptureFixture[str])
     captured = capsys.readouterr()
     lines = [line for line in captured.err.splitlines() if line.startswith("differentia: warning:")]
     assert len(lines) == 1
-    assert "layer 'input', set 'black' gives 0 in every unit" in lines[0]
+    assert "layer 'input', set 'black': it gives 0 in every unit" in lines[0]
     assert "nan" in captured.out
 
 
@@ -195,6 +228,25 @@ OUT = ["--out", "{0}/out"]
         ),
         (["measure", "digits", *OUT], "no set of images was given; give at least one: --set NAME=SOURCE"),
         (["measure", "digits", "--set", "{0}/cats", *OUT], "--set is '{0}/cats'; expected NAME=SOURCE"),
+        (["measure", "digits", *CATS, "--out", ""], "--out is missing; name the folder"),
+        (["measure", "digits", *CATS, *OUT, "--layers", "input,"], "--layers is 'input,'; expected names"),
+        (["measure", "digits", *CATS, *OUT, "--n-units", ""], "--n-units is ''; expected whole numbers"),
+        (["measure", "digits", *CATS, *OUT, "--n-units", "1e3"], "--n-units is '1e3'; expected whole"),
+        (["measure", "digits", *CATS, *OUT, "--input-size", "1x28"], "--input-size is '1x28'; expected 224"),
+        (["measure", "digits", *CATS, *OUT, "--preprocess", "unit"], "digits: the embedded network knows"),
+        (["measure", "digits", "--set", "=x", *OUT], "--set is '=x'; expected NAME=SOURCE"),
+        (
+            ["measure", "digits", "--set", "a=~no_such_user/x", *OUT],
+            "set 'a': ~no_such_user/x: can't be looked",
+        ),
+        (
+            ["measure", "digits", "--set", "n=noise:3?sd=5", *OUT],
+            "set 'n': noise: sd goes with kind='gaussian'",
+        ),
+        (
+            ["measure", "keras:VGG16?weights=none", *CATS, *OUT, "--device", "foo"],
+            "device 'foo' can't be used",
+        ),
         (["measure", "digits", *CATS], "--out is missing; name the folder to write to: --out DIR"),
         (
             ["measure", "digits", *CATS, "--out", "{0}/cats/0.png"],

@@ -190,6 +190,11 @@ def test_many_blocks_equal_one(monkeypatch: pytest.MonkeyPatch) -> None:
         (np.array([[1.0, 2, 3], [2, 2, 2], [3, 1, 2]]), {"normalize": "response"}, "response 1 is constant"),
         (np.array([[1.0, 2, 3], [2, 1, 2], [3, 3, 3]]), {"metric": "correlation"}, "response 2 is constant"),
         (
+            np.array([[1.0, 2, 3], [2, 1, 5], [3, 0, 1]]),
+            {"metric": "correlation", "normalize": "unit", "scale": np.array([1.0, 2, 3])},
+            "response 0 is constant",
+        ),
+        (
             np.array([[1.0, 2, 3], [0, 0, 0], [3, 1, 2]]),
             {"normalize": "none", "metric": "cosine"},
             "response 1 is zero in every unit",
@@ -204,6 +209,13 @@ def test_undefined_is_nan_with_a_warning(matrix: np.ndarray, options: dict[str, 
         warnings.simplefilter("error")
         matrix = matrix + np.arange(matrix.size).reshape(matrix.shape) ** 2
         assert dif.differentiation(matrix, **options) > 0
+
+
+def test_constant_is_what_is_constant_after_normalisation() -> None:
+    """A row that only looks constant before its units are scaled has a correlation."""
+    matrix, scale = np.array([[1.0, 1, 1], [2, 1, 5], [3, 0, 1]]), np.array([1.0, 2, 3])
+    value = dif.differentiation(matrix, normalize="unit", metric="correlation", scale=scale)
+    assert value == pytest.approx(oracles.differentiation(matrix, "unit", "correlation", scale))
 
 
 def test_a_unit_that_never_changes_adds_nothing() -> None:

@@ -190,8 +190,8 @@ def test_dead_layers_are_one_warning() -> None:
     assert len(caught) == 1
     message = str(caught[0].message)
     assert "6 values" in message
-    assert "layer 'dead', set 'few' gives 0 in every unit" in message
-    assert "layer 'saturated', set 'dark' gives 1 in every unit" in message
+    assert "layer 'dead', set 'few': it gives 0 in every unit" in message
+    assert "layer 'saturated', set 'dark': it gives 1 in every unit" in message
     assert "alive" not in message
     values = result["differentiation"]
     assert values.sel(layer=["dead", "saturated"]).isnull().all()
@@ -204,7 +204,7 @@ def test_a_constant_response_is_named() -> None:
     images = np.array(SETS["few"])
     images[3] = 77
     with pytest.warns(
-        dif.DifferentiaWarning, match="layer 'input', set 'a' the response to image '3' is constant"
+        dif.DifferentiaWarning, match="layer 'input', set 'a': the response to image '3' is constant"
     ):
         result = dif.measure(load(nn.Identity()), {"a": images}, n_units=50, draws=2, normalize="response")
     assert result["differentiation"].sel(layer="input").isnull().all()
@@ -215,8 +215,9 @@ def test_a_constant_response_is_named() -> None:
     ("options", "message"),
     [
         ({"n_units": 0}, r"n_units \(--n-units\) is 0; expected a whole number >= 1"),
-        ({"n_units": "abc"}, r"n_units \(--n-units\) is 'a'"),
+        ({"n_units": "abc"}, r"n_units \(--n-units\) is 'abc'"),
         ({"n_units": (1.5,)}, "is 1.5"),
+        ({"n_units": 1e4}, "is 10000.0"),
         ({"n_units": (5, 5)}, "none of them twice"),
         ({"n_units": ()}, "expected one or more numbers"),
         ({"n_units": 10, "pool": 5}, "pool is 5, less than the largest n_units, 10"),
@@ -242,10 +243,19 @@ def test_wrong_options_are_refused_before_recording(options: dict[str, Any], mes
     ("arrays", "options", "message"),
     [
         ({}, {}, "at least one set"),
-        ({"a": np.zeros((3, 4))}, {}, "expected responses as {set: {layer: array}}"),
+        ({"a": np.zeros((3, 4))}, {}, "set 'a' holds no layer; expected {set: {layer: array}}"),
         ({"a": {}}, {}, "set 'a' holds no layer"),
-        ({"a": {"x": np.zeros(4)}}, {}, r"set 'a', layer 'x': an array of float64, shape \(4,\)"),
-        ({"a": {"x": np.zeros((1, 4))}}, {}, "set 'a' has 1 response"),
+        ([NEURONS], {}, "expected responses as {set: {layer: array}}"),
+        (
+            {"a": {"x": np.zeros((0, 4))}, "b": {"x": np.ones((3, 4))}},
+            {},
+            "set 'a', layer 'x' has 0 responses",
+        ),
+        ({1: NEURONS["other"], "1": NEURONS["other"]}, {}, "two sets have the name '1'"),
+        ({"a": {0: np.ones((3, 4)), "0": np.ones((3, 4))}}, {}, "two layers have the name '0'"),
+        ({"a": {"x": [[1, 2], [3]]}}, {}, "set 'a', layer 'x' is no matrix"),
+        ({"a": {"x": np.zeros(4)}}, {}, r"set 'a', layer 'x' has the shape \(4,\)"),
+        ({"a": {"x": np.zeros((1, 4))}}, {}, "set 'a', layer 'x' has 1 responses"),
         ({"a": {"x": np.zeros((3, 4))}, "b": {"y": np.zeros((3, 4))}}, {}, "differ in the layers x, y"),
         (
             {"a": {"x": np.zeros((3, 4))}, "b": {"x": np.zeros((3, 5))}},
@@ -268,7 +278,7 @@ def test_missing_responses_are_named() -> None:
     """A NaN among recorded neurons is an error with its place, not a number."""
     arrays = {"a": {"V1": np.ones((4, 3)) * np.arange(4)[:, None]}}
     arrays["a"]["V1"][2, 1] = np.nan
-    with pytest.raises(dif.RecordingError, match="set 'a', layer 'V1', image '2': 1 of 3 units are nan"):
+    with pytest.raises(dif.InputError, match="set 'a', layer 'V1' holds nan in response 2, unit 1"):
         dif.measure_responses(arrays)
 
 
@@ -280,3 +290,43 @@ def test_recorded_pools_are_not_exceeded() -> None:
     with pytest.raises(dif.InputError, match="leave pool= and seed= out"):
         dif.measure_responses(responses, seed=4)
     assert dif.measure_responses(responses)["n_units"].values.tolist() == [100]
+    # all units are in their own order, of which the first ones are no random sample
+    with pytest.raises(dif.InputError, match="measured whole: leave n_units= out"):
+        dif.measure_responses(dif.record(load(), SETS, units="all"), n_units=10)
+
+
+def test_names_need_not_be_text() -> None:
+    """Sets and areas named by numbers go by their text, the reference too."""
+    arrays = {1: {17: NEURONS["stimulus"]["V1"]}, 2: {17: NEURONS["spontaneous"]["V1"]}}
+    result = dif.measure_responses(arrays, reference=2)  # type: ignore[arg-type]
+    assert result["set"].values.tolist() == ["1", "2"]
+    assert float(dif.relative(result).sel(set="2").max()) == 1.0
+
+
+def test_double_precision_is_kept() -> None:
+    """A network of float64 with a large offset loses nothing to float32."""
+
+    class Offset(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.act = nn.Identity()
+            self.weight = nn.Parameter(torch.tensor(1e-3, dtype=torch.float64))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.act(x * self.weight + 1e4)
+
+    result = dif.measure(load(Offset()), {"a": SETS["few"]}, units="all", layers=["input", "act"])
+    first, second = result["differentiation"].sel(set="a").isel(draw=0).values.ravel()
+    assert second == pytest.approx(first, rel=1e-5)
+
+
+def test_spread_is_unknown_where_draws_have_no_value() -> None:
+    """The draws that are left do not stand for those that looked at dead units only."""
+    rates = np.zeros((6, 40))
+    rates[:, 0] = np.arange(6)
+    with pytest.warns(dif.DifferentiaWarning, match="is NaN for"):
+        result = dif.measure_responses({"a": {"x": rates}}, n_units=(5, 40), draws=12)
+    values = result["differentiation"].sel(n_units=5)
+    assert values.isnull().any()
+    assert values.notnull().any()
+    assert dif.draw_spread(result["differentiation"], result).sel(n_units=5).isnull().all()

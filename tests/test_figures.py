@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
@@ -23,8 +23,6 @@ COUNTS = (5, 20, 60)
 @pytest.fixture(autouse=True)
 def _close_figures() -> Any:
     yield
-    import matplotlib.pyplot as plt
-
     plt.close("all")
 
 
@@ -121,7 +119,34 @@ def test_draws_into_given_axes() -> None:
     """A user's axes are used, and no other figure is made."""
     ax = Figure().add_subplot()
     assert dif.plot(neurons(), ax=ax) is ax
-    assert mpl.pyplot.get_fignums() == [] if hasattr(mpl, "pyplot") else True
+    assert plt.get_fignums() == []
+    dif.plot(neurons())
+    assert len(plt.get_fignums()) == 1
+
+
+@pytest.mark.parametrize("length", [60, 180])
+def test_long_names_are_not_cut_off(length: int) -> None:
+    """Sets' names are wrapped, layers' names lose their middle; nothing is outside of the picture."""
+    layer, name = "layer." + "x" * length, " ".join(["word"] * (length // 5))
+    arrays = {name: {layer: RNG.normal(size=(5, 9)), "y": RNG.normal(size=(5, 9))}}
+    ax = dif.plot(dif.measure_responses(arrays, n_units=(3, 9), draws=2))
+    ax.figure.canvas.draw()
+    legend = ax.get_legend()
+    assert legend is not None
+    assert " ".join(legend.get_texts()[0].get_text().split()) == name
+    width, height = ax.figure.canvas.get_width_height()
+    for box in (legend.get_window_extent(), *(label.get_window_extent() for label in ax.get_xticklabels())):
+        assert box.x1 <= width
+        assert box.y0 >= 0
+    assert ax.get_window_extent().height > 0.4 * height
+
+
+def test_one_layer_shows_every_number_of_units() -> None:
+    """Where a line would be a point, each number of units has a marker and its spread a bar."""
+    ax = dif.plot(neurons(layers=1))
+    points = [line for line in ax.get_lines() if len(line.get_xdata()) == 1 and line.get_marker() != "_"]  # type: ignore[arg-type]
+    assert len([line for line in points if line.get_marker() not in ("None", None, "")]) == 9
+    assert len(ax.containers) == 9
 
 
 def test_one_number_of_units_and_no_value() -> None:

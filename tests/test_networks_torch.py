@@ -104,7 +104,9 @@ def test_other_precisions(dtype: torch.dtype) -> None:
     values = record_all(load(tricky().to(dtype)))
     tolerance = 0.05 if dtype == torch.bfloat16 else 1e-5
     for name in ("input", "conv", "act:1", "head"):
-        assert values[name].dtype == np.float32
+        assert values[name].dtype == (
+            np.float64 if dtype == torch.float64 and name != "input" else np.float32
+        )
         np.testing.assert_allclose(values[name], exact[name], rtol=tolerance, atol=tolerance)
 
 
@@ -213,7 +215,7 @@ def test_preprocessing() -> None:
         [0.229, 0.224, 0.225]
     )[:, None, None]
     np.testing.assert_allclose(normal, expected.numpy(), rtol=1e-5, atol=1e-6)
-    with pytest.raises(dif.InputError, match=r"returned torch.uint8; expected a floating tensor of 3 images"):
+    with pytest.raises(dif.InputError, match=r"returned torch.uint8; expected a floating tensor of 2 images"):
         _ = load(nn.Identity(), preprocess=lambda x: x).layers
 
 
@@ -243,6 +245,42 @@ def test_input_shape_in_either_order() -> None:
     assert load(tricky(), input_shape=(28, 28, 1)).input_shape == (28, 28, 1)
     with pytest.raises(dif.InputError, match="'imagenet' is for 3 channels"):
         _ = load(tricky(), input_shape=(1, 28, 28), preprocess="imagenet").layers
+
+
+class Recurrent(nn.Module):
+    """Reads the rows of an image; its state begins with the axis of its layers."""
+
+    def __init__(self, layers: int) -> None:
+        super().__init__()
+        self.rnn = nn.GRU(48, 6, num_layers=layers, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.rnn(x.permute(0, 2, 3, 1).flatten(2))[0]
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3, 5])
+def test_an_axis_that_is_not_the_batch(layers: int) -> None:
+    """A state of shape (layers, batch, units) is no response, however many layers there are."""
+    network = load(Recurrent(layers))
+    assert [layer.name for layer in network.layers if not layer.container] == ["input", "rnn[0]"]
+    assert record_all(network, PIXELS[:layers])["rnn[0]"].shape == (min(layers, 5), 16, 6)
+
+
+def test_torchscript_is_refused() -> None:
+    """Its layers can't be looked into; one layer in place of them would mislead."""
+    with pytest.warns(DeprecationWarning, match="deprecated"):
+        traced = torch.jit.trace(nn.Sequential(nn.ReLU()), TENSOR)  # type: ignore[no-untyped-call]
+    with pytest.raises(dif.InputError, match="TorchScript"):
+        load(traced)
+
+
+def test_a_ready_network_takes_no_options() -> None:
+    """Arguments that would have no effect are refused."""
+    assert dif.load_network(ready) is ready
+    with pytest.raises(dif.InputError, match="this is a network that is ready; leave"):
+        dif.load_network(ready, preprocess="imagenet")
+    with pytest.raises(dif.InputError, match="this is a network that is ready; leave"):
+        dif.load_network("networks_for_tests:ready", device="cpu")
 
 
 def test_fingerprint() -> None:

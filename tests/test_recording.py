@@ -130,6 +130,8 @@ def test_a_response_that_is_not_finite_is_named() -> None:
     ("sets", "options", "message"),
     [
         ({}, {}, "no set of images"),
+        ("noise:3", {}, "the sets are a str; expected {name: images}"),
+        ({1: SETS["few"], "1": SETS["few"]}, {}, "two sets have the name '1'"),
         ({"a": SETS["few"][:1]}, {}, "set 'a' has 1 image .* at least 2"),
         ({"a": "nowhere/"}, {}, "set 'a': nowhere/: no such file"),
         (SETS, {"units": "some"}, "unknown kind of units 'some'"),

@@ -33,6 +33,8 @@ def test_saved_results_come_back(tmp_path: Path) -> None:
             layer="block1/conv", set="stimulus", n_units=5, draw=3
         )
     assert [path.name for path in tmp_path.iterdir()] == ["result.nc"]
+    (tmp_path / "other").touch()
+    assert (tmp_path / "result.nc").stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
 def test_saving_replaces_at_once_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,6 +72,10 @@ def test_files_that_are_no_result(tmp_path: Path) -> None:
         dif.save(result.transpose("draw", ...), tmp_path / "odd.nc")
     with pytest.raises(dif.InputError, match="dict; expected the Dataset"):
         dif.relative({})  # type: ignore[arg-type]
+    with pytest.raises(dif.InputError, match=r"is a folder; give the result\.nc"):
+        dif.load_result(tmp_path)
+    with pytest.raises(dif.InputError, match="can't be written"):
+        dif.save(result, tmp_path)
     with pytest.raises(dif.InputError, match="can't be written"):
         dif.save(result, tmp_path / "nowhere" / "result.nc")
 

@@ -153,6 +153,7 @@ def test_hash_is_of_the_content(tmp_path: Path) -> None:
         (np.zeros((2, 3, 4, 6), np.uint8), r"shape \(2, 3, 4, 6\)"),
         (np.zeros((0, 4, 6), np.uint8), "holds no image"),
         (7, "int; expected"),
+        (iter([]), "empty list"),
         ([], "empty list"),
         ([7], "has to hold paths"),
     ],
@@ -222,6 +223,8 @@ def test_noise_is_seeded() -> None:
     from_text = stimuli_from("noise:2", seed=1)
     assert np.array_equal(from_text.load(1, RGB).pixels, few.load(1, RGB).pixels)
     assert few.load(0, Fit((3, 3, 1))).pixels.shape == (3, 3, 1)
+    of_numpy = dif.noise(2, seed=np.int64(1))  # type: ignore[arg-type]
+    assert np.array_equal(of_numpy.load(1, RGB).pixels, few.load(1, RGB).pixels)
 
 
 @pytest.mark.parametrize(
@@ -234,6 +237,8 @@ def test_noise_is_seeded() -> None:
         ("noise:3?seed=1&seed=2", "'seed' is given twice"),
         ("noise:3?kind=gaussian&sd=-1", "sd is -1"),
         ("noise:3?seed=x", "seed is 'x'"),
+        ("noise:3?seed=99999999999999999999", "from 0 to"),
+        ("noise:3?sd=20", "sd goes with kind='gaussian' only"),
         ("digits:3?digit=11", "digit is 11; expected 0 to 9"),
         ("digits:100?digit=3", "100 images asked for; expected 1 to "),
     ],

@@ -54,14 +54,14 @@ def _main() -> None:
 @app.command()
 def demo(
     context: typer.Context,
-    out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("demo"),
+    out: Annotated[str, typer.Option(metavar="DIR", help="The folder to write to.")] = "demo",
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Measure the embedded digits network: noise, one digit, all digits. Offline, under a minute."""
     _measure_into(
         context,
-        out,
+        Path(out).expanduser(),
         network="digits",
         network_options={},
         sets=DEMO_SETS,
@@ -90,7 +90,7 @@ def measure(
             "Once for each set.",
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The folder to write to.")] = None,
+    out: Annotated[str | None, typer.Option(metavar="DIR", help="The folder to write to.")] = None,
     n_units: Annotated[
         str | None,
         typer.Option(help="Numbers of units to look at.", show_default="200,10000,100000"),
@@ -146,11 +146,11 @@ def measure(
     differentia measure keras:VGG16 --set white_noise=noise:43 --set cats=data/cats
     --layers 'input,block*,flatten,predictions' --out vgg16
     """
-    if out is None:
+    if not out:
         raise InputError("--out is missing; name the folder to write to: --out DIR")
     _measure_into(
         context,
-        out,
+        Path(out).expanduser(),
         network=network,
         network_options={
             "preprocess": preprocess,
@@ -163,7 +163,7 @@ def measure(
             "draws": _whole_number("--draws", draws),
             "units": units,
             "pool": None if pool is None else _whole_number("--pool", pool),
-            "layers": None if layers is None else tuple(layers.split(",")),
+            "layers": None if layers is None else _layer_patterns(layers),
             "normalize": normalize,
             "metric": metric,
             "resize": resize,
@@ -195,12 +195,20 @@ def _whole_numbers(option: str, text: str) -> tuple[int, ...]:
         ) from None
 
 
+def _layer_patterns(text: str) -> tuple[str, ...]:
+    patterns = tuple(part.strip() for part in text.split(","))
+    if "" in patterns:
+        raise InputError(f"--layers is {text!r}; expected names with commas between: 'input,block*'")
+    return patterns
+
+
 def _input_shape(text: str) -> tuple[int, int, int]:
     lengths = [int(part) if part.isdecimal() else 0 for part in text.lower().split("x")]
-    if len(lengths) > 3 or min(lengths) < 1:
+    # Under 4 pixels a height could be taken for a number of channels.
+    if len(lengths) > 3 or min(lengths[:2]) < 4 or lengths[2:] not in ([], [1], [3]):
         raise InputError(
-            f"--input-size is {text!r}; expected 224, 224x192 (height x width) "
-            "or 28x28x1 (height x width x channels)"
+            f"--input-size is {text!r}; expected 224, 224x192 (height x width) or 28x28x1 "
+            "(height x width x 1 or 3 channels), at least 4 pixels each way"
         )
     height, width, channels = [*lengths * 2, 3][:3] if len(lengths) == 1 else [*lengths, 3][:3]
     return height, width, channels
@@ -239,14 +247,14 @@ def _measure_into(
     from differentia.recording import as_sets
     from differentia.results import save, with_provenance
 
+    stimuli = as_sets(sets, seed=options.get("seed", 0))  # before a network may have to be downloaded
+    loaded = load_network(network, **network_options)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--out {out}: can't be made ({error.strerror}); choose another") from error
     if not os.access(out, os.W_OK):
         raise InputError(f"--out {out}: can't be written to; choose another")
-    stimuli = as_sets(sets, seed=options.get("seed", 0))  # before a network may have to be downloaded
-    loaded = load_network(network, **network_options)
     with _progress() as progress:
         result = measure_network(loaded, stimuli, progress=progress, **options)
     result = with_provenance(result, command=shlex.join(["differentia", *context.obj]))
@@ -280,7 +288,7 @@ def _progress() -> Iterator[Progress]:
     )
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("images"),

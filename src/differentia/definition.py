@@ -58,7 +58,7 @@ def _by_layer(rows: Rows, scale: np.ndarray | None) -> Rows:
 
 
 def _by_response(rows: Rows, scale: np.ndarray | None) -> Rows:
-    constant = rows.values.max(axis=1) == rows.values.min(axis=1)
+    constant = rows.constant()
     if constant.any():
         raise _UndefinedError(int(np.argmax(constant)), "is constant and has no correlation")
     rows = rows.over(_power_near_peak(rows.values))

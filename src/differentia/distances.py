@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Bool, Float, Num
 from scipy.spatial.distance import pdist
 
 #: Entries (not bytes) of a block of responses, 2 MiB as float64, which stays in a core's cache.
@@ -70,6 +70,12 @@ class Rows:
         for block in self.blocks():
             total += np.einsum("nb,nb->n", block, block)
         return total
+
+    def constant(self) -> Bool[np.ndarray, " n"]:
+        """Return which responses are the same in every unit."""
+        extremes = [(block.min(axis=1), block.max(axis=1)) for block in self.blocks()]
+        lowest, highest = zip(*extremes, strict=True)
+        return np.min(lowest, axis=0) == np.max(highest, axis=0)
 
     def minus(self, shift: PerRow) -> Rows:
         """Return the rows with `shift` subtracted from each response."""

@@ -25,6 +25,23 @@ class DifferentiaWarning(UserWarning):
     """A result that the user should look at before believing it."""
 
 
+def require_distinct_names(what: str, given: Iterable[object]) -> list[str]:
+    """Return names as text, or raise an error where two of them are then the same.
+
+    Parameters
+    ----------
+    what
+        What the names stand for, as the message says it ("set").
+    given
+        The names as the user gave them: 1 and "1" are one name.
+    """
+    names = [str(name) for name in given]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InputError(f"two {what}s have the name {twice[0]!r}; give each its own")
+    return names
+
+
 def unknown_name(what: str, given: str, known: Iterable[str]) -> InputError:
     """Return the error for a name that is not among the known ones.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -175,8 +175,13 @@ def measure_responses(
         )
     elif pool is not None or seed not in (None, responses.seed):
         raise InputError("recorded responses have their pool and seed; leave pool= and seed= out")
+    elif responses.unit_kind == "all" and n_units is not None:
+        raise InputError(
+            "these responses are of all units, in their own order, and are measured whole: leave n_units= "
+            "out, or record with units='random'"
+        )
     else:
-        counts = _checked_counts(n_units, responses.unit_kind, None, default=None)
+        counts = _checked_counts(n_units, "random", None, default=None)
     _check_analysis(responses.sets, draws=draws, normalize=normalize, metric=metric, reference=reference)
     counts = _counts_at_hand(responses, counts)
     values, undefined = _differentiation(responses, counts, draws, normalize, metric)
@@ -192,7 +197,7 @@ def measure_responses(
         distance=_distances(responses, counts[-1]),
         normalize=normalize,
         metric=metric,
-        reference=reference or responses.reference,
+        reference=responses.reference if reference is None else str(reference),
         provenance={**responses.provenance, "versions": _versions()},
     )
 
@@ -217,7 +222,7 @@ def _checked_counts(
     given = default if n_units is None else n_units
     if given is None:
         return None
-    counts = (given,) if isinstance(given, int | np.integer) else tuple(given)
+    counts = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
     for count in counts:
         require_count("n_units (--n-units)", count)
     if not counts or len(set(counts)) != len(counts):
@@ -238,7 +243,8 @@ def _check_analysis(
     require_known("normalization", normalize, NORMALIZATIONS)
     require_known("metric", metric, METRICS)
     if reference is not None and sets:
-        require_known("set for reference (--reference)", reference, sets)
+        known = [str(name) for name in sets]
+        require_known("set for reference (--reference)", str(reference), known)
 
 
 def _counts_at_hand(responses: Responses, counts: tuple[int, ...] | None) -> tuple[int, ...]:
@@ -269,9 +275,6 @@ def _differentiation(
     responses: Responses, counts: Sequence[int], draws: int, normalize: str, metric: str
 ) -> tuple[Float[np.ndarray, "set layer n draw"], list[_Undefined]]:
     sets = responses.sets
-    for name, rows in sets.items():
-        if rows.stop - rows.start < 2:
-            raise InputError(f"set {name!r} has 1 response; expected at least 2, a pair to compare")
     shape = (len(sets), len(responses.layers), len(counts), draws)
     values = np.full(shape, np.nan)
     undefined: list[_Undefined] = []
@@ -293,17 +296,16 @@ def _differentiation(
                         scale=None if scale is None else scale[chosen],
                     )
                     values[at_set, at_layer, at_count, draw] = value
-                    if reason and response is not None:
-                        image = responses.images[rows.start + response].name
-                        reason = f"the response to image {image!r} {reason}"
                     if reason:
-                        undefined.append(_Undefined(layer.name, name, count, draw, reason))
+                        image = None if response is None else responses.images[rows.start + response].name
+                        culprit = "it" if image is None else f"the response to image {image!r}"
+                        undefined.append(_Undefined(layer.name, name, count, draw, f"{culprit} {reason}"))
     return values, undefined
 
 
 def _pooled_sd(values: Num[np.ndarray, "n k"]) -> Float[np.ndarray, " k"]:
     """Return each unit's population SD over the responses of all sets; exactly 0 where it is constant."""
-    sd = values.std(axis=0, dtype=np.float64)
+    sd = np.concatenate([block.std(axis=0) for block in Rows(values).blocks()])
     sd[values.max(axis=0) == values.min(axis=0)] = 0.0
     return sd
 
@@ -314,7 +316,7 @@ def _warn_of_undefined(undefined: Sequence[_Undefined]) -> None:
     for case in undefined:
         first.setdefault((case.layer, case.set), case)
     listed = "; ".join(
-        f"layer {case.layer!r}, set {case.set!r} {case.reason} ({case.n_units:,} units, draw {case.draw})"
+        f"layer {case.layer!r}, set {case.set!r}: {case.reason} ({case.n_units:,} units, draw {case.draw})"
         for case in first.values()
     )
     warnings.warn(

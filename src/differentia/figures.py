@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,10 @@ LINE_STYLES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1, 2
 
 #: Layers beyond this many share their names out: every second, every third, ...
 MOST_LAYER_NAMES = 60
+
+#: In characters.
+LONGEST_LAYER_NAME = 44
+LONGEST_LEGEND_LINE = 28
 
 
 def plot(result: xr.Dataset, ax: Axes | None = None) -> Axes:
@@ -78,7 +83,7 @@ def plot_relative(result: xr.Dataset, reference: str | None = None, ax: Axes | N
     values = relative(result, reference)
     ax = _draw(result, values, ax)
     ax.axhline(1.0, color="#B0B0B0", linewidth=0.8, zorder=0)
-    ax.set_ylabel(f"Differentiation / {_plain(values.attrs['reference'])}")
+    ax.set_ylabel(f"Differentiation / {_plain(_wrapped(values.attrs['reference']))}")
     return ax
 
 
@@ -107,12 +112,14 @@ def save_figures(result: xr.Dataset, folder: Path) -> list[Path]:
     """
     from matplotlib.figure import Figure
 
-    drawings: dict[str, Callable[..., Axes]] = {"differentiation": plot}
-    if result.attrs["reference"]:
-        drawings["relative"] = plot_relative
+    drawings: dict[str, Callable[..., Axes]] = {"differentiation": plot, "relative": plot_relative}
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, draw in drawings.items():
+        if name == "relative" and not result.attrs["reference"]:
+            for suffix in ("png", "svg"):  # of an earlier result
+                (folder / f"{name}.{suffix}").unlink(missing_ok=True)
+            continue
         figure = Figure(figsize=_figure_size(result), layout="constrained")
         draw(result, ax=figure.add_subplot())
         for suffix in ("png", "svg"):
@@ -124,13 +131,30 @@ def _save_figure(figure: Figure, path: Path) -> Path:
     beside = path.with_name(f".{path.name}")
     # Without a date, so that the same result gives the same file.
     metadata: Any = {"Date": None} if path.suffix == ".svg" else None
-    figure.savefig(beside, format=path.suffix[1:], dpi=200, metadata=metadata)
+    figure.savefig(beside, format=path.suffix[1:], dpi=200, metadata=metadata, bbox_inches="tight")
     beside.replace(path)
     return path
 
 
 def _figure_size(result: xr.Dataset) -> tuple[float, float]:
-    return min(16.0, max(7.0, 4.0 + 0.28 * result.sizes["layer"])), 4.2
+    """Return inches: wide enough for the layers and the legend, high enough for the layers' names."""
+    layers = [_shortened(str(name)) for name in result["layer"].values]
+    legend = max(len(line) for name in result["set"].values for line in _wrapped(str(name)).splitlines())
+    width = min(14.0, max(5.2, 2.2 + 0.28 * len(layers))) + 0.8 + 0.085 * max(legend, 13)
+    return width, 3.5 + 0.055 * max(map(len, layers))
+
+
+def _shortened(text: str) -> str:
+    """Return a layer's name with its middle left out where it is very long."""
+    if len(text) <= LONGEST_LAYER_NAME:
+        return text
+    half = LONGEST_LAYER_NAME // 2
+    return f"{text[:half]}\N{HORIZONTAL ELLIPSIS}{text[-half:]}"
+
+
+def _wrapped(text: str) -> str:
+    """Return a set's name on lines that fit into a legend."""
+    return "\n".join(textwrap.wrap(text, LONGEST_LEGEND_LINE)) or text
 
 
 def _plain(text: str) -> str:
@@ -155,14 +179,16 @@ def _draw(result: xr.Dataset, values: xr.DataArray, ax: Axes | None) -> Axes:
             band = spread.sel(set=name, n_units=count).fillna(0.0).values
             main = count == counts[-1]
             ax.fill_between(depth, line - band, line + band, color=colour, alpha=0.16, linewidth=0)
+            if len(depth) == 1:  # a band has no width there
+                ax.errorbar(depth, line, yerr=band, fmt="none", ecolor=colour, alpha=0.5, capsize=3)
             ax.plot(
                 depth,
                 line,
                 color=colour,
                 linestyle=styles[count],
                 linewidth=1.7 if main else 1.1,
-                marker=MARKERS[place % len(MARKERS)] if main else None,
-                markersize=3.5,
+                marker=MARKERS[place % len(MARKERS)],
+                markersize=3.5 if main else 1.8,
                 zorder=3 if main else 2,
             )
     _label_layers(ax, [str(layer) for layer in result["layer"].values])
@@ -186,7 +212,7 @@ def _label_layers(ax: Axes, layers: Sequence[str]) -> None:
     size = 8 if len(shown) <= 40 else 6.5
     ax.set_xticks(
         shown,
-        [_plain(layers[place]) for place in shown],
+        [_plain(_shortened(layers[place])) for place in shown],
         rotation=60,
         ha="right",
         rotation_mode="anchor",
@@ -204,7 +230,7 @@ def _add_legend(ax: Axes, result: xr.Dataset, colours: dict[str, str], styles: d
         Line2D([], [], color=colour, marker=MARKERS[place % len(MARKERS)], markersize=4)
         for place, colour in enumerate(colours.values())
     ]
-    names = [_plain(name) for name in colours]
+    names = [_plain(_wrapped(name)) for name in colours]
     if str(result["units"].item()) != "all":
         handles.append(Line2D([], [], linestyle="none"))
         names.append("")

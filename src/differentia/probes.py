@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int
+from jaxtyping import Float, Int
 
 #: What a network calls with a layer's output of shape (batch, *layer shape) at the moment it is computed;
 #: it returns what is kept, (batch, n), as a copy.
-Probe = Callable[[Any], Float32[np.ndarray, "b k"]]
+Probe = Callable[[Any], Float[np.ndarray, "b k"]]
 
 
 class UnitProbe:
@@ -37,8 +37,8 @@ class UnitProbe:
         )
         self._in_memory: dict[tuple[tuple[int, ...], str], tuple[torch.Tensor, np.ndarray]] = {}
 
-    def __call__(self, output: Any) -> Float32[np.ndarray, "b k"]:
-        """Return the units' values, a copy of shape (batch, n_units).
+    def __call__(self, output: Any) -> Float[np.ndarray, "b k"]:
+        """Return the units' values as float32 (float64 stays), a copy of shape (batch, n_units).
 
         Parameters
         ----------
@@ -47,10 +47,11 @@ class UnitProbe:
         """
         if not isinstance(output, torch.Tensor):
             flat = np.asarray(output).reshape(len(output), -1)
-            return flat[:, self._units].astype(np.float32)
+            return flat[:, self._units].astype(_kept_precision(flat.dtype))
         output = output.detach()
         if self._whole:
-            copy = output.to(device="cpu", dtype=torch.float32, copy=True)
+            double = output.dtype == torch.float64
+            copy = output.to("cpu", torch.float64 if double else torch.float32, copy=True)
             return copy.reshape(len(output), -1).numpy()
         axes = memory_order(output)
         positions, places = self._positions(axes, output.device)
@@ -58,8 +59,9 @@ class UnitProbe:
         if output.device.type == "cpu" and output.dtype != torch.bfloat16:  # NumPy takes faster
             taken = flat.numpy().take(positions.numpy(), axis=1)
         else:
-            taken = flat.index_select(1, positions).to("cpu", torch.float32).numpy()
-        return taken[:, places].astype(np.float32, copy=False)
+            chosen = flat.index_select(1, positions).cpu()
+            taken = (chosen.float() if chosen.dtype == torch.bfloat16 else chosen).numpy()
+        return taken[:, places].astype(_kept_precision(taken.dtype), copy=False)
 
     def _positions(
         self, axes: tuple[int, ...], device: torch.device
@@ -76,6 +78,10 @@ class UnitProbe:
             places[order] = np.arange(len(order))
             self._in_memory[key] = torch.from_numpy(position[order]).to(device), places
         return self._in_memory[key]
+
+
+def _kept_precision(dtype: Any) -> type[np.floating[Any]]:
+    return np.float64 if dtype == np.float64 else np.float32
 
 
 def memory_order(output: torch.Tensor) -> tuple[int, ...]:

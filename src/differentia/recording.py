@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import psutil
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
-from differentia.errors import InputError, RecordingError, require_known
+from differentia.errors import InputError, RecordingError, require_distinct_names, require_known
 from differentia.networks import Layer, load_network, select_layers
 from differentia.probes import UnitProbe
 from differentia.responses import ImageLabel, Responses, require_finite
@@ -84,12 +84,14 @@ def record(
     _require_memory(chosen, total, pool, units)
     pools = {layer.name: UNIT_KINDS[units](layer.name, layer.size, pool, seed) for layer in chosen}
     probes = {layer.name: UnitProbe(pools[layer.name], layer.shape) for layer in chosen}
-    values = {name: np.empty((total, len(pools[name])), dtype=np.float32) for name in pools}
+    values: dict[str, Float[np.ndarray, "n _"]] = {}
     labels: list[ImageLabel] = []
     for set_name, pixels, batch in _batches(stimuli, fit, batch_size):
         rows = slice(len(labels), len(labels) + len(batch))
         for name, kept in network.record(pixels, probes).items():
             require_finite(kept, name, batch)
+            if name not in values:
+                values[name] = np.empty((total, kept.shape[1]), dtype=kept.dtype)
             values[name][rows] = kept
         labels += batch
         if progress:
@@ -131,18 +133,20 @@ def as_sets(sets: Mapping[str, Any], *, seed: int) -> dict[str, Stimuli]:
     InputError
         There is no set, a set has fewer than two images, or can't be found.
     """
+    if not isinstance(sets, Mapping):
+        raise InputError(f"the sets are a {type(sets).__name__}; expected {{name: images}}")
     if not sets:
         raise InputError("no set of images was given; give at least one (--set NAME=SOURCE)")
     stimuli: dict[str, Stimuli] = {}
-    for name, source in sets.items():
+    for name, source in zip(require_distinct_names("set", sets), sets.values(), strict=True):
         try:
             stimuli[name] = stimuli_from(source, seed=seed)
         except InputError as error:
             raise InputError(f"set {name!r}: {error}") from error
         if len(stimuli[name]) < 2:
+            count = "1 image" if len(stimuli[name]) == 1 else "no image"
             raise InputError(
-                f"set {name!r} has {len(stimuli[name])} image ({stimuli[name].source}); "
-                "expected at least 2, a pair to compare"
+                f"set {name!r} has {count} ({stimuli[name].source}); expected at least 2, a pair to compare"
             )
     return stimuli
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int, Num
 
-from differentia.errors import InputError, RecordingError, require_known
+from differentia.definition import as_responses
+from differentia.errors import InputError, RecordingError, require_distinct_names, require_known
 from differentia.networks.base import Layer
 from differentia.units import UNIT_KINDS
 
@@ -117,25 +118,27 @@ def responses_from_arrays(
     Raises
     ------
     InputError
-        An array is no matrix of numbers, or the sets do not have the same layers and units.
-    RecordingError
-        A NaN or an infinity.
+        An array is no matrix of finite numbers with at least 2 responses, or the sets do not have the
+        same layers and units.
     """
     require_known("kind of units", unit_kind, UNIT_KINDS)
-    if not arrays or not all(isinstance(by_layer, Mapping) for by_layer in arrays.values()):
+    if not isinstance(arrays, Mapping) or not arrays:
         raise InputError("expected responses as {set: {layer: array}}, with at least one set")
-    matrices = {
-        name: {str(layer): _as_matrix(array, name, layer) for layer, array in by_layer.items()}
-        for name, by_layer in arrays.items()
-    }
+    matrices: dict[str, dict[str, Num[np.ndarray, "n k"]]] = {}
+    for name, by_layer in zip(require_distinct_names("set", arrays), arrays.values(), strict=True):
+        if not isinstance(by_layer, Mapping) or not by_layer:
+            raise InputError(f"set {name!r} holds no layer; expected {{set: {{layer: array}}}}")
+        names = require_distinct_names("layer", by_layer)
+        matrices[name] = {
+            layer: as_responses(array, f"set {name!r}, layer {layer!r}")
+            for layer, array in zip(names, by_layer.values(), strict=True)
+        }
     first, by_layer = next(iter(matrices.items()))
-    if not by_layer:
-        raise InputError(f"set {first!r} holds no layer; expected {{layer: array}}")
     for name, others in matrices.items():
         _require_same_layers(first, by_layer, name, others)
     layers = tuple(Layer(layer, "Recorded", (array.shape[1],), layer) for layer, array in by_layer.items())
     images = tuple(
-        ImageLabel(str(name), str(row), "")
+        ImageLabel(name, str(row), "")
         for name, others in matrices.items()
         for row in range(len(next(iter(others.values()))))
     )
@@ -143,25 +146,13 @@ def responses_from_arrays(
     for layer in layers:
         chosen = UNIT_KINDS[unit_kind](layer.name, layer.size, pool or layer.size, seed)
         whole = np.concatenate([others[layer.name] for others in matrices.values()])
-        require_finite(whole, layer.name, images)
         values[layer.name] = whole if unit_kind == "all" else whole.take(chosen, axis=1)
         units[layer.name] = chosen
     return Responses(layers, images, values, units, unit_kind, seed)
 
 
-def _as_matrix(array: Any, name: Any, layer: Any) -> Num[np.ndarray, "n k"]:
-    matrix = np.asarray(array)
-    numeric = matrix.dtype == bool or (np.issubdtype(matrix.dtype, np.number) and not np.iscomplexobj(matrix))
-    if matrix.ndim != 2 or not numeric or matrix.shape[1] < 1:
-        raise InputError(
-            f"set {name!r}, layer {layer!r}: an array of {matrix.dtype}, shape {matrix.shape}; "
-            "expected real numbers, responses x units"
-        )
-    return matrix.astype(np.float64) if matrix.dtype == bool else matrix
-
-
 def _require_same_layers(
-    first: Any, expected: Mapping[str, np.ndarray], name: Any, given: Mapping[str, np.ndarray]
+    first: str, expected: Mapping[str, np.ndarray], name: str, given: Mapping[str, np.ndarray]
 ) -> None:
     if set(expected) != set(given):
         odd = sorted(set(expected) ^ set(given))

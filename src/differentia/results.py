@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -206,18 +205,14 @@ def save(result: xr.Dataset, path: str | os.PathLike[str]) -> None:
     validate_result(result)
     target = Path(path)
     encoding = {name: {"zlib": True, "complevel": 4} for name in VARIABLES if name in result}
-    try:
-        handle, beside = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".nc")
-    except OSError as error:
-        raise InputError(
-            f"{target}: can't be written ({error.strerror}); choose a folder that can"
-        ) from error
-    os.close(handle)
+    if target.is_dir() or not os.access(target.parent, os.W_OK):
+        raise InputError(f"{target}: can't be written; give the path of a file in a folder that can")
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         result.to_netcdf(beside, engine="h5netcdf", encoding=encoding)
-        os.replace(beside, target)
+        beside.replace(target)
     except BaseException:
-        Path(beside).unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
         raise
 
 
@@ -237,7 +232,8 @@ def load_result(path: str | os.PathLike[str]) -> xr.Dataset:
     import xarray as xr
 
     if not Path(path).is_file():
-        raise InputError(f"{path}: no such file; give the result.nc that measure wrote")
+        what = "is a folder" if Path(path).is_dir() else "no such file"
+        raise InputError(f"{path}: {what}; give the result.nc that measure wrote")
     try:
         with xr.open_dataset(path, engine="h5netcdf") as opened:
             result = opened.load()

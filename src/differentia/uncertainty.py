@@ -15,7 +15,8 @@ def draw_spread(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
 
     The draws that were made share one pool of M of a layer's L units; their SD is multiplied by
     ``sqrt((1 - K/L) / (1 - K/M))`` for K units. It is NaN where only one draw exists, unless that draw
-    is the whole layer: then it is 0.
+    is the whole layer: then it is 0. It is NaN too where the measure has no value for some of the draws,
+    since the others do not stand for all.
 
     Parameters
     ----------
@@ -34,6 +35,6 @@ def draw_spread(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
     of_pool = 1 - used / result["pool_size"]
     correction = np.sqrt(of_layer / of_pool.where(of_pool > 0))
     draws = values.notnull().sum("draw")
-    sd = values.std("draw", ddof=1).where(draws > 1)
+    sd = values.std("draw", ddof=1).where((draws == values.sizes["draw"]) & (draws > 1))
     whole = (of_layer == 0) & (draws == 1)
     return (sd * correction).where(~whole, 0.0).transpose("set", "layer", "n_units")

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float, UInt8
 
 from differentia.errors import InputError, RecordingError, unknown_name
 from differentia.probes import Probe
@@ -20,8 +20,8 @@ from differentia.probes import Probe
 #: The name under which the preprocessed image is recorded.
 INPUT = "input"
 
-#: How many images the layers are found with: a number that no other axis is likely to begin with.
-TRACE_BATCH = 3
+#: The layers are found with two batches of different sizes: an axis that follows both is the batch.
+TRACE_BATCHES = (2, 3)
 
 
 @dataclass(frozen=True)
@@ -125,20 +125,23 @@ class Network(ABC):
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """Every layer that can be recorded, containers too, in the order of computation."""
+        first, second = (self._traced(batch) for batch in TRACE_BATCHES)
+        return tuple(layer for layer in first if layer in second)
+
+    def _traced(self, batch: int) -> list[Layer]:
         found: list[Layer] = []
 
         def observe(name: str, call: Call, output: Any) -> None:
-            if _is_recordable(output, TRACE_BATCH):
+            if _is_recordable(output, batch):
                 shape = tuple(int(length) for length in output.shape[1:])
                 found.append(Layer(name, call.kind, shape, call.module, call.container, call.inert))
 
-        pixels = np.zeros((TRACE_BATCH, *self.input_shape), dtype=np.uint8)
-        self._observe_outputs(pixels, observe)
-        return tuple(found)
+        self._observe_outputs(np.zeros((batch, *self.input_shape), dtype=np.uint8), observe)
+        return found
 
     def record(
         self, pixels: UInt8[np.ndarray, "b h w c"], probes: Mapping[str, Probe]
-    ) -> dict[str, Float32[np.ndarray, "b k"]]:
+    ) -> dict[str, Float[np.ndarray, "b k"]]:
         """Do one forward pass and return what the probes keep of it.
 
         Parameters
@@ -154,7 +157,7 @@ class Network(ABC):
             A layer was not computed, or gave another shape than before: the network does different
             things for different batches.
         """
-        kept: dict[str, Float32[np.ndarray, "b k"]] = {}
+        kept: dict[str, Float[np.ndarray, "b k"]] = {}
         by_name = {layer.name: layer for layer in self.layers}
 
         def observe(name: str, call: Call, output: Any) -> None:
@@ -260,8 +263,8 @@ def select_layers(layers: Sequence[Layer], wanted: Sequence[str] | None) -> tupl
     layers
         All that the network has.
     wanted
-        Names and shell patterns. A container is taken by its name only, never by a pattern. None for
-        the default: no container, and no inert layer but the last.
+        Names and shell patterns, or one of them. A container is taken by its name only, never by a
+        pattern. None for the default: no container, and no inert layer but the last.
 
     Raises
     ------
@@ -269,6 +272,8 @@ def select_layers(layers: Sequence[Layer], wanted: Sequence[str] | None) -> tupl
         A name or pattern that fits no layer.
     """
     leaves = [layer for layer in layers if not layer.container]
+    if isinstance(wanted, str):
+        wanted = [wanted]
     if wanted is None:
         return tuple(layer for layer in leaves if not layer.inert or layer is leaves[-1])
     names = {layer.name for layer in layers}

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,11 @@ from jaxtyping import UInt8
 
 from differentia.errors import InputError, RecordingError, require_known
 from differentia.networks.base import Call, Network, Observer, image_shape
-from differentia.networks.preprocessing import preprocess_by_name, require_preprocessing
+from differentia.networks.preprocessing import (
+    describe_preprocessing,
+    preprocess_by_name,
+    require_preprocessing,
+)
 
 #: Layers that only reshape or do nothing at inference, by class name.
 INERT = frozenset(
@@ -33,6 +37,12 @@ INERT = frozenset(
         "GaussianNoise",
         "Identity",
         "Permute",
+        "RandomBrightness",
+        "RandomContrast",
+        "RandomFlip",
+        "RandomRotation",
+        "RandomTranslation",
+        "RandomZoom",
         "Reshape",
         "SpatialDropout1D",
         "SpatialDropout2D",
@@ -54,6 +64,14 @@ def is_keras_model(candidate: object) -> bool:
     """Return whether an object is a Keras model, without importing Keras for the question."""
     keras = sys.modules.get("keras")
     return keras is not None and isinstance(candidate, keras.Model)
+
+
+class _ObserverFailedError(BaseException):
+    """Carries an observer's error through Keras, which rewrites the exceptions that it meets."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 class KerasNetwork(Network):
@@ -92,22 +110,18 @@ class KerasNetwork(Network):
         class_names: tuple[str, ...] | Callable[[], tuple[str, ...] | None] | None = None,
         device: str = "auto",
     ) -> None:
-        require_preprocessing(name, preprocess)
+        self._preprocess = require_preprocessing(name, preprocess)
+        require_device(device)
         self._keras = import_keras()
-        self._channels_first = self._keras.config.image_data_format() == "channels_first"
         self.name = name
         self.model = model
-        self.input_shape = self._known_input_shape(input_shape)
-        self._preprocess: Any = preprocess
-        self.preprocessing = (
-            preprocess
-            if isinstance(preprocess, str)
-            else f"{getattr(preprocess, '__module__', '')}.{getattr(preprocess, '__name__', preprocess)}"
-        )
+        self.input_shape, self._channels_first = self._known_input_shape(input_shape)
+        self.preprocessing = describe_preprocessing(self._preprocess)
         self._given_class_names = class_names
         self._device = device
 
-    def _known_input_shape(self, given: tuple[int, int, int] | None) -> tuple[int, int, int]:
+    def _known_input_shape(self, given: tuple[int, int, int] | None) -> tuple[tuple[int, int, int], bool]:
+        """Return the images' shape (height, width, channels), and whether the model has channels first."""
         try:
             shape = self.model.input_shape
         except (AttributeError, ValueError):  # a subclassed model, or one that is not built
@@ -122,22 +136,23 @@ class KerasNetwork(Network):
                 "expected images (batch, height, width, channels)"
             )
         fixed = tuple(shape[1:]) if shape is not None else (None, None, None)
-        if self._channels_first:
+        channels_first = self._keras.config.image_data_format() == "channels_first"
+        if (fixed[0] in (1, 3)) != (fixed[2] in (1, 3)):  # the model's own order, whatever is configured
+            channels_first = fixed[0] in (1, 3)
+        if channels_first:
             fixed = (fixed[1], fixed[2], fixed[0])
         if given is None and None in fixed:
             raise InputError(
                 f"{self.name}: the model takes images of any size; give "
                 "input_shape=(height, width, channels) (--input-size 224)"
             )
-        wanted = image_shape(
-            self.name, given or fixed, channels_first=self._channels_first and given is not None
-        )
+        wanted = image_shape(self.name, given or fixed, channels_first=channels_first and given is not None)
         if any(f not in (None, w) for f, w in zip(fixed, wanted, strict=True)):
             raise InputError(
                 f"{self.name}: input_shape is {wanted}, but the model takes {fixed} "
                 "(height, width, channels); leave it out"
             )
-        return wanted
+        return wanted, channels_first
 
     def prepare(self, pixels: UInt8[np.ndarray, "b h w c"]) -> Any:
         """Return a batch as the model's input: a float tensor of the backend.
@@ -176,8 +191,8 @@ class KerasNetwork(Network):
                     self.model(batch, training=False)
                 with _observed(self.model, observe, modules):
                     self.model(batch, training=False)
-            except (InputError, RecordingError):
-                raise
+            except _ObserverFailedError as failed:
+                raise failed.error from None
             except Exception as error:  # every backend has its own kinds
                 reason = " ".join(str(error).split())
                 raise RecordingError(
@@ -212,6 +227,22 @@ class KerasNetwork(Network):
         import torch
 
         return torch.no_grad()
+
+
+def require_device(device: str) -> None:
+    """Raise an error where Keras can't compute on a device.
+
+    Raises
+    ------
+    InputError
+        Names the device and the backend's reason.
+    """
+    try:
+        with on_device(device):
+            import_keras().ops.zeros((1,))
+    except Exception as error:  # every backend has its own kinds
+        reason = " ".join(str(error).split())
+        raise InputError(f"device {device!r} can't be used here: {reason}") from error
 
 
 def on_device(device: str) -> contextlib.AbstractContextManager[Any]:
@@ -251,7 +282,10 @@ def _observed(model: Any, observe: Observer, modules: frozenset[str] | None) -> 
 
         def observed_call(*args: Any, **kwargs: Any) -> Any:
             output = call(*args, **kwargs)
-            observe(report, output)
+            try:
+                observe(report, output)
+            except Exception as error:
+                raise _ObserverFailedError(error) from error
             return output
 
         return observed_call
@@ -283,6 +317,7 @@ def load_application(
     *,
     preprocess: Any = None,
     input_shape: tuple[int, int, int] | None = None,
+    class_names: tuple[str, ...] | None = None,
     device: str = "auto",
 ) -> KerasNetwork:
     """Return a network of ``keras.applications`` with its own preprocessing, input size and class names.
@@ -300,6 +335,8 @@ def load_application(
         In place of the network's own.
     input_shape : (height, width, channels)
         In place of the network's own.
+    class_names
+        In place of those of the class index.
     device
         As for `KerasNetwork`.
 
@@ -308,6 +345,7 @@ def load_application(
     InputError
         An unknown network or option; weights that are missing, do not fit or can't be downloaded.
     """
+    require_device(device)
     known = applications()
     require_known("network of keras.applications", name, known)
     constructor = known[name]
@@ -336,8 +374,8 @@ def load_application(
     return KerasNetwork(
         model,
         name=spec,
-        preprocess=preprocess or sys.modules[constructor.__module__].preprocess_input,
-        class_names=_class_names(spec, class_index, weights),
+        preprocess=preprocess or _own_preprocessing(constructor),
+        class_names=class_names or _class_names(spec, class_index, weights),
         device=device,
     )
 
@@ -357,6 +395,12 @@ def _construct_afresh(constructor: Callable[..., Any], options: dict[str, Any], 
 
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(construct).result()
+
+
+def _own_preprocessing(constructor: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``preprocess_input`` of a network's module, for pixels with the channels last."""
+    module = sys.modules[constructor.__module__]
+    return partial(module.preprocess_input, data_format="channels_last")
 
 
 def _construction_problem(spec: str, name: str, weights: Any, error: Exception) -> str:

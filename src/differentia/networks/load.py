@@ -7,7 +7,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from differentia.errors import InputError, unknown_name
 from differentia.networks.base import Network
@@ -27,7 +27,8 @@ def load_network(
     Parameters
     ----------
     network
-        A ``keras.Model``, a ``torch.nn.Module``, a `Network` (returned as it is), or a spec:
+        A ``keras.Model``, a ``torch.nn.Module``, a `Network` (returned as it is, without other
+        arguments), or a spec:
 
         - ``digits``: the embedded network, trained on handwritten digits;
         - ``keras:NAME?weights=imagenet|none|PATH&classes=PATH&...``: a network of
@@ -55,26 +56,46 @@ def load_network(
         No such network, missing or unfitting weights, or a preprocessing or input shape that can't be
         known and was not given.
     """
-    if isinstance(network, Network):
-        return network
+    options = _Options(preprocess, input_shape, class_names, device)
     if isinstance(network, str):
-        return _from_spec(network, preprocess, input_shape, class_names, device)
-    return _from_object(network, type(network).__name__, preprocess, input_shape, class_names, device)
+        return _from_spec(network, options)
+    return _from_object(network, type(network).__name__, options)
 
 
-def _from_object(
-    candidate: Any,
-    name: str,
-    preprocess: Any,
-    input_shape: Any,
-    class_names: tuple[str, ...] | None,
-    device: str,
-) -> Network:
+class _Options(NamedTuple):
+    """What a user says of a network beside naming it."""
+
+    preprocess: str | Callable[..., Any] | None
+    input_shape: tuple[int, int, int] | None
+    class_names: tuple[str, ...] | None
+    device: str
+
+    def require_none(self, name: str, why: str) -> None:
+        """Raise an error if anything was said."""
+        if self != _Options(None, None, None, "auto"):
+            raise InputError(
+                f"{name}: {why}; leave preprocess (--preprocess), input_shape (--input-size), "
+                "class_names and device (--device) out"
+            )
+
+    def on_resolved_device(self) -> _Options:
+        """Return the options with a GPU for ``auto``, where there is one."""
+        import torch
+
+        if self.device != "auto":
+            return self
+        return self._replace(device="cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _from_object(candidate: Any, name: str, options: _Options) -> Network:
     import torch
 
     from differentia.networks.keras import KerasNetwork, is_keras_model
     from differentia.networks.torch import TorchNetwork
 
+    if isinstance(candidate, Network):
+        options.require_none(name, "this is a network that is ready")
+        return candidate
     # On its PyTorch backend a Keras model is a torch.nn.Module too.
     adapter: type[KerasNetwork] | type[TorchNetwork]
     if is_keras_model(candidate):
@@ -86,77 +107,49 @@ def _from_object(
             f"{name}: this is a {type(candidate).__name__}; "
             "expected a torch.nn.Module, a keras.Model or a network's name"
         )
-    return adapter(
-        candidate,
-        name=name,
-        preprocess=preprocess,
-        input_shape=input_shape,
-        class_names=class_names,
-        device=device,
-    )
+    return adapter(candidate, name=name, **options._asdict())
 
 
-def _from_spec(spec: str, preprocess: Any, input_shape: Any, class_names: Any, device: str) -> Network:
-    name, options = parse_spec(spec)
+def _from_spec(spec: str, options: _Options) -> Network:
+    name, given = parse_spec(spec)
     scheme, colon, rest = name.partition(":")
     if name == "digits":
         from differentia.networks.digits import load_digits_network
 
-        if options or preprocess or input_shape:
-            raise InputError("digits: the embedded network takes no options; leave them out")
-        return load_digits_network(device=_resolve(device))
+        if given:
+            raise InputError(f"{spec}: the embedded network takes no options; write digits")
+        beside_device = options._replace(device="auto")
+        beside_device.require_none(name, "the embedded network knows its input and its classes")
+        return load_digits_network(device=options.on_resolved_device().device)
     if scheme == "keras" and colon:
         from differentia.networks.keras import load_application
 
-        return load_application(
-            spec,
-            rest,
-            options,
-            preprocess=preprocess,
-            input_shape=input_shape,
-            device=device,
-        )
+        return load_application(spec, rest, given, **options._asdict())
     if name.endswith(".keras"):
-        return _from_keras_file(spec, name, preprocess, input_shape, class_names, device)
+        if given:
+            raise InputError(f"{spec}: a Keras file takes no options; write {name}")
+        return _from_keras_file(name, options)
     if colon and all(part.isidentifier() for part in [*scheme.split("."), *rest.split(".")]):
-        made = _run_factory(spec, scheme, rest, options)
-        if isinstance(made, Network):
-            return made
-        return _from_object(made, spec, preprocess, input_shape, class_names, _resolve(device))
-    raise unknown_name(
-        "network", spec, ["digits", "keras:VGG16", "package.module:factory", "path/to/model.keras"]
-    )
+        made = _run_factory(spec, scheme, rest, given)
+        ready = isinstance(made, Network)
+        return _from_object(made, spec, options if ready else options.on_resolved_device())
+    known = ["digits", "keras:VGG16", "package.module:factory", "path/to/model.keras"]
+    raise unknown_name("network", spec, known)
 
 
-def _resolve(device: str) -> str:
-    import torch
-
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _from_keras_file(
-    spec: str, path: str, preprocess: Any, input_shape: Any, class_names: Any, device: str
-) -> Network:
-    from differentia.networks.keras import KerasNetwork, import_keras, on_device
+def _from_keras_file(path: str, options: _Options) -> Network:
+    from differentia.networks.keras import import_keras, on_device, require_device
 
     if not Path(path).expanduser().is_file():
-        raise InputError(f"{spec}: no such file; check the path of the Keras model")
+        raise InputError(f"{path}: no such file; check the path of the Keras model")
+    require_device(options.device)
     try:
-        with on_device(device):
+        with on_device(options.device):
             model = import_keras().saving.load_model(Path(path).expanduser(), safe_mode=True)
     except Exception as error:  # Keras raises many kinds on broken or unsafe files
         reason = " ".join(str(error).split())
-        raise InputError(f"{spec}: can't be read as a Keras model: {reason}") from error
-    return KerasNetwork(
-        model,
-        name=spec,
-        preprocess=preprocess,
-        input_shape=input_shape,
-        class_names=class_names,
-        device=device,
-    )
+        raise InputError(f"{path}: can't be read as a Keras model: {reason}") from error
+    return _from_object(model, path, options)
 
 
 def _run_factory(spec: str, module_name: str, attribute: str, options: dict[str, Any]) -> Any:
@@ -177,7 +170,10 @@ def _run_factory(spec: str, module_name: str, attribute: str, options: dict[str,
         made = getattr(made, part)
     options = dict(options)
     weights = options.pop("weights", None)
-    if (callable(made) and not hasattr(made, "state_dict")) or inspect.isclass(made):
+    if _is_network(made):
+        if options:
+            raise InputError(f"{spec}: {attribute} is a network, not a factory; it takes no options")
+    elif callable(made):
         try:
             inspect.signature(made).bind(**options)
         except TypeError as error:
@@ -185,11 +181,17 @@ def _run_factory(spec: str, module_name: str, attribute: str, options: dict[str,
                 f"{spec}: {attribute} does not take these options ({error}); change them"
             ) from error
         made = made(**options)
-    elif options:
-        raise InputError(f"{spec}: {attribute} is an object, not a factory; it takes no options")
     if weights is not None:
         _load_weights(spec, made, str(weights))
     return made
+
+
+def _is_network(candidate: Any) -> bool:
+    import torch
+
+    from differentia.networks.keras import is_keras_model
+
+    return isinstance(candidate, torch.nn.Module | Network) or is_keras_model(candidate)
 
 
 def _load_weights(spec: str, made: Any, weights: str) -> None:

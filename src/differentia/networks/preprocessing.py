@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -74,8 +76,17 @@ def preprocess_by_name(pixels: np.ndarray, name: str) -> _Pixels:
     return PREPROCESSINGS[name](pixels.astype(np.float32))
 
 
-def require_preprocessing(network: str, given: object) -> None:
-    """Raise an error unless a preprocessing is given: it can't be known from a network itself.
+def describe_preprocessing(given: str | Callable[..., object]) -> str:
+    """Return a preprocessing in words: its name, or its function's."""
+    if isinstance(given, str):
+        return given
+    function = given.func if isinstance(given, partial) else given
+    name = getattr(function, "__qualname__", type(function).__name__)
+    return f"{getattr(function, '__module__', '')}.{name}"
+
+
+def require_preprocessing(network: str, given: Any) -> Any:
+    """Return a preprocessing, or raise an error: it can't be known from a network itself.
 
     Raises
     ------
@@ -85,7 +96,8 @@ def require_preprocessing(network: str, given: object) -> None:
     if given is None:
         raise InputError(
             f"{network}: its preprocessing can't be known from the network; give "
-            f"preprocess= (--preprocess): one of {', '.join(PREPROCESSINGS)} (in Python also a function)"
+            f"load_network(..., preprocess=...) or --preprocess: one of {', '.join(PREPROCESSINGS)} "
+            "(in Python also a function)"
         )
     if isinstance(given, str):
         require_known("preprocessing", given, PREPROCESSINGS)
@@ -93,3 +105,4 @@ def require_preprocessing(network: str, given: object) -> None:
         raise InputError(
             f"{network}: preprocess is {given!r}; expected one of {', '.join(PREPROCESSINGS)}, or a function"
         )
+    return given

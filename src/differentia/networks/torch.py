@@ -14,7 +14,11 @@ from jaxtyping import UInt8
 
 from differentia.errors import InputError, RecordingError
 from differentia.networks.base import Call, Network, Observer, image_shape
-from differentia.networks.preprocessing import preprocess_by_name, require_preprocessing
+from differentia.networks.preprocessing import (
+    describe_preprocessing,
+    preprocess_by_name,
+    require_preprocessing,
+)
 
 #: Modules that only reshape or do nothing at inference, by class name (some are not PyTorch's own).
 INERT = frozenset(
@@ -28,6 +32,7 @@ INERT = frozenset(
         "FeatureAlphaDropout",
         "Flatten",
         "Identity",
+        "Permute",
         "StochasticDepth",
         "Unflatten",
     }
@@ -70,16 +75,20 @@ class TorchNetwork(Network):
         class_names: tuple[str, ...] | None = None,
         device: str = "auto",
     ) -> None:
-        require_preprocessing(name, preprocess)
+        self._preprocess = require_preprocessing(name, preprocess)
+        if isinstance(module, torch.jit.ScriptModule):
+            raise InputError(
+                f"{name}: this is a compiled TorchScript module, whose layers can't be looked into; "
+                "give the module that it was made from"
+            )
         if input_shape is None:
             raise InputError(
                 f"{name}: its input size can't be known from the network; give "
-                "input_shape=(channels, height, width) (--input-size 224)"
+                "load_network(..., input_shape=(channels, height, width)) or --input-size 224"
             )
         self.name = name
         self.input_shape = image_shape(name, input_shape, channels_first=True)
-        self._preprocess: Any = preprocess
-        self.preprocessing = preprocess if isinstance(preprocess, str) else repr(preprocess)
+        self.preprocessing = describe_preprocessing(self._preprocess)
         self._class_names = class_names
         self.module = module
         if device != "auto":
@@ -133,8 +142,11 @@ class TorchNetwork(Network):
             except RuntimeError as error:
                 if isinstance(error, RecordingError):
                     raise
+                hint = ""
+                if isinstance(error, torch.OutOfMemoryError):
+                    hint = "; use a smaller batch_size (--batch-size)"
                 raise RecordingError(
-                    f"{self.name}: the forward pass of {tuple(batch.shape)} failed: {error}"
+                    f"{self.name}: the forward pass of {tuple(batch.shape)} failed: {error}{hint}"
                 ) from error
 
     @property

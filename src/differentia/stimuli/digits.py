@@ -61,7 +61,7 @@ def digits(count: int, *, digit: int | None = None) -> ArrayStimuli:
         if digit not in range(10):
             raise InputError(f"digits: digit is {digit!r}; expected 0 to 9")
         images = images[labels == digit]
-    if not isinstance(count, int) or not 0 < count <= len(images):
+    if not isinstance(count, int | np.integer) or not 0 < count <= len(images):
         raise InputError(f"digits: {count!r} images asked for; expected 1 to {len(images)}")
     source = f"digits:{count}" + ("" if digit is None else f"?digit={digit}")
     return ArrayStimuli(images[:count], source)

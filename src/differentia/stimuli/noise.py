@@ -33,17 +33,22 @@ NOISE_KINDS: dict[str, _Maker] = {"uniform": _uniform, "gaussian": _gaussian}
 class NoiseStimuli(Stimuli):
     """White noise images, independent in every pixel and channel; see `noise`."""
 
-    def __init__(self, count: int, *, seed: int, kind: str, mean: float, sd: float) -> None:
+    def __init__(self, count: int, *, seed: int, kind: str, mean: float | None, sd: float | None) -> None:
         require_known("kind of noise", kind, NOISE_KINDS)
         for name, value in (("count", count), ("seed", seed)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise InputError(f"noise: {name} is {value!r}; expected a whole number >= 0")
+            whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+            if not whole or not 0 <= value < 2**63:
+                raise InputError(f"noise: {name} is {value!r}; expected a whole number from 0 to 2**63 - 1")
         for name, number in (("mean", mean), ("sd", sd)):
-            if not isinstance(number, int | float) or not 0 <= number <= 255:
+            if number is not None and kind != "gaussian":
+                raise InputError(f"noise: {name} goes with kind='gaussian' only; add kind=gaussian")
+            if number is not None and (not isinstance(number, int | float) or not 0 <= number <= 255):
                 raise InputError(f"noise: {name} is {number!r}; expected a number from 0 to 255")
-        self.seed, self.kind, self.mean, self.sd = seed, kind, mean, sd
-        shape = f"&mean={mean}&sd={sd}" if kind == "gaussian" else ""
-        self.source = f"noise:{count}?kind={kind}{shape}&seed={seed}"
+        self.seed, self.kind = int(seed), kind
+        self.mean = 127.5 if mean is None else float(mean)
+        self.sd = 59.0 if sd is None else float(sd)
+        shape = f"&mean={self.mean:g}&sd={self.sd:g}" if kind == "gaussian" else ""
+        self.source = f"noise:{count}?kind={kind}{shape}&seed={self.seed}"
         self.names = tuple(f"{kind}_noise_{index}" for index in range(count))
 
     def load(self, index: int, fit: Fit) -> Image:
@@ -54,7 +59,7 @@ class NoiseStimuli(Stimuli):
 
 
 def noise(
-    count: int, *, seed: int = 0, kind: str = "uniform", mean: float = 127.5, sd: float = 59.0
+    count: int, *, seed: int = 0, kind: str = "uniform", mean: float | None = None, sd: float | None = None
 ) -> NoiseStimuli:
     """Return white noise images, made at the size and channels of the network's input.
 
@@ -68,7 +73,8 @@ def noise(
         ``uniform`` draws 0..255 with equal probability, independently for each pixel and channel;
         ``gaussian`` draws from a normal distribution, rounded and clipped to 0..255.
     mean, sd
-        Of the Gaussian noise, before clipping, in grey levels; uniform noise takes neither.
+        Of Gaussian noise, before clipping, in grey levels: 127.5 and 59 if left out. Uniform noise takes
+        neither.
 
     Raises
     ------

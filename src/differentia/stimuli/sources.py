@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ def images(source: Any) -> Stimuli:
     Parameters
     ----------
     source
-        A folder, a glob pattern (``**`` for any depth of folders), one path or a list of paths, a
+        A folder, a glob pattern (``**`` for any depth of folders), one path or several, a
         ``.npy`` file, or a uint8 array of shape (images, height, width) or (images, height, width, 3).
         Folders and globs are read in natural order (``2.jpg`` before ``10.jpg``), lists as given.
 
@@ -44,7 +44,8 @@ def images(source: Any) -> Stimuli:
     """
     if isinstance(source, str | os.PathLike):
         return _from_path(os.fspath(source))
-    if isinstance(source, list | tuple):
+    if isinstance(source, Iterable) and not hasattr(source, "__array__"):
+        source = list(source)
         if not source:
             raise InputError("an empty list of images was given; expected at least one path")
         if not all(isinstance(path, str | os.PathLike) for path in source):
@@ -54,13 +55,16 @@ def images(source: Any) -> Stimuli:
 
 
 def _from_path(text: str) -> Stimuli:
-    path = Path(text).expanduser()
-    if path.is_dir():
-        return files_in_folder(path)
-    if path.is_file():
-        return load_npy(path) if path.suffix == ".npy" else FileStimuli([path], text)
-    if any(character in text for character in "*?["):
-        return files_matching(str(path))
+    try:
+        path = Path(text).expanduser()
+        if path.is_dir():
+            return files_in_folder(path)
+        if path.is_file():
+            return load_npy(path) if path.suffix == ".npy" else FileStimuli([path], text)
+        if any(character in text for character in "*?["):
+            return files_matching(str(path))
+    except (OSError, RuntimeError) as error:  # no permission, a name too long, a ~user without a home
+        raise InputError(f"{text}: can't be looked into ({error}); check the path") from error
     raise InputError(f"{text}: no such file or folder; check the path")
 
 
