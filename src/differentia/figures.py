@@ -172,15 +172,17 @@ def _draw(result: xr.Dataset, values: xr.DataArray, ax: Axes | None) -> Axes:
     colours = set_colours(result)
     counts = [int(count) for count in result["n_units"].values]
     styles = dict(zip(reversed(counts), _cycled(LINE_STYLES, len(counts)), strict=True))
-    depth = range(result.sizes["layer"])
+    depth: Sequence[float] = range(result.sizes["layer"])
     for place, (name, colour) in enumerate(colours.items()):
         for count in counts:
             line = means.sel(set=name, n_units=count).values
             band = spread.sel(set=name, n_units=count).fillna(0.0).values
             main = count == counts[-1]
             ax.fill_between(depth, line - band, line + band, color=colour, alpha=0.16, linewidth=0)
-            if len(depth) == 1:  # a band has no width there
-                ax.errorbar(depth, line, yerr=band, fmt="none", ecolor=colour, alpha=0.5, capsize=3)
+            if len(depth) == 1:  # where a band has no width: bars, side by side
+                depth = [(place - (len(colours) - 1) / 2) * 0.12 + 0.02 * counts.index(count)]
+                bars = ax.errorbar(depth, line, yerr=band, fmt="none", ecolor=colour, alpha=0.6, capsize=3)
+                bars[2][0].set_linestyle(styles[count])
             ax.plot(
                 depth,
                 line,
