@@ -265,7 +265,7 @@ def test_wrong_options_are_refused_before_recording(options: dict[str, Any], mes
         ({"a": {"x": np.zeros((3, 4)), "y": np.zeros((2, 4))}}, {}, "different numbers of responses"),
         ({"a": {"x": np.array([["p", "q"]] * 3)}}, {}, "expected real numbers"),
         (NEURONS, {"reference": "silence"}, "unknown set for reference"),
-        (NEURONS, {"pool": 3}, "n_units"),
+        (NEURONS, {"pool": 3}, "give n_units= too"),
     ],
 )
 def test_responses_that_can_not_be_compared(arrays: Any, options: dict[str, Any], message: str) -> None:

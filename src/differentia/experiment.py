@@ -160,11 +160,11 @@ def measure_responses(
     Raises
     ------
     InputError
-        Something that was given can't be used.
-    RecordingError
-        A response is a NaN or an infinity.
+        Something that was given can't be used: a NaN among the responses, an unknown option.
     """
     if not isinstance(responses, Responses):
+        if pool is not None and n_units is None:
+            raise InputError("pool= is what n_units= are drawn from; give n_units= too, or leave pool= out")
         counts = _checked_counts(n_units, "all" if n_units is None else "random", pool)
         require_seed(0 if seed is None else seed)
         responses = responses_from_arrays(
