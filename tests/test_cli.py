@@ -85,7 +85,8 @@ def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_experiment_file_repeats_the_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the file says gives the very numbers, also from another folder."""
     monkeypatch.chdir(folder)
-    sets = ["--set", "noise=noise:4", "--set", "cats=cats", "--set", "dogs=dogs/*.png"]
+    (folder / "dogs").rename(folder / "noise")  # a folder, not generated noise
+    sets = ["--set", "white=noise:4", "--set", "cats=cats", "--set", "dogs=noise", "--set", "some=cats/*.png"]
     arguments = [*sets, *FAST, "--seed", "3", "--crop", "center", "--out", "out"]
     assert main(["measure", "digits", *arguments]) == 0
     monkeypatch.chdir("/")

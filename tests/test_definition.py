@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import oracles
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -159,12 +160,18 @@ def test_no_cancellation() -> None:
 
 
 @pytest.mark.parametrize("factor", [1e-200, 1e200])
-def test_extreme_scales(factor: float) -> None:
+@pytest.mark.parametrize("metric", [*METRICS])
+@pytest.mark.parametrize("normalize", [*NORMALIZATIONS])
+def test_extreme_scales(normalize: str, metric: str, factor: float) -> None:
     """Squares neither overflow nor vanish."""
     matrix = np.random.default_rng(5).standard_normal((6, 30))
-    for normalize in ("layer", "response"):
-        value = dif.differentiation(matrix * factor, normalize=normalize)
-        assert value == pytest.approx(dif.differentiation(matrix, normalize=normalize), rel=1e-9)
+    scale = matrix.std(axis=0) if normalize == "unit" else None
+    expected = dif.differentiation(matrix, normalize=normalize, metric=metric, scale=scale)
+    if normalize == "none" and metric in ("euclidean", "cityblock"):
+        expected *= factor
+    scaled = None if scale is None else scale * factor
+    value = dif.differentiation(matrix * factor, normalize=normalize, metric=metric, scale=scaled)
+    assert value == pytest.approx(expected, rel=1e-9, abs=0)
 
 
 def test_many_blocks_equal_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,6 +247,10 @@ def test_a_unit_that_never_changes_adds_nothing() -> None:
         ([["a", "b"], ["c", "d"]], {}, "expected real numbers"),
         ([[1 + 2j, 0], [0, 1]], {}, "expected real numbers"),
         ([[1.0, 2.0], [3.0, np.nan]], {}, "nan in response 1, unit 1"),
+        (np.ma.masked_greater([[1.0, 2.0], [3.0, 1e20]], 1e10), {}, "A has masked entries"),
+        (torch.ones((2, 2), requires_grad=True), {}, "no matrix of responses"),
+        (torch.ones((2, 2), dtype=torch.bfloat16), {}, "no matrix of responses"),
+        ([[1.0, 2.0], [3.0, 5.0]], {"normalize": "unit", "scale": ["a", "b"]}, "scale is no list of SDs"),
         ([[1.0, np.inf], [3.0, 4.0]], {}, "inf in response 0, unit 1"),
         ([[1.0, 2.0], [3.0, 5.0]], {"metric": "euclidian"}, "Did you mean 'euclidean'"),
         ([[1.0, 2.0], [3.0, 5.0]], {"normalize": "layers"}, "Did you mean 'layer'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -218,6 +219,7 @@ def test_a_constant_response_is_named() -> None:
         ({"n_units": "abc"}, r"n_units \(--n-units\) is 'abc'"),
         ({"n_units": (1.5,)}, "is 1.5"),
         ({"n_units": 1e4}, "is 10000.0"),
+        ({"n_units": np.array(0)}, r"is array\(0\)"),
         ({"n_units": (5, 5)}, "none of them twice"),
         ({"n_units": ()}, "expected one or more numbers"),
         ({"n_units": 10, "pool": 5}, "pool is 5, less than the largest n_units, 10"),
@@ -320,6 +322,16 @@ def test_double_precision_is_kept() -> None:
     assert second == pytest.approx(first, rel=1e-5)
 
 
+def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
+    """NumPy's integers are taken wherever Python's are, to the end."""
+    options: dict[str, Any] = {"n_units": np.int64(20), "draws": np.int64(2), "batch_size": np.int64(4)}
+    result = dif.measure(load(), SETS, seed=np.int64(3), **options)  # type: ignore[arg-type]
+    dif.save(result, tmp_path / "result.nc")
+    plain = dif.measure(load(), SETS, n_units=20, draws=2, batch_size=4, seed=3)
+    assert dif.load_result(tmp_path / "result.nc").identical(plain)
+    assert json.loads(plain.attrs["provenance"])["device"] == "cpu"
+
+
 def test_spread_is_unknown_where_draws_have_no_value() -> None:
     """The draws that are left do not stand for those that looked at dead units only."""
     rates = np.zeros((6, 40))
@@ -330,3 +342,13 @@ def test_spread_is_unknown_where_draws_have_no_value() -> None:
     assert values.isnull().any()
     assert values.notnull().any()
     assert dif.draw_spread(result["differentiation"], result).sel(n_units=5).isnull().all()
+    means = dif.draw_mean(result["differentiation"], result)
+    assert means.sel(n_units=5).isnull().all()
+    assert means.sel(n_units=40).item() == result["differentiation"].sel(n_units=40, draw=0).item()
+    # relative to such a set, too, nothing is known
+    with pytest.warns(dif.DifferentiaWarning):
+        pooled = dif.measure_responses(
+            {"a": {"x": rates}, "b": {"x": rates}}, n_units=5, pool=40, draws=12, reference="b"
+        )
+    assert dif.relative(pooled).isnull().all()
+    assert dif.relative(pooled, matched=True).notnull().any()

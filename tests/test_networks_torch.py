@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +267,51 @@ def test_an_axis_that_is_not_the_batch(layers: int) -> None:
     assert record_all(network, PIXELS[:layers])["rnn[0]"].shape == (min(layers, 5), 16, 6)
 
 
+class Insistent(nn.Module):
+    """Calls its activation once more for bright images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.act = nn.ReLU()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for _ in range(3 if x.mean() > 0.1 else 2):
+            x = self.act(x - 0.01)
+        return x
+
+
+def test_calls_that_come_and_go_are_refused() -> None:
+    """Where a module is called more often for some batches, which call is which can't be known."""
+    network = load(Insistent())
+    probes = {"act:1": UnitProbe(np.arange(768), (3, 16, 16))}
+    with pytest.raises(dif.RecordingError, match="'act' was called 3 times for this batch, but 2 times"):
+        network.record(PIXELS, probes)
+    assert len(network.record(PIXELS // 100, probes)["act:1"]) == 5
+
+
+def test_float32_is_not_rounded_to_tf32() -> None:
+    """A GPU's convolutions keep float32 during the pass, and the user's setting comes back."""
+    seen = []
+
+    class Asks(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(torch.backends.cudnn.allow_tf32)
+            return x
+
+    before = torch.backends.cudnn.allow_tf32
+    _ = load(Asks()).layers
+    assert seen == [False, False]
+    assert torch.backends.cudnn.allow_tf32 == before
+    assert before  # the control: PyTorch's default is the other one
+
+
+def test_batch_norm_without_statistics_is_warned_of() -> None:
+    """Such a network's responses depend on the batch; one with statistics is not warned of."""
+    with pytest.warns(dif.DifferentiaWarning, match="1 normalise by the batch at hand"):
+        load(nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2, track_running_stats=False)))
+    load(nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2)))
+
+
 def test_torchscript_is_refused() -> None:
     """Its layers can't be looked into; one layer in place of them would mislead."""
     with pytest.warns(DeprecationWarning, match="deprecated"):
@@ -325,6 +371,16 @@ def test_factory_with_weights(tmp_path: Path, suffix: str) -> None:
     np.testing.assert_array_equal(record_all(network)["head"], record_all(load(trained))["head"])
     with pytest.raises(dif.InputError, match=r"can't be loaded: .*size mismatch for head"):
         dif.load_network(f"{SPEC}?weights={path}", preprocess="unit", input_shape=SHAPE)
+
+
+def test_code_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is found, and the search path is as it was afterwards."""
+    (tmp_path / "my_own_net.py").write_text("import torch\ndef make(): return torch.nn.ReLU()\n")
+    monkeypatch.chdir(tmp_path)
+    before = list(sys.path)
+    network = dif.load_network("my_own_net:make", preprocess="unit", input_shape=SHAPE)
+    assert [layer.name for layer in network.layers] == ["input", "ReLU"]
+    assert sys.path == before
 
 
 def test_a_spec_may_name_an_object() -> None:

@@ -184,6 +184,7 @@ def test_the_findings_of_the_notebook(all_units: xr.Dataset, sampled: xr.Dataset
     assert float(photographs.sel(layer="predictions")) > 1.2
     means = sampled["differentiation"].mean("draw")
     difference = np.abs(means.sel(n_units=10_000) - means.sel(n_units=100_000))
+    assert np.isfinite(np.asarray(difference)).all()
     assert float(difference.max()) < 0.05
     few = float(means.sel(set="photographs", layer="predictions", n_units=200))
     all_of_them = float(photographs.sel(layer="predictions"))

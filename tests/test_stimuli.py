@@ -93,6 +93,19 @@ def test_modes_come_out_as_rgb(tmp_path: Path) -> None:
     assert set(np.unique(dif.images(tmp_path / "1.png").load(0, RGB).pixels)) == {0, 255}
 
 
+def test_exif_orientation(tmp_path: Path) -> None:
+    """A photograph taken upright on a turned camera is shown upright."""
+    array = np.random.default_rng(4).integers(0, 256, (6, 4, 3), dtype=np.uint8)
+    image = PIL.Image.fromarray(array)
+    exif = image.getexif()
+    exif[0x0112] = 6  # turn by 90 degrees clockwise to see it upright
+    image.save(tmp_path / "turned.png", exif=exif)
+    image.save(tmp_path / "plain.png")
+    turned = dif.images(tmp_path / "turned.png").load(0, RGB).pixels
+    assert np.array_equal(turned, np.rot90(array, -1))
+    assert np.array_equal(dif.images(tmp_path / "plain.png").load(0, Fit((6, 4, 3))).pixels, array)
+
+
 def test_resize_and_crop(tmp_path: Path) -> None:
     """``squash`` is Pillow's resize; ``center`` keeps proportions; the filters differ."""
     array = np.random.default_rng(1).integers(0, 256, (20, 40, 3), dtype=np.uint8)
@@ -151,6 +164,8 @@ def test_hash_is_of_the_content(tmp_path: Path) -> None:
         (np.zeros((3, 4, 6), np.float32), "float32; expected a NumPy array of uint8"),
         (np.zeros((224, 224, 3), np.uint8), r"shape \(224, 224, 3\); expected \(images, height"),
         (np.zeros((2, 3, 4, 6), np.uint8), r"shape \(2, 3, 4, 6\)"),
+        (np.zeros((64, 48, 1), np.uint8), r"shape \(64, 48, 1\); expected \(images, height"),
+        (np.ma.masked_equal(np.zeros((2, 4, 6), np.uint8), 0), "masked pixels"),
         (np.zeros((0, 4, 6), np.uint8), "holds no image"),
         (7, "int; expected"),
         (iter([]), "empty list"),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from differentia.responses import Responses
     from differentia.results import load_result, relative, save
     from differentia.stimuli import Stimuli, images, noise
-    from differentia.uncertainty import draw_spread
+    from differentia.uncertainty import draw_mean, draw_spread
 
 _HOMES = {
     "DifferentiaError": "errors",
@@ -34,6 +34,7 @@ _HOMES = {
     "Responses": "responses",
     "Stimuli": "stimuli",
     "differentiation": "definition",
+    "draw_mean": "uncertainty",
     "draw_spread": "uncertainty",
     "images": "stimuli",
     "load_network": "networks",
@@ -57,6 +58,7 @@ __all__ = [
     "Responses",
     "Stimuli",
     "differentiation",
+    "draw_mean",
     "draw_spread",
     "images",
     "load_network",

@@ -308,11 +308,11 @@ def _progress() -> Iterator[Progress]:
 def _summary(result: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray | None]:
     """Return means and spreads over draws, and relative means where there is a reference."""
     from differentia.results import relative
-    from differentia.uncertainty import draw_spread
+    from differentia.uncertainty import draw_mean, draw_spread
 
     values = result["differentiation"]
-    related = relative(result).mean("draw") if result.attrs["reference"] else None
-    return values.mean("draw"), draw_spread(values, result), related
+    related = draw_mean(relative(result), result) if result.attrs["reference"] else None
+    return draw_mean(values, result), draw_spread(values, result), related
 
 
 def _print_table(result: xr.Dataset) -> None:

@@ -52,7 +52,6 @@ class _UndefinedError(Exception):
 
 
 def _by_layer(rows: Rows, scale: np.ndarray | None) -> Rows:
-    rows = rows.over(_power_near_peak(rows.values))
     rows = rows.minus(float(rows.means().mean()))
     return rows.over(math.sqrt(rows.square_sums().sum() / rows.values.size))
 
@@ -61,7 +60,6 @@ def _by_response(rows: Rows, scale: np.ndarray | None) -> Rows:
     constant = rows.constant()
     if constant.any():
         raise _UndefinedError(int(np.argmax(constant)), "is constant and has no correlation")
-    rows = rows.over(_power_near_peak(rows.values))
     rows = rows.minus(rows.means())
     return rows.over(np.sqrt(rows.square_sums() / rows.values.shape[1]))
 
@@ -144,9 +142,15 @@ def evaluate(
     if responses.max() == responses.min():
         constant = float(responses.flat[0])
         return Differentiation(math.nan, f"gives {constant:.6g} in every unit, to every stimulus")
+    power = _power_near_peak(responses)
+    if power != 1.0:
+        responses = responses / power
+        scale = None if scale is None else scale / power
     try:
         rows = NORMALIZATIONS[normalize](Rows(responses), scale)
-        return Differentiation(float(np.median(METRICS[metric](rows))))
+        value = float(np.median(METRICS[metric](rows)))
+        in_units = normalize == "none" and metric in ("euclidean", "cityblock")
+        return Differentiation(value * power if in_units else value)
     except _UndefinedError as undefined:
         return Differentiation(math.nan, str(undefined), undefined.response)
 
@@ -229,8 +233,10 @@ def as_responses(values: Any, where: str) -> Num[np.ndarray, "n k"]:
     """
     try:
         array = np.asarray(values)
-    except ValueError as error:
+    except (ValueError, TypeError, RuntimeError) as error:  # ragged lists; tensors that need gradients
         raise InputError(f"{where} is no matrix of responses x units: {error}") from None
+    if np.ma.is_masked(values):
+        raise InputError(f"{where} has masked entries; leave those responses or units out, or fill them")
     if array.dtype == bool:
         array = array.astype(np.float64)
     if not (np.issubdtype(array.dtype, np.integer) or np.issubdtype(array.dtype, np.floating)):
@@ -257,7 +263,10 @@ def _checked_scale(scale: ArrayLike | None, responses: np.ndarray, normalize: st
         return None
     if normalize != "unit":
         raise InputError(f"scale= goes with normalize='unit' only, not with {normalize!r}")
-    array = np.asarray(scale, dtype=np.float64)
+    try:
+        array = np.asarray(scale, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"scale is no list of SDs: {error}") from None
     if array.shape != (responses.shape[1],) or not (array >= 0).all() or np.isinf(array).any():
         raise InputError(
             f"scale has the shape {array.shape}; expected ({responses.shape[1]},): "

@@ -19,7 +19,7 @@ from differentia.errors import DifferentiaWarning, InputError, require_known
 from differentia.recording import Progress, record, require_count, require_seed
 from differentia.responses import Responses, responses_from_arrays
 from differentia.results import build_result
-from differentia.stimuli.sources import GENERATED
+from differentia.stimuli.sources import is_generated
 from differentia.units import UNIT_KINDS, draw_units
 
 if TYPE_CHECKING:
@@ -166,12 +166,12 @@ def measure_responses(
         if pool is not None and n_units is None:
             raise InputError("pool= is what n_units= are drawn from; give n_units= too, or leave pool= out")
         counts = _checked_counts(n_units, "all" if n_units is None else "random", pool)
-        require_seed(0 if seed is None else seed)
+        seed = require_seed(0 if seed is None else seed)
         responses = responses_from_arrays(
             responses,
             unit_kind="random" if counts else "all",
             pool=pool or (max(counts) if counts else None),
-            seed=0 if seed is None else seed,
+            seed=seed,
         )
     elif pool is not None or seed not in (None, responses.seed):
         raise InputError("recorded responses have their pool and seed; leave pool= and seed= out")
@@ -219,12 +219,12 @@ def _checked_counts(
                 "unit; leave them out, or choose units='random'"
             )
         return None
-    given = default if n_units is None else n_units
+    given: Any = default if n_units is None else n_units
     if given is None:
         return None
-    counts = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
-    for count in counts:
-        require_count("n_units (--n-units)", count)
+    several = isinstance(given, Iterable) and not isinstance(given, str) and getattr(given, "ndim", 1) > 0
+    counts = tuple(given) if several else (given,)
+    counts = tuple(require_count("n_units (--n-units)", count) for count in counts)
     if not counts or len(set(counts)) != len(counts):
         raise InputError(f"n_units (--n-units) is {counts}; expected one or more numbers, none of them twice")
     if pool is not None and pool < max(counts):
@@ -232,7 +232,7 @@ def _checked_counts(
             f"pool is {pool:,}, less than the largest n_units, {max(counts):,}; "
             "raise pool (--pool) or leave it out"
         )
-    return tuple(sorted(int(count) for count in counts))
+    return tuple(sorted(counts))
 
 
 def _check_analysis(
@@ -395,7 +395,7 @@ def _given(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _absolute_source(source: str) -> str:
-    if source.partition(":")[0] in GENERATED:
+    if is_generated(source):
         return source
     return os.path.abspath(os.path.expanduser(source))
 

@@ -1,4 +1,4 @@
-"""Pictures of a result. Nothing is computed here that is not a mean or a spread over draws."""
+"""Pictures of a result; no statistic is computed here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from differentia.results import relative, validate_result
-from differentia.uncertainty import draw_spread
+from differentia.uncertainty import draw_mean, draw_spread
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -168,7 +168,7 @@ def _draw(result: xr.Dataset, values: xr.DataArray, ax: Axes | None) -> Axes:
 
         _, ax = plt.subplots(figsize=_figure_size(result), layout="constrained")
     spread = draw_spread(values, result)
-    means = values.mean("draw")
+    means = draw_mean(values, result)
     colours = set_colours(result)
     counts = [int(count) for count in result["n_units"].values]
     styles = dict(zip(reversed(counts), _cycled(LINE_STYLES, len(counts)), strict=True))

@@ -73,9 +73,9 @@ def record(
         The pass failed, or gave a NaN or an infinity.
     """
     require_known("kind of units", units, UNIT_KINDS)
-    require_count("pool", pool)
-    require_count("batch_size", batch_size)
-    require_seed(seed)
+    pool = require_count("pool", pool)
+    batch_size = require_count("batch_size", batch_size)
+    seed = require_seed(seed)
     stimuli = as_sets(sets, seed=seed)
     network = load_network(network)
     fit = Fit(network.input_shape, resize, crop)
@@ -113,6 +113,7 @@ def record(
             "resize": resize,
             "crop": crop,
             "batch_size": batch_size,
+            "device": network.device,
             "sets": {name: given.source for name, given in stimuli.items()},
         },
     )
@@ -151,8 +152,8 @@ def as_sets(sets: Mapping[str, Any], *, seed: int) -> dict[str, Stimuli]:
     return stimuli
 
 
-def require_count(name: str, value: object) -> None:
-    """Raise an error unless a value is a whole number >= 1.
+def require_count(name: str, value: object) -> int:
+    """Return a number, or raise an error unless it is a whole number >= 1.
 
     Raises
     ------
@@ -161,10 +162,11 @@ def require_count(name: str, value: object) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise InputError(f"{name} is {value!r}; expected a whole number >= 1")
+    return int(value)
 
 
-def require_seed(seed: object) -> None:
-    """Raise an error unless a seed is a whole number that every generator takes.
+def require_seed(seed: object) -> int:
+    """Return a seed, or raise an error unless it is a whole number that every generator takes.
 
     Raises
     ------
@@ -173,6 +175,7 @@ def require_seed(seed: object) -> None:
     """
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
         raise InputError(f"seed is {seed!r}; expected a whole number from 0 to 2**63 - 1")
+    return int(seed)
 
 
 def _require_memory(layers: Sequence[Layer], images: int, pool: int, units: str) -> None:

@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from differentia.errors import InputError, require_known
 from differentia.responses import Responses
+from differentia.uncertainty import draw_mean
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -258,7 +259,7 @@ def relative(result: xr.Dataset, reference: str | None = None, *, matched: bool 
     Returns
     -------
     (set, layer, n_units, draw)
-        Without units. NaN where the reference is zero or NaN.
+        Without units. NaN where the reference is zero or NaN (in any draw, for the mean).
 
     Raises
     ------
@@ -276,6 +277,7 @@ def relative(result: xr.Dataset, reference: str | None = None, *, matched: bool 
     values = result["differentiation"]
     divisor = values.sel(set=name, drop=True)
     if not matched:
-        divisor = divisor.sel(n_units=divisor["n_units"].max(), drop=True).mean("draw")
+        divisor = draw_mean(divisor, result)
+        divisor = divisor.sel(n_units=divisor["n_units"].max(), drop=True)
     relative_values = values / divisor.where(divisor != 0)
     return relative_values.assign_attrs(reference=name).rename("relative_differentiation")

@@ -10,6 +10,31 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+def _complete(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
+    """Return where every draw that exists has a value; of a whole pool there is only draw 0."""
+    exists = (result["units_used"] < result["pool_size"]) | (values["draw"] == 0)
+    return (values.notnull() | ~exists).all("draw")
+
+
+def draw_mean(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
+    """Return the mean over draws of units.
+
+    Parameters
+    ----------
+    values : (set, layer, n_units, draw)
+        Differentiation, or relative differentiation.
+    result
+        Where they come from.
+
+    Returns
+    -------
+    (set, layer, n_units)
+        In the unit of `values`. NaN where the measure has no value for some of the draws, since the others
+        do not stand for all.
+    """
+    return values.mean("draw").where(_complete(values, result)).transpose(..., "layer", "n_units")
+
+
 def draw_spread(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
     """Return the SD over draws of units that fresh draws from the whole layer would show.
 
@@ -35,6 +60,6 @@ def draw_spread(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
     of_pool = 1 - used / result["pool_size"]
     correction = np.sqrt(of_layer / of_pool.where(of_pool > 0))
     draws = values.notnull().sum("draw")
-    sd = values.std("draw", ddof=1).where((draws == values.sizes["draw"]) & (draws > 1))
+    sd = values.std("draw", ddof=1).where(_complete(values, result) & (draws > 1))
     whole = (of_layer == 0) & (draws == 1)
     return (sd * correction).where(~whole, 0.0).transpose("set", "layer", "n_units")

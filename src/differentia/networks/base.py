@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
+import operator
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -114,6 +115,11 @@ class Network(ABC):
 
     @property
     @abstractmethod
+    def device(self) -> str:
+        """Where it runs."""
+
+    @property
+    @abstractmethod
     def class_names(self) -> tuple[str, ...] | None:
         """The names of the classes that the last layer tells apart, where they are known."""
 
@@ -122,13 +128,18 @@ class Network(ABC):
     def fingerprint(self) -> str:
         """SHA-256 of the architecture and the weights, in hexadecimal."""
 
-    @cached_property
+    @property
     def layers(self) -> tuple[Layer, ...]:
         """Every layer that can be recorded, containers too, in the order of computation."""
-        first, second = (self._traced(batch) for batch in TRACE_BATCHES)
-        return tuple(layer for layer in first if layer in second)
+        return self._trace[0]
 
-    def _traced(self, batch: int) -> list[Layer]:
+    @cached_property
+    def _trace(self) -> tuple[tuple[Layer, ...], Counter[str]]:
+        """The layers, and how often each module is called in a pass."""
+        (first, _), (second, calls) = (self._traced(batch) for batch in TRACE_BATCHES)
+        return tuple(layer for layer in first if layer in second), calls
+
+    def _traced(self, batch: int) -> tuple[list[Layer], Counter[str]]:
         found: list[Layer] = []
 
         def observe(name: str, call: Call, output: Any) -> None:
@@ -136,8 +147,8 @@ class Network(ABC):
                 shape = tuple(int(length) for length in output.shape[1:])
                 found.append(Layer(name, call.kind, shape, call.module, call.container, call.inert))
 
-        self._observe_outputs(np.zeros((batch, *self.input_shape), dtype=np.uint8), observe)
-        return found
+        pixels = np.zeros((batch, *self.input_shape), dtype=np.uint8)
+        return found, self._observe_outputs(pixels, observe)
 
     def record(
         self, pixels: UInt8[np.ndarray, "b h w c"], probes: Mapping[str, Probe]
@@ -172,13 +183,20 @@ class Network(ABC):
             kept[name] = probes[name](output)
 
         modules = frozenset(by_name[name].module for name in probes)
-        self._observe_outputs(pixels, observe, modules)
+        calls = self._observe_outputs(pixels, observe, modules)
         missing = [name for name in probes if name not in kept]
         if missing:
             raise RecordingError(
                 f"layer {missing[0]!r} was not computed for this batch, though it was for another: "
                 "leave it out with layers="
             )
+        for module in modules:
+            expected, given = self._trace[1][module], calls[module]
+            if given != expected:
+                raise RecordingError(
+                    f"module {module!r} was called {given} times for this batch, but {expected} times for "
+                    "another: which call is which can't be known; leave it out with layers="
+                )
         return kept
 
     def _observe_outputs(
@@ -186,8 +204,8 @@ class Network(ABC):
         pixels: np.ndarray,
         observe: Callable[[str, Call, Any], None],
         modules: frozenset[str] | None = None,
-    ) -> None:
-        """Run a pass, and report each single output under its layer's name."""
+    ) -> Counter[str]:
+        """Run a pass, report each single output under its layer's name, and return the calls by module."""
         calls: Counter[str] = Counter({INPUT: 1})
 
         def each_output(call: Call, output: Any) -> None:
@@ -200,6 +218,7 @@ class Network(ABC):
         batch = self.prepare(pixels)
         observe(INPUT, Call(INPUT, "Input"), batch)
         self.run(batch, each_output, modules)
+        return calls
 
 
 def _parts(output: Any) -> Iterator[tuple[str, Any]]:
@@ -245,7 +264,7 @@ def image_shape(network: str, given: Any, *, channels_first: bool) -> tuple[int,
         "(height, width, channels) or (channels, height, width) with 1 or 3 channels"
     )
     try:
-        first, second, third = (int(length) for length in given)
+        first, second, third = (operator.index(length) for length in given)
     except (TypeError, ValueError):
         raise problem from None
     if min(first, second, third) < 1 or not {first, third} & {1, 3}:

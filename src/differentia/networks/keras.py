@@ -185,7 +185,7 @@ class KerasNetwork(Network):
         RecordingError
             The model itself fails.
         """
-        with self._on_device(), self._no_gradients():
+        with self._on_device(), self._inference():
             try:
                 if not self.model.built:  # its first pass goes through the layers twice, once to build
                     self.model(batch, training=False)
@@ -198,6 +198,12 @@ class KerasNetwork(Network):
                 raise RecordingError(
                     f"{self.name}: the forward pass of {tuple(batch.shape)} failed: {reason}"
                 ) from error
+
+    @property
+    def device(self) -> str:
+        """The device of the model's first weight, as its backend names it."""
+        weights = self.model.weights
+        return str(weights[0].value.device) if weights else self._device
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
@@ -221,12 +227,17 @@ class KerasNetwork(Network):
     def _on_device(self) -> contextlib.AbstractContextManager[Any]:
         return on_device(self._device)
 
-    def _no_gradients(self) -> contextlib.AbstractContextManager[Any]:
+    def _inference(self) -> contextlib.AbstractContextManager[Any]:
         if self._keras.backend.backend() != "torch":
             return contextlib.nullcontext()
         import torch
 
-        return torch.no_grad()
+        from differentia.networks.torch import full_precision
+
+        context = ExitStack()
+        context.enter_context(torch.no_grad())
+        context.enter_context(full_precision())
+        return context
 
 
 def require_device(device: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -154,10 +155,9 @@ def _from_keras_file(path: str, options: _Options) -> Network:
 
 def _run_factory(spec: str, module_name: str, attribute: str, options: dict[str, Any]) -> Any:
     """Import and call the user's own code, then load its weights."""
-    if "" not in sys.path:  # as `python -m` has it: code in the working folder is importable
-        sys.path.insert(0, "")
     try:
-        made: Any = importlib.import_module(module_name)
+        with _importable_working_folder():
+            made: Any = importlib.import_module(module_name)
     except ImportError as error:
         raise InputError(
             f"{spec}: the module {module_name!r} can't be imported ({error}); "
@@ -180,10 +180,21 @@ def _run_factory(spec: str, module_name: str, attribute: str, options: dict[str,
             raise InputError(
                 f"{spec}: {attribute} does not take these options ({error}); change them"
             ) from error
-        made = made(**options)
+        with _importable_working_folder():
+            made = made(**options)
     if weights is not None:
         _load_weights(spec, made, str(weights))
     return made
+
+
+@contextmanager
+def _importable_working_folder() -> Iterator[None]:
+    """Let code in the working folder be imported, as ``python -m`` does, and only for now."""
+    sys.path.insert(0, "")
+    try:
+        yield
+    finally:
+        sys.path.remove("")
 
 
 def _is_network(candidate: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from differentia.errors import InputError, RecordingError
+from differentia.errors import DifferentiaWarning, InputError, RecordingError
 from differentia.networks.base import Call, Network, Observer, image_shape
 from differentia.networks.preprocessing import (
     describe_preprocessing,
@@ -91,12 +92,27 @@ class TorchNetwork(Network):
         self.preprocessing = describe_preprocessing(self._preprocess)
         self._class_names = class_names
         self.module = module
+        self._warn_of_batch_statistics()
         if device != "auto":
             try:
                 self.module = module.to(device)
             except (RuntimeError, AssertionError) as error:
                 reason = str(error).splitlines()[0]
                 raise InputError(f"device {device!r} can't be used here: {reason}") from error
+
+    def _warn_of_batch_statistics(self) -> None:
+        norms = [
+            name
+            for name, module in _named_modules(self.module)
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and module.running_mean is None
+        ]
+        if norms:
+            warnings.warn(
+                f"{self.name}: {', '.join(norms)} normalise by the batch at hand also at inference "
+                "(track_running_stats=False): an image's responses depend on the images beside it",
+                DifferentiaWarning,
+                stacklevel=4,
+            )
 
     def prepare(self, pixels: UInt8[np.ndarray, "b h w c"]) -> torch.Tensor:
         """Return a batch as the module's input, of shape (batch, channels, height, width).
@@ -136,7 +152,12 @@ class TorchNetwork(Network):
         parameter = next((p for p in self.module.parameters() if p.is_floating_point()), None)
         if parameter is not None:
             batch = batch.to(parameter.dtype)
-        with _eval_mode(self.module), _observed(self.module, observe, modules), torch.no_grad():
+        with (
+            _eval_mode(self.module),
+            _observed(self.module, observe, modules),
+            torch.no_grad(),
+            full_precision(),
+        ):
             try:
                 self.module(batch)
             except RuntimeError as error:
@@ -148,6 +169,12 @@ class TorchNetwork(Network):
                 raise RecordingError(
                     f"{self.name}: the forward pass of {tuple(batch.shape)} failed: {error}{hint}"
                 ) from error
+
+    @property
+    def device(self) -> str:
+        """The device of the module's first parameter."""
+        parameter = next(self.module.parameters(), None)
+        return "cpu" if parameter is None else str(parameter.device)
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
@@ -173,6 +200,17 @@ def _named_modules(root: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module
     for name, module in root.named_modules():
         if "parametrizations" not in name.split("."):
             yield name or type(root).__name__, module
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Keep a GPU's convolutions from rounding float32 to TF32's ten bits, which is cuDNN's default."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 @contextmanager

@@ -38,7 +38,9 @@ class ArrayStimuli(Stimuli):
             )
         if array.ndim == 4 and array.shape[3] == 1:
             array = array[..., 0]
-        single = array.ndim == 3 and array.shape[2] in (3, 4)
+        if np.ma.is_masked(array):
+            raise InputError(f"{source}: the images have masked pixels; fill them first")
+        single = array.ndim == 3 and array.shape[2] in (1, 3, 4)
         if single or not (array.ndim == 3 or (array.ndim == 4 and array.shape[3] == 3)):
             raise InputError(
                 f"{source}: the images have the shape {array.shape}; "

@@ -47,7 +47,9 @@ class FileStimuli(Stimuli):
         self.names = _short_names(self.paths)
 
     def load(self, index: int, fit: Fit) -> Image:
-        """Return one image, fitted to a network's input; an alpha channel is laid on white.
+        """Return one image, fitted to a network's input.
+
+        It is turned as its EXIF orientation says, and an alpha channel is laid on white.
 
         Raises
         ------
@@ -64,7 +66,7 @@ class FileStimuli(Stimuli):
                         f"{path}: the image has Pillow's mode {image.mode}; "
                         "expected 8 bits a channel: convert it first"
                     )
-                pixels = fit(_without_alpha(image))
+                pixels = fit(_without_alpha(PIL.ImageOps.exif_transpose(image)))
         except InputError:
             raise
         except Exception as error:  # Pillow's decoders raise many kinds on broken files

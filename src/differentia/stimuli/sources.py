@@ -51,7 +51,7 @@ def images(source: Any) -> Stimuli:
         if not all(isinstance(path, str | os.PathLike) for path in source):
             raise InputError("a list of images has to hold paths; give an array for pixels")
         return FileStimuli(source, f"a list of {len(source)} files")
-    return ArrayStimuli(np.asarray(source) if hasattr(source, "__array__") else source)
+    return ArrayStimuli(np.asanyarray(source) if hasattr(source, "__array__") else source)
 
 
 def _from_path(text: str) -> Stimuli:
@@ -86,10 +86,15 @@ def stimuli_from(source: Any, *, seed: int = 0) -> Stimuli:
     """
     if isinstance(source, Stimuli):
         return source
-    scheme = source.partition(":")[0] if isinstance(source, str) else ""
-    if scheme in GENERATED and ":" in source:
-        return _generated(scheme, source, seed)
+    if isinstance(source, str) and is_generated(source):
+        return _generated(source.partition(":")[0], source, seed)
     return images(source)
+
+
+def is_generated(source: str) -> bool:
+    """Return whether a source is made or bundled (``noise:43``), and not a path (a folder ``noise``)."""
+    scheme, colon, _ = source.partition(":")
+    return bool(colon) and scheme in GENERATED
 
 
 def _generated(scheme: str, source: str, seed: int) -> Stimuli:
