@@ -184,7 +184,7 @@ def measure_responses(
         counts = _checked_counts(n_units, "random", None, default=None)
     _check_analysis(responses.sets, draws=draws, normalize=normalize, metric=metric, reference=reference)
     counts = _counts_at_hand(responses, counts)
-    values, undefined = _differentiation(responses, counts, draws, normalize, metric)
+    values, undefined = _differentiation(responses, counts, int(draws), normalize, metric)
     if undefined:
         _warn_of_undefined(undefined)
     sums = [_image_sums(responses, layer.name, counts[-1]) for layer in responses.layers]
