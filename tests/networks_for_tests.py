@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
+import differentia as dif
+
 
 class Tricky(nn.Module):
     """In-place operations, a residual sum in place, a module used twice, tuples and dicts."""
@@ -73,3 +75,15 @@ def tricky() -> Tricky:
         for _ in range(3):
             module(torch.rand(8, 3, 16, 16))
     return module
+
+
+def factory(width: int = 5) -> Tricky:
+    """Return a network of another width, as a user's own code would."""
+    module = tricky()
+    module.head = nn.Linear(8, width)
+    return module
+
+
+#: What a spec may name besides a function: a module, and a network that knows its own preprocessing.
+module_object = tricky()
+ready = dif.load_network(tricky(), preprocess="unit", input_shape=(3, 16, 16))

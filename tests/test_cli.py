@@ -358,7 +358,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_help_is_quick_and_imports_nothing_heavy() -> None:
+def test_help_imports_nothing_heavy() -> None:
     """``--help`` loads neither PyTorch nor Keras nor xarray; every command and option has a help text."""
     script = (
         "import sys; from differentia.cli import main; main(['--help']);"

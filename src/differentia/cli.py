@@ -210,7 +210,9 @@ def _input_shape(text: str) -> tuple[int, int, int]:
             f"--input-size is {text!r}; expected 224, 224x192 (height x width) or 28x28x1 "
             "(height x width x 1 or 3 channels), at least 4 pixels each way"
         )
-    height, width, channels = [*lengths * 2, 3][:3] if len(lengths) == 1 else [*lengths, 3][:3]
+    height = lengths[0]
+    width = lengths[1] if len(lengths) > 1 else height
+    channels = lengths[2] if len(lengths) > 2 else 3
     return height, width, channels
 
 
@@ -224,8 +226,6 @@ def _named_sources(given: Sequence[str]) -> dict[str, str]:
         if name in sources:
             raise InputError(f"two sets have the name {name!r}; give each its own")
         sources[name] = source
-    if not sources:
-        raise InputError("no set of images was given; give at least one: --set NAME=SOURCE")
     return sources
 
 

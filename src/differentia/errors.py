@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from numbers import Integral
 
 
 class DifferentiaError(Exception):
@@ -66,3 +67,29 @@ def require_known(what: str, given: str, known: Iterable[str]) -> None:
     names = list(known)
     if given not in names:
         raise unknown_name(what, given, names)
+
+
+def require_count(name: str, value: object) -> int:
+    """Return a number, or raise an error unless it is a whole number >= 1.
+
+    Raises
+    ------
+    InputError
+        Names the argument and what was given.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
+        raise InputError(f"{name} is {value!r}; expected a whole number >= 1")
+    return int(value)
+
+
+def require_seed(seed: object, name: str = "seed") -> int:
+    """Return a seed, or raise an error unless it is a whole number that every generator takes.
+
+    Raises
+    ------
+    InputError
+        Says what was given.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) < 2**63:
+        raise InputError(f"{name} is {seed!r}; expected a whole number from 0 to 2**63 - 1")
+    return int(seed)

@@ -15,8 +15,14 @@ from jaxtyping import Float, Num
 
 from differentia.definition import METRICS, NORMALIZATIONS, evaluate
 from differentia.distances import Rows, squared_euclidean
-from differentia.errors import DifferentiaWarning, InputError, require_known
-from differentia.recording import Progress, record, require_count, require_seed
+from differentia.errors import (
+    DifferentiaWarning,
+    InputError,
+    require_count,
+    require_known,
+    require_seed,
+)
+from differentia.recording import Progress, record
 from differentia.responses import Responses, responses_from_arrays
 from differentia.results import build_result
 from differentia.stimuli.sources import is_generated

@@ -10,7 +10,14 @@ import numpy as np
 import psutil
 from jaxtyping import Float, UInt8
 
-from differentia.errors import InputError, RecordingError, require_distinct_names, require_known
+from differentia.errors import (
+    InputError,
+    RecordingError,
+    require_count,
+    require_distinct_names,
+    require_known,
+    require_seed,
+)
 from differentia.networks import Layer, load_network, select_layers
 from differentia.probes import UnitProbe
 from differentia.responses import ImageLabel, Responses, require_finite
@@ -137,7 +144,7 @@ def as_sets(sets: Mapping[str, Any], *, seed: int) -> dict[str, Stimuli]:
     if not isinstance(sets, Mapping):
         raise InputError(f"the sets are a {type(sets).__name__}; expected {{name: images}}")
     if not sets:
-        raise InputError("no set of images was given; give at least one (--set NAME=SOURCE)")
+        raise InputError("no set of images was given; give at least one: --set NAME=SOURCE")
     stimuli: dict[str, Stimuli] = {}
     for name, source in zip(require_distinct_names("set", sets), sets.values(), strict=True):
         try:
@@ -150,32 +157,6 @@ def as_sets(sets: Mapping[str, Any], *, seed: int) -> dict[str, Stimuli]:
                 f"set {name!r} has {count} ({stimuli[name].source}); expected at least 2, a pair to compare"
             )
     return stimuli
-
-
-def require_count(name: str, value: object) -> int:
-    """Return a number, or raise an error unless it is a whole number >= 1.
-
-    Raises
-    ------
-    InputError
-        Names the argument and what was given.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise InputError(f"{name} is {value!r}; expected a whole number >= 1")
-    return int(value)
-
-
-def require_seed(seed: object) -> int:
-    """Return a seed, or raise an error unless it is a whole number that every generator takes.
-
-    Raises
-    ------
-    InputError
-        Says what was given.
-    """
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
-        raise InputError(f"seed is {seed!r}; expected a whole number from 0 to 2**63 - 1")
-    return int(seed)
 
 
 def _require_memory(layers: Sequence[Layer], images: int, pool: int, units: str) -> None:

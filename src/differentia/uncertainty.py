@@ -1,4 +1,4 @@
-"""How far a value can be trusted: its spread over draws of units."""
+"""How far a value can be trusted: its mean and spread over draws of units."""
 
 from __future__ import annotations
 

@@ -68,6 +68,13 @@ class Call(NamedTuple):
     inert: bool = False
 
 
+class _Trace(NamedTuple):
+    """What a pass showed: the outputs that can be recorded, and how often each module was called."""
+
+    layers: tuple[Layer, ...]
+    calls: Counter[str]
+
+
 #: What an adapter calls after each module, with the module's output (arrays, tuples, dicts).
 Observer = Callable[[Call, Any], None]
 
@@ -123,7 +130,7 @@ class Network(ABC):
     def class_names(self) -> tuple[str, ...] | None:
         """The names of the classes that the last layer tells apart, where they are known."""
 
-    @cached_property
+    @property
     @abstractmethod
     def fingerprint(self) -> str:
         """SHA-256 of the architecture and the weights, in hexadecimal."""
@@ -131,15 +138,15 @@ class Network(ABC):
     @property
     def layers(self) -> tuple[Layer, ...]:
         """Every layer that can be recorded, containers too, in the order of computation."""
-        return self._trace[0]
+        return self._trace.layers
 
     @cached_property
-    def _trace(self) -> tuple[tuple[Layer, ...], Counter[str]]:
-        """The layers, and how often each module is called in a pass."""
-        (first, _), (second, calls) = (self._traced(batch) for batch in TRACE_BATCHES)
-        return tuple(layer for layer in first if layer in second), calls
+    def _trace(self) -> _Trace:
+        first, second = (self._traced(batch) for batch in TRACE_BATCHES)
+        in_both = tuple(layer for layer in first.layers if layer in second.layers)
+        return _Trace(in_both, second.calls)
 
-    def _traced(self, batch: int) -> tuple[list[Layer], Counter[str]]:
+    def _traced(self, batch: int) -> _Trace:
         found: list[Layer] = []
 
         def observe(name: str, call: Call, output: Any) -> None:
@@ -148,7 +155,8 @@ class Network(ABC):
                 found.append(Layer(name, call.kind, shape, call.module, call.container, call.inert))
 
         pixels = np.zeros((batch, *self.input_shape), dtype=np.uint8)
-        return found, self._observe_outputs(pixels, observe)
+        calls = self._observe_outputs(pixels, observe)
+        return _Trace(tuple(found), calls)
 
     def record(
         self, pixels: UInt8[np.ndarray, "b h w c"], probes: Mapping[str, Probe]
@@ -191,7 +199,7 @@ class Network(ABC):
                 "leave it out with layers="
             )
         for module in modules:
-            expected, given = self._trace[1][module], calls[module]
+            expected, given = self._trace.calls[module], calls[module]
             if given != expected:
                 raise RecordingError(
                     f"module {module!r} was called {given} times for this batch, but {expected} times for "

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +166,7 @@ class KerasNetwork(Network):
             values: Any = preprocess_by_name(pixels, self._preprocess)
         else:
             values = self._preprocess(pixels.astype(np.float32))
-        with self._on_device():
+        with on_device(self._device):
             batch = self._keras.ops.convert_to_tensor(values)
             if len(batch.shape) != 4 or batch.shape[0] != len(pixels):
                 raise InputError(
@@ -185,7 +185,7 @@ class KerasNetwork(Network):
         RecordingError
             The model itself fails.
         """
-        with self._on_device(), self._inference():
+        with on_device(self._device), self._inference():
             try:
                 if not self.model.built:  # its first pass goes through the layers twice, once to build
                     self.model(batch, training=False)
@@ -212,7 +212,7 @@ class KerasNetwork(Network):
             self._given_class_names = self._given_class_names()
         return self._given_class_names
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """SHA-256 of the layers and the weights."""
         digest = hashlib.sha256()
@@ -224,20 +224,17 @@ class KerasNetwork(Network):
             digest.update(array.reshape(-1).view(np.uint8).data)
         return digest.hexdigest()
 
-    def _on_device(self) -> contextlib.AbstractContextManager[Any]:
-        return on_device(self._device)
-
-    def _inference(self) -> contextlib.AbstractContextManager[Any]:
+    @contextmanager
+    def _inference(self) -> Iterator[None]:
         if self._keras.backend.backend() != "torch":
-            return contextlib.nullcontext()
+            yield
+            return
         import torch
 
         from differentia.networks.torch import full_precision
 
-        context = ExitStack()
-        context.enter_context(torch.no_grad())
-        context.enter_context(full_precision())
-        return context
+        with torch.no_grad(), full_precision():
+            yield
 
 
 def require_device(device: str) -> None:

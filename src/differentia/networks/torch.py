@@ -6,7 +6,7 @@ import hashlib
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -160,9 +160,9 @@ class TorchNetwork(Network):
         ):
             try:
                 self.module(batch)
+            except RecordingError:
+                raise
             except RuntimeError as error:
-                if isinstance(error, RecordingError):
-                    raise
                 hint = ""
                 if isinstance(error, torch.OutOfMemoryError):
                     hint = "; use a smaller batch_size (--batch-size)"
@@ -181,7 +181,7 @@ class TorchNetwork(Network):
         """The names of the classes, where they were given."""
         return self._class_names
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """SHA-256 of the layers and the state dict."""
         digest = hashlib.sha256()

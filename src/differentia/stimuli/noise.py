@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import UInt8
 
-from differentia.errors import InputError, require_known
+from differentia.errors import InputError, require_count, require_known, require_seed
 from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
 
 _Maker = Callable[[np.random.Generator, tuple[int, int, int], float, float], np.ndarray]
@@ -35,16 +35,13 @@ class NoiseStimuli(Stimuli):
 
     def __init__(self, count: int, *, seed: int, kind: str, mean: float | None, sd: float | None) -> None:
         require_known("kind of noise", kind, NOISE_KINDS)
-        for name, value in (("count", count), ("seed", seed)):
-            whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-            if not whole or not 0 <= value < 2**63:
-                raise InputError(f"noise: {name} is {value!r}; expected a whole number from 0 to 2**63 - 1")
+        count = require_count("noise: count", count)
         for name, number in (("mean", mean), ("sd", sd)):
             if number is not None and kind != "gaussian":
                 raise InputError(f"noise: {name} goes with kind='gaussian' only; add kind=gaussian")
             if number is not None and (not isinstance(number, int | float) or not 0 <= number <= 255):
                 raise InputError(f"noise: {name} is {number!r}; expected a number from 0 to 255")
-        self.seed, self.kind = int(seed), kind
+        self.seed, self.kind = require_seed(seed, "noise: seed"), kind
         self.mean = 127.5 if mean is None else float(mean)
         self.sd = 59.0 if sd is None else float(sd)
         shape = f"&mean={self.mean:g}&sd={self.sd:g}" if kind == "gaussian" else ""
