@@ -167,8 +167,9 @@ def test_warnings_are_one_line(folder: Path, capsys: pytest.CaptureFixture[str])
     assert main([*arguments, "--out", str(folder / "out")]) == 0
     captured = capsys.readouterr()
     lines = [line for line in captured.err.splitlines() if line.startswith("differentia: warning:")]
-    assert len(lines) == 1
-    assert "layer 'input', set 'black': it gives 0 in every unit" in lines[0]
+    assert len(lines) == 2
+    assert "images of one set have the same content, and no distance from each other: set 'black'" in lines[0]
+    assert "layer 'input', set 'black': it gives 0 in every unit" in lines[1]
     assert "nan" in captured.out
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import differentia as dif
-from differentia.networks import select_layers
+from differentia.layers import select_layers
 from differentia.networks.keras import applications
 from differentia.probes import UnitProbe
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import differentia as dif
-from differentia.networks import select_layers
+from differentia.layers import select_layers
 from differentia.probes import UnitProbe
 
 SHAPE = (3, 16, 16)

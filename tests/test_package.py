@@ -20,6 +20,8 @@ ORDER = [
     "distances",
     "definition",
     "stimuli",
+    "presentation",
+    "layers",
     "units",
     "probes",
     "networks",

@@ -78,10 +78,7 @@ def test_progress_counts_to_the_end() -> None:
 def test_memory_is_images_times_units() -> None:
     """What is held grows with the pool, not with the layers; all units are the control."""
     module = nn.Sequential(nn.Conv2d(3, 32, 3), nn.ReLU(inplace=True))
-    sets = {
-        "a": np.zeros((400, 32, 32, 3), np.uint8)
-        + np.arange(400, dtype=np.uint16).astype(np.uint8)[:, None, None, None]
-    }
+    sets = {"a": np.random.default_rng(0).integers(0, 256, (400, 32, 32, 3), dtype=np.uint8)}
     network = dif.load_network(module, preprocess="unit", input_shape=(3, 32, 32))
 
     def peak(**options: Any) -> int:
@@ -117,7 +114,7 @@ class Overflows(nn.Module):
 
 def test_a_response_that_is_not_finite_is_named() -> None:
     """The error names the set, the layer and the first offending image."""
-    images = np.full((6, 16, 16, 3), 100, np.uint8)
+    images = np.full((6, 16, 16, 3), 100, np.uint8) + np.arange(6, dtype=np.uint8)[:, None, None, None]
     images[4] = 255
     sets = {"fine": images[:3], "bad": images[3:]}
     with pytest.raises(dif.RecordingError, match=r"set 'bad', layer 'act', image '1': .* are nan"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from differentia.layers import Layer
 from differentia.units import UNIT_KINDS, draw_units, unit_order
 
 
@@ -76,6 +77,8 @@ def test_a_whole_pool_is_drawn_once() -> None:
 
 def test_kinds() -> None:
     """``random`` is the beginning of the order, ``all`` every unit in its own place."""
-    assert np.array_equal(UNIT_KINDS["random"]("a", 100, 10, 0), unit_order("a", 100, 10, seed=0))
-    assert sorted(UNIT_KINDS["random"]("a", 100, 1000, 0)) == list(range(100))
-    assert np.array_equal(UNIT_KINDS["all"]("a", 100, 10, 0), np.arange(100))
+    layer = Layer("a", "Dense", (100,), "a")
+    choose = {name: kind.choose for name, kind in UNIT_KINDS.items()}
+    assert np.array_equal(choose["random"](layer, 10, 0, None), unit_order("a", 100, 10, seed=0))
+    assert sorted(choose["random"](layer, 1000, 0, None)) == list(range(100))
+    assert np.array_equal(choose["all"](layer, 10, 0, None), np.arange(100))

@@ -244,7 +244,7 @@ def _measure_into(
     from differentia.experiment import write_experiment
     from differentia.figures import save_figures
     from differentia.networks import load_network
-    from differentia.recording import as_sets
+    from differentia.presentation import as_sets
     from differentia.results import save, with_provenance
 
     stimuli = as_sets(sets, seed=options.get("seed", 0))  # before a network may have to be downloaded

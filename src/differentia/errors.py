@@ -18,6 +18,10 @@ class InputError(DifferentiaError, ValueError):
     """What was given can't be used: an argument, a file, a network, a layer's name."""
 
 
+class UnreadableImageError(InputError):
+    """An image file that can't be decoded, or is refused."""
+
+
 class RecordingError(DifferentiaError, RuntimeError):
     """What was given was fine, but the work failed: a network gave a NaN, memory ran out."""
 

@@ -19,14 +19,16 @@ from differentia.errors import (
     DifferentiaWarning,
     InputError,
     require_count,
+    require_distinct_names,
     require_known,
     require_seed,
 )
-from differentia.recording import Progress, record
+from differentia.layers import Layer
+from differentia.recording import MAP_IMAGES, Progress, record_kinds
 from differentia.responses import Responses, responses_from_arrays
 from differentia.results import build_result
 from differentia.stimuli.sources import is_generated
-from differentia.units import UNIT_KINDS, draw_units
+from differentia.units import unit_kind, units_used
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -57,6 +59,11 @@ def measure(
     resize: str = "bilinear",
     crop: str = "squash",
     batch_size: int = 32,
+    views: bool = True,
+    maps: Mapping[str, Sequence[int]] | None = None,
+    map_images: Sequence[int] = MAP_IMAGES,
+    skip_unreadable: bool = False,
+    follow_links: bool = False,
     progress: Progress | None = None,
 ) -> xr.Dataset:
     """Measure the differentiation of every layer of a network for several sets of images.
@@ -70,9 +77,11 @@ def measure(
     n_units
         Numbers of units to look at, by default 200, 10,000 and 100,000; a smaller layer uses all it has.
     draws
-        Draws of units at each number of units, from one pool for all images and sets.
-    units : {"random", "all"}
-        ``all`` looks at every unit of every layer; `n_units` and `pool` then do not apply.
+        Draws of units at each number of units, from one pool for all images and sets; units that are not
+        chosen at random have one.
+    units : {"random", "top", "top_variance", "per_filter", "filter_mean", "all"}
+        Which units are looked at; see `record`. ``all`` and ``filter_mean`` take no `n_units` and `pool`;
+        ``per_filter`` rounds `n_units` down to a multiple of the filters, and takes at least one of each.
     pool
         Units to record of each layer, by default the largest of `n_units`.
     layers
@@ -87,6 +96,10 @@ def measure(
         How images are fitted to the network's input; see `differentia.stimuli.Fit`.
     batch_size
         Images in one pass.
+    views, maps, map_images
+        What is kept to look at beside the measure; see `record`.
+    skip_unreadable, follow_links
+        What to do about files that can't be decoded, and about links out of a folder; see `record`.
     progress
         Called with images done, all images, and the set at hand.
 
@@ -103,28 +116,80 @@ def measure(
     RecordingError
         The pass failed, or gave a NaN or an infinity.
     """
-    counts = _checked_counts(n_units, units, pool)
-    _check_analysis(sets, draws=draws, normalize=normalize, metric=metric, reference=reference)
-    responses = record(
+    return measure_kinds(
         network,
         sets,
-        pool=pool or max(counts or N_UNITS),
-        units=units,
+        kinds=(units,),
+        n_units=n_units,
+        draws=draws,
+        pool=pool,
         layers=layers,
+        normalize=normalize,
+        metric=metric,
+        reference=reference,
         seed=seed,
         resize=resize,
         crop=crop,
         batch_size=batch_size,
+        views=views,
+        maps=maps,
+        map_images=map_images,
+        skip_unreadable=skip_unreadable,
+        follow_links=follow_links,
         progress=progress,
-    )
-    return measure_responses(
-        responses,
-        n_units=counts,
-        draws=draws,
-        normalize=normalize,
-        metric=metric,
-        reference=reference,
-    )
+    )[units]
+
+
+def measure_kinds(
+    network: Any,
+    sets: Mapping[str, Any],
+    *,
+    kinds: Sequence[str] = ("random", "top", "top_variance", "per_filter", "filter_mean"),
+    n_units: int | Sequence[int] | None = None,
+    draws: int = DRAWS,
+    pool: int | None = None,
+    normalize: str = "layer",
+    metric: str = "euclidean",
+    reference: str | None = None,
+    **recording: Any,
+) -> dict[str, xr.Dataset]:
+    """Measure several kinds of units side by side, from the same pass over the same images.
+
+    Parameters
+    ----------
+    kinds
+        Names of kinds of units; see `record`.
+    network, sets, n_units, draws, pool, normalize, metric, reference, **recording
+        As for `measure`. Kinds that take no number of units leave `n_units` and `pool` aside.
+
+    Returns
+    -------
+    dict of xarray.Dataset
+        By kind: what `measure` returns for each alone. `plot_kinds` draws them.
+
+    Raises
+    ------
+    InputError, RecordingError
+        As for `measure`.
+    """
+    kinds = require_distinct_names("kind of units", [kinds] if isinstance(kinds, str) else kinds)
+    if not kinds:
+        raise InputError("no kind of units was given; expected at least one, such as 'random'")
+    counted = [kind for kind in kinds if unit_kind(kind).counted]
+    counts = _checked_counts(n_units, kinds[0] if not counted else counted[0], pool)
+    _check_analysis(sets, draws=draws, normalize=normalize, metric=metric, reference=reference)
+    responses = record_kinds(network, sets, kinds=kinds, pool=pool or max(counts or N_UNITS), **recording)
+    return {
+        kind: measure_responses(
+            recorded,
+            n_units=counts if kind in counted else None,
+            draws=draws,
+            normalize=normalize,
+            metric=metric,
+            reference=reference,
+        )
+        for kind, recorded in responses.items()
+    }
 
 
 def measure_responses(
@@ -175,16 +240,16 @@ def measure_responses(
         seed = require_seed(0 if seed is None else seed)
         responses = responses_from_arrays(
             responses,
-            unit_kind="random" if counts else "all",
+            kind="random" if counts else "all",
             pool=pool or (max(counts) if counts else None),
             seed=seed,
         )
     elif pool is not None or seed not in (None, responses.seed):
         raise InputError("recorded responses have their pool and seed; leave pool= and seed= out")
-    elif responses.unit_kind == "all" and n_units is not None:
+    elif not unit_kind(responses.unit_kind).counted and n_units is not None:
         raise InputError(
-            "these responses are of all units, in their own order, and are measured whole: leave n_units= "
-            "out, or record with units='random'"
+            f"these responses were recorded with units={responses.unit_kind!r} and are measured whole: leave "
+            "n_units= out, or record with units='random'"
         )
     else:
         counts = _checked_counts(n_units, "random", None, default=None)
@@ -192,8 +257,8 @@ def measure_responses(
     counts = _counts_at_hand(responses, counts)
     values, undefined = _differentiation(responses, counts, int(draws), normalize, metric)
     if undefined:
-        _warn_of_undefined(undefined)
-    sums = [_image_sums(responses, layer.name, counts[-1]) for layer in responses.layers]
+        _warn_of_undefined(undefined, responses.unit_kind)
+    sums = [_image_sums(_first_draw(responses, layer, counts[-1])) for layer in responses.layers]
     return build_result(
         responses,
         differentiation=values,
@@ -215,14 +280,14 @@ def _checked_counts(
     default: tuple[int, ...] | None = N_UNITS,
 ) -> tuple[int, ...] | None:
     """Return the numbers of units in ascending order; None stands for all that there are."""
-    require_known("kind of units", units, UNIT_KINDS)
+    kind = unit_kind(units)
     if pool is not None:
         require_count("pool", pool)
-    if units == "all":
+    if not kind.counted:
         if n_units is not None or pool is not None:
             raise InputError(
-                "n_units (--n-units) and pool (--pool) do not go with units='all', which looks at every "
-                "unit; leave them out, or choose units='random'"
+                f"n_units (--n-units) and pool (--pool) do not go with units={units!r}, which takes no "
+                "number of units; leave them out, or choose units='random'"
             )
         return None
     given: Any = default if n_units is None else n_units
@@ -259,7 +324,8 @@ def _counts_at_hand(responses: Responses, counts: tuple[int, ...] | None) -> tup
         return (largest,)
     for layer in responses.layers:
         pool = len(responses.units[layer.name])
-        if max(counts) > pool and pool < layer.size:
+        strata = unit_kind(responses.unit_kind).strata(layer)
+        if units_used(layer.size, max(counts), strata=strata) > pool:
             raise InputError(
                 f"n_units is {max(counts):,}, but only {pool:,} of the {layer.size:,} units of "
                 f"{layer.name!r} were recorded; record a larger pool, or ask for fewer"
@@ -289,7 +355,7 @@ def _differentiation(
         scale = _pooled_sd(pool) if normalize == "unit" else None
         for at_count, count in enumerate(counts):
             for draw in range(draws):
-                chosen = draw_units(layer.name, pool.shape[1], count, draw, seed=responses.seed)
+                chosen = responses.drawn(layer, count, draw)
                 if chosen is None:
                     break
                 chosen.sort()  # the order of units does not matter to D, and memory is read faster
@@ -316,7 +382,7 @@ def _pooled_sd(values: Num[np.ndarray, "n k"]) -> Float[np.ndarray, " k"]:
     return sd
 
 
-def _warn_of_undefined(undefined: Sequence[_Undefined]) -> None:
+def _warn_of_undefined(undefined: Sequence[_Undefined], kind: str) -> None:
     """Give one warning that names every layer and set without a value, with the first reason of each."""
     first: dict[tuple[str, str], _Undefined] = {}
     for case in undefined:
@@ -325,18 +391,29 @@ def _warn_of_undefined(undefined: Sequence[_Undefined]) -> None:
         f"layer {case.layer!r}, set {case.set!r}: {case.reason} ({case.n_units:,} units, draw {case.draw})"
         for case in first.values()
     )
+    hint = ""
+    if unit_kind(kind).ranked_by == "mean":
+        hint = (
+            ". The units with the highest means may be saturated for every image; those of "
+            "units='top_variance' can't be"
+        )
     warnings.warn(
-        f"differentiation is NaN for {len(undefined)} values: {listed}",
+        f"differentiation is NaN for {len(undefined)} values: {listed}{hint}",
         DifferentiaWarning,
         stacklevel=3,
     )
 
 
+def _first_draw(responses: Responses, layer: Layer, count: int) -> Num[np.ndarray, "n k"]:
+    """Return the units that draw 0 looks at, which are the first of the pool."""
+    return responses.values[layer.name][:, : responses.units_used(layer, count)]
+
+
 def _image_sums(
-    responses: Responses, layer: str, count: int
+    values: Num[np.ndarray, "n k"],
 ) -> tuple[Float[np.ndarray, " image"], Float[np.ndarray, " image"]]:
-    rows = Rows(responses.values[layer][:, :count])
-    return rows.means() * rows.values.shape[1], rows.square_sums()
+    rows = Rows(values)
+    return rows.means() * values.shape[1], rows.square_sums()
 
 
 def _distances(responses: Responses, count: int) -> Float[np.ndarray, "layer image image"] | None:
@@ -346,7 +423,7 @@ def _distances(responses: Responses, count: int) -> Float[np.ndarray, "layer ima
     distances = np.zeros((len(responses.layers), n, n), dtype=np.float32)
     first, second = np.triu_indices(n, k=1)
     for matrix, layer in zip(distances, responses.layers, strict=True):
-        squares = squared_euclidean(Rows(responses.values[layer.name][:, :count]))
+        squares = squared_euclidean(Rows(_first_draw(responses, layer, count)))
         matrix[first, second] = matrix[second, first] = np.sqrt(squares)
     return distances
 

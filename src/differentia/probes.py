@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Float64, Int
+
+from differentia.layers import Layer
 
 #: What a network calls with a layer's output of shape (batch, *layer shape) at the moment it is computed;
-#: it returns what is kept, (batch, n), as a copy.
-Probe = Callable[[Any], Float[np.ndarray, "b k"]]
+#: it returns what is kept of it, as a copy.
+Probe = Callable[[Any], Any]
+
+#: Entries whose squares are summed in float32 before the sums are gathered in float64: few enough that their
+#: rounding stays near 1e-7, and evens out over the blocks.
+BLOCK_ENTRIES = 4096
+
+#: Below this fraction of the mean square a variance is computed from the differences themselves. What is
+#: above it loses at most a digit to the subtraction of the squared mean.
+CANCELLATION = 0.1
+
+
+def together(probes: Mapping[str, Probe]) -> Probe:
+    """Return one probe that calls several, and returns what each kept by its name."""
+    return lambda output: {name: probe(output) for name, probe in probes.items()}
 
 
 class UnitProbe:
@@ -78,6 +93,144 @@ class UnitProbe:
             places[order] = np.arange(len(order))
             self._in_memory[key] = torch.from_numpy(position[order]).to(device), places
         return self._in_memory[key]
+
+
+class Summary(NamedTuple):
+    """What is kept of all units of a layer.
+
+    Attributes
+    ----------
+    filter_mean : (batch, n_filters)
+        The mean of each filter over space.
+    mean, variance : (batch,)
+        Of all units of an image; the population variance.
+    """
+
+    filter_mean: Float32[np.ndarray, "b f"]
+    mean: Float64[np.ndarray, " b"]
+    variance: Float64[np.ndarray, " b"]
+
+
+class SummaryProbe:
+    """Reads all of a layer's output once for the sums of its filters, and once for the sum of squares.
+
+    Sums are float32 within a block and float64 over the blocks. A variance that is small beside the squared
+    mean is computed again from the differences, in float64, so that it is right for any mean.
+
+    Parameters
+    ----------
+    layer
+        Whose output it sees.
+    """
+
+    def __init__(self, layer: Layer) -> None:
+        self._layer = layer
+
+    def __call__(self, output: Any) -> Summary:
+        """Return the summary of each image.
+
+        Parameters
+        ----------
+        output : (batch, *layer shape)
+            A PyTorch tensor of any device, dtype and memory layout, or what NumPy can view.
+        """
+        values = as_tensor(output)
+        if values.dtype not in (torch.float32, torch.float64):
+            values = values.float()
+        axes = memory_order(values)
+        laid_out = values.permute(0, *axes)
+        sums = (
+            laid_out.sum([place for place, axis in enumerate(axes, 1) if axis - 1 != self._layer.filter_axis])
+            if self._layer.space
+            else laid_out
+        )
+        filter_sum = sums.reshape(len(values), -1).to("cpu", torch.float64).numpy()
+        flat = laid_out.reshape(len(values), -1)
+        mean = filter_sum.sum(axis=1) / flat.shape[1]
+        mean_square = _square_sums(flat) / flat.shape[1]
+        variance = mean_square - mean**2
+        doubtful = ~(variance > CANCELLATION * mean_square) | ~np.isfinite(mean_square)
+        for image in np.flatnonzero(doubtful):
+            exact = flat[int(image)].to("cpu", torch.float64).numpy()
+            mean[image], variance[image] = exact.mean(), exact.var()
+        per_filter = flat.shape[1] // self._layer.n_filters
+        return Summary((filter_sum / per_filter).astype(np.float32), mean, variance)
+
+
+def _square_sums(flat: torch.Tensor) -> Float64[np.ndarray, " b"]:
+    """Return the sum of squares of each row."""
+    whole = flat.shape[1] - flat.shape[1] % BLOCK_ENTRIES
+    norms = [torch.linalg.vector_norm(flat[:, whole:], dim=1, keepdim=True)]
+    if whole:
+        norms.append(torch.linalg.vector_norm(flat[:, :whole].reshape(len(flat), -1, BLOCK_ENTRIES), dim=2))
+    return torch.cat(norms, dim=1).to("cpu", torch.float64).square().sum(1).numpy()
+
+
+class MapProbe:
+    """Copies the whole maps of chosen filters out of a layer's output.
+
+    Parameters
+    ----------
+    layer
+        A layer whose filters have height and width.
+    filters
+        Their indices.
+    """
+
+    def __init__(self, layer: Layer, filters: Sequence[int]) -> None:
+        self._axis = 1 + layer.filter_axis
+        self._filters = torch.as_tensor(list(filters))
+
+    def __call__(self, output: Any) -> Float[np.ndarray, "b f y x"]:
+        """Return the maps as float32 (float64 stays), a copy of shape (batch, n_filters, height, width)."""
+        values = as_tensor(output)
+        chosen = values.index_select(self._axis, self._filters.to(values.device)).movedim(self._axis, 1)
+        kept = chosen.to("cpu", torch.float64 if chosen.dtype == torch.float64 else torch.float32)
+        return kept.contiguous().numpy()
+
+
+class UnitMoments:
+    """Gathers each unit's mean and variance over all images that it is shown, in float64.
+
+    Differences from the first image are summed, so that a unit that never changes has a variance of
+    exactly 0, and no mean is too large beside the variance.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self, output: Any) -> None:
+        """Take in a batch of outputs; nothing is kept for an image."""
+        for image in as_tensor(output):
+            values = image.to("cpu", torch.float64)
+            if not self._count:
+                self._first = values.clone()
+                self._sum, self._square_sum = torch.zeros_like(values), torch.zeros_like(values)
+            difference = values - self._first
+            self._sum += difference
+            self._square_sum += difference.square_()
+            self._count += 1
+
+    @property
+    def mean(self) -> Float64[np.ndarray, " size"]:
+        """Each unit's mean, in the order of units."""
+        return (self._first + self._sum / self._count).reshape(-1).numpy()
+
+    @property
+    def variance(self) -> Float64[np.ndarray, " size"]:
+        """Each unit's population variance, in the order of units."""
+        variance = self._square_sum / self._count - (self._sum / self._count).square()
+        return variance.clamp(min=0.0).reshape(-1).numpy()
+
+
+def as_tensor(output: Any) -> torch.Tensor:
+    """Return a layer's output as a PyTorch tensor, without a copy where its framework shares its memory."""
+    if isinstance(output, torch.Tensor):
+        return output.detach()
+    try:
+        return torch.utils.dlpack.from_dlpack(output)
+    except (AttributeError, BufferError, RuntimeError, TypeError):  # on a device that PyTorch can't reach
+        return torch.from_numpy(np.array(output))
 
 
 def _kept_precision(dtype: Any) -> type[np.floating[Any]]:

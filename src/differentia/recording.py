@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import warnings
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import psutil
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int
 
 from differentia.errors import (
+    DifferentiaWarning,
     InputError,
     RecordingError,
     require_count,
@@ -18,11 +21,21 @@ from differentia.errors import (
     require_known,
     require_seed,
 )
-from differentia.networks import Layer, load_network, select_layers
-from differentia.probes import UnitProbe
-from differentia.responses import ImageLabel, Responses, require_finite
-from differentia.stimuli import Fit, Image, NoiseStimuli, Stimuli, stimuli_from
-from differentia.units import UNIT_KINDS
+from differentia.layers import Layer, select_layers
+from differentia.networks import Network, load_network
+from differentia.presentation import (
+    Batch,
+    ImageLabel,
+    SkippedImage,
+    as_sets,
+    find_duplicates,
+    present,
+    require_a_pair,
+)
+from differentia.probes import MapProbe, Probe, Summary, SummaryProbe, UnitMoments, UnitProbe, together
+from differentia.responses import FilterMap, Moments, Predictions, Responses, Views, require_finite
+from differentia.stimuli import Fit, NoiseStimuli, Stimuli
+from differentia.units import Scores, UnitKind, unit_kind
 
 #: Called with the number of images done, the number of all, and the set at hand.
 Progress = Callable[[int, int, str], None]
@@ -30,7 +43,17 @@ Progress = Callable[[int, int, str], None]
 #: The share of the free memory that recorded responses may take.
 MEMORY_SHARE = 0.5
 
-_DECODERS = 4
+#: Of more images than this no filter means are kept: nobody could look at them.
+MOST_IMAGES_TO_VIEW = 2_000
+
+#: The images of each set whose maps are kept, unless others are asked for.
+MAP_IMAGES = (0, 1, 2)
+
+#: What is kept of a layer beside its units: each filter's mean (a kind of units too), and all of it.
+FILTER_MEAN, WHOLE = "filter_mean", "whole"
+
+#: Units by the name of their layer.
+Pools = Mapping[str, Int[np.ndarray, " _"]]
 
 
 def record(
@@ -44,6 +67,11 @@ def record(
     resize: str = "bilinear",
     crop: str = "squash",
     batch_size: int = 32,
+    views: bool = True,
+    maps: Mapping[str, Sequence[int]] | None = None,
+    map_images: Sequence[int] = MAP_IMAGES,
+    skip_unreadable: bool = False,
+    follow_links: bool = False,
     progress: Progress | None = None,
 ) -> Responses:
     """Show every image to a network once, and keep the chosen units of each layer.
@@ -58,9 +86,12 @@ def record(
     sets
         Name -> stimuli, or anything that `images` takes, or ``"noise:43"``.
     pool
-        Units to keep of each layer (all of a smaller one); no matter for ``units="all"``.
-    units : {"random", "all"}
-        How they are chosen.
+        Units to keep of each layer (all of a smaller one); no matter for ``units="all"`` and
+        ``"filter_mean"``.
+    units : {"random", "top", "top_variance", "per_filter", "filter_mean", "all"}
+        How they are chosen: at random; those with the highest mean or variance over all images of all
+        sets (the images are shown twice where the whole layers do not fit into memory); the same number
+        at random from every filter; each filter's mean over space; every unit.
     layers
         Names and shell patterns; by default all but containers and layers that only reshape.
     seed
@@ -69,6 +100,17 @@ def record(
         How images are fitted to the network's input; see `differentia.stimuli.Fit`.
     batch_size
         Images in one pass.
+    views
+        Whether to keep also what explains the measure, in the same pass: the predictions, each filter's
+        mean over space (for at most 2,000 images), and the exact mean and SD of all units of each layer.
+    maps
+        Layer -> filters whose whole maps are kept.
+    map_images
+        The images whose maps are kept, by their place in each set, from 0.
+    skip_unreadable
+        Leave image files that can't be decoded out, with a warning, instead of raising an error.
+    follow_links
+        Take also the files of a folder that are links out of it.
     progress
         Called after every batch.
 
@@ -79,135 +121,407 @@ def record(
     RecordingError
         The pass failed, or gave a NaN or an infinity.
     """
-    require_known("kind of units", units, UNIT_KINDS)
-    pool = require_count("pool", pool)
-    batch_size = require_count("batch_size", batch_size)
-    seed = require_seed(seed)
-    stimuli = as_sets(sets, seed=seed)
-    network = load_network(network)
-    fit = Fit(network.input_shape, resize, crop)
-    chosen = select_layers(network.layers, layers)
-    total = sum(len(stimulus) for stimulus in stimuli.values())
-    _require_memory(chosen, total, pool, units)
-    pools = {layer.name: UNIT_KINDS[units](layer.name, layer.size, pool, seed) for layer in chosen}
-    probes = {layer.name: UnitProbe(pools[layer.name], layer.shape) for layer in chosen}
-    values: dict[str, Float[np.ndarray, "n _"]] = {}
-    labels: list[ImageLabel] = []
-    for set_name, pixels, batch in _batches(stimuli, fit, batch_size):
-        rows = slice(len(labels), len(labels) + len(batch))
-        for name, kept in network.record(pixels, probes).items():
-            require_finite(kept, name, batch)
-            if name not in values:
-                values[name] = np.empty((total, kept.shape[1]), dtype=kept.dtype)
-            values[name][rows] = kept
-        labels += batch
-        if progress:
-            progress(len(labels), total, set_name)
-    noises = [name for name, given in stimuli.items() if isinstance(given, NoiseStimuli)]
-    return Responses(
-        layers=chosen,
-        images=tuple(labels),
-        values=values,
-        units=pools,
-        unit_kind=units,
+    return record_kinds(
+        network,
+        sets,
+        kinds=(units,),
+        pool=pool,
+        layers=layers,
         seed=seed,
-        reference=noises[0] if len(noises) == 1 else None,
-        provenance={
-            "network": network.name,
-            "fingerprint": network.fingerprint,
-            "preprocessing": network.preprocessing,
-            "input_shape": list(network.input_shape),
-            "resize": resize,
-            "crop": crop,
-            "batch_size": batch_size,
-            "device": network.device,
-            "sets": {name: given.source for name, given in stimuli.items()},
-        },
-    )
+        resize=resize,
+        crop=crop,
+        batch_size=batch_size,
+        views=views,
+        maps=maps,
+        map_images=map_images,
+        skip_unreadable=skip_unreadable,
+        follow_links=follow_links,
+        progress=progress,
+    )[units]
 
 
-def as_sets(sets: Mapping[str, Any], *, seed: int) -> dict[str, Stimuli]:
-    """Return each set's stimuli, at least two images in each.
+def record_kinds(
+    network: Any,
+    sets: Mapping[str, Any],
+    *,
+    kinds: Sequence[str],
+    pool: int,
+    layers: Sequence[str] | None = None,
+    seed: int = 0,
+    resize: str = "bilinear",
+    crop: str = "squash",
+    batch_size: int = 32,
+    views: bool = True,
+    maps: Mapping[str, Sequence[int]] | None = None,
+    map_images: Sequence[int] = MAP_IMAGES,
+    skip_unreadable: bool = False,
+    follow_links: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Responses]:
+    """Record several kinds of units at once, as `record` does one.
 
     Parameters
     ----------
-    sets
-        Name -> what `stimuli_from` takes.
-    seed
-        For noise that names none.
+    kinds
+        Names of kinds of units, none of them twice.
+    network, sets, pool, layers, seed, resize, crop, batch_size, views, maps, map_images, skip_unreadable, \
+follow_links, progress
+        As for `record`.
+
+    Returns
+    -------
+    dict
+        By kind.
+
+    Raises
+    ------
+    InputError, RecordingError
+        As for `record`.
+    """
+    names = require_distinct_names("kind of units", kinds)
+    seed = require_seed(seed)
+    batch_size = require_count("batch_size", batch_size)
+    stimuli = as_sets(sets, seed=seed, follow_links=follow_links)
+    total = sum(len(given) for given in stimuli.values())
+    network = load_network(network)
+    chosen = select_layers(network.layers, layers)
+    plan = _Plan(
+        layers=chosen,
+        kinds={name: unit_kind(name) for name in names},
+        pool=require_count("pool", pool),
+        seed=seed,
+        views=views,
+        filter_means="filter_mean" in names or (views and total <= MOST_IMAGES_TO_VIEW),
+        class_layer=_class_layer(network) if views else None,
+        maps=_checked_maps(chosen, maps or {}),
+        map_images=_checked_map_images(map_images),
+    )
+    whole_layers = _whole_layers_fit(plan, total)
+    show = _Show(
+        network,
+        stimuli,
+        Fit(network.input_shape, resize, crop),
+        batch_size,
+        skip_unreadable,
+        progress,
+        shown_in_all=total * (2 if plan.ranked and not whole_layers else 1),
+    )
+    pools: dict[str, Pools] = {kind: plan.choose(kind) for kind in names if kind not in plan.ranked}
+    ranking = {layer.name: UnitMoments() for layer in chosen} if plan.ranked else {}
+    first = show.record(plan.probes(pools, ranking, whole_layers), _Kept(plan, total))
+    values = {kind: {layer.name: first[layer.name, kind] for layer in chosen} for kind in pools}
+    for kind, about in plan.ranked.items():
+        scores = {name: getattr(moments, str(about.ranked_by)) for name, moments in ranking.items()}
+        pools[kind] = plan.choose(kind, scores)
+    if plan.ranked and whole_layers:
+        values |= {
+            kind: {name: first[name, WHOLE].take(pools[kind][name], axis=1) for name in ranking}
+            for kind in plan.ranked
+        }
+    elif plan.ranked:
+        by_rank = plan.unit_probes({kind: pools[kind] for kind in plan.ranked})
+        second = show.record(by_rank, _Kept(plan, total))
+        _require_same_images(first.labels, second.labels)
+        values |= {kind: {name: second[name, kind] for name in ranking} for kind in plan.ranked}
+    duplicates = find_duplicates(first.labels)
+    _warn_of_images(first.skipped, duplicates)
+    noises = [name for name, given in stimuli.items() if isinstance(given, NoiseStimuli)]
+    provenance = {
+        "network": network.name,
+        "fingerprint": network.fingerprint,
+        "preprocessing": network.preprocessing,
+        "input_shape": list(network.input_shape),
+        "resize": resize,
+        "crop": crop,
+        "batch_size": batch_size,
+        "device": network.device,
+        "sets": {name: given.source for name, given in stimuli.items()},
+        "skipped": [image._asdict() for image in first.skipped],
+        "duplicates": [[image._asdict() for image in group] for group in duplicates],
+    }
+    return {
+        kind: Responses(
+            layers=chosen,
+            images=tuple(first.labels),
+            values=values[kind],
+            units=pools[kind],
+            unit_kind=kind,
+            seed=seed,
+            reference=noises[0] if len(noises) == 1 else None,
+            provenance=provenance,
+            moments=first.moments() if views else None,
+            views=first.views(network),
+        )
+        for kind in names
+    }
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is kept of each layer."""
+
+    layers: tuple[Layer, ...]
+    kinds: Mapping[str, UnitKind]
+    pool: int
+    seed: int
+    views: bool
+    filter_means: bool
+    class_layer: Layer | None
+    maps: Mapping[str, tuple[int, ...]]
+    map_images: tuple[int, ...]
+
+    @property
+    def ranked(self) -> dict[str, UnitKind]:
+        """The kinds of units that are chosen by what they did."""
+        return {name: kind for name, kind in self.kinds.items() if kind.ranked_by}
+
+    def choose(self, kind: str, scores: Mapping[str, Scores] | None = None) -> Pools:
+        """Return the pool of each layer."""
+        return {
+            layer.name: self.kinds[kind].choose(
+                layer, self.pool, self.seed, scores[layer.name] if scores else None
+            )
+            for layer in self.layers
+        }
+
+    def unit_probes(self, pools: Mapping[str, Pools]) -> dict[str, dict[str, Probe]]:
+        """Return the probes that keep the pools of several kinds, by layer and kind."""
+        sampled = [kind for kind in pools if kind != FILTER_MEAN]
+        return {
+            layer.name: {kind: UnitProbe(pools[kind][layer.name], layer.shape) for kind in sampled}
+            for layer in self.layers
+        }
+
+    def probes(
+        self, pools: Mapping[str, Pools], ranking: Mapping[str, UnitMoments], whole_layers: bool
+    ) -> dict[str, dict[str, Probe]]:
+        """Return all that sees the first pass, by layer and by what it keeps."""
+        probes = self.unit_probes(pools)
+        for layer in self.layers:
+            at = probes[layer.name]
+            if self.views or self.filter_means:
+                at["summary"] = SummaryProbe(layer)
+            if layer.name in ranking:
+                at["ranking"] = ranking[layer.name]
+            if whole_layers:
+                at[WHOLE] = UnitProbe(np.arange(layer.size), layer.shape)
+            if layer.name in self.maps:
+                at["maps"] = MapProbe(layer, self.maps[layer.name])
+        if self.class_layer:
+            classes = UnitProbe(np.arange(self.class_layer.size), self.class_layer.shape)
+            probes.setdefault(self.class_layer.name, {})["classes"] = classes
+        return probes
+
+    def numbers_per_image(self) -> int:
+        """Return how many numbers are kept of an image."""
+        units = sum(kind.pool_size(layer, self.pool) for kind in self.kinds.values() for layer in self.layers)
+        means = sum(layer.n_filters for layer in self.layers) if self.filter_means else 0
+        return units + means + (self.class_layer.size if self.class_layer else 0)
+
+
+def _whole_layers_fit(plan: _Plan, images: int) -> bool:
+    """Return whether whole layers are kept, so that units can be ranked without a second pass.
 
     Raises
     ------
     InputError
-        There is no set, a set has fewer than two images, or can't be found.
+        Not even what was asked for fits into memory.
     """
-    if not isinstance(sets, Mapping):
-        raise InputError(f"the sets are a {type(sets).__name__}; expected {{name: images}}")
-    if not sets:
-        raise InputError("no set of images was given; give at least one: --set NAME=SOURCE")
-    stimuli: dict[str, Stimuli] = {}
-    for name, source in zip(require_distinct_names("set", sets), sets.values(), strict=True):
-        try:
-            stimuli[name] = stimuli_from(source, seed=seed)
-        except InputError as error:
-            raise InputError(f"set {name!r}: {error}") from error
-        if len(stimuli[name]) < 2:
-            count = "1 image" if len(stimuli[name]) == 1 else "no image"
-            raise InputError(
-                f"set {name!r} has {count} ({stimuli[name].source}); expected at least 2, a pair to compare"
-            )
-    return stimuli
-
-
-def _require_memory(layers: Sequence[Layer], images: int, pool: int, units: str) -> None:
-    per_image = sum(layer.size if units == "all" else min(layer.size, pool) for layer in layers)
-    needed = 4 * per_image * images
     budget = MEMORY_SHARE * psutil.virtual_memory().available
+    needed = 4 * plan.numbers_per_image() * images
     if needed > budget:
-        remedy = "--units random" if units == "all" else f"fewer --n-units than {pool:,}"
+        remedy = "--units random" if "all" in plan.kinds else f"fewer --n-units than {plan.pool:,}"
         raise InputError(
-            f"{per_image:,} units of {len(layers)} layers for {images:,} images take "
+            f"{plan.numbers_per_image():,} units of {len(plan.layers)} layers for {images:,} images take "
             f"{needed / 1e9:.1f} GB, more than the {budget / 1e9:.1f} GB that this machine has to "
             f"spare; use {remedy}, fewer --layers, or fewer images"
         )
+    whole = 4 * sum(layer.size for layer in plan.layers) * images
+    return bool(plan.ranked) and needed + whole <= budget
 
 
-def _batches(
-    stimuli: Mapping[str, Stimuli], fit: Fit, size: int
-) -> Iterator[tuple[str, UInt8[np.ndarray, "b h w c"], list[ImageLabel]]]:
-    """Yield each set's images in batches, decoded on threads while the network has the batch before."""
-    spans = [
-        (name, range(start, min(start + size, len(given))))
-        for name, given in stimuli.items()
-        for start in range(0, len(given), size)
-    ]
+class _Kept:
+    """What was kept of each image so far: arrays that are filled from the top, one row an image."""
 
-    def load(name: str, index: int) -> Image:
-        try:
-            return stimuli[name].load(index, fit)
-        except InputError as error:
-            raise InputError(f"set {name!r}: {error}") from error
-        except MemoryError as error:
-            raise RecordingError(
-                f"set {name!r}, image {stimuli[name].names[index]!r}: too large for this machine's "
-                "memory; shrink it"
-            ) from error
+    def __init__(self, plan: _Plan, total: int) -> None:
+        self._plan = plan
+        self._total = total
+        self._columns: dict[tuple[str, str], np.ndarray] = {}
+        self._maps: dict[str, list[np.ndarray]] = {}
+        self._map_rows: list[int] = []
+        self.labels: list[ImageLabel] = []
+        self.skipped: list[SkippedImage] = []
 
-    with ThreadPoolExecutor(_DECODERS) as threads:
+    def __getitem__(self, key: tuple[str, str]) -> np.ndarray:
+        """Return what was kept of a layer (n_images, ...), by the layer's name and what it is."""
+        return self._columns[key][: len(self.labels)]
 
-        def start(span: tuple[str, range]) -> list[Future[Image]]:
-            return [threads.submit(load, span[0], index) for index in span[1]]
+    def add(self, batch: Batch, found: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take in what the probes kept of a batch."""
+        shown = [row for row, place in enumerate(batch.indices) if place in self._plan.map_images]
+        for layer, by_probe in found.items():
+            for name, kept in by_probe.items():
+                if isinstance(kept, Summary):
+                    require_finite(kept.filter_mean, layer, batch.labels, of="filters' means")
+                    self._put((layer, "mean"), kept.mean)
+                    self._put((layer, "variance"), kept.variance)
+                    if self._plan.filter_means:
+                        self._put((layer, FILTER_MEAN), kept.filter_mean)
+                elif name == "maps":
+                    self._maps.setdefault(layer, []).append(kept[shown])
+                elif kept is not None:
+                    require_finite(kept, layer, batch.labels)
+                    self._put((layer, name), kept)
+        self._map_rows += [len(self.labels) + row for row in shown]
+        self.labels += batch.labels
 
-        coming = start(spans[0])
-        try:
-            for position, (name, indices) in enumerate(spans):
-                at_hand = coming
-                coming = start(spans[position + 1]) if position + 1 < len(spans) else []
-                images = [future.result() for future in at_hand]
-                labels = [
-                    ImageLabel(name, stimuli[name].names[index], image.hash)
-                    for index, image in zip(indices, images, strict=True)
-                ]
-                yield name, np.stack([image.pixels for image in images]), labels
-        finally:
-            threads.shutdown(wait=False, cancel_futures=True)
+    def _put(self, key: tuple[str, str], values: np.ndarray) -> None:
+        if key not in self._columns:
+            self._columns[key] = np.empty((self._total, *values.shape[1:]), dtype=values.dtype)
+        start = len(self.labels)
+        self._columns[key][start : start + len(values)] = values
+
+    def moments(self) -> Moments:
+        """Return each image's mean and variance over all units of each layer."""
+        layers = self._plan.layers
+        mean = np.stack([self[layer.name, "mean"] for layer in layers], axis=1)
+        return Moments(mean, np.stack([self[layer.name, "variance"] for layer in layers], axis=1))
+
+    def views(self, network: Network) -> Views:
+        """Return what was kept to look at."""
+        plan = self._plan
+        names = [layer.name for layer in plan.layers]
+        return Views(
+            filter_means={name: self[name, FILTER_MEAN] for name in names}
+            if plan.views and plan.filter_means
+            else {},
+            predictions=_predictions(network, self[plan.class_layer.name, "classes"])
+            if plan.class_layer
+            else None,
+            maps=tuple(
+                FilterMap(layer, number, np.concatenate(self._maps[layer])[:, place])
+                for layer, numbers in plan.maps.items()
+                for place, number in enumerate(numbers)
+            ),
+            map_images=tuple(self._map_rows) if plan.maps else (),
+        )
+
+
+@dataclass(frozen=True)
+class _Show:
+    """The images that are shown to a network, and how."""
+
+    network: Network
+    stimuli: Mapping[str, Stimuli]
+    fit: Fit
+    batch_size: int
+    skip_unreadable: bool
+    progress: Progress | None
+    shown_in_all: int
+    _done: Counter[str] = field(default_factory=Counter)
+
+    def record(self, probes: Mapping[str, Mapping[str, Probe]], kept: _Kept) -> _Kept:
+        """Show every image once, and return what the probes kept."""
+        by_layer = {layer: together(several) for layer, several in probes.items() if several}
+        for batch in present(self.stimuli, self.fit, self.batch_size, skip_unreadable=self.skip_unreadable):
+            if batch.labels:
+                kept.add(batch, self.network.record(batch.pixels, by_layer))
+            kept.skipped += batch.skipped
+            self._done["images"] += len(batch.labels) + len(batch.skipped)
+            if self.progress:
+                self.progress(self._done["images"], self.shown_in_all, batch.set)
+        counts = Counter(label.set for label in kept.labels)
+        for name, given in self.stimuli.items():
+            require_a_pair(name, counts[name], f"{given.source}, without what can't be read")
+        return kept
+
+
+def _class_layer(network: Network) -> Layer | None:
+    """Return the layer whose units are the classes: the last, where it is a vector."""
+    last = [layer for layer in network.layers if not layer.container][-1]
+    return last if len(last.shape) == 1 and last.size > 1 else None
+
+
+def class_probabilities(outputs: Float[np.ndarray, "n class"]) -> Float[np.ndarray, "n class"]:
+    """Return the last layer's output as probabilities: as it is, or through a softmax.
+
+    Parameters
+    ----------
+    outputs : (n_images, n_classes)
+        Taken as probabilities where none is negative and every row sums to 1.
+    """
+    values = outputs.astype(np.float64)
+    if values.min() >= 0 and np.allclose(values.sum(axis=1), 1.0, atol=1e-3):
+        return outputs
+    values = np.exp(values - values.max(axis=1, keepdims=True))
+    return (values / values.sum(axis=1, keepdims=True)).astype(outputs.dtype)
+
+
+def _predictions(network: Network, outputs: Float[np.ndarray, "n class"]) -> Predictions:
+    names = network.class_names
+    if names is None or len(names) != outputs.shape[1]:
+        names = tuple(str(number) for number in range(outputs.shape[1]))
+    return Predictions(class_probabilities(outputs), names)
+
+
+def _checked_maps(layers: Sequence[Layer], maps: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:
+    """Return the filters of each layer whose maps are kept, in the order of the layers."""
+    by_name = {layer.name: layer for layer in layers}
+    checked = {}
+    for name, filters in maps.items():
+        require_known("layer for maps (--map)", name, by_name)
+        layer = by_name[name]
+        if len(layer.space) != 2:
+            raise InputError(
+                f"maps (--map): layer {name!r} has the shape {layer.shape}, and its filters have no height "
+                "and width; choose a convolution, or another layer with maps"
+            )
+        numbers = [filters] if isinstance(filters, int) else list(filters)
+        for number in numbers:
+            if isinstance(number, bool) or not isinstance(number, int | np.integer):
+                raise InputError(f"maps (--map): filter {number!r} of {name!r} is no whole number")
+            if not 0 <= number < layer.n_filters:
+                raise InputError(
+                    f"maps (--map): layer {name!r} has no filter {number}; it has {layer.n_filters}, from 0"
+                )
+        checked[name] = tuple(dict.fromkeys(int(number) for number in numbers))
+    return {name: checked[name] for name in by_name if name in checked}
+
+
+def _checked_map_images(places: Sequence[int]) -> tuple[int, ...]:
+    for place in places:
+        if isinstance(place, bool) or not isinstance(place, int | np.integer) or place < 0:
+            raise InputError(f"map_images (--map-images) holds {place!r}; expected places in a set, from 0")
+    return tuple(sorted({int(place) for place in places}))
+
+
+def _require_same_images(first: Sequence[ImageLabel], second: Sequence[ImageLabel]) -> None:
+    if first != second:
+        changed = [label for label, now in zip(first, second, strict=False) if label != now]
+        named = f"{changed[0].name!r} of set {changed[0].set!r}" if changed else "their number"
+        raise RecordingError(
+            f"the images changed between the first pass, which chose the units, and the second: {named}; "
+            "run again"
+        )
+
+
+def _warn_of_images(skipped: Sequence[SkippedImage], duplicates: Sequence[Sequence[ImageLabel]]) -> None:
+    """Say which images were left out, and which came twice in a set: their distance is 0."""
+    if skipped:
+        listed = "; ".join(f"set {image.set!r}: {image.reason}" for image in skipped[:10])
+        more = f"; and {len(skipped) - 10} more" if len(skipped) > 10 else ""
+        warnings.warn(
+            f"{len(skipped)} unreadable images were left out: {listed}{more}",
+            DifferentiaWarning,
+            stacklevel=4,
+        )
+    if duplicates:
+        listed = "; ".join(
+            f"set {group[0].set!r}: {', '.join(image.name for image in group)}" for group in duplicates[:10]
+        )
+        more = f"; and {len(duplicates) - 10} more groups" if len(duplicates) > 10 else ""
+        warnings.warn(
+            f"images of one set have the same content, and no distance from each other: {listed}{more}",
+            DifferentiaWarning,
+            stacklevel=4,
+        )

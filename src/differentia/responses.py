@@ -2,25 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int, Num
+from jaxtyping import Float, Int, Num
 
 from differentia.definition import as_responses
-from differentia.errors import InputError, RecordingError, require_distinct_names, require_known
-from differentia.networks.base import Layer
-from differentia.units import UNIT_KINDS
+from differentia.distances import Rows
+from differentia.errors import InputError, RecordingError, require_distinct_names
+from differentia.layers import Layer
+from differentia.presentation import ImageLabel
+from differentia.units import draw_units, unit_kind, units_used
 
 
-class ImageLabel(NamedTuple):
-    """The set an image was shown in, its name there, and the SHA-256 of its content ("" if unknown)."""
+class Moments(NamedTuple):
+    """Mean and population variance of all units of each layer, for each image.
 
-    set: str
-    name: str
-    hash: str
+    Attributes
+    ----------
+    mean, variance : (n_images, n_layers)
+        Over every unit, not only the sampled ones.
+    """
+
+    mean: Float[np.ndarray, "n layer"]
+    variance: Float[np.ndarray, "n layer"]
+
+
+class Predictions(NamedTuple):
+    """What the last layer says of each image.
+
+    Attributes
+    ----------
+    probabilities : (n_images, n_classes)
+        Each row sums to 1.
+    class_names
+        Of the classes; their numbers where no names are known.
+    """
+
+    probabilities: Float[np.ndarray, "n class"]
+    class_names: tuple[str, ...]
+
+
+class FilterMap(NamedTuple):
+    """The whole map of one filter, for chosen images.
+
+    Attributes
+    ----------
+    layer
+        Its name.
+    filter
+        Its index in the layer.
+    values : (n_chosen, height, width)
+        The responses of the filter's units.
+    """
+
+    layer: str
+    filter: int
+    values: Float[np.ndarray, "m y x"]
+
+
+@dataclass(frozen=True)
+class Views:
+    """What was recorded for looking at, beside the units that the measure is made of.
+
+    Attributes
+    ----------
+    filter_means
+        By layer name: (n_images, n_filters), each filter's mean over space. Empty for very many images.
+    predictions
+        None where the last layer is no vector of classes.
+    maps
+        Of the filters that were chosen beforehand.
+    map_images
+        The rows that `maps` show.
+    """
+
+    filter_means: Mapping[str, Float[np.ndarray, "n _"]] = field(default_factory=dict)
+    predictions: Predictions | None = None
+    maps: tuple[FilterMap, ...] = ()
+    map_images: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,13 +100,17 @@ class Responses:
     units
         By layer name: (pool_size,) indices into the layer's flattened output, in C order.
     unit_kind
-        How the pools were chosen: a key of `differentia.units.UNIT_KINDS`.
+        How the pools were chosen: a name for `differentia.units.unit_kind`.
     seed
         Of the pools, and of the draws from them.
     reference
         The set that is by its nature the reference (the only noise), if there is one.
     provenance
         What was recorded and how, for the result.
+    moments
+        Of all units, where they are known.
+    views
+        What was recorded for looking at.
     """
 
     layers: tuple[Layer, ...]
@@ -55,6 +121,24 @@ class Responses:
     seed: int
     reference: str | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    moments: Moments | None = None
+    views: Views = field(default_factory=Views)
+
+    def units_used(self, layer: Layer, n_units: int) -> int:
+        """Return how many of a layer's units a draw of `n_units` looks at."""
+        pool = len(self.units[layer.name])
+        kind = unit_kind(self.unit_kind)
+        return units_used(pool, n_units, strata=kind.strata(layer)) if kind.counted else pool
+
+    def drawn(self, layer: Layer, n_units: int, draw: int) -> Int[np.ndarray, " k"] | None:
+        """Return the columns that a draw looks at, or None where there is no such draw."""
+        kind = unit_kind(self.unit_kind)
+        if draw and not kind.random:
+            return None
+        pool = len(self.units[layer.name])
+        if not kind.counted:
+            return np.arange(pool)
+        return draw_units(layer.name, pool, n_units, draw, seed=self.seed, strata=kind.strata(layer))
 
     @property
     def sets(self) -> dict[str, slice]:
@@ -67,7 +151,7 @@ class Responses:
 
 
 def require_finite(
-    values: Num[np.ndarray, "n k"], layer: str, images: tuple[ImageLabel, ...] | list[ImageLabel]
+    values: Num[np.ndarray, "n k"], layer: str, images: Sequence[ImageLabel], *, of: str = "units"
 ) -> None:
     """Raise an error where a response is not finite.
 
@@ -78,6 +162,8 @@ def require_finite(
         Its name.
     images
         The label of each row.
+    of
+        What the columns are, as the message says it.
 
     Raises
     ------
@@ -90,7 +176,7 @@ def require_finite(
         bad = values[row][~np.isfinite(values[row])]
         raise RecordingError(
             f"set {images[row].set!r}, layer {layer!r}, image {images[row].name!r}: "
-            f"{len(bad)} of {values.shape[1]} units are {bad[0]}; expected finite responses: "
+            f"{len(bad)} of {values.shape[1]} {of} are {bad[0]}; expected finite responses: "
             "look at this image, or at the network's weights and precision"
         )
 
@@ -98,7 +184,7 @@ def require_finite(
 def responses_from_arrays(
     arrays: Mapping[str, Mapping[str, Any]],
     *,
-    unit_kind: str = "all",
+    kind: str = "all",
     pool: int | None = None,
     seed: int = 0,
 ) -> Responses:
@@ -108,7 +194,7 @@ def responses_from_arrays(
     ----------
     arrays
         Set -> layer (or area) -> (n_responses, n_units): each layer with the same units in every set.
-    unit_kind : {"all", "random"}
+    kind : {"all", "random"}
         How the pool is chosen from the columns.
     pool
         Units in each layer's pool, for "random".
@@ -121,7 +207,6 @@ def responses_from_arrays(
         An array is no matrix of finite numbers with at least 2 responses, or the sets do not have the
         same layers and units.
     """
-    require_known("kind of units", unit_kind, UNIT_KINDS)
     if not isinstance(arrays, Mapping) or not arrays:
         raise InputError("expected responses as {set: {layer: array}}, with at least one set")
     matrices: dict[str, dict[str, Num[np.ndarray, "n k"]]] = {}
@@ -142,13 +227,17 @@ def responses_from_arrays(
         for name, others in matrices.items()
         for row in range(len(next(iter(others.values()))))
     )
-    values, units = {}, {}
+    values, units, means, variances = {}, {}, [], []
     for layer in layers:
-        chosen = UNIT_KINDS[unit_kind](layer.name, layer.size, pool or layer.size, seed)
         whole = np.concatenate([others[layer.name] for others in matrices.values()])
-        values[layer.name] = whole if unit_kind == "all" else whole.take(chosen, axis=1)
+        chosen = unit_kind(kind).choose(layer, pool or layer.size, seed, None)
+        values[layer.name] = whole if kind == "all" else whole.take(chosen, axis=1)
         units[layer.name] = chosen
-    return Responses(layers, images, values, units, unit_kind, seed)
+        rows = Rows(whole)
+        means.append(rows.means())
+        variances.append(rows.minus(means[-1]).square_sums() / layer.size)
+    moments = Moments(np.stack(means, axis=1), np.stack(variances, axis=1))
+    return Responses(layers, images, values, units, kind, seed, moments=moments)
 
 
 def _require_same_layers(

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from differentia.errors import InputError, require_known
-from differentia.responses import Responses
+from differentia.responses import Moments, Responses
 from differentia.uncertainty import draw_mean
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "units_used": ("layer", "n_units"),
     "pool_size": ("layer",),
     "layer_size": ("layer",),
+    "layer_mean": ("set", "layer"),
+    "layer_sd": ("set", "layer"),
+    "filter_mean": ("image", "filter"),
+    "prediction": ("image", "class"),
     "unit": ("layer", "rank"),
     "image_sum": ("image", "layer"),
     "image_sumsq": ("image", "layer"),
@@ -34,7 +38,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
 }
 
 #: Variables that a result has only where they say something and are not too large.
-OPTIONAL = frozenset({"unit", "distance"})
+OPTIONAL = frozenset({"layer_mean", "layer_sd", "filter_mean", "prediction", "unit", "distance"})
 
 #: Coordinates of the schema that are not dimensions, with theirs.
 LABELS: dict[str, tuple[str, ...]] = {
@@ -43,7 +47,19 @@ LABELS: dict[str, tuple[str, ...]] = {
     "image_set": ("image",),
     "image_name": ("image",),
     "image_hash": ("image",),
+    "filter_layer": ("filter",),
+    "filter_index": ("filter",),
+    "class_name": ("class",),
+    "map_image": ("map_image",),
     "units": (),
+}
+
+#: The coordinates that a result has only with the variable that they label.
+LABELS_OF = {
+    "filter_layer": "filter_mean",
+    "filter_index": "filter_mean",
+    "class_name": "prediction",
+    "map_image": "map_0",
 }
 
 ATTRIBUTES = ("schema_version", "normalize", "metric", "reference", "seed", "provenance")
@@ -83,15 +99,16 @@ def build_result(
 
     sizes = np.array([layer.size for layer in responses.layers], dtype=np.int64)
     pools = np.array([len(responses.units[layer.name]) for layer in responses.layers], np.int64)
+    used = [[responses.units_used(layer, count) for count in n_units] for layer in responses.layers]
     variables: dict[str, Any] = {
         "differentiation": differentiation,
-        "units_used": np.minimum(pools[:, None], np.asarray(n_units, dtype=np.int64)[None]),
+        "units_used": np.array(used, dtype=np.int64),
         "pool_size": pools,
         "layer_size": sizes,
         "image_sum": image_sum,
         "image_sumsq": image_sumsq,
     }
-    if responses.unit_kind != "all":
+    if responses.unit_kind != "all":  # which would be 0, 1, 2, ... for millions of units
         variables["unit"] = _padded_pools(responses)
     if distance is not None:
         variables["distance"] = distance
@@ -103,6 +120,23 @@ def build_result(
         "image_hash": [image.hash for image in responses.images],
         "units": responses.unit_kind,
     }
+    views = responses.views
+    if responses.moments is not None:
+        variables["layer_mean"], variables["layer_sd"] = _set_moments(responses, responses.moments)
+    if views.filter_means:
+        counts = [views.filter_means[layer.name].shape[1] for layer in responses.layers]
+        variables["filter_mean"] = np.hstack([views.filter_means[layer.name] for layer in responses.layers])
+        labels["filter_layer"] = np.repeat([layer.name for layer in responses.layers], counts)
+        labels["filter_index"] = np.concatenate([np.arange(count) for count in counts])
+    if views.predictions is not None:
+        variables["prediction"] = views.predictions.probabilities
+        labels["class_name"] = list(views.predictions.class_names)
+    if views.maps:
+        labels["map_image"] = np.asarray(views.map_images, dtype=np.int64)
+    data: dict[str, Any] = {name: (VARIABLES[name], value) for name, value in variables.items()}
+    for number, shown in enumerate(views.maps):
+        about = {"layer": shown.layer, "filter": shown.filter}
+        data[f"map_{number}"] = (_map_dimensions(number), shown.values, about)
     coords: dict[str, Any] = {name: (LABELS[name], value) for name, value in labels.items()}
     coords |= {
         "set": list(responses.sets),
@@ -111,7 +145,7 @@ def build_result(
         "draw": np.arange(differentiation.shape[3]),
     }
     return xr.Dataset(
-        {name: (VARIABLES[name], value) for name, value in variables.items()},
+        data,
         coords=coords,
         attrs={
             "schema_version": SCHEMA_VERSION,
@@ -122,6 +156,33 @@ def build_result(
             "provenance": json.dumps(dict(provenance), sort_keys=True),
         },
     )
+
+
+def _map_dimensions(number: int) -> tuple[str, str, str]:
+    """Return the dimensions of a filter's map; each has its own height and width."""
+    return "map_image", f"map_{number}_y", f"map_{number}_x"
+
+
+def map_names(result: xr.Dataset) -> list[str]:
+    """Return the variables of a result that are maps of filters, in the order in which they were chosen."""
+    names: list[str] = []
+    while f"map_{len(names)}" in result:
+        names.append(f"map_{len(names)}")
+    return names
+
+
+def _set_moments(
+    responses: Responses, moments: Moments
+) -> tuple[Float[np.ndarray, "set layer"], Float[np.ndarray, "set layer"]]:
+    """Return the mean and SD over all units and images of each set, from those of each image.
+
+    The variance is the mean of the images' variances plus the variance of their means.
+    """
+    means, sds = [], []
+    for rows in responses.sets.values():
+        means.append(moments.mean[rows].mean(axis=0))
+        sds.append(np.sqrt(moments.variance[rows].mean(axis=0) + moments.mean[rows].var(axis=0)))
+    return np.stack(means), np.stack(sds)
 
 
 def _padded_pools(responses: Responses) -> np.ndarray:
@@ -155,7 +216,8 @@ def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
             f"{where} is a {type(result).__name__}; expected the Dataset that measure() returned"
         )
     missing = [name for name in ATTRIBUTES if name not in result.attrs]
-    missing += [name for name in LABELS if name not in result.coords]
+    labels = [name for name in LABELS if LABELS_OF.get(name, "differentiation") in result]
+    missing += [name for name in labels if name not in result.coords]
     missing += [name for name in VARIABLES if name not in result and name not in OPTIONAL]
     missing += [name for name in VARIABLES["differentiation"] if name not in result.coords]
     if missing:
@@ -165,7 +227,8 @@ def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
             f"{where} has the schema version {result.attrs['schema_version']}; "
             f"this version of differentia reads {SCHEMA_VERSION}: update differentia"
         )
-    for name, dimensions in {**VARIABLES, **LABELS}.items():
+    maps = {name: _map_dimensions(number) for number, name in enumerate(map_names(result))}
+    for name, dimensions in {**VARIABLES, **LABELS, **maps}.items():
         if name in result and result[name].dims != dimensions:
             raise InputError(
                 f"{where} is no result of differentia: {name} has the dimensions "
@@ -205,7 +268,8 @@ def save(result: xr.Dataset, path: str | os.PathLike[str]) -> None:
     """
     validate_result(result)
     target = Path(path)
-    encoding = {name: {"zlib": True, "complevel": 4} for name in VARIABLES if name in result}
+    arrays = [name for name in (*VARIABLES, *map_names(result)) if name in result]
+    encoding = {name: {"zlib": True, "complevel": 4} for name in arrays}
     if target.is_dir() or not os.access(target.parent, os.W_OK):
         raise InputError(f"{target}: can't be written; give the path of a file in a folder that can")
     beside = target.with_name(f".{target.name}.{os.getpid()}")

@@ -6,13 +6,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from differentia.units import UNIT_KINDS
+
 if TYPE_CHECKING:
     import xarray as xr
 
 
 def _complete(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
-    """Return where every draw that exists has a value; of a whole pool there is only draw 0."""
-    exists = (result["units_used"] < result["pool_size"]) | (values["draw"] == 0)
+    """Return where every draw that exists has a value.
+
+    Of a whole pool there is only draw 0, and so it is with units that are not chosen at random.
+    """
+    at_random = result["units"].isin([name for name, kind in UNIT_KINDS.items() if kind.random])
+    exists = ((result["units_used"] < result["pool_size"]) & at_random) | (values["draw"] == 0)
     return (values.notnull() | ~exists).all("draw")
 
 
@@ -39,9 +45,9 @@ def draw_spread(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
     """Return the SD over draws of units that fresh draws from the whole layer would show.
 
     The draws that were made share one pool of M of a layer's L units; their SD is multiplied by
-    ``sqrt((1 - K/L) / (1 - K/M))`` for K units. It is NaN where only one draw exists, unless that draw
-    is the whole layer: then it is 0. It is NaN too where the measure has no value for some of the draws,
-    since the others do not stand for all.
+    ``sqrt((1 - K/L) / (1 - K/M))`` for K units. It is NaN where only one draw exists (of a whole pool, and
+    of units that are not chosen at random), unless that draw is the whole layer: then it is 0. It is NaN
+    too where the measure has no value for some of the draws, since the others do not stand for all.
 
     Parameters
     ----------

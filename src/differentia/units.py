@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int, UInt64
+from jaxtyping import Float, Int, UInt64
+
+from differentia.errors import require_known
+from differentia.layers import Layer
 
 
 def _keys(count: int, *parts: object) -> UInt64[np.ndarray, " {count}"]:
@@ -51,8 +55,48 @@ def unit_order(layer: str, size: int, count: int, *, seed: int) -> Int[np.ndarra
     return _smallest(_keys(size, "order", seed, layer), count)
 
 
+def filter_order(layer: Layer, count: int, *, seed: int) -> Int[np.ndarray, " count"]:
+    """Return the first units of a layer's random order within each filter, a round of all filters at a time.
+
+    Parameters
+    ----------
+    layer
+        Its filters, and its name, on which the order depends with the seed.
+    count
+        How many are wanted: a multiple of the number of filters.
+    seed
+        Of the experiment.
+
+    Returns
+    -------
+    (count,)
+        Indices into the layer's flattened output, in C order: one of each filter, then another of each.
+    """
+    last = (*(axis for axis in range(len(layer.shape)) if axis != layer.filter_axis), layer.filter_axis)
+    index = np.arange(layer.size).reshape(layer.shape).transpose(last).reshape(-1, layer.n_filters)
+    keys = _keys(layer.size, "order", seed, layer.name)[index]
+    rounds = np.argsort(keys, axis=0, kind="stable")[: count // layer.n_filters]
+    return np.take_along_axis(index, rounds, axis=0).reshape(-1)
+
+
+def units_used(pool_size: int, n_units: int, *, strata: int = 1) -> int:
+    """Return how many units a draw of `n_units` looks at.
+
+    Parameters
+    ----------
+    pool_size
+        The number of units in the pool, a multiple of `strata`.
+    n_units
+        How many were asked for.
+    strata
+        The number of filters that each give the same number of units: `n_units` is rounded down to a
+        multiple of it, and at least one of each.
+    """
+    return min(pool_size, max(strata, n_units - n_units % strata))
+
+
 def draw_units(
-    layer: str, pool_size: int, n_units: int, draw: int, *, seed: int
+    layer: str, pool_size: int, n_units: int, draw: int, *, seed: int, strata: int = 1
 ) -> Int[np.ndarray, " k"] | None:
     """Return the positions within a layer's pool that one draw looks at.
 
@@ -68,29 +112,106 @@ def draw_units(
         0 is the first `n_units` of the pool; 1, 2, ... are the first of other permutations of it.
     seed
         Of the experiment.
+    strata
+        The number of filters that each give the same number of units; in the pool they take turns.
 
     Returns
     -------
-    (min(n_units, pool_size),) or None
+    (units_used(pool_size, n_units, strata=strata),) or None
         None where no such draw exists: a whole pool can be drawn only once.
     """
-    if n_units >= pool_size:
-        return np.arange(pool_size) if draw == 0 else None
+    used = units_used(pool_size, n_units, strata=strata)
     if draw == 0:
-        return np.arange(n_units)
-    return _smallest(_keys(pool_size, "draw", seed, layer, draw), n_units)
+        return np.arange(used)
+    if used == pool_size:
+        return None
+    keys = _keys(pool_size, "draw", seed, layer, draw)
+    if strata == 1:
+        return _smallest(keys, used)
+    rounds = np.argsort(keys.reshape(-1, strata), axis=0, kind="stable")[: used // strata]
+    return (rounds * strata + np.arange(strata)).reshape(-1)
 
 
-def _random_pool(layer: str, size: int, count: int, seed: int) -> Int[np.ndarray, " m"]:
-    return unit_order(layer, size, min(size, count), seed=seed)
+#: What the units of a layer are ranked by: one number each, over all images of all sets.
+Scores = Float[np.ndarray, " size"] | None
 
 
-def _whole_layer(layer: str, size: int, count: int, seed: int) -> Int[np.ndarray, " m"]:
-    return np.arange(size)
+@dataclass(frozen=True)
+class UnitKind:
+    """One way to choose the units of a layer.
+
+    Attributes
+    ----------
+    choose
+        Returns the pool of a layer, given the layer, the number of units wanted, the seed and the scores.
+    counted
+        Whether it takes a number of units.
+    random
+        Whether other units could have been chosen: only then there is more than one draw.
+    per_filter
+        Whether every filter gives the same number of units.
+    ranked_by
+        "mean" or "variance" (an attribute of `differentia.probes.UnitMoments`), where units are chosen by
+        what they did.
+    """
+
+    choose: Callable[[Layer, int, int, Scores], Int[np.ndarray, " m"]]
+    counted: bool = True
+    random: bool = False
+    per_filter: bool = False
+    ranked_by: str | None = None
+
+    def strata(self, layer: Layer) -> int:
+        """Return the number of filters that each give the same number of units."""
+        return layer.n_filters if self.per_filter else 1
+
+    def pool_size(self, layer: Layer, count: int) -> int:
+        """Return how many units `choose` returns."""
+        if self.counted:
+            return units_used(layer.size, count, strata=self.strata(layer))
+        return len(self.choose(layer, count, 0, None))
 
 
-#: How a layer's pool is chosen, given its name and size, the size of the pool and the seed.
-UNIT_KINDS: dict[str, Callable[[str, int, int, int], Int[np.ndarray, " m"]]] = {
-    "random": _random_pool,
-    "all": _whole_layer,
+def _random(layer: Layer, count: int, seed: int, scores: Scores) -> Int[np.ndarray, " m"]:
+    return unit_order(layer.name, layer.size, min(layer.size, count), seed=seed)
+
+
+def _per_filter(layer: Layer, count: int, seed: int, scores: Scores) -> Int[np.ndarray, " m"]:
+    return filter_order(layer, units_used(layer.size, count, strata=layer.n_filters), seed=seed)
+
+
+def _highest(layer: Layer, count: int, seed: int, scores: Scores) -> Int[np.ndarray, " m"]:
+    assert scores is not None
+    return np.argsort(-scores, kind="stable")[:count]  # ties by index
+
+
+def _filters(layer: Layer, count: int, seed: int, scores: Scores) -> Int[np.ndarray, " m"]:
+    return np.arange(layer.n_filters)
+
+
+def _all(layer: Layer, count: int, seed: int, scores: Scores) -> Int[np.ndarray, " m"]:
+    return np.arange(layer.size)
+
+
+#: The kinds of units. Those of ``filter_mean`` are no units of the network: one number per filter, its mean
+#: over space.
+UNIT_KINDS: dict[str, UnitKind] = {
+    "random": UnitKind(_random, random=True),
+    "top": UnitKind(_highest, ranked_by="mean"),
+    "top_variance": UnitKind(_highest, ranked_by="variance"),
+    "per_filter": UnitKind(_per_filter, random=True, per_filter=True),
+    "filter_mean": UnitKind(_filters, counted=False),
+    "all": UnitKind(_all, counted=False),
 }
+
+
+def unit_kind(name: str) -> UnitKind:
+    """Return the kind of units of a name.
+
+    Raises
+    ------
+    InputError
+        There is no such kind.
+    """
+    require_known("kind of units", name, UNIT_KINDS)
+    return UNIT_KINDS[name]

@@ -2,61 +2,22 @@
 
 from __future__ import annotations
 
-import fnmatch
-import math
 import operator
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
-from differentia.errors import InputError, RecordingError, unknown_name
+from differentia.errors import InputError, RecordingError
+from differentia.layers import INPUT, Layer
 from differentia.probes import Probe
-
-#: The name under which the preprocessed image is recorded.
-INPUT = "input"
 
 #: The layers are found with two batches of different sizes: an axis that follows both is the batch.
 TRACE_BATCHES = (2, 3)
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One output of one call of a module or Keras layer.
-
-    Attributes
-    ----------
-    name
-        The module's name, with ``:1`` for its second call, ``[0]`` or ``[key]`` for a part of an output
-        that is a tuple or a dict.
-    kind
-        The class of the module ("Conv2d", "Dense"); "Input" for the preprocessed image.
-    shape
-        Of the output for one image, in the framework's own logical order.
-    module
-        The module's own name.
-    container
-        Whether it is made of other layers that were called (a residual block).
-    inert
-        Whether it only reshapes, or does nothing at inference (Flatten, Dropout).
-    """
-
-    name: str
-    kind: str
-    shape: tuple[int, ...]
-    module: str
-    container: bool = False
-    inert: bool = False
-
-    @property
-    def size(self) -> int:
-        """The number of units."""
-        return math.prod(self.shape)
 
 
 class Call(NamedTuple):
@@ -66,6 +27,7 @@ class Call(NamedTuple):
     kind: str
     container: bool = False
     inert: bool = False
+    channels_first: bool = False
 
 
 class _Trace(NamedTuple):
@@ -90,11 +52,14 @@ class Network(ABC):
         Of the images that it takes.
     preprocessing
         How pixels become its input, in words.
+    channels_first
+        Whether its input has the channels before height and width.
     """
 
     name: str
     input_shape: tuple[int, int, int]
     preprocessing: str
+    channels_first: bool
 
     @abstractmethod
     def prepare(self, pixels: UInt8[np.ndarray, "b h w c"]) -> Any:
@@ -131,6 +96,11 @@ class Network(ABC):
         """The names of the classes that the last layer tells apart, where they are known."""
 
     @property
+    def class_ids(self) -> tuple[str, ...] | None:
+        """The WordNet identifiers of the classes, where they are known."""
+        return None
+
+    @property
     @abstractmethod
     def fingerprint(self) -> str:
         """SHA-256 of the architecture and the weights, in hexadecimal."""
@@ -152,15 +122,13 @@ class Network(ABC):
         def observe(name: str, call: Call, output: Any) -> None:
             if _is_recordable(output, batch):
                 shape = tuple(int(length) for length in output.shape[1:])
-                found.append(Layer(name, call.kind, shape, call.module, call.container, call.inert))
+                found.append(Layer(name, shape=shape, **call._asdict()))
 
         pixels = np.zeros((batch, *self.input_shape), dtype=np.uint8)
         calls = self._observe_outputs(pixels, observe)
         return _Trace(tuple(found), calls)
 
-    def record(
-        self, pixels: UInt8[np.ndarray, "b h w c"], probes: Mapping[str, Probe]
-    ) -> dict[str, Float[np.ndarray, "b k"]]:
+    def record(self, pixels: UInt8[np.ndarray, "b h w c"], probes: Mapping[str, Probe]) -> dict[str, Any]:
         """Do one forward pass and return what the probes keep of it.
 
         Parameters
@@ -176,7 +144,7 @@ class Network(ABC):
             A layer was not computed, or gave another shape than before: the network does different
             things for different batches.
         """
-        kept: dict[str, Float[np.ndarray, "b k"]] = {}
+        kept: dict[str, Any] = {}
         by_name = {layer.name: layer for layer in self.layers}
 
         def observe(name: str, call: Call, output: Any) -> None:
@@ -224,7 +192,7 @@ class Network(ABC):
                 observe(name + suffix, call, part)
 
         batch = self.prepare(pixels)
-        observe(INPUT, Call(INPUT, "Input"), batch)
+        observe(INPUT, Call(INPUT, "Input", channels_first=self.channels_first), batch)
         self.run(batch, each_output, modules)
         return calls
 
@@ -280,39 +248,3 @@ def image_shape(network: str, given: Any, *, channels_first: bool) -> tuple[int,
     if first in (1, 3) and (third not in (1, 3) or channels_first):
         return second, third, first
     return first, second, third
-
-
-def select_layers(layers: Sequence[Layer], wanted: Sequence[str] | None) -> tuple[Layer, ...]:
-    """Return the layers to record, in the order of computation.
-
-    Parameters
-    ----------
-    layers
-        All that the network has.
-    wanted
-        Names and shell patterns, or one of them. A container is taken by its name only, never by a
-        pattern. None for the default: no container, and no inert layer but the last.
-
-    Raises
-    ------
-    InputError
-        A name or pattern that fits no layer.
-    """
-    leaves = [layer for layer in layers if not layer.container]
-    if isinstance(wanted, str):
-        wanted = [wanted]
-    if wanted is None:
-        return tuple(layer for layer in leaves if not layer.inert or layer is leaves[-1])
-    names = {layer.name for layer in layers}
-    chosen: set[str] = set()
-    for pattern in wanted:
-        if pattern in names:
-            chosen.add(pattern)
-            continue
-        matches = {leaf.name for leaf in leaves if fnmatch.fnmatchcase(leaf.name, pattern)}
-        if not matches:
-            raise unknown_name("layer", pattern, [leaf.name for leaf in leaves])
-        chosen |= matches
-    if not chosen:
-        raise InputError("no layer was asked for; leave layers= out for all of them")
-    return tuple(layer for layer in layers if layer.name in chosen)

@@ -115,7 +115,7 @@ class KerasNetwork(Network):
         self._keras = import_keras()
         self.name = name
         self.model = model
-        self.input_shape, self._channels_first = self._known_input_shape(input_shape)
+        self.input_shape, self.channels_first = self._known_input_shape(input_shape)
         self.preprocessing = describe_preprocessing(self._preprocess)
         self._given_class_names = class_names
         self._device = device
@@ -173,7 +173,7 @@ class KerasNetwork(Network):
                     f"{self.name}: the function preprocess= returned the shape "
                     f"{tuple(batch.shape)}; expected {len(pixels)} images for {pixels.shape}"
                 )
-            if self._channels_first:
+            if self.channels_first:
                 batch = self._keras.ops.transpose(batch, (0, 3, 1, 2))
             return batch
 
@@ -189,7 +189,7 @@ class KerasNetwork(Network):
             try:
                 if not self.model.built:  # its first pass goes through the layers twice, once to build
                     self.model(batch, training=False)
-                with _observed(self.model, observe, modules):
+                with _observed(self.model, observe, modules, self.channels_first):
                     self.model(batch, training=False)
             except _ObserverFailedError as failed:
                 raise failed.error from None
@@ -276,8 +276,10 @@ def _named_layers(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 @contextmanager
-def _observed(model: Any, observe: Observer, modules: frozenset[str] | None) -> Iterator[None]:
-    """Report every call of the layers, as each returns.
+def _observed(
+    model: Any, observe: Observer, modules: frozenset[str] | None, channels_first: bool
+) -> Iterator[None]:
+    """Report every call of the layers, as each returns; a layer that names no data format has the model's.
 
     Keras has no hooks that all its backends share, so each layer's ``call`` is wrapped on the instance
     for the time of the pass.
@@ -286,7 +288,9 @@ def _observed(model: Any, observe: Observer, modules: frozenset[str] | None) -> 
 
     def wrapped(name: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
         kind = type(layer).__name__
-        report = Call(name, kind, isinstance(layer, keras.Model), kind in INERT)
+        own = getattr(layer, "data_format", None)
+        first = channels_first if own is None else own == "channels_first"
+        report = Call(name, kind, isinstance(layer, keras.Model), kind in INERT, first)
 
         def observed_call(*args: Any, **kwargs: Any) -> Any:
             output = call(*args, **kwargs)

@@ -66,6 +66,8 @@ class TorchNetwork(Network):
         The preprocessing or the input shape is missing or unusable, or there is no such device.
     """
 
+    channels_first = True
+
     def __init__(
         self,
         module: torch.nn.Module,
@@ -237,7 +239,7 @@ def _observed(root: torch.nn.Module, observe: Observer, modules: frozenset[str] 
     def after(name: str, module: torch.nn.Module, args: Any, output: Any) -> None:
         container = open_calls.pop() if modules is None else False
         kind = type(module).__name__
-        observe(Call(name, kind, container, kind in INERT), output)
+        observe(Call(name, kind, container, kind in INERT, channels_first=True), output)
 
     with ExitStack() as hooks:
         for name, module in _named_modules(root):

@@ -68,7 +68,7 @@ def _from_path(text: str) -> Stimuli:
     raise InputError(f"{text}: no such file or folder; check the path")
 
 
-def stimuli_from(source: Any, *, seed: int = 0) -> Stimuli:
+def stimuli_from(source: Any, *, seed: int = 0, follow_links: bool = False) -> Stimuli:
     """Return stimuli from anything that stands for them.
 
     Parameters

@@ -1,0 +1,194 @@
+"""Presentation: the images of several sets, decoded in batches ahead of the network."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+
+from differentia.errors import InputError, RecordingError, UnreadableImageError, require_distinct_names
+from differentia.stimuli import Fit, Image, Stimuli, stimuli_from
+
+_DECODERS = 4
+
+
+class ImageLabel(NamedTuple):
+    """The set an image was shown in, its name there, and the SHA-256 of its content ("" if unknown)."""
+
+    set: str
+    name: str
+    hash: str
+
+
+class SkippedImage(NamedTuple):
+    """An image that could not be read and was left out, and why."""
+
+    set: str
+    name: str
+    reason: str
+
+
+class Batch(NamedTuple):
+    """Images of one set.
+
+    Attributes
+    ----------
+    set
+        Its name.
+    indices
+        The place of each image in the set.
+    pixels : (batch, height, width, channels)
+        0..255, fitted to the network's input. There may be none, where all were skipped.
+    labels
+        One for each image.
+    skipped
+        The images that would have been in this batch.
+    """
+
+    set: str
+    indices: tuple[int, ...]
+    pixels: UInt8[np.ndarray, "b h w c"]
+    labels: tuple[ImageLabel, ...]
+    skipped: tuple[SkippedImage, ...]
+
+
+def as_sets(sets: Mapping[str, Any], *, seed: int, follow_links: bool = False) -> dict[str, Stimuli]:
+    """Return each set's stimuli, at least two images in each.
+
+    Parameters
+    ----------
+    sets
+        Name -> what `stimuli_from` takes.
+    seed
+        For noise that names none.
+    follow_links
+        Take also the files of a folder that are links out of it.
+
+    Raises
+    ------
+    InputError
+        There is no set, a set has fewer than two images, or can't be found.
+    """
+    if not isinstance(sets, Mapping):
+        raise InputError(f"the sets are a {type(sets).__name__}; expected {{name: images}}")
+    if not sets:
+        raise InputError("no set of images was given; give at least one: --set NAME=SOURCE")
+    stimuli: dict[str, Stimuli] = {}
+    for name, source in zip(require_distinct_names("set", sets), sets.values(), strict=True):
+        try:
+            stimuli[name] = stimuli_from(source, seed=seed, follow_links=follow_links)
+        except InputError as error:
+            raise InputError(f"set {name!r}: {error}") from error
+        require_a_pair(name, len(stimuli[name]), stimuli[name].source)
+    return stimuli
+
+
+def require_a_pair(name: str, count: int, source: str) -> None:
+    """Raise an error for a set of fewer than two images.
+
+    Parameters
+    ----------
+    name
+        Of the set.
+    count
+        How many images it has.
+    source
+        Where they come from.
+    """
+    if count < 2:
+        images = "1 image" if count == 1 else "no image"
+        raise InputError(f"set {name!r} has {images} ({source}); expected at least 2, a pair to compare")
+
+
+def present(
+    stimuli: Mapping[str, Stimuli], fit: Fit, batch_size: int, *, skip_unreadable: bool = False
+) -> Iterator[Batch]:
+    """Yield each set's images in batches, decoded on threads while the batch before is at work.
+
+    Parameters
+    ----------
+    stimuli
+        The sets, by name.
+    fit
+        How images become the network's input.
+    batch_size
+        Images in a batch; no batch holds images of two sets.
+    skip_unreadable
+        Leave images that can't be decoded out, instead of raising an error.
+
+    Raises
+    ------
+    InputError
+        An image can't be decoded; names the set and the file.
+    RecordingError
+        An image is too large for the memory.
+    """
+    spans = [
+        (name, range(start, min(start + batch_size, len(given))))
+        for name, given in stimuli.items()
+        for start in range(0, len(given), batch_size)
+    ]
+
+    def load(name: str, index: int) -> Image | SkippedImage:
+        image = stimuli[name].names[index]
+        try:
+            return stimuli[name].load(index, fit)
+        except InputError as error:
+            if skip_unreadable and isinstance(error, UnreadableImageError):
+                return SkippedImage(name, image, str(error))
+            raise type(error)(f"set {name!r}: {error}") from error
+        except MemoryError as error:
+            raise RecordingError(
+                f"set {name!r}, image {image!r}: too large for this machine's memory; shrink it"
+            ) from error
+
+    with ThreadPoolExecutor(_DECODERS) as threads:
+
+        def start(span: tuple[str, range]) -> list[Future[Image | SkippedImage]]:
+            return [threads.submit(load, span[0], index) for index in span[1]]
+
+        coming = start(spans[0])
+        try:
+            for position, (name, indices) in enumerate(spans):
+                at_hand = coming
+                coming = start(spans[position + 1]) if position + 1 < len(spans) else []
+                yield _batch(stimuli[name], name, indices, [future.result() for future in at_hand], fit)
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _batch(
+    given: Stimuli, name: str, indices: Sequence[int], loaded: Sequence[Image | SkippedImage], fit: Fit
+) -> Batch:
+    images = [
+        (index, image) for index, image in zip(indices, loaded, strict=True) if isinstance(image, Image)
+    ]
+    pixels = np.zeros((len(images), *fit.shape), dtype=np.uint8)
+    for row, (_, image) in zip(pixels, images, strict=True):
+        row[:] = image.pixels
+    return Batch(
+        set=name,
+        indices=tuple(index for index, _ in images),
+        pixels=pixels,
+        labels=tuple(ImageLabel(name, given.names[index], image.hash) for index, image in images),
+        skipped=tuple(image for image in loaded if isinstance(image, SkippedImage)),
+    )
+
+
+def find_duplicates(labels: Sequence[ImageLabel]) -> list[list[ImageLabel]]:
+    """Return the groups of images of one set that have the same content.
+
+    Parameters
+    ----------
+    labels
+        Of all images; those of unknown content are no duplicates.
+    """
+    groups: dict[tuple[str, str], list[ImageLabel]] = defaultdict(list)
+    for label in labels:
+        if label.hash:
+            groups[label.set, label.hash].append(label)
+    return [group for group in groups.values() if len(group) > 1]
