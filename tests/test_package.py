@@ -29,6 +29,7 @@ ORDER = [
     "recording",
     "uncertainty",
     "results",
+    "published",
     "figures",
     "experiment",
     "cli",

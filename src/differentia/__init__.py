@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from differentia.experiment import measure, measure_responses
     from differentia.figures import plot, plot_relative
     from differentia.networks import Network, load_network
+    from differentia.published import compare_with_published, published_curves
     from differentia.recording import record
     from differentia.responses import Responses
     from differentia.results import load_result, relative, save
@@ -33,6 +34,7 @@ _HOMES = {
     "RecordingError": "errors",
     "Responses": "responses",
     "Stimuli": "stimuli",
+    "compare_with_published": "published",
     "differentiation": "definition",
     "draw_mean": "uncertainty",
     "draw_spread": "uncertainty",
@@ -44,6 +46,7 @@ _HOMES = {
     "noise": "stimuli",
     "plot": "figures",
     "plot_relative": "figures",
+    "published_curves": "published",
     "record": "recording",
     "relative": "results",
     "save": "results",
@@ -57,6 +60,7 @@ __all__ = [
     "RecordingError",
     "Responses",
     "Stimuli",
+    "compare_with_published",
     "differentiation",
     "draw_mean",
     "draw_spread",
@@ -68,6 +72,7 @@ __all__ = [
     "noise",
     "plot",
     "plot_relative",
+    "published_curves",
     "record",
     "relative",
     "save",
