@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 #: The two published figures, read off as numbers.
-CURVES = Path(__file__).with_name("published_curves")
+CURVES = Path(__file__).with_name("curves")
 
 #: The network's spec, without its options.
 NETWORK = "keras:VGG16"
