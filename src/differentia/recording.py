@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import psutil
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
+from differentia.classes import class_layer, class_names, class_probabilities
 from differentia.errors import (
     DifferentiaWarning,
     InputError,
@@ -192,7 +193,7 @@ follow_links, progress
         seed=seed,
         views=views,
         filter_means="filter_mean" in names or (views and total <= MOST_IMAGES_TO_VIEW),
-        class_layer=_class_layer(network) if views else None,
+        class_layer=class_layer(network) if views else None,
         maps=_checked_maps(chosen, maps or {}),
         map_images=_checked_map_images(map_images),
     )
@@ -395,9 +396,7 @@ class _Kept:
             filter_means={name: self[name, FILTER_MEAN] for name in names}
             if plan.views and plan.filter_means
             else {},
-            predictions=_predictions(network, self[plan.class_layer.name, "classes"])
-            if plan.class_layer
-            else None,
+            predictions=self._predictions(network),
             maps=tuple(
                 FilterMap(layer, number, np.concatenate(self._maps[layer])[:, place])
                 for layer, numbers in plan.maps.items()
@@ -405,6 +404,12 @@ class _Kept:
             ),
             map_images=tuple(self._map_rows) if plan.maps else (),
         )
+
+    def _predictions(self, network: Network) -> Predictions | None:
+        layer = self._plan.class_layer
+        if layer is None:
+            return None
+        return Predictions(class_probabilities(self[layer.name, "classes"]), class_names(network, layer.size))
 
 
 @dataclass(frozen=True)
@@ -434,34 +439,6 @@ class _Show:
         for name, given in self.stimuli.items():
             require_a_pair(name, counts[name], f"{given.source}, without what can't be read")
         return kept
-
-
-def _class_layer(network: Network) -> Layer | None:
-    """Return the layer whose units are the classes: the last, where it is a vector."""
-    last = [layer for layer in network.layers if not layer.container][-1]
-    return last if len(last.shape) == 1 and last.size > 1 else None
-
-
-def class_probabilities(outputs: Float[np.ndarray, "n class"]) -> Float[np.ndarray, "n class"]:
-    """Return the last layer's output as probabilities: as it is, or through a softmax.
-
-    Parameters
-    ----------
-    outputs : (n_images, n_classes)
-        Taken as probabilities where none is negative and every row sums to 1.
-    """
-    values = outputs.astype(np.float64)
-    if values.min() >= 0 and np.allclose(values.sum(axis=1), 1.0, atol=1e-3):
-        return outputs
-    values = np.exp(values - values.max(axis=1, keepdims=True))
-    return (values / values.sum(axis=1, keepdims=True)).astype(outputs.dtype)
-
-
-def _predictions(network: Network, outputs: Float[np.ndarray, "n class"]) -> Predictions:
-    names = network.class_names
-    if names is None or len(names) != outputs.shape[1]:
-        names = tuple(str(number) for number in range(outputs.shape[1]))
-    return Predictions(class_probabilities(outputs), names)
 
 
 def _checked_maps(layers: Sequence[Layer], maps: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
@@ -90,7 +90,9 @@ class KerasNetwork(Network):
     input_shape : (height, width, channels)
         Needed where the model does not fix it.
     class_names
-        The names of the classes, or a function that returns them when they are first asked for.
+        The names of the classes.
+    class_index
+        Returns their names and WordNet identifiers when one of them is first asked for.
     device
         As ``keras.device`` takes it; ``auto`` is Keras's own choice.
 
@@ -107,7 +109,8 @@ class KerasNetwork(Network):
         name: str,
         preprocess: str | Callable[[np.ndarray], Any] | None = None,
         input_shape: tuple[int, int, int] | None = None,
-        class_names: tuple[str, ...] | Callable[[], tuple[str, ...] | None] | None = None,
+        class_names: tuple[str, ...] | None = None,
+        class_index: Callable[[], ClassIndex | None] | None = None,
         device: str = "auto",
     ) -> None:
         self._preprocess = require_preprocessing(name, preprocess)
@@ -118,6 +121,7 @@ class KerasNetwork(Network):
         self.input_shape, self.channels_first = self._known_input_shape(input_shape)
         self.preprocessing = describe_preprocessing(self._preprocess)
         self._given_class_names = class_names
+        self._read_class_index = class_index
         self._device = device
 
     def _known_input_shape(self, given: tuple[int, int, int] | None) -> tuple[tuple[int, int, int], bool]:
@@ -205,12 +209,21 @@ class KerasNetwork(Network):
         weights = self.model.weights
         return str(weights[0].value.device) if weights else self._device
 
+    @cached_property
+    def _class_index(self) -> ClassIndex | None:
+        return self._read_class_index() if self._read_class_index else None
+
     @property
     def class_names(self) -> tuple[str, ...] | None:
         """The names of the classes, where they are known."""
-        if callable(self._given_class_names):
-            self._given_class_names = self._given_class_names()
+        if self._given_class_names is None and self._class_index:
+            return self._class_index.names
         return self._given_class_names
+
+    @property
+    def class_ids(self) -> tuple[str, ...] | None:
+        """The WordNet identifiers of the classes, where they are known."""
+        return self._class_index.ids if self._class_index else None
 
     @property
     def fingerprint(self) -> str:
@@ -387,7 +400,8 @@ def load_application(
         model,
         name=spec,
         preprocess=preprocess or _own_preprocessing(constructor),
-        class_names=class_names or _class_names(spec, class_index, weights),
+        class_names=class_names,
+        class_index=_class_index(spec, class_index, weights),
         device=device,
     )
 
@@ -432,15 +446,22 @@ def _keras_home() -> Path:
     return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
 
 
-def _class_names(
-    spec: str, class_index: str | None, weights: Any
-) -> tuple[str, ...] | Callable[[], tuple[str, ...] | None] | None:
-    if class_index is not None:
-        return read_class_index(Path(class_index).expanduser(), spec)
+class ClassIndex(NamedTuple):
+    """The WordNet identifier and the name of each class."""
+
+    ids: tuple[str, ...]
+    names: tuple[str, ...]
+
+
+def _class_index(spec: str, path: str | None, weights: Any) -> Callable[[], ClassIndex | None] | None:
+    """Return how the classes of a network are found out; a file that was named is read at once."""
+    if path is not None:
+        index = read_class_index(Path(path).expanduser(), spec)
+        return lambda: index
     if weights != "imagenet":
         return None
 
-    def cached_with_the_weights() -> tuple[str, ...] | None:
+    def cached_with_the_weights() -> ClassIndex | None:
         path = _keras_home() / "models" / "imagenet_class_index.json"
         with contextlib.suppress(Exception):  # no network: the classes go by their numbers
             if not path.is_file():
@@ -451,8 +472,8 @@ def _class_names(
     return cached_with_the_weights
 
 
-def read_class_index(path: Path, spec: str) -> tuple[str, ...]:
-    """Return class names from a file in the format of Keras's own class index.
+def read_class_index(path: Path, spec: str) -> ClassIndex:
+    """Return the classes from a file in the format of Keras's own class index.
 
     Parameters
     ----------
@@ -468,7 +489,8 @@ def read_class_index(path: Path, spec: str) -> tuple[str, ...]:
     """
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
-        return tuple(str(index[str(number)][1]) for number in range(len(index)))
+        pairs = [index[str(number)] for number in range(len(index))]
+        return ClassIndex(tuple(str(pair[0]) for pair in pairs), tuple(str(pair[1]) for pair in pairs))
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise InputError(
             f"{spec}: {path} is no class index ({type(error).__name__}: {error}); "

@@ -1,0 +1,238 @@
+"""Selection: the images that a network puts in a class, ranked, and copied, linked or listed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from differentia.classes import class_layer, class_names, class_probabilities, find_class
+from differentia.errors import InputError, require_count, require_known
+from differentia.networks import load_network
+from differentia.presentation import SkippedImage, present
+from differentia.probes import UnitProbe
+from differentia.responses import require_finite
+from differentia.stimuli import Fit, stimuli_from
+
+#: Called with the number of images looked at, and the number of all.
+Progress = Callable[[int, int], None]
+
+
+class SelectedImage(NamedTuple):
+    """An image that is in the class.
+
+    Attributes
+    ----------
+    name
+        Its name in the source.
+    path
+        Its file, where it is one.
+    probability
+        Of the class.
+    best_class, best_probability
+        The class that the network finds most probable.
+    """
+
+    name: str
+    path: Path | None
+    probability: float
+    best_class: str
+    best_probability: float
+
+
+class Selection(NamedTuple):
+    """The images that a network puts in a class.
+
+    Attributes
+    ----------
+    class_name
+        Of the class.
+    images
+        Those in it, the most probable first.
+    looked_at
+        How many images were shown to the network.
+    skipped
+        Those that could not be read.
+    """
+
+    class_name: str
+    images: tuple[SelectedImage, ...]
+    looked_at: int
+    skipped: tuple[SkippedImage, ...]
+
+
+def select(
+    network: Any,
+    source: Any,
+    wanted: str | int,
+    *,
+    min_probability: float = 0.5,
+    count: int | None = None,
+    resize: str = "bilinear",
+    crop: str = "squash",
+    batch_size: int = 32,
+    skip_unreadable: bool = False,
+    follow_links: bool = False,
+    progress: Progress | None = None,
+) -> Selection:
+    """Return the images to which a network gives at least some probability of a class.
+
+    Parameters
+    ----------
+    network
+        What `load_network` takes: a classifier. Its last layer gives the probabilities, through a softmax
+        where they do not sum to 1.
+    source
+        What `images` takes.
+    wanted
+        The class: its number, its WordNet identifier or its name.
+    min_probability
+        Images below it are left out. Above 0.5 no other class can be more probable.
+    count
+        Stop when so many are found; they are then the first of the source, not the best of it. All images
+        are looked at where it is left out.
+    resize, crop, batch_size, skip_unreadable, follow_links
+        As for `record`.
+    progress
+        Called after every batch.
+
+    Returns
+    -------
+    Selection
+        Ranked by probability.
+
+    Raises
+    ------
+    InputError
+        No such class, a network without classes, or something else that can't be used.
+    RecordingError
+        The pass failed, or gave a NaN or an infinity.
+    """
+    if isinstance(min_probability, bool) or not 0 <= min_probability <= 1:
+        raise InputError(f"min_probability is {min_probability!r}; expected a number from 0 to 1")
+    count = None if count is None else require_count("count", count)
+    batch_size = require_count("batch_size", batch_size)
+    stimuli = stimuli_from(source, follow_links=follow_links)
+    network = load_network(network)
+    fit = Fit(network.input_shape, resize, crop)
+    layer = class_layer(network)
+    if layer is None:
+        raise InputError(f"{network.name}: the last layer is no vector of classes; give a classifier")
+    number = find_class(network, wanted, layer.size)
+    names = class_names(network, layer.size)
+    probe = UnitProbe(np.arange(layer.size), layer.shape)
+    paths = getattr(stimuli, "paths", None)
+    found: list[SelectedImage] = []
+    skipped: list[SkippedImage] = []
+    looked_at = 0
+    for batch in present({"source": stimuli}, fit, batch_size, skip_unreadable=skip_unreadable):
+        skipped += batch.skipped
+        looked_at += len(batch.labels)
+        if batch.labels:
+            outputs = network.record(batch.pixels, {layer.name: probe})[layer.name]
+            require_finite(outputs, layer.name, batch.labels)
+            for index, row in zip(batch.indices, class_probabilities(outputs), strict=True):
+                if row[number] >= min_probability:
+                    best = int(np.argmax(row))
+                    path = paths[index] if paths else None
+                    image = SelectedImage(
+                        stimuli.names[index], path, float(row[number]), names[best], float(row[best])
+                    )
+                    found.append(image)
+        if progress:
+            progress(looked_at + len(skipped), len(stimuli))
+        if count is not None and len(found) >= count:
+            break
+    kept = sorted(found[:count], key=lambda image: -image.probability)
+    return Selection(names[number], tuple(kept), looked_at, tuple(skipped))
+
+
+def _link(source: Path, target: Path) -> None:
+    target.symlink_to(source.resolve())
+
+
+def _leave(source: Path, target: Path) -> None:
+    pass
+
+
+#: What is done with the selected files: each is given a file and its place in the new folder.
+WAYS: dict[str, Callable[[Path, Path], object]] = {"copy": shutil.copy2, "link": _link, "list": _leave}
+
+
+def write_selection(selection: Selection, folder: str | os.PathLike[str], *, how: str = "copy") -> Path:
+    """Write the selected images and ``selection.csv`` into a new folder.
+
+    Parameters
+    ----------
+    selection
+        What `select` returned, of image files.
+    folder
+        Does not exist yet, or is empty. It is made beside its place and renamed.
+    how : {"copy", "link", "list"}
+        Copies of the files, symbolic links to them, or the table alone.
+
+    Returns
+    -------
+    Path
+        Of the folder.
+
+    Raises
+    ------
+    InputError
+        The folder is not empty or can't be written, or the images are no files.
+    """
+    require_known("way to keep images", how, WAYS)
+    target = Path(folder).expanduser()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError(f"{target}: is there already; name a new folder, so that no other images mix in")
+    if any(image.path is None for image in selection.images):
+        raise InputError("these images are no files and can't be copied or linked; --dry-run lists them")
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        beside.mkdir(parents=True)
+        for image, name in zip(selection.images, _file_names(selection), strict=True):
+            WAYS[how](Path(str(image.path)), beside / name)
+        (beside / "selection.csv").write_text(selection_csv(selection), encoding="utf-8", newline="")
+        if target.exists():
+            target.rmdir()
+        beside.replace(target)
+    except OSError as error:
+        raise InputError(f"{target}: can't be written ({error}); choose another folder") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return target
+
+
+def _file_names(selection: Selection) -> list[str]:
+    """Return a name for each image in one folder: subfolders become a part of it, and no two are the same."""
+    names: list[str] = []
+    for rank, image in enumerate(selection.images, start=1):
+        name = image.name.replace("/", "__")
+        names.append(f"{rank}__{name}" if name in names else name)
+    return names
+
+
+def selection_csv(selection: Selection) -> str:
+    """Return the ranked images as a table: rank, file, image, probability, best class and its probability.
+
+    Parameters
+    ----------
+    selection
+        What `select` returned.
+    """
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["rank", "file", "source", "class", "probability", "best_class", "best_probability"])
+    names = _file_names(selection)
+    for rank, (name, image) in enumerate(zip(names, selection.images, strict=True), start=1):
+        source = "" if image.path is None else os.path.abspath(image.path)
+        best = f"{image.best_probability:.6f}"
+        row = [rank, name, source, selection.class_name, f"{image.probability:.6f}", image.best_class, best]
+        table.writerow(row)
+    return text.getvalue()
