@@ -46,7 +46,7 @@ def test_measure_writes_a_folder(folder: Path, capsys: pytest.CaptureFixture[str
     written = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
     assert written == [
         *("experiment.toml", "figures/differentiation.png", "figures/differentiation.svg"),
-        *("figures/relative.png", "figures/relative.svg", "result.nc"),
+        *("figures/relative.png", "figures/relative.svg", "predictions.csv", "result.nc"),
     ]
     result = dif.load_result(out / "result.nc")
     assert result["layer"].values.tolist() == ["input", "block1_pool", "predictions"]

@@ -17,6 +17,7 @@ SOURCE = Path(dif.__file__).parent
 ORDER = [
     "errors",
     "specs",
+    "folders",
     "distances",
     "definition",
     "stimuli",
@@ -34,6 +35,7 @@ ORDER = [
     "published",
     "figures",
     "experiment",
+    "experiment_file",
     "cli",
     "__main__",
 ]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -27,7 +25,6 @@ from differentia.layers import Layer
 from differentia.recording import MAP_IMAGES, Progress, record_kinds
 from differentia.responses import Responses, responses_from_arrays
 from differentia.results import build_result
-from differentia.stimuli.sources import is_generated
 from differentia.units import unit_kind, units_used
 
 if TYPE_CHECKING:
@@ -431,67 +428,3 @@ def _distances(responses: Responses, count: int) -> Float[np.ndarray, "layer ima
 def _versions() -> dict[str, str]:
     packages = ("differentia", "torch", "keras", "numpy", "pillow", "xarray")
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
-
-
-def write_experiment(
-    path: Path,
-    *,
-    network: str,
-    network_options: Mapping[str, Any],
-    sets: Mapping[str, str],
-    options: Mapping[str, Any],
-) -> None:
-    """Write the experiment file that repeats a measurement; its paths are absolute.
-
-    Parameters
-    ----------
-    path
-        Of the file; written beside its place and renamed.
-    network
-        A network's spec.
-    network_options
-        Keywords of `load_network`; what is None is left out.
-    sets
-        Name -> source, as on the command line.
-    options
-        Keywords of `measure`; what is None is left out.
-    """
-    import tomli_w
-
-    content = {
-        "differentia": version("differentia"),
-        "network": {"spec": _absolute_spec(network), **_given(network_options)},
-        "measure": _given(options),
-        "sets": {name: _absolute_source(source) for name, source in sets.items()},
-    }
-    beside = path.with_name(f".{path.name}")
-    beside.write_text(tomli_w.dumps(content), encoding="utf-8")
-    beside.replace(path)
-
-
-def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in options.items()
-        if value is not None
-    }
-
-
-def _absolute_source(source: str) -> str:
-    if is_generated(source):
-        return source
-    return os.path.abspath(os.path.expanduser(source))
-
-
-def _absolute_spec(spec: str) -> str:
-    """Return a network's spec with the paths in it absolute."""
-    name, _, query = spec.partition("?")
-    if name.endswith(".keras"):
-        name = os.path.abspath(os.path.expanduser(name))
-    parts = []
-    for part in query.split("&") if query else []:
-        key, _, value = part.partition("=")
-        if key in ("weights", "classes") and Path(value).expanduser().is_file():
-            part = f"{key}={os.path.abspath(os.path.expanduser(value))}"
-        parts.append(part)
-    return f"{name}?{'&'.join(parts)}" if parts else name

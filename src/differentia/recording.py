@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
@@ -339,6 +340,52 @@ def _whole_layers_fit(plan: _Plan, images: int) -> bool:
         )
     whole = 4 * sum(layer.size for layer in plan.layers) * images
     return bool(plan.ranked) and needed + whole <= budget
+
+
+class Cost(NamedTuple):
+    """What recording one image costs.
+
+    Attributes
+    ----------
+    bytes_per_image
+        Of memory, for what is kept.
+    seconds_per_image
+        Of the pass, decoding apart.
+    """
+
+    bytes_per_image: int
+    seconds_per_image: float
+
+
+def estimate_cost(
+    network: Network, layers: Sequence[Layer], *, pool: int, units: str = "random", batch_size: int = 32
+) -> Cost:
+    """Measure on a batch of noise what recording layers of a network costs.
+
+    Parameters
+    ----------
+    network
+        What would be recorded.
+    layers
+        Of it.
+    pool, units, batch_size
+        As for `record`.
+    """
+    kind = unit_kind(units)
+    sizes = {layer.name: kind.pool_size(layer, pool) for layer in layers}
+    probes = {
+        layer.name: together(
+            {"units": UnitProbe(np.arange(sizes[layer.name]), layer.shape), "summary": SummaryProbe(layer)}
+        )
+        for layer in layers
+    }
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (batch_size, *network.input_shape), dtype=np.uint8)
+    network.record(pixels[:1], probes)  # what is done once
+    started = time.perf_counter()
+    network.record(pixels, probes)
+    seconds = (time.perf_counter() - started) / batch_size
+    return Cost(4 * (sum(sizes.values()) + sum(layer.n_filters for layer in layers)), seconds)
 
 
 class _Kept:

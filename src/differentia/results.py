@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -235,6 +236,75 @@ def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
                 f"{result[name].dims}; expected {dimensions}"
             )
     return result
+
+
+def top_classes(result: xr.Dataset, count: int = 5) -> xr.Dataset:
+    """Return the classes that the network finds most probable in each image.
+
+    Parameters
+    ----------
+    result
+        What `measure` returned for a classifier, with its views.
+    count
+        How many classes of each image.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``class_name``, ``class_number`` and ``probability`` (image, place), the most probable first, ties
+        by number.
+
+    Raises
+    ------
+    InputError
+        The result holds no predictions.
+    """
+    import xarray as xr
+
+    validate_result(result)
+    if "prediction" not in result:
+        raise InputError(
+            "the result holds no predictions; measure a classifier, with views=True (without --no-views)"
+        )
+    probabilities = result["prediction"].values
+    number = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+    return xr.Dataset(
+        {
+            "class_name": (("image", "place"), result["class_name"].values[number]),
+            "class_number": (("image", "place"), number),
+            "probability": (("image", "place"), np.take_along_axis(probabilities, number, axis=1)),
+        },
+        coords={name: ("image", result[name].values) for name in ("image_set", "image_name")},
+    )
+
+
+def save_predictions(result: xr.Dataset, path: Path) -> None:
+    """Write the five most probable classes of each image as a table, or remove it where there are none.
+
+    Parameters
+    ----------
+    result
+        What `measure` returned.
+    path
+        Of the CSV file: set, image, then class_1, probability_1, ..., one row an image.
+    """
+    if "prediction" not in result:
+        path.unlink(missing_ok=True)  # of an earlier result
+        return
+    best = top_classes(result)
+    places = range(1, best.sizes["place"] + 1)
+    beside = path.with_name(f".{path.name}")
+    with beside.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(
+            ["set", "image", *(f"{what}_{n}" for n in places for what in ("class", "probability"))]
+        )
+        for image in range(best.sizes["image"]):
+            row = best.isel(image=image)
+            pairs = zip(row["class_name"].values, row["probability"].values, strict=True)
+            cells = [cell for name, value in pairs for cell in (name, f"{value:.6f}")]
+            table.writerow([row["image_set"].item(), row["image_name"].item(), *cells])
+    beside.replace(path)
 
 
 def with_provenance(result: xr.Dataset, **facts: Any) -> xr.Dataset:

@@ -14,6 +14,7 @@ import numpy as np
 
 from differentia.classes import class_layer, class_names, class_probabilities, find_class
 from differentia.errors import InputError, require_count, require_known
+from differentia.folders import new_folder
 from differentia.networks import load_network
 from differentia.presentation import SkippedImage, present
 from differentia.probes import UnitProbe
@@ -173,7 +174,7 @@ def write_selection(selection: Selection, folder: str | os.PathLike[str], *, how
     selection
         What `select` returned, of image files.
     folder
-        Does not exist yet, or is empty. It is made beside its place and renamed.
+        Does not exist yet, or is empty.
     how : {"copy", "link", "list"}
         Copies of the files, symbolic links to them, or the table alone.
 
@@ -188,25 +189,13 @@ def write_selection(selection: Selection, folder: str | os.PathLike[str], *, how
         The folder is not empty or can't be written, or the images are no files.
     """
     require_known("way to keep images", how, WAYS)
-    target = Path(folder).expanduser()
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(f"{target}: is there already; name a new folder, so that no other images mix in")
     if any(image.path is None for image in selection.images):
         raise InputError("these images are no files and can't be copied or linked; --dry-run lists them")
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        beside.mkdir(parents=True)
+    with new_folder(folder) as beside:
         for image, name in zip(selection.images, _file_names(selection), strict=True):
             WAYS[how](Path(str(image.path)), beside / name)
         (beside / "selection.csv").write_text(selection_csv(selection), encoding="utf-8", newline="")
-        if target.exists():
-            target.rmdir()
-        beside.replace(target)
-    except OSError as error:
-        raise InputError(f"{target}: can't be written ({error}); choose another folder") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return target
+    return Path(folder).expanduser()
 
 
 def _file_names(selection: Selection) -> list[str]:

@@ -7,7 +7,8 @@ from differentia.stimuli.arrays import ArrayStimuli
 from differentia.stimuli.base import CROPS, RESIZES, Fit, Image, Stimuli
 from differentia.stimuli.files import FileStimuli
 from differentia.stimuli.noise import NOISE_KINDS, NoiseStimuli, noise
-from differentia.stimuli.sources import images, stimuli_from
+from differentia.stimuli.saving import save_images
+from differentia.stimuli.sources import images, is_generated, stimuli_from
 
 __all__ = [
     "CROPS",
@@ -20,6 +21,8 @@ __all__ = [
     "NoiseStimuli",
     "Stimuli",
     "images",
+    "is_generated",
     "noise",
+    "save_images",
     "stimuli_from",
 ]

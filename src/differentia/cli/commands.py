@@ -1,0 +1,500 @@
+"""The commands: each reads its options, calls the library, and prints what comes back."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from differentia.cli import options as opt
+from differentia.cli.output import print_json, print_result, print_table, progress_bar, records, say
+from differentia.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: What the demo looks at: what VGG's layers are, each convolution after its ReLU.
+DEMO_LAYERS = ("input", "block*_relu*", "block*_pool", "predictions")
+DEMO_SETS = {
+    "white_noise": "noise:43",
+    "threes": "digits:43?digit=3",
+    "all_digits": "digits:43",
+}
+DEMO_N_UNITS = (200, 10_000)
+DEMO_MAPS = {"block1_relu2": (3,), "block3_relu2": (10,)}
+
+#: By command: what its help text shows.
+EXAMPLES: dict[str, tuple[str, ...]] = {}
+
+app = typer.Typer(
+    name="differentia",
+    help="How differently does a network, or a brain, respond to different things?",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _command(*examples: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a command whose help is its docstring, and examples as they are typed."""
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        name = function.__name__
+        EXAMPLES[name] = examples
+        # \b keeps the lines below it as they are.
+        text = "\n\n".join(" ".join(part.split()) for part in str(inspect.getdoc(function)).split("\n\n"))
+        shown = "\n".join(f"  $ {line}" for line in examples)
+        app.command(name, help=f"{text}\n\n\b\nExamples:\n{shown}")(function)
+        return function
+
+    return register
+
+
+@app.callback()
+def _main() -> None:
+    """How differently does a network, or a brain, respond to different things?"""
+
+
+@_command("differentia demo", "differentia demo --out /tmp/demo --json")
+def demo(
+    context: typer.Context,
+    out: Annotated[str, typer.Option(metavar="DIR", help="The folder to write to.")] = "demo",
+    as_json: opt.Json = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Measure the embedded digits network: noise, one digit, all digits. Offline, under a minute."""
+    _measure_into(
+        context,
+        Path(out).expanduser(),
+        network="digits",
+        network_options={},
+        sets=DEMO_SETS,
+        options={"n_units": DEMO_N_UNITS, "layers": DEMO_LAYERS, "maps": DEMO_MAPS},
+        as_json=as_json,
+    )
+
+
+@_command(
+    "differentia measure keras:VGG16 --set white_noise=noise:43 --set cats=data/cats --out vgg16",
+    "differentia measure keras:VGG16 --set cats=data/cats --set 'all=data/*.jpg' --out vgg16 "
+    "--layers 'input,block*,flatten,predictions' --map block1_conv1:31 --map-images 0,10,21",
+    "differentia measure my_code:make_net --preprocess imagenet --input-size 224 "
+    "--set noise=noise:43 --set cats=data/cats --units random,top_variance,filter_mean --out net",
+)
+def measure(
+    context: typer.Context,
+    network: opt.Network,
+    sets: opt.Sets = None,
+    out: opt.Out = None,
+    n_units: opt.NUnits = None,
+    draws: opt.Draws = "20",
+    units: opt.Units = "random",
+    pool: opt.Pool = None,
+    layers: opt.Layers = None,
+    normalize: opt.Normalize = "layer",
+    metric: opt.Metric = "euclidean",
+    resize: opt.Resize = "bilinear",
+    crop: opt.Crop = "squash",
+    reference: opt.Reference = None,
+    seed: opt.Seed = "0",
+    preprocess: opt.Preprocess = None,
+    input_size: opt.InputSize = None,
+    device: opt.Device = "auto",
+    batch_size: opt.BatchSize = "32",
+    maps: opt.Maps = None,
+    map_images: opt.MapImages = "0,1,2",
+    views: opt.Views = True,
+    skip_unreadable: opt.SkipUnreadable = False,
+    follow_links: opt.FollowLinks = False,
+    as_json: opt.Json = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Measure the differentiation of every layer of a network for sets of images.
+
+    The folder DIR gets the result (result.nc), the network's five best classes of each image
+    (predictions.csv), figures, and the experiment file that repeats the measurement.
+    """
+    _measure_into(
+        context,
+        _required_out(out),
+        network=network,
+        network_options=_network_options(preprocess, input_size, device),
+        sets=opt.named("--set", sets or [], "set", "NAME=SOURCE, such as cats=data/cats"),
+        options={
+            "n_units": None if n_units is None else opt.whole_numbers("--n-units", n_units),
+            "draws": opt.whole_number("--draws", draws),
+            "units": opt.names("--units", units, "random,top"),
+            "pool": None if pool is None else opt.whole_number("--pool", pool),
+            "layers": None if layers is None else opt.names("--layers", layers, "input,block*"),
+            "normalize": normalize,
+            "metric": metric,
+            "resize": resize,
+            "crop": crop,
+            "reference": reference,
+            "seed": opt.whole_number("--seed", seed, least=0),
+            "batch_size": opt.whole_number("--batch-size", batch_size),
+            "maps": opt.maps("--map", maps or []) or None,
+            "map_images": opt.whole_numbers("--map-images", map_images, least=0) if maps else None,
+            "views": views,
+            "skip_unreadable": skip_unreadable,
+            "follow_links": follow_links,
+        },
+        as_json=as_json,
+    )
+
+
+@_command("differentia run vgg16/experiment.toml --out again", "differentia run experiment.toml")
+def run(
+    context: typer.Context,
+    experiment: Annotated[
+        str, typer.Argument(metavar="EXPERIMENT.toml", help="An experiment file.", show_default=False)
+    ],
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="The folder to write to.", show_default="out = in the file"),
+    ] = None,
+    as_json: opt.Json = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Measure what an experiment file says; paths in it are relative to the file.
+
+    Every folder that measure writes holds the experiment.toml that repeats it.
+    """
+    from differentia.experiment_file import read_experiment
+
+    read = read_experiment(experiment)
+    folder = out or read.out
+    if not folder:
+        raise InputError(f"{experiment}: names no folder to write to; give --out DIR, or out = in the file")
+    network = read.network.model_dump(exclude_none=True)
+    if "input_shape" in network:
+        network["input_shape"] = tuple(network["input_shape"])
+    _measure_into(
+        context,
+        Path(folder).expanduser(),
+        network=network.pop("spec"),
+        network_options=network,
+        sets=read.sets,
+        options=read.measure.model_dump(exclude_none=True),
+        as_json=as_json,
+    )
+
+
+@_command(
+    "differentia layers keras:VGG16",
+    "differentia layers digits --layers '*pool' --json",
+)
+def layers(
+    network: opt.Network,
+    chosen: opt.Layers = None,
+    n_units: opt.NUnits = None,
+    units: Annotated[str, opt.choice("units", "The kind of units that the cost is for: ")] = "random",
+    preprocess: opt.Preprocess = None,
+    input_size: opt.InputSize = None,
+    device: opt.Device = "auto",
+    batch_size: opt.BatchSize = "32",
+    as_json: opt.Json = False,
+    debug: opt.Debug = False,
+) -> None:
+    """List the layers of a network, and what it costs to record them.
+
+    Those that measure takes when none are named are marked. The time is measured on a batch of noise.
+    """
+    from differentia.experiment import N_UNITS
+    from differentia.layers import select_layers
+    from differentia.networks import load_network
+    from differentia.recording import estimate_cost
+
+    counts = N_UNITS if n_units is None else opt.whole_numbers("--n-units", n_units)
+    batch = opt.whole_number("--batch-size", batch_size)
+    loaded = load_network(network, **_network_options(preprocess, input_size, device))
+    wanted = None if chosen is None else opt.names("--layers", chosen, "input,block*")
+    taken = select_layers(loaded.layers, wanted)
+    cost = estimate_cost(loaded, taken, pool=max(counts), units=units, batch_size=batch)
+    listed = loaded.layers if wanted is None else taken
+    if as_json:
+        found = [{**asdict(layer), "units": layer.size, "filters": layer.n_filters} for layer in listed]
+        recorded = [layer.name for layer in taken]
+        print_json({"network": network, "layers": found, "recorded": recorded, "cost": cost._asdict()})
+        return
+    rows = [
+        [
+            "x" if layer in taken else "",
+            layer.name,
+            layer.kind + (" (container)" if layer.container else ""),
+            "x".join(map(str, layer.shape)) or "1",
+            f"{layer.size:,}",
+            f"{layer.n_filters:,}",
+        ]
+        for layer in listed
+    ]
+    title = f"{network}: {len(taken)} layers are recorded (x)"
+    print_table(title, ["", "layer", "kind", "shape", "units", "filters"], rows, text=4)
+    megabytes, milliseconds = cost.bytes_per_image / 1e6, 1e3 * cost.seconds_per_image
+    typer.echo(
+        f"Recording them ({units}, at most {max(counts):,} units of a layer) keeps {megabytes:,.2f} MB of an "
+        f"image and takes {milliseconds:,.1f} ms on {loaded.device}; 1,000 images: {megabytes:,.2f} GB, "
+        f"{milliseconds:,.0f} s."
+    )
+
+
+@_command(
+    "differentia noise data/white_noise --count 43",
+    "differentia noise data/grey --count 43 --size 28x28x1 --kind gaussian --sd 59 --seed 1",
+)
+def noise(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="A new folder.", show_default=False)],
+    count: Annotated[str, typer.Option(help="How many images.")] = "43",
+    size: Annotated[
+        str, typer.Option(help="224, 224x192 (height x width) or 28x28x1 (and channels).")
+    ] = "224",
+    kind: Annotated[str, opt.choice("kind", "")] = "uniform",
+    mean: Annotated[str | None, typer.Option(help="Of Gaussian noise, 0..255.", show_default="127.5")] = None,
+    sd: Annotated[str | None, typer.Option(help="Of Gaussian noise, 0..255.", show_default="59")] = None,
+    seed: Annotated[str, typer.Option(help="Images of different seeds are independent.")] = "0",
+    debug: opt.Debug = False,
+) -> None:
+    """Write white noise as PNG files: those of noise:COUNT, where the network's input has this size."""
+    from differentia.stimuli import noise as make_noise
+    from differentia.stimuli import save_images
+
+    stimuli = make_noise(
+        opt.whole_number("--count", count),
+        seed=opt.whole_number("--seed", seed, least=0),
+        kind=kind,
+        mean=None if mean is None else opt.number("--mean", mean),
+        sd=None if sd is None else opt.number("--sd", sd),
+    )
+    written = save_images(stimuli, folder, size=opt.image_size("--size", size))
+    say(f"Written to {written}: {len(stimuli)} images")
+
+
+@_command(
+    "differentia select keras:VGG16 data/cats --class tabby --count 43 --out data/tabby_cats",
+    "differentia select keras:VGG16 'data/**/*.jpg' --class n02123045 --min-probability 0.9 --dry-run",
+)
+def select(
+    network: opt.Network,
+    source: Annotated[str, typer.Argument(help="A folder or a glob of image files.", show_default=False)],
+    wanted: Annotated[
+        str | None, typer.Option("--class", help="A class's number, WordNet identifier or name.")
+    ] = None,
+    min_probability: Annotated[str, typer.Option(help="Images below it are left out.")] = "0.5",
+    count: Annotated[
+        str | None, typer.Option(help="Stop when so many are found.", show_default="look at all")
+    ] = None,
+    out: Annotated[str | None, typer.Option(metavar="DIR", help="A new folder.")] = None,
+    how: Annotated[str, opt.choice("how", "What goes into it beside selection.csv: ")] = "copy",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the table, write nothing.")] = False,
+    resize: opt.Resize = "bilinear",
+    crop: opt.Crop = "squash",
+    preprocess: opt.Preprocess = None,
+    input_size: opt.InputSize = None,
+    device: opt.Device = "auto",
+    batch_size: opt.BatchSize = "32",
+    skip_unreadable: opt.SkipUnreadable = False,
+    follow_links: opt.FollowLinks = False,
+    as_json: opt.Json = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Keep the images that a network puts in a class, ranked by their probability.
+
+    DIR gets copies of the files or links to them, and selection.csv with the probabilities. With --count
+    the search ends when so many are found: they are the first of the source, not the best of it.
+    """
+    from differentia.errors import require_known
+    from differentia.networks import load_network
+    from differentia.selection import WAYS, selection_csv, write_selection
+    from differentia.selection import select as select_images
+
+    if wanted is None:
+        raise InputError("--class is missing; give a class's number, WordNet identifier or name")
+    if not out and not dry_run:
+        raise InputError("--out is missing; name a new folder: --out DIR (or --dry-run)")
+    require_known("way to keep images (--how)", how, WAYS)
+    limit = None if count is None else opt.whole_number("--count", count)
+    least = opt.probability("--min-probability", min_probability)
+    loaded = load_network(network, **_network_options(preprocess, input_size, device))
+    with progress_bar() as progress:
+        found = select_images(
+            loaded,
+            source,
+            wanted,
+            min_probability=least,
+            count=limit,
+            resize=resize,
+            crop=crop,
+            batch_size=opt.whole_number("--batch-size", batch_size),
+            skip_unreadable=skip_unreadable,
+            follow_links=follow_links,
+            progress=lambda done, total: progress(done, total, source),
+        )
+    for image in found.skipped:
+        say(f"differentia: warning: left out: {image.reason}")
+    if as_json:
+        print_json([{**image._asdict(), "path": str(image.path or "")} for image in found.images])
+    elif dry_run:
+        typer.echo(selection_csv(found), nl=False)
+    summary = f"{len(found.images)} of {found.looked_at} images are {found.class_name} (at least {least:g})"
+    if not found.images:
+        raise InputError(f"{source}: {summary}; lower --min-probability, or choose another --class")
+    if not dry_run:
+        summary += f"; written to {write_selection(found, str(out), how=how)}"
+        if how == "link":
+            summary += " as links: measure them with --follow-links"
+    say(summary)
+
+
+@_command("differentia report vgg16")
+def report(
+    folder: Annotated[
+        str, typer.Argument(metavar="DIR", help="A folder that measure wrote.", show_default=False)
+    ],
+    debug: opt.Debug = False,
+) -> None:
+    """Draw the figures of a folder's result again."""
+    from differentia.results import load_result
+
+    place = Path(folder).expanduser()
+    first = load_result(place / "result.nc")
+    results = {str(first["units"].item()): first}
+    for path in sorted(place.glob("result_*.nc")):
+        other = load_result(path)
+        results[str(other["units"].item())] = other
+    _save_figures(results, place / "figures")
+    say(f"Written to {place / 'figures'}")
+
+
+@_command(
+    "differentia published vgg16",
+    "differentia published vgg16/result.nc --set cats=tabby_cats --set noise=white_noise",
+)
+def published(
+    result: Annotated[
+        str,
+        typer.Argument(metavar="RESULT", help="A result.nc of VGG16, or its folder.", show_default=False),
+    ],
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=PUBLISHED",
+            help="Which published set a set stands for: white_noise, tabby_cats or random_images.",
+            show_default="sets of the same names",
+        ),
+    ] = None,
+    as_json: opt.Json = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Compare a result of VGG16 with the published curves, layer by layer."""
+    from differentia.published import compare_with_published
+    from differentia.results import load_result
+
+    path = Path(result).expanduser()
+    names = opt.named("--set", sets or [], "set", "NAME=PUBLISHED, such as cats=tabby_cats")
+    compared = compare_with_published(
+        load_result(path / "result.nc" if path.is_dir() else path), names or None
+    )
+    numbers = ("measured", "published", "difference", "spread")
+    found: list[dict[str, Any]] = [
+        {
+            "set": str(name),
+            "layer": str(layer),
+            "n_units": int(count),
+            **{key: float(compared[key].sel(set=name, layer=layer, n_units=count)) for key in numbers},
+        }
+        for name in compared["set"].values
+        for count in compared["n_units"].values
+        for layer in compared["layer"].values
+    ]
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        [one["set"], one["layer"], f"{one['n_units']:,}", *(f"{one[key]:.3f}" for key in numbers)]
+        for one in found
+    ]
+    print_table("VGG16 and the published curves", ["set", "layer", "units", *numbers], rows, text=2)
+    worst = max(found, key=lambda one: abs(one["difference"]))
+    typer.echo(f"Largest difference: {worst['difference']:.3f} ({worst['set']}, {worst['layer']})")
+
+
+def _required_out(out: str | None) -> Path:
+    if not out:
+        raise InputError("--out is missing; name the folder to write to: --out DIR")
+    return Path(out).expanduser()
+
+
+def _network_options(preprocess: str | None, input_size: str | None, device: str) -> dict[str, Any]:
+    return {
+        "preprocess": preprocess,
+        "input_shape": None if input_size is None else opt.image_size("--input-size", input_size),
+        "device": device,
+    }
+
+
+def _measure_into(
+    context: typer.Context,
+    out: Path,
+    *,
+    network: str,
+    network_options: Mapping[str, Any],
+    sets: Mapping[str, str],
+    options: Mapping[str, Any],
+    as_json: bool,
+) -> None:
+    """Measure, write all that belongs into the folder, and print the numbers."""
+    from differentia.experiment import measure_kinds
+    from differentia.experiment_file import write_experiment
+    from differentia.networks import load_network
+    from differentia.presentation import as_sets
+    from differentia.results import save, save_predictions, with_provenance
+
+    given = {name: value for name, value in options.items() if value is not None}
+    kinds: Sequence[str] = given.pop("units", ("random",))
+    stimuli = as_sets(  # before a network may have to be downloaded
+        sets, seed=given.get("seed", 0), follow_links=given.get("follow_links", False)
+    )
+    loaded = load_network(network, **network_options)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {out}: can't be made ({error.strerror}); choose another") from error
+    if not os.access(out, os.W_OK):
+        raise InputError(f"--out {out}: can't be written to; choose another")
+    command = shlex.join(["differentia", *context.obj])
+    with progress_bar() as progress:
+        measured = measure_kinds(loaded, stimuli, kinds=kinds, progress=progress, **given)
+    results = {kind: with_provenance(result, command=command) for kind, result in measured.items()}
+    write_experiment(
+        out / "experiment.toml",
+        network=network,
+        network_options=network_options,
+        sets={name: stimulus.source for name, stimulus in stimuli.items()},
+        options={**options, "units": kinds[0] if len(kinds) == 1 else kinds},
+    )
+    first, *others = results.values()
+    for stale in out.glob("result_*.nc"):
+        stale.unlink()
+    save(first, out / "result.nc")
+    for other in others:
+        save(other, out / f"result_{other['units'].item()}.nc")
+    save_predictions(first, out / "predictions.csv")
+    _save_figures(results, out / "figures")
+    if as_json:
+        print_json([record for result in results.values() for record in records(result)])
+    else:
+        for result in results.values():
+            print_result(result)
+    written = sorted(path.name + "/" * path.is_dir() for path in out.iterdir() if path.name[0] != ".")
+    say(f"Written to {out}: {', '.join(written)}")
+
+
+def _save_figures(results: Mapping[str, xr.Dataset], folder: Path) -> None:
+    from differentia.figures import save_figures
+
+    save_figures(next(iter(results.values())), folder)

@@ -1,0 +1,67 @@
+"""Where the command line begins and ends: errors and warnings become one line, and an exit code."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from typing import TextIO
+
+import typer
+
+from differentia.cli.commands import app
+from differentia.cli.output import say
+from differentia.errors import DifferentiaError, DifferentiaWarning, InputError
+
+DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0 done, 1 the work failed, 2 wrong usage or input.
+
+    Parameters
+    ----------
+    arguments
+        In place of the process's own.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            warnings.simplefilter("always", DifferentiaWarning)
+            status = app(given or ["--help"], standalone_mode=False, obj=given)
+        return _interrupted() if status == INTERRUPTED else DONE
+    except typer.TyperException as error:
+        message = getattr(error, "format_message", error.__str__)()
+        say(f"differentia: {message.rstrip('.')}; see differentia --help")
+        return WRONG_USAGE
+    except (typer.Abort, KeyboardInterrupt):
+        return _interrupted()
+    except DifferentiaError as error:
+        if "--debug" in given:
+            traceback.print_exc()
+        say(f"differentia: {error}")
+        return WRONG_USAGE if isinstance(error, InputError) else FAILED
+    except Exception as error:
+        if "--debug" in given:
+            traceback.print_exc()
+        say(f"differentia: failed: {type(error).__name__}: {error} (--debug shows where)")
+        return FAILED
+
+
+def _interrupted() -> int:
+    say("differentia: stopped before the end; run the same command again")
+    return INTERRUPTED
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    prefix = "warning" if issubclass(category, DifferentiaWarning) else category.__name__
+    say(f"differentia: {prefix}: {message}")

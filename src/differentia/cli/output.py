@@ -1,0 +1,148 @@
+"""What the command line prints: numbers on stdout, progress and messages on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from differentia.recording import Progress
+
+
+def say(message: str) -> None:
+    """Print a message on one line of stderr."""
+    typer.echo(" ".join(message.split()), err=True)
+
+
+def print_json(content: Any) -> None:
+    """Print as JSON on stdout; what is not a number is null."""
+    typer.echo(json.dumps(_without_nan(content), indent=1, ensure_ascii=False))
+
+
+def _without_nan(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: _without_nan(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_without_nan(value) for value in content]
+    return None if isinstance(content, float) and content != content else content
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, text: int = 1) -> None:
+    """Print a table on stdout, at its full width where it goes into a file or a pipe.
+
+    Parameters
+    ----------
+    title
+        Above it.
+    columns
+        Their headings.
+    rows
+        One text for each column.
+    text
+        How many columns, from the left, are texts; the others are numbers and stand to the right.
+    """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(title))
+    for place, heading in enumerate(columns):
+        table.add_column(escape(heading), justify="left" if place < text else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    Console(width=None if sys.stdout.isatty() else 10_000).print(table)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """Show on stderr how many images are done, how fast, and how long the rest will take."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("images"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("recording", total=None)
+
+        def report(done: int, total: int, name: str) -> None:
+            description = f"recording {name}" if done < total else "measuring"
+            bar.update(task, completed=done, total=total, description=description)
+
+        yield report
+
+
+def _summary(result: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray | None]:
+    """Return means and spreads over draws, and relative means where there is a reference."""
+    from differentia.results import relative
+    from differentia.uncertainty import draw_mean, draw_spread
+
+    values = result["differentiation"]
+    related = draw_mean(relative(result), result) if result.attrs["reference"] else None
+    return draw_mean(values, result), draw_spread(values, result), related
+
+
+def print_result(result: xr.Dataset) -> None:
+    """Print layers x sets at the largest number of units, relative columns beside."""
+    means, spreads, related = _summary(result)
+    count = int(result["n_units"].values[-1])
+    reference = result.attrs["reference"]
+    names = [str(name) for name in result["set"].values]
+    kind = str(result["units"].item())
+    titles = {"all": "all units", "filter_mean": "filter means", "random": f"{count:,} units"}
+    others = [name for name in names if related is not None and name != reference]
+    rows = []
+    for layer in (str(name) for name in result["layer"].values):
+        at: dict[str, Any] = {"layer": layer, "n_units": count}
+        row = [layer, f"{int(result['units_used'].sel(at)):,}"]
+        for name in names:
+            mean = float(means.sel({**at, "set": name}))
+            spread = float(spreads.sel({**at, "set": name}))
+            row.append(f"{mean:.3f} ± {spread:.3f}" if spread > 0 else f"{mean:.3f}")
+        if related is not None:
+            row += [f"{related.sel({**at, 'set': name}).item():.2f}" for name in others]
+        rows.append(row)
+    title = f"Differentiation, {titles.get(kind, f'{count:,} units ({kind})')}"
+    print_table(title, ["layer", "units", *names, *(f"{name} / {reference}" for name in others)], rows)
+
+
+def records(result: xr.Dataset) -> list[dict[str, Any]]:
+    """Return one record for each set, layer and number of units; what is not known is NaN or None."""
+    means, spreads, related = _summary(result)
+    found = []
+    for name in result["set"].values:
+        for layer in result["layer"].values:
+            for count in result["n_units"].values:
+                at = {"set": name, "layer": layer, "n_units": count}
+                found.append(
+                    {
+                        "units": str(result["units"].item()),
+                        "set": str(name),
+                        "layer": str(layer),
+                        "n_units": int(count),
+                        "units_used": int(result["units_used"].sel(layer=layer, n_units=count)),
+                        "differentiation": float(means.sel(at)),
+                        "sd_over_draws": float(spreads.sel(at)),
+                        "relative": None if related is None else float(related.sel(at)),
+                    }
+                )
+    return found

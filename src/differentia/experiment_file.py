@@ -1,0 +1,221 @@
+"""The experiment file: a measurement written down in TOML, so that it can be read, shared and repeated."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+)
+
+from differentia.definition import METRICS, NORMALIZATIONS
+from differentia.errors import InputError, require_known, unknown_name
+from differentia.networks import PREPROCESSINGS
+from differentia.stimuli import CROPS, RESIZES, is_generated
+from differentia.units import UNIT_KINDS
+
+
+def _known(what: str, names: Iterable[str]) -> AfterValidator:
+    def check(given: str) -> str:
+        require_known(what, given, names)
+        return given
+
+    return AfterValidator(check)
+
+
+#: One of something, or a list of them.
+_AS_LIST = BeforeValidator(lambda given: [given] if isinstance(given, str | int) else given)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class NetworkSection(_Section):
+    """The table ``[network]``: a spec, and keywords of `load_network`."""
+
+    spec: str
+    preprocess: Annotated[str, _known("preprocessing", PREPROCESSINGS)] | None = None
+    input_shape: Annotated[list[PositiveInt], Field(min_length=3, max_length=3)] | None = None
+    device: str = "auto"
+
+
+class MeasureSection(_Section):
+    """The table ``[measure]``: keywords of `measure`; what is left out has its default."""
+
+    n_units: Annotated[list[PositiveInt], _AS_LIST] | None = None
+    draws: PositiveInt | None = None
+    units: Annotated[list[Annotated[str, _known("kind of units", UNIT_KINDS)]], _AS_LIST] = ["random"]
+    pool: PositiveInt | None = None
+    layers: Annotated[list[str], _AS_LIST] | None = None
+    normalize: Annotated[str, _known("normalization", NORMALIZATIONS)] | None = None
+    metric: Annotated[str, _known("metric", METRICS)] | None = None
+    reference: str | None = None
+    seed: NonNegativeInt | None = None
+    resize: Annotated[str, _known("resize filter", RESIZES)] | None = None
+    crop: Annotated[str, _known("crop", CROPS)] | None = None
+    batch_size: PositiveInt | None = None
+    views: bool | None = None
+    maps: dict[str, Annotated[list[NonNegativeInt], _AS_LIST]] | None = None
+    map_images: Annotated[list[NonNegativeInt], _AS_LIST] | None = None
+    skip_unreadable: bool | None = None
+    follow_links: bool | None = None
+
+
+class Experiment(_Section):
+    """A measurement.
+
+    Attributes
+    ----------
+    network
+        What is shown the images.
+    sets
+        Name -> source, as on the command line.
+    measure
+        How it is measured.
+    out
+        The folder to write to.
+    differentia
+        The version that wrote the file.
+    """
+
+    network: NetworkSection
+    sets: Annotated[dict[str, str], Field(min_length=1)]
+    measure: MeasureSection = MeasureSection()
+    out: str | None = None
+    differentia: str | None = None
+
+
+def read_experiment(path: str | os.PathLike[str]) -> Experiment:
+    """Read an experiment file; paths in it are relative to its folder, and are absolute afterwards.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+
+    Raises
+    ------
+    InputError
+        There is no such file, it is no TOML, or a field is missing, unknown or wrong: the error names the
+        file, the field and the reason.
+    """
+    file = Path(path).expanduser()
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            f"{path}: no such file; give an experiment file, such as DIR/experiment.toml"
+        ) from None
+    except (OSError, ValueError) as error:  # a folder, no permission, no UTF-8, no TOML
+        raise InputError(f"{path}: can't be read as TOML: {error}") from error
+    try:
+        experiment = Experiment.model_validate(content)
+    except ValidationError as error:
+        problems = "; ".join(_problem(dict(detail)) for detail in error.errors())
+        raise InputError(f"{path}: {problems}") from None
+    folder = file.absolute().parent
+    experiment.network.spec = _absolute_spec(experiment.network.spec, folder)
+    experiment.sets = {name: _absolute_source(source, folder) for name, source in experiment.sets.items()}
+    if experiment.out is not None:
+        experiment.out = _absolute(experiment.out, folder)
+    return experiment
+
+
+def _problem(detail: Mapping[str, Any]) -> str:
+    """Return the field and the reason of one of Pydantic's errors."""
+    place = [str(part) for part in detail["loc"]]
+    field = ".".join(place)
+    if detail["type"] == "extra_forbidden":
+        sections: dict[str, type[BaseModel]] = {"network": NetworkSection, "measure": MeasureSection}
+        section = sections.get(place[0], Experiment) if len(place) > 1 else Experiment
+        return f"{field}: {unknown_name('field', place[-1], section.model_fields)}"
+    if detail["type"] == "missing":
+        return f"{field}: is missing"
+    reason = str(detail["msg"]).removeprefix("Value error, ")
+    if detail["type"] == "value_error":
+        return f"{field}: {reason}"
+    return f"{field}: is {detail['input']!r}; {reason[0].lower()}{reason[1:]}"
+
+
+def write_experiment(
+    path: Path,
+    *,
+    network: str,
+    network_options: Mapping[str, Any],
+    sets: Mapping[str, str],
+    options: Mapping[str, Any],
+) -> None:
+    """Write the experiment file that repeats a measurement; its paths are absolute.
+
+    Parameters
+    ----------
+    path
+        Of the file; written beside its place and renamed.
+    network
+        A network's spec.
+    network_options
+        Keywords of `load_network`; what is None is left out.
+    sets
+        Name -> source, as on the command line.
+    options
+        Keywords of `measure`; what is None is left out.
+    """
+    import tomli_w
+
+    folder = Path.cwd()
+    content = {
+        "differentia": version("differentia"),
+        "network": {"spec": _absolute_spec(network, folder), **_given(network_options)},
+        "sets": {name: _absolute_source(source, folder) for name, source in sets.items()},
+        "measure": _given(options),
+    }
+    beside = path.with_name(f".{path.name}")
+    beside.write_text(tomli_w.dumps(content), encoding="utf-8")
+    beside.replace(path)
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is not None, as TOML has it: lists and not tuples."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: plain(item) for name, item in value.items()}
+        return [plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+    return {name: plain(value) for name, value in options.items() if value is not None}
+
+
+def _absolute(path: str, folder: Path) -> str:
+    return os.path.abspath(folder / os.path.expanduser(path))
+
+
+def _absolute_source(source: str, folder: Path) -> str:
+    return source if is_generated(source) else _absolute(source, folder)
+
+
+def _absolute_spec(spec: str, folder: Path) -> str:
+    """Return a network's spec with the paths in it absolute."""
+    name, _, query = spec.partition("?")
+    if name.endswith(".keras"):
+        name = _absolute(name, folder)
+    parts = []
+    for part in query.split("&") if query else []:
+        key, _, value = part.partition("=")
+        weights = key == "weights" and value.lower() not in ("imagenet", "none")
+        if weights or (key == "classes" and Path(_absolute(value, folder)).is_file()):
+            part = f"{key}={_absolute(value, folder)}"
+        parts.append(part)
+    return f"{name}?{'&'.join(parts)}" if parts else name
