@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,7 +77,7 @@ def stage(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Stage:
     (folder / "tabby_cats").mkdir()
     tabbies = [path for path, probability in zip(cats, probabilities, strict=True) if probability > 0.5]
     for path in tabbies:
-        (folder / "tabby_cats" / path.name).symlink_to(path)
+        shutil.copy(path, folder / "tabby_cats")
     noise = np.random.default_rng(0).integers(0, 256, (43, 224, 224, 3), dtype=np.uint8)
     np.save(folder / "noise.npy", noise)
     photographs = sorted((real_data / "random").iterdir())

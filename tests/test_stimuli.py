@@ -199,13 +199,75 @@ def test_files_that_can_not_be_used_are_named(tmp_path: Path) -> None:
     (tmp_path / "cut.jpg").write_bytes(whole.read_bytes()[:600])
     with pytest.raises(dif.InputError, match=r"cut\.jpg: can't be read as an image .*truncated"):
         dif.images(tmp_path / "cut.jpg").load(0, RGB)
-    deep = tmp_path / "deep.png"
-    PIL.Image.fromarray(np.full((4, 6), 60_000, np.uint16)).save(deep)
-    with pytest.raises(dif.InputError, match=r"deep\.png: .* expected 8 bits a channel"):
-        dif.images(deep).load(0, RGB)
     np.save(tmp_path / "pickled.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(dif.InputError, match=r"pickled\.npy: can't be read as a NumPy array"):
         dif.images(tmp_path / "pickled.npy")
+
+
+@pytest.fixture
+def linked(tmp_path: Path) -> Path:
+    """A folder of one image and a link within it, beside a folder of another image."""
+    for folder in ("inside", "outside"):
+        (tmp_path / folder / "sub").mkdir(parents=True)
+        write(tmp_path / folder / "sub" / "own.png")
+    (tmp_path / "inside" / "linked.png").symlink_to(Path("sub") / "own.png")
+    return tmp_path / "inside"
+
+
+def test_links_within_a_folder_are_taken(linked: Path) -> None:
+    """Links that stay in the folder, and a folder that is itself a link, bring in nothing from elsewhere."""
+    assert dif.images(linked).names == ("linked.png",)
+    assert dif.images(f"{linked}/**/*.png").names == ("linked.png", "sub/own.png")
+    folder = linked.parent / "folder"
+    folder.symlink_to(linked)
+    assert dif.images(folder).names == ("linked.png",)
+    assert dif.images(f"{folder}/**/*.png").names == ("linked.png", "sub/own.png")
+
+
+@pytest.mark.parametrize("pattern", ["", "/*.png", "/**/*.png", "/s*/../*.png"])
+def test_links_out_of_a_folder_are_refused(linked: Path, pattern: str) -> None:
+    """The error names the link, where it leads and what to do; asked for, it is followed."""
+    target = linked.parent / "outside" / "sub" / "own.png"
+    (linked / "astray.png").symlink_to(target)
+    source = f"{linked}{pattern}"
+    for read in (dif.images, stimuli_from):
+        with pytest.raises(
+            dif.InputError, match=r"astray\.png: a link that leads out of .*/inside, to "
+        ) as caught:
+            read(source)
+        assert f"to {target.resolve()}; take it out" in str(caught.value)
+        assert str(caught.value).endswith("follow_links=True (--follow-links)")
+        assert any("astray" in name for name in read(source, follow_links=True).names)
+
+
+def test_linked_folders_are_links_too(linked: Path) -> None:
+    """A glob that goes through a link to another folder has left its own."""
+    (linked / "more").symlink_to(linked.parent / "outside", target_is_directory=True)
+    with pytest.raises(dif.InputError, match=r"more/sub/own\.png: a link that leads out of .*/inside, to "):
+        dif.images(f"{linked}/**/*.png")
+    names = dif.images(f"{linked}/**/*.png", follow_links=True).names
+    assert names == ("linked.png", "more/sub/own.png", "sub/own.png")
+    assert dif.images(f"{linked}/more/**/*.png").names == (
+        "own.png",
+    )  # the folder itself, as it was asked for
+
+
+def test_listed_links_are_taken(linked: Path) -> None:
+    """Who names a link means it."""
+    astray = linked / "astray.png"
+    astray.symlink_to(linked.parent / "outside" / "sub" / "own.png")
+    assert dif.images(astray).names == ("astray.png",)
+    assert dif.images([astray]).names == ("astray.png",)
+
+
+@pytest.mark.parametrize("follow_links", [False, True])
+@pytest.mark.parametrize("target", ["nowhere.png", "loop.png"])
+def test_broken_links_are_named(linked: Path, target: str, follow_links: bool) -> None:
+    """A link to nothing, or to itself, is an image that is missing: never passed over."""
+    (linked / "loop.png").symlink_to(target)
+    for source in (linked, f"{linked}/*.png"):
+        with pytest.raises(dif.InputError, match=rf"loop\.png: a broken link to {target} \(in "):
+            dif.images(source, follow_links=follow_links)
 
 
 def test_uniform_noise() -> None:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import glob
 import io
+import itertools
 import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import PIL.Image
 import PIL.ImageOps
+from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
-from differentia.errors import InputError
+from differentia.errors import InputError, UnreadableImageError
 from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
 
 #: What a folder is searched for; a glob or a list of paths may name files of any ending.
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
-#: Pillow's modes that have 8 bits a channel, and so become RGB without loss of scale.
-_EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
+#: What is decoded, by Pillow's names ("JPEG" includes MPO). No other is tried: "EPS" would start Ghostscript.
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "PPM")
 
 
 class FileStimuli(Stimuli):
@@ -35,7 +39,7 @@ class FileStimuli(Stimuli):
     Raises
     ------
     InputError
-        A file does not exist.
+        A file does not exist, or a link leads nowhere.
     """
 
     def __init__(self, paths: Iterable[str | os.PathLike[str]], source: str) -> None:
@@ -43,45 +47,100 @@ class FileStimuli(Stimuli):
         self.source = source
         for path in self.paths:
             if not path.is_file():
-                raise InputError(f"{path}: no such image file (in {source}); check the path")
+                what = f"a broken link to {path.readlink()}" if path.is_symlink() else "no such image file"
+                raise InputError(f"{path}: {what} (in {source}); check the path")
         self.names = _short_names(self.paths)
 
     def load(self, index: int, fit: Fit) -> Image:
         """Return one image, fitted to a network's input.
 
-        It is turned as its EXIF orientation says, and an alpha channel is laid on white.
+        It is turned as its EXIF orientation says, what is transparent is laid on white, 16-bit grey is scaled
+        to 8 bits, and an animation gives its first frame.
 
         Raises
         ------
+        UnreadableImageError
+            The file can't be decoded, or is refused: another format, numbers of unknown range, or more pixels
+            than ``PIL.Image.MAX_IMAGE_PIXELS``.
         InputError
-            The file can't be read, is no image, or has more than 8 bits a channel.
+            The file can't be read from the disk.
+        MemoryError
+            The image is too large for this machine.
         """
         path = self.paths[index]
         try:
             content = path.read_bytes()
-            with PIL.Image.open(io.BytesIO(content)) as image:
-                image.load()
-                if image.mode not in _EIGHT_BIT_MODES:
-                    raise InputError(
-                        f"{path}: the image has Pillow's mode {image.mode}; "
-                        "expected 8 bits a channel: convert it first"
-                    )
-                pixels = fit(_without_alpha(PIL.ImageOps.exif_transpose(image)))
-        except InputError:
+        except OSError as error:  # no fault of the image: a disk that fails must not make the set smaller
+            raise InputError(
+                f"{path}: can't be read from the disk ({error}); check it and try again"
+            ) from error
+        try:
+            image = _decoded(content)
+        except MemoryError:
             raise
         except Exception as error:  # Pillow's decoders raise many kinds on broken files
-            raise InputError(
-                f"{path}: can't be read as an image ({error}); replace it or take it out of the set"
+            raise UnreadableImageError(
+                f"{path}: can't be read as an image ({str(error) or type(error).__name__}); replace it, "
+                "take it out of the set, or leave such files out with skip_unreadable (--skip-unreadable)"
             ) from error
-        return Image(pixels, content_hash(content))
+        return Image(fit(image), content_hash(content))
+
+
+def _opened(content: bytes) -> ImageFile:
+    """Return an image of which the header has been read.
+
+    `PIL.Image.open` would do, but for its own check of the size: it raises an error without width and height,
+    or warns, and a filter of warnings would hold for all threads.
+    """
+    PIL.Image.init()
+    for name in FORMATS:
+        make, accepts = PIL.Image.OPEN[name]
+        if accepts is not None and accepts(content[:16]):
+            return make(io.BytesIO(content), "")
+    raise PIL.UnidentifiedImageError(f"cannot identify image file; expected {', '.join(FORMATS)}")
+
+
+def _decoded(content: bytes) -> PIL.Image.Image:
+    """Return the first image of a file, upright, in mode L or RGB."""
+    image = _opened(content)
+    width, height = image.size
+    limit = PIL.Image.MAX_IMAGE_PIXELS
+    if limit is not None and width * height > limit:
+        raise ValueError(
+            f"its {width} x {height} pixels are more than the {limit:,} of PIL.Image.MAX_IMAGE_PIXELS, "
+            "which guards against decompression bombs: shrink it, or raise that limit if you trust it"
+        )
+    image.load()
+    PIL.ImageOps.exif_transpose(image, in_place=True)
+    # Of these two formats, Pillow's mode I holds 16 bits; of others, any number of 32 bits.
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
+        return _eight_bit_grey(image)
+    if image.mode in ("I", "F"):
+        raise ValueError(
+            f"it has Pillow's mode {image.mode}, whose range can't be known: convert it to 8 or 16 bits"
+        )
+    return _without_alpha(image)
+
+
+def _eight_bit_grey(image: ImageFile) -> PIL.Image.Image:
+    values = np.asarray(image).astype(np.uint32)
+    top = 65535
+    if isinstance(image, TiffImageFile):  # Pillow gives its 12 bits, and its white at zero, as they stand
+        top = 2 ** image.tag_v2[BITSPERSAMPLE][0] - 1
+        if image.tag_v2.get(PHOTOMETRIC_INTERPRETATION, 0) == 0:
+            values = top - values
+    grey = ((510 * values + top) // (2 * top)).astype(np.uint8)
+    if "transparency" in image.info:
+        grey[values == image.info["transparency"]] = 255
+    return PIL.Image.fromarray(grey)
 
 
 def _without_alpha(image: PIL.Image.Image) -> PIL.Image.Image:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = PIL.Image.new("RGBA", image.size, "white")
-        return PIL.Image.alpha_composite(white, image).convert("RGB")
-    return image if image.mode in ("L", "RGB") else image.convert("RGB")
+        image = PIL.Image.alpha_composite(white, image)
+    return image if image.mode == "L" else image.convert("RGB")
 
 
 def _short_names(paths: Sequence[Path]) -> tuple[str, ...]:
@@ -97,34 +156,63 @@ def natural_key(path: str | os.PathLike[str]) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
 
 
-def files_in_folder(folder: Path) -> FileStimuli:
+def files_in_folder(folder: Path, *, follow_links: bool = False) -> FileStimuli:
     """Return the images that lie directly in a folder, in natural order.
+
+    Parameters
+    ----------
+    folder
+        It may itself be a link.
+    follow_links
+        Whether links that lead out of the folder are taken.
 
     Raises
     ------
     InputError
-        There is none.
+        There is none, or one is a link that leads out of the folder, or nowhere.
     """
     entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    paths = [entry for entry in entries if entry.suffix.lower() in SUFFIXES and entry.is_file()]
+    paths = [entry for entry in entries if entry.suffix.lower() in SUFFIXES and not entry.is_dir()]
     if not paths:
         below = any(entry.is_dir() for entry in entries)
         hint = f"; it has subfolders: did you mean '{folder}/**/*.jpg'?" if below else ""
         raise InputError(
             f"{folder}: no images in this folder (looked for {', '.join(sorted(SUFFIXES))}){hint}"
         )
-    return FileStimuli(sorted(paths, key=natural_key), str(folder))
+    return _found(paths, folder, str(folder), follow_links)
 
 
-def files_matching(pattern: str) -> FileStimuli:
+def files_matching(pattern: str, *, follow_links: bool = False) -> FileStimuli:
     """Return the files that a glob matches (``**`` for any depth of folders), in natural order.
+
+    Parameters
+    ----------
+    pattern
+        What stands before its first wildcard is the folder that is searched.
+    follow_links
+        Whether links that lead out of that folder are taken.
 
     Raises
     ------
     InputError
-        It matches no file.
+        It matches no file, or a link that leads out of the folder, or nowhere.
     """
-    paths = [path for path in glob.glob(pattern, recursive=True) if Path(path).is_file()]
+    paths = [path for path in map(Path, glob.glob(pattern, recursive=True)) if not path.is_dir()]
     if not paths:
         raise InputError(f"{pattern}: no file matches; check the folder and the pattern")
-    return FileStimuli(sorted(paths, key=natural_key), pattern)
+    folder = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts))
+    return _found(paths, folder, pattern, follow_links)
+
+
+def _found(paths: Iterable[Path], folder: Path, source: str, follow_links: bool) -> FileStimuli:
+    """Return files that were found in a folder, where a link may lead to files that nobody meant."""
+    stimuli = FileStimuli(sorted(paths, key=natural_key), source)
+    root = os.path.realpath(folder)
+    for path in stimuli.paths:
+        target = Path(os.path.realpath(path))
+        if not follow_links and not target.is_relative_to(root):
+            raise InputError(
+                f"{path}: a link that leads out of {folder}, to {target}; take it out, or follow such links "
+                "with follow_links=True (--follow-links)"
+            )
+    return stimuli

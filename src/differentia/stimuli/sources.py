@@ -22,7 +22,7 @@ from differentia.stimuli.noise import noise
 GENERATED: dict[str, Callable[..., Stimuli]] = {"noise": noise, "digits": digits}
 
 
-def images(source: Any) -> Stimuli:
+def images(source: Any, *, follow_links: bool = False) -> Stimuli:
     """Return images as stimuli.
 
     Parameters
@@ -30,7 +30,11 @@ def images(source: Any) -> Stimuli:
     source
         A folder, a glob pattern (``**`` for any depth of folders), one path or several, a
         ``.npy`` file, or a uint8 array of shape (images, height, width) or (images, height, width, 3).
-        Folders and globs are read in natural order (``2.jpg`` before ``10.jpg``), lists as given.
+        Folders and globs are read in natural order (``2.jpg`` before ``10.jpg``), lists as given. Image files
+        are PNG, JPEG, WebP, TIFF, GIF, BMP or PPM, of up to 16 bits a channel.
+    follow_links
+        Whether a folder or a glob takes links that lead out of the folder. Paths given one by one are always
+        taken.
 
     Returns
     -------
@@ -40,10 +44,11 @@ def images(source: Any) -> Stimuli:
     Raises
     ------
     InputError
-        There is no such file, the folder holds no image, or the array is not of images.
+        There is no such file, the folder holds no image or a link that leads out of it, or the array is not
+        of images.
     """
     if isinstance(source, str | os.PathLike):
-        return _from_path(os.fspath(source))
+        return _from_path(os.fspath(source), follow_links)
     if isinstance(source, Iterable) and not hasattr(source, "__array__"):
         source = list(source)
         if not source:
@@ -54,15 +59,15 @@ def images(source: Any) -> Stimuli:
     return ArrayStimuli(np.asanyarray(source) if hasattr(source, "__array__") else source)
 
 
-def _from_path(text: str) -> Stimuli:
+def _from_path(text: str, follow_links: bool) -> Stimuli:
     try:
         path = Path(text).expanduser()
         if path.is_dir():
-            return files_in_folder(path)
+            return files_in_folder(path, follow_links=follow_links)
         if path.is_file():
             return load_npy(path) if path.suffix == ".npy" else FileStimuli([path], text)
         if any(character in text for character in "*?["):
-            return files_matching(str(path))
+            return files_matching(str(path), follow_links=follow_links)
     except (OSError, RuntimeError) as error:  # no permission, a name too long, a ~user without a home
         raise InputError(f"{text}: can't be looked into ({error}); check the path") from error
     raise InputError(f"{text}: no such file or folder; check the path")
@@ -78,6 +83,8 @@ def stimuli_from(source: Any, *, seed: int = 0, follow_links: bool = False) -> S
         ``digits:COUNT?digit=3``.
     seed
         For noise that names no seed of its own.
+    follow_links
+        As `images` takes it.
 
     Raises
     ------
@@ -88,7 +95,7 @@ def stimuli_from(source: Any, *, seed: int = 0, follow_links: bool = False) -> S
         return source
     if isinstance(source, str) and is_generated(source):
         return _generated(source.partition(":")[0], source, seed)
-    return images(source)
+    return images(source, follow_links=follow_links)
 
 
 def is_generated(source: str) -> bool:
