@@ -4,12 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint figures clean help
+.PHONY: demo test lint figures commands bench clean help
 
 help:
 	@echo "make demo     measure the embedded network: table, figures (writes demo/)"
 	@echo "make test     lint, types and all tests"
 	@echo "make figures  redraw the README's picture (needs the real data)"
+	@echo "make commands write docs/commands.md from the help texts"
+	@echo "make bench    time what the views cost"
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +31,12 @@ test: lint
 
 figures: $(READY)
 	$(BIN)/python docs/draw_readme_figure.py
+
+commands: $(READY)
+	$(BIN)/python docs/write_command_reference.py
+
+bench: $(READY)
+	$(BIN)/python benchmarks/probes.py
 
 clean:
 	rm -rf $(VENV) demo

@@ -286,7 +286,7 @@ OUT = ["--out", "{0}/out"]
         ),
         (["measure", "digits", *CATS, *OUT, "--device", "cuda:9"], "device 'cuda:9' can't be used here"),
         (["measure", "digits", *CATS, *OUT, "--unit", "all"], "No such option: --unit"),
-        (["measure"], "Missing argument 'network'"),
+        (["measure"], "Missing argument 'NETWORK'"),
         (["mesure", "digits"], "No such command 'mesure'. Did you mean 'measure'?"),
     ],
 )

@@ -18,7 +18,11 @@ import differentia as dif
 from differentia.cli import main
 from differentia.units import draw_units
 
-pytestmark = pytest.mark.real_data
+pytestmark = [
+    pytest.mark.real_data,
+    # Some of the cats are there twice, which is said where it matters: test_duplicates_are_told.
+    pytest.mark.filterwarnings("ignore:images of one set have the same content"),
+]
 
 TABBY = 281
 
@@ -110,8 +114,14 @@ def measure(stage: Stage, out: Path, *options: str) -> xr.Dataset:
 
 
 @pytest.fixture(scope="module")
-def all_units(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
-    return measure(stage, tmp_path_factory.mktemp("all"), "--units", "all")
+def everything(stage: Stage) -> dif.Responses:
+    """Whole layers and all views, of one pass."""
+    return dif.record(stage.spec, stage.sources, units="all")
+
+
+@pytest.fixture(scope="module")
+def all_units(everything: dif.Responses) -> xr.Dataset:
+    return dif.measure_responses(everything, reference="white_noise")
 
 
 @pytest.fixture(scope="module")
@@ -224,3 +234,92 @@ def test_class_names_come_from_the_index(stage: Stage, real_data: Path) -> None:
     index = json.loads((real_data / "imagenet_class_index.json").read_text())
     assert len(names) == 1000
     assert names[TABBY] == index[str(TABBY)][1] == "tabby"
+
+
+def test_moments_of_all_units_are_exact(everything: dif.Responses, all_units: xr.Dataset) -> None:
+    """Within 1e-6 of float64 NumPy over the whole layers, for every set and layer."""
+    for layer in everything.layers:
+        for name, rows in everything.sets.items():
+            stored = everything.values[layer.name][rows]
+            sd = float(stored.std(dtype=np.float64))
+            at = {"set": name, "layer": layer.name}
+            assert float(all_units["layer_sd"].sel(at)) == pytest.approx(sd, rel=1e-6), at
+            mean = float(stored.mean(dtype=np.float64))
+            assert float(all_units["layer_mean"].sel(at)) == pytest.approx(mean, rel=1e-6, abs=1e-6 * sd), at
+
+
+def test_filter_means_are_exact(everything: dif.Responses, all_units: xr.Dataset) -> None:
+    """Within 1e-6 of float64 NumPy over the stored maps, whose last axis is the filters."""
+    for layer in everything.layers:
+        stored = everything.values[layer.name].reshape(len(everything.images), -1, layer.shape[-1])
+        expected = stored.mean(axis=1, dtype=np.float64)
+        found = all_units["filter_mean"].values[:, all_units["filter_layer"].values == layer.name]
+        size = np.abs(stored).mean(axis=1, dtype=np.float64)  # what is summed, where the mean is near zero
+        assert (np.abs(found - expected) <= 1e-6 * size + 1e-30).all(), layer.name
+
+
+def test_predictions_are_those_of_the_model(stage: Stage, all_units: xr.Dataset) -> None:
+    """The probabilities of a plain model, with the names of the classes; tabbies are tabbies."""
+    for name in SETS:
+        rows = all_units["image_set"].values == name
+        found = all_units["prediction"].values[rows]
+        np.testing.assert_allclose(found, stage.recorded[name]["predictions"], atol=1e-5)
+    best = dif.top_classes(all_units)
+    tabbies = best["class_name"].values[best["image_set"].values == "tabby_cats"]
+    assert set(tabbies[:, 0]) == {"tabby"}
+    assert best.sizes["place"] == 5
+
+
+def test_the_top_units_hold_what_all_units_hold(stage: Stage, all_units: xr.Dataset) -> None:
+    """200 of 1,000 predictions: the most active ones give the value of all, random ones do not.
+
+    In conv_pw_1_relu the most active units are saturated for every image: no value, and the warning says why.
+    """
+    with pytest.warns(dif.DifferentiaWarning) as told:
+        results = dif.measure_kinds(
+            stage.spec,
+            stage.sources,
+            kinds=("random", "top", "top_variance"),
+            n_units=200,
+            layers=["conv_pw_1_relu", "predictions"],
+            reference="white_noise",
+        )
+    values = {
+        kind: dif.draw_mean(result["differentiation"], result)[..., 0] for kind, result in results.items()
+    }
+    for name in SETS:
+        at = {"set": name, "layer": "predictions"}
+        exact = float(all_units["differentiation"].sel(at)[0, 0])
+        assert float(values["top"].sel(at)) == pytest.approx(exact, abs=0.02)
+        assert float(values["top_variance"].sel(at)) == pytest.approx(exact, abs=0.02)
+    missed = {"set": "photographs", "layer": "predictions"}
+    assert float(values["random"].sel(missed)) < 0.6 * float(values["top"].sel(missed))
+    assert values["top"].sel(layer="conv_pw_1_relu").isnull().all()
+    assert values["top_variance"].sel(layer="conv_pw_1_relu").notnull().all()
+    (warning,) = [str(one.message) for one in told if "differentiation is NaN" in str(one.message)]
+    assert "layer 'conv_pw_1_relu', set 'tabby_cats': it gives 6 in every unit, to every stimulus" in warning
+    assert "may be saturated for every image; those of units='top_variance' can't be" in warning
+
+
+def test_duplicates_are_told(stage: Stage, everything: dif.Responses) -> None:
+    """Files of the same bytes in a set, and no others."""
+    files = sorted(Path(stage.sources["tabby_cats"]).iterdir())
+    contents = [path.read_bytes() for path in files]
+    expected = {
+        frozenset(p.name for p, c in zip(files, contents, strict=True) if c == content)
+        for content in contents
+        if contents.count(content) > 1
+    }
+    found = everything.provenance["duplicates"]
+    assert {frozenset(image["name"] for image in group) for group in found} == expected
+    assert len(expected) == 7
+
+
+def test_select_finds_the_43_tabbies(stage: Stage, real_data: Path, tmp_path: Path) -> None:
+    """Exactly those that a plain model puts in the class, of the 100 cats."""
+    out = tmp_path / "tabbies"
+    arguments = ["select", stage.spec, str(real_data / "cats"), "--class", "tabby", "--out", str(out)]
+    assert main(arguments) == 0
+    expected = {path.name for path in Path(stage.sources["tabby_cats"]).iterdir()}
+    assert {path.name for path in out.glob("*.jpg")} == expected
+    assert len(expected) == 43

@@ -16,14 +16,15 @@ if TYPE_CHECKING:
         InputError,
         RecordingError,
     )
-    from differentia.experiment import measure, measure_responses
+    from differentia.experiment import measure, measure_kinds, measure_responses
     from differentia.figures import plot, plot_relative
     from differentia.networks import Network, load_network
     from differentia.published import compare_with_published, published_curves
     from differentia.recording import record
     from differentia.responses import Responses
-    from differentia.results import load_result, relative, save
-    from differentia.stimuli import Stimuli, images, noise
+    from differentia.results import load_result, relative, save, top_classes
+    from differentia.selection import Selection, select, write_selection
+    from differentia.stimuli import Stimuli, images, noise, save_images
     from differentia.uncertainty import draw_mean, draw_spread
 
 _HOMES = {
@@ -33,6 +34,7 @@ _HOMES = {
     "Network": "networks",
     "RecordingError": "errors",
     "Responses": "responses",
+    "Selection": "selection",
     "Stimuli": "stimuli",
     "compare_with_published": "published",
     "differentiation": "definition",
@@ -42,6 +44,7 @@ _HOMES = {
     "load_network": "networks",
     "load_result": "results",
     "measure": "experiment",
+    "measure_kinds": "experiment",
     "measure_responses": "experiment",
     "noise": "stimuli",
     "plot": "figures",
@@ -50,6 +53,10 @@ _HOMES = {
     "record": "recording",
     "relative": "results",
     "save": "results",
+    "save_images": "stimuli",
+    "select": "selection",
+    "top_classes": "results",
+    "write_selection": "selection",
 }
 
 __all__ = [
@@ -59,6 +66,7 @@ __all__ = [
     "Network",
     "RecordingError",
     "Responses",
+    "Selection",
     "Stimuli",
     "compare_with_published",
     "differentiation",
@@ -68,6 +76,7 @@ __all__ = [
     "load_network",
     "load_result",
     "measure",
+    "measure_kinds",
     "measure_responses",
     "noise",
     "plot",
@@ -76,6 +85,10 @@ __all__ = [
     "record",
     "relative",
     "save",
+    "save_images",
+    "select",
+    "top_classes",
+    "write_selection",
 ]
 
 

@@ -47,11 +47,22 @@ def _command(*examples: str) -> Callable[[Callable[..., None]], Callable[..., No
         EXAMPLES[name] = examples
         # \b keeps the lines below it as they are.
         text = "\n\n".join(" ".join(part.split()) for part in str(inspect.getdoc(function)).split("\n\n"))
-        shown = "\n".join(f"  $ {line}" for line in examples)
+        shown = "\n".join(_on_short_lines(example) for example in examples)
         app.command(name, help=f"{text}\n\n\b\nExamples:\n{shown}")(function)
         return function
 
     return register
+
+
+def _on_short_lines(example: str, width: int = 72) -> str:
+    """Return an example as it is typed, on lines that end in a backslash where an option starts the next."""
+    lines = ["  $"]
+    for part in example.replace(" --", "\n--").splitlines():
+        if len(lines[-1]) + len(part) > width:
+            lines[-1] += " \\"
+            lines.append("     ")
+        lines[-1] += f" {part}"
+    return "\n".join(lines)
 
 
 @app.callback()
@@ -248,14 +259,18 @@ def layers(
 )
 def noise(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="A new folder.", show_default=False)],
-    count: Annotated[str, typer.Option(help="How many images.")] = "43",
+    count: Annotated[str, typer.Option(metavar="N", help="How many images.")] = "43",
     size: Annotated[
-        str, typer.Option(help="224, 224x192 (height x width) or 28x28x1 (and channels).")
+        str, typer.Option(metavar="SIZE", help="224, 224x192 (height x width) or 28x28x1 (and channels).")
     ] = "224",
     kind: Annotated[str, opt.choice("kind", "")] = "uniform",
-    mean: Annotated[str | None, typer.Option(help="Of Gaussian noise, 0..255.", show_default="127.5")] = None,
-    sd: Annotated[str | None, typer.Option(help="Of Gaussian noise, 0..255.", show_default="59")] = None,
-    seed: Annotated[str, typer.Option(help="Images of different seeds are independent.")] = "0",
+    mean: Annotated[
+        str | None, typer.Option(metavar="X", help="Of Gaussian noise, 0..255.", show_default="127.5")
+    ] = None,
+    sd: Annotated[
+        str | None, typer.Option(metavar="X", help="Of Gaussian noise, 0..255.", show_default="59")
+    ] = None,
+    seed: Annotated[str, typer.Option(metavar="N", help="Images of different seeds are independent.")] = "0",
     debug: opt.Debug = False,
 ) -> None:
     """Write white noise as PNG files: those of noise:COUNT, where the network's input has this size."""
@@ -281,11 +296,12 @@ def select(
     network: opt.Network,
     source: Annotated[str, typer.Argument(help="A folder or a glob of image files.", show_default=False)],
     wanted: Annotated[
-        str | None, typer.Option("--class", help="A class's number, WordNet identifier or name.")
+        str | None,
+        typer.Option("--class", metavar="CLASS", help="A class's number, WordNet identifier or name."),
     ] = None,
-    min_probability: Annotated[str, typer.Option(help="Images below it are left out.")] = "0.5",
+    min_probability: Annotated[str, typer.Option(metavar="P", help="Images below it are left out.")] = "0.5",
     count: Annotated[
-        str | None, typer.Option(help="Stop when so many are found.", show_default="look at all")
+        str | None, typer.Option(metavar="N", help="Stop when so many are found.", show_default="look at all")
     ] = None,
     out: Annotated[str | None, typer.Option(metavar="DIR", help="A new folder.")] = None,
     how: Annotated[str, opt.choice("how", "What goes into it beside selection.csv: ")] = "copy",

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             warnings.simplefilter("always", DifferentiaWarning)
-            status = app(given or ["--help"], standalone_mode=False, obj=given)
+            status = app(given or ["--help"], prog_name="differentia", standalone_mode=False, obj=given)
         return _interrupted() if status == INTERRUPTED else DONE
     except typer.TyperException as error:
         message = getattr(error, "format_message", error.__str__)()

@@ -33,7 +33,8 @@ def _completed(name: str) -> Callable[[str], list[str]]:
 
 def choice(name: str, text: str) -> Any:
     """Return an option that takes one of some names, which its help lists and the shell completes."""
-    return typer.Option(help=f"{text}{' | '.join(CHOICES[name])}", autocompletion=_completed(name))
+    listed = f"{text}{' | '.join(CHOICES[name])}"
+    return typer.Option(metavar="NAME", help=listed, autocompletion=_completed(name))
 
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -42,6 +43,7 @@ Out = Annotated[str | None, typer.Option(metavar="DIR", help="The folder to writ
 Network = Annotated[
     str,
     typer.Argument(
+        metavar="NETWORK",
         help="digits, keras:NAME?weights=imagenet|none|PATH, package.module:factory?weights=PATH "
         "(this runs that code), or PATH.keras",
         autocompletion=_completed("network"),
@@ -57,19 +59,23 @@ Sets = Annotated[
     ),
 ]
 NUnits = Annotated[
-    str | None, typer.Option(help="Numbers of units to look at.", show_default="200,10000,100000")
+    str | None,
+    typer.Option(metavar="N,N,...", help="Numbers of units to look at.", show_default="200,10000,100000"),
 ]
-Draws = Annotated[str, typer.Option(help="Draws of units at each number of units.")]
+Draws = Annotated[str, typer.Option(metavar="N", help="Draws of units at each number of units.")]
 Units = Annotated[
     str,
     choice("units", "Which units are looked at; several, with commas between, side by side: "),
 ]
 Pool = Annotated[
-    str | None, typer.Option(help="Units to record of each layer.", show_default="the largest --n-units")
+    str | None,
+    typer.Option(metavar="N", help="Units to record of each layer.", show_default="the largest --n-units"),
 ]
 Layers = Annotated[
     str | None,
     typer.Option(
+        "--layers",
+        metavar="NAMES",
         help="Names and shell patterns, with commas between: 'input,block*,predictions'.",
         show_default="all that compute something",
     ),
@@ -80,16 +86,20 @@ Resize = Annotated[str, choice("resize", "")]
 Crop = Annotated[
     str,
     typer.Option(
-        help="squash: change the proportions | center: cut the ends off", autocompletion=_completed("crop")
+        metavar="NAME",
+        help="squash: change the proportions | center: cut the ends off",
+        autocompletion=_completed("crop"),
     ),
 ]
 Reference = Annotated[
-    str | None, typer.Option(help="The set to divide by.", show_default="the one set of generated noise")
+    str | None,
+    typer.Option(metavar="SET", help="The set to divide by.", show_default="the one set of generated noise"),
 ]
-Seed = Annotated[str, typer.Option(help="Of the choice of units, and of noise.")]
+Seed = Annotated[str, typer.Option(metavar="N", help="Of the choice of units, and of noise.")]
 Preprocess = Annotated[
     str | None,
     typer.Option(
+        metavar="NAME",
         help="none (0..255) | unit (0..1) | signed (-1..1) | imagenet | caffe.",
         show_default="the network's own",
         autocompletion=_completed("preprocess"),
@@ -98,13 +108,18 @@ Preprocess = Annotated[
 InputSize = Annotated[
     str | None,
     typer.Option(
-        help="224, 224x192 (height x width) or 28x28x1 (and channels).", show_default="the network's own"
+        metavar="SIZE",
+        help="224, 224x192 (height x width) or 28x28x1 (and channels).",
+        show_default="the network's own",
     ),
 ]
 Device = Annotated[
-    str, typer.Option(help="auto | cpu | cuda | cuda:1 | ...", autocompletion=_completed("device"))
+    str,
+    typer.Option(
+        metavar="DEVICE", help="auto | cpu | cuda | cuda:1 | ...", autocompletion=_completed("device")
+    ),
 ]
-BatchSize = Annotated[str, typer.Option(help="Images in one pass.")]
+BatchSize = Annotated[str, typer.Option(metavar="N", help="Images in one pass.")]
 Maps = Annotated[
     list[str] | None,
     typer.Option(
@@ -114,7 +129,10 @@ Maps = Annotated[
     ),
 ]
 MapImages = Annotated[
-    str, typer.Option(help="The images whose maps are kept, by their place in each set, from 0.")
+    str,
+    typer.Option(
+        metavar="N,N,...", help="The images whose maps are kept, by their place in each set, from 0."
+    ),
 ]
 Views = Annotated[
     bool,
