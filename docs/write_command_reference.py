@@ -17,8 +17,8 @@ HEAD = """# Commands
 What `differentia COMMAND --help` says. (`make commands` writes this page; a test fails when it is out of
 date.)
 
-Progress and messages go to stderr, numbers to stdout; `--json` prints them for machines. Exit codes: 0 done, 1
-the work failed, 2 wrong usage or input: one line says what to change (`--debug` shows the traceback).
+Progress and messages go to stderr, numbers to stdout; `--json` prints them for machines. Exit codes: 0 done,
+1 the work failed, 2 wrong usage or input: one line says what to change (`--debug` shows the traceback).
 `differentia --install-completion` lets the shell complete commands, options and their values.
 """
 

@@ -1,0 +1,66 @@
+"""Write docs/unit_kinds.md: what each kind of units finds, on MobileNet and photographs.
+
+Run ``make figures``; it needs the real data (see ``real_data.py``).
+"""
+
+from __future__ import annotations
+
+from real_data import ROOT, mobilenet_and_sets
+
+import differentia as dif
+
+PAGE = ROOT / "docs" / "unit_kinds.md"
+LAYERS = [
+    "input",
+    "conv_pw_1_relu",
+    "conv_pw_6_relu",
+    "conv_pw_12_relu",
+    "global_average_pooling2d",
+    "predictions",
+]
+N_UNITS = 200
+KINDS = ("random", "per_filter", "top", "top_variance", "filter_mean", "all")
+
+HEAD = f"""# Kinds of units, compared
+
+Differentiation of MobileNet (width 0.25, trained on ImageNet) with each kind of units (`--units`): {N_UNITS} of
+each layer, each filter's mean, and all of them. ± is one SD over 20 draws of units, where they are drawn at
+random. `per_filter` takes at least one unit of every filter, and so all of the last two layers. (`make figures`
+writes this page.)
+"""
+
+TAIL = """
+- Random units are right in layers with many active units, and miss most of what matters in a sparse one: of
+  1,000 class probabilities, 200 hardly ever hold the few that differ.
+- `top` finds those, but units with a high mean may be saturated: in conv_pw_1_relu they give 6 (ReLU6's limit)
+  for every image, and there is no value (nan).
+- `top` and `top_variance` look at the units that differ most or respond most, and in most layers give more
+  than all units do: they answer another question.
+- `filter_mean` looks at how much of each feature an image holds, wherever it is: white noise, which is alike
+  everywhere, hardly differs. In layers without space it is all units.
+"""
+
+
+def main() -> None:
+    """Measure, and write a table for each set."""
+    network, sets = mobilenet_and_sets()
+    results = dif.measure_kinds(network, sets, kinds=KINDS[:-1], n_units=N_UNITS, pool=POOL, layers=LAYERS)
+    results["all"] = dif.measure(network, sets, units="all", layers=LAYERS)
+    page = [HEAD]
+    for name in sets:
+        page += [f"## {name}", "", f"| layer | {' | '.join(KINDS)} |", "|---" * (len(KINDS) + 1) + "|"]
+        for layer in LAYERS:
+            cells = []
+            for kind in KINDS:
+                result, at = results[kind], {"set": name, "layer": layer}
+                mean = float(dif.draw_mean(result["differentiation"], result).sel(at)[0])
+                spread = float(dif.draw_spread(result["differentiation"], result).sel(at)[0])
+                cells.append(f"{mean:.3f} ± {spread:.3f}" if spread > 0 else f"{mean:.3f}")
+            page.append(f"| {layer} | {' | '.join(cells)} |")
+        page.append("")
+    PAGE.write_text("\n".join(page) + TAIL, encoding="utf-8")
+    print(PAGE)
+
+
+if __name__ == "__main__":
+    main()
