@@ -24,8 +24,8 @@ KINDS = ("random", "per_filter", "top", "top_variance", "filter_mean", "all")
 HEAD = f"""# Kinds of units, compared
 
 Differentiation of MobileNet (width 0.25, trained on ImageNet) with each kind of units (`--units`): {N_UNITS}
-of each layer, each filter's mean, and all of them. ± is one SD over 20 draws of units, where they are drawn at
-random. `per_filter` takes at least one unit of every filter, and so all of the last two layers.
+of each layer, each filter's mean, and all of them. ± is one SD over 20 draws of units, where they are drawn
+at random. `per_filter` takes at least one unit of every filter, and so all of the last two layers.
 (`make figures` writes this page.)
 """
 
