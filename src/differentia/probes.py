@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -227,10 +228,11 @@ def as_tensor(output: Any) -> torch.Tensor:
     """Return a layer's output as a PyTorch tensor, without a copy where its framework shares its memory."""
     if isinstance(output, torch.Tensor):
         return output.detach()
-    try:
-        return torch.utils.dlpack.from_dlpack(output)
-    except (AttributeError, BufferError, RuntimeError, TypeError):  # on a device that PyTorch can't reach
-        return torch.from_numpy(np.array(output))
+    if not isinstance(output, np.ndarray):  # whose negative strides make PyTorch abort the whole process
+        with contextlib.suppress(AttributeError, BufferError, RuntimeError, TypeError):
+            return torch.utils.dlpack.from_dlpack(output)
+    array = np.asarray(output)  # on a device that PyTorch can't reach; bfloat16 is no type of NumPy's own
+    return torch.from_numpy(np.array(array, dtype=_kept_precision(array.dtype)))
 
 
 def _kept_precision(dtype: Any) -> type[np.floating[Any]]:
