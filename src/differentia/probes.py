@@ -140,22 +140,23 @@ class SummaryProbe:
             values = values.float()
         axes = memory_order(values)
         laid_out = values.permute(0, *axes)
-        sums = (
-            laid_out.sum([place for place, axis in enumerate(axes, 1) if axis - 1 != self._layer.filter_axis])
-            if self._layer.space
-            else laid_out
-        )
+        space = [place for place, axis in enumerate(axes, 1) if axis - 1 != self._layer.filter_axis]
+        sums = laid_out.sum(space) if self._layer.space else laid_out
+        if self._layer.space and not sums.isfinite().all():
+            sums = laid_out.sum(space, dtype=torch.float64)
         filter_sum = sums.reshape(len(values), -1).to("cpu", torch.float64).numpy()
         flat = laid_out.reshape(len(values), -1)
-        mean = filter_sum.sum(axis=1) / flat.shape[1]
-        mean_square = _square_sums(flat) / flat.shape[1]
-        variance = mean_square - mean**2
-        doubtful = ~(variance > CANCELLATION * mean_square) | ~np.isfinite(mean_square)
-        for image in np.flatnonzero(doubtful):
-            exact = flat[int(image)].to("cpu", torch.float64).numpy()
-            mean[image], variance[image] = exact.mean(), exact.var()
-        per_filter = flat.shape[1] // self._layer.n_filters
-        return Summary((filter_sum / per_filter).astype(np.float32), mean, variance)
+        with np.errstate(over="ignore", invalid="ignore"):  # who keeps a response looks for infinities
+            mean = filter_sum.sum(axis=1) / flat.shape[1]
+            mean_square = _square_sums(flat) / flat.shape[1]
+            variance = mean_square - mean**2
+            doubtful = ~(variance > CANCELLATION * mean_square) | ~np.isfinite(mean_square)
+            for image in np.flatnonzero(doubtful):
+                exact = flat[int(image)].to("cpu", torch.float64).numpy()
+                difference = exact - exact[0]  # exactly 0 where all are equal
+                mean[image], variance[image] = exact[0] + difference.mean(), difference.var()
+            per_filter = flat.shape[1] // self._layer.n_filters
+            return Summary((filter_sum / per_filter).astype(np.float32), mean, variance)
 
 
 def _square_sums(flat: torch.Tensor) -> Float64[np.ndarray, " b"]:
