@@ -72,3 +72,39 @@ def differentiation_by_loops(matrix: np.ndarray) -> float:
         for j in range(i + 1, len(rows)):
             distances.append(math.sqrt(np.sum((rows[i] - rows[j]) ** 2)) / (sigma * math.sqrt(rows.shape[1])))
     return float(np.median(distances))
+
+
+def by_filter(values: np.ndarray, filter_axis: int) -> list[list[list[float]]]:
+    """Return the responses (n, *layer shape) of each image sorted by filter, through each unit's index."""
+    shape = values.shape[1:]
+    rows = []
+    for image in values.reshape(len(values), -1):
+        filters: list[list[float]] = [[] for _ in range(shape[filter_axis] if shape else 1)]
+        for unit, value in enumerate(image):
+            place = np.unravel_index(unit, shape) if shape else (0,)
+            filters[int(place[filter_axis]) if shape else 0].append(float(value))
+        rows.append(filters)
+    return rows
+
+
+def filter_means(values: np.ndarray, filter_axis: int) -> np.ndarray:
+    """Return each filter's mean over space, for each image: (n, n_filters)."""
+    return np.array([[mean(units) for units in filters] for filters in by_filter(values, filter_axis)])
+
+
+def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and population variance over all entries of each row, without cancellation."""
+    rows = np.asarray(values, dtype=np.float64).reshape(len(values), -1)
+    centre = np.array([math.fsum(row) / len(row) for row in rows])
+    return centre, np.array([np.mean((row - c) ** 2) for row, c in zip(rows, centre, strict=True)])
+
+
+def highest(scores: Any, count: int) -> list[int]:
+    """Return the units with the highest scores, ties by index."""
+    return sorted(range(len(scores)), key=lambda unit: (-float(scores[unit]), unit))[:count]
+
+
+def softmax(rows: Any) -> np.ndarray:
+    """Return each row as probabilities, number by number."""
+    powers = [[math.exp(float(value) - float(max(row))) for value in row] for row in rows]
+    return np.array([[power / math.fsum(row) for power in row] for row in powers])
