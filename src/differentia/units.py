@@ -72,8 +72,8 @@ def filter_order(layer: Layer, count: int, *, seed: int) -> Int[np.ndarray, " co
     (count,)
         Indices into the layer's flattened output, in C order: one of each filter, then another of each.
     """
-    last = (*(axis for axis in range(len(layer.shape)) if axis != layer.filter_axis), layer.filter_axis)
-    index = np.arange(layer.size).reshape(layer.shape).transpose(last).reshape(-1, layer.n_filters)
+    index = np.arange(layer.size).reshape(layer.shape or (1,))
+    index = np.moveaxis(index, layer.filter_axis, -1).reshape(-1, layer.n_filters)
     keys = _keys(layer.size, "order", seed, layer.name)[index]
     rounds = np.argsort(keys, axis=0, kind="stable")[: count // layer.n_filters]
     return np.take_along_axis(index, rounds, axis=0).reshape(-1)
