@@ -61,7 +61,7 @@ def test_selection(wanted: list[str] | str | None, names: list[str]) -> None:
 
 def test_selection_of_nothing_is_refused() -> None:
     """A name that is none, a pattern that fits a container only, an empty list."""
-    with pytest.raises(dif.InputError, match="unknown layer 'blok1_conv'. Did you mean 'block1_conv'"):
+    with pytest.raises(dif.InputError, match=r"unknown layer 'blok1_conv'\. Did you mean 'block1_conv'"):
         select_layers(LAYERS, ["blok1_conv"])
     with pytest.raises(dif.InputError, match=r"unknown layer 'bloc\?1'"):
         select_layers(LAYERS, ["bloc?1"])

@@ -110,7 +110,7 @@ def test_summary_in_any_layout(name: str, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("offset", [0.0, 1.0, 2.9, 3.1, 100.0, 1e4, -1e4])
 def test_variance_beside_a_large_mean(offset: float) -> None:
-    """A layer of several blocks whose mean is many SDs, on both sides of where the way of counting changes."""
+    """A layer of several blocks whose mean is many SDs, on both sides of where the sums change."""
     layer = Layer("a", "Conv2d", (16, 30, 31), "a", channels_first=True)
     output = torch.from_numpy((RNG.normal(size=(3, *layer.shape)) + offset).astype(np.float32))
     mean, variance = oracles.moments(output.double().numpy())
@@ -154,7 +154,7 @@ def test_large_numbers(scale: float) -> None:
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize("name", ["first", "vector"])
 def test_one_unit_that_is_not_finite_is_seen(name: str, bad: float) -> None:
-    """It shows in the means of its filter and of its image, without a warning of NumPy's, and nowhere else."""
+    """It shows in the means of its filter and its image, without a warning of NumPy, and nowhere else."""
     layer = LAYERS[name]
     output = torch.ones((3, *layer.shape))
     output.reshape(3, -1)[1, -1] = bad
