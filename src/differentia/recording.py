@@ -301,7 +301,7 @@ class _Plan:
         probes = self.unit_probes(pools)
         for layer in self.layers:
             at = probes[layer.name]
-            if self.views or self.filter_means:
+            if self.views or self.filter_means or layer.name in ranking:  # a NaN has no rank
                 at["summary"] = SummaryProbe(layer)
             if layer.name in ranking:
                 at["ranking"] = ranking[layer.name]
@@ -441,7 +441,7 @@ class _Kept:
         names = [layer.name for layer in plan.layers]
         return Views(
             filter_means={name: self[name, FILTER_MEAN] for name in names}
-            if plan.views and plan.filter_means
+            if plan.views and self._total <= MOST_IMAGES_TO_VIEW
             else {},
             predictions=self._predictions(network),
             maps=tuple(
@@ -500,7 +500,9 @@ def _checked_maps(layers: Sequence[Layer], maps: Mapping[str, Sequence[int]]) ->
                 f"maps (--map): layer {name!r} has the shape {layer.shape}, and its filters have no height "
                 "and width; choose a convolution, or another layer with maps"
             )
-        numbers = [filters] if isinstance(filters, int) else list(filters)
+        numbers = [filters] if isinstance(filters, int | np.integer) else list(filters)
+        if not numbers:
+            raise InputError(f"maps (--map): no filter of {name!r} was named; name one, or leave it out")
         for number in numbers:
             if isinstance(number, bool) or not isinstance(number, int | np.integer):
                 raise InputError(f"maps (--map): filter {number!r} of {name!r} is no whole number")
