@@ -68,4 +68,4 @@ def draw_spread(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
     draws = values.notnull().sum("draw")
     sd = values.std("draw", ddof=1).where(_complete(values, result) & (draws > 1))
     whole = (of_layer == 0) & (draws == 1)
-    return (sd * correction).where(~whole, 0.0).transpose("set", "layer", "n_units")
+    return (sd * correction).where(~whole, 0.0).transpose(..., "layer", "n_units")
