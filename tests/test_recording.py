@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import oracles
+import PIL.Image
 import pytest
 import torch
 from networks_for_tests import tricky
 from torch import nn
 
 import differentia as dif
-from differentia.units import unit_order
+from differentia.layers import select_layers
+from differentia.recording import MEMORY_SHARE, estimate_cost, record_kinds
+from differentia.units import UNIT_KINDS, filter_order, unit_order
 
 RNG = np.random.default_rng(0)
 SETS = {
@@ -143,3 +150,381 @@ def test_what_can_not_be_recorded_is_refused(sets: Any, options: dict[str, Any],
     """Each error says what was given."""
     with pytest.raises(dif.InputError, match=message):
         dif.record(load(), sets, **options)
+
+
+KINDS = tuple(UNIT_KINDS)
+
+
+def by_hand() -> dict[str, np.ndarray]:
+    """Return what each layer gives for all images of all sets, by a forward pass without this package."""
+    images = np.concatenate(list(SETS.values())).astype(np.float32) / np.float32(255)
+    with torch.no_grad():
+        given = tricky().eval().by_hand(torch.from_numpy(images.transpose(0, 3, 1, 2)))
+    return {name: value.double().numpy() for name, value in given.items() if name != "drop"}
+
+
+def leave_memory(monkeypatch: pytest.MonkeyPatch, n_bytes: float) -> None:
+    """Let responses take `n_bytes` and no more."""
+    free = SimpleNamespace(available=n_bytes / MEMORY_SHARE)
+    monkeypatch.setattr("differentia.recording.psutil.virtual_memory", lambda: free)
+
+
+def test_per_filter() -> None:
+    """The same number of every filter, in rounds; the values are those of the very units."""
+    responses = dif.record(load(), SETS, pool=30, units="per_filter", seed=4)
+    everything = dif.record(load(), SETS, units="all")
+    sizes = {}
+    for layer in responses.layers:
+        units = responses.units[layer.name]
+        assert np.array_equal(units, filter_order(layer, len(units), seed=4))
+        whole = everything.values[layer.name]
+        np.testing.assert_array_equal(responses.values[layer.name], whole[:, units], err_msg=layer.name)
+        sizes[layer.name] = len(units)
+    assert (sizes["input"], sizes["conv"], sizes["split[0]"]) == (30, 24, 28)
+    assert (sizes["named[mean]"], sizes["head"]) == (8, 5)
+    assert len(dif.record(load(), SETS, pool=1, units="per_filter").units["conv"]) == 8
+
+
+def test_filter_means() -> None:
+    """One number per filter, its mean over space in float64."""
+    responses = dif.record(load(), SETS, units="filter_mean")
+    given = by_hand()
+    assert set(given) == set(responses.values)
+    for layer in responses.layers:
+        expected = oracles.filter_means(given[layer.name], 0)
+        np.testing.assert_allclose(responses.values[layer.name], expected, atol=1e-6, err_msg=layer.name)
+        assert responses.units[layer.name].tolist() == list(range(expected.shape[1]))
+
+
+@pytest.mark.parametrize("two_passes", [False, True])
+@pytest.mark.parametrize(("kind", "score"), [("top", np.mean), ("top_variance", np.var)])
+def test_the_highest_units_of_all_images(
+    kind: str, score: Callable[..., np.ndarray], two_passes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ranked over all images of all sets together, in one pass or in two."""
+    everything = dif.record(load(), SETS, units="all")
+    if two_passes:
+        leave_memory(monkeypatch, 1e5)
+    told: list[tuple[int, int, str]] = []
+    ranked = dif.record(load(), SETS, pool=50, units=kind, progress=lambda *report: told.append(report))
+    assert told[-1] == ((32, 32, "many") if two_passes else (16, 16, "many"))
+    for name, whole in everything.values.items():
+        scores = score(whole.astype(np.float64), axis=0)
+        best = oracles.highest(scores, 50)
+        assert ranked.units[name].tolist() == best, name
+        np.testing.assert_array_equal(ranked.values[name], whole[:, best], err_msg=name)
+        first_set_only = oracles.highest(score(whole[:5].astype(np.float64), axis=0), 50)
+        assert len(best) < 50 or first_set_only != best
+
+
+def test_ties_are_broken_by_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Units that never change rank by their index, in one pass and in two."""
+
+    class Steps(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.act = nn.Identity()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            steps = torch.arange(x[0].numel()).remainder(3).reshape(x.shape[1:])
+            return self.act(steps + 0.0 * x + 0.1)
+
+    expected = [unit for value in (2, 1) for unit in range(value, 768, 3)][:300]
+    for available in (1e9, 6e4):
+        leave_memory(monkeypatch, available)
+        options: dict[str, Any] = {"layers": ["act"], "pool": 300, "views": False}
+        ranked = record_kinds(load(Steps()), SETS, kinds=("top", "top_variance"), **options)
+        assert ranked["top"].units["act"].tolist() == expected
+        assert ranked["top_variance"].units["act"].tolist() == list(range(300))
+
+
+@pytest.mark.parametrize("available", [1e9, 2e5])
+def test_kinds_together_are_as_each_alone(available: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One pass (or two) for several kinds keeps what a pass for each keeps."""
+    kinds = [kind for kind in KINDS if kind != "all" or available > 1e6]
+    options: dict[str, Any] = {"pool": 20, "seed": 2, "layers": ["conv", "act:1", "head"]}
+    alone = {kind: dif.record(load(), SETS, units=kind, **options) for kind in kinds}
+    leave_memory(monkeypatch, available)
+    together = record_kinds(load(), SETS, kinds=kinds, **options)
+    assert list(together) == kinds
+    for kind, one in alone.items():
+        assert together[kind].unit_kind == kind
+        assert together[kind].images == one.images
+        for name, values in one.values.items():
+            np.testing.assert_array_equal(together[kind].units[name], one.units[name], err_msg=kind)
+            np.testing.assert_array_equal(together[kind].values[name], values, err_msg=kind)
+
+
+def write(folder: Path, images: np.ndarray) -> Path:
+    """Save images as 00.png, 01.png, ..."""
+    folder.mkdir(exist_ok=True)
+    for number, pixels in enumerate(images):
+        PIL.Image.fromarray(pixels).save(folder / f"{number:02}.png")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda path: PIL.Image.fromarray(SETS["few"][0]).save(path), r"the second: '08\.png' of set 'a'"),
+        (lambda path: path.write_bytes(b"no image"), r"the second: '08\.png' of set 'a'; run again"),
+        (lambda path: (path.parent / "10.png").write_bytes(b"no image"), "the second: their number"),
+        (lambda path: None, None),
+    ],
+)
+def test_images_that_change_between_the_passes(
+    change: Callable[[Path], Any], message: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Units chosen by what other images did would be wrong: an error names the image."""
+    folder = write(tmp_path / "a", SETS["many"])
+    leave_memory(monkeypatch, 1e5)
+
+    def after(done: int, total: int, name: str) -> None:
+        if done == 11:
+            assert total == 22
+            change(folder / "08.png")
+
+    options: dict[str, Any] = {"units": "top", "pool": 5, "skip_unreadable": True, "progress": after}
+    if message is None:
+        assert len(dif.record(load(), {"a": folder}, **options).images) == 11
+        return
+    with pytest.raises(dif.RecordingError, match=message):
+        dif.record(load(), {"a": folder}, **options)
+
+
+class OneBadUnit(nn.Module):
+    """Gives a bad number in one unit of 768, for one image."""
+
+    def __init__(self, bad: float) -> None:
+        super().__init__()
+        self.act = nn.Identity()
+        self.bad = bad
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.clone()
+        x[:, 2, 7, 9] = torch.where(x.amax((1, 2, 3)) > 0.99, self.bad, x[:, 2, 7, 9])
+        return self.act(x)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("two_passes", [False, True])
+@pytest.mark.parametrize("units", ["random", "per_filter", "filter_mean", "top", "top_variance"])
+def test_a_bad_unit_is_found_though_it_is_not_sampled(
+    units: str, two_passes: bool, bad: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every unit is looked at for the means; without them only what is ranked by them is."""
+    images = np.full((5, 16, 16, 3), 100, np.uint8) + np.arange(5, dtype=np.uint8)[:, None, None, None]
+    images[3] = 255
+    options: dict[str, Any] = {"units": units, "pool": 4, "layers": ["act"], "batch_size": 2}
+    if two_passes:
+        leave_memory(monkeypatch, 5e3)
+    with pytest.raises(dif.RecordingError, match=r"set 'a', layer 'act', image '3': .* are -?(nan|inf)"):
+        dif.record(load(OneBadUnit(bad)), {"a": images}, **options)
+    if units in ("random", "per_filter"):
+        assert (
+            2 * 256 + 7 * 16 + 9
+            not in dif.record(load(OneBadUnit(bad)), {"a": images}, views=False, **options).units["act"]
+        )
+    else:
+        with pytest.raises(dif.RecordingError, match="image '3'"):
+            dif.record(load(OneBadUnit(bad)), {"a": images}, views=False, **options)
+
+
+def test_moments_and_filter_means_of_all_units() -> None:
+    """Of each image and layer, whatever is sampled; equal to float64 over a forward pass."""
+    responses = dif.record(load(), SETS, pool=3)
+    assert responses.moments is not None
+    for place, (layer, given) in enumerate(zip(responses.layers, by_hand().values(), strict=True)):
+        mean, variance = oracles.moments(given)
+        np.testing.assert_allclose(responses.moments.mean[:, place], mean, atol=1e-6, err_msg=layer.name)
+        np.testing.assert_allclose(responses.moments.variance[:, place], variance, rtol=2e-6, atol=1e-9)
+        expected = oracles.filter_means(given, 0)
+        np.testing.assert_allclose(responses.views.filter_means[layer.name], expected, atol=1e-6)
+
+
+def test_predictions() -> None:
+    """Through a softmax, also where the last layer is not among those chosen."""
+    responses = dif.record(load(), SETS, pool=3, layers=["conv"])
+    assert [layer.name for layer in responses.layers] == ["conv"]
+    predictions = responses.views.predictions
+    assert predictions is not None
+    np.testing.assert_allclose(predictions.probabilities, oracles.softmax(by_hand()["head"]), atol=1e-6)
+    assert predictions.class_names == ("0", "1", "2", "3", "4")
+    assert np.ptp(predictions.probabilities, axis=0).max() > 1e-3  # images are told apart
+
+
+class Ends(nn.Module):
+    """A network whose last layer is of the user's making."""
+
+    def __init__(self, last: nn.Module) -> None:
+        super().__init__()
+        self.last = last
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(x.mean((2, 3)))
+
+
+def test_probabilities_are_left_as_they_are() -> None:
+    """A softmax of a softmax would be nearly even; what sums to 1 with negative parts is no probability."""
+    means = np.concatenate([images.reshape(-1, 256, 3).mean(axis=1) for images in SETS.values()]) / 255
+
+    class Shifted(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.stack([x[:, 0] + 1, -x[:, 0]], dim=1)
+
+    def predicted(last: nn.Module) -> np.ndarray:
+        predictions = dif.record(load(Ends(last)), SETS, pool=3).views.predictions
+        assert predictions is not None
+        return predictions.probabilities
+
+    once = oracles.softmax(means)
+    np.testing.assert_allclose(predicted(nn.Softmax(dim=1)), once, atol=1e-6)
+    np.testing.assert_allclose(predicted(nn.Identity()), once, atol=1e-6)
+    twice = oracles.softmax(once)
+    assert np.abs(twice - once).max() > 1e-3
+    shifted = np.stack([means[:, 0] + 1, -means[:, 0]], axis=1)
+    np.testing.assert_allclose(predicted(Shifted()), oracles.softmax(shifted), atol=1e-6)
+
+
+def test_networks_without_classes_have_no_predictions() -> None:
+    """A last layer of maps, or of one number, is no vector of classes."""
+    assert dif.record(load(nn.ReLU()), SETS, pool=3).views.predictions is None
+    assert dif.record(load(Ends(nn.Linear(3, 1))), SETS, pool=3).views.predictions is None
+    assert dif.record(load(Ends(nn.Linear(3, 2))), SETS, pool=3).views.predictions is not None
+
+
+def test_views_can_be_left_out() -> None:
+    """Then nothing is kept beside the units and the maps that were asked for; the units are the same."""
+    plain = dif.record(load(), SETS, pool=20, views=False, maps={"conv": [2]})
+    assert plain.moments is None
+    assert plain.views.filter_means == {}
+    assert plain.views.predictions is None
+    assert [shown.layer for shown in plain.views.maps] == ["conv"]
+    viewed = dif.record(load(), SETS, pool=20)
+    for name, values in viewed.values.items():
+        np.testing.assert_array_equal(plain.values[name], values)
+
+
+@pytest.mark.parametrize("units", ["random", "filter_mean"])
+def test_filter_means_of_very_many_images_are_left_out(units: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody could look at them; moments and predictions stay, and so do filters' means as units."""
+    for most, kept in ((16, True), (15, False)):
+        monkeypatch.setattr("differentia.recording.MOST_IMAGES_TO_VIEW", most)
+        responses = dif.record(load(), SETS, pool=3, units=units)
+        assert (responses.views.filter_means != {}) == kept
+        assert responses.moments is not None
+        assert responses.views.predictions is not None
+        assert responses.values["conv"].shape == (16, 8 if units == "filter_mean" else 3)
+
+
+def test_maps() -> None:
+    """The whole maps of the filters asked for, of the images at the places asked for in each set."""
+    maps = {"act:1": [7, np.int64(0), 7], "input": 2, "conv": range(2)}
+    responses = dif.record(load(), SETS, pool=3, maps=maps, map_images=[8, 1, 1], batch_size=4)  # type: ignore[arg-type]
+    views = responses.views
+    assert [(shown.layer, shown.filter) for shown in views.maps] == [
+        *(("input", 2), ("conv", 0), ("conv", 1), ("act:1", 7), ("act:1", 0)),
+    ]
+    assert views.map_images == (1, 5 + 1, 5 + 8)  # the first set has no image 8
+    given = by_hand()
+    for shown in views.maps:
+        expected = given[shown.layer][list(views.map_images), shown.filter]
+        np.testing.assert_allclose(shown.values, expected, atol=1e-6)
+    assert dif.record(load(), SETS, pool=3).views.maps == ()
+    assert dif.record(load(), SETS, pool=3).views.map_images == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"maps": {"convx": [0]}}, r"unknown layer for maps \(--map\) 'convx'\. Did you mean 'conv'"),
+        ({"maps": {"head": [0]}}, r"layer 'head' has the shape \(5,\), and its filters have no height"),
+        ({"maps": {"conv": [8]}}, "layer 'conv' has no filter 8; it has 8, from 0"),
+        ({"maps": {"conv": [-1]}}, "layer 'conv' has no filter -1"),
+        ({"maps": {"conv": [1.0]}}, "filter 1.0 of 'conv' is no whole number"),
+        ({"maps": {"conv": [True]}}, "filter True of 'conv' is no whole number"),
+        ({"maps": {"conv": []}}, "no filter of 'conv' was named"),
+        ({"maps": {"conv": [0]}, "layers": ["head"]}, r"unknown layer for maps \(--map\) 'conv'"),
+        ({"map_images": [-1]}, r"map_images \(--map-images\) holds -1; expected places"),
+        ({"map_images": ["0"]}, "holds '0'"),
+    ],
+)
+def test_maps_that_can_not_be_kept(options: dict[str, Any], message: str) -> None:
+    """Each error says what was given, before an image is shown."""
+
+    def shown(*report: object) -> None:
+        raise AssertionError("an image was shown")
+
+    with pytest.raises(dif.InputError, match=message):
+        dif.record(load(), SETS, progress=shown, **options)
+
+
+def test_unreadable_images_are_left_out(tmp_path: Path) -> None:
+    """With a warning that names them; the rest is as if they had not been there, the maps too."""
+    folder = write(tmp_path / "a", SETS["many"])
+    for number in (0, 4, 5):
+        (folder / f"{number:02}.png").write_bytes(b"no image")
+    sets = {"few": SETS["few"], "a": folder}
+    options: dict[str, Any] = {"pool": 20, "maps": {"conv": [1]}, "map_images": (0, 1, 4, 6), "batch_size": 2}
+    with pytest.warns(dif.DifferentiaWarning, match="3 unreadable images were left out: set 'a': ") as caught:
+        responses = dif.record(load(), sets, skip_unreadable=True, **options)
+    assert len(caught) == 1
+    left = [1, 2, 3, 6, 7, 8, 9, 10]
+    assert [image.name for image in responses.images[5:]] == [f"{number:02}.png" for number in left]
+    skipped = responses.provenance["skipped"]
+    assert [(image["set"], image["name"]) for image in skipped] == [
+        ("a", f"{number:02}.png") for number in (0, 4, 5)
+    ]
+    assert all(image["reason"] in str(caught[0].message) for image in skipped)
+    assert responses.views.map_images == (0, 1, 4, 5 + 0, 5 + 3)  # places 1 and 6 of the folder
+    alone = dif.record(load(), {"few": SETS["few"], "a": SETS["many"][left]}, **options)
+    for name, values in alone.values.items():
+        np.testing.assert_allclose(responses.values[name], values, rtol=1e-4, atol=1e-6, err_msg=name)
+    np.testing.assert_allclose(
+        responses.views.filter_means["conv"], alone.views.filter_means["conv"], rtol=1e-5, atol=1e-6
+    )
+    with pytest.raises(dif.InputError, match=r"set 'a': .*00\.png: can't be read as an image"):
+        dif.record(load(), sets, **options)
+
+
+def test_too_few_readable_images_are_refused(tmp_path: Path) -> None:
+    """Two must be left in every set, though others have enough."""
+    folder = write(tmp_path / "a", SETS["few"])
+    for number in range(4):
+        (folder / f"{number:02}.png").write_bytes(b"no image")
+    message = r"set 'a' has 1 image \(.*, without what can't be read\); expected at least 2"
+    with pytest.raises(dif.InputError, match=message):
+        dif.record(load(), {"a": folder, "few": SETS["few"]}, pool=5, skip_unreadable=True)
+    (folder / "04.png").write_bytes(b"no image")
+    with pytest.raises(dif.InputError, match="set 'a' has no image"):
+        dif.record(load(), {"a": folder}, pool=5, skip_unreadable=True)
+
+
+def test_duplicates_are_told() -> None:
+    """Within a set, by name, in a warning and in the provenance; between sets they are none."""
+    images = SETS["few"]
+    with pytest.warns(dif.DifferentiaWarning) as caught:
+        responses = dif.record(load(), {"a": images[[0, 1, 0, 2, 0]], "b": images[[3, 3]]}, pool=5)
+    assert len(caught) == 1
+    assert str(caught[0].message).endswith("no distance from each other: set 'a': 0, 2, 4; set 'b': 0, 1")
+    groups = responses.provenance["duplicates"]
+    assert [[(image["set"], image["name"]) for image in group] for group in groups] == [
+        *([("a", "0"), ("a", "2"), ("a", "4")], [("b", "0"), ("b", "1")]),
+    ]
+    apart = dif.record(load(), {"a": images[:3], "b": images[:3]}, pool=5)
+    assert apart.provenance["duplicates"] == []
+
+
+def test_cost_is_what_is_kept() -> None:
+    """Of an image: four bytes for each unit and each filter's mean."""
+    network = load()
+    layers = select_layers(network.layers, ["conv", "head"])
+    for units, numbers in {
+        "random": 30 + 5,
+        "per_filter": 24 + 5,
+        "all": 2048 + 5,
+        "filter_mean": 8 + 5,
+    }.items():
+        cost = estimate_cost(network, layers, pool=30, units=units, batch_size=2)
+        assert cost.bytes_per_image == 4 * (numbers + 8 + 5)
+        assert 0 < cost.seconds_per_image < 10

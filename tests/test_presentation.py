@@ -1,0 +1,110 @@
+"""The images of several sets, in batches: in their order, each in its own set, the unreadable left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+import differentia as dif
+from differentia.errors import UnreadableImageError
+from differentia.presentation import Batch, ImageLabel, as_sets, find_duplicates, present, require_a_pair
+from differentia.stimuli import Fit, Stimuli
+
+FIT = Fit((6, 5, 3))
+PIXELS = np.random.default_rng(0).integers(0, 256, (9, 6, 5, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Nine images, 0.png to 8.png."""
+    for number, pixels in enumerate(PIXELS):
+        PIL.Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    return tmp_path
+
+
+def shown(stimuli: dict[str, Stimuli], batch_size: int, *, skip_unreadable: bool = False) -> list[Batch]:
+    return list(present(stimuli, FIT, batch_size, skip_unreadable=skip_unreadable))
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 4, 9, 100])
+def test_every_image_once_in_its_set(folder: Path, batch_size: int) -> None:
+    """In order, with its pixels; no batch is larger than asked for or holds images of two sets."""
+    sets = as_sets({"files": folder, "arrays": PIXELS[:4]}, seed=0)
+    batches = shown(sets, batch_size)
+    sizes = {name: [len(batch.labels) for batch in batches if batch.set == name] for name in sets}
+    for name, count in {"files": 9, "arrays": 4}.items():
+        whole, rest = divmod(count, batch_size)
+        assert sizes[name] == [batch_size] * whole + [rest] * bool(rest)
+        mine = [batch for batch in batches if batch.set == name]
+        assert [place for batch in mine for place in batch.indices] == list(range(count))
+        np.testing.assert_array_equal(np.concatenate([batch.pixels for batch in mine]), PIXELS[:count])
+        labels = [label for batch in mine for label in batch.labels]
+        assert [label.set for label in labels] == [name] * count
+        ending = ".png" if name == "files" else ""
+        assert [label.name for label in labels] == [f"{number}{ending}" for number in range(count)]
+        assert len({label.hash for label in labels}) == count
+    assert not any(batch.skipped for batch in batches)
+
+
+def test_unreadable_images_are_skipped(folder: Path) -> None:
+    """The others keep their places in the set; a batch of which nothing is left holds no image."""
+    for number in (1, 4, 5):
+        (folder / f"{number}.png").write_bytes(b"no image")
+    sets = as_sets({"files": folder}, seed=0)
+    batches = shown(sets, 2, skip_unreadable=True)
+    assert [batch.indices for batch in batches] == [(0,), (2, 3), (), (6, 7), (8,)]
+    assert batches[2].pixels.shape == (0, 6, 5, 3)
+    assert batches[2].labels == ()
+    np.testing.assert_array_equal(
+        np.concatenate([batch.pixels for batch in batches]), PIXELS[[0, 2, 3, 6, 7, 8]]
+    )
+    skipped = [image for batch in batches for image in batch.skipped]
+    assert [(image.set, image.name) for image in skipped] == [("files", f"{n}.png") for n in (1, 4, 5)]
+    assert all(f"{image.name}: can't be read as an image" in image.reason for image in skipped)
+    with pytest.raises(UnreadableImageError, match=r"^set 'files': .*1\.png: can't be read as an image"):
+        shown(sets, 2)
+
+
+def test_a_file_that_is_gone_is_not_skipped(folder: Path) -> None:
+    """A disk that fails must not make a set smaller: only images that can't be decoded are left out."""
+    sets = as_sets({"files": folder}, seed=0)
+    (folder / "3.png").unlink()
+    with pytest.raises(
+        dif.InputError, match=r"^set 'files': .*3\.png: can't be read from the disk"
+    ) as caught:
+        shown(sets, 2, skip_unreadable=True)
+    assert not isinstance(caught.value, UnreadableImageError)
+
+
+def test_duplicates_are_found_within_a_set() -> None:
+    """In groups, in order; the same image in two sets is none, nor are images of unknown content."""
+    labels = [
+        *(ImageLabel("a", "0", "x"), ImageLabel("a", "1", "y"), ImageLabel("a", "2", "x")),
+        *(ImageLabel("b", "0", "y"), ImageLabel("b", "1", ""), ImageLabel("b", "2", "")),
+        *(ImageLabel("a", "3", "x"), ImageLabel("b", "3", "z"), ImageLabel("b", "4", "z")),
+    ]
+    assert find_duplicates(labels) == [[labels[0], labels[2], labels[6]], [labels[7], labels[8]]]
+    assert find_duplicates(labels[:2] + labels[3:6]) == []
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "no image"), (1, "1 image")])
+def test_a_set_needs_a_pair(count: int, said: str) -> None:
+    """One image has no distance from another."""
+    with pytest.raises(dif.InputError, match=rf"set 'a' has {said} \(here\); expected at least 2"):
+        require_a_pair("a", count, "here")
+    require_a_pair("a", 2, "here")
+
+
+def test_links_are_followed_when_asked(folder: Path) -> None:
+    """A link out of a folder is refused with the set's name, or taken."""
+    inside = folder / "inside"
+    inside.mkdir()
+    PIL.Image.fromarray(PIXELS[0]).save(inside / "0.png")
+    (inside / "1.png").symlink_to(folder / "1.png")
+    with pytest.raises(dif.InputError, match=r"^set 'a': .*1\.png: a link that leads out"):
+        as_sets({"a": inside}, seed=0)
+    (batch,) = shown(as_sets({"a": inside}, seed=0, follow_links=True), 4)
+    np.testing.assert_array_equal(batch.pixels, PIXELS[:2])
