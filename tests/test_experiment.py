@@ -10,11 +10,13 @@ import numpy as np
 import oracles
 import pytest
 import torch
+import xarray as xr
 from networks_for_tests import tricky
 from torch import nn
 
 import differentia as dif
-from differentia.units import draw_units
+from differentia.experiment import measure_kinds
+from differentia.units import UNIT_KINDS, draw_units, filter_order
 
 RNG = np.random.default_rng(0)
 SETS = {
@@ -352,3 +354,158 @@ def test_spread_is_unknown_where_draws_have_no_value() -> None:
         )
     assert dif.relative(pooled).isnull().all()
     assert dif.relative(pooled, matched=True).notnull().any()
+
+
+#: Layers of maps, of tokens' worth of filters, and of a vector.
+SOME = ["conv", "act:1", "split[0]", "head"]
+
+
+def test_per_filter_equals_the_oracle() -> None:
+    """Every number of units and draw has the same number of every filter, and is the measure of those."""
+    counts, draws = (20, 60, 200), 3
+    result = dif.measure(load(), SETS, n_units=counts, draws=draws, units="per_filter", layers=SOME, seed=2)
+    assert result["units_used"].sel(layer="conv").values.tolist() == [16, 56, 200]
+    assert result["units_used"].sel(layer="split[0]").values.tolist() == [20, 60, 200]
+    assert result["units_used"].sel(layer="head").values.tolist() == [5, 5, 5]
+    everything = dif.record(load(), SETS, units="all", layers=SOME)
+    seen = set()
+    for layer in everything.layers:
+        order = filter_order(layer, int(result["pool_size"].sel(layer=layer.name)), seed=2)
+        for count in counts:
+            used = int(result["units_used"].sel(layer=layer.name, n_units=count))
+            for draw in range(draws):
+                chosen = draw_units(layer.name, len(order), count, draw, seed=2, strata=layer.n_filters)
+                values = result["differentiation"].sel(layer=layer.name, n_units=count, draw=draw)
+                if chosen is None:
+                    assert values.isnull().all()
+                    continue
+                assert len(chosen) == used
+                filters = np.bincount(order[chosen] // (layer.size // layer.n_filters))
+                assert filters.tolist() == [used // layer.n_filters] * layer.n_filters
+                for name, rows in everything.sets.items():
+                    units = everything.values[layer.name][rows][:, order[chosen]]
+                    expected = oracles.differentiation_by_loops(units)
+                    value = float(values.sel(set=name))
+                    assert value == pytest.approx(expected, rel=1e-5)
+                    seen.add(round(value, 12))
+    assert len(seen) == 3 * (3 * 7 + 1)  # 3 sets of 3 layers with 3 + 3 + 1 draws, and of the vector
+
+
+@pytest.mark.parametrize(("kind", "score"), [("top", np.mean), ("top_variance", np.var)])
+def test_ranked_units_equal_the_oracle(kind: str, score: Any) -> None:
+    """Only draw 0 exists; its spread is unknown, but for a whole layer."""
+    counts = (20, 200)
+    result = dif.measure(load(), SETS, n_units=counts, draws=3, units=kind, layers=SOME)
+    everything = dif.record(load(), SETS, units="all", layers=SOME)
+    for layer in everything.layers:
+        whole = everything.values[layer.name]
+        scores = score(whole.astype(np.float64), axis=0)
+        for count in counts:
+            best = oracles.highest(scores, count)
+            assert result["unit"].sel(layer=layer.name).values[: len(best)].tolist() == best
+            for name, rows in everything.sets.items():
+                values = result["differentiation"].sel(set=name, layer=layer.name, n_units=count)
+                expected = oracles.differentiation_by_loops(whole[rows][:, best])
+                assert float(values.sel(draw=0)) == pytest.approx(expected, rel=1e-5)
+                assert values.sel(draw=[1, 2]).isnull().all()
+    means = dif.draw_mean(result["differentiation"], result)
+    np.testing.assert_array_equal(means, result["differentiation"].sel(draw=0))
+    spread = dif.draw_spread(result["differentiation"], result)
+    assert spread.sel(layer=["conv", "act:1", "split[0]"]).isnull().all()
+    assert (spread.sel(layer="head") == 0.0).all()
+
+
+def test_filter_means_equal_the_oracle() -> None:
+    """One number of units, which is each layer's filters; one draw."""
+    result = dif.measure(load(), SETS, units="filter_mean", draws=2, layers=SOME)
+    assert result["units_used"].values.tolist() == [[8], [8], [4], [5]]
+    everything = dif.record(load(), SETS, units="all", layers=SOME)
+    for layer in everything.layers:
+        maps = everything.values[layer.name].reshape(-1, *layer.shape)
+        means = oracles.filter_means(maps, layer.filter_axis)
+        for name, rows in everything.sets.items():
+            values = result["differentiation"].sel(set=name, layer=layer.name).isel(n_units=0)
+            assert float(values[0]) == pytest.approx(oracles.differentiation(means[rows]), rel=1e-5)
+            assert np.isnan(float(values[1]))
+    spread = dif.draw_spread(result["differentiation"], result)
+    assert spread.sel(layer=["conv", "split[0]"]).isnull().all()
+    with pytest.raises(dif.InputError, match="do not go with units='filter_mean'"):
+        dif.measure(load(), SETS, units="filter_mean", n_units=10)
+
+
+def test_saturated_units() -> None:
+    """The highest units of a ReLU6 may be 6 for every image: NaN, with the reason and what to do instead."""
+
+    class Saturated(nn.Module):
+        def __init__(self, *offsets: float) -> None:
+            super().__init__()
+            self.act = nn.ReLU6()
+            self.offsets = offsets
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.act(4 * x + torch.tensor(self.offsets).reshape(3, 1, 1))
+
+    options: dict[str, Any] = {"n_units": (50, 300), "draws": 2, "layers": ["act"]}
+    with pytest.warns(dif.DifferentiaWarning) as caught:
+        result = dif.measure(load(Saturated(6, 0, 0)), SETS, units="top", **options)
+    assert len(caught) == 1
+    message = str(caught[0].message)
+    assert "NaN for 3 values: layer 'act', set 'white_noise': it gives 6 in every unit" in message
+    assert "may be saturated for every image; those of units='top_variance' can't be" in message
+    assert result["differentiation"].sel(n_units=50).isnull().all()
+    assert result["differentiation"].sel(n_units=300, draw=0).notnull().all()  # of which 44 are not saturated
+    varied = dif.measure(load(Saturated(6, 0, 0)), SETS, units="top_variance", **options)
+    assert varied["differentiation"].sel(draw=0).notnull().all()
+    with pytest.warns(dif.DifferentiaWarning) as caught:  # where nothing varies, no other units would help
+        dif.measure(load(Saturated(6, 6, 6)), SETS, units="random", **options)
+    assert "it gives 6 in every unit" in str(caught[0].message)
+    assert "top_variance" not in str(caught[0].message)
+
+
+@pytest.mark.parametrize("images", [2_000, 10])
+def test_kinds_together_are_what_each_is_alone(images: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The results are identical to those of a pass for each, with views of few images and of many."""
+    monkeypatch.setattr("differentia.recording.MOST_IMAGES_TO_VIEW", images)
+    options: dict[str, Any] = {"n_units": (10, 40), "draws": 3, "seed": 1, "layers": SOME}
+    options["maps"] = {"conv": [1]}
+    together = measure_kinds(load(), SETS, kinds=list(UNIT_KINDS), **options)
+    assert list(together) == list(UNIT_KINDS)
+    for kind, result in together.items():
+        alone = dict(options)
+        if not UNIT_KINDS[kind].counted:
+            del alone["n_units"]
+        xr.testing.assert_identical(result, dif.measure(load(), SETS, units=kind, **alone))
+    assert len({float(result["differentiation"][0, 0, 0, 0]) for result in together.values()}) == 6
+
+
+def test_kinds_concatenate() -> None:
+    """Along ``units``, without the lists of units, whose lengths differ; each kind keeps its values."""
+    apart = measure_kinds(load(), SETS, n_units=(10, 40), draws=2, layers=SOME)
+    assert list(apart) == ["random", "top", "top_variance", "per_filter", "filter_mean"]
+    one = xr.concat([result.drop_dims("rank") for result in apart.values()], dim="units", join="outer")
+    assert one["units"].values.tolist() == list(apart)
+    for kind, result in apart.items():
+        counts = result["n_units"].values
+        np.testing.assert_array_equal(
+            one["differentiation"].sel(units=kind, n_units=counts), result["differentiation"]
+        )
+        means = dif.draw_mean(one["differentiation"], one).sel(units=kind, n_units=counts)
+        np.testing.assert_array_equal(means, dif.draw_mean(result["differentiation"], result))
+        spread = dif.draw_spread(one["differentiation"], one).sel(units=kind, n_units=counts)
+        np.testing.assert_array_equal(spread, dif.draw_spread(result["differentiation"], result))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kinds": ()}, "no kind of units was given; expected at least one"),
+        ({"kinds": ("top", "top")}, "two unit kinds have the name 'top'"),
+        ({"kinds": ("random", "bottom")}, "unknown kind of units 'bottom'"),
+        ({"kinds": ("filter_mean", "all"), "n_units": 5}, "do not go with units='filter_mean'"),
+        ({"kinds": "top", "n_units": 10, "pool": 5}, "pool is 5, less than the largest n_units, 10"),
+    ],
+)
+def test_kinds_that_can_not_be_measured(options: dict[str, Any], message: str) -> None:
+    """Each error says what was given."""
+    with pytest.raises(dif.InputError, match=message):
+        measure_kinds(load(), SETS, **options)

@@ -16,7 +16,7 @@ import pytest
 import differentia as dif
 from differentia.layers import select_layers
 from differentia.networks.keras import applications
-from differentia.probes import UnitProbe
+from differentia.probes import SummaryProbe, UnitProbe
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
 
@@ -202,6 +202,56 @@ def test_channels_first() -> None:
     own_order = load(keras.Model(image, conv))
     assert own_order.input_shape == (16, 16, 3)
     assert own_order.layers[1].shape == (4, 14, 14)
+
+
+def filters(name: str, **options: Any) -> keras.layers.Layer:
+    """Return a convolution of four filters that give 0, 1, 2 and 3 everywhere."""
+    bias = keras.initializers.Constant(np.arange(4.0))
+    return keras.layers.Conv2D(4, 3, name=name, kernel_initializer="zeros", bias_initializer=bias, **options)
+
+
+def check_filters(network: dif.Network, expected: dict[str, int]) -> None:
+    """Compare the filter axis of layers, and what their filters give, of an image of three even channels."""
+    pixels = np.full((2, *network.input_shape), (0, 51, 255), dtype=np.uint8)
+    layers = {layer.name: layer for layer in network.layers}
+    assert {name: layers[name].filter_axis for name in expected} == expected
+    kept = network.record(pixels, {name: SummaryProbe(layers[name]) for name in expected})
+    for name in expected:
+        means = [0.0, 0.2, 1.0] if layers[name].n_filters == 3 else [0.0, 1.0, 2.0, 3.0]
+        np.testing.assert_allclose(kept[name].filter_mean, [means] * 2, rtol=1e-6, err_msg=name)
+
+
+def test_filters_are_the_last_axis() -> None:
+    """As Keras has it by default: of maps, tokens and vectors."""
+    image = keras.Input((9, 8, 3))
+    x = keras.layers.ReLU(name="relu")(filters("conv")(image))
+    tokens = keras.layers.Reshape((42, 4), name="tokens")(x)
+    pool = keras.layers.GlobalAveragePooling1D(name="pool")(tokens)
+    network = load(keras.Model(image, pool))
+    check_filters(network, {"input": 2, "conv": 2, "relu": 2, "tokens": 1, "pool": 0})
+
+
+def test_filters_are_the_first_axis_where_so_configured() -> None:
+    """Also of layers that have no data format of their own."""
+    keras.config.set_image_data_format("channels_first")
+    try:
+        image = keras.Input((3, 9, 8))
+        x = keras.layers.ReLU(name="relu")(filters("conv")(image))
+        network = load(keras.Model(image, keras.layers.GlobalAveragePooling2D(name="pool")(x)))
+        check_filters(network, {"input": 0, "conv": 0, "relu": 0, "pool": 0})
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    # and it is the model's own order that counts, not what is configured when it is recorded
+    check_filters(network, {"input": 0, "conv": 0, "relu": 0, "pool": 0})
+
+
+def test_a_layers_own_data_format_goes_before_the_models() -> None:
+    """Layers of both orders within one model."""
+    image = keras.Input((9, 8, 3))
+    x = filters("last")(image)
+    x = keras.layers.Permute((3, 1, 2), name="turned")(x)
+    network = load(keras.Model(image, filters("first", data_format="channels_first")(x)))
+    check_filters(network, {"input": 2, "last": 2, "first": 0})
 
 
 def test_options_go_to_the_constructor() -> None:

@@ -15,7 +15,7 @@ from torch import nn
 
 import differentia as dif
 from differentia.layers import select_layers
-from differentia.probes import UnitProbe
+from differentia.probes import SummaryProbe, UnitProbe
 
 SHAPE = (3, 16, 16)
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
@@ -438,3 +438,44 @@ def test_digits_network_reads_held_out_digits() -> None:
     assert network.class_names == tuple("0123456789")
     convolutions = [layer for layer in network.layers if layer.kind == "Conv2d"]
     assert len(convolutions) == 8
+
+
+class Filters(nn.Module):
+    """Maps, a volume, tokens and vectors, of which each filter gives its own number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.volume = nn.Conv3d(4, 6, 1)
+        self.tokens = nn.Linear(6, 5)
+        self.head = nn.Linear(5, 7)
+        with torch.no_grad():
+            for layer in (self.conv, self.volume, self.tokens, self.head):
+                layer.weight.zero_()
+                assert layer.bias is not None
+                layer.bias.copy_(torch.arange(float(len(layer.bias))))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        maps = self.conv(x).to(memory_format=torch.channels_last)
+        volume = self.volume(maps.unsqueeze(2))
+        return self.head(self.tokens(volume.flatten(2).transpose(1, 2)).mean(1))
+
+
+def test_filters() -> None:
+    """Axis 1 of what has four axes or more, the last of tokens and vectors; the input's are its channels."""
+    network = dif.load_network(Filters(), preprocess="unit", input_shape=(3, 8, 9))
+    layers = {layer.name: layer for layer in network.layers}
+    del layers["Filters"]  # the container
+    assert {name: (layer.shape, layer.filter_axis) for name, layer in layers.items()} == {
+        "input": ((3, 8, 9), 0),
+        "conv": ((4, 6, 7), 0),
+        "volume": ((6, 1, 6, 7), 0),
+        "tokens": ((42, 5), 1),
+        "head": ((7,), 0),
+    }
+    pixels = np.full((2, 8, 9, 3), (0, 51, 255), dtype=np.uint8)
+    kept = network.record(pixels, {name: SummaryProbe(layer) for name, layer in layers.items()})
+    np.testing.assert_allclose(kept["input"].filter_mean, [[0.0, 0.2, 1.0]] * 2, rtol=1e-6)
+    for name, count in {"conv": 4, "volume": 6, "tokens": 5, "head": 7}.items():
+        np.testing.assert_array_equal(kept[name].filter_mean, [np.arange(count)] * 2, err_msg=name)
+        assert kept[name].variance[0] > 0

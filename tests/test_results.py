@@ -1,15 +1,20 @@
-"""The result on disk, relative differentiation, and the spread over draws."""
+"""The result: what is kept to look at, on disk, relative differentiation, and the spread over draws."""
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import oracles
 import pytest
+import torch
 import xarray as xr
+from networks_for_tests import tricky
 
 import differentia as dif
+from differentia.results import map_names, save_predictions, top_classes, validate_result
 
 RNG = np.random.default_rng(0)
 
@@ -135,3 +140,152 @@ def test_corrected_spread_is_that_of_fresh_draws() -> None:
     truth = float(np.std(fresh))
     assert np.sqrt(np.mean(np.square(corrected))) == pytest.approx(truth, rel=0.08)
     assert np.sqrt(np.mean(np.square(raw))) < 0.9 * truth  # what the correction is for
+
+
+IMAGES = {
+    name: np.random.default_rng(1).integers(0, high, (count, 16, 16, 3), dtype=np.uint8)
+    for name, (high, count) in {"bright": (256, 4), "dark": (40, 3)}.items()
+}
+CLASSES = ("ant", "bee", "cat", "dog", "eel")
+
+
+def viewed(**options: Any) -> xr.Dataset:
+    """Measure few units of a small classifier, with its views."""
+    network = dif.load_network(tricky(), preprocess="unit", input_shape=(3, 16, 16), class_names=CLASSES)
+    return dif.measure(network, IMAGES, n_units=20, draws=2, **options)
+
+
+def by_hand() -> dict[str, np.ndarray]:
+    """Return what each layer gives for all images, by a forward pass without this package."""
+    images = np.concatenate(list(IMAGES.values())).astype(np.float32) / np.float32(255)
+    with torch.no_grad():
+        given = tricky().eval().by_hand(torch.from_numpy(images.transpose(0, 3, 1, 2)))
+    return {name: value.double().numpy() for name, value in given.items()}
+
+
+def test_moments_of_each_set_and_layer() -> None:
+    """Mean and SD over all units and images of a set, whatever was sampled, against float64."""
+    result, given = viewed(), by_hand()
+    for layer in result["layer"].values:
+        for name, rows in {"bright": slice(0, 4), "dark": slice(4, 7)}.items():
+            entries = given[layer][rows].ravel()
+            at = result.sel(set=name, layer=layer)
+            assert float(at["layer_mean"]) == pytest.approx(oracles.mean(entries), abs=1e-6)
+            assert float(at["layer_sd"]) == pytest.approx(oracles.population_sd(entries), rel=1e-6, abs=1e-7)
+    assert result["layer_mean"].dims == result["layer_sd"].dims == ("set", "layer")
+    # the control: the mean of the images' SDs is not the SD of the set
+    of_images = [oracles.population_sd(image.ravel()) for image in given["named[mean]"][:4]]
+    assert abs(float(result["layer_sd"].sel(set="bright", layer="named[mean]")) - np.mean(of_images)) > 1e-6
+
+
+def test_filter_means_are_labelled() -> None:
+    """Each column is one filter of one layer, its mean over space in float64."""
+    result, given = viewed(), by_hand()
+    expected = {layer: oracles.filter_means(given[layer], 0) for layer in result["layer"].values}
+    assert result.sizes["filter"] == sum(means.shape[1] for means in expected.values())
+    for column in range(result.sizes["filter"]):
+        layer = str(result["filter_layer"].values[column])
+        means = expected[layer][:, int(result["filter_index"].values[column])]
+        np.testing.assert_allclose(result["filter_mean"].values[:, column], means, atol=1e-6)
+    pairs = set(zip(result["filter_layer"].values, result["filter_index"].values, strict=True))
+    assert len(pairs) == result.sizes["filter"]
+
+
+def test_predictions_and_best_classes() -> None:
+    """Probabilities by class; the best classes of each image, most probable first."""
+    result = viewed(layers=["conv"])  # which the classes are not among
+    expected = oracles.softmax(by_hand()["head"])
+    np.testing.assert_allclose(result["prediction"], expected, atol=1e-6)
+    assert result["class_name"].values.tolist() == list(CLASSES)
+    best = top_classes(result, 3)
+    for image, row in enumerate(expected):
+        places = oracles.highest(row, 3)
+        assert best["class_number"].values[image].tolist() == places
+        assert best["class_name"].values[image].tolist() == [CLASSES[number] for number in places]
+        np.testing.assert_allclose(best["probability"].values[image], row[places], atol=1e-6)
+    assert best["image_set"].values.tolist() == ["bright"] * 4 + ["dark"] * 3
+    assert best["image_name"].values.tolist() == ["0", "1", "2", "3", "0", "1", "2"]
+    assert top_classes(result).sizes["place"] == top_classes(result, 99).sizes["place"] == 5
+    even = result.assign(prediction=(("image", "class"), np.tile([0.2, 0.3, 0.1, 0.3, 0.1], (7, 1))))
+    assert top_classes(even)["class_number"].values[0].tolist() == [1, 3, 0, 2, 4]  # ties by number
+    with pytest.raises(dif.InputError, match=r"holds no predictions; measure a classifier, with views=True"):
+        top_classes(viewed(views=False))
+
+
+def test_table_of_predictions(tmp_path: Path) -> None:
+    """A row an image; an earlier table goes where there are no predictions."""
+    result, path = viewed(), tmp_path / "predictions.csv"
+    result = result.assign_coords(class_name=("class", ["a,b", 'c"d', "e", "f", "ö"]))
+    save_predictions(result, path)
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *rows = list(csv.reader(file))
+    columns = [f"{what}_{place}" for place in range(1, 6) for what in ("class", "probability")]
+    assert header == ["set", "image", *columns]
+    assert [row[:2] for row in rows] == [
+        *(["bright", str(number)] for number in range(4)),
+        *(["dark", str(number)] for number in range(3)),
+    ]
+    names = np.array(["a,b", 'c"d', "e", "f", "ö"])
+    for row, probabilities in zip(rows, oracles.softmax(by_hand()["head"]), strict=True):
+        places = oracles.highest(probabilities, 5)
+        assert row[2::2] == names[places].tolist()
+        np.testing.assert_allclose([float(cell) for cell in row[3::2]], probabilities[places], atol=2e-6)
+    assert [file.name for file in tmp_path.iterdir()] == ["predictions.csv"]
+    save_predictions(viewed(views=False), path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_maps_come_back(tmp_path: Path) -> None:
+    """Each map knows its layer and filter, and which images it shows; on disk too, in any number."""
+    result = viewed(maps={"conv": [3, 0], "split[0]": [1]}, map_images=(1, 3))
+    assert map_names(result) == ["map_0", "map_1", "map_2"]
+    assert result["map_image"].values.tolist() == [1, 3, 4 + 1]  # the second set has no image 3
+    given = by_hand()
+    for name, (layer, number) in {
+        "map_0": ("conv", 3),
+        "map_1": ("conv", 0),
+        "map_2": ("split[0]", 1),
+    }.items():
+        assert result[name].attrs == {"layer": layer, "filter": number}
+        np.testing.assert_allclose(result[name], given[layer][[1, 3, 5], number], atol=1e-6)
+    dif.save(result, tmp_path / "result.nc")
+    xr.testing.assert_identical(dif.load_result(tmp_path / "result.nc"), result)
+    none = viewed(maps={"conv": [3]}, map_images=(4,))  # no set has so many images
+    assert none["map_0"].shape == (0, 16, 16)
+    dif.save(none, tmp_path / "none.nc")
+    xr.testing.assert_identical(dif.load_result(tmp_path / "none.nc"), none)
+
+
+def test_views_can_be_left_out() -> None:
+    """The measure is the same to the last bit, and the result is whole without them."""
+    plain, whole = viewed(views=False), viewed()
+    for name in ("layer_mean", "layer_sd", "filter_mean", "prediction", "filter_layer", "class_name"):
+        assert name in whole
+        assert name not in plain
+    for variable in plain.data_vars:
+        xr.testing.assert_equal(plain[variable], whole[variable])
+    xr.testing.assert_identical(validate_result(plain), plain)
+
+
+def test_labels_must_come_with_their_variable() -> None:
+    """A view without its labels is no result; nor is a map with other dimensions."""
+    result = viewed(maps={"conv": [3]})
+    with pytest.raises(dif.InputError, match="no result of differentia: class_name missing"):
+        validate_result(result.drop_vars("class_name"))
+    with pytest.raises(dif.InputError, match="no result of differentia: map_image missing"):
+        validate_result(result.drop_vars("map_image"))
+    with pytest.raises(dif.InputError, match=r"map_0 has the dimensions .* expected .*'map_0_y', 'map_0_x'"):
+        validate_result(result.rename(map_0_y="height"))
+    validate_result(result.drop_vars(["prediction", "class_name"]))
+
+
+def test_moments_of_stored_responses() -> None:
+    """Recorded neurons have their means and SDs too, over all of them, and no other view."""
+    arrays = {name: {"V1": RNG.gamma(2.0, 3.0, (n, 30)) + 100} for name, n in {"a": 5, "b": 3}.items()}
+    result = dif.measure_responses(arrays, n_units=10, draws=2)
+    for name, areas in arrays.items():
+        at = result.sel(set=name, layer="V1")
+        assert float(at["layer_mean"]) == pytest.approx(oracles.mean(areas["V1"].ravel()), rel=1e-12)
+        assert float(at["layer_sd"]) == pytest.approx(oracles.population_sd(areas["V1"].ravel()), rel=1e-9)
+    assert "prediction" not in result
+    assert "filter_mean" not in result

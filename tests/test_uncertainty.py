@@ -39,7 +39,7 @@ def both(result: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("kind", ["random", "per_filter"])
 def test_draws_at_random_have_a_spread(kind: str) -> None:
-    """The mean of all draws, and their SD with the correction for the pool that they share; 0 for all units."""
+    """The mean of all draws, and their SD corrected for the pool that they share; 0 for all units."""
     mean, spread = both(result_of(kind, draws=3))
     for at_count, used in enumerate((20, 40)):
         draws = VALUES[:, 0, at_count]

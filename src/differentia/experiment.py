@@ -169,7 +169,7 @@ def measure_kinds(
     InputError, RecordingError
         As for `measure`.
     """
-    kinds = require_distinct_names("kind of units", [kinds] if isinstance(kinds, str) else kinds)
+    kinds = require_distinct_names("unit kind", [kinds] if isinstance(kinds, str) else kinds)
     if not kinds:
         raise InputError("no kind of units was given; expected at least one, such as 'random'")
     counted = [kind for kind in kinds if unit_kind(kind).counted]

@@ -180,7 +180,7 @@ follow_links, progress
     InputError, RecordingError
         As for `record`.
     """
-    names = require_distinct_names("kind of units", kinds)
+    names = require_distinct_names("unit kind", kinds)
     seed = require_seed(seed)
     batch_size = require_count("batch_size", batch_size)
     stimuli = as_sets(sets, seed=seed, follow_links=follow_links)
