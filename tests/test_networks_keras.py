@@ -410,6 +410,8 @@ def test_a_second_backend_gives_the_same_numbers(tmp_path: Path) -> None:
     on_torch = dif.measure(load(model), {"a": PIXELS}, units="all")
     assert list(on_jax["layer"].values) == list(on_torch["layer"].values)
     np.testing.assert_allclose(on_jax["differentiation"], on_torch["differentiation"], rtol=1e-4)
+    for view in ("filter_mean", "prediction", "layer_mean", "layer_sd"):
+        np.testing.assert_allclose(on_jax[view], on_torch[view], rtol=1e-4, atol=1e-5, err_msg=view)
 
 
 def test_the_users_choice_of_backend_is_kept() -> None:

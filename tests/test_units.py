@@ -32,6 +32,9 @@ def test_order_is_fixed_for_ever() -> None:
     drawn = draw_units("block1_conv1", 1000, 5, 3, seed=0)
     assert drawn is not None
     assert drawn.tolist() == [662, 866, 762, 874, 332]
+    drawn = draw_units("block1_conv1", 64, 8, 3, seed=0, strata=4)
+    assert drawn is not None
+    assert drawn.tolist() == [12, 33, 22, 47, 32, 9, 30, 63]
 
 
 @pytest.mark.parametrize("count", [1, 7, 200, 4999])
@@ -169,6 +172,7 @@ def test_later_draws_have_the_same_number_of_every_filter() -> None:
         assert drawn is not None
         assert len(set(drawn.tolist())) == 30
         assert np.bincount(drawn % 6).tolist() == [5] * 6
+        assert len(set(drawn[:6] // 6)) > 1  # each filter is drawn for itself
     assert len({tuple(sorted(drawn.tolist())) for drawn in draws if drawn is not None}) == 5
     fewer = draw_units("a", 120, 12, 1, seed=0, strata=6)
     assert fewer is not None
