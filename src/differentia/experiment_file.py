@@ -22,6 +22,7 @@ from pydantic import (
 
 from differentia.definition import METRICS, NORMALIZATIONS
 from differentia.errors import InputError, require_known, unknown_name
+from differentia.folders import user_path
 from differentia.networks import PREPROCESSINGS
 from differentia.stimuli import CROPS, RESIZES, is_generated
 from differentia.units import UNIT_KINDS
@@ -112,14 +113,16 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment:
         There is no such file, it is no TOML, or a field is missing, unknown or wrong: the error names the
         file, the field and the reason.
     """
-    file = Path(path).expanduser()
+    file = user_path(path)
+    if file.is_dir():
+        raise InputError(f"{path}: is a folder; give an experiment file, such as {file / 'experiment.toml'}")
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(
             f"{path}: no such file; give an experiment file, such as DIR/experiment.toml"
         ) from None
-    except (OSError, ValueError) as error:  # a folder, no permission, no UTF-8, no TOML
+    except (OSError, ValueError, RecursionError) as error:  # no permission, no UTF-8, no TOML
         raise InputError(f"{path}: can't be read as TOML: {error}") from error
     try:
         experiment = Experiment.model_validate(content)
@@ -144,6 +147,8 @@ def _problem(detail: Mapping[str, Any]) -> str:
         return f"{field}: {unknown_name('field', place[-1], section.model_fields)}"
     if detail["type"] == "missing":
         return f"{field}: is missing"
+    if detail["type"] in ("model_type", "dict_type"):
+        return f"{field}: is {detail['input']!r}; expected a table, [{field}]"
     reason = str(detail["msg"]).removeprefix("Value error, ")
     if detail["type"] == "value_error":
         return f"{field}: {reason}"

@@ -1,14 +1,86 @@
-"""Folders that are written whole or not at all."""
+"""Paths as users write them, and folders that are written whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from differentia.errors import InputError
+
+
+def user_path(path: str | os.PathLike[str]) -> Path:
+    """Return a path that a user wrote, with ``~`` expanded; there need not be anything.
+
+    Parameters
+    ----------
+    path
+        Of a file or a folder.
+
+    Raises
+    ------
+    InputError
+        No file can have this path: it is empty, too long, of no user's home, or holds a null character.
+    """
+    if not os.fspath(path):
+        raise InputError("an empty path was given; name a file or a folder")
+    try:
+        expanded = Path(path).expanduser()
+        os.stat(expanded)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return expanded
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: can't be a path ({reason}); choose another") from error
+    return expanded
+
+
+def require_writable(folder: Path, what: str) -> None:
+    """Make a folder where there is none, or raise an error where nothing can be written into it.
+
+    Parameters
+    ----------
+    folder
+        With the folders above it.
+    what
+        What the error calls it.
+
+    Raises
+    ------
+    InputError
+        It can't be made, or a file can't be made in it (permissions alone do not tell: a disk may be full).
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{what}: can't be made ({error.strerror}); choose another") from error
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"{what}: can't be written to ({error.strerror}); choose another") from error
+
+
+def require_new(path: str | os.PathLike[str]) -> Path:
+    """Return the absolute path of a folder that does not exist yet, or is empty.
+
+    Parameters
+    ----------
+    path
+        Of the folder.
+
+    Raises
+    ------
+    InputError
+        `path` holds something already, or can't be a path.
+    """
+    target = user_path(path)
+    if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
+        raise InputError(f"{target}: is there already; name a new folder, so that nothing mixes with it")
+    return Path(os.path.abspath(target))
 
 
 @contextmanager
@@ -30,10 +102,8 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     InputError
         `path` holds something already, or can't be written.
     """
-    target = Path(path).expanduser()
-    if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
-        raise InputError(f"{target}: is there already; name a new folder, so that nothing mixes with it")
-    beside = target.absolute().with_name(f".{target.absolute().name}.{os.getpid()}")
+    target = require_new(path)
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         beside.mkdir(parents=True)
         yield beside
@@ -41,6 +111,6 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
             target.rmdir()
         beside.replace(target)
     except OSError as error:
-        raise InputError(f"{target}: can't be written ({error}); choose another folder") from error
+        raise InputError(f"{path}: can't be written ({error}); choose another folder") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)

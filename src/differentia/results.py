@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from differentia.errors import InputError, require_known
+from differentia.folders import user_path
 from differentia.responses import Moments, Responses
 from differentia.uncertainty import draw_mean
 
@@ -366,11 +367,12 @@ def load_result(path: str | os.PathLike[str]) -> xr.Dataset:
     """
     import xarray as xr
 
-    if not Path(path).is_file():
-        what = "is a folder" if Path(path).is_dir() else "no such file"
+    file = user_path(path)
+    if not file.is_file():
+        what = "is a folder" if file.is_dir() else "no such file"
         raise InputError(f"{path}: {what}; give the result.nc that measure wrote")
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as opened:
+        with xr.open_dataset(file, engine="h5netcdf") as opened:
             result = opened.load()
     except Exception as error:  # h5py raises many kinds on broken files
         raise InputError(f"{path}: can't be read as netCDF-4 ({error}); it may be cut off") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -15,6 +14,7 @@ import typer
 from differentia.cli import options as opt
 from differentia.cli.output import print_json, print_result, print_table, progress_bar, records, say
 from differentia.errors import InputError
+from differentia.folders import require_writable, user_path
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -80,7 +80,7 @@ def demo(
     """Measure the embedded digits network: noise, one digit, all digits. Offline, under a minute."""
     _measure_into(
         context,
-        Path(out).expanduser(),
+        _required_out(out),
         network="digits",
         network_options={},
         sets=DEMO_SETS,
@@ -186,7 +186,7 @@ def run(
         network["input_shape"] = tuple(network["input_shape"])
     _measure_into(
         context,
-        Path(folder).expanduser(),
+        _required_out(folder),
         network=network.pop("spec"),
         network_options=network,
         sets=read.sets,
@@ -375,7 +375,7 @@ def report(
     """Draw the figures of a folder's result again."""
     from differentia.results import load_result
 
-    place = Path(folder).expanduser()
+    place = user_path(folder)
     first = load_result(place / "result.nc")
     results = {str(first["units"].item()): first}
     for path in sorted(place.glob("result_*.nc")):
@@ -410,7 +410,7 @@ def published(
     from differentia.published import compare_with_published
     from differentia.results import load_result
 
-    path = Path(result).expanduser()
+    path = user_path(result)
     names = opt.named("--set", sets or [], "set", "NAME=PUBLISHED, such as cats=tabby_cats")
     compared = compare_with_published(
         load_result(path / "result.nc" if path.is_dir() else path), names or None
@@ -442,7 +442,7 @@ def published(
 def _required_out(out: str | None) -> Path:
     if not out:
         raise InputError("--out is missing; name the folder to write to: --out DIR")
-    return Path(out).expanduser()
+    return user_path(out)
 
 
 def _network_options(preprocess: str | None, input_size: str | None, device: str) -> dict[str, Any]:
@@ -476,12 +476,7 @@ def _measure_into(
         sets, seed=given.get("seed", 0), follow_links=given.get("follow_links", False)
     )
     loaded = load_network(network, **network_options)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {out}: can't be made ({error.strerror}); choose another") from error
-    if not os.access(out, os.W_OK):
-        raise InputError(f"--out {out}: can't be written to; choose another")
+    require_writable(out, f"--out {out}")
     command = shlex.join(["differentia", *context.obj])
     with progress_bar() as progress:
         measured = measure_kinds(loaded, stimuli, kinds=kinds, progress=progress, **given)

@@ -60,6 +60,8 @@ def images(source: Any, *, follow_links: bool = False) -> Stimuli:
 
 
 def _from_path(text: str, follow_links: bool) -> Stimuli:
+    if not text:
+        raise InputError("an empty path was given; name a folder, a glob or a file")
     try:
         path = Path(text).expanduser()
         if path.is_dir():
