@@ -17,7 +17,6 @@ from differentia.errors import (
     DifferentiaWarning,
     InputError,
     require_count,
-    require_distinct_names,
     require_known,
     require_seed,
 )
@@ -25,7 +24,7 @@ from differentia.layers import Layer
 from differentia.recording import MAP_IMAGES, Progress, record_kinds
 from differentia.responses import Responses, responses_from_arrays
 from differentia.results import build_result
-from differentia.units import unit_kind, units_used
+from differentia.units import require_distinct_kinds, unit_kind, units_used
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -169,9 +168,7 @@ def measure_kinds(
     InputError, RecordingError
         As for `measure`.
     """
-    kinds = require_distinct_names("unit kind", [kinds] if isinstance(kinds, str) else kinds)
-    if not kinds:
-        raise InputError("no kind of units was given; expected at least one, such as 'random'")
+    kinds = require_distinct_kinds([kinds] if isinstance(kinds, str) else kinds)
     counted = [kind for kind in kinds if unit_kind(kind).counted]
     counts = _checked_counts(n_units, kinds[0] if not counted else counted[0], pool)
     _check_analysis(sets, draws=draws, normalize=normalize, metric=metric, reference=reference)

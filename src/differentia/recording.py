@@ -19,7 +19,6 @@ from differentia.errors import (
     InputError,
     RecordingError,
     require_count,
-    require_distinct_names,
     require_known,
     require_seed,
 )
@@ -37,7 +36,7 @@ from differentia.presentation import (
 from differentia.probes import MapProbe, Probe, Summary, SummaryProbe, UnitMoments, UnitProbe, together
 from differentia.responses import FilterMap, Moments, Predictions, Responses, Views, require_finite
 from differentia.stimuli import Fit, NoiseStimuli, Stimuli
-from differentia.units import Scores, UnitKind, unit_kind
+from differentia.units import Scores, UnitKind, require_distinct_kinds, unit_kind
 
 #: Called with the number of images done, the number of all, and the set at hand.
 Progress = Callable[[int, int, str], None]
@@ -180,7 +179,7 @@ follow_links, progress
     InputError, RecordingError
         As for `record`.
     """
-    names = require_distinct_names("unit kind", kinds)
+    names = require_distinct_kinds(kinds)
     seed = require_seed(seed)
     batch_size = require_count("batch_size", batch_size)
     stimuli = as_sets(sets, seed=seed, follow_links=follow_links)
@@ -196,7 +195,7 @@ follow_links, progress
         filter_means="filter_mean" in names or (views and total <= MOST_IMAGES_TO_VIEW),
         class_layer=class_layer(network) if views else None,
         maps=_checked_maps(chosen, maps or {}),
-        map_images=_checked_map_images(map_images),
+        map_images=_checked_map_images(map_images, max(map(len, stimuli.values())) if maps else None),
     )
     whole_layers = _whole_layers_fit(plan, total)
     show = _Show(
@@ -514,10 +513,16 @@ def _checked_maps(layers: Sequence[Layer], maps: Mapping[str, Sequence[int]]) ->
     return {name: checked[name] for name in by_name if name in checked}
 
 
-def _checked_map_images(places: Sequence[int]) -> tuple[int, ...]:
+def _checked_map_images(places: Sequence[int], most: int | None) -> tuple[int, ...]:
+    """Return the places of images in a set, at least one of which the largest set has, where maps are kept."""
     for place in places:
         if isinstance(place, bool) or not isinstance(place, int | np.integer) or place < 0:
             raise InputError(f"map_images (--map-images) holds {place!r}; expected places in a set, from 0")
+    if most is not None and not any(place < most for place in places):
+        raise InputError(
+            f"map_images (--map-images) is {tuple(places)}, but the largest set has {most} images, from 0 to "
+            f"{most - 1}; choose among those"
+        )
     return tuple(sorted({int(place) for place in places}))
 
 

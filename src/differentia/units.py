@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int, UInt64
 
-from differentia.errors import require_known
+from differentia.errors import InputError, require_known
 from differentia.layers import Layer
 
 
@@ -215,3 +215,20 @@ def unit_kind(name: str) -> UnitKind:
     """
     require_known("kind of units", name, UNIT_KINDS)
     return UNIT_KINDS[name]
+
+
+def require_distinct_kinds(names: Sequence[str]) -> list[str]:
+    """Return the names of kinds of units, or raise an error where there is none or one is named twice.
+
+    Raises
+    ------
+    InputError
+        Says so; whether each is known, `unit_kind` tells.
+    """
+    kinds = [str(name) for name in names]
+    if not kinds:
+        raise InputError("no kind of units was given; expected at least one, such as 'random'")
+    twice = [kind for kind in kinds if kinds.count(kind) > 1]
+    if twice:
+        raise InputError(f"the kind of units {twice[0]!r} is given twice; give it once")
+    return kinds

@@ -117,7 +117,7 @@ def measure(
     device: opt.Device = "auto",
     batch_size: opt.BatchSize = "32",
     maps: opt.Maps = None,
-    map_images: opt.MapImages = "0,1,2",
+    map_images: opt.MapImages = None,
     views: opt.Views = True,
     skip_unreadable: opt.SkipUnreadable = False,
     follow_links: opt.FollowLinks = False,
@@ -129,6 +129,8 @@ def measure(
     The folder DIR gets the result (result.nc), the network's five best classes of each image
     (predictions.csv), figures, and the experiment file that repeats the measurement.
     """
+    if map_images is not None and not maps:
+        raise InputError("--map-images says whose maps are kept, but no --map which; give --map LAYER:FILTER")
     _measure_into(
         context,
         _required_out(out),
@@ -149,7 +151,9 @@ def measure(
             "seed": opt.whole_number("--seed", seed, least=0),
             "batch_size": opt.whole_number("--batch-size", batch_size),
             "maps": opt.maps("--map", maps or []) or None,
-            "map_images": opt.whole_numbers("--map-images", map_images, least=0) if maps else None,
+            "map_images": None
+            if map_images is None
+            else opt.whole_numbers("--map-images", map_images, least=0),
             "views": views,
             "skip_unreadable": skip_unreadable,
             "follow_links": follow_links,

@@ -129,9 +129,11 @@ Maps = Annotated[
     ),
 ]
 MapImages = Annotated[
-    str,
+    str | None,
     typer.Option(
-        metavar="N,N,...", help="The images whose maps are kept, by their place in each set, from 0."
+        metavar="N,N,...",
+        help="The images whose maps are kept, by their place in each set, from 0.",
+        show_default="0,1,2",
     ),
 ]
 Views = Annotated[
@@ -228,8 +230,14 @@ def maps(option: str, given: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """Return the filters of each layer from texts ``LAYER:FILTER`` (a layer's name may hold colons)."""
     filters: dict[str, tuple[int, ...]] = {}
     for text in given:
-        layer, colon, numbers = text.rpartition(":")
-        if not (layer and colon and numbers):
-            raise InputError(f"{option} is {text!r}; expected LAYER:FILTER, such as block1_conv1:31")
-        filters[layer] = (*filters.get(layer, ()), *whole_numbers(option, numbers, least=0))
+        layer, _, numbers = text.rpartition(":")
+        try:
+            chosen = whole_numbers(option, numbers, least=0)
+        except InputError:
+            chosen = ()
+        if not (layer and chosen):
+            raise InputError(
+                f"{option} is {text!r}; expected LAYER:FILTER, such as block1_conv1:31 or block1_conv1:31,39"
+            )
+        filters[layer] = (*filters.get(layer, ()), *chosen)
     return filters
