@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from numbers import Integral
 
 import numpy as np
 from jaxtyping import Float
@@ -74,6 +75,8 @@ def find_class(network: Network, wanted: str | int, count: int) -> int:
     """
     text = str(wanted)
     names, ids = class_names(network, count), network.class_ids or ()
+    if isinstance(wanted, Integral):  # a class may be called by another's number
+        return _checked_number(network, int(wanted), count)
     if text in ids:
         return ids.index(text)
     matches = [number for number, name in enumerate(names) if _plain(name) == _plain(text)]
@@ -83,15 +86,19 @@ def find_class(network: Network, wanted: str | int, count: int) -> int:
     if matches:
         return matches[0]
     if text.isdecimal():
-        if int(text) >= count:
-            raise InputError(f"{network.name} has no class {text}; it has {count}, from 0 to {count - 1}")
-        return int(text)
+        return _checked_number(network, int(text), count)
     if network.class_names is None:
         raise InputError(
             f"the names of the classes of {network.name} are not known; give the number of one, from 0 to "
             f"{count - 1}, or a class index (keras:NAME?classes=PATH)"
         )
     raise unknown_name("class", text, _by_likeness(text, names))
+
+
+def _checked_number(network: Network, number: int, count: int) -> int:
+    if not 0 <= number < count:
+        raise InputError(f"{network.name} has no class {number}; it has {count}, from 0 to {count - 1}")
+    return number
 
 
 def _plain(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -114,3 +114,27 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise InputError(f"{path}: can't be written ({error}); choose another folder") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def names_in_one_folder(names: Sequence[str], taken: Sequence[str] = ()) -> list[str]:
+    """Return names for files that come from several folders, no two of them the same.
+
+    Subfolders become a part of the name; one that is taken gets its number, from 1, before it. A and a are
+    the same, as many file systems have it.
+
+    Parameters
+    ----------
+    names
+        Paths with ``/`` between their parts.
+    taken
+        What else lies in the folder.
+    """
+    found: list[str] = []
+    used = {name.casefold() for name in taken}
+    for number, name in enumerate(names, start=1):
+        free = name.replace("/", "__")
+        while free.casefold() in used:
+            free = f"{number}__{free}"
+        used.add(free.casefold())
+        found.append(free)
+    return found

@@ -112,7 +112,7 @@ def present(
     Parameters
     ----------
     stimuli
-        The sets, by name.
+        The sets, by name; errors do not name one that is called "".
     fit
         How images become the network's input.
     batch_size
@@ -140,10 +140,11 @@ def present(
         except InputError as error:
             if skip_unreadable and isinstance(error, UnreadableImageError):
                 return SkippedImage(name, image, str(error))
-            raise type(error)(f"set {name!r}: {error}") from error
+            raise type(error)(f"set {name!r}: {error}" if name else str(error)) from error
         except MemoryError as error:
             raise RecordingError(
-                f"set {name!r}, image {image!r}: too large for this machine's memory; shrink it"
+                (f"set {name!r}, " if name else "")
+                + f"image {image!r}: too large for this machine's memory; shrink it"
             ) from error
 
     with ThreadPoolExecutor(_DECODERS) as threads:

@@ -253,7 +253,7 @@ def _matched_sets(result: xr.Dataset, curves: xr.Dataset, sets: Mapping[str, str
         raise InputError(
             f"no set of the result ({', '.join(measured)}) is matched with a published one "
             f"({', '.join(published)}); say which stands for which: "
-            f"sets={{{measured[0]!r}: {published[0]!r}}}"
+            f"sets={{{measured[0]!r}: {published[0]!r}}} (--set {measured[0]}={published[0]})"
         )
     return pairs
 

@@ -514,7 +514,7 @@ def _checked_maps(layers: Sequence[Layer], maps: Mapping[str, Sequence[int]]) ->
 
 
 def _checked_map_images(places: Sequence[int], most: int | None) -> tuple[int, ...]:
-    """Return the places of images in a set, at least one of which the largest set has, where maps are kept."""
+    """Return the places of images in a set; where maps are kept, the largest set has one of them."""
     for place in places:
         if isinstance(place, bool) or not isinstance(place, int | np.integer) or place < 0:
             raise InputError(f"map_images (--map-images) holds {place!r}; expected places in a set, from 0")

@@ -175,7 +175,8 @@ def require_finite(
         row = int(np.argmin(finite))
         bad = values[row][~np.isfinite(values[row])]
         raise RecordingError(
-            f"set {images[row].set!r}, layer {layer!r}, image {images[row].name!r}: "
+            (f"set {images[row].set!r}, " if images[row].set else "")
+            + f"layer {layer!r}, image {images[row].name!r}: "
             f"{len(bad)} of {values.shape[1]} {of} are {bad[0]}; expected finite responses: "
             "look at this image, or at the network's weights and precision"
         )

@@ -14,12 +14,15 @@ import numpy as np
 
 from differentia.classes import class_layer, class_names, class_probabilities, find_class
 from differentia.errors import InputError, require_count, require_known
-from differentia.folders import new_folder
+from differentia.folders import names_in_one_folder, new_folder
 from differentia.networks import load_network
 from differentia.presentation import SkippedImage, present
 from differentia.probes import UnitProbe
 from differentia.responses import require_finite
 from differentia.stimuli import Fit, stimuli_from
+
+#: The table in the folder of the selected images.
+TABLE = "selection.csv"
 
 #: Called with the number of images looked at, and the number of all.
 Progress = Callable[[int, int], None]
@@ -132,7 +135,7 @@ def select(
     found: list[SelectedImage] = []
     skipped: list[SkippedImage] = []
     looked_at = 0
-    for batch in present({"source": stimuli}, fit, batch_size, skip_unreadable=skip_unreadable):
+    for batch in present({"": stimuli}, fit, batch_size, skip_unreadable=skip_unreadable):
         skipped += batch.skipped
         looked_at += len(batch.labels)
         if batch.labels:
@@ -194,17 +197,12 @@ def write_selection(selection: Selection, folder: str | os.PathLike[str], *, how
     with new_folder(folder) as beside:
         for image, name in zip(selection.images, _file_names(selection), strict=True):
             WAYS[how](Path(str(image.path)), beside / name)
-        (beside / "selection.csv").write_text(selection_csv(selection), encoding="utf-8", newline="")
+        (beside / TABLE).write_text(selection_csv(selection), encoding="utf-8", newline="")
     return Path(folder).expanduser()
 
 
 def _file_names(selection: Selection) -> list[str]:
-    """Return a name for each image in one folder: subfolders become a part of it, and no two are the same."""
-    names: list[str] = []
-    for rank, image in enumerate(selection.images, start=1):
-        name = image.name.replace("/", "__")
-        names.append(f"{rank}__{name}" if name in names else name)
-    return names
+    return names_in_one_folder([image.name for image in selection.images], taken=[TABLE])
 
 
 def selection_csv(selection: Selection) -> str:

@@ -14,7 +14,7 @@ import typer
 from differentia.cli import options as opt
 from differentia.cli.output import print_json, print_result, print_table, progress_bar, records, say
 from differentia.errors import InputError
-from differentia.folders import require_writable, user_path
+from differentia.folders import require_new, require_writable, user_path
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -336,6 +336,8 @@ def select(
     if not out and not dry_run:
         raise InputError("--out is missing; name a new folder: --out DIR (or --dry-run)")
     require_known("way to keep images (--how)", how, WAYS)
+    if out and not dry_run:
+        require_new(out)  # before an hour is spent on looking
     limit = None if count is None else opt.whole_number("--count", count)
     least = opt.probability("--min-probability", min_probability)
     loaded = load_network(network, **_network_options(preprocess, input_size, device))
@@ -411,6 +413,8 @@ def published(
     debug: opt.Debug = False,
 ) -> None:
     """Compare a result of VGG16 with the published curves, layer by layer."""
+    import numpy as np
+
     from differentia.published import compare_with_published
     from differentia.results import load_result
 
@@ -439,7 +443,7 @@ def published(
         for one in found
     ]
     print_table("VGG16 and the published curves", ["set", "layer", "units", *numbers], rows, text=2)
-    worst = max(found, key=lambda one: abs(one["difference"]))
+    worst = max(found, key=lambda one: np.nan_to_num(abs(one["difference"]), nan=-1.0))
     typer.echo(f"Largest difference: {worst['difference']:.3f} ({worst['set']}, {worst['layer']})")
 
 

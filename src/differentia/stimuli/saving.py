@@ -7,7 +7,7 @@ from pathlib import Path
 
 import PIL.Image
 
-from differentia.folders import new_folder
+from differentia.folders import names_in_one_folder, new_folder
 from differentia.stimuli.base import Fit, Stimuli
 
 
@@ -17,7 +17,7 @@ def save_images(stimuli: Stimuli, folder: str | os.PathLike[str], *, size: tuple
     Parameters
     ----------
     stimuli
-        Noise, for example.
+        Noise, for example. Each file has the name of its image; those in subfolders keep it apart.
     folder
         Does not exist yet, or is empty.
     size : (height, width, channels)
@@ -35,9 +35,10 @@ def save_images(stimuli: Stimuli, folder: str | os.PathLike[str], *, size: tuple
     """
     fit = Fit(size)
     with new_folder(folder) as beside:
-        for index, name in enumerate(stimuli.names):
+        names = names_in_one_folder([f"{os.path.splitext(name)[0]}.png" for name in stimuli.names])
+        for index, name in enumerate(names):
             pixels = stimuli.load(index, fit).pixels
             grey = size[2] == 1
             image = PIL.Image.fromarray(pixels[..., 0] if grey else pixels)
-            image.save(beside / f"{Path(name).stem}.png")
+            image.save(beside / name)
     return Path(folder).expanduser()
