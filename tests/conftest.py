@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jaxtyping
 import pytest
@@ -13,6 +14,9 @@ jaxtyping.install_import_hook("differentia", "array_checks.check_arrays")
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ.setdefault("MPLBACKEND", "agg")
+
+if TYPE_CHECKING:
+    from digit_files import DigitFiles
 
 VARIABLE = "DIFFERENTIA_TEST_DATA"
 
@@ -33,3 +37,11 @@ def real_data() -> Path:
             pytest.fail(f"there is no real data: set {VARIABLE} to its folder")
         pytest.skip(f"there is no real data: set {VARIABLE} to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def digit_files(tmp_path_factory: pytest.TempPathFactory) -> DigitFiles:
+    """Handwritten digits as PNG files, which no test may change."""
+    from digit_files import write_digit_files  # after the import hook
+
+    return write_digit_files(tmp_path_factory.mktemp("digits"))

@@ -77,10 +77,14 @@ def require_new(path: str | os.PathLike[str]) -> Path:
     InputError
         `path` holds something already, or can't be a path.
     """
-    target = user_path(path)
-    if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
-        raise InputError(f"{target}: is there already; name a new folder, so that nothing mixes with it")
-    return Path(os.path.abspath(target))
+    target = Path(os.path.abspath(user_path(path)))  # so that no folder is made for the sake of a ..
+    try:
+        taken = target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir())))
+    except OSError as error:
+        raise InputError(f"{path}: can't be looked into ({error.strerror}); choose another folder") from error
+    if taken:
+        raise InputError(f"{path}: is there already; name a new folder, so that nothing mixes with it")
+    return target
 
 
 @contextmanager
