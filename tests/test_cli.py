@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
@@ -171,6 +172,101 @@ def test_warnings_are_one_line(folder: Path, capsys: pytest.CaptureFixture[str])
     assert "images of one set have the same content, and no distance from each other: set 'black'" in lines[0]
     assert "layer 'input', set 'black': it gives 0 in every unit" in lines[1]
     assert "nan" in captured.out
+
+
+def test_several_kinds_of_units(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One file a kind, the first is result.nc; each as if measured alone; those of an earlier run go."""
+    out = folder / "out"
+    arguments = ["measure", "digits", "--set", "noise=noise:4", "--set", f"cats={folder}/cats", *FAST]
+    kinds = ["random", "top_variance", "filter_mean"]
+    assert main([*arguments, "--out", str(out), "--json", "--units", ",".join(kinds)]) == 0
+    records = json.loads(capsys.readouterr().out)
+    assert sorted(path.name for path in out.glob("*.nc")) == [
+        "result.nc",
+        "result_filter_mean.nc",
+        "result_top_variance.nc",
+    ]
+    sets = {"noise": "noise:4", "cats": str(folder / "cats")}
+    for kind, name in zip(
+        kinds, ["result.nc", "result_top_variance.nc", "result_filter_mean.nc"], strict=True
+    ):
+        result = dif.load_result(out / name)
+        assert result["units"].item() == kind
+        alone = dif.measure(
+            "digits",
+            sets,
+            units=kind,
+            layers=["input", "block1_pool", "predictions"],
+            n_units=None if kind == "filter_mean" else (50, 1000),
+            draws=3,
+        )
+        np.testing.assert_array_equal(result["differentiation"], alone["differentiation"])
+        of_kind = [record for record in records if record["units"] == kind]
+        assert len(of_kind) == 2 * 3 * alone.sizes["n_units"]
+        for record in of_kind:
+            at = {key: record[key] for key in ("set", "layer", "n_units")}
+            assert record["differentiation"] == pytest.approx(
+                float(alone["differentiation"].sel(at).mean("draw"))
+            )
+    assert {record["units"] for record in records} == set(kinds)
+    assert main([*arguments, "--out", str(out), "--units", "top"]) == 0
+    assert [path.name for path in out.glob("*.nc")] == ["result.nc"]
+    assert dif.load_result(out / "result.nc")["units"].item() == "top"
+    assert "Differentiation, 1,000 units (top)" in capsys.readouterr().out
+
+
+def test_predictions(folder: Path) -> None:
+    """The five best classes of each image as the result has them; gone after a run with --no-views."""
+    out = folder / "out"
+    arguments = ["measure", "digits", "--set", "noise=noise:2", "--set", f"cats={folder}/cats", *FAST]
+    assert main([*arguments, "--out", str(out)]) == 0
+    result = dif.load_result(out / "result.nc")
+    with (out / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["set"] for row in rows] == ["noise"] * 2 + ["cats"] * 4
+    assert [row["image"] for row in rows] == [str(name) for name in result["image_name"].values]
+    for row, probabilities in zip(rows, result["prediction"].values.astype(float), strict=True):
+        pairs = sorted(((-value, number) for number, value in enumerate(probabilities)))[:5]
+        assert [row[f"class_{place}"] for place in range(1, 6)] == [str(number) for _, number in pairs]
+        given = [float(row[f"probability_{place}"]) for place in range(1, 6)]
+        np.testing.assert_allclose(given, [-value for value, _ in pairs], atol=5e-7)
+    assert main([*arguments, "--out", str(out), "--no-views"]) == 0
+    assert not (out / "predictions.csv").exists()
+    assert "prediction" not in dif.load_result(out / "result.nc")
+
+
+def test_maps(folder: Path) -> None:
+    """The chosen filters' maps of the chosen images, whatever the options' order."""
+    arguments = ["measure", "digits", "--set", f"cats={folder}/cats", "--set", f"dogs={folder}/dogs", *FAST]
+    options = ["--map", "block1_pool:3,0", "--map", "input:0", "--map-images", "3,1"]
+    assert main([*arguments, *options, "--out", str(folder / "out")]) == 0
+    result = dif.load_result(folder / "out" / "result.nc")
+    kept = [result[name] for name in ("map_0", "map_1", "map_2")]
+    found = {(str(one.attrs["layer"]), int(one.attrs["filter"])): one.values for one in kept}
+    assert set(found) == {("input", 0), ("block1_pool", 3), ("block1_pool", 0)}
+    assert "map_3" not in result
+    paths = [folder / "cats" / "1.png", folder / "cats" / "3.png", folder / "dogs" / "1.png"]
+    for shown, path in zip(found["input", 0], paths, strict=True):
+        with PIL.Image.open(path) as image:
+            pixels = np.asarray(image.convert("L").resize((32, 32), PIL.Image.Resampling.BILINEAR))
+        np.testing.assert_allclose(shown, pixels / 255, atol=1e-6)
+    assert found["block1_pool", 3].shape == (3, 16, 16)
+
+
+def test_skip_unreadable(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A broken file is an error, or left out and told; the others' numbers are as without it."""
+    arguments = ["measure", "digits", "--set", f"cats={folder}/cats", *FAST]
+    assert main([*arguments, "--out", str(folder / "whole")]) == 0
+    (folder / "cats" / "broken.png").write_bytes(b"no image")
+    capsys.readouterr()
+    assert main([*arguments, "--out", str(folder / "out")]) == 2
+    assert f"set 'cats': {folder}/cats/broken.png: can't be read as an image" in capsys.readouterr().err
+    assert main([*arguments, "--out", str(folder / "out"), "--skip-unreadable"]) == 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert line.startswith("differentia: warning: 1 unreadable images were left out: set 'cats': ")
+    whole, result = (dif.load_result(folder / name / "result.nc") for name in ("whole", "out"))
+    np.testing.assert_array_equal(result["differentiation"], whole["differentiation"])
+    assert result["image_name"].values.tolist() == ["0.png", "1.png", "2.png", "3.png"]
 
 
 CATS = ["--set", "cats={0}/cats"]

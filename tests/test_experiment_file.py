@@ -152,7 +152,8 @@ WRONG = {
     "Did you mean 'imagenet'? Known: none, unit, signed, imagenet, caffe",
     f"{NETWORK}input_shape = [8, 8]\n{SETS}": "network.input_shape: is [8, 8]; list should have at least 3 "
     "items after validation, not 2",
-    f"{NETWORK}input_shape = [8, 0, 3]\n{SETS}": "network.input_shape.1: is 0; input should be greater than 0",
+    f"{NETWORK}input_shape = [8, 0, 3]\n{SETS}": "network.input_shape.1: is 0; input should be greater "
+    "than 0",
     f"{NETWORK}input_shape = 8\n{SETS}": "network.input_shape: is 8; input should be a valid list",
     f"[network]\nspec = 5\n{SETS}": "network.spec: is 5; input should be a valid string",
     f"{NETWORK}[sets]\n": "sets: is {}; dictionary should have at least 1 item after validation, not 0",

@@ -250,10 +250,8 @@ def test_maps_come_back(tmp_path: Path) -> None:
         np.testing.assert_allclose(result[name], given[layer][[1, 3, 5], number], atol=1e-6)
     dif.save(result, tmp_path / "result.nc")
     xr.testing.assert_identical(dif.load_result(tmp_path / "result.nc"), result)
-    none = viewed(maps={"conv": [3]}, map_images=(4,))  # no set has so many images
-    assert none["map_0"].shape == (0, 16, 16)
-    dif.save(none, tmp_path / "none.nc")
-    xr.testing.assert_identical(dif.load_result(tmp_path / "none.nc"), none)
+    with pytest.raises(dif.InputError, match=r"map_images .* is \(4,\), but the largest set has 4 images"):
+        viewed(maps={"conv": [3]}, map_images=(4,))
 
 
 def test_views_can_be_left_out() -> None:
@@ -289,3 +287,49 @@ def test_moments_of_stored_responses() -> None:
         assert float(at["layer_sd"]) == pytest.approx(oracles.population_sd(areas["V1"].ravel()), rel=1e-9)
     assert "prediction" not in result
     assert "filter_mean" not in result
+
+
+def with_predictions(probabilities: np.ndarray, names: list[str]) -> xr.Dataset:
+    """Return a result with predictions for its 16 responses."""
+    return (
+        neurons()
+        .assign(prediction=(("image", "class"), probabilities))
+        .assign_coords(class_name=("class", names))
+    )
+
+
+def test_top_classes() -> None:
+    """The most probable first, ties by number, as sorting by hand gives; fewer classes than asked for."""
+    probabilities = RNG.integers(0, 6, (16, 7)).astype(np.float32) / 8  # with many ties
+    names = ["a", "b", "b", "c,d", 'e"f', "g", "7"]
+    best = top_classes(with_predictions(probabilities, names), 3)
+    for row, image in enumerate(probabilities.tolist()):
+        expected = sorted(range(7), key=lambda number: (-image[number], number))[:3]
+        assert best["class_number"].values[row].tolist() == expected
+        assert best["class_name"].values[row].tolist() == [names[number] for number in expected]
+        assert best["probability"].values[row].tolist() == [image[number] for number in expected]
+    assert top_classes(with_predictions(probabilities[:, :2], names[:2])).sizes["place"] == 2
+    with pytest.raises(
+        dif.InputError, match=r"the result holds no predictions; measure .* \(without --no-views\)"
+    ):
+        top_classes(neurons())
+
+
+def test_saved_predictions(tmp_path: Path) -> None:
+    """Parsed back they are the five best; names with commas, quotes and line ends stay whole."""
+    probabilities = RNG.dirichlet(np.ones(6), 16)
+    names = ["a,b", 'c"d', "e\nf", "é", "", "5"]
+    result = with_predictions(probabilities, names)
+    save_predictions(result, tmp_path / "p.csv")
+    with (tmp_path / "p.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["set"] for row in rows] == ["stimulus"] * 8 + ["spontaneous"] * 8
+    assert [row["image"] for row in rows] == result["image_name"].values.tolist()
+    for row, image in zip(rows, probabilities, strict=True):
+        for place, number in enumerate(np.argsort(-image)[:5], start=1):
+            assert row[f"class_{place}"] == names[number]
+            assert float(row[f"probability_{place}"]) == pytest.approx(image[number], abs=5e-7)
+    assert [path.name for path in tmp_path.iterdir()] == ["p.csv"]
+    save_predictions(neurons(), tmp_path / "p.csv")
+    save_predictions(neurons(), tmp_path / "p.csv")  # nothing to remove
+    assert list(tmp_path.iterdir()) == []
