@@ -17,7 +17,15 @@ if TYPE_CHECKING:
         RecordingError,
     )
     from differentia.experiment import measure, measure_kinds, measure_responses
-    from differentia.figures import plot, plot_relative
+    from differentia.figures import (
+        plot,
+        plot_distances,
+        plot_filters,
+        plot_kinds,
+        plot_maps,
+        plot_predictions,
+        plot_relative,
+    )
     from differentia.networks import Network, load_network
     from differentia.published import compare_with_published, published_curves
     from differentia.recording import record
@@ -48,6 +56,11 @@ _HOMES = {
     "measure_responses": "experiment",
     "noise": "stimuli",
     "plot": "figures",
+    "plot_distances": "figures",
+    "plot_filters": "figures",
+    "plot_kinds": "figures",
+    "plot_maps": "figures",
+    "plot_predictions": "figures",
     "plot_relative": "figures",
     "published_curves": "published",
     "record": "recording",
@@ -80,6 +93,11 @@ __all__ = [
     "measure_responses",
     "noise",
     "plot",
+    "plot_distances",
+    "plot_filters",
+    "plot_kinds",
+    "plot_maps",
+    "plot_predictions",
     "plot_relative",
     "published_curves",
     "record",

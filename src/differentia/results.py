@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from differentia.errors import InputError, require_known
 from differentia.folders import user_path
@@ -62,6 +62,16 @@ LABELS_OF = {
     "filter_index": "filter_mean",
     "class_name": "prediction",
     "map_image": "map_0",
+}
+
+#: How to get what a result may lack.
+REMEDIES = {
+    "prediction": "measure a network whose last layer is a vector of classes, with views=True",
+    "filter_mean": "measure at most 2,000 images, with views=True",
+    "layer_mean": "measure with views=True",
+    "layer_sd": "measure with views=True",
+    "distance": "measure at most 2,000 images",
+    "map_0": "choose the filters whose maps are kept with maps={layer: [filter]} (--map)",
 }
 
 ATTRIBUTES = ("schema_version", "normalize", "metric", "reference", "seed", "provenance")
@@ -239,6 +249,91 @@ def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
     return result
 
 
+def require_variables(result: xr.Dataset, *names: str) -> None:
+    """Raise an error unless a result has certain of its optional variables.
+
+    Parameters
+    ----------
+    result
+        What `measure` returned.
+    *names
+        Of `REMEDIES`.
+
+    Raises
+    ------
+    InputError
+        It is no result, or one is missing; says how to get it.
+    """
+    validate_result(result)
+    for name in names:
+        if name not in result:
+            what = "map of a filter" if name == "map_0" else name
+            raise InputError(f"the result has no {what}; {REMEDIES[name]}")
+
+
+def set_rows(result: xr.Dataset, name: str) -> Int[np.ndarray, " n"]:
+    """Return the rows of a set's images.
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned.
+    name
+        Of the set.
+
+    Raises
+    ------
+    InputError
+        There is no such set.
+    """
+    require_known("set", name, [str(known) for known in result["set"].values])
+    (rows,) = np.nonzero(result["image_set"].values == name)
+    return rows
+
+
+def set_distances(result: xr.Dataset, layer: str, name: str) -> xr.DataArray:
+    """Return the distances of all pairs of a set's images, normalised by layer.
+
+    They are Euclidean, over the K units of draw 0 at the largest `n_units`, and divided by ``sqrt(K)`` and
+    by the population SD of the N x K responses; not by the latter for a result with ``normalize="none"``.
+    The median over pairs is that draw's differentiation for the metric "euclidean" with the normalisation
+    "layer" or "none".
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned.
+    layer, name
+        Of the layer and the set.
+
+    Returns
+    -------
+    (image, image_other)
+        NaN where all responses are the same.
+
+    Raises
+    ------
+    InputError
+        It is no result, has no distances, or there is no such layer or set.
+    """
+    require_variables(result, "distance")
+    require_known("layer", layer, [str(known) for known in result["layer"].values])
+    rows = set_rows(result, name)
+    largest = int(result["n_units"].max())
+    at_layer = result.isel(image=rows, image_other=rows).sel(layer=layer, n_units=largest)
+    units = int(at_layer["units_used"])
+    distances = at_layer["distance"].astype(np.float64) / np.sqrt(units)
+    if result.attrs["normalize"] != "none":
+        mean, mean_square = (
+            float(at_layer[sums].sum()) / (len(rows) * units) for sums in ("image_sum", "image_sumsq")
+        )
+        variance = mean_square - mean**2
+        # What rounding leaves of the variance of equal responses is no variance.
+        distances = distances / (np.sqrt(variance) if variance > 1e-13 * mean_square else np.nan)
+    labels = {"set", "image_set", "image_name"}
+    return distances.drop_vars(set(distances.coords) - labels).rename("set_distance")
+
+
 def top_classes(result: xr.Dataset, count: int = 5) -> xr.Dataset:
     """Return the classes that the network finds most probable in each image.
 
@@ -262,11 +357,7 @@ def top_classes(result: xr.Dataset, count: int = 5) -> xr.Dataset:
     """
     import xarray as xr
 
-    validate_result(result)
-    if "prediction" not in result:
-        raise InputError(
-            "the result holds no predictions; measure a classifier, with views=True (without --no-views)"
-        )
+    require_variables(result, "prediction")
     probabilities = result["prediction"].values
     number = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
     return xr.Dataset(

@@ -1,0 +1,88 @@
+"""The colours of sets, and names as they are shown: shortened, wrapped, and only where they have room."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: Okabe and Ito's colours, which colour-blind readers can tell apart; grey is kept for the reference.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+REFERENCE_COLOUR = "#7A7A7A"
+
+#: In characters.
+LONGEST_LAYER_NAME = 44
+LONGEST_LEGEND_LINE = 28
+
+#: Points between two names that stand side by side.
+BETWEEN_NAMES = 4.0
+
+
+def set_colours(result: xr.Dataset) -> dict[str, str]:
+    """Return each set's colour, the same in every picture of a result; the reference is grey."""
+    names = [str(name) for name in result["set"].values]
+    others = [name for name in names if name != result.attrs["reference"]]
+    colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(others)}
+    return {name: colours.get(name, REFERENCE_COLOUR) for name in names}
+
+
+def shortened(text: str, longest: int = LONGEST_LAYER_NAME) -> str:
+    """Return a name with its middle left out where it is longer than so many characters."""
+    if len(text) <= longest:
+        return text
+    end = (longest - 1) // 2
+    return f"{text[: longest - 1 - end]}\N{HORIZONTAL ELLIPSIS}{text[len(text) - end :]}"
+
+
+def wrapped(text: str, width: int = LONGEST_LEGEND_LINE, lines: int | None = None) -> str:
+    """Return a name on lines of so many characters, and no more than so many lines."""
+    parts = textwrap.wrap(text, width, max_lines=lines, placeholder="\N{HORIZONTAL ELLIPSIS}")
+    return "\n".join(parts) or text
+
+
+def plain(text: str) -> str:
+    """Return text that Matplotlib shows as it is: a dollar sign would start mathematics."""
+    return text.replace("$", r"\$")
+
+
+def text_width(text: str, size: float) -> float:
+    """Return the width of one line of text in points, in Matplotlib's default font."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    return float(text_to_path.get_text_width_height_descent(text, FontProperties(size=size), False)[0])
+
+
+def standing_out(
+    scores: Float[np.ndarray, " n"], names: Sequence[str], *, width: float, size: float, most: int
+) -> list[int]:
+    """Return the places of the highest scores whose names fit side by side under a panel, in ascending order.
+
+    Parameters
+    ----------
+    scores : (n,)
+        Of the panel's columns.
+    names
+        Of the columns.
+    width
+        Of the panel, in points.
+    size
+        Of the letters, in points.
+    most
+        How many are named at most.
+    """
+    taken: dict[int, float] = {}
+    for place in np.argsort(-scores, kind="stable").tolist():
+        if len(taken) == most:
+            break
+        half = (text_width(names[place], size) + BETWEEN_NAMES) / 2
+        column = width / len(scores)
+        if all(abs(place - other) * column >= half + other_half for other, other_half in taken.items()):
+            taken[place] = half
+    return sorted(taken)

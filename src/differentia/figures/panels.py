@@ -1,0 +1,293 @@
+"""Heat maps in a grid of panels at paper size.
+
+The panels stand at fixed places, since to solve for them takes many seconds where there are hundreds. No
+panel is given more columns or rows than it has pixels, so that none is lost when the picture is drawn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from differentia.errors import InputError
+from differentia.figures.labels import plain, standing_out, text_width, wrapped
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+#: In inches: what fits onto A4 and US letter, with margins.
+PAGE_WIDTH, PAGE_HEIGHT = 7.2, 9.7
+
+#: In inches: for the numbers of images, and for the colour bar.
+LEFT, RIGHT = 0.56, 0.82
+
+#: In inches: between panels, for the right one's numbers of images.
+GAP = 0.3
+
+#: In inches: above a panel for one line, and below it for the names of columns and the axis label.
+ABOVE, BELOW = 0.17, 0.32
+
+#: In inches. With more sets than fit onto a page at this width, the figure is wider than a page.
+NARROWEST_PANEL = 0.5
+
+#: In dots per inch.
+RESOLUTION = 150
+
+#: In points.
+SMALL, LARGE = 6.0, 8.0
+
+#: In inches.
+LINE = 1.25 * LARGE / 72
+
+#: Where every value is the same there is nothing to scale by.
+CONSTANT_COLOUR = "#DDDDDD"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Panels on a page, in inches.
+
+    Attributes
+    ----------
+    rows
+        How many.
+    names
+        What stands above each column.
+    height
+        Of a panel, at most.
+    square
+        Whether panels are as wide as high.
+    """
+
+    rows: int
+    names: tuple[str, ...]
+    height: float
+    square: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The numbers of rows and columns."""
+        return self.rows, len(self.names)
+
+    @property
+    def panel(self) -> tuple[float, float]:
+        """The width and height of a panel."""
+        columns = len(self.names)
+        width = max(NARROWEST_PANEL, (PAGE_WIDTH - LEFT - RIGHT - GAP * (columns - 1)) / columns)
+        side = min(width, self.height)
+        return (side, side) if self.square else (width, self.height)
+
+    @property
+    def titles(self) -> list[str]:
+        """The names, on as many lines as they need beside each other."""
+        letter = text_width("M", LARGE) / 72 * 0.8  # bold, and a mixture of widths
+        width = max(4, int((self.panel[0] + GAP / 2) / letter))
+        return [wrapped(name, width, 4) if name else "" for name in self.names]
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """The width and height of the figure."""
+        rows, columns = self.shape
+        width, height = self.panel
+        top = max(title.count("\n") + 1 if title else 0 for title in self.titles) * LINE
+        return (
+            LEFT + columns * width + (columns - 1) * GAP + RIGHT,
+            top + rows * (ABOVE + height + BELOW),
+        )
+
+    def add_axes(self, figure: Figure) -> np.ndarray:
+        """Return new axes, (rows, columns), in a figure of the grid's size."""
+        width, height = self.panel
+        whole_width, whole_height = self.size
+        axes = np.empty(self.shape, dtype=object)
+        for row, column in np.ndindex(self.shape):
+            left = LEFT + column * (width + GAP)
+            bottom = BELOW + (self.rows - 1 - row) * (ABOVE + height + BELOW)
+            axes[row, column] = figure.add_axes(
+                (left / whole_width, bottom / whole_height, width / whole_width, height / whole_height)
+            )
+        return axes
+
+    def axes(self, given: Any) -> np.ndarray:
+        """Return a user's axes as (rows, columns), or those of a new figure where none are given.
+
+        Raises
+        ------
+        InputError
+            Too few or too many were given.
+        """
+        if given is None:
+            import matplotlib.pyplot as plt
+
+            return self.add_axes(plt.figure(figsize=self.size, dpi=RESOLUTION))
+        axes = np.asarray(given, dtype=object)
+        if axes.size != math.prod(self.shape):
+            rows, columns = self.shape
+            raise InputError(
+                f"axes= has the shape {axes.shape}; expected {self.shape}: "
+                f"plt.subplots({rows}, {columns}) gives them"
+            )
+        return axes.reshape(self.shape)
+
+    def head_columns(self, axes: np.ndarray, colours: Mapping[str, str]) -> None:
+        """Write each column's name above it in its colour, which is also that of a bar over each panel."""
+        for name, title, column in zip(self.names, self.titles, axes.T, strict=True):
+            column[0].set_title(
+                plain(title), color=colours[name], fontsize=LARGE, fontweight="bold", pad=72 * ABOVE
+            )
+            for ax in column:
+                mark_set(ax, colours[name])
+
+
+def mark_set(ax: Axes, colour: str) -> None:
+    """Draw a bar of a set's colour over a panel."""
+    ax.spines[["left", "right", "bottom"]].set_linewidth(0.5)
+    ax.spines["top"].set(color=colour, linewidth=2.5)
+
+
+def head_row(ax: Axes, text: str) -> None:
+    """Write what a row shows above its first panel."""
+    ax.annotate(
+        plain(text),
+        (0, 1),
+        xytext=(0, 3),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        fontsize=SMALL + 0.5,
+    )
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What the colours of heat maps say.
+
+    Attributes
+    ----------
+    lowest, highest
+        The values at the ends of the colours; what is beyond has the colour of the end.
+    label
+        What the values are.
+    colours
+        The name of a colour map.
+    extend
+        At which ends there may be values beyond, as Matplotlib's colour bars have it.
+    """
+
+    lowest: float
+    highest: float
+    label: str
+    colours: str = "viridis"
+    extend: str = "both"
+
+
+def draw_heat_map(
+    ax: Axes,
+    values: Float[np.ndarray, "row column"],
+    scale: Scale,
+    *,
+    rows: str,
+    columns: str,
+    aspect: str = "auto",
+) -> AxesImage | None:
+    """Draw a matrix, with neighbouring rows and columns put together where there are not enough pixels.
+
+    Parameters
+    ----------
+    values : (n_rows, n_columns)
+        Where none of them is finite, the panel is grey and says "constant".
+    scale
+        What the colours say.
+    rows, columns
+        What the rows and columns are, for the axis labels; "" for no label.
+    aspect
+        "equal" for square entries.
+
+    Returns
+    -------
+    AxesImage or None
+        None where there is nothing to show.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    if not np.isfinite(values).any():
+        ax.set_facecolor(CONSTANT_COLOUR)
+        ax.set(xticks=[], yticks=[])
+        ax.text(0.5, 0.5, "constant", transform=ax.transAxes, ha="center", va="center", fontsize=SMALL)
+        return None
+    box = ax.get_window_extent()
+    shown, to_a_column = thinned(values, int(box.width))
+    across, to_a_row = thinned(shown.T, int(box.height))
+    shown = across.T
+    height, width = values.shape
+    image = ax.imshow(
+        shown,
+        cmap=scale.colours,
+        vmin=scale.lowest,
+        vmax=scale.highest,
+        aspect="equal" if aspect == "equal" else "auto",
+        interpolation="nearest",
+        extent=(-0.5, shown.shape[1] * to_a_column - 0.5, shown.shape[0] * to_a_row - 0.5, -0.5),
+    )
+    ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+    ax.tick_params(labelsize=SMALL, length=2, width=0.5, pad=1.5)
+    if columns:
+        shared = f": {to_a_column} neighbours share a pixel, which shows the one farthest from 0"
+        label = plain(columns) + (shared if to_a_column > 1 else "")
+        ax.set_xlabel(label, loc="left", fontsize=SMALL, labelpad=1.5)
+    if rows:
+        label = plain(rows) + (f", {to_a_row} to a pixel" if to_a_row > 1 else "")
+        ax.set_ylabel(label, fontsize=SMALL, labelpad=2)
+    return image
+
+
+def thinned(values: Float[np.ndarray, "row column"], most: int) -> tuple[Float[np.ndarray, "row shown"], int]:
+    """Return a matrix with no more than so many columns, and how many neighbours were put together.
+
+    Parameters
+    ----------
+    values : (n_rows, n_columns)
+    most
+        How many columns are left at most.
+
+    Returns
+    -------
+    (n_rows, ceil(n_columns / share)), int
+        In each row, of each `share` neighbours the value that is farthest from 0; the last may be fewer.
+    """
+    rows, columns = values.shape
+    share = -(-columns // max(1, most))
+    if share == 1:
+        return values, 1
+    padded = np.zeros((rows, -(-columns // share) * share), dtype=values.dtype)
+    padded[:, :columns] = values
+    groups = padded.reshape(rows, -1, share)
+    farthest = np.abs(groups).argmax(axis=2)[..., np.newaxis]
+    return np.take_along_axis(groups, farthest, axis=2)[..., 0], share
+
+
+def name_columns(ax: Axes, scores: Float[np.ndarray, " n"], names: Sequence[str], *, most: int) -> None:
+    """Name the columns with the highest scores at the x axis, as far as there is room."""
+    width = 72 * ax.get_window_extent().width / ax.figure.dpi
+    places = standing_out(scores, names, width=width, size=SMALL, most=most)
+    ax.set_xticks(places, [plain(names[place]) for place in places])
+
+
+def add_colour_bar(ax: Axes, image: AxesImage, scale: Scale) -> None:
+    """Say right of a panel what the colours are."""
+    width, height = (72 * pixels / ax.figure.dpi for pixels in ax.get_window_extent().size)
+    beside = ax.inset_axes((1 + 6 / width, 0, 6 / width, 1))
+    bar = ax.figure.colorbar(image, cax=beside, extend=scale.extend)
+    bar.ax.tick_params(labelsize=SMALL, length=2, width=0.5, pad=1.5)
+    bar.ax.locator_params(nbins=4)
+    bar.outline.set_linewidth(0.5)
+    letters = int(1.15 * height / text_width("n", SMALL))
+    bar.set_label(plain(wrapped(scale.label, max(12, letters))), fontsize=SMALL, labelpad=2)
