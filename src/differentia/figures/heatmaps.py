@@ -32,7 +32,7 @@ MOST_FILTERS_NAMED = 4
 LONGEST_CLASS_NAME = 20
 
 #: In inches.
-PREDICTIONS_HEIGHT, FILTERS_HEIGHT, DISTANCES_HEIGHT = 1.1, 0.78, 0.82
+PREDICTIONS_HEIGHT, FILTERS_HEIGHT, DISTANCES_HEIGHT = 1.1, 0.78, 0.78
 
 PREDICTIONS = Scale(0.0, 1.0, "probability / SD over images and classes", extend="max")
 MAPPED_FILTERS = Scale(0.0, 1.0, "mean response, z-scored")
@@ -69,9 +69,15 @@ def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
         scaled = values / values.mean()
         sd = scaled.std()
         image = draw_heat_map(
-            ax, scaled / (sd if sd > 0 else np.nan), PREDICTIONS, rows="images", columns="classes"
+            ax,
+            scaled / (sd if sd > 0 else np.nan),
+            PREDICTIONS,
+            rows="images",
+            columns="classes (names: where the set's mean is highest)",
         )
-        ax.set_title(plain(shortened(set_name, 80)), color=colour, fontsize=LARGE, fontweight="bold", pad=4)
+        ax.set_title(
+            plain(shortened(set_name, 80)), color=colour, fontsize=LARGE, fontweight="bold", y=1.0, pad=4
+        )
         mark_set(ax, colour)
         if image is not None:
             name_columns(ax, values.mean(axis=0), names, most=MOST_CLASSES_NAMED)
@@ -116,6 +122,7 @@ def plot_filters(
     grid = filter_grid(result, layers)
     panels, colours = grid.axes(axes), set_colours(result)
     grid.head_columns(panels, colours)
+    explained: list[Scale] = []
     means, sds = (result[name].transpose("layer", "set").values for name in ("layer_mean", "layer_sd"))
     for row, layer in zip(panels, chosen_layers(result, layers), strict=True):
         at_layer = result["layer"].values.tolist().index(layer)
@@ -136,8 +143,9 @@ def plot_filters(
             if drawn is not None:
                 image = drawn
                 name_columns(ax, scores.mean(axis=0), numbers, most=MOST_FILTERS_NAMED)
-        if image is not None:
+        if image is not None and scale not in explained:
             add_colour_bar(row[-1], image, scale)
+            explained.append(scale)
     return panels
 
 
@@ -187,7 +195,9 @@ def plot_distances(
         for ax, matrix in zip(row, matrices, strict=True):
             label = "images" if ax is row[0] else ""
             drawn = draw_heat_map(ax, matrix, scale, rows=label, columns=label, aspect="equal")
-            image = image or drawn
+            if drawn is not None:
+                image = drawn
+                ax.set_xticks(ax.get_yticks())
         if image is not None:
             add_colour_bar(row[-1], image, scale)
     return panels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -20,8 +21,11 @@ REFERENCE_COLOUR = "#7A7A7A"
 LONGEST_LAYER_NAME = 44
 LONGEST_LEGEND_LINE = 28
 
+#: A column stands out where it has more than this of the highest.
+LEAST_SHARE = 0.1
+
 #: Points between two names that stand side by side.
-BETWEEN_NAMES = 4.0
+BETWEEN_NAMES = 6.0
 
 
 def set_colours(result: xr.Dataset) -> dict[str, str]:
@@ -41,9 +45,10 @@ def shortened(text: str, longest: int = LONGEST_LAYER_NAME) -> str:
 
 
 def wrapped(text: str, width: int = LONGEST_LEGEND_LINE, lines: int | None = None) -> str:
-    """Return a name on lines of so many characters, and no more than so many lines."""
-    parts = textwrap.wrap(text, width, max_lines=lines, placeholder="\N{HORIZONTAL ELLIPSIS}")
-    return "\n".join(parts) or text
+    """Return a name on lines of so many characters, no more than so many, broken at blanks and underscores."""
+    apart = text.replace("_", "_ ")
+    parts = textwrap.wrap(apart, width, max_lines=lines, placeholder="\N{HORIZONTAL ELLIPSIS}")
+    return "\n".join(part.replace("_ ", "_") for part in parts) or text
 
 
 def plain(text: str) -> str:
@@ -51,6 +56,7 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
+@functools.cache
 def text_width(text: str, size: float) -> float:
     """Return the width of one line of text in points, in Matplotlib's default font."""
     from matplotlib.font_manager import FontProperties
@@ -79,7 +85,7 @@ def standing_out(
     """
     taken: dict[int, float] = {}
     for place in np.argsort(-scores, kind="stable").tolist():
-        if len(taken) == most:
+        if len(taken) == most or not scores[place] > LEAST_SHARE * max(scores.max(), 0.0):
             break
         half = (text_width(names[place], size) + BETWEEN_NAMES) / 2
         column = width / len(scores)

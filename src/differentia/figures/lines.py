@@ -9,6 +9,7 @@ import numpy as np
 
 from differentia.errors import InputError
 from differentia.figures.labels import LONGEST_LAYER_NAME, plain, set_colours, shortened, wrapped
+from differentia.figures.panels import PAGE_WIDTH
 from differentia.published import is_published_network, published_curves
 from differentia.results import relative, validate_result
 from differentia.uncertainty import draw_mean, draw_spread
@@ -28,12 +29,12 @@ PUBLISHED_STYLE = ":"
 #: Layers beyond this many share their names out: every second, every third, ...
 MOST_LAYER_NAMES = 60
 
-#: In inches: a layer's name on its side in the small size of letters, and a panel of `plot_kinds`.
+#: In inches: a layer's name on its side in small letters, and a panel of `plot_kinds`.
 ROOM_FOR_A_NAME = 0.115
-NARROWEST_KIND, KIND_HEIGHT = 2.2, 1.9
+NARROWEST_KIND, KIND_HEIGHT = 2.2, 1.6
 
-#: In inches: as wide as the panels of `plot_kinds` become together.
-KINDS_WIDTH = 7.6
+#: In points, of legends; those of `plot_kinds` are at paper size.
+LEGEND_SIZE, KINDS_LEGEND_SIZE = 9.0, 7.0
 
 
 def plot(result: xr.Dataset, ax: Axes | None = None, *, published: bool | None = None) -> Axes:
@@ -150,14 +151,14 @@ def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarra
         room = ax.get_position().width * ax.figure.get_figwidth() / ROOM_FOR_A_NAME
         _label_layers(ax, _layer_names(result), most=max(2, int(room)), longest=24)
         ax.set_title(plain(kind), fontsize=9, loc="left")
-        ax.tick_params(axis="y", labelsize=8)
+        ax.tick_params(axis="y", labelsize=7)
         top = max(top, ax.get_ylim()[1])
     for ax in panels:
         ax.set_ylim(-0.03 * top, top)
         ax.set_xlabel("")
         if ax is panels[0] or ax.get_subplotspec() is None or ax.get_subplotspec().is_first_col():
             ax.set_ylabel(_ylabel(first), fontsize=8)
-    _add_legend(panels[_columns(results) - 1], colours, styles)
+    _add_legend(panels[_columns(results) - 1], colours, styles, size=KINDS_LEGEND_SIZE)
     return panels
 
 
@@ -168,8 +169,7 @@ def kinds_figure(results: Mapping[str, xr.Dataset], make: Callable[..., Figure])
     columns = _columns(results)
     rows = -(-len(results) // columns)
     names = 0.05 * max(len(shortened(name, 24)) for name in _layer_names(first))
-    width = columns * _kind_width(results) + 0.5 + _legend_width(first)
-    figure = make(figsize=(width, rows * (KIND_HEIGHT + names)), layout="constrained")
+    figure = make(figsize=(PAGE_WIDTH, rows * (KIND_HEIGHT + names)), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax in axes[len(results) :]:
         ax.remove()
@@ -203,15 +203,12 @@ def _ylabel(result: xr.Dataset) -> str:
     return f"Differentiation{unit}"
 
 
-def _kind_width(results: Mapping[str, xr.Dataset]) -> float:
-    """Return inches: of a panel with room for the layers' names, as far as the figure is wide enough."""
-    layers = max(result.sizes["layer"] for result in results.values())
-    return min(KINDS_WIDTH, max(NARROWEST_KIND, layers * ROOM_FOR_A_NAME))
-
-
 def _columns(results: Mapping[str, xr.Dataset]) -> int:
-    """Return how many kinds stand beside each other."""
-    return min(len(results), int(KINDS_WIDTH / _kind_width(results)))
+    """Return how many kinds stand beside each other: as many as leave room for the layers' names."""
+    first, *_ = results.values()
+    room = PAGE_WIDTH - _legend_width(first) * KINDS_LEGEND_SIZE / LEGEND_SIZE
+    narrowest = max(NARROWEST_KIND, first.sizes["layer"] * ROOM_FOR_A_NAME)
+    return max(1, min(len(results), int(room / narrowest)))
 
 
 def _require_alike(results: Mapping[str, xr.Dataset]) -> None:
@@ -354,7 +351,12 @@ def _label_layers(
 
 
 def _add_legend(
-    ax: Axes, colours: Mapping[str, str], styles: Mapping[int, Any], *, published: bool = False
+    ax: Axes,
+    colours: Mapping[str, str],
+    styles: Mapping[int, Any],
+    *,
+    published: bool = False,
+    size: float = LEGEND_SIZE,
 ) -> None:
     """Say beside the axes what the colours mean, and below that what the line styles mean."""
     from matplotlib.lines import Line2D
@@ -381,6 +383,6 @@ def _add_legend(
         loc="upper left",
         bbox_to_anchor=(1.0, 1.0),
         frameon=False,
-        fontsize=9,
+        fontsize=size,
         handlelength=2.6,
     )

@@ -11,7 +11,6 @@ from differentia.errors import InputError
 from differentia.figures.labels import plain, set_colours, shortened, text_width
 from differentia.figures.panels import (
     ABOVE,
-    BELOW,
     PAGE_HEIGHT,
     SMALL,
     Grid,
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
 
 #: In inches.
 LARGEST_MAP, SMALLEST_MAP = 1.6, 0.2
-ROOM_FOR_TITLES = 0.6
+ROOM_FOR_TITLES = 0.9
+BETWEEN_MAPS = 0.06
 
 #: The colours end at these percentiles of all that is shown, so that single peaks do not darken the rest.
 PERCENTILES = (1.0, 99.0)
@@ -101,8 +101,8 @@ def map_grid(result: xr.Dataset) -> Grid:
     """Return the panels of `plot_maps`, small enough for all rows to fit onto a page."""
     names = tuple(str(name) for name in result["set"].values)
     rows = len(_places(result))
-    height = (PAGE_HEIGHT - ROOM_FOR_TITLES) / rows - ABOVE - BELOW
-    return Grid(rows, names, max(SMALLEST_MAP, min(LARGEST_MAP, height)), square=True)
+    height = (PAGE_HEIGHT - ROOM_FOR_TITLES) / rows - ABOVE - BETWEEN_MAPS
+    return Grid(rows, names, max(SMALLEST_MAP, min(LARGEST_MAP, height)), square=True, below=BETWEEN_MAPS)
 
 
 def _find_map(result: xr.Dataset, layer: str | None, number: int | None) -> str:
@@ -149,4 +149,5 @@ def _scale(maps: Sequence[np.ndarray]) -> Scale:
     entries = np.concatenate([values.ravel() for values in maps])
     entries = entries[np.isfinite(entries)]
     lowest, highest = np.percentile(entries, PERCENTILES) if len(entries) else (0.0, 1.0)
-    return Scale(float(lowest), float(highest), "response, z-scored")
+    # No narrower than an SD, so that a filter that is silent looks it.
+    return Scale(float(lowest), max(float(highest), float(lowest) + 1.0), "response, z-scored")

@@ -139,8 +139,11 @@ def _save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write a picture as PNG and SVG, each beside its place first; the same picture gives the same files."""
     import matplotlib as mpl
 
-    # Only constrained layouts have legends that stick out; to look for what does takes another drawing.
-    cut = "tight" if figure.get_constrained_layout() else None
+    cut = None
+    if figure.get_constrained_layout():  # once for both files; legends stick out
+        figure.draw_without_rendering()
+        cut = figure.get_tightbbox().padded(0.1)
+        figure.set_layout_engine("none")
     formats: dict[str, Any] = {"png": None, "svg": {"Date": None}}
     paths = []
     for suffix, metadata in formats.items():

@@ -1,0 +1,96 @@
+"""What the tests of the pictures share: a result of which every unit is known, and what a picture shows."""
+
+from __future__ import annotations
+
+import functools
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.text import Text
+
+import differentia as dif
+
+LAYERS = ("input", "block1_relu1", "block4_pool", "predictions")
+MAPS = {"block1_relu1": [3, 5], "block4_pool": [7]}
+
+
+@functools.cache
+def recorded() -> dif.Responses:
+    """Return every unit of four layers of the embedded network, and what explains the measure."""
+    rng = np.random.default_rng(0)
+    sets = {
+        "noise": "noise:6",
+        "digits": "digits:5",
+        "dim_digits": dif.images((rng.integers(0, 90, (4, 32, 32, 1))).astype(np.uint8)),
+    }
+    return dif.record(
+        "digits", sets, units="all", layers=list(LAYERS), maps=MAPS, map_images=(0, 4), batch_size=64
+    )
+
+
+@functools.cache
+def explained() -> xr.Dataset:
+    """Return the result of what was recorded; a test that changes it copies it first."""
+    return dif.measure_responses(recorded())
+
+
+def whole(layer: str, name: str) -> np.ndarray:
+    """Return a layer's responses to a set, (n_images, *shape)."""
+    responses = recorded()
+    shape = next(known.shape for known in responses.layers if known.name == layer)
+    return responses.values[layer][responses.sets[name]].astype(np.float64).reshape(-1, *shape)
+
+
+def shown(ax: Axes) -> np.ndarray:
+    """Return the numbers of a panel's heat map."""
+    (image,) = ax.get_images()
+    array = image.get_array()
+    assert array is not None
+    return np.asarray(array)
+
+
+def limits(ax: Axes) -> tuple[float, float]:
+    """Return the values at the ends of a heat map's colours."""
+    (image,) = ax.get_images()
+    lowest, highest = image.get_clim()
+    assert lowest is not None
+    assert highest is not None
+    return lowest, highest
+
+
+def texts(figure: Any) -> list[Text]:
+    """Return every text of a figure that is seen."""
+    found = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible())
+    return [text for text in found if text.get_text().strip()]
+
+
+def require_readable(figure: Any) -> None:
+    """Fail where a text is cut off, small, or covers another: what a reader would stumble over."""
+    figure.canvas.draw()
+    width, height = figure.canvas.get_width_height()
+    boxes = []
+    for text in texts(figure):
+        box = text.get_window_extent()
+        label = text.get_text()
+        assert text.get_fontsize() >= 6, label
+        assert box.x0 >= -1, label
+        assert box.y0 >= -1, label
+        assert box.x1 <= width + 1, label
+        assert box.y1 <= height + 1, label
+        boxes.append((box.x0, box.x1, box.y0, box.y1, label))
+    boxes.sort()
+    for at, (_, right, bottom, top, label) in enumerate(boxes):
+        for left, _, other_bottom, other_top, other in boxes[at + 1 :]:
+            if left >= right - 1:
+                break
+            # a pixel of two boxes may be shared: they are larger than their letters
+            assert other_top <= bottom + 2 or other_bottom >= top - 2, (label, other)
+
+
+def apart(labels: list[Text]) -> bool:
+    """Return whether texts side by side do not overlap."""
+    boxes = [label.get_window_extent() for label in labels]
+    return all(left.x1 <= right.x0 for left, right in pairwise(boxes))

@@ -1,0 +1,93 @@
+"""The files: all that a result has data for, and nothing of an earlier result."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from figures_for_tests import explained
+from PIL import Image
+
+import differentia as dif
+from differentia.figures import save_figures, save_kinds
+
+LINES = {"differentiation", "relative"}
+MAPS = {"maps_1", "maps_2", "maps_3"}
+
+
+def names(folder: Path) -> set[str]:
+    """Return the names of the pictures in a folder, each there as PNG and as SVG."""
+    by_suffix = {suffix: {path.stem for path in folder.glob(f"*.{suffix}")} for suffix in ("png", "svg")}
+    assert by_suffix["png"] == by_suffix["svg"]
+    assert len(list(folder.iterdir())) == 2 * len(by_suffix["png"])
+    return by_suffix["png"]
+
+
+def test_all_that_there_is_data_for(tmp_path: Path) -> None:
+    """And only that; an earlier result's pictures are removed, what is not a picture of it stays."""
+    result = explained()
+    written = save_figures(result, tmp_path / "new")
+    assert names(tmp_path / "new") == {*LINES, "predictions", "filters", "distances", *MAPS}
+    assert sorted(written) == sorted((tmp_path / "new").iterdir())
+    less = result.drop_vars(
+        ["prediction", "class_name", "map_2", "filter_mean", "filter_layer", "filter_index"]
+    )
+    save_figures(less, tmp_path / "new")
+    assert names(tmp_path / "new") == {*LINES, "distances", "maps_1", "maps_2"}
+    least = less.drop_vars(["distance", "layer_mean", "layer_sd"]).assign_attrs(reference="")
+    others = ("maps.png", "filters_of_mine.png", "kinds.svg", "kinds.png")
+    for name in others:
+        (tmp_path / "new" / name).touch()
+    save_figures(least, tmp_path / "new")
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {
+        *("differentiation.png", "differentiation.svg"),
+        *others,
+    }
+    with pytest.raises(dif.InputError, match="expected the Dataset"):
+        save_figures({}, tmp_path)  # type: ignore[arg-type]
+
+
+def test_pages(tmp_path: Path) -> None:
+    """Many layers are shared out over pages that fit onto paper; fewer pages remove those of before."""
+    rng = np.random.default_rng(0)
+    arrays = {name: {f"layer_{n}": rng.normal(size=(4, 6)) for n in range(16)} for name in ("a", "b", "c")}
+    save_figures(dif.measure_responses(arrays), tmp_path)
+    assert names(tmp_path) == {"differentiation", "distances_1", "distances_2", "distances_3"}
+    for path in tmp_path.glob("distances_*.png"):
+        with Image.open(path) as page:
+            width, height = page.size
+        assert width <= 7.2 * 150 + 1
+        assert 6 * 150 < height <= 9.7 * 150 + 1
+    shown = [
+        re.findall(r"<!-- (layer_\d+) -->", path.read_text()) for path in sorted(tmp_path.glob("d*_?.svg"))
+    ]
+    assert [layer for page in shown for layer in page] == [f"layer_{n}" for n in range(16)]
+    save_figures(dif.measure_responses({"a": {"x": rng.normal(size=(4, 6))}}), tmp_path)
+    assert names(tmp_path) == {"differentiation", "distances"}
+
+
+def test_files_are_the_same_each_time(tmp_path: Path) -> None:
+    """The same result gives the same files, byte for byte; another result gives others."""
+    result = explained()
+    written = save_figures(result, tmp_path / "a")
+    save_figures(result, tmp_path / "b")
+    changed = result.copy(deep=True)
+    for name in ("differentiation", "prediction", "filter_mean", "distance", "map_0", "map_1", "map_2"):
+        changed[name] = changed[name] * np.linspace(0.5, 1.0, changed.sizes[changed[name].dims[0]]).reshape(
+            -1, *[1] * (changed[name].ndim - 1)
+        )
+    save_figures(changed, tmp_path / "c")
+    for path in written:
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
+        assert path.read_bytes() != (tmp_path / "c" / path.name).read_bytes(), path.name
+
+
+def test_kinds(tmp_path: Path) -> None:
+    """The curves of several kinds of units, beside the other pictures."""
+    results = {"random": explained(), "top": explained()}
+    assert save_kinds(results, tmp_path / "new") == [tmp_path / "new" / f"kinds.{s}" for s in ("png", "svg")]
+    assert names(tmp_path / "new") == {"kinds"}
+    with pytest.raises(dif.InputError, match="expected results as"):
+        save_kinds({}, tmp_path)
