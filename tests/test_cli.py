@@ -46,8 +46,14 @@ def test_measure_writes_a_folder(folder: Path, capsys: pytest.CaptureFixture[str
     assert main(["measure", "digits", *sets, *FAST, "--out", str(out)]) == 0
     written = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
     assert written == [
-        *("experiment.toml", "figures/differentiation.png", "figures/differentiation.svg"),
-        *("figures/relative.png", "figures/relative.svg", "predictions.csv", "result.nc"),
+        "experiment.toml",
+        *(
+            f"figures/{name}.{suffix}"
+            for name in ("differentiation", "distances", "filters", "predictions", "relative")
+            for suffix in ("png", "svg")
+        ),
+        "predictions.csv",
+        "result.nc",
     ]
     result = dif.load_result(out / "result.nc")
     assert result["layer"].values.tolist() == ["input", "block1_pool", "predictions"]
@@ -122,10 +128,8 @@ def test_without_a_reference_nothing_is_relative(folder: Path, capsys: pytest.Ca
     """No generated noise and no --reference: no relative columns and no relative figure."""
     arguments = ["measure", "digits", "--set", f"cats={folder}/cats", *FAST, "--out", str(folder / "out")]
     assert main(arguments) == 0
-    assert sorted(path.name for path in (folder / "out" / "figures").iterdir()) == [
-        "differentiation.png",
-        "differentiation.svg",
-    ]
+    drawn = {path.stem for path in (folder / "out" / "figures").iterdir()}
+    assert drawn == {"differentiation", "distances", "filters", "predictions"}
     assert " / " not in capsys.readouterr().out
 
 

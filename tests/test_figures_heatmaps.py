@@ -173,7 +173,7 @@ def test_standing_out() -> None:
     scores = np.zeros(100)
     scores[[10, 11, 50, 90, 99]] = [5.0, 4.0, 3.0, 0.2, 2.0]
     names = [str(number) for number in range(100)]
-    wide = 100 * (text_width("00", 6.0) + 5)
+    wide = 100 * (text_width("00", 6.0) + 7)
     assert standing_out(scores, names, width=wide, size=6.0, most=9) == [10, 11, 50, 99]
     assert standing_out(scores, names, width=wide / 20, size=6.0, most=9) == [10, 50, 99]
     assert standing_out(scores, names, width=wide, size=6.0, most=2) == [10, 11]
@@ -225,9 +225,7 @@ def test_labels_of_distances() -> None:
 
     assert label() == "distance / SD"
     assert label(normalize="none") == "distance per unit"
-    assert label(metric="cosine", normalize="response") == (
-        "Euclidean distance / SD (D itself: cosine, response)"
-    )
+    assert label(metric="cosine", normalize="response") == ("Euclidean / SD; D: cosine, response")
 
 
 @pytest.mark.parametrize(
@@ -241,7 +239,17 @@ def test_pages_are_readable(sets: int, images: int) -> None:
         axes = draw(result)
         figure = axes.flat[0].figure
         assert sets > 8 or figure.get_figwidth() <= 7.21
+        assert figure.get_figheight() <= 9.71
         require_readable(figure)
+
+
+def test_long_names_of_layers_are_readable() -> None:
+    """Shortened to what fits beside one small panel; the longest label of a colour bar fits too."""
+    arrays = {"a": {"layer_" + "x" * 80: np.random.default_rng(0).normal(size=(5, 9))}}
+    result = dif.measure_responses(arrays, normalize="response", metric="correlation")
+    axes = dif.plot_distances(result)
+    require_readable(axes[0, 0].figure)
+    assert axes[0, 0].texts[0].get_text().startswith("layer_xx")
 
 
 def test_the_check_of_readability_can_fail() -> None:

@@ -273,7 +273,7 @@ def test_kinds_are_readable(count: int, layers: int) -> None:
         box = text.get_window_extent()
         assert box.x1 <= width + 1
         assert box.y0 >= -3, text  # descenders that it has not
-        assert text.get_fontsize() >= 6
+        assert float(text.get_fontsize()) >= 6
 
 
 def test_kinds_that_can_not_be_drawn() -> None:

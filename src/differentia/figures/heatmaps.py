@@ -10,12 +10,14 @@ import numpy as np
 from differentia.errors import InputError, require_known
 from differentia.figures.labels import plain, set_colours, shortened
 from differentia.figures.panels import (
+    ABOVE,
+    BELOW,
     LARGE,
+    PAGE_HEIGHT,
     Grid,
     Scale,
     add_colour_bar,
     draw_heat_map,
-    head_row,
     mark_set,
     name_columns,
 )
@@ -32,9 +34,10 @@ MOST_FILTERS_NAMED = 4
 LONGEST_CLASS_NAME = 20
 
 #: In inches.
+LOWEST_PREDICTIONS = 0.2
 PREDICTIONS_HEIGHT, FILTERS_HEIGHT, DISTANCES_HEIGHT = 1.1, 0.78, 0.78
 
-PREDICTIONS = Scale(0.0, 1.0, "probability / SD over images and classes", extend="max")
+PREDICTIONS = Scale(0.0, 1.0, "probability / SD", extend="max")
 MAPPED_FILTERS = Scale(0.0, 1.0, "mean response, z-scored")
 PLAIN_UNITS = Scale(-1.0, 1.0, "response, z-scored", "RdBu_r")
 
@@ -64,6 +67,7 @@ def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
     require_variables(result, "prediction")
     panels = prediction_grid(result).axes(axes)[:, 0]
     names = [shortened(str(name), LONGEST_CLASS_NAME) for name in result["class_name"].values]
+    explained = False
     for ax, (set_name, colour) in zip(panels, set_colours(result).items(), strict=True):
         values = result["prediction"].values[set_rows(result, set_name)].astype(np.float64)
         scaled = values / values.mean()
@@ -81,13 +85,17 @@ def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
         mark_set(ax, colour)
         if image is not None:
             name_columns(ax, values.mean(axis=0), names, most=MOST_CLASSES_NAMED)
-            add_colour_bar(ax, image, PREDICTIONS)
+            if not explained:
+                add_colour_bar(ax, image, PREDICTIONS)
+                explained = True
     return panels
 
 
 def prediction_grid(result: xr.Dataset) -> Grid:
-    """Return the panels of `plot_predictions`."""
-    return Grid(result.sizes["set"], ("",), PREDICTIONS_HEIGHT)
+    """Return the panels of `plot_predictions`, low enough for all sets to fit onto a page."""
+    rows = result.sizes["set"]
+    height = PAGE_HEIGHT / rows - ABOVE - BELOW
+    return Grid(rows, ("",), max(LOWEST_PREDICTIONS, min(PREDICTIONS_HEIGHT, height)))
 
 
 def plot_filters(
@@ -130,7 +138,7 @@ def plot_filters(
         numbers = [str(number) for number in result["filter_index"].values[columns]]
         shape = str(result["layer_shape"].values[at_layer])
         scale, units = (MAPPED_FILTERS, "filters") if "x" in shape else (PLAIN_UNITS, "units")
-        head_row(row[0], f"{shortened(layer)}  {shape}")
+        grid.head_row(row[0], layer, shape)
         image = None
         for at_set, (ax, name) in enumerate(zip(row, colours, strict=True)):
             sd = float(sds[at_layer, at_set])
@@ -190,7 +198,7 @@ def plot_distances(
         matrices = [set_distances(result, layer, name).values for name in colours]
         largest = max((float(matrix.max()) for matrix in matrices if np.isfinite(matrix).all()), default=1.0)
         scale = Scale(0.0, largest or 1.0, _distance_label(result), extend="neither")
-        head_row(row[0], shortened(layer))
+        grid.head_row(row[0], layer)
         image = None
         for ax, matrix in zip(row, matrices, strict=True):
             label = "images" if ax is row[0] else ""
@@ -215,8 +223,8 @@ def _distance_label(result: xr.Dataset) -> str:
         return "distance / SD"
     if (normalize, metric) == ("none", "euclidean"):
         return "distance per unit"
-    label = "distance per unit" if normalize == "none" else "distance / SD"
-    return f"Euclidean {label} (D itself: {metric}, {normalize})"
+    label = "Euclidean" if normalize == "none" else "Euclidean / SD"
+    return f"{label}; D: {metric}, {normalize}"
 
 
 def chosen_layers(result: xr.Dataset, layers: str | Sequence[str] | None) -> list[str]:

@@ -45,7 +45,7 @@ def shortened(text: str, longest: int = LONGEST_LAYER_NAME) -> str:
 
 
 def wrapped(text: str, width: int = LONGEST_LEGEND_LINE, lines: int | None = None) -> str:
-    """Return a name on lines of so many characters, no more than so many, broken at blanks and underscores."""
+    """Return a name on lines of so many characters, broken at blanks and underscores; at most `lines`."""
     apart = text.replace("_", "_ ")
     parts = textwrap.wrap(apart, width, max_lines=lines, placeholder="\N{HORIZONTAL ELLIPSIS}")
     return "\n".join(part.replace("_ ", "_") for part in parts) or text

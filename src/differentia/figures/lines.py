@@ -9,7 +9,7 @@ import numpy as np
 
 from differentia.errors import InputError
 from differentia.figures.labels import LONGEST_LAYER_NAME, plain, set_colours, shortened, wrapped
-from differentia.figures.panels import PAGE_WIDTH
+from differentia.figures.panels import PAGE_WIDTH, RESOLUTION
 from differentia.published import is_published_network, published_curves
 from differentia.results import relative, validate_result
 from differentia.uncertainty import draw_mean, draw_spread
@@ -169,7 +169,8 @@ def kinds_figure(results: Mapping[str, xr.Dataset], make: Callable[..., Figure])
     columns = _columns(results)
     rows = -(-len(results) // columns)
     names = 0.05 * max(len(shortened(name, 24)) for name in _layer_names(first))
-    figure = make(figsize=(PAGE_WIDTH, rows * (KIND_HEIGHT + names)), layout="constrained")
+    size = (PAGE_WIDTH, rows * (KIND_HEIGHT + names))
+    figure = make(figsize=size, dpi=RESOLUTION, layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax in axes[len(results) :]:
         ax.remove()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: In inches.
 LARGEST_MAP, SMALLEST_MAP = 1.6, 0.2
-ROOM_FOR_TITLES = 0.9
+ROOM_FOR_TITLES = 1.0
 BETWEEN_MAPS = 0.06
 
 #: The colours end at these percentiles of all that is shown, so that single peaks do not darken the rest.
@@ -90,7 +90,7 @@ def plot_maps(
                 )
             else:  # the set has fewer images
                 ax.spines[:].set_visible(False)
-            ax.set(xticks=[], yticks=[])
+            ax.set(xticks=[], yticks=[], ylabel="")
         row[0].set_ylabel(f"image {place}", fontsize=SMALL + 0.5)
     if image is not None:
         add_colour_bar(panels[0, -1], image, scale)

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from differentia.errors import InputError
-from differentia.figures.labels import BETWEEN_NAMES, plain, standing_out, text_width, wrapped
+from differentia.figures.labels import BETWEEN_NAMES, plain, shortened, standing_out, text_width, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -151,23 +151,24 @@ class Grid:
             for ax in column:
                 mark_set(ax, colours[name])
 
+    def head_row(self, ax: Axes, name: str, about: str = "") -> None:
+        """Write a layer's name above a row's first panel, and what else there is to say of it."""
+        letters = int(72 * (self.size[0] - LEFT) / text_width("n", SMALL + 0.5))
+        text = f"{shortened(name, letters - len(about) - 2)}  {about}".rstrip()
+        ax.annotate(
+            plain(text),
+            (0, 1),
+            xytext=(0, 3),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            fontsize=SMALL + 0.5,
+        )
+
 
 def mark_set(ax: Axes, colour: str) -> None:
     """Draw a bar of a set's colour over a panel."""
     ax.spines[["left", "right", "bottom"]].set_linewidth(0.5)
     ax.spines["top"].set(color=colour, linewidth=2.5)
-
-
-def head_row(ax: Axes, text: str) -> None:
-    """Write what a row shows above its first panel."""
-    ax.annotate(
-        plain(text),
-        (0, 1),
-        xytext=(0, 3),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        fontsize=SMALL + 0.5,
-    )
 
 
 @dataclass(frozen=True)
@@ -242,12 +243,12 @@ def draw_heat_map(
     ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     ax.set(xticks=[], yticks=sorted({0, height - 1}))
     ax.tick_params(labelsize=SMALL, length=2, width=0.5, pad=1.5)
-    to_column = f": {to_a_column} neighbours share a pixel, which shows the one farthest from 0"
-    to_row = f", {to_a_row} to a pixel"
-    ax.set_xlabel(
-        plain(columns) + to_column * (to_a_column > 1 and bool(columns)), loc="left", fontsize=SMALL
-    )
-    ax.set_ylabel(plain(rows) + to_row * (to_a_row > 1), fontsize=SMALL)
+    if columns and to_a_column > 1:
+        columns += f": {to_a_column} neighbours share a pixel, which shows the one farthest from 0"
+    if to_a_row > 1:
+        rows = f"{rows}, {to_a_row} to a pixel".lstrip(", ")
+    ax.set_xlabel(plain(columns), loc="left", fontsize=SMALL)
+    ax.set_ylabel(plain(rows), fontsize=SMALL)
     # At fixed places, since to look for free ones takes a third of the time of drawing.
     ax.xaxis.set_label_coords(0, -BELOW_TICKS * ax.figure.dpi / 72 / box.height)
     ax.yaxis.set_label_coords(-LEFT_OF_TICKS * ax.figure.dpi / 72 / box.width, 0.5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +25,14 @@ from differentia.results import map_names, validate_result
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 #: Rows of heat maps that fit onto a page.
 LAYERS_ON_A_PAGE = 7
+
+#: In dots per inch; heat maps have fewer, since there are many of them.
+CURVES_RESOLUTION = 200
 
 #: The files that `save_figures` writes; those that a new result has not are removed.
 NAMES = re.compile(r"(differentiation|relative|predictions|(filters|distances)(_\d+)?|maps_\d+)\.(png|svg)")
@@ -101,9 +105,10 @@ def _figures(result: xr.Dataset) -> Iterator[tuple[str, Figure]]:
         figure = Figure(figsize=grid.size, dpi=RESOLUTION)
         return figure, grid.add_axes(figure)
 
-    for name, draw in {"differentiation": plot, "relative": plot_relative}.items():
+    curves: dict[str, Callable[..., Axes]] = {"differentiation": plot, "relative": plot_relative}
+    for name, draw in curves.items():
         if name == "differentiation" or result.attrs["reference"]:
-            figure = Figure(figsize=figure_size(result), dpi=200, layout="constrained")
+            figure = Figure(figsize=figure_size(result), dpi=CURVES_RESOLUTION, layout="constrained")
             draw(result, ax=figure.add_subplot())
             yield name, figure
     if "prediction" in result:
