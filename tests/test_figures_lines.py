@@ -205,6 +205,9 @@ def test_published_curves(kind: str) -> None:
     }
     assert published_lines(ax) == expected
     assert legend_entries(ax)[-2:] == ["50 units", "published"]
+    low = result.assign(differentiation=result["differentiation"] * (0.1 if kind == "plot" else 1.0))
+    highest = max(max(heights) for _, heights in expected.values())
+    assert draw(low).get_ylim()[1] > highest
     assert not published_lines(draw(result, published=False))
     other = published_result("keras:VGG19")
     assert not published_lines(draw(other))

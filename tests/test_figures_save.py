@@ -70,11 +70,11 @@ def test_pages(tmp_path: Path) -> None:
 
 def test_files_are_the_same_each_time(tmp_path: Path) -> None:
     """The same result gives the same files, byte for byte; another result gives others."""
-    result = explained()
+    result = explained().drop_vars(["map_1", "map_2"])
     written = save_figures(result, tmp_path / "a")
     save_figures(result, tmp_path / "b")
     changed = result.copy(deep=True)
-    for name in ("differentiation", "prediction", "filter_mean", "distance", "map_0", "map_1", "map_2"):
+    for name in ("differentiation", "prediction", "filter_mean", "distance", "map_0"):
         changed[name] = changed[name] * np.linspace(0.5, 1.0, changed.sizes[changed[name].dims[0]]).reshape(
             -1, *[1] * (changed[name].ndim - 1)
         )

@@ -202,7 +202,7 @@ def plot_distances(
         image = None
         for ax, matrix in zip(row, matrices, strict=True):
             label = "images" if ax is row[0] else ""
-            drawn = draw_heat_map(ax, matrix, scale, rows=label, columns=label, aspect="equal")
+            drawn = draw_heat_map(ax, matrix, scale, rows=label, columns=label, square=True)
             if drawn is not None:
                 image = drawn
                 ax.set_xticks(ax.get_yticks())

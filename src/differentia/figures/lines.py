@@ -270,9 +270,9 @@ def _draw(
 
         _, ax = plt.subplots(figsize=figure_size(result), layout="constrained")
     colours, styles = set_colours(result), _styles(result["n_units"].values)
-    _draw_curves(ax, result, values, colours, styles)
-    if published is not None:
+    if published is not None:  # first, since the limits of the y axis are set with the curves
         _draw_published(ax, result, published, colours)
+    _draw_curves(ax, result, values, colours, styles)
     _label_layers(ax, _layer_names(result))
     _add_legend(ax, colours, styles if _counted(result) else {}, published=published is not None)
     return ax

@@ -76,7 +76,7 @@ def plot_maps(
             if (place, name) in maps:
                 image_name, values = maps[place, name]
                 last = caption if ax is panels[-1, 0] else ""
-                drawn = draw_heat_map(ax, values, scale, rows="", columns=last, aspect="equal")
+                drawn = draw_heat_map(ax, values, scale, rows="", columns=last, square=True)
                 image = image or drawn
                 above = plain(shortened(image_name, longest))
                 ax.annotate(

@@ -201,7 +201,7 @@ def draw_heat_map(
     *,
     rows: str,
     columns: str,
-    aspect: str = "auto",
+    square: bool = False,
 ) -> AxesImage | None:
     """Draw a matrix, with neighbouring rows and columns put together where there are not enough pixels.
 
@@ -213,8 +213,8 @@ def draw_heat_map(
         What the colours say.
     rows, columns
         What the rows and columns are, for the axis labels; "" for no label.
-    aspect
-        "equal" for square entries.
+    square
+        Whether entries are as wide as high.
 
     Returns
     -------
@@ -236,7 +236,7 @@ def draw_heat_map(
         cmap=scale.colours,
         vmin=scale.lowest,
         vmax=scale.highest,
-        aspect="equal" if aspect == "equal" else "auto",
+        aspect="equal" if square else "auto",
         interpolation="nearest",
         extent=(-0.5, shown.shape[1] * to_a_column - 0.5, shown.shape[0] * to_a_row - 0.5, -0.5),
     )
