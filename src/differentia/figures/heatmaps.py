@@ -77,7 +77,7 @@ def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
             scaled / (sd if sd > 0 else np.nan),
             PREDICTIONS,
             rows="images",
-            columns="classes (names: where the set's mean is highest)",
+            columns="classes (named: the highest means)",
         )
         ax.set_title(
             plain(shortened(set_name, 80)), color=colour, fontsize=LARGE, fontweight="bold", y=1.0, pad=4
@@ -146,7 +146,11 @@ def plot_filters(
             scores = (values - means[at_layer, at_set]) / (sd if sd > 0 else np.nan)
             first = ax is row[0]
             drawn = draw_heat_map(
-                ax, scores, scale, rows="images" if first else "", columns=units if first else ""
+                ax,
+                scores,
+                scale,
+                rows="images" if first else "",
+                columns=f"{units} (numbered: the highest means)" if first else "",
             )
             if drawn is not None:
                 image = drawn
