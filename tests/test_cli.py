@@ -267,7 +267,7 @@ def test_skip_unreadable(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert f"set 'cats': {folder}/cats/broken.png: can't be read as an image" in capsys.readouterr().err
     assert main([*arguments, "--out", str(folder / "out"), "--skip-unreadable"]) == 0
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
-    assert line.startswith("differentia: warning: 1 unreadable images were left out: set 'cats': ")
+    assert line.startswith("differentia: warning: left out what can't be read (1): set 'cats': ")
     whole, result = (dif.load_result(folder / name / "result.nc") for name in ("whole", "out"))
     np.testing.assert_array_equal(result["differentiation"], whole["differentiation"])
     assert result["image_name"].values.tolist() == ["0.png", "1.png", "2.png", "3.png"]

@@ -344,7 +344,9 @@ def test_select_writes_a_folder(digit_files: DigitFiles, tmp_path: Path, capsys:
     assert main(arguments) == 0
     (line,) = told(capsys)
     looked_at = len(digit_files.names)
-    summary = f"{len(expected)} of {looked_at} images are 3 (at least 0.5); written to {tmp_path}/threes"
+    summary = (
+        f"{len(expected)} of {looked_at} images are of class '3' (at least 0.5); written to {tmp_path}/threes"
+    )
     assert line == summary
     rows = table((tmp_path / "threes" / "selection.csv").read_text(encoding="utf-8"))
     assert [row["file"] for row in rows] == list(expected)
@@ -377,7 +379,7 @@ def test_dry_run_and_json_write_nothing(
     captured = capsys.readouterr()
     expected = digit_files.of(3)
     assert [row["file"] for row in table(captured.out)] == list(expected)
-    assert captured.err.strip().endswith("images are 3 (at least 0.5)")
+    assert captured.err.strip().endswith("images are of class '3' (at least 0.5)")
     options = ["--count", "1", "--batch-size", "1", "--min-probability", "0.9", "--json"]
     assert main([*arguments, *options]) == 0
     captured = capsys.readouterr()
@@ -387,7 +389,7 @@ def test_dry_run_and_json_write_nothing(
     assert found["path"] == str(digit_files.folder / first)
     assert found["probability"] == pytest.approx(expected[first], abs=1e-6)
     seen = digit_files.names.index(first) + 1
-    assert captured.err.strip() == f"1 of {seen} images are 3 (at least 0.9)"
+    assert captured.err.strip() == f"1 of {seen} images are of class '3' (at least 0.9)"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -616,7 +618,10 @@ EMPTY_PATH = "an empty path was given; name a file or a folder"
         ),
         (["run", ""], EMPTY_PATH),
         (["run", "gone.toml"], "gone.toml: no such file; give an experiment file"),
-        (["run", "cats"], "cats: is a folder; give an experiment file, such as cats/experiment.toml"),
+        (
+            ["run", "cats"],
+            "cats/experiment.toml: no such file; give an experiment file, or the folder of one",
+        ),
         (["run", "binary"], "binary: can't be read as TOML: 'utf-8' codec can't decode"),
         (["run", "~no_such_user/x"], "~no_such_user/x: can't be a path"),
         (["layers", ""], "unknown network ''. Known: digits"),
@@ -671,7 +676,7 @@ EMPTY_PATH = "an empty path was given; name a file or a folder"
         (["select", "digits", "binary", "--class", "3", "--dry-run"], "binary: can't be read as an image"),
         (
             ["select", "digits", "cats", "--class", "3", "--min-probability", "1", "--out", "o"],
-            "cats: 0 of 3 images are 3 (at least 1); lower --min-probability, or choose another --class",
+            "cats: 0 of 3 images are of class '3' (at least 1); lower --min-probability, or choose another",
         ),
         (
             ["select", "digits", "noise:2", "--class", "3", "--min-probability", "0", "--out", "o"],

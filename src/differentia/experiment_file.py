@@ -105,7 +105,7 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment:
     Parameters
     ----------
     path
-        Of the file.
+        Of the file, or of a folder that holds ``experiment.toml``.
 
     Raises
     ------
@@ -115,13 +115,11 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment:
     """
     file = user_path(path)
     if file.is_dir():
-        raise InputError(f"{path}: is a folder; give an experiment file, such as {file / 'experiment.toml'}")
+        file = file / "experiment.toml"
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(
-            f"{path}: no such file; give an experiment file, such as DIR/experiment.toml"
-        ) from None
+        raise InputError(f"{file}: no such file; give an experiment file, or the folder of one") from None
     except (OSError, ValueError, RecursionError) as error:  # no permission, no UTF-8, no TOML
         raise InputError(f"{path}: can't be read as TOML: {error}") from error
     try:

@@ -50,6 +50,9 @@ MOST_IMAGES_TO_VIEW = 2_000
 #: The images of each set whose maps are kept, unless others are asked for.
 MAP_IMAGES = (0, 1, 2)
 
+#: Of each unit of a layer, while units are ranked: three sums in float64.
+RANKING_BYTES = 24
+
 #: What is kept of a layer beside its units: each filter's mean (a kind of units too), and all of it.
 FILTER_MEAN, WHOLE = "filter_mean", "whole"
 
@@ -329,7 +332,8 @@ def _whole_layers_fit(plan: _Plan, images: int) -> bool:
         Not even what was asked for fits into memory.
     """
     budget = MEMORY_SHARE * psutil.virtual_memory().available
-    needed = 4 * plan.numbers_per_image() * images
+    layers = sum(layer.size for layer in plan.layers)
+    needed = 4 * plan.numbers_per_image() * images + (RANKING_BYTES * layers if plan.ranked else 0)
     if needed > budget:
         remedy = "--units random" if "all" in plan.kinds else f"fewer --n-units than {plan.pool:,}"
         raise InputError(
@@ -337,8 +341,7 @@ def _whole_layers_fit(plan: _Plan, images: int) -> bool:
             f"{needed / 1e9:.1f} GB, more than the {budget / 1e9:.1f} GB that this machine has to "
             f"spare; use {remedy}, fewer --layers, or fewer images"
         )
-    whole = 4 * sum(layer.size for layer in plan.layers) * images
-    return bool(plan.ranked) and needed + whole <= budget
+    return bool(plan.ranked) and needed + 4 * layers * images <= budget
 
 
 class Cost(NamedTuple):
@@ -513,8 +516,9 @@ def _checked_maps(layers: Sequence[Layer], maps: Mapping[str, Sequence[int]]) ->
     return {name: checked[name] for name in by_name if name in checked}
 
 
-def _checked_map_images(places: Sequence[int], most: int | None) -> tuple[int, ...]:
+def _checked_map_images(given: int | Sequence[int], most: int | None) -> tuple[int, ...]:
     """Return the places of images in a set; where maps are kept, the largest set has one of them."""
+    places = [given] if isinstance(given, int | np.integer) else given
     for place in places:
         if isinstance(place, bool) or not isinstance(place, int | np.integer) or place < 0:
             raise InputError(f"map_images (--map-images) holds {place!r}; expected places in a set, from 0")
@@ -542,7 +546,7 @@ def _warn_of_images(skipped: Sequence[SkippedImage], duplicates: Sequence[Sequen
         listed = "; ".join(f"set {image.set!r}: {image.reason}" for image in skipped[:10])
         more = f"; and {len(skipped) - 10} more" if len(skipped) > 10 else ""
         warnings.warn(
-            f"{len(skipped)} unreadable images were left out: {listed}{more}",
+            f"left out what can't be read ({len(skipped)}): {listed}{more}",
             DifferentiaWarning,
             stacklevel=4,
         )

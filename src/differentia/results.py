@@ -156,6 +156,8 @@ def build_result(
         "n_units": np.asarray(n_units, dtype=np.int64),
         "draw": np.arange(differentiation.shape[3]),
     }
+    if "unit" in variables:  # so that results with pools of different sizes can be joined
+        coords["rank"] = np.arange(variables["unit"].shape[1])
     return xr.Dataset(
         data,
         coords=coords,

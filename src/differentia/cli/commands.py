@@ -162,11 +162,16 @@ def measure(
     )
 
 
-@_command("differentia run vgg16/experiment.toml --out again", "differentia run experiment.toml")
+@_command("differentia run vgg16 --out again", "differentia run experiment.toml")
 def run(
     context: typer.Context,
     experiment: Annotated[
-        str, typer.Argument(metavar="EXPERIMENT.toml", help="An experiment file.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="EXPERIMENT.toml",
+            help="An experiment file, or a folder that holds experiment.toml.",
+            show_default=False,
+        ),
     ],
     out: Annotated[
         str | None,
@@ -177,7 +182,8 @@ def run(
 ) -> None:
     """Measure what an experiment file says; paths in it are relative to the file.
 
-    Every folder that measure writes holds the experiment.toml that repeats it.
+    Every folder that measure writes holds the experiment.toml that repeats it. Code of yours that the file
+    names (package.module:factory) is imported from the working folder, as by measure.
     """
     from differentia.experiment_file import read_experiment
 
@@ -361,7 +367,8 @@ def select(
         print_json([{**image._asdict(), "path": str(image.path or "")} for image in found.images])
     elif dry_run:
         typer.echo(selection_csv(found), nl=False)
-    summary = f"{len(found.images)} of {found.looked_at} images are {found.class_name} (at least {least:g})"
+    counts = f"{len(found.images)} of {found.looked_at} images"
+    summary = f"{counts} are of class {found.class_name!r} (at least {least:g})"
     if not found.images:
         raise InputError(f"{source}: {summary}; lower --min-probability, or choose another --class")
     if not dry_run:
@@ -514,6 +521,8 @@ def _measure_into(
 
 
 def _save_figures(results: Mapping[str, xr.Dataset], folder: Path) -> None:
-    from differentia.figures import save_figures
+    from differentia.figures import save_figures, save_kinds
 
     save_figures(next(iter(results.values())), folder)
+    if len(results) > 1:
+        save_kinds(results, folder)

@@ -35,7 +35,9 @@ LAYERS_ON_A_PAGE = 7
 CURVES_RESOLUTION = 200
 
 #: The files that `save_figures` writes; those that a new result has not are removed.
-NAMES = re.compile(r"(differentiation|relative|predictions|(filters|distances)(_\d+)?|maps_\d+)\.(png|svg)")
+NAMES = re.compile(
+    r"(differentiation|relative|kinds|predictions|(filters|distances)(_\d+)?|maps_\d+)\.(png|svg)"
+)
 
 
 def save_figures(result: xr.Dataset, folder: Path) -> list[Path]:
