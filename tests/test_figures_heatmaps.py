@@ -6,6 +6,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import oracles
 import pytest
 import xarray as xr
 from figures_for_tests import LAYERS, apart, explained, limits, require_readable, shown, whole
@@ -16,7 +17,7 @@ from matplotlib.figure import Figure
 import differentia as dif
 from differentia.figures import set_colours
 from differentia.figures.labels import standing_out, text_width
-from differentia.figures.panels import Scale, draw_heat_map, thinned
+from differentia.figures.panels import MEAN, PEAK, Scale, draw_heat_map, thinned
 
 SETS = ("noise", "digits", "dim_digits")
 
@@ -117,13 +118,15 @@ def test_another_result_is_another_picture() -> None:
 
 @pytest.mark.parametrize("columns", [1, 5, 12, 13, 97])
 def test_thinning(columns: int) -> None:
-    """Of neighbours the one farthest from 0 is left, with its sign: against a loop."""
+    """Of neighbours the mean is left, or the one farthest from 0, with its sign: against a loop."""
     values = np.random.default_rng(columns).normal(size=(3, columns))
-    few, share = thinned(values, 12)
+    few, share = thinned(values, 12, PEAK)
+    means, _ = thinned(values, 12, MEAN)
     assert few.shape[1] <= 12
-    for row, line in zip(few, values, strict=True):
+    for row, mean, line in zip(few, means, values, strict=True):
         groups = [line[start : start + share] for start in range(0, columns, share)]
         assert row.tolist() == [max(group, key=abs) for group in groups]
+        assert mean.tolist() == pytest.approx([oracles.mean(group) for group in groups])
     assert share == -(-columns // 12)
     assert (few < 0).any() or columns == 1
 
@@ -139,12 +142,29 @@ def test_no_column_is_lost() -> None:
     pixels = axes[0, 0].get_window_extent().width
     assert values.shape[1] <= pixels < 1000
     assert values[0].argmax() == 123 // share
+    mean, sd = (float(result[name].sel(set="a", layer="x")) for name in ("layer_mean", "layer_sd"))
+    group = (result["filter_mean"].values[0, 123 // share * share :][:share] - mean) / sd
+    assert values[0].max() == pytest.approx(group.mean())
     left, right, *_ = axes[0, 0].get_images()[0].get_extent()
     assert (right - left) / values.shape[1] == share
     assert tick_labels(axes[0, 0]) == ["123"]
     assert axes[0, 0].get_xlim() == (-0.5, 999.5)
     assert f"{share} neighbours share a pixel" in axes[0, 0].get_xlabel()
     assert "share" not in dif.plot_filters(explained(), "input")[0, 0].get_xlabel()
+
+
+def test_no_class_is_lost() -> None:
+    """Of 1,000 classes the most probable of those that share a pixel is shown, not their mean."""
+    result = wide_result(images=2)
+    ax = dif.plot_predictions(result)[0]
+    values = shown(ax)
+    share = -(-1000 // values.shape[1])
+    scaled = result["prediction"].values[:2] / result["prediction"].values[:2].mean()
+    scaled = scaled / scaled.std()
+    groups = [scaled[:, start : start + share] for start in range(0, 1000, share)]
+    np.testing.assert_allclose(values, np.stack([group.max(axis=1) for group in groups], axis=1))
+    assert share > 1
+    assert "share a pixel, which shows the one farthest from 0" in ax.get_xlabel()
 
 
 def test_many_images_share_pixels_too() -> None:

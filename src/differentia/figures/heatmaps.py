@@ -14,6 +14,7 @@ from differentia.figures.panels import (
     BELOW,
     LARGE,
     PAGE_HEIGHT,
+    PEAK,
     Grid,
     Scale,
     add_colour_bar,
@@ -46,7 +47,8 @@ def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
     """Draw what the network says of each image: a heat map for each set, images x classes.
 
     A set's probabilities are divided by their mean, then by the SD of that, as in the published figure;
-    colours go from 0 to 1. The classes with the highest mean probabilities are named.
+    colours go from 0 to 1. The classes with the highest mean probabilities are named. Where there are more
+    classes than pixels, neighbours share a pixel, which shows the most probable; the axis label says so.
 
     Parameters
     ----------
@@ -78,6 +80,7 @@ def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
             PREDICTIONS,
             rows="images",
             columns="classes (named: the highest means)",
+            sharing=PEAK,
         )
         ax.set_title(
             plain(shortened(set_name, 80)), color=colour, fontsize=LARGE, fontweight="bold", y=1.0, pad=4
@@ -106,7 +109,7 @@ def plot_filters(
     Responses are z-scored by the mean and SD of all units of the layer over the set's images. Colours go
     from 0 to 1 SD, and from -1 to 1 for layers without space, whose units are their filters. The filters
     with the highest means over the set are named. Where there are more filters than pixels, neighbours
-    share a pixel, which shows the one farthest from 0; the axis label says so.
+    share a pixel, which shows their mean; the axis label says so.
 
     Parameters
     ----------

@@ -7,12 +7,12 @@ panel is given more columns or rows than it has pixels, so that none is lost whe
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from differentia.errors import InputError
 from differentia.figures.labels import BETWEEN_NAMES, plain, shortened, standing_out, text_width, wrapped
@@ -194,6 +194,38 @@ class Scale:
     extend: str = "both"
 
 
+@dataclass(frozen=True)
+class Sharing:
+    """What is shown of neighbouring columns that share a pixel.
+
+    Attributes
+    ----------
+    words
+        What it is, as the axis label says it.
+    reduce
+        Returns it, given a matrix and the first column of each group.
+    """
+
+    words: str
+    reduce: Callable[[Float[np.ndarray, "row column"], Int[np.ndarray, " group"]], np.ndarray]
+
+
+def _means(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    counts = np.diff([*starts, values.shape[1]])
+    return np.add.reduceat(values, starts, axis=1) / counts
+
+
+def _farthest_from_zero(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    highest = np.maximum.reduceat(values, starts, axis=1)
+    lowest = np.minimum.reduceat(values, starts, axis=1)
+    return np.where(highest >= -lowest, highest, lowest)
+
+
+#: Where many respond a little, and where a single one stands out.
+MEAN = Sharing("their mean", _means)
+PEAK = Sharing("the one farthest from 0", _farthest_from_zero)
+
+
 def draw_heat_map(
     ax: Axes,
     values: Float[np.ndarray, "row column"],
@@ -201,6 +233,7 @@ def draw_heat_map(
     *,
     rows: str,
     columns: str,
+    sharing: Sharing = MEAN,
     square: bool = False,
 ) -> AxesImage | None:
     """Draw a matrix, with neighbouring rows and columns put together where there are not enough pixels.
@@ -213,6 +246,8 @@ def draw_heat_map(
         What the colours say.
     rows, columns
         What the rows and columns are, for the axis labels; "" for no label.
+    sharing
+        What is shown of neighbours that share a pixel.
     square
         Whether entries are as wide as high.
 
@@ -227,8 +262,8 @@ def draw_heat_map(
         ax.text(0.5, 0.5, "constant", transform=ax.transAxes, ha="center", va="center", fontsize=SMALL)
         return None
     box = ax.get_window_extent()
-    shown, to_a_column = thinned(values, int(box.width))
-    across, to_a_row = thinned(shown.T, int(box.height))
+    shown, to_a_column = thinned(values, int(box.width), sharing)
+    across, to_a_row = thinned(shown.T, int(box.height), sharing)
     shown = across.T
     height, width = values.shape
     image = ax.imshow(
@@ -244,7 +279,7 @@ def draw_heat_map(
     ax.set(xticks=[], yticks=sorted({0, height - 1}))
     ax.tick_params(labelsize=SMALL, length=2, width=0.5, pad=1.5)
     if columns and to_a_column > 1:
-        columns += f": {to_a_column} neighbours share a pixel, which shows the one farthest from 0"
+        columns += f": {to_a_column} neighbours share a pixel, which shows {sharing.words}"
     if to_a_row > 1:
         rows = f"{rows}, {to_a_row} to a pixel".lstrip(", ")
     ax.set_xlabel(plain(columns), loc="left", fontsize=SMALL)
@@ -255,7 +290,9 @@ def draw_heat_map(
     return image
 
 
-def thinned(values: Float[np.ndarray, "row column"], most: int) -> tuple[Float[np.ndarray, "row shown"], int]:
+def thinned(
+    values: Float[np.ndarray, "row column"], most: int, sharing: Sharing
+) -> tuple[Float[np.ndarray, "row shown"], int]:
     """Return a matrix with no more than so many columns, and how many neighbours were put together.
 
     Parameters
@@ -263,21 +300,17 @@ def thinned(values: Float[np.ndarray, "row column"], most: int) -> tuple[Float[n
     values : (n_rows, n_columns)
     most
         How many columns are left at most.
+    sharing
+        What is left of neighbours.
 
     Returns
     -------
     (n_rows, ceil(n_columns / share)), int
-        In each row, of each `share` neighbours the value that is farthest from 0; the last may be fewer.
+        Each `share` neighbours are one column; the last may be fewer.
     """
-    rows, columns = values.shape
+    columns = values.shape[1]
     share = -(-columns // max(1, most))
-    if share == 1:
-        return values, 1
-    padded = np.zeros((rows, -(-columns // share) * share), dtype=values.dtype)
-    padded[:, :columns] = values
-    groups = padded.reshape(rows, -1, share)
-    farthest = np.abs(groups).argmax(axis=2)[..., np.newaxis]
-    return np.take_along_axis(groups, farthest, axis=2)[..., 0], share
+    return (values, 1) if share == 1 else (sharing.reduce(values, np.arange(0, columns, share)), share)
 
 
 def name_columns(ax: Axes, scores: Float[np.ndarray, " n"], names: Sequence[str], *, most: int) -> None:
