@@ -499,7 +499,7 @@ def test_kinds_concatenate() -> None:
     ("options", "message"),
     [
         ({"kinds": ()}, "no kind of units was given; expected at least one"),
-        ({"kinds": ("top", "top")}, "two unit kinds have the name 'top'"),
+        ({"kinds": ("top", "top")}, "the kind of units 'top' is given twice; give it once"),
         ({"kinds": ("random", "bottom")}, "unknown kind of units 'bottom'"),
         ({"kinds": ("filter_mean", "all"), "n_units": 5}, "do not go with units='filter_mean'"),
         ({"kinds": "top", "n_units": 10, "pool": 5}, "pool is 5, less than the largest n_units, 10"),

@@ -37,8 +37,8 @@ def test_all_that_there_is_data_for(tmp_path: Path) -> None:
     save_figures(less, tmp_path / "new")
     assert names(tmp_path / "new") == {*LINES, "distances", "maps_1", "maps_2"}
     least = less.drop_vars(["distance", "layer_mean", "layer_sd"]).assign_attrs(reference="")
-    others = ("maps.png", "filters_of_mine.png", "kinds.svg", "kinds.png")
-    for name in others:
+    others = ("maps.png", "filters_of_mine.png", "kinds_of_mine.svg")
+    for name in (*others, "kinds.svg", "kinds.png"):
         (tmp_path / "new" / name).touch()
     save_figures(least, tmp_path / "new")
     assert {path.name for path in (tmp_path / "new").iterdir()} == {

@@ -127,7 +127,7 @@ def all_units(everything: dif.Responses) -> xr.Dataset:
 @pytest.fixture(scope="module")
 def sampled(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
     """Three draws, not twenty: each of them is compared with a double loop."""
-    options = ("--n-units", "200,10000,100000", "--draws", "3")
+    options = ("--n-units", "200,10000,100000", "--draws", "3", "--no-views")
     return measure(stage, tmp_path_factory.mktemp("sampled"), *options)
 
 

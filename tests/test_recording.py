@@ -18,7 +18,7 @@ from torch import nn
 
 import differentia as dif
 from differentia.layers import select_layers
-from differentia.recording import MEMORY_SHARE, estimate_cost, record_kinds
+from differentia.recording import MEMORY_SHARE, RANKING_BYTES, estimate_cost, record_kinds
 from differentia.units import UNIT_KINDS, filter_order, unit_order
 
 RNG = np.random.default_rng(0)
@@ -169,6 +169,11 @@ def leave_memory(monkeypatch: pytest.MonkeyPatch, n_bytes: float) -> None:
     monkeypatch.setattr("differentia.recording.psutil.virtual_memory", lambda: free)
 
 
+def for_ranking(network: Any, *layers: str) -> int:
+    """Return the bytes that the ranking of units takes, of all layers or of some."""
+    return RANKING_BYTES * sum(layer.size for layer in select_layers(network.layers, layers or None))
+
+
 def test_per_filter() -> None:
     """The same number of every filter, in rounds; the values are those of the very units."""
     responses = dif.record(load(), SETS, pool=30, units="per_filter", seed=4)
@@ -204,7 +209,7 @@ def test_the_highest_units_of_all_images(
     """Ranked over all images of all sets together, in one pass or in two."""
     everything = dif.record(load(), SETS, units="all")
     if two_passes:
-        leave_memory(monkeypatch, 1e5)
+        leave_memory(monkeypatch, 1e5 + for_ranking(load()))
     told: list[tuple[int, int, str]] = []
     ranked = dif.record(load(), SETS, pool=50, units=kind, progress=lambda *report: told.append(report))
     assert told[-1] == ((32, 32, "many") if two_passes else (16, 16, "many"))
@@ -277,7 +282,7 @@ def test_images_that_change_between_the_passes(
 ) -> None:
     """Units chosen by what other images did would be wrong: an error names the image."""
     folder = write(tmp_path / "a", SETS["many"])
-    leave_memory(monkeypatch, 1e5)
+    leave_memory(monkeypatch, 1e5 + for_ranking(load()))
 
     def after(done: int, total: int, name: str) -> None:
         if done == 11:
@@ -317,7 +322,7 @@ def test_a_bad_unit_is_found_though_it_is_not_sampled(
     images[3] = 255
     options: dict[str, Any] = {"units": units, "pool": 4, "layers": ["act"], "batch_size": 2}
     if two_passes:
-        leave_memory(monkeypatch, 5e3)
+        leave_memory(monkeypatch, 5e3 + for_ranking(load(OneBadUnit(bad)), "act"))
     with pytest.raises(dif.RecordingError, match=r"set 'a', layer 'act', image '3': .* are -?(nan|inf)"):
         dif.record(load(OneBadUnit(bad)), {"a": images}, **options)
     if units in ("random", "per_filter"):

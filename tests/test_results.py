@@ -216,7 +216,10 @@ def test_predictions_and_best_classes() -> None:
     assert top_classes(result).sizes["place"] == top_classes(result, 99).sizes["place"] == 5
     even = result.assign(prediction=(("image", "class"), np.tile([0.2, 0.3, 0.1, 0.3, 0.1], (7, 1))))
     assert top_classes(even)["class_number"].values[0].tolist() == [1, 3, 0, 2, 4]  # ties by number
-    with pytest.raises(dif.InputError, match=r"holds no predictions; measure a classifier, with views=True"):
+    with pytest.raises(
+        dif.InputError,
+        match=r"has no prediction; measure a classifier, with views=True",
+    ):
         top_classes(viewed(views=False))
 
 
@@ -317,9 +320,7 @@ def test_top_classes() -> None:
         assert best["class_name"].values[row].tolist() == [names[number] for number in expected]
         assert best["probability"].values[row].tolist() == [image[number] for number in expected]
     assert top_classes(with_predictions(probabilities[:, :2], names[:2])).sizes["place"] == 2
-    with pytest.raises(
-        dif.InputError, match=r"the result holds no predictions; measure .* \(without --no-views\)"
-    ):
+    with pytest.raises(dif.InputError, match=r"the result has no prediction; measure .* \(no --no-views\)"):
         top_classes(neurons())
 
 

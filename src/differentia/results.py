@@ -66,10 +66,10 @@ LABELS_OF = {
 
 #: How to get what a result may lack.
 REMEDIES = {
-    "prediction": "measure a network whose last layer is a vector of classes, with views=True",
-    "filter_mean": "measure at most 2,000 images, with views=True",
-    "layer_mean": "measure with views=True",
-    "layer_sd": "measure with views=True",
+    "prediction": "measure a classifier, with views=True (no --no-views)",
+    "filter_mean": "measure at most 2,000 images, with views=True (no --no-views)",
+    "layer_mean": "measure with views=True (no --no-views)",
+    "layer_sd": "measure with views=True (no --no-views)",
     "distance": "measure at most 2,000 images",
     "map_0": "choose the filters whose maps are kept with maps={layer: [filter]} (--map)",
 }
