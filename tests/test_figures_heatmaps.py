@@ -303,7 +303,7 @@ def test_users_axes_and_layers() -> None:
 @pytest.mark.parametrize(
     ("draw", "without", "message"),
     [
-        ("plot_predictions", "prediction", "no prediction; .* vector of classes, with views=True"),
+        ("plot_predictions", "prediction", "no prediction; measure a classifier, with views=True"),
         ("plot_filters", "filter_mean", "no filter_mean; measure at most 2,000 images, with views=True"),
         ("plot_filters", "layer_sd", "no layer_sd; measure with views=True"),
         ("plot_distances", "distance", "no distance; measure at most 2,000 images"),
