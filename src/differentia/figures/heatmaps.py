@@ -140,7 +140,8 @@ def plot_filters(
         (columns,) = np.nonzero(result["filter_layer"].values == layer)
         numbers = [str(number) for number in result["filter_index"].values[columns]]
         shape = str(result["layer_shape"].values[at_layer])
-        scale, units = (MAPPED_FILTERS, "filters") if "x" in shape else (PLAIN_UNITS, "units")
+        has_space = len(columns) < int(result["layer_size"].values[at_layer])
+        scale, units = (MAPPED_FILTERS, "filters") if has_space else (PLAIN_UNITS, "units")
         grid.head_row(row[0], layer, shape)
         image = None
         for at_set, (ax, name) in enumerate(zip(row, colours, strict=True)):

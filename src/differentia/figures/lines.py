@@ -158,8 +158,19 @@ def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarra
         ax.set_xlabel("")
         if ax is panels[0] or ax.get_subplotspec() is None or ax.get_subplotspec().is_first_col():
             ax.set_ylabel(_ylabel(first), fontsize=8)
+        ax.tick_params(labelbottom=not _stands_over_another(ax, panels))
     _add_legend(panels[_columns(results) - 1], colours, styles, size=KINDS_LEGEND_SIZE)
     return panels
+
+
+def _stands_over_another(ax: Axes, panels: np.ndarray) -> bool:
+    """Return whether a panel has another below it in its grid, at which the layers are named."""
+    spec = ax.get_subplotspec()
+    others = [other.get_subplotspec() for other in panels]
+    return spec is not None and any(
+        other is not None and other.colspan == spec.colspan and other.rowspan.start > spec.rowspan.start
+        for other in others
+    )
 
 
 def kinds_figure(results: Mapping[str, xr.Dataset], make: Callable[..., Figure]) -> tuple[Figure, np.ndarray]:
@@ -169,7 +180,8 @@ def kinds_figure(results: Mapping[str, xr.Dataset], make: Callable[..., Figure])
     columns = _columns(results)
     rows = -(-len(results) // columns)
     names = 0.05 * max(len(shortened(name, 24)) for name in _layer_names(first))
-    size = (PAGE_WIDTH, rows * (KIND_HEIGHT + names))
+    named_rows = 1 if len(results) % columns == 0 else min(2, rows)
+    size = (PAGE_WIDTH, rows * KIND_HEIGHT + named_rows * names)
     figure = make(figsize=size, dpi=RESOLUTION, layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax in axes[len(results) :]:
