@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 help:
 	@echo "make demo     measure the embedded network: table, figures (writes demo/)"
 	@echo "make test     lint, types and all tests"
-	@echo "make figures  redraw the README's picture and docs/unit_kinds.md (needs the real data)"
+	@echo "make figures  redraw the README's pictures and docs/unit_kinds.md (needs the real data)"
 	@echo "make commands write docs/commands.md from the help texts"
 	@echo "make bench    time what the views cost"
 

@@ -1,4 +1,4 @@
-"""Draw the README's picture: MobileNet's curves for noise, tabby cats and photographs of many things.
+"""Draw the README's pictures: MobileNet's curves and predictions for noise, tabby cats and photographs.
 
 Run ``make figures``; it needs the real data (see ``real_data.py``).
 """
@@ -10,11 +10,12 @@ from real_data import ROOT, mobilenet_and_sets
 
 import differentia as dif
 
-PICTURE = ROOT / "docs" / "images" / "mobilenet.png"
+CURVES = ROOT / "docs" / "images" / "mobilenet.png"
+PREDICTIONS = ROOT / "docs" / "images" / "predictions.png"
 
 
 def main() -> None:
-    """Measure, and draw both line plots one above the other."""
+    """Measure, draw both line plots one above the other, and the predictions."""
     network, sets = mobilenet_and_sets()
     layers = ["input", "conv1_relu", "conv_pw_*_relu", "global_average_pooling2d", "predictions"]
     result = dif.measure(network, sets, layers=layers)
@@ -27,9 +28,10 @@ def main() -> None:
     legend = lower.get_legend()
     assert legend is not None
     legend.remove()
-    PICTURE.parent.mkdir(exist_ok=True)
-    figure.savefig(PICTURE, dpi=130)
-    print(f"{PICTURE}: {result.sizes['image']} images, {result.sizes['layer']} layers")
+    CURVES.parent.mkdir(exist_ok=True)
+    figure.savefig(CURVES, dpi=130)
+    dif.plot_predictions(result)[0].figure.savefig(PREDICTIONS, bbox_inches="tight")
+    print(f"{CURVES}, {PREDICTIONS}: {result.sizes['image']} images, {result.sizes['layer']} layers")
 
 
 if __name__ == "__main__":
