@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from differentia.classes import class_layer, class_names, class_probabilities
 from differentia.errors import (
@@ -208,41 +208,23 @@ follow_links, progress
         batch_size,
         skip_unreadable,
         progress,
-        shown_in_all=total * (2 if plan.ranked and not whole_layers else 1),
+        passes=2 if plan.ranked and not whole_layers else 1,
     )
     pools: dict[str, Pools] = {kind: plan.choose(kind) for kind in names if kind not in plan.ranked}
     ranking = {layer.name: UnitMoments() for layer in chosen} if plan.ranked else {}
     first = show.record(plan.probes(pools, ranking, whole_layers), _Kept(plan, total))
     values = {kind: {layer.name: first[layer.name, kind] for layer in chosen} for kind in pools}
-    for kind, about in plan.ranked.items():
-        scores = {name: getattr(moments, str(about.ranked_by)) for name, moments in ranking.items()}
-        pools[kind] = plan.choose(kind, scores)
-    if plan.ranked and whole_layers:
-        values |= {
-            kind: {name: first[name, WHOLE].take(pools[kind][name], axis=1) for name in ranking}
-            for kind in plan.ranked
+    if plan.ranked:
+        ranked = {
+            kind: plan.choose(kind, {name: about.scores(moments) for name, moments in ranking.items()})
+            for kind, about in plan.ranked.items()
         }
-    elif plan.ranked:
-        by_rank = plan.unit_probes({kind: pools[kind] for kind in plan.ranked})
-        second = show.record(by_rank, _Kept(plan, total))
-        _require_same_images(first.labels, second.labels)
-        values |= {kind: {name: second[name, kind] for name in ranking} for kind in plan.ranked}
+        pools |= ranked
+        values |= _ranked_values(show, plan, ranked, first, whole_layers)
     duplicates = find_duplicates(first.labels)
     _warn_of_images(first.skipped, duplicates)
     noises = [name for name, given in stimuli.items() if isinstance(given, NoiseStimuli)]
-    provenance = {
-        "network": network.name,
-        "fingerprint": network.fingerprint,
-        "preprocessing": network.preprocessing,
-        "input_shape": list(network.input_shape),
-        "resize": resize,
-        "crop": crop,
-        "batch_size": batch_size,
-        "device": network.device,
-        "sets": {name: given.source for name, given in stimuli.items()},
-        "skipped": [image._asdict() for image in first.skipped],
-        "duplicates": [[image._asdict() for image in group] for group in duplicates],
-    }
+    provenance = _provenance(show, first.skipped, duplicates)
     return {
         kind: Responses(
             layers=chosen,
@@ -471,8 +453,13 @@ class _Show:
     batch_size: int
     skip_unreadable: bool
     progress: Progress | None
-    shown_in_all: int
+    passes: int
     _done: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def images(self) -> int:
+        """How many images there are."""
+        return sum(len(given) for given in self.stimuli.values())
 
     def record(self, probes: Mapping[str, Mapping[str, Probe]], kept: _Kept) -> _Kept:
         """Show every image once, and return what the probes kept."""
@@ -483,7 +470,7 @@ class _Show:
             kept.skipped += batch.skipped
             self._done["images"] += len(batch.labels) + len(batch.skipped)
             if self.progress:
-                self.progress(self._done["images"], self.shown_in_all, batch.set)
+                self.progress(self._done["images"], self.passes * self.images, batch.set)
         counts = Counter(label.set for label in kept.labels)
         for name, given in self.stimuli.items():
             require_a_pair(name, counts[name], f"{given.source}, without what can't be read")
@@ -528,6 +515,40 @@ def _checked_map_images(given: int | Sequence[int], most: int | None) -> tuple[i
             f"{most - 1}; choose among those"
         )
     return tuple(sorted({int(place) for place in places}))
+
+
+def _ranked_values(
+    show: _Show, plan: _Plan, pools: Mapping[str, Pools], first: _Kept, whole_layers: bool
+) -> dict[str, dict[str, Float[np.ndarray, "n _"]]]:
+    """Return the values of the units that the first pass ranked: from what it kept, or from a second pass."""
+    names = [layer.name for layer in plan.layers]
+    if whole_layers:
+        return {
+            kind: {name: first[name, WHOLE].take(pool[name], axis=1) for name in names}
+            for kind, pool in pools.items()
+        }
+    second = show.record(plan.unit_probes(pools), _Kept(plan, show.images))
+    _require_same_images(first.labels, second.labels)
+    return {kind: {name: second[name, kind] for name in names} for kind in pools}
+
+
+def _provenance(
+    show: _Show, skipped: Sequence[SkippedImage], duplicates: Sequence[Sequence[ImageLabel]]
+) -> dict[str, Any]:
+    network = show.network
+    return {
+        "network": network.name,
+        "fingerprint": network.fingerprint,
+        "preprocessing": network.preprocessing,
+        "input_shape": list(network.input_shape),
+        "resize": show.fit.resize,
+        "crop": show.fit.crop,
+        "batch_size": show.batch_size,
+        "device": network.device,
+        "sets": {name: given.source for name, given in show.stimuli.items()},
+        "skipped": [image._asdict() for image in skipped],
+        "duplicates": [[image._asdict() for image in group] for group in duplicates],
+    }
 
 
 def _require_same_images(first: Sequence[ImageLabel], second: Sequence[ImageLabel]) -> None:

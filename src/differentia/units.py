@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, UInt64
@@ -151,8 +152,7 @@ class UnitKind:
     per_filter
         Whether every filter gives the same number of units.
     ranked_by
-        "mean" or "variance" (an attribute of `differentia.probes.UnitMoments`), where units are chosen by
-        what they did.
+        "mean" or "variance", where units are chosen by what they did.
     """
 
     choose: Callable[[Layer, int, int, Scores], Int[np.ndarray, " m"]]
@@ -164,6 +164,10 @@ class UnitKind:
     def strata(self, layer: Layer) -> int:
         """Return the number of filters that each give the same number of units."""
         return layer.n_filters if self.per_filter else 1
+
+    def scores(self, moments: Any) -> Float[np.ndarray, " size"]:
+        """Return what the units are ranked by, from an object with their `mean` and `variance`."""
+        return getattr(moments, str(self.ranked_by))
 
     def pool_size(self, layer: Layer, count: int) -> int:
         """Return how many units `choose` returns."""
