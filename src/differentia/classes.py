@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from numbers import Integral
 
 import numpy as np
@@ -13,9 +12,18 @@ from differentia.errors import InputError, unknown_name
 from differentia.layers import Layer
 from differentia.networks import Network
 
+#: Parts of the names of modules whose units are no classes, though they may come last.
+NO_CLASSIFIERS = ("Pool", "Norm", "Flatten", "Dropout", "Identity", "Reshape", "Embedding")
+
+#: How far probabilities may be from summing to 1: bfloat16 rounds each of them by up to 0.4 %.
+ROUNDING = 0.01
+
 
 def class_layer(network: Network) -> Layer | None:
     """Return the layer whose units are the classes: the last one, where it is a vector.
+
+    A network that ends in pooling or normalisation gives features, and no classes, unless their names are
+    known.
 
     Parameters
     ----------
@@ -23,7 +31,10 @@ def class_layer(network: Network) -> Layer | None:
         Any network; a classifier has such a layer.
     """
     last = [layer for layer in network.layers if not layer.container][-1]
-    return last if len(last.shape) == 1 and last.size > 1 else None
+    if len(last.shape) != 1 or last.size < 2:
+        return None
+    named = network.class_names is not None and len(network.class_names) == last.size
+    return last if named or not any(part in last.kind for part in NO_CLASSIFIERS) else None
 
 
 def class_names(network: Network, count: int) -> tuple[str, ...]:
@@ -41,17 +52,22 @@ def class_names(network: Network, count: int) -> tuple[str, ...]:
 
 
 def class_probabilities(outputs: Float[np.ndarray, "n class"]) -> Float[np.ndarray, "n class"]:
-    """Return the last layer's output as probabilities: as it is, or through a softmax.
+    """Return the last layer's output as probabilities, image by image: as it is, or through a softmax.
 
     Parameters
     ----------
     outputs : (n_images, n_classes)
-        Taken as probabilities where none is negative and every row sums to 1.
+        A row is taken as probabilities where none is negative and they sum to 1 but for rounding.
+
+    Returns
+    -------
+    (n_images, n_classes)
+        Each row sums to 1.
     """
     values = outputs.astype(np.float64)
-    if values.min() >= 0 and np.allclose(values.sum(axis=1), 1.0, atol=1e-3):
-        return outputs
-    values = np.exp(values - values.max(axis=1, keepdims=True))
+    given = (values.min(axis=1) >= 0) & (np.abs(values.sum(axis=1) - 1) < ROUNDING)
+    powers = np.exp(values - values.max(axis=1, keepdims=True))
+    values = np.where(given[:, np.newaxis], values, powers)
     return (values / values.sum(axis=1, keepdims=True)).astype(outputs.dtype)
 
 
@@ -74,38 +90,36 @@ def find_class(network: Network, wanted: str | int, count: int) -> int:
         There is no such class, or there are several of the name.
     """
     text = str(wanted)
+    asked = network.name.partition("?")[0]
     names, ids = class_names(network, count), network.class_ids or ()
-    if isinstance(wanted, Integral):  # a class may be called by another's number
-        return _checked_number(network, int(wanted), count)
+    if isinstance(wanted, Integral) and not isinstance(wanted, bool):
+        return _checked_number(asked, int(wanted), count)  # a class may be called by another's number
     if text in ids:
         return ids.index(text)
     matches = [number for number, name in enumerate(names) if _plain(name) == _plain(text)]
     if len(matches) > 1:
         listed = ", ".join(f"{number}" + (f" ({ids[number]})" if ids else "") for number in matches)
-        raise InputError(f"{network.name} has several classes {text!r}; give the number of one: {listed}")
+        raise InputError(f"{asked} has several classes {text!r}; give the number of one: {listed}")
     if matches:
         return matches[0]
     if text.isdecimal():
-        return _checked_number(network, int(text), count)
+        return _checked_number(asked, int(text), count)
     if network.class_names is None:
         raise InputError(
-            f"the names of the classes of {network.name} are not known; give the number of one, from 0 to "
+            f"the names of the classes of {asked} are not known; give the number of one, from 0 to "
             f"{count - 1}, or a class index (keras:NAME?classes=PATH)"
         )
-    raise unknown_name("class", text, _by_likeness(text, names))
+    holders = [name for name in names if text and _plain(text) in _plain(name)]
+    if holders:
+        raise InputError(f"unknown class {text!r}. Did you mean {' or '.join(map(repr, holders[:5]))}?")
+    raise unknown_name("class", text, sorted(map(_plain, names)))
 
 
-def _checked_number(network: Network, number: int, count: int) -> int:
+def _checked_number(network: str, number: int, count: int) -> int:
     if not 0 <= number < count:
-        raise InputError(f"{network.name} has no class {number}; it has {count}, from 0 to {count - 1}")
+        raise InputError(f"{network} has no class {number}; it has {count}, from 0 to {count - 1}")
     return number
 
 
 def _plain(name: str) -> str:
     return re.sub(r"[\s_-]+", "_", name.strip().lower())
-
-
-def _by_likeness(text: str, names: Sequence[str]) -> list[str]:
-    """Return the names in lower case, those that hold the text first: ImageNet's list is long."""
-    plain = _plain(text)
-    return sorted(map(_plain, names), key=lambda name: (plain not in name, name))

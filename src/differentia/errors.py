@@ -41,6 +41,8 @@ def require_distinct_names(what: str, given: Iterable[object]) -> list[str]:
         The names as the user gave them: 1 and "1" are one name.
     """
     names = [str(name) for name in given]
+    if not all(name.strip() for name in names):
+        raise InputError(f"a {what} has an empty name; give it one")
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise InputError(f"two {what}s have the name {twice[0]!r}; give each its own")
@@ -81,8 +83,8 @@ def require_count(name: str, value: object) -> int:
     InputError
         Names the argument and what was given.
     """
-    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
-        raise InputError(f"{name} is {value!r}; expected a whole number >= 1")
+    if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= int(value) < 2**63:
+        raise InputError(f"{name} is {value!r}; expected a whole number >= 1 (and less than 2**63)")
     return int(value)
 
 

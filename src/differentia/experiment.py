@@ -21,7 +21,7 @@ from differentia.errors import (
     require_seed,
 )
 from differentia.layers import Layer
-from differentia.recording import MAP_IMAGES, Progress, record_kinds
+from differentia.recording import Progress, record_kinds
 from differentia.responses import Responses, responses_from_arrays
 from differentia.results import build_result
 from differentia.units import require_distinct_kinds, unit_kind, units_used
@@ -34,6 +34,9 @@ N_UNITS = (200, 10_000, 100_000)
 
 #: Draws of units at each number of units.
 DRAWS = 20
+
+#: More would say no more, and fill the memory.
+MOST_DRAWS = 100_000
 
 #: With more images the result holds no distance matrices.
 MOST_IMAGES_WITH_DISTANCES = 2_000
@@ -57,7 +60,7 @@ def measure(
     batch_size: int = 32,
     views: bool = True,
     maps: Mapping[str, Sequence[int]] | None = None,
-    map_images: Sequence[int] = MAP_IMAGES,
+    map_images: Sequence[int] | None = None,
     skip_unreadable: bool = False,
     follow_links: bool = False,
     progress: Progress | None = None,
@@ -304,7 +307,8 @@ def _check_analysis(
     sets: Mapping[str, Any], *, draws: int, normalize: str, metric: str, reference: str | None
 ) -> None:
     """Raise an error for an option that can't be used, before any hours are spent on recording."""
-    require_count("draws", draws)
+    if require_count("draws", draws) > MOST_DRAWS:
+        raise InputError(f"draws is {draws:,}; expected at most {MOST_DRAWS:,}")
     require_known("normalization", normalize, NORMALIZATIONS)
     require_known("metric", metric, METRICS)
     if reference is not None and sets:

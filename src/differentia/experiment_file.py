@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import glob
+import inspect
 import os
 import tomllib
+import warnings
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -21,9 +24,11 @@ from pydantic import (
 )
 
 from differentia.definition import METRICS, NORMALIZATIONS
-from differentia.errors import InputError, require_known, unknown_name
+from differentia.errors import DifferentiaWarning, InputError, require_known, unknown_name
+from differentia.experiment import N_UNITS, measure
 from differentia.folders import user_path
 from differentia.networks import PREPROCESSINGS
+from differentia.recording import MAP_IMAGES
 from differentia.stimuli import CROPS, RESIZES, is_generated
 from differentia.units import UNIT_KINDS
 
@@ -44,10 +49,17 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+#: A text that says something: an empty path would be the file's own folder.
+_Text = Annotated[str, Field(min_length=1)]
+
+
+_UnitKind = Annotated[str, _known("kind of units", UNIT_KINDS)]
+
+
 class NetworkSection(_Section):
     """The table ``[network]``: a spec, and keywords of `load_network`."""
 
-    spec: str
+    spec: _Text
     preprocess: Annotated[str, _known("preprocessing", PREPROCESSINGS)] | None = None
     input_shape: Annotated[list[PositiveInt], Field(min_length=3, max_length=3)] | None = None
     device: str = "auto"
@@ -56,11 +68,13 @@ class NetworkSection(_Section):
 class MeasureSection(_Section):
     """The table ``[measure]``: keywords of `measure`; what is left out has its default."""
 
-    n_units: Annotated[list[PositiveInt], _AS_LIST] | None = None
+    n_units: Annotated[list[PositiveInt], _AS_LIST, Field(min_length=1)] | None = None
     draws: PositiveInt | None = None
-    units: Annotated[list[Annotated[str, _known("kind of units", UNIT_KINDS)]], _AS_LIST] = ["random"]
+    units: Annotated[
+        list[Annotated[str, _known("kind of units", UNIT_KINDS)]], _AS_LIST, Field(min_length=1)
+    ] = ["random"]
     pool: PositiveInt | None = None
-    layers: Annotated[list[str], _AS_LIST] | None = None
+    layers: Annotated[list[str], _AS_LIST, Field(min_length=1)] | None = None
     normalize: Annotated[str, _known("normalization", NORMALIZATIONS)] | None = None
     metric: Annotated[str, _known("metric", METRICS)] | None = None
     reference: str | None = None
@@ -73,6 +87,14 @@ class MeasureSection(_Section):
     map_images: Annotated[list[NonNegativeInt], _AS_LIST] | None = None
     skip_unreadable: bool | None = None
     follow_links: bool | None = None
+
+
+#: What `measure` does unless it is told otherwise.
+MEASURE_DEFAULTS = {
+    name: parameter.default
+    for name, parameter in inspect.signature(measure).parameters.items()
+    if name in MeasureSection.model_fields
+}
 
 
 class Experiment(_Section):
@@ -93,9 +115,9 @@ class Experiment(_Section):
     """
 
     network: NetworkSection
-    sets: Annotated[dict[str, str], Field(min_length=1)]
+    sets: Annotated[dict[_Text, _Text], Field(min_length=1)]
     measure: MeasureSection = MeasureSection()
-    out: str | None = None
+    out: _Text | None = None
     differentia: str | None = None
 
 
@@ -127,6 +149,13 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment:
     except ValidationError as error:
         problems = "; ".join(_problem(dict(detail)) for detail in error.errors())
         raise InputError(f"{path}: {problems}") from None
+    if experiment.differentia not in (None, version("differentia")):
+        warnings.warn(
+            f"{path}: was written by differentia {experiment.differentia}; this is {version('differentia')}, "
+            "whose numbers may differ",
+            DifferentiaWarning,
+            stacklevel=2,
+        )
     folder = file.absolute().parent
     experiment.network.spec = _absolute_spec(experiment.network.spec, folder)
     experiment.sets = {name: _absolute_source(source, folder) for name, source in experiment.sets.items()}
@@ -161,7 +190,7 @@ def write_experiment(
     sets: Mapping[str, str],
     options: Mapping[str, Any],
 ) -> None:
-    """Write the experiment file that repeats a measurement; its paths are absolute.
+    """Write the experiment file that repeats a measurement; its paths are absolute, its defaults spelled out.
 
     Parameters
     ----------
@@ -183,11 +212,23 @@ def write_experiment(
         "differentia": version("differentia"),
         "network": {"spec": _absolute_spec(network, folder), **_given(network_options)},
         "sets": {name: _absolute_source(source, folder) for name, source in sets.items()},
-        "measure": _given(options),
+        "measure": _given(_in_full(options)),
     }
     beside = path.with_name(f".{path.name}")
     beside.write_text(tomli_w.dumps(content), encoding="utf-8")
     beside.replace(path)
+
+
+def _in_full(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a measurement with the defaults of today, in the order of the fields."""
+    full = {name: default for name, default in MEASURE_DEFAULTS.items() if options.get(name) is None}
+    full |= {name: value for name, value in options.items() if value is not None}
+    kinds = full["units"] if not isinstance(full["units"], str) else [full["units"]]
+    if full["n_units"] is None and any(UNIT_KINDS[kind].counted for kind in kinds):
+        full["n_units"] = N_UNITS
+    if full["maps"] and full["map_images"] is None:
+        full["map_images"] = MAP_IMAGES
+    return {name: full[name] for name in MeasureSection.model_fields}
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,7 +247,12 @@ def _absolute(path: str, folder: Path) -> str:
 
 
 def _absolute_source(source: str, folder: Path) -> str:
-    return source if is_generated(source) else _absolute(source, folder)
+    if is_generated(source):
+        return source
+    path = _absolute(source, folder)
+    if not glob.has_magic(source) or os.path.exists(path):
+        return path
+    return _absolute(source, Path(glob.escape(str(folder))))  # a pattern below a folder of any name
 
 
 def _absolute_spec(spec: str, folder: Path) -> str:

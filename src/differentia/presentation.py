@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,10 +11,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from differentia.errors import InputError, RecordingError, UnreadableImageError, require_distinct_names
+from differentia.errors import (
+    DifferentiaWarning,
+    InputError,
+    RecordingError,
+    UnreadableImageError,
+    require_distinct_names,
+)
 from differentia.stimuli import Fit, Image, Stimuli, stimuli_from
 
 _DECODERS = 4
+
+#: Images, or groups of them, that one warning names.
+MOST_TOLD = 10
 
 
 class ImageLabel(NamedTuple):
@@ -178,6 +188,43 @@ def _batch(
         labels=tuple(ImageLabel(name, given.names[index], image.hash) for index, image in images),
         skipped=tuple(image for image in loaded if isinstance(image, SkippedImage)),
     )
+
+
+def warn_of_images(
+    skipped: Sequence[SkippedImage], duplicates: Sequence[Sequence[ImageLabel]], *, stacklevel: int
+) -> None:
+    """Say which images were left out, and which came twice in a set: their distance is 0.
+
+    Parameters
+    ----------
+    skipped
+        Those that could not be read.
+    duplicates
+        What `find_duplicates` returned.
+    stacklevel
+        Of the warnings.
+    """
+    if skipped:
+        _warn_of(
+            f"left out what can't be read ({len(skipped)})",
+            [_told(i.set, i.reason) for i in skipped],
+            stacklevel,
+        )
+    if duplicates:
+        groups = [_told(group[0].set, ", ".join(image.name for image in group)) for group in duplicates]
+        _warn_of(
+            "images of one set have the same content, and no distance from each other", groups, stacklevel
+        )
+
+
+def _told(set_name: str, what: str) -> str:
+    return f"set {set_name!r}: {what}" if set_name else what
+
+
+def _warn_of(what: str, cases: Sequence[str], stacklevel: int) -> None:
+    more = f"; and {len(cases) - MOST_TOLD} more" if len(cases) > MOST_TOLD else ""
+    text = f"{what}: {'; '.join(cases[:MOST_TOLD])}{more}"
+    warnings.warn(text, DifferentiaWarning, stacklevel=stacklevel + 2)
 
 
 def find_duplicates(labels: Sequence[ImageLabel]) -> list[list[ImageLabel]]:

@@ -211,6 +211,12 @@ def _require_method(result: xr.Dataset) -> None:
 
 def _require_vgg16(result: xr.Dataset) -> None:
     name, options = _network(result)
+    preprocessing = str(_provenance(result).get("preprocessing", PREPROCESSING))
+    if not preprocessing.endswith((PREPROCESSING, "caffe")):
+        raise InputError(
+            f"the result was measured with the preprocessing {preprocessing!r}, the published curves with "
+            "VGG16's own; measure again with --preprocess caffe, or keras:VGG16 and no --preprocess"
+        )
     if name == NETWORK and options.get("weights", "imagenet") is None:
         raise InputError(
             "the result is of VGG16 with random weights (weights=none), the published curves of VGG16 "

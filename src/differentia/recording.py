@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,6 @@ from jaxtyping import Float, Int
 
 from differentia.classes import class_layer, class_names, class_probabilities
 from differentia.errors import (
-    DifferentiaWarning,
     InputError,
     RecordingError,
     require_count,
@@ -32,11 +30,12 @@ from differentia.presentation import (
     find_duplicates,
     present,
     require_a_pair,
+    warn_of_images,
 )
 from differentia.probes import MapProbe, Probe, Summary, SummaryProbe, UnitMoments, UnitProbe, together
 from differentia.responses import FilterMap, Moments, Predictions, Responses, Views, require_finite
 from differentia.stimuli import Fit, NoiseStimuli, Stimuli
-from differentia.units import Scores, UnitKind, require_distinct_kinds, unit_kind
+from differentia.units import Scores, UnitKind, require_distinct_kinds, unit_kind, unit_order
 
 #: Called with the number of images done, the number of all, and the set at hand.
 Progress = Callable[[int, int, str], None]
@@ -73,7 +72,7 @@ def record(
     batch_size: int = 32,
     views: bool = True,
     maps: Mapping[str, Sequence[int]] | None = None,
-    map_images: Sequence[int] = MAP_IMAGES,
+    map_images: Sequence[int] | None = None,
     skip_unreadable: bool = False,
     follow_links: bool = False,
     progress: Progress | None = None,
@@ -110,7 +109,7 @@ def record(
     maps
         Layer -> filters whose whole maps are kept.
     map_images
-        The images whose maps are kept, by their place in each set, from 0.
+        The images whose maps are kept, by their place in each set, from 0; by default the first three.
     skip_unreadable
         Leave image files that can't be decoded out, with a warning, instead of raising an error.
     follow_links
@@ -157,7 +156,7 @@ def record_kinds(
     batch_size: int = 32,
     views: bool = True,
     maps: Mapping[str, Sequence[int]] | None = None,
-    map_images: Sequence[int] = MAP_IMAGES,
+    map_images: Sequence[int] | None = None,
     skip_unreadable: bool = False,
     follow_links: bool = False,
     progress: Progress | None = None,
@@ -197,7 +196,7 @@ follow_links, progress
         views=views,
         filter_means="filter_mean" in names or (views and total <= MOST_IMAGES_TO_VIEW),
         class_layer=class_layer(network) if views else None,
-        maps=_checked_maps(chosen, maps or {}),
+        maps=_checked_maps(chosen, maps, views=views),
         map_images=_checked_map_images(map_images, max(map(len, stimuli.values())) if maps else None),
     )
     whole_layers = _whole_layers_fit(plan, total)
@@ -222,7 +221,7 @@ follow_links, progress
         pools |= ranked
         values |= _ranked_values(show, plan, ranked, first, whole_layers)
     duplicates = find_duplicates(first.labels)
-    _warn_of_images(first.skipped, duplicates)
+    warn_of_images(first.skipped, duplicates, stacklevel=3)
     noises = [name for name, given in stimuli.items() if isinstance(given, NoiseStimuli)]
     provenance = _provenance(show, first.skipped, duplicates)
     return {
@@ -334,7 +333,7 @@ class Cost(NamedTuple):
     bytes_per_image
         Of memory, for what is kept.
     seconds_per_image
-        Of the pass, decoding apart.
+        Of the pass, decoding apart. Ranked units take another where whole layers do not fit into memory.
     """
 
     bytes_per_image: int
@@ -357,12 +356,16 @@ def estimate_cost(
     """
     kind = unit_kind(units)
     sizes = {layer.name: kind.pool_size(layer, pool) for layer in layers}
-    probes = {
-        layer.name: together(
-            {"units": UnitProbe(np.arange(sizes[layer.name]), layer.shape), "summary": SummaryProbe(layer)}
-        )
-        for layer in layers
-    }
+    probes = {}
+    for layer in layers:
+        scattered = unit_order(layer.name, layer.size, sizes[layer.name], seed=0)
+        several: dict[str, Probe] = {
+            "units": UnitProbe(scattered, layer.shape),
+            "summary": SummaryProbe(layer),
+        }
+        if kind.ranked_by:
+            several["ranking"] = UnitMoments()
+        probes[layer.name] = together(several)
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (batch_size, *network.input_shape), dtype=np.uint8)
     network.record(pixels[:1], probes)  # what is done once
@@ -388,9 +391,13 @@ class _Kept:
         """Return what was kept of a layer (n_images, ...), by the layer's name and what it is."""
         return self._columns[key][: len(self.labels)]
 
+    def shown(self, batch: Batch) -> list[int]:
+        """Return the rows of a batch whose maps are kept."""
+        return [row for row, place in enumerate(batch.indices) if place in self._plan.map_images]
+
     def add(self, batch: Batch, found: Mapping[str, Mapping[str, Any]]) -> None:
         """Take in what the probes kept of a batch."""
-        shown = [row for row, place in enumerate(batch.indices) if place in self._plan.map_images]
+        shown = self.shown(batch)
         for layer, by_probe in found.items():
             for name, kept in by_probe.items():
                 if isinstance(kept, Summary):
@@ -464,9 +471,15 @@ class _Show:
     def record(self, probes: Mapping[str, Mapping[str, Probe]], kept: _Kept) -> _Kept:
         """Show every image once, and return what the probes kept."""
         by_layer = {layer: together(several) for layer, several in probes.items() if several}
+        unshown = {
+            layer: together({name: probe for name, probe in several.items() if name != "maps"})
+            for layer, several in probes.items()
+            if several.keys() - {"maps"}
+        }
         for batch in present(self.stimuli, self.fit, self.batch_size, skip_unreadable=self.skip_unreadable):
             if batch.labels:
-                kept.add(batch, self.network.record(batch.pixels, by_layer))
+                shown = kept.shown(batch)
+                kept.add(batch, self.network.record(batch.pixels, by_layer if shown else unshown))
             kept.skipped += batch.skipped
             self._done["images"] += len(batch.labels) + len(batch.skipped)
             if self.progress:
@@ -477,8 +490,16 @@ class _Show:
         return kept
 
 
-def _checked_maps(layers: Sequence[Layer], maps: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:
+def _checked_maps(
+    layers: Sequence[Layer], maps: Mapping[str, Sequence[int]] | None, *, views: bool
+) -> dict[str, tuple[int, ...]]:
     """Return the filters of each layer whose maps are kept, in the order of the layers."""
+    if not maps:
+        return {}
+    if not isinstance(maps, Mapping):
+        raise InputError(f"maps is a {type(maps).__name__}; expected {{layer: [filter, ...]}}")
+    if not views:
+        raise InputError("maps (--map) are views too; leave views on (no --no-views), or leave maps out")
     by_name = {layer.name: layer for layer in layers}
     checked = {}
     for name, filters in maps.items():
@@ -503,8 +524,13 @@ def _checked_maps(layers: Sequence[Layer], maps: Mapping[str, Sequence[int]]) ->
     return {name: checked[name] for name in by_name if name in checked}
 
 
-def _checked_map_images(given: int | Sequence[int], most: int | None) -> tuple[int, ...]:
-    """Return the places of images in a set; where maps are kept, the largest set has one of them."""
+def _checked_map_images(given: int | Sequence[int] | None, most: int | None) -> tuple[int, ...]:
+    """Return the places of images in a set; the largest set, of `most` images, has one of them."""
+    if given is not None and most is None:
+        raise InputError(
+            "map_images (--map-images) says whose maps are kept, but no maps (--map) which; give both"
+        )
+    given = MAP_IMAGES if given is None else given
     places = [given] if isinstance(given, int | np.integer) else given
     for place in places:
         if isinstance(place, bool) or not isinstance(place, int | np.integer) or place < 0:
@@ -558,26 +584,4 @@ def _require_same_images(first: Sequence[ImageLabel], second: Sequence[ImageLabe
         raise RecordingError(
             f"the images changed between the first pass, which chose the units, and the second: {named}; "
             "run again"
-        )
-
-
-def _warn_of_images(skipped: Sequence[SkippedImage], duplicates: Sequence[Sequence[ImageLabel]]) -> None:
-    """Say which images were left out, and which came twice in a set: their distance is 0."""
-    if skipped:
-        listed = "; ".join(f"set {image.set!r}: {image.reason}" for image in skipped[:10])
-        more = f"; and {len(skipped) - 10} more" if len(skipped) > 10 else ""
-        warnings.warn(
-            f"left out what can't be read ({len(skipped)}): {listed}{more}",
-            DifferentiaWarning,
-            stacklevel=4,
-        )
-    if duplicates:
-        listed = "; ".join(
-            f"set {group[0].set!r}: {', '.join(image.name for image in group)}" for group in duplicates[:10]
-        )
-        more = f"; and {len(duplicates) - 10} more groups" if len(duplicates) > 10 else ""
-        warnings.warn(
-            f"images of one set have the same content, and no distance from each other: {listed}{more}",
-            DifferentiaWarning,
-            stacklevel=4,
         )

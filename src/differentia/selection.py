@@ -6,7 +6,8 @@ import csv
 import io
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from differentia.classes import class_layer, class_names, class_probabilities, f
 from differentia.errors import InputError, require_count, require_known
 from differentia.folders import names_in_one_folder, new_folder
 from differentia.networks import load_network
-from differentia.presentation import SkippedImage, present
+from differentia.presentation import ImageLabel, SkippedImage, find_duplicates, present, warn_of_images
 from differentia.probes import UnitProbe
 from differentia.responses import require_finite
 from differentia.stimuli import Fit, stimuli_from
@@ -118,7 +119,9 @@ def select(
     RecordingError
         The pass failed, or gave a NaN or an infinity.
     """
-    if isinstance(min_probability, bool) or not 0 <= min_probability <= 1:
+    if isinstance(min_probability, bool) or not isinstance(min_probability, Real):
+        raise InputError(f"min_probability is {min_probability!r}; expected a number from 0 to 1")
+    if not 0 <= min_probability <= 1:
         raise InputError(f"min_probability is {min_probability!r}; expected a number from 0 to 1")
     count = None if count is None else require_count("count", count)
     batch_size = require_count("batch_size", batch_size)
@@ -127,34 +130,39 @@ def select(
     fit = Fit(network.input_shape, resize, crop)
     layer = class_layer(network)
     if layer is None:
-        raise InputError(f"{network.name}: the last layer is no vector of classes; give a classifier")
+        raise InputError(f"{network.name}: the last layer gives no classes; give a classifier")
     number = find_class(network, wanted, layer.size)
     names = class_names(network, layer.size)
     probe = UnitProbe(np.arange(layer.size), layer.shape)
-    paths = getattr(stimuli, "paths", None)
     found: list[SelectedImage] = []
+    labels: list[ImageLabel] = []
     skipped: list[SkippedImage] = []
     looked_at = 0
     for batch in present({"": stimuli}, fit, batch_size, skip_unreadable=skip_unreadable):
         skipped += batch.skipped
-        looked_at += len(batch.labels)
+        outputs = np.zeros((0, layer.size), np.float32)
         if batch.labels:
             outputs = network.record(batch.pixels, {layer.name: probe})[layer.name]
             require_finite(outputs, layer.name, batch.labels)
-            for index, row in zip(batch.indices, class_probabilities(outputs), strict=True):
-                if row[number] >= min_probability:
-                    best = int(np.argmax(row))
-                    path = paths[index] if paths else None
-                    image = SelectedImage(
-                        stimuli.names[index], path, float(row[number]), names[best], float(row[best])
-                    )
-                    found.append(image)
+            outputs = class_probabilities(outputs)
+        for index, label, row in zip(batch.indices, batch.labels, outputs, strict=True):
+            looked_at += 1
+            if row[number] >= min_probability:
+                best = int(np.argmax(row))
+                path = stimuli.paths[index] if stimuli.paths else None
+                found.append(
+                    SelectedImage(label.name, path, float(row[number]), names[best], float(row[best]))
+                )
+                labels.append(label)
+            if len(found) == count:
+                break
         if progress:
             progress(looked_at + len(skipped), len(stimuli))
-        if count is not None and len(found) >= count:
+        if len(found) == count:
             break
-    kept = sorted(found[:count], key=lambda image: -image.probability)
-    return Selection(names[number], tuple(kept), looked_at, tuple(skipped))
+    warn_of_images(skipped, find_duplicates(labels), stacklevel=2)
+    ranked = sorted(found, key=lambda image: -image.probability)
+    return Selection(names[number], tuple(ranked), looked_at, tuple(skipped))
 
 
 def _link(source: Path, target: Path) -> None:
@@ -192,12 +200,16 @@ def write_selection(selection: Selection, folder: str | os.PathLike[str], *, how
         The folder is not empty or can't be written, or the images are no files.
     """
     require_known("way to keep images", how, WAYS)
-    if any(image.path is None for image in selection.images):
-        raise InputError("these images are no files and can't be copied or linked; --dry-run lists them")
+    if how != "list" and any(image.path is None for image in selection.images):
+        raise InputError("these images are no files and can't be copied or linked; --how list lists them")
+    names = [] if how == "list" else _file_names(selection)
     with new_folder(folder) as beside:
-        for image, name in zip(selection.images, _file_names(selection), strict=True):
-            WAYS[how](Path(str(image.path)), beside / name)
-        (beside / TABLE).write_text(selection_csv(selection), encoding="utf-8", newline="")
+        for image, name in zip(selection.images, names, strict=False):
+            try:
+                WAYS[how](Path(str(image.path)), beside / name)
+            except FileNotFoundError as error:
+                raise InputError(f"{image.path}: is gone since it was selected; select again") from error
+        (beside / TABLE).write_text(selection_csv(selection, names), encoding="utf-8", newline="")
     return Path(folder).expanduser()
 
 
@@ -205,21 +217,29 @@ def _file_names(selection: Selection) -> list[str]:
     return names_in_one_folder([image.name for image in selection.images], taken=[TABLE])
 
 
-def selection_csv(selection: Selection) -> str:
-    """Return the ranked images as a table: rank, file, image, probability, best class and its probability.
+def selection_csv(selection: Selection, files: Sequence[str] = ()) -> str:
+    """Return the ranked images as a table.
 
     Parameters
     ----------
     selection
         What `select` returned.
+    files
+        The name of each image's copy or link, where there are any.
+
+    Returns
+    -------
+    str
+        CSV with the columns rank, file, source (the image's own file, or its name where it has none), class,
+        probability, best_class, best_probability.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["rank", "file", "source", "class", "probability", "best_class", "best_probability"])
-    names = _file_names(selection)
-    for rank, (name, image) in enumerate(zip(names, selection.images, strict=True), start=1):
-        source = "" if image.path is None else os.path.abspath(image.path)
+    for rank, image in enumerate(selection.images, start=1):
+        file = files[rank - 1] if files else ""
+        source = image.name if image.path is None else os.path.abspath(image.path)
         best = f"{image.best_probability:.6f}"
-        row = [rank, name, source, selection.class_name, f"{image.probability:.6f}", image.best_class, best]
+        row = [rank, file, source, selection.class_name, f"{image.probability:.6f}", image.best_class, best]
         table.writerow(row)
     return text.getvalue()

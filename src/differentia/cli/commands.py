@@ -129,8 +129,6 @@ def measure(
     The folder DIR gets the result (result.nc), the network's five best classes of each image
     (predictions.csv), figures, and the experiment file that repeats the measurement.
     """
-    if map_images is not None and not maps:
-        raise InputError("--map-images says whose maps are kept, but no --map which; give --map LAYER:FILTER")
     _measure_into(
         context,
         _required_out(out),
@@ -194,15 +192,19 @@ def run(
     network = read.network.model_dump(exclude_none=True)
     if "input_shape" in network:
         network["input_shape"] = tuple(network["input_shape"])
-    _measure_into(
-        context,
-        _required_out(folder),
-        network=network.pop("spec"),
-        network_options=network,
-        sets=read.sets,
-        options=read.measure.model_dump(exclude_none=True),
-        as_json=as_json,
-    )
+    spec = network.pop("spec")
+    try:
+        _measure_into(
+            context,
+            _required_out(folder),
+            network=spec,
+            network_options=network,
+            sets=read.sets,
+            options=read.measure.model_dump(exclude_none=True),
+            as_json=as_json,
+        )
+    except InputError as error:
+        raise InputError(f"{experiment}: {error}") from error
 
 
 @_command(
@@ -281,11 +283,12 @@ def noise(
         str | None, typer.Option(metavar="X", help="Of Gaussian noise, 0..255.", show_default="59")
     ] = None,
     seed: Annotated[str, typer.Option(metavar="N", help="Images of different seeds are independent.")] = "0",
+    as_json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
     """Write white noise as PNG files: those of noise:COUNT, where the network's input has this size."""
+    from differentia.stimuli import natural_key, save_images
     from differentia.stimuli import noise as make_noise
-    from differentia.stimuli import save_images
 
     stimuli = make_noise(
         opt.whole_number("--count", count),
@@ -295,6 +298,8 @@ def noise(
         sd=None if sd is None else opt.number("--sd", sd),
     )
     written = save_images(stimuli, folder, size=opt.image_size("--size", size))
+    if as_json:
+        print_json([str(path) for path in sorted(written.iterdir(), key=natural_key)])
     say(f"Written to {written}: {len(stimuli)} images")
 
 
@@ -336,21 +341,25 @@ def select(
     from differentia.networks import load_network
     from differentia.selection import WAYS, selection_csv, write_selection
     from differentia.selection import select as select_images
+    from differentia.stimuli import stimuli_from
 
     if wanted is None:
         raise InputError("--class is missing; give a class's number, WordNet identifier or name")
     if not out and not dry_run:
         raise InputError("--out is missing; name a new folder: --out DIR (or --dry-run)")
     require_known("way to keep images (--how)", how, WAYS)
-    if out and not dry_run:
-        require_new(out)  # before an hour is spent on looking
+    stimuli = stimuli_from(source, follow_links=follow_links)
+    if out and not dry_run:  # before an hour is spent on looking
+        require_new(out)
+        if how != "list" and stimuli.paths is None:
+            raise InputError(f"{source}: these images are no files; --how list or --dry-run lists them")
     limit = None if count is None else opt.whole_number("--count", count)
     least = opt.probability("--min-probability", min_probability)
     loaded = load_network(network, **_network_options(preprocess, input_size, device))
     with progress_bar() as progress:
         found = select_images(
             loaded,
-            source,
+            stimuli,
             wanted,
             min_probability=least,
             count=limit,
@@ -358,23 +367,26 @@ def select(
             crop=crop,
             batch_size=opt.whole_number("--batch-size", batch_size),
             skip_unreadable=skip_unreadable,
-            follow_links=follow_links,
             progress=lambda done, total: progress(done, total, source),
         )
-    for image in found.skipped:
-        say(f"differentia: warning: left out: {image.reason}")
-    if as_json:
-        print_json([{**image._asdict(), "path": str(image.path or "")} for image in found.images])
-    elif dry_run:
-        typer.echo(selection_csv(found), nl=False)
-    counts = f"{len(found.images)} of {found.looked_at} images"
-    summary = f"{counts} are of class {found.class_name!r} (at least {least:g})"
-    if not found.images:
+    summary = f"{len(found.images)} of {found.looked_at} images are of class {found.class_name!r}"
+    summary += f" (at least {least:g})"
+    if len(found.images) == limit:
+        summary += ", at which the search stopped"
+    if not found.looked_at:
+        raise InputError(f"{source}: none of its {len(found.skipped)} images could be read")
+    if not found.images and not dry_run:
         raise InputError(f"{source}: {summary}; lower --min-probability, or choose another --class")
     if not dry_run:
         summary += f"; written to {write_selection(found, str(out), how=how)}"
-        if how == "link":
-            summary += " as links: measure them with --follow-links"
+    if not dry_run and how == "link":
+        summary += " as links: measure them with --follow-links"
+    if as_json:
+        images = [{**image._asdict(), "path": str(image.path or "")} for image in found.images]
+        skipped = [image._asdict() for image in found.skipped]
+        print_json({**found._asdict(), "images": images, "skipped": skipped})
+    elif dry_run:
+        typer.echo(selection_csv(found), nl=False)
     say(summary)
 
 
@@ -383,19 +395,41 @@ def report(
     folder: Annotated[
         str, typer.Argument(metavar="DIR", help="A folder that measure wrote.", show_default=False)
     ],
+    as_json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
     """Draw the figures of a folder's result again."""
+    place = user_path(folder)
+    results = _read_results(place)
+    written = _save_figures(results, place / "figures")
+    if as_json:
+        print_json([str(path) for path in written])
+    say(f"Written to {place / 'figures'}")
+
+
+def _kind_paths(folder: Path) -> dict[str, Path]:
+    """Return where the results of further kinds of units lie in a folder, by kind."""
+    from differentia.units import UNIT_KINDS
+
+    return {kind: folder / f"result_{kind}.nc" for kind in UNIT_KINDS}
+
+
+def _read_results(folder: Path) -> dict[str, xr.Dataset]:
+    """Return the results of a folder by their kind of units, that of result.nc first."""
     from differentia.results import load_result
 
-    place = user_path(folder)
-    first = load_result(place / "result.nc")
+    first = load_result(folder / "result.nc")
     results = {str(first["units"].item()): first}
-    for path in sorted(place.glob("result_*.nc")):
-        other = load_result(path)
-        results[str(other["units"].item())] = other
-    _save_figures(results, place / "figures")
-    say(f"Written to {place / 'figures'}")
+    for kind, path in _kind_paths(folder).items():
+        if path.is_file():
+            other = load_result(path)
+            if str(other["units"].item()) != kind or kind in results:
+                raise InputError(
+                    f"{path}: is of units {other['units'].item()!r}, beside a result.nc of "
+                    f"{first['units'].item()!r}; take the file that does not belong here away"
+                )
+            results[kind] = other
+    return results
 
 
 @_command(
@@ -504,11 +538,12 @@ def _measure_into(
         options={**options, "units": kinds[0] if len(kinds) == 1 else kinds},
     )
     first, *others = results.values()
-    for stale in out.glob("result_*.nc"):
-        stale.unlink()
     save(first, out / "result.nc")
+    paths = _kind_paths(out)
     for other in others:
-        save(other, out / f"result_{other['units'].item()}.nc")
+        save(other, paths.pop(str(other["units"].item())))
+    for stale in paths.values():
+        stale.unlink(missing_ok=True)
     save_predictions(first, out / "predictions.csv")
     _save_figures(results, out / "figures")
     if as_json:
@@ -520,9 +555,8 @@ def _measure_into(
     say(f"Written to {out}: {', '.join(written)}")
 
 
-def _save_figures(results: Mapping[str, xr.Dataset], folder: Path) -> None:
+def _save_figures(results: Mapping[str, xr.Dataset], folder: Path) -> list[Path]:
     from differentia.figures import save_figures, save_kinds
 
-    save_figures(next(iter(results.values())), folder)
-    if len(results) > 1:
-        save_kinds(results, folder)
+    written = save_figures(next(iter(results.values())), folder)
+    return written + (save_kinds(results, folder) if len(results) > 1 else [])

@@ -46,9 +46,9 @@ PLAIN_UNITS = Scale(-1.0, 1.0, "response, z-scored", "RdBu_r")
 def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
     """Draw what the network says of each image: a heat map for each set, images x classes.
 
-    A set's probabilities are divided by their mean, then by the SD of that, as in the published figure;
-    colours go from 0 to 1. The classes with the highest mean probabilities are named. Where there are more
-    classes than pixels, neighbours share a pixel, which shows the most probable; the axis label says so.
+    A set's probabilities are divided by their SD, as in the published figure; colours go from 0 to 1. The
+    classes with the highest mean probabilities are named. Where there are more classes than pixels,
+    neighbours share a pixel, which shows the most probable; the axis label says so.
 
     Parameters
     ----------
@@ -72,11 +72,10 @@ def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
     explained = False
     for ax, (set_name, colour) in zip(panels, set_colours(result).items(), strict=True):
         values = result["prediction"].values[set_rows(result, set_name)].astype(np.float64)
-        scaled = values / values.mean()
-        sd = scaled.std()
+        sd = values.std()  # to divide by the mean first, as the published figure did, changes nothing
         image = draw_heat_map(
             ax,
-            scaled / (sd if sd > 0 else np.nan),
+            values / (sd if sd > 0 else np.nan),
             PREDICTIONS,
             rows="images",
             columns="classes (named: the highest means)",

@@ -5,7 +5,7 @@
 
 from differentia.stimuli.arrays import ArrayStimuli
 from differentia.stimuli.base import CROPS, RESIZES, Fit, Image, Stimuli
-from differentia.stimuli.files import FileStimuli
+from differentia.stimuli.files import FileStimuli, natural_key
 from differentia.stimuli.noise import NOISE_KINDS, NoiseStimuli, noise
 from differentia.stimuli.saving import save_images
 from differentia.stimuli.sources import images, is_generated, stimuli_from
@@ -22,6 +22,7 @@ __all__ = [
     "Stimuli",
     "images",
     "is_generated",
+    "natural_key",
     "noise",
     "save_images",
     "stimuli_from",

@@ -6,6 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -111,10 +112,13 @@ class Stimuli(ABC):
         One for each image.
     source
         Where they come from, in the form of the command line where there is one.
+    paths
+        One for each image, where they are files.
     """
 
     names: tuple[str, ...]
     source: str
+    paths: tuple[Path, ...] | None = None
 
     def __len__(self) -> int:
         """Return the number of images."""

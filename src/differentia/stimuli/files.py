@@ -7,6 +7,7 @@ import io
 import itertools
 import os
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,11 +17,24 @@ import PIL.ImageOps
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
-from differentia.errors import InputError, UnreadableImageError
+from differentia.errors import DifferentiaWarning, InputError, UnreadableImageError
 from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
 
 #: What a folder is searched for; a glob or a list of paths may name files of any ending.
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset(
+    {
+        *(".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm"),
+        *(".tif", ".tiff", ".webp"),
+    }
+)
+
+#: Images of formats that are not decoded: a folder's are passed over, and that is said.
+OTHER_SUFFIXES = frozenset(
+    {
+        *(".arw", ".avif", ".cr2", ".cr3", ".dng", ".eps", ".exr", ".heic", ".heif", ".hif", ".ico", ".j2k"),
+        *(".jp2", ".jxl", ".nef", ".orf", ".pcx", ".psd", ".raw", ".rw2", ".svg", ".tga", ".xcf"),
+    }
+)
 
 #: What is decoded, by Pillow's names ("JPEG" includes MPO). No other is tried: "EPS" would start Ghostscript.
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "PPM")
@@ -43,7 +57,7 @@ class FileStimuli(Stimuli):
     """
 
     def __init__(self, paths: Iterable[str | os.PathLike[str]], source: str) -> None:
-        self.paths = tuple(Path(path) for path in paths)
+        self.paths: tuple[Path, ...] = tuple(Path(path) for path in paths)
         self.source = source
         for path in self.paths:
             if not path.is_file():
@@ -173,6 +187,14 @@ def files_in_folder(folder: Path, *, follow_links: bool = False) -> FileStimuli:
     """
     entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
     paths = [entry for entry in entries if entry.suffix.lower() in SUFFIXES and not entry.is_dir()]
+    others = [entry.name for entry in entries if entry.suffix.lower() in OTHER_SUFFIXES]
+    if paths and others:
+        warnings.warn(
+            f"{folder}: {len(others)} images are of formats that are not read, such as {min(others)!r}; "
+            f"convert them to one of {', '.join(FORMATS)}",
+            DifferentiaWarning,
+            stacklevel=5,
+        )
     if not paths:
         below = any(entry.is_dir() for entry in entries)
         hint = f"; it has subfolders: did you mean '{folder}/**/*.jpg'?" if below else ""
