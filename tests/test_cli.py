@@ -213,8 +213,11 @@ def test_several_kinds_of_units(folder: Path, capsys: pytest.CaptureFixture[str]
                 float(alone["differentiation"].sel(at).mean("draw"))
             )
     assert {record["units"] for record in records} == set(kinds)
+    assert (out / "figures" / "kinds.png").is_file()
+    (out / "result_backup.nc").write_text("the user's own")
     assert main([*arguments, "--out", str(out), "--units", "top"]) == 0
-    assert [path.name for path in out.glob("*.nc")] == ["result.nc"]
+    assert sorted(path.name for path in out.glob("*.nc")) == ["result.nc", "result_backup.nc"]
+    assert not (out / "figures" / "kinds.png").exists()
     assert dif.load_result(out / "result.nc")["units"].item() == "top"
     assert "Differentiation, 1,000 units (top)" in capsys.readouterr().out
 
@@ -290,7 +293,7 @@ OUT = ["--out", "{0}/out"]
         ),
         (
             ["measure", "digits", "--set", "a={0}/empty", *OUT],
-            "set 'a': {0}/empty: no images in this folder (looked for .bmp, .gif, .jpeg, .jpg, .png, ",
+            "set 'a': {0}/empty: no images in this folder (looked for .bmp, .gif, .jfif, .jpe, ",
         ),
         (
             ["measure", "digits", "--set", "a={0}/lonely", *OUT],

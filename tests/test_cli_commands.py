@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -193,7 +194,8 @@ def test_a_wrong_experiment_is_one_line(tmp_path: Path, capsys: Capture, text: s
     file.write_text(text)
     assert main(["run", str(file)]) == 2
     (found,) = told(capsys)
-    assert found.startswith("differentia: " + line.replace("{0}", str(file)).replace("{1}", str(tmp_path)))
+    line = line.replace("{0}", str(file)).replace("{1}", str(tmp_path))
+    assert found.startswith(f"differentia: {file}: {line.removeprefix(f'{file}: ')}")
     assert {path.name for path in tmp_path.rglob("*")} <= {"e.toml", "o"}
 
 
@@ -378,18 +380,21 @@ def test_dry_run_and_json_write_nothing(
     assert main(arguments) == 0
     captured = capsys.readouterr()
     expected = digit_files.of(3)
-    assert [row["file"] for row in table(captured.out)] == list(expected)
+    assert [Path(row["source"]).name for row in table(captured.out)] == list(expected)
     assert captured.err.strip().endswith("images are of class '3' (at least 0.5)")
     options = ["--count", "1", "--batch-size", "1", "--min-probability", "0.9", "--json"]
     assert main([*arguments, *options]) == 0
     captured = capsys.readouterr()
-    (found,) = json.loads(captured.out)
+    given = json.loads(captured.out)
+    (found,) = given["images"]
     first = next(name for name in digit_files.names if name in digit_files.of(3, 0.9))
     assert (found["name"], found["best_class"]) == (first, "3")
     assert found["path"] == str(digit_files.folder / first)
     assert found["probability"] == pytest.approx(expected[first], abs=1e-6)
     seen = digit_files.names.index(first) + 1
-    assert captured.err.strip() == f"1 of {seen} images are of class '3' (at least 0.9)"
+    assert (given["class_name"], given["looked_at"], given["skipped"]) == ("3", seen, [])
+    summary = f"1 of {seen} images are of class '3' (at least 0.9), at which the search stopped"
+    assert captured.err.strip() == summary
     assert list(tmp_path.iterdir()) == []
 
 
@@ -443,7 +448,7 @@ def test_select_by_name_and_identifier(
     }
     for wanted, name in found.items():
         assert main([*arguments, wanted]) == 0
-        (image,) = json.loads(capsys.readouterr().out)
+        (image,) = json.loads(capsys.readouterr().out)["images"]
         assert image["name"] == name
         assert image["probability"] == pytest.approx(np.exp(20) / (np.exp(20) + 4), abs=1e-6)
     wrong = {
@@ -458,7 +463,7 @@ def test_select_by_name_and_identifier(
         assert said.startswith(f"differentia: {line}")
     arguments[1] = "net_of_colours:unnamed"
     assert main([*arguments, "1"]) == 0
-    assert json.loads(capsys.readouterr().out)[0]["best_class"] == "1"
+    assert json.loads(capsys.readouterr().out)["images"][0]["best_class"] == "1"
     assert main([*arguments, "ship"]) == 2
     assert told(capsys)[0].startswith("differentia: the names of the classes of unnamed are not known; give")
     assert main(["select", "net_of_colours:named", "shown/**/*.png", "--class", "n03", "--out", "blue"]) == 0
@@ -481,6 +486,36 @@ def test_report_draws_the_figures_again(tmp_path: Path, capsys: Capture) -> None
     assert told(capsys) == [f"Written to {figures}"]
     after = {path.name: path.read_bytes() for path in figures.iterdir() if path.suffix == ".png"}
     assert after == before
+    assert main(["report", f"{tmp_path}/out", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)) == {str(path) for path in figures.iterdir()}
+
+
+def test_report_takes_no_strangers(tmp_path: Path, capsys: Capture) -> None:
+    """Other files beside result.nc are no kinds of it; one of another kind than its name says is an error."""
+    assert main(["measure", "digits", *NOISE, *FAST, "--out", f"{tmp_path}/out"]) == 0
+    shutil.copy(tmp_path / "out" / "result.nc", tmp_path / "out" / "result_old.nc")
+    assert main(["report", f"{tmp_path}/out"]) == 0
+    assert not list((tmp_path / "out" / "figures").glob("kinds.*"))
+    shutil.copy(tmp_path / "out" / "result.nc", tmp_path / "out" / "result_top.nc")
+    capsys.readouterr()
+    assert main(["report", f"{tmp_path}/out"]) == 2
+    (line,) = told(capsys)
+    assert "result_top.nc: is of units 'random', beside a result.nc of 'random'; take the file" in line
+
+
+def test_a_pattern_below_a_folder_of_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brackets in the folder's own name are no pattern; a folder that they would match is left alone."""
+    for name in ("q[a]", "qa"):
+        (tmp_path / name).mkdir()
+        for index in range(2):
+            pixels = np.random.default_rng(index).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            PIL.Image.fromarray(pixels).save(tmp_path / name / f"{name}_{index}.png")
+    monkeypatch.chdir(tmp_path / "q[a]")
+    assert main(["measure", "digits", "--set", "c=*.png", *FAST, "--out", "out"]) == 0
+    monkeypatch.chdir("/")
+    again = tmp_path / "again"
+    assert main(["run", f"{tmp_path}/q[a]/out", "--out", str(again)]) == 0
+    assert dif.load_result(again / "result.nc")["image_name"].values.tolist() == ["q[a]_0.png", "q[a]_1.png"]
 
 
 @pytest.fixture
@@ -610,7 +645,7 @@ EMPTY_PATH = "an empty path was given; name a file or a folder"
         ),
         (
             [*MEASURE, "--out", "o", "--map-images", "0"],
-            "--map-images says whose maps are kept, but no --map",
+            "map_images (--map-images) says whose maps are kept, but no maps (--map) which",
         ),
         (
             [*MEASURE, "--out", "o", "--map", "input:0", "--map-images", ""],
@@ -680,7 +715,7 @@ EMPTY_PATH = "an empty path was given; name a file or a folder"
         ),
         (
             ["select", "digits", "noise:2", "--class", "3", "--min-probability", "0", "--out", "o"],
-            "these images are no files and can't be copied or linked; --dry-run lists them",
+            "noise:2: these images are no files; --how list or --dry-run lists them",
         ),
         (["report", ""], EMPTY_PATH),
         (["report", "gone"], "gone/result.nc: no such file; give the result.nc that measure wrote"),

@@ -94,12 +94,11 @@ def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "noise": "noise:5?seed=2",
         "digits": f"{tmp_path}/digits",  # a folder of that name; digits:43 would be the bundled ones
     }
-    assert read.measure.model_dump(exclude_none=True) == {
-        "n_units": [5, 10],
-        "maps": {'a."b"': [1, 2]},
-        "views": False,
-        "units": ["top"],
-    }
+    measured = read.measure.model_dump(exclude_none=True)
+    given = {"n_units": [5, 10], "maps": {'a."b"': [1, 2]}, "views": False, "units": ["top"]}
+    defaults = {"draws": 20, "normalize": "layer", "seed": 0, "crop": "squash", "map_images": [0, 1, 2]}
+    assert {name: measured[name] for name in {**given, **defaults}} == {**given, **defaults}
+    assert "pool" not in measured
     assert read.differentia == dif.__version__
 
 
@@ -257,3 +256,14 @@ def test_the_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="not TOML serializable"):
         write_experiment(path, network="digits", network_options={}, sets={}, options={"seed": object()})
     assert tomllib.loads(path.read_text())["network"]["spec"] == "digits"
+
+
+def test_the_file_of_another_version_is_told(tmp_path: Path) -> None:
+    """Its numbers may differ; one without a version was written by hand."""
+    file = tmp_path / "e.toml"
+    text = '[network]\nspec = "digits"\n[sets]\na = "noise:3"\n'
+    file.write_text(text)
+    assert read_experiment(file).differentia is None
+    file.write_text(f'differentia = "0.0.1"\n{text}')
+    with pytest.warns(dif.DifferentiaWarning, match=r"was written by differentia 0\.0\.1; this is"):
+        read_experiment(file)

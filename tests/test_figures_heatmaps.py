@@ -69,12 +69,7 @@ def test_predictions() -> None:
         assert ax.get_title() == name
         assert ax.title.get_color() == set_colours(result)[name]
         assert ax.spines["top"].get_edgecolor() == to_rgba(set_colours(result)[name])
-        mean = expected.mean(axis=0)
-        named = [int(label) for label in tick_labels(ax)]
-        assert named == sorted(named)
-        assert 1 <= len(named) <= 5
-        assert int(mean.argmax()) in named
-        assert min(mean[named]) >= np.sort(mean)[-5]
+        assert tick_labels(ax) == [str(number) for number in range(10)]  # few classes are all named
         assert [label.get_text() for label in ax.get_yticklabels()] == ["0", str(len(expected) - 1)]
     require_readable(axes[0].figure)
 
@@ -165,6 +160,10 @@ def test_no_class_is_lost() -> None:
     np.testing.assert_allclose(values, np.stack([group.max(axis=1) for group in groups], axis=1))
     assert share > 1
     assert "share a pixel, which shows the one farthest from 0" in ax.get_xlabel()
+    shares = result["prediction"].values[:2].mean(axis=0)
+    named = [int(label.rpartition("_")[2]) for label in tick_labels(ax)]
+    assert 1 <= len(named) <= 5
+    assert int(shares.argmax()) in named
 
 
 def test_many_images_share_pixels_too() -> None:

@@ -214,3 +214,12 @@ def test_the_published_network_measured_otherwise() -> None:
     assert is_published_network(result.assign_attrs(provenance=json.dumps({"network": "keras:VGG16"})))
     with pytest.raises(dif.InputError, match="dict; expected the Dataset"):
         is_published_network({})  # type: ignore[arg-type]
+
+
+def test_another_preprocessing_is_refused() -> None:
+    """Other pixels give other curves, whatever the layers are called."""
+    result = with_provenance(vgg16_result(), network="net", preprocessing="unit")
+    with pytest.raises(dif.InputError, match="measured with the preprocessing 'unit', the published curves"):
+        dif.compare_with_published(result)
+    for same in ("caffe", PREPROCESSING):
+        dif.compare_with_published(with_provenance(result, preprocessing=same))

@@ -384,7 +384,7 @@ def test_probabilities_are_left_as_they_are() -> None:
 
     once = oracles.softmax(means)
     np.testing.assert_allclose(predicted(nn.Softmax(dim=1)), once, atol=1e-6)
-    np.testing.assert_allclose(predicted(nn.Identity()), once, atol=1e-6)
+    np.testing.assert_allclose(predicted(nn.ReLU()), once, atol=1e-6)
     twice = oracles.softmax(once)
     assert np.abs(twice - once).max() > 1e-3
     shifted = np.stack([means[:, 0] + 1, -means[:, 0]], axis=1)
@@ -400,8 +400,12 @@ def test_networks_without_classes_have_no_predictions() -> None:
 
 def test_views_can_be_left_out() -> None:
     """Then nothing is kept beside the units and the maps that were asked for; the units are the same."""
-    plain = dif.record(load(), SETS, pool=20, views=False, maps={"conv": [2]})
+    plain = dif.record(load(), SETS, pool=20, views=False)
     assert plain.moments is None
+    assert plain.views.filter_means == {}
+    assert plain.views.predictions is None
+    plain = dif.record(load(), SETS, pool=20, views=False, maps={"conv": [2]})
+    assert plain.moments is not None  # to draw the maps by
     assert plain.views.filter_means == {}
     assert plain.views.predictions is None
     assert [shown.layer for shown in plain.views.maps] == ["conv"]
@@ -450,8 +454,13 @@ def test_maps() -> None:
         ({"maps": {"conv": [True]}}, "filter True of 'conv' is no whole number"),
         ({"maps": {"conv": []}}, "no filter of 'conv' was named"),
         ({"maps": {"conv": [0]}, "layers": ["head"]}, r"unknown layer for maps \(--map\) 'conv'"),
-        ({"map_images": [-1]}, r"map_images \(--map-images\) holds -1; expected places"),
-        ({"map_images": ["0"]}, "holds '0'"),
+        (
+            {"maps": {"conv": [0]}, "map_images": [-1]},
+            r"map_images \(--map-images\) holds -1; expected places",
+        ),
+        ({"maps": {"conv": [0]}, "map_images": ["0"]}, "holds '0'"),
+        ({"map_images": [0]}, r"map_images \(--map-images\) says whose maps are kept, but no maps"),
+        ({"maps": [("conv", 0)]}, r"maps is a list; expected \{layer: \[filter, \.\.\.\]\}"),
     ],
 )
 def test_maps_that_can_not_be_kept(options: dict[str, Any], message: str) -> None:

@@ -72,10 +72,9 @@ def test_count_stops_early(digit_files: DigitFiles, batch_size: int) -> None:
     )
     assert sorted(image.name for image in found.images) == sorted(expected)
     assert found.images[0].probability >= found.images[1].probability
-    seen = min((last // batch_size + 1) * batch_size, len(digit_files.names))
-    assert found.looked_at == seen == batches[-1]
-    assert len(batches) == -(-seen // batch_size)
-    assert (seen < len(digit_files.names)) is (batch_size < 32)
+    assert found.looked_at == last + 1 == batches[-1]
+    assert len(batches) == -(-(last + 1) // batch_size)
+    assert last + 1 < len(digit_files.names)
 
 
 def test_unreadable_images(digit_files: DigitFiles, tmp_path: Path) -> None:
@@ -85,7 +84,8 @@ def test_unreadable_images(digit_files: DigitFiles, tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no image")
     with pytest.raises(dif.InputError, match=rf"^{tmp_path}/broken.png: can't be read as an image"):
         select("digits", tmp_path, "3", min_probability=0)
-    found = select("digits", tmp_path, "3", min_probability=0, skip_unreadable=True)
+    with pytest.warns(dif.DifferentiaWarning, match=rf"what can't be read \(1\): {tmp_path}/broken.png"):
+        found = select("digits", tmp_path, "3", min_probability=0, skip_unreadable=True)
     assert sorted(image.name for image in found.images) == sorted(digit_files.names[:6])
     assert [image.name for image in found.skipped] == ["broken.png"]
     assert found.looked_at == 6
@@ -95,6 +95,25 @@ def test_unreadable_images(digit_files: DigitFiles, tmp_path: Path) -> None:
         select("digits", tmp_path, "3")
     linked = select("digits", tmp_path, "3", min_probability=0, follow_links=True)
     assert "linked.png" in {image.name for image in linked.images}
+
+
+def test_duplicates_are_told(digit_files: DigitFiles, tmp_path: Path) -> None:
+    """Files of the same content among those that are in the class."""
+    first = next(iter(digit_files.of(3)))
+    for name in ("a.png", "b.png"):
+        shutil.copy(digit_files.folder / first, tmp_path / name)
+    with pytest.warns(dif.DifferentiaWarning, match=r"have the same content, .*: a\.png, b\.png$"):
+        assert len(select("digits", tmp_path, "3").images) == 2
+
+
+def test_features_are_no_classes() -> None:
+    """A network that ends in pooling or a flattening has none; with names for its units it has."""
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    options: dict[str, Any] = {"preprocess": "unit", "input_shape": (8, 8, 3)}
+    with pytest.raises(dif.InputError, match="the last layer gives no classes"):
+        select(dif.load_network(module, **options), "noise:3", 1, min_probability=0)
+    named = dif.load_network(module, class_names=("a", "b", "c", "d"), **options)
+    assert len(select(named, "noise:3", "b", min_probability=0).images) == 3
 
 
 def test_fitting_reaches_the_network(digit_files: DigitFiles) -> None:
@@ -110,10 +129,12 @@ def test_arrays_have_no_files(tmp_path: Path) -> None:
     """Generated images and arrays are ranked, but can't be copied."""
     found = select("digits", "noise:3", 3, min_probability=0)
     assert [image.path for image in found.images] == [None] * 3
-    assert {row["source"] for row in rows(selection_csv(found))} == {""}
+    names = {f"uniform_noise_{number}" for number in range(3)}
+    assert {row["source"] for row in rows(selection_csv(found))} == names
     with pytest.raises(dif.InputError, match="these images are no files and can't be copied or linked"):
         write_selection(found, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+    assert len(rows((write_selection(found, tmp_path / "out", how="list") / TABLE).read_text())) == 3
 
 
 class Nan(nn.Module):
@@ -133,7 +154,7 @@ class Nan(nn.Module):
         ("digits", {"batch_size": 0}, "batch_size is 0; expected a whole number >= 1"),
         ("digits", {"wanted": "ten"}, "unknown class 'ten'"),
         ("digits", {"resize": "linear"}, "unknown resize filter 'linear'"),
-        (nn.ReLU(), {}, "^ReLU: the last layer is no vector of classes; give a classifier$"),
+        (nn.ReLU(), {}, "^ReLU: the last layer gives no classes; give a classifier$"),
         (Nan(), {}, "^layer 'Nan', image 'uniform_noise_0': 1 of 2 units are nan"),
     ],
 )
@@ -155,7 +176,8 @@ def test_copies_links_and_the_table(digit_files: DigitFiles, tmp_path: Path) -> 
         assert folder == tmp_path / how
         expected = [*(names if how != "list" else []), TABLE]
         assert sorted(path.name for path in folder.iterdir()) == sorted(expected)
-        assert (folder / TABLE).read_text(encoding="utf-8") == selection_csv(found)
+        files = [image.name for image in found.images] if how != "list" else []
+        assert (folder / TABLE).read_text(encoding="utf-8") == selection_csv(found, files)
     for name in names:
         original = digit_files.folder / name
         assert (tmp_path / "copy" / name).read_bytes() == original.read_bytes()
@@ -178,7 +200,7 @@ def test_the_table_says_what_was_found(digit_files: DigitFiles) -> None:
     table = rows(selection_csv(found))
     assert [int(row["rank"]) for row in table] == list(range(1, len(found.images) + 1))
     for row, image in zip(table, found.images, strict=True):
-        assert row["file"] == image.name
+        assert row["file"] == ""  # there is no copy yet
         assert row["source"] == str(digit_files.folder / image.name)
         assert (row["class"], row["best_class"]) == ("3", image.best_class)
         assert float(row["probability"]) == pytest.approx(image.probability, abs=5e-7)
@@ -188,7 +210,7 @@ def test_the_table_says_what_was_found(digit_files: DigitFiles) -> None:
 def test_odd_names_in_the_table() -> None:
     """Commas, quotes and line ends in names do not break it."""
     names = ('a,"b".png', "line\nend.png", "名 é.png")
-    table = rows(selection_csv(selected(*names)))
+    table = rows(selection_csv(selected(*names), names))
     assert tuple(row["file"] for row in table) == names
     assert [row["class"] for row in table] == ["3, three"] * 3
 
@@ -213,6 +235,6 @@ def test_images_of_several_folders(tmp_path: Path) -> None:
 
 def test_nothing_is_left_after_an_error(tmp_path: Path) -> None:
     """A file that is gone in the meantime: one error, and no folder."""
-    with pytest.raises(dif.InputError, match=r"out: can't be written \(.*gone\.png"):
+    with pytest.raises(dif.InputError, match=r"gone\.png: is gone since it was selected; select again"):
         write_selection(selected("gone.png"), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

@@ -386,3 +386,15 @@ def test_an_empty_path_is_no_folder() -> None:
     """It is not taken for the working folder."""
     with pytest.raises(dif.InputError, match=r"^an empty path was given; name a folder, a glob or a file$"):
         dif.images("")
+
+
+def test_formats_that_are_not_read_are_told(tmp_path: Path) -> None:
+    """A phone's folder: a JPEG of another ending is taken, the rest is not passed over in silence."""
+    PIL.Image.new("RGB", (4, 4), "red").save(tmp_path / "a.jfif", format="JPEG")
+    assert dif.images(tmp_path).names == ("a.jfif",)
+    for name in ("b.heic", "c.AVIF", "notes.txt"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.warns(
+        dif.DifferentiaWarning, match=r"2 images are of formats that are not read, such as 'b\.heic'"
+    ):
+        assert dif.images(tmp_path).names == ("a.jfif",)

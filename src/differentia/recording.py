@@ -107,7 +107,7 @@ def record(
         Whether to keep also what explains the measure, in the same pass: the predictions, each filter's
         mean over space (for at most 2,000 images), and the exact mean and SD of all units of each layer.
     maps
-        Layer -> filters whose whole maps are kept.
+        Layer -> filters whose whole maps are kept (with the moments of all layers, to draw them by).
     map_images
         The images whose maps are kept, by their place in each set, from 0; by default the first three.
     skip_unreadable
@@ -196,7 +196,7 @@ follow_links, progress
         views=views,
         filter_means="filter_mean" in names or (views and total <= MOST_IMAGES_TO_VIEW),
         class_layer=class_layer(network) if views else None,
-        maps=_checked_maps(chosen, maps, views=views),
+        maps=_checked_maps(chosen, maps),
         map_images=_checked_map_images(map_images, max(map(len, stimuli.values())) if maps else None),
     )
     whole_layers = _whole_layers_fit(plan, total)
@@ -234,7 +234,7 @@ follow_links, progress
             seed=seed,
             reference=noises[0] if len(noises) == 1 else None,
             provenance=provenance,
-            moments=first.moments() if views else None,
+            moments=first.moments() if views or plan.maps else None,
             views=first.views(network),
         )
         for kind in names
@@ -284,7 +284,8 @@ class _Plan:
         probes = self.unit_probes(pools)
         for layer in self.layers:
             at = probes[layer.name]
-            if self.views or self.filter_means or layer.name in ranking:  # a NaN has no rank
+            # A NaN has no rank, and maps are drawn by the moments of their layer.
+            if self.views or self.filter_means or self.maps or layer.name in ranking:
                 at["summary"] = SummaryProbe(layer)
             if layer.name in ranking:
                 at["ranking"] = ranking[layer.name]
@@ -491,15 +492,13 @@ class _Show:
 
 
 def _checked_maps(
-    layers: Sequence[Layer], maps: Mapping[str, Sequence[int]] | None, *, views: bool
+    layers: Sequence[Layer], maps: Mapping[str, Sequence[int]] | None
 ) -> dict[str, tuple[int, ...]]:
     """Return the filters of each layer whose maps are kept, in the order of the layers."""
     if not maps:
         return {}
     if not isinstance(maps, Mapping):
         raise InputError(f"maps is a {type(maps).__name__}; expected {{layer: [filter, ...]}}")
-    if not views:
-        raise InputError("maps (--map) are views too; leave views on (no --no-views), or leave maps out")
     by_name = {layer.name: layer for layer in layers}
     checked = {}
     for name, filters in maps.items():

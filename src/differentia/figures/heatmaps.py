@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 #: How many columns of a heat map are named.
 MOST_CLASSES_NAMED = 5
+FEW_CLASSES = 12
 MOST_FILTERS_NAMED = 4
 
 #: In characters.
@@ -69,6 +70,7 @@ def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
     require_variables(result, "prediction")
     panels = prediction_grid(result).axes(axes)[:, 0]
     names = [shortened(str(name), LONGEST_CLASS_NAME) for name in result["class_name"].values]
+    which = " (named: the highest means)" if len(names) > FEW_CLASSES else ""
     explained = False
     for ax, (set_name, colour) in zip(panels, set_colours(result).items(), strict=True):
         values = result["prediction"].values[set_rows(result, set_name)].astype(np.float64)
@@ -78,7 +80,7 @@ def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
             values / (sd if sd > 0 else np.nan),
             PREDICTIONS,
             rows="images",
-            columns="classes (named: the highest means)",
+            columns=f"classes{which}",
             sharing=PEAK,
         )
         ax.set_title(
@@ -86,7 +88,7 @@ def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
         )
         mark_set(ax, colour)
         if image is not None:
-            name_columns(ax, values.mean(axis=0), names, most=MOST_CLASSES_NAMED)
+            name_columns(ax, values.mean(axis=0), names, most=MOST_CLASSES_NAMED, few=FEW_CLASSES)
             if not explained:
                 add_colour_bar(ax, image, PREDICTIONS)
                 explained = True

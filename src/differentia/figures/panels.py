@@ -313,10 +313,28 @@ def thinned(
     return (values, 1) if share == 1 else (sharing.reduce(values, np.arange(0, columns, share)), share)
 
 
-def name_columns(ax: Axes, scores: Float[np.ndarray, " n"], names: Sequence[str], *, most: int) -> None:
-    """Name the columns with the highest scores at the x axis, as far as there is room."""
+def name_columns(
+    ax: Axes, scores: Float[np.ndarray, " n"], names: Sequence[str], *, most: int, few: int = 0
+) -> None:
+    """Name the columns with the highest scores at the x axis, as far as there is room.
+
+    Parameters
+    ----------
+    ax
+        The panel.
+    scores : (n,)
+        Of the columns.
+    names
+        Of the columns.
+    most
+        How many are named at most.
+    few
+        So many columns are all named where their names have room.
+    """
     width = 72 * ax.get_window_extent().width / ax.figure.dpi
     places = standing_out(scores, names, width=width, size=SMALL, most=most)
+    if len(names) <= few and max(text_width(name, SMALL) for name in names) < width / len(names):
+        places = list(range(len(names)))
     ax.set_xticks(places, [plain(names[place]) for place in places])
 
 
