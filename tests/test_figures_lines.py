@@ -109,6 +109,8 @@ def test_layer_names_do_not_overlap(layers: int) -> None:
     """With many layers the names are thinned; the first and the last are there."""
     ax = dif.plot(neurons(layers=layers, draws=1))
     ax.figure.canvas.draw()
+    assert ax.figure.bbox.width <= 7.2 * ax.figure.dpi  # paper size, at which no letters are small
+    assert min(float(text.get_fontsize()) for text in texts(ax.figure)) >= 6
     labels = ax.get_xticklabels()
     assert labels[0].get_text() == "layer_0"
     assert labels[-1].get_text() == f"layer_{layers - 1}"

@@ -29,12 +29,12 @@ PUBLISHED_STYLE = ":"
 #: Layers beyond this many share their names out: every second, every third, ...
 MOST_LAYER_NAMES = 60
 
-#: In inches: a layer's name on its side in small letters, and a panel of `plot_kinds`.
-ROOM_FOR_A_NAME = 0.115
+#: In inches: a layer's name on its side, in small and in large letters, and a panel of `plot_kinds`.
+ROOM_FOR_A_NAME, ROOM_FOR_A_LARGE_NAME = 0.115, 0.16
 NARROWEST_KIND, KIND_HEIGHT = 2.2, 1.6
 
 #: In points, of legends; those of `plot_kinds` are at paper size.
-LEGEND_SIZE, KINDS_LEGEND_SIZE = 9.0, 7.0
+LEGEND_SIZE, KINDS_LEGEND_SIZE = 8.0, 7.0
 
 
 def plot(result: xr.Dataset, ax: Axes | None = None, *, published: bool | None = None) -> Axes:
@@ -148,8 +148,8 @@ def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarra
     for ax, (kind, result) in zip(panels, results.items(), strict=True):
         own = styles if _counted(result) else _styles(result["n_units"].values)
         _draw_curves(ax, result, result["differentiation"], colours, own)
-        room = ax.get_position().width * ax.figure.get_figwidth() / ROOM_FOR_A_NAME
-        _label_layers(ax, _layer_names(result), most=max(2, int(room)), longest=24)
+        room = _width(ax) / ROOM_FOR_A_NAME
+        _label_layers(ax, _layer_names(result), most=max(2, int(room)), size=6.5, longest=24)
         ax.set_title(plain(kind), fontsize=9, loc="left")
         ax.tick_params(axis="y", labelsize=7)
         top = max(top, ax.get_ylim()[1])
@@ -161,6 +161,11 @@ def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarra
         ax.tick_params(labelbottom=not _stands_over_another(ax, panels))
     _add_legend(panels[_columns(results) - 1], colours, styles, size=KINDS_LEGEND_SIZE)
     return panels
+
+
+def _width(ax: Axes) -> float:
+    """Return inches, as the axes stand before a layout is solved."""
+    return float(ax.get_position().width * ax.figure.bbox.width / ax.figure.dpi)
 
 
 def _stands_over_another(ax: Axes, panels: np.ndarray) -> bool:
@@ -190,16 +195,16 @@ def kinds_figure(results: Mapping[str, xr.Dataset], make: Callable[..., Figure])
 
 
 def figure_size(result: xr.Dataset) -> tuple[float, float]:
-    """Return inches: wide enough for the layers and the legend, high enough for the layers' names."""
+    """Return inches: no wider than a page, high enough for the layers' names."""
     layers = [shortened(name) for name in _layer_names(result)]
-    width = min(14.0, max(5.2, 2.2 + 0.28 * len(layers))) + _legend_width(result)
-    return width, 3.5 + 0.055 * max(map(len, layers))
+    width = min(PAGE_WIDTH, max(4.6, 1.6 + 0.28 * len(layers)) + _legend_width(result))
+    return width, 2.9 + 0.055 * max(map(len, layers))
 
 
 def _legend_width(result: xr.Dataset) -> float:
     """Return inches."""
     longest = max(len(line) for name in result["set"].values for line in wrapped(str(name)).splitlines())
-    return 0.8 + 0.085 * max(longest, 13)
+    return 0.7 + 0.075 * max(longest, 13)
 
 
 def _layer_names(result: xr.Dataset) -> list[str]:
@@ -285,7 +290,10 @@ def _draw(
     if published is not None:  # first, since the limits of the y axis are set with the curves
         _draw_published(ax, result, published, colours)
     _draw_curves(ax, result, values, colours, styles)
-    _label_layers(ax, _layer_names(result))
+    room = _width(ax)
+    most = max(2, min(MOST_LAYER_NAMES, int(room / ROOM_FOR_A_NAME)))
+    large = room / min(most, result.sizes["layer"]) > ROOM_FOR_A_LARGE_NAME
+    _label_layers(ax, _layer_names(result), most=most, size=8 if large else 6.5)
     _add_legend(ax, colours, styles if _counted(result) else {}, published=published is not None)
     return ax
 
@@ -344,13 +352,12 @@ def _draw_published(
 
 
 def _label_layers(
-    ax: Axes, layers: Sequence[str], most: int = MOST_LAYER_NAMES, longest: int = LONGEST_LAYER_NAME
+    ax: Axes, layers: Sequence[str], *, most: int, size: float, longest: int = LONGEST_LAYER_NAME
 ) -> None:
     step = -(-len(layers) // most)
     shown = sorted({*range(0, len(layers), step), len(layers) - 1})
     if len(shown) > 1 and shown[-1] - shown[-2] < step:
         del shown[-2]
-    size = 8 if len(shown) <= 40 and most == MOST_LAYER_NAMES else 6.5
     ax.set_xticks(
         shown,
         [plain(shortened(layers[place], longest)) for place in shown],
