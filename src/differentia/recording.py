@@ -354,6 +354,18 @@ def estimate_cost(
         Of it.
     pool, units, batch_size
         As for `record`.
+
+    Returns
+    -------
+    Cost
+        For one image, in bytes and seconds.
+
+    Raises
+    ------
+    InputError
+        There is no such kind of units.
+    RecordingError
+        The pass failed.
     """
     kind = unit_kind(units)
     sizes = {layer.name: kind.pool_size(layer, pool) for layer in layers}

@@ -65,11 +65,6 @@ def _on_short_lines(example: str, width: int = 72) -> str:
     return "\n".join(lines)
 
 
-@app.callback()
-def _main() -> None:
-    """How differently does a network, or a brain, respond to different things?"""
-
-
 @_command("differentia demo", "differentia demo --out /tmp/demo --json")
 def demo(
     context: typer.Context,
