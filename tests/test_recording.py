@@ -404,6 +404,7 @@ def test_views_can_be_left_out() -> None:
     assert plain.moments is None
     assert plain.views.filter_means == {}
     assert plain.views.predictions is None
+    assert plain.views.thumbnails is None
     plain = dif.record(load(), SETS, pool=20, views=False, maps={"conv": [2]})
     assert plain.moments is not None  # to draw the maps by
     assert plain.views.filter_means == {}
@@ -415,15 +416,34 @@ def test_views_can_be_left_out() -> None:
 
 
 @pytest.mark.parametrize("units", ["random", "filter_mean"])
-def test_filter_means_of_very_many_images_are_left_out(units: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody could look at them; moments and predictions stay, and so do filters' means as units."""
+def test_what_nobody_could_look_at_is_left_out(units: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Filters' means and thumbnails of very many images; moments, predictions and means as units stay."""
     for most, kept in ((16, True), (15, False)):
         monkeypatch.setattr("differentia.recording.MOST_IMAGES_TO_VIEW", most)
         responses = dif.record(load(), SETS, pool=3, units=units)
         assert (responses.views.filter_means != {}) == kept
+        assert (responses.views.thumbnails is not None) == kept
         assert responses.moments is not None
         assert responses.views.predictions is not None
         assert responses.values["conv"].shape == (16, 8 if units == "filter_mean" else 3)
+
+
+def test_thumbnails_are_the_images_as_they_were_shown() -> None:
+    """In the order of the images; of a large image, each pixel is the mean of its block."""
+    responses = dif.record(load(), SETS, pool=5, batch_size=4)
+    assert responses.views.thumbnails is not None
+    np.testing.assert_array_equal(responses.views.thumbnails, np.concatenate([SETS["few"], SETS["many"]]))
+    large = np.random.default_rng(0).integers(0, 256, (3, 96 * 3, 48 * 3, 3), dtype=np.uint8)
+    blocks = large.reshape(3, 96, 3, 48, 3, 3).mean(axis=(2, 4))
+    network = dif.load_network(nn.Flatten(), preprocess="unit", input_shape=(3, 96 * 3, 48 * 3))
+    kept = dif.record(network, {"large": large}, pool=5).views.thumbnails
+    assert kept is not None
+    assert kept.shape == (3, 96, 48, 3)
+    np.testing.assert_allclose(kept, blocks, atol=1.01)  # rounded down the columns and along the rows
+    grey = dif.load_network(nn.Flatten(), preprocess="unit", input_shape=(1, 96 * 3, 48 * 3))
+    kept = dif.record(grey, {"large": large[..., 0]}, pool=5).views.thumbnails
+    assert kept is not None
+    np.testing.assert_allclose(kept[..., 0], blocks[..., 0], atol=1.01)
 
 
 def test_maps() -> None:
@@ -490,7 +510,10 @@ def test_unreadable_images_are_left_out(tmp_path: Path) -> None:
         ("a", f"{number:02}.png") for number in (0, 4, 5)
     ]
     assert all(image["reason"] in str(caught[0].message) for image in skipped)
+    assert responses.provenance["warnings"] == [str(caught[0].message)]
     assert responses.views.map_images == (0, 1, 4, 5 + 0, 5 + 3)  # places 1 and 6 of the folder
+    assert responses.views.thumbnails is not None
+    np.testing.assert_array_equal(responses.views.thumbnails[5:], SETS["many"][left])
     alone = dif.record(load(), {"few": SETS["few"], "a": SETS["many"][left]}, **options)
     for name, values in alone.values.items():
         np.testing.assert_allclose(responses.values[name], values, rtol=1e-4, atol=1e-6, err_msg=name)
@@ -527,6 +550,8 @@ def test_duplicates_are_told() -> None:
     ]
     apart = dif.record(load(), {"a": images[:3], "b": images[:3]}, pool=5)
     assert apart.provenance["duplicates"] == []
+    assert responses.provenance["warnings"] == [str(caught[0].message)]
+    assert apart.provenance["warnings"] == []
 
 
 def test_cost_is_what_is_kept() -> None:

@@ -89,3 +89,45 @@ def test_several_kinds_side_by_side() -> None:
         np.testing.assert_array_equal(of_kind, mean)
         of_kind = dif.draw_spread(values, together).sel(units=kind).transpose(*order)
         np.testing.assert_array_equal(of_kind, spread)
+
+
+def counted(values: np.ndarray, counts: list[int], used: list[list[int]], *, layer: int = 100) -> xr.Dataset:
+    """Return a result of one set by hand; its pools are 80 units."""
+    return xr.Dataset(
+        {
+            "differentiation": (("set", "layer", "n_units", "draw"), values[None]),
+            "units_used": (("layer", "n_units"), used),
+            "pool_size": ("layer", [80] * len(used)),
+            "layer_size": ("layer", [layer] * len(used)),
+        },
+        coords={"draw": np.arange(values.shape[-1]), "n_units": counts, "units": "random"},
+    )
+
+
+def test_a_point_has_not_converged_where_more_units_lie_outside_its_spread() -> None:
+    """Within one SD over draws it has, beyond it not; the SD is the corrected one."""
+    draws = np.array([0.9, 1.0, 1.1])
+    correction = np.sqrt((1 - 20 / 100) / (1 - 20 / 80))
+    edge = draws.std(ddof=1) * correction
+    inside = [draws, draws + 0.98 * edge]
+    outside = [draws, draws - 1.02 * edge]
+    result = counted(np.array([inside, outside]), [20, 40], [[20, 40], [20, 40]])
+    flags = dif.not_converged(result)
+    assert flags.dims == ("set", "layer", "n_units")
+    assert flags.values.tolist() == [[[False, False], [True, False]]]
+    # the next larger number is meant, in whatever order they stand
+    swapped = dif.not_converged(result.isel(n_units=[1, 0]))
+    assert swapped.values.tolist() == [[[False, False], [False, True]]]
+
+
+def test_where_it_cannot_be_said_nothing_is_flagged() -> None:
+    """One draw has no spread, a NaN no value, and a layer that is used whole can't change."""
+    values = np.full((3, 2, 3), np.nan)
+    values[0, :, 0] = [0.4, 1.4]  # one draw where there should be three
+    values[1] = [[np.nan] * 3, [1.4] * 3]
+    values[2, :, 0] = 1.0  # all 80 of 80 units, twice
+    result = counted(values, [80, 90], [[20, 40], [20, 40], [80, 80]], layer=80)
+    assert not dif.not_converged(result).any()
+    values[0, 0] = [0.39, 0.4, 0.41]
+    values[0, 1] = [1.39, 1.4, 1.41]
+    assert dif.not_converged(result).values.tolist() == [[[True, False], [False, False], [False, False]]]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from differentia.results import load_result, relative, save, top_classes
     from differentia.selection import Selection, select, write_selection
     from differentia.stimuli import Stimuli, images, noise, save_images
-    from differentia.uncertainty import draw_mean, draw_spread
+    from differentia.uncertainty import draw_mean, draw_spread, not_converged
 
 _HOMES = {
     "DifferentiaError": "errors",
@@ -55,6 +55,7 @@ _HOMES = {
     "measure_kinds": "experiment",
     "measure_responses": "experiment",
     "noise": "stimuli",
+    "not_converged": "uncertainty",
     "plot": "figures",
     "plot_distances": "figures",
     "plot_filters": "figures",
@@ -92,6 +93,7 @@ __all__ = [
     "measure_kinds",
     "measure_responses",
     "noise",
+    "not_converged",
     "plot",
     "plot_distances",
     "plot_filters",

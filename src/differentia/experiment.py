@@ -253,8 +253,9 @@ def measure_responses(
     _check_analysis(responses.sets, draws=draws, normalize=normalize, metric=metric, reference=reference)
     counts = _counts_at_hand(responses, counts)
     values, undefined = _differentiation(responses, counts, int(draws), normalize, metric)
+    warned = list(responses.provenance.get("warnings", ()))
     if undefined:
-        _warn_of_undefined(undefined, responses.unit_kind)
+        warned.append(_warn_of_undefined(undefined, responses.unit_kind))
     sums = [_image_sums(_first_draw(responses, layer, counts[-1])) for layer in responses.layers]
     return build_result(
         responses,
@@ -266,7 +267,7 @@ def measure_responses(
         normalize=normalize,
         metric=metric,
         reference=responses.reference if reference is None else str(reference),
-        provenance={**responses.provenance, "versions": _versions()},
+        provenance={**responses.provenance, "warnings": warned, "versions": _versions()},
     )
 
 
@@ -380,8 +381,8 @@ def _pooled_sd(values: Num[np.ndarray, "n k"]) -> Float[np.ndarray, " k"]:
     return sd
 
 
-def _warn_of_undefined(undefined: Sequence[_Undefined], kind: str) -> None:
-    """Give one warning that names every layer and set without a value, with the first reason of each."""
+def _warn_of_undefined(undefined: Sequence[_Undefined], kind: str) -> str:
+    """Give, and return, one warning that names every layer and set without a value, and its first reason."""
     first: dict[tuple[str, str], _Undefined] = {}
     for case in undefined:
         first.setdefault((case.layer, case.set), case)
@@ -395,11 +396,9 @@ def _warn_of_undefined(undefined: Sequence[_Undefined], kind: str) -> None:
             ". The units with the highest means may be saturated for every image; those of "
             "units='top_variance' can't be"
         )
-    warnings.warn(
-        f"differentiation is NaN for {len(undefined)} values: {listed}{hint}",
-        DifferentiaWarning,
-        stacklevel=3,
-    )
+    text = f"differentiation is NaN for {len(undefined)} values: {listed}{hint}"
+    warnings.warn(text, DifferentiaWarning, stacklevel=3)
+    return text
 
 
 def _first_draw(responses: Responses, layer: Layer, count: int) -> Num[np.ndarray, "n k"]:

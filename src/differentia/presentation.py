@@ -192,7 +192,7 @@ def _batch(
 
 def warn_of_images(
     skipped: Sequence[SkippedImage], duplicates: Sequence[Sequence[ImageLabel]], *, stacklevel: int
-) -> None:
+) -> list[str]:
     """Say which images were left out, and which came twice in a set: their distance is 0.
 
     Parameters
@@ -203,28 +203,32 @@ def warn_of_images(
         What `find_duplicates` returned.
     stacklevel
         Of the warnings.
+
+    Returns
+    -------
+    list of str
+        What was said.
     """
+    texts = []
     if skipped:
-        _warn_of(
-            f"left out what can't be read ({len(skipped)})",
-            [_told(i.set, i.reason) for i in skipped],
-            stacklevel,
-        )
+        cases = [_told(image.set, image.reason) for image in skipped]
+        texts.append(_listed(f"left out what can't be read ({len(skipped)})", cases))
     if duplicates:
         groups = [_told(group[0].set, ", ".join(image.name for image in group)) for group in duplicates]
-        _warn_of(
-            "images of one set have the same content, and no distance from each other", groups, stacklevel
-        )
+        what = "images of one set have the same content, and no distance from each other"
+        texts.append(_listed(what, groups))
+    for text in texts:
+        warnings.warn(text, DifferentiaWarning, stacklevel=stacklevel + 1)
+    return texts
 
 
 def _told(set_name: str, what: str) -> str:
     return f"set {set_name!r}: {what}" if set_name else what
 
 
-def _warn_of(what: str, cases: Sequence[str], stacklevel: int) -> None:
+def _listed(what: str, cases: Sequence[str]) -> str:
     more = f"; and {len(cases) - MOST_TOLD} more" if len(cases) > MOST_TOLD else ""
-    text = f"{what}: {'; '.join(cases[:MOST_TOLD])}{more}"
-    warnings.warn(text, DifferentiaWarning, stacklevel=stacklevel + 2)
+    return f"{what}: {'; '.join(cases[:MOST_TOLD])}{more}"
 
 
 def find_duplicates(labels: Sequence[ImageLabel]) -> list[list[ImageLabel]]:

@@ -181,6 +181,55 @@ def is_published_network(result: xr.Dataset) -> bool:
     )
 
 
+def published_lines(
+    result: xr.Dataset, variable: str, *, wanted: bool | None = None, reference: str | None = None
+) -> xr.DataArray | None:
+    """Return the published curves that go with a result's, or None where there are none.
+
+    Parameters
+    ----------
+    result
+        What `measure` returned.
+    variable
+        ``differentiation`` or ``relative_differentiation``.
+    wanted
+        Whether there have to be some; by default they are returned where the result is certainly of the
+        published network.
+    reference
+        The set that the result's curves are relative to, if they are.
+
+    Returns
+    -------
+    (set, layer, n_units)
+        Those that both have.
+
+    Raises
+    ------
+    InputError
+        They are wanted, and there are none.
+    """
+    if wanted is False or (wanted is None and not is_published_network(result)):
+        return None
+    curves = published_curves()
+    common = {
+        name: [label for label in curves[name].values.tolist() if label in result[name].values]
+        for name in ("set", "layer", "n_units")
+    }
+    if reference not in (None, curves.attrs["reference"]):
+        common["reference"] = []
+    missing = [name for name, labels in common.items() if not labels]
+    if not missing:
+        return curves[variable].sel(common)
+    if wanted:
+        have = curves.assign_coords(reference=[curves.attrs["reference"]])
+        listed = "; ".join(f"{name} {', '.join(map(str, have[name].values))}" for name in missing)
+        raise InputError(
+            "published=True: the result has nothing in common with the published curves, which have "
+            f"{listed}; leave published= out, or measure with these"
+        )
+    return None
+
+
 def _provenance(result: xr.Dataset) -> dict[str, Any]:
     return json.loads(result.attrs["provenance"])
 

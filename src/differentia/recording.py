@@ -34,7 +34,7 @@ from differentia.presentation import (
 )
 from differentia.probes import MapProbe, Probe, Summary, SummaryProbe, UnitMoments, UnitProbe, together
 from differentia.responses import FilterMap, Moments, Predictions, Responses, Views, require_finite
-from differentia.stimuli import Fit, NoiseStimuli, Stimuli
+from differentia.stimuli import Fit, NoiseStimuli, Stimuli, thumbnails
 from differentia.units import Scores, UnitKind, require_distinct_kinds, unit_kind, unit_order
 
 #: Called with the number of images done, the number of all, and the set at hand.
@@ -43,7 +43,7 @@ Progress = Callable[[int, int, str], None]
 #: The share of the free memory that recorded responses may take.
 MEMORY_SHARE = 0.5
 
-#: Of more images than this no filter means are kept: nobody could look at them.
+#: Of more images than this no filter means and no thumbnails are kept: nobody could look at them.
 MOST_IMAGES_TO_VIEW = 2_000
 
 #: The images of each set whose maps are kept, unless others are asked for.
@@ -105,7 +105,8 @@ def record(
         Images in one pass.
     views
         Whether to keep also what explains the measure, in the same pass: the predictions, each filter's
-        mean over space (for at most 2,000 images), and the exact mean and SD of all units of each layer.
+        mean over space and the images themselves, made small (both for at most 2,000 images), and the exact
+        mean and SD of all units of each layer.
     maps
         Layer -> filters whose whole maps are kept (with the moments of all layers, to draw them by).
     map_images
@@ -194,6 +195,7 @@ follow_links, progress
         pool=require_count("pool", pool),
         seed=seed,
         views=views,
+        images_to_view=views and total <= MOST_IMAGES_TO_VIEW,
         filter_means="filter_mean" in names or (views and total <= MOST_IMAGES_TO_VIEW),
         class_layer=class_layer(network) if views else None,
         maps=_checked_maps(chosen, maps),
@@ -221,9 +223,9 @@ follow_links, progress
         pools |= ranked
         values |= _ranked_values(show, plan, ranked, first, whole_layers)
     duplicates = find_duplicates(first.labels)
-    warn_of_images(first.skipped, duplicates, stacklevel=3)
+    warned = warn_of_images(first.skipped, duplicates, stacklevel=3)
     noises = [name for name, given in stimuli.items() if isinstance(given, NoiseStimuli)]
-    provenance = _provenance(show, first.skipped, duplicates)
+    provenance = {**_provenance(show, first.skipped, duplicates), "warnings": warned}
     return {
         kind: Responses(
             layers=chosen,
@@ -250,6 +252,7 @@ class _Plan:
     pool: int
     seed: int
     views: bool
+    images_to_view: bool
     filter_means: bool
     class_layer: Layer | None
     maps: Mapping[str, tuple[int, ...]]
@@ -397,6 +400,7 @@ class _Kept:
         self._columns: dict[tuple[str, str], np.ndarray] = {}
         self._maps: dict[str, list[np.ndarray]] = {}
         self._map_rows: list[int] = []
+        self._thumbnails: list[np.ndarray] = []
         self.labels: list[ImageLabel] = []
         self.skipped: list[SkippedImage] = []
 
@@ -424,6 +428,8 @@ class _Kept:
                 elif kept is not None:
                     require_finite(kept, layer, batch.labels)
                     self._put((layer, name), kept)
+        if self._plan.images_to_view:
+            self._thumbnails.append(thumbnails(batch.pixels))
         self._map_rows += [len(self.labels) + row for row in shown]
         self.labels += batch.labels
 
@@ -444,9 +450,8 @@ class _Kept:
         plan = self._plan
         names = [layer.name for layer in plan.layers]
         return Views(
-            filter_means={name: self[name, FILTER_MEAN] for name in names}
-            if plan.views and self._total <= MOST_IMAGES_TO_VIEW
-            else {},
+            filter_means={name: self[name, FILTER_MEAN] for name in names} if plan.images_to_view else {},
+            thumbnails=np.concatenate(self._thumbnails) if plan.images_to_view else None,
             predictions=self._predictions(network),
             maps=tuple(
                 FilterMap(layer, number, np.concatenate(self._maps[layer])[:, place])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Int, Num, UInt8
 
 from differentia.definition import as_responses
 from differentia.distances import Rows
@@ -77,12 +77,15 @@ class Views:
         Of the filters that were chosen beforehand.
     map_images
         The rows that `maps` show.
+    thumbnails : (n_images, height, width, channels)
+        The images as the network was shown them, made small. None for very many images.
     """
 
     filter_means: Mapping[str, Float[np.ndarray, "n _"]] = field(default_factory=dict)
     predictions: Predictions | None = None
     maps: tuple[FilterMap, ...] = ()
     map_images: tuple[int, ...] = ()
+    thumbnails: UInt8[np.ndarray, "n y x c"] | None = None
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "layer_sd": ("set", "layer"),
     "filter_mean": ("image", "filter"),
     "prediction": ("image", "class"),
+    "thumbnail": ("image", "thumbnail_y", "thumbnail_x", "thumbnail_channel"),
     "unit": ("layer", "rank"),
     "image_sum": ("image", "layer"),
     "image_sumsq": ("image", "layer"),
@@ -40,7 +41,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
 }
 
 #: Variables that a result has only where they say something and are not too large.
-OPTIONAL = frozenset({"layer_mean", "layer_sd", "filter_mean", "prediction", "unit", "distance"})
+OPTIONAL = frozenset({"layer_mean", "layer_sd", "filter_mean", "prediction", "thumbnail", "unit", "distance"})
 
 #: Coordinates of the schema that are not dimensions, with theirs.
 LABELS: dict[str, tuple[str, ...]] = {
@@ -68,6 +69,7 @@ LABELS_OF = {
 REMEDIES = {
     "prediction": "measure a classifier, with views=True (no --no-views)",
     "filter_mean": "measure at most 2,000 images, with views=True (no --no-views)",
+    "thumbnail": "measure at most 2,000 images, with views=True (no --no-views)",
     "layer_mean": "measure with views=True (no --no-views)",
     "layer_sd": "measure with views=True (no --no-views)",
     "distance": "measure at most 2,000 images",
@@ -143,6 +145,8 @@ def build_result(
     if views.predictions is not None:
         variables["prediction"] = views.predictions.probabilities
         labels["class_name"] = list(views.predictions.class_names)
+    if views.thumbnails is not None:
+        variables["thumbnail"] = views.thumbnails
     if views.maps:
         labels["map_image"] = np.asarray(views.map_images, dtype=np.int64)
     data: dict[str, Any] = {name: (VARIABLES[name], value) for name, value in variables.items()}

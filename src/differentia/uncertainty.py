@@ -1,4 +1,4 @@
-"""How far a value can be trusted: its mean and spread over draws of units."""
+"""How far a value can be trusted: its mean and spread over draws of units; what more units change."""
 
 from __future__ import annotations
 
@@ -69,3 +69,28 @@ def draw_spread(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
     sd = values.std("draw", ddof=1).where(_complete(values, result) & (draws > 1))
     whole = (of_layer == 0) & (draws == 1)
     return (sd * correction).where(~whole, 0.0).transpose(..., "layer", "n_units")
+
+
+def not_converged(result: xr.Dataset) -> xr.DataArray:
+    """Return where more units certainly give another value.
+
+    That is where the mean over draws at the next larger number of units lies more than the spread
+    (`draw_spread`, one SD) from the mean at this one. Few units bias differentiation in sparse layers, which
+    the spread alone does not show.
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned.
+
+    Returns
+    -------
+    (set, layer, n_units) bool
+        False also where it can't be said: at the largest number of units, where the spread is unknown, and
+        where there is no value.
+    """
+    counts = result["n_units"].argsort().values
+    means = draw_mean(result["differentiation"], result).isel(n_units=counts)
+    spread = draw_spread(result["differentiation"], result).isel(n_units=counts)
+    change = abs(means.shift(n_units=-1) - means)
+    return (change > spread).sel(n_units=result["n_units"]).rename("not_converged")

@@ -10,7 +10,7 @@ import numpy as np
 from differentia.errors import InputError
 from differentia.figures.labels import LONGEST_LAYER_NAME, plain, set_colours, shortened, wrapped
 from differentia.figures.panels import PAGE_WIDTH, RESOLUTION
-from differentia.published import is_published_network, published_curves
+from differentia.published import published_lines
 from differentia.results import relative, validate_result
 from differentia.uncertainty import draw_mean, draw_spread
 from differentia.units import unit_kind
@@ -63,7 +63,7 @@ def plot(result: xr.Dataset, ax: Axes | None = None, *, published: bool | None =
         It is no result; with ``published=True``, it has nothing in common with the published curves.
     """
     validate_result(result)
-    curves = _published_lines(result, "differentiation", published)
+    curves = published_lines(result, "differentiation", wanted=published)
     ax = _draw(result, result["differentiation"], ax, curves)
     ax.set_ylabel(_ylabel(result))
     return ax
@@ -100,7 +100,9 @@ def plot_relative(
         the published curves.
     """
     values = relative(result, reference)
-    curves = _published_lines(result, "relative_differentiation", published, values.attrs["reference"])
+    curves = published_lines(
+        result, "relative_differentiation", wanted=published, reference=values.attrs["reference"]
+    )
     ax = _draw(result, values, ax, curves)
     ax.axhline(1.0, color="#B0B0B0", linewidth=0.8, zorder=0)
     ax.set_ylabel(f"Differentiation / {plain(wrapped(values.attrs['reference']))}")
@@ -247,38 +249,6 @@ def _require_alike(results: Mapping[str, xr.Dataset]) -> None:
                 )
 
 
-def _published_lines(
-    result: xr.Dataset, variable: str, wanted: bool | None, reference: str | None = None
-) -> xr.DataArray | None:
-    """Return the published curves (set, layer) that go with a result's, or None where there are none.
-
-    Raises
-    ------
-    InputError
-        They are wanted, and there are none.
-    """
-    if wanted is False or (wanted is None and not is_published_network(result)):
-        return None
-    curves = published_curves()
-    common = {
-        name: [label for label in curves[name].values.tolist() if label in result[name].values]
-        for name in ("set", "layer", "n_units")
-    }
-    if reference not in (None, curves.attrs["reference"]):
-        common["reference"] = []
-    missing = [name for name, labels in common.items() if not labels]
-    if not missing:
-        return curves[variable].sel({**common, "n_units": max(common["n_units"])})
-    if wanted:
-        have = curves.assign_coords(reference=[curves.attrs["reference"]])
-        listed = "; ".join(f"{name} {', '.join(map(str, have[name].values))}" for name in missing)
-        raise InputError(
-            "published=True: the result has nothing in common with the published curves, which have "
-            f"{listed}; leave published= out, or measure with these"
-        )
-    return None
-
-
 def _draw(
     result: xr.Dataset, values: xr.DataArray, ax: Axes | None, published: xr.DataArray | None = None
 ) -> Axes:
@@ -347,7 +317,7 @@ def _draw_published(
 ) -> None:
     depth = [_layer_names(result).index(layer) for layer in published["layer"].values.tolist()]
     for name in published["set"].values.tolist():
-        line = published.sel(set=name).values
+        line = published.sel(set=name, n_units=published["n_units"].max()).values
         ax.plot(depth, line, color=colours[name], linestyle=PUBLISHED_STYLE, linewidth=1.0, zorder=4)
 
 

@@ -9,6 +9,7 @@ from differentia.stimuli.files import FileStimuli, natural_key
 from differentia.stimuli.noise import NOISE_KINDS, NoiseStimuli, noise
 from differentia.stimuli.saving import save_images
 from differentia.stimuli.sources import images, is_generated, stimuli_from
+from differentia.stimuli.thumbnails import thumbnails
 
 __all__ = [
     "CROPS",
@@ -26,4 +27,5 @@ __all__ = [
     "noise",
     "save_images",
     "stimuli_from",
+    "thumbnails",
 ]

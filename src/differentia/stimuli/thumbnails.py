@@ -1,0 +1,33 @@
+"""Images made small, to be looked at beside the numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import PIL.Image
+from jaxtyping import UInt8
+
+#: In pixels, the longer side; an image that is smaller stays as it is.
+THUMBNAIL_SIDE = 96
+
+
+def thumbnails(
+    pixels: UInt8[np.ndarray, "n height width channels"],
+) -> UInt8[np.ndarray, "n small_height small_width channels"]:
+    """Return images made small, each pixel the mean of those that it stands for.
+
+    Parameters
+    ----------
+    pixels : (n_images, height, width, channels)
+        0..255.
+    """
+    n, height, width, channels = pixels.shape
+    share = min(1.0, THUMBNAIL_SIDE / max(height, width))
+    if share == 1.0:
+        return pixels.copy()
+    small_height, small_width = (max(1, round(side * share)) for side in (height, width))
+    small = np.empty((n, small_height, small_width, channels), dtype=np.uint8)
+    for thumbnail, image in zip(small, pixels, strict=True):
+        whole = PIL.Image.fromarray(image[..., 0] if channels == 1 else image)
+        reduced = whole.resize((small_width, small_height), PIL.Image.Resampling.BOX)
+        thumbnail[:] = np.asarray(reduced).reshape(thumbnail.shape)
+    return small
