@@ -32,6 +32,7 @@ ORDER = [
     "selection",
     "uncertainty",
     "results",
+    "views",
     "published",
     "figures",
     "experiment",

@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import oracles
 import pytest
-import torch
 import xarray as xr
-from networks_for_tests import tricky
+from results_for_tests import by_hand, neurons, viewed
 
 import differentia as dif
-from differentia.results import (
-    map_names,
-    require_variables,
-    save_predictions,
-    set_distances,
-    set_rows,
-    top_classes,
-    validate_result,
-)
+from differentia.results import map_names, validate_result
 
 RNG = np.random.default_rng(0)
-
-
-def neurons(**options: Any) -> xr.Dataset:
-    arrays = {
-        name: {"features.0": RNG.gamma(2.0, 1.0, (8, 60)), "block1/conv": RNG.normal(0, 1, (8, 10))}
-        for name in ("stimulus", "spontaneous")
-    }
-    return dif.measure_responses(arrays, n_units=(5, 20, 50), draws=6, reference="spontaneous", **options)
 
 
 def test_saved_results_come_back(tmp_path: Path) -> None:
@@ -150,27 +132,6 @@ def test_corrected_spread_is_that_of_fresh_draws() -> None:
     assert np.sqrt(np.mean(np.square(raw))) < 0.9 * truth  # what the correction is for
 
 
-IMAGES = {
-    name: np.random.default_rng(1).integers(0, high, (count, 16, 16, 3), dtype=np.uint8)
-    for name, (high, count) in {"bright": (256, 4), "dark": (40, 3)}.items()
-}
-CLASSES = ("ant", "bee", "cat", "dog", "eel")
-
-
-def viewed(**options: Any) -> xr.Dataset:
-    """Measure few units of a small classifier, with its views."""
-    network = dif.load_network(tricky(), preprocess="unit", input_shape=(3, 16, 16), class_names=CLASSES)
-    return dif.measure(network, IMAGES, n_units=20, draws=2, **options)
-
-
-def by_hand() -> dict[str, np.ndarray]:
-    """Return what each layer gives for all images, by a forward pass without this package."""
-    images = np.concatenate(list(IMAGES.values())).astype(np.float32) / np.float32(255)
-    with torch.no_grad():
-        given = tricky().eval().by_hand(torch.from_numpy(images.transpose(0, 3, 1, 2)))
-    return {name: value.double().numpy() for name, value in given.items()}
-
-
 def test_moments_of_each_set_and_layer() -> None:
     """Mean and SD over all units and images of a set, whatever was sampled, against float64."""
     result, given = viewed(), by_hand()
@@ -197,53 +158,6 @@ def test_filter_means_are_labelled() -> None:
         np.testing.assert_allclose(result["filter_mean"].values[:, column], means, atol=1e-6)
     pairs = set(zip(result["filter_layer"].values, result["filter_index"].values, strict=True))
     assert len(pairs) == result.sizes["filter"]
-
-
-def test_predictions_and_best_classes() -> None:
-    """Probabilities by class; the best classes of each image, most probable first."""
-    result = viewed(layers=["conv"])  # which the classes are not among
-    expected = oracles.softmax(by_hand()["head"])
-    np.testing.assert_allclose(result["prediction"], expected, atol=1e-6)
-    assert result["class_name"].values.tolist() == list(CLASSES)
-    best = top_classes(result, 3)
-    for image, row in enumerate(expected):
-        places = oracles.highest(row, 3)
-        assert best["class_number"].values[image].tolist() == places
-        assert best["class_name"].values[image].tolist() == [CLASSES[number] for number in places]
-        np.testing.assert_allclose(best["probability"].values[image], row[places], atol=1e-6)
-    assert best["image_set"].values.tolist() == ["bright"] * 4 + ["dark"] * 3
-    assert best["image_name"].values.tolist() == ["0", "1", "2", "3", "0", "1", "2"]
-    assert top_classes(result).sizes["place"] == top_classes(result, 99).sizes["place"] == 5
-    even = result.assign(prediction=(("image", "class"), np.tile([0.2, 0.3, 0.1, 0.3, 0.1], (7, 1))))
-    assert top_classes(even)["class_number"].values[0].tolist() == [1, 3, 0, 2, 4]  # ties by number
-    with pytest.raises(
-        dif.InputError,
-        match=r"has no prediction; measure a classifier, with views=True",
-    ):
-        top_classes(viewed(views=False))
-
-
-def test_table_of_predictions(tmp_path: Path) -> None:
-    """A row an image; an earlier table goes where there are no predictions."""
-    result, path = viewed(), tmp_path / "predictions.csv"
-    result = result.assign_coords(class_name=("class", ["a,b", 'c"d', "e", "f", "ö"]))
-    save_predictions(result, path)
-    with path.open(encoding="utf-8", newline="") as file:
-        header, *rows = list(csv.reader(file))
-    columns = [f"{what}_{place}" for place in range(1, 6) for what in ("class", "probability")]
-    assert header == ["set", "image", *columns]
-    assert [row[:2] for row in rows] == [
-        *(["bright", str(number)] for number in range(4)),
-        *(["dark", str(number)] for number in range(3)),
-    ]
-    names = np.array(["a,b", 'c"d', "e", "f", "ö"])
-    for row, probabilities in zip(rows, oracles.softmax(by_hand()["head"]), strict=True):
-        places = oracles.highest(probabilities, 5)
-        assert row[2::2] == names[places].tolist()
-        np.testing.assert_allclose([float(cell) for cell in row[3::2]], probabilities[places], atol=2e-6)
-    assert [file.name for file in tmp_path.iterdir()] == ["predictions.csv"]
-    save_predictions(viewed(views=False), path)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_maps_come_back(tmp_path: Path) -> None:
@@ -298,93 +212,3 @@ def test_moments_of_stored_responses() -> None:
         assert float(at["layer_sd"]) == pytest.approx(oracles.population_sd(areas["V1"].ravel()), rel=1e-9)
     assert "prediction" not in result
     assert "filter_mean" not in result
-
-
-def with_predictions(probabilities: np.ndarray, names: list[str]) -> xr.Dataset:
-    """Return a result with predictions for its 16 responses."""
-    return (
-        neurons()
-        .assign(prediction=(("image", "class"), probabilities))
-        .assign_coords(class_name=("class", names))
-    )
-
-
-def test_top_classes() -> None:
-    """The most probable first, ties by number, as sorting by hand gives; fewer classes than asked for."""
-    probabilities = RNG.integers(0, 6, (16, 7)).astype(np.float32) / 8  # with many ties
-    names = ["a", "b", "b", "c,d", 'e"f', "g", "7"]
-    best = top_classes(with_predictions(probabilities, names), 3)
-    for row, image in enumerate(probabilities.tolist()):
-        expected = sorted(range(7), key=lambda number: (-image[number], number))[:3]
-        assert best["class_number"].values[row].tolist() == expected
-        assert best["class_name"].values[row].tolist() == [names[number] for number in expected]
-        assert best["probability"].values[row].tolist() == [image[number] for number in expected]
-    assert top_classes(with_predictions(probabilities[:, :2], names[:2])).sizes["place"] == 2
-    with pytest.raises(dif.InputError, match=r"the result has no prediction; measure .* \(no --no-views\)"):
-        top_classes(neurons())
-
-
-def test_saved_predictions(tmp_path: Path) -> None:
-    """Parsed back they are the five best; names with commas, quotes and line ends stay whole."""
-    probabilities = RNG.dirichlet(np.ones(6), 16)
-    names = ["a,b", 'c"d', "e\nf", "é", "", "5"]
-    result = with_predictions(probabilities, names)
-    save_predictions(result, tmp_path / "p.csv")
-    with (tmp_path / "p.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["set"] for row in rows] == ["stimulus"] * 8 + ["spontaneous"] * 8
-    assert [row["image"] for row in rows] == result["image_name"].values.tolist()
-    for row, image in zip(rows, probabilities, strict=True):
-        for place, number in enumerate(np.argsort(-image)[:5], start=1):
-            assert row[f"class_{place}"] == names[number]
-            assert float(row[f"probability_{place}"]) == pytest.approx(image[number], abs=5e-7)
-    assert [path.name for path in tmp_path.iterdir()] == ["p.csv"]
-    save_predictions(neurons(), tmp_path / "p.csv")
-    save_predictions(neurons(), tmp_path / "p.csv")  # nothing to remove
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("normalize", ["layer", "none"])
-def test_distances_of_a_set(normalize: str) -> None:
-    """Their median over pairs is the differentiation of draw 0 at the largest number of units."""
-    rng = np.random.default_rng(2)
-    arrays = {name: {"x": rng.gamma(2.0, 1.0, (7, 60)), "y": rng.normal(5, 1, (7, 9))} for name in "abc"}
-    result = dif.measure_responses(arrays, n_units=(5, 40), draws=3, normalize=normalize)
-    pairs = np.triu_indices(7, k=1)
-    for name in "abc":
-        for layer in "xy":
-            distances = set_distances(result, layer, name)
-            assert distances.dims == ("image", "image_other")
-            assert (distances["image_set"] == name).all()
-            expected = result["differentiation"].sel(set=name, layer=layer, n_units=40, draw=0)
-            assert np.median(distances.values[pairs]) == pytest.approx(float(expected), rel=1e-6)
-            other = result["differentiation"].sel(set=name, layer=layer, n_units=5, draw=0)
-            assert layer == "y" or np.median(distances.values[pairs]) != pytest.approx(float(other), rel=1e-3)
-    whole = np.array(arrays["b"]["y"])
-    sd = whole.std() if normalize == "layer" else 1.0
-    by_loop = [[np.sqrt(np.mean((first - second) ** 2)) / sd for second in whole] for first in whole]
-    np.testing.assert_allclose(set_distances(result, "y", "b"), by_loop, rtol=1e-6)
-
-
-def test_distances_of_equal_responses() -> None:
-    """Without an SD there is no distance by layer; responses that are alike have none from each other."""
-    arrays = {"a": {"x": np.full((3, 4), 0.1), "y": np.tile([1.0, 2.0], (3, 2))}}
-    with pytest.warns(dif.DifferentiaWarning):
-        result = dif.measure_responses(arrays)
-    assert set_distances(result, "x", "a").isnull().all()
-    assert (set_distances(result, "y", "a") == 0).all()
-
-
-def test_parts_of_a_result() -> None:
-    """The rows of a set; what is missing, and what there is not."""
-    result = neurons()
-    assert set_rows(result, "spontaneous").tolist() == list(range(8, 16))
-    require_variables(result, "distance", "layer_sd")
-    with pytest.raises(dif.InputError, match="no filter_mean; measure at most 2,000 images, with views=True"):
-        require_variables(result, "distance", "filter_mean")
-    with pytest.raises(dif.InputError, match="no distance; measure at most 2,000 images"):
-        set_distances(result.drop_vars("distance"), "features.0", "stimulus")
-    with pytest.raises(dif.InputError, match="unknown set 'silence'"):
-        set_distances(result, "features.0", "silence")
-    with pytest.raises(dif.InputError, match=r"unknown layer 'features\.1'"):
-        set_distances(result, "features.1", "stimulus")

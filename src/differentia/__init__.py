@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from differentia.published import compare_with_published, published_curves
     from differentia.recording import record
     from differentia.responses import Responses
-    from differentia.results import load_result, relative, save, top_classes
+    from differentia.results import load_result, relative, save
     from differentia.selection import Selection, select, write_selection
     from differentia.stimuli import Stimuli, images, noise, save_images
     from differentia.uncertainty import draw_mean, draw_spread, not_converged
+    from differentia.views import records, top_classes
 
 _HOMES = {
     "DifferentiaError": "errors",
@@ -65,11 +66,12 @@ _HOMES = {
     "plot_relative": "figures",
     "published_curves": "published",
     "record": "recording",
+    "records": "views",
     "relative": "results",
     "save": "results",
     "save_images": "stimuli",
     "select": "selection",
-    "top_classes": "results",
+    "top_classes": "views",
     "write_selection": "selection",
 }
 
@@ -103,6 +105,7 @@ __all__ = [
     "plot_relative",
     "published_curves",
     "record",
+    "records",
     "relative",
     "save",
     "save_images",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from differentia.errors import InputError, require_known
 from differentia.folders import user_path
@@ -275,134 +274,6 @@ def require_variables(result: xr.Dataset, *names: str) -> None:
         if name not in result:
             what = "map of a filter" if name == "map_0" else name
             raise InputError(f"the result has no {what}; {REMEDIES[name]}")
-
-
-def set_rows(result: xr.Dataset, name: str) -> Int[np.ndarray, " n"]:
-    """Return the rows of a set's images.
-
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned.
-    name
-        Of the set.
-
-    Raises
-    ------
-    InputError
-        There is no such set.
-    """
-    require_known("set", name, [str(known) for known in result["set"].values])
-    (rows,) = np.nonzero(result["image_set"].values == name)
-    return rows
-
-
-def set_distances(result: xr.Dataset, layer: str, name: str) -> xr.DataArray:
-    """Return the distances of all pairs of a set's images, normalised by layer.
-
-    They are Euclidean, over the K units of draw 0 at the largest `n_units`, and divided by ``sqrt(K)`` and
-    by the population SD of the N x K responses; not by the latter for a result with ``normalize="none"``.
-    The median over pairs is that draw's differentiation for the metric "euclidean" with the normalisation
-    "layer" or "none".
-
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned.
-    layer, name
-        Of the layer and the set.
-
-    Returns
-    -------
-    (image, image_other)
-        NaN where all responses are the same.
-
-    Raises
-    ------
-    InputError
-        It is no result, has no distances, or there is no such layer or set.
-    """
-    require_variables(result, "distance")
-    require_known("layer", layer, [str(known) for known in result["layer"].values])
-    rows = set_rows(result, name)
-    largest = int(result["n_units"].max())
-    at_layer = result.isel(image=rows, image_other=rows).sel(layer=layer, n_units=largest)
-    units = int(at_layer["units_used"])
-    distances = at_layer["distance"].astype(np.float64) / np.sqrt(units)
-    if result.attrs["normalize"] != "none":
-        mean, mean_square = (
-            float(at_layer[sums].sum()) / (len(rows) * units) for sums in ("image_sum", "image_sumsq")
-        )
-        variance = mean_square - mean**2
-        # What rounding leaves of the variance of equal responses is no variance.
-        distances = distances / (np.sqrt(variance) if variance > 1e-13 * mean_square else np.nan)
-    labels = {"set", "image_set", "image_name"}
-    return distances.drop_vars(set(distances.coords) - labels).rename("set_distance")
-
-
-def top_classes(result: xr.Dataset, count: int = 5) -> xr.Dataset:
-    """Return the classes that the network finds most probable in each image.
-
-    Parameters
-    ----------
-    result
-        What `measure` returned for a classifier, with its views.
-    count
-        How many classes of each image.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``class_name``, ``class_number`` and ``probability`` (image, place), the most probable first, ties
-        by number.
-
-    Raises
-    ------
-    InputError
-        The result holds no predictions.
-    """
-    import xarray as xr
-
-    require_variables(result, "prediction")
-    probabilities = result["prediction"].values
-    number = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
-    return xr.Dataset(
-        {
-            "class_name": (("image", "place"), result["class_name"].values[number]),
-            "class_number": (("image", "place"), number),
-            "probability": (("image", "place"), np.take_along_axis(probabilities, number, axis=1)),
-        },
-        coords={name: ("image", result[name].values) for name in ("image_set", "image_name")},
-    )
-
-
-def save_predictions(result: xr.Dataset, path: Path) -> None:
-    """Write the five most probable classes of each image as a table, or remove it where there are none.
-
-    Parameters
-    ----------
-    result
-        What `measure` returned.
-    path
-        Of the CSV file: set, image, then class_1, probability_1, ..., one row an image.
-    """
-    if "prediction" not in result:
-        path.unlink(missing_ok=True)  # of an earlier result
-        return
-    best = top_classes(result)
-    places = range(1, best.sizes["place"] + 1)
-    beside = path.with_name(f".{path.name}")
-    with beside.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(
-            ["set", "image", *(f"{what}_{n}" for n in places for what in ("class", "probability"))]
-        )
-        for image in range(best.sizes["image"]):
-            row = best.isel(image=image)
-            pairs = zip(row["class_name"].values, row["probability"].values, strict=True)
-            cells = [cell for name, value in pairs for cell in (name, f"{value:.6f}")]
-            table.writerow([row["image_set"].item(), row["image_name"].item(), *cells])
-    beside.replace(path)
 
 
 def with_provenance(result: xr.Dataset, **facts: Any) -> xr.Dataset:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from differentia.cli import options as opt
-from differentia.cli.output import print_json, print_result, print_table, progress_bar, records, say
+from differentia.cli.output import print_json, print_result, print_table, progress_bar, say
 from differentia.errors import InputError
 from differentia.folders import require_new, require_writable, user_path
 
@@ -512,7 +512,8 @@ def _measure_into(
     from differentia.experiment_file import write_experiment
     from differentia.networks import load_network
     from differentia.presentation import as_sets
-    from differentia.results import save, save_predictions, with_provenance
+    from differentia.results import save, with_provenance
+    from differentia.views import records, save_predictions
 
     given = {name: value for name, value in options.items() if value is not None}
     kinds: Sequence[str] = given.pop("units", ("random",))

@@ -123,26 +123,3 @@ def print_result(result: xr.Dataset) -> None:
         rows.append(row)
     title = f"Differentiation, {titles.get(kind, f'{count:,} units ({kind})')}"
     print_table(title, ["layer", "units", *names, *(f"{name} / {reference}" for name in others)], rows)
-
-
-def records(result: xr.Dataset) -> list[dict[str, Any]]:
-    """Return one record for each set, layer and number of units; what is not known is NaN or None."""
-    means, spreads, related = _summary(result)
-    found = []
-    for name in result["set"].values:
-        for layer in result["layer"].values:
-            for count in result["n_units"].values:
-                at = {"set": name, "layer": layer, "n_units": count}
-                found.append(
-                    {
-                        "units": str(result["units"].item()),
-                        "set": str(name),
-                        "layer": str(layer),
-                        "n_units": int(count),
-                        "units_used": int(result["units_used"].sel(layer=layer, n_units=count)),
-                        "differentiation": float(means.sel(at)),
-                        "sd_over_draws": float(spreads.sel(at)),
-                        "relative": None if related is None else float(related.sel(at)),
-                    }
-                )
-    return found

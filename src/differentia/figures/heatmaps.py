@@ -22,7 +22,8 @@ from differentia.figures.panels import (
     mark_set,
     name_columns,
 )
-from differentia.results import require_variables, set_distances, set_rows
+from differentia.results import require_variables
+from differentia.views import filter_scores, set_distances, set_rows
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -135,7 +136,7 @@ def plot_filters(
     panels, colours = grid.axes(axes), set_colours(result)
     grid.head_columns(panels, colours)
     explained: list[Scale] = []
-    means, sds = (result[name].transpose("layer", "set").values for name in ("layer_mean", "layer_sd"))
+    every = filter_scores(result).values
     for row, layer in zip(panels, chosen_layers(result, layers), strict=True):
         at_layer = result["layer"].values.tolist().index(layer)
         (columns,) = np.nonzero(result["filter_layer"].values == layer)
@@ -145,10 +146,8 @@ def plot_filters(
         scale, units = (MAPPED_FILTERS, "filters") if has_space else (PLAIN_UNITS, "units")
         grid.head_row(row[0], layer, shape)
         image = None
-        for at_set, (ax, name) in enumerate(zip(row, colours, strict=True)):
-            sd = float(sds[at_layer, at_set])
-            values = result["filter_mean"].values[np.ix_(set_rows(result, name), columns)].astype(np.float64)
-            scores = (values - means[at_layer, at_set]) / (sd if sd > 0 else np.nan)
+        for ax, name in zip(row, colours, strict=True):
+            scores = every[np.ix_(set_rows(result, name), columns)]
             first = ax is row[0]
             drawn = draw_heat_map(
                 ax,

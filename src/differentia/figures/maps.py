@@ -18,7 +18,8 @@ from differentia.figures.panels import (
     add_colour_bar,
     draw_heat_map,
 )
-from differentia.results import map_names, require_variables, set_rows
+from differentia.results import map_names, require_variables
+from differentia.views import map_scores, set_rows
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -62,10 +63,10 @@ def plot_maps(
         It is no result, no such map was kept, or `axes` are too few or too many.
     """
     require_variables(result, "map_0", "layer_mean", "layer_sd")
-    shown = result[_find_map(result, layer, filter)]
+    shown = map_scores(result, _find_map(result, layer, filter))
     panels, colours = (grid := map_grid(result)).axes(axes), set_colours(result)
     grid.head_columns(panels, colours)
-    maps = _z_scored(result, shown)
+    maps = _by_place(result, shown)
     scale = _scale([values for _, values in maps.values()])
     longest = int(72 * grid.panel[0] / text_width("n", SMALL))
     caption = f"{shortened(shown.attrs['layer'])}, filter {shown.attrs['filter']}"
@@ -133,14 +134,11 @@ def _place_in_set(result: xr.Dataset, row: int) -> tuple[str, int]:
     return name, row - int(set_rows(result, name)[0])
 
 
-def _z_scored(result: xr.Dataset, shown: xr.DataArray) -> dict[tuple[int, str], tuple[str, np.ndarray]]:
-    """Return each image's name and z-scored map, by its place and set; NaN where the layer is constant."""
-    moments = result[["layer_mean", "layer_sd"]].sel(layer=shown.attrs["layer"])
+def _by_place(result: xr.Dataset, shown: xr.DataArray) -> dict[tuple[int, str], tuple[str, np.ndarray]]:
+    """Return each image's name and map, by its place and set."""
     maps = {}
-    for values, row in zip(shown.values.astype(np.float64), result["map_image"].values.tolist(), strict=True):
+    for scores, row in zip(shown.values, result["map_image"].values.tolist(), strict=True):
         name, place = _place_in_set(result, row)
-        mean, sd = (float(moments[moment].sel(set=name)) for moment in ("layer_mean", "layer_sd"))
-        scores = (values - mean) / (sd if sd > 0 else np.nan)
         maps[place, name] = str(result["image_name"].values[row]), scores
     return maps
 

@@ -1,0 +1,273 @@
+"""What there is to see in a result, computed once for tables, figures and reports."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Int
+
+from differentia.errors import require_known
+from differentia.results import map_names, relative, require_variables, validate_result
+from differentia.uncertainty import draw_mean, draw_spread, not_converged
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def records(result: xr.Dataset) -> list[dict[str, Any]]:
+    """Return one record for each set, layer and number of units.
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned.
+
+    Returns
+    -------
+    list of dict
+        ``units``, ``set``, ``layer``, ``n_units``, ``units_used``, and ``differentiation`` and ``relative``,
+        means over draws, each with its SD over draws; what is not known is NaN. ``relative`` and its SD are
+        None where there is no reference. ``not_converged`` says where more units give another value.
+
+    Raises
+    ------
+    InputError
+        It is no result.
+    """
+    validate_result(result)
+    columns = {"differentiation": result["differentiation"]}
+    if result.attrs["reference"]:
+        columns["relative"] = relative(result)
+    order = ("set", "layer", "n_units")
+    means = {name: draw_mean(values, result).transpose(*order).values for name, values in columns.items()}
+    spreads = {name: draw_spread(values, result).transpose(*order).values for name, values in columns.items()}
+    flags = not_converged(result).transpose(*order).values
+    used = result["units_used"].transpose("layer", "n_units").values
+    found = []
+    for place in np.ndindex(flags.shape):
+        at_set, at_layer, at_count = place
+        record: dict[str, Any] = {
+            "units": str(result["units"].item()),
+            "set": str(result["set"].values[at_set]),
+            "layer": str(result["layer"].values[at_layer]),
+            "n_units": int(result["n_units"].values[at_count]),
+            "units_used": int(used[at_layer, at_count]),
+        }
+        for name, spread in (("differentiation", "sd_over_draws"), ("relative", "relative_sd_over_draws")):
+            record[name] = float(means[name][place]) if name in means else None
+            record[spread] = float(spreads[name][place]) if name in spreads else None
+        found.append({**record, "not_converged": bool(flags[place])})
+    return found
+
+
+def set_rows(result: xr.Dataset, name: str) -> Int[np.ndarray, " n"]:
+    """Return the rows of a set's images.
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned.
+    name
+        Of the set.
+
+    Raises
+    ------
+    InputError
+        There is no such set.
+    """
+    require_known("set", name, [str(known) for known in result["set"].values])
+    (rows,) = np.nonzero(result["image_set"].values == name)
+    return rows
+
+
+def distance_units(result: xr.Dataset) -> xr.DataArray:
+    """Return what the raw distances of a set's images are divided by in each layer: ``sigma sqrt(K)``.
+
+    Sigma is the population SD of the N x K responses of the set to the K units of draw 0 at the largest
+    `n_units`; 1 for a result with ``normalize="none"``.
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned.
+
+    Returns
+    -------
+    (set, layer)
+        NaN where all responses are the same.
+    """
+    import xarray as xr
+
+    used = result["units_used"].sel(n_units=result["n_units"].max()).values.astype(np.float64)
+    names = [str(name) for name in result["set"].values]
+    units = np.tile(np.sqrt(used), (len(names), 1))
+    if result.attrs["normalize"] != "none":
+        for row, name in zip(units, names, strict=True):
+            rows = set_rows(result, name)
+            mean, mean_square = (
+                result[sums].values[rows].sum(axis=0) / (len(rows) * used)
+                for sums in ("image_sum", "image_sumsq")
+            )
+            variance = mean_square - mean**2
+            # What rounding leaves of the variance of equal responses is no variance.
+            variance[~(variance > 1e-13 * mean_square)] = np.nan
+            row *= np.sqrt(variance)
+    return xr.DataArray(units, {"set": result["set"], "layer": result["layer"].values}, ("set", "layer"))
+
+
+def filter_scores(result: xr.Dataset) -> xr.DataArray:
+    """Return each filter's mean response to each image, z-scored.
+
+    By the mean and SD of all units of the filter's layer over all images of the image's set.
+
+    Parameters
+    ----------
+    result
+        What `measure` returned, with its views.
+
+    Returns
+    -------
+    (image, filter)
+        NaN where the layer gives the same everywhere.
+
+    Raises
+    ------
+    InputError
+        It is no result, or has no means of filters.
+    """
+    require_variables(result, "filter_mean", "layer_mean", "layer_sd")
+    moments = result[["layer_mean", "layer_sd"]].sel(set=result["image_set"], layer=result["filter_layer"])
+    sd = moments["layer_sd"]
+    scores = (result["filter_mean"].astype(np.float64) - moments["layer_mean"]) / sd.where(sd > 0)
+    return scores.transpose("image", "filter").rename("filter_score")
+
+
+def map_scores(result: xr.Dataset, name: str) -> xr.DataArray:
+    """Return the maps of a filter, z-scored as `filter_scores`.
+
+    Parameters
+    ----------
+    result
+        What `measure` returned, given ``maps=``.
+    name
+        Of the variable, such as ``map_0``.
+
+    Returns
+    -------
+    (map_image, y, x)
+        NaN where the layer gives the same everywhere.
+
+    Raises
+    ------
+    InputError
+        It is no result, or no such map was kept.
+    """
+    require_variables(result, "map_0", "layer_mean", "layer_sd")
+    require_known("map", name, map_names(result))
+    shown = result[name]
+    sets = result["image_set"].isel(image=result["map_image"].values).rename({"image": "map_image"})
+    moments = result[["layer_mean", "layer_sd"]].sel(layer=shown.attrs["layer"], set=sets, drop=True)
+    sd = moments["layer_sd"]
+    return (shown.astype(np.float64) - moments["layer_mean"]) / sd.where(sd > 0)
+
+
+def set_distances(result: xr.Dataset, layer: str, name: str) -> xr.DataArray:
+    """Return the distances of all pairs of a set's images, normalised by layer.
+
+    They are Euclidean, over the K units of draw 0 at the largest `n_units`, and divided by ``sqrt(K)`` and
+    by the population SD of the N x K responses; not by the latter for a result with ``normalize="none"``.
+    The median over pairs is that draw's differentiation for the metric "euclidean" with the normalisation
+    "layer" or "none".
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned.
+    layer, name
+        Of the layer and the set.
+
+    Returns
+    -------
+    (image, image_other)
+        NaN where all responses are the same.
+
+    Raises
+    ------
+    InputError
+        It is no result, has no distances, or there is no such layer or set.
+    """
+    require_variables(result, "distance")
+    require_known("layer", layer, [str(known) for known in result["layer"].values])
+    rows = set_rows(result, name)
+    distances = result["distance"].isel(image=rows, image_other=rows).sel(layer=layer).astype(np.float64)
+    distances = distances / distance_units(result).sel(set=name, layer=layer)
+    labels = {"set", "image_set", "image_name"}
+    return distances.drop_vars(set(distances.coords) - labels).rename("set_distance")
+
+
+def top_classes(result: xr.Dataset, count: int = 5) -> xr.Dataset:
+    """Return the classes that the network finds most probable in each image.
+
+    Parameters
+    ----------
+    result
+        What `measure` returned for a classifier, with its views.
+    count
+        How many classes of each image.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``class_name``, ``class_number`` and ``probability`` (image, place), the most probable first, ties
+        by number.
+
+    Raises
+    ------
+    InputError
+        The result holds no predictions.
+    """
+    import xarray as xr
+
+    require_variables(result, "prediction")
+    probabilities = result["prediction"].values
+    number = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+    return xr.Dataset(
+        {
+            "class_name": (("image", "place"), result["class_name"].values[number]),
+            "class_number": (("image", "place"), number),
+            "probability": (("image", "place"), np.take_along_axis(probabilities, number, axis=1)),
+        },
+        coords={name: ("image", result[name].values) for name in ("image_set", "image_name")},
+    )
+
+
+def save_predictions(result: xr.Dataset, path: Path) -> None:
+    """Write the five most probable classes of each image as a table, or remove it where there are none.
+
+    Parameters
+    ----------
+    result
+        What `measure` returned.
+    path
+        Of the CSV file: set, image, then class_1, probability_1, ..., one row an image.
+    """
+    if "prediction" not in result:
+        path.unlink(missing_ok=True)  # of an earlier result
+        return
+    best = top_classes(result)
+    places = range(1, best.sizes["place"] + 1)
+    beside = path.with_name(f".{path.name}")
+    with beside.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(
+            ["set", "image", *(f"{what}_{n}" for n in places for what in ("class", "probability"))]
+        )
+        for image in range(best.sizes["image"]):
+            row = best.isel(image=image)
+            pairs = zip(row["class_name"].values, row["probability"].values, strict=True)
+            cells = [cell for name, value in pairs for cell in (name, f"{value:.6f}")]
+            table.writerow([row["image_set"].item(), row["image_name"].item(), *cells])
+    beside.replace(path)

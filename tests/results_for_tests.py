@@ -1,0 +1,42 @@
+"""Small results: of responses at hand, and of a classifier whose layers are computed by hand too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from networks_for_tests import tricky
+
+import differentia as dif
+
+RNG = np.random.default_rng(0)
+CLASSES = ("ant", "bee", "cat", "dog", "eel")
+IMAGES = {
+    name: np.random.default_rng(1).integers(0, high, (count, 16, 16, 3), dtype=np.uint8)
+    for name, (high, count) in {"bright": (256, 4), "dark": (40, 3)}.items()
+}
+
+
+def neurons(**options: Any) -> xr.Dataset:
+    """Measure two layers for two sets of eight responses."""
+    arrays = {
+        name: {"features.0": RNG.gamma(2.0, 1.0, (8, 60)), "block1/conv": RNG.normal(0, 1, (8, 10))}
+        for name in ("stimulus", "spontaneous")
+    }
+    return dif.measure_responses(arrays, n_units=(5, 20, 50), draws=6, reference="spontaneous", **options)
+
+
+def viewed(**options: Any) -> xr.Dataset:
+    """Measure few units of a small classifier, with its views."""
+    network = dif.load_network(tricky(), preprocess="unit", input_shape=(3, 16, 16), class_names=CLASSES)
+    return dif.measure(network, IMAGES, n_units=20, draws=2, **options)
+
+
+def by_hand() -> dict[str, np.ndarray]:
+    """Return what each layer gives for all images, by a forward pass without this package."""
+    images = np.concatenate(list(IMAGES.values())).astype(np.float32) / np.float32(255)
+    with torch.no_grad():
+        given = tricky().eval().by_hand(torch.from_numpy(images.transpose(0, 3, 1, 2)))
+    return {name: value.double().numpy() for name, value in given.items()}
