@@ -34,6 +34,8 @@ ORDER = [
     "results",
     "views",
     "published",
+    "references",
+    "methods",
     "figures",
     "experiment",
     "experiment_file",

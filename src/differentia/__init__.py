@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         plot_predictions,
         plot_relative,
     )
+    from differentia.methods import describe_methods
     from differentia.networks import Network, load_network
     from differentia.published import compare_with_published, published_curves
     from differentia.recording import record
@@ -46,6 +47,7 @@ _HOMES = {
     "Selection": "selection",
     "Stimuli": "stimuli",
     "compare_with_published": "published",
+    "describe_methods": "methods",
     "differentiation": "definition",
     "draw_mean": "uncertainty",
     "draw_spread": "uncertainty",
@@ -85,6 +87,7 @@ __all__ = [
     "Selection",
     "Stimuli",
     "compare_with_published",
+    "describe_methods",
     "differentiation",
     "draw_mean",
     "draw_spread",

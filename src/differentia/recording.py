@@ -581,6 +581,7 @@ def _provenance(
     return {
         "network": network.name,
         "fingerprint": network.fingerprint,
+        "frameworks": list(network.frameworks),
         "preprocessing": network.preprocessing,
         "input_shape": list(network.input_shape),
         "resize": show.fit.resize,

@@ -54,12 +54,15 @@ class Network(ABC):
         How pixels become its input, in words.
     channels_first
         Whether its input has the channels before height and width.
+    frameworks
+        The packages that compute it, as they are imported; empty where that is not known.
     """
 
     name: str
     input_shape: tuple[int, int, int]
     preprocessing: str
     channels_first: bool
+    frameworks: tuple[str, ...] = ()
 
     @abstractmethod
     def prepare(self, pixels: UInt8[np.ndarray, "b h w c"]) -> Any:

@@ -116,6 +116,7 @@ class KerasNetwork(Network):
         self._preprocess = require_preprocessing(name, preprocess)
         require_device(device)
         self._keras = import_keras()
+        self.frameworks = ("keras", str(self._keras.backend.backend()))
         self.name = name
         self.model = model
         self.input_shape, self.channels_first = self._known_input_shape(input_shape)

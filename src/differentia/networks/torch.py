@@ -67,6 +67,7 @@ class TorchNetwork(Network):
     """
 
     channels_first = True
+    frameworks = ("torch",)
 
     def __init__(
         self,
