@@ -104,7 +104,7 @@ class Methods:
     @property
     def bibtex(self) -> str:
         """The references as a BibTeX file."""
-        return "\n".join(reference.bibtex for reference in self.references)
+        return "\n\n".join(reference.bibtex for reference in self.references)
 
     def __str__(self) -> str:
         """Return the text, and below it the references, one a line."""
@@ -504,7 +504,8 @@ class _Writer:
         return (
             f"In each set of N {self.item}s and each {self.layer}, {normalized}. "
             f"The distance between {compared} is {_METRICS[metric]}. "
-            f"Differentiation, a measure adapted from the study of neural activity {source}, is the median distance over all {pairs}{unit}."
+            f"Differentiation, a measure adapted from the study of neural activity {source}, "
+            f"is the median distance over all {pairs}{unit}."
         )
 
     def _spread(self) -> str:
