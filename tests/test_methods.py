@@ -165,7 +165,7 @@ def test_every_number_comes_from_the_result(measured: xr.Dataset) -> None:
         ({"n_units": 5000}, "All units of each layer were used. In each"),
         ({"layers": ["conv"]}, 'analysed in the layer "conv" of 2,048 units.'),
         ({"layers": ["conv"]}, "Units of the layer were drawn"),
-        ({"layers": ["head"], "n_units": (2, 9)}, "The layer was used whole, in one draw: with 9 units."),
+        ({"layers": ["head"], "n_units": (2, 9)}, "The layer was used whole, in one draw, with 9 units."),
         ({"resize": "nearest"}, "images of another size were resized with Pillow's nearest filter"),
         (
             {"crop": "center"},

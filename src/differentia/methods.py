@@ -481,9 +481,10 @@ class _Writer:
             text += " used whole"
             if len(ways) > 1:
                 text += f" in {_listed(f'({number})' for number in numbers)}"
-            if any(bool(_has_draws(self.results[number - 1]).any()) for number in numbers):
-                text += ", in one draw"
-            text += f": {which}."
+            random = any(bool(_has_draws(self.results[number - 1]).any()) for number in numbers)
+            once = ", in one draw" if random else ""
+            link = ":" if len(self.layers) > 1 else "," * random
+            text += f"{once}{link} {which}."
         return text
 
     def _measure(self) -> str:
