@@ -37,6 +37,7 @@ ORDER = [
     "references",
     "methods",
     "figures",
+    "report",
     "experiment",
     "experiment_file",
     "cli",

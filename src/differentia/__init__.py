@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from differentia.networks import Network, load_network
     from differentia.published import compare_with_published, published_curves
     from differentia.recording import record
+    from differentia.report import show, write_report
     from differentia.responses import Responses
     from differentia.results import load_result, relative, save
     from differentia.selection import Selection, select, write_selection
@@ -73,7 +74,9 @@ _HOMES = {
     "save": "results",
     "save_images": "stimuli",
     "select": "selection",
+    "show": "report",
     "top_classes": "views",
+    "write_report": "report",
     "write_selection": "selection",
 }
 
@@ -113,7 +116,9 @@ __all__ = [
     "save",
     "save_images",
     "select",
+    "show",
     "top_classes",
+    "write_report",
     "write_selection",
 ]
 

@@ -29,6 +29,9 @@ DEMO_SETS = {
 DEMO_N_UNITS = (200, 10_000)
 DEMO_MAPS = {"block1_relu2": (3,), "block3_relu2": (10,)}
 
+#: The name of the page that explains a folder's result.
+REPORT = "report.html"
+
 #: By command: what its help text shows.
 EXAMPLES: dict[str, tuple[str, ...]] = {}
 
@@ -122,7 +125,8 @@ def measure(
     """Measure the differentiation of every layer of a network for sets of images.
 
     The folder DIR gets the result (result.nc), the network's five best classes of each image
-    (predictions.csv), figures, and the experiment file that repeats the measurement.
+    (predictions.csv), figures, a report to explore (report.html), and the experiment file that repeats the
+    measurement.
     """
     _measure_into(
         context,
@@ -393,13 +397,13 @@ def report(
     as_json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Draw the figures of a folder's result again."""
+    """Write the report and the figures of a folder's result again."""
     place = user_path(folder)
-    results = _read_results(place)
-    written = _save_figures(results, place / "figures")
+    written = _write_views(_read_results(place), place)
     if as_json:
         print_json([str(path) for path in written])
-    say(f"Written to {place / 'figures'}")
+    say(f"Written to {place}: figures/, {REPORT}")
+    _name_report(place)
 
 
 def _kind_paths(folder: Path) -> dict[str, Path]:
@@ -541,7 +545,7 @@ def _measure_into(
     for stale in paths.values():
         stale.unlink(missing_ok=True)
     save_predictions(first, out / "predictions.csv")
-    _save_figures(results, out / "figures")
+    _write_views(results, out)
     if as_json:
         print_json([record for result in results.values() for record in records(result)])
     else:
@@ -549,10 +553,18 @@ def _measure_into(
             print_result(result)
     written = sorted(path.name + "/" * path.is_dir() for path in out.iterdir() if path.name[0] != ".")
     say(f"Written to {out}: {', '.join(written)}")
+    _name_report(out)
 
 
-def _save_figures(results: Mapping[str, xr.Dataset], folder: Path) -> list[Path]:
+def _write_views(results: Mapping[str, xr.Dataset], folder: Path) -> list[Path]:
+    """Write the figures and the report of a folder's results, and return their paths."""
     from differentia.figures import save_figures, save_kinds
+    from differentia.report import write_report
 
-    written = save_figures(next(iter(results.values())), folder)
-    return written + (save_kinds(results, folder) if len(results) > 1 else [])
+    written = save_figures(next(iter(results.values())), folder / "figures")
+    written += save_kinds(results, folder / "figures") if len(results) > 1 else []
+    return [*written, write_report(results, folder / REPORT)]
+
+
+def _name_report(folder: Path) -> None:
+    say(f"Open {folder / REPORT} in a browser")

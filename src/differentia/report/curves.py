@@ -1,0 +1,66 @@
+"""The numbers of the curves: differentiation against depth, as it is and relative."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from differentia.published import published_lines
+from differentia.results import relative
+from differentia.uncertainty import draw_mean, draw_spread, not_converged
+from differentia.units import unit_kind
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: The order of every array of the curves.
+ORDER = ("set", "layer", "n_units")
+
+
+def curves(result: xr.Dataset) -> dict[str, Any]:
+    """Return what the page's curves are drawn from.
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned.
+
+    Returns
+    -------
+    dict
+        ``units``, ``counted`` (whether a number of units says anything), ``n_units``; ``units_used``
+        [layer][n_units]; ``not_converged`` [set][layer][n_units]; ``raw`` and, with a reference,
+        ``relative``: each ``mean``, ``spread`` and ``published`` [set][layer][n_units], None for NaN.
+    """
+    kind = unit_kind(str(result["units"].item()))
+    values: dict[str, xr.DataArray | None] = {"raw": result["differentiation"], "relative": None}
+    if result.attrs["reference"]:
+        values["relative"] = relative(result)
+    return {
+        "units": str(result["units"].item()),
+        "counted": kind.counted,
+        "n_units": result["n_units"].values.tolist(),
+        "units_used": result["units_used"].transpose(*ORDER[1:]).values.tolist(),
+        "not_converged": not_converged(result).transpose(*ORDER).values.tolist(),
+        **{name: None if at is None else _lines(result, at) for name, at in values.items()},
+    }
+
+
+def _lines(result: xr.Dataset, values: xr.DataArray) -> dict[str, Any]:
+    variable = str(values.name)
+    published = published_lines(result, variable, reference=values.attrs.get("reference"))
+    if published is not None:
+        published = published.reindex({name: result[name] for name in ORDER})
+    return {
+        "mean": without_nan(draw_mean(values, result).transpose(*ORDER).values),
+        "spread": without_nan(draw_spread(values, result).transpose(*ORDER).values),
+        "published": None if published is None else without_nan(published.transpose(*ORDER).values),
+    }
+
+
+def without_nan(values: np.ndarray) -> Any:
+    """Return an array as nested lists for JSON, which knows no NaN: there it is None."""
+    numbers = values.astype(object)
+    numbers[~np.isfinite(values)] = None
+    return numbers.tolist()

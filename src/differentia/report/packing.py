@@ -1,0 +1,82 @@
+"""Arrays small enough for a page: some of the images, neighbours together, two bytes a number."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+#: What stands for NaN among the packed numbers; the others are steps from the lowest.
+NOT_A_NUMBER = 65_535
+
+
+def pack(values: Float[np.ndarray, ...]) -> dict[str, Any]:
+    """Return an array as JSON can hold it: each number as one of 65,535 steps between the extremes.
+
+    Parameters
+    ----------
+    values
+        Of any shape; infinities are taken for NaN.
+
+    Returns
+    -------
+    dict
+        ``shape``; ``low`` and ``step``, with which a number is ``low + step * code``; ``data``, the codes in
+        base64, two bytes each, the lower first, 65535 for NaN.
+    """
+    finite = np.isfinite(values)
+    low, high = (float(values[finite].min()), float(values[finite].max())) if finite.any() else (0.0, 0.0)
+    step = (high - low) / (NOT_A_NUMBER - 1)
+    codes = np.full(values.shape, NOT_A_NUMBER, dtype="<u2")
+    codes[finite] = np.rint((values[finite] - low) / step) if step > 0 else 0
+    return {
+        "shape": list(values.shape),
+        "low": low,
+        "step": step,
+        "data": base64.b64encode(codes.tobytes()).decode("ascii"),
+    }
+
+
+def spread_out(groups: Sequence[Int[np.ndarray, " _"]], most: int) -> Int[np.ndarray, " n"]:
+    """Return some of each group's members, evenly spaced, and no more than so many of all groups.
+
+    Parameters
+    ----------
+    groups
+        Of numbers, such as each set's images.
+    most
+        How many are kept, if each group keeps two at least; larger groups keep more.
+    """
+    total = sum(map(len, groups))
+    if total <= most:
+        return np.concatenate(groups)
+    kept = []
+    for group in groups:
+        count = min(len(group), max(2, len(group) * most // total))
+        kept.append(group[np.linspace(0, len(group) - 1, count).round().astype(int)])
+    return np.concatenate(kept)
+
+
+def neighbours_together(
+    values: Float[np.ndarray, "n k"], most: int
+) -> tuple[Float[np.ndarray, "n c"], Int[np.ndarray, " c"]]:
+    """Return the means of neighbouring columns, where there are more than so many columns.
+
+    Parameters
+    ----------
+    values : (n, k)
+    most
+        Columns of the outcome.
+
+    Returns
+    -------
+    means : (n, c)
+    starts : (c,)
+        The first column that each mean is of; the last ends with the last column.
+    """
+    starts = np.linspace(0, values.shape[1], min(most, values.shape[1]) + 1).round().astype(int)
+    widths = np.diff(starts)
+    return np.add.reduceat(values, starts[:-1], axis=1) / widths, starts[:-1]

@@ -1,0 +1,169 @@
+"""The page: what was measured, written into one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import os
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from differentia.errors import InputError
+from differentia.folders import user_path
+from differentia.methods import describe_methods
+from differentia.report.contents import as_results, contents
+from differentia.report.facts import facts, overview
+from differentia.report.formula import formula
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from jinja2 import Environment
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+#: In the order in which they are read.
+SCRIPTS = ("data.js", "theme.js", "curves.js", "layer.js", "predictions.js", "table.js", "main.js")
+
+#: In pixels, of the main view in a notebook.
+HEIGHT = 900
+
+
+def write_report(
+    results: xr.Dataset | Mapping[str, xr.Dataset], path: str | os.PathLike[str] = "report.html"
+) -> Path:
+    """Write a result as one self-contained page that can be explored, sent and printed.
+
+    The page asks for nothing from the network. What is too large for it is thinned, and it says so.
+
+    Parameters
+    ----------
+    results
+        What `measure`, `measure_responses` or `measure_kinds` returned.
+    path
+        Of the file; an existing one is replaced, at once or not at all.
+
+    Returns
+    -------
+    Path
+        Of the file.
+
+    Raises
+    ------
+    InputError
+        There is no result, or the file can't be written.
+    """
+    page = _page(as_results(results), main_view=False)
+    target = user_path(path)
+    if target.is_dir() or not os.access(target.absolute().parent, os.W_OK):
+        raise InputError(f"{target}: can't be written; give the path of a file in a folder that can")
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        beside.write_text(page, encoding="utf-8")
+        beside.replace(target)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    return target
+
+
+def show(results: xr.Dataset | Mapping[str, xr.Dataset], *, height: int = HEIGHT) -> None:
+    """Show the report's main view, the curves and what is behind each layer, inline in Jupyter.
+
+    Parameters
+    ----------
+    results
+        What `measure`, `measure_responses` or `measure_kinds` returned.
+    height
+        In pixels.
+
+    Raises
+    ------
+    InputError
+        There is no result, or no IPython to show it with.
+    """
+    try:
+        from IPython.display import HTML, display
+    except ImportError as error:
+        raise InputError(
+            "show() needs a Jupyter notebook (pip install jupyterlab); write_report() writes a file that "
+            "browsers open"
+        ) from error
+    page = _page(as_results(results), main_view=True)
+    frame = (
+        f'<iframe title="differentia" srcdoc="{html.escape(page)}" loading="lazy" '
+        f'style="width: 100%; height: {int(height)}px; border: 0"></iframe>'
+    )
+    display(HTML(frame))  # type: ignore[no-untyped-call]
+
+
+def _page(results: Mapping[str, xr.Dataset], *, main_view: bool) -> str:
+    from plotly.offline import get_plotlyjs
+
+    first = next(iter(results.values()))
+    provenance = json.loads(first.attrs["provenance"])
+    network = str(provenance.get("network", ""))
+    data = contents(results)
+    if main_view:
+        data |= {"predictions": None, "gallery": []}
+    mathematics, meaning = formula(first)
+    scripts = [get_plotlyjs(), "\n".join(_template(name) for name in SCRIPTS)]
+    return (
+        _environment()
+        .get_template("page.html.jinja")
+        .render(
+            title=f"Differentiation in {short_name(network)}" if network else "Differentiation of responses",
+            data=data,
+            network=network,
+            things="images" if network else "stimuli",
+            overview=overview(first),
+            facts=facts(first),
+            provenance=provenance,
+            published=any(kind["raw"]["published"] for kind in data["kinds"]),
+            formula=mathematics,
+            formula_note=meaning,
+            methods=None if main_view else describe_methods(results if len(results) > 1 else first),
+            main_view=main_view,
+            style=Markup(_template("style.css")),
+            scripts=[Markup(script) for script in scripts],
+            policy=_policy(scripts),
+        )
+    )
+
+
+def short_name(network: str) -> str:
+    """Return the name of a network without its options and the folder of its file."""
+    name = network.partition("?")[0]
+    return name.rpartition("/")[2] or name
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """Return what the browser may do with the page: run these scripts and no other, ask for nothing."""
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:"
+
+
+def _template(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["thousands"] = lambda number: f"{number:,}"
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    return environment

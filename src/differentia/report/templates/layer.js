@@ -1,0 +1,274 @@
+// What is behind a point: one layer's distances, pairs, filters and maps.
+"use strict";
+
+const LETTER = 7; // pixels
+
+const MISSING = "not there";
+
+// The figures' colours for what is below and above the mean: blue, white, red.
+const DIVERGING = ["#053061", "#2166ac", "#4393c3", "#92c5de", "#d1e5f0", "#f7f7f7", "#fddbc7", "#f4a582", "#d6604d", "#b2182b", "#67001f"].map((colour, place, all) => [place / (all.length - 1), colour]);
+
+function drawLayer() {
+  const layer = layerShown();
+  byId("layer").value = String(state.layer);
+  byId("previous").disabled = state.layer === 0;
+  byId("next").disabled = state.layer === data.layers.length - 1;
+  byId("layer-facts").textContent = `${layer.kind}, ${layer.shape.replaceAll("x", " \u00d7 ") || "1"}, ${counted(layer.size)} units`;
+  drawLayerTable();
+  drawDistribution();
+  drawMatrix();
+  drawPairs();
+  drawFilters();
+  drawMaps();
+}
+
+function ofPairs() {
+  return kindShown().pairs && kindShown().pairs.layers[state.layer];
+}
+
+// The number of units at which distances are known.
+const largest = () => kindShown().n_units.length - 1;
+
+function drawLayerTable() {
+  const kind = kindShown();
+  const pairs = ofPairs();
+  const columns = ["Set", "Differentiation", "Mean response", "SD of responses"];
+  if (kind.relative) columns.splice(2, 0, "Relative");
+  if (pairs) columns.push("Distances, middle half");
+  const count = state.count === "all" ? largest() : state.count;
+  const rows = setsShown().map((set) => {
+    const at = (lines) => withSpread(lines.mean[set][state.layer][count], lines.spread[set][state.layer][count]);
+    const layer = layerShown();
+    const flag = kind.not_converged[set][state.layer][count] ? " (not converged)" : "";
+    const cells = [at(kind.raw) + flag, written(layer.mean && layer.mean[set]), written(layer.sd && layer.sd[set])];
+    if (kind.relative) cells.splice(1, 0, at(kind.relative));
+    if (pairs) cells.push(pairs.sets[set] ? pairs.sets[set].quartiles.map(written).join(" to ") : written(null));
+    return element("tr", {}, element("th", { scope: "row" }, namedSet(set)), ...cells.map((cell) => element("td", {}, cell)));
+  });
+  const used = kind.units_used[state.layer][count];
+  byId("layer-table").replaceChildren(
+    element("caption", { class: "unseen" }, `${layerShown().name}, ${used} units`),
+    element("thead", {}, element("tr", {}, ...columns.map((name) => element("th", { scope: "col" }, name)))),
+    element("tbody", {}, ...rows),
+  );
+}
+
+function drawDistribution() {
+  const pairs = ofPairs();
+  if (!pairs) {
+    sayInstead("distribution", `Distances are ${MISSING}: ${data.missing.distance}.`);
+    byId("distribution-caption").textContent = "";
+    return;
+  }
+  const middles = pairs.edges.slice(1).map((edge, place) => (edge + pairs.edges[place]) / 2);
+  const shapes = [];
+  const traces = [];
+  for (const set of setsShown()) {
+    const found = pairs.sets[set];
+    if (!found) continue;
+    const total = found.counts.reduce((sum, count) => sum + count, 0);
+    traces.push({
+      x: middles,
+      y: found.counts.map((count) => (100 * count) / total),
+      customdata: found.counts,
+      mode: "lines",
+      line: { shape: "hvh", color: setColour(set), width: 2, dash: DASHES[set % DASHES.length] },
+      hoverinfo: "text",
+      hovertext: found.counts.map((count, place) => `<b>${plain(data.sets[set].name)}</b><br>${written(pairs.edges[place])} to ${written(pairs.edges[place + 1])}: ${counted(count)} of ${counted(total)} pairs`),
+      meta: { set },
+    });
+    traces.push({
+      x: [found.median],
+      y: [0],
+      mode: "markers",
+      cliponaxis: false,
+      marker: { symbol: data.sets[set].symbol.plotly, size: 11, color: setColour(set) },
+      hoverinfo: "text",
+      hovertext: [`<b>${plain(data.sets[set].name)}</b><br>median ${written(found.median)}`],
+      meta: { set, role: "median" },
+    });
+    shapes.push({ type: "line", x0: found.median, x1: found.median, yref: "paper", y0: 0, y1: 1, line: { color: setColour(set), width: 1, dash: DASHES[set % DASHES.length] } });
+  }
+  draw("distribution", traces, {
+    height: 330,
+    shapes,
+    xaxis: axis({ title: distanceUnit(), rangemode: "tozero" }),
+    yaxis: axis({ title: "% of pairs", rangemode: "tozero" }),
+  });
+  const kind = kindShown();
+  const measured = kind.pairs.measured
+    ? "The median, marked, is the set's differentiation for draw 0."
+    : `These are Euclidean distances, ${data.normalize === "none" ? "" : "normalised by layer, "}whatever the measure (${data.metric}, ${data.normalize}).`;
+  const constant = setsShown().filter((set) => !pairs.sets[set]).map((set) => data.sets[set].name);
+  const left = constant.length ? ` All responses are the same for ${constant.join(", ")}.` : "";
+  byId("distribution-caption").textContent = `All pairs of each set, at ${counted(kind.units_used[state.layer][largest()])} units. ${measured}${left}`;
+}
+
+function distanceUnit() {
+  return data.normalize === "none" ? "distance, per unit" : "distance / (SD \u221aK)";
+}
+
+// A heat map with the images of each set together: where its name stands, and where the next begins.
+function setBlocks(rows) {
+  const blocks = [];
+  rows.forEach((row, place) => {
+    const last = blocks[blocks.length - 1];
+    if (last && last.set === setOf(row)) last.end = place;
+    else blocks.push({ set: setOf(row), start: place, end: place });
+  });
+  return blocks;
+}
+
+function blockTicks(blocks, pixels) {
+  const images = blocks.length ? blocks[blocks.length - 1].end + 1 : 1;
+  const room = (block) => Math.max(3, Math.floor((pixels * (block.end - block.start + 1)) / images / LETTER));
+  return {
+    tickmode: "array",
+    tickvals: blocks.map((block) => (block.start + block.end) / 2),
+    ticktext: blocks.map((block) => plain(shortened(data.sets[block.set].name, room(block)))),
+    showgrid: false,
+  };
+}
+
+// Between the sets, across so many columns; where columns are images too, also between those.
+function separators(blocks, columns, both = false) {
+  const line = { color: "#ffffff", width: 1.5 };
+  const ends = [-0.5, columns - 0.5];
+  return blocks.slice(1).flatMap(({ start }) => [
+    { type: "line", x0: ends[0], x1: ends[1], y0: start - 0.5, y1: start - 0.5, line },
+    ...(both ? [{ type: "line", y0: ends[0], y1: ends[1], x0: start - 0.5, x1: start - 0.5, line }] : []),
+  ]);
+}
+
+function rowsShown(rows) {
+  return range(rows.length).filter((place) => !state.hidden.has(setOf(rows[place])));
+}
+
+function drawMatrix() {
+  const pairs = ofPairs();
+  if (!pairs) {
+    sayInstead("matrix", `Distances are ${MISSING}: ${data.missing.distance}.`);
+    byId("matrix-caption").textContent = "";
+    return;
+  }
+  const rows = kindShown().pairs.images;
+  const n = rows.length;
+  const { values } = unpack(pairs.matrix);
+  const full = range(n).map(() => new Array(n).fill(0));
+  let place = 0;
+  for (let first = 0; first < n; first++) {
+    for (let second = first + 1; second < n; second++) full[first][second] = full[second][first] = values[place++];
+  }
+  const shown = rowsShown(rows);
+  const images = shown.map((at) => rows[at]);
+  const blocks = setBlocks(images);
+  const side = Math.max(240, Math.min(byId("matrix").clientWidth - 120, 340));
+  draw("matrix", [
+    {
+      type: "heatmap",
+      z: shown.map((first) => shown.map((second) => full[first][second])),
+      customdata: images.map((first) => images.map((second) => `${plain(imageName(first))}<br>${plain(imageName(second))}`)),
+      hovertemplate: "%{customdata}<br>distance %{z:.3f}<extra></extra>",
+      colorscale: "Viridis",
+      zmin: 0,
+      colorbar: COLOUR_BAR,
+    },
+  ], {
+    height: side + 80,
+    shapes: separators(blocks, images.length, true),
+    xaxis: axis({ ...blockTicks(blocks, side), constrain: "domain" }),
+    yaxis: axis({ ...blockTicks(blocks, side), autorange: "reversed", scaleanchor: "x", constrain: "domain", tickangle: -90 }),
+  });
+  const thinned = n < data.n_images ? ` ${n} of ${counted(data.n_images)} are shown, evenly chosen from each set.` : "";
+  const divided = data.normalize === "none" ? "" : " and by the SD over all sets, so that they compare";
+  byId("matrix-caption").textContent = `Between all, ordered by set, divided by \u221aK${divided}.${thinned}`;
+}
+
+function picture(row) {
+  const image = data.images[row];
+  const shown = image.picture ? [element("img", { src: image.picture, alt: image.name, ...(image.picture.startsWith("data:image/png") ? { class: "small" } : {}) })] : [];
+  return element("figure", {}, ...shown, element("figcaption", {}, image.name));
+}
+
+function drawPairs() {
+  const pairs = ofPairs();
+  if (!pairs) {
+    byId("pairs").replaceChildren(element("p", { class: "note" }, `Distances are ${MISSING}: ${data.missing.distance}.`));
+    return;
+  }
+  const cards = setsShown().flatMap((set) =>
+    ["nearest", "farthest"].map((end) => {
+      const found = pairs.sets[set];
+      const title = element("p", {}, namedSet(set), `: ${end}, ${found ? written(found[end][2]) : "all responses are the same"}`);
+      const two = found ? found[end].slice(0, 2).map(picture) : [];
+      return element("div", { class: "pair" }, title, element("div", { class: "two" }, ...two));
+    }),
+  );
+  byId("pairs").replaceChildren(...cards);
+}
+
+function drawFilters() {
+  if (!data.filters) {
+    sayInstead("filters", `Filters are ${MISSING}: ${data.missing.filter_mean || data.missing.layer_mean}.`);
+    byId("filters-caption").textContent = "";
+    return;
+  }
+  const layer = data.filters.layers[state.layer];
+  const shown = rowsShown(data.filters.images);
+  const images = shown.map((place) => data.filters.images[place]);
+  const all = rowsOf(layer.values);
+  const blocks = setBlocks(images);
+  const what = layer.mapped ? "filter" : "unit";
+  const ends = layer.starts.map((start, place) => (place + 1 < layer.starts.length ? layer.starts[place + 1] : layer.filters) - 1);
+  const columns = layer.starts.map((start, place) => (ends[place] > start ? `${what}s ${start} to ${ends[place]}` : `${what} ${start}`));
+  draw("filters", [
+    {
+      type: "heatmap",
+      z: shown.map((place) => all[place]),
+      customdata: images.map((row) => columns.map((column) => `${plain(imageName(row))}<br>${column}`)),
+      hovertemplate: "%{customdata}<br>%{z:.3f} SD<extra></extra>",
+      colorscale: layer.mapped ? "Viridis" : DIVERGING,
+      zmin: layer.mapped ? 0 : -1,
+      zmax: 1,
+      colorbar: { ...COLOUR_BAR, title: { text: "SD", side: "top" } },
+    },
+  ], {
+    height: 360,
+    shapes: separators(blocks, columns.length),
+    xaxis: axis({ title: layer.mapped ? "Filter" : "Unit", showgrid: false, ...filterTicks(layer) }),
+    yaxis: axis({ ...blockTicks(blocks, 290), autorange: "reversed", tickangle: -90 }),
+  });
+  const together = layer.starts.length < layer.filters ? ` Neighbours share a column, which shows their mean: ${counted(layer.filters)} ${what}s in ${layer.starts.length} columns.` : "";
+  const thinned = data.filters.images.length < data.n_images ? ` ${data.filters.images.length} of ${counted(data.n_images)} images are shown, evenly chosen from each set.` : "";
+  const mean = layer.mapped ? "Mean over space of each filter's response" : "Response of each unit";
+  byId("filters-caption").textContent = `${mean} to each image, z-scored by all units of the layer over the set's images; colours end at ${layer.mapped ? "0 and 1" : "-1 and 1"} SD.${together}${thinned}`;
+}
+
+function filterTicks(layer) {
+  const places = range(Math.min(8, layer.starts.length)).map((part, _, parts) => Math.floor((part * layer.starts.length) / parts.length));
+  return { tickmode: "array", tickvals: places, ticktext: places.map((place) => String(layer.starts[place])) };
+}
+
+function drawMaps() {
+  const here = data.maps.filter((map) => map.layer === state.layer);
+  if (here.length) {
+    byId("maps").replaceChildren(...here.flatMap(mapPictures));
+    return;
+  }
+  const others = [...new Set(data.maps.map((map) => map.layer))];
+  const say = element("p", { class: "note" }, others.length ? "No filter's map was kept of this layer; there are some of " : "No filter's map was kept: choose some with --map LAYER:FILTER (maps=).");
+  others.forEach((layer, place) => {
+    const button = element("button", { type: "button" }, data.layers[layer].name);
+    button.addEventListener("click", () => chooseLayer(layer));
+    say.append(place ? " " : "", button);
+  });
+  byId("maps").replaceChildren(say);
+}
+
+function mapPictures(map) {
+  const title = `Filter ${map.filter}: where it responds, in SD; dark is ${written(map.low)} and less, bright ${written(map.high)} and more${map.shrunk ? " (made smaller)" : ""}.`;
+  const pictures = map.pictures
+    .filter(([row]) => !state.hidden.has(setOf(row)))
+    .map(([row, source]) => element("figure", { class: "map" }, element("img", { src: source, alt: `Map of filter ${map.filter} for ${imageName(row)}` }), element("figcaption", {}, namedSet(setOf(row)), `, ${imageName(row)}`)));
+  return [element("p", { class: "note" }, title), element("div", { class: "maps" }, ...pictures)];
+}

@@ -1,0 +1,77 @@
+// Light and dark, and what all plots have in common.
+"use strict";
+
+const media = window.matchMedia("(prefers-color-scheme: dark)");
+let printing = false;
+
+function isDark() {
+  if (printing) return false;
+  const chosen = document.documentElement.dataset.theme;
+  return chosen ? chosen === "dark" : media.matches;
+}
+
+// The colour that a name of the style sheet stands for now.
+function colourOf(name) {
+  const probe = element("span");
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const colour = getComputedStyle(probe).color;
+  probe.remove();
+  return colour;
+}
+
+const setColour = (place) => data.sets[place].colour[isDark() ? "dark" : "light"];
+
+function faded(hexadecimal, opacity) {
+  const parts = [1, 3, 5].map((start) => parseInt(hexadecimal.slice(start, start + 2), 16));
+  return `rgba(${parts.join(",")},${opacity})`;
+}
+
+function axis(options = {}) {
+  const line = colourOf("--line");
+  return {
+    gridcolor: line,
+    linecolor: line,
+    zeroline: false,
+    automargin: true,
+    ticks: "",
+    ...options,
+    title: { text: options.title || "", standoff: 8, font: { size: 13 } },
+  };
+}
+
+function layoutOf(options) {
+  const text = colourOf("--text");
+  const background = colourOf("--background");
+  return {
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { color: text, size: 12, family: getComputedStyle(document.body).fontFamily },
+    margin: { l: 48, r: 12, t: 8, b: 40 },
+    showlegend: false,
+    hovermode: "closest",
+    hoverlabel: { bgcolor: background, bordercolor: colourOf("--soft"), font: { color: text }, align: "left" },
+    ...options,
+  };
+}
+
+const CONFIG = { responsive: true, displayModeBar: false, displaylogo: false };
+
+// A finger that scrolls the page must not zoom a plot.
+const dragmode = () => (window.matchMedia("(pointer: coarse)").matches ? false : "zoom");
+
+function draw(id, traces, layout) {
+  const place = byId(id);
+  place.replaceChildren(...(place.data ? place.childNodes : []));
+  return Plotly.react(place, traces, layoutOf({ dragmode: dragmode(), ...layout }), CONFIG);
+}
+
+// A sentence where there is nothing to draw.
+function sayInstead(id, text) {
+  const place = byId(id);
+  if (place.data) Plotly.purge(place);
+  place.style.height = "auto";
+  place.replaceChildren(element("p", { class: "note" }, text));
+}
+
+const COLOUR_BAR = { thickness: 10, outlinewidth: 0, len: 0.9 };
