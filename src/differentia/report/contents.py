@@ -49,7 +49,7 @@ def as_results(given: xr.Dataset | Mapping[str, xr.Dataset]) -> dict[str, xr.Dat
     if not given:
         raise InputError("expected a result, or results as {kind of units: result}; got none")
     results: dict[str, xr.Dataset] = {}
-    several: Mapping[str, Any] = given
+    several: Any = given
     for name, result in several.items():
         validate_result(result, f"the result of kind {name!r}")
         results[str(result["units"].item())] = result
