@@ -53,6 +53,7 @@ def test_measure_writes_a_folder(folder: Path, capsys: pytest.CaptureFixture[str
             for suffix in ("png", "svg")
         ),
         "predictions.csv",
+        "report.html",
         "result.nc",
     ]
     result = dif.load_result(out / "result.nc")
@@ -71,6 +72,7 @@ def test_measure_writes_a_folder(folder: Path, capsys: pytest.CaptureFixture[str
     for name in ("cats", "dogs"):
         assert f"{float(related.sel(set=name)):.2f}" in rows[0]
     assert f"Written to {out}" in captured.err
+    assert captured.err.splitlines()[-1] == f"Open {out}/report.html in a browser"
 
 
 def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -503,4 +505,6 @@ def test_demo_shows_the_findings(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert (all_digits > 0.9).all()
     assert float(all_digits.sel(layer="predictions")) > 1.3
     assert (all_digits > one).all()
-    assert str(tmp_path / "demo") in capsys.readouterr().err
+    report = tmp_path / "demo" / "report.html"
+    assert capsys.readouterr().err.splitlines()[-1] == f"Open {report} in a browser"
+    assert report.stat().st_size < 8e6

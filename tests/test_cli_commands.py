@@ -112,6 +112,7 @@ def test_run_repeats_every_option_of_measure(photos: Path, monkeypatch: pytest.M
         commands = [fact.pop("command").split()[:2] for fact in facts]
         assert commands == [["differentia", "measure"], ["differentia", "run"]]
         spellings = [(fact.pop("sets"), fact.pop("skipped")) for fact in facts]
+        assert all("broken.png" in fact.pop("warnings")[0] for fact in facts)
         assert [skipped[0]["name"] for _, skipped in spellings] == ["broken.png"] * 2
         assert facts[0] == facts[1]
     repeated = tomllib.loads((again / "experiment.toml").read_text())
@@ -473,21 +474,28 @@ def test_select_by_name_and_identifier(
 # ---------------------------------------------------------------------------------- report and published
 
 
-def test_report_draws_the_figures_again(tmp_path: Path, capsys: Capture) -> None:
-    """Deleted figures come back as they were; one that is not of this result is removed."""
+def test_report_is_written_again(tmp_path: Path, capsys: Capture) -> None:
+    """The deleted report and figures come back as they were, from what is on disk."""
     assert main(["measure", "digits", *NOISE, *FAST, "--out", f"{tmp_path}/out"]) == 0
     figures = tmp_path / "out" / "figures"
     before = {path.name: path.read_bytes() for path in figures.iterdir() if path.suffix == ".png"}
     assert {"differentiation.png", "relative.png"} <= set(before)
-    for path in figures.iterdir():
+    page = (tmp_path / "out" / "report.html").read_bytes()
+    for path in [*figures.iterdir(), tmp_path / "out" / "report.html"]:
         path.unlink()
     capsys.readouterr()
     assert main(["report", f"{tmp_path}/out"]) == 0
-    assert told(capsys) == [f"Written to {figures}"]
+    report = tmp_path / "out" / "report.html"
+    assert told(capsys) == [
+        f"Written to {tmp_path}/out: figures/, report.html",
+        f"Open {report} in a browser",
+    ]
+    assert report.read_bytes() == page
     after = {path.name: path.read_bytes() for path in figures.iterdir() if path.suffix == ".png"}
     assert after == before
     assert main(["report", f"{tmp_path}/out", "--json"]) == 0
-    assert set(json.loads(capsys.readouterr().out)) == {str(path) for path in figures.iterdir()}
+    written = {str(path) for path in [*figures.iterdir(), report]}
+    assert set(json.loads(capsys.readouterr().out)) == written
 
 
 def test_report_takes_no_strangers(tmp_path: Path, capsys: Capture) -> None:
