@@ -95,9 +95,10 @@ def show(results: xr.Dataset | Mapping[str, xr.Dataset], *, height: int = HEIGHT
             "browsers open"
         ) from error
     page = _page(as_results(results), main_view=True)
+    # Within a <div>, since IPython warns of a lone <iframe>: its own IFrame takes no srcdoc.
     frame = (
-        f'<iframe title="differentia" srcdoc="{html.escape(page)}" loading="lazy" '
-        f'style="width: 100%; height: {int(height)}px; border: 0"></iframe>'
+        f'<div><iframe title="differentia" srcdoc="{html.escape(page)}" loading="lazy" '
+        f'style="width: 100%; height: {int(height)}px; border: 0"></iframe></div>'
     )
     display(HTML(frame))  # type: ignore[no-untyped-call]
 
