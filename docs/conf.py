@@ -28,6 +28,7 @@ extensions = [
     "public_names",
 ]
 exclude_patterns = ["_build"]
+smartquotes = False  # they would stand in the types and values of parameters
 default_role = "name"  # of public_names: a link where it is a public name, else code
 
 # Docstrings: parameters have their types in the section Parameters, not once more in the signature.
@@ -45,6 +46,7 @@ html_math_renderer = "mathml"
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
+nb_execution_in_temp = True  # a notebook that saves a file leaves none in the checkout
 nb_merge_streams = True
 nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # from another host, and there are no widgets
 
@@ -62,6 +64,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "header_links_before_dropdown": 6,
     "navbar_align": "left",

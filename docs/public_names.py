@@ -87,7 +87,9 @@ def _add_types(app: Sphinx, what: str, name: str, item: Any, options: object, li
     except (TypeError, ValueError):  # a property; a class without a signature of its own
         types = {}
     types |= getattr(item, "__annotations__", {}) if inspect.isclass(item) else {}
-    lines[:] = _typed(lines, {name: kind for name, kind in types.items() if isinstance(kind, str)})
+    written = {name: kind for name, kind in types.items() if isinstance(kind, str) and kind != "Any"}
+    said = {name: kind.replace("'", '"') for name, kind in written.items()}  # as in the source
+    lines[:] = _typed(lines, said)
 
 
 def _typed(lines: list[str], types: Mapping[str, str]) -> Iterator[str]:
