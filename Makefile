@@ -4,11 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint figures commands bench clean help
+.PHONY: demo test lint docs linkcheck figures commands bench clean help
 
 help:
 	@echo "make demo     measure the embedded network: table, figures (writes demo/)"
 	@echo "make test     lint, types and all tests"
+	@echo "make docs     build the documentation site (docs/_build/html/index.html)"
+	@echo "make linkcheck  follow the documentation's links to other sites (needs a network)"
 	@echo "make figures  redraw the README's pictures and docs/unit_kinds.md (needs the real data)"
 	@echo "make commands write docs/commands.md from the help texts"
 	@echo "make bench    time what the views cost"
@@ -29,6 +31,15 @@ lint: $(READY)
 test: lint
 	$(BIN)/python -m pytest
 
+# -n: every reference has to lead somewhere; -W --keep-going: a warning is an error, after all were shown.
+docs: $(READY)
+	$(BIN)/python -m sphinx -W --keep-going -n -q docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+# The links to other sites. They need a network, and others' sites fail now and then: so CI leaves it out.
+linkcheck: $(READY)
+	$(BIN)/python -m sphinx -b linkcheck -W --keep-going -q docs docs/_build/linkcheck
+
 figures: $(READY)
 	$(BIN)/python docs/draw_readme_figure.py
 	$(BIN)/python docs/write_unit_kinds.py
@@ -40,4 +51,4 @@ bench: $(READY)
 	$(BIN)/python benchmarks/probes.py
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo docs/_build

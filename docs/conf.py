@@ -65,6 +65,10 @@ html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_context = {"default_mode": "auto"}
+# These have no pages below them to list.
+html_sidebars = {
+    page: [] for page in ("start", "tutorial", "changelog", "contributing", "search", "genindex")
+}
 html_theme_options = {
     "header_links_before_dropdown": 6,
     "navbar_align": "left",
