@@ -66,7 +66,7 @@ html_show_sourcelink = False
 html_copy_source = False
 html_context = {"default_mode": "auto"}
 # These have no pages below them to list.
-html_sidebars = {
+html_sidebars: dict[str, list[str]] = {
     page: [] for page in ("start", "tutorial", "changelog", "contributing", "search", "genindex")
 }
 html_theme_options = {
