@@ -11,7 +11,7 @@ help:
 	@echo "make test     lint, types and all tests"
 	@echo "make docs     build the documentation site (docs/_build/html/index.html)"
 	@echo "make linkcheck  follow the documentation's links to other sites (needs a network)"
-	@echo "make figures  redraw the README's pictures and docs/unit_kinds.md (needs the real data)"
+	@echo "make figures  redraw the README's pictures and docs/unit_kinds.md (needs the real data, chromium)"
 	@echo "make commands write docs/commands.md from the help texts"
 	@echo "make bench    time what the views cost"
 
@@ -43,6 +43,7 @@ linkcheck: $(READY)
 figures: $(READY)
 	$(BIN)/python docs/draw_readme_figure.py
 	$(BIN)/python docs/write_unit_kinds.py
+	$(BIN)/python docs/draw_report_picture.py
 
 commands: $(READY)
 	$(BIN)/python docs/write_command_reference.py
