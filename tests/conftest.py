@@ -1,8 +1,9 @@
-"""What all tests share: shapes checked at run time, and the folder of real data."""
+"""What all tests share: shapes checked at run time, the folder of real data, and a browser."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ os.environ.setdefault("MPLBACKEND", "agg")
 
 if TYPE_CHECKING:
     from digit_files import DigitFiles
+    from playwright.sync_api import Browser
 
 VARIABLE = "DIFFERENTIA_TEST_DATA"
 
@@ -45,3 +47,21 @@ def digit_files(tmp_path_factory: pytest.TempPathFactory) -> DigitFiles:
     from digit_files import write_digit_files  # after the import hook
 
     return write_digit_files(tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium without a window; one for all tests."""
+    import browser_for_tests as settings
+    from playwright.sync_api import sync_playwright
+
+    path = settings.find_chromium()
+    if path is None:
+        missing = f"there is no Chromium: install it, or set {settings.VARIABLE} to its path"
+        if os.environ.get("DIFFERENTIA_REQUIRE_BROWSER"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=settings.OPTIONS)
+        yield chromium
+        chromium.close()

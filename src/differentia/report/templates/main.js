@@ -36,6 +36,12 @@ function save(name, type, text) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
+// With paragraphs and items on lines of their own, also where it is folded.
+function textOf(place) {
+  const blocks = place.querySelectorAll("p, li");
+  return blocks.length ? Array.from(blocks, (block) => block.textContent.trim()).join("\n\n") : place.textContent.trim();
+}
+
 async function copyText(text, what) {
   try {
     await navigator.clipboard.writeText(text);
@@ -93,7 +99,7 @@ on("all-rows", "click", () => {
 on("copy-table", "click", () => copyText(tabbed(), "Table"));
 on("download-table", "click", () => save("differentiation.csv", "text/csv", csv()));
 for (const button of document.querySelectorAll("[data-copy]")) {
-  button.addEventListener("click", () => copyText(byId(button.dataset.copy).textContent.trim(), "Text"));
+  button.addEventListener("click", () => copyText(textOf(byId(button.dataset.copy)), "Text"));
 }
 on("find", "input", (event) => {
   const wanted = event.target.value.trim().toLowerCase();

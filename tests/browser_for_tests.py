@@ -1,0 +1,122 @@
+"""A browser for the tests of the report, and pages that tell of every error and every request."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+
+VARIABLE = "DIFFERENTIA_CHROMIUM"
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+OPTIONS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+DESKTOP, PHONE = (1280, 900), (390, 844)
+
+#: What a self-contained page may ask for.
+OWN = ("file:", "data:", "blob:", "about:")
+
+
+def find_chromium() -> str | None:
+    """Return the path of Chromium, or of a browser like it, where there is one."""
+    named = os.environ.get(VARIABLE)
+    return shutil.which(named) if named else next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def problems_of(context: BrowserContext) -> list[str]:
+    """Return a list that grows with every error, warning, dialog and outside request of a context's pages."""
+    problems: list[str] = []
+
+    def of_page(page: Page) -> None:
+        page.on("pageerror", lambda error: problems.append(f"error: {error}"))
+
+        def dialog(shown: Any) -> None:
+            problems.append(f"dialog: {shown.message}")
+            shown.dismiss()
+
+        page.on("dialog", dialog)
+
+    def console(said: ConsoleMessage) -> None:
+        if said.type in {"error", "warning"}:
+            problems.append(f"console {said.type}: {said.text}")
+
+    def request(asked: Request) -> None:
+        if not asked.url.startswith(OWN):
+            problems.append(f"request: {asked.url[:200]}")
+
+    context.on("page", of_page)
+    context.on("console", console)
+    context.on("request", request)
+    return problems
+
+
+@contextmanager
+def browsing(
+    browser: Browser, size: tuple[int, int] = DESKTOP, scheme: str = "light", **options: Any
+) -> Iterator[BrowserContext]:
+    """Give a context in which a page may be opened; fail at the end of it unless all was quiet."""
+    width, height = size
+    phone = size == PHONE
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if scheme == "dark" else "light",
+        is_mobile=phone,
+        has_touch=phone,
+        reduced_motion="reduce",
+        **options,
+    )
+    context.set_default_timeout(30_000)
+    problems = problems_of(context)
+    try:
+        yield context
+    finally:
+        context.close()
+    assert not problems, problems
+
+
+def opened(context: BrowserContext, path: Path) -> Page:
+    """Return the page of a file, once it is drawn."""
+    page = context.new_page()
+    page.goto(path.as_uri())
+    page.wait_for_selector("body[data-ready]", state="attached")
+    return page
+
+
+def drawn(page: Page, plot: str) -> list[dict[str, Any]]:
+    """Return the traces of a plot as Plotly has them."""
+    traces: list[dict[str, Any]] = page.evaluate(
+        "(id) => JSON.parse(JSON.stringify(document.getElementById(id).data || []))", plot
+    )
+    return traces
+
+
+def axis_of(page: Page, plot: str, letter: str) -> dict[str, Any]:
+    """Return an axis as Plotly drew it: its title, its ticks and their texts."""
+    found: dict[str, Any] = page.evaluate(
+        """([id, name]) => {
+            const axis = document.getElementById(id)._fullLayout[name];
+            return {title: axis.title.text, tickvals: axis.tickvals, ticktext: axis.ticktext};
+        }""",
+        [plot, f"{letter}axis"],
+    )
+    return found
+
+
+def table_of(page: Page, selector: str) -> list[list[str]]:
+    """Return the cells of a table, its heading first."""
+    rows: list[list[str]] = page.evaluate(
+        "(selector) => [...document.querySelector(selector).rows].map((row) => [...row.cells].map((cell) => "
+        "cell.textContent))",
+        selector,
+    )
+    return rows
+
+
+def text_of(page: Page, selector: str) -> str:
+    """Return the text of an element as it is in the document."""
+    return page.locator(selector).first.text_content() or ""
