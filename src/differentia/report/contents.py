@@ -39,7 +39,8 @@ def as_results(given: xr.Dataset | Mapping[str, xr.Dataset]) -> dict[str, xr.Dat
     Raises
     ------
     InputError
-        There is none, one is no result, or they differ in their sets, images or layers.
+        There is none, one is no result, two are of the same kind, or they differ in their sets, images,
+        layers or measure.
     """
     import xarray as xr
 
@@ -51,8 +52,13 @@ def as_results(given: xr.Dataset | Mapping[str, xr.Dataset]) -> dict[str, xr.Dat
     results: dict[str, xr.Dataset] = {}
     several: Any = given
     for name, result in several.items():
-        validate_result(result, f"the result of kind {name!r}")
-        results[str(result["units"].item())] = result
+        kind = str(validate_result(result, f"the result of kind {name!r}")["units"].item())
+        if kind in results:
+            raise InputError(
+                f"two results are of {kind!r} units, {name!r} the later one; give one of each kind, and "
+                "write a report for each of several experiments"
+            )
+        results[kind] = result
     first, *others = results.values()
     for other in others:
         for what in ("set", "layer", "image_name", "image_set"):
@@ -61,16 +67,25 @@ def as_results(given: xr.Dataset | Mapping[str, xr.Dataset]) -> dict[str, xr.Dat
                     f"the results of {first['units'].item()!r} and {other['units'].item()!r} differ in their "
                     f"{what.replace('_', ' ')}s; give those that were measured together (measure_kinds)"
                 )
+        for option in ("normalize", "metric", "reference"):
+            if first.attrs[option] != other.attrs[option]:
+                raise InputError(
+                    f"the results of {first['units'].item()!r} and {other['units'].item()!r} differ in their "
+                    f"{option}, {first.attrs[option]!r} and {other.attrs[option]!r}; give those that were "
+                    "measured together (measure_kinds)"
+                )
     return results
 
 
-def contents(results: Mapping[str, xr.Dataset]) -> dict[str, Any]:
+def contents(results: Mapping[str, xr.Dataset], *, main_view: bool = False) -> dict[str, Any]:
     """Return all that the page's scripts draw, as JSON can hold it.
 
     Parameters
     ----------
     results
         By kind of units; the first one is shown first, and what all have alike is taken from it.
+    main_view
+        Leave out the predictions and the gallery.
 
     Returns
     -------
@@ -86,10 +101,11 @@ def contents(results: Mapping[str, xr.Dataset]) -> dict[str, Any]:
     ]
     shown: dict[str, Any] = {
         "filters": filters(first),
-        "predictions": predictions(first),
+        "predictions": None if main_view else predictions(first),
         "maps": filter_maps(first),
     }
-    gallery = spread_out([set_rows(first, str(name)) for name in first["set"].values], MOST_IMAGES).tolist()
+    of_sets = [set_rows(first, str(name)) for name in first["set"].values]
+    gallery = [] if main_view else spread_out(of_sets, MOST_IMAGES).tolist()
     needed = set(gallery)
     for kind in kinds:
         if kind["pairs"]:

@@ -60,7 +60,8 @@ def write_report(
     """
     page = _page(as_results(results), main_view=False)
     target = user_path(path)
-    if target.is_dir() or not os.access(target.absolute().parent, os.W_OK):
+    folder = target.absolute().parent
+    if target.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise InputError(f"{target}: can't be written; give the path of a file in a folder that can")
     beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
@@ -109,9 +110,7 @@ def _page(results: Mapping[str, xr.Dataset], *, main_view: bool) -> str:
     first = next(iter(results.values()))
     provenance = json.loads(first.attrs["provenance"])
     network = str(provenance.get("network", ""))
-    data = contents(results)
-    if main_view:
-        data |= {"predictions": None, "gallery": []}
+    data = contents(results, main_view=main_view)
     mathematics, meaning = formula(first)
     scripts = [get_plotlyjs(), "\n".join(_template(name) for name in SCRIPTS)]
     return (
