@@ -28,7 +28,13 @@ function pointText(set, layer, count) {
   return parts.join("<br>");
 }
 
+// Marks that touch hide the curves.
+function markSize() {
+  return Math.max(3, Math.min(7, byId("curves").clientWidth / data.layers.length));
+}
+
 function curveTraces() {
+  const size = markSize();
   const kind = kindShown();
   const lines = kind[state.values];
   const x = range(data.layers.length);
@@ -62,7 +68,7 @@ function curveTraces() {
         marker: {
           color: setColour(set),
           symbol: flags.map((flag) => data.sets[set].symbol.plotly + (flag ? "-open" : "")),
-          size: flags.map((flag) => (flag ? 9 : 7)),
+          size: flags.map((flag) => (flag ? size + 2 : size)),
           line: { width: 2, color: setColour(set) },
         },
         hoverinfo: "text",

@@ -13,6 +13,7 @@ function drawLayer() {
   byId("layer").value = String(state.layer);
   byId("previous").disabled = state.layer === 0;
   byId("next").disabled = state.layer === data.layers.length - 1;
+  byId("layer-printed").textContent = `: ${layer.name}`;
   byId("layer-facts").textContent = `${layer.kind}, ${layer.shape.replaceAll("x", " \u00d7 ") || "1"}, ${counted(layer.size)} units`;
   drawLayerTable();
   drawDistribution();

@@ -111,17 +111,19 @@ on("find", "input", (event) => {
   byId("found").textContent = wanted ? `${found} found` : "";
 });
 on("theme", "change", (event) => {
-  if (event.target.value === "auto") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = event.target.value;
+  setTheme(event.target.value === "auto" ? null : event.target.value);
   drawAll();
 });
 media.addEventListener("change", drawAll);
+// Plots are drawn with the colours of the moment, and paper is white.
+let onScreen;
 window.addEventListener("beforeprint", () => {
-  printing = true;
+  onScreen = document.documentElement.dataset.theme;
+  setTheme("light");
   drawAll();
 });
 window.addEventListener("afterprint", () => {
-  printing = false;
+  setTheme(onScreen);
   drawAll();
 });
 

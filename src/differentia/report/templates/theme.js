@@ -2,10 +2,8 @@
 "use strict";
 
 const media = window.matchMedia("(prefers-color-scheme: dark)");
-let printing = false;
 
 function isDark() {
-  if (printing) return false;
   const chosen = document.documentElement.dataset.theme;
   return chosen ? chosen === "dark" : media.matches;
 }
@@ -18,6 +16,12 @@ function colourOf(name) {
   const colour = getComputedStyle(probe).color;
   probe.remove();
   return colour;
+}
+
+// As the system has it where none is chosen.
+function setTheme(chosen) {
+  if (chosen) document.documentElement.dataset.theme = chosen;
+  else delete document.documentElement.dataset.theme;
 }
 
 const setColour = (place) => data.sets[place].colour[isDark() ? "dark" : "light"];
@@ -63,6 +67,7 @@ const dragmode = () => (window.matchMedia("(pointer: coarse)").matches ? false :
 function draw(id, traces, layout) {
   const place = byId(id);
   place.replaceChildren(...(place.data ? place.childNodes : []));
+  place.style.height = `${layout.height}px`; // which Plotly asks for when the window changes
   return Plotly.react(place, traces, layoutOf({ dragmode: dragmode(), ...layout }), CONFIG);
 }
 
