@@ -245,6 +245,8 @@ def test_showing_it_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr("IPython.display.display", shown.append)
         assert dif.show(neurons(), height=321) is None  # type: ignore[func-returns-value]
+    with pytest.raises(dif.InputError, match="the result is a str"):
+        dif.show("result.nc")  # type: ignore[arg-type]
     (given_to_jupyter,) = shown
     assert given_to_jupyter.data.count("<iframe") == 1
     assert "height: 321px" in given_to_jupyter.data
@@ -252,5 +254,3 @@ def test_showing_it_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     message = r"show\(\) needs a Jupyter notebook .*; write_report\(\) writes a file that browsers open"
     with pytest.raises(dif.InputError, match=message):
         dif.show(neurons())
-    with pytest.raises(dif.InputError, match="the result is a str"):
-        dif.show("result.nc")  # type: ignore[arg-type]
