@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from reports_for_tests import kinds, measured, names, over_draws, with_facts
 
 import differentia as dif
 from differentia.definition import METRICS, NORMALIZATIONS
+from differentia.report.formula import formula
 from differentia.views import records
 
 if TYPE_CHECKING:
@@ -537,31 +539,29 @@ def test_layers_without_a_value(browser: Browser, tmp_path: Path) -> None:
         assert overview[1][-1] == "no value"
 
 
-@pytest.mark.parametrize("normalize", list(NORMALIZATIONS))
-def test_the_formula_of_each_measure(browser: Browser, tmp_path: Path, normalize: str) -> None:
-    """Each metric has its own, with its normalisation's; browsers set it as mathematics."""
-    seen = set()
+def test_the_formula_of_each_measure(browser: Browser, tmp_path: Path) -> None:
+    """Each normalisation and metric has its own, which browsers set as mathematics; it is what a page has."""
+    given = dif.measure_responses(arrays(), reference="rest")
+    measures = [
+        given.assign_attrs(normalize=one, metric=other) for one in NORMALIZATIONS for other in METRICS
+    ]
+    formulas = [formula(result) for result in measures]
+    assert all(said for _, said in formulas)
+    assert len({*formulas}) == len(NORMALIZATIONS) * len(METRICS) == 16
+    # each normalisation and each metric on one page
+    for result, (mathematics, said) in zip(measures[::5], formulas[::5], strict=True):
+        text = dif.write_report(result, tmp_path / "report.html").read_text(encoding="utf-8")
+        assert mathematics in text
+        assert html.escape(said, quote=False).replace("'", "&#39;") in text
+    everything = tmp_path / "formulas.html"
+    body = "".join(f"<div>{mathematics}</div>" for mathematics, _ in formulas)
+    everything.write_text(f"<!DOCTYPE html><meta charset='utf-8'><body data-ready>{body}", encoding="utf-8")
     with browsing(browser) as context:
-        page = context.new_page()
-        for metric in METRICS:
-            result = dif.measure_responses(arrays(), normalize=normalize, metric=metric, reference="rest")
-            if metric == "euclidean":
-                page = opened(context, dif.write_report(result, tmp_path / "report.html"))
-                check_all_drawn(page, result)
-                assert page.locator("math").bounding_box()["height"] > 15  # type: ignore[index]
-                seen.add(text_of(page, "math"))
-            else:
-                seen.add(formula_text(result))
-    assert len(seen) == len(METRICS)
-
-
-def formula_text(result: xr.Dataset) -> str:
-    """Return the formula's text, without its markup."""
-    from differentia.report.formula import formula
-
-    mathematics, said = formula(result)
-    assert said
-    return re.sub(r"<[^>]*>", "", mathematics)
+        page = opened(context, everything)
+        boxes = [one.bounding_box() for one in page.locator("math").all()]
+        assert len(boxes) == 16
+        # a fraction, or a sum, is higher than a line
+        assert all(box is not None and box["height"] > 20 and box["width"] > 100 for box in boxes)
 
 
 # ------------------------------------------------------------------------------------------------------ large
