@@ -119,6 +119,7 @@ def _page(results: Mapping[str, xr.Dataset], *, main_view: bool) -> str:
         .render(
             title=f"Differentiation in {short_name(network)}" if network else "Differentiation of responses",
             data=data,
+            data_of_scripts=_without_gallery(data),
             network=network,
             things="images" if network else "stimuli",
             overview=overview(first),
@@ -134,6 +135,16 @@ def _page(results: Mapping[str, xr.Dataset], *, main_view: bool) -> str:
             policy=_policy(scripts),
         )
     )
+
+
+def _without_gallery(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the page's data without the pictures that the gallery holds, so that no picture is there twice."""
+    gallery = {str(row) for row in data["gallery"]}
+    images = {
+        row: {name: value for name, value in image.items() if name != "picture" or row not in gallery}
+        for row, image in data["images"].items()
+    }
+    return {**data, "images": images}
 
 
 def short_name(network: str) -> str:

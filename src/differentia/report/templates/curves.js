@@ -69,6 +69,7 @@ function curveTraces() {
           color: setColour(set),
           symbol: flags.map((flag) => data.sets[set].symbol.plotly + (flag ? "-open" : "")),
           size: flags.map((flag) => (flag ? size + 2 : size)),
+          opacity: 1,
           line: { width: 2, color: setColour(set) },
         },
         hoverinfo: "text",
@@ -111,7 +112,8 @@ function drawCurves() {
       tickmode: "array",
       tickvals: places,
       ticktext: places.map((place) => plain(shortened(data.layers[place].name, 24))),
-      tickangle: -60,
+      // Slanted, the first names would begin to the left of the page's edge where they are long.
+      tickangle: data.layers.slice(0, 3).some((layer) => layer.name.length > 16) ? -90 : -60,
       range: [-0.6, data.layers.length - 0.4],
       showgrid: false,
       title: "Layer, in the order of computation",

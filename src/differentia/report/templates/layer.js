@@ -19,8 +19,10 @@ function drawLayer() {
   drawDistribution();
   drawMatrix();
   drawPairs();
-  drawFilters();
-  drawMaps();
+  if (byId("filters")) {
+    drawFilters();
+    drawMaps();
+  }
 }
 
 function ofPairs() {
@@ -185,10 +187,18 @@ function drawMatrix() {
   byId("matrix-caption").textContent = `Between all, ordered by set, divided by \u221aK${divided}.${thinned}`;
 }
 
+// The picture of an image, which stands in the gallery if there is one; else none.
+function pictureOf(row) {
+  const shown = document.querySelector(`#image-${row} img`);
+  return shown ? shown.src : data.images[row].picture;
+}
+
 function picture(row) {
-  const image = data.images[row];
-  const shown = image.picture ? [element("img", { src: image.picture, alt: image.name, ...(image.picture.startsWith("data:image/png") ? { class: "small" } : {}) })] : [];
-  return element("figure", {}, ...shown, element("figcaption", {}, image.name));
+  const { name } = data.images[row];
+  const source = pictureOf(row);
+  const small = source && source.startsWith("data:image/png") ? { class: "small" } : {};
+  const shown = source ? [element("img", { src: source, alt: name, ...small })] : [];
+  return element("figure", {}, ...shown, element("figcaption", {}, name));
 }
 
 function drawPairs() {
