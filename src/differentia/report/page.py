@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -138,7 +138,7 @@ def _page(results: Mapping[str, xr.Dataset], *, main_view: bool) -> str:
 
 
 def _without_gallery(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the page's data without the pictures that the gallery holds, so that no picture is there twice."""
+    """Return the page's data without the pictures that the gallery holds: none is there twice."""
     gallery = {str(row) for row in data["gallery"]}
     images = {
         row: {name: value for name, value in image.items() if name != "picture" or row not in gallery}

@@ -64,6 +64,7 @@ function curveTraces() {
         x,
         y: mean,
         mode: "lines+markers",
+        cliponaxis: false,
         line: { color: setColour(set), width: 2, dash: dashOf(count) },
         marker: {
           color: setColour(set),
