@@ -91,8 +91,8 @@ def contents(results: Mapping[str, xr.Dataset], *, main_view: bool = False) -> d
     -------
     dict
         ``sets``, ``layers``, ``kinds`` (`differentia.report.curves.curves` with ``pairs``), ``filters``,
-        ``maps``, ``predictions``, ``images`` (by row), ``gallery`` (the rows with thumbnails), ``reference``,
-        ``unit`` (of raw differentiation), ``missing`` (why something is not there).
+        ``maps``, ``predictions``, ``images`` (by row), ``gallery`` (its rows), ``n_images``, ``reference``,
+        ``normalize``, ``metric``, ``missing`` (what is not there, and how to get it).
     """
     first = next(iter(results.values()))
     kinds = [
