@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
@@ -13,10 +13,14 @@ import oracles
 import PIL.Image
 import pytest
 import xarray as xr
+from browser_for_tests import browsing
 
 import differentia as dif
 from differentia.cli import main
 from differentia.units import draw_units
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 pytestmark = [
     pytest.mark.real_data,
@@ -106,13 +110,6 @@ def names_in_order(paths: list[Path]) -> list[str]:
     return sorted((path.name for path in paths), key=lambda name: int(name.split(".")[1]))
 
 
-def measure(stage: Stage, out: Path, *options: str) -> xr.Dataset:
-    sets = [part for name, source in stage.sources.items() for part in ("--set", f"{name}={source}")]
-    arguments = ["measure", stage.spec, *sets, "--reference", "white_noise", "--out", str(out), "--json"]
-    assert main([*arguments, *options]) == 0
-    return dif.load_result(out / "result.nc")
-
-
 @pytest.fixture(scope="module")
 def everything(stage: Stage) -> dif.Responses:
     """Whole layers and all views, of one pass."""
@@ -125,10 +122,9 @@ def all_units(everything: dif.Responses) -> xr.Dataset:
 
 
 @pytest.fixture(scope="module")
-def sampled(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
+def sampled(stage: Stage) -> xr.Dataset:
     """Two draws, not twenty: each of them is compared with a double loop."""
-    options = ("--n-units", "200,10000,100000", "--draws", "2", "--no-views")
-    return measure(stage, tmp_path_factory.mktemp("sampled"), *options)
+    return dif.measure(stage.spec, stage.sources, draws=2, views=False, reference="white_noise")
 
 
 def test_there_are_43_tabbies(stage: Stage) -> None:
@@ -332,3 +328,43 @@ def test_select_finds_the_43_tabbies(stage: Stage, real_data: Path, tmp_path: Pa
     expected = {path.name for path in Path(stage.sources["tabby_cats"]).iterdir()}
     assert {path.name for path in out.glob("*.jpg")} == expected
     assert len(expected) == 43
+
+
+@pytest.mark.browser
+def test_the_report_of_photographs(
+    stage: Stage, all_units: xr.Dataset, tmp_path: Path, browser: Browser
+) -> None:
+    """From folders to a report by one command: the very numbers, every image, the cats by their name."""
+    layers = ["input", "conv_pw_3_relu", "predictions"]
+    sets = [part for name, source in stage.sources.items() for part in ("--set", f"{name}={source}")]
+    options = [
+        "--units",
+        "all",
+        "--layers",
+        ",".join(layers),
+        "--map",
+        "conv_pw_3_relu:5",
+        "--map-images",
+        "0,7",
+    ]
+    arguments = ["measure", stage.spec, *sets, *options, "--reference", "white_noise", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    with browsing(browser) as context:
+        page = context.new_page()
+        page.goto((tmp_path / "report.html").as_uri())
+        page.wait_for_selector("body[data-ready]")
+        drawn = page.evaluate(
+            "document.getElementById('curves').data.filter(one => one.meta.role === 'mean').map(one => one.y)"
+        )
+        expected = all_units["differentiation"].sel(layer=layers).isel(n_units=0, draw=0)
+        np.testing.assert_allclose(drawn, expected.transpose("set", "layer").values, rtol=1e-5)
+        assert [gallery.locator("img").count() for gallery in page.locator(".gallery").all()] == [43] * 3
+        cats = page.locator(".gallery").nth(1).locator("li > details > summary").all_inner_texts()
+        assert len(cats) == 43
+        assert all(said.split()[0] == "tabby" and float(said.split()[1]) > 0.5 for said in cats)
+        page.select_option("#layer", label="conv_pw_3_relu")
+        assert page.locator("#maps img").count() == 6
+        assert "same content" in page.locator(".warning").inner_text()
+        methods = page.locator("#methods-text").inner_text()
+        assert '"mobilenet_025_224_imagenet.weights.h5"' in methods
+        assert '"tabby_cats" (43 images)' in methods
