@@ -64,7 +64,7 @@ def test_packing_of_what_is_constant_or_not_there() -> None:
 
 
 def test_some_of_each_group() -> None:
-    """In order, with both ends, in proportion, at least two; all where there is room."""
+    """In order, with both ends, in proportion, at least two of each group that is kept; all where they fit."""
     groups = [np.arange(100), np.arange(100, 400), np.arange(400, 403)]
     np.testing.assert_array_equal(spread_out(groups, 403), np.arange(403))
     some = spread_out(groups, 40)
@@ -75,7 +75,9 @@ def test_some_of_each_group() -> None:
         assert {group[0], group[-1]} <= set(some.tolist())
     gaps = np.diff(some[counts[0] : counts[0] + counts[1]])
     assert gaps.max() - gaps.min() <= 1
-    assert spread_out(groups, 1).tolist() == [0, 99, 100, 399, 400, 402]
+    assert spread_out(groups, 6).tolist() == [0, 99, 100, 399, 400, 402]
+    assert spread_out(groups, 5).tolist() == [0, 1, 400, 401]  # two groups of three
+    assert len(spread_out([np.arange(2) + 2 * place for place in range(300)], 100)) == 100
 
 
 def test_neighbouring_columns() -> None:
@@ -227,11 +229,12 @@ def test_names_of_networks() -> None:
 
 def test_facts_and_overview_of_recorded_responses() -> None:
     """What is not known is left out; a set without any value has no highest and lowest layer."""
-    known = dict(facts(neurons()))
+    known = dict(facts({"random": neurons()}))
     assert "Network" not in known
-    assert known["Numbers of units"] == "5, 20, 50"
+    assert known["Draws"] == "6 of 5 units, 6 of 20 units, 1 of 50 units"
+    assert "torch" not in known["Versions"]
     assert known["Reference"] == "spontaneous"
-    assert dict(facts(neurons().assign_attrs(reference="")))["Reference"] == "none"
+    assert dict(facts({"random": neurons().assign_attrs(reference="")}))["Reference"] == "none"
     nothing = neurons()
     nothing["differentiation"] = nothing["differentiation"] * np.nan
     empty = {"first": None, "last": None, "highest": None, "lowest": None}

@@ -148,17 +148,21 @@ def check_curves(
                 of_point = with_spread(mean[place, layer, count], spread[place, layer, count])
                 assert value == f"{what} <b>{of_point}</b>"
                 size = int(result["layer_size"].values[layer])
-                assert units == f"{used[layer, count]:,} of {size:,} units"
+                by_filter = str(result["units"].item()) == "filter_mean"
+                of_all = " filter means" if by_filter else f" of {size:,} units"
+                assert units == f"{used[layer, count]:,}{of_all}"
                 assert any("not converged" in part for part in rest) == flags[place, layer, count]
                 assert any("one SD" in part for part in rest) == (spread[place, layer, count] > 0)
             if overlay is not None:
                 expected.add((*key, "published"))
-                dotted = traces[*key, "published"]
-                assert dotted["line"]["dash"] == "dot"
-                np.testing.assert_allclose(numbers(dotted["y"]), overlay[place, :, count])
+                thin = traces[*key, "published"]
+                assert thin["line"]["dash"] not in {
+                    one["line"].get("dash") for where, one in traces.items() if where[2] == "mean"
+                }
+                np.testing.assert_allclose(numbers(thin["y"]), overlay[place, :, count])
     assert set(traces) == expected
     dashes = {traces[key]["line"]["dash"] for key in expected if key[1] == at_counts[-1] and key[2] == "mean"}
-    assert dashes <= {"solid"} or len(at_counts) == 1
+    assert dashes <= {"solid"}
 
 
 def test_the_curves_are_those_of_the_result(page: Page) -> None:
@@ -172,7 +176,9 @@ def test_the_curves_are_those_of_the_result(page: Page) -> None:
     assert axis["tickvals"] == [0, 1, 2, 3]
     assert axis_of(page, "curves", "y")["title"] == "Differentiation"
     assert "Bands" in text_of(page, "#curves-caption")
-    assert "400 units of each layer (random; all of a smaller one)" in text_of(page, "#curves-caption")
+    caption = text_of(page, "#curves-caption")
+    assert caption.startswith("Means over draws of units: 400 units (random; all of a smaller layer).")
+    assert "Whether 400 units are enough can't be said" in caption
 
 
 def test_each_number_of_units_and_all(fresh: Page) -> None:
@@ -339,10 +345,15 @@ def check_table_of_layer(
         flag = " (not converged)" if flags[at] else ""
         assert cells["Differentiation"] == with_spread(raw[0][at], raw[1][at]) + flag
         assert cells["Relative"] == with_spread(relative[0][at], relative[1][at])
-        for title, variable in (("Mean response", "layer_mean"), ("SD of responses", "layer_sd")):
-            known = float(result[variable].values[at[:2]]) if variable in result else None
-            assert cells[title] == written(known)
-        if "distance" in result:
+        for title, variable in (("Mean", "layer_mean"), ("SD", "layer_sd")):
+            whole = f"{title} of the whole layer"
+            assert (whole in cells) == (variable in result)
+            if whole in cells:
+                assert cells[whole] == written(float(result[variable].values[at[:2]]))
+        # the distances are those of the largest number of units
+        at_largest = count % result.sizes["n_units"] == result.sizes["n_units"] - 1
+        assert ("Distances, middle half" in cells) == ("distance" in result and at_largest)
+        if "Distances, middle half" in cells:
             lower, upper = np.percentile(list(pair_distances(result, layer, name).values()), (25, 75))
             assert cells["Distances, middle half"] == f"{written(lower)} to {written(upper)}"
 
@@ -632,7 +643,7 @@ COLUMNS = {
 def cell(name: str, value: Any) -> str:
     """Return a number of the table as the page writes it."""
     if name == "not_converged":
-        return "yes" if value else ""
+        return {True: "yes", False: "no", None: ""}[value]
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
@@ -665,7 +676,7 @@ def test_every_column_sorts_both_ways(fresh: Page) -> None:
     rows = records(measured())
     assert any(np.isnan(row["differentiation"]) for row in rows)
     for name in COLUMNS:
-        known = [row for row in rows if not (isinstance(row[name], float) and np.isnan(row[name]))]
+        known = [row for row in rows if row[name] is not None and row[name] == row[name]]  # no NaN
         unknown = [row for row in rows if row not in known]
         for direction in ("ascending", "descending"):
             fresh.locator(f"#numbers th[data-column={name}] button").click()
@@ -687,7 +698,7 @@ def parsed(text: str) -> list[dict[str, Any]]:
             record[name] = int(row[name])
         for name in ("differentiation", "sd_over_draws", "relative", "relative_sd_over_draws"):
             record[name] = float(row[name]) if row[name] else np.nan
-        record["not_converged"] = {"true": True, "false": False}[row["not_converged"]]
+        record["not_converged"] = {"true": True, "false": False, "": None}[row["not_converged"]]
         found.append(record)
     return found
 
@@ -789,8 +800,7 @@ def test_the_provenance(page: Page) -> None:
     assert facts["Network"] == provenance["network"]
     assert facts["Fingerprint of architecture and weights (SHA-256)"] == provenance["fingerprint"]
     assert facts["Seed"] == "0"
-    assert facts["Numbers of units"] == "20, 100, 400"
-    assert facts["Draws of units"] == "4"
+    assert facts["Draws"] == "4 of 20 units, 4 of 100 units, 4 of 400 units"
     assert facts["Normalisation"] == "layer"
     assert facts["Metric"] == "euclidean"
     assert facts["Reference"] == "noise"

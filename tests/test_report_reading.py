@@ -477,17 +477,17 @@ NOT_THERE = "Distances are not there"
         ),
         (
             plain_neurons,
-            ["Differentiation of responses", "12 stimuli in 2 sets", "units: all"],
+            ["Differentiation of responses", "12 stimuli in 2 sets, 2 populations", "Units: all."],
             {"distribution", "matrix"},
         ),
-        (one_layer, ["1 layer."], {"distribution", "matrix"}),
+        (one_layer, ["1 population."], {"distribution", "matrix"}),
         (
             many,
-            [f"{NOT_THERE}: measure at most 2,000", "of 2,003 are shown, evenly chosen from each set"],
+            [f"{NOT_THERE}: measure at most 2,000", "2,003 stimuli"],
             set(),
         ),
-        (means_of_filters, ["units: filter mean"], {"distribution", "matrix"}),
-        (not_normalized, ["in the unit of the responses", "distance, per unit"], {"distribution", "matrix"}),
+        (means_of_filters, ["Units: filter mean.", "filter means"], {"distribution", "matrix"}),
+        (not_normalized, ["in the unit of the responses", "distance / \u221aK"], {"distribution", "matrix"}),
     ],
 )
 def test_what_is_missing_is_said(

@@ -89,8 +89,31 @@ def not_converged(result: xr.Dataset) -> xr.DataArray:
         False also where it can't be said: at the largest number of units, where the spread is unknown, and
         where there is no value.
     """
+    change, spread = _change_and_spread(result)
+    return (change > spread).rename("not_converged")
+
+
+def convergence_known(result: xr.Dataset) -> xr.DataArray:
+    """Return where `not_converged` can say anything.
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned.
+
+    Returns
+    -------
+    (set, layer, n_units) bool
+        True where there is a larger number of units, and where the spread is known.
+    """
+    change, spread = _change_and_spread(result)
+    return (change.notnull() & spread.notnull()).rename("convergence_known")
+
+
+def _change_and_spread(result: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return how far the next larger number of units leads, and the spread at this one; NaN where unknown."""
     counts = result["n_units"].argsort().values
     means = draw_mean(result["differentiation"], result).isel(n_units=counts)
-    spread = draw_spread(result["differentiation"], result).isel(n_units=counts)
+    spread = draw_spread(result["differentiation"], result)
     change = abs(means.shift(n_units=-1) - means)
-    return (change > spread).sel(n_units=result["n_units"]).rename("not_converged")
+    return change.sel(n_units=result["n_units"]), spread

@@ -11,7 +11,7 @@ from jaxtyping import Int
 
 from differentia.errors import require_known
 from differentia.results import map_names, relative, require_variables, validate_result
-from differentia.uncertainty import draw_mean, draw_spread, not_converged
+from differentia.uncertainty import convergence_known, draw_mean, draw_spread, not_converged
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,7 +30,8 @@ def records(result: xr.Dataset) -> list[dict[str, Any]]:
     list of dict
         ``units``, ``set``, ``layer``, ``n_units``, ``units_used``, and ``differentiation`` and ``relative``,
         means over draws, each with its SD over draws; what is not known is NaN. ``relative`` and its SD are
-        None where there is no reference. ``not_converged`` says where more units give another value.
+        None where there is no reference. ``not_converged`` says where more units give another value; None
+        where that can't be said (`differentia.uncertainty.convergence_known`).
 
     Raises
     ------
@@ -45,6 +46,7 @@ def records(result: xr.Dataset) -> list[dict[str, Any]]:
     means = {name: draw_mean(values, result).transpose(*order).values for name, values in columns.items()}
     spreads = {name: draw_spread(values, result).transpose(*order).values for name, values in columns.items()}
     flags = not_converged(result).transpose(*order).values
+    known = convergence_known(result).transpose(*order).values
     used = result["units_used"].transpose("layer", "n_units").values
     found = []
     for place in np.ndindex(flags.shape):
@@ -59,7 +61,7 @@ def records(result: xr.Dataset) -> list[dict[str, Any]]:
         for name, spread in (("differentiation", "sd_over_draws"), ("relative", "relative_sd_over_draws")):
             record[name] = float(means[name][place]) if name in means else None
             record[spread] = float(spreads[name][place]) if name in spreads else None
-        found.append({**record, "not_converged": bool(flags[place])})
+        found.append({**record, "not_converged": bool(flags[place]) if known[place] else None})
     return found
 
 
@@ -86,8 +88,8 @@ def set_rows(result: xr.Dataset, name: str) -> Int[np.ndarray, " n"]:
 def distance_units(result: xr.Dataset) -> xr.DataArray:
     """Return what the raw distances of a set's images are divided by in each layer: ``sigma sqrt(K)``.
 
-    Sigma is the population SD of the N x K responses of the set to the K units of draw 0 at the largest
-    `n_units`; 1 for a result with ``normalize="none"``.
+    Sigma is the population SD of the N x K responses of the K units of draw 0, at the largest `n_units`, to
+    the set; 1 for a result with ``normalize="none"``.
 
     Parameters
     ----------
@@ -104,17 +106,16 @@ def distance_units(result: xr.Dataset) -> xr.DataArray:
     used = result["units_used"].sel(n_units=result["n_units"].max()).values.astype(np.float64)
     names = [str(name) for name in result["set"].values]
     units = np.tile(np.sqrt(used), (len(names), 1))
-    if result.attrs["normalize"] != "none":
-        for row, name in zip(units, names, strict=True):
-            rows = set_rows(result, name)
-            mean, mean_square = (
-                result[sums].values[rows].sum(axis=0) / (len(rows) * used)
-                for sums in ("image_sum", "image_sumsq")
-            )
-            variance = mean_square - mean**2
-            # What rounding leaves of the variance of equal responses is no variance.
-            variance[~(variance > 1e-13 * mean_square)] = np.nan
-            row *= np.sqrt(variance)
+    for row, name in zip(units, names, strict=True):
+        rows = set_rows(result, name)
+        mean, mean_square = (
+            result[sums].values[rows].sum(axis=0) / (len(rows) * used)
+            for sums in ("image_sum", "image_sumsq")
+        )
+        variance = mean_square - mean**2
+        # What rounding leaves of the variance of equal responses is no variance.
+        sd = np.sqrt(np.where(variance > 1e-13 * mean_square, variance, np.nan))
+        row *= sd if result.attrs["normalize"] != "none" else np.where(np.isnan(sd), np.nan, 1.0)
     return xr.DataArray(units, {"set": result["set"], "layer": result["layer"].values}, ("set", "layer"))
 
 

@@ -91,8 +91,9 @@ def contents(results: Mapping[str, xr.Dataset], *, main_view: bool = False) -> d
     -------
     dict
         ``sets``, ``layers``, ``kinds`` (`differentia.report.curves.curves` with ``pairs``), ``filters``,
-        ``maps``, ``predictions``, ``images`` (by row), ``gallery`` (its rows), ``n_images``, ``reference``,
-        ``normalize``, ``metric``, ``missing`` (what is not there, and how to get it).
+        ``maps``, ``predictions``, ``images`` (by row), ``gallery`` (its rows), ``n_images``, ``recorded``
+        (whether they are responses at hand, of no network), ``reference``, ``normalize``, ``metric``,
+        ``missing`` (what is not there, and how to get it).
     """
     first = next(iter(results.values()))
     kinds = [
@@ -122,6 +123,7 @@ def contents(results: Mapping[str, xr.Dataset], *, main_view: bool = False) -> d
         "images": _images(first, sorted(needed), pictured),
         "gallery": gallery,
         "n_images": first.sizes["image"],
+        "recorded": not json.loads(first.attrs["provenance"] or "{}").get("network"),
         "reference": first.attrs["reference"],
         "normalize": first.attrs["normalize"],
         "metric": first.attrs["metric"],
@@ -142,7 +144,7 @@ def _extremes(of_pairs: Mapping[str, Any]) -> set[int]:
 
 
 def _sets(result: xr.Dataset) -> list[dict[str, Any]]:
-    sources = json.loads(result.attrs["provenance"]).get("sets", {})
+    sources = json.loads(result.attrs["provenance"] or "{}").get("sets", {})
     return [
         {
             "name": name,

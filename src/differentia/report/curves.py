@@ -8,7 +8,7 @@ import numpy as np
 
 from differentia.published import published_lines
 from differentia.results import relative
-from differentia.uncertainty import draw_mean, draw_spread, not_converged
+from differentia.uncertainty import convergence_known, draw_mean, draw_spread, not_converged
 from differentia.units import unit_kind
 
 if TYPE_CHECKING:
@@ -29,22 +29,32 @@ def curves(result: xr.Dataset) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``units``, ``counted`` (whether a number of units says anything), ``n_units``; ``units_used``
-        [layer][n_units]; ``not_converged`` [set][layer][n_units]; ``raw`` and, with a reference,
-        ``relative``: each ``mean``, ``spread`` and ``published`` [set][layer][n_units], None for NaN.
+        ``units``, ``counted`` (whether a number of units says anything), ``n_units``, ``draws`` (of each
+        number of units); ``units_used`` [layer][n_units]; ``not_converged`` [set][layer][n_units], None where
+        it can't be said; ``raw`` and, with a reference, ``relative``: each ``mean``, ``spread`` and
+        ``published`` [set][layer][n_units], None for NaN.
     """
     kind = unit_kind(str(result["units"].item()))
     values: dict[str, xr.DataArray | None] = {"raw": result["differentiation"], "relative": None}
     if result.attrs["reference"]:
         values["relative"] = relative(result)
+    flags = not_converged(result).transpose(*ORDER).values.astype(object)
+    flags[~convergence_known(result).transpose(*ORDER).values] = None
     return {
         "units": str(result["units"].item()),
         "counted": kind.counted,
         "n_units": result["n_units"].values.tolist(),
         "units_used": result["units_used"].transpose(*ORDER[1:]).values.tolist(),
-        "not_converged": not_converged(result).transpose(*ORDER).values.tolist(),
+        "draws": draws_made(result),
+        "not_converged": flags.tolist(),
         **{name: None if at is None else _lines(result, at) for name, at in values.items()},
     }
+
+
+def draws_made(result: xr.Dataset) -> list[int]:
+    """Return how many draws there are at each number of units, in the layer that has most."""
+    draws = result["differentiation"].notnull().any("set").sum("draw").max("layer")
+    return [max(1, int(count)) for count in draws.values]
 
 
 def _lines(result: xr.Dataset, values: xr.DataArray) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from differentia.report.curves import draws_made
 from differentia.uncertainty import draw_mean
 from differentia.units import unit_kind
 
@@ -26,35 +28,74 @@ LABELS = {
 }
 
 
-def facts(result: xr.Dataset) -> list[tuple[str, str]]:
+def facts(results: Mapping[str, xr.Dataset]) -> list[tuple[str, str]]:
     """Return what was measured and how: pairs of a label and a text; what is not known is left out.
 
     Parameters
     ----------
-    result
-        What `measure` or `measure_responses` returned.
+    results
+        By kind of units, measured together.
     """
-    provenance = json.loads(result.attrs["provenance"])
+    result = next(iter(results.values()))
+    provenance = json.loads(result.attrs["provenance"] or "{}")
     found = []
     for key, label in LABELS.items():
         if provenance.get(key) not in (None, ""):
             value = provenance[key]
             found.append((label, " x ".join(map(str, value)) if isinstance(value, list) else str(value)))
-    kind = str(result["units"].item())
-    counts = [f"{count:,}" for count in result["n_units"].values.tolist()]
     found += [
-        ("Units", kind),
-        *([("Numbers of units", ", ".join(counts))] if unit_kind(kind).counted else []),
-        ("Draws of units", f"{result.sizes['draw']:,}"),
+        ("Units", ", ".join(results)),
+        *(draws for kind, one in results.items() if (draws := _draws(kind, one, several=len(results) > 1))),
         ("Normalisation", str(result.attrs["normalize"])),
         ("Metric", str(result.attrs["metric"])),
         ("Reference", str(result.attrs["reference"]) or "none"),
         ("Seed", str(result.attrs["seed"])),
         ("Layers", f"{result.sizes['layer']:,}"),
     ]
-    versions = provenance.get("versions", {})
-    found.append(("Versions", ", ".join(f"{name} {number}" for name, number in sorted(versions.items()))))
+    unused = set() if provenance.get("network") else {"keras", "torch", "pillow"}
+    versions = sorted(provenance.get("versions", {}).items())
+    written = [f"{name} {number}" for name, number in versions if name not in unused]
+    found.append(("Versions", ", ".join(written)))
     return [(label, text) for label, text in found if text]
+
+
+def _draws(kind: str, result: xr.Dataset, *, several: bool) -> tuple[str, str] | None:
+    """Return how many draws there are of each number of units, for kinds that take a number."""
+    if not unit_kind(kind).counted:
+        return None
+    numbers = zip(draws_made(result), result["n_units"].values.tolist(), strict=True)
+    text = ", ".join(f"{draws:,} of {count:,} units" for draws, count in numbers)
+    return f"Draws, {kind}" if several else "Draws", text
+
+
+def warnings_of(results: Mapping[str, xr.Dataset]) -> list[str] | None:
+    """Return the warnings that were given for any of the results, or None where they were not kept.
+
+    Parameters
+    ----------
+    results
+        By kind of units, measured together.
+    """
+    kept = [json.loads(result.attrs["provenance"] or "{}").get("warnings") for result in results.values()]
+    if None in kept:
+        return None
+    return list(dict.fromkeys(text for texts in kept for text in texts))
+
+
+def yardstick(result: xr.Dataset) -> str:
+    """Return what independent responses give, where that does not depend on how they are distributed.
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned.
+    """
+    normalize, metric = str(result.attrs["normalize"]), str(result.attrs["metric"])
+    if metric == "euclidean" and normalize in ("layer", "response"):
+        return "0 where all responses are equal, 1.414 where they are independent"
+    if metric == "correlation" or (metric == "cosine" and normalize in ("layer", "response")):
+        return "0 where all responses are equal, 1 where they are independent"
+    return "0 where all responses are equal"
 
 
 def overview(result: xr.Dataset) -> list[dict[str, Any]]:

@@ -48,11 +48,15 @@ def spread_out(groups: Sequence[Int[np.ndarray, " _"]], most: int) -> Int[np.nda
     groups
         Of numbers, such as each set's images.
     most
-        How many are kept, if each group keeps two at least; larger groups keep more.
+        How many are kept. Each group keeps two at least, larger ones more; where not even two of each fit,
+        some groups are left out.
     """
     total = sum(map(len, groups))
     if total <= most:
         return np.concatenate(groups)
+    if most < 2 * len(groups):
+        chosen = np.linspace(0, len(groups) - 1, max(1, most // 2)).round().astype(int)
+        return np.concatenate([groups[place][:2] for place in chosen])
     kept = []
     for group in groups:
         count = min(len(group), max(2, len(group) * most // total))

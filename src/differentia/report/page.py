@@ -18,8 +18,9 @@ from differentia.errors import InputError
 from differentia.folders import user_path
 from differentia.methods import describe_methods
 from differentia.report.contents import as_results, contents
-from differentia.report.facts import facts, overview
+from differentia.report.facts import facts, overview, warnings_of, yardstick
 from differentia.report.formula import formula
+from differentia.report.selected import what_is_left
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -58,7 +59,7 @@ def write_report(
     InputError
         There is no result, or the file can't be written.
     """
-    page = _page(as_results(results), main_view=False)
+    page = _page(results, main_view=False)
     target = user_path(path)
     folder = target.absolute().parent
     if target.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
@@ -75,6 +76,8 @@ def write_report(
 
 def show(results: xr.Dataset | Mapping[str, xr.Dataset], *, height: int = HEIGHT) -> None:
     """Show the report's main view, the curves and what is behind each layer, inline in Jupyter.
+
+    Each view adds some 5 MB to the notebook, most of it Plotly.
 
     Parameters
     ----------
@@ -95,7 +98,7 @@ def show(results: xr.Dataset | Mapping[str, xr.Dataset], *, height: int = HEIGHT
             "show() needs a Jupyter notebook (pip install jupyterlab); write_report() writes a file that "
             "browsers open"
         ) from error
-    page = _page(as_results(results), main_view=True)
+    page = _page(results, main_view=True)
     # Within a <div>, since IPython warns of a lone <iframe>: its own IFrame takes no srcdoc.
     frame = (
         f'<div><iframe title="differentia" srcdoc="{html.escape(page)}" loading="lazy" '
@@ -104,11 +107,12 @@ def show(results: xr.Dataset | Mapping[str, xr.Dataset], *, height: int = HEIGHT
     display(HTML(frame))  # type: ignore[no-untyped-call]
 
 
-def _page(results: Mapping[str, xr.Dataset], *, main_view: bool) -> str:
+def _page(given: xr.Dataset | Mapping[str, xr.Dataset], *, main_view: bool) -> str:
     from plotly.offline import get_plotlyjs
 
+    results = {kind: what_is_left(result) for kind, result in as_results(given).items()}
     first = next(iter(results.values()))
-    provenance = json.loads(first.attrs["provenance"])
+    provenance = json.loads(first.attrs["provenance"] or "{}")
     network = str(provenance.get("network", ""))
     data = contents(results, main_view=main_view)
     mathematics, meaning = formula(first)
@@ -122,8 +126,11 @@ def _page(results: Mapping[str, xr.Dataset], *, main_view: bool) -> str:
             data_of_scripts=_without_gallery(data),
             network=network,
             things="images" if network else "stimuli",
+            places="layers" if network else "populations",
             overview=overview(first),
-            facts=facts(first),
+            facts=facts(results),
+            warnings=warnings_of(results),
+            yardstick=yardstick(first),
             provenance=provenance,
             published=any(kind["raw"]["published"] for kind in data["kinds"]),
             formula=mathematics,

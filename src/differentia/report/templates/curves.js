@@ -2,6 +2,7 @@
 "use strict";
 
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
+const PUBLISHED_DASH = "longdashdot";
 const ROOM_FOR_A_NAME = 15; // pixels
 
 // The numbers of units that are shown: places in n_units, the largest last.
@@ -10,8 +11,15 @@ function countsShown() {
   return state.count === "all" ? places : [state.count];
 }
 
+// One number of units is drawn solid; of several the largest.
 function dashOf(count) {
-  return DASHES[Math.min(kindShown().n_units.length - 1 - count, DASHES.length - 1)];
+  return state.count !== "all" ? "solid" : DASHES[Math.min(kindShown().n_units.length - 1 - count, DASHES.length - 1)];
+}
+
+function usedUnits(layer, count) {
+  const { units, units_used: used } = kindShown();
+  if (units === "filter_mean") return `${counted(used[layer][count])} filter means`;
+  return `${counted(used[layer][count])} of ${counted(data.layers[layer].size)} units`;
 }
 
 function pointText(set, layer, count) {
@@ -21,7 +29,7 @@ function pointText(set, layer, count) {
     `<b>${plain(data.sets[set].name)}</b>`,
     plain(data.layers[layer].name),
     `${state.values === "raw" ? "differentiation" : "relative"} <b>${withSpread(mean[set][layer][count], spread[set][layer][count])}</b>`,
-    `${counted(kind.units_used[layer][count])} of ${counted(data.layers[layer].size)} units`,
+    usedUnits(layer, count),
   ];
   if (spread[set][layer][count]) parts.push("\u00b1 one SD over draws of units");
   if (kind.not_converged[set][layer][count]) parts.push("<b>not converged</b>: more units give another value");
@@ -45,7 +53,8 @@ function curveTraces() {
       const mean = at(lines.mean);
       const spread = at(lines.spread).map((value) => value || 0);
       const meta = { set, count };
-      if (spread.some((value) => value > 0)) {
+      const bars = data.recorded ? { error_y: { array: spread, color: setColour(set), thickness: 1.5 } } : {};
+      if (!data.recorded && spread.some((value) => value > 0)) {
         for (const [role, sign] of [["low", -1], ["high", 1]]) {
           traces.push({
             x,
@@ -63,7 +72,9 @@ function curveTraces() {
       traces.push({
         x,
         y: mean,
-        mode: "lines+markers",
+        name: plain(data.sets[set].name),
+        mode: data.recorded ? "markers" : "lines+markers", // populations of neurons do not follow one another
+        ...bars,
         cliponaxis: false,
         line: { color: setColour(set), width: 2, dash: dashOf(count) },
         marker: {
@@ -82,7 +93,7 @@ function curveTraces() {
           x,
           y: at(lines.published),
           mode: "lines",
-          line: { color: setColour(set), width: 1.5, dash: "dot" },
+          line: { color: setColour(set), width: 1, dash: PUBLISHED_DASH },
           connectgaps: true,
           hoverinfo: "text",
           hovertext: x.map((layer) => `<b>${plain(data.sets[set].name)}</b>, published<br>${plain(data.layers[layer].name)}<br>${written(lines.published[set][layer][count])}`),
@@ -103,12 +114,13 @@ function namedLayers(width) {
   return places;
 }
 
-function drawCurves() {
+function curvesLayout() {
   const places = namedLayers(Math.max(120, byId("curves").clientWidth - 80));
   const unit = data.normalize === "none" && state.values === "raw" ? ", in the unit of the responses" : "";
   const title = state.values === "raw" ? `Differentiation${unit}` : `Differentiation / ${plain(shortened(data.reference))}`;
-  const layout = {
+  return {
     height: 460,
+    uirevision: `${state.values} ${state.kind}`, // a zoom outlasts what does not change the axes
     xaxis: axis({
       tickmode: "array",
       tickvals: places,
@@ -117,24 +129,47 @@ function drawCurves() {
       tickangle: data.layers.slice(0, 3).some((layer) => layer.name.length > 16) ? -90 : -60,
       range: [-0.6, data.layers.length - 0.4],
       showgrid: false,
-      title: "Layer, in the order of computation",
+      title: data.recorded ? "Population" : "Layer, in the order of computation",
     }),
     yaxis: axis({ title, rangemode: "tozero" }),
     shapes: [
       { type: "line", x0: state.layer, x1: state.layer, yref: "paper", y0: 0, y1: 1, layer: "below", line: { color: colourOf("--soft"), width: 1, dash: "dot" } },
     ],
   };
-  draw("curves", curveTraces(), layout);
+}
+
+function drawCurves() {
+  draw("curves", curveTraces(), curvesLayout());
   byId("curves-caption").textContent = curvesCaption();
+}
+
+// The curves for a paper: on white, with a legend, whatever the page looks like.
+function curvesPicture() {
+  const chosen = document.documentElement.dataset.theme;
+  setTheme("light");
+  const traces = curveTraces().map((trace) => ({ ...trace, showlegend: trace.meta.role === "mean" }));
+  const many = countsShown().length > 1;
+  for (const trace of traces) if (many && trace.name) trace.name += `, ${counted(kindShown().n_units[trace.meta.count])} units`;
+  const layout = layoutOf({ ...curvesLayout(), shapes: [], paper_bgcolor: "#ffffff", plot_bgcolor: "#ffffff", showlegend: true });
+  setTheme(chosen);
+  return { data: traces, layout };
 }
 
 function curvesCaption() {
   const kind = kindShown();
   const counts = countsShown();
-  const shown = kind.counted ? `${counts.map((count) => counted(kind.n_units[count])).join(", ")} units of each layer (${kind.units}; all of a smaller one)` : `units: ${kind.units.replace("_", " ")}`;
-  const styles = counts.length > 1 ? " The largest number of units is drawn solid, smaller ones dashed and dotted." : "";
-  const open = setsShown().some((set) => counts.some((count) => kind.not_converged[set].some((layer) => layer[count])));
-  const flagged = open ? " Open marks have not converged: at the next larger number of units the value lies outside the spread." : "";
-  const spread = setsShown().some((set) => counts.some((count) => kind[state.values].spread[set].some((layer) => layer[count] > 0))) ? " Bands: one SD over draws of units either side." : "";
-  return `Means over draws, ${shown}.${spread}${styles}${flagged} Choose a point to see what is behind it; drag to enlarge, double-click to go back.`;
+  const said = [];
+  const drawn = counts.some((count) => kind.draws[count] > 1) ? "Means over draws of units" : "One draw of units";
+  const shown = counts.map((count) => counted(kind.n_units[count])).join(", ");
+  said.push(kind.counted ? `${drawn}: ${shown} units (${kind.units}; all of a smaller layer).` : `Units: ${kind.units.replace("_", " ")}.`);
+  const any = (lines, is) => setsShown().some((set) => counts.some((count) => lines[set].some((layer) => is(layer[count]))));
+  if (any(kind[state.values].spread, (spread) => spread > 0)) said.push(`${data.recorded ? "Bars" : "Bands"}: one SD over draws either side.`);
+  if (counts.length > 1) said.push("The largest number of units is drawn solid, smaller ones dashed and dotted.");
+  if (any(kind.not_converged, (flag) => flag)) said.push("Open marks have not converged: at the next larger number of units the value lies outside the spread.");
+  if (kind.counted && counts.includes(largest())) said.push(`Whether ${counted(kind.n_units[largest()])} units are enough can't be said: there is no larger number.`);
+  if (state.values === "relative") said.push(`Divided by the mean over draws of ${data.reference} at ${kind.counted ? `${counted(kind.n_units[largest()])} units` : "the same units"}, whose own spread is left out.`);
+  if (state.published && kind[state.values].published) said.push("Thin, dash-dotted: as published.");
+  said.push("Choose a point to see what is behind it.");
+  if (dragmode() && !printing) said.push("Drag to enlarge, double-click to go back.");
+  return said.join(" ");
 }

@@ -14,7 +14,7 @@ function drawLayer() {
   byId("previous").disabled = state.layer === 0;
   byId("next").disabled = state.layer === data.layers.length - 1;
   byId("layer-printed").textContent = `: ${layer.name}`;
-  byId("layer-facts").textContent = `${layer.kind}, ${layer.shape.replaceAll("x", " \u00d7 ") || "1"}, ${counted(layer.size)} units`;
+  byId("layer-facts").textContent = [layer.kind, ...(layer.shape.includes("x") ? [layer.shape.replaceAll("x", " \u00d7 ")] : []), `${counted(layer.size)} units`].join(", ");
   drawLayerTable();
   drawDistribution();
   drawMatrix();
@@ -35,25 +35,37 @@ const largest = () => kindShown().n_units.length - 1;
 function drawLayerTable() {
   const kind = kindShown();
   const pairs = ofPairs();
-  const columns = ["Set", "Differentiation", "Mean response", "SD of responses"];
-  if (kind.relative) columns.splice(2, 0, "Relative");
-  if (pairs) columns.push("Distances, middle half");
   const count = state.count === "all" ? largest() : state.count;
+  const columns = ["Set", "Differentiation"];
+  const ofDistances = pairs && kind.pairs.measured && count === largest();
+  if (kind.relative) columns.push("Relative");
+  if (layerShown().mean) columns.push("Mean of the whole layer", "SD of the whole layer");
+  if (ofDistances) columns.push("Distances, middle half");
   const rows = setsShown().map((set) => {
     const at = (lines) => withSpread(lines.mean[set][state.layer][count], lines.spread[set][state.layer][count]);
     const layer = layerShown();
     const flag = kind.not_converged[set][state.layer][count] ? " (not converged)" : "";
-    const cells = [at(kind.raw) + flag, written(layer.mean && layer.mean[set]), written(layer.sd && layer.sd[set])];
-    if (kind.relative) cells.splice(1, 0, at(kind.relative));
-    if (pairs) cells.push(pairs.sets[set] ? pairs.sets[set].quartiles.map(written).join(" to ") : written(null));
+    const cells = [at(kind.raw) + flag];
+    if (kind.relative) cells.push(at(kind.relative));
+    if (layer.mean) cells.push(written(layer.mean[set]), written(layer.sd[set]));
+    if (ofDistances) cells.push(pairs.sets[set] ? pairs.sets[set].quartiles.map(written).join(" to ") : written(null));
     return element("tr", {}, element("th", { scope: "row" }, namedSet(set)), ...cells.map((cell) => element("td", {}, cell)));
   });
-  const used = kind.units_used[state.layer][count];
+  byId("layer-note").textContent = layerNote(count);
   byId("layer-table").replaceChildren(
-    element("caption", { class: "unseen" }, `${layerShown().name}, ${used} units`),
+    element("caption", { class: "unseen" }, `${layerShown().name}, ${usedUnits(state.layer, count)}`),
     element("thead", {}, element("tr", {}, ...columns.map((name) => element("th", { scope: "col" }, name)))),
     element("tbody", {}, ...rows),
   );
+}
+
+// What the numbers and distances of the layer are of.
+function layerNote(count) {
+  const kind = kindShown();
+  const said = [`Differentiation: ${usedUnits(state.layer, count)}.`];
+  if (kind.pairs) said.push(`Distances below: ${usedUnits(state.layer, largest())}${kind.draws[largest()] > 1 ? " of draw 0" : ""}${count === largest() ? "" : ", the largest number, at which they are kept"}.`);
+  if (kind.pairs && !kind.pairs.measured) said.push(`They are Euclidean${data.normalize === "none" ? "" : ", normalised by layer"}, whatever the measure (${data.metric}, ${data.normalize}): their median is not the differentiation.`);
+  return said.join(" ");
 }
 
 function drawDistribution() {
@@ -63,7 +75,6 @@ function drawDistribution() {
     byId("distribution-caption").textContent = "";
     return;
   }
-  const middles = pairs.edges.slice(1).map((edge, place) => (edge + pairs.edges[place]) / 2);
   const shapes = [];
   const traces = [];
   for (const set of setsShown()) {
@@ -71,11 +82,11 @@ function drawDistribution() {
     if (!found) continue;
     const total = found.counts.reduce((sum, count) => sum + count, 0);
     traces.push({
-      x: middles,
-      y: found.counts.map((count) => (100 * count) / total),
+      x: pairs.edges,
+      y: [...found.counts.map((count) => (100 * count) / total), 0],
       customdata: found.counts,
       mode: "lines",
-      line: { shape: "hvh", color: setColour(set), width: 2, dash: DASHES[set % DASHES.length] },
+      line: { shape: "hv", color: setColour(set), width: 2, dash: DASHES[set % DASHES.length] },
       hoverinfo: "text",
       hovertext: found.counts.map((count, place) => `<b>${plain(data.sets[set].name)}</b><br>${written(pairs.edges[place])} to ${written(pairs.edges[place + 1])}: ${counted(count)} of ${counted(total)} pairs`),
       meta: { set },
@@ -99,16 +110,14 @@ function drawDistribution() {
     yaxis: axis({ title: "% of pairs", rangemode: "tozero" }),
   });
   const kind = kindShown();
-  const measured = kind.pairs.measured
-    ? "The median, marked, is the set's differentiation for draw 0."
-    : `These are Euclidean distances, ${data.normalize === "none" ? "" : "normalised by layer, "}whatever the measure (${data.metric}, ${data.normalize}).`;
+  const measured = kind.pairs.measured ? "The median, marked, is the set's differentiation for draw 0." : "The median is marked.";
   const constant = setsShown().filter((set) => !pairs.sets[set]).map((set) => data.sets[set].name);
   const left = constant.length ? ` All responses are the same for ${constant.join(", ")}.` : "";
-  byId("distribution-caption").textContent = `All pairs of each set, at ${counted(kind.units_used[state.layer][largest()])} units. ${measured}${left}`;
+  byId("distribution-caption").textContent = `All pairs of each set. ${measured}${left}`;
 }
 
 function distanceUnit() {
-  return data.normalize === "none" ? "distance, per unit" : "distance / (SD \u221aK)";
+  return data.normalize === "none" ? "distance / \u221aK" : "distance / (SD \u221aK)";
 }
 
 // A heat map with the images of each set together: where its name stands, and where the next begins.

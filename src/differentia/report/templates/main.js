@@ -90,7 +90,7 @@ on("layer", "change", (event) => chooseLayer(Number(event.target.value)));
 on("previous", "click", () => chooseLayer(state.layer - 1));
 on("next", "click", () => chooseLayer(state.layer + 1));
 for (const format of ["png", "svg"]) {
-  on(`save-${format}`, "click", () => Plotly.downloadImage("curves", { format, filename: "differentiation", width: 1100, height: 560, scale: format === "png" ? 2 : 1 }));
+  on(`save-${format}`, "click", () => Plotly.downloadImage(curvesPicture(), { format, filename: "differentiation", width: 1100, height: 560, scale: format === "png" ? 2 : 1 }));
 }
 on("all-rows", "click", () => {
   everyRow = true;
@@ -119,10 +119,12 @@ media.addEventListener("change", drawAll);
 let onScreen;
 window.addEventListener("beforeprint", () => {
   onScreen = document.documentElement.dataset.theme;
+  printing = true;
   setTheme("light");
   drawAll();
 });
 window.addEventListener("afterprint", () => {
+  printing = false;
   setTheme(onScreen);
   drawAll();
 });

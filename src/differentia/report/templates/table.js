@@ -54,7 +54,8 @@ function sortedRecords() {
 
 function tableCell(record, [name, , isNumber]) {
   const value = record[name];
-  if (name === "not_converged") return value ? "yes" : "";
+  if (name === "not_converged") return value === null ? "" : value ? "yes" : "no";
+  if (name === "n_units" && !data.kinds.find((kind) => kind.units === record.units).counted) return "";
   if (!isNumber) return String(value);
   if (name === "n_units" || name === "units_used") return counted(value);
   return value === null ? "" : written(value);

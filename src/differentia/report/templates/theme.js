@@ -59,6 +59,10 @@ function layoutOf(options) {
   };
 }
 
+// In pixels: what fits onto A4 and US letter, with margins.
+const PAPER_WIDTH = 680;
+let printing = false;
+
 const CONFIG = { responsive: true, displayModeBar: false, displaylogo: false };
 
 // A finger that scrolls the page must not zoom a plot.
@@ -68,7 +72,8 @@ function draw(id, traces, layout) {
   const place = byId(id);
   place.replaceChildren(...(place.data ? place.childNodes : []));
   place.style.height = `${layout.height}px`; // which Plotly asks for when the window changes
-  return Plotly.react(place, traces, layoutOf({ dragmode: dragmode(), ...layout }), CONFIG);
+  const size = printing ? { width: PAPER_WIDTH, autosize: false } : { autosize: true };
+  return Plotly.react(place, traces, layoutOf({ dragmode: dragmode(), ...size, ...layout }), CONFIG);
 }
 
 // A sentence where there is nothing to draw.
