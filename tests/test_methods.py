@@ -488,12 +488,12 @@ def test_several_kinds_of_units() -> None:
     )
     assert said.count("Small layers") == 1
     assert text({"top": results["top"]}) == text(results["top"])
-    with pytest.raises(dif.InputError, match="expected results as"):
+    with pytest.raises(dif.InputError, match="a result, or results as"):
         describe_methods({})
     with pytest.raises(dif.InputError, match="'random' is of the kind 'top'"):
         describe_methods({"random": results["top"]})
     other = with_facts(results["top"], fingerprint="0" * 64)
-    with pytest.raises(dif.InputError, match="'random' and 'top' differ in their provenance; measure them"):
+    with pytest.raises(dif.InputError, match="'random' and 'top' differ in their fingerprint"):
         describe_methods({"random": results["random"], "top": other})
     apart = results["top"].assign_attrs(seed=1)
     with pytest.raises(dif.InputError, match="differ in their seed"):

@@ -212,6 +212,7 @@ def test_the_published_network_measured_otherwise() -> None:
     assert not is_published_network(result.assign_attrs(metric="cosine"))
     assert not is_published_network(result.assign_coords(units="all"))
     assert is_published_network(result.assign_attrs(provenance=json.dumps({"network": "keras:VGG16"})))
+    assert not is_published_network(result.assign_attrs(provenance=""))
     with pytest.raises(dif.InputError, match="dict; expected the Dataset"):
         is_published_network({})  # type: ignore[arg-type]
 

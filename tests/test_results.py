@@ -12,7 +12,7 @@ import xarray as xr
 from results_for_tests import by_hand, neurons, viewed
 
 import differentia as dif
-from differentia.results import map_names, validate_result
+from differentia.results import as_kinds, map_names, provenance, validate_result, with_provenance
 
 RNG = np.random.default_rng(0)
 
@@ -73,6 +73,60 @@ def test_files_that_are_no_result(tmp_path: Path) -> None:
         dif.save(result, tmp_path)
     with pytest.raises(dif.InputError, match="can't be written"):
         dif.save(result, tmp_path / "nowhere" / "result.nc")
+
+
+def test_results_by_kind() -> None:
+    """One, or several of the same sets, images, layers and measure, each under its own kind."""
+    arrays = {name: {"V1": RNG.normal(0, 1, (4, 30))} for name in ("stimulus", "spontaneous")}
+    first = dif.measure_responses(arrays, n_units=20, reference="spontaneous")
+    second = first.assign_coords(units="top")
+    assert as_kinds(second) == {"top": second}
+    both = {"random": first, "top": with_provenance(second, warnings=["of top"], command="x", batch_size=2)}
+    assert list(as_kinds(both)) == ["random", "top"]
+    assert as_kinds(both)["top"] is both["top"]
+    renamed = second.assign_coords(layer=["V2"])
+    moved = second.assign_coords(image_set=("image", second["image_set"].values[::-1]))
+    hashed = second.assign_coords(image_hash=("image", ["a"] * second.sizes["image"]))
+    cases: list[tuple[Any, str]] = [
+        ({}, r"expected a result, or results as \{kind of units: result\}; got none"),
+        ([first], "the result is a list; expected the Dataset"),
+        (None, "the result is a NoneType"),
+        ({"random": first, "other": 3}, "the result of kind 'other' is a int"),
+        (xr.Dataset(), "is no result of differentia: schema_version, "),
+        ({"random": first, "b": first}, "two results are of 'random' units, 'b' the later one; give one of"),
+        ({"random": second}, "the result of kind 'random' is of the kind 'top'; give each under its own"),
+        ({"random": first, "b": second}, "the result of kind 'b' is of the kind 'top'"),
+    ]
+    differing = {
+        "sets": second.isel(set=[0]),
+        "layers; give those .* together": renamed,
+        "image names": second.isel(image=slice(3)),
+        "image sets": moved,
+        "image hashes": hashed,
+        "normalize, 'layer' and 'unit'": second.assign_attrs(normalize="unit"),
+        "metric, 'euclidean' and 'cosine'": second.assign_attrs(metric="cosine"),
+        "reference, 'spontaneous' and ''": second.assign_attrs(reference=""),
+        "seed, 0 and 1": second.assign_attrs(seed=1),
+        "network, '' and 'net'": with_provenance(second, network="net"),
+        "fingerprint": with_provenance(second, fingerprint="0" * 64),
+        "input shape": with_provenance(second, input_shape=[8, 8, 1]),
+    }
+    for what, other in differing.items():
+        cases.append(({"random": first, "top": other}, f"'random' and 'top' differ in their {what}"))
+    for wrong, message in cases:
+        with pytest.raises(dif.InputError, match=message):
+            as_kinds(wrong)
+
+
+def test_provenance() -> None:
+    """What was written comes back, also with more facts; a result that says nothing says none."""
+    result = neurons()
+    assert provenance(result)["versions"]["numpy"] == np.__version__
+    more = with_provenance(result, command="x")
+    assert provenance(more) == {**provenance(result), "command": "x"}
+    silent = result.assign_attrs(provenance="")
+    assert provenance(silent) == {}
+    assert provenance(with_provenance(silent, network="net")) == {"network": "net"}
 
 
 def test_relative() -> None:

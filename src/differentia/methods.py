@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from differentia.errors import InputError, require_known
+from differentia.errors import require_known
 from differentia.layers import INPUT
 from differentia.references import REFERENCES, Reference, architecture_key
-from differentia.results import validate_result
+from differentia.results import as_kinds, provenance
 from differentia.specs import parse_spec
 from differentia.uncertainty import draw_mean
 from differentia.units import unit_kind
@@ -151,50 +150,7 @@ def describe_methods(result: xr.Dataset | Mapping[str, xr.Dataset]) -> Methods:
     InputError
         It is no result, or several that were not measured together.
     """
-    import xarray as xr
-
-    if isinstance(result, Mapping) and not isinstance(result, xr.Dataset):  # which is a Mapping too
-        return _Writer(_checked_kinds(result)).write()
-    return _Writer([validate_result(result)]).write()
-
-
-def _checked_kinds(results: Mapping[str, xr.Dataset]) -> list[xr.Dataset]:
-    if not results:
-        raise InputError(
-            "expected results as {kind of units: result}, with at least one: what measure_kinds() returned"
-        )
-    first = next(iter(results))
-    checked = [validate_result(result, f"the result of kind {kind!r}") for kind, result in results.items()]
-    for (kind, result), facts in zip(results.items(), map(_shared_facts, checked), strict=True):
-        if str(result["units"].item()) != kind:
-            raise InputError(
-                f"the result of kind {kind!r} is of the kind {result['units'].item()!r}; give each under its "
-                "own kind, as measure_kinds() returns them"
-            )
-        differ = [name for name, value in _shared_facts(checked[0]).items() if facts[name] != value]
-        if differ:
-            raise InputError(
-                f"the kinds {first!r} and {kind!r} differ in their {', '.join(differ)}; "
-                "measure them together with measure_kinds()"
-            )
-    return checked
-
-
-def _shared_facts(result: xr.Dataset) -> dict[str, Any]:
-    """Return what is the same in all results that were measured together."""
-    names = ("set", "layer", "image_set", "image_name", "image_hash")
-    own = ("warnings", "command")
-    provenance = {name: fact for name, fact in _provenance(result).items() if name not in own}
-    return {
-        **{name: result[name].values.tolist() for name in names},
-        **{name: result.attrs[name] for name in ("normalize", "metric", "reference", "seed")},
-        "draws": result.sizes["draw"],
-        "provenance": provenance,
-    }
-
-
-def _provenance(result: xr.Dataset) -> dict[str, Any]:
-    return json.loads(result.attrs["provenance"] or "{}")
+    return _Writer(list(as_kinds(result).values())).write()
 
 
 class _Writer:
@@ -203,7 +159,7 @@ class _Writer:
     def __init__(self, results: Sequence[xr.Dataset]) -> None:
         self.results = results
         self.result = results[0]
-        self.provenance = _provenance(self.result)
+        self.provenance = provenance(self.result)
         self.cite = _Citations()
         self.network = str(self.provenance.get("network", ""))
         self.sources: Mapping[str, str] = self.provenance.get("sets", {})
@@ -442,7 +398,8 @@ class _Writer:
         if bool((drawn & (pools < result["layer_size"])).any()):
             clause += f", from a random pool of at most {_count(int(pools.max()), 'unit')}"
         clause += "), the same number from every filter, " if by_filter else "), "
-        several, one = ([], [])  # type: tuple[list[int], list[int]]
+        several: list[int] = []
+        one: list[int] = []
         for count, more in zip(result["n_units"].values, drawn.any("layer").values, strict=True):
             (several if more else one).append(int(count))
         parts = []
@@ -568,7 +525,7 @@ class _Writer:
         return _listed(names) if len(names) <= MOST_SETS_NAMED else f"{len(names):,} sets"
 
     def _warnings(self) -> str:
-        texts = [str(text) for result in self.results for text in _provenance(result).get("warnings", ())]
+        texts = [str(text) for result in self.results for text in provenance(result).get("warnings", ())]
         untold = [text for text in dict.fromkeys(texts) if not text.startswith(_TOLD_OTHERWISE)]
         if not untold:
             return ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import itertools
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from differentia.errors import InputError, require_known
-from differentia.results import validate_result
+from differentia.results import provenance, validate_result
 from differentia.specs import parse_spec
 from differentia.uncertainty import draw_mean, draw_spread
 
@@ -172,7 +171,7 @@ def is_published_network(result: xr.Dataset) -> bool:
     name, options = _network(result)
     if isinstance(options.get("classes"), str):  # a class index, which only names the classes
         del options["classes"]
-    preprocessing = str(_provenance(result).get("preprocessing", PREPROCESSING))
+    preprocessing = str(provenance(result).get("preprocessing", PREPROCESSING))
     return (
         name == NETWORK
         and all(NETWORK_OPTIONS.get(option) == value for option, value in options.items())
@@ -230,13 +229,9 @@ def published_lines(
     return None
 
 
-def _provenance(result: xr.Dataset) -> dict[str, Any]:
-    return json.loads(result.attrs["provenance"])
-
-
 def _network(result: xr.Dataset) -> tuple[str, dict[str, Any]]:
     """Return a network's name and, for one of ``keras.applications``, the options of its spec."""
-    spec = str(_provenance(result).get("network", ""))
+    spec = str(provenance(result).get("network", ""))
     return parse_spec(spec) if spec.startswith("keras:") else (spec, {})
 
 
@@ -260,7 +255,7 @@ def _require_method(result: xr.Dataset) -> None:
 
 def _require_vgg16(result: xr.Dataset) -> None:
     name, options = _network(result)
-    preprocessing = str(_provenance(result).get("preprocessing", PREPROCESSING))
+    preprocessing = str(provenance(result).get("preprocessing", PREPROCESSING))
     if not preprocessing.endswith((PREPROCESSING, "caffe")):
         raise InputError(
             f"the result was measured with the preprocessing {preprocessing!r}, the published curves with "

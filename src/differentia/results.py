@@ -254,6 +254,92 @@ def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
     return result
 
 
+#: Coordinates, attributes, and facts of the provenance that are the same in results measured together.
+_ALIKE = ("set", "layer", "image_name", "image_set", "image_hash")
+_ALIKE_ATTRIBUTES = ("normalize", "metric", "reference", "seed")
+_ALIKE_FACTS = ("network", "fingerprint", "input_shape", "preprocessing", "crop", "resize")
+
+
+def as_kinds(given: xr.Dataset | Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
+    """Return results by their kind of units.
+
+    Parameters
+    ----------
+    given
+        A result, or kind of units -> result, as `measure_kinds` returned them.
+
+    Raises
+    ------
+    InputError
+        There is none, one is no result, two are of the same kind, one is not under its own kind, or they
+        differ in their sets, images, layers, network, measure or seed.
+    """
+    import xarray as xr
+
+    if isinstance(given, xr.Dataset) or not isinstance(given, Mapping):  # a Dataset is a Mapping too
+        only = validate_result(given)
+        return {str(only["units"].item()): only}
+    several: Any = given  # what it holds is yet to be looked at
+    if not several:
+        raise InputError("expected a result, or results as {kind of units: result}; got none")
+    results: dict[str, xr.Dataset] = {}
+    for name, result in several.items():
+        kind = str(validate_result(result, f"the result of kind {name!r}")["units"].item())
+        if kind in results:
+            raise InputError(
+                f"two results are of {kind!r} units, {name!r} the later one; give one of each kind, and the "
+                "results of several experiments apart"
+            )
+        results[kind] = result
+    for name, kind in zip(several, results, strict=True):
+        if name != kind:
+            raise InputError(
+                f"the result of kind {name!r} is of the kind {kind!r}; give each under its own kind, as "
+                "measure_kinds() returns them"
+            )
+    first, *others = results
+    for other in others:
+        if what := _difference(results[first], results[other]):
+            raise InputError(
+                f"the results of {first!r} and {other!r} differ in their {what}; give those that were "
+                "measured together (measure_kinds)"
+            )
+    return results
+
+
+def _difference(one: xr.Dataset, other: xr.Dataset) -> str:
+    """Return in what two results differ that were not measured together; "" if in nothing."""
+    for label in _ALIKE:
+        if not np.array_equal(one[label].values, other[label].values):
+            return f"{label.replace('_', ' ')}{'es' if label.endswith('hash') else 's'}"
+    for names, facts, others in (
+        (_ALIKE_ATTRIBUTES, one.attrs, other.attrs),
+        (_ALIKE_FACTS, provenance(one), provenance(other)),
+    ):
+        for name in names:
+            if facts.get(name) != others.get(name):
+                values = f"{facts.get(name, '')!r} and {others.get(name, '')!r}"
+                return f"{name.replace('_', ' ')}, {values}"
+    return ""
+
+
+def provenance(result: xr.Dataset) -> dict[str, Any]:
+    """Return all that a result says of what it depends on: network, weights, versions, command and more.
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned.
+
+    Returns
+    -------
+    dict
+        Empty where the result says nothing.
+    """
+    facts: dict[str, Any] = json.loads(result.attrs["provenance"] or "{}")
+    return facts
+
+
 def require_variables(result: xr.Dataset, *names: str) -> None:
     """Raise an error unless a result has certain of its optional variables.
 
@@ -286,8 +372,8 @@ def with_provenance(result: xr.Dataset, **facts: Any) -> xr.Dataset:
     **facts
         What can be written as JSON.
     """
-    provenance = {**json.loads(result.attrs["provenance"]), **facts}
-    return result.assign_attrs(provenance=json.dumps(provenance, sort_keys=True))
+    known = {**provenance(result), **facts}
+    return result.assign_attrs(provenance=json.dumps(known, sort_keys=True))
 
 
 def save(result: xr.Dataset, path: str | os.PathLike[str]) -> None:
