@@ -5,24 +5,28 @@ from __future__ import annotations
 import base64
 import html
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from networks_for_tests import tricky
 from reports_for_tests import kinds, measured, published
 from results_for_tests import neurons
 
 import differentia as dif
+from differentia.definition import METRICS, NORMALIZATIONS
 from differentia.report import page
-from differentia.report.contents import as_results, contents
-from differentia.report.facts import facts, overview
+from differentia.report.contents import contents
+from differentia.report.facts import facts, overview, warnings_of, yardstick
 from differentia.report.packing import neighbours_together, pack, spread_out
+from differentia.report.selected import what_is_left
+from differentia.results import with_provenance
 
 RNG = np.random.default_rng(0)
 
@@ -64,7 +68,7 @@ def test_packing_of_what_is_constant_or_not_there() -> None:
 
 
 def test_some_of_each_group() -> None:
-    """In order, with both ends, in proportion, at least two of each group that is kept; all where they fit."""
+    """In order, with both ends, in proportion, at least two of each group kept; all where they fit."""
     groups = [np.arange(100), np.arange(100, 400), np.arange(400, 403)]
     np.testing.assert_array_equal(spread_out(groups, 403), np.arange(403))
     some = spread_out(groups, 40)
@@ -99,25 +103,16 @@ def test_neighbouring_columns() -> None:
 # ------------------------------------------------------------------------------------------- what is refused
 
 
-def test_results_by_kind() -> None:
-    """One, or several of the same sets, images, layers and measure, each of its own kind."""
+def test_what_is_no_result_is_refused() -> None:
+    """Nothing is written of it, nor of several results that do not belong together."""
     both = kinds()
-    assert list(as_results(both)) == list(both)
-    assert as_results(both["top"]) == {"top": both["top"]}
-    first, second = both["random"], both["top"]
-    renamed = second.assign_coords(layer=[f"{name}_" for name in second["layer"].values])
     cases: list[tuple[Any, str]] = [
         ({}, r"expected a result, or results as \{kind of units: result\}; got none"),
-        ([first], "the result is a list; expected the Dataset"),
         (None, "the result is a NoneType"),
-        ({"random": first, "other": 3}, "the result of kind 'other' is a int"),
-        (xr.Dataset(), "is no result of differentia: schema_version, "),
-        ({"a": first, "b": first}, "two results are of 'random' units, 'b' the later one; give one of each"),
-        ({"a": first, "b": renamed}, "'random' and 'top' differ in their layers; give those .* together"),
-        ({"a": first, "b": second.isel(set=[0])}, "differ in their sets"),
-        ({"a": first, "b": second.isel(image=slice(3))}, "differ in their image names"),
-        ({"a": first, "b": second.assign_attrs(metric="cosine")}, "differ in their metric, 'euclidean' and"),
-        ({"a": first, "b": second.assign_attrs(reference="")}, "differ in their reference, 'noise' and ''"),
+        ({**both, "top": both["top"].assign_attrs(metric="cosine")}, "differ in their metric"),
+        ({**both, "top": both["top"].assign_attrs(seed=9)}, "differ in their seed"),
+        (both["top"].isel(image=slice(3)), "distances of .* images but only 3 images"),
+        (both["top"].isel(set=[]), "no set or no layer left"),
     ]
     for wrong, message in cases:
         with pytest.raises(dif.InputError, match=message):
@@ -257,3 +252,68 @@ def test_showing_it_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     message = r"show\(\) needs a Jupyter notebook .*; write_report\(\) writes a file that browsers open"
     with pytest.raises(dif.InputError, match=message):
         dif.show(neurons())
+
+
+def test_selections_of_sets_and_layers() -> None:
+    """What is left is as if the others had not been measured: images, filters and maps go with their set."""
+    sets = {name: RNG.integers(0, 256, (4, 16, 16, 3), dtype=np.uint8) for name in "abc"}
+    network = dif.load_network(tricky(), preprocess="unit", input_shape=(3, 16, 16))
+    options: dict[str, Any] = {"n_units": 20, "draws": 2, "map_images": (0, 2)}
+    maps = {"conv": [1], "split[0]": [0, 1]}
+    whole = dif.measure(network, sets, maps=maps, **options)
+    chosen = whole.sel(set=["a", "c"], layer=["conv", "head"])
+    alone = dif.measure(
+        network,
+        {"a": sets["a"], "c": sets["c"]},
+        layers=["conv", "head"],
+        maps={"conv": [1]},
+        **options,
+    )
+    left = what_is_left(chosen)
+    assert left["image_set"].values.tolist() == ["a"] * 4 + ["c"] * 4
+    assert set(left["filter_layer"].values) == {"conv", "head"}
+    for name in (
+        "differentiation",
+        "filter_mean",
+        "prediction",
+        "thumbnail",
+        "distance",
+        "map_image",
+        "map_0",
+    ):
+        np.testing.assert_array_equal(left[name].values, alone[name].values, err_msg=name)
+    assert "map_1" not in left
+    assert contents({"random": left}) == contents({"random": alone})
+    assert what_is_left(whole).identical(whole)
+
+
+def test_warnings_of_every_kind() -> None:
+    """Each once; none are known of results that were written before they were kept."""
+    results = kinds()
+    texts = {"random": ["one"], "top": ["one", "two"], "filter_mean": []}
+    warned = {
+        kind: with_provenance(result, warnings=texts[kind])
+        for kind, result in results.items()
+        if kind in texts
+    }
+    assert warnings_of(warned) == ["one", "two"]
+    assert warnings_of({"top": results["top"].assign_attrs(provenance="")}) is None
+
+
+def test_what_independent_responses_give() -> None:
+    """It is said only where it holds whatever their distribution, and then it does."""
+    for normalize in NORMALIZATIONS:
+        for metric in METRICS:
+            said = yardstick(neurons().assign_attrs(normalize=normalize, metric=metric))
+            found = re.search(r"([\d.]+) where they are independent", said)
+            values = []
+            for responses in (RNG.gamma(2.0, 1.0, (30, 4_000)), RNG.normal(5, 2, (30, 4_000))):
+                scale = responses.std(axis=0) if normalize == "unit" else None
+                value = dif.differentiation(responses, normalize=normalize, metric=metric, scale=scale)
+                values.append(value)
+            known = metric != "cityblock" and normalize in ("layer", "response")
+            assert (found is not None) == known, said
+            if found:
+                np.testing.assert_allclose(
+                    values, float(found[1]), rtol=0.03, err_msg=f"{normalize}, {metric}"
+                )

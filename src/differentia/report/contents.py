@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from differentia.errors import InputError
 from differentia.report.curves import curves, without_nan
 from differentia.report.heatmaps import filters, predictions
 from differentia.report.marks import marks
 from differentia.report.packing import spread_out
 from differentia.report.pairs import MATRIX_ENTRIES, pairs
 from differentia.report.pictures import filter_maps, thumbnail
-from differentia.results import REMEDIES, validate_result
+from differentia.results import REMEDIES, provenance
 from differentia.views import set_rows, top_classes
 
 if TYPE_CHECKING:
@@ -26,55 +22,6 @@ MOST_IMAGES = 1_000
 
 #: Classes that are named with an image.
 TOP_CLASSES = 5
-
-
-def as_results(given: xr.Dataset | Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
-    """Return results by their kind of units.
-
-    Parameters
-    ----------
-    given
-        A result, or several of the same sets and layers.
-
-    Raises
-    ------
-    InputError
-        There is none, one is no result, two are of the same kind, or they differ in their sets, images,
-        layers or measure.
-    """
-    import xarray as xr
-
-    if isinstance(given, xr.Dataset) or not isinstance(given, Mapping):
-        only = validate_result(given)
-        return {str(only["units"].item()): only}
-    if not given:
-        raise InputError("expected a result, or results as {kind of units: result}; got none")
-    results: dict[str, xr.Dataset] = {}
-    several: Any = given
-    for name, result in several.items():
-        kind = str(validate_result(result, f"the result of kind {name!r}")["units"].item())
-        if kind in results:
-            raise InputError(
-                f"two results are of {kind!r} units, {name!r} the later one; give one of each kind, and "
-                "write a report for each of several experiments"
-            )
-        results[kind] = result
-    first, *others = results.values()
-    for other in others:
-        for what in ("set", "layer", "image_name", "image_set"):
-            if not np.array_equal(first[what].values, other[what].values):
-                raise InputError(
-                    f"the results of {first['units'].item()!r} and {other['units'].item()!r} differ in their "
-                    f"{what.replace('_', ' ')}s; give those that were measured together (measure_kinds)"
-                )
-        for option in ("normalize", "metric", "reference"):
-            if first.attrs[option] != other.attrs[option]:
-                raise InputError(
-                    f"the results of {first['units'].item()!r} and {other['units'].item()!r} differ in their "
-                    f"{option}, {first.attrs[option]!r} and {other.attrs[option]!r}; give those that were "
-                    "measured together (measure_kinds)"
-                )
-    return results
 
 
 def contents(results: Mapping[str, xr.Dataset], *, main_view: bool = False) -> dict[str, Any]:
@@ -123,7 +70,7 @@ def contents(results: Mapping[str, xr.Dataset], *, main_view: bool = False) -> d
         "images": _images(first, sorted(needed), pictured),
         "gallery": gallery,
         "n_images": first.sizes["image"],
-        "recorded": not json.loads(first.attrs["provenance"] or "{}").get("network"),
+        "recorded": not provenance(first).get("network"),
         "reference": first.attrs["reference"],
         "normalize": first.attrs["normalize"],
         "metric": first.attrs["metric"],
@@ -144,7 +91,7 @@ def _extremes(of_pairs: Mapping[str, Any]) -> set[int]:
 
 
 def _sets(result: xr.Dataset) -> list[dict[str, Any]]:
-    sources = json.loads(result.attrs["provenance"] or "{}").get("sets", {})
+    sources = provenance(result).get("sets", {})
     return [
         {
             "name": name,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from differentia.report.curves import draws_made
+from differentia.results import provenance
 from differentia.uncertainty import draw_mean
 from differentia.units import unit_kind
 
@@ -37,11 +37,11 @@ def facts(results: Mapping[str, xr.Dataset]) -> list[tuple[str, str]]:
         By kind of units, measured together.
     """
     result = next(iter(results.values()))
-    provenance = json.loads(result.attrs["provenance"] or "{}")
+    known = provenance(result)
     found = []
     for key, label in LABELS.items():
-        if provenance.get(key) not in (None, ""):
-            value = provenance[key]
+        if known.get(key) not in (None, ""):
+            value = known[key]
             found.append((label, " x ".join(map(str, value)) if isinstance(value, list) else str(value)))
     found += [
         ("Units", ", ".join(results)),
@@ -52,8 +52,8 @@ def facts(results: Mapping[str, xr.Dataset]) -> list[tuple[str, str]]:
         ("Seed", str(result.attrs["seed"])),
         ("Layers", f"{result.sizes['layer']:,}"),
     ]
-    unused = set() if provenance.get("network") else {"keras", "torch", "pillow"}
-    versions = sorted(provenance.get("versions", {}).items())
+    unused = set() if known.get("network") else {"keras", "torch", "pillow"}
+    versions = sorted(known.get("versions", {}).items())
     written = [f"{name} {number}" for name, number in versions if name not in unused]
     found.append(("Versions", ", ".join(written)))
     return [(label, text) for label, text in found if text]
@@ -76,10 +76,10 @@ def warnings_of(results: Mapping[str, xr.Dataset]) -> list[str] | None:
     results
         By kind of units, measured together.
     """
-    kept = [json.loads(result.attrs["provenance"] or "{}").get("warnings") for result in results.values()]
-    if None in kept:
+    given = [provenance(result) for result in results.values()]
+    if not all("warnings" in known for known in given):
         return None
-    return list(dict.fromkeys(text for texts in kept for text in texts))
+    return list(dict.fromkeys(text for known in given for text in known["warnings"]))
 
 
 def yardstick(result: xr.Dataset) -> str:
@@ -93,7 +93,7 @@ def yardstick(result: xr.Dataset) -> str:
     normalize, metric = str(result.attrs["normalize"]), str(result.attrs["metric"])
     if metric == "euclidean" and normalize in ("layer", "response"):
         return "0 where all responses are equal, 1.414 where they are independent"
-    if metric == "correlation" or (metric == "cosine" and normalize in ("layer", "response")):
+    if metric in ("correlation", "cosine") and normalize in ("layer", "response"):
         return "0 where all responses are equal, 1 where they are independent"
     return "0 where all responses are equal"
 

@@ -57,11 +57,15 @@ def spread_out(groups: Sequence[Int[np.ndarray, " _"]], most: int) -> Int[np.nda
     if most < 2 * len(groups):
         chosen = np.linspace(0, len(groups) - 1, max(1, most // 2)).round().astype(int)
         return np.concatenate([groups[place][:2] for place in chosen])
-    kept = []
-    for group in groups:
-        count = min(len(group), max(2, len(group) * most // total))
-        kept.append(group[np.linspace(0, len(group) - 1, count).round().astype(int)])
-    return np.concatenate(kept)
+    counts = [min(len(group), max(2, len(group) * most // total)) for group in groups]
+    while sum(counts) > most:  # for the sake of the two of small groups
+        counts[counts.index(max(counts))] -= 1
+    return np.concatenate(
+        [
+            group[np.linspace(0, len(group) - 1, count).round().astype(int)]
+            for group, count in zip(groups, counts, strict=True)
+        ]
+    )
 
 
 def neighbours_together(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import json
 import os
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -17,10 +16,11 @@ from markupsafe import Markup
 from differentia.errors import InputError
 from differentia.folders import user_path
 from differentia.methods import describe_methods
-from differentia.report.contents import as_results, contents
+from differentia.report.contents import contents
 from differentia.report.facts import facts, overview, warnings_of, yardstick
 from differentia.report.formula import formula
 from differentia.report.selected import what_is_left
+from differentia.results import as_kinds, provenance
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -110,10 +110,10 @@ def show(results: xr.Dataset | Mapping[str, xr.Dataset], *, height: int = HEIGHT
 def _page(given: xr.Dataset | Mapping[str, xr.Dataset], *, main_view: bool) -> str:
     from plotly.offline import get_plotlyjs
 
-    results = {kind: what_is_left(result) for kind, result in as_results(given).items()}
+    results = {kind: what_is_left(result) for kind, result in as_kinds(given).items()}
     first = next(iter(results.values()))
-    provenance = json.loads(first.attrs["provenance"] or "{}")
-    network = str(provenance.get("network", ""))
+    known = provenance(first)
+    network = str(known.get("network", ""))
     data = contents(results, main_view=main_view)
     mathematics, meaning = formula(first)
     scripts = [get_plotlyjs(), "\n".join(_template(name) for name in SCRIPTS)]
@@ -131,7 +131,7 @@ def _page(given: xr.Dataset | Mapping[str, xr.Dataset], *, main_view: bool) -> s
             facts=facts(results),
             warnings=warnings_of(results),
             yardstick=yardstick(first),
-            provenance=provenance,
+            provenance=known,
             published=any(kind["raw"]["published"] for kind in data["kinds"]),
             formula=mathematics,
             formula_note=meaning,
