@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 .PHONY: demo test lint docs linkcheck figures commands bench clean help
 
 help:
-	@echo "make demo     measure the embedded network: table, figures (writes demo/)"
+	@echo "make demo     measure the embedded network: table, figures, report (writes demo/)"
 	@echo "make test     lint, types and all tests"
 	@echo "make docs     build the documentation site (docs/_build/html/index.html)"
 	@echo "make linkcheck  follow the documentation's links to other sites (needs a network)"

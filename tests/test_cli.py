@@ -75,6 +75,23 @@ def test_measure_writes_a_folder(folder: Path, capsys: pytest.CaptureFixture[str
     assert captured.err.splitlines()[-1] == f"Open {out}/report.html in a browser"
 
 
+@pytest.mark.parametrize("name", ["report.html", "result.nc", "predictions.csv", "result_top.nc", "figures"])
+def test_what_is_in_the_way_is_found_first(
+    folder: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is measured: exit code 2, one line, and nothing written."""
+    out = folder / "out"
+    (out / name).mkdir(parents=True)
+    if name == "figures":
+        (out / name).rmdir()
+        (out / name).touch()
+    assert main(["measure", "digits", "--set", "noise=noise:4", *FAST, "--out", str(out)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"{name} in it is in the way; move it away" in captured.err
+    assert [path.name for path in out.iterdir()] == [name]
+
+
 def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With --json stdout is JSON alone: a record for each set, layer and number of units."""
     arguments = ["measure", "digits", "--set", "noise=noise:4", "--set", f"cats={folder}/cats", *FAST]

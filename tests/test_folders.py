@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 import differentia as dif
-from differentia.folders import names_in_one_folder, new_folder, require_new, require_writable, user_path
+from differentia.folders import (
+    names_in_one_folder,
+    new_folder,
+    require_free,
+    require_new,
+    require_writable,
+    user_path,
+)
 
 
 def test_a_path_as_a_user_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,6 +107,17 @@ def test_writable_folders(tmp_path: Path) -> None:
     if Path("/proc/self").is_dir():  # there no user, not even root, can make a file
         with pytest.raises(dif.InputError, match=r"^--out x: can't be written to \(.+\); choose another$"):
             require_writable(Path("/proc/self"), "--out x")
+
+
+def test_what_is_in_the_way(tmp_path: Path) -> None:
+    """A folder where a file will be, a file where a folder will be; not what is there as it should be."""
+    (tmp_path / "a.nc").touch()
+    (tmp_path / "figures").mkdir()
+    require_free(tmp_path, "--out x", files=["a.nc", "b.html"], folders=["figures", "more"])
+    with pytest.raises(dif.InputError, match=r"^--out x: the folder figures in it is in the way; move it"):
+        require_free(tmp_path, "--out x", files=["a.nc", "figures"])
+    with pytest.raises(dif.InputError, match=r"^--out x: the file a\.nc in it is in the way; move it away"):
+        require_free(tmp_path, "--out x", files=[], folders=["a.nc"])
 
 
 def test_names_in_one_folder() -> None:

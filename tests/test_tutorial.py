@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import itertools
 import json
 import os
 import re
@@ -270,6 +271,17 @@ def test_the_predictions(digits: Run) -> None:
     assert facts["white_noise"][:2] == (43, 2)
     assert facts["threes"] == (43, 2, 42, "3")
     assert facts["all_digits"][:2] == (43, 10)
+    everything = digits.curve("all_digits")[-1]
+    certain = float(lines[3].rpartition(" ")[2])
+    assert certain == pytest.approx(np.sqrt(2 / 0.9), abs=5e-4)
+    assert np.sqrt(2) < certain < everything
+    result = dif.measure("digits", {"all_digits": "digits:43"}, layers=["predictions"], n_units=10, draws=1)
+    probabilities = result["prediction"].values.astype(float)
+    pairs = itertools.combinations(probabilities, 2)
+    typical = np.median([np.linalg.norm(one - other) for one, other in pairs])
+    assert typical == pytest.approx(np.sqrt(2), rel=0.002)  # of certain predictions it is sqrt(2)
+    assert probabilities.std() < 0.985 * 0.3  # of certain ones, 0.3
+    assert everything == pytest.approx(typical / (probabilities.std() * np.sqrt(10)), abs=1e-4)
     certainty = [float(re.findall(r"\d\.\d\d", line)[0]) for line in lines[:3]]
     assert certainty[0] < min(certainty[1:])
 

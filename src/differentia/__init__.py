@@ -26,10 +26,11 @@ if TYPE_CHECKING:
         plot_predictions,
         plot_relative,
     )
-    from differentia.methods import describe_methods
+    from differentia.methods import Methods, describe_methods
     from differentia.networks import Network, load_network
     from differentia.published import compare_with_published, published_curves
     from differentia.recording import record
+    from differentia.references import Reference
     from differentia.report import show, write_report
     from differentia.responses import Responses
     from differentia.results import load_result, relative, save
@@ -42,8 +43,10 @@ _HOMES = {
     "DifferentiaError": "errors",
     "DifferentiaWarning": "errors",
     "InputError": "errors",
+    "Methods": "methods",
     "Network": "networks",
     "RecordingError": "errors",
+    "Reference": "references",
     "Responses": "responses",
     "Selection": "selection",
     "Stimuli": "stimuli",
@@ -84,8 +87,10 @@ __all__ = [
     "DifferentiaError",
     "DifferentiaWarning",
     "InputError",
+    "Methods",
     "Network",
     "RecordingError",
+    "Reference",
     "Responses",
     "Selection",
     "Stimuli",

@@ -24,6 +24,9 @@ from numpy.typing import ArrayLike
 from differentia.distances import Rows, cityblock, squared_euclidean
 from differentia.errors import DifferentiaWarning, InputError, require_known
 
+#: How the warnings begin that the measure has no value.
+UNDEFINED = "differentiation is NaN"
+
 
 class Differentiation(NamedTuple):
     """A value of the measure.
@@ -212,7 +215,7 @@ def differentiation(
     )
     if undefined:
         culprit = "A" if response is None else f"response {response}"
-        message = f"differentiation is NaN: {culprit} {undefined}"
+        message = f"{UNDEFINED}: {culprit} {undefined}"
         warnings.warn(message, DifferentiaWarning, stacklevel=2)
     return value
 

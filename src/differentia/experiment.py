@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Num
 
-from differentia.definition import METRICS, NORMALIZATIONS, evaluate
+from differentia.definition import METRICS, NORMALIZATIONS, UNDEFINED, evaluate
 from differentia.distances import Rows, squared_euclidean
 from differentia.errors import (
     DifferentiaWarning,
@@ -396,7 +396,7 @@ def _warn_of_undefined(undefined: Sequence[_Undefined], kind: str) -> str:
             ". The units with the highest means may be saturated for every image; those of "
             "units='top_variance' can't be"
         )
-    text = f"differentiation is NaN for {len(undefined)} values: {listed}{hint}"
+    text = f"{UNDEFINED} for {len(undefined)} values: {listed}{hint}"
     warnings.warn(text, DifferentiaWarning, stacklevel=3)
     return text
 

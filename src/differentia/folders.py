@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -62,6 +62,29 @@ def require_writable(folder: Path, what: str) -> None:
             pass
     except OSError as error:
         raise InputError(f"{what}: can't be written to ({error.strerror}); choose another") from error
+
+
+def require_free(folder: Path, what: str, *, files: Iterable[str], folders: Iterable[str] = ()) -> None:
+    """Raise an error where a folder is in the place of a file that will be written, or the other way round.
+
+    Parameters
+    ----------
+    folder
+        That they will be written into.
+    what
+        What the error calls it.
+    files, folders
+        Their names. Those that are there as what they should be are no hindrance.
+
+    Raises
+    ------
+    InputError
+        Something is in the way.
+    """
+    in_the_way = {name: "folder" for name in files if (folder / name).is_dir()}
+    in_the_way |= {name: "file" for name in folders if (folder / name).is_file()}
+    for name, kind in in_the_way.items():
+        raise InputError(f"{what}: the {kind} {name} in it is in the way; move it away, or choose another")
 
 
 def require_new(path: str | os.PathLike[str]) -> Path:

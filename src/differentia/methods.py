@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from differentia.definition import UNDEFINED
 from differentia.errors import require_known
 from differentia.layers import INPUT
+from differentia.presentation import LEFT_OUT, SAME_CONTENT
 from differentia.references import REFERENCES, Reference, architecture_key
 from differentia.results import as_kinds, provenance
 from differentia.specs import parse_spec
@@ -78,11 +80,7 @@ _NOISE_OPTIONS = {"mean": "mean", "sd": "SD", "seed": "seed"}
 _COLOURS = {1: "greyscale", 3: "RGB"}
 
 #: Warnings that the text tells in its own words, by how they begin.
-_TOLD_OTHERWISE = (
-    "differentiation is NaN",
-    "left out what can't be read",
-    "images of one set have the same content",
-)
+_TOLD_OTHERWISE = (UNDEFINED, LEFT_OUT, SAME_CONTENT)
 
 
 @dataclass(frozen=True)
@@ -142,7 +140,7 @@ def describe_methods(result: xr.Dataset | Mapping[str, xr.Dataset]) -> Methods:
 
     Returns
     -------
-    differentia.methods.Methods
+    differentia.Methods
         `str` of it is the text with its references.
 
     Raises

@@ -25,6 +25,10 @@ _DECODERS = 4
 #: Images, or groups of them, that one warning names.
 MOST_TOLD = 10
 
+#: How the warnings begin that images were left out, and that some of a set are the same.
+LEFT_OUT = "left out what can't be read"
+SAME_CONTENT = "images of one set have the same content"
+
 
 class ImageLabel(NamedTuple):
     """The set an image was shown in, its name there, and the SHA-256 of its content ("" if unknown)."""
@@ -212,10 +216,10 @@ def warn_of_images(
     texts = []
     if skipped:
         cases = [_told(image.set, image.reason) for image in skipped]
-        texts.append(_listed(f"left out what can't be read ({len(skipped)})", cases))
+        texts.append(_listed(f"{LEFT_OUT} ({len(skipped)})", cases))
     if duplicates:
         groups = [_told(group[0].set, ", ".join(image.name for image in group)) for group in duplicates]
-        what = "images of one set have the same content, and no distance from each other"
+        what = f"{SAME_CONTENT}, and no distance from each other"
         texts.append(_listed(what, groups))
     for text in texts:
         warnings.warn(text, DifferentiaWarning, stacklevel=stacklevel + 1)

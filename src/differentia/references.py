@@ -14,7 +14,7 @@ OTHERS = "others"
 
 @dataclass(frozen=True)
 class Reference:
-    """One work.
+    """One work of a list of references; `str` of it is its line there.
 
     Attributes
     ----------

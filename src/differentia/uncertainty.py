@@ -72,11 +72,12 @@ def draw_spread(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
 
 
 def not_converged(result: xr.Dataset) -> xr.DataArray:
-    """Return where more units certainly give another value.
+    """Return where more units give another value.
 
     That is where the mean over draws at the next larger number of units lies more than the spread
-    (`draw_spread`, one SD) from the mean at this one. Few units bias differentiation in sparse layers, which
-    the spread alone does not show.
+    (`draw_spread`, one SD of single draws) from the mean at this one. Few units bias differentiation in
+    sparse layers, which the spread alone does not show. A mean over few draws also lies that far off by
+    chance: in about 0.03 % of points with 20 draws, in 9 % with 5, in 39 % with 2.
 
     Parameters
     ----------
@@ -86,8 +87,8 @@ def not_converged(result: xr.Dataset) -> xr.DataArray:
     Returns
     -------
     (set, layer, n_units) bool
-        False also where it can't be said: at the largest number of units, where the spread is unknown, and
-        where there is no value.
+        False also where it can't be said: at the largest number of units, where the spread is unknown (as
+        with one draw), and where there is no value.
     """
     change, spread = _change_and_spread(result)
     return (change > spread).rename("not_converged")

@@ -14,7 +14,7 @@ import typer
 from differentia.cli import options as opt
 from differentia.cli.output import print_json, print_result, print_table, progress_bar, say
 from differentia.errors import InputError
-from differentia.folders import require_new, require_writable, user_path
+from differentia.folders import require_free, require_new, require_writable, user_path
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,6 +31,10 @@ DEMO_MAPS = {"block1_relu2": (3,), "block3_relu2": (10,)}
 
 #: The name of the page that explains a folder's result.
 REPORT = "report.html"
+
+#: What is written into a folder, beside the results of further kinds of units: files, and pictures.
+FILES = ("experiment.toml", "result.nc", "predictions.csv", REPORT)
+FIGURES = "figures"
 
 #: By command: what its help text shows.
 EXAMPLES: dict[str, tuple[str, ...]] = {}
@@ -402,7 +406,7 @@ def report(
     written = _write_views(_read_results(place), place)
     if as_json:
         print_json([str(path) for path in written])
-    say(f"Written to {place}: figures/, {REPORT}")
+    say(f"Written to {place}: {FIGURES}/, {REPORT}")
     _name_report(place)
 
 
@@ -526,6 +530,8 @@ def _measure_into(
     )
     loaded = load_network(network, **network_options)
     require_writable(out, f"--out {out}")
+    files = (*FILES, *(path.name for path in _kind_paths(out).values()))
+    require_free(out, f"--out {out}", files=files, folders=[FIGURES])
     command = shlex.join(["differentia", *context.obj])
     with progress_bar() as progress:
         measured = measure_kinds(loaded, stimuli, kinds=kinds, progress=progress, **given)
@@ -561,8 +567,8 @@ def _write_views(results: Mapping[str, xr.Dataset], folder: Path) -> list[Path]:
     from differentia.figures import save_figures, save_kinds
     from differentia.report import write_report
 
-    written = save_figures(next(iter(results.values())), folder / "figures")
-    written += save_kinds(results, folder / "figures") if len(results) > 1 else []
+    written = save_figures(next(iter(results.values())), folder / FIGURES)
+    written += save_kinds(results, folder / FIGURES) if len(results) > 1 else []
     return [*written, write_report(results, folder / REPORT)]
 
 
