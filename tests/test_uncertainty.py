@@ -131,3 +131,26 @@ def test_where_it_cannot_be_said_nothing_is_flagged() -> None:
     values[0, 0] = [0.39, 0.4, 0.41]
     values[0, 1] = [1.39, 1.4, 1.41]
     assert dif.not_converged(result).values.tolist() == [[[True, False], [False, False], [False, False]]]
+
+
+@pytest.mark.parametrize(("draws", "share"), [(2, 0.392), (5, 0.089), (20, 0.0003)])
+def test_how_often_chance_alone_flags_a_point(draws: int, share: float) -> None:
+    """As the docstring says, where the mean over normal draws is compared with the true value, 0."""
+    points = 20_000
+    rng = np.random.default_rng(1)
+    values = np.full((1, points, 2, draws), np.nan)
+    values[..., 0, :] = rng.normal(size=(1, points, draws))
+    values[..., 1, 0] = 0.0  # the whole layer
+    sizes = np.full(points, 10**9)
+    result = xr.Dataset(
+        {
+            "differentiation": (("set", "layer", "n_units", "draw"), values),
+            "units_used": (("layer", "n_units"), np.stack([np.ones_like(sizes), sizes], axis=1)),
+            "pool_size": ("layer", sizes),
+            "layer_size": ("layer", sizes),
+        },
+        coords={"n_units": [1, 10**9], "draw": np.arange(draws), "units": "random"},
+    )
+    flags = dif.not_converged(result)
+    assert float(flags.sel(n_units=1).mean()) == pytest.approx(share, rel=0.04, abs=0.0004)
+    assert not flags.sel(n_units=10**9).any()
