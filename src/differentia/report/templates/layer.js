@@ -1,6 +1,7 @@
 // What is behind a point: one layer's distances, pairs, filters and maps.
 "use strict";
 
+const PLACE = data.recorded ? "population" : "layer";
 const LETTER = 7; // pixels
 
 const MISSING = "not there";
@@ -39,7 +40,7 @@ function drawLayerTable() {
   const columns = ["Set", "Differentiation"];
   const ofDistances = pairs && kind.pairs.measured && count === largest();
   if (kind.relative) columns.push("Relative");
-  if (layerShown().mean) columns.push("Mean of the whole layer", "SD of the whole layer");
+  if (layerShown().mean) columns.push(`Mean of the whole ${PLACE}`, `SD of the whole ${PLACE}`);
   if (ofDistances) columns.push("Distances, middle half");
   const rows = setsShown().map((set) => {
     const at = (lines) => withSpread(lines.mean[set][state.layer][count], lines.spread[set][state.layer][count]);
