@@ -92,7 +92,7 @@ class Methods:
     text
         The paragraphs, with citations as "(Author et al., year)".
     references
-        The works that the text cites, in the order of the alphabet.
+        The works that the text cites, each a `Reference`, in the order of the alphabet.
     """
 
     text: str
@@ -141,7 +141,7 @@ def describe_methods(result: xr.Dataset | Mapping[str, xr.Dataset]) -> Methods:
     Returns
     -------
     differentia.Methods
-        `str` of it is the text with its references.
+        A `Methods`; `str` of it is the text with its references.
 
     Raises
     ------
