@@ -146,7 +146,7 @@ def test_all_units_equal_the_oracle(stage: Stage, all_units: xr.Dataset) -> None
 
 
 def test_sampled_units_equal_the_oracle(stage: Stage, sampled: xr.Dataset, all_units: xr.Dataset) -> None:
-    """Every set, layer, number of units and draw, on the units that the result names.
+    """Every set, layer and number of units, on the units that the result names; of the fewest, two draws.
 
     Where these are the whole layer, its value is the one that the test above compares with the oracle.
     """
@@ -155,7 +155,7 @@ def test_sampled_units_equal_the_oracle(stage: Stage, sampled: xr.Dataset, all_u
         units = sampled["unit"].sel(layer=layer).values
         units = units[units >= 0]
         for count in (200, 10_000, 100_000):
-            for draw in range(2):
+            for draw in range(2 if count == 200 else 1):
                 chosen = draw_units(layer, len(units), count, draw, seed=0)
                 for name in SETS:
                     at = {"set": name, "layer": layer, "n_units": count, "draw": draw}
@@ -174,7 +174,7 @@ def test_sampled_units_equal_the_oracle(stage: Stage, sampled: xr.Dataset, all_u
                         continue
                     assert value == pytest.approx(oracles.differentiation_by_loops(responses), rel=1e-4), at
                     looped += 1
-    assert looped > 3 * 89 * 3
+    assert looped > 3 * 89 * 2
     assert whole > 3 * 60
 
 

@@ -539,6 +539,21 @@ def test_layers_without_a_value(browser: Browser, tmp_path: Path) -> None:
         assert overview[1][-1] == "no value"
 
 
+#: The formulas of the definition without their layout: of a normalised response, and of a distance.
+NORMALIZED = {
+    "layer": "zi=Ai\u03c3",
+    "response": "zi=Ai\u2212\u03bci\u03c3i",
+    "unit": "zik=Aik\u03c3k",
+    "none": "zi=Ai",
+}
+DISTANCES = {
+    "euclidean": "dij=\u2016zi\u2212zj\u2016K",
+    "cityblock": "dij=1K\u2211k|zik\u2212zjk|",
+    "correlation": "dij=1\u2212r(zi,zj)",
+    "cosine": "dij=1\u2212cos(zi,zj)",
+}
+
+
 def test_the_formula_of_each_measure(browser: Browser, tmp_path: Path) -> None:
     """Each normalisation and metric has its own, which browsers set as mathematics; it is what a page has."""
     given = dif.measure_responses(arrays(), reference="rest")
@@ -548,6 +563,10 @@ def test_the_formula_of_each_measure(browser: Browser, tmp_path: Path) -> None:
     formulas = [formula(result) for result in measures]
     assert all(said for _, said in formulas)
     assert len({*formulas}) == len(NORMALIZATIONS) * len(METRICS) == 16
+    for result, (mathematics, _) in zip(measures, formulas, strict=True):
+        read = html.unescape(re.sub("<[^>]+>", "", mathematics))
+        normalized, distance = NORMALIZED[result.attrs["normalize"]], DISTANCES[result.attrs["metric"]]
+        assert read == f"{normalized}{distance}D=mediani<jdij"
     # each normalisation and each metric on one page
     for result, (mathematics, said) in zip(measures[::5], formulas[::5], strict=True):
         text = dif.write_report(result, tmp_path / "report.html").read_text(encoding="utf-8")
@@ -636,8 +655,13 @@ def test_a_large_result(browser: Browser, tmp_path: Path) -> None:
         page.select_option("#layer", "17")
         switched = time.perf_counter() - start
         distances = large_distances(result, 17, "set 3")
-        (line, _) = (one for one in drawn(page, "distribution") if one["meta"]["set"] == 3)
+        line, mark = (one for one in drawn(page, "distribution") if one["meta"]["set"] == 3)
         assert sum(line["customdata"]) == len(distances) == 200 * 199 / 2
+        unit = np.median(distances) / mark["x"][0]  # of the made-up sums
+        edges = np.array(line["x"][1:-1]) * unit
+        np.testing.assert_array_equal(
+            np.cumsum(line["customdata"])[:-1], [(distances < edge).sum() for edge in edges]
+        )
         page.select_option("#count", "all")
         size = path.stat().st_size / 1e6
         print(f"{size:.1f} MB, written in {written:.1f} s, ready in {ready:.1f} s, layer in {switched:.2f} s")  # noqa: T201
