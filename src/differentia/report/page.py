@@ -135,7 +135,7 @@ def _page(given: xr.Dataset | Mapping[str, xr.Dataset], *, main_view: bool) -> s
             published=any(kind["raw"]["published"] for kind in data["kinds"]),
             formula=mathematics,
             formula_note=meaning,
-            methods=None if main_view else describe_methods(results if len(results) > 1 else first),
+            methods=None if main_view else describe_methods(results),
             main_view=main_view,
             style=Markup(_template("style.css")),
             scripts=[Markup(script) for script in scripts],

@@ -4,8 +4,6 @@
 const PLACE = data.recorded ? "population" : "layer";
 const LETTER = 7; // pixels
 
-const MISSING = "not there";
-
 // The figures' colours for what is below and above the mean: blue, white, red.
 const DIVERGING = ["#053061", "#2166ac", "#4393c3", "#92c5de", "#d1e5f0", "#f7f7f7", "#fddbc7", "#f4a582", "#d6604d", "#b2182b", "#67001f"].map((colour, place, all) => [place / (all.length - 1), colour]);
 
@@ -29,6 +27,8 @@ function drawLayer() {
 function ofPairs() {
   return kindShown().pairs && kindShown().pairs.layers[state.layer];
 }
+
+const noDistances = () => `Distances are not there: ${data.missing.distance}.`;
 
 // The number of units at which distances are known.
 const largest = () => kindShown().n_units.length - 1;
@@ -72,7 +72,7 @@ function layerNote(count) {
 function drawDistribution() {
   const pairs = ofPairs();
   if (!pairs) {
-    sayInstead("distribution", `Distances are ${MISSING}: ${data.missing.distance}.`);
+    sayInstead("distribution", noDistances());
     byId("distribution-caption").textContent = "";
     return;
   }
@@ -160,7 +160,7 @@ function rowsShown(rows) {
 function drawMatrix() {
   const pairs = ofPairs();
   if (!pairs) {
-    sayInstead("matrix", `Distances are ${MISSING}: ${data.missing.distance}.`);
+    sayInstead("matrix", noDistances());
     byId("matrix-caption").textContent = "";
     return;
   }
@@ -214,7 +214,7 @@ function picture(row) {
 function drawPairs() {
   const pairs = ofPairs();
   if (!pairs) {
-    byId("pairs").replaceChildren(element("p", { class: "note" }, `Distances are ${MISSING}: ${data.missing.distance}.`));
+    byId("pairs").replaceChildren(element("p", { class: "note" }, noDistances()));
     return;
   }
   const cards = setsShown().flatMap((set) =>
@@ -230,7 +230,7 @@ function drawPairs() {
 
 function drawFilters() {
   if (!data.filters) {
-    sayInstead("filters", `Filters are ${MISSING}: ${data.missing.filter_mean || data.missing.layer_mean}.`);
+    sayInstead("filters", `Filters are not there: ${data.missing.filter_mean || data.missing.layer_mean}.`);
     byId("filters-caption").textContent = "";
     return;
   }

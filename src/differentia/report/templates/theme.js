@@ -63,7 +63,7 @@ function layoutOf(options) {
 const PAPER_WIDTH = 680;
 let printing = false;
 
-const CONFIG = { responsive: true, displayModeBar: false, displaylogo: false };
+const CONFIG = { responsive: true, displayModeBar: false };
 
 // A finger that scrolls the page must not zoom a plot.
 const dragmode = () => (window.matchMedia("(pointer: coarse)").matches ? false : "zoom");
