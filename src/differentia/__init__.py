@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from differentia.errors import (
         DifferentiaError,
         DifferentiaWarning,
+        FolderInUseError,
         InputError,
         RecordingError,
+        StorageError,
     )
     from differentia.experiment import measure, measure_kinds, measure_responses
     from differentia.figures import (
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "DifferentiaError": "errors",
     "DifferentiaWarning": "errors",
+    "FolderInUseError": "errors",
     "InputError": "errors",
     "Methods": "methods",
     "Network": "networks",
@@ -50,6 +53,7 @@ _HOMES = {
     "Responses": "responses",
     "Selection": "selection",
     "Stimuli": "stimuli",
+    "StorageError": "errors",
     "compare_with_published": "published",
     "describe_methods": "methods",
     "differentiation": "definition",
@@ -86,6 +90,7 @@ _HOMES = {
 __all__ = [
     "DifferentiaError",
     "DifferentiaWarning",
+    "FolderInUseError",
     "InputError",
     "Methods",
     "Network",
@@ -94,6 +99,7 @@ __all__ = [
     "Responses",
     "Selection",
     "Stimuli",
+    "StorageError",
     "compare_with_published",
     "describe_methods",
     "differentiation",

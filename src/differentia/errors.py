@@ -26,6 +26,14 @@ class RecordingError(DifferentiaError, RuntimeError):
     """What was given was fine, but the work failed: a network gave a NaN, memory ran out."""
 
 
+class StorageError(DifferentiaError, RuntimeError):
+    """What is on disk can't be written, or is not what was written: a full disk, a damaged file."""
+
+
+class FolderInUseError(DifferentiaError, RuntimeError):
+    """Another run holds a folder; it says which."""
+
+
 class DifferentiaWarning(UserWarning):
     """A result that the user should look at before believing it."""
 
