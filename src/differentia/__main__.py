@@ -1,8 +1,6 @@
 """``python -m differentia``."""
 
-import sys
-
-from differentia.cli import main
+from differentia.cli import script
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script()

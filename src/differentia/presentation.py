@@ -161,19 +161,19 @@ def present(
                 + f"image {image!r}: too large for this machine's memory; shrink it"
             ) from error
 
-    with ThreadPoolExecutor(_DECODERS) as threads:
+    threads = ThreadPoolExecutor(_DECODERS)  # without with, which waits for what is being decoded
 
-        def start(span: tuple[str, range]) -> list[Future[Image | SkippedImage]]:
-            return [threads.submit(load, span[0], index) for index in span[1]]
+    def start(span: tuple[str, range]) -> list[Future[Image | SkippedImage]]:
+        return [threads.submit(load, span[0], index) for index in span[1]]
 
+    try:
         coming = start(spans[0])
-        try:
-            for position, (name, indices) in enumerate(spans):
-                at_hand = coming
-                coming = start(spans[position + 1]) if position + 1 < len(spans) else []
-                yield _batch(stimuli[name], name, indices, [future.result() for future in at_hand], fit)
-        finally:
-            threads.shutdown(wait=False, cancel_futures=True)
+        for position, (name, indices) in enumerate(spans):
+            at_hand = coming
+            coming = start(spans[position + 1]) if position + 1 < len(spans) else []
+            yield _batch(stimuli[name], name, indices, [future.result() for future in at_hand], fit)
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _batch(

@@ -3,6 +3,38 @@
 Nothing heavy is imported before it is needed, so that ``--help`` answers at once.
 """
 
-from differentia.cli.entry import main
+from __future__ import annotations
 
-__all__ = ["main"]
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from differentia.cli import stopping
+
+__all__ = ["main", "script"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; see `differentia.cli.entry.main`.
+
+    Parameters
+    ----------
+    arguments
+        In place of the process's own.
+    """
+    from differentia.cli.entry import main as run
+
+    return run(arguments)
+
+
+def script() -> NoReturn:
+    """Run the command line as this process's own purpose: what Ctrl-C stops ends within two seconds."""
+    try:
+        stopping.stop_on_signals()
+        status = main()
+        if stopping.stopped():
+            status = stopping.tell(sys.argv[1:])
+    except KeyboardInterrupt:
+        status = stopping.tell(sys.argv[1:])
+    stopping.ignore_signals()
+    sys.exit(status)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,7 @@ from differentia.cli import options as opt
 from differentia.cli.output import print_json, print_result, print_table, progress_bar, say
 from differentia.errors import InputError
 from differentia.folders import require_free, require_new, require_writable, user_path
+from differentia.locking import held
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -403,7 +405,8 @@ def report(
 ) -> None:
     """Write the report and the figures of a folder's result again."""
     place = user_path(folder)
-    written = _write_views(_read_results(place), place)
+    with held(place) if place.is_dir() else nullcontext():  # no folder is made for a wrong name
+        written = _write_views(_read_results(place), place)
     if as_json:
         print_json([str(path) for path in written])
     say(f"Written to {place}: {FIGURES}/, {REPORT}")
@@ -532,6 +535,7 @@ def _measure_into(
     require_writable(out, f"--out {out}")
     files = (*FILES, *(path.name for path in _kind_paths(out).values()))
     require_free(out, f"--out {out}", files=files, folders=[FIGURES])
+    context.with_resource(held(out))
     command = shlex.join(["differentia", *context.obj])
     with progress_bar() as progress:
         measured = measure_kinds(loaded, stimuli, kinds=kinds, progress=progress, **given)

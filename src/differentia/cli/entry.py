@@ -10,6 +10,7 @@ from typing import TextIO
 
 import typer
 
+from differentia.cli import stopping
 from differentia.cli.commands import app
 from differentia.cli.output import say
 from differentia.errors import DifferentiaError, DifferentiaWarning, InputError
@@ -31,28 +32,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.showwarning = _show_warning
             warnings.simplefilter("always", DifferentiaWarning)
             status = app(given or ["--help"], prog_name="differentia", standalone_mode=False, obj=given)
-        return _interrupted() if status == INTERRUPTED else DONE
+        return stopping.tell(given) if status == INTERRUPTED else DONE
     except typer.TyperException as error:
         message = getattr(error, "format_message", error.__str__)()
         say(f"differentia: {message.rstrip('.')}; see differentia --help")
         return WRONG_USAGE
     except (typer.Abort, KeyboardInterrupt):
-        return _interrupted()
-    except DifferentiaError as error:
+        return stopping.tell(given)
+    except Exception as error:
+        if stopping.stopped():  # on the way a library may turn it into an error of its own
+            return stopping.tell(given)
         if "--debug" in given:
             traceback.print_exc()
+        if not isinstance(error, DifferentiaError):
+            say(f"differentia: failed: {type(error).__name__}: {error} (--debug shows where)")
+            return FAILED
         say(f"differentia: {error}")
         return WRONG_USAGE if isinstance(error, InputError) else FAILED
-    except Exception as error:
-        if "--debug" in given:
-            traceback.print_exc()
-        say(f"differentia: failed: {type(error).__name__}: {error} (--debug shows where)")
-        return FAILED
-
-
-def _interrupted() -> int:
-    say("differentia: stopped before the end; run the same command again")
-    return INTERRUPTED
 
 
 def _show_warning(
