@@ -18,8 +18,8 @@ What `differentia COMMAND --help` says. (`make commands` writes this page; a tes
 date.)
 
 Progress and messages go to stderr, numbers to stdout; `--json` prints them for machines. Exit codes: 0 done,
-1 the work failed, 130 stopped with Ctrl-C, 2 wrong usage or input: one line says what to change (`--debug`
-shows the traceback).
+1 the work failed, 2 wrong usage or input: one line says what to change (`--debug` shows the traceback); 130
+stopped with Ctrl-C, 143 with SIGTERM: one line says how to go on.
 `differentia --install-completion` lets the shell complete commands, options and their values.
 """
 

@@ -18,6 +18,7 @@ ORDER = [
     "errors",
     "specs",
     "folders",
+    "locking",
     "distances",
     "definition",
     "stimuli",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 import differentia as dif
 from differentia.errors import UnreadableImageError
 from differentia.presentation import Batch, ImageLabel, as_sets, find_duplicates, present, require_a_pair
-from differentia.stimuli import Fit, Stimuli
+from differentia.stimuli import Fit, Image, Stimuli
 
 FIT = Fit((6, 5, 3))
 PIXELS = np.random.default_rng(0).integers(0, 256, (9, 6, 5, 3), dtype=np.uint8)
@@ -108,3 +110,27 @@ def test_links_are_followed_when_asked(folder: Path) -> None:
         as_sets({"a": inside}, seed=0)
     (batch,) = shown(as_sets({"a": inside}, seed=0, follow_links=True), 4)
     np.testing.assert_array_equal(batch.pixels, PIXELS[:2])
+
+
+def test_who_stops_looking_does_not_wait() -> None:
+    """Closed while images are being decoded, it ends at once; of those in the queue none is begun."""
+    free = threading.Event()
+    begun: list[int] = []
+
+    class Slow(Stimuli):
+        names = tuple(str(number) for number in range(100))
+        source = "slow"
+
+        def load(self, index: int, fit: Fit) -> Image:
+            begun.append(index)
+            if index >= 2:
+                free.wait(60)
+            return Image(PIXELS[0], "")
+
+    batches = present({"slow": Slow()}, FIT, 2)
+    next(batches)
+    started = time.monotonic()
+    batches.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - started < 30
+    free.set()
+    assert set(begun) <= set(range(4))

@@ -21,8 +21,8 @@ from differentia.folders import require_writable
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-#: What lies in a folder while it is held: what is locked, and who locked it. The latter is apart, since Windows
-#: lets nobody read what is locked, and a marker's content is filelock's own.
+#: What lies in a folder while it is held: what is locked, and who locked it. The latter is apart, since
+#: Windows lets nobody read what is locked.
 LOCK, HOLDER = ".lock", ".lock.json"
 
 #: What is there instead of a lock where the file system has none.
@@ -85,6 +85,8 @@ def leave_nothing() -> None:
     """Remove the locks' files, for a process that ends at once, without leaving what it is in."""
     for folder in list(_held):
         _remove_files(folder)
+        with suppress(OSError):
+            (folder / MARKER).unlink()
 
 
 def _acquired(folder: Path) -> BaseFileLock:

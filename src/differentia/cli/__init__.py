@@ -36,5 +36,6 @@ def script() -> NoReturn:
             status = stopping.tell(sys.argv[1:])
     except KeyboardInterrupt:
         status = stopping.tell(sys.argv[1:])
-    stopping.ignore_signals()
+    if stopping.stopped():
+        stopping.end(status)
     sys.exit(status)

@@ -6,15 +6,19 @@ Nothing heavy is imported here: what is pressed while the rest is being imported
 from __future__ import annotations
 
 import _thread
+import atexit
 import os
 import signal
-import socket
 import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    import socket
 
 #: In seconds: how long what runs has to clean up, before the process ends all the same. A convolution of a
 #: batch takes longer, and Python tells its thread of a signal only after it.
@@ -27,6 +31,7 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 KEEPING = ("demo", "measure", "run")
 
 _received: list[int] = []
+_lost = threading.Event()
 _told = threading.Lock()
 
 
@@ -35,15 +40,17 @@ class Stopped(KeyboardInterrupt):
 
 
 def stop_on_signals() -> None:
-    """Let signals end this process in order: `Stopped` is raised once, and after a while it ends anyway."""
-    read, write = socket.socketpair()
-    write.setblocking(False)
+    """Let signals end this process in order: `Stopped` is raised, and after a while it ends in any case."""
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
             signal.signal(number, _stop)
+    import socket  # Windows takes nothing else
+
+    read, write = socket.socketpair()
+    write.setblocking(False)
     signal.set_wakeup_fd(write.detach(), warn_on_full_buffer=False)
     threading.Thread(target=_end_in_any_case, args=(read,), daemon=True).start()
-    sys.unraisablehook = _raise_again
+    sys.unraisablehook = _keep_what_is_lost
     if hasattr(os, "register_at_fork"):  # a process of a user's own code; its signals are not ours
         os.register_at_fork(after_in_child=_leave_signals)
 
@@ -67,10 +74,19 @@ def tell(arguments: Sequence[str]) -> int:
     return _exit_code()
 
 
-def ignore_signals() -> None:
-    """Let nothing disturb the end of the process: Python ends as if a signal had never had a handler."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+def end(status: int) -> NoReturn:
+    """End the process, without taking everything down in order: that takes seconds after a large network.
+
+    Parameters
+    ----------
+    status
+        The exit code.
+    """
+    atexit._run_exitfuncs()  # which remove temporary files, of Matplotlib for example
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 def _line(arguments: Sequence[str]) -> str:
@@ -85,7 +101,8 @@ def _exit_code() -> int:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    if not _received:
+    if not _received or _lost.is_set():
+        _lost.clear()
         _received.append(number)
         raise Stopped
 
@@ -94,9 +111,12 @@ def _end_in_any_case(signals: socket.socket) -> None:
     # A signal's number arrives at once, also while the main thread is in a long call outside Python.
     while (number := signals.recv(1)[0]) not in SIGNALS:
         pass
-    time.sleep(PATIENCE)
-    if not _received:
-        _received.append(number)
+    end = time.monotonic() + PATIENCE
+    while (left := end - time.monotonic()) > 0:
+        if _lost.wait(left):
+            time.sleep(0.01)  # until the object is gone that swallowed it
+            _thread.interrupt_main(signal.Signals(number))
+    _received.append(number)
     if _told.acquire(blocking=False):
         # A progress bar may have hidden the cursor, and stands on the line.
         clear = "\r\x1b[2K\x1b[?25h" if os.isatty(2) else ""
@@ -107,17 +127,16 @@ def _end_in_any_case(signals: socket.socket) -> None:
     os._exit(_exit_code())
 
 
+def _keep_what_is_lost(unraisable: sys.UnraisableHookArgs) -> None:
+    """Have `Stopped` raised again, where it came while an object was being deleted, and Python dropped it."""
+    if isinstance(unraisable.exc_value, Stopped):
+        _lost.set()
+    else:
+        sys.__unraisablehook__(unraisable)
+
+
 def _leave_signals() -> None:
     signal.set_wakeup_fd(-1)
     for number in SIGNALS:
         if signal.getsignal(number) is _stop:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-
-
-def _raise_again(unraisable: sys.UnraisableHookArgs) -> None:
-    """Raise `Stopped` again later, where it came while an object was being deleted, and Python dropped it."""
-    if isinstance(unraisable.exc_value, Stopped):
-        number = _received.pop()
-        _thread.interrupt_main(number)
-    else:
-        sys.__unraisablehook__(unraisable)
