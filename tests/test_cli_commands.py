@@ -24,6 +24,7 @@ from test_published import vgg16_result
 import differentia as dif
 from differentia.cli import main
 from differentia.cli.commands import app
+from differentia.locking import held
 from differentia.networks.digits import build_digits_module
 
 Capture = pytest.CaptureFixture[str]
@@ -749,3 +750,20 @@ def test_wrong_input_is_one_line(hostile: Path, capsys: Capture, arguments: list
     assert "Traceback" not in said
     assert {path for path in hostile.rglob("*") if path.is_file()} == before
     assert not (hostile / "gone").exists()
+
+
+def test_a_folder_that_another_run_holds(tmp_path: Path, capsys: Capture) -> None:
+    """Exit code 1, one line that says who, and nothing in the folder is touched; afterwards it goes."""
+    out = tmp_path / "out"
+    measure = ["measure", "digits", "--set", "noise=noise:3", *FAST, "--out", str(out)]
+    assert main(measure) == 0
+    capsys.readouterr()
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    with held(out):
+        for arguments in (measure, ["report", str(out)]):
+            assert main(arguments) == 1
+            assert f"differentia: {out}: is in use by process " in "".join(told(capsys))
+        inside = {path: path.stat().st_mtime_ns for path in out.rglob("*") if not path.name.startswith(".")}
+        assert inside == before
+    assert main(["report", str(out)]) == 0
+    assert {path.name for path in out.rglob("*")} == {path.name for path in before}

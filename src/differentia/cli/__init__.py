@@ -32,10 +32,10 @@ def script() -> NoReturn:
     try:
         stopping.stop_on_signals()
         status = main()
-        if stopping.stopped():
-            status = stopping.tell(sys.argv[1:])
+        if not stopping.stopped():
+            stopping.ignore_signals()  # what is done is done
     except KeyboardInterrupt:
         status = stopping.tell(sys.argv[1:])
     if stopping.stopped():
-        stopping.end(status)
+        stopping.end(stopping.tell(sys.argv[1:]))
     sys.exit(status)

@@ -74,6 +74,12 @@ def tell(arguments: Sequence[str]) -> int:
     return _exit_code()
 
 
+def ignore_signals() -> None:
+    """Let nothing disturb the rest, while Python takes down what was imported."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def end(status: int) -> NoReturn:
     """End the process, without taking everything down in order: that takes seconds after a large network.
 
