@@ -41,7 +41,7 @@ def whole(layer: str, name: str) -> np.ndarray:
     """Return a layer's responses to a set, (n_images, *shape)."""
     responses = recorded()
     shape = next(known.shape for known in responses.layers if known.name == layer)
-    return responses.values[layer][responses.sets[name]].astype(np.float64).reshape(-1, *shape)
+    return np.asarray(responses.values[layer])[responses.sets[name]].astype(np.float64).reshape(-1, *shape)
 
 
 def shown(ax: Axes) -> np.ndarray:

@@ -45,7 +45,7 @@ def test_every_value_equals_the_oracle() -> None:
         pool = result["unit"].sel(layer=layer.name).values
         pool = pool[pool >= 0]
         for name, rows in everything.sets.items():
-            responses = everything.values[layer.name][rows][:, pool]
+            responses = np.asarray(everything.values[layer.name])[rows][:, pool]
             for count in counts:
                 for draw in range(draws):
                     value = float(
@@ -99,7 +99,7 @@ def test_all_units() -> None:
     assert "unit" not in result
     np.testing.assert_array_equal(result["units_used"].isel(n_units=0), result["layer_size"])
     everything = dif.record(load(), SETS, units="all")
-    expected = oracles.differentiation_by_loops(everything.values["conv"][6:11])
+    expected = oracles.differentiation_by_loops(np.asarray(everything.values["conv"])[6:11])
     value = float(result["differentiation"].sel(layer="conv", set="few").isel(n_units=0, draw=0))
     assert value == pytest.approx(expected, rel=1e-5)
 
@@ -130,7 +130,7 @@ def test_stored_responses_give_what_measure_gave(normalize: str) -> None:
     np.testing.assert_array_equal(dif.measure_responses(recorded, **options)["differentiation"], measured)
     everything = dif.record(load(), SETS, units="all")
     arrays = {
-        name: {layer: values[rows] for layer, values in everything.values.items()}
+        name: {layer: np.asarray(values)[rows] for layer, values in everything.values.items()}
         for name, rows in everything.sets.items()
     }
     stored = dif.measure_responses(arrays, seed=3, **options)
@@ -384,7 +384,7 @@ def test_per_filter_equals_the_oracle() -> None:
                 filters = np.bincount(order[chosen] // (layer.size // layer.n_filters))
                 assert filters.tolist() == [used // layer.n_filters] * layer.n_filters
                 for name, rows in everything.sets.items():
-                    units = everything.values[layer.name][rows][:, order[chosen]]
+                    units = np.asarray(everything.values[layer.name])[rows][:, order[chosen]]
                     expected = oracles.differentiation_by_loops(units)
                     value = float(values.sel(set=name))
                     assert value == pytest.approx(expected, rel=1e-5)
@@ -399,7 +399,7 @@ def test_ranked_units_equal_the_oracle(kind: str, score: Any) -> None:
     result = dif.measure(load(), SETS, n_units=counts, draws=3, units=kind, layers=SOME)
     everything = dif.record(load(), SETS, units="all", layers=SOME)
     for layer in everything.layers:
-        whole = everything.values[layer.name]
+        whole = np.asarray(everything.values[layer.name])
         scores = score(whole.astype(np.float64), axis=0)
         for count in counts:
             best = oracles.highest(scores, count)
@@ -422,7 +422,7 @@ def test_filter_means_equal_the_oracle() -> None:
     assert result["units_used"].values.tolist() == [[8], [8], [4], [5]]
     everything = dif.record(load(), SETS, units="all", layers=SOME)
     for layer in everything.layers:
-        maps = everything.values[layer.name].reshape(-1, *layer.shape)
+        maps = np.asarray(everything.values[layer.name]).reshape(-1, *layer.shape)
         means = oracles.filter_means(maps, layer.filter_axis)
         for name, rows in everything.sets.items():
             values = result["differentiation"].sel(set=name, layer=layer.name).isel(n_units=0)

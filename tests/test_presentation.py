@@ -12,7 +12,15 @@ import pytest
 
 import differentia as dif
 from differentia.errors import UnreadableImageError
-from differentia.presentation import Batch, ImageLabel, as_sets, find_duplicates, present, require_a_pair
+from differentia.presentation import (
+    Batch,
+    ImageLabel,
+    as_sets,
+    find_duplicates,
+    in_batches,
+    present,
+    require_a_pair,
+)
 from differentia.stimuli import Fit, Image, Stimuli
 
 FIT = Fit((6, 5, 3))
@@ -28,7 +36,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def shown(stimuli: dict[str, Stimuli], batch_size: int, *, skip_unreadable: bool = False) -> list[Batch]:
-    return list(present(stimuli, FIT, batch_size, skip_unreadable=skip_unreadable))
+    batches = in_batches(stimuli, batch_size)
+    return list(present(stimuli, batches, FIT, skip_unreadable=skip_unreadable))
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 4, 9, 100])
@@ -127,7 +136,7 @@ def test_who_stops_looking_does_not_wait() -> None:
                 free.wait(60)
             return Image(PIXELS[0], "")
 
-    batches = present({"slow": Slow()}, FIT, 2)
+    batches = present({"slow": Slow()}, [("slow", (0, 1)), ("slow", (2, 3))], FIT)
     next(batches)
     started = time.monotonic()
     batches.close()  # type: ignore[attr-defined]

@@ -245,7 +245,7 @@ def test_moments_of_all_units_are_exact(everything: dif.Responses, all_units: xr
     """Within 1e-6 of float64 NumPy over the whole layers, for every set and layer."""
     for layer in everything.layers:
         for name, rows in everything.sets.items():
-            stored = everything.values[layer.name][rows]
+            stored = np.asarray(everything.values[layer.name])[rows]
             sd = float(stored.std(dtype=np.float64))
             at = {"set": name, "layer": layer.name}
             assert float(all_units["layer_sd"].sel(at)) == pytest.approx(sd, rel=1e-6), at
@@ -256,7 +256,9 @@ def test_moments_of_all_units_are_exact(everything: dif.Responses, all_units: xr
 def test_filter_means_are_exact(everything: dif.Responses, all_units: xr.Dataset) -> None:
     """Within 1e-6 of float64 NumPy over the stored maps, whose last axis is the filters."""
     for layer in everything.layers:
-        stored = everything.values[layer.name].reshape(len(everything.images), -1, layer.shape[-1])
+        stored = np.asarray(everything.values[layer.name]).reshape(
+            len(everything.images), -1, layer.shape[-1]
+        )
         expected = stored.mean(axis=1, dtype=np.float64)
         found = all_units["filter_mean"].values[:, all_units["filter_layer"].values == layer.name]
         size = np.abs(stored).mean(axis=1, dtype=np.float64)  # what is summed, where the mean is near zero

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,10 @@ from networks_for_tests import tricky
 from torch import nn
 
 import differentia as dif
+from differentia.cost import estimate_cost
 from differentia.layers import select_layers
-from differentia.recording import MEMORY_SHARE, RANKING_BYTES, estimate_cost, record_kinds
+from differentia.passes import RANKING_BYTES
+from differentia.recording import record_kinds
 from differentia.units import UNIT_KINDS, filter_order, unit_order
 
 RNG = np.random.default_rng(0)
@@ -52,7 +53,8 @@ def test_units_do_not_depend_on_layers_sets_or_pool() -> None:
     first = dif.record(load(), SETS, pool=50)
     second = dif.record(load(), {"many": SETS["many"]}, pool=80, layers=["conv"])
     assert np.array_equal(second.units["conv"][:50], first.units["conv"])
-    np.testing.assert_array_equal(second.values["conv"][:, :50], first.values["conv"][5:])
+    kept = np.asarray(first.values["conv"])[5:]
+    np.testing.assert_array_equal(np.asarray(second.values["conv"])[:, :50], kept)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 16])
@@ -103,7 +105,7 @@ def test_memory_is_images_times_units() -> None:
 
 def test_too_much_for_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the size, the budget and what to do instead."""
-    monkeypatch.setattr("differentia.recording.MEMORY_SHARE", 1e-9)
+    leave_memory(monkeypatch, 10)
     with pytest.raises(dif.InputError, match=r"units of 11 layers for 16 images take .* use --units random"):
         dif.record(load(), SETS, units="all")
     with pytest.raises(dif.InputError, match="fewer --n-units than 100,000"):
@@ -165,8 +167,7 @@ def by_hand() -> dict[str, np.ndarray]:
 
 def leave_memory(monkeypatch: pytest.MonkeyPatch, n_bytes: float) -> None:
     """Let responses take `n_bytes` and no more."""
-    free = SimpleNamespace(available=n_bytes / MEMORY_SHARE)
-    monkeypatch.setattr("differentia.recording.psutil.virtual_memory", lambda: free)
+    monkeypatch.setattr("differentia.recording.memory_budget", lambda given: n_bytes)
 
 
 def for_ranking(network: Any, *layers: str) -> int:
@@ -213,7 +214,8 @@ def test_the_highest_units_of_all_images(
     told: list[tuple[int, int, str]] = []
     ranked = dif.record(load(), SETS, pool=50, units=kind, progress=lambda *report: told.append(report))
     assert told[-1] == ((32, 32, "many") if two_passes else (16, 16, "many"))
-    for name, whole in everything.values.items():
+    for name, values in everything.values.items():
+        whole = np.asarray(values)
         scores = score(whole.astype(np.float64), axis=0)
         best = oracles.highest(scores, 50)
         assert ranked.units[name].tolist() == best, name
@@ -271,9 +273,9 @@ def write(folder: Path, images: np.ndarray) -> Path:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda path: PIL.Image.fromarray(SETS["few"][0]).save(path), r"the second: '08\.png' of set 'a'"),
-        (lambda path: path.write_bytes(b"no image"), r"the second: '08\.png' of set 'a'; run again"),
-        (lambda path: (path.parent / "10.png").write_bytes(b"no image"), "the second: their number"),
+        (lambda path: PIL.Image.fromarray(SETS["few"][0]).save(path), r"set 'a': image '08\.png' changed"),
+        (lambda path: path.write_bytes(b"no image"), r"image '08\.png' changed .* recorded; run again"),
+        (lambda path: (path.parent / "10.png").write_bytes(b"no image"), r"image '10\.png' changed"),
         (lambda path: None, None),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +22,8 @@ from differentia.errors import (
     require_seed,
 )
 from differentia.layers import Layer
-from differentia.recording import Progress, record_kinds
+from differentia.passes import Progress
+from differentia.recording import record_kinds
 from differentia.responses import Responses, responses_from_arrays
 from differentia.results import build_result
 from differentia.units import require_distinct_kinds, unit_kind, units_used
@@ -63,6 +65,9 @@ def measure(
     map_images: Sequence[int] | None = None,
     skip_unreadable: bool = False,
     follow_links: bool = False,
+    store: str | os.PathLike[str] | None = None,
+    fresh: bool = False,
+    memory: int | str | None = None,
     progress: Progress | None = None,
 ) -> xr.Dataset:
     """Measure the differentiation of every layer of a network for several sets of images.
@@ -99,6 +104,9 @@ def measure(
         What is kept to look at beside the measure; see `record`.
     skip_unreadable, follow_links
         What to do about files that can't be decoded, and about links out of a folder; see `record`.
+    store, fresh, memory
+        Where the responses are kept and whether it is started over, and how much memory may be used; see
+        `record`.
     progress
         Called with images done, all images, and the set at hand.
 
@@ -114,6 +122,10 @@ def measure(
         Something that was given can't be used.
     RecordingError
         The pass failed, or gave a NaN or an infinity.
+    StorageError
+        The store can't be written or read.
+    FolderInUseError
+        Another run writes to the store.
     """
     return measure_kinds(
         network,
@@ -135,6 +147,9 @@ def measure(
         map_images=map_images,
         skip_unreadable=skip_unreadable,
         follow_links=follow_links,
+        store=store,
+        fresh=fresh,
+        memory=memory,
         progress=progress,
     )[units]
 
@@ -168,7 +183,7 @@ def measure_kinds(
 
     Raises
     ------
-    InputError, RecordingError
+    InputError, RecordingError, StorageError, FolderInUseError
         As for `measure`.
     """
     kinds = require_distinct_kinds([kinds] if isinstance(kinds, str) else kinds)

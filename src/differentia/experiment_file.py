@@ -28,7 +28,7 @@ from differentia.errors import DifferentiaWarning, InputError, require_known, un
 from differentia.experiment import N_UNITS, measure
 from differentia.folders import user_path
 from differentia.networks import PREPROCESSINGS
-from differentia.recording import MAP_IMAGES
+from differentia.planning import MAP_IMAGES
 from differentia.stimuli import CROPS, RESIZES, is_generated
 from differentia.units import UNIT_KINDS
 

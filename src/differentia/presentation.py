@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -118,19 +118,40 @@ def require_a_pair(name: str, count: int, source: str) -> None:
         raise InputError(f"set {name!r} has {images} ({source}); expected at least 2, a pair to compare")
 
 
+def in_batches(stimuli: Mapping[str, Stimuli], batch_size: int) -> list[tuple[str, range]]:
+    """Return the images of each batch, as the name of their set and their places in it.
+
+    Parameters
+    ----------
+    stimuli
+        The sets, by name.
+    batch_size
+        The most images of a batch; no batch holds images of two sets.
+    """
+    return [
+        (name, range(start, min(start + batch_size, len(given))))
+        for name, given in stimuli.items()
+        for start in range(0, len(given), batch_size)
+    ]
+
+
 def present(
-    stimuli: Mapping[str, Stimuli], fit: Fit, batch_size: int, *, skip_unreadable: bool = False
-) -> Iterator[Batch]:
-    """Yield each set's images in batches, decoded on threads while the batch before is at work.
+    stimuli: Mapping[str, Stimuli],
+    batches: Sequence[tuple[str, Sequence[int]]],
+    fit: Fit,
+    *,
+    skip_unreadable: bool = False,
+) -> Generator[Batch]:
+    """Yield images in batches, decoded on threads while the batch before is at work.
 
     Parameters
     ----------
     stimuli
         The sets, by name; errors do not name one that is called "".
+    batches
+        The name of a set and places in it, for each batch.
     fit
         How images become the network's input.
-    batch_size
-        Images in a batch; no batch holds images of two sets.
     skip_unreadable
         Leave images that can't be decoded out, instead of raising an error.
 
@@ -141,11 +162,6 @@ def present(
     RecordingError
         An image is too large for the memory.
     """
-    spans = [
-        (name, range(start, min(start + batch_size, len(given))))
-        for name, given in stimuli.items()
-        for start in range(0, len(given), batch_size)
-    ]
 
     def load(name: str, index: int) -> Image | SkippedImage:
         image = stimuli[name].names[index]
@@ -163,14 +179,15 @@ def present(
 
     threads = ThreadPoolExecutor(_DECODERS)  # without with, which waits for what is being decoded
 
-    def start(span: tuple[str, range]) -> list[Future[Image | SkippedImage]]:
-        return [threads.submit(load, span[0], index) for index in span[1]]
+    def start(position: int) -> list[Future[Image | SkippedImage]]:
+        name, indices = batches[position] if position < len(batches) else ("", ())
+        return [threads.submit(load, name, index) for index in indices]
 
     try:
-        coming = start(spans[0])
-        for position, (name, indices) in enumerate(spans):
+        coming = start(0)
+        for position, (name, indices) in enumerate(batches):
             at_hand = coming
-            coming = start(spans[position + 1]) if position + 1 < len(spans) else []
+            coming = start(position + 1)
             yield _batch(stimuli[name], name, indices, [future.result() for future in at_hand], fit)
     finally:
         threads.shutdown(wait=False, cancel_futures=True)

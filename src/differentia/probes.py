@@ -213,6 +213,31 @@ class UnitMoments:
             self._square_sum += difference.square_()
             self._count += 1
 
+    @classmethod
+    def of(cls, count: int, state: Float64[np.ndarray, "3 size"], shape: Sequence[int]) -> UnitMoments:
+        """Return what goes on where another had come to.
+
+        Parameters
+        ----------
+        count
+            The number of images that it had been shown.
+        state : (3, size)
+            Its `state`.
+        shape
+            Of the layer.
+        """
+        moments = cls()
+        moments._count = count
+        moments._first, moments._sum, moments._square_sum = (
+            torch.tensor(numbers).reshape(tuple(shape)) for numbers in state
+        )
+        return moments
+
+    @property
+    def state(self) -> Float64[np.ndarray, "3 size"]:
+        """The first response of each unit, and the sums of the differences from it and of their squares."""
+        return torch.stack([self._first, self._sum, self._square_sum]).reshape(3, -1).numpy()
+
     @property
     def mean(self) -> Float64[np.ndarray, " size"]:
         """Each unit's mean, in the order of units."""

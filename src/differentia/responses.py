@@ -14,6 +14,7 @@ from differentia.distances import Rows
 from differentia.errors import InputError, RecordingError, require_distinct_names
 from differentia.layers import Layer
 from differentia.presentation import ImageLabel
+from differentia.store import ResponseMatrix
 from differentia.units import draw_units, unit_kind, units_used
 
 
@@ -99,7 +100,8 @@ class Responses:
     images
         One label for each response; the images of a set follow one another.
     values
-        By layer name: (n_images, pool_size), the columns in the order of `units`.
+        By layer name: (n_images, pool_size), the columns in the order of `units`; an array, or what is read
+        from a store when it is sliced.
     units
         By layer name: (pool_size,) indices into the layer's flattened output, in C order.
     unit_kind
@@ -118,7 +120,7 @@ class Responses:
 
     layers: tuple[Layer, ...]
     images: tuple[ImageLabel, ...]
-    values: Mapping[str, Num[np.ndarray, "n _"]]
+    values: Mapping[str, ResponseMatrix]
     units: Mapping[str, Int[np.ndarray, " _"]]
     unit_kind: str
     seed: int

@@ -17,7 +17,14 @@ from differentia.classes import class_layer, class_names, class_probabilities, f
 from differentia.errors import InputError, require_count, require_known
 from differentia.folders import names_in_one_folder, new_folder
 from differentia.networks import load_network
-from differentia.presentation import ImageLabel, SkippedImage, find_duplicates, present, warn_of_images
+from differentia.presentation import (
+    ImageLabel,
+    SkippedImage,
+    find_duplicates,
+    in_batches,
+    present,
+    warn_of_images,
+)
 from differentia.probes import UnitProbe
 from differentia.responses import require_finite
 from differentia.stimuli import Fit, stimuli_from
@@ -138,7 +145,8 @@ def select(
     labels: list[ImageLabel] = []
     skipped: list[SkippedImage] = []
     looked_at = 0
-    for batch in present({"": stimuli}, fit, batch_size, skip_unreadable=skip_unreadable):
+    sets = {"": stimuli}
+    for batch in present(sets, in_batches(sets, batch_size), fit, skip_unreadable=skip_unreadable):
         skipped += batch.skipped
         outputs = np.zeros((0, layer.size), np.float32)
         if batch.labels:

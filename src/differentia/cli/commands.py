@@ -8,12 +8,19 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from differentia.cli import options as opt
-from differentia.cli.output import print_json, print_result, print_table, progress_bar, say
+from differentia.cli.output import (
+    print_json,
+    print_result,
+    print_table,
+    progress_bar,
+    say,
+    told_by_the_library,
+)
 from differentia.errors import InputError
 from differentia.folders import require_free, require_new, require_writable, user_path
 from differentia.locking import held
@@ -33,6 +40,9 @@ DEMO_MAPS = {"block1_relu2": (3,), "block3_relu2": (10,)}
 
 #: The name of the page that explains a folder's result.
 REPORT = "report.html"
+
+#: The name of the folder with the responses, from which another run goes on.
+STORE = "responses.zarr"
 
 #: What is written into a folder, beside the results of further kinds of units: files, and pictures.
 FILES = ("experiment.toml", "result.nc", "predictions.csv", REPORT)
@@ -78,6 +88,7 @@ def _on_short_lines(example: str, width: int = 72) -> str:
 def demo(
     context: typer.Context,
     out: Annotated[str, typer.Option(metavar="DIR", help="The folder to write to.")] = "demo",
+    fresh: opt.Fresh = False,
     as_json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
@@ -89,6 +100,7 @@ def demo(
         network_options={},
         sets=DEMO_SETS,
         options={"n_units": DEMO_N_UNITS, "layers": DEMO_LAYERS, "maps": DEMO_MAPS},
+        keeping=_Keeping(fresh),
         as_json=as_json,
     )
 
@@ -125,14 +137,18 @@ def measure(
     views: opt.Views = True,
     skip_unreadable: opt.SkipUnreadable = False,
     follow_links: opt.FollowLinks = False,
+    store: opt.Keep = True,
+    fresh: opt.Fresh = False,
+    memory: opt.Memory = None,
     as_json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
     """Measure the differentiation of every layer of a network for sets of images.
 
     The folder DIR gets the result (result.nc), the network's five best classes of each image
-    (predictions.csv), figures, a report to explore (report.html), and the experiment file that repeats the
-    measurement.
+    (predictions.csv), figures, a report to explore (report.html), the experiment file that repeats the
+    measurement, and the responses (responses.zarr): the same command, or one with more sets, layers or units,
+    goes on from them.
     """
     _measure_into(
         context,
@@ -161,6 +177,7 @@ def measure(
             "skip_unreadable": skip_unreadable,
             "follow_links": follow_links,
         },
+        keeping=_Keeping(fresh, store, memory),
         as_json=as_json,
     )
 
@@ -180,6 +197,9 @@ def run(
         str | None,
         typer.Option(metavar="DIR", help="The folder to write to.", show_default="out = in the file"),
     ] = None,
+    store: opt.Keep = True,
+    fresh: opt.Fresh = False,
+    memory: opt.Memory = None,
     as_json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
@@ -206,6 +226,7 @@ def run(
             network_options=network,
             sets=read.sets,
             options=read.measure.model_dump(exclude_none=True),
+            keeping=_Keeping(fresh, store, memory),
             as_json=as_json,
         )
     except InputError as error:
@@ -232,10 +253,10 @@ def layers(
 
     Those that measure takes when none are named are marked. The time is measured on a batch of noise.
     """
+    from differentia.cost import estimate_cost
     from differentia.experiment import N_UNITS
     from differentia.layers import select_layers
     from differentia.networks import load_network
-    from differentia.recording import estimate_cost
 
     counts = N_UNITS if n_units is None else opt.whole_numbers("--n-units", n_units)
     batch = opt.whole_number("--batch-size", batch_size)
@@ -494,6 +515,14 @@ def published(
     typer.echo(f"Largest difference: {worst['difference']:.3f} ({worst['set']}, {worst['layer']})")
 
 
+class _Keeping(NamedTuple):
+    """Where responses are kept: in a store or not, started over or not, and in how much memory."""
+
+    fresh: bool = False
+    store: bool = True
+    memory: str | None = None
+
+
 def _required_out(out: str | None) -> Path:
     if not out:
         raise InputError("--out is missing; name the folder to write to: --out DIR")
@@ -516,6 +545,7 @@ def _measure_into(
     network_options: Mapping[str, Any],
     sets: Mapping[str, str],
     options: Mapping[str, Any],
+    keeping: _Keeping,
     as_json: bool,
 ) -> None:
     """Measure, write all that belongs into the folder, and print the numbers."""
@@ -534,11 +564,22 @@ def _measure_into(
     loaded = load_network(network, **network_options)
     require_writable(out, f"--out {out}")
     files = (*FILES, *(path.name for path in _kind_paths(out).values()))
-    require_free(out, f"--out {out}", files=files, folders=[FIGURES])
+    require_free(out, f"--out {out}", files=files, folders=[FIGURES, STORE])
     context.with_resource(held(out))
     command = shlex.join(["differentia", *context.obj])
-    with progress_bar() as progress:
-        measured = measure_kinds(loaded, stimuli, kinds=kinds, progress=progress, **given)
+    if keeping.fresh and not keeping.store:
+        raise InputError("--fresh and --no-store do not go together; leave one of them out")
+    with progress_bar() as progress, told_by_the_library():
+        measured = measure_kinds(
+            loaded,
+            stimuli,
+            kinds=kinds,
+            store=out / STORE if keeping.store else None,
+            fresh=keeping.fresh,
+            memory=keeping.memory,
+            progress=progress,
+            **given,
+        )
     results = {kind: with_provenance(result, command=command) for kind, result in measured.items()}
     write_experiment(
         out / "experiment.toml",

@@ -148,6 +148,22 @@ SkipUnreadable = Annotated[
 FollowLinks = Annotated[
     bool, typer.Option("--follow-links", help="Take also files that are links out of their folder.")
 ]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Record all of it again: remove the responses of earlier runs.")
+]
+Keep = Annotated[
+    bool,
+    typer.Option(
+        "--store/--no-store",
+        help="Keep the responses on disk (responses.zarr), so that a later run goes on from them.",
+    ),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE", help="How much memory may be used: 4GB, 500MB.", show_default="half of what is free"
+    ),
+]
 
 
 def whole_number(option: str, text: str, least: int = 1) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import typer
 if TYPE_CHECKING:
     import xarray as xr
 
-    from differentia.recording import Progress
+    from differentia.passes import Progress
 
 
 def say(message: str) -> None:
@@ -58,6 +59,27 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     for row in rows:
         table.add_row(*map(escape, row))
     Console(width=None if sys.stdout.isatty() else 10_000).print(table)
+
+
+class _Say(logging.Handler):
+    """Prints what the library has to tell."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"differentia: {record.getMessage()}")
+
+
+@contextmanager
+def told_by_the_library() -> Iterator[None]:
+    """Print on stderr what the library logs: what is reused, and how long the rest will take."""
+    library, handler = logging.getLogger("differentia"), _Say(logging.INFO)
+    level = library.level
+    library.addHandler(handler)
+    library.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        library.removeHandler(handler)
+        library.setLevel(level)
 
 
 @contextmanager

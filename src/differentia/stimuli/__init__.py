@@ -9,7 +9,7 @@ from differentia.stimuli.files import FileStimuli, natural_key
 from differentia.stimuli.noise import NOISE_KINDS, NoiseStimuli, noise
 from differentia.stimuli.saving import save_images
 from differentia.stimuli.sources import images, is_generated, stimuli_from
-from differentia.stimuli.thumbnails import thumbnails
+from differentia.stimuli.thumbnails import thumbnail_shape, thumbnails
 
 __all__ = [
     "CROPS",
@@ -27,5 +27,6 @@ __all__ = [
     "noise",
     "save_images",
     "stimuli_from",
+    "thumbnail_shape",
     "thumbnails",
 ]

@@ -134,6 +134,16 @@ class Stimuli(ABC):
             The image can't be read.
         """
 
+    def content_hash(self, index: int, fit: Fit) -> str:
+        """Return the hash of one image's content, as `load` does, without decoding it where that can be.
+
+        Raises
+        ------
+        InputError
+            The image can't be read.
+        """
+        return self.load(index, fit).hash
+
 
 def content_hash(*parts: bytes) -> str:
     """Return the SHA-256 of some bytes, in hexadecimal."""

@@ -82,12 +82,7 @@ class FileStimuli(Stimuli):
             The image is too large for this machine.
         """
         path = self.paths[index]
-        try:
-            content = path.read_bytes()
-        except OSError as error:  # no fault of the image: a disk that fails must not make the set smaller
-            raise InputError(
-                f"{path}: can't be read from the disk ({error}); check it and try again"
-            ) from error
+        content = _content(path)
         try:
             image = _decoded(content)
         except MemoryError:
@@ -98,6 +93,17 @@ class FileStimuli(Stimuli):
                 "take it out of the set, or leave such files out with skip_unreadable (--skip-unreadable)"
             ) from error
         return Image(fit(image), content_hash(content))
+
+    def content_hash(self, index: int, fit: Fit) -> str:
+        """Return the hash of a file's bytes."""
+        return content_hash(_content(self.paths[index]))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:  # no fault of the image: a disk that fails must not make the set smaller
+        raise InputError(f"{path}: can't be read from the disk ({error}); check it and try again") from error
 
 
 def _opened(content: bytes) -> ImageFile:

@@ -10,6 +10,13 @@ from jaxtyping import UInt8
 THUMBNAIL_SIDE = 96
 
 
+def thumbnail_shape(shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Return the (height, width, channels) of images of a shape, made small."""
+    height, width, channels = shape
+    share = min(1.0, THUMBNAIL_SIDE / max(height, width))
+    return max(1, round(height * share)), max(1, round(width * share)), channels
+
+
 def thumbnails(
     pixels: UInt8[np.ndarray, "n height width channels"],
 ) -> UInt8[np.ndarray, "n small_height small_width channels"]:
@@ -21,10 +28,9 @@ def thumbnails(
         0..255.
     """
     n, height, width, channels = pixels.shape
-    share = min(1.0, THUMBNAIL_SIDE / max(height, width))
-    if share == 1.0:
+    small_height, small_width, _ = thumbnail_shape((height, width, channels))
+    if (small_height, small_width) == (height, width):
         return pixels.copy()
-    small_height, small_width = (max(1, round(side * share)) for side in (height, width))
     small = np.empty((n, small_height, small_width, channels), dtype=np.uint8)
     for thumbnail, image in zip(small, pixels, strict=True):
         whole = PIL.Image.fromarray(image[..., 0] if channels == 1 else image)

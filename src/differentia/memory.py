@@ -1,0 +1,135 @@
+"""How much memory there is, and how much of it responses may take."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from differentia.errors import InputError
+
+#: The share of free memory that responses may take unless a budget is given.
+SHARE = 0.5
+
+#: Units of a written size.
+UNITS = {
+    "": 1,
+    "b": 1,
+    **{f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)},
+    **{f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)},
+}
+
+
+class _Controller(NamedTuple):
+    """Where a version of Linux's control groups says what memory a group may take, and what it does."""
+
+    folder: str
+    limit: str
+    usage: str
+    reclaimable: str
+
+
+_VERSION_1 = _Controller(
+    "sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
+)
+_VERSION_2 = _Controller("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file")
+
+
+def free_memory(root: Path = Path("/")) -> int:
+    """Return how many bytes this process can still take.
+
+    That is what the machine has available, or what the control groups of the process still allow where that
+    is less: clusters and containers limit memory so, and end what exceeds it.
+
+    Parameters
+    ----------
+    root
+        Of the file system in which the control groups are described.
+    """
+    available = psutil.virtual_memory().available
+    return max(0, min([available, *_left_in_groups(root)]))
+
+
+def _left_in_groups(root: Path) -> list[int]:
+    """Return what each control group that holds this process, and limits its memory, has left."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):  # no Linux
+        return []
+    left = []
+    for line in lines:
+        number, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if number == "0":
+            controller = _VERSION_2
+        elif "memory" in controllers.split(","):
+            controller = _VERSION_1
+        else:
+            continue
+        # Every group above is a limit too. Within a container the path may be the host's, which is not there.
+        names = [name for name in path.split("/") if name not in ("", "..")]
+        for depth in range(len(names), -1, -1):
+            of_group = _left_in_group(root.joinpath(controller.folder, *names[:depth]), controller)
+            left += [] if of_group is None else [of_group]
+    return left
+
+
+def _left_in_group(folder: Path, controller: _Controller) -> int | None:
+    """Return how many bytes a control group has left, or None where it has no limit."""
+    try:
+        limit, used = (
+            int((folder / name).read_text(encoding="utf-8")) for name in (controller.limit, controller.usage)
+        )
+    except (OSError, ValueError):  # no such group, or "max"
+        return None
+    # Files that were read and are kept for later count as used, but make room.
+    with contextlib.suppress(OSError, ValueError):
+        stat = (folder / "memory.stat").read_text(encoding="utf-8")
+        reclaimable = re.search(rf"^{controller.reclaimable} ([0-9]+)$", stat, re.MULTILINE)
+        used -= int(reclaimable[1]) if reclaimable else 0
+    return limit - used
+
+
+def parse_size(text: str) -> int:
+    """Return a written size in bytes.
+
+    Parameters
+    ----------
+    text
+        A number with or without a unit: ``"4GB"`` is 4 * 10**9, ``"4 GiB"`` is 4 * 2**30.
+
+    Raises
+    ------
+    InputError
+        It is no size, or less than a byte.
+    """
+    parts = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)\s*", text, re.IGNORECASE | re.ASCII)
+    unit = UNITS.get(parts[2].lower()) if parts else None
+    size = 0 if parts is None or unit is None else Decimal(parts[1]) * unit
+    if not 1 <= size < 2**63:
+        raise InputError(
+            f"the size of memory is {text[:50]!r}; expected bytes, or a number with a unit: "
+            "4GB (10**9 bytes), 4GiB (2**30 bytes), 500MB"
+        )
+    return int(size)
+
+
+def memory_budget(given: int | str | None = None) -> int:
+    """Return how many bytes responses may take.
+
+    Parameters
+    ----------
+    given
+        Bytes, or a size as `parse_size` reads it; None for half of what is free.
+
+    Raises
+    ------
+    InputError
+        It is no size.
+    """
+    if given is None:
+        return int(SHARE * free_memory())
+    return parse_size(str(given))

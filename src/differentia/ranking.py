@@ -1,0 +1,82 @@
+"""Ranking: each unit's mean and variance over all images, gathered as they are shown."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+
+from differentia.layers import Layer
+from differentia.probes import UnitMoments
+from differentia.schedule import Span
+from differentia.store import KeptBatch, Store
+
+#: Seconds between two times that the sums are saved.
+SAVE_EVERY = 60.0
+
+#: Under which name they are saved, and how many numbers of each unit.
+WHAT, NUMBERS = "ranking", 3
+
+
+class Ranking:
+    """The sums of each layer's units over the images so far; it goes on from those that were saved.
+
+    Parameters
+    ----------
+    layers
+        Whose units are ranked.
+    spans
+        All images, in their order.
+    store
+        Where the sums are saved, every minute and at the end.
+    """
+
+    def __init__(self, layers: Sequence[Layer], spans: Sequence[Span], store: Store) -> None:
+        self._layers = {layer.name: layer for layer in layers}
+        self._store = store
+        self._digests = [""]
+        for span in spans:
+            if span.batch is None:
+                break
+            self._digests.append(_digest(self._digests[-1], span.batch))
+        self._done = dict.fromkeys(self._layers, 0)
+        self.moments = {name: UnitMoments() for name in self._layers}
+        for layer in layers:
+            self._go_on_with(layer, spans)
+        self._saved_at = time.monotonic()
+
+    def _go_on_with(self, layer: Layer, spans: Sequence[Span]) -> None:
+        for done in range(len(self._digests) - 1, 0, -1):
+            state = self._store.load_state(layer.name, WHAT, self._digests[done], (NUMBERS, layer.size))
+            if state is not None:
+                shown = sum(len(span.indices) for span in spans[:done])
+                self.moments[layer.name] = UnitMoments.of(shown, state, layer.shape)
+                self._done[layer.name] = done
+                return
+
+    def wanted(self, position: int) -> dict[str, UnitMoments]:
+        """Return the sums, by layer, that are yet to take in the images of a span."""
+        return {name: self.moments[name] for name, done in self._done.items() if done <= position}
+
+    def took_in(self, position: int, batch: KeptBatch) -> None:
+        """Note that the images of a span were taken in by all that wanted them."""
+        if position + 1 == len(self._digests):
+            self._digests.append(_digest(self._digests[-1], batch))
+        for name in self.wanted(position):
+            self._done[name] = position + 1
+        if time.monotonic() - self._saved_at > SAVE_EVERY:
+            self.save()
+
+    def save(self) -> None:
+        """Save the sums, under the images that they are of."""
+        for name, done in self._done.items():
+            key = self._digests[done]
+            shape = (NUMBERS, self._layers[name].size)
+            if done and self._store.load_state(name, WHAT, key, shape) is None:
+                self._store.save_state(name, WHAT, key, self.moments[name].state)
+        self._saved_at = time.monotonic()
+
+
+def _digest(before: str, batch: KeptBatch) -> str:
+    """Return what tells the images up to those of a batch from any others."""
+    return hashlib.sha256("\0".join([before, *batch.images]).encode()).hexdigest()[:32]

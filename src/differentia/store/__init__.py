@@ -1,0 +1,16 @@
+"""Where what was recorded is kept until it is measured: in memory, or in a folder that outlives the run."""
+
+from differentia.store.base import KeptBatch, Place, Quantity, ResponseMatrix, Store
+from differentia.store.memory import MemoryStore
+from differentia.store.zarr import open_recording, require_store
+
+__all__ = [
+    "KeptBatch",
+    "MemoryStore",
+    "Place",
+    "Quantity",
+    "ResponseMatrix",
+    "Store",
+    "open_recording",
+    "require_store",
+]

@@ -1,0 +1,471 @@
+"""The store in a folder, ``responses.zarr``: Zarr format 3, a region for each batch of images.
+
+::
+
+    responses.zarr/               "differentia": what marks it as ours
+        recordings/KEY/           one network, engine and presentation: "identity", "batch_size", "behaviour"
+            batches/N/            a batch: its set and the hashes of its images
+            layers/KEY/           a layer, by a hash of its name: "layer"
+                WHAT/START-STOP   an array of images x columns
+
+A batch has the rows from N times the (rounded) batch size on; rows that it does not fill are never written.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64, Num
+
+from differentia.errors import InputError, StorageError
+from differentia.locking import HOLDER, LOCK, MARKER
+from differentia.store.arrays import (
+    METADATA,
+    Part,
+    Run,
+    StoredArray,
+    StoredMatrix,
+    create,
+    last_chunk_row,
+    lengthen,
+    open_array,
+    read_metadata,
+)
+from differentia.store.base import KeptBatch, Place, Quantity, ResponseMatrix, Store, cover
+
+#: Raised by one when what a recording means changes: numbers of another version are not mixed in. It is not
+#: the library's version.
+RECORDING_FORMAT = 1
+
+#: What a run leaves that is killed before a store has its mark.
+BEGUN = frozenset({f"{METADATA}.partial", LOCK, HOLDER, MARKER})
+
+#: Rows of a chunk: few, so that a set's last batch fills most of its last chunk.
+CHUNK_ROWS = 16
+
+
+def _read_attributes(path: Path) -> dict[str, Any] | None:
+    """Return the attributes of a group; None where its metadata can't be read."""
+    try:
+        attributes = read_metadata(path)["attributes"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return attributes if isinstance(attributes, dict) else None
+
+
+def _write_group(path: Path, attributes: Mapping[str, Any]) -> None:
+    """Write the metadata of a group, whole or not at all."""
+    path.mkdir(parents=True, exist_ok=True)
+    content = {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}
+    beside = path / f"{METADATA}.partial"
+    beside.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    beside.replace(path / METADATA)
+
+
+def _key(*parts: str) -> str:
+    """Return a short name for any text, which is safe as the name of a folder."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    """Say what can be done where the disk refuses."""
+    try:
+        yield
+    except OSError as error:
+        hint = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "see to that"
+        raise StorageError(
+            f"{path}: can't be written or read ({error.strerror or error}); {hint} and run the same command "
+            "again: what was recorded until now is kept"
+        ) from error
+
+
+class ZarrStore(Store):
+    """One recording of a store in a folder; see `open_recording`.
+
+    Parameters
+    ----------
+    folder
+        Of the recording.
+    batch_size
+        The most images of a batch.
+    """
+
+    def __init__(self, folder: Path, batch_size: int) -> None:
+        self.batch_size = batch_size
+        self.notes: list[str] = []
+        self.name = str(folder.parent.parent)
+        self._folder = folder
+        self._chunk_rows = min(CHUNK_ROWS, batch_size)
+        self._region = math.ceil(batch_size / self._chunk_rows) * self._chunk_rows
+        self._expected = 0
+        self._arrays: dict[tuple[str, str], dict[tuple[int, int], StoredArray]] = {}
+        self._lengthened: set[Path] = set()
+        with _disk(folder):
+            self.batches = self._read_batches()
+            self._next = self._unused_number()
+
+    def _read_batches(self) -> list[KeptBatch]:
+        found = []
+        folder = self._folder / "batches"
+        for number in sorted(int(name) for name in _names(folder) if name.isdecimal()):
+            path = folder / str(number)
+            batch = _as_batch(number, _read_attributes(path), self.batch_size)
+            if batch is not None:
+                found.append(batch)
+            else:
+                if (path / METADATA).exists():  # else the run ended before it was written
+                    self.notes.append(f"{path}: is damaged; its images are recorded again")
+                shutil.rmtree(path, ignore_errors=True)
+        return found
+
+    def _unused_number(self) -> int:
+        """Return the number of a batch of whose rows nothing is there, whatever was lost of earlier ones."""
+        last = max((batch.number for batch in self.batches), default=-1)
+        for path in self._folder.glob("layers/*/*/*"):
+            if not path.name.startswith("state-"):
+                rows = (1 + last_chunk_row(path)) * self._chunk_rows
+                last = max(last, math.ceil(rows / self._region) - 1)
+        return last + 1
+
+    def expect(self, batches: int) -> None:
+        """Make room for batches that are yet to be added; see `Store`."""
+        self._expected = (self._next + batches) * self._region
+
+    def add_batch(self, set_name: str, images: Sequence[str], skipped: Sequence[str] = ()) -> KeptBatch:
+        """Take in a batch of images; see `Store`."""
+        batch = KeptBatch(self._next, set_name, tuple(images), tuple(skipped))
+        with _disk(self._folder):
+            _write_group(self._folder / "batches" / str(self._next), _as_attributes(batch))
+        self._next += 1
+        self.batches.append(batch)
+        return batch
+
+    def _rows(self, batch: KeptBatch) -> range:
+        start = batch.number * self._region
+        return range(start, start + len(batch.images))
+
+    def _quantity_folder(self, layer: str, what: str) -> Path:
+        return self._folder / "layers" / _key(layer) / what
+
+    def _spans(self, layer: str, what: str) -> dict[tuple[int, int], StoredArray]:
+        """Return the arrays of a quantity, by their columns."""
+        if (layer, what) not in self._arrays:
+            found = {}
+            folder = self._quantity_folder(layer, what)
+            for name in sorted(_names(folder)):
+                first, _, last = name.partition("-")
+                if not (first.isdecimal() and last.isdecimal() and int(first) < int(last)):
+                    continue
+                with _disk(folder):
+                    array = open_array(folder / name, int(last) - int(first), self._chunk_rows)
+                if array is None:
+                    if (folder / name / METADATA).exists():
+                        self.notes.append(
+                            f"{folder / name}: is damaged; {_told(layer, what)} is recorded again"
+                        )
+                    shutil.rmtree(folder / name, ignore_errors=True)
+                else:
+                    found[int(first), int(last)] = array
+            self._arrays[layer, what] = found
+        return self._arrays[layer, what]
+
+    def spans(self, layer: str, what: str, batch: KeptBatch) -> list[tuple[int, int]]:
+        """Return the columns that are kept of a batch; see `Store`."""
+        rows = self._rows(batch)
+        return [span for span, array in self._spans(layer, what).items() if array.holds(rows)]
+
+    def write(self, quantity: Quantity, batch: KeptBatch, values: Num[np.ndarray, "b k"]) -> None:
+        """Keep a quantity of a batch; see `Store`."""
+        span = quantity.start, quantity.stop
+        arrays = self._spans(quantity.layer, quantity.what)
+        folder = self._quantity_folder(quantity.layer, quantity.what)
+        rows = self._rows(batch)
+        with _disk(self._folder):
+            if span not in arrays:
+                self._name_groups(quantity.layer, quantity.what)
+                path = folder / f"{span[0]}-{span[1]}"
+                arrays[span] = create(
+                    path, self._length(rows), values.shape[1], values.dtype, self._chunk_rows
+                )
+                self._lengthened.add(path)
+            elif arrays[span].path not in self._lengthened:
+                lengthen(arrays[span].path, self._length(rows))
+                self._lengthened.add(arrays[span].path)
+            arrays[span].write(rows, values)
+
+    def _length(self, rows: range) -> int:
+        return max(self._expected, math.ceil(rows.stop / self._region) * self._region)
+
+    def _name_groups(self, layer: str, what: str) -> None:
+        """Write the groups that an array of a layer lies in."""
+        folder = self._quantity_folder(layer, what)
+        for path, attributes in (
+            (folder.parent.parent, {}),
+            (folder.parent, {"layer": layer}),
+            (folder, {"what": what}),
+        ):
+            if not (path / METADATA).exists():
+                _write_group(path, attributes)
+
+    def repair(self, layer: str, what: str, batch: KeptBatch) -> None:
+        """Look at every chunk of a quantity, and forget those that are damaged; see `Store`."""
+        rows = self._rows(batch)
+        for array in self._spans(layer, what).values():
+            with _disk(array.path):
+                damaged = array.damaged(rows)
+                if damaged:
+                    array.forget(rows)
+                    self.notes.append(
+                        f"{damaged[0]}: is not what was written; {_told(layer, what)} of {len(rows)} images "
+                        f"of set {batch.set!r} is recorded again"
+                    )
+
+    def require_space(self, size: int) -> None:
+        """Raise an error where the disk has no room for more; see `Store`."""
+        free = shutil.disk_usage(self._folder).free
+        if size > free:
+            raise StorageError(
+                f"{self.name}: {size / 1e9:.1f} GB are to be written, but the disk has {free / 1e9:.1f} GB "
+                "free; free some space, choose another disk, or use fewer --n-units, --layers or images"
+            )
+
+    def matrix(self, layer: str, what: str, width: int, places: Sequence[Place]) -> ResponseMatrix:
+        """Return a quantity of chosen images; see `Store`."""
+        arrays = self._spans(layer, what)
+        parts: dict[int, tuple[Part, ...]] = {}
+        runs: list[Run] = []
+        for batch, row in places:
+            if batch.number not in parts:
+                covered = cover(self.spans(layer, what, batch), width)
+                parts[batch.number] = tuple(Part(arrays[span], span[0], *part) for span, part in covered)
+            stored = batch.number * self._region + row
+            last = runs[-1] if runs else None
+            if last and last.parts == parts[batch.number] and last.stored + last.length == stored:
+                runs[-1] = last._replace(length=last.length + 1)
+            else:
+                runs.append(Run(stored, 1, parts[batch.number]))
+        return StoredMatrix(runs, width)
+
+    def save_state(self, layer: str, what: str, key: str, values: Float64[np.ndarray, "_ _"]) -> None:
+        """Keep an array of a layer, in place of those with other keys; see `Store`."""
+        folder = self._quantity_folder(layer, what)
+        with _disk(self._folder):
+            self._name_groups(layer, what)
+            array = create(folder / f"state-{key}", len(values), values.shape[1], values.dtype, len(values))
+            array.write(range(len(values)), values)
+            for name in set(_names(folder)) - {f"state-{key}"}:
+                shutil.rmtree(folder / name, ignore_errors=True)
+
+    def load_state(self, layer: str, what: str, key: str, shape: tuple[int, int]) -> np.ndarray | None:
+        """Return the array that was kept under a key; see `Store`."""
+        path = self._quantity_folder(layer, what) / f"state-{key}"
+        if not path.is_dir():
+            return None
+        rows = range(shape[0])
+        with _disk(path):
+            array = open_array(path, shape[1], shape[0])
+            if array is None or not array.holds(rows) or array.damaged(rows):
+                return None
+        part = Part(array, 0, 0, shape[1])
+        return np.asarray(StoredMatrix([Run(0, shape[0], (part,))], shape[1])[:, :])
+
+
+def _as_attributes(batch: KeptBatch) -> dict[str, Any]:
+    facts = {"set": batch.set, "images": list(batch.images), "skipped": list(batch.skipped)}
+    return {**facts, "digest": _key(json.dumps(facts))}
+
+
+def _as_batch(number: int, attributes: dict[str, Any] | None, most: int) -> KeptBatch | None:
+    """Return the batch that attributes tell of; None where they are not what was written."""
+    try:
+        facts: Any = attributes
+        batch = KeptBatch(number, facts["set"], tuple(facts["images"]), tuple(facts["skipped"]))
+        whole = _as_attributes(batch) == attributes
+    except (TypeError, KeyError):
+        return None
+    hashes = [*batch.images, *batch.skipped]
+    return batch if whole and len(hashes) <= most and all(isinstance(name, str) for name in hashes) else None
+
+
+def _names(folder: Path) -> list[str]:
+    """Return the names of the folders in a folder; none where it does not exist."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+
+
+def _told(layer: str, what: str) -> str:
+    return f"{what} of layer {layer!r}" if layer else what
+
+
+def open_recording(
+    path: Path,
+    identity: Mapping[str, Any],
+    behaviour: Mapping[str, Sequence[float]],
+    *,
+    batch_size: int,
+    fresh: bool = False,
+) -> ZarrStore:
+    """Return the recording of a network in a store, a new one where there is none.
+
+    Parameters
+    ----------
+    path
+        Of the store, ``responses.zarr`` by custom; it need not exist.
+    identity
+        What the numbers depend on, beside the images: the network's fingerprint, the preprocessing, the
+        engine. Numbers of another are never mixed in.
+    behaviour
+        By layer, what the network makes of a fixed image: code that was changed shows here only.
+    batch_size
+        The most images of a batch. A recording that is there keeps its own.
+    fresh
+        Remove all that the store holds.
+
+    Returns
+    -------
+    ZarrStore
+        Its `notes` say what was found to be changed or damaged.
+
+    Raises
+    ------
+    InputError
+        There is something else in its place.
+    StorageError
+        It can't be written.
+    """
+    notes: list[str] = []
+    require_store(path)
+    with _disk(path):
+        if fresh:
+            shutil.rmtree(path / "recordings", ignore_errors=True)
+        if not (path / METADATA).exists():
+            _write_group(path, {"differentia": "responses"})
+        _write_group(path / "recordings", {})
+        there = _recordings(path, notes)
+    identity = json.loads(json.dumps({**identity, "recording_format": RECORDING_FORMAT}))
+    alike = {name: about for name, about in there.items() if about["identity"] == identity}
+    for name, about in alike.items():
+        if _behaves_alike(about["behaviour"], behaviour):
+            folder = path / "recordings" / name
+            if behaviour.keys() - about["behaviour"].keys():
+                about["behaviour"] |= {layer: list(sums) for layer, sums in behaviour.items()}
+                with _disk(path):
+                    _write_group(folder, about)
+            break
+    else:
+        if there:
+            latest = max(alike or there, key=lambda name: _changed(path / "recordings" / name))
+            difference = _difference(there[latest]["identity"], identity)
+            notes.append(
+                f"{path}: holds responses recorded with another {difference}; "
+                "nothing of them is used, and they are kept: --fresh removes them"
+            )
+        folder = path / "recordings" / f"{_key(json.dumps(identity, sort_keys=True))}-{len(alike)}"
+        about = {
+            "identity": identity,
+            "batch_size": batch_size,
+            "behaviour": {layer: list(sums) for layer, sums in behaviour.items()},
+        }
+        with _disk(path):
+            shutil.rmtree(folder, ignore_errors=True)
+            _write_group(folder, about)
+            for name in ("batches", "layers"):
+                _write_group(folder / name, {})
+    store = ZarrStore(folder, about["batch_size"])
+    store.notes[:0] = notes
+    return store
+
+
+def _require_no_links(folder: str | os.PathLike[str]) -> None:
+    """Raise an error where a store that somebody made would lead us to other folders."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_symlink():
+                raise InputError(f"{entry.path}: is a link, which a store does not hold; take it away")
+            if entry.is_dir():
+                _require_no_links(entry)
+
+
+def require_store(path: Path) -> None:
+    """Raise an error where a path is taken by something that is no store of responses.
+
+    Raises
+    ------
+    InputError
+        Says so; where there is nothing yet, all is well.
+    """
+    if not path.exists() and not path.is_symlink():
+        return
+    begun = path.is_dir() and {entry.name for entry in path.iterdir()} <= BEGUN
+    attributes = _read_attributes(path) if path.is_dir() else None
+    if not begun and (attributes is None or attributes.get("differentia") != "responses"):
+        raise InputError(
+            f"{path}: is there already and is no store of responses, or a damaged one; move it away, or "
+            "choose another folder"
+        )
+    _require_no_links(path)
+
+
+def _recordings(path: Path, notes: list[str]) -> dict[str, dict[str, Any]]:
+    """Return what each recording of a store says of itself; those that say nothing are removed."""
+    found = {}
+    for name in _names(path / "recordings"):
+        folder = path / "recordings" / name
+        about = _read_attributes(folder) or {}
+        size = about.get("batch_size")
+        kinds = {key: type(about.get(key)) for key in ("identity", "behaviour")}
+        if set(kinds.values()) == {dict} and isinstance(size, int) and 1 <= size < 2**31:
+            found[name] = about
+        else:
+            if (folder / METADATA).exists():
+                notes.append(f"{folder}: is damaged; all of it is recorded again")
+            shutil.rmtree(folder, ignore_errors=True)
+    return found
+
+
+#: How far the responses to a fixed image may differ between machines, relative to their spread.
+BEHAVIOUR_TOLERANCE = 1e-3
+
+
+def _behaves_alike(kept: Mapping[str, Any], now: Mapping[str, Sequence[float]]) -> bool:
+    """Return whether a network makes the same of a fixed image as it did, layer by layer."""
+    for layer in kept.keys() & now.keys():
+        difference = np.abs(np.subtract(kept[layer], now[layer]))
+        if not (difference <= BEHAVIOUR_TOLERANCE * max(np.abs(now[layer]).max(), 1e-30)).all():
+            return False
+    return True
+
+
+def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return in what two identities differ, in words."""
+    changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    if not changed:
+        return "code of the network or its preprocessing (the same image gives other responses)"
+    return ", ".join(
+        f"{name.replace('_', ' ')} ({_short(before.get(name))}, now {_short(now.get(name))})"
+        for name in changed
+    )
+
+
+def _changed(group: Path) -> float:
+    """Return when a group was last written, in seconds."""
+    return (group / METADATA).stat().st_mtime
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:12]}..."
