@@ -384,7 +384,7 @@ def test_a_damaged_chunk_is_recorded_again(tmp_path: Path, counts: Counts) -> No
     counts.clear()
     with pytest.warns(dif.DifferentiaWarning, match="is not what was written; .* is recorded again"):
         resumed = recorded(tmp_path / "r.zarr")["random"]
-    assert counts.images == 4
+    assert counts.images == 1, "the second batch has the last image of the first set"
     assert len(counts.written) == 1
     assert_same(resumed, expected)
 
@@ -392,8 +392,8 @@ def test_a_damaged_chunk_is_recorded_again(tmp_path: Path, counts: Counts) -> No
 def test_a_store_needs_no_memory_for_its_images(tmp_path: Path) -> None:
     """What would not fit into memory goes to a store; where not even a batch fits, it says what to do."""
     with pytest.raises(dif.InputError, match=r"to spare \(--memory\).*store=PATH"):
-        recorded(None, memory="60kB")
-    assert_same(recorded(tmp_path / "r.zarr", memory="60kB")["random"], recorded(None)["random"])
+        recorded(None, memory="30kB")
+    assert_same(recorded(tmp_path / "r.zarr", memory="30kB")["random"], recorded(None)["random"])
     with pytest.raises(dif.InputError, match="smaller --batch-size"):
         recorded(tmp_path / "r.zarr", memory="10kB")
 
