@@ -276,6 +276,6 @@ def test_spike_counts_and_booleans_are_numbers() -> None:
 
 
 def test_shapes_are_checked_in_tests() -> None:
-    """The run-time check of shapes is at work: a vector is no matrix."""
+    """The run-time check of shapes is at work: a matrix is no list of SDs."""
     with pytest.raises(Exception, match="Type-check error"):
-        evaluate(np.zeros(3))
+        evaluate(np.eye(3), scale=np.zeros((2, 3)))

@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float, Num
 from numpy.typing import ArrayLike
 
-from differentia.distances import Rows, cityblock, squared_euclidean
+from differentia.distances import ResponseMatrix, Rows, cityblock, extremes, squared_euclidean
 from differentia.errors import DifferentiaWarning, InputError, require_known
 
 #: How the warnings begin that the measure has no value.
@@ -56,7 +56,7 @@ class _UndefinedError(Exception):
 
 def _by_layer(rows: Rows, scale: np.ndarray | None) -> Rows:
     rows = rows.minus(float(rows.means().mean()))
-    return rows.over(math.sqrt(rows.square_sums().sum() / rows.values.size))
+    return rows.over(math.sqrt(rows.square_sums().sum() / (rows.n_responses * rows.n_units)))
 
 
 def _by_response(rows: Rows, scale: np.ndarray | None) -> Rows:
@@ -64,14 +64,14 @@ def _by_response(rows: Rows, scale: np.ndarray | None) -> Rows:
     if constant.any():
         raise _UndefinedError(int(np.argmax(constant)), "is constant and has no correlation")
     rows = rows.minus(rows.means())
-    return rows.over(np.sqrt(rows.square_sums() / rows.values.shape[1]))
+    return rows.over(np.sqrt(rows.square_sums() / rows.n_units))
 
 
 def _by_unit(rows: Rows, scale: np.ndarray | None) -> Rows:
     if scale is None:
         raise InputError(
             "normalize='unit' needs scale=: each unit's SD over the responses of all sets together, "
-            f"shape ({rows.values.shape[1]},)"
+            f"shape ({rows.n_units},)"
         )
     weight = np.divide(1.0, scale, out=np.zeros(len(scale)), where=scale > 0)
     return replace(rows, weight=weight)
@@ -91,11 +91,15 @@ NORMALIZATIONS: dict[str, Callable[[Rows, np.ndarray | None], Rows]] = {
 
 
 def _euclidean(rows: Rows) -> np.ndarray:
-    return np.sqrt(squared_euclidean(rows) / rows.values.shape[1])
+    distances = squared_euclidean(rows)
+    distances /= rows.n_units
+    return np.sqrt(distances, out=distances)
 
 
 def _cityblock(rows: Rows) -> np.ndarray:
-    return cityblock(rows) / rows.values.shape[1]
+    distances = cityblock(rows)
+    distances /= rows.n_units
+    return distances
 
 
 def _cosine(rows: Rows) -> np.ndarray:
@@ -103,7 +107,9 @@ def _cosine(rows: Rows) -> np.ndarray:
     lengths = np.sqrt(rows.square_sums())
     if not lengths.all():
         raise _UndefinedError(int(np.argmin(lengths)), "is zero in every unit and has no direction")
-    return squared_euclidean(rows.over(lengths)) / 2
+    distances = squared_euclidean(rows.over(lengths))
+    distances /= 2
+    return distances
 
 
 def _correlation(rows: Rows) -> np.ndarray:
@@ -119,15 +125,14 @@ METRICS: dict[str, Callable[[Rows], np.ndarray]] = {
 }
 
 
-def _power_near_peak(values: np.ndarray) -> float:
+def _power_near_peak(lowest: float, highest: float) -> float:
     """Return what keeps the squares of extreme values finite: 1, or a power of two, which divides exactly."""
-    largest = max(abs(float(values.max())), abs(float(values.min())))
-    exponent = math.frexp(largest)[1]
+    exponent = math.frexp(max(abs(lowest), abs(highest)))[1]
     return 1.0 if abs(exponent) < 300 else math.ldexp(1.0, exponent - 1)
 
 
 def evaluate(
-    responses: Num[np.ndarray, "n k"],
+    responses: ResponseMatrix,
     *,
     normalize: str = "layer",
     metric: str = "euclidean",
@@ -138,20 +143,20 @@ def evaluate(
     Parameters
     ----------
     responses : (n_responses, n_units)
-        At least two finite responses of at least one unit.
+        At least two finite responses of at least one unit; what is not in memory is read by blocks.
     normalize, metric, scale
         As for `differentiation`.
     """
-    if responses.max() == responses.min():
-        constant = float(responses.flat[0])
-        return Differentiation(math.nan, f"gives {constant:.6g} in every unit, to every stimulus")
-    power = _power_near_peak(responses)
-    if power != 1.0:
-        responses = responses / power
-        scale = None if scale is None else scale / power
+    lowest, highest = extremes(responses)
+    if lowest == highest:
+        return Differentiation(math.nan, f"gives {float(lowest):.6g} in every unit, to every stimulus")
+    power = _power_near_peak(float(lowest), float(highest))
+    if scale is not None and power != 1.0:
+        scale = scale / power
     try:
-        rows = NORMALIZATIONS[normalize](Rows(responses), scale)
-        value = float(np.median(METRICS[metric](rows)))
+        rows = NORMALIZATIONS[normalize](Rows(responses, power=power), scale)
+        # In place: the distances of all pairs are what takes memory.
+        value = float(np.median(METRICS[metric](rows), overwrite_input=True))
         in_units = normalize == "none" and metric in ("euclidean", "cityblock")
         return Differentiation(value * power if in_units else value)
     except _UndefinedError as undefined:

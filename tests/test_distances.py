@@ -1,0 +1,135 @@
+"""Responses that are read by blocks, and distances in bounded memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import pdist
+from stored_for_tests import Stored, peak_memory
+
+from differentia import distances
+from differentia.definition import METRICS, NORMALIZATIONS, evaluate
+from differentia.distances import Part, Rows, at_hand, cityblock, extremes, squared_euclidean
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Blocks of 7 units of 10 responses, in readings of two blocks of float32; returns a reading's bytes."""
+    monkeypatch.setattr(distances, "BLOCK_ENTRIES", 70)
+    monkeypatch.setattr(distances, "STRIP_ENTRIES", 40)
+    monkeypatch.setattr(distances, "READ_BYTES", 620)
+    return 620
+
+
+@pytest.mark.parametrize("metric", [*METRICS])
+@pytest.mark.parametrize("normalize", [*NORMALIZATIONS])
+def test_what_is_stored_has_the_value_of_the_array(normalize: str, metric: str, small_blocks: int) -> None:
+    """To the last bit, also of a part and at extreme scales, though never more than a reading is given."""
+    array = np.maximum(RNG.standard_normal((10, 203)), 0).astype(np.float32)
+    array[3] = array[2] + np.float32(1e-5) * (np.arange(203) == 5)  # a pair that is summed from differences
+    columns, rows = np.sort(RNG.permutation(203)[:90]), slice(1, 9)
+    options: dict[str, Any] = {"normalize": normalize, "metric": metric}
+    for factor in (np.float32(1), np.float64(1e250)):
+        values = array * factor
+        scale = array.std(axis=0, dtype=float) * factor if normalize == "unit" else None
+        stored = Stored(values, small_blocks)
+        assert evaluate(stored, scale=scale, **options) == evaluate(values, scale=scale, **options)
+        assert len(stored.reads) >= 2 * 14
+        scale = None if scale is None else scale[columns]
+        expected = evaluate(values[rows].take(columns, axis=1), scale=scale, **options)
+        assert np.isfinite(expected.value)
+        for whole in (stored, values):
+            assert evaluate(Part(whole, rows, columns), scale=scale, **options) == expected
+    with pytest.raises(AssertionError, match="are read at once; expected 550 at most"):
+        evaluate(Stored(array, 550), normalize="none")
+
+
+def test_what_has_no_value_when_stored(small_blocks: int) -> None:
+    """The reasons are those of the array."""
+    array = RNG.standard_normal((10, 203))
+    array[4] = 2.5
+    assert evaluate(Stored(np.full((10, 203), 6.0))).undefined == "gives 6 in every unit, to every stimulus"
+    undefined = evaluate(Stored(array), normalize="response")
+    assert undefined.undefined is not None
+    assert (undefined.response, undefined[1:]) == (4, evaluate(array, normalize="response")[1:])
+    almost = np.zeros((10, 203))
+    almost[9, 202] = 1  # the last entry of the last reading
+    assert evaluate(Stored(almost)).undefined is None
+
+
+def test_parts_are_what_an_index_gives() -> None:
+    """Rows and columns of a part, of a part of it, and of its columns that follow one another."""
+    array = RNG.standard_normal((12, 40))
+    columns = np.array([0, 3, 4, 5, 6, 20, 39])
+    for whole in (array, Stored(array)):
+        part = Part(whole, slice(2, 11), columns)
+        assert part.shape == (9, 7)
+        assert part.dtype == np.float64
+        np.testing.assert_array_equal(part[0:9, 0:7], array[2:11][:, columns])
+        np.testing.assert_array_equal(part[3:5, 1:5], array[5:7, 3:7])
+        inner = Part(part, slice(1, 4), np.array([0, 2, 6]))
+        np.testing.assert_array_equal(inner[1:3, np.array([0, 2])], array[4:6][:, [0, 39]])
+    assert np.shares_memory(Part(array, slice(2, 11), np.arange(40))[0:9, 0:40], array)
+
+
+def test_at_hand() -> None:
+    """What fits into the budget is read at once, and the rest of the budget is known."""
+    array = RNG.standard_normal((12, 40))
+    stored = Stored(array)
+    assert at_hand(stored, array.nbytes - 1) == (stored, array.nbytes - 1)
+    assert at_hand(array, 5)[0] is array
+    assert stored.reads == []
+    read, left = at_hand(stored, array.nbytes + 3)
+    assert left == 3
+    assert isinstance(read, np.ndarray)
+    assert read.flags.c_contiguous  # for sums in the same order
+    np.testing.assert_array_equal(read[:, :], array)
+    assert stored.reads == [480]
+
+
+def test_extremes(small_blocks: int) -> None:
+    """Over all readings, of integers too."""
+    array = RNG.integers(-1000, 1000, (10, 203))
+    assert extremes(Stored(array)) == (array.min(), array.max()) == extremes(array)
+    assert extremes(Stored(array[:, :4])) != extremes(array)
+
+
+@pytest.mark.parametrize("strip", [1, 7, 40, 41, 400, 10_000])
+@pytest.mark.parametrize("n", [1, 2, 3, 20])
+def test_distances_by_strips(n: int, strip: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is taken at once, each pair has SciPy's distance, equal and almost equal pairs too."""
+    monkeypatch.setattr(distances, "STRIP_ENTRIES", strip)
+    monkeypatch.setattr(distances, "BLOCK_ENTRIES", 50)
+    matrix = RNG.standard_normal((n, 30))
+    matrix[n // 2] = matrix[0]
+    matrix[-1] = matrix[0] + 1e-8 * RNG.standard_normal(30)
+    np.testing.assert_allclose(squared_euclidean(Rows(matrix)), pdist(matrix, "sqeuclidean"), rtol=1e-9)
+    np.testing.assert_allclose(cityblock(Rows(matrix)), pdist(matrix, "cityblock"), rtol=1e-9)
+
+
+@pytest.mark.parametrize(("metric", "pairs"), [("euclidean", 1), ("cosine", 1), ("cityblock", 2)])
+def test_pairs_take_little_memory(metric: str, pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but one or two numbers for each pair grows with the square of the responses."""
+    matrix = RNG.standard_normal((1_500, 60))
+    monkeypatch.setattr(distances, "STRIP_ENTRIES", 2**17)
+    monkeypatch.setattr(distances, "BLOCK_ENTRIES", 2**14)
+    of_pairs = 8 * 1_500 * 1_499 // 2
+    bound = pairs * of_pairs + 6 * 2**20
+    assert peak_memory(lambda: evaluate(matrix, metric=metric)) < bound
+    if metric != "cityblock":  # all products at once are what must not be
+        monkeypatch.setattr(distances, "STRIP_ENTRIES", 1_500**2)
+        assert peak_memory(lambda: evaluate(matrix, metric=metric)) > bound
+
+
+def test_what_is_stored_takes_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few readings at a time, and not the whole."""
+    monkeypatch.setattr(distances, "READ_BYTES", 2**18)
+    monkeypatch.setattr(distances, "BLOCK_ENTRIES", 2**14)
+    stored = Stored(RNG.standard_normal((50, 20_000)).astype(np.float32))
+    for normalize in ("layer", "response"):
+        assert peak_memory(lambda n=normalize: evaluate(stored, normalize=n)) < 2**21  # type: ignore[misc]
+    assert peak_memory(lambda: evaluate(at_hand(stored, 2**30)[0])) > 2**21
