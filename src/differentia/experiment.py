@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import platform
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Float, Int
 
 from differentia.definition import METRICS, NORMALIZATIONS, UNDEFINED, evaluate
-from differentia.distances import Rows, squared_euclidean
+from differentia.distances import Part, ResponseMatrix, Rows, at_hand, squared_euclidean
 from differentia.errors import (
     DifferentiaWarning,
     InputError,
@@ -22,6 +22,7 @@ from differentia.errors import (
     require_seed,
 )
 from differentia.layers import Layer
+from differentia.memory import memory_budget
 from differentia.passes import Progress
 from differentia.recording import record_kinds
 from differentia.responses import Responses, responses_from_arrays
@@ -39,6 +40,9 @@ DRAWS = 20
 
 #: More would say no more, and fill the memory.
 MOST_DRAWS = 100_000
+
+#: Bytes that the distance of a pair takes while the median is found: itself, and what a block adds to it.
+PAIR_BYTES = 16
 
 #: With more images the result holds no distance matrices.
 MOST_IMAGES_WITH_DISTANCES = 2_000
@@ -165,6 +169,7 @@ def measure_kinds(
     normalize: str = "layer",
     metric: str = "euclidean",
     reference: str | None = None,
+    memory: int | str | None = None,
     **recording: Any,
 ) -> dict[str, xr.Dataset]:
     """Measure several kinds of units side by side, from the same pass over the same images.
@@ -173,7 +178,7 @@ def measure_kinds(
     ----------
     kinds
         Names of kinds of units; see `record`.
-    network, sets, n_units, draws, pool, normalize, metric, reference, **recording
+    network, sets, n_units, draws, pool, normalize, metric, reference, memory, **recording
         As for `measure`. Kinds that take no number of units leave `n_units` and `pool` aside.
 
     Returns
@@ -189,7 +194,7 @@ def measure_kinds(
     kinds = require_distinct_kinds([kinds] if isinstance(kinds, str) else kinds)
     counted = [kind for kind in kinds if unit_kind(kind).counted]
     counts = _checked_counts(n_units, kinds[0] if not counted else counted[0], pool)
-    _check_analysis(sets, draws=draws, normalize=normalize, metric=metric, reference=reference)
+    _check_analysis(sets, draws=draws, normalize=normalize, metric=metric, reference=reference, memory=memory)
     responses = record_kinds(network, sets, kinds=kinds, pool=pool or max(counts or N_UNITS), **recording)
     return {
         kind: measure_responses(
@@ -199,6 +204,7 @@ def measure_kinds(
             normalize=normalize,
             metric=metric,
             reference=reference,
+            memory=memory,
         )
         for kind, recorded in responses.items()
     }
@@ -214,6 +220,7 @@ def measure_responses(
     metric: str = "euclidean",
     reference: str | None = None,
     seed: int | None = None,
+    memory: int | str | None = None,
 ) -> xr.Dataset:
     """Measure the differentiation of responses that are at hand: recorded neurons, stored activations.
 
@@ -234,6 +241,9 @@ def measure_responses(
         The set that others are relative to (spontaneous activity).
     seed
         Of the choice of units, by default 0; recorded responses have theirs.
+    memory
+        How much may be taken for what is read of responses on disk, in bytes or as ``"4GB"``, by default half
+        of what is free. With less, the same is read more often.
 
     Returns
     -------
@@ -265,20 +275,41 @@ def measure_responses(
         )
     else:
         counts = _checked_counts(n_units, "random", None, default=None)
-    _check_analysis(responses.sets, draws=draws, normalize=normalize, metric=metric, reference=reference)
+    _check_analysis(
+        responses.sets, draws=draws, normalize=normalize, metric=metric, reference=reference, memory=memory
+    )
     counts = _counts_at_hand(responses, counts)
-    values, undefined = _differentiation(responses, counts, int(draws), normalize, metric)
+    of_largest_set = max(rows.stop - rows.start for rows in responses.sets.values())
+    budget = max(0, memory_budget(memory) - PAIR_BYTES * (of_largest_set * (of_largest_set - 1) // 2))
+    n_images, n_layers = len(responses.images), len(responses.layers)
+    values = np.empty((len(responses.sets), n_layers, len(counts), int(draws)))
+    image_sum, image_sumsq = np.empty((n_images, n_layers)), np.empty((n_images, n_layers))
+    distance = None
+    if n_images <= MOST_IMAGES_WITH_DISTANCES:
+        distance = np.empty((n_layers, n_images, n_images), dtype=np.float32)
+    undefined: list[_Undefined] = []
+    for at, layer in enumerate(responses.layers):
+        recorded, left = at_hand(responses.values[layer.name], budget)
+        values[:, at], of_layer = _differentiation(
+            responses, layer, recorded, counts, int(draws), normalize, metric, left
+        )
+        undefined += of_layer
+        first_draw = _first_draw(recorded, responses.units_used(layer, counts[-1]), left)
+        image_sum[:, at] = first_draw.means() * first_draw.n_units
+        image_sumsq[:, at] = first_draw.square_sums()
+        if distance is not None:
+            distance[at] = _distances(first_draw)
+        del recorded, first_draw  # before the next layer is read
     warned = list(responses.provenance.get("warnings", ()))
     if undefined:
         warned.append(_warn_of_undefined(undefined, responses.unit_kind))
-    sums = [_image_sums(_first_draw(responses, layer, counts[-1])) for layer in responses.layers]
     return build_result(
         responses,
         differentiation=values,
         n_units=counts,
-        image_sum=np.stack([first for first, _ in sums], axis=1),
-        image_sumsq=np.stack([second for _, second in sums], axis=1),
-        distance=_distances(responses, counts[-1]),
+        image_sum=image_sum,
+        image_sumsq=image_sumsq,
+        distance=distance,
         normalize=normalize,
         metric=metric,
         reference=responses.reference if reference is None else str(reference),
@@ -320,13 +351,20 @@ def _checked_counts(
 
 
 def _check_analysis(
-    sets: Mapping[str, Any], *, draws: int, normalize: str, metric: str, reference: str | None
+    sets: Mapping[str, Any],
+    *,
+    draws: int,
+    normalize: str,
+    metric: str,
+    reference: str | None,
+    memory: int | str | None,
 ) -> None:
     """Raise an error for an option that can't be used, before any hours are spent on recording."""
     if require_count("draws", draws) > MOST_DRAWS:
         raise InputError(f"draws is {draws:,}; expected at most {MOST_DRAWS:,}")
     require_known("normalization", normalize, NORMALIZATIONS)
     require_known("metric", metric, METRICS)
+    memory_budget(memory)
     if reference is not None and sets:
         known = [str(name) for name in sets]
         require_known("set for reference (--reference)", str(reference), known)
@@ -358,42 +396,71 @@ class _Undefined(NamedTuple):
 
 
 def _differentiation(
-    responses: Responses, counts: Sequence[int], draws: int, normalize: str, metric: str
-) -> tuple[Float[np.ndarray, "set layer n draw"], list[_Undefined]]:
+    responses: Responses,
+    layer: Layer,
+    pool: ResponseMatrix,
+    counts: Sequence[int],
+    draws: int,
+    normalize: str,
+    metric: str,
+    budget: int,
+) -> tuple[Float[np.ndarray, "set n draw"], list[_Undefined]]:
     sets = responses.sets
-    shape = (len(sets), len(responses.layers), len(counts), draws)
-    values = np.full(shape, np.nan)
+    values = np.full((len(sets), len(counts), draws), np.nan)
     undefined: list[_Undefined] = []
-    for at_layer, layer in enumerate(responses.layers):
-        pool = responses.values[layer.name]
-        scale = _pooled_sd(pool) if normalize == "unit" else None
-        for at_count, count in enumerate(counts):
-            for draw in range(draws):
-                chosen = responses.drawn(layer, count, draw)
-                if chosen is None:
-                    break
-                chosen.sort()  # the order of units does not matter to D, and memory is read faster
-                for at_set, (name, rows) in enumerate(sets.items()):
-                    at_hand = pool[rows]
-                    value, reason, response = evaluate(
-                        at_hand if len(chosen) == pool.shape[1] else at_hand.take(chosen, axis=1),
-                        normalize=normalize,
-                        metric=metric,
-                        scale=None if scale is None else scale[chosen],
-                    )
-                    values[at_set, at_layer, at_count, draw] = value
-                    if reason:
-                        image = None if response is None else responses.images[rows.start + response].name
-                        culprit = "it" if image is None else f"the response to image {image!r}"
-                        undefined.append(_Undefined(layer.name, name, count, draw, f"{culprit} {reason}"))
+    scale = _pooled_sd(pool) if normalize == "unit" else None
+    for at_count, count in enumerate(counts):
+        columns = np.arange(pool.shape[1])
+        near, left = pool, budget
+        if not isinstance(pool, np.ndarray):  # one reading for all draws, or else one for each
+            columns = _columns_of_all_draws(responses, layer, count, draws)
+            near, left = at_hand(Part(pool, slice(0, pool.shape[0]), columns), budget)
+        for draw, chosen in _draws(responses, layer, count, draws):
+            places = np.searchsorted(columns, chosen)
+            for at_set, (name, rows) in enumerate(sets.items()):
+                value, reason, response = evaluate(
+                    at_hand(Part(near, rows, places), left)[0],
+                    normalize=normalize,
+                    metric=metric,
+                    scale=None if scale is None else scale[chosen],
+                )
+                values[at_set, at_count, draw] = value
+                if reason:
+                    image = None if response is None else responses.images[rows.start + response].name
+                    culprit = "it" if image is None else f"the response to image {image!r}"
+                    undefined.append(_Undefined(layer.name, name, count, draw, f"{culprit} {reason}"))
     return values, undefined
 
 
-def _pooled_sd(values: Num[np.ndarray, "n k"]) -> Float[np.ndarray, " k"]:
+def _draws(
+    responses: Responses, layer: Layer, count: int, draws: int
+) -> Iterator[tuple[int, Int[np.ndarray, " k"]]]:
+    """Yield the draws that there are, each with the columns that it looks at."""
+    for draw in range(draws):
+        chosen = responses.drawn(layer, count, draw)
+        if chosen is None:
+            return
+        chosen.sort()  # the order of units does not matter to D, and memory is read faster
+        yield draw, chosen
+
+
+def _columns_of_all_draws(
+    responses: Responses, layer: Layer, count: int, draws: int
+) -> Int[np.ndarray, " columns"]:
+    looked_at = np.zeros(len(responses.units[layer.name]), dtype=bool)
+    for _, chosen in _draws(responses, layer, count, draws):
+        looked_at[chosen] = True
+    return np.flatnonzero(looked_at)
+
+
+def _pooled_sd(values: ResponseMatrix) -> Float[np.ndarray, " k"]:
     """Return each unit's population SD over the responses of all sets; exactly 0 where it is constant."""
-    sd = np.concatenate([block.std(axis=0) for block in Rows(values).blocks()])
-    sd[values.max(axis=0) == values.min(axis=0)] = 0.0
-    return sd
+    of_blocks = []
+    for block in Rows(values).blocks():
+        sd = block.std(axis=0)
+        sd[block.max(axis=0) == block.min(axis=0)] = 0.0
+        of_blocks.append(sd)
+    return np.concatenate(of_blocks)
 
 
 def _warn_of_undefined(undefined: Sequence[_Undefined], kind: str) -> str:
@@ -416,27 +483,15 @@ def _warn_of_undefined(undefined: Sequence[_Undefined], kind: str) -> str:
     return text
 
 
-def _first_draw(responses: Responses, layer: Layer, count: int) -> Num[np.ndarray, "n k"]:
+def _first_draw(pool: ResponseMatrix, n_units: int, budget: int) -> Rows:
     """Return the units that draw 0 looks at, which are the first of the pool."""
-    return responses.values[layer.name][:, : responses.units_used(layer, count)]
+    return Rows(at_hand(Part(pool, slice(0, pool.shape[0]), np.arange(n_units)), budget)[0])
 
 
-def _image_sums(
-    values: Num[np.ndarray, "n k"],
-) -> tuple[Float[np.ndarray, " image"], Float[np.ndarray, " image"]]:
-    rows = Rows(values)
-    return rows.means() * values.shape[1], rows.square_sums()
-
-
-def _distances(responses: Responses, count: int) -> Float[np.ndarray, "layer image image"] | None:
-    n = len(responses.images)
-    if n > MOST_IMAGES_WITH_DISTANCES:
-        return None
-    distances = np.zeros((len(responses.layers), n, n), dtype=np.float32)
-    first, second = np.triu_indices(n, k=1)
-    for matrix, layer in zip(distances, responses.layers, strict=True):
-        squares = squared_euclidean(Rows(_first_draw(responses, layer, count)))
-        matrix[first, second] = matrix[second, first] = np.sqrt(squares)
+def _distances(rows: Rows) -> Float[np.ndarray, "image image"]:
+    distances = np.zeros((rows.n_responses, rows.n_responses), dtype=np.float32)
+    first, second = np.triu_indices(rows.n_responses, k=1)
+    distances[first, second] = distances[second, first] = np.sqrt(squared_euclidean(rows))
     return distances
 
 

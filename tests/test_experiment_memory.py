@@ -1,0 +1,142 @@
+"""measure_responses of what does not fit into memory: the same values, and nothing read more than it must."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from networks_for_tests import tricky
+from stored_for_tests import Stored, peak_memory
+
+import differentia as dif
+from differentia import distances, experiment
+from differentia.experiment import measure_kinds
+from differentia.responses import responses_from_arrays
+
+RNG = np.random.default_rng(0)
+#: Two layers in three conditions, of which one unit never changes.
+ARRAYS = {
+    name: {
+        "wide": np.where(np.arange(400) == 7, 2, RNG.gamma(1.0, 1.0, (n, 400))).astype(np.float32),
+        "narrow": RNG.gamma(1.0, 1.0, (n, 20)),
+    }
+    for name, n in {"stimulus": 12, "other": 9, "spontaneous": 11}.items()
+}
+#: Bytes of the wide layer, of four draws of 40 units that had no unit in common, and of one.
+LAYER, DRAWS, DRAW = (4 * 32 * units for units in (400, 160, 40))
+
+
+def stored(responses: dif.Responses, most: int = 2**62) -> tuple[dif.Responses, dict[str, Stored]]:
+    """Return responses as if they were on disk, and what stands there."""
+    values = {layer: Stored(array, most) for layer, array in responses.values.items()}
+    return dataclasses.replace(responses, values=values), values
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readings of fewer bytes than any budget here, and nothing set aside for the pairs."""
+    monkeypatch.setattr(distances, "READ_BYTES", 4_000)
+    monkeypatch.setattr(distances, "BLOCK_ENTRIES", 400)
+    monkeypatch.setattr(experiment, "PAIR_BYTES", 0)
+
+
+@pytest.mark.parametrize("memory", [1, DRAW, DRAWS, LAYER])
+@pytest.mark.parametrize("normalize", ["layer", "response", "unit", "none"])
+@pytest.mark.parametrize("kind", ["all", "random"])
+def test_stored_responses_have_the_same_values(kind: str, normalize: str, memory: int) -> None:
+    """To the last bit with every budget; and never more than the budget, or a reading, is given."""
+    options: dict[str, Any] = {"normalize": normalize, "draws": 4}
+    responses = responses_from_arrays(ARRAYS, kind=kind)
+    if kind == "random":
+        options["n_units"] = (10, 40)
+    on_disk, _ = stored(responses, max(memory, 4_000))
+    measured = dif.measure_responses(on_disk, memory=memory, **options)
+    xr.testing.assert_identical(measured, dif.measure_responses(responses, **options))
+
+
+def test_arrays_are_copied_within_the_budget() -> None:
+    """With a small budget draws of what is in memory are made of small copies, and have the same values."""
+    options: dict[str, Any] = {"n_units": (10, 40), "draws": 4, "normalize": "unit"}
+    xr.testing.assert_identical(
+        dif.measure_responses(ARRAYS, memory=1, **options), dif.measure_responses(ARRAYS, **options)
+    )
+
+
+@pytest.mark.parametrize("metric", ["cityblock", "cosine", "correlation"])
+def test_stored_responses_by_every_metric(metric: str) -> None:
+    """Block by block."""
+    responses = responses_from_arrays(ARRAYS, kind="random")
+    measured = dif.measure_responses(stored(responses)[0], metric=metric, memory=1, n_units=40, draws=3)
+    xr.testing.assert_identical(
+        measured, dif.measure_responses(responses, metric=metric, n_units=40, draws=3)
+    )
+
+
+def test_a_layer_is_not_read_once_for_each_draw() -> None:
+    """Once for all, once for each number of units, once for each draw, or in blocks."""
+    responses = responses_from_arrays(ARRAYS, kind="random")
+    entries, reads = {}, {}
+    for name, memory in {"layer": LAYER, "counts": DRAWS, "draw": DRAW, "blocks": 1}.items():
+        on_disk, values = stored(responses)
+        dif.measure_responses(on_disk, n_units=(10, 40), draws=4, memory=memory)
+        entries[name], reads[name] = sum(values["wide"].reads), len(values["wide"].reads)
+    assert (entries["layer"], reads["layer"]) == (32 * 400, 1)
+    # 4 draws of 10 and of 40, which share units, and once more the first draw of 40
+    assert 32 * (30 + 100 + 40) < entries["counts"] <= 32 * (40 + 160 + 40)
+    assert reads["counts"] == 3
+    # of 10 still all draws fit; then each draw of each of 3 sets
+    assert reads["draw"] == 1 + 4 * 3 + 1
+    assert entries["draw"] > entries["counts"]
+    assert entries["blocks"] > 3 * entries["draw"]
+
+
+def test_pairs_count_in_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the pairs of the largest set take is not there for responses."""
+    responses = responses_from_arrays(ARRAYS)
+    counted = {}
+    for pair in (0, 16):
+        monkeypatch.setattr(experiment, "PAIR_BYTES", pair)
+        for memory in (LAYER, LAYER + 16 * 66):
+            on_disk, values = stored(responses)
+            dif.measure_responses(on_disk, memory=memory)
+            counted[pair, memory - LAYER] = len(values["wide"].reads) == 1
+    assert counted == {(0, 0): True, (0, 1056): True, (16, 0): False, (16, 1056): True}
+
+
+def test_one_layer_is_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a layer, or a number of units, took is given back before the next is read."""
+    monkeypatch.setattr(distances, "READ_BYTES", 2**16)
+    monkeypatch.setattr(distances, "BLOCK_ENTRIES", 2**12)
+    arrays = {str(layer): RNG.standard_normal((20, 10_000)) for layer in range(3)}
+    of_layer = arrays["0"].nbytes
+    responses = responses_from_arrays({"a": arrays}, kind="random")
+    values = {name: Stored(array, order="C") for name, array in responses.values.items()}
+    responses = dataclasses.replace(responses, values=values)
+
+    def peak(n_units: tuple[int, ...], memory: float, draws: int = 1) -> float:
+        options: dict[str, Any] = {"n_units": n_units, "draws": draws, "memory": int(memory * of_layer)}
+        return peak_memory(lambda: dif.measure_responses(responses, **options)) / of_layer
+
+    assert peak((200,), memory=0.1) < 0.6
+    assert 1 < peak((200,), memory=1.1) < 1.5
+    assert 0.7 < peak((7_000, 7_001, 7_002), memory=0.9) < 1.3
+    assert peak((7_000,), memory=3, draws=2) > 1.5  # a layer, and a draw that is taken out of it
+    assert peak((7_000,), memory=1.1, draws=2) < 1.5
+
+
+def test_a_budget_is_checked_before_recording() -> None:
+    """Wherever it is given; and it changes no value."""
+    network = dif.load_network(tricky(), preprocess="unit", input_shape=(3, 16, 16))
+    images = {"a": RNG.integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)}
+    for wrong in ("much", 0, "-4GB"):
+        with pytest.raises(dif.InputError, match="the size of memory is"):
+            dif.measure(None, images, memory=wrong)
+        with pytest.raises(dif.InputError, match="the size of memory is"):
+            measure_kinds(None, images, memory=wrong)
+        with pytest.raises(dif.InputError, match="the size of memory is"):
+            dif.measure_responses(ARRAYS, memory=wrong)
+    small = dif.measure(network, images, n_units=20, draws=2, memory="1kB")
+    xr.testing.assert_identical(small, dif.measure(network, images, n_units=20, draws=2))
