@@ -132,7 +132,7 @@ def test_parameters_have_their_types(site: Site) -> None:
     html = site.html("reference/api/measure.html")
     typed = re.findall(r'<dt><strong>(.*?)</strong><span class="classifier">(.*?)</span></dt>', html)
     assert ("n_units", "int | Sequence[int] | None") in typed
-    assert ("values", "Mapping[str, Num[np.ndarray, &quot;n _&quot;]]") in typed
+    assert ("units", "Mapping[str, Int[np.ndarray, &quot; _&quot;]]") in typed
     assert ("A", "(n_responses, n_units)") in typed
     (signature,) = re.findall(r'<dt[^>]*id="differentia\.measure">(.*?)</dt>', html, flags=re.DOTALL)
     assert "draws" in signature
