@@ -45,14 +45,28 @@ def differing(fields: Mapping[str, Any], function: Callable[..., Any], *others: 
 def test_every_keyword_is_a_field() -> None:
     """The file can say all that `measure` and `load_network` take, but what the machine has."""
     assert (
-        differing(MeasureSection.model_fields, dif.measure, "network", "sets", "memory", "progress") == set()
+        differing(
+            MeasureSection.model_fields,
+            dif.measure,
+            "network",
+            "sets",
+            "memory",
+            "store",
+            "fresh",
+            "progress",
+        )
+        == set()
     )
     spec = {"spec": None}
     keywords = {name: None for name in NetworkSection.model_fields if name not in spec}
     assert differing(keywords, dif.load_network, "network", "class_names") == set()
-    assert differing(MeasureSection.model_fields, dif.measure, "network", "sets", "memory") == {"progress"}
+    assert differing(
+        MeasureSection.model_fields, dif.measure, "network", "sets", "memory", "store", "fresh"
+    ) == {"progress"}
     left_out = {name: None for name in MeasureSection.model_fields if name != "crop"}
-    assert differing(left_out, dif.measure, "network", "sets", "memory", "progress") == {"crop"}
+    assert differing(left_out, dif.measure, "network", "sets", "memory", "store", "fresh", "progress") == {
+        "crop"
+    }
 
 
 def test_what_is_left_out_has_its_default(write: Callable[[str], Path]) -> None:

@@ -31,7 +31,7 @@ LAYER, DRAWS, DRAW = (4 * 32 * units for units in (400, 160, 40))
 
 def stored(responses: dif.Responses, most: int = 2**62) -> tuple[dif.Responses, dict[str, Stored]]:
     """Return responses as if they were on disk, and what stands there."""
-    values = {layer: Stored(array, most) for layer, array in responses.values.items()}
+    values = {layer: Stored(np.asarray(array), most) for layer, array in responses.values.items()}
     return dataclasses.replace(responses, values=values), values
 
 
@@ -113,7 +113,7 @@ def test_one_layer_is_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     arrays = {str(layer): RNG.standard_normal((20, 10_000)) for layer in range(3)}
     of_layer = arrays["0"].nbytes
     responses = responses_from_arrays({"a": arrays}, kind="random")
-    values = {name: Stored(array, order="C") for name, array in responses.values.items()}
+    values = {name: Stored(np.asarray(array), order="C") for name, array in responses.values.items()}
     responses = dataclasses.replace(responses, values=values)
 
     def peak(n_units: tuple[int, ...], memory: float, draws: int = 1) -> float:

@@ -139,7 +139,7 @@ def test_who_stops_looking_does_not_wait() -> None:
     batches = present({"slow": Slow()}, [("slow", (0, 1)), ("slow", (2, 3))], FIT)
     next(batches)
     started = time.monotonic()
-    batches.close()  # type: ignore[attr-defined]
+    batches.close()
     assert time.monotonic() - started < 30
     free.set()
     assert set(begun) <= set(range(4))

@@ -63,7 +63,9 @@ def test_batch_size_does_not_matter(batch_size: int) -> None:
     whole = dif.record(load(), SETS, pool=100, batch_size=100)
     parts = dif.record(load(), SETS, pool=100, batch_size=batch_size)
     for name, values in whole.values.items():
-        np.testing.assert_allclose(parts.values[name], values, rtol=1e-4, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(
+            np.asarray(parts.values[name]), np.asarray(values), rtol=1e-4, atol=1e-6, err_msg=name
+        )
 
 
 def test_images_are_labelled() -> None:
@@ -198,7 +200,9 @@ def test_filter_means() -> None:
     assert set(given) == set(responses.values)
     for layer in responses.layers:
         expected = oracles.filter_means(given[layer.name], 0)
-        np.testing.assert_allclose(responses.values[layer.name], expected, atol=1e-6, err_msg=layer.name)
+        np.testing.assert_allclose(
+            np.asarray(responses.values[layer.name]), expected, atol=1e-6, err_msg=layer.name
+        )
         assert responses.units[layer.name].tolist() == list(range(expected.shape[1]))
 
 
@@ -518,7 +522,9 @@ def test_unreadable_images_are_left_out(tmp_path: Path) -> None:
     np.testing.assert_array_equal(responses.views.thumbnails[5:], SETS["many"][left])
     alone = dif.record(load(), {"few": SETS["few"], "a": SETS["many"][left]}, **options)
     for name, values in alone.values.items():
-        np.testing.assert_allclose(responses.values[name], values, rtol=1e-4, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(
+            np.asarray(responses.values[name]), np.asarray(values), rtol=1e-4, atol=1e-6, err_msg=name
+        )
     np.testing.assert_allclose(
         responses.views.filter_means["conv"], alone.views.filter_means["conv"], rtol=1e-5, atol=1e-6
     )

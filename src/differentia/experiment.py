@@ -195,7 +195,9 @@ def measure_kinds(
     counted = [kind for kind in kinds if unit_kind(kind).counted]
     counts = _checked_counts(n_units, kinds[0] if not counted else counted[0], pool)
     _check_analysis(sets, draws=draws, normalize=normalize, metric=metric, reference=reference, memory=memory)
-    responses = record_kinds(network, sets, kinds=kinds, pool=pool or max(counts or N_UNITS), **recording)
+    responses = record_kinds(
+        network, sets, kinds=kinds, pool=pool or max(counts or N_UNITS), memory=memory, **recording
+    )
     return {
         kind: measure_responses(
             recorded,

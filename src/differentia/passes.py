@@ -15,6 +15,7 @@ from jaxtyping import Num
 
 from differentia.classes import class_names, class_probabilities
 from differentia.cost import Forecast
+from differentia.distances import ResponseMatrix
 from differentia.errors import InputError, RecordingError
 from differentia.networks import Network
 from differentia.planning import ALL, FILTER_MEAN, MOMENTS, THUMBNAIL, Plan, Pools, Probes, Want
@@ -24,7 +25,7 @@ from differentia.ranking import Ranking
 from differentia.responses import FilterMap, Moments, Predictions, Views, require_finite
 from differentia.schedule import Span, schedule
 from differentia.stimuli import Fit, Stimuli, thumbnail_shape, thumbnails
-from differentia.store import KeptBatch, MemoryStore, Place, Quantity, ResponseMatrix, Store
+from differentia.store import KeptBatch, MemoryStore, Place, Quantity, Store
 
 logger = logging.getLogger(__name__)
 

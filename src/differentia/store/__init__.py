@@ -1,6 +1,6 @@
 """Where what was recorded is kept until it is measured: in memory, or in a folder that outlives the run."""
 
-from differentia.store.base import KeptBatch, Place, Quantity, ResponseMatrix, Store
+from differentia.store.base import KeptBatch, Place, Quantity, Store
 from differentia.store.memory import MemoryStore
 from differentia.store.zarr import open_recording, require_store
 
@@ -9,7 +9,6 @@ __all__ = [
     "MemoryStore",
     "Place",
     "Quantity",
-    "ResponseMatrix",
     "Store",
     "open_recording",
     "require_store",

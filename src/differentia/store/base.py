@@ -4,29 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, Num
 
-
-@runtime_checkable
-class ResponseMatrix(Protocol):
-    """What can be read by rows and columns, as an array in memory or a part of a file."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(n_responses, n_units)."""
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of what is read."""
-
-    def __array__(self) -> np.ndarray:
-        """Return all of it."""
-
-    def __getitem__(self, at: tuple[slice, Any], /) -> Any:
-        """Return an array of chosen rows (a slice) and columns (a slice, or sorted indices)."""
+from differentia.distances import ResponseMatrix
 
 
 class Quantity(NamedTuple):

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Num
 
-from differentia.store.base import KeptBatch, Place, Quantity, ResponseMatrix, Store
+from differentia.distances import ResponseMatrix
+from differentia.store.base import KeptBatch, Place, Quantity, Store
 
 
 class MemoryStore(Store):

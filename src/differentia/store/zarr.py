@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Num
 
+from differentia.distances import ResponseMatrix
 from differentia.errors import InputError, StorageError
 from differentia.locking import HOLDER, LOCK, MARKER
 from differentia.store.arrays import (
@@ -41,7 +42,7 @@ from differentia.store.arrays import (
     open_array,
     read_metadata,
 )
-from differentia.store.base import KeptBatch, Place, Quantity, ResponseMatrix, Store, cover
+from differentia.store.base import KeptBatch, Place, Quantity, Store, cover
 
 #: Raised by one when what a recording means changes: numbers of another version are not mixed in. It is not
 #: the library's version.
