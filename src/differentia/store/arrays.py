@@ -92,20 +92,18 @@ class StoredArray:
         """
         import google_crc32c
 
-        whole = (self.chunk_rows, self.chunk_columns)
+        whole = np.zeros((self.chunk_rows, self.chunk_columns), dtype=self.dtype)
         for chunk in self.chunks(rows):
-            down, across = chunk[0] * whole[0] - rows.start, chunk[1] * whole[1]
-            part = values[down : down + whole[0], across : across + whole[1]]
-            if part.shape != whole:
-                padded = np.zeros(whole, dtype=self.dtype)
-                padded[: part.shape[0], : part.shape[1]] = part
-                part = padded
-            content = part.astype(self.dtype, copy=False).tobytes()
-            checksum = google_crc32c.value(content).to_bytes(CHECKSUM, "little")
+            down, across = chunk[0] * self.chunk_rows - rows.start, chunk[1] * self.chunk_columns
+            part = values[down : down + self.chunk_rows, across : across + self.chunk_columns]
+            if part.shape != whole.shape:
+                whole[:] = 0
+            whole[: part.shape[0], : part.shape[1]] = part
+            checksum = google_crc32c.value(whole).to_bytes(CHECKSUM, "little")
             target = self.file(chunk)
             beside = target.with_name(f"{target.name}.partial")
-            with beside.open("wb") as file:
-                file.write(content)
+            with beside.open("wb", buffering=0) as file:
+                file.write(whole.data)
                 file.write(checksum)
             beside.replace(target)
             self.finished.add(chunk)
