@@ -1,7 +1,15 @@
-"""Paths as users write them, and folders that are written whole or not at all."""
+"""Paths as users write them; files and folders that are written whole or not at all."""
 
 from __future__ import annotations
 
+import errno
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +22,7 @@ from differentia.folders import (
     require_new,
     require_writable,
     user_path,
+    written_whole,
 )
 
 
@@ -118,6 +127,191 @@ def test_what_is_in_the_way(tmp_path: Path) -> None:
         require_free(tmp_path, "--out x", files=["a.nc", "figures"])
     with pytest.raises(dif.InputError, match=r"^--out x: the file a\.nc in it is in the way; move it away"):
         require_free(tmp_path, "--out x", files=[], folders=["a.nc"])
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return all that lies in a folder, hidden or not."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+@contextmanager
+def no_file_larger_than(size: int) -> Iterator[None]:
+    """Let the system refuse to make a file longer, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def write_half(file: Path, error: BaseException) -> None:
+    """Begin to write, then raise an error."""
+    file.write_text("sec")
+    raise error
+
+
+def test_a_file_is_whole_or_absent(tmp_path: Path) -> None:
+    """It appears at the end; after an error or an interruption the old one stands, and nothing else."""
+    target = tmp_path / "a.txt"
+    with written_whole(target) as beside:
+        beside.write_text("first")
+        assert not target.exists()
+        assert beside.parent == target.parent  # renaming works on one file system only
+        assert beside.name.startswith(".")
+    (tmp_path / "plain").touch()
+    assert target.stat().st_mode == (tmp_path / "plain").stat().st_mode
+    for error in (RuntimeError("halfway"), KeyboardInterrupt(), SystemExit(3)):
+        with pytest.raises(type(error)), written_whole(target) as beside:
+            write_half(beside, error)
+        assert names_in(tmp_path) == ["a.txt", "plain"]
+        assert target.read_text() == "first"
+    with written_whole(target) as beside:
+        beside.write_text("second")
+    assert target.read_text() == "second"
+
+
+def test_two_writers_do_not_share_a_file(tmp_path: Path) -> None:
+    """Each writes its own, also under the longest name there can be; the last one to end stays."""
+    for name in ("a", "b" * 255, "\N{SNOWMAN}" * 85):
+        with written_whole(tmp_path / name) as one, written_whole(tmp_path / name) as other:
+            one.write_text("one")
+            other.write_text("other")
+        assert (tmp_path / name).read_text() == "one"
+        (tmp_path / name).unlink()
+        with new_folder(tmp_path / name) as beside:
+            (beside / "x").touch()
+        assert names_in(tmp_path / name) == ["x"]
+    assert len(names_in(tmp_path)) == 3
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """The error names the file, the reason and what to do; the old file stands, nothing is left beside."""
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    message = r"a\.txt: can't be written \(File too large\); free some space and run the same command"
+    with (
+        no_file_larger_than(100),
+        pytest.raises(dif.StorageError, match=message),
+        written_whole(target) as beside,
+    ):
+        beside.write_text("x" * 1000)
+    assert names_in(tmp_path) == ["a.txt"]
+    assert target.read_text() == "old"
+    with no_file_larger_than(2000), written_whole(target) as beside:  # the control
+        beside.write_text("x" * 1000)
+    with (
+        no_file_larger_than(0),
+        pytest.raises(dif.StorageError, match=r"^--out x: can't be written to \(File"),
+    ):
+        require_writable(tmp_path, "--out x")
+    message = r"n: can't be written \(File too large\); free some space"
+    with (
+        no_file_larger_than(100),
+        pytest.raises(dif.StorageError, match=message),
+        new_folder(tmp_path / "n") as n,
+    ):
+        (n / "x").write_text("x" * 1000)
+    assert names_in(tmp_path) == ["a.txt"]
+
+
+def test_results_on_a_full_disk(tmp_path: Path) -> None:
+    """The HDF5 library, which ends the process on a full disk, is kept from it: the run goes on."""
+    code = """
+import resource, sys, numpy, differentia as dif
+result = dif.measure_responses({"a": {"x": numpy.random.default_rng(0).normal(size=(60, 50))}})
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+for limit in (0, 1000, 8000, 12000):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        dif.save(result, sys.argv[1])
+    except dif.StorageError as error:
+        print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+dif.save(result, sys.argv[1])
+"""
+    arguments = [sys.executable, "-W", "ignore", "-c", code, str(tmp_path / "result.nc")]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("result.nc: can't be written (File too large); free some space") == 4
+    assert names_in(tmp_path) == ["result.nc"]
+    assert (tmp_path / "result.nc").stat().st_size > 12000  # the last limit was one too
+
+
+def test_files_that_can_not_be_made(tmp_path: Path) -> None:
+    """What is wrong with a place is said before anything is written."""
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for name, reason in {
+        "folder": "it is a folder",
+        "gone/x": "No such file or directory",
+        "file/x": "Not a directory",
+    }.items():
+        message = rf"{name}: can't be written \({reason}\); give the path of a file in a folder that can"
+        with pytest.raises(dif.InputError, match=message), written_whole(tmp_path / name):
+            raise AssertionError("the body must not run")
+    if Path("/proc/self").is_dir():  # there no user, not even root, can make a file
+        with pytest.raises(dif.InputError, match="can't be written"), written_whole("/proc/self/x"):
+            raise AssertionError("the body must not run")
+    assert names_in(tmp_path) == ["file", "folder"]
+
+
+def lose_folder(beside: Path) -> None:
+    """Remove the folder while a file is written into it."""
+    beside.unlink()
+    beside.parent.rmdir()
+
+
+def refuse(beside: Path) -> None:
+    """Raise what a disk raises that has been mounted anew, read-only."""
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(beside))
+
+
+@pytest.mark.parametrize(
+    ("accident", "reason"), [(lose_folder, "No such file"), (refuse, "Read-only file system")]
+)
+def test_a_folder_that_changes_under_way(
+    tmp_path: Path, accident: Callable[[Path], None], reason: str
+) -> None:
+    """The error says that its folder is the reason, and how to go on."""
+    (tmp_path / "folder").mkdir()
+    target = tmp_path / "folder" / "a"
+    message = rf"a: can't be written \({reason}.*\); see to it that its folder is there"
+    with pytest.raises(dif.StorageError, match=message), written_whole(target) as beside:
+        accident(beside)
+    assert not target.exists()
+
+
+def test_what_killed_runs_left_does_not_pile_up(tmp_path: Path) -> None:
+    """The next one to write a file removes it, but nothing of a process that lives or can't be seen."""
+    code = """
+import os, sys
+from differentia.folders import new_folder, written_whole
+with written_whole(sys.argv[1]) as file, new_folder(sys.argv[2]) as folder:
+    file.write_text("half")
+    (folder / "half").touch()
+    os._exit(9)
+"""
+    target, folder = tmp_path / "a.nc", tmp_path / "new"
+    subprocess.run([sys.executable, "-c", code, str(target), str(folder)], check=False)
+    left = names_in(tmp_path)
+    assert len(left) == 2
+    assert all(name.startswith(".") for name in left)
+    file = next(name for name in left if "a.nc" in name)
+    machine, _, rest = file.rpartition("~")[2].partition(".")
+    foreign = tmp_path / f".a.nc~{machine}x.{rest}"
+    foreign.touch()
+    old = tmp_path / f".a.nc~{machine}y.{rest}"
+    old.touch()
+    os.utime(old, (0, time.time() - 30 * 24 * 3600))
+    for mine in (".a.nc", ".a.nc~notes", ".a.nc~old.1"):
+        (tmp_path / mine).touch()
+    with written_whole(target) as alive, written_whole(target) as other:
+        other.touch()
+        assert alive.exists()
+    with new_folder(folder):
+        pass
+    assert names_in(tmp_path) == sorted([".a.nc", ".a.nc~notes", ".a.nc~old.1", foreign.name, "a.nc", "new"])
 
 
 def test_names_in_one_folder() -> None:

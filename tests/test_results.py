@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,14 @@ def test_saving_replaces_at_once_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     dif.save(result, tmp_path / "result.nc")
     before = (tmp_path / "result.nc").read_bytes()
 
-    def half(self: xr.Dataset, path: str, **options: Any) -> None:
-        Path(path).write_bytes(b"half a file")
-        raise OSError("disk full")
+    def half(self: Path, content: bytes) -> None:
+        with self.open("wb") as file:
+            file.write(bytes(content)[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(xr.Dataset, "to_netcdf", half)
-    with pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr(Path, "write_bytes", half)
+    message = r"result\.nc: can't be written \(No space left on device\); free some space and run the same"
+    with pytest.raises(dif.StorageError, match=message):
         dif.save(result, tmp_path / "result.nc")
     assert (tmp_path / "result.nc").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["result.nc"]

@@ -26,7 +26,7 @@ from pydantic import (
 from differentia.definition import METRICS, NORMALIZATIONS
 from differentia.errors import DifferentiaWarning, InputError, require_known, unknown_name
 from differentia.experiment import N_UNITS, measure
-from differentia.folders import user_path
+from differentia.folders import user_path, written_whole
 from differentia.networks import PREPROCESSINGS
 from differentia.planning import MAP_IMAGES
 from differentia.stimuli import CROPS, RESIZES, is_generated
@@ -195,7 +195,7 @@ def write_experiment(
     Parameters
     ----------
     path
-        Of the file; written beside its place and renamed.
+        Of the file; it is whole or absent.
     network
         A network's spec.
     network_options
@@ -204,6 +204,11 @@ def write_experiment(
         Name -> source, as on the command line.
     options
         Keywords of `measure`; what is None is left out.
+
+    Raises
+    ------
+    InputError, StorageError
+        It can't be written.
     """
     import tomli_w
 
@@ -214,9 +219,8 @@ def write_experiment(
         "sets": {name: _absolute_source(source, folder) for name, source in sets.items()},
         "measure": _given(_in_full(options)),
     }
-    beside = path.with_name(f".{path.name}")
-    beside.write_text(tomli_w.dumps(content), encoding="utf-8")
-    beside.replace(path)
+    with written_whole(path) as beside:
+        beside.write_text(tomli_w.dumps(content), encoding="utf-8")
 
 
 def _in_full(options: Mapping[str, Any]) -> dict[str, Any]:

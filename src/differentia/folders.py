@@ -1,15 +1,30 @@
-"""Paths as users write them, and folders that are written whole or not at all."""
+"""Paths as users write them; files and folders that are written whole or not at all."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import itertools
 import os
+import platform
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from differentia.errors import InputError
+from differentia.errors import DifferentiaError, InputError, StorageError
+
+#: The disk has no room: to name another place is one way out, to make room is another.
+NO_ROOM = frozenset(getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name))
+
+#: In seconds: what another machine left beside a file is taken for abandoned after so long without a change.
+ABANDONED = 7 * 24 * 3600
+
+#: Tells apart what one process writes at the same time.
+_SERIAL = itertools.count()
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
@@ -51,17 +66,26 @@ def require_writable(folder: Path, what: str) -> None:
     Raises
     ------
     InputError
-        It can't be made, or a file can't be made in it (permissions alone do not tell: a disk may be full).
+        It can't be made, or a file can't be made in it (permissions alone do not tell).
+    StorageError
+        The disk is full.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{what}: can't be made ({error.strerror}); choose another") from error
+        raise _unwritable(what, "can't be made", error) from error
     try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"0")  # a full disk may still make files, empty ones
     except OSError as error:
-        raise InputError(f"{what}: can't be written to ({error.strerror}); choose another") from error
+        raise _unwritable(what, "can't be written to", error) from error
+
+
+def _unwritable(what: str, problem: str, error: OSError) -> DifferentiaError:
+    """Return the error for a place of which it is found out beforehand that nothing can be written there."""
+    if error.errno in NO_ROOM:
+        return StorageError(f"{what}: {problem} ({error.strerror}); free some space, or choose another")
+    return InputError(f"{what}: {problem} ({error.strerror}); choose another")
 
 
 def require_free(folder: Path, what: str, *, files: Iterable[str], folders: Iterable[str] = ()) -> None:
@@ -128,9 +152,12 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     ------
     InputError
         `path` holds something already, or can't be written.
+    StorageError
+        The disk is full.
     """
     target = require_new(path)
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    beside = _beside(target)
+    _remove_abandoned(target)
     try:
         beside.mkdir(parents=True)
         yield beside
@@ -138,9 +165,118 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
             target.rmdir()
         beside.replace(target)
     except OSError as error:
+        if error.errno in NO_ROOM:
+            raise StorageError(_no_room(path, error)) from error
         raise InputError(f"{path}: can't be written ({error}); choose another folder") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+@contextmanager
+def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a file to write, which becomes `path` when all is well, and is removed when it is not.
+
+    It is on the disk before it gets its name, so that not even a crash of the machine leaves half a file.
+
+    Parameters
+    ----------
+    path
+        Of a file in a folder that exists; what is there is replaced at the end.
+
+    Yields
+    ------
+    Path
+        Of an empty file beside it, which no other process or thread writes.
+
+    Raises
+    ------
+    InputError
+        No file can be made there, which is found out at once: it is a folder, or in none, or in one that
+        can't be written to.
+    StorageError
+        The writing failed: the disk is full, or the folder is no longer there or no longer writable.
+    """
+    target = user_path(path)
+    elsewhere = "give the path of a file in a folder that can"
+    if target.is_dir():
+        raise InputError(f"{target}: can't be written (it is a folder); {elsewhere}")
+    beside = _beside(target)
+    _remove_abandoned(target)
+    try:
+        beside.touch()
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise StorageError(_no_room(path, error)) from error
+        raise InputError(f"{target}: can't be written ({error.strerror}); {elsewhere}") from error
+    try:
+        yield beside
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.replace(target)
+        _keep_name(target.absolute().parent)
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise StorageError(_no_room(path, error)) from error
+        raise StorageError(
+            f"{path}: can't be written ({error.strerror or error}); see to it that its folder is there and "
+            "can be written to, and run the same command again; what was recorded is kept"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):  # it must not hide what went wrong
+            beside.unlink(missing_ok=True)
+
+
+def _no_room(path: str | os.PathLike[str], error: OSError) -> str:
+    return (
+        f"{path}: can't be written ({error.strerror or error}); free some space and run the same command "
+        "again; what was recorded is kept"
+    )
+
+
+def _keep_name(folder: Path) -> None:
+    """See to it that a crash of the machine does not undo a renaming."""
+    with contextlib.suppress(OSError):  # not every system opens folders, or lets them be synchronised
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _beside(target: Path) -> Path:
+    """Return a hidden name for what is yet to be whole: it names the machine and the process."""
+    return target.with_name(f"{_stem(target)}{_machine()}.{os.getpid()}.{next(_SERIAL)}")
+
+
+def _stem(target: Path) -> str:
+    """Return how the hidden names begin; the longest name that a file may have leaves room for the rest."""
+    return f".{os.fsencode(target.name)[:150].decode(errors='ignore')}~"
+
+
+def _machine() -> str:
+    return re.sub(r"[^0-9A-Za-z-]", "-", platform.node())[:40]
+
+
+def _remove_abandoned(target: Path) -> None:
+    """Remove what killed processes left beside a file or folder.
+
+    Of this machine: what belongs to no process that lives. Of others, whose processes can't be seen: what has
+    not changed for long.
+    """
+    import psutil
+
+    name = re.compile(re.escape(_stem(target)) + r"(?P<machine>[0-9A-Za-z-]*)\.(?P<process>[0-9]+)\.[0-9]+")
+    with contextlib.suppress(OSError):
+        for path in target.parent.iterdir():
+            if found := name.fullmatch(path.name):
+                if found["machine"] == _machine():
+                    abandoned = not psutil.pid_exists(int(found["process"]))
+                else:
+                    abandoned = time.time() - path.stat().st_mtime > ABANDONED
+                if abandoned and path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                elif abandoned:
+                    path.unlink(missing_ok=True)
 
 
 def names_in_one_folder(names: Sequence[str], taken: Sequence[str] = ()) -> list[str]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 
 from differentia.errors import InputError, require_known
-from differentia.folders import user_path
+from differentia.folders import user_path, written_whole
 from differentia.responses import Moments, Responses
 from differentia.uncertainty import draw_mean
 
@@ -377,7 +377,7 @@ def with_provenance(result: xr.Dataset, **facts: Any) -> xr.Dataset:
 
 
 def save(result: xr.Dataset, path: str | os.PathLike[str]) -> None:
-    """Write a result as netCDF-4: beside its place first, then renamed, so that it is whole or absent.
+    """Write a result as netCDF-4; the file is whole or absent.
 
     Parameters
     ----------
@@ -390,20 +390,26 @@ def save(result: xr.Dataset, path: str | os.PathLike[str]) -> None:
     ------
     InputError
         It is no result, or the folder can't be written to.
+    StorageError
+        The disk is full.
     """
     validate_result(result)
-    target = Path(path)
     arrays = [name for name in (*VARIABLES, *map_names(result)) if name in result]
-    encoding = {name: {"zlib": True, "complevel": 4} for name in arrays}
-    if target.is_dir() or not os.access(target.parent, os.W_OK):
-        raise InputError(f"{target}: can't be written; give the path of a file in a folder that can")
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        result.to_netcdf(beside, engine="h5netcdf", encoding=encoding)
-        beside.replace(target)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    # The checksums let any reader find a byte that has changed on the disk.
+    encoding = {name: {"zlib": True, "complevel": 4, "fletcher32": True} for name in arrays}
+    with written_whole(path) as beside:
+        beside.write_bytes(_as_netcdf(result, encoding))
+
+
+def _as_netcdf(result: xr.Dataset, encoding: Mapping[str, Any]) -> memoryview:
+    """Return a netCDF-4 file, made in memory: the HDF5 library ends the process where a disk is full."""
+    import h5netcdf
+    from xarray.backends import H5NetCDFStore
+
+    file = io.BytesIO()
+    with h5netcdf.File(file, "w") as opened:
+        result.dump_to_store(H5NetCDFStore(opened), encoding=encoding)
+    return file.getbuffer()
 
 
 def load_result(path: str | os.PathLike[str]) -> xr.Dataset:

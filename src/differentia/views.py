@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Int
 
 from differentia.errors import require_known
+from differentia.folders import written_whole
 from differentia.results import map_names, relative, require_variables, validate_result
 from differentia.uncertainty import convergence_known, draw_mean, draw_spread, not_converged
 
@@ -254,14 +255,18 @@ def save_predictions(result: xr.Dataset, path: Path) -> None:
         What `measure` returned.
     path
         Of the CSV file: set, image, then class_1, probability_1, ..., one row an image.
+
+    Raises
+    ------
+    InputError, StorageError
+        It can't be written.
     """
     if "prediction" not in result:
         path.unlink(missing_ok=True)  # of an earlier result
         return
     best = top_classes(result)
     places = range(1, best.sizes["place"] + 1)
-    beside = path.with_name(f".{path.name}")
-    with beside.open("w", encoding="utf-8", newline="") as file:
+    with written_whole(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(
             ["set", "image", *(f"{what}_{n}" for n in places for what in ("class", "probability"))]
@@ -271,4 +276,3 @@ def save_predictions(result: xr.Dataset, path: Path) -> None:
             pairs = zip(row["class_name"].values, row["probability"].values, strict=True)
             cells = [cell for name, value in pairs for cell in (name, f"{value:.6f}")]
             table.writerow([row["image_set"].item(), row["image_name"].item(), *cells])
-    beside.replace(path)

@@ -21,6 +21,7 @@ from differentia.figures.heatmaps import (
 from differentia.figures.lines import figure_size, kinds_figure, plot, plot_kinds, plot_relative
 from differentia.figures.maps import map_grid, plot_maps
 from differentia.figures.panels import RESOLUTION, Grid
+from differentia.folders import require_writable, written_whole
 from differentia.results import map_names, validate_result
 
 if TYPE_CHECKING:
@@ -60,10 +61,12 @@ def save_figures(result: xr.Dataset, folder: Path) -> list[Path]:
     Raises
     ------
     InputError
-        It is no result.
+        It is no result, or `folder` can't be written to.
+    StorageError
+        The disk is full.
     """
     validate_result(result)
-    folder.mkdir(parents=True, exist_ok=True)
+    require_writable(folder, str(folder))
     written = [path for name, figure in _figures(result) for path in _save_figure(figure, folder, name)]
     for path in folder.iterdir():
         if NAMES.fullmatch(path.name) and path not in written:
@@ -89,11 +92,13 @@ def save_kinds(results: Mapping[str, xr.Dataset], folder: Path) -> list[Path]:
     Raises
     ------
     InputError
-        There is no result, or they differ in their sets or layers.
+        There is no result, they differ in their sets or layers, or `folder` can't be written to.
+    StorageError
+        The disk is full.
     """
     from matplotlib.figure import Figure
 
-    folder.mkdir(parents=True, exist_ok=True)
+    require_writable(folder, str(folder))
     figure, axes = kinds_figure(results, Figure)
     plot_kinds(results, axes=axes)
     return _save_figure(figure, folder, "kinds")
@@ -143,7 +148,7 @@ def _pages(result: xr.Dataset, name: str) -> list[tuple[str, list[str]]]:
 
 
 def _save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write a picture as PNG and SVG, each beside its place first; the same picture gives the same files."""
+    """Write a picture as PNG and SVG; the same picture gives the same files."""
     import matplotlib as mpl
 
     cut = None
@@ -155,8 +160,7 @@ def _save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
     paths = []
     for suffix, metadata in formats.items():
         path = folder / f"{name}.{suffix}"
-        beside = path.with_name(f".{path.name}")
-        with mpl.rc_context({"svg.hashsalt": "differentia"}):
+        with written_whole(path) as beside, mpl.rc_context({"svg.hashsalt": "differentia"}):
             figure.savefig(beside, format=suffix, dpi="figure", metadata=metadata, bbox_inches=cut)
-        paths.append(beside.replace(path))
+        paths.append(path)
     return paths

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from differentia.errors import InputError
-from differentia.folders import user_path
+from differentia.folders import user_path, written_whole
 from differentia.methods import describe_methods
 from differentia.report.contents import contents
 from differentia.report.facts import facts, overview, warnings_of, yardstick
@@ -58,20 +58,13 @@ def write_report(
     ------
     InputError
         There is no result, or the file can't be written.
+    StorageError
+        The disk is full.
     """
     page = _page(results, main_view=False)
-    target = user_path(path)
-    folder = target.absolute().parent
-    if target.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise InputError(f"{target}: can't be written; give the path of a file in a folder that can")
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
+    with written_whole(path) as beside:
         beside.write_text(page, encoding="utf-8")
-        beside.replace(target)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    return target
+    return user_path(path)
 
 
 def show(results: xr.Dataset | Mapping[str, xr.Dataset], *, height: int = HEIGHT) -> None:
