@@ -97,7 +97,8 @@ def test_the_comparison() -> None:
     result = vgg16_result(sizes=sizes, sets=("dogs", "random_images", "white_noise"), n_units=(50, 200, 300))
     published = dif.published_curves()["differentiation"]
     common = {"set": ["random_images", "white_noise"], "layer": list(reversed(order)), "n_units": [200]}
-    put_in = xr.DataArray(RNG.normal(size=(2, 12, 1)), dims=tuple(common), coords=common)
+    change = RNG.uniform([[[-0.5]], [[0.4]]], 1.0, (2, 12, 1))  # no value becomes negative
+    put_in = xr.DataArray(change, dims=tuple(common), coords=common)
     offset = xr.DataArray([-0.3, -0.1, 0.1, 0.3], dims="draw")
     values = result["differentiation"].copy()
     values.loc[common] = (published.sel(common) + put_in + offset).transpose(*values.dims)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import html
 import os
 import re
@@ -25,8 +26,7 @@ from differentia.report import page
 from differentia.report.contents import contents
 from differentia.report.facts import facts, overview, warnings_of, yardstick
 from differentia.report.packing import neighbours_together, pack, spread_out
-from differentia.report.selected import what_is_left
-from differentia.results import with_provenance
+from differentia.results import what_is_left, with_provenance
 
 RNG = np.random.default_rng(0)
 
@@ -124,7 +124,7 @@ def test_paths_that_cannot_be_written(tmp_path: Path) -> None:
     """A folder, a file in a folder that is none, an empty path: the error names it and the way out."""
     (tmp_path / "file").write_text("kept")
     cases: list[tuple[Path | str, str]] = [
-        (tmp_path, r": can't be written; give the path of a file in a folder that can"),
+        (tmp_path, r": can't be written \(it is a folder\); give the path of a file in a folder that can"),
         (tmp_path / "gone" / "report.html", r"gone/report.html: can't be written"),
         (tmp_path / "file" / "report.html", r"file/report.html: can't be written"),
         ("", "an empty path was given"),
@@ -146,10 +146,10 @@ def test_a_file_is_replaced_at_once_or_not_at_all(tmp_path: Path, monkeypatch: p
         def broken(self: Path, text: str, encoding: str) -> None:
             with self.open("w", encoding=encoding) as file:
                 file.write(text[:1000])
-            raise OSError("no space left")
+            raise OSError(errno.ENOSPC, "no space left")
 
         patched.setattr(Path, "write_text", broken)
-        with pytest.raises(OSError, match="no space left"):
+        with pytest.raises(dif.StorageError, match=r"\(no space left\); free some space"):
             dif.write_report(measured(), path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["report.html"]

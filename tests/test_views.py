@@ -13,7 +13,8 @@ import xarray as xr
 from results_for_tests import CLASSES, by_hand, neurons, viewed
 
 import differentia as dif
-from differentia.results import map_names, require_variables
+from differentia.results import require_variables
+from differentia.schema import map_names
 from differentia.views import (
     filter_scores,
     map_scores,

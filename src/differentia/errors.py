@@ -6,6 +6,7 @@ Every message says what was given, what was expected, where, and what to do abou
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 from numbers import Integral
 
@@ -51,10 +52,18 @@ def require_distinct_names(what: str, given: Iterable[object]) -> list[str]:
     names = [str(name) for name in given]
     if not all(name.strip() for name in names):
         raise InputError(f"a {what} has an empty name; give it one")
+    for name in names:
+        if has_control_characters(name):
+            raise InputError(f"a {what} has the name {name!r}, with control characters; give it another")
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise InputError(f"two {what}s have the name {twice[0]!r}; give each its own")
     return names
+
+
+def has_control_characters(name: str) -> bool:
+    """Return whether a name holds what a terminal may obey or a file can't hold: a line's end, a null."""
+    return any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
 
 
 def unknown_name(what: str, given: str, known: Iterable[str]) -> InputError:

@@ -26,7 +26,7 @@ from pydantic import (
 from differentia.definition import METRICS, NORMALIZATIONS
 from differentia.errors import DifferentiaWarning, InputError, require_known, unknown_name
 from differentia.experiment import N_UNITS, measure
-from differentia.folders import user_path, written_whole
+from differentia.folders import read_text, user_path, written_whole
 from differentia.networks import PREPROCESSINGS
 from differentia.planning import MAP_IMAGES
 from differentia.stimuli import CROPS, RESIZES, is_generated
@@ -139,7 +139,7 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment:
     if file.is_dir():
         file = file / "experiment.toml"
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_text(file))
     except FileNotFoundError:
         raise InputError(f"{file}: no such file; give an experiment file, or the folder of one") from None
     except (OSError, ValueError, RecursionError) as error:  # no permission, no UTF-8, no TOML

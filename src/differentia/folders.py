@@ -20,6 +20,9 @@ from differentia.errors import DifferentiaError, InputError, StorageError
 #: The disk has no room: to name another place is one way out, to make room is another.
 NO_ROOM = frozenset(getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name))
 
+#: In bytes: no experiment file or list of classes is as large.
+MOST_TEXT = 16_000_000
+
 #: In seconds: what another machine left beside a file is taken for abandoned after so long without a change.
 ABANDONED = 7 * 24 * 3600
 
@@ -51,6 +54,28 @@ def user_path(path: str | os.PathLike[str]) -> Path:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: can't be a path ({reason}); choose another") from error
     return expanded
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a small file, encoded in UTF-8.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+
+    Raises
+    ------
+    ValueError
+        It is no UTF-8, or has more bytes than `MOST_TEXT`: a device has no end.
+    OSError
+        It can't be read.
+    """
+    with path.open("rb") as file:
+        content = file.read(MOST_TEXT + 1)
+    if len(content) > MOST_TEXT:
+        raise ValueError(f"more than {MOST_TEXT:,} bytes")
+    return content.decode()
 
 
 def require_writable(folder: Path, what: str) -> None:

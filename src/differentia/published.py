@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from differentia.errors import InputError, require_known
-from differentia.results import provenance, validate_result
+from differentia.results import provenance
+from differentia.schema import validate_result
 from differentia.specs import parse_spec
 from differentia.uncertainty import draw_mean, draw_spread
 

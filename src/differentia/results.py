@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -13,56 +14,27 @@ from jaxtyping import Float
 
 from differentia.errors import InputError, require_known
 from differentia.folders import user_path, written_whole
+from differentia.hdf5 import require_plain_hdf5
 from differentia.responses import Moments, Responses
+from differentia.schema import (
+    ATTRIBUTES,
+    LABELS,
+    SCHEMA_VERSION,
+    TEXT,
+    TYPES,
+    VARIABLES,
+    map_dimensions,
+    map_names,
+    read_provenance,
+    validate_result,
+)
 from differentia.uncertainty import draw_mean
 
 if TYPE_CHECKING:
     import xarray as xr
 
-#: Raised by one when a reader of the old schema could misread a new file.
-SCHEMA_VERSION = 1
-
-#: Every variable of the schema, with its dimensions.
-VARIABLES: dict[str, tuple[str, ...]] = {
-    "differentiation": ("set", "layer", "n_units", "draw"),
-    "units_used": ("layer", "n_units"),
-    "pool_size": ("layer",),
-    "layer_size": ("layer",),
-    "layer_mean": ("set", "layer"),
-    "layer_sd": ("set", "layer"),
-    "filter_mean": ("image", "filter"),
-    "prediction": ("image", "class"),
-    "thumbnail": ("image", "thumbnail_y", "thumbnail_x", "thumbnail_channel"),
-    "unit": ("layer", "rank"),
-    "image_sum": ("image", "layer"),
-    "image_sumsq": ("image", "layer"),
-    "distance": ("layer", "image", "image_other"),
-}
-
-#: Variables that a result has only where they say something and are not too large.
-OPTIONAL = frozenset({"layer_mean", "layer_sd", "filter_mean", "prediction", "thumbnail", "unit", "distance"})
-
-#: Coordinates of the schema that are not dimensions, with theirs.
-LABELS: dict[str, tuple[str, ...]] = {
-    "layer_kind": ("layer",),
-    "layer_shape": ("layer",),
-    "image_set": ("image",),
-    "image_name": ("image",),
-    "image_hash": ("image",),
-    "filter_layer": ("filter",),
-    "filter_index": ("filter",),
-    "class_name": ("class",),
-    "map_image": ("map_image",),
-    "units": (),
-}
-
-#: The coordinates that a result has only with the variable that they label.
-LABELS_OF = {
-    "filter_layer": "filter_mean",
-    "filter_index": "filter_mean",
-    "class_name": "prediction",
-    "map_image": "map_0",
-}
+#: The attribute that a file has beside those of the schema.
+CHECKSUM = "checksum"
 
 #: How to get what a result may lack.
 REMEDIES = {
@@ -74,8 +46,6 @@ REMEDIES = {
     "distance": "measure at most 2,000 images",
     "map_0": "choose the filters whose maps are kept with maps={layer: [filter]} (--map)",
 }
-
-ATTRIBUTES = ("schema_version", "normalize", "metric", "reference", "seed", "provenance")
 
 
 def build_result(
@@ -151,7 +121,7 @@ def build_result(
     data: dict[str, Any] = {name: (VARIABLES[name], value) for name, value in variables.items()}
     for number, shown in enumerate(views.maps):
         about = {"layer": shown.layer, "filter": shown.filter}
-        data[f"map_{number}"] = (_map_dimensions(number), shown.values, about)
+        data[f"map_{number}"] = (map_dimensions(number), shown.values, about)
     coords: dict[str, Any] = {name: (LABELS[name], value) for name, value in labels.items()}
     coords |= {
         "set": list(responses.sets),
@@ -175,19 +145,6 @@ def build_result(
     )
 
 
-def _map_dimensions(number: int) -> tuple[str, str, str]:
-    """Return the dimensions of a filter's map; each has its own height and width."""
-    return "map_image", f"map_{number}_y", f"map_{number}_x"
-
-
-def map_names(result: xr.Dataset) -> list[str]:
-    """Return the variables of a result that are maps of filters, in the order in which they were chosen."""
-    names: list[str] = []
-    while f"map_{len(names)}" in result:
-        names.append(f"map_{len(names)}")
-    return names
-
-
 def _set_moments(
     responses: Responses, moments: Moments
 ) -> tuple[Float[np.ndarray, "set layer"], Float[np.ndarray, "set layer"]]:
@@ -208,50 +165,6 @@ def _padded_pools(responses: Responses) -> np.ndarray:
     for row, units in zip(padded, pools, strict=True):
         row[: len(units)] = units
     return padded.astype(np.int32) if padded.max() < 2**31 else padded
-
-
-def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
-    """Return a result after making sure that it follows the schema.
-
-    Parameters
-    ----------
-    result
-        What should be a result.
-    where
-        What the error calls it.
-
-    Raises
-    ------
-    InputError
-        It is no dataset, of a newer schema, or a variable, coordinate or attribute is missing or has
-        other dimensions.
-    """
-    import xarray as xr
-
-    if not isinstance(result, xr.Dataset):
-        raise InputError(
-            f"{where} is a {type(result).__name__}; expected the Dataset that measure() returned"
-        )
-    missing = [name for name in ATTRIBUTES if name not in result.attrs]
-    labels = [name for name in LABELS if LABELS_OF.get(name, "differentiation") in result]
-    missing += [name for name in labels if name not in result.coords]
-    missing += [name for name in VARIABLES if name not in result and name not in OPTIONAL]
-    missing += [name for name in VARIABLES["differentiation"] if name not in result.coords]
-    if missing:
-        raise InputError(f"{where} is no result of differentia: {', '.join(missing)} missing")
-    if int(result.attrs["schema_version"]) != SCHEMA_VERSION:
-        raise InputError(
-            f"{where} has the schema version {result.attrs['schema_version']}; "
-            f"this version of differentia reads {SCHEMA_VERSION}: update differentia"
-        )
-    maps = {name: _map_dimensions(number) for number, name in enumerate(map_names(result))}
-    for name, dimensions in {**VARIABLES, **LABELS, **maps}.items():
-        if name in result and result[name].dims != dimensions:
-            raise InputError(
-                f"{where} is no result of differentia: {name} has the dimensions "
-                f"{result[name].dims}; expected {dimensions}"
-            )
-    return result
 
 
 #: Coordinates, attributes, and facts of the provenance that are the same in results measured together.
@@ -336,8 +249,7 @@ def provenance(result: xr.Dataset) -> dict[str, Any]:
     dict
         Empty where the result says nothing.
     """
-    facts: dict[str, Any] = json.loads(result.attrs["provenance"] or "{}")
-    return facts
+    return read_provenance(result.attrs["provenance"])
 
 
 def require_variables(result: xr.Dataset, *names: str) -> None:
@@ -376,8 +288,54 @@ def with_provenance(result: xr.Dataset, **facts: Any) -> xr.Dataset:
     return result.assign_attrs(provenance=json.dumps(known, sort_keys=True))
 
 
+def what_is_left(result: xr.Dataset) -> xr.Dataset:
+    """Return a result without the images, filters and maps whose set or layer was taken out of it.
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned, perhaps with a selection of its sets and layers
+        (``result.sel(set=[...], layer=[...])``).
+
+    Raises
+    ------
+    InputError
+        No set or layer is left, or single images were taken out: its values are of all images.
+    """
+    if not result.sizes["set"] or not result.sizes["layer"]:
+        raise InputError("the result has no set or no layer left; select at least one of each")
+    if "image_other" in result.sizes and result.sizes["image"] != result.sizes["image_other"]:
+        raise InputError(
+            f"the result holds distances of {result.sizes['image_other']} images but only "
+            f"{result.sizes['image']} images; its values are of all images: select sets or layers instead"
+        )
+    if "filter" in result.sizes:
+        result = result.isel(filter=np.isin(result["filter_layer"].values, result["layer"].values))
+    kept = np.isin(result["image_set"].values, result["set"].values)
+    maps = {name: result[name] for name in map_names(result)}
+    lost = {name for name, shown in maps.items() if shown.attrs["layer"] not in result["layer"].values}
+    if kept.all() and not lost:
+        return result
+    bare = result.drop_vars([*maps, "map_image"], errors="ignore")
+    images: dict[str, Any] = {name: kept for name in ("image", "image_other") if name in bare.sizes}
+    left = bare.isel(images)
+    if not maps:
+        return left
+    rows = result["map_image"].values
+    shown = kept[rows]
+    left = left.assign_coords(map_image=("map_image", (np.cumsum(kept) - 1)[rows[shown]]))
+    of_layers = [values.values[shown] for name, values in maps.items() if name not in lost]
+    about = [values.attrs for name, values in maps.items() if name not in lost]
+    for number, (values, attributes) in enumerate(zip(of_layers, about, strict=True)):
+        dimensions = ("map_image", f"map_{number}_y", f"map_{number}_x")
+        left[f"map_{number}"] = (dimensions, values, attributes)
+    return left
+
+
 def save(result: xr.Dataset, path: str | os.PathLike[str]) -> None:
     """Write a result as netCDF-4; the file is whole or absent.
+
+    Of a selection of sets or layers, what belongs to the others is left out.
 
     Parameters
     ----------
@@ -393,12 +351,12 @@ def save(result: xr.Dataset, path: str | os.PathLike[str]) -> None:
     StorageError
         The disk is full.
     """
-    validate_result(result)
+    result = validate_result(what_is_left(validate_result(result)), whole=True)
     arrays = [name for name in (*VARIABLES, *map_names(result)) if name in result]
     # The checksums let any reader find a byte that has changed on the disk.
     encoding = {name: {"zlib": True, "complevel": 4, "fletcher32": True} for name in arrays}
     with written_whole(path) as beside:
-        beside.write_bytes(_as_netcdf(result, encoding))
+        beside.write_bytes(_as_netcdf(result.assign_attrs({CHECKSUM: _checksum(result)}), encoding))
 
 
 def _as_netcdf(result: xr.Dataset, encoding: Mapping[str, Any]) -> memoryview:
@@ -423,7 +381,8 @@ def load_result(path: str | os.PathLike[str]) -> xr.Dataset:
     Raises
     ------
     InputError
-        There is no such file, it is no netCDF-4 file, or no result.
+        There is no such file, it is no netCDF-4 file, no result, or not what was saved. It is checked before
+        it is used, so that a file from anywhere can be read: nothing in it is run, and no other file is read.
     """
     import xarray as xr
 
@@ -431,12 +390,42 @@ def load_result(path: str | os.PathLike[str]) -> xr.Dataset:
     if not file.is_file():
         what = "is a folder" if file.is_dir() else "no such file"
         raise InputError(f"{path}: {what}; give the result.nc that measure wrote")
+    require_plain_hdf5(file, str(path), form="netCDF-4")
     try:
-        with xr.open_dataset(file, engine="h5netcdf") as opened:
+        with xr.open_dataset(file, engine="h5netcdf", decode_times=False, decode_timedelta=False) as opened:
             result = opened.load()
+    except MemoryError:
+        raise
     except Exception as error:  # h5py raises many kinds on broken files
-        raise InputError(f"{path}: can't be read as netCDF-4 ({error}); it may be cut off") from error
-    return validate_result(result, str(path))
+        raise InputError(
+            f"{path}: can't be read as netCDF-4 ({error}); it may be cut off or damaged: measure again"
+        ) from error
+    checksum = result.attrs.pop(CHECKSUM, None)
+    validate_result(result, str(path), whole=True)
+    if checksum not in (None, _checksum(result)):
+        raise InputError(
+            f"{path}: what it holds is not what was saved: it was damaged, or changed by another program; "
+            "measure again, or take a copy of it"
+        )
+    return result
+
+
+def _checksum(result: xr.Dataset) -> str:
+    """Return the SHA-256 of all that the schema knows of a result; HDF5 guards its numbers only."""
+    digest = hashlib.sha256()
+    for name in sorted({*TYPES, *map_names(result)} & set(result.variables)):
+        variable = result.variables[name]
+        values = variable.values
+        if values.dtype.kind == "f":
+            values = np.where(np.isnan(values), values.dtype.type(np.nan), values)  # there are many NaNs
+        text = TYPES.get(name) == TEXT
+        content = json.dumps(values.ravel().tolist()).encode() if text else values.tobytes()
+        digest.update(json.dumps([name, variable.dims, variable.shape, len(content)]).encode())
+        digest.update(content)
+    attributes = {name: result.attrs[name] for name in ATTRIBUTES}
+    attributes |= {name: dict(result[name].attrs) for name in map_names(result)}
+    digest.update(json.dumps(attributes, sort_keys=True, default=int).encode())
+    return digest.hexdigest()
 
 
 def relative(result: xr.Dataset, reference: str | None = None, *, matched: bool = False) -> xr.DataArray:

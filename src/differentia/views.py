@@ -11,7 +11,8 @@ from jaxtyping import Int
 
 from differentia.errors import require_known
 from differentia.folders import written_whole
-from differentia.results import map_names, relative, require_variables, validate_result
+from differentia.results import relative, require_variables
+from differentia.schema import map_names, validate_result
 from differentia.uncertainty import convergence_known, draw_mean, draw_spread, not_converged
 
 if TYPE_CHECKING:

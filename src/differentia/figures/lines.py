@@ -11,7 +11,8 @@ from differentia.errors import InputError
 from differentia.figures.labels import LONGEST_LAYER_NAME, plain, set_colours, shortened, wrapped
 from differentia.figures.panels import PAGE_WIDTH, RESOLUTION
 from differentia.published import published_lines
-from differentia.results import relative, validate_result
+from differentia.results import relative
+from differentia.schema import validate_result
 from differentia.uncertainty import draw_mean, draw_spread
 from differentia.units import unit_kind
 

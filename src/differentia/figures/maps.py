@@ -18,7 +18,8 @@ from differentia.figures.panels import (
     add_colour_bar,
     draw_heat_map,
 )
-from differentia.results import map_names, require_variables
+from differentia.results import require_variables
+from differentia.schema import map_names
 from differentia.views import map_scores, set_rows
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from differentia.figures.lines import figure_size, kinds_figure, plot, plot_kind
 from differentia.figures.maps import map_grid, plot_maps
 from differentia.figures.panels import RESOLUTION, Grid
 from differentia.folders import require_writable, written_whole
-from differentia.results import map_names, validate_result
+from differentia.schema import map_names, validate_result
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -19,7 +19,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from differentia.errors import InputError, RecordingError, require_known
+from differentia.folders import read_text, user_path
 from differentia.networks.base import Call, Network, Observer, image_shape
+from differentia.networks.keras_files import require_harmless_weights
 from differentia.networks.preprocessing import (
     describe_preprocessing,
     preprocess_by_name,
@@ -382,12 +384,13 @@ def load_application(
     class_index = options.pop("classes") if isinstance(options.get("classes"), str) else None
     weights = options.setdefault("weights", "imagenet")
     if isinstance(weights, str) and weights != "imagenet":
-        path = Path(weights).expanduser()
+        path = user_path(weights)
         if not path.is_file():
             raise InputError(
                 f"{spec}: there are no weights at {weights}; "
                 "give weights=PATH of a file, weights=imagenet or weights=none"
             )
+        require_harmless_weights(path)
         options["weights"] = str(path)
     if input_shape is not None:
         height, width, channels = image_shape(spec, input_shape, channels_first=False)
@@ -457,7 +460,7 @@ class ClassIndex(NamedTuple):
 def _class_index(spec: str, path: str | None, weights: Any) -> Callable[[], ClassIndex | None] | None:
     """Return how the classes of a network are found out; a file that was named is read at once."""
     if path is not None:
-        index = read_class_index(Path(path).expanduser(), spec)
+        index = read_class_index(user_path(path), spec)
         return lambda: index
     if weights != "imagenet":
         return None
@@ -489,10 +492,12 @@ def read_class_index(path: Path, spec: str) -> ClassIndex:
         The file is missing or of another format.
     """
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-        pairs = [index[str(number)] for number in range(len(index))]
-        return ClassIndex(tuple(str(pair[0]) for pair in pairs), tuple(str(pair[1]) for pair in pairs))
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        index = json.loads(read_text(path))
+        pairs = [tuple(index[str(number)]) for number in range(len(index))]
+        if not all(len(pair) == 2 and all(isinstance(text, str) for text in pair) for pair in pairs):
+            raise ValueError("a class has other than two texts")
+        return ClassIndex(tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"{spec}: {path} is no class index ({type(error).__name__}: {error}); "
             'expected JSON such as {"0": ["n01440764", "tench"], ...}'

@@ -7,10 +7,10 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from differentia.errors import InputError, unknown_name
+from differentia.folders import user_path
 from differentia.networks.base import Network
 from differentia.specs import parse_spec
 
@@ -140,13 +140,17 @@ def _from_spec(spec: str, options: _Options) -> Network:
 
 def _from_keras_file(path: str, options: _Options) -> Network:
     from differentia.networks.keras import import_keras, on_device, require_device
+    from differentia.networks.keras_files import require_harmless_model
 
-    if not Path(path).expanduser().is_file():
+    file = user_path(path)
+    if not file.is_file():
         raise InputError(f"{path}: no such file; check the path of the Keras model")
     require_device(options.device)
+    load = import_keras().saving.load_model
+    require_harmless_model(file)
     try:
         with on_device(options.device):
-            model = import_keras().saving.load_model(Path(path).expanduser(), safe_mode=True)
+            model = load(file, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds on broken or unsafe files
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: can't be read as a Keras model: {reason}") from error
@@ -207,12 +211,14 @@ def _is_network(candidate: Any) -> bool:
 
 def _load_weights(spec: str, made: Any, weights: str) -> None:
     from differentia.networks.keras import is_keras_model
+    from differentia.networks.keras_files import require_harmless_weights
 
-    path = Path(weights).expanduser()
+    path = user_path(weights)
     if not path.is_file():
         raise InputError(f"{spec}: there are no weights at {weights}; check the path")
     try:
         if is_keras_model(made):
+            require_harmless_weights(path)
             made.load_weights(path)
         elif path.suffix == ".safetensors":
             from safetensors.torch import load_file

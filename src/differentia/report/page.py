@@ -19,8 +19,7 @@ from differentia.methods import describe_methods
 from differentia.report.contents import contents
 from differentia.report.facts import facts, overview, warnings_of, yardstick
 from differentia.report.formula import formula
-from differentia.report.selected import what_is_left
-from differentia.results import as_kinds, provenance
+from differentia.results import as_kinds, provenance, what_is_left
 
 if TYPE_CHECKING:
     import xarray as xr

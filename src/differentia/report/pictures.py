@@ -11,7 +11,7 @@ import numpy as np
 import PIL.Image
 from jaxtyping import Float, UInt8
 
-from differentia.results import map_names
+from differentia.schema import map_names
 from differentia.views import map_scores
 
 if TYPE_CHECKING:

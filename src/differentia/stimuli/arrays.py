@@ -70,8 +70,9 @@ def load_npy(path: Path) -> ArrayStimuli:
         The file is no array of images; a pickled array is refused.
     """
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        # Unlike numpy.load, this opens no archive, and can't be told to unpickle.
+        array = np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError, EOFError, OverflowError, SyntaxError, MemoryError, RecursionError) as error:
         raise InputError(
             f"{path}: can't be read as a NumPy array ({error}); save uint8 images with numpy.save"
         ) from error
