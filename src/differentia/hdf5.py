@@ -87,7 +87,7 @@ def _bytes_of(dataset: Any, place: str, where: str) -> int:
 
     if dataset.external or dataset.is_virtual:
         raise InputError(
-            f"{where}: the data of {place} lies in another file, which is not read; "
+            f"{where}: {place} lies in another file, which is not read; "
             "use a file that holds all its data itself"
         )
     if dataset.dtype.hasobject and h5py.check_string_dtype(dataset.dtype) is None:

@@ -91,11 +91,14 @@ _RANGES: dict[str, tuple[float, float]] = {
     "layer_sd": (0.0, np.inf),
     "prediction": (-_ROUNDING, 1 + _ROUNDING),
     "image_sumsq": (0.0, np.inf),
-    "distance": (0.0, np.inf),
+    "distance": (0.0, float(np.finfo(np.float32).max)),
     "n_units": (1, 2**63 - 1),
     "units_used": (1, 2**63 - 1),
     "filter_index": (0, 2**63 - 1),
 }
+
+#: Of these everything is known.
+_KNOWN = ("prediction", "distance")
 
 #: In characters, as JSON: some hundred times as much as a result of a thousand sets says.
 MOST_PROVENANCE = 64_000_000
@@ -222,6 +225,8 @@ def _require_type(values: np.ndarray, name: str, kind: str, where: str) -> None:
 
 def _require_range(values: np.ndarray, name: str, least: float, most: float, where: str) -> None:
     outside = (values < least) | (values > most)
+    if name in _KNOWN:
+        outside |= np.isnan(values)
     if outside.any():
         bounds = f"{max(least, 0):g} or more" if most > 2 else f"{max(least, 0):g} to {round(most):g}"
         first = values[outside][0].item()

@@ -493,8 +493,8 @@ def read_class_index(path: Path, spec: str) -> ClassIndex:
     """
     try:
         index = json.loads(read_text(path))
-        pairs = [tuple(index[str(number)]) for number in range(len(index))]
-        if not all(len(pair) == 2 and all(isinstance(text, str) for text in pair) for pair in pairs):
+        pairs = [index[str(number)] for number in range(len(index))]
+        if not all(isinstance(pair, list) and [*map(type, pair)] == [str, str] for pair in pairs):
             raise ValueError("a class has other than two texts")
         return ClassIndex(tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

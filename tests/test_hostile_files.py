@@ -1,0 +1,518 @@
+"""Files made to do harm: none is run, unpickled or followed; each is refused in one line that names it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import struct
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import differentia as dif
+from differentia.cli import main
+from differentia.hdf5 import require_plain_hdf5
+from differentia.networks.keras import read_class_index
+from differentia.networks.keras_files import require_harmless_model
+from differentia.specs import parse_spec
+
+FACTORY = "torch.nn:Linear?in_features=2&out_features=2&weights="
+SETS = ["--set", "a=noise:2", "--n-units", "5", "--draws", "1"]
+
+
+class Payload:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.mark,)
+
+
+@pytest.fixture
+def mark(tmp_path: Path) -> Path:
+    """The file that a payload makes; the payload works."""
+    mark = tmp_path / "executed"
+    pickle.loads(pickle.dumps(Payload(mark)))
+    assert mark.exists()
+    mark.unlink()
+    return mark
+
+
+def refused(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], *told: str, mark: Path | None = None
+) -> None:
+    """Assert that a command ends with one line that tells certain things, code 2, and no harm."""
+    assert main(arguments) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.strip().count("\n") == 0
+    assert "Traceback" not in shown.err
+    for text in told:
+        assert text in shown.err
+    assert mark is None or not mark.exists()
+
+
+def write_torch_zip(path: Path, content: bytes) -> None:
+    """Write what torch.save writes, with a pickle of one's own in it."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", content)
+        archive.writestr("archive/version", "3\n")
+
+
+@pytest.mark.parametrize("name", ["w.pt", "w.pth", "w.bin", "w"])
+@pytest.mark.parametrize("how", ["plain", "torch", "zip"])
+def test_pickles_as_weights(
+    tmp_path: Path, mark: Path, capsys: pytest.CaptureFixture[str], name: str, how: str
+) -> None:
+    """A pickle is not run, whatever it is called and however it is packed."""
+    path = tmp_path / name
+    payload = {"weight": Payload(mark)}
+    if how == "plain":
+        path.write_bytes(pickle.dumps(payload))
+    elif how == "torch":
+        torch.save(payload, path)
+    else:
+        write_torch_zip(path, pickle.dumps(payload, protocol=2))
+    arguments = ["measure", FACTORY + str(path), "--preprocess", "unit", "--input-size", "8", *SETS]
+    refused(capsys, [*arguments, "--out", str(tmp_path / "o")], f"{path} can't be loaded", mark=mark)
+    assert not (tmp_path / "o").exists()
+
+
+def safetensors(header: bytes, length: int | None = None, data: bytes = b"") -> bytes:
+    """Return a file of that format whose header says what it likes."""
+    return struct.pack("<Q", len(header) if length is None else length) + header + data
+
+
+LYING = json.dumps({"weight": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 2**40]}}).encode()
+HUGE = json.dumps({"weight": {"dtype": "F32", "shape": [2**31, 2**31], "data_offsets": [0, 16]}}).encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    {
+        "empty": b"",
+        "garbage": b"\x93" * 300,
+        "beyond its end": safetensors(LYING),
+        "of another size": safetensors(HUGE, data=bytes(16)),
+        "a long header": safetensors(b"{}", 2**62),
+        "nested": safetensors(b"[" * 100_000),
+        "no text": safetensors(b"\xff\xfe"),
+        "a pickle": pickle.dumps({"weight": 1}),
+    }.values(),
+)
+def test_safetensors(tmp_path: Path, content: bytes) -> None:
+    """What is not as it says is refused."""
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(dif.InputError, match=r"w\.safetensors can't be loaded: "):
+        dif.load_network(FACTORY + str(path), preprocess="unit", input_shape=(3, 8, 8))
+
+
+def test_weights_that_are_no_state_dict(tmp_path: Path) -> None:
+    """Harmless values of another kind are refused; the right ones are taken, the control."""
+    good = torch.nn.Linear(2, 2).state_dict()
+    for name, content in {"a list": [1], "a tensor": torch.ones(2), "text": "x", "numbers": {1: 2}}.items():
+        torch.save(content, tmp_path / f"{name}.pt")
+        with pytest.raises(dif.InputError, match="can't be loaded"):
+            dif.load_network(f"{FACTORY}{tmp_path}/{name}.pt", preprocess="unit", input_shape=(3, 8, 8))
+    torch.save(good, tmp_path / "good.pt")
+    save_file(good, tmp_path / "good.safetensors")
+    for name in ("good.pt", "good.safetensors"):
+        network = dif.load_network(f"{FACTORY}{tmp_path}/{name}", preprocess="unit", input_shape=(3, 8, 8))
+        assert network.module.weight.equal(good["weight"])  # type: ignore[attr-defined]
+
+
+def own_loss(one: Any, other: Any) -> Any:
+    """Return how far two tensors are from each other; Keras does not know it."""
+    return one - other
+
+
+def small_model() -> Any:
+    """Return a model of Keras's own layers, with another within, operations, and functions."""
+    image = keras.Input((8, 8, 3))
+    inner = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3, activation="relu")])
+    x = keras.layers.TimeDistributed(keras.layers.Dense(3, kernel_regularizer="l2"))(inner(image))
+    x = keras.ops.relu(x[:, 1:] + 1.0)
+    x = keras.layers.Activation(keras.activations.swish)(keras.layers.Flatten()(x))
+    model = keras.Model(image, keras.layers.Dense(4, activation="softmax", dtype="float32")(x))
+    model.compile("adam", loss=own_loss)
+    return model
+
+
+@pytest.fixture(scope="module")
+def keras_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model as Keras saves it, which no test may change."""
+    path = tmp_path_factory.mktemp("keras") / "good.keras"
+    small_model().save(path)
+    return path
+
+
+def rewritten(
+    source: Path, target: Path, *, config: Any = None, weights: bytes | None = None, more: Any = ()
+) -> Path:
+    """Write a model's file with another configuration, other weights or further members."""
+    with (
+        warnings.catch_warnings(),
+        zipfile.ZipFile(source) as old,
+        zipfile.ZipFile(target, "w") as new,
+    ):
+        warnings.simplefilter("ignore", UserWarning)  # of a name that is there twice
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "config.json" and config is not None:
+                content = config if isinstance(config, bytes) else json.dumps(config).encode()
+            if name == "model.weights.h5" and weights is not None:
+                content = weights
+            new.writestr(name, content)
+        for name, content in more:
+            new.writestr(name, content, compress_type=zipfile.ZIP_DEFLATED)
+    return target
+
+
+def sequential(*layers: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration of a model of some layers."""
+    image = {"batch_shape": [None, 8, 8, 3], "dtype": "float32", "name": "image"}
+    first = {"module": "keras.layers", "class_name": "InputLayer", "config": image, "registered_name": None}
+    config = {
+        "name": "s",
+        "trainable": True,
+        "layers": [first, *layers],
+        "build_input_shape": [None, 8, 8, 3],
+    }
+    return {"module": "keras", "class_name": "Sequential", "config": config, "registered_name": None}
+
+
+def layer(name: str, config: Any, module: str | None = "keras.layers", **more: Any) -> dict[str, Any]:
+    """Return the configuration of a layer."""
+    return {"module": module, "class_name": name, "config": config, "registered_name": None, **more}
+
+
+def function(name: str, module: str = "builtins") -> dict[str, Any]:
+    """Return the configuration of a function."""
+    return {"module": module, "class_name": "function", "config": name, "registered_name": name}
+
+
+def hostile_layers(mark: Path) -> dict[str, dict[str, Any]]:
+    """Return layers that would make a file, or read one, by what is wrong with them."""
+    code = {"class_name": "__lambda__", "config": {"value": ["4wAAAA==", None, None]}}
+    unpickled = {"module": {"class_name": "__bytes__", "config": {"value": "x"}}, "name": "t"}
+    words = str(mark.parent / "secret.txt")
+    get_file = function("get_file", "keras.utils")
+    dense = {"units": 2}
+    return {
+        "Lambda": layer("Lambda", {"function": code, "arguments": {}}),
+        "Lambda of a function": layer("Lambda", {"function": get_file, "arguments": {"fname": str(mark)}}),
+        "a lambda anywhere": layer("Dense", {**dense, "activation": code}),
+        "TorchModuleWrapper": layer("TorchModuleWrapper", unpickled),
+        "TFSMLayer": layer("TFSMLayer", {"filepath": words}),
+        "StringLookup": layer("StringLookup", {"vocabulary": words}),
+        "TextVectorization": layer("TextVectorization", {"vocabulary": words}),
+        "JaxLayer": layer("JaxLayer", {"call_fn": function("system", "os")}),
+        "a function of Keras that is no layer": layer("Dense", {**dense, "activation": get_file}),
+        "a function of another module": layer("Dense", {**dense, "activation": function("system", "os")}),
+        "deserialize": layer("Dense", {**dense, "activation": function("deserialize")}),
+        "a module": layer("system", {"command": f"touch {mark}"}, "os", registered_name="system"),
+        "a module of one's own": layer("Evil", {}, "evil_module", registered_name="Evil"),
+        "a module without a name": layer("Evil", {}, None),
+        "an application": layer("VGG16", {"weights": words}, "keras.applications"),
+        "a class that is no layer": layer("get_file", {"fname": words}, "keras.utils"),
+        "a class of the inside": layer("SafeModeScope", {}, "keras.src.saving.serialization_lib"),
+        "a metaclass": layer("__typespec__", []),
+        "a number for a name": layer(7, {}),  # type: ignore[arg-type]
+        "within another layer": layer(
+            "TimeDistributed", {"layer": layer("Lambda", {"function": code, "arguments": {}})}
+        ),
+        "within a wrapper of values": layer("Dense", {"units": {"class_name": "__numpy__", "config": code}}),
+        "of an old format": {"class_name": "Lambda", "config": {"function": code}},
+    }
+
+
+@pytest.mark.parametrize("what", list(hostile_layers(Path())))
+def test_keras_models_with_code(
+    tmp_path: Path, mark: Path, keras_file: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Nothing is imported, called or read, also where Keras itself would let it pass."""
+    (tmp_path / "evil_module.py").write_text(f"open({str(mark)!r}, 'w')\nclass Evil: pass\n")
+    (tmp_path / "secret.txt").write_text("secret")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def unreachable(*arguments: Any, **options: Any) -> None:
+        mark.touch()
+
+    monkeypatch.setattr(keras.saving, "load_model", unreachable)
+    path = rewritten(keras_file, tmp_path / "m.keras", config=sequential(hostile_layers(mark)[what]))
+    message = r"m\.keras: can't be read as a Keras model: it names .*load it by your own code, and name that"
+    with pytest.raises(dif.InputError, match=message):
+        dif.load_network(str(path), preprocess="unit")
+    assert not mark.exists()
+
+
+def test_keras_models_are_read(tmp_path: Path, keras_file: Path) -> None:
+    """What Keras and registered code save is taken, and gives what the model gives: the control."""
+    network = dif.load_network(str(keras_file), preprocess="unit")
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+    expected = keras.models.load_model(keras_file, compile=False)(pixels.astype(np.float32) / 255)
+    outputs = network.model(network.prepare(pixels), training=False)  # type: ignore[attr-defined]
+    np.testing.assert_allclose(outputs.detach().numpy(), expected.detach().numpy(), rtol=1e-6)
+    same = rewritten(keras_file, tmp_path / "plain.keras", config=sequential(layer("Dense", {"units": 2})))
+    require_harmless_model(same)
+
+    class Doubled(keras.layers.Layer):  # type: ignore[misc]
+        def call(self, inputs: Any) -> Any:
+            return 2 * inputs
+
+    keras.Sequential([keras.Input((8, 8, 3)), Doubled()]).save(tmp_path / "own.keras")
+    with pytest.raises(
+        dif.InputError, match=r"names 'Custom>Doubled'|names '.*Doubled', which is no layer of Keras"
+    ):
+        dif.load_network(str(tmp_path / "own.keras"), preprocess="unit")
+    registered = keras.saving.register_keras_serializable("hostile")(Doubled)
+    keras.Sequential([keras.Input((8, 8, 3)), registered()]).save(tmp_path / "own.keras")
+    assert dif.load_network(str(tmp_path / "own.keras"), preprocess="unit").input_shape == (8, 8, 3)
+
+
+def h5(path: Path, fill: Callable[[h5py.File], object]) -> Path:
+    """Write an HDF5 file."""
+    with h5py.File(path, "w") as file:
+        fill(file)
+    return path
+
+
+def hostile_h5(folder: Path) -> dict[str, Callable[[h5py.File], object]]:
+    """Return what fills HDF5 files by what is wrong with them."""
+    (folder / "secret.bin").write_bytes(b"secret!!" * 4)
+    h5(folder / "other.h5", lambda file: file.create_dataset("x", data=np.ones(4)))
+    layout = h5py.VirtualLayout((4,), "f8")
+    layout[:] = h5py.VirtualSource(folder / "other.h5", "x", shape=(4,))
+    outside = [(str(folder / "secret.bin"), 0, 32)]
+    references = h5py.special_dtype(ref=h5py.Reference)
+    lists = h5py.vlen_dtype(np.dtype("f8"))
+    big = {"shape": (2**40,), "dtype": "f4", "chunks": (2**20,), "fillvalue": 1.0}
+    return {
+        "/a is a link": lambda file: file.__setitem__("a", h5py.ExternalLink(str(folder / "other.h5"), "x")),
+        "/g/a is a link": lambda file: file.create_group("g").__setitem__("a", h5py.SoftLink("/x")),
+        "/g/x lies in another file": lambda file: file.create_dataset("g/x", (4,), "f8", external=outside),
+        "/v lies in another file": lambda file: file.create_virtual_dataset("v", layout),
+        "/r holds objects": lambda file: file.create_dataset("r", (2,), references),
+        "/l holds objects": lambda file: file.create_dataset("l", (2,), lists),
+        "bytes of data": lambda file: file.create_dataset("big", **big),
+    }
+
+
+TOLD = ("/a is a link", "/g/a is a link", "/g/x lies", "/v lies", "/r holds", "/l holds", "bytes of data")
+
+
+@pytest.mark.parametrize("told", TOLD)
+def test_hdf5_files(tmp_path: Path, keras_file: Path, capsys: pytest.CaptureFixture[str], told: str) -> None:
+    """Weights that lie in other files, are objects, or would fill the memory, also within a model."""
+    (fill,) = [fill for what, fill in hostile_h5(tmp_path).items() if what.startswith(told)]
+    for name in ("w.weights.h5", "w.h5"):
+        path = h5(tmp_path / name, fill)
+        refused(capsys, ["layers", f"keras:MobileNet?weights={path}"], told, f"{path}: ")
+    packed = rewritten(keras_file, tmp_path / "m.keras", weights=path.read_bytes())
+    refused(capsys, ["layers", str(packed), "--preprocess", "unit"], told, "m.keras: model.weights.h5")
+
+
+def test_hdf5_files_are_read(tmp_path: Path) -> None:
+    """Plain numbers and text, links to groups in a ring, and no more than memory holds: the controls."""
+
+    def plain(file: h5py.File) -> None:
+        file["g/x"] = np.ones((2, 3), np.float16)
+        file["g/names"] = ["a", "b"]
+        file["g/ring"] = file["g"]
+
+    require_plain_hdf5(h5(tmp_path / "plain.h5", plain), "x")
+    zeros = h5(
+        tmp_path / "zeros.h5", lambda file: file.create_dataset("x", data=np.zeros(10**7), compression=9)
+    )
+    assert zeros.stat().st_size < 10**6  # what shrinks most is no bomb
+    require_plain_hdf5(zeros, "x")
+
+
+def test_more_than_memory_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is what it says but too large is told with both sizes."""
+    import psutil
+
+    path = h5(tmp_path / "x.h5", lambda file: file.create_dataset("x", data=np.zeros(10**6)))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": 7_000_000}))
+    with pytest.raises(dif.InputError, match=r"^x: needs 0\.0 GB of memory, and 0\.0 GB are free"):
+        require_plain_hdf5(path, "x")
+
+
+def as_keras_weights(how: str) -> bytes:
+    """Return what is no HDF5 file."""
+    return {"empty": b"", "garbage": b"x" * 3000, "cut": b"\x89HDF\r\n\x1a\n" + bytes(50)}[how]
+
+
+@pytest.mark.parametrize("how", ["empty", "garbage", "cut"])
+def test_no_hdf5_at_all(
+    tmp_path: Path, keras_file: Path, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
+    """The error names the file, and the place in it."""
+    for name in ("w.h5", "w.hdf5", "w.weights.h5"):
+        (tmp_path / name).write_bytes(as_keras_weights(how))
+        refused(
+            capsys, ["layers", f"keras:MobileNet?weights={tmp_path}/{name}"], f"{name}: can't be read as HDF5"
+        )
+    packed = rewritten(keras_file, tmp_path / "m.keras", weights=as_keras_weights(how))
+    refused(capsys, ["layers", str(packed)], "m.keras: model.weights.h5: can't be read as HDF5")
+    for name in ("w.npz", "w.pkl", "w.weights.json", "w"):
+        (tmp_path / name).write_bytes(pickle.dumps(1))
+        refused(
+            capsys,
+            ["layers", f"keras:MobileNet?weights={tmp_path}/{name}"],
+            "expected a name that ends in .h5",
+        )
+
+
+def test_keras_archives(
+    tmp_path: Path, keras_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is unpacked beside the model, nor more than it can hold; broken ones are told."""
+    place = tmp_path / "in" / "here"
+    place.mkdir(parents=True)
+    monkeypatch.chdir(place)
+    deep = b'{"a":' * 100_000
+    cases: dict[str, tuple[dict[str, Any], str]] = {
+        "up": ({"more": [("../escaped", b"x")]}, "it holds '../escaped'"),
+        "root": ({"more": [("/tmp/escaped", b"x")]}, "it holds '/tmp/escaped'"),
+        "asset": ({"more": [("assets/x.txt", b"x")]}, "it holds 'assets/x.txt'"),
+        "pickles": ({"more": [("model.weights.npz", b"x")]}, "it holds 'model.weights.npz'"),
+        "bomb": ({"more": [("metadata.json", bytes(200_000_000))]}, "it holds 'metadata.json'"),
+        "deep": ({"config": deep}, "config.json: "),
+        "text": ({"config": b"\xff\xfe{"}, "config.json: "),
+        "a list": ({"config": [1]}, "config.json holds no object"),
+    }
+    for name, (change, told) in cases.items():
+        path = rewritten(keras_file, place / f"{name}.keras", **change)
+        refused(capsys, ["layers", str(path), "--preprocess", "unit"], f"{name}.keras: can't be read", told)
+    with zipfile.ZipFile("big.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", b"{}")
+        archive.writestr("model.weights.h5", bytes(200_000_000))
+    refused(capsys, ["layers", "big.keras"], "big.keras: can't be read", "it would grow to 200,000,002 bytes")
+    with zipfile.ZipFile("lacking.keras", "w") as archive:
+        archive.writestr("config.json", b"{}")
+    refused(capsys, ["layers", "lacking.keras"], "it holds no model.weights.h5")
+    whole = keras_file.read_bytes()
+    for size in (0, 10, len(whole) // 2, len(whole) - 1):
+        (place / "cut.keras").write_bytes(whole[:size])
+        refused(capsys, ["layers", "cut.keras"], "cut.keras: can't be read as a Keras model")
+    assert not Path("/tmp/escaped").exists()
+    assert os.listdir(tmp_path / "in") == ["here"]
+
+
+def test_arrays(tmp_path: Path, mark: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Pickled arrays and archives are not opened, whatever the header says; nor is one that is cut off."""
+    np.save(tmp_path / "objects.npy", np.array([Payload(mark), 1], dtype=object), allow_pickle=True)
+    (tmp_path / "pickle.npy").write_bytes(pickle.dumps(Payload(mark)))
+    with (tmp_path / "archive.npy").open("wb") as file:
+        np.savez(file, a=np.zeros((2, 4, 4), np.uint8))
+    (tmp_path / "empty.npy").write_bytes(b"")
+    np.save(tmp_path / "whole.npy", np.zeros((2, 8, 8), np.uint8))
+    whole = (tmp_path / "whole.npy").read_bytes()
+    (tmp_path / "cut.npy").write_bytes(whole[:-1])
+    headers = {"long": "(9999999, 8, 8)", "overflow": f"({2**62}, {2**62}, 8)", "negative": "(-2, -8, -8)"}
+    headers |= {"code": "__import__('os').abort()", "nested": "(" * 5000, "type": "(2, 8, 8.5)"}
+    for name, shape in headers.items():
+        header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}".encode()
+        content = b"\x93NUMPY\x02\x00" + struct.pack("<I", len(header)) + header
+        (tmp_path / f"{name}.npy").write_bytes(content + bytes(128))
+    for name in ("objects", "pickle", "archive", "empty", "cut", *headers):
+        told = f"{name}.npy: can't be read as a NumPy array"
+        given = ["measure", "digits", "--set", f"a={tmp_path}/{name}.npy", "--out", str(tmp_path / "o")]
+        refused(capsys, given, told, mark=mark)
+    assert len(dif.images(tmp_path / "whole.npy")) == 2
+
+
+def test_images(tmp_path: Path, mark: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Files that only have an image's name, or would start another program, are refused by name."""
+    contents = {
+        "pickle.png": pickle.dumps(Payload(mark)),
+        "script.png": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(x) (w) file\n",
+        "page.png": b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>",
+        "bomb.png": b"\x89PNG\r\n\x1a\n"
+        + b"\0\0\0\rIHDR"
+        + struct.pack(">II", 60_000, 60_000)
+        + b"\x08\2\0\0\0",
+        "cut.png": b"\x89PNG\r\n\x1a\n",
+    }
+    for name, content in contents.items():
+        folder = tmp_path / name.partition(".")[0]
+        folder.mkdir()
+        for copy in ("a.png", "b.png"):
+            (folder / copy).write_bytes(content)
+        given = ["measure", "digits", "--set", f"s={folder}", "--n-units", "5", "--out", str(tmp_path / "o")]
+        refused(capsys, given, "a.png: can't be read as an image", mark=mark)
+
+
+@pytest.mark.parametrize(
+    "content",
+    {
+        "garbage": b"\xff\xfe\0",
+        "nested": b"[" * 100_000,
+        "nested objects": b'{"a":' * 100_000,
+        "a list": b'[["n0", "a"]]',
+        "a number": b"7",
+        "missing": b'{"1": ["n0", "a"]}',
+        "of one letter each": b'{"0": "ab"}',
+        "of numbers": b'{"0": [1, 2]}',
+        "of lists": b'{"0": [["x"], {}]}',
+        "huge": b'{"0": ["n0", "' + b"a" * 17_000_000 + b'"]}',
+    }.values(),
+)
+def test_class_indices(tmp_path: Path, content: bytes) -> None:
+    """Each is refused with its name and what is expected; one without an end, too."""
+    (tmp_path / "c.json").write_bytes(content)
+    for path in (tmp_path / "c.json", Path("/dev/zero")):
+        with pytest.raises(dif.InputError, match=rf"x: {path} is no class index .*; expected JSON such as"):
+            read_class_index(path, "x")
+    with pytest.raises(dif.InputError, match="can't be a path"):
+        dif.load_network("keras:MobileNet?weights=none&classes=a\0b")
+
+
+def test_experiment_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever is in one, the error names it and leaves nothing; paths upwards are the user's own."""
+    good = b'[network]\nspec = "digits"\n[sets]\na = "noise:2"\n'
+    wrong: dict[str, bytes] = {
+        "binary": bytes(range(256)),
+        "null": good + b"\0",
+        "deep": b"a = " + b"[" * 100_000,
+        "deep keys": b"[" + b"a." * 50_000 + b"a]",
+        "huge": b"# " + b"x" * 17_000_000,
+        "pickle": pickle.dumps(Payload(tmp_path / "executed")),
+        "out": b'out = "a\\u0000b"\n' + good,
+        "long": b'out = "' + b"x" * 300 + b'"\n' + good,
+        "set": good + b'"b\\u0000c" = "noise:2"\n',
+        "source": good + b'b = "x\\u0000y"\n',
+        "spec": b'[network]\nspec = "x\\u0000.keras"\n[sets]\na = "noise:2"\n',
+        "number": good + b"[measure]\nseed = " + b"9" * 5000 + b"\n",
+    }
+    for name, content in wrong.items():
+        (tmp_path / f"{name}.toml").write_bytes(content)
+        refused(
+            capsys, ["run", str(tmp_path / f"{name}.toml"), *OUT.get(name, ["--out", f"{tmp_path}/o"])], name
+        )
+    refused(capsys, ["run", "/dev/zero", "--out", f"{tmp_path}/o"], "/dev/zero: can't be read as TOML")
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".toml"] * len(wrong)
+
+
+#: These name the folder themselves.
+OUT: dict[str, list[str]] = {"out": [], "long": []}
+
+
+def test_specs_with_many_brackets() -> None:
+    """A value that no parser can go through stays text."""
+    for text in ("(" * 10_000, "-" * 100_000 + "1", "9" * 10_000, "{" * 300 + "}" * 300):
+        assert parse_spec(f"x?a={text}") == ("x", {"a": text})
