@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import pickle
@@ -15,6 +16,7 @@ from typing import Any
 import h5py
 import keras
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -516,3 +518,83 @@ def test_specs_with_many_brackets() -> None:
     """A value that no parser can go through stays text."""
     for text in ("(" * 10_000, "-" * 100_000 + "1", "9" * 10_000, "{" * 300 + "}" * 300):
         assert parse_spec(f"x?a={text}") == ("x", {"a": text})
+
+
+#: Names of files that mean something to a terminal, a spreadsheet, HTML or TeX, or are as long as can be.
+ODD = [
+    "a\nb.png",
+    "\x1b[31mred.png",
+    "=1+1.png",
+    "-rf.png",
+    "<script>.png",
+    "$\\frac{.png",
+    "z" * 251 + ".png",
+]
+
+
+@pytest.fixture
+def odd_images(tmp_path: Path) -> Path:
+    """A folder, in one of its own, with images of odd names, some in a folder of a long name."""
+    folder = tmp_path / "around" / "images"
+    below = folder / ("y" * 255)
+    below.mkdir(parents=True)
+    for number, path in enumerate([*(folder / name for name in ODD), *(below / name for name in ODD)]):
+        pixels = np.random.default_rng(number).integers(0, 256, (32, 32), dtype=np.uint8)
+        with path.open("wb") as file:
+            PIL.Image.fromarray(pixels).save(file, "PNG")
+    return folder
+
+
+@pytest.mark.parametrize("how", ["copy", "link", "list"])
+def test_names_of_images(odd_images: Path, capsys: pytest.CaptureFixture[str], how: str) -> None:
+    """They stay in the folder that was named, and come back from the table as they are."""
+    out = odd_images.parent / "out"
+    arguments = ["select", "digits", f"{odd_images}/**/*.png", "--class", "1", "--min-probability", "0"]
+    assert main([*arguments, "--how", how, "--out", str(out)]) == 0
+    assert sorted(os.listdir(odd_images.parent)) == ["images", "out"]
+    assert len(os.listdir(out)) == 1 + (len(ODD) * 2 if how != "list" else 0)
+    with (out / "selection.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["source"] for row in rows} == {str(path) for path in odd_images.rglob("*.png")}
+    for row in rows if how != "list" else ():
+        assert (out / row["file"]).read_bytes() == Path(row["source"]).read_bytes()
+        assert "/" not in row["file"]
+
+
+def test_names_of_bytes(odd_images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that is no text is told before anything is computed, and not after an hour."""
+    named = os.fsencode(odd_images) + b"/caf\xe9.png"
+    with open(named, "wb") as file:
+        file.write(b"")
+    out = str(odd_images.parent / "out")
+    told = "/caf\\udce9.png': this path is not encoded in UTF-8; rename it"
+    refused(capsys, ["measure", "digits", "--set", f"a={odd_images}", "--out", out], told)
+    refused(capsys, ["select", "digits", str(odd_images), "--class", "1", "--out", out], told)
+    refused(capsys, ["report", os.fsdecode(named)], told)
+    assert os.listdir(odd_images.parent) == ["images"]
+
+
+WRITERS = {
+    "demo": ["demo", "--out"],
+    "measure": ["measure", "digits", "--set", "a=noise:2", "--out"],
+    "select": ["select", "digits", "{images}", "--class", "1", "--min-probability", "0", "--out"],
+    "noise": ["noise", "--count", "1", "--size", "8"],
+    "report": ["report"],
+}
+
+
+@pytest.mark.parametrize("command", WRITERS)
+@pytest.mark.parametrize("name", ["", "a\0b", "x" * 300, "~nobody_at_all/x", "caf\udce9", "file/below"])
+def test_folders_that_can_not_be(
+    odd_images: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    name: str,
+) -> None:
+    """Every command that writes says so at once, and writes nothing."""
+    monkeypatch.chdir(odd_images.parent)
+    Path("file").touch()
+    given = [part.format(images=odd_images) for part in WRITERS[command]]
+    refused(capsys, [*given, name])
+    assert sorted(os.listdir()) == ["file", "images"]

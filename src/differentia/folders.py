@@ -20,6 +20,9 @@ from differentia.errors import DifferentiaError, InputError, StorageError
 #: The disk has no room: to name another place is one way out, to make room is another.
 NO_ROOM = frozenset(getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name))
 
+#: In bytes: of a file, as most file systems have it.
+LONGEST_NAME = 255
+
 #: In bytes: no experiment file or list of classes is as large.
 MOST_TEXT = 16_000_000
 
@@ -41,10 +44,12 @@ def user_path(path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     InputError
-        No file can have this path: it is empty, too long, of no user's home, or holds a null character.
+        No file can have this path: it is empty, too long, of no user's home, or holds a null character; or
+        it is not encoded in UTF-8, as what is written about it is.
     """
     if not os.fspath(path):
         raise InputError("an empty path was given; name a file or a folder")
+    require_utf8(path)
     try:
         expanded = Path(path).expanduser()
         os.stat(expanded)
@@ -54,6 +59,20 @@ def user_path(path: str | os.PathLike[str]) -> Path:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: can't be a path ({reason}); choose another") from error
     return expanded
+
+
+def require_utf8(path: str | os.PathLike[str]) -> None:
+    """Raise an error for a path of bytes that are no UTF-8: no result, table or page could hold it.
+
+    Raises
+    ------
+    InputError
+        Shows the bytes.
+    """
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{os.fspath(path)!a}: this path is not encoded in UTF-8; rename it") from None
 
 
 def read_text(path: Path) -> str:
@@ -307,8 +326,8 @@ def _remove_abandoned(target: Path) -> None:
 def names_in_one_folder(names: Sequence[str], taken: Sequence[str] = ()) -> list[str]:
     """Return names for files that come from several folders, no two of them the same.
 
-    Subfolders become a part of the name; one that is taken gets its number, from 1, before it. A and a are
-    the same, as many file systems have it.
+    Subfolders become a part of the name; one that is taken gets its number, from 1, before it, and of one
+    that is too long its end is kept. A and a are the same, as many file systems have it.
 
     Parameters
     ----------
@@ -321,6 +340,8 @@ def names_in_one_folder(names: Sequence[str], taken: Sequence[str] = ()) -> list
     used = {name.casefold() for name in taken}
     for number, name in enumerate(names, start=1):
         free = name.replace("/", "__")
+        if len(free.encode()) > LONGEST_NAME:
+            free = f"{number}__{free.encode()[-LONGEST_NAME // 2 :].decode(errors='ignore')}"
         while free.casefold() in used:
             free = f"{number}__{free}"
         used.add(free.casefold())

@@ -18,6 +18,7 @@ from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
 from differentia.errors import DifferentiaWarning, InputError, UnreadableImageError
+from differentia.folders import require_utf8
 from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
 
 #: What a folder is searched for; a glob or a list of paths may name files of any ending.
@@ -53,13 +54,14 @@ class FileStimuli(Stimuli):
     Raises
     ------
     InputError
-        A file does not exist, or a link leads nowhere.
+        A file does not exist, a link leads nowhere, or a path is not encoded in UTF-8.
     """
 
     def __init__(self, paths: Iterable[str | os.PathLike[str]], source: str) -> None:
         self.paths: tuple[Path, ...] = tuple(Path(path) for path in paths)
         self.source = source
         for path in self.paths:
+            require_utf8(path)
             if not path.is_file():
                 what = f"a broken link to {path.readlink()}" if path.is_symlink() else "no such image file"
                 raise InputError(f"{path}: {what} (in {source}); check the path")
