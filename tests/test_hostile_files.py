@@ -141,6 +141,12 @@ def own_loss(one: Any, other: Any) -> Any:
     return one - other
 
 
+@keras.saving.register_keras_serializable("hostile")  # type: ignore[untyped-decorator]
+def own_regularizer(weights: Any) -> Any:
+    """Return a penalty; Keras knows it by its registered name."""
+    return keras.ops.sum(weights)
+
+
 def small_model() -> Any:
     """Return a model of Keras's own layers, with another within, operations, and functions."""
     image = keras.Input((8, 8, 3))
@@ -224,6 +230,11 @@ def hostile_layers(mark: Path) -> dict[str, dict[str, Any]]:
         "JaxLayer": layer("JaxLayer", {"call_fn": function("system", "os")}),
         "a function of Keras that is no layer": layer("Dense", {**dense, "activation": get_file}),
         "a function of another module": layer("Dense", {**dense, "activation": function("system", "os")}),
+        "a known name in another module": layer(
+            "Dense", {**dense, "activation": function("relu", "evil_module")}
+        ),
+        "a setting of Keras": function("enable_unsafe_deserialization", "keras.config"),
+        "a loader of Keras": layer("Dense", {**dense, "activation": function("load_model", "keras.models")}),
         "deserialize": layer("Dense", {**dense, "activation": function("deserialize")}),
         "a module": layer("system", {"command": f"touch {mark}"}, "os", registered_name="system"),
         "a module of one's own": layer("Evil", {}, "evil_module", registered_name="Evil"),
@@ -246,7 +257,7 @@ def test_keras_models_with_code(
     tmp_path: Path, mark: Path, keras_file: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """Nothing is imported, called or read, also where Keras itself would let it pass."""
-    (tmp_path / "evil_module.py").write_text(f"open({str(mark)!r}, 'w')\nclass Evil: pass\n")
+    (tmp_path / "evil_module.py").write_text(f"open({str(mark)!r}, 'w')\nclass Evil: pass\nrelu = Evil\n")
     (tmp_path / "secret.txt").write_text("secret")
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -283,6 +294,12 @@ def test_keras_models_are_read(tmp_path: Path, keras_file: Path) -> None:
     registered = keras.saving.register_keras_serializable("hostile")(Doubled)
     keras.Sequential([keras.Input((8, 8, 3)), registered()]).save(tmp_path / "own.keras")
     assert dif.load_network(str(tmp_path / "own.keras"), preprocess="unit").input_shape == (8, 8, 3)
+    dense = keras.layers.Dense(2, kernel_regularizer=own_regularizer)
+    keras.Sequential([keras.Input((8, 8, 3)), dense]).save(tmp_path / "function.keras")
+    assert dif.load_network(str(tmp_path / "function.keras"), preprocess="unit").input_shape == (8, 8, 3)
+    borrowed = layer("Doubled", {}, "evil_module", registered_name="hostile>Doubled")
+    with pytest.raises(dif.InputError, match=r"names 'evil_module\.Doubled', which is no layer of Keras"):
+        require_harmless_model(rewritten(keras_file, tmp_path / "m.keras", config=sequential(borrowed)))
 
 
 def h5(path: Path, fill: Callable[[h5py.File], object]) -> Path:

@@ -323,14 +323,10 @@ def _check_maps(result: xr.Dataset, maps: list[str], where: str) -> None:
             raise _wrong(where, f"map_image is {_shown(rows.tolist())}", expected)
     for name in maps:
         about = result[name].attrs
-        number = about.get("filter")
+        number = about.get("filter", -1)
         whole = isinstance(number, int | np.integer) and not isinstance(number, bool | np.bool_)
-        if (
-            set(about) != {"layer", "filter"}
-            or not isinstance(about["layer"], str)
-            or not whole
-            or number < 0
-        ):
+        named = set(about) == {"layer", "filter"} and isinstance(about["layer"], str)
+        if not (named and whole and number >= 0):
             expected = "a layer's name and a filter's number"
             raise _wrong(where, f"the attributes of {name} are {_shown(about)}", expected)
 

@@ -250,6 +250,9 @@ def top_classes(result: xr.Dataset, count: int = 5) -> xr.Dataset:
 def save_predictions(result: xr.Dataset, path: Path) -> None:
     """Write the five most probable classes of each image as a table, or remove it where there are none.
 
+    Names stand in it as they are, for programs to read; a spreadsheet may take one that begins with = for a
+    formula.
+
     Parameters
     ----------
     result

@@ -12,7 +12,6 @@ import json
 import os
 import sys
 import zipfile
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -177,36 +176,40 @@ def _require_known_objects(config: Any, path: Path) -> None:
 def _problem(part: dict[str, Any]) -> str:
     """Return what is wrong with an object of a configuration; "" if nothing is."""
     name, module = part["class_name"], part.get("module")
-    registered = part.get("registered_name") or name
+    registered = part.get("registered_name", name) or ""
     config = part.get("config")
     if not all(isinstance(text, str) for text in (name, module or "", registered)):
         return f"an object in a way that Keras does not, {name!r}"
     if name in VALUES:
         return ""
     if name == "function":
-        if isinstance(config, str) and (_is_registered(config) or _is_function(config)):
+        if isinstance(config, str) and (_is_registered(config, module) or _is_function(config, module)):
             return ""
         return f"the function {config!r} ({module}), which is no activation, loss or operation of Keras"
-    if _is_registered(registered):
+    if _is_registered(registered, module):
         return ""
     if name in REFUSED or name.startswith("__"):
         return f"{name!r}, which can run code that the file holds, or read other files"
     if _is_harmless_class(name, module):
         return ""
-    whole = f"{module}.{name}" if module else registered
+    whole = f"{module}.{name}" if module else registered or name
     return f"{whole!r}, which is no layer of Keras, nor registered by code that was imported"
 
 
-def _is_registered(name: str) -> bool:
-    """Return whether code that the user imported has registered an object of this name."""
-    return sys.modules["keras"].saving.get_registered_object(name) is not None
+def _is_registered(name: str, module: str | None) -> bool:
+    """Return whether code that the user imported has registered an object of this name, and is named."""
+    found = sys.modules["keras"].saving.get_registered_object(name) if name else None
+    return found is not None and module in (None, "builtins", found.__module__)
 
 
-def _is_function(name: str) -> bool:
+def _is_function(name: str, module: str | None) -> bool:
+    """Return whether a function is one of Keras that computes, and nothing else would be imported for it."""
     keras = sys.modules["keras"]
-    known = [vars(getattr(keras, module)).get(name) for module in FUNCTIONS]
-    return name not in ("get", "deserialize", "serialize") and any(
-        callable(item) and not isinstance(item, type) for item in known
+    known = [vars(getattr(keras, holder)).get(name) for holder in FUNCTIONS]
+    return (
+        (module or "builtins").partition(".")[0] in ("builtins", "keras")
+        and name not in ("get", "deserialize", "serialize")
+        and any(callable(item) and not isinstance(item, type) for item in known)
     )
 
 
@@ -229,5 +232,7 @@ def _found(path: str) -> Any:
         return None
     if module in sys.modules:
         return vars(sys.modules[module]).get(name)
-    holder = reduce(lambda found, part: getattr(found, part, None), parts, sys.modules["keras"])
+    holder: Any = sys.modules["keras"]
+    for part in parts:
+        holder = getattr(holder, part, None)
     return getattr(holder, name, None)
