@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from differentia.errors import InputError
+from differentia.memory import free_memory
 
 #: Deflate shrinks nothing by more than about 1032 times (https://zlib.net/zlib_tech.html).
 MOST_EXPANSION = 1100
@@ -99,14 +100,12 @@ def _bytes_of(dataset: Any, place: str, where: str) -> int:
 
 
 def _require_fitting(declared: int, limit: int, where: str) -> None:
-    import psutil
-
     if declared > limit:
         raise InputError(
             f"{where}: declares {declared:,} bytes of data, far more than a file of its size can hold; "
             "it is damaged, or made to fill the memory: don't use it"
         )
-    free = int(psutil.virtual_memory().available)
+    free = free_memory()
     if declared > free:
         raise InputError(
             f"{where}: needs {declared / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free; "
