@@ -225,6 +225,8 @@ class Recording:
             self._show.stimuli, batches, self._show.fit, skip_unreadable=self._show.skip_unreadable
         )
         # Closed also where a traceback keeps it: else it would go on decoding.
+        if self._show.progress and left < self._show.images:
+            self._show.progress((nth + 1) * self._show.images - left, total, self._spans[0].set)
         with closing(presented), _one_ahead() as write:
             for task, batch in zip(tasks, presented, strict=True):
                 kept = self._show_batch(task, batch, probes, ranking, whole_layers, write)
@@ -375,6 +377,7 @@ class Recording:
             shape = thumbnail_shape(plan.input_shape)
             small = self._whole_array("", THUMBNAIL, int(np.prod(shape))).reshape(-1, *shape)
         chosen = [row for row, image in enumerate(self._shown) if image.number in plan.map_images]
+        maps = tuple(self._maps(chosen)) if chosen else ()
         return Views(
             filter_means={
                 layer.name: self._whole_array(layer.name, FILTER_MEAN, layer.n_filters)
@@ -383,8 +386,8 @@ class Recording:
             },
             thumbnails=small,
             predictions=self._predictions(),
-            maps=tuple(self._maps(chosen)),
-            map_images=tuple(chosen) if plan.maps else (),
+            maps=maps,
+            map_images=tuple(chosen) if maps else (),
         )
 
     def _maps(self, chosen: Sequence[int]) -> Iterator[FilterMap]:
