@@ -13,7 +13,7 @@ help:
 	@echo "make linkcheck  follow the documentation's links to other sites (needs a network)"
 	@echo "make figures  redraw the README's pictures and docs/unit_kinds.md (needs the real data, chromium)"
 	@echo "make commands write docs/commands.md from the help texts"
-	@echo "make bench    time what the views cost"
+	@echo "make bench    time what the views and the store cost, and the memory of a large measurement"
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -50,6 +50,8 @@ commands: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/probes.py
+	$(BIN)/python benchmarks/store.py
+	$(BIN)/python benchmarks/memory.py
 
 clean:
 	rm -rf $(VENV) demo docs/_build
