@@ -1,6 +1,6 @@
 """How much memory a large measurement takes: 10,000 images x 10,000 units x 21 layers of a small network.
 
-The responses, 8.4 GB, go to a store and are read from it, a layer at a time. The peak is of the whole process,
+The responses, 8.4 GB, go to a store and are read from it, layer by layer. The peak is of the whole process,
 with all that it imports.
 
     python benchmarks/memory.py [--images 10000] [--units 10000] [--sets 1] [--memory 1GB] [--folder DIR]

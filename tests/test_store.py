@@ -245,12 +245,29 @@ def test_another_network_is_another_recording(tmp_path: Path) -> None:
     changed = opened(path, behaviour={"conv": [0.5, 1.6]})
     assert changed.batches == []
     assert "code of the network or its preprocessing" in changed.notes[0]
-    alike = opened(path, behaviour={"conv": [0.5, 1.50001], "more": [1.0, 2.0]})
+    alike = opened(path, behaviour={"conv": [0.5, 1.500001], "more": [1.0, 2.0]})
     assert len(alike.batches) == 4
     assert alike.notes == []
     assert opened(path, behaviour={"more": [1.0, 2.5]}).batches == [], "it was learned from the run before"
     assert opened(path, fresh=True).batches == []
     assert not chunks(path)
+
+
+def test_chunks_of_another_size_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version that writes larger chunks goes on with those that are there, and loses none."""
+    path = tmp_path / "s.zarr"
+    fill(opened(path))
+    monkeypatch.setattr("differentia.store.arrays.CHUNK_COLUMNS", 500)
+    monkeypatch.setattr("differentia.store.zarr.CHUNK_ROWS", 3)
+    store = opened(path)
+    whole = np.concatenate([values_of(number) for number in range(len(SIZES))])
+    every = places(store.batches)
+    np.testing.assert_array_equal(store.matrix("conv", "random-0", COLUMNS, every)[:, :], whole)
+    batch = store.add_batch("a", ["new"])
+    store.write(Quantity("conv", "random-0", 0, COLUMNS), batch, values_of(3))
+    every = places(opened(path).batches)
+    matrix = opened(path).matrix("conv", "random-0", COLUMNS, every)
+    np.testing.assert_array_equal(matrix[:, :], np.concatenate([whole, values_of(3)]))
 
 
 def test_batches_keep_their_size(tmp_path: Path) -> None:
@@ -325,6 +342,8 @@ def test_hostile_metadata_is_not_believed(tmp_path: Path) -> None:
         ("data_type", ["float32"]),
         ("chunk_grid", {"name": "regular", "configuration": {"chunk_shape": [1, 2**60]}}),
         ("codecs", [{"name": "bytes"}, {"name": "gzip"}, {"name": "crc32c"}]),
+        ("codecs", [{"name": "bytes", "configuration": {"endian": "big"}}, {"name": "crc32c"}]),
+        ("fill_value", 0.0),
         ("node_type", "group"),
     ):
         shutil.copytree(path, tmp_path / "copy")

@@ -23,7 +23,7 @@ from differentia.presentation import Batch, ImageLabel, SkippedImage, present, r
 from differentia.probes import Summary, together
 from differentia.ranking import Ranking
 from differentia.responses import FilterMap, Moments, Predictions, Views, require_finite
-from differentia.schedule import Span, schedule
+from differentia.schedule import Span, content_of, schedule
 from differentia.stimuli import Fit, Stimuli, thumbnail_shape, thumbnails
 from differentia.store import KeptBatch, MemoryStore, Place, Quantity, Store
 
@@ -286,7 +286,7 @@ class Recording:
             places = {name: index for index, name in enumerate(given.names)}
             unreadable = [(places[image.name], image) for image in batch.skipped]
             self._unreadable += unreadable
-            skipped = [given.content_hash(index, self._show.fit) for index, _ in unreadable]
+            skipped = [content_of(given, index, self._show.fit) for index, _ in unreadable]
             kept = self._store.add_batch(batch.set, images, skipped)
             rows = tuple(range(len(images)))
             self._spans[task.position] = Span(batch.set, batch.indices, kept, rows)

@@ -124,14 +124,30 @@ def schedule(
     return Schedule(tuple(spans), tuple(skipped))
 
 
+def content_of(given: Stimuli, index: int, fit: Fit) -> str:
+    """Return the hash of an image's content; "" where it would have to be decoded for it and can't be.
+
+    Parameters
+    ----------
+    given
+        The images.
+    index
+        Of the image among them.
+    fit
+        How they become the network's input, by which noise is made.
+    """
+    try:
+        return given.content_hash(index, fit)
+    except UnreadableImageError:
+        return ""
+
+
 def _content_hashes(name: str, given: Stimuli, fit: Fit) -> list[str]:
-    """Return the hash of each image's content; "" where it can't be told without decoding what can't be."""
+    """Return what tells each image's content."""
 
     def hashed(index: int) -> str:
         try:
-            return given.content_hash(index, fit)
-        except UnreadableImageError:
-            return ""
+            return content_of(given, index, fit)
         except InputError as error:
             raise type(error)(f"set {name!r}: {error}") from error
 

@@ -11,6 +11,7 @@ import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,7 +50,7 @@ class StoredArray:
         How many there are.
     dtype
         Of its numbers.
-    chunk_rows
+    chunk_rows, chunk_columns
         Of each chunk.
     finished
         The chunks that are there, as (row, column) of the grid.
@@ -59,12 +60,8 @@ class StoredArray:
     columns: int
     dtype: np.dtype[Any]
     chunk_rows: int
+    chunk_columns: int
     finished: set[tuple[int, int]]
-
-    @property
-    def chunk_columns(self) -> int:
-        """The columns of a chunk."""
-        return min(self.columns, CHUNK_COLUMNS)
 
     @property
     def chunks_across(self) -> int:
@@ -116,7 +113,8 @@ class StoredArray:
         size = self.chunk_rows * self.chunk_columns * self.dtype.itemsize + CHECKSUM
         for chunk in self.finished.intersection(self.chunks(rows)):
             file = self.file(chunk)
-            with file.open("rb") as opened:
+            content, checksum = b"", b""
+            with suppress(FileNotFoundError), file.open("rb") as opened:
                 content = opened.read(size - CHECKSUM)
                 checksum = opened.read(CHECKSUM + 1)
             if google_crc32c.value(content).to_bytes(CHECKSUM, "little") != checksum:
@@ -137,10 +135,11 @@ def create(path: Path, rows: int, columns: int, dtype: np.dtype[Any], chunk_rows
 
     shutil.rmtree(path, ignore_errors=True)
     floating = np.issubdtype(dtype, np.floating)
+    chunk_columns = min(columns, CHUNK_COLUMNS)
     zarr.create_array(
         str(path),
         shape=(rows, columns),
-        chunks=(chunk_rows, min(columns, CHUNK_COLUMNS)),
+        chunks=(chunk_rows, chunk_columns),
         dtype=dtype,
         compressors=[Crc32cCodec()],
         filters=None,
@@ -148,32 +147,35 @@ def create(path: Path, rows: int, columns: int, dtype: np.dtype[Any], chunk_rows
         chunk_key_encoding={"name": "default", "separator": "."},
         dimension_names=("image", "column"),
     )
-    return StoredArray(path, columns, dtype, chunk_rows, set())
+    return StoredArray(path, columns, dtype, chunk_rows, chunk_columns, set())
 
 
 def open_array(path: Path, columns: int, chunk_rows: int) -> StoredArray | None:
-    """Return an array that is there; None where its folder is not what `create` makes."""
+    """Return an array that is there; None where its metadata are not such as `create` writes."""
     try:
         about = read_metadata(path)
         dtype = np.dtype(about["data_type"]) if about["data_type"] in DTYPES else None
-        chunks = about["chunk_grid"]["configuration"]["chunk_shape"]
+        rows_of_chunk, chunk_columns = about["chunk_grid"]["configuration"]["chunk_shape"]
         codecs = [codec["name"] for codec in about["codecs"]]
+        order = about["codecs"][0].get("configuration", {}).get("endian", "little")
         key = about["chunk_key_encoding"]
         ours = (
-            dtype is not None
-            and about["node_type"] == "array"
+            about["node_type"] == "array"
             and about["shape"][1:] == [columns]
-            and chunks == [chunk_rows, min(columns, CHUNK_COLUMNS)]
-            and codecs == ["bytes", "crc32c"]
+            and rows_of_chunk == chunk_rows
+            and isinstance(chunk_columns, int)
+            and 1 <= chunk_columns <= columns
+            and (codecs, order) == (["bytes", "crc32c"], "little")
             and key == {"name": "default", "configuration": {"separator": "."}}
+            and about["fill_value"] == ("NaN" if about["data_type"] != "uint8" else 0)
         )
-    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         return None
     if not ours or dtype is None:
         return None
     for left in path.glob("*.partial"):  # by a run that was killed
         left.unlink()
-    return StoredArray(path, columns, dtype, chunk_rows, set(_chunks(path)))
+    return StoredArray(path, columns, dtype, chunk_rows, chunk_columns, set(_chunks(path)))
 
 
 def _chunks(path: Path) -> Iterator[tuple[int, int]]:
