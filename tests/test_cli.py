@@ -40,11 +40,13 @@ FAST = ["--layers", "input,block1_pool,predictions", "--n-units", "50,1000", "--
 
 
 def test_measure_writes_a_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The result, the experiment file and the figures; a table on stdout; the rest on stderr."""
+    """The result, the experiment file, figures and responses; a table on stdout; the rest on stderr."""
     out = folder / "deep" / "out"
     sets = ["--set", "noise=noise:4", "--set", f"cats={folder}/cats", "--set", f"dogs={folder}/dogs/*.png"]
     assert main(["measure", "digits", *sets, *FAST, "--out", str(out)]) == 0
-    written = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    assert (out / "responses.zarr" / "zarr.json").is_file()
+    files = (path.relative_to(out) for path in out.rglob("*") if path.is_file())
+    written = sorted(path.as_posix() for path in files if path.parts[0] != "responses.zarr")
     assert written == [
         "experiment.toml",
         *(
