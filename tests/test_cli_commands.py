@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 import tomllib
 from pathlib import Path
@@ -89,7 +90,7 @@ def test_run_repeats_every_option_of_measure(photos: Path, monkeypatch: pytest.M
     """Each reaches the file, and the file gives the identical results from another folder."""
     group: Any = typer.main.get_command(app)
     by_name = {parameter.name: parameter for parameter in group.commands["measure"].params}
-    assert set(by_name) - {"out", "as_json", "debug"} == set(OPTIONS)
+    assert set(by_name) - {"out", "as_json", "debug", "store", "fresh", "memory"} == set(OPTIONS)
     monkeypatch.chdir(photos.parent)
     (photos / "broken.png").write_bytes(b"no image")
     PIL.Image.new("RGB", (9, 9), "red").save(photos.parent / "outside.png")
@@ -214,9 +215,14 @@ def shapes_of_digits() -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def cost_of_digits(per_layer: Any) -> int:
-    """Return the bytes of 4 for each unit that is kept of a layer, and for each of its filters' means."""
-    return sum(4 * (per_layer(int(np.prod(s)), s[0]) + s[0]) for s in shapes_of_digits().values())
+def cost_of_digits(per_layer: Any, *left_out: str) -> int:
+    """Return the bytes that are kept of an image.
+
+    They are 4 for each unit of a layer, each of its filters' means and each class, 16 for the moments of a
+    layer, and the image itself, 32 x 32.
+    """
+    shapes = [shape for name, shape in shapes_of_digits().items() if name not in left_out]
+    return sum(4 * (per_layer(int(np.prod(s)), s[0]) + s[0]) + 16 for s in shapes) + 4 * 10 + 32 * 32
 
 
 def test_layers_as_json(capsys: Capture) -> None:
@@ -233,9 +239,10 @@ def test_layers_as_json(capsys: Capture) -> None:
     kinds = {layer["name"]: layer["kind"] for layer in found["layers"]}
     assert (kinds["input"], kinds["block2_conv1"], kinds["flatten"]) == ("Input", "Conv2d", "Flatten")
     assert found["recorded"] == [name for name in expected if name != "flatten"]
-    without = 4 * 2 * int(np.prod(expected["flatten"]))
-    assert found["cost"]["bytes_per_image"] == cost_of_digits(lambda units, filters: units) - without
+    assert found["cost"]["bytes_per_image"] == cost_of_digits(lambda units, filters: units, "flatten")
     assert found["cost"]["seconds_per_image"] > 0
+    numbers = sum(int(np.prod(s)) + s[0] for name, s in expected.items() if name != "flatten") + 10
+    assert found["cost"]["memory"] == 4 * numbers * 2 * 2, "of two batches of two images"
 
 
 @pytest.mark.parametrize(
@@ -246,7 +253,7 @@ def test_layers_as_json(capsys: Capture) -> None:
             ["--units", "per_filter", "--n-units", "100"],
             lambda units, filters: min(units, 100 - 100 % filters),
         ),
-        (["--units", "filter_mean"], lambda units, filters: filters),
+        (["--units", "filter_mean"], lambda units, filters: 0),  # they are kept in any case
         (["--units", "all", "--n-units", "10"], lambda units, filters: units),
     ],
 )
@@ -258,9 +265,8 @@ def test_what_recording_costs(capsys: Capture, options: list[str], per_layer: An
     assert main(arguments) == 0
     found = json.loads(capsys.readouterr().out)
     left_out = [] if "per_filter" not in options else ["flatten", "logits", "predictions"]
-    shapes = [shape for name, shape in shapes_of_digits().items() if name not in left_out]
-    expected = sum(4 * (per_layer(int(np.prod(s)), s[0]) + s[0]) for s in shapes)
-    assert found["cost"]["bytes_per_image"] == expected
+    twice = 4 * 10 if "all" in options else 0  # the classes are units too
+    assert found["cost"]["bytes_per_image"] == cost_of_digits(per_layer, *left_out) - twice
 
 
 def test_the_table_of_layers(capsys: Capture) -> None:
@@ -281,8 +287,10 @@ def test_the_table_of_layers(capsys: Capture) -> None:
     assert rows["block"][:5] == ["", "block", "Sequential (container)", "8x16x16", "2,048"]
     assert rows["conv"] == ["x", "conv", "Conv2d", "8x16x16", "2,048", "8"]
     assert f"{len(found['recorded'])} layers are recorded (x)" in printed
-    megabytes = found["cost"]["bytes_per_image"] / 1e6
-    assert f"keeps {megabytes:.2f} MB of an image" in printed
+    kilobytes = found["cost"]["bytes_per_image"] / 1e3
+    assert re.search(rf"^  disk +{kilobytes:.1f} kB an image; {kilobytes:.1f} MB for", printed, re.M)
+    assert re.search(rf"^  memory +{found['cost']['memory'] / 1e3:.0f} kB beside the network", printed, re.M)
+    assert re.search(r"^  time +\d[\d,.]* ms an image; [\d.]+ s for 1,000$", printed, re.M)
     assert main(["layers", *network, "--layers", "conv,block", "--batch-size", "1"]) == 0
     chosen = cells(capsys.readouterr().out)
     assert [row[:2] for row in chosen] == [["x", "conv"], ["x", "block"]]

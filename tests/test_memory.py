@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 import differentia as dif
-from differentia.memory import free_memory, memory_budget, parse_size
+from differentia.memory import free_memory, memory_budget, parse_size, written_size
 
 AVAILABLE = 10**10
 UNLIMITED_1 = 9223372036854771712
@@ -126,3 +126,24 @@ def test_budgets_that_are_numbers() -> None:
     for wrong in (0, -1, True, float("nan"), [4]):
         with pytest.raises(dif.InputError, match="the size of memory is"):
             memory_budget(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1 kB"),
+        (999_499, "999 kB"),
+        (999_600, "1 MB"),
+        (540_000_000, "540 MB"),
+        (8_404_000_000, "8.4 GB"),
+        (12_345 * 10**9, "12.3 TB"),
+        (2 * 10**15, "2000 TB"),
+    ],
+)
+def test_written_sizes(size: int, text: str) -> None:
+    """Three digits, and what is written is read as nearly the same."""
+    assert written_size(size) == text
+    if size:
+        assert abs(parse_size(text) - size) <= 0.005 * size

@@ -16,7 +16,6 @@ from networks_for_tests import tricky
 from torch import nn
 
 import differentia as dif
-from differentia.cost import estimate_cost
 from differentia.layers import select_layers
 from differentia.passes import RANKING_BYTES
 from differentia.recording import record_kinds
@@ -560,18 +559,3 @@ def test_duplicates_are_told() -> None:
     assert apart.provenance["duplicates"] == []
     assert responses.provenance["warnings"] == [str(caught[0].message)]
     assert apart.provenance["warnings"] == []
-
-
-def test_cost_is_what_is_kept() -> None:
-    """Of an image: four bytes for each unit and each filter's mean."""
-    network = load()
-    layers = select_layers(network.layers, ["conv", "head"])
-    for units, numbers in {
-        "random": 30 + 5,
-        "per_filter": 24 + 5,
-        "all": 2048 + 5,
-        "filter_mean": 8 + 5,
-    }.items():
-        cost = estimate_cost(network, layers, pool=30, units=units, batch_size=2)
-        assert cost.bytes_per_image == 4 * (numbers + 8 + 5)
-        assert 0 < cost.seconds_per_image < 10

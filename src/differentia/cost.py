@@ -1,4 +1,4 @@
-"""What a recording costs: measured on a batch beforehand, and on the first batches of a long one."""
+"""What a recording costs in time, memory and disk: beforehand, and on the first batches of a long one."""
 
 from __future__ import annotations
 
@@ -9,27 +9,36 @@ from typing import NamedTuple
 
 import numpy as np
 
+from differentia.classes import class_layer
 from differentia.layers import Layer
+from differentia.memory import written_size
 from differentia.networks import Network
+from differentia.planning import Plan
 from differentia.probes import Probe, SummaryProbe, UnitMoments, UnitProbe, together
+from differentia.ranking import NUMBERS
 from differentia.units import unit_kind, unit_order
 
 logger = logging.getLogger(__name__)
 
 
 class Cost(NamedTuple):
-    """What recording one image costs.
+    """What recording costs.
 
     Attributes
     ----------
     bytes_per_image
-        Of memory, for what is kept.
+        That are kept: on disk, and in memory where there is no store. On disk a set's last images take as
+        much as 16, which are the rows of a chunk.
     seconds_per_image
         Of the pass, decoding apart. Ranked units take another where whole layers do not fit into memory.
+    memory
+        Bytes that responses take at once, whatever the number of images, where there is a store: two batches.
+        The network takes its own.
     """
 
     bytes_per_image: int
     seconds_per_image: float
+    memory: int
 
 
 def estimate_cost(
@@ -49,7 +58,7 @@ def estimate_cost(
     Returns
     -------
     Cost
-        For one image, in bytes and seconds.
+        With all that is kept to look at beside the units (``views=True``), of at most 2,000 images.
 
     Raises
     ------
@@ -76,7 +85,21 @@ def estimate_cost(
     started = time.perf_counter()
     network.record(pixels, probes)
     seconds = (time.perf_counter() - started) / batch_size
-    return Cost(4 * (sum(sizes.values()) + sum(layer.n_filters for layer in layers)), seconds)
+    plan = Plan(
+        layers=tuple(layers),
+        kinds={units: kind},
+        pool=pool,
+        seed=0,
+        input_shape=network.input_shape,
+        moments=True,
+        filter_means=True,
+        thumbnails=True,
+        class_layer=class_layer(network),
+        maps={},
+        map_images=(),
+    )
+    sums = 8 * NUMBERS * sum(layer.size for layer in layers) if kind.ranked_by else 0
+    return Cost(plan.bytes_per_image(), seconds, 4 * plan.numbers_per_image() * 2 * batch_size + sums)
 
 
 #: A recording that takes longer, in seconds, says so beforehand.
@@ -87,7 +110,7 @@ TIMED_BATCHES = 2
 
 
 class Forecast:
-    """Says once how long a recording will take, when its first batches are done.
+    """Says once what a recording takes, when its first batches are done, where that is long.
 
     Parameters
     ----------
@@ -95,11 +118,20 @@ class Forecast:
         How many will be shown.
     size
         Bytes that will be kept of them.
+    place
+        Where: what `differentia.store.Store` calls itself.
+    memory
+        Bytes that the responses take at once.
+    budget
+        Bytes that they may take.
     """
 
-    def __init__(self, images: int, size: int) -> None:
+    def __init__(self, images: int, size: int, place: str, memory: int, budget: int) -> None:
         self._left = images
         self._size = size
+        self._place = place
+        self._memory = memory
+        self._budget = budget
         self._batches = 0
         self._timed = 0
         self._started = 0.0
@@ -116,10 +148,14 @@ class Forecast:
             seconds = self._left * (time.perf_counter() - self._started) / max(1, self._timed)
             if seconds > LONG:
                 logger.info(
-                    "recording %s more images will take about %s; %s GB in all are kept of them",
+                    "recording %s more images will take about %s; %s in all go to %s; %s of memory are used "
+                    "at once (limit: %s)",
                     f"{self._left:,}",
                     duration(seconds),
-                    f"{self._size / 1e9:,.2f}",
+                    written_size(self._size),
+                    self._place,
+                    written_size(self._memory),
+                    written_size(self._budget),
                 )
 
 

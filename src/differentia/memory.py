@@ -117,6 +117,20 @@ def parse_size(text: str) -> int:
     return int(size)
 
 
+def written_size(size: float) -> str:
+    """Return a number of bytes as people write it, which `parse_size` reads: ``"8.4 GB"``, ``"540 MB"``.
+
+    Parameters
+    ----------
+    size
+        In bytes.
+    """
+    for unit, letters in ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if size >= 0.9995 * unit:  # what rounds to 1,000 of the smaller unit
+            return f"{size / unit:.3g} {letters}" if size < 999.5 * unit else f"{size / unit:.0f} {letters}"
+    return f"{size:.0f} B"
+
+
 def memory_budget(given: int | str | None = None) -> int:
     """Return how many bytes responses may take.
 

@@ -17,6 +17,7 @@ from differentia.classes import class_names, class_probabilities
 from differentia.cost import Forecast
 from differentia.distances import ResponseMatrix
 from differentia.errors import InputError, RecordingError
+from differentia.memory import written_size
 from differentia.networks import Network
 from differentia.planning import ALL, FILTER_MEAN, MOMENTS, THUMBNAIL, Plan, Pools, Probes, Want
 from differentia.presentation import Batch, ImageLabel, SkippedImage, present, require_a_pair
@@ -110,6 +111,7 @@ class Recording:
         self._plan = plan
         self._store = store
         self._budget = budget
+        self._needed = 0
         self._spans: list[Span] = []
         self._whole: dict[int, dict[str, np.ndarray]] = {}
         self._looked_at: set[tuple[int, Want]] = set()
@@ -174,15 +176,18 @@ class Recording:
             other = (
                 "a store on disk (store=PATH; the command line has one without --no-store)"
                 if in_memory
-                else "a smaller --batch-size"
+                else "a smaller --batch-size with --fresh"
             )
             raise InputError(
                 f"{plan.numbers_per_image():,} units of {len(plan.layers)} layers for {at_once:,} images "
-                f"{'' if in_memory else 'at once '}take {needed / 1e9:.1f} GB, more than the "
-                f"{self._budget / 1e9:.1f} GB that there are to spare (--memory); use {fewer}, "
+                f"{'' if in_memory else 'at once '}take {written_size(needed)}, more than the "
+                f"{written_size(self._budget)} that there are to spare (--memory); use {fewer}, "
                 f"fewer --layers, or {other}"
             )
-        return bool(plan.ranked) and needed + 4 * layers * self._show.images <= self._budget
+        with_whole = needed + 4 * layers * self._show.images
+        whole_layers = bool(plan.ranked) and with_whole <= self._budget
+        self._needed = with_whole if whole_layers else needed
+        return whole_layers
 
     def _missing(self, span: Span, wants: Sequence[Want]) -> list[Quantity]:
         """Return what is yet to be kept of images, after a look at what is kept."""
@@ -216,9 +221,10 @@ class Recording:
             elif span.batch is None or task.missing or ranking.wanted(position):
                 tasks.append(task)
         self._say_what_is_reused(tasks)
-        self._store.require_space(4 * sum(task.numbers for task in tasks))
+        size = 4 * sum(task.numbers for task in tasks)
+        self._store.require_space(size)
         left = sum(len(task.span.indices) for task in tasks)
-        forecast = Forecast(left, 4 * sum(task.numbers for task in tasks))
+        forecast = Forecast(left, size, self._store.name, self._needed, self._budget)
         total = of * self._show.images
         batches = [(task.span.set, task.span.indices) for task in tasks]
         presented = present(
@@ -318,9 +324,13 @@ class Recording:
             return
         new = sum(len(task.span.indices) for task in tasks if task.span.batch is None)
         lacking = sum(len(task.span.indices) for task in tasks if task.span.batch is not None)
-        parts = [f"all that is needed of {reused - lacking:,} images is recorded already"]
+        parts = []
+        if reused > lacking:
+            parts.append(f"all that is needed of {reused - lacking:,} images is recorded already")
         if lacking:
-            parts.append(f"of {lacking:,} more what is missing is recorded")
+            parts.append(
+                f"of {lacking:,} images a part is recorded already, and what is missing is recorded now"
+            )
         if new:
             parts.append(f"{new:,} images are new")
         logger.info("%s: %s", self._store.name, "; ".join(parts))

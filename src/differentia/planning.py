@@ -143,6 +143,21 @@ class Plan:
         means = sum(layer.n_filters for layer in self.layers) if self.filter_means else 0
         return units + means + (self.class_layer.size if self.class_layer else 0)
 
+    def bytes_per_image(self) -> int:
+        """Return how many bytes are kept of an image of float32 responses, maps apart."""
+        of_units = {
+            (layer.name, name): kind.pool_size(layer, self.pool)
+            for name, kind in self.kinds.items()
+            for layer in self.layers
+        }
+        if self.filter_means:
+            of_units |= {(layer.name, FILTER_MEAN): layer.n_filters for layer in self.layers}
+        if self.class_layer:
+            of_units[self.class_layer.name, ALL] = self.class_layer.size
+        moments = 2 * 8 * len(self.layers) if self.moments else 0  # float64
+        small = math.prod(thumbnail_shape(self.input_shape)) if self.thumbnails else 0
+        return 4 * sum(of_units.values()) + moments + small
+
     def wanted_maps(self, indices: Sequence[int]) -> list[Want]:
         """Return the maps that are to be kept of images shown together, by their places in the set."""
         if not set(indices) & set(self.map_images):

@@ -249,13 +249,14 @@ def layers(
     as_json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
-    """List the layers of a network, and what it costs to record them.
+    """List the layers of a network, and what it costs to record them: time, memory and disk.
 
     Those that measure takes when none are named are marked. The time is measured on a batch of noise.
     """
-    from differentia.cost import estimate_cost
+    from differentia.cost import duration, estimate_cost
     from differentia.experiment import N_UNITS
     from differentia.layers import select_layers
+    from differentia.memory import written_size
     from differentia.networks import load_network
 
     counts = N_UNITS if n_units is None else opt.whole_numbers("--n-units", n_units)
@@ -283,11 +284,13 @@ def layers(
     ]
     title = f"{network}: {len(taken)} layers are recorded (x)"
     print_table(title, ["", "layer", "kind", "shape", "units", "filters"], rows, text=4)
-    megabytes, milliseconds = cost.bytes_per_image / 1e6, 1e3 * cost.seconds_per_image
     typer.echo(
-        f"Recording them ({units}, at most {max(counts):,} units of a layer) keeps {megabytes:,.2f} MB of an "
-        f"image and takes {milliseconds:,.1f} ms on {loaded.device}; 1,000 images: {megabytes:,.2f} GB, "
-        f"{milliseconds:,.0f} s."
+        f"Recording them ({units}, at most {max(counts):,} units of a layer) takes, on {loaded.device}:\n"
+        f"  time    {1e3 * cost.seconds_per_image:,.1f} ms an image; "
+        f"{duration(1000 * cost.seconds_per_image)} for 1,000\n"
+        f"  disk    {written_size(cost.bytes_per_image)} an image; "
+        f"{written_size(1000 * cost.bytes_per_image)} for 1,000 (as much memory with --no-store)\n"
+        f"  memory  {written_size(cost.memory)} beside the network, for two batches of {batch:,} images"
     )
 
 
@@ -551,24 +554,31 @@ def _measure_into(
     """Measure, write all that belongs into the folder, and print the numbers."""
     from differentia.experiment import measure_kinds
     from differentia.experiment_file import write_experiment
+    from differentia.memory import memory_budget
     from differentia.networks import load_network
     from differentia.presentation import as_sets
     from differentia.results import save, with_provenance
+    from differentia.store import require_store
     from differentia.views import records, save_predictions
 
-    given = {name: value for name, value in options.items() if value is not None}
-    kinds: Sequence[str] = given.pop("units", ("random",))
-    stimuli = as_sets(  # before a network may have to be downloaded
-        sets, seed=given.get("seed", 0), follow_links=given.get("follow_links", False)
-    )
-    loaded = load_network(network, **network_options)
-    require_writable(out, f"--out {out}")
-    files = (*FILES, *(path.name for path in _kind_paths(out).values()))
-    require_free(out, f"--out {out}", files=files, folders=[FIGURES, STORE])
-    context.with_resource(held(out))
-    command = shlex.join(["differentia", *context.obj])
+    # All that can be told before a network may have to be downloaded.
     if keeping.fresh and not keeping.store:
         raise InputError("--fresh and --no-store do not go together; leave one of them out")
+    try:
+        memory_budget(keeping.memory)
+    except InputError as error:
+        raise InputError(f"--memory: {error}") from error
+    given = {name: value for name, value in options.items() if value is not None}
+    kinds: Sequence[str] = given.pop("units", ("random",))
+    stimuli = as_sets(sets, seed=given.get("seed", 0), follow_links=given.get("follow_links", False))
+    files = (*FILES, *(path.name for path in _kind_paths(out).values()))
+    require_free(out, f"--out {out}", files=files, folders=[FIGURES, STORE])
+    if keeping.store:
+        require_store(out / STORE)
+    loaded = load_network(network, **network_options)
+    require_writable(out, f"--out {out}")
+    context.with_resource(held(out))
+    command = shlex.join(["differentia", *context.obj])
     with progress_bar() as progress, told_by_the_library():
         measured = measure_kinds(
             loaded,

@@ -149,19 +149,21 @@ FollowLinks = Annotated[
     bool, typer.Option("--follow-links", help="Take also files that are links out of their folder.")
 ]
 Fresh = Annotated[
-    bool, typer.Option("--fresh", help="Record all of it again: remove the responses of earlier runs.")
+    bool, typer.Option("--fresh", help="Start over: remove the responses that earlier runs recorded.")
 ]
 Keep = Annotated[
     bool,
     typer.Option(
         "--store/--no-store",
-        help="Keep the responses on disk (responses.zarr), so that a later run goes on from them.",
+        help="Keep the responses on disk (responses.zarr): a later run goes on from them.",
     ),
 ]
 Memory = Annotated[
     str | None,
     typer.Option(
-        metavar="SIZE", help="How much memory may be used: 4GB, 500MB.", show_default="half of what is free"
+        metavar="SIZE",
+        help="What responses may take of the memory: 4GB, 500MB.",
+        show_default="half of what is free",
     ),
 ]
 

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 
 def say(message: str) -> None:
-    """Print a message on one line of stderr."""
-    typer.echo(" ".join(message.split()), err=True)
+    """Print a message on one line of stderr, above a progress bar."""
+    # Not by typer.echo, which goes past what Rich puts in the place of stderr, into the bar.
+    sys.stderr.write(" ".join(message.split()) + "\n")
+    sys.stderr.flush()
 
 
 def print_json(content: Any) -> None:
