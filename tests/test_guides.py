@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shlex
 import shutil
@@ -71,7 +72,12 @@ def folder(tmp_path: Path, digit_files: DigitFiles, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_code_runs(page: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each page's own code, in a folder of images; it prints what the page says."""
-    run_page(page.read_text(encoding="utf-8"), capsys)
+    logger = logging.getLogger("differentia")
+    try:
+        run_page(page.read_text(encoding="utf-8"), capsys)
+    finally:
+        logger.handlers.clear()  # a page may have it print
+        logger.setLevel(logging.NOTSET)
     import matplotlib.pyplot as plt
 
     plt.close("all")
