@@ -68,7 +68,7 @@ def test_demo_twice(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyP
 
 def test_more_of_everything(tmp_path: Path, capsys: Capture) -> None:
     """A set more: how many images are new. More units, another layer: of how many a part is reused."""
-    out = ["--out", tmp_path / "m"]
+    out = ["--out", str(tmp_path / "m")]
     _, err = run(capsys, *MEASURE, *out)
     assert "recorded already" not in err
     assert "responses.zarr/" in err.splitlines()[-2], "it is named among what was written"
@@ -104,8 +104,8 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, capsys: Capture, monkeypatch
     _, err = run(capsys, *arguments, tmp_path / "m")
     assert f"{REUSED.format(5)}; 4 images are new\n" in err
     run(capsys, *arguments, tmp_path / "undisturbed", "--no-store")
-    both = [dif.load_result(tmp_path / name / "result.nc") for name in ("m", "undisturbed")]
-    np.testing.assert_array_equal(*(result["differentiation"] for result in both))
+    first, second = (dif.load_result(tmp_path / name / "result.nc") for name in ("m", "undisturbed"))
+    np.testing.assert_array_equal(first["differentiation"], second["differentiation"])
 
 
 def test_another_network_in_the_same_folder(tmp_path: Path, capsys: Capture) -> None:

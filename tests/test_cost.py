@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_it_is_what_a_run_takes(kind: str, tmp_path: Path) -> None:
     network = load()
     layers = select_layers(network.layers, LAYERS)
     found = estimate_cost(network, layers, pool=70, units=kind, batch_size=16)
-    options = {"units": kind, "pool": 70, "layers": LAYERS, "batch_size": 16}
+    options: dict[str, Any] = {"units": kind, "pool": 70, "layers": LAYERS, "batch_size": 16}
     with pytest.raises(dif.InputError, match=r"more than the .* that there are to spare"):
         dif.record(network, {"a": IMAGES[:32]}, store=tmp_path / "no", memory=found.memory - 1, **options)
     dif.record(network, {"a": IMAGES[:32]}, store=tmp_path / "32", memory=found.memory, **options)
@@ -106,7 +107,7 @@ def test_every_recording_can_foretell(
     network = load()
     layers = select_layers(network.layers, ["conv"])
     about = estimate_cost(network, layers, pool=1000, batch_size=16)
-    options = {"pool": 1000, "layers": ["conv"], "batch_size": 16, "memory": "1GB"}
+    options: dict[str, Any] = {"pool": 1000, "layers": ["conv"], "batch_size": 16, "memory": "1GB"}
     with caplog.at_level(logging.INFO, "differentia.cost"):
         dif.record(network, {"a": IMAGES}, store=tmp_path / "r.zarr", **options)
         dif.record(network, {"a": IMAGES}, **options)
