@@ -725,7 +725,7 @@ def test_the_table_as_csv(browser: Browser, fresh: Page, tmp_path: Path) -> None
     sorted_rows = sorted(records(measured()), key=lambda row: row["units_used"])
     check_records(parsed(download.value.path().read_text(encoding="utf-8")), sorted_rows)
 
-    odd = {"noise": 'a "b", c', "digits": "it's <b>\"\"</b>,", "dim digits": "semi; =1+1"}
+    odd = {"noise": 'a "b", c', "digits": 'it\'s <b>""</b>,', "dim digits": "semi; =1+1"}
     result = measured()
     sets = [odd[name] for name in names(result, "set")]
     of_images = [odd[str(name)] for name in result["image_set"].values]
