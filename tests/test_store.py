@@ -156,10 +156,12 @@ def test_a_damaged_chunk_is_found(tmp_path: Path) -> None:
         assert str(victim) in note
         assert "11 images of set 'a'" in note
         assert not victim.exists()
-        victim.parent.joinpath("c.2.0").write_bytes(b"")  # all of the batch's were forgotten
+        whole = victim.with_name("c.2.0")
+        before = whole.stat()
         store = opened(path)
         store.write(Quantity("conv", "random-0", 0, COLUMNS), store.batches[1], values_of(1))
         assert victim.read_bytes() == good
+        assert whole.stat().st_ino == before.st_ino, "a chunk that is whole is not written again"
     victim.unlink()
     assert missing() == ([False, True, False, False], [])
 

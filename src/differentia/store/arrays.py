@@ -82,7 +82,7 @@ class StoredArray:
         return self.finished.issuperset(self.chunks(rows))
 
     def write(self, rows: range, values: Num[np.ndarray, "b k"]) -> None:
-        """Write rows that begin with a chunk, and all chunks that they touch.
+        """Write rows that begin with a chunk, in all chunks that they touch and that are not finished.
 
         This is what Zarr's bytes and crc32c codecs write (the tests read it with zarr), at a sixth of what
         zarr takes for a chunk, which would be as much as a small network's pass.
@@ -91,6 +91,8 @@ class StoredArray:
 
         whole = np.zeros((self.chunk_rows, self.chunk_columns), dtype=self.dtype)
         for chunk in self.chunks(rows):
+            if chunk in self.finished:  # a run was killed between two of them, or one was damaged
+                continue
             down, across = chunk[0] * self.chunk_rows - rows.start, chunk[1] * self.chunk_columns
             part = values[down : down + self.chunk_rows, across : across + self.chunk_columns]
             if part.shape != whole.shape:
@@ -99,31 +101,30 @@ class StoredArray:
             checksum = google_crc32c.value(whole).to_bytes(CHECKSUM, "little")
             target = self.file(chunk)
             beside = target.with_name(f"{target.name}.partial")
-            with beside.open("wb", buffering=0) as file:
+            with beside.open("wb") as file:  # which writes on where the disk takes a part only
                 file.write(whole.data)
                 file.write(checksum)
             beside.replace(target)
             self.finished.add(chunk)
 
-    def damaged(self, rows: range) -> list[Path]:
-        """Return the files of finished chunks of some rows that are not what was written."""
+    def damaged(self, rows: range) -> list[tuple[int, int]]:
+        """Return the finished chunks of some rows that are not what was written."""
         import google_crc32c
 
         found = []
         size = self.chunk_rows * self.chunk_columns * self.dtype.itemsize + CHECKSUM
         for chunk in self.finished.intersection(self.chunks(rows)):
-            file = self.file(chunk)
             content, checksum = b"", b""
-            with suppress(FileNotFoundError), file.open("rb") as opened:
+            with suppress(FileNotFoundError), self.file(chunk).open("rb") as opened:
                 content = opened.read(size - CHECKSUM)
                 checksum = opened.read(CHECKSUM + 1)
             if google_crc32c.value(content).to_bytes(CHECKSUM, "little") != checksum:
-                found.append(file)
-        return found
+                found.append(chunk)
+        return sorted(found)
 
-    def forget(self, rows: range) -> None:
-        """Remove the chunks of some rows."""
-        for chunk in self.chunks(rows):
+    def forget(self, chunks: Iterable[tuple[int, int]]) -> None:
+        """Remove some chunks."""
+        for chunk in chunks:
             self.file(chunk).unlink(missing_ok=True)
             self.finished.discard(chunk)
 

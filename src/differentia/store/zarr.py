@@ -30,6 +30,7 @@ from jaxtyping import Float64, Num
 from differentia.distances import ResponseMatrix
 from differentia.errors import InputError, StorageError
 from differentia.locking import HOLDER, LOCK, MARKER
+from differentia.memory import written_size
 from differentia.store.arrays import (
     METADATA,
     Part,
@@ -228,9 +229,9 @@ class ZarrStore(Store):
             with _disk(array.path):
                 damaged = array.damaged(rows)
                 if damaged:
-                    array.forget(rows)
+                    array.forget(damaged)
                     self.notes.append(
-                        f"{damaged[0]}: is not what was written; {_told(layer, what)} of {len(rows)} images "
+                        f"{array.file(damaged[0])}: is not what was written; {_told(layer, what)} of {len(rows)} images "
                         f"of set {batch.set!r} is recorded again"
                     )
 
@@ -239,7 +240,7 @@ class ZarrStore(Store):
         free = shutil.disk_usage(self._folder).free
         if size > free:
             raise StorageError(
-                f"{self.name}: {size / 1e9:.1f} GB are to be written, but the disk has {free / 1e9:.1f} GB "
+                f"{self.name}: {written_size(size)} are to be written, but the disk has {written_size(free)} "
                 "free; free some space, choose another disk, or use fewer --n-units, --layers or images"
             )
 
