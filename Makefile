@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint docs linkcheck figures commands bench clean help
+.PHONY: demo test soak lint docs linkcheck figures commands bench clean help
 
 help:
 	@echo "make demo     measure the embedded network: table, figures, report (writes demo/)"
 	@echo "make test     lint, types and all tests"
+	@echo "make soak     all tests of kills, full disks and damage; writes docs/reliability.md (minutes)"
 	@echo "make docs     build the documentation site (docs/_build/html/index.html)"
 	@echo "make linkcheck  follow the documentation's links to other sites (needs a network)"
 	@echo "make figures  redraw the README's pictures and docs/unit_kinds.md (needs the real data, chromium)"
@@ -30,6 +31,9 @@ lint: $(READY)
 
 test: lint
 	$(BIN)/python -m pytest
+
+soak: $(READY)
+	$(BIN)/python docs/write_reliability.py
 
 # -n: every reference has to lead somewhere; -W --keep-going: a warning is an error, after all were shown.
 docs: $(READY)

@@ -1,0 +1,746 @@
+"""What goes wrong in real runs, tried on real processes: each fault ends in the same bits or in one line.
+
+``docs/reliability.md`` is written from these tests: each fault has its row, with how often it was tried.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+import PIL.Image
+import pytest
+from networks_for_tests import factory
+from run_server import Step
+from runs_for_tests import (
+    ENVIRONMENT,
+    Ended,
+    Run,
+    Runner,
+    assert_same_results,
+    finished_chunks,
+    leftovers,
+    rewritten,
+)
+from safetensors.torch import save_file
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork and no SIGKILL")
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+#: Where the counts go that the page is written from.
+VARIABLE = "DIFFERENTIA_RELIABILITY"
+
+COMMAND = (
+    *("measure", "networks_for_tests:factory?weights=w.safetensors", "--preprocess", "unit"),
+    *("--input-size", "16", "--set", "noise=noise:60", "--set", "grey=noise:25?kind=gaussian"),
+    *("--set", "pictures=pictures", "--layers", "conv,block.1,named*,head", "--map", "conv:3"),
+    *("--units", "random,top", "--n-units", "50,300", "--draws", "5"),
+    # Two chunks of rows for each batch; whole layers of all images are too much, so units are ranked first.
+    *("--batch-size", "18", "--memory", "1500kB", "--out"),
+)
+
+RNG = np.random.default_rng(0)
+PICTURES = RNG.integers(0, 256, (20, 16, 16, 3), dtype=np.uint8)
+
+SAME = "The same command goes on, to the same bits"
+TOLD = "One line says what to do, exit code"
+
+#: By fault, in the order of the page: how it ends.
+FAULTS: dict[str, str] = {}
+
+
+def fault(name: str, outcome: str) -> pytest.MarkDecorator:
+    """Give a test, which has to call `tried`, its row on the page."""
+    assert FAULTS.setdefault(name, outcome) == outcome, name
+    return pytest.mark.fault(name)
+
+
+class Counts:
+    """What is counted while the tests run."""
+
+    def __init__(self) -> None:
+        self.tries = dict.fromkeys(FAULTS, 0)
+        self.kills: list[str] = []
+        self.resumed = 0
+        self.kept = 0
+        self.disks: list[str] = []
+
+
+@pytest.fixture(scope="session")
+def counts() -> Iterator[Counts]:
+    """The counts, which are written where the page asks for them."""
+    counted = Counts()
+    yield counted
+    if VARIABLE in os.environ:
+        Path(os.environ[VARIABLE]).write_text(json.dumps(vars(counted)), encoding="utf-8")
+
+
+@pytest.fixture
+def tried(request: pytest.FixtureRequest, counts: Counts) -> Callable[[], None]:
+    """Counts a try of the test's fault, when all that was asserted of it held."""
+    (name,) = request.node.get_closest_marker("fault").args
+
+    def count() -> None:
+        counts.tries[name] += 1
+
+    return count
+
+
+@pytest.fixture(scope="session")
+def runner() -> Iterator[Runner]:
+    """The server of runs."""
+    server = Runner()
+    yield server
+    server.close()
+
+
+def prepare(folder: Path) -> Path:
+    """Write what the command needs into a folder."""
+    (folder / "pictures").mkdir(parents=True)
+    for number, pixels in enumerate(PICTURES):
+        PIL.Image.fromarray(pixels).save(folder / "pictures" / f"{number:02}.png")
+    save_file(factory().state_dict(), folder / "w.safetensors")
+    return folder
+
+
+@dataclass
+class Case:
+    """A folder to run in, and the result of an undisturbed run to compare with."""
+
+    runner: Runner
+    folder: Path
+    expected: Path
+    durations: dict[str, float]
+
+    @property
+    def out(self) -> Path:
+        """What is written to."""
+        return self.folder / "out"
+
+    @property
+    def store(self) -> Path:
+        """The responses."""
+        return self.out / "responses.zarr"
+
+    def begin(self, **options: Any) -> Run:
+        """Begin the command."""
+        return self.runner.begin(self.folder, [*COMMAND, "out"], **options)
+
+    def run(self, *more: str, **options: Any) -> Ended:
+        """Run the command to its end."""
+        return self.runner.run(self.folder, [*COMMAND, "out", *more], **options)
+
+    def finish(self) -> Ended:
+        """Run the command, and assert that it gives what an undisturbed run gave, and leaves nothing."""
+        ended = self.run()
+        assert ended.code == 0, ended.said
+        assert "Traceback" not in ended.said
+        assert leftovers(self.out) == []
+        assert_same_results(self.out, self.expected)
+        return ended
+
+    def killed_at(self, stage: str, share: float, number: signal.Signals = signal.SIGKILL) -> Run:
+        """Return a run that was sent a signal when a share of a stage had passed."""
+        run = self.begin()
+        assert run.send_at(stage, share * self.durations[stage], number), "it was done before"
+        run.wait()
+        return run
+
+
+@pytest.fixture(scope="session")
+def undisturbed(runner: Runner, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """A run that nothing disturbed, and how long its stages took."""
+    folder = prepare(tmp_path_factory.mktemp("undisturbed"))
+    case = Case(runner, folder, folder / "out", {})
+    run = case.begin(views=True)
+    assert run.wait() == 0, run.said
+    end = time.monotonic()
+    stages = run.stages
+    for stage in reversed(stages):
+        following = [after.at for after in stages if after.at > stage.at and after.name != stage.name]
+        case.durations[stage.name] = min(following, default=end) - stage.at
+    assert list(case.durations)[::-1] == ["start", "pass 1", "pass 2", "measuring", "saving", "drawing"]
+    assert len(finished_chunks(case.out)) > 200
+    assert leftovers(case.out) == []
+    return case
+
+
+@pytest.fixture
+def case(undisturbed: Case, tmp_path: Path) -> Case:
+    """A folder in which nothing was run yet."""
+    return Case(undisturbed.runner, prepare(tmp_path / "case"), undisturbed.out, undisturbed.durations)
+
+
+@pytest.fixture
+def done(undisturbed: Case, case: Case) -> Case:
+    """A folder with all that an undisturbed run wrote."""
+    shutil.copytree(undisturbed.out, case.out)
+    return case
+
+
+def assert_told(ended: Ended, code: int, *parts: str) -> None:
+    """Assert that a run ended with one line that says the reason and the remedy."""
+    assert ended.code == code, ended.said
+    lines = [line for line in ended.said.splitlines() if " is recorded already" not in line]
+    assert len(lines) == 1, ended.said
+    assert lines[0].startswith("differentia: ")
+    assert "failed:" not in lines[0], "a library's own error"
+    for part in parts:
+        assert part in lines[0]
+
+
+# Killed ---------------------------------------------------------------------------------------------------
+
+#: Where the first kill of each try falls, spread over the run; the first four are tried every time.
+MOMENTS = (
+    *("pass 1", "pass 2", "measuring", "saving", "drawing", "start"),
+    *(["pass 1", "pass 2"] * 7),
+    *(["measuring", "saving"] * 3),
+    *("drawing", "start", "measuring", "saving"),
+)
+BOUNDED = 4
+
+
+def bounded(tries: Sequence[Any] | int, every_time: int) -> list[Any]:
+    """Return tries of which all but the first are left to ``make soak``."""
+    several = range(tries) if isinstance(tries, int) else tries
+    return [
+        pytest.param(
+            *(one if isinstance(one, tuple) else [one]), marks=[pytest.mark.soak] * (nth >= every_time)
+        )
+        for nth, one in enumerate(several)
+    ]
+
+
+@pytest.mark.parametrize("nth", bounded(len(MOMENTS), BOUNDED))
+@fault(
+    "Killed (SIGKILL) at a random moment, also while it goes on",
+    f"{SAME}; no finished chunk is written again",
+)
+def test_killed(nth: int, case: Case, counts: Counts, tried: Callable[[], None]) -> None:
+    """At any moment, and perhaps again while it goes on: what is finished stays; the bits are the same."""
+    assert len(MOMENTS) == 30
+    random = np.random.default_rng([2026, nth])
+    stage, share = MOMENTS[nth], float(random.random())
+    views = stage == "drawing"
+    while True:
+        run = case.begin(views=views)
+        fell = run.send_at(stage, share * case.durations[stage], signal.SIGKILL)
+        if run.wait() == -signal.SIGKILL:
+            break
+        share /= 2  # it was faster than the undisturbed run
+        shutil.rmtree(case.out)
+    fallen, finished = [str(fell)], finished_chunks(case.out)
+    for _ in range(random.integers(0, 3)):
+        run = case.begin(views=views)
+        fell = run.send_at("start", float(random.random()) * sum(case.durations.values()), signal.SIGKILL)
+        if run.wait() == -signal.SIGKILL:
+            fallen.append(str(fell))
+        assert rewritten(finished, case.out) == []
+        finished |= finished_chunks(case.out)
+    case.finish()
+    assert rewritten(finished, case.out) == []
+    counts.kills += fallen
+    counts.resumed += len(fallen)
+    counts.kept += len(finished)
+    tried()
+
+
+@pytest.mark.parametrize("nth", bounded([4, 0, 1, 2, 3, 5, 6, 7, 8, 9], 2))
+@fault("Killed before a file that is written got its name", f"{SAME}; nothing half-written stays")
+def test_killed_between_writing_and_renaming(nth: int, undisturbed: Case, case: Case, tried: Any) -> None:
+    """Files are whole or not there; of a batch's two chunks the first may be there alone, and it stays."""
+    files = len([path for path in undisturbed.out.rglob("*") if path.is_file()])
+    run = case.begin(renames=int(np.random.default_rng([7, nth]).integers(files)), then="kill")
+    assert run.wait() == -signal.SIGKILL
+    finished = finished_chunks(case.out)
+    case.finish()
+    assert rewritten(finished, case.out) == []
+    tried()
+
+
+@fault("A chunk is damaged after a kill", f"{SAME}; this chunk is written again, no other")
+def test_the_count_sees_what_is_written_again(case: Case, tried: Any) -> None:
+    """The control of the tests above: what has to be written again is counted."""
+    case.killed_at("pass 2", 0.7)
+    finished = finished_chunks(case.out)
+    victim = sorted(case.store.rglob("random-0/*/c.2.0"))[0]
+    content = bytearray(victim.read_bytes())
+    content[5] ^= 255
+    victim.write_bytes(content)
+    ended = case.finish()
+    assert "is not what was written" in ended.said
+    again = rewritten(finished, case.out)
+    assert again == [str(victim.relative_to(case.store))]
+    tried()
+
+
+@pytest.mark.parametrize("nth", bounded(6, 1))
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@fault("Stopped with Ctrl-C or SIGTERM", "One line says how to go on, exit code 130 or 143; the same bits")
+def test_stopped(number: signal.Signals, nth: int, case: Case, tried: Any) -> None:
+    """In order: the folder is free at once, and nothing half-written stays."""
+    stage = ("pass 1", "pass 2", "measuring", "saving", "pass 1", "pass 2")[nth]
+    run = case.killed_at(stage, float(np.random.default_rng([number, nth]).random()) / 2, number)
+    assert run.wait() == 128 + number, run.said
+    assert run.said.splitlines()[-1] == (
+        "differentia: stopped; run the same command again: it goes on where it stopped"
+    )
+    assert "Traceback" not in run.said
+    assert [name for name in leftovers(case.out) if not name.endswith(".partial")] == []
+    finished = finished_chunks(case.out)
+    case.finish()
+    assert rewritten(finished, case.out) == []
+    tried()
+
+
+@pytest.mark.parametrize("number", bounded([signal.SIGKILL, signal.SIGTERM, signal.SIGINT], 1))
+@fault("`python -m differentia` is killed or stopped as it records", SAME)
+def test_python_m_differentia(number: signal.Signals, case: Case, tried: Any) -> None:
+    """As a user starts it, from nothing; the other tests' processes have imported all before."""
+    command = [sys.executable, "-W", "ignore", "-m", "differentia", *COMMAND, "out"]
+    environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(command, cwd=case.folder, env=environment, stderr=subprocess.PIPE, text=True)
+    enough = int(np.random.default_rng(number).integers(10, 200))
+    while len(finished_chunks(case.out)) < enough:
+        assert process.poll() is None
+    process.send_signal(number)
+    said = process.communicate()[1]
+    assert process.returncode == (-number if number == signal.SIGKILL else 128 + number), said
+    finished = finished_chunks(case.out)
+    ended = subprocess.run(command, cwd=case.folder, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert rewritten(finished, case.out) == []
+    assert leftovers(case.out) == []
+    assert_same_results(case.out, case.expected)
+    tried()
+
+
+@fault("A run's process is killed while it holds the folder", "The next run takes the folder over")
+def test_a_killed_holder(case: Case, tried: Any) -> None:
+    """Its lock ends with it; the files of the lock hinder nobody."""
+    case.killed_at("pass 1", 0.5)
+    assert (case.out / ".lock.json").exists()
+    case.finish()
+    tried()
+
+
+@fault("A second run into the same folder", f"{TOLD} 1: who holds it; the first is not disturbed")
+def test_two_runs_at_once(case: Case, tried: Any) -> None:
+    """The second is told which process holds the folder; the first gives what it would have given."""
+    first = case.begin()
+    assert first.send_at("pass 1", 0.0, signal.SIGSTOP)
+    second = case.folder.parent / "second"
+    second.mkdir()
+    out = str(case.out)
+    for name in ("pictures", "w.safetensors"):
+        (second / name).symlink_to(case.folder / name)
+    ended = case.runner.run(second, [*COMMAND, out])
+    assert_told(ended, 1, "is in use by process ", f"process {first.pid} ", "wait for it")
+    os.kill(first.pid, signal.SIGCONT)
+    assert first.wait() == 0
+    assert_same_results(case.out, case.expected)
+    assert leftovers(case.out) == []
+    tried()
+
+
+# The disk -------------------------------------------------------------------------------------------------
+
+
+def on_a_full_disk(case: Case, when: Step) -> tuple[Ended, str]:
+    """Run on a small disk that gets full, and again when there is room; return how the first ended."""
+    argv = [*COMMAND, "disk/out"]
+    steps: list[Step] = [{"argv": argv, **when}, {"argv": argv, "disk": "free"}]
+    (full, again), disk = case.runner.run_steps(case.folder, steps, size=50_000_000)
+    assert again.code == 0, again.said
+    place = case.folder / ("copy" if disk == "mount" else "disk") / "out"
+    assert_same_results(place, case.expected)
+    assert leftovers(place) == []
+    return full, disk
+
+
+@pytest.mark.parametrize("share", bounded([0.6, 0.02, 0.2, 0.4, 0.8], 1))
+@fault("The disk is full while responses are recorded", f"{TOLD} 1; when there is room, {SAME.lower()}")
+def test_a_full_disk_while_recording(share: float, case: Case, counts: Counts, tried: Any) -> None:
+    """A write fails in the middle of a pass; what was recorded is kept."""
+    chunks = len(finished_chunks(case.expected))
+    full, disk = on_a_full_disk(case, {"renames": int(share * chunks), "then": "full"})
+    reason = "No space left on device" if disk == "mount" else "File too large"
+    assert_told(full, 1, reason, "run the same command again", "what was recorded until now is kept")
+    counts.disks.append(disk)
+    tried()
+
+
+@fault("The disk is full while the result is written", f"{TOLD} 1; when there is room, {SAME.lower()}")
+def test_a_full_disk_while_saving(case: Case, counts: Counts, tried: Any) -> None:
+    """No half result is left."""
+    full, disk = on_a_full_disk(case, {"at": "saving"})
+    assert_told(full, 1, "result.nc: can't be written", "run the same command again")
+    counts.disks.append(disk)
+    tried()
+
+
+@fault("The disk has too little room from the start", f"{TOLD} 1, before anything is recorded")
+def test_a_disk_that_is_too_small(case: Case, counts: Counts, tried: Any) -> None:
+    """It is known beforehand how much will be written."""
+    argv = [*COMMAND, "disk/out"]
+    steps: list[Step] = [{"argv": argv}, {"argv": argv, "disk": "free"}]
+    (small, again), disk = case.runner.run_steps(case.folder, steps, size=300_000)
+    assert_told(small, 1, " are to be written, but the disk has ", "free some space")
+    assert again.code == 0, again.said
+    place = case.folder / ("copy" if disk == "mount" else "disk") / "out"
+    assert_same_results(place, case.expected)
+    counts.disks.append(disk)
+    tried()
+
+
+@fault("The folder can't be written to", f"{TOLD} 2")
+def test_a_read_only_folder(done: Case, counts: Counts, tried: Any) -> None:
+    """Said before the network is shown anything; nothing is changed."""
+    before = finished_chunks(done.out)
+    (ended, report), disk = done.runner.run_steps(
+        done.folder,
+        [{"argv": [*COMMAND, "out"], "disk": "read-only"}, {"argv": ["report", "out"], "views": True}],
+    )
+    if disk == "permissions":
+        for path in (done.out, *done.out.rglob("*")):
+            path.chmod(0o700 if path.is_dir() else 0o600)
+    assert_told(ended, 2, "out: can't be written to (", "choose another")
+    assert_told(report, 2, "out: can't be written to (", "choose another")
+    assert rewritten(before, done.out) == []
+    counts.disks.append(disk)
+    tried()
+
+
+# Damage ---------------------------------------------------------------------------------------------------
+
+
+def flipped(content: bytes, at: int) -> bytes:
+    """Return bytes of which one is another."""
+    changed = bytearray(content)
+    changed[at] ^= 1
+    return bytes(changed)
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "first": lambda content: flipped(content, 0),
+    "middle": lambda content: flipped(content, len(content) // 2),
+    "checksum": lambda content: flipped(content, -1),
+    "cut": lambda content: content[: len(content) // 3],
+    "longer": lambda content: content + b"x",
+    "empty": lambda content: b"",
+    "zeros": lambda content: bytes(len(content)),
+    "junk": lambda content: np.random.default_rng(0).bytes(len(content)),
+}
+
+
+@pytest.mark.parametrize("damage", bounded([*DAMAGES], 2))
+@fault(
+    "A chunk of responses is overwritten with junk",
+    "Found by its checksum, said so, recorded again, to the same bits",
+)
+def test_a_damaged_chunk(damage: str, done: Case, tried: Any) -> None:
+    """Of units, of moments and of what is looked at; no other batch is recorded again."""
+    before = finished_chunks(done.out)
+    victims = [
+        sorted(done.store.rglob(f"{what}/*/c.2.0"))[0] for what in ("random-0", "moments", "thumbnail")
+    ]
+    for victim in victims:
+        victim.write_bytes(DAMAGES[damage](victim.read_bytes()))
+    ended = done.finish()
+    assert ended.said.count("is not what was written") == len(victims)
+    again = {Path(name) for name in rewritten(before, done.out)}
+    assert again == {victim.relative_to(done.store) for victim in victims}
+    tried()
+
+
+@fault("A chunk of responses is deleted", "Recorded again, to the same bits")
+def test_a_deleted_chunk(done: Case, tried: Any) -> None:
+    """It is missing like one that was never written."""
+    before = finished_chunks(done.out)
+    victims = [path for path in sorted(done.store.rglob("c.*")) if "state-" not in path.parent.name][::50]
+    for victim in victims:
+        victim.unlink()
+    done.finish()
+    assert rewritten(before, done.out) == sorted(str(victim.relative_to(done.store)) for victim in victims)
+    tried()
+
+
+@fault("The sums that units are ranked by are damaged", "Made again, to the same bits")
+def test_damaged_sums(done: Case, tried: Any) -> None:
+    """All images are shown again for them; no chunk of responses is written again."""
+    before = finished_chunks(done.out)
+    victims = sorted(done.store.rglob("ranking/state-*/c.*"))
+    assert victims
+    for victim in victims:
+        victim.write_bytes(flipped(victim.read_bytes(), 3))
+    done.finish()
+    assert rewritten(before, done.out) == []
+    tried()
+
+
+#: By what it describes: where a zarr.json lies in the store.
+METADATA = {
+    "array": "recordings/*/layers/*/random-0/*/zarr.json",
+    "batch": "recordings/*/batches/1/zarr.json",
+    "recording": "recordings/*/zarr.json",
+    "layer": "recordings/*/layers/*/zarr.json",
+    "quantity": "recordings/*/layers/*/random-0/zarr.json",
+    "layers": "recordings/*/layers/zarr.json",
+    "batches": "recordings/*/batches/zarr.json",
+    "recordings": "recordings/zarr.json",
+    "sums": "recordings/*/layers/*/ranking/state-*/zarr.json",
+}
+JUNK = {
+    "text": b"junk",
+    "nothing": b"",
+    "binary": b"\xff\xfe\x00",
+    "other": b"{}",
+    "list": b"[]",
+    "deep": b"[" * 100_000,
+    "half": b'{"zarr_format": 3, "node_type": "gr',
+}
+#: Each kind of metadata with some of the junk, and each junk with some of the kinds.
+METADATA_AND_JUNK = [
+    (what, junk)
+    for some in range(3)
+    for place, what in enumerate(METADATA)
+    for number, junk in enumerate(JUNK)
+    if (number - place) % len(JUNK) == 2 * some
+]
+
+
+@pytest.mark.parametrize(
+    ("what", "junk"),
+    bounded(METADATA_AND_JUNK, 2),
+)
+@fault(
+    "Metadata within the store (`zarr.json`) are junk",
+    "What they describe is recorded again where it can't be known, to the same bits",
+)
+def test_damaged_metadata(what: str, junk: str, done: Case, tried: Any) -> None:
+    """Of each kind that the store has but its own."""
+    victim = sorted(done.store.glob(METADATA[what]))[0]
+    victim.write_bytes(JUNK[junk])
+    ended = done.finish()
+    assert ("is damaged" in ended.said) == (what in ("array", "batch", "recording"))
+    tried()
+
+
+@pytest.mark.parametrize("junk", bounded([*JUNK], 1))
+@fault("The store's own `zarr.json` is junk", f"{TOLD} 2; nothing is removed")
+def test_damaged_metadata_of_the_store(junk: str, done: Case, tried: Any) -> None:
+    """It can't be told from another's folder: it has to be moved away."""
+    before = finished_chunks(done.out)
+    (done.store / "zarr.json").write_bytes(JUNK[junk])
+    for more in ((), ("--fresh",)):
+        assert_told(done.run(*more), 2, "no store of responses, or a damaged one", "move it away")
+    assert finished_chunks(done.out) == before
+    tried()
+
+
+@pytest.mark.parametrize("share", bounded([0.5, 0.0, 0.01, 0.9, 0.999], 1))
+@fault("`result.nc` is cut off", f"`report`: {TOLD.lower()} 2; `measure` writes it anew, recording nothing")
+def test_a_truncated_result(share: float, done: Case, tried: Any) -> None:
+    """The numbers come from the store again."""
+    before = finished_chunks(done.out)
+    content = (done.out / "result.nc").read_bytes()
+    (done.out / "result.nc").write_bytes(content[: int(share * len(content))])
+    ended = done.runner.run(done.folder, ["report", "out"])
+    assert_told(ended, 2, "out/result.nc: ")
+    ended = done.finish()
+    assert "all that is needed of 105 images is recorded already" in ended.said
+    assert rewritten(before, done.out) == []
+    tried()
+
+
+@fault("A byte of `result.nc` has changed", f"`report`: {TOLD.lower()} 2; `measure` writes it anew")
+def test_a_damaged_result(done: Case, tried: Any) -> None:
+    """Wherever it is: the file is refused, or what it holds is what was saved."""
+    path = done.out / "result.nc"
+    content = path.read_bytes()
+    refused = 0
+    for place in np.linspace(0, len(content) - 1, 7).astype(int):
+        path.write_bytes(flipped(content, int(place)))
+        ended = done.runner.run(done.folder, ["report", "out"])
+        if ended.code:
+            assert_told(ended, 2, "out/result.nc: ")
+            refused += 1
+        else:
+            assert_same_results(done.out, done.expected)
+    assert refused >= 2
+    done.finish()
+    tried()
+
+
+# What is in the way, and what has changed ------------------------------------------------------------------
+
+
+def stranger(folder: Path) -> None:
+    """Another's folder in the place of the store."""
+    folder.mkdir(parents=True)
+    (folder / "thesis.tex").write_text("mine")
+
+
+def file_in_its_place(path: Path) -> None:
+    """A file in the place of the store."""
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+
+
+@pytest.mark.parametrize("make", [stranger, file_in_its_place])
+@fault("A folder that is no store, or a file, in the store's place", f"{TOLD} 2; nothing is removed")
+def test_no_store(make: Callable[[Path], None], case: Case, tried: Any) -> None:
+    """Neither read nor removed, whatever was asked for."""
+    make(case.store)
+    before = sorted(case.out.rglob("*"))
+    for more in ((), ("--fresh",)):
+        assert_told(case.run(*more), 2, "responses.zarr", "move it away")
+    assert sorted(case.out.rglob("*")) == before
+    tried()
+
+
+@fault("Too little memory (`--memory 100kB`)", f"{TOLD} 2: what to choose smaller")
+def test_too_little_memory(case: Case, tried: Any) -> None:
+    """Said before anything is recorded; with enough of it the run goes on."""
+    assert_told(case.run("--memory", "100kB"), 2, "more than the 0.0 GB that there are to spare (--memory)")
+    assert finished_chunks(case.out) == {}
+    case.finish()
+    tried()
+
+
+def changed_results(case: Case) -> Path:
+    """Return what the command gives in another folder, with the same images and weights."""
+    folder = case.folder.parent / "fresh"
+    folder.mkdir()
+    for name in ("pictures", "w.safetensors"):
+        (folder / name).symlink_to(case.folder / name)
+    assert case.runner.run(folder, [*COMMAND, "out"]).code == 0
+    return folder / "out"
+
+
+@pytest.mark.parametrize("change", ["changed", "deleted", "renamed"])
+@fault(
+    "Images are changed, deleted or renamed between two runs",
+    "Only what is new is recorded; equal to a fresh run (within 1e-5: its batches are others)",
+)
+def test_images_change(change: str, done: Case, tried: Any) -> None:
+    """Images are known by their content."""
+    before = finished_chunks(done.out)
+    victim = done.folder / "pictures" / "04.png"
+    if change == "changed":
+        PIL.Image.fromarray(255 - PICTURES[4]).save(victim)
+    elif change == "deleted":
+        victim.unlink()
+    else:
+        victim.rename(victim.with_name("99.png"))
+    ended = done.run()
+    assert ended.code == 0, ended.said
+    assert_same_results(done.out, changed_results(done), rtol=1e-5)
+    if change == "renamed":
+        assert rewritten(before, done.out) == []
+        assert set(finished_chunks(done.out)) == set(before)
+    with pytest.raises(AssertionError):
+        assert_same_results(done.out, done.expected, rtol=1e-5)
+    tried()
+
+
+@fault("The network's weights change between two runs", "Said so; all is recorded anew, as by a fresh run")
+def test_weights_change(done: Case, tried: Any) -> None:
+    """Nothing of the old weights is used, or removed."""
+    before = finished_chunks(done.out)
+    module = factory()
+    module.conv.weight.data[0, 0, 0, 0] += 1
+    save_file(module.state_dict(), done.folder / "w.safetensors")
+    ended = done.run()
+    assert ended.code == 0, ended.said
+    assert "recorded with another network" in ended.said
+    assert_same_results(done.out, changed_results(done))
+    assert rewritten(before, done.out) == []
+    with pytest.raises(AssertionError):
+        assert_same_results(done.out, done.expected, rtol=1e-5)
+    tried()
+
+
+@fault("Another `--batch-size` when a run goes on", "The first is kept, and said so, to the same bits")
+def test_another_batch_size(case: Case, tried: Any) -> None:
+    """Batches are fixed by the first run."""
+    case.killed_at("pass 1", 0.6)
+    finished = finished_chunks(case.out)
+    ended = case.run("--batch-size", "7")
+    assert ended.code == 0, ended.said
+    assert "goes on in batches of 18 images" in ended.said
+    assert_same_results(case.out, case.expected)
+    assert rewritten(finished, case.out) == []
+    tried()
+
+
+@fault("Parts of files that a killed run has left", "Removed by the next run")
+def test_left_by_a_killed_run(case: Case, tried: Any) -> None:
+    """Of the store, of the result and of the other files, wherever the kill fell."""
+    case.killed_at("saving", 0.0)
+    store = case.store / "recordings"
+    array = sorted(store.rglob("random-0/*/zarr.json"))[0].parent
+    (array / "c.9.9.partial").write_bytes(b"half")
+    (array / "zarr.json.partial").write_bytes(b"{")
+    (store / "zarr.json.partial").write_bytes(b"{")
+    case.finish()
+    tried()
+
+
+# The page -------------------------------------------------------------------------------------------------
+
+
+def script() -> ModuleType:
+    """Return the script that writes the page."""
+    spec = importlib.util.spec_from_file_location("reliability", DOCS / "write_reliability.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Row(NamedTuple):
+    """One of the page's table."""
+
+    fault: str
+    tries: str
+    outcome: str
+
+
+def test_the_page_names_these_faults() -> None:
+    """All of them, as they end, in their order; ``make soak`` writes it anew, with its counts."""
+    page = (DOCS / "reliability.md").read_text(encoding="utf-8")
+    rows = [
+        Row(*(cell.strip() for cell in line.strip("|").split("|")))
+        for line in page.splitlines()
+        if line.startswith("|")
+    ][2:]
+    assert {row.fault: row.outcome for row in rows} == FAULTS
+    assert [row.fault for row in rows] == [*FAULTS]
+    assert all(int(row.tries) >= 1 for row in rows)
+    assert int(rows[0].tries) == len(MOMENTS) == 30
+
+
+def test_the_page_is_written_from_the_counts() -> None:
+    """Each fault has its row; one that was not tried is an error."""
+    counted = {**vars(Counts()), "tries": dict.fromkeys(FAULTS, 3), "kills": ["pass 1", "pass 1", "saving"]}
+    page = script().page(FAULTS, counted)
+    assert page.count(" | 3 | ") == len(FAULTS)
+    assert "pass 1 2" in page
+    with pytest.raises(SystemExit, match="was not tried"):
+        script().page(FAULTS, {**counted, "tries": {**counted["tries"], next(iter(FAULTS)): 0}})
