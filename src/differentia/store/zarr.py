@@ -231,8 +231,8 @@ class ZarrStore(Store):
                 if damaged:
                     array.forget(damaged)
                     self.notes.append(
-                        f"{array.file(damaged[0])}: is not what was written; {_told(layer, what)} of {len(rows)} images "
-                        f"of set {batch.set!r} is recorded again"
+                        f"{array.file(damaged[0])}: is not what was written; {_told(layer, what)} of "
+                        f"{len(rows)} images of set {batch.set!r} is recorded again"
                     )
 
     def require_space(self, size: int) -> None:
