@@ -15,7 +15,7 @@ from differentia.cli import main
 from differentia.cli.output import progress_bar, told_by_the_library
 from differentia.layers import select_layers
 from differentia.memory import written_size
-from differentia.store.zarr import ZarrStore
+from differentia.store.disk import DiskStore
 
 Capture = pytest.CaptureFixture[str]
 
@@ -87,9 +87,9 @@ def test_more_of_everything(tmp_path: Path, capsys: Capture) -> None:
 
 def test_an_interrupted_run_goes_on(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same command again gives the result of a run that nothing disturbed."""
-    add_batch, left = ZarrStore.add_batch, [2]
+    add_batch, left = DiskStore.add_batch, [2]
 
-    def stopping(self: ZarrStore, *given: object) -> object:
+    def stopping(self: DiskStore, *given: object) -> object:
         if not left[0]:
             raise Killed
         left[0] -= 1
@@ -97,7 +97,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, capsys: Capture, monkeypatch
 
     arguments = [*MEASURE, "--batch-size", "3", "--out"]
     with monkeypatch.context() as patched:
-        patched.setattr(ZarrStore, "add_batch", stopping)
+        patched.setattr(DiskStore, "add_batch", stopping)
         with pytest.raises(Killed):
             main([*arguments, str(tmp_path / "m")])
     capsys.readouterr()

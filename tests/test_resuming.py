@@ -20,7 +20,7 @@ from differentia.probes import Probe
 from differentia.recording import record_kinds
 from differentia.store import Quantity
 from differentia.store.base import KeptBatch
-from differentia.store.zarr import ZarrStore
+from differentia.store.disk import DiskStore
 
 RNG = np.random.default_rng(0)
 FEW = RNG.integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
@@ -60,7 +60,7 @@ class Counts:
 def counts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counts]:
     """Counts of all that is shown and written; the images of the check of the network's behaviour apart."""
     counted = Counts()
-    record, write = dif.Network.record, ZarrStore.write
+    record, write = dif.Network.record, DiskStore.write
 
     def counting_record(self: Any, pixels: np.ndarray, probes: Mapping[str, Probe]) -> dict[str, Any]:
         counted.images += len(pixels)
@@ -71,7 +71,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counts]:
         write(self, quantity, batch, values)
 
     monkeypatch.setattr(dif.Network, "record", counting_record)
-    monkeypatch.setattr(ZarrStore, "write", counting_write)
+    monkeypatch.setattr(DiskStore, "write", counting_write)
     monkeypatch.setattr("differentia.recording._behaviour", lambda network, plan: {})
     yield counted
     assert all(times == 1 for times in counted.written.values()), "nothing is written twice"
@@ -268,7 +268,7 @@ def test_interrupted_is_undisturbed(
     kinds: tuple[str, ...], after: int, tmp_path: Path, counts: Counts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that was stopped between two writes is resumed to the same bits; nothing is written twice."""
-    write = ZarrStore.write
+    write = DiskStore.write
     left = [after]
 
     def stopping(self: Any, quantity: Quantity, batch: KeptBatch, values: np.ndarray) -> None:
@@ -277,10 +277,10 @@ def test_interrupted_is_undisturbed(
         left[0] -= 1
         write(self, quantity, batch, values)
 
-    monkeypatch.setattr(ZarrStore, "write", stopping)
+    monkeypatch.setattr(DiskStore, "write", stopping)
     with pytest.raises(Killed):
         recorded(tmp_path / "r.zarr", kinds=kinds)
-    monkeypatch.setattr(ZarrStore, "write", write)
+    monkeypatch.setattr(DiskStore, "write", write)
     resumed = recorded(tmp_path / "r.zarr", kinds=kinds)
     for kind, expected in recorded(None, kinds=kinds).items():
         assert_same(resumed[kind], expected)
@@ -364,7 +364,7 @@ def test_nothing_stale_is_used(
 def test_another_recording_format_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Numbers that an earlier version recorded otherwise are left alone."""
     recorded(tmp_path / "r.zarr")
-    monkeypatch.setattr("differentia.store.zarr.RECORDING_FORMAT", 2)
+    monkeypatch.setattr("differentia.store.disk.RECORDING_FORMAT", 2)
     with pytest.warns(dif.DifferentiaWarning, match="another recording format"):
         recorded(tmp_path / "r.zarr")
 

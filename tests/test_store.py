@@ -17,7 +17,7 @@ import differentia as dif
 from differentia.store import KeptBatch, MemoryStore, Place, Quantity, Store, open_recording
 from differentia.store.arrays import CHUNK_COLUMNS
 from differentia.store.base import cover
-from differentia.store.zarr import ZarrStore
+from differentia.store.disk import DiskStore
 
 IDENTITY = {"network": "a" * 64, "resize": "bilinear"}
 BEHAVIOUR = {"conv": [0.5, 1.5]}
@@ -25,7 +25,7 @@ SIZES = (32, 11, 32, 1)
 COLUMNS = CHUNK_COLUMNS + 100
 
 
-def opened(path: Path, batch_size: int = 32, **changes: Any) -> ZarrStore:
+def opened(path: Path, batch_size: int = 32, **changes: Any) -> DiskStore:
     fresh = changes.pop("fresh", False)
     behaviour = changes.pop("behaviour", BEHAVIOUR)
     return open_recording(path, {**IDENTITY, **changes}, behaviour, batch_size=batch_size, fresh=fresh)
@@ -260,7 +260,7 @@ def test_chunks_of_another_size_are_read(tmp_path: Path, monkeypatch: pytest.Mon
     path = tmp_path / "s.zarr"
     fill(opened(path))
     monkeypatch.setattr("differentia.store.arrays.CHUNK_COLUMNS", 500)
-    monkeypatch.setattr("differentia.store.zarr.CHUNK_ROWS", 3)
+    monkeypatch.setattr("differentia.store.disk.CHUNK_ROWS", 3)
     store = opened(path)
     whole = np.concatenate([values_of(number) for number in range(len(SIZES))])
     every = places(store.batches)

@@ -1,8 +1,8 @@
 """Where what was recorded is kept until it is measured: in memory, or in a folder that outlives the run."""
 
 from differentia.store.base import KeptBatch, Place, Quantity, Store
+from differentia.store.disk import open_recording, require_store
 from differentia.store.memory import MemoryStore
-from differentia.store.zarr import open_recording, require_store
 
 __all__ = [
     "KeptBatch",

@@ -92,7 +92,7 @@ def _disk(path: Path) -> Iterator[None]:
         ) from error
 
 
-class ZarrStore(Store):
+class DiskStore(Store):
     """One recording of a store in a folder; see `open_recording`.
 
     Parameters
@@ -322,7 +322,7 @@ def open_recording(
     *,
     batch_size: int,
     fresh: bool = False,
-) -> ZarrStore:
+) -> DiskStore:
     """Return the recording of a network in a store, a new one where there is none.
 
     Parameters
@@ -341,7 +341,7 @@ def open_recording(
 
     Returns
     -------
-    ZarrStore
+    DiskStore
         Its `notes` say what was found to be changed or damaged.
 
     Raises
@@ -390,7 +390,7 @@ def open_recording(
             _write_group(folder, about)
             for name in ("batches", "layers"):
                 _write_group(folder / name, {})
-    store = ZarrStore(folder, about["batch_size"], about["chunk_rows"])
+    store = DiskStore(folder, about["batch_size"], about["chunk_rows"])
     store.notes[:0] = notes
     return store
 
