@@ -400,10 +400,10 @@ def test_a_damaged_chunk_is_recorded_again(tmp_path: Path, counts: Counts) -> No
 def test_a_store_needs_no_memory_for_its_images(tmp_path: Path) -> None:
     """What would not fit into memory goes to a store; where not even a batch fits, it says what to do."""
     with pytest.raises(dif.InputError, match=r"to spare \(--memory\).*store=PATH"):
-        recorded(None, memory="30kB", layers=None)
-    assert_same(recorded(tmp_path / "r.zarr", memory="30kB")["random"], recorded(None)["random"])
+        recorded(None, memory="20kB", layers=None)
+    assert_same(recorded(tmp_path / "r.zarr", memory="20kB")["random"], recorded(None)["random"])
     with pytest.raises(dif.InputError, match="smaller --batch-size"):
-        recorded(tmp_path / "r.zarr", memory="10kB")
+        recorded(tmp_path / "r.zarr", memory="2kB")
 
 
 def test_fresh_goes_with_a_store(tmp_path: Path) -> None:

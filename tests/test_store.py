@@ -28,7 +28,8 @@ COLUMNS = CHUNK_COLUMNS + 100
 def opened(path: Path, batch_size: int = 32, **changes: Any) -> DiskStore:
     fresh = changes.pop("fresh", False)
     behaviour = changes.pop("behaviour", BEHAVIOUR)
-    return open_recording(path, {**IDENTITY, **changes}, behaviour, batch_size=batch_size, fresh=fresh)
+    identity = {**IDENTITY, **changes}
+    return open_recording(path, identity, behaviour, name="net", batch_size=batch_size, fresh=fresh)
 
 
 def values_of(number: int, dtype: Any = np.float32, columns: int = COLUMNS) -> np.ndarray:
@@ -272,10 +273,22 @@ def test_chunks_of_another_size_are_read(tmp_path: Path, monkeypatch: pytest.Mon
     np.testing.assert_array_equal(matrix[:, :], np.concatenate([whole, values_of(3)]))
 
 
+def test_a_new_recording_takes_the_place_of_none(tmp_path: Path) -> None:
+    """Where one of two recordings of alike networks is lost, a third does not write over the other."""
+    path = tmp_path / "s.zarr"
+    opened(path, behaviour={"conv": [1.0]}).add_batch("a", ["x"])
+    opened(path, behaviour={"conv": [2.0]}).add_batch("a", ["y"])
+    shutil.rmtree(next((path / "recordings").glob("*-0")))
+    for _ in range(2):
+        assert opened(path, behaviour={"conv": [3.0]}).batches == []
+    assert [batch.images for batch in opened(path, behaviour={"conv": [2.0]}).batches] == [("y",)]
+
+
 def test_batches_keep_their_size(tmp_path: Path) -> None:
-    """A store goes on with the batches that it was begun with."""
+    """A store goes on with the batches that it was begun with, once there is one."""
     opened(tmp_path / "s.zarr", batch_size=8)
-    assert opened(tmp_path / "s.zarr", batch_size=32).batch_size == 8
+    opened(tmp_path / "s.zarr", batch_size=4).add_batch("a", ["x"])
+    assert opened(tmp_path / "s.zarr", batch_size=32).batch_size == 4
 
 
 def test_states_are_kept_under_their_key(tmp_path: Path) -> None:

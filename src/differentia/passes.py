@@ -19,7 +19,17 @@ from differentia.distances import ResponseMatrix
 from differentia.errors import InputError, RecordingError
 from differentia.memory import written_size
 from differentia.networks import Network
-from differentia.planning import ALL, FILTER_MEAN, MOMENTS, THUMBNAIL, Plan, Pools, Probes, Want
+from differentia.planning import (
+    ALL,
+    FILTER_MEAN,
+    MOMENTS,
+    THUMBNAIL,
+    Plan,
+    Pools,
+    Probes,
+    Want,
+    number_size,
+)
 from differentia.presentation import Batch, ImageLabel, SkippedImage, present, require_a_pair
 from differentia.probes import Summary, together
 from differentia.ranking import Ranking
@@ -78,9 +88,10 @@ class _Task(NamedTuple):
     missing: list[Quantity]
 
     @property
-    def numbers(self) -> int:
-        """How many numbers will be kept."""
-        return len(self.span.indices) * sum(quantity.stop - quantity.start for quantity in self.missing)
+    def size(self) -> int:
+        """How many bytes will be kept."""
+        sizes = (number_size(what) * (stop - start) for _, what, start, stop in self.missing)
+        return len(self.span.indices) * sum(sizes)
 
 
 class _Shown(NamedTuple):
@@ -133,7 +144,14 @@ class Recording:
             The store can't be written.
         """
         plan, store = self._plan, self._store
-        whole_layers = self._whole_layers_fit()
+        in_memory = isinstance(store, MemoryStore)
+        self._needed = require_memory(
+            plan, self._show.images if in_memory else store.batch_size, self._budget, in_memory=in_memory
+        )
+        with_whole_layers = self._needed + 4 * self._show.images * plan.layer_sizes()
+        whole_layers = bool(plan.ranked) and with_whole_layers <= self._budget
+        if whole_layers:  # so that units are ranked without a second pass
+            self._needed = with_whole_layers
         pools = {kind: plan.choose(kind) for kind in plan.kinds if kind not in plan.ranked}
         wants = plan.wanted(pools)
         scheduled = schedule(
@@ -157,37 +175,6 @@ class Recording:
             nothing_to_rank = Ranking((), self._spans, store)
             self._pass(plan.wanted(pools), Probes(plan, pools), nothing_to_rank, nth=passes - 1, of=passes)
         return pools
-
-    def _whole_layers_fit(self) -> bool:
-        """Return whether whole layers are kept in memory, so that units are ranked without a second pass.
-
-        Raises
-        ------
-        InputError
-            Not even what was asked for fits into memory.
-        """
-        plan, in_memory = self._plan, isinstance(self._store, MemoryStore)
-        # While a batch is written to a store, the next is computed.
-        at_once = self._show.images if in_memory else 2 * self._store.batch_size
-        layers = sum(layer.size for layer in plan.layers)
-        needed = 4 * plan.numbers_per_image() * at_once + (RANKING_BYTES * layers if plan.ranked else 0)
-        if needed > self._budget:
-            fewer = "--units random" if ALL in plan.kinds else f"fewer --n-units than {plan.pool:,}"
-            other = (
-                "a store on disk (store=PATH; the command line has one without --no-store)"
-                if in_memory
-                else "a smaller --batch-size with --fresh"
-            )
-            raise InputError(
-                f"{plan.numbers_per_image():,} units of {len(plan.layers)} layers for {at_once:,} images "
-                f"{'' if in_memory else 'at once '}take {written_size(needed)}, more than the "
-                f"{written_size(self._budget)} that there are to spare (--memory); use {fewer}, "
-                f"fewer --layers, or {other}"
-            )
-        with_whole = needed + 4 * layers * self._show.images
-        whole_layers = bool(plan.ranked) and with_whole <= self._budget
-        self._needed = with_whole if whole_layers else needed
-        return whole_layers
 
     def _missing(self, span: Span, wants: Sequence[Want]) -> list[Quantity]:
         """Return what is yet to be kept of images, after a look at what is kept."""
@@ -220,8 +207,8 @@ class Recording:
                 self._keep_of_whole(span.batch, task.missing, self._whole.pop(position), probes)
             elif span.batch is None or task.missing or ranking.wanted(position):
                 tasks.append(task)
-        self._say_what_is_reused(tasks)
-        size = 4 * sum(task.numbers for task in tasks)
+        self._say_what_is_shown(tasks, again=nth > 0)
+        size = sum(task.size for task in tasks)
         self._store.require_space(size)
         left = sum(len(task.span.indices) for task in tasks)
         forecast = Forecast(left, size, self._store.name, self._needed, self._budget)
@@ -318,9 +305,13 @@ class Recording:
         for quantity in missing:
             self._store.write(quantity, batch, whole[quantity.layer].take(probes.units(quantity), axis=1))
 
-    def _say_what_is_reused(self, tasks: Sequence[_Task]) -> None:
+    def _say_what_is_shown(self, tasks: Sequence[_Task], *, again: bool) -> None:
+        if again:
+            shown = sum(len(task.span.indices) for task in tasks)
+            logger.info("%s images are shown again, for the units that were ranked", f"{shown:,}")
+            return
         reused = sum(len(span.indices) for span in self._spans if span.batch is not None)
-        if not reused or isinstance(self._store, MemoryStore) or self._shown:
+        if not reused or self._shown:
             return
         new = sum(len(task.span.indices) for task in tasks if task.span.batch is None)
         lacking = sum(len(task.span.indices) for task in tasks if task.span.batch is not None)
@@ -414,6 +405,44 @@ class Recording:
             return None
         probabilities = class_probabilities(self._whole_array(layer.name, ALL, layer.size))
         return Predictions(probabilities, class_names(self._show.network, layer.size))
+
+
+def require_memory(plan: Plan, images: int, budget: int, *, in_memory: bool) -> int:
+    """Return how many bytes the responses take at once, or raise an error where that is too much.
+
+    Parameters
+    ----------
+    plan
+        What is kept.
+    images
+        All of them, where they are kept in memory; else those of a batch.
+    budget
+        Bytes that they may take.
+    in_memory
+        Whether they are kept there. Else a batch is written to a store while the next is computed.
+
+    Raises
+    ------
+    InputError
+        Says what would help.
+    """
+    at_once = images if in_memory else 2 * images
+    needed = 4 * plan.numbers_per_image() * at_once
+    needed += RANKING_BYTES * plan.layer_sizes() if plan.ranked else 0
+    if needed > budget:
+        fewer = "--units random" if ALL in plan.kinds else f"fewer --n-units than {plan.pool:,}"
+        other = (
+            "a store on disk (store=PATH; the command line has one without --no-store)"
+            if in_memory
+            else "a smaller --batch-size with --fresh"
+        )
+        raise InputError(
+            f"{plan.numbers_per_image():,} units of {len(plan.layers)} layers for {at_once:,} images "
+            f"{'' if in_memory else 'at once '}take {written_size(needed)}, more than the "
+            f"{written_size(budget)} that there are to spare (--memory); use {fewer}, fewer --layers, or "
+            f"{other}"
+        )
+    return needed
 
 
 def _of_summary(layer: str, summary: Summary) -> list[tuple[Quantity, Num[np.ndarray, "b _"]]]:

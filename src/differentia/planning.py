@@ -26,6 +26,11 @@ MOMENTS, FILTER_MEAN, ALL, THUMBNAIL = "moments", "filter_mean", "all", "thumbna
 MAP_IMAGES = (0, 1, 2)
 
 
+def number_size(what: str) -> int:
+    """Return how many bytes each number of a quantity takes, of float32 responses."""
+    return {MOMENTS: 8, THUMBNAIL: 1}.get(what, 4)
+
+
 class Pool(NamedTuple):
     """Units of a layer, all of one kind.
 
@@ -143,6 +148,10 @@ class Plan:
         means = sum(layer.n_filters for layer in self.layers) if self.filter_means else 0
         return units + means + (self.class_layer.size if self.class_layer else 0)
 
+    def layer_sizes(self) -> int:
+        """Return how many units all layers have."""
+        return sum(layer.size for layer in self.layers)
+
     def bytes_per_image(self) -> int:
         """Return how many bytes are kept of an image of float32 responses, maps apart."""
         of_units = {
@@ -154,9 +163,9 @@ class Plan:
             of_units |= {(layer.name, FILTER_MEAN): layer.n_filters for layer in self.layers}
         if self.class_layer:
             of_units[self.class_layer.name, ALL] = self.class_layer.size
-        moments = 2 * 8 * len(self.layers) if self.moments else 0  # float64
+        moments = 2 * number_size(MOMENTS) * len(self.layers) if self.moments else 0
         small = math.prod(thumbnail_shape(self.input_shape)) if self.thumbnails else 0
-        return 4 * sum(of_units.values()) + moments + small
+        return 4 * sum(of_units.values()) + moments + number_size(THUMBNAIL) * small
 
     def wanted_maps(self, indices: Sequence[int]) -> list[Want]:
         """Return the maps that are to be kept of images shown together, by their places in the set."""

@@ -19,7 +19,7 @@ from differentia.layers import select_layers
 from differentia.locking import held
 from differentia.memory import memory_budget
 from differentia.networks import Network, load_network
-from differentia.passes import Progress, Recording, Show
+from differentia.passes import Progress, Recording, Show, require_memory
 from differentia.planning import FILTER_MEAN, Plan, Want, checked_map_images, checked_maps
 from differentia.presentation import (
     ImageLabel,
@@ -207,7 +207,7 @@ follow_links, store, fresh, memory, progress
         map_images=checked_map_images(map_images, max(map(len, stimuli.values())) if maps else None),
     )
     show = Show(network, stimuli, Fit(network.input_shape, resize, crop), skip_unreadable, progress)
-    with _opened(store, show, plan, batch_size=batch_size, fresh=fresh) as opened:
+    with _opened(store, show, plan, budget, batch_size=batch_size, fresh=fresh) as opened:
         recording = Recording(show, plan, opened, budget)
         pools = recording.record()
         for note in dict.fromkeys(opened.notes):
@@ -242,7 +242,13 @@ follow_links, store, fresh, memory, progress
 
 @contextmanager
 def _opened(
-    path: str | os.PathLike[str] | None, show: Show, plan: Plan, *, batch_size: int, fresh: bool
+    path: str | os.PathLike[str] | None,
+    show: Show,
+    plan: Plan,
+    budget: int,
+    *,
+    batch_size: int,
+    fresh: bool,
 ) -> Iterator[Store]:
     """Give the store that responses go to, which nobody else writes to meanwhile; None stands for memory."""
     if path is None:
@@ -262,8 +268,12 @@ def _opened(
         "crop": show.fit.crop,
     }
     behaviour = _behaviour(network, plan)
+    if fresh:  # nothing is removed for a run that would be refused
+        require_memory(plan, batch_size, budget, in_memory=False)
     with held(folder):
-        opened = open_recording(folder, identity, behaviour, batch_size=batch_size, fresh=fresh)
+        opened = open_recording(
+            folder, identity, behaviour, name=network.name, batch_size=batch_size, fresh=fresh
+        )
         if opened.batch_size != batch_size:
             logger.info(
                 "%s goes on in batches of %d images, as it was begun, so that its numbers stay the same to "

@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import json
 import math
 import os
 import shutil
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,7 +95,7 @@ def _disk(path: Path) -> Iterator[None]:
 
 
 class DiskStore(Store):
-    """One recording of a store in a folder; see `open_recording`.
+    """One recording of a store in a folder; see `open_recording`. Several threads may write to it.
 
     Parameters
     ----------
@@ -115,6 +117,7 @@ class DiskStore(Store):
         self._expected = 0
         self._arrays: dict[tuple[str, str], dict[tuple[int, int], StoredArray]] = {}
         self._lengthened: set[Path] = set()
+        self._writing = threading.Lock()
         with _disk(folder):
             self.batches = self._read_batches()
             self._next = self._unused_number()
@@ -141,6 +144,11 @@ class DiskStore(Store):
                 rows = (1 + last_chunk_row(path)) * self._chunk_rows
                 last = max(last, math.ceil(rows / self._region) - 1)
         return last + 1
+
+    @staticmethod
+    def is_empty(folder: Path) -> bool:
+        """Return whether a recording holds no batch and no numbers."""
+        return not _names(folder / "batches") and not _names(folder / "layers")
 
     def expect(self, batches: int) -> None:
         """Make room for batches that are yet to be added; see `Store`."""
@@ -195,7 +203,7 @@ class DiskStore(Store):
         arrays = self._spans(quantity.layer, quantity.what)
         folder = self._quantity_folder(quantity.layer, quantity.what)
         rows = self._rows(batch)
-        with _disk(self._folder):
+        with self._writing, _disk(self._folder):
             if span not in arrays:
                 self._name_groups(quantity.layer, quantity.what)
                 path = folder / f"{span[0]}-{span[1]}"
@@ -264,7 +272,7 @@ class DiskStore(Store):
     def save_state(self, layer: str, what: str, key: str, values: Float64[np.ndarray, "_ _"]) -> None:
         """Keep an array of a layer, in place of those with other keys; see `Store`."""
         folder = self._quantity_folder(layer, what)
-        with _disk(self._folder):
+        with self._writing, _disk(self._folder):
             self._name_groups(layer, what)
             array = create(folder / f"state-{key}", len(values), values.shape[1], values.dtype, len(values))
             array.write(range(len(values)), values)
@@ -320,6 +328,7 @@ def open_recording(
     identity: Mapping[str, Any],
     behaviour: Mapping[str, Sequence[float]],
     *,
+    name: str,
     batch_size: int,
     fresh: bool = False,
 ) -> DiskStore:
@@ -334,8 +343,10 @@ def open_recording(
         engine. Numbers of another are never mixed in.
     behaviour
         By layer, what the network makes of a fixed image: code that was changed shows here only.
+    name
+        What the user calls the network, for messages.
     batch_size
-        The most images of a batch. A recording that is there keeps its own.
+        The most images of a batch. A recording that has begun keeps its own.
     fresh
         Remove all that the store holds.
 
@@ -361,35 +372,40 @@ def open_recording(
         _write_group(path / "recordings", {})
         there = _recordings(path, notes)
     identity = json.loads(json.dumps({**identity, "recording_format": RECORDING_FORMAT}))
-    alike = {name: about for name, about in there.items() if about["identity"] == identity}
-    for name, about in alike.items():
-        if _behaves_alike(about["behaviour"], behaviour):
-            folder = path / "recordings" / name
-            if behaviour.keys() - about["behaviour"].keys():
-                about["behaviour"] |= {layer: list(sums) for layer, sums in behaviour.items()}
-                with _disk(path):
-                    _write_group(folder, about)
-            break
+    alike = {key: about for key, about in there.items() if about["identity"] == identity}
+    same = [key for key, about in alike.items() if _behaves_alike(about["behaviour"], behaviour)]
+    about: dict[str, Any] = {
+        "name": name,
+        "identity": identity,
+        "batch_size": batch_size,
+        "chunk_rows": min(CHUNK_ROWS, batch_size),
+        "behaviour": {layer: list(sums) for layer, sums in behaviour.items()},
+    }
+    recordings = path / "recordings"
+    if same:
+        folder = recordings / same[0]
+        kept = there[same[0]]
+        about["behaviour"] |= kept["behaviour"]
+        if not DiskStore.is_empty(folder):
+            about |= {size: kept[size] for size in ("batch_size", "chunk_rows")}
     else:
+        kept = {}
         if there:
-            latest = max(alike or there, key=lambda name: _changed(path / "recordings" / name))
-            difference = _difference(there[latest]["identity"], identity)
+            latest = max(alike or there, key=lambda key: _changed(recordings / key))
+            difference = _difference(there[latest], about)
             notes.append(
-                f"{path}: holds responses recorded with another {difference}; "
-                "nothing of them is used, and they are kept: --fresh removes them"
+                f"{path}: holds responses recorded with another {difference}; nothing of them is used, and "
+                "they are kept: --fresh removes them"
             )
-        folder = path / "recordings" / f"{_key(json.dumps(identity, sort_keys=True))}-{len(alike)}"
-        about = {
-            "identity": identity,
-            "batch_size": batch_size,
-            "chunk_rows": min(CHUNK_ROWS, batch_size),
-            "behaviour": {layer: list(sums) for layer, sums in behaviour.items()},
-        }
-        with _disk(path):
-            shutil.rmtree(folder, ignore_errors=True)
+        key = _key(json.dumps(identity, sort_keys=True))
+        free = (recordings / f"{key}-{number}" for number in itertools.count())
+        folder = next(folder for folder in free if not folder.exists())
+    with _disk(path):
+        if kept != about:
             _write_group(folder, about)
-            for name in ("batches", "layers"):
-                _write_group(folder / name, {})
+        for part in ("batches", "layers"):
+            if not (folder / part / METADATA).exists():
+                _write_group(folder / part, {})
     store = DiskStore(folder, about["batch_size"], about["chunk_rows"])
     store.notes[:0] = notes
     return store
@@ -459,8 +475,12 @@ def _behaves_alike(kept: Mapping[str, Any], now: Mapping[str, Sequence[float]]) 
     return True
 
 
-def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Return in what two identities differ, in words."""
+def _difference(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """Return in what two recordings differ, in words."""
+    before, now = dict(recorded["identity"]), dict(wanted["identity"])
+    names = recorded.get("name"), wanted["name"]
+    if names[0] != names[1] and before.get("network") != now["network"]:
+        before["network"], now["network"] = names  # which say more than fingerprints
     changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
     if not changed:
         return "code of the network or its preprocessing (the same image gives other responses)"
