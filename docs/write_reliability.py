@@ -26,15 +26,8 @@ HEAD = """# What survives a kill, a full disk, a damaged file
 
 Real runs take hours, on machines that are shared. They are killed, the disk fills up, a file is damaged.
 What `differentia measure` has recorded is kept in the folder that it writes to, in `responses.zarr`, and
-the same command goes on from there:
-
-```text
-$ differentia measure keras:VGG16 --set noise=noise:43 --set cats=data/cats --out vgg16
-^C
-differentia: stopped; run the same command again: it goes on where it stopped
-$ differentia measure keras:VGG16 --set noise=noise:43 --set cats=data/cats --out vgg16
-differentia: vgg16/responses.zarr: all that is needed of 43 images is recorded already; 43 images are new
-```
+the same command goes on from there; [Resume a run, and add to it](guides/resuming.md) says how. This page
+says what may be relied on, and how that is known.
 
 ## What is promised
 
@@ -52,9 +45,6 @@ differentia: vgg16/responses.zarr: all that is needed of 43 images is recorded a
 - **One run at a time.** A second one into the same folder is told which process holds it.
 - **An error is one line**: what is wrong, and what to do. The exit codes are those of [all
   commands](commands.md).
-
-`--fresh` removes the responses and starts over, `--no-store` keeps none. `responses.zarr` can be removed
-when no run is to go on from it. Any reader of Zarr 3 opens it.
 
 ## How that is known
 
