@@ -143,9 +143,9 @@ class Case:
         """Run the command to its end."""
         return self.runner.run(self.folder, [*COMMAND, "out", *more], **options)
 
-    def finish(self) -> Ended:
+    def finish(self, **options: Any) -> Ended:
         """Run the command, and assert that it gives what an undisturbed run gave, and leaves nothing."""
-        ended = self.run()
+        ended = self.run(**options)
         assert ended.code == 0, ended.said
         assert "Traceback" not in ended.said
         assert leftovers(self.out) == []
@@ -254,7 +254,7 @@ def test_killed(nth: int, case: Case, counts: Counts, tried: Callable[[], None])
             fallen.append(str(fell))
         assert rewritten(finished, case.out) == []
         finished |= finished_chunks(case.out)
-    case.finish()
+    case.finish(views=views)
     assert rewritten(finished, case.out) == []
     counts.kills += fallen
     counts.resumed += len(fallen)
