@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,10 +56,13 @@ undisturbed run. A chunk that is written again is a new file: so it is counted.
 
 """
 
-FOOT = """
-The {kills} kills of the first row fell into: {where}. They left {kept:,} finished chunks, and the runs
-that went on wrote none of them again. Full and read-only disks were {disks}.
+#: What was counted beside the table.
+COUNTED = (
+    "The {kills} kills of the first row fell into: {where}. They left {kept:,} finished chunks, and the runs "
+    "that went on wrote none of them again. Full and read-only disks were {disks}."
+)
 
+FOOT = """
 ## What is not promised
 
 - That chunks outlive a power failure: only results are synchronised to the disk. A chunk that was lost is
@@ -99,13 +103,13 @@ def page(faults: Mapping[str, str], counted: Mapping[str, Any]) -> str:
             raise SystemExit(f"{name}: was not tried")
         rows.append(f"| {name} | {counted['tries'][name]} | {outcome} |")
     where = ", ".join(f"{stage} {times}" for stage, times in Counter(counted["kills"]).most_common())
-    foot = FOOT.format(
+    counts = COUNTED.format(
         where=where,
         kills=len(counted["kills"]),
         kept=counted["kept"],
         disks=" and ".join(DISKS[kind] for kind in dict.fromkeys(counted["disks"])),
     )
-    return HEAD + "\n".join(rows) + "\n" + foot
+    return "\n".join([HEAD + "\n".join(rows), "", *textwrap.wrap(counts, 106), FOOT])[:-1]
 
 
 def main() -> None:
