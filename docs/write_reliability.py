@@ -109,7 +109,7 @@ def page(faults: Mapping[str, str], counted: Mapping[str, Any]) -> str:
         kept=counted["kept"],
         disks=" and ".join(DISKS[kind] for kind in dict.fromkeys(counted["disks"])),
     )
-    return "\n".join([HEAD + "\n".join(rows), "", *textwrap.wrap(counts, 106), FOOT])[:-1]
+    return "\n".join([HEAD + "\n".join(rows), "", *textwrap.wrap(counts, 106), FOOT])
 
 
 def main() -> None:
