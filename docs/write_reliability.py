@@ -67,8 +67,8 @@ FOOT = """
 
 - That chunks outlive a power failure: only results are synchronised to the disk. A chunk that was lost is
   found and recorded again.
-- That a change of a network's code is noticed which leaves mean and SD of every layer's responses to two
-  fixed images as they were.
+- That a change of a network's code is noticed which leaves the mean, the SD and a sum of some units of every
+  layer's responses to two fixed images as they were.
 - That two runs on two computers are kept apart on a network file system without locks; the message then
   names the file that stands for the lock.
 """

@@ -17,7 +17,6 @@ from torch import nn
 
 import differentia as dif
 from differentia.layers import select_layers
-from differentia.passes import RANKING_BYTES
 from differentia.recording import record_kinds
 from differentia.units import UNIT_KINDS, filter_order, unit_order
 
@@ -173,7 +172,7 @@ def leave_memory(monkeypatch: pytest.MonkeyPatch, n_bytes: float) -> None:
 
 def for_ranking(network: Any, *layers: str) -> int:
     """Return the bytes that the ranking of units takes, of all layers or of some."""
-    return RANKING_BYTES * sum(layer.size for layer in select_layers(network.layers, layers or None))
+    return 24 * sum(layer.size for layer in select_layers(network.layers, layers or None))
 
 
 def test_per_filter() -> None:

@@ -92,9 +92,9 @@ def assert_same(one: dif.Responses, other: dif.Responses, rtol: float = 0.0) -> 
         (first.values, second.values, first.layer)
         for first, second in zip(one.views.maps, other.views.maps, strict=True)
     ]
-    assert one.views.predictions is not None
-    assert other.views.predictions is not None
-    pairs += [(one.views.predictions.probabilities, other.views.predictions.probabilities, "classes")]
+    assert (one.views.predictions is None) == (other.views.predictions is None)
+    if one.views.predictions is not None and other.views.predictions is not None:
+        pairs += [(one.views.predictions.probabilities, other.views.predictions.probabilities, "classes")]
     for first, second, name in pairs:
         assert first.dtype == second.dtype, name
         np.testing.assert_allclose(first, second, rtol=rtol, atol=rtol * np.abs(second).max(), err_msg=name)
@@ -307,6 +307,75 @@ def test_ranking_goes_on_where_it_was_saved(
     assert_same(resumed, expected)
 
 
+def test_a_layer_and_units_are_added_to_ranked_ones(tmp_path: Path) -> None:
+    """Some layers are ranked already, others not: each is taken from where it is."""
+    recorded(tmp_path / "r.zarr", kinds=("top",), layers=["head"], pool=3, maps=None)
+    more = recorded(tmp_path / "r.zarr", kinds=("top",), pool=60)["top"]
+    assert_same(more, recorded(None, kinds=("top",), pool=60)["top"])
+
+
+def test_a_ranked_set_that_begins_with_what_cannot_be_read(
+    tmp_path: Path, counts: Counts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch without images has no sums to be saved, and changes none."""
+    monkeypatch.setattr("differentia.ranking.SAVE_EVERY", -1.0)
+    folder = tmp_path / "a"
+    folder.mkdir()
+    for number, pixels in enumerate(MANY):
+        PIL.Image.fromarray(pixels).save(folder / f"{number + 10}.png")
+    for number in range(4):
+        (folder / f"{number}.png").write_bytes(b"no image %d" % number)
+    options: dict[str, Any] = {"skip_unreadable": True, "maps": None, "kinds": ("top",)}
+    with pytest.warns(dif.DifferentiaWarning, match=r"can't be read \(4\)"):
+        first = recorded(tmp_path / "r.zarr", {"a": folder}, **options)["top"]
+    counts.clear()
+    with pytest.warns(dif.DifferentiaWarning, match=r"can't be read \(4\)"):
+        again = recorded(tmp_path / "r.zarr", {"a": folder}, **options)["top"]
+    assert counts.images == 0
+    assert_same(again, first)
+
+
+def test_a_set_of_which_nothing_can_be_read(tmp_path: Path) -> None:
+    """The error is the same in the first run and in the next."""
+    folder = tmp_path / "a"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}.png").write_bytes(b"no image %d" % number)
+    for _ in range(2):
+        with pytest.raises(dif.InputError, match="set 'a' has no image"):
+            recorded(
+                tmp_path / "r.zarr",
+                {"a": folder},
+                skip_unreadable=True,
+                progress=lambda done, total, name: None,
+            )
+
+
+class Shuffled(nn.Module):
+    """A network whose code can change the places of its units only."""
+
+    def __init__(self, turned: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.last = nn.Flatten() if not turned else Turned()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute."""
+        return self.last(self.conv(x).mean((2, 3)))
+
+
+class Turned(nn.Flatten):
+    """Puts the units in the opposite order."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute."""
+        return x.flip(1)
+
+
+Turned.__name__ = "Flatten"
+
+
 class Leaky(nn.Module):
     """A network whose code can change while its layers, shapes and weights stay."""
 
@@ -337,6 +406,11 @@ def other_weights() -> dif.Network:
         ({"sets": {"a": RNG.integers(0, 256, (3, 20, 30, 3), np.uint8)}}, {"resize": "lanczos"}, "resize"),
         ({"sets": {"a": RNG.integers(0, 256, (3, 20, 30, 3), np.uint8)}}, {"crop": "center"}, "crop"),
         ({"network": lambda: load(Leaky(0.1))}, {"network": lambda: load(Leaky(0.2))}, "code"),
+        (
+            {"network": lambda: load(Shuffled(False)), "layers": ["last"]},
+            {"network": lambda: load(Shuffled(True)), "layers": ["last"]},
+            "code",
+        ),
         (
             {"network": lambda: load(preprocess=lambda pixels: pixels / 255)},
             {"network": lambda: load(preprocess=lambda pixels: pixels / 127)},
@@ -390,7 +464,10 @@ def test_a_damaged_chunk_is_recorded_again(tmp_path: Path, counts: Counts) -> No
     content[7] ^= 255
     victim.write_bytes(content)
     counts.clear()
-    with pytest.warns(dif.DifferentiaWarning, match="is not what was written; .* is recorded again"):
+    with pytest.warns(
+        dif.DifferentiaWarning,
+        match=r"is not what was written; random-0 of layer '\w+' of 1 images is recorded again",
+    ):
         resumed = recorded(tmp_path / "r.zarr")["random"]
     assert counts.images == 1, "the second batch has the last image of the first set"
     assert len(counts.written) == 1
@@ -403,7 +480,10 @@ def test_a_store_needs_no_memory_for_its_images(tmp_path: Path) -> None:
         recorded(None, memory="20kB", layers=None)
     assert_same(recorded(tmp_path / "r.zarr", memory="20kB")["random"], recorded(None)["random"])
     with pytest.raises(dif.InputError, match="smaller --batch-size"):
-        recorded(tmp_path / "r.zarr", memory="2kB")
+        recorded(tmp_path / "r.zarr", memory="2kB", fresh=True)
+    assert list(tmp_path.rglob("c.*")), "nothing was removed for a run that was refused"
+    few = recorded(None, {"few": FEW}, batch_size=10**7)["random"]
+    assert len(few.images) == 5, "a large batch takes no more memory than its images"
 
 
 def test_fresh_goes_with_a_store(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from differentia.classes import class_layer
+from differentia.errors import InputError
 from differentia.layers import Layer
 from differentia.memory import written_size
 from differentia.networks import Network
-from differentia.planning import Plan
+from differentia.planning import ALL, Plan
 from differentia.probes import Probe, SummaryProbe, UnitMoments, UnitProbe, together
 from differentia.ranking import NUMBERS
 from differentia.units import unit_kind, unit_order
@@ -98,8 +99,51 @@ def estimate_cost(
         maps={},
         map_images=(),
     )
-    sums = 8 * NUMBERS * sum(layer.size for layer in layers) if kind.ranked_by else 0
-    return Cost(plan.bytes_per_image(), seconds, 4 * plan.numbers_per_image() * 2 * batch_size + sums)
+    return Cost(plan.bytes_per_image(), seconds, _memory_needed(plan, 2 * batch_size))
+
+
+def _memory_needed(plan: Plan, images: int) -> int:
+    """Return how many bytes the responses to images take, and the sums of units that are ranked."""
+    sums = 8 * NUMBERS * plan.layer_sizes() if plan.ranked else 0
+    return 4 * plan.numbers_per_image() * images + sums
+
+
+def require_memory(plan: Plan, images: int, batch_size: int | None, budget: int) -> int:
+    """Return how many bytes the responses take at once, or raise an error where that is too much.
+
+    Parameters
+    ----------
+    plan
+        What is kept.
+    images
+        All of them.
+    batch_size
+        Of a store on disk: a batch is written to it while the next is computed. None where all responses are
+        kept in memory.
+    budget
+        Bytes that they may take.
+
+    Raises
+    ------
+    InputError
+        Says what would help.
+    """
+    at_once = images if batch_size is None else min(images, 2 * batch_size)
+    needed = _memory_needed(plan, at_once)
+    if needed > budget:
+        fewer = "--units random" if ALL in plan.kinds else f"fewer --n-units than {plan.pool:,}"
+        other = (
+            "a store on disk (store=PATH; the command line has one without --no-store)"
+            if batch_size is None
+            else "a smaller --batch-size with --fresh"
+        )
+        raise InputError(
+            f"{plan.numbers_per_image():,} units of {len(plan.layers)} layers for {at_once:,} images "
+            f"{'' if batch_size is None else 'at once '}take {written_size(needed)}, more than the "
+            f"{written_size(budget)} that there are to spare (--memory); use {fewer}, fewer --layers, or "
+            f"{other}"
+        )
+    return needed
 
 
 #: A recording that takes longer, in seconds, says so beforehand.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,10 +15,9 @@ import numpy as np
 from jaxtyping import Num
 
 from differentia.classes import class_names, class_probabilities
-from differentia.cost import Forecast
+from differentia.cost import Forecast, require_memory
 from differentia.distances import ResponseMatrix
-from differentia.errors import InputError, RecordingError
-from differentia.memory import written_size
+from differentia.errors import DifferentiaWarning, RecordingError
 from differentia.networks import Network
 from differentia.planning import (
     ALL,
@@ -42,9 +42,6 @@ logger = logging.getLogger(__name__)
 
 #: Called with the number of images done, the number of all, and the set at hand.
 Progress = Callable[[int, int, str], None]
-
-#: Of each unit of a layer, while units are ranked: three sums in float64.
-RANKING_BYTES = 24
 
 #: All units of a layer, while they are kept to be ranked.
 WHOLE = "whole"
@@ -145,9 +142,8 @@ class Recording:
         """
         plan, store = self._plan, self._store
         in_memory = isinstance(store, MemoryStore)
-        self._needed = require_memory(
-            plan, self._show.images if in_memory else store.batch_size, self._budget, in_memory=in_memory
-        )
+        batch_size = None if in_memory else store.batch_size
+        self._needed = require_memory(plan, self._show.images, batch_size, self._budget)
         with_whole_layers = self._needed + 4 * self._show.images * plan.layer_sizes()
         whole_layers = bool(plan.ranked) and with_whole_layers <= self._budget
         if whole_layers:  # so that units are ranked without a second pass
@@ -162,7 +158,8 @@ class Recording:
             lacks=lambda span: bool(plan.ranked or self._missing(span, wants)),
         )
         self._spans, self._unreadable = list(scheduled.spans), list(scheduled.skipped)
-        store.expect(sum(span.batch is None for span in self._spans))
+        new = [span for span in self._spans if span.batch is None]
+        store.expect(len(new), sum(len(span.indices) for span in new))
         ranking = Ranking(plan.layers if plan.ranked else (), self._spans, store)
         passes = 2 if plan.ranked and not whole_layers else 1
         self._pass(wants, Probes(plan, pools), ranking, whole_layers=whole_layers, of=passes)
@@ -202,12 +199,13 @@ class Recording:
         """Show the images of which something is missing."""
         tasks = []
         for position, span in enumerate(self._spans):
-            task = _Task(position, span, self._missing(span, wants))
+            missing = self._missing(span, wants)
             if span.batch is not None and position in self._whole:
-                self._keep_of_whole(span.batch, task.missing, self._whole.pop(position), probes)
-            elif span.batch is None or task.missing or ranking.wanted(position):
-                tasks.append(task)
-        self._say_what_is_shown(tasks, again=nth > 0)
+                missing = self._keep_of_whole(span.batch, missing, self._whole.pop(position), probes)
+            if span.batch is None or missing or ranking.wanted(position):
+                tasks.append(_Task(position, span, missing))
+        say_notes(self._store)
+        self._say_what_is_shown(tasks, again=bool(self._shown))
         size = sum(task.size for task in tasks)
         self._store.require_space(size)
         left = sum(len(task.span.indices) for task in tasks)
@@ -217,9 +215,9 @@ class Recording:
         presented = present(
             self._show.stimuli, batches, self._show.fit, skip_unreadable=self._show.skip_unreadable
         )
+        if self._show.progress and tasks and left < self._show.images:
+            self._show.progress((nth + 1) * self._show.images - left, total, tasks[0].span.set)
         # Closed also where a traceback keeps it: else it would go on decoding.
-        if self._show.progress and left < self._show.images:
-            self._show.progress((nth + 1) * self._show.images - left, total, self._spans[0].set)
         with closing(presented), _one_ahead() as write:
             for task, batch in zip(tasks, presented, strict=True):
                 kept = self._show_batch(task, batch, probes, ranking, whole_layers, write)
@@ -300,15 +298,22 @@ class Recording:
 
     def _keep_of_whole(
         self, batch: KeptBatch, missing: Sequence[Quantity], whole: Mapping[str, np.ndarray], probes: Probes
-    ) -> None:
-        """Keep the units that were ranked, of layers that are in memory as a whole."""
+    ) -> list[Quantity]:
+        """Keep the units that were ranked, of layers that are in memory as a whole; return what is left."""
+        left = []
         for quantity in missing:
-            self._store.write(quantity, batch, whole[quantity.layer].take(probes.units(quantity), axis=1))
+            if quantity.layer in whole and probes.reads_units(quantity):
+                units = probes.units(quantity)
+                self._store.write(quantity, batch, whole[quantity.layer].take(units, axis=1))
+            else:
+                left.append(quantity)
+        return left
 
     def _say_what_is_shown(self, tasks: Sequence[_Task], *, again: bool) -> None:
         if again:
             shown = sum(len(task.span.indices) for task in tasks)
-            logger.info("%s images are shown again, for the units that were ranked", f"{shown:,}")
+            if shown:
+                logger.info("%s images are shown again, for the units that were ranked", f"{shown:,}")
             return
         reused = sum(len(span.indices) for span in self._spans if span.batch is not None)
         if not reused or self._shown:
@@ -407,42 +412,10 @@ class Recording:
         return Predictions(probabilities, class_names(self._show.network, layer.size))
 
 
-def require_memory(plan: Plan, images: int, budget: int, *, in_memory: bool) -> int:
-    """Return how many bytes the responses take at once, or raise an error where that is too much.
-
-    Parameters
-    ----------
-    plan
-        What is kept.
-    images
-        All of them, where they are kept in memory; else those of a batch.
-    budget
-        Bytes that they may take.
-    in_memory
-        Whether they are kept there. Else a batch is written to a store while the next is computed.
-
-    Raises
-    ------
-    InputError
-        Says what would help.
-    """
-    at_once = images if in_memory else 2 * images
-    needed = 4 * plan.numbers_per_image() * at_once
-    needed += RANKING_BYTES * plan.layer_sizes() if plan.ranked else 0
-    if needed > budget:
-        fewer = "--units random" if ALL in plan.kinds else f"fewer --n-units than {plan.pool:,}"
-        other = (
-            "a store on disk (store=PATH; the command line has one without --no-store)"
-            if in_memory
-            else "a smaller --batch-size with --fresh"
-        )
-        raise InputError(
-            f"{plan.numbers_per_image():,} units of {len(plan.layers)} layers for {at_once:,} images "
-            f"{'' if in_memory else 'at once '}take {written_size(needed)}, more than the "
-            f"{written_size(budget)} that there are to spare (--memory); use {fewer}, fewer --layers, or "
-            f"{other}"
-        )
-    return needed
+def say_notes(store: Store) -> None:
+    """Warn of what a store found to be changed or damaged."""
+    for note in store.take_notes():
+        warnings.warn(note, DifferentiaWarning, stacklevel=2)
 
 
 def _of_summary(layer: str, summary: Summary) -> list[tuple[Quantity, Num[np.ndarray, "b _"]]]:

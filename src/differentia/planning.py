@@ -217,6 +217,10 @@ class Probes:
             at[quantity] = self._made[quantity]
         return probes
 
+    def reads_units(self, quantity: Quantity) -> bool:
+        """Return whether the columns of a quantity are units of a pool."""
+        return (quantity.layer, quantity.what) in self._units
+
     def units(self, quantity: Quantity) -> Int[np.ndarray, " _"]:
         """Return the units that the columns of a quantity are."""
         return self._units[quantity.layer, quantity.what][quantity.start : quantity.stop]

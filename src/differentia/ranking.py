@@ -40,6 +40,7 @@ class Ranking:
                 break
             self._digests.append(_digest(self._digests[-1], span.batch))
         self._done = dict.fromkeys(self._layers, 0)
+        self._saved: dict[str, str] = {}
         self.moments = {name: UnitMoments() for name in self._layers}
         for layer in layers:
             self._go_on_with(layer, spans)
@@ -52,6 +53,7 @@ class Ranking:
                 shown = sum(len(span.indices) for span in spans[:done])
                 self.moments[layer.name] = UnitMoments.of(shown, state, layer.shape)
                 self._done[layer.name] = done
+                self._saved[layer.name] = self._digests[done]
                 return
 
     def wanted(self, position: int) -> dict[str, UnitMoments]:
@@ -71,12 +73,14 @@ class Ranking:
         """Save the sums, under the images that they are of."""
         for name, done in self._done.items():
             key = self._digests[done]
-            shape = (NUMBERS, self._layers[name].size)
-            if done and self._store.load_state(name, WHAT, key, shape) is None:
+            if key and self._saved.get(name) != key:
                 self._store.save_state(name, WHAT, key, self.moments[name].state)
+                self._saved[name] = key
         self._saved_at = time.monotonic()
 
 
 def _digest(before: str, batch: KeptBatch) -> str:
-    """Return what tells the images up to those of a batch from any others."""
+    """Return what tells the images up to those of a batch from any others; "" where there are none."""
+    if not batch.images:
+        return before
     return hashlib.sha256("\0".join([before, *batch.images]).encode()).hexdigest()[:32]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -13,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from differentia.classes import class_layer
-from differentia.errors import DifferentiaWarning, InputError, require_count, require_seed
+from differentia.cost import require_memory
+from differentia.errors import InputError, require_count, require_seed
 from differentia.folders import user_path
 from differentia.layers import select_layers
 from differentia.locking import held
 from differentia.memory import memory_budget
 from differentia.networks import Network, load_network
-from differentia.passes import Progress, Recording, Show, require_memory
+from differentia.passes import Progress, Recording, Show, say_notes
 from differentia.planning import FILTER_MEAN, Plan, Want, checked_map_images, checked_maps
 from differentia.presentation import (
     ImageLabel,
@@ -28,11 +28,11 @@ from differentia.presentation import (
     find_duplicates,
     warn_of_images,
 )
-from differentia.probes import Probe, SummaryProbe
+from differentia.probes import Probe, SummaryProbe, UnitProbe, together
 from differentia.responses import Responses
 from differentia.stimuli import Fit, NoiseStimuli
 from differentia.store import MemoryStore, Store, open_recording, require_store
-from differentia.units import require_distinct_kinds, unit_kind
+from differentia.units import require_distinct_kinds, unit_kind, unit_order
 
 logger = logging.getLogger(__name__)
 
@@ -210,8 +210,6 @@ follow_links, store, fresh, memory, progress
     with _opened(store, show, plan, budget, batch_size=batch_size, fresh=fresh) as opened:
         recording = Recording(show, plan, opened, budget)
         pools = recording.record()
-        for note in dict.fromkeys(opened.notes):
-            warnings.warn(note, DifferentiaWarning, stacklevel=3)
     noises = [name for name, given in stimuli.items() if isinstance(given, NoiseStimuli)]
     duplicates = find_duplicates(recording.labels)
     warned = warn_of_images(recording.skipped, duplicates, stacklevel=3)
@@ -261,6 +259,7 @@ def _opened(
     identity = {
         "network": network.fingerprint,
         "engine": {name: version(name) for name in ("torch", *network.frameworks)},
+        "decoder": {"pillow": version("pillow")},
         "device": network.device.partition(":")[0],
         "preprocessing": network.preprocessing,
         "input_shape": list(network.input_shape),
@@ -269,7 +268,7 @@ def _opened(
     }
     behaviour = _behaviour(network, plan)
     if fresh:  # nothing is removed for a run that would be refused
-        require_memory(plan, batch_size, budget, in_memory=False)
+        require_memory(plan, show.images, batch_size, budget)
     with held(folder):
         opened = open_recording(
             folder, identity, behaviour, name=network.name, batch_size=batch_size, fresh=fresh
@@ -281,18 +280,36 @@ def _opened(
                 folder,
                 opened.batch_size,
             )
+        say_notes(opened)
         yield opened
 
 
+#: Units whose responses to fixed images are looked at one by one.
+WATCHED_UNITS = 256
+
+
 def _behaviour(network: Network, plan: Plan) -> dict[str, list[float]]:
-    """Return mean and SD of each layer's response to two fixed images; they change with its code."""
-    pixels = np.random.default_rng(0).integers(0, 256, (2, *network.input_shape), dtype=np.uint8)
+    """Return three numbers of each layer's response to each of two fixed images, which change with its code.
+
+    They are the mean, the SD, and a sum of some units with random signs: the former two stay where units only
+    change places.
+    """
+    generator = np.random.default_rng(0)
+    pixels = generator.integers(0, 256, (2, *network.input_shape), dtype=np.uint8)
+    signs = generator.choice([-1.0, 1.0], WATCHED_UNITS)
     layers = {layer.name: layer for layer in (network.layers[0], *plan.layers, network.layers[-1])}
-    probes: dict[str, Probe] = {name: SummaryProbe(layer) for name, layer in layers.items()}
-    return {
-        name: [float(number) for number in np.nan_to_num([*summary.mean, *np.sqrt(summary.variance)])]
-        for name, summary in network.record(pixels, probes).items()
-    }
+    probes = {}
+    for name, layer in layers.items():
+        watched = unit_order(name, layer.size, min(layer.size, WATCHED_UNITS), seed=0)
+        both: dict[str, Probe] = {"all": SummaryProbe(layer), "some": UnitProbe(watched, layer.shape)}
+        probes[name] = together(both)
+    behaviour = {}
+    for name, found in network.record(pixels, probes).items():
+        summary, some = found["all"], found["some"].astype(np.float64)
+        placed = some @ signs[: some.shape[1]] / np.sqrt(some.shape[1])
+        numbers = np.nan_to_num([*summary.mean, *np.sqrt(summary.variance), *placed])
+        behaviour[name] = [float(number) for number in numbers]
+    return behaviour
 
 
 def _provenance(

@@ -34,11 +34,17 @@ CHECKSUM = 4
 #: Entries of what is read from the disk at once.
 READ_ENTRIES = 2**24
 
+#: What reading metadata raises that are not there, or are none. A disk that fails is another matter.
+JUNK = (
+    *(FileNotFoundError, NotADirectoryError, IsADirectoryError),
+    *(ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError),
+)
+
 #: The file with the metadata of a group or an array.
 METADATA = "zarr.json"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class StoredArray:
     """One array of the store: its folder, and what its metadata say.
 
@@ -46,8 +52,8 @@ class StoredArray:
     ----------
     path
         Its folder.
-    columns
-        How many there are.
+    rows, columns
+        How many there are, or may be written.
     dtype
         Of its numbers.
     chunk_rows, chunk_columns
@@ -57,6 +63,7 @@ class StoredArray:
     """
 
     path: Path
+    rows: int
     columns: int
     dtype: np.dtype[Any]
     chunk_rows: int
@@ -89,14 +96,15 @@ class StoredArray:
         """
         import google_crc32c
 
-        whole = np.zeros((self.chunk_rows, self.chunk_columns), dtype=self.dtype)
+        nothing = _fill_value(self.dtype)
+        whole = np.full((self.chunk_rows, self.chunk_columns), nothing, dtype=self.dtype)
         for chunk in self.chunks(rows):
             if chunk in self.finished:  # a run was killed between two of them, or one was damaged
                 continue
             down, across = chunk[0] * self.chunk_rows - rows.start, chunk[1] * self.chunk_columns
             part = values[down : down + self.chunk_rows, across : across + self.chunk_columns]
             if part.shape != whole.shape:
-                whole[:] = 0
+                whole[:] = nothing
             whole[: part.shape[0], : part.shape[1]] = part
             checksum = google_crc32c.value(whole).to_bytes(CHECKSUM, "little")
             target = self.file(chunk)
@@ -106,6 +114,15 @@ class StoredArray:
                 file.write(checksum)
             beside.replace(target)
             self.finished.add(chunk)
+
+    def lengthen(self, rows: int) -> None:
+        """Make room for more rows."""
+        import zarr
+
+        if self.rows < rows:
+            array: Any = zarr.open_array(str(self.path), mode="r+")
+            array.resize((rows, self.columns))
+            self.rows = rows
 
     def damaged(self, rows: range) -> list[tuple[int, int]]:
         """Return the finished chunks of some rows that are not what was written."""
@@ -135,8 +152,7 @@ def create(path: Path, rows: int, columns: int, dtype: np.dtype[Any], chunk_rows
     from zarr.codecs import Crc32cCodec
 
     shutil.rmtree(path, ignore_errors=True)
-    floating = np.issubdtype(dtype, np.floating)
-    chunk_columns = min(columns, CHUNK_COLUMNS)
+    chunk_columns = math.ceil(columns / math.ceil(columns / CHUNK_COLUMNS))
     zarr.create_array(
         str(path),
         shape=(rows, columns),
@@ -144,11 +160,16 @@ def create(path: Path, rows: int, columns: int, dtype: np.dtype[Any], chunk_rows
         dtype=dtype,
         compressors=[Crc32cCodec()],
         filters=None,
-        fill_value=float("nan") if floating else 0,  # so that a chunk that is gone is seen
+        fill_value=_fill_value(dtype),
         chunk_key_encoding={"name": "default", "separator": "."},
         dimension_names=("image", "column"),
     )
-    return StoredArray(path, columns, dtype, chunk_rows, chunk_columns, set())
+    return StoredArray(path, rows, columns, dtype, chunk_rows, chunk_columns, set())
+
+
+def _fill_value(dtype: np.dtype[Any]) -> float:
+    """Return what stands where nothing was written: NaN, so that a chunk that is gone is seen."""
+    return math.nan if np.issubdtype(dtype, np.floating) else 0
 
 
 def open_array(path: Path, columns: int, chunk_rows: int) -> StoredArray | None:
@@ -163,6 +184,7 @@ def open_array(path: Path, columns: int, chunk_rows: int) -> StoredArray | None:
         ours = (
             about["node_type"] == "array"
             and about["shape"][1:] == [columns]
+            and type(about["shape"][0]) is int
             and rows_of_chunk == chunk_rows
             and isinstance(chunk_columns, int)
             and 1 <= chunk_columns <= columns
@@ -170,13 +192,17 @@ def open_array(path: Path, columns: int, chunk_rows: int) -> StoredArray | None:
             and key == {"name": "default", "configuration": {"separator": "."}}
             and about["fill_value"] == ("NaN" if about["data_type"] != "uint8" else 0)
         )
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+    except JUNK:
         return None
     if not ours or dtype is None:
         return None
     for left in path.glob("*.partial"):  # by a run that was killed
         left.unlink()
-    return StoredArray(path, columns, dtype, chunk_rows, chunk_columns, set(_chunks(path)))
+    array = StoredArray(
+        path, about["shape"][0], columns, dtype, chunk_rows, chunk_columns, set(_chunks(path))
+    )
+    array.lengthen(max((down + 1 for down, _ in array.finished), default=0) * chunk_rows)
+    return array
 
 
 def _chunks(path: Path) -> Iterator[tuple[int, int]]:
@@ -194,22 +220,13 @@ def last_chunk_row(path: Path) -> int:
     return max((down for down, _ in _chunks(path)), default=-1) if path.is_dir() else -1
 
 
-def lengthen(path: Path, rows: int) -> None:
-    """Make room for more rows."""
-    import zarr
-
-    array = zarr.open_array(str(path), mode="r+")
-    if array.shape[0] < rows:
-        array.resize((rows, array.shape[1]))
-
-
 def read_metadata(path: Path) -> dict[str, Any]:
     """Return the metadata of a group or an array."""
     content: dict[str, Any] = json.loads((path / METADATA).read_text(encoding="utf-8"))
     return content
 
 
-class Part(NamedTuple):
+class Segment(NamedTuple):
     """Columns of a matrix, and the array that they lie in, whose first column is the matrix's `offset`."""
 
     array: StoredArray
@@ -223,7 +240,7 @@ class Run(NamedTuple):
 
     stored: int
     length: int
-    parts: tuple[Part, ...]
+    parts: tuple[Segment, ...]
 
 
 class StoredMatrix:
@@ -256,28 +273,45 @@ class StoredMatrix:
         """Read all of it."""
         return self[:, :].astype(self.dtype if dtype is None else dtype, copy=False)
 
-    def __getitem__(self, key: tuple[slice, slice | np.ndarray]) -> np.ndarray:
-        """Read rows (a slice) and columns (a slice, or sorted indices).
+    def __getitem__(self, at: Any) -> np.ndarray:
+        """Read chosen rows and columns, each a slice or indices, as of an array.
+
+        What lies between the first and the last of the rows is read with them.
 
         Raises
         ------
         StorageError
             What was written is damaged, or gone.
+        IndexError
+            There are no such rows or columns, or one is a single number.
         """
-        rows, columns = (np.arange(length)[chosen] for chosen, length in zip(key, self.shape, strict=True))
+        chosen = at if isinstance(at, tuple) else (at,)
+        chosen += (slice(None),) * (2 - len(chosen))
+        rows, columns = (np.arange(length)[part] for length, part in zip(self.shape, chosen, strict=True))
+        if rows.ndim != 1 or columns.ndim != 1:
+            raise IndexError("a stored matrix is read by slices or indices of rows and of columns")
+        if not len(rows) or not len(columns):
+            return np.empty((len(rows), len(columns)), dtype=self.dtype)
+        ascending, places = np.unique(columns, return_inverse=True)
+        first = int(rows.min())
+        found = self._read_block(range(first, int(rows.max()) + 1), ascending)
+        if (np.diff(rows) != 1).any():
+            found = found[rows - first]
+        return found if len(places) == len(ascending) and (np.diff(places) > 0).all() else found[:, places]
+
+    def _read_block(self, rows: range, columns: np.ndarray) -> np.ndarray:
         found = np.empty((len(rows), len(columns)), dtype=self.dtype)
-        first = rows[0] if len(rows) else 0
         reached = 0
         for run in self._runs:
-            start, stop = max(first, reached), min(first + len(rows), reached + run.length)
+            start, stop = max(rows.start, reached), min(rows.stop, reached + run.length)
             if start < stop:
-                shown = range(run.stored + start - reached, run.stored + stop - reached)
-                _read(run.parts, shown, columns, found[start - first : stop - first])
+                stored = range(run.stored + start - reached, run.stored + stop - reached)
+                _read_rows(run.parts, stored, columns, found[start - rows.start : stop - rows.start])
             reached += run.length
         return found
 
 
-def _read(parts: Iterable[Part], rows: range, columns: np.ndarray, into: np.ndarray) -> None:
+def _read_rows(parts: Iterable[Segment], rows: range, columns: np.ndarray, into: np.ndarray) -> None:
     """Read rows of some arrays, one stripe of chunks after another."""
     import zarr
 
@@ -299,12 +333,10 @@ def _read(parts: Iterable[Part], rows: range, columns: np.ndarray, into: np.ndar
                     block = opened[start:stop, first:last]
                     target = into[start - rows.start : stop - rows.start, begin:end]
                     target[:] = block if end - begin == last - first else block[:, wanted - first]
+                    if np.issubdtype(target.dtype, np.floating) and np.isnan(target).any():
+                        raise StorageError("a chunk is gone")
         except Exception as error:  # zarr raises many kinds on what it can't read
             raise StorageError(
                 f"{array.path}: can't be read ({error}); run the same command again: what is damaged is "
                 "found, and recorded again"
             ) from error
-    if np.issubdtype(into.dtype, np.floating) and np.isnan(into).any():
-        raise StorageError(
-            f"{array.path}: a part of it is gone; run the same command again: it is recorded again"
-        )

@@ -70,18 +70,15 @@ class Store(ABC):
         Those that were added, in their order.
     name
         What messages call it.
-    notes
-        What was found to be changed or damaged, in words.
     """
 
     name: str
-    notes: list[str]
     batch_size: int
     batches: list[KeptBatch]
 
     @abstractmethod
-    def expect(self, batches: int) -> None:
-        """Make room for batches that are yet to be added."""
+    def expect(self, batches: int, images: int) -> None:
+        """Make room for batches that are yet to be added, and their images."""
 
     @abstractmethod
     def add_batch(self, set_name: str, images: Sequence[str], skipped: Sequence[str] = ()) -> KeptBatch:
@@ -140,6 +137,10 @@ class Store(ABC):
     @abstractmethod
     def repair(self, layer: str, what: str, batch: KeptBatch) -> None:
         """Forget what is damaged of a quantity of a batch, and note it."""
+
+    def take_notes(self) -> list[str]:
+        """Return what was found to be changed or damaged since this was last called, in words."""
+        return []
 
     @abstractmethod
     def require_space(self, size: int) -> None:

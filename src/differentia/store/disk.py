@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import itertools
 import json
 import math
 import os
+import secrets
 import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,14 +34,14 @@ from differentia.errors import InputError, StorageError
 from differentia.locking import HOLDER, LOCK, MARKER
 from differentia.memory import written_size
 from differentia.store.arrays import (
+    JUNK,
     METADATA,
-    Part,
     Run,
+    Segment,
     StoredArray,
     StoredMatrix,
     create,
     last_chunk_row,
-    lengthen,
     open_array,
     read_metadata,
 )
@@ -62,7 +62,7 @@ def _read_attributes(path: Path) -> dict[str, Any] | None:
     """Return the attributes of a group; None where its metadata can't be read."""
     try:
         attributes = read_metadata(path)["attributes"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except JUNK:
         return None
     return attributes if isinstance(attributes, dict) else None
 
@@ -109,14 +109,14 @@ class DiskStore(Store):
 
     def __init__(self, folder: Path, batch_size: int, chunk_rows: int) -> None:
         self.batch_size = batch_size
-        self.notes: list[str] = []
+        self._notes: list[str] = []
         self.name = str(folder.parent.parent)
         self._folder = folder
         self._chunk_rows = chunk_rows
         self._region = math.ceil(batch_size / chunk_rows) * chunk_rows
         self._expected = 0
         self._arrays: dict[tuple[str, str], dict[tuple[int, int], StoredArray]] = {}
-        self._lengthened: set[Path] = set()
+        self._damage: dict[tuple[str, str], list[tuple[Path, int]]] = {}
         self._writing = threading.Lock()
         with _disk(folder):
             self.batches = self._read_batches()
@@ -132,7 +132,7 @@ class DiskStore(Store):
                 found.append(batch)
             else:
                 if (path / METADATA).exists():  # else the run ended before it was written
-                    self.notes.append(f"{path}: is damaged; its images are recorded again")
+                    self._notes.append(f"{path}: is damaged; its images are recorded again")
                 shutil.rmtree(path, ignore_errors=True)
         return found
 
@@ -150,7 +150,7 @@ class DiskStore(Store):
         """Return whether a recording holds no batch and no numbers."""
         return not _names(folder / "batches") and not _names(folder / "layers")
 
-    def expect(self, batches: int) -> None:
+    def expect(self, batches: int, images: int) -> None:
         """Make room for batches that are yet to be added; see `Store`."""
         self._expected = (self._next + batches) * self._region
 
@@ -183,7 +183,7 @@ class DiskStore(Store):
                     array = open_array(folder / name, int(last) - int(first), self._chunk_rows)
                 if array is None:
                     if (folder / name / METADATA).exists():
-                        self.notes.append(
+                        self._notes.append(
                             f"{folder / name}: is damaged; {_told(layer, what)} is recorded again"
                         )
                     shutil.rmtree(folder / name, ignore_errors=True)
@@ -210,11 +210,21 @@ class DiskStore(Store):
                 arrays[span] = create(
                     path, self._length(rows), values.shape[1], values.dtype, self._chunk_rows
                 )
-                self._lengthened.add(path)
-            elif arrays[span].path not in self._lengthened:
-                lengthen(arrays[span].path, self._length(rows))
-                self._lengthened.add(arrays[span].path)
+            arrays[span].lengthen(self._length(rows))
             arrays[span].write(rows, values)
+
+    def take_notes(self) -> list[str]:
+        """Return what was found, and forget it; see `Store`."""
+        notes, self._notes = self._notes, []
+        for (layer, what), found in self._damage.items():
+            images = sum(count for _, count in found)
+            notes.append(
+                f"{found[0][0]}: is not what was written"
+                + (f", nor are {len(found) - 1} more chunks" if len(found) > 1 else "")
+                + f"; {_told(layer, what)} of {images} images is recorded again"
+            )
+        self._damage = {}
+        return notes
 
     def _length(self, rows: range) -> int:
         return max(self._expected, math.ceil(rows.stop / self._region) * self._region)
@@ -237,11 +247,10 @@ class DiskStore(Store):
             with _disk(array.path):
                 damaged = array.damaged(rows)
                 if damaged:
+                    found = self._damage.setdefault((layer, what), [])
+                    found += [(array.file(chunk), 0) for chunk in damaged[1:]]
+                    found.insert(0, (array.file(damaged[0]), len(rows)))
                     array.forget(damaged)
-                    self.notes.append(
-                        f"{array.file(damaged[0])}: is not what was written; {_told(layer, what)} of "
-                        f"{len(rows)} images of set {batch.set!r} is recorded again"
-                    )
 
     def require_space(self, size: int) -> None:
         """Raise an error where the disk has no room for more; see `Store`."""
@@ -255,12 +264,12 @@ class DiskStore(Store):
     def matrix(self, layer: str, what: str, width: int, places: Sequence[Place]) -> ResponseMatrix:
         """Return a quantity of chosen images; see `Store`."""
         arrays = self._spans(layer, what)
-        parts: dict[int, tuple[Part, ...]] = {}
+        parts: dict[int, tuple[Segment, ...]] = {}
         runs: list[Run] = []
         for batch, row in places:
             if batch.number not in parts:
                 covered = cover(self.spans(layer, what, batch), width)
-                parts[batch.number] = tuple(Part(arrays[span], span[0], *part) for span, part in covered)
+                parts[batch.number] = tuple(Segment(arrays[span], span[0], *part) for span, part in covered)
             stored = batch.number * self._region + row
             last = runs[-1] if runs else None
             if last and last.parts == parts[batch.number] and last.stored + last.length == stored:
@@ -289,7 +298,7 @@ class DiskStore(Store):
             array = open_array(path, shape[1], shape[0])
             if array is None or not array.holds(rows) or array.damaged(rows):
                 return None
-        part = Part(array, 0, 0, shape[1])
+        part = Segment(array, 0, 0, shape[1])
         return np.asarray(StoredMatrix([Run(0, shape[0], (part,))], shape[1])[:, :])
 
 
@@ -353,7 +362,7 @@ def open_recording(
     Returns
     -------
     DiskStore
-        Its `notes` say what was found to be changed or damaged.
+        Its notes say what was found to be changed or damaged.
 
     Raises
     ------
@@ -363,8 +372,10 @@ def open_recording(
         It can't be written.
     """
     notes: list[str] = []
-    require_store(path)
     with _disk(path):
+        require_store(path)
+        if path.exists():
+            _require_no_links(path)
         if fresh and (path / "recordings").exists():
             shutil.rmtree(path / "recordings")
         if not (path / METADATA).exists():
@@ -391,15 +402,14 @@ def open_recording(
     else:
         kept = {}
         if there:
-            latest = max(alike or there, key=lambda key: _changed(recordings / key))
+            latest = max(alike or there, key=lambda key: _last_written(recordings / key))
             difference = _difference(there[latest], about)
             notes.append(
                 f"{path}: holds responses recorded with another {difference}; nothing of them is used, and "
                 "they are kept: --fresh removes them"
             )
-        key = _key(json.dumps(identity, sort_keys=True))
-        free = (recordings / f"{key}-{number}" for number in itertools.count())
-        folder = next(folder for folder in free if not folder.exists())
+        # Never the name of another, not even of one that is gone: who still reads that must not find this.
+        folder = recordings / f"{_key(json.dumps(identity, sort_keys=True))}-{secrets.token_hex(4)}"
     with _disk(path):
         if kept != about:
             _write_group(folder, about)
@@ -407,7 +417,7 @@ def open_recording(
             if not (folder / part / METADATA).exists():
                 _write_group(folder / part, {})
     store = DiskStore(folder, about["batch_size"], about["chunk_rows"])
-    store.notes[:0] = notes
+    store._notes[:0] = notes
     return store
 
 
@@ -429,7 +439,9 @@ def require_store(path: Path) -> None:
     InputError
         Says so; where there is nothing yet, all is well.
     """
-    if not path.exists() and not path.is_symlink():
+    if path.is_symlink():
+        raise InputError(f"{path}: is a link, which a store can't be; name the folder itself")
+    if not path.exists():
         return
     begun = path.is_dir() and {entry.name for entry in path.iterdir()} <= BEGUN
     attributes = _read_attributes(path) if path.is_dir() else None
@@ -438,11 +450,10 @@ def require_store(path: Path) -> None:
             f"{path}: is there already and is no store of responses, or a damaged one; move it away, or "
             "choose another folder"
         )
-    _require_no_links(path)
 
 
 def _recordings(path: Path, notes: list[str]) -> dict[str, dict[str, Any]]:
-    """Return what each recording of a store says of itself; those that say nothing are removed."""
+    """Return what each recording of a store says of itself; those that can't be read are left alone."""
     found = {}
     for name in _names(path / "recordings"):
         folder = path / "recordings" / name
@@ -451,10 +462,11 @@ def _recordings(path: Path, notes: list[str]) -> dict[str, dict[str, Any]]:
         kinds = {type(about.get(key)) for key in ("identity", "behaviour")}
         if kinds == {dict} and all(type(size) is int and 1 <= size < 2**31 for size in sizes):
             found[name] = about
-        else:
-            if (folder / METADATA).exists():
-                notes.append(f"{folder}: is damaged; all of it is recorded again")
-            shutil.rmtree(folder, ignore_errors=True)
+        elif (folder / METADATA).exists():
+            notes.append(
+                f"{folder}: is damaged, or of another version, and not used: all is recorded again; --fresh "
+                "removes it"
+            )
     return found
 
 
@@ -490,7 +502,7 @@ def _difference(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     )
 
 
-def _changed(group: Path) -> float:
+def _last_written(group: Path) -> float:
     """Return when a group was last written, in seconds."""
     return (group / METADATA).stat().st_mtime
 

@@ -23,7 +23,6 @@ class MemoryStore(Store):
     def __init__(self, batch_size: int) -> None:
         self.batch_size = batch_size
         self.name = "memory"
-        self.notes: list[str] = []
         self.batches: list[KeptBatch] = []
         self._total = 0
         self._starts: list[int] = []
@@ -31,9 +30,9 @@ class MemoryStore(Store):
         self._columns: dict[Quantity, np.ndarray] = {}
         self._spans: dict[tuple[str, str, int], list[tuple[int, int]]] = {}
 
-    def expect(self, batches: int) -> None:
-        """Make room for batches that are yet to be added; see `Store`."""
-        self._total = self._images + batches * self.batch_size
+    def expect(self, batches: int, images: int) -> None:
+        """Make room for images that are yet to be added; see `Store`."""
+        self._total = self._images + images
 
     def add_batch(self, set_name: str, images: Sequence[str], skipped: Sequence[str] = ()) -> KeptBatch:
         """Take in a batch of images; see `Store`."""
@@ -58,7 +57,7 @@ class MemoryStore(Store):
         spans.append((quantity.start, quantity.stop))
 
     def matrix(self, layer: str, what: str, width: int, places: Sequence[Place]) -> ResponseMatrix:
-        """Return a quantity of chosen images; see `Store`."""
+        """Return a quantity of chosen images; see `Store`. All its columns were written at once."""
         rows = [self._starts[place.batch.number] + place.row for place in places]
         whole = self._columns[Quantity(layer, what, 0, width)]
         in_order = rows == list(range(rows[0], rows[0] + len(rows))) if rows else False
