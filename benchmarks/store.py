@@ -52,6 +52,7 @@ def main() -> None:
                 shutil.rmtree(store)
                 disk.append(seconds(given.images, store))
                 size = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
+            print(f"turn {turn + 1}: memory {memory[-1]:.2f} s, store {disk[-1]:.2f} s", flush=True)
     ratios = sorted(second / first for first, second in zip(memory, disk, strict=True))
     print(f"{given.network}, {given.images} images, {given.units:,} units, {given.repeats} turns")
     print(f"to memory             {statistics.median(memory):8.2f} s")
