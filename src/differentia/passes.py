@@ -170,7 +170,8 @@ class Recording:
                 scores = {name: about.scores(moments) for name, moments in ranking.moments.items()}
                 pools[kind] = plan.choose(kind, scores)
             nothing_to_rank = Ranking((), self._spans, store)
-            self._pass(plan.wanted(pools), Probes(plan, pools), nothing_to_rank, nth=passes - 1, of=passes)
+            of_ranked = [want for want in plan.wanted(pools) if want not in wants]
+            self._pass(of_ranked, Probes(plan, pools), nothing_to_rank, nth=passes - 1, of=passes)
         return pools
 
     def _missing(self, span: Span, wants: Sequence[Want]) -> list[Quantity]:
@@ -274,8 +275,8 @@ class Recording:
         images = tuple(label.hash for label in batch.labels)
         if task.span.batch is None:
             given = self._show.stimuli[batch.set]
-            places = {name: index for index, name in enumerate(given.names)}
-            unreadable = [(places[image.name], image) for image in batch.skipped]
+            left_out = [index for index in task.span.indices if index not in batch.indices]
+            unreadable = list(zip(left_out, batch.skipped, strict=True))
             self._unreadable += unreadable
             skipped = [content_of(given, index, self._show.fit) for index, _ in unreadable]
             kept = self._store.add_batch(batch.set, images, skipped)
@@ -316,7 +317,7 @@ class Recording:
                 logger.info("%s images are shown again, for the units that were ranked", f"{shown:,}")
             return
         reused = sum(len(span.indices) for span in self._spans if span.batch is not None)
-        if not reused or self._shown:
+        if not reused:
             return
         new = sum(len(task.span.indices) for task in tasks if task.span.batch is None)
         lacking = sum(len(task.span.indices) for task in tasks if task.span.batch is not None)
