@@ -16,7 +16,7 @@ import differentia as dif
 from differentia.cli import options as opt
 from differentia.cli.commands import EXAMPLES, app
 from differentia.definition import METRICS, NORMALIZATIONS
-from differentia.networks import PREPROCESSINGS
+from differentia.networks import COMPILE, PREPROCESSINGS
 from differentia.networks.keras import applications
 from differentia.selection import WAYS
 from differentia.stimuli import CROPS, NOISE_KINDS, RESIZES
@@ -31,6 +31,7 @@ TABLES: dict[str, Collection[str]] = {
     "preprocess": PREPROCESSINGS,
     "kind": NOISE_KINDS,
     "how": WAYS,
+    "compile": COMPILE,
 }
 
 

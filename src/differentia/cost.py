@@ -12,10 +12,10 @@ import numpy as np
 from differentia.classes import class_layer
 from differentia.errors import InputError
 from differentia.layers import Layer
-from differentia.memory import written_size
-from differentia.networks import Network
+from differentia.memory import memory_budget, written_size
+from differentia.networks import Network, Runner
 from differentia.planning import ALL, Plan
-from differentia.probes import Probe, SummaryProbe, UnitMoments, UnitProbe, together
+from differentia.probes import Probe, SummaryProbe, UnitMoments, UnitProbe
 from differentia.ranking import NUMBERS
 from differentia.units import unit_kind, unit_order
 
@@ -43,7 +43,12 @@ class Cost(NamedTuple):
 
 
 def estimate_cost(
-    network: Network, layers: Sequence[Layer], *, pool: int, units: str = "random", batch_size: int = 32
+    network: Network,
+    layers: Sequence[Layer],
+    *,
+    pool: int,
+    units: str = "random",
+    batch_size: int | None = None,
 ) -> Cost:
     """Measure on a batch of noise what recording layers of a network costs.
 
@@ -69,23 +74,6 @@ def estimate_cost(
         The pass failed.
     """
     kind = unit_kind(units)
-    sizes = {layer.name: kind.pool_size(layer, pool) for layer in layers}
-    probes = {}
-    for layer in layers:
-        scattered = unit_order(layer.name, layer.size, sizes[layer.name], seed=0)
-        several: dict[str, Probe] = {
-            "units": UnitProbe(scattered, layer.shape),
-            "summary": SummaryProbe(layer),
-        }
-        if kind.ranked_by:
-            several["ranking"] = UnitMoments()
-        probes[layer.name] = together(several)
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (batch_size, *network.input_shape), dtype=np.uint8)
-    network.record(pixels[:1], probes)  # what is done once
-    started = time.perf_counter()
-    network.record(pixels, probes)
-    seconds = (time.perf_counter() - started) / batch_size
     plan = Plan(
         layers=tuple(layers),
         kinds={units: kind},
@@ -99,7 +87,47 @@ def estimate_cost(
         maps={},
         map_images=(),
     )
+    if batch_size is None:
+        batch_size = best_batch_size(network, plan, memory_budget())
+    probes: dict[str, dict[str, Probe]] = {}
+    for layer in layers:
+        scattered = unit_order(layer.name, layer.size, kind.pool_size(layer, pool), seed=0)
+        probes[layer.name] = {"units": UnitProbe(scattered, layer.shape), "summary": SummaryProbe(layer)}
+        if kind.ranked_by:
+            probes[layer.name]["ranking"] = UnitMoments()
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (batch_size, *network.input_shape), dtype=np.uint8)
+    runner = Runner(network, compile="never", batch_size=batch_size)
+    runner.record(pixels, probes)  # what is done once
+    started = time.perf_counter()
+    runner.record(pixels, probes)
+    seconds = (time.perf_counter() - started) / batch_size
     return Cost(plan.bytes_per_image(), seconds, _memory_needed(plan, 2 * batch_size))
+
+
+#: Images in one pass, unless others are asked for.
+MOST_AT_ONCE = 32
+
+#: Bytes of two outputs of the largest layer, for all images of a pass: what a processor's cache can hold, so
+#: that a layer's output is still there when it is read.
+CACHED = 2**28
+
+
+def best_batch_size(network: Network, plan: Plan, budget: int) -> int:
+    """Return how many images are shown in one pass: a power of two.
+
+    Parameters
+    ----------
+    network
+        Its largest layer says what a pass takes.
+    plan
+        What is kept of each image.
+    budget
+        Bytes of memory.
+    """
+    outputs = 2 * 4 * max(layer.size for layer in network.layers)
+    images = min(CACHED // outputs, budget // (outputs + 2 * plan.bytes_per_image()), MOST_AT_ONCE)
+    return 1 << max(0, int(images).bit_length() - 1)
 
 
 def _memory_needed(plan: Plan, images: int) -> int:

@@ -63,7 +63,8 @@ def measure(
     seed: int = 0,
     resize: str = "bilinear",
     crop: str = "squash",
-    batch_size: int = 32,
+    batch_size: int | None = None,
+    compile: str = "auto",
     views: bool = True,
     maps: Mapping[str, Sequence[int]] | None = None,
     map_images: Sequence[int] | None = None,
@@ -102,8 +103,8 @@ def measure(
         Of the choice of units, and of noise that names no seed.
     resize, crop
         How images are fitted to the network's input; see `differentia.stimuli.Fit`.
-    batch_size
-        Images in one pass.
+    batch_size, compile
+        Images in one pass, and whether it is compiled; see `record`.
     views, maps, map_images
         What is kept to look at beside the measure; see `record`.
     skip_unreadable, follow_links
@@ -146,6 +147,7 @@ def measure(
         resize=resize,
         crop=crop,
         batch_size=batch_size,
+        compile=compile,
         views=views,
         maps=maps,
         map_images=map_images,

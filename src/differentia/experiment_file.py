@@ -27,7 +27,7 @@ from differentia.definition import METRICS, NORMALIZATIONS
 from differentia.errors import DifferentiaWarning, InputError, require_known, unknown_name
 from differentia.experiment import N_UNITS, measure
 from differentia.folders import read_text, user_path, written_whole
-from differentia.networks import PREPROCESSINGS
+from differentia.networks import COMPILE, PREPROCESSINGS
 from differentia.planning import MAP_IMAGES
 from differentia.stimuli import CROPS, RESIZES, is_generated
 from differentia.units import UNIT_KINDS
@@ -82,6 +82,7 @@ class MeasureSection(_Section):
     resize: Annotated[str, _known("resize filter", RESIZES)] | None = None
     crop: Annotated[str, _known("crop", CROPS)] | None = None
     batch_size: PositiveInt | None = None
+    compile: Annotated[str, _known("compile", COMPILE)] | None = None
     views: bool | None = None
     maps: dict[str, Annotated[list[NonNegativeInt], _AS_LIST]] | None = None
     map_images: Annotated[list[NonNegativeInt], _AS_LIST] | None = None

@@ -18,7 +18,7 @@ from differentia.classes import class_names, class_probabilities
 from differentia.cost import Forecast, require_memory
 from differentia.distances import ResponseMatrix
 from differentia.errors import DifferentiaWarning, RecordingError
-from differentia.networks import Network
+from differentia.networks import Network, Runner
 from differentia.planning import (
     ALL,
     FILTER_MEAN,
@@ -31,7 +31,7 @@ from differentia.planning import (
     number_size,
 )
 from differentia.presentation import Batch, ImageLabel, SkippedImage, present, require_a_pair
-from differentia.probes import Summary, together
+from differentia.probes import Summary
 from differentia.ranking import Ranking
 from differentia.responses import FilterMap, Moments, Predictions, Views, require_finite
 from differentia.schedule import Span, content_of, schedule
@@ -63,6 +63,8 @@ class Show:
         Whether images that can't be decoded are left out.
     progress
         Called after every batch.
+    compile
+        Whether the pass is compiled; one of `differentia.networks.COMPILE`.
     """
 
     network: Network
@@ -70,6 +72,7 @@ class Show:
     fit: Fit
     skip_unreadable: bool
     progress: Progress | None
+    compile: str
 
     @property
     def images(self) -> int:
@@ -119,6 +122,9 @@ class Recording:
         self._plan = plan
         self._store = store
         self._budget = budget
+        self._runner = Runner(
+            show.network, compile=show.compile, batch_size=store.batch_size, compiled=store.compiled
+        )
         self._needed = 0
         self._spans: list[Span] = []
         self._whole: dict[int, dict[str, np.ndarray]] = {}
@@ -210,6 +216,7 @@ class Recording:
         size = sum(task.size for task in tasks)
         self._store.require_space(size)
         left = sum(len(task.span.indices) for task in tasks)
+        self._runner.expect(left)
         forecast = Forecast(left, size, self._store.name, self._needed, self._budget)
         total = of * self._show.images
         batches = [(task.span.set, task.span.indices) for task in tasks]
@@ -248,8 +255,9 @@ class Recording:
             by_layer[layer] = {**by_layer.get(layer, {}), MOMENTS: probes.summary(layer), "ranking": moments}
             if whole_layers:
                 by_layer[layer][WHOLE] = probes.whole(layer)
-        read = {layer: together(several) for layer, several in by_layer.items()}
-        found = self._show.network.record(batch.pixels, read) if read else {}
+        found = self._runner.record(batch.pixels, by_layer) if by_layer else {}
+        if self._runner.compiled is not None:
+            self._store.note_compiled(self._runner.compiled)
         numbers: list[tuple[Quantity, Num[np.ndarray, "b _"]]] = []
         for layer, by_probe in found.items():
             for name, values in by_probe.items():

@@ -201,6 +201,7 @@ class Probes:
         }
         self._made: dict[Quantity, Probe] = {}
         self._summaries: dict[str, SummaryProbe] = {}
+        self._wholes: dict[str, UnitProbe] = {}
 
     def of(self, quantities: Sequence[Quantity]) -> dict[str, dict[Quantity | str, Probe]]:
         """Return the probes that read quantities, by layer and quantity; one summary stands for two."""
@@ -227,8 +228,10 @@ class Probes:
 
     def whole(self, layer: str) -> UnitProbe:
         """Return the probe of all units of a layer."""
-        about = self._layers[layer]
-        return UnitProbe(np.arange(about.size), about.shape)
+        if layer not in self._wholes:
+            about = self._layers[layer]
+            self._wholes[layer] = UnitProbe(np.arange(about.size), about.shape)
+        return self._wholes[layer]
 
     def summary(self, layer: str) -> SummaryProbe:
         """Return the probe of a layer's moments and filter means, which also finds a NaN in any unit."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Float64, Int
+from jaxtyping import Float, Float32, Float64, Int, Int64
 
 from differentia.layers import Layer
 
@@ -26,7 +26,7 @@ BLOCK_ENTRIES = 4096
 CANCELLATION = 0.1
 
 
-def together(probes: Mapping[str, Probe]) -> Probe:
+def together(probes: Mapping[Any, Probe]) -> Probe:
     """Return one probe that calls several, and returns what each kept by its name."""
     return lambda output: {name: probe(output) for name, probe in probes.items()}
 
@@ -51,9 +51,9 @@ class UnitProbe:
         self._whole = len(self._units) == math.prod(self._shape) and bool(
             (self._units == np.arange(len(self._units))).all()
         )
-        self._in_memory: dict[tuple[tuple[int, ...], str], tuple[torch.Tensor, np.ndarray]] = {}
+        self._in_memory: dict[tuple[tuple[int, ...], torch.device], tuple[torch.Tensor, torch.Tensor]] = {}
 
-    def __call__(self, output: Any) -> Float[np.ndarray, "b k"]:
+    def __call__(self, output: Any) -> Float[np.ndarray, ...]:
         """Return the units' values as float32 (float64 stays), a copy of shape (batch, n_units).
 
         Parameters
@@ -61,29 +61,22 @@ class UnitProbe:
         output : (batch, *shape)
             A PyTorch tensor of any device, dtype and memory layout, or what NumPy can view.
         """
-        if not isinstance(output, torch.Tensor):
-            flat = np.asarray(output).reshape(len(output), -1)
-            return flat[:, self._units].astype(_kept_precision(flat.dtype))
-        output = output.detach()
+        values = as_tensor(output)
         if self._whole:
-            double = output.dtype == torch.float64
-            copy = output.to("cpu", torch.float64 if double else torch.float32, copy=True)
-            return copy.reshape(len(output), -1).numpy()
-        axes = memory_order(output)
-        positions, places = self._positions(axes, output.device)
-        flat = output.permute(0, *axes).reshape(len(output), -1)
-        if output.device.type == "cpu" and output.dtype != torch.bfloat16:  # NumPy takes faster
-            taken = flat.numpy().take(positions.numpy(), axis=1)
-        else:
-            chosen = flat.index_select(1, positions).cpu()
-            taken = (chosen.float() if chosen.dtype == torch.bfloat16 else chosen).numpy()
-        return taken[:, places].astype(_kept_precision(taken.dtype), copy=False)
+            return _as_kept(values.reshape(len(values), -1).clone())
+        axes = memory_order(values)
+        ascending, places = self._positions(axes, values.device)
+        flat = values.permute(0, *axes).reshape(len(values), -1)
+        # Memory is read in one direction. To put the few that were taken in order afterwards costs less than
+        # to take them in that order.
+        taken = flat.gather(1, ascending.expand(len(values), -1))
+        return _as_kept(taken.index_select(1, places))
 
     def _positions(
         self, axes: tuple[int, ...], device: torch.device
-    ) -> tuple[torch.Tensor, Int[np.ndarray, " k"]]:
+    ) -> tuple[Int64[torch.Tensor, " k"], Int64[torch.Tensor, " k"]]:
         """Return the units' sorted positions in memory, and where each unit stands among them."""
-        key = axes, str(device)
+        key = axes, device
         if key not in self._in_memory:
             index = np.unravel_index(self._units, self._shape) if self._shape else ()
             position = np.zeros(len(self._units), dtype=np.int64)
@@ -92,8 +85,17 @@ class UnitProbe:
             order = np.argsort(position)
             places = np.empty_like(order)
             places[order] = np.arange(len(order))
-            self._in_memory[key] = torch.from_numpy(position[order]).to(device), places
+            self._in_memory[key] = (
+                torch.from_numpy(position[order]).to(device),
+                torch.from_numpy(places).to(device),
+            )
         return self._in_memory[key]
+
+
+def _as_kept(values: torch.Tensor) -> Float[np.ndarray, ...]:
+    """Return values on the processor, as float32 or, where they are, float64."""
+    kept = torch.float64 if values.dtype == torch.float64 else torch.float32
+    return values.to("cpu", kept).contiguous().numpy()
 
 
 class Summary(NamedTuple):
@@ -186,9 +188,8 @@ class MapProbe:
     def __call__(self, output: Any) -> Float[np.ndarray, "b f y x"]:
         """Return the maps as float32 (float64 stays), a copy of shape (batch, n_filters, height, width)."""
         values = as_tensor(output)
-        chosen = values.index_select(self._axis, self._filters.to(values.device)).movedim(self._axis, 1)
-        kept = chosen.to("cpu", torch.float64 if chosen.dtype == torch.float64 else torch.float32)
-        return kept.contiguous().numpy()
+        chosen = values.index_select(self._axis, self._filters.to(values.device))
+        return _as_kept(chosen.movedim(self._axis, 1))
 
 
 class UnitMoments:

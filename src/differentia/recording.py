@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from differentia.classes import class_layer
-from differentia.cost import require_memory
+from differentia.cost import best_batch_size, require_memory
 from differentia.errors import InputError, require_count, require_seed
 from differentia.folders import user_path
 from differentia.layers import select_layers
 from differentia.locking import held
 from differentia.memory import memory_budget
-from differentia.networks import Network, load_network
+from differentia.networks import Network, load_network, require_compile
 from differentia.passes import Progress, Recording, Show, say_notes
 from differentia.planning import FILTER_MEAN, Plan, Want, checked_map_images, checked_maps
 from differentia.presentation import (
@@ -50,7 +50,8 @@ def record(
     seed: int = 0,
     resize: str = "bilinear",
     crop: str = "squash",
-    batch_size: int = 32,
+    batch_size: int | None = None,
+    compile: str = "auto",
     views: bool = True,
     maps: Mapping[str, Sequence[int]] | None = None,
     map_images: Sequence[int] | None = None,
@@ -86,7 +87,11 @@ def record(
     resize, crop
         How images are fitted to the network's input; see `differentia.stimuli.Fit`.
     batch_size
-        Images in one pass.
+        Images in one pass; by default as many as fit into the processor's cache and the memory, at most 32.
+    compile : {"auto", "always", "never"}
+        Whether the pass is compiled by PyTorch, together with what reads it. ``auto`` times the first batches
+        and compiles where enough images are left to make up for the time that takes. Where there is no
+        compiler, the pass is not compiled, and the logger ``differentia`` says so.
     views
         Whether to keep also what explains the measure, in the same pass: the predictions, each filter's
         mean over space and the images themselves, made small (both for at most 2,000 images), and the exact
@@ -131,6 +136,7 @@ def record(
         resize=resize,
         crop=crop,
         batch_size=batch_size,
+        compile=compile,
         views=views,
         maps=maps,
         map_images=map_images,
@@ -153,7 +159,8 @@ def record_kinds(
     seed: int = 0,
     resize: str = "bilinear",
     crop: str = "squash",
-    batch_size: int = 32,
+    batch_size: int | None = None,
+    compile: str = "auto",
     views: bool = True,
     maps: Mapping[str, Sequence[int]] | None = None,
     map_images: Sequence[int] | None = None,
@@ -170,8 +177,8 @@ def record_kinds(
     ----------
     kinds
         Names of kinds of units, none of them twice.
-    network, sets, pool, layers, seed, resize, crop, batch_size, views, maps, map_images, skip_unreadable, \
-follow_links, store, fresh, memory, progress
+    network, sets, pool, layers, seed, resize, crop, batch_size, compile, views, maps, map_images, \
+skip_unreadable, follow_links, store, fresh, memory, progress
         As for `record`.
 
     Returns
@@ -186,7 +193,9 @@ follow_links, store, fresh, memory, progress
     """
     names = require_distinct_kinds(kinds)
     seed = require_seed(seed)
-    batch_size = require_count("batch_size", batch_size)
+    if batch_size is not None:
+        batch_size = require_count("batch_size", batch_size)
+    require_compile(compile)
     budget = memory_budget(memory)
     stimuli = as_sets(sets, seed=seed, follow_links=follow_links)
     total = sum(len(given) for given in stimuli.values())
@@ -206,15 +215,17 @@ follow_links, store, fresh, memory, progress
         maps=checked_maps(chosen, maps),
         map_images=checked_map_images(map_images, max(map(len, stimuli.values())) if maps else None),
     )
-    show = Show(network, stimuli, Fit(network.input_shape, resize, crop), skip_unreadable, progress)
-    with _opened(store, show, plan, budget, batch_size=batch_size, fresh=fresh) as opened:
+    fit = Fit(network.input_shape, resize, crop)
+    show = Show(network, stimuli, fit, skip_unreadable, progress, compile)
+    fingerprint = network.fingerprint
+    with _opened(store, show, plan, budget, fingerprint, batch_size=batch_size, fresh=fresh) as opened:
         recording = Recording(show, plan, opened, budget)
         pools = recording.record()
     noises = [name for name, given in stimuli.items() if isinstance(given, NoiseStimuli)]
     duplicates = find_duplicates(recording.labels)
     warned = warn_of_images(recording.skipped, duplicates, stacklevel=3)
     provenance = {
-        **_provenance(show, opened.batch_size, recording.skipped, duplicates),
+        **_provenance(show, opened, fingerprint, recording.skipped, duplicates),
         "warnings": warned,
     }
     moments, kept_views = recording.moments(), recording.views()
@@ -244,20 +255,22 @@ def _opened(
     show: Show,
     plan: Plan,
     budget: int,
+    fingerprint: str,
     *,
-    batch_size: int,
+    batch_size: int | None,
     fresh: bool,
 ) -> Iterator[Store]:
     """Give the store that responses go to, which nobody else writes to meanwhile; None stands for memory."""
+    at_once = best_batch_size(show.network, plan, budget) if batch_size is None else batch_size
     if path is None:
         if fresh:
             raise InputError("fresh=True starts a store over, but no store= was named; name one")
-        yield MemoryStore(batch_size)
+        yield MemoryStore(at_once)
         return
     network, folder = show.network, user_path(path)
     require_store(folder)
     identity = {
-        "network": network.fingerprint,
+        "network": fingerprint,
         "engine": {name: version(name) for name in ("torch", *network.frameworks)},
         "decoder": {"pillow": version("pillow")},
         "device": network.device.partition(":")[0],
@@ -268,17 +281,25 @@ def _opened(
     }
     behaviour = _behaviour(network, plan)
     if fresh:  # nothing is removed for a run that would be refused
-        require_memory(plan, show.images, batch_size, budget)
+        require_memory(plan, show.images, at_once, budget)
     with held(folder):
         opened = open_recording(
-            folder, identity, behaviour, name=network.name, batch_size=batch_size, fresh=fresh
+            folder, identity, behaviour, name=network.name, batch_size=at_once, fresh=fresh
         )
-        if opened.batch_size != batch_size:
+        if batch_size not in (None, opened.batch_size):
             logger.info(
                 "%s goes on in batches of %d images, as it was begun, so that its numbers stay the same to "
                 "the bit; another --batch-size needs --fresh",
                 folder,
                 opened.batch_size,
+            )
+        asked = {"always": True, "never": False}.get(show.compile)
+        if None not in (asked, opened.compiled) and asked != opened.compiled:
+            logger.info(
+                "%s goes on %s, as it was begun, so that its numbers stay the same to the bit; another "
+                "--compile needs --fresh",
+                folder,
+                "compiled" if opened.compiled else "without being compiled",
             )
         say_notes(opened)
         yield opened
@@ -314,20 +335,22 @@ def _behaviour(network: Network, plan: Plan) -> dict[str, list[float]]:
 
 def _provenance(
     show: Show,
-    batch_size: int,
+    store: Store,
+    fingerprint: str,
     skipped: Sequence[SkippedImage],
     duplicates: Sequence[Sequence[ImageLabel]],
 ) -> dict[str, Any]:
     network = show.network
     return {
         "network": network.name,
-        "fingerprint": network.fingerprint,
+        "fingerprint": fingerprint,
         "frameworks": list(network.frameworks),
         "preprocessing": network.preprocessing,
         "input_shape": list(network.input_shape),
         "resize": show.fit.resize,
         "crop": show.fit.crop,
-        "batch_size": batch_size,
+        "batch_size": store.batch_size,
+        "compiled": bool(store.compiled),
         "device": network.device,
         "sets": {name: given.source for name, given in show.stimuli.items()},
         "skipped": [image._asdict() for image in skipped],

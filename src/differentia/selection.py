@@ -16,7 +16,7 @@ import numpy as np
 from differentia.classes import class_layer, class_names, class_probabilities, find_class
 from differentia.errors import InputError, require_count, require_known
 from differentia.folders import names_in_one_folder, new_folder
-from differentia.networks import load_network
+from differentia.networks import Runner, load_network
 from differentia.presentation import (
     ImageLabel,
     SkippedImage,
@@ -146,11 +146,12 @@ def select(
     skipped: list[SkippedImage] = []
     looked_at = 0
     sets = {"": stimuli}
+    runner = Runner(network, compile="never", batch_size=batch_size)
     for batch in present(sets, in_batches(sets, batch_size), fit, skip_unreadable=skip_unreadable):
         skipped += batch.skipped
         outputs = np.zeros((0, layer.size), np.float32)
         if batch.labels:
-            outputs = network.record(batch.pixels, {layer.name: probe})[layer.name]
+            outputs = runner.record(batch.pixels, {layer.name: {"classes": probe}})[layer.name]["classes"]
             require_finite(outputs, layer.name, batch.labels)
             outputs = class_probabilities(outputs)
         for index, label, row in zip(batch.indices, batch.labels, outputs, strict=True):

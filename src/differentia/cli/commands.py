@@ -131,7 +131,8 @@ def measure(
     preprocess: opt.Preprocess = None,
     input_size: opt.InputSize = None,
     device: opt.Device = "auto",
-    batch_size: opt.BatchSize = "32",
+    batch_size: opt.BestBatchSize = None,
+    compile: opt.Compile = "auto",
     maps: opt.Maps = None,
     map_images: opt.MapImages = None,
     views: opt.Views = True,
@@ -168,7 +169,8 @@ def measure(
             "crop": crop,
             "reference": reference,
             "seed": opt.whole_number("--seed", seed, least=0),
-            "batch_size": opt.whole_number("--batch-size", batch_size),
+            "batch_size": None if batch_size is None else opt.whole_number("--batch-size", batch_size),
+            "compile": compile,
             "maps": opt.maps("--map", maps or []) or None,
             "map_images": None
             if map_images is None
@@ -245,7 +247,7 @@ def layers(
     preprocess: opt.Preprocess = None,
     input_size: opt.InputSize = None,
     device: opt.Device = "auto",
-    batch_size: opt.BatchSize = "32",
+    batch_size: opt.BestBatchSize = None,
     as_json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
@@ -260,7 +262,7 @@ def layers(
     from differentia.networks import load_network
 
     counts = N_UNITS if n_units is None else opt.whole_numbers("--n-units", n_units)
-    batch = opt.whole_number("--batch-size", batch_size)
+    batch = None if batch_size is None else opt.whole_number("--batch-size", batch_size)
     loaded = load_network(network, **_network_options(preprocess, input_size, device))
     wanted = None if chosen is None else opt.names("--layers", chosen, "input,block*")
     taken = select_layers(loaded.layers, wanted)

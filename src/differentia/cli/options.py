@@ -21,6 +21,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "how": ("copy", "link", "list"),
     "network": ("digits", "keras:VGG16", "keras:MobileNet", "keras:ResNet50"),
     "device": ("auto", "cpu", "cuda"),
+    "compile": ("auto", "always", "never"),
 }
 
 
@@ -120,6 +121,21 @@ Device = Annotated[
     ),
 ]
 BatchSize = Annotated[str, typer.Option(metavar="N", help="Images in one pass.")]
+BestBatchSize = Annotated[
+    str | None,
+    typer.Option(
+        "--batch-size",
+        metavar="N",
+        help="Images in one pass.",
+        show_default="what fits into cache and memory, at most 32",
+    ),
+]
+Compile = Annotated[
+    str,
+    choice(
+        "compile", "Whether PyTorch compiles the pass (auto: where so many images are left that it pays): "
+    ),
+]
 Maps = Annotated[
     list[str] | None,
     typer.Option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -30,7 +31,7 @@ class Call(NamedTuple):
     channels_first: bool = False
 
 
-class _Trace(NamedTuple):
+class Trace(NamedTuple):
     """What a pass showed: the outputs that can be recorded, and how often each module was called."""
 
     layers: tuple[Layer, ...]
@@ -63,6 +64,20 @@ class Network(ABC):
     preprocessing: str
     channels_first: bool
     frameworks: tuple[str, ...] = ()
+
+    @property
+    def traceable(self) -> bool:
+        """Whether its pass is made of PyTorch's operations, so that it can be written as a graph of them."""
+        return False
+
+    @property
+    def rewritten(self) -> bool:
+        """Whether such a graph costs less than the pass itself, also without a compiler."""
+        return False
+
+    def placed(self) -> contextlib.AbstractContextManager[Any]:
+        """Return the context in which its tensors are made where it runs."""
+        return contextlib.nullcontext()
 
     @abstractmethod
     def prepare(self, pixels: UInt8[np.ndarray, "b h w c"]) -> Any:
@@ -114,12 +129,12 @@ class Network(ABC):
         return self._trace.layers
 
     @cached_property
-    def _trace(self) -> _Trace:
+    def _trace(self) -> Trace:
         first, second = (self._traced(batch) for batch in TRACE_BATCHES)
         in_both = tuple(layer for layer in first.layers if layer in second.layers)
-        return _Trace(in_both, second.calls)
+        return Trace(in_both, second.calls)
 
-    def _traced(self, batch: int) -> _Trace:
+    def _traced(self, batch: int) -> Trace:
         found: list[Layer] = []
 
         def observe(name: str, call: Call, output: Any) -> None:
@@ -128,8 +143,8 @@ class Network(ABC):
                 found.append(Layer(name, shape=shape, **call._asdict()))
 
         pixels = np.zeros((batch, *self.input_shape), dtype=np.uint8)
-        calls = self._observe_outputs(pixels, observe)
-        return _Trace(tuple(found), calls)
+        calls = self.observe_outputs(self.prepare(pixels), observe)
+        return Trace(tuple(found), calls)
 
     def record(self, pixels: UInt8[np.ndarray, "b h w c"], probes: Mapping[str, Probe]) -> dict[str, Any]:
         """Do one forward pass and return what the probes keep of it.
@@ -162,7 +177,7 @@ class Network(ABC):
             kept[name] = probes[name](output)
 
         modules = frozenset(by_name[name].module for name in probes)
-        calls = self._observe_outputs(pixels, observe, modules)
+        calls = self.observe_outputs(self.prepare(pixels), observe, modules)
         missing = [name for name in probes if name not in kept]
         if missing:
             raise RecordingError(
@@ -178,13 +193,23 @@ class Network(ABC):
                 )
         return kept
 
-    def _observe_outputs(
+    def observe_outputs(
         self,
-        pixels: np.ndarray,
+        batch: Any,
         observe: Callable[[str, Call, Any], None],
         modules: frozenset[str] | None = None,
     ) -> Counter[str]:
-        """Run a pass, report each single output under its layer's name, and return the calls by module."""
+        """Run a pass, report each single output under its layer's name, and return the calls by module.
+
+        Parameters
+        ----------
+        batch
+            What `prepare` returned.
+        observe
+            Called with the name, the call, and the output before anything can change it in place.
+        modules
+            The modules whose outputs are reported; all where None.
+        """
         calls: Counter[str] = Counter({INPUT: 1})
 
         def each_output(call: Call, output: Any) -> None:
@@ -194,7 +219,6 @@ class Network(ABC):
             for suffix, part in _parts(output):
                 observe(name + suffix, call, part)
 
-        batch = self.prepare(pixels)
         observe(INPUT, Call(INPUT, "Input", channels_first=self.channels_first), batch)
         self.run(batch, each_output, modules)
         return calls

@@ -127,6 +127,16 @@ class KerasNetwork(Network):
         self._read_class_index = class_index
         self._device = device
 
+    @property
+    def traceable(self) -> bool:
+        """Whether Keras runs on PyTorch."""
+        return bool(self._keras.backend.backend() == "torch")
+
+    @property
+    def rewritten(self) -> bool:
+        """Whether Keras runs on PyTorch, between whose layouts it copies each layer's input."""
+        return self.traceable
+
     def _known_input_shape(self, given: tuple[int, int, int] | None) -> tuple[tuple[int, int, int], bool]:
         """Return the images' shape (height, width, channels), and whether the model has channels first."""
         try:
@@ -161,6 +171,10 @@ class KerasNetwork(Network):
             )
         return wanted, channels_first
 
+    def placed(self) -> contextlib.AbstractContextManager[Any]:
+        """Return the context in which Keras makes its tensors on the model's device."""
+        return on_device(self._device)
+
     def prepare(self, pixels: UInt8[np.ndarray, "b h w c"]) -> Any:
         """Return a batch as the model's input: a float tensor of the backend.
 
@@ -173,7 +187,7 @@ class KerasNetwork(Network):
             values: Any = preprocess_by_name(pixels, self._preprocess)
         else:
             values = self._preprocess(pixels.astype(np.float32))
-        with on_device(self._device):
+        with self.placed():
             batch = self._keras.ops.convert_to_tensor(values)
             if len(batch.shape) != 4 or batch.shape[0] != len(pixels):
                 raise InputError(
@@ -192,7 +206,7 @@ class KerasNetwork(Network):
         RecordingError
             The model itself fails.
         """
-        with on_device(self._device), self._inference():
+        with self.placed(), self._inference():
             try:
                 if not self.model.built:  # its first pass goes through the layers twice, once to build
                     self.model(batch, training=False)

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import UInt8
 
 from differentia.errors import DifferentiaWarning, InputError, RecordingError
-from differentia.networks.base import Call, Network, Observer, image_shape
+from differentia.networks.base import Call, Network, Observer, Trace, image_shape
 from differentia.networks.preprocessing import (
     describe_preprocessing,
     preprocess_by_name,
@@ -68,6 +68,7 @@ class TorchNetwork(Network):
 
     channels_first = True
     frameworks = ("torch",)
+    traceable = True
 
     def __init__(
         self,
@@ -95,6 +96,7 @@ class TorchNetwork(Network):
         self.preprocessing = describe_preprocessing(self._preprocess)
         self._class_names = class_names
         self.module = module
+        self._layout = torch.channels_last  # in which convolutions are fastest, and their filters adjacent
         self._warn_of_batch_statistics()
         if device != "auto":
             try:
@@ -127,7 +129,7 @@ class TorchNetwork(Network):
         """
         if isinstance(self._preprocess, str):
             values = preprocess_by_name(pixels, self._preprocess)
-            batch = torch.from_numpy(np.ascontiguousarray(values.transpose(0, 3, 1, 2)))
+            batch = torch.from_numpy(np.ascontiguousarray(values)).permute(0, 3, 1, 2)
         else:
             given = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
             batch = self._preprocess(given)
@@ -141,6 +143,7 @@ class TorchNetwork(Network):
                     f"{self.name}: the function preprocess= returned {got}; expected a floating "
                     f"tensor of {len(pixels)} images for a uint8 tensor of shape {tuple(given.shape)}"
                 )
+        batch = batch.contiguous(memory_format=self._layout) if batch.ndim == 4 else batch
         parameter = next(self.module.parameters(), None)
         return batch if parameter is None else batch.to(parameter.device)
 
@@ -155,14 +158,10 @@ class TorchNetwork(Network):
         parameter = next((p for p in self.module.parameters() if p.is_floating_point()), None)
         if parameter is not None:
             batch = batch.to(parameter.dtype)
-        with (
-            _eval_mode(self.module),
-            _observed(self.module, observe, modules),
-            torch.no_grad(),
-            full_precision(),
-        ):
+        with _eval_mode(self.module), torch.no_grad(), full_precision():
             try:
-                self.module(batch)
+                with _observed(self.module, observe, modules):
+                    self.module(batch)
             except RecordingError:
                 raise
             except RuntimeError as error:
@@ -172,6 +171,16 @@ class TorchNetwork(Network):
                 raise RecordingError(
                     f"{self.name}: the forward pass of {tuple(batch.shape)} failed: {error}{hint}"
                 ) from error
+
+    def _traced(self, batch: int) -> Trace:
+        """Return what a pass shows; code that takes for granted how its tensors lie in memory is obeyed."""
+        try:
+            return super()._traced(batch)
+        except RecordingError as error:
+            if "view size is not compatible" not in str(error) or self._layout == torch.contiguous_format:
+                raise
+            self._layout = torch.contiguous_format
+            return super()._traced(batch)
 
     @property
     def device(self) -> str:

@@ -70,11 +70,18 @@ class Store(ABC):
         Those that were added, in their order.
     name
         What messages call it.
+    compiled
+        Whether the pass that fills it is compiled; None as long as that is open.
     """
 
     name: str
     batch_size: int
     batches: list[KeptBatch]
+    compiled: bool | None = None
+
+    @abstractmethod
+    def note_compiled(self, compiled: bool) -> None:
+        """Keep whether the pass is compiled, for a run that goes on from this one."""
 
     @abstractmethod
     def expect(self, batches: int, images: int) -> None:

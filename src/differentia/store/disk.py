@@ -49,7 +49,10 @@ from differentia.store.base import KeptBatch, Place, Quantity, Store, cover
 
 #: Raised by one when what a recording means changes: numbers of another version are not mixed in. It is not
 #: the library's version.
-RECORDING_FORMAT = 1
+RECORDING_FORMAT = 2
+
+#: The attribute of a recording that says whether its pass is compiled.
+COMPILED = "compiled"
 
 #: What a run leaves that is killed before a store has its mark.
 BEGUN = frozenset({f"{METADATA}.partial", LOCK, HOLDER, MARKER})
@@ -121,6 +124,14 @@ class DiskStore(Store):
         with _disk(folder):
             self.batches = self._read_batches()
             self._next = self._unused_number()
+
+    def note_compiled(self, compiled: bool) -> None:
+        """Keep whether the pass is compiled; see `Store`."""
+        if compiled != self.compiled:
+            self.compiled = compiled
+            with _disk(self._folder):
+                about = _read_attributes(self._folder) or {}
+                _write_group(self._folder, {**about, COMPILED: compiled})
 
     def _read_batches(self) -> list[KeptBatch]:
         found = []
@@ -398,7 +409,7 @@ def open_recording(
         kept = there[same[0]]
         about["behaviour"] |= kept["behaviour"]
         if not DiskStore.is_empty(folder):
-            about |= {size: kept[size] for size in ("batch_size", "chunk_rows")}
+            about |= {fact: kept[fact] for fact in ("batch_size", "chunk_rows", COMPILED) if fact in kept}
     else:
         kept = {}
         if there:
@@ -417,6 +428,7 @@ def open_recording(
             if not (folder / part / METADATA).exists():
                 _write_group(folder / part, {})
     store = DiskStore(folder, about["batch_size"], about["chunk_rows"])
+    store.compiled = about.get(COMPILED)
     store._notes[:0] = notes
     return store
 
@@ -460,6 +472,8 @@ def _recordings(path: Path, notes: list[str]) -> dict[str, dict[str, Any]]:
         about = _read_attributes(folder) or {}
         sizes = [about.get(key) for key in ("batch_size", "chunk_rows")]
         kinds = {type(about.get(key)) for key in ("identity", "behaviour")}
+        if about.get(COMPILED) not in (None, True, False):
+            kinds = set()
         if kinds == {dict} and all(type(size) is int and 1 <= size < 2**31 for size in sizes):
             found[name] = about
         elif (folder / METADATA).exists():

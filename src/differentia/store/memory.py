@@ -30,6 +30,10 @@ class MemoryStore(Store):
         self._columns: dict[Quantity, np.ndarray] = {}
         self._spans: dict[tuple[str, str, int], list[tuple[int, int]]] = {}
 
+    def note_compiled(self, compiled: bool) -> None:
+        """Keep whether the pass is compiled; see `Store`."""
+        self.compiled = compiled
+
     def expect(self, batches: int, images: int) -> None:
         """Make room for images that are yet to be added; see `Store`."""
         self._total = self._images + images

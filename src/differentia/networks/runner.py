@@ -1,0 +1,255 @@
+"""A network that is run over many batches, in the way that costs least."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+
+from differentia.errors import RecordingError, require_known
+from differentia.networks.base import Network
+from differentia.networks.graph import PassGraph, UntraceableError
+from differentia.networks.torch import full_precision
+from differentia.probes import Probe, UnitProbe, as_tensor, together
+
+logger = logging.getLogger(__name__)
+
+#: Whether a pass is compiled: where it pays, in any case, or not.
+COMPILE = ("auto", "always", "never")
+
+#: What a compiled pass is taken to save of the time of another, until both were timed.
+EXPECTED_GAIN = 0.08
+
+#: What compiling is taken to cost, in seconds: at once, and for each layer that is read.
+COMPILING, COMPILING_A_LAYER = 10.0, 0.5
+
+#: Batches that are timed before that is decided, after one that is not: much is done once only.
+TIMED_BATCHES = 2
+
+#: How far the responses of a rewritten or compiled pass may be from the network's own, relative to the
+#: layer's largest: far more than another order of sums makes, far less than an error.
+TOLERANCE = 1e-3
+
+#: The probes of each layer, by names that are given back with what they kept.
+ProbesByLayer = Mapping[str, Mapping[Any, Probe]]
+
+_Read = Callable[[torch.Tensor], dict[str, Any]]
+
+
+def require_compile(given: str) -> str:
+    """Return whether to compile, or raise an error where it is none of `COMPILE`.
+
+    Raises
+    ------
+    InputError
+        Names the known ones.
+    """
+    require_known("compile (--compile)", given, COMPILE)
+    return given
+
+
+class Runner:
+    """Shows a network one batch after another.
+
+    A pass that PyTorch computes can be written as a graph: where that costs less (Keras), it is run so, and
+    compiled where that pays. A graph is compared with the network's own pass on an image before it is used,
+    and where it can't be made, or differs, the network's own pass is done.
+
+    Parameters
+    ----------
+    network
+        It must not be changed meanwhile.
+    compile : {"auto", "always", "never"}
+        With ``auto`` the first batches are timed, and the pass is compiled where enough images are left.
+    batch_size
+        Images of a full batch. Smaller ones, the last of a set, are not compiled.
+    compiled
+        Whether the run on which this one goes on had compiled its pass; None where there is none, or where
+        that was open yet.
+
+    Attributes
+    ----------
+    compiled
+        Whether full batches are compiled; None as long as that is open.
+    """
+
+    def __init__(
+        self, network: Network, *, compile: str, batch_size: int, compiled: bool | None = None
+    ) -> None:
+        self._network = network
+        self._batch_size = batch_size
+        self._left = 0
+        self._graphs: dict[Any, PassGraph | None] = {}
+        self._reads: dict[Any, tuple[Any, _Read]] = {}
+        self._seconds: list[float] = []
+        asked = {"always": True, "never": False}.get(require_compile(compile))
+        self.compiled: bool | None = asked if compiled is None else compiled
+        if not network.traceable:
+            if self.compiled:
+                self._do_not_compile("only what PyTorch computes can be")
+            self.compiled = False
+
+    def expect(self, images: int) -> None:
+        """Take note of how many images are yet to be shown."""
+        self._left = images
+
+    def record(
+        self, pixels: UInt8[np.ndarray, "b h w c"], probes: ProbesByLayer
+    ) -> dict[str, dict[Any, Any]]:
+        """Do one forward pass and return what the probes keep of it, by layer and name.
+
+        Parameters
+        ----------
+        pixels : (batch, height, width, channels)
+            0..255.
+        probes
+            By the name of the layer that each is to see, and a name of its own.
+
+        Raises
+        ------
+        RecordingError
+            As `Network.record`.
+        """
+        started = time.perf_counter()
+        kept = self._record(pixels, probes)
+        self._left -= len(pixels)
+        if self.compiled is None and len(pixels) == self._batch_size:
+            self._seconds.append((time.perf_counter() - started) / len(pixels))
+            if len(self._seconds) > TIMED_BATCHES:
+                self.compiled = self._pays(len(probes))
+        return kept
+
+    def _pays(self, layers: int) -> bool:
+        """Return whether compiling is likely to take less time than it saves."""
+        seconds = sum(self._seconds[1:]) / len(self._seconds[1:])
+        return EXPECTED_GAIN * seconds * self._left > COMPILING + COMPILING_A_LAYER * layers
+
+    def _record(self, pixels: np.ndarray, probes: ProbesByLayer) -> dict[str, Any]:
+        compiled = bool(self.compiled) and len(pixels) == self._batch_size
+        if compiled or self._network.rewritten:
+            batch = self._network.prepare(pixels)
+            graph = self._graph(pixels, batch)
+            if graph is not None:
+                if compiled:
+                    kept = self._record_compiled(graph, pixels, batch, probes)
+                    if kept is not None:
+                        return kept
+                if self._network.rewritten:
+                    return self._run(self._read(graph.reading, batch, probes), batch)
+        return self._own_pass(pixels, probes)
+
+    def _own_pass(self, pixels: np.ndarray, probes: ProbesByLayer) -> dict[str, Any]:
+        return self._network.record(pixels, {name: together(several) for name, several in probes.items()})
+
+    def _read(self, make: Callable[[Mapping[str, Probe]], _Read], batch: torch.Tensor, probes: Any) -> _Read:
+        """Return what a graph makes of probes for batches of a shape, made once."""
+        looks = tuple((layer, name, id(probe)) for layer, by in probes.items() for name, probe in by.items())
+        key = make.__name__, tuple(batch.shape), looks
+        if key not in self._reads:
+            joined = {layer: together(several) for layer, several in probes.items()}
+            self._reads[key] = probes, make(joined)  # the probes stay, and so do their ids
+        return self._reads[key][1]
+
+    def _run(self, read: _Read, batch: torch.Tensor) -> dict[str, Any]:
+        with self._network.placed(), torch.inference_mode(), full_precision():
+            try:
+                return read(batch)
+            except RuntimeError as error:
+                hint = "; use a smaller batch_size (--batch-size)"
+                raise RecordingError(
+                    f"{self._network.name}: the forward pass of {tuple(batch.shape)} failed: {error}"
+                    + (hint if isinstance(error, torch.OutOfMemoryError) else "")
+                ) from error
+
+    def _record_compiled(
+        self, graph: PassGraph, pixels: np.ndarray, batch: torch.Tensor, probes: ProbesByLayer
+    ) -> dict[str, Any] | None:
+        """Return what a compiled pass gives; None where it can't be compiled."""
+        made = len(self._reads)
+        read = self._read(graph.compiled, batch, probes)
+        if len(self._reads) == made:
+            return self._run(read, batch)
+        started = time.perf_counter()
+        try:
+            kept = self._run(read, batch)
+        except Exception as error:  # a compiler that is missing, or fails, has many ways to say so
+            self._do_not_compile(_first_line(error))
+            return None
+        logger.info("%s: its pass was compiled in %.0f s", self._network.name, time.perf_counter() - started)
+        units = {
+            layer: {name: probe for name, probe in several.items() if isinstance(probe, UnitProbe)}
+            for layer, several in probes.items()
+        }
+        own = self._own_pass(pixels[:1], {layer: several for layer, several in units.items() if several})
+        for layer, several in own.items():
+            for name, expected in several.items():
+                if not _alike(kept[layer][name][:1], expected):
+                    raise RecordingError(
+                        f"{self._network.name}, layer {layer!r}: compiled, it gives other responses than it "
+                        "should; use compile='never' (--compile never)"
+                    )
+        return kept
+
+    def _graph(self, pixels: np.ndarray, batch: torch.Tensor) -> PassGraph | None:
+        """Return the pass over batches of a shape as a graph that was found right; None if there is none."""
+        shape = tuple(batch.shape)
+        if shape not in self._graphs:
+            like = next((graph for graph in self._graphs.values() if graph is not None), None)
+            try:
+                with self._network.placed():
+                    graph = PassGraph(self._report_outputs, batch, like)
+                self._require_same_outputs(graph, pixels, batch)
+                self._graphs[shape] = graph
+            except UntraceableError as error:
+                self._graphs[shape] = None
+                logger.debug("%s: its own pass is done: %s", self._network.name, error)
+                if self.compiled:
+                    self._do_not_compile(str(error))
+        return self._graphs[shape]
+
+    def _report_outputs(self, batch: torch.Tensor, report: Callable[[str, torch.Tensor], None]) -> None:
+        wanted = {layer.name for layer in self._network.layers}
+
+        def observe(name: str, call: Any, output: Any) -> None:
+            if name in wanted:
+                report(name, output)
+
+        self._network.observe_outputs(batch, observe)
+
+    def _require_same_outputs(self, graph: PassGraph, pixels: np.ndarray, batch: torch.Tensor) -> None:
+        """Raise an error where a graph does not give what the network gives for the first image."""
+        looks: dict[str, Probe] = {layer.name: _some_of_first for layer in self._network.layers}
+        own = self._network.record(pixels[:1], looks)
+        try:
+            other = self._run(graph.reading(looks), batch)
+        except RecordingError as error:
+            raise UntraceableError(str(error)) from error
+        for layer, expected in own.items():
+            if not _alike(other[layer], expected):
+                raise UntraceableError(f"layer {layer!r} differs from the network's own pass")
+
+    def _do_not_compile(self, reason: str) -> None:
+        logger.info("%s is not compiled: %s", self._network.name, reason)
+        self.compiled = False
+
+
+def _alike(one: np.ndarray, other: np.ndarray) -> bool:
+    """Return whether responses of a layer differ by rounding only."""
+    finite = np.isfinite(other)  # what is not, is an error of its own
+    difference = np.abs(one - other)[finite]
+    return bool((difference <= TOLERANCE * np.abs(other[finite]).max(initial=0.0)).all())
+
+
+def _some_of_first(output: Any) -> np.ndarray:
+    """Return a few thousand responses of a batch's first image."""
+    first = as_tensor(output)[0].reshape(-1)
+    return first[:: max(1, len(first) // 4096)].to("cpu", torch.float64, copy=True).numpy()
+
+
+def _first_line(error: Exception) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
