@@ -1,9 +1,9 @@
 """How the time and the memory of `dif.measure` grow with images, layers and units, for MobileNet and noise.
 
 From one case (129 images in sets of 43, 21 layers, 1,000 units, 20 draws) one number is changed at a time.
-What is done once (imports, finding the layers) is done before; the process of each case measures it repeatedly.
-Sets stay of one size, since pairs are compared within a set: the images grow by more sets. Above 2,000 images
-a result holds no distance matrices, thumbnails and filters' means.
+What is done once (imports, finding the layers) is done before; the process of each case then measures it in
+each turn. Sets stay of one size, since pairs are compared within a set: the images grow by more sets. Above
+2,000 images a result holds no distance matrices, thumbnails and filters' means.
 
     python benchmarks/growth.py [--images 129 1290 10019] [--layers 3 21 0] [--units 200 1000 10000 100000]
                                 [--repeats 7] [--large-repeats 3]
