@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import numpy as np
-from harness import Benchmark, Spread, Way, Work, options_of, ratios
+from harness import Benchmark, Spread, Taken, Way, Work, options_of, ratios
 from photographs import mobilenet, weights
 
 import differentia as dif
@@ -69,6 +69,19 @@ def prepare(case: Case) -> Work:
     return work
 
 
+def relative_speed(taken: Taken, images: int, base: Taken, base_images: int) -> list[float]:
+    """Return how many times the images a second of the base there were, turn by turn.
+
+    Parameters
+    ----------
+    taken, images
+        What was taken of a case, and its images.
+    base, base_images
+        Those that it is compared with.
+    """
+    return [images / base_images / ratio for ratio in ratios(taken, base)]
+
+
 def main() -> None:
     """Let the cases take turns, and print what came of it."""
     base = Case()
@@ -104,10 +117,8 @@ def main() -> None:
         benchmark.print_ratio(case.name, base.name)
     for case in cases[1:]:
         if case.images != base.images:
-            speed = [
-                case.images / base.images / ratio
-                for ratio in ratios(benchmark.ways[case.name], benchmark.ways[base.name])
-            ]
+            taken = benchmark.ways
+            speed = relative_speed(taken[case.name], case.images, taken[base.name], base.images)
             print(f"images a second, {case.images:,} / {base.images}: {Spread.of(speed).told('.3f')}")
 
 

@@ -85,8 +85,8 @@ class Taken:
     first_s
         Seconds of the warm-up, None where there was none.
     turns
-        For each turn, in order: ``seconds``, ``cpu_s`` (of the process, all threads), ``peak_gb`` (of the
-        process so far, all that it imported included) and what the work returned.
+        In order: the number of the ``turn``, ``seconds``, ``cpu_s`` (of the process, all threads),
+        ``peak_gb`` (of the process so far, all that it imported included) and what the work returned.
     """
 
     prepare_s: float = 0.0
@@ -122,7 +122,8 @@ class Spread(NamedTuple):
 
 def ratios(first: Taken, second: Taken, key: str = "seconds") -> list[float]:
     """Return the ratio of the first way to the second in each turn that both had."""
-    return [a / b for a, b in zip(first.column(key), second.column(key), strict=False)]
+    of_second = {turn["turn"]: turn[key] for turn in second.turns}
+    return [turn[key] / of_second[turn["turn"]] for turn in first.turns if turn["turn"] in of_second]
 
 
 class Benchmark:
@@ -146,6 +147,7 @@ class Benchmark:
         self.facts: dict[str, Any] = {}  # what follows from the turns, or was counted beside them
         self.ways: dict[str, Taken] = {}
         self._path = path
+        self._turns = 0
 
     @classmethod
     def read(cls, path: Path) -> Benchmark:
@@ -176,6 +178,8 @@ class Benchmark:
     def take_turns(self, ways: Sequence[Way], repeats: int) -> None:
         """Let the ways take turns, print each as it comes, and keep what was taken.
 
+        Called again, with other ways or the same, it goes on: those are other turns.
+
         Parameters
         ----------
         ways
@@ -193,13 +197,14 @@ class Benchmark:
         width = max(len(way.name) for way in ways)
         try:
             for way in ways:
-                taken = self.ways[way.name] = Taken()
+                taken = self.ways.setdefault(way.name, Taken())
                 if way.lasting:
                     workers[way.name] = _Worker(way, taken)
                     first = "" if taken.first_s is None else f", first {taken.first_s:.2f} s"
                     told = f"{way.name:{width}}  prepared in {taken.prepare_s:.2f} s{first}"
                     print(told, flush=True)
             for turn in range(repeats):
+                self._turns += 1
                 for way in in_turn(ways, turn):
                     taken = self.ways[way.name]
                     if turn >= (repeats if way.repeats is None else way.repeats):
@@ -210,8 +215,8 @@ class Benchmark:
                     finally:
                         if not way.lasting:
                             worker.stop()
-                    taken.turns.append(numbers)
-                    print(f"turn {turn + 1}  {way.name:{width}}  {_told(numbers)}", flush=True)
+                    taken.turns.append({"turn": self._turns, **numbers})
+                    print(f"turn {self._turns}  {way.name:{width}}  {_told(numbers)}", flush=True)
                 self.write()
         finally:
             for worker in workers.values():

@@ -345,6 +345,21 @@ def ways_of(kind: str, setting_of: Callable[[int], Setting], given: argparse.Nam
     ]
 
 
+#: Those of a group take turns; the processes of all of them would hold too much memory at once.
+GROUPS = (("bare-*", "record-*"), ("bare-*", "measure-*", "plain*", "large"))
+
+
+def in_groups(ways: Sequence[Way]) -> Iterator[list[Way]]:
+    """Yield the ways of each group; none that has nothing new."""
+    seen: set[str] = set()
+    for patterns in GROUPS:
+        group = [way for way in ways if any(fnmatch.fnmatch(way.name, f"* {each}") for each in patterns)]
+        names = {way.name for way in group}
+        if not names <= seen:
+            yield group
+        seen |= names
+
+
 #: What is compared: the name of the ratio's upper way, and of its lower one.
 RATIOS = (
     ("bare-compiled", "bare-eager"),
@@ -454,7 +469,8 @@ def main() -> None:
             return Setting(kind, tuple(sets), Path(folder))
 
         for kind in kinds:
-            benchmark.take_turns(ways_of(kind, partial(setting_of, kind), given), given.repeats)
+            for group in in_groups(ways_of(kind, partial(setting_of, kind), given)):
+                benchmark.take_turns(group, given.repeats)
     for kind in kinds:
         found = go_on(benchmark, kind, given.large_images)
         if found:
