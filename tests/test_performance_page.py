@@ -47,8 +47,10 @@ def test_medians_and_ranges(script: ModuleType) -> None:
     assert script.spread([4.0, 1.0, 2.0]) == "2.00 (1.00 to 4.00)"
     assert script.spread([4.0]) == "4.00"
     slow, fast = (
-        script.Taken(turns=[{"seconds": value, "cpu_s": 1.0, "peak_gb": value} for value in seconds])
-        for seconds in ([2.0, 6.0, 9.0], [1.0, 2.0, 9.0])
+        script.Taken(
+            turns=[{"turn": turn, "seconds": s, "cpu_s": 1.0, "peak_gb": s} for turn, s in seconds.items()]
+        )
+        for seconds in ({1: 2.0, 2: 6.0, 3: 9.0}, {2: 2.0, 3: 9.0, 1: 1.0, 4: 7.0})
     )
     assert script.spread(script.ratios(slow, fast)) == "2.00 (1.00 to 3.00)"
     row = script.ways_table({"slow": slow})[-1]
