@@ -14,7 +14,7 @@ help:
 	@echo "make linkcheck  follow the documentation's links to other sites (needs a network)"
 	@echo "make figures  redraw the README's pictures and docs/unit_kinds.md (needs the real data, chromium)"
 	@echo "make commands write docs/commands.md from the help texts"
-	@echo "make bench    time what the views and the store cost, and the memory of a large measurement"
+	@echo "make bench    time and memory, side by side with the bare pass; writes docs/performance.md (hours)"
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -53,9 +53,13 @@ commands: $(READY)
 	$(BIN)/python docs/write_command_reference.py
 
 bench: $(READY)
+	$(BIN)/python benchmarks/vgg16.py --large --json benchmarks/results/vgg16.json
+	$(BIN)/python benchmarks/photographs.py --json benchmarks/results/photographs.json
+	$(BIN)/python benchmarks/growth.py --json benchmarks/results/growth.json
 	$(BIN)/python benchmarks/probes.py
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python docs/write_performance.py
 
 clean:
 	rm -rf $(VENV) demo docs/_build

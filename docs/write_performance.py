@@ -1,0 +1,325 @@
+"""Write docs/performance.md from what the benchmarks wrote, ``benchmarks/results/*.json``.
+
+python docs/write_performance.py [FOLDER]
+"""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+PAGE = HERE / "performance.md"
+BENCHMARKS = HERE.parent / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+
+from growth import relative_speed  # noqa: E402
+from harness import Benchmark, Spread, Taken, ratios  # noqa: E402
+from photographs import over_least  # noqa: E402
+from vgg16 import DRAWS, N_UNITS, RATIOS  # noqa: E402
+
+RESULTS = BENCHMARKS / "results"
+
+HEAD = """# How long it takes, and how much memory
+
+What was measured, on one machine, side by side with what a measurement can't do without (the network's
+forward pass, decoding) and with the plain way of doing the same. `make bench` measures it all anew, and
+writes this page.
+
+## How it was measured
+
+- **In turns.** What is compared takes turns within one run, each in a process of its own, and the order
+  changes from turn to turn. A ratio is that of the two times of one turn; given are the median over all turns
+  and, in brackets, the least and the greatest.
+- **Peak memory** is the most that the process ever had, with all that it imported.
+- **What is done once** (imports, building the network, compiling) is not in the turns. *First* is the first
+  time that the work was done, after the imports: it includes compiling, where there is any.
+"""
+
+FOOT = """
+## What was not measured
+
+- GPUs. `--device cuda` takes the same path through the code; there are no numbers of it here.
+- Other machines: how much compiling gains, and how the cores share decoding and the pass, depends on them.
+"""
+
+VGG16 = """VGG16 at 224 x 224 with random weights. {images:,} images in three sets ({images_are}), in
+batches of 32; 21 layers: the input, those of the five blocks, flatten and predictions; {counts} units of
+each (all of a smaller one)."""
+
+VGG16_WAYS = (
+    """The *bare pass* is the network's forward pass alone, over images that are decoded and in memory: a
+    PyTorch module channels-last, in inference mode; Keras's model as Keras runs it, without gradients.""",
+    "`record` shows the same images, from memory, and keeps 100,000 units of each layer.",
+    """`measure` begins with the files and ends with all numbers: those of {draws} draws of units, and those
+    that the report shows.""",
+    """The *plain way* begins with the files, too, keeps every output of the 21 layers, in float32, and
+    computes each median distance with NumPy and SciPy's `pdist`; of one draw of units.""",
+)
+
+PLAIN_GOES_ON = """**{images:,} images.** The plain way would take {plain_s:,.0f} s and {plain_gb:,.0f} GB.
+That is extrapolated: it was run with {third}, {two_thirds} and {all} images; reading, the pass, the
+normalisation and the memory are linear in the images, the distances in the pairs."""
+
+MEASURED = """ `measure` took {measure_s:,.0f} s and {measure_gb:,.1f} GB: once, with all that is done once,
+and with its responses in a store."""
+
+EXTRAPOLATED = """ `measure` would take {measure_s:,.0f} s and {measure_gb:,.1f} GB: extrapolated from all
+and a third of the images, as if it were linear, which leaves out that there are more pairs. Its responses
+were in memory; in a store they take less of it."""
+
+PHOTOGRAPHS = """MobileNet of width 0.25, {weights}, at 224 x 224; {images:,} distinct files ({images_are})
+in {sets} sets; all layers, {units:,} units of each, {draws} draws. While the network computes, the next
+images are decoded: so the least that the whole can take is the CPU time of decoding and of the pass,
+divided by the number of cores."""
+
+GROWTH = """`measure` of MobileNet of width 0.25 ({weights}) and white noise in sets of {per_set}, {draws}
+draws. But for what is changed: {base[images]:,} images, {base[layers]} layers, {base[units]:,} units of
+each (all of a smaller one). Above 2,000 images a result holds no distance matrices, thumbnails and filters'
+means."""
+
+#: The ways of the benchmark of VGG16, in words.
+WORDS = {
+    "bare-eager": "bare pass",
+    "bare-compiled": "bare pass, compiled",
+    "bare-engine": "bare pass as differentia computes it",
+    "record-never": "`record` without views",
+    "record-always": "`record` without views, compiled",
+    "record-views-never": "`record`",
+    "record-views-always": "`record`, compiled",
+    "measure-never": "`measure`",
+    "measure-always": "`measure`, compiled",
+    "measure-auto": '`measure`, compile="auto"',
+    "measure-1/3": "`measure`, a third of the images",
+    "plain": "plain way",
+    "plain-1/3": "plain way, a third of the images",
+    "plain-2/3": "plain way, two thirds of the images",
+    "large": "`measure`, {large_images:,} images",
+}
+
+NETWORKS = {"torch": "A PyTorch module", "keras": "The Keras model, on PyTorch"}
+
+
+def page(benchmarks: Mapping[str, Benchmark]) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    benchmarks
+        By name. One that the page has a section for and that is missing is said to be.
+    """
+    parts = [HEAD]
+    missing = [name for name in SECTIONS if name not in benchmarks]
+    for name in (*SECTIONS, *(name for name in benchmarks if name not in SECTIONS)):
+        if name in benchmarks:
+            parts.append(SECTIONS.get(name, any_section)(benchmarks[name]))
+    parts.append(FOOT)
+    if missing:
+        parts[-1] += f"- {', '.join(f'`benchmarks/{name}.py`' for name in missing)}: not run yet.\n"
+    return "".join(parts)
+
+
+def vgg16_section(benchmark: Benchmark) -> str:
+    """Return what was measured of VGG16."""
+    options = benchmark.options
+    counts = [f"{count:,}" for count in N_UNITS]
+    lines = ["", f"## VGG16, {options['images']:,} images", ""]
+    lines += wrapped(VGG16.format(**options, counts=f"{', '.join(counts[:-1])} and {counts[-1]}"))
+    lines += ["", *bullets(*(way.format(draws=DRAWS) for way in VGG16_WAYS)), "", *machine_of(benchmark)]
+    for kind, network in NETWORKS.items():
+        taken = {name: benchmark.ways[f"{kind} {name}"] for name in WORDS if benchmark.both(f"{kind} {name}")}
+        if not taken:
+            continue
+        words = {name: WORDS[name].format(**options) for name in taken}
+        lines += ["", f"### {network}", "", *ways_table({words[name]: taken[name] for name in taken})]
+        compared = [(a, b) for a, b in RATIOS if a in taken and b in taken]
+        rows = [(f"{words[a]} / {words[b]}", spread(ratios(taken[a], taken[b]))) for a, b in compared]
+        rows += [
+            (f"{words[a]} / {words[b]}, peak memory", spread(ratios(taken[a], taken[b], "peak_gb")))
+            for a, b in compared
+            if a == "plain"
+        ]
+        if rows:
+            lines += ["", *table(("ratio", "median (range)"), rows)]
+        if f"{kind} large" in benchmark.facts:
+            lines += ["", *wrapped(more_images(benchmark.facts[f"{kind} large"], options["images"]))]
+    return joined(lines)
+
+
+def more_images(found: Mapping[str, Any], images: int) -> str:
+    """Return how the plain way and `measure` go on with more images, in words."""
+    plain = PLAIN_GOES_ON.format(**found, third=images // 3, two_thirds=2 * images // 3, all=images)
+    return plain + (MEASURED if found["measured"] else EXTRAPOLATED).format(**found)
+
+
+def photographs_section(benchmark: Benchmark) -> str:
+    """Return what was measured of files."""
+    options, taken = benchmark.options, benchmark.ways
+    cores = benchmark.machine["cores"]
+    words = {
+        "decode": "decoding, on one thread",
+        "model": "the model alone, images in memory",
+        "pass": "differentia's pass, nothing recorded",
+        "record": "`record`, files",
+        "measure": "`measure`, files",
+    }
+    rows = [
+        (
+            f"`{whole}` / ((decoding + {words[forward].partition(',')[0]}) / {cores} cores)",
+            spread(over_least(taken[whole], taken[forward], taken["decode"], cores)),
+        )
+        for whole in ("record", "measure")
+        for forward in ("model", "pass")
+    ]
+    lines = ["", f"## {options['images']:,} photographs", ""]
+    lines += [*wrapped(PHOTOGRAPHS.format(**options, draws=DRAWS)), "", *machine_of(benchmark), ""]
+    lines += [*ways_table({words[name]: taken[name] for name in words}), ""]
+    return joined([*lines, *table(("seconds / (CPU seconds / cores)", "median (range)"), rows)])
+
+
+def growth_section(benchmark: Benchmark) -> str:
+    """Return how time and memory grow."""
+    base, cases = benchmark.options["base"], benchmark.options["cases"]
+    lines = ["", "## What more images, layers and units cost", ""]
+    lines += [*wrapped(GROWTH.format(**benchmark.options)), "", *machine_of(benchmark)]
+    first = benchmark.ways[next(name for name, case in cases.items() if case == base)]
+    for key in base:
+        same = {other: base[other] for other in base if other != key}
+        counts = {  # of layers, 0 stands for all
+            name: case[key] or benchmark.ways[name].turns[0]["layers"]
+            for name, case in cases.items()
+            if {**case, **same} == case
+        }
+        rows = []
+        for name in sorted(counts, key=counts.__getitem__):
+            taken, images = benchmark.ways[name], cases[name]["images"]
+            speed = Spread.of(images / seconds for seconds in taken.column())
+            relative = relative_speed(taken, images, first, base["images"])
+            rows.append(
+                (
+                    f"{counts[name]:,.0f}",
+                    spread(taken.column()),
+                    number(speed.median),
+                    "1" if taken is first else spread(relative),
+                    f"{taken.peak():.2f}",
+                    str(len(taken.turns)),
+                )
+            )
+        against = f"of that, against {base[key]:,} {key}"
+        head = (key, "seconds (range)", "images a second", against, "peak, GB", "turns")
+        lines += ["", *table(head, rows)]
+    return joined(lines)
+
+
+def any_section(benchmark: Benchmark) -> str:
+    """Return the table of a benchmark that has no section of its own."""
+    told = ", ".join(f"{name} {value}" for name, value in benchmark.options.items())
+    title = benchmark.name[0].upper() + benchmark.name[1:]
+    lines = ["", f"## {title}", "", *wrapped(told), "", *machine_of(benchmark)]
+    return joined([*lines, "", *ways_table(benchmark.ways)])
+
+
+#: What has a section of its own, in the order of the page.
+SECTIONS: dict[str, Callable[[Benchmark], str]] = {
+    "vgg16": vgg16_section,
+    "photographs": photographs_section,
+    "growth": growth_section,
+}
+
+
+def machine_of(benchmark: Benchmark) -> list[str]:
+    """Return where and when it was measured."""
+    machine = benchmark.machine
+    versions = ", ".join(
+        f"{name} {version}" for name, version in machine["versions"].items() if version != "not installed"
+    )
+    return wrapped(
+        f"*{benchmark.date}, {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']:.0f} GB, "
+        f"{machine['system']}; {versions}.*"
+    )
+
+
+def ways_table(ways: Mapping[str, Taken]) -> list[str]:
+    """Return a table of ways: their times and memory."""
+    rows = [
+        (
+            name,
+            spread(taken.column()),
+            number(Spread.of(taken.column("cpu_s")).median),
+            "" if taken.first_s is None else number(taken.first_s),
+            f"{taken.peak():.2f}",
+            str(len(taken.turns)),
+        )
+        for name, taken in ways.items()
+        if taken.turns
+    ]
+    return table(("", "seconds (range)", "CPU seconds", "first, s", "peak, GB", "turns"), rows)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return a table; all columns but the first hold numbers."""
+    rule = "|".join(["---", *["---:"] * (len(head) - 1)])
+    return [f"| {' | '.join(head)} |", f"|{rule}|", *(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def spread(values: Iterable[float]) -> str:
+    """Return the median of some numbers, and their range where there are several."""
+    values = list(values)
+    found = Spread.of(values)
+    if len(values) == 1:
+        return number(found.median)
+    return f"{number(found.median)} ({number(found.least)} to {number(found.most)})"
+
+
+def number(value: float) -> str:
+    """Return a number with three significant digits, or all before the point."""
+    digits = next((digits for least, digits in ((100, 0), (10, 1), (1, 2)) if value >= least), 3)
+    return f"{value:,.{digits}f}" if value >= 0.01 else f"{value:.2g}"
+
+
+def wrapped(text: str, first: str = "", others: str = "") -> list[str]:
+    """Return the lines of a paragraph, with what they begin with."""
+    return textwrap.wrap(
+        " ".join(text.split()),
+        112,
+        initial_indent=first,
+        subsequent_indent=others,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def bullets(*texts: str) -> list[str]:
+    """Return the lines of a list."""
+    return [line for text in texts for line in wrapped(text, "- ", "  ")]
+
+
+def joined(lines: Sequence[str]) -> str:
+    """Return lines as text."""
+    return "\n".join(lines) + "\n"
+
+
+def read(folder: Path) -> dict[str, Benchmark]:
+    """Return the benchmarks of a folder, by name.
+
+    Parameters
+    ----------
+    folder
+        With their JSON files.
+    """
+    found = [Benchmark.read(path) for path in sorted(folder.glob("*.json"))]
+    return {benchmark.name: benchmark for benchmark in found}
+
+
+def main() -> None:
+    """Write the page."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
+    PAGE.write_text(page(read(folder)), encoding="utf-8")
+    print(PAGE)
+
+
+if __name__ == "__main__":
+    main()
