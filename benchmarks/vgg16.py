@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
-import inspect
 import os
 import shutil
 import tempfile
@@ -140,11 +139,24 @@ def in_batches(values: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def engine_pass(network: Any) -> Callable[[Any], Any]:
-    """Return the pass that differentia does for a Keras model.
+    """Return the pass that differentia does for a Keras model: a graph, of which the last layer is kept."""
+    import torch
 
-    At present it is Keras's own. When differentia rewrites the graph, this is the place to return that.
-    """
-    return partial(network.model, training=False)
+    from differentia.networks.graph import PassGraph
+
+    last = network.layers[-1].name
+    reads: dict[int, Callable[[Any], Any]] = {}
+
+    def run(batch: Any, report: Callable[[str, Any], None]) -> None:
+        network.observe_outputs(batch, lambda name, call, output: report(name, output))
+
+    def forward(batch: Any) -> Any:
+        if len(batch) not in reads:
+            with torch.inference_mode(mode=False):
+                reads[len(batch)] = PassGraph(run, batch).reading({last: torch.clone})
+        return reads[len(batch)](batch)
+
+    return forward
 
 
 def prepare_bare(setting: Setting, how: str) -> Work:
@@ -175,25 +187,12 @@ def prepare_bare(setting: Setting, how: str) -> Work:
 # -------------------------------------------------------------------------------------------- differentia
 
 
-def can_compile() -> bool:
-    """Return whether the installed version has the option ``compile``; one that has not never compiles.
-
-    Once every version has it, this function and what asks it can go.
-    """
-    return "compile" in inspect.signature(dif.measure).parameters
-
-
-def options(compile_: str) -> dict[str, Any]:
-    """Return what `record` and `measure` are told both."""
-    return {"layers": LAYERS, **({"compile": compile_} if can_compile() else {})}
-
-
 def prepare_record(setting: Setting, compile_: str, views: bool) -> Work:
     """Return `dif.record` of images in memory."""
     network, sets = setting.network(), setting.pixels()
 
     def work() -> None:
-        dif.record(network, sets, pool=max(N_UNITS), views=views, **options(compile_))
+        dif.record(network, sets, pool=max(N_UNITS), views=views, layers=LAYERS, compile=compile_)
 
     return work
 
@@ -205,7 +204,14 @@ def prepare_measure(setting: Setting, compile_: str, stored: bool = False) -> Wo
 
     def work() -> None:
         dif.measure(
-            network, sets, n_units=N_UNITS, draws=DRAWS, store=store, fresh=stored, **options(compile_)
+            network,
+            sets,
+            n_units=N_UNITS,
+            draws=DRAWS,
+            layers=LAYERS,
+            compile=compile_,
+            store=store,
+            fresh=stored,
         )
         if store is not None:
             shutil.rmtree(store)
@@ -317,11 +323,12 @@ def ways_of(kind: str, setting_of: Callable[[int], Setting], given: argparse.Nam
     lasting: dict[str, Callable[[], Work]] = {}
     for how in ("eager", "compiled", "engine") if kind == "keras" else ("eager", "compiled"):
         lasting[f"bare-{how}"] = partial(prepare_bare, whole, how)
-    for when in ("never", "always") if can_compile() else ("never",):
+    for when in ("never", "always"):
         lasting[f"record-{when}"] = partial(prepare_record, whole, when, views=False)
         lasting[f"record-views-{when}"] = partial(prepare_record, whole, when, views=True)
-    for when in ("never", "always", "auto") if can_compile() else ("never",):
+    for when in ("never", "always", "auto"):
         lasting[f"measure-{when}"] = partial(prepare_measure, whole, when)
+    lasting["measure-stored"] = partial(prepare_measure, whole, "auto", stored=True)
     lasting["measure-1/3"] = partial(prepare_measure, third, "auto")
     # These hold much memory, and so have a new process for each turn.
     passing = {
@@ -374,9 +381,11 @@ RATIOS = (
     ("measure-always", "bare-compiled"),
     ("measure-auto", "bare-eager"),
     ("measure-auto", "bare-compiled"),
+    ("measure-stored", "bare-eager"),
     ("plain", "measure-never"),
     ("plain", "measure-always"),
     ("plain", "measure-auto"),
+    ("plain", "measure-stored"),
 )
 
 
@@ -454,8 +463,6 @@ def main() -> None:
     parser.add_argument("--large-images", type=int, default=3000, help="of all three sets")
     parser.add_argument("--folder", help="for files that are made, on a disk with room for a store")
     given = parser.parse_args()
-    if not can_compile():
-        print("this version of differentia does not compile: there is no -always and no -auto")
     kinds = KINDS if given.network == "both" else (given.network,)
     stated = {"images": given.images, "large_images": given.large_images, "images_are": source_of_jpegs()}
     benchmark = Benchmark("vgg16", stated, given.json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
@@ -217,15 +218,16 @@ skip_unreadable, follow_links, store, fresh, memory, progress
     )
     fit = Fit(network.input_shape, resize, crop)
     show = Show(network, stimuli, fit, skip_unreadable, progress, compile)
-    fingerprint = network.fingerprint
-    with _opened(store, show, plan, budget, fingerprint, batch_size=batch_size, fresh=fresh) as opened:
-        recording = Recording(show, plan, opened, budget)
-        pools = recording.record()
+    with ThreadPoolExecutor(1) as beside:  # hundreds of megabytes of weights, while units are chosen
+        fingerprint = beside.submit(lambda: network.fingerprint)
+        with _opened(store, show, plan, budget, fingerprint, batch_size=batch_size, fresh=fresh) as opened:
+            recording = Recording(show, plan, opened, budget)
+            pools = recording.record()
     noises = [name for name, given in stimuli.items() if isinstance(given, NoiseStimuli)]
     duplicates = find_duplicates(recording.labels)
     warned = warn_of_images(recording.skipped, duplicates, stacklevel=3)
     provenance = {
-        **_provenance(show, opened, fingerprint, recording.skipped, duplicates),
+        **_provenance(show, opened, fingerprint.result(), recording.skipped, duplicates),
         "warnings": warned,
     }
     moments, kept_views = recording.moments(), recording.views()
@@ -255,7 +257,7 @@ def _opened(
     show: Show,
     plan: Plan,
     budget: int,
-    fingerprint: str,
+    fingerprint: Future[str],
     *,
     batch_size: int | None,
     fresh: bool,
@@ -270,7 +272,7 @@ def _opened(
     network, folder = show.network, user_path(path)
     require_store(folder)
     identity = {
-        "network": fingerprint,
+        "network": fingerprint.result(),
         "engine": {name: version(name) for name in ("torch", *network.frameworks)},
         "decoder": {"pillow": version("pillow")},
         "device": network.device.partition(":")[0],

@@ -134,8 +134,8 @@ class KerasNetwork(Network):
 
     @property
     def rewritten(self) -> bool:
-        """Whether Keras runs on PyTorch, between whose layouts it copies each layer's input."""
-        return self.traceable
+        """Whether Keras runs on PyTorch, between whose layouts it copies each layer's input, and is built."""
+        return self.traceable and bool(self.model.built)
 
     def _known_input_shape(self, given: tuple[int, int, int] | None) -> tuple[tuple[int, int, int], bool]:
         """Return the images' shape (height, width, channels), and whether the model has channels first."""

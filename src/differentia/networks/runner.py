@@ -15,7 +15,7 @@ from differentia.errors import RecordingError, require_known
 from differentia.networks.base import Network
 from differentia.networks.graph import PassGraph, UntraceableError
 from differentia.networks.torch import full_precision
-from differentia.probes import Probe, UnitProbe, as_tensor, together
+from differentia.probes import Probe, Summary, SummaryProbe, UnitProbe, together
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +84,8 @@ class Runner:
         self._network = network
         self._batch_size = batch_size
         self._left = 0
-        self._graphs: dict[Any, PassGraph | None] = {}
+        self._graphs: dict[tuple[int, ...], PassGraph | None] = {}
+        self._checked = False
         self._reads: dict[Any, tuple[Any, _Read]] = {}
         self._seconds: list[float] = []
         asked = {"always": True, "never": False}.get(require_compile(compile))
@@ -131,17 +132,45 @@ class Runner:
 
     def _record(self, pixels: np.ndarray, probes: ProbesByLayer) -> dict[str, Any]:
         compiled = bool(self.compiled) and len(pixels) == self._batch_size
-        if compiled or self._network.rewritten:
-            batch = self._network.prepare(pixels)
-            graph = self._graph(pixels, batch)
-            if graph is not None:
-                if compiled:
-                    kept = self._record_compiled(graph, pixels, batch, probes)
-                    if kept is not None:
-                        return kept
-                if self._network.rewritten:
-                    return self._run(self._read(graph.reading, batch, probes), batch)
+        if not compiled and not self._network.rewritten:
+            return self._own_pass(pixels, probes)
+        batch = self._network.prepare(pixels)
+        graph = self._graph(batch)
+        if graph is not None and compiled:
+            kept = self._record_compiled(graph, pixels, batch, probes)
+            if kept is not None:
+                return kept
+        if graph is not None and self._network.rewritten:
+            if self._checked:
+                return self._run(self._read(graph.reading, batch, probes), batch)
+            return self._record_checked(graph, pixels, batch, probes)
         return self._own_pass(pixels, probes)
+
+    def _record_checked(
+        self, graph: PassGraph, pixels: np.ndarray, batch: torch.Tensor, probes: ProbesByLayer
+    ) -> dict[str, Any]:
+        """Return what a graph gives, or what the network's own pass gives where that differs."""
+        kept = self._run(self._read(graph.reading, batch, _stateless(probes)), batch)
+        differing = self._differs(kept, pixels, probes)
+        if differing is not None:
+            self._give_up_graphs(f"layer {differing!r} differs from the network's own pass")
+            return self._own_pass(pixels, probes)
+        self._checked = True
+        if _stateless(probes) == probes:
+            return kept
+        return self._run(self._read(graph.reading, batch, probes), batch)
+
+    def _differs(self, kept: Mapping[str, Any], pixels: np.ndarray, probes: ProbesByLayer) -> str | None:
+        """Return a layer of which something else was kept than the network's own pass gives of an image."""
+        own = self._own_pass(pixels[:1], _stateless(probes))
+        for layer, by_probe in own.items():
+            for name, expected in by_probe.items():
+                found = kept[layer][name]
+                if isinstance(expected, Summary):
+                    found, expected = found.filter_mean, expected.filter_mean
+                if not _alike(found[:1], expected):
+                    return layer
+        return None
 
     def _own_pass(self, pixels: np.ndarray, probes: ProbesByLayer) -> dict[str, Any]:
         return self._network.record(pixels, {name: together(several) for name, several in probes.items()})
@@ -181,36 +210,32 @@ class Runner:
             self._do_not_compile(_first_line(error))
             return None
         logger.info("%s: its pass was compiled in %.0f s", self._network.name, time.perf_counter() - started)
-        units = {
-            layer: {name: probe for name, probe in several.items() if isinstance(probe, UnitProbe)}
-            for layer, several in probes.items()
-        }
-        own = self._own_pass(pixels[:1], {layer: several for layer, several in units.items() if several})
-        for layer, several in own.items():
-            for name, expected in several.items():
-                if not _alike(kept[layer][name][:1], expected):
-                    raise RecordingError(
-                        f"{self._network.name}, layer {layer!r}: compiled, it gives other responses than it "
-                        "should; use compile='never' (--compile never)"
-                    )
+        differing = self._differs(kept, pixels, probes)
+        if differing is not None:
+            raise RecordingError(
+                f"{self._network.name}, layer {differing!r}: compiled, it gives other responses than it "
+                "should; use compile='never' (--compile never)"
+            )
         return kept
 
-    def _graph(self, pixels: np.ndarray, batch: torch.Tensor) -> PassGraph | None:
-        """Return the pass over batches of a shape as a graph that was found right; None if there is none."""
+    def _graph(self, batch: torch.Tensor) -> PassGraph | None:
+        """Return the pass over batches of a shape as a graph; None if there is none."""
         shape = tuple(batch.shape)
         if shape not in self._graphs:
             like = next((graph for graph in self._graphs.values() if graph is not None), None)
             try:
                 with self._network.placed():
-                    graph = PassGraph(self._report_outputs, batch, like)
-                self._require_same_outputs(graph, pixels, batch)
-                self._graphs[shape] = graph
+                    self._graphs[shape] = PassGraph(self._report_outputs, batch, like)
             except UntraceableError as error:
                 self._graphs[shape] = None
-                logger.debug("%s: its own pass is done: %s", self._network.name, error)
-                if self.compiled:
-                    self._do_not_compile(str(error))
+                self._give_up_graphs(f"its pass can't be written as a graph: {error}")
         return self._graphs[shape]
+
+    def _give_up_graphs(self, reason: str) -> None:
+        self._graphs = dict.fromkeys(self._graphs)
+        logger.debug("%s: its own pass is done: %s", self._network.name, reason)
+        if self.compiled:
+            self._do_not_compile(reason)
 
     def _report_outputs(self, batch: torch.Tensor, report: Callable[[str, torch.Tensor], None]) -> None:
         wanted = {layer.name for layer in self._network.layers}
@@ -220,18 +245,6 @@ class Runner:
                 report(name, output)
 
         self._network.observe_outputs(batch, observe)
-
-    def _require_same_outputs(self, graph: PassGraph, pixels: np.ndarray, batch: torch.Tensor) -> None:
-        """Raise an error where a graph does not give what the network gives for the first image."""
-        looks: dict[str, Probe] = {layer.name: _some_of_first for layer in self._network.layers}
-        own = self._network.record(pixels[:1], looks)
-        try:
-            other = self._run(graph.reading(looks), batch)
-        except RecordingError as error:
-            raise UntraceableError(str(error)) from error
-        for layer, expected in own.items():
-            if not _alike(other[layer], expected):
-                raise UntraceableError(f"layer {layer!r} differs from the network's own pass")
 
     def _do_not_compile(self, reason: str) -> None:
         logger.info("%s is not compiled: %s", self._network.name, reason)
@@ -245,10 +258,13 @@ def _alike(one: np.ndarray, other: np.ndarray) -> bool:
     return bool((difference <= TOLERANCE * np.abs(other[finite]).max(initial=0.0)).all())
 
 
-def _some_of_first(output: Any) -> np.ndarray:
-    """Return a few thousand responses of a batch's first image."""
-    first = as_tensor(output)[0].reshape(-1)
-    return first[:: max(1, len(first) // 4096)].to("cpu", torch.float64, copy=True).numpy()
+def _stateless(probes: ProbesByLayer) -> ProbesByLayer:
+    """Return the probes that gather nothing over batches, so that they may see one twice."""
+    stateless = {
+        layer: {name: probe for name, probe in by.items() if isinstance(probe, UnitProbe | SummaryProbe)}
+        for layer, by in probes.items()
+    }
+    return {layer: by for layer, by in stateless.items() if by}
 
 
 def _first_line(error: Exception) -> str:
