@@ -30,7 +30,7 @@ from differentia.planning import (
     Want,
     number_size,
 )
-from differentia.presentation import Batch, ImageLabel, SkippedImage, present, require_a_pair
+from differentia.presentation import Batch, ImageLabel, SkippedImage, Turns, present, require_a_pair
 from differentia.probes import Summary
 from differentia.ranking import Ranking
 from differentia.responses import FilterMap, Moments, Predictions, Views, require_finite
@@ -125,6 +125,7 @@ class Recording:
         self._runner = Runner(
             show.network, compile=show.compile, batch_size=store.batch_size, compiled=store.compiled
         )
+        self._turns = Turns()
         self._needed = 0
         self._spans: list[Span] = []
         self._whole: dict[int, dict[str, np.ndarray]] = {}
@@ -221,7 +222,11 @@ class Recording:
         total = of * self._show.images
         batches = [(task.span.set, task.span.indices) for task in tasks]
         presented = present(
-            self._show.stimuli, batches, self._show.fit, skip_unreadable=self._show.skip_unreadable
+            self._show.stimuli,
+            batches,
+            self._show.fit,
+            skip_unreadable=self._show.skip_unreadable,
+            turns=self._turns if self._show.network.device.startswith("cpu") else None,
         )
         if self._show.progress and tasks and left < self._show.images:
             self._show.progress((nth + 1) * self._show.images - left, total, tasks[0].span.set)
@@ -255,7 +260,8 @@ class Recording:
             by_layer[layer] = {**by_layer.get(layer, {}), MOMENTS: probes.summary(layer), "ranking": moments}
             if whole_layers:
                 by_layer[layer][WHOLE] = probes.whole(layer)
-        found = self._runner.record(batch.pixels, by_layer) if by_layer else {}
+        with self._turns.of_a_pass():
+            found = self._runner.record(batch.pixels, by_layer) if by_layer else {}
         if self._runner.compiled is not None:
             self._store.note_compiled(self._runner.compiled)
         numbers: list[tuple[Quantity, Num[np.ndarray, "b _"]]] = []

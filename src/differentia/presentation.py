@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import warnings
-from collections import defaultdict
-from collections.abc import Generator, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +23,11 @@ from differentia.errors import (
 )
 from differentia.stimuli import Fit, Image, Stimuli, stimuli_from
 
-_DECODERS = 4
+#: Threads that decode are as many as there are cores for this process, but at most so many.
+MOST_DECODERS = 16
+
+#: Batches that are decoded ahead of the one at work: a core that is done with one begins the next.
+AHEAD = 2
 
 #: Images, or groups of them, that one warning names.
 MOST_TOLD = 10
@@ -68,6 +75,12 @@ class Batch(NamedTuple):
     pixels: UInt8[np.ndarray, "b h w c"]
     labels: tuple[ImageLabel, ...]
     skipped: tuple[SkippedImage, ...]
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)  # Linux: a scheduler may allow a job some of them
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def as_sets(sets: Mapping[str, Any], *, seed: int, follow_links: bool = False) -> dict[str, Stimuli]:
@@ -135,14 +148,41 @@ def in_batches(stimuli: Mapping[str, Stimuli], batch_size: int) -> list[tuple[st
     ]
 
 
+class Turns:
+    """Lets passes and decoding take turns.
+
+    A pass on all cores waits at each of its steps for the slowest: a core that decodes meanwhile, for some
+    milliseconds, holds up the others, and in a small network each step. What is read from the disk is not held
+    up.
+    """
+
+    def __init__(self) -> None:
+        self._decoding = threading.Event()
+        self._decoding.set()
+
+    @contextmanager
+    def of_a_pass(self) -> Iterator[None]:
+        """Begin no further image for as long as this context lasts."""
+        self._decoding.clear()
+        try:
+            yield
+        finally:
+            self._decoding.set()
+
+    def of_decoding(self) -> None:
+        """Wait until no pass is at work."""
+        self._decoding.wait()
+
+
 def present(
     stimuli: Mapping[str, Stimuli],
     batches: Sequence[tuple[str, Sequence[int]]],
     fit: Fit,
     *,
     skip_unreadable: bool = False,
+    turns: Turns | None = None,
 ) -> Generator[Batch]:
-    """Yield images in batches, decoded on threads while the batch before is at work.
+    """Yield images in batches, decoded on threads, some batches ahead.
 
     Parameters
     ----------
@@ -154,6 +194,8 @@ def present(
         How images become the network's input.
     skip_unreadable
         Leave images that can't be decoded out, instead of raising an error.
+    turns
+        Of passes and decoding, where both need the processor.
 
     Raises
     ------
@@ -165,6 +207,9 @@ def present(
 
     def load(name: str, index: int) -> Image | SkippedImage:
         image = stimuli[name].names[index]
+        if turns is not None:
+            stimuli[name].bring_near(index)
+            turns.of_decoding()
         try:
             return stimuli[name].load(index, fit)
         except InputError as error:
@@ -177,17 +222,19 @@ def present(
                 + f"image {image!r}: too large for this machine's memory; shrink it"
             ) from error
 
-    threads = ThreadPoolExecutor(_DECODERS)  # without with, which waits for what is being decoded
+    threads = ThreadPoolExecutor(
+        min(cores(), MOST_DECODERS)
+    )  # without with, which waits for what is being decoded
 
     def start(position: int) -> list[Future[Image | SkippedImage]]:
         name, indices = batches[position] if position < len(batches) else ("", ())
         return [threads.submit(load, name, index) for index in indices]
 
     try:
-        coming = start(0)
+        coming = deque(start(position) for position in range(AHEAD))
         for position, (name, indices) in enumerate(batches):
-            at_hand = coming
-            coming = start(position + 1)
+            coming.append(start(position + AHEAD))
+            at_hand = coming.popleft()
             yield _batch(stimuli[name], name, indices, [future.result() for future in at_hand], fit)
     finally:
         threads.shutdown(wait=False, cancel_futures=True)

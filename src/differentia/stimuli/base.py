@@ -134,6 +134,10 @@ class Stimuli(ABC):
             The image can't be read.
         """
 
+    def bring_near(self, index: int) -> None:
+        """Read an image from a slow disk, if it lies on one, so that it is at hand when it is loaded."""
+        return
+
     def content_hash(self, index: int, fit: Fit) -> str:
         """Return the hash of one image's content, as `load` does, without decoding it where that can be.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import io
 import itertools
@@ -95,6 +96,11 @@ class FileStimuli(Stimuli):
                 "take it out of the set, or leave such files out with skip_unreadable (--skip-unreadable)"
             ) from error
         return Image(fit(image), content_hash(content))
+
+    def bring_near(self, index: int) -> None:
+        """Read a file, which the system then keeps; one that can't be read is an error when it is loaded."""
+        with contextlib.suppress(OSError):
+            self.paths[index].read_bytes()
 
     def content_hash(self, index: int, fit: Fit) -> str:
         """Return the hash of a file's bytes."""
