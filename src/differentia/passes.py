@@ -226,7 +226,7 @@ class Recording:
             batches,
             self._show.fit,
             skip_unreadable=self._show.skip_unreadable,
-            turns=self._turns if self._show.network.device.startswith("cpu") else None,
+            turns=self._turns if "cpu" in self._show.network.device.lower() else None,
         )
         if self._show.progress and tasks and left < self._show.images:
             self._show.progress((nth + 1) * self._show.images - left, total, tasks[0].span.set)

@@ -152,8 +152,7 @@ class Turns:
     """Lets passes and decoding take turns.
 
     A pass on all cores waits at each of its steps for the slowest: a core that decodes meanwhile, for some
-    milliseconds, holds up the others, and in a small network each step. What is read from the disk is not held
-    up.
+    milliseconds, holds up the others, and in a small network each step. Reading from the disk goes on.
     """
 
     def __init__(self) -> None:
@@ -222,9 +221,8 @@ def present(
                 + f"image {image!r}: too large for this machine's memory; shrink it"
             ) from error
 
-    threads = ThreadPoolExecutor(
-        min(cores(), MOST_DECODERS)
-    )  # without with, which waits for what is being decoded
+    # Without with, which waits for what is being decoded.
+    threads = ThreadPoolExecutor(min(cores(), MOST_DECODERS))
 
     def start(position: int) -> list[Future[Image | SkippedImage]]:
         name, indices = batches[position] if position < len(batches) else ("", ())
