@@ -22,6 +22,8 @@ ORDER = [
     "locking",
     "hdf5",
     "distances",
+    "tiles",
+    "medians",
     "definition",
     "stimuli",
     "presentation",
