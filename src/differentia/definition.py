@@ -190,10 +190,8 @@ def evaluate(
         rows = how.prepare(NORMALIZATIONS[normalize](Rows(responses, power=power), scale))
     except _UndefinedError as undefined:
         return Differentiation(math.nan, str(undefined), undefined.response)
-    if rows.n_responses > FEW_RESPONSES:
-        middle_two = middle(how.tiles(rows))
-    else:
-        middle_two = _middle_two(how.pairs(rows))
+    few = rows.n_responses <= FEW_RESPONSES
+    middle_two = _middle_two(how.pairs(rows)) if few else middle(how.tiles(rows))
     value = sum(how.distance(of_pair, rows.n_units) for of_pair in middle_two) / 2
     return Differentiation(value * power if normalize == "none" and how.in_units else value)
 
@@ -213,7 +211,7 @@ def _fits_float32(responses: ResponseMatrix, peak: float) -> bool:
 
 
 def _from_float32(responses: ResponseMatrix, normalize: str) -> float | None:
-    """Return the differentiation by Euclidean distances from products in float32; None where they do not do."""
+    """Return the differentiation from products in float32; None where these do not do."""
     tiles = SquaredEuclidean(Rows(responses), "float32")
     try:
         middle_two = middle(tiles)

@@ -226,7 +226,9 @@ class Rows:
         """Return some units of some responses, as float64; both slices with a start and a stop."""
         return self._compared(_read(self.values, rows, columns), rows, columns)
 
-    def _compared(self, read: Num[np.ndarray, "n b"], rows: slice, columns: slice) -> Float[np.ndarray, "n b"]:
+    def _compared(
+        self, read: Num[np.ndarray, "n b"], rows: slice, columns: slice
+    ) -> Float[np.ndarray, "n b"]:
         block = read.astype(np.float64)
         if self.power != 1.0:
             block /= self.power

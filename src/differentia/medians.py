@@ -1,9 +1,9 @@
 """The exact median over all pairs of many responses, in bounded memory.
 
-The pairs of a random sample of the responses tell between which values the median is to be found. One pass over
-all pairs counts those below, and how often each value between occurs: a number has so few neighbours in float32
-that nothing else needs to be held. Where the median is not between, or too many values are, the pass is
-repeated with what it told.
+The pairs of a random sample of the responses tell between which values the median is to be found. One pass
+over all pairs counts those below, and how often each value between occurs: float32 has so few numbers there
+that they can all be counted. Where the median is not between, or too many numbers are, the pass is repeated
+with what it told.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Distances of the pairs of many responses, a tile of pairs at a time.
 
 A tile holds the pairs of some responses with some others, so that neither all pairs nor a second copy of the
-responses are ever held. What it holds is estimated from inner products; its error is known, and pairs for which
-it is too large are summed from their differences.
+responses are ever held. Squared distances are estimated from inner products; their error is known, and those
+for which it is too large are summed from the differences.
 """
 
 from __future__ import annotations
@@ -111,7 +111,8 @@ class DoubtError(Exception):
 def _pairs_only(values: Float[np.ndarray, "a b"], rows: slice, second: slice) -> None:
     """Put infinity where some rows of a tile hold no pair i < j, in place."""
     if second.start < rows.stop:
-        values[np.tri(*values.shape, k=rows.start - second.start, dtype=bool)] = np.inf
+        height, width = values.shape
+        values[np.tri(height, width, rows.start - second.start, dtype=bool)] = np.inf
 
 
 def _spans(count: int, width: int, start: int = 0) -> list[slice]:
@@ -127,8 +128,8 @@ def _unit_blocks(n_units: int, dtype: np.dtype[Any]) -> list[slice]:
 class SquaredEuclidean:
     """Squared Euclidean distances from inner products, in float32 or float64.
 
-    The mean response is subtracted first: see `squared_euclidean`. A response of float32 minus a mean that was
-    rounded to float32 has an error of 2**-24 of the difference, however large both are.
+    The mean response is subtracted first: see `squared_euclidean`. A response of float32 minus a mean that
+    was rounded to float32 has an error of 2**-24 of the difference, however large both are.
 
     Parameters
     ----------
@@ -291,7 +292,7 @@ class SquaredEuclidean:
         return self.rows.part(responses, units)
 
     def _centred(self, side: str, responses: slice, units: slice) -> Float[np.ndarray, "n b"]:
-        """Return responses minus the centre; the left ones of a row of tiles are made once, if they can be."""
+        """Return responses minus the centre; those on the left of tiles side by side are made once."""
         if side == "left" and self._left == (responses, units):
             return self._buffer(side, responses.stop - responses.start, units.stop - units.start)
         block = self._buffer(side, responses.stop - responses.start, units.stop - units.start)
