@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -67,9 +69,8 @@ class _Choice(NamedTuple):
     columns: Int[np.ndarray, " k"]
 
 
-def measure_layer(
+def measure_layers(
     responses: Responses,
-    layer: Layer,
     counts: Sequence[int],
     draws: int,
     *,
@@ -77,13 +78,16 @@ def measure_layer(
     metric: str,
     distances: bool,
     budget: int,
-) -> LayerMeasures:
-    """Measure one layer.
+) -> Iterator[LayerMeasures]:
+    """Measure every layer, and yield what was measured in the order of the layers.
+
+    Each core has a layer of its own: cores that share the small products of one layer wait for each other, and
+    long where another program keeps one of them.
 
     Parameters
     ----------
-    responses, layer
-        What was recorded, and of which layer.
+    responses
+        What was recorded.
     counts
         Numbers of units, ascending.
     draws
@@ -95,6 +99,38 @@ def measure_layer(
     budget
         Bytes that may be taken for what is read of responses on disk.
     """
+    import torch  # here, because it takes a second to import
+
+    cores = torch.get_num_threads()
+    workers = min(cores, len(responses.layers))
+    measure = partial(
+        _measure_layer,
+        responses,
+        counts=counts,
+        draws=draws,
+        normalize=normalize,
+        metric=metric,
+        distances=distances,
+        budget=budget // workers,
+    )
+    try:
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as threads:
+            yield from threads.map(measure, responses.layers)
+    finally:
+        torch.set_num_threads(cores)  # also of threads to come
+
+
+def _measure_layer(
+    responses: Responses,
+    layer: Layer,
+    *,
+    counts: Sequence[int],
+    draws: int,
+    normalize: str,
+    metric: str,
+    distances: bool,
+    budget: int,
+) -> LayerMeasures:
     recorded, budget = at_hand(responses.values[layer.name], budget)
     drawn = responses.all_drawn(layer, counts, draws)
     # The largest choice first: of that, more is wanted.

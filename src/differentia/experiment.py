@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from differentia.analysis import Undefined, measure_layer
+from differentia.analysis import Undefined, measure_layers
 from differentia.definition import METRICS, NORMALIZATIONS, UNDEFINED
 from differentia.errors import (
     DifferentiaWarning,
@@ -276,7 +276,6 @@ def measure_responses(
         responses.sets, draws=draws, normalize=normalize, metric=metric, reference=reference, memory=memory
     )
     counts = _counts_at_hand(responses, counts)
-    budget = memory_budget(memory)
     n_images, n_layers = len(responses.images), len(responses.layers)
     values = np.empty((len(responses.sets), n_layers, len(counts), int(draws)))
     image_sum, image_sumsq = np.empty((n_images, n_layers)), np.empty((n_images, n_layers))
@@ -284,17 +283,16 @@ def measure_responses(
     if n_images <= MOST_IMAGES_WITH_DISTANCES:
         distance = np.empty((n_layers, n_images, n_images), dtype=np.float32)
     undefined: list[Undefined] = []
-    for at, layer in enumerate(responses.layers):
-        measured = measure_layer(
-            responses,
-            layer,
-            counts,
-            int(draws),
-            normalize=normalize,
-            metric=metric,
-            distances=distance is not None,
-            budget=budget,
-        )
+    measures = measure_layers(
+        responses,
+        counts,
+        int(draws),
+        normalize=normalize,
+        metric=metric,
+        distances=distance is not None,
+        budget=memory_budget(memory),
+    )
+    for at, measured in enumerate(measures):
         values[:, at], image_sum[:, at], image_sumsq[:, at] = measured[:3]
         if distance is not None:
             distance[at] = measured.distances

@@ -204,8 +204,8 @@ class _Span(NamedTuple):
     columns
         Those that are read.
     work
-        Some of the choices, and where they stand in what is read: choices side by side may have a place in
-        common that is empty, after the last.
+        Some of the choices, and where they stand in what is read, counted from 1: place 0 is empty, for
+        choices side by side that have fewer columns here than others.
     first
         Where the first choice stands.
     """
@@ -235,7 +235,7 @@ def _plan(choices: Sequence[Int[np.ndarray, " _"]], pool_size: int) -> list[_Spa
         looked_at = np.zeros(stop - start, dtype=bool)
         for part in parts:
             looked_at[part] = True
-        places = np.cumsum(looked_at) - 1
+        places = np.cumsum(looked_at)
         count = int(np.count_nonzero(looked_at))
         columns = slice(start, stop) if count == stop - start else start + np.flatnonzero(looked_at)
         work: list[tuple[slice, slice | Int[np.ndarray, "choice k"]]] = []
@@ -247,11 +247,11 @@ def _plan(choices: Sequence[Int[np.ndarray, " _"]], pool_size: int) -> list[_Spa
                 first = int(places[parts[some.start][0]])
                 work.append((some, slice(first, first + longest)))
                 continue
-            at_places = np.full((some.stop - some.start, longest), count)
+            at_places = np.zeros((some.stop - some.start, longest), dtype=np.int64)
             for row, part in zip(at_places, parts[some], strict=True):
                 row[: len(part)] = places[part]
             work.append((some, at_places))
-        spans.append(_Span(columns, work, slice(0, len(parts[0]))))
+        spans.append(_Span(columns, work, slice(1, len(parts[0]) + 1)))
     return spans
 
 
@@ -271,6 +271,7 @@ class _Work:
         width = _width(self.n)
         self.products = np.zeros((len(choices), width, width))
         self.centre: float | None = None
+        self._memory: torch.Tensor | None = None
 
     def look_at(self, number: int) -> None:
         """Add the products of a span, and keep what they are of."""
@@ -286,7 +287,7 @@ class _Work:
                 _add_chosen_products(products, self.units, places)
 
     def _units(self, columns: slice | Int[np.ndarray, " k"]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the responses of each unit in a row, its mean and a one after them, and an empty row."""
+        """Return an empty row, then the responses of each unit in a row, its mean and a one after them."""
         import torch  # here, because it takes a second to import
 
         read = _writable(_columns(self.values, self.rows, columns), self.dtype)
@@ -294,12 +295,13 @@ class _Work:
         means = responses.mean(dim=0)
         if self.centre is None:
             self.centre = float(means.mean())
-        units = torch.empty((read.shape[1] + 1, self.products.shape[1]), dtype=responses.dtype)
-        torch.sub(responses.T, means[:, None], out=units[:-1, : self.n])
-        units[:-1, self.n] = means - self.centre
-        units[:, self.n + 1] = 1.0
-        units[:, self.n + 2 :] = 0.0
-        units[-1] = 0.0
+        count = read.shape[1]
+        if self._memory is None or len(self._memory) < count + 1:
+            self._memory = torch.zeros((count + 1, self.products.shape[1]), dtype=responses.dtype)
+            self._memory[1:, self.n + 1] = 1.0
+        units = self._memory[: count + 1]
+        torch.sub(responses.T, means[:, None], out=units[1:, : self.n])
+        torch.sub(means, self.centre, out=units[1:, self.n])
         return units, means
 
     def grams(self) -> Grams:
@@ -323,12 +325,13 @@ class _Between:
         for (one, other), products in self._products.items():
             first, second = self._work[one], self._work[other]
             place = first.plan[number].first
-            if not place.stop:
+            if place.start == place.stop:
                 continue
             # Of the same units, which stand first in both. The mean's place takes the difference of both
             # means: the means themselves may be far larger than any distance.
             left, right = first.units[place], second.units[place]
-            left[:, first.n] = right[:, second.n] = first.means[place] - second.means[place]
+            count = len(left)
+            left[:, first.n] = right[:, second.n] = first.means[:count] - second.means[:count]
             _add_products(products, left, right)
 
     def squares(self) -> dict[tuple[str, str], SquaresAndScales]:

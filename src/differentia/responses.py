@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -158,13 +157,10 @@ class Responses:
         several = [count for count in used if count < pool]
         if kind.random and several and draws > 1:
             options = {"seed": self.seed, "strata": kind.strata(layer)}
-            with ThreadPoolExecutor() as threads:
-                of_draws = threads.map(
-                    lambda draw: units_of_draw(layer.name, pool, several, draw, **options), range(1, draws)
-                )
-                for of_draw in of_draws:
-                    for count, columns in zip(several, of_draw, strict=True):
-                        drawn[count].append(columns)
+            for draw in range(1, draws):
+                of_draw = units_of_draw(layer.name, pool, several, draw, **options)
+                for count, columns in zip(several, of_draw, strict=True):
+                    drawn[count].append(columns)
         return drawn
 
     @property

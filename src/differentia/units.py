@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -155,6 +156,13 @@ def units_of_draw(
         return [np.sort(positions) for positions in drawn if positions is not None]
     keys, positions = _keys(pool_size, "draw", seed, layer, draw), np.arange(pool_size)
     found = []
+    # Far fewer than all are sure to hold the smallest: their number has a binomial distribution.
+    share = used[0] / pool_size
+    share += 6 * math.sqrt(share / pool_size)
+    if share < 0.9:
+        (likely,) = np.nonzero(keys < np.uint64(share * 2**64))
+        if len(likely) >= used[0]:
+            keys, positions = keys[likely], likely
     for count in used:  # the smallest of the smallest are the smallest
         limit = np.partition(keys, count - 1)[count - 1]
         (smallest,) = np.nonzero(keys <= limit)
