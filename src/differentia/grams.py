@@ -355,9 +355,13 @@ def _columns(
 
 
 def _writable(read: Num[np.ndarray, "n b"], dtype: str) -> Float[np.ndarray, "n b"]:
-    """Return responses as PyTorch takes them, which shares no memory that can't be written to."""
-    shared = read.dtype == dtype and read.flags.writeable and min(read.strides) >= 0
-    return read if shared else np.array(read, dtype=dtype, order="C")
+    """Return responses as PyTorch takes them, which shares no memory that can't be written to.
+
+    Each is in one piece: sums in another order would differ in the last bit.
+    """
+    in_pieces = read.strides[1] != read.itemsize or read.strides[0] < 0
+    copied = read.dtype != dtype or in_pieces or not read.flags.writeable
+    return np.array(read, dtype=dtype, order="C") if copied else read
 
 
 def _add_products(products: Float[np.ndarray, "w v"], left: torch.Tensor, right: torch.Tensor) -> None:
