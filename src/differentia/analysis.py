@@ -20,7 +20,7 @@ from differentia.distances import (
     squared_euclidean,
     sum_differences,
 )
-from differentia.grams import SAFE_SQUARES, Grams, Pass, SquaresAndScales, passes
+from differentia.grams import SAFE_SQUARES, Pass, SquaresAndScales, passes
 from differentia.layers import Layer
 from differentia.responses import Responses
 from differentia.tiles import PRECISION
@@ -81,8 +81,8 @@ def measure_layers(
 ) -> Iterator[LayerMeasures]:
     """Measure every layer, and yield what was measured in the order of the layers.
 
-    Each core has a layer of its own: cores that share the small products of one layer wait for each other, and
-    long where another program keeps one of them.
+    Each core has a layer of its own: cores that share the small products of one layer wait for each other,
+    and long where another program keeps one of them.
 
     Parameters
     ----------
@@ -193,8 +193,8 @@ class _Layer:
         reading = passes(self.recorded, sets, columns, dtype=self._dtype, across=across)
         for number, of_pass in enumerate(reading):
             for name, (some, grams) in of_pass.grams.items():
-                if number == 0:
-                    self._take_sums(sets[name], grams)
+                if number == 0 and grams.safe()[0]:
+                    self.sums[sets[name]], self.square_sums[sets[name]] = of_pass.sums[name]
                 if euclidean:
                     values = grams.differentiation(self.normalize)
                     for choice, value in zip(choices[some], values, strict=True):
@@ -241,7 +241,7 @@ class _Layer:
         n = self.recorded.shape[0]
         first, second = np.triu_indices(n, k=1)
         of_pairs = None
-        if self._squares is not None and np.isfinite(self.sums).all():
+        if self._squares is not None and np.isfinite(self._squares).all():
             of_pairs = self._exact_squares(*(numbers[first, second] for numbers in self._squares))
         if of_pairs is None:
             of_pairs = squared_euclidean(self._first(slice(0, n)))
@@ -261,14 +261,6 @@ class _Layer:
         if len(doubtful):
             sum_differences(self._first(slice(0, n)), squares, doubtful)
         return squares
-
-    def _take_sums(self, rows: slice, grams: Grams) -> None:
-        if grams.safe()[0]:
-            sums, n_units = grams.sums[0], int(grams.n_units[0])
-            self.sums[rows] = sums + grams.centre * n_units
-            self.square_sums[rows] = (
-                grams.square_sums[0] + 2 * grams.centre * sums + grams.centre**2 * n_units
-            )
 
     def _first(self, rows: slice) -> Rows:
         """Return some responses over the first choice, which draw 0 of most units looks at."""

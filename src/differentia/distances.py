@@ -279,7 +279,7 @@ class Rows:
         return replace(self, scale=self.scale * scale)
 
 
-def _of_rows(number: PerRow, rows: slice) -> float | Float[np.ndarray, "n 1"]:
+def _of_rows(number: PerRow, rows: slice) -> float | Float[np.ndarray, "some 1"]:
     return number[rows, None] if isinstance(number, np.ndarray) else number
 
 

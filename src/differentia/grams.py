@@ -76,11 +76,13 @@ class Grams:
         mean = self.products[:, self.n_responses]
         return self.norms + 2 * mean[:, : self.n_responses] + mean[:, self.n_responses, None]
 
+    @np.errstate(over="ignore", invalid="ignore")  # `safe` tells
     def variances(self) -> Float[np.ndarray, " choice"]:
         """Return the population variance of all entries of each choice."""
         entries = self.n_responses * self.n_units
         return (self.square_sums.sum(axis=1) - self.sums.sum(axis=1) ** 2 / entries) / entries
 
+    @np.errstate(over="ignore", invalid="ignore")  # `safe` tells
     def safe(self) -> Bool[np.ndarray, " choice"]:
         """Return which choices have no responses so large or small that their products say nothing.
 
@@ -90,6 +92,7 @@ class Grams:
         rounding = (100 * np.finfo(self.dtype).eps * self.centre) ** 2
         return (variances > max(least, rounding)) & (variances < most)
 
+    @np.errstate(over="ignore", invalid="ignore")  # `safe` tells
     def squares(self) -> tuple[Float[np.ndarray, "choice pairs"], Float[np.ndarray, "choice pairs"]]:
         """Return the squared distance of every pair, in ``pdist``'s order, and |a|^2 + |b|^2 of each."""
         first, second = np.triu_indices(self.n_responses, k=1)
@@ -97,6 +100,7 @@ class Grams:
         scales = norms[:, first] + norms[:, second]
         return scales - 2 * self.products[:, first, second], scales
 
+    @np.errstate(over="ignore", invalid="ignore")  # `safe` tells
     def differentiation(self, normalize: str) -> list[float | None]:
         """Return the differentiation of each choice by Euclidean distances; None where these do not tell it.
 
@@ -131,12 +135,16 @@ class Pass(NamedTuple):
     ----------
     grams
         By set: some of the choices, and their inner products.
+    sums
+        By set: the sum of each response over the first choice, and of its squares. Only the first reading
+        gives them.
     across
         By two sets: the squared distances between their responses over the first choice. Only the first
         reading gives them, if they are wanted.
     """
 
     grams: dict[str, tuple[slice, Grams]]
+    sums: dict[str, tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]]
     across: dict[tuple[str, str], SquaresAndScales]
 
 
@@ -185,7 +193,8 @@ def passes(
         for name, of_set in work.items():
             first = number * at_once[name]
             grams[name] = slice(first, first + len(of_set.choices)), of_set.grams()
-        yield Pass(grams, {} if between is None else between.squares())
+        sums = {name: (of_set.sums, of_set.square_sums) for name, of_set in work.items() if number == 0}
+        yield Pass(grams, sums, {} if between is None else between.squares())
 
 
 def _width(n_responses: int) -> int:
@@ -270,15 +279,17 @@ class _Work:
         self.n = rows.stop - rows.start
         width = _width(self.n)
         self.products = np.zeros((len(choices), width, width))
+        self.sums, self.square_sums = np.zeros(self.n), np.zeros(self.n)
         self.centre: float | None = None
         self._memory: torch.Tensor | None = None
 
+    @np.errstate(over="ignore", invalid="ignore")  # `safe` tells
     def look_at(self, number: int) -> None:
         """Add the products of a span, and keep what they are of."""
         span = self.plan[number]
         if not span.work:
             return
-        self.units, self.means = self._units(span.columns)
+        self.units, self.means = self._units(span)
         for some, places in span.work:
             products = self.products[some]
             if isinstance(places, slice):
@@ -286,12 +297,16 @@ class _Work:
             else:
                 _add_chosen_products(products, self.units, places)
 
-    def _units(self, columns: slice | Int[np.ndarray, " k"]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _units(self, span: _Span) -> tuple[torch.Tensor, torch.Tensor]:
         """Return an empty row, then the responses of each unit in a row, its mean and a one after them."""
         import torch  # here, because it takes a second to import
 
-        read = _writable(_columns(self.values, self.rows, columns), self.dtype)
+        read = _writable(_columns(self.values, self.rows, span.columns), self.dtype)
         responses = torch.from_numpy(read)
+        of_first = responses[:, : span.first.stop - span.first.start]
+        # Not from the products, of differences from a mean that may be far larger than a response.
+        self.sums += of_first.sum(dim=1).numpy()
+        self.square_sums += of_first.square().sum(dim=1).numpy()
         means = responses.mean(dim=0)
         if self.centre is None:
             self.centre = float(means.mean())
@@ -320,6 +335,7 @@ class _Between:
             for one, other in combinations(work, 2)
         }
 
+    @np.errstate(over="ignore", invalid="ignore")  # `safe` tells
     def look_at(self, number: int) -> None:
         """Add the products of the span that both have looked at."""
         for (one, other), products in self._products.items():
@@ -334,6 +350,7 @@ class _Between:
             left[:, first.n] = right[:, second.n] = first.means[:count] - second.means[:count]
             _add_products(products, left, right)
 
+    @np.errstate(over="ignore", invalid="ignore")  # `safe` tells
     def squares(self) -> dict[tuple[str, str], SquaresAndScales]:
         """Return squared distances and their scales, by two sets."""
         found = {}
