@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -273,7 +273,9 @@ def _all_squares(sets: Mapping[str, slice], of_pass: Pass) -> SquaresAndScales:
     squares, scales = np.zeros((n, n)), np.zeros((n, n))
     for name, rows in sets.items():
         first, second = np.triu_indices(rows.stop - rows.start, k=1)
-        for whole, of_set in zip((squares, scales), of_pass.grams[name][1].squares(), strict=True):
+        grams = of_pass.grams[name][1]
+        of_first = replace(grams, products=grams.products[:1], n_units=grams.n_units[:1])
+        for whole, of_set in zip((squares, scales), of_first.squares(), strict=True):
             whole[rows, rows][first, second] = of_set[0]
     for (one, other), between in of_pass.across.items():
         for whole, of_sets in zip((squares, scales), between, strict=True):
