@@ -11,7 +11,7 @@ from stored_for_tests import Stored, peak_memory
 
 from differentia import distances
 from differentia.definition import METRICS, NORMALIZATIONS, evaluate
-from differentia.distances import Part, Rows, at_hand, cityblock, extremes, squared_euclidean
+from differentia.distances import Part, Picked, Rows, at_hand, cityblock, extremes, squared_euclidean
 
 RNG = np.random.default_rng(0)
 
@@ -111,18 +111,31 @@ def test_distances_by_strips(n: int, strip: int, monkeypatch: pytest.MonkeyPatch
     np.testing.assert_allclose(cityblock(Rows(matrix)), pdist(matrix, "cityblock"), rtol=1e-9)
 
 
-@pytest.mark.parametrize(("metric", "pairs"), [("euclidean", 1), ("cosine", 1), ("cityblock", 2)])
-def test_pairs_take_little_memory(metric: str, pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("distance", [squared_euclidean, cityblock])
+def test_pairs_take_little_memory(distance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing but one or two numbers for each pair grows with the square of the responses."""
     matrix = RNG.standard_normal((1_500, 60))
     monkeypatch.setattr(distances, "STRIP_ENTRIES", 2**17)
     monkeypatch.setattr(distances, "BLOCK_ENTRIES", 2**14)
     of_pairs = 8 * 1_500 * 1_499 // 2
-    bound = pairs * of_pairs + 6 * 2**20
-    assert peak_memory(lambda: evaluate(matrix, metric=metric)) < bound
-    if metric != "cityblock":  # all products at once are what must not be
+    bound = (1 + (distance is cityblock)) * of_pairs + 6 * 2**20
+    assert peak_memory(lambda: distance(Rows(matrix))) < bound
+    if distance is squared_euclidean:  # all products at once are what must not be
         monkeypatch.setattr(distances, "STRIP_ENTRIES", 1_500**2)
-        assert peak_memory(lambda: evaluate(matrix, metric=metric)) > bound
+        assert peak_memory(lambda: distance(Rows(matrix))) > bound
+
+
+def test_picked_responses() -> None:
+    """Of an array and of what is stored: those that were picked, and their shift and scale."""
+    array = RNG.standard_normal((12, 40))
+    responses = np.array([0, 3, 11])
+    for whole in (array, Stored(array)):
+        picked = Picked(whole, responses)
+        assert picked.shape == (3, 40)
+        np.testing.assert_array_equal(picked[1:3, 4:9], array[[3, 11], 4:9])
+        rows = Rows(whole).minus(np.arange(12.0)).over(np.arange(1.0, 13.0)).of(responses)
+        expected = (array - np.arange(12)[:, None]) / np.arange(1, 13)[:, None]
+        np.testing.assert_allclose(rows.part(slice(0, 3), slice(4, 9)), expected[responses, 4:9])
 
 
 def test_what_is_stored_takes_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:

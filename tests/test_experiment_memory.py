@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 from networks_for_tests import tricky
 from stored_for_tests import Stored, peak_memory
 
 import differentia as dif
-from differentia import distances, experiment
+from differentia import distances, grams
 from differentia.experiment import measure_kinds
 from differentia.responses import responses_from_arrays
 
@@ -36,11 +38,15 @@ def stored(responses: dif.Responses, most: int = 2**62) -> tuple[dif.Responses, 
 
 
 @pytest.fixture(autouse=True)
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Readings of fewer bytes than any budget here, and nothing set aside for the pairs."""
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Readings of fewer bytes than any budget here, and one layer at a time."""
     monkeypatch.setattr(distances, "READ_BYTES", 4_000)
     monkeypatch.setattr(distances, "BLOCK_ENTRIES", 400)
-    monkeypatch.setattr(experiment, "PAIR_BYTES", 0)
+    monkeypatch.setattr(grams, "SPAN", 40)
+    cores = torch.get_num_threads()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    yield
+    torch.set_num_threads(cores)
 
 
 @pytest.mark.parametrize("memory", [1, DRAW, DRAWS, LAYER])
@@ -75,35 +81,30 @@ def test_stored_responses_by_every_metric(metric: str) -> None:
     )
 
 
-def test_a_layer_is_not_read_once_for_each_draw() -> None:
-    """Once for all, once for each number of units, once for each draw, or in blocks."""
+def test_a_layer_is_read_once() -> None:
+    """By all draws, numbers of units and sets, whatever the budget: no more than they look at."""
     responses = responses_from_arrays(ARRAYS, kind="random")
+    drawn = responses.all_drawn(responses.layers[0], (10, 40), 4)
+    columns = len(set(np.concatenate(drawn[10] + drawn[40]).tolist()))
+    assert columns < 200
     entries, reads = {}, {}
-    for name, memory in {"layer": LAYER, "counts": DRAWS, "draw": DRAW, "blocks": 1}.items():
+    for memory in (LAYER, 1):
         on_disk, values = stored(responses)
         dif.measure_responses(on_disk, n_units=(10, 40), draws=4, memory=memory)
-        entries[name], reads[name] = sum(values["wide"].reads), len(values["wide"].reads)
-    assert (entries["layer"], reads["layer"]) == (32 * 400, 1)
-    # 4 draws of 10 and of 40, which share units, and once more the first draw of 40
-    assert 32 * (30 + 100 + 40) < entries["counts"] <= 32 * (40 + 160 + 40)
-    assert reads["counts"] == 3
-    # of 10 still all draws fit; then each draw of each of 3 sets
-    assert reads["draw"] == 1 + 4 * 3 + 1
-    assert entries["draw"] > entries["counts"]
-    assert entries["blocks"] > 3 * entries["draw"]
+        entries[memory], reads[memory] = sum(values["wide"].reads), len(values["wide"].reads)
+    assert (entries[LAYER], reads[LAYER]) == (32 * 400, 1)
+    assert (entries[1], reads[1]) == (32 * columns, 3 * 10)  # sets and spans
 
 
-def test_pairs_count_in_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the pairs of the largest set take is not there for responses."""
-    responses = responses_from_arrays(ARRAYS)
-    counted = {}
-    for pair in (0, 16):
-        monkeypatch.setattr(experiment, "PAIR_BYTES", pair)
-        for memory in (LAYER, LAYER + 16 * 66):
-            on_disk, values = stored(responses)
-            dif.measure_responses(on_disk, memory=memory)
-            counted[pair, memory - LAYER] = len(values["wide"].reads) == 1
-    assert counted == {(0, 0): True, (0, 1056): True, (16, 0): False, (16, 1056): True}
+def test_what_products_do_not_tell_is_read_in_blocks() -> None:
+    """Once for each number of units, once for each draw, or in blocks, as the budget allows."""
+    responses = responses_from_arrays(ARRAYS, kind="random")
+    entries = {}
+    for memory in (DRAWS, DRAW, 1):
+        on_disk, values = stored(responses)
+        dif.measure_responses(on_disk, n_units=(10, 40), draws=4, memory=memory, metric="cityblock")
+        entries[memory] = sum(values["wide"].reads)
+    assert entries[DRAWS] < entries[DRAW] < entries[1] / 2
 
 
 def test_one_layer_is_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,15 +117,29 @@ def test_one_layer_is_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     values = {name: Stored(np.asarray(array), order="C") for name, array in responses.values.items()}
     responses = dataclasses.replace(responses, values=values)
 
-    def peak(n_units: tuple[int, ...], memory: float, draws: int = 1) -> float:
-        options: dict[str, Any] = {"n_units": n_units, "draws": draws, "memory": int(memory * of_layer)}
+    def peak(n_units: int, memory: float, draws: int = 1, metric: str = "euclidean") -> float:
+        options: dict[str, Any] = {"n_units": n_units, "draws": draws, "metric": metric}
+        options["memory"] = int(memory * of_layer)
         return peak_memory(lambda: dif.measure_responses(responses, **options)) / of_layer
 
-    assert peak((200,), memory=0.1) < 0.6
-    assert 1 < peak((200,), memory=1.1) < 1.5
-    assert 0.7 < peak((7_000, 7_001, 7_002), memory=0.9) < 1.3
-    assert peak((7_000,), memory=3, draws=2) > 1.5  # a layer, and a draw that is taken out of it
-    assert peak((7_000,), memory=1.1, draws=2) < 1.5
+    assert peak(200, memory=0.1) < 0.6
+    assert peak(7_000, memory=0.1, draws=2) < 0.6
+    assert 1 < peak(200, memory=1.1) < 1.5
+    assert 0.7 < peak(7_000, memory=0.9, draws=2, metric="cityblock") < 1.9
+    assert peak(7_000, memory=3, draws=2, metric="cityblock") > 1.5  # a layer, and a draw taken out of it
+    assert peak(7_000, memory=1.1, draws=2, metric="cityblock") < 1.5
+
+
+def test_layers_side_by_side_share_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two layers at a time have half of it each, and the values that they have one after the other."""
+    responses = responses_from_arrays(ARRAYS, kind="random")
+    one = dif.measure_responses(stored(responses)[0], n_units=40, memory=LAYER)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    for memory, reads in ((LAYER, 3 * 10), (2 * LAYER, 1)):
+        on_disk, values = stored(responses)
+        two = dif.measure_responses(on_disk, n_units=40, memory=memory)
+        xr.testing.assert_identical(one, two)
+        assert len(values["wide"].reads) == reads
 
 
 def test_a_budget_is_checked_before_recording() -> None:

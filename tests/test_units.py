@@ -7,6 +7,7 @@ import oracles
 import pytest
 
 import differentia as dif
+from differentia import units
 from differentia.layers import Layer
 from differentia.units import (
     UNIT_KINDS,
@@ -15,6 +16,7 @@ from differentia.units import (
     require_distinct_kinds,
     unit_kind,
     unit_order,
+    units_of_draw,
     units_used,
 )
 
@@ -245,3 +247,27 @@ def test_kinds_are_given_once() -> None:
         require_distinct_kinds(["top", "all", "top"])
     with pytest.raises(dif.InputError, match=r"^no kind of units was given; expected at least one"):
         require_distinct_kinds([])
+
+
+@pytest.mark.parametrize(("pool", "used"), [(1000, [999, 500, 1]), (1000, [40, 7]), (50_000, [5_000, 200])])
+def test_units_of_a_draw_are_those_of_each_number(pool: int, used: list[int]) -> None:
+    """For several numbers of units at once, ascending; another draw has others."""
+    for draw in range(1, 6):
+        for count, found in zip(used, units_of_draw("a", pool, used, draw, seed=3), strict=True):
+            drawn = draw_units("a", pool, count, draw, seed=3)
+            assert drawn is not None
+            np.testing.assert_array_equal(found, np.sort(drawn))
+            assert len(set(found) ^ set(units_of_draw("a", pool, used, draw + 1, seed=3)[0])) > 0
+    strata = units_of_draw("a", 40, [16, 8], 2, seed=3, strata=4)
+    for count, found in zip([16, 8], strata, strict=True):
+        drawn = draw_units("a", 40, count, 2, seed=3, strata=4)
+        assert drawn is not None
+        np.testing.assert_array_equal(found, np.sort(drawn))
+
+
+def test_units_of_a_draw_with_equal_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of units with the same key the first goes before."""
+    keys = np.array([5, 1, 5, 5, 9, 1, 5], dtype=np.uint64)
+    monkeypatch.setattr(units, "_keys", lambda *_: keys)
+    of_draw = units_of_draw("a", 7, [6, 4, 1], 1, seed=0)
+    assert [found.tolist() for found in of_draw] == [[0, 1, 2, 3, 5, 6], [0, 1, 2, 5], [1]]

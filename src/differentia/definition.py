@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,14 @@ from numpy.typing import ArrayLike
 
 from differentia.distances import ResponseMatrix, Rows, cityblock, extremes, squared_euclidean
 from differentia.errors import DifferentiaWarning, InputError, require_known
+from differentia.medians import middle
+from differentia.tiles import Cityblock, DoubtError, SquaredEuclidean, Tiles
+
+#: Responses at most whose pairs are all held while their median is found.
+FEW_RESPONSES = 512
+
+#: Between these, in float32, no square overflows and none that matters vanishes.
+SAFE_PEAKS = (1e-15, 1e15)
 
 #: How the warnings begin that the measure has no value.
 UNDEFINED = "differentiation is NaN"
@@ -90,38 +98,57 @@ NORMALIZATIONS: dict[str, Callable[[Rows, np.ndarray | None], Rows]] = {
 }
 
 
-def _euclidean(rows: Rows) -> np.ndarray:
-    distances = squared_euclidean(rows)
-    distances /= rows.n_units
-    return np.sqrt(distances, out=distances)
+def _normalised(rows: Rows) -> Rows:
+    return rows
 
 
-def _cityblock(rows: Rows) -> np.ndarray:
-    distances = cityblock(rows)
-    distances /= rows.n_units
-    return distances
-
-
-def _cosine(rows: Rows) -> np.ndarray:
+def _of_length_one(rows: Rows) -> Rows:
     # |u - v|^2 = 2 (1 - cos) for unit vectors: exact also where the angle is small.
     lengths = np.sqrt(rows.square_sums())
     if not lengths.all():
         raise _UndefinedError(int(np.argmin(lengths)), "is zero in every unit and has no direction")
-    distances = squared_euclidean(rows.over(lengths))
-    distances /= 2
-    return distances
+    return rows.over(lengths)
 
 
-def _correlation(rows: Rows) -> np.ndarray:
-    return _cosine(_by_response(rows, None))
+def _of_mean_zero_and_length_one(rows: Rows) -> Rows:
+    return _of_length_one(_by_response(rows, None))
 
 
-#: How two normalised responses are compared; every metric is a mean over units, or free of their number.
-METRICS: dict[str, Callable[[Rows], np.ndarray]] = {
-    "euclidean": _euclidean,
-    "cityblock": _cityblock,
-    "correlation": _correlation,
-    "cosine": _cosine,
+def _in_float64(rows: Rows) -> Tiles:
+    return SquaredEuclidean(rows, "float64")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How two normalised responses are compared.
+
+    Attributes
+    ----------
+    distance
+        Returns a distance, given what `pairs` returns of a pair, and the number of units.
+    prepare
+        Returns what is compared, given the normalised responses.
+    pairs
+        Returns a number of every pair that grows with its distance.
+    tiles
+        The same of many responses, a tile of pairs at a time.
+    in_units
+        Whether distances have the unit of what is compared.
+    """
+
+    distance: Callable[[float, int], float]
+    prepare: Callable[[Rows], Rows] = _normalised
+    pairs: Callable[[Rows], np.ndarray] = squared_euclidean
+    tiles: Callable[[Rows], Tiles] = _in_float64
+    in_units: bool = False
+
+
+#: Every metric is a mean over units, or free of their number.
+METRICS: dict[str, Metric] = {
+    "euclidean": Metric(lambda square, k: math.sqrt(square / k), in_units=True),
+    "cityblock": Metric(lambda total, k: total / k, pairs=cityblock, tiles=Cityblock, in_units=True),
+    "correlation": Metric(lambda square, k: square / 2, prepare=_of_mean_zero_and_length_one),
+    "cosine": Metric(lambda square, k: square / 2, prepare=_of_length_one),
 }
 
 
@@ -150,17 +177,50 @@ def evaluate(
     lowest, highest = extremes(responses)
     if lowest == highest:
         return Differentiation(math.nan, f"gives {float(lowest):.6g} in every unit, to every stimulus")
+    peak = max(abs(float(lowest)), abs(float(highest)))
+    if metric == "euclidean" and normalize in ("layer", "none") and _fits_float32(responses, peak):
+        value = _from_float32(responses, normalize)
+        if value is not None:
+            return Differentiation(value)
     power = _power_near_peak(float(lowest), float(highest))
     if scale is not None and power != 1.0:
         scale = scale / power
+    how = METRICS[metric]
     try:
-        rows = NORMALIZATIONS[normalize](Rows(responses, power=power), scale)
-        # In place: the distances of all pairs are what takes memory.
-        value = float(np.median(METRICS[metric](rows), overwrite_input=True))
-        in_units = normalize == "none" and metric in ("euclidean", "cityblock")
-        return Differentiation(value * power if in_units else value)
+        rows = how.prepare(NORMALIZATIONS[normalize](Rows(responses, power=power), scale))
     except _UndefinedError as undefined:
         return Differentiation(math.nan, str(undefined), undefined.response)
+    few = rows.n_responses <= FEW_RESPONSES
+    middle_two = _middle_two(how.pairs(rows)) if few else middle(how.tiles(rows))
+    value = sum(how.distance(of_pair, rows.n_units) for of_pair in middle_two) / 2
+    return Differentiation(value * power if normalize == "none" and how.in_units else value)
+
+
+def _middle_two(values: Float[np.ndarray, " pairs"]) -> tuple[float, float]:
+    """Return the middle two values, or the middle one twice; the values change their order."""
+    ranks = [(len(values) - 1) // 2, len(values) // 2]
+    values.partition(ranks)
+    low, high = values[ranks].tolist()
+    return low, high
+
+
+def _fits_float32(responses: ResponseMatrix, peak: float) -> bool:
+    """Return whether responses are many, and nothing is lost if they are compared as float32."""
+    exact = np.can_cast(responses.dtype, np.float32)
+    return exact and responses.shape[0] > FEW_RESPONSES and SAFE_PEAKS[0] < peak < SAFE_PEAKS[1]
+
+
+def _from_float32(responses: ResponseMatrix, normalize: str) -> float | None:
+    """Return the differentiation from products in float32; None where these do not do."""
+    tiles = SquaredEuclidean(Rows(responses), "float32")
+    try:
+        middle_two = middle(tiles)
+    except DoubtError:
+        return None
+    if middle_two[0] < SAFE_PEAKS[0] ** 2:  # what vanished may be nearly 0, or not
+        return None
+    value = sum(math.sqrt(square / tiles.n_units) for square in middle_two) / 2
+    return value / tiles.sd() if normalize == "layer" else value
 
 
 def differentiation(
@@ -256,8 +316,8 @@ def as_responses(values: Any, where: str) -> Num[np.ndarray, "n k"]:
             f"{where} has {array.shape[0]} responses of {array.shape[1]} units; "
             "expected at least 2 responses (a pair to compare) of at least 1 unit"
         )
-    bad = ~np.isfinite(array)
-    if bad.any():
+    if not (np.isfinite(array.min()) and np.isfinite(array.max())):  # which takes no memory
+        bad = ~np.isfinite(array)
         row, column = (int(index) for index in np.argwhere(bad)[0])
         raise InputError(
             f"{where} holds {array[row, column]} in response {row}, unit {column}; "

@@ -93,9 +93,42 @@ class Part:
         return _read(self.whole, rows, columns)
 
 
+@dataclass(frozen=True)
+class Picked:
+    """Chosen responses, which are read when they are asked for.
+
+    Attributes
+    ----------
+    whole : (n_responses, n_units)
+        What they are of.
+    responses : (m,)
+        Ascending, none of them twice.
+    """
+
+    whole: ResponseMatrix
+    responses: Int[np.ndarray, " m"]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of responses and units."""
+        return len(self.responses), self.whole.shape[1]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of a response."""
+        return self.whole.dtype
+
+    def __getitem__(self, at: tuple[slice, slice], /) -> Num[np.ndarray, "n b"]:
+        """Return some of the responses and units."""
+        responses = self.responses[at[0]]
+        if isinstance(self.whole, np.ndarray):
+            return self.whole[responses, at[1]]
+        return np.concatenate([_read(self.whole, slice(row, row + 1), at[1]) for row in responses.tolist()])
+
+
 def _read(values: ResponseMatrix, rows: slice, columns: Any) -> Num[np.ndarray, "n b"]:
     read = values[rows, columns]
-    in_memory = isinstance(values, np.ndarray | Part)  # of which this may be a view
+    in_memory = isinstance(values, np.ndarray | Part | Picked)  # of which this may be a view
     return read if in_memory else np.ascontiguousarray(read)
 
 
@@ -185,17 +218,27 @@ class Rows:
         start = 0
         for read in _reads(self.values, width):
             for column in range(0, read.shape[1], width):
-                block = read[:, column : column + width].astype(np.float64)
-                if self.power != 1.0:
-                    block /= self.power
-                if self.weight is not None:
-                    block *= self.weight[start : start + width]
-                if np.any(self.shift):
-                    block -= np.reshape(self.shift, (-1, 1))
-                if np.any(self.scale != 1.0):
-                    block /= np.reshape(self.scale, (-1, 1))
+                block = read[:, column : column + width]
+                yield self._compared(block, slice(0, self.n_responses), slice(start, start + width))
                 start += width
-                yield block
+
+    def part(self, rows: slice, columns: slice) -> Float[np.ndarray, "n b"]:
+        """Return some units of some responses, as float64; both slices with a start and a stop."""
+        return self._compared(_read(self.values, rows, columns), rows, columns)
+
+    def _compared(
+        self, read: Num[np.ndarray, "n b"], rows: slice, columns: slice
+    ) -> Float[np.ndarray, "n b"]:
+        block = read.astype(np.float64)
+        if self.power != 1.0:
+            block /= self.power
+        if self.weight is not None:
+            block *= self.weight[columns]
+        if np.any(self.shift):
+            block -= _of_rows(self.shift, rows)
+        if np.any(self.scale != 1.0):
+            block /= _of_rows(self.scale, rows)
+        return block
 
     def means(self) -> Float[np.ndarray, " n"]:
         """Return the mean of each response over its units."""
@@ -219,6 +262,14 @@ class Rows:
             np.maximum(highest, block.max(axis=1), out=highest)
         return lowest == highest
 
+    def of(self, responses: Int[np.ndarray, " m"]) -> Rows:
+        """Return the rows of some responses, in ascending order."""
+        shift, scale = (
+            number[responses] if isinstance(number, np.ndarray) else number
+            for number in (self.shift, self.scale)
+        )
+        return replace(self, values=Picked(self.values, responses), shift=shift, scale=scale)
+
     def minus(self, shift: PerRow) -> Rows:
         """Return the rows with `shift` subtracted from each response."""
         return replace(self, shift=self.shift + shift * self.scale)
@@ -226,6 +277,10 @@ class Rows:
     def over(self, scale: PerRow) -> Rows:
         """Return the rows with each response divided by `scale`."""
         return replace(self, scale=self.scale * scale)
+
+
+def _of_rows(number: PerRow, rows: slice) -> float | Float[np.ndarray, "some 1"]:
+    return number[rows, None] if isinstance(number, np.ndarray) else number
 
 
 def squared_euclidean(rows: Rows) -> Float[np.ndarray, " pairs"]:
@@ -263,7 +318,7 @@ def squared_euclidean(rows: Rows) -> Float[np.ndarray, " pairs"]:
         of_strip += sums
         np.maximum(of_strip, 0.0, out=of_strip)
         close.append(strip.pairs.start + np.flatnonzero(of_strip < CANCELLATION * sums))
-    _sum_differences(rows, squares, np.concatenate(close))
+    sum_differences(rows, squares, np.concatenate(close))
     return squares
 
 
@@ -296,8 +351,17 @@ def _first_pair(row: Any, n: int) -> Any:
     return row * n - row * (row + 1) // 2
 
 
-def _sum_differences(rows: Rows, squares: Float[np.ndarray, " pairs"], at: Int[np.ndarray, " close"]) -> None:
-    """Sum the squared distances of some pairs from their differences, in place."""
+def sum_differences(rows: Rows, squares: Float[np.ndarray, " pairs"], at: Int[np.ndarray, " close"]) -> None:
+    """Sum the squared distances of some pairs from their differences, in place.
+
+    Parameters
+    ----------
+    rows : (n_responses, n_units)
+    squares : (n_responses * (n_responses - 1) / 2,)
+        Of all pairs, in ``pdist``'s order.
+    at
+        The places of those that are summed.
+    """
     if not len(at):
         return
     n = rows.n_responses

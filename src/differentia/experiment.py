@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, Int
 
-from differentia.definition import METRICS, NORMALIZATIONS, UNDEFINED, evaluate
-from differentia.distances import Part, ResponseMatrix, Rows, at_hand, squared_euclidean
+from differentia.analysis import Undefined, measure_layers
+from differentia.definition import METRICS, NORMALIZATIONS, UNDEFINED
 from differentia.errors import (
     DifferentiaWarning,
     InputError,
@@ -21,7 +20,6 @@ from differentia.errors import (
     require_known,
     require_seed,
 )
-from differentia.layers import Layer
 from differentia.memory import memory_budget
 from differentia.passes import Progress
 from differentia.recording import record_kinds
@@ -40,9 +38,6 @@ DRAWS = 20
 
 #: More would say no more, and fill the memory.
 MOST_DRAWS = 100_000
-
-#: Bytes that the distance of a pair takes while the median is found: itself, and what a block adds to it.
-PAIR_BYTES = 16
 
 #: With more images the result holds no distance matrices.
 MOST_IMAGES_WITH_DISTANCES = 2_000
@@ -283,27 +278,27 @@ def measure_responses(
         responses.sets, draws=draws, normalize=normalize, metric=metric, reference=reference, memory=memory
     )
     counts = _counts_at_hand(responses, counts)
-    of_largest_set = max(rows.stop - rows.start for rows in responses.sets.values())
-    budget = max(0, memory_budget(memory) - PAIR_BYTES * (of_largest_set * (of_largest_set - 1) // 2))
     n_images, n_layers = len(responses.images), len(responses.layers)
     values = np.empty((len(responses.sets), n_layers, len(counts), int(draws)))
     image_sum, image_sumsq = np.empty((n_images, n_layers)), np.empty((n_images, n_layers))
     distance = None
     if n_images <= MOST_IMAGES_WITH_DISTANCES:
         distance = np.empty((n_layers, n_images, n_images), dtype=np.float32)
-    undefined: list[_Undefined] = []
-    for at, layer in enumerate(responses.layers):
-        recorded, left = at_hand(responses.values[layer.name], budget)
-        values[:, at], of_layer = _differentiation(
-            responses, layer, recorded, counts, int(draws), normalize, metric, left
-        )
-        undefined += of_layer
-        first_draw = _first_draw(recorded, responses.units_used(layer, counts[-1]), left)
-        image_sum[:, at] = first_draw.means() * first_draw.n_units
-        image_sumsq[:, at] = first_draw.square_sums()
+    undefined: list[Undefined] = []
+    measures = measure_layers(
+        responses,
+        counts,
+        int(draws),
+        normalize=normalize,
+        metric=metric,
+        distances=distance is not None,
+        budget=memory_budget(memory),
+    )
+    for at, measured in enumerate(measures):
+        values[:, at], image_sum[:, at], image_sumsq[:, at] = measured[:3]
         if distance is not None:
-            distance[at] = _distances(first_draw)
-        del recorded, first_draw  # before the next layer is read
+            distance[at] = measured.distances
+        undefined += measured.undefined
     warned = list(responses.provenance.get("warnings", ()))
     if undefined:
         warned.append(_warn_of_undefined(undefined, responses.unit_kind))
@@ -389,87 +384,9 @@ def _counts_at_hand(responses: Responses, counts: tuple[int, ...] | None) -> tup
     return counts
 
 
-class _Undefined(NamedTuple):
-    """A value that the measure does not have, and why."""
-
-    layer: str
-    set: str
-    n_units: int
-    draw: int
-    reason: str
-
-
-def _differentiation(
-    responses: Responses,
-    layer: Layer,
-    pool: ResponseMatrix,
-    counts: Sequence[int],
-    draws: int,
-    normalize: str,
-    metric: str,
-    budget: int,
-) -> tuple[Float[np.ndarray, "set n draw"], list[_Undefined]]:
-    sets = responses.sets
-    values = np.full((len(sets), len(counts), draws), np.nan)
-    undefined: list[_Undefined] = []
-    scale = _pooled_sd(pool) if normalize == "unit" else None
-    for at_count, count in enumerate(counts):
-        columns = np.arange(pool.shape[1])
-        near, left = pool, budget
-        if not isinstance(pool, np.ndarray):  # one reading for all draws, or else one for each
-            columns = _columns_of_all_draws(responses, layer, count, draws)
-            near, left = at_hand(Part(pool, slice(0, pool.shape[0]), columns), budget)
-        for draw, chosen in _draws(responses, layer, count, draws):
-            places = np.searchsorted(columns, chosen)
-            for at_set, (name, rows) in enumerate(sets.items()):
-                value, reason, response = evaluate(
-                    at_hand(Part(near, rows, places), left)[0],
-                    normalize=normalize,
-                    metric=metric,
-                    scale=None if scale is None else scale[chosen],
-                )
-                values[at_set, at_count, draw] = value
-                if reason:
-                    image = None if response is None else responses.images[rows.start + response].name
-                    culprit = "it" if image is None else f"the response to image {image!r}"
-                    undefined.append(_Undefined(layer.name, name, count, draw, f"{culprit} {reason}"))
-    return values, undefined
-
-
-def _draws(
-    responses: Responses, layer: Layer, count: int, draws: int
-) -> Iterator[tuple[int, Int[np.ndarray, " k"]]]:
-    """Yield the draws that there are, each with the columns that it looks at."""
-    for draw in range(draws):
-        chosen = responses.drawn(layer, count, draw)
-        if chosen is None:
-            return
-        chosen.sort()  # the order of units does not matter to D, and memory is read faster
-        yield draw, chosen
-
-
-def _columns_of_all_draws(
-    responses: Responses, layer: Layer, count: int, draws: int
-) -> Int[np.ndarray, " columns"]:
-    looked_at = np.zeros(len(responses.units[layer.name]), dtype=bool)
-    for _, chosen in _draws(responses, layer, count, draws):
-        looked_at[chosen] = True
-    return np.flatnonzero(looked_at)
-
-
-def _pooled_sd(values: ResponseMatrix) -> Float[np.ndarray, " k"]:
-    """Return each unit's population SD over the responses of all sets; exactly 0 where it is constant."""
-    of_blocks = []
-    for block in Rows(values).blocks():
-        sd = block.std(axis=0)
-        sd[block.max(axis=0) == block.min(axis=0)] = 0.0
-        of_blocks.append(sd)
-    return np.concatenate(of_blocks)
-
-
-def _warn_of_undefined(undefined: Sequence[_Undefined], kind: str) -> str:
+def _warn_of_undefined(undefined: Sequence[Undefined], kind: str) -> str:
     """Give, and return, one warning that names every layer and set without a value, and its first reason."""
-    first: dict[tuple[str, str], _Undefined] = {}
+    first: dict[tuple[str, str], Undefined] = {}
     for case in undefined:
         first.setdefault((case.layer, case.set), case)
     listed = "; ".join(
@@ -485,18 +402,6 @@ def _warn_of_undefined(undefined: Sequence[_Undefined], kind: str) -> str:
     text = f"{UNDEFINED} for {len(undefined)} values: {listed}{hint}"
     warnings.warn(text, DifferentiaWarning, stacklevel=3)
     return text
-
-
-def _first_draw(pool: ResponseMatrix, n_units: int, budget: int) -> Rows:
-    """Return the units that draw 0 looks at, which are the first of the pool."""
-    return Rows(at_hand(Part(pool, slice(0, pool.shape[0]), np.arange(n_units)), budget)[0])
-
-
-def _distances(rows: Rows) -> Float[np.ndarray, "image image"]:
-    distances = np.zeros((rows.n_responses, rows.n_responses), dtype=np.float32)
-    first, second = np.triu_indices(rows.n_responses, k=1)
-    distances[first, second] = distances[second, first] = np.sqrt(squared_euclidean(rows))
-    return distances
 
 
 def _versions() -> dict[str, str]:

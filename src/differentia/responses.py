@@ -14,7 +14,7 @@ from differentia.distances import ResponseMatrix, Rows
 from differentia.errors import InputError, RecordingError, require_distinct_names
 from differentia.layers import Layer
 from differentia.presentation import ImageLabel
-from differentia.units import draw_units, unit_kind, units_used
+from differentia.units import draw_units, unit_kind, units_of_draw, units_used
 
 
 class Moments(NamedTuple):
@@ -143,6 +143,25 @@ class Responses:
         if not kind.counted:
             return np.arange(pool)
         return draw_units(layer.name, pool, n_units, draw, seed=self.seed, strata=kind.strata(layer))
+
+    def all_drawn(
+        self, layer: Layer, counts: Sequence[int], draws: int
+    ) -> dict[int, list[Int[np.ndarray, " _"]]]:
+        """Return the columns that each draw looks at, in ascending order, by the number of units looked at.
+
+        Where numbers of units come to the same, so do the draws; and there may be fewer than asked for.
+        """
+        kind, pool = unit_kind(self.unit_kind), len(self.units[layer.name])
+        used = sorted({self.units_used(layer, count) for count in counts}, reverse=True)
+        drawn = {count: [np.arange(count)] for count in used}
+        several = [count for count in used if count < pool]
+        if kind.random and several and draws > 1:
+            options = {"seed": self.seed, "strata": kind.strata(layer)}
+            for draw in range(1, draws):
+                of_draw = units_of_draw(layer.name, pool, several, draw, **options)
+                for count, columns in zip(several, of_draw, strict=True):
+                    drawn[count].append(columns)
+        return drawn
 
     @property
     def sets(self) -> dict[str, slice]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -131,6 +132,45 @@ def draw_units(
         return _smallest(keys, used)
     rounds = np.argsort(keys.reshape(-1, strata), axis=0, kind="stable")[: used // strata]
     return (rounds * strata + np.arange(strata)).reshape(-1)
+
+
+def units_of_draw(
+    layer: str, pool_size: int, used: Sequence[int], draw: int, *, seed: int, strata: int = 1
+) -> list[Int[np.ndarray, " _"]]:
+    """Return which units one draw looks at, for several numbers of units: those of `draw_units`, ascending.
+
+    Parameters
+    ----------
+    layer, pool_size, draw, seed, strata
+        As for `draw_units`; not draw 0.
+    used
+        Numbers of units that are looked at, each less than `pool_size`, and the least last.
+
+    Returns
+    -------
+    list of (used,)
+        Ascending positions within the pool.
+    """
+    if strata != 1:
+        drawn = (draw_units(layer, pool_size, count, draw, seed=seed, strata=strata) for count in used)
+        return [np.sort(positions) for positions in drawn if positions is not None]
+    keys, positions = _keys(pool_size, "draw", seed, layer, draw), np.arange(pool_size)
+    found = []
+    # Far fewer than all are sure to hold the smallest: their number has a binomial distribution.
+    share = used[0] / pool_size
+    share += 6 * math.sqrt(share / pool_size)
+    if share < 0.9:
+        (likely,) = np.nonzero(keys < np.uint64(share * 2**64))
+        if len(likely) >= used[0]:
+            keys, positions = keys[likely], likely
+    for count in used:  # the smallest of the smallest are the smallest
+        limit = np.partition(keys, count - 1)[count - 1]
+        (smallest,) = np.nonzero(keys <= limit)
+        if len(smallest) > count:  # two keys are the same, and the first position goes before
+            smallest = np.sort(_smallest(keys, count))
+        keys, positions = keys[smallest], positions[smallest]
+        found.append(positions)
+    return found
 
 
 #: What the units of a layer are ranked by: one number each, over all images of all sets.
