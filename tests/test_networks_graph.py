@@ -195,7 +195,8 @@ class Decides(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("module", "reason"), [(Counts(), "writes to its parameters"), (Decides(), "data-dependent"), (nn.Identity(), None)]
+    ("module", "reason"),
+    [(Counts(), "writes to its parameters"), (Decides(), "data-dependent"), (nn.Identity(), None)],
 )
 def test_what_is_no_graph(module: nn.Module, reason: str | None) -> None:
     """Side effects and decisions that depend on numbers can't be followed without computing."""

@@ -18,6 +18,7 @@ from differentia.classes import class_names, class_probabilities
 from differentia.cost import Forecast, require_memory
 from differentia.distances import ResponseMatrix
 from differentia.errors import DifferentiaWarning, RecordingError
+from differentia.memory import freed_memory_kept
 from differentia.networks import Network, Runner
 from differentia.planning import (
     ALL,
@@ -231,7 +232,7 @@ class Recording:
         if self._show.progress and tasks and left < self._show.images:
             self._show.progress((nth + 1) * self._show.images - left, total, tasks[0].span.set)
         # Closed also where a traceback keeps it: else it would go on decoding.
-        with closing(presented), _one_ahead() as write:
+        with closing(presented), freed_memory_kept(), _one_ahead() as write:
             for task, batch in zip(tasks, presented, strict=True):
                 kept = self._show_batch(task, batch, probes, ranking, whole_layers, write)
                 ranking.took_in(task.position, kept)
