@@ -153,7 +153,7 @@ def memory_budget(given: int | str | None = None) -> int:
     return parse_size(str(given))
 
 
-#: Of glibc's mallopt: what is given back to the system, from which size on and how many blocks are mapped apart.
+#: Of glibc's mallopt: what is given back to the system; from which size on, and how many, blocks are mapped.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
 
 
@@ -161,8 +161,9 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
 def freed_memory_kept() -> Iterator[None]:
     """Let the C library keep what is freed, for what is allocated next.
 
-    By default it gives large blocks back to the system, which clears each page of the next one: a fifth of the
-    processor's time of a large network's pass, whose every layer allocates its output. Only glibc can be told.
+    By default it gives large blocks back to the system, which clears each page of the next one: up to a fifth
+    of the processor's time of a large network's pass, whose every layer allocates its output. Only glibc can
+    be told.
     """
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
     if library is None or not hasattr(library, "gnu_get_libc_version"):

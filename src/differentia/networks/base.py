@@ -131,11 +131,13 @@ class Network(ABC):
 
     @cached_property
     def _trace(self) -> Trace:
-        first, second = (self._traced(batch) for batch in TRACE_BATCHES)
+        first = self._traced(TRACE_BATCHES[0])
+        second = self._traced(TRACE_BATCHES[1], computing=not self.rewritten)
         in_both = tuple(layer for layer in first.layers if layer in second.layers)
         return Trace(in_both, second.calls)
 
-    def _traced(self, batch: int) -> Trace:
+    def _traced(self, batch: int, *, computing: bool = True) -> Trace:
+        """Return what a pass shows; nothing needs to be computed where what is made once was made before."""
         found: list[Layer] = []
 
         def observe(name: str, call: Call, output: Any) -> None:
@@ -144,7 +146,7 @@ class Network(ABC):
                 found.append(Layer(name, shape=shape, **call._asdict()))
 
         given = self.prepare(np.zeros((batch, *self.input_shape), dtype=np.uint8))
-        if self.rewritten:  # nothing needs to be computed to know what there is
+        if not computing:
             with contextlib.suppress(Exception), FakeTensorMode(allow_non_fake_inputs=True) as mode:
                 calls = self.observe_outputs(mode.from_tensor(given), observe)
                 return Trace(tuple(found), calls)

@@ -172,7 +172,7 @@ class TorchNetwork(Network):
                     f"{self.name}: the forward pass of {tuple(batch.shape)} failed: {error}{hint}"
                 ) from error
 
-    def _traced(self, batch: int) -> Trace:
+    def _traced(self, batch: int, *, computing: bool = True) -> Trace:
         """Return what a pass shows; code that takes for granted how its tensors lie in memory is obeyed."""
         try:
             return super()._traced(batch)
