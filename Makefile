@@ -56,6 +56,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/vgg16.py --large --json benchmarks/results/vgg16.json
 	$(BIN)/python benchmarks/photographs.py --json benchmarks/results/photographs.json
 	$(BIN)/python benchmarks/growth.py --json benchmarks/results/growth.json
+	$(BIN)/python benchmarks/distances.py --json benchmarks/results/distances.json
 	$(BIN)/python benchmarks/probes.py
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/memory.py

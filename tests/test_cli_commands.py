@@ -78,6 +78,7 @@ OPTIONS: dict[str, tuple[list[str], tuple[str, ...], Any]] = {
     "reference": (["--reference", "cats"], ("measure", "reference"), "cats"),
     "seed": (["--seed", "7"], ("measure", "seed"), 7),
     "batch_size": (["--batch-size", "2"], ("measure", "batch_size"), 2),
+    "compile": (["--compile", "never"], ("measure", "compile"), "never"),
     "maps": (["--map", "input:1", "--map", "input:0,2"], ("measure", "maps", "input"), [1, 0, 2]),
     "map_images": (["--map-images", "1,2"], ("measure", "map_images"), [1, 2]),
     "views": (["--no-views"], ("measure", "views"), False),

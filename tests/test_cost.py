@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from networks_for_tests import tricky
 
 import differentia as dif
 from differentia import cost
-from differentia.cost import Forecast, duration, estimate_cost
-from differentia.layers import select_layers
+from differentia.cost import Forecast, best_batch_size, duration, estimate_cost
+from differentia.layers import Layer, select_layers
+from differentia.networks.base import Trace
 from differentia.units import UNIT_KINDS
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (64, 16, 16, 3), dtype=np.uint8)
@@ -127,3 +131,35 @@ def test_durations() -> None:
         "12 min",
         "3.5 h",
     ]
+
+
+@pytest.mark.parametrize(
+    ("side", "budget", "expected"),
+    [
+        (16, 10**9, 32),  # never more
+        (224, 10**9, 16),  # 2 x 224 x 224 x 32 x 4 bytes are 12.8 MB, of 268 MB
+        (224, 10**8, 4),
+        (224, 10**6, 1),
+        (1024, 10**10, 1),  # an image alone exceeds what is to be in the cache
+    ],
+)
+def test_the_best_batch_size(side: int, budget: int, expected: int) -> None:
+    """As many images as cache and memory hold the largest layer of, and what is kept of them."""
+    module = torch.nn.Conv2d(3, 32, 3, padding=1)
+    network = dif.load_network(module, preprocess="unit", input_shape=(3, side, side))
+    network.__dict__["_trace"] = Trace((Layer("conv", "Conv2d", (32, side, side), "conv"),), Counter())
+    plan = SimpleNamespace(bytes_per_image=lambda: 10_000)
+    assert best_batch_size(network, plan, budget) == expected  # type: ignore[arg-type]
+
+
+def test_a_batch_size_that_is_not_given(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    """It is the best, is kept with the recording, and says nothing where a recording goes on with another."""
+    network = load()
+    first = dif.record(network, {"a": IMAGES}, pool=10, store=tmp_path / "r", batch_size=3)
+    caplog.set_level(logging.INFO, "differentia")
+    again = dif.record(network, {"a": IMAGES}, pool=10, store=tmp_path / "r")
+    assert first.provenance["batch_size"] == again.provenance["batch_size"] == 3
+    assert "goes on in batches" not in caplog.text
+    assert dif.record(network, {"a": IMAGES}, pool=10).provenance["batch_size"] == 32
+    dif.record(network, {"a": IMAGES}, pool=10, store=tmp_path / "r", batch_size=4)
+    assert "goes on in batches of 3 images" in caplog.text

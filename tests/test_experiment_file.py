@@ -188,6 +188,7 @@ MEASURE = {
     'draws = "3"': "draws: is '3'; input should be a valid integer",
     "pool = -5": "pool: is -5; input should be greater than 0",
     "batch_size = 0": "batch_size: is 0; input should be greater than 0",
+    'compile = "yes"': "compile: unknown compile 'yes'. Known: auto, always, never",
     "seed = -1": "seed: is -1; input should be greater than or equal to 0",
     'units = "tops"': "units.0: unknown kind of units 'tops'. Did you mean 'top'?",
     'units = ["random", "al"]': "units.1: unknown kind of units 'al'. Did you mean 'all'?",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -147,3 +149,39 @@ def test_written_sizes(size: int, text: str) -> None:
     assert written_size(size) == text
     if size:
         assert abs(parse_size(text) - size) <= 0.005 * size
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc can be told")
+def test_freed_memory_is_kept_and_given_back() -> None:
+    """Within, a block that was freed costs no new pages; afterwards it does, and the system has it again."""
+    script = """
+import resource
+import numpy as np
+from differentia.memory import freed_memory_kept
+
+def pages_of_ten_blocks():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        block = np.empty(2**23)  # 64 MiB
+        block[:] = 1
+        del block
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+def resident():
+    with open("/proc/self/statm") as opened:
+        return int(opened.read().split()[1]) * resource.getpagesize()
+
+least = resident()
+outside = pages_of_ten_blocks()
+with freed_memory_kept():
+    pages_of_ten_blocks()
+    within = pages_of_ten_blocks()
+    held = resident() - least
+print(outside, within, held, resident() - least, pages_of_ten_blocks())
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    outside, within, held, left, after = map(int, ended.stdout.split())
+    assert outside > 200  # a page is 4 KiB, or 2 MiB where the system has large ones
+    assert within < outside / 10
+    assert held > 2**25 > 2**24 > left
+    assert after > outside / 2

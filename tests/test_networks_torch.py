@@ -479,3 +479,31 @@ def test_filters() -> None:
     for name, count in {"conv": 4, "volume": 6, "tokens": 5, "head": 7}.items():
         np.testing.assert_array_equal(kept[name].filter_mean, [np.arange(count)] * 2, err_msg=name)
         assert kept[name].variance[0] > 0
+
+
+class Viewed(nn.Module):
+    """Takes for granted that its tensors lie in memory in the order of their axes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.head = nn.Linear(4 * 14 * 14, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.conv(x)
+        return self.head(x.view(len(x), -1))
+
+
+def test_the_layout_that_a_module_takes_for_granted() -> None:
+    """Channels come last in memory, but for a module whose code would fail with it."""
+    layouts = []
+    for module in (Viewed(), nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 14 * 14, 5))):
+        network = dif.load_network(module, preprocess="unit", input_shape=(3, 16, 16))
+        assert [layer.size for layer in network.layers if layer.kind == "Linear"] == [5]
+        batch = network.prepare(PIXELS)
+        layouts.append(batch.is_contiguous(memory_format=torch.channels_last))
+        found = network.record(PIXELS, {network.layers[-1].name: UnitProbe(np.arange(5), (5,))})
+        with torch.no_grad():
+            expected = module.eval()(torch.from_numpy(PIXELS).permute(0, 3, 1, 2).contiguous() / 255)
+        np.testing.assert_allclose(found[network.layers[-1].name], expected.numpy(), rtol=1e-4, atol=1e-6)
+    assert layouts == [False, True]

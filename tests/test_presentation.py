@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from differentia.errors import UnreadableImageError
 from differentia.presentation import (
     Batch,
     ImageLabel,
+    Turns,
     as_sets,
     find_duplicates,
     in_batches,
@@ -143,3 +145,49 @@ def test_who_stops_looking_does_not_wait() -> None:
     assert time.monotonic() - started < 30
     free.set()
     assert set(begun) <= set(range(4))
+
+
+def test_decoding_waits_for_a_pass() -> None:
+    """While a pass is at work no image is begun, though what is coming is read; then it goes on."""
+    begun: list[int] = []
+    near: list[int] = []
+
+    class Counted(Stimuli):
+        names = tuple(str(number) for number in range(200))
+        source = "counted"
+
+        def load(self, index: int, fit: Fit) -> Image:
+            begun.append(index)
+            time.sleep(0.01)
+            return Image(PIXELS[0], "")
+
+        def bring_near(self, index: int) -> None:
+            near.append(index)
+
+    def begun_meanwhile(given: Turns) -> int:
+        """Return how many images are begun in a fifth of a second, from shortly after a pass begins."""
+        begun.clear()
+        places = [("counted", tuple(range(start, start + 50))) for start in range(0, 200, 50)]
+        with closing(present({"counted": Counted()}, places, FIT, turns=given)) as batches:
+            next(batches)
+            with turns.of_a_pass():
+                time.sleep(0.1)
+                before = len(begun)
+                time.sleep(0.2)
+                meanwhile = len(begun) - before
+            assert [len(batch.labels) for batch in batches] == [50] * 3
+        assert sorted(begun) == list(range(200))
+        assert set(near) == set(range(200))
+        return meanwhile
+
+    turns = Turns()
+    assert begun_meanwhile(turns) == 0
+    assert begun_meanwhile(Turns()) > 0  # where a pass does not say that it is at work
+
+
+def test_a_pass_that_fails_gives_its_turn_back() -> None:
+    """Decoding goes on."""
+    turns = Turns()
+    with pytest.raises(ValueError, match="failed"), turns.of_a_pass():
+        raise ValueError("failed")
+    turns.of_decoding()

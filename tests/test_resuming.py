@@ -438,7 +438,7 @@ def test_nothing_stale_is_used(
 def test_another_recording_format_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Numbers that an earlier version recorded otherwise are left alone."""
     recorded(tmp_path / "r.zarr")
-    monkeypatch.setattr("differentia.store.disk.RECORDING_FORMAT", 2)
+    monkeypatch.setattr("differentia.store.disk.RECORDING_FORMAT", 3)
     with pytest.warns(dif.DifferentiaWarning, match="another recording format"):
         recorded(tmp_path / "r.zarr")
 
