@@ -8,6 +8,7 @@ import pytest
 from scipy.spatial.distance import cdist, pdist
 from stored_for_tests import Stored
 
+import differentia as dif
 from differentia import grams
 from differentia.grams import Grams, passes
 
@@ -143,3 +144,17 @@ def test_what_products_do_not_tell() -> None:
     (found,) = passes(ordinary, SETS, draws(POOL), dtype="float32")
     expected = oracles.differentiation(ordinary[SETS["a"]])
     assert found.grams["a"][1].differentiation("layer") == [pytest.approx(expected, rel=1e-6)]
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1e3, 5e4])
+def test_sums_of_responses_far_from_zero(ratio: float) -> None:
+    """They are exact in float64: an SD that is small beside the mean is found from them."""
+    values = (1 + np.random.default_rng(0).standard_normal((12, 5000)) / ratio).astype(np.float32)
+    result = dif.measure_responses({"a": {"x": values}})
+    exact = values.astype(np.float64)
+    mean = result["image_sum"].values[:, 0] / 5000
+    variance = result["image_sumsq"].values[:, 0] / 5000 - mean**2
+    np.testing.assert_allclose(variance, exact.var(axis=1), rtol=1e-4)
+    in_float32 = np.square(values).sum(axis=1) / 5000 - (values.sum(axis=1) / 5000) ** 2
+    if ratio > 1e4:  # what the care is for
+        assert np.abs(in_float32 / exact.var(axis=1) - 1).max() > 0.1

@@ -217,6 +217,40 @@ def test_what_is_no_graph(module: nn.Module, reason: str | None) -> None:
         PassGraph(report_outputs(network), batch)
 
 
+class OfItsOwn(keras.layers.Layer):  # type: ignore[misc]
+    """Gives what depends on its weights alone, once for each image."""
+
+    def build(self, shape: Any) -> None:
+        self.positions = self.add_weight(shape=(4,), initializer="normal", name="positions")
+
+    def call(self, x: Any) -> Any:
+        return keras.ops.broadcast_to(self.positions, (keras.ops.shape(x)[0], 4))
+
+
+class Unusual(keras.layers.Layer):  # type: ignore[misc]
+    """Permutes with axes counted from the end, and computes a convolution that nobody uses."""
+
+    def build(self, shape: Any) -> None:
+        self.kernel = self.add_weight(shape=(3, 3, 3, 4), initializer="normal", name="kernel")
+
+    def call(self, x: Any) -> Any:
+        keras.ops.conv(x, 2 * self.kernel)
+        return keras.ops.transpose(keras.ops.conv(x, self.kernel), (0, -1, 1, 2)) + 1.0
+
+
+def test_unusual_layers_are_recorded() -> None:
+    """Outputs that no image changes, axes counted from the end, operations without a purpose."""
+    inputs = keras.Input((24, 24, 3))
+    unusual = keras.layers.GlobalAveragePooling2D(data_format="channels_first")(
+        Unusual(name="unusual")(inputs)
+    )
+    model = keras.Model(inputs, keras.layers.Add(name="sum")([unusual, OfItsOwn(name="own")(inputs)]))
+    network = load(model)
+    found = Runner(network, compile="never", batch_size=5).record(PIXELS, probes(network))
+    for name, values in own_pass(network, PIXELS).items():
+        np.testing.assert_allclose(found[name]["all"], values, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
 def test_a_model_that_is_no_graph_is_recorded(caplog: pytest.LogCaptureFixture) -> None:
     """By its own pass."""
     inputs = keras.Input((24, 24, 3))
@@ -267,6 +301,27 @@ def test_a_compiled_pass_gives_the_same(
     further = dif.record(network, sets, compile="never", **options)
     assert "goes on compiled, as it was begun" in caplog.text
     assert further.provenance["compiled"] is True
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_compiled_pass_beside_the_own(wrong: bool, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    """Ranked units gather over compiled batches and over others; one that is wrong is not used."""
+
+    def compiled(module: Any, **options: Any) -> Any:
+        return (lambda batch: module(batch * 1.01)) if wrong else module
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    network = NETWORKS["torch"]()
+    sets = {"a": PIXELS, "b": PIXELS[:3]}
+    options: dict[str, Any] = {"units": "top", "pool": 20, "batch_size": 2}
+    with caplog.at_level(logging.INFO, "differentia"):
+        found = dif.record(network, sets, compile="always", **options)
+    expected = dif.record(network, sets, compile="never", **options)
+    assert found.provenance["compiled"] is not wrong
+    assert ("differs from the network's own pass" in caplog.text) is wrong
+    for name, values in expected.values.items():
+        np.testing.assert_array_equal(found.units[name], expected.units[name])
+        np.testing.assert_allclose(np.asarray(found.values[name]), np.asarray(values), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")

@@ -19,6 +19,7 @@ ORDER = [
     "specs",
     "folders",
     "memory",
+    "cores",
     "locking",
     "hdf5",
     "distances",

@@ -28,6 +28,9 @@ from differentia.tiles import PRECISION
 #: Responses of a set at most whose inner products are held as a whole.
 MOST_TOGETHER = 2048
 
+#: Bytes that the measuring of a layer takes, beside what is read of the disk.
+OF_A_LAYER = 2**27
+
 
 class Undefined(NamedTuple):
     """A value that the measure does not have, and why."""
@@ -102,7 +105,7 @@ def measure_layers(
     import torch  # here, because it takes a second to import
 
     cores = torch.get_num_threads()
-    workers = min(cores, len(responses.layers))
+    workers = max(1, min(cores, len(responses.layers), budget // OF_A_LAYER))
     measure = partial(
         _measure_layer,
         responses,

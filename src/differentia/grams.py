@@ -26,7 +26,7 @@ SPAN = 2**14
 #: Units whose products are summed in the precision of the products; such sums are summed in float64.
 BLOCK = 2048
 
-#: Numbers in the products of the choices that are summed side by side, 64 MiB as float64.
+#: Bytes of the products of the choices that are summed side by side, and numbers of the units they are of.
 TOGETHER = 2**23
 
 #: Responses and what is added to them are a multiple of so many, as long as a register of most processors.
@@ -305,8 +305,9 @@ class _Work:
         responses = torch.from_numpy(read)
         of_first = responses[:, : span.first.stop - span.first.start]
         # Not from the products, of differences from a mean that may be far larger than a response.
-        self.sums += of_first.sum(dim=1).numpy()
-        self.square_sums += of_first.square().sum(dim=1).numpy()
+        exact = of_first.double()
+        self.sums += exact.sum(dim=1).numpy()
+        self.square_sums += exact.square().sum(dim=1).numpy()
         means = responses.mean(dim=0)
         if self.centre is None:
             self.centre = float(means.mean())

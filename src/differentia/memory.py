@@ -163,7 +163,7 @@ def freed_memory_kept() -> Iterator[None]:
 
     By default it gives large blocks back to the system, which clears each page of the next one: up to a fifth
     of the processor's time of a large network's pass, whose every layer allocates its output. Only glibc can
-    be told.
+    be told. Afterwards its thresholds are fixed at what it would come to by itself.
     """
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
     if library is None or not hasattr(library, "gnu_get_libc_version"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import warnings
 from collections import defaultdict, deque
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
+from differentia.cores import usable_cores
 from differentia.errors import (
     DifferentiaWarning,
     InputError,
@@ -75,12 +75,6 @@ class Batch(NamedTuple):
     pixels: UInt8[np.ndarray, "b h w c"]
     labels: tuple[ImageLabel, ...]
     skipped: tuple[SkippedImage, ...]
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    allowed = getattr(os, "sched_getaffinity", None)  # Linux: a scheduler may allow a job some of them
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def as_sets(sets: Mapping[str, Any], *, seed: int, follow_links: bool = False) -> dict[str, Stimuli]:
@@ -162,8 +156,8 @@ class Turns:
     @contextmanager
     def of_a_pass(self) -> Iterator[None]:
         """Begin no further image for as long as this context lasts."""
-        self._decoding.clear()
         try:
+            self._decoding.clear()
             yield
         finally:
             self._decoding.set()
@@ -206,10 +200,10 @@ def present(
 
     def load(name: str, index: int) -> Image | SkippedImage:
         image = stimuli[name].names[index]
-        if turns is not None:
-            stimuli[name].bring_near(index)
-            turns.of_decoding()
         try:
+            if turns is not None:
+                stimuli[name].bring_near(index)
+                turns.of_decoding()
             return stimuli[name].load(index, fit)
         except InputError as error:
             if skip_unreadable and isinstance(error, UnreadableImageError):
@@ -222,7 +216,7 @@ def present(
             ) from error
 
     # Without with, which waits for what is being decoded.
-    threads = ThreadPoolExecutor(min(cores(), MOST_DECODERS))
+    threads = ThreadPoolExecutor(min(usable_cores(), MOST_DECODERS))
 
     def start(position: int) -> list[Future[Image | SkippedImage]]:
         name, indices = batches[position] if position < len(batches) else ("", ())

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 from scipy.spatial.distance import cdist
 
+from differentia.cores import usable_cores
 from differentia.distances import BLOCK_ENTRIES, CANCELLATION, Rows
 
 #: Responses on each side of a tile: large, so that the products take most of the time.
@@ -146,7 +146,7 @@ class SquaredEuclidean:
         self.n_responses, self.n_units = rows.n_responses, rows.n_units
         self.dtype = np.dtype(dtype)
         self.precision = PRECISION[dtype]
-        self._threads = ThreadPoolExecutor(os.cpu_count())
+        self._threads = ThreadPoolExecutor(usable_cores())
         self._blocks = _unit_blocks(self.n_units, self.dtype)
         self._centre = self.means.astype(self.dtype) if centre is None else centre
         self._left: tuple[slice, slice] | None = None

@@ -47,6 +47,9 @@ IN_PLACE = {
 }
 
 
+#: Operations that depend on how their input lies in memory, or whose results are parts of it unsaid.
+LAYOUT_DEPENDENT = frozenset({aten.as_strided.default, aten.unsafe_chunk.default, aten.unsafe_split.Tensor})
+
 #: How what is computed of parameters alone is called.
 CONSTANT = "constant_"
 
@@ -103,8 +106,9 @@ class PassGraph:
 
     def __init__(self, run: Pass, batch: torch.Tensor, like: PassGraph | None = None) -> None:
         self._module, self._outputs = _traced(run, batch)
-        _drop_copies_of_layout(self._module.graph, set(self._outputs.values()))
-        _compute_constants(self._module)
+        marks = set(self._outputs.values())
+        _drop_copies_of_layout(self._module.graph, marks)
+        _compute_constants(self._module, marks)
         _give_bias_to_convolutions(self._module)
         if like is not None:
             _share_constants(self._module, like._module)
@@ -212,7 +216,7 @@ def _require_no_side_effects(module: GraphModule) -> None:
             raise UntraceableError(f"it draws random numbers ({node.target})")
         if node.target._schema.is_mutable and not _is_made_of_constants(node):
             raise UntraceableError(f"it writes to its parameters or its input ({node.target})")
-        if node.target == aten.as_strided.default:
+        if node.target in LAYOUT_DEPENDENT:
             raise UntraceableError(f"it depends on how its tensors lie in memory ({node.target})")
 
 
@@ -255,15 +259,17 @@ def _drop_copies_of_layout(graph: Graph, marks: set[Node]) -> None:
             graph.erase_node(node)
 
 
-def _compute_constants(module: GraphModule) -> None:
-    """Compute once what depends on parameters alone."""
+def _compute_constants(module: GraphModule, marks: set[Node]) -> None:
+    """Compute once what depends on parameters alone, but for the marks of outputs."""
     constants: dict[Node, Any] = {}
     for node in list(module.graph.nodes):
         if node.op == "get_attr":
             constants[node] = operator.attrgetter(node.target)(module)
             continue
         inputs = node.all_input_nodes
-        if node.op == "call_function" and inputs and all(given in constants for given in inputs):
+        if node in marks or node.op != "call_function" or not inputs:
+            continue
+        if all(given in constants for given in inputs):
             args, kwargs = torch.fx.map_arg((node.args, node.kwargs), constants.__getitem__)
             with torch.no_grad():
                 constants[node] = node.target(*args, **kwargs)
@@ -308,9 +314,11 @@ def _give_bias_to_convolutions(module: GraphModule) -> None:
         output = convolution
         while len(output.users) == 1 and next(iter(output.users)).target == aten.permute.default:
             (output,) = output.users
-            axis = list(output.args[1]).index(axis)
-        addition = next(iter(output.users))
-        if len(output.users) != 1 or addition.target != aten.add.Tensor or addition.kwargs:
+            axis = [at % len(output.args[1]) for at in output.args[1]].index(axis)
+        if len(output.users) != 1:
+            continue
+        (addition,) = output.users
+        if addition.target != aten.add.Tensor or addition.kwargs:
             continue
         first, bias = addition.args
         if first is not output or not isinstance(bias, torch.fx.Node) or bias.op != "get_attr":

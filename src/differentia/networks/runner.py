@@ -40,6 +40,9 @@ ProbesByLayer = Mapping[str, Mapping[Any, Probe]]
 
 _Read = Callable[[torch.Tensor], dict[str, Any]]
 
+#: A way to use a graph: `PassGraph.reading` or `PassGraph.compiled`.
+_How = Callable[[PassGraph, Mapping[str, Probe]], _Read]
+
 
 def require_compile(given: str) -> str:
     """Return whether to compile, or raise an error where it is none of `COMPILE`.
@@ -85,7 +88,6 @@ class Runner:
         self._batch_size = batch_size
         self._left = 0
         self._graphs: dict[tuple[int, ...], PassGraph | None] = {}
-        self._checked = False
         self._reads: dict[Any, tuple[Any, _Read]] = {}
         self._seconds: list[float] = []
         asked = {"always": True, "never": False}.get(require_compile(compile))
@@ -131,39 +133,49 @@ class Runner:
         return EXPECTED_GAIN * seconds * self._left > COMPILING + COMPILING_A_LAYER * layers
 
     def _record(self, pixels: np.ndarray, probes: ProbesByLayer) -> dict[str, Any]:
-        compiled = bool(self.compiled) and len(pixels) == self._batch_size
-        if not compiled and not self._network.rewritten:
-            return self._own_pass(pixels, probes)
-        batch = self._network.prepare(pixels)
-        graph = self._graph(batch)
-        if graph is not None and compiled:
-            kept = self._record_compiled(graph, pixels, batch, probes)
+        if self.compiled and len(pixels) == self._batch_size:
+            kept = self._record_graph(PassGraph.compiled, pixels, probes, self._do_not_compile)
             if kept is not None:
                 return kept
-        if graph is not None and self._network.rewritten:
-            if self._checked:
-                return self._run(self._read(graph.reading, batch, probes), batch)
-            return self._record_checked(graph, pixels, batch, probes)
+        if self._network.rewritten:
+            kept = self._record_graph(PassGraph.reading, pixels, probes, self._give_up_graphs)
+            if kept is not None:
+                return kept
         return self._own_pass(pixels, probes)
 
-    def _record_checked(
-        self, graph: PassGraph, pixels: np.ndarray, batch: torch.Tensor, probes: ProbesByLayer
-    ) -> dict[str, Any]:
-        """Return what a graph gives, or what the network's own pass gives where that differs."""
-        kept = self._run(self._read(graph.reading, batch, _stateless(probes)), batch)
-        differing = self._differs(kept, pixels, probes)
-        if differing is not None:
-            self._give_up_graphs(f"layer {differing!r} differs from the network's own pass")
-            return self._own_pass(pixels, probes)
-        self._checked = True
-        if _stateless(probes) == probes:
-            return kept
-        return self._run(self._read(graph.reading, batch, probes), batch)
+    def _record_graph(
+        self, how: _How, pixels: np.ndarray, probes: ProbesByLayer, give_up: Callable[[str], None]
+    ) -> dict[str, Any] | None:
+        """Return what a graph gives, compared when it is first used; None where it can't be used."""
+        batch = self._network.prepare(pixels)
+        graph = self._graph(batch)
+        if graph is None:
+            return None
+        looks = tuple((layer, name, id(probe)) for layer, by in probes.items() for name, probe in by.items())
+        key = how, tuple(batch.shape), looks
+        if key not in self._reads:
+            stateless = _stateless(probes)
+            started = time.perf_counter()
+            try:
+                kept = self._run(how(graph, _joined(stateless)), batch)
+            except Exception as error:  # a compiler that is missing, or fails, has many ways to say so
+                give_up(_first_line(error))
+                return None
+            if how is PassGraph.compiled:
+                seconds = time.perf_counter() - started
+                logger.info("%s: its pass was compiled in %.0f s", self._network.name, seconds)
+            differing = self._differs(kept, pixels, stateless)
+            if differing is not None:
+                give_up(f"layer {differing!r} differs from the network's own pass")
+                return None
+            self._reads[key] = probes, how(graph, _joined(probes))  # the probes stay, and so do their ids
+            if stateless == probes:
+                return kept
+        return self._run(self._reads[key][1], batch)
 
     def _differs(self, kept: Mapping[str, Any], pixels: np.ndarray, probes: ProbesByLayer) -> str | None:
         """Return a layer of which something else was kept than the network's own pass gives of an image."""
-        own = self._own_pass(pixels[:1], _stateless(probes))
-        for layer, by_probe in own.items():
+        for layer, by_probe in self._own_pass(pixels[:1], probes).items():
             for name, expected in by_probe.items():
                 found = kept[layer][name]
                 if isinstance(expected, Summary):
@@ -173,19 +185,10 @@ class Runner:
         return None
 
     def _own_pass(self, pixels: np.ndarray, probes: ProbesByLayer) -> dict[str, Any]:
-        return self._network.record(pixels, {name: together(several) for name, several in probes.items()})
-
-    def _read(self, make: Callable[[Mapping[str, Probe]], _Read], batch: torch.Tensor, probes: Any) -> _Read:
-        """Return what a graph makes of probes for batches of a shape, made once."""
-        looks = tuple((layer, name, id(probe)) for layer, by in probes.items() for name, probe in by.items())
-        key = make.__name__, tuple(batch.shape), looks
-        if key not in self._reads:
-            joined = {layer: together(several) for layer, several in probes.items()}
-            self._reads[key] = probes, make(joined)  # the probes stay, and so do their ids
-        return self._reads[key][1]
+        return self._network.record(pixels, _joined(probes))
 
     def _run(self, read: _Read, batch: torch.Tensor) -> dict[str, Any]:
-        with self._network.placed(), torch.inference_mode(), full_precision():
+        with self._network.placed(), torch.no_grad(), full_precision():
             try:
                 return read(batch)
             except RuntimeError as error:
@@ -194,29 +197,6 @@ class Runner:
                     f"{self._network.name}: the forward pass of {tuple(batch.shape)} failed: {error}"
                     + (hint if isinstance(error, torch.OutOfMemoryError) else "")
                 ) from error
-
-    def _record_compiled(
-        self, graph: PassGraph, pixels: np.ndarray, batch: torch.Tensor, probes: ProbesByLayer
-    ) -> dict[str, Any] | None:
-        """Return what a compiled pass gives; None where it can't be compiled."""
-        made = len(self._reads)
-        read = self._read(graph.compiled, batch, probes)
-        if len(self._reads) == made:
-            return self._run(read, batch)
-        started = time.perf_counter()
-        try:
-            kept = self._run(read, batch)
-        except Exception as error:  # a compiler that is missing, or fails, has many ways to say so
-            self._do_not_compile(_first_line(error))
-            return None
-        logger.info("%s: its pass was compiled in %.0f s", self._network.name, time.perf_counter() - started)
-        differing = self._differs(kept, pixels, probes)
-        if differing is not None:
-            raise RecordingError(
-                f"{self._network.name}, layer {differing!r}: compiled, it gives other responses than it "
-                "should; use compile='never' (--compile never)"
-            )
-        return kept
 
     def _graph(self, batch: torch.Tensor) -> PassGraph | None:
         """Return the pass over batches of a shape as a graph; None if there is none."""
@@ -229,6 +209,9 @@ class Runner:
             except UntraceableError as error:
                 self._graphs[shape] = None
                 self._give_up_graphs(f"its pass can't be written as a graph: {error}")
+            except Exception as error:  # an operation that was thought of otherwise
+                self._graphs[shape] = None
+                self._give_up_graphs(f"its pass can't be rewritten: {_first_line(error)}")
         return self._graphs[shape]
 
     def _give_up_graphs(self, reason: str) -> None:
@@ -254,8 +237,13 @@ class Runner:
 def _alike(one: np.ndarray, other: np.ndarray) -> bool:
     """Return whether responses of a layer differ by rounding only."""
     finite = np.isfinite(other)  # what is not, is an error of its own
-    difference = np.abs(one - other)[finite]
-    return bool((difference <= TOLERANCE * np.abs(other[finite]).max(initial=0.0)).all())
+    difference = np.abs(one[finite] - other[finite])
+    return bool((difference <= TOLERANCE * max(1e-3, np.abs(other[finite]).max(initial=0.0))).all())
+
+
+def _joined(probes: ProbesByLayer) -> dict[str, Probe]:
+    """Return one probe for each layer."""
+    return {layer: together(by) for layer, by in probes.items()}
 
 
 def _stateless(probes: ProbesByLayer) -> ProbesByLayer:
