@@ -93,6 +93,7 @@ WORDS = {
     "measure-never": "`measure`",
     "measure-always": "`measure`, compiled",
     "measure-auto": '`measure`, compile="auto"',
+    "measure-stored": "`measure`, with a store",
     "measure-1/3": "`measure`, a third of the images",
     "plain": "plain way",
     "plain-1/3": "plain way, a third of the images",

@@ -200,13 +200,14 @@ def test_too_little_memory(tmp_path: Path, capsys: Capture) -> None:
     assert f"{units:,} units of 31 layers for 70 images take {written_size(4 * units * 70)}, " in line
     assert "more than the 1 MB that there are to spare (--memory)" in line
     assert "fewer --n-units than 2,000, fewer --layers, or a store on disk" in line
-    line = refused(capsys, *many, tmp_path / "m", "--memory", "1MB")
+    line = refused(capsys, *many, tmp_path / "m", "--memory", "1MB", "--batch-size", "32")
     assert f"{units:,} units of 31 layers for 64 images at once take {written_size(4 * units * 64)}, " in line
     assert line.endswith(
         "fewer --n-units than 2,000, fewer --layers, or a smaller --batch-size with --fresh\n"
     )
     run(capsys, *many, tmp_path / "m", "--memory", "1MB", "--batch-size", "2", "--fresh")
     run(capsys, *many, tmp_path / "m", "--memory", "1MB", "--n-units", "10")
+    run(capsys, *many, tmp_path / "n", "--memory", "1MB")  # in smaller batches
 
 
 def test_lines_stand_above_the_progress_bar(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:

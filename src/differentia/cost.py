@@ -35,11 +35,14 @@ class Cost(NamedTuple):
     memory
         Bytes that responses take at once, whatever the number of images, where there is a store: two batches.
         The network takes its own.
+    batch_size
+        Images of a batch.
     """
 
     bytes_per_image: int
     seconds_per_image: float
     memory: int
+    batch_size: int
 
 
 def estimate_cost(
@@ -102,7 +105,7 @@ def estimate_cost(
     started = time.perf_counter()
     runner.record(pixels, probes)
     seconds = (time.perf_counter() - started) / batch_size
-    return Cost(plan.bytes_per_image(), seconds, _memory_needed(plan, 2 * batch_size))
+    return Cost(plan.bytes_per_image(), seconds, _memory_needed(plan, 2 * batch_size), batch_size)
 
 
 #: Images in one pass, unless others are asked for.
@@ -113,7 +116,7 @@ MOST_AT_ONCE = 32
 CACHED = 2**28
 
 
-def best_batch_size(network: Network, plan: Plan, budget: int) -> int:
+def best_batch_size(network: Network, plan: Plan, budget: int | None) -> int:
     """Return how many images are shown in one pass: a power of two.
 
     Parameters
@@ -123,11 +126,12 @@ def best_batch_size(network: Network, plan: Plan, budget: int) -> int:
     plan
         What is kept of each image.
     budget
-        Bytes of memory.
+        Bytes of memory that two batches of responses may take; None where all are kept in memory.
     """
-    outputs = 2 * 4 * max(layer.size for layer in network.layers)
-    images = min(CACHED // outputs, budget // (outputs + 2 * plan.bytes_per_image()), MOST_AT_ONCE)
-    return 1 << max(0, int(images).bit_length() - 1)
+    images = min(MOST_AT_ONCE, CACHED // (2 * 4 * max(layer.size for layer in network.layers)))
+    if budget is not None:
+        images = min(images, int(budget) // (2 * max(1, plan.bytes_per_image())))
+    return 1 << max(0, images.bit_length() - 1)
 
 
 def _memory_needed(plan: Plan, images: int) -> int:

@@ -263,7 +263,7 @@ def _opened(
     fresh: bool,
 ) -> Iterator[Store]:
     """Give the store that responses go to, which nobody else writes to meanwhile; None stands for memory."""
-    at_once = best_batch_size(show.network, plan, budget) if batch_size is None else batch_size
+    at_once = batch_size or best_batch_size(show.network, plan, None if path is None else budget)
     if path is None:
         if fresh:
             raise InputError("fresh=True starts a store over, but no store= was named; name one")

@@ -292,7 +292,8 @@ def layers(
         f"{duration(1000 * cost.seconds_per_image)} for 1,000\n"
         f"  disk    {written_size(cost.bytes_per_image)} an image; "
         f"{written_size(1000 * cost.bytes_per_image)} for 1,000 (as much memory with --no-store)\n"
-        f"  memory  {written_size(cost.memory)} beside the network, for two batches of {batch:,} images"
+        f"  memory  {written_size(cost.memory)} beside the network, "
+        f"for two batches of {cost.batch_size:,} images"
     )
 
 
