@@ -7,7 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -231,8 +231,10 @@ class Recording:
         )
         if self._show.progress and tasks and left < self._show.images:
             self._show.progress((nth + 1) * self._show.images - left, total, tasks[0].span.set)
+        # To memory at once: a thread would hold up the next pass, which waits for the slowest core.
+        writing = nullcontext(_now) if isinstance(self._store, MemoryStore) else _one_ahead()
         # Closed also where a traceback keeps it: else it would go on decoding.
-        with closing(presented), freed_memory_kept(), _one_ahead() as write:
+        with closing(presented), freed_memory_kept(), writing as write:
             for task, batch in zip(tasks, presented, strict=True):
                 kept = self._show_batch(task, batch, probes, ranking, whole_layers, write)
                 ranking.took_in(task.position, kept)
@@ -441,6 +443,11 @@ def _of_summary(layer: str, summary: Summary) -> list[tuple[Quantity, Num[np.nda
         (Quantity(layer, MOMENTS, 0, 2), both),
         (Quantity(layer, FILTER_MEAN, 0, means.shape[1]), means),
     ]
+
+
+def _now(function: Callable[..., None], *arguments: Any) -> None:
+    """Call a function."""
+    function(*arguments)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from jaxtyping import Num
 
 from differentia.distances import ResponseMatrix
@@ -56,7 +57,8 @@ class MemoryStore(Store):
             # The system gives memory when a row is first written to: rows that never are take none.
             self._columns[quantity] = np.empty((self._total, values.shape[1]), dtype=values.dtype)
         start = self._starts[batch.number]
-        self._columns[quantity][start : start + len(values)] = values
+        rows = self._columns[quantity][start : start + len(values)]
+        torch.from_numpy(rows).copy_(torch.from_numpy(values))  # on all cores
         spans = self._spans.setdefault((quantity.layer, quantity.what, batch.number), [])
         spans.append((quantity.start, quantity.stop))
 
