@@ -137,10 +137,10 @@ def test_durations() -> None:
     ("side", "budget", "expected"),
     [
         (16, 10**9, 32),  # never more
-        (224, None, 16),  # 2 x 224 x 224 x 32 x 4 bytes are 12.8 MB, of 268 MB
+        (448, None, 8),  # 2 x 448 x 448 x 32 x 4 bytes are 51 MB, of 537 MB
         (224, 2 * 10**5, 8),  # two batches of 10,000 bytes an image
         (224, 10**4, 1),
-        (1024, None, 1),  # an image alone exceeds what is to be in the cache
+        (2048, None, 1),  # an image alone exceeds it
     ],
 )
 def test_the_best_batch_size(side: int, budget: int | None, expected: int) -> None:

@@ -111,9 +111,9 @@ def estimate_cost(
 #: Images in one pass, unless others are asked for.
 MOST_AT_ONCE = 32
 
-#: Bytes of two outputs of the largest layer, for all images of a pass: what a processor's cache can hold, so
-#: that a layer's output is still there when it is read.
-CACHED = 2**28
+#: Bytes of two outputs of the largest layer, for all images of a pass. With more, less of an output is still in
+#: the cache when it is read; with fewer images, large weights are read more often.
+CACHED = 2**29
 
 
 def best_batch_size(network: Network, plan: Plan, budget: int | None) -> int:
