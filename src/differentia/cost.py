@@ -111,8 +111,8 @@ def estimate_cost(
 #: Images in one pass, unless others are asked for.
 MOST_AT_ONCE = 32
 
-#: Bytes of two outputs of the largest layer, for all images of a pass. With more, less of an output is still in
-#: the cache when it is read; with fewer images, large weights are read more often.
+#: Bytes of two outputs of the largest layer, for all images of a pass. With more, less of an output is still
+#: in the cache when it is read; with fewer images, large weights are read more often.
 CACHED = 2**29
 
 
