@@ -14,7 +14,7 @@ from networks_for_tests import tricky
 from stored_for_tests import Stored, peak_memory
 
 import differentia as dif
-from differentia import distances, grams
+from differentia import analysis, distances, grams
 from differentia.experiment import measure_kinds
 from differentia.responses import responses_from_arrays
 
@@ -131,11 +131,15 @@ def test_one_layer_is_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_layers_side_by_side_share_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two layers at a time have half of it each, and the values that they have one after the other."""
+    """Two layers at a time have half of it each, and the values that they have one after the other.
+
+    With less than two layers' work takes, one is measured at a time, which has all of it.
+    """
     responses = responses_from_arrays(ARRAYS, kind="random")
     one = dif.measure_responses(stored(responses)[0], n_units=40, memory=LAYER)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    for memory, reads in ((LAYER, 3 * 10), (2 * LAYER, 1)):
+    for memory, work, reads in ((LAYER, 1, 3 * 10), (2 * LAYER, 1, 1), (LAYER, LAYER, 1)):
+        monkeypatch.setattr(analysis, "OF_A_LAYER", work)
         on_disk, values = stored(responses)
         two = dif.measure_responses(on_disk, n_units=40, memory=memory)
         xr.testing.assert_identical(one, two)
