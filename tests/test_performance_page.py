@@ -36,9 +36,9 @@ def test_another_number_makes_another_page(script: ModuleType, tmp_path: Path) -
     for path in script.RESULTS.glob("*.json"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     assert script.page(script.read(tmp_path)) == PAGE.read_text(encoding="utf-8")
-    changed = json.loads((tmp_path / "growth.json").read_text(encoding="utf-8"))
+    changed = json.loads((tmp_path / "photographs.json").read_text(encoding="utf-8"))
     next(iter(changed["ways"].values()))["turns"][0]["seconds"] += 1
-    (tmp_path / "growth.json").write_text(json.dumps(changed), encoding="utf-8")
+    (tmp_path / "photographs.json").write_text(json.dumps(changed), encoding="utf-8")
     assert script.page(script.read(tmp_path)) != PAGE.read_text(encoding="utf-8")
 
 
