@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 import torch.fx
+from torch import library
 from torch.fx import Graph, GraphModule
 
 from differentia.probes import Probe
@@ -58,7 +59,7 @@ _LOOKS: dict[int, Callable[[torch.Tensor], None]] = {}
 _NUMBERS = itertools.count()
 
 
-@torch.library.custom_op("differentia::look", mutates_args=(), schema="(Tensor output, int number) -> Tensor")
+@library.custom_op("differentia::look", mutates_args=(), schema="(Tensor output, int number) -> Tensor")
 def _call_look(output: torch.Tensor, number: int) -> torch.Tensor:
     """Show an output to Python code: for the compiler an operation of which it knows the shape alone."""
     _LOOKS[number](output)
