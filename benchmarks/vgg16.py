@@ -155,7 +155,7 @@ def engine_pass(network: Any) -> Callable[[Any], Any]:
     def forward(batch: Any) -> Any:
         if len(batch) not in reads:
             with torch.inference_mode(mode=False):
-                reads[len(batch)] = PassGraph(run, batch).reading({last: torch.clone})
+                reads[len(batch)] = PassGraph(run, batch).reading({last: torch.clone}, len(batch))
         return reads[len(batch)](batch)
 
     return forward

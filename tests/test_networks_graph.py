@@ -95,9 +95,9 @@ def test_what_is_rewritten() -> None:
     network = load()
     batch = network.prepare(PIXELS)
     pass_graph = PassGraph(report_outputs(network), batch)
-    before, _ = graph._traced(report_outputs(network), batch)
+    before, _ = graph._traced(report_outputs(network), graph._fake_batch(batch, 131))
     looks = {name: several["all"] for name, several in probes(network).items()}
-    after: Any = pass_graph.reading(looks)
+    after: Any = pass_graph.reading(looks, len(batch))
 
     def operations(of: Any) -> Counter[str]:
         return Counter(str(node.target) for node in of.graph.nodes if node.op == "call_function")
@@ -108,21 +108,43 @@ def test_what_is_rewritten() -> None:
     assert [node.args[2] is not None for node in convolutions] == [True, False, True, True]
     assert operations(after)["aten.relu_.default"] == 2
     assert operations(after)["aten.relu.default"] == 0
-    only_first: Any = pass_graph.reading({"same": looks["same"]})
+    only_first: Any = pass_graph.reading({"same": looks["same"]}, len(batch))
     assert operations(only_first)["aten.convolution.default"] == 1  # what comes later is not computed
 
 
-def test_constants_are_in_memory_once() -> None:
-    """Those of a graph for another size of batches are the first one's."""
+def test_one_graph_is_for_every_number_of_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network is followed once; where its outputs have axes as long as the batch, with another batch."""
     network = load()
-    first = PassGraph(report_outputs(network), network.prepare(PIXELS))
-    alone = PassGraph(report_outputs(network), network.prepare(PIXELS[:2]))
-    second = PassGraph(report_outputs(network), network.prepare(PIXELS[:2]), first)
+    batch = network.prepare(PIXELS)
+    followed: list[int] = []
 
-    def places(of: PassGraph) -> list[int]:
-        return [value.data_ptr() for value in of._module.buffers() if value.ndim == 4]
+    def run(batch: torch.Tensor, report: Callable[[str, torch.Tensor], None]) -> None:
+        followed.append(len(batch))
+        report_outputs(network)(batch, report)
 
-    assert places(first) == places(second) != places(alone)
+    def dense(of: PassGraph, images: int) -> np.ndarray:
+        read = of.reading({"dense": UnitProbe(np.arange(12), (12,))}, images)
+        return np.asarray(read(batch[:images])["dense"])
+
+    expected = own_pass(network, PIXELS)["dense"]
+    pass_graph = PassGraph(run, batch)
+    assert followed == [131]
+    for images in (1, 2, 5):
+        np.testing.assert_allclose(dense(pass_graph, images), expected[:images], rtol=1e-5, atol=1e-6)
+    # 24 pixels and 8 filters, but no 13: with 8 a convolution's filters would change with the batch.
+    monkeypatch.setattr(graph, "FOLLOWED", (8, 3, 13))
+    followed.clear()
+    np.testing.assert_allclose(dense(PassGraph(run, batch), 2), expected[:2], rtol=1e-5, atol=1e-6)
+    assert followed == [8, 3, 13]
+    monkeypatch.setattr(graph, "FOLLOWED", (8, 3))
+    with pytest.raises(UntraceableError, match="axes of multiples of 8, 3"):
+        PassGraph(run, batch)
+
+
+def test_numbers_to_follow_with() -> None:
+    """None divides the largest end of a slice, which stands for the last image."""
+    assert all((2**63 - 1) % number for number in graph.FOLLOWED)
+    assert not (2**63 - 1) % 127  # a prime that would be wrong
 
 
 def test_a_network_that_is_changed_is_run_as_it_is() -> None:
@@ -169,9 +191,8 @@ def test_a_graph_that_is_wrong_is_found(monkeypatch: pytest.MonkeyPatch, caplog:
     for name, values in expected.items():
         np.testing.assert_array_equal(found[name]["all"], values)
     np.testing.assert_allclose(moments.mean, expected["dense"].mean(axis=0), rtol=1e-6)
-    wrong = PassGraph(report_outputs(network), network.prepare(PIXELS)).reading(
-        {"same": looks["same"]["all"]}
-    )
+    pass_graph = PassGraph(report_outputs(network), network.prepare(PIXELS))
+    wrong = pass_graph.reading({"same": looks["same"]["all"]}, len(PIXELS))
     assert np.abs(wrong(network.prepare(PIXELS))["same"] - expected["same"]).max() > 0.01
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from differentia.distances import (
 )
 from differentia.grams import SAFE_SQUARES, Pass, SquaresAndScales, passes
 from differentia.layers import Layer
+from differentia.memory import freed_memory_kept
 from differentia.responses import Responses
 from differentia.tiles import PRECISION
 
@@ -117,7 +118,10 @@ def measure_layers(
         budget=budget // workers,
     )
     try:
-        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as threads:
+        with (
+            freed_memory_kept(),
+            ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as threads,
+        ):
             yield from threads.map(measure, responses.layers)
     finally:
         torch.set_num_threads(cores)  # also of threads to come
@@ -242,27 +246,29 @@ class _Layer:
     def distances(self) -> Float[np.ndarray, "image image"]:
         """Return the Euclidean distances of all images over the first choice."""
         n = self.recorded.shape[0]
-        first, second = np.triu_indices(n, k=1)
-        of_pairs = None
-        if self._squares is not None and np.isfinite(self._squares).all():
-            of_pairs = self._exact_squares(*(numbers[first, second] for numbers in self._squares))
-        if of_pairs is None:
-            of_pairs = squared_euclidean(self._first(slice(0, n)))
-        distances = np.zeros((n, n), dtype=np.float32)
-        distances[first, second] = distances[second, first] = np.sqrt(of_pairs)
-        return distances
+        squares = self._exact_squares()
+        if squares is None:
+            squares = np.zeros((n, n))
+            squares[np.triu_indices(n, k=1)] = squared_euclidean(self._first(slice(0, n)))
+        distances = np.sqrt(squares, out=squares).astype(np.float32)
+        return distances + distances.T
 
-    def _exact_squares(
-        self, squares: Float[np.ndarray, " pairs"], scales: Float[np.ndarray, " pairs"]
-    ) -> Float[np.ndarray, " pairs"] | None:
-        """Return squared distances, those in doubt from differences; None where nearly all would be."""
-        n = self.recorded.shape[0]
-        least = SAFE_SQUARES[self._dtype][0]
-        doubtful = np.flatnonzero((squares < PRECISION[self._dtype].doubtful * scales) | (squares < least))
-        if len(doubtful) > n:
+    def _exact_squares(self) -> Float[np.ndarray, "image image"] | None:
+        """Return the squared distances right of the diagonal, and 0 elsewhere.
+
+        Those in doubt come from differences; None where nearly all would.
+        """
+        if self._squares is None or not all(np.isfinite(numbers).all() for numbers in self._squares):
             return None
-        if len(doubtful):
-            sum_differences(self._first(slice(0, n)), squares, doubtful)
+        squares, scales = self._squares
+        least = SAFE_SQUARES[self._dtype][0]
+        doubtful = (squares < PRECISION[self._dtype].doubtful * scales) | (squares < least)
+        first, second = np.nonzero(np.triu(doubtful, k=1))
+        n = self.recorded.shape[0]
+        if len(first) > n:
+            return None
+        squares = np.triu(squares, k=1)
+        squares[first, second] = sum_differences(self._first(slice(0, n)), first, second)
         return squares
 
     def _first(self, rows: slice) -> Rows:
@@ -275,14 +281,9 @@ def _all_squares(sets: Mapping[str, slice], of_pass: Pass) -> SquaresAndScales:
     n = max(rows.stop for rows in sets.values())
     squares, scales = np.zeros((n, n)), np.zeros((n, n))
     for name, rows in sets.items():
-        first, second = np.triu_indices(rows.stop - rows.start, k=1)
-        grams = of_pass.grams[name][1]
-        of_first = replace(grams, products=grams.products[:1], n_units=grams.n_units[:1])
-        for whole, of_set in zip((squares, scales), of_first.squares(), strict=True):
-            whole[rows, rows][first, second] = of_set[0]
+        squares[rows, rows], scales[rows, rows] = of_pass.grams[name][1].squares_of(0)
     for (one, other), between in of_pass.across.items():
-        for whole, of_sets in zip((squares, scales), between, strict=True):
-            whole[sets[one], sets[other]] = of_sets
+        squares[sets[one], sets[other]], scales[sets[one], sets[other]] = between
     return squares, scales
 
 

@@ -318,7 +318,10 @@ def squared_euclidean(rows: Rows) -> Float[np.ndarray, " pairs"]:
         of_strip += sums
         np.maximum(of_strip, 0.0, out=of_strip)
         close.append(strip.pairs.start + np.flatnonzero(of_strip < CANCELLATION * sums))
-    sum_differences(rows, squares, np.concatenate(close))
+    at = np.concatenate(close)
+    begins = _first_pair(np.arange(n), n)
+    first = np.searchsorted(begins, at, side="right") - 1
+    squares[at] = sum_differences(rows, first, at - begins[first] + first + 1)
     return squares
 
 
@@ -351,30 +354,25 @@ def _first_pair(row: Any, n: int) -> Any:
     return row * n - row * (row + 1) // 2
 
 
-def sum_differences(rows: Rows, squares: Float[np.ndarray, " pairs"], at: Int[np.ndarray, " close"]) -> None:
-    """Sum the squared distances of some pairs from their differences, in place.
+def sum_differences(
+    rows: Rows, first: Int[np.ndarray, " p"], second: Int[np.ndarray, " p"]
+) -> Float[np.ndarray, " p"]:
+    """Return the squared distances of some pairs, summed from their differences.
 
     Parameters
     ----------
     rows : (n_responses, n_units)
-    squares : (n_responses * (n_responses - 1) / 2,)
-        Of all pairs, in ``pdist``'s order.
-    at
-        The places of those that are summed.
+    first, second
+        The two responses of each pair.
     """
-    if not len(at):
-        return
-    n = rows.n_responses
-    begins = _first_pair(np.arange(n), n)
-    squares[at] = 0.0
-    for block in rows.blocks():
+    squares = np.zeros(len(first))
+    for block in rows.blocks() if len(first) else ():
         step = max(1, BLOCK_ENTRIES // block.shape[1])
-        for start in range(0, len(at), step):
-            pairs = at[start : start + step]
-            first = np.searchsorted(begins, pairs, side="right") - 1
-            second = pairs - begins[first] + first + 1
-            difference = block[first] - block[second]
-            squares[pairs] += np.einsum("pb,pb->p", difference, difference)
+        for start in range(0, len(first), step):
+            some = slice(start, start + step)
+            difference = block[first[some]] - block[second[some]]
+            squares[some] += np.einsum("pb,pb->p", difference, difference)
+    return squares
 
 
 def cityblock(rows: Rows) -> Float[np.ndarray, " pairs"]:

@@ -20,7 +20,7 @@ from differentia.errors import (
     require_known,
     require_seed,
 )
-from differentia.memory import memory_budget
+from differentia.memory import memory_budget, untouched_array
 from differentia.passes import Progress
 from differentia.recording import record_kinds
 from differentia.responses import Responses, responses_from_arrays
@@ -283,7 +283,7 @@ def measure_responses(
     image_sum, image_sumsq = np.empty((n_images, n_layers)), np.empty((n_images, n_layers))
     distance = None
     if n_images <= MOST_IMAGES_WITH_DISTANCES:
-        distance = np.empty((n_layers, n_images, n_images), dtype=np.float32)
+        distance = untouched_array((n_layers, n_images, n_images), np.float32)
     undefined: list[Undefined] = []
     measures = measure_layers(
         responses,

@@ -101,6 +101,13 @@ class Grams:
         return scales - 2 * self.products[:, first, second], scales
 
     @np.errstate(over="ignore", invalid="ignore")  # `safe` tells
+    def squares_of(self, choice: int) -> SquaresAndScales:
+        """Return the squared distance of each response to each, and |a|^2 + |b|^2, of one choice."""
+        norms, products = self.norms[choice], self.products[choice, : self.n_responses, : self.n_responses]
+        scales = norms[:, None] + norms
+        return scales - 2 * products, scales
+
+    @np.errstate(over="ignore", invalid="ignore")  # `safe` tells
     def differentiation(self, normalize: str) -> list[float | None]:
         """Return the differentiation of each choice by Euclidean distances; None where these do not tell it.
 

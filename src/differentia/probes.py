@@ -262,6 +262,12 @@ def as_tensor(output: Any) -> torch.Tensor:
     return torch.from_numpy(np.array(array, dtype=_kept_precision(array.dtype)))
 
 
+def memory_of(values: torch.Tensor) -> memoryview:
+    """Return the bytes of a tensor's values in C order, without a copy where they lie so on the processor."""
+    flat = values.detach().cpu().contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().data
+
+
 def _kept_precision(dtype: Any) -> type[np.floating[Any]]:
     return np.float64 if dtype == np.float64 else np.float32
 

@@ -24,16 +24,27 @@ def _keys(count: int, *parts: object) -> UInt64[np.ndarray, " {count}"]:
 
 def _smallest(keys: UInt64[np.ndarray, " n"], count: int) -> Int[np.ndarray, " count"]:
     """Return the positions of the `count` smallest keys, smallest first, ties by position."""
-    if count < len(keys):
-        limit = np.partition(keys, count - 1)[count - 1]
-        (positions,) = np.nonzero(keys <= limit)
-    else:
-        positions = np.arange(len(keys))
+    positions = np.arange(len(keys)) if count == len(keys) else _candidates(keys, count)
+    if len(positions) > count:
+        limit = np.partition(keys[positions], count - 1)[count - 1]
+        positions = positions[keys[positions] <= limit]
     order = np.argsort(keys[positions])  # which is faster than a stable sort
     ascending = keys[positions[order]]
     if (ascending[1:] == ascending[:-1]).any():
         order = np.argsort(keys[positions], kind="stable")
     return positions[order][:count]
+
+
+def _candidates(keys: UInt64[np.ndarray, " n"], count: int) -> Int[np.ndarray, " m"]:
+    """Return ascending positions that hold those of the `count` smallest keys, and mostly few others."""
+    # The number of keys below a share of all numbers has a binomial distribution.
+    share = count / len(keys)
+    share += 6 * math.sqrt(share / len(keys))
+    if share < 0.9:
+        (below,) = np.nonzero(keys < np.uint64(share * 2**64))
+        if len(below) >= count:
+            return below
+    return np.arange(len(keys))
 
 
 def unit_order(layer: str, size: int, count: int, *, seed: int) -> Int[np.ndarray, " count"]:
@@ -158,15 +169,9 @@ def units_of_draw(
     if strata != 1:
         drawn = (draw_units(layer, pool_size, count, draw, seed=seed, strata=strata) for count in used)
         return [np.sort(positions) for positions in drawn if positions is not None]
-    keys, positions = _keys(pool_size, "draw", seed, layer, draw), np.arange(pool_size)
-    found = []
-    # Far fewer than all are sure to hold the smallest: their number has a binomial distribution.
-    share = used[0] / pool_size
-    share += 6 * math.sqrt(share / pool_size)
-    if share < 0.9:
-        (likely,) = np.nonzero(keys < np.uint64(share * 2**64))
-        if len(likely) >= used[0]:
-            keys, positions = keys[likely], likely
+    keys = _keys(pool_size, "draw", seed, layer, draw)
+    positions = _candidates(keys, used[0])
+    keys, found = keys[positions], []
     for count in used:  # the smallest of the smallest are the smallest
         limit = np.partition(keys, count - 1)[count - 1]
         (smallest,) = np.nonzero(keys <= limit)

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 import torch.fx
 from torch import library
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx import Graph, GraphModule
 
 from differentia.probes import Probe
@@ -50,6 +51,11 @@ IN_PLACE = {
 
 #: Operations that depend on how their input lies in memory, or whose results are parts of it unsaid.
 LAYOUT_DEPENDENT = frozenset({aten.as_strided.default, aten.unsafe_chunk.default, aten.unsafe_split.Tensor})
+
+#: Numbers of images with which a pass is followed: in its graph a multiple of that number stands for as many
+#: times the images of any batch. Where one divides another axis of an output, the next is taken. They are
+#: primes, and none divides 2**63 - 1, the end of a slice that has none.
+FOLLOWED = (131, 137, 139, 149)
 
 #: How what is computed of parameters alone is called.
 CONSTANT = "constant_"
@@ -88,16 +94,14 @@ class UntraceableError(Exception):
 
 
 class PassGraph:
-    """One pass over batches of one size.
+    """A pass over batches of any number of images.
 
     Parameters
     ----------
     run
         The pass. It is followed without computing anything.
     batch : (batch, ...)
-        An input, of which only the shape, the type and the device matter.
-    like
-        The same pass over batches of another size, whose constants are used in place of copies.
+        An input, of which only the shape of an image, the layout, the type and the device matter.
 
     Raises
     ------
@@ -105,39 +109,46 @@ class PassGraph:
         The pass has side effects, or does what a graph can't hold.
     """
 
-    def __init__(self, run: Pass, batch: torch.Tensor, like: PassGraph | None = None) -> None:
-        self._module, self._outputs = _traced(run, batch)
+    def __init__(self, run: Pass, batch: torch.Tensor) -> None:
+        for followed in FOLLOWED:
+            self._module, self._outputs = _traced(run, _fake_batch(batch, followed))
+            self._followed = followed
+            shapes = [mark.meta["val"].shape[1:] for mark in self._outputs.values()]
+            if all(length % followed for shape in shapes for length in shape):
+                break
+        else:
+            raise UntraceableError(f"its outputs have axes of multiples of {', '.join(map(str, FOLLOWED))}")
         marks = set(self._outputs.values())
         _drop_copies_of_layout(self._module.graph, marks)
-        _compute_constants(self._module, marks)
+        _compute_constants(self._module, marks, self._followed)
         _give_bias_to_convolutions(self._module)
-        if like is not None:
-            _share_constants(self._module, like._module)
 
-    def reading(self, probes: Mapping[str, Probe]) -> Callable[[torch.Tensor], dict[str, Any]]:
+    def reading(self, probes: Mapping[str, Probe], images: int) -> Callable[[torch.Tensor], dict[str, Any]]:
         """Return a function from a batch to what the probes keep of it.
 
         Parameters
         ----------
         probes
             By the name of the output that each is to see. What no probe depends on is not computed.
+        images
+            In a batch.
         """
-        module = self._with(probes)
+        module = self._with(probes, images)
         _reuse_memory(module.graph)
         module.recompile()
         return module
 
-    def compiled(self, probes: Mapping[str, Probe]) -> Callable[[torch.Tensor], dict[str, Any]]:
+    def compiled(self, probes: Mapping[str, Probe], images: int) -> Callable[[torch.Tensor], dict[str, Any]]:
         """Return the same, compiled when it is first called: the probes stand between compiled operations.
 
         Parameters
         ----------
-        probes
+        probes, images
             As for `reading`.
         """
         kept: dict[str, Any] = {}
         looks = {name: _look(name, probe, kept) for name, probe in probes.items()}
-        module = self._with(looks)
+        module = self._with(looks, images)
         module.recompile()
         compiled = torch.compile(module, dynamic=False)
 
@@ -148,8 +159,12 @@ class PassGraph:
 
         return read
 
-    def _with(self, read: Mapping[str, Callable[[Any], Any]]) -> GraphModule:
-        """Return the graph with functions that read outputs, which it then returns by name."""
+    def _with(self, read: Mapping[str, Callable[[Any], Any]], images: int) -> GraphModule:
+        """Return the graph for a number of images; its results are those of functions that read outputs."""
+
+        def of_batch(given: Any) -> Any:
+            return given // self._followed * images if _is_multiple(given, self._followed) else given
+
         graph = Graph()
         copies: dict[Node, Node] = {}
         results: dict[str, Node] = {}
@@ -158,7 +173,9 @@ class PassGraph:
             if node.op == "output":
                 continue
             if node not in marks:
-                copies[node] = graph.node_copy(node, copies.__getitem__)
+                copy = copies[node] = graph.node_copy(node, copies.__getitem__)
+                copy.args = torch.fx.node.map_aggregate(copy.args, of_batch)
+                copy.kwargs = torch.fx.node.map_aggregate(copy.kwargs, of_batch)
             elif marks[node] in read:
                 (output,) = node.all_input_nodes
                 function = _named(read[marks[node]], f"read_{len(results)}")
@@ -176,6 +193,21 @@ def _named(function: Callable[[Any], Any], name: str) -> Callable[[Any], Any]:
 
     call.__name__ = call.__qualname__ = name
     return call
+
+
+def _fake_batch(batch: torch.Tensor, images: int) -> torch.Tensor:
+    """Return a batch of another number of images, without numbers."""
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv  # takes a while to import
+
+    shape, steps = batch.shape[1:], batch.stride()[1:]
+    size = 1 + sum((length - 1) * step for length, step in zip(shape, steps, strict=True))
+    mode = FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv(), static_shapes=True)
+    with mode:
+        return torch.empty_strided((images, *shape), (size, *steps), dtype=batch.dtype, device=batch.device)
+
+
+def _is_multiple(given: Any, followed: int) -> bool:
+    return type(given) is int and given != 0 and given % followed == 0
 
 
 def _traced(run: Pass, batch: torch.Tensor) -> tuple[GraphModule, dict[str, Node]]:
@@ -197,7 +229,7 @@ def _traced(run: Pass, batch: torch.Tensor) -> tuple[GraphModule, dict[str, Node
     pure = torch.func.functionalize(marked, remove="mutations")
     try:
         with torch.no_grad():
-            module = make_fx(pure, tracing_mode="fake", _allow_non_fake_inputs=True)(batch)
+            module = make_fx(pure, tracing_mode="fake")(batch)
     except Exception as error:  # a network's own code may do anything
         raise UntraceableError(" ".join(str(error).split())) from error
     (output,) = (node for node in module.graph.nodes if node.op == "output")
@@ -260,8 +292,16 @@ def _drop_copies_of_layout(graph: Graph, marks: set[Node]) -> None:
             graph.erase_node(node)
 
 
-def _compute_constants(module: GraphModule, marks: set[Node]) -> None:
-    """Compute once what depends on parameters alone, but for the marks of outputs."""
+def _compute_constants(module: GraphModule, marks: set[Node], followed: int) -> None:
+    """Compute once what depends on parameters alone, but for marks of outputs and what there is per image."""
+
+    def is_of_each_image(node: Node) -> bool:
+        found: list[bool] = []
+        torch.fx.node.map_aggregate(
+            (node.args, node.kwargs), lambda given: found.append(_is_multiple(given, followed))
+        )
+        return any(found)
+
     constants: dict[Node, Any] = {}
     for node in list(module.graph.nodes):
         if node.op == "get_attr":
@@ -270,7 +310,7 @@ def _compute_constants(module: GraphModule, marks: set[Node]) -> None:
         inputs = node.all_input_nodes
         if node in marks or node.op != "call_function" or not inputs:
             continue
-        if all(given in constants for given in inputs):
+        if all(given in constants for given in inputs) and not is_of_each_image(node):
             args, kwargs = torch.fx.map_arg((node.args, node.kwargs), constants.__getitem__)
             with torch.no_grad():
                 constants[node] = node.target(*args, **kwargs)
@@ -296,14 +336,6 @@ def _constant_before(node: Node, module: GraphModule, value: torch.Tensor) -> No
         constant = module.graph.get_attr(name)
     constant.meta["val"] = value
     return constant
-
-
-def _share_constants(module: GraphModule, other: GraphModule) -> None:
-    """Use the constants of another graph of the same pass, so that they are in memory once."""
-    others = dict(other.named_buffers(recurse=False))
-    for name, value in list(module.named_buffers(recurse=False)):
-        if name.startswith(CONSTANT) and name in others and torch.equal(others[name], value):
-            setattr(module, name, others[name])
 
 
 def _give_bias_to_convolutions(module: GraphModule) -> None:

@@ -27,6 +27,7 @@ from differentia.networks.preprocessing import (
     preprocess_by_name,
     require_preprocessing,
 )
+from differentia.probes import as_tensor, memory_of
 
 #: Layers that only reshape or do nothing at inference, by class name.
 INERT = frozenset(
@@ -248,10 +249,10 @@ class KerasNetwork(Network):
         digest = hashlib.sha256()
         for layer in self.layers:
             digest.update(f"{layer.name}\0{layer.kind}\0{layer.shape}\n".encode())
-        for value in self.model.get_weights():
-            array = np.ascontiguousarray(value)
-            digest.update(f"{array.dtype}\0{array.shape}\n".encode())
-            digest.update(array.reshape(-1).view(np.uint8).data)
+        for variable in self.model.weights:
+            value = as_tensor(variable.value)
+            digest.update(f"{value.dtype}\0{tuple(value.shape)}\n".encode())
+            digest.update(memory_of(value))
         return digest.hexdigest()
 
     @contextmanager

@@ -41,7 +41,7 @@ ProbesByLayer = Mapping[str, Mapping[Any, Probe]]
 _Read = Callable[[torch.Tensor], dict[str, Any]]
 
 #: A way to use a graph: `PassGraph.reading` or `PassGraph.compiled`.
-_How = Callable[[PassGraph, Mapping[str, Probe]], _Read]
+_How = Callable[[PassGraph, Mapping[str, Probe], int], _Read]
 
 
 def require_compile(given: str) -> str:
@@ -87,8 +87,10 @@ class Runner:
         self._network = network
         self._batch_size = batch_size
         self._left = 0
-        self._graphs: dict[tuple[int, ...], PassGraph | None] = {}
+        self._graph: PassGraph | None = None
+        self._gave_up = False
         self._reads: dict[Any, tuple[Any, _Read]] = {}
+        self._compared: set[Any] = set()
         self._seconds: list[float] = []
         asked = {"always": True, "never": False}.get(require_compile(compile))
         self.compiled: bool | None = asked if compiled is None else compiled
@@ -148,27 +150,29 @@ class Runner:
     ) -> dict[str, Any] | None:
         """Return what a graph gives, compared when it is first used; None where it can't be used."""
         batch = self._network.prepare(pixels)
-        graph = self._graph(batch)
+        graph = self._graph_of(batch)
         if graph is None:
             return None
         looks = tuple((layer, name, id(probe)) for layer, by in probes.items() for name, probe in by.items())
-        key = how, tuple(batch.shape), looks
+        key = how, len(batch), looks
         if key not in self._reads:
             stateless = _stateless(probes)
             started = time.perf_counter()
             try:
-                kept = self._run(how(graph, _joined(stateless)), batch)
+                kept = self._run(how(graph, _joined(stateless), len(batch)), batch)
             except Exception as error:  # a compiler that is missing, or fails, has many ways to say so
                 give_up(_first_line(error))
                 return None
             if how is PassGraph.compiled:
                 seconds = time.perf_counter() - started
                 logger.info("%s: its pass was compiled in %.0f s", self._network.name, seconds)
-            differing = self._differs(kept, pixels, stateless)
+            differing = None if (how, looks) in self._compared else self._differs(kept, pixels, stateless)
             if differing is not None:
                 give_up(f"layer {differing!r} differs from the network's own pass")
                 return None
-            self._reads[key] = probes, how(graph, _joined(probes))  # the probes stay, and so do their ids
+            self._compared.add((how, looks))
+            # The probes stay, and so do their ids.
+            self._reads[key] = probes, how(graph, _joined(probes), len(batch))
             if stateless == probes:
                 return kept
         return self._run(self._reads[key][1], batch)
@@ -198,24 +202,20 @@ class Runner:
                     + (hint if isinstance(error, torch.OutOfMemoryError) else "")
                 ) from error
 
-    def _graph(self, batch: torch.Tensor) -> PassGraph | None:
-        """Return the pass over batches of a shape as a graph; None if there is none."""
-        shape = tuple(batch.shape)
-        if shape not in self._graphs:
-            like = next((graph for graph in self._graphs.values() if graph is not None), None)
+    def _graph_of(self, batch: torch.Tensor) -> PassGraph | None:
+        """Return the pass over such batches as a graph; None if there is none."""
+        if self._graph is None and not self._gave_up:
             try:
                 with self._network.placed():
-                    self._graphs[shape] = PassGraph(self._report_outputs, batch, like)
+                    self._graph = PassGraph(self._report_outputs, batch)
             except UntraceableError as error:
-                self._graphs[shape] = None
                 self._give_up_graphs(f"its pass can't be written as a graph: {error}")
             except Exception as error:  # an operation that was thought of otherwise
-                self._graphs[shape] = None
                 self._give_up_graphs(f"its pass can't be rewritten: {_first_line(error)}")
-        return self._graphs[shape]
+        return self._graph
 
     def _give_up_graphs(self, reason: str) -> None:
-        self._graphs = dict.fromkeys(self._graphs)
+        self._graph, self._gave_up = None, True
         logger.debug("%s: its own pass is done: %s", self._network.name, reason)
         if self.compiled:
             self._do_not_compile(reason)

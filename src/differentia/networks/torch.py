@@ -20,6 +20,7 @@ from differentia.networks.preprocessing import (
     preprocess_by_name,
     require_preprocessing,
 )
+from differentia.probes import memory_of
 
 #: Modules that only reshape or do nothing at inference, by class name (some are not PyTorch's own).
 INERT = frozenset(
@@ -202,8 +203,7 @@ class TorchNetwork(Network):
         for key, value in self.module.state_dict().items():
             if isinstance(value, torch.Tensor):
                 digest.update(f"{key}\0{value.dtype}\0{tuple(value.shape)}\n".encode())
-                flat = value.detach().cpu().contiguous().reshape(-1)
-                digest.update(flat.view(torch.uint8).numpy().data)
+                digest.update(memory_of(value))
         return digest.hexdigest()
 
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Num
 
 from differentia.distances import ResponseMatrix
+from differentia.memory import untouched_array
 from differentia.store.base import KeptBatch, Place, Quantity, Store
 
 
@@ -54,8 +55,7 @@ class MemoryStore(Store):
     def write(self, quantity: Quantity, batch: KeptBatch, values: Num[np.ndarray, "b k"]) -> None:
         """Keep a quantity of a batch; see `Store`."""
         if quantity not in self._columns:
-            # The system gives memory when a row is first written to: rows that never are take none.
-            self._columns[quantity] = np.empty((self._total, values.shape[1]), dtype=values.dtype)
+            self._columns[quantity] = untouched_array((self._total, values.shape[1]), values.dtype)
         start = self._starts[batch.number]
         rows = self._columns[quantity][start : start + len(values)]
         torch.from_numpy(rows).copy_(torch.from_numpy(values))  # on all cores
