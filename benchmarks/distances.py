@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--units", type=int, default=10_000)
     given = parser.parse_args()
     options = {"sizes": list(given.sizes), "units": given.units}
-    benchmark = Benchmark("distances", options, given.json)
+    benchmark = Benchmark.of("distances", options, given)
     for n in given.sizes:
         turns = given.repeats if n <= 8_000 else max(1, given.repeats // 7)
         ways = []

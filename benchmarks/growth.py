@@ -100,7 +100,7 @@ def main() -> None:
     cases = list(dict.fromkeys(cases))
     stated = {"base": asdict(base), "cases": {case.name: asdict(case) for case in cases}, "draws": DRAWS}
     stated |= {"per_set": SET, "weights": weights()}
-    benchmark = Benchmark("growth", stated, given.json)
+    benchmark = Benchmark.of("growth", stated, given)
     ways = [
         Way(
             case.name,

@@ -150,6 +150,43 @@ class Benchmark:
         self._turns = 0
 
     @classmethod
+    def of(cls, name: str, options: Mapping[str, Any], given: argparse.Namespace) -> Benchmark:
+        """Return the benchmark that the command line asks for: a new one, or what goes on with ``--add``.
+
+        Parameters
+        ----------
+        name, options
+            As for the constructor.
+        given
+            What the parser of `options_of` returned.
+
+        Raises
+        ------
+        SystemExit
+            What is in the file was taken with other options, or on another machine.
+        """
+        if not given.add:
+            return cls(name, options, given.json)
+        if given.json is None or not given.json.is_file():
+            raise SystemExit("--add goes on with what is in a file: name one that there is with --json")
+        before = cls.read(given.json)
+        now = cls(name, options, given.json)
+        for what in ("name", "options"):
+            if getattr(before, what) != getattr(now, what):
+                raise SystemExit(
+                    f"{given.json} has the {what} {getattr(before, what)}, this run {getattr(now, what)}: "
+                    "turns are added to those with the same"
+                )
+        for what in ("cpu", "cores", "versions"):
+            if before.machine[what] != now.machine[what]:
+                raise SystemExit(
+                    f"{given.json} is of a machine with {what} {before.machine[what]}, this one has "
+                    f"{now.machine[what]}: turns are added to those of the same"
+                )
+        before._path, before.date = given.json, now.date
+        return before
+
+    @classmethod
     def read(cls, path: Path) -> Benchmark:
         """Return what was written to a file."""
         written = json.loads(path.read_text(encoding="utf-8"))
@@ -157,6 +194,8 @@ class Benchmark:
         benchmark.machine, benchmark.date = written["machine"], written["date"]
         benchmark.facts = written["facts"]
         benchmark.ways = {name: Taken(**taken) for name, taken in written["ways"].items()}
+        taken = [turn["turn"] for way in benchmark.ways.values() for turn in way.turns]
+        benchmark._turns = int(max(taken, default=0))
         return benchmark
 
     def write(self) -> None:
@@ -261,6 +300,7 @@ def options_of(description: str | None, path: str, *, repeats: int = 7) -> argpa
     parser = argparse.ArgumentParser(description=description.splitlines()[0] if description else None)
     parser.add_argument("--repeats", type=int, default=repeats, help="turns of each way")
     parser.add_argument("--json", type=Path, help=f"write all numbers there (benchmarks/results/{path})")
+    parser.add_argument("--add", action="store_true", help="go on with the turns that are there already")
     return parser
 
 

@@ -163,7 +163,7 @@ def main() -> None:
         "weights": weights(),
         "images_are": source_of_jpegs(),
     }
-    benchmark = Benchmark("photographs", stated, given.json)
+    benchmark = Benchmark.of("photographs", stated, given)
     with tempfile.TemporaryDirectory() as folder:
         paths = write_jpegs(Path(folder), given.images)
         sets = tuple(tuple(paths[number :: given.sets]) for number in range(given.sets))

@@ -493,7 +493,7 @@ def main() -> None:
     given = parser.parse_args()
     kinds = KINDS if given.network == "both" else (given.network,)
     stated = {"images": given.images, "large_images": given.large_images, "images_are": source_of_jpegs()}
-    benchmark = Benchmark("vgg16", stated, given.json)
+    benchmark = Benchmark.of("vgg16", stated, given)
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         most = max(given.images, given.large_images if given.large else 0)
         paths = write_jpegs(Path(folder) / "images", most)
