@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 import differentia as dif
-from differentia.memory import free_memory, memory_budget, parse_size, written_size
+from differentia.memory import free_memory, memory_budget, parse_size, untouched_array, written_size
 
 AVAILABLE = 10**10
 UNLIMITED_1 = 9223372036854771712
@@ -152,6 +152,25 @@ def test_written_sizes(size: int, text: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc can be told")
+@pytest.mark.skipif(sys.platform != "linux", reason="the system's own count of a process's memory")
+def test_untouched_arrays_take_memory_as_they_are_written() -> None:
+    """They are zeros, and ordinary arrays otherwise; what was taken goes back with the array."""
+
+    def resident() -> int:
+        return psutil.Process().memory_info().rss
+
+    assert untouched_array((0, 3), np.float32).shape == (0, 3)
+    before = resident()
+    array = untouched_array((100, 2**18), np.float32)
+    assert resident() - before < 10 * 2**20
+    assert (array[3, :5] == 0).all()
+    array[:50] = 1.0
+    assert 45 * 2**20 < resident() - before < 60 * 2**20
+    assert array.sum() == 50 * 2**18
+    del array
+    assert resident() - before < 10 * 2**20
+
+
 def test_freed_memory_is_kept_and_given_back() -> None:
     """Within, a block that was freed costs no new pages; afterwards it does, and the system has it again."""
     script = """

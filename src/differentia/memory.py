@@ -167,8 +167,9 @@ def untouched_array(shape: Sequence[int], dtype: Any) -> np.ndarray:
     shape, dtype
         As for `numpy.zeros`.
     """
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    return np.ndarray(tuple(shape), dtype, buffer=mmap.mmap(-1, max(1, size)))
+    size = max(1, math.prod(shape) * np.dtype(dtype).itemsize)
+    memory = mmap.mmap(-1, size, access=mmap.ACCESS_COPY)  # of this process alone, also after a fork
+    return np.ndarray(tuple(shape), dtype, buffer=memory)
 
 
 #: Of glibc's mallopt: what is given back to the system; from which size on, and how many, blocks are mapped.
