@@ -29,8 +29,9 @@ lint: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+# Side by side, a file at a time; a thread each, because threads of several processes wait for each other.
 test: lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 soak: $(READY)
 	$(BIN)/python docs/write_reliability.py

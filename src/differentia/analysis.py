@@ -20,7 +20,7 @@ from differentia.distances import (
     squared_euclidean,
     sum_differences,
 )
-from differentia.grams import SAFE_SQUARES, Pass, SquaresAndScales, passes
+from differentia.grams import SAFE_SQUARES, SquaresAndScales, passes
 from differentia.layers import Layer
 from differentia.memory import freed_memory_kept
 from differentia.responses import Responses
@@ -182,7 +182,7 @@ class _Layer:
     found: dict[tuple[str, int, int], Differentiation] = field(default_factory=dict)
     sums: Float[np.ndarray, " image"] = field(init=False)
     square_sums: Float[np.ndarray, " image"] = field(init=False)
-    _squares: SquaresAndScales | None = None
+    _squares: dict[tuple[str, str], SquaresAndScales] | None = None
 
     def __post_init__(self) -> None:
         self.sums, self.square_sums = (np.full(self.recorded.shape[0], np.nan) for _ in range(2))
@@ -208,7 +208,8 @@ class _Layer:
                         if value is not None:
                             self.found[name, choice.used, choice.draw] = Differentiation(value)
             if number == 0 and across:
-                self._squares = _all_squares(sets, of_pass)
+                of_sets = {(name, name): grams.squares_of(0) for name, (_, grams) in of_pass.grams.items()}
+                self._squares = of_sets | of_pass.across
 
     def look_at_the_rest(self) -> None:
         """Find each value that was not found by evaluating it by itself."""
@@ -245,46 +246,48 @@ class _Layer:
 
     def distances(self) -> Float[np.ndarray, "image image"]:
         """Return the Euclidean distances of all images over the first choice."""
-        n = self.recorded.shape[0]
-        squares = self._exact_squares()
-        if squares is None:
-            squares = np.zeros((n, n))
-            squares[np.triu_indices(n, k=1)] = squared_euclidean(self._first(slice(0, n)))
-        distances = np.sqrt(squares, out=squares).astype(np.float32)
-        return distances + distances.T
+        distances = self._distances_from_products()
+        if distances is None:
+            n = self.recorded.shape[0]
+            distances = np.zeros((n, n), dtype=np.float32)
+            pairs = np.triu_indices(n, k=1)
+            distances[pairs] = np.sqrt(squared_euclidean(self._first(slice(0, n))))
+            distances += distances.T
+        return distances
 
-    def _exact_squares(self) -> Float[np.ndarray, "image image"] | None:
-        """Return the squared distances right of the diagonal, and 0 elsewhere.
-
-        Those in doubt come from differences; None where nearly all would.
-        """
-        if self._squares is None or not all(np.isfinite(numbers).all() for numbers in self._squares):
+    @np.errstate(invalid="ignore")  # what is negative is in doubt
+    def _distances_from_products(self) -> Float[np.ndarray, "image image"] | None:
+        """Return the distances, those in doubt from differences; None where nearly all would be."""
+        if self._squares is None:
             return None
-        squares, scales = self._squares
-        least = SAFE_SQUARES[self._dtype][0]
-        doubtful = (squares < PRECISION[self._dtype].doubtful * scales) | (squares < least)
-        first, second = np.nonzero(np.triu(doubtful, k=1))
         n = self.recorded.shape[0]
+        least, share = SAFE_SQUARES[self._dtype][0], PRECISION[self._dtype].doubtful
+        distances = np.empty((n, n), dtype=np.float32)
+        in_doubt = []
+        for (one, other), (squares, scales) in self._squares.items():
+            if not (np.isfinite(squares).all() and np.isfinite(scales).all()):
+                return None
+            rows, columns = self.sets[one], self.sets[other]
+            doubtful = (squares < share * scales) | (squares < least)
+            of_sets = np.sqrt(squares).astype(np.float32)
+            if one == other:
+                doubtful, of_sets = np.triu(doubtful, k=1), np.triu(of_sets, k=1)
+                of_sets = of_sets + of_sets.T
+            in_doubt.append(np.add(np.argwhere(doubtful), (rows.start, columns.start)))
+            distances[rows, columns] = of_sets
+            if one != other:
+                distances[columns, rows] = of_sets.T
+        first, second = np.concatenate(in_doubt).T
         if len(first) > n:
             return None
-        squares = np.triu(squares, k=1)
-        squares[first, second] = sum_differences(self._first(slice(0, n)), first, second)
-        return squares
+        if len(first):
+            exact = np.sqrt(sum_differences(self._first(slice(0, n)), first, second))
+            distances[first, second] = distances[second, first] = exact
+        return distances
 
     def _first(self, rows: slice) -> Rows:
         """Return some responses over the first choice, which draw 0 of most units looks at."""
         return Rows(at_hand(Part(self.recorded, rows, self.choices[0].columns), self.budget)[0])
-
-
-def _all_squares(sets: Mapping[str, slice], of_pass: Pass) -> SquaresAndScales:
-    """Return squared distances over the first choice, and their scales, right of the diagonal."""
-    n = max(rows.stop for rows in sets.values())
-    squares, scales = np.zeros((n, n)), np.zeros((n, n))
-    for name, rows in sets.items():
-        squares[rows, rows], scales[rows, rows] = of_pass.grams[name][1].squares_of(0)
-    for (one, other), between in of_pass.across.items():
-        squares[sets[one], sets[other]], scales[sets[one], sets[other]] = between
-    return squares, scales
 
 
 def _all_columns(choices: Sequence[_Choice], pool_size: int) -> Int[np.ndarray, " columns"]:

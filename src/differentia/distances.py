@@ -321,7 +321,8 @@ def squared_euclidean(rows: Rows) -> Float[np.ndarray, " pairs"]:
     at = np.concatenate(close)
     begins = _first_pair(np.arange(n), n)
     first = np.searchsorted(begins, at, side="right") - 1
-    squares[at] = sum_differences(rows, first, at - begins[first] + first + 1)
+    if len(at):
+        squares[at] = sum_differences(rows, first, at - begins[first] + first + 1)
     return squares
 
 
@@ -366,7 +367,7 @@ def sum_differences(
         The two responses of each pair.
     """
     squares = np.zeros(len(first))
-    for block in rows.blocks() if len(first) else ():
+    for block in rows.blocks():
         step = max(1, BLOCK_ENTRIES // block.shape[1])
         for start in range(0, len(first), step):
             some = slice(start, start + step)

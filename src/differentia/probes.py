@@ -142,32 +142,44 @@ class SummaryProbe:
             values = values.float()
         axes = memory_order(values)
         laid_out = values.permute(0, *axes)
-        space = [place for place, axis in enumerate(axes, 1) if axis - 1 != self._layer.filter_axis]
-        sums = laid_out.sum(space) if self._layer.space else laid_out
-        if self._layer.space and not sums.isfinite().all():
-            sums = laid_out.sum(space, dtype=torch.float64)
-        filter_sum = sums.reshape(len(values), -1).to("cpu", torch.float64).numpy()
+        filter_sum = self._filter_sums(laid_out, axes)
         flat = laid_out.reshape(len(values), -1)
         with np.errstate(over="ignore", invalid="ignore"):  # who keeps a response looks for infinities
             mean = filter_sum.sum(axis=1) / flat.shape[1]
             mean_square = _square_sums(flat) / flat.shape[1]
             variance = mean_square - mean**2
-            doubtful = ~(variance > CANCELLATION * mean_square) | ~np.isfinite(mean_square)
-            for image in np.flatnonzero(doubtful):
+            for image in np.flatnonzero(~(variance > CANCELLATION * mean_square) | ~np.isfinite(mean_square)):
                 exact = flat[int(image)].to("cpu", torch.float64).numpy()
                 difference = exact - exact[0]  # exactly 0 where all are equal
                 mean[image], variance[image] = exact[0] + difference.mean(), difference.var()
             per_filter = flat.shape[1] // self._layer.n_filters
             return Summary((filter_sum / per_filter).astype(np.float32), mean, variance)
 
+    def _filter_sums(self, laid_out: torch.Tensor, axes: Sequence[int]) -> Float64[np.ndarray, "b f"]:
+        """Return the sum of each filter of each image, whose axes are in the order of memory."""
+        if not self._layer.space:
+            return _numbers(laid_out).reshape(len(laid_out), -1)
+        space = [place for place, axis in enumerate(axes, 1) if axis - 1 != self._layer.filter_axis]
+        sums = _numbers(laid_out.sum(space))
+        if not np.isfinite(sums).all():
+            sums = _numbers(laid_out.sum(space, dtype=torch.float64))
+        return sums
+
+
+def _numbers(values: torch.Tensor) -> Float64[np.ndarray, ...]:
+    return values.to("cpu", torch.float64).numpy()
+
 
 def _square_sums(flat: torch.Tensor) -> Float64[np.ndarray, " b"]:
     """Return the sum of squares of each row."""
     whole = flat.shape[1] - flat.shape[1] % BLOCK_ENTRIES
-    norms = [torch.linalg.vector_norm(flat[:, whole:], dim=1, keepdim=True)]
+    rest, total = flat[:, whole:], np.zeros(len(flat))
     if whole:
-        norms.append(torch.linalg.vector_norm(flat[:, :whole].reshape(len(flat), -1, BLOCK_ENTRIES), dim=2))
-    return torch.cat(norms, dim=1).to("cpu", torch.float64).square().sum(1).numpy()
+        blocks = flat[:, :whole].reshape(len(flat), -1, BLOCK_ENTRIES)
+        total += np.square(_numbers(torch.linalg.vector_norm(blocks, dim=2))).sum(axis=1)
+    if rest.shape[1]:
+        total += np.square(_numbers(torch.linalg.vector_norm(rest, dim=1)))
+    return total
 
 
 class MapProbe:

@@ -159,7 +159,8 @@ class Runner:
             stateless = _stateless(probes)
             started = time.perf_counter()
             try:
-                kept = self._run(how(graph, _joined(stateless), len(batch)), batch)
+                read = how(graph, _joined(stateless), len(batch))
+                kept = self._run(read, batch)
             except Exception as error:  # a compiler that is missing, or fails, has many ways to say so
                 give_up(_first_line(error))
                 return None
@@ -171,10 +172,10 @@ class Runner:
                 give_up(f"layer {differing!r} differs from the network's own pass")
                 return None
             self._compared.add((how, looks))
-            # The probes stay, and so do their ids.
-            self._reads[key] = probes, how(graph, _joined(probes), len(batch))
             if stateless == probes:
+                self._reads[key] = probes, read  # the probes stay, and so do their ids
                 return kept
+            self._reads[key] = probes, how(graph, _joined(probes), len(batch))
         return self._run(self._reads[key][1], batch)
 
     def _differs(self, kept: Mapping[str, Any], pixels: np.ndarray, probes: ProbesByLayer) -> str | None:
