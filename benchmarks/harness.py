@@ -275,10 +275,10 @@ class Benchmark:
             )
 
     def print_ratio(self, first: str, second: str, key: str = "seconds") -> None:
-        """Print the ratio of two ways, turn by turn; nothing where one of them was not taken."""
-        if self.both(first, second):
-            spread = Spread.of(ratios(self.ways[first], self.ways[second], key))
-            print(f"{first} / {second}, {key}: {spread.told('.3f')}")
+        """Print the ratio of two ways, turn by turn; nothing where they had no turn in common."""
+        found = ratios(self.ways[first], self.ways[second], key) if self.both(first, second) else []
+        if found:
+            print(f"{first} / {second}, {key}: {Spread.of(found).told('.3f')}")
 
     def both(self, *names: str) -> bool:
         """Return whether all these ways were taken."""

@@ -48,14 +48,16 @@ FOOT = """
 - Other machines: how much compiling gains, and how the cores share decoding and the pass, depends on them.
 """
 
-VGG16 = """VGG16 at 224 x 224 with random weights. {images:,} images in three sets ({images_are}), in
-batches of 32; 21 layers: the input, those of the five blocks, flatten and predictions; {counts} units of
-each (all of a smaller one)."""
+VGG16 = """VGG16 at 224 x 224 with random weights. {images:,} images in three sets ({images_are}); 21 layers:
+the input, those of the five blocks, flatten and predictions; {counts} units of each (all of a smaller
+one)."""
 
 VGG16_WAYS = (
-    """The *bare pass* is the network's forward pass alone, over images that are decoded and in memory: a
-    PyTorch module channels-last, in inference mode; Keras's model as Keras runs it, without gradients.""",
-    "`record` shows the same images, from memory, and keeps 100,000 units of each layer.",
+    """The *bare pass* is the network's forward pass alone, over images that are decoded and in memory, 32 at
+    once: a PyTorch module channels-last, in inference mode; Keras's model as Keras runs it, without
+    gradients.""",
+    """`record` shows the same images, from memory, in batches that it chooses, and keeps 100,000 units of
+    each layer.""",
     """`measure` begins with the files and ends with all numbers: those of {draws} draws of units, and those
     that the report shows.""",
     """The *plain way* begins with the files, too, keeps every output of the 21 layers, in float32, and
@@ -82,6 +84,12 @@ GROWTH = """`measure` of MobileNet of width 0.25 ({weights}) and white noise in 
 draws. But for what is changed: {base[images]:,} images, {base[layers]} layers, {base[units]:,} units of
 each (all of a smaller one). Above 2,000 images a result holds no distance matrices, thumbnails and filters'
 means."""
+
+DISTANCES = """The exact median over all pairs of independent normal responses of {units:,} units, in float32.
+*Half a product*: half the time of one product of the responses with themselves, the least that the distances
+of all pairs take. scikit-learn and PyTorch hold all distances, and SciPy's `pdist` those of all pairs, so
+that they end at some size. *Extra* is the memory beside the responses, *error* the relative one against
+float64: each where it was measured."""
 
 #: The ways of the benchmark of VGG16, in words.
 WORDS = {
@@ -218,6 +226,33 @@ def growth_section(benchmark: Benchmark) -> str:
     return joined(lines)
 
 
+def distances_section(benchmark: Benchmark) -> str:
+    """Return what the median of all pairs takes, beside other ways."""
+    lines = ["", "## The median of all pairs", "", *wrapped(DISTANCES.format(**benchmark.options))]
+    others = ("scikit-learn", "torch.cdist", "scipy")
+    rows = []
+    for n in benchmark.options["sizes"]:
+        if not benchmark.both(f"ours, {n}", f"product, {n}"):
+            continue
+        ours = benchmark.ways[f"ours, {n}"]
+        products = ratios(ours, benchmark.ways[f"product, {n}"])  # they are taken together
+        cells = [spread(2 * ratio for ratio in products)]
+        for other in others:
+            taken = benchmark.ways.get(f"{other}, {n}")
+            found = ratios(taken, ours) if taken else []
+            cells.append(spread(found) if found else "")
+        facts = {
+            key: max((turn.get(key, 0.0) for turn in ours.turns), default=0.0)
+            for key in ("extra_gb", "error")
+        }
+        cells.append(f"{1000 * facts['extra_gb']:.0f}" if facts["extra_gb"] else "")
+        cells.append(f"{facts['error']:.0e}" if facts["error"] else "")
+        rows.append((f"{n:,}", spread(ours.column()), *cells, str(len(ours.turns))))
+    head = ("responses", "seconds (range)", "/ half a product", *(f"{other} / ours" for other in others))
+    columns = (*head, "extra MB", "error", "turns")
+    return joined([*lines, "", *machine_of(benchmark), "", *table(columns, rows)])
+
+
 def any_section(benchmark: Benchmark) -> str:
     """Return the table of a benchmark that has no section of its own."""
     told = ", ".join(f"{name} {value}" for name, value in benchmark.options.items())
@@ -231,6 +266,7 @@ SECTIONS: dict[str, Callable[[Benchmark], str]] = {
     "vgg16": vgg16_section,
     "photographs": photographs_section,
     "growth": growth_section,
+    "distances": distances_section,
 }
 
 

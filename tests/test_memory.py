@@ -151,7 +151,6 @@ def test_written_sizes(size: int, text: str) -> None:
         assert abs(parse_size(text) - size) <= 0.005 * size
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only glibc can be told")
 @pytest.mark.skipif(sys.platform != "linux", reason="the system's own count of a process's memory")
 def test_untouched_arrays_take_memory_as_they_are_written() -> None:
     """They are zeros, and ordinary arrays otherwise; what was taken goes back with the array."""
@@ -169,8 +168,11 @@ def test_untouched_arrays_take_memory_as_they_are_written() -> None:
     assert array.sum() == 50 * 2**18
     del array
     assert resident() - before < 10 * 2**20
+    with pytest.raises(MemoryError, match="no memory for an array of 563 TB"):
+        untouched_array((2**46,), np.float64)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc can be told")
 def test_freed_memory_is_kept_and_given_back() -> None:
     """Within, a block that was freed costs no new pages; afterwards it does, and the system has it again."""
     script = """

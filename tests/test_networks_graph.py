@@ -113,7 +113,7 @@ def test_what_is_rewritten() -> None:
 
 
 def test_one_graph_is_for_every_number_of_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network is followed once; where its outputs have axes as long as the batch, with another batch."""
+    """A pass is followed with two numbers of images; where it has multiples of one itself, with others."""
     network = load()
     batch = network.prepare(PIXELS)
     followed: list[int] = []
@@ -128,17 +128,66 @@ def test_one_graph_is_for_every_number_of_images(monkeypatch: pytest.MonkeyPatch
 
     expected = own_pass(network, PIXELS)["dense"]
     pass_graph = PassGraph(run, batch)
-    assert followed == [131]
+    assert followed == [131, 137]
     for images in (1, 2, 5):
         np.testing.assert_allclose(dense(pass_graph, images), expected[:images], rtol=1e-5, atol=1e-6)
-    # 24 pixels and 8 filters, but no 13: with 8 a convolution's filters would change with the batch.
-    monkeypatch.setattr(graph, "FOLLOWED", (8, 3, 13))
+    # Strides of 2, and 3 channels, would change with the batch.
+    monkeypatch.setattr(graph, "FOLLOWED", (2, 3, 13, 17))
     followed.clear()
     np.testing.assert_allclose(dense(PassGraph(run, batch), 2), expected[:2], rtol=1e-5, atol=1e-6)
-    assert followed == [8, 3, 13]
-    monkeypatch.setattr(graph, "FOLLOWED", (8, 3))
-    with pytest.raises(UntraceableError, match="axes of multiples of 8, 3"):
+    assert followed == [2, 3, 3, 13, 13, 17]
+    monkeypatch.setattr(graph, "FOLLOWED", (2, 3))
+    with pytest.raises(UntraceableError, match="multiples of 2, 3"):
         PassGraph(run, batch)
+
+
+class EachImage(nn.Module):
+    """Goes through the images."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.stack([image * 2 for image in x])
+
+
+class AsManyWeights(nn.Module):
+    """Adds what is as long as the batch, though no number says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3, 24, 24))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.stack([self.weight] * len(x))
+
+
+class Share(nn.Module):
+    """Divides by a number that is no multiple of the images."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x / (len(x) - 1)
+
+
+class Slice(nn.Module):
+    """Has a number of its own that is a multiple of what it is followed with."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flatten(1)[:, : 2 * graph.FOLLOWED[0]]
+
+
+@pytest.mark.parametrize("module", [EachImage(), AsManyWeights(), Share(), Slice()])
+@pytest.mark.parametrize("compile_", ["never", "always"])
+def test_what_depends_on_the_number_of_images_is_right(
+    module: nn.Module, compile_: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For any number of them, also one that is larger than what the pass is followed with."""
+    network = dif.load_network(nn.Sequential(module, nn.ReLU()), preprocess="unit", input_shape=(3, 24, 24))
+    layer = network.layers[-1]
+    looks = {layer.name: {"all": UnitProbe(np.arange(layer.size), layer.shape)}}
+    runner = Runner(network, compile=compile_, batch_size=300)
+    monkeypatch.setattr(type(network), "rewritten", True)  # a graph is used, where there is one
+    many = np.random.default_rng(1).integers(0, 256, (300, 24, 24, 3), dtype=np.uint8)
+    for pixels in (many, many[:1], many[:7]):
+        expected = network.record(pixels, {layer.name: looks[layer.name]["all"]})[layer.name]
+        np.testing.assert_allclose(runner.record(pixels, looks)[layer.name]["all"], expected, rtol=1e-6)
 
 
 def test_numbers_to_follow_with() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import json
 from pathlib import Path
@@ -69,4 +70,53 @@ def test_three_digits(script: ModuleType, value: float, told: str) -> None:
 def test_what_was_not_run_is_named(script: ModuleType) -> None:
     """On a page of no benchmark at all."""
     page = script.page({})
-    assert "`benchmarks/vgg16.py`, `benchmarks/photographs.py`, `benchmarks/growth.py`: not run yet." in page
+    names = ", ".join(f"`benchmarks/{name}.py`" for name in ("vgg16", "photographs", "growth", "distances"))
+    assert f"{names}: not run yet." in page
+
+
+def test_medians_beside_other_ways(script: ModuleType) -> None:
+    """Half a product takes half of its time; what was not done has no number."""
+    benchmark = script.Benchmark("distances", {"sizes": [1000, 20_000, 50_000], "units": 10})
+
+    def taken(seconds: float, **more: float) -> object:
+        return script.Taken(turns=[{"turn": 1, "seconds": seconds, "cpu_s": 1.0, "peak_gb": 1.0, **more}])
+
+    benchmark.ways = {
+        "ours, 1000": taken(3.0, error=2e-8),
+        "product, 1000": taken(4.0),
+        "scipy, 1000": taken(30.0),
+        "ours, 20000": taken(6.0, extra_gb=0.2),
+        "product, 20000": taken(10.0),
+        "scikit-learn, 20000": taken(15.0),
+    }
+    rows = [line for line in script.distances_section(benchmark).splitlines() if line.startswith("| ")]
+    assert rows[1:] == [
+        "| 1,000 | 3.00 | 1.50 |  |  | 10.0 |  | 2e-08 | 1 |",
+        "| 20,000 | 6.00 | 1.20 | 2.50 |  |  | 200 |  | 1 |",
+    ]
+
+
+def test_a_run_goes_on_with_earlier_turns(script: ModuleType, tmp_path: Path) -> None:
+    """Their numbers go on; not on those of other options or of another machine, nor on nothing."""
+    path = tmp_path / "sums.json"
+    given = argparse.Namespace(json=path, add=True)
+    with pytest.raises(SystemExit, match="name one that there is"):
+        script.Benchmark.of("sums", {"n": 3}, given)
+    first = script.Benchmark.of("sums", {"n": 3}, argparse.Namespace(json=path, add=False))
+    turn = {"turn": 4, "seconds": 2.0, "cpu_s": 1.0, "peak_gb": 1.0}
+    first.ways["slow"] = script.Taken(turns=[turn])
+    first.write()
+    second = script.Benchmark.of("sums", {"n": 3}, given)
+    assert second.ways["slow"].turns == [turn]
+    assert second._turns == 4
+    second.ways["fast"] = script.Taken(turns=[{**turn, "turn": 5}])
+    second.write()
+    assert list(script.Benchmark.read(path).ways) == ["slow", "fast"]
+    assert script.ratios(second.ways["slow"], second.ways["fast"]) == []
+    with pytest.raises(SystemExit, match="has the options"):
+        script.Benchmark.of("sums", {"n": 4}, given)
+    written = json.loads(path.read_text(encoding="utf-8"))
+    written["machine"]["cores"] += 1
+    path.write_text(json.dumps(written), encoding="utf-8")
+    with pytest.raises(SystemExit, match="of a machine with cores"):
+        script.Benchmark.of("sums", {"n": 3}, given)

@@ -166,9 +166,19 @@ def untouched_array(shape: Sequence[int], dtype: Any) -> np.ndarray:
     ----------
     shape, dtype
         As for `numpy.zeros`.
+
+    Raises
+    ------
+    MemoryError
+        The system has none to give.
     """
+    if not hasattr(mmap, "MAP_PRIVATE"):
+        return np.zeros(shape, dtype)
     size = max(1, math.prod(shape) * np.dtype(dtype).itemsize)
-    memory = mmap.mmap(-1, size, access=mmap.ACCESS_COPY)  # of this process alone, also after a fork
+    try:
+        memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:
+        raise MemoryError(f"there is no memory for an array of {written_size(size)}: {error}") from error
     return np.ndarray(tuple(shape), dtype, buffer=memory)
 
 
@@ -181,8 +191,9 @@ def freed_memory_kept() -> Iterator[None]:
     """Let the C library keep what is freed, for what is allocated next.
 
     By default it gives large blocks back to the system, which clears each page of the next one: up to a fifth
-    of the processor's time of a large network's pass, whose every layer allocates its output. Only glibc can
-    be told. Afterwards its thresholds are fixed at what it would come to by itself.
+    of the processor's time of a large network's pass, whose every layer allocates its output; the measuring
+    of layers allocates in the same way. Only glibc can be told. Afterwards its thresholds are fixed at what
+    it would come to by itself.
     """
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
     if library is None or not hasattr(library, "gnu_get_libc_version"):

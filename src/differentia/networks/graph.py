@@ -12,6 +12,7 @@ import operator
 import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -52,9 +53,10 @@ IN_PLACE = {
 #: Operations that depend on how their input lies in memory, or whose results are parts of it unsaid.
 LAYOUT_DEPENDENT = frozenset({aten.as_strided.default, aten.unsafe_chunk.default, aten.unsafe_split.Tensor})
 
-#: Numbers of images with which a pass is followed: in its graph a multiple of that number stands for as many
-#: times the images of any batch. Where one divides another axis of an output, the next is taken. They are
-#: primes, and none divides 2**63 - 1, the end of a slice that has none.
+#: Numbers of images with which a pass is followed, two at a time: a multiple of the first in one graph, where
+#: the other has as many times the second, stands for as many times the images of any batch. Where a number
+#: that stays the same is a multiple of the first, the next two are taken; none divides 2**63 - 1, the end of
+#: a slice that has none.
 FOLLOWED = (131, 137, 139, 149)
 
 #: How what is computed of parameters alone is called.
@@ -110,14 +112,14 @@ class PassGraph:
     """
 
     def __init__(self, run: Pass, batch: torch.Tensor) -> None:
-        for followed in FOLLOWED:
+        for followed, other in pairwise(FOLLOWED):
             self._module, self._outputs = _traced(run, _fake_batch(batch, followed))
             self._followed = followed
-            shapes = [mark.meta["val"].shape[1:] for mark in self._outputs.values()]
-            if all(length % followed for shape in shapes for length in shape):
+            fixed = _fixed_numbers(self._module, followed, _traced(run, _fake_batch(batch, other))[0], other)
+            if not any(_is_multiple(number, followed) for number in fixed):
                 break
         else:
-            raise UntraceableError(f"its outputs have axes of multiples of {', '.join(map(str, FOLLOWED))}")
+            raise UntraceableError(f"it has numbers that are multiples of {', '.join(map(str, FOLLOWED))}")
         marks = set(self._outputs.values())
         _drop_copies_of_layout(self._module.graph, marks)
         _compute_constants(self._module, marks, self._followed)
@@ -201,7 +203,9 @@ def _fake_batch(batch: torch.Tensor, images: int) -> torch.Tensor:
 
     shape, steps = batch.shape[1:], batch.stride()[1:]
     size = 1 + sum((length - 1) * step for length, step in zip(shape, steps, strict=True))
-    mode = FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv(), static_shapes=True)
+    # Code that would look at the memory of its tensors, of which there is none, gets an error.
+    with torch._functorch.config.patch(fake_tensor_allow_unsafe_data_ptr_access=False):
+        mode = FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv(), static_shapes=True)
     with mode:
         return torch.empty_strided((images, *shape), (size, *steps), dtype=batch.dtype, device=batch.device)
 
@@ -231,11 +235,55 @@ def _traced(run: Pass, batch: torch.Tensor) -> tuple[GraphModule, dict[str, Node
         with torch.no_grad():
             module = make_fx(pure, tracing_mode="fake")(batch)
     except Exception as error:  # a network's own code may do anything
-        raise UntraceableError(" ".join(str(error).split())) from error
+        reason = " ".join(str(error).split())
+        raise UntraceableError(f"followed with {len(batch)} images, {reason}") from error
     (output,) = (node for node in module.graph.nodes if node.op == "output")
     marks = output.args[0]
     _require_no_side_effects(module)
     return module, dict(zip(names, marks, strict=True))
+
+
+def _fixed_numbers(one: GraphModule, images: int, other: GraphModule, others: int) -> set[int]:
+    """Return the whole numbers of a pass that are the same with another number of images.
+
+    Parameters
+    ----------
+    one, other
+        The pass followed with different numbers of images.
+    images, others
+        How many.
+
+    Raises
+    ------
+    UntraceableError
+        Other things differ than multiples of the number of images.
+    """
+    fixed: set[int] = set()
+    twins = dict(zip(other.graph.nodes, one.graph.nodes, strict=False))
+
+    def same(a: Any, b: Any) -> bool:
+        if isinstance(a, torch.fx.Node):
+            return twins.get(b) is a
+        if isinstance(a, list | tuple):
+            return isinstance(b, list | tuple) and len(a) == len(b) and all(map(same, a, b))
+        if type(a) is int and a != b:
+            return type(b) is int and _is_multiple(a, images) and b == a // images * others
+        if type(a) is int:
+            fixed.add(a)
+        return bool(a == b)
+
+    alike = len(one.graph.nodes) == len(other.graph.nodes)
+    for second, first in twins.items():
+        alike = alike and (first.op, first.target) == (second.op, second.target)
+        alike = alike and same(first.args, second.args)
+        alike = alike and list(first.kwargs) == list(second.kwargs)
+        alike = alike and same(list(first.kwargs.values()), list(second.kwargs.values()))
+        if alike and first.op == "get_attr":
+            value, twin = (operator.attrgetter(first.target)(module) for module in (one, other))
+            alike = value is twin or (value.shape == twin.shape and torch.equal(value, twin))
+        if not alike:
+            raise UntraceableError("it does something else with another number of images")
+    return fixed
 
 
 def _require_no_side_effects(module: GraphModule) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import UInt8
 
 from differentia.errors import InputError, RecordingError, require_known
@@ -27,7 +28,7 @@ from differentia.networks.preprocessing import (
     preprocess_by_name,
     require_preprocessing,
 )
-from differentia.probes import as_tensor, memory_of
+from differentia.probes import memory_of
 
 #: Layers that only reshape or do nothing at inference, by class name.
 INERT = frozenset(
@@ -250,9 +251,9 @@ class KerasNetwork(Network):
         for layer in self.layers:
             digest.update(f"{layer.name}\0{layer.kind}\0{layer.shape}\n".encode())
         for variable in self.model.weights:
-            value = as_tensor(variable.value)
-            digest.update(f"{value.dtype}\0{tuple(value.shape)}\n".encode())
-            digest.update(memory_of(value))
+            dtype, values = _memory_of_weight(variable)
+            digest.update(f"{dtype}\0{tuple(variable.shape)}\n".encode())
+            digest.update(values)
         return digest.hexdigest()
 
     @contextmanager
@@ -260,12 +261,18 @@ class KerasNetwork(Network):
         if self._keras.backend.backend() != "torch":
             yield
             return
-        import torch
-
         from differentia.networks.torch import full_precision
 
         with torch.no_grad(), full_precision():
             yield
+
+
+def _memory_of_weight(variable: Any) -> tuple[str, Any]:
+    """Return the type and the bytes of a weight: those of a tensor, of which Keras would make a copy."""
+    if isinstance(variable.value, torch.Tensor):
+        return str(variable.value.dtype).removeprefix("torch."), memory_of(variable.value)
+    array = np.ascontiguousarray(variable.numpy())
+    return str(array.dtype), array.reshape(-1).view(np.uint8).data
 
 
 def require_device(device: str) -> None:

@@ -88,6 +88,7 @@ class Runner:
         self._batch_size = batch_size
         self._left = 0
         self._graph: PassGraph | None = None
+        self._kind: tuple[Any, ...] = ()
         self._gave_up = False
         self._reads: dict[Any, tuple[Any, _Read]] = {}
         self._compared: set[Any] = set()
@@ -154,7 +155,7 @@ class Runner:
         if graph is None:
             return None
         looks = tuple((layer, name, id(probe)) for layer, by in probes.items() for name, probe in by.items())
-        key = how, len(batch), looks
+        key = how, tuple(batch.shape), looks
         if key not in self._reads:
             stateless = _stateless(probes)
             started = time.perf_counter()
@@ -209,10 +210,13 @@ class Runner:
             try:
                 with self._network.placed():
                     self._graph = PassGraph(self._report_outputs, batch)
+                self._kind = _kind_of(batch)
             except UntraceableError as error:
                 self._give_up_graphs(f"its pass can't be written as a graph: {error}")
             except Exception as error:  # an operation that was thought of otherwise
                 self._give_up_graphs(f"its pass can't be rewritten: {_first_line(error)}")
+        if self._graph is None or _kind_of(batch) != self._kind:  # a preprocess= function may do anything
+            return None
         return self._graph
 
     def _give_up_graphs(self, reason: str) -> None:
@@ -240,6 +244,11 @@ def _alike(one: np.ndarray, other: np.ndarray) -> bool:
     finite = np.isfinite(other)  # what is not, is an error of its own
     difference = np.abs(one[finite] - other[finite])
     return bool((difference <= TOLERANCE * max(1e-3, np.abs(other[finite]).max(initial=0.0))).all())
+
+
+def _kind_of(batch: torch.Tensor) -> tuple[Any, ...]:
+    """Return what batches that one graph is for have alike."""
+    return batch.shape[1:], batch.dtype, batch.device
 
 
 def _joined(probes: ProbesByLayer) -> dict[str, Probe]:
