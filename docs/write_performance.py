@@ -57,7 +57,7 @@ VGG16_WAYS = (
     once: a PyTorch module channels-last, in inference mode; Keras's model as Keras runs it, without
     gradients.""",
     """`record` shows the same images, from memory, in batches that it chooses, and keeps 100,000 units of
-    each layer.""",
+    each layer. Compiling, which each recording does anew, is left out of its seconds.""",
     """`measure` begins with the files and ends with all numbers: those of {draws} draws of units, and those
     that the report shows.""",
     """The *plain way* begins with the files, too, keeps every output of the 21 layers, in float32, and
