@@ -85,11 +85,11 @@ draws. But for what is changed: {base[images]:,} images, {base[layers]} layers, 
 each (all of a smaller one). Above 2,000 images a result holds no distance matrices, thumbnails and filters'
 means."""
 
-DISTANCES = """The exact median over all pairs of independent normal responses of {units:,} units, in float32.
-*Half a product*: half the time of one product of the responses with themselves, the least that the distances
-of all pairs take. scikit-learn and PyTorch hold all distances, and SciPy's `pdist` those of all pairs, so
-that they end at some size. *Extra* is the memory beside the responses, *error* the relative one against
-float64: each where it was measured."""
+DISTANCES = """The exact median over all pairs of independent normal responses of {units:,} units, in
+float32. *Half a product*: half the time of one product of the responses with themselves, the least that the
+distances of all pairs take. scikit-learn and PyTorch hold all distances, and SciPy's `pdist` those of all
+pairs, so that they end at some size; their times are told in ours (medians). *Extra* is the memory beside
+the responses, *error* the relative one against float64: each where it was measured."""
 
 #: The ways of the benchmark of VGG16, in words.
 WORDS = {
@@ -240,7 +240,7 @@ def distances_section(benchmark: Benchmark) -> str:
         for other in others:
             taken = benchmark.ways.get(f"{other}, {n}")
             found = ratios(taken, ours) if taken else []
-            cells.append(spread(found) if found else "")
+            cells.append(number(Spread.of(found).median) if found else "")
         facts = {
             key: max((turn.get(key, 0.0) for turn in ours.turns), default=0.0)
             for key in ("extra_gb", "error")
@@ -248,7 +248,7 @@ def distances_section(benchmark: Benchmark) -> str:
         cells.append(f"{1000 * facts['extra_gb']:.0f}" if facts["extra_gb"] else "")
         cells.append(f"{facts['error']:.0e}" if facts["error"] else "")
         rows.append((f"{n:,}", spread(ours.column()), *cells, str(len(ours.turns))))
-    head = ("responses", "seconds (range)", "/ half a product", *(f"{other} / ours" for other in others))
+    head = ("responses", "seconds (range)", "/ half a product", *others)
     columns = (*head, "extra MB", "error", "turns")
     return joined([*lines, "", *machine_of(benchmark), "", *table(columns, rows)])
 
