@@ -365,6 +365,11 @@ def sum_differences(
     rows : (n_responses, n_units)
     first, second
         The two responses of each pair.
+
+    Returns
+    -------
+    (n_pairs,)
+        In the squared unit of the responses.
     """
     squares = np.zeros(len(first))
     for block in rows.blocks():
