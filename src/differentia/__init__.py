@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from differentia.contrasts import contrast
     from differentia.definition import differentiation
     from differentia.errors import (
         DifferentiaError,
@@ -35,10 +36,11 @@ if TYPE_CHECKING:
     from differentia.references import Reference
     from differentia.report import show, write_report
     from differentia.responses import Responses
-    from differentia.results import load_result, relative, save
+    from differentia.results import load_result, relative, relative_interval, save
     from differentia.selection import Selection, select, write_selection
     from differentia.stimuli import Stimuli, images, noise, save_images
-    from differentia.uncertainty import draw_mean, draw_spread, not_converged
+    from differentia.sufficiency import precision, say_precision
+    from differentia.uncertainty import draw_mean, draw_spread, not_converged, with_intervals
     from differentia.views import records, top_classes
 
 _HOMES = {
@@ -55,6 +57,7 @@ _HOMES = {
     "Stimuli": "stimuli",
     "StorageError": "errors",
     "compare_with_published": "published",
+    "contrast": "contrasts",
     "describe_methods": "methods",
     "differentiation": "definition",
     "draw_mean": "uncertainty",
@@ -74,15 +77,19 @@ _HOMES = {
     "plot_maps": "figures",
     "plot_predictions": "figures",
     "plot_relative": "figures",
+    "precision": "sufficiency",
     "published_curves": "published",
     "record": "recording",
     "records": "views",
     "relative": "results",
+    "relative_interval": "results",
     "save": "results",
     "save_images": "stimuli",
+    "say_precision": "sufficiency",
     "select": "selection",
     "show": "report",
     "top_classes": "views",
+    "with_intervals": "uncertainty",
     "write_report": "report",
     "write_selection": "selection",
 }
@@ -101,6 +108,7 @@ __all__ = [
     "Stimuli",
     "StorageError",
     "compare_with_published",
+    "contrast",
     "describe_methods",
     "differentiation",
     "draw_mean",
@@ -120,15 +128,19 @@ __all__ = [
     "plot_maps",
     "plot_predictions",
     "plot_relative",
+    "precision",
     "published_curves",
     "record",
     "records",
     "relative",
+    "relative_interval",
     "save",
     "save_images",
+    "say_precision",
     "select",
     "show",
     "top_classes",
+    "with_intervals",
     "write_report",
     "write_selection",
 ]

@@ -25,6 +25,7 @@ from differentia.passes import Progress
 from differentia.recording import record_kinds
 from differentia.responses import Responses, responses_from_arrays
 from differentia.results import build_result
+from differentia.uncertainty import CONFIDENCE, RESAMPLES, require_interval, with_intervals
 from differentia.units import require_distinct_kinds, unit_kind, units_used
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def measure(
     normalize: str = "layer",
     metric: str = "euclidean",
     reference: str | None = None,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
     seed: int = 0,
     resize: str = "bilinear",
     crop: str = "squash",
@@ -94,6 +97,9 @@ def measure(
         As for `differentiation`; ``normalize="unit"`` uses each unit's SD over the images of all sets.
     reference
         The set that others are relative to, by default the one set of generated noise.
+    confidence, resamples
+        Of the intervals, and how often each set's images are resampled for them; see
+        `differentia.uncertainty.with_intervals`.
     seed
         Of the choice of units, and of noise that names no seed.
     resize, crop
@@ -114,7 +120,8 @@ def measure(
     -------
     xarray.Dataset
         ``differentiation`` (set, layer, n_units, draw) without units (with ``normalize="none"``, in those
-        of the responses), and what it was computed from.
+        of the responses), between which limits it lies (``differentiation_low``, ``differentiation_high``),
+        and what it was computed from.
 
     Raises
     ------
@@ -138,6 +145,8 @@ def measure(
         normalize=normalize,
         metric=metric,
         reference=reference,
+        confidence=confidence,
+        resamples=resamples,
         seed=seed,
         resize=resize,
         crop=crop,
@@ -166,6 +175,8 @@ def measure_kinds(
     normalize: str = "layer",
     metric: str = "euclidean",
     reference: str | None = None,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
     memory: int | str | None = None,
     **recording: Any,
 ) -> dict[str, xr.Dataset]:
@@ -175,7 +186,7 @@ def measure_kinds(
     ----------
     kinds
         Names of kinds of units; see `record`.
-    network, sets, n_units, draws, pool, normalize, metric, reference, memory, **recording
+    network, sets, n_units, draws, pool, normalize, metric, reference, confidence, resamples, memory, **recording
         As for `measure`. Kinds that take no number of units leave `n_units` and `pool` aside.
 
     Returns
@@ -192,6 +203,7 @@ def measure_kinds(
     counted = [kind for kind in kinds if unit_kind(kind).counted]
     counts = _checked_counts(n_units, kinds[0] if not counted else counted[0], pool)
     _check_analysis(sets, draws=draws, normalize=normalize, metric=metric, reference=reference, memory=memory)
+    require_interval(confidence, resamples)
     responses = record_kinds(
         network, sets, kinds=kinds, pool=pool or max(counts or N_UNITS), memory=memory, **recording
     )
@@ -203,6 +215,8 @@ def measure_kinds(
             normalize=normalize,
             metric=metric,
             reference=reference,
+            confidence=confidence,
+            resamples=resamples,
             memory=memory,
         )
         for kind, recorded in responses.items()
@@ -218,6 +232,8 @@ def measure_responses(
     normalize: str = "layer",
     metric: str = "euclidean",
     reference: str | None = None,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
     seed: int | None = None,
     memory: int | str | None = None,
 ) -> xr.Dataset:
@@ -238,6 +254,8 @@ def measure_responses(
         As for `differentiation`; ``normalize="unit"`` uses each unit's SD over the responses of all sets.
     reference
         The set that others are relative to (spontaneous activity).
+    confidence, resamples
+        As for `measure`.
     seed
         Of the choice of units, by default 0; recorded responses have theirs.
     memory
@@ -277,6 +295,7 @@ def measure_responses(
     _check_analysis(
         responses.sets, draws=draws, normalize=normalize, metric=metric, reference=reference, memory=memory
     )
+    require_interval(confidence, resamples)
     counts = _counts_at_hand(responses, counts)
     n_images, n_layers = len(responses.images), len(responses.layers)
     values = np.empty((len(responses.sets), n_layers, len(counts), int(draws)))
@@ -302,7 +321,7 @@ def measure_responses(
     warned = list(responses.provenance.get("warnings", ()))
     if undefined:
         warned.append(_warn_of_undefined(undefined, responses.unit_kind))
-    return build_result(
+    result = build_result(
         responses,
         differentiation=values,
         n_units=counts,
@@ -314,6 +333,7 @@ def measure_responses(
         reference=responses.reference if reference is None else str(reference),
         provenance={**responses.provenance, "warnings": warned, "versions": _versions()},
     )
+    return with_intervals(result, confidence=confidence, resamples=resamples)
 
 
 def _checked_counts(

@@ -30,6 +30,7 @@ from differentia.folders import read_text, user_path, written_whole
 from differentia.networks import COMPILE, PREPROCESSINGS
 from differentia.planning import MAP_IMAGES
 from differentia.stimuli import CROPS, RESIZES, is_generated
+from differentia.uncertainty import LEAST_RESAMPLES, MOST_RESAMPLES
 from differentia.units import UNIT_KINDS
 
 
@@ -78,6 +79,8 @@ class MeasureSection(_Section):
     normalize: Annotated[str, _known("normalization", NORMALIZATIONS)] | None = None
     metric: Annotated[str, _known("metric", METRICS)] | None = None
     reference: str | None = None
+    confidence: Annotated[float, Field(ge=0.5, lt=1)] | None = None
+    resamples: Annotated[int, Field(ge=LEAST_RESAMPLES, le=MOST_RESAMPLES)] | None = None
     seed: NonNegativeInt | None = None
     resize: Annotated[str, _known("resize filter", RESIZES)] | None = None
     crop: Annotated[str, _known("crop", CROPS)] | None = None

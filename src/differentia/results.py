@@ -19,6 +19,7 @@ from differentia.responses import Moments, Responses
 from differentia.schema import (
     ATTRIBUTES,
     LABELS,
+    LIMITS,
     SCHEMA_VERSION,
     TEXT,
     TYPES,
@@ -28,7 +29,7 @@ from differentia.schema import (
     read_provenance,
     validate_result,
 )
-from differentia.uncertainty import draw_mean
+from differentia.uncertainty import draw_mean, interval_of_ratio
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -44,6 +45,8 @@ REMEDIES = {
     "layer_mean": "measure with views=True (no --no-views)",
     "layer_sd": "measure with views=True (no --no-views)",
     "distance": "measure at most 2,000 images",
+    "differentiation_low": "measure again, or add them with with_intervals(result)",
+    "differentiation_high": "measure again, or add them with with_intervals(result)",
     "map_0": "choose the filters whose maps are kept with maps={layer: [filter]} (--map)",
 }
 
@@ -423,9 +426,14 @@ def _checksum(result: xr.Dataset) -> str:
         digest.update(json.dumps([name, variable.dims, variable.shape, len(content)]).encode())
         digest.update(content)
     attributes = {name: result.attrs[name] for name in ATTRIBUTES}
-    attributes |= {name: dict(result[name].attrs) for name in map_names(result)}
-    digest.update(json.dumps(attributes, sort_keys=True, default=int).encode())
+    attributes |= {name: dict(result[name].attrs) for name in (*map_names(result), *LIMITS) if name in result}
+    digest.update(json.dumps(attributes, sort_keys=True, default=_plain).encode())
     return digest.hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of NumPy's as JSON can hold it."""
+    return value.item()
 
 
 def relative(result: xr.Dataset, reference: str | None = None, *, matched: bool = False) -> xr.DataArray:
@@ -466,3 +474,46 @@ def relative(result: xr.Dataset, reference: str | None = None, *, matched: bool 
         divisor = divisor.sel(n_units=divisor["n_units"].max(), drop=True)
     relative_values = values / divisor.where(divisor != 0)
     return relative_values.assign_attrs(reference=name).rename("relative_differentiation")
+
+
+def relative_interval(result: xr.Dataset, reference: str | None = None) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return the limits of relative differentiation, which carry the uncertainty of the reference too.
+
+    They are the limits of a ratio (`differentia.uncertainty.interval_of_ratio`): of the mean over draws, over
+    that of the reference at the largest number of units.
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned.
+    reference
+        The set to divide by; by default the result's own reference.
+
+    Returns
+    -------
+    low, high : (set, layer, n_units, source)
+        Without units. Of "units", the reference's own limits count where they are known: of a whole pool there
+        is one draw only. Of "images", those of the reference itself, divided by itself, are 1.
+
+    Raises
+    ------
+    InputError
+        No reference was named and the result has none, there is no such set, or the result has no intervals.
+    """
+    values = relative(result, reference)
+    require_variables(result, "differentiation_low", "differentiation_high")
+    name = values.attrs["reference"]
+    means = draw_mean(result["differentiation"], result)
+    limits = [result[f"differentiation_{end}"] for end in ("low", "high")]
+    of_largest = {"set": name, "n_units": result["n_units"].max()}
+    divisor, *divisor_limits = (array.sel(of_largest, drop=True) for array in (means, *limits))
+    known = [limit.where(limit.notnull() | (limit["source"] != "units"), divisor) for limit in divisor_limits]
+    both = interval_of_ratio((means, *limits), (divisor, *known))
+    itself = (means["set"] == name) & (limits[0]["source"] == "images")
+    low, high = (
+        limit.where(~itself, (means / divisor).where(limits[0].notnull()))
+        .transpose("set", "layer", "n_units", "source")
+        .assign_attrs(reference=name, **limits[0].attrs)
+        for limit in both
+    )
+    return low.rename("relative_differentiation_low"), high.rename("relative_differentiation_high")

@@ -22,6 +22,8 @@ SCHEMA_VERSION = 1
 #: Every variable of the schema, with its dimensions.
 VARIABLES: dict[str, tuple[str, ...]] = {
     "differentiation": ("set", "layer", "n_units", "draw"),
+    "differentiation_low": ("set", "layer", "n_units", "source"),
+    "differentiation_high": ("set", "layer", "n_units", "source"),
     "units_used": ("layer", "n_units"),
     "pool_size": ("layer",),
     "layer_size": ("layer",),
@@ -37,7 +39,26 @@ VARIABLES: dict[str, tuple[str, ...]] = {
 }
 
 #: Variables that a result has only where they say something and are not too large.
-OPTIONAL = frozenset({"layer_mean", "layer_sd", "filter_mean", "prediction", "thumbnail", "unit", "distance"})
+OPTIONAL = frozenset(
+    {
+        "differentiation_low",
+        "differentiation_high",
+        "layer_mean",
+        "layer_sd",
+        "filter_mean",
+        "prediction",
+        "thumbnail",
+        "unit",
+        "distance",
+    }
+)
+
+#: The two limits of the measure, and what they say of themselves.
+LIMITS = ("differentiation_low", "differentiation_high")
+ABOUT_LIMITS = ("confidence", "method", "resamples")
+
+#: What a value may owe its uncertainty to.
+SOURCES = ("units", "images")
 
 #: Coordinates of the schema that are not dimensions, with theirs.
 LABELS: dict[str, tuple[str, ...]] = {
@@ -72,7 +93,7 @@ TYPES: dict[str, str] = {
     "thumbnail": BYTES,
     **dict.fromkeys(LABELS, TEXT),
     **dict.fromkeys(("filter_index", "map_image", "n_units", "draw", "rank"), WHOLE),
-    **dict.fromkeys(("set", "layer"), TEXT),
+    **dict.fromkeys(("set", "layer", "source"), TEXT),
 }
 
 _IN_WORDS = {
@@ -88,6 +109,8 @@ _ROUNDING = 1e-6
 #: By variable: the least and the most that it can be. A NaN stands for what is not known.
 _RANGES: dict[str, tuple[float, float]] = {
     "differentiation": (-_ROUNDING, np.finfo(np.float64).max),
+    "differentiation_low": (0.0, np.finfo(np.float64).max),
+    "differentiation_high": (0.0, np.finfo(np.float64).max),
     "layer_sd": (0.0, np.inf),
     "prediction": (-_ROUNDING, 1 + _ROUNDING),
     "image_sumsq": (0.0, np.inf),
@@ -193,6 +216,7 @@ def validate_result(result: Any, where: str = "the result", *, whole: bool = Fal
             _require_range(result.variables[name].values, name, least, most, where)
     _check_names(result, where)
     _check_units(result, where)
+    _check_limits(result, where)
     _check_maps(result, list(maps), where)
     if whole:
         _check_whole(result, list(maps), where)
@@ -313,6 +337,30 @@ def _check_units(result: xr.Dataset, where: str) -> None:
         if outside.any():
             expected = "the recorded units' places in their layers, and -1 beyond them"
             raise _wrong(where, f"unit holds {units[outside][0]}", expected)
+
+
+def _check_limits(result: xr.Dataset, where: str) -> None:
+    given = [name for name in LIMITS if name in result]
+    if not given:
+        return
+    if len(given) != len(LIMITS):
+        raise _wrong(where, f"there is {given[0]} alone", f"both {' and '.join(LIMITS)}")
+    sources = [str(name) for name in result["source"].values] if "source" in result.coords else []
+    if sources != list(SOURCES):
+        raise _wrong(where, f"source names {_shown(sources)}", f"{_shown(list(SOURCES))}")
+    if (result[LIMITS[0]] > result[LIMITS[1]]).any():
+        raise _wrong(where, f"{LIMITS[0]} lies above {LIMITS[1]}", "limits in their order")
+    for name in LIMITS:
+        about = result[name].attrs
+        confidence, method, resamples = (about.get(key) for key in ABOUT_LIMITS)
+        number = isinstance(confidence, float | np.floating) and 0 < float(confidence) < 1
+        whole = isinstance(resamples, int | np.integer) and not isinstance(resamples, bool | np.bool_)
+        if not (number and whole and isinstance(method, str)):
+            raise _wrong(
+                where,
+                f"the attributes of {name} are {_shown(dict(about))}",
+                "the confidence, the method and the number of resamples",
+            )
 
 
 def _check_maps(result: xr.Dataset, maps: list[str], where: str) -> None:

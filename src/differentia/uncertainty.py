@@ -1,15 +1,33 @@
-"""How far a value can be trusted: its mean and spread over draws of units; what more units change."""
+"""How far a value can be trusted: which units were drawn, which images were shown, what more units change."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Int
+from scipy.special import stdtrit
 
+from differentia.cores import usable_cores
+from differentia.errors import InputError, require_count, require_known
+from differentia.resampling import METHODS, Sample, image_counts, interval_of_log
+from differentia.schema import SOURCES
 from differentia.units import UNIT_KINDS
 
 if TYPE_CHECKING:
     import xarray as xr
+
+#: Of intervals, unless another is asked for.
+CONFIDENCE = 0.95
+
+#: Resamples of the images of a set, unless another number is asked for; more would say no more.
+RESAMPLES = 2000
+LEAST_RESAMPLES, MOST_RESAMPLES = 100, 1_000_000
+
+#: The way to an interval that covers best, by docs/coverage.md.
+METHOD = "studentized"
 
 
 def _complete(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
@@ -61,14 +79,268 @@ def draw_spread(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
     (set, layer, n_units)
         In the unit of `values`.
     """
+    spread = _spread_in_pool(values, result) * np.sqrt(_pool_correction(result))
+    return spread.where(~_whole(values, result), 0.0).transpose(..., "layer", "n_units")
+
+
+def _pool_correction(result: xr.Dataset) -> xr.DataArray:
+    """Return by what the variance over draws from a pool is less than that over draws from the layer."""
     used = result["units_used"].astype(np.float64)
-    of_layer = 1 - used / result["layer_size"]
     of_pool = 1 - used / result["pool_size"]
-    correction = np.sqrt(of_layer / of_pool.where(of_pool > 0))
+    return (1 - used / result["layer_size"]) / of_pool.where(of_pool > 0)
+
+
+def _spread_in_pool(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
+    several = values.notnull().sum("draw") > 1
+    return values.std("draw", ddof=1).where(_complete(values, result) & several)
+
+
+def _whole(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
+    """Return where the one draw that there is is the whole layer."""
+    return (result["units_used"] == result["layer_size"]) & (values.notnull().sum("draw") == 1)
+
+
+def draw_interval(
+    values: xr.DataArray, result: xr.Dataset, *, confidence: float = CONFIDENCE
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return between which limits a fresh draw of units from the whole layer would lie.
+
+    A prediction interval around the mean over R draws: for the variance v over draws from the pool and the
+    finite-pool correction c of `draw_spread`, a fresh draw's variance is c v, and the mean's (c - 1) v + v/R;
+    the interval reaches t quantiles of R - 1 degrees of freedom times the root of their sum. It has no width
+    where the whole layer was used, and is NaN where the spread is unknown.
+
+    Parameters
+    ----------
+    values : (set, layer, n_units, draw)
+        Differentiation, or relative differentiation.
+    result
+        Where they come from.
+    confidence
+        The share of fresh draws that lie within.
+
+    Returns
+    -------
+    low, high : (set, layer, n_units)
+        In the unit of `values`, at least 0.
+    """
     draws = values.notnull().sum("draw")
-    sd = values.std("draw", ddof=1).where(_complete(values, result) & (draws > 1))
-    whole = (of_layer == 0) & (draws == 1)
-    return (sd * correction).where(~whole, 0.0).transpose(..., "layer", "n_units")
+    correction = _pool_correction(result)
+    total = 2 * correction - 1 + 1 / draws.where(draws > 1)
+    quantile = stdtrit((draws - 1).where(draws > 1), (1 + confidence) / 2)
+    reach = (_spread_in_pool(values, result) * np.sqrt(total) * quantile).where(~_whole(values, result), 0.0)
+    means = draw_mean(values, result)
+    low, high = ((means + sign * reach).transpose(..., "layer", "n_units") for sign in (-1, 1))
+    return low.clip(min=0.0), high
+
+
+def image_interval(
+    result: xr.Dataset,
+    *,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
+    method: str = METHOD,
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return between which limits the value for all images of a set's kind lies.
+
+    The images of each set are resampled, and with them the SD that distances are divided by; see
+    `differentia.resampling`. The distances are those of draw 0 at the largest number of units: the interval
+    is moved, on a scale of ratios, to the mean over draws.
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned.
+    confidence
+        Of the interval.
+    resamples
+        Of each set's images; the same ones in all layers.
+    method
+        Of `differentia.resampling.METHODS`.
+
+    Returns
+    -------
+    low, high : (set, layer, n_units)
+        NaN at all but the largest number of units; for sets of fewer than 10 images; where the measure is not
+        the Euclidean one with ``normalize`` "layer" or "none", or the result has no distances; and where the
+        value is NaN or 0.
+    """
+    means = draw_mean(result["differentiation"], result).transpose("set", "layer", "n_units")
+    low, high = means.copy(data=np.full(means.shape, np.nan)), means.copy(data=np.full(means.shape, np.nan))
+    if not has_samples(result):
+        return low, high
+    largest = int(np.argmax(result["n_units"].values))
+    layers = range(result.sizes["layer"])
+    with ThreadPoolExecutor(usable_cores()) as threads:
+        for at, name in enumerate(result["set"].values.tolist()):
+            rows = rows_of_set(result, name)
+            counts = image_counts(len(rows), resamples, result.attrs["seed"], name)
+            find = partial(_relative_interval, result, rows, counts, confidence, method)
+            found = np.array(list(threads.map(find, layers)))
+            for limit, factors in zip((low, high), found.T, strict=True):
+                limit[at, :, largest] = means[at, :, largest] * factors
+    return low, high
+
+
+def has_samples(result: xr.Dataset) -> bool:
+    """Return whether a result holds what the measure of resampled images is made of."""
+    of_raw = result.attrs["metric"] == "euclidean" and result.attrs["normalize"] in ("layer", "none")
+    return of_raw and "distance" in result
+
+
+def rows_of_set(result: xr.Dataset, name: str) -> Int[np.ndarray, " n"]:
+    """Return the rows of a set's images."""
+    return np.flatnonzero(result["image_set"].values == name)
+
+
+def sample_of(result: xr.Dataset, layer: int, rows: Int[np.ndarray, " n"]) -> Sample:
+    """Return what the measure of some images in one layer is made of, at the largest number of units.
+
+    Parameters
+    ----------
+    result
+        One that `has_samples`.
+    layer
+        Its place in the result.
+    rows
+        Of the images.
+    """
+    at = result.isel(layer=layer)
+    used = at["units_used"].sel(n_units=result["n_units"].max())
+    return Sample(
+        at["distance"].values[np.ix_(rows, rows)].astype(np.float64),
+        at["image_sum"].values[rows],
+        at["image_sumsq"].values[rows],
+        int(used),
+        normalized=result.attrs["normalize"] == "layer",
+    )
+
+
+def _relative_interval(
+    result: xr.Dataset,
+    rows: Int[np.ndarray, " n"],
+    counts: Int[np.ndarray, "b n"],
+    confidence: float,
+    method: str,
+    layer: int,
+) -> tuple[float, float]:
+    """Return a layer's interval, divided by the value itself."""
+    sample = sample_of(result, layer, rows)
+    low, high = interval_of_log(sample, counts, method, confidence)
+    return float(np.exp(low - sample.log_value)), float(np.exp(high - sample.log_value))
+
+
+def with_intervals(
+    result: xr.Dataset,
+    *,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
+    method: str = METHOD,
+) -> xr.Dataset:
+    """Return a result with the limits of its values, by what their uncertainty is owed to.
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned.
+    confidence, resamples, method
+        As for `image_interval`; the first also for `draw_interval`.
+
+    Returns
+    -------
+    xarray.Dataset
+        With ``differentiation_low`` and ``differentiation_high`` (set, layer, n_units, source): "units" says
+        where a fresh draw of units would lie (`draw_interval`), "images" where the value for all images of the
+        set's kind lies (`image_interval`).
+
+    Raises
+    ------
+    InputError
+        An option can't be used.
+    """
+    import xarray as xr
+
+    require_interval(confidence, resamples, method)
+    of_units = draw_interval(result["differentiation"], result, confidence=confidence)
+    of_images = image_interval(result, confidence=confidence, resamples=resamples, method=method)
+    about = {"confidence": float(confidence), "method": method, "resamples": int(resamples)}
+    limits = {}
+    for name, units, images in zip(("low", "high"), of_units, of_images, strict=True):
+        both = xr.concat([units, images], dim=xr.Variable("source", list(SOURCES)))
+        both = both.transpose("set", "layer", "n_units", "source").reset_coords(drop=True)
+        limits[f"differentiation_{name}"] = both.assign_attrs(about)
+    return result.assign(limits)
+
+
+def interval_of_difference(
+    one: tuple[xr.DataArray, xr.DataArray, xr.DataArray],
+    other: tuple[xr.DataArray, xr.DataArray, xr.DataArray],
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return the limits of the difference of two values that do not depend on each other.
+
+    The limit of a difference lies as far from it as the root of the sum of squares of how far the limits of
+    the two lie from them, each on the side that moves the difference that way (Zou and Donner 2008).
+
+    Parameters
+    ----------
+    one, other
+        A value, and its lower and upper limit.
+
+    Returns
+    -------
+    low, high
+    """
+    value, low, high = one
+    subtracted, below, above = other
+    difference = value - subtracted
+    return (
+        difference - np.hypot(value - low, above - subtracted),
+        difference + np.hypot(high - value, subtracted - below),
+    )
+
+
+def interval_of_ratio(
+    one: tuple[xr.DataArray, xr.DataArray, xr.DataArray],
+    other: tuple[xr.DataArray, xr.DataArray, xr.DataArray],
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return the limits of the ratio of two values that do not depend on each other.
+
+    It is `interval_of_difference` of their logarithms.
+
+    Parameters
+    ----------
+    one, other
+        A value, and its lower and upper limit; what is 0 or less has no logarithm and gives NaN.
+
+    Returns
+    -------
+    low, high
+    """
+
+    def logarithms(
+        values: tuple[xr.DataArray, xr.DataArray, xr.DataArray],
+    ) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
+        first, low, high = (np.log(value.where(value > 0)) for value in values)
+        return first, low, high
+
+    low, high = interval_of_difference(logarithms(one), logarithms(other))
+    return np.exp(low), np.exp(high)
+
+
+def require_interval(confidence: object, resamples: object, method: str = METHOD) -> None:
+    """Raise an error for options of intervals that can't be used.
+
+    Raises
+    ------
+    InputError
+        Says what was given.
+    """
+    number = isinstance(confidence, int | float | np.number) and not isinstance(confidence, bool)
+    if not number or not 0.5 <= float(confidence) < 1:  # type: ignore[arg-type]
+        raise InputError(f"confidence is {confidence!r}; expected a number from 0.5 to below 1, such as 0.95")
+    if require_count("resamples", resamples) > MOST_RESAMPLES or int(resamples) < LEAST_RESAMPLES:  # type: ignore[call-overload]
+        raise InputError(f"resamples is {resamples:,}; expected {LEAST_RESAMPLES:,} to {MOST_RESAMPLES:,}")
+    require_known("method", method, METHODS)
 
 
 def not_converged(result: xr.Dataset) -> xr.DataArray:

@@ -1,0 +1,251 @@
+"""Two sets compared: how their differentiation differs, layer by layer, and whether by more than chance."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from differentia.cores import usable_cores
+from differentia.errors import InputError, require_count, require_known
+from differentia.resampling import LEAST_IMAGES, Sample, random_key
+from differentia.results import REMEDIES
+from differentia.schema import validate_result
+from differentia.uncertainty import (
+    draw_mean,
+    has_samples,
+    interval_of_difference,
+    interval_of_ratio,
+    rows_of_set,
+    sample_of,
+    with_intervals,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: Permutations, unless another number is asked for: the least p is then 0.0005.
+PERMUTATIONS = 1999
+
+#: Sets at most of which every two are compared unasked.
+MOST_SETS = 4
+LEAST_PERMUTATIONS, MOST_PERMUTATIONS = 99, 1_000_000
+
+
+def contrast(result: xr.Dataset, first: str, second: str, *, permutations: int = PERMUTATIONS) -> xr.Dataset:
+    """Compare two sets at each layer: their difference, their ratio, and how probable that is by chance.
+
+    Both are compared at the largest number of units. The limits are those of the images' intervals, put
+    together by `differentia.uncertainty.interval_of_difference`. The test is a permutation test over images,
+    of the difference of the logarithms divided by its standard error (Chung and Romano 2013): each
+    permutation gives every image of both sets to one of them, the same in all layers, after both sets' mean
+    responses were moved to one place, since sets with other means can be as differentiated as each other.
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned, with the distances of all images.
+    first, second
+        Names of two sets.
+    permutations
+        How many; the least p that they can give is ``1 / (permutations + 1)``.
+
+    Returns
+    -------
+    xarray.Dataset
+        By layer: ``difference`` (first minus second) and ``ratio`` (first over second), each with ``_low`` and
+        ``_high``; ``statistic``, the difference of the logarithms in standard errors; ``p``; and
+        ``p_corrected``, corrected over layers by the largest statistic of each permutation (Westfall and
+        Young 1993). NaN where either set has no interval.
+
+    Raises
+    ------
+    InputError
+        There is no such set, the two are one, or the result has no distances of this measure.
+    """
+    import xarray as xr
+
+    validate_result(result)
+    for name in (first, second):
+        require_known("set", name, [str(known) for known in result["set"].values])
+    if first == second:
+        raise InputError(f"both sets are {first!r}; name two sets to compare")
+    if not LEAST_PERMUTATIONS <= require_count("permutations", permutations) <= MOST_PERMUTATIONS:
+        raise InputError(
+            f"permutations is {permutations:,}; expected {LEAST_PERMUTATIONS:,} to {MOST_PERMUTATIONS:,}"
+        )
+    _require_samples(result)
+    if "differentiation_low" not in result:
+        result = with_intervals(result)
+    at = {"n_units": int(result["n_units"].max())}
+    means = draw_mean(result["differentiation"], result).sel(at)
+    lows, highs = (
+        result[f"differentiation_{end}"].sel({**at, "source": "images"}) for end in ("low", "high")
+    )
+    one, other = ((means.sel(set=name), lows.sel(set=name), highs.sel(set=name)) for name in (first, second))
+    found: dict[str, xr.DataArray] = {}
+    found["difference"] = one[0] - other[0]
+    found["difference_low"], found["difference_high"] = interval_of_difference(one, other)
+    found["ratio"] = one[0] / other[0].where(other[0] > 0)
+    found["ratio_low"], found["ratio_high"] = interval_of_ratio(one, other)
+    test = _permutation_test(result, first, second, permutations)
+    found |= {name: xr.DataArray(values, dims="layer") for name, values in test._asdict().items()}
+    return xr.Dataset(
+        {name: values.drop_vars(set(values.coords) - {"layer"}) for name, values in found.items()},
+        coords={"layer": result["layer"].values},
+        attrs={
+            "first": first,
+            "second": second,
+            "n_units": at["n_units"],
+            "units": str(result["units"].item()),
+            "permutations": int(permutations),
+            "confidence": float(result["differentiation_low"].attrs["confidence"]),
+        },
+    )
+
+
+def contrasts_between_sets(result: xr.Dataset, *, permutations: int = PERMUTATIONS) -> list[xr.Dataset]:
+    """Compare every two sets beside the reference; where there is one such set only, it and the reference.
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned.
+    permutations
+        As for `contrast`.
+
+    Returns
+    -------
+    list of xarray.Dataset
+        What `contrast` returns for each pair; none where a result has more than `MOST_SETS` such sets, one set,
+        or not what a contrast is made of.
+    """
+    names = [str(name) for name in result["set"].values]
+    others = [name for name in names if name != result.attrs["reference"]]
+    compared = others if len(others) > 1 else names
+    if not has_samples(result) or len(compared) > MOST_SETS:
+        return []
+    pairs = combinations(compared, 2)
+    return [contrast(result, first, second, permutations=permutations) for first, second in pairs]
+
+
+def _require_samples(result: xr.Dataset) -> None:
+    if has_samples(result):
+        return
+    if "distance" not in result:
+        raise InputError(f"the result has no distances, of which a contrast is made; {REMEDIES['distance']}")
+    raise InputError(
+        f"a contrast is made of Euclidean distances with normalize 'layer' or 'none'; this result has the metric "
+        f"{result.attrs['metric']!r} with normalize {result.attrs['normalize']!r}: measure again with those"
+    )
+
+
+class Test(NamedTuple):
+    """What a permutation test gives, by layer.
+
+    Attributes
+    ----------
+    statistic, p, p_corrected : (n_layers,)
+        NaN where a set is too small or has no value.
+    """
+
+    statistic: Float[np.ndarray, " layer"]
+    p: Float[np.ndarray, " layer"]
+    p_corrected: Float[np.ndarray, " layer"]
+
+
+def _permutation_test(result: xr.Dataset, first: str, second: str, permutations: int) -> Test:
+    rows = [rows_of_set(result, name) for name in (first, second)]
+    n_first, n_images = len(rows[0]), sum(map(len, rows))
+    generator = np.random.Generator(
+        np.random.Philox(key=random_key("permutations", result.attrs["seed"], first, second))
+    )
+    labels = np.zeros((permutations, n_images), dtype=bool)
+    labels[:, :n_first] = True
+    labels = generator.permuted(labels, axis=1)
+    together = np.concatenate(rows)
+
+    def of_layer(layer: int) -> tuple[float, Float[np.ndarray, " b"]]:
+        one, other = (sample_of(result, layer, of_set) for of_set in rows)
+        observed = (one.log_value - other.log_value) / np.hypot(one.error, other.error)
+        if min(map(len, rows)) < LEAST_IMAGES or not np.isfinite(observed):
+            return np.nan, np.full(permutations, np.nan)
+        pooled = aligned(sample_of(result, layer, together), n_first)
+        return float(observed), permuted_statistics(pooled, labels)
+
+    with ThreadPoolExecutor(usable_cores()) as threads:
+        found = list(threads.map(of_layer, range(result.sizes["layer"])))
+    statistic = np.array([observed for observed, _ in found])
+    permuted = np.abs(np.array([values for _, values in found]))
+    return Test(statistic, *p_values(np.abs(statistic), permuted))
+
+
+def permuted_statistics(sample: Sample, labels: Bool[np.ndarray, "b n"]) -> Float[np.ndarray, " b"]:
+    """Return the studentised difference of two groups of images, for each grouping.
+
+    Parameters
+    ----------
+    sample
+        Of all images.
+    labels : (n_permutations, n_images)
+        Which images are in the first group.
+    """
+    one, other = (sample.resampled(of_group.astype(np.int64)) for of_group in (labels, ~labels))
+    return (one.logs - other.logs) / np.hypot(one.errors, other.errors)
+
+
+def p_values(
+    observed: Float[np.ndarray, " layer"], permuted: Float[np.ndarray, "layer b"]
+) -> tuple[Float[np.ndarray, " layer"], Float[np.ndarray, " layer"]]:
+    """Return how often permutations reach what was observed: in the same layer, and in any layer.
+
+    What was observed counts as one of the permutations (Phipson and Smyth 2010).
+    """
+    permuted = np.where(np.isnan(permuted), -np.inf, permuted)
+    count = permuted.shape[1] + 1
+    known = np.isfinite(observed)
+    alone = (1 + (permuted >= observed[:, np.newaxis]).sum(axis=1)) / count
+    corrected = (1 + (permuted.max(axis=0) >= observed[:, np.newaxis]).sum(axis=1)) / count
+    return np.where(known, alone, np.nan), np.where(known, corrected, np.nan)
+
+
+def aligned(sample: Sample, n_first: int) -> Sample:
+    """Return images of two sets after both sets' mean responses were moved to one place.
+
+    Within each set no distance changes. The mean response at that place has the mean power of the two.
+
+    Parameters
+    ----------
+    sample
+        Of the images of both, those of the first set first.
+    n_first
+        How many are of the first set.
+    """
+    one, other = slice(None, n_first), slice(n_first, None)
+    squares = sample.distances**2
+    cross = squares[one, other]
+    spreads = [squares[of_set, of_set].mean() / 2 for of_set in (one, other)]
+    from_mean = [
+        squares[of_set, of_set].mean(axis=1) - spread
+        for of_set, spread in zip((one, other), spreads, strict=True)
+    ]
+    # The inner products of responses less their set's mean, by double centring.
+    products = -0.5 * (cross - cross.mean(axis=0) - cross.mean(axis=1, keepdims=True) + cross.mean())
+    moved = np.sqrt(np.maximum(from_mean[0][:, np.newaxis] + from_mean[1] - 2 * products, 0.0))
+    distances = sample.distances.copy()
+    distances[one, other], distances[other, one] = moved, moved.T
+    # Less a number near all responses, so that nothing cancels.
+    centre = sample.sums.mean() / sample.n_units
+    sums = sample.sums - sample.n_units * centre
+    square_sums = sample.square_sums - 2 * centre * sample.sums + sample.n_units * centre**2
+    means = [sums[of_set].mean() for of_set in (one, other)]
+    powers = [
+        square_sums[of_set].mean() - spread for of_set, spread in zip((one, other), spreads, strict=True)
+    ]
+    for of_set, mean, power in zip((one, other), means, powers, strict=True):
+        sums[of_set] += np.mean(means) - mean
+        square_sums[of_set] += np.mean(powers) - power
+    return Sample(distances, sums, square_sums, sample.n_units, sample.normalized)

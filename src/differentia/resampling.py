@@ -1,0 +1,267 @@
+"""Other images: what the measure of one set would be if others of the same kind had been shown.
+
+Images are resampled, never pairs: two pairs that share an image are not independent. An image that is drawn
+twice makes no pair with itself. Everything is said of ``log D``, whose distribution is nearer to a normal one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.special import ndtr, ndtri
+
+#: Of fewer images no interval is told.
+LEAST_IMAGES = 10
+
+#: Images of a set at most whose resampled medians are found exactly; of more, to first order.
+MOST_EXACT = 128
+
+#: Pairs times resamples, and images squared times resamples, that are held at once.
+ENTRIES = 2**22
+
+#: The density of distances at their median is that of the share of pairs between 0.5 - SPAN and 0.5 + SPAN.
+SPAN = 0.1
+
+
+class Resampled(NamedTuple):
+    """What resamples of the images give.
+
+    Attributes
+    ----------
+    logs : (n_resamples,)
+        Logarithms of the differentiation; NaN where all images or all responses are the same.
+    errors : (n_resamples,)
+        The standard error of each.
+    """
+
+    logs: Float[np.ndarray, " b"]
+    errors: Float[np.ndarray, " b"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The responses to the images of one set in one layer, as far as the measure depends on them.
+
+    Attributes
+    ----------
+    distances : (n_images, n_images)
+        Euclidean.
+    sums, square_sums : (n_images,)
+        Of each image's responses, and of their squares.
+    n_units
+        How many responses there are to each image.
+    normalized
+        Whether distances are divided by the SD of all responses, which is resampled with the images.
+    """
+
+    distances: Float[np.ndarray, "n n"]
+    sums: Float[np.ndarray, " n"]
+    square_sums: Float[np.ndarray, " n"]
+    n_units: int
+    normalized: bool = True
+
+    @property
+    def n_images(self) -> int:
+        """How many images there are."""
+        return len(self.distances)
+
+    @cached_property
+    def _pairs(self) -> tuple[Float[np.ndarray, " p"], Int[np.ndarray, " p"], Int[np.ndarray, " p"]]:
+        """The distance of every pair, ascending, and its two images."""
+        first, second = np.triu_indices(self.n_images, k=1)
+        of_pairs = self.distances[first, second].astype(np.float64)
+        order = np.argsort(of_pairs, kind="stable")
+        return of_pairs[order], first[order], second[order]
+
+    @cached_property
+    def _moments(self) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+        """Each image's mean response, and mean square, both less the mean of all: nothing cancels later."""
+        means, squares = self.sums / self.n_units, self.square_sums / self.n_units
+        centre = means.mean()
+        return means - centre, squares - 2 * centre * means + centre**2
+
+    @cached_property
+    def log_value(self) -> float:
+        """The logarithm of the differentiation of the images as they are; NaN where it is 0 or has no value."""
+        return float(self.resampled(np.ones((1, self.n_images), dtype=np.int64), exactly=True).logs[0])
+
+    @cached_property
+    def error(self) -> float:
+        """The standard error of `log_value` over images."""
+        return float(self.resampled(np.ones((1, self.n_images), dtype=np.int64), exactly=True).errors[0])
+
+    def without_each(self) -> Float[np.ndarray, " n"]:
+        """Return the logarithm of the differentiation without each of the images."""
+        return self.resampled(1 - np.eye(self.n_images, dtype=np.int64)).logs
+
+    def resampled(self, counts: Int[np.ndarray, "b n"], *, exactly: bool | None = None) -> Resampled:
+        """Return what resamples of the images give.
+
+        Parameters
+        ----------
+        counts : (n_resamples, n_images)
+            How often each resample has each image.
+        exactly
+            Whether medians are found exactly, or to first order in the counts; by default exactly of up to
+            `MOST_EXACT` images.
+        """
+        if exactly is None:
+            exactly = self.n_images <= MOST_EXACT
+        each = max(1, ENTRIES // (self.n_images**2 if exactly else self.n_images))
+        parts = [
+            self._resampled(counts[start : start + each], exactly) for start in range(0, len(counts), each)
+        ]
+        logs, errors = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return Resampled(logs, errors)
+
+    @np.errstate(divide="ignore", invalid="ignore")  # a resample may have no pair, or no variance
+    def _resampled(self, counts: Int[np.ndarray, "b n"], exactly: bool) -> Resampled:
+        n_images = counts.sum(axis=1, keepdims=True)
+        logs, influence = self._log_medians(counts, n_images[:, 0], exactly)
+        changes = -influence / (n_images - 1)
+        if self.normalized:
+            means, squares = self._moments
+            mean, square = (counts @ values[:, np.newaxis] / n_images for values in (means, squares))
+            variance = square - mean**2
+            without = (n_images * square - squares) / (n_images - 1)
+            without -= ((n_images * mean - means) / (n_images - 1)) ** 2
+            logs = logs - 0.5 * np.log(variance[:, 0])
+            changes = changes - 0.5 * np.log(without / variance)
+        logs = logs - 0.5 * np.log(self.n_units)
+        changes = np.where(counts > 0, changes, 0.0)
+        deviations = changes - (counts * changes).sum(axis=1, keepdims=True) / n_images
+        # The jackknife (Efron and Tibshirani 1993, eq. 11.5).
+        square_errors = (counts * deviations**2).sum(axis=1) * (n_images[:, 0] - 1) / n_images[:, 0]
+        known = np.isfinite(logs) & np.isfinite(square_errors)
+        return Resampled(np.where(known, logs, np.nan), np.sqrt(np.where(known, square_errors, np.nan)))
+
+    def _log_medians(
+        self, counts: Int[np.ndarray, "b n"], n_images: Int[np.ndarray, " b"], exactly: bool
+    ) -> tuple[Float[np.ndarray, " b"], Float[np.ndarray, "b n"]]:
+        """Return the logarithm of each resample's median distance, and each image's influence on it.
+
+        The influence on a quantile of a distribution F with density f is (p - F) / f (Serfling 1980, 2.5.1);
+        an image's is twice that, F being the share of its pairs that are nearer than the median.
+        """
+        if not exactly:
+            median, influence = self._first_order
+            shift = (counts @ influence) / n_images - influence.mean()
+            return median + shift, np.broadcast_to(influence, counts.shape)
+        distances, first, second = self._pairs
+        weights = np.ascontiguousarray(counts.T, dtype=np.int32)
+        nearer = np.cumsum(weights[first] * weights[second], axis=0, dtype=np.int32)
+        total = nearer[-1]
+
+        def at(rank: Int[np.ndarray, " b"]) -> Float[np.ndarray, " b"]:
+            place = (nearer <= rank).sum(axis=0)
+            return distances[np.minimum(place, len(distances) - 1)]
+
+        medians = np.where(total > 0, (at((total - 1) // 2) + at(total // 2)) / 2, np.nan)
+        # ... as the slope of the logarithm of the quantiles.
+        low, high = (at(((0.5 + side) * total).astype(np.int64)) for side in (-SPAN, SPAN))
+        slope = (np.log(high) - np.log(low)) / (2 * SPAN)
+        below = self.distances < medians[:, np.newaxis, np.newaxis]
+        below[:, np.arange(self.n_images), np.arange(self.n_images)] = False
+        of_images = np.matmul(below.astype(np.float32), counts[:, :, np.newaxis].astype(np.float32))
+        shares = of_images[:, :, 0] / (n_images[:, np.newaxis] - counts)
+        return np.log(medians), 2 * (0.5 - shares) * slope[:, np.newaxis]
+
+    @cached_property
+    def _first_order(self) -> tuple[float, Float[np.ndarray, " n"]]:
+        """The logarithm of the median distance, and each image's influence on it."""
+        once = np.ones((1, self.n_images), dtype=np.int64)
+        logs, influence = self._log_medians(once, once.sum(axis=1), exactly=True)
+        return float(logs[0]), influence[0]
+
+
+def image_counts(n_images: int, resamples: int, *parts: object) -> Int[np.ndarray, "b n"]:
+    """Return how often each resample has each image: the same for the same numbers and `parts`."""
+    generator = np.random.Generator(np.random.Philox(key=random_key("images", *parts)))
+    return generator.multinomial(n_images, np.full(n_images, 1 / n_images), size=resamples)
+
+
+def random_key(*parts: object) -> np.ndarray:
+    """Return the key of a counter-based generator that depends on `parts` alone."""
+    digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
+    return np.frombuffer(digest[:16], dtype="<u8")
+
+
+def percentile(sample: Sample, resampled: Resampled, level: float) -> tuple[float, float]:
+    """Return the interval between two quantiles of the resamples (Efron and Tibshirani 1993, chapter 13)."""
+    tail = (1 - level) / 2
+    low, high = np.quantile(resampled.logs, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def bca(sample: Sample, resampled: Resampled, level: float) -> tuple[float, float]:
+    """Return the bias-corrected and accelerated interval (Efron and Tibshirani 1993, section 14.3)."""
+    count = len(resampled.logs)
+    below = np.mean(resampled.logs < sample.log_value) + np.mean(resampled.logs == sample.log_value) / 2
+    bias = ndtri(np.clip(below, 1 / (count + 1), count / (count + 1)))
+    without = sample.without_each()
+    deviations = without[np.isfinite(without)]
+    deviations = deviations.mean() - deviations
+    scale = (deviations**2).sum()
+    acceleration = (deviations**3).sum() / (6 * scale**1.5) if scale > 0 else 0.0
+    shifted = bias + ndtri([(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(resampled.logs, ndtr(bias + shifted / (1 - acceleration * shifted)))
+    return float(low), float(high)
+
+
+def studentized(sample: Sample, resampled: Resampled, level: float) -> tuple[float, float]:
+    """Return the bootstrap-t interval (Efron and Tibshirani 1993, section 12.5)."""
+    high, low = studentized_quantiles(sample, resampled, level)
+    return sample.log_value - low * sample.error, sample.log_value - high * sample.error
+
+
+def studentized_quantiles(sample: Sample, resampled: Resampled, level: float) -> tuple[float, float]:
+    """Return the two quantiles of how many standard errors a resample lies above the images as they are."""
+    statistics = (resampled.logs - sample.log_value) / resampled.errors
+    tail = (1 - level) / 2
+    low, high = np.quantile(statistics, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+#: The ways to an interval of ``log D`` from resampled images.
+METHODS: dict[str, Callable[[Sample, Resampled, float], tuple[float, float]]] = {
+    "studentized": studentized,
+    "bca": bca,
+    "percentile": percentile,
+}
+
+
+def interval_of_log(
+    sample: Sample, counts: Int[np.ndarray, "b n"], method: str, level: float
+) -> tuple[float, float]:
+    """Return the limits of ``log D``, given how often each resample has each image.
+
+    Parameters
+    ----------
+    sample
+        The images as they are.
+    counts : (n_resamples, n_images)
+        How often each resample has each image.
+    method
+        Of `METHODS`.
+    level
+        Of confidence.
+
+    Returns
+    -------
+    low, high
+        NaN for fewer than `LEAST_IMAGES` images, where the value is NaN or 0, and where most resamples are.
+    """
+    unknown = (np.nan, np.nan)
+    if sample.n_images < LEAST_IMAGES or not np.isfinite([sample.log_value, sample.error]).all():
+        return unknown
+    resampled = sample.resampled(counts)
+    known = np.isfinite(resampled.logs) & (resampled.errors > 0)
+    if known.mean() < 0.5:
+        return unknown
+    return METHODS[method](sample, Resampled(resampled.logs[known], resampled.errors[known]), level)

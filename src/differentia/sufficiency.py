@@ -1,0 +1,131 @@
+"""How many images and units are enough: what intervals would shrink to with more of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import ndtri
+
+from differentia.errors import InputError
+from differentia.results import require_variables
+from differentia.uncertainty import draw_mean, has_samples, rows_of_set, sample_of
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def precision(result: xr.Dataset) -> xr.Dataset:
+    """Return how closely values are known, and how many images and units would halve that.
+
+    Half an interval of images is ``q(N) e sqrt(N0 / N)`` for N images, e being the standard error with the N0
+    at hand, and q(N) the number of standard errors that it reaches, which comes as near to that of the normal
+    distribution as the images grow more: ``q(N) = z + (q(N0) - z) N0 / N``. Half an interval of units is
+    proportional to ``sqrt(1/K - 1/L)`` for K of the L units of a layer.
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned, with intervals.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``images`` (set): how many there are. ``half_width`` (set, layer, n_units, source): of the intervals, in
+        the unit of the values. ``images_to_halve`` (set, layer), of the largest number of units, and
+        ``units_to_halve`` (set, layer, n_units): how many would halve it, at most all that a layer has; NaN
+        where that is unknown.
+
+    Raises
+    ------
+    InputError
+        It is no result, or has no intervals.
+    """
+    import xarray as xr
+
+    require_variables(result, "differentiation_low", "differentiation_high")
+    half = (result["differentiation_high"] - result["differentiation_low"]) / 2
+    largest = result["n_units"].max()
+    of_images = half.sel(n_units=largest, source="images", drop=True)
+    used, size = result["units_used"], result["layer_size"]
+    more = 1 / ((1 / used - 1 / size) / 4 + 1 / size)
+    of_units = half.sel(source="units", drop=True)
+    means = draw_mean(result["differentiation"], result).sel(n_units=largest, drop=True)
+    counts = xr.DataArray([len(rows_of_set(result, name)) for name in result["set"].values], dims="set")
+    z = ndtri((1 + result["differentiation_low"].attrs["confidence"]) / 2)
+    found = {
+        "images": counts,
+        "half_width": half,
+        "images_to_halve": _images_to_halve(of_images / means / _errors(result), counts, z),
+        "units_to_halve": np.ceil(more).where(of_units > 0),
+    }
+    return xr.Dataset({name: values.drop_attrs() for name, values in found.items()}, coords=half.coords)
+
+
+def _errors(result: xr.Dataset) -> xr.DataArray:
+    """Return the standard error of the logarithm of each set and layer, over images; NaN where unknown."""
+    import xarray as xr
+
+    errors = np.full((result.sizes["set"], result.sizes["layer"]), np.nan)
+    if has_samples(result):
+        for at, name in enumerate(result["set"].values.tolist()):
+            rows = rows_of_set(result, name)
+            errors[at] = [sample_of(result, layer, rows).error for layer in range(result.sizes["layer"])]
+    return xr.DataArray(errors, dims=("set", "layer"))
+
+
+def _images_to_halve(reach: xr.DataArray, counts: xr.DataArray, z: float) -> xr.DataArray:
+    """Return the least number of images whose interval is half as wide.
+
+    With x the number of those at hand over it, ``(z + (reach - z) x) sqrt(x) = reach / 2``, a cubic equation
+    in sqrt(x), whose left side grows with x from 0 to `reach`.
+    """
+    low, high = reach * 0.0, reach * 0.0 + 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        over = (z + (reach - z) * middle) * np.sqrt(middle) > reach / 2
+        low, high = low.where(over, middle), high.where(~over, middle)
+    return np.ceil(counts / low.where(low > 0))
+
+
+def say_precision(result: xr.Dataset) -> list[str]:
+    """Return in words how closely each set is known, where it is known least, and what more would do.
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned.
+
+    Returns
+    -------
+    list of str
+        A sentence or two for each set; none where a result has no intervals.
+    """
+    try:
+        found = precision(result)
+    except InputError:
+        return []
+    level = f"{100 * result['differentiation_low'].attrs['confidence']:g} %"
+    sentences = []
+    for name in result["set"].values.tolist():
+        of_set = found.sel(set=name)
+        of_images = of_set["half_width"].sel(n_units=result["n_units"].max(), source="images")
+        if of_images.notnull().any():
+            layer = of_images["layer"].values[int(np.nanargmax(of_images.values))].item()
+            images, more = int(of_set["images"]), of_set["images_to_halve"].sel(layer=layer).item()
+            sentences.append(
+                f"With {images:,} images, {name} in {layer} is known to \u00b1{of_images.sel(layer=layer).item():.2g} "
+                f"({level}), and in all other layers more closely; {more:,.0f} images would halve that."
+            )
+        of_units = of_set["half_width"].sel(source="units")
+        if (of_units > 0).any():
+            at, count = np.unravel_index(int(np.nanargmax(of_units.values)), of_units.shape)
+            point = of_units.isel(layer=at, n_units=count)
+            here = {"layer": point["layer"].item(), "n_units": point["n_units"].item()}
+            used = int(result["units_used"].sel(here))
+            sentences.append(
+                f"With {used:,} units, a draw of {name} in {here['layer']} lies within "
+                f"\u00b1{point.item():.2g} ({level}), and in all other layers more closely; "
+                f"{of_set['units_to_halve'].sel(here).item():,.0f} units would halve that."
+            )
+    return sentences
