@@ -13,8 +13,9 @@ from differentia.cores import usable_cores
 from differentia.errors import InputError, require_count, require_known
 from differentia.resampling import LEAST_IMAGES, Sample, random_key
 from differentia.results import REMEDIES
-from differentia.schema import validate_result
+from differentia.schema import LIMITS, validate_result
 from differentia.uncertainty import (
+    Estimate,
     draw_mean,
     has_samples,
     interval_of_difference,
@@ -56,8 +57,8 @@ def contrast(result: xr.Dataset, first: str, second: str, *, permutations: int =
     Returns
     -------
     xarray.Dataset
-        By layer: ``difference`` (first minus second) and ``ratio`` (first over second), each with ``_low`` and
-        ``_high``; ``statistic``, the difference of the logarithms in standard errors; ``p``; and
+        By layer: ``difference`` (first minus second) and ``ratio`` (first over second), each with ``_low``
+        and ``_high``; ``statistic``, the difference of the logarithms in standard errors; ``p``; and
         ``p_corrected``, corrected over layers by the largest statistic of each permutation (Westfall and
         Young 1993). NaN where either set has no interval.
 
@@ -82,14 +83,12 @@ def contrast(result: xr.Dataset, first: str, second: str, *, permutations: int =
         result = with_intervals(result)
     at = {"n_units": int(result["n_units"].max())}
     means = draw_mean(result["differentiation"], result).sel(at)
-    lows, highs = (
-        result[f"differentiation_{end}"].sel({**at, "source": "images"}) for end in ("low", "high")
-    )
-    one, other = ((means.sel(set=name), lows.sel(set=name), highs.sel(set=name)) for name in (first, second))
+    limits = [result[name].sel({**at, "source": "images"}) for name in LIMITS]
+    one, other = (Estimate(*(array.sel(set=name) for array in (means, *limits))) for name in (first, second))
     found: dict[str, xr.DataArray] = {}
-    found["difference"] = one[0] - other[0]
+    found["difference"] = one.value - other.value
     found["difference_low"], found["difference_high"] = interval_of_difference(one, other)
-    found["ratio"] = one[0] / other[0].where(other[0] > 0)
+    found["ratio"] = one.value / other.value.where(other.value > 0)
     found["ratio_low"], found["ratio_high"] = interval_of_ratio(one, other)
     test = _permutation_test(result, first, second, permutations)
     found |= {name: xr.DataArray(values, dims="layer") for name, values in test._asdict().items()}
@@ -120,8 +119,8 @@ def contrasts_between_sets(result: xr.Dataset, *, permutations: int = PERMUTATIO
     Returns
     -------
     list of xarray.Dataset
-        What `contrast` returns for each pair; none where a result has more than `MOST_SETS` such sets, one set,
-        or not what a contrast is made of.
+        What `contrast` returns for each pair; none where a result has more than `MOST_SETS` such sets, one
+        set, or not what a contrast is made of.
     """
     names = [str(name) for name in result["set"].values]
     others = [name for name in names if name != result.attrs["reference"]]
@@ -138,8 +137,9 @@ def _require_samples(result: xr.Dataset) -> None:
     if "distance" not in result:
         raise InputError(f"the result has no distances, of which a contrast is made; {REMEDIES['distance']}")
     raise InputError(
-        f"a contrast is made of Euclidean distances with normalize 'layer' or 'none'; this result has the metric "
-        f"{result.attrs['metric']!r} with normalize {result.attrs['normalize']!r}: measure again with those"
+        "a contrast is made of Euclidean distances with normalize 'layer' or 'none'; this result has the "
+        f"metric {result.attrs['metric']!r} with normalize {result.attrs['normalize']!r}: measure again with "
+        "those"
     )
 
 
@@ -224,14 +224,12 @@ def aligned(sample: Sample, n_first: int) -> Sample:
     n_first
         How many are of the first set.
     """
-    one, other = slice(None, n_first), slice(n_first, None)
+    one, other = sets = slice(None, n_first), slice(n_first, None)
     squares = sample.distances**2
     cross = squares[one, other]
-    spreads = [squares[of_set, of_set].mean() / 2 for of_set in (one, other)]
-    from_mean = [
-        squares[of_set, of_set].mean(axis=1) - spread
-        for of_set, spread in zip((one, other), spreads, strict=True)
-    ]
+    within = [squares[of_set, of_set] for of_set in sets]
+    spreads = [of_pairs.mean() / 2 for of_pairs in within]
+    from_mean = [of_pairs.mean(axis=1) - spread for of_pairs, spread in zip(within, spreads, strict=True)]
     # The inner products of responses less their set's mean, by double centring.
     products = -0.5 * (cross - cross.mean(axis=0) - cross.mean(axis=1, keepdims=True) + cross.mean())
     moved = np.sqrt(np.maximum(from_mean[0][:, np.newaxis] + from_mean[1] - 2 * products, 0.0))
@@ -241,11 +239,9 @@ def aligned(sample: Sample, n_first: int) -> Sample:
     centre = sample.sums.mean() / sample.n_units
     sums = sample.sums - sample.n_units * centre
     square_sums = sample.square_sums - 2 * centre * sample.sums + sample.n_units * centre**2
-    means = [sums[of_set].mean() for of_set in (one, other)]
-    powers = [
-        square_sums[of_set].mean() - spread for of_set, spread in zip((one, other), spreads, strict=True)
-    ]
-    for of_set, mean, power in zip((one, other), means, powers, strict=True):
+    means = [sums[of_set].mean() for of_set in sets]
+    powers = [square_sums[of_set].mean() - spread for of_set, spread in zip(sets, spreads, strict=True)]
+    for of_set, mean, power in zip(sets, means, powers, strict=True):
         sums[of_set] += np.mean(means) - mean
         square_sums[of_set] += np.mean(powers) - power
     return Sample(distances, sums, square_sums, sample.n_units, sample.normalized)

@@ -186,8 +186,10 @@ def measure_kinds(
     ----------
     kinds
         Names of kinds of units; see `record`.
-    network, sets, n_units, draws, pool, normalize, metric, reference, confidence, resamples, memory, **recording
+    network, sets, n_units, draws, pool, normalize, metric, reference, confidence, resamples, memory
         As for `measure`. Kinds that take no number of units leave `n_units` and `pool` aside.
+    **recording
+        As for `measure`.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """Other images: what the measure of one set would be if others of the same kind had been shown.
 
 Images are resampled, never pairs: two pairs that share an image are not independent. An image that is drawn
-twice makes no pair with itself. Everything is said of ``log D``, whose distribution is nearer to a normal one.
+twice makes no pair with itself. All is said of ``log D``, whose distribution is nearer to a normal one.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Sample:
 
     @cached_property
     def log_value(self) -> float:
-        """The logarithm of the differentiation of the images as they are; NaN where it is 0 or has no value."""
+        """The logarithm of the differentiation of the images as they are; NaN where it is 0 or unknown."""
         return float(self.resampled(np.ones((1, self.n_images), dtype=np.int64), exactly=True).logs[0])
 
     @cached_property

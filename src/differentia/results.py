@@ -29,7 +29,7 @@ from differentia.schema import (
     read_provenance,
     validate_result,
 )
-from differentia.uncertainty import draw_mean, interval_of_ratio
+from differentia.uncertainty import Estimate, draw_mean, interval_of_ratio
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -492,8 +492,8 @@ def relative_interval(result: xr.Dataset, reference: str | None = None) -> tuple
     Returns
     -------
     low, high : (set, layer, n_units, source)
-        Without units. Of "units", the reference's own limits count where they are known: of a whole pool there
-        is one draw only. Of "images", those of the reference itself, divided by itself, are 1.
+        Without units. Of "units", the reference's own limits count where they are known: of a whole pool
+        there is one draw only. Of "images", those of the reference itself, divided by itself, are 1.
 
     Raises
     ------
@@ -501,14 +501,14 @@ def relative_interval(result: xr.Dataset, reference: str | None = None) -> tuple
         No reference was named and the result has none, there is no such set, or the result has no intervals.
     """
     values = relative(result, reference)
-    require_variables(result, "differentiation_low", "differentiation_high")
+    require_variables(result, *LIMITS)
     name = values.attrs["reference"]
     means = draw_mean(result["differentiation"], result)
-    limits = [result[f"differentiation_{end}"] for end in ("low", "high")]
+    limits = [result[limit] for limit in LIMITS]
     of_largest = {"set": name, "n_units": result["n_units"].max()}
     divisor, *divisor_limits = (array.sel(of_largest, drop=True) for array in (means, *limits))
     known = [limit.where(limit.notnull() | (limit["source"] != "units"), divisor) for limit in divisor_limits]
-    both = interval_of_ratio((means, *limits), (divisor, *known))
+    both = interval_of_ratio(Estimate(means, *limits), Estimate(divisor, *known))
     itself = (means["set"] == name) & (limits[0]["source"] == "images")
     low, high = (
         limit.where(~itself, (means / divisor).where(limits[0].notnull()))

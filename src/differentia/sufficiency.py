@@ -9,6 +9,7 @@ from scipy.special import ndtri
 
 from differentia.errors import InputError
 from differentia.results import require_variables
+from differentia.schema import LIMITS
 from differentia.uncertainty import draw_mean, has_samples, rows_of_set, sample_of
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ def precision(result: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``images`` (set): how many there are. ``half_width`` (set, layer, n_units, source): of the intervals, in
-        the unit of the values. ``images_to_halve`` (set, layer), of the largest number of units, and
+        ``images`` (set): how many there are. ``half_width`` (set, layer, n_units, source): of the intervals,
+        in the unit of the values. ``images_to_halve`` (set, layer), of the largest number of units, and
         ``units_to_halve`` (set, layer, n_units): how many would halve it, at most all that a layer has; NaN
         where that is unknown.
 
@@ -43,7 +44,7 @@ def precision(result: xr.Dataset) -> xr.Dataset:
     """
     import xarray as xr
 
-    require_variables(result, "differentiation_low", "differentiation_high")
+    require_variables(result, *LIMITS)
     half = (result["differentiation_high"] - result["differentiation_low"]) / 2
     largest = result["n_units"].max()
     of_images = half.sel(n_units=largest, source="images", drop=True)
@@ -57,9 +58,9 @@ def precision(result: xr.Dataset) -> xr.Dataset:
         "images": counts,
         "half_width": half,
         "images_to_halve": _images_to_halve(of_images / means / _errors(result), counts, z),
-        "units_to_halve": np.ceil(more).where(of_units > 0),
+        "units_to_halve": np.ceil(more.where(of_units > 0)),
     }
-    return xr.Dataset({name: values.drop_attrs() for name, values in found.items()}, coords=half.coords)
+    return xr.Dataset(found, coords=half.coords).drop_attrs()
 
 
 def _errors(result: xr.Dataset) -> xr.DataArray:
@@ -83,9 +84,10 @@ def _images_to_halve(reach: xr.DataArray, counts: xr.DataArray, z: float) -> xr.
     low, high = reach * 0.0, reach * 0.0 + 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        over = (z + (reach - z) * middle) * np.sqrt(middle) > reach / 2
+        over = (z + (reach - z) * middle) * middle**0.5 > reach / 2
         low, high = low.where(over, middle), high.where(~over, middle)
-    return np.ceil(counts / low.where(low > 0))
+    needed: xr.DataArray = np.ceil(counts / low.where(low > 0))  # type: ignore[assignment]
+    return needed
 
 
 def say_precision(result: xr.Dataset) -> list[str]:
@@ -106,16 +108,17 @@ def say_precision(result: xr.Dataset) -> list[str]:
     except InputError:
         return []
     level = f"{100 * result['differentiation_low'].attrs['confidence']:g} %"
+    elsewhere = ", and in all other layers more closely" if result.sizes["layer"] > 1 else ""
     sentences = []
     for name in result["set"].values.tolist():
         of_set = found.sel(set=name)
         of_images = of_set["half_width"].sel(n_units=result["n_units"].max(), source="images")
         if of_images.notnull().any():
-            layer = of_images["layer"].values[int(np.nanargmax(of_images.values))].item()
-            images, more = int(of_set["images"]), of_set["images_to_halve"].sel(layer=layer).item()
+            point = of_images.isel(layer=int(np.nanargmax(of_images.values)))
+            more = of_set["images_to_halve"].sel(layer=point["layer"]).item()
             sentences.append(
-                f"With {images:,} images, {name} in {layer} is known to \u00b1{of_images.sel(layer=layer).item():.2g} "
-                f"({level}), and in all other layers more closely; {more:,.0f} images would halve that."
+                f"With {int(of_set['images']):,} images, {name} in {point['layer'].item()} is known to "
+                f"\u00b1{point.item():.2g} ({level}){elsewhere}; {more:,.0f} images would halve that."
             )
         of_units = of_set["half_width"].sel(source="units")
         if (of_units > 0).any():
@@ -125,7 +128,7 @@ def say_precision(result: xr.Dataset) -> list[str]:
             used = int(result["units_used"].sel(here))
             sentences.append(
                 f"With {used:,} units, a draw of {name} in {here['layer']} lies within "
-                f"\u00b1{point.item():.2g} ({level}), and in all other layers more closely; "
+                f"\u00b1{point.item():.2g} ({level}){elsewhere}; "
                 f"{of_set['units_to_halve'].sel(here).item():,.0f} units would halve that."
             )
     return sentences

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
@@ -250,8 +250,8 @@ def with_intervals(
     -------
     xarray.Dataset
         With ``differentiation_low`` and ``differentiation_high`` (set, layer, n_units, source): "units" says
-        where a fresh draw of units would lie (`draw_interval`), "images" where the value for all images of the
-        set's kind lies (`image_interval`).
+        where a fresh draw of units would lie (`draw_interval`), "images" where the value for all images of
+        the set's kind lies (`image_interval`).
 
     Raises
     ------
@@ -272,10 +272,15 @@ def with_intervals(
     return result.assign(limits)
 
 
-def interval_of_difference(
-    one: tuple[xr.DataArray, xr.DataArray, xr.DataArray],
-    other: tuple[xr.DataArray, xr.DataArray, xr.DataArray],
-) -> tuple[xr.DataArray, xr.DataArray]:
+class Estimate(NamedTuple):
+    """Values, and the limits between which they lie."""
+
+    value: xr.DataArray
+    low: xr.DataArray
+    high: xr.DataArray
+
+
+def interval_of_difference(one: Estimate, other: Estimate) -> tuple[xr.DataArray, xr.DataArray]:
     """Return the limits of the difference of two values that do not depend on each other.
 
     The limit of a difference lies as far from it as the root of the sum of squares of how far the limits of
@@ -284,25 +289,19 @@ def interval_of_difference(
     Parameters
     ----------
     one, other
-        A value, and its lower and upper limit.
+        The second is subtracted from the first.
 
     Returns
     -------
     low, high
     """
-    value, low, high = one
-    subtracted, below, above = other
-    difference = value - subtracted
-    return (
-        difference - np.hypot(value - low, above - subtracted),
-        difference + np.hypot(high - value, subtracted - below),
-    )
+    difference = one.value - other.value
+    down = (one.value - one.low) ** 2 + (other.high - other.value) ** 2
+    up = (one.high - one.value) ** 2 + (other.value - other.low) ** 2
+    return difference - down**0.5, difference + up**0.5
 
 
-def interval_of_ratio(
-    one: tuple[xr.DataArray, xr.DataArray, xr.DataArray],
-    other: tuple[xr.DataArray, xr.DataArray, xr.DataArray],
-) -> tuple[xr.DataArray, xr.DataArray]:
+def interval_of_ratio(one: Estimate, other: Estimate) -> tuple[xr.DataArray, xr.DataArray]:
     """Return the limits of the ratio of two values that do not depend on each other.
 
     It is `interval_of_difference` of their logarithms.
@@ -310,21 +309,19 @@ def interval_of_ratio(
     Parameters
     ----------
     one, other
-        A value, and its lower and upper limit; what is 0 or less has no logarithm and gives NaN.
+        The first is divided by the second; what is 0 or less has no logarithm and gives NaN.
 
     Returns
     -------
     low, high
     """
+    logarithms = [Estimate(*(_apply(np.log, array.where(array > 0)) for array in of)) for of in (one, other)]
+    low, high = interval_of_difference(*logarithms)
+    return _apply(np.exp, low), _apply(np.exp, high)
 
-    def logarithms(
-        values: tuple[xr.DataArray, xr.DataArray, xr.DataArray],
-    ) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
-        first, low, high = (np.log(value.where(value > 0)) for value in values)
-        return first, low, high
 
-    low, high = interval_of_difference(logarithms(one), logarithms(other))
-    return np.exp(low), np.exp(high)
+def _apply(function: np.ufunc, values: xr.DataArray) -> xr.DataArray:
+    return values.copy(data=function(values.values))
 
 
 def require_interval(confidence: object, resamples: object, method: str = METHOD) -> None:
