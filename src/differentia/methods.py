@@ -16,6 +16,7 @@ from differentia.layers import INPUT
 from differentia.presentation import LEFT_OUT, SAME_CONTENT
 from differentia.references import REFERENCES, Reference, architecture_key
 from differentia.results import as_kinds, provenance
+from differentia.schema import LIMITS, SOURCES
 from differentia.specs import parse_spec
 from differentia.uncertainty import draw_mean
 from differentia.units import unit_kind
@@ -78,6 +79,13 @@ _NOISES = {"uniform": "uniform", "gaussian": "Gaussian"}
 _NOISE_OPTIONS = {"mean": "mean", "sd": "SD", "seed": "seed"}
 
 _COLOURS = {1: "greyscale", 3: "RGB"}
+
+#: The ways to an interval from resampled images.
+_INTERVALS = {
+    "studentized": "studentised (bootstrap-t) intervals",
+    "bca": "bias-corrected and accelerated bootstrap intervals",
+    "percentile": "percentile bootstrap intervals",
+}
 
 #: Warnings that the text tells in its own words, by how they begin.
 _TOLD_OTHERWISE = (UNDEFINED, LEFT_OUT, SAME_CONTENT)
@@ -186,6 +194,7 @@ class _Writer:
             self._units(),
             self._measure(),
             self._spread(),
+            self._intervals(),
             self._relative(),
             self._undefined(),
             self._warnings(),
@@ -481,6 +490,28 @@ class _Writer:
             )
         return text + "."
 
+    def _intervals(self) -> str:
+        """Return how the limits were found, where a result has any that are known."""
+        if LIMITS[0] not in self.result:
+            return ""
+        about = self.result[LIMITS[0]].attrs
+        level = f"{100 * about['confidence']:g} %"
+        known = {
+            source: any(bool(result[LIMITS[0]].sel(source=source).notnull().any()) for result in self.results)
+            for source in SOURCES
+        }
+        text = ""
+        sd = ", with which the SD was resampled" if self.result.attrs["normalize"] == "layer" else ""
+        if known["images"]:
+            text += (
+                f"Intervals ({level}) over {self.item}s are {_INTERVALS[about['method']]} of the logarithm of "
+                f"differentiation, from {about['resamples']:,} resamples of the {self.item}s of each set"
+                f"{sd} {self.cite('efron1993')}."
+            )
+        if known["units"] and any(bool(_has_draws(result).any()) for result in self.results):
+            text += f" Intervals over units say where {level} of fresh draws from the {self.layer} would lie."
+        return text.strip()
+
     def _relative(self) -> str:
         reference = str(self.result.attrs["reference"])
         if not reference:
@@ -493,8 +524,14 @@ class _Writer:
         at = f" at the largest number of units, {most[0]:,}" if len(set(most)) == 1 else ""
         return (
             f"Relative differentiation is differentiation divided by {mean}that of {_quoted(reference)} "
-            f"in the same {self.layer}{at}."
+            f"in the same {self.layer}{at}{self._relative_interval()}."
         )
+
+    def _relative_interval(self) -> str:
+        """Return how the uncertainty of both goes into a ratio."""
+        if LIMITS[0] not in self.result or not bool(self.result[LIMITS[0]].notnull().any()):
+            return ""
+        return f"; its intervals combine those of both {self.cite('zou2008')}"
 
     def _undefined(self) -> str:
         sentences = []

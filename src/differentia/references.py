@@ -90,7 +90,8 @@ class Reference:
     def bibtex(self) -> str:
         """The entry in BibTeX's format (software as `misc`, which every style knows)."""
         names = [name if "," in name or name == OTHERS else f"{{{name}}}" for name in self.authors]
-        container = {"article": "journal", "inproceedings": "booktitle"}.get(self.kind, "howpublished")
+        containers = {"article": "journal", "inproceedings": "booktitle", "book": "publisher"}
+        container = containers.get(self.kind, "howpublished")
         fields = {
             "author": " and ".join(names),
             "title": f"{{{self.title}}}",
@@ -150,6 +151,26 @@ _ALL = (
         volume="17",
         pages="1040629",
         doi="10.3389/fncom.2023.1040629",
+    ),
+    # Its uncertainty.
+    Reference(
+        "efron1993",
+        ("Efron, B.", "Tibshirani, R. J."),
+        1993,
+        "An introduction to the bootstrap",
+        "Chapman & Hall",
+        doi="10.1201/9780429246593",
+        kind="book",
+    ),
+    Reference(
+        "zou2008",
+        ("Zou, G. Y.", "Donner, A."),
+        2008,
+        "Construction of confidence limits about effect measures: A general approach",
+        "Statistics in Medicine",
+        volume="27(10)",
+        pages="1693-1702",
+        doi="10.1002/sim.3095",
     ),
     # Software.
     Reference(

@@ -14,6 +14,7 @@ import typer
 
 from differentia.cli import options as opt
 from differentia.cli.output import (
+    print_contrast,
     print_json,
     print_result,
     print_table,
@@ -127,6 +128,8 @@ def measure(
     resize: opt.Resize = "bilinear",
     crop: opt.Crop = "squash",
     reference: opt.Reference = None,
+    confidence: opt.Confidence = "0.95",
+    resamples: opt.Resamples = "2000",
     seed: opt.Seed = "0",
     preprocess: opt.Preprocess = None,
     input_size: opt.InputSize = None,
@@ -168,6 +171,8 @@ def measure(
             "resize": resize,
             "crop": crop,
             "reference": reference,
+            "confidence": opt.number("--confidence", confidence),
+            "resamples": opt.whole_number("--resamples", resamples),
             "seed": opt.whole_number("--seed", seed, least=0),
             "batch_size": None if batch_size is None else opt.whole_number("--batch-size", batch_size),
             "compile": compile,
@@ -490,13 +495,9 @@ def published(
     import numpy as np
 
     from differentia.published import compare_with_published
-    from differentia.results import load_result
 
-    path = user_path(result)
     names = opt.named("--set", sets or [], "set", "NAME=PUBLISHED, such as cats=tabby_cats")
-    compared = compare_with_published(
-        load_result(path / "result.nc" if path.is_dir() else path), names or None
-    )
+    compared = compare_with_published(_read_result(result), names or None)
     numbers = ("measured", "published", "difference", "spread")
     found: list[dict[str, Any]] = [
         {
@@ -519,6 +520,51 @@ def published(
     print_table("VGG16 and the published curves", ["set", "layer", "units", *numbers], rows, text=2)
     worst = max(found, key=lambda one: np.nan_to_num(abs(one["difference"]), nan=-1.0))
     typer.echo(f"Largest difference: {worst['difference']:.3f} ({worst['set']}, {worst['layer']})")
+
+
+@_command(
+    "differentia contrast demo threes all_digits",
+    "differentia contrast vgg16/result.nc tabby_cats random_images --permutations 9999 --json",
+)
+def contrast(
+    result: Annotated[
+        str, typer.Argument(metavar="RESULT", help="A result.nc, or its folder.", show_default=False)
+    ],
+    first: Annotated[str, typer.Argument(metavar="A", help="A set's name.", show_default=False)],
+    second: Annotated[str, typer.Argument(metavar="B", help="Another's.", show_default=False)],
+    permutations: Annotated[
+        str, typer.Option(metavar="N", help="Of the images; the least p is 1 / (N + 1).")
+    ] = "1999",
+    as_json: opt.Json = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Compare two sets at each layer: difference, ratio, their intervals, and p.
+
+    p is that of a permutation test over images; corrected, it allows for the number of layers.
+    """
+    from differentia.contrasts import contrast as compare_sets
+
+    found = compare_sets(
+        _read_result(result), first, second, permutations=opt.whole_number("--permutations", permutations)
+    )
+    if as_json:
+        names = [str(name) for name in found.data_vars]
+        print_json(
+            [
+                {"layer": str(layer), **{name: float(found[name].sel(layer=layer)) for name in names}}
+                for layer in found["layer"].values
+            ]
+        )
+        return
+    print_contrast(found)
+
+
+def _read_result(path: str) -> xr.Dataset:
+    """Return the result of a file, or of the folder that measure wrote."""
+    from differentia.results import load_result
+
+    place = user_path(path)
+    return load_result(place / "result.nc" if place.is_dir() else place)
 
 
 class _Keeping(NamedTuple):
@@ -622,12 +668,15 @@ def _measure_into(
 
 def _write_views(results: Mapping[str, xr.Dataset], folder: Path) -> list[Path]:
     """Write the figures and the report of a folder's results, and return their paths."""
+    from differentia.contrasts import contrasts_between_sets
     from differentia.figures import save_figures, save_kinds
     from differentia.report import write_report
 
-    written = save_figures(next(iter(results.values())), folder / FIGURES)
+    first = next(iter(results.values()))
+    contrasts = contrasts_between_sets(first)
+    written = save_figures(first, folder / FIGURES, contrasts)
     written += save_kinds(results, folder / FIGURES) if len(results) > 1 else []
-    return [*written, write_report(results, folder / REPORT)]
+    return [*written, write_report(results, folder / REPORT, contrasts=contrasts)]
 
 
 def _name_report(folder: Path) -> None:

@@ -96,6 +96,12 @@ Reference = Annotated[
     str | None,
     typer.Option(metavar="SET", help="The set to divide by.", show_default="the one set of generated noise"),
 ]
+Confidence = Annotated[
+    str, typer.Option(metavar="P", help="Of the intervals, of units and of images; 0.5 to below 1.")
+]
+Resamples = Annotated[
+    str, typer.Option(metavar="N", help="How often each set's images are resampled for their interval.")
+]
 Seed = Annotated[str, typer.Option(metavar="N", help="Of the choice of units, and of noise.")]
 Preprocess = Annotated[
     str | None,

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from differentia.passes import Progress
 
 
+#: Below this corrected p two sets are said to differ.
+SIGNIFICANT = 0.05
+
+
 def say(message: str) -> None:
     """Print a message on one line of stderr, above a progress bar."""
     # Not by typer.echo, which goes past what Rich puts in the place of stderr, into the bar.
@@ -128,8 +132,11 @@ def _summary(result: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray, xr.DataArr
 
 
 def print_result(result: xr.Dataset) -> None:
-    """Print layers x sets at the largest number of units, relative columns beside."""
+    """Print layers x sets at the largest number of units, relative columns beside; then what is enough."""
+    from differentia.sufficiency import say_precision
+
     means, spreads, related = _summary(result)
+    limits = _image_limits(result)
     count = int(result["n_units"].values[-1])
     reference = result.attrs["reference"]
     names = [str(name) for name in result["set"].values]
@@ -143,9 +150,61 @@ def print_result(result: xr.Dataset) -> None:
         for name in names:
             mean = float(means.sel({**at, "set": name}))
             spread = float(spreads.sel({**at, "set": name}))
-            row.append(f"{mean:.3f} ± {spread:.3f}" if spread > 0 else f"{mean:.3f}")
+            row.append(f"{mean:.3f}{f' ± {spread:.3f}' if spread > 0 else ''}")
+            if limits is not None:
+                row[-1] += _written_limits(*(limits.sel({**at, "set": name}).values), digits=2)
         if related is not None:
             row += [f"{related.sel({**at, 'set': name}).item():.2f}" for name in others]
         rows.append(row)
     title = f"Differentiation, {titles.get(kind, f'{count:,} units ({kind})')}"
+    if limits is not None and bool(limits.notnull().any()):
+        title += f" [{100 * limits.attrs['confidence']:g} %: other images]"
     print_table(title, ["layer", "units", *names, *(f"{name} / {reference}" for name in others)], rows)
+    for sentence in say_precision(result):
+        typer.echo(sentence)
+
+
+def _image_limits(result: xr.Dataset) -> xr.DataArray | None:
+    """Return the limits of the images' intervals (..., limit), where a result has any."""
+    import xarray as xr
+
+    from differentia.schema import LIMITS
+
+    if LIMITS[0] not in result:
+        return None
+    both = xr.concat([result[name].sel(source="images", drop=True) for name in LIMITS], dim="limit")
+    return both.transpose(..., "limit").assign_attrs(result[LIMITS[0]].attrs)
+
+
+def _written_limits(low: float, high: float, *, digits: int) -> str:
+    """Return an interval to stand behind its value; nothing where it is unknown."""
+    return "" if low != low or high != high else f" [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def print_contrast(found: xr.Dataset) -> None:
+    """Print what `differentia.contrasts.contrast` returned, layer by layer, and where the sets differ."""
+    first, second = found.attrs["first"], found.attrs["second"]
+    rows = []
+    for layer in found["layer"].values:
+        one = {str(name): float(found[name].sel(layer=layer)) for name in found.data_vars}
+        rows.append(
+            [
+                str(layer),
+                *(
+                    f"{one[name]:.3f}" + _written_limits(one[f"{name}_low"], one[f"{name}_high"], digits=3)
+                    for name in ("difference", "ratio")
+                ),
+                f"{one['p']:.4f}",
+                f"{one['p_corrected']:.4f}",
+            ]
+        )
+    level = f"[{100 * found.attrs['confidence']:g} %: other images]"
+    columns = ["layer", f"{first} - {second}", f"{first} / {second}", "p", "corrected p"]
+    print_table(f"{first} and {second}, {found.attrs['n_units']:,} units {level}", columns, rows)
+    differ = [str(name) for name in found["layer"].values[found["p_corrected"].values < SIGNIFICANT]]
+    unknown = int(found["p"].isnull().sum())
+    typer.echo(
+        f"They differ in {len(differ)} of {found.sizes['layer']} layers (corrected p < {SIGNIFICANT:g})"
+        + (f": {', '.join(differ)}" if differ else "")
+        + (f"; unknown in {unknown}" if unknown else "")
+    )

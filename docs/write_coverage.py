@@ -1,0 +1,224 @@
+"""Write docs/coverage.md: how often intervals hold the truth, and how often equal sets seem to differ.
+
+python docs/write_coverage.py [--simulations 1000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.spatial.distance import pdist, squareform
+
+from differentia.contrasts import aligned, p_values, permuted_statistics
+from differentia.cores import usable_cores
+from differentia.resampling import METHODS, Sample, image_counts, interval_of_log
+
+PAGE = Path(__file__).parent / "coverage.md"
+
+#: Units of the simulated responses, and images of a set.
+K, SIZES = 100, (20, 43, 200)
+RESAMPLES, PERMUTATIONS, LEVEL = 2000, 999, 0.95
+
+#: Images from which the true value is taken, and pairs of them.
+MANY, PAIRS = 200_000, 2_000_000
+
+Responses = np.ndarray[Any, Any]
+Generator = Callable[[np.random.Generator, int], Responses]
+
+_FIXED = np.random.default_rng(0)
+#: The SD of each unit, and its mean; ten clusters.
+SCALES = 1 / np.sqrt(np.arange(1, K + 1))
+MEANS = 0.5 * _FIXED.normal(size=K) * SCALES
+CENTRES = _FIXED.normal(size=(10, K))
+
+
+def gaussian(rng: np.random.Generator, n: int) -> Responses:
+    """Independent units of different variance and mean."""
+    return MEANS + rng.normal(size=(n, K)) * SCALES
+
+
+def contrast_varying(rng: np.random.Generator, n: int) -> Responses:
+    """Gaussian responses, multiplied by each image's contrast: log-normal with an SD of 0.5."""
+    return np.exp(0.5 * rng.normal(size=(n, 1))) * rng.normal(size=(n, K)) * SCALES
+
+
+def clustered(rng: np.random.Generator, n: int) -> Responses:
+    """Each image belongs to one of ten clusters, which are as likely as each other."""
+    return CENTRES[rng.integers(0, len(CENTRES), n)] + 0.5 * rng.normal(size=(n, K))
+
+
+GENERATORS: dict[str, Generator] = {
+    "Gaussian": gaussian,
+    "contrast": contrast_varying,
+    "clusters": clustered,
+}
+
+
+POPULATION_MEANS: dict[Generator, Responses] = {
+    gaussian: MEANS,
+    contrast_varying: np.zeros(K),
+    clustered: CENTRES.mean(axis=0),
+}
+
+
+def sample(responses: Responses) -> Sample:
+    """Return what the measure of responses is made of."""
+    return Sample(
+        squareform(pdist(responses)), responses.sum(axis=1), (responses**2).sum(axis=1), responses.shape[1]
+    )
+
+
+def true_log_value(generator: Generator) -> float:
+    """Return the logarithm of the differentiation of very many images."""
+    rng = np.random.default_rng(1)
+    responses = generator(rng, MANY)
+    first, second = rng.integers(0, MANY, (2, PAIRS))
+    other = first != second
+    squares = [
+        ((responses[one] - responses[two]) ** 2).sum(axis=1)
+        for one, two in zip(
+            np.array_split(first[other], 100), np.array_split(second[other], 100), strict=True
+        )
+    ]
+    median = np.sqrt(np.median(np.concatenate(squares)))
+    return float(np.log(median / (responses.std() * np.sqrt(K))))
+
+
+def intervals(name: str, n: int, number: int) -> dict[str, tuple[float, float]]:
+    """Return the intervals of one simulated set, by method and by what is done about sigma."""
+    responses = GENERATORS[name](_rng("coverage", name, n, number), n)
+    resampled = sample(responses)
+    fixed = replace(resampled, normalized=False)
+    counts = image_counts(n, RESAMPLES, "simulation", number)
+    found = {}
+    for method in METHODS:
+        found[f"{method}, resampled"] = interval_of_log(resampled, counts, method, LEVEL)
+        low, high = interval_of_log(fixed, counts, method, LEVEL)
+        shift = float(np.log(responses.std()))
+        found[f"{method}, fixed"] = (low - shift, high - shift)
+    return found
+
+
+def _rng(*parts: object) -> np.random.Generator:
+    return np.random.default_rng([zlib.crc32(str(part).encode()) for part in parts])
+
+
+def coverage(simulations: int, names: Iterable[str], sizes: Sequence[int], run: Any) -> list[dict[str, Any]]:
+    """Return how often the intervals of each method hold the truth."""
+    rows = []
+    for name in names:
+        truth = true_log_value(GENERATORS[name])
+        for n in sizes:
+            found = list(run(partial(intervals, name, n), range(simulations)))
+            for method in found[0]:
+                low, high = np.array([one[method] for one in found]).T
+                rows.append(
+                    {
+                        "generator": name,
+                        "images": n,
+                        "method": method,
+                        "coverage": float(np.mean((low <= truth) & (truth <= high))),
+                        "below": float(np.mean(high < truth)),
+                        "above": float(np.mean(low > truth)),
+                        "half_width": float(np.median(np.expm1((high - low) / 2))),
+                    }
+                )
+                print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+#: Two sets of layers of responses, between which no layer has another differentiation.
+Pair = tuple[list[Responses], list[Responses]]
+LAYERS = 5
+
+
+def same_distribution(generator: Generator, rng: np.random.Generator, n: int) -> Pair:
+    """Both sets come from one distribution; layers look at them through different mixtures."""
+    both = [generator(rng, n) for _ in range(2)]
+    one, other = ([responses @ mixture for mixture in _mixtures()] for responses in both)
+    return one, other
+
+
+def _mixtures() -> list[np.ndarray]:
+    return [np.random.default_rng(layer).normal(size=(K, K)) / np.sqrt(K) for layer in range(LAYERS)]
+
+
+def other_means(generator: Generator, rng: np.random.Generator, n: int) -> Pair:
+    """Both have the same differentiation, though their mean responses have nothing in common."""
+    one, other = same_distribution(generator, rng, n)
+    means = np.random.default_rng(99).normal(size=(2, LAYERS, K))
+    means -= means.mean(axis=2, keepdims=True)
+    means *= np.sqrt(K) / np.linalg.norm(means, axis=2, keepdims=True)
+    own = POPULATION_MEANS[generator] @ np.array(_mixtures())
+    for responses, of_set in zip((one, other), means, strict=True):
+        for layer in range(LAYERS):
+            responses[layer] = responses[layer] - own[layer] + of_set[layer]
+    return one, other
+
+
+NULLS = {"same distribution": same_distribution, "same D, other means": other_means}
+
+
+def tests(null: str, name: str, n: int, number: int) -> dict[str, float]:
+    """Return the p of one simulated pair of sets: alone (the first layer), and corrected over layers."""
+    one, other = NULLS[null](GENERATORS[name], _rng("contrast", null, name, n, number), n)
+    labels = np.zeros((PERMUTATIONS, 2 * n), dtype=bool)
+    labels[:, :n] = True
+    labels = _rng("labels", number).permuted(labels, axis=1)
+    observed, permuted = np.empty(LAYERS), np.empty((LAYERS, PERMUTATIONS))
+    plain, plain_permuted = np.empty(1), np.empty((1, PERMUTATIONS))
+    for layer in range(LAYERS):
+        first, second = sample(one[layer]), sample(other[layer])
+        both = sample(np.concatenate([one[layer], other[layer]]))
+        observed[layer] = (first.log_value - second.log_value) / np.hypot(first.error, second.error)
+        permuted[layer] = permuted_statistics(aligned(both, n), labels)
+        if layer == 0:
+            groups = [both.resampled(some.astype(np.int64), exactly=True).logs for some in (labels, ~labels)]
+            plain[0], plain_permuted[0] = first.log_value - second.log_value, groups[0] - groups[1]
+    alone, corrected = p_values(np.abs(observed), np.abs(permuted))
+    return {
+        "alone": float(alone[0]),
+        "corrected": float(corrected.min()),
+        "not studentised": float(p_values(np.abs(plain), np.abs(plain_permuted))[0][0]),
+    }
+
+
+def false_positives(simulations: int, names: Iterable[str], n: int, run: Any) -> list[dict[str, Any]]:
+    """Return how often sets of the same differentiation seem to differ, at p < 0.05."""
+    rows = []
+    for null in NULLS:
+        for name in names:
+            found = list(run(partial(tests, null, name, n), range(simulations)))
+            rows.append({"null": null, "generator": name, "images": n})
+            rows[-1] |= {kind: float(np.mean([one[kind] < 0.05 for one in found])) for kind in found[0]}
+            print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def main() -> None:
+    """Simulate, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--simulations", type=int, default=1000)
+    parser.add_argument("--images", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--generators", nargs="+", default=list(GENERATORS))
+    parser.add_argument("--only", choices=("coverage", "contrast"))
+    given = parser.parse_args()
+    with ProcessPoolExecutor(usable_cores()) as processes:
+        run = partial(processes.map, chunksize=10)
+        if given.only != "contrast":
+            coverage(given.simulations, given.generators, given.images, run)
+        if given.only != "coverage":
+            false_positives(given.simulations, given.generators, 43, run)
+
+
+if __name__ == "__main__":
+    main()
