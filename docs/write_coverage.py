@@ -26,7 +26,7 @@ PAGE = Path(__file__).parent / "coverage.md"
 
 #: Units of the simulated responses, and images of a set.
 K, SIZES = 100, (20, 43, 200)
-RESAMPLES, PERMUTATIONS, LEVEL = 2000, 999, 0.95
+RESAMPLES, PERMUTATIONS, LEVEL = 2000, 499, 0.95
 
 #: Images from which the true value is taken, and pairs of them.
 MANY, PAIRS = 200_000, 2_000_000
@@ -138,7 +138,7 @@ def coverage(simulations: int, names: Iterable[str], sizes: Sequence[int], run: 
 
 #: Two sets of layers of responses, between which no layer has another differentiation.
 Pair = tuple[list[Responses], list[Responses]]
-LAYERS = 5
+LAYERS = 3
 
 
 def same_distribution(generator: Generator, rng: np.random.Generator, n: int) -> Pair:

@@ -152,6 +152,38 @@ def test_relative() -> None:
         dif.relative(result.assign_attrs(reference=""))
 
 
+def test_relative_limits_carry_those_of_the_reference() -> None:
+    """Squares of logarithms add up; the reference over itself is 1; its units count where known."""
+    rng = np.random.default_rng(0)
+    arrays = {name: {"x": rng.gamma(shape, size=(20, 60))} for name, shape in (("a", 1.0), ("ref", 3.0))}
+    result = dif.measure_responses(arrays, n_units=(10, 60), draws=5, reference="ref", resamples=200)
+    low, high = dif.relative_interval(result)
+    assert low.attrs["reference"] == "ref"
+    assert low.dims == ("set", "layer", "n_units", "source")
+    means = dif.draw_mean(result["differentiation"], result)
+    of = {"layer": "x", "n_units": 60}
+    images = {**of, "source": "images"}
+
+    def log(values: xr.DataArray, **at: Any) -> float:
+        return float(np.log(values.sel({**of, **at})))
+
+    limits = {end: result[f"differentiation_{end}"].sel(source="images") for end in ("low", "high")}
+    ratio = log(means, set="a") - log(means, set="ref")
+    below = np.hypot(
+        log(means, set="a") - log(limits["low"], set="a"),
+        log(limits["high"], set="ref") - log(means, set="ref"),
+    )
+    assert np.log(low.sel(set="a", **images)) == pytest.approx(ratio - below)
+    assert high.sel(set="a", **images) > np.exp(ratio)
+    assert low.sel(set="ref", **images) == high.sel(set="ref", **images) == pytest.approx(1.0)
+    # of units: the reference was used whole, so that only the set's own draws count
+    few = {"layer": "x", "n_units": 10, "source": "units", "set": "a"}
+    expected = result["differentiation_low"].sel(few) / means.sel(set="ref", **of)
+    assert low.sel(few) == pytest.approx(expected.item())
+    with pytest.raises(dif.InputError, match="has no differentiation_low"):
+        dif.relative_interval(result.drop_vars(["differentiation_low", "differentiation_high", "source"]))
+
+
 def test_relative_to_nothing_is_nan() -> None:
     """A reference of zero or NaN gives NaN, never an infinity."""
     result = neurons()

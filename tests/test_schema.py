@@ -63,6 +63,9 @@ WRONG_VALUES: list[tuple[str, str, Callable[[np.ndarray], Any]]] = [
     ("differentiation is of type complex", "differentiation", lambda values: values + 1j),
     (r"differentiation holds -1\.0; expected 0 or more, and no infinity", "differentiation", first(-1.0)),
     ("differentiation holds inf; expected 0 or more, and no infinity", "differentiation", first(np.inf)),
+    ("differentiation_low lies above differentiation_high", "differentiation_low", lambda v: v + 100.0),
+    (r"differentiation_high holds -9\.0; expected 0 or more", "differentiation_high", first(-9.0)),
+    (r"source names \['images', 'units'\]; expected", "source", lambda values: values[::-1]),
     ("units_used is of type float64; expected whole numbers", "units_used", lambda values: values / 2),
     ("units_used holds 0; expected 1 or more", "units_used", first(0)),
     ("units_used, pool_size and layer_size do not go together", "units_used", first(10**9)),
@@ -165,6 +168,20 @@ def test_wrong_facts(fact: str, value: Any) -> None:
     with pytest.raises(dif.InputError, match=f"{NOT_ONE}{fact}[.0-9a-z]* in the provenance is "):
         validate_result(with_provenance(whole(), **{fact: value}))
     validate_result(with_provenance(whole(), mine=[value]))
+
+
+def test_limits_say_what_they_are() -> None:
+    """There are two, each with its confidence, method and number of resamples."""
+    result = neurons()
+    with pytest.raises(dif.InputError, match="there is differentiation_low alone; expected both"):
+        validate_result(result.drop_vars("differentiation_high"))
+    for about in ({}, {"confidence": 95.0}, {"method": 5}, {"resamples": "many"}):
+        attributes = {**result["differentiation_low"].attrs, **about} if about else {}
+        other = result["differentiation_low"].drop_attrs().assign_attrs(attributes)
+        with pytest.raises(dif.InputError, match=r"attributes of differentiation_low are .*the confidence"):
+            validate_result(result.assign(differentiation_low=other))
+    # those of a version that had none
+    validate_result(result.drop_vars(["differentiation_low", "differentiation_high", "source"]), whole=True)
 
 
 def test_maps_say_what_they_are_of() -> None:

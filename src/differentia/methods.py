@@ -504,8 +504,8 @@ class _Writer:
         sd = ", with which the SD was resampled" if self.result.attrs["normalize"] == "layer" else ""
         if known["images"]:
             text += (
-                f"Intervals ({level}) over {self.item}s are {_INTERVALS[about['method']]} of the logarithm of "
-                f"differentiation, from {about['resamples']:,} resamples of the {self.item}s of each set"
+                f"Intervals ({level}) over {self.item}s are {_INTERVALS[about['method']]} of the logarithm "
+                f"of differentiation, from {about['resamples']:,} resamples of the {self.item}s of each set"
                 f"{sd} {self.cite('efron1993')}."
             )
         if known["units"] and any(bool(_has_draws(result).any()) for result in self.results):

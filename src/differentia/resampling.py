@@ -102,9 +102,10 @@ class Sample:
 
         The SD of all responses depends on the images' mean squares, whose variance a sample underestimates
         where these have a long tail, as with log-normal contrasts: it is low just where the SD is. Of a
-        log-normal distribution the squared coefficient of variation is ``exp(s^2) - 1``, s being the SD of the
-        logarithms, which is estimated well. The factor is the root of its ratio to the one found; 1 where
-        that is less. Images of little power, far below the others, are taken as near as the most powerful.
+        log-normal distribution the squared coefficient of variation is ``exp(s^2) - 1``, s being the SD of
+        the logarithms, which is estimated well. The factor is the root of its ratio to the one found; 1
+        where that is less. Images of little power, far below the others, are taken as near as the most
+        powerful.
         """
         if not self.normalized:
             return 1.0
