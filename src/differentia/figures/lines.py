@@ -9,6 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from differentia.errors import InputError
+from differentia.figures.contrasts import (
+    DIFFERENT,
+    ROW_LABEL_SIZE,
+    mark,
+    mark_contrasts,
+    pair_label,
+    require_contrasts,
+    rows_height,
+)
 from differentia.figures.depth import (
     ROOM_FOR_A_NAME,
     axes_width,
@@ -25,7 +34,7 @@ from differentia.figures.intervals import (
     draw_bars,
     intervals_of,
 )
-from differentia.figures.labels import plain, set_colours, shortened, wrapped
+from differentia.figures.labels import plain, set_colours, shortened, text_width, wrapped
 from differentia.figures.panels import PAGE_WIDTH, RESOLUTION
 from differentia.published import published_lines
 from differentia.results import relative
@@ -75,6 +84,7 @@ def plot(
     ax: Axes | None = None,
     *,
     published: bool | None = None,
+    contrasts: Sequence[xr.Dataset] = (),
 ) -> Axes:
     """Draw differentiation against depth, one colour for each set and one line style for each `n_units`.
 
@@ -95,6 +105,9 @@ def plot(
         Whether to draw the published curves of VGG16 too, dotted, for the sets that have their names, at
         the largest number of units that both have. By default where the result is certainly of that
         network.
+    contrasts
+        At most 6 of what `contrast` returned. Each gets a row above the axes: a thin line over the layers
+        that were tested, and a mark in the colours of both sets where they differ (corrected p < 0.05).
 
     Returns
     -------
@@ -103,11 +116,13 @@ def plot(
     Raises
     ------
     InputError
-        It is no result; with ``published=True``, it has nothing in common with the published curves.
+        It is no result; with ``published=True``, it has nothing in common with the published curves; a
+        contrast is of sets or layers that the result has not, or there are too many.
     """
     validate_result(result)
+    require_contrasts(result, contrasts)
     curves = published_lines(result, "differentiation", wanted=published)
-    ax = _draw(result, result["differentiation"], ax, published=curves)
+    ax = _draw(result, result["differentiation"], ax, published=curves, contrasts=contrasts)
     ax.set_ylabel(_ylabel(result))
     return ax
 
@@ -118,10 +133,12 @@ def plot_relative(
     ax: Axes | None = None,
     *,
     published: bool | None = None,
+    contrasts: Sequence[xr.Dataset] = (),
 ) -> Axes:
     """Draw differentiation relative to a reference set against depth, as `plot`.
 
-    Intervals carry the uncertainty of the reference too (`relative_interval`).
+    Intervals carry the uncertainty of the reference too (`relative_interval`). Contrasts are those of the
+    values themselves, which a division by the same reference does not change.
 
     Parameters
     ----------
@@ -133,6 +150,8 @@ def plot_relative(
         To draw into; by default a new figure of a fitting size.
     published
         As for `plot`. The published curves are relative to white_noise, and drawn for no other reference.
+    contrasts
+        As for `plot`.
 
     Returns
     -------
@@ -142,12 +161,13 @@ def plot_relative(
     ------
     InputError
         It is no result, or there is no reference; with ``published=True``, it has nothing in common with
-        the published curves.
+        the published curves; a contrast is of sets or layers that the result has not, or there are too many.
     """
     values = relative(result, reference)
+    require_contrasts(result, contrasts)
     name = values.attrs["reference"]
     curves = published_lines(result, "relative_differentiation", wanted=published, reference=name)
-    ax = _draw(result, values, ax, reference=name, published=curves)
+    ax = _draw(result, values, ax, reference=name, published=curves, contrasts=contrasts)
     ax.axhline(1.0, color="#B0B0B0", linewidth=0.8, zorder=0)
     ax.set_ylabel(f"Differentiation / {plain(wrapped(name))}")
     return ax
@@ -239,11 +259,15 @@ def kinds_figure(results: Mapping[str, xr.Dataset], make: Callable[..., Figure])
     return figure, axes[: len(results)]
 
 
-def figure_size(result: xr.Dataset) -> tuple[float, float]:
-    """Return inches: no wider than a page, high enough for the layers' names."""
+def figure_size(result: xr.Dataset, contrasts: Sequence[xr.Dataset] = ()) -> tuple[float, float]:
+    """Return inches: no wider than a page, high enough for the layers' names and the rows of contrasts."""
     layers = [shortened(name) for name in layer_names(result)]
-    width = min(PAGE_WIDTH, max(4.6, 1.6 + 0.28 * len(layers)) + _legend_width(result))
-    return width, 2.9 + 0.055 * max(map(len, layers))
+    beside = [
+        _legend_width(result),
+        *(text_width(pair_label(each), ROW_LABEL_SIZE) / 72 for each in contrasts),
+    ]
+    width = min(PAGE_WIDTH, max(4.6, 1.6 + 0.28 * len(layers)) + max(beside))
+    return width, 2.9 + 0.055 * max(map(len, layers)) + rows_height(contrasts)
 
 
 def _legend_width(result: xr.Dataset) -> float:
@@ -295,19 +319,21 @@ def _draw(
     *,
     reference: str | None = None,
     published: xr.DataArray | None,
+    contrasts: Sequence[xr.Dataset],
 ) -> Axes:
     if ax is None:
         import matplotlib.pyplot as plt
 
-        _, ax = plt.subplots(figsize=figure_size(result), layout="constrained")
+        _, ax = plt.subplots(figsize=figure_size(result, contrasts), layout="constrained")
     colours, styles = set_colours(result), _styles(result["n_units"].values)
     intervals = intervals_of(result, values, reference)
     if published is not None:  # first, since the limits of the y axis are set with the curves
         _draw_published(ax, result, published, colours)
     _draw_curves(ax, result, values, intervals, colours, styles)
     name_layers(ax, layer_names(result))
+    mark_contrasts(ax, result, contrasts)
     named = _style_entries(styles if _counted(result) else {}, published=published is not None)
-    _add_legend(ax, [_set_entries(colours), named, _mark_entries(result, intervals)])
+    _add_legend(ax, [_set_entries(colours), named, _mark_entries(result, intervals, contrasts)])
     return ax
 
 
@@ -412,8 +438,10 @@ def _style_entries(styles: Mapping[int, Any], *, published: bool = False) -> dic
     return entries
 
 
-def _mark_entries(result: xr.Dataset, intervals: Intervals) -> dict[str, Artist]:
-    """Return what says which interval is which, and what open marks are."""
+def _mark_entries(
+    result: xr.Dataset, intervals: Intervals, contrasts: Sequence[xr.Dataset] = ()
+) -> dict[str, Artist]:
+    """Return what says which interval is which, and what open marks and those above the axes are."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -425,6 +453,8 @@ def _mark_entries(result: xr.Dataset, intervals: Intervals) -> dict[str, Artist]
     open_mark: dict[str, Any] = {"marker": "o", "markersize": OPEN_SIZE, "markerfacecolor": "white"}
     if bool(not_converged(result).any()):
         entries["not converged"] = Line2D([], [], color=LEGEND_COLOUR, linestyle="none", **open_mark)
+    if contrasts:
+        entries[DIFFERENT] = Line2D([], [], **mark(LEGEND_COLOUR, "#A0A0A0"))
     return entries
 
 
