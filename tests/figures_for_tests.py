@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PathCollection, PolyCollection
+from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 import differentia as dif
@@ -94,6 +96,54 @@ def require_readable(figure: Any) -> None:
                 break
             # a pixel of two boxes may be shared: they are larger than their letters
             assert other_top <= bottom + 2 or other_bottom >= top - 2, (label, other)
+
+
+def legend_entries(ax: Axes) -> list[str]:
+    """Return what a panel's legend says."""
+    legend = ax.get_legend()
+    assert legend is not None
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def bands_of(ax: Axes, *, whole: bool = False) -> dict[str, np.ndarray]:
+    """Return the filled bands by colour: lower and upper limit at each place, (place, 2).
+
+    With `whole`, each of the stretches that gaps leave: first place, last place, lowest and highest limit.
+    """
+    found = {}
+    for band in ax.collections:
+        if isinstance(band, PolyCollection):
+            outlines = [np.asarray(path.vertices) for path in band.get_paths()]
+            if whole:
+                ends = [
+                    (outline[:, 0].min(), outline[:, 0].max(), outline[:, 1].min(), outline[:, 1].max())
+                    for outline in outlines
+                ]
+                found[_hex(band.get_facecolor())] = np.array(ends)
+            else:
+                points = np.concatenate(outlines)
+                at = [points[points[:, 0] == place, 1] for place in np.unique(points[:, 0])]
+                found[_hex(band.get_facecolor())] = np.array([(y.min(), y.max()) for y in at])
+    return found
+
+
+def bars_of(ax: Axes) -> list[tuple[str, np.ndarray]]:
+    """Return each group of upright bars: its colour, and their ends, (bar, 2, 2)."""
+    groups = [group for group in ax.collections if isinstance(group, LineCollection)]
+    return [(_hex(group.get_color()), np.array(group.get_segments())) for group in groups]
+
+
+def open_marks_of(ax: Axes) -> list[tuple[str, np.ndarray]]:
+    """Return each group of open marks: its colour, and where they stand, (mark, 2)."""
+    groups = [group for group in ax.collections if isinstance(group, PathCollection)]
+    for group in groups:
+        assert _hex(group.get_facecolor()) == "#ffffff"
+    return [(_hex(group.get_edgecolor()), np.asarray(group.get_offsets())) for group in groups]
+
+
+def _hex(colours: Any) -> str:
+    """Return the first of a collection's colours."""
+    return to_hex(np.asarray(colours)[0])
 
 
 def apart(labels: list[Text]) -> bool:

@@ -8,8 +8,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
-from figures_for_tests import require_readable, texts
+from figures_for_tests import bars_of, legend_entries, require_readable, texts
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
@@ -64,23 +65,6 @@ def test_lines_are_the_means_over_draws(kind: str) -> None:
     assert not np.allclose(first, second)
 
 
-def test_bands_are_the_spread() -> None:
-    """One SD over draws either side of the mean."""
-    result = neurons()
-    ax = dif.plot(result)
-    spread = dif.draw_spread(result["differentiation"], result)
-    first = ax.collections[0].get_paths()[0].vertices
-    assert isinstance(first, np.ndarray)
-    mean = result["differentiation"].sel(set="noise", n_units=5).mean("draw").values
-    sd = spread.sel(set="noise", n_units=5).values
-    assert (sd > 0.01).all()
-    for place in range(4):
-        heights = np.unique(np.round(first[np.isclose(first[:, 0], place), 1], 9))
-        np.testing.assert_allclose(
-            [heights.min(), heights.max()], [mean[place] - sd[place], mean[place] + sd[place]], rtol=1e-6
-        )
-
-
 def test_labels_and_legend() -> None:
     """Layers are named in order, sets and numbers of units in the legend, which covers no data."""
     result = neurons(names=("noise", "cats & $dogs", "<b>"))
@@ -90,7 +74,8 @@ def test_labels_and_legend() -> None:
     legend = ax.get_legend()
     assert legend is not None
     shown = [text.get_text().replace("\\", "") for text in legend.get_texts()]
-    assert shown == ["noise", "cats & $dogs", "<b>", "", "60 units", "20 units", "5 units"]
+    assert shown[:7] == ["noise", "cats & $dogs", "<b>", "", "60 units", "20 units", "5 units"]
+    assert shown[7:9] == ["", "95 %: other units"]
     assert legend.get_window_extent().x0 >= ax.get_window_extent().x1
 
 
@@ -147,11 +132,16 @@ def test_long_names_are_not_cut_off(length: int) -> None:
 
 
 def test_one_layer_shows_every_number_of_units() -> None:
-    """Where a line would be a point, each number of units has a marker and its spread a bar."""
-    ax = dif.plot(neurons(layers=1))
-    points = [line for line in ax.get_lines() if len(line.get_xdata()) == 1 and line.get_marker() != "_"]  # type: ignore[arg-type]
-    assert len([line for line in points if line.get_marker() not in ("None", None, "")]) == 9
-    assert len(ax.containers) == 9
+    """Where a line would be a point, each number of units has a mark and a bar of its style, side by side."""
+    ax = dif.plot(neurons(layers=1).isel(n_units=[0, 1]))
+    points = [float(np.asarray(line.get_xdata())[0]) for line in ax.get_lines()]
+    assert {line.get_marker() for line in ax.get_lines()} == {"o", "s", "^"}
+    assert points == sorted(points)
+    assert np.diff(points).min() > 0.03
+    assert [segments[0, 0, 0] for _, segments in bars_of(ax)] == points
+    bars = [bar for bar in ax.collections if isinstance(bar, LineCollection)]
+    assert [str(bar.get_linestyle()) for bar in bars[:2]] * 3 == [str(bar.get_linestyle()) for bar in bars]
+    assert str(bars[0].get_linestyle()) != str(bars[1].get_linestyle())
 
 
 def test_one_number_of_units_and_no_value() -> None:
@@ -184,12 +174,6 @@ def published_lines(ax: Axes) -> dict[str, tuple[list[float], list[float]]]:
     return {to_hex(line.get_color()): (list(line.get_xdata()), list(line.get_ydata())) for line in drawn}  # type: ignore[arg-type]
 
 
-def legend_entries(ax: Axes) -> list[str]:
-    legend = ax.get_legend()
-    assert legend is not None
-    return [text.get_text() for text in legend.get_texts()]
-
-
 @pytest.mark.parametrize("kind", ["plot", "plot_relative"])
 def test_published_curves(kind: str) -> None:
     """Dotted, in the colour of the set of that name, at the largest common n_units; only of the network."""
@@ -206,7 +190,8 @@ def test_published_curves(kind: str) -> None:
         for name in ("tabby_cats", "white_noise")
     }
     assert published_lines(ax) == expected
-    assert legend_entries(ax)[-2:] == ["50 units", "published"]
+    entries = legend_entries(ax)
+    assert entries[entries.index("50 units") + 1] == "published"
     low = result.assign(differentiation=result["differentiation"] * (0.1 if kind == "plot" else 1.0))
     highest = max(max(heights) for _, heights in expected.values())
     assert draw(low).get_ylim()[1] > highest
@@ -255,7 +240,7 @@ def test_kinds() -> None:
     assert len({ax.get_ylim() for ax in axes}) == 1
     assert axes[0].get_ylim()[1] >= float(results["top"]["differentiation"].mean("draw").max())
     (with_legend,) = [ax for ax in axes if ax.get_legend() is not None]
-    assert legend_entries(with_legend) == ["noise", "cats", "", "60 units", "20 units", "5 units"]
+    assert legend_entries(with_legend)[:6] == ["noise", "cats", "", "60 units", "20 units", "5 units"]
     solid = {style for _, style in lines_of(axes[2])}
     assert solid < {style for _, style in lines_of(axes[0])}
     require_readable(axes[0].figure)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,33 @@ def test_files_are_the_same_each_time(tmp_path: Path) -> None:
     for path in written:
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
         assert path.read_bytes() != (tmp_path / "c" / path.name).read_bytes(), path.name
+
+
+def test_contrasts(tmp_path: Path) -> None:
+    """Marked above the curves, and a panel for each pair in a picture, which goes when there are none."""
+    rng = np.random.default_rng(0)
+    arrays = {name: {f"layer_{n}": rng.normal(size=(12, 9)) for n in range(3)} for name in ("a", "b", "c")}
+    measured = dif.measure_responses(arrays, reference="a", resamples=100)
+    result = measured.drop_vars("distance")
+    contrasts = [dif.contrast(measured, *pair, permutations=99) for pair in (("a", "b"), ("b", "c"))]
+    written = save_figures(result, tmp_path, contrasts)
+    assert names(tmp_path) == {*LINES, "contrast"}
+    assert sorted(written) == sorted(tmp_path.iterdir())
+    comments = {
+        path.stem: re.findall("<!-- (.*) -->", unescape(path.read_text())) for path in tmp_path.glob("*.svg")
+    }
+    assert {"a \N{MINUS SIGN} b", "b \N{MINUS SIGN} c"} <= set(comments["contrast"])
+    assert comments["contrast"].count("layer_0") == 1  # named below the last panel
+    for name in LINES:
+        assert {"a vs b", "b vs c", "corrected p < 0.05"} <= set(comments[name])
+    before = {path: path.read_bytes() for path in written}
+    assert {path: path.read_bytes() for path in save_figures(result, tmp_path, contrasts)} == before
+    save_figures(result, tmp_path)
+    assert names(tmp_path) == LINES
+    assert (tmp_path / "relative.png").read_bytes() != before[tmp_path / "relative.png"]
+    with pytest.raises(dif.InputError, match="has the set 'c', which the result has not"):
+        save_figures(result.sel(set=["a", "b"]), tmp_path / "other", contrasts)
+    assert not (tmp_path / "other").exists()
 
 
 def test_kinds(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from differentia.experiment import measure, measure_kinds, measure_responses
     from differentia.figures import (
         plot,
+        plot_contrast,
         plot_distances,
         plot_filters,
         plot_kinds,
@@ -71,6 +72,7 @@ _HOMES = {
     "noise": "stimuli",
     "not_converged": "uncertainty",
     "plot": "figures",
+    "plot_contrast": "figures",
     "plot_distances": "figures",
     "plot_filters": "figures",
     "plot_kinds": "figures",
@@ -122,6 +124,7 @@ __all__ = [
     "noise",
     "not_converged",
     "plot",
+    "plot_contrast",
     "plot_distances",
     "plot_filters",
     "plot_kinds",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from differentia.figures.contrasts import plot_contrast
 from differentia.figures.heatmaps import plot_distances, plot_filters, plot_predictions
 from differentia.figures.labels import set_colours
 from differentia.figures.lines import plot, plot_kinds, plot_relative
@@ -10,6 +11,7 @@ from differentia.figures.save import save_figures, save_kinds
 
 __all__ = [
     "plot",
+    "plot_contrast",
     "plot_distances",
     "plot_filters",
     "plot_kinds",

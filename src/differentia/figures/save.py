@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from differentia.figures.contrasts import contrasts_figure, require_contrasts
 from differentia.figures.heatmaps import (
     chosen_layers,
     distance_grid,
@@ -37,11 +39,11 @@ CURVES_RESOLUTION = 200
 
 #: The files that `save_figures` writes; those that a new result has not are removed.
 NAMES = re.compile(
-    r"(differentiation|relative|kinds|predictions|(filters|distances)(_\d+)?|maps_\d+)\.(png|svg)"
+    r"(differentiation|relative|contrast|kinds|predictions|(filters|distances)(_\d+)?|maps_\d+)\.(png|svg)"
 )
 
 
-def save_figures(result: xr.Dataset, folder: Path) -> list[Path]:
+def save_figures(result: xr.Dataset, folder: Path, contrasts: Sequence[xr.Dataset] = ()) -> list[Path]:
     """Write all that a result has data for as PNG and SVG.
 
     Parameters
@@ -50,24 +52,32 @@ def save_figures(result: xr.Dataset, folder: Path) -> list[Path]:
         What `measure` returned.
     folder
         Made if it is missing. Pictures of an earlier result are replaced or removed.
+    contrasts
+        Of sets of the result, at most 6: what `differentia.contrasts.contrasts_between_sets` returned. They
+        are marked above the curves, and have a picture of their own.
 
     Returns
     -------
     list of Path
-        ``differentiation.*``; where the result has a reference, ``relative.*``; and where it has their
-        data, ``predictions.*``, ``filters.*`` and ``distances.*`` (``filters_1.*``, ... where one page
-        does not hold all layers), and ``maps_1.*``, ... in the order in which the filters were chosen.
+        ``differentiation.*``; where the result has a reference, ``relative.*``; where there are contrasts,
+        ``contrast.*``; and where it has their data, ``predictions.*``, ``filters.*`` and ``distances.*``
+        (``filters_1.*``, ... where one page does not hold all layers), and ``maps_1.*``, ... in the order
+        in which the filters were chosen.
 
     Raises
     ------
     InputError
-        It is no result, or `folder` can't be written to.
+        It is no result, `folder` can't be written to, a contrast is of sets or layers that the result has
+        not, or there are too many.
     StorageError
         The disk is full.
     """
     validate_result(result)
+    require_contrasts(result, contrasts)
     require_writable(folder, str(folder))
-    written = [path for name, figure in _figures(result) for path in _save_figure(figure, folder, name)]
+    written = [
+        path for name, figure in _figures(result, contrasts) for path in _save_figure(figure, folder, name)
+    ]
     for path in folder.iterdir():
         if NAMES.fullmatch(path.name) and path not in written:
             path.unlink()
@@ -104,7 +114,7 @@ def save_kinds(results: Mapping[str, xr.Dataset], folder: Path) -> list[Path]:
     return _save_figure(figure, folder, "kinds")
 
 
-def _figures(result: xr.Dataset) -> Iterator[tuple[str, Figure]]:
+def _figures(result: xr.Dataset, contrasts: Sequence[xr.Dataset]) -> Iterator[tuple[str, Figure]]:
     """Yield each picture's name and the picture, one at a time, since all together take much memory."""
     from matplotlib.figure import Figure
 
@@ -115,9 +125,13 @@ def _figures(result: xr.Dataset) -> Iterator[tuple[str, Figure]]:
     curves: dict[str, Callable[..., Axes]] = {"differentiation": plot, "relative": plot_relative}
     for name, draw in curves.items():
         if name == "differentiation" or result.attrs["reference"]:
-            figure = Figure(figsize=figure_size(result), dpi=CURVES_RESOLUTION, layout="constrained")
-            draw(result, ax=figure.add_subplot())
+            figure = Figure(
+                figsize=figure_size(result, contrasts), dpi=CURVES_RESOLUTION, layout="constrained"
+            )
+            draw(result, ax=figure.add_subplot(), contrasts=contrasts)
             yield name, figure
+    if contrasts:
+        yield "contrast", contrasts_figure(contrasts, partial(Figure, dpi=CURVES_RESOLUTION))
     if "prediction" in result:
         figure, axes = page(prediction_grid(result))
         plot_predictions(result, axes=axes)
