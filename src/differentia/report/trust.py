@@ -42,8 +42,8 @@ def trust(results: Mapping[str, xr.Dataset], things: str) -> dict[str, Any]:
     first = next(iter(results.values()))
     share = confidence(first)
     if share is None:
-        missing = f"There are no intervals in this result: {REMEDIES[LIMITS[0]]}."
-        return {"said": {}, "meaning": [], "missing": [missing]}
+        none = f"There are no intervals in this result: {REMEDIES[LIMITS[0]]}."
+        return {"said": {}, "meaning": [], "missing": [none]}
     known = {
         source: any(np.isfinite(one[LIMITS[0]].sel(source=source)).any() for one in results.values())
         for source in SOURCES
@@ -51,15 +51,15 @@ def trust(results: Mapping[str, xr.Dataset], things: str) -> dict[str, Any]:
     meanings = {
         "images": (
             f"Intervals of {things}",
-            f"Had other {things} of the same kind been shown: the value for all {things} of that kind lies "
-            f"within ({level(share)} confidence). They presume that a set's {things} were chosen at random "
-            "from their kind, and say nothing of another kind.",
+            f"Had other {things} of the same kind been shown, the value would have been another one; with "
+            f"{level(share)} confidence that of all {things} of the kind lies within. This presumes that a "
+            f"set's {things} were chosen at random from their kind, and says nothing of another kind.",
         ),
         "units": (
             "Intervals of units",
-            f"Had as many other units of the layer been drawn: {level(share)} of such draws lie within. They "
-            "say nothing of what more units would give: few can give another value altogether, as open marks "
-            "show.",
+            "Had as many other units of the layer been drawn, the value would have been another one; "
+            f"{level(share)} of such draws lie within. This says nothing of what more units would give: few "
+            "can give another value altogether, as open marks show.",
         ),
     }
     missing = []

@@ -49,6 +49,38 @@ function contrastTraces() {
   ];
 }
 
+// Where nothing differs, and the least and the most of what a contrast holds.
+function spanOf(name, ...ends) {
+  const contrast = contrastChosen();
+  const known = ends.flatMap((end) => contrast[name + end]).filter((value) => value !== null);
+  const none = name === "ratio" ? 1 : 0;
+  return [Math.min(none, ...known), Math.max(none, ...known)];
+}
+
+// Limits that reach farther than a tenth, or ten times, of all ratios do not press the others together. Ratios
+// that lie far apart stand on a logarithmic axis: a half lies as far from 1 as a double.
+function ratioAxis() {
+  const [least, most] = spanOf("ratio", "");
+  const [low, high] = spanOf("ratio", "", "_low", "_high");
+  const ends = [Math.max(low, least / 10), Math.min(high, most * 10)];
+  const times = ends[1] / ends[0];
+  if (times < 4) return {};
+  const beyond = ends[0] > low || ends[1] < high;
+  return { type: "log", dtick: times < 100 ? "D2" : 1, exponentformat: "power", ...(beyond ? { range: ends.map(Math.log10) } : {}) };
+}
+
+// A difference can't be larger than the values; where limits reach farther the axis ends there.
+function differenceAxis() {
+  const { first, second, n_units: count } = contrastChosen();
+  const kind = kindOf(contrastChosen());
+  const values = [first, second].flatMap((set) => kind.raw.mean[set].map((layer) => layer[kind.n_units.indexOf(count)]));
+  const most = 1.2 * Math.max(...values);
+  const [low, high] = spanOf("difference", "", "_low", "_high");
+  return low < -most || high > most ? { range: [Math.max(1.1 * low, -most), Math.min(1.1 * high, most)] } : {};
+}
+
+const axisOfContrast = () => (state.contrast === "ratio" ? ratioAxis() : differenceAxis());
+
 function contrastLayout() {
   const { first, second } = contrastChosen();
   const ratio = state.contrast === "ratio";
@@ -58,7 +90,7 @@ function contrastLayout() {
     height: 380,
     uirevision: `${state.contrast} ${state.pair}`,
     xaxis: layerAxis("contrast"),
-    yaxis: axis({ title: names.join(ratio ? " / " : " \u2212 "), ...(ratio ? { type: "log", dtick: "D2" } : {}) }),
+    yaxis: axis({ title: names.join(ratio ? " / " : " \u2212 "), ...axisOfContrast() }),
     shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: none, y1: none, layer: "below", line: { color: colourOf("--soft"), width: 1 } }],
   };
 }
@@ -70,6 +102,7 @@ function contrastCaption() {
   return [
     `${pairName(contrast)} differ in ${layers} of ${counted(data.layers.length)} ${places}.`,
     `Bars: ${percent(contrast.confidence)} intervals, had other ${THINGS} of the same kinds been shown.`,
+    ...(axisOfContrast().range ? ["Some go on beyond the plot."] : []),
     `Filled marks: corrected p < ${data.level}, each the mark of the more differentiated set.`,
     `By ${counted(contrast.permutations)} permutations of the ${THINGS}, corrected over ${places}; the least p that they can give is ${writtenP(1 / (contrast.permutations + 1))}.`,
     kindOf(contrast).counted ? `At ${counted(contrast.n_units)} units (${contrast.units}).` : `Units: ${contrast.units.replace("_", " ")}.`,

@@ -26,15 +26,18 @@ function usedUnits(layer, count) {
   return `${counted(used[layer][count])} of ${counted(data.layers[layer].size)} units`;
 }
 
+// Whether all units of a layer were used, so that there are no others.
+const isWhole = (layer, count) => kindShown().units_used[layer][count] === data.layers[layer].size;
+
 // What hovering says of the intervals of a point.
 function intervalTexts(set, layer, count) {
   const kind = kindShown();
   const lines = kind[state.values];
   const level = kind.confidence === null ? "" : percent(kind.confidence);
+  const [units, images] = [lines.units, lines.images].map((limits) => within(limits, set, layer, count));
   const said = [];
-  if (kind.units_used[layer][count] === data.layers[layer].size && within(lines.units, set, layer, count)) said.push("no other units: the layer was used as a whole");
-  else if (within(lines.units, set, layer, count)) said.push(`other units: ${within(lines.units, set, layer, count)} (${level})`);
-  if (within(lines.images, set, layer, count)) said.push(`other ${THINGS}: ${within(lines.images, set, layer, count)} (${level})`);
+  if (images) said.push(`other ${THINGS}: ${images} (${level})`);
+  if (units) said.push(isWhole(layer, count) ? `other units: none, it is the whole ${PLACE}` : `other units: ${units} (${level})`);
   return said;
 }
 
@@ -205,7 +208,7 @@ function markTrace(contrast, row) {
     yaxis: "y2",
     mode: "markers",
     cliponaxis: false,
-    marker: { color: sets.map(setColour), symbol: sets.map((set) => data.sets[set].symbol.plotly), size: Math.min(8, markSize() + 1) },
+    marker: { color: sets.map(setColour), symbol: sets.map((set) => data.sets[set].symbol.plotly), size: Math.min(8, markSize() + 1), line: { width: 1, color: sets.map(setColour) } },
     hoverinfo: "text",
     hovertext: layers.map((layer) => contrastText(contrast, layer)),
     meta: { pair: data.contrasts.indexOf(contrast), role: "differ" },
@@ -235,7 +238,22 @@ function layerAxis(plot) {
   });
 }
 
+// The axis ends at twice the highest value where bands reach farther, lest they press the curves flat.
+function endOfAxis() {
+  const lines = kindShown()[state.values];
+  let [values, limits] = [0, 0];
+  for (const set of setsShown()) {
+    for (const count of countsShown()) {
+      const drawn = [lines.mean, ...(state.published && lines.published ? [lines.published] : [])];
+      values = Math.max(values, ...drawn.flatMap((of) => of[set].map((layer) => layer[count])));
+      limits = Math.max(limits, ...limitsOf(set, count).flatMap(({ high }) => high));
+    }
+  }
+  return values > 0 && limits > 2 * values ? 2 * values : null;
+}
+
 function curvesLayout() {
+  const end = endOfAxis();
   const unit = data.normalize === "none" && state.values === "raw" ? ", in the unit of the responses" : "";
   const title = state.values === "raw" ? `Differentiation${unit}` : `Differentiation / ${plain(shortened(data.reference))}`;
   const rows = markedPairs();
@@ -245,7 +263,7 @@ function curvesLayout() {
     height: HEIGHT + above,
     uirevision: `${state.values} ${state.kind}`, // a zoom outlasts what does not change the axes
     xaxis: layerAxis("curves"),
-    yaxis: axis({ title, rangemode: "tozero", domain: [0, rows.length ? split - 0.02 : 1] }),
+    yaxis: axis({ title, rangemode: "tozero", ...(end ? { range: [0, end] } : {}), domain: [0, rows.length ? split - 0.02 : 1] }),
     ...(rows.length ? { yaxis2: axis({ domain: [split, 1], range: [rows.length - 0.5, -0.5], fixedrange: true, tickmode: "array", tickvals: range(rows.length), ticktext: rows.map(pairSymbols) }) } : {}),
     shapes: [
       { type: "line", x0: state.layer, x1: state.layer, yref: "paper", y0: 0, y1: 1, layer: "below", line: { color: colourOf("--soft"), width: 1, dash: "dot" } },
@@ -283,6 +301,7 @@ function intervalsCaption() {
   if (drawnOf.has("spread")) said.push(`${data.recorded ? "Bars" : "Bands"}: one SD over draws either side.`);
   if (drawnOf.has("images")) said.push(`${data.recorded ? "Thin bars" : "Filled bands"}: had other ${THINGS} of the same kind been shown (${percent(kind.confidence)}${countsShown().length > 1 ? "; known at the largest number of units" : ""}).`);
   if (drawnOf.has("units")) said.push(`${data.recorded ? "Thick bars" : "Dotted bands"}: had other units been drawn (${percent(kind.confidence)}).`);
+  if (endOfAxis()) said.push("Some go on beyond the plot.");
   return said;
 }
 

@@ -46,7 +46,8 @@ function drawLayerTable() {
     const at = (lines) => {
       const place = [set, state.layer, count];
       const value = withSpread(lines.mean[set][state.layer][count], lines.spread[set][state.layer][count]);
-      const intervals = [[THINGS, lines.images], ["units", lines.units]].map(([name, limits]) => [name, within(limits, ...place)]);
+      const units = within(lines.units, ...place) && (isWhole(state.layer, count) ? `all of the ${PLACE}` : within(lines.units, ...place));
+      const intervals = [[THINGS, within(lines.images, ...place)], ["units", units]];
       return [value, ...intervals.filter(([, interval]) => interval).map(([name, interval]) => element("span", { class: "where" }, `${name}: ${interval}`))];
     };
     const layer = layerShown();

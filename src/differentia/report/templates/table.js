@@ -81,7 +81,7 @@ function tableCell(record, { fields, isNumber }) {
 
 function drawTable() {
   const columns = columnsShown();
-  const head = columns.map(({ fields: [name], label }) => {
+  const head = columns.map(({ fields: [name], label, isNumber }) => {
     const sorted = order.column === name;
     const button = element("button", { type: "button" }, label + (sorted ? (order.ascending ? " \u25b2" : " \u25bc") : ""));
     button.addEventListener("click", () => {
@@ -91,7 +91,7 @@ function drawTable() {
       byId("numbers").querySelector(`th[data-column="${name}"] button`).focus();
     });
     const direction = sorted ? { "aria-sort": order.ascending ? "ascending" : "descending" } : {};
-    return element("th", { scope: "col", "data-column": name, ...direction }, button);
+    return element("th", { scope: "col", "data-column": name, ...direction, ...(isNumber ? { class: "number" } : {}) }, button);
   });
   const shown = everyRow ? sortedRecords() : sortedRecords().slice(0, FEW_ROWS);
   const rows = shown.map((record) => element("tr", {}, ...columns.map((column) => element("td", column.isNumber ? { class: "number" } : {}, tableCell(record, column)))));
