@@ -11,6 +11,7 @@ import xarray as xr
 from test_published import vgg16_result
 
 import differentia as dif
+from differentia.stimuli.digits import load_digits
 
 LAYERS = ("input", "block1_relu1", "block4_pool", "predictions")
 MAPS = {"block1_relu1": [3, 5], "block4_pool": [7]}
@@ -29,6 +30,27 @@ def measured() -> xr.Dataset:
     return with_facts(
         result, warnings=["first: 1 < 2 & 3", "second"], command="differentia measure a --out b"
     )
+
+
+@functools.cache
+def compared() -> xr.Dataset:
+    """Return a result with images enough for intervals and contrasts, two of its sets being of one kind."""
+    return dif.measure("digits", alike(), n_units=(20, 100), layers=LAYERS, draws=4, pool=400)
+
+
+@functools.cache
+def compared_kinds() -> dict[str, xr.Dataset]:
+    """Return results of two kinds of units of the same images."""
+    return dif.measure_kinds(
+        "digits", alike(), kinds=("random", "top"), n_units=(20, 50), layers=LAYERS, draws=3, views=False
+    )
+
+
+def alike() -> dict[str, Any]:
+    """Return noise, digits of one kind, and twice digits of all kinds."""
+    images, _ = load_digits(held_out=True)
+    every = {"digits": images[:12, ..., np.newaxis], "more digits": images[12:24, ..., np.newaxis]}
+    return {"noise": "noise:12", "threes": "digits:12?digit=3", **every}
 
 
 @functools.cache
@@ -85,6 +107,19 @@ def over_draws(result: xr.Dataset, *, relative: bool = False) -> tuple[np.ndarra
     return mean, spread
 
 
+def limits_of(result: xr.Dataset, *, relative: bool = False) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return the limits of the values (set, layer, n_units), by their source; none without intervals."""
+    if "differentiation_low" not in result:
+        return {}
+    raw = result["differentiation_low"], result["differentiation_high"]
+    both = dif.relative_interval(result) if relative else raw
+    order = ("set", "layer", "n_units")
+    low, high = (
+        [limit.sel(source=of).transpose(*order).values for of in ("images", "units")] for limit in both
+    )
+    return {"images": (low[0], high[0]), "units": (low[1], high[1])}
+
+
 def flagged(result: xr.Dataset) -> np.ndarray:
     """Return where more units give another value (set, layer, n_units), point by point."""
     mean, spread = over_draws(result)
@@ -107,6 +142,11 @@ def written(value: float | None) -> str:
         places = 2 - int(np.floor(np.log10(size)))
         return f"{value:.{places}f}"
     return f"{value:.1f}" if size >= 1000 else f"{value:.3f}"
+
+
+def interval(low: float, high: float) -> str:
+    """Return limits as the page writes them; nothing where they are not known."""
+    return "" if np.isnan(low) or np.isnan(high) else f"{written(low)} to {written(high)}"
 
 
 def with_spread(mean: float, spread: float) -> str:

@@ -17,10 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from networks_for_tests import tricky
-from reports_for_tests import kinds, measured, published
+from reports_for_tests import compared, kinds, measured, published
 from results_for_tests import neurons
 
 import differentia as dif
+from differentia.contrasts import contrasts_between_sets
 from differentia.definition import METRICS, NORMALIZATIONS
 from differentia.report import page
 from differentia.report.contents import contents
@@ -117,6 +118,27 @@ def test_what_is_no_result_is_refused() -> None:
     for wrong, message in cases:
         with pytest.raises(dif.InputError, match=message):
             dif.write_report(wrong, "never.html")
+        assert not Path("never.html").exists()
+
+
+def test_contrasts_of_something_else_are_refused() -> None:
+    """Each error names what was given; nothing is written."""
+    result = compared()
+    (first, *_) = contrasts_between_sets(result)
+    cases: list[tuple[Any, str]] = [
+        (first, "contrasts holds str; expected what contrast"),
+        ([result], "contrasts holds a Dataset of another kind"),
+        (
+            [first.assign_attrs(units="top")],
+            "is of 'top' units; the results are of random",
+        ),
+        ([first.assign_attrs(second="cats")], "is of another result, which has the set 'cats'"),
+        ([first.isel(layer=slice(2))], "is of other layers than the result"),
+        ([first.assign_attrs(n_units=7)], "is of 7 units; the largest number of the result is 100"),
+    ]
+    for wrong, message in cases:
+        with pytest.raises(dif.InputError, match=message):
+            dif.write_report(result, "never.html", contrasts=wrong)
         assert not Path("never.html").exists()
 
 
@@ -229,6 +251,7 @@ def test_facts_and_overview_of_recorded_responses() -> None:
     assert known["Draws"] == "6 of 5 units, 6 of 20 units, 1 of 50 units"
     assert "torch" not in known["Versions"]
     assert known["Reference"] == "spontaneous"
+    assert known["Intervals"] == "95 %; of images: bootstrap (studentized), 2,000 resamples"
     assert dict(facts({"random": neurons().assign_attrs(reference="")}))["Reference"] == "none"
     nothing = neurons()
     nothing["differentiation"] = nothing["differentiation"] * np.nan

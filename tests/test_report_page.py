@@ -23,7 +23,9 @@ from reports_for_tests import (
     LAYERS,
     filter_values,
     flagged,
+    interval,
     kinds,
+    limits_of,
     measured,
     names,
     over_draws,
@@ -115,13 +117,21 @@ def check_curves(
     relative: bool = False,
     counts: Sequence[int] | None = None,
     hidden: Sequence[str] = (),
+    without: Sequence[str] = (),
     overlay: np.ndarray | None = None,
 ) -> None:
-    """Fail unless exactly the curves of a result are drawn: values, bands, open marks, what hovering says."""
+    """Fail unless exactly the curves of a result are drawn: values, bands, open marks, what hovering says.
+
+    Without those bands that were switched off.
+    """
     mean, spread = over_draws(result, relative=relative)
     flags, used = flagged(result), result["units_used"].values
+    limits = limits_of(result, relative=relative)
+    one_sd = {"spread": (mean - np.nan_to_num(spread), mean + np.nan_to_num(spread))}
     at_counts = range(len(result["n_units"])) if counts is None else counts
-    traces = {(one["meta"]["set"], one["meta"]["count"], one["meta"]["role"]): one for one in curves(page)}
+    of_sets = [one for one in curves(page) if "set" in one["meta"]]
+    traces = {(one["meta"]["set"], one["meta"]["count"], one["meta"]["role"]): one for one in of_sets}
+    assert len(traces) == len(of_sets)
     expected: set[tuple[int, int, str]] = set()
     for place, name in enumerate(names(result, "set")):
         for count in at_counts if name not in hidden else ():
@@ -132,14 +142,12 @@ def check_curves(
             np.testing.assert_allclose(numbers(line["y"]), mean[:, :, count][place], rtol=1e-12)
             opens = [symbol.endswith("-open") for symbol in line["marker"]["symbol"]]
             assert opens == flags[place, :, count].tolist()
-            bands = spread[place, :, count]
-            if np.nansum(bands) > 0:
-                for role, sign in (("low", -1), ("high", 1)):
-                    expected.add((*key, role))
-                    edge = mean[place, :, count] + sign * np.nan_to_num(bands)
-                    np.testing.assert_allclose(numbers(traces[*key, role]["y"]), edge, rtol=1e-12)
-                assert traces[*key, "low"]["fill"] == "none"
-                assert traces[*key, "high"]["fill"] == "tonexty"
+            for source, (low, high) in (limits or one_sd).items():
+                edges = low[place, :, count], high[place, :, count]
+                if source not in without and (edges[1] > edges[0]).any():
+                    expected.add((*key, source))
+                    check_band(traces[*key, source], *edges)
+                    assert (traces[*key, source]["line"]["width"] > 0) == (source == "units")
             for layer, text in enumerate(line["hovertext"]):
                 first, second, value, units, *rest = text.split("<br>")
                 assert first == f"<b>{name}</b>"
@@ -151,8 +159,15 @@ def check_curves(
                 by_filter = str(result["units"].item()) == "filter_mean"
                 of_all = " filter means" if by_filter else f" of {size:,} units"
                 assert units == f"{used[layer, count]:,}{of_all}"
-                assert any("not converged" in part for part in rest) == flags[place, layer, count]
-                assert any("one SD" in part for part in rest) == (spread[place, layer, count] > 0)
+                said = ["\u00b1 one SD over draws of units"] if spread[place, layer, count] > 0 else []
+                for source, (low, high) in limits.items():
+                    if within := interval(low[place, layer, count], high[place, layer, count]):
+                        whole = source == "units" and used[layer, count] == size
+                        text = "none, it is the whole layer" if whole else f"{within} (95 %)"
+                        said.append(f"other {source}: {text}")
+                if flags[place, layer, count]:
+                    said.append("<b>not converged</b>: more units give another value")
+                assert rest == said
             if overlay is not None:
                 expected.add((*key, "published"))
                 thin = traces[*key, "published"]
@@ -165,6 +180,37 @@ def check_curves(
     assert dashes <= {"solid"}
 
 
+def check_band(trace: dict[str, Any], low: np.ndarray, high: np.ndarray) -> None:
+    """Fail unless a trace is a closed shape for each run of layers in which both limits are known."""
+    assert trace["fill"] == "toself"
+    shapes: list[list[tuple[float, float]]] = [[]]
+    for x, y in zip(trace["x"], trace["y"], strict=True):
+        if x is None:
+            shapes.append([])
+        else:
+            shapes[-1].append((x, y))
+    assert shapes.pop() == []
+    layers = [layer for layer in range(len(low)) if np.isfinite(low[layer]) and np.isfinite(high[layer])]
+    runs: list[list[int]] = []
+    for layer in layers:
+        if runs and runs[-1][-1] == layer - 1:
+            runs[-1].append(layer)
+        else:
+            runs.append([layer])
+    assert len(shapes) == len(runs)
+    for shape, run in zip(shapes, runs, strict=True):
+        assert shape[0] == shape[-1]
+        there, back = shape[: len(shape) // 2], shape[len(shape) // 2 : -1][::-1]
+        if len(run) == 1:
+            assert [x for x, _ in there] == [x for x, _ in back]
+            assert there[0][0] < run[0] < there[1][0]
+            run = 2 * run
+        else:
+            assert [x for x, _ in there] == [x for x, _ in back] == run
+        np.testing.assert_allclose([y for _, y in there], high[run], rtol=1e-12)
+        np.testing.assert_allclose([y for _, y in back], low[run], rtol=1e-12)
+
+
 def test_the_curves_are_those_of_the_result(page: Page) -> None:
     """At the largest number of units, as they are; every point is really drawn."""
     result = measured()
@@ -175,10 +221,11 @@ def test_the_curves_are_those_of_the_result(page: Page) -> None:
     assert axis["ticktext"] == list(LAYERS)
     assert axis["tickvals"] == [0, 1, 2, 3]
     assert axis_of(page, "curves", "y")["title"] == "Differentiation"
-    assert "Bands" in text_of(page, "#curves-caption")
     caption = text_of(page, "#curves-caption")
     assert caption.startswith("Means over draws of units: 400 units (random; all of a smaller layer).")
     assert "Whether 400 units are enough can't be said" in caption
+    assert "Dotted bands: had other units been drawn (95 %)." in caption
+    assert "images" not in caption  # which are too few
 
 
 def test_each_number_of_units_and_all(fresh: Page) -> None:
@@ -313,12 +360,15 @@ def test_a_page_with_wrong_data_fails(browser: Browser, file: Path, tmp_path: Pa
         counts = other["kinds"][0]["pairs"]["layers"][3]["sets"][0]["counts"]
         counts[counts.index(max(counts))] -= 1
 
+    def widen(other: Any) -> None:
+        other["kinds"][0]["raw"]["units"]["high"][0][1][2] *= 1.001
+
     def stretch(other: Any) -> None:
         other["kinds"][0]["pairs"]["layers"][3]["matrix"]["step"] *= 1.01
 
     result = measured()
     with browsing(browser) as context:
-        for number, wrong in enumerate([(swap, move), (flag, stretch)]):
+        for number, wrong in enumerate([(swap, move), (flag, stretch), (widen, move)]):
             page = opened(context, changed(f"{number}.html", *wrong))
             with pytest.raises(AssertionError):
                 check_curves(page, result, counts=[2])
@@ -343,8 +393,17 @@ def check_table_of_layer(
         cells = dict(zip(head, row, strict=True))
         assert cells["Set"].endswith(f"\u00a0{name}")
         flag = " (not converged)" if flags[at] else ""
-        assert cells["Differentiation"] == with_spread(raw[0][at], raw[1][at]) + flag
-        assert cells["Relative"] == with_spread(relative[0][at], relative[1][at])
+        whole = result["units_used"].values[layer, count] == result["layer_size"].values[layer]
+        below = [
+            "".join(
+                f"{source}: {'all of the layer' if source == 'units' and whole else within}"
+                for source, (low, high) in limits_of(result, relative=of_relative).items()
+                if (within := interval(low[at], high[at]))
+            )
+            for of_relative in (False, True)
+        ]
+        assert cells["Differentiation"] == with_spread(raw[0][at], raw[1][at]) + flag + below[0]
+        assert cells["Relative"] == with_spread(relative[0][at], relative[1][at]) + below[1]
         for title, variable in (("Mean", "layer_mean"), ("SD", "layer_sd")):
             whole = f"{title} of the whole layer"
             assert (whole in cells) == (variable in result)
@@ -634,10 +693,39 @@ COLUMNS = {
     "units_used": "Units used",
     "differentiation": "Differentiation",
     "sd_over_draws": "SD over draws",
+    "differentiation_units_low": "Interval of units",
+    "differentiation_images_low": "Interval of images",
     "relative": "Relative",
     "relative_sd_over_draws": "SD of relative",
+    "relative_units_low": "Of units, relative",
+    "relative_images_low": "Of images, relative",
     "not_converged": "Not converged",
 }
+
+
+#: The fields of the table as it is copied: an interval has two.
+FIELDS = [
+    field
+    for name in COLUMNS
+    for field in ([name, name.replace("_low", "_high")] if name.endswith("_low") else [name])
+]
+NUMBERS = [
+    name for name in FIELDS if name.startswith(("differentiation", "relative")) or name == "sd_over_draws"
+]
+
+
+def columns_of(rows: list[dict[str, Any]]) -> list[str]:
+    """Return the columns of the table: those of intervals where one is known."""
+    known = {name for row in rows for name in COLUMNS if row[name] is not None and row[name] == row[name]}
+    return [name for name in COLUMNS if not name.endswith("_low") or name in known]
+
+
+def cell_of(name: str, record: dict[str, Any]) -> str:
+    """Return a record's cell in a column."""
+    if name.endswith("_low"):
+        high = record[name.replace("_low", "_high")]
+        return "" if record[name] is None else interval(record[name], high)
+    return cell(name, record[name])
 
 
 def cell(name: str, value: Any) -> str:
@@ -655,8 +743,10 @@ def test_the_table_holds_all_numbers(page: Page) -> None:
     """Row by row those of `records`."""
     result = measured()
     head, *rows = table_of(page, "#numbers")
-    assert head == list(COLUMNS.values())
-    expected = [[cell(name, record[name]) for name in COLUMNS] for record in records(result)]
+    columns = columns_of(records(result))
+    assert len(columns) == len(COLUMNS) - 2  # too few images
+    assert head == [COLUMNS[name] for name in columns]
+    expected = [[cell_of(name, record) for name in columns] for record in records(result)]
     assert rows == expected
     assert text_of(page, "#table-note") == "36 rows."
     assert page.locator("#all-rows").is_hidden()
@@ -675,7 +765,8 @@ def test_every_column_sorts_both_ways(fresh: Page) -> None:
     """Rows without a value come last either way, and equal ones keep their order."""
     rows = records(measured())
     assert any(np.isnan(row["differentiation"]) for row in rows)
-    for name in COLUMNS:
+    columns = columns_of(rows)
+    for name in columns:
         known = [row for row in rows if row[name] is not None and row[name] == row[name]]  # no NaN
         unknown = [row for row in rows if row not in known]
         for direction in ("ascending", "descending"):
@@ -685,7 +776,7 @@ def test_every_column_sorts_both_ways(fresh: Page) -> None:
             assert fresh.locator("#numbers th[aria-sort]").count() == 1
             down = direction == "descending"
             ordered = sorted(known, key=functools.partial(sort_key, name), reverse=down)
-            expected = [[cell(column, row[column]) for column in COLUMNS] for row in ordered + unknown]
+            expected = [[cell_of(column, row) for column in columns] for row in ordered + unknown]
             assert table_of(fresh, "#numbers")[1:] == expected
 
 
@@ -696,7 +787,7 @@ def parsed(text: str) -> list[dict[str, Any]]:
         record: dict[str, Any] = dict(row)
         for name in ("n_units", "units_used"):
             record[name] = int(row[name])
-        for name in ("differentiation", "sd_over_draws", "relative", "relative_sd_over_draws"):
+        for name in NUMBERS:
             record[name] = float(row[name]) if row[name] else np.nan
         record["not_converged"] = {"true": True, "false": False, "": None}[row["not_converged"]]
         found.append(record)
@@ -744,7 +835,7 @@ def test_the_table_is_copied(fresh: Page) -> None:
     expect(fresh.locator("#announcement")).to_have_text("Table copied")
     text = fresh.evaluate("navigator.clipboard.readText()")
     rows = list(csv.reader(io.StringIO(text), delimiter="\t"))
-    assert rows[0] == list(COLUMNS)
+    assert rows[0] == FIELDS
     assert len(rows) == 37
     expected = records(measured())
     assert [float(row[5] or "nan") for row in rows[1:]] == pytest.approx(

@@ -14,7 +14,7 @@ from results_for_tests import CLASSES, by_hand, neurons, viewed
 
 import differentia as dif
 from differentia.results import require_variables
-from differentia.schema import map_names
+from differentia.schema import LIMITS, map_names
 from differentia.views import (
     filter_scores,
     map_scores,
@@ -204,6 +204,35 @@ def size_of(record: dict[str, Any]) -> int:
     return 10 if record["layer"] == "block1/conv" else 60
 
 
+def test_records_hold_the_limits_of_each_value() -> None:
+    """Those of the result, and of relative values; NaN where they are not known, as without intervals."""
+    arrays = {name: {"V1": RNG.gamma(2.0, 1.0, (12, 60))} for name in ("stimulus", "spontaneous")}
+    result = dif.measure_responses(arrays, n_units=(5, 20), draws=6, reference="spontaneous")
+    limits = {
+        "differentiation": (result["differentiation_low"], result["differentiation_high"]),
+        "relative": dif.relative_interval(result),
+    }
+    sources, both = ("units", "images"), ("low", "high")
+    names = [f"{name}_{source}_{end}" for name in limits for source in sources for end in both]
+    found = records(result)
+    for one in found:
+        at = {name: one[name] for name in ("set", "layer", "n_units")}
+        for name, ends in limits.items():
+            for end, values in zip(both, ends, strict=True):
+                for source in sources:
+                    expected = float(values.sel({**at, "source": source}))
+                    np.testing.assert_equal(one[f"{name}_{source}_{end}"], expected)
+        # of the whole pool there is one draw, and images are resampled at the largest number of units
+        known = "units" if one["n_units"] == 5 else "images"
+        for name in names:
+            assert np.isfinite(one[name]) == (f"_{known}_" in name), name
+        low, high = (one[f"differentiation_{known}_{end}"] for end in both)
+        assert low < one["differentiation"] < high
+    for one in records(result.drop_vars([*LIMITS, "source"])):
+        assert all(np.isnan(one[name]) for name in names)
+        assert np.isfinite(one["relative"])
+
+
 def test_records_hold_every_number_once() -> None:
     """Means and SDs over draws at each set, layer and number of units, plain and relative."""
     result = neurons()
@@ -230,5 +259,8 @@ def test_records_hold_every_number_once() -> None:
         assert one["not_converged"] == (None if largest or not spread_known else bool(flags.sel(at)))
     without = records(result.assign_attrs(reference=""))
     assert all(one["relative"] is one["relative_sd_over_draws"] is None for one in without)
+    of_relative = [name for name in found[0] if name.startswith("relative")]
+    assert len(of_relative) == 6
+    assert all(one[name] is None for one in without for name in of_relative)
     with pytest.raises(dif.InputError, match="no result of differentia"):
         records(result.drop_vars("pool_size"))

@@ -11,12 +11,15 @@ from jaxtyping import Int
 
 from differentia.errors import require_known
 from differentia.folders import written_whole
-from differentia.results import relative, require_variables
-from differentia.schema import map_names, validate_result
+from differentia.results import relative, relative_interval, require_variables
+from differentia.schema import LIMITS, SOURCES, map_names, validate_result
 from differentia.uncertainty import convergence_known, draw_mean, draw_spread, not_converged
 
 if TYPE_CHECKING:
     import xarray as xr
+
+#: What `records` calls the values, and their SDs over draws.
+SPREADS = {"differentiation": "sd_over_draws", "relative": "relative_sd_over_draws"}
 
 
 def records(result: xr.Dataset) -> list[dict[str, Any]]:
@@ -31,9 +34,11 @@ def records(result: xr.Dataset) -> list[dict[str, Any]]:
     -------
     list of dict
         ``units``, ``set``, ``layer``, ``n_units``, ``units_used``, and ``differentiation`` and ``relative``,
-        means over draws, each with its SD over draws; what is not known is NaN. ``relative`` and its SD are
-        None where there is no reference. ``not_converged`` says where more units give another value; None
-        where that can't be said (`differentia.uncertainty.convergence_known`).
+        means over draws, each with its SD over draws (``sd_over_draws``, ``relative_sd_over_draws``) and its
+        limits of units and of images (``differentiation_units_low``, ``differentiation_units_high``, and so
+        on); what is not known is NaN. ``relative``, its SD and its limits are None where there is no
+        reference. ``not_converged`` says where more units give another value; None where that can't be said
+        (`differentia.uncertainty.convergence_known`).
 
     Raises
     ------
@@ -41,12 +46,11 @@ def records(result: xr.Dataset) -> list[dict[str, Any]]:
         It is no result.
     """
     validate_result(result)
-    columns = {"differentiation": result["differentiation"]}
-    if result.attrs["reference"]:
-        columns["relative"] = relative(result)
     order = ("set", "layer", "n_units")
-    means = {name: draw_mean(values, result).transpose(*order).values for name, values in columns.items()}
-    spreads = {name: draw_spread(values, result).transpose(*order).values for name, values in columns.items()}
+    numbers = {
+        name: None if values is None else values.transpose(*order).values
+        for name, values in _numbers(result).items()
+    }
     flags = not_converged(result).transpose(*order).values
     known = convergence_known(result).transpose(*order).values
     used = result["units_used"].transpose("layer", "n_units").values
@@ -60,10 +64,50 @@ def records(result: xr.Dataset) -> list[dict[str, Any]]:
             "n_units": int(result["n_units"].values[at_count]),
             "units_used": int(used[at_layer, at_count]),
         }
-        for name, spread in (("differentiation", "sd_over_draws"), ("relative", "relative_sd_over_draws")):
-            record[name] = float(means[name][place]) if name in means else None
-            record[spread] = float(spreads[name][place]) if name in spreads else None
+        record |= {name: None if values is None else float(values[place]) for name, values in numbers.items()}
         found.append({**record, "not_converged": bool(flags[place]) if known[place] else None})
+    return found
+
+
+def _numbers(result: xr.Dataset) -> dict[str, xr.DataArray | None]:
+    """Return the numbers of `records` (set, layer, n_units), by their names there."""
+    values = {"differentiation": result["differentiation"]}
+    if result.attrs["reference"]:
+        values["relative"] = relative(result)
+    limits = value_limits(result)
+    found: dict[str, xr.DataArray | None] = {}
+    for name, spread in SPREADS.items():
+        known = name in values
+        found[name] = draw_mean(values[name], result) if known else None
+        found[spread] = draw_spread(values[name], result) if known else None
+        for source in SOURCES:
+            for place, end in enumerate(("low", "high")):
+                limit = limits[name][place].sel(source=source, drop=True) if known else None
+                found[f"{name}_{source}_{end}"] = limit
+    return found
+
+
+def value_limits(result: xr.Dataset) -> dict[str, tuple[xr.DataArray, xr.DataArray]]:
+    """Return between which limits values lie, by what they are called in `records`.
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned.
+
+    Returns
+    -------
+    dict of (low, high)
+        ``differentiation``, and ``relative`` where there is a reference: each (set, layer, n_units, source),
+        NaN where it is not known, as in a result without intervals.
+    """
+    names = [name for name in SPREADS if name == "differentiation" or result.attrs["reference"]]
+    if not set(LIMITS) <= set(result):
+        unknown = draw_mean(result["differentiation"], result).expand_dims(source=list(SOURCES)) * np.nan
+        return dict.fromkeys(names, (unknown, unknown))
+    found = {"differentiation": (result[LIMITS[0]], result[LIMITS[1]])}
+    if "relative" in names:
+        found["relative"] = relative_interval(result)
     return found
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from differentia.report.contrasts import LEVEL, contrasts
 from differentia.report.curves import curves, without_nan
 from differentia.report.heatmaps import filters, predictions
 from differentia.report.marks import marks
@@ -24,20 +25,25 @@ MOST_IMAGES = 1_000
 TOP_CLASSES = 5
 
 
-def contents(results: Mapping[str, xr.Dataset], *, main_view: bool = False) -> dict[str, Any]:
+def contents(
+    results: Mapping[str, xr.Dataset], compared: Sequence[xr.Dataset] = (), *, main_view: bool = False
+) -> dict[str, Any]:
     """Return all that the page's scripts draw, as JSON can hold it.
 
     Parameters
     ----------
     results
         By kind of units; the first one is shown first, and what all have alike is taken from it.
+    compared
+        Their contrasts.
     main_view
         Leave out the predictions and the gallery.
 
     Returns
     -------
     dict
-        ``sets``, ``layers``, ``kinds`` (`differentia.report.curves.curves` with ``pairs``), ``filters``,
+        ``sets``, ``layers``, ``kinds`` (`differentia.report.curves.curves` with ``pairs``), ``contrasts``
+        (`differentia.report.contrasts.contrasts`), ``level`` (sets differ where p is below), ``filters``,
         ``maps``, ``predictions``, ``images`` (by row), ``gallery`` (its rows), ``n_images``, ``recorded``
         (whether they are responses at hand, of no network), ``reference``, ``normalize``, ``metric``,
         ``missing`` (what is not there, and how to get it).
@@ -66,6 +72,8 @@ def contents(results: Mapping[str, xr.Dataset], *, main_view: bool = False) -> d
         "sets": _sets(first),
         "layers": _layers(first),
         "kinds": kinds,
+        "contrasts": contrasts(results, compared),
+        "level": LEVEL,
         **shown,
         "images": _images(first, sorted(needed), pictured),
         "gallery": gallery,

@@ -8,8 +8,10 @@ import numpy as np
 
 from differentia.published import published_lines
 from differentia.results import relative
+from differentia.schema import LIMITS, SOURCES
 from differentia.uncertainty import convergence_known, draw_mean, draw_spread, not_converged
 from differentia.units import unit_kind
+from differentia.views import value_limits
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,13 +33,15 @@ def curves(result: xr.Dataset) -> dict[str, Any]:
     dict
         ``units``, ``counted`` (whether a number of units says anything), ``n_units``, ``draws`` (of each
         number of units); ``units_used`` [layer][n_units]; ``not_converged`` [set][layer][n_units], None where
-        it can't be said; ``raw`` and, with a reference, ``relative``: each ``mean``, ``spread`` and
-        ``published`` [set][layer][n_units], None for NaN.
+        it can't be said; ``confidence`` of the limits, None where there are none; ``raw`` and, with a
+        reference, ``relative``: each ``mean``, ``spread`` and ``published`` [set][layer][n_units], None for
+        NaN, and of ``units`` and ``images`` the ``low`` and ``high`` limits, None where none is known.
     """
     kind = unit_kind(str(result["units"].item()))
     values: dict[str, xr.DataArray | None] = {"raw": result["differentiation"], "relative": None}
     if result.attrs["reference"]:
         values["relative"] = relative(result)
+    limits = value_limits(result)
     flags = not_converged(result).transpose(*ORDER).values.astype(object)
     flags[~convergence_known(result).transpose(*ORDER).values] = None
     return {
@@ -47,8 +51,17 @@ def curves(result: xr.Dataset) -> dict[str, Any]:
         "units_used": result["units_used"].transpose(*ORDER[1:]).values.tolist(),
         "draws": draws_made(result),
         "not_converged": flags.tolist(),
-        **{name: None if at is None else _lines(result, at) for name, at in values.items()},
+        "confidence": confidence(result),
+        **{
+            name: None if at is None else {**_lines(result, at), **_limits(*limits[called])}
+            for (name, at), called in zip(values.items(), ("differentiation", "relative"), strict=True)
+        },
     }
+
+
+def confidence(result: xr.Dataset) -> float | None:
+    """Return how sure the limits of a result are, or None where it has none."""
+    return float(result[LIMITS[0]].attrs["confidence"]) if LIMITS[0] in result else None
 
 
 def draws_made(result: xr.Dataset) -> list[int]:
@@ -67,6 +80,15 @@ def _lines(result: xr.Dataset, values: xr.DataArray) -> dict[str, Any]:
         "spread": without_nan(draw_spread(values, result).transpose(*ORDER).values),
         "published": None if published is None else without_nan(published.transpose(*ORDER).values),
     }
+
+
+def _limits(low: xr.DataArray, high: xr.DataArray) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for source in SOURCES:
+        ends = [limit.sel(source=source).transpose(*ORDER).values for limit in (low, high)]
+        known = any(np.isfinite(end).any() for end in ends)
+        found[source] = dict(zip(("low", "high"), map(without_nan, ends), strict=True)) if known else None
+    return found
 
 
 def without_nan(values: np.ndarray) -> Any:

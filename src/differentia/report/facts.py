@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from differentia.report.curves import draws_made
+from differentia.report.curves import confidence, draws_made
+from differentia.report.trust import level
 from differentia.results import provenance
+from differentia.schema import LIMITS
 from differentia.uncertainty import draw_mean
 from differentia.units import unit_kind
 
@@ -49,6 +51,7 @@ def facts(results: Mapping[str, xr.Dataset]) -> list[tuple[str, str]]:
         ("Normalisation", str(result.attrs["normalize"])),
         ("Metric", str(result.attrs["metric"])),
         ("Reference", str(result.attrs["reference"]) or "none"),
+        ("Intervals", _intervals(result)),
         ("Seed", str(result.attrs["seed"])),
         ("Layers", f"{result.sizes['layer']:,}"),
     ]
@@ -66,6 +69,15 @@ def _draws(kind: str, result: xr.Dataset, *, several: bool) -> tuple[str, str] |
     numbers = zip(draws_made(result), result["n_units"].values.tolist(), strict=True)
     text = ", ".join(f"{draws:,} of {count:,} units" for draws, count in numbers)
     return f"Draws, {kind}" if several else "Draws", text
+
+
+def _intervals(result: xr.Dataset) -> str:
+    """Return how the limits of values were found; "" where there are none."""
+    share = confidence(result)
+    if share is None:
+        return ""
+    about = result[LIMITS[0]].attrs
+    return f"{level(share)}; of images: bootstrap ({about['method']}), {about['resamples']:,} resamples"
 
 
 def warnings_of(results: Mapping[str, xr.Dataset]) -> list[str] | None:

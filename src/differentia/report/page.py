@@ -17,8 +17,10 @@ from differentia.errors import InputError
 from differentia.folders import user_path, written_whole
 from differentia.methods import describe_methods
 from differentia.report.contents import contents
+from differentia.report.contrasts import contrasts_of
 from differentia.report.facts import facts, overview, warnings_of, yardstick
 from differentia.report.formula import formula
+from differentia.report.trust import trust
 from differentia.results import as_kinds, provenance, what_is_left
 
 if TYPE_CHECKING:
@@ -28,14 +30,25 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent / "templates"
 
 #: In the order in which they are read.
-SCRIPTS = ("data.js", "theme.js", "curves.js", "layer.js", "predictions.js", "table.js", "main.js")
+SCRIPTS = (
+    "data.js",
+    "theme.js",
+    "curves.js",
+    "contrasts.js",
+    "layer.js",
+    "predictions.js",
+    "table.js",
+    "main.js",
+)
 
 #: In pixels, of the main view in a notebook.
 HEIGHT = 900
 
 
 def write_report(
-    results: xr.Dataset | Mapping[str, xr.Dataset], path: str | os.PathLike[str] = "report.html"
+    results: xr.Dataset | Mapping[str, xr.Dataset],
+    path: str | os.PathLike[str] = "report.html",
+    contrasts: Sequence[xr.Dataset] | None = None,
 ) -> Path:
     """Write a result as one self-contained page that can be explored, sent and printed.
 
@@ -47,6 +60,10 @@ def write_report(
         What `measure`, `measure_responses` or `measure_kinds` returned.
     path
         Of the file; an existing one is replaced, at once or not at all.
+    contrasts
+        What `contrast` returned for pairs of sets. By default every two sets beside the reference are
+        compared, where the (first) result has intervals; with many layers and images that takes a while, and
+        ``contrasts=()`` leaves it out.
 
     Returns
     -------
@@ -56,17 +73,22 @@ def write_report(
     Raises
     ------
     InputError
-        There is no result, or the file can't be written.
+        There is no result, a contrast is not of it, or the file can't be written.
     StorageError
         The disk is full.
     """
-    page = _page(results, main_view=False)
+    page = _page(results, contrasts, main_view=False)
     with written_whole(path) as beside:
         beside.write_text(page, encoding="utf-8")
     return user_path(path)
 
 
-def show(results: xr.Dataset | Mapping[str, xr.Dataset], *, height: int = HEIGHT) -> None:
+def show(
+    results: xr.Dataset | Mapping[str, xr.Dataset],
+    *,
+    height: int = HEIGHT,
+    contrasts: Sequence[xr.Dataset] = (),
+) -> None:
     """Show the report's main view, the curves and what is behind each layer, inline in Jupyter.
 
     Each view adds some 5 MB to the notebook, most of it Plotly.
@@ -77,11 +99,13 @@ def show(results: xr.Dataset | Mapping[str, xr.Dataset], *, height: int = HEIGHT
         What `measure`, `measure_responses` or `measure_kinds` returned.
     height
         In pixels.
+    contrasts
+        What `contrast` returned for pairs of sets.
 
     Raises
     ------
     InputError
-        There is no result, or no IPython to show it with.
+        There is no result, a contrast is not of it, or no IPython to show it with.
     """
     try:
         from IPython.display import HTML, display
@@ -90,7 +114,7 @@ def show(results: xr.Dataset | Mapping[str, xr.Dataset], *, height: int = HEIGHT
             "show() needs a Jupyter notebook (pip install jupyterlab); write_report() writes a file that "
             "browsers open"
         ) from error
-    page = _page(results, main_view=True)
+    page = _page(results, contrasts, main_view=True)
     # Within a <div>, since IPython warns of a lone <iframe>: its own IFrame takes no srcdoc.
     frame = (
         f'<div><iframe title="differentia" srcdoc="{html.escape(page)}" loading="lazy" '
@@ -99,14 +123,21 @@ def show(results: xr.Dataset | Mapping[str, xr.Dataset], *, height: int = HEIGHT
     display(HTML(frame))  # type: ignore[no-untyped-call]
 
 
-def _page(given: xr.Dataset | Mapping[str, xr.Dataset], *, main_view: bool) -> str:
+def _page(
+    given: xr.Dataset | Mapping[str, xr.Dataset],
+    compared: Sequence[xr.Dataset] | None,
+    *,
+    main_view: bool,
+) -> str:
     from plotly.offline import get_plotlyjs
 
     results = {kind: what_is_left(result) for kind, result in as_kinds(given).items()}
     first = next(iter(results.values()))
     known = provenance(first)
     network = str(known.get("network", ""))
-    data = contents(results, main_view=main_view)
+    compared = contrasts_of(results) if compared is None else compared
+    data = contents(results, compared, main_view=main_view)
+    things = "images" if network else "stimuli"
     mathematics, meaning = formula(first)
     scripts = [get_plotlyjs(), "\n".join(_template(name) for name in SCRIPTS)]
     return (
@@ -117,13 +148,15 @@ def _page(given: xr.Dataset | Mapping[str, xr.Dataset], *, main_view: bool) -> s
             data=data,
             data_of_scripts=_without_gallery(data),
             network=network,
-            things="images" if network else "stimuli",
+            things=things,
             places="layers" if network else "populations",
             overview=overview(first),
             facts=facts(results),
+            trust=None if main_view else trust(results, things),
             warnings=warnings_of(results),
             yardstick=yardstick(first),
             provenance=known,
+            shown=_switches(data, things),
             published=any(kind["raw"]["published"] for kind in data["kinds"]),
             formula=mathematics,
             formula_note=meaning,
@@ -134,6 +167,14 @@ def _page(given: xr.Dataset | Mapping[str, xr.Dataset], *, main_view: bool) -> s
             policy=_policy(scripts),
         )
     )
+
+
+def _switches(data: Mapping[str, Any], things: str) -> dict[str, str]:
+    """Return what of the curves can be left out, where it is there: a name of the scripts, and a text."""
+    lines = [lines for kind in data["kinds"] for name in ("raw", "relative") if (lines := kind[name])]
+    texts = {"images": f"other {things}", "units": "other units"}
+    found = {source: text for source, text in texts.items() if any(of[source] for of in lines)}
+    return {**found, **({"differ": "where sets differ"} if data["contrasts"] else {})}
 
 
 def _without_gallery(data: Mapping[str, Any]) -> dict[str, Any]:

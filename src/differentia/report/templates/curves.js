@@ -3,7 +3,11 @@
 
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
 const PUBLISHED_DASH = "longdashdot";
-const ROOM_FOR_A_NAME = 15; // pixels
+// In pixels: of a name under the axis; of the plot; of what lies below its axis; of a row of marks above it.
+const ROOM_FOR_A_NAME = 15;
+const HEIGHT = 460;
+const BELOW = 110;
+const ROW = 17;
 
 // The numbers of units that are shown: places in n_units, the largest last.
 function countsShown() {
@@ -22,6 +26,21 @@ function usedUnits(layer, count) {
   return `${counted(used[layer][count])} of ${counted(data.layers[layer].size)} units`;
 }
 
+// Whether all units of a layer were used, so that there are no others.
+const isWhole = (layer, count) => kindShown().units_used[layer][count] === data.layers[layer].size;
+
+// What hovering says of the intervals of a point.
+function intervalTexts(set, layer, count) {
+  const kind = kindShown();
+  const lines = kind[state.values];
+  const level = kind.confidence === null ? "" : percent(kind.confidence);
+  const [units, images] = [lines.units, lines.images].map((limits) => within(limits, set, layer, count));
+  const said = [];
+  if (images) said.push(`other ${THINGS}: ${images} (${level})`);
+  if (units) said.push(isWhole(layer, count) ? `other units: none, it is the whole ${PLACE}` : `other units: ${units} (${level})`);
+  return said;
+}
+
 function pointText(set, layer, count) {
   const kind = kindShown();
   const { mean, spread } = kind[state.values];
@@ -32,6 +51,7 @@ function pointText(set, layer, count) {
     usedUnits(layer, count),
   ];
   if (spread[set][layer][count]) parts.push("\u00b1 one SD over draws of units");
+  parts.push(...intervalTexts(set, layer, count));
   if (kind.not_converged[set][layer][count]) parts.push("<b>not converged</b>: more units give another value");
   return parts.join("<br>");
 }
@@ -41,40 +61,106 @@ function markSize() {
   return Math.max(3, Math.min(7, byId("curves").clientWidth / data.layers.length));
 }
 
+// How wide a band is that is known in one layer only.
+const ALONE = 0.16;
+
+// A band as closed shapes, one for each run of layers in which both its edges are known.
+function bandShape(low, high) {
+  const runs = [[]];
+  range(low.length).forEach((layer) => {
+    if (low[layer] !== null && high[layer] !== null) runs[runs.length - 1].push(layer);
+    else if (runs[runs.length - 1].length) runs.push([]);
+  });
+  const shape = { x: [], y: [] };
+  for (const run of runs) {
+    if (!run.length) continue;
+    const at = run.length > 1 ? run.map((layer) => [layer, layer]) : [[run[0] - ALONE, run[0]], [run[0] + ALONE, run[0]]];
+    const there = at.map(([x, layer]) => [x, high[layer]]);
+    const back = at.map(([x, layer]) => [x, low[layer]]).reverse();
+    for (const [x, y] of [...there, ...back, there[0], [null, null]]) {
+      shape.x.push(x);
+      shape.y.push(y);
+    }
+  }
+  return shape;
+}
+
+// The limits of a set's values at a number of units, by what they are owed to; without any, one SD over draws.
+function limitsOf(set, count) {
+  const kind = kindShown();
+  const lines = kind[state.values];
+  const at = (values) => values[set].map((layer) => layer[count]);
+  if (kind.confidence === null) {
+    const [mean, spread] = [at(lines.mean), at(lines.spread)];
+    if (!spread.some((value) => value > 0)) return [];
+    const edge = (sign) => mean.map((value, layer) => (value === null ? null : value + sign * (spread[layer] || 0)));
+    return [{ source: "spread", low: edge(-1), high: edge(1) }];
+  }
+  return ["images", "units"]
+    .filter((source) => lines[source] && state.shown.has(source))
+    .map((source) => ({ source, low: at(lines[source].low), high: at(lines[source].high) }))
+    .filter(({ low, high }) => low.some((value, layer) => value !== null && high[layer] > value));
+}
+
+const BANDS = {
+  spread: { fill: 0.18, edge: 0 },
+  images: { fill: 0.17, edge: 0 },
+  units: { fill: 0.1, edge: 1 },
+};
+
+function bandTrace(set, count, { source, low, high }) {
+  const { fill, edge } = BANDS[source];
+  return {
+    ...bandShape(low, high),
+    mode: "lines",
+    line: { width: edge, dash: "dot", color: setColour(set) },
+    fill: "toself",
+    fillcolor: faded(setColour(set), fill),
+    hoverinfo: "skip",
+    meta: { set, count, role: source },
+  };
+}
+
+// Bars, where a band between neighbours would say nothing: thin ones of images, thick ones of units.
+function barTrace(set, count, { source, low, high }) {
+  const mean = kindShown()[state.values].mean[set].map((layer) => layer[count]);
+  const reach = (ends, sign) => mean.map((value, layer) => (value === null || ends[layer] === null ? NaN : sign * (ends[layer] - value)));
+  const thick = source === "units";
+  return {
+    x: placesOf(set),
+    y: mean,
+    mode: "markers",
+    marker: { size: 0, opacity: 0, color: setColour(set) },
+    error_y: { type: "data", symmetric: false, array: reach(high, 1), arrayminus: reach(low, -1), color: thick ? faded(setColour(set), 0.35) : setColour(set), thickness: thick ? 6 : 1.5, width: thick ? 0 : 4 },
+    hoverinfo: "skip",
+    meta: { set, count, role: source },
+  };
+}
+
+// Layers follow one another; at a population of neurons the sets stand side by side.
+function placesOf(set) {
+  const step = data.recorded ? Math.min(0.1, 0.8 / data.sets.length) : 0;
+  const aside = step * (set - (data.sets.length - 1) / 2);
+  return range(data.layers.length).map((layer) => layer + aside);
+}
+
 function curveTraces() {
   const size = markSize();
   const kind = kindShown();
   const lines = kind[state.values];
-  const x = range(data.layers.length);
+  const bands = [];
   const traces = [];
   for (const set of setsShown()) {
+    const x = placesOf(set);
     for (const count of countsShown()) {
-      const at = (values) => x.map((layer) => values[set][layer][count]);
-      const mean = at(lines.mean);
-      const spread = at(lines.spread).map((value) => value || 0);
-      const meta = { set, count };
-      const bars = data.recorded ? { error_y: { array: spread, color: setColour(set), thickness: 1.5 } } : {};
-      if (!data.recorded && spread.some((value) => value > 0)) {
-        for (const [role, sign] of [["low", -1], ["high", 1]]) {
-          traces.push({
-            x,
-            y: mean.map((value, layer) => (value === null ? null : value + sign * spread[layer])),
-            mode: "lines",
-            line: { width: 0, color: setColour(set) },
-            fill: role === "high" ? "tonexty" : "none",
-            fillcolor: faded(setColour(set), 0.18),
-            hoverinfo: "skip",
-            meta: { ...meta, role },
-          });
-        }
-      }
+      const at = (values) => values[set].map((layer) => layer[count]);
+      bands.push(...limitsOf(set, count).map((limits) => (data.recorded ? barTrace : bandTrace)(set, count, limits)));
       const flags = at(kind.not_converged);
       traces.push({
         x,
-        y: mean,
+        y: at(lines.mean),
         name: plain(data.sets[set].name),
         mode: data.recorded ? "markers" : "lines+markers", // populations of neurons do not follow one another
-        ...bars,
         cliponaxis: false,
         line: { color: setColour(set), width: 2, dash: dashOf(count) },
         marker: {
@@ -85,8 +171,8 @@ function curveTraces() {
           line: { width: 2, color: setColour(set) },
         },
         hoverinfo: "text",
-        hovertext: x.map((layer) => pointText(set, layer, count)),
-        meta: { ...meta, role: "mean" },
+        hovertext: x.map((_, layer) => pointText(set, layer, count)),
+        meta: { set, count, role: "mean" },
       });
       if (state.published && lines.published && at(lines.published).some((value) => value !== null)) {
         traces.push({
@@ -96,13 +182,37 @@ function curveTraces() {
           line: { color: setColour(set), width: 1, dash: PUBLISHED_DASH },
           connectgaps: true,
           hoverinfo: "text",
-          hovertext: x.map((layer) => `<b>${plain(data.sets[set].name)}</b>, published<br>${plain(data.layers[layer].name)}<br>${written(lines.published[set][layer][count])}`),
-          meta: { ...meta, role: "published" },
+          hovertext: x.map((_, layer) => `<b>${plain(data.sets[set].name)}</b>, published<br>${plain(data.layers[layer].name)}<br>${written(lines.published[set][layer][count])}`),
+          meta: { set, count, role: "published" },
         });
       }
     }
   }
-  return traces;
+  // Lines lie above all bands.
+  return [...bands, ...traces, ...markedPairs().map(markTrace)];
+}
+
+// The pairs of sets above whose curves it is marked where they differ: at the largest number of units.
+function markedPairs() {
+  if (!state.shown.has("differ") || !countsShown().includes(largest())) return [];
+  return contrastsShown().filter(({ first, second }) => !state.hidden.has(first) && !state.hidden.has(second));
+}
+
+// A row of marks, each that of the set which is more differentiated.
+function markTrace(contrast, row) {
+  const layers = range(data.layers.length);
+  const sets = layers.map((layer) => higher(contrast, layer));
+  return {
+    x: layers,
+    y: layers.map((layer) => (differs(contrast, layer) ? row : null)),
+    yaxis: "y2",
+    mode: "markers",
+    cliponaxis: false,
+    marker: { color: sets.map(setColour), symbol: sets.map((set) => data.sets[set].symbol.plotly), size: Math.min(8, markSize() + 1), line: { width: 1, color: sets.map(setColour) } },
+    hoverinfo: "text",
+    hovertext: layers.map((layer) => contrastText(contrast, layer)),
+    meta: { pair: data.contrasts.indexOf(contrast), role: "differ" },
+  };
 }
 
 // The layers that are named under the axis: as many as there is room for.
@@ -114,28 +224,56 @@ function namedLayers(width) {
   return places;
 }
 
+function layerAxis(plot) {
+  const places = namedLayers(Math.max(120, byId(plot).clientWidth - 80));
+  return axis({
+    tickmode: "array",
+    tickvals: places,
+    ticktext: places.map((place) => plain(shortened(data.layers[place].name, 24))),
+    // Slanted, the first names would begin to the left of the page's edge where they are long.
+    tickangle: data.layers.slice(0, 3).some((layer) => layer.name.length > 16) ? -90 : -60,
+    range: [-0.6, data.layers.length - 0.4],
+    showgrid: false,
+    title: data.recorded ? "Population" : "Layer, in the order of computation",
+  });
+}
+
+// The axis ends at twice the highest value where bands reach farther, lest they press the curves flat.
+function endOfAxis() {
+  const lines = kindShown()[state.values];
+  let [values, limits] = [0, 0];
+  for (const set of setsShown()) {
+    for (const count of countsShown()) {
+      const drawn = [lines.mean, ...(state.published && lines.published ? [lines.published] : [])];
+      values = Math.max(values, ...drawn.flatMap((of) => of[set].map((layer) => layer[count])));
+      limits = Math.max(limits, ...limitsOf(set, count).flatMap(({ high }) => high));
+    }
+  }
+  return values > 0 && limits > 2 * values ? 2 * values : null;
+}
+
 function curvesLayout() {
-  const places = namedLayers(Math.max(120, byId("curves").clientWidth - 80));
+  const end = endOfAxis();
   const unit = data.normalize === "none" && state.values === "raw" ? ", in the unit of the responses" : "";
   const title = state.values === "raw" ? `Differentiation${unit}` : `Differentiation / ${plain(shortened(data.reference))}`;
+  const rows = markedPairs();
+  const above = rows.length * ROW;
+  const split = 1 - above / (HEIGHT + above - BELOW);
   return {
-    height: 460,
+    height: HEIGHT + above,
     uirevision: `${state.values} ${state.kind}`, // a zoom outlasts what does not change the axes
-    xaxis: axis({
-      tickmode: "array",
-      tickvals: places,
-      ticktext: places.map((place) => plain(shortened(data.layers[place].name, 24))),
-      // Slanted, the first names would begin to the left of the page's edge where they are long.
-      tickangle: data.layers.slice(0, 3).some((layer) => layer.name.length > 16) ? -90 : -60,
-      range: [-0.6, data.layers.length - 0.4],
-      showgrid: false,
-      title: data.recorded ? "Population" : "Layer, in the order of computation",
-    }),
-    yaxis: axis({ title, rangemode: "tozero" }),
+    xaxis: layerAxis("curves"),
+    yaxis: axis({ title, rangemode: "tozero", ...(end ? { range: [0, end] } : {}), domain: [0, rows.length ? split - 0.02 : 1] }),
+    ...(rows.length ? { yaxis2: axis({ domain: [split, 1], range: [rows.length - 0.5, -0.5], fixedrange: true, tickmode: "array", tickvals: range(rows.length), ticktext: rows.map(pairSymbols) }) } : {}),
     shapes: [
       { type: "line", x0: state.layer, x1: state.layer, yref: "paper", y0: 0, y1: 1, layer: "below", line: { color: colourOf("--soft"), width: 1, dash: "dot" } },
     ],
   };
+}
+
+// The marks of two sets, in their colours.
+function pairSymbols({ first, second }) {
+  return [first, second].map((set) => `<span style="color:${setColour(set)}">${data.sets[set].symbol.text}</span>`).join(" ");
 }
 
 function drawCurves() {
@@ -155,6 +293,18 @@ function curvesPicture() {
   return { data: traces, layout };
 }
 
+// What the bands are, those that are drawn.
+function intervalsCaption() {
+  const kind = kindShown();
+  const drawnOf = new Set(setsShown().flatMap((set) => countsShown().flatMap((count) => limitsOf(set, count).map(({ source }) => source))));
+  const said = [];
+  if (drawnOf.has("spread")) said.push(`${data.recorded ? "Bars" : "Bands"}: one SD over draws either side.`);
+  if (drawnOf.has("images")) said.push(`${data.recorded ? "Thin bars" : "Filled bands"}: had other ${THINGS} of the same kind been shown (${percent(kind.confidence)}${countsShown().length > 1 ? "; known at the largest number of units" : ""}).`);
+  if (drawnOf.has("units")) said.push(`${data.recorded ? "Thick bars" : "Dotted bands"}: had other units been drawn (${percent(kind.confidence)}).`);
+  if (endOfAxis()) said.push("Some go on beyond the plot.");
+  return said;
+}
+
 function curvesCaption() {
   const kind = kindShown();
   const counts = countsShown();
@@ -163,11 +313,12 @@ function curvesCaption() {
   const shown = counts.map((count) => counted(kind.n_units[count])).join(", ");
   said.push(kind.counted ? `${drawn}: ${shown} units (${kind.units}; all of a smaller layer).` : `Units: ${kind.units.replace("_", " ")}.`);
   const any = (lines, is) => setsShown().some((set) => counts.some((count) => lines[set].some((layer) => is(layer[count]))));
-  if (any(kind[state.values].spread, (spread) => spread > 0)) said.push(`${data.recorded ? "Bars" : "Bands"}: one SD over draws either side.`);
+  said.push(...intervalsCaption());
   if (counts.length > 1) said.push("The largest number of units is drawn solid, smaller ones dashed and dotted.");
   if (any(kind.not_converged, (flag) => flag)) said.push("Open marks have not converged: at the next larger number of units the value lies outside the spread.");
   if (kind.counted && counts.includes(largest())) said.push(`Whether ${counted(kind.n_units[largest()])} units are enough can't be said: there is no larger number.`);
-  if (state.values === "relative") said.push(`Divided by the mean over draws of ${data.reference} at ${kind.counted ? `${counted(kind.n_units[largest()])} units` : "the same units"}, whose own spread is left out.`);
+  if (state.values === "relative") said.push(`Divided by the mean over draws of ${data.reference} at ${kind.counted ? `${counted(kind.n_units[largest()])} units` : "the same units"}, whose own ${kind.confidence === null ? "spread is left out" : "uncertainty is in the intervals, not in the SD"}.`);
+  if (markedPairs().length) said.push(`Marks above: where two sets differ (corrected p < ${data.level}), each that of the more differentiated one.`);
   if (state.published && kind[state.values].published) said.push("Thin, dash-dotted: as published.");
   said.push("Choose a point to see what is behind it.");
   if (dragmode() && !printing) said.push("Drag to enlarge, double-click to go back.");

@@ -49,6 +49,15 @@ function withSpread(mean, spread) {
   return spread ? `${written(mean)} \u00b1 ${written(spread)}` : written(mean);
 }
 
+// Where a value lies, by its limits; "" where they are not known.
+function within(limits, ...place) {
+  if (!limits) return "";
+  const [low, high] = [limits.low, limits.high].map((ends) => place.reduce((values, at) => values[at], ends));
+  return low === null || high === null ? "" : `${written(low)} to ${written(high)}`;
+}
+
+const percent = (share) => `${Number((100 * share).toPrecision(6))} %`;
+
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
@@ -76,11 +85,24 @@ const state = {
   hidden: new Set(),
   layer: data.layers.length - 1,
   published: true,
+  shown: new Set(["images", "units", "differ"]), // intervals by their source, and where sets differ
+  pair: 0, // a place in the contrasts
+  contrast: "difference",
 };
 
 const kindShown = () => data.kinds[state.kind];
 const setsShown = () => range(data.sets.length).filter((place) => !state.hidden.has(place));
 const layerShown = () => data.layers[state.layer];
+
+const THINGS = data.recorded ? "stimuli" : "images";
+
+// Contrasts of the units that are shown.
+const contrastsShown = () => data.contrasts.filter((contrast) => contrast.units === kindShown().units);
+
+const differs = (contrast, layer) => contrast.p_corrected[layer] !== null && contrast.p_corrected[layer] < data.level;
+
+// The set that is more differentiated in a layer.
+const higher = (contrast, layer) => (contrast.difference[layer] > 0 ? contrast.first : contrast.second);
 
 function announce(text) {
   byId("announcement").textContent = text;

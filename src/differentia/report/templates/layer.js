@@ -43,14 +43,21 @@ function drawLayerTable() {
   if (layerShown().mean) columns.push(`Mean of the whole ${PLACE}`, `SD of the whole ${PLACE}`);
   if (ofDistances) columns.push("Distances, middle half");
   const rows = setsShown().map((set) => {
-    const at = (lines) => withSpread(lines.mean[set][state.layer][count], lines.spread[set][state.layer][count]);
+    const at = (lines) => {
+      const place = [set, state.layer, count];
+      const value = withSpread(lines.mean[set][state.layer][count], lines.spread[set][state.layer][count]);
+      const units = within(lines.units, ...place) && (isWhole(state.layer, count) ? `all of the ${PLACE}` : within(lines.units, ...place));
+      const intervals = [[THINGS, within(lines.images, ...place)], ["units", units]];
+      return [value, ...intervals.filter(([, interval]) => interval).map(([name, interval]) => element("span", { class: "where" }, `${name}: ${interval}`))];
+    };
     const layer = layerShown();
     const flag = kind.not_converged[set][state.layer][count] ? " (not converged)" : "";
-    const cells = [at(kind.raw) + flag];
+    const [value, ...intervals] = at(kind.raw);
+    const cells = [[value + flag, ...intervals]];
     if (kind.relative) cells.push(at(kind.relative));
     if (layer.mean) cells.push(written(layer.mean[set]), written(layer.sd[set]));
     if (ofDistances) cells.push(pairs.sets[set] ? pairs.sets[set].quartiles.map(written).join(" to ") : written(null));
-    return element("tr", {}, element("th", { scope: "row" }, namedSet(set)), ...cells.map((cell) => element("td", {}, cell)));
+    return element("tr", {}, element("th", { scope: "row" }, namedSet(set)), ...cells.map((cell) => element("td", {}, ...[cell].flat())));
   });
   byId("layer-note").textContent = layerNote(count);
   byId("layer-table").replaceChildren(
@@ -64,6 +71,7 @@ function drawLayerTable() {
 function layerNote(count) {
   const kind = kindShown();
   const said = [`Differentiation: ${usedUnits(state.layer, count)}.`];
+  if (kind.confidence !== null) said.push(`Below it: ${percent(kind.confidence)} intervals, had other ${THINGS} been shown or other units been drawn, where they are known.`);
   if (kind.pairs) said.push(`Distances below: ${usedUnits(state.layer, largest())}${kind.draws[largest()] > 1 ? " of draw 0" : ""}${count === largest() ? "" : ", the largest number, at which they are kept"}.`);
   if (kind.pairs && !kind.pairs.measured) said.push(`They are Euclidean${data.normalize === "none" ? "" : ", normalised by layer"}, whatever the measure (${data.metric}, ${data.normalize}): their median is not the differentiation.`);
   return said.join(" ");

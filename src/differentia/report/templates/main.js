@@ -5,6 +5,7 @@ function drawAll() {
   drawCurves();
   drawLayer();
   drawPredictions();
+  drawContrast();
 }
 
 function chooseLayer(place) {
@@ -82,6 +83,25 @@ on("count", "change", (event) => {
   drawCurves();
   drawLayerTable();
 });
+for (const input of document.getElementsByName("shown")) {
+  input.addEventListener("change", () => {
+    if (input.checked) state.shown.add(input.value);
+    else state.shown.delete(input.value);
+    drawCurves();
+  });
+}
+on("pair", "change", (event) => {
+  state.pair = Number(event.target.value);
+  drawContrast();
+});
+for (const input of document.getElementsByName("contrast")) {
+  input.addEventListener("change", () => {
+    state.contrast = input.value;
+    drawContrast();
+  });
+}
+on("copy-contrasts", "click", () => copyText(tabbed(CONTRAST_COLUMNS, contrastRecords()), "Table"));
+on("download-contrasts", "click", () => save("contrasts.csv", "text/csv", csv(CONTRAST_COLUMNS, contrastRecords())));
 on("published", "change", (event) => {
   state.published = event.target.checked;
   drawCurves();
@@ -96,8 +116,8 @@ on("all-rows", "click", () => {
   everyRow = true;
   drawTable();
 });
-on("copy-table", "click", () => copyText(tabbed(), "Table"));
-on("download-table", "click", () => save("differentiation.csv", "text/csv", csv()));
+on("copy-table", "click", () => copyText(tabbed(FIELDS, sortedRecords()), "Table"));
+on("download-table", "click", () => save("differentiation.csv", "text/csv", csv(FIELDS, sortedRecords())));
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", () => copyText(textOf(byId(button.dataset.copy)), "Text"));
 }
@@ -131,6 +151,6 @@ window.addEventListener("afterprint", () => {
 
 listCounts();
 drawAll();
-byId("curves").on("plotly_click", (event) => chooseLayer(event.points[0].x));
+for (const plot of ["curves", "contrast"]) if (byId(plot)) byId(plot).on("plotly_click", (event) => chooseLayer(Math.round(event.points[0].x)));
 if (byId("numbers")) drawTable();
 document.body.dataset.ready = "true";

@@ -2,6 +2,9 @@
 "use strict";
 
 const FEW_ROWS = 100;
+const interval = (name) => [`${name}_low`, `${name}_high`];
+
+// What the fields of a column are, its heading, and whether it holds numbers.
 const COLUMNS = [
   ["units", "Units", false],
   ["set", "Set", false],
@@ -10,10 +13,15 @@ const COLUMNS = [
   ["units_used", "Units used", true],
   ["differentiation", "Differentiation", true],
   ["sd_over_draws", "SD over draws", true],
+  [interval("differentiation_units"), "Interval of units", true],
+  [interval("differentiation_images"), `Interval of ${THINGS}`, true],
   ["relative", "Relative", true],
   ["relative_sd_over_draws", "SD of relative", true],
+  [interval("relative_units"), "Of units, relative", true],
+  [interval("relative_images"), `Of ${THINGS}, relative`, true],
   ["not_converged", "Not converged", false],
-];
+].map(([fields, label, isNumber]) => ({ fields: [fields].flat(), label, isNumber }));
+const FIELDS = COLUMNS.flatMap(({ fields }) => fields);
 const order = { column: null, ascending: true };
 let everyRow = false;
 
@@ -23,6 +31,10 @@ const records = data.kinds.flatMap((kind) =>
     data.layers.flatMap((layer, atLayer) =>
       kind.n_units.map((count, atCount) => {
         const at = (lines, name) => (lines ? lines[name][atSet][atLayer][atCount] : null);
+        const limits = (name, lines) =>
+          ["units", "images"].flatMap((source) =>
+            ["low", "high"].map((end) => [`${name}_${source}_${end}`, at(lines && lines[source], end)]),
+          );
         return {
           units: kind.units,
           set: set.name,
@@ -32,8 +44,10 @@ const records = data.kinds.flatMap((kind) =>
           units_used: kind.units_used[atLayer][atCount],
           differentiation: at(kind.raw, "mean"),
           sd_over_draws: at(kind.raw, "spread"),
+          ...Object.fromEntries(limits("differentiation", kind.raw)),
           relative: at(kind.relative, "mean"),
           relative_sd_over_draws: at(kind.relative, "spread"),
+          ...Object.fromEntries(limits("relative", kind.relative)),
           not_converged: kind.not_converged[atSet][atLayer][atCount],
         };
       }),
@@ -52,17 +66,22 @@ function sortedRecords() {
   });
 }
 
-function tableCell(record, [name, , isNumber]) {
+// Intervals that are nowhere known have no column.
+const columnsShown = () => COLUMNS.filter(({ fields }) => fields.length < 2 || records.some((record) => fields.some((name) => record[name] !== null)));
+
+function tableCell(record, { fields, isNumber }) {
+  const [name] = fields;
   const value = record[name];
   if (name === "not_converged") return value === null ? "" : value ? "yes" : "no";
   if (name === "n_units" && !data.kinds.find((kind) => kind.units === record.units).counted) return "";
   if (!isNumber) return String(value);
   if (name === "n_units" || name === "units_used") return counted(value);
-  return value === null ? "" : written(value);
+  return value === null ? "" : fields.map((field) => written(record[field])).join(" to ");
 }
 
 function drawTable() {
-  const head = COLUMNS.map(([name, label]) => {
+  const columns = columnsShown();
+  const head = columns.map(({ fields: [name], label, isNumber }) => {
     const sorted = order.column === name;
     const button = element("button", { type: "button" }, label + (sorted ? (order.ascending ? " \u25b2" : " \u25bc") : ""));
     button.addEventListener("click", () => {
@@ -72,21 +91,21 @@ function drawTable() {
       byId("numbers").querySelector(`th[data-column="${name}"] button`).focus();
     });
     const direction = sorted ? { "aria-sort": order.ascending ? "ascending" : "descending" } : {};
-    return element("th", { scope: "col", "data-column": name, ...direction }, button);
+    return element("th", { scope: "col", "data-column": name, ...direction, ...(isNumber ? { class: "number" } : {}) }, button);
   });
   const shown = everyRow ? sortedRecords() : sortedRecords().slice(0, FEW_ROWS);
-  const rows = shown.map((record) => element("tr", {}, ...COLUMNS.map((column) => element("td", column[2] ? { class: "number" } : {}, tableCell(record, column)))));
+  const rows = shown.map((record) => element("tr", {}, ...columns.map((column) => element("td", column.isNumber ? { class: "number" } : {}, tableCell(record, column)))));
   byId("numbers").replaceChildren(element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows));
   byId("all-rows").hidden = shown.length === records.length;
   byId("table-note").textContent = shown.length < records.length ? `${shown.length} of ${counted(records.length)} rows are shown; copies and the CSV hold all.` : `${counted(records.length)} rows.`;
 }
 
-// Every digit, in the order in which the rows stand.
-function tableText(separator, quote) {
+// Every digit, in the order in which the rows are given.
+function tableText(fields, rows, separator, quote) {
   const cell = (value) => (value === null ? "" : quote(String(value)));
-  const lines = [COLUMNS.map(([name]) => name), ...sortedRecords().map((record) => COLUMNS.map(([name]) => record[name]))];
+  const lines = [fields, ...rows.map((record) => fields.map((name) => record[name]))];
   return lines.map((line) => line.map(cell).join(separator)).join("\n") + "\n";
 }
 
-const csv = () => tableText(",", (text) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text));
-const tabbed = () => tableText("\t", (text) => text.replace(/[\t\n\r]/g, " "));
+const csv = (fields, rows) => tableText(fields, rows, ",", (text) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text));
+const tabbed = (fields, rows) => tableText(fields, rows, "\t", (text) => text.replace(/[\t\n\r]/g, " "));

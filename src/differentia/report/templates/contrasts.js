@@ -1,0 +1,148 @@
+// Where sets differ.
+"use strict";
+
+// As many decimals as permutations can tell.
+function writtenP(value) {
+  if (value === null) return written(value);
+  return value >= 0.0001 ? value.toFixed(4) : value.toExponential(1);
+}
+
+const contrastChosen = () => data.contrasts[state.pair];
+
+const pairName = ({ first, second }) => `${data.sets[first].name} and ${data.sets[second].name}`;
+
+const contrastLimits = (contrast, name) => ({ low: contrast[`${name}_low`], high: contrast[`${name}_high`] });
+
+function contrastText(contrast, layer) {
+  const numbers = ["difference", "ratio"].map((name) => {
+    const interval = within(contrastLimits(contrast, name), layer);
+    return `${name} <b>${written(contrast[name][layer])}</b>${interval && ` (${percent(contrast.confidence)}: ${interval})`}`;
+  });
+  const names = [contrast.first, contrast.second].map((set) => `<b>${plain(data.sets[set].name)}</b>`);
+  return [`${names[0]} and`, names[1], plain(data.layers[layer].name), ...numbers, `p ${writtenP(contrast.p[layer])}, corrected <b>${writtenP(contrast.p_corrected[layer])}</b>`].join("<br>");
+}
+
+function contrastTraces() {
+  const contrast = contrastChosen();
+  const x = range(data.layers.length);
+  const values = contrast[state.contrast];
+  const { low, high } = contrastLimits(contrast, state.contrast);
+  const colour = colourOf("--text");
+  const marks = x.map((layer) => {
+    const set = higher(contrast, layer);
+    return differs(contrast, layer) ? { symbol: data.sets[set].symbol.plotly, colour: setColour(set) } : { symbol: "circle-open", colour: colourOf("--soft") };
+  });
+  const reach = (ends, sign) => x.map((layer) => (values[layer] === null || ends[layer] === null ? NaN : sign * (ends[layer] - values[layer])));
+  return [
+    {
+      x,
+      y: values,
+      mode: data.recorded ? "markers" : "lines+markers",
+      cliponaxis: false,
+      line: { color: colourOf("--soft"), width: 1 },
+      error_y: { type: "data", symmetric: false, array: reach(high, 1), arrayminus: reach(low, -1), color: colour, thickness: 1, width: Math.min(4, markSize() / 2) },
+      marker: { symbol: marks.map((mark) => mark.symbol), color: marks.map((mark) => mark.colour), size: markSize() + 2, opacity: 1, line: { width: 1.5, color: marks.map((mark) => mark.colour) } },
+      hoverinfo: "text",
+      hovertext: x.map((layer) => contrastText(contrast, layer)),
+      meta: { pair: state.pair, role: state.contrast },
+    },
+  ];
+}
+
+// Where nothing differs, and the least and the most of what a contrast holds.
+function spanOf(name, ...ends) {
+  const contrast = contrastChosen();
+  const known = ends.flatMap((end) => contrast[name + end]).filter((value) => value !== null);
+  const none = name === "ratio" ? 1 : 0;
+  return [Math.min(none, ...known), Math.max(none, ...known)];
+}
+
+// Limits that reach farther than a tenth, or ten times, of all ratios do not press the others together. Ratios
+// that lie far apart stand on a logarithmic axis: a half lies as far from 1 as a double.
+function ratioAxis() {
+  const [least, most] = spanOf("ratio", "");
+  const [low, high] = spanOf("ratio", "", "_low", "_high");
+  const ends = [Math.max(low, least / 10), Math.min(high, most * 10)];
+  const times = ends[1] / ends[0];
+  if (times < 4) return {};
+  const beyond = ends[0] > low || ends[1] < high;
+  return { type: "log", dtick: times < 100 ? "D2" : 1, exponentformat: "power", ...(beyond ? { range: ends.map(Math.log10) } : {}) };
+}
+
+// A difference can't be larger than the values; where limits reach farther the axis ends there.
+function differenceAxis() {
+  const { first, second, n_units: count } = contrastChosen();
+  const kind = kindOf(contrastChosen());
+  const values = [first, second].flatMap((set) => kind.raw.mean[set].map((layer) => layer[kind.n_units.indexOf(count)]));
+  const most = 1.2 * Math.max(...values);
+  const [low, high] = spanOf("difference", "", "_low", "_high");
+  return low < -most || high > most ? { range: [Math.max(1.1 * low, -most), Math.min(1.1 * high, most)] } : {};
+}
+
+const axisOfContrast = () => (state.contrast === "ratio" ? ratioAxis() : differenceAxis());
+
+function contrastLayout() {
+  const { first, second } = contrastChosen();
+  const ratio = state.contrast === "ratio";
+  const names = [first, second].map((set) => plain(shortened(data.sets[set].name, 22)));
+  const none = ratio ? 1 : 0;
+  return {
+    height: 380,
+    uirevision: `${state.contrast} ${state.pair}`,
+    xaxis: layerAxis("contrast"),
+    yaxis: axis({ title: names.join(ratio ? " / " : " \u2212 "), ...axisOfContrast() }),
+    shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: none, y1: none, layer: "below", line: { color: colourOf("--soft"), width: 1 } }],
+  };
+}
+
+function contrastCaption() {
+  const contrast = contrastChosen();
+  const layers = range(data.layers.length).filter((layer) => differs(contrast, layer)).length;
+  const places = data.recorded ? "populations" : "layers";
+  return [
+    `${pairName(contrast)} differ in ${layers} of ${counted(data.layers.length)} ${places}.`,
+    `Bars: ${percent(contrast.confidence)} intervals, had other ${THINGS} of the same kinds been shown.`,
+    ...(axisOfContrast().range ? ["Some go on beyond the plot."] : []),
+    `Filled marks: corrected p < ${data.level}, each the mark of the more differentiated set.`,
+    `By ${counted(contrast.permutations)} permutations of the ${THINGS}, corrected over ${places}; the least p that they can give is ${writtenP(1 / (contrast.permutations + 1))}.`,
+    kindOf(contrast).counted ? `At ${counted(contrast.n_units)} units (${contrast.units}).` : `Units: ${contrast.units.replace("_", " ")}.`,
+  ].join(" ");
+}
+
+const kindOf = (contrast) => data.kinds.find((kind) => kind.units === contrast.units);
+
+function drawContrastTable() {
+  const contrast = contrastChosen();
+  const level = percent(contrast.confidence);
+  const columns = [data.recorded ? "Population" : "Layer", "Difference", level, "Ratio", level, "p", "Corrected p", "More differentiated"];
+  const rows = data.layers.map((layer, place) => {
+    const of = (name) => [written(contrast[name][place]), within(contrastLimits(contrast, name), place)];
+    const cells = [...of("difference"), ...of("ratio"), writtenP(contrast.p[place]), writtenP(contrast.p_corrected[place])];
+    const more = differs(contrast, place) ? [namedSet(higher(contrast, place))] : [];
+    return element("tr", {}, element("th", { scope: "row" }, layer.name), ...cells.map((cell) => element("td", { class: "number" }, cell)), element("td", {}, ...more));
+  });
+  byId("contrast-table").replaceChildren(
+    element("caption", { class: "unseen" }, `${pairName(contrast)}, by layer`),
+    element("thead", {}, element("tr", {}, ...columns.map((name, place) => element("th", { scope: "col", ...(place && place < columns.length - 1 ? { class: "number" } : {}) }, name)))),
+    element("tbody", {}, ...rows),
+  );
+}
+
+function drawContrast() {
+  if (!byId("contrast")) return;
+  draw("contrast", contrastTraces(), contrastLayout());
+  byId("contrast-caption").textContent = contrastCaption();
+  drawContrastTable();
+}
+
+const CONTRAST_COLUMNS = ["units", "n_units", "first", "second", "layer", "difference", "difference_low", "difference_high", "ratio", "ratio_low", "ratio_high", "p", "p_corrected"];
+
+// One row for each pair and layer, every digit.
+function contrastRecords() {
+  return data.contrasts.flatMap((contrast) =>
+    data.layers.map((layer, place) => {
+      const named = { ...contrast, first: data.sets[contrast.first].name, second: data.sets[contrast.second].name, layer: layer.name };
+      return Object.fromEntries(CONTRAST_COLUMNS.map((name) => [name, Array.isArray(named[name]) ? named[name][place] : named[name]]));
+    }),
+  );
+}
