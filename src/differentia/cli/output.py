@@ -134,7 +134,12 @@ def print_result(result: xr.Dataset) -> None:
     reference = result.attrs["reference"]
     names = [str(name) for name in result["set"].values]
     kind = str(result["units"].item())
-    titles = {"all": "all units", "filter_mean": "filter means", "random": f"{count:,} units"}
+    titles = {
+        "all": "all units",
+        "filter_mean": "filter means",
+        "random": f"{count:,} units",
+        "sketch": f"sketches of {count:,} numbers",
+    }
     others = [name for name in names if related is not None and name != reference]
     rows = []
     for layer in (str(name) for name in result["layer"].values):
