@@ -136,7 +136,7 @@ class Responses:
         return units_used(pool, n_units, strata=kind.strata(layer)) if kind.counted else pool
 
     def drawn(self, layer: Layer, n_units: int, draw: int) -> Int[np.ndarray, " k"] | None:
-        """Return the columns that a draw of units (not of a sketch) looks at, or None: there is no such draw."""
+        """Return the columns that a draw of units looks at, or None where there is no such draw."""
         kind = unit_kind(self.unit_kind)
         if draw and not kind.random:
             return None

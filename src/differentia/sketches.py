@@ -1,10 +1,10 @@
 """Sketches: all units of a layer as few sums with random signs, which keep squared distances on average.
 
-That is a count sketch (Charikar, Chen & Farach-Colton, 2002), made twice. Within the pass a layer becomes some
-10,000 numbers, while its output is read once. Of those each draw makes the few that are asked for, without
-another look at the network. Each number is the sum of units that a hash puts there, each with a sign of its own:
-so a squared distance is right on average, whatever the units do, and for k numbers of a layer of L units its
-relative error is at most about ``sqrt(2 (1 / k - 1 / L))``.
+That is a count sketch (Charikar, Chen & Farach-Colton, 2002), made twice. Within the pass a layer becomes
+some 10,000 sums, while its output is read once. Of those each draw makes the few that are asked for, without
+another look at the network. Which units a sum holds is random, and so is the sign of each: so a squared
+distance is right on average, whatever the units do. For k sums over a layer of L units its relative error is
+about ``sqrt(2 (1 / k - 1 / L))``, and less where few units differ.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def random_signs(count: int, *parts: object) -> Int8[np.ndarray, " {count}"]:
 class Sketch:
     """How the units of one layer are summed up; it depends on the seed and the layer alone.
 
-    Put the units in a row, filters last, and cut it into pieces of as many units as there are places. Each piece
-    is turned by an offset of its own, and added to the places; each unit has a sign of its own. So no place gets
-    more units than another, and units of one filter do not meet more often than others.
+    Put the units in a row, filters last, and cut it into pieces of as many units as there are places. Each
+    piece is turned by an offset of its own and added to the places, each unit with a sign of its own. So no
+    place gets more units than another, and units of one filter meet no more often than others.
 
     Attributes
     ----------
@@ -100,8 +100,8 @@ _Move = tuple[tuple[slice, ...], tuple[slice, ...]]
 class SketchProbe:
     """Sums up all units of a layer's output.
 
-    The output is read in the order in which it lies in memory: whatever the layout, the same numbers are summed
-    in the same order.
+    The output is read in the order in which it lies in memory. Whatever the layout, the same numbers are
+    added in the same order.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def _moves_of_rows(sketch: Sketch) -> list[_Move]:
 
 
 def _moves_of_filters(sketch: Sketch) -> list[_Move]:
-    """Return the same for a row for each filter: what is turned beyond the last filter goes on a position later."""
+    """Return the same for filters apart: what is turned beyond the last filter comes a position later."""
     moves: list[_Move] = []
     starts = range(0, sketch.positions, sketch.length)
     for start, offset in zip(starts, sketch.offsets.tolist(), strict=True):
@@ -180,7 +180,7 @@ def _moves_of_filters(sketch: Sketch) -> list[_Move]:
 
 
 def _turned(count: int, offset: int, length: int) -> list[tuple[int, int, int]]:
-    """Return the parts of a piece that is turned within a ring: each from, to, and the place where it begins."""
+    """Return the parts of a piece that is turned within a ring: from, to, and the place where each begins."""
     first = min(count, length - offset)
     parts = [(0, first, offset), (first, count, 0)]
     return [part for part in parts if part[0] < part[1]]
