@@ -206,7 +206,7 @@ def folding(layer: str, width: int, count: int, draw: int, *, seed: int) -> csr_
     """
     order = np.argsort(random_keys(width, "fold", seed, layer, count, draw), kind="stable")
     signs = random_signs(width, "fold", seed, layer, count, draw).astype(np.float64)
-    return csr_array((signs, (np.arange(width) % count, order)), shape=(count, width))
+    return csr_array((signs[order], (np.arange(width) % count, order)), shape=(count, width))
 
 
 @dataclass(frozen=True)
