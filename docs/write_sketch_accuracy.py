@@ -24,8 +24,8 @@ HEAD = f"""# Sketches and random units, compared
 
 How far differentiation by {FEW} random units, and by sketches of {FEW} and {MANY:,} sums (`--units sketch`),
 is from that of all units: in every layer of MobileNet (width 0.25, trained on ImageNet), with one draw for
-each of {SEEDS} seeds. Each cell has the median and the largest of the {SEEDS} errors, in per cent of the value
-by all units. (`make figures` writes this page.)
+each of {SEEDS} seeds. Each cell has the median and the largest of the {SEEDS} errors, in per cent of the
+value by all units. (`make figures` writes this page.)
 
 """
 

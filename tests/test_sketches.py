@@ -134,7 +134,7 @@ def test_folded_parts() -> None:
 
 @pytest.mark.parametrize("rank", ["few", "one", "sparse"])
 def test_squared_distances_are_right_on_average(rank: str) -> None:
-    """Over seeds: the mean is the layer's own, and the SD what is promised, or less where few units differ."""
+    """Over seeds the mean is the layer's own, and the SD what is promised, or less where few units differ."""
     layer = Layer("a", "Conv2D", (12, 5, 20), "a")
     filters = RNG.gamma(0.3, 1.0, 20)  # some respond much more than others
     difference = RNG.normal(size=(12, 5, 20)) * filters
@@ -163,7 +163,7 @@ def everything() -> dif.Responses:
 
 @pytest.mark.parametrize("normalize", ["layer", "none"])
 def test_every_value_equals_the_oracle(normalize: str, narrow: int) -> None:
-    """Each set, layer, number and draw equals a double loop over dense projections of all units in float64."""
+    """Each set, layer, number and draw equals a double loop over dense projections of all units."""
     counts, draws = (10, 60, 150), 3
     result = dif.measure(
         load(), SETS, units="sketch", n_units=counts, draws=draws, normalize=normalize, seed=2

@@ -10,6 +10,7 @@ import differentia as dif
 from differentia import units
 from differentia.layers import Layer
 from differentia.units import (
+    SKETCH_WIDTH,
     UNIT_KINDS,
     draw_units,
     filter_order,
@@ -216,6 +217,7 @@ def test_pools_are_as_large_as_promised(layer: Layer, count: int) -> None:
         sizes[name] = len(pool)
     assert sizes["random"] == sizes["top"] == sizes["top_variance"] == min(count, layer.size)
     assert sizes["all"] == layer.size
+    assert sizes["sketch"] == min(layer.size, SKETCH_WIDTH)
     assert sizes["filter_mean"] == layer.n_filters
     rounds = max(1, count // layer.n_filters)
     assert sizes["per_filter"] == min(layer.size, layer.n_filters * rounds)

@@ -398,7 +398,8 @@ class _Writer:
         pooled = bool((drawn & (pools < result["layer_size"])).any())
         seed = f"(seed {int(result.attrs['seed'])}"
         if kind.sketched:
-            clause = f"all units {of_each} were added up with random signs {self.cite('charikar2002')} {seed}"
+            work = self.cite("charikar2002")
+            clause = f"all units {of_each} were added up in count sketches {work} with random signs {seed}"
             clause += f", by way of at most {_count(int(pools.max()), noun)}" if pooled else ""
         else:
             clause = f"units {of_each} were drawn at random {seed}"
