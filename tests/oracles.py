@@ -153,14 +153,17 @@ def fold_matrix(name: str, width: int, count: int, draw: int, seed: int) -> np.n
     return matrix
 
 
-def sketched(matrix: Any, projection: Any, normalize: str = "layer") -> float:
-    """Return the measure by a projection of all units: a double loop, by their own SD and number."""
-    rows = [[float(value) for value in row] for row in matrix]
-    units = len(rows[0])
-    sigma = population_sd([value for row in rows for value in row]) if normalize == "layer" else 1.0
-    few = (np.asarray(matrix, dtype=np.float64) @ np.asarray(projection).T).tolist()
-    return statistics.median(
-        math.dist(few[i], few[j]) / (sigma * math.sqrt(units))
-        for i in range(len(few))
-        for j in range(i + 1, len(few))
-    )
+def sketched(matrix: Any, kept: Any, fold: Any, normalize: str = "layer") -> float:
+    """Return the measure by sums of all units: a double loop over pairs, by the units' own SD and number.
+
+    The sums (kept) are summed again (fold), to distances of the same mean square.
+    """
+    units = np.asarray(matrix, dtype=np.float64)
+    sigma = population_sd(units.reshape(-1).tolist()) if normalize == "layer" else 1.0
+    many = (units @ np.asarray(kept).T).tolist()
+    few = (np.array(many) @ np.asarray(fold).T).tolist()
+    pairs = [(i, j) for i in range(len(few)) for j in range(i + 1, len(few))]
+    by_many = [math.dist(many[i], many[j]) for i, j in pairs]
+    by_few = [math.dist(few[i], few[j]) for i, j in pairs]
+    scale = math.sqrt(math.fsum(d * d for d in by_many) / math.fsum(d * d for d in by_few))
+    return statistics.median(by_few) * scale / (sigma * math.sqrt(units.shape[1]))

@@ -68,7 +68,7 @@ def test_the_probe_equals_a_dense_matrix(name: str, width: int) -> None:
     output = torch.from_numpy(RNG.normal(0.7, 1.0, (3, *layer.shape)))
     matrix = oracles.sketch_matrix("a", layer.shape, layer.filter_axis, width, seed=5)
     assert (np.count_nonzero(matrix, axis=0) == 1).all(), "every unit is in one sum"
-    assert np.ptp(np.count_nonzero(matrix, axis=1)) <= 2 + layer.size % width, "which are of about as many"
+    assert np.count_nonzero(matrix, axis=1).max() <= 2 * math.ceil(layer.size / width), "none has too many"
     probe = SketchProbe(Sketch(layer, width, seed=5))
     found = probe(output)
     assert found.dtype == np.float64
@@ -174,23 +174,21 @@ def test_every_value_equals_the_oracle(normalize: str, narrow: int) -> None:
         size, pool = layer.size, min(layer.size, narrow)
         assert int(about["pool_size"]) == pool
         assert about["units_used"].values.tolist() == [min(count, size) for count in counts]
-        for name, rows in whole.sets.items():
-            responses = np.asarray(whole.values[layer.name])[rows].astype(np.float64)
-            kept = np.eye(size)
-            if pool < size:
-                kept = oracles.sketch_matrix(layer.name, layer.shape, layer.filter_axis, pool, 2)
-            for count, draw in itertools.product(counts, range(draws)):
-                value = float(about["differentiation"].sel(set=name, n_units=count, draw=draw))
-                if count >= pool and draw:
-                    assert np.isnan(value), "of a whole pool there is one draw"
-                    continue
-                fold = np.eye(size)
-                if count < size:
-                    fold = oracles.fold_matrix(layer.name, pool, count, draw, 2) @ kept
-                expected = oracles.sketched(responses, fold, normalize)
-                assert value == pytest.approx(expected, rel=1e-5, abs=1e-6)
+        kept = np.eye(size)
+        if pool < size:
+            kept = oracles.sketch_matrix(layer.name, layer.shape, layer.filter_axis, pool, 2)
+        for count, draw in itertools.product(counts, range(draws)):
+            values = about["differentiation"].sel(n_units=count, draw=draw)
+            if count >= pool and draw:
+                assert values.isnull().all(), "of a whole pool there is one draw"
+                continue
+            fold = oracles.fold_matrix(layer.name, pool, count, draw, 2) if count < size else np.eye(size)
+            for name, rows in whole.sets.items():
+                responses = np.asarray(whole.values[layer.name])[rows]
+                expected = oracles.sketched(responses, kept, fold, normalize)
+                assert float(values.sel(set=name)) == pytest.approx(expected, rel=1e-5, abs=1e-6)
                 compared += 1
-    assert compared > 250
+    assert compared > 200
 
 
 def test_as_many_as_units_are_all_units(narrow: int) -> None:
@@ -240,11 +238,11 @@ def test_batches_and_sets_do_not_matter(narrow: int) -> None:
     for batch_size in (1, 3):
         found = dif.record(load(), SETS, batch_size=batch_size, **options)
         for name, values in expected.values.items():
-            np.testing.assert_allclose(found.values[name], values, rtol=1e-5, atol=1e-5)
+            np.testing.assert_allclose(found.values[name][:, :], values[:, :], rtol=1e-5, atol=1e-5)
     one = dif.record(load(), {"dark": SETS["dark"]}, batch_size=7, **{**options, "layers": ["act"]})
     np.testing.assert_array_equal(one.values["act"], np.asarray(expected.values["act"])[11:])
     other = dif.record(load(), SETS, batch_size=7, seed=1, **options)
-    assert not np.allclose(other.values["conv"], expected.values["conv"])
+    assert not np.allclose(other.values["conv"][:, :], expected.values["conv"][:, :])
 
 
 def test_kinds_together_are_as_each_alone(narrow: int) -> None:
@@ -265,17 +263,19 @@ def test_a_compiled_pass(
 ) -> None:
     """The probe sees the outputs between what is compiled; one that is wrong is found."""
     monkeypatch.setattr(torch, "compile", lambda module, **options: module)
+    layers = [nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(2048, 200)]
+    network = load(nn.Sequential(*layers))
     options: dict[str, Any] = {"units": "sketch", "pool": 20, "batch_size": 4}
-    found = dif.record(load(), SETS, compile="always", **options)
-    expected = dif.record(load(), SETS, compile="never", **options)
+    found = dif.record(network, SETS, compile="always", **options)
+    expected = dif.record(network, SETS, compile="never", **options)
     assert found.provenance["compiled"] is True
     for name, values in expected.values.items():
-        np.testing.assert_allclose(found.values[name], values, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(found.values[name][:, :], values[:, :], rtol=1e-4, atol=1e-4)
     monkeypatch.setattr(torch, "compile", lambda module, **options: lambda batch: module(batch * 1.01))
     with caplog.at_level(logging.INFO, "differentia"):
-        wrong = dif.record(load(), SETS, compile="always", views=False, **options)
+        wrong = dif.record(network, SETS, compile="always", views=False, **options)
     assert "differs from the network's own pass" in caplog.text
-    np.testing.assert_array_equal(wrong.values["conv"], expected.values["conv"])
+    np.testing.assert_array_equal(wrong.values["0"], expected.values["0"])
 
 
 def test_a_keras_model(narrow: int) -> None:
@@ -296,7 +296,7 @@ def test_a_keras_model(narrow: int) -> None:
         if layer.size > narrow:
             matrix = oracles.sketch_matrix(layer.name, layer.shape, layer.filter_axis, narrow, 3)
             values = values @ matrix.T
-        np.testing.assert_allclose(sketched.values[layer.name], values, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(sketched.values[layer.name][:, :], values, rtol=1e-4, atol=1e-5)
 
 
 class Constant(nn.Module):
@@ -362,7 +362,7 @@ def test_a_bad_unit_is_found(narrow: int) -> None:
         {"metric": "cosine", "normalize": "none"},
     ],
 )
-def test_other_measures_are_refused(options: dict[str, str], narrow: int) -> None:
+def test_other_measures_are_refused(options: dict[str, Any], narrow: int) -> None:
     """Before anything is recorded, and of responses at hand; the error says what there is."""
     message = r"units='sketch' does not go with normalize='\w+' and metric='\w+': .* Use metric='euclidean'"
 

@@ -334,10 +334,13 @@ class _Sketches:
                 fold = folding(self.layer.name, centred.shape[1], count, draw, seed=self.responses.seed)
                 folded, left = at_hand(Folded(centred, fold), budget)
                 work = self._layer(folded, _Choice(count, draw, np.arange(count)), "none", left)
-                of_draw = work.look(distances and not looked)
-                looked.append(of_draw._replace(found=self._scaled(of_draw.found)))
-        found = {key: value for each in looked for key, value in each.found.items()}
-        return self._with_exact_sums(looked[0]._replace(found=found))
+                looked.append(self._scaled(work.look(distances and not looked), folded))
+        mean, variance = self._moments
+        return looked[0]._replace(
+            found={key: value for each in looked for key, value in each.found.items()},
+            sums=mean * self.layer.size,
+            square_sums=(variance + mean**2) * self.layer.size,
+        )
 
     def _layer(self, values: ResponseMatrix, choice: _Choice, normalize: str, budget: int) -> _Layer:
         return _Layer(values, self.responses.sets, [choice], normalize, "euclidean", budget)
@@ -357,32 +360,50 @@ class _Sketches:
         at = self.responses.layers.index(self.layer)
         return self.responses.moments.mean[:, at], self.responses.moments.variance[:, at]
 
-    def _scaled(
-        self, found: Mapping[tuple[str, int, int], Differentiation]
-    ) -> dict[tuple[str, int, int], Differentiation]:
-        """Return what values of few numbers, ``|z_i - z_j| / sqrt(count)``, stand for in the layer."""
+    @cached_property
+    def _spreads(self) -> dict[str, float]:
+        """The sum of squared distances from each set's mean, by all that was kept."""
+        return _spreads(self._centred[0], self.responses.sets)
+
+    def _scaled(self, looked: _Looked, folded: ResponseMatrix) -> _Looked:
+        """Return what was found by few numbers, ``|z_i - z_j| / sqrt(count)``, as what it stands for.
+
+        In each set distances are scaled so that their mean square is that by all that was kept. A draw makes
+        most of its error in all pairs alike, and so it is nearly halved.
+        """
         mean, variance = self._moments
-        scaled = {}
-        for (name, count, draw), (value, constant, _) in found.items():
+        scales = {
+            name: np.sqrt(self._spreads[name] / spread) if spread else 0.0
+            for name, spread in _spreads(folded, self.responses.sets).items()
+        }
+        found = {}
+        for (name, count, draw), (value, constant, _) in looked.found.items():
             rows = self.responses.sets[name]
             if not variance[rows].any() and (mean[rows] == mean[rows.start]).all():
-                reason = gives_the_same(mean[rows.start])
-                scaled[name, count, draw] = Differentiation(np.nan, reason)
+                found[name, count, draw] = Differentiation(np.nan, gives_the_same(mean[rows.start]))
                 continue
-            sd = 1.0
+            if constant:  # of what was centred: all responses are the same
+                value = 0.0
+            value *= scales[name] * np.sqrt(count / self.layer.size)
             if self.normalize == "layer":
-                sd = float(np.sqrt(variance[rows].mean() + mean[rows].var()))
-            # Centred numbers that are the same are those of equal responses.
-            value = 0.0 if constant else value * np.sqrt(count / self.layer.size) / sd
-            scaled[name, count, draw] = Differentiation(float(value))
-        return scaled
+                value /= np.sqrt(variance[rows].mean() + mean[rows].var())
+            found[name, count, draw] = Differentiation(float(value))
+        distances = looked.distances
+        if distances is not None:
+            of_images = np.zeros(len(distances), dtype=np.float32)
+            for name, rows in self.responses.sets.items():
+                of_images[rows] = np.sqrt(scales[name])
+            distances = distances * of_images * of_images[:, np.newaxis]
+        return looked._replace(found=found, distances=distances)
 
-    def _with_exact_sums(self, looked: _Looked) -> _Looked:
-        """Return what was found, with sums over all units of the layer."""
-        mean, variance = self._moments
-        return looked._replace(
-            sums=mean * self.layer.size, square_sums=(variance + mean**2) * self.layer.size
-        )
+
+def _spreads(values: ResponseMatrix, sets: Mapping[str, slice]) -> dict[str, float]:
+    """Return the sum of squared distances of the responses to each set from their mean."""
+    sums = dict.fromkeys(sets, 0.0)
+    for block in Rows(values).blocks():
+        for name, rows in sets.items():
+            sums[name] += float(np.square(block[rows] - block[rows].mean(axis=0)).sum())
+    return sums
 
 
 def _all_columns(choices: Sequence[_Choice], pool_size: int) -> Int[np.ndarray, " columns"]:

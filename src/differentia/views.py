@@ -106,10 +106,9 @@ def distance_units(result: xr.Dataset) -> xr.DataArray:
     """
     import xarray as xr
 
-    used = result["units_used"].sel(n_units=result["n_units"].max())
-    if unit_kind(str(result["units"].item())).sketched:  # which stands for all units
-        used = result["layer_size"]
-    used = used.values.astype(np.float64)
+    stand_for_all = unit_kind(str(result["units"].item())).sketched
+    most = result["units_used"].sel(n_units=result["n_units"].max())
+    used = (result["layer_size"] if stand_for_all else most).values.astype(np.float64)
     names = [str(name) for name in result["set"].values]
     units = np.tile(np.sqrt(used), (len(names), 1))
     for row, name in zip(units, names, strict=True):
