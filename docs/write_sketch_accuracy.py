@@ -11,12 +11,13 @@ import numpy as np
 from real_data import ROOT, mobilenet_and_sets
 
 import differentia as dif
+from differentia.units import SKETCH_WIDTH
 
 PAGE = ROOT / "docs" / "sketch_accuracy.md"
 SEEDS = 20
-FEW, MANY = 200, 1_000
+FEW, MANY, KEPT = 200, 1_000, SKETCH_WIDTH
 #: What is compared with all units: the kind of units and their number.
-COLUMNS = (("random", FEW), ("sketch", FEW), ("sketch", MANY))
+COLUMNS = (("random", FEW), ("sketch", FEW), ("sketch", MANY), ("sketch", KEPT))
 #: The farthest that sketches may be from all units, at each number.
 LIMITS = {FEW: 0.05, MANY: 0.025}
 
@@ -25,7 +26,8 @@ HEAD = f"""# Sketches and random units, compared
 How far differentiation by {FEW} random units, and by sketches of {FEW} and {MANY:,} sums (`--units sketch`),
 is from that of all units: in every layer of MobileNet (width 0.25, trained on ImageNet), with one draw for
 each of {SEEDS} seeds. Each cell has the median and the largest of the {SEEDS} errors, in per cent of the
-value by all units. (`make figures` writes this page.)
+value by all units. {KEPT:,} are the sums that are kept, of which the others are made; layers with no more
+units than there are sums are measured by all of them. (`make figures` writes this page.)
 
 """
 
@@ -43,7 +45,13 @@ def main() -> None:
     of_seeds: list[list[Any]] = []
     for seed in range(SEEDS):
         found = dif.measure_kinds(
-            network, sets, kinds=("random", "sketch"), n_units=(FEW, MANY), draws=1, seed=seed, views=False
+            network,
+            sets,
+            kinds=("random", "sketch"),
+            n_units=(FEW, MANY, KEPT),
+            draws=1,
+            seed=seed,
+            views=False,
         )
         values = [found[kind]["differentiation"].sel(n_units=count, draw=0) for kind, count in COLUMNS]
         of_seeds.append([abs(value / exact - 1).transpose("set", "layer").values for value in values])

@@ -465,10 +465,11 @@ class _Writer:
             pairs += f" ({_count(size * (size - 1) // 2, 'pair')} of N = {size:,})"
         stand_for = ""
         if any(_is_sketched(result) and _is_counted(result) for result in self.results):
-            apart = " and the population SD is that of all units" if normalize == "layer" else ""
+            apart = ", and the population SD is that of all units" if normalize == "layer" else ""
             stand_for = (
                 f" The sums stand for all units of a {self.layer}: the distance between them is divided by "
-                f"the square root of the number of units{apart}."
+                f"the square root of the number of units{apart}; in each set it is scaled to the mean square "
+                "that all recorded sums give."
             )
         unit = ""
         if normalize == "none" and metric in _IN_UNITS:
