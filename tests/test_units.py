@@ -270,6 +270,6 @@ def test_units_of_a_draw_are_those_of_each_number(pool: int, used: list[int]) ->
 def test_units_of_a_draw_with_equal_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of units with the same key the first goes before."""
     keys = np.array([5, 1, 5, 5, 9, 1, 5], dtype=np.uint64)
-    monkeypatch.setattr(units, "_keys", lambda *_: keys)
+    monkeypatch.setattr(units, "random_keys", lambda *_: keys)
     of_draw = units_of_draw("a", 7, [6, 4, 1], 1, seed=0)
     assert [found.tolist() for found in of_draw] == [[0, 1, 2, 3, 5, 6], [0, 1, 2, 5], [1]]
