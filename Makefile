@@ -12,7 +12,7 @@ help:
 	@echo "make soak     all tests of kills, full disks and damage; writes docs/reliability.md (minutes)"
 	@echo "make docs     build the documentation site (docs/_build/html/index.html)"
 	@echo "make linkcheck  follow the documentation's links to other sites (needs a network)"
-	@echo "make figures  redraw the README's pictures and docs/unit_kinds.md (needs the real data, chromium)"
+	@echo "make figures  redraw the README's pictures and the tables of units (needs the real data, chromium)"
 	@echo "make commands write docs/commands.md from the help texts"
 	@echo "make bench    time and memory, side by side with the bare pass; writes docs/performance.md (hours)"
 
@@ -48,6 +48,7 @@ linkcheck: $(READY)
 figures: $(READY)
 	$(BIN)/python docs/draw_readme_figure.py
 	$(BIN)/python docs/write_unit_kinds.py
+	$(BIN)/python docs/write_sketch_accuracy.py
 	$(BIN)/python docs/draw_report_picture.py
 
 commands: $(READY)

@@ -7,7 +7,7 @@ module and for the Keras model:
 - ``bare-eager``, ``bare-compiled``: the forward pass alone, in the batches that `record` forms; channels-last
   for PyTorch, Keras's own for Keras. ``bare-engine``: as differentia computes a Keras model.
 - ``record-never``, ``record-always``: `dif.record` without views, with compile="never" and "always";
-  ``record-views-...``: with them.
+  ``record-views-...``: with them; ``record-sketch-...``: with units="sketch", which reads all units.
 - ``measure-never``, ``-always``, ``-auto``: `dif.measure` from files to numbers, with views and 20 draws.
 - ``plain``: what one would write in a notebook: keep every output of the 21 layers, in float32, then NumPy
   for the normalisation, SciPy's `pdist` and the median; of *one* draw of units.
@@ -189,14 +189,16 @@ def prepare_bare(setting: Setting, how: str) -> Work:
 # -------------------------------------------------------------------------------------------- differentia
 
 
-def prepare_record(setting: Setting, compile_: str, views: bool) -> Work:
+def prepare_record(setting: Setting, compile_: str, views: bool, units: str = "random") -> Work:
     """Return `dif.record` of images in memory."""
     network, sets = setting.network(), setting.pixels()
 
     def work() -> dict[str, float]:
         with compile_seconds() as compiling:
             started = perf_counter()
-            dif.record(network, sets, pool=max(N_UNITS), views=views, layers=LAYERS, compile=compile_)
+            dif.record(
+                network, sets, pool=max(N_UNITS), units=units, views=views, layers=LAYERS, compile=compile_
+            )
             seconds = perf_counter() - started
         return {"seconds": seconds - sum(compiling), "compile_s": sum(compiling)}
 
@@ -354,6 +356,7 @@ def ways_of(kind: str, setting_of: Callable[[int], Setting], given: argparse.Nam
     for when in ("never", "always"):
         lasting[f"record-{when}"] = partial(prepare_record, whole, when, views=False)
         lasting[f"record-views-{when}"] = partial(prepare_record, whole, when, views=True)
+        lasting[f"record-sketch-{when}"] = partial(prepare_record, whole, when, views=False, units="sketch")
     for when in ("never", "always", "auto"):
         lasting[f"measure-{when}"] = partial(prepare_measure, whole, when)
     lasting["measure-stored"] = partial(prepare_measure, whole, "auto", stored=True)
@@ -404,6 +407,8 @@ RATIOS = (
     ("record-always", "bare-compiled"),
     ("record-views-never", "record-never"),
     ("record-views-always", "record-always"),
+    ("record-sketch-never", "record-never"),
+    ("record-sketch-always", "record-always"),
     ("measure-never", "bare-eager"),
     ("measure-never", "bare-engine"),
     ("measure-always", "bare-compiled"),

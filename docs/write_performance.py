@@ -98,6 +98,8 @@ WORDS = {
     "bare-engine": "bare pass as differentia computes it",
     "record-never": "`record` without views",
     "record-always": "`record` without views, compiled",
+    "record-sketch-never": '`record` without views, `units="sketch"`',
+    "record-sketch-always": '`record` without views, `units="sketch"`, compiled',
     "record-views-never": "`record`",
     "record-views-always": "`record`, compiled",
     "measure-never": "`measure`",

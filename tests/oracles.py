@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import statistics
 from typing import Any
@@ -108,3 +109,61 @@ def softmax(rows: Any) -> np.ndarray:
     """Return each row as probabilities, number by number."""
     powers = [[math.exp(float(value) - float(max(row))) for value in row] for row in rows]
     return np.array([[power / math.fsum(row) for power in row] for row in powers])
+
+
+def _keys(count: int, *parts: Any) -> list[int]:
+    """Return NumPy's Philox numbers for a key that is the SHA-256 of some words."""
+    key = np.frombuffer(hashlib.sha256("\0".join(str(part) for part in parts).encode()).digest()[:16], "<u8")
+    return [int(number) for number in np.random.Philox(key=key).random_raw(count)]
+
+
+def _signs(count: int, *parts: Any) -> list[float]:
+    """Return the i-th bit of such numbers, the lowest first, as a sign."""
+    keys = _keys(-(-count // 64), "sign", *parts)
+    return [1.0 - 2.0 * (keys[i // 64] >> (i % 64) & 1) for i in range(count)]
+
+
+def sketch_matrix(name: str, shape: tuple[int, ...], filter_axis: int, width: int, seed: int) -> np.ndarray:
+    """Return the dense matrix (width, n_units) that sums up a layer, unit by unit."""
+    size = math.prod(shape)
+    filters = shape[filter_axis] if len(shape) > 1 and shape[filter_axis] <= width else 1
+    ring = math.ceil(width / filters) * filters
+    offsets = [key % ring for key in _keys(math.ceil(size / ring), "offset", seed, name)]
+    matrix, signs = np.zeros((width, size)), _signs(size, seed, name)
+    for unit in range(size):
+        row = unit
+        if filters > 1:
+            place = [int(at) for at in np.unravel_index(unit, shape)]
+            number = place.pop(filter_axis)
+            space = [length for axis, length in enumerate(shape) if axis != filter_axis]
+            row = int(np.ravel_multi_index(place, space)) * filters + number
+        piece, within = divmod(row, ring)
+        at = (within + offsets[piece]) % ring
+        matrix[at if at < width else at - width, unit] = signs[unit]
+    return matrix
+
+
+def fold_matrix(name: str, width: int, count: int, draw: int, seed: int) -> np.ndarray:
+    """Return the dense matrix (count, width) of one draw of few sums: dealt out in a random order."""
+    keys = _keys(width, "fold", seed, name, count, draw)
+    signs = _signs(width, "fold", seed, name, count, draw)
+    matrix = np.zeros((count, width))
+    for rank, column in enumerate(sorted(range(width), key=lambda column: (keys[column], column))):
+        matrix[rank % count, column] = signs[column]
+    return matrix
+
+
+def sketched(matrix: Any, kept: Any, fold: Any, normalize: str = "layer") -> float:
+    """Return the measure by sums of all units: a double loop over pairs, by the units' own SD and number.
+
+    The sums (kept) are summed again (fold), to distances of the same mean square.
+    """
+    units = np.asarray(matrix, dtype=np.float64)
+    sigma = population_sd(units.reshape(-1).tolist()) if normalize == "layer" else 1.0
+    many = (units @ np.asarray(kept).T).tolist()
+    few = (np.array(many) @ np.asarray(fold).T).tolist()
+    pairs = [(i, j) for i in range(len(few)) for j in range(i + 1, len(few))]
+    by_many = [math.dist(many[i], many[j]) for i, j in pairs]
+    by_few = [math.dist(few[i], few[j]) for i, j in pairs]
+    scale = math.sqrt(math.fsum(d * d for d in by_many) / math.fsum(d * d for d in by_few))
+    return statistics.median(by_few) * scale / (sigma * math.sqrt(units.shape[1]))

@@ -476,7 +476,7 @@ def test_kinds_together_are_what_each_is_alone(images: int, monkeypatch: pytest.
         if not UNIT_KINDS[kind].counted:
             del alone["n_units"]
         xr.testing.assert_identical(result, dif.measure(load(), SETS, units=kind, **alone))
-    assert len({float(result["differentiation"][0, 0, 0, 0]) for result in together.values()}) == 6
+    assert len({float(result["differentiation"][0, 0, 0, 0]) for result in together.values()}) == 7
 
 
 def test_kinds_concatenate() -> None:

@@ -474,7 +474,7 @@ def test_several_kinds_of_units() -> None:
     )
     said = text(results)
     assert (
-        "Units were chosen in 6 ways: (1) units of each layer were drawn at random (seed 0, from a random "
+        "Units were chosen in 7 ways: (1) units of each layer were drawn at random (seed 0, from a random "
         "pool of at most 80 units), 3 draws of 16 units and 1 draw of 80 units; (2) the 16 and 80 units of "
         "each layer with the highest mean response over all images were used; (3) the 16 and 80 units of "
         "each layer with the highest variance over all images were used; (4) units of each layer were drawn"
@@ -483,9 +483,14 @@ def test_several_kinds_of_units() -> None:
         "; (5) each filter's mean over space was taken as a unit (3 to 8 of each layer); (6) all units"
         in said
     )
+    assert "(6) all units of each layer were used; (7) all" in said
+    assert "Small layers were used whole, in one draw: 1 of the" in said
     assert (
-        "(6) all units of each layer were used. Small layers were used whole, in one draw: 1 of the" in said
-    )
+        "(7) all units of each layer were added up in count sketches (Charikar et al., 2002) with random "
+        "signs (seed 0), 3 draws each of 16 and 80 sums. Small layers"
+    ) in said
+    assert "The same units and sums were used for all images and sets." in said
+    assert "The sums stand for all units of a layer: the distance between them is divided by" in said
     assert said.count("Small layers") == 1
     assert text({"top": results["top"]}) == text(results["top"])
     with pytest.raises(dif.InputError, match="a result, or results as"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -455,3 +457,17 @@ def test_a_decision_that_was_made_stays() -> None:
     assert Runner(network, compile="auto", batch_size=2).compiled is None
     with pytest.raises(dif.InputError, match="compile"):
         Runner(network, compile="sometimes", batch_size=2)
+
+
+def test_a_graph_in_a_new_process() -> None:
+    """What PyTorch imports only when it compiles is imported, also where nothing has compiled before."""
+    script = (
+        "import torch\n"
+        "from differentia.networks.graph import PassGraph\n"
+        "def run(batch, report):\n"
+        "    report('twice', 2 * batch)\n"
+        "batch = torch.arange(3.0)[:, None]\n"
+        "kept = PassGraph(run, batch).reading({'twice': torch.clone}, 3)(batch)\n"
+        "assert kept['twice'].tolist() == [[0.0], [2.0], [4.0]]\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -32,6 +32,7 @@ ORDER = [
     "layers",
     "units",
     "probes",
+    "sketches",
     "networks",
     "classes",
     "store",

@@ -251,7 +251,8 @@ def test_ties_are_broken_by_index(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("available", [1e9, 2e5])
 def test_kinds_together_are_as_each_alone(available: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """One pass (or two) for several kinds keeps what a pass for each keeps."""
-    kinds = [kind for kind in KINDS if kind != "all" or available > 1e6]
+    few = available < 1e6  # sketches have at least as many sums as these layers have units
+    kinds = [kind for kind in KINDS if not (few and kind in ("all", "sketch"))]
     options: dict[str, Any] = {"pool": 20, "seed": 2, "layers": ["conv", "act:1", "head"]}
     alone = {kind: dif.record(load(), SETS, units=kind, **options) for kind in kinds}
     leave_memory(monkeypatch, available)

@@ -10,6 +10,7 @@ import differentia as dif
 from differentia import units
 from differentia.layers import Layer
 from differentia.units import (
+    SKETCH_WIDTH,
     UNIT_KINDS,
     draw_units,
     filter_order,
@@ -216,6 +217,7 @@ def test_pools_are_as_large_as_promised(layer: Layer, count: int) -> None:
         sizes[name] = len(pool)
     assert sizes["random"] == sizes["top"] == sizes["top_variance"] == min(count, layer.size)
     assert sizes["all"] == layer.size
+    assert sizes["sketch"] == min(layer.size, SKETCH_WIDTH)
     assert sizes["filter_mean"] == layer.n_filters
     rounds = max(1, count // layer.n_filters)
     assert sizes["per_filter"] == min(layer.size, layer.n_filters * rounds)
@@ -268,6 +270,6 @@ def test_units_of_a_draw_are_those_of_each_number(pool: int, used: list[int]) ->
 def test_units_of_a_draw_with_equal_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of units with the same key the first goes before."""
     keys = np.array([5, 1, 5, 5, 9, 1, 5], dtype=np.uint64)
-    monkeypatch.setattr(units, "_keys", lambda *_: keys)
+    monkeypatch.setattr(units, "random_keys", lambda *_: keys)
     of_draw = units_of_draw("a", 7, [6, 4, 1], 1, seed=0)
     assert [found.tolist() for found in of_draw] == [[0, 1, 2, 3, 5, 6], [0, 1, 2, 5], [1]]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from differentia.definition import Differentiation, evaluate
+from differentia.definition import Differentiation, evaluate, gives_the_same
 from differentia.distances import (
     Part,
     ResponseMatrix,
@@ -24,7 +24,9 @@ from differentia.grams import SAFE_SQUARES, SquaresAndScales, passes
 from differentia.layers import Layer
 from differentia.memory import freed_memory_kept
 from differentia.responses import Responses
+from differentia.sketches import Centred, Folded, folding
 from differentia.tiles import PRECISION
+from differentia.units import unit_kind
 
 #: Responses of a set at most whose inner products are held as a whole.
 MOST_TOGETHER = 2048
@@ -51,7 +53,8 @@ class LayerMeasures(NamedTuple):
     values : (n_sets, n_counts, n_draws)
         The differentiation; NaN where there is no such draw, or no value.
     sums, square_sums : (n_images,)
-        Of each response and its squares, over the units of draw 0 at the largest number of units.
+        Of each response and its squares, over the units of draw 0 at the largest number of units; of sketches
+        over all units.
     distances : (n_images, n_images) or None
         Euclidean, over the same units; None where they were not asked for.
     undefined
@@ -139,34 +142,44 @@ def _measure_layer(
     budget: int,
 ) -> LayerMeasures:
     recorded, budget = at_hand(responses.values[layer.name], budget)
-    drawn = responses.all_drawn(layer, counts, draws)
-    # The largest choice first: of that, more is wanted.
-    choices = [
-        _Choice(used, draw, columns)
-        for used, of_draws in drawn.items()
-        for draw, columns in enumerate(of_draws)
-    ]
-    work = _Layer(recorded, responses.sets, choices, normalize, metric, budget)
-    together = {name: rows for name, rows in work.sets.items() if rows.stop - rows.start <= MOST_TOGETHER}
-    across = distances and len(together) == len(work.sets)
-    if together:
-        work.look_at_all(together, across)
-    work.look_at_the_rest()
-    values = np.full((len(work.sets), len(counts), draws), np.nan)
+    if unit_kind(responses.unit_kind).sketched:
+        used = {responses.units_used(layer, count) for count in counts}
+        sketches = _Sketches(responses, layer, recorded, normalize, budget)
+        found, sums, square_sums, apart = sketches.look(sorted(used, reverse=True), draws, distances)
+    else:
+        drawn = responses.all_drawn(layer, counts, draws)
+        # The largest choice first: of that, more is wanted.
+        choices = [
+            _Choice(used, draw, columns)
+            for used, of_draws in drawn.items()
+            for draw, columns in enumerate(of_draws)
+        ]
+        work = _Layer(recorded, responses.sets, choices, normalize, metric, budget)
+        found, sums, square_sums, apart = work.look(distances)
+    values = np.full((len(responses.sets), len(counts), draws), np.nan)
     undefined = []
     for at_count, count in enumerate(counts):
-        used = responses.units_used(layer, count)
-        for draw in range(len(drawn[used])):
-            for at_set, (name, rows) in enumerate(work.sets.items()):
-                value, reason, response = work.found[name, used, draw]
+        for draw in range(draws):
+            for at_set, (name, rows) in enumerate(responses.sets.items()):
+                measured = found.get((name, responses.units_used(layer, count), draw))
+                if measured is None:  # there is no such draw
+                    continue
+                value, reason, response = measured
                 values[at_set, at_count, draw] = value
                 if reason:
                     image = None if response is None else responses.images[rows.start + response].name
                     culprit = "it" if image is None else f"the response to image {image!r}"
                     undefined.append(Undefined(layer.name, name, count, draw, f"{culprit} {reason}"))
-    return LayerMeasures(
-        values, work.sums, work.square_sums, work.distances() if distances else None, undefined
-    )
+    return LayerMeasures(values, sums, square_sums, apart, undefined)
+
+
+class _Looked(NamedTuple):
+    """What was found of a layer: values by (set, units used, draw), and what `LayerMeasures` says."""
+
+    found: dict[tuple[str, int, int], Differentiation]
+    sums: Float[np.ndarray, " image"]
+    square_sums: Float[np.ndarray, " image"]
+    distances: Float[np.ndarray, "image image"] | None
 
 
 @dataclass
@@ -186,6 +199,14 @@ class _Layer:
 
     def __post_init__(self) -> None:
         self.sums, self.square_sums = (np.full(self.recorded.shape[0], np.nan) for _ in range(2))
+
+    def look(self, distances: bool) -> _Looked:
+        """Return the measure of every set and choice, and the sums and distances over the first choice."""
+        together = {name: rows for name, rows in self.sets.items() if rows.stop - rows.start <= MOST_TOGETHER}
+        if together:
+            self.look_at_all(together, distances and len(together) == len(self.sets))
+        self.look_at_the_rest()
+        return _Looked(self.found, self.sums, self.square_sums, self.distances() if distances else None)
 
     @property
     def _dtype(self) -> str:
@@ -288,6 +309,101 @@ class _Layer:
     def _first(self, rows: slice) -> Rows:
         """Return some responses over the first choice, which draw 0 of most units looks at."""
         return Rows(at_hand(Part(self.recorded, rows, self.choices[0].columns), self.budget)[0])
+
+
+@dataclass
+class _Sketches:
+    """The measures of a layer by draws of its sketch; by all units where as many numbers are asked for."""
+
+    responses: Responses
+    layer: Layer
+    recorded: ResponseMatrix
+    normalize: str
+    budget: int
+
+    def look(self, counts: Sequence[int], draws: int, distances: bool) -> _Looked:
+        """Return the measure of every set, number and draw, and what `_Layer` gives of the first number."""
+        looked: list[_Looked] = []
+        for count in counts:
+            if count == self.layer.size:
+                whole = _Choice(count, 0, np.arange(count))
+                looked.append(self._layer(self.recorded, whole, self.normalize, self.budget).look(distances))
+                continue
+            centred, budget = self._centred
+            for draw in range(draws if count < self.recorded.shape[1] else 1):
+                fold = folding(self.layer.name, centred.shape[1], count, draw, seed=self.responses.seed)
+                folded, left = at_hand(Folded(centred, fold), budget)
+                work = self._layer(folded, _Choice(count, draw, np.arange(count)), "none", left)
+                looked.append(self._scaled(work.look(distances and not looked), folded))
+        mean, variance = self._moments
+        return looked[0]._replace(
+            found={key: value for each in looked for key, value in each.found.items()},
+            sums=mean * self.layer.size,
+            square_sums=(variance + mean**2) * self.layer.size,
+        )
+
+    def _layer(self, values: ResponseMatrix, choice: _Choice, normalize: str, budget: int) -> _Layer:
+        return _Layer(values, self.responses.sets, [choice], normalize, "euclidean", budget)
+
+    @cached_property
+    def _centred(self) -> tuple[ResponseMatrix, int]:
+        """What was kept minus its mean, in memory where that fits, and what is left of the budget."""
+        centred = Centred.of(self.recorded)
+        n, width = centred.shape
+        needed = n * width * centred.dtype.itemsize
+        return (centred, self.budget) if needed > self.budget else (centred[:, :], self.budget - needed)
+
+    @cached_property
+    def _moments(self) -> tuple[Float[np.ndarray, " image"], Float[np.ndarray, " image"]]:
+        """The mean and variance over all units of the layer, of each image."""
+        assert self.responses.moments is not None, "which are kept with every sketch"
+        at = self.responses.layers.index(self.layer)
+        return self.responses.moments.mean[:, at], self.responses.moments.variance[:, at]
+
+    @cached_property
+    def _spreads(self) -> dict[str, float]:
+        """The sum of squared distances from each set's mean, by all that was kept."""
+        return _spreads(self._centred[0], self.responses.sets)
+
+    def _scaled(self, looked: _Looked, folded: ResponseMatrix) -> _Looked:
+        """Return what was found by few numbers, ``|z_i - z_j| / sqrt(count)``, as what it stands for.
+
+        In each set distances are scaled so that their mean square is that by all that was kept. A draw makes
+        most of its error in all pairs alike, and so it is nearly halved.
+        """
+        mean, variance = self._moments
+        scales = {
+            name: np.sqrt(self._spreads[name] / spread) if spread else 0.0
+            for name, spread in _spreads(folded, self.responses.sets).items()
+        }
+        found = {}
+        for (name, count, draw), (value, constant, _) in looked.found.items():
+            rows = self.responses.sets[name]
+            if not variance[rows].any() and (mean[rows] == mean[rows.start]).all():
+                found[name, count, draw] = Differentiation(np.nan, gives_the_same(mean[rows.start]))
+                continue
+            if constant:  # of what was centred: all responses are the same
+                value = 0.0
+            value *= scales[name] * np.sqrt(count / self.layer.size)
+            if self.normalize == "layer":
+                value /= np.sqrt(variance[rows].mean() + mean[rows].var())
+            found[name, count, draw] = Differentiation(float(value))
+        distances = looked.distances
+        if distances is not None:
+            of_images = np.zeros(len(distances), dtype=np.float32)
+            for name, rows in self.responses.sets.items():
+                of_images[rows] = np.sqrt(scales[name])
+            distances = distances * of_images * of_images[:, np.newaxis]
+        return looked._replace(found=found, distances=distances)
+
+
+def _spreads(values: ResponseMatrix, sets: Mapping[str, slice]) -> dict[str, float]:
+    """Return the sum of squared distances of the responses to each set from their mean."""
+    sums = dict.fromkeys(sets, 0.0)
+    for block in Rows(values).blocks():
+        for name, rows in sets.items():
+            sums[name] += float(np.square(block[rows] - block[rows].mean(axis=0)).sum())
+    return sums
 
 
 def _all_columns(choices: Sequence[_Choice], pool_size: int) -> Int[np.ndarray, " columns"]:

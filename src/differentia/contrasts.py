@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 #: Permutations, unless another number is asked for: the least p is then 0.0005.
 PERMUTATIONS = 1999
 
+#: Sets are said to differ in a layer where the p that is corrected over layers lies below it.
+SIGNIFICANT = 0.05
+
 #: Sets at most of which every two are compared unasked.
 MOST_SETS = 4
 LEAST_PERMUTATIONS, MOST_PERMUTATIONS = 99, 1_000_000
@@ -79,7 +82,7 @@ def contrast(result: xr.Dataset, first: str, second: str, *, permutations: int =
             f"permutations is {permutations:,}; expected {LEAST_PERMUTATIONS:,} to {MOST_PERMUTATIONS:,}"
         )
     _require_samples(result)
-    if "differentiation_low" not in result:
+    if LIMITS[0] not in result:
         result = with_intervals(result)
     at = {"n_units": int(result["n_units"].max())}
     means = draw_mean(result["differentiation"], result).sel(at)
@@ -127,6 +130,8 @@ def contrasts_between_sets(result: xr.Dataset, *, permutations: int = PERMUTATIO
     compared = others if len(others) > 1 else names
     if not has_samples(result) or len(compared) > MOST_SETS:
         return []
+    if LIMITS[0] not in result:
+        result = with_intervals(result)
     pairs = combinations(compared, 2)
     return [contrast(result, first, second, permutations=permutations) for first, second in pairs]
 

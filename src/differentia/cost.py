@@ -17,7 +17,8 @@ from differentia.networks import Network, Runner
 from differentia.planning import ALL, Plan
 from differentia.probes import Probe, SummaryProbe, UnitMoments, UnitProbe
 from differentia.ranking import NUMBERS
-from differentia.units import unit_kind, unit_order
+from differentia.sketches import Sketch, SketchProbe
+from differentia.units import UnitKind, unit_kind, unit_order
 
 logger = logging.getLogger(__name__)
 
@@ -94,8 +95,10 @@ def estimate_cost(
         batch_size = best_batch_size(network, plan, memory_budget())
     probes: dict[str, dict[str, Probe]] = {}
     for layer in layers:
-        scattered = unit_order(layer.name, layer.size, kind.pool_size(layer, pool), seed=0)
-        probes[layer.name] = {"units": UnitProbe(scattered, layer.shape), "summary": SummaryProbe(layer)}
+        probes[layer.name] = {
+            "units": _probe(kind, layer, kind.pool_size(layer, pool)),
+            "summary": SummaryProbe(layer),
+        }
         if kind.ranked_by:
             probes[layer.name]["ranking"] = UnitMoments()
     rng = np.random.default_rng(0)
@@ -106,6 +109,13 @@ def estimate_cost(
     runner.record(pixels, probes)
     seconds = (time.perf_counter() - started) / batch_size
     return Cost(plan.bytes_per_image(), seconds, _memory_needed(plan, 2 * batch_size), batch_size)
+
+
+def _probe(kind: UnitKind, layer: Layer, size: int) -> Probe:
+    """Return a probe that costs as much as that of a pool of some size."""
+    if kind.sketched and size < layer.size:
+        return SketchProbe(Sketch(layer, size, seed=0))
+    return UnitProbe(unit_order(layer.name, layer.size, size, seed=0), layer.shape)
 
 
 #: Images in one pass, unless others are asked for.

@@ -176,7 +176,7 @@ def evaluate(
     """
     lowest, highest = extremes(responses)
     if lowest == highest:
-        return Differentiation(math.nan, f"gives {float(lowest):.6g} in every unit, to every stimulus")
+        return Differentiation(math.nan, gives_the_same(lowest))
     peak = max(abs(float(lowest)), abs(float(highest)))
     if metric == "euclidean" and normalize in ("layer", "none") and _fits_float32(responses, peak):
         value = _from_float32(responses, normalize)
@@ -194,6 +194,11 @@ def evaluate(
     middle_two = _middle_two(how.pairs(rows)) if few else middle(how.tiles(rows))
     value = sum(how.distance(of_pair, rows.n_units) for of_pair in middle_two) / 2
     return Differentiation(value * power if normalize == "none" and how.in_units else value)
+
+
+def gives_the_same(response: float) -> str:
+    """Return why there is no value where all responses are the same, as `Differentiation` has it."""
+    return f"gives {float(response):.6g} in every unit, to every stimulus"
 
 
 def _middle_two(values: Float[np.ndarray, " pairs"]) -> tuple[float, float]:

@@ -25,6 +25,7 @@ from differentia.passes import Progress
 from differentia.recording import record_kinds
 from differentia.responses import Responses, responses_from_arrays
 from differentia.results import build_result
+from differentia.sketches import keeps_measure
 from differentia.uncertainty import CONFIDENCE, RESAMPLES, require_interval, with_intervals
 from differentia.units import require_distinct_kinds, unit_kind, units_used
 
@@ -86,11 +87,14 @@ def measure(
     draws
         Draws of units at each number of units, from one pool for all images and sets; units that are not
         chosen at random have one.
-    units : {"random", "top", "top_variance", "per_filter", "filter_mean", "all"}
+    units : {"random", "top", "top_variance", "per_filter", "filter_mean", "all", "sketch"}
         Which units are looked at; see `record`. ``all`` and ``filter_mean`` take no `n_units` and `pool`;
         ``per_filter`` rounds `n_units` down to a multiple of the filters, and takes at least one of each.
+        With ``sketch`` `n_units` are the sums with random signs that stand for all units, in the measure by
+        Euclidean distances with `normalize` ``layer`` or ``none``; a layer with no more units is measured
+        by all of them.
     pool
-        Units to record of each layer, by default the largest of `n_units`.
+        Units to record of each layer, by default the largest of `n_units`; of a sketch at least 16,384 sums.
     layers
         Names and shell patterns, by default all but containers and layers that only reshape.
     normalize, metric
@@ -204,7 +208,15 @@ def measure_kinds(
     kinds = require_distinct_kinds([kinds] if isinstance(kinds, str) else kinds)
     counted = [kind for kind in kinds if unit_kind(kind).counted]
     counts = _checked_counts(n_units, kinds[0] if not counted else counted[0], pool)
-    _check_analysis(sets, draws=draws, normalize=normalize, metric=metric, reference=reference, memory=memory)
+    _check_analysis(
+        sets,
+        kinds=kinds,
+        draws=draws,
+        normalize=normalize,
+        metric=metric,
+        reference=reference,
+        memory=memory,
+    )
     require_interval(confidence, resamples)
     responses = record_kinds(
         network, sets, kinds=kinds, pool=pool or max(counts or N_UNITS), memory=memory, **recording
@@ -295,7 +307,13 @@ def measure_responses(
     else:
         counts = _checked_counts(n_units, "random", None, default=None)
     _check_analysis(
-        responses.sets, draws=draws, normalize=normalize, metric=metric, reference=reference, memory=memory
+        responses.sets,
+        kinds=[responses.unit_kind],
+        draws=draws,
+        normalize=normalize,
+        metric=metric,
+        reference=reference,
+        memory=memory,
     )
     require_interval(confidence, resamples)
     counts = _counts_at_hand(responses, counts)
@@ -374,6 +392,7 @@ def _checked_counts(
 def _check_analysis(
     sets: Mapping[str, Any],
     *,
+    kinds: Sequence[str],
     draws: int,
     normalize: str,
     metric: str,
@@ -385,6 +404,12 @@ def _check_analysis(
         raise InputError(f"draws is {draws:,}; expected at most {MOST_DRAWS:,}")
     require_known("normalization", normalize, NORMALIZATIONS)
     require_known("metric", metric, METRICS)
+    if any(unit_kind(kind).sketched for kind in kinds) and not keeps_measure(normalize, metric):
+        raise InputError(
+            f"units='sketch' does not go with normalize={normalize!r} and metric={metric!r}: sums with "
+            "random signs keep Euclidean distances only. Use metric='euclidean' with normalize='layer' or "
+            "'none', or units='random'"
+        )
     memory_budget(memory)
     if reference is not None and sets:
         known = [str(name) for name in sets]

@@ -372,7 +372,9 @@ class _Writer:
             return text
         text += self._whole_layers()
         everywhere = f"{self.item}s and sets" if len(self.sets) > 1 else f"{self.item}s"
-        return f"{text} The same units were used for all {everywhere}."
+        sketched = {_is_sketched(result) for result in self.results if _is_counted(result)}
+        used = "units and sums" if len(sketched) > 1 else "sums" if True in sketched else "units"
+        return f"{text} The same {used} were used for all {everywhere}."
 
     def _unit_clause(self, result: xr.Dataset) -> str:
         """Return how the units of one kind were chosen, without the capital and the full stop."""
@@ -397,13 +399,20 @@ class _Writer:
         return clause
 
     def _drawing(self, result: xr.Dataset, of_each: str) -> str:
-        """Return how units were drawn at random."""
-        by_filter = unit_kind(str(result["units"].item())).per_filter
+        """Return how units were drawn at random, or summed up with random signs."""
+        kind = unit_kind(str(result["units"].item()))
+        by_filter, noun = kind.per_filter, "sum" if kind.sketched else "unit"
         draws, drawn = result.sizes["draw"], _has_draws(result)
-        clause = f"units {of_each} were drawn at random (seed {int(result.attrs['seed'])}"
         pools = result["pool_size"]
-        if bool((drawn & (pools < result["layer_size"])).any()):
-            clause += f", from a random pool of at most {_count(int(pools.max()), 'unit')}"
+        pooled = bool((drawn & (pools < result["layer_size"])).any())
+        seed = f"(seed {int(result.attrs['seed'])}"
+        if kind.sketched:
+            work = self.cite("charikar2002")
+            clause = f"all units {of_each} were added up in count sketches {work} with random signs {seed}"
+            clause += f", by way of at most {_count(int(pools.max()), noun)}" if pooled else ""
+        else:
+            clause = f"units {of_each} were drawn at random {seed}"
+            clause += f", from a random pool of at most {_count(int(pools.max()), noun)}" if pooled else ""
         clause += "), the same number from every filter, " if by_filter else "), "
         several: list[int] = []
         one: list[int] = []
@@ -415,9 +424,9 @@ class _Writer:
             whole = result["units_used"] == result["layer_size"]
             most = "at most " if bool((~drawn & ~whole).sel(n_units=several).any()) else ""
             each = " each" if len(several) > 1 else ""
-            parts.append(f"{most}{_count(draws, 'draw')}{each} of {_counts(several, 'unit')}")
+            parts.append(f"{most}{_count(draws, 'draw')}{each} of {_counts(several, noun)}")
         if one:
-            parts.append(f"1 draw{' each' if len(one) > 1 else ''} of {_counts(one, 'unit')}")
+            parts.append(f"1 draw{' each' if len(one) > 1 else ''} of {_counts(one, noun)}")
         clause += " and ".join(parts)
         if by_filter:
             clause += ", rounded down to a multiple of the number of filters, with at least one unit of each"
@@ -463,12 +472,20 @@ class _Writer:
         if len(set(self.set_sizes)) == 1:
             size = self.set_sizes[0]
             pairs += f" ({_count(size * (size - 1) // 2, 'pair')} of N = {size:,})"
+        stand_for = ""
+        if any(_is_sketched(result) and _is_counted(result) for result in self.results):
+            apart = ", and the population SD is that of all units" if normalize == "layer" else ""
+            stand_for = (
+                f" The sums stand for all units of a {self.layer}: the distance between them is divided by "
+                f"the square root of the number of units{apart}; in each set it is scaled to the mean square "
+                "that all recorded sums give."
+            )
         unit = ""
         if normalize == "none" and metric in _IN_UNITS:
             unit = "; it has the unit of the responses"
         return (
             f"In each set of N {self.item}s and each {self.layer}, {normalized}. "
-            f"The distance between {compared} is {_METRICS[metric]}. "
+            f"The distance between {compared} is {_METRICS[metric]}.{stand_for} "
             f"Differentiation, a measure adapted from the study of neural activity {source}, "
             f"is the median distance over all {pairs}{unit}."
         )
@@ -483,9 +500,13 @@ class _Writer:
             for result, draws in zip(self.results, drawn, strict=True)
         ]
         if any(smaller):
+            sketched = any(
+                _is_sketched(result) for result, few in zip(self.results, smaller, strict=True) if few
+            )
+            sums = " (or of K sums by way of M)" if sketched else ""
             text += (
                 " multiplied by the square root of (1 - K/L)/(1 - K/M), for draws of K of the M units in the "
-                f"pool of a {self.layer} of L units, which estimates the SD over draws from the whole "
+                f"pool{sums} of a {self.layer} of L units, which estimates the SD over draws from the whole "
                 f"{self.layer}"
             )
         return text + "."
@@ -609,6 +630,11 @@ def _is_counted(result: xr.Dataset) -> bool:
     return unit_kind(str(result["units"].item())).counted and not bool(
         (result["units_used"] == result["layer_size"]).all()
     )
+
+
+def _is_sketched(result: xr.Dataset) -> bool:
+    """Return whether sums of all units stand for them."""
+    return unit_kind(str(result["units"].item())).sketched
 
 
 def _has_draws(result: xr.Dataset) -> xr.DataArray:

@@ -14,6 +14,7 @@ from jaxtyping import Int
 from differentia.errors import InputError, require_known
 from differentia.layers import Layer
 from differentia.probes import MapProbe, Probe, SummaryProbe, UnitProbe
+from differentia.sketches import Sketch, SketchProbe
 from differentia.stimuli.thumbnails import thumbnail_shape
 from differentia.store import Quantity
 from differentia.units import Scores, UnitKind
@@ -40,10 +41,13 @@ class Pool(NamedTuple):
         Indices into the layer's flattened output, in C order.
     what
         How they are called in a store. A larger pool of the same name begins with the same units.
+    sketch
+        What is kept in their stead, where it is sums of all units.
     """
 
     units: Int[np.ndarray, " _"]
     what: str
+    sketch: Sketch | None = None
 
 
 #: By the name of a layer.
@@ -110,13 +114,21 @@ class Plan:
         pools = {}
         for layer in self.layers:
             score = scores[layer.name] if scores else None
+            units = self.kinds[kind].choose(layer, self.pool, self.seed, score)
             if score is not None:  # further images may change the whole order
                 what = f"{kind}-{hashlib.sha256(score.tobytes()).hexdigest()[:16]}"
             else:
-                what = kind if kind in (FILTER_MEAN, ALL) else f"{kind}-{self.seed}"
-            units = self.kinds[kind].choose(layer, self.pool, self.seed, score)
-            pools[layer.name] = Pool(units, what)
+                what = self._name(kind, layer)
+            sketched = self.kinds[kind].sketched and len(units) < layer.size
+            pools[layer.name] = Pool(units, what, Sketch(layer, len(units), self.seed) if sketched else None)
         return pools
+
+    def _name(self, kind: str, layer: Layer) -> str:
+        """Return what units that are not ranked are called in a store."""
+        if self.kinds[kind].sketched:
+            width = self.kinds[kind].pool_size(layer, self.pool)
+            return ALL if width == layer.size else f"{kind}-{self.seed}-{width}"
+        return kind if kind in (FILTER_MEAN, ALL) else f"{kind}-{self.seed}"
 
     def wanted(self, pools: Mapping[str, Pools]) -> list[Want]:
         """Return what is to be kept of every image, maps apart.
@@ -155,7 +167,7 @@ class Plan:
     def bytes_per_image(self) -> int:
         """Return how many bytes are kept of an image of float32 responses, maps apart."""
         of_units = {
-            (layer.name, name): kind.pool_size(layer, self.pool)
+            (layer.name, self._name(name, layer)): kind.pool_size(layer, self.pool)
             for name, kind in self.kinds.items()
             for layer in self.layers
         }
@@ -198,6 +210,13 @@ class Probes:
             (name, at_layer.what): at_layer.units
             for pool in pools.values()
             for name, at_layer in pool.items()
+            if at_layer.sketch is None
+        }
+        self._sketches = {
+            (name, at_layer.what): at_layer.sketch
+            for pool in pools.values()
+            for name, at_layer in pool.items()
+            if at_layer.sketch is not None
         }
         self._made: dict[Quantity, Probe] = {}
         self._summaries: dict[str, SummaryProbe] = {}
@@ -245,6 +264,8 @@ class Probes:
             return MapProbe(layer, [int(quantity.what.removeprefix("map-"))])
         if quantity.what == ALL:
             return self.whole(quantity.layer)
+        if (quantity.layer, quantity.what) in self._sketches:  # whose name holds its width: it is kept whole
+            return SketchProbe(self._sketches[quantity.layer, quantity.what])
         return UnitProbe(self.units(quantity), layer.shape)
 
 

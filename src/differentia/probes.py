@@ -63,14 +63,14 @@ class UnitProbe:
         """
         values = as_tensor(output)
         if self._whole:
-            return _as_kept(values.reshape(len(values), -1).clone())
+            return as_kept(values.reshape(len(values), -1).clone())
         axes = memory_order(values)
         ascending, places = self._positions(axes, values.device)
         flat = values.permute(0, *axes).reshape(len(values), -1)
         # Memory is read in one direction. To put the few that were taken in order afterwards costs less than
         # to take them in that order.
         taken = flat.gather(1, ascending.expand(len(values), -1))
-        return _as_kept(taken.index_select(1, places))
+        return as_kept(taken.index_select(1, places))
 
     def _positions(
         self, axes: tuple[int, ...], device: torch.device
@@ -92,7 +92,7 @@ class UnitProbe:
         return self._in_memory[key]
 
 
-def _as_kept(values: torch.Tensor) -> Float[np.ndarray, ...]:
+def as_kept(values: torch.Tensor) -> Float[np.ndarray, ...]:
     """Return values on the processor, as float32 or, where they are, float64."""
     kept = torch.float64 if values.dtype == torch.float64 else torch.float32
     return values.to("cpu", kept).contiguous().numpy()
@@ -201,7 +201,7 @@ class MapProbe:
         """Return the maps as float32 (float64 stays), a copy of shape (batch, n_filters, height, width)."""
         values = as_tensor(output)
         chosen = values.index_select(self._axis, self._filters.to(values.device))
-        return _as_kept(chosen.movedim(self._axis, 1))
+        return as_kept(chosen.movedim(self._axis, 1))
 
 
 class UnitMoments:

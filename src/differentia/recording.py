@@ -77,10 +77,11 @@ def record(
     pool
         Units to keep of each layer (all of a smaller one); no matter for ``units="all"`` and
         ``"filter_mean"``.
-    units : {"random", "top", "top_variance", "per_filter", "filter_mean", "all"}
+    units : {"random", "top", "top_variance", "per_filter", "filter_mean", "all", "sketch"}
         How they are chosen: at random; those with the highest mean or variance over all images of all
         sets (the images are shown twice where the whole layers do not fit into memory); the same number
-        at random from every filter; each filter's mean over space; every unit.
+        at random from every filter; each filter's mean over space; every unit. ``sketch`` keeps sums of all
+        units with random signs, at least 16,384 of them (all units of a smaller layer), and the moments.
     layers
         Names and shell patterns; by default all but containers and layers that only reshape.
     seed
@@ -209,7 +210,7 @@ skip_unreadable, follow_links, store, fresh, memory, progress
         pool=require_count("pool", pool),
         seed=seed,
         input_shape=network.input_shape,
-        moments=views or bool(maps),
+        moments=views or bool(maps) or any(unit_kind(name).sketched for name in names),
         filter_means=FILTER_MEAN in names or to_view,
         thumbnails=to_view,
         class_layer=class_layer(network) if views else None,

@@ -243,6 +243,17 @@ _ALL = (
         pages="2825-2830",
         url="https://jmlr.org/papers/v12/pedregosa11a.html",
     ),
+    # What was computed.
+    Reference(
+        "charikar2002",
+        ("Charikar, M.", "Chen, K.", "Farach-Colton, M."),
+        2002,
+        "Finding frequent items in data streams",
+        "Automata, Languages and Programming (ICALP 2002)",
+        pages="693-703",
+        doi="10.1007/3-540-45465-9_59",
+        kind="inproceedings",
+    ),
     # Images.
     Reference(
         "alpaydin1998",

@@ -291,4 +291,8 @@ def interval_of_log(
     known = np.isfinite(resampled.logs) & (resampled.errors > 0)
     if known.mean() < 0.5:
         return unknown
-    return METHODS[method](sample, Resampled(resampled.logs[known], resampled.errors[known]), level)
+    resampled = Resampled(resampled.logs[known], resampled.errors[known])
+    low, high = METHODS[method](sample, resampled, level)
+    # The mean square of distances is twice the variance at most, and half of them reach the median.
+    most = max(sample.log_value, np.log(2)) if sample.normalized else np.inf
+    return low, min(high, most)

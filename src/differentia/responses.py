@@ -102,7 +102,8 @@ class Responses:
         By layer name: (n_images, pool_size), the columns in the order of `units`; an array, or what is read
         from a store when it is sliced.
     units
-        By layer name: (pool_size,) indices into the layer's flattened output, in C order.
+        By layer name: (pool_size,) indices into the layer's flattened output, in C order. Where a sketch was
+        kept of a layer with more units, the places in that.
     unit_kind
         How the pools were chosen: a name for `differentia.units.unit_kind`.
     seed
@@ -135,7 +136,7 @@ class Responses:
         return units_used(pool, n_units, strata=kind.strata(layer)) if kind.counted else pool
 
     def drawn(self, layer: Layer, n_units: int, draw: int) -> Int[np.ndarray, " k"] | None:
-        """Return the columns that a draw looks at, or None where there is no such draw."""
+        """Return the columns that a draw of units looks at, or None where there is no such draw."""
         kind = unit_kind(self.unit_kind)
         if draw and not kind.random:
             return None
@@ -147,7 +148,7 @@ class Responses:
     def all_drawn(
         self, layer: Layer, counts: Sequence[int], draws: int
     ) -> dict[int, list[Int[np.ndarray, " _"]]]:
-        """Return the columns that each draw looks at, in ascending order, by the number of units looked at.
+        """Return the columns that each draw of units looks at, in ascending order, by the number looked at.
 
         Where numbers of units come to the same, so do the draws; and there may be fewer than asked for.
         """

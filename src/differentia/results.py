@@ -75,7 +75,7 @@ def build_result(
     n_units : (n_units,)
         Numbers of units, ascending.
     image_sum, image_sumsq : (image, layer)
-        Over the units of draw 0 at the largest `n_units`.
+        Over the units of draw 0 at the largest `n_units`; over all units for a sketch.
     distance : (layer, image, image) or None
         Raw Euclidean, over the same units; None where there are too many images.
     normalize, metric, reference, provenance
@@ -94,7 +94,8 @@ def build_result(
         "image_sum": image_sum,
         "image_sumsq": image_sumsq,
     }
-    if responses.unit_kind != "all":  # which would be 0, 1, 2, ... for millions of units
+    # Of all they would be 0, 1, 2, ... for millions of units, and a sketch has none.
+    if responses.unit_kind not in ("all", "sketch"):
         variables["unit"] = _padded_pools(responses)
     if distance is not None:
         variables["distance"] = distance

@@ -206,7 +206,8 @@ def sample_of(result: xr.Dataset, layer: int, rows: Int[np.ndarray, " n"]) -> Sa
         Of the images.
     """
     at = result.isel(layer=layer)
-    used = at["units_used"].sel(n_units=result["n_units"].max())
+    sketched = UNIT_KINDS[str(result["units"].item())].sketched  # whose distances and sums are of all units
+    used = at["layer_size"] if sketched else at["units_used"].sel(n_units=result["n_units"].max())
     return Sample(
         at["distance"].values[np.ix_(rows, rows)].astype(np.float64),
         at["image_sum"].values[rows],

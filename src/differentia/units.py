@@ -14,8 +14,11 @@ from jaxtyping import Float, Int, UInt64
 from differentia.errors import InputError, require_known
 from differentia.layers import Layer
 
+#: Numbers that are kept of a sketch at least, so that there is a choice of smaller ones to draw from it.
+SKETCH_WIDTH = 2**14
 
-def _keys(count: int, *parts: object) -> UInt64[np.ndarray, " {count}"]:
+
+def random_keys(count: int, *parts: object) -> UInt64[np.ndarray, " {count}"]:
     """Return `count` counter-based random keys; the i-th depends only on `parts` and i."""
     digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
     key = np.frombuffer(digest[:16], dtype="<u8")
@@ -69,7 +72,7 @@ def unit_order(layer: str, size: int, count: int, *, seed: int) -> Int[np.ndarra
     (count,)
         Indices into the layer's flattened output, in C order.
     """
-    return _smallest(_keys(size, "order", seed, layer), count)
+    return _smallest(random_keys(size, "order", seed, layer), count)
 
 
 def filter_order(layer: Layer, count: int, *, seed: int) -> Int[np.ndarray, " count"]:
@@ -91,7 +94,7 @@ def filter_order(layer: Layer, count: int, *, seed: int) -> Int[np.ndarray, " co
     """
     index = np.arange(layer.size).reshape(layer.shape or (1,))
     index = np.moveaxis(index, layer.filter_axis, -1).reshape(-1, layer.n_filters)
-    keys = _keys(layer.size, "order", seed, layer.name)[index]
+    keys = random_keys(layer.size, "order", seed, layer.name)[index]
     rounds = np.argsort(keys, axis=0, kind="stable")[: count // layer.n_filters]
     return np.take_along_axis(index, rounds, axis=0).reshape(-1)
 
@@ -142,7 +145,7 @@ def draw_units(
         return np.arange(used)
     if used == pool_size:
         return None
-    keys = _keys(pool_size, "draw", seed, layer, draw)
+    keys = random_keys(pool_size, "draw", seed, layer, draw)
     if strata == 1:
         return _smallest(keys, used)
     rounds = np.argsort(keys.reshape(-1, strata), axis=0, kind="stable")[: used // strata]
@@ -169,7 +172,7 @@ def units_of_draw(
     if strata != 1:
         drawn = (draw_units(layer, pool_size, count, draw, seed=seed, strata=strata) for count in used)
         return [np.sort(positions) for positions in drawn if positions is not None]
-    keys = _keys(pool_size, "draw", seed, layer, draw)
+    keys = random_keys(pool_size, "draw", seed, layer, draw)
     positions = _candidates(keys, used[0])
     keys, found = keys[positions], []
     for count in used:  # the smallest of the smallest are the smallest
@@ -198,6 +201,8 @@ class UnitKind:
         Whether it takes a number of units.
     random
         Whether other units could have been chosen: only then there is more than one draw.
+    sketched
+        Whether layers with more units than are kept are projected at random: what is kept are no units then.
     per_filter
         Whether every filter gives the same number of units.
     ranked_by
@@ -207,6 +212,7 @@ class UnitKind:
     choose: Callable[[Layer, int, int, Scores], Int[np.ndarray, " m"]]
     counted: bool = True
     random: bool = False
+    sketched: bool = False
     per_filter: bool = False
     ranked_by: str | None = None
 
@@ -220,7 +226,7 @@ class UnitKind:
 
     def pool_size(self, layer: Layer, count: int) -> int:
         """Return how many units `choose` returns."""
-        if self.counted:
+        if self.counted and not self.sketched:
             return units_used(layer.size, count, strata=self.strata(layer))
         return len(self.choose(layer, count, 0, None))
 
@@ -238,6 +244,10 @@ def _highest(layer: Layer, count: int, seed: int, scores: Scores) -> Int[np.ndar
     return np.argsort(-scores, kind="stable")[:count]  # ties by index
 
 
+def _sketched(layer: Layer, count: int, seed: int, scores: Scores) -> Int[np.ndarray, " m"]:
+    return np.arange(min(layer.size, max(count, SKETCH_WIDTH)))
+
+
 def _filters(layer: Layer, count: int, seed: int, scores: Scores) -> Int[np.ndarray, " m"]:
     return np.arange(layer.n_filters)
 
@@ -247,7 +257,7 @@ def _all(layer: Layer, count: int, seed: int, scores: Scores) -> Int[np.ndarray,
 
 
 #: The kinds of units. Those of ``filter_mean`` are no units of the network: one number per filter, its mean
-#: over space.
+#: over space. Nor are those of ``sketch``: sums of units with random signs.
 UNIT_KINDS: dict[str, UnitKind] = {
     "random": UnitKind(_random, random=True),
     "top": UnitKind(_highest, ranked_by="mean"),
@@ -255,6 +265,7 @@ UNIT_KINDS: dict[str, UnitKind] = {
     "per_filter": UnitKind(_per_filter, random=True, per_filter=True),
     "filter_mean": UnitKind(_filters, counted=False),
     "all": UnitKind(_all, counted=False),
+    "sketch": UnitKind(_sketched, random=True, sketched=True),
 }
 
 

@@ -14,6 +14,7 @@ from differentia.folders import written_whole
 from differentia.results import relative, relative_interval, require_variables
 from differentia.schema import LIMITS, SOURCES, map_names, validate_result
 from differentia.uncertainty import convergence_known, draw_mean, draw_spread, not_converged
+from differentia.units import unit_kind
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -135,7 +136,7 @@ def distance_units(result: xr.Dataset) -> xr.DataArray:
     """Return what the raw distances of a set's images are divided by in each layer: ``sigma sqrt(K)``.
 
     Sigma is the population SD of the N x K responses of the K units of draw 0, at the largest `n_units`, to
-    the set; 1 for a result with ``normalize="none"``.
+    the set; 1 for a result with ``normalize="none"``. For a sketch, K stands for all units of the layer.
 
     Parameters
     ----------
@@ -149,7 +150,9 @@ def distance_units(result: xr.Dataset) -> xr.DataArray:
     """
     import xarray as xr
 
-    used = result["units_used"].sel(n_units=result["n_units"].max()).values.astype(np.float64)
+    stand_for_all = unit_kind(str(result["units"].item())).sketched
+    most = result["units_used"].sel(n_units=result["n_units"].max())
+    used = (result["layer_size"] if stand_for_all else most).values.astype(np.float64)
     names = [str(name) for name in result["set"].values]
     units = np.tile(np.sqrt(used), (len(names), 1))
     for row, name in zip(units, names, strict=True):

@@ -265,6 +265,7 @@ def layers(
     from differentia.layers import select_layers
     from differentia.memory import written_size
     from differentia.networks import load_network
+    from differentia.units import SKETCH_WIDTH, unit_kind
 
     counts = N_UNITS if n_units is None else opt.whole_numbers("--n-units", n_units)
     batch = None if batch_size is None else opt.whole_number("--batch-size", batch_size)
@@ -291,8 +292,10 @@ def layers(
     ]
     title = f"{network}: {len(taken)} layers are recorded (x)"
     print_table(title, ["", "layer", "kind", "shape", "units", "filters"], rows, text=4)
+    sketched = unit_kind(units).sketched
+    most = f"{max(*counts, SKETCH_WIDTH):,} sums" if sketched else f"{max(counts):,} units"
     typer.echo(
-        f"Recording them ({units}, at most {max(counts):,} units of a layer) takes, on {loaded.device}:\n"
+        f"Recording them ({units}, at most {most} of a layer) takes, on {loaded.device}:\n"
         f"  time    {1e3 * cost.seconds_per_image:,.1f} ms an image; "
         f"{duration(1000 * cost.seconds_per_image)} for 1,000\n"
         f"  disk    {written_size(cost.bytes_per_image)} an image; "

@@ -11,7 +11,7 @@ from differentia.errors import InputError
 
 #: The named alternatives that a shell completes; the tables of the library, which would be slow to import.
 CHOICES: dict[str, tuple[str, ...]] = {
-    "units": ("random", "top", "top_variance", "per_filter", "filter_mean", "all"),
+    "units": ("random", "top", "top_variance", "per_filter", "filter_mean", "all", "sketch"),
     "normalize": ("layer", "response", "unit", "none"),
     "metric": ("euclidean", "cityblock", "correlation", "cosine"),
     "resize": ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"),
@@ -70,7 +70,11 @@ Units = Annotated[
 ]
 Pool = Annotated[
     str | None,
-    typer.Option(metavar="N", help="Units to record of each layer.", show_default="the largest --n-units"),
+    typer.Option(
+        metavar="N",
+        help="Units to record of each layer; of a sketch at least 16,384 sums.",
+        show_default="the largest --n-units",
+    ),
 ]
 Layers = Annotated[
     str | None,

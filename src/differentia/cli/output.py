@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from differentia.passes import Progress
 
 
-#: Below this corrected p two sets are said to differ.
-SIGNIFICANT = 0.05
-
-
 def say(message: str) -> None:
     """Print a message on one line of stderr, above a progress bar."""
     # Not by typer.echo, which goes past what Rich puts in the place of stderr, into the bar.
@@ -141,7 +137,12 @@ def print_result(result: xr.Dataset) -> None:
     reference = result.attrs["reference"]
     names = [str(name) for name in result["set"].values]
     kind = str(result["units"].item())
-    titles = {"all": "all units", "filter_mean": "filter means", "random": f"{count:,} units"}
+    titles = {
+        "all": "all units",
+        "filter_mean": "filter means",
+        "random": f"{count:,} units",
+        "sketch": f"sketches of {count:,} numbers",
+    }
     others = [name for name in names if related is not None and name != reference]
     rows = []
     for layer in (str(name) for name in result["layer"].values):
@@ -183,6 +184,8 @@ def _written_limits(low: float, high: float, *, digits: int) -> str:
 
 def print_contrast(found: xr.Dataset) -> None:
     """Print what `differentia.contrasts.contrast` returned, layer by layer, and where the sets differ."""
+    from differentia.contrasts import SIGNIFICANT
+
     first, second = found.attrs["first"], found.attrs["second"]
     rows = []
     for layer in found["layer"].values:

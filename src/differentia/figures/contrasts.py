@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from differentia.contrasts import SIGNIFICANT
 from differentia.errors import InputError, require_known
 from differentia.figures.depth import layer_names, mark_scale, name_layers
 from differentia.figures.intervals import BAND_STRENGTH, LEGEND_COLOUR, draw_band, percent
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-#: Sets differ in a layer where the p that is corrected over layers lies below this.
-SIGNIFICANT = 0.05
 DIFFERENT = f"corrected p < {SIGNIFICANT:g}"
 NOT_DIFFERENT = f"corrected p \N{GREATER-THAN OR EQUAL TO} {SIGNIFICANT:g}"
 

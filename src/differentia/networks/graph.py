@@ -199,12 +199,13 @@ def _named(function: Callable[[Any], Any], name: str) -> Callable[[Any], Any]:
 
 def _fake_batch(batch: torch.Tensor, images: int) -> torch.Tensor:
     """Return a batch of another number of images, without numbers."""
-    from torch.fx.experimental.symbolic_shapes import ShapeEnv  # takes a while to import
+    from torch._functorch import config  # which takes a while to import, and so does the next
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
     shape, steps = batch.shape[1:], batch.stride()[1:]
     size = 1 + sum((length - 1) * step for length, step in zip(shape, steps, strict=True))
     # Code that would look at the memory of its tensors, of which there is none, gets an error.
-    with torch._functorch.config.patch(fake_tensor_allow_unsafe_data_ptr_access=False):
+    with config.patch(fake_tensor_allow_unsafe_data_ptr_access=False):
         mode = FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv(), static_shapes=True)
     with mode:
         return torch.empty_strided((images, *shape), (size, *steps), dtype=batch.dtype, device=batch.device)

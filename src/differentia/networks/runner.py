@@ -16,6 +16,7 @@ from differentia.networks.base import Network
 from differentia.networks.graph import PassGraph, UntraceableError
 from differentia.networks.torch import full_precision
 from differentia.probes import Probe, Summary, SummaryProbe, UnitProbe, together
+from differentia.sketches import SketchProbe
 
 logger = logging.getLogger(__name__)
 
@@ -259,7 +260,11 @@ def _joined(probes: ProbesByLayer) -> dict[str, Probe]:
 def _stateless(probes: ProbesByLayer) -> ProbesByLayer:
     """Return the probes that gather nothing over batches, so that they may see one twice."""
     stateless = {
-        layer: {name: probe for name, probe in by.items() if isinstance(probe, UnitProbe | SummaryProbe)}
+        layer: {
+            name: probe
+            for name, probe in by.items()
+            if isinstance(probe, UnitProbe | SketchProbe | SummaryProbe)
+        }
         for layer, by in probes.items()
     }
     return {layer: by for layer, by in stateless.items() if by}

@@ -15,9 +15,6 @@ from differentia.schema import LIMITS
 if TYPE_CHECKING:
     import xarray as xr
 
-#: Sets differ where the corrected p is below it.
-LEVEL = 0.05
-
 #: What a contrast holds of each layer that the page shows.
 _SHOWN = (
     *("difference", "difference_low", "difference_high"),
