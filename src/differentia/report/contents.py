@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from differentia.report.contrasts import LEVEL, contrasts
+from differentia.contrasts import SIGNIFICANT
+from differentia.report.contrasts import contrasts
 from differentia.report.curves import curves, without_nan
 from differentia.report.heatmaps import filters, predictions
 from differentia.report.marks import marks
@@ -73,7 +74,7 @@ def contents(
         "layers": _layers(first),
         "kinds": kinds,
         "contrasts": contrasts(results, compared),
-        "level": LEVEL,
+        "level": SIGNIFICANT,
         **shown,
         "images": _images(first, sorted(needed), pictured),
         "gallery": gallery,
