@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test soak lint docs linkcheck figures commands bench clean help
+.PHONY: demo test soak lint docs linkcheck figures commands coverage bench clean help
 
 help:
 	@echo "make demo     measure the embedded network: table, figures, report (writes demo/)"
@@ -14,6 +14,7 @@ help:
 	@echo "make linkcheck  follow the documentation's links to other sites (needs a network)"
 	@echo "make figures  redraw the README's pictures and the tables of units (needs the real data, chromium)"
 	@echo "make commands write docs/commands.md from the help texts"
+	@echo "make coverage simulate how often intervals hold the truth; writes docs/coverage.md (half an hour)"
 	@echo "make bench    time and memory, side by side with the bare pass; writes docs/performance.md (hours)"
 
 $(READY): pyproject.toml constraints.txt
@@ -53,6 +54,10 @@ figures: $(READY)
 
 commands: $(READY)
 	$(BIN)/python docs/write_command_reference.py
+
+# A thread each, because threads of several processes wait for each other.
+coverage: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python docs/write_coverage.py
 
 bench: $(READY)
 	$(BIN)/python benchmarks/vgg16.py --large --json benchmarks/results/vgg16.json
