@@ -89,12 +89,17 @@ class Sample:
     @cached_property
     def log_value(self) -> float:
         """The logarithm of the differentiation of the images as they are; NaN where it is 0 or unknown."""
-        return float(self.resampled(np.ones((1, self.n_images), dtype=np.int64), exactly=True).logs[0])
+        return float(self._once.logs[0])
 
     @cached_property
     def error(self) -> float:
         """The standard error of `log_value` over images."""
-        return float(self.resampled(np.ones((1, self.n_images), dtype=np.int64), exactly=True).errors[0])
+        return float(self._once.errors[0])
+
+    @cached_property
+    def _once(self) -> Resampled:
+        """What the images as they are give."""
+        return self.resampled(np.ones((1, self.n_images), dtype=np.int64))
 
     @cached_property
     def tail_factor(self) -> float:
@@ -132,17 +137,17 @@ class Sample:
         """
         if exactly is None:
             exactly = self.n_images <= MOST_EXACT
-        each = max(1, ENTRIES // (self.n_images**2 if exactly else self.n_images))
-        parts = [
-            self._resampled(counts[start : start + each], exactly) for start in range(0, len(counts), each)
-        ]
+        if not exactly:
+            return self._resampled_to_first_order(counts)
+        each = max(1, ENTRIES // self.n_images**2)
+        parts = [self._resampled(counts[start : start + each]) for start in range(0, len(counts), each)]
         logs, errors = (np.concatenate(column) for column in zip(*parts, strict=True))
         return Resampled(logs, errors)
 
     @np.errstate(divide="ignore", invalid="ignore")  # a resample may have no pair, or no variance
-    def _resampled(self, counts: Int[np.ndarray, "b n"], exactly: bool) -> Resampled:
+    def _resampled(self, counts: Int[np.ndarray, "b n"]) -> Resampled:
         n_images = counts.sum(axis=1, keepdims=True)
-        logs, influence = self._log_medians(counts, n_images[:, 0], exactly)
+        logs, influence = self._log_medians(counts, n_images)
         changes = -influence / (n_images - 1)
         if self.normalized:
             means, squares = self._moments
@@ -152,51 +157,81 @@ class Sample:
             without -= ((n_images * mean - means) / (n_images - 1)) ** 2
             logs = logs - 0.5 * np.log(variance[:, 0])
             changes = changes - 0.5 * np.log(without / variance)
-        logs = logs - 0.5 * np.log(self.n_units)
         changes = np.where(counts > 0, changes, 0.0)
         deviations = changes - (counts * changes).sum(axis=1, keepdims=True) / n_images
         # The jackknife (Efron and Tibshirani 1993, eq. 11.5).
         square_errors = (counts * deviations**2).sum(axis=1) * (n_images[:, 0] - 1) / n_images[:, 0]
-        known = np.isfinite(logs) & np.isfinite(square_errors)
-        return Resampled(np.where(known, logs, np.nan), np.sqrt(np.where(known, square_errors, np.nan)))
+        return _where_known(logs - 0.5 * np.log(self.n_units), square_errors)
 
     def _log_medians(
-        self, counts: Int[np.ndarray, "b n"], n_images: Int[np.ndarray, " b"], exactly: bool
+        self, counts: Int[np.ndarray, "b n"], n_images: Int[np.ndarray, "b 1"]
     ) -> tuple[Float[np.ndarray, " b"], Float[np.ndarray, "b n"]]:
         """Return the logarithm of each resample's median distance, and each image's influence on it.
 
         The influence on a quantile of a distribution F with density f is (p - F) / f (Serfling 1980, 2.5.1);
         an image's is twice that, F being the share of its pairs that are nearer than the median.
         """
-        if not exactly:
-            median, influence = self._first_order
-            shift = (counts @ influence) / n_images - influence.mean()
-            return median + shift, np.broadcast_to(influence, counts.shape)
         distances, first, second = self._pairs
-        weights = np.ascontiguousarray(counts.T, dtype=np.int32)
-        nearer = np.cumsum(weights[first] * weights[second], axis=0, dtype=np.int32)
-        total = nearer[-1]
+        # n^2 / 2 at most, which is held in 16 bits where n is small: half the memory to go through.
+        integer = np.int16 if counts.sum(axis=1).max() < 256 else np.int32
+        weights = np.ascontiguousarray(counts.T, dtype=integer)
+        nearer = np.cumsum(weights[first] * weights[second], axis=0, dtype=integer)
+        total = nearer[-1].astype(np.int64)
 
         def at(rank: Int[np.ndarray, " b"]) -> Float[np.ndarray, " b"]:
-            place = (nearer <= rank).sum(axis=0)
+            place = np.count_nonzero(nearer <= rank.astype(integer), axis=0)
             return distances[np.minimum(place, len(distances) - 1)]
 
         medians = np.where(total > 0, (at((total - 1) // 2) + at(total // 2)) / 2, np.nan)
-        # ... as the slope of the logarithm of the quantiles.
+        # 1 / f, on a scale of logarithms, is the slope of the logarithm of the quantiles.
         low, high = (at(((0.5 + side) * total).astype(np.int64)) for side in (-SPAN, SPAN))
         slope = (np.log(high) - np.log(low)) / (2 * SPAN)
         below = self.distances < medians[:, np.newaxis, np.newaxis]
         below[:, np.arange(self.n_images), np.arange(self.n_images)] = False
         of_images = np.matmul(below.astype(np.float32), counts[:, :, np.newaxis].astype(np.float32))
-        shares = of_images[:, :, 0] / (n_images[:, np.newaxis] - counts)
+        shares = of_images[:, :, 0] / (n_images - counts)
         return np.log(medians), 2 * (0.5 - shares) * slope[:, np.newaxis]
+
+    @np.errstate(divide="ignore", invalid="ignore")
+    def _resampled_to_first_order(self, counts: Int[np.ndarray, "b n"]) -> Resampled:
+        """Return the same for many images: the median by their influence, the error by all influences.
+
+        That is the infinitesimal jackknife (Efron and Tibshirani 1993, eq. 21.28), of sums over images alone.
+        """
+        log_median, influence = self._first_order
+        means, squares = self._moments
+        columns = np.stack([influence, squares, means])
+        products = columns[[0, 1, 2, 0, 0, 1]] * columns[[0, 1, 2, 1, 2, 2]]
+        n_images = counts.sum(axis=1, keepdims=True)
+        f, s, m, ff, ss, mm, fs, fm, sm = (counts @ np.concatenate([columns, products]).T / n_images).T
+        logs = log_median + f - influence.mean() - 0.5 * np.log(self.n_units)
+        variances = ff - f**2
+        if self.normalized:
+            variance = s - m**2
+            logs = logs - 0.5 * np.log(variance)
+            of_squares = ss - s**2 - 4 * m * (sm - s * m) + 4 * m**2 * (mm - m**2)
+            variances = variances + of_squares / variance**2 / 4
+            variances = variances - (fs - f * s - 2 * m * (fm - f * m)) / variance
+        return _where_known(logs, np.maximum(variances, 0.0) / (n_images[:, 0] - 1))
 
     @cached_property
     def _first_order(self) -> tuple[float, Float[np.ndarray, " n"]]:
-        """The logarithm of the median distance, and each image's influence on it."""
-        once = np.ones((1, self.n_images), dtype=np.int64)
-        logs, influence = self._log_medians(once, once.sum(axis=1), exactly=True)
-        return float(logs[0]), influence[0]
+        """The logarithm of the median distance, and each image's influence on it, as of `_log_medians`."""
+        of_pairs = self.distances[np.triu_indices(self.n_images, k=1)]
+        count = len(of_pairs)
+        ranks = [(count - 1) // 2, count // 2, *(int((0.5 + side) * count) for side in (-SPAN, SPAN))]
+        of_pairs.partition(ranks)
+        lower, upper, low, high = of_pairs[ranks]
+        median = (lower + upper) / 2
+        shares = ((self.distances < median).sum(axis=1) - (median > 0)) / (self.n_images - 1)
+        slope = (np.log(high) - np.log(low)) / (2 * SPAN)
+        return float(np.log(median)), 2 * (0.5 - shares) * slope
+
+
+def _where_known(logs: Float[np.ndarray, " b"], square_errors: Float[np.ndarray, " b"]) -> Resampled:
+    """Return logarithms and their errors; both are NaN where one of them is no number."""
+    known = np.isfinite(logs) & np.isfinite(square_errors)
+    return Resampled(np.where(known, logs, np.nan), np.sqrt(np.where(known, square_errors, np.nan)))
 
 
 def image_counts(n_images: int, resamples: int, *parts: object) -> Int[np.ndarray, "b n"]:
