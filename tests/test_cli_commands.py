@@ -76,6 +76,8 @@ OPTIONS: dict[str, tuple[list[str], tuple[str, ...], Any]] = {
     "resize": (["--resize", "box"], ("measure", "resize"), "box"),
     "crop": (["--crop", "center"], ("measure", "crop"), "center"),
     "reference": (["--reference", "cats"], ("measure", "reference"), "cats"),
+    "confidence": (["--confidence", "0.9"], ("measure", "confidence"), 0.9),
+    "resamples": (["--resamples", "300"], ("measure", "resamples"), 300),
     "seed": (["--seed", "7"], ("measure", "seed"), 7),
     "batch_size": (["--batch-size", "2"], ("measure", "batch_size"), 2),
     "compile": (["--compile", "never"], ("measure", "compile"), "never"),

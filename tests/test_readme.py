@@ -38,7 +38,7 @@ def test_options_exist(capsys: pytest.CaptureFixture[str]) -> None:
     """Every command of the console blocks is known, and knows every option that is shown with it."""
     lines = "".join(blocks("console")).replace("\\\n", " ").splitlines()
     commands = [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("$ differentia")]
-    assert {command for _, command, *_ in commands} == {"measure", "select", "noise", "layers"}
+    assert {command for _, command, *_ in commands} == {"measure", "select", "noise", "layers", "contrast"}
     for _, command, *given in commands:
         assert main([command, "--help"]) == 0
         shown = capsys.readouterr().out

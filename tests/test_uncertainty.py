@@ -276,7 +276,7 @@ def test_where_images_have_no_limits() -> None:
         ("confidence is 95; expected a number from 0.5 to below 1", {"confidence": 95}),
         ("confidence is nan", {"confidence": float("nan")}),
         ("confidence is '0.9'", {"confidence": "0.9"}),
-        ("resamples is 10; expected 100 to 1,000,000", {"resamples": 10}),
+        ("resamples is 10; expected 100 to 100,000", {"resamples": 10}),
         ("resamples is 2.5; expected a whole number", {"resamples": 2.5}),
         ("unknown method 'bcaa'. Did you mean 'bca'", {"method": "bcaa"}),
     ],

@@ -22,6 +22,7 @@ from differentia.uncertainty import (
     interval_of_ratio,
     rows_of_set,
     sample_of,
+    sample_of_set,
     with_intervals,
 )
 
@@ -36,7 +37,10 @@ SIGNIFICANT = 0.05
 
 #: Sets at most of which every two are compared unasked.
 MOST_SETS = 4
-LEAST_PERMUTATIONS, MOST_PERMUTATIONS = 99, 1_000_000
+
+#: Pairs times layers beyond which unasked comparisons have fewer permutations, and how many.
+MANY_TESTS, FEW_PERMUTATIONS = 200, 499
+LEAST_PERMUTATIONS, MOST_PERMUTATIONS = 99, 100_000
 
 
 def contrast(result: xr.Dataset, first: str, second: str, *, permutations: int = PERMUTATIONS) -> xr.Dataset:
@@ -122,8 +126,9 @@ def contrasts_between_sets(result: xr.Dataset, *, permutations: int = PERMUTATIO
     Returns
     -------
     list of xarray.Dataset
-        What `contrast` returns for each pair; none where a result has more than `MOST_SETS` such sets, one
-        set, or not what a contrast is made of.
+        What `contrast` returns for each pair that could be tested; none where a result has more than
+        `MOST_SETS` such sets, one set, or not what a contrast is made of. With many layers and pairs there
+        are fewer permutations, whose least p is 0.002.
     """
     names = [str(name) for name in result["set"].values]
     others = [name for name in names if name != result.attrs["reference"]]
@@ -132,8 +137,12 @@ def contrasts_between_sets(result: xr.Dataset, *, permutations: int = PERMUTATIO
         return []
     if LIMITS[0] not in result:
         result = with_intervals(result)
-    pairs = combinations(compared, 2)
-    return [contrast(result, first, second, permutations=permutations) for first, second in pairs]
+    counts = {name: len(rows_of_set(result, name)) for name in compared}
+    pairs = [pair for pair in combinations(compared, 2) if min(counts[name] for name in pair) >= LEAST_IMAGES]
+    if len(pairs) * result.sizes["layer"] > MANY_TESTS:
+        permutations = min(permutations, FEW_PERMUTATIONS)
+    found = [contrast(result, first, second, permutations=permutations) for first, second in pairs]
+    return [one for one in found if bool(one["p"].notnull().any())]
 
 
 def _require_samples(result: xr.Dataset) -> None:
@@ -148,7 +157,7 @@ def _require_samples(result: xr.Dataset) -> None:
     )
 
 
-class Test(NamedTuple):
+class Tested(NamedTuple):
     """What a permutation test gives, by layer.
 
     Attributes
@@ -162,7 +171,7 @@ class Test(NamedTuple):
     p_corrected: Float[np.ndarray, " layer"]
 
 
-def _permutation_test(result: xr.Dataset, first: str, second: str, permutations: int) -> Test:
+def _permutation_test(result: xr.Dataset, first: str, second: str, permutations: int) -> Tested:
     rows = [rows_of_set(result, name) for name in (first, second)]
     n_first, n_images = len(rows[0]), sum(map(len, rows))
     generator = np.random.Generator(
@@ -174,10 +183,14 @@ def _permutation_test(result: xr.Dataset, first: str, second: str, permutations:
     together = np.concatenate(rows)
 
     def of_layer(layer: int) -> tuple[float, Float[np.ndarray, " b"]]:
-        one, other = (sample_of(result, layer, of_set) for of_set in rows)
-        observed = (one.log_value - other.log_value) / np.hypot(one.error, other.error)
-        if min(map(len, rows)) < LEAST_IMAGES or not np.isfinite(observed):
-            return np.nan, np.full(permutations, np.nan)
+        unknown = np.nan, np.full(permutations, np.nan)
+        one, other = (sample_of_set(result, layer, name) for name in (first, second))
+        if one is None or other is None or min(map(len, rows)) < LEAST_IMAGES:
+            return unknown
+        with np.errstate(divide="ignore", invalid="ignore"):
+            observed = (one.log_value - other.log_value) / np.hypot(one.error, other.error)
+        if not np.isfinite(observed):
+            return unknown
         pooled = aligned(sample_of(result, layer, together), n_first)
         return float(observed), permuted_statistics(pooled, labels)
 
@@ -185,7 +198,7 @@ def _permutation_test(result: xr.Dataset, first: str, second: str, permutations:
         found = list(threads.map(of_layer, range(result.sizes["layer"])))
     statistic = np.array([observed for observed, _ in found])
     permuted = np.abs(np.array([values for _, values in found]))
-    return Test(statistic, *p_values(np.abs(statistic), permuted))
+    return Tested(statistic, *p_values(np.abs(statistic), permuted))
 
 
 def permuted_statistics(sample: Sample, labels: Bool[np.ndarray, "b n"]) -> Float[np.ndarray, " b"]:
@@ -198,8 +211,9 @@ def permuted_statistics(sample: Sample, labels: Bool[np.ndarray, "b n"]) -> Floa
     labels : (n_permutations, n_images)
         Which images are in the first group.
     """
-    one, other = (sample.resampled(of_group.astype(np.int64)) for of_group in (labels, ~labels))
-    return (one.logs - other.logs) / np.hypot(one.errors, other.errors)
+    one, other = (sample.resampled(of_group.view(np.int8)) for of_group in (labels, ~labels))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (one.logs - other.logs) / np.hypot(one.errors, other.errors)
 
 
 def p_values(
@@ -207,11 +221,13 @@ def p_values(
 ) -> tuple[Float[np.ndarray, " layer"], Float[np.ndarray, " layer"]]:
     """Return how often permutations reach what was observed: in the same layer, and in any layer.
 
-    What was observed counts as one of the permutations (Phipson and Smyth 2010).
+    What was observed counts as one of the permutations (Phipson and Smyth 2010), and a permutation without
+    a value as one that reaches it.
     """
-    permuted = np.where(np.isnan(permuted), -np.inf, permuted)
-    count = permuted.shape[1] + 1
     known = np.isfinite(observed)
+    unknown = np.where(known, np.inf, -np.inf)[:, np.newaxis]
+    permuted = np.where(np.isnan(permuted), unknown, permuted)
+    count = permuted.shape[1] + 1
     alone = (1 + (permuted >= observed[:, np.newaxis]).sum(axis=1)) / count
     corrected = (1 + (permuted.max(axis=0) >= observed[:, np.newaxis]).sum(axis=1)) / count
     return np.where(known, alone, np.nan), np.where(known, corrected, np.nan)

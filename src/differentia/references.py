@@ -158,7 +158,7 @@ _ALL = (
         ("Efron, B.", "Tibshirani, R. J."),
         1993,
         "An introduction to the bootstrap",
-        "Chapman & Hall",
+        "Chapman and Hall",
         doi="10.1201/9780429246593",
         kind="book",
     ),

@@ -20,10 +20,16 @@ from scipy.special import ndtr, ndtri, stdtrit
 LEAST_IMAGES = 10
 
 #: Images of a set at most whose resampled medians are found exactly; of more, to first order.
-MOST_EXACT = 128
+MOST_EXACT = 100
 
 #: Pairs times resamples, and images squared times resamples, that are held at once.
 ENTRIES = 2**22
+
+#: Near the logarithm of the largest float.
+LARGEST_LOG = 700.0
+
+#: What `Sample.tail_factor` is at most: powers in two groups are no long tail.
+MOST_TAIL = 2.0
 
 #: The density of distances at their median is that of the share of pairs between 0.5 - SPAN and 0.5 + SPAN.
 SPAN = 0.1
@@ -109,8 +115,8 @@ class Sample:
         where these have a long tail, as with log-normal contrasts: it is low just where the SD is. Of a
         log-normal distribution the squared coefficient of variation is ``exp(s^2) - 1``, s being the SD of
         the logarithms, which is estimated well. The factor is the root of its ratio to the one found; 1
-        where that is less. Images of little power, far below the others, are taken as near as the most
-        powerful.
+        where that is less, and `MOST_TAIL` where it is more, since powers may have quite another
+        distribution. Images of little power, far below the others, are taken as near as the most powerful.
         """
         if not self.normalized:
             return 1.0
@@ -118,7 +124,8 @@ class Sample:
         logs = np.log(np.maximum(powers, np.finfo(np.float64).tiny))
         logs = np.maximum(logs, 2 * np.median(logs) - logs.max())
         found = powers.var(ddof=1) / powers.mean() ** 2
-        return float(np.sqrt(max(1.0, np.expm1(logs.var(ddof=1)) / found))) if found > 0 else 1.0
+        expected = np.expm1(min(logs.var(ddof=1), 100.0))
+        return float(np.sqrt(np.clip(expected / found, 1.0, MOST_TAIL**2))) if found > 0 else 1.0
 
     def without_each(self) -> Float[np.ndarray, " n"]:
         """Return the logarithm of the differentiation without each of the images."""
@@ -137,14 +144,13 @@ class Sample:
         """
         if exactly is None:
             exactly = self.n_images <= MOST_EXACT
-        if not exactly:
-            return self._resampled_to_first_order(counts)
-        each = max(1, ENTRIES // self.n_images**2)
-        parts = [self._resampled(counts[start : start + each]) for start in range(0, len(counts), each)]
+        find = self._resampled if exactly else self._resampled_to_first_order
+        each = max(1, ENTRIES // (self.n_images**2 if exactly else self.n_images))
+        with np.errstate(divide="ignore", invalid="ignore"):  # a resample may have no pair, or no variance
+            parts = [find(counts[start : start + each]) for start in range(0, len(counts), each)]
         logs, errors = (np.concatenate(column) for column in zip(*parts, strict=True))
         return Resampled(logs, errors)
 
-    @np.errstate(divide="ignore", invalid="ignore")  # a resample may have no pair, or no variance
     def _resampled(self, counts: Int[np.ndarray, "b n"]) -> Resampled:
         n_images = counts.sum(axis=1, keepdims=True)
         logs, influence = self._log_medians(counts, n_images)
@@ -192,7 +198,6 @@ class Sample:
         shares = of_images[:, :, 0] / (n_images - counts)
         return np.log(medians), 2 * (0.5 - shares) * slope[:, np.newaxis]
 
-    @np.errstate(divide="ignore", invalid="ignore")
     def _resampled_to_first_order(self, counts: Int[np.ndarray, "b n"]) -> Resampled:
         """Return the same for many images: the median by their influence, the error by all influences.
 
@@ -264,14 +269,17 @@ def bca(sample: Sample, resampled: Resampled, level: float) -> tuple[float, floa
     scale = (deviations**2).sum()
     acceleration = (deviations**3).sum() / (6 * scale**1.5) if scale > 0 else 0.0
     shifted = bias + ndtri([(1 - level) / 2, (1 + level) / 2])
-    low, high = np.quantile(resampled.logs, ndtr(bias + shifted / (1 - acceleration * shifted)))
+    # Beyond the least divisor levels would turn round: there they are 0 or 1.
+    levels = ndtr(bias + shifted / np.maximum(1 - acceleration * shifted, 1e-3))
+    low, high = np.quantile(resampled.logs, levels)
     return float(low), float(high)
 
 
 def studentized(sample: Sample, resampled: Resampled, level: float) -> tuple[float, float]:
     """Return the bootstrap-t interval (Efron and Tibshirani 1993, section 12.5).
 
-    The level is that of `expanded`, and the standard error is multiplied by `Sample.tail_factor`.
+    The level is that of `expanded`, which brings the coverage of few images nearer to what it should be
+    (docs/coverage.md), and the standard error is multiplied by `Sample.tail_factor`.
     """
     statistics = (resampled.logs - sample.log_value) / resampled.errors
     tail = (1 - expanded(level, sample.n_images)) / 2
@@ -317,17 +325,20 @@ def interval_of_log(
     Returns
     -------
     low, high
-        NaN for fewer than `LEAST_IMAGES` images, where the value is NaN or 0, and where most resamples are.
+        NaN for fewer than `LEAST_IMAGES` images, where the value is NaN or 0, and where most resamples are;
+        resamples without a value are left out.
     """
     unknown = (np.nan, np.nan)
     if sample.n_images < LEAST_IMAGES or not np.isfinite([sample.log_value, sample.error]).all():
         return unknown
     resampled = sample.resampled(counts)
-    known = np.isfinite(resampled.logs) & (resampled.errors > 0)
+    # An error that is nothing but rounding would make any difference seem large.
+    known = np.isfinite(resampled.logs) & (resampled.errors > 1e-6 * sample.error)
     if known.mean() < 0.5:
         return unknown
     resampled = Resampled(resampled.logs[known], resampled.errors[known])
     low, high = METHODS[method](sample, resampled, level)
     # The mean square of distances is twice the variance at most, and half of them reach the median.
     most = max(sample.log_value, np.log(2)) if sample.normalized else np.inf
-    return low, min(high, most)
+    low, high = min(low, sample.log_value), min(max(high, sample.log_value), most)
+    return (low, high) if np.isfinite(low) and high < LARGEST_LOG else unknown

@@ -29,7 +29,7 @@ from differentia.schema import (
     read_provenance,
     validate_result,
 )
-from differentia.uncertainty import Estimate, draw_mean, interval_of_ratio
+from differentia.uncertainty import Estimate, draw_mean, interval_of_ratio, mean_interval
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -493,7 +493,7 @@ def relative_interval(result: xr.Dataset, reference: str | None = None) -> tuple
     Returns
     -------
     low, high : (set, layer, n_units, source)
-        Without units. Of "units", the reference's own limits count where they are known: of a whole pool
+        Without units. Of "units", those of the reference's mean count where they are known: of a whole pool
         there is one draw only. Of "images", those of the reference itself, divided by itself, are 1.
 
     Raises
@@ -508,7 +508,11 @@ def relative_interval(result: xr.Dataset, reference: str | None = None) -> tuple
     limits = [result[limit] for limit in LIMITS]
     of_largest = {"set": name, "n_units": result["n_units"].max()}
     divisor, *divisor_limits = (array.sel(of_largest, drop=True) for array in (means, *limits))
-    known = [limit.where(limit.notnull() | (limit["source"] != "units"), divisor) for limit in divisor_limits]
+    of_mean = mean_interval(result["differentiation"], result, confidence=limits[0].attrs["confidence"])
+    known = [
+        limit.where(limit["source"] != "units", units.sel(of_largest, drop=True).fillna(divisor))
+        for limit, units in zip(divisor_limits, of_mean, strict=True)
+    ]
     both = interval_of_ratio(Estimate(means, *limits), Estimate(divisor, *known))
     itself = (means["set"] == name) & (limits[0]["source"] == "images")
     low, high = (

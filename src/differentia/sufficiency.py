@@ -11,6 +11,7 @@ from differentia.errors import InputError
 from differentia.results import require_variables
 from differentia.schema import LIMITS
 from differentia.uncertainty import draw_mean, has_samples, rows_of_set, sample_of
+from differentia.units import UNIT_KINDS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -108,7 +109,8 @@ def say_precision(result: xr.Dataset) -> list[str]:
     except InputError:
         return []
     level = f"{100 * result['differentiation_low'].attrs['confidence']:g} %"
-    elsewhere = ", and in all other layers more closely" if result.sizes["layer"] > 1 else ""
+    elsewhere = ", and in no layer less closely" if result.sizes["layer"] > 1 else ""
+    noun = UNIT_KINDS[str(result["units"].item())].noun
     sentences = []
     for name in result["set"].values.tolist():
         of_set = found.sel(set=name)
@@ -127,8 +129,8 @@ def say_precision(result: xr.Dataset) -> list[str]:
             here = {"layer": point["layer"].item(), "n_units": point["n_units"].item()}
             used = int(result["units_used"].sel(here))
             sentences.append(
-                f"With {used:,} units, a draw of {name} in {here['layer']} lies within "
+                f"With {used:,} {noun}, a draw of {name} in {here['layer']} lies within "
                 f"\u00b1{point.item():.2g} ({level}){elsewhere}; "
-                f"{of_set['units_to_halve'].sel(here).item():,.0f} units would halve that."
+                f"{of_set['units_to_halve'].sel(here).item():,.0f} {noun} would halve that."
             )
     return sentences

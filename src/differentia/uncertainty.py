@@ -24,7 +24,7 @@ CONFIDENCE = 0.95
 
 #: Resamples of the images of a set, unless another number is asked for; more would say no more.
 RESAMPLES = 2000
-LEAST_RESAMPLES, MOST_RESAMPLES = 100, 1_000_000
+LEAST_RESAMPLES, MOST_RESAMPLES = 100, 100_000
 
 #: The way to an interval that covers best, by docs/coverage.md.
 METHOD = "studentized"
@@ -124,9 +124,36 @@ def draw_interval(
     low, high : (set, layer, n_units)
         In the unit of `values`, at least 0.
     """
+    return _around_mean(values, result, confidence, fresh=1)
+
+
+def mean_interval(
+    values: xr.DataArray, result: xr.Dataset, *, confidence: float = CONFIDENCE
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return between which limits the mean over all draws from the whole layer lies.
+
+    As `draw_interval`, for the variance ``(c - 1) v + v/R`` of the mean over the draws at hand.
+
+    Parameters
+    ----------
+    values, result, confidence
+        As for `draw_interval`.
+
+    Returns
+    -------
+    low, high : (set, layer, n_units)
+        In the unit of `values`, at least 0.
+    """
+    return _around_mean(values, result, confidence, fresh=0)
+
+
+def _around_mean(
+    values: xr.DataArray, result: xr.Dataset, confidence: float, *, fresh: int
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return limits around the mean over draws, which differs from the mean of `fresh` other draws."""
     draws = values.notnull().sum("draw")
     correction = _pool_correction(result)
-    total = 2 * correction - 1 + 1 / draws.where(draws > 1)
+    total = fresh * correction + correction - 1 + 1 / draws.where(draws > 1)
     quantile = stdtrit((draws - 1).where(draws > 1), (1 + confidence) / 2)
     reach = (_spread_in_pool(values, result) * np.sqrt(total) * quantile).where(~_whole(values, result), 0.0)
     means = draw_mean(values, result)
@@ -163,7 +190,7 @@ def image_interval(
     low, high : (set, layer, n_units)
         NaN at all but the largest number of units; for sets of fewer than 10 images; where the measure is not
         the Euclidean one with ``normalize`` "layer" or "none", or the result has no distances; and where the
-        value is NaN or 0.
+        value is NaN or 0, or not that of the distances (of a selection of `n_units`).
     """
     means = draw_mean(result["differentiation"], result).transpose("set", "layer", "n_units")
     low, high = means.copy(data=np.full(means.shape, np.nan)), means.copy(data=np.full(means.shape, np.nan))
@@ -175,7 +202,7 @@ def image_interval(
         for at, name in enumerate(result["set"].values.tolist()):
             rows = rows_of_set(result, name)
             counts = image_counts(len(rows), resamples, result.attrs["seed"], name)
-            find = partial(_relative_interval, result, rows, counts, confidence, method)
+            find = partial(_relative_interval, result, name, counts, confidence, method)
             found = np.array(list(threads.map(find, layers)))
             for limit, factors in zip((low, high), found.T, strict=True):
                 limit[at, :, largest] = means[at, :, largest] * factors
@@ -217,16 +244,32 @@ def sample_of(result: xr.Dataset, layer: int, rows: Int[np.ndarray, " n"]) -> Sa
     )
 
 
+def sample_of_set(result: xr.Dataset, layer: int, name: str) -> Sample | None:
+    """Return `sample_of` a set's images; None where it does not give the value that the result has.
+
+    So it is where images, or the largest numbers of units, were taken out of a result, and where rounding
+    left nothing of the SD of responses that are far from 0.
+    """
+    sample = sample_of(result, layer, rows_of_set(result, name))
+    at = {"set": name, "draw": 0, "n_units": result["n_units"].max()}
+    value = float(result["differentiation"].isel(layer=layer).sel(at))
+    if np.isfinite(value) and value > 0 and not abs(np.expm1(sample.log_value - np.log(value))) < 1e-3:
+        return None
+    return sample
+
+
 def _relative_interval(
     result: xr.Dataset,
-    rows: Int[np.ndarray, " n"],
+    name: str,
     counts: Int[np.ndarray, "b n"],
     confidence: float,
     method: str,
     layer: int,
 ) -> tuple[float, float]:
     """Return a layer's interval, divided by the value itself."""
-    sample = sample_of(result, layer, rows)
+    sample = sample_of_set(result, layer, name)
+    if sample is None:
+        return np.nan, np.nan
     low, high = interval_of_log(sample, counts, method, confidence)
     return float(np.exp(low - sample.log_value)), float(np.exp(high - sample.log_value))
 
@@ -310,19 +353,26 @@ def interval_of_ratio(one: Estimate, other: Estimate) -> tuple[xr.DataArray, xr.
     Parameters
     ----------
     one, other
-        The first is divided by the second; what is 0 or less has no logarithm and gives NaN.
+        The first is divided by the second; a value of 0 or less has no logarithm and gives NaN.
 
     Returns
     -------
     low, high
     """
-    logarithms = [Estimate(*(_apply(np.log, array.where(array > 0)) for array in of)) for of in (one, other)]
-    low, high = interval_of_difference(*logarithms)
-    return _apply(np.exp, low), _apply(np.exp, high)
+    low, high = interval_of_difference(_logarithms(one), _logarithms(other))
+    low, high = (limit.copy(data=np.exp(limit.values)) for limit in (low, high))
+    return low, high.where(np.isfinite(high))
 
 
-def _apply(function: np.ufunc, values: xr.DataArray) -> xr.DataArray:
-    return values.copy(data=function(values.values))
+def _logarithms(estimate: Estimate) -> Estimate:
+    """Return the logarithms of values that are above 0, and of their limits, which may be 0."""
+    with np.errstate(divide="ignore"):
+        return Estimate(
+            *(
+                array.copy(data=np.log(array.where(estimate.value > 0).transpose(*array.dims).values))
+                for array in estimate
+            )
+        )
 
 
 def require_interval(confidence: object, resamples: object, method: str = METHOD) -> None:

@@ -213,8 +213,14 @@ class UnitKind:
     counted: bool = True
     random: bool = False
     sketched: bool = False
+
     per_filter: bool = False
     ranked_by: str | None = None
+
+    @property
+    def noun(self) -> str:
+        """What a number of units counts."""
+        return "sums" if self.sketched else "units"
 
     def strata(self, layer: Layer) -> int:
         """Return the number of filters that each give the same number of units."""

@@ -554,7 +554,11 @@ def contrast(
         names = [str(name) for name in found.data_vars]
         print_json(
             [
-                {"layer": str(layer), **{name: float(found[name].sel(layer=layer)) for name in names}}
+                {
+                    **found.attrs,
+                    "layer": str(layer),
+                    **{name: float(found[name].sel(layer=layer)) for name in names},
+                }
                 for layer in found["layer"].values
             ]
         )

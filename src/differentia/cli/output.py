@@ -185,7 +185,9 @@ def _written_limits(low: float, high: float, *, digits: int) -> str:
 def print_contrast(found: xr.Dataset) -> None:
     """Print what `differentia.contrasts.contrast` returned, layer by layer, and where the sets differ."""
     from differentia.contrasts import SIGNIFICANT
+    from differentia.units import unit_kind
 
+    digits = max(4, len(str(found.attrs["permutations"])))
     first, second = found.attrs["first"], found.attrs["second"]
     rows = []
     for layer in found["layer"].values:
@@ -197,13 +199,18 @@ def print_contrast(found: xr.Dataset) -> None:
                     f"{one[name]:.3f}" + _written_limits(one[f"{name}_low"], one[f"{name}_high"], digits=3)
                     for name in ("difference", "ratio")
                 ),
-                f"{one['p']:.4f}",
-                f"{one['p_corrected']:.4f}",
+                *(f"{one[name]:.{digits}f}" for name in ("p", "p_corrected")),
             ]
         )
     level = f"[{100 * found.attrs['confidence']:g} %: other images]"
     columns = ["layer", f"{first} - {second}", f"{first} / {second}", "p", "corrected p"]
-    print_table(f"{first} and {second}, {found.attrs['n_units']:,} units {level}", columns, rows)
+    rows = [["-" if cell == "nan" else cell for cell in row] for row in rows]
+    kind = unit_kind(found.attrs["units"])
+    units = (
+        f"{found.attrs['n_units']:,} {kind.noun}" if kind.counted else found.attrs["units"].replace("_", " ")
+    )
+    units += f" ({found.attrs['units']})" if kind.counted and found.attrs["units"] != "random" else ""
+    print_table(f"{first} and {second}, {units} {level}", columns, rows)
     differ = [str(name) for name in found["layer"].values[found["p_corrected"].values < SIGNIFICANT]]
     unknown = int(found["p"].isnull().sum())
     typer.echo(

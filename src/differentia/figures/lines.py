@@ -332,7 +332,8 @@ def _draw(
     _draw_curves(ax, result, values, intervals, colours, styles)
     name_layers(ax, layer_names(result))
     mark_contrasts(ax, result, contrasts)
-    named = _style_entries(styles if _counted(result) else {}, published=published is not None)
+    kind = unit_kind(str(result["units"].item()))
+    named = _style_entries(styles if kind.counted else {}, noun=kind.noun, published=published is not None)
     _add_legend(ax, [_set_entries(colours), named, _mark_entries(result, intervals, contrasts)])
     return ax
 
@@ -426,11 +427,13 @@ def _set_entries(colours: Mapping[str, str]) -> dict[str, Artist]:
     }
 
 
-def _style_entries(styles: Mapping[int, Any], *, published: bool = False) -> dict[str, Artist]:
+def _style_entries(
+    styles: Mapping[int, Any], *, noun: str = "units", published: bool = False
+) -> dict[str, Artist]:
     from matplotlib.lines import Line2D
 
     entries: dict[str, Artist] = {
-        f"{count:,} units": Line2D([], [], color=LEGEND_COLOUR, linestyle=style, linewidth=1.5)
+        f"{count:,} {noun}": Line2D([], [], color=LEGEND_COLOUR, linestyle=style, linewidth=1.5)
         for count, style in styles.items()
     }
     if published:

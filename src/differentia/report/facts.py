@@ -67,7 +67,8 @@ def _draws(kind: str, result: xr.Dataset, *, several: bool) -> tuple[str, str] |
     if not unit_kind(kind).counted:
         return None
     numbers = zip(draws_made(result), result["n_units"].values.tolist(), strict=True)
-    text = ", ".join(f"{draws:,} of {count:,} units" for draws, count in numbers)
+    noun = unit_kind(kind).noun
+    text = ", ".join(f"{draws:,} of {count:,} {noun}" for draws, count in numbers)
     return f"Draws, {kind}" if several else "Draws", text
 
 

@@ -23,6 +23,7 @@ function dashOf(count) {
 function usedUnits(layer, count) {
   const { units, units_used: used } = kindShown();
   if (units === "filter_mean") return `${counted(used[layer][count])} filter means`;
+  if (units === "sketch" && !isWhole(layer, count)) return `${counted(used[layer][count])} sums of ${counted(data.layers[layer].size)} units`;
   return `${counted(used[layer][count])} of ${counted(data.layers[layer].size)} units`;
 }
 
