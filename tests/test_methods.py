@@ -88,8 +88,10 @@ def test_a_network_in_full(measured: xr.Dataset) -> None:
         "median distance over all N(N - 1)/2 pairs of images. Values are means over draws; their spread is "
         "the sample SD over draws multiplied by the square root of (1 - K/L)/(1 - K/M), for draws of K of "
         "the M units in the pool of a layer of L units, which estimates the SD over draws from the whole "
-        'layer. Relative differentiation is differentiation divided by that of "white noise & <i>more</i>" '
-        "in the same layer at the largest number of units, 1,000. "
+        "layer. Intervals over units say where 95 % of fresh draws from the layer would lie. "
+        'Relative differentiation is differentiation divided by that of "white noise & <i>more</i>" '
+        "in the same layer at the largest number of units, 1,000; its intervals combine those of both "
+        "(Zou & Donner, 2008). "
         f"The analysis was done with differentia {dif.__version__} (The differentia developers, n.d.), "
         f"Python {versions['python']}, PyTorch {versions['torch']} (Paszke et al., 2019), Pillow "
         f"{versions['pillow']}, NumPy {versions['numpy']} (Harris et al., 2020) and xarray "
@@ -145,12 +147,19 @@ def numbers_in(given: str) -> set[str]:
 def test_every_number_comes_from_the_result(measured: xr.Dataset) -> None:
     """They are the numbers of this measurement, and another one has others."""
     assert numbers_in(text(measured)) == {
-        *("2", "6", "4", "5", "16", "2,048", "1,000", "3", "10", "100", "1"),
+        *("2", "6", "4", "5", "16", "2,048", "1,000", "3", "10", "100", "1", "95"),
     }
     other = of_images(
-        {"a": dif.noise(7, seed=77), "b": SETS["few"]}, n_units=(11, 99), draws=8, seed=55, layers=LAYERS[:3]
+        {"a": dif.noise(7, seed=77), "b": SETS["few"]},
+        n_units=(11, 99),
+        draws=8,
+        seed=55,
+        layers=LAYERS[:3],
+        confidence=0.9,
     )
-    assert numbers_in(text(other)) == {"2", "7", "77", "5", "16", "768", "2,048", "55", "99", "8", "11", "1"}
+    assert numbers_in(text(other)) == {
+        *("2", "7", "77", "5", "16", "768", "2,048", "55", "99", "8", "11", "1", "90"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -538,7 +547,7 @@ def test_what_is_cited_is_in_the_references_and_nothing_else(measured: xr.Datase
         assert str(methods) == "\n".join([methods.text, "", *lines])
         assert methods.bibtex.count("\n@") == len(lines) - 1
         cited.append(len(lines))
-    assert cited == [7, 6, 10, 9, 4]
+    assert cited == [8, 7, 11, 10, 5]
     own = [reference for reference in describe_methods(measured).references if reference.key == "differentia"]
     assert f"(Version {dif.__version__}) [Computer software]." in str(own[0])
 
@@ -547,3 +556,19 @@ def test_a_saved_result_says_the_same(measured: xr.Dataset, tmp_path: Path) -> N
     """What was saved and loaded, also as NumPy's types, gives the same text."""
     dif.save(measured, tmp_path / "result.nc")
     assert describe_methods(dif.load_result(tmp_path / "result.nc")) == describe_methods(measured)
+
+
+def test_intervals_over_images_are_told() -> None:
+    """How they were made, of the result's own attributes; nothing where there are none."""
+    rng = np.random.default_rng(0)
+    arrays = {"movie": {"V1": rng.gamma(2.0, size=(12, 30))}}
+    result = dif.measure_responses(arrays, resamples=300, confidence=0.9)
+    sentence = (
+        "Intervals (90 %) over responses are studentised (bootstrap-t) intervals of the logarithm of "
+        "differentiation, from 300 resamples of the responses of each set, with which the SD was resampled "
+        "(Efron & Tibshirani, 1993)."
+    )
+    assert sentence in text(result)
+    assert "percentile bootstrap intervals" in text(dif.with_intervals(result, method="percentile"))
+    few = dif.measure_responses({"movie": {"V1": arrays["movie"]["V1"][:9]}}, resamples=300)
+    assert "ntervals" not in text(few)

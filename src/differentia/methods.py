@@ -517,10 +517,7 @@ class _Writer:
             return ""
         about = self.result[LIMITS[0]].attrs
         level = f"{100 * about['confidence']:g} %"
-        known = {
-            source: any(bool(result[LIMITS[0]].sel(source=source).notnull().any()) for result in self.results)
-            for source in SOURCES
-        }
+        known = self._known_intervals()
         text = ""
         sd = ", with which the SD was resampled" if self.result.attrs["normalize"] == "layer" else ""
         if known["images"]:
@@ -529,9 +526,17 @@ class _Writer:
                 f"of differentiation, from {about['resamples']:,} resamples of the {self.item}s of each set"
                 f"{sd} {self.cite('efron1993')}."
             )
-        if known["units"] and any(bool(_has_draws(result).any()) for result in self.results):
+        if known["units"]:
             text += f" Intervals over units say where {level} of fresh draws from the {self.layer} would lie."
         return text.strip()
+
+    def _known_intervals(self) -> dict[str, bool]:
+        """Return of which sources there are intervals, and not only of whole layers, which have no width."""
+        limits = [[result[name] for name in LIMITS] for result in self.results if LIMITS[0] in result]
+        return {
+            source: any(bool((high > low).sel(source=source).any()) for low, high in limits)
+            for source in SOURCES
+        }
 
     def _relative(self) -> str:
         reference = str(self.result.attrs["reference"])
@@ -550,7 +555,7 @@ class _Writer:
 
     def _relative_interval(self) -> str:
         """Return how the uncertainty of both goes into a ratio."""
-        if LIMITS[0] not in self.result or not bool(self.result[LIMITS[0]].notnull().any()):
+        if not any(self._known_intervals().values()):
             return ""
         return f"; its intervals combine those of both {self.cite('zou2008')}"
 
