@@ -13,7 +13,7 @@ from differentia.errors import require_known
 from differentia.folders import written_whole
 from differentia.results import relative, relative_interval, require_variables
 from differentia.schema import LIMITS, SOURCES, map_names, validate_result
-from differentia.uncertainty import convergence_known, draw_mean, draw_spread, not_converged
+from differentia.uncertainty import convergence_known, draw_mean, draw_spread, not_converged, rows_of_set
 from differentia.units import unit_kind
 
 if TYPE_CHECKING:
@@ -128,8 +128,7 @@ def set_rows(result: xr.Dataset, name: str) -> Int[np.ndarray, " n"]:
         There is no such set.
     """
     require_known("set", name, [str(known) for known in result["set"].values])
-    (rows,) = np.nonzero(result["image_set"].values == name)
-    return rows
+    return rows_of_set(result, name)
 
 
 def distance_units(result: xr.Dataset) -> xr.DataArray:
