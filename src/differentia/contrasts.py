@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 
 from differentia.cores import usable_cores
 from differentia.errors import InputError, require_count, require_known
-from differentia.resampling import LEAST_IMAGES, Sample, random_key
+from differentia.resampling import LEAST_IMAGES, Sample
 from differentia.results import REMEDIES
 from differentia.schema import LIMITS, validate_result
 from differentia.uncertainty import (
@@ -25,6 +25,7 @@ from differentia.uncertainty import (
     sample_of_set,
     with_intervals,
 )
+from differentia.units import random_numbers
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -174,12 +175,10 @@ class Tested(NamedTuple):
 def _permutation_test(result: xr.Dataset, first: str, second: str, permutations: int) -> Tested:
     rows = [rows_of_set(result, name) for name in (first, second)]
     n_first, n_images = len(rows[0]), sum(map(len, rows))
-    generator = np.random.Generator(
-        np.random.Philox(key=random_key("permutations", result.attrs["seed"], first, second))
-    )
+    source = random_numbers("permutations", result.attrs["seed"], first, second)
     labels = np.zeros((permutations, n_images), dtype=bool)
     labels[:, :n_first] = True
-    labels = generator.permuted(labels, axis=1)
+    labels = np.random.Generator(source).permuted(labels, axis=1)
     together = np.concatenate(rows)
 
     def of_layer(layer: int) -> tuple[float, Float[np.ndarray, " b"]]:
@@ -223,6 +222,18 @@ def p_values(
 
     What was observed counts as one of the permutations (Phipson and Smyth 2010), and a permutation without
     a value as one that reaches it.
+
+    Parameters
+    ----------
+    observed : (n_layers,)
+        Sizes of the statistic; NaN where it is unknown.
+    permuted : (n_layers, n_permutations)
+        The same of each permutation.
+
+    Returns
+    -------
+    alone, corrected : (n_layers,)
+        NaN where `observed` is.
     """
     known = np.isfinite(observed)
     unknown = np.where(known, np.inf, -np.inf)[:, np.newaxis]

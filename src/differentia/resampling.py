@@ -6,7 +6,6 @@ twice makes no pair with itself. All is said of ``log D``, whose distribution is
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.special import ndtr, ndtri, stdtrit
+
+from differentia.units import random_numbers
 
 #: Of fewer images no interval is told.
 LEAST_IMAGES = 10
@@ -241,14 +242,8 @@ def _where_known(logs: Float[np.ndarray, " b"], square_errors: Float[np.ndarray,
 
 def image_counts(n_images: int, resamples: int, *parts: object) -> Int[np.ndarray, "b n"]:
     """Return how often each resample has each image: the same for the same numbers and `parts`."""
-    generator = np.random.Generator(np.random.Philox(key=random_key("images", *parts)))
+    generator = np.random.Generator(random_numbers("images", *parts))
     return generator.multinomial(n_images, np.full(n_images, 1 / n_images), size=resamples)
-
-
-def random_key(*parts: object) -> np.ndarray:
-    """Return the key of a counter-based generator that depends on `parts` alone."""
-    digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
-    return np.frombuffer(digest[:16], dtype="<u8")
 
 
 def percentile(sample: Sample, resampled: Resampled, level: float) -> tuple[float, float]:

@@ -18,11 +18,15 @@ from differentia.layers import Layer
 SKETCH_WIDTH = 2**14
 
 
+def random_numbers(*parts: object) -> np.random.Philox:
+    """Return a counter-based source of random numbers, which depends only on `parts`."""
+    digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
+    return np.random.Philox(key=np.frombuffer(digest[:16], dtype="<u8"))
+
+
 def random_keys(count: int, *parts: object) -> UInt64[np.ndarray, " {count}"]:
     """Return `count` counter-based random keys; the i-th depends only on `parts` and i."""
-    digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
-    key = np.frombuffer(digest[:16], dtype="<u8")
-    return np.random.Philox(key=key).random_raw(count)
+    return random_numbers(*parts).random_raw(count)
 
 
 def _smallest(keys: UInt64[np.ndarray, " n"], count: int) -> Int[np.ndarray, " count"]:

@@ -205,11 +205,10 @@ def print_contrast(found: xr.Dataset) -> None:
     level = f"[{100 * found.attrs['confidence']:g} %: other images]"
     columns = ["layer", f"{first} - {second}", f"{first} / {second}", "p", "corrected p"]
     rows = [["-" if cell == "nan" else cell for cell in row] for row in rows]
-    kind = unit_kind(found.attrs["units"])
-    units = (
-        f"{found.attrs['n_units']:,} {kind.noun}" if kind.counted else found.attrs["units"].replace("_", " ")
-    )
-    units += f" ({found.attrs['units']})" if kind.counted and found.attrs["units"] != "random" else ""
+    name = str(found.attrs["units"])
+    units, kind = name.replace("_", " "), unit_kind(name)
+    if kind.counted:
+        units = f"{found.attrs['n_units']:,} {kind.noun}" + (f" ({name})" if name != "random" else "")
     print_table(f"{first} and {second}, {units} {level}", columns, rows)
     differ = [str(name) for name in found["layer"].values[found["p_corrected"].values < SIGNIFICANT]]
     unknown = int(found["p"].isnull().sum())
