@@ -24,24 +24,13 @@ logger = logging.getLogger(__name__)
 
 
 class Cost(NamedTuple):
-    """What recording costs.
+    """What recording costs, beside the network's own memory."""
 
-    Attributes
-    ----------
-    bytes_per_image
-        That are kept: on disk, and in memory where there is no store. On disk a set's last images take as
-        much as 16, which are the rows of a chunk.
-    seconds_per_image
-        Of the pass, decoding apart. Ranked units take another where whole layers do not fit into memory.
-    memory
-        Bytes that responses take at once, whatever the number of images, where there is a store: two batches.
-        The network takes its own.
-    batch_size
-        Images of a batch.
-    """
-
+    #: Kept on disk, or in memory without a store. On disk a set's last images take as much as 16: a chunk's rows.
     bytes_per_image: int
+    #: Of the pass, decoding apart. Ranked units take another where whole layers do not fit into memory.
     seconds_per_image: float
+    #: Bytes at once, whatever the number of images, where there is a store: two batches.
     memory: int
     batch_size: int
 
@@ -66,8 +55,6 @@ def estimate_cost(
         filter_means=True,
         thumbnails=True,
         class_layer=class_layer(network),
-        maps={},
-        map_images=(),
     )
     if batch_size is None:
         batch_size = best_batch_size(network, plan, memory_budget())
@@ -95,9 +82,9 @@ CACHED = 2**29
 
 
 def best_batch_size(network: Network, plan: Plan, budget: int | None) -> int:
-    """Return how many images are shown in one pass: a power of two.
+    """Return how many images, a power of two, are shown in one pass, where two batches may take the budget.
 
-    The budget is the bytes that two batches of responses may take; None where all are kept in memory.
+    There is none where all responses are kept in memory.
     """
     images = min(MOST_AT_ONCE, CACHED // (2 * 4 * max(layer.size for layer in network.layers)))
     if budget is not None:
@@ -114,9 +101,9 @@ def _memory_needed(plan: Plan, images: int) -> int:
 def require_memory(plan: Plan, images: int, batch_size: int | None, budget: int) -> int:
     """Return how many bytes the responses take at once, or raise an error where that is over the budget.
 
-    A batch is written to a store on disk while the next is computed; no batch size stands for a store that
-    holds all at once.
+    No batch size stands for a store that holds all at once.
     """
+    # A batch is written to a store on disk while the next is computed.
     at_once = images if batch_size is None else min(images, 2 * batch_size)
     needed = _memory_needed(plan, at_once)
     if needed > budget:
@@ -143,23 +130,13 @@ FORECAST_BATCHES = 2
 
 @dataclass
 class Forecast:
-    """Says once what a recording takes, when its first batches are done, where that is long.
+    """Says once what a recording takes, when its first batches are done, where that is long."""
 
-    Attributes
-    ----------
-    images
-        How many are yet to be shown.
-    size
-        Bytes that will be kept of them.
-    place
-        Where: the name of the store.
-    memory, budget
-        Bytes that the responses take at once, and that they may take.
-    """
-
+    #: Yet to be shown, the bytes that will be kept of them, and the store's name.
     images: int
     size: int
     place: str
+    #: Bytes that the responses take at once, and that they may take.
     memory: int
     budget: int
     _batches: int = 0

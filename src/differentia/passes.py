@@ -50,24 +50,14 @@ Numbers = Sequence[tuple[Quantity, Num[np.ndarray, "b _"]]]
 
 @dataclass(frozen=True)
 class Show:
-    """The images that are shown to a network, and how.
-
-    Attributes
-    ----------
-    stimuli
-        The sets, by name.
-    progress
-        Called after every batch.
-    compile
-        One of `differentia.networks.COMPILE`.
-    """
+    """The images that are shown to a network, by set, and how."""
 
     network: Network
     stimuli: Mapping[str, Stimuli]
     fit: Fit
     skip_unreadable: bool
     progress: Progress | None
-    compile: str
+    compile: str  # one of `differentia.networks.COMPILE`
 
     @property
     def images(self) -> int:
@@ -364,16 +354,13 @@ def say_notes(store: Store) -> None:
 
 @contextmanager
 def _writing(store: Store) -> Iterator[Callable[[KeptBatch, Numbers], None]]:
-    """Give what writes the numbers of a batch: on a thread, after those of the batch before.
-
-    To memory at once: a thread would hold up the next pass, which waits for the slowest core.
-    """
+    """Give what writes the numbers of a batch: on a thread, after those of the batch before."""
 
     def write(batch: KeptBatch, numbers: Numbers) -> None:
         for quantity, values in numbers:
             store.write(quantity, batch, values)
 
-    if store.holds_all_at_once:
+    if store.holds_all_at_once:  # a thread would hold up the next pass, which waits for the slowest core
         yield write
         return
     with ThreadPoolExecutor(1) as thread:

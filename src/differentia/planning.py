@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,18 +39,12 @@ def size_of(quantities: Iterable[Quantity]) -> int:
 
 
 class Pool(NamedTuple):
-    """Units of a layer, all of one kind, as indices into its flattened output, in C order.
-
-    Attributes
-    ----------
-    what
-        What they are called in a store. A larger pool of the same name begins with the same units.
-    sketch
-        What is kept in their stead, where it is sums of all units.
-    """
+    """Units of a layer, all of one kind, as indices into its flattened output, in C order."""
 
     units: Int[np.ndarray, " _"]
+    #: What they are called in a store. A larger pool of the same name begins with the same units.
     what: str
+    #: What is kept in their stead, where it is sums of all units.
     sketch: Sketch | None = None
 
     def quantity(self, layer: str) -> Quantity:
@@ -64,41 +58,24 @@ Pools = Mapping[str, Pool]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is kept of each layer.
-
-    Attributes
-    ----------
-    layers
-        Those that are recorded.
-    kinds
-        Of units, by name.
-    pool
-        Units of a layer to keep, of each kind that takes a number.
-    seed
-        Of the choice of units.
-    moments
-        Whether each image's mean and variance over all units of a layer are kept.
-    thumbnails
-        Whether the images are kept, made small.
-    class_layer
-        The layer whose units are classes, where they are kept.
-    maps
-        Layer -> filters whose maps are kept.
-    map_images
-        Of which images, by their places in each set.
-    """
+    """What is kept of each layer."""
 
     layers: tuple[Layer, ...]
     kinds: Mapping[str, UnitKind]
+    #: Units of a layer, of each kind that takes a number.
     pool: int
+    #: Of the choice of units.
     seed: int
     input_shape: tuple[int, int, int]
+    #: Each image's mean and variance over all units of a layer.
     moments: bool
     filter_means: bool
     thumbnails: bool
+    #: The layer whose units are classes, where they are kept.
     class_layer: Layer | None
-    maps: Mapping[str, tuple[int, ...]]
-    map_images: tuple[int, ...]
+    #: Layer -> filters whose maps are kept, and of which images, by their places in each set.
+    maps: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    map_images: tuple[int, ...] = ()
 
     @property
     def ranked(self) -> dict[str, UnitKind]:
@@ -263,10 +240,7 @@ def checked_maps(
 
 
 def checked_map_images(given: int | Sequence[int] | None, most: int | None) -> tuple[int, ...]:
-    """Return the places of images in a set, of which the largest set, of `most` images, has at least one.
-
-    `most` is None where no maps are kept.
-    """
+    """Return places of images in a set. The largest set has `most` images; None where no maps are kept."""
     if given is not None and most is None:
         raise InputError(
             "map_images (--map-images) says whose maps are kept, but no maps (--map) which; give both"

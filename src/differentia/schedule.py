@@ -20,23 +20,13 @@ _READERS = 8
 
 @dataclass(eq=False)
 class Showing:
-    """Images of one set that are shown together, or were: then they are kept, as rows of a batch.
+    """Images of one set that are shown together, or were: then they are kept, as rows of a batch."""
 
-    Attributes
-    ----------
-    images
-        Of which none is left where none could be read.
-    kept
-        The batch; None where they are yet to be shown.
-    rows
-        The row of each image in that batch.
-    whole_layers
-        By layer, all units, while they are in memory to be ranked.
-    """
-
+    #: None is left where none could be read.
     images: Sequence[ImageLabel]
     kept: KeptBatch | None
     rows: Sequence[int]
+    #: All units of a layer, while they are in memory to be ranked.
     whole_layers: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property

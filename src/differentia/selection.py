@@ -159,16 +159,12 @@ def select(
     return Selection(names[number], tuple(ranked), looked_at, tuple(skipped))
 
 
-def _link(source: Path, target: Path) -> None:
-    target.symlink_to(source.resolve())
-
-
-def _leave(source: Path, target: Path) -> None:
-    pass
-
-
-#: What is done with the selected files: each is given a file and its place in the new folder.
-WAYS: dict[str, Callable[[Path, Path], object]] = {"copy": shutil.copy2, "link": _link, "list": _leave}
+#: What is done with each selected file, and its place in the new folder.
+WAYS: dict[str, Callable[[Path, Path], object]] = {
+    "copy": shutil.copy2,
+    "link": lambda source, target: target.symlink_to(source.resolve()),
+    "list": lambda source, target: None,
+}
 
 
 def write_selection(selection: Selection, folder: str | os.PathLike[str], *, how: str = "copy") -> Path:

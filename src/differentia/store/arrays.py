@@ -29,7 +29,7 @@ CHUNK_ROWS = 16
 CHUNK_COLUMNS = 2**14
 
 #: What can be kept, and what stands where nothing was written: NaN, so that a chunk that is gone is seen.
-FILL_VALUES = {"float32": "NaN", "float64": "NaN", "uint8": 0}
+FILL_VALUES: dict[str, str | int] = {"float32": "NaN", "float64": "NaN", "uint8": 0}
 
 #: Bytes of a chunk's checksum.
 CRC_BYTES = 4

@@ -79,10 +79,6 @@ class Store(ABC):
     compiled: bool | None = None
 
     @abstractmethod
-    def note_compiled(self, compiled: bool) -> None:
-        """Keep whether the pass is compiled, for a run that goes on from this one."""
-
-    @abstractmethod
     def expect(self, batches: int, images: int) -> None:
         """Make room for batches that are yet to be added, and their images."""
 
@@ -102,27 +98,33 @@ class Store(ABC):
     def matrix(self, quantity: Quantity, places: Sequence[Place]) -> ResponseMatrix:
         """Return a quantity, from its first column on, of chosen images, whose batches all hold it."""
 
-    @abstractmethod
+    # What follows matters to a store that outlives the run.
+
+    def note_compiled(self, compiled: bool) -> None:
+        """Keep whether the pass is compiled, for a run that goes on from this one."""
+        self.compiled = compiled
+
     def save_state(self, layer: str, what: str, key: str, values: Float64[np.ndarray, "_ _"]) -> None:
         """Keep an array of a layer under a key, in place of those with other keys."""
+        return
 
-    @abstractmethod
     def load_state(
         self, layer: str, what: str, key: str, shape: tuple[int, int]
     ) -> Float64[np.ndarray, "_ _"] | None:
         """Return the array of a shape that was kept under a key, if there is one and it is whole."""
+        return None
 
-    @abstractmethod
     def repair(self, quantity: Quantity, batch: KeptBatch) -> None:
         """Forget what is damaged of a quantity of a batch, in any of its columns, and note it."""
+        return
 
     def take_notes(self) -> list[str]:
         """Return what was found to be changed or damaged since this was last called, in words."""
         return []
 
-    @abstractmethod
     def require_space(self, size: int) -> None:
         """Raise a StorageError where there is no room for as many bytes."""
+        return
 
     def missing(self, quantity: Quantity, batch: KeptBatch) -> Quantity | None:
         """Return the columns below the last of a quantity that are yet to be kept; None if there are none."""

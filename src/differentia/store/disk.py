@@ -122,7 +122,7 @@ class DiskStore(Store):
 
     def note_compiled(self, compiled: bool) -> None:
         if compiled != self.compiled:
-            self.compiled = compiled
+            super().note_compiled(compiled)
             with _disk(self._folder):
                 about = _read_attributes(self._folder) or {}
                 _write_group(self._folder, {**about, COMPILED: compiled})
@@ -270,8 +270,9 @@ class DiskStore(Store):
     def save_state(self, layer: str, what: str, key: str, values: Float64[np.ndarray, "_ _"]) -> None:
         with self._writing, _disk(self._folder):
             folder = self._made_folder(layer, what)
-            array = create(folder / f"{STATE}{key}", *values.shape, values.dtype, len(values))
-            array.write(range(len(values)), values)
+            rows, columns = values.shape
+            array = create(folder / f"{STATE}{key}", rows, columns, values.dtype, rows)
+            array.write(range(rows), values)
             for name in set(_names(folder)) - {array.path.name}:
                 shutil.rmtree(folder / name, ignore_errors=True)
 
@@ -329,19 +330,9 @@ def open_recording(
 ) -> DiskStore:
     """Return the recording of a network in a store, a new one where there is none.
 
-    Parameters
-    ----------
-    identity
-        What the numbers depend on, beside the images: the network's fingerprint, the preprocessing, the
-        engine. Numbers of another are never mixed in.
-    behaviour
-        By layer, what the network makes of a fixed image: code that was changed shows here only.
-    name
-        What the user calls the network, for messages.
-    batch_size
-        The most images of a batch. A recording that has begun keeps its own.
-    fresh
-        Remove all that the store holds.
+    The numbers depend on the images and on the identity: those of another are never mixed in. Code of the
+    network that was changed shows only in its behaviour, what each layer makes of a fixed image. A recording
+    that has begun keeps its batch size. A fresh store loses all that it held.
     """
     notes: list[str] = []
     recordings = path / "recordings"

@@ -28,9 +28,6 @@ class MemoryStore(Store):
         self._values: dict[Quantity, np.ndarray] = {}
         self._columns: dict[tuple[str, str, int], list[tuple[int, int]]] = {}
 
-    def note_compiled(self, compiled: bool) -> None:
-        self.compiled = compiled
-
     def expect(self, batches: int, images: int) -> None:
         self._total = self._images + images
 
@@ -59,15 +56,3 @@ class MemoryStore(Store):
         whole = self._values[quantity]
         in_order = rows == list(range(rows[0], rows[0] + len(rows))) if rows else False
         return whole[rows[0] : rows[0] + len(rows)] if in_order else whole[rows]
-
-    def repair(self, quantity: Quantity, batch: KeptBatch) -> None:
-        """Do nothing: memory is not damaged."""
-
-    def require_space(self, size: int) -> None:
-        """Do nothing: the recording looks at the memory before it begins."""
-
-    def save_state(self, layer: str, what: str, key: str, values: np.ndarray) -> None:
-        """Do nothing: nothing is resumed from memory."""
-
-    def load_state(self, layer: str, what: str, key: str, shape: tuple[int, int]) -> None:
-        """Return None: there is no earlier state."""
