@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 class Cost(NamedTuple):
     """What recording costs, beside the network's own memory."""
 
-    #: Kept on disk, or in memory without a store. On disk a set's last images take as much as 16: a chunk's rows.
+    #: Kept on disk, or in memory without a store. On disk a set's last images take a chunk's 16 rows.
     bytes_per_image: int
     #: Of the pass, decoding apart. Ranked units take another where whole layers do not fit into memory.
     seconds_per_image: float

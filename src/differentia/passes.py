@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Num
@@ -30,6 +29,7 @@ from differentia.planning import (
     filter_means_of,
     moments_of,
     size_of,
+    thumbnails_of,
 )
 from differentia.presentation import Batch, ImageLabel, SkippedImage, Turns, present, require_a_pair
 from differentia.probes import Summary
@@ -77,14 +77,6 @@ class Recorded:
     views: Views
 
 
-class _Task(NamedTuple):
-    """Images that are to be shown, where they come in the schedule, and what is missing of them."""
-
-    position: int
-    showing: Showing
-    missing: list[Quantity]
-
-
 class Passes:
     """Shows the images of which a store lacks something of a plan, once or twice."""
 
@@ -100,6 +92,7 @@ class Passes:
         self._layers = {layer.name: layer for layer in plan.layers}
         self._needed = 0
         self._whole_layers = False
+        self._passes = 1
         self._showings: list[Showing] = []
         self._skipped: list[SkippedImage] = []
         self._looked_at: set[tuple[int, Quantity]] = set()
@@ -128,8 +121,8 @@ class Passes:
         new = [showing for showing in self._showings if showing.kept is None]
         store.expect(len(new), sum(len(showing.images) for showing in new))
         ranking = Ranking(plan.layers if plan.ranked else (), self._showings, store)
-        passes = 2 if plan.ranked and not self._whole_layers else 1
-        self._pass(wanted, Probes(plan, pools), ranking, of=passes)
+        self._passes = 2 if plan.ranked and not self._whole_layers else 1
+        self._pass(wanted, Probes(plan, pools), ranking)
         kept = self._kept()
         if plan.ranked:
             ranking.save()
@@ -138,7 +131,7 @@ class Passes:
                 pools[kind] = plan.choose(kind, scores)
             of_ranked = [quantity for quantity in plan.wanted(pools) if quantity not in wanted]
             nothing_to_rank = Ranking((), self._showings, store)
-            self._pass(of_ranked, Probes(plan, pools), nothing_to_rank, nth=passes - 1, of=passes, again=True)
+            self._pass(of_ranked, Probes(plan, pools), nothing_to_rank, again=True)
         return self._recorded(pools, kept)
 
     def _missing(self, showing: Showing, wanted: Sequence[Quantity]) -> list[Quantity]:
@@ -154,49 +147,42 @@ class Passes:
             found.append(self._store.missing(quantity, showing.kept))
         return [quantity for quantity in found if quantity is not None]
 
-    def _tasks(self, wanted: Sequence[Quantity], probes: Probes, ranking: Ranking) -> list[_Task]:
-        """Return the images of which something is missing, once the layers in memory have given theirs."""
-        tasks = []
-        for position, showing in enumerate(self._showings):
-            if not showing.images:  # none of them could be read
-                continue
-            missing = self._missing(showing, wanted)
+    def _to_show(self, wanted: Sequence[Quantity], probes: Probes, ranking: Ranking) -> list[Showing]:
+        """Return what has to be shown, once the layers in memory have given what is missing."""
+        for showing in self._showings:
+            missing = self._missing(showing, wanted) if showing.images else []  # none could be read
             whole, showing.whole_layers = showing.whole_layers, {}
             for quantity in [quantity for quantity in missing if quantity.layer in whole]:
                 assert showing.kept is not None
                 values = whole[quantity.layer].take(probes.units(quantity), axis=1)
                 self._store.write(quantity, showing.kept, values)
                 missing.remove(quantity)
-            if showing.kept is None or missing or ranking.wanted(position):
-                tasks.append(_Task(position, showing, missing))
-        return tasks
+            showing.missing = missing
+        return [
+            showing
+            for showing in self._showings
+            if showing.kept is None or showing.missing or ranking.wanted(showing.position)
+        ]
 
     def _pass(
-        self,
-        wanted: Sequence[Quantity],
-        probes: Probes,
-        ranking: Ranking,
-        *,
-        nth: int = 0,
-        of: int,
-        again: bool = False,
+        self, wanted: Sequence[Quantity], probes: Probes, ranking: Ranking, *, again: bool = False
     ) -> None:
         """Show the images of which something is missing."""
         show, store = self._show, self._store
-        tasks = self._tasks(wanted, probes, ranking)
-        left = sum(len(task.showing.images) for task in tasks)
+        showings = self._to_show(wanted, probes, ranking)
+        left = sum(len(showing.images) for showing in showings)
         say_notes(store)
         if not again:
-            self._say_what_is_reused(tasks)
+            self._say_what_is_reused(showings)
         elif left:
             logger.info("%s images are shown again, for the units that were ranked", f"{left:,}")
-        size = sum(len(task.showing.images) * size_of(task.missing) for task in tasks)
+        size = sum(len(showing.images) * size_of(showing.missing) for showing in showings)
         store.require_space(size)
         self._runner.expect(left)
         forecast = Forecast(left, size, store.name, self._needed, self._budget)
         presented = present(
             show.stimuli,
-            [task.showing.images for task in tasks],
+            [showing.images for showing in showings],
             show.fit,
             skip_unreadable=show.skip_unreadable,
             turns=self._turns if "cpu" in show.network.device.lower() else None,
@@ -204,18 +190,19 @@ class Passes:
 
         def report(set_name: str) -> None:
             if show.progress:
-                show.progress((nth + 1) * show.images - left, of * show.images, set_name)
+                passes = self._passes if again else 1  # of which the one at work is the last
+                show.progress(passes * show.images - left, self._passes * show.images, set_name)
 
-        if tasks and left < show.images:
-            report(tasks[0].showing.set)
+        if showings and left < show.images:
+            report(showings[0].set)
         # Closed also where a traceback keeps it: else it would go on decoding.
         with closing(presented), _writing(store) as write:
-            for task, batch in zip(tasks, presented, strict=True):
-                set_name, count = task.showing.set, len(task.showing.images)
-                kept = self._take_in(task.showing, batch)
+            for showing, batch in zip(showings, presented, strict=True):
+                set_name, count = showing.set, len(showing.images)
+                kept = self._take_in(showing, batch)
                 if batch.images:
-                    write(kept, self._shown(task, batch, probes, ranking))
-                ranking.took_in(task.position, kept)
+                    write(kept, self._shown(showing, batch, probes, ranking))
+                ranking.took_in(showing.position, kept)
                 left -= count
                 forecast.shown(count)
                 report(set_name)
@@ -237,10 +224,10 @@ class Passes:
             )
         return showing.kept
 
-    def _shown(self, task: _Task, batch: Batch, probes: Probes, ranking: Ranking) -> Numbers:
+    def _shown(self, showing: Showing, batch: Batch, probes: Probes, ranking: Ranking) -> Numbers:
         """Show a batch, and return what was missing of it."""
-        ranked = ranking.wanted(task.position)
-        to_read = list(task.missing)
+        ranked = ranking.wanted(showing.position)
+        to_read = list(showing.missing)
         for name in ranked:
             to_read.append(moments_of(self._layers[name]))  # a NaN has no rank
             if self._whole_layers:
@@ -263,27 +250,24 @@ class Passes:
                     numbers[quantity] = values.reshape(len(values), -1)
                     require_finite(numbers[quantity], name, batch.images)
                     if self._whole_layers and name in ranked and quantity.what == ALL:
-                        task.showing.whole_layers[name] = numbers[quantity]
-        for quantity in task.missing:
+                        showing.whole_layers[name] = numbers[quantity]
+        for quantity in showing.missing:
             if quantity.what == THUMBNAIL:
                 numbers[quantity] = thumbnails(batch.pixels).reshape(len(batch.pixels), -1)
-        return [(quantity, numbers[quantity]) for quantity in task.missing if quantity in numbers]
+        return [(quantity, numbers[quantity]) for quantity in showing.missing if quantity in numbers]
 
-    def _say_what_is_reused(self, tasks: Sequence[_Task]) -> None:
+    def _say_what_is_reused(self, showings: Sequence[Showing]) -> None:
         reused = sum(len(showing.images) for showing in self._showings if showing.kept)
-        lacking = sum(len(task.showing.images) for task in tasks if task.showing.kept)
-        new = sum(len(task.showing.images) for task in tasks if not task.showing.kept)
-        parts = []
-        if reused > lacking:
-            parts.append(f"all that is needed of {reused - lacking:,} images is recorded already")
-        if lacking:
-            parts.append(
-                f"{lacking:,} images are partly recorded already, and what is missing is recorded now"
-            )
-        if new:
-            parts.append(f"{new:,} images are new")
+        lacking = sum(len(showing.images) for showing in showings if showing.kept)
+        new = sum(len(showing.images) for showing in showings if not showing.kept)
+        counts = {
+            "all that is needed of {:,} images is recorded already": reused - lacking,
+            "{:,} images are partly recorded already, and what is missing is recorded now": lacking,
+            "{:,} images are new": new,
+        }
         if reused:
-            logger.info("%s: %s", self._store.name, "; ".join(parts))
+            said = "; ".join(text.format(count) for text, count in counts.items() if count)
+            logger.info("%s: %s", self._store.name, said)
 
     def _kept(self) -> list[tuple[ImageLabel, Place]]:
         """Return where each image is kept, in the order of the sets and of the images in each."""
@@ -314,7 +298,7 @@ class Passes:
             moments = Moments(both[..., 0], both[..., 1])
         if plan.thumbnails:
             shape = thumbnail_shape(plan.input_shape)
-            small = read(Quantity("", THUMBNAIL, 0, int(np.prod(shape)))).reshape(-1, *shape)
+            small = read(thumbnails_of(shape)).reshape(-1, *shape)
         if plan.class_layer:
             probabilities = class_probabilities(read(all_of(plan.class_layer)))
             predictions = Predictions(probabilities, class_names(self._show.network, plan.class_layer.size))

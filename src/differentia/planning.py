@@ -133,7 +133,7 @@ class Plan:
         if self.class_layer:
             quantities.append(all_of(self.class_layer))
         if self.thumbnails:
-            quantities.append(Quantity("", THUMBNAIL, 0, math.prod(thumbnail_shape(self.input_shape))))
+            quantities.append(thumbnails_of(thumbnail_shape(self.input_shape)))
         return list(dict.fromkeys(quantities))
 
     def wanted_maps(self, numbers: Iterable[int]) -> list[Quantity]:
@@ -161,6 +161,11 @@ def filter_means_of(layer: Layer) -> Quantity:
 def all_of(layer: Layer) -> Quantity:
     """Return what all units of a layer are kept as."""
     return Quantity(layer.name, ALL, 0, layer.size)
+
+
+def thumbnails_of(shape: tuple[int, int, int]) -> Quantity:
+    """Return what images are kept as, made small to a shape."""
+    return Quantity("", THUMBNAIL, 0, math.prod(shape))
 
 
 class Probes:

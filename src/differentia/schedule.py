@@ -12,7 +12,7 @@ import numpy as np
 from differentia.errors import InputError, UnreadableImageError
 from differentia.presentation import ImageLabel, SkippedImage, in_batches, labels_of
 from differentia.stimuli import Fit, Stimuli
-from differentia.store import KeptBatch, Store
+from differentia.store import KeptBatch, Quantity, Store
 
 #: Threads that read files to know their content.
 _READERS = 8
@@ -28,6 +28,10 @@ class Showing:
     rows: Sequence[int]
     #: All units of a layer, while they are in memory to be ranked.
     whole_layers: dict[str, np.ndarray] = field(default_factory=dict)
+    #: What is yet to be kept.
+    missing: list[Quantity] = field(default_factory=list)
+    #: In the whole schedule.
+    position: int = 0
 
     @property
     def set(self) -> str:
@@ -81,6 +85,8 @@ def schedule(
             hashes = tuple(image.hash for image in together)
             same = [batch for batch in store.batches if batch.images == hashes and all(hashes)]
             showings.append(Showing(together, same[0] if same else None, range(len(together))))
+    for position, showing in enumerate(showings):
+        showing.position = position
     return showings, skipped
 
 
