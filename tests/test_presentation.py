@@ -16,7 +16,9 @@ from differentia.errors import UnreadableImageError
 from differentia.presentation import (
     Batch,
     ImageLabel,
+    SkippedImage,
     Turns,
+    as_record,
     as_sets,
     find_duplicates,
     in_batches,
@@ -104,6 +106,23 @@ def test_duplicates_are_found_within_a_set() -> None:
     ]
     assert find_duplicates(labels) == [[labels[0], labels[2], labels[6]], [labels[7], labels[8]]]
     assert find_duplicates(labels[:2] + labels[3:6]) == []
+
+
+def test_an_image_keeps_its_label(folder: Path) -> None:
+    """The set, the place in it and the name are known from the start, the hash once it is read."""
+    (files,) = as_sets({"files": folder}, seed=0).values()
+    labels = labels_of("files", files)
+    assert labels[3] == ImageLabel("files", 3, "3.png", "")
+    (batch,) = present({"files": files}, [labels[2:4]], FIT)
+    assert [image._replace(hash="") for image in batch.images] == labels[2:4]
+    assert [image.hash for image in batch.images] == [files.content_hash(number, FIT) for number in (2, 3)]
+    assert labels_of("files", files, ["x"] * 9)[3] == ImageLabel("files", 3, "3.png", "x")
+
+
+def test_what_results_say_of_an_image() -> None:
+    """Its set and name, and its hash or why it was left out; not its place, which files may change."""
+    assert as_record(ImageLabel("a", 3, "3.png", "x")) == {"set": "a", "name": "3.png", "hash": "x"}
+    assert as_record(SkippedImage("a", 3, "3.png", "no")) == {"set": "a", "name": "3.png", "reason": "no"}
 
 
 @pytest.mark.parametrize(("count", "said"), [(0, "no image"), (1, "1 image")])

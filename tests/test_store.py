@@ -224,7 +224,7 @@ def test_a_damaged_chunk_is_found(tmp_path: Path) -> None:
         lacking, (note,) = missing()
         assert lacking == [False, True, False, False]
         assert str(victim) in note
-        assert "random-0 of layer 'conv' of 11 images is recorded again" in note
+        assert "random-0 of layer 'conv' is recorded again for 11 images" in note
         assert not victim.exists()
         whole = victim.with_name("c.2.0")
         before = whole.stat()

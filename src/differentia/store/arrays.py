@@ -58,16 +58,16 @@ def _codecs(dtype: np.dtype[Any]) -> list[dict[str, Any]]:
 
 def _encoded(chunk: np.ndarray) -> tuple[memoryview, bytes]:
     """Return the parts of a chunk's file; zarr, with which the tests read it, takes six times as long."""
-    return chunk.data, _checksum(chunk)
+    return chunk.data, _crc32c(chunk)
 
 
 def _is_whole(content: bytes, size: int) -> bool:
     """Return whether a chunk's file is what was written, of as many bytes before the checksum."""
     numbers = content[:-CRC_BYTES]
-    return len(numbers) == size and _checksum(numbers) == content[-CRC_BYTES:]
+    return len(numbers) == size and _crc32c(numbers) == content[-CRC_BYTES:]
 
 
-def _checksum(numbers: np.ndarray | bytes) -> bytes:
+def _crc32c(numbers: np.ndarray | bytes) -> bytes:
     import google_crc32c
 
     return google_crc32c.value(numbers).to_bytes(CRC_BYTES, "little")

@@ -150,11 +150,6 @@ class DiskStore(Store):
                 last = max(last, math.ceil(rows / self._region) - 1)
         return last + 1
 
-    @staticmethod
-    def is_empty(folder: Path) -> bool:
-        """Return whether a recording holds no batch and no numbers."""
-        return not _names(folder / "batches") and not _names(folder / "layers")
-
     def expect(self, batches: int, images: int) -> None:
         self._expected = (self._next + batches) * self._region
 
@@ -217,7 +212,7 @@ class DiskStore(Store):
             notes.append(
                 f"{found[0][0]}: is not what was written"
                 + (f", nor are {len(found) - 1} more chunks" if len(found) > 1 else "")
-                + f"; {_in_words(layer, what)} of {images} images is recorded again"
+                + f"; {_in_words(layer, what)} is recorded again for {images} images"
             )
         self._damage = {}
         return notes
@@ -360,13 +355,13 @@ def open_recording(
     folder, kept = (recordings / same[0], there[same[0]]) if same else (recordings / new, {})
     if same:
         about["behaviour"] |= kept["behaviour"]
-        if not DiskStore.is_empty(folder):
+        if _names(folder / "batches") or _names(folder / "layers"):  # it has begun
             about |= {fact: kept[fact] for fact in ("batch_size", "chunk_rows", COMPILED) if fact in kept}
     elif there:
         latest = max(alike or there, key=lambda key: (recordings / key / METADATA).stat().st_mtime)
         notes.append(
-            f"{path}: holds responses recorded with another {_what_differs(there[latest], about)}; nothing "
-            "of them is used, and they are kept: --fresh removes them"
+            f"{path}: holds responses recorded with another {_what_differs(there[latest], about)}; they are "
+            "kept, but not used: --fresh removes them"
         )
     with _disk(path):
         if kept != about:
