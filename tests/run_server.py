@@ -38,7 +38,7 @@ IMPORTED = (
 
 #: What a run is in the middle of, by the function that it has just called.
 STAGES = (
-    ("differentia.passes", "Recording._pass", None),
+    ("differentia.passes", "Passes._pass", None),
     ("differentia.experiment", "measure_responses", "measuring"),
     ("differentia.results", "save", "saving"),
     ("differentia.cli.commands", "_write_views", "drawing"),

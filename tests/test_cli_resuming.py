@@ -67,7 +67,7 @@ def test_demo_twice(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyP
 
 
 def test_more_of_everything(tmp_path: Path, capsys: Capture) -> None:
-    """A set more: how many images are new. More units, another layer: of how many a part is reused."""
+    """A set more: how many images are new. More units, another layer: how many are partly there."""
     out = ["--out", str(tmp_path / "m")]
     _, err = run(capsys, *MEASURE, *out)
     assert "recorded already" not in err
@@ -76,7 +76,7 @@ def test_more_of_everything(tmp_path: Path, capsys: Capture) -> None:
     assert f"{REUSED.format(9)}; 6 images are new\n" in err
     for more in (["--n-units", "50,80"], ["--layers", "input,block2_pool"]):
         _, err = run(capsys, *MEASURE, *more, *out)
-        assert "/m/responses.zarr: of 9 images a part is recorded already, and what is missing is " in err
+        assert "/m/responses.zarr: 9 images are partly recorded already, and what is missing is " in err
         assert "all that is needed" not in err
     out_table, err = run(capsys, *MEASURE, *out)
     assert REUSED.format(9) + "\n" in err
@@ -196,12 +196,13 @@ def test_too_little_memory(tmp_path: Path, capsys: Capture) -> None:
     """The line says how much is needed, how much there is, and the ways out, which lead out."""
     many = ["measure", "digits", "--set", "noise=noise:70", "--n-units", "2000", "--no-views", "--out"]
     line = refused(capsys, *many, tmp_path / "m", "--memory", "1MB", "--no-store")
-    units = sum(min(2000, layer.size) for layer in select_layers(dif.load_network("digits").layers, None))
-    assert f"{units:,} units of 31 layers for 70 images take {written_size(4 * units * 70)}, " in line
-    assert "more than the 1 MB that there are to spare (--memory)" in line
+    layers = select_layers(dif.load_network("digits").layers, None)
+    size = 4 * sum(min(2000, layer.size) for layer in layers)
+    assert f"the responses of 31 layers to 70 images take {written_size(size * 70)}, " in line
+    assert "more than the 1 MB to spare (--memory)" in line
     assert "fewer --n-units than 2,000, fewer --layers, or a store on disk" in line
     line = refused(capsys, *many, tmp_path / "m", "--memory", "1MB", "--batch-size", "32")
-    assert f"{units:,} units of 31 layers for 64 images at once take {written_size(4 * units * 64)}, " in line
+    assert f"the responses of 31 layers to 64 images at once take {written_size(size * 64)}, " in line
     assert line.endswith(
         "fewer --n-units than 2,000, fewer --layers, or a smaller --batch-size with --fresh\n"
     )

@@ -58,7 +58,7 @@ def test_it_is_what_a_run_takes(kind: str, tmp_path: Path) -> None:
     layers = select_layers(network.layers, LAYERS)
     found = estimate_cost(network, layers, pool=70, units=kind, batch_size=16)
     options: dict[str, Any] = {"units": kind, "pool": 70, "layers": LAYERS, "batch_size": 16}
-    with pytest.raises(dif.InputError, match=r"more than the .* that there are to spare"):
+    with pytest.raises(dif.InputError, match=r"more than the .* to spare \(--memory\)"):
         dif.record(network, {"a": IMAGES[:32]}, store=tmp_path / "no", memory=found.memory - 1, **options)
     dif.record(network, {"a": IMAGES[:32]}, store=tmp_path / "32", memory=found.memory, **options)
     assert stored(tmp_path / "32") == 32 * found.bytes_per_image

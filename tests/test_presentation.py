@@ -16,10 +16,13 @@ from differentia.errors import UnreadableImageError
 from differentia.presentation import (
     Batch,
     ImageLabel,
+    SkippedImage,
     Turns,
+    as_record,
     as_sets,
     find_duplicates,
     in_batches,
+    labels_of,
     present,
     require_a_pair,
 )
@@ -38,7 +41,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def shown(stimuli: dict[str, Stimuli], batch_size: int, *, skip_unreadable: bool = False) -> list[Batch]:
-    batches = in_batches(stimuli, batch_size)
+    batches = [
+        batch for name, given in stimuli.items() for batch in in_batches(labels_of(name, given), batch_size)
+    ]
     return list(present(stimuli, batches, FIT, skip_unreadable=skip_unreadable))
 
 
@@ -47,14 +52,14 @@ def test_every_image_once_in_its_set(folder: Path, batch_size: int) -> None:
     """In order, with its pixels; no batch is larger than asked for or holds images of two sets."""
     sets = as_sets({"files": folder, "arrays": PIXELS[:4]}, seed=0)
     batches = shown(sets, batch_size)
-    sizes = {name: [len(batch.labels) for batch in batches if batch.set == name] for name in sets}
+    sets_of = [batch.images[0].set for batch in batches]
     for name, count in {"files": 9, "arrays": 4}.items():
         whole, rest = divmod(count, batch_size)
-        assert sizes[name] == [batch_size] * whole + [rest] * bool(rest)
-        mine = [batch for batch in batches if batch.set == name]
-        assert [place for batch in mine for place in batch.indices] == list(range(count))
+        mine = [batch for batch, set_name in zip(batches, sets_of, strict=True) if set_name == name]
+        assert [len(batch.images) for batch in mine] == [batch_size] * whole + [rest] * bool(rest)
         np.testing.assert_array_equal(np.concatenate([batch.pixels for batch in mine]), PIXELS[:count])
-        labels = [label for batch in mine for label in batch.labels]
+        labels = [label for batch in mine for label in batch.images]
+        assert [label.number for label in labels] == list(range(count))
         assert [label.set for label in labels] == [name] * count
         ending = ".png" if name == "files" else ""
         assert [label.name for label in labels] == [f"{number}{ending}" for number in range(count)]
@@ -68,14 +73,14 @@ def test_unreadable_images_are_skipped(folder: Path) -> None:
         (folder / f"{number}.png").write_bytes(b"no image")
     sets = as_sets({"files": folder}, seed=0)
     batches = shown(sets, 2, skip_unreadable=True)
-    assert [batch.indices for batch in batches] == [(1,), (2, 3), (), (6, 7), (8,)]
+    numbers = [[image.number for image in batch.images] for batch in batches]
+    assert numbers == [[1], [2, 3], [], [6, 7], [8]]
     assert batches[2].pixels.shape == (0, 6, 5, 3)
-    assert batches[2].labels == ()
     np.testing.assert_array_equal(
         np.concatenate([batch.pixels for batch in batches]), PIXELS[[1, 2, 3, 6, 7, 8]]
     )
     skipped = [image for batch in batches for image in batch.skipped]
-    assert [(image.set, image.name) for image in skipped] == [("files", f"{n}.png") for n in (0, 4, 5)]
+    assert [image[:3] for image in skipped] == [("files", n, f"{n}.png") for n in (0, 4, 5)]
     assert all(f"{image.name}: can't be read as an image" in image.reason for image in skipped)
     with pytest.raises(UnreadableImageError, match=r"^set 'files': .*0\.png: can't be read as an image"):
         shown(sets, 2)
@@ -95,12 +100,29 @@ def test_a_file_that_is_gone_is_not_skipped(folder: Path) -> None:
 def test_duplicates_are_found_within_a_set() -> None:
     """In groups, in order; the same image in two sets is none, nor are images of unknown content."""
     labels = [
-        *(ImageLabel("a", "0", "x"), ImageLabel("a", "1", "y"), ImageLabel("a", "2", "x")),
-        *(ImageLabel("b", "0", "y"), ImageLabel("b", "1", ""), ImageLabel("b", "2", "")),
-        *(ImageLabel("a", "3", "x"), ImageLabel("b", "3", "z"), ImageLabel("b", "4", "z")),
+        *(ImageLabel("a", 0, "0", "x"), ImageLabel("a", 1, "1", "y"), ImageLabel("a", 2, "2", "x")),
+        *(ImageLabel("b", 0, "0", "y"), ImageLabel("b", 1, "1", ""), ImageLabel("b", 2, "2", "")),
+        *(ImageLabel("a", 3, "3", "x"), ImageLabel("b", 3, "3", "z"), ImageLabel("b", 4, "4", "z")),
     ]
     assert find_duplicates(labels) == [[labels[0], labels[2], labels[6]], [labels[7], labels[8]]]
     assert find_duplicates(labels[:2] + labels[3:6]) == []
+
+
+def test_an_image_keeps_its_label(folder: Path) -> None:
+    """The set, the place in it and the name are known from the start, the hash once it is read."""
+    (files,) = as_sets({"files": folder}, seed=0).values()
+    labels = labels_of("files", files)
+    assert labels[3] == ImageLabel("files", 3, "3.png", "")
+    (batch,) = present({"files": files}, [labels[2:4]], FIT)
+    assert [image._replace(hash="") for image in batch.images] == labels[2:4]
+    assert [image.hash for image in batch.images] == [files.content_hash(number, FIT) for number in (2, 3)]
+    assert labels_of("files", files, ["x"] * 9)[3] == ImageLabel("files", 3, "3.png", "x")
+
+
+def test_what_results_say_of_an_image() -> None:
+    """Its set and name, and its hash or why it was left out; not its place, which files may change."""
+    assert as_record(ImageLabel("a", 3, "3.png", "x")) == {"set": "a", "name": "3.png", "hash": "x"}
+    assert as_record(SkippedImage("a", 3, "3.png", "no")) == {"set": "a", "name": "3.png", "reason": "no"}
 
 
 @pytest.mark.parametrize(("count", "said"), [(0, "no image"), (1, "1 image")])
@@ -138,7 +160,8 @@ def test_who_stops_looking_does_not_wait() -> None:
                 free.wait(60)
             return Image(PIXELS[0], "")
 
-    batches = present({"slow": Slow()}, [("slow", (0, 1)), ("slow", (2, 3))], FIT)
+    slow = Slow()
+    batches = present({"slow": slow}, in_batches(labels_of("slow", slow)[:4], 2), FIT)
     next(batches)
     started = time.monotonic()
     batches.close()
@@ -167,15 +190,16 @@ def test_decoding_waits_for_a_pass() -> None:
     def begun_meanwhile(given: Turns) -> int:
         """Return how many images are begun in a fifth of a second, from shortly after a pass begins."""
         begun.clear()
-        places = [("counted", tuple(range(start, start + 50))) for start in range(0, 200, 50)]
-        with closing(present({"counted": Counted()}, places, FIT, turns=given)) as batches:
+        counted = Counted()
+        images = in_batches(labels_of("counted", counted), 50)
+        with closing(present({"counted": counted}, images, FIT, turns=given)) as batches:
             next(batches)
             with turns.of_a_pass():
                 time.sleep(0.1)
                 before = len(begun)
                 time.sleep(0.2)
                 meanwhile = len(begun) - before
-            assert [len(batch.labels) for batch in batches] == [50] * 3
+            assert [len(batch.images) for batch in batches] == [50] * 3
         assert sorted(begun) == list(range(200))
         assert set(near) == set(range(200))
         return meanwhile

@@ -107,7 +107,9 @@ def test_memory_is_images_times_units() -> None:
 def test_too_much_for_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the size, the budget and what to do instead."""
     leave_memory(monkeypatch, 10)
-    with pytest.raises(dif.InputError, match=r"units of 11 layers for 16 images take .* use --units random"):
+    with pytest.raises(
+        dif.InputError, match=r"responses of 11 layers to 16 images take .* use --units random"
+    ):
         dif.record(load(), SETS, units="all")
     with pytest.raises(dif.InputError, match="fewer --n-units than 100,000"):
         dif.record(load(), SETS)

@@ -65,7 +65,7 @@ def test_what_was_written_is_read(where: str, dtype: Any, tmp_path: Path) -> Non
         store = opened(tmp_path / "s.zarr")
         assert places(store.batches) == every
     whole = np.concatenate([values_of(number, dtype) for number in range(len(SIZES))])
-    matrix = store.matrix("conv", "random-0", COLUMNS, every)
+    matrix = store.matrix(Quantity("conv", "random-0", 0, COLUMNS), every)
     assert matrix.shape == whole.shape
     assert matrix.dtype == whole.dtype
     np.testing.assert_array_equal(np.asarray(matrix), whole)
@@ -73,7 +73,7 @@ def test_what_was_written_is_read(where: str, dtype: Any, tmp_path: Path) -> Non
     columns = np.array([0, 3, 4, 900, CHUNK_COLUMNS - 1, CHUNK_COLUMNS, COLUMNS - 1])
     np.testing.assert_array_equal(matrix[10:, columns], whole[10:][:, columns])
     some = [every[70], every[3], every[4], every[40]]
-    few = store.matrix("conv", "random-0", COLUMNS, some)
+    few = store.matrix(Quantity("conv", "random-0", 0, COLUMNS), some)
     np.testing.assert_array_equal(np.asarray(few), whole[[70, 3, 4, 40]])
 
 
@@ -100,7 +100,7 @@ def test_zarr_reads_what_was_written(tmp_path: Path) -> None:
 def test_a_matrix_is_sliced_as_an_array(tmp_path: Path) -> None:
     """Steps, other orders, one index only: the values are those of an array; a single number is refused."""
     store = opened(tmp_path / "s.zarr")
-    matrix: Any = store.matrix("conv", "random-0", COLUMNS, fill(store))
+    matrix: Any = store.matrix(Quantity("conv", "random-0", 0, COLUMNS), fill(store))
     whole = np.asarray(matrix)
     for rows in (slice(2, 40), slice(None, None, 7), slice(None, None, -5), [5, 3, 3, 70], slice(4, 4)):
         np.testing.assert_array_equal(matrix[rows], whole[rows])
@@ -115,7 +115,7 @@ def test_who_reads_a_store_that_was_started_over_is_told(tmp_path: Path) -> None
     """The rows of other images are never taken for those that were asked for."""
     path = tmp_path / "s.zarr"
     store = opened(path)
-    before = store.matrix("conv", "random-0", COLUMNS, fill(store))
+    before = store.matrix(Quantity("conv", "random-0", 0, COLUMNS), fill(store))
     fill(opened(path, fresh=True))
     with pytest.raises(dif.StorageError, match="run the same command again"):
         before[:5, :5]
@@ -130,7 +130,9 @@ def test_rows_that_were_lost_from_the_metadata_are_found(tmp_path: Path) -> None
     described = json.loads(file.read_text(encoding="utf-8"))
     described["shape"][0] = 16
     file.write_text(json.dumps(described), encoding="utf-8")
-    np.testing.assert_array_equal(opened(path).matrix("conv", "random-0", COLUMNS, every)[:, :], whole)
+    np.testing.assert_array_equal(
+        opened(path).matrix(Quantity("conv", "random-0", 0, COLUMNS), every)[:, :], whole
+    )
 
 
 def test_chunks_hold_what_there_is(tmp_path: Path) -> None:
@@ -170,13 +172,13 @@ def test_more_columns_are_beside_those_that_are_there(tmp_path: Path) -> None:
     first, second = (store.add_batch("a", [f"{number}", f"{number}'"]) for number in (0, 1))
     whole = values_of(0, columns=300)[:2]
     store.write(Quantity("conv", "u", 0, 100), first, whole[:, :100])
-    assert store.missing("conv", "u", 100, first) is None
-    assert store.missing("conv", "u", 60, first) is None
-    assert store.missing("conv", "u", 300, first) == Quantity("conv", "u", 100, 300)
-    assert store.missing("conv", "u", 300, second) == Quantity("conv", "u", 0, 300)
+    assert store.missing(Quantity("conv", "u", 0, 100), first) is None
+    assert store.missing(Quantity("conv", "u", 0, 60), first) is None
+    assert store.missing(Quantity("conv", "u", 0, 300), first) == Quantity("conv", "u", 100, 300)
+    assert store.missing(Quantity("conv", "u", 0, 300), second) == Quantity("conv", "u", 0, 300)
     store.write(Quantity("conv", "u", 100, 300), first, whole[:, 100:])
     store.write(Quantity("conv", "u", 0, 300), second, whole + 1)
-    matrix = store.matrix("conv", "u", 250, places(store.batches))
+    matrix = store.matrix(Quantity("conv", "u", 0, 250), places(store.batches))
     np.testing.assert_array_equal(matrix[:, 90:220], np.concatenate([whole, whole + 1])[:, 90:220])
 
 
@@ -209,9 +211,9 @@ def test_a_damaged_chunk_is_found(tmp_path: Path) -> None:
     def missing() -> tuple[list[bool], list[str]]:
         store = opened(path)
         for batch in store.batches:
-            store.repair("conv", "random-0", batch)
+            store.repair(Quantity("conv", "random-0", 0, COLUMNS), batch)
         return [
-            bool(store.missing("conv", "random-0", COLUMNS, batch)) for batch in store.batches
+            bool(store.missing(Quantity("conv", "random-0", 0, COLUMNS), batch)) for batch in store.batches
         ], store.take_notes()
 
     assert missing() == ([False] * 4, [])
@@ -222,7 +224,7 @@ def test_a_damaged_chunk_is_found(tmp_path: Path) -> None:
         lacking, (note,) = missing()
         assert lacking == [False, True, False, False]
         assert str(victim) in note
-        assert "random-0 of layer 'conv' of 11 images is recorded again" in note
+        assert "random-0 of layer 'conv' is recorded again for 11 images" in note
         assert not victim.exists()
         whole = victim.with_name("c.2.0")
         before = whole.stat()
@@ -239,7 +241,7 @@ def test_damage_while_it_is_read_is_an_error(damage: str, tmp_path: Path) -> Non
     """Never a number that was not recorded."""
     path = tmp_path / "s.zarr"
     store = opened(path)
-    matrix = store.matrix("conv", "random-0", COLUMNS, fill(store))
+    matrix = store.matrix(Quantity("conv", "random-0", 0, COLUMNS), fill(store))
     victim = next(file for file in chunks(path) if file.name == "c.2.1")
     if damage == "gone":
         victim.unlink()
@@ -266,7 +268,7 @@ def test_damaged_metadata(junk: bytes, tmp_path: Path) -> None:
             assert [batch.number for batch in store.batches] == [0, 2, 3]
             assert store.add_batch("a", ["x"]).number == 4, "no number is given twice: its rows may be there"
         elif name == "array":
-            assert store.missing("conv", "random-0", COLUMNS, store.batches[0])
+            assert store.missing(Quantity("conv", "random-0", 0, COLUMNS), store.batches[0])
             assert not array.exists()
         else:
             assert store.batches == []
@@ -282,7 +284,7 @@ def test_a_batch_whose_folder_is_gone_gives_its_rows_to_nobody(tmp_path: Path) -
     store = opened(path)
     batch = store.add_batch("a", ["other"])
     assert batch.number == 4
-    assert store.missing("conv", "random-0", COLUMNS, batch)
+    assert store.missing(Quantity("conv", "random-0", 0, COLUMNS), batch)
 
 
 def test_a_run_that_was_killed_leaves_no_notes(tmp_path: Path) -> None:
@@ -299,7 +301,7 @@ def test_a_run_that_was_killed_leaves_no_notes(tmp_path: Path) -> None:
     (array.parent / "0-7").mkdir()
     store = opened(path)
     assert len(store.batches) == 4
-    assert store.missing("conv", "random-0", COLUMNS, store.batches[3]) is None
+    assert store.missing(Quantity("conv", "random-0", 0, COLUMNS), store.batches[3]) is None
     assert store.take_notes() == []
     assert not list(path.rglob("*.partial"))
 
@@ -334,11 +336,11 @@ def test_chunks_of_another_size_are_read(tmp_path: Path, monkeypatch: pytest.Mon
     store = opened(path)
     whole = np.concatenate([values_of(number) for number in range(len(SIZES))])
     every = places(store.batches)
-    np.testing.assert_array_equal(store.matrix("conv", "random-0", COLUMNS, every)[:, :], whole)
+    np.testing.assert_array_equal(store.matrix(Quantity("conv", "random-0", 0, COLUMNS), every)[:, :], whole)
     batch = store.add_batch("a", ["new"])
     store.write(Quantity("conv", "random-0", 0, COLUMNS), batch, values_of(3))
     every = places(opened(path).batches)
-    matrix = opened(path).matrix("conv", "random-0", COLUMNS, every)
+    matrix = opened(path).matrix(Quantity("conv", "random-0", 0, COLUMNS), every)
     np.testing.assert_array_equal(matrix[:, :], np.concatenate([whole, values_of(3)]))
 
 
@@ -437,7 +439,7 @@ def test_hostile_metadata_is_not_believed(tmp_path: Path) -> None:
         stranger = tmp_path / "copy" / file.relative_to(path)
         stranger.write_text(json.dumps({**good, key: value}), encoding="utf-8")
         store = opened(tmp_path / "copy")
-        assert store.missing("conv", "random-0", COLUMNS, store.batches[0]), key
+        assert store.missing(Quantity("conv", "random-0", 0, COLUMNS), store.batches[0]), key
         shutil.rmtree(tmp_path / "copy")
 
 
@@ -453,7 +455,7 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(dif.StorageError, match=r"No space left on device.*free some space.*is kept"):
         store.write(Quantity("conv", "u", 0, COLUMNS), batch, values_of(0))
     monkeypatch.undo()
-    assert store.missing("conv", "u", COLUMNS, batch)
+    assert store.missing(Quantity("conv", "u", 0, COLUMNS), batch)
     monkeypatch.setattr("shutil.disk_usage", lambda path: shutil._ntuple_diskusage(10**12, 10**12, 10**9))
     store.require_space(10**9)
     with pytest.raises(dif.StorageError, match=r"2 GB are to be written, but the disk has 1 GB"):

@@ -7,9 +7,8 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Num
@@ -18,62 +17,47 @@ from differentia.classes import class_names, class_probabilities
 from differentia.cost import Forecast, require_memory
 from differentia.distances import ResponseMatrix
 from differentia.errors import DifferentiaWarning, RecordingError
-from differentia.memory import freed_memory_kept
 from differentia.networks import Network, Runner
 from differentia.planning import (
     ALL,
-    FILTER_MEAN,
-    MOMENTS,
+    MAP,
     THUMBNAIL,
     Plan,
     Pools,
     Probes,
-    Want,
-    number_size,
+    all_of,
+    filter_means_of,
+    moments_of,
+    size_of,
+    thumbnails_of,
 )
 from differentia.presentation import Batch, ImageLabel, SkippedImage, Turns, present, require_a_pair
 from differentia.probes import Summary
-from differentia.ranking import Ranking
+from differentia.ranking import RANKING, Ranking
 from differentia.responses import FilterMap, Moments, Predictions, Views, require_finite
-from differentia.schedule import Span, content_of, schedule
+from differentia.schedule import Showing, content_of, schedule
 from differentia.stimuli import Fit, Stimuli, thumbnail_shape, thumbnails
-from differentia.store import KeptBatch, MemoryStore, Place, Quantity, Store
+from differentia.store import KeptBatch, Place, Quantity, Store
 
 logger = logging.getLogger(__name__)
 
 #: Called with the number of images done, the number of all, and the set at hand.
 Progress = Callable[[int, int, str], None]
 
-#: All units of a layer, while they are kept to be ranked.
-WHOLE = "whole"
+#: Quantities of a batch, and their numbers.
+Numbers = Sequence[tuple[Quantity, Num[np.ndarray, "b _"]]]
 
 
 @dataclass(frozen=True)
 class Show:
-    """The images that are shown to a network, and how.
-
-    Attributes
-    ----------
-    network
-        Which sees them.
-    stimuli
-        The sets, by name.
-    fit
-        How images become its input.
-    skip_unreadable
-        Whether images that can't be decoded are left out.
-    progress
-        Called after every batch.
-    compile
-        Whether the pass is compiled; one of `differentia.networks.COMPILE`.
-    """
+    """The images that are shown to a network, by set, and how."""
 
     network: Network
     stimuli: Mapping[str, Stimuli]
     fit: Fit
     skip_unreadable: bool
     progress: Progress | None
-    compile: str
+    compile: str  # one of `differentia.networks.COMPILE`
 
     @property
     def images(self) -> int:
@@ -81,42 +65,20 @@ class Show:
         return sum(len(given) for given in self.stimuli.values())
 
 
-class _Task(NamedTuple):
-    """Images that are to be shown, and what is missing of them."""
+@dataclass(frozen=True)
+class Recorded:
+    """What a store holds of all images that could be read, in the order of the sets."""
 
-    position: int
-    span: Span
-    missing: list[Quantity]
-
-    @property
-    def size(self) -> int:
-        """How many bytes will be kept."""
-        sizes = (number_size(what) * (stop - start) for _, what, start, stop in self.missing)
-        return len(self.span.indices) * sum(sizes)
+    images: tuple[ImageLabel, ...]
+    skipped: tuple[SkippedImage, ...]
+    pools: Mapping[str, Pools]
+    matrices: Mapping[str, Mapping[str, ResponseMatrix]]
+    moments: Moments | None
+    views: Views
 
 
-class _Shown(NamedTuple):
-    """One image of a set: where it is kept."""
-
-    set: int
-    number: int
-    place: Place
-
-
-class Recording:
-    """Shows the images of which a store lacks something, and gives what it then holds of all of them.
-
-    Parameters
-    ----------
-    show
-        The images.
-    plan
-        What is to be kept of them.
-    store
-        Where it is kept, and may be already.
-    budget
-        Bytes of memory.
-    """
+class Passes:
+    """Shows the images of which a store lacks something of a plan, once or twice."""
 
     def __init__(self, show: Show, plan: Plan, store: Store, budget: int) -> None:
         self._show = show
@@ -127,307 +89,245 @@ class Recording:
             show.network, compile=show.compile, batch_size=store.batch_size, compiled=store.compiled
         )
         self._turns = Turns()
+        self._layers = {layer.name: layer for layer in plan.layers}
         self._needed = 0
-        self._spans: list[Span] = []
-        self._whole: dict[int, dict[str, np.ndarray]] = {}
-        self._looked_at: set[tuple[int, Want]] = set()
-        self._unreadable: list[tuple[int, SkippedImage]] = []
-        self._shown: list[_Shown] = []
+        self._whole_layers = False
+        self._passes = 1
+        self._showings: list[Showing] = []
+        self._skipped: list[SkippedImage] = []
+        self._looked_at: set[tuple[int, Quantity]] = set()
 
-    def record(self) -> dict[str, Pools]:
-        """Show the images, and return the pools of each kind of units.
+    def record(self) -> Recorded:
+        """Show the images, and return what the store then holds of all of them.
 
         They are shown a second time where units are ranked and whole layers do not fit into memory.
-
-        Raises
-        ------
-        InputError
-            What is to be kept does not fit into memory, or an image can't be read.
-        RecordingError
-            The pass failed, or gave a NaN or an infinity.
-        StorageError
-            The store can't be written.
         """
-        plan, store = self._plan, self._store
-        in_memory = isinstance(store, MemoryStore)
-        batch_size = None if in_memory else store.batch_size
-        self._needed = require_memory(plan, self._show.images, batch_size, self._budget)
-        with_whole_layers = self._needed + 4 * self._show.images * plan.layer_sizes()
-        whole_layers = bool(plan.ranked) and with_whole_layers <= self._budget
-        if whole_layers:  # so that units are ranked without a second pass
+        plan, store, show = self._plan, self._store, self._show
+        batch_size = None if store.holds_all_at_once else store.batch_size
+        self._needed = require_memory(plan, show.images, batch_size, self._budget)
+        with_whole_layers = self._needed + 4 * show.images * plan.n_units
+        self._whole_layers = bool(plan.ranked) and with_whole_layers <= self._budget
+        if self._whole_layers:  # so that units are ranked without a second pass
             self._needed = with_whole_layers
         pools = {kind: plan.choose(kind) for kind in plan.kinds if kind not in plan.ranked}
-        wants = plan.wanted(pools)
-        scheduled = schedule(
-            self._show.stimuli,
-            self._show.fit,
+        wanted = plan.wanted(pools)
+        self._showings, self._skipped = schedule(
+            show.stimuli,
+            show.fit,
             store,
-            skip_unreadable=self._show.skip_unreadable,
-            lacks=lambda span: bool(plan.ranked or self._missing(span, wants)),
+            skip_unreadable=show.skip_unreadable,
+            lacks=lambda showing: bool(plan.ranked or self._missing(showing, wanted)),
         )
-        self._spans, self._unreadable = list(scheduled.spans), list(scheduled.skipped)
-        new = [span for span in self._spans if span.batch is None]
-        store.expect(len(new), sum(len(span.indices) for span in new))
-        ranking = Ranking(plan.layers if plan.ranked else (), self._spans, store)
-        passes = 2 if plan.ranked and not whole_layers else 1
-        self._pass(wants, Probes(plan, pools), ranking, whole_layers=whole_layers, of=passes)
-        self._shown = self._all_shown()
+        new = [showing for showing in self._showings if showing.kept is None]
+        store.expect(len(new), sum(len(showing.images) for showing in new))
+        ranking = Ranking(plan.layers if plan.ranked else (), self._showings, store)
+        self._passes = 2 if plan.ranked and not self._whole_layers else 1
+        self._pass(wanted, Probes(plan, pools), ranking)
+        kept = self._kept()
         if plan.ranked:
             ranking.save()
             for kind, about in plan.ranked.items():
                 scores = {name: about.scores(moments) for name, moments in ranking.moments.items()}
                 pools[kind] = plan.choose(kind, scores)
-            nothing_to_rank = Ranking((), self._spans, store)
-            of_ranked = [want for want in plan.wanted(pools) if want not in wants]
-            self._pass(of_ranked, Probes(plan, pools), nothing_to_rank, nth=passes - 1, of=passes)
-        return pools
+            of_ranked = [quantity for quantity in plan.wanted(pools) if quantity not in wanted]
+            nothing_to_rank = Ranking((), self._showings, store)
+            self._pass(of_ranked, Probes(plan, pools), nothing_to_rank, again=True)
+        return self._recorded(pools, kept)
 
-    def _missing(self, span: Span, wants: Sequence[Want]) -> list[Quantity]:
+    def _missing(self, showing: Showing, wanted: Sequence[Quantity]) -> list[Quantity]:
         """Return what is yet to be kept of images, after a look at what is kept."""
-        wanted = [*wants, *self._plan.wanted_maps(span.indices)]
-        if span.batch is None:
-            return [Quantity(layer, what, 0, width) for layer, what, width in wanted]
+        wanted = [*wanted, *self._plan.wanted_maps(image.number for image in showing.images)]
+        if showing.kept is None:
+            return wanted
         found = []
-        for want in wanted:
-            if (span.batch.number, want) not in self._looked_at:
-                self._store.repair(want.layer, want.what, span.batch)
-                self._looked_at.add((span.batch.number, want))
-            found.append(self._store.missing(*want, span.batch))
+        for quantity in wanted:
+            if (showing.kept.number, quantity) not in self._looked_at:
+                self._store.repair(quantity, showing.kept)
+                self._looked_at.add((showing.kept.number, quantity))
+            found.append(self._store.missing(quantity, showing.kept))
         return [quantity for quantity in found if quantity is not None]
 
+    def _to_show(self, wanted: Sequence[Quantity], probes: Probes, ranking: Ranking) -> list[Showing]:
+        """Return what has to be shown, once the layers in memory have given what is missing."""
+        for showing in self._showings:
+            missing = self._missing(showing, wanted) if showing.images else []  # none could be read
+            whole, showing.whole_layers = showing.whole_layers, {}
+            for quantity in [quantity for quantity in missing if quantity.layer in whole]:
+                assert showing.kept is not None
+                values = whole[quantity.layer].take(probes.units(quantity), axis=1)
+                self._store.write(quantity, showing.kept, values)
+                missing.remove(quantity)
+            showing.missing = missing
+        return [
+            showing
+            for showing in self._showings
+            if showing.kept is None or showing.missing or ranking.wanted(showing.position)
+        ]
+
     def _pass(
-        self,
-        wants: Sequence[Want],
-        probes: Probes,
-        ranking: Ranking,
-        *,
-        nth: int = 0,
-        of: int,
-        whole_layers: bool = False,
+        self, wanted: Sequence[Quantity], probes: Probes, ranking: Ranking, *, again: bool = False
     ) -> None:
         """Show the images of which something is missing."""
-        tasks = []
-        for position, span in enumerate(self._spans):
-            missing = self._missing(span, wants)
-            if span.batch is not None and position in self._whole:
-                missing = self._keep_of_whole(span.batch, missing, self._whole.pop(position), probes)
-            if span.batch is None or missing or ranking.wanted(position):
-                tasks.append(_Task(position, span, missing))
-        say_notes(self._store)
-        self._say_what_is_shown(tasks, again=bool(self._shown))
-        size = sum(task.size for task in tasks)
-        self._store.require_space(size)
-        left = sum(len(task.span.indices) for task in tasks)
+        show, store = self._show, self._store
+        showings = self._to_show(wanted, probes, ranking)
+        left = sum(len(showing.images) for showing in showings)
+        say_notes(store)
+        if not again:
+            self._say_what_is_reused(showings)
+        elif left:
+            logger.info("%s images are shown again, for the units that were ranked", f"{left:,}")
+        size = sum(len(showing.images) * size_of(showing.missing) for showing in showings)
+        store.require_space(size)
         self._runner.expect(left)
-        forecast = Forecast(left, size, self._store.name, self._needed, self._budget)
-        total = of * self._show.images
-        batches = [(task.span.set, task.span.indices) for task in tasks]
+        forecast = Forecast(left, size, store.name, self._needed, self._budget)
         presented = present(
-            self._show.stimuli,
-            batches,
-            self._show.fit,
-            skip_unreadable=self._show.skip_unreadable,
-            turns=self._turns if "cpu" in self._show.network.device.lower() else None,
+            show.stimuli,
+            [showing.images for showing in showings],
+            show.fit,
+            skip_unreadable=show.skip_unreadable,
+            turns=self._turns if "cpu" in show.network.device.lower() else None,
         )
-        if self._show.progress and tasks and left < self._show.images:
-            self._show.progress((nth + 1) * self._show.images - left, total, tasks[0].span.set)
-        # To memory at once: a thread would hold up the next pass, which waits for the slowest core.
-        writing = nullcontext(_now) if isinstance(self._store, MemoryStore) else _one_ahead()
-        # Closed also where a traceback keeps it: else it would go on decoding.
-        with closing(presented), freed_memory_kept(), writing as write:
-            for task, batch in zip(tasks, presented, strict=True):
-                kept = self._show_batch(task, batch, probes, ranking, whole_layers, write)
-                ranking.took_in(task.position, kept)
-                left -= len(task.span.indices)
-                forecast.shown(len(task.span.indices))
-                if self._show.progress:
-                    done = (nth + 1) * self._show.images - left
-                    self._show.progress(done, total, batch.set)
 
-    def _show_batch(
-        self,
-        task: _Task,
-        batch: Batch,
-        probes: Probes,
-        ranking: Ranking,
-        whole_layers: bool,
-        write: Callable[..., None],
-    ) -> KeptBatch:
-        """Show a batch, give what was missing of it to be written, and return as what it is kept."""
-        kept = self._kept_batch(task, batch)
-        if not batch.labels:
-            return kept
-        by_layer: dict[str, dict[Any, Any]] = {**probes.of(task.missing)}
-        for layer, moments in ranking.wanted(task.position).items():
-            # A NaN has no rank.
-            by_layer[layer] = {**by_layer.get(layer, {}), MOMENTS: probes.summary(layer), "ranking": moments}
-            if whole_layers:
-                by_layer[layer][WHOLE] = probes.whole(layer)
+        def report(set_name: str) -> None:
+            if show.progress:
+                passes = self._passes if again else 1  # of which the one at work is the last
+                show.progress(passes * show.images - left, self._passes * show.images, set_name)
+
+        if showings and left < show.images:
+            report(showings[0].set)
+        # Closed also where a traceback keeps it: else it would go on decoding.
+        with closing(presented), _writing(store) as write:
+            for showing, batch in zip(showings, presented, strict=True):
+                set_name, count = showing.set, len(showing.images)
+                kept = self._take_in(showing, batch)
+                if batch.images:
+                    write(kept, self._shown(showing, batch, probes, ranking))
+                ranking.took_in(showing.position, kept)
+                left -= count
+                forecast.shown(count)
+                report(set_name)
+
+    def _take_in(self, showing: Showing, batch: Batch) -> KeptBatch:
+        """Return as what the images of a batch are kept: as before, where they are."""
+        if showing.kept is None:
+            given = self._show.stimuli[showing.set]
+            hashes = [image.hash for image in batch.images]
+            skipped = [content_of(given, image.number, self._show.fit) for image in batch.skipped]
+            showing.kept = self._store.add_batch(showing.set, hashes, skipped)
+            showing.images, showing.rows = batch.images, range(len(batch.images))
+            self._skipped += batch.skipped
+        elif batch.images != tuple(showing.images):
+            changed = next(image for image in showing.images if image not in batch.images)
+            raise RecordingError(
+                f"set {changed.set!r}: image {changed.name!r} changed while the images were recorded; "
+                "run again"
+            )
+        return showing.kept
+
+    def _shown(self, showing: Showing, batch: Batch, probes: Probes, ranking: Ranking) -> Numbers:
+        """Show a batch, and return what was missing of it."""
+        ranked = ranking.wanted(showing.position)
+        to_read = list(showing.missing)
+        for name in ranked:
+            to_read.append(moments_of(self._layers[name]))  # a NaN has no rank
+            if self._whole_layers:
+                to_read.append(all_of(self._layers[name]))
+        by_layer = probes.by_layer(to_read)
+        for name, moments in ranked.items():
+            by_layer[name][RANKING] = moments
         with self._turns.of_a_pass():
             found = self._runner.record(batch.pixels, by_layer) if by_layer else {}
         if self._runner.compiled is not None:
             self._store.note_compiled(self._runner.compiled)
-        numbers: list[tuple[Quantity, Num[np.ndarray, "b _"]]] = []
-        for layer, by_probe in found.items():
-            for name, values in by_probe.items():
+        numbers: dict[Quantity, Num[np.ndarray, "b _"]] = {}
+        for name, by_quantity in found.items():
+            for quantity, values in by_quantity.items():
                 if isinstance(values, Summary):
-                    require_finite(values.filter_mean, layer, batch.labels, of="filters' means")
-                    numbers += _of_summary(layer, values)
-                elif name == WHOLE:
-                    require_finite(values, layer, batch.labels)
-                    self._whole.setdefault(task.position, {})[layer] = values
-                elif isinstance(name, Quantity):
-                    flat = values.reshape(len(values), -1)
-                    require_finite(flat, layer, batch.labels)
-                    numbers.append((name, flat))
-        wanted = set(task.missing)
-        for quantity in task.missing:
+                    require_finite(values.filter_mean, name, batch.images, of="filters' means")
+                    numbers[quantity] = np.stack([values.mean, values.variance], axis=1)
+                    numbers[filter_means_of(self._layers[name])] = values.filter_mean
+                elif quantity != RANKING:
+                    numbers[quantity] = values.reshape(len(values), -1)
+                    require_finite(numbers[quantity], name, batch.images)
+                    if self._whole_layers and name in ranked and quantity.what == ALL:
+                        showing.whole_layers[name] = numbers[quantity]
+        for quantity in showing.missing:
             if quantity.what == THUMBNAIL:
-                numbers.append((quantity, thumbnails(batch.pixels).reshape(len(batch.pixels), -1)))
-        write(self._write, kept, [(quantity, values) for quantity, values in numbers if quantity in wanted])
-        return kept
+                numbers[quantity] = thumbnails(batch.pixels).reshape(len(batch.pixels), -1)
+        return [(quantity, numbers[quantity]) for quantity in showing.missing if quantity in numbers]
 
-    def _kept_batch(self, task: _Task, batch: Batch) -> KeptBatch:
-        """Return as what the images of a batch are kept: as before, where they are."""
-        images = tuple(label.hash for label in batch.labels)
-        if task.span.batch is None:
-            given = self._show.stimuli[batch.set]
-            left_out = [index for index in task.span.indices if index not in batch.indices]
-            unreadable = list(zip(left_out, batch.skipped, strict=True))
-            self._unreadable += unreadable
-            skipped = [content_of(given, index, self._show.fit) for index, _ in unreadable]
-            kept = self._store.add_batch(batch.set, images, skipped)
-            rows = tuple(range(len(images)))
-            self._spans[task.position] = Span(batch.set, batch.indices, kept, rows)
-            return kept
-        if images != task.span.batch.images:
-            now = dict(zip(batch.indices, images, strict=True))
-            before = zip(task.span.indices, task.span.batch.images, strict=True)
-            changed = next(index for index, content in before if now.get(index) != content)
-            name = self._show.stimuli[batch.set].names[changed]
-            raise RecordingError(
-                f"set {batch.set!r}: image {name!r} changed while the images were recorded; run again"
-            )
-        return task.span.batch
+    def _say_what_is_reused(self, showings: Sequence[Showing]) -> None:
+        reused = sum(len(showing.images) for showing in self._showings if showing.kept)
+        lacking = sum(len(showing.images) for showing in showings if showing.kept)
+        new = sum(len(showing.images) for showing in showings if not showing.kept)
+        counts = {
+            "all that is needed of {:,} images is recorded already": reused - lacking,
+            "{:,} images are partly recorded already, and what is missing is recorded now": lacking,
+            "{:,} images are new": new,
+        }
+        if reused:
+            said = "; ".join(text.format(count) for text, count in counts.items() if count)
+            logger.info("%s: %s", self._store.name, said)
 
-    def _write(self, batch: KeptBatch, numbers: Sequence[tuple[Quantity, Num[np.ndarray, "b _"]]]) -> None:
-        for quantity, values in numbers:
-            self._store.write(quantity, batch, values)
-
-    def _keep_of_whole(
-        self, batch: KeptBatch, missing: Sequence[Quantity], whole: Mapping[str, np.ndarray], probes: Probes
-    ) -> list[Quantity]:
-        """Keep the units that were ranked, of layers that are in memory as a whole; return what is left."""
-        left = []
-        for quantity in missing:
-            if quantity.layer in whole and probes.reads_units(quantity):
-                units = probes.units(quantity)
-                self._store.write(quantity, batch, whole[quantity.layer].take(units, axis=1))
-            else:
-                left.append(quantity)
-        return left
-
-    def _say_what_is_shown(self, tasks: Sequence[_Task], *, again: bool) -> None:
-        if again:
-            shown = sum(len(task.span.indices) for task in tasks)
-            if shown:
-                logger.info("%s images are shown again, for the units that were ranked", f"{shown:,}")
-            return
-        reused = sum(len(span.indices) for span in self._spans if span.batch is not None)
-        if not reused:
-            return
-        new = sum(len(task.span.indices) for task in tasks if task.span.batch is None)
-        lacking = sum(len(task.span.indices) for task in tasks if task.span.batch is not None)
-        parts = []
-        if reused > lacking:
-            parts.append(f"all that is needed of {reused - lacking:,} images is recorded already")
-        if lacking:
-            parts.append(
-                f"of {lacking:,} images a part is recorded already, and what is missing is recorded now"
-            )
-        if new:
-            parts.append(f"{new:,} images are new")
-        logger.info("%s: %s", self._store.name, "; ".join(parts))
-
-    def _all_shown(self) -> list[_Shown]:
+    def _kept(self) -> list[tuple[ImageLabel, Place]]:
         """Return where each image is kept, in the order of the sets and of the images in each."""
-        sets = {name: number for number, name in enumerate(self._show.stimuli)}
-        found = [
-            _Shown(sets[span.set], index, Place(span.batch, row))
-            for span in self._spans
-            if span.batch is not None
-            for index, row in zip(span.indices, span.rows, strict=True)
+        kept = [
+            (image, Place(showing.kept, row))
+            for showing in self._showings
+            if showing.kept is not None
+            for image, row in zip(showing.images, showing.rows, strict=True)
         ]
-        counts = Counter(image.set for image in found)
+        counts = Counter(image.set for image, _ in kept)
         for name, given in self._show.stimuli.items():
-            require_a_pair(name, counts[sets[name]], f"{given.source}, without what can't be read")
-        return sorted(found, key=lambda image: (image.set, image.number))
+            require_a_pair(name, counts[name], f"{given.source}, without what can't be read")
+        return sorted(kept, key=lambda both: self._order(both[0]))
 
-    @property
-    def labels(self) -> list[ImageLabel]:
-        """One for each image that was shown, in order."""
-        sets = list(self._show.stimuli.items())
-        return [
-            ImageLabel(sets[at][0], sets[at][1].names[number], batch.images[row])
-            for at, number, (batch, row) in self._shown
-        ]
+    def _order(self, image: ImageLabel | SkippedImage) -> tuple[int, int]:
+        return list(self._show.stimuli).index(image.set), image.number
 
-    @property
-    def skipped(self) -> list[SkippedImage]:
-        """The images that could not be read, in order."""
-        sets = list(self._show.stimuli)
-        ordered = sorted(self._unreadable, key=lambda image: (sets.index(image[1].set), image[0]))
-        return [image for _, image in ordered]
+    def _recorded(self, pools: Mapping[str, Pools], kept: Sequence[tuple[ImageLabel, Place]]) -> Recorded:
+        plan, store = self._plan, self._store
+        images, places = tuple(image for image, _ in kept), [place for _, place in kept]
 
-    def matrix(self, want: Want) -> ResponseMatrix:
-        """Return what is kept of all images."""
-        return self._store.matrix(*want, [image.place for image in self._shown])
+        def read(quantity: Quantity, places: Sequence[Place] = places) -> np.ndarray:
+            return np.asarray(store.matrix(quantity, places)[:, :])
 
-    def _whole_array(self, layer: str, what: str, width: int) -> np.ndarray:
-        return np.asarray(self.matrix(Want(layer, what, width))[:, :])
-
-    def moments(self) -> Moments | None:
-        """Return each image's mean and variance over all units of each layer, where they are kept."""
-        if not self._plan.moments:
-            return None
-        both = np.stack([self._whole_array(layer.name, MOMENTS, 2) for layer in self._plan.layers], axis=1)
-        return Moments(both[..., 0], both[..., 1])
-
-    def views(self) -> Views:
-        """Return what was kept to look at."""
-        plan = self._plan
-        small = None
+        moments = small = predictions = None
+        if plan.moments:
+            both = np.stack([read(moments_of(layer)) for layer in plan.layers], axis=1)
+            moments = Moments(both[..., 0], both[..., 1])
         if plan.thumbnails:
             shape = thumbnail_shape(plan.input_shape)
-            small = self._whole_array("", THUMBNAIL, int(np.prod(shape))).reshape(-1, *shape)
-        chosen = [row for row, image in enumerate(self._shown) if image.number in plan.map_images]
-        maps = tuple(self._maps(chosen)) if chosen else ()
-        return Views(
-            filter_means={
-                layer.name: self._whole_array(layer.name, FILTER_MEAN, layer.n_filters)
-                for layer in plan.layers
-                if plan.thumbnails
+            small = read(thumbnails_of(shape)).reshape(-1, *shape)
+        if plan.class_layer:
+            probabilities = class_probabilities(read(all_of(plan.class_layer)))
+            predictions = Predictions(probabilities, class_names(self._show.network, plan.class_layer.size))
+        chosen = [row for row, image in enumerate(images) if image.number in plan.map_images]
+        maps = []
+        for quantity in plan.wanted_maps(plan.map_images) if chosen else ():
+            values = read(quantity, [places[row] for row in chosen])
+            space = self._layers[quantity.layer].space
+            number = int(quantity.what.removeprefix(MAP))
+            maps.append(FilterMap(quantity.layer, number, values.reshape(len(chosen), *space)))
+        return Recorded(
+            images=images,
+            skipped=tuple(sorted(self._skipped, key=self._order)),
+            pools=pools,
+            matrices={
+                kind: {name: store.matrix(pool.quantity(name), places) for name, pool in by_layer.items()}
+                for kind, by_layer in pools.items()
             },
-            thumbnails=small,
-            predictions=self._predictions(),
-            maps=maps,
-            map_images=tuple(chosen) if maps else (),
+            moments=moments,
+            views=Views(
+                filter_means={
+                    layer.name: read(filter_means_of(layer)) for layer in plan.layers if plan.thumbnails
+                },
+                thumbnails=small,
+                predictions=predictions,
+                maps=tuple(maps),
+                map_images=tuple(chosen) if maps else (),
+            ),
         )
-
-    def _maps(self, chosen: Sequence[int]) -> Iterator[FilterMap]:
-        places = [self._shown[row].place for row in chosen]
-        space = {layer.name: layer.space for layer in self._plan.layers}
-        for layer, what, width in self._plan.wanted_maps(self._plan.map_images):
-            values = np.asarray(self._store.matrix(layer, what, width, places)[:, :])
-            number = int(what.removeprefix("map-"))
-            yield FilterMap(layer, number, values.reshape(len(places), *space[layer]))
-
-    def _predictions(self) -> Predictions | None:
-        layer = self._plan.class_layer
-        if layer is None:
-            return None
-        probabilities = class_probabilities(self._whole_array(layer.name, ALL, layer.size))
-        return Predictions(probabilities, class_names(self._show.network, layer.size))
 
 
 def say_notes(store: Store) -> None:
@@ -436,31 +336,25 @@ def say_notes(store: Store) -> None:
         warnings.warn(note, DifferentiaWarning, stacklevel=2)
 
 
-def _of_summary(layer: str, summary: Summary) -> list[tuple[Quantity, Num[np.ndarray, "b _"]]]:
-    both = np.stack([summary.mean, summary.variance], axis=1)
-    means = summary.filter_mean
-    return [
-        (Quantity(layer, MOMENTS, 0, 2), both),
-        (Quantity(layer, FILTER_MEAN, 0, means.shape[1]), means),
-    ]
-
-
-def _now(function: Callable[..., None], *arguments: Any) -> None:
-    """Call a function."""
-    function(*arguments)
-
-
 @contextmanager
-def _one_ahead() -> Iterator[Callable[..., None]]:
-    """Give a function that calls another on a thread, after the call before is done."""
+def _writing(store: Store) -> Iterator[Callable[[KeptBatch, Numbers], None]]:
+    """Give what writes the numbers of a batch: on a thread, after those of the batch before."""
+
+    def write(batch: KeptBatch, numbers: Numbers) -> None:
+        for quantity, values in numbers:
+            store.write(quantity, batch, values)
+
+    if store.holds_all_at_once:  # a thread would hold up the next pass, which waits for the slowest core
+        yield write
+        return
     with ThreadPoolExecutor(1) as thread:
         before: list[Future[None]] = []
 
-        def call(function: Callable[..., None], *arguments: Any) -> None:
-            if before:
+        def write_beside(batch: KeptBatch, numbers: Numbers) -> None:
+            while before:
                 before.pop().result()
-            before.append(thread.submit(function, *arguments))
+            before.append(thread.submit(write, batch, numbers))
 
-        yield call
+        yield write_beside
         for future in before:
             future.result()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
@@ -26,88 +26,66 @@ MOMENTS, FILTER_MEAN, ALL, THUMBNAIL = "moments", "filter_mean", "all", "thumbna
 #: The images of each set whose maps are kept, unless others are asked for.
 MAP_IMAGES = (0, 1, 2)
 
+#: Bytes of a number that is no float32.
+NUMBER_SIZES = {MOMENTS: 8, THUMBNAIL: 1}
 
-def number_size(what: str) -> int:
-    """Return how many bytes each number of a quantity takes, of float32 responses."""
-    return {MOMENTS: 8, THUMBNAIL: 1}.get(what, 4)
+#: How the names of filters' maps begin; the filter's number follows.
+MAP = "map-"
+
+
+def size_of(quantities: Iterable[Quantity]) -> int:
+    """Return how many bytes quantities take of each image of float32 responses."""
+    return sum(NUMBER_SIZES.get(what, 4) * (stop - start) for _, what, start, stop in quantities)
 
 
 class Pool(NamedTuple):
-    """Units of a layer, all of one kind.
-
-    Attributes
-    ----------
-    units : (pool_size,)
-        Indices into the layer's flattened output, in C order.
-    what
-        How they are called in a store. A larger pool of the same name begins with the same units.
-    sketch
-        What is kept in their stead, where it is sums of all units.
-    """
+    """Units of a layer, all of one kind, as indices into its flattened output, in C order."""
 
     units: Int[np.ndarray, " _"]
+    #: What they are called in a store. A larger pool of the same name begins with the same units.
     what: str
+    #: What is kept in their stead, where it is sums of all units.
     sketch: Sketch | None = None
+
+    def quantity(self, layer: str) -> Quantity:
+        """Return what is kept of a layer."""
+        return Quantity(layer, self.what, 0, len(self.units))
 
 
 #: By the name of a layer.
 Pools = Mapping[str, Pool]
 
 
-class Want(NamedTuple):
-    """What is to be kept of images: the first columns of a quantity; see `differentia.store.Quantity`."""
-
-    layer: str
-    what: str
-    width: int
-
-
 @dataclass(frozen=True)
 class Plan:
-    """What is kept of each layer.
-
-    Attributes
-    ----------
-    layers
-        Those that are recorded.
-    kinds
-        Of units, by name.
-    pool
-        Units of a layer to keep, of each kind that takes a number.
-    seed
-        Of the choice of units.
-    input_shape : (height, width, channels)
-        Of the images.
-    moments
-        Whether each image's mean and variance over all units of a layer are kept.
-    filter_means
-        Whether each filter's mean is kept.
-    thumbnails
-        Whether the images are kept, made small.
-    class_layer
-        The layer whose units are classes, where they are kept.
-    maps
-        Layer -> filters whose maps are kept.
-    map_images
-        Of which images, by their places in each set.
-    """
+    """What is kept of each layer."""
 
     layers: tuple[Layer, ...]
     kinds: Mapping[str, UnitKind]
+    #: Units of a layer, of each kind that takes a number.
     pool: int
+    #: Of the choice of units.
     seed: int
     input_shape: tuple[int, int, int]
+    #: Each image's mean and variance over all units of a layer.
     moments: bool
     filter_means: bool
     thumbnails: bool
+    #: The layer whose units are classes, where they are kept.
     class_layer: Layer | None
-    maps: Mapping[str, tuple[int, ...]]
-    map_images: tuple[int, ...]
+    #: Layer -> filters whose maps are kept, and of which images, by their places in each set.
+    maps: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    map_images: tuple[int, ...] = ()
 
     @property
     def ranked(self) -> dict[str, UnitKind]:
         """The kinds of units that are chosen by what they did."""
         return {name: kind for name, kind in self.kinds.items() if kind.ranked_by}
+
+    @property
+    def n_units(self) -> int:
+        """How many units all layers have."""
+        return sum(layer.size for layer in self.layers)
 
     def choose(self, kind: str, scores: Mapping[str, Scores] | None = None) -> Pools:
         """Return the pool of each layer."""
@@ -115,170 +93,129 @@ class Plan:
         for layer in self.layers:
             score = scores[layer.name] if scores else None
             units = self.kinds[kind].choose(layer, self.pool, self.seed, score)
-            if score is not None:  # further images may change the whole order
-                what = f"{kind}-{hashlib.sha256(score.tobytes()).hexdigest()[:16]}"
-            else:
-                what = self._name(kind, layer)
             sketched = self.kinds[kind].sketched and len(units) < layer.size
-            pools[layer.name] = Pool(units, what, Sketch(layer, len(units), self.seed) if sketched else None)
+            sketch = Sketch(layer, len(units), self.seed) if sketched else None
+            pools[layer.name] = Pool(units, self._what(kind, layer, score), sketch)
         return pools
 
-    def _name(self, kind: str, layer: Layer) -> str:
-        """Return what units that are not ranked are called in a store."""
+    def _what(self, kind: str, layer: Layer, score: Scores = None) -> str:
+        """Return what units are called in a store: the same where they are the same, or the first of more."""
+        if score is not None:  # further images may change the whole order
+            return f"{kind}-{hashlib.sha256(score.tobytes()).hexdigest()[:16]}"
         if self.kinds[kind].sketched:
             width = self.kinds[kind].pool_size(layer, self.pool)
             return ALL if width == layer.size else f"{kind}-{self.seed}-{width}"
         return kind if kind in (FILTER_MEAN, ALL) else f"{kind}-{self.seed}"
 
-    def wanted(self, pools: Mapping[str, Pools]) -> list[Want]:
-        """Return what is to be kept of every image, maps apart.
-
-        Parameters
-        ----------
-        pools
-            Of each kind of units that is known by now.
-        """
-        wants = [
-            Want(layer.name, pool[layer.name].what, len(pool[layer.name].units))
-            for layer in self.layers
-            for pool in pools.values()
-        ]
-        for layer in self.layers:
-            if self.moments:
-                wants.append(Want(layer.name, MOMENTS, 2))
-            if self.filter_means:
-                wants.append(Want(layer.name, FILTER_MEAN, layer.n_filters))
-        if self.class_layer:
-            wants.append(Want(self.class_layer.name, ALL, self.class_layer.size))
-        if self.thumbnails:
-            wants.append(Want("", THUMBNAIL, math.prod(thumbnail_shape(self.input_shape))))
-        return list(dict.fromkeys(wants))
-
-    def numbers_per_image(self) -> int:
-        """Return how many numbers are kept of an image, maps and moments apart."""
-        units = sum(kind.pool_size(layer, self.pool) for kind in self.kinds.values() for layer in self.layers)
-        means = sum(layer.n_filters for layer in self.layers) if self.filter_means else 0
-        return units + means + (self.class_layer.size if self.class_layer else 0)
-
-    def layer_sizes(self) -> int:
-        """Return how many units all layers have."""
-        return sum(layer.size for layer in self.layers)
+    def wanted(self, pools: Mapping[str, Pools]) -> list[Quantity]:
+        """Return what is to be kept of every image, maps apart, with the kinds of units known by now."""
+        return self._with_views(
+            pool[layer.name].quantity(layer.name) for layer in self.layers for pool in pools.values()
+        )
 
     def bytes_per_image(self) -> int:
         """Return how many bytes are kept of an image of float32 responses, maps apart."""
-        of_units = {
-            (layer.name, self._name(name, layer)): kind.pool_size(layer, self.pool)
-            for name, kind in self.kinds.items()
+        units = (
+            Quantity(layer.name, self._what(name, layer), 0, kind.pool_size(layer, self.pool))
             for layer in self.layers
-        }
-        if self.filter_means:
-            of_units |= {(layer.name, FILTER_MEAN): layer.n_filters for layer in self.layers}
-        if self.class_layer:
-            of_units[self.class_layer.name, ALL] = self.class_layer.size
-        moments = 2 * number_size(MOMENTS) * len(self.layers) if self.moments else 0
-        small = math.prod(thumbnail_shape(self.input_shape)) if self.thumbnails else 0
-        return 4 * sum(of_units.values()) + moments + number_size(THUMBNAIL) * small
+            for name, kind in self.kinds.items()
+        )
+        return size_of(self._with_views(units))
 
-    def wanted_maps(self, indices: Sequence[int]) -> list[Want]:
+    def _with_views(self, units: Iterable[Quantity]) -> list[Quantity]:
+        """Return units and what is kept beside them, each once."""
+        quantities = list(units)
+        for layer in self.layers:
+            if self.moments:
+                quantities.append(moments_of(layer))
+            if self.filter_means:
+                quantities.append(filter_means_of(layer))
+        if self.class_layer:
+            quantities.append(all_of(self.class_layer))
+        if self.thumbnails:
+            quantities.append(thumbnails_of(thumbnail_shape(self.input_shape)))
+        return list(dict.fromkeys(quantities))
+
+    def wanted_maps(self, numbers: Iterable[int]) -> list[Quantity]:
         """Return the maps that are to be kept of images shown together, by their places in the set."""
-        if not set(indices) & set(self.map_images):
+        if not set(numbers) & set(self.map_images):
             return []
         by_name = {layer.name: layer for layer in self.layers}
         return [
-            Want(name, f"map-{number}", math.prod(by_name[name].space))
-            for name, numbers in self.maps.items()
-            for number in numbers
+            Quantity(name, f"{MAP}{number}", 0, math.prod(by_name[name].space))
+            for name, filters in self.maps.items()
+            for number in filters
         ]
 
 
-class Probes:
-    """The probes that read quantities, each made once.
+def moments_of(layer: Layer) -> Quantity:
+    """Return what the mean and variance over all units of a layer are kept as."""
+    return Quantity(layer.name, MOMENTS, 0, 2)
 
-    Parameters
-    ----------
-    plan
-        What is kept.
-    pools
-        By kind of units.
-    """
+
+def filter_means_of(layer: Layer) -> Quantity:
+    """Return what the mean of each filter of a layer is kept as."""
+    return Quantity(layer.name, FILTER_MEAN, 0, layer.n_filters)
+
+
+def all_of(layer: Layer) -> Quantity:
+    """Return what all units of a layer are kept as."""
+    return Quantity(layer.name, ALL, 0, layer.size)
+
+
+def thumbnails_of(shape: tuple[int, int, int]) -> Quantity:
+    """Return what images are kept as, made small to a shape."""
+    return Quantity("", THUMBNAIL, 0, math.prod(shape))
+
+
+class Probes:
+    """The probes that read quantities, each made once: a compiled pass is made for those very objects."""
 
     def __init__(self, plan: Plan, pools: Mapping[str, Pools]) -> None:
-        self._layers = {layer.name: layer for layer in plan.layers}
-        if plan.class_layer:
-            self._layers[plan.class_layer.name] = plan.class_layer
-        self._units = {
-            (name, at_layer.what): at_layer.units
-            for pool in pools.values()
-            for name, at_layer in pool.items()
-            if at_layer.sketch is None
-        }
-        self._sketches = {
-            (name, at_layer.what): at_layer.sketch
-            for pool in pools.values()
-            for name, at_layer in pool.items()
-            if at_layer.sketch is not None
+        classes = [plan.class_layer] if plan.class_layer else []
+        self._layers = {layer.name: layer for layer in (*plan.layers, *classes)}
+        self._pools = {
+            (name, pool.what): pool for by_layer in pools.values() for name, pool in by_layer.items()
         }
         self._made: dict[Quantity, Probe] = {}
-        self._summaries: dict[str, SummaryProbe] = {}
-        self._wholes: dict[str, UnitProbe] = {}
 
-    def of(self, quantities: Sequence[Quantity]) -> dict[str, dict[Quantity | str, Probe]]:
-        """Return the probes that read quantities, by layer and quantity; one summary stands for two."""
-        probes: dict[str, dict[Quantity | str, Probe]] = {}
+    def by_layer(self, quantities: Iterable[Quantity]) -> dict[str, dict[Any, Probe]]:
+        """Return the probes that read quantities, by what they read; a summary, of moments, has all means."""
+        probes: dict[str, dict[Any, Probe]] = {}
         for quantity in quantities:
-            if quantity.what == THUMBNAIL:
-                continue
-            at = probes.setdefault(quantity.layer, {})
-            if quantity.what in (MOMENTS, FILTER_MEAN):
-                at[MOMENTS] = self.summary(quantity.layer)
-                continue
-            if quantity not in self._made:
-                self._made[quantity] = self._probe(quantity)
-            at[quantity] = self._made[quantity]
+            if quantity.what != THUMBNAIL:
+                of_means = quantity.what == FILTER_MEAN
+                read = moments_of(self._layers[quantity.layer]) if of_means else quantity
+                probes.setdefault(quantity.layer, {})[read] = self._probe(read)
         return probes
 
-    def reads_units(self, quantity: Quantity) -> bool:
-        """Return whether the columns of a quantity are units of a pool."""
-        return (quantity.layer, quantity.what) in self._units
-
     def units(self, quantity: Quantity) -> Int[np.ndarray, " _"]:
-        """Return the units that the columns of a quantity are."""
-        return self._units[quantity.layer, quantity.what][quantity.start : quantity.stop]
-
-    def whole(self, layer: str) -> UnitProbe:
-        """Return the probe of all units of a layer."""
-        if layer not in self._wholes:
-            about = self._layers[layer]
-            self._wholes[layer] = UnitProbe(np.arange(about.size), about.shape)
-        return self._wholes[layer]
-
-    def summary(self, layer: str) -> SummaryProbe:
-        """Return the probe of a layer's moments and filter means, which also finds a NaN in any unit."""
-        if layer not in self._summaries:
-            self._summaries[layer] = SummaryProbe(self._layers[layer])
-        return self._summaries[layer]
+        """Return the units of a pool that the columns of a quantity are."""
+        return self._pools[quantity.layer, quantity.what].units[quantity.start : quantity.stop]
 
     def _probe(self, quantity: Quantity) -> Probe:
+        if quantity not in self._made:
+            self._made[quantity] = self._made_for(quantity)
+        return self._made[quantity]
+
+    def _made_for(self, quantity: Quantity) -> Probe:
         layer = self._layers[quantity.layer]
-        if quantity.what.startswith("map-"):
-            return MapProbe(layer, [int(quantity.what.removeprefix("map-"))])
+        if quantity.what == MOMENTS:
+            return SummaryProbe(layer)
+        if quantity.what.startswith(MAP):
+            return MapProbe(layer, [int(quantity.what.removeprefix(MAP))])
         if quantity.what == ALL:
-            return self.whole(quantity.layer)
-        if (quantity.layer, quantity.what) in self._sketches:  # whose name holds its width: it is kept whole
-            return SketchProbe(self._sketches[quantity.layer, quantity.what])
+            return UnitProbe(np.arange(layer.size), layer.shape)
+        sketch = self._pools[quantity.layer, quantity.what].sketch
+        if sketch is not None:  # whose name holds its width: it is kept whole
+            return SketchProbe(sketch)
         return UnitProbe(self.units(quantity), layer.shape)
 
 
 def checked_maps(
     layers: Sequence[Layer], maps: Mapping[str, Sequence[int]] | None
 ) -> dict[str, tuple[int, ...]]:
-    """Return the filters of each layer whose maps are kept, in the order of the layers.
-
-    Raises
-    ------
-    InputError
-        There is no such layer, filter or map.
-    """
+    """Return the filters of each layer whose maps are kept, in the order of the layers."""
     if not maps:
         return {}
     if not isinstance(maps, Mapping):
@@ -308,13 +245,7 @@ def checked_maps(
 
 
 def checked_map_images(given: int | Sequence[int] | None, most: int | None) -> tuple[int, ...]:
-    """Return the places of images in a set; the largest set, of `most` images, has one of them.
-
-    Raises
-    ------
-    InputError
-        They are no places, none of them is there, or no maps are kept (`most` is None).
-    """
+    """Return places of images in a set. The largest set has `most` images; None where no maps are kept."""
     if given is not None and most is None:
         raise InputError(
             "map_images (--map-images) says whose maps are kept, but no maps (--map) which; give both"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import warnings
 from collections import defaultdict, deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,9 +39,10 @@ SAME_CONTENT = "images of one set have the same content"
 
 
 class ImageLabel(NamedTuple):
-    """The set an image was shown in, its name there, and the SHA-256 of its content ("" if unknown)."""
+    """What an image is: its set, its place there from 0, its name, and the SHA-256 of its content, or ""."""
 
     set: str
+    number: int
     name: str
     hash: str
 
@@ -49,51 +51,26 @@ class SkippedImage(NamedTuple):
     """An image that could not be read and was left out, and why."""
 
     set: str
+    number: int
     name: str
     reason: str
 
 
+def as_record(image: ImageLabel | SkippedImage) -> dict[str, str]:
+    """Return what results and the command line say of an image."""
+    return {name: value for name, value in image._asdict().items() if name != "number"}
+
+
 class Batch(NamedTuple):
-    """Images of one set.
+    """Images of one set, as the network's input takes them (0..255), and those that could not be read."""
 
-    Attributes
-    ----------
-    set
-        Its name.
-    indices
-        The place of each image in the set.
-    pixels : (batch, height, width, channels)
-        0..255, fitted to the network's input. There may be none, where all were skipped.
-    labels
-        One for each image.
-    skipped
-        The images that would have been in this batch.
-    """
-
-    set: str
-    indices: tuple[int, ...]
+    images: tuple[ImageLabel, ...]
     pixels: UInt8[np.ndarray, "b h w c"]
-    labels: tuple[ImageLabel, ...]
     skipped: tuple[SkippedImage, ...]
 
 
 def as_sets(sets: Mapping[str, Any], *, seed: int, follow_links: bool = False) -> dict[str, Stimuli]:
-    """Return each set's stimuli, at least two images in each.
-
-    Parameters
-    ----------
-    sets
-        Name -> what `stimuli_from` takes.
-    seed
-        For noise that names none.
-    follow_links
-        Take also the files of a folder that are links out of it.
-
-    Raises
-    ------
-    InputError
-        There is no set, a set has fewer than two images, or can't be found.
-    """
+    """Return each set's stimuli, at least two images in each; the seed is for noise that names none."""
     if not isinstance(sets, Mapping):
         raise InputError(f"the sets are a {type(sets).__name__}; expected {{name: images}}")
     if not sets:
@@ -109,37 +86,21 @@ def as_sets(sets: Mapping[str, Any], *, seed: int, follow_links: bool = False) -
 
 
 def require_a_pair(name: str, count: int, source: str) -> None:
-    """Raise an error for a set of fewer than two images.
-
-    Parameters
-    ----------
-    name
-        Of the set.
-    count
-        How many images it has.
-    source
-        Where they come from.
-    """
+    """Raise an error for a set of fewer than two images."""
     if count < 2:
         images = "1 image" if count == 1 else "no image"
         raise InputError(f"set {name!r} has {images} ({source}); expected at least 2, a pair to compare")
 
 
-def in_batches(stimuli: Mapping[str, Stimuli], batch_size: int) -> list[tuple[str, range]]:
-    """Return the images of each batch, as the name of their set and their places in it.
+def labels_of(set_name: str, given: Stimuli, hashes: Iterable[str] = ()) -> list[ImageLabel]:
+    """Return the label of each image of a set; without hashes where they are not known yet."""
+    named = zip_longest(given.names, hashes, fillvalue="")
+    return [ImageLabel(set_name, number, name, content) for number, (name, content) in enumerate(named)]
 
-    Parameters
-    ----------
-    stimuli
-        The sets, by name.
-    batch_size
-        The most images of a batch; no batch holds images of two sets.
-    """
-    return [
-        (name, range(start, min(start + batch_size, len(given))))
-        for name, given in stimuli.items()
-        for start in range(0, len(given), batch_size)
-    ]
+
+def in_batches(images: Sequence[ImageLabel], batch_size: int) -> list[Sequence[ImageLabel]]:
+    """Cut the images of one set into batches; only the last may be smaller."""
+    return [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
 
 
 class Turns:
@@ -169,7 +130,7 @@ class Turns:
 
 def present(
     stimuli: Mapping[str, Stimuli],
-    batches: Sequence[tuple[str, Sequence[int]]],
+    batches: Sequence[Sequence[ImageLabel]],
     fit: Fit,
     *,
     skip_unreadable: bool = False,
@@ -177,128 +138,81 @@ def present(
 ) -> Generator[Batch]:
     """Yield images in batches, decoded on threads, some batches ahead.
 
-    Parameters
-    ----------
-    stimuli
-        The sets, by name; errors do not name one that is called "".
-    batches
-        The name of a set and places in it, for each batch.
-    fit
-        How images become the network's input.
-    skip_unreadable
-        Leave images that can't be decoded out, instead of raising an error.
-    turns
-        Of passes and decoding, where both need the processor.
-
-    Raises
-    ------
-    InputError
-        An image can't be decoded; names the set and the file.
-    RecordingError
-        An image is too large for the memory.
+    Errors name the set and the file, but no set that is called "". Images that can't be decoded raise one, or
+    are left out; a file that can't be read from the disk is never left out.
     """
 
-    def load(name: str, index: int) -> Image | SkippedImage:
-        image = stimuli[name].names[index]
+    def load(image: ImageLabel) -> Image | SkippedImage:
+        given = stimuli[image.set]
         try:
             if turns is not None:
-                stimuli[name].bring_near(index)
+                given.bring_near(image.number)
                 turns.of_decoding()
-            return stimuli[name].load(index, fit)
+            return given.load(image.number, fit)
         except InputError as error:
             if skip_unreadable and isinstance(error, UnreadableImageError):
-                return SkippedImage(name, image, str(error))
-            raise type(error)(f"set {name!r}: {error}" if name else str(error)) from error
+                return SkippedImage(image.set, image.number, image.name, str(error))
+            raise type(error)(_in_set(image.set, str(error))) from error
         except MemoryError as error:
             raise RecordingError(
-                (f"set {name!r}, " if name else "")
-                + f"image {image!r}: too large for this machine's memory; shrink it"
+                (f"set {image.set!r}, " if image.set else "")
+                + f"image {image.name!r}: too large for this machine's memory; shrink it"
             ) from error
 
     # Without with, which waits for what is being decoded.
     threads = ThreadPoolExecutor(min(usable_cores(), MOST_DECODERS))
 
     def start(position: int) -> list[Future[Image | SkippedImage]]:
-        name, indices = batches[position] if position < len(batches) else ("", ())
-        return [threads.submit(load, name, index) for index in indices]
+        images = batches[position] if position < len(batches) else ()
+        return [threads.submit(load, image) for image in images]
 
     try:
         coming = deque(start(position) for position in range(AHEAD))
-        for position, (name, indices) in enumerate(batches):
+        for position, images in enumerate(batches):
             coming.append(start(position + AHEAD))
-            at_hand = coming.popleft()
-            yield _batch(stimuli[name], name, indices, [future.result() for future in at_hand], fit)
+            loaded = [future.result() for future in coming.popleft()]
+            both = zip(images, loaded, strict=True)
+            read = [(image, found) for image, found in both if isinstance(found, Image)]
+            pixels = np.zeros((len(read), *fit.shape), dtype=np.uint8)
+            for row, (_, found) in zip(pixels, read, strict=True):
+                row[:] = found.pixels
+            yield Batch(
+                images=tuple(image._replace(hash=found.hash) for image, found in read),
+                pixels=pixels,
+                skipped=tuple(found for found in loaded if isinstance(found, SkippedImage)),
+            )
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
-
-
-def _batch(
-    given: Stimuli, name: str, indices: Sequence[int], loaded: Sequence[Image | SkippedImage], fit: Fit
-) -> Batch:
-    images = [
-        (index, image) for index, image in zip(indices, loaded, strict=True) if isinstance(image, Image)
-    ]
-    pixels = np.zeros((len(images), *fit.shape), dtype=np.uint8)
-    for row, (_, image) in zip(pixels, images, strict=True):
-        row[:] = image.pixels
-    return Batch(
-        set=name,
-        indices=tuple(index for index, _ in images),
-        pixels=pixels,
-        labels=tuple(ImageLabel(name, given.names[index], image.hash) for index, image in images),
-        skipped=tuple(image for image in loaded if isinstance(image, SkippedImage)),
-    )
 
 
 def warn_of_images(
     skipped: Sequence[SkippedImage], duplicates: Sequence[Sequence[ImageLabel]], *, stacklevel: int
 ) -> list[str]:
-    """Say which images were left out, and which came twice in a set: their distance is 0.
-
-    Parameters
-    ----------
-    skipped
-        Those that could not be read.
-    duplicates
-        What `find_duplicates` returned.
-    stacklevel
-        Of the warnings.
-
-    Returns
-    -------
-    list of str
-        What was said.
-    """
+    """Warn of images that were left out, and of those that came twice in a set; return what was said."""
     texts = []
     if skipped:
-        cases = [_told(image.set, image.reason) for image in skipped]
-        texts.append(_listed(f"{LEFT_OUT} ({len(skipped)})", cases))
+        cases = [_in_set(image.set, image.reason) for image in skipped]
+        texts.append(_with_cases(f"{LEFT_OUT} ({len(skipped)})", cases))
     if duplicates:
-        groups = [_told(group[0].set, ", ".join(image.name for image in group)) for group in duplicates]
+        groups = [_in_set(group[0].set, ", ".join(image.name for image in group)) for group in duplicates]
         what = f"{SAME_CONTENT}, and no distance from each other"
-        texts.append(_listed(what, groups))
+        texts.append(_with_cases(what, groups))
     for text in texts:
         warnings.warn(text, DifferentiaWarning, stacklevel=stacklevel + 1)
     return texts
 
 
-def _told(set_name: str, what: str) -> str:
+def _in_set(set_name: str, what: str) -> str:
     return f"set {set_name!r}: {what}" if set_name else what
 
 
-def _listed(what: str, cases: Sequence[str]) -> str:
+def _with_cases(what: str, cases: Sequence[str]) -> str:
     more = f"; and {len(cases) - MOST_TOLD} more" if len(cases) > MOST_TOLD else ""
     return f"{what}: {'; '.join(cases[:MOST_TOLD])}{more}"
 
 
-def find_duplicates(labels: Sequence[ImageLabel]) -> list[list[ImageLabel]]:
-    """Return the groups of images of one set that have the same content.
-
-    Parameters
-    ----------
-    labels
-        Of all images; those of unknown content are no duplicates.
-    """
+def find_duplicates(labels: Iterable[ImageLabel]) -> list[list[ImageLabel]]:
+    """Return the groups of images of one set that have the same content, where it is known."""
     groups: dict[tuple[str, str], list[ImageLabel]] = defaultdict(list)
     for label in labels:
         if label.hash:

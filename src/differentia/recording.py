@@ -20,15 +20,9 @@ from differentia.layers import select_layers
 from differentia.locking import held
 from differentia.memory import memory_budget
 from differentia.networks import Network, load_network, require_compile
-from differentia.passes import Progress, Recording, Show, say_notes
-from differentia.planning import FILTER_MEAN, Plan, Want, checked_map_images, checked_maps
-from differentia.presentation import (
-    ImageLabel,
-    SkippedImage,
-    as_sets,
-    find_duplicates,
-    warn_of_images,
-)
+from differentia.passes import Passes, Progress, Show, say_notes
+from differentia.planning import FILTER_MEAN, Plan, checked_map_images, checked_maps
+from differentia.presentation import as_record, as_sets, find_duplicates, warn_of_images
 from differentia.probes import Probe, SummaryProbe, UnitProbe, together
 from differentia.responses import Responses
 from differentia.stimuli import Fit, NoiseStimuli
@@ -221,39 +215,37 @@ skip_unreadable, follow_links, store, fresh, memory, progress
     show = Show(network, stimuli, fit, skip_unreadable, progress, compile)
     with ThreadPoolExecutor(1) as beside:  # hundreds of megabytes of weights, while units are chosen
         fingerprint = beside.submit(lambda: network.fingerprint)
-        with _opened(store, show, plan, budget, fingerprint, batch_size=batch_size, fresh=fresh) as opened:
-            recording = Recording(show, plan, opened, budget)
-            pools = recording.record()
-    noises = [name for name, given in stimuli.items() if isinstance(given, NoiseStimuli)]
-    duplicates = find_duplicates(recording.labels)
-    warned = warn_of_images(recording.skipped, duplicates, stacklevel=3)
+        with _held_store(
+            store, show, plan, budget, fingerprint, batch_size=batch_size, fresh=fresh
+        ) as opened:
+            recorded = Passes(show, plan, opened, budget).record()
+    duplicates = find_duplicates(recorded.images)
     provenance = {
-        **_provenance(show, opened, fingerprint.result(), recording.skipped, duplicates),
-        "warnings": warned,
+        **_provenance(show, opened, fingerprint.result()),
+        "skipped": [as_record(image) for image in recorded.skipped],
+        "duplicates": [[as_record(image) for image in group] for group in duplicates],
+        "warnings": warn_of_images(recorded.skipped, duplicates, stacklevel=3),
     }
-    moments, kept_views = recording.moments(), recording.views()
+    noises = [name for name, given in stimuli.items() if isinstance(given, NoiseStimuli)]
     return {
         kind: Responses(
             layers=chosen,
-            images=tuple(recording.labels),
-            values={
-                name: recording.matrix(Want(name, pool.what, len(pool.units)))
-                for name, pool in pools[kind].items()
-            },
-            units={name: pool.units for name, pool in pools[kind].items()},
+            images=recorded.images,
+            values=recorded.matrices[kind],
+            units={name: pool.units for name, pool in recorded.pools[kind].items()},
             unit_kind=kind,
             seed=seed,
             reference=noises[0] if len(noises) == 1 else None,
             provenance=provenance,
-            moments=moments,
-            views=kept_views,
+            moments=recorded.moments,
+            views=recorded.views,
         )
         for kind in names
     }
 
 
 @contextmanager
-def _opened(
+def _held_store(
     path: str | os.PathLike[str] | None,
     show: Show,
     plan: Plan,
@@ -289,20 +281,18 @@ def _opened(
         opened = open_recording(
             folder, identity, behaviour, name=network.name, batch_size=at_once, fresh=fresh
         )
+        kept_as_begun = []
         if batch_size not in (None, opened.batch_size):
-            logger.info(
-                "%s goes on in batches of %d images, as it was begun, so that its numbers stay the same to "
-                "the bit; another --batch-size needs --fresh",
-                folder,
-                opened.batch_size,
-            )
+            kept_as_begun.append((f"in batches of {opened.batch_size} images", "--batch-size"))
         asked = {"always": True, "never": False}.get(show.compile)
         if None not in (asked, opened.compiled) and asked != opened.compiled:
+            how = "compiled" if opened.compiled else "without being compiled"
+            kept_as_begun.append((how, "--compile"))
+        for how, option in kept_as_begun:
             logger.info(
-                "%s goes on %s, as it was begun, so that its numbers stay the same to the bit; another "
-                "--compile needs --fresh",
-                folder,
-                "compiled" if opened.compiled else "without being compiled",
+                "%s goes on %s, as it was begun, so that its numbers stay the same to the bit; another %s "
+                "needs --fresh",
+                *(folder, how, option),
             )
         say_notes(opened)
         yield opened
@@ -336,13 +326,7 @@ def _behaviour(network: Network, plan: Plan) -> dict[str, list[float]]:
     return behaviour
 
 
-def _provenance(
-    show: Show,
-    store: Store,
-    fingerprint: str,
-    skipped: Sequence[SkippedImage],
-    duplicates: Sequence[Sequence[ImageLabel]],
-) -> dict[str, Any]:
+def _provenance(show: Show, store: Store, fingerprint: str) -> dict[str, Any]:
     network = show.network
     return {
         "network": network.name,
@@ -356,6 +340,4 @@ def _provenance(
         "compiled": bool(store.compiled),
         "device": network.device,
         "sets": {name: given.source for name, given in show.stimuli.items()},
-        "skipped": [image._asdict() for image in skipped],
-        "duplicates": [[image._asdict() for image in group] for group in duplicates],
     }

@@ -18,45 +18,21 @@ from differentia.units import draw_units, unit_kind, units_of_draw, units_used
 
 
 class Moments(NamedTuple):
-    """Mean and population variance of all units of each layer, for each image.
-
-    Attributes
-    ----------
-    mean, variance : (n_images, n_layers)
-        Over every unit, not only the sampled ones.
-    """
+    """Mean and population variance of each image over all units of each layer, not only the sampled ones."""
 
     mean: Float[np.ndarray, "n layer"]
     variance: Float[np.ndarray, "n layer"]
 
 
 class Predictions(NamedTuple):
-    """What the last layer says of each image.
-
-    Attributes
-    ----------
-    probabilities : (n_images, n_classes)
-        Each row sums to 1.
-    class_names
-        Of the classes; their numbers where no names are known.
-    """
+    """The probability of each class for each image; a class without a name is called by its number."""
 
     probabilities: Float[np.ndarray, "n class"]
     class_names: tuple[str, ...]
 
 
 class FilterMap(NamedTuple):
-    """The whole map of one filter, for chosen images.
-
-    Attributes
-    ----------
-    layer
-        Its name.
-    filter
-        Its index in the layer.
-    values : (n_chosen, height, width)
-        The responses of the filter's units.
-    """
+    """The whole map of one filter of a layer, for chosen images."""
 
     layer: str
     filter: int
@@ -67,23 +43,14 @@ class FilterMap(NamedTuple):
 class Views:
     """What was recorded for looking at, beside the units that the measure is made of.
 
-    Attributes
-    ----------
-    filter_means
-        By layer name: (n_images, n_filters), each filter's mean over space. Empty for very many images.
-    predictions
-        None where the last layer is no vector of classes.
-    maps
-        Of the filters that were chosen beforehand.
-    map_images
-        The rows that `maps` show.
-    thumbnails : (n_images, height, width, channels)
-        The images as the network was shown them, made small. None for very many images.
+    Very many images have no filter means and no thumbnails; only a network of classes has predictions.
     """
 
+    #: By layer.
     filter_means: Mapping[str, Float[np.ndarray, "n _"]] = field(default_factory=dict)
     predictions: Predictions | None = None
     maps: tuple[FilterMap, ...] = ()
+    #: The rows that the maps are of.
     map_images: tuple[int, ...] = ()
     thumbnails: UInt8[np.ndarray, "n y x c"] | None = None
 
@@ -177,23 +144,7 @@ class Responses:
 def require_finite(
     values: Num[np.ndarray, "n k"], layer: str, images: Sequence[ImageLabel], *, of: str = "units"
 ) -> None:
-    """Raise an error where a response is not finite.
-
-    Parameters
-    ----------
-    values : (n_images, n_units)
-    layer
-        Its name.
-    images
-        The label of each row.
-    of
-        What the columns are, as the message says it.
-
-    Raises
-    ------
-    RecordingError
-        Names the set, the layer and the first offending image.
-    """
+    """Raise an error that names the first image with a response that is not finite."""
     finite = np.isfinite(values).all(axis=1)
     if not finite.all():
         row = int(np.argmin(finite))
@@ -213,24 +164,10 @@ def responses_from_arrays(
     pool: int | None = None,
     seed: int = 0,
 ) -> Responses:
-    """Return stored activations or recorded neurons as responses.
+    """Return stored activations or recorded neurons, {set: {layer: (n_responses, n_units)}}, as responses.
 
-    Parameters
-    ----------
-    arrays
-        Set -> layer (or area) -> (n_responses, n_units): each layer with the same units in every set.
-    kind : {"all", "random"}
-        How the pool is chosen from the columns.
-    pool
-        Units in each layer's pool, for "random".
-    seed
-        Of the pools, and of the draws from them.
-
-    Raises
-    ------
-    InputError
-        An array is no matrix of finite numbers with at least 2 responses, or the sets do not have the
-        same layers and units.
+    Every set has the same layers, and each layer the same units. The pool of units is chosen from the columns
+    (all or random), and the seed is that of the draws too.
     """
     if not isinstance(arrays, Mapping) or not arrays:
         raise InputError("expected responses as {set: {layer: array}}, with at least one set")
@@ -248,7 +185,7 @@ def responses_from_arrays(
         _require_same_layers(first, by_layer, name, others)
     layers = tuple(Layer(layer, "Recorded", (array.shape[1],), layer) for layer, array in by_layer.items())
     images = tuple(
-        ImageLabel(name, str(row), "")
+        ImageLabel(name, row, str(row), "")
         for name, others in matrices.items()
         for row in range(len(next(iter(others.values()))))
     )

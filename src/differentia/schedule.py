@@ -3,58 +3,40 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from differentia.errors import InputError, UnreadableImageError
-from differentia.presentation import SkippedImage
+from differentia.presentation import ImageLabel, SkippedImage, in_batches, labels_of
 from differentia.stimuli import Fit, Stimuli
-from differentia.store import KeptBatch, Store
+from differentia.store import KeptBatch, Quantity, Store
 
 #: Threads that read files to know their content.
 _READERS = 8
 
 
-class Span(NamedTuple):
-    """Images of one set that are shown together, or were.
+@dataclass(eq=False)
+class Showing:
+    """Images of one set that are shown together, or were: then they are kept, as rows of a batch."""
 
-    Attributes
-    ----------
-    set
-        Its name.
-    indices
-        The images' places in the set.
-    batch
-        As which they are kept; None where they are yet to be shown.
-    rows
-        The row of each of them in that batch.
-    """
-
-    set: str
-    indices: tuple[int, ...]
-    batch: KeptBatch | None = None
-    rows: tuple[int, ...] = ()
+    #: None is left where none could be read.
+    images: Sequence[ImageLabel]
+    kept: KeptBatch | None
+    rows: Sequence[int]
+    #: All units of a layer, while they are in memory to be ranked.
+    whole_layers: dict[str, np.ndarray] = field(default_factory=dict)
+    #: What is yet to be kept.
+    missing: list[Quantity] = field(default_factory=list)
+    #: In the whole schedule.
+    position: int = 0
 
     @property
-    def whole(self) -> bool:
-        """Whether all images of the batch are at hand, so that it can be shown again as it was."""
-        return self.batch is None or len(self.rows) == len(self.batch.images)
-
-
-class Schedule(NamedTuple):
-    """What is shown, in its order.
-
-    Attributes
-    ----------
-    spans
-        Of all sets, one set after another.
-    skipped
-        Images that an earlier run could not read either; each with its place in the set.
-    """
-
-    spans: tuple[Span, ...]
-    skipped: tuple[tuple[int, SkippedImage], ...] = ()
+    def set(self) -> str:
+        """The set's name."""
+        return self.images[0].set
 
 
 def schedule(
@@ -63,107 +45,76 @@ def schedule(
     store: Store,
     *,
     skip_unreadable: bool,
-    lacks: Callable[[Span], bool],
-) -> Schedule:
-    """Return which images are shown together, as they were where the store has them.
+    lacks: Callable[[Showing], bool],
+) -> tuple[list[Showing], list[SkippedImage]]:
+    """Return what is shown together, set by set, and the images that an earlier run could not read either.
 
     Images are known by their content. Those of a set that were shown together stay together; others follow in
     new batches, in the order of the set. So what a set's numbers are made of does not depend on whether an
-    earlier run was interrupted, nor on other sets.
-
-    Parameters
-    ----------
-    stimuli
-        The sets, by name.
-    fit
-        How images become the network's input, by which noise is made.
-    store
-        What was recorded before.
-    skip_unreadable
-        Whether images that can't be decoded are left out.
-    lacks
-        Whether something is missing of images, which then have to be shown again, and together.
-
-    Raises
-    ------
-    InputError
-        A file can't be read.
+    earlier run was interrupted, nor on other sets. Images of which something is missing (`lacks`) have to be
+    shown again, and that all together.
     """
-    spans: list[Span] = []
-    skipped: list[tuple[int, SkippedImage]] = []
+    showings: list[Showing] = []
+    skipped: list[SkippedImage] = []
     for name, given in stimuli.items():
-        hashes = _content_hashes(name, given, fit) if store.batches else [""] * len(given)
-        places: dict[str, deque[int]] = defaultdict(deque)
-        for index, content in enumerate(hashes):
-            if content:
-                places[content].append(index)
+        images = labels_of(name, given, _content_hashes(name, given, fit) if store.batches else ())
+        at_hand: dict[str, deque[ImageLabel]] = defaultdict(deque)
+        for image in images:
+            if image.hash:
+                at_hand[image.hash].append(image)
+        known: set[int] = set()
         own = [batch for batch in store.batches if batch.set == name]
-        found = []
         for batch in own:
-            span = _found(name, batch, batch.images, places)
-            if span.indices and (span.whole or not lacks(span)):
-                found.append(span)
+            showing = _taken(batch, at_hand)
+            whole = len(showing.images) == len(batch.images)
+            if showing.images and (whole or not lacks(showing)):
+                showings.append(showing)
+                known.update(image.number for image in showing.images)
             else:
-                for index in span.indices:
-                    places[hashes[index]].append(index)
-        known = {index for span in found for index in span.indices}
+                for image in showing.images:
+                    at_hand[image.hash].append(image)
         if skip_unreadable:
-            for index in _places(places, (content for batch in own for content in batch.skipped)):
-                reason = _why_unreadable(given, index, fit)
+            for content in (content for batch in own for content in batch.skipped if at_hand[content]):
+                image = at_hand[content].popleft()
+                reason = _why_unreadable(given, image.number, fit)
                 if reason:
-                    skipped.append((index, SkippedImage(name, given.names[index], reason)))
-                    known.add(index)
-        left = [index for index in range(len(given)) if index not in known]
-        spans += found
-        for start in range(0, len(left), store.batch_size):
-            indices = tuple(left[start : start + store.batch_size])
-            shown = tuple(hashes[index] for index in indices)
-            same = [batch for batch in store.batches if batch.images == shown and all(shown)]
-            rows = tuple(range(len(indices)))
-            spans.append(Span(name, indices, same[0], rows) if same else Span(name, indices))
-    return Schedule(tuple(spans), tuple(skipped))
+                    skipped.append(SkippedImage(name, image.number, image.name, reason))
+                    known.add(image.number)
+        left = [image for image in images if image.number not in known]
+        for together in in_batches(left, store.batch_size):
+            hashes = tuple(image.hash for image in together)
+            same = [batch for batch in store.batches if batch.images == hashes and all(hashes)]
+            showings.append(Showing(together, same[0] if same else None, range(len(together))))
+    for position, showing in enumerate(showings):
+        showing.position = position
+    return showings, skipped
 
 
 def content_of(given: Stimuli, index: int, fit: Fit) -> str:
-    """Return the hash of an image's content; "" where it would have to be decoded for it and can't be.
-
-    Parameters
-    ----------
-    given
-        The images.
-    index
-        Of the image among them.
-    fit
-        How they become the network's input, by which noise is made.
-    """
+    """Return the hash of an image's content; "" where it would have to be decoded for it and can't be."""
     try:
         return given.content_hash(index, fit)
     except UnreadableImageError:
         return ""
 
 
-def _content_hashes(name: str, given: Stimuli, fit: Fit) -> list[str]:
-    """Return what tells each image's content."""
-
+def _content_hashes(set_name: str, given: Stimuli, fit: Fit) -> list[str]:
     def hashed(index: int) -> str:
         try:
             return content_of(given, index, fit)
         except InputError as error:
-            raise type(error)(f"set {name!r}: {error}") from error
+            raise type(error)(f"set {set_name!r}: {error}") from error
 
     with ThreadPoolExecutor(_READERS) as threads:
         return list(threads.map(hashed, range(len(given))))
 
 
-def _places(places: Mapping[str, deque[int]], contents: Iterable[str]) -> list[int]:
-    """Take from the places of a set one image of each content, where there is one."""
-    return [places[content].popleft() for content in contents if places.get(content)]
-
-
-def _found(name: str, batch: KeptBatch, contents: Sequence[str], places: Mapping[str, deque[int]]) -> Span:
-    """Take from the places of a set the images of a batch."""
-    pairs = [(places[content].popleft(), row) for row, content in enumerate(contents) if places.get(content)]
-    return Span(name, tuple(index for index, _ in pairs), batch, tuple(row for _, row in pairs))
+def _taken(batch: KeptBatch, at_hand: Mapping[str, deque[ImageLabel]]) -> Showing:
+    """Take the images of a batch from those at hand, by their content."""
+    pairs = [
+        (at_hand[content].popleft(), row) for row, content in enumerate(batch.images) if at_hand[content]
+    ]
+    return Showing([image for image, _ in pairs], batch, [row for _, row in pairs])
 
 
 def _why_unreadable(given: Stimuli, index: int, fit: Fit) -> str:

@@ -22,6 +22,7 @@ from differentia.presentation import (
     SkippedImage,
     find_duplicates,
     in_batches,
+    labels_of,
     present,
     warn_of_images,
 )
@@ -32,24 +33,9 @@ from differentia.stimuli import Fit, stimuli_from
 #: The table in the folder of the selected images.
 TABLE = "selection.csv"
 
-#: Called with the number of images looked at, and the number of all.
-Progress = Callable[[int, int], None]
-
 
 class SelectedImage(NamedTuple):
-    """An image that is in the class.
-
-    Attributes
-    ----------
-    name
-        Its name in the source.
-    path
-        Its file, where it is one.
-    probability
-        Of the class.
-    best_class, best_probability
-        The class that the network finds most probable.
-    """
+    """An image that is in the class, and the class that the network finds most probable."""
 
     name: str
     path: Path | None
@@ -91,7 +77,7 @@ def select(
     batch_size: int = 32,
     skip_unreadable: bool = False,
     follow_links: bool = False,
-    progress: Progress | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Selection:
     """Return the images to which a network gives at least some probability of a class.
 
@@ -112,7 +98,7 @@ def select(
     resize, crop, batch_size, skip_unreadable, follow_links
         As for `record`.
     progress
-        Called after every batch.
+        Called after every batch, with the number of images looked at, and of all.
 
     Returns
     -------
@@ -126,9 +112,8 @@ def select(
     RecordingError
         The pass failed, or gave a NaN or an infinity.
     """
-    if isinstance(min_probability, bool) or not isinstance(min_probability, Real):
-        raise InputError(f"min_probability is {min_probability!r}; expected a number from 0 to 1")
-    if not 0 <= min_probability <= 1:
+    number_given = isinstance(min_probability, Real) and not isinstance(min_probability, bool)
+    if not number_given or not 0 <= min_probability <= 1:
         raise InputError(f"min_probability is {min_probability!r}; expected a number from 0 to 1")
     count = None if count is None else require_count("count", count)
     batch_size = require_count("batch_size", batch_size)
@@ -142,48 +127,44 @@ def select(
     names = class_names(network, layer.size)
     probe = UnitProbe(np.arange(layer.size), layer.shape)
     found: list[SelectedImage] = []
-    labels: list[ImageLabel] = []
+    chosen: list[ImageLabel] = []
     skipped: list[SkippedImage] = []
     looked_at = 0
-    sets = {"": stimuli}
     runner = Runner(network, compile="never", batch_size=batch_size)
-    for batch in present(sets, in_batches(sets, batch_size), fit, skip_unreadable=skip_unreadable):
+    batches = in_batches(labels_of("", stimuli), batch_size)
+    for batch in present({"": stimuli}, batches, fit, skip_unreadable=skip_unreadable):
         skipped += batch.skipped
         outputs = np.zeros((0, layer.size), np.float32)
-        if batch.labels:
+        if batch.images:
             outputs = runner.record(batch.pixels, {layer.name: {"classes": probe}})[layer.name]["classes"]
-            require_finite(outputs, layer.name, batch.labels)
+            require_finite(outputs, layer.name, batch.images)
             outputs = class_probabilities(outputs)
-        for index, label, row in zip(batch.indices, batch.labels, outputs, strict=True):
+        for image, row in zip(batch.images, outputs, strict=True):
             looked_at += 1
             if row[number] >= min_probability:
                 best = int(np.argmax(row))
-                path = stimuli.paths[index] if stimuli.paths else None
+                path = stimuli.paths[image.number] if stimuli.paths else None
                 found.append(
-                    SelectedImage(label.name, path, float(row[number]), names[best], float(row[best]))
+                    SelectedImage(image.name, path, float(row[number]), names[best], float(row[best]))
                 )
-                labels.append(label)
+                chosen.append(image)
             if len(found) == count:
                 break
         if progress:
             progress(looked_at + len(skipped), len(stimuli))
         if len(found) == count:
             break
-    warn_of_images(skipped, find_duplicates(labels), stacklevel=2)
+    warn_of_images(skipped, find_duplicates(chosen), stacklevel=2)
     ranked = sorted(found, key=lambda image: -image.probability)
     return Selection(names[number], tuple(ranked), looked_at, tuple(skipped))
 
 
-def _link(source: Path, target: Path) -> None:
-    target.symlink_to(source.resolve())
-
-
-def _leave(source: Path, target: Path) -> None:
-    pass
-
-
-#: What is done with the selected files: each is given a file and its place in the new folder.
-WAYS: dict[str, Callable[[Path, Path], object]] = {"copy": shutil.copy2, "link": _link, "list": _leave}
+#: What is done with each selected file, and its place in the new folder.
+WAYS: dict[str, Callable[[Path, Path], object]] = {
+    "copy": shutil.copy2,
+    "link": lambda source, target: target.symlink_to(source.resolve()),
+    "list": lambda source, target: None,
+}
 
 
 def write_selection(selection: Selection, folder: str | os.PathLike[str], *, how: str = "copy") -> Path:
@@ -211,7 +192,8 @@ def write_selection(selection: Selection, folder: str | os.PathLike[str], *, how
     require_known("way to keep images", how, WAYS)
     if how != "list" and any(image.path is None for image in selection.images):
         raise InputError("these images are no files and can't be copied or linked; --how list lists them")
-    names = [] if how == "list" else _file_names(selection)
+    images = [image.name for image in selection.images]
+    names = [] if how == "list" else names_in_one_folder(images, taken=[TABLE])
     with new_folder(folder) as beside:
         for image, name in zip(selection.images, names, strict=False):
             try:
@@ -222,26 +204,8 @@ def write_selection(selection: Selection, folder: str | os.PathLike[str], *, how
     return Path(folder).expanduser()
 
 
-def _file_names(selection: Selection) -> list[str]:
-    return names_in_one_folder([image.name for image in selection.images], taken=[TABLE])
-
-
 def selection_csv(selection: Selection, files: Sequence[str] = ()) -> str:
-    """Return the ranked images as a table.
-
-    Parameters
-    ----------
-    selection
-        What `select` returned.
-    files
-        The name of each image's copy or link, where there are any.
-
-    Returns
-    -------
-    str
-        CSV with the columns rank, file, source (the image's own file, or its name where it has none), class,
-        probability, best_class, best_probability.
-    """
+    """Return the ranked images as CSV, with the names of their copies or links, where there are any."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["rank", "file", "source", "class", "probability", "best_class", "best_probability"])

@@ -379,6 +379,7 @@ def select(
     """
     from differentia.errors import require_known
     from differentia.networks import load_network
+    from differentia.presentation import as_record
     from differentia.selection import WAYS, selection_csv, write_selection
     from differentia.selection import select as select_images
     from differentia.stimuli import stimuli_from
@@ -423,7 +424,7 @@ def select(
         summary += " as links: measure them with --follow-links"
     if as_json:
         images = [{**image._asdict(), "path": str(image.path or "")} for image in found.images]
-        skipped = [image._asdict() for image in found.skipped]
+        skipped = [as_record(image) for image in found.skipped]
         print_json({**found._asdict(), "images": images, "skipped": skipped})
     elif dry_run:
         typer.echo(selection_csv(found), nl=False)

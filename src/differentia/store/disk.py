@@ -34,6 +34,7 @@ from differentia.errors import InputError, StorageError
 from differentia.locking import HOLDER, LOCK, MARKER
 from differentia.memory import written_size
 from differentia.store.arrays import (
+    CHUNK_ROWS,
     JUNK,
     METADATA,
     Run,
@@ -44,6 +45,7 @@ from differentia.store.arrays import (
     last_chunk_row,
     open_array,
     read_metadata,
+    write_metadata,
 )
 from differentia.store.base import KeptBatch, Place, Quantity, Store, cover
 
@@ -57,8 +59,8 @@ COMPILED = "compiled"
 #: What a run leaves that is killed before a store has its mark.
 BEGUN = frozenset({f"{METADATA}.partial", LOCK, HOLDER, MARKER})
 
-#: Rows of a chunk: few, so that a set's last batch fills most of its last chunk.
-CHUNK_ROWS = 16
+#: How the folder of a state begins; its key follows.
+STATE = "state-"
 
 
 def _read_attributes(path: Path) -> dict[str, Any] | None:
@@ -71,12 +73,13 @@ def _read_attributes(path: Path) -> dict[str, Any] | None:
 
 
 def _write_group(path: Path, attributes: Mapping[str, Any]) -> None:
-    """Write the metadata of a group, whole or not at all."""
-    path.mkdir(parents=True, exist_ok=True)
-    content = {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}
-    beside = path / f"{METADATA}.partial"
-    beside.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    beside.replace(path / METADATA)
+    write_metadata(path, {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)})
+
+
+def _make_group(path: Path, attributes: Mapping[str, Any]) -> None:
+    """Write the metadata of a group that has none."""
+    if not (path / METADATA).exists():
+        _write_group(path, attributes)
 
 
 def _key(*parts: str) -> str:
@@ -98,17 +101,9 @@ def _disk(path: Path) -> Iterator[None]:
 
 
 class DiskStore(Store):
-    """One recording of a store in a folder; see `open_recording`. Several threads may write to it.
+    """One recording of a store in a folder; see `open_recording`. Several threads may write to it."""
 
-    Parameters
-    ----------
-    folder
-        Of the recording.
-    batch_size
-        The most images of a batch.
-    chunk_rows
-        Of every chunk.
-    """
+    holds_all_at_once = False
 
     def __init__(self, folder: Path, batch_size: int, chunk_rows: int) -> None:
         self.batch_size = batch_size
@@ -126,9 +121,8 @@ class DiskStore(Store):
             self._next = self._unused_number()
 
     def note_compiled(self, compiled: bool) -> None:
-        """Keep whether the pass is compiled; see `Store`."""
         if compiled != self.compiled:
-            self.compiled = compiled
+            super().note_compiled(compiled)
             with _disk(self._folder):
                 about = _read_attributes(self._folder) or {}
                 _write_group(self._folder, {**about, COMPILED: compiled})
@@ -151,22 +145,15 @@ class DiskStore(Store):
         """Return the number of a batch of whose rows nothing is there, whatever was lost of earlier ones."""
         last = max((batch.number for batch in self.batches), default=-1)
         for path in self._folder.glob("layers/*/*/*"):
-            if not path.name.startswith("state-"):
+            if not path.name.startswith(STATE):
                 rows = (1 + last_chunk_row(path)) * self._chunk_rows
                 last = max(last, math.ceil(rows / self._region) - 1)
         return last + 1
 
-    @staticmethod
-    def is_empty(folder: Path) -> bool:
-        """Return whether a recording holds no batch and no numbers."""
-        return not _names(folder / "batches") and not _names(folder / "layers")
-
     def expect(self, batches: int, images: int) -> None:
-        """Make room for batches that are yet to be added; see `Store`."""
         self._expected = (self._next + batches) * self._region
 
     def add_batch(self, set_name: str, images: Sequence[str], skipped: Sequence[str] = ()) -> KeptBatch:
-        """Take in a batch of images; see `Store`."""
         batch = KeptBatch(self._next, set_name, tuple(images), tuple(skipped))
         with _disk(self._folder):
             _write_group(self._folder / "batches" / str(self._next), _as_attributes(batch))
@@ -181,7 +168,7 @@ class DiskStore(Store):
     def _quantity_folder(self, layer: str, what: str) -> Path:
         return self._folder / "layers" / _key(layer) / what
 
-    def _spans(self, layer: str, what: str) -> dict[tuple[int, int], StoredArray]:
+    def _arrays_of(self, layer: str, what: str) -> dict[tuple[int, int], StoredArray]:
         """Return the arrays of a quantity, by their columns."""
         if (layer, what) not in self._arrays:
             found = {}
@@ -194,67 +181,54 @@ class DiskStore(Store):
                     array = open_array(folder / name, int(last) - int(first), self._chunk_rows)
                 if array is None:
                     if (folder / name / METADATA).exists():
-                        self._notes.append(
-                            f"{folder / name}: is damaged; {_told(layer, what)} is recorded again"
-                        )
+                        lost = _in_words(layer, what)
+                        self._notes.append(f"{folder / name}: is damaged; {lost} is recorded again")
                     shutil.rmtree(folder / name, ignore_errors=True)
                 else:
                     found[int(first), int(last)] = array
             self._arrays[layer, what] = found
         return self._arrays[layer, what]
 
-    def spans(self, layer: str, what: str, batch: KeptBatch) -> list[tuple[int, int]]:
-        """Return the columns that are kept of a batch; see `Store`."""
+    def columns(self, layer: str, what: str, batch: KeptBatch) -> list[tuple[int, int]]:
         rows = self._rows(batch)
-        return [span for span, array in self._spans(layer, what).items() if array.holds(rows)]
+        return [columns for columns, array in self._arrays_of(layer, what).items() if array.holds(rows)]
 
     def write(self, quantity: Quantity, batch: KeptBatch, values: Num[np.ndarray, "b k"]) -> None:
-        """Keep a quantity of a batch; see `Store`."""
-        span = quantity.start, quantity.stop
-        arrays = self._spans(quantity.layer, quantity.what)
-        folder = self._quantity_folder(quantity.layer, quantity.what)
+        layer, what, *_ = quantity
+        arrays, columns = self._arrays_of(layer, what), (quantity.start, quantity.stop)
         rows = self._rows(batch)
+        length = max(self._expected, math.ceil(rows.stop / self._region) * self._region)
         with self._writing, _disk(self._folder):
-            if span not in arrays:
-                self._name_groups(quantity.layer, quantity.what)
-                path = folder / f"{span[0]}-{span[1]}"
-                arrays[span] = create(
-                    path, self._length(rows), values.shape[1], values.dtype, self._chunk_rows
-                )
-            arrays[span].lengthen(self._length(rows))
-            arrays[span].write(rows, values)
+            if columns not in arrays:
+                path = self._made_folder(layer, what) / f"{quantity.start}-{quantity.stop}"
+                arrays[columns] = create(path, length, values.shape[1], values.dtype, self._chunk_rows)
+            arrays[columns].lengthen(length)
+            arrays[columns].write(rows, values)
 
     def take_notes(self) -> list[str]:
-        """Return what was found, and forget it; see `Store`."""
         notes, self._notes = self._notes, []
         for (layer, what), found in self._damage.items():
             images = sum(count for _, count in found)
             notes.append(
                 f"{found[0][0]}: is not what was written"
                 + (f", nor are {len(found) - 1} more chunks" if len(found) > 1 else "")
-                + f"; {_told(layer, what)} of {images} images is recorded again"
+                + f"; {_in_words(layer, what)} is recorded again for {images} images"
             )
         self._damage = {}
         return notes
 
-    def _length(self, rows: range) -> int:
-        return max(self._expected, math.ceil(rows.stop / self._region) * self._region)
-
-    def _name_groups(self, layer: str, what: str) -> None:
-        """Write the groups that an array of a layer lies in."""
+    def _made_folder(self, layer: str, what: str) -> Path:
+        """Return the folder of a quantity, with the metadata of the groups that it lies in."""
         folder = self._quantity_folder(layer, what)
-        for path, attributes in (
-            (folder.parent.parent, {}),
-            (folder.parent, {"layer": layer}),
-            (folder, {"what": what}),
-        ):
-            if not (path / METADATA).exists():
-                _write_group(path, attributes)
+        _make_group(folder.parent.parent, {})
+        _make_group(folder.parent, {"layer": layer})
+        _make_group(folder, {"what": what})
+        return folder
 
-    def repair(self, layer: str, what: str, batch: KeptBatch) -> None:
-        """Look at every chunk of a quantity, and forget those that are damaged; see `Store`."""
+    def repair(self, quantity: Quantity, batch: KeptBatch) -> None:
+        layer, what, *_ = quantity
         rows = self._rows(batch)
-        for array in self._spans(layer, what).values():
+        for array in self._arrays_of(layer, what).values():
             with _disk(array.path):
                 damaged = array.damaged(rows)
                 if damaged:
@@ -264,7 +238,6 @@ class DiskStore(Store):
                     array.forget(damaged)
 
     def require_space(self, size: int) -> None:
-        """Raise an error where the disk has no room for more; see `Store`."""
         free = shutil.disk_usage(self._folder).free
         if size > free:
             raise StorageError(
@@ -272,15 +245,15 @@ class DiskStore(Store):
                 "free; free some space, choose another disk, or use fewer --n-units, --layers or images"
             )
 
-    def matrix(self, layer: str, what: str, width: int, places: Sequence[Place]) -> ResponseMatrix:
-        """Return a quantity of chosen images; see `Store`."""
-        arrays = self._spans(layer, what)
+    def matrix(self, quantity: Quantity, places: Sequence[Place]) -> ResponseMatrix:
+        layer, what, _, width = quantity
+        arrays = self._arrays_of(layer, what)
         parts: dict[int, tuple[Segment, ...]] = {}
         runs: list[Run] = []
         for batch, row in places:
             if batch.number not in parts:
-                covered = cover(self.spans(layer, what, batch), width)
-                parts[batch.number] = tuple(Segment(arrays[span], span[0], *part) for span, part in covered)
+                covered = cover(self.columns(layer, what, batch), width)
+                parts[batch.number] = tuple(Segment(arrays[held], held[0], *part) for held, part in covered)
             stored = batch.number * self._region + row
             last = runs[-1] if runs else None
             if last and last.parts == parts[batch.number] and last.stored + last.length == stored:
@@ -290,18 +263,16 @@ class DiskStore(Store):
         return StoredMatrix(runs, width)
 
     def save_state(self, layer: str, what: str, key: str, values: Float64[np.ndarray, "_ _"]) -> None:
-        """Keep an array of a layer, in place of those with other keys; see `Store`."""
-        folder = self._quantity_folder(layer, what)
         with self._writing, _disk(self._folder):
-            self._name_groups(layer, what)
-            array = create(folder / f"state-{key}", len(values), values.shape[1], values.dtype, len(values))
-            array.write(range(len(values)), values)
-            for name in set(_names(folder)) - {f"state-{key}"}:
+            folder = self._made_folder(layer, what)
+            rows, columns = values.shape
+            array = create(folder / f"{STATE}{key}", rows, columns, values.dtype, rows)
+            array.write(range(rows), values)
+            for name in set(_names(folder)) - {array.path.name}:
                 shutil.rmtree(folder / name, ignore_errors=True)
 
     def load_state(self, layer: str, what: str, key: str, shape: tuple[int, int]) -> np.ndarray | None:
-        """Return the array that was kept under a key; see `Store`."""
-        path = self._quantity_folder(layer, what) / f"state-{key}"
+        path = self._quantity_folder(layer, what) / f"{STATE}{key}"
         if not path.is_dir():
             return None
         rows = range(shape[0])
@@ -310,7 +281,7 @@ class DiskStore(Store):
             if array is None or not array.holds(rows) or array.damaged(rows):
                 return None
         part = Segment(array, 0, 0, shape[1])
-        return np.asarray(StoredMatrix([Run(0, shape[0], (part,))], shape[1])[:, :])
+        return np.asarray(StoredMatrix([Run(0, shape[0], (part,))], shape[1]))
 
 
 def _as_attributes(batch: KeptBatch) -> dict[str, Any]:
@@ -339,7 +310,7 @@ def _names(folder: Path) -> list[str]:
         return []
 
 
-def _told(layer: str, what: str) -> str:
+def _in_words(layer: str, what: str) -> str:
     return f"{what} of layer {layer!r}" if layer else what
 
 
@@ -354,44 +325,20 @@ def open_recording(
 ) -> DiskStore:
     """Return the recording of a network in a store, a new one where there is none.
 
-    Parameters
-    ----------
-    path
-        Of the store, ``responses.zarr`` by custom; it need not exist.
-    identity
-        What the numbers depend on, beside the images: the network's fingerprint, the preprocessing, the
-        engine. Numbers of another are never mixed in.
-    behaviour
-        By layer, what the network makes of a fixed image: code that was changed shows here only.
-    name
-        What the user calls the network, for messages.
-    batch_size
-        The most images of a batch. A recording that has begun keeps its own.
-    fresh
-        Remove all that the store holds.
-
-    Returns
-    -------
-    DiskStore
-        Its notes say what was found to be changed or damaged.
-
-    Raises
-    ------
-    InputError
-        There is something else in its place.
-    StorageError
-        It can't be written.
+    The numbers depend on the images and on the identity: those of another are never mixed in. Code of the
+    network that was changed shows only in its behaviour, what each layer makes of a fixed image. A recording
+    that has begun keeps its batch size. A fresh store loses all that it held.
     """
     notes: list[str] = []
+    recordings = path / "recordings"
     with _disk(path):
         require_store(path)
         if path.exists():
             _require_no_links(path)
-        if fresh and (path / "recordings").exists():
-            shutil.rmtree(path / "recordings")
-        if not (path / METADATA).exists():
-            _write_group(path, {"differentia": "responses"})
-        _write_group(path / "recordings", {})
+        if fresh and recordings.exists():
+            shutil.rmtree(recordings)
+        _make_group(path, {"differentia": "responses"})
+        _write_group(recordings, {})
         there = _recordings(path, notes)
     identity = json.loads(json.dumps({**identity, "recording_format": RECORDING_FORMAT}))
     alike = {key: about for key, about in there.items() if about["identity"] == identity}
@@ -403,30 +350,24 @@ def open_recording(
         "chunk_rows": min(CHUNK_ROWS, batch_size),
         "behaviour": {layer: list(sums) for layer, sums in behaviour.items()},
     }
-    recordings = path / "recordings"
+    # Never the name of another, not even of one that is gone: who still reads that must not find this.
+    new = f"{_key(json.dumps(identity, sort_keys=True))}-{secrets.token_hex(4)}"
+    folder, kept = (recordings / same[0], there[same[0]]) if same else (recordings / new, {})
     if same:
-        folder = recordings / same[0]
-        kept = there[same[0]]
         about["behaviour"] |= kept["behaviour"]
-        if not DiskStore.is_empty(folder):
+        if _names(folder / "batches") or _names(folder / "layers"):  # it has begun
             about |= {fact: kept[fact] for fact in ("batch_size", "chunk_rows", COMPILED) if fact in kept}
-    else:
-        kept = {}
-        if there:
-            latest = max(alike or there, key=lambda key: _last_written(recordings / key))
-            difference = _difference(there[latest], about)
-            notes.append(
-                f"{path}: holds responses recorded with another {difference}; nothing of them is used, and "
-                "they are kept: --fresh removes them"
-            )
-        # Never the name of another, not even of one that is gone: who still reads that must not find this.
-        folder = recordings / f"{_key(json.dumps(identity, sort_keys=True))}-{secrets.token_hex(4)}"
+    elif there:
+        latest = max(alike or there, key=lambda key: (recordings / key / METADATA).stat().st_mtime)
+        notes.append(
+            f"{path}: holds responses recorded with another {_what_differs(there[latest], about)}; they are "
+            "kept, but not used: --fresh removes them"
+        )
     with _disk(path):
         if kept != about:
             _write_group(folder, about)
         for part in ("batches", "layers"):
-            if not (folder / part / METADATA).exists():
-                _write_group(folder / part, {})
+            _make_group(folder / part, {})
     store = DiskStore(folder, about["batch_size"], about["chunk_rows"])
     store.compiled = about.get(COMPILED)
     store._notes[:0] = notes
@@ -444,13 +385,7 @@ def _require_no_links(folder: str | os.PathLike[str]) -> None:
 
 
 def require_store(path: Path) -> None:
-    """Raise an error where a path is taken by something that is no store of responses.
-
-    Raises
-    ------
-    InputError
-        Says so; where there is nothing yet, all is well.
-    """
+    """Raise an error where a path is taken by something that is no store of responses."""
     if path.is_symlink():
         raise InputError(f"{path}: is a link, which a store can't be; name the folder itself")
     if not path.exists():
@@ -471,10 +406,9 @@ def _recordings(path: Path, notes: list[str]) -> dict[str, dict[str, Any]]:
         folder = path / "recordings" / name
         about = _read_attributes(folder) or {}
         sizes = [about.get(key) for key in ("batch_size", "chunk_rows")]
-        kinds = {type(about.get(key)) for key in ("identity", "behaviour")}
-        if about.get(COMPILED) not in (None, True, False):
-            kinds = set()
-        if kinds == {dict} and all(type(size) is int and 1 <= size < 2**31 for size in sizes):
+        good = all(type(about.get(key)) is dict for key in ("identity", "behaviour"))
+        good = good and all(type(size) is int and 1 <= size < 2**31 for size in sizes)
+        if good and about.get(COMPILED) in (None, True, False):
             found[name] = about
         elif (folder / METADATA).exists():
             notes.append(
@@ -501,7 +435,7 @@ def _behaves_alike(kept: Mapping[str, Any], now: Mapping[str, Sequence[float]]) 
     return True
 
 
-def _difference(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+def _what_differs(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     """Return in what two recordings differ, in words."""
     before, now = dict(recorded["identity"]), dict(wanted["identity"])
     names = recorded.get("name"), wanted["name"]
@@ -514,11 +448,6 @@ def _difference(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
         f"{name.replace('_', ' ')} ({_short(before.get(name))}, now {_short(now.get(name))})"
         for name in changed
     )
-
-
-def _last_written(group: Path) -> float:
-    """Return when a group was last written, in seconds."""
-    return (group / METADATA).stat().st_mtime
 
 
 def _short(value: Any) -> str:
