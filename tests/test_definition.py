@@ -11,9 +11,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.distance import pdist
 
 import differentia as dif
-from differentia.definition import METRICS, NORMALIZATIONS, evaluate
+from differentia import definition
+from differentia.definition import METRICS, NORMALIZATIONS, Metric, evaluate, is_raw_euclidean
 
 RELATIVE, ABSOLUTE = 1e-5, 1e-6
 
@@ -183,7 +185,7 @@ def test_many_blocks_equal_one(monkeypatch: pytest.MonkeyPatch) -> None:
         for n in NORMALIZATIONS
         for m in METRICS
     }
-    monkeypatch.setattr("differentia.distances.BLOCK_ENTRIES", 70)
+    monkeypatch.setattr("differentia.matrix.CACHED_ENTRIES", 70)
     for (n, m), value in whole.items():
         blocked = dif.differentiation(matrix, normalize=n, metric=m, scale=scale if n == "unit" else None)
         assert blocked == pytest.approx(value, rel=1e-12), (n, m)
@@ -279,3 +281,22 @@ def test_shapes_are_checked_in_tests() -> None:
     """The run-time check of shapes is at work: a matrix is no list of SDs."""
     with pytest.raises(Exception, match="Type-check error"):
         evaluate(np.eye(3), scale=np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize("few", [512, 5])
+def test_a_metric_is_one_entry(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that takes the largest difference, of few responses and of many."""
+    chebyshev = Metric(lambda largest, _: largest, scipy="chebyshev", join=np.maximum, in_units=True)
+    monkeypatch.setitem(METRICS, "chebyshev", chebyshev)
+    monkeypatch.setattr(definition, "FEW_RESPONSES", few)
+    monkeypatch.setattr("differentia.matrix.CACHED_ENTRIES", 70)
+    matrix = np.random.default_rng(9).standard_normal((12, 40))
+    expected = np.median(pdist(matrix, "chebyshev"))
+    assert dif.differentiation(matrix, normalize="none", metric="chebyshev") == pytest.approx(expected)
+    assert expected != pytest.approx(np.median(pdist(matrix, "cityblock")) / 40, rel=0.1)
+
+
+def test_where_distances_are_those_of_the_responses() -> None:
+    """By the Euclidean metric, and with nothing but one SD."""
+    told = {(n, m) for n in NORMALIZATIONS for m in METRICS if is_raw_euclidean(n, m)}
+    assert told == {("layer", "euclidean"), ("none", "euclidean")}

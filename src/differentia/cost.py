@@ -16,6 +16,7 @@ from differentia.memory import memory_budget, written_size
 from differentia.networks import Network, Runner
 from differentia.planning import ALL, Plan
 from differentia.probes import Probe, SummaryProbe, UnitMoments, UnitProbe
+from differentia.random_sources import fixed_generator
 from differentia.ranking import NUMBERS
 from differentia.sketches import Sketch, SketchProbe
 from differentia.units import UnitKind, unit_kind, unit_order
@@ -101,7 +102,7 @@ def estimate_cost(
         }
         if kind.ranked_by:
             probes[layer.name]["ranking"] = UnitMoments()
-    rng = np.random.default_rng(0)
+    rng = fixed_generator()
     pixels = rng.integers(0, 256, (batch_size, *network.input_shape), dtype=np.uint8)
     runner = Runner(network, compile="never", batch_size=batch_size)
     runner.record(pixels, probes)  # what is done once

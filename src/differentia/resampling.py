@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.special import ndtr, ndtri, stdtrit
 
-from differentia.units import random_numbers
+from differentia.random_sources import generator_of
 
 #: Of fewer images no interval is told.
 LEAST_IMAGES = 10
@@ -242,7 +242,7 @@ def _where_known(logs: Float[np.ndarray, " b"], square_errors: Float[np.ndarray,
 
 def image_counts(n_images: int, resamples: int, *parts: object) -> Int[np.ndarray, "b n"]:
     """Return how often each resample has each image: the same for the same numbers and `parts`."""
-    generator = np.random.Generator(random_numbers("images", *parts))
+    generator = generator_of("images", *parts)
     return generator.multinomial(n_images, np.full(n_images, 1 / n_images), size=resamples)
 
 
