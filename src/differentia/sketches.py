@@ -2,8 +2,9 @@
 
 That is a count sketch (Charikar, Chen & Farach-Colton, 2002). Within the pass a layer becomes some 10,000
 sums, while its output is read once; `folding` makes fewer of them afterwards. Which units a sum holds is
-random, and so is the sign of each: so a squared distance is right on average, whatever the units do. For k sums
-over a layer of L units its relative error is about ``sqrt(2 (1 / k - 1 / L))``, and less where few units differ.
+random, and so is the sign of each: so a squared distance is right on average, whatever the units do. For k
+sums over a layer of L units its relative error is about ``sqrt(2 (1 / k - 1 / L))``, and less where few units
+differ.
 """
 
 from __future__ import annotations

@@ -227,8 +227,9 @@ class SquaredEuclidean(Tiles):
         squares = np.zeros(len(first))
         for few in _spans(len(first), SIDE):
             used, at = np.unique(np.concatenate([first[few], second[few]]), return_inverse=True)
+            left, right = np.split(at, 2)
             width = max(1, DIFFERENCES // len(used))
-            squares[few] = sum_differences(self.rows.of(used), *np.split(at, 2), width)
+            squares[few] = sum_differences(self.rows.of(used), left, right, width)
         return squares
 
     def _plain(self, responses: slice, units: slice) -> Float[np.ndarray, "n b"]:
