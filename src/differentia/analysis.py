@@ -104,6 +104,7 @@ def _threads_of_one_core(workers: int) -> Iterator[ThreadPoolExecutor]:
     cores, all_begun = torch.get_num_threads(), Barrier(workers)
 
     def begin(_: int) -> None:
+        torch.get_num_threads()  # which, the first time in a thread, takes over what was set elsewhere
         torch.set_num_threads(1)  # of this thread, and of those that begin later
         all_begun.wait()  # so that each thread begins once
 
