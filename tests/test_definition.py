@@ -12,10 +12,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist
+from scipy.stats import rankdata
 
 import differentia as dif
 from differentia import definition
 from differentia.definition import METRICS, NORMALIZATIONS, Metric, evaluate, is_raw_euclidean
+from differentia.matrix import Rows
 
 RELATIVE, ABSOLUTE = 1e-5, 1e-6
 
@@ -294,6 +296,22 @@ def test_a_metric_is_one_entry(few: int, monkeypatch: pytest.MonkeyPatch) -> Non
     expected = np.median(pdist(matrix, "chebyshev"))
     assert dif.differentiation(matrix, normalize="none", metric="chebyshev") == pytest.approx(expected)
     assert expected != pytest.approx(np.median(pdist(matrix, "cityblock")) / 40, rel=0.1)
+
+
+@pytest.mark.parametrize("few", [512, 5])
+def test_a_normalisation_is_one_entry(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that compares each response's ranks, of few responses and of many."""
+
+    def by_rank(rows: Rows, scale: np.ndarray | None) -> Rows:
+        return Rows(rankdata(rows.part(slice(0, rows.n_responses), slice(0, rows.n_units)), axis=1))
+
+    monkeypatch.setitem(NORMALIZATIONS, "rank", by_rank)
+    monkeypatch.setattr(definition, "FEW_RESPONSES", few)
+    matrix = np.random.default_rng(9).standard_normal((12, 40))
+    expected = np.median(pdist(rankdata(matrix, axis=1)) / np.sqrt(40))
+    assert dif.differentiation(matrix, normalize="rank") == pytest.approx(expected)
+    assert dif.differentiation(np.exp(2 * matrix), normalize="rank") == pytest.approx(expected)
+    assert dif.differentiation(np.exp(2 * matrix)) != pytest.approx(dif.differentiation(matrix), rel=0.01)
 
 
 def test_where_distances_are_those_of_the_responses() -> None:

@@ -13,7 +13,7 @@ from stored_for_tests import peak_memory
 import differentia as dif
 from differentia import definition, medians, tiles
 from differentia.matrix import Rows
-from differentia.medians import Bracket, middle
+from differentia.medians import Bracket, middle, middle_of_few
 from differentia.tiles import ByBlocks, DoubtError, SquaredEuclidean, Tiles
 
 RNG = np.random.default_rng(0)
@@ -44,6 +44,17 @@ NASTY: dict[str, Callable[[int], np.ndarray]] = {
     "ordered": lambda n: np.arange(n)[:, None] + RNG.standard_normal((n, K)),
     "small integers": lambda n: RNG.integers(0, 3, (n, 4)).astype(float),
 }
+
+
+def test_middle_of_few() -> None:
+    """Of each of several choices, of even and odd numbers of pairs; the pairs keep their order."""
+    values = RNG.standard_normal((4, 9))
+    for pairs in (values, values[:, :8], values[0]):
+        before = pairs.copy()
+        found = middle_of_few(pairs)
+        np.testing.assert_array_equal(found.mean(axis=-1), np.median(pairs, axis=-1))
+        assert (found[..., 0] == found[..., 1]).all() == (pairs.shape[-1] == 9)
+        np.testing.assert_array_equal(pairs, before)
 
 
 @pytest.mark.parametrize("n", [30, 32, 33, 100, 102])  # numbers of pairs even and odd, one tile and many

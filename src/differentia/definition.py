@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 
 from differentia.errors import DifferentiaWarning, InputError, require_known
 from differentia.matrix import ResponseMatrix, Rows, extremes
-from differentia.medians import middle
+from differentia.medians import middle, middle_of_few
 from differentia.pairs import PRECISION, by_blocks, squared_euclidean
 from differentia.tiles import ByBlocks, DoubtError, SquaredEuclidean, Tiles
 
@@ -169,7 +169,7 @@ def evaluate(
         rows = how.prepare(NORMALIZATIONS[normalize](Rows(responses, power=power), scale))
     except _UndefinedError as undefined:
         return Differentiation(math.nan, str(undefined), undefined.response)
-    middle_two = _middle_two(how.pairs(rows)) if few else middle(how.tiles(rows))
+    middle_two = middle_of_few(how.pairs(rows)).tolist() if few else middle(how.tiles(rows))
     value = sum(how.distance(of_pair, rows.n_units) for of_pair in middle_two) / 2
     return Differentiation(value * power if normalize == "none" and how.in_units else value)
 
@@ -177,14 +177,6 @@ def evaluate(
 def gives_the_same(response: float) -> str:
     """Return why there is no value where all responses are the same, as `Differentiation` has it."""
     return f"gives {float(response):.6g} in every unit, to every stimulus"
-
-
-def _middle_two(values: Float[np.ndarray, " pairs"]) -> tuple[float, float]:
-    """Return the middle two values, or the middle one twice; the values change their order."""
-    ranks = [(len(values) - 1) // 2, len(values) // 2]
-    values.partition(ranks)
-    low, high = values[ranks].tolist()
-    return low, high
 
 
 def _from_float32(responses: ResponseMatrix, normalize: str, peak: float) -> float | None:

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Num
 
 from differentia.matrix import Part, ResponseMatrix
+from differentia.medians import middle_of_few
 from differentia.pairs import PRECISION, SquaresAndScales, squares_and_scales
 
 #: Units of the pool that are looked at at once. No other number gives the same sums to the last bit.
@@ -87,9 +88,7 @@ class Grams:
     def differentiation(self, normalize: str) -> list[float | None]:
         """Return the Euclidean differentiation of each choice; None where products do not tell it."""
         squares, scales = self.squares(*np.triu_indices(self.n_responses, k=1))
-        precision = PRECISION[self.dtype]
-        ranks = [(squares.shape[1] - 1) // 2, squares.shape[1] // 2]
-        middle = np.partition(squares, ranks, axis=1)[:, ranks]
+        precision, middle = PRECISION[self.dtype], middle_of_few(squares)
         # A pair in doubt matters where it may be above the median.
         high = squares + precision.error * scales >= middle[:, :1]
         doubtful = ((squares < precision.doubtful * scales) & high).any(axis=1)

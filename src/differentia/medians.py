@@ -1,9 +1,9 @@
-"""The exact median over all pairs of many responses, in bounded memory.
+"""The exact median over all pairs, of many responses in bounded memory.
 
-The pairs of a random sample of the responses tell between which values the median is to be found. One pass
-over all pairs counts those below, and how often each value between occurs: float32 has so few numbers there
-that they can all be counted. Where the median is not between, or too many numbers are, the pass is repeated
-with what it told.
+Of many the pairs of a random sample of the responses tell between which values the median is to be found. One
+pass over all pairs counts those below, and how often each value between occurs: float32 has so few numbers
+there that they can all be counted. Where the median is not between, or too many numbers are, the pass is
+repeated with what it told.
 """
 
 from __future__ import annotations
@@ -62,8 +62,14 @@ class Bracket:
         return start, min(start + (1 << self._shift) - 1, self.highest)
 
 
+def middle_of_few(values: Float[np.ndarray, "*choices pairs"]) -> Float[np.ndarray, "*choices 2"]:
+    """Return the middle two values of pairs: the same value twice where their number is odd."""
+    ranks = [(values.shape[-1] - 1) // 2, values.shape[-1] // 2]
+    return np.partition(values, ranks, axis=-1)[..., ranks]
+
+
 def middle(tiles: Tiles) -> tuple[float, float]:
-    """Return the middle two values of all pairs: the same value twice where the number of pairs is odd."""
+    """Return the middle two values of the pairs of many responses."""
     n = tiles.n_responses
     pairs = n * (n - 1) // 2
     ranks = ((pairs - 1) // 2, pairs // 2)
