@@ -14,6 +14,7 @@ from scipy.spatial.distance import pdist, squareform
 
 from differentia import analysis
 from differentia.analysis import LayerMeasures, measure_layers
+from differentia.definition import evaluate
 from differentia.responses import responses_from_arrays
 
 RNG = np.random.default_rng(0)
@@ -109,7 +110,7 @@ def test_other_threads_are_left_as_they_are() -> None:
         suspended = measure_layers(responses, (20, 200), 4, budget=2**30, **options)
         next(suspended)
         assert (torch.get_num_threads(), threads_of_a_new_thread()) == (3, 3)
-        suspended.close()
+        assert len(list(suspended)) == len(responses.layers) - 1
     finally:
         torch.set_num_threads(cores)
 
@@ -117,7 +118,6 @@ def test_other_threads_are_left_as_they_are() -> None:
 def test_layers_are_measured_on_one_core_each(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever threads there were before, and in each of several at once."""
     cores, seen = torch.get_num_threads(), set()
-    evaluate = analysis.evaluate
 
     def noted(*args: Any, **options: Any) -> Any:
         seen.add((threading.get_ident(), torch.get_num_threads()))
