@@ -247,14 +247,14 @@ def test_a_unit_that_never_changes_adds_nothing() -> None:
         ([[1.0, 2.0]], {}, "1 responses of 2 units; expected at least 2"),
         (np.zeros((3, 0)), {}, "3 responses of 0 units"),
         (np.zeros(3), {}, r"shape \(3,\); expected two dimensions"),
-        ([[1.0, 2.0], [3.0]], {}, "no matrix"),
+        ([[1.0, 2.0], [3.0]], {}, "not a matrix"),
         ([["a", "b"], ["c", "d"]], {}, "expected real numbers"),
         ([[1 + 2j, 0], [0, 1]], {}, "expected real numbers"),
         ([[1.0, 2.0], [3.0, np.nan]], {}, "nan in response 1, unit 1"),
         (np.ma.masked_greater([[1.0, 2.0], [3.0, 1e20]], 1e10), {}, "A has masked entries"),
-        (torch.ones((2, 2), requires_grad=True), {}, "no matrix of responses"),
-        (torch.ones((2, 2), dtype=torch.bfloat16), {}, "no matrix of responses"),
-        ([[1.0, 2.0], [3.0, 5.0]], {"normalize": "unit", "scale": ["a", "b"]}, "scale is no list of SDs"),
+        (torch.ones((2, 2), requires_grad=True), {}, "not a matrix of responses"),
+        (torch.ones((2, 2), dtype=torch.bfloat16), {}, "not a matrix of responses"),
+        ([[1.0, 2.0], [3.0, 5.0]], {"normalize": "unit", "scale": ["a", "b"]}, "scale is not a list of SDs"),
         ([[1.0, np.inf], [3.0, 4.0]], {}, "inf in response 0, unit 1"),
         ([[1.0, 2.0], [3.0, 5.0]], {"metric": "euclidian"}, "Did you mean 'euclidean'"),
         ([[1.0, 2.0], [3.0, 5.0]], {"normalize": "layers"}, "Did you mean 'layer'"),
@@ -280,7 +280,7 @@ def test_spike_counts_and_booleans_are_numbers() -> None:
 
 
 def test_shapes_are_checked_in_tests() -> None:
-    """The run-time check of shapes is at work: a matrix is no list of SDs."""
+    """The run-time check of shapes is at work: a matrix is not a list of SDs."""
     with pytest.raises(Exception, match="Type-check error"):
         evaluate(np.eye(3), scale=np.zeros((2, 3)))
 

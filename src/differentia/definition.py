@@ -262,7 +262,7 @@ def as_responses(values: Any, where: str) -> Num[np.ndarray, "n k"]:
     try:
         array = np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:  # ragged lists; tensors that need gradients
-        raise InputError(f"{where} is no matrix of responses x units: {error}") from None
+        raise InputError(f"{where} is not a matrix of responses x units: {error}") from None
     if np.ma.is_masked(values):
         raise InputError(f"{where} has masked entries; leave those responses or units out, or fill them")
     if array.dtype == bool:
@@ -294,14 +294,14 @@ def _checked_scale(scale: ArrayLike | None, responses: np.ndarray, normalize: st
     try:
         array = np.asarray(scale, dtype=np.float64)
     except (ValueError, TypeError) as error:
-        raise InputError(f"scale is no list of SDs: {error}") from None
+        raise InputError(f"scale is not a list of SDs: {error}") from None
     if array.shape != (responses.shape[1],) or not (array >= 0).all() or np.isinf(array).any():
         raise InputError(
             f"scale has the shape {array.shape}; expected ({responses.shape[1]},): "
             "one finite SD >= 0 for each unit"
         )
-    moving = responses.max(axis=0) != responses.min(axis=0)
-    if (moving & (array == 0)).any():
-        unit = int(np.argmax(moving & (array == 0)))
+    wrong = (responses.max(axis=0) != responses.min(axis=0)) & (array == 0)
+    if wrong.any():
+        unit = int(np.argmax(wrong))
         raise InputError(f"scale is 0 for unit {unit}, which changes in A; expected its SD")
     return array
