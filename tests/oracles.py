@@ -111,15 +111,21 @@ def softmax(rows: Any) -> np.ndarray:
     return np.array([[power / math.fsum(row) for power in row] for row in powers])
 
 
-def _keys(count: int, *parts: Any) -> list[int]:
-    """Return NumPy's Philox numbers for a key that is the SHA-256 of some words."""
-    key = np.frombuffer(hashlib.sha256("\0".join(str(part) for part in parts).encode()).digest()[:16], "<u8")
+def philox_key(*parts: Any) -> list[int]:
+    """Return a key of NumPy's Philox that is the SHA-256 of some words."""
+    digest = hashlib.sha256("\0".join(str(part) for part in parts).encode()).digest()
+    return [int.from_bytes(digest[start : start + 8], "little") for start in (0, 8)]
+
+
+def random_keys(count: int, *parts: Any) -> list[int]:
+    """Return the Philox numbers of a key made of words."""
+    key = np.array(philox_key(*parts), dtype="<u8")
     return [int(number) for number in np.random.Philox(key=key).random_raw(count)]
 
 
-def _signs(count: int, *parts: Any) -> list[float]:
+def random_signs(count: int, *parts: Any) -> list[float]:
     """Return the i-th bit of such numbers, the lowest first, as a sign."""
-    keys = _keys(-(-count // 64), "sign", *parts)
+    keys = random_keys(-(-count // 64), "sign", *parts)
     return [1.0 - 2.0 * (keys[i // 64] >> (i % 64) & 1) for i in range(count)]
 
 
@@ -128,8 +134,8 @@ def sketch_matrix(name: str, shape: tuple[int, ...], filter_axis: int, width: in
     size = math.prod(shape)
     filters = shape[filter_axis] if len(shape) > 1 and shape[filter_axis] <= width else 1
     ring = math.ceil(width / filters) * filters
-    offsets = [key % ring for key in _keys(math.ceil(size / ring), "offset", seed, name)]
-    matrix, signs = np.zeros((width, size)), _signs(size, seed, name)
+    offsets = [key % ring for key in random_keys(math.ceil(size / ring), "offset", seed, name)]
+    matrix, signs = np.zeros((width, size)), random_signs(size, seed, name)
     for unit in range(size):
         row = unit
         if filters > 1:
@@ -145,8 +151,8 @@ def sketch_matrix(name: str, shape: tuple[int, ...], filter_axis: int, width: in
 
 def fold_matrix(name: str, width: int, count: int, draw: int, seed: int) -> np.ndarray:
     """Return the dense matrix (count, width) of one draw of few sums: dealt out in a random order."""
-    keys = _keys(width, "fold", seed, name, count, draw)
-    signs = _signs(width, "fold", seed, name, count, draw)
+    keys = random_keys(width, "fold", seed, name, count, draw)
+    signs = random_signs(width, "fold", seed, name, count, draw)
     matrix = np.zeros((count, width))
     for rank, column in enumerate(sorted(range(width), key=lambda column: (keys[column], column))):
         matrix[rank % count, column] = signs[column]

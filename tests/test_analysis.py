@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from scipy.spatial.distance import pdist, squareform
 
 from differentia import analysis
 from differentia.analysis import LayerMeasures, measure_layers
+from differentia.definition import evaluate
 from differentia.responses import responses_from_arrays
 
 RNG = np.random.default_rng(0)
@@ -85,15 +88,47 @@ def test_distances_of_all_images() -> None:
     assert measure(sets, distances=False)["near"].distances is None
 
 
+def threads_of_a_new_thread() -> int:
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(torch.get_num_threads).result()
+
+
 def test_other_threads_are_left_as_they_are() -> None:
-    """PyTorch has as many threads afterwards as before, also after an error."""
+    """PyTorch has as many threads as before, also in threads to come: afterwards, after an error, and between
+    two layers.
+    """
     cores = torch.get_num_threads()
     torch.set_num_threads(3)  # each layer is measured on one
     try:
         measure(nasty())
-        assert torch.get_num_threads() == 3
+        assert (torch.get_num_threads(), threads_of_a_new_thread()) == (3, 3)
         with pytest.raises(KeyError):
             measure(nasty(), normalize="unknown")
-        assert torch.get_num_threads() == 3
+        assert (torch.get_num_threads(), threads_of_a_new_thread()) == (3, 3)
+        responses = responses_from_arrays(nasty(), kind="random")
+        options: dict[str, Any] = {"normalize": "layer", "metric": "euclidean", "distances": True}
+        suspended = measure_layers(responses, (20, 200), 4, budget=2**30, **options)
+        next(suspended)
+        assert (torch.get_num_threads(), threads_of_a_new_thread()) == (3, 3)
+        assert len(list(suspended)) == len(responses.layers) - 1
     finally:
         torch.set_num_threads(cores)
+
+
+def test_layers_are_measured_on_one_core_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever threads there were before, and in each of several at once."""
+    cores, seen = torch.get_num_threads(), set()
+
+    def noted(*args: Any, **options: Any) -> Any:
+        seen.add((threading.get_ident(), torch.get_num_threads()))
+        return evaluate(*args, **options)
+
+    monkeypatch.setattr(analysis, "evaluate", noted)
+    monkeypatch.setattr(analysis, "MOST_TOGETHER", 1)
+    torch.set_num_threads(3)
+    try:
+        measure(nasty())
+    finally:
+        torch.set_num_threads(cores)
+    assert {count for _, count in seen} == {1}
+    assert threading.get_ident() not in {thread for thread, _ in seen}

@@ -11,9 +11,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.distance import pdist
+from scipy.stats import rankdata
 
 import differentia as dif
-from differentia.definition import METRICS, NORMALIZATIONS, evaluate
+from differentia import definition
+from differentia.definition import METRICS, NORMALIZATIONS, Metric, evaluate, is_raw_euclidean
+from differentia.matrix import Rows
 
 RELATIVE, ABSOLUTE = 1e-5, 1e-6
 
@@ -183,7 +187,7 @@ def test_many_blocks_equal_one(monkeypatch: pytest.MonkeyPatch) -> None:
         for n in NORMALIZATIONS
         for m in METRICS
     }
-    monkeypatch.setattr("differentia.distances.BLOCK_ENTRIES", 70)
+    monkeypatch.setattr("differentia.matrix.CACHED_ENTRIES", 70)
     for (n, m), value in whole.items():
         blocked = dif.differentiation(matrix, normalize=n, metric=m, scale=scale if n == "unit" else None)
         assert blocked == pytest.approx(value, rel=1e-12), (n, m)
@@ -243,14 +247,14 @@ def test_a_unit_that_never_changes_adds_nothing() -> None:
         ([[1.0, 2.0]], {}, "1 responses of 2 units; expected at least 2"),
         (np.zeros((3, 0)), {}, "3 responses of 0 units"),
         (np.zeros(3), {}, r"shape \(3,\); expected two dimensions"),
-        ([[1.0, 2.0], [3.0]], {}, "no matrix"),
+        ([[1.0, 2.0], [3.0]], {}, "not a matrix"),
         ([["a", "b"], ["c", "d"]], {}, "expected real numbers"),
         ([[1 + 2j, 0], [0, 1]], {}, "expected real numbers"),
         ([[1.0, 2.0], [3.0, np.nan]], {}, "nan in response 1, unit 1"),
         (np.ma.masked_greater([[1.0, 2.0], [3.0, 1e20]], 1e10), {}, "A has masked entries"),
-        (torch.ones((2, 2), requires_grad=True), {}, "no matrix of responses"),
-        (torch.ones((2, 2), dtype=torch.bfloat16), {}, "no matrix of responses"),
-        ([[1.0, 2.0], [3.0, 5.0]], {"normalize": "unit", "scale": ["a", "b"]}, "scale is no list of SDs"),
+        (torch.ones((2, 2), requires_grad=True), {}, "not a matrix of responses"),
+        (torch.ones((2, 2), dtype=torch.bfloat16), {}, "not a matrix of responses"),
+        ([[1.0, 2.0], [3.0, 5.0]], {"normalize": "unit", "scale": ["a", "b"]}, "scale is not a list of SDs"),
         ([[1.0, np.inf], [3.0, 4.0]], {}, "inf in response 0, unit 1"),
         ([[1.0, 2.0], [3.0, 5.0]], {"metric": "euclidian"}, "Did you mean 'euclidean'"),
         ([[1.0, 2.0], [3.0, 5.0]], {"normalize": "layers"}, "Did you mean 'layer'"),
@@ -276,6 +280,41 @@ def test_spike_counts_and_booleans_are_numbers() -> None:
 
 
 def test_shapes_are_checked_in_tests() -> None:
-    """The run-time check of shapes is at work: a matrix is no list of SDs."""
+    """The run-time check of shapes is at work: a matrix is not a list of SDs."""
     with pytest.raises(Exception, match="Type-check error"):
         evaluate(np.eye(3), scale=np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize("few", [512, 5])
+def test_a_metric_is_one_entry(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that takes the largest difference, of few responses and of many."""
+    chebyshev = Metric(lambda largest, _: largest, scipy="chebyshev", join=np.maximum, in_units=True)
+    monkeypatch.setitem(METRICS, "chebyshev", chebyshev)
+    monkeypatch.setattr(definition, "FEW_RESPONSES", few)
+    monkeypatch.setattr("differentia.matrix.CACHED_ENTRIES", 70)
+    matrix = np.random.default_rng(9).standard_normal((12, 40))
+    expected = np.median(pdist(matrix, "chebyshev"))
+    assert dif.differentiation(matrix, normalize="none", metric="chebyshev") == pytest.approx(expected)
+    assert expected != pytest.approx(np.median(pdist(matrix, "cityblock")) / 40, rel=0.1)
+
+
+@pytest.mark.parametrize("few", [512, 5])
+def test_a_normalisation_is_one_entry(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that compares each response's ranks, of few responses and of many."""
+
+    def by_rank(rows: Rows, scale: np.ndarray | None) -> Rows:
+        return Rows(rankdata(rows.part(slice(0, rows.n_responses), slice(0, rows.n_units)), axis=1))
+
+    monkeypatch.setitem(NORMALIZATIONS, "rank", by_rank)
+    monkeypatch.setattr(definition, "FEW_RESPONSES", few)
+    matrix = np.random.default_rng(9).standard_normal((12, 40))
+    expected = np.median(pdist(rankdata(matrix, axis=1)) / np.sqrt(40))
+    assert dif.differentiation(matrix, normalize="rank") == pytest.approx(expected)
+    assert dif.differentiation(np.exp(2 * matrix), normalize="rank") == pytest.approx(expected)
+    assert dif.differentiation(np.exp(2 * matrix)) != pytest.approx(dif.differentiation(matrix), rel=0.01)
+
+
+def test_where_distances_are_those_of_the_responses() -> None:
+    """By the Euclidean metric, and with nothing but one SD."""
+    told = {(n, m) for n in NORMALIZATIONS for m in METRICS if is_raw_euclidean(n, m)}
+    assert told == {("layer", "euclidean"), ("none", "euclidean")}

@@ -258,7 +258,7 @@ def test_wrong_options_are_refused_before_recording(options: dict[str, Any], mes
         ),
         ({1: NEURONS["other"], "1": NEURONS["other"]}, {}, "two sets have the name '1'"),
         ({"a": {0: np.ones((3, 4)), "0": np.ones((3, 4))}}, {}, "two layers have the name '0'"),
-        ({"a": {"x": [[1, 2], [3]]}}, {}, "set 'a', layer 'x' is no matrix"),
+        ({"a": {"x": [[1, 2], [3]]}}, {}, "set 'a', layer 'x' is not a matrix"),
         ({"a": {"x": np.zeros(4)}}, {}, r"set 'a', layer 'x' has the shape \(4,\)"),
         ({"a": {"x": np.zeros((1, 4))}}, {}, "set 'a', layer 'x' has 1 responses"),
         ({"a": {"x": np.zeros((3, 4))}, "b": {"y": np.zeros((3, 4))}}, {}, "differ in the layers x, y"),

@@ -14,7 +14,7 @@ from networks_for_tests import tricky
 from stored_for_tests import Stored, peak_memory
 
 import differentia as dif
-from differentia import analysis, distances, grams
+from differentia import analysis, grams, matrix
 from differentia.experiment import measure_kinds
 from differentia.responses import responses_from_arrays
 
@@ -40,9 +40,9 @@ def stored(responses: dif.Responses, most: int = 2**62) -> tuple[dif.Responses, 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Readings of fewer bytes than any budget here, and one layer at a time."""
-    monkeypatch.setattr(distances, "READ_BYTES", 4_000)
-    monkeypatch.setattr(distances, "BLOCK_ENTRIES", 400)
-    monkeypatch.setattr(grams, "SPAN", 40)
+    monkeypatch.setattr(matrix, "READ_BYTES", 4_000)
+    monkeypatch.setattr(matrix, "CACHED_ENTRIES", 400)
+    monkeypatch.setattr(grams, "SPAN_UNITS", 40)
     cores = torch.get_num_threads()
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     yield
@@ -109,8 +109,8 @@ def test_what_products_do_not_tell_is_read_in_blocks() -> None:
 
 def test_one_layer_is_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a layer, or a number of units, took is given back before the next is read."""
-    monkeypatch.setattr(distances, "READ_BYTES", 2**16)
-    monkeypatch.setattr(distances, "BLOCK_ENTRIES", 2**12)
+    monkeypatch.setattr(matrix, "READ_BYTES", 2**16)
+    monkeypatch.setattr(matrix, "CACHED_ENTRIES", 2**12)
     arrays = {str(layer): RNG.standard_normal((20, 10_000)) for layer in range(3)}
     of_layer = arrays["0"].nbytes
     responses = responses_from_arrays({"a": arrays}, kind="random")

@@ -10,7 +10,7 @@ from stored_for_tests import Stored
 
 import differentia as dif
 from differentia import grams
-from differentia.grams import Grams, passes
+from differentia.grams import Grams, readings
 
 RNG = np.random.default_rng(0)
 POOL = 203
@@ -20,8 +20,8 @@ SETS = {"a": slice(0, 9), "b": slice(9, 22), "c": slice(22, 24)}
 @pytest.fixture(autouse=True)
 def small_spans(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spans of 50 units, and blocks of 8."""
-    monkeypatch.setattr(grams, "SPAN", 50)
-    monkeypatch.setattr(grams, "BLOCK", 8)
+    monkeypatch.setattr(grams, "SPAN_UNITS", 50)
+    monkeypatch.setattr(grams, "BLOCK_UNITS", 8)
 
 
 def draws(*sizes: int) -> list[np.ndarray]:
@@ -33,9 +33,9 @@ def draws(*sizes: int) -> list[np.ndarray]:
 def by_choice(values: np.ndarray, choices: list[np.ndarray], name: str, dtype: str) -> list[Grams]:
     """Return the products of each choice of one set."""
     found = []
-    for of_pass in passes(values, SETS, choices, dtype=dtype):
-        if name in of_pass.grams:
-            at, some = of_pass.grams[name]
+    for reading in readings(values, SETS, choices, dtype=dtype):
+        if name in reading.grams:
+            at, some = reading.grams[name]
             for place in range(at.stop - at.start):
                 one = slice(place, place + 1)
                 found.append(
@@ -48,22 +48,24 @@ def by_choice(values: np.ndarray, choices: list[np.ndarray], name: str, dtype: s
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_what_follows_from_products(dtype: str, together: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Distances, variance and sums of every choice of every set, with a large common part of each unit."""
-    monkeypatch.setattr(grams, "TOGETHER", together)
+    monkeypatch.setattr(grams, "PRODUCT_BYTES", together)
     values = (RNG.standard_normal((24, POOL)) + 30 * RNG.standard_normal(POOL) + 100).astype(dtype)
     choices = draws(POOL, 40, 40, 40, 3, 3, 200, 40)
     rtol = 3e-6 if dtype == "float32" else 1e-10
     for name, rows in SETS.items():
         found = by_choice(values, choices, name, dtype)
         assert len(found) == len(choices)
+        upper = np.triu_indices(rows.stop - rows.start, k=1)
         for choice, gram in zip(choices, found, strict=True):
             chosen = values[rows][:, choice].astype(float)
-            np.testing.assert_allclose(gram.squares()[0][0], pdist(chosen, "sqeuclidean"), rtol=rtol)
+            squares, _ = gram.squares(*upper)
+            np.testing.assert_allclose(squares[0], pdist(chosen, "sqeuclidean"), rtol=rtol)
             np.testing.assert_allclose(gram.variances()[0], chosen.var(), rtol=rtol)
             assert gram.safe().all()
             for normalize in ("layer", "none"):
                 value = gram.differentiation(normalize)[0]
                 assert value == pytest.approx(oracles.differentiation(chosen, normalize), rel=rtol)
-        assert not np.allclose(found[1].squares()[0], found[2].squares()[0], rtol=1e-3)
+        assert not np.allclose(found[1].squares(*upper)[0], found[2].squares(*upper)[0], rtol=1e-3)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -71,12 +73,12 @@ def test_sums(dtype: str) -> None:
     """Of each response over the first choice, also where others are far larger."""
     values = RNG.gamma(1.0, 1.0, (24, POOL)).astype(dtype)
     values[::2] *= 1e4
-    (of_pass,) = passes(values, SETS, draws(120, 40, 200), dtype=dtype)
-    for name, (sums, square_sums) in of_pass.sums.items():
+    (reading,) = readings(values, SETS, draws(120, 40, 200), dtype=dtype)
+    for name, (sums, square_sums) in reading.sums.items():
         chosen = values[SETS[name], :120].astype(float)
         np.testing.assert_allclose(sums, chosen.sum(axis=1), rtol=1e-6)
         np.testing.assert_allclose(square_sums, (chosen**2).sum(axis=1), rtol=1e-6)
-    from_products = of_pass.grams["a"][1].sums[0] + of_pass.grams["a"][1].centre * 120
+    from_products = reading.grams["a"][1].sums[0] + reading.grams["a"][1].centre * 120
     exact = values[:9, :120].astype(float).sum(axis=1)
     assert np.allclose(from_products, exact, rtol=1e-6) == (dtype == "float64")
 
@@ -87,22 +89,22 @@ def test_distances_between_sets(dtype: str) -> None:
     values = (RNG.standard_normal((24, POOL)) + 1e3 * RNG.standard_normal(POOL)).astype(dtype)
     values[SETS["b"]] += np.asarray(5 * RNG.standard_normal(POOL), dtype=dtype)
     for choices in (draws(POOL, 40), draws(120, 40, 40)):
-        (of_pass,) = passes(values, SETS, choices, dtype=dtype, across=True)
-        assert set(of_pass.across) == {("a", "b"), ("a", "c"), ("b", "c")}
-        for (one, other), (squares, scales) in of_pass.across.items():
+        (reading,) = readings(values, SETS, choices, dtype=dtype, across=True)
+        assert set(reading.across) == {("a", "b"), ("a", "c"), ("b", "c")}
+        for (one, other), (squares, scales) in reading.across.items():
             chosen = [values[SETS[name]][:, : len(choices[0])].astype(float) for name in (one, other)]
             np.testing.assert_allclose(squares, cdist(*chosen, "sqeuclidean"), rtol=1e-5)
             assert (scales > squares / 3).all()
-    (of_pass,) = passes(values, SETS, choices, dtype=dtype)
-    assert of_pass.across == {}
+    (reading,) = readings(values, SETS, choices, dtype=dtype)
+    assert reading.across == {}
 
 
 def test_a_set_does_not_depend_on_the_others() -> None:
     """To the last bit; nor on how many choices are taken with one."""
     values = RNG.standard_normal((24, POOL)).astype(np.float32)
     choices = draws(POOL, 40, 40, 3)
-    (together,) = passes(values, SETS, choices, dtype="float32", across=True)
-    (alone,) = passes(values, {"b": SETS["b"]}, choices, dtype="float32")
+    (together,) = readings(values, SETS, choices, dtype="float32", across=True)
+    (alone,) = readings(values, {"b": SETS["b"]}, choices, dtype="float32")
     np.testing.assert_array_equal(together.grams["b"][1].products, alone.grams["b"][1].products)
     one = by_choice(values, [choices[0], choices[2]], "b", "float32")[1].differentiation("layer")
     several = together.grams["b"][1].differentiation("layer")
@@ -115,11 +117,11 @@ def test_only_what_is_looked_at_is_read() -> None:
     values = RNG.standard_normal((24, POOL)).astype(np.float32)
     choices = draws(20, 20, 20)
     stored = Stored(values)
-    (found,) = passes(stored, SETS, choices, dtype="float32")
+    (found,) = readings(stored, SETS, choices, dtype="float32")
     assert sum(stored.reads) == 24 * len(set(np.concatenate(choices).tolist()))
     values.flags.writeable = False
     for same in (values, np.asfortranarray(values), values[:, ::-1].copy()[:, ::-1]):
-        (expected,) = passes(same, SETS, choices, dtype="float32")
+        (expected,) = readings(same, SETS, choices, dtype="float32")
         np.testing.assert_array_equal(found.grams["a"][1].products, expected.grams["a"][1].products)
 
 
@@ -135,13 +137,13 @@ def test_what_products_do_not_tell() -> None:
         (near, "layer"),
         (ordinary[[0] * 23 + [1]], "none"),
     ):
-        (found,) = passes(values, {"a": slice(0, 24)}, draws(POOL, 40), dtype="float32")
+        (found,) = readings(values, {"a": slice(0, 24)}, draws(POOL, 40), dtype="float32")
         assert found.grams["a"][1].differentiation(normalize) == [None, None]
-    (found,) = passes(ordinary, SETS, draws(POOL, 40), dtype="float32")
+    (found,) = readings(ordinary, SETS, draws(POOL, 40), dtype="float32")
     assert None not in found.grams["a"][1].differentiation("layer")
     # a pair in doubt that is far from the median changes nothing
     ordinary[5] = ordinary[6]
-    (found,) = passes(ordinary, SETS, draws(POOL), dtype="float32")
+    (found,) = readings(ordinary, SETS, draws(POOL), dtype="float32")
     expected = oracles.differentiation(ordinary[SETS["a"]])
     assert found.grams["a"][1].differentiation("layer") == [pytest.approx(expected, rel=1e-6)]
 

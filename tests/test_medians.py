@@ -12,9 +12,9 @@ from stored_for_tests import peak_memory
 
 import differentia as dif
 from differentia import definition, medians, tiles
-from differentia.distances import Rows
-from differentia.medians import Bracket, middle
-from differentia.tiles import Cityblock, DoubtError, SquaredEuclidean, Tiles
+from differentia.matrix import Rows
+from differentia.medians import Bracket, middle, middle_of_few
+from differentia.tiles import ByBlocks, DoubtError, SquaredEuclidean, Tiles
 
 RNG = np.random.default_rng(0)
 K = 30
@@ -27,7 +27,7 @@ def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(medians, "SIDE", 32)
     monkeypatch.setattr(tiles, "BAND", 10)
     monkeypatch.setattr(medians, "SAMPLE", 16)
-    monkeypatch.setattr(medians, "BINS", 2**10)
+    monkeypatch.setattr(medians, "MOST_COUNTED", 2**10)
 
 
 #: Responses with distances that are hard to find the median of.
@@ -46,6 +46,17 @@ NASTY: dict[str, Callable[[int], np.ndarray]] = {
 }
 
 
+def test_middle_of_few() -> None:
+    """Of each of several choices, of even and odd numbers of pairs; the pairs keep their order."""
+    values = RNG.standard_normal((4, 9))
+    for pairs in (values, values[:, :8], values[0]):
+        before = pairs.copy()
+        found = middle_of_few(pairs)
+        np.testing.assert_array_equal(found.mean(axis=-1), np.median(pairs, axis=-1))
+        assert (found[..., 0] == found[..., 1]).all() == (pairs.shape[-1] == 9)
+        np.testing.assert_array_equal(pairs, before)
+
+
 @pytest.mark.parametrize("n", [30, 32, 33, 100, 102])  # numbers of pairs even and odd, one tile and many
 @pytest.mark.parametrize("name", [*NASTY])
 def test_median_of_all_pairs(name: str, n: int) -> None:
@@ -53,7 +64,7 @@ def test_median_of_all_pairs(name: str, n: int) -> None:
     matrix = NASTY[name](n).astype(np.float32)
     of_metrics: dict[str, Tiles] = {
         "sqeuclidean": SquaredEuclidean(Rows(matrix), "float64"),
-        "cityblock": Cityblock(Rows(matrix)),
+        "cityblock": ByBlocks(Rows(matrix), "cityblock", np.add),
     }
     for metric, of_metric in of_metrics.items():
         values = np.sort(pdist(matrix.astype(float), metric))
@@ -73,13 +84,13 @@ def test_median_of_all_pairs(name: str, n: int) -> None:
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[Tiles]:
     """What a pass over all pairs was made of, each time."""
     made: list[Tiles] = []
-    count = medians._count
+    count = medians._count_pairs
 
     def noted(all_tiles: Tiles, brackets: list[Bracket]) -> None:
         made.append(all_tiles)
         count(all_tiles, brackets)
 
-    monkeypatch.setattr(medians, "_count", noted)
+    monkeypatch.setattr(medians, "_count_pairs", noted)
     return made
 
 
@@ -93,7 +104,7 @@ def test_a_sample_may_mislead(
     passes.clear()
     bits = tuple(int(bit) for bit in medians._bits(np.array(misled)))
     with monkeypatch.context() as patch:
-        patch.setattr(medians, "_first_span", lambda _: bits)
+        patch.setattr(medians, "_first_bracket", lambda _: bits)
         assert middle(SquaredEuclidean(Rows(matrix), "float64")) == expected
     assert 2 <= len(passes) <= 9
     passes.clear()
@@ -103,7 +114,7 @@ def test_a_sample_may_mislead(
 
 def test_one_pass_is_enough(passes: list[Tiles], monkeypatch: pytest.MonkeyPatch) -> None:
     """In float32, with as many bins as there are in use, of one tile and of many."""
-    monkeypatch.setattr(medians, "BINS", 2**23)
+    monkeypatch.setattr(medians, "MOST_COUNTED", 2**23)
     for n in (31, 300):
         matrix = RNG.standard_normal((n, 300)).astype(np.float32)
         middle(SquaredEuclidean(Rows(matrix), "float32"))
@@ -111,7 +122,7 @@ def test_one_pass_is_enough(passes: list[Tiles], monkeypatch: pytest.MonkeyPatch
         passes.clear()
 
 
-def test_brackets_count() -> None:
+def test_brackets_count_pairs() -> None:
     """Ranks below, within and above, and in bins of several values."""
     bracket = Bracket(1_000, 1_000 + 4 * 2**10 - 1)
     bracket.add(np.array([5, 999, 1_000, 1_003, 1_004, 9_999_999]))

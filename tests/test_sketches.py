@@ -18,9 +18,10 @@ from torch import nn
 
 import differentia as dif
 from differentia.experiment import measure_kinds
+from differentia.folding import folding
 from differentia.layers import Layer
 from differentia.recording import record_kinds
-from differentia.sketches import Centred, Folded, Sketch, SketchProbe, folding
+from differentia.sketches import Sketch, SketchProbe
 from differentia.views import distance_units
 
 RNG = np.random.default_rng(0)
@@ -101,35 +102,6 @@ def test_what_is_kept_is_a_copy() -> None:
     before = kept.copy()
     output.zero_()
     np.testing.assert_array_equal(kept, before)
-
-
-@pytest.mark.parametrize(("width", "count"), [(150, 10), (150, 64), (150, 149), (150, 150), (7, 1)])
-def test_a_fold_equals_a_dense_matrix(width: int, count: int) -> None:
-    """Every sum is dealt to one place, with a sign; each place gets as many as another, or one more."""
-    found = [folding("a", width, count, draw, seed=3).toarray() for draw in range(3)]
-    for draw, fold in enumerate(found):
-        np.testing.assert_array_equal(fold, oracles.fold_matrix("a", width, count, draw, seed=3))
-        assert (np.abs(fold).sum(axis=0) == 1).all()
-        assert np.ptp(np.abs(fold).sum(axis=1)) <= 1
-    assert not np.array_equal(found[0], found[1])
-    assert not np.array_equal(found[0], folding("a", width, count, 0, seed=4).toarray())
-    assert not np.array_equal(found[0], folding("b", width, count, 0, seed=3).toarray())
-
-
-def test_folded_parts() -> None:
-    """Rows and columns of what is folded, read in parts, are those of the whole."""
-    values = RNG.normal(50.0, 1.0, (9, 150)).astype(np.float32)
-    centred = Centred.of(values)
-    np.testing.assert_allclose(centred.mean, values.astype(np.float64).mean(axis=0), rtol=1e-12)
-    exact = values.astype(np.float64) - centred.mean
-    np.testing.assert_array_equal(centred[2:5, 3:9], exact[2:5, 3:9])
-    fold = folding("a", 150, 12, 1, seed=0)
-    folded = Folded(centred, fold)
-    assert folded.shape == (9, 12)
-    whole = folded[0:9, 0:12]
-    np.testing.assert_allclose(whole, exact @ fold.toarray().T, atol=1e-12)
-    np.testing.assert_array_equal(folded[3:7, 2:9], whole[3:7, 2:9])
-    np.testing.assert_array_equal(folded[3:7, np.array([0, 5, 11])], whole[3:7][:, [0, 5, 11]])
 
 
 @pytest.mark.parametrize("rank", ["few", "one", "sparse"])

@@ -10,8 +10,8 @@ from scipy.spatial.distance import pdist, squareform
 from stored_for_tests import Stored
 
 from differentia import tiles
-from differentia.distances import Rows
-from differentia.tiles import Cityblock, DoubtError, SquaredEuclidean, Tiles, all_bands
+from differentia.matrix import Rows
+from differentia.tiles import ByBlocks, DoubtError, SquaredEuclidean, Tiles, all_bands
 
 RNG = np.random.default_rng(0)
 
@@ -54,9 +54,10 @@ def test_estimates_are_within_their_error(n: int, offset: float, stored: bool) -
     if offset and n > 2:
         values, _ = of_pairs(SquaredEuclidean(rows, "float32", np.zeros(40, dtype=np.float32)))
         assert abs(values - expected)[upper].max() > 1
-    values, _ = of_pairs(Cityblock(rows))
-    cityblock = squareform(pdist(matrix.astype(float), "cityblock"))
-    np.testing.assert_allclose(values[upper], cityblock[upper], rtol=1e-12)
+    for metric, join in (("cityblock", np.add), ("chebyshev", np.maximum)):
+        values, _ = of_pairs(ByBlocks(rows, metric, join))
+        expected = squareform(pdist(matrix.astype(float), metric))
+        np.testing.assert_allclose(values[upper], expected[upper], rtol=1e-12)
 
 
 def test_standard_deviation() -> None:
@@ -106,7 +107,7 @@ def test_some_of_the_responses() -> None:
     """Their tiles are those of a matrix of them."""
     matrix = RNG.standard_normal((40, 30)).astype(np.float32)
     some = np.array([0, 4, 5, 21, 39])
-    for of_all in (SquaredEuclidean(Rows(matrix), "float32"), Cityblock(Rows(matrix))):
+    for of_all in (SquaredEuclidean(Rows(matrix), "float32"), ByBlocks(Rows(matrix), "cityblock", np.add)):
         values, _ = of_pairs(of_all.of(some))
         expected, _ = of_pairs(of_all)
         np.testing.assert_allclose(values, expected[np.ix_(some, some)], rtol=1e-5)

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
+from itertools import product
+from threading import Barrier
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 
-from differentia.definition import Differentiation, evaluate, gives_the_same
-from differentia.distances import (
-    Part,
-    ResponseMatrix,
-    Rows,
-    at_hand,
-    squared_euclidean,
-    sum_differences,
-)
-from differentia.grams import SAFE_SQUARES, SquaresAndScales, passes
+from differentia.definition import Differentiation, evaluate, gives_the_same, is_raw_euclidean
+from differentia.folding import Centred, Folded, folding
+from differentia.grams import readings
 from differentia.layers import Layer
-from differentia.memory import freed_memory_kept
+from differentia.matrix import Part, ResponseMatrix, Rows, at_hand
+from differentia.pairs import PRECISION, SquaresAndScales, squared_euclidean, sum_differences
 from differentia.responses import Responses
-from differentia.sketches import Centred, Folded, folding
-from differentia.tiles import PRECISION
 from differentia.units import unit_kind
 
-#: Responses of a set at most whose inner products are held as a whole.
+#: The largest number of responses of a set whose inner products are held as a whole.
 MOST_TOGETHER = 2048
 
 #: Bytes that the measuring of a layer takes, beside what is read of the disk.
@@ -46,25 +42,17 @@ class Undefined(NamedTuple):
 
 
 class LayerMeasures(NamedTuple):
-    """What is measured of one layer.
+    """What is measured of one layer."""
 
-    Attributes
-    ----------
-    values : (n_sets, n_counts, n_draws)
-        The differentiation; NaN where there is no such draw, or no value.
-    sums, square_sums : (n_images,)
-        Of each response and its squares, over the units of draw 0 at the largest number of units; of sketches
-        over all units.
-    distances : (n_images, n_images) or None
-        Euclidean, over the same units; None where they were not asked for.
-    undefined
-        Values that are NaN, though there is such a draw.
-    """
-
+    #: NaN where there is no such draw, or no value.
     values: Float[np.ndarray, "set n draw"]
+    #: Of each response and of its squares, over the units of draw 0 at the largest number of units; over all
+    #: units where a sketch was kept.
     sums: Float[np.ndarray, " image"]
     square_sums: Float[np.ndarray, " image"]
+    #: Euclidean, over the same units; None where they were not asked for.
     distances: Float[np.ndarray, "image image"] | None
+    #: Values that are NaN, though there is such a draw.
     undefined: list[Undefined]
 
 
@@ -86,91 +74,67 @@ def measure_layers(
     distances: bool,
     budget: int,
 ) -> Iterator[LayerMeasures]:
-    """Measure every layer, and yield what was measured in the order of the layers.
+    """Measure every layer, several at once, and yield what was measured in the order of the layers.
 
-    Each core has a layer of its own: cores that share the small products of one layer wait for each other,
-    and long where another program keeps one of them.
-
-    Parameters
-    ----------
-    responses
-        What was recorded.
-    counts
-        Numbers of units, ascending.
-    draws
-        Draws of units at each number.
-    normalize, metric
-        As for `differentia.differentiation`.
-    distances
-        Whether those of all images are wanted.
-    budget
-        Bytes that may be taken for what is read of responses on disk.
+    Numbers of units (`counts`) are ascending; `distances` says whether those of all images are wanted, and
+    `budget` how many bytes may be taken for what is read of responses on disk.
     """
-    import torch  # here, because it takes a second to import
+    # A core for each layer: cores that share the small products of one layer wait for each other, and long
+    # where another program keeps one of them.
+    workers = max(1, min(torch.get_num_threads(), len(responses.layers), budget // OF_A_LAYER))
 
-    cores = torch.get_num_threads()
-    workers = max(1, min(cores, len(responses.layers), budget // OF_A_LAYER))
-    measure = partial(
-        _measure_layer,
-        responses,
-        counts=counts,
-        draws=draws,
-        normalize=normalize,
-        metric=metric,
-        distances=distances,
-        budget=budget // workers,
-    )
-    try:
-        with (
-            freed_memory_kept(),
-            ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as threads,
-        ):
-            yield from threads.map(measure, responses.layers)
-    finally:
-        torch.set_num_threads(cores)  # also of threads to come
+    def measure(layer: Layer) -> LayerMeasures:
+        recorded, left = at_hand(responses.values[layer.name], budget // workers)
+        if unit_kind(responses.unit_kind).sketched:
+            sketches = _Sketches(responses, layer, recorded, normalize, left)
+            return _arranged(responses, layer, counts, draws, sketches.look(counts, draws, distances))
+        # The largest number of units first: of that, more is wanted.
+        drawn = responses.all_drawn(layer, counts, draws).items()
+        choices = [_Choice(used, draw, columns) for used, each in drawn for draw, columns in enumerate(each)]
+        work = _Layer(recorded, responses.sets, choices, normalize, metric, left)
+        return _arranged(responses, layer, counts, draws, work.look(distances))
+
+    with _threads_of_one_core(workers) as threads:
+        yield from threads.map(measure, responses.layers)
 
 
-def _measure_layer(
-    responses: Responses,
-    layer: Layer,
-    *,
-    counts: Sequence[int],
-    draws: int,
-    normalize: str,
-    metric: str,
-    distances: bool,
-    budget: int,
+@contextmanager
+def _threads_of_one_core(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """Give threads in which PyTorch uses one core each; in all others, also later ones, as many as before."""
+    cores, all_begun = torch.get_num_threads(), Barrier(workers)
+
+    def begin(_: int) -> None:
+        torch.get_num_threads()  # which, the first time in a thread, takes over what was set elsewhere
+        torch.set_num_threads(1)  # of this thread, and of those that begin later
+        all_begun.wait()  # so that each thread begins once
+
+    with ThreadPoolExecutor(workers) as threads:
+        try:
+            list(threads.map(begin, range(workers)))
+        finally:
+            torch.set_num_threads(cores)
+        yield threads
+
+
+def _arranged(
+    responses: Responses, layer: Layer, counts: Sequence[int], draws: int, looked: _Looked
 ) -> LayerMeasures:
-    recorded, budget = at_hand(responses.values[layer.name], budget)
-    if unit_kind(responses.unit_kind).sketched:
-        used = {responses.units_used(layer, count) for count in counts}
-        sketches = _Sketches(responses, layer, recorded, normalize, budget)
-        found, sums, square_sums, apart = sketches.look(sorted(used, reverse=True), draws, distances)
-    else:
-        drawn = responses.all_drawn(layer, counts, draws)
-        # The largest choice first: of that, more is wanted.
-        choices = [
-            _Choice(used, draw, columns)
-            for used, of_draws in drawn.items()
-            for draw, columns in enumerate(of_draws)
-        ]
-        work = _Layer(recorded, responses.sets, choices, normalize, metric, budget)
-        found, sums, square_sums, apart = work.look(distances)
+    """Put the values of a layer where they belong, and say which are not defined."""
     values = np.full((len(responses.sets), len(counts), draws), np.nan)
     undefined = []
-    for at_count, count in enumerate(counts):
-        for draw in range(draws):
-            for at_set, (name, rows) in enumerate(responses.sets.items()):
-                measured = found.get((name, responses.units_used(layer, count), draw))
-                if measured is None:  # there is no such draw
-                    continue
-                value, reason, response = measured
-                values[at_set, at_count, draw] = value
-                if reason:
-                    image = None if response is None else responses.images[rows.start + response].name
-                    culprit = "it" if image is None else f"the response to image {image!r}"
-                    undefined.append(Undefined(layer.name, name, count, draw, f"{culprit} {reason}"))
-    return LayerMeasures(values, sums, square_sums, apart, undefined)
+    for at_count, draw, (at_set, (name, rows)) in product(
+        range(len(counts)), range(draws), enumerate(responses.sets.items())
+    ):
+        count = counts[at_count]
+        measured = looked.found.get((name, responses.units_used(layer, count), draw))
+        if measured is None:  # there is no such draw
+            continue
+        values[at_set, at_count, draw] = measured.value
+        if measured.undefined:
+            image = None if measured.response is None else responses.images[rows.start + measured.response]
+            culprit = "it" if image is None else f"the response to image {image.name!r}"
+            undefined.append(Undefined(layer.name, name, count, draw, f"{culprit} {measured.undefined}"))
+    return LayerMeasures(values, looked.sums, looked.square_sums, looked.distances, undefined)
 
 
 class _Looked(NamedTuple):
@@ -195,7 +159,7 @@ class _Layer:
     found: dict[tuple[str, int, int], Differentiation] = field(default_factory=dict)
     sums: Float[np.ndarray, " image"] = field(init=False)
     square_sums: Float[np.ndarray, " image"] = field(init=False)
-    _squares: dict[tuple[str, str], SquaresAndScales] | None = None
+    _squares: dict[tuple[str, str], SquaresAndScales] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.sums, self.square_sums = (np.full(self.recorded.shape[0], np.nan) for _ in range(2))
@@ -215,22 +179,22 @@ class _Layer:
 
     def look_at_all(self, sets: Mapping[str, slice], across: bool) -> None:
         """Find what inner products tell: sums, distances, and the Euclidean measure where it is safe."""
-        euclidean = self.metric == "euclidean" and self.normalize in ("layer", "none")
-        choices = self.choices if euclidean else self.choices[:1]
+        told = is_raw_euclidean(self.normalize, self.metric)
+        choices = self.choices if told else self.choices[:1]
         columns = [choice.columns for choice in choices]
-        reading = passes(self.recorded, sets, columns, dtype=self._dtype, across=across)
-        for number, of_pass in enumerate(reading):
-            for name, (some, grams) in of_pass.grams.items():
+        each = readings(self.recorded, sets, columns, dtype=self._dtype, across=across)
+        for number, reading in enumerate(each):
+            for name, (some, grams) in reading.grams.items():
                 if number == 0 and grams.safe()[0]:
-                    self.sums[sets[name]], self.square_sums[sets[name]] = of_pass.sums[name]
-                if euclidean:
-                    values = grams.differentiation(self.normalize)
-                    for choice, value in zip(choices[some], values, strict=True):
-                        if value is not None:
-                            self.found[name, choice.used, choice.draw] = Differentiation(value)
-            if number == 0 and across:
-                of_sets = {(name, name): grams.squares_of(0) for name, (_, grams) in of_pass.grams.items()}
-                self._squares = of_sets | of_pass.across
+                    self.sums[sets[name]], self.square_sums[sets[name]] = reading.sums[name]
+                if number == 0 and across:
+                    of_set = np.arange(grams.n_responses)
+                    self._squares[name, name] = grams.squares(of_set[:, np.newaxis], of_set, choices=0)
+                values = grams.differentiation(self.normalize) if told else []
+                for choice, value in zip(choices[some], values, strict=told):
+                    if value is not None:
+                        self.found[name, choice.used, choice.draw] = Differentiation(value)
+            self._squares |= reading.across
 
     def look_at_the_rest(self) -> None:
         """Find each value that was not found by evaluating it by itself."""
@@ -245,11 +209,9 @@ class _Layer:
             if not left:
                 continue
             # One reading for all draws, or else one for each.
-            columns = _all_columns([choice for _, choice in left], self.recorded.shape[1])
-            near, budget = self.recorded, self.budget
-            if isinstance(near, np.ndarray):
-                columns = np.arange(near.shape[1])
-            else:
+            near, budget, columns = self.recorded, self.budget, np.arange(self.recorded.shape[1])
+            if not isinstance(near, np.ndarray):
+                columns = np.unique(np.concatenate([choice.columns for _, choice in left]))
                 near, budget = at_hand(Part(near, slice(0, near.shape[0]), columns), budget)
             for name, choice in left:
                 places = np.searchsorted(columns, choice.columns)
@@ -279,25 +241,23 @@ class _Layer:
     @np.errstate(invalid="ignore")  # what is negative is in doubt
     def _distances_from_products(self) -> Float[np.ndarray, "image image"] | None:
         """Return the distances, those in doubt from differences; None where nearly all would be."""
-        if self._squares is None:
+        if not self._squares:
             return None
         n = self.recorded.shape[0]
-        least, share = SAFE_SQUARES[self._dtype][0], PRECISION[self._dtype].doubtful
+        precision = PRECISION[self._dtype]
         distances = np.empty((n, n), dtype=np.float32)
         in_doubt = []
         for (one, other), (squares, scales) in self._squares.items():
             if not (np.isfinite(squares).all() and np.isfinite(scales).all()):
                 return None
             rows, columns = self.sets[one], self.sets[other]
-            doubtful = (squares < share * scales) | (squares < least)
+            doubtful = (squares < precision.doubtful * scales) | (squares < precision.safe[0])
             of_sets = np.sqrt(squares).astype(np.float32)
             if one == other:
                 doubtful, of_sets = np.triu(doubtful, k=1), np.triu(of_sets, k=1)
                 of_sets = of_sets + of_sets.T
             in_doubt.append(np.add(np.argwhere(doubtful), (rows.start, columns.start)))
-            distances[rows, columns] = of_sets
-            if one != other:
-                distances[columns, rows] = of_sets.T
+            distances[rows, columns], distances[columns, rows] = of_sets, of_sets.T
         first, second = np.concatenate(in_doubt).T
         if len(first) > n:
             return None
@@ -324,7 +284,7 @@ class _Sketches:
     def look(self, counts: Sequence[int], draws: int, distances: bool) -> _Looked:
         """Return the measure of every set, number and draw, and what `_Layer` gives of the first number."""
         looked: list[_Looked] = []
-        for count in counts:
+        for count in sorted({self.responses.units_used(self.layer, count) for count in counts}, reverse=True):
             if count == self.layer.size:
                 whole = _Choice(count, 0, np.arange(count))
                 looked.append(self._layer(self.recorded, whole, self.normalize, self.budget).look(distances))
@@ -404,13 +364,6 @@ def _spreads(values: ResponseMatrix, sets: Mapping[str, slice]) -> dict[str, flo
         for name, rows in sets.items():
             sums[name] += float(np.square(block[rows] - block[rows].mean(axis=0)).sum())
     return sums
-
-
-def _all_columns(choices: Sequence[_Choice], pool_size: int) -> Int[np.ndarray, " columns"]:
-    looked_at = np.zeros(pool_size, dtype=bool)
-    for choice in choices:
-        looked_at[choice.columns] = True
-    return np.flatnonzero(looked_at)
 
 
 def _pooled_sd(values: ResponseMatrix) -> Float[np.ndarray, " k"]:

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 
 from differentia.cores import usable_cores
 from differentia.errors import InputError, require_count, require_known
+from differentia.random_sources import generator_of
 from differentia.resampling import LEAST_IMAGES, Sample
 from differentia.results import REMEDIES
 from differentia.schema import LIMITS, validate_result
@@ -25,7 +26,6 @@ from differentia.uncertainty import (
     sample_of_set,
     with_intervals,
 )
-from differentia.units import random_numbers
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -175,10 +175,10 @@ class Tested(NamedTuple):
 def _permutation_test(result: xr.Dataset, first: str, second: str, permutations: int) -> Tested:
     rows = [rows_of_set(result, name) for name in (first, second)]
     n_first, n_images = len(rows[0]), sum(map(len, rows))
-    source = random_numbers("permutations", result.attrs["seed"], first, second)
     labels = np.zeros((permutations, n_images), dtype=bool)
     labels[:, :n_first] = True
-    labels = np.random.Generator(source).permuted(labels, axis=1)
+    generator = generator_of("permutations", result.attrs["seed"], first, second)
+    labels = generator.permuted(labels, axis=1)
     together = np.concatenate(rows)
 
     def of_layer(layer: int) -> tuple[float, Float[np.ndarray, " b"]]:

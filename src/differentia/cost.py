@@ -17,6 +17,7 @@ from differentia.memory import memory_budget, written_size
 from differentia.networks import Network, Runner
 from differentia.planning import ALL, Plan, Probes
 from differentia.probes import UnitMoments
+from differentia.random_sources import fixed_generator
 from differentia.ranking import NUMBERS, RANKING
 from differentia.units import unit_kind
 
@@ -58,7 +59,7 @@ def estimate_cost(
     )
     if batch_size is None:
         batch_size = best_batch_size(network, plan, memory_budget())
-    rng = np.random.default_rng(0)
+    rng = fixed_generator()
     scores = {layer.name: rng.random(layer.size) for layer in layers} if kind.ranked_by else None
     pools = {units: plan.choose(units, scores)}
     probes = Probes(plan, pools).by_layer(plan.wanted(pools))

@@ -21,37 +21,25 @@ import numpy as np
 from jaxtyping import Float, Num
 from numpy.typing import ArrayLike
 
-from differentia.distances import ResponseMatrix, Rows, cityblock, extremes, squared_euclidean
 from differentia.errors import DifferentiaWarning, InputError, require_known
-from differentia.medians import middle
-from differentia.tiles import Cityblock, DoubtError, SquaredEuclidean, Tiles
+from differentia.matrix import ResponseMatrix, Rows, extremes
+from differentia.medians import middle, middle_of_few
+from differentia.pairs import PRECISION, by_blocks, squared_euclidean
+from differentia.tiles import ByBlocks, DoubtError, SquaredEuclidean, Tiles
 
-#: Responses at most whose pairs are all held while their median is found.
+#: The largest number of responses for which all pairs are held while their median is found.
 FEW_RESPONSES = 512
-
-#: Between these, in float32, no square overflows and none that matters vanishes.
-SAFE_PEAKS = (1e-15, 1e15)
 
 #: How the warnings begin that the measure has no value.
 UNDEFINED = "differentiation is NaN"
 
 
 class Differentiation(NamedTuple):
-    """A value of the measure.
-
-    Attributes
-    ----------
-    value
-        The differentiation, or NaN.
-    undefined
-        Why it is NaN, as the predicate of a sentence; None where it is a number.
-    response
-        The row to blame, where it is one row.
-    """
+    """A value of the measure, or NaN and why."""
 
     value: float
-    undefined: str | None = None
-    response: int | None = None
+    undefined: str | None = None  # the predicate of a sentence
+    response: int | None = None  # the row to blame, where it is one row
 
 
 class _UndefinedError(Exception):
@@ -85,7 +73,7 @@ def _by_unit(rows: Rows, scale: np.ndarray | None) -> Rows:
     return replace(rows, weight=weight)
 
 
-def _as_is(rows: Rows, scale: np.ndarray | None) -> Rows:
+def _as_is(rows: Rows, scale: np.ndarray | None = None) -> Rows:
     return rows
 
 
@@ -96,10 +84,6 @@ NORMALIZATIONS: dict[str, Callable[[Rows, np.ndarray | None], Rows]] = {
     "unit": _by_unit,
     "none": _as_is,
 }
-
-
-def _normalised(rows: Rows) -> Rows:
-    return rows
 
 
 def _of_length_one(rows: Rows) -> Rows:
@@ -114,42 +98,45 @@ def _of_mean_zero_and_length_one(rows: Rows) -> Rows:
     return _of_length_one(_by_response(rows, None))
 
 
-def _in_float64(rows: Rows) -> Tiles:
-    return SquaredEuclidean(rows, "float64")
-
-
 @dataclass(frozen=True)
 class Metric:
     """How two normalised responses are compared.
 
-    Attributes
-    ----------
-    distance
-        Returns a distance, given what `pairs` returns of a pair, and the number of units.
-    prepare
-        Returns what is compared, given the normalised responses.
-    pairs
-        Returns a number of every pair that grows with its distance.
-    tiles
-        The same of many responses, a tile of pairs at a time.
-    in_units
-        Whether distances have the unit of what is compared.
+    `scipy` names SciPy's metric, and `join` says how its values over blocks of units make the value over all;
+    without a name pairs are compared by their squared Euclidean distance. Of that number and the number of
+    units `distance` makes the distance.
     """
 
     distance: Callable[[float, int], float]
-    prepare: Callable[[Rows], Rows] = _normalised
-    pairs: Callable[[Rows], np.ndarray] = squared_euclidean
-    tiles: Callable[[Rows], Tiles] = _in_float64
-    in_units: bool = False
+    prepare: Callable[[Rows], Rows] = _as_is
+    scipy: str | None = None
+    join: np.ufunc = np.add
+    in_units: bool = False  # whether distances have the unit of what is compared
+
+    def pairs(self, rows: Rows) -> Float[np.ndarray, " pairs"]:
+        """Return what `distance` takes, of every pair of a few responses."""
+        return by_blocks(rows, self.scipy, self.join) if self.scipy else squared_euclidean(rows)
+
+    def tiles(self, rows: Rows) -> Tiles:
+        """Return the same of many responses."""
+        return ByBlocks(rows, self.scipy, self.join) if self.scipy else SquaredEuclidean(rows, "float64")
 
 
 #: Every metric is a mean over units, or free of their number.
 METRICS: dict[str, Metric] = {
     "euclidean": Metric(lambda square, k: math.sqrt(square / k), in_units=True),
-    "cityblock": Metric(lambda total, k: total / k, pairs=cityblock, tiles=Cityblock, in_units=True),
+    "cityblock": Metric(lambda total, k: total / k, scipy="cityblock", in_units=True),
     "correlation": Metric(lambda square, k: square / 2, prepare=_of_mean_zero_and_length_one),
     "cosine": Metric(lambda square, k: square / 2, prepare=_of_length_one),
 }
+
+
+def is_raw_euclidean(normalize: str, metric: str) -> bool:
+    """Return whether distances are Euclidean ones of the responses as they are, at most divided by one SD.
+
+    Only then inner products, sketches and the distances that are kept with a result tell the measure.
+    """
+    return metric == "euclidean" and normalize in ("layer", "none")
 
 
 def _power_near_peak(lowest: float, highest: float) -> float:
@@ -165,21 +152,13 @@ def evaluate(
     metric: str = "euclidean",
     scale: Float[np.ndarray, " k"] | None = None,
 ) -> Differentiation:
-    """Return the differentiation of responses that are known to be valid, and why it is NaN if it is.
-
-    Parameters
-    ----------
-    responses : (n_responses, n_units)
-        At least two finite responses of at least one unit; what is not in memory is read by blocks.
-    normalize, metric, scale
-        As for `differentiation`.
-    """
+    """Return the differentiation of responses that are known to be valid: finite, and at least two."""
     lowest, highest = extremes(responses)
     if lowest == highest:
         return Differentiation(math.nan, gives_the_same(lowest))
-    peak = max(abs(float(lowest)), abs(float(highest)))
-    if metric == "euclidean" and normalize in ("layer", "none") and _fits_float32(responses, peak):
-        value = _from_float32(responses, normalize)
+    few = responses.shape[0] <= FEW_RESPONSES
+    if is_raw_euclidean(normalize, metric) and not few:
+        value = _from_float32(responses, normalize, max(abs(float(lowest)), abs(float(highest))))
         if value is not None:
             return Differentiation(value)
     power = _power_near_peak(float(lowest), float(highest))
@@ -190,8 +169,7 @@ def evaluate(
         rows = how.prepare(NORMALIZATIONS[normalize](Rows(responses, power=power), scale))
     except _UndefinedError as undefined:
         return Differentiation(math.nan, str(undefined), undefined.response)
-    few = rows.n_responses <= FEW_RESPONSES
-    middle_two = _middle_two(how.pairs(rows)) if few else middle(how.tiles(rows))
+    middle_two = middle_of_few(how.pairs(rows)).tolist() if few else middle(how.tiles(rows))
     value = sum(how.distance(of_pair, rows.n_units) for of_pair in middle_two) / 2
     return Differentiation(value * power if normalize == "none" and how.in_units else value)
 
@@ -201,28 +179,17 @@ def gives_the_same(response: float) -> str:
     return f"gives {float(response):.6g} in every unit, to every stimulus"
 
 
-def _middle_two(values: Float[np.ndarray, " pairs"]) -> tuple[float, float]:
-    """Return the middle two values, or the middle one twice; the values change their order."""
-    ranks = [(len(values) - 1) // 2, len(values) // 2]
-    values.partition(ranks)
-    low, high = values[ranks].tolist()
-    return low, high
-
-
-def _fits_float32(responses: ResponseMatrix, peak: float) -> bool:
-    """Return whether responses are many, and nothing is lost if they are compared as float32."""
-    exact = np.can_cast(responses.dtype, np.float32)
-    return exact and responses.shape[0] > FEW_RESPONSES and SAFE_PEAKS[0] < peak < SAFE_PEAKS[1]
-
-
-def _from_float32(responses: ResponseMatrix, normalize: str) -> float | None:
-    """Return the differentiation from products in float32; None where these do not do."""
+def _from_float32(responses: ResponseMatrix, normalize: str, peak: float) -> float | None:
+    """Return the differentiation of many responses from products in float32; None where these do not do."""
+    least, most = PRECISION["float32"].safe
+    if not (np.can_cast(responses.dtype, np.float32) and least < peak * peak < most):
+        return None
     tiles = SquaredEuclidean(Rows(responses), "float32")
     try:
         middle_two = middle(tiles)
     except DoubtError:
         return None
-    if middle_two[0] < SAFE_PEAKS[0] ** 2:  # what vanished may be nearly 0, or not
+    if middle_two[0] < least:  # what vanished may be nearly 0, or not
         return None
     value = sum(math.sqrt(square / tiles.n_units) for square in middle_two) / 2
     return value / tiles.sd() if normalize == "layer" else value
@@ -254,7 +221,7 @@ def differentiation(
     Returns
     -------
     float
-        Without units for every normalisation but ``none``, which keeps the unit of `A`. NaN, with a
+        Dimensionless for every normalisation but ``none``, which keeps the unit of `A`. NaN, with a
         `DifferentiaWarning`, where all entries of `A` are equal, or where the normalisation or metric
         has no value for a row.
 
@@ -291,23 +258,11 @@ def differentiation(
 
 
 def as_responses(values: Any, where: str) -> Num[np.ndarray, "n k"]:
-    """Return `values` as a matrix that the measure is defined for.
-
-    Parameters
-    ----------
-    values : (n_responses, n_units)
-    where
-        What the error calls it.
-
-    Raises
-    ------
-    InputError
-        Not two-dimensional, not real numbers, fewer than 2 responses or 1 unit, a NaN or an infinity.
-    """
+    """Return values as a matrix that the measure is defined for; errors call it `where`."""
     try:
         array = np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:  # ragged lists; tensors that need gradients
-        raise InputError(f"{where} is no matrix of responses x units: {error}") from None
+        raise InputError(f"{where} is not a matrix of responses x units: {error}") from None
     if np.ma.is_masked(values):
         raise InputError(f"{where} has masked entries; leave those responses or units out, or fill them")
     if array.dtype == bool:
@@ -339,14 +294,14 @@ def _checked_scale(scale: ArrayLike | None, responses: np.ndarray, normalize: st
     try:
         array = np.asarray(scale, dtype=np.float64)
     except (ValueError, TypeError) as error:
-        raise InputError(f"scale is no list of SDs: {error}") from None
+        raise InputError(f"scale is not a list of SDs: {error}") from None
     if array.shape != (responses.shape[1],) or not (array >= 0).all() or np.isinf(array).any():
         raise InputError(
             f"scale has the shape {array.shape}; expected ({responses.shape[1]},): "
             "one finite SD >= 0 for each unit"
         )
-    moving = responses.max(axis=0) != responses.min(axis=0)
-    if (moving & (array == 0)).any():
-        unit = int(np.argmax(moving & (array == 0)))
+    wrong = (responses.max(axis=0) != responses.min(axis=0)) & (array == 0)
+    if wrong.any():
+        unit = int(np.argmax(wrong))
         raise InputError(f"scale is 0 for unit {unit}, which changes in A; expected its SD")
     return array

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from differentia.analysis import Undefined, measure_layers
-from differentia.definition import METRICS, NORMALIZATIONS, UNDEFINED
+from differentia.definition import METRICS, NORMALIZATIONS, UNDEFINED, is_raw_euclidean
 from differentia.errors import (
     DifferentiaWarning,
     InputError,
@@ -25,7 +25,6 @@ from differentia.passes import Progress
 from differentia.recording import record_kinds
 from differentia.responses import Responses, responses_from_arrays
 from differentia.results import build_result
-from differentia.sketches import keeps_measure
 from differentia.uncertainty import CONFIDENCE, RESAMPLES, require_interval, with_intervals
 from differentia.units import require_distinct_kinds, unit_kind, units_used
 
@@ -404,7 +403,7 @@ def _check_analysis(
         raise InputError(f"draws is {draws:,}; expected at most {MOST_DRAWS:,}")
     require_known("normalization", normalize, NORMALIZATIONS)
     require_known("metric", metric, METRICS)
-    if any(unit_kind(kind).sketched for kind in kinds) and not keeps_measure(normalize, metric):
+    if any(unit_kind(kind).sketched for kind in kinds) and not is_raw_euclidean(normalize, metric):
         raise InputError(
             f"units='sketch' does not go with normalize={normalize!r} and metric={metric!r}: sums with "
             "random signs keep Euclidean distances only. Use metric='euclidean' with normalize='layer' or "

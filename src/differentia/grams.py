@@ -8,56 +8,41 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import combinations, groupby
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int, Num
 
-from differentia.distances import Part, ResponseMatrix
-from differentia.tiles import PRECISION
-
-if TYPE_CHECKING:
-    import torch
+from differentia.matrix import Part, ResponseMatrix
+from differentia.medians import middle_of_few
+from differentia.pairs import PRECISION, SquaresAndScales, squares_and_scales
 
 #: Units of the pool that are looked at at once. No other number gives the same sums to the last bit.
-SPAN = 2**14
+SPAN_UNITS = 2**14
 
 #: Units whose products are summed in the precision of the products; such sums are summed in float64.
-BLOCK = 2048
+BLOCK_UNITS = 2048
 
 #: Bytes of the products of the choices that are summed side by side, and numbers of the units they are of.
-TOGETHER = 2**23
+PRODUCT_BYTES = 2**23
 
 #: Responses and what is added to them are a multiple of so many, as long as a register of most processors.
 LANES = 16
 
-#: Variances and squared distances between these are as exact as their type of numbers allows.
-SAFE_SQUARES = {"float32": (1e-24, 1e25), "float64": (1e-280, 1e280)}
-
 
 @dataclass(frozen=True)
 class Grams:
-    """Inner products of the responses to one set, over several choices of as many units each.
+    """Inner products of the responses to one set, over several choices of as many units each."""
 
-    Attributes
-    ----------
-    products : (n_choices, width, width)
-        Of the responses minus the mean response, then of the mean response minus `centre`, then of ones; the
-        rest is padding.
-    n_responses, centre
-        How many responses there are, and a number near the mean of all.
-    n_units : (n_choices,)
-        In each choice.
-    dtype
-        Of the products, before they were summed in float64.
-    """
-
+    #: Of the responses minus the mean response, then of the mean response minus `centre`, then of ones; the
+    #: rest is padding.
     products: Float[np.ndarray, "choice w w"]
     n_responses: int
-    centre: float
+    centre: float  # a number near the mean of all
     n_units: Int[np.ndarray, " choice"]
-    dtype: str
+    dtype: str  # of the products, before they were summed in float64
 
     @property
     def norms(self) -> Float[np.ndarray, "choice n"]:
@@ -82,48 +67,32 @@ class Grams:
         entries = self.n_responses * self.n_units
         return (self.square_sums.sum(axis=1) - self.sums.sum(axis=1) ** 2 / entries) / entries
 
-    @np.errstate(over="ignore", invalid="ignore")  # `safe` tells
+    @np.errstate(over="ignore", invalid="ignore")  # which is what this tells
     def safe(self) -> Bool[np.ndarray, " choice"]:
         """Return which choices have no responses so large or small that their products say nothing.
 
         Neither are those that are constant, as far as the products tell.
         """
-        variances, (least, most) = self.variances(), SAFE_SQUARES[self.dtype]
+        variances, (least, most) = self.variances(), PRECISION[self.dtype].safe
         rounding = (100 * np.finfo(self.dtype).eps * self.centre) ** 2
         return (variances > max(least, rounding)) & (variances < most)
 
-    @np.errstate(over="ignore", invalid="ignore")  # `safe` tells
-    def squares(self) -> tuple[Float[np.ndarray, "choice pairs"], Float[np.ndarray, "choice pairs"]]:
-        """Return the squared distance of every pair, in ``pdist``'s order, and |a|^2 + |b|^2 of each."""
-        first, second = np.triu_indices(self.n_responses, k=1)
-        norms = self.norms
-        scales = norms[:, first] + norms[:, second]
-        return scales - 2 * self.products[:, first, second], scales
-
-    @np.errstate(over="ignore", invalid="ignore")  # `safe` tells
-    def squares_of(self, choice: int) -> SquaresAndScales:
-        """Return the squared distance of each response to each, and |a|^2 + |b|^2, of one choice."""
-        norms, products = self.norms[choice], self.products[choice, : self.n_responses, : self.n_responses]
-        scales = norms[:, None] + norms
-        return scales - 2 * products, scales
+    def squares(
+        self, first: Int[np.ndarray, ...], second: Int[np.ndarray, ...], choices: Any = slice(None)
+    ) -> SquaresAndScales:
+        """Return the squared distances of some pairs, and |a|^2 + |b|^2 of each."""
+        n = self.n_responses
+        return squares_and_scales(self.products[choices, :n, :n], first, second)
 
     @np.errstate(over="ignore", invalid="ignore")  # `safe` tells
     def differentiation(self, normalize: str) -> list[float | None]:
-        """Return the differentiation of each choice by Euclidean distances; None where these do not tell it.
-
-        Parameters
-        ----------
-        normalize : {"layer", "none"}
-            As for `differentia.differentiation`.
-        """
-        squares, scales = self.squares()
-        precision = PRECISION[self.dtype]
-        ranks = [(squares.shape[1] - 1) // 2, squares.shape[1] // 2]
-        middle = np.partition(squares, ranks, axis=1)[:, ranks]
+        """Return the Euclidean differentiation of each choice; None where products do not tell it."""
+        squares, scales = self.squares(*np.triu_indices(self.n_responses, k=1))
+        precision, middle = PRECISION[self.dtype], middle_of_few(squares)
         # A pair in doubt matters where it may be above the median.
         high = squares + precision.error * scales >= middle[:, :1]
         doubtful = ((squares < precision.doubtful * scales) & high).any(axis=1)
-        safe = self.safe() & (middle[:, 0] > SAFE_SQUARES[self.dtype][0]) & ~doubtful
+        safe = self.safe() & (middle[:, 0] > precision.safe[0]) & ~doubtful
         middle[~safe] = np.nan
         distances = np.sqrt(middle / self.n_units[:, None]).mean(axis=1)
         if normalize == "layer":
@@ -131,77 +100,51 @@ class Grams:
         return [float(value) if good else None for value, good in zip(distances, safe, strict=True)]
 
 
-#: The squared distances of pairs, and |a|^2 + |b|^2 of each.
-SquaresAndScales = tuple[Float[np.ndarray, "m n"], Float[np.ndarray, "m n"]]
+class Reading(NamedTuple):
+    """What one reading of the responses gave; only the first gives sums and distances between sets."""
 
-
-class Pass(NamedTuple):
-    """What one reading of the responses gave.
-
-    Attributes
-    ----------
-    grams
-        By set: some of the choices, and their inner products.
-    sums
-        By set: the sum of each response over the first choice, and of its squares. Only the first reading
-        gives them.
-    across
-        By two sets: the squared distances between their responses over the first choice. Only the first
-        reading gives them, if they are wanted.
-    """
-
+    #: By set: some of the choices, and their inner products.
     grams: dict[str, tuple[slice, Grams]]
+    #: By set: the sum of each response over the first choice, and of its squares.
     sums: dict[str, tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]]
+    #: By two sets: squared distances between their responses over the first choice, if they are wanted.
     across: dict[tuple[str, str], SquaresAndScales]
 
 
-def passes(
+def readings(
     values: ResponseMatrix,
     sets: Mapping[str, slice],
     choices: Sequence[Int[np.ndarray, " _"]],
     *,
     dtype: str,
     across: bool = False,
-) -> Iterator[Pass]:
+) -> Iterator[Reading]:
     """Yield the inner products of all sets over all choices: over as many at a time as may be held.
 
-    What is given of a set does not depend on the other sets.
-
-    Parameters
-    ----------
-    values : (n_responses, pool_size)
-    sets
-        The responses of each.
-    choices
-        Columns in ascending order, none twice; the first choice are the first columns. Choices of the same
-        size that follow one another share the work.
-    dtype
-        Of the products: "float32" or "float64".
-    across
-        Whether the distances between sets are wanted.
+    Choices are of columns in ascending order, the first of the first columns. Those of the same size that
+    follow one another share the work. What is given of a set does not depend on the other sets.
     """
     at_once = {name: _choices_at_once(_width(rows.stop - rows.start)) for name, rows in sets.items()}
     for number in range(-(-len(choices) // min(at_once.values()))):
         work: dict[str, _Work] = {}
+        looked_at: dict[str, slice] = {}
         plans: dict[int, list[_Span]] = {}
         for name, count in at_once.items():
             some = slice(number * count, min((number + 1) * count, len(choices)))
             if some.start < some.stop:
                 if count not in plans:
                     plans[count] = _plan(choices[some], values.shape[1])
+                looked_at[name] = some
                 work[name] = _Work(values, sets[name], choices[some], plans[count], dtype)
         between = _Between(work) if across and number == 0 else None
-        for span in range(-(-values.shape[1] // SPAN)):
+        for span in range(-(-values.shape[1] // SPAN_UNITS)):
             for of_set in work.values():
                 of_set.look_at(span)
             if between is not None:
                 between.look_at(span)
-        grams = {}
-        for name, of_set in work.items():
-            first = number * at_once[name]
-            grams[name] = slice(first, first + len(of_set.choices)), of_set.grams()
+        grams = {name: (looked_at[name], of_set.grams()) for name, of_set in work.items()}
         sums = {name: (of_set.sums, of_set.square_sums) for name, of_set in work.items() if number == 0}
-        yield Pass(grams, sums, {} if between is None else between.squares())
+        yield Reading(grams, sums, {} if between is None else between.squares())
 
 
 def _width(n_responses: int) -> int:
@@ -209,41 +152,27 @@ def _width(n_responses: int) -> int:
 
 
 def _choices_at_once(width: int) -> int:
-    return max(1, min(TOGETHER // (8 * width**2), TOGETHER // (BLOCK * width)))
+    return max(1, min(PRODUCT_BYTES // (8 * width**2), PRODUCT_BYTES // (BLOCK_UNITS * width)))
 
 
 class _Span(NamedTuple):
-    """What is looked at of some columns of a pool.
+    """What is looked at of some columns of a pool."""
 
-    Attributes
-    ----------
-    columns
-        Those that are read.
-    work
-        Some of the choices, and where they stand in what is read, counted from 1: place 0 is empty, for
-        choices side by side that have fewer columns here than others.
-    first
-        Where the first choice stands.
-    """
-
-    columns: slice | Int[np.ndarray, " k"]
+    columns: Int[np.ndarray, " k"]
+    #: Some of the choices, and where they stand in what is read, counted from 1: place 0 is empty, for
+    #: choices side by side that have fewer columns here than others.
     work: list[tuple[slice, slice | Int[np.ndarray, "choice k"]]]
-    first: slice
+    first: slice  # where the first choice stands
 
 
 def _plan(choices: Sequence[Int[np.ndarray, " _"]], pool_size: int) -> list[_Span]:
     """Return what is looked at, span by span."""
     whole = [choice[-1] - choice[0] == len(choice) - 1 for choice in choices]
-    together: list[slice] = []
-    for at, choice in enumerate(choices):
-        last = together[-1].start if together else 0
-        if at and not whole[at] and not whole[last] and len(choice) == len(choices[last]):
-            together[-1] = slice(last, at + 1)
-        else:
-            together.append(slice(at, at + 1))
+    alike = groupby(range(len(choices)), key=lambda at: at if whole[at] else -len(choices[at]))
+    together = [slice(places[0], places[-1] + 1) for places in (list(group) for _, group in alike)]
     spans = []
-    for start in range(0, pool_size, SPAN):
-        stop = min(start + SPAN, pool_size)
+    for start in range(0, pool_size, SPAN_UNITS):
+        stop = min(start + SPAN_UNITS, pool_size)
         parts = []
         for choice in choices:
             begin, end = np.searchsorted(choice, [start, stop])
@@ -252,8 +181,6 @@ def _plan(choices: Sequence[Int[np.ndarray, " _"]], pool_size: int) -> list[_Spa
         for part in parts:
             looked_at[part] = True
         places = np.cumsum(looked_at)
-        count = int(np.count_nonzero(looked_at))
-        columns = slice(start, stop) if count == stop - start else start + np.flatnonzero(looked_at)
         work: list[tuple[slice, slice | Int[np.ndarray, "choice k"]]] = []
         for some in together:
             longest = max(len(part) for part in parts[some])
@@ -267,7 +194,7 @@ def _plan(choices: Sequence[Int[np.ndarray, " _"]], pool_size: int) -> list[_Spa
             for row, part in zip(at_places, parts[some], strict=True):
                 row[: len(part)] = places[part]
             work.append((some, at_places))
-        spans.append(_Span(columns, work, slice(1, len(parts[0]) + 1)))
+        spans.append(_Span(start + np.flatnonzero(looked_at), work, slice(1, len(parts[0]) + 1)))
     return spans
 
 
@@ -306,10 +233,9 @@ class _Work:
 
     def _units(self, span: _Span) -> tuple[torch.Tensor, torch.Tensor]:
         """Return an empty row, then the responses of each unit in a row, its mean and a one after them."""
-        import torch  # here, because it takes a second to import
-
-        read = _writable(_columns(self.values, self.rows, span.columns), self.dtype)
-        responses = torch.from_numpy(read)
+        count = len(span.columns)
+        part = Part(self.values, self.rows, span.columns)[slice(0, self.n), slice(0, count)]
+        responses = torch.from_numpy(_writable(part, self.dtype))
         of_first = responses[:, : span.first.stop - span.first.start]
         # Not from the products, of differences from a mean that may be far larger than a response.
         exact = of_first.double()
@@ -318,7 +244,6 @@ class _Work:
         means = responses.mean(dim=0)
         if self.centre is None:
             self.centre = float(means.mean())
-        count = read.shape[1]
         if self._memory is None or len(self._memory) < count + 1:
             self._memory = torch.zeros((count + 1, self.products.shape[1]), dtype=responses.dtype)
             self._memory[1:, self.n + 1] = 1.0
@@ -371,14 +296,6 @@ class _Between:
         return found
 
 
-def _columns(
-    values: ResponseMatrix, rows: slice, columns: slice | Int[np.ndarray, " k"]
-) -> Num[np.ndarray, "n b"]:
-    if isinstance(columns, slice):
-        return np.asarray(values[rows, columns])
-    return np.asarray(Part(values, rows, columns)[slice(0, rows.stop - rows.start), slice(0, len(columns))])
-
-
 def _writable(read: Num[np.ndarray, "n b"], dtype: str) -> Float[np.ndarray, "n b"]:
     """Return responses as PyTorch takes them, which shares no memory that can't be written to.
 
@@ -391,26 +308,21 @@ def _writable(read: Num[np.ndarray, "n b"], dtype: str) -> Float[np.ndarray, "n 
 
 def _add_products(products: Float[np.ndarray, "w v"], left: torch.Tensor, right: torch.Tensor) -> None:
     """Add the products of units that follow one another."""
-    import torch
-
-    blocks = len(left) // BLOCK
-    at_once = max(1, TOGETHER // (8 * products.size))
+    blocks = len(left) // BLOCK_UNITS
+    at_once = max(1, PRODUCT_BYTES // (8 * products.size))
     for start in range(0, blocks, at_once):
-        some = slice(start * BLOCK, min(start + at_once, blocks) * BLOCK)
-        stacks = (side[some].view(-1, BLOCK, side.shape[1]) for side in (left, right))
-        first, second = stacks
+        some = slice(start * BLOCK_UNITS, min(start + at_once, blocks) * BLOCK_UNITS)
+        first, second = (side[some].view(-1, BLOCK_UNITS, side.shape[1]) for side in (left, right))
         products += torch.bmm(first.transpose(1, 2), second).sum(dim=0, dtype=torch.float64).numpy()
-    if len(left) > blocks * BLOCK:
-        products += (left[blocks * BLOCK :].T @ right[blocks * BLOCK :]).numpy()
+    if len(left) > blocks * BLOCK_UNITS:
+        products += (left[blocks * BLOCK_UNITS :].T @ right[blocks * BLOCK_UNITS :]).numpy()
 
 
 def _add_chosen_products(
     products: Float[np.ndarray, "choice w w"], units: torch.Tensor, places: Int[np.ndarray, "choice k"]
 ) -> None:
     """Add the products of several choices of units at once."""
-    import torch
-
-    for start in range(0, places.shape[1], BLOCK):
-        some = torch.from_numpy(places[:, start : start + BLOCK])
+    for start in range(0, places.shape[1], BLOCK_UNITS):
+        some = torch.from_numpy(places[:, start : start + BLOCK_UNITS])
         chosen = units.index_select(0, some.reshape(-1)).view(len(places), -1, units.shape[1])
         products += torch.bmm(chosen.transpose(1, 2), chosen).numpy()

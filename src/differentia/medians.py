@@ -1,9 +1,9 @@
-"""The exact median over all pairs of many responses, in bounded memory.
+"""The exact median over all pairs, of many responses in bounded memory.
 
-The pairs of a random sample of the responses tell between which values the median is to be found. One pass
-over all pairs counts those below, and how often each value between occurs: float32 has so few numbers there
-that they can all be counted. Where the median is not between, or too many numbers are, the pass is repeated
-with what it told.
+Of many the pairs of a random sample of the responses tell between which values the median is to be found. One
+pass over all pairs counts those below, and how often each value between occurs: float32 has so few numbers
+there that they can all be counted. Where the median is not between, or too many numbers are, the pass is
+repeated with what it told.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from differentia.random_sources import fixed_generator
 from differentia.tiles import SIDE, Tiles, all_bands
 
 #: Responses whose pairs tell where the median is.
@@ -24,31 +25,24 @@ SAMPLE = 1024
 MARGIN = 4.5
 
 #: Values that are counted one by one, or in equal parts: an octave of float32.
-BINS = 2**23
+MOST_COUNTED = 2**23
 
 
 @dataclass
 class Bracket:
     """How many pairs lie below two values, and how many at each value between.
 
-    The values are told apart by their bits, which are in the order of the numbers that are not negative.
-
-    Attributes
-    ----------
-    lowest, highest
-        The bits of the two values.
-    below
-        Pairs below the lowest.
+    Values are told apart by their bits, which are in the order of the numbers that are not negative.
     """
 
     lowest: int
     highest: int
-    below: int = 0
+    below: int = 0  # pairs below the lowest
     _counts: Int[np.ndarray, " bins"] = field(init=False)
     _shift: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self._shift = max(0, (self.highest - self.lowest).bit_length() - BINS.bit_length() + 1)
+        self._shift = max(0, (self.highest - self.lowest).bit_length() - MOST_COUNTED.bit_length() + 1)
         self._counts = np.zeros(((self.highest - self.lowest) >> self._shift) + 1, dtype=np.int64)
 
     def add(self, bits: Int[np.ndarray, " p"]) -> None:
@@ -58,15 +52,7 @@ class Bracket:
         np.add.at(self._counts, bits >> self._shift, 1)
 
     def find(self, rank: int, highest: int) -> tuple[int, int]:
-        """Return the lowest and highest bits that the value of a rank may have.
-
-        Parameters
-        ----------
-        rank
-            Of a pair, the first being 0.
-        highest
-            Bits that no value is above.
-        """
+        """Return the lowest and highest bits that the value of a rank, from 0, may have; `highest` of any."""
         if rank < self.below:
             return 0, self.lowest - 1
         at = int(np.searchsorted(self.below + np.cumsum(self._counts), rank, side="right"))
@@ -76,38 +62,33 @@ class Bracket:
         return start, min(start + (1 << self._shift) - 1, self.highest)
 
 
+def middle_of_few(values: Float[np.ndarray, "*choices pairs"]) -> Float[np.ndarray, "*choices 2"]:
+    """Return the middle two values of pairs: the same value twice where their number is odd."""
+    ranks = [(values.shape[-1] - 1) // 2, values.shape[-1] // 2]
+    return np.partition(values, ranks, axis=-1)[..., ranks]
+
+
 def middle(tiles: Tiles) -> tuple[float, float]:
-    """Return the middle two values of all pairs: the same value twice where the number of pairs is odd.
-
-    Parameters
-    ----------
-    tiles
-        Of at least two responses.
-
-    Raises
-    ------
-    DoubtError
-        The pairs have to be looked at in a higher precision.
-    """
+    """Return the middle two values of the pairs of many responses."""
     n = tiles.n_responses
     pairs = n * (n - 1) // 2
     ranks = ((pairs - 1) // 2, pairs // 2)
     highest = _bits(np.array([np.finfo(tiles.dtype).max], dtype=tiles.dtype))[0]
-    spans = dict.fromkeys(ranks, _first_span(tiles))
+    spans = dict.fromkeys(ranks, _first_bracket(tiles))
     while True:
         brackets = {span: Bracket(*span) for span in spans.values()}
-        _count(tiles, list(brackets.values()))
+        _count_pairs(tiles, list(brackets.values()))
         spans = {rank: brackets[span].find(rank, int(highest)) for rank, span in spans.items()}
         if all(start == stop for start, stop in spans.values()):
             low, high = (_value(spans[rank][0], tiles.dtype) for rank in ranks)
             return low, high
 
 
-def _first_span(tiles: Tiles) -> tuple[int, int]:
+def _first_bracket(tiles: Tiles) -> tuple[int, int]:
     """Return the bits of two values between which the median of all pairs is likely to be."""
     n = tiles.n_responses
     few = n <= SIDE
-    sample = np.arange(n) if few else np.sort(np.random.default_rng(0).permutation(n)[:SAMPLE])
+    sample = np.arange(n) if few else np.sort(fixed_generator().permutation(n)[:SAMPLE])
     of_sample = tiles if few else tiles.of(sample)
     whole = slice(0, len(sample))
     tile = np.concatenate([band.values for band in of_sample.bands(whole, whole)])
@@ -126,7 +107,7 @@ def _first_span(tiles: Tiles) -> tuple[int, int]:
     return int(lowest), int(highest)
 
 
-def _count(tiles: Tiles, brackets: list[Bracket]) -> None:
+def _count_pairs(tiles: Tiles, brackets: list[Bracket]) -> None:
     """Count all pairs; those that may lie within a bracket are looked at one by one."""
     lowest = min(_value(bracket.lowest, tiles.dtype) for bracket in brackets)
     highest = max(_value(bracket.highest, tiles.dtype) for bracket in brackets)

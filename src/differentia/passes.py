@@ -15,8 +15,8 @@ from jaxtyping import Num
 
 from differentia.classes import class_names, class_probabilities
 from differentia.cost import Forecast, require_memory
-from differentia.distances import ResponseMatrix
 from differentia.errors import DifferentiaWarning, RecordingError
+from differentia.matrix import ResponseMatrix
 from differentia.networks import Network, Runner
 from differentia.planning import (
     ALL,

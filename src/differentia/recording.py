@@ -24,6 +24,7 @@ from differentia.passes import Passes, Progress, Show, say_notes
 from differentia.planning import FILTER_MEAN, Plan, checked_map_images, checked_maps
 from differentia.presentation import as_record, as_sets, find_duplicates, warn_of_images
 from differentia.probes import Probe, SummaryProbe, UnitProbe, together
+from differentia.random_sources import fixed_generator
 from differentia.responses import Responses
 from differentia.stimuli import Fit, NoiseStimuli
 from differentia.store import MemoryStore, Store, open_recording, require_store
@@ -308,7 +309,7 @@ def _behaviour(network: Network, plan: Plan) -> dict[str, list[float]]:
     They are the mean, the SD, and a sum of some units with random signs: the former two stay where units only
     change places.
     """
-    generator = np.random.default_rng(0)
+    generator = fixed_generator()
     pixels = generator.integers(0, 256, (2, *network.input_shape), dtype=np.uint8)
     signs = generator.choice([-1.0, 1.0], WATCHED_UNITS)
     layers = {layer.name: layer for layer in (network.layers[0], *plan.layers, network.layers[-1])}

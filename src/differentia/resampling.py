@@ -15,12 +15,12 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.special import ndtr, ndtri, stdtrit
 
-from differentia.units import random_numbers
+from differentia.random_sources import generator_of
 
-#: Of fewer images no interval is told.
+#: The smallest number of images of which an interval is told.
 LEAST_IMAGES = 10
 
-#: Images of a set at most whose resampled medians are found exactly; of more, to first order.
+#: The largest number of images whose resampled medians are found exactly; of more, to first order.
 MOST_EXACT = 100
 
 #: Pairs times resamples, and images squared times resamples, that are held at once.
@@ -32,19 +32,18 @@ LARGEST_LOG = 700.0
 #: What `Sample.tail_factor` is at most: powers in two groups are no long tail.
 MOST_TAIL = 2.0
 
-#: The density of distances at their median is that of the share of pairs between 0.5 - SPAN and 0.5 + SPAN.
-SPAN = 0.1
+#: The density of distances at their median is that of the pairs within this share of all, on each side.
+NEAR = 0.1
+
+
+#: The limits of an interval, the lower one first.
+Limits = Float[np.ndarray, "2"]
 
 
 class Resampled(NamedTuple):
-    """What resamples of the images give.
+    """What resamples of the images give: the logarithms of the differentiation, and their standard errors.
 
-    Attributes
-    ----------
-    logs : (n_resamples,)
-        Logarithms of the differentiation; NaN where all images or all responses are the same.
-    errors : (n_resamples,)
-        The standard error of each.
+    Both are NaN where all images or all responses are the same.
     """
 
     logs: Float[np.ndarray, " b"]
@@ -53,29 +52,16 @@ class Resampled(NamedTuple):
 
 @dataclass(frozen=True)
 class Sample:
-    """The responses to the images of one set in one layer, as far as the measure depends on them.
+    """The responses to the images of one set in one layer, as far as the measure depends on them."""
 
-    Attributes
-    ----------
-    distances : (n_images, n_images)
-        Euclidean.
-    sums, square_sums : (n_images,)
-        Of each image's responses, and of their squares.
-    n_units
-        How many responses there are to each image.
-    normalized
-        Whether distances are divided by the SD of all responses, which is resampled with the images.
-    """
-
-    distances: Float[np.ndarray, "n n"]
-    sums: Float[np.ndarray, " n"]
-    square_sums: Float[np.ndarray, " n"]
+    distances: Float[np.ndarray, "n n"]  # Euclidean
+    sums: Float[np.ndarray, " n"]  # of each image's responses
+    square_sums: Float[np.ndarray, " n"]  # and of their squares
     n_units: int
-    normalized: bool = True
+    normalized: bool = True  # whether the SD of all responses, which is resampled too, divides distances
 
     @property
     def n_images(self) -> int:
-        """How many images there are."""
         return len(self.distances)
 
     @cached_property
@@ -105,20 +91,17 @@ class Sample:
 
     @cached_property
     def _once(self) -> Resampled:
-        """What the images as they are give."""
         return self.resampled(np.ones((1, self.n_images), dtype=np.int64))
 
     @cached_property
     def tail_factor(self) -> float:
-        """By what `error` is too small where the most powerful images of their kind are not in the sample.
-
-        The SD of all responses depends on the images' mean squares, whose variance a sample underestimates
-        where these have a long tail, as with log-normal contrasts: it is low just where the SD is. Of a
-        log-normal distribution the squared coefficient of variation is ``exp(s^2) - 1``, s being the SD of
-        the logarithms, which is estimated well. The factor is the root of its ratio to the one found; 1
-        where that is less, and `MOST_TAIL` where it is more, since powers may have quite another
-        distribution. Images of little power, far below the others, are taken as near as the most powerful.
-        """
+        """By what `error` is too small where the most powerful images of their kind are not in the sample."""
+        # The SD of all responses depends on the images' mean squares, whose variance a sample underestimates
+        # where these have a long tail, as with log-normal contrasts: it is low just where the SD is. Of a
+        # log-normal distribution the squared coefficient of variation is exp(s^2) - 1, s being the SD of the
+        # logarithms, which is estimated well. The factor is the root of its ratio to the one found, within
+        # limits, since powers may have quite another distribution. Images of little power, far below the
+        # others, are taken as near as the most powerful.
         if not self.normalized:
             return 1.0
         powers = self._moments[1]
@@ -133,16 +116,7 @@ class Sample:
         return self.resampled(1 - np.eye(self.n_images, dtype=np.int64)).logs
 
     def resampled(self, counts: Int[np.ndarray, "b n"], *, exactly: bool | None = None) -> Resampled:
-        """Return what resamples of the images give.
-
-        Parameters
-        ----------
-        counts : (n_resamples, n_images)
-            How often each resample has each image.
-        exactly
-            Whether medians are found exactly, or to first order in the counts; by default exactly of up to
-            `MOST_EXACT` images.
-        """
+        """Return what resamples give that have each image so often; medians to first order if not exactly."""
         if exactly is None:
             exactly = self.n_images <= MOST_EXACT
         find = self._resampled if exactly else self._resampled_to_first_order
@@ -173,11 +147,7 @@ class Sample:
     def _log_medians(
         self, counts: Int[np.ndarray, "b n"], n_images: Int[np.ndarray, "b 1"]
     ) -> tuple[Float[np.ndarray, " b"], Float[np.ndarray, "b n"]]:
-        """Return the logarithm of each resample's median distance, and each image's influence on it.
-
-        The influence on a quantile of a distribution F with density f is (p - F) / f (Serfling 1980, 2.5.1);
-        an image's is twice that, F being the share of its pairs that are nearer than the median.
-        """
+        """Return the logarithm of each resample's median distance, and each image's influence on it."""
         distances, first, second = self._pairs
         # n^2 / 2 at most, which is held in 16 bits where n is small: half the memory to go through.
         integer = np.int16 if counts.sum(axis=1).max() < 256 else np.int32
@@ -190,9 +160,11 @@ class Sample:
             return distances[np.minimum(place, len(distances) - 1)]
 
         medians = np.where(total > 0, (at((total - 1) // 2) + at(total // 2)) / 2, np.nan)
+        # The influence on a quantile of a distribution F with density f is (p - F) / f (Serfling 1980,
+        # 2.5.1); an image's is twice that, F being the share of its pairs that are nearer than the median.
         # 1 / f, on a scale of logarithms, is the slope of the logarithm of the quantiles.
-        low, high = (at(((0.5 + side) * total).astype(np.int64)) for side in (-SPAN, SPAN))
-        slope = (np.log(high) - np.log(low)) / (2 * SPAN)
+        low, high = (at(((0.5 + side) * total).astype(np.int64)) for side in (-NEAR, NEAR))
+        slope = (np.log(high) - np.log(low)) / (2 * NEAR)
         below = self.distances < medians[:, np.newaxis, np.newaxis]
         below[:, np.arange(self.n_images), np.arange(self.n_images)] = False
         of_images = np.matmul(below.astype(np.float32), counts[:, :, np.newaxis].astype(np.float32))
@@ -200,10 +172,8 @@ class Sample:
         return np.log(medians), 2 * (0.5 - shares) * slope[:, np.newaxis]
 
     def _resampled_to_first_order(self, counts: Int[np.ndarray, "b n"]) -> Resampled:
-        """Return the same for many images: the median by their influence, the error by all influences.
-
-        That is the infinitesimal jackknife (Efron and Tibshirani 1993, eq. 21.28), of sums over images alone.
-        """
+        """Return the same for many images by the infinitesimal jackknife, of sums over images alone."""
+        # Efron and Tibshirani 1993, eq. 21.28
         log_median, influence = self._first_order
         means, squares = self._moments
         columns = np.stack([influence, squares, means])
@@ -222,15 +192,15 @@ class Sample:
 
     @cached_property
     def _first_order(self) -> tuple[float, Float[np.ndarray, " n"]]:
-        """The logarithm of the median distance, and each image's influence on it, as of `_log_medians`."""
+        """The logarithm of the median distance, and each image's influence on it: see `_log_medians`."""
         of_pairs = self.distances[np.triu_indices(self.n_images, k=1)]
         count = len(of_pairs)
-        ranks = [(count - 1) // 2, count // 2, *(int((0.5 + side) * count) for side in (-SPAN, SPAN))]
+        ranks = [(count - 1) // 2, count // 2, *(int((0.5 + side) * count) for side in (-NEAR, NEAR))]
         of_pairs.partition(ranks)
         lower, upper, low, high = of_pairs[ranks]
         median = (lower + upper) / 2
         shares = ((self.distances < median).sum(axis=1) - (median > 0)) / (self.n_images - 1)
-        slope = (np.log(high) - np.log(low)) / (2 * SPAN)
+        slope = (np.log(high) - np.log(low)) / (2 * NEAR)
         return float(np.log(median)), 2 * (0.5 - shares) * slope
 
 
@@ -242,18 +212,17 @@ def _where_known(logs: Float[np.ndarray, " b"], square_errors: Float[np.ndarray,
 
 def image_counts(n_images: int, resamples: int, *parts: object) -> Int[np.ndarray, "b n"]:
     """Return how often each resample has each image: the same for the same numbers and `parts`."""
-    generator = np.random.Generator(random_numbers("images", *parts))
+    generator = generator_of("images", *parts)
     return generator.multinomial(n_images, np.full(n_images, 1 / n_images), size=resamples)
 
 
-def percentile(sample: Sample, resampled: Resampled, level: float) -> tuple[float, float]:
+def percentile(sample: Sample, resampled: Resampled, level: float) -> Limits:
     """Return the interval between two quantiles of the resamples (Efron and Tibshirani 1993, chapter 13)."""
     tail = (1 - level) / 2
-    low, high = np.quantile(resampled.logs, [tail, 1 - tail])
-    return float(low), float(high)
+    return np.quantile(resampled.logs, [tail, 1 - tail])
 
 
-def bca(sample: Sample, resampled: Resampled, level: float) -> tuple[float, float]:
+def bca(sample: Sample, resampled: Resampled, level: float) -> Limits:
     """Return the bias-corrected and accelerated interval (Efron and Tibshirani 1993, section 14.3)."""
     count = len(resampled.logs)
     below = np.mean(resampled.logs < sample.log_value) + np.mean(resampled.logs == sample.log_value) / 2
@@ -266,35 +235,26 @@ def bca(sample: Sample, resampled: Resampled, level: float) -> tuple[float, floa
     shifted = bias + ndtri([(1 - level) / 2, (1 + level) / 2])
     # Beyond the least divisor levels would turn round: there they are 0 or 1.
     levels = ndtr(bias + shifted / np.maximum(1 - acceleration * shifted, 1e-3))
-    low, high = np.quantile(resampled.logs, levels)
-    return float(low), float(high)
+    return np.quantile(resampled.logs, levels)
 
 
-def studentized(sample: Sample, resampled: Resampled, level: float) -> tuple[float, float]:
-    """Return the bootstrap-t interval (Efron and Tibshirani 1993, section 12.5).
-
-    The level is that of `expanded`, which brings the coverage of few images nearer to what it should be
-    (docs/coverage.md), and the standard error is multiplied by `Sample.tail_factor`.
-    """
+def studentized(sample: Sample, resampled: Resampled, level: float) -> Limits:
+    """Return the bootstrap-t interval (Efron and Tibshirani 1993, section 12.5) at the `expanded` level."""
     statistics = (resampled.logs - sample.log_value) / resampled.errors
     tail = (1 - expanded(level, sample.n_images)) / 2
-    low, high = np.quantile(statistics, [tail, 1 - tail])
-    error = sample.error * sample.tail_factor
-    return float(sample.log_value - high * error), float(sample.log_value - low * error)
+    return sample.log_value - np.quantile(statistics, [1 - tail, tail]) * (sample.error * sample.tail_factor)
 
 
 def expanded(level: float, n_images: int) -> float:
-    """Return the level at which the quantiles of few images' resamples reach far enough.
-
-    Resamples vary less than samples, by ``(n - 1) / n``, and t quantiles reach farther than normal ones
-    (Hesterberg 2015, section 5.3.3).
-    """
+    """Return at which level the quantiles of few images' resamples reach far enough: docs/coverage.md."""
+    # Resamples vary less than samples, by (n - 1) / n, and t quantiles reach farther than normal ones
+    # (Hesterberg 2015, section 5.3.3).
     reach = np.sqrt(n_images / (n_images - 1)) * stdtrit(n_images - 1, (1 + level) / 2)
     return float(2 * ndtr(reach) - 1)
 
 
 #: The ways to an interval of ``log D`` from resampled images.
-METHODS: dict[str, Callable[[Sample, Resampled, float], tuple[float, float]]] = {
+METHODS: dict[str, Callable[[Sample, Resampled, float], Limits]] = {
     "studentized": studentized,
     "bca": bca,
     "percentile": percentile,
@@ -306,22 +266,7 @@ def interval_of_log(
 ) -> tuple[float, float]:
     """Return the limits of ``log D``, given how often each resample has each image.
 
-    Parameters
-    ----------
-    sample
-        The images as they are.
-    counts : (n_resamples, n_images)
-        How often each resample has each image.
-    method
-        Of `METHODS`.
-    level
-        Of confidence.
-
-    Returns
-    -------
-    low, high
-        NaN for fewer than `LEAST_IMAGES` images, where the value is NaN or 0, and where most resamples are;
-        resamples without a value are left out.
+    They are NaN where there are too few images, and where the value, or that of most resamples, is 0 or NaN.
     """
     unknown = (np.nan, np.nan)
     if sample.n_images < LEAST_IMAGES or not np.isfinite([sample.log_value, sample.error]).all():
@@ -332,7 +277,7 @@ def interval_of_log(
     if known.mean() < 0.5:
         return unknown
     resampled = Resampled(resampled.logs[known], resampled.errors[known])
-    low, high = METHODS[method](sample, resampled, level)
+    low, high = METHODS[method](sample, resampled, level).tolist()
     # The mean square of distances is twice the variance at most, and half of them reach the median.
     most = max(sample.log_value, np.log(2)) if sample.normalized else np.inf
     low, high = min(low, sample.log_value), min(max(high, sample.log_value), most)

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float, Int, Num, UInt8
 
 from differentia.definition import as_responses
-from differentia.distances import ResponseMatrix, Rows
 from differentia.errors import InputError, RecordingError, require_distinct_names
 from differentia.layers import Layer
+from differentia.matrix import ResponseMatrix, Rows
 from differentia.presentation import ImageLabel
 from differentia.units import draw_units, unit_kind, units_of_draw, units_used
 

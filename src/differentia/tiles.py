@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from itertools import product
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -20,7 +20,8 @@ from jaxtyping import Float, Int, Shaped
 from scipy.spatial.distance import cdist
 
 from differentia.cores import usable_cores
-from differentia.distances import BLOCK_ENTRIES, CANCELLATION, Rows
+from differentia.matrix import Rows
+from differentia.pairs import PRECISION, sum_differences
 
 #: Responses on each side of a tile: large, so that the products take most of the time.
 SIDE = 2048
@@ -35,43 +36,13 @@ BLOCK_BYTES = 2**27
 DIFFERENCES = 2**22
 
 
-class Precision(NamedTuple):
-    """What the products of a type of numbers are good for.
-
-    Attributes
-    ----------
-    error
-        Of a squared distance, at most, as a share of |a|^2 + |b|^2: some times what is measured.
-    doubtful
-        Below this share of |a|^2 + |b|^2 a squared distance is summed from the differences.
-    """
-
-    error: float
-    doubtful: float
-
-
-#: For float32 the products leave a relative error of about 3e-7 / 0.0625 = 5e-6 in a squared distance that is
-#: not doubtful, half of it in the distance; and far less where it is no small share.
-PRECISION = {"float32": Precision(1e-5, 1 / 16), "float64": Precision(1e-13, CANCELLATION)}
-
-
 class Tile(NamedTuple):
-    """The pairs of some responses with some others.
-
-    Attributes
-    ----------
-    first, second
-        The responses.
-    values : (n_first, n_second)
-        A number for each pair that grows with its distance, and infinity for what is no pair i < j.
-    error
-        How far the values may be from the truth.
-    """
+    """The pairs of some responses with some others."""
 
     first: slice
     second: slice
-    values: Float[np.ndarray, "a b"]
-    error: float
+    values: Float[np.ndarray, "a b"]  # grow with the distance; infinity for what is no pair i < j
+    error: float  # how far the values may be from the truth
 
 
 class Tiles(Protocol):
@@ -91,6 +62,7 @@ class Tiles(Protocol):
         between: tuple[float, float],
     ) -> Float[np.ndarray, " p"]:
         """Return the values of some pairs, exact where they were in doubt and may be between two values."""
+        return values
 
     def of(self, responses: Int[np.ndarray, " m"]) -> Tiles:
         """Return the tiles of some of the responses, in ascending order."""
@@ -125,20 +97,12 @@ def _unit_blocks(n_units: int, dtype: np.dtype[Any]) -> list[slice]:
     return _spans(n_units, -(-n_units // blocks))
 
 
-class SquaredEuclidean:
-    """Squared Euclidean distances from inner products, in float32 or float64.
+class SquaredEuclidean(Tiles):
+    """Squared Euclidean distances from inner products in float32 (of rows as they are) or float64.
 
-    The mean response is subtracted first: see `squared_euclidean`. A response of float32 minus a mean that
-    was rounded to float32 has an error of 2**-24 of the difference, however large both are.
-
-    Parameters
-    ----------
-    rows : (n_responses, n_units)
-        For float32: compared as they are.
-    dtype
-        Of the products: ``"float32"`` or ``"float64"``.
-    centre : (n_units,), optional
-        What is subtracted from every response; by default their mean.
+    The centre, by default the mean response, is subtracted first, as in `squared_euclidean`. A response of
+    float32 minus a mean that was rounded to float32 has an error of 2**-24 of the difference, however large
+    both are.
     """
 
     def __init__(self, rows: Rows, dtype: str, centre: Float[np.ndarray, " k"] | None = None) -> None:
@@ -154,26 +118,26 @@ class SquaredEuclidean:
         self._doubtful = 0
         self._buffers: dict[str, Float[np.ndarray, " entries"]] = {}
 
+    def _parts(self) -> Iterator[tuple[slice, slice]]:
+        return product(_spans(self.n_responses, SIDE), self._blocks)
+
     @cached_property
     def means(self) -> Float[np.ndarray, " k"]:
         """The mean of each unit, in float64."""
         total = np.zeros(self.n_units)
-        for first in _spans(self.n_responses, SIDE):
-            for units in self._blocks:
-                total[units] += self._plain(first, units).sum(axis=0, dtype=np.float64)
+        for first, units in self._parts():
+            total[units] += self._plain(first, units).sum(axis=0, dtype=np.float64)
         return total / self.n_responses
 
     @cached_property
     def norms(self) -> Float[np.ndarray, " n"]:
         """The sum of squares of each response, the centre subtracted."""
         norms = np.zeros(self.n_responses)
-        for first in _spans(self.n_responses, SIDE):
-            for units in self._blocks:
-                block = self._centred("left", first, units)
-                # Blocks of 1024, because a sum of squares in float32 loses a digit with each thousand.
-                for start in range(0, block.shape[1], 1024):
-                    few = block[:, start : start + 1024]
-                    norms[first] += np.einsum("nb,nb->n", few, few)
+        for first, units in self._parts():
+            block = self._centred("left", first, units)
+            # Blocks of 1024, because a sum of squares in float32 loses a digit with each thousand.
+            for some in _spans(block.shape[1], 1024):
+                norms[first] += np.einsum("nb,nb->n", block[:, some], block[:, some])
         self._left = None
         return norms
 
@@ -185,7 +149,6 @@ class SquaredEuclidean:
         return math.sqrt(max(0.0, within + between) / (n * self.n_units))
 
     def bands(self, first: slice, second: slice) -> Iterator[Tile]:
-        """Yield squared distances; those of the last tile are at hand."""
         if self._last is not None and self._last[0] == (first, second):
             yield from self._last[1]
             return
@@ -223,13 +186,7 @@ class SquaredEuclidean:
         values: Float[np.ndarray, " p"],
         between: tuple[float, float],
     ) -> Float[np.ndarray, " p"]:
-        """Return squared distances; what is in doubt, and may be between two values, from differences.
-
-        Raises
-        ------
-        DoubtError
-            In float32 they are so many that float64 is faster.
-        """
+        """Sum what is in doubt from differences; DoubtError where it is so much that float64 is faster."""
         norms = self.norms[first] + self.norms[second]
         error = self.precision.error * norms
         doubtful = np.flatnonzero(
@@ -252,38 +209,27 @@ class SquaredEuclidean:
         return values
 
     def of(self, responses: Int[np.ndarray, " m"]) -> SquaredEuclidean:
-        """Return the tiles of some of the responses, in ascending order."""
         return SquaredEuclidean(self.rows.of(responses), self.dtype.name, self._centre)
 
     @cached_property
     def _fingerprints(self) -> Shaped[np.ndarray, " n"]:
         """Numbers that are the same for equal responses only."""
-        prints = np.empty(self.n_responses, dtype="S32")
-        for first in _spans(self.n_responses, SIDE):
-            hashes = [hashlib.blake2b(digest_size=16) for _ in range(first.stop - first.start)]
-            for units in self._blocks:
-                block = self._plain(first, units) + 0.0  # of which -0.0 and 0.0 become the same
-                for response, row in zip(hashes, block, strict=True):
-                    response.update(row)
-            prints[first] = [response.hexdigest().encode() for response in hashes]
-        return prints
+        hashes = [hashlib.blake2b(digest_size=16) for _ in range(self.n_responses)]
+        for first, units in self._parts():
+            block = self._plain(first, units) + 0.0  # of which -0.0 and 0.0 become the same
+            for response, row in zip(hashes[first], block, strict=True):
+                response.update(row)
+        return np.array([response.hexdigest().encode() for response in hashes])
 
     def _differences(
         self, first: Int[np.ndarray, " p"], second: Int[np.ndarray, " p"]
     ) -> Float[np.ndarray, " p"]:
         squares = np.zeros(len(first))
-        for start in range(0, len(first), SIDE):
-            few = slice(start, start + SIDE)
+        for few in _spans(len(first), SIDE):
             used, at = np.unique(np.concatenate([first[few], second[few]]), return_inverse=True)
             left, right = np.split(at, 2)
-            rows, width = self.rows.of(used), max(1, DIFFERENCES // len(used))
-            for column in range(0, self.n_units, width):
-                block = rows.part(slice(0, len(used)), slice(column, min(column + width, self.n_units)))
-                step = max(1, BLOCK_ENTRIES // block.shape[1])
-                for pair in range(0, len(left), step):
-                    some = slice(pair, pair + step)
-                    difference = block[left[some]] - block[right[some]]
-                    squares[few][some] += np.einsum("pb,pb->p", difference, difference)
+            width = max(1, DIFFERENCES // len(used))
+            squares[few] = sum_differences(self.rows.of(used), left, right, width)
         return squares
 
     def _plain(self, responses: slice, units: slice) -> Float[np.ndarray, "n b"]:
@@ -293,20 +239,18 @@ class SquaredEuclidean:
 
     def _centred(self, side: str, responses: slice, units: slice) -> Float[np.ndarray, "n b"]:
         """Return responses minus the centre; those on the left of tiles side by side are made once."""
-        if side == "left" and self._left == (responses, units):
-            return self._buffer(side, responses.stop - responses.start, units.stop - units.start)
         block = self._buffer(side, responses.stop - responses.start, units.stop - units.start)
-        read = self._plain(responses, units)
-        centre = self._centre[units]
+        if side == "left" and self._left == (responses, units):
+            return block
+        read, centre = self._plain(responses, units), self._centre[units]
+
+        def subtract(rows: slice) -> None:
+            np.subtract(read[rows], centre, out=block[rows])
+
         # Memory is what this waits for, and one core does not use all of it.
-        deque(
-            self._threads.map(
-                lambda rows: np.subtract(read[rows], centre, out=block[rows]), _spans(len(read), BAND)
-            ),
-            maxlen=0,
-        )
+        list(self._threads.map(subtract, _spans(len(read), BAND)))
         if side == "left":
-            self._left = (responses, units)
+            self._left = responses, units
         return block
 
     def _buffer(self, name: str, height: int, width: int) -> Float[np.ndarray, "{height} {width}"]:
@@ -316,39 +260,23 @@ class SquaredEuclidean:
         return self._buffers[name][: height * width].reshape(height, width)
 
 
-class Cityblock:
-    """Summed absolute differences, in float64.
-
-    Parameters
-    ----------
-    rows : (n_responses, n_units)
-    """
+class ByBlocks(Tiles):
+    """Distances by one of SciPy's metrics, in float64, blocks of units being joined as in `by_blocks`."""
 
     dtype = np.dtype(np.float64)
 
-    def __init__(self, rows: Rows) -> None:
-        self.rows = rows
+    def __init__(self, rows: Rows, metric: str, join: np.ufunc) -> None:
+        self.rows, self.metric, self.join = rows, metric, join
         self.n_responses = rows.n_responses
 
     def bands(self, first: slice, second: slice) -> Iterator[Tile]:
-        """Yield the sums."""
         for rows in _spans(first.stop - first.start, BAND, first.start):
             values = np.zeros((rows.stop - rows.start, second.stop - second.start))
             for units in _unit_blocks(self.rows.n_units, self.dtype):
-                values += cdist(self.rows.part(rows, units), self.rows.part(second, units), "cityblock")
+                of_block = cdist(self.rows.part(rows, units), self.rows.part(second, units), self.metric)
+                self.join(values, of_block, out=values)
             _pairs_only(values, rows, second)
             yield Tile(rows, second, values, 0.0)
 
-    def settled(
-        self,
-        first: Int[np.ndarray, " p"],
-        second: Int[np.ndarray, " p"],
-        values: Float[np.ndarray, " p"],
-        between: tuple[float, float],
-    ) -> Float[np.ndarray, " p"]:
-        """Return the values, of which none is in doubt."""
-        return values
-
-    def of(self, responses: Int[np.ndarray, " m"]) -> Cityblock:
-        """Return the tiles of some of the responses, in ascending order."""
-        return Cityblock(self.rows.of(responses))
+    def of(self, responses: Int[np.ndarray, " m"]) -> ByBlocks:
+        return ByBlocks(self.rows.of(responses), self.metric, self.join)

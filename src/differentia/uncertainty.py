@@ -11,6 +11,7 @@ from jaxtyping import Int
 from scipy.special import stdtrit
 
 from differentia.cores import usable_cores
+from differentia.definition import is_raw_euclidean
 from differentia.errors import InputError, require_count, require_known
 from differentia.resampling import METHODS, Sample, image_counts, interval_of_log
 from differentia.schema import SOURCES
@@ -211,8 +212,7 @@ def image_interval(
 
 def has_samples(result: xr.Dataset) -> bool:
     """Return whether a result holds what the measure of resampled images is made of."""
-    of_raw = result.attrs["metric"] == "euclidean" and result.attrs["normalize"] in ("layer", "none")
-    return of_raw and "distance" in result
+    return is_raw_euclidean(result.attrs["normalize"], result.attrs["metric"]) and "distance" in result
 
 
 def rows_of_set(result: xr.Dataset, name: str) -> Int[np.ndarray, " n"]:

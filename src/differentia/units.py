@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,20 +12,10 @@ from jaxtyping import Float, Int, UInt64
 
 from differentia.errors import InputError, require_known
 from differentia.layers import Layer
+from differentia.random_sources import random_keys
 
-#: Numbers that are kept of a sketch at least, so that there is a choice of smaller ones to draw from it.
+#: The smallest number of sums that are kept of a sketch, so that there is a choice of fewer to draw from it.
 SKETCH_WIDTH = 2**14
-
-
-def random_numbers(*parts: object) -> np.random.Philox:
-    """Return a counter-based source of random numbers, which depends only on `parts`."""
-    digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
-    return np.random.Philox(key=np.frombuffer(digest[:16], dtype="<u8"))
-
-
-def random_keys(count: int, *parts: object) -> UInt64[np.ndarray, " {count}"]:
-    """Return `count` counter-based random keys; the i-th depends only on `parts` and i."""
-    return random_numbers(*parts).random_raw(count)
 
 
 def _smallest(keys: UInt64[np.ndarray, " n"], count: int) -> Int[np.ndarray, " count"]:
@@ -55,47 +44,15 @@ def _candidates(keys: UInt64[np.ndarray, " n"], count: int) -> Int[np.ndarray, "
 
 
 def unit_order(layer: str, size: int, count: int, *, seed: int) -> Int[np.ndarray, " count"]:
-    """Return the first `count` units of a layer's random order.
+    """Return the first units of a layer's random order, as indices into its flattened output, in C order.
 
-    The order depends on the seed and the layer's name alone: not on the other layers, not on the sets,
-    and not on `count`, so that more units only extend what fewer gave.
-
-    Parameters
-    ----------
-    layer
-        The layer's name.
-    size
-        The layer's number of units.
-    count
-        How many are wanted, at most `size`.
-    seed
-        Of the experiment.
-
-    Returns
-    -------
-    (count,)
-        Indices into the layer's flattened output, in C order.
+    The order depends on the seed and the layer's name alone, so that more units only extend what fewer gave.
     """
     return _smallest(random_keys(size, "order", seed, layer), count)
 
 
 def filter_order(layer: Layer, count: int, *, seed: int) -> Int[np.ndarray, " count"]:
-    """Return the first units of a layer's random order within each filter, a round of all filters at a time.
-
-    Parameters
-    ----------
-    layer
-        Its filters, and its name, on which the order depends with the seed.
-    count
-        How many are wanted: a multiple of the number of filters.
-    seed
-        Of the experiment.
-
-    Returns
-    -------
-    (count,)
-        Indices into the layer's flattened output, in C order: one of each filter, then another of each.
-    """
+    """Return the first unit of each filter in random order, then the second of each, and so on."""
     index = np.arange(layer.size).reshape(layer.shape or (1,))
     index = np.moveaxis(index, layer.filter_axis, -1).reshape(-1, layer.n_filters)
     keys = random_keys(layer.size, "order", seed, layer.name)[index]
@@ -104,45 +61,17 @@ def filter_order(layer: Layer, count: int, *, seed: int) -> Int[np.ndarray, " co
 
 
 def units_used(pool_size: int, n_units: int, *, strata: int = 1) -> int:
-    """Return how many units a draw of `n_units` looks at.
-
-    Parameters
-    ----------
-    pool_size
-        The number of units in the pool, a multiple of `strata`.
-    n_units
-        How many were asked for.
-    strata
-        The number of filters that each give the same number of units: `n_units` is rounded down to a
-        multiple of it, and at least one of each.
-    """
+    """Return how many units a draw of `n_units` looks at: a multiple of the strata, at least one of each."""
     return min(pool_size, max(strata, n_units - n_units % strata))
 
 
 def draw_units(
     layer: str, pool_size: int, n_units: int, draw: int, *, seed: int, strata: int = 1
 ) -> Int[np.ndarray, " k"] | None:
-    """Return the positions within a layer's pool that one draw looks at.
+    """Return the positions within a layer's pool that one draw looks at; None where there is no such draw.
 
-    Parameters
-    ----------
-    layer
-        The layer's name.
-    pool_size
-        The number of units in the pool.
-    n_units
-        How many units the draw is to have; where the pool is no larger, it is the whole pool.
-    draw
-        0 is the first `n_units` of the pool; 1, 2, ... are the first of other permutations of it.
-    seed
-        Of the experiment.
-    strata
-        The number of filters that each give the same number of units; in the pool they take turns.
-
-    Returns
-    -------
-    (units_used(pool_size, n_units, strata=strata),) or None
-        None where no such draw exists: a whole pool can be drawn only once.
+    Draw 0 is the first of the pool; 1, 2, ... are the first of other permutations of it. A whole pool can be
+    drawn only once. Each of the strata (filters, which take turns in the pool) gives as many units.
     """
     used = units_used(pool_size, n_units, strata=strata)
     if draw == 0:
@@ -159,20 +88,7 @@ def draw_units(
 def units_of_draw(
     layer: str, pool_size: int, used: Sequence[int], draw: int, *, seed: int, strata: int = 1
 ) -> list[Int[np.ndarray, " _"]]:
-    """Return which units one draw looks at, for several numbers of units: those of `draw_units`, ascending.
-
-    Parameters
-    ----------
-    layer, pool_size, draw, seed, strata
-        As for `draw_units`; not draw 0.
-    used
-        Numbers of units that are looked at, each less than `pool_size`, and the least last.
-
-    Returns
-    -------
-    list of (used,)
-        Ascending positions within the pool.
-    """
+    """Return the units of `draw_units`, ascending, for several numbers, the smallest last; not of draw 0."""
     if strata != 1:
         drawn = (draw_units(layer, pool_size, count, draw, seed=seed, strata=strata) for count in used)
         return [np.sort(positions) for positions in drawn if positions is not None]
@@ -195,31 +111,15 @@ Scores = Float[np.ndarray, " size"] | None
 
 @dataclass(frozen=True)
 class UnitKind:
-    """One way to choose the units of a layer.
+    """One way to choose the units of a layer."""
 
-    Attributes
-    ----------
-    choose
-        Returns the pool of a layer, given the layer, the number of units wanted, the seed and the scores.
-    counted
-        Whether it takes a number of units.
-    random
-        Whether other units could have been chosen: only then there is more than one draw.
-    sketched
-        Whether layers with more units than are kept are projected at random: what is kept are no units then.
-    per_filter
-        Whether every filter gives the same number of units.
-    ranked_by
-        "mean" or "variance", where units are chosen by what they did.
-    """
-
+    #: Returns the pool of a layer, given the layer, the number of units wanted, the seed and the scores.
     choose: Callable[[Layer, int, int, Scores], Int[np.ndarray, " m"]]
-    counted: bool = True
-    random: bool = False
-    sketched: bool = False
-
-    per_filter: bool = False
-    ranked_by: str | None = None
+    counted: bool = True  # whether it takes a number of units
+    random: bool = False  # whether other units could have been chosen: only then there is more than one draw
+    sketched: bool = False  # whether sums of all units are kept of layers with more units than are kept
+    per_filter: bool = False  # whether every filter gives the same number of units
+    ranked_by: str | None = None  # "mean" or "variance", where units are chosen by what they did
 
     @property
     def noun(self) -> str:
@@ -227,7 +127,7 @@ class UnitKind:
         return "sums" if self.sketched else "units"
 
     def strata(self, layer: Layer) -> int:
-        """Return the number of filters that each give the same number of units."""
+        """Return how many filters each give the same number of units."""
         return layer.n_filters if self.per_filter else 1
 
     def scores(self, moments: Any) -> Float[np.ndarray, " size"]:
@@ -235,7 +135,7 @@ class UnitKind:
         return getattr(moments, str(self.ranked_by))
 
     def pool_size(self, layer: Layer, count: int) -> int:
-        """Return how many units `choose` returns."""
+        """Return how many `choose` returns."""
         if self.counted and not self.sketched:
             return units_used(layer.size, count, strata=self.strata(layer))
         return len(self.choose(layer, count, 0, None))
@@ -280,25 +180,12 @@ UNIT_KINDS: dict[str, UnitKind] = {
 
 
 def unit_kind(name: str) -> UnitKind:
-    """Return the kind of units of a name.
-
-    Raises
-    ------
-    InputError
-        There is no such kind.
-    """
     require_known("kind of units", name, UNIT_KINDS)
     return UNIT_KINDS[name]
 
 
 def require_distinct_kinds(names: Sequence[str]) -> list[str]:
-    """Return the names of kinds of units, or raise an error where there is none or one is named twice.
-
-    Raises
-    ------
-    InputError
-        Says so; whether each is known, `unit_kind` tells.
-    """
+    """Return the names, known or not, of at least one kind of units, none of them twice."""
     kinds = [str(name) for name in names]
     if not kinds:
         raise InputError("no kind of units was given; expected at least one, such as 'random'")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from differentia.definition import is_raw_euclidean
 from differentia.errors import InputError, require_known
 from differentia.figures.labels import plain, set_colours, shortened
 from differentia.figures.panels import (
@@ -227,10 +228,8 @@ def distance_grid(result: xr.Dataset, layers: str | Sequence[str] | None) -> Gri
 
 def _distance_label(result: xr.Dataset) -> str:
     normalize, metric = result.attrs["normalize"], result.attrs["metric"]
-    if (normalize, metric) == ("layer", "euclidean"):
-        return "distance / SD"
-    if (normalize, metric) == ("none", "euclidean"):
-        return "distance per unit"
+    if is_raw_euclidean(normalize, metric):
+        return "distance / SD" if normalize == "layer" else "distance per unit"
     label = "Euclidean" if normalize == "none" else "Euclidean / SD"
     return f"{label}; D: {metric}, {normalize}"
 

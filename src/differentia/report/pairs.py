@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from differentia.definition import is_raw_euclidean
 from differentia.report.packing import pack, spread_out
 from differentia.views import distance_units, set_rows
 
@@ -18,9 +19,6 @@ BINS = 40
 
 #: The entries that the distance matrices of all layers may have together, 2.7 MB on the page.
 MATRIX_ENTRIES = 1_000_000
-
-#: The distances whose median is the differentiation of draw 0.
-MEASURED = {("layer", "euclidean"), ("none", "euclidean")}
 
 
 def pairs(result: xr.Dataset, entries: int = MATRIX_ENTRIES) -> dict[str, Any] | None:
@@ -68,7 +66,7 @@ def pairs(result: xr.Dataset, entries: int = MATRIX_ENTRIES) -> dict[str, Any] |
                 ],
             }
         )
-    measured = (result.attrs["normalize"], result.attrs["metric"]) in MEASURED
+    measured = is_raw_euclidean(result.attrs["normalize"], result.attrs["metric"])
     return {"measured": measured, "images": shown.tolist(), "layers": layers}
 
 

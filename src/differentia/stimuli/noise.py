@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from differentia.errors import InputError, require_count, require_known, require_seed
+from differentia.random_sources import generator_of_image
 from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
 
 _Maker = Callable[[np.random.Generator, tuple[int, int, int], float, float], np.ndarray]
@@ -56,7 +57,7 @@ class NoiseStimuli(Stimuli):
 
     def load(self, index: int, fit: Fit) -> Image:
         """Return one noise image at the size of the network's input."""
-        generator = np.random.Generator(np.random.Philox(key=[self.seed, index]))
+        generator = generator_of_image(self.seed, index)
         pixels = NOISE_KINDS[self.kind](generator, fit.shape, self.mean, self.sd)
         return Image(pixels, content_hash(repr(pixels.shape).encode(), pixels.tobytes()))
 

@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Float64, Num
 
-from differentia.distances import ResponseMatrix
+from differentia.matrix import ResponseMatrix
 
 
 class Quantity(NamedTuple):

@@ -29,9 +29,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Num
 
-from differentia.distances import ResponseMatrix
 from differentia.errors import InputError, StorageError
 from differentia.locking import HOLDER, LOCK, MARKER
+from differentia.matrix import ResponseMatrix
 from differentia.memory import written_size
 from differentia.store.arrays import (
     CHUNK_ROWS,

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Num
 
-from differentia.distances import ResponseMatrix
+from differentia.matrix import ResponseMatrix
 from differentia.memory import untouched_array
 from differentia.store.base import KeptBatch, Place, Quantity, Store
 

@@ -1,4 +1,4 @@
-"""Responses that are read by blocks, and distances in bounded memory."""
+"""Responses that are read by blocks, in bounded memory."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.spatial.distance import pdist
 from stored_for_tests import Stored, peak_memory
 
-from differentia import distances
+from differentia import matrix
 from differentia.definition import METRICS, NORMALIZATIONS, evaluate
-from differentia.distances import Part, Picked, Rows, at_hand, cityblock, extremes, squared_euclidean
+from differentia.matrix import Part, Picked, Rows, at_hand, extremes
 
 RNG = np.random.default_rng(0)
 
@@ -19,9 +18,8 @@ RNG = np.random.default_rng(0)
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> int:
     """Blocks of 7 units of 10 responses, in readings of two blocks of float32; returns a reading's bytes."""
-    monkeypatch.setattr(distances, "BLOCK_ENTRIES", 70)
-    monkeypatch.setattr(distances, "STRIP_ENTRIES", 40)
-    monkeypatch.setattr(distances, "READ_BYTES", 620)
+    monkeypatch.setattr(matrix, "CACHED_ENTRIES", 70)
+    monkeypatch.setattr(matrix, "READ_BYTES", 620)
     return 620
 
 
@@ -98,33 +96,6 @@ def test_extremes(small_blocks: int) -> None:
     assert extremes(Stored(array[:, :4])) != extremes(array)
 
 
-@pytest.mark.parametrize("strip", [1, 7, 40, 41, 400, 10_000])
-@pytest.mark.parametrize("n", [1, 2, 3, 20])
-def test_distances_by_strips(n: int, strip: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is taken at once, each pair has SciPy's distance, equal and almost equal pairs too."""
-    monkeypatch.setattr(distances, "STRIP_ENTRIES", strip)
-    monkeypatch.setattr(distances, "BLOCK_ENTRIES", 50)
-    matrix = RNG.standard_normal((n, 30))
-    matrix[n // 2] = matrix[0]
-    matrix[-1] = matrix[0] + 1e-8 * RNG.standard_normal(30)
-    np.testing.assert_allclose(squared_euclidean(Rows(matrix)), pdist(matrix, "sqeuclidean"), rtol=1e-9)
-    np.testing.assert_allclose(cityblock(Rows(matrix)), pdist(matrix, "cityblock"), rtol=1e-9)
-
-
-@pytest.mark.parametrize("distance", [squared_euclidean, cityblock])
-def test_pairs_take_little_memory(distance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing but one or two numbers for each pair grows with the square of the responses."""
-    matrix = RNG.standard_normal((1_500, 60))
-    monkeypatch.setattr(distances, "STRIP_ENTRIES", 2**17)
-    monkeypatch.setattr(distances, "BLOCK_ENTRIES", 2**14)
-    of_pairs = 8 * 1_500 * 1_499 // 2
-    bound = (1 + (distance is cityblock)) * of_pairs + 6 * 2**20
-    assert peak_memory(lambda: distance(Rows(matrix))) < bound
-    if distance is squared_euclidean:  # all products at once are what must not be
-        monkeypatch.setattr(distances, "STRIP_ENTRIES", 1_500**2)
-        assert peak_memory(lambda: distance(Rows(matrix))) > bound
-
-
 def test_picked_responses() -> None:
     """Of an array and of what is stored: those that were picked, and their shift and scale."""
     array = RNG.standard_normal((12, 40))
@@ -140,8 +111,8 @@ def test_picked_responses() -> None:
 
 def test_what_is_stored_takes_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few readings at a time, and not the whole."""
-    monkeypatch.setattr(distances, "READ_BYTES", 2**18)
-    monkeypatch.setattr(distances, "BLOCK_ENTRIES", 2**14)
+    monkeypatch.setattr(matrix, "READ_BYTES", 2**18)
+    monkeypatch.setattr(matrix, "CACHED_ENTRIES", 2**14)
     stored = Stored(RNG.standard_normal((50, 20_000)).astype(np.float32))
     for normalize in ("layer", "response"):
         assert peak_memory(lambda n=normalize: evaluate(stored, normalize=n)) < 2**21  # type: ignore[misc]

@@ -1,0 +1,210 @@
+"""Responses that are read a block of units at a time: large layers need not be in memory, nor copied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Num
+
+#: Entries (not bytes) of a block of responses, 2 MiB as float64, which stays in a core's cache.
+CACHED_ENTRIES = 2**18
+
+#: Bytes that are read at once of what is not in memory, or would not fit into a budget. The next are read
+#: while these are still held.
+READ_BYTES = 2**26
+
+#: A number for all responses, or one for each.
+PerRow = float | Float[np.ndarray, " n"]
+
+
+@runtime_checkable
+class ResponseMatrix(Protocol):
+    """Responses (n_responses, n_units) that are read a part at a time: an array, or what lies on disk."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Numbers of responses and units."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Any real type."""
+
+    def __getitem__(self, at: tuple[slice, Any], /) -> Any:
+        """Return rows, a slice, and columns, a slice or ascending indices, as an array."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows and columns of responses, which are read when they are asked for."""
+
+    whole: ResponseMatrix
+    rows: slice  # with a start and a stop
+    columns: Int[np.ndarray, " k"]  # ascending, none of them twice
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.rows.stop - self.rows.start, len(self.columns)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.whole.dtype
+
+    def __getitem__(self, at: tuple[slice, Any], /) -> Num[np.ndarray, "n b"]:
+        start, stop, _ = at[0].indices(self.shape[0])
+        rows = slice(self.rows.start + start, self.rows.start + stop)
+        columns = self.columns[at[1]]
+        if columns[-1] - columns[0] == len(columns) - 1:  # no copy is needed of an array
+            columns = slice(int(columns[0]), int(columns[-1]) + 1)
+        elif isinstance(self.whole, np.ndarray):
+            return self.whole[rows].take(columns, axis=1)  # which leaves each row in one piece of memory
+        return _read(self.whole, rows, columns)
+
+
+@dataclass(frozen=True)
+class Picked:
+    """Some responses, in any rows, which are read when they are asked for."""
+
+    whole: ResponseMatrix
+    responses: Int[np.ndarray, " m"]  # ascending, none of them twice
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.responses), self.whole.shape[1]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.whole.dtype
+
+    def __getitem__(self, at: tuple[slice, slice], /) -> Num[np.ndarray, "n b"]:
+        responses = self.responses[at[0]]
+        if isinstance(self.whole, np.ndarray):
+            return self.whole[responses, at[1]]
+        return np.concatenate([_read(self.whole, slice(row, row + 1), at[1]) for row in responses.tolist()])
+
+
+def _read(values: ResponseMatrix, rows: slice, columns: Any) -> Num[np.ndarray, "n b"]:
+    read = values[rows, columns]
+    in_memory = isinstance(values, np.ndarray | Part | Picked)  # of which this may be a view
+    return read if in_memory else np.ascontiguousarray(read)
+
+
+def at_hand(values: ResponseMatrix, budget: int) -> tuple[ResponseMatrix, int]:
+    """Return responses as an array if it fits into a budget of bytes, else as they are; and what is left."""
+    n, k = values.shape
+    needed = n * k * values.dtype.itemsize
+    if isinstance(values, np.ndarray) or needed > budget:
+        return values, budget
+    return _read(values, slice(0, n), slice(0, k)), budget - needed
+
+
+def extremes(values: ResponseMatrix) -> tuple[Any, Any]:
+    """Return the smallest and the largest response."""
+    each = [(read.min(), read.max()) for read in _reads(values)]
+    lowest, highest = zip(*each, strict=True)
+    return min(lowest), max(highest)
+
+
+def _reads(values: ResponseMatrix, width: int = 1) -> Iterator[Num[np.ndarray, "n b"]]:
+    """Yield consecutive units: an array as a whole, else `READ_BYTES` at a time, in multiples of a width.
+
+    Blocks are then the same for an array and for what is on disk, and so are sums to the last bit.
+    """
+    if isinstance(values, np.ndarray):
+        yield values
+        return
+    n, k = values.shape
+    width *= max(1, READ_BYTES // (n * values.dtype.itemsize * width))
+    for start in range(0, k, width):
+        yield _read(values, slice(0, n), slice(start, min(start + width, k)))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Responses as they are compared: ``(values / power * weight - shift) / scale``, in float64."""
+
+    values: ResponseMatrix
+    power: float = 1.0  # a power of two, which divides exactly
+    weight: Float[np.ndarray, " k"] | None = None
+    shift: PerRow = 0.0
+    scale: PerRow = 1.0
+
+    @property
+    def n_responses(self) -> int:
+        return self.values.shape[0]
+
+    @property
+    def n_units(self) -> int:
+        return self.values.shape[1]
+
+    def blocks(self, least_width: int = 1) -> Iterator[Float[np.ndarray, "n b"]]:
+        """Yield consecutive blocks of `CACHED_ENTRIES`, or of at least so many units."""
+        width = max(least_width, CACHED_ENTRIES // self.n_responses)
+        start = 0
+        for read in _reads(self.values, width):
+            for column in range(0, read.shape[1], width):
+                block = read[:, column : column + width]
+                yield self._compared(block, slice(0, self.n_responses), slice(start, start + width))
+                start += width
+
+    def part(self, rows: slice, columns: slice) -> Float[np.ndarray, "n b"]:
+        """Return some units of some responses; both slices with a start and a stop."""
+        return self._compared(_read(self.values, rows, columns), rows, columns)
+
+    def _compared(
+        self, read: Num[np.ndarray, "n b"], rows: slice, columns: slice
+    ) -> Float[np.ndarray, "n b"]:
+        block = read.astype(np.float64)
+        if self.power != 1.0:
+            block /= self.power
+        if self.weight is not None:
+            block *= self.weight[columns]
+        if np.any(self.shift):
+            block -= _of_rows(self.shift, rows)
+        if np.any(self.scale != 1.0):
+            block /= _of_rows(self.scale, rows)
+        return block
+
+    def means(self) -> Float[np.ndarray, " n"]:
+        """Return the mean of each response over its units."""
+        total = np.zeros(self.n_responses)
+        for block in self.blocks():
+            total += block.sum(axis=1)
+        return total / self.n_units
+
+    def square_sums(self) -> Float[np.ndarray, " n"]:
+        """Return the sum of squares of each response over its units."""
+        total = np.zeros(self.n_responses)
+        for block in self.blocks():
+            total += np.einsum("nb,nb->n", block, block)
+        return total
+
+    def constant(self) -> Bool[np.ndarray, " n"]:
+        """Return which responses are the same in every unit."""
+        lowest, highest = np.full(self.n_responses, np.inf), np.full(self.n_responses, -np.inf)
+        for block in self.blocks():
+            np.minimum(lowest, block.min(axis=1), out=lowest)
+            np.maximum(highest, block.max(axis=1), out=highest)
+        return lowest == highest
+
+    def of(self, responses: Int[np.ndarray, " m"]) -> Rows:
+        """Return the rows of some responses, in ascending order."""
+        shift, scale = (
+            number[responses] if isinstance(number, np.ndarray) else number
+            for number in (self.shift, self.scale)
+        )
+        return replace(self, values=Picked(self.values, responses), shift=shift, scale=scale)
+
+    def minus(self, shift: PerRow) -> Rows:
+        """Return the rows with `shift` subtracted from each response."""
+        return replace(self, shift=self.shift + shift * self.scale)
+
+    def over(self, scale: PerRow) -> Rows:
+        """Return the rows with each response divided by `scale`."""
+        return replace(self, scale=self.scale * scale)
+
+
+def _of_rows(number: PerRow, rows: slice) -> float | Float[np.ndarray, "some 1"]:
+    return number[rows, None] if isinstance(number, np.ndarray) else number

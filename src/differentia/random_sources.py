@@ -1,0 +1,40 @@
+"""Every source of random numbers: each depends on words and numbers alone, not on what was drawn before."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from jaxtyping import Int8, UInt64
+
+
+def _source(*parts: object) -> np.random.Philox:
+    digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
+    return np.random.Philox(key=np.frombuffer(digest[:16], dtype="<u8"))
+
+
+def random_keys(count: int, *parts: object) -> UInt64[np.ndarray, " {count}"]:
+    """Return random keys; the i-th depends only on `parts` and i."""
+    return _source(*parts).random_raw(count)
+
+
+def random_signs(count: int, *parts: object) -> Int8[np.ndarray, " {count}"]:
+    """Return random signs, 1 or -1; the i-th depends only on `parts` and i."""
+    keys = random_keys(-(-count // 64), "sign", *parts).astype("<u8")
+    bits = np.unpackbits(keys.view(np.uint8), count=count, bitorder="little")
+    return 1 - 2 * bits.astype(np.int8)
+
+
+def generator_of(*parts: object) -> np.random.Generator:
+    """Return a generator that depends only on `parts`."""
+    return np.random.Generator(_source(*parts))
+
+
+def generator_of_image(seed: int, index: int) -> np.random.Generator:
+    """Return the generator of one noise image."""
+    return np.random.Generator(np.random.Philox(key=[seed, index]))
+
+
+def fixed_generator() -> np.random.Generator:
+    """Return a generator that is always the same, for where any numbers do."""
+    return np.random.default_rng(0)
