@@ -468,12 +468,32 @@ def test_values_that_are_undefined() -> None:
         assert "Differentiation is undefined in 7 of the 7 populations." in text(of_neurons(many))
 
 
+#: How the warnings began that results of version 0.1.0 hold as texts, without their kinds.
+OLD_WARNINGS = {
+    "undefined": "differentiation is NaN for 3 values: ...",
+    "left_out": "left out what can't be read (2): set 'a': ...",
+    "same_content": "images of one set have the same content, and no distance from each other: ...",
+}
+
+
 def test_other_warnings(measured: xr.Dataset) -> None:
-    """A warning that no sentence tells is quoted, once; one that a sentence tells is not."""
-    warned = with_facts(measured, warnings=["differentiation is NaN for 3 values: ...", "odd", "odd", "even"])
-    assert 'The software warned: "odd"; "even".' in text(warned)
-    assert "warned" not in text(with_facts(measured, warnings=["differentiation is NaN for 3 values"]))
+    """A warning that no sentence tells is quoted, once; others are not, however worded."""
+    odd = [{"kind": "other", "text": text} for text in ("odd", "odd", "even")]
+    for kind, old in OLD_WARNINGS.items():
+        told = {"kind": kind, "text": "in words that were never used before"}
+        assert text(with_facts(measured, warnings=[told])) == text(measured)
+        assert 'The software warned: "odd"; "even".' in text(with_facts(measured, warnings=[told, *odd]))
+        quoted = text(with_facts(measured, warnings=[{"kind": "other", "text": old}]))
+        assert f'The software warned: "{old}".' in quoted
     assert "warned" not in text(measured)
+
+
+def test_warnings_of_older_results(measured: xr.Dataset) -> None:
+    """They are texts alone, and known by how they began; what is not known is quoted."""
+    for old in OLD_WARNINGS.values():
+        assert text(with_facts(measured, warnings=[old])) == text(measured)
+    said = text(with_facts(measured, warnings=[*OLD_WARNINGS.values(), "odd", "odd"]))
+    assert 'The software warned: "odd".' in said
 
 
 def test_several_kinds_of_units() -> None:

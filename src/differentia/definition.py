@@ -12,7 +12,6 @@ Independent entries of one variance give ``D -> sqrt(2)``, equal responses give 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -22,7 +21,7 @@ from jaxtyping import Float, Num
 from numpy.typing import ArrayLike
 
 from differentia.distances import ResponseMatrix, Rows, cityblock, extremes, squared_euclidean
-from differentia.errors import DifferentiaWarning, InputError, require_known
+from differentia.errors import InputError, require_known, warn
 from differentia.medians import middle
 from differentia.tiles import Cityblock, DoubtError, SquaredEuclidean, Tiles
 
@@ -31,9 +30,6 @@ FEW_RESPONSES = 512
 
 #: Between these, in float32, no square overflows and none that matters vanishes.
 SAFE_PEAKS = (1e-15, 1e15)
-
-#: How the warnings begin that the measure has no value.
-UNDEFINED = "differentiation is NaN"
 
 
 class Differentiation(NamedTuple):
@@ -285,8 +281,7 @@ def differentiation(
     )
     if undefined:
         culprit = "A" if response is None else f"response {response}"
-        message = f"{UNDEFINED}: {culprit} {undefined}"
-        warnings.warn(message, DifferentiaWarning, stacklevel=2)
+        warn("undefined", f"differentiation is NaN: {culprit} {undefined}", stacklevel=2)
     return value
 
 

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from differentia.definition import UNDEFINED
 from differentia.errors import require_known
 from differentia.layers import INPUT
-from differentia.presentation import LEFT_OUT, SAME_CONTENT
 from differentia.references import REFERENCES, Reference, architecture_key
 from differentia.results import as_kinds, provenance
 from differentia.schema import LIMITS, SOURCES
@@ -87,8 +85,8 @@ _INTERVALS = {
     "percentile": "percentile bootstrap intervals",
 }
 
-#: Warnings that the text tells in its own words, by how they begin.
-_TOLD_OTHERWISE = (UNDEFINED, LEFT_OUT, SAME_CONTENT)
+#: The kinds of warnings that the text tells in its own words.
+_TOLD_OTHERWISE = ("undefined", "left_out", "same_content")
 
 
 @dataclass(frozen=True)
@@ -586,8 +584,9 @@ class _Writer:
         return _listed(names) if len(names) <= MOST_SETS_NAMED else f"{len(names):,} sets"
 
     def _warnings(self) -> str:
-        texts = [str(text) for result in self.results for text in provenance(result).get("warnings", ())]
-        untold = [text for text in dict.fromkeys(texts) if not text.startswith(_TOLD_OTHERWISE)]
+        given = [warned for result in self.results for warned in provenance(result).get("warnings", ())]
+        texts = [warned["text"] for warned in given if warned["kind"] not in _TOLD_OTHERWISE]
+        untold = list(dict.fromkeys(texts))
         if not untold:
             return ""
         return f"The software warned: {'; '.join(map(_quoted, untold))}."

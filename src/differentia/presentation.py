@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections import defaultdict, deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,11 +14,11 @@ from jaxtyping import UInt8
 
 from differentia.cores import usable_cores
 from differentia.errors import (
-    DifferentiaWarning,
     InputError,
     RecordingError,
     UnreadableImageError,
     require_distinct_names,
+    warn,
 )
 from differentia.stimuli import Fit, Image, Stimuli, stimuli_from
 
@@ -31,10 +30,6 @@ AHEAD = 2
 
 #: Images, or groups of them, that one warning names.
 MOST_TOLD = 10
-
-#: How the warnings begin that images were left out, and that some of a set are the same.
-LEFT_OUT = "left out what can't be read"
-SAME_CONTENT = "images of one set have the same content"
 
 
 class ImageLabel(NamedTuple):
@@ -252,34 +247,18 @@ def _batch(
 
 def warn_of_images(
     skipped: Sequence[SkippedImage], duplicates: Sequence[Sequence[ImageLabel]], *, stacklevel: int
-) -> list[str]:
-    """Say which images were left out, and which came twice in a set: their distance is 0.
-
-    Parameters
-    ----------
-    skipped
-        Those that could not be read.
-    duplicates
-        What `find_duplicates` returned.
-    stacklevel
-        Of the warnings.
-
-    Returns
-    -------
-    list of str
-        What was said.
-    """
-    texts = []
+) -> list[dict[str, str]]:
+    """Say which images were left out, and which came twice in a set: their distance is 0."""
+    warned = []
     if skipped:
         cases = [_told(image.set, image.reason) for image in skipped]
-        texts.append(_listed(f"{LEFT_OUT} ({len(skipped)})", cases))
+        text = _listed(f"left out what can't be read ({len(skipped)})", cases)
+        warned.append(warn("left_out", text, stacklevel=stacklevel + 1))
     if duplicates:
         groups = [_told(group[0].set, ", ".join(image.name for image in group)) for group in duplicates]
-        what = f"{SAME_CONTENT}, and no distance from each other"
-        texts.append(_listed(what, groups))
-    for text in texts:
-        warnings.warn(text, DifferentiaWarning, stacklevel=stacklevel + 1)
-    return texts
+        text = _listed("images of one set have the same content, and no distance from each other", groups)
+        warned.append(warn("same_content", text, stacklevel=stacklevel + 1))
+    return warned
 
 
 def _told(set_name: str, what: str) -> str:

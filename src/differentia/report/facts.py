@@ -92,7 +92,7 @@ def warnings_of(results: Mapping[str, xr.Dataset]) -> list[str] | None:
     given = [provenance(result) for result in results.values()]
     if not all("warnings" in known for known in given):
         return None
-    return list(dict.fromkeys(text for known in given for text in known["warnings"]))
+    return list(dict.fromkeys(warned["text"] for known in given for warned in known["warnings"]))
 
 
 def yardstick(result: xr.Dataset) -> str:
