@@ -17,7 +17,7 @@ import differentia as dif
 from differentia.definition import METRICS, NORMALIZATIONS
 from differentia.methods import describe_methods
 from differentia.networks.preprocessing import PREPROCESSINGS
-from differentia.references import REFERENCES
+from differentia.paper.references import REFERENCES
 from differentia.stimuli.base import CROPS
 from differentia.stimuli.noise import NOISE_KINDS
 from differentia.units import UNIT_KINDS

@@ -52,7 +52,7 @@ ORDER = [
     "sufficiency",
     "views",
     "published",
-    "references",
+    "paper",
     "methods",
     "figures",
     "report",

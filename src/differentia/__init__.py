@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     )
     from differentia.methods import Methods, describe_methods
     from differentia.networks import Network, load_network
+    from differentia.paper.references import Reference
     from differentia.published import compare_with_published, published_curves
     from differentia.recording import record
-    from differentia.references import Reference
     from differentia.report import show, write_report
     from differentia.responses import Responses
     from differentia.results import load_result, relative, relative_interval, save
@@ -52,7 +52,7 @@ _HOMES = {
     "Methods": "methods",
     "Network": "networks",
     "RecordingError": "errors",
-    "Reference": "references",
+    "Reference": "paper.references",
     "Responses": "responses",
     "Selection": "selection",
     "Stimuli": "stimuli",

@@ -12,7 +12,7 @@ import numpy as np
 
 from differentia.errors import require_known
 from differentia.layers import INPUT
-from differentia.references import REFERENCES, Reference, architecture_key
+from differentia.paper.references import REFERENCES, Reference, architecture_key
 from differentia.results import as_kinds, provenance
 from differentia.schema import LIMITS, SOURCES
 from differentia.specs import parse_spec
