@@ -30,8 +30,8 @@ if TYPE_CHECKING:
         plot_predictions,
         plot_relative,
     )
-    from differentia.methods import Methods, describe_methods
     from differentia.networks import Network, load_network
+    from differentia.paper.paragraph import Methods, describe_methods
     from differentia.paper.references import Reference
     from differentia.published import compare_with_published, published_curves
     from differentia.recording import record
@@ -49,7 +49,7 @@ _HOMES = {
     "DifferentiaWarning": "errors",
     "FolderInUseError": "errors",
     "InputError": "errors",
-    "Methods": "methods",
+    "Methods": "paper.paragraph",
     "Network": "networks",
     "RecordingError": "errors",
     "Reference": "paper.references",
@@ -59,7 +59,7 @@ _HOMES = {
     "StorageError": "errors",
     "compare_with_published": "published",
     "contrast": "contrasts",
-    "describe_methods": "methods",
+    "describe_methods": "paper.paragraph",
     "differentiation": "definition",
     "draw_mean": "uncertainty",
     "draw_spread": "uncertainty",

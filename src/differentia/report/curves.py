@@ -12,6 +12,7 @@ from differentia.schema import LIMITS, SOURCES
 from differentia.uncertainty import convergence_known, draw_mean, draw_spread, not_converged
 from differentia.units import unit_kind
 from differentia.views import value_limits
+from differentia.words import UNIT_WORDS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,7 +32,8 @@ def curves(result: xr.Dataset) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``units``, ``counted`` (whether a number of units says anything), ``n_units``, ``draws`` (of each
+        ``units``, ``counted`` (whether a number of units says anything), ``noun`` (of what), ``used_as`` (how
+        the number of those used is written), ``n_units``, ``draws`` (of each
         number of units); ``units_used`` [layer][n_units]; ``not_converged`` [set][layer][n_units], None where
         it can't be said; ``confidence`` of the limits, None where there are none; ``raw`` and, with a
         reference, ``relative``: each ``mean``, ``spread`` and ``published`` [set][layer][n_units], None for
@@ -47,6 +49,8 @@ def curves(result: xr.Dataset) -> dict[str, Any]:
     return {
         "units": str(result["units"].item()),
         "counted": kind.counted,
+        "noun": kind.noun,
+        "used_as": UNIT_WORDS[str(result["units"].item())].used,
         "n_units": result["n_units"].values.tolist(),
         "units_used": result["units_used"].transpose(*ORDER[1:]).values.tolist(),
         "draws": draws_made(result),

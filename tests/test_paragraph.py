@@ -15,8 +15,8 @@ from networks_for_tests import tricky
 
 import differentia as dif
 from differentia.definition import METRICS, NORMALIZATIONS
-from differentia.methods import describe_methods
 from differentia.networks.preprocessing import PREPROCESSINGS
+from differentia.paper.paragraph import describe_methods
 from differentia.paper.references import REFERENCES
 from differentia.stimuli.base import CROPS
 from differentia.stimuli.noise import NOISE_KINDS
