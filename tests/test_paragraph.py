@@ -75,7 +75,7 @@ def test_a_network_in_full(measured: xr.Dataset) -> None:
         f"and weights begins with {load().fingerprint[:12]}. There were 2 sets of images: "
         '"white noise & <i>more</i>" (6 images of uniform white noise, seed 4) and "few" (5 images). '
         "Images were shown at 16 x 16 pixels in RGB, with pixel values of 0 to 255 divided by 255; images of "
-        "another size were resized with Pillow's bilinear filter, whatever their proportions. "
+        "another size were resized with Pillow's bilinear filter, without keeping their proportions. "
         'Responses were analysed in the layers "input", "conv", "act" and "head" (5 to 2,048 units each), '
         '"input" being the preprocessed image.\n\n'
         "Units of each layer were drawn at random (seed 2, from a random pool of at most 1,000 units), 3 "
@@ -88,7 +88,7 @@ def test_a_network_in_full(measured: xr.Dataset) -> None:
         "median distance over all N(N - 1)/2 pairs of images. Values are means over draws; their spread is "
         "the sample SD over draws multiplied by the square root of (1 - K/L)/(1 - K/M), for draws of K of "
         "the M units in the pool of a layer of L units, which estimates the SD over draws from the whole "
-        "layer. Intervals over units say where 95 % of fresh draws from the layer would lie. "
+        "layer. Intervals over units say where 95 % of new draws of units from the layer would lie. "
         'Relative differentiation is differentiation divided by that of "white noise & <i>more</i>" '
         "in the same layer at the largest number of units, 1,000; its intervals combine those of both "
         "(Zou & Donner, 2008). "
@@ -316,11 +316,11 @@ def test_names_are_verbatim() -> None:
 def test_preprocessings(measured: xr.Dataset) -> None:
     """Each named one has its words; a function is named, Keras's by its public path."""
     words = {
-        "none": "with pixel values of 0 to 255 left as they are;",
+        "none": "with pixel values of 0 to 255 left unchanged;",
         "unit": "with pixel values of 0 to 255 divided by 255;",
         "signed": "with pixel values of 0 to 255 scaled to -1 to 1;",
         "imagenet": "divided by 255 and standardised by ImageNet's mean and SD of each channel;",
-        "caffe": "put into the order BGR, less ImageNet's mean of each channel;",
+        "caffe": "reordered to BGR, minus ImageNet's mean of each channel;",
         "keras.src.applications.vgg16.preprocess_input": "by keras.applications.vgg16.preprocess_input;",
         "my.module.function": "preprocessed by my.module.function;",
     }

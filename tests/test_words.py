@@ -6,15 +6,21 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import differentia as dif
 from differentia.definition import METRICS, NORMALIZATIONS
-from differentia.units import UNIT_KINDS
+from differentia.report.facts import yardstick
+from differentia.report.formula import formula
+from differentia.units import UNIT_KINDS, UnitKind
 from differentia.words import (
     METRIC_WORDS,
     NORMALIZATION_WORDS,
     UNIT_WORDS,
+    MetricWords,
+    NormalizationWords,
+    UnitWords,
     require_rows,
     unit_of,
     units_title,
@@ -81,6 +87,31 @@ def test_titles() -> None:
     assert titles["sketch"] == "1,000 sums (sketch)"
     for kind, chosen in UNIT_KINDS.items():
         assert not chosen.counted or re.search(rf"\b{chosen.noun}\b", titles[kind])
+
+
+def test_a_new_choice_takes_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paragraph, formula, yardstick and title have all that they need from it."""
+    sets = {"a": {"V1": np.random.default_rng(0).normal(size=(5, 30))}}
+    measured = dif.measure_responses(sets, n_units=10, draws=3)
+    monkeypatch.setitem(NORMALIZATIONS, "rank", NORMALIZATIONS["response"])
+    monkeypatch.setitem(METRICS, "chebyshev", METRICS["cityblock"])
+    monkeypatch.setitem(UNIT_KINDS, "center", UnitKind(UNIT_KINDS["all"].choose))
+    ranked = NormalizationWords("responses to each {item} were ranked", None, "<mi>R</mi>", "R is a rank.")
+    monkeypatch.setitem(NORMALIZATION_WORDS, "rank", ranked)
+    monkeypatch.setitem(METRIC_WORDS, "chebyshev", MetricWords("their largest difference", "<mi>max</mi>"))
+    central = UnitWords("the {units} {of_each} nearest its centre {were} used", "{count:,} central units")
+    monkeypatch.setitem(UNIT_WORDS, "center", central)
+    result = measured.assign_attrs(normalize="rank", metric="chebyshev").assign_coords(units="center")
+    text = dif.describe_methods(result).text
+    assert "The 10 units of the population nearest its centre were used. The same units" in text
+    assert "each population, responses to each response were ranked. The distance" in text
+    assert "between two responses is their largest difference. Diff" in text
+    mathematics, meaning = formula(result)
+    assert "<mi>R</mi>" in mathematics
+    assert "<mi>max</mi>" in mathematics
+    assert meaning == "R is a rank."
+    assert yardstick(result) == "0 where all responses are equal"
+    assert (units_title("center", 1000), unit_of(result)) == ("1,000 central units", "")
 
 
 def test_the_unit_of_a_result() -> None:

@@ -13,7 +13,7 @@ from numbers import Integral
 from typing import Literal
 
 #: What a warning is about, whatever its words: the measure has no value, stimuli were left out, stimuli of
-#: one set are the same; "other" is all that nobody has to tell apart.
+#: one set are the same; "other" is whatever nobody has to tell apart.
 WarningKind = Literal["undefined", "left_out", "same_content", "other"]
 
 
@@ -30,19 +30,19 @@ class UnreadableImageError(InputError):
 
 
 class RecordingError(DifferentiaError, RuntimeError):
-    """What was given was fine, but the work failed: a network gave a NaN, memory ran out."""
+    """What was given was fine, but recording failed: a network gave a NaN, memory ran out."""
 
 
 class StorageError(DifferentiaError, RuntimeError):
-    """What is on disk can't be written, or is not what was written: a full disk, a damaged file."""
+    """The disk is full or can't be written to, or a file on it is damaged."""
 
 
 class FolderInUseError(DifferentiaError, RuntimeError):
-    """Another run holds a folder; it says which."""
+    """Another run is using the folder; the message says which run."""
 
 
 class DifferentiaWarning(UserWarning):
-    """A result that the user should look at before believing it.
+    """Something about a result that should be looked at before the result is believed.
 
     Attributes
     ----------

@@ -40,7 +40,7 @@ class NormalizationWords:
     keeps_unit: bool = False
     #: Whether it fixes what independent responses give, however they are distributed.
     fixes_independent: bool = False
-    #: Whether there is one SD, of all entries: it is resampled too, and that of a sketch is of all units.
+    #: Whether one SD of all entries divides them: it is resampled with them; for sketches it is of all units.
     one_sd: bool = False
 
 
@@ -125,19 +125,17 @@ METRIC_WORDS = {
 
 @dataclass(frozen=True)
 class UnitWords:
-    """Which units of a layer are looked at.
+    """Which units of a layer are measured."""
 
-    A clause may name the facts `of_each` (layer), `item`, `units` (their numbers), `were`, `used` (how many
-    were used in each layer), `seed`, `pool`, `draws`, and a work to cite, as ``{cite[charikar2002]}``.
-    """
-
-    #: How they were chosen, for the methods paragraph.
+    #: How they were chosen, with the facts that `differentia.paper.paragraph` gives: `of_each` (layer), `item`,
+    #: `units` (the numbers asked for), `were`, `used` (how many each layer gave), `seed`, `pool`, `draws`, and
+    #: a work to cite, as ``{cite[charikar2002]}``.
     clause: str
     #: Of a table, at `count` units.
     title: str
-    #: Of how large a pool draws were made, as `pool` in the clause.
+    #: Part of the clause where draws were made from a pool that is smaller than the layer.
     pool: str = ""
-    #: How many of a layer's were used, as a report says it.
+    #: How many of a layer's units were used, as the report writes it.
     used: str = "{used} of {size} units"
 
 
@@ -178,16 +176,16 @@ UNIT_WORDS = {
 
 #: How pixel values of 0 to 255 become a network's input.
 PREPROCESSING_WORDS = {
-    "none": "left as they are",
+    "none": "left unchanged",
     "unit": "divided by 255",
     "signed": "scaled to -1 to 1",
     "imagenet": "divided by 255 and standardised by ImageNet's mean and SD of each channel",
-    "caffe": "put into the order BGR, less ImageNet's mean of each channel",
+    "caffe": "reordered to BGR, minus ImageNet's mean of each channel",
 }
 
 #: How an image gets the proportions of a network's input.
 CROP_WORDS = {
-    "squash": "resized with Pillow's {resize} filter, whatever their proportions",
+    "squash": "resized with Pillow's {resize} filter, without keeping their proportions",
     "center": "cropped around their centre to these proportions and resized with Pillow's {resize} filter",
 }
 

@@ -296,7 +296,7 @@ def _add_legend(ax: Axes, contrast: xr.Dataset) -> None:
     }
     kind = UNIT_KINDS.get(about["units"])
     if kind is not None and kind.counted:
-        entries[f"with {about['n_units']:,} {kind.noun}"] = nothing
+        entries[f"with {about['n_units']:,} units"] = nothing
     ax.legend(
         entries.values(),
         entries.keys(),

@@ -32,8 +32,7 @@ def curves(result: xr.Dataset) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``units``, ``counted`` (whether a number of units says anything), ``noun`` (of what), ``used_as`` (how
-        the number of those used is written), ``n_units``, ``draws`` (of each
+        ``units``, ``counted`` (whether a number of units says anything), ``n_units``, ``draws`` (of each
         number of units); ``units_used`` [layer][n_units]; ``not_converged`` [set][layer][n_units], None where
         it can't be said; ``confidence`` of the limits, None where there are none; ``raw`` and, with a
         reference, ``relative``: each ``mean``, ``spread`` and ``published`` [set][layer][n_units], None for
@@ -48,9 +47,8 @@ def curves(result: xr.Dataset) -> dict[str, Any]:
     flags[~convergence_known(result).transpose(*ORDER).values] = None
     return {
         "units": str(result["units"].item()),
-        "counted": kind.counted,
-        "noun": kind.noun,
         "used_as": UNIT_WORDS[str(result["units"].item())].used,
+        "counted": kind.counted,
         "n_units": result["n_units"].values.tolist(),
         "units_used": result["units_used"].transpose(*ORDER[1:]).values.tolist(),
         "draws": draws_made(result),

@@ -287,7 +287,7 @@ function curvesPicture() {
   setTheme("light");
   const traces = curveTraces().map((trace) => ({ ...trace, showlegend: trace.meta.role === "mean" }));
   const many = countsShown().length > 1;
-  for (const trace of traces) if (many && trace.name) trace.name += `, ${counted(kindShown().n_units[trace.meta.count])} ${kindShown().noun}`;
+  for (const trace of traces) if (many && trace.name) trace.name += `, ${counted(kindShown().n_units[trace.meta.count])} units`;
   const layout = layoutOf({ ...curvesLayout(), shapes: [], paper_bgcolor: "#ffffff", plot_bgcolor: "#ffffff", showlegend: true });
   setTheme(chosen);
   return { data: traces, layout };
@@ -311,13 +311,13 @@ function curvesCaption() {
   const said = [];
   const drawn = counts.some((count) => kind.draws[count] > 1) ? "Means over draws of units" : "One draw of units";
   const shown = counts.map((count) => counted(kind.n_units[count])).join(", ");
-  said.push(kind.counted ? `${drawn}: ${shown} ${kind.noun} (${kind.units}; all of a smaller layer).` : `Units: ${kind.units.replace("_", " ")}.`);
+  said.push(kind.counted ? `${drawn}: ${shown} units (${kind.units}; all of a smaller layer).` : `Units: ${kind.units.replace("_", " ")}.`);
   const any = (lines, is) => setsShown().some((set) => counts.some((count) => lines[set].some((layer) => is(layer[count]))));
   said.push(...intervalsCaption());
   if (counts.length > 1) said.push("The largest number of units is drawn solid, smaller ones dashed and dotted.");
   if (any(kind.not_converged, (flag) => flag)) said.push("Open marks have not converged: at the next larger number of units the value lies outside the spread.");
-  if (kind.counted && counts.includes(largest())) said.push(`Whether ${counted(kind.n_units[largest()])} ${kind.noun} are enough can't be said: there is no larger number.`);
-  if (state.values === "relative") said.push(`Divided by the mean over draws of ${data.reference} at ${kind.counted ? `${counted(kind.n_units[largest()])} ${kind.noun}` : "the same units"}, whose own ${kind.confidence === null ? "spread is left out" : "uncertainty is in the intervals, not in the SD"}.`);
+  if (kind.counted && counts.includes(largest())) said.push(`Whether ${counted(kind.n_units[largest()])} units are enough can't be said: there is no larger number.`);
+  if (state.values === "relative") said.push(`Divided by the mean over draws of ${data.reference} at ${kind.counted ? `${counted(kind.n_units[largest()])} units` : "the same units"}, whose own ${kind.confidence === null ? "spread is left out" : "uncertainty is in the intervals, not in the SD"}.`);
   if (markedPairs().length) said.push(`Marks above: where two sets differ (corrected p < ${data.level}), each that of the more differentiated one.`);
   if (state.published && kind[state.values].published) said.push("Thin, dash-dotted: as published.");
   said.push("Choose a point to see what is behind it.");
