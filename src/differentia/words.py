@@ -127,9 +127,9 @@ METRIC_WORDS = {
 class UnitWords:
     """Which units of a layer are measured."""
 
-    #: How they were chosen, with the facts that `differentia.paper.paragraph` gives: `of_each` (layer), `item`,
-    #: `units` (the numbers asked for), `were`, `used` (how many each layer gave), `seed`, `pool`, `draws`, and
-    #: a work to cite, as ``{cite[charikar2002]}``.
+    #: How they were chosen, with the facts that `differentia.paper.paragraph` gives: `of_each` (layer),
+    #: `item`, `units` (the numbers asked for), `were`, `used` (how many each layer gave), `seed`, `pool`,
+    #: `draws`, and a work to cite, as ``{cite[charikar2002]}``.
     clause: str
     #: Of a table, at `count` units.
     title: str
