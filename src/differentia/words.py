@@ -202,7 +202,7 @@ INTERVAL_WORDS = {
 def require_rows(what: str, choices: Iterable[str], rows: Mapping[str, object]) -> None:
     """Raise an error unless every choice has its row, and every row its choice."""
     for name in sorted({*choices} ^ {*rows}):
-        missing = "choice" if name in rows else "row in differentia.words"
+        missing = "choice" if name in rows else f"row in {__name__}"
         raise LookupError(f"the {what} {name!r} has no {missing}; add it")
 
 
