@@ -117,7 +117,7 @@ def test_run_repeats_every_option_of_measure(photos: Path, monkeypatch: pytest.M
         commands = [fact.pop("command").split()[:2] for fact in facts]
         assert commands == [["differentia", "measure"], ["differentia", "run"]]
         spellings = [(fact.pop("sets"), fact.pop("skipped")) for fact in facts]
-        assert all("broken.png" in fact.pop("warnings")[0] for fact in facts)
+        assert all("broken.png" in fact.pop("warnings")[0]["text"] for fact in facts)
         assert [skipped[0]["name"] for _, skipped in spellings] == ["broken.png"] * 2
         assert facts[0] == facts[1]
     repeated = tomllib.loads((again / "experiment.toml").read_text())

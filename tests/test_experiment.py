@@ -192,7 +192,7 @@ def test_dead_layers_are_one_warning() -> None:
         result = dif.measure(load(Dead()), SETS, n_units=50, draws=1, layers=["*"])
     assert len(caught) == 1
     message = str(caught[0].message)
-    assert json.loads(result.attrs["provenance"])["warnings"] == [message]
+    assert json.loads(result.attrs["provenance"])["warnings"] == [{"kind": "undefined", "text": message}]
     assert "6 values" in message
     assert "layer 'dead', set 'few': it gives 0 in every unit" in message
     assert "layer 'saturated', set 'dark': it gives 1 in every unit" in message

@@ -518,7 +518,7 @@ def test_unreadable_images_are_left_out(tmp_path: Path) -> None:
         ("a", f"{number:02}.png") for number in (0, 4, 5)
     ]
     assert all(image["reason"] in str(caught[0].message) for image in skipped)
-    assert responses.provenance["warnings"] == [str(caught[0].message)]
+    assert responses.provenance["warnings"] == [{"kind": "left_out", "text": str(caught[0].message)}]
     assert responses.views.map_images == (0, 1, 4, 5 + 0, 5 + 3)  # places 1 and 6 of the folder
     assert responses.views.thumbnails is not None
     np.testing.assert_array_equal(responses.views.thumbnails[5:], SETS["many"][left])
@@ -560,5 +560,5 @@ def test_duplicates_are_told() -> None:
     ]
     apart = dif.record(load(), {"a": images[:3], "b": images[:3]}, pool=5)
     assert apart.provenance["duplicates"] == []
-    assert responses.provenance["warnings"] == [str(caught[0].message)]
+    assert responses.provenance["warnings"] == [{"kind": "same_content", "text": str(caught[0].message)}]
     assert apart.provenance["warnings"] == []

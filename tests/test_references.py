@@ -9,7 +9,7 @@ import pytest
 
 import differentia as dif
 from differentia.networks.keras import applications
-from differentia.references import OTHERS, REFERENCES, Reference, architecture_key
+from differentia.paper.references import OTHERS, REFERENCES, Reference, architecture_key
 
 ROOT = Path(__file__).parents[1]
 

@@ -905,7 +905,7 @@ def test_the_provenance(page: Page) -> None:
 
 def test_the_methods_text(page: Page) -> None:
     """Paragraphs, references and BibTeX are those of `describe_methods`; the measure stands above them."""
-    from differentia.methods import describe_methods
+    from differentia.paper.paragraph import describe_methods
 
     methods = describe_methods(measured())
     assert page.locator("#methods-text > p").all_text_contents() == methods.text.split("\n\n")
@@ -917,7 +917,7 @@ def test_the_methods_text(page: Page) -> None:
 
 def test_texts_are_copied(fresh: Page) -> None:
     """The methods with their paragraphs and references apart, BibTeX though it is folded, the command."""
-    from differentia.methods import describe_methods
+    from differentia.paper.paragraph import describe_methods
 
     methods = describe_methods(measured())
 

@@ -153,6 +153,7 @@ WRONG_FACTS = [
     ("sets", {"a": 3}),
     ("warnings", "one"),
     ("warnings", [{"a": 1}]),
+    ("warnings", [{"kind": "undefined"}]),
     ("skipped", [1]),
     ("duplicates", [[]]),
     ("frameworks", {"torch": 1}),

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
         plot_predictions,
         plot_relative,
     )
-    from differentia.methods import Methods, describe_methods
     from differentia.networks import Network, load_network
+    from differentia.paper.paragraph import Methods, describe_methods
+    from differentia.paper.references import Reference
     from differentia.published import compare_with_published, published_curves
     from differentia.recording import record
-    from differentia.references import Reference
     from differentia.report import show, write_report
     from differentia.responses import Responses
     from differentia.results import load_result, relative, relative_interval, save
@@ -49,17 +49,17 @@ _HOMES = {
     "DifferentiaWarning": "errors",
     "FolderInUseError": "errors",
     "InputError": "errors",
-    "Methods": "methods",
+    "Methods": "paper.paragraph",
     "Network": "networks",
     "RecordingError": "errors",
-    "Reference": "references",
+    "Reference": "paper.references",
     "Responses": "responses",
     "Selection": "selection",
     "Stimuli": "stimuli",
     "StorageError": "errors",
     "compare_with_published": "published",
     "contrast": "contrasts",
-    "describe_methods": "methods",
+    "describe_methods": "paper.paragraph",
     "differentiation": "definition",
     "draw_mean": "uncertainty",
     "draw_spread": "uncertainty",

@@ -12,7 +12,6 @@ Independent entries of one variance give ``D -> sqrt(2)``, equal responses give 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -21,7 +20,7 @@ import numpy as np
 from jaxtyping import Float, Num
 from numpy.typing import ArrayLike
 
-from differentia.errors import DifferentiaWarning, InputError, require_known
+from differentia.errors import InputError, require_known, warn
 from differentia.matrix import ResponseMatrix, Rows, extremes
 from differentia.medians import middle, middle_of_few
 from differentia.pairs import PRECISION, by_blocks, squared_euclidean
@@ -29,9 +28,6 @@ from differentia.tiles import ByBlocks, DoubtError, SquaredEuclidean, Tiles
 
 #: The largest number of responses for which all pairs are held while their median is found.
 FEW_RESPONSES = 512
-
-#: How the warnings begin that the measure has no value.
-UNDEFINED = "differentiation is NaN"
 
 
 class Differentiation(NamedTuple):
@@ -252,8 +248,7 @@ def differentiation(
     )
     if undefined:
         culprit = "A" if response is None else f"response {response}"
-        message = f"{UNDEFINED}: {culprit} {undefined}"
-        warnings.warn(message, DifferentiaWarning, stacklevel=2)
+        warn("undefined", f"differentiation is NaN: {culprit} {undefined}", stacklevel=2)
     return value
 
 

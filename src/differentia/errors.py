@@ -7,8 +7,14 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
+import warnings
 from collections.abc import Iterable
 from numbers import Integral
+from typing import Literal
+
+#: What a warning is about, whatever its words: the measure has no value, stimuli were left out, stimuli of
+#: one set are the same; "other" is whatever nobody has to tell apart.
+WarningKind = Literal["undefined", "left_out", "same_content", "other"]
 
 
 class DifferentiaError(Exception):
@@ -24,31 +30,40 @@ class UnreadableImageError(InputError):
 
 
 class RecordingError(DifferentiaError, RuntimeError):
-    """What was given was fine, but the work failed: a network gave a NaN, memory ran out."""
+    """What was given was fine, but recording failed: a network gave a NaN, memory ran out."""
 
 
 class StorageError(DifferentiaError, RuntimeError):
-    """What is on disk can't be written, or is not what was written: a full disk, a damaged file."""
+    """The disk is full or can't be written to, or a file on it is damaged."""
 
 
 class FolderInUseError(DifferentiaError, RuntimeError):
-    """Another run holds a folder; it says which."""
+    """Another run is using the folder; the message says which run."""
 
 
 class DifferentiaWarning(UserWarning):
-    """A result that the user should look at before believing it."""
+    """Something about a result that should be looked at before the result is believed.
+
+    Attributes
+    ----------
+    kind
+        What it is about, however it is worded: "undefined" (the measure has no value), "left_out" (images
+        that can't be read), "same_content" (images of one set that are the same), or "other".
+    """
+
+    def __init__(self, text: str = "", kind: WarningKind = "other") -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+def warn(kind: WarningKind, text: str, *, stacklevel: int) -> dict[str, str]:
+    """Give a warning, and return it as a result's provenance keeps it."""
+    warnings.warn(DifferentiaWarning(text, kind), stacklevel=stacklevel + 1)
+    return {"kind": kind, "text": text}
 
 
 def require_distinct_names(what: str, given: Iterable[object]) -> list[str]:
-    """Return names as text, or raise an error where two of them are then the same.
-
-    Parameters
-    ----------
-    what
-        What the names stand for, as the message says it ("set").
-    given
-        The names as the user gave them: 1 and "1" are one name.
-    """
+    """Return names as text, or raise an error where two of them are then the same, as 1 and "1" are."""
     names = [str(name) for name in given]
     if not all(name.strip() for name in names):
         raise InputError(f"a {what} has an empty name; give it one")
@@ -67,17 +82,7 @@ def has_control_characters(name: str) -> bool:
 
 
 def unknown_name(what: str, given: str, known: Iterable[str]) -> InputError:
-    """Return the error for a name that is not among the known ones.
-
-    Parameters
-    ----------
-    what
-        What the name stands for, as the message says it ("metric", "layer").
-    given
-        The unknown name.
-    known
-        The names that would have been right.
-    """
+    """Return the error for a name that is not among the known ones; `what` says what it names ("metric")."""
     names = list(known)
     close = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
     guess = f" Did you mean {close[0]!r}?" if close else ""
@@ -93,26 +98,14 @@ def require_known(what: str, given: str, known: Iterable[str]) -> None:
 
 
 def require_count(name: str, value: object) -> int:
-    """Return a number, or raise an error unless it is a whole number >= 1.
-
-    Raises
-    ------
-    InputError
-        Names the argument and what was given.
-    """
+    """Return a number, or raise an error unless it is a whole number >= 1."""
     if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= int(value) < 2**63:
         raise InputError(f"{name} is {value!r}; expected a whole number >= 1 (and less than 2**63)")
     return int(value)
 
 
 def require_seed(seed: object, name: str = "seed") -> int:
-    """Return a seed, or raise an error unless it is a whole number that every generator takes.
-
-    Raises
-    ------
-    InputError
-        Says what was given.
-    """
+    """Return a seed, or raise an error unless it is a whole number that every generator takes."""
     if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) < 2**63:
         raise InputError(f"{name} is {seed!r}; expected a whole number from 0 to 2**63 - 1")
     return int(seed)

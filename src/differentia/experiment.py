@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -12,14 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from differentia.analysis import Undefined, measure_layers
-from differentia.definition import METRICS, NORMALIZATIONS, UNDEFINED, is_raw_euclidean
-from differentia.errors import (
-    DifferentiaWarning,
-    InputError,
-    require_count,
-    require_known,
-    require_seed,
-)
+from differentia.definition import METRICS, NORMALIZATIONS, is_raw_euclidean
+from differentia.errors import InputError, require_count, require_known, require_seed, warn
 from differentia.memory import memory_budget, untouched_array
 from differentia.passes import Progress
 from differentia.recording import record_kinds
@@ -430,7 +423,7 @@ def _counts_at_hand(responses: Responses, counts: tuple[int, ...] | None) -> tup
     return counts
 
 
-def _warn_of_undefined(undefined: Sequence[Undefined], kind: str) -> str:
+def _warn_of_undefined(undefined: Sequence[Undefined], kind: str) -> dict[str, str]:
     """Give, and return, one warning that names every layer and set without a value, and its first reason."""
     first: dict[tuple[str, str], Undefined] = {}
     for case in undefined:
@@ -445,9 +438,8 @@ def _warn_of_undefined(undefined: Sequence[Undefined], kind: str) -> str:
             ". The units with the highest means may be saturated for every image; those of "
             "units='top_variance' can't be"
         )
-    text = f"{UNDEFINED} for {len(undefined)} values: {listed}{hint}"
-    warnings.warn(text, DifferentiaWarning, stacklevel=3)
-    return text
+    text = f"differentiation is NaN for {len(undefined)} values: {listed}{hint}"
+    return warn("undefined", text, stacklevel=3)
 
 
 def _versions() -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections import defaultdict, deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,11 +15,11 @@ from jaxtyping import UInt8
 
 from differentia.cores import usable_cores
 from differentia.errors import (
-    DifferentiaWarning,
     InputError,
     RecordingError,
     UnreadableImageError,
     require_distinct_names,
+    warn,
 )
 from differentia.stimuli import Fit, Image, Stimuli, stimuli_from
 
@@ -32,10 +31,6 @@ AHEAD = 2
 
 #: Images, or groups of them, that one warning names.
 MOST_TOLD = 10
-
-#: How the warnings begin that images were left out, and that some of a set are the same.
-LEFT_OUT = "left out what can't be read"
-SAME_CONTENT = "images of one set have the same content"
 
 
 class ImageLabel(NamedTuple):
@@ -187,19 +182,18 @@ def present(
 
 def warn_of_images(
     skipped: Sequence[SkippedImage], duplicates: Sequence[Sequence[ImageLabel]], *, stacklevel: int
-) -> list[str]:
-    """Warn of images that were left out, and of those that came twice in a set; return what was said."""
-    texts = []
+) -> list[dict[str, str]]:
+    """Say which images were left out, and which came twice in a set: their distance is 0."""
+    warned = []
     if skipped:
         cases = [_in_set(image.set, image.reason) for image in skipped]
-        texts.append(_with_cases(f"{LEFT_OUT} ({len(skipped)})", cases))
+        text = _with_cases(f"left out what can't be read ({len(skipped)})", cases)
+        warned.append(warn("left_out", text, stacklevel=stacklevel + 1))
     if duplicates:
         groups = [_in_set(group[0].set, ", ".join(image.name for image in group)) for group in duplicates]
-        what = f"{SAME_CONTENT}, and no distance from each other"
-        texts.append(_with_cases(what, groups))
-    for text in texts:
-        warnings.warn(text, DifferentiaWarning, stacklevel=stacklevel + 1)
-    return texts
+        text = _with_cases("images of one set have the same content, and no distance from each other", groups)
+        warned.append(warn("same_content", text, stacklevel=stacklevel + 1))
+    return warned
 
 
 def _in_set(set_name: str, what: str) -> str:

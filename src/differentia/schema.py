@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from differentia.definition import METRICS, NORMALIZATIONS
-from differentia.errors import InputError, has_control_characters, unknown_name
+from differentia.errors import InputError, WarningKind, has_control_characters, unknown_name
 from differentia.units import UNIT_KINDS
 
 if TYPE_CHECKING:
@@ -127,6 +127,21 @@ _KNOWN = ("prediction", "distance")
 MOST_PROVENANCE = 64_000_000
 
 
+#: How the warnings of older results begin, which hold their texts alone: the kind of each.
+_OLD_WARNINGS: dict[str, WarningKind] = {
+    "differentiation is NaN": "undefined",
+    "left out what can't be read": "left_out",
+    "images of one set have the same content": "same_content",
+}
+
+
+class _Warned(BaseModel):
+    """A warning that was given; its kind says what it is about, whatever its words."""
+
+    kind: str
+    text: str
+
+
 class _Facts(BaseModel):
     """What a provenance may say that this package reads; there can be more."""
 
@@ -145,7 +160,7 @@ class _Facts(BaseModel):
     sets: dict[str, str] = {}
     skipped: list[dict[str, str]] = []
     duplicates: list[Annotated[list[dict[str, str]], Field(min_length=1)]] = []
-    warnings: list[str] = []
+    warnings: list[str | _Warned] = []
     versions: dict[str, str] = {}
 
 
@@ -305,7 +320,16 @@ def read_provenance(text: str, where: str = "the result") -> dict[str, Any]:
         raise _wrong(where, f"the provenance can't be read ({error})", "JSON") from error
     if not isinstance(facts, dict):
         raise _wrong(where, f"the provenance is {_shown(facts)}", "a JSON object")
+    if "warnings" in facts:
+        facts["warnings"] = [_with_kind(warned) for warned in facts["warnings"]]
     return facts
+
+
+def _with_kind(warned: str | dict[str, str]) -> dict[str, str]:
+    if not isinstance(warned, str):
+        return warned
+    kinds = (kind for beginning, kind in _OLD_WARNINGS.items() if warned.startswith(beginning))
+    return {"kind": next(kinds, "other"), "text": warned}
 
 
 def _check_names(result: xr.Dataset, where: str) -> None:

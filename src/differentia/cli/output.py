@@ -130,19 +130,13 @@ def _summary(result: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray, xr.DataArr
 def print_result(result: xr.Dataset) -> None:
     """Print layers x sets at the largest number of units, relative columns beside; then what is enough."""
     from differentia.sufficiency import say_precision
+    from differentia.words import units_title
 
     means, spreads, related = _summary(result)
     limits = _image_limits(result)
     count = int(result["n_units"].values[-1])
     reference = result.attrs["reference"]
     names = [str(name) for name in result["set"].values]
-    kind = str(result["units"].item())
-    titles = {
-        "all": "all units",
-        "filter_mean": "filter means",
-        "random": f"{count:,} units",
-        "sketch": f"sketches of {count:,} numbers",
-    }
     others = [name for name in names if related is not None and name != reference]
     rows = []
     for layer in (str(name) for name in result["layer"].values):
@@ -157,7 +151,7 @@ def print_result(result: xr.Dataset) -> None:
         if related is not None:
             row += [f"{related.sel({**at, 'set': name}).item():.2f}" for name in others]
         rows.append(row)
-    title = f"Differentiation, {titles.get(kind, f'{count:,} units ({kind})')}"
+    title = f"Differentiation, {units_title(str(result['units'].item()), count)}"
     if limits is not None and bool(limits.notnull().any()):
         title += f" [{100 * limits.attrs['confidence']:g} %: other images]"
     print_table(title, ["layer", "units", *names, *(f"{name} / {reference}" for name in others)], rows)
@@ -185,7 +179,7 @@ def _written_limits(low: float, high: float, *, digits: int) -> str:
 def print_contrast(found: xr.Dataset) -> None:
     """Print what `differentia.contrasts.contrast` returned, layer by layer, and where the sets differ."""
     from differentia.contrasts import SIGNIFICANT
-    from differentia.units import unit_kind
+    from differentia.words import units_title
 
     digits = max(4, len(str(found.attrs["permutations"])))
     first, second = found.attrs["first"], found.attrs["second"]
@@ -205,10 +199,7 @@ def print_contrast(found: xr.Dataset) -> None:
     level = f"[{100 * found.attrs['confidence']:g} %: other images]"
     columns = ["layer", f"{first} - {second}", f"{first} / {second}", "p", "corrected p"]
     rows = [["-" if cell == "nan" else cell for cell in row] for row in rows]
-    name = str(found.attrs["units"])
-    units, kind = name.replace("_", " "), unit_kind(name)
-    if kind.counted:
-        units = f"{found.attrs['n_units']:,} {kind.noun}" + (f" ({name})" if name != "random" else "")
+    units = units_title(str(found.attrs["units"]), int(found.attrs["n_units"]))
     print_table(f"{first} and {second}, {units} {level}", columns, rows)
     differ = [str(name) for name in found["layer"].values[found["p_corrected"].values < SIGNIFICANT]]
     unknown = int(found["p"].isnull().sum())

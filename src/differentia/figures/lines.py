@@ -41,6 +41,7 @@ from differentia.results import relative
 from differentia.schema import validate_result
 from differentia.uncertainty import draw_mean, not_converged
 from differentia.units import unit_kind
+from differentia.words import unit_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -282,8 +283,8 @@ def _counted(result: xr.Dataset) -> bool:
 
 
 def _ylabel(result: xr.Dataset) -> str:
-    unit = " (units of the responses)" if result.attrs["normalize"] == "none" else ""
-    return f"Differentiation{unit}"
+    unit = unit_of(result)
+    return f"Differentiation ({unit})" if unit else "Differentiation"
 
 
 def _columns(results: Mapping[str, xr.Dataset]) -> int:

@@ -15,6 +15,7 @@ from differentia.report.pairs import MATRIX_ENTRIES, pairs
 from differentia.report.pictures import filter_maps, thumbnail
 from differentia.results import REMEDIES, provenance
 from differentia.views import set_rows, top_classes
+from differentia.words import unit_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -46,8 +47,8 @@ def contents(
         ``sets``, ``layers``, ``kinds`` (`differentia.report.curves.curves` with ``pairs``), ``contrasts``
         (`differentia.report.contrasts.contrasts`), ``level`` (sets differ where p is below), ``filters``,
         ``maps``, ``predictions``, ``images`` (by row), ``gallery`` (its rows), ``n_images``, ``recorded``
-        (whether they are responses at hand, of no network), ``reference``, ``normalize``, ``metric``,
-        ``missing`` (what is not there, and how to get it).
+        (whether they are responses at hand, of no network), ``reference``, ``normalize``, ``unit``,
+        ``metric``, ``missing`` (what is not there, and how to get it).
     """
     first = next(iter(results.values()))
     kinds = [
@@ -82,6 +83,7 @@ def contents(
         "recorded": not provenance(first).get("network"),
         "reference": first.attrs["reference"],
         "normalize": first.attrs["normalize"],
+        "unit": unit_of(first),
         "metric": first.attrs["metric"],
         "missing": {name: remedy for name, remedy in REMEDIES.items() if name not in first},
     }

@@ -12,6 +12,7 @@ from differentia.schema import LIMITS, SOURCES
 from differentia.uncertainty import convergence_known, draw_mean, draw_spread, not_converged
 from differentia.units import unit_kind
 from differentia.views import value_limits
+from differentia.words import UNIT_WORDS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -46,6 +47,7 @@ def curves(result: xr.Dataset) -> dict[str, Any]:
     flags[~convergence_known(result).transpose(*ORDER).values] = None
     return {
         "units": str(result["units"].item()),
+        "used_as": UNIT_WORDS[str(result["units"].item())].used,
         "counted": kind.counted,
         "n_units": result["n_units"].values.tolist(),
         "units_used": result["units_used"].transpose(*ORDER[1:]).values.tolist(),

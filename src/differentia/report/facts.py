@@ -13,6 +13,7 @@ from differentia.results import provenance
 from differentia.schema import LIMITS
 from differentia.uncertainty import draw_mean
 from differentia.units import unit_kind
+from differentia.words import METRIC_WORDS, NORMALIZATION_WORDS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -92,23 +93,15 @@ def warnings_of(results: Mapping[str, xr.Dataset]) -> list[str] | None:
     given = [provenance(result) for result in results.values()]
     if not all("warnings" in known for known in given):
         return None
-    return list(dict.fromkeys(text for known in given for text in known["warnings"]))
+    return list(dict.fromkeys(warned["text"] for known in given for warned in known["warnings"]))
 
 
 def yardstick(result: xr.Dataset) -> str:
-    """Return what independent responses give, where that does not depend on how they are distributed.
-
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned.
-    """
-    normalize, metric = str(result.attrs["normalize"]), str(result.attrs["metric"])
-    if metric == "euclidean" and normalize in ("layer", "response"):
-        return "0 where all responses are equal, 1.414 where they are independent"
-    if metric in ("correlation", "cosine") and normalize in ("layer", "response"):
-        return "0 where all responses are equal, 1 where they are independent"
-    return "0 where all responses are equal"
+    """Return what independent responses give, where that does not depend on how they are distributed."""
+    given = METRIC_WORDS[result.attrs["metric"]].independent
+    fixed = NORMALIZATION_WORDS[result.attrs["normalize"]].fixes_independent
+    independent = f", {given} where they are independent" if given and fixed else ""
+    return f"0 where all responses are equal{independent}"
 
 
 def overview(result: xr.Dataset) -> list[dict[str, Any]]:

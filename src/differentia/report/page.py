@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from differentia.errors import InputError
 from differentia.folders import user_path, written_whole
-from differentia.methods import describe_methods
+from differentia.paper.paragraph import describe_methods
 from differentia.report.contents import contents
 from differentia.report.contrasts import contrasts_of
 from differentia.report.facts import facts, overview, warnings_of, yardstick

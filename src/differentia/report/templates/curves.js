@@ -21,10 +21,9 @@ function dashOf(count) {
 }
 
 function usedUnits(layer, count) {
-  const { units, units_used: used } = kindShown();
-  if (units === "filter_mean") return `${counted(used[layer][count])} filter means`;
-  if (units === "sketch" && !isWhole(layer, count)) return `${counted(used[layer][count])} sums of ${counted(data.layers[layer].size)} units`;
-  return `${counted(used[layer][count])} of ${counted(data.layers[layer].size)} units`;
+  const kind = kindShown();
+  const text = kind.counted && isWhole(layer, count) ? "{used} of {size} units" : kind.used_as;
+  return text.replace("{used}", counted(kind.units_used[layer][count])).replace("{size}", counted(data.layers[layer].size));
 }
 
 // Whether all units of a layer were used, so that there are no others.
@@ -255,7 +254,7 @@ function endOfAxis() {
 
 function curvesLayout() {
   const end = endOfAxis();
-  const unit = data.normalize === "none" && state.values === "raw" ? ", in the unit of the responses" : "";
+  const unit = data.unit && state.values === "raw" ? `, in the ${data.unit}` : "";
   const title = state.values === "raw" ? `Differentiation${unit}` : `Differentiation / ${plain(shortened(data.reference))}`;
   const rows = markedPairs();
   const above = rows.length * ROW;

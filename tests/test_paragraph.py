@@ -15,9 +15,9 @@ from networks_for_tests import tricky
 
 import differentia as dif
 from differentia.definition import METRICS, NORMALIZATIONS
-from differentia.methods import describe_methods
 from differentia.networks.preprocessing import PREPROCESSINGS
-from differentia.references import REFERENCES
+from differentia.paper.paragraph import describe_methods
+from differentia.paper.references import REFERENCES
 from differentia.stimuli.base import CROPS
 from differentia.stimuli.noise import NOISE_KINDS
 from differentia.units import UNIT_KINDS
@@ -75,7 +75,7 @@ def test_a_network_in_full(measured: xr.Dataset) -> None:
         f"and weights begins with {load().fingerprint[:12]}. There were 2 sets of images: "
         '"white noise & <i>more</i>" (6 images of uniform white noise, seed 4) and "few" (5 images). '
         "Images were shown at 16 x 16 pixels in RGB, with pixel values of 0 to 255 divided by 255; images of "
-        "another size were resized with Pillow's bilinear filter, whatever their proportions. "
+        "another size were resized with Pillow's bilinear filter, without keeping their proportions. "
         'Responses were analysed in the layers "input", "conv", "act" and "head" (5 to 2,048 units each), '
         '"input" being the preprocessed image.\n\n'
         "Units of each layer were drawn at random (seed 2, from a random pool of at most 1,000 units), 3 "
@@ -88,7 +88,7 @@ def test_a_network_in_full(measured: xr.Dataset) -> None:
         "median distance over all N(N - 1)/2 pairs of images. Values are means over draws; their spread is "
         "the sample SD over draws multiplied by the square root of (1 - K/L)/(1 - K/M), for draws of K of "
         "the M units in the pool of a layer of L units, which estimates the SD over draws from the whole "
-        "layer. Intervals over units say where 95 % of fresh draws from the layer would lie. "
+        "layer. Intervals over units say where 95 % of new draws of units from the layer would lie. "
         'Relative differentiation is differentiation divided by that of "white noise & <i>more</i>" '
         "in the same layer at the largest number of units, 1,000; its intervals combine those of both "
         "(Zou & Donner, 2008). "
@@ -316,11 +316,11 @@ def test_names_are_verbatim() -> None:
 def test_preprocessings(measured: xr.Dataset) -> None:
     """Each named one has its words; a function is named, Keras's by its public path."""
     words = {
-        "none": "with pixel values of 0 to 255 left as they are;",
+        "none": "with pixel values of 0 to 255 left unchanged;",
         "unit": "with pixel values of 0 to 255 divided by 255;",
         "signed": "with pixel values of 0 to 255 scaled to -1 to 1;",
         "imagenet": "divided by 255 and standardised by ImageNet's mean and SD of each channel;",
-        "caffe": "put into the order BGR, less ImageNet's mean of each channel;",
+        "caffe": "reordered to BGR, minus ImageNet's mean of each channel;",
         "keras.src.applications.vgg16.preprocess_input": "by keras.applications.vgg16.preprocess_input;",
         "my.module.function": "preprocessed by my.module.function;",
     }
@@ -468,12 +468,32 @@ def test_values_that_are_undefined() -> None:
         assert "Differentiation is undefined in 7 of the 7 populations." in text(of_neurons(many))
 
 
+#: How the warnings began that results of version 0.1.0 hold as texts, without their kinds.
+OLD_WARNINGS = {
+    "undefined": "differentiation is NaN for 3 values: ...",
+    "left_out": "left out what can't be read (2): set 'a': ...",
+    "same_content": "images of one set have the same content, and no distance from each other: ...",
+}
+
+
 def test_other_warnings(measured: xr.Dataset) -> None:
-    """A warning that no sentence tells is quoted, once; one that a sentence tells is not."""
-    warned = with_facts(measured, warnings=["differentiation is NaN for 3 values: ...", "odd", "odd", "even"])
-    assert 'The software warned: "odd"; "even".' in text(warned)
-    assert "warned" not in text(with_facts(measured, warnings=["differentiation is NaN for 3 values"]))
+    """A warning that no sentence tells is quoted, once; others are not, however worded."""
+    odd = [{"kind": "other", "text": text} for text in ("odd", "odd", "even")]
+    for kind, old in OLD_WARNINGS.items():
+        told = {"kind": kind, "text": "in words that were never used before"}
+        assert text(with_facts(measured, warnings=[told])) == text(measured)
+        assert 'The software warned: "odd"; "even".' in text(with_facts(measured, warnings=[told, *odd]))
+        quoted = text(with_facts(measured, warnings=[{"kind": "other", "text": old}]))
+        assert f'The software warned: "{old}".' in quoted
     assert "warned" not in text(measured)
+
+
+def test_warnings_of_older_results(measured: xr.Dataset) -> None:
+    """They are texts alone, and known by how they began; what is not known is quoted."""
+    for old in OLD_WARNINGS.values():
+        assert text(with_facts(measured, warnings=[old])) == text(measured)
+    said = text(with_facts(measured, warnings=[*OLD_WARNINGS.values(), "odd", "odd"]))
+    assert 'The software warned: "odd".' in said
 
 
 def test_several_kinds_of_units() -> None:

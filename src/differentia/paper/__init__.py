@@ -1,0 +1,1 @@
+"""The methods paragraph of a paper, and the works that it cites."""
