@@ -15,7 +15,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 import differentia as dif
-from differentia.figures import set_colours
+from differentia.colours import set_colours
 from differentia.figures.labels import standing_out, text_width
 from differentia.figures.panels import MEAN, PEAK, Scale, draw_heat_map, thinned
 

@@ -15,7 +15,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 import differentia as dif
-from differentia.figures import set_colours
+from differentia.colours import set_colours
 from differentia.results import with_provenance
 
 RNG = np.random.default_rng(0)

@@ -107,7 +107,7 @@ def test_contrasts(tmp_path: Path) -> None:
     save_figures(result, tmp_path)
     assert names(tmp_path) == LINES
     assert (tmp_path / "relative.png").read_bytes() != before[tmp_path / "relative.png"]
-    with pytest.raises(dif.InputError, match="has the set 'c', which the result has not"):
+    with pytest.raises(dif.InputError, match="has the set 'c', which the result does not have"):
         save_figures(result.sel(set=["a", "b"]), tmp_path / "other", contrasts)
     assert not (tmp_path / "other").exists()
 

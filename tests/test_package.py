@@ -54,6 +54,8 @@ ORDER = [
     "published",
     "references",
     "methods",
+    "summaries",
+    "colours",
     "figures",
     "report",
     "analysis",

@@ -55,31 +55,20 @@ CONSTANT_COLOUR = "#DDDDDD"
 
 @dataclass(frozen=True)
 class Grid:
-    """Panels on a page, in inches.
-
-    Attributes
-    ----------
-    rows
-        How many.
-    names
-        What stands above each column.
-    height
-        Of a panel, at most.
-    square
-        Whether panels are as wide as high.
-    below
-        What is left free below each row but the last.
-    """
+    """Panels on a page, in inches."""
 
     rows: int
+    #: Above each column.
     names: tuple[str, ...]
+    #: Of a panel, at most.
     height: float
+    #: Whether panels are as wide as high.
     square: bool = False
+    #: Left free below each row but the last.
     below: float = BELOW
 
     @property
     def shape(self) -> tuple[int, int]:
-        """The numbers of rows and columns."""
         return self.rows, len(self.names)
 
     @property
@@ -108,10 +97,11 @@ class Grid:
             top + rows * (ABOVE + height) + (rows - 1) * self.below + BELOW,
         )
 
-    def add_axes(self, figure: Figure) -> np.ndarray:
-        """Return new axes, (rows, columns), in a figure of the grid's size."""
+    def _add_axes(self, figure: Figure) -> np.ndarray:
+        """Return new axes, (rows, columns), in a figure, which gets the grid's size."""
         width, height = self.panel
         whole_width, whole_height = self.size
+        figure.set_size_inches(self.size)
         axes = np.empty(self.shape, dtype=object)
         for row, column in np.ndindex(self.shape):
             left = LEFT + column * (width + GAP)
@@ -122,17 +112,15 @@ class Grid:
         return axes
 
     def axes(self, given: Any) -> np.ndarray:
-        """Return a user's axes as (rows, columns), or those of a new figure where none are given.
+        """Return a user's axes as (rows, columns), or new ones in a figure, which is made to fit."""
+        from matplotlib.figure import Figure
 
-        Raises
-        ------
-        InputError
-            Too few or too many were given.
-        """
         if given is None:
             import matplotlib.pyplot as plt
 
-            return self.add_axes(plt.figure(figsize=self.size, dpi=RESOLUTION))
+            given = plt.figure(dpi=RESOLUTION)
+        if isinstance(given, Figure):
+            return self._add_axes(given)
         axes = np.asarray(given, dtype=object)
         if axes.size != math.prod(self.shape):
             rows, columns = self.shape
@@ -173,40 +161,23 @@ def mark_set(ax: Axes, colour: str) -> None:
 
 @dataclass(frozen=True)
 class Scale:
-    """What the colours of heat maps say.
-
-    Attributes
-    ----------
-    lowest, highest
-        The values at the ends of the colours; what is beyond has the colour of the end.
-    label
-        What the values are.
-    colours
-        The name of a colour map.
-    extend
-        At which ends there may be values beyond, as Matplotlib's colour bars have it.
-    """
+    """What the colours of heat maps say: values from `lowest` to `highest`, those beyond as the ends."""
 
     lowest: float
     highest: float
     label: str
     colours: str = "viridis"
+    #: At which ends there may be values beyond, as Matplotlib's colour bars have it.
     extend: str = "both"
 
 
 @dataclass(frozen=True)
 class Sharing:
-    """What is shown of neighbouring columns that share a pixel.
+    """What is shown of neighbouring columns that share a pixel."""
 
-    Attributes
-    ----------
-    words
-        What it is, as the axis label says it.
-    reduce
-        Returns it, given a matrix and the first column of each group.
-    """
-
+    #: As the axis label says it.
     words: str
+    #: Returns it, given a matrix and the first column of each group.
     reduce: Callable[[Float[np.ndarray, "row column"], Int[np.ndarray, " group"]], np.ndarray]
 
 
@@ -236,26 +207,7 @@ def draw_heat_map(
     sharing: Sharing = MEAN,
     square: bool = False,
 ) -> AxesImage | None:
-    """Draw a matrix, with neighbouring rows and columns put together where there are not enough pixels.
-
-    Parameters
-    ----------
-    values : (n_rows, n_columns)
-        Where none of them is finite, the panel is grey and says "constant".
-    scale
-        What the colours say.
-    rows, columns
-        What the rows and columns are, for the axis labels; "" for no label.
-    sharing
-        What is shown of neighbours that share a pixel.
-    square
-        Whether entries are as wide as high.
-
-    Returns
-    -------
-    AxesImage or None
-        None where there is nothing to show.
-    """
+    """Draw a matrix, neighbours put together where there are not enough pixels; None if none is finite."""
     if not np.isfinite(values).any():
         ax.set_facecolor(CONSTANT_COLOUR)
         ax.set(xticks=[], yticks=[])
@@ -293,21 +245,7 @@ def draw_heat_map(
 def thinned(
     values: Float[np.ndarray, "row column"], most: int, sharing: Sharing
 ) -> tuple[Float[np.ndarray, "row shown"], int]:
-    """Return a matrix with no more than so many columns, and how many neighbours were put together.
-
-    Parameters
-    ----------
-    values : (n_rows, n_columns)
-    most
-        How many columns are left at most.
-    sharing
-        What is left of neighbours.
-
-    Returns
-    -------
-    (n_rows, ceil(n_columns / share)), int
-        Each `share` neighbours are one column; the last may be fewer.
-    """
+    """Return a matrix with `most` columns or fewer, and how many neighbours each of them stands for."""
     columns = values.shape[1]
     share = -(-columns // max(1, most))
     return (values, 1) if share == 1 else (sharing.reduce(values, np.arange(0, columns, share)), share)
@@ -316,21 +254,7 @@ def thinned(
 def name_columns(
     ax: Axes, scores: Float[np.ndarray, " n"], names: Sequence[str], *, most: int, few: int = 0
 ) -> None:
-    """Name the columns with the highest scores at the x axis, as far as there is room.
-
-    Parameters
-    ----------
-    ax
-        The panel.
-    scores : (n,)
-        Of the columns.
-    names
-        Of the columns.
-    most
-        How many are named at most.
-    few
-        So many columns are all named where their names have room.
-    """
+    """Name `most` columns with the highest scores, as far as there is room; all where there are but few."""
     width = 72 * ax.get_window_extent().width / ax.figure.dpi
     places = standing_out(scores, names, width=width, size=SMALL, most=most)
     if len(names) <= few and max(text_width(name, SMALL) for name in names) < width / len(names):

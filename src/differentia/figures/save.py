@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from differentia.figures.contrasts import contrasts_figure, require_contrasts
-from differentia.figures.heatmaps import (
-    chosen_layers,
-    distance_grid,
-    filter_grid,
-    plot_distances,
-    plot_filters,
-    plot_predictions,
-    prediction_grid,
-)
-from differentia.figures.lines import figure_size, kinds_figure, plot, plot_kinds, plot_relative
-from differentia.figures.maps import map_grid, plot_maps
-from differentia.figures.panels import RESOLUTION, Grid
+from differentia.figures.contrasts import draw_contrasts, require_room
+from differentia.figures.heatmaps import chosen_layers, plot_distances, plot_filters, plot_predictions
+from differentia.figures.lines import plot, plot_kinds, plot_relative
+from differentia.figures.maps import plot_maps
+from differentia.figures.panels import RESOLUTION
 from differentia.folders import require_writable, written_whole
 from differentia.schema import map_names, validate_result
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 #: Rows of heat maps that fit onto a page.
@@ -44,36 +34,13 @@ NAMES = re.compile(
 
 
 def save_figures(result: xr.Dataset, folder: Path, contrasts: Sequence[xr.Dataset] = ()) -> list[Path]:
-    """Write all that a result has data for as PNG and SVG.
+    """Write all that a result has data for as PNG and SVG; pictures of an earlier result are removed.
 
-    Parameters
-    ----------
-    result
-        What `measure` returned.
-    folder
-        Made if it is missing. Pictures of an earlier result are replaced or removed.
-    contrasts
-        Of sets of the result, at most 6: what `differentia.contrasts.contrasts_between_sets` returned. They
-        are marked above the curves, and have a picture of their own.
-
-    Returns
-    -------
-    list of Path
-        ``differentiation.*``; where the result has a reference, ``relative.*``; where there are contrasts,
-        ``contrast.*``; and where it has their data, ``predictions.*``, ``filters.*`` and ``distances.*``
-        (``filters_1.*``, ... where one page does not hold all layers), and ``maps_1.*``, ... in the order
-        in which the filters were chosen.
-
-    Raises
-    ------
-    InputError
-        It is no result, `folder` can't be written to, a contrast is of sets or layers that the result has
-        not, or there are too many.
-    StorageError
-        The disk is full.
+    Those are ``differentiation``, ``relative``, ``contrast``, ``predictions``, ``filters`` and ``distances``
+    (``filters_1``, ... where one page does not hold all layers), and ``maps_1``, ... as they were chosen.
     """
     validate_result(result)
-    require_contrasts(result, contrasts)
+    require_room(result, contrasts)
     require_writable(folder, str(folder))
     written = [
         path for name, figure in _figures(result, contrasts) for path in _save_figure(figure, folder, name)
@@ -85,32 +52,12 @@ def save_figures(result: xr.Dataset, folder: Path, contrasts: Sequence[xr.Datase
 
 
 def save_kinds(results: Mapping[str, xr.Dataset], folder: Path) -> list[Path]:
-    """Write the curves of several kinds of units side by side as PNG and SVG.
-
-    Parameters
-    ----------
-    results
-        What `differentia.experiment.measure_kinds` returned.
-    folder
-        Made if it is missing.
-
-    Returns
-    -------
-    list of Path
-        ``kinds.png`` and ``kinds.svg``.
-
-    Raises
-    ------
-    InputError
-        There is no result, they differ in their sets or layers, or `folder` can't be written to.
-    StorageError
-        The disk is full.
-    """
+    """Write the curves of several kinds of units side by side as PNG and SVG."""
     from matplotlib.figure import Figure
 
     require_writable(folder, str(folder))
-    figure, axes = kinds_figure(results, Figure)
-    plot_kinds(results, axes=axes)
+    figure = Figure(dpi=RESOLUTION)
+    plot_kinds(results, axes=figure)
     return _save_figure(figure, folder, "kinds")
 
 
@@ -118,38 +65,34 @@ def _figures(result: xr.Dataset, contrasts: Sequence[xr.Dataset]) -> Iterator[tu
     """Yield each picture's name and the picture, one at a time, since all together take much memory."""
     from matplotlib.figure import Figure
 
-    def page(grid: Grid) -> tuple[Figure, np.ndarray]:
-        figure = Figure(figsize=grid.size, dpi=RESOLUTION)
-        return figure, grid.add_axes(figure)
+    def curves() -> Figure:
+        return Figure(dpi=CURVES_RESOLUTION)
 
-    curves: dict[str, Callable[..., Axes]] = {"differentiation": plot, "relative": plot_relative}
-    for name, draw in curves.items():
-        if name == "differentiation" or result.attrs["reference"]:
-            figure = Figure(
-                figsize=figure_size(result, contrasts), dpi=CURVES_RESOLUTION, layout="constrained"
-            )
-            draw(result, ax=figure.add_subplot(), contrasts=contrasts)
-            yield name, figure
+    def heat_maps() -> Figure:
+        return Figure(dpi=RESOLUTION)
+
+    plot(result, ax=(figure := curves()), contrasts=contrasts)
+    yield "differentiation", figure
+    if result.attrs["reference"]:
+        plot_relative(result, ax=(figure := curves()), contrasts=contrasts)
+        yield "relative", figure
     if contrasts:
-        yield "contrast", contrasts_figure(contrasts, partial(Figure, dpi=CURVES_RESOLUTION))
+        draw_contrasts(figure := curves(), contrasts)
+        yield "contrast", figure
     if "prediction" in result:
-        figure, axes = page(prediction_grid(result))
-        plot_predictions(result, axes=axes)
+        plot_predictions(result, axes=(figure := heat_maps()))
         yield "predictions", figure
     if {"filter_mean", "layer_mean", "layer_sd"} <= set(result):
         for name, layers in _pages(result, "filters"):
-            figure, axes = page(filter_grid(result, layers))
-            plot_filters(result, layers, axes=axes)
+            plot_filters(result, layers, axes=(figure := heat_maps()))
             yield name, figure
     if "distance" in result:
         for name, layers in _pages(result, "distances"):
-            figure, axes = page(distance_grid(result, layers))
-            plot_distances(result, layers, axes=axes)
+            plot_distances(result, layers, axes=(figure := heat_maps()))
             yield name, figure
     if {"layer_mean", "layer_sd"} <= set(result):
         for number, name in enumerate(map_names(result), start=1):
-            figure, axes = page(map_grid(result))
-            plot_maps(result, **result[name].attrs, axes=axes)
+            plot_maps(result, **result[name].attrs, axes=(figure := heat_maps()))
             yield f"maps_{number}", figure
 
 

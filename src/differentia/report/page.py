@@ -18,10 +18,11 @@ from differentia.folders import user_path, written_whole
 from differentia.methods import describe_methods
 from differentia.report.contents import contents
 from differentia.report.contrasts import contrasts_of
-from differentia.report.facts import facts, overview, warnings_of, yardstick
+from differentia.report.facts import facts, warnings_of, yardstick
 from differentia.report.formula import formula
 from differentia.report.trust import trust
 from differentia.results import as_kinds, provenance, what_is_left
+from differentia.summaries import extreme_layers
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -150,7 +151,7 @@ def _page(
             network=network,
             things=things,
             places="layers" if network else "populations",
-            overview=overview(first),
+            overview=extreme_layers(first),
             facts=facts(results),
             trust=None if main_view else trust(results, things),
             warnings=warnings_of(results),

@@ -7,40 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from differentia.report.curves import confidence
 from differentia.resampling import LEAST_IMAGES
 from differentia.results import REMEDIES
 from differentia.schema import LIMITS, SOURCES
 from differentia.sufficiency import say_precision
+from differentia.summaries import confidence_of, percent
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-def level(share: float) -> str:
-    """Return a confidence in percent."""
-    return f"{100 * share:g} %"
-
-
 def trust(results: Mapping[str, xr.Dataset], things: str) -> dict[str, Any]:
-    """Return what the page says of how closely the numbers are known.
-
-    Parameters
-    ----------
-    results
-        By kind of units.
-    things
-        What was shown: images, or stimuli.
-
-    Returns
-    -------
-    dict
-        ``said``: by kind of units, a sentence or two for each set. ``meaning``: what each kind of intervals
-        means and what it does not, as pairs of a name and a text. ``missing``: what there is no interval
-        of, and how to get it.
-    """
+    """Return how closely the numbers are known (``said``), what that means, and what is ``missing``."""
     first = next(iter(results.values()))
-    share = confidence(first)
+    share = confidence_of(first)
     if share is None:
         none = f"There are no intervals in this result: {REMEDIES[LIMITS[0]]}."
         return {"said": {}, "meaning": [], "missing": [none]}
@@ -51,22 +31,22 @@ def trust(results: Mapping[str, xr.Dataset], things: str) -> dict[str, Any]:
     meanings = {
         "images": (
             f"Intervals of {things}",
-            f"Had other {things} of the same kind been shown, the value would have been another one; with "
-            f"{level(share)} confidence that of all {things} of the kind lies within. This presumes that a "
-            f"set's {things} were chosen at random from their kind, and says nothing of another kind.",
+            f"Had other {things} of the same kind been shown, the value would have been different; with "
+            f"{percent(share)} confidence, the value for all {things} of that kind lies within. This assumes "
+            f"that a set's {things} were chosen at random from their kind, and says nothing of other kinds.",
         ),
         "units": (
             "Intervals of units",
-            "Had as many other units of the layer been drawn, the value would have been another one; "
-            f"{level(share)} of such draws lie within. This says nothing of what more units would give: few "
-            "can give another value altogether, as open marks show.",
+            "Had as many other units of the layer been drawn, the value would have been different; "
+            f"{percent(share)} of such draws lie within. This says nothing about what more units would give: "
+            "few can give a very different value, as open marks show.",
         ),
     }
     missing = []
     if not known["images"]:
         missing.append(
-            f"There are no intervals of {things}: they need {LEAST_IMAGES} or more in a set, no more than "
-            "2,000 in all, and Euclidean distances that are not normalised otherwise than by layer."
+            f"There are no intervals of {things}: they need {LEAST_IMAGES} or more in a set, at most 2,000 "
+            "in all, and Euclidean distances of responses normalised by layer or not at all."
         )
     if not known["units"]:
         missing.append("There are no intervals of units: they need several draws of units chosen at random.")
