@@ -141,7 +141,7 @@ def _contrasts_size(contrasts: Sequence[xr.Dataset]) -> tuple[float, float]:
     return width, panels + 0.3 + 0.055 * max(map(len, layers))
 
 
-def draw_contrasts(figure: Figure, contrasts: Sequence[xr.Dataset]) -> None:
+def draw_contrasts(contrasts: Sequence[xr.Dataset], figure: Figure) -> None:
     """Draw a panel for each pair into a figure, one above the other, with the same limits."""
     figure.set_size_inches(_contrasts_size(contrasts))
     figure.set_layout_engine("constrained")

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from differentia.figures.contrasts import draw_contrasts, require_room
-from differentia.figures.heatmaps import chosen_layers, plot_distances, plot_filters, plot_predictions
+from differentia.figures.heatmaps import plot_distances, plot_filters, plot_predictions
 from differentia.figures.lines import plot, plot_kinds, plot_relative
 from differentia.figures.maps import plot_maps
 from differentia.figures.panels import RESOLUTION
 from differentia.folders import require_writable, written_whole
 from differentia.schema import map_names, validate_result
+from differentia.summaries import layer_names
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,17 +36,11 @@ NAMES = re.compile(
 
 
 def save_figures(result: xr.Dataset, folder: Path, contrasts: Sequence[xr.Dataset] = ()) -> list[Path]:
-    """Write all that a result has data for as PNG and SVG; pictures of an earlier result are removed.
-
-    Those are ``differentiation``, ``relative``, ``contrast``, ``predictions``, ``filters`` and ``distances``
-    (``filters_1``, ... where one page does not hold all layers), and ``maps_1``, ... as they were chosen.
-    """
+    """Write all that a result has data for as PNG and SVG; pictures of an earlier result are removed."""
     validate_result(result)
     require_room(result, contrasts)
     require_writable(folder, str(folder))
-    written = [
-        path for name, figure in _figures(result, contrasts) for path in _save_figure(figure, folder, name)
-    ]
+    written = [path for picture in _pictures(result, contrasts) for path in _save(*picture, folder)]
     for path in folder.iterdir():
         if NAMES.fullmatch(path.name) and path not in written:
             path.unlink()
@@ -53,62 +49,48 @@ def save_figures(result: xr.Dataset, folder: Path, contrasts: Sequence[xr.Datase
 
 def save_kinds(results: Mapping[str, xr.Dataset], folder: Path) -> list[Path]:
     """Write the curves of several kinds of units side by side as PNG and SVG."""
-    from matplotlib.figure import Figure
-
     require_writable(folder, str(folder))
-    figure = Figure(dpi=RESOLUTION)
-    plot_kinds(results, axes=figure)
-    return _save_figure(figure, folder, "kinds")
+    return _save("kinds", RESOLUTION, partial(plot_kinds, results), folder)
 
 
-def _figures(result: xr.Dataset, contrasts: Sequence[xr.Dataset]) -> Iterator[tuple[str, Figure]]:
-    """Yield each picture's name and the picture, one at a time, since all together take much memory."""
-    from matplotlib.figure import Figure
-
-    def curves() -> Figure:
-        return Figure(dpi=CURVES_RESOLUTION)
-
-    def heat_maps() -> Figure:
-        return Figure(dpi=RESOLUTION)
-
-    plot(result, ax=(figure := curves()), contrasts=contrasts)
-    yield "differentiation", figure
+def _pictures(
+    result: xr.Dataset, contrasts: Sequence[xr.Dataset]
+) -> Iterator[tuple[str, float, Callable[[Figure], Any]]]:
+    """Yield each picture's name, its dots per inch, and what draws it into a figure."""
+    yield "differentiation", CURVES_RESOLUTION, partial(plot, result, contrasts=contrasts)
     if result.attrs["reference"]:
-        plot_relative(result, ax=(figure := curves()), contrasts=contrasts)
-        yield "relative", figure
+        yield "relative", CURVES_RESOLUTION, partial(plot_relative, result, None, contrasts=contrasts)
     if contrasts:
-        draw_contrasts(figure := curves(), contrasts)
-        yield "contrast", figure
+        yield "contrast", CURVES_RESOLUTION, partial(draw_contrasts, contrasts)
     if "prediction" in result:
-        plot_predictions(result, axes=(figure := heat_maps()))
-        yield "predictions", figure
+        yield "predictions", RESOLUTION, partial(plot_predictions, result)
     if {"filter_mean", "layer_mean", "layer_sd"} <= set(result):
         for name, layers in _pages(result, "filters"):
-            plot_filters(result, layers, axes=(figure := heat_maps()))
-            yield name, figure
+            yield name, RESOLUTION, partial(plot_filters, result, layers)
     if "distance" in result:
         for name, layers in _pages(result, "distances"):
-            plot_distances(result, layers, axes=(figure := heat_maps()))
-            yield name, figure
+            yield name, RESOLUTION, partial(plot_distances, result, layers)
     if {"layer_mean", "layer_sd"} <= set(result):
         for number, name in enumerate(map_names(result), start=1):
-            plot_maps(result, **result[name].attrs, axes=(figure := heat_maps()))
-            yield f"maps_{number}", figure
+            about = result[name].attrs
+            yield f"maps_{number}", RESOLUTION, partial(plot_maps, result, about["layer"], about["filter"])
 
 
 def _pages(result: xr.Dataset, name: str) -> list[tuple[str, list[str]]]:
     """Return the layers of each page, about as many on each, and the page's name."""
-    layers = chosen_layers(result, None)
+    layers = layer_names(result)
     count = -(-len(layers) // LAYERS_ON_A_PAGE)
     pages = [part.tolist() for part in np.array_split(layers, count)]
     return [(name if count == 1 else f"{name}_{number}", page) for number, page in enumerate(pages, start=1)]
 
 
-def _save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write a picture as PNG and SVG; the same picture gives the same files."""
+def _save(name: str, resolution: float, draw: Callable[[Figure], Any], folder: Path) -> list[Path]:
+    """Draw a picture and write it as PNG and SVG; the same picture gives the same files."""
     import matplotlib as mpl
+    from matplotlib.figure import Figure
 
-    cut = None
+    figure, cut = Figure(dpi=resolution), None
+    draw(figure)
     if figure.get_constrained_layout():  # once for both files; legends stick out
         figure.draw_without_rendering()
         cut = figure.get_tightbbox().padded(0.1)
