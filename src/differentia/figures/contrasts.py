@@ -11,8 +11,8 @@ import numpy as np
 from differentia.colours import set_colours
 from differentia.contrasts import SIGNIFICANT
 from differentia.errors import InputError, require_known
-from differentia.figures.depth import add_legend, mark_scale, name_layers, nothing, panel_in, rule
-from differentia.figures.intervals import BAND_STRENGTH, LEGEND_COLOUR, draw_band
+from differentia.figures.depth import add_legend, key, mark_scale, name_layers, panel_in, rule
+from differentia.figures.intervals import band_key, draw_band
 from differentia.figures.labels import plain, shortened
 from differentia.figures.panels import PAGE_WIDTH
 from differentia.summaries import layer_names, percent, require_contrast, require_contrasts
@@ -20,7 +20,6 @@ from differentia.units import unit_kind
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -210,32 +209,20 @@ def mark_contrasts(ax: Axes, result: xr.Dataset, contrasts: Sequence[xr.Dataset]
 
 def diamond(first: str, second: str) -> dict[str, Any]:
     """Return the properties of a mark in the colours of both sets."""
-    return {
-        "linestyle": "none",
-        "marker": "D",
-        "markersize": DIAMOND_SIZE,
-        "fillstyle": "left",
-        "markerfacecolor": first,
-        "markerfacecoloralt": second,
-        "markeredgewidth": 0,
-    }
+    colours = {"markerfacecolor": first, "markerfacecoloralt": second, "markeredgewidth": 0}
+    return {"linestyle": "none", "marker": "D", "markersize": DIAMOND_SIZE, "fillstyle": "left", **colours}
 
 
 def _explain(ax: Axes, contrast: xr.Dataset) -> None:
     """Say beside the axes what the band and the marks mean, and which test was made."""
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
     about, kind = contrast.attrs, unit_kind(str(contrast.attrs["units"]))
-    point: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 4.2, "markeredgecolor": COLOUR}
-    entries: dict[str, Artist] = {
-        f"{percent(about['confidence'])}: other images": Patch(
-            color=LEGEND_COLOUR, alpha=BAND_STRENGTH, lw=0
-        ),
-        DIFFERENT: Line2D([], [], markerfacecolor=COLOUR, **point),
-        NOT_DIFFERENT: Line2D([], [], markerfacecolor="white", **point),
-        f"test: {about['permutations']:,} permutations\nof images": nothing(),
+    point: dict[str, Any] = {"marker": "o", "markersize": 4.2, "markeredgecolor": COLOUR}
+    entries = {
+        f"{percent(about['confidence'])}: other images": band_key(),
+        DIFFERENT: key(markerfacecolor=COLOUR, **point),
+        NOT_DIFFERENT: key(markerfacecolor="white", **point),
+        f"test: {about['permutations']:,} permutations\nof images": key(),
     }
     if kind.counted:
-        entries[f"with {about['n_units']:,} {kind.noun}"] = nothing()
+        entries[f"with {about['n_units']:,} {kind.noun}"] = key()
     add_legend(ax, [entries], length=2.0)

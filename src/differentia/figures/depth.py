@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from differentia.figures.labels import LONGEST_LAYER_NAME, plain, shortened
+from differentia.figures.panels import sized_figure
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -27,17 +28,11 @@ LEGEND_SIZE = 8.0
 
 def panel_in(given: Axes | Figure | None, size: tuple[float, float]) -> Axes:
     """Return a user's axes, or those of a figure made as large as `size` (inches)."""
-    from matplotlib.figure import Figure
-
-    if given is None:
-        import matplotlib.pyplot as plt
-
-        given = plt.figure()
-    if isinstance(given, Figure):
-        given.set_size_inches(size)
-        given.set_layout_engine("constrained")
-        return given.add_subplot()
-    return given
+    figure = sized_figure(given, size)
+    if figure is None:
+        return given  # type: ignore[return-value]
+    figure.set_layout_engine("constrained")
+    return figure.add_subplot()
 
 
 def axes_width(ax: Axes) -> float:
@@ -85,11 +80,11 @@ def name_some_layers(
     ax.set_xlabel("Layer, in the order of computation")
 
 
-def nothing() -> Artist:
-    """Return what stands in a legend beside words that explain no mark."""
+def key(**style: Any) -> Artist:
+    """Return what stands in a legend beside words: a line or a mark, or nothing at all."""
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], linestyle="none")
+    return Line2D([], [], **{"linestyle": "none", **style})
 
 
 def add_legend(
@@ -99,7 +94,7 @@ def add_legend(
     entries: list[tuple[str, Any]] = []
     for group in groups:
         if entries and group:
-            entries.append(("", nothing()))
+            entries.append(("", key()))
         entries += group.items()
     names, handles = zip(*entries, strict=True)
     ax.legend(

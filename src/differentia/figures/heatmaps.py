@@ -124,10 +124,9 @@ def plot_filters(
         It is no result, has no means of filters, there is no such layer, or `axes` are too few or too many.
     """
     require_variables(result, "filter_mean", "layer_mean", "layer_sd")
-    chosen, colours = chosen_layers(result, layers), set_colours(result)
+    chosen, colours = _chosen_layers(result, layers), set_colours(result)
     grid = Grid(len(chosen), tuple(colours), FILTERS_HEIGHT)
-    panels = grid.axes(axes)
-    grid.head_columns(panels, colours)
+    panels = grid.headed_axes(axes, colours)
     explained: list[Scale] = []
     scores, rows = filter_scores(result).values, rows_by_set(result)
     of_filters, numbers = (result[name].values for name in ("filter_layer", "filter_index"))
@@ -203,10 +202,9 @@ def plot_distances(
         It is no result, has no distances, there is no such layer, or `axes` are too few or too many.
     """
     require_variables(result, "distance")
-    chosen, colours = chosen_layers(result, layers), set_colours(result)
+    chosen, colours = _chosen_layers(result, layers), set_colours(result)
     grid = Grid(len(chosen), tuple(colours), DISTANCES_HEIGHT, square=True)
-    panels = grid.axes(axes)
-    grid.head_columns(panels, colours)
+    panels = grid.headed_axes(axes, colours)
     for row, layer, by_set in zip(panels, chosen, distances_of_sets(result, chosen), strict=True):
         matrices = list(by_set.values())
         largest = max((float(matrix.max()) for matrix in matrices if np.isfinite(matrix).all()), default=1.0)
@@ -232,7 +230,7 @@ def _distance_label(result: xr.Dataset) -> str:
     return f"{label}; D: {metric}, {normalize}"
 
 
-def chosen_layers(result: xr.Dataset, layers: str | Sequence[str] | None) -> list[str]:
+def _chosen_layers(result: xr.Dataset, layers: str | Sequence[str] | None) -> list[str]:
     """Return the layers to draw, in the order in which they are wanted; by default all."""
     known = layer_names(result)
     if layers is None:

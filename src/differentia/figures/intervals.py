@@ -12,7 +12,10 @@ from differentia.summaries import confidence_of, limits_or_spread, percent
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+
+ByLayer = Float[np.ndarray, " layer"]
 
 BAND_STRENGTH, BAR_STRENGTH = 0.18, 0.75
 
@@ -28,8 +31,8 @@ class Intervals:
     high: xr.DataArray
     words: dict[str, str]
 
-    def limits(self, source: str, **place: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return the limits, (layer,), of one set and number of units; NaN where unknown."""
+    def limits(self, source: str, **place: Any) -> tuple[ByLayer, ByLayer]:
+        """Return the limits of one set and number of units; NaN where unknown."""
         if source not in self.low["source"].values:
             nothing = np.full(self.low.sizes["layer"], np.nan)
             return nothing, nothing
@@ -54,15 +57,14 @@ def intervals_of(
     return Intervals(*limits_or_spread(result, values, reference), words)
 
 
-def draw_band(
-    ax: Axes,
-    x: Float[np.ndarray, " layer"],
-    low: Float[np.ndarray, " layer"],
-    high: Float[np.ndarray, " layer"],
-    colour: str,
-    *,
-    half_width: float,
-) -> None:
+def band_key() -> Artist:
+    """Return what stands for bands in a legend."""
+    from matplotlib.patches import Patch
+
+    return Patch(facecolor=LEGEND_COLOUR, alpha=BAND_STRENGTH, linewidth=0)
+
+
+def draw_band(ax: Axes, x: ByLayer, low: ByLayer, high: ByLayer, colour: str, *, half_width: float) -> None:
     """Fill what lies between limits; a layer between gaps, whose band would have no width, gets a box."""
     known = np.isfinite(low) & np.isfinite(high)
     if not known.any():
@@ -76,14 +78,7 @@ def draw_band(
     ax.fill_between(x, low, high, color=colour, alpha=BAND_STRENGTH, linewidth=0, zorder=1)
 
 
-def draw_bars(
-    ax: Axes,
-    x: Float[np.ndarray, " layer"],
-    low: Float[np.ndarray, " layer"],
-    high: Float[np.ndarray, " layer"],
-    colour: str,
-    **style: Any,
-) -> None:
+def draw_bars(ax: Axes, x: ByLayer, low: ByLayer, high: ByLayer, colour: str, **style: Any) -> None:
     """Draw an upright line between limits, where they are known and apart."""
     seen = high > low
     if seen.any():

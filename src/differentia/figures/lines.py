@@ -24,6 +24,7 @@ from differentia.figures.depth import (
     ROOM_FOR_A_NAME,
     add_legend,
     axes_width,
+    key,
     mark_scale,
     name_layers,
     name_some_layers,
@@ -31,15 +32,15 @@ from differentia.figures.depth import (
     rule,
 )
 from differentia.figures.intervals import (
-    BAND_STRENGTH,
     LEGEND_COLOUR,
     Intervals,
+    band_key,
     draw_band,
     draw_bars,
     intervals_of,
 )
 from differentia.figures.labels import plain, shortened, text_width, wrapped
-from differentia.figures.panels import PAGE_WIDTH, RESOLUTION
+from differentia.figures.panels import PAGE_WIDTH, RESOLUTION, sized_figure
 from differentia.published import published_lines
 from differentia.results import relative
 from differentia.schema import validate_result
@@ -196,7 +197,7 @@ def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarra
         There is no result, they differ in their sets or layers, or `axes` are too few or too many.
     """
     _require_alike(results)
-    first, *_ = results.values()
+    first = _first(results)
     panels = _kinds_panels(results, axes)
     looks, kinds = set_looks(first), {kind: _kind_of(result) for kind, result in results.items()}
     counted = [result["n_units"].values for kind, result in results.items() if kinds[kind].counted]
@@ -237,24 +238,14 @@ def _stands_over_another(ax: Axes, panels: np.ndarray) -> bool:
 
 def _kinds_panels(results: Mapping[str, xr.Dataset], given: Any) -> np.ndarray:
     """Return a user's axes, one for each kind, or those of a figure, made to fit."""
-    from matplotlib.figure import Figure
-
-    if given is None:
-        import matplotlib.pyplot as plt
-
-        given = plt.figure(dpi=RESOLUTION)
-    if isinstance(given, Figure):
-        columns = _side_by_side(results)
-        rows = -(-len(results) // columns)
-        layers = layer_names(next(iter(results.values())))
-        names = 0.05 * max(len(shortened(name, LONGEST_LAYER_OF_KIND)) for name in layers)
-        named_rows = 1 if len(results) % columns == 0 else min(2, rows)
-        given.set_size_inches(PAGE_WIDTH, rows * KIND_HEIGHT + named_rows * names)
-        given.set_layout_engine("constrained")
-        axes = given.subplots(rows, columns, squeeze=False).ravel()
-        for ax in axes[len(results) :]:
-            ax.remove()
-        return axes[: len(results)]
+    columns = _side_by_side(results)
+    rows = -(-len(results) // columns)
+    longest = max(len(shortened(name, LONGEST_LAYER_OF_KIND)) for name in layer_names(_first(results)))
+    named_rows = 1 if len(results) % columns == 0 else min(2, rows)
+    height = rows * KIND_HEIGHT + named_rows * 0.05 * longest
+    if (figure := sized_figure(given, (PAGE_WIDTH, height), RESOLUTION)) is not None:
+        figure.set_layout_engine("constrained")
+        return np.array([figure.add_subplot(rows, columns, place + 1) for place in range(len(results))])
     panels = np.asarray(given, dtype=object).ravel()
     if panels.size != len(results):
         raise InputError(
@@ -264,9 +255,13 @@ def _kinds_panels(results: Mapping[str, xr.Dataset], given: Any) -> np.ndarray:
     return panels
 
 
+def _first(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
+    return next(iter(results.values()))
+
+
 def _side_by_side(results: Mapping[str, xr.Dataset]) -> int:
     """Return how many kinds stand beside each other: as many as leave room for the layers' names."""
-    first, *_ = results.values()
+    first = _first(results)
     room = PAGE_WIDTH - _legend_width(first) * KINDS_LEGEND_SIZE / LEGEND_SIZE
     narrowest = max(NARROWEST_KIND, first.sizes["layer"] * ROOM_FOR_A_NAME)
     return max(1, min(len(results), int(room / narrowest)))
@@ -334,9 +329,7 @@ def _draw_curves(
     named = _style_entries(styles if kind.counted else {}, kind.noun, published=published is not None)
     marks = _mark_entries(result, intervals)
     if contrasts:
-        from matplotlib.lines import Line2D
-
-        marks[DIFFERENT] = Line2D([], [], **diamond(LEGEND_COLOUR, "#A0A0A0"))
+        marks[DIFFERENT] = key(**diamond(LEGEND_COLOUR, "#A0A0A0"))
     add_legend(ax, [_set_entries(looks), named, marks])
     return ax
 
@@ -419,37 +412,28 @@ def _draw_published(ax: Axes, result: xr.Dataset, published: xr.DataArray, looks
 
 
 def _set_entries(looks: Mapping[str, Look]) -> dict[str, Artist]:
-    from matplotlib.lines import Line2D
-
     return {
-        plain(wrapped(name)): Line2D([], [], color=colour.figure, marker=symbol.marker, markersize=4)
+        plain(wrapped(name)): key(color=colour.figure, linestyle="-", marker=symbol.marker, markersize=4)
         for name, (colour, symbol) in looks.items()
     }
 
 
 def _style_entries(styles: Mapping[int, Any], noun: str, *, published: bool = False) -> dict[str, Artist]:
-    from matplotlib.lines import Line2D
-
-    entries: dict[str, Artist] = {
-        f"{count:,} {noun}": Line2D([], [], color=LEGEND_COLOUR, linestyle=style, linewidth=1.5)
+    entries = {
+        f"{count:,} {noun}": key(color=LEGEND_COLOUR, linestyle=style, linewidth=1.5)
         for count, style in styles.items()
     }
     if published:
-        entries["published"] = Line2D([], [], color=LEGEND_COLOUR, linestyle=PUBLISHED_STYLE, linewidth=1.0)
+        entries["published"] = key(color=LEGEND_COLOUR, linestyle=PUBLISHED_STYLE, linewidth=1.0)
     return entries
 
 
 def _mark_entries(result: xr.Dataset, intervals: Intervals) -> dict[str, Artist]:
     """Return what says which interval is which, and what open marks are."""
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
-    marks: dict[str, Artist] = {
-        "images": Patch(facecolor=LEGEND_COLOUR, alpha=BAND_STRENGTH, linewidth=0),
-        "units": Line2D([], [], color=LEGEND_COLOUR, linestyle="none", marker="|", markersize=9),
-    }
+    marks = {"images": band_key(), "units": key(color=LEGEND_COLOUR, marker="|", markersize=9)}
     entries = {words: marks[source] for source, words in intervals.legend().items()}
-    open_mark: dict[str, Any] = {"marker": "o", "markersize": OPEN_SIZE, "markerfacecolor": "white"}
     if bool(not_converged(result).any()):
-        entries["not converged"] = Line2D([], [], color=LEGEND_COLOUR, linestyle="none", **open_mark)
+        entries["not converged"] = key(
+            color=LEGEND_COLOUR, marker="o", markersize=OPEN_SIZE, markerfacecolor="white"
+        )
     return entries

@@ -17,6 +17,7 @@ from differentia.figures.panels import (
     Scale,
     add_colour_bar,
     draw_heat_map,
+    write_above,
 )
 from differentia.results import require_variables
 from differentia.schema import map_names
@@ -70,8 +71,7 @@ def plot_maps(
     height = (PAGE_HEIGHT - ROOM_FOR_TITLES) / len(places) - ABOVE - BETWEEN_MAPS
     height = max(LOWEST_MAP, min(HIGHEST_MAP, height))
     grid = Grid(len(places), tuple(colours), height, square=True, below=BETWEEN_MAPS)
-    panels = grid.axes(axes)
-    grid.head_columns(panels, colours)
+    panels = grid.headed_axes(axes, colours)
     scale = Scale(*colour_limits(scores.values), "response, z-scored")
     longest = int(72 * grid.panel[0] / text_width("n", SMALL))
     caption = f"{shortened(scores.attrs['layer'])}, filter {scores.attrs['filter']}"
@@ -83,15 +83,8 @@ def plot_maps(
                 last = caption if ax is panels[-1, 0] else ""
                 drawn = draw_heat_map(ax, maps[place, name], scale, rows="", columns=last, square=True)
                 image = image or drawn
-                ax.annotate(
-                    plain(shortened(str(result["image_name"].values[rows[name][place]]), longest)),
-                    (0.5, 1),
-                    xytext=(0, 3),
-                    xycoords="axes fraction",
-                    textcoords="offset points",
-                    fontsize=SMALL,
-                    ha="center",
-                )
+                image_name = str(result["image_name"].values[rows[name][place]])
+                write_above(ax, shortened(image_name, longest), SMALL, middle=True)
             else:  # the set has fewer images
                 ax.spines[:].set_visible(False)
             ax.set(xticks=[], yticks=[], ylabel="")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,6 +52,20 @@ LINE = 1.25 * LARGE / 72
 
 #: Where every value is the same there is nothing to scale by.
 CONSTANT_COLOUR = "#DDDDDD"
+
+
+def sized_figure(given: Any, size: tuple[float, float], dpi: float | None = None) -> Figure | None:
+    """Return a new figure, or the one that is given, at a size in inches; None where axes are given."""
+    from matplotlib.figure import Figure
+
+    if given is None:
+        import matplotlib.pyplot as plt
+
+        given = plt.figure(dpi=dpi)
+    if not isinstance(given, Figure):
+        return None
+    given.set_size_inches(size)
+    return given
 
 
 @dataclass(frozen=True)
@@ -98,10 +113,9 @@ class Grid:
         )
 
     def _add_axes(self, figure: Figure) -> np.ndarray:
-        """Return new axes, (rows, columns), in a figure, which gets the grid's size."""
+        """Return new axes, (rows, columns), in a figure of the grid's size."""
         width, height = self.panel
         whole_width, whole_height = self.size
-        figure.set_size_inches(self.size)
         axes = np.empty(self.shape, dtype=object)
         for row, column in np.ndindex(self.shape):
             left = LEFT + column * (width + GAP)
@@ -113,14 +127,9 @@ class Grid:
 
     def axes(self, given: Any) -> np.ndarray:
         """Return a user's axes as (rows, columns), or new ones in a figure, which is made to fit."""
-        from matplotlib.figure import Figure
-
-        if given is None:
-            import matplotlib.pyplot as plt
-
-            given = plt.figure(dpi=RESOLUTION)
-        if isinstance(given, Figure):
-            return self._add_axes(given)
+        figure = sized_figure(given, self.size, dpi=RESOLUTION)
+        if figure is not None:
+            return self._add_axes(figure)
         axes = np.asarray(given, dtype=object)
         if axes.size != math.prod(self.shape):
             rows, columns = self.shape
@@ -130,27 +139,28 @@ class Grid:
             )
         return axes.reshape(self.shape)
 
-    def head_columns(self, axes: np.ndarray, colours: Mapping[str, str]) -> None:
-        """Write each column's name above it in its colour, which is also that of a bar over each panel."""
+    def headed_axes(self, given: Any, colours: Mapping[str, str]) -> np.ndarray:
+        """Return `axes`, with each column's name above it in its colour, as is a bar over each panel."""
+        axes = self.axes(given)
         for name, title, column in zip(self.names, self.titles, axes.T, strict=True):
-            column[0].set_title(
-                plain(title), color=colours[name], fontsize=LARGE, fontweight="bold", y=1.0, pad=72 * ABOVE
-            )
+            head = {"fontsize": LARGE, "fontweight": "bold", "y": 1.0, "pad": 72 * ABOVE}
+            column[0].set_title(plain(title), color=colours[name], **head)
             for ax in column:
                 mark_set(ax, colours[name])
+        return axes
 
     def head_row(self, ax: Axes, name: str, about: str = "") -> None:
         """Write a layer's name above a row's first panel, and what else there is to say of it."""
         letters = int(72 * (self.size[0] - LEFT) / text_width("n", SMALL + 0.5))
         text = f"{shortened(name, letters - len(about) - 2)}  {about}".rstrip()
-        ax.annotate(
-            plain(text),
-            (0, 1),
-            xytext=(0, 3),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            fontsize=SMALL + 0.5,
-        )
+        write_above(ax, text, SMALL + 0.5)
+
+
+def write_above(ax: Axes, text: str, size: float, *, middle: bool = False) -> None:
+    """Write a line of text above a panel, at its left or in its middle."""
+    x, ha = (0.5, "center") if middle else (0, "left")
+    at = {"xytext": (0, 3), "xycoords": "axes fraction", "textcoords": "offset points"}
+    ax.annotate(plain(text), (x, 1), fontsize=size, ha=ha, **at)
 
 
 def mark_set(ax: Axes, colour: str) -> None:
@@ -186,15 +196,9 @@ def _means(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
     return np.add.reduceat(values, starts, axis=1) / counts
 
 
-def _farthest_from_zero(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    highest = np.maximum.reduceat(values, starts, axis=1)
-    lowest = np.minimum.reduceat(values, starts, axis=1)
-    return np.where(highest >= -lowest, highest, lowest)
-
-
 #: Where many respond a little, and where a single one stands out.
 MEAN = Sharing("their mean", _means)
-PEAK = Sharing("the one farthest from 0", _farthest_from_zero)
+PEAK = Sharing("the highest", partial(np.maximum.reduceat, axis=1))
 
 
 def draw_heat_map(

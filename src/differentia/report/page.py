@@ -31,16 +31,7 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent / "templates"
 
 #: In the order in which they are read.
-SCRIPTS = (
-    "data.js",
-    "theme.js",
-    "curves.js",
-    "contrasts.js",
-    "layer.js",
-    "predictions.js",
-    "table.js",
-    "main.js",
-)
+SCRIPTS = ("data", "theme", "curves", "contrasts", "layer", "predictions", "table", "main")
 
 #: In pixels, of the main view in a notebook.
 HEIGHT = 900
@@ -140,7 +131,7 @@ def _page(
     data = contents(results, compared, main_view=main_view)
     things = "images" if network else "stimuli"
     mathematics, meaning = formula(first)
-    scripts = [get_plotlyjs(), "\n".join(_template(name) for name in SCRIPTS)]
+    scripts = [get_plotlyjs(), "\n".join(_template(f"{name}.js") for name in SCRIPTS)]
     return (
         _environment()
         .get_template("page.html.jinja")
