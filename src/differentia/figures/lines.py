@@ -120,7 +120,7 @@ def plot(
     ------
     InputError
         It is no result; with ``published=True``, it has nothing in common with the published curves; a
-        contrast is of sets or layers that the result has not, or there are too many.
+        contrast is not of this result, or there are too many.
     """
     validate_result(result)
     require_room(result, contrasts)
@@ -164,7 +164,7 @@ def plot_relative(
     ------
     InputError
         It is no result, or there is no reference; with ``published=True``, it has nothing in common with
-        the published curves; a contrast is of sets or layers that the result has not, or there are too many.
+        the published curves; a contrast is not of this result, or there are too many.
     """
     values = relative(result, reference)
     require_room(result, contrasts)

@@ -143,7 +143,7 @@ class Grid:
         """Return `axes`, with each column's name above it in its colour, as is a bar over each panel."""
         axes = self.axes(given)
         for name, title, column in zip(self.names, self.titles, axes.T, strict=True):
-            head = {"fontsize": LARGE, "fontweight": "bold", "y": 1.0, "pad": 72 * ABOVE}
+            head: dict[str, Any] = {"fontsize": LARGE, "fontweight": "bold", "y": 1.0, "pad": 72 * ABOVE}
             column[0].set_title(plain(title), color=colours[name], **head)
             for ax in column:
                 mark_set(ax, colours[name])
@@ -159,7 +159,7 @@ class Grid:
 def write_above(ax: Axes, text: str, size: float, *, middle: bool = False) -> None:
     """Write a line of text above a panel, at its left or in its middle."""
     x, ha = (0.5, "center") if middle else (0, "left")
-    at = {"xytext": (0, 3), "xycoords": "axes fraction", "textcoords": "offset points"}
+    at: dict[str, Any] = {"xytext": (0, 3), "xycoords": "axes fraction", "textcoords": "offset points"}
     ax.annotate(plain(text), (x, 1), fontsize=size, ha=ha, **at)
 
 

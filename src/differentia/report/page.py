@@ -144,7 +144,7 @@ def _page(
             places="layers" if network else "populations",
             overview=extreme_layers(first),
             facts=facts(results),
-            trust=None if main_view else trust(results, things),
+            trust=None if main_view else trust(results),
             warnings=warnings_of(results),
             yardstick=yardstick(first),
             provenance=known,
