@@ -123,9 +123,7 @@ def plot(
         contrast is not of this result, or there are too many.
     """
     validate_result(result)
-    require_room(result, contrasts)
-    curves = published_lines(result, "differentiation", wanted=published)
-    ax = _draw_curves(result, result["differentiation"], ax, published=curves, contrasts=contrasts)
+    ax = _draw_curves(result, result["differentiation"], ax, published, contrasts)
     ax.set_ylabel(_ylabel(result))
     return ax
 
@@ -167,12 +165,9 @@ def plot_relative(
         the published curves; a contrast is not of this result, or there are too many.
     """
     values = relative(result, reference)
-    require_room(result, contrasts)
-    name = values.attrs["reference"]
-    curves = published_lines(result, "relative_differentiation", wanted=published, reference=name)
-    ax = _draw_curves(result, values, ax, reference=name, published=curves, contrasts=contrasts)
+    ax = _draw_curves(result, values, ax, published, contrasts)
     ax.axhline(1.0, color="#B0B0B0", linewidth=0.8, zorder=0)
-    ax.set_ylabel(f"Differentiation / {plain(wrapped(name))}")
+    ax.set_ylabel(f"Differentiation / {plain(wrapped(values.attrs['reference']))}")
     return ax
 
 
@@ -312,21 +307,22 @@ def _draw_curves(
     result: xr.Dataset,
     values: xr.DataArray,
     ax: Axes | Figure | None,
-    *,
-    reference: str | None = None,
-    published: xr.DataArray | None,
+    published: bool | None,
     contrasts: Sequence[xr.Dataset],
 ) -> Axes:
-    """Draw all that `plot` and `plot_relative` have in common."""
+    """Draw all that `plot` and `plot_relative` have in common; relative values say to which reference."""
+    require_room(result, contrasts)
+    reference = values.attrs.get("reference")
+    curves = published_lines(result, str(values.name), wanted=published, reference=reference)
     ax = panel_in(ax, _curves_size(result, contrasts))
     looks, styles, kind = set_looks(result), _styles(result["n_units"].values), _kind_of(result)
     intervals = intervals_of(result, values, kind.noun, reference)
-    if published is not None:  # first, since the limits of the y axis are set with the curves
-        _draw_published(ax, result, published, looks)
+    if curves is not None:  # first, since the limits of the y axis are set with the curves
+        _draw_published(ax, result, curves, looks)
     _draw_lines(ax, result, values, intervals, looks, styles)
     name_layers(ax, layer_names(result))
     mark_contrasts(ax, result, contrasts)
-    named = _style_entries(styles if kind.counted else {}, kind.noun, published=published is not None)
+    named = _style_entries(styles if kind.counted else {}, kind.noun, published=curves is not None)
     marks = _mark_entries(result, intervals)
     if contrasts:
         marks[DIFFERENT] = key(**diamond(LEGEND_COLOUR, "#A0A0A0"))

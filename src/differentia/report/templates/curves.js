@@ -299,7 +299,7 @@ function intervalsCaption() {
   const kind = kindShown();
   const drawnOf = new Set(setsShown().flatMap((set) => countsShown().flatMap((count) => limitsOf(set, count).map(({ source }) => source))));
   const said = [];
-  if (drawnOf.has("spread")) said.push(`${data.recorded ? "Bars" : "Bands"}: one SD over draws on either side.`);
+  if (drawnOf.has("spread")) said.push(`${data.recorded ? "Bars" : "Bands"}: one SD over draws either side.`);
   if (drawnOf.has("images")) said.push(`${data.recorded ? "Thin bars" : "Filled bands"}: had other ${THINGS} of the same kind been shown (${percent(kind.confidence)}${countsShown().length > 1 ? "; known at the largest number of units" : ""}).`);
   if (drawnOf.has("units")) said.push(`${data.recorded ? "Thick bars" : "Dotted bands"}: had other ${kind.noun} been drawn (${percent(kind.confidence)}).`);
   if (endOfAxis()) said.push("Some go on beyond the plot.");
