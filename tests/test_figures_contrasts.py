@@ -252,6 +252,8 @@ def test_panel_of_unknown_and_of_one() -> None:
     assert x_low < x_high
     assert (lowest, highest) == pytest.approx((-0.25, 0.05))
     assert "with 12,000 units" not in legend_entries(one)
+    sketch = plot_contrast(contrast((0.01,)).assign_attrs(units="sketch", n_units=12_000))
+    assert "with 12,000 sums" in legend_entries(sketch)
     require_readable(one.figure)
 
 

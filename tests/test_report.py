@@ -250,6 +250,8 @@ def test_facts_and_overview_of_recorded_responses() -> None:
     """What is not known is left out; a set without any value has no highest and lowest layer."""
     known = dict(facts({"random": neurons()}))
     assert "Network" not in known
+    (kind,) = contents({"sketch": neurons().assign_coords(units="sketch")})["kinds"]
+    assert (kind["noun"], kind["counted"]) == ("sums", True)
     assert known["Draws"] == "6 of 5 units, 6 of 20 units, 1 of 50 units"
     assert "torch" not in known["Versions"]
     assert known["Reference"] == "spontaneous"

@@ -14,7 +14,7 @@ from differentia.figures.labels import plain, shortened
 from differentia.figures.panels import (
     ABOVE,
     BELOW,
-    LARGE,
+    LARGE_TEXT,
     PAGE_HEIGHT,
     PEAK,
     Grid,
@@ -85,7 +85,7 @@ def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
         values = scores[rows[set_name]]
         image = draw_heat_map(ax, values, PREDICTIONS, rows="images", columns=f"classes{which}", sharing=PEAK)
         title = plain(shortened(set_name, 80))
-        ax.set_title(title, color=colour, fontsize=LARGE, fontweight="bold", y=1.0, pad=4)
+        ax.set_title(title, color=colour, fontsize=LARGE_TEXT, fontweight="bold", y=1.0, pad=4)
         mark_set(ax, colour)
         if image is not None:
             name_columns(ax, values.mean(axis=0), names, most=MOST_CLASSES_NAMED, few=FEW_CLASSES)

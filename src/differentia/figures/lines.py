@@ -194,7 +194,7 @@ def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarra
     _require_alike(results)
     first = _first(results)
     panels = _kinds_panels(results, axes)
-    looks, kinds = set_looks(first), {kind: _kind_of(result) for kind, result in results.items()}
+    looks, kinds = set_looks(first), {kind: _unit_kind_of(result) for kind, result in results.items()}
     counted = [result["n_units"].values for kind, result in results.items() if kinds[kind].counted]
     styles = _styles(count for counts in counted for count in counts)
     nouns = " or ".join(dict.fromkeys(kind.noun for kind in kinds.values()))
@@ -276,7 +276,7 @@ def _legend_width(result: xr.Dataset) -> float:
     return 0.7 + 0.075 * max(longest, 16)
 
 
-def _kind_of(result: xr.Dataset) -> UnitKind:
+def _unit_kind_of(result: xr.Dataset) -> UnitKind:
     return unit_kind(str(result["units"].item()))
 
 
@@ -315,7 +315,7 @@ def _draw_curves(
     reference = values.attrs.get("reference")
     curves = published_lines(result, str(values.name), wanted=published, reference=reference)
     ax = panel_in(ax, _curves_size(result, contrasts))
-    looks, styles, kind = set_looks(result), _styles(result["n_units"].values), _kind_of(result)
+    looks, styles, kind = set_looks(result), _styles(result["n_units"].values), _unit_kind_of(result)
     intervals = intervals_of(result, values, kind.noun, reference)
     if curves is not None:  # first, since the limits of the y axis are set with the curves
         _draw_published(ax, result, curves, looks)

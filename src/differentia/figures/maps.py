@@ -12,7 +12,7 @@ from differentia.figures.labels import plain, shortened, text_width
 from differentia.figures.panels import (
     ABOVE,
     PAGE_HEIGHT,
-    SMALL,
+    SMALL_TEXT,
     Grid,
     Scale,
     add_colour_bar,
@@ -73,9 +73,9 @@ def plot_maps(
     grid = Grid(len(places), tuple(colours), height, square=True, below=BETWEEN_MAPS)
     panels = grid.headed_axes(axes, colours)
     scale = Scale(*colour_limits(scores.values), "response, z-scored")
-    longest = int(72 * grid.panel[0] / text_width("n", SMALL))
+    longest = int(72 * grid.panel[0] / text_width("n", SMALL_TEXT))
     caption = f"{shortened(scores.attrs['layer'])}, filter {scores.attrs['filter']}"
-    panels[-1, 0].set_xlabel(plain(caption), loc="left", fontsize=SMALL + 0.5)
+    panels[-1, 0].set_xlabel(plain(caption), loc="left", fontsize=SMALL_TEXT + 0.5)
     image = None
     for row, place in zip(panels, places, strict=True):
         for ax, name in zip(row, colours, strict=True):
@@ -84,11 +84,11 @@ def plot_maps(
                 drawn = draw_heat_map(ax, maps[place, name], scale, rows="", columns=last, square=True)
                 image = image or drawn
                 image_name = str(result["image_name"].values[rows[name][place]])
-                write_above(ax, shortened(image_name, longest), SMALL, middle=True)
+                write_above(ax, shortened(image_name, longest), SMALL_TEXT, middle=True)
             else:  # the set has fewer images
                 ax.spines[:].set_visible(False)
             ax.set(xticks=[], yticks=[], ylabel="")
-        row[0].set_ylabel(f"image {place}", fontsize=SMALL + 0.5)
+        row[0].set_ylabel(f"image {place}", fontsize=SMALL_TEXT + 0.5)
     if image is not None:
         add_colour_bar(panels[0, -1], image, scale)
     return panels

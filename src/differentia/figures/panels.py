@@ -45,10 +45,10 @@ NARROWEST_PANEL = 0.5
 RESOLUTION = 150
 
 #: In points.
-SMALL, LARGE = 6.0, 8.0
+SMALL_TEXT, LARGE_TEXT = 6.0, 8.0
 
 #: In inches.
-LINE = 1.25 * LARGE / 72
+LINE = 1.25 * LARGE_TEXT / 72
 
 #: Where every value is the same there is nothing to scale by.
 CONSTANT_COLOUR = "#DDDDDD"
@@ -97,7 +97,7 @@ class Grid:
     @property
     def titles(self) -> list[str]:
         """The names, on as many lines as they need beside each other."""
-        letter = 0.7 * LARGE / 72  # as wide as bold letters are on average
+        letter = 0.7 * LARGE_TEXT / 72  # as wide as bold letters are on average
         width = max(4, int((self.panel[0] + GAP - BETWEEN_NAMES / 72) / letter))
         return [wrapped(name, width, 4) if name else "" for name in self.names]
 
@@ -143,7 +143,7 @@ class Grid:
         """Return `axes`, with each column's name above it in its colour, as is a bar over each panel."""
         axes = self.axes(given)
         for name, title, column in zip(self.names, self.titles, axes.T, strict=True):
-            head: dict[str, Any] = {"fontsize": LARGE, "fontweight": "bold", "y": 1.0, "pad": 72 * ABOVE}
+            head: dict[str, Any] = {"fontsize": LARGE_TEXT, "fontweight": "bold", "y": 1.0, "pad": 72 * ABOVE}
             column[0].set_title(plain(title), color=colours[name], **head)
             for ax in column:
                 mark_set(ax, colours[name])
@@ -151,9 +151,9 @@ class Grid:
 
     def head_row(self, ax: Axes, name: str, about: str = "") -> None:
         """Write a layer's name above a row's first panel, and what else there is to say of it."""
-        letters = int(72 * (self.size[0] - LEFT) / text_width("n", SMALL + 0.5))
+        letters = int(72 * (self.size[0] - LEFT) / text_width("n", SMALL_TEXT + 0.5))
         text = f"{shortened(name, letters - len(about) - 2)}  {about}".rstrip()
-        write_above(ax, text, SMALL + 0.5)
+        write_above(ax, text, SMALL_TEXT + 0.5)
 
 
 def write_above(ax: Axes, text: str, size: float, *, middle: bool = False) -> None:
@@ -215,7 +215,7 @@ def draw_heat_map(
     if not np.isfinite(values).any():
         ax.set_facecolor(CONSTANT_COLOUR)
         ax.set(xticks=[], yticks=[])
-        ax.text(0.5, 0.5, "constant", transform=ax.transAxes, ha="center", va="center", fontsize=SMALL)
+        ax.text(0.5, 0.5, "constant", transform=ax.transAxes, ha="center", va="center", fontsize=SMALL_TEXT)
         return None
     box = ax.get_window_extent()
     shown, to_a_column = thinned(values, int(box.width), sharing)
@@ -233,13 +233,13 @@ def draw_heat_map(
     )
     ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     ax.set(xticks=[], yticks=sorted({0, height - 1}))
-    ax.tick_params(labelsize=SMALL, length=2, width=0.5, pad=1.5)
+    ax.tick_params(labelsize=SMALL_TEXT, length=2, width=0.5, pad=1.5)
     if columns and to_a_column > 1:
         columns += f": {to_a_column} neighbours share a pixel, which shows {sharing.words}"
     if to_a_row > 1:
         rows = f"{rows}, {to_a_row} to a pixel".lstrip(", ")
-    ax.set_xlabel(plain(columns), loc="left", fontsize=SMALL)
-    ax.set_ylabel(plain(rows), fontsize=SMALL)
+    ax.set_xlabel(plain(columns), loc="left", fontsize=SMALL_TEXT)
+    ax.set_ylabel(plain(rows), fontsize=SMALL_TEXT)
     # At fixed places, since to look for free ones takes a third of the time of drawing.
     ax.xaxis.set_label_coords(0, -BELOW_TICKS * ax.figure.dpi / 72 / box.height)
     ax.yaxis.set_label_coords(-LEFT_OF_TICKS * ax.figure.dpi / 72 / box.width, 0.5)
@@ -260,8 +260,8 @@ def name_columns(
 ) -> None:
     """Name `most` columns with the highest scores, as far as there is room; all where there are but few."""
     width = 72 * ax.get_window_extent().width / ax.figure.dpi
-    places = standing_out(scores, names, width=width, size=SMALL, most=most)
-    if len(names) <= few and max(text_width(name, SMALL) for name in names) < width / len(names):
+    places = standing_out(scores, names, width=width, size=SMALL_TEXT, most=most)
+    if len(names) <= few and max(text_width(name, SMALL_TEXT) for name in names) < width / len(names):
         places = list(range(len(names)))
     ax.set_xticks(places, [plain(names[place]) for place in places])
 
@@ -271,8 +271,8 @@ def add_colour_bar(ax: Axes, image: AxesImage, scale: Scale) -> None:
     width, height = (72 * pixels / ax.figure.dpi for pixels in ax.get_window_extent().size)
     beside = ax.inset_axes((1 + 6 / width, 0, 6 / width, 1))
     bar = ax.figure.colorbar(image, cax=beside, extend=scale.extend)
-    bar.ax.tick_params(labelsize=SMALL, length=2, width=0.5, pad=1.5)
+    bar.ax.tick_params(labelsize=SMALL_TEXT, length=2, width=0.5, pad=1.5)
     bar.ax.locator_params(nbins=4)
     bar.outline.set_linewidth(0.5)
-    letters = int(1.15 * height / text_width("n", SMALL))
-    bar.set_label(plain(wrapped(scale.label, max(12, letters))), fontsize=SMALL, labelpad=2)
+    letters = int(1.15 * height / text_width("n", SMALL_TEXT))
+    bar.set_label(plain(wrapped(scale.label, max(12, letters))), fontsize=SMALL_TEXT, labelpad=2)

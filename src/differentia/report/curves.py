@@ -50,20 +50,20 @@ def _lines(
     variable = str(values.name)
     published = published_lines(result, variable, reference=values.attrs.get("reference"))
     if published is not None:
-        published = _listed(published.reindex({name: result[name] for name in ORDER}))
+        published = _nested(published.reindex({name: result[name] for name in ORDER}))
     found = {
-        "mean": _listed(draw_mean(values, result)),
-        "spread": _listed(draw_spread(values, result)),
+        "mean": _nested(draw_mean(values, result)),
+        "spread": _nested(draw_spread(values, result)),
         "published": published,
     }
     for source in SOURCES:
         low, high = (limit.sel(source=source) for limit in limits)
         known = bool(low.notnull().any() | high.notnull().any())
-        found[source] = {"low": _listed(low), "high": _listed(high)} if known else None
+        found[source] = {"low": _nested(low), "high": _nested(high)} if known else None
     return found
 
 
-def _listed(values: xr.DataArray) -> Any:
+def _nested(values: xr.DataArray) -> Any:
     return without_nan(values.transpose(*ORDER).values)
 
 

@@ -21,9 +21,9 @@ function dashOf(count) {
 }
 
 function usedUnits(layer, count) {
-  const { units, noun, units_used: used } = kindShown();
+  const { units, units_used: used } = kindShown();
   if (units === "filter_mean") return `${counted(used[layer][count])} filter means`;
-  if (noun !== "units" && !isWhole(layer, count)) return `${counted(used[layer][count])} ${noun} of ${counted(data.layers[layer].size)} units`;
+  if (units === "sketch" && !isWhole(layer, count)) return `${counted(used[layer][count])} sums of ${counted(data.layers[layer].size)} units`;
   return `${counted(used[layer][count])} of ${counted(data.layers[layer].size)} units`;
 }
 
