@@ -92,7 +92,8 @@ def test_numbers_are_of_what_the_kind_of_units_counts() -> None:
 def test_draws_into_a_given_figure() -> None:
     """An empty figure gets the size that fits, and no other is made."""
     plt.close("all")
-    for draw, what in ((dif.plot, neurons()), (dif.plot_kinds, {"random": neurons()})):
+    cases: list[tuple[Any, Any]] = [(dif.plot, neurons()), (dif.plot_kinds, {"random": neurons()})]
+    for draw, what in cases:
         figure = Figure(figsize=(1, 1))
         draw(what, figure)
         assert figure.axes
