@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 import differentia as dif
+from differentia.colours import set_colours
 from differentia.contrasts import contrasts_between_sets
-from differentia.figures import plot_contrast, set_colours
+from differentia.figures import plot_contrast
 
 RNG = np.random.default_rng(0)
 LAYERS = ("input", "conv", "pool", "dense")
@@ -62,7 +63,7 @@ def contrast(
         attrs={
             "first": first,
             "second": second,
-            "n_units": 12_000,
+            "n_units": 30,
             "units": "random",
             "permutations": 1999,
             "confidence": 0.95,
@@ -182,11 +183,11 @@ def test_contrasts_that_are_not_of_the_result() -> None:
     for draw in (dif.plot, dif.plot_relative):
         with pytest.raises(
             dif.InputError,
-            match=r"contrast of 'cats' and 'cows' has the set 'cows', which the result has not "
+            match=r"contrast of 'cats' and 'cows' has the set 'cows', which the result does not have "
             r"\(noise, cats, dogs\); compare the sets of this result: contrast\(result, first, second\)",
         ):
             draw(result, contrasts=[contrast(), contrast(second="cows")])
-        with pytest.raises(dif.InputError, match="has the layer 'input', which the result has not"):
+        with pytest.raises(dif.InputError, match="has the layer 'input', which the result does not have"):
             draw(result.isel(layer=[1, 2, 3]), contrasts=[contrast()])
         with pytest.raises(dif.InputError, match="7 contrasts; at most 6 have room: choose among them"):
             draw(result, contrasts=[contrast()] * 7)
@@ -195,11 +196,15 @@ def test_contrasts_that_are_not_of_the_result() -> None:
         ):
             draw(result, contrasts=contrast())  # type: ignore[arg-type]
         with pytest.raises(
-            dif.InputError, match=r"what contrast\(.*\) returned; this Dataset is no contrast"
+            dif.InputError, match=r"this Dataset is no contrast; expected what contrast\(.*\) returned"
         ):
             draw(result, contrasts=[result])
         with pytest.raises(dif.InputError, match="this str is no contrast"):
             draw(result, contrasts=["cats"])  # type: ignore[list-item]
+        with pytest.raises(dif.InputError, match="of 7 units; the largest number of the result is 30"):
+            draw(result, contrasts=[contrast().assign_attrs(n_units=7)])
+        with pytest.raises(dif.InputError, match="of 'top' units; the results are of random"):
+            draw(result, contrasts=[contrast().assign_attrs(units="top")])
 
 
 @pytest.mark.parametrize(
@@ -207,7 +212,7 @@ def test_contrasts_that_are_not_of_the_result() -> None:
 )
 def test_panel_of_a_pair(what: str, equal: float, sign: str) -> None:
     """Values, their interval, a line where sets do not differ, marks filled where they do, else open."""
-    given = contrast((0.2, 0.01, np.nan, 0.05))
+    given = contrast((0.2, 0.01, np.nan, 0.05)).assign_attrs(n_units=12_000)
     ax = plot_contrast(given, what=what)
     guide, line = ax.get_lines()
     assert list(np.asarray(guide.get_ydata())) == [equal, equal]
@@ -242,11 +247,13 @@ def test_panel_of_unknown_and_of_one() -> None:
     ax = plot_contrast(contrast((np.nan,) * 4, **everything))
     assert not bands_of(ax)
     assert not any(len(np.asarray(marks.get_offsets())) for marks in ax.collections)
-    one = plot_contrast(contrast((0.01,)).assign_attrs(units="all"))
+    one = plot_contrast(contrast((0.01,)).assign_attrs(units="all", n_units=12_000))
     ((x_low, x_high, lowest, highest),) = next(iter(bands_of(one, whole=True).values()))
     assert x_low < x_high
     assert (lowest, highest) == pytest.approx((-0.25, 0.05))
     assert "with 12,000 units" not in legend_entries(one)
+    sketch = plot_contrast(contrast((0.01,)).assign_attrs(units="sketch", n_units=12_000))
+    assert "with 12,000 sums" in legend_entries(sketch)
     require_readable(one.figure)
 
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
 import differentia as dif
-from differentia.figures import set_colours
+from differentia.colours import set_colours
 
 RNG = np.random.default_rng(0)
 COUNTS = (5, 20, 60)

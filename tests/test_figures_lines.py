@@ -15,7 +15,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 import differentia as dif
-from differentia.figures import set_colours
+from differentia.colours import set_colours
 from differentia.results import with_provenance
 
 RNG = np.random.default_rng(0)
@@ -77,6 +77,29 @@ def test_labels_and_legend() -> None:
     assert shown[:7] == ["noise", "cats & $dogs", "<b>", "", "60 units", "20 units", "5 units"]
     assert shown[7:9] == ["", "95 %: other units"]
     assert legend.get_window_extent().x0 >= ax.get_window_extent().x1
+
+
+def test_numbers_are_of_what_the_kind_of_units_counts() -> None:
+    """A sketch has sums; in the legend of several kinds both are named."""
+    random = neurons()
+    sketch = random.assign_coords(units="sketch")
+    assert {"60 sums", "20 sums", "5 sums", "95 %: other sums"} <= set(legend_entries(dif.plot(sketch)))
+    axes = dif.plot_kinds({"random": random, "sketch": sketch})
+    (entries,) = [legend_entries(ax) for ax in axes if ax.get_legend() is not None]
+    assert {"60 units or sums", "95 %: other units or sums"} <= set(entries)
+
+
+def test_draws_into_a_given_figure() -> None:
+    """An empty figure gets the size that fits, and no other is made."""
+    plt.close("all")
+    cases: list[tuple[Any, Any]] = [(dif.plot, neurons()), (dif.plot_kinds, {"random": neurons()})]
+    for draw, what in cases:
+        figure = Figure(figsize=(1, 1))
+        draw(what, figure)
+        assert figure.axes
+        assert figure.get_figwidth() > 4
+        assert figure.get_constrained_layout()
+    assert plt.get_fignums() == []
 
 
 def test_reference_is_grey_and_colours_stay() -> None:

@@ -10,7 +10,7 @@ import pytest
 from figures_for_tests import explained, limits, require_readable, shown, whole
 
 import differentia as dif
-from differentia.figures import set_colours
+from differentia.colours import set_colours
 
 SETS = ("noise", "digits", "dim_digits")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from html import unescape
 from pathlib import Path
 
@@ -107,7 +109,7 @@ def test_contrasts(tmp_path: Path) -> None:
     save_figures(result, tmp_path)
     assert names(tmp_path) == LINES
     assert (tmp_path / "relative.png").read_bytes() != before[tmp_path / "relative.png"]
-    with pytest.raises(dif.InputError, match="has the set 'c', which the result has not"):
+    with pytest.raises(dif.InputError, match="has the set 'c', which the result does not have"):
         save_figures(result.sel(set=["a", "b"]), tmp_path / "other", contrasts)
     assert not (tmp_path / "other").exists()
 
@@ -119,3 +121,31 @@ def test_kinds(tmp_path: Path) -> None:
     assert names(tmp_path / "new") == {"kinds"}
     with pytest.raises(dif.InputError, match="expected results as"):
         save_kinds({}, tmp_path)
+
+
+def test_matplotlib_is_left_as_it_was(tmp_path: Path) -> None:
+    """No setting is changed and no backend chosen; neither pictures nor reports need a network's library."""
+    dif.save(explained(), tmp_path / "result.nc")
+    script = f"""
+import sys
+from pathlib import Path
+import matplotlib as mpl
+before = mpl.rcParams.copy()
+backend = mpl.get_backend(auto_select=False)
+import differentia as dif
+from differentia.figures import save_figures
+from matplotlib.figure import Figure
+result = dif.load_result({str(tmp_path / "result.nc")!r})
+save_figures(result.drop_dims("filter"), Path({str(tmp_path / "figures")!r}))
+dif.plot(result, ax=Figure().add_subplot())
+dif.write_report(result, {str(tmp_path / "report.html")!r})
+assert mpl.get_backend(auto_select=False) == backend
+assert "matplotlib.pyplot" not in sys.modules
+dif.plot(result)  # with a figure of pyplot's, as a notebook shows it
+changed = [name for name in before if name != "backend" and mpl.rcParams[name] != before[name]]
+assert not changed, changed
+assert not {{"torch", "keras", "tensorflow", "jax"}} & set(sys.modules)
+mpl.rcParams["lines.linewidth"] = 9
+assert [name for name in before if name != "backend" and mpl.rcParams[name] != before[name]]
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)

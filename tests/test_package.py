@@ -54,6 +54,8 @@ ORDER = [
     "sufficiency",
     "views",
     "published",
+    "summaries",
+    "colours",
     "mathml",
     "words",
     "paper",

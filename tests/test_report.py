@@ -25,9 +25,10 @@ from differentia.contrasts import contrasts_between_sets
 from differentia.definition import METRICS, NORMALIZATIONS
 from differentia.report import page
 from differentia.report.contents import contents
-from differentia.report.facts import facts, overview, warnings_of, yardstick
+from differentia.report.facts import facts, warnings_of, yardstick
 from differentia.report.packing import neighbours_together, pack, spread_out
 from differentia.results import what_is_left, with_provenance
+from differentia.summaries import extreme_layers
 
 RNG = np.random.default_rng(0)
 
@@ -126,14 +127,15 @@ def test_contrasts_of_something_else_are_refused() -> None:
     result = compared()
     (first, *_) = contrasts_between_sets(result)
     cases: list[tuple[Any, str]] = [
-        (first, "contrasts holds str; expected what contrast"),
-        ([result], "contrasts holds a Dataset of another kind"),
+        (first, "contrasts= is one Dataset; expected a list of them"),
+        (["cats"], "this str is no contrast; expected what contrast"),
+        ([result], "this Dataset is no contrast"),
         (
             [first.assign_attrs(units="top")],
             "is of 'top' units; the results are of random",
         ),
-        ([first.assign_attrs(second="cats")], "is of another result, which has the set 'cats'"),
-        ([first.isel(layer=slice(2))], "is of other layers than the result"),
+        ([first.assign_attrs(second="cats")], "has the set 'cats', which the result does not have"),
+        ([first.assign_coords(layer=list("abcd"))], "has the layer 'a', which the result does not have"),
         ([first.assign_attrs(n_units=7)], "is of 7 units; the largest number of the result is 100"),
     ]
     for wrong, message in cases:
@@ -248,6 +250,8 @@ def test_facts_and_overview_of_recorded_responses() -> None:
     """What is not known is left out; a set without any value has no highest and lowest layer."""
     known = dict(facts({"random": neurons()}))
     assert "Network" not in known
+    (kind,) = contents({"sketch": neurons().assign_coords(units="sketch")})["kinds"]
+    assert (kind["noun"], kind["counted"]) == ("sums", True)
     assert known["Draws"] == "6 of 5 units, 6 of 20 units, 1 of 50 units"
     assert "torch" not in known["Versions"]
     assert known["Reference"] == "spontaneous"
@@ -255,9 +259,10 @@ def test_facts_and_overview_of_recorded_responses() -> None:
     assert dict(facts({"random": neurons().assign_attrs(reference="")}))["Reference"] == "none"
     nothing = neurons()
     nothing["differentiation"] = nothing["differentiation"] * np.nan
-    empty = {"first": None, "last": None, "highest": None, "lowest": None}
-    assert [{name: one[name] for name in empty} for one in overview(nothing)] == [empty, empty]
-    assert overview(published())[0]["first"][0] == "input"
+    assert [set(extremes) for extremes in extreme_layers(nothing).values()] == [{None}, {None}]
+    (first, *_) = extreme_layers(published()).values()
+    assert first.first is not None
+    assert first.first[0] == "input"
 
 
 def test_showing_it_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -277,10 +277,10 @@ def marked(page: Page) -> dict[int, list[tuple[int, str]]]:
 
 def marks_of(contrast: xr.Dataset, result: xr.Dataset | None = None) -> list[tuple[int, str]]:
     """Return what should be marked: the layers in which the sets differ, with the symbol of the higher."""
-    from differentia.report.marks import marks
+    from differentia.colours import set_looks
 
-    symbols = marks(neurons() if result is None else result)
-    return [(layer, symbols[higher(contrast, layer)]["symbol"]["plotly"]) for layer in differing(contrast)]
+    looks = set_looks(neurons() if result is None else result)
+    return [(layer, looks[higher(contrast, layer)].symbol.plotly) for layer in differing(contrast)]
 
 
 def test_marks_where_sets_differ(fresh: Page) -> None:
@@ -500,7 +500,7 @@ def test_what_is_said_of_trust(page: Page) -> None:
     assert len(said) >= 4
     texts = page.locator("#trust-section p").all_text_contents()
     assert [text.partition(".")[0] for text in texts[:2]] == ["Intervals of images", "Intervals of units"]
-    assert "Neither says anything of another network" in texts[2]
+    assert "Neither says anything about another network" in texts[2]
     assert len(texts) == 3
     facts = dict(
         zip(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from differentia.figures.contrasts import plot_contrast
 from differentia.figures.heatmaps import plot_distances, plot_filters, plot_predictions
-from differentia.figures.labels import set_colours
 from differentia.figures.lines import plot, plot_kinds, plot_relative
 from differentia.figures.maps import plot_maps
 from differentia.figures.save import save_figures, save_kinds
@@ -20,5 +19,4 @@ __all__ = [
     "plot_relative",
     "save_figures",
     "save_kinds",
-    "set_colours",
 ]

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from differentia.colours import set_colours
 from differentia.contrasts import SIGNIFICANT
 from differentia.errors import InputError, require_known
-from differentia.figures.depth import layer_names, mark_scale, name_layers
-from differentia.figures.intervals import BAND_STRENGTH, LEGEND_COLOUR, draw_band, percent
-from differentia.figures.labels import plain, set_colours, shortened
+from differentia.figures.depth import add_legend, key, mark_scale, name_layers, panel_in, rule
+from differentia.figures.intervals import band_key, draw_band
+from differentia.figures.labels import plain, shortened
 from differentia.figures.panels import PAGE_WIDTH
-from differentia.units import UNIT_KINDS
+from differentia.summaries import layer_names, percent, require_contrast, require_contrasts
+from differentia.units import unit_kind
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
 
 DIFFERENT = f"corrected p < {SIGNIFICANT:g}"
 NOT_DIFFERENT = f"corrected p \N{GREATER-THAN OR EQUAL TO} {SIGNIFICANT:g}"
@@ -28,11 +29,8 @@ NOT_DIFFERENT = f"corrected p \N{GREATER-THAN OR EQUAL TO} {SIGNIFICANT:g}"
 #: Rows of marks that have room above the curves.
 MOST_ROWS = 6
 
-#: In points: rows of marks, the lowest above the axes, and what they are made of.
-ROW_HEIGHT, FIRST_ROW, MARK_SIZE, ROW_LABEL_SIZE = 9.0, 7.0, 4.5, 7.0
-
-#: In points: from the axes to what stands right of them.
-BESIDE = 7.2
+#: In points: rows of marks, the lowest above the axes, what they are made of, and what stands right of them.
+ROW_HEIGHT, FIRST_ROW, DIAMOND_SIZE, ROW_LABEL_SIZE, BEFORE_ROW_LABEL = 9.0, 7.0, 4.5, 7.0, 7.2
 
 #: In characters: a set's name beside a row of marks, and above a panel.
 LONGEST_IN_ROW, LONGEST_IN_TITLE = 18, 30
@@ -44,37 +42,25 @@ COLOUR = "#1A1A1A"
 
 
 @dataclass(frozen=True)
-class Quantity:
-    """How two sets are compared.
+class Comparison:
+    """One way to compare two sets, and how it is drawn."""
 
-    Attributes
-    ----------
-    sign
-        Between their names.
-    label
-        Of the axis.
-    equal
-        The value where they do not differ.
-    logarithmic
-        Whether the axis is: half and twice as much are as far from equal.
-    """
-
+    #: Between their names.
     sign: str
     label: str
+    #: The value where they do not differ.
     equal: float
+    #: Half and twice as much are as far from equal.
     logarithmic: bool = False
 
 
-QUANTITIES = {
-    "difference": Quantity("\N{MINUS SIGN}", "Difference", 0.0),
-    "ratio": Quantity("/", "Ratio", 1.0, logarithmic=True),
+COMPARISONS = {
+    "difference": Comparison("\N{MINUS SIGN}", "Difference", 0.0),
+    "ratio": Comparison("/", "Ratio", 1.0, logarithmic=True),
 }
 
-_LIMITS = tuple(f"{what}{limit}" for what in QUANTITIES for limit in ("", "_low", "_high"))
-_ATTRIBUTES = ("first", "second", "n_units", "units", "permutations", "confidence")
 
-
-def plot_contrast(contrast: xr.Dataset, ax: Axes | None = None, *, what: str = "difference") -> Axes:
+def plot_contrast(contrast: xr.Dataset, ax: Axes | Figure | None = None, *, what: str = "difference") -> Axes:
     """Draw how two sets differ against depth.
 
     The band is the interval over images. A filled mark stands where the sets differ (corrected p < 0.05),
@@ -85,7 +71,7 @@ def plot_contrast(contrast: xr.Dataset, ax: Axes | None = None, *, what: str = "
     contrast
         What `contrast` returned.
     ax
-        To draw into; by default a new figure of a fitting size.
+        To draw into: axes, or an empty figure, which is made to fit; by default a new one.
     what
         "difference", with a line at 0, or "ratio", with a line at 1 and a logarithmic axis.
 
@@ -98,17 +84,19 @@ def plot_contrast(contrast: xr.Dataset, ax: Axes | None = None, *, what: str = "
     InputError
         It is no contrast, or `what` is neither.
     """
-    require_known("what", what, QUANTITIES)
-    quantity = QUANTITIES[what]
-    _pair(contrast)
-    if ax is None:
-        import matplotlib.pyplot as plt
+    require_known("what", what, COMPARISONS)
+    require_contrast(contrast)
+    ax = panel_in(ax, _contrasts_size([contrast]))
+    _draw_contrast(ax, contrast, what)
+    _explain(ax, contrast)
+    return ax
 
-        _, ax = plt.subplots(figsize=contrasts_size([contrast]), layout="constrained")
-    layers = layer_names(contrast)
+
+def _draw_contrast(ax: Axes, contrast: xr.Dataset, what: str) -> None:
+    comparison, layers = COMPARISONS[what], layer_names(contrast)
     depth = np.arange(len(layers), dtype=np.float64)
     value, low, high = (contrast[f"{what}{limit}"].values for limit in ("", "_low", "_high"))
-    ax.axhline(quantity.equal, color="#707070", linewidth=0.8, zorder=1.5)
+    ax.axhline(comparison.equal, color="#707070", linewidth=0.8, zorder=1.5)
     draw_band(ax, depth, low, high, COLOUR, half_width=0.03)
     ax.plot(depth, value, color=COLOUR, linewidth=1.2, zorder=2)
     corrected, scale = contrast["p_corrected"].values, mark_scale(ax, len(layers))
@@ -122,16 +110,12 @@ def plot_contrast(contrast: xr.Dataset, ax: Axes | None = None, *, what: str = "
             linewidth=0.9 * scale,
             zorder=3,
         )
-    ax.grid(axis="y", color="#E5E5E5", linewidth=0.6)
-    ax.set_axisbelow(True)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.set_ylabel(quantity.label)
-    if quantity.logarithmic:
+    rule(ax)
+    ax.set_ylabel(comparison.label)
+    if comparison.logarithmic:
         _scale_by_logarithm(ax)
-    ax.set_title(plain(_joined(contrast, quantity.sign, LONGEST_IN_TITLE)), fontsize=9, loc="left")
+    ax.set_title(plain(_pair_label(contrast, comparison.sign, LONGEST_IN_TITLE)), fontsize=9, loc="left")
     name_layers(ax, layers)
-    _add_legend(ax, contrast)
-    return ax
 
 
 def _scale_by_logarithm(ax: Axes) -> None:
@@ -148,7 +132,7 @@ def _scale_by_logarithm(ax: Axes) -> None:
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def contrasts_size(contrasts: Sequence[xr.Dataset]) -> tuple[float, float]:
+def _contrasts_size(contrasts: Sequence[xr.Dataset]) -> tuple[float, float]:
     """Return inches: no wider than a page, high enough for a panel for each pair and the layers' names."""
     layers = [shortened(name) for name in layer_names(contrasts[0])]
     width = min(PAGE_WIDTH, max(4.6, 1.6 + 0.28 * len(layers)) + LEGEND_WIDTH)
@@ -156,15 +140,14 @@ def contrasts_size(contrasts: Sequence[xr.Dataset]) -> tuple[float, float]:
     return width, panels + 0.3 + 0.055 * max(map(len, layers))
 
 
-def contrasts_figure(contrasts: Sequence[xr.Dataset], make: Callable[..., Figure]) -> Figure:
-    """Return a figure made by `matplotlib.pyplot.figure` or `Figure`: a panel for each pair."""
-    figure = make(figsize=contrasts_size(contrasts), layout="constrained")
+def draw_contrasts(contrasts: Sequence[xr.Dataset], figure: Figure) -> None:
+    """Draw a panel for each pair into a figure, one above the other, with the same limits."""
+    figure.set_size_inches(_contrasts_size(contrasts))
+    figure.set_layout_engine("constrained")
     panels = figure.subplots(len(contrasts), squeeze=False)[:, 0]
     for ax, contrast in zip(panels, contrasts, strict=True):
-        plot_contrast(contrast, ax)
-        legend = ax.get_legend()
-        if ax is not panels[0] and legend is not None:
-            legend.remove()
+        _draw_contrast(ax, contrast, "difference")
+    _explain(panels[0], contrasts[0])
     limits = np.array([ax.get_ylim() for ax in panels])
     for ax in panels:
         ax.set_ylim(limits.min(), limits.max())
@@ -172,62 +155,24 @@ def contrasts_figure(contrasts: Sequence[xr.Dataset], make: Callable[..., Figure
         if layer_names(one) == layer_names(other):  # named at the next one
             ax.set_xlabel("")
             ax.tick_params(labelbottom=False)
-    return figure
 
 
-def require_contrasts(result: xr.Dataset, contrasts: Sequence[xr.Dataset]) -> None:
-    """Raise an error unless every contrast is of two sets, and of layers, of a result.
-
-    Raises
-    ------
-    InputError
-        Says what is wrong with which, and what to do.
-    """
-    import xarray as xr
-
-    if isinstance(contrasts, xr.Dataset):
-        raise InputError("contrasts= is one Dataset; expected a list of them: contrasts=[contrast(...)]")
+def require_room(result: xr.Dataset, contrasts: Sequence[xr.Dataset]) -> None:
+    """Raise an error unless every contrast is of a result, and they have room above its curves."""
+    require_contrasts({str(result["units"].item()): result}, contrasts)
     if len(contrasts) > MOST_ROWS:
         raise InputError(
             f"contrasts= has {len(contrasts)} contrasts; at most {MOST_ROWS} have room: choose among them"
         )
-    known = {"set": result["set"].values.astype(str).tolist(), "layer": layer_names(result)}
-    for contrast in contrasts:
-        pair = _pair(contrast)
-        for what, names in {"set": pair, "layer": layer_names(contrast)}.items():
-            for name in names:
-                if name not in known[what]:
-                    raise InputError(
-                        f"the contrast of {' and '.join(map(repr, pair))} has the {what} {name!r}, which the "
-                        f"result has not ({', '.join(known[what])}); compare the sets of this result: "
-                        "contrast(result, first, second)"
-                    )
 
 
-def _pair(contrast: Any) -> tuple[str, str]:
-    """Return the names of a contrast's two sets, after making sure that it is one."""
-    import xarray as xr
-
-    is_one = isinstance(contrast, xr.Dataset)
-    if (
-        not is_one
-        or not {"p_corrected", *_LIMITS} <= set(contrast)
-        or not {*_ATTRIBUTES} <= set(contrast.attrs)
-    ):
-        raise InputError(
-            f"expected what contrast(result, first, second) returned; this {type(contrast).__name__} is no "
-            "contrast"
-        )
-    return str(contrast.attrs["first"]), str(contrast.attrs["second"])
-
-
-def pair_label(contrast: xr.Dataset) -> str:
+def row_label(contrast: xr.Dataset) -> str:
     """Return what stands beside a row of marks."""
-    return _joined(contrast, "vs", LONGEST_IN_ROW)
+    return _pair_label(contrast, "vs", LONGEST_IN_ROW)
 
 
-def _joined(contrast: xr.Dataset, sign: str, longest: int) -> str:
-    first, second = (shortened(name, longest) for name in _pair(contrast))
+def _pair_label(contrast: xr.Dataset, sign: str, longest: int) -> str:
+    first, second = (shortened(str(contrast.attrs[which]), longest) for which in ("first", "second"))
     return f"{first} {sign} {second}"
 
 
@@ -237,10 +182,7 @@ def rows_height(contrasts: Sequence[xr.Dataset]) -> float:
 
 
 def mark_contrasts(ax: Axes, result: xr.Dataset, contrasts: Sequence[xr.Dataset]) -> None:
-    """Draw a row for each pair above the axes: a line over what was tested, marks where the sets differ.
-
-    Marks have the colours of both sets; the names stand right of the row. The first pair is the topmost.
-    """
+    """Draw a row for each pair above the axes: a line over what was tested, marks where the sets differ."""
     from matplotlib.lines import Line2D
     from matplotlib.transforms import ScaledTranslation
 
@@ -252,12 +194,12 @@ def mark_contrasts(ax: Axes, result: xr.Dataset, contrasts: Sequence[xr.Dataset]
         pair = colours[contrast.attrs["first"]], colours[contrast.attrs["second"]]
         tested, different = np.flatnonzero(np.isfinite(corrected)), np.flatnonzero(corrected < SIGNIFICANT)
         stretches = [edge for place in tested for edge in (place - 0.5, place + 0.5, np.nan)]
-        for x, style in ((stretches, {"color": "#D0D0D0", "linewidth": 0.8}), (different, mark(*pair))):
+        for x, style in ((stretches, {"color": "#D0D0D0", "linewidth": 0.8}), (different, diamond(*pair))):
             ax.add_artist(Line2D(x, np.ones(len(x)), transform=above, clip_on=False, **style))
         ax.annotate(
-            plain(pair_label(contrast)),
+            plain(row_label(contrast)),
             (1, 1),
-            xytext=(BESIDE, 72 * height),
+            xytext=(BEFORE_ROW_LABEL, 72 * height),
             xycoords="axes fraction",
             textcoords="offset points",
             va="center",
@@ -265,44 +207,22 @@ def mark_contrasts(ax: Axes, result: xr.Dataset, contrasts: Sequence[xr.Dataset]
         )
 
 
-def mark(first: str, second: str) -> dict[str, Any]:
-    """Return the properties of a mark in two colours."""
-    return {
-        "linestyle": "none",
-        "marker": "D",
-        "markersize": MARK_SIZE,
-        "fillstyle": "left",
-        "markerfacecolor": first,
-        "markerfacecoloralt": second,
-        "markeredgewidth": 0,
-    }
+def diamond(first: str, second: str) -> dict[str, Any]:
+    """Return the properties of a mark in the colours of both sets."""
+    colours = {"markerfacecolor": first, "markerfacecoloralt": second, "markeredgewidth": 0}
+    return {"linestyle": "none", "marker": "D", "markersize": DIAMOND_SIZE, "fillstyle": "left", **colours}
 
 
-def _add_legend(ax: Axes, contrast: xr.Dataset) -> None:
+def _explain(ax: Axes, contrast: xr.Dataset) -> None:
     """Say beside the axes what the band and the marks mean, and which test was made."""
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
-    about: Mapping[str, Any] = contrast.attrs
-    point: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 4.2, "markeredgecolor": COLOUR}
-    nothing = Line2D([], [], linestyle="none")
-    entries: dict[str, Line2D | Patch] = {
-        f"{percent(about['confidence'])}: other images": Patch(
-            color=LEGEND_COLOUR, alpha=BAND_STRENGTH, lw=0
-        ),
-        DIFFERENT: Line2D([], [], markerfacecolor=COLOUR, **point),
-        NOT_DIFFERENT: Line2D([], [], markerfacecolor="white", **point),
-        f"test: {about['permutations']:,} permutations\nof images": nothing,
+    about, kind = contrast.attrs, unit_kind(str(contrast.attrs["units"]))
+    point: dict[str, Any] = {"marker": "o", "markersize": 4.2, "markeredgecolor": COLOUR}
+    entries = {
+        f"{percent(about['confidence'])}: other images": band_key(),
+        DIFFERENT: key(markerfacecolor=COLOUR, **point),
+        NOT_DIFFERENT: key(markerfacecolor="white", **point),
+        f"test: {about['permutations']:,} permutations\nof images": key(),
     }
-    kind = UNIT_KINDS.get(about["units"])
-    if kind is not None and kind.counted:
-        entries[f"with {about['n_units']:,} units"] = nothing
-    ax.legend(
-        entries.values(),
-        entries.keys(),
-        loc="upper left",
-        bbox_to_anchor=(1.0, 1.0),
-        frameon=False,
-        fontsize=8,
-        handlelength=2.0,
-    )
+    if kind.counted:
+        entries[f"with {about['n_units']:,} {kind.noun}"] = key()
+    add_legend(ax, [entries], length=2.0)

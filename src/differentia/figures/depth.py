@@ -1,15 +1,17 @@
-"""The axis of layers, in the order of computation."""
+"""A panel of values against depth: its axis of layers, in the order of computation, and its legend."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from differentia.figures.labels import LONGEST_LAYER_NAME, plain, shortened
+from differentia.figures.panels import sized_figure
 
 if TYPE_CHECKING:
-    import xarray as xr
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 #: Layers beyond this many share their names out: every second, every third, ...
 MOST_LAYER_NAMES = 60
@@ -20,10 +22,17 @@ ROOM_FOR_A_NAME, ROOM_FOR_A_LARGE_NAME = 0.115, 0.16
 #: In points: layers closer than this have smaller marks, down to a share of the usual ones.
 ROOM_FOR_MARKS, LEAST_SCALE = 10.0, 0.4
 
+#: In points.
+LEGEND_SIZE = 8.0
 
-def layer_names(dataset: xr.Dataset) -> list[str]:
-    """Return the layers' names as text."""
-    return [str(name) for name in dataset["layer"].values]
+
+def panel_in(given: Axes | Figure | None, size: tuple[float, float]) -> Axes:
+    """Return a user's axes, or those of a figure made as large as `size` (inches)."""
+    figure = sized_figure(given, size)
+    if figure is None:
+        return given  # type: ignore[return-value]
+    figure.set_layout_engine("constrained")
+    return figure.add_subplot()
 
 
 def axes_width(ax: Axes) -> float:
@@ -34,6 +43,13 @@ def axes_width(ax: Axes) -> float:
 def mark_scale(ax: Axes, layers: int) -> float:
     """Return by how much marks are made smaller where so many layers stand close."""
     return min(1.0, max(LEAST_SCALE, 72 * axes_width(ax) / layers / ROOM_FOR_MARKS))
+
+
+def rule(ax: Axes) -> None:
+    """Draw lines across the panel at the numbers of its y axis, and leave the frame open."""
+    ax.grid(axis="y", color="#E5E5E5", linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right"]].set_visible(False)
 
 
 def name_layers(ax: Axes, layers: Sequence[str]) -> None:
@@ -62,3 +78,31 @@ def name_some_layers(
     )
     ax.set_xlim(-0.5, len(layers) - 0.5)
     ax.set_xlabel("Layer, in the order of computation")
+
+
+def key(**style: Any) -> Artist:
+    """Return what stands in a legend beside words: a line or a mark, or nothing at all."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], **{"linestyle": "none", **style})
+
+
+def add_legend(
+    ax: Axes, groups: Sequence[Mapping[str, Artist]], *, size: float = LEGEND_SIZE, length: float = 2.6
+) -> None:
+    """Say beside the axes what is what, one group below the other."""
+    entries: list[tuple[str, Any]] = []
+    for group in groups:
+        if entries and group:
+            entries.append(("", key()))
+        entries += group.items()
+    names, handles = zip(*entries, strict=True)
+    ax.legend(
+        handles,
+        names,
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+        frameon=False,
+        fontsize=size,
+        handlelength=length,
+    )

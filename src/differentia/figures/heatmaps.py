@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from differentia.colours import set_colours
 from differentia.definition import is_raw_euclidean
 from differentia.errors import InputError, require_known
-from differentia.figures.labels import plain, set_colours, shortened
+from differentia.figures.labels import plain, shortened
 from differentia.figures.panels import (
     ABOVE,
     BELOW,
-    LARGE,
+    LARGE_TEXT,
     PAGE_HEIGHT,
     PEAK,
     Grid,
@@ -24,10 +26,13 @@ from differentia.figures.panels import (
     name_columns,
 )
 from differentia.results import require_variables
-from differentia.views import filter_scores, set_distances, set_rows
+from differentia.summaries import class_scores, distances_of_sets, layer_names, rows_by_set
+from differentia.views import filter_scores
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
 
 #: How many columns of a heat map are named.
 MOST_CLASSES_NAMED = 5
@@ -58,7 +63,7 @@ def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
     result
         What `measure` returned.
     axes : (n_sets,) of matplotlib.axes.Axes, optional
-        To draw into; by default those of a new figure.
+        To draw into, or an empty figure, which is made to fit; by default a new one.
 
     Returns
     -------
@@ -70,24 +75,18 @@ def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
         It is no result, has no predictions, or `axes` are too few or too many.
     """
     require_variables(result, "prediction")
-    panels = prediction_grid(result).axes(axes)[:, 0]
+    n_sets = result.sizes["set"]
+    height = PAGE_HEIGHT / n_sets - ABOVE - BELOW  # low enough for all sets to fit onto a page
+    grid = Grid(n_sets, ("",), max(LOWEST_PREDICTIONS, min(PREDICTIONS_HEIGHT, height)))
+    panels = grid.axes(axes)[:, 0]
     names = [shortened(str(name), LONGEST_CLASS_NAME) for name in result["class_name"].values]
     which = " (named: the highest means)" if len(names) > FEW_CLASSES else ""
-    explained = False
+    scores, rows, explained = class_scores(result), rows_by_set(result), False
     for ax, (set_name, colour) in zip(panels, set_colours(result).items(), strict=True):
-        values = result["prediction"].values[set_rows(result, set_name)].astype(np.float64)
-        sd = values.std()  # to divide by the mean first, as the published figure did, changes nothing
-        image = draw_heat_map(
-            ax,
-            values / (sd if sd > 0 else np.nan),
-            PREDICTIONS,
-            rows="images",
-            columns=f"classes{which}",
-            sharing=PEAK,
-        )
-        ax.set_title(
-            plain(shortened(set_name, 80)), color=colour, fontsize=LARGE, fontweight="bold", y=1.0, pad=4
-        )
+        values = scores[rows[set_name]]
+        image = draw_heat_map(ax, values, PREDICTIONS, rows="images", columns=f"classes{which}", sharing=PEAK)
+        title = plain(shortened(set_name, 80))
+        ax.set_title(title, color=colour, fontsize=LARGE_TEXT, fontweight="bold", y=1.0, pad=4)
         mark_set(ax, colour)
         if image is not None:
             name_columns(ax, values.mean(axis=0), names, most=MOST_CLASSES_NAMED, few=FEW_CLASSES)
@@ -95,13 +94,6 @@ def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
                 add_colour_bar(ax, image, PREDICTIONS)
                 explained = True
     return panels
-
-
-def prediction_grid(result: xr.Dataset) -> Grid:
-    """Return the panels of `plot_predictions`, low enough for all sets to fit onto a page."""
-    rows = result.sizes["set"]
-    height = PAGE_HEIGHT / rows - ABOVE - BELOW
-    return Grid(rows, ("",), max(LOWEST_PREDICTIONS, min(PREDICTIONS_HEIGHT, height)))
 
 
 def plot_filters(
@@ -121,7 +113,7 @@ def plot_filters(
     layers
         A name or several; by default all.
     axes : (n_layers, n_sets) of matplotlib.axes.Axes, optional
-        To draw into; by default those of a new figure.
+        To draw into, or an empty figure, which is made to fit; by default a new one.
 
     Returns
     -------
@@ -133,43 +125,54 @@ def plot_filters(
         It is no result, has no means of filters, there is no such layer, or `axes` are too few or too many.
     """
     require_variables(result, "filter_mean", "layer_mean", "layer_sd")
-    grid = filter_grid(result, layers)
-    panels, colours = grid.axes(axes), set_colours(result)
-    grid.head_columns(panels, colours)
+    chosen, colours = _chosen_layers(result, layers), set_colours(result)
+    grid = Grid(len(chosen), tuple(colours), FILTERS_HEIGHT)
+    panels = grid.headed_axes(axes, colours)
     explained: list[Scale] = []
-    every = filter_scores(result).values
-    for row, layer in zip(panels, chosen_layers(result, layers), strict=True):
-        at_layer = result["layer"].values.tolist().index(layer)
-        (columns,) = np.nonzero(result["filter_layer"].values == layer)
-        numbers = [str(number) for number in result["filter_index"].values[columns]]
-        shape = str(result["layer_shape"].values[at_layer])
+    scores, rows = filter_scores(result).values, rows_by_set(result)
+    of_filters, numbers = (result[name].values for name in ("filter_layer", "filter_index"))
+    for row, layer in zip(panels, chosen, strict=True):
+        at_layer = layer_names(result).index(layer)
+        (columns,) = np.nonzero(of_filters == layer)
         has_space = len(columns) < int(result["layer_size"].values[at_layer])
         scale, units = (MAPPED_FILTERS, "filters") if has_space else (PLAIN_UNITS, "units")
-        grid.head_row(row[0], layer, shape)
-        image = None
-        for ax, name in zip(row, colours, strict=True):
-            scores = every[np.ix_(set_rows(result, name), columns)]
-            first = ax is row[0]
-            drawn = draw_heat_map(
-                ax,
-                scores,
-                scale,
-                rows="images" if first else "",
-                columns=f"{units} (numbered: the highest means)" if first else "",
-            )
-            if drawn is not None:
-                image = drawn
-                name_columns(ax, scores.mean(axis=0), numbers, most=MOST_FILTERS_NAMED)
+        names = [str(number) for number in numbers[columns]]
+        grid.head_row(row[0], layer, str(result["layer_shape"].values[at_layer]))
+        image = _draw_row(
+            row,
+            [scores[np.ix_(rows[name], columns)] for name in colours],
+            scale,
+            columns=f"{units} (numbered: the highest means)",
+            then=partial(_name_filters, names=names),
+        )
         if image is not None and scale not in explained:
             add_colour_bar(row[-1], image, scale)
             explained.append(scale)
     return panels
 
 
-def filter_grid(result: xr.Dataset, layers: str | Sequence[str] | None) -> Grid:
-    """Return the panels of `plot_filters`."""
-    names = tuple(str(name) for name in result["set"].values)
-    return Grid(len(chosen_layers(result, layers)), names, FILTERS_HEIGHT)
+def _name_filters(ax: Axes, scores: np.ndarray, *, names: Sequence[str]) -> None:
+    name_columns(ax, scores.mean(axis=0), names, most=MOST_FILTERS_NAMED)
+
+
+def _draw_row(
+    row: np.ndarray,
+    matrices: Sequence[np.ndarray],
+    scale: Scale,
+    *,
+    columns: str,
+    then: Callable[[Axes, np.ndarray], None],
+    square: bool = False,
+) -> AxesImage | None:
+    """Draw a heat map for each set, the first with labels; return one of them, for a colour bar."""
+    image = None
+    for ax, matrix in zip(row, matrices, strict=True):
+        rows, across = ("images", columns) if ax is row[0] else ("", "")
+        drawn = draw_heat_map(ax, matrix, scale, rows=rows, columns=across, square=square)
+        if drawn is not None:
+            image = drawn
+            then(ax, matrix)
+    return image
 
 
 def plot_distances(
@@ -188,7 +191,7 @@ def plot_distances(
     layers
         A name or several; by default all.
     axes : (n_layers, n_sets) of matplotlib.axes.Axes, optional
-        To draw into; by default those of a new figure.
+        To draw into, or an empty figure, which is made to fit; by default a new one.
 
     Returns
     -------
@@ -200,30 +203,22 @@ def plot_distances(
         It is no result, has no distances, there is no such layer, or `axes` are too few or too many.
     """
     require_variables(result, "distance")
-    grid = distance_grid(result, layers)
-    panels, colours = grid.axes(axes), set_colours(result)
-    grid.head_columns(panels, colours)
-    for row, layer in zip(panels, chosen_layers(result, layers), strict=True):
-        matrices = [set_distances(result, layer, name).values for name in colours]
+    chosen, colours = _chosen_layers(result, layers), set_colours(result)
+    grid = Grid(len(chosen), tuple(colours), DISTANCES_HEIGHT, square=True)
+    panels = grid.headed_axes(axes, colours)
+    for row, layer, by_set in zip(panels, chosen, distances_of_sets(result, chosen), strict=True):
+        matrices = list(by_set.values())
         largest = max((float(matrix.max()) for matrix in matrices if np.isfinite(matrix).all()), default=1.0)
         scale = Scale(0.0, largest or 1.0, _distance_label(result), extend="neither")
         grid.head_row(row[0], layer)
-        image = None
-        for ax, matrix in zip(row, matrices, strict=True):
-            label = "images" if ax is row[0] else ""
-            drawn = draw_heat_map(ax, matrix, scale, rows=label, columns=label, square=True)
-            if drawn is not None:
-                image = drawn
-                ax.set_xticks(ax.get_yticks())
+        image = _draw_row(row, matrices, scale, columns="images", then=_number_columns, square=True)
         if image is not None:
             add_colour_bar(row[-1], image, scale)
     return panels
 
 
-def distance_grid(result: xr.Dataset, layers: str | Sequence[str] | None) -> Grid:
-    """Return the panels of `plot_distances`."""
-    names = tuple(str(name) for name in result["set"].values)
-    return Grid(len(chosen_layers(result, layers)), names, DISTANCES_HEIGHT, square=True)
+def _number_columns(ax: Axes, _matrix: np.ndarray) -> None:
+    ax.set_xticks(ax.get_yticks())
 
 
 def _distance_label(result: xr.Dataset) -> str:
@@ -234,15 +229,9 @@ def _distance_label(result: xr.Dataset) -> str:
     return f"{label}; D: {metric}, {normalize}"
 
 
-def chosen_layers(result: xr.Dataset, layers: str | Sequence[str] | None) -> list[str]:
-    """Return the layers to draw, in the order in which they are wanted.
-
-    Raises
-    ------
-    InputError
-        The result has no such layer.
-    """
-    known = [str(name) for name in result["layer"].values]
+def _chosen_layers(result: xr.Dataset, layers: str | Sequence[str] | None) -> list[str]:
+    """Return the layers to draw, in the order in which they are wanted; by default all."""
+    known = layer_names(result)
     if layers is None:
         return known
     names = [layers] if isinstance(layers, str) else [str(name) for name in layers]

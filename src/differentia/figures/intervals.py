@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from differentia.results import relative_interval
-from differentia.schema import LIMITS
-from differentia.uncertainty import draw_mean, draw_spread
+from differentia.summaries import confidence_of, limits_or_spread, percent
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+
+ByLayer = Float[np.ndarray, " layer"]
 
 BAND_STRENGTH, BAR_STRENGTH = 0.18, 0.75
 
@@ -24,22 +25,14 @@ LEGEND_COLOUR = "#404040"
 
 @dataclass(frozen=True)
 class Intervals:
-    """Between which limits the values of a result lie.
-
-    Attributes
-    ----------
-    low, high : (set, layer, n_units, source)
-        By what their uncertainty is owed to, "units" and, where it is known, "images"; NaN where unknown.
-    extent
-        How far they reach, as the legend says it.
-    """
+    """The limits of values (set, layer, n_units, source), and what the legend says of each source."""
 
     low: xr.DataArray
     high: xr.DataArray
-    extent: str
+    words: dict[str, str]
 
-    def limits(self, source: str, **place: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return the limits, (layer,), of one set and number of units."""
+    def limits(self, source: str, **place: Any) -> tuple[ByLayer, ByLayer]:
+        """Return the limits of one set and number of units; NaN where unknown."""
         if source not in self.low["source"].values:
             nothing = np.full(self.low.sizes["layer"], np.nan)
             return nothing, nothing
@@ -47,56 +40,32 @@ class Intervals:
         return low, high
 
     def legend(self) -> dict[str, str]:
-        """Return what the legend says, of the intervals that can be seen."""
+        """Return the words for the intervals that can be seen."""
         seen = (self.high > self.low).any(["set", "layer", "n_units"])
-        sources = [str(name) for name in seen["source"].values[seen.values]]
-        return {source: f"{self.extent}: other {source}" for source in sorted(sources)}
+        return {
+            name: said for name, said in self.words.items() if bool((seen & (seen["source"] == name)).any())
+        }
 
 
-def intervals_of(result: xr.Dataset, values: xr.DataArray, reference: str | None = None) -> Intervals:
-    """Return the intervals of a result's values, or of its relative values where a reference is named.
-
-    A result of before there were intervals gets the spread over draws of units, one SD either side.
-    """
-    import xarray as xr
-
-    if set(LIMITS) <= set(result):
-        given = [result[name] for name in LIMITS]
-        low, high = given if reference is None else relative_interval(result, reference)
-        return Intervals(low, high, percent(given[0].attrs["confidence"]))
-    means, spread = draw_mean(values, result), draw_spread(values, result)
-    units = xr.Variable("source", ["units"])
-    low, high = (xr.concat([means + sign * spread], dim=units) for sign in (-1, 1))
-    return Intervals(low, high, "\N{PLUS-MINUS SIGN} 1 SD")
+def intervals_of(
+    result: xr.Dataset, values: xr.DataArray, noun: str, reference: str | None = None
+) -> Intervals:
+    """Return the intervals of a result's values, relative where a reference is named; `noun` is of units."""
+    confidence = confidence_of(result)
+    extent = "\N{PLUS-MINUS SIGN} 1 SD" if confidence is None else percent(confidence)
+    words = {"images": f"{extent}: other images", "units": f"{extent}: other {noun}"}
+    return Intervals(*limits_or_spread(result, values, reference), words)
 
 
-def percent(confidence: float) -> str:
-    """Return a level of confidence as a legend says it."""
-    return f"{100 * confidence:g} %"
+def band_key() -> Artist:
+    """Return what stands for bands in a legend."""
+    from matplotlib.patches import Patch
+
+    return Patch(facecolor=LEGEND_COLOUR, alpha=BAND_STRENGTH, linewidth=0)
 
 
-def draw_band(
-    ax: Axes,
-    x: Float[np.ndarray, " layer"],
-    low: Float[np.ndarray, " layer"],
-    high: Float[np.ndarray, " layer"],
-    colour: str,
-    *,
-    half_width: float,
-) -> None:
-    """Fill what lies between limits; a layer that stands alone, whose band would have no width, gets a box.
-
-    Parameters
-    ----------
-    ax
-        The panel.
-    x, low, high : (layer,)
-        There is a gap where limits are NaN.
-    colour
-        Of the set.
-    half_width
-        Of a box, in layers.
-    """
+def draw_band(ax: Axes, x: ByLayer, low: ByLayer, high: ByLayer, colour: str, *, half_width: float) -> None:
+    """Fill what lies between limits; a layer between gaps, whose band would have no width, gets a box."""
     known = np.isfinite(low) & np.isfinite(high)
     if not known.any():
         return
@@ -109,14 +78,7 @@ def draw_band(
     ax.fill_between(x, low, high, color=colour, alpha=BAND_STRENGTH, linewidth=0, zorder=1)
 
 
-def draw_bars(
-    ax: Axes,
-    x: Float[np.ndarray, " layer"],
-    low: Float[np.ndarray, " layer"],
-    high: Float[np.ndarray, " layer"],
-    colour: str,
-    **style: Any,
-) -> None:
+def draw_bars(ax: Axes, x: ByLayer, low: ByLayer, high: ByLayer, colour: str, **style: Any) -> None:
     """Draw an upright line between limits, where they are known and apart."""
     seen = high > low
     if seen.any():

@@ -1,21 +1,13 @@
-"""The colours of sets, and names as they are shown: shortened, wrapped, and only where they have room."""
+"""Names as figures show them: shortened, wrapped, and only where they have room."""
 
 from __future__ import annotations
 
 import functools
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
-
-if TYPE_CHECKING:
-    import xarray as xr
-
-#: Okabe and Ito's colours, which colour-blind readers can tell apart; grey is kept for the reference.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-REFERENCE_COLOUR = "#7A7A7A"
 
 #: In characters.
 LONGEST_LAYER_NAME = 44
@@ -28,16 +20,8 @@ LEAST_SHARE = 0.1
 BETWEEN_NAMES = 6.0
 
 
-def set_colours(result: xr.Dataset) -> dict[str, str]:
-    """Return each set's colour, the same in every picture of a result; the reference is grey."""
-    names = [str(name) for name in result["set"].values]
-    others = [name for name in names if name != result.attrs["reference"]]
-    colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(others)}
-    return {name: colours.get(name, REFERENCE_COLOUR) for name in names}
-
-
 def shortened(text: str, longest: int = LONGEST_LAYER_NAME) -> str:
-    """Return a name with its middle left out where it is longer than so many characters."""
+    """Return a name, its middle left out where it is longer than `longest` characters."""
     if len(text) <= longest:
         return text
     end = (longest - 1) // 2
@@ -45,7 +29,7 @@ def shortened(text: str, longest: int = LONGEST_LAYER_NAME) -> str:
 
 
 def wrapped(text: str, width: int = LONGEST_LEGEND_LINE, lines: int | None = None) -> str:
-    """Return a name on lines of so many characters, broken at blanks and underscores; at most `lines`."""
+    """Return a name on lines of at most `width` characters, broken at blanks and underscores."""
     apart = text.replace("_", "_ ")
     parts = textwrap.wrap(apart, width, max_lines=lines, placeholder="\N{HORIZONTAL ELLIPSIS}")
     return "\n".join(part.replace("_ ", "_") for part in parts) or text
@@ -68,21 +52,7 @@ def text_width(text: str, size: float) -> float:
 def standing_out(
     scores: Float[np.ndarray, " n"], names: Sequence[str], *, width: float, size: float, most: int
 ) -> list[int]:
-    """Return the places of the highest scores whose names fit side by side under a panel, in ascending order.
-
-    Parameters
-    ----------
-    scores : (n,)
-        Of the panel's columns.
-    names
-        Of the columns.
-    width
-        Of the panel, in points.
-    size
-        Of the letters, in points.
-    most
-        How many are named at most.
-    """
+    """Return, in ascending order, the highest columns whose names fit side by side under a panel (points)."""
     taken: dict[int, float] = {}
     for place in np.argsort(-scores, kind="stable").tolist():
         if len(taken) == most or not scores[place] > LEAST_SHARE * max(scores.max(), 0.0):

@@ -2,45 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from differentia.colours import Look, set_looks
 from differentia.errors import InputError
 from differentia.figures.contrasts import (
     DIFFERENT,
     ROW_LABEL_SIZE,
-    mark,
+    diamond,
     mark_contrasts,
-    pair_label,
-    require_contrasts,
+    require_room,
+    row_label,
     rows_height,
 )
 from differentia.figures.depth import (
+    LEGEND_SIZE,
     ROOM_FOR_A_NAME,
+    add_legend,
     axes_width,
-    layer_names,
+    key,
     mark_scale,
     name_layers,
     name_some_layers,
+    panel_in,
+    rule,
 )
 from differentia.figures.intervals import (
-    BAND_STRENGTH,
     LEGEND_COLOUR,
     Intervals,
+    band_key,
     draw_band,
     draw_bars,
     intervals_of,
 )
-from differentia.figures.labels import plain, set_colours, shortened, text_width, wrapped
-from differentia.figures.panels import PAGE_WIDTH, RESOLUTION
+from differentia.figures.labels import plain, shortened, text_width, wrapped
+from differentia.figures.panels import PAGE_WIDTH, RESOLUTION, sized_figure
 from differentia.published import published_lines
 from differentia.results import relative
 from differentia.schema import validate_result
+from differentia.summaries import layer_names
 from differentia.uncertainty import draw_mean, not_converged
-from differentia.units import unit_kind
+from differentia.units import UnitKind, unit_kind
 from differentia.words import unit_of
 
 if TYPE_CHECKING:
@@ -49,16 +55,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-
 #: From the largest number of units to the smallest.
 LINE_STYLES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1, 2)), (0, (1, 3)))
 PUBLISHED_STYLE = ":"
 
-#: In layers: sets stand so far beside each other, so that their bars do not hide each other, but together no
-#: further apart than that. A single layer has more room.
-BESIDE, TOGETHER = 0.1, 0.4
-BESIDE_OF_ONE, TOGETHER_OF_ONE = 0.2, 0.8
+#: In layers: how far apart sets stand, so that their bars do not hide each other, and all of them at most;
+#: then the same of a single layer, which has more room.
+STEP, WIDEST = 0.1, 0.4
+STEP_OF_ONE, WIDEST_OF_ONE = 0.2, 0.8
 
 #: In layers: half the width of a band where a layer stands alone.
 BAND_OF_ONE = 0.02
@@ -67,22 +71,21 @@ BAND_OF_ONE = 0.02
 BAR_WIDTHS = (1.5, 1.1, 0.7)
 
 #: In points: marks of the largest number of units, of others, and open ones; shapes with arms are larger.
-MARK_SIZE, SMALL_MARK_SIZE, OPEN_SIZE = 3.5, 2.2, 3.2
-WITH_ARMS, LARGER = "PX*", 1.5
+MARK_SIZE, SMALL_MARK_SIZE, OPEN_SIZE, LARGER = 3.5, 2.2, 3.2, 1.5
 
 #: An interval is cut off at so many times the highest value; the curves would be flat below a higher one.
 MOST_ABOVE = 2.0
 
-#: In inches: a panel of `plot_kinds`.
-NARROWEST_KIND, KIND_HEIGHT = 2.2, 1.6
+#: Of `plot_kinds`: a panel in inches, and a layer's name in characters.
+NARROWEST_KIND, KIND_HEIGHT, LONGEST_LAYER_OF_KIND = 2.2, 1.6, 24
 
-#: In points, of legends; those of `plot_kinds` are at paper size.
-LEGEND_SIZE, KINDS_LEGEND_SIZE = 8.0, 7.0
+#: In points, at paper size.
+KINDS_LEGEND_SIZE = 7.0
 
 
 def plot(
     result: xr.Dataset,
-    ax: Axes | None = None,
+    ax: Axes | Figure | None = None,
     *,
     published: bool | None = None,
     contrasts: Sequence[xr.Dataset] = (),
@@ -101,7 +104,7 @@ def plot(
     result
         What `measure` or `measure_responses` returned.
     ax
-        To draw into; by default a new figure of a fitting size.
+        To draw into: axes, or an empty figure, which is made to fit; by default a new one.
     published
         Whether to draw the published curves of VGG16 too, dotted, for the sets that have their names, at
         the largest number of units that both have. By default where the result is certainly of that
@@ -118,12 +121,10 @@ def plot(
     ------
     InputError
         It is no result; with ``published=True``, it has nothing in common with the published curves; a
-        contrast is of sets or layers that the result has not, or there are too many.
+        contrast is not of this result, or there are too many.
     """
     validate_result(result)
-    require_contrasts(result, contrasts)
-    curves = published_lines(result, "differentiation", wanted=published)
-    ax = _draw(result, result["differentiation"], ax, published=curves, contrasts=contrasts)
+    ax = _draw_curves(result, result["differentiation"], ax, published, contrasts)
     ax.set_ylabel(_ylabel(result))
     return ax
 
@@ -131,7 +132,7 @@ def plot(
 def plot_relative(
     result: xr.Dataset,
     reference: str | None = None,
-    ax: Axes | None = None,
+    ax: Axes | Figure | None = None,
     *,
     published: bool | None = None,
     contrasts: Sequence[xr.Dataset] = (),
@@ -148,7 +149,7 @@ def plot_relative(
     reference
         The set to divide by; by default the result's own reference.
     ax
-        To draw into; by default a new figure of a fitting size.
+        To draw into: axes, or an empty figure, which is made to fit; by default a new one.
     published
         As for `plot`. The published curves are relative to white_noise, and drawn for no other reference.
     contrasts
@@ -162,15 +163,12 @@ def plot_relative(
     ------
     InputError
         It is no result, or there is no reference; with ``published=True``, it has nothing in common with
-        the published curves; a contrast is of sets or layers that the result has not, or there are too many.
+        the published curves; a contrast is not of this result, or there are too many.
     """
     values = relative(result, reference)
-    require_contrasts(result, contrasts)
-    name = values.attrs["reference"]
-    curves = published_lines(result, "relative_differentiation", wanted=published, reference=name)
-    ax = _draw(result, values, ax, reference=name, published=curves, contrasts=contrasts)
+    ax = _draw_curves(result, values, ax, published, contrasts)
     ax.axhline(1.0, color="#B0B0B0", linewidth=0.8, zorder=0)
-    ax.set_ylabel(f"Differentiation / {plain(wrapped(name))}")
+    ax.set_ylabel(f"Differentiation / {plain(wrapped(values.attrs['reference']))}")
     return ax
 
 
@@ -182,7 +180,7 @@ def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarra
     results
         Kind of units -> result: what `differentia.experiment.measure_kinds` returned.
     axes : (n_kinds,) of matplotlib.axes.Axes, optional
-        To draw into; by default those of a new figure.
+        To draw into, or an empty figure, which is made to fit; by default a new one.
 
     Returns
     -------
@@ -195,31 +193,21 @@ def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarra
         There is no result, they differ in their sets or layers, or `axes` are too few or too many.
     """
     _require_alike(results)
-    if axes is None:
-        import matplotlib.pyplot as plt
-
-        _, panels = kinds_figure(results, plt.figure)
-    else:
-        panels = np.asarray(axes, dtype=object).ravel()
-    if panels.size != len(results):
-        raise InputError(
-            f"axes= holds {panels.size} axes; expected {len(results)}, one for each kind of units: "
-            f"{', '.join(results)}"
-        )
-    first, *_ = results.values()
-    colours = set_colours(first)
-    styles = _styles(
-        count for result in results.values() if _counted(result) for count in result["n_units"].values
-    )
+    first = _first(results)
+    panels = _kinds_panels(results, axes)
+    looks, kinds = set_looks(first), {kind: _unit_kind_of(result) for kind, result in results.items()}
+    counted = [result["n_units"].values for kind, result in results.items() if kinds[kind].counted]
+    styles = _styles(count for counts in counted for count in counts)
+    nouns = " or ".join(dict.fromkeys(kind.noun for kind in kinds.values()))
     top = 0.0
     explained: dict[str, Artist] = {}
     for ax, (kind, result) in zip(panels, results.items(), strict=True):
-        own = styles if _counted(result) else _styles(result["n_units"].values)
-        intervals = intervals_of(result, result["differentiation"])
-        _draw_curves(ax, result, result["differentiation"], intervals, colours, own)
+        own = styles if kinds[kind].counted else _styles(result["n_units"].values)
+        intervals = intervals_of(result, result["differentiation"], nouns)
+        _draw_lines(ax, result, result["differentiation"], intervals, looks, own)
         explained |= _mark_entries(result, intervals)
-        room = axes_width(ax) / ROOM_FOR_A_NAME
-        name_some_layers(ax, layer_names(result), most=max(2, int(room)), size=6.5, longest=24)
+        most = max(2, int(axes_width(ax) / ROOM_FOR_A_NAME))
+        name_some_layers(ax, layer_names(result), most=most, size=6.5, longest=LONGEST_LAYER_OF_KIND)
         ax.set_title(plain(kind), fontsize=9, loc="left")
         ax.tick_params(axis="y", labelsize=7)
         top = max(top, ax.get_ylim()[1])
@@ -229,8 +217,8 @@ def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarra
         if ax is panels[0] or ax.get_subplotspec() is None or ax.get_subplotspec().is_first_col():
             ax.set_ylabel(_ylabel(first), fontsize=8)
         ax.tick_params(labelbottom=not _stands_over_another(ax, panels))
-    entries = [_set_entries(colours), _style_entries(styles), dict(sorted(explained.items()))]
-    _add_legend(panels[_columns(results) - 1], entries, size=KINDS_LEGEND_SIZE)
+    entries = [_set_entries(looks), _style_entries(styles, nouns), dict(sorted(explained.items()))]
+    add_legend(panels[_side_by_side(results) - 1], entries, size=KINDS_LEGEND_SIZE)
     return panels
 
 
@@ -244,30 +232,42 @@ def _stands_over_another(ax: Axes, panels: np.ndarray) -> bool:
     )
 
 
-def kinds_figure(results: Mapping[str, xr.Dataset], make: Callable[..., Figure]) -> tuple[Figure, np.ndarray]:
-    """Return a figure for `plot_kinds`, made by `matplotlib.pyplot.figure` or `Figure`, and its axes."""
-    _require_alike(results)
-    first, *_ = results.values()
-    columns = _columns(results)
+def _kinds_panels(results: Mapping[str, xr.Dataset], given: Any) -> np.ndarray:
+    """Return a user's axes, one for each kind, or those of a figure, made to fit."""
+    columns = _side_by_side(results)
     rows = -(-len(results) // columns)
-    names = 0.05 * max(len(shortened(name, 24)) for name in layer_names(first))
+    longest = max(len(shortened(name, LONGEST_LAYER_OF_KIND)) for name in layer_names(_first(results)))
     named_rows = 1 if len(results) % columns == 0 else min(2, rows)
-    size = (PAGE_WIDTH, rows * KIND_HEIGHT + named_rows * names)
-    figure = make(figsize=size, dpi=RESOLUTION, layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for ax in axes[len(results) :]:
-        ax.remove()
-    return figure, axes[: len(results)]
+    height = rows * KIND_HEIGHT + named_rows * 0.05 * longest
+    if (figure := sized_figure(given, (PAGE_WIDTH, height), RESOLUTION)) is not None:
+        figure.set_layout_engine("constrained")
+        return np.array([figure.add_subplot(rows, columns, place + 1) for place in range(len(results))])
+    panels = np.asarray(given, dtype=object).ravel()
+    if panels.size != len(results):
+        raise InputError(
+            f"axes= holds {panels.size} axes; expected {len(results)}, one for each kind of units: "
+            f"{', '.join(results)}"
+        )
+    return panels
 
 
-def figure_size(result: xr.Dataset, contrasts: Sequence[xr.Dataset] = ()) -> tuple[float, float]:
+def _first(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
+    return next(iter(results.values()))
+
+
+def _side_by_side(results: Mapping[str, xr.Dataset]) -> int:
+    """Return how many kinds stand beside each other: as many as leave room for the layers' names."""
+    first = _first(results)
+    room = PAGE_WIDTH - _legend_width(first) * KINDS_LEGEND_SIZE / LEGEND_SIZE
+    narrowest = max(NARROWEST_KIND, first.sizes["layer"] * ROOM_FOR_A_NAME)
+    return max(1, min(len(results), int(room / narrowest)))
+
+
+def _curves_size(result: xr.Dataset, contrasts: Sequence[xr.Dataset]) -> tuple[float, float]:
     """Return inches: no wider than a page, high enough for the layers' names and the rows of contrasts."""
     layers = [shortened(name) for name in layer_names(result)]
-    beside = [
-        _legend_width(result),
-        *(text_width(pair_label(each), ROW_LABEL_SIZE) / 72 for each in contrasts),
-    ]
-    width = min(PAGE_WIDTH, max(4.6, 1.6 + 0.28 * len(layers)) + max(beside))
+    labels = [text_width(row_label(contrast), ROW_LABEL_SIZE) / 72 for contrast in contrasts]
+    width = min(PAGE_WIDTH, max(4.6, 1.6 + 0.28 * len(layers)) + max(_legend_width(result), *labels, 0.0))
     return width, 2.9 + 0.055 * max(map(len, layers)) + rows_height(contrasts)
 
 
@@ -277,22 +277,13 @@ def _legend_width(result: xr.Dataset) -> float:
     return 0.7 + 0.075 * max(longest, 16)
 
 
-def _counted(result: xr.Dataset) -> bool:
-    """Return whether a result's kind of units takes a number of units, and the legend says which."""
-    return unit_kind(str(result["units"].item())).counted
+def _unit_kind_of(result: xr.Dataset) -> UnitKind:
+    return unit_kind(str(result["units"].item()))
 
 
 def _ylabel(result: xr.Dataset) -> str:
     unit = unit_of(result)
     return f"Differentiation ({unit})" if unit else "Differentiation"
-
-
-def _columns(results: Mapping[str, xr.Dataset]) -> int:
-    """Return how many kinds stand beside each other: as many as leave room for the layers' names."""
-    first, *_ = results.values()
-    room = PAGE_WIDTH - _legend_width(first) * KINDS_LEGEND_SIZE / LEGEND_SIZE
-    narrowest = max(NARROWEST_KIND, first.sizes["layer"] * ROOM_FOR_A_NAME)
-    return max(1, min(len(results), int(room / narrowest)))
 
 
 def _require_alike(results: Mapping[str, xr.Dataset]) -> None:
@@ -313,29 +304,30 @@ def _require_alike(results: Mapping[str, xr.Dataset]) -> None:
                 )
 
 
-def _draw(
+def _draw_curves(
     result: xr.Dataset,
     values: xr.DataArray,
-    ax: Axes | None,
-    *,
-    reference: str | None = None,
-    published: xr.DataArray | None,
+    ax: Axes | Figure | None,
+    published: bool | None,
     contrasts: Sequence[xr.Dataset],
 ) -> Axes:
-    if ax is None:
-        import matplotlib.pyplot as plt
-
-        _, ax = plt.subplots(figsize=figure_size(result, contrasts), layout="constrained")
-    colours, styles = set_colours(result), _styles(result["n_units"].values)
-    intervals = intervals_of(result, values, reference)
-    if published is not None:  # first, since the limits of the y axis are set with the curves
-        _draw_published(ax, result, published, colours)
-    _draw_curves(ax, result, values, intervals, colours, styles)
+    """Draw all that `plot` and `plot_relative` have in common; relative values say to which reference."""
+    require_room(result, contrasts)
+    reference = values.attrs.get("reference")
+    curves = published_lines(result, str(values.name), wanted=published, reference=reference)
+    ax = panel_in(ax, _curves_size(result, contrasts))
+    looks, styles, kind = set_looks(result), _styles(result["n_units"].values), _unit_kind_of(result)
+    intervals = intervals_of(result, values, kind.noun, reference)
+    if curves is not None:  # first, since the limits of the y axis are set with the curves
+        _draw_published(ax, result, curves, looks)
+    _draw_lines(ax, result, values, intervals, looks, styles)
     name_layers(ax, layer_names(result))
     mark_contrasts(ax, result, contrasts)
-    kind = unit_kind(str(result["units"].item()))
-    named = _style_entries(styles if kind.counted else {}, noun=kind.noun, published=published is not None)
-    _add_legend(ax, [_set_entries(colours), named, _mark_entries(result, intervals, contrasts)])
+    named = _style_entries(styles if kind.counted else {}, kind.noun, published=curves is not None)
+    marks = _mark_entries(result, intervals)
+    if contrasts:
+        marks[DIFFERENT] = key(**diamond(LEGEND_COLOUR, "#A0A0A0"))
+    add_legend(ax, [_set_entries(looks), named, marks])
     return ax
 
 
@@ -345,24 +337,24 @@ def _styles(counts: Iterable[int]) -> dict[int, Any]:
     return {count: LINE_STYLES[place % len(LINE_STYLES)] for place, count in enumerate(ordered)}
 
 
-def _draw_curves(
+def _draw_lines(
     ax: Axes,
     result: xr.Dataset,
     values: xr.DataArray,
     intervals: Intervals,
-    colours: Mapping[str, str],
+    looks: Mapping[str, Look],
     styles: Mapping[int, Any],
 ) -> None:
     """Draw the mean over draws of each set and number of units, with its intervals."""
     means, unsettled = draw_mean(values, result), not_converged(result)
     counts = sorted(int(count) for count in result["n_units"].values)
     scale = mark_scale(ax, result.sizes["layer"])
-    for (place, (name, colour)), (rank, count) in product(enumerate(colours.items()), enumerate(counts)):
+    for (place, (name, look)), (rank, count) in product(enumerate(looks.items()), enumerate(counts)):
+        colour, symbol = look.colour.figure, look.symbol
         at = {"set": name, "n_units": count}
         line, opened = means.sel(at).values, unsettled.sel(at).values
-        x = _positions(len(line), (place, len(colours)), (rank, len(counts)))
+        x = _positions(len(line), (place, len(looks)), (rank, len(counts)))
         main = count == counts[-1]
-        marker = MARKERS[place % len(MARKERS)]
         draw_band(ax, x, *intervals.limits("images", **at), colour, half_width=BAND_OF_ONE)
         draw_bars(
             ax,
@@ -378,7 +370,7 @@ def _draw_curves(
             color=colour,
             linestyle=styles[count],
             linewidth=1.7 if main else 1.1,
-            marker=marker,
+            marker=symbol.marker,
             markersize=scale * (MARK_SIZE if main else SMALL_MARK_SIZE),
             zorder=3 if main else 2,
         )
@@ -386,8 +378,8 @@ def _draw_curves(
             ax.scatter(
                 x[opened],
                 line[opened],
-                s=(scale * OPEN_SIZE * (LARGER if marker in WITH_ARMS else 1.0)) ** 2,
-                marker=marker,
+                s=(scale * OPEN_SIZE * (LARGER if symbol.has_arms else 1.0)) ** 2,
+                marker=symbol.marker,
                 facecolor="white",
                 edgecolor=colour,
                 linewidth=0.8 * scale,
@@ -396,88 +388,49 @@ def _draw_curves(
     highest = max(np.nanmax(line.get_ydata(), initial=0.0) for line in ax.get_lines())
     top = min(ax.get_ylim()[1], MOST_ABOVE * highest or np.inf)
     ax.set_ylim(-0.03 * top, top)  # zero is in sight, and its markers are whole
-    ax.grid(axis="y", color="#E5E5E5", linewidth=0.6)
-    ax.set_axisbelow(True)
-    ax.spines[["top", "right"]].set_visible(False)
+    rule(ax)
 
 
 def _positions(n_layers: int, of_set: tuple[int, int], of_count: tuple[int, int]) -> np.ndarray:
     """Return where a curve's points stand, given which set and number of units it is, of how many."""
     (place, sets), (rank, counts) = of_set, of_count
     one = n_layers == 1
-    step = min(BESIDE_OF_ONE, TOGETHER_OF_ONE / sets) if one else min(BESIDE, TOGETHER / sets)
+    step = min(STEP_OF_ONE, WIDEST_OF_ONE / sets) if one else min(STEP, WIDEST / sets)
     within = (rank - (counts - 1) / 2) * step / (counts + 1) if one else 0.0
     return np.arange(n_layers) + (place - (sets - 1) / 2) * step + within
 
 
-def _draw_published(
-    ax: Axes, result: xr.Dataset, published: xr.DataArray, colours: Mapping[str, str]
-) -> None:
+def _draw_published(ax: Axes, result: xr.Dataset, published: xr.DataArray, looks: Mapping[str, Look]) -> None:
     depth = [layer_names(result).index(layer) for layer in published["layer"].values.tolist()]
     for name in published["set"].values.tolist():
         line = published.sel(set=name, n_units=published["n_units"].max()).values
-        ax.plot(depth, line, color=colours[name], linestyle=PUBLISHED_STYLE, linewidth=1.0, zorder=4)
+        colour = looks[name].colour.figure
+        ax.plot(depth, line, color=colour, linestyle=PUBLISHED_STYLE, linewidth=1.0, zorder=4)
 
 
-def _set_entries(colours: Mapping[str, str]) -> dict[str, Artist]:
-    from matplotlib.lines import Line2D
-
+def _set_entries(looks: Mapping[str, Look]) -> dict[str, Artist]:
     return {
-        plain(wrapped(name)): Line2D([], [], color=colour, marker=MARKERS[place % len(MARKERS)], markersize=4)
-        for place, (name, colour) in enumerate(colours.items())
+        plain(wrapped(name)): key(color=colour.figure, linestyle="-", marker=symbol.marker, markersize=4)
+        for name, (colour, symbol) in looks.items()
     }
 
 
-def _style_entries(
-    styles: Mapping[int, Any], *, noun: str = "units", published: bool = False
-) -> dict[str, Artist]:
-    from matplotlib.lines import Line2D
-
-    entries: dict[str, Artist] = {
-        f"{count:,} {noun}": Line2D([], [], color=LEGEND_COLOUR, linestyle=style, linewidth=1.5)
+def _style_entries(styles: Mapping[int, Any], noun: str, *, published: bool = False) -> dict[str, Artist]:
+    entries = {
+        f"{count:,} {noun}": key(color=LEGEND_COLOUR, linestyle=style, linewidth=1.5)
         for count, style in styles.items()
     }
     if published:
-        entries["published"] = Line2D([], [], color=LEGEND_COLOUR, linestyle=":", linewidth=1.0)
+        entries["published"] = key(color=LEGEND_COLOUR, linestyle=PUBLISHED_STYLE, linewidth=1.0)
     return entries
 
 
-def _mark_entries(
-    result: xr.Dataset, intervals: Intervals, contrasts: Sequence[xr.Dataset] = ()
-) -> dict[str, Artist]:
-    """Return what says which interval is which, and what open marks and those above the axes are."""
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
-    marks: dict[str, Artist] = {
-        "images": Patch(facecolor=LEGEND_COLOUR, alpha=BAND_STRENGTH, linewidth=0),
-        "units": Line2D([], [], color=LEGEND_COLOUR, linestyle="none", marker="|", markersize=9),
-    }
+def _mark_entries(result: xr.Dataset, intervals: Intervals) -> dict[str, Artist]:
+    """Return what says which interval is which, and what open marks are."""
+    marks = {"images": band_key(), "units": key(color=LEGEND_COLOUR, marker="|", markersize=9)}
     entries = {words: marks[source] for source, words in intervals.legend().items()}
-    open_mark: dict[str, Any] = {"marker": "o", "markersize": OPEN_SIZE, "markerfacecolor": "white"}
     if bool(not_converged(result).any()):
-        entries["not converged"] = Line2D([], [], color=LEGEND_COLOUR, linestyle="none", **open_mark)
-    if contrasts:
-        entries[DIFFERENT] = Line2D([], [], **mark(LEGEND_COLOUR, "#A0A0A0"))
+        entries["not converged"] = key(
+            color=LEGEND_COLOUR, marker="o", markersize=OPEN_SIZE, markerfacecolor="white"
+        )
     return entries
-
-
-def _add_legend(ax: Axes, groups: Sequence[Mapping[str, Artist]], *, size: float = LEGEND_SIZE) -> None:
-    """Say beside the axes what is what, a group below the other."""
-    from matplotlib.lines import Line2D
-
-    entries: list[tuple[str, Artist]] = []
-    for group in groups:
-        if entries and group:
-            entries.append(("", Line2D([], [], linestyle="none")))
-        entries += group.items()
-    names, handles = zip(*entries, strict=True)
-    ax.legend(
-        handles,
-        names,
-        loc="upper left",
-        bbox_to_anchor=(1.0, 1.0),
-        frameon=False,
-        fontsize=size,
-        handlelength=2.6,
-    )

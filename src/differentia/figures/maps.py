@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from differentia.colours import set_colours
 from differentia.errors import InputError
-from differentia.figures.labels import plain, set_colours, shortened, text_width
+from differentia.figures.labels import plain, shortened, text_width
 from differentia.figures.panels import (
     ABOVE,
     PAGE_HEIGHT,
-    SMALL,
+    SMALL_TEXT,
     Grid,
     Scale,
     add_colour_bar,
     draw_heat_map,
+    write_above,
 )
 from differentia.results import require_variables
 from differentia.schema import map_names
-from differentia.views import map_scores, set_rows
+from differentia.summaries import colour_limits, rows_by_set
+from differentia.views import map_scores
 
 if TYPE_CHECKING:
     import xarray as xr
 
 #: In inches.
-LARGEST_MAP, SMALLEST_MAP = 1.6, 0.2
+HIGHEST_MAP, LOWEST_MAP = 1.6, 0.2
 ROOM_FOR_TITLES = 1.0
 BETWEEN_MAPS = 0.06
-
-#: The colours end at these percentiles of all that is shown, so that single peaks do not darken the rest.
-PERCENTILES = (1.0, 99.0)
 
 
 def plot_maps(
@@ -52,7 +51,7 @@ def plot_maps(
     layer, filter
         Whose map; by default the first that was kept.
     axes : (n_images, n_sets) of matplotlib.axes.Axes, optional
-        To draw into; by default those of a new figure.
+        To draw into, or an empty figure, which is made to fit; by default a new one.
 
     Returns
     -------
@@ -64,47 +63,35 @@ def plot_maps(
         It is no result, no such map was kept, or `axes` are too few or too many.
     """
     require_variables(result, "map_0", "layer_mean", "layer_sd")
-    shown = map_scores(result, _find_map(result, layer, filter))
-    panels, colours = (grid := map_grid(result)).axes(axes), set_colours(result)
-    grid.head_columns(panels, colours)
-    maps = _by_place(result, shown)
-    scale = _scale([values for _, values in maps.values()])
-    longest = int(72 * grid.panel[0] / text_width("n", SMALL))
-    caption = f"{shortened(shown.attrs['layer'])}, filter {shown.attrs['filter']}"
-    panels[-1, 0].set_xlabel(plain(caption), loc="left", fontsize=SMALL + 0.5)
+    scores = map_scores(result, _find_map(result, layer, filter))
+    colours, rows = set_colours(result), rows_by_set(result)
+    maps = _maps_by_place(result, scores.values)
+    places = sorted({place for place, _ in maps})
+    # Low enough for all rows to fit onto a page.
+    height = (PAGE_HEIGHT - ROOM_FOR_TITLES) / len(places) - ABOVE - BETWEEN_MAPS
+    height = max(LOWEST_MAP, min(HIGHEST_MAP, height))
+    grid = Grid(len(places), tuple(colours), height, square=True, below=BETWEEN_MAPS)
+    panels = grid.headed_axes(axes, colours)
+    scale = Scale(*colour_limits(scores.values), "response, z-scored")
+    longest = int(72 * grid.panel[0] / text_width("n", SMALL_TEXT))
+    caption = f"{shortened(scores.attrs['layer'])}, filter {scores.attrs['filter']}"
+    panels[-1, 0].set_xlabel(plain(caption), loc="left", fontsize=SMALL_TEXT + 0.5)
     image = None
-    for row, place in zip(panels, _places(result), strict=True):
+    for row, place in zip(panels, places, strict=True):
         for ax, name in zip(row, colours, strict=True):
             if (place, name) in maps:
-                image_name, values = maps[place, name]
                 last = caption if ax is panels[-1, 0] else ""
-                drawn = draw_heat_map(ax, values, scale, rows="", columns=last, square=True)
+                drawn = draw_heat_map(ax, maps[place, name], scale, rows="", columns=last, square=True)
                 image = image or drawn
-                above = plain(shortened(image_name, longest))
-                ax.annotate(
-                    above,
-                    (0.5, 1),
-                    xytext=(0, 3),
-                    xycoords="axes fraction",
-                    textcoords="offset points",
-                    fontsize=SMALL,
-                    ha="center",
-                )
+                image_name = str(result["image_name"].values[rows[name][place]])
+                write_above(ax, shortened(image_name, longest), SMALL_TEXT, middle=True)
             else:  # the set has fewer images
                 ax.spines[:].set_visible(False)
             ax.set(xticks=[], yticks=[], ylabel="")
-        row[0].set_ylabel(f"image {place}", fontsize=SMALL + 0.5)
+        row[0].set_ylabel(f"image {place}", fontsize=SMALL_TEXT + 0.5)
     if image is not None:
         add_colour_bar(panels[0, -1], image, scale)
     return panels
-
-
-def map_grid(result: xr.Dataset) -> Grid:
-    """Return the panels of `plot_maps`, small enough for all rows to fit onto a page."""
-    names = tuple(str(name) for name in result["set"].values)
-    rows = len(_places(result))
-    height = (PAGE_HEIGHT - ROOM_FOR_TITLES) / rows - ABOVE - BETWEEN_MAPS
-    return Grid(rows, names, max(SMALLEST_MAP, min(LARGEST_MAP, height)), square=True, below=BETWEEN_MAPS)
 
 
 def _find_map(result: xr.Dataset, layer: str | None, number: int | None) -> str:
@@ -125,28 +112,11 @@ def _find_map(result: xr.Dataset, layer: str | None, number: int | None) -> str:
     )
 
 
-def _places(result: xr.Dataset) -> list[int]:
-    """Return the places in their sets of the images whose maps were kept."""
-    return sorted({_place_in_set(result, row)[1] for row in result["map_image"].values.tolist()})
-
-
-def _place_in_set(result: xr.Dataset, row: int) -> tuple[str, int]:
-    name = str(result["image_set"].values[row])
-    return name, row - int(set_rows(result, name)[0])
-
-
-def _by_place(result: xr.Dataset, shown: xr.DataArray) -> dict[tuple[int, str], tuple[str, np.ndarray]]:
-    """Return each image's name and map, by its place and set."""
-    maps = {}
-    for scores, row in zip(shown.values, result["map_image"].values.tolist(), strict=True):
-        name, place = _place_in_set(result, row)
-        maps[place, name] = str(result["image_name"].values[row]), scores
-    return maps
-
-
-def _scale(maps: Sequence[np.ndarray]) -> Scale:
-    entries = np.concatenate([values.ravel() for values in maps])
-    entries = entries[np.isfinite(entries)]
-    lowest, highest = np.percentile(entries, PERCENTILES) if len(entries) else (0.0, 1.0)
-    # No narrower than an SD, so that a filter that is silent looks it.
-    return Scale(float(lowest), max(float(highest), float(lowest) + 1.0), "response, z-scored")
+def _maps_by_place(result: xr.Dataset, maps: np.ndarray) -> dict[tuple[int, str], np.ndarray]:
+    """Return each map by its image's place in the set, and the set."""
+    rows = rows_by_set(result)
+    found = {}
+    for values, row in zip(maps, result["map_image"].values.tolist(), strict=True):
+        name = str(result["image_set"].values[row])
+        found[row - int(rows[name][0]), name] = values
+    return found

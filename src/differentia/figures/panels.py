@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,42 +45,45 @@ NARROWEST_PANEL = 0.5
 RESOLUTION = 150
 
 #: In points.
-SMALL, LARGE = 6.0, 8.0
+SMALL_TEXT, LARGE_TEXT = 6.0, 8.0
 
 #: In inches.
-LINE = 1.25 * LARGE / 72
+LINE = 1.25 * LARGE_TEXT / 72
 
 #: Where every value is the same there is nothing to scale by.
 CONSTANT_COLOUR = "#DDDDDD"
 
 
+def sized_figure(given: Any, size: tuple[float, float], dpi: float | None = None) -> Figure | None:
+    """Return a new figure, or the one that is given, at a size in inches; None where axes are given."""
+    from matplotlib.figure import Figure
+
+    if given is None:
+        import matplotlib.pyplot as plt
+
+        given = plt.figure(dpi=dpi)
+    if not isinstance(given, Figure):
+        return None
+    given.set_size_inches(size)
+    return given
+
+
 @dataclass(frozen=True)
 class Grid:
-    """Panels on a page, in inches.
-
-    Attributes
-    ----------
-    rows
-        How many.
-    names
-        What stands above each column.
-    height
-        Of a panel, at most.
-    square
-        Whether panels are as wide as high.
-    below
-        What is left free below each row but the last.
-    """
+    """Panels on a page, in inches."""
 
     rows: int
+    #: Above each column.
     names: tuple[str, ...]
+    #: Of a panel, at most.
     height: float
+    #: Whether panels are as wide as high.
     square: bool = False
+    #: Left free below each row but the last.
     below: float = BELOW
 
     @property
     def shape(self) -> tuple[int, int]:
-        """The numbers of rows and columns."""
         return self.rows, len(self.names)
 
     @property
@@ -93,7 +97,7 @@ class Grid:
     @property
     def titles(self) -> list[str]:
         """The names, on as many lines as they need beside each other."""
-        letter = 0.7 * LARGE / 72  # as wide as bold letters are on average
+        letter = 0.7 * LARGE_TEXT / 72  # as wide as bold letters are on average
         width = max(4, int((self.panel[0] + GAP - BETWEEN_NAMES / 72) / letter))
         return [wrapped(name, width, 4) if name else "" for name in self.names]
 
@@ -108,7 +112,7 @@ class Grid:
             top + rows * (ABOVE + height) + (rows - 1) * self.below + BELOW,
         )
 
-    def add_axes(self, figure: Figure) -> np.ndarray:
+    def _add_axes(self, figure: Figure) -> np.ndarray:
         """Return new axes, (rows, columns), in a figure of the grid's size."""
         width, height = self.panel
         whole_width, whole_height = self.size
@@ -122,17 +126,10 @@ class Grid:
         return axes
 
     def axes(self, given: Any) -> np.ndarray:
-        """Return a user's axes as (rows, columns), or those of a new figure where none are given.
-
-        Raises
-        ------
-        InputError
-            Too few or too many were given.
-        """
-        if given is None:
-            import matplotlib.pyplot as plt
-
-            return self.add_axes(plt.figure(figsize=self.size, dpi=RESOLUTION))
+        """Return a user's axes as (rows, columns), or new ones in a figure, which is made to fit."""
+        figure = sized_figure(given, self.size, dpi=RESOLUTION)
+        if figure is not None:
+            return self._add_axes(figure)
         axes = np.asarray(given, dtype=object)
         if axes.size != math.prod(self.shape):
             rows, columns = self.shape
@@ -142,27 +139,28 @@ class Grid:
             )
         return axes.reshape(self.shape)
 
-    def head_columns(self, axes: np.ndarray, colours: Mapping[str, str]) -> None:
-        """Write each column's name above it in its colour, which is also that of a bar over each panel."""
+    def headed_axes(self, given: Any, colours: Mapping[str, str]) -> np.ndarray:
+        """Return `axes`, with each column's name above it in its colour, as is a bar over each panel."""
+        axes = self.axes(given)
         for name, title, column in zip(self.names, self.titles, axes.T, strict=True):
-            column[0].set_title(
-                plain(title), color=colours[name], fontsize=LARGE, fontweight="bold", y=1.0, pad=72 * ABOVE
-            )
+            head: dict[str, Any] = {"fontsize": LARGE_TEXT, "fontweight": "bold", "y": 1.0, "pad": 72 * ABOVE}
+            column[0].set_title(plain(title), color=colours[name], **head)
             for ax in column:
                 mark_set(ax, colours[name])
+        return axes
 
     def head_row(self, ax: Axes, name: str, about: str = "") -> None:
         """Write a layer's name above a row's first panel, and what else there is to say of it."""
-        letters = int(72 * (self.size[0] - LEFT) / text_width("n", SMALL + 0.5))
+        letters = int(72 * (self.size[0] - LEFT) / text_width("n", SMALL_TEXT + 0.5))
         text = f"{shortened(name, letters - len(about) - 2)}  {about}".rstrip()
-        ax.annotate(
-            plain(text),
-            (0, 1),
-            xytext=(0, 3),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            fontsize=SMALL + 0.5,
-        )
+        write_above(ax, text, SMALL_TEXT + 0.5)
+
+
+def write_above(ax: Axes, text: str, size: float, *, middle: bool = False) -> None:
+    """Write a line of text above a panel, at its left or in its middle."""
+    x, ha = (0.5, "center") if middle else (0, "left")
+    at: dict[str, Any] = {"xytext": (0, 3), "xycoords": "axes fraction", "textcoords": "offset points"}
+    ax.annotate(plain(text), (x, 1), fontsize=size, ha=ha, **at)
 
 
 def mark_set(ax: Axes, colour: str) -> None:
@@ -173,40 +171,23 @@ def mark_set(ax: Axes, colour: str) -> None:
 
 @dataclass(frozen=True)
 class Scale:
-    """What the colours of heat maps say.
-
-    Attributes
-    ----------
-    lowest, highest
-        The values at the ends of the colours; what is beyond has the colour of the end.
-    label
-        What the values are.
-    colours
-        The name of a colour map.
-    extend
-        At which ends there may be values beyond, as Matplotlib's colour bars have it.
-    """
+    """What the colours of heat maps say: values from `lowest` to `highest`, those beyond as the ends."""
 
     lowest: float
     highest: float
     label: str
     colours: str = "viridis"
+    #: At which ends there may be values beyond, as Matplotlib's colour bars have it.
     extend: str = "both"
 
 
 @dataclass(frozen=True)
 class Sharing:
-    """What is shown of neighbouring columns that share a pixel.
+    """What is shown of neighbouring columns that share a pixel."""
 
-    Attributes
-    ----------
-    words
-        What it is, as the axis label says it.
-    reduce
-        Returns it, given a matrix and the first column of each group.
-    """
-
+    #: As the axis label says it.
     words: str
+    #: Returns it, given a matrix and the first column of each group.
     reduce: Callable[[Float[np.ndarray, "row column"], Int[np.ndarray, " group"]], np.ndarray]
 
 
@@ -215,15 +196,9 @@ def _means(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
     return np.add.reduceat(values, starts, axis=1) / counts
 
 
-def _farthest_from_zero(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    highest = np.maximum.reduceat(values, starts, axis=1)
-    lowest = np.minimum.reduceat(values, starts, axis=1)
-    return np.where(highest >= -lowest, highest, lowest)
-
-
 #: Where many respond a little, and where a single one stands out.
 MEAN = Sharing("their mean", _means)
-PEAK = Sharing("the one farthest from 0", _farthest_from_zero)
+PEAK = Sharing("the highest", partial(np.maximum.reduceat, axis=1))
 
 
 def draw_heat_map(
@@ -236,30 +211,11 @@ def draw_heat_map(
     sharing: Sharing = MEAN,
     square: bool = False,
 ) -> AxesImage | None:
-    """Draw a matrix, with neighbouring rows and columns put together where there are not enough pixels.
-
-    Parameters
-    ----------
-    values : (n_rows, n_columns)
-        Where none of them is finite, the panel is grey and says "constant".
-    scale
-        What the colours say.
-    rows, columns
-        What the rows and columns are, for the axis labels; "" for no label.
-    sharing
-        What is shown of neighbours that share a pixel.
-    square
-        Whether entries are as wide as high.
-
-    Returns
-    -------
-    AxesImage or None
-        None where there is nothing to show.
-    """
+    """Draw a matrix, neighbours put together where there are not enough pixels; None if none is finite."""
     if not np.isfinite(values).any():
         ax.set_facecolor(CONSTANT_COLOUR)
         ax.set(xticks=[], yticks=[])
-        ax.text(0.5, 0.5, "constant", transform=ax.transAxes, ha="center", va="center", fontsize=SMALL)
+        ax.text(0.5, 0.5, "constant", transform=ax.transAxes, ha="center", va="center", fontsize=SMALL_TEXT)
         return None
     box = ax.get_window_extent()
     shown, to_a_column = thinned(values, int(box.width), sharing)
@@ -277,13 +233,13 @@ def draw_heat_map(
     )
     ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     ax.set(xticks=[], yticks=sorted({0, height - 1}))
-    ax.tick_params(labelsize=SMALL, length=2, width=0.5, pad=1.5)
+    ax.tick_params(labelsize=SMALL_TEXT, length=2, width=0.5, pad=1.5)
     if columns and to_a_column > 1:
         columns += f": {to_a_column} neighbours share a pixel, which shows {sharing.words}"
     if to_a_row > 1:
         rows = f"{rows}, {to_a_row} to a pixel".lstrip(", ")
-    ax.set_xlabel(plain(columns), loc="left", fontsize=SMALL)
-    ax.set_ylabel(plain(rows), fontsize=SMALL)
+    ax.set_xlabel(plain(columns), loc="left", fontsize=SMALL_TEXT)
+    ax.set_ylabel(plain(rows), fontsize=SMALL_TEXT)
     # At fixed places, since to look for free ones takes a third of the time of drawing.
     ax.xaxis.set_label_coords(0, -BELOW_TICKS * ax.figure.dpi / 72 / box.height)
     ax.yaxis.set_label_coords(-LEFT_OF_TICKS * ax.figure.dpi / 72 / box.width, 0.5)
@@ -293,21 +249,7 @@ def draw_heat_map(
 def thinned(
     values: Float[np.ndarray, "row column"], most: int, sharing: Sharing
 ) -> tuple[Float[np.ndarray, "row shown"], int]:
-    """Return a matrix with no more than so many columns, and how many neighbours were put together.
-
-    Parameters
-    ----------
-    values : (n_rows, n_columns)
-    most
-        How many columns are left at most.
-    sharing
-        What is left of neighbours.
-
-    Returns
-    -------
-    (n_rows, ceil(n_columns / share)), int
-        Each `share` neighbours are one column; the last may be fewer.
-    """
+    """Return a matrix with `most` columns or fewer, and how many neighbours each of them stands for."""
     columns = values.shape[1]
     share = -(-columns // max(1, most))
     return (values, 1) if share == 1 else (sharing.reduce(values, np.arange(0, columns, share)), share)
@@ -316,24 +258,10 @@ def thinned(
 def name_columns(
     ax: Axes, scores: Float[np.ndarray, " n"], names: Sequence[str], *, most: int, few: int = 0
 ) -> None:
-    """Name the columns with the highest scores at the x axis, as far as there is room.
-
-    Parameters
-    ----------
-    ax
-        The panel.
-    scores : (n,)
-        Of the columns.
-    names
-        Of the columns.
-    most
-        How many are named at most.
-    few
-        So many columns are all named where their names have room.
-    """
+    """Name `most` columns with the highest scores, as far as there is room; all where there are but few."""
     width = 72 * ax.get_window_extent().width / ax.figure.dpi
-    places = standing_out(scores, names, width=width, size=SMALL, most=most)
-    if len(names) <= few and max(text_width(name, SMALL) for name in names) < width / len(names):
+    places = standing_out(scores, names, width=width, size=SMALL_TEXT, most=most)
+    if len(names) <= few and max(text_width(name, SMALL_TEXT) for name in names) < width / len(names):
         places = list(range(len(names)))
     ax.set_xticks(places, [plain(names[place]) for place in places])
 
@@ -343,8 +271,8 @@ def add_colour_bar(ax: Axes, image: AxesImage, scale: Scale) -> None:
     width, height = (72 * pixels / ax.figure.dpi for pixels in ax.get_window_extent().size)
     beside = ax.inset_axes((1 + 6 / width, 0, 6 / width, 1))
     bar = ax.figure.colorbar(image, cax=beside, extend=scale.extend)
-    bar.ax.tick_params(labelsize=SMALL, length=2, width=0.5, pad=1.5)
+    bar.ax.tick_params(labelsize=SMALL_TEXT, length=2, width=0.5, pad=1.5)
     bar.ax.locator_params(nbins=4)
     bar.outline.set_linewidth(0.5)
-    letters = int(1.15 * height / text_width("n", SMALL))
-    bar.set_label(plain(wrapped(scale.label, max(12, letters))), fontsize=SMALL, labelpad=2)
+    letters = int(1.15 * height / text_width("n", SMALL_TEXT))
+    bar.set_label(plain(wrapped(scale.label, max(12, letters))), fontsize=SMALL_TEXT, labelpad=2)

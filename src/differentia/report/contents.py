@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from differentia.colours import set_looks
 from differentia.contrasts import SIGNIFICANT
-from differentia.report.contrasts import contrasts
+from differentia.report.contrasts import tested_contrasts
 from differentia.report.curves import curves, without_nan
 from differentia.report.heatmaps import filters, predictions
-from differentia.report.marks import marks
 from differentia.report.packing import spread_out
 from differentia.report.pairs import MATRIX_ENTRIES, pairs
 from differentia.report.pictures import filter_maps, thumbnail
 from differentia.results import REMEDIES, provenance
-from differentia.views import set_rows, top_classes
+from differentia.summaries import layer_names, rows_by_set
+from differentia.views import top_classes
 from differentia.words import unit_of
 
 if TYPE_CHECKING:
     import xarray as xr
 
-#: Images with thumbnails; of more, some of each set.
-MOST_IMAGES = 1_000
+#: Images in the gallery; of more, some of each set.
+MOST_IN_GALLERY = 1_000
 
 #: Classes that are named with an image.
 TOP_CLASSES = 5
@@ -30,54 +31,29 @@ TOP_CLASSES = 5
 def contents(
     results: Mapping[str, xr.Dataset], compared: Sequence[xr.Dataset] = (), *, main_view: bool = False
 ) -> dict[str, Any]:
-    """Return all that the page's scripts draw, as JSON can hold it.
+    """Return all that the page's scripts draw, as JSON can hold it; the first of the results is shown first.
 
-    Parameters
-    ----------
-    results
-        By kind of units; the first one is shown first, and what all have alike is taken from it.
-    compared
-        Their contrasts.
-    main_view
-        Leave out the predictions and the gallery.
-
-    Returns
-    -------
-    dict
-        ``sets``, ``layers``, ``kinds`` (`differentia.report.curves.curves` with ``pairs``), ``contrasts``
-        (`differentia.report.contrasts.contrasts`), ``level`` (sets differ where p is below), ``filters``,
-        ``maps``, ``predictions``, ``images`` (by row), ``gallery`` (its rows), ``n_images``, ``recorded``
-        (whether they are responses at hand, of no network), ``reference``, ``normalize``, ``unit``,
-        ``metric``, ``missing`` (what is not there, and how to get it).
+    The main view has no predictions and no gallery.
     """
     first = next(iter(results.values()))
-    kinds = [
-        {**curves(result), "pairs": pairs(result, MATRIX_ENTRIES // len(results))}
-        for result in results.values()
-    ]
-    shown: dict[str, Any] = {
-        "filters": filters(first),
-        "predictions": None if main_view else predictions(first),
-        "maps": filter_maps(first),
-    }
-    of_sets = [set_rows(first, str(name)) for name in first["set"].values]
-    gallery = [] if main_view else spread_out(of_sets, MOST_IMAGES).tolist()
-    needed = set(gallery)
-    for kind in kinds:
-        if kind["pairs"]:
-            needed |= {*kind["pairs"]["images"], *_extremes(kind["pairs"])}
-    for name in ("filters", "predictions"):
-        needed |= set(shown[name]["images"] if shown[name] else ())
-    needed |= {row for one in shown["maps"] for row, _ in one["pictures"]}
-    pictured = set(gallery) | {row for kind in kinds if kind["pairs"] for row in _extremes(kind["pairs"])}
+    entries = MATRIX_ENTRIES // len(results)
+    kinds = [{**curves(result), "pairs": pairs(result, entries)} for result in results.values()]
+    heat_maps = {"filters": filters(first), "predictions": None if main_view else predictions(first)}
+    maps = filter_maps(first)
+    gallery = [] if main_view else spread_out(list(rows_by_set(first).values()), MOST_IN_GALLERY).tolist()
+    of_pairs = [kind["pairs"] for kind in kinds if kind["pairs"]]
+    pictured = {*gallery, *(row for one in of_pairs for row in _extremes(one))}
+    named = {row for one in [*of_pairs, *heat_maps.values()] if one for row in one["images"]}
+    named |= {row for one in maps for row, _ in one["pictures"]}
     return {
         "sets": _sets(first),
         "layers": _layers(first),
         "kinds": kinds,
-        "contrasts": contrasts(results, compared),
+        "contrasts": tested_contrasts(results, compared),
         "level": SIGNIFICANT,
-        **shown,
-        "images": _images(first, sorted(needed), pictured),
+        **heat_maps,
+        "maps": maps,
+        "images": _images(first, sorted(named | pictured), pictured),
         "gallery": gallery,
         "n_images": first.sizes["image"],
         "recorded": not provenance(first).get("network"),
@@ -91,66 +67,56 @@ def contents(
 
 def _extremes(of_pairs: Mapping[str, Any]) -> set[int]:
     """Return the rows of the images whose pair is the nearest or the farthest somewhere."""
-    return {
-        row
-        for layer in of_pairs["layers"]
-        for found in layer["sets"]
-        if found
-        for end in ("nearest", "farthest")
-        for row in found[end][:2]
-    }
+    found = [of_set for layer in of_pairs["layers"] for of_set in layer["sets"] if of_set]
+    return {row for of_set in found for end in ("nearest", "farthest") for row in of_set[end][:2]}
 
 
 def _sets(result: xr.Dataset) -> list[dict[str, Any]]:
-    sources = provenance(result).get("sets", {})
+    sources, rows = provenance(result).get("sets", {}), rows_by_set(result)
     return [
         {
             "name": name,
-            "images": len(set_rows(result, name)),
-            **mark,
+            "images": len(rows[name]),
+            "colour": {"light": colour.light, "dark": colour.dark},
+            "symbol": {"text": symbol.text, "plotly": symbol.plotly},
             "reference": name == result.attrs["reference"],
             "source": str(sources.get(name, "")),
         }
-        for name, mark in marks(result).items()
+        for name, (colour, symbol) in set_looks(result).items()
     ]
 
 
 def _layers(result: xr.Dataset) -> list[dict[str, Any]]:
-    moments = {
-        name: without_nan(result[name].transpose("layer", "set").values) if name in result else None
-        for name in ("layer_mean", "layer_sd")
+    facts: dict[str, list[Any]] = {
+        "name": layer_names(result),
+        "kind": result["layer_kind"].values.astype(str).tolist(),
+        "shape": result["layer_shape"].values.astype(str).tolist(),
+        "size": result["layer_size"].values.tolist(),
     }
-    return [
-        {
-            "name": str(result["layer"].values[place]),
-            "kind": str(result["layer_kind"].values[place]),
-            "shape": str(result["layer_shape"].values[place]),
-            "size": int(result["layer_size"].values[place]),
-            "mean": moments["layer_mean"] and moments["layer_mean"][place],
-            "sd": moments["layer_sd"] and moments["layer_sd"][place],
-        }
-        for place in range(result.sizes["layer"])
-    ]
+    for name in ("mean", "sd"):  # of each set
+        known = f"layer_{name}" in result
+        facts[name] = (
+            without_nan(result[f"layer_{name}"].transpose("layer", "set").values)
+            if known
+            else [None] * result.sizes["layer"]
+        )
+    return [dict(zip(facts, values, strict=True)) for values in zip(*facts.values(), strict=True)]
 
 
 def _images(result: xr.Dataset, rows: list[int], pictured: set[int]) -> dict[str, dict[str, Any]]:
-    names = [str(name) for name in result["set"].values]
-    of_set = {name: place for place, name in enumerate(names)}
-    best = top_classes(result, TOP_CLASSES) if "prediction" in result else None
-    found = {}
-    for row in rows:
-        image: dict[str, Any] = {
-            "name": str(result["image_name"].values[row]),
-            "set": of_set[str(result["image_set"].values[row])],
-        }
-        if row in pictured and "thumbnail" in result:
-            image["picture"] = thumbnail(result["thumbnail"].values[row])
-        if row in pictured and best is not None:
-            image["classes"] = [
-                [str(name), round(float(probability), 6)]
-                for name, probability in zip(
-                    best["class_name"].values[row], best["probability"].values[row], strict=True
-                )
-            ]
-        found[str(row)] = image
-    return found
+    """Return each image by its row, with its picture and its most probable classes where they are shown."""
+    places = {name: place for place, name in enumerate(rows_by_set(result))}
+    names, sets = (result[name].values.astype(str).tolist() for name in ("image_name", "image_set"))
+    images: dict[str, dict[str, Any]] = {
+        str(row): {"name": names[row], "set": places[sets[row]]} for row in rows
+    }
+    if "thumbnail" in result:
+        for row in pictured:
+            images[str(row)]["picture"] = thumbnail(result["thumbnail"].values[row])
+    if "prediction" in result:
+        best = top_classes(result, TOP_CLASSES)
+        classes, probabilities = best["class_name"].values, best["probability"].values.astype(float)
+        for row in pictured:
+            both = zip(classes[row].tolist(), probabilities[row].round(6).tolist(), strict=True)
+            images[str(row)]["classes"] = [[str(name), probability] for name, probability in both]
+    return images

@@ -8,7 +8,8 @@ import numpy as np
 
 from differentia.published import published_lines
 from differentia.results import relative
-from differentia.schema import LIMITS, SOURCES
+from differentia.schema import SOURCES
+from differentia.summaries import confidence_of, draws_made
 from differentia.uncertainty import convergence_known, draw_mean, draw_spread, not_converged
 from differentia.units import unit_kind
 from differentia.views import value_limits
@@ -22,75 +23,50 @@ ORDER = ("set", "layer", "n_units")
 
 
 def curves(result: xr.Dataset) -> dict[str, Any]:
-    """Return what the page's curves are drawn from.
-
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned.
-
-    Returns
-    -------
-    dict
-        ``units``, ``counted`` (whether a number of units says anything), ``n_units``, ``draws`` (of each
-        number of units); ``units_used`` [layer][n_units]; ``not_converged`` [set][layer][n_units], None where
-        it can't be said; ``confidence`` of the limits, None where there are none; ``raw`` and, with a
-        reference, ``relative``: each ``mean``, ``spread`` and ``published`` [set][layer][n_units], None for
-        NaN, and of ``units`` and ``images`` the ``low`` and ``high`` limits, None where none is known.
-    """
-    kind = unit_kind(str(result["units"].item()))
-    values: dict[str, xr.DataArray | None] = {"raw": result["differentiation"], "relative": None}
-    if result.attrs["reference"]:
-        values["relative"] = relative(result)
+    """Return what the page's curves are drawn from; arrays are in their `ORDER`, and None is unknown."""
+    units = str(result["units"].item())
     limits = value_limits(result)
+    lines = {"raw": _lines(result, result["differentiation"], limits["differentiation"]), "relative": None}
+    if result.attrs["reference"]:
+        lines["relative"] = _lines(result, relative(result), limits["relative"])
     flags = not_converged(result).transpose(*ORDER).values.astype(object)
     flags[~convergence_known(result).transpose(*ORDER).values] = None
     return {
-        "units": str(result["units"].item()),
-        "used_as": UNIT_WORDS[str(result["units"].item())].used,
-        "counted": kind.counted,
+        "units": units,
+        "used_as": UNIT_WORDS[units].used,
+        "noun": unit_kind(units).noun,
+        "counted": unit_kind(units).counted,
         "n_units": result["n_units"].values.tolist(),
-        "units_used": result["units_used"].transpose(*ORDER[1:]).values.tolist(),
+        "units_used": result["units_used"].transpose("layer", "n_units").values.tolist(),
         "draws": draws_made(result),
         "not_converged": flags.tolist(),
-        "confidence": confidence(result),
-        **{
-            name: None if at is None else {**_lines(result, at), **_limits(*limits[called])}
-            for (name, at), called in zip(values.items(), ("differentiation", "relative"), strict=True)
-        },
+        "confidence": confidence_of(result),
+        **lines,
     }
 
 
-def confidence(result: xr.Dataset) -> float | None:
-    """Return how sure the limits of a result are, or None where it has none."""
-    return float(result[LIMITS[0]].attrs["confidence"]) if LIMITS[0] in result else None
-
-
-def draws_made(result: xr.Dataset) -> list[int]:
-    """Return how many draws there are at each number of units, in the layer that has most."""
-    draws = result["differentiation"].notnull().any("set").sum("draw").max("layer")
-    return [max(1, int(count)) for count in draws.values]
-
-
-def _lines(result: xr.Dataset, values: xr.DataArray) -> dict[str, Any]:
+def _lines(
+    result: xr.Dataset, values: xr.DataArray, limits: tuple[xr.DataArray, xr.DataArray]
+) -> dict[str, Any]:
+    """Return means over draws, their SD, the published ones, and by source the limits, None if unknown."""
     variable = str(values.name)
     published = published_lines(result, variable, reference=values.attrs.get("reference"))
     if published is not None:
-        published = published.reindex({name: result[name] for name in ORDER})
-    return {
-        "mean": without_nan(draw_mean(values, result).transpose(*ORDER).values),
-        "spread": without_nan(draw_spread(values, result).transpose(*ORDER).values),
-        "published": None if published is None else without_nan(published.transpose(*ORDER).values),
+        published = _nested(published.reindex({name: result[name] for name in ORDER}))
+    found = {
+        "mean": _nested(draw_mean(values, result)),
+        "spread": _nested(draw_spread(values, result)),
+        "published": published,
     }
-
-
-def _limits(low: xr.DataArray, high: xr.DataArray) -> dict[str, Any]:
-    found: dict[str, Any] = {}
     for source in SOURCES:
-        ends = [limit.sel(source=source).transpose(*ORDER).values for limit in (low, high)]
-        known = any(np.isfinite(end).any() for end in ends)
-        found[source] = dict(zip(("low", "high"), map(without_nan, ends), strict=True)) if known else None
+        low, high = (limit.sel(source=source) for limit in limits)
+        known = bool(low.notnull().any() | high.notnull().any())
+        found[source] = {"low": _nested(low), "high": _nested(high)} if known else None
     return found
+
+
+def _nested(values: xr.DataArray) -> Any:
+    return without_nan(values.transpose(*ORDER).values)
 
 
 def without_nan(values: np.ndarray) -> Any:

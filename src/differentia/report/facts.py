@@ -1,17 +1,13 @@
-"""What was measured, with what and how, as labels and texts; and each set at a glance."""
+"""What was measured, with what and how, as labels and texts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from differentia.report.curves import confidence, draws_made
-from differentia.report.trust import level
 from differentia.results import provenance
 from differentia.schema import LIMITS
-from differentia.uncertainty import draw_mean
+from differentia.summaries import confidence_of, draws_made, percent
 from differentia.units import unit_kind
 from differentia.words import METRIC_WORDS, NORMALIZATION_WORDS
 
@@ -19,7 +15,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 #: By fact of the provenance: what it is called on the page.
-LABELS = {
+FACT_LABELS = {
     "network": "Network",
     "fingerprint": "Fingerprint of architecture and weights (SHA-256)",
     "preprocessing": "Preprocessing",
@@ -32,17 +28,11 @@ LABELS = {
 
 
 def facts(results: Mapping[str, xr.Dataset]) -> list[tuple[str, str]]:
-    """Return what was measured and how: pairs of a label and a text; what is not known is left out.
-
-    Parameters
-    ----------
-    results
-        By kind of units, measured together.
-    """
+    """Return what was measured and how as labels and texts; what is not known is left out."""
     result = next(iter(results.values()))
     known = provenance(result)
     found = []
-    for key, label in LABELS.items():
+    for key, label in FACT_LABELS.items():
         if known.get(key) not in (None, ""):
             value = known[key]
             found.append((label, " x ".join(map(str, value)) if isinstance(value, list) else str(value)))
@@ -75,21 +65,15 @@ def _draws(kind: str, result: xr.Dataset, *, several: bool) -> tuple[str, str] |
 
 def _intervals(result: xr.Dataset) -> str:
     """Return how the limits of values were found; "" where there are none."""
-    share = confidence(result)
+    share = confidence_of(result)
     if share is None:
         return ""
     about = result[LIMITS[0]].attrs
-    return f"{level(share)}; of images: bootstrap ({about['method']}), {about['resamples']:,} resamples"
+    return f"{percent(share)}; of images: bootstrap ({about['method']}), {about['resamples']:,} resamples"
 
 
 def warnings_of(results: Mapping[str, xr.Dataset]) -> list[str] | None:
-    """Return the warnings that were given for any of the results, or None where they were not kept.
-
-    Parameters
-    ----------
-    results
-        By kind of units, measured together.
-    """
+    """Return the warnings that were given for any of the results, or None where they were not kept."""
     given = [provenance(result) for result in results.values()]
     if not all("warnings" in known for known in given):
         return None
@@ -102,39 +86,3 @@ def yardstick(result: xr.Dataset) -> str:
     fixed = NORMALIZATION_WORDS[result.attrs["normalize"]].fixes_independent
     independent = f", {given} where they are independent" if given and fixed else ""
     return f"0 where all responses are equal{independent}"
-
-
-def overview(result: xr.Dataset) -> list[dict[str, Any]]:
-    """Return each set at a glance, at the largest number of units.
-
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned.
-
-    Returns
-    -------
-    list of dict
-        ``set``, and ``first``, ``highest``, ``lowest``, ``last``: a layer and its differentiation (mean over
-        draws); None where there is no value.
-    """
-    means = draw_mean(result["differentiation"], result).sel(n_units=result["n_units"].max())
-    layers = [str(name) for name in result["layer"].values]
-    found = []
-    for name in result["set"].values:
-        values = means.sel(set=name).values
-        at: dict[str, int | None] = {"first": 0, "last": len(layers) - 1, "highest": None, "lowest": None}
-        if np.isfinite(values).any():
-            at |= {"highest": int(np.nanargmax(values)), "lowest": int(np.nanargmin(values))}
-        found.append(
-            {
-                "set": str(name),
-                **{
-                    what: None
-                    if place is None or np.isnan(values[place])
-                    else (layers[place], float(values[place]))
-                    for what, place in at.items()
-                },
-            }
-        )
-    return found

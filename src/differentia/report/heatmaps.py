@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from differentia.report.packing import neighbours_together, pack, spread_out
-from differentia.views import filter_scores, set_rows
+from differentia.summaries import layer_names, rows_by_set
+from differentia.views import filter_scores
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -19,7 +20,7 @@ FILTER_ENTRIES = 1_500_000
 MOST_COLUMNS = 256
 
 #: Images of a heat map.
-MOST_IMAGES = 600
+MOST_ROWS_OF_IMAGES = 600
 
 #: Images that no thinning leaves fewer of, while columns can be fewer instead.
 FEW_IMAGES = 60
@@ -28,30 +29,14 @@ MOST_CLASSES = 100
 
 
 def filters(result: xr.Dataset, entries: int = FILTER_ENTRIES) -> dict[str, Any] | None:
-    """Return each filter's mean response to each image, or None where the result has none.
-
-    Parameters
-    ----------
-    result
-        What `measure` returned.
-    entries
-        Of all layers together; of more there are fewer images, and neighbouring filters share a column.
-
-    Returns
-    -------
-    dict
-        ``images``: the rows that are shown; ``layers``: ``values`` (packed, images x columns, z-scored),
-        ``starts`` (the first filter of each column, which shows the mean of its filters), ``filters`` (how
-        many there are), and ``mapped`` (whether they have space, or are single units).
-    """
+    """Return each filter's mean response to each image, or None; thinned to fit `entries` of all layers."""
     if not {"filter_mean", "layer_mean", "layer_sd"} <= set(result):
         return None
     scores = filter_scores(result).values
     of_layer = result["filter_layer"].values
-    names = [str(name) for name in result["layer"].values]
-    columns = [np.flatnonzero(of_layer == name) for name in names]
+    columns = [np.flatnonzero(of_layer == name) for name in layer_names(result)]
     most_columns, most_images = _thinned([len(at) for at in columns], len(scores), entries)
-    images = spread_out([set_rows(result, str(name)) for name in result["set"].values], most_images)
+    images = spread_out(list(rows_by_set(result).values()), most_images)
     sizes = result["layer_size"].values.tolist()
     layers = []
     for at, size in zip(columns, sizes, strict=True):
@@ -59,9 +44,9 @@ def filters(result: xr.Dataset, entries: int = FILTER_ENTRIES) -> dict[str, Any]
         layers.append(
             {
                 "values": pack(values),
-                "starts": starts.tolist(),
+                "starts": starts.tolist(),  # the first filter of each column, which shows their mean
                 "filters": len(at),
-                "mapped": len(at) < size,
+                "mapped": len(at) < size,  # else its filters are single units
             }
         )
     return {"images": images.tolist(), "layers": layers}
@@ -74,30 +59,17 @@ def _thinned(filters: list[int], images: int, entries: int) -> tuple[int, int]:
         return sum(min(count, most) for count in filters)
 
     columns = MOST_COLUMNS
-    rows = min(images, MOST_IMAGES, max(min(images, FEW_IMAGES), entries // width(columns)))
+    rows = min(images, MOST_ROWS_OF_IMAGES, max(min(images, FEW_IMAGES), entries // width(columns)))
     while columns > 8 and rows * width(columns) > entries:
         columns //= 2
     return columns, rows
 
 
 def predictions(result: xr.Dataset) -> dict[str, Any] | None:
-    """Return the probabilities of the classes, or None where the result has none.
-
-    Parameters
-    ----------
-    result
-        What `measure` returned.
-
-    Returns
-    -------
-    dict
-        ``images``: the rows that are shown; ``classes`` and ``names``: those whose highest probability among
-        these images is highest, in the order of their numbers; ``n_classes``: of the network; ``values``
-        (packed, images x classes).
-    """
+    """Return the probabilities, or None: those of the `MOST_CLASSES` that are highest in some image."""
     if "prediction" not in result:
         return None
-    images = spread_out([set_rows(result, str(name)) for name in result["set"].values], MOST_IMAGES)
+    images = spread_out(list(rows_by_set(result).values()), MOST_ROWS_OF_IMAGES)
     values = result["prediction"].values[images].astype(np.float64)
     classes = np.sort(np.argsort(-values.max(axis=0), kind="stable")[:MOST_CLASSES])
     return {

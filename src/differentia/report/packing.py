@@ -14,19 +14,7 @@ NOT_A_NUMBER = 65_535
 
 
 def pack(values: Float[np.ndarray, ...]) -> dict[str, Any]:
-    """Return an array as JSON can hold it: each number as one of 65,535 steps between the extremes.
-
-    Parameters
-    ----------
-    values
-        Of any shape; infinities are taken for NaN.
-
-    Returns
-    -------
-    dict
-        ``shape``; ``low`` and ``step``, with which a number is ``low + step * code``; ``data``, the codes in
-        base64, two bytes each, the lower first, 65535 for NaN.
-    """
+    """Return an array as JSON: ``low + step * code``, codes in base64, two bytes each, the lower first."""
     finite = np.isfinite(values)
     low, high = (float(values[finite].min()), float(values[finite].max())) if finite.any() else (0.0, 0.0)
     step = (high - low) / (NOT_A_NUMBER - 1)
@@ -41,20 +29,11 @@ def pack(values: Float[np.ndarray, ...]) -> dict[str, Any]:
 
 
 def spread_out(groups: Sequence[Int[np.ndarray, " _"]], most: int) -> Int[np.ndarray, " n"]:
-    """Return some of each group's members, evenly spaced, and no more than so many of all groups.
-
-    Parameters
-    ----------
-    groups
-        Of numbers, such as each set's images.
-    most
-        How many are kept. Each group keeps two at least, larger ones more; where not even two of each fit,
-        some groups are left out.
-    """
+    """Return some of each group's members, evenly spaced, `most` of all, and two at least of each group."""
     total = sum(map(len, groups))
     if total <= most:
         return np.concatenate(groups)
-    if most < 2 * len(groups):
+    if most < 2 * len(groups):  # some groups are left out
         chosen = np.linspace(0, len(groups) - 1, max(1, most // 2)).round().astype(int)
         return np.concatenate([groups[place][:2] for place in chosen])
     counts = [min(len(group), max(2, len(group) * most // total)) for group in groups]
@@ -71,20 +50,7 @@ def spread_out(groups: Sequence[Int[np.ndarray, " _"]], most: int) -> Int[np.nda
 def neighbours_together(
     values: Float[np.ndarray, "n k"], most: int
 ) -> tuple[Float[np.ndarray, "n c"], Int[np.ndarray, " c"]]:
-    """Return the means of neighbouring columns, where there are more than so many columns.
-
-    Parameters
-    ----------
-    values : (n, k)
-    most
-        Columns of the outcome.
-
-    Returns
-    -------
-    means : (n, c)
-    starts : (c,)
-        The first column that each mean is of; the last ends with the last column.
-    """
+    """Return the means of neighbouring columns, `most` of them, and the first column that each is of."""
     starts = np.linspace(0, values.shape[1], min(most, values.shape[1]) + 1).round().astype(int)
     widths = np.diff(starts)
     return np.add.reduceat(values, starts[:-1], axis=1) / widths, starts[:-1]

@@ -18,10 +18,11 @@ from differentia.folders import user_path, written_whole
 from differentia.paper.paragraph import describe_methods
 from differentia.report.contents import contents
 from differentia.report.contrasts import contrasts_of
-from differentia.report.facts import facts, overview, warnings_of, yardstick
+from differentia.report.facts import facts, warnings_of, yardstick
 from differentia.report.formula import formula
 from differentia.report.trust import trust
 from differentia.results import as_kinds, provenance, what_is_left
+from differentia.summaries import extreme_layers
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,16 +31,7 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent / "templates"
 
 #: In the order in which they are read.
-SCRIPTS = (
-    "data.js",
-    "theme.js",
-    "curves.js",
-    "contrasts.js",
-    "layer.js",
-    "predictions.js",
-    "table.js",
-    "main.js",
-)
+SCRIPTS = ("data", "theme", "curves", "contrasts", "layer", "predictions", "table", "main")
 
 #: In pixels, of the main view in a notebook.
 HEIGHT = 900
@@ -139,7 +131,7 @@ def _page(
     data = contents(results, compared, main_view=main_view)
     things = "images" if network else "stimuli"
     mathematics, meaning = formula(first)
-    scripts = [get_plotlyjs(), "\n".join(_template(name) for name in SCRIPTS)]
+    scripts = [get_plotlyjs(), "\n".join(_template(f"{name}.js") for name in SCRIPTS)]
     return (
         _environment()
         .get_template("page.html.jinja")
@@ -150,9 +142,9 @@ def _page(
             network=network,
             things=things,
             places="layers" if network else "populations",
-            overview=overview(first),
+            overview=extreme_layers(first),
             facts=facts(results),
-            trust=None if main_view else trust(results, things),
+            trust=None if main_view else trust(results),
             warnings=warnings_of(results),
             yardstick=yardstick(first),
             provenance=known,

@@ -12,6 +12,7 @@ import PIL.Image
 from jaxtyping import Float, UInt8
 
 from differentia.schema import map_names
+from differentia.summaries import colour_limits, layer_names
 from differentia.views import map_scores
 
 if TYPE_CHECKING:
@@ -20,21 +21,12 @@ if TYPE_CHECKING:
 #: Images up to this side are stored without loss; larger ones as JPEG of this quality.
 LOSSLESS_SIDE, QUALITY = 40, 82
 
-#: The colours end at these percentiles of a map's responses, as in the figures.
-PERCENTILES = (1.0, 99.0)
-
 #: In pixels; larger maps are made smaller.
-LARGEST_MAP = 112
+LARGEST_SIDE = 112
 
 
 def thumbnail(pixels: UInt8[np.ndarray, "height width channels"]) -> str:
-    """Return an image as a data URI.
-
-    Parameters
-    ----------
-    pixels : (height, width, channels)
-        0..255, 1 (grey) or 3 (RGB) channels.
-    """
+    """Return an image, grey or RGB, as a data URI."""
     image = PIL.Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     if max(image.size) <= LOSSLESS_SIDE:
         return _uri(image, "png", optimize=True)
@@ -42,36 +34,23 @@ def thumbnail(pixels: UInt8[np.ndarray, "height width channels"]) -> str:
 
 
 def filter_maps(result: xr.Dataset) -> list[dict[str, Any]]:
-    """Return the maps of the chosen filters as pictures.
-
-    Parameters
-    ----------
-    result
-        What `measure` returned.
-
-    Returns
-    -------
-    list of dict
-        ``layer`` (its place), ``filter``, ``low`` and ``high`` (where the colours end, in SD), ``shrunk``,
-        and ``pictures``: (row of the image, data URI).
-    """
-    layers = [str(name) for name in result["layer"].values]
+    """Return the maps of the chosen filters as pictures, whose colours end at ``low`` and ``high`` SD."""
+    layers, rows = layer_names(result), result["map_image"].values.tolist() if "map_0" in result else []
     maps = []
     for name in map_names(result) if {"layer_mean", "layer_sd"} <= set(result) else []:
         scores = map_scores(result, name)
-        finite = scores.values[np.isfinite(scores.values)]
-        low, high = np.percentile(finite, PERCENTILES).tolist() if len(finite) else (0.0, 1.0)
-        high = max(high, low + 1.0)  # no narrower than an SD, so that a filter that is silent looks it
-        rows = result["map_image"].values.tolist()
-        pictures = [_map_picture(values, low, high) for values in scores.values]
+        low, high = colour_limits(scores.values)
         maps.append(
             {
                 "layer": layers.index(scores.attrs["layer"]),
                 "filter": int(scores.attrs["filter"]),
                 "low": low,
                 "high": high,
-                "shrunk": max(scores.shape[1:]) > LARGEST_MAP,
-                "pictures": list(zip(rows, pictures, strict=True)),
+                "shrunk": max(scores.shape[1:]) > LARGEST_SIDE,
+                "pictures": [
+                    (row, _map_picture(values, low, high))
+                    for row, values in zip(rows, scores.values, strict=True)
+                ],
             }
         )
     return maps
@@ -84,8 +63,8 @@ def _map_picture(scores: Float[np.ndarray, "height width"], low: float, high: fl
     image = PIL.Image.fromarray(codes, mode=None)
     image.putpalette(_palette())
     height, width = scores.shape
-    if max(height, width) > LARGEST_MAP:
-        size = [max(1, round(side * LARGEST_MAP / max(height, width))) for side in (width, height)]
+    if max(height, width) > LARGEST_SIDE:
+        size = [max(1, round(side * LARGEST_SIDE / max(height, width))) for side in (width, height)]
         image = image.convert("RGB").resize((size[0], size[1]), PIL.Image.Resampling.BOX)
     return _uri(image, "png", optimize=True)
 

@@ -105,7 +105,7 @@ function contrastCaption() {
     ...(axisOfContrast().range ? ["Some go on beyond the plot."] : []),
     `Filled marks: corrected p < ${data.level}, each the mark of the more differentiated set.`,
     `By ${counted(contrast.permutations)} permutations of the ${THINGS}, corrected over ${places}; the least p that they can give is ${writtenP(1 / (contrast.permutations + 1))}.`,
-    kindOf(contrast).counted ? `At ${counted(contrast.n_units)} units (${contrast.units}).` : `Units: ${contrast.units.replace("_", " ")}.`,
+    kindOf(contrast).counted ? `At ${counted(contrast.n_units)} ${kindOf(contrast).noun} (${contrast.units}).` : `Units: ${contrast.units.replace("_", " ")}.`,
   ].join(" ");
 }
 

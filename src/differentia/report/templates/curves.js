@@ -50,7 +50,7 @@ function pointText(set, layer, count) {
     `${state.values === "raw" ? "differentiation" : "relative"} <b>${withSpread(mean[set][layer][count], spread[set][layer][count])}</b>`,
     usedUnits(layer, count),
   ];
-  if (spread[set][layer][count]) parts.push("\u00b1 one SD over draws of units");
+  if (spread[set][layer][count]) parts.push(`\u00b1 one SD over draws of ${kind.noun}`);
   parts.push(...intervalTexts(set, layer, count));
   if (kind.not_converged[set][layer][count]) parts.push("<b>not converged</b>: more units give another value");
   return parts.join("<br>");
@@ -85,7 +85,7 @@ function bandShape(low, high) {
   return shape;
 }
 
-// The limits of a set's values at a number of units, by what they are owed to; without any, one SD over draws.
+// The limits of a set's values at a number of units, by source of uncertainty; without any, one SD over draws.
 function limitsOf(set, count) {
   const kind = kindShown();
   const lines = kind[state.values];
@@ -287,7 +287,7 @@ function curvesPicture() {
   setTheme("light");
   const traces = curveTraces().map((trace) => ({ ...trace, showlegend: trace.meta.role === "mean" }));
   const many = countsShown().length > 1;
-  for (const trace of traces) if (many && trace.name) trace.name += `, ${counted(kindShown().n_units[trace.meta.count])} units`;
+  for (const trace of traces) if (many && trace.name) trace.name += `, ${counted(kindShown().n_units[trace.meta.count])} ${kindShown().noun}`;
   const layout = layoutOf({ ...curvesLayout(), shapes: [], paper_bgcolor: "#ffffff", plot_bgcolor: "#ffffff", showlegend: true });
   setTheme(chosen);
   return { data: traces, layout };
@@ -300,7 +300,7 @@ function intervalsCaption() {
   const said = [];
   if (drawnOf.has("spread")) said.push(`${data.recorded ? "Bars" : "Bands"}: one SD over draws either side.`);
   if (drawnOf.has("images")) said.push(`${data.recorded ? "Thin bars" : "Filled bands"}: had other ${THINGS} of the same kind been shown (${percent(kind.confidence)}${countsShown().length > 1 ? "; known at the largest number of units" : ""}).`);
-  if (drawnOf.has("units")) said.push(`${data.recorded ? "Thick bars" : "Dotted bands"}: had other units been drawn (${percent(kind.confidence)}).`);
+  if (drawnOf.has("units")) said.push(`${data.recorded ? "Thick bars" : "Dotted bands"}: had other ${kind.noun} been drawn (${percent(kind.confidence)}).`);
   if (endOfAxis()) said.push("Some go on beyond the plot.");
   return said;
 }
@@ -309,15 +309,15 @@ function curvesCaption() {
   const kind = kindShown();
   const counts = countsShown();
   const said = [];
-  const drawn = counts.some((count) => kind.draws[count] > 1) ? "Means over draws of units" : "One draw of units";
+  const drawn = counts.some((count) => kind.draws[count] > 1) ? `Means over draws of ${kind.noun}` : `One draw of ${kind.noun}`;
   const shown = counts.map((count) => counted(kind.n_units[count])).join(", ");
-  said.push(kind.counted ? `${drawn}: ${shown} units (${kind.units}; all of a smaller layer).` : `Units: ${kind.units.replace("_", " ")}.`);
+  said.push(kind.counted ? `${drawn}: ${shown} ${kind.noun} (${kind.units}; ${kind.noun === "units" ? "all of" : "all units of"} a smaller layer).` : `Units: ${kind.units.replace("_", " ")}.`);
   const any = (lines, is) => setsShown().some((set) => counts.some((count) => lines[set].some((layer) => is(layer[count]))));
   said.push(...intervalsCaption());
   if (counts.length > 1) said.push("The largest number of units is drawn solid, smaller ones dashed and dotted.");
   if (any(kind.not_converged, (flag) => flag)) said.push("Open marks have not converged: at the next larger number of units the value lies outside the spread.");
-  if (kind.counted && counts.includes(largest())) said.push(`Whether ${counted(kind.n_units[largest()])} units are enough can't be said: there is no larger number.`);
-  if (state.values === "relative") said.push(`Divided by the mean over draws of ${data.reference} at ${kind.counted ? `${counted(kind.n_units[largest()])} units` : "the same units"}, whose own ${kind.confidence === null ? "spread is left out" : "uncertainty is in the intervals, not in the SD"}.`);
+  if (kind.counted && counts.includes(largest())) said.push(`Whether ${counted(kind.n_units[largest()])} ${kind.noun} are enough can't be said: there is no larger number.`);
+  if (state.values === "relative") said.push(`Divided by the mean over draws of ${data.reference} at ${kind.counted ? `${counted(kind.n_units[largest()])} ${kind.noun}` : "the same units"}, whose own ${kind.confidence === null ? "spread is left out" : "uncertainty is in the intervals, not in the SD"}.`);
   if (markedPairs().length) said.push(`Marks above: where two sets differ (corrected p < ${data.level}), each that of the more differentiated one.`);
   if (state.published && kind[state.values].published) said.push("Thin, dash-dotted: as published.");
   said.push("Choose a point to see what is behind it.");

@@ -71,7 +71,7 @@ function drawLayerTable() {
 function layerNote(count) {
   const kind = kindShown();
   const said = [`Differentiation: ${usedUnits(state.layer, count)}.`];
-  if (kind.confidence !== null) said.push(`Below it: ${percent(kind.confidence)} intervals, had other ${THINGS} been shown or other units been drawn, where they are known.`);
+  if (kind.confidence !== null) said.push(`Below it: ${percent(kind.confidence)} intervals, had other ${THINGS} been shown or other ${kind.noun} been drawn, where they are known.`);
   if (kind.pairs) said.push(`Distances below: ${usedUnits(state.layer, largest())}${kind.draws[largest()] > 1 ? " of draw 0" : ""}${count === largest() ? "" : ", the largest number, at which they are kept"}.`);
   if (kind.pairs && !kind.pairs.measured) said.push(`They are Euclidean${data.normalize === "none" ? "" : ", normalised by layer"}, whatever the measure (${data.metric}, ${data.normalize}): their median is not the differentiation.`);
   return said.join(" ");
