@@ -22,7 +22,6 @@ from differentia.distances import (
 )
 from differentia.grams import SAFE_SQUARES, SquaresAndScales, passes
 from differentia.layers import Layer
-from differentia.memory import freed_memory_kept
 from differentia.responses import Responses
 from differentia.sketches import Centred, Folded, folding
 from differentia.tiles import PRECISION
@@ -121,10 +120,7 @@ def measure_layers(
         budget=budget // workers,
     )
     try:
-        with (
-            freed_memory_kept(),
-            ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as threads,
-        ):
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as threads:
             yield from threads.map(measure, responses.layers)
     finally:
         torch.set_num_threads(cores)  # also of threads to come

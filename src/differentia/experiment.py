@@ -20,7 +20,7 @@ from differentia.errors import (
     require_known,
     require_seed,
 )
-from differentia.memory import memory_budget, untouched_array
+from differentia.machine import memory_budget, untouched_array
 from differentia.passes import Progress
 from differentia.recording import record_kinds
 from differentia.responses import Responses, responses_from_arrays

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from differentia.errors import InputError
-from differentia.memory import free_memory
+from differentia.machine import free_memory
 
 #: Deflate shrinks nothing by more than about 1032 times (https://zlib.net/zlib_tech.html).
 MOST_EXPANSION = 1100

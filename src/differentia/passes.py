@@ -18,7 +18,6 @@ from differentia.classes import class_names, class_probabilities
 from differentia.cost import Forecast, require_memory
 from differentia.distances import ResponseMatrix
 from differentia.errors import DifferentiaWarning, RecordingError
-from differentia.memory import freed_memory_kept
 from differentia.networks import Network, Runner
 from differentia.planning import (
     ALL,
@@ -234,7 +233,7 @@ class Recording:
         # To memory at once: a thread would hold up the next pass, which waits for the slowest core.
         writing = nullcontext(_now) if isinstance(self._store, MemoryStore) else _one_ahead()
         # Closed also where a traceback keeps it: else it would go on decoding.
-        with closing(presented), freed_memory_kept(), writing as write:
+        with closing(presented), writing as write:
             for task, batch in zip(tasks, presented, strict=True):
                 kept = self._show_batch(task, batch, probes, ranking, whole_layers, write)
                 ranking.took_in(task.position, kept)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from differentia.cores import usable_cores
+from differentia.machine import usable_cores
 from differentia.errors import (
     DifferentiaWarning,
     InputError,

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 from scipy.spatial.distance import cdist
 
-from differentia.cores import usable_cores
+from differentia.machine import usable_cores
 from differentia.distances import BLOCK_ENTRIES, CANCELLATION, Rows
 
 #: Responses on each side of a tile: large, so that the products take most of the time.

@@ -263,7 +263,7 @@ def layers(
     from differentia.cost import duration, estimate_cost
     from differentia.experiment import N_UNITS
     from differentia.layers import select_layers
-    from differentia.memory import written_size
+    from differentia.machine import written_size
     from differentia.networks import load_network
     from differentia.units import SKETCH_WIDTH, unit_kind
 
@@ -610,7 +610,7 @@ def _measure_into(
     """Measure, write all that belongs into the folder, and print the numbers."""
     from differentia.experiment import measure_kinds
     from differentia.experiment_file import write_experiment
-    from differentia.memory import memory_budget
+    from differentia.machine import memory_budget
     from differentia.networks import load_network
     from differentia.presentation import as_sets
     from differentia.results import save, with_provenance

@@ -32,7 +32,7 @@ from jaxtyping import Float64, Num
 from differentia.distances import ResponseMatrix
 from differentia.errors import InputError, StorageError
 from differentia.locking import HOLDER, LOCK, MARKER
-from differentia.memory import written_size
+from differentia.machine import written_size
 from differentia.store.arrays import (
     JUNK,
     METADATA,

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Num
 
 from differentia.distances import ResponseMatrix
-from differentia.memory import untouched_array
+from differentia.machine import untouched_array
 from differentia.store.base import KeptBatch, Place, Quantity, Store
 
 
