@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from differentia.machine import usable_cores
 from differentia.errors import InputError, require_count, require_known
+from differentia.machine import usable_cores
 from differentia.resampling import LEAST_IMAGES, Sample
 from differentia.results import REMEDIES
 from differentia.schema import LIMITS, validate_result

@@ -19,8 +19,8 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 from scipy.spatial.distance import cdist
 
-from differentia.machine import usable_cores
 from differentia.distances import BLOCK_ENTRIES, CANCELLATION, Rows
+from differentia.machine import usable_cores
 
 #: Responses on each side of a tile: large, so that the products take most of the time.
 SIDE = 2048
