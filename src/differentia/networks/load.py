@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from differentia.errors import InputError, unknown_name
@@ -130,12 +128,19 @@ def _from_spec(spec: str, options: _Options) -> Network:
         if given:
             raise InputError(f"{spec}: a Keras file takes no options; write {name}")
         return _from_keras_file(name, options)
-    if colon and all(part.isidentifier() for part in [*scheme.split("."), *rest.split(".")]):
+    if names_code(name):
         made = _run_factory(spec, scheme, rest, given)
         ready = isinstance(made, Network)
         return _from_object(made, spec, options if ready else options.on_resolved_device())
     known = ["digits", "keras:VGG16", "package.module:factory", "path/to/model.keras"]
     raise unknown_name("network", spec, known)
+
+
+def names_code(spec: str) -> bool:
+    """Return whether a spec is of the form ``package.module:factory``."""
+    module, colon, attribute = spec.partition("?")[0].partition(":")
+    parts = [*module.split("."), *attribute.split(".")]
+    return module != "keras" and bool(colon) and all(part.isidentifier() for part in parts)
 
 
 def _from_keras_file(path: str, options: _Options) -> Network:
@@ -160,12 +165,11 @@ def _from_keras_file(path: str, options: _Options) -> Network:
 def _run_factory(spec: str, module_name: str, attribute: str, options: dict[str, Any]) -> Any:
     """Import and call the user's own code, then load its weights."""
     try:
-        with _importable_working_folder():
-            made: Any = importlib.import_module(module_name)
+        made: Any = importlib.import_module(module_name)
     except ImportError as error:
         raise InputError(
             f"{spec}: the module {module_name!r} can't be imported ({error}); "
-            "run in its folder, or install it"
+            "install it, or add its folder to PYTHONPATH (the command line looks into the working folder too)"
         ) from error
     for part in attribute.split("."):
         if not hasattr(made, part):
@@ -184,21 +188,10 @@ def _run_factory(spec: str, module_name: str, attribute: str, options: dict[str,
             raise InputError(
                 f"{spec}: {attribute} does not take these options ({error}); change them"
             ) from error
-        with _importable_working_folder():
-            made = made(**options)
+        made = made(**options)
     if weights is not None:
         _load_weights(spec, made, str(weights))
     return made
-
-
-@contextmanager
-def _importable_working_folder() -> Iterator[None]:
-    """Let code in the working folder be imported, as ``python -m`` does, and only for now."""
-    sys.path.insert(0, "")
-    try:
-        yield
-    finally:
-        sys.path.remove("")
 
 
 def _is_network(candidate: Any) -> bool:
