@@ -3,6 +3,9 @@
 Keras on PyTorch copies each layer's input from one memory layout to another and back, and adds each bias in a
 pass of its own. As a graph of operations without side effects such a pass can be taken apart and put together
 again; it can also be compiled together with what the probes read.
+
+All that this package uses of PyTorch's private API is here. ``DIFFERENTIA_GRAPHS=0`` turns it off, where a
+version of PyTorch has changed it: then this module is not imported, and each network's own pass is done.
 """
 
 from __future__ import annotations
@@ -10,7 +13,8 @@ from __future__ import annotations
 import itertools
 import operator
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -29,7 +33,7 @@ aten = torch.ops.aten
 Node = Any
 
 #: Reports the outputs of a pass over a batch: (batch, report), report(name, output).
-Pass = Callable[[torch.Tensor, Callable[[str, torch.Tensor], None]], None]
+ReportingPass = Callable[[torch.Tensor, Callable[[str, torch.Tensor], None]], None]
 
 #: Operations entry by entry, with what does the same in the memory of their first argument.
 IN_PLACE = {
@@ -91,6 +95,13 @@ def _look(name: str, probe: Probe, kept: dict[str, Any]) -> Callable[[torch.Tens
     return look_at
 
 
+@contextmanager
+def without_computing(batch: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Give what stands for a batch in a pass that finds out shapes and types, and computes nothing."""
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        yield mode.from_tensor(batch)
+
+
 class UntraceableError(Exception):
     """A pass can't be written as a graph; says why."""
 
@@ -111,7 +122,7 @@ class PassGraph:
         The pass has side effects, or does what a graph can't hold.
     """
 
-    def __init__(self, run: Pass, batch: torch.Tensor) -> None:
+    def __init__(self, run: ReportingPass, batch: torch.Tensor) -> None:
         for followed, other in pairwise(FOLLOWED):
             self._module, self._outputs = _traced(run, _fake_batch(batch, followed))
             self._followed = followed
@@ -215,7 +226,7 @@ def _is_multiple(given: Any, followed: int) -> bool:
     return type(given) is int and given != 0 and given % followed == 0
 
 
-def _traced(run: Pass, batch: torch.Tensor) -> tuple[GraphModule, dict[str, Node]]:
+def _traced(run: ReportingPass, batch: torch.Tensor) -> tuple[GraphModule, dict[str, Node]]:
     """Return a pass as a graph without side effects, with the node that marks each output."""
     from torch.fx.experimental.proxy_tensor import make_fx  # takes a while to import
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import inspect
 import json
 import os
@@ -29,30 +28,6 @@ from differentia.networks.preprocessing import (
     require_preprocessing,
 )
 from differentia.probes import memory_of
-
-#: Layers that only reshape or do nothing at inference, by class name.
-INERT = frozenset(
-    {
-        "ActivityRegularization",
-        "AlphaDropout",
-        "Dropout",
-        "Flatten",
-        "GaussianDropout",
-        "GaussianNoise",
-        "Identity",
-        "Permute",
-        "RandomBrightness",
-        "RandomContrast",
-        "RandomFlip",
-        "RandomRotation",
-        "RandomTranslation",
-        "RandomZoom",
-        "Reshape",
-        "SpatialDropout1D",
-        "SpatialDropout2D",
-        "SpatialDropout3D",
-    }
-)
 
 
 def import_keras() -> Any:
@@ -105,6 +80,16 @@ class KerasNetwork(Network):
     InputError
         The preprocessing or the input shape is missing or unusable; the model has several inputs.
     """
+
+    #: By class name.
+    inert = frozenset(
+        (
+            *("ActivityRegularization", "AlphaDropout", "Dropout", "Flatten", "GaussianDropout"),
+            *("GaussianNoise", "Identity", "Permute", "RandomBrightness", "RandomContrast", "RandomFlip"),
+            *("RandomRotation", "RandomTranslation", "RandomZoom", "Reshape", "SpatialDropout1D"),
+            *("SpatialDropout2D", "SpatialDropout3D"),
+        )
+    )
 
     def __init__(
         self,
@@ -212,7 +197,7 @@ class KerasNetwork(Network):
             try:
                 if not self.model.built:  # its first pass goes through the layers twice, once to build
                     self.model(batch, training=False)
-                with _observed(self.model, observe, modules, self.channels_first):
+                with self._observed(observe, modules):
                     self.model(batch, training=False)
             except _ObserverFailedError as failed:
                 raise failed.error from None
@@ -247,14 +232,44 @@ class KerasNetwork(Network):
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the layers and the weights."""
-        digest = hashlib.sha256()
-        for layer in self.layers:
-            digest.update(f"{layer.name}\0{layer.kind}\0{layer.shape}\n".encode())
-        for variable in self.model.weights:
-            dtype, values = _memory_of_weight(variable)
-            digest.update(f"{dtype}\0{tuple(variable.shape)}\n".encode())
-            digest.update(values)
-        return digest.hexdigest()
+        return self._hash(map(_described_weight, self.model.weights))
+
+    @contextmanager
+    def _observed(self, observe: Observer, modules: frozenset[str] | None) -> Iterator[None]:
+        """Report every call of the layers, as each returns; one that names no data format has the model's.
+
+        Keras has no hooks that all its backends share, so each layer's ``call`` is wrapped on the instance
+        for the time of the pass.
+        """
+
+        def wrapped(name: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
+            kind = type(layer).__name__
+            own = getattr(layer, "data_format", None)
+            first = self.channels_first if own is None else own == "channels_first"
+            report = Call(name, kind, isinstance(layer, self._keras.Model), kind in self.inert, first)
+
+            def observed_call(*args: Any, **kwargs: Any) -> Any:
+                output = call(*args, **kwargs)
+                try:
+                    observe(report, output)
+                except Exception as error:
+                    raise _ObserverFailedError(error) from error
+                return output
+
+            return observed_call
+
+        with ExitStack() as undo:
+            seen: set[int] = set()
+            for name, layer in _named_layers(self.model):
+                if id(layer) in seen or (modules is not None and name not in modules):
+                    continue
+                seen.add(id(layer))
+                quantized = getattr(layer, "quantization_mode", None) is not None
+                method = "quantized_call" if quantized else "call"
+                # Past Keras's __setattr__, which would track the function as a part of the layer.
+                layer.__dict__[method] = wrapped(name, layer, getattr(layer, method))
+                undo.callback(layer.__dict__.pop, method)
+            yield
 
     @contextmanager
     def _inference(self) -> Iterator[None]:
@@ -267,12 +282,14 @@ class KerasNetwork(Network):
             yield
 
 
-def _memory_of_weight(variable: Any) -> tuple[str, Any]:
-    """Return the type and the bytes of a weight: those of a tensor, of which Keras would make a copy."""
+def _described_weight(variable: Any) -> tuple[str, Any]:
+    """Return the type and shape of a weight, and its bytes: those of a tensor, which Keras would copy."""
     if isinstance(variable.value, torch.Tensor):
-        return str(variable.value.dtype).removeprefix("torch."), memory_of(variable.value)
-    array = np.ascontiguousarray(variable.numpy())
-    return str(array.dtype), array.reshape(-1).view(np.uint8).data
+        dtype, values = str(variable.value.dtype).removeprefix("torch."), memory_of(variable.value)
+    else:
+        array = np.ascontiguousarray(variable.numpy())
+        dtype, values = str(array.dtype), array.reshape(-1).view(np.uint8).data
+    return f"{dtype}\0{tuple(variable.shape)}", values
 
 
 def require_device(device: str) -> None:
@@ -311,47 +328,6 @@ def _named_layers(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix + layer.name, layer
         if isinstance(layer, keras.Model):
             yield from _named_layers(layer, f"{prefix}{layer.name}/")
-
-
-@contextmanager
-def _observed(
-    model: Any, observe: Observer, modules: frozenset[str] | None, channels_first: bool
-) -> Iterator[None]:
-    """Report every call of the layers, as each returns; a layer that names no data format has the model's.
-
-    Keras has no hooks that all its backends share, so each layer's ``call`` is wrapped on the instance
-    for the time of the pass.
-    """
-    keras = import_keras()
-
-    def wrapped(name: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
-        kind = type(layer).__name__
-        own = getattr(layer, "data_format", None)
-        first = channels_first if own is None else own == "channels_first"
-        report = Call(name, kind, isinstance(layer, keras.Model), kind in INERT, first)
-
-        def observed_call(*args: Any, **kwargs: Any) -> Any:
-            output = call(*args, **kwargs)
-            try:
-                observe(report, output)
-            except Exception as error:
-                raise _ObserverFailedError(error) from error
-            return output
-
-        return observed_call
-
-    with ExitStack() as undo:
-        seen: set[int] = set()
-        for name, layer in _named_layers(model):
-            if id(layer) in seen or (modules is not None and name not in modules):
-                continue
-            seen.add(id(layer))
-            quantized = getattr(layer, "quantization_mode", None) is not None
-            method = "quantized_call" if quantized else "call"
-            # Past Keras's __setattr__, which would track the function as a part of the layer.
-            layer.__dict__[method] = wrapped(name, layer, getattr(layer, method))
-            undo.callback(layer.__dict__.pop, method)
-        yield
 
 
 def applications() -> dict[str, Callable[..., Any]]:

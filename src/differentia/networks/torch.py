@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,23 +21,8 @@ from differentia.networks.preprocessing import (
 )
 from differentia.probes import memory_of
 
-#: Modules that only reshape or do nothing at inference, by class name (some are not PyTorch's own).
-INERT = frozenset(
-    {
-        "AlphaDropout",
-        "DropPath",
-        "Dropout",
-        "Dropout1d",
-        "Dropout2d",
-        "Dropout3d",
-        "FeatureAlphaDropout",
-        "Flatten",
-        "Identity",
-        "Permute",
-        "StochasticDepth",
-        "Unflatten",
-    }
-)
+#: What normalises by the batch at hand where it keeps no statistics.
+BATCH_NORMS = tuple(getattr(torch.nn, name) for name in dir(torch.nn) if "BatchNorm" in name)
 
 
 class TorchNetwork(Network):
@@ -70,6 +54,13 @@ class TorchNetwork(Network):
     channels_first = True
     frameworks = ("torch",)
     traceable = True
+    #: By class name; some are not PyTorch's own.
+    inert = frozenset(
+        (
+            *("AlphaDropout", "DropPath", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d"),
+            *("FeatureAlphaDropout", "Flatten", "Identity", "Permute", "StochasticDepth", "Unflatten"),
+        )
+    )
 
     def __init__(
         self,
@@ -110,7 +101,7 @@ class TorchNetwork(Network):
         norms = [
             name
             for name, module in _named_modules(self.module)
-            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and module.running_mean is None
+            if isinstance(module, BATCH_NORMS) and module.running_mean is None
         ]
         if norms:
             warnings.warn(
@@ -161,7 +152,7 @@ class TorchNetwork(Network):
             batch = batch.to(parameter.dtype)
         with _eval_mode(self.module), torch.no_grad(), full_precision():
             try:
-                with _observed(self.module, observe, modules):
+                with self._observed(observe, modules):
                     self.module(batch)
             except RecordingError:
                 raise
@@ -197,14 +188,34 @@ class TorchNetwork(Network):
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the layers and the state dict."""
-        digest = hashlib.sha256()
-        for layer in self.layers:
-            digest.update(f"{layer.name}\0{layer.kind}\0{layer.shape}\n".encode())
-        for key, value in self.module.state_dict().items():
-            if isinstance(value, torch.Tensor):
-                digest.update(f"{key}\0{value.dtype}\0{tuple(value.shape)}\n".encode())
-                digest.update(memory_of(value))
-        return digest.hexdigest()
+        return self._hash(
+            (f"{key}\0{value.dtype}\0{tuple(value.shape)}", memory_of(value))
+            for key, value in self.module.state_dict().items()
+            if isinstance(value, torch.Tensor)
+        )
+
+    @contextmanager
+    def _observed(self, observe: Observer, modules: frozenset[str] | None) -> Iterator[None]:
+        """Report every call of the modules, as each returns; one within which another came is a container."""
+        open_calls: list[bool] = []
+
+        def before(module: torch.nn.Module, args: Any) -> None:
+            if open_calls:
+                open_calls[-1] = True
+            open_calls.append(False)
+
+        def after(name: str, module: torch.nn.Module, args: Any, output: Any) -> None:
+            container = open_calls.pop() if modules is None else False
+            kind = type(module).__name__
+            observe(Call(name, kind, container, kind in self.inert, channels_first=True), output)
+
+        with ExitStack() as hooks:
+            for name, module in _named_modules(self.module):
+                if modules is None:
+                    hooks.callback(module.register_forward_pre_hook(before).remove)
+                if modules is None or name in modules:
+                    hooks.callback(module.register_forward_hook(partial(after, name)).remove)
+            yield
 
 
 def _named_modules(root: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module]]:
@@ -234,27 +245,3 @@ def _eval_mode(root: torch.nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
-
-
-@contextmanager
-def _observed(root: torch.nn.Module, observe: Observer, modules: frozenset[str] | None) -> Iterator[None]:
-    """Report every call of the modules, as each returns; a call within which another came is a container."""
-    open_calls: list[bool] = []
-
-    def before(module: torch.nn.Module, args: Any) -> None:
-        if open_calls:
-            open_calls[-1] = True
-        open_calls.append(False)
-
-    def after(name: str, module: torch.nn.Module, args: Any, output: Any) -> None:
-        container = open_calls.pop() if modules is None else False
-        kind = type(module).__name__
-        observe(Call(name, kind, container, kind in INERT, channels_first=True), output)
-
-    with ExitStack() as hooks:
-        for name, module in _named_modules(root):
-            if modules is None:
-                hooks.callback(module.register_forward_pre_hook(before).remove)
-            if modules is None or name in modules:
-                hooks.callback(module.register_forward_hook(partial(after, name)).remove)
-        yield
