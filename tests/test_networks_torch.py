@@ -372,7 +372,9 @@ def test_code_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [place for place in sys.path if place])
     before = list(sys.path)
-    with pytest.raises(dif.InputError, match="can't be imported .*; install it, or add its folder to PYTHON"):
+    with pytest.raises(
+        dif.InputError, match=r"can't be imported .*; install it, or add its folder to PYTHON"
+    ):
         dif.load_network("my_own_net:make", preprocess="unit", input_shape=SHAPE)
     assert sys.path == before
     monkeypatch.syspath_prepend(tmp_path)

@@ -96,7 +96,7 @@ def find_class(network: Network, wanted: str | int, count: int) -> int:
         return _checked_number(asked, int(wanted), count)  # a class may be called by another's number
     if text in ids:
         return ids.index(text)
-    matches = [number for number, name in enumerate(names) if _plain(name) == _plain(text)]
+    matches = [number for number, name in enumerate(names) if _comparable(name) == _comparable(text)]
     if len(matches) > 1:
         listed = ", ".join(f"{number}" + (f" ({ids[number]})" if ids else "") for number in matches)
         raise InputError(f"{asked} has several classes {text!r}; give the number of one: {listed}")
@@ -109,10 +109,10 @@ def find_class(network: Network, wanted: str | int, count: int) -> int:
             f"the names of the classes of {asked} are not known; give the number of one, from 0 to "
             f"{count - 1}, or a class index (keras:NAME?classes=PATH)"
         )
-    holders = [name for name in names if text and _plain(text) in _plain(name)]
+    holders = [name for name in names if text and _comparable(text) in _comparable(name)]
     if holders:
         raise InputError(f"unknown class {text!r}. Did you mean {' or '.join(map(repr, holders[:5]))}?")
-    raise unknown_name("class", text, sorted(map(_plain, names)))
+    raise unknown_name("class", text, sorted(map(_comparable, names)))
 
 
 def _checked_number(network: str, number: int, count: int) -> int:
@@ -121,5 +121,5 @@ def _checked_number(network: str, number: int, count: int) -> int:
     return number
 
 
-def _plain(name: str) -> str:
+def _comparable(name: str) -> str:
     return re.sub(r"[\s_-]+", "_", name.strip().lower())

@@ -11,7 +11,7 @@ from differentia.errors import InputError
 from differentia.machine import free_memory
 
 #: Deflate shrinks nothing by more than about 1032 times (https://zlib.net/zlib_tech.html).
-MOST_EXPANSION = 1100
+MOST_DEFLATED = 1100
 
 #: In bytes: so much may be declared in a file of any size.
 SMALL = 10_000_000
@@ -43,7 +43,7 @@ def require_plain_hdf5(
     """
     import h5py
 
-    limit = MOST_EXPANSION * (os.path.getsize(Path(str(file))) if size is None else size) + SMALL
+    limit = MOST_DEFLATED * (os.path.getsize(Path(str(file))) if size is None else size) + SMALL
     try:
         with h5py.File(file, "r") as opened:
             _require_fitting(_declared(opened, where), limit, where)

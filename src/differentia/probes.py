@@ -19,11 +19,11 @@ Probe = Callable[[Any], Any]
 
 #: Entries whose squares are summed in float32 before the sums are gathered in float64: few enough that their
 #: rounding stays near 1e-7, and evens out over the blocks.
-BLOCK_ENTRIES = 4096
+SUMMED_TOGETHER = 4096
 
 #: Below this fraction of the mean square a variance is computed from the differences themselves. What is
 #: above it loses at most a digit to the subtraction of the squared mean.
-CANCELLATION = 0.1
+SMALL_VARIANCE = 0.1
 
 
 def together(probes: Mapping[Any, Probe]) -> Probe:
@@ -148,7 +148,9 @@ class SummaryProbe:
             mean = filter_sum.sum(axis=1) / flat.shape[1]
             mean_square = _square_sums(flat) / flat.shape[1]
             variance = mean_square - mean**2
-            for image in np.flatnonzero(~(variance > CANCELLATION * mean_square) | ~np.isfinite(mean_square)):
+            for image in np.flatnonzero(
+                ~(variance > SMALL_VARIANCE * mean_square) | ~np.isfinite(mean_square)
+            ):
                 exact = flat[int(image)].to("cpu", torch.float64).numpy()
                 difference = exact - exact[0]  # exactly 0 where all are equal
                 mean[image], variance[image] = exact[0] + difference.mean(), difference.var()
@@ -158,27 +160,27 @@ class SummaryProbe:
     def _filter_sums(self, laid_out: torch.Tensor, axes: Sequence[int]) -> Float64[np.ndarray, "b f"]:
         """Return the sum of each filter of each image, whose axes are in the order of memory."""
         if not self._layer.space:
-            return _numbers(laid_out).reshape(len(laid_out), -1)
+            return _float64(laid_out).reshape(len(laid_out), -1)
         space = [place for place, axis in enumerate(axes, 1) if axis - 1 != self._layer.filter_axis]
-        sums = _numbers(laid_out.sum(space))
+        sums = _float64(laid_out.sum(space))
         if not np.isfinite(sums).all():
-            sums = _numbers(laid_out.sum(space, dtype=torch.float64))
+            sums = _float64(laid_out.sum(space, dtype=torch.float64))
         return sums
 
 
-def _numbers(values: torch.Tensor) -> Float64[np.ndarray, ...]:
+def _float64(values: torch.Tensor) -> Float64[np.ndarray, ...]:
     return values.to("cpu", torch.float64).numpy()
 
 
 def _square_sums(flat: torch.Tensor) -> Float64[np.ndarray, " b"]:
     """Return the sum of squares of each row."""
-    whole = flat.shape[1] - flat.shape[1] % BLOCK_ENTRIES
+    whole = flat.shape[1] - flat.shape[1] % SUMMED_TOGETHER
     rest, total = flat[:, whole:], np.zeros(len(flat))
     if whole:
-        blocks = flat[:, :whole].reshape(len(flat), -1, BLOCK_ENTRIES)
-        total += np.square(_numbers(torch.linalg.vector_norm(blocks, dim=2))).sum(axis=1)
+        blocks = flat[:, :whole].reshape(len(flat), -1, SUMMED_TOGETHER)
+        total += np.square(_float64(torch.linalg.vector_norm(blocks, dim=2))).sum(axis=1)
     if rest.shape[1]:
-        total += np.square(_numbers(torch.linalg.vector_norm(rest, dim=1)))
+        total += np.square(_float64(torch.linalg.vector_norm(rest, dim=1)))
     return total
 
 

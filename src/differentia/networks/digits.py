@@ -17,7 +17,7 @@ from differentia.networks.torch import TorchNetwork
 INPUT_SHAPE = (32, 32, 1)
 
 #: How pixels become the input.
-PREPROCESSING = "unit"
+DIGITS_PREPROCESSING = "unit"
 
 #: Filters of the two convolutions of each block.
 WIDTHS = (16, 32, 64, 64)
@@ -57,7 +57,7 @@ def load_digits_network(*, device: str = "cpu") -> TorchNetwork:
     return TorchNetwork(
         module,
         name="digits",
-        preprocess=PREPROCESSING,
+        preprocess=DIGITS_PREPROCESSING,
         input_shape=INPUT_SHAPE,
         class_names=tuple(str(digit) for digit in range(10)),
         device=device,

@@ -31,7 +31,7 @@ def images(source: Any, *, follow_links: bool = False) -> Stimuli:
         A folder, a glob pattern (``**`` for any depth of folders), one path or several, a
         ``.npy`` file, or a uint8 array of shape (images, height, width) or (images, height, width, 3).
         Folders and globs are read in natural order (``2.jpg`` before ``10.jpg``), lists as given. Image files
-        are PNG, JPEG, WebP, TIFF, GIF, BMP or PPM, of up to 16 bits a channel.
+        are of the usual formats (PNG, JPEG, TIFF, ...), of up to 16 bits a channel.
     follow_links
         Whether a folder or a glob takes links that lead out of the folder. Paths given one by one are always
         taken.
