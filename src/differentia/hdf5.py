@@ -24,22 +24,6 @@ def require_plain_hdf5(
 
     Its groups, datasets and links are looked at; no data is read. HDF5 can have a dataset lie in another
     file, anywhere on the machine, and can declare one of any size that takes no room in the file.
-
-    Parameters
-    ----------
-    file
-        Its path, or the file opened.
-    where
-        What the error calls it.
-    size
-        Of the file in bytes; by default that of the path.
-    form
-        What the error says that the file should be.
-
-    Raises
-    ------
-    InputError
-        It is no HDF5 file, or something in it is not plain: the error names it.
     """
     import h5py
 

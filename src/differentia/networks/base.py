@@ -281,10 +281,7 @@ def _parts(output: Any) -> Iterator[tuple[str, Any]]:
 
 
 def image_shape(network: str, given: Any, *, channels_first: bool) -> tuple[int, int, int]:
-    """Return the shape of a network's images as (height, width, channels).
-
-    The axis of length 1 or 3 is the channels; `channels_first` decides where that could be either.
-    """
+    """Return the shape of a network's images as (height, width, channels)."""
     problem = InputError(
         f"{network}: input_shape is {given!r}; expected three positive whole numbers, "
         "(height, width, channels) or (channels, height, width) with 1 or 3 channels"

@@ -45,14 +45,9 @@ def build_digits_module() -> torch.nn.Module:
 
 
 def load_digits_network(*, device: str = "cpu") -> TorchNetwork:
-    """Return the trained network, ready to be recorded.
-
-    Parameters
-    ----------
-    device
-        Where it runs.
-    """
-    module = build_digits_module()
+    """Return the trained network, ready to be recorded."""
+    with torch.random.fork_rng(devices=[]):  # whose state the weights that are replaced next would change
+        module = build_digits_module()
     module.load_state_dict(load_file(WEIGHTS))
     return TorchNetwork(
         module,

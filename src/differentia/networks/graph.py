@@ -107,20 +107,7 @@ class UntraceableError(Exception):
 
 
 class PassGraph:
-    """A pass over batches of any number of images.
-
-    Parameters
-    ----------
-    run
-        The pass. It is followed without computing anything.
-    batch : (batch, ...)
-        An input, of which only the shape of an image, the layout, the type and the device matter.
-
-    Raises
-    ------
-    UntraceableError
-        The pass has side effects, or does what a graph can't hold.
-    """
+    """A pass over batches of any number of images; it is followed without computing anything."""
 
     def __init__(self, run: ReportingPass, batch: torch.Tensor) -> None:
         for followed, other in pairwise(FOLLOWED):
@@ -137,28 +124,14 @@ class PassGraph:
         _give_bias_to_convolutions(self._module)
 
     def reading(self, probes: Mapping[str, Probe], images: int) -> Callable[[torch.Tensor], dict[str, Any]]:
-        """Return a function from a batch to what the probes keep of it.
-
-        Parameters
-        ----------
-        probes
-            By the name of the output that each is to see. What no probe depends on is not computed.
-        images
-            In a batch.
-        """
+        """Return a function from a batch to what the probes keep; what none needs is not computed."""
         module = self._with(probes, images)
         _reuse_memory(module.graph)
         module.recompile()
         return module
 
     def compiled(self, probes: Mapping[str, Probe], images: int) -> Callable[[torch.Tensor], dict[str, Any]]:
-        """Return the same, compiled when it is first called: the probes stand between compiled operations.
-
-        Parameters
-        ----------
-        probes, images
-            As for `reading`.
-        """
+        """Return the same, compiled when it is first called: the probes stand between compiled operations."""
         kept: dict[str, Any] = {}
         looks = {name: _look(name, probe, kept) for name, probe in probes.items()}
         module = self._with(looks, images)
@@ -256,20 +229,7 @@ def _traced(run: ReportingPass, batch: torch.Tensor) -> tuple[GraphModule, dict[
 
 
 def _fixed_numbers(one: GraphModule, images: int, other: GraphModule, others: int) -> set[int]:
-    """Return the whole numbers of a pass that are the same with another number of images.
-
-    Parameters
-    ----------
-    one, other
-        The pass followed with different numbers of images.
-    images, others
-        How many.
-
-    Raises
-    ------
-    UntraceableError
-        Other things differ than multiples of the number of images.
-    """
+    """Return the whole numbers of a pass that are the same with another number of images."""
     fixed: set[int] = set()
     twins = dict(zip(other.graph.nodes, one.graph.nodes, strict=False))
 

@@ -54,31 +54,9 @@ class _ObserverFailedError(BaseException):
 
 
 class KerasNetwork(Network):
-    """A Keras model that takes a batch of images.
+    """A Keras model with one image input, evaluated with ``training=False``.
 
-    Parameters
-    ----------
-    model
-        Functional, sequential or subclassed, with one image input. It is evaluated with
-        ``training=False``. A model within it is a container; its layers go by ``inner_model/layer``.
-    name
-        How the user named it.
-    preprocess
-        A name (see `differentia.networks.preprocessing`), or a function from a float32 array of shape
-        (batch, height, width, channels), 0..255, to the model's input, as Keras's ``preprocess_input``.
-    input_shape : (height, width, channels)
-        Needed where the model does not fix it.
-    class_names
-        The names of the classes.
-    class_index
-        Returns their names and WordNet identifiers when one of them is first asked for.
-    device
-        As ``keras.device`` takes it; ``auto`` is Keras's own choice.
-
-    Raises
-    ------
-    InputError
-        The preprocessing or the input shape is missing or unusable; the model has several inputs.
+    A model within it is a container; its layers go by ``inner_model/layer``.
     """
 
     #: By class name.
@@ -159,17 +137,10 @@ class KerasNetwork(Network):
         return wanted, channels_first
 
     def placed(self) -> contextlib.AbstractContextManager[Any]:
-        """Return the context in which Keras makes its tensors on the model's device."""
         return on_device(self._device)
 
     def prepare(self, pixels: UInt8[np.ndarray, "b h w c"]) -> Any:
-        """Return a batch as the model's input: a float tensor of the backend.
-
-        Raises
-        ------
-        InputError
-            The preprocessing function did not return one image an image.
-        """
+        """Return a batch as the model's input: a float tensor of the backend."""
         if isinstance(self._preprocess, str):
             values: Any = preprocess_by_name(pixels, self._preprocess)
         else:
@@ -186,13 +157,7 @@ class KerasNetwork(Network):
             return batch
 
     def run(self, batch: Any, observe: Observer, modules: frozenset[str] | None = None) -> None:
-        """Do one forward pass with ``training=False``, reporting each call of a layer.
-
-        Raises
-        ------
-        RecordingError
-            The model itself fails.
-        """
+        """Do one forward pass with ``training=False``, reporting each call of a layer."""
         with self.placed(), self._inference():
             try:
                 if not self.model.built:  # its first pass goes through the layers twice, once to build
@@ -219,14 +184,12 @@ class KerasNetwork(Network):
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """The names of the classes, where they are known."""
         if self._given_class_names is None and self._class_index:
             return self._class_index.names
         return self._given_class_names
 
     @property
     def class_ids(self) -> tuple[str, ...] | None:
-        """The WordNet identifiers of the classes, where they are known."""
         return self._class_index.ids if self._class_index else None
 
     @property
@@ -293,13 +256,7 @@ def _described_weight(variable: Any) -> tuple[str, Any]:
 
 
 def require_device(device: str) -> None:
-    """Raise an error where Keras can't compute on a device.
-
-    Raises
-    ------
-    InputError
-        Names the device and the backend's reason.
-    """
+    """Raise an error, with the backend's reason, where Keras can't compute on a device."""
     try:
         with on_device(device):
             import_keras().ops.zeros((1,))
@@ -348,28 +305,8 @@ def load_application(
 ) -> KerasNetwork:
     """Return a network of ``keras.applications`` with its own preprocessing, input size and class names.
 
-    Parameters
-    ----------
-    spec
-        How the user named it, for the errors.
-    name
-        Of the network: ``VGG16``.
-    options
-        ``weights`` ("imagenet", None or a path), ``classes`` (the path of a class index, or the number
-        of classes), and any other argument of the network's constructor.
-    preprocess
-        In place of the network's own.
-    input_shape : (height, width, channels)
-        In place of the network's own.
-    class_names
-        In place of those of the class index.
-    device
-        As for `KerasNetwork`.
-
-    Raises
-    ------
-    InputError
-        An unknown network or option; weights that are missing, do not fit or can't be downloaded.
+    Of the options, ``weights`` is "imagenet", None or a path, and ``classes`` the path of a class index, or
+    the number of classes; the others go to the network's constructor.
     """
     require_device(device)
     known = applications()
@@ -475,20 +412,7 @@ def _class_index(spec: str, path: str | None, weights: Any) -> Callable[[], Clas
 
 
 def read_class_index(path: Path, spec: str) -> ClassIndex:
-    """Return the classes from a file in the format of Keras's own class index.
-
-    Parameters
-    ----------
-    path
-        JSON: class number -> [WordNet id, name].
-    spec
-        How the user named the network, for the error.
-
-    Raises
-    ------
-    InputError
-        The file is missing or of another format.
-    """
+    """Return the classes from JSON in the format of Keras's class index: number -> [WordNet id, name]."""
     try:
         index = json.loads(read_text(path))
         pairs = [index[str(number)] for number in range(len(index))]

@@ -66,18 +66,7 @@ VALUES = frozenset({"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", 
 
 
 def require_harmless_model(path: Path) -> None:
-    """Raise an error unless a ``.keras`` file holds layers of Keras, or registered ones, and plain weights.
-
-    Parameters
-    ----------
-    path
-        Of the file.
-
-    Raises
-    ------
-    InputError
-        Says what in it is refused.
-    """
+    """Raise an error unless a ``.keras`` file holds plain weights, and layers of Keras or registered ones."""
     with _archive(path) as archive:
         _require_plain_weights(archive, path)
         try:
@@ -91,18 +80,7 @@ def require_harmless_model(path: Path) -> None:
 
 
 def require_harmless_weights(path: Path) -> None:
-    """Raise an error unless a file is of a kind of Keras's weights that can hold nothing else.
-
-    Parameters
-    ----------
-    path
-        Of the file.
-
-    Raises
-    ------
-    InputError
-        Says what in it is refused.
-    """
+    """Raise an error unless a file is of a kind of Keras's weights that can hold nothing else."""
     if path.name.endswith(".keras"):
         with _archive(path) as archive:
             _require_plain_weights(archive, path)

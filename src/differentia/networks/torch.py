@@ -26,30 +26,7 @@ BATCH_NORMS = tuple(getattr(torch.nn, name) for name in dir(torch.nn) if "BatchN
 
 
 class TorchNetwork(Network):
-    """A PyTorch module that takes a batch of images.
-
-    Parameters
-    ----------
-    module
-        Called with a tensor of shape (batch, channels, height, width). It is evaluated in eval mode and
-        then put back as it was.
-    name
-        How the user named it.
-    preprocess
-        A name (see `differentia.networks.preprocessing`), or a function from a uint8 tensor of shape
-        (batch, channels, height, width) to the module's input.
-    input_shape : (channels, height, width)
-        Of one image; (height, width, channels) is understood too.
-    class_names
-        Of the classes that the last layer tells apart.
-    device
-        ``auto`` leaves the module where it is; anything else moves it there.
-
-    Raises
-    ------
-    InputError
-        The preprocessing or the input shape is missing or unusable, or there is no such device.
-    """
+    """A PyTorch module that takes a batch of images; evaluated in eval mode, then put back as it was."""
 
     channels_first = True
     frameworks = ("torch",)
@@ -112,13 +89,7 @@ class TorchNetwork(Network):
             )
 
     def prepare(self, pixels: UInt8[np.ndarray, "b h w c"]) -> torch.Tensor:
-        """Return a batch as the module's input, of shape (batch, channels, height, width).
-
-        Raises
-        ------
-        InputError
-            The preprocessing function did not return a tensor of floats, one image an image.
-        """
+        """Return a batch as the module's input, of shape (batch, channels, height, width)."""
         if isinstance(self._preprocess, str):
             values = preprocess_by_name(pixels, self._preprocess)
             batch = torch.from_numpy(np.ascontiguousarray(values)).permute(0, 3, 1, 2)
@@ -140,13 +111,7 @@ class TorchNetwork(Network):
         return batch if parameter is None else batch.to(parameter.device)
 
     def run(self, batch: torch.Tensor, observe: Observer, modules: frozenset[str] | None = None) -> None:
-        """Do one forward pass in eval mode, reporting each call of a module.
-
-        Raises
-        ------
-        RecordingError
-            The module itself fails.
-        """
+        """Do one forward pass in eval mode, reporting each call of a module."""
         parameter = next((p for p in self.module.parameters() if p.is_floating_point()), None)
         if parameter is not None:
             batch = batch.to(parameter.dtype)
@@ -176,13 +141,11 @@ class TorchNetwork(Network):
 
     @property
     def device(self) -> str:
-        """The device of the module's first parameter."""
         parameter = next(self.module.parameters(), None)
         return "cpu" if parameter is None else str(parameter.device)
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """The names of the classes, where they were given."""
         return self._class_names
 
     @property

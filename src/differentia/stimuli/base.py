@@ -49,15 +49,7 @@ MODES = {1: "L", 3: "RGB"}
 
 
 class Image(NamedTuple):
-    """One decoded image.
-
-    Attributes
-    ----------
-    pixels : (height, width, channels)
-        0..255; fitted to the network's input.
-    hash
-        SHA-256 of the image's content, in hexadecimal.
-    """
+    """One decoded image, fitted to the network's input, and the SHA-256 of its content in hexadecimal."""
 
     pixels: UInt8[np.ndarray, "h w c"]
     hash: str
@@ -65,22 +57,7 @@ class Image(NamedTuple):
 
 @dataclass(frozen=True)
 class Fit:
-    """How images become a network's input, pixel by pixel.
-
-    Attributes
-    ----------
-    shape : (height, width, channels)
-        Of the network's input; 1 channel (grey) or 3 (RGB).
-    resize
-        One of `RESIZES`.
-    crop
-        One of `CROPS`.
-
-    Raises
-    ------
-    InputError
-        Another number of channels, or an unknown name.
-    """
+    """How images become a network's input of a shape (height, width, channels), pixel by pixel."""
 
     shape: tuple[int, int, int]
     resize: str = "bilinear"
@@ -121,31 +98,18 @@ class Stimuli(ABC):
     paths: tuple[Path, ...] | None = None
 
     def __len__(self) -> int:
-        """Return the number of images."""
         return len(self.names)
 
     @abstractmethod
     def load(self, index: int, fit: Fit) -> Image:
-        """Return one image, fitted to a network's input.
-
-        Raises
-        ------
-        InputError
-            The image can't be read.
-        """
+        """Return one image, fitted to a network's input; an `InputError` says that it can't be read."""
 
     def bring_near(self, index: int) -> None:
         """Read an image from a slow disk, if it lies on one, so that it is at hand when it is loaded."""
         return
 
     def content_hash(self, index: int, fit: Fit) -> str:
-        """Return the hash of one image's content, as `load` does, without decoding it where that can be.
-
-        Raises
-        ------
-        InputError
-            The image can't be read.
-        """
+        """Return the hash of one image's content, as `load` does, without decoding it where that can be."""
         return self.load(index, fit).hash
 
 

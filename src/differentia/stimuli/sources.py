@@ -76,22 +76,9 @@ def _from_path(text: str, follow_links: bool) -> Stimuli:
 
 
 def stimuli_from(source: Any, *, seed: int = 0, follow_links: bool = False) -> Stimuli:
-    """Return stimuli from anything that stands for them.
+    """Return stimuli from stimuli, from what `images` takes, or from ``noise:COUNT?option=value``.
 
-    Parameters
-    ----------
-    source
-        Stimuli already (returned as they are), what `images` takes, or ``noise:COUNT?option=value`` and
-        ``digits:COUNT?digit=3``.
-    seed
-        For noise that names no seed of its own.
-    follow_links
-        As `images` takes it.
-
-    Raises
-    ------
-    InputError
-        As `images`, or an unknown option.
+    The seed is for noise that names none of its own.
     """
     if isinstance(source, Stimuli):
         return source
