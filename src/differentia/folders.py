@@ -29,6 +29,9 @@ MOST_TEXT = 16_000_000
 #: In seconds: what another machine left beside a file is taken for abandoned after so long without a change.
 ABANDONED = 7 * 24 * 3600
 
+#: Where something fails late.
+AGAIN = "run the same command again; what was recorded is kept"
+
 #: Tells apart what one process writes at the same time.
 _SERIAL = itertools.count()
 
@@ -71,19 +74,26 @@ def require_writable(folder: Path, what: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _unwritable(what, "can't be made", error) from error
+        raise _unwritten(what, error, "choose another", problem="can't be made") from error
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"0")  # a full disk may still make files, empty ones
     except OSError as error:
-        raise _unwritable(what, "can't be written to", error) from error
+        raise _unwritten(what, error, "choose another", problem="can't be written to") from error
 
 
-def _unwritable(what: str, problem: str, error: OSError) -> DifferentiaError:
-    """Return the error for a place of which it is found out beforehand that nothing can be written there."""
+def _unwritten(
+    what: object,
+    error: OSError,
+    remedy: str,
+    *,
+    problem: str = "can't be written",
+    kind: type[DifferentiaError] = InputError,
+) -> DifferentiaError:
+    """Return the error for what can't be written, whose remedy is another where the disk is full."""
     if error.errno in NO_ROOM:
-        return StorageError(f"{what}: {problem} ({error.strerror}); free some space, or choose another")
-    return InputError(f"{what}: {problem} ({error.strerror}); choose another")
+        kind, remedy = StorageError, f"free some space and {AGAIN}"
+    return kind(f"{what}: {problem} ({error.strerror or error}); {remedy}")
 
 
 def require_free(folder: Path, what: str, *, files: Iterable[str], folders: Iterable[str] = ()) -> None:
@@ -119,9 +129,7 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
             target.rmdir()
         beside.replace(target)
     except OSError as error:
-        if error.errno in NO_ROOM:
-            raise StorageError(_no_room(path, error)) from error
-        raise InputError(f"{path}: can't be written ({error}); choose another folder") from error
+        raise _unwritten(path, error, "choose another folder") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -141,9 +149,7 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         beside.touch()
     except OSError as error:
-        if error.errno in NO_ROOM:
-            raise StorageError(_no_room(path, error)) from error
-        raise InputError(f"{target}: can't be written ({error.strerror}); {elsewhere}") from error
+        raise _unwritten(target, error, elsewhere) from error
     try:
         yield beside
         with beside.open("rb+") as file:
@@ -151,22 +157,11 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         beside.replace(target)
         _keep_name(target.absolute().parent)
     except OSError as error:
-        if error.errno in NO_ROOM:
-            raise StorageError(_no_room(path, error)) from error
-        raise StorageError(
-            f"{path}: can't be written ({error.strerror or error}); see to it that its folder is there and "
-            "can be written to, and run the same command again; what was recorded is kept"
-        ) from error
+        remedy = f"make sure that its folder is there and can be written to, and {AGAIN}"
+        raise _unwritten(path, error, remedy, kind=StorageError) from error
     finally:
         with contextlib.suppress(OSError):  # it must not hide what went wrong
             beside.unlink(missing_ok=True)
-
-
-def _no_room(path: str | os.PathLike[str], error: OSError) -> str:
-    return (
-        f"{path}: can't be written ({error.strerror or error}); free some space and run the same command "
-        "again; what was recorded is kept"
-    )
 
 
 def _keep_name(folder: Path) -> None:

@@ -27,6 +27,7 @@ from differentia.networks.preprocessing import (
     preprocess_by_name,
     require_preprocessing,
 )
+from differentia.networks.torch import full_precision
 from differentia.probes import memory_of
 
 
@@ -77,7 +78,7 @@ class KerasNetwork(Network):
         preprocess: str | Callable[[np.ndarray], Any] | None = None,
         input_shape: tuple[int, int, int] | None = None,
         class_names: tuple[str, ...] | None = None,
-        class_index: Callable[[], ClassIndex | None] | None = None,
+        class_index: Callable[[], ClassIndex] | None = None,
         device: str = "auto",
     ) -> None:
         self._preprocess = require_preprocessing(name, preprocess)
@@ -89,7 +90,7 @@ class KerasNetwork(Network):
         self.input_shape, self.channels_first = self._known_input_shape(input_shape)
         self.preprocessing = describe_preprocessing(self._preprocess)
         self._given_class_names = class_names
-        self._read_class_index = class_index
+        self._read_class_index = class_index or ClassIndex
         self._device = device
 
     @property
@@ -167,9 +168,8 @@ class KerasNetwork(Network):
             except _ObserverFailedError as failed:
                 raise failed.error from None
             except Exception as error:  # every backend has its own kinds
-                reason = " ".join(str(error).split())
                 raise RecordingError(
-                    f"{self.name}: the forward pass of {tuple(batch.shape)} failed: {reason}"
+                    f"{self.name}: the forward pass of {tuple(batch.shape)} failed: {_reason(error)}"
                 ) from error
 
     @property
@@ -179,18 +179,16 @@ class KerasNetwork(Network):
         return str(weights[0].value.device) if weights else self._device
 
     @cached_property
-    def _class_index(self) -> ClassIndex | None:
-        return self._read_class_index() if self._read_class_index else None
+    def _class_index(self) -> ClassIndex:
+        return self._read_class_index()
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        if self._given_class_names is None and self._class_index:
-            return self._class_index.names
-        return self._given_class_names
+        return self._class_index.names if self._given_class_names is None else self._given_class_names
 
     @property
     def class_ids(self) -> tuple[str, ...] | None:
-        return self._class_index.ids if self._class_index else None
+        return self._class_index.ids
 
     @property
     def fingerprint(self) -> str:
@@ -236,11 +234,9 @@ class KerasNetwork(Network):
 
     @contextmanager
     def _inference(self) -> Iterator[None]:
-        if self._keras.backend.backend() != "torch":
+        if not self.traceable:
             yield
             return
-        from differentia.networks.torch import full_precision
-
         with torch.no_grad(), full_precision():
             yield
 
@@ -261,8 +257,11 @@ def require_device(device: str) -> None:
         with on_device(device):
             import_keras().ops.zeros((1,))
     except Exception as error:  # every backend has its own kinds
-        reason = " ".join(str(error).split())
-        raise InputError(f"device {device!r} can't be used here: {reason}") from error
+        raise InputError(f"device {device!r} can't be used here: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def on_device(device: str) -> contextlib.AbstractContextManager[Any]:
@@ -298,10 +297,10 @@ def load_application(
     name: str,
     options: dict[str, Any],
     *,
-    preprocess: Any = None,
-    input_shape: tuple[int, int, int] | None = None,
-    class_names: tuple[str, ...] | None = None,
-    device: str = "auto",
+    preprocess: Any,
+    input_shape: tuple[int, int, int] | None,
+    device: str,
+    **about: Any,
 ) -> KerasNetwork:
     """Return a network of ``keras.applications`` with its own preprocessing, input size and class names.
 
@@ -339,9 +338,9 @@ def load_application(
         model,
         name=spec,
         preprocess=preprocess or _own_preprocessing(constructor),
-        class_names=class_names,
         class_index=_class_index(spec, class_index, weights),
         device=device,
+        **about,
     )
 
 
@@ -369,7 +368,7 @@ def _own_preprocessing(constructor: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _construction_problem(spec: str, name: str, weights: Any, error: Exception) -> str:
-    reason = " ".join(str(error).split())
+    reason = _reason(error)
     if weights == "imagenet" and "URL fetch failure" in reason:
         return (
             f"{spec}: its ImageNet weights are not on this machine (Keras keeps them in "
@@ -386,13 +385,13 @@ def _keras_home() -> Path:
 
 
 class ClassIndex(NamedTuple):
-    """The WordNet identifier and the name of each class."""
+    """The WordNet identifier and the name of each class, where they are known."""
 
-    ids: tuple[str, ...]
-    names: tuple[str, ...]
+    ids: tuple[str, ...] | None = None
+    names: tuple[str, ...] | None = None
 
 
-def _class_index(spec: str, path: str | None, weights: Any) -> Callable[[], ClassIndex | None] | None:
+def _class_index(spec: str, path: str | None, weights: Any) -> Callable[[], ClassIndex] | None:
     """Return how the classes of a network are found out; a file that was named is read at once."""
     if path is not None:
         index = read_class_index(user_path(path), spec)
@@ -400,13 +399,13 @@ def _class_index(spec: str, path: str | None, weights: Any) -> Callable[[], Clas
     if weights != "imagenet":
         return None
 
-    def cached_with_the_weights() -> ClassIndex | None:
+    def cached_with_the_weights() -> ClassIndex:
         path = _keras_home() / "models" / "imagenet_class_index.json"
         with contextlib.suppress(Exception):  # no network: the classes go by their numbers
             if not path.is_file():
                 keras = import_keras()
                 keras.applications.imagenet_utils.decode_predictions(np.zeros((1, 1000)))
-        return read_class_index(path, spec) if path.is_file() else None
+        return read_class_index(path, spec) if path.is_file() else ClassIndex()
 
     return cached_with_the_weights
 
@@ -418,7 +417,7 @@ def read_class_index(path: Path, spec: str) -> ClassIndex:
         pairs = [index[str(number)] for number in range(len(index))]
         if not all(isinstance(pair, list) and [*map(type, pair)] == [str, str] for pair in pairs):
             raise ValueError("a class has other than two texts")
-        return ClassIndex(tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs))
+        return ClassIndex(*zip(*pairs, strict=True))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"{spec}: {path} is no class index ({type(error).__name__}: {error}); "
