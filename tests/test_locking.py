@@ -111,7 +111,16 @@ def test_a_killed_run_is_taken_over(tmp_path: Path) -> None:
     assert content(tmp_path) == []
 
 
-STARTED = "2001-02-03T10:42:00"
+HELD: dict[str, object] = {"pid": 12, "host": "a", "started": "2001-02-03T10:42:00"}
+WRONG: list[dict[str, object]] = [
+    {"pid": {}},
+    {"pid": "a"},
+    {"started": 7},
+    {"started": "yesterday"},
+    {"started": "9999-12-31T23:59:59-23:59"},
+    {"host": "a\x1b[2Jb\nc"},
+    {"host": "x" * 5000},
+]
 
 
 @pytest.mark.parametrize(
@@ -124,13 +133,7 @@ STARTED = "2001-02-03T10:42:00"
         b"[" * 100_000,
         b"[1, 2]",
         b'{"pid": 12, "host": "a"}',
-        *(
-            json.dumps({"pid": 12, "host": "a", "started": STARTED} | wrong).encode()
-            for wrong in (
-                *({"pid": {}}, {"pid": "a"}, {"started": 7}, {"started": "yesterday"}),
-                *({"started": "9999-12-31T23:59:59-23:59"}, {"host": "a\x1b[2Jb\nc"}, {"host": "x" * 5000}),
-            )
-        ),
+        *(json.dumps(HELD | wrong).encode() for wrong in WRONG),
     ],
 )
 def test_junk_says_nothing(tmp_path: Path, junk: bytes | None) -> None:
@@ -148,7 +151,7 @@ def test_junk_says_nothing(tmp_path: Path, junk: bytes | None) -> None:
 def test_who_and_since_when(tmp_path: Path) -> None:
     """The day and the time stand in the message, beside the process and its host."""
     with held(tmp_path):
-        (tmp_path / HOLDER).write_text(json.dumps({"pid": 12, "host": "a", "started": STARTED}))
+        (tmp_path / HOLDER).write_text(json.dumps(HELD))
         message = "in use by process 12 on host a, since 2001-02-03 10:42; wait for it"
         with pytest.raises(dif.FolderInUseError, match=message), held(tmp_path):
             pass
@@ -232,7 +235,7 @@ def test_a_marker_of_another_computer(tmp_path: Path, monkeypatch: pytest.Monkey
     host = filelock._identity.host_name()
     assert host in marker, "else this test shows nothing"
     (tmp_path / MARKER).write_text(marker.replace(host, "elsewhere").replace(str(os.getpid()), "999999"))
-    (tmp_path / HOLDER).write_text(json.dumps({"pid": 999999, "host": "elsewhere", "started": STARTED}))
+    (tmp_path / HOLDER).write_text(json.dumps(HELD | {"pid": 999999, "host": "elsewhere"}))
     message = (
         f"process 999999 on host elsewhere, since .*; wait .*; if it is gone, remove {tmp_path / MARKER}"
     )

@@ -31,9 +31,7 @@ def require_plain_hdf5(
     try:
         with h5py.File(file, "r") as opened:
             _require_fitting(_declared(opened, where), limit, where)
-    except InputError:
-        raise
-    except MemoryError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # h5py raises many kinds on broken files
         raise InputError(

@@ -37,22 +37,16 @@ ReportingPass = Callable[[torch.Tensor, Callable[[str, torch.Tensor], None]], No
 
 #: Operations entry by entry, with what does the same in the memory of their first argument.
 IN_PLACE = {
-    aten.add.Tensor: aten.add_.Tensor,
-    aten.clamp.default: aten.clamp_.default,
-    aten.div.Tensor: aten.div_.Tensor,
-    aten.elu.default: aten.elu_.default,
-    aten.hardsigmoid.default: aten.hardsigmoid_.default,
-    aten.hardswish.default: aten.hardswish_.default,
-    aten.hardtanh.default: aten.hardtanh_.default,
-    aten.leaky_relu.default: aten.leaky_relu_.default,
-    aten.mul.Tensor: aten.mul_.Tensor,
-    aten.relu.default: aten.relu_.default,
-    aten.sigmoid.default: aten.sigmoid_.default,
-    aten.silu.default: aten.silu_.default,
-    aten.sub.Tensor: aten.sub_.Tensor,
-    aten.tanh.default: aten.tanh_.default,
+    getattr(getattr(aten, name), overload): getattr(getattr(aten, f"{name}_"), overload)
+    for overload, names in {
+        "Tensor": ("add", "div", "mul", "sub"),
+        "default": (
+            *("clamp", "elu", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "relu"),
+            *("sigmoid", "silu", "tanh"),
+        ),
+    }.items()
+    for name in names
 }
-
 
 #: Operations that depend on how their input lies in memory, or whose results are parts of it unsaid.
 LAYOUT_DEPENDENT = frozenset({aten.as_strided.default, aten.unsafe_chunk.default, aten.unsafe_split.Tensor})

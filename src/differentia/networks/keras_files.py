@@ -126,12 +126,7 @@ def _require_plain_weights(archive: zipfile.ZipFile, path: Path) -> None:
     try:
         with archive.open(entry) as file:
             require_plain_hdf5(file, f"{path}: {WEIGHTS}", size=entry.file_size)
-    except (
-        RuntimeError,
-        NotImplementedError,
-        OSError,
-        zipfile.BadZipFile,
-    ) as error:  # a password
+    except (RuntimeError, OSError, zipfile.BadZipFile) as error:  # the first of a password
         raise InputError(f"{path}: can't be read as a Keras model: {WEIGHTS}: {error}") from error
 
 

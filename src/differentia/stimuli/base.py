@@ -17,32 +17,17 @@ from jaxtyping import UInt8
 from differentia.errors import InputError, require_known
 
 #: Pillow's resampling filters by name.
-RESIZES: dict[str, PIL.Image.Resampling] = {
-    "nearest": PIL.Image.Resampling.NEAREST,
-    "box": PIL.Image.Resampling.BOX,
-    "bilinear": PIL.Image.Resampling.BILINEAR,
-    "hamming": PIL.Image.Resampling.HAMMING,
-    "bicubic": PIL.Image.Resampling.BICUBIC,
-    "lanczos": PIL.Image.Resampling.LANCZOS,
+RESIZES = {
+    name: PIL.Image.Resampling[name.upper()]
+    for name in ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 }
 
-_Fitter = Callable[
-    [PIL.Image.Image, tuple[int, int], PIL.Image.Resampling],
-    PIL.Image.Image,
-]
-
-
-def _squash(image: PIL.Image.Image, size: tuple[int, int], resample: PIL.Image.Resampling) -> PIL.Image.Image:
-    return image.resize(size, resample)
-
-
-def _center(image: PIL.Image.Image, size: tuple[int, int], resample: PIL.Image.Resampling) -> PIL.Image.Image:
-    return PIL.ImageOps.fit(image, size, resample)
-
-
-#: What happens where an image has not the proportions of the network's input: ``squash`` changes its
-#: proportions, ``center`` cuts the longer side's ends off.
-CROPS: dict[str, _Fitter] = {"squash": _squash, "center": _center}
+#: What happens to an image that has not the proportions of the network's input, given it, a size and a
+#: filter: ``squash`` changes its proportions, ``center`` cuts the ends of the longer side off.
+CROPS: dict[str, Callable[..., PIL.Image.Image]] = {
+    "squash": PIL.Image.Image.resize,
+    "center": PIL.ImageOps.fit,
+}
 
 #: Pillow's mode of an image by its number of channels.
 MODES = {1: "L", 3: "RGB"}
@@ -98,24 +83,34 @@ class Stimuli(ABC):
     paths: tuple[Path, ...] | None = None
 
     def __len__(self) -> int:
+        """Return the number of images."""
         return len(self.names)
 
     @abstractmethod
     def load(self, index: int, fit: Fit) -> Image:
-        """Return one image, fitted to a network's input; an `InputError` says that it can't be read."""
+        """Return one image, fitted to a network's input.
+
+        Raises
+        ------
+        InputError
+            The image can't be read.
+        """
 
     def bring_near(self, index: int) -> None:
         """Read an image from a slow disk, if it lies on one, so that it is at hand when it is loaded."""
         return
 
     def content_hash(self, index: int, fit: Fit) -> str:
-        """Return the hash of one image's content, as `load` does, without decoding it where that can be."""
+        """Return the hash of one image's content, as `load` does, without decoding it where that can be.
+
+        Raises
+        ------
+        InputError
+            The image can't be read.
+        """
         return self.load(index, fit).hash
 
 
 def content_hash(*parts: bytes) -> str:
     """Return the SHA-256 of some bytes, in hexadecimal."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()
+    return hashlib.sha256(b"".join(parts)).hexdigest()
