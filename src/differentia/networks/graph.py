@@ -238,12 +238,12 @@ def _fixed_numbers(one: GraphModule, images: int, other: GraphModule, others: in
             fixed.add(a)
         return bool(a == b)
 
+    def given(node: Node) -> list[Any]:
+        return [node.op, node.args, list(node.kwargs.items())]
+
     alike = len(one.graph.nodes) == len(other.graph.nodes)
     for second, first in twins.items():
-        alike = alike and (first.op, first.target) == (second.op, second.target)
-        alike = alike and same(first.args, second.args)
-        alike = alike and list(first.kwargs) == list(second.kwargs)
-        alike = alike and same(list(first.kwargs.values()), list(second.kwargs.values()))
+        alike = alike and first.target == second.target and same(given(first), given(second))
         if alike and first.op == "get_attr":
             value, twin = (operator.attrgetter(first.target)(module) for module in (one, other))
             alike = value is twin or (value.shape == twin.shape and torch.equal(value, twin))

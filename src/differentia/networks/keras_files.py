@@ -101,8 +101,8 @@ def _archive(path: Path) -> zipfile.ZipFile:
         names = [entry.filename for entry in entries]
         if odd := sorted(set(names) - MEMBERS) or [name for name in names if names.count(name) > 1]:
             raise InputError(
-                f"{path}: can't be read as a Keras model: it holds {odd[0]!r} beside, or twice; expected "
-                f"{', '.join(sorted(MEMBERS))}. Save the model again with model.save"
+                f"{path}: can't be read as a Keras model: it holds {odd[0]!r}, which it should not, or "
+                f"twice; expected {', '.join(sorted(MEMBERS))}. Save the model again with model.save"
             )
         if lacking := sorted({CONFIG, WEIGHTS} - set(names)):
             raise InputError(f"{path}: can't be read as a Keras model: it holds no {lacking[0]}")
