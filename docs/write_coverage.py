@@ -19,7 +19,7 @@ import numpy as np
 from scipy.spatial.distance import pdist, squareform
 
 from differentia.contrasts import aligned, p_values, permuted_statistics
-from differentia.cores import usable_cores
+from differentia.machine import usable_cores
 from differentia.resampling import METHODS, Sample, image_counts, interval_of_log
 
 PAGE = Path(__file__).parent / "coverage.md"

@@ -14,7 +14,7 @@ import differentia as dif
 from differentia.cli import main
 from differentia.cli.output import progress_bar, told_by_the_library
 from differentia.layers import select_layers
-from differentia.memory import written_size
+from differentia.machine import written_size
 from differentia.store.disk import DiskStore
 
 Capture = pytest.CaptureFixture[str]

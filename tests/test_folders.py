@@ -276,7 +276,7 @@ def test_a_folder_that_changes_under_way(
     """The error says that its folder is the reason, and how to go on."""
     (tmp_path / "folder").mkdir()
     target = tmp_path / "folder" / "a"
-    message = rf"a: can't be written \({reason}.*\); see to it that its folder is there"
+    message = rf"a: can't be written \({reason}.*\); make sure that its folder is there"
     with pytest.raises(dif.StorageError, match=message), written_whole(target) as beside:
         accident(beside)
     assert not target.exists()

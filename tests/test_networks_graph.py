@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import logging
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -63,7 +65,7 @@ def own_pass(network: dif.Network, pixels: np.ndarray) -> dict[str, np.ndarray]:
     return network.record(pixels, {name: several["all"] for name, several in probes(network).items()})
 
 
-def report_outputs(network: dif.Network) -> graph.Pass:
+def report_outputs(network: dif.Network) -> graph.ReportingPass:
     def run(batch: torch.Tensor, report: Callable[[str, torch.Tensor], None]) -> None:
         network.observe_outputs(batch, lambda name, call, output: report(name, output))
 
@@ -457,6 +459,68 @@ def test_a_decision_that_was_made_stays() -> None:
     assert Runner(network, compile="auto", batch_size=2).compiled is None
     with pytest.raises(dif.InputError, match="compile"):
         Runner(network, compile="sometimes", batch_size=2)
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_without_graphs(kind: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """One variable turns them off: the same layers, and the same numbers but for rounding."""
+    sets = {"a": PIXELS, "b": PIXELS[::-1].copy()}
+    options: dict[str, Any] = {"n_units": (50,), "draws": 2, "seed": 1}
+    expected = dif.measure(NETWORKS[kind](), sets, **options)
+    monkeypatch.setenv("DIFFERENTIA_GRAPHS", "0")
+    monkeypatch.setattr(graph.PassGraph, "__init__", None)  # neither is used
+    monkeypatch.setattr(graph, "without_computing", None)
+    with caplog.at_level(logging.INFO, "differentia"):
+        found = dif.measure(NETWORKS[kind](), sets, compile="always", **options)
+    assert "is not compiled: DIFFERENTIA_GRAPHS=0 turns that off" in caplog.text
+    assert list(found.layer.values) == list(expected.layer.values)
+    np.testing.assert_allclose(found.differentiation, expected.differentiation, rtol=1e-4, atol=1e-6)
+
+
+def test_without_graphs_nothing_private_is_imported() -> None:
+    """A version of PyTorch that has changed its private API can still be measured with."""
+    script = (
+        "import sys, numpy as np, differentia as dif\n"
+        "sys.modules['differentia.networks.graph'] = None\n"  # importing it is an error
+        "images = np.random.default_rng(0).integers(0, 256, (4, 32, 32), dtype=np.uint8)\n"
+        "result = dif.measure('digits', {'a': images}, n_units=20)\n"
+        "assert float(result.differentiation.max()) > 0\n"
+    )
+    environment = {**os.environ, "DIFFERENTIA_GRAPHS": "0"}
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment)
+    subprocess.run([sys.executable, "-c", script], check=True)  # nor is an import that fails an error
+
+
+#: How names of PyTorch begin that are promised to nobody.
+PRIVATE = ("torch._", "torch.fx.experimental", "torch.nn.modules.batchnorm._", "functorch")
+
+
+def private_names(code: str) -> set[str]:
+    """Return what code uses of PyTorch's private API."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Attribute):
+            found.add(ast.unparse(node))
+    return {name for name in found if name.startswith(PRIVATE)}
+
+
+def test_private_api_is_in_one_file() -> None:
+    """Of all that is PyTorch's; the search finds each way of writing it."""
+    package = Path(dif.__file__).parent
+    users = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if private_names(path.read_text(encoding="utf-8"))
+    }
+    assert users == {"networks/graph.py"}
+    assert private_names("import torch._dynamo")
+    assert private_names("from torch import _ops")
+    assert private_names("def f(): return isinstance(x, torch._ops.OpOverload)")
+    assert not private_names("import torch.fx; torch.nn.functional.relu")
 
 
 def test_a_graph_in_a_new_process() -> None:

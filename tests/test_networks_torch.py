@@ -367,13 +367,19 @@ def test_factory_with_weights(tmp_path: Path, suffix: str) -> None:
 
 
 def test_code_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is found, and the search path is as it was afterwards."""
+    """The library changes no search path, and so finds it only where the caller's has that folder."""
     (tmp_path / "my_own_net.py").write_text("import torch\ndef make(): return torch.nn.ReLU()\n")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place])
     before = list(sys.path)
+    with pytest.raises(
+        dif.InputError, match=r"can't be imported .*; install it, or add its folder to PYTHON"
+    ):
+        dif.load_network("my_own_net:make", preprocess="unit", input_shape=SHAPE)
+    assert sys.path == before
+    monkeypatch.syspath_prepend(tmp_path)
     network = dif.load_network("my_own_net:make", preprocess="unit", input_shape=SHAPE)
     assert [layer.name for layer in network.layers] == ["input", "ReLU"]
-    assert sys.path == before
 
 
 def test_a_spec_may_name_an_object() -> None:

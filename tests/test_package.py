@@ -18,8 +18,7 @@ ORDER = [
     "errors",
     "specs",
     "folders",
-    "memory",
-    "cores",
+    "machine",
     "locking",
     "hdf5",
     "random_sources",
@@ -130,6 +129,24 @@ def test_importing_the_package_costs_nothing() -> None:
         "assert not {'torch', 'keras', 'numpy', 'xarray'} & set(sys.modules)\n"
         "differentia.differentiation\n"
         "assert 'numpy' in sys.modules and 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_what_needs_no_pytorch() -> None:
+    """What results, figures and options are made from is there at once: PyTorch takes seconds to import."""
+    free = [
+        *("specs", "folders", "machine", "locking", "hdf5", "stimuli", "presentation", "layers", "classes"),
+        *("networks", "networks.base", "networks.preprocessing", "networks.keras_files"),
+    ]
+    script = (
+        f"import importlib, sys\nfor name in {free}:\n"
+        "    importlib.import_module(f'differentia.{name}')\n"
+        "    assert not {'torch', 'keras'} & set(sys.modules), name\n"
+        "from differentia.networks import COMPILE, PREPROCESSINGS, Network\n"
+        "assert not {'torch', 'keras'} & set(sys.modules)\n"
+        "from differentia.networks import Runner\n"
+        "assert 'torch' in sys.modules and 'keras' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
 

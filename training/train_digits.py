@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import save_file
 
 from differentia.networks.digits import (
+    DIGITS_PREPROCESSING,
     INPUT_SHAPE,
-    PREPROCESSING,
     WEIGHTS,
     build_digits_module,
 )
@@ -30,7 +30,7 @@ def load_half(*, held_out: bool) -> tuple[torch.Tensor, torch.Tensor]:
     images, labels = load_digits(held_out=held_out)
     fit = Fit(INPUT_SHAPE)
     pixels = np.stack([fit(PIL.Image.fromarray(image)) for image in images])
-    inputs = preprocess_by_name(pixels, PREPROCESSING).transpose(0, 3, 1, 2)
+    inputs = preprocess_by_name(pixels, DIGITS_PREPROCESSING).transpose(0, 3, 1, 2)
     return torch.from_numpy(np.ascontiguousarray(inputs)), torch.from_numpy(labels)
 
 

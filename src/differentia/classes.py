@@ -22,13 +22,7 @@ ROUNDING = 0.01
 def class_layer(network: Network) -> Layer | None:
     """Return the layer whose units are the classes: the last one, where it is a vector.
 
-    A network that ends in pooling or normalisation gives features, and no classes, unless their names are
-    known.
-
-    Parameters
-    ----------
-    network
-        Any network; a classifier has such a layer.
+    A network that ends in pooling or normalisation gives features, unless names of classes are known.
     """
     last = [layer for layer in network.layers if not layer.container][-1]
     if len(last.shape) != 1 or last.size < 2:
@@ -38,15 +32,7 @@ def class_layer(network: Network) -> Layer | None:
 
 
 def class_names(network: Network, count: int) -> tuple[str, ...]:
-    """Return the names of a network's classes, or their numbers where they have none.
-
-    Parameters
-    ----------
-    network
-        Whose classes they are.
-    count
-        The number of classes.
-    """
+    """Return the names of a network's classes, or their numbers where they have none."""
     names = network.class_names
     return names if names and len(names) == count else tuple(str(number) for number in range(count))
 
@@ -54,15 +40,7 @@ def class_names(network: Network, count: int) -> tuple[str, ...]:
 def class_probabilities(outputs: Float[np.ndarray, "n class"]) -> Float[np.ndarray, "n class"]:
     """Return the last layer's output as probabilities, image by image: as it is, or through a softmax.
 
-    Parameters
-    ----------
-    outputs : (n_images, n_classes)
-        A row is taken as probabilities where none is negative and they sum to 1 but for rounding.
-
-    Returns
-    -------
-    (n_images, n_classes)
-        Each row sums to 1.
+    A row is taken as probabilities where none is negative and they sum to 1 but for rounding.
     """
     values = outputs.astype(np.float64)
     given = (values.min(axis=1) >= 0) & (np.abs(values.sum(axis=1) - 1) < ROUNDING)
@@ -74,20 +52,7 @@ def class_probabilities(outputs: Float[np.ndarray, "n class"]) -> Float[np.ndarr
 def find_class(network: Network, wanted: str | int, count: int) -> int:
     """Return the number of a class that is given by its number, its WordNet identifier or its name.
 
-    Parameters
-    ----------
-    network
-        Whose classes they are.
-    wanted
-        ``281``, ``"n02123045"`` or ``"tabby"``; case does not matter, nor whether words are joined by
-        spaces, hyphens or underscores.
-    count
-        The number of classes.
-
-    Raises
-    ------
-    InputError
-        There is no such class, or there are several of the name.
+    Case does not matter, nor whether words are joined by spaces, hyphens or underscores.
     """
     text = str(wanted)
     asked = network.name.partition("?")[0]
@@ -96,7 +61,7 @@ def find_class(network: Network, wanted: str | int, count: int) -> int:
         return _checked_number(asked, int(wanted), count)  # a class may be called by another's number
     if text in ids:
         return ids.index(text)
-    matches = [number for number, name in enumerate(names) if _plain(name) == _plain(text)]
+    matches = [number for number, name in enumerate(names) if _comparable(name) == _comparable(text)]
     if len(matches) > 1:
         listed = ", ".join(f"{number}" + (f" ({ids[number]})" if ids else "") for number in matches)
         raise InputError(f"{asked} has several classes {text!r}; give the number of one: {listed}")
@@ -109,10 +74,10 @@ def find_class(network: Network, wanted: str | int, count: int) -> int:
             f"the names of the classes of {asked} are not known; give the number of one, from 0 to "
             f"{count - 1}, or a class index (keras:NAME?classes=PATH)"
         )
-    holders = [name for name in names if text and _plain(text) in _plain(name)]
+    holders = [name for name in names if text and _comparable(text) in _comparable(name)]
     if holders:
         raise InputError(f"unknown class {text!r}. Did you mean {' or '.join(map(repr, holders[:5]))}?")
-    raise unknown_name("class", text, sorted(map(_plain, names)))
+    raise unknown_name("class", text, sorted(map(_comparable, names)))
 
 
 def _checked_number(network: str, number: int, count: int) -> int:
@@ -121,5 +86,5 @@ def _checked_number(network: str, number: int, count: int) -> int:
     return number
 
 
-def _plain(name: str) -> str:
+def _comparable(name: str) -> str:
     return re.sub(r"[\s_-]+", "_", name.strip().lower())

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from differentia.cores import usable_cores
 from differentia.errors import InputError, require_count, require_known
+from differentia.machine import usable_cores
 from differentia.random_sources import generator_of
 from differentia.resampling import LEAST_IMAGES, Sample
 from differentia.results import REMEDIES

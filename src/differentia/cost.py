@@ -13,7 +13,7 @@ import numpy as np
 from differentia.classes import class_layer
 from differentia.errors import InputError
 from differentia.layers import Layer
-from differentia.memory import memory_budget, written_size
+from differentia.machine import memory_budget, written_size
 from differentia.networks import Network, Runner
 from differentia.planning import ALL, Plan, Probes
 from differentia.probes import UnitMoments

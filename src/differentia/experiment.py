@@ -13,7 +13,7 @@ import numpy as np
 from differentia.analysis import Undefined, measure_layers
 from differentia.definition import METRICS, NORMALIZATIONS, is_raw_euclidean
 from differentia.errors import InputError, require_count, require_known, require_seed, warn
-from differentia.memory import memory_budget, untouched_array
+from differentia.machine import memory_budget, untouched_array
 from differentia.passes import Progress
 from differentia.recording import record_kinds
 from differentia.responses import Responses, responses_from_arrays

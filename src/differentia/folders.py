@@ -29,24 +29,15 @@ MOST_TEXT = 16_000_000
 #: In seconds: what another machine left beside a file is taken for abandoned after so long without a change.
 ABANDONED = 7 * 24 * 3600
 
+#: Where something fails late.
+AGAIN = "run the same command again; what was recorded is kept"
+
 #: Tells apart what one process writes at the same time.
 _SERIAL = itertools.count()
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
-    """Return a path that a user wrote, with ``~`` expanded; there need not be anything.
-
-    Parameters
-    ----------
-    path
-        Of a file or a folder.
-
-    Raises
-    ------
-    InputError
-        No file can have this path: it is empty, too long, of no user's home, or holds a null character; or
-        it is not encoded in UTF-8, as what is written about it is.
-    """
+    """Return a path that a user wrote, with ``~`` expanded; there need not be anything."""
     if not os.fspath(path):
         raise InputError("an empty path was given; name a file or a folder")
     require_utf8(path)
@@ -62,13 +53,7 @@ def user_path(path: str | os.PathLike[str]) -> Path:
 
 
 def require_utf8(path: str | os.PathLike[str]) -> None:
-    """Raise an error for a path of bytes that are no UTF-8: no result, table or page could hold it.
-
-    Raises
-    ------
-    InputError
-        Shows the bytes.
-    """
+    """Raise an error for a path of bytes that are no UTF-8: no result, table or page could hold it."""
     try:
         os.fspath(path).encode()
     except UnicodeEncodeError:
@@ -76,20 +61,7 @@ def require_utf8(path: str | os.PathLike[str]) -> None:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a small file, encoded in UTF-8.
-
-    Parameters
-    ----------
-    path
-        Of the file.
-
-    Raises
-    ------
-    ValueError
-        It is no UTF-8, or has more bytes than `MOST_TEXT`: a device has no end.
-    OSError
-        It can't be read.
-    """
+    """Return the text of a small file in UTF-8; all else is a `ValueError`, since a device has no end."""
     with path.open("rb") as file:
         content = file.read(MOST_TEXT + 1)
     if len(content) > MOST_TEXT:
@@ -98,57 +70,34 @@ def read_text(path: Path) -> str:
 
 
 def require_writable(folder: Path, what: str) -> None:
-    """Make a folder where there is none, or raise an error where nothing can be written into it.
-
-    Parameters
-    ----------
-    folder
-        With the folders above it.
-    what
-        What the error calls it.
-
-    Raises
-    ------
-    InputError
-        It can't be made, or a file can't be made in it (permissions alone do not tell).
-    StorageError
-        The disk is full.
-    """
+    """Make a folder where there is none, or raise an error where nothing can be written into it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _unwritable(what, "can't be made", error) from error
+        raise _unwritten(what, error, "choose another", problem="can't be made") from error
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"0")  # a full disk may still make files, empty ones
     except OSError as error:
-        raise _unwritable(what, "can't be written to", error) from error
+        raise _unwritten(what, error, "choose another", problem="can't be written to") from error
 
 
-def _unwritable(what: str, problem: str, error: OSError) -> DifferentiaError:
-    """Return the error for a place of which it is found out beforehand that nothing can be written there."""
+def _unwritten(
+    what: object,
+    error: OSError,
+    remedy: str,
+    *,
+    problem: str = "can't be written",
+    kind: type[DifferentiaError] = InputError,
+) -> DifferentiaError:
+    """Return the error for what can't be written, whose remedy is another where the disk is full."""
     if error.errno in NO_ROOM:
-        return StorageError(f"{what}: {problem} ({error.strerror}); free some space, or choose another")
-    return InputError(f"{what}: {problem} ({error.strerror}); choose another")
+        kind, remedy = StorageError, f"free some space and {AGAIN}"
+    return kind(f"{what}: {problem} ({error.strerror or error}); {remedy}")
 
 
 def require_free(folder: Path, what: str, *, files: Iterable[str], folders: Iterable[str] = ()) -> None:
-    """Raise an error where a folder is in the place of a file that will be written, or the other way round.
-
-    Parameters
-    ----------
-    folder
-        That they will be written into.
-    what
-        What the error calls it.
-    files, folders
-        Their names. Those that are there as what they should be are no hindrance.
-
-    Raises
-    ------
-    InputError
-        Something is in the way.
-    """
+    """Raise an error where a folder is in the place of a file that will be written, or the reverse."""
     in_the_way = {name: "folder" for name in files if (folder / name).is_dir()}
     in_the_way |= {name: "file" for name in folders if (folder / name).is_file()}
     for name, kind in in_the_way.items():
@@ -156,18 +105,7 @@ def require_free(folder: Path, what: str, *, files: Iterable[str], folders: Iter
 
 
 def require_new(path: str | os.PathLike[str]) -> Path:
-    """Return the absolute path of a folder that does not exist yet, or is empty.
-
-    Parameters
-    ----------
-    path
-        Of the folder.
-
-    Raises
-    ------
-    InputError
-        `path` holds something already, or can't be a path.
-    """
+    """Return the absolute path of a folder that does not exist yet, or is empty."""
     target = Path(os.path.abspath(user_path(path)))  # so that no folder is made for the sake of a ..
     try:
         taken = target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir())))
@@ -180,25 +118,7 @@ def require_new(path: str | os.PathLike[str]) -> Path:
 
 @contextmanager
 def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a folder to write into, which becomes `path` when all is well, and is removed when it is not.
-
-    Parameters
-    ----------
-    path
-        Does not exist yet, or is an empty folder.
-
-    Yields
-    ------
-    Path
-        Of a folder beside it.
-
-    Raises
-    ------
-    InputError
-        `path` holds something already, or can't be written.
-    StorageError
-        The disk is full.
-    """
+    """Give a folder beside `path`, which becomes `path` when all is well, and is removed when it is not."""
     target = require_new(path)
     beside = _beside(target)
     _remove_abandoned(target)
@@ -209,9 +129,7 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
             target.rmdir()
         beside.replace(target)
     except OSError as error:
-        if error.errno in NO_ROOM:
-            raise StorageError(_no_room(path, error)) from error
-        raise InputError(f"{path}: can't be written ({error}); choose another folder") from error
+        raise _unwritten(path, error, "choose another folder") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -221,24 +139,6 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a file to write, which becomes `path` when all is well, and is removed when it is not.
 
     It is on the disk before it gets its name, so that not even a crash of the machine leaves half a file.
-
-    Parameters
-    ----------
-    path
-        Of a file in a folder that exists; what is there is replaced at the end.
-
-    Yields
-    ------
-    Path
-        Of an empty file beside it, which no other process or thread writes.
-
-    Raises
-    ------
-    InputError
-        No file can be made there, which is found out at once: it is a folder, or in none, or in one that
-        can't be written to.
-    StorageError
-        The writing failed: the disk is full, or the folder is no longer there or no longer writable.
     """
     target = user_path(path)
     elsewhere = "give the path of a file in a folder that can"
@@ -249,9 +149,7 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         beside.touch()
     except OSError as error:
-        if error.errno in NO_ROOM:
-            raise StorageError(_no_room(path, error)) from error
-        raise InputError(f"{target}: can't be written ({error.strerror}); {elsewhere}") from error
+        raise _unwritten(target, error, elsewhere) from error
     try:
         yield beside
         with beside.open("rb+") as file:
@@ -259,22 +157,11 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         beside.replace(target)
         _keep_name(target.absolute().parent)
     except OSError as error:
-        if error.errno in NO_ROOM:
-            raise StorageError(_no_room(path, error)) from error
-        raise StorageError(
-            f"{path}: can't be written ({error.strerror or error}); see to it that its folder is there and "
-            "can be written to, and run the same command again; what was recorded is kept"
-        ) from error
+        remedy = f"make sure that its folder is there and can be written to, and {AGAIN}"
+        raise _unwritten(path, error, remedy, kind=StorageError) from error
     finally:
         with contextlib.suppress(OSError):  # it must not hide what went wrong
             beside.unlink(missing_ok=True)
-
-
-def _no_room(path: str | os.PathLike[str], error: OSError) -> str:
-    return (
-        f"{path}: can't be written ({error.strerror or error}); free some space and run the same command "
-        "again; what was recorded is kept"
-    )
 
 
 def _keep_name(folder: Path) -> None:
@@ -328,13 +215,6 @@ def names_in_one_folder(names: Sequence[str], taken: Sequence[str] = ()) -> list
 
     Subfolders become a part of the name; one that is taken gets its number, from 1, before it, and of one
     that is too long its end is kept. A and a are the same, as many file systems have it.
-
-    Parameters
-    ----------
-    names
-        Paths with ``/`` between their parts.
-    taken
-        What else lies in the folder.
     """
     found: list[str] = []
     used = {name.casefold() for name in taken}

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from differentia.errors import InputError
-from differentia.memory import free_memory
+from differentia.machine import free_memory
 
 #: Deflate shrinks nothing by more than about 1032 times (https://zlib.net/zlib_tech.html).
-MOST_EXPANSION = 1100
+MOST_DEFLATED = 1100
 
 #: In bytes: so much may be declared in a file of any size.
 SMALL = 10_000_000
@@ -24,32 +24,14 @@ def require_plain_hdf5(
 
     Its groups, datasets and links are looked at; no data is read. HDF5 can have a dataset lie in another
     file, anywhere on the machine, and can declare one of any size that takes no room in the file.
-
-    Parameters
-    ----------
-    file
-        Its path, or the file opened.
-    where
-        What the error calls it.
-    size
-        Of the file in bytes; by default that of the path.
-    form
-        What the error says that the file should be.
-
-    Raises
-    ------
-    InputError
-        It is no HDF5 file, or something in it is not plain: the error names it.
     """
     import h5py
 
-    limit = MOST_EXPANSION * (os.path.getsize(Path(str(file))) if size is None else size) + SMALL
+    limit = MOST_DEFLATED * (os.path.getsize(Path(str(file))) if size is None else size) + SMALL
     try:
         with h5py.File(file, "r") as opened:
             _require_fitting(_declared(opened, where), limit, where)
-    except InputError:
-        raise
-    except MemoryError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # h5py raises many kinds on broken files
         raise InputError(

@@ -15,34 +15,23 @@ INPUT = "input"
 
 @dataclass(frozen=True)
 class Layer:
-    """One output of one call of a module or Keras layer.
+    """One output of one call of a module or Keras layer."""
 
-    Attributes
-    ----------
-    name
-        The module's name, with ``:1`` for its second call, ``[0]`` or ``[key]`` for a part of an output
-        that is a tuple or a dict.
-    kind
-        The class of the module ("Conv2d", "Dense"); "Input" for the preprocessed image.
-    shape
-        Of the output for one image, in the framework's own logical order.
-    module
-        The module's own name.
-    container
-        Whether it is made of other layers that were called (a residual block).
-    inert
-        Whether it only reshapes, or does nothing at inference (Flatten, Dropout).
-    channels_first
-        Whether its filters are the first axis of `shape` and not the last; with fewer than three axes
-        (tokens, vectors) they are the last in any case.
-    """
+    #: The module's name, with ``:1`` for its second call, ``[0]`` or ``[key]`` for a part of an output that
+    #: is a tuple or a dict.
 
     name: str
+    #: The class of the module ("Conv2d", "Dense"); "Input" for the preprocessed image.
     kind: str
+    #: Of the output for one image, in the framework's own logical order.
     shape: tuple[int, ...]
     module: str
+    #: Whether it is made of other layers that were called (a residual block).
     container: bool = False
+    #: Whether it only reshapes, or does nothing at inference (Flatten, Dropout).
     inert: bool = False
+    #: Whether its filters are the first axis of `shape` and not the last; with fewer than three axes (tokens,
+    #: vectors) they are the last in any case.
     channels_first: bool = False
 
     @property
@@ -68,20 +57,10 @@ class Layer:
 
 
 def select_layers(layers: Sequence[Layer], wanted: Sequence[str] | None) -> tuple[Layer, ...]:
-    """Return the layers to record, in the order of computation.
+    """Return the layers to record, in the order of computation: those of names and shell patterns.
 
-    Parameters
-    ----------
-    layers
-        All that the network has.
-    wanted
-        Names and shell patterns, or one of them. A container is taken by its name only, never by a
-        pattern. None for the default: no container, and no inert layer but the last.
-
-    Raises
-    ------
-    InputError
-        A name or pattern that fits no layer.
+    A container is taken by its name only, never by a pattern. By default: no container, and no inert layer
+    but the last.
     """
     leaves = [layer for layer in layers if not layer.container]
     if isinstance(wanted, str):

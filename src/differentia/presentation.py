@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from differentia.cores import usable_cores
 from differentia.errors import (
     InputError,
     RecordingError,
@@ -21,6 +20,7 @@ from differentia.errors import (
     require_distinct_names,
     warn,
 )
+from differentia.machine import usable_cores
 from differentia.stimuli import Fit, Image, Stimuli, stimuli_from
 
 #: Threads that decode are as many as there are cores for this process, but at most so many.

@@ -19,11 +19,11 @@ Probe = Callable[[Any], Any]
 
 #: Entries whose squares are summed in float32 before the sums are gathered in float64: few enough that their
 #: rounding stays near 1e-7, and evens out over the blocks.
-BLOCK_ENTRIES = 4096
+SUMMED_TOGETHER = 4096
 
 #: Below this fraction of the mean square a variance is computed from the differences themselves. What is
 #: above it loses at most a digit to the subtraction of the squared mean.
-CANCELLATION = 0.1
+SMALL_VARIANCE = 0.1
 
 
 def together(probes: Mapping[Any, Probe]) -> Probe:
@@ -32,17 +32,10 @@ def together(probes: Mapping[Any, Probe]) -> Probe:
 
 
 class UnitProbe:
-    """Copies chosen units out of a layer's output.
+    """Copies chosen units (indices in C order of the layer's shape) out of a layer's output.
 
-    The units are read in the order in which the output lies in memory, whatever its layout
-    (channels-last tensors are not rearranged first), and come out in the order asked for.
-
-    Parameters
-    ----------
-    units : (n_units,)
-        Indices into the flattened output of one image, in C order of its logical shape.
-    shape
-        Of the layer's output for one image.
+    They are read in the order in which the output lies in memory, whatever its layout (channels-last tensors
+    are not rearranged first), and come out in the order asked for.
     """
 
     def __init__(self, units: Int[np.ndarray, " k"], shape: Sequence[int]) -> None:
@@ -54,13 +47,7 @@ class UnitProbe:
         self._in_memory: dict[tuple[tuple[int, ...], torch.device], tuple[torch.Tensor, torch.Tensor]] = {}
 
     def __call__(self, output: Any) -> Float[np.ndarray, ...]:
-        """Return the units' values as float32 (float64 stays), a copy of shape (batch, n_units).
-
-        Parameters
-        ----------
-        output : (batch, *shape)
-            A PyTorch tensor of any device, dtype and memory layout, or what NumPy can view.
-        """
+        """Return the units' values as float32 (float64 stays), a copy of shape (batch, n_units)."""
         values = as_tensor(output)
         if self._whole:
             return as_kept(values.reshape(len(values), -1).clone())
@@ -99,15 +86,7 @@ def as_kept(values: torch.Tensor) -> Float[np.ndarray, ...]:
 
 
 class Summary(NamedTuple):
-    """What is kept of all units of a layer.
-
-    Attributes
-    ----------
-    filter_mean : (batch, n_filters)
-        The mean of each filter over space.
-    mean, variance : (batch,)
-        Of all units of an image; the population variance.
-    """
+    """What is kept of all units of a layer; the variance is the population's."""
 
     filter_mean: Float32[np.ndarray, "b f"]
     mean: Float64[np.ndarray, " b"]
@@ -119,24 +98,12 @@ class SummaryProbe:
 
     Sums are float32 within a block and float64 over the blocks. A variance that is small beside the squared
     mean is computed again from the differences, in float64, so that it is right for any mean.
-
-    Parameters
-    ----------
-    layer
-        Whose output it sees.
     """
 
     def __init__(self, layer: Layer) -> None:
         self._layer = layer
 
     def __call__(self, output: Any) -> Summary:
-        """Return the summary of each image.
-
-        Parameters
-        ----------
-        output : (batch, *layer shape)
-            A PyTorch tensor of any device, dtype and memory layout, or what NumPy can view.
-        """
         values = as_tensor(output)
         if values.dtype not in (torch.float32, torch.float64):
             values = values.float()
@@ -148,7 +115,9 @@ class SummaryProbe:
             mean = filter_sum.sum(axis=1) / flat.shape[1]
             mean_square = _square_sums(flat) / flat.shape[1]
             variance = mean_square - mean**2
-            for image in np.flatnonzero(~(variance > CANCELLATION * mean_square) | ~np.isfinite(mean_square)):
+            for image in np.flatnonzero(
+                ~(variance > SMALL_VARIANCE * mean_square) | ~np.isfinite(mean_square)
+            ):
                 exact = flat[int(image)].to("cpu", torch.float64).numpy()
                 difference = exact - exact[0]  # exactly 0 where all are equal
                 mean[image], variance[image] = exact[0] + difference.mean(), difference.var()
@@ -158,54 +127,46 @@ class SummaryProbe:
     def _filter_sums(self, laid_out: torch.Tensor, axes: Sequence[int]) -> Float64[np.ndarray, "b f"]:
         """Return the sum of each filter of each image, whose axes are in the order of memory."""
         if not self._layer.space:
-            return _numbers(laid_out).reshape(len(laid_out), -1)
+            return _float64(laid_out).reshape(len(laid_out), -1)
         space = [place for place, axis in enumerate(axes, 1) if axis - 1 != self._layer.filter_axis]
-        sums = _numbers(laid_out.sum(space))
+        sums = _float64(laid_out.sum(space))
         if not np.isfinite(sums).all():
-            sums = _numbers(laid_out.sum(space, dtype=torch.float64))
+            sums = _float64(laid_out.sum(space, dtype=torch.float64))
         return sums
 
 
-def _numbers(values: torch.Tensor) -> Float64[np.ndarray, ...]:
+def _float64(values: torch.Tensor) -> Float64[np.ndarray, ...]:
     return values.to("cpu", torch.float64).numpy()
 
 
 def _square_sums(flat: torch.Tensor) -> Float64[np.ndarray, " b"]:
     """Return the sum of squares of each row."""
-    whole = flat.shape[1] - flat.shape[1] % BLOCK_ENTRIES
+    whole = flat.shape[1] - flat.shape[1] % SUMMED_TOGETHER
     rest, total = flat[:, whole:], np.zeros(len(flat))
     if whole:
-        blocks = flat[:, :whole].reshape(len(flat), -1, BLOCK_ENTRIES)
-        total += np.square(_numbers(torch.linalg.vector_norm(blocks, dim=2))).sum(axis=1)
+        blocks = flat[:, :whole].reshape(len(flat), -1, SUMMED_TOGETHER)
+        total += np.square(_float64(torch.linalg.vector_norm(blocks, dim=2))).sum(axis=1)
     if rest.shape[1]:
-        total += np.square(_numbers(torch.linalg.vector_norm(rest, dim=1)))
+        total += np.square(_float64(torch.linalg.vector_norm(rest, dim=1)))
     return total
 
 
 class MapProbe:
-    """Copies the whole maps of chosen filters out of a layer's output.
-
-    Parameters
-    ----------
-    layer
-        A layer whose filters have height and width.
-    filters
-        Their indices.
-    """
+    """Copies the whole maps of chosen filters out of a layer's output."""
 
     def __init__(self, layer: Layer, filters: Sequence[int]) -> None:
         self._axis = 1 + layer.filter_axis
         self._filters = torch.as_tensor(list(filters))
 
     def __call__(self, output: Any) -> Float[np.ndarray, "b f y x"]:
-        """Return the maps as float32 (float64 stays), a copy of shape (batch, n_filters, height, width)."""
+        """Return the maps as float32 (float64 stays), a copy."""
         values = as_tensor(output)
         chosen = values.index_select(self._axis, self._filters.to(values.device))
         return as_kept(chosen.movedim(self._axis, 1))
 
 
 class UnitMoments:
-    """Gathers each unit's mean and variance over all images that it is shown, in float64.
+    """Gathers each unit's mean and population variance over all images that it is shown, in float64.
 
     Differences from the first image are summed, so that a unit that never changes has a variance of
     exactly 0, and no mean is too large beside the variance.
@@ -228,17 +189,7 @@ class UnitMoments:
 
     @classmethod
     def of(cls, count: int, state: Float64[np.ndarray, "3 size"], shape: Sequence[int]) -> UnitMoments:
-        """Return what goes on where another had come to.
-
-        Parameters
-        ----------
-        count
-            The number of images that it had been shown.
-        state : (3, size)
-            Its `state`.
-        shape
-            Of the layer.
-        """
+        """Return what goes on where another, which had been shown `count` images, had come to."""
         moments = cls()
         moments._count = count
         moments._first, moments._sum, moments._square_sum = (
@@ -285,10 +236,8 @@ def _kept_precision(dtype: Any) -> type[np.floating[Any]]:
 
 
 def memory_order(output: torch.Tensor) -> tuple[int, ...]:
-    """Return a tensor's axes after the first, from the one with the largest stride to the smallest.
-
-    An axis of length one has no say in the layout and keeps its place among equals.
-    """
+    """Return a tensor's axes after the first, from the one with the largest stride to the smallest."""
+    # An axis of length one has no say in the layout and keeps its place among equals.
     strides, sizes = output.stride(), output.shape
     axes = [axis for axis in range(1, output.ndim) if sizes[axis] != 1]
     ones = [axis for axis in range(1, output.ndim) if sizes[axis] == 1]

@@ -18,7 +18,7 @@ from differentia.errors import InputError, require_count, require_seed
 from differentia.folders import user_path
 from differentia.layers import select_layers
 from differentia.locking import held
-from differentia.memory import memory_budget
+from differentia.machine import memory_budget
 from differentia.networks import Network, load_network, require_compile
 from differentia.passes import Passes, Progress, Show, say_notes
 from differentia.planning import FILTER_MEAN, Plan, checked_map_images, checked_maps

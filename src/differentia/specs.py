@@ -9,23 +9,10 @@ from differentia.errors import InputError
 
 
 def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
-    """Split a spec into its name and its options.
+    """Split a spec, such as ``keras:MobileNet?alpha=0.25&weights=none``, into its name and its options.
 
-    Parameters
-    ----------
-    spec
-        For example ``"keras:MobileNet?alpha=0.25&weights=none"``. A value that is a Python literal (a
-        number, a tuple, a quoted string) becomes that literal; ``true``, ``false`` and ``none`` (in any
-        case) become ``True``, ``False`` and ``None``; anything else stays a string.
-
-    Returns
-    -------
-    name, options
-
-    Raises
-    ------
-    InputError
-        An option without ``=``, or given twice.
+    A value that is a Python literal (a number, a tuple, a quoted string) becomes that literal, and true,
+    false and none (in any case) become ``True``, ``False`` and ``None``; anything else stays a string.
     """
     name, _, query = spec.partition("?")
     options: dict[str, Any] = {}

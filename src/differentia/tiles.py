@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 from scipy.spatial.distance import cdist
 
-from differentia.cores import usable_cores
+from differentia.machine import usable_cores
 from differentia.matrix import Rows
 from differentia.pairs import PRECISION, sum_differences
 

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Int
 from scipy.special import stdtrit
 
-from differentia.cores import usable_cores
 from differentia.definition import is_raw_euclidean
 from differentia.errors import InputError, require_count, require_known
+from differentia.machine import usable_cores
 from differentia.resampling import METHODS, Sample, image_counts, interval_of_log
 from differentia.schema import SOURCES
 from differentia.units import UNIT_KINDS

@@ -260,11 +260,11 @@ def layers(
 
     Those that measure takes when none are named are marked. The time is measured on a batch of noise.
     """
+    from differentia.cli.loading import load_network
     from differentia.cost import duration, estimate_cost
     from differentia.experiment import N_UNITS
     from differentia.layers import select_layers
-    from differentia.memory import written_size
-    from differentia.networks import load_network
+    from differentia.machine import written_size
     from differentia.units import SKETCH_WIDTH, unit_kind
 
     counts = N_UNITS if n_units is None else opt.whole_numbers("--n-units", n_units)
@@ -377,8 +377,8 @@ def select(
     DIR gets copies of the files or links to them, and selection.csv with the probabilities. With --count
     the search ends when so many are found: they are the first of the source, not the best of it.
     """
+    from differentia.cli.loading import load_network
     from differentia.errors import require_known
-    from differentia.networks import load_network
     from differentia.presentation import as_record
     from differentia.selection import WAYS, selection_csv, write_selection
     from differentia.selection import select as select_images
@@ -609,10 +609,10 @@ def _measure_into(
     as_json: bool,
 ) -> None:
     """Measure, write all that belongs into the folder, and print the numbers."""
+    from differentia.cli.loading import load_network
     from differentia.experiment import measure_kinds
     from differentia.experiment_file import write_experiment
-    from differentia.memory import memory_budget
-    from differentia.networks import load_network
+    from differentia.machine import memory_budget
     from differentia.presentation import as_sets
     from differentia.results import save, with_provenance
     from differentia.store import require_store

@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import operator
+import os
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
-from torch._subclasses.fake_tensor import FakeTensorMode
 
-from differentia.errors import InputError, RecordingError
+from differentia.errors import InputError, RecordingError, require_known
 from differentia.layers import INPUT, Layer
-from differentia.probes import Probe
+
+#: Whether a pass is compiled: where it pays, in any case, or not.
+COMPILE = ("auto", "always", "never")
+
+#: The environment variable that turns off, as ``0``, what relies on PyTorch's private API (`networks.graph`).
+GRAPHS = "DIFFERENTIA_GRAPHS"
 
 #: The layers are found with two batches of different sizes: an axis that follows both is the batch.
 TRACE_BATCHES = (2, 3)
+
+
+def require_compile(given: str) -> str:
+    """Return whether to compile, or raise an error where it is none of `COMPILE`."""
+    require_known("compile (--compile)", given, COMPILE)
+    return given
+
+
+def graphs_are_on() -> bool:
+    """Return whether a pass may be written as a graph; without, each network's own pass is done."""
+    return os.environ.get(GRAPHS) != "0"
 
 
 class Call(NamedTuple):
@@ -39,7 +56,8 @@ class Trace(NamedTuple):
     calls: Counter[str]
 
 
-#: What an adapter calls after each module, with the module's output (arrays, tuples, dicts).
+#: What an adapter calls after each module, with the module's output (arrays, tuples, dicts), before anything
+#: can change that in place.
 Observer = Callable[[Call, Any], None]
 
 
@@ -58,6 +76,8 @@ class Network(ABC):
         Whether its input has the channels before height and width.
     frameworks
         The packages that compute it, as they are imported; empty where that is not known.
+    inert
+        Kinds of layers that only reshape, or do nothing at inference.
     """
 
     name: str
@@ -65,6 +85,7 @@ class Network(ABC):
     preprocessing: str
     channels_first: bool
     frameworks: tuple[str, ...] = ()
+    inert: ClassVar[frozenset[str]] = frozenset()
 
     @property
     def traceable(self) -> bool:
@@ -132,7 +153,7 @@ class Network(ABC):
     @cached_property
     def _trace(self) -> Trace:
         first = self._traced(TRACE_BATCHES[0])
-        second = self._traced(TRACE_BATCHES[1], computing=not self.rewritten)
+        second = self._traced(TRACE_BATCHES[1], computing=not (self.rewritten and graphs_are_on()))
         in_both = tuple(layer for layer in first.layers if layer in second.layers)
         return Trace(in_both, second.calls)
 
@@ -141,20 +162,36 @@ class Network(ABC):
         found: list[Layer] = []
 
         def observe(name: str, call: Call, output: Any) -> None:
-            if _is_recordable(output, batch):
+            # Floats, of which the first axis is the batch.
+            if "float" in str(output.dtype) and len(output.shape) and int(output.shape[0]) == batch:
                 shape = tuple(int(length) for length in output.shape[1:])
                 found.append(Layer(name, shape=shape, **call._asdict()))
 
         given = self.prepare(np.zeros((batch, *self.input_shape), dtype=np.uint8))
         if not computing:
-            with contextlib.suppress(Exception), FakeTensorMode(allow_non_fake_inputs=True) as mode:
-                calls = self.observe_outputs(mode.from_tensor(given), observe)
+            with contextlib.suppress(Exception):
+                from differentia.networks.graph import without_computing
+
+                with without_computing(given) as stand_in:
+                    calls = self.observe_outputs(stand_in, observe)
                 return Trace(tuple(found), calls)
             found.clear()  # its code looks at numbers
         calls = self.observe_outputs(given, observe)
         return Trace(tuple(found), calls)
 
-    def record(self, pixels: UInt8[np.ndarray, "b h w c"], probes: Mapping[str, Probe]) -> dict[str, Any]:
+    def _hash(self, weights: Iterable[tuple[str, Any]]) -> str:
+        """Return the SHA-256 of the layers, and of each weight as a description and bytes."""
+        digest = hashlib.sha256()
+        for layer in self.layers:
+            digest.update(f"{layer.name}\0{layer.kind}\0{layer.shape}\n".encode())
+        for description, values in weights:
+            digest.update(f"{description}\n".encode())
+            digest.update(values)
+        return digest.hexdigest()
+
+    def record(
+        self, pixels: UInt8[np.ndarray, "b h w c"], probes: Mapping[str, Callable[[Any], Any]]
+    ) -> dict[str, Any]:
         """Do one forward pass and return what the probes keep of it.
 
         Parameters
@@ -234,42 +271,17 @@ class Network(ABC):
 
 def _parts(output: Any) -> Iterator[tuple[str, Any]]:
     """Yield each array of an output, with the suffix of its name."""
-    if isinstance(output, Mapping):
-        items: Sequence[tuple[Any, Any]] = list(output.items())
-    elif isinstance(output, tuple | list):
-        items = list(enumerate(output))
-    else:
-        if hasattr(output, "shape"):
-            yield "", output
-        return
-    for key, item in items:
-        for suffix, part in _parts(item):
-            yield f"[{key}]{suffix}", part
-
-
-def _is_recordable(output: Any, batch: int) -> bool:
-    """Return whether an output is of floats, and its first axis is the batch."""
-    floating = "float" in str(output.dtype)
-    return floating and len(output.shape) > 0 and int(output.shape[0]) == batch
+    if isinstance(output, Mapping | tuple | list):
+        items: Iterable[Any] = output.items() if isinstance(output, Mapping) else enumerate(output)
+        for key, item in items:
+            for suffix, part in _parts(item):
+                yield f"[{key}]{suffix}", part
+    elif hasattr(output, "shape"):
+        yield "", output
 
 
 def image_shape(network: str, given: Any, *, channels_first: bool) -> tuple[int, int, int]:
-    """Return the shape of a network's images as (height, width, channels).
-
-    Parameters
-    ----------
-    network
-        Its name, for the error.
-    given
-        (channels, height, width) or (height, width, channels): the axis of length 1 or 3 is the channels.
-    channels_first
-        The framework's own order, for a shape that could be either.
-
-    Raises
-    ------
-    InputError
-        It is neither.
-    """
+    """Return the shape of a network's images as (height, width, channels)."""
     problem = InputError(
         f"{network}: input_shape is {given!r}; expected three positive whole numbers, "
         "(height, width, channels) or (channels, height, width) with 1 or 3 channels"

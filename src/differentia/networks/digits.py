@@ -17,7 +17,7 @@ from differentia.networks.torch import TorchNetwork
 INPUT_SHAPE = (32, 32, 1)
 
 #: How pixels become the input.
-PREPROCESSING = "unit"
+DIGITS_PREPROCESSING = "unit"
 
 #: Filters of the two convolutions of each block.
 WIDTHS = (16, 32, 64, 64)
@@ -45,19 +45,14 @@ def build_digits_module() -> torch.nn.Module:
 
 
 def load_digits_network(*, device: str = "cpu") -> TorchNetwork:
-    """Return the trained network, ready to be recorded.
-
-    Parameters
-    ----------
-    device
-        Where it runs.
-    """
-    module = build_digits_module()
+    """Return the trained network, ready to be recorded."""
+    with torch.random.fork_rng(devices=[]):  # whose state the weights that are replaced next would change
+        module = build_digits_module()
     module.load_state_dict(load_file(WEIGHTS))
     return TorchNetwork(
         module,
         name="digits",
-        preprocess=PREPROCESSING,
+        preprocess=DIGITS_PREPROCESSING,
         input_shape=INPUT_SHAPE,
         class_names=tuple(str(digit) for digit in range(10)),
         device=device,

@@ -3,6 +3,9 @@
 Keras on PyTorch copies each layer's input from one memory layout to another and back, and adds each bias in a
 pass of its own. As a graph of operations without side effects such a pass can be taken apart and put together
 again; it can also be compiled together with what the probes read.
+
+All that this package uses of PyTorch's private API is here. ``DIFFERENTIA_GRAPHS=0`` turns it off, where a
+version of PyTorch has changed it: then this module is not imported, and each network's own pass is done.
 """
 
 from __future__ import annotations
@@ -10,7 +13,8 @@ from __future__ import annotations
 import itertools
 import operator
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -29,26 +33,20 @@ aten = torch.ops.aten
 Node = Any
 
 #: Reports the outputs of a pass over a batch: (batch, report), report(name, output).
-Pass = Callable[[torch.Tensor, Callable[[str, torch.Tensor], None]], None]
+ReportingPass = Callable[[torch.Tensor, Callable[[str, torch.Tensor], None]], None]
 
 #: Operations entry by entry, with what does the same in the memory of their first argument.
 IN_PLACE = {
-    aten.add.Tensor: aten.add_.Tensor,
-    aten.clamp.default: aten.clamp_.default,
-    aten.div.Tensor: aten.div_.Tensor,
-    aten.elu.default: aten.elu_.default,
-    aten.hardsigmoid.default: aten.hardsigmoid_.default,
-    aten.hardswish.default: aten.hardswish_.default,
-    aten.hardtanh.default: aten.hardtanh_.default,
-    aten.leaky_relu.default: aten.leaky_relu_.default,
-    aten.mul.Tensor: aten.mul_.Tensor,
-    aten.relu.default: aten.relu_.default,
-    aten.sigmoid.default: aten.sigmoid_.default,
-    aten.silu.default: aten.silu_.default,
-    aten.sub.Tensor: aten.sub_.Tensor,
-    aten.tanh.default: aten.tanh_.default,
+    getattr(getattr(aten, name), overload): getattr(getattr(aten, f"{name}_"), overload)
+    for overload, names in {
+        "Tensor": ("add", "div", "mul", "sub"),
+        "default": (
+            *("clamp", "elu", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "relu"),
+            *("sigmoid", "silu", "tanh"),
+        ),
+    }.items()
+    for name in names
 }
-
 
 #: Operations that depend on how their input lies in memory, or whose results are parts of it unsaid.
 LAYOUT_DEPENDENT = frozenset({aten.as_strided.default, aten.unsafe_chunk.default, aten.unsafe_split.Tensor})
@@ -91,27 +89,21 @@ def _look(name: str, probe: Probe, kept: dict[str, Any]) -> Callable[[torch.Tens
     return look_at
 
 
+@contextmanager
+def without_computing(batch: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Give what stands for a batch in a pass that finds out shapes and types, and computes nothing."""
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        yield mode.from_tensor(batch)
+
+
 class UntraceableError(Exception):
     """A pass can't be written as a graph; says why."""
 
 
 class PassGraph:
-    """A pass over batches of any number of images.
+    """A pass over batches of any number of images; it is followed without computing anything."""
 
-    Parameters
-    ----------
-    run
-        The pass. It is followed without computing anything.
-    batch : (batch, ...)
-        An input, of which only the shape of an image, the layout, the type and the device matter.
-
-    Raises
-    ------
-    UntraceableError
-        The pass has side effects, or does what a graph can't hold.
-    """
-
-    def __init__(self, run: Pass, batch: torch.Tensor) -> None:
+    def __init__(self, run: ReportingPass, batch: torch.Tensor) -> None:
         for followed, other in pairwise(FOLLOWED):
             self._module, self._outputs = _traced(run, _fake_batch(batch, followed))
             self._followed = followed
@@ -126,28 +118,14 @@ class PassGraph:
         _give_bias_to_convolutions(self._module)
 
     def reading(self, probes: Mapping[str, Probe], images: int) -> Callable[[torch.Tensor], dict[str, Any]]:
-        """Return a function from a batch to what the probes keep of it.
-
-        Parameters
-        ----------
-        probes
-            By the name of the output that each is to see. What no probe depends on is not computed.
-        images
-            In a batch.
-        """
+        """Return a function from a batch to what the probes keep; what none needs is not computed."""
         module = self._with(probes, images)
         _reuse_memory(module.graph)
         module.recompile()
         return module
 
     def compiled(self, probes: Mapping[str, Probe], images: int) -> Callable[[torch.Tensor], dict[str, Any]]:
-        """Return the same, compiled when it is first called: the probes stand between compiled operations.
-
-        Parameters
-        ----------
-        probes, images
-            As for `reading`.
-        """
+        """Return the same, compiled when it is first called: the probes stand between compiled operations."""
         kept: dict[str, Any] = {}
         looks = {name: _look(name, probe, kept) for name, probe in probes.items()}
         module = self._with(looks, images)
@@ -215,7 +193,7 @@ def _is_multiple(given: Any, followed: int) -> bool:
     return type(given) is int and given != 0 and given % followed == 0
 
 
-def _traced(run: Pass, batch: torch.Tensor) -> tuple[GraphModule, dict[str, Node]]:
+def _traced(run: ReportingPass, batch: torch.Tensor) -> tuple[GraphModule, dict[str, Node]]:
     """Return a pass as a graph without side effects, with the node that marks each output."""
     from torch.fx.experimental.proxy_tensor import make_fx  # takes a while to import
 
@@ -245,20 +223,7 @@ def _traced(run: Pass, batch: torch.Tensor) -> tuple[GraphModule, dict[str, Node
 
 
 def _fixed_numbers(one: GraphModule, images: int, other: GraphModule, others: int) -> set[int]:
-    """Return the whole numbers of a pass that are the same with another number of images.
-
-    Parameters
-    ----------
-    one, other
-        The pass followed with different numbers of images.
-    images, others
-        How many.
-
-    Raises
-    ------
-    UntraceableError
-        Other things differ than multiples of the number of images.
-    """
+    """Return the whole numbers of a pass that are the same with another number of images."""
     fixed: set[int] = set()
     twins = dict(zip(other.graph.nodes, one.graph.nodes, strict=False))
 
@@ -273,12 +238,12 @@ def _fixed_numbers(one: GraphModule, images: int, other: GraphModule, others: in
             fixed.add(a)
         return bool(a == b)
 
+    def given(node: Node) -> list[Any]:
+        return [node.op, node.args, list(node.kwargs.items())]
+
     alike = len(one.graph.nodes) == len(other.graph.nodes)
     for second, first in twins.items():
-        alike = alike and (first.op, first.target) == (second.op, second.target)
-        alike = alike and same(first.args, second.args)
-        alike = alike and list(first.kwargs) == list(second.kwargs)
-        alike = alike and same(list(first.kwargs.values()), list(second.kwargs.values()))
+        alike = alike and first.target == second.target and same(given(first), given(second))
         if alike and first.op == "get_attr":
             value, twin = (operator.attrgetter(first.target)(module) for module in (one, other))
             alike = value is twin or (value.shape == twin.shape and torch.equal(value, twin))

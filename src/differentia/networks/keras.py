@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import inspect
 import json
 import os
@@ -28,31 +27,8 @@ from differentia.networks.preprocessing import (
     preprocess_by_name,
     require_preprocessing,
 )
+from differentia.networks.torch import full_precision
 from differentia.probes import memory_of
-
-#: Layers that only reshape or do nothing at inference, by class name.
-INERT = frozenset(
-    {
-        "ActivityRegularization",
-        "AlphaDropout",
-        "Dropout",
-        "Flatten",
-        "GaussianDropout",
-        "GaussianNoise",
-        "Identity",
-        "Permute",
-        "RandomBrightness",
-        "RandomContrast",
-        "RandomFlip",
-        "RandomRotation",
-        "RandomTranslation",
-        "RandomZoom",
-        "Reshape",
-        "SpatialDropout1D",
-        "SpatialDropout2D",
-        "SpatialDropout3D",
-    }
-)
 
 
 def import_keras() -> Any:
@@ -79,32 +55,20 @@ class _ObserverFailedError(BaseException):
 
 
 class KerasNetwork(Network):
-    """A Keras model that takes a batch of images.
+    """A Keras model with one image input, evaluated with ``training=False``.
 
-    Parameters
-    ----------
-    model
-        Functional, sequential or subclassed, with one image input. It is evaluated with
-        ``training=False``. A model within it is a container; its layers go by ``inner_model/layer``.
-    name
-        How the user named it.
-    preprocess
-        A name (see `differentia.networks.preprocessing`), or a function from a float32 array of shape
-        (batch, height, width, channels), 0..255, to the model's input, as Keras's ``preprocess_input``.
-    input_shape : (height, width, channels)
-        Needed where the model does not fix it.
-    class_names
-        The names of the classes.
-    class_index
-        Returns their names and WordNet identifiers when one of them is first asked for.
-    device
-        As ``keras.device`` takes it; ``auto`` is Keras's own choice.
-
-    Raises
-    ------
-    InputError
-        The preprocessing or the input shape is missing or unusable; the model has several inputs.
+    A model within it is a container; its layers go by ``inner_model/layer``.
     """
+
+    #: By class name.
+    inert = frozenset(
+        (
+            *("ActivityRegularization", "AlphaDropout", "Dropout", "Flatten", "GaussianDropout"),
+            *("GaussianNoise", "Identity", "Permute", "RandomBrightness", "RandomContrast", "RandomFlip"),
+            *("RandomRotation", "RandomTranslation", "RandomZoom", "Reshape", "SpatialDropout1D"),
+            *("SpatialDropout2D", "SpatialDropout3D"),
+        )
+    )
 
     def __init__(
         self,
@@ -114,7 +78,7 @@ class KerasNetwork(Network):
         preprocess: str | Callable[[np.ndarray], Any] | None = None,
         input_shape: tuple[int, int, int] | None = None,
         class_names: tuple[str, ...] | None = None,
-        class_index: Callable[[], ClassIndex | None] | None = None,
+        class_index: Callable[[], ClassIndex] | None = None,
         device: str = "auto",
     ) -> None:
         self._preprocess = require_preprocessing(name, preprocess)
@@ -126,7 +90,7 @@ class KerasNetwork(Network):
         self.input_shape, self.channels_first = self._known_input_shape(input_shape)
         self.preprocessing = describe_preprocessing(self._preprocess)
         self._given_class_names = class_names
-        self._read_class_index = class_index
+        self._read_class_index = class_index or ClassIndex
         self._device = device
 
     @property
@@ -174,17 +138,10 @@ class KerasNetwork(Network):
         return wanted, channels_first
 
     def placed(self) -> contextlib.AbstractContextManager[Any]:
-        """Return the context in which Keras makes its tensors on the model's device."""
         return on_device(self._device)
 
     def prepare(self, pixels: UInt8[np.ndarray, "b h w c"]) -> Any:
-        """Return a batch as the model's input: a float tensor of the backend.
-
-        Raises
-        ------
-        InputError
-            The preprocessing function did not return one image an image.
-        """
+        """Return a batch as the model's input: a float tensor of the backend."""
         if isinstance(self._preprocess, str):
             values: Any = preprocess_by_name(pixels, self._preprocess)
         else:
@@ -201,25 +158,18 @@ class KerasNetwork(Network):
             return batch
 
     def run(self, batch: Any, observe: Observer, modules: frozenset[str] | None = None) -> None:
-        """Do one forward pass with ``training=False``, reporting each call of a layer.
-
-        Raises
-        ------
-        RecordingError
-            The model itself fails.
-        """
+        """Do one forward pass with ``training=False``, reporting each call of a layer."""
         with self.placed(), self._inference():
             try:
                 if not self.model.built:  # its first pass goes through the layers twice, once to build
                     self.model(batch, training=False)
-                with _observed(self.model, observe, modules, self.channels_first):
+                with self._observed(observe, modules):
                     self.model(batch, training=False)
             except _ObserverFailedError as failed:
                 raise failed.error from None
             except Exception as error:  # every backend has its own kinds
-                reason = " ".join(str(error).split())
                 raise RecordingError(
-                    f"{self.name}: the forward pass of {tuple(batch.shape)} failed: {reason}"
+                    f"{self.name}: the forward pass of {tuple(batch.shape)} failed: {_reason(error)}"
                 ) from error
 
     @property
@@ -229,66 +179,89 @@ class KerasNetwork(Network):
         return str(weights[0].value.device) if weights else self._device
 
     @cached_property
-    def _class_index(self) -> ClassIndex | None:
-        return self._read_class_index() if self._read_class_index else None
+    def _class_index(self) -> ClassIndex:
+        return self._read_class_index()
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """The names of the classes, where they are known."""
-        if self._given_class_names is None and self._class_index:
-            return self._class_index.names
-        return self._given_class_names
+        return self._class_index.names if self._given_class_names is None else self._given_class_names
 
     @property
     def class_ids(self) -> tuple[str, ...] | None:
-        """The WordNet identifiers of the classes, where they are known."""
-        return self._class_index.ids if self._class_index else None
+        return self._class_index.ids
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the layers and the weights."""
-        digest = hashlib.sha256()
-        for layer in self.layers:
-            digest.update(f"{layer.name}\0{layer.kind}\0{layer.shape}\n".encode())
-        for variable in self.model.weights:
-            dtype, values = _memory_of_weight(variable)
-            digest.update(f"{dtype}\0{tuple(variable.shape)}\n".encode())
-            digest.update(values)
-        return digest.hexdigest()
+        return self._hash(map(_described_weight, self.model.weights))
+
+    @contextmanager
+    def _observed(self, observe: Observer, modules: frozenset[str] | None) -> Iterator[None]:
+        """Report every call of the layers, as each returns; one that names no data format has the model's.
+
+        Keras has no hooks that all its backends share, so each layer's ``call`` is wrapped on the instance
+        for the time of the pass.
+        """
+
+        def wrapped(name: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
+            kind = type(layer).__name__
+            own = getattr(layer, "data_format", None)
+            first = self.channels_first if own is None else own == "channels_first"
+            report = Call(name, kind, isinstance(layer, self._keras.Model), kind in self.inert, first)
+
+            def observed_call(*args: Any, **kwargs: Any) -> Any:
+                output = call(*args, **kwargs)
+                try:
+                    observe(report, output)
+                except Exception as error:
+                    raise _ObserverFailedError(error) from error
+                return output
+
+            return observed_call
+
+        with ExitStack() as undo:
+            seen: set[int] = set()
+            for name, layer in _named_layers(self.model):
+                if id(layer) in seen or (modules is not None and name not in modules):
+                    continue
+                seen.add(id(layer))
+                quantized = getattr(layer, "quantization_mode", None) is not None
+                method = "quantized_call" if quantized else "call"
+                # Past Keras's __setattr__, which would track the function as a part of the layer.
+                layer.__dict__[method] = wrapped(name, layer, getattr(layer, method))
+                undo.callback(layer.__dict__.pop, method)
+            yield
 
     @contextmanager
     def _inference(self) -> Iterator[None]:
-        if self._keras.backend.backend() != "torch":
+        if not self.traceable:
             yield
             return
-        from differentia.networks.torch import full_precision
-
         with torch.no_grad(), full_precision():
             yield
 
 
-def _memory_of_weight(variable: Any) -> tuple[str, Any]:
-    """Return the type and the bytes of a weight: those of a tensor, of which Keras would make a copy."""
+def _described_weight(variable: Any) -> tuple[str, Any]:
+    """Return the type and shape of a weight, and its bytes: those of a tensor, which Keras would copy."""
     if isinstance(variable.value, torch.Tensor):
-        return str(variable.value.dtype).removeprefix("torch."), memory_of(variable.value)
-    array = np.ascontiguousarray(variable.numpy())
-    return str(array.dtype), array.reshape(-1).view(np.uint8).data
+        dtype, values = str(variable.value.dtype).removeprefix("torch."), memory_of(variable.value)
+    else:
+        array = np.ascontiguousarray(variable.numpy())
+        dtype, values = str(array.dtype), array.reshape(-1).view(np.uint8).data
+    return f"{dtype}\0{tuple(variable.shape)}", values
 
 
 def require_device(device: str) -> None:
-    """Raise an error where Keras can't compute on a device.
-
-    Raises
-    ------
-    InputError
-        Names the device and the backend's reason.
-    """
+    """Raise an error, with the backend's reason, where Keras can't compute on a device."""
     try:
         with on_device(device):
             import_keras().ops.zeros((1,))
     except Exception as error:  # every backend has its own kinds
-        reason = " ".join(str(error).split())
-        raise InputError(f"device {device!r} can't be used here: {reason}") from error
+        raise InputError(f"device {device!r} can't be used here: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def on_device(device: str) -> contextlib.AbstractContextManager[Any]:
@@ -313,47 +286,6 @@ def _named_layers(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from _named_layers(layer, f"{prefix}{layer.name}/")
 
 
-@contextmanager
-def _observed(
-    model: Any, observe: Observer, modules: frozenset[str] | None, channels_first: bool
-) -> Iterator[None]:
-    """Report every call of the layers, as each returns; a layer that names no data format has the model's.
-
-    Keras has no hooks that all its backends share, so each layer's ``call`` is wrapped on the instance
-    for the time of the pass.
-    """
-    keras = import_keras()
-
-    def wrapped(name: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
-        kind = type(layer).__name__
-        own = getattr(layer, "data_format", None)
-        first = channels_first if own is None else own == "channels_first"
-        report = Call(name, kind, isinstance(layer, keras.Model), kind in INERT, first)
-
-        def observed_call(*args: Any, **kwargs: Any) -> Any:
-            output = call(*args, **kwargs)
-            try:
-                observe(report, output)
-            except Exception as error:
-                raise _ObserverFailedError(error) from error
-            return output
-
-        return observed_call
-
-    with ExitStack() as undo:
-        seen: set[int] = set()
-        for name, layer in _named_layers(model):
-            if id(layer) in seen or (modules is not None and name not in modules):
-                continue
-            seen.add(id(layer))
-            quantized = getattr(layer, "quantization_mode", None) is not None
-            method = "quantized_call" if quantized else "call"
-            # Past Keras's __setattr__, which would track the function as a part of the layer.
-            layer.__dict__[method] = wrapped(name, layer, getattr(layer, method))
-            undo.callback(layer.__dict__.pop, method)
-        yield
-
-
 def applications() -> dict[str, Callable[..., Any]]:
     """Return the networks of ``keras.applications`` by name."""
     public = vars(import_keras().applications)
@@ -365,35 +297,15 @@ def load_application(
     name: str,
     options: dict[str, Any],
     *,
-    preprocess: Any = None,
-    input_shape: tuple[int, int, int] | None = None,
-    class_names: tuple[str, ...] | None = None,
-    device: str = "auto",
+    preprocess: Any,
+    input_shape: tuple[int, int, int] | None,
+    device: str,
+    **about: Any,
 ) -> KerasNetwork:
     """Return a network of ``keras.applications`` with its own preprocessing, input size and class names.
 
-    Parameters
-    ----------
-    spec
-        How the user named it, for the errors.
-    name
-        Of the network: ``VGG16``.
-    options
-        ``weights`` ("imagenet", None or a path), ``classes`` (the path of a class index, or the number
-        of classes), and any other argument of the network's constructor.
-    preprocess
-        In place of the network's own.
-    input_shape : (height, width, channels)
-        In place of the network's own.
-    class_names
-        In place of those of the class index.
-    device
-        As for `KerasNetwork`.
-
-    Raises
-    ------
-    InputError
-        An unknown network or option; weights that are missing, do not fit or can't be downloaded.
+    Of the options, ``weights`` is "imagenet", None or a path, and ``classes`` the path of a class index, or
+    the number of classes; the others go to the network's constructor.
     """
     require_device(device)
     known = applications()
@@ -426,9 +338,9 @@ def load_application(
         model,
         name=spec,
         preprocess=preprocess or _own_preprocessing(constructor),
-        class_names=class_names,
         class_index=_class_index(spec, class_index, weights),
         device=device,
+        **about,
     )
 
 
@@ -456,7 +368,7 @@ def _own_preprocessing(constructor: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _construction_problem(spec: str, name: str, weights: Any, error: Exception) -> str:
-    reason = " ".join(str(error).split())
+    reason = _reason(error)
     if weights == "imagenet" and "URL fetch failure" in reason:
         return (
             f"{spec}: its ImageNet weights are not on this machine (Keras keeps them in "
@@ -473,13 +385,13 @@ def _keras_home() -> Path:
 
 
 class ClassIndex(NamedTuple):
-    """The WordNet identifier and the name of each class."""
+    """The WordNet identifier and the name of each class, where they are known."""
 
-    ids: tuple[str, ...]
-    names: tuple[str, ...]
+    ids: tuple[str, ...] | None = None
+    names: tuple[str, ...] | None = None
 
 
-def _class_index(spec: str, path: str | None, weights: Any) -> Callable[[], ClassIndex | None] | None:
+def _class_index(spec: str, path: str | None, weights: Any) -> Callable[[], ClassIndex] | None:
     """Return how the classes of a network are found out; a file that was named is read at once."""
     if path is not None:
         index = read_class_index(user_path(path), spec)
@@ -487,38 +399,25 @@ def _class_index(spec: str, path: str | None, weights: Any) -> Callable[[], Clas
     if weights != "imagenet":
         return None
 
-    def cached_with_the_weights() -> ClassIndex | None:
+    def cached_with_the_weights() -> ClassIndex:
         path = _keras_home() / "models" / "imagenet_class_index.json"
         with contextlib.suppress(Exception):  # no network: the classes go by their numbers
             if not path.is_file():
                 keras = import_keras()
                 keras.applications.imagenet_utils.decode_predictions(np.zeros((1, 1000)))
-        return read_class_index(path, spec) if path.is_file() else None
+        return read_class_index(path, spec) if path.is_file() else ClassIndex()
 
     return cached_with_the_weights
 
 
 def read_class_index(path: Path, spec: str) -> ClassIndex:
-    """Return the classes from a file in the format of Keras's own class index.
-
-    Parameters
-    ----------
-    path
-        JSON: class number -> [WordNet id, name].
-    spec
-        How the user named the network, for the error.
-
-    Raises
-    ------
-    InputError
-        The file is missing or of another format.
-    """
+    """Return the classes from JSON in the format of Keras's class index: number -> [WordNet id, name]."""
     try:
         index = json.loads(read_text(path))
         pairs = [index[str(number)] for number in range(len(index))]
         if not all(isinstance(pair, list) and [*map(type, pair)] == [str, str] for pair in pairs):
             raise ValueError("a class has other than two texts")
-        return ClassIndex(tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs))
+        return ClassIndex(*zip(*pairs, strict=True))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"{spec}: {path} is no class index ({type(error).__name__}: {error}); "

@@ -26,7 +26,7 @@ MEMBERS = frozenset({"metadata.json", CONFIG, WEIGHTS})
 MOST_CONFIG = 64_000_000
 
 #: How many times larger a file may become that was compressed; weights shrink by less than two.
-MOST_EXPANSION = 100
+MOST_GROWTH = 100
 
 #: Layers that run code of the file, unpickle, or read other files; and what is made from them.
 REFUSED = (
@@ -66,19 +66,8 @@ VALUES = frozenset({"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", 
 
 
 def require_harmless_model(path: Path) -> None:
-    """Raise an error unless a ``.keras`` file holds layers of Keras, or registered ones, and plain weights.
-
-    Parameters
-    ----------
-    path
-        Of the file.
-
-    Raises
-    ------
-    InputError
-        Says what in it is refused.
-    """
-    with _opened(path) as archive:
+    """Raise an error unless a ``.keras`` file holds plain weights, and layers of Keras or registered ones."""
+    with _archive(path) as archive:
         _require_plain_weights(archive, path)
         try:
             config = json.loads(archive.read(CONFIG))
@@ -91,20 +80,9 @@ def require_harmless_model(path: Path) -> None:
 
 
 def require_harmless_weights(path: Path) -> None:
-    """Raise an error unless a file is of a kind of Keras's weights that can hold nothing else.
-
-    Parameters
-    ----------
-    path
-        Of the file.
-
-    Raises
-    ------
-    InputError
-        Says what in it is refused.
-    """
+    """Raise an error unless a file is of a kind of Keras's weights that can hold nothing else."""
     if path.name.endswith(".keras"):
-        with _opened(path) as archive:
+        with _archive(path) as archive:
             _require_plain_weights(archive, path)
     elif path.name.endswith((".h5", ".hdf5")):
         require_plain_hdf5(path, str(path))
@@ -112,7 +90,7 @@ def require_harmless_weights(path: Path) -> None:
         raise InputError(f"{path}: is no file of Keras weights; expected a name that ends in .h5 or .keras")
 
 
-def _opened(path: Path) -> zipfile.ZipFile:
+def _archive(path: Path) -> zipfile.ZipFile:
     """Return the archive of a ``.keras`` file, once its table of contents is as Keras writes it."""
     try:
         archive = zipfile.ZipFile(path)
@@ -123,15 +101,15 @@ def _opened(path: Path) -> zipfile.ZipFile:
         names = [entry.filename for entry in entries]
         if odd := sorted(set(names) - MEMBERS) or [name for name in names if names.count(name) > 1]:
             raise InputError(
-                f"{path}: can't be read as a Keras model: it holds {odd[0]!r} beside, or twice; expected "
-                f"{', '.join(sorted(MEMBERS))}. Save the model again with model.save"
+                f"{path}: can't be read as a Keras model: it holds {odd[0]!r}, which it should not, or "
+                f"twice; expected {', '.join(sorted(MEMBERS))}. Save the model again with model.save"
             )
         if lacking := sorted({CONFIG, WEIGHTS} - set(names)):
             raise InputError(f"{path}: can't be read as a Keras model: it holds no {lacking[0]}")
         size = sum(entry.file_size for entry in entries)
         if (
             archive.getinfo(CONFIG).file_size > MOST_CONFIG
-            or size > MOST_EXPANSION * os.path.getsize(path) + SMALL
+            or size > MOST_GROWTH * os.path.getsize(path) + SMALL
         ):
             raise InputError(
                 f"{path}: can't be read as a Keras model: it would grow to {size:,} bytes; it is damaged, or "
@@ -148,12 +126,7 @@ def _require_plain_weights(archive: zipfile.ZipFile, path: Path) -> None:
     try:
         with archive.open(entry) as file:
             require_plain_hdf5(file, f"{path}: {WEIGHTS}", size=entry.file_size)
-    except (
-        RuntimeError,
-        NotImplementedError,
-        OSError,
-        zipfile.BadZipFile,
-    ) as error:  # a password
+    except (RuntimeError, OSError, zipfile.BadZipFile) as error:  # the first of a password
         raise InputError(f"{path}: can't be read as a Keras model: {WEIGHTS}: {error}") from error
 
 
@@ -163,7 +136,7 @@ def _require_known_objects(config: Any, path: Path) -> None:
     while parts:
         part = parts.pop()
         if isinstance(part, dict):
-            if "class_name" in part and (problem := _problem(part)):
+            if "class_name" in part and (problem := _what_is_refused(part)):
                 raise InputError(
                     f"{path}: can't be read as a Keras model: it names {problem}. If you trust it, load it "
                     "by your own code, and name that: package.module:factory"
@@ -173,7 +146,7 @@ def _require_known_objects(config: Any, path: Path) -> None:
             parts += part
 
 
-def _problem(part: dict[str, Any]) -> str:
+def _what_is_refused(part: dict[str, Any]) -> str:
     """Return what is wrong with an object of a configuration; "" if nothing is."""
     name, module = part["class_name"], part.get("module")
     registered = part.get("registered_name", name) or ""
@@ -216,15 +189,17 @@ def _is_function(name: str, module: str | None) -> bool:
 def _is_harmless_class(name: str, module: str | None) -> bool:
     """Return whether a class is one of Keras that computes and does nothing else; imports nothing."""
     keras = sys.modules["keras"]
-    found = _found(f"{module or 'keras.layers'}.{name}")
-    allowed = tuple(base for base in (_found(f"keras.{base}") for base in ALLOWED) if isinstance(base, type))
+    found = _item_of_keras(f"{module or 'keras.layers'}.{name}")
+    allowed = tuple(
+        base for base in (_item_of_keras(f"keras.{base}") for base in ALLOWED) if isinstance(base, type)
+    )
     refused = tuple(
         base for base in (getattr(keras.layers, base, None) for base in REFUSED) if isinstance(base, type)
     )
     return isinstance(found, type) and issubclass(found, allowed) and not issubclass(found, refused)
 
 
-def _found(path: str) -> Any:
+def _item_of_keras(path: str) -> Any:
     """Return what a dotted path below ``keras`` names, of the modules that are imported; None if nothing."""
     module, _, name = path.rpartition(".")
     root, *parts = module.split(".")

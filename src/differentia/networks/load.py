@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
+
+import torch
+from safetensors.torch import load_file
 
 from differentia.errors import InputError, unknown_name
 from differentia.folders import user_path
 from differentia.networks.base import Network
+from differentia.networks.digits import load_digits_network
+from differentia.networks.keras import (
+    KerasNetwork,
+    import_keras,
+    is_keras_model,
+    load_application,
+    on_device,
+    require_device,
+)
+from differentia.networks.keras_files import require_harmless_model, require_harmless_weights
+from differentia.networks.torch import TorchNetwork
 from differentia.specs import parse_spec
 
 
@@ -81,19 +93,12 @@ class _Options(NamedTuple):
 
     def on_resolved_device(self) -> _Options:
         """Return the options with a GPU for ``auto``, where there is one."""
-        import torch
-
         if self.device != "auto":
             return self
         return self._replace(device="cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _from_object(candidate: Any, name: str, options: _Options) -> Network:
-    import torch
-
-    from differentia.networks.keras import KerasNetwork, is_keras_model
-    from differentia.networks.torch import TorchNetwork
-
     if isinstance(candidate, Network):
         options.require_none(name, "this is a network that is ready")
         return candidate
@@ -115,22 +120,18 @@ def _from_spec(spec: str, options: _Options) -> Network:
     name, given = parse_spec(spec)
     scheme, colon, rest = name.partition(":")
     if name == "digits":
-        from differentia.networks.digits import load_digits_network
-
         if given:
             raise InputError(f"{spec}: the embedded network takes no options; write digits")
         beside_device = options._replace(device="auto")
         beside_device.require_none(name, "the embedded network knows its input and its classes")
         return load_digits_network(device=options.on_resolved_device().device)
     if scheme == "keras" and colon:
-        from differentia.networks.keras import load_application
-
         return load_application(spec, rest, given, **options._asdict())
     if name.endswith(".keras"):
         if given:
             raise InputError(f"{spec}: a Keras file takes no options; write {name}")
         return _from_keras_file(name, options)
-    if colon and all(part.isidentifier() for part in [*scheme.split("."), *rest.split(".")]):
+    if names_code(name):
         made = _run_factory(spec, scheme, rest, given)
         ready = isinstance(made, Network)
         return _from_object(made, spec, options if ready else options.on_resolved_device())
@@ -138,10 +139,14 @@ def _from_spec(spec: str, options: _Options) -> Network:
     raise unknown_name("network", spec, known)
 
 
-def _from_keras_file(path: str, options: _Options) -> Network:
-    from differentia.networks.keras import import_keras, on_device, require_device
-    from differentia.networks.keras_files import require_harmless_model
+def names_code(spec: str) -> bool:
+    """Return whether a spec is of the form ``package.module:factory``."""
+    module, colon, attribute = spec.partition("?")[0].partition(":")
+    parts = [*module.split("."), *attribute.split(".")]
+    return module != "keras" and bool(colon) and all(part.isidentifier() for part in parts)
 
+
+def _from_keras_file(path: str, options: _Options) -> Network:
     file = user_path(path)
     if not file.is_file():
         raise InputError(f"{path}: no such file; check the path of the Keras model")
@@ -160,12 +165,11 @@ def _from_keras_file(path: str, options: _Options) -> Network:
 def _run_factory(spec: str, module_name: str, attribute: str, options: dict[str, Any]) -> Any:
     """Import and call the user's own code, then load its weights."""
     try:
-        with _importable_working_folder():
-            made: Any = importlib.import_module(module_name)
+        made: Any = importlib.import_module(module_name)
     except ImportError as error:
         raise InputError(
             f"{spec}: the module {module_name!r} can't be imported ({error}); "
-            "run in its folder, or install it"
+            "install it, or add its folder to PYTHONPATH (the command line looks into the working folder too)"
         ) from error
     for part in attribute.split("."):
         if not hasattr(made, part):
@@ -184,35 +188,17 @@ def _run_factory(spec: str, module_name: str, attribute: str, options: dict[str,
             raise InputError(
                 f"{spec}: {attribute} does not take these options ({error}); change them"
             ) from error
-        with _importable_working_folder():
-            made = made(**options)
+        made = made(**options)
     if weights is not None:
         _load_weights(spec, made, str(weights))
     return made
 
 
-@contextmanager
-def _importable_working_folder() -> Iterator[None]:
-    """Let code in the working folder be imported, as ``python -m`` does, and only for now."""
-    sys.path.insert(0, "")
-    try:
-        yield
-    finally:
-        sys.path.remove("")
-
-
 def _is_network(candidate: Any) -> bool:
-    import torch
-
-    from differentia.networks.keras import is_keras_model
-
     return isinstance(candidate, torch.nn.Module | Network) or is_keras_model(candidate)
 
 
 def _load_weights(spec: str, made: Any, weights: str) -> None:
-    from differentia.networks.keras import is_keras_model
-    from differentia.networks.keras_files import require_harmless_weights
-
     path = user_path(weights)
     if not path.is_file():
         raise InputError(f"{spec}: there are no weights at {weights}; check the path")
@@ -221,12 +207,8 @@ def _load_weights(spec: str, made: Any, weights: str) -> None:
             require_harmless_weights(path)
             made.load_weights(path)
         elif path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
             made.load_state_dict(load_file(path))
         else:
-            import torch
-
             made.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # each format has its own kinds, and a misfit is another
         reason = " ".join(str(error).split())

@@ -58,20 +58,7 @@ PREPROCESSINGS: dict[str, Callable[[_Pixels], _Pixels]] = {
 
 
 def preprocess_by_name(pixels: np.ndarray, name: str) -> _Pixels:
-    """Return pixels as float32, preprocessed in one of the ways of `PREPROCESSINGS`.
-
-    Parameters
-    ----------
-    pixels : (batch, height, width, channels)
-        0..255.
-    name
-        One of `PREPROCESSINGS`.
-
-    Raises
-    ------
-    InputError
-        An unknown name, or a way that needs 3 channels.
-    """
+    """Return pixels of 0..255 as float32, preprocessed in one of the ways of `PREPROCESSINGS`."""
     require_known("preprocessing", name, PREPROCESSINGS)
     return PREPROCESSINGS[name](pixels.astype(np.float32))
 
@@ -86,13 +73,7 @@ def describe_preprocessing(given: str | Callable[..., object]) -> str:
 
 
 def require_preprocessing(network: str, given: Any) -> Any:
-    """Return a preprocessing, or raise an error: it can't be known from a network itself.
-
-    Raises
-    ------
-    InputError
-        It is None, or neither callable nor a known name.
-    """
+    """Return a preprocessing, or raise an error: it can't be known from a network itself."""
     if given is None:
         raise InputError(
             f"{network}: its preprocessing can't be known from the network; give "

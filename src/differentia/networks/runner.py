@@ -5,23 +5,22 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from differentia.errors import RecordingError, require_known
-from differentia.networks.base import Network
-from differentia.networks.graph import PassGraph, UntraceableError
+from differentia.errors import RecordingError
+from differentia.networks.base import GRAPHS, Network, graphs_are_on, require_compile
 from differentia.networks.torch import full_precision
 from differentia.probes import Probe, Summary, SummaryProbe, UnitProbe, together
 from differentia.sketches import SketchProbe
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from differentia.networks.graph import PassGraph
 
-#: Whether a pass is compiled: where it pays, in any case, or not.
-COMPILE = ("auto", "always", "never")
+logger = logging.getLogger(__name__)
 
 #: What a compiled pass is taken to save of the time of another, until both were timed.
 EXPECTED_GAIN = 0.08
@@ -30,7 +29,7 @@ EXPECTED_GAIN = 0.08
 COMPILING, COMPILING_A_LAYER = 10.0, 0.5
 
 #: Batches that are timed before that is decided, after one that is not: much is done once only.
-TIMED_BATCHES = 2
+DECIDING_BATCHES = 2
 
 #: How far the responses of a rewritten or compiled pass may be from the network's own, relative to the
 #: layer's largest: far more than another order of sums makes, far less than an error.
@@ -41,45 +40,14 @@ ProbesByLayer = Mapping[str, Mapping[Any, Probe]]
 
 _Read = Callable[[torch.Tensor], dict[str, Any]]
 
-#: A way to use a graph: `PassGraph.reading` or `PassGraph.compiled`.
-_How = Callable[[PassGraph, Mapping[str, Probe], int], _Read]
-
-
-def require_compile(given: str) -> str:
-    """Return whether to compile, or raise an error where it is none of `COMPILE`.
-
-    Raises
-    ------
-    InputError
-        Names the known ones.
-    """
-    require_known("compile (--compile)", given, COMPILE)
-    return given
-
 
 class Runner:
-    """Shows a network one batch after another.
+    """Shows a network, which must not be changed meanwhile, one batch after another.
 
     A pass that PyTorch computes can be written as a graph: where that costs less (Keras), it is run so, and
     compiled where that pays. A graph is compared with the network's own pass on an image before it is used,
-    and where it can't be made, or differs, the network's own pass is done.
-
-    Parameters
-    ----------
-    network
-        It must not be changed meanwhile.
-    compile : {"auto", "always", "never"}
-        With ``auto`` the first batches are timed, and the pass is compiled where enough images are left.
-    batch_size
-        Images of a full batch. Smaller ones, the last of a set, are not compiled.
-    compiled
-        Whether the run on which this one goes on had compiled its pass; None where there is none, or where
-        that was open yet.
-
-    Attributes
-    ----------
-    compiled
-        Whether full batches are compiled; None as long as that is open.
+    and where it can't be made, or differs, the network's own pass is done. Only full batches are compiled.
+    `compiled` says whether they are; it is None as long as that is open, and given by a run that goes on.
     """
 
     def __init__(
@@ -90,15 +58,16 @@ class Runner:
         self._left = 0
         self._graph: PassGraph | None = None
         self._kind: tuple[Any, ...] = ()
-        self._gave_up = False
         self._reads: dict[Any, tuple[Any, _Read]] = {}
         self._compared: set[Any] = set()
         self._seconds: list[float] = []
         asked = {"always": True, "never": False}.get(require_compile(compile))
         self.compiled: bool | None = asked if compiled is None else compiled
-        if not network.traceable:
+        self._has_graph = network.traceable and graphs_are_on()
+        if not self._has_graph:
             if self.compiled:
-                self._do_not_compile("only what PyTorch computes can be")
+                off = f"{GRAPHS}=0 turns that off"
+                self._do_not_compile(off if network.traceable else "only what PyTorch computes can be")
             self.compiled = False
 
     def expect(self, images: int) -> None:
@@ -108,26 +77,13 @@ class Runner:
     def record(
         self, pixels: UInt8[np.ndarray, "b h w c"], probes: ProbesByLayer
     ) -> dict[str, dict[Any, Any]]:
-        """Do one forward pass and return what the probes keep of it, by layer and name.
-
-        Parameters
-        ----------
-        pixels : (batch, height, width, channels)
-            0..255.
-        probes
-            By the name of the layer that each is to see, and a name of its own.
-
-        Raises
-        ------
-        RecordingError
-            As `Network.record`.
-        """
+        """Do one forward pass and return what the probes keep of it, by layer and name."""
         started = time.perf_counter()
         kept = self._record(pixels, probes)
         self._left -= len(pixels)
         if self.compiled is None and len(pixels) == self._batch_size:
             self._seconds.append((time.perf_counter() - started) / len(pixels))
-            if len(self._seconds) > TIMED_BATCHES:
+            if len(self._seconds) > DECIDING_BATCHES:
                 self.compiled = self._pays(len(probes))
         return kept
 
@@ -137,18 +93,15 @@ class Runner:
         return EXPECTED_GAIN * seconds * self._left > COMPILING + COMPILING_A_LAYER * layers
 
     def _record(self, pixels: np.ndarray, probes: ProbesByLayer) -> dict[str, Any]:
+        kept = None
         if self.compiled and len(pixels) == self._batch_size:
-            kept = self._record_graph(PassGraph.compiled, pixels, probes, self._do_not_compile)
-            if kept is not None:
-                return kept
-        if self._network.rewritten:
-            kept = self._record_graph(PassGraph.reading, pixels, probes, self._give_up_graphs)
-            if kept is not None:
-                return kept
-        return self._own_pass(pixels, probes)
+            kept = self._record_graph(pixels, probes, self._do_not_compile, compiled=True)
+        if kept is None and self._has_graph and self._network.rewritten:
+            kept = self._record_graph(pixels, probes, self._give_up_graphs, compiled=False)
+        return self._own_pass(pixels, probes) if kept is None else kept
 
     def _record_graph(
-        self, how: _How, pixels: np.ndarray, probes: ProbesByLayer, give_up: Callable[[str], None]
+        self, pixels: np.ndarray, probes: ProbesByLayer, give_up: Callable[[str], None], *, compiled: bool
     ) -> dict[str, Any] | None:
         """Return what a graph gives, compared when it is first used; None where it can't be used."""
         batch = self._network.prepare(pixels)
@@ -156,43 +109,41 @@ class Runner:
         if graph is None:
             return None
         looks = tuple((layer, name, id(probe)) for layer, by in probes.items() for name, probe in by.items())
-        key = how, tuple(batch.shape), looks
+        key = compiled, tuple(batch.shape), looks
         if key not in self._reads:
+            how = graph.compiled if compiled else graph.reading
             stateless = _stateless(probes)
             started = time.perf_counter()
             try:
-                read = how(graph, _joined(stateless), len(batch))
+                read = how(_one_for_each_layer(stateless), len(batch))
                 kept = self._run(read, batch)
+                if compiled:
+                    seconds = time.perf_counter() - started
+                    logger.info("%s: its pass was compiled in %.0f s", self._network.name, seconds)
+                if (compiled, looks) not in self._compared:
+                    self._require_alike(kept, pixels, stateless)
+                    self._compared.add((compiled, looks))
             except Exception as error:  # a compiler that is missing, or fails, has many ways to say so
                 give_up(_first_line(error))
                 return None
-            if how is PassGraph.compiled:
-                seconds = time.perf_counter() - started
-                logger.info("%s: its pass was compiled in %.0f s", self._network.name, seconds)
-            differing = None if (how, looks) in self._compared else self._differs(kept, pixels, stateless)
-            if differing is not None:
-                give_up(f"layer {differing!r} differs from the network's own pass")
-                return None
-            self._compared.add((how, looks))
             if stateless == probes:
                 self._reads[key] = probes, read  # the probes stay, and so do their ids
                 return kept
-            self._reads[key] = probes, how(graph, _joined(probes), len(batch))
+            self._reads[key] = probes, how(_one_for_each_layer(probes), len(batch))
         return self._run(self._reads[key][1], batch)
 
-    def _differs(self, kept: Mapping[str, Any], pixels: np.ndarray, probes: ProbesByLayer) -> str | None:
-        """Return a layer of which something else was kept than the network's own pass gives of an image."""
+    def _require_alike(self, kept: Mapping[str, Any], pixels: np.ndarray, probes: ProbesByLayer) -> None:
+        """Raise an error where something else was kept than the network's own pass gives of an image."""
         for layer, by_probe in self._own_pass(pixels[:1], probes).items():
             for name, expected in by_probe.items():
                 found = kept[layer][name]
                 if isinstance(expected, Summary):
                     found, expected = found.filter_mean, expected.filter_mean
                 if not _alike(found[:1], expected):
-                    return layer
-        return None
+                    raise ValueError(f"layer {layer!r} differs from the network's own pass")
 
     def _own_pass(self, pixels: np.ndarray, probes: ProbesByLayer) -> dict[str, Any]:
-        return self._network.record(pixels, _joined(probes))
+        return self._network.record(pixels, _one_for_each_layer(probes))
 
     def _run(self, read: _Read, batch: torch.Tensor) -> dict[str, Any]:
         with self._network.placed(), torch.no_grad(), full_precision():
@@ -207,21 +158,21 @@ class Runner:
 
     def _graph_of(self, batch: torch.Tensor) -> PassGraph | None:
         """Return the pass over such batches as a graph; None if there is none."""
-        if self._graph is None and not self._gave_up:
+        if self._graph is None and self._has_graph:
             try:
+                from differentia.networks.graph import PassGraph  # of a private API, which may have changed
+
                 with self._network.placed():
                     self._graph = PassGraph(self._report_outputs, batch)
                 self._kind = _kind_of(batch)
-            except UntraceableError as error:
-                self._give_up_graphs(f"its pass can't be written as a graph: {error}")
-            except Exception as error:  # an operation that was thought of otherwise
-                self._give_up_graphs(f"its pass can't be rewritten: {_first_line(error)}")
+            except Exception as error:  # also an operation that was thought of otherwise
+                self._give_up_graphs(f"its pass can't be written as a graph: {_first_line(error)}")
         if self._graph is None or _kind_of(batch) != self._kind:  # a preprocess= function may do anything
             return None
         return self._graph
 
     def _give_up_graphs(self, reason: str) -> None:
-        self._graph, self._gave_up = None, True
+        self._graph, self._has_graph = None, False
         logger.debug("%s: its own pass is done: %s", self._network.name, reason)
         if self.compiled:
             self._do_not_compile(reason)
@@ -252,8 +203,7 @@ def _kind_of(batch: torch.Tensor) -> tuple[Any, ...]:
     return batch.shape[1:], batch.dtype, batch.device
 
 
-def _joined(probes: ProbesByLayer) -> dict[str, Probe]:
-    """Return one probe for each layer."""
+def _one_for_each_layer(probes: ProbesByLayer) -> dict[str, Probe]:
     return {layer: together(by) for layer, by in probes.items()}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,54 +21,23 @@ from differentia.networks.preprocessing import (
 )
 from differentia.probes import memory_of
 
-#: Modules that only reshape or do nothing at inference, by class name (some are not PyTorch's own).
-INERT = frozenset(
-    {
-        "AlphaDropout",
-        "DropPath",
-        "Dropout",
-        "Dropout1d",
-        "Dropout2d",
-        "Dropout3d",
-        "FeatureAlphaDropout",
-        "Flatten",
-        "Identity",
-        "Permute",
-        "StochasticDepth",
-        "Unflatten",
-    }
-)
+#: What normalises by the batch at hand where it keeps no statistics.
+BATCH_NORMS = tuple(getattr(torch.nn, name) for name in dir(torch.nn) if "BatchNorm" in name)
 
 
 class TorchNetwork(Network):
-    """A PyTorch module that takes a batch of images.
-
-    Parameters
-    ----------
-    module
-        Called with a tensor of shape (batch, channels, height, width). It is evaluated in eval mode and
-        then put back as it was.
-    name
-        How the user named it.
-    preprocess
-        A name (see `differentia.networks.preprocessing`), or a function from a uint8 tensor of shape
-        (batch, channels, height, width) to the module's input.
-    input_shape : (channels, height, width)
-        Of one image; (height, width, channels) is understood too.
-    class_names
-        Of the classes that the last layer tells apart.
-    device
-        ``auto`` leaves the module where it is; anything else moves it there.
-
-    Raises
-    ------
-    InputError
-        The preprocessing or the input shape is missing or unusable, or there is no such device.
-    """
+    """A PyTorch module that takes a batch of images; evaluated in eval mode, then put back as it was."""
 
     channels_first = True
     frameworks = ("torch",)
     traceable = True
+    #: By class name; some are not PyTorch's own.
+    inert = frozenset(
+        (
+            *("AlphaDropout", "DropPath", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d"),
+            *("FeatureAlphaDropout", "Flatten", "Identity", "Permute", "StochasticDepth", "Unflatten"),
+        )
+    )
 
     def __init__(
         self,
@@ -110,7 +78,7 @@ class TorchNetwork(Network):
         norms = [
             name
             for name, module in _named_modules(self.module)
-            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and module.running_mean is None
+            if isinstance(module, BATCH_NORMS) and module.running_mean is None
         ]
         if norms:
             warnings.warn(
@@ -121,13 +89,7 @@ class TorchNetwork(Network):
             )
 
     def prepare(self, pixels: UInt8[np.ndarray, "b h w c"]) -> torch.Tensor:
-        """Return a batch as the module's input, of shape (batch, channels, height, width).
-
-        Raises
-        ------
-        InputError
-            The preprocessing function did not return a tensor of floats, one image an image.
-        """
+        """Return a batch as the module's input, of shape (batch, channels, height, width)."""
         if isinstance(self._preprocess, str):
             values = preprocess_by_name(pixels, self._preprocess)
             batch = torch.from_numpy(np.ascontiguousarray(values)).permute(0, 3, 1, 2)
@@ -149,19 +111,13 @@ class TorchNetwork(Network):
         return batch if parameter is None else batch.to(parameter.device)
 
     def run(self, batch: torch.Tensor, observe: Observer, modules: frozenset[str] | None = None) -> None:
-        """Do one forward pass in eval mode, reporting each call of a module.
-
-        Raises
-        ------
-        RecordingError
-            The module itself fails.
-        """
+        """Do one forward pass in eval mode, reporting each call of a module."""
         parameter = next((p for p in self.module.parameters() if p.is_floating_point()), None)
         if parameter is not None:
             batch = batch.to(parameter.dtype)
         with _eval_mode(self.module), torch.no_grad(), full_precision():
             try:
-                with _observed(self.module, observe, modules):
+                with self._observed(observe, modules):
                     self.module(batch)
             except RecordingError:
                 raise
@@ -185,26 +141,44 @@ class TorchNetwork(Network):
 
     @property
     def device(self) -> str:
-        """The device of the module's first parameter."""
         parameter = next(self.module.parameters(), None)
         return "cpu" if parameter is None else str(parameter.device)
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """The names of the classes, where they were given."""
         return self._class_names
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the layers and the state dict."""
-        digest = hashlib.sha256()
-        for layer in self.layers:
-            digest.update(f"{layer.name}\0{layer.kind}\0{layer.shape}\n".encode())
-        for key, value in self.module.state_dict().items():
-            if isinstance(value, torch.Tensor):
-                digest.update(f"{key}\0{value.dtype}\0{tuple(value.shape)}\n".encode())
-                digest.update(memory_of(value))
-        return digest.hexdigest()
+        return self._hash(
+            (f"{key}\0{value.dtype}\0{tuple(value.shape)}", memory_of(value))
+            for key, value in self.module.state_dict().items()
+            if isinstance(value, torch.Tensor)
+        )
+
+    @contextmanager
+    def _observed(self, observe: Observer, modules: frozenset[str] | None) -> Iterator[None]:
+        """Report every call of the modules, as each returns; one within which another came is a container."""
+        open_calls: list[bool] = []
+
+        def before(module: torch.nn.Module, args: Any) -> None:
+            if open_calls:
+                open_calls[-1] = True
+            open_calls.append(False)
+
+        def after(name: str, module: torch.nn.Module, args: Any, output: Any) -> None:
+            container = open_calls.pop() if modules is None else False
+            kind = type(module).__name__
+            observe(Call(name, kind, container, kind in self.inert, channels_first=True), output)
+
+        with ExitStack() as hooks:
+            for name, module in _named_modules(self.module):
+                if modules is None:
+                    hooks.callback(module.register_forward_pre_hook(before).remove)
+                if modules is None or name in modules:
+                    hooks.callback(module.register_forward_hook(partial(after, name)).remove)
+            yield
 
 
 def _named_modules(root: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module]]:
@@ -234,27 +208,3 @@ def _eval_mode(root: torch.nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
-
-
-@contextmanager
-def _observed(root: torch.nn.Module, observe: Observer, modules: frozenset[str] | None) -> Iterator[None]:
-    """Report every call of the modules, as each returns; a call within which another came is a container."""
-    open_calls: list[bool] = []
-
-    def before(module: torch.nn.Module, args: Any) -> None:
-        if open_calls:
-            open_calls[-1] = True
-        open_calls.append(False)
-
-    def after(name: str, module: torch.nn.Module, args: Any, output: Any) -> None:
-        container = open_calls.pop() if modules is None else False
-        kind = type(module).__name__
-        observe(Call(name, kind, container, kind in INERT, channels_first=True), output)
-
-    with ExitStack() as hooks:
-        for name, module in _named_modules(root):
-            if modules is None:
-                hooks.callback(module.register_forward_pre_hook(before).remove)
-            if modules is None or name in modules:
-                hooks.callback(module.register_forward_hook(partial(after, name)).remove)
-        yield

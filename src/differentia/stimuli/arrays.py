@@ -14,20 +14,7 @@ from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
 
 
 class ArrayStimuli(Stimuli):
-    """Images in one array.
-
-    Parameters
-    ----------
-    array : (n_images, height, width) or (n_images, height, width, 1 or 3)
-        uint8, 0..255; grey or RGB.
-    source
-        How the errors call it.
-
-    Raises
-    ------
-    InputError
-        Another type or shape.
-    """
+    """Images in one array: uint8, grey or RGB; `source` is how the errors call it."""
 
     def __init__(self, array: Any, source: str = "array") -> None:
         if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
@@ -62,13 +49,7 @@ class ArrayStimuli(Stimuli):
 
 
 def load_npy(path: Path) -> ArrayStimuli:
-    """Return the images of a ``.npy`` file, read as they are needed.
-
-    Raises
-    ------
-    InputError
-        The file is no array of images; a pickled array is refused.
-    """
+    """Return the images of a ``.npy`` file, read as they are needed."""
     try:
         # Unlike numpy.load, this opens no archive, and can't be told to unpickle.
         with np.errstate(over="raise"):  # where the header names a size beyond all numbers

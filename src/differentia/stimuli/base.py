@@ -17,47 +17,24 @@ from jaxtyping import UInt8
 from differentia.errors import InputError, require_known
 
 #: Pillow's resampling filters by name.
-RESIZES: dict[str, PIL.Image.Resampling] = {
-    "nearest": PIL.Image.Resampling.NEAREST,
-    "box": PIL.Image.Resampling.BOX,
-    "bilinear": PIL.Image.Resampling.BILINEAR,
-    "hamming": PIL.Image.Resampling.HAMMING,
-    "bicubic": PIL.Image.Resampling.BICUBIC,
-    "lanczos": PIL.Image.Resampling.LANCZOS,
+RESIZES = {
+    name: PIL.Image.Resampling[name.upper()]
+    for name in ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 }
 
-_Fitter = Callable[
-    [PIL.Image.Image, tuple[int, int], PIL.Image.Resampling],
-    PIL.Image.Image,
-]
-
-
-def _squash(image: PIL.Image.Image, size: tuple[int, int], resample: PIL.Image.Resampling) -> PIL.Image.Image:
-    return image.resize(size, resample)
-
-
-def _center(image: PIL.Image.Image, size: tuple[int, int], resample: PIL.Image.Resampling) -> PIL.Image.Image:
-    return PIL.ImageOps.fit(image, size, resample)
-
-
-#: What happens where an image has not the proportions of the network's input: ``squash`` changes its
-#: proportions, ``center`` cuts the longer side's ends off.
-CROPS: dict[str, _Fitter] = {"squash": _squash, "center": _center}
+#: What happens to an image that has not the proportions of the network's input, given it, a size and a
+#: filter: ``squash`` changes its proportions, ``center`` cuts the ends of the longer side off.
+CROPS: dict[str, Callable[..., PIL.Image.Image]] = {
+    "squash": PIL.Image.Image.resize,
+    "center": PIL.ImageOps.fit,
+}
 
 #: Pillow's mode of an image by its number of channels.
 MODES = {1: "L", 3: "RGB"}
 
 
 class Image(NamedTuple):
-    """One decoded image.
-
-    Attributes
-    ----------
-    pixels : (height, width, channels)
-        0..255; fitted to the network's input.
-    hash
-        SHA-256 of the image's content, in hexadecimal.
-    """
+    """One decoded image, fitted to the network's input, and the SHA-256 of its content in hexadecimal."""
 
     pixels: UInt8[np.ndarray, "h w c"]
     hash: str
@@ -65,22 +42,7 @@ class Image(NamedTuple):
 
 @dataclass(frozen=True)
 class Fit:
-    """How images become a network's input, pixel by pixel.
-
-    Attributes
-    ----------
-    shape : (height, width, channels)
-        Of the network's input; 1 channel (grey) or 3 (RGB).
-    resize
-        One of `RESIZES`.
-    crop
-        One of `CROPS`.
-
-    Raises
-    ------
-    InputError
-        Another number of channels, or an unknown name.
-    """
+    """How images become a network's input of a shape (height, width, channels), pixel by pixel."""
 
     shape: tuple[int, int, int]
     resize: str = "bilinear"
@@ -151,7 +113,4 @@ class Stimuli(ABC):
 
 def content_hash(*parts: bytes) -> str:
     """Return the SHA-256 of some bytes, in hexadecimal."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()
+    return hashlib.sha256(b"".join(parts)).hexdigest()

@@ -10,25 +10,7 @@ from differentia.stimuli.arrays import ArrayStimuli
 
 
 def load_digits(*, held_out: bool) -> tuple[UInt8[np.ndarray, "n 8 8"], Int[np.ndarray, " n"]]:
-    """Return one half of the digits: every second image from the first (training) or second on.
-
-    Parameters
-    ----------
-    held_out
-        True for the half that the embedded network has never seen.
-
-    Returns
-    -------
-    images : (n, 8, 8)
-        Grey, 0..255.
-    labels : (n,)
-        The digit in each image, 0..9.
-
-    Raises
-    ------
-    InputError
-        Scikit-learn is not installed.
-    """
+    """Return the grey images (0..255) and digits of one half: held out is every second from the second on."""
     try:
         from sklearn import datasets
     except ImportError:
@@ -42,20 +24,7 @@ def load_digits(*, held_out: bool) -> tuple[UInt8[np.ndarray, "n 8 8"], Int[np.n
 
 
 def digits(count: int, *, digit: int | None = None) -> ArrayStimuli:
-    """Return the first held-out handwritten digits, or the first of one digit.
-
-    Parameters
-    ----------
-    count
-        How many images.
-    digit
-        0..9; every digit if left out.
-
-    Raises
-    ------
-    InputError
-        There are not so many, or no such digit; scikit-learn is not installed.
-    """
+    """Return the first held-out handwritten digits, or the first of one digit."""
     images, labels = load_digits(held_out=True)
     if digit is not None:
         if digit not in range(10):

@@ -22,41 +22,28 @@ from differentia.errors import DifferentiaWarning, InputError, UnreadableImageEr
 from differentia.folders import require_utf8
 from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
 
-#: What a folder is searched for; a glob or a list of paths may name files of any ending.
-SUFFIXES = frozenset(
-    {
-        *(".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm"),
-        *(".tif", ".tiff", ".webp"),
-    }
-)
+#: What is decoded, by Pillow's names ("JPEG" includes MPO), with the endings that a folder is searched for; a
+#: glob or a list of paths may name files of any ending. No other is tried: "EPS" would start Ghostscript.
+FORMATS = {
+    "PNG": (".png",),
+    "JPEG": (".jfif", ".jpe", ".jpeg", ".jpg"),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "GIF": (".gif",),
+    "BMP": (".bmp",),
+    "PPM": (".pgm", ".pnm", ".ppm"),
+}
+SUFFIXES = frozenset(itertools.chain(*FORMATS.values()))
 
-#: Images of formats that are not decoded: a folder's are passed over, and that is said.
-OTHER_SUFFIXES = frozenset(
-    {
-        *(".arw", ".avif", ".cr2", ".cr3", ".dng", ".eps", ".exr", ".heic", ".heif", ".hif", ".ico", ".j2k"),
-        *(".jp2", ".jxl", ".nef", ".orf", ".pcx", ".psd", ".raw", ".rw2", ".svg", ".tga", ".xcf"),
-    }
-)
-
-#: What is decoded, by Pillow's names ("JPEG" includes MPO). No other is tried: "EPS" would start Ghostscript.
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "PPM")
+#: Of other images: a folder's are passed over, and that is said.
+OTHER_SUFFIXES = {
+    *(".arw", ".avif", ".cr2", ".cr3", ".dng", ".eps", ".exr", ".heic", ".heif", ".hif", ".ico", ".j2k"),
+    *(".jp2", ".jxl", ".nef", ".orf", ".pcx", ".psd", ".raw", ".rw2", ".svg", ".tga", ".xcf"),
+} - SUFFIXES
 
 
 class FileStimuli(Stimuli):
-    """Images in files, in the order given.
-
-    Parameters
-    ----------
-    paths
-        At least one.
-    source
-        How the user named them.
-
-    Raises
-    ------
-    InputError
-        A file does not exist, a link leads nowhere, or a path is not encoded in UTF-8.
-    """
+    """Images in files, in the order given; `source` is how the user named them."""
 
     def __init__(self, paths: Iterable[str | os.PathLike[str]], source: str) -> None:
         self.paths: tuple[Path, ...] = tuple(Path(path) for path in paths)
@@ -73,16 +60,6 @@ class FileStimuli(Stimuli):
 
         It is turned as its EXIF orientation says, what is transparent is laid on white, 16-bit grey is scaled
         to 8 bits, and an animation gives its first frame.
-
-        Raises
-        ------
-        UnreadableImageError
-            The file can't be decoded, or is refused: another format, numbers of unknown range, or more pixels
-            than ``PIL.Image.MAX_IMAGE_PIXELS``.
-        InputError
-            The file can't be read from the disk.
-        MemoryError
-            The image is too large for this machine.
         """
         path = self.paths[index]
         content = _content(path)
@@ -114,12 +91,10 @@ def _content(path: Path) -> bytes:
         raise InputError(f"{path}: can't be read from the disk ({error}); check it and try again") from error
 
 
-def _opened(content: bytes) -> ImageFile:
-    """Return an image of which the header has been read.
-
-    `PIL.Image.open` would do, but for its own check of the size: it raises an error without width and height,
-    or warns, and a filter of warnings would hold for all threads.
-    """
+def _header_read(content: bytes) -> ImageFile:
+    """Return an image of which the header has been read."""
+    # PIL.Image.open would do, but for its own check of the size: it raises an error without width and height,
+    # or warns, and a filter of warnings would hold for all threads.
     PIL.Image.init()
     for name in FORMATS:
         make, accepts = PIL.Image.OPEN[name]
@@ -130,7 +105,7 @@ def _opened(content: bytes) -> ImageFile:
 
 def _decoded(content: bytes) -> PIL.Image.Image:
     """Return the first image of a file, upright, in mode L or RGB."""
-    image = _opened(content)
+    image = _header_read(content)
     width, height = image.size
     limit = PIL.Image.MAX_IMAGE_PIXELS
     if limit is not None and width * height > limit:
@@ -185,20 +160,7 @@ def natural_key(path: str | os.PathLike[str]) -> list[tuple[int, int, str]]:
 
 
 def files_in_folder(folder: Path, *, follow_links: bool = False) -> FileStimuli:
-    """Return the images that lie directly in a folder, in natural order.
-
-    Parameters
-    ----------
-    folder
-        It may itself be a link.
-    follow_links
-        Whether links that lead out of the folder are taken.
-
-    Raises
-    ------
-    InputError
-        There is none, or one is a link that leads out of the folder, or nowhere.
-    """
+    """Return the images that lie directly in a folder, in natural order; the folder may be a link."""
     entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
     paths = [entry for entry in entries if entry.suffix.lower() in SUFFIXES and not entry.is_dir()]
     others = [entry.name for entry in entries if entry.suffix.lower() in OTHER_SUFFIXES]
@@ -215,32 +177,20 @@ def files_in_folder(folder: Path, *, follow_links: bool = False) -> FileStimuli:
         raise InputError(
             f"{folder}: no images in this folder (looked for {', '.join(sorted(SUFFIXES))}){hint}"
         )
-    return _found(paths, folder, str(folder), follow_links)
+    return _within(paths, folder, str(folder), follow_links)
 
 
 def files_matching(pattern: str, *, follow_links: bool = False) -> FileStimuli:
-    """Return the files that a glob matches (``**`` for any depth of folders), in natural order.
-
-    Parameters
-    ----------
-    pattern
-        What stands before its first wildcard is the folder that is searched.
-    follow_links
-        Whether links that lead out of that folder are taken.
-
-    Raises
-    ------
-    InputError
-        It matches no file, or a link that leads out of the folder, or nowhere.
-    """
+    """Return the files that a glob matches (``**`` for any depth of folders), in natural order."""
     paths = [path for path in map(Path, glob.glob(pattern, recursive=True)) if not path.is_dir()]
     if not paths:
         raise InputError(f"{pattern}: no file matches; check the folder and the pattern")
+    # What stands before the first wildcard is the folder that is searched.
     folder = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts))
-    return _found(paths, folder, pattern, follow_links)
+    return _within(paths, folder, pattern, follow_links)
 
 
-def _found(paths: Iterable[Path], folder: Path, source: str, follow_links: bool) -> FileStimuli:
+def _within(paths: Iterable[Path], folder: Path, source: str, follow_links: bool) -> FileStimuli:
     """Return files that were found in a folder, where a link may lead to files that nobody meant."""
     stimuli = FileStimuli(sorted(paths, key=natural_key), source)
     root = os.path.realpath(folder)

@@ -32,7 +32,7 @@ NOISE_KINDS: dict[str, _Maker] = {"uniform": _uniform, "gaussian": _gaussian}
 
 
 #: Each has a name, which takes memory.
-MOST_IMAGES = 1_000_000
+MOST_NOISE_IMAGES = 1_000_000
 
 
 class NoiseStimuli(Stimuli):
@@ -41,8 +41,8 @@ class NoiseStimuli(Stimuli):
     def __init__(self, count: int, *, seed: int, kind: str, mean: float | None, sd: float | None) -> None:
         require_known("kind of noise", kind, NOISE_KINDS)
         count = require_count("noise: count", count)
-        if count > MOST_IMAGES:
-            raise InputError(f"noise: count is {count:,}; expected at most {MOST_IMAGES:,} images")
+        if count > MOST_NOISE_IMAGES:
+            raise InputError(f"noise: count is {count:,}; expected at most {MOST_NOISE_IMAGES:,} images")
         for name, number in (("mean", mean), ("sd", sd)):
             if number is not None and kind != "gaussian":
                 raise InputError(f"noise: {name} goes with kind='gaussian' only; add kind=gaussian")

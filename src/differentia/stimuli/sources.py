@@ -31,7 +31,7 @@ def images(source: Any, *, follow_links: bool = False) -> Stimuli:
         A folder, a glob pattern (``**`` for any depth of folders), one path or several, a
         ``.npy`` file, or a uint8 array of shape (images, height, width) or (images, height, width, 3).
         Folders and globs are read in natural order (``2.jpg`` before ``10.jpg``), lists as given. Image files
-        are PNG, JPEG, WebP, TIFF, GIF, BMP or PPM, of up to 16 bits a channel.
+        are of the usual formats (PNG, JPEG, TIFF, ...), of up to 16 bits a channel.
     follow_links
         Whether a folder or a glob takes links that lead out of the folder. Paths given one by one are always
         taken.
@@ -76,22 +76,9 @@ def _from_path(text: str, follow_links: bool) -> Stimuli:
 
 
 def stimuli_from(source: Any, *, seed: int = 0, follow_links: bool = False) -> Stimuli:
-    """Return stimuli from anything that stands for them.
+    """Return stimuli from stimuli, from what `images` takes, or from ``noise:COUNT?option=value``.
 
-    Parameters
-    ----------
-    source
-        Stimuli already (returned as they are), what `images` takes, or ``noise:COUNT?option=value`` and
-        ``digits:COUNT?digit=3``.
-    seed
-        For noise that names no seed of its own.
-    follow_links
-        As `images` takes it.
-
-    Raises
-    ------
-    InputError
-        As `images`, or an unknown option.
+    The seed is for noise that names none of its own.
     """
     if isinstance(source, Stimuli):
         return source

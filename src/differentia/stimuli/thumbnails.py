@@ -20,13 +20,7 @@ def thumbnail_shape(shape: tuple[int, int, int]) -> tuple[int, int, int]:
 def thumbnails(
     pixels: UInt8[np.ndarray, "n height width channels"],
 ) -> UInt8[np.ndarray, "n small_height small_width channels"]:
-    """Return images made small, each pixel the mean of those that it stands for.
-
-    Parameters
-    ----------
-    pixels : (n_images, height, width, channels)
-        0..255.
-    """
+    """Return images made small, each pixel the mean of those that it stands for."""
     n, height, width, channels = pixels.shape
     small_height, small_width, _ = thumbnail_shape((height, width, channels))
     if (small_height, small_width) == (height, width):

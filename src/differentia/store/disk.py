@@ -31,8 +31,8 @@ from jaxtyping import Float64, Num
 
 from differentia.errors import InputError, StorageError
 from differentia.locking import HOLDER, LOCK, MARKER
+from differentia.machine import written_size
 from differentia.matrix import ResponseMatrix
-from differentia.memory import written_size
 from differentia.store.arrays import (
     CHUNK_ROWS,
     JUNK,

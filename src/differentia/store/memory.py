@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from jaxtyping import Num
 
+from differentia.machine import untouched_array
 from differentia.matrix import ResponseMatrix
-from differentia.memory import untouched_array
 from differentia.store.base import KeptBatch, Place, Quantity, Store
 
 

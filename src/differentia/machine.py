@@ -1,15 +1,13 @@
-"""How much memory there is, and how much of it responses may take."""
+"""What the machine has: memory, and how much of it responses may take; cores of the processor."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import math
 import mmap
+import os
 import re
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +21,7 @@ from differentia.errors import InputError
 SHARE = 0.5
 
 #: Units of a written size.
-UNITS = {
+SIZES = {
     "": 1,
     "b": 1,
     **{f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)},
@@ -46,19 +44,18 @@ _VERSION_1 = _Controller(
 _VERSION_2 = _Controller("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file")
 
 
+def usable_cores() -> int:
+    """Return how many cores this process may use: a cluster's scheduler may allow a job some of them."""
+    allowed = getattr(os, "sched_getaffinity", None)  # Linux
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
 def free_memory(root: Path = Path("/")) -> int:
-    """Return how many bytes this process can still take.
+    """Return how many bytes this process can still take: of the machine, or of its control groups if less.
 
-    That is what the machine has available, or what the control groups of the process still allow where that
-    is less: clusters and containers limit memory so, and end what exceeds it.
-
-    Parameters
-    ----------
-    root
-        Of the file system in which the control groups are described.
+    Clusters and containers limit memory by control groups, and end what exceeds it.
     """
-    available = psutil.virtual_memory().available
-    return max(0, min([available, *_left_in_groups(root)]))
+    return max(0, min([psutil.virtual_memory().available, *_left_in_groups(root)]))
 
 
 def _left_in_groups(root: Path) -> list[int]:
@@ -101,20 +98,9 @@ def _left_in_group(folder: Path, controller: _Controller) -> int | None:
 
 
 def parse_size(text: str) -> int:
-    """Return a written size in bytes.
-
-    Parameters
-    ----------
-    text
-        A number with or without a unit: ``"4GB"`` is 4 * 10**9, ``"4 GiB"`` is 4 * 2**30.
-
-    Raises
-    ------
-    InputError
-        It is no size, or less than a byte.
-    """
+    """Return a written size in bytes: ``"4GB"`` is 4 * 10**9, ``"4 GiB"`` is 4 * 2**30."""
     parts = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)\s*", text, re.IGNORECASE | re.ASCII)
-    unit = UNITS.get(parts[2].lower()) if parts else None
+    unit = SIZES.get(parts[2].lower()) if parts else None
     size = 0 if parts is None or unit is None else Decimal(parts[1]) * unit
     if not 1 <= size < 2**63:
         raise InputError(
@@ -125,13 +111,7 @@ def parse_size(text: str) -> int:
 
 
 def written_size(size: float) -> str:
-    """Return a number of bytes as people write it, which `parse_size` reads: ``"8.4 GB"``, ``"540 MB"``.
-
-    Parameters
-    ----------
-    size
-        In bytes.
-    """
+    """Return bytes as people write them, which `parse_size` reads: ``"8.4 GB"``, ``"540 MB"``."""
     for unit, letters in ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
         if size >= 0.9995 * unit:  # what rounds to 1,000 of the smaller unit
             return f"{size / unit:.3g} {letters}" if size < 999.5 * unit else f"{size / unit:.0f} {letters}"
@@ -139,21 +119,8 @@ def written_size(size: float) -> str:
 
 
 def memory_budget(given: int | str | None = None) -> int:
-    """Return how many bytes responses may take.
-
-    Parameters
-    ----------
-    given
-        Bytes, or a size as `parse_size` reads it; None for half of what is free.
-
-    Raises
-    ------
-    InputError
-        It is no size.
-    """
-    if given is None:
-        return int(SHARE * free_memory())
-    return parse_size(str(given))
+    """Return how many bytes responses may take: half of what is free, unless a size is given."""
+    return int(SHARE * free_memory()) if given is None else parse_size(str(given))
 
 
 def untouched_array(shape: Sequence[int], dtype: Any) -> np.ndarray:
@@ -161,16 +128,6 @@ def untouched_array(shape: Sequence[int], dtype: Any) -> np.ndarray:
 
     For arrays that are large and stay. NumPy asks Linux for huge pages, which a virtual machine may give at a
     tenth of the speed.
-
-    Parameters
-    ----------
-    shape, dtype
-        As for `numpy.zeros`.
-
-    Raises
-    ------
-    MemoryError
-        The system has none to give.
     """
     if not hasattr(mmap, "MAP_PRIVATE"):
         return np.zeros(shape, dtype)
@@ -180,31 +137,3 @@ def untouched_array(shape: Sequence[int], dtype: Any) -> np.ndarray:
     except OSError as error:
         raise MemoryError(f"there is no memory for an array of {written_size(size)}: {error}") from error
     return np.ndarray(tuple(shape), dtype, buffer=memory)
-
-
-#: Of glibc's mallopt: what is given back to the system; from which size on, and how many, blocks are mapped.
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
-
-
-@contextmanager
-def freed_memory_kept() -> Iterator[None]:
-    """Let the C library keep what is freed, for what is allocated next.
-
-    By default it gives large blocks back to the system, which clears each page of the next one: up to a fifth
-    of the processor's time of a large network's pass, whose every layer allocates its output; the measuring
-    of layers allocates in the same way. Only glibc can be told. Afterwards its thresholds are fixed at what
-    it would come to by itself.
-    """
-    library = ctypes.CDLL(None) if sys.platform == "linux" else None
-    if library is None or not hasattr(library, "gnu_get_libc_version"):
-        yield
-        return
-    library.mallopt(_MMAP_MAX, 0)
-    library.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
-    try:
-        yield
-    finally:  # what glibc comes to by itself in a process that uses large blocks
-        library.mallopt(_MMAP_MAX, 65_536)
-        library.mallopt(_MMAP_THRESHOLD, 2**25)
-        library.mallopt(_TRIM_THRESHOLD, 2**26)
-        library.malloc_trim(0)

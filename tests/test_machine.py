@@ -1,8 +1,7 @@
-"""How much memory is free, by the machine and by control groups; sizes that people write."""
+"""How much memory is free, by the machine and by control groups; sizes that people write; cores."""
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +11,14 @@ import psutil
 import pytest
 
 import differentia as dif
-from differentia.memory import free_memory, memory_budget, parse_size, untouched_array, written_size
+from differentia.machine import (
+    free_memory,
+    memory_budget,
+    parse_size,
+    untouched_array,
+    usable_cores,
+    written_size,
+)
 
 AVAILABLE = 10**10
 UNLIMITED_1 = 9223372036854771712
@@ -85,9 +91,20 @@ def test_free_memory_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Linux's files the machine alone counts; with them it is never more than that."""
     assert free_memory(Path("/nonexistent")) == AVAILABLE
     assert 0 <= free_memory() <= AVAILABLE
-    monkeypatch.setattr("differentia.memory.free_memory", lambda: 1001)
+    monkeypatch.setattr("differentia.machine.free_memory", lambda: 1001)
     assert memory_budget() == 500
     assert memory_budget(None) == 500
+
+
+def test_usable_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that this process may use, where the system tells; else those that there are."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 5}, raising=False)
+    assert usable_cores() == 2
+    monkeypatch.delattr("os.sched_getaffinity")
+    monkeypatch.setattr("os.cpu_count", lambda: 7)
+    assert usable_cores() == 7
+    monkeypatch.setattr("os.cpu_count", lambda: None)
+    assert usable_cores() == 1
 
 
 @pytest.mark.parametrize(
@@ -170,39 +187,3 @@ def test_untouched_arrays_take_memory_as_they_are_written() -> None:
     assert resident() - before < 10 * 2**20
     with pytest.raises(MemoryError, match="no memory for an array of 563 TB"):
         untouched_array((2**46,), np.float64)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only glibc can be told")
-def test_freed_memory_is_kept_and_given_back() -> None:
-    """Within, a block that was freed costs no new pages; afterwards it does, and the system has it again."""
-    script = """
-import resource
-import numpy as np
-from differentia.memory import freed_memory_kept
-
-def pages_of_ten_blocks():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(10):
-        block = np.empty(2**23)  # 64 MiB
-        block[:] = 1
-        del block
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-def resident():
-    with open("/proc/self/statm") as opened:
-        return int(opened.read().split()[1]) * resource.getpagesize()
-
-least = resident()
-outside = pages_of_ten_blocks()
-with freed_memory_kept():
-    pages_of_ten_blocks()
-    within = pages_of_ten_blocks()
-    held = resident() - least
-print(outside, within, held, resident() - least, pages_of_ten_blocks())
-"""
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    outside, within, held, left, after = map(int, ended.stdout.split())
-    assert outside > 200  # a page is 4 KiB, or 2 MiB where the system has large ones
-    assert within < outside / 10
-    assert held > 2**25 > 2**24 > left
-    assert after > outside / 2

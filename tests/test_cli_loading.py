@@ -1,0 +1,50 @@
+"""Networks that the command line names: code in the working folder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import differentia as dif
+from differentia.cli.loading import load_network
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, which is not on the search path."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place])
+    return tmp_path
+
+
+def test_code_in_the_working_folder(folder: Path) -> None:
+    """It is found, also what it imports when it is called; the search path is as it was afterwards."""
+    (folder / "a_net_of_mine.py").write_text(
+        "import torch\ndef make():\n    import beside_it\n    return torch.nn.Sequential(torch.nn.ReLU())\n"
+    )
+    (folder / "beside_it.py").touch()
+    before = list(sys.path)
+    network = load_network("a_net_of_mine:make", preprocess="unit", input_shape=(1, 8, 8))
+    assert [layer.name for layer in network.layers] == ["input", "0", "Sequential"]
+    assert sys.path == before
+    with pytest.raises(dif.InputError, match="can't be imported"):
+        load_network("no_net_of_mine:make")
+    assert sys.path == before
+
+
+@pytest.mark.parametrize("spec", ["digits", "keras:NoSuchNetwork", "model.keras", "no network"])
+def test_no_other_name_imports_from_it(spec: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that bears the name of what a library would import is not run."""
+    (folder / "model.keras").touch()
+    seen: list[bool] = []
+
+    def look(network: str) -> None:
+        seen.append("" in sys.path)
+
+    monkeypatch.setattr("differentia.networks.load_network", look)
+    load_network(spec)
+    assert seen == [False]
+    load_network("some.code:Net?width=3")
+    assert seen == [False, True]
