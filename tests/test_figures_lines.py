@@ -15,8 +15,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 import differentia as dif
+from differentia.dataset import with_provenance
 from differentia.figures import set_colours
-from differentia.results import with_provenance
 
 RNG = np.random.default_rng(0)
 COUNTS = (5, 20, 60)

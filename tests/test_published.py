@@ -9,8 +9,8 @@ import pytest
 import xarray as xr
 
 import differentia as dif
+from differentia.dataset import with_provenance
 from differentia.published import LAYER_SIZES, METHOD, is_published_network
-from differentia.results import with_provenance
 
 RNG = np.random.default_rng(0)
 

@@ -22,12 +22,12 @@ from results_for_tests import neurons
 
 import differentia as dif
 from differentia.contrasts import contrasts_between_sets
+from differentia.dataset import what_is_left, with_provenance
 from differentia.definition import METRICS, NORMALIZATIONS
 from differentia.report import page
 from differentia.report.contents import contents
 from differentia.report.facts import facts, overview, warnings_of, yardstick
 from differentia.report.packing import neighbours_together, pack, spread_out
-from differentia.results import what_is_left, with_provenance
 
 RNG = np.random.default_rng(0)
 

@@ -31,7 +31,7 @@ import differentia as dif
 from differentia.contrasts import contrasts_between_sets
 from differentia.schema import LIMITS
 from differentia.sufficiency import say_precision
-from differentia.views import records
+from differentia.tables import records
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -38,7 +38,7 @@ from reports_for_tests import (
 )
 
 import differentia as dif
-from differentia.views import records
+from differentia.tables import records
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -29,7 +29,7 @@ from reports_for_tests import kinds, measured, names, over_draws, with_facts
 import differentia as dif
 from differentia.definition import METRICS, NORMALIZATIONS
 from differentia.report.formula import formula
-from differentia.views import records
+from differentia.tables import records
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

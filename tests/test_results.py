@@ -13,7 +13,7 @@ import xarray as xr
 from results_for_tests import by_hand, neurons, viewed
 
 import differentia as dif
-from differentia.results import as_kinds, provenance, with_provenance
+from differentia.dataset import as_kinds, provenance, with_provenance
 from differentia.schema import map_names, validate_result
 
 RNG = np.random.default_rng(0)

@@ -19,9 +19,9 @@ from results_for_tests import IMAGES, neurons, viewed
 
 import differentia as dif
 from differentia.cli import main
-from differentia.results import with_provenance
+from differentia.dataset import with_provenance
 from differentia.schema import MOST_PROVENANCE, validate_result
-from differentia.views import save_predictions
+from differentia.tables import save_predictions
 
 NOT_ONE = r"^the result is no result of differentia: "
 SCRIPT = "<script>alert(1)</script>"

@@ -10,7 +10,7 @@ import scipy.stats
 import xarray as xr
 
 import differentia as dif
-from differentia.uncertainty import (
+from differentia.intervals import (
     Estimate,
     draw_interval,
     image_interval,

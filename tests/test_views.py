@@ -13,17 +13,10 @@ import xarray as xr
 from results_for_tests import CLASSES, by_hand, neurons, viewed
 
 import differentia as dif
-from differentia.results import require_variables
+from differentia.dataset import require_variables, set_rows
 from differentia.schema import LIMITS, map_names
-from differentia.views import (
-    filter_scores,
-    map_scores,
-    records,
-    save_predictions,
-    set_distances,
-    set_rows,
-    top_classes,
-)
+from differentia.tables import records, save_predictions, top_classes
+from differentia.views import filter_scores, map_scores, set_distances
 
 RNG = np.random.default_rng(0)
 

@@ -10,21 +10,20 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from differentia.cores import usable_cores
+from differentia.dataset import REMEDIES, set_rows
+from differentia.draws import draw_mean
 from differentia.errors import InputError, require_count, require_known
-from differentia.resampling import LEAST_IMAGES, Sample
-from differentia.results import REMEDIES
-from differentia.schema import LIMITS, validate_result
-from differentia.uncertainty import (
+from differentia.intervals import (
     Estimate,
-    draw_mean,
     has_samples,
     interval_of_difference,
     interval_of_ratio,
-    rows_of_set,
     sample_of,
     sample_of_set,
     with_intervals,
 )
+from differentia.resampling import LEAST_IMAGES, Sample
+from differentia.schema import LIMITS, validate_result
 from differentia.units import random_numbers
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def contrast(result: xr.Dataset, first: str, second: str, *, permutations: int =
     """Compare two sets at each layer: their difference, their ratio, and how probable that is by chance.
 
     Both are compared at the largest number of units. The limits are those of the images' intervals, put
-    together by `differentia.uncertainty.interval_of_difference`. The test is a permutation test over images,
+    together by `differentia.intervals.interval_of_difference`. The test is a permutation test over images,
     of the difference of the logarithms divided by its standard error (Chung and Romano 2013): each
     permutation gives every image of both sets to one of them, the same in all layers, after both sets' mean
     responses were moved to one place, since sets with other means can be as differentiated as each other.
@@ -138,7 +137,7 @@ def contrasts_between_sets(result: xr.Dataset, *, permutations: int = PERMUTATIO
         return []
     if LIMITS[0] not in result:
         result = with_intervals(result)
-    counts = {name: len(rows_of_set(result, name)) for name in compared}
+    counts = {name: len(set_rows(result, name)) for name in compared}
     pairs = [pair for pair in combinations(compared, 2) if min(counts[name] for name in pair) >= LEAST_IMAGES]
     if len(pairs) * result.sizes["layer"] > MANY_TESTS:
         permutations = min(permutations, FEW_PERMUTATIONS)
@@ -173,7 +172,7 @@ class Tested(NamedTuple):
 
 
 def _permutation_test(result: xr.Dataset, first: str, second: str, permutations: int) -> Tested:
-    rows = [rows_of_set(result, name) for name in (first, second)]
+    rows = [set_rows(result, name) for name in (first, second)]
     n_first, n_images = len(rows[0]), sum(map(len, rows))
     source = random_numbers("permutations", result.attrs["seed"], first, second)
     labels = np.zeros((permutations, n_images), dtype=bool)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from differentia.analysis import Undefined, measure_layers
+from differentia.dataset import build_result
 from differentia.definition import METRICS, NORMALIZATIONS, UNDEFINED
 from differentia.errors import (
     DifferentiaWarning,
@@ -20,13 +21,12 @@ from differentia.errors import (
     require_known,
     require_seed,
 )
+from differentia.intervals import CONFIDENCE, RESAMPLES, require_interval, with_intervals
 from differentia.memory import memory_budget, untouched_array
 from differentia.passes import Progress
 from differentia.recording import record_kinds
 from differentia.responses import Responses, responses_from_arrays
-from differentia.results import build_result
 from differentia.sketches import keeps_measure
-from differentia.uncertainty import CONFIDENCE, RESAMPLES, require_interval, with_intervals
 from differentia.units import require_distinct_kinds, unit_kind, units_used
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def measure(
         The set that others are relative to, by default the one set of generated noise.
     confidence, resamples
         Of the intervals, and how often each set's images are resampled for them; see
-        `differentia.uncertainty.with_intervals`.
+        `differentia.intervals.with_intervals`.
     seed
         Of the choice of units, and of noise that names no seed.
     resize, crop

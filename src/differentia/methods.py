@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from differentia.dataset import as_kinds, provenance
 from differentia.definition import UNDEFINED
+from differentia.draws import draw_mean
 from differentia.errors import require_known
 from differentia.layers import INPUT
 from differentia.presentation import LEFT_OUT, SAME_CONTENT
 from differentia.references import REFERENCES, Reference, architecture_key
-from differentia.results import as_kinds, provenance
 from differentia.schema import LIMITS, SOURCES
 from differentia.specs import parse_spec
-from differentia.uncertainty import draw_mean
 from differentia.units import unit_kind
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from differentia.dataset import provenance
+from differentia.draws import draw_mean, draw_spread
 from differentia.errors import InputError, require_known
-from differentia.results import provenance
 from differentia.schema import validate_result
 from differentia.specs import parse_spec
-from differentia.uncertainty import draw_mean, draw_spread
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtri
 
+from differentia.dataset import require_variables, set_rows
+from differentia.draws import draw_mean
 from differentia.errors import InputError
-from differentia.results import require_variables
+from differentia.intervals import has_samples, sample_of
 from differentia.schema import LIMITS
-from differentia.uncertainty import draw_mean, has_samples, rows_of_set, sample_of
 from differentia.units import UNIT_KINDS
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def precision(result: xr.Dataset) -> xr.Dataset:
     more = 1 / ((1 / used - 1 / size) / 4 + 1 / size)
     of_units = half.sel(source="units", drop=True)
     means = draw_mean(result["differentiation"], result).sel(n_units=largest, drop=True)
-    counts = xr.DataArray([len(rows_of_set(result, name)) for name in result["set"].values], dims="set")
+    counts = xr.DataArray([len(set_rows(result, name)) for name in result["set"].values], dims="set")
     z = ndtri((1 + result["differentiation_low"].attrs["confidence"]) / 2)
     found = {
         "images": counts,
@@ -71,7 +72,7 @@ def _errors(result: xr.Dataset) -> xr.DataArray:
     errors = np.full((result.sizes["set"], result.sizes["layer"]), np.nan)
     if has_samples(result):
         for at, name in enumerate(result["set"].values.tolist()):
-            rows = rows_of_set(result, name)
+            rows = set_rows(result, name)
             errors[at] = [sample_of(result, layer, rows).error for layer in range(result.sizes["layer"])]
     return xr.DataArray(errors, dims=("set", "layer"))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from differentia.dataset import require_variables, set_rows
 from differentia.errors import InputError, require_known
 from differentia.figures.labels import plain, set_colours, shortened
 from differentia.figures.panels import (
@@ -22,8 +23,7 @@ from differentia.figures.panels import (
     mark_set,
     name_columns,
 )
-from differentia.results import require_variables
-from differentia.views import filter_scores, set_distances, set_rows
+from differentia.views import filter_scores, set_distances
 
 if TYPE_CHECKING:
     import xarray as xr

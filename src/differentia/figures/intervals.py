@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from differentia.results import relative_interval
+from differentia.draws import draw_mean, draw_spread
+from differentia.relatives import relative_interval
 from differentia.schema import LIMITS
-from differentia.uncertainty import draw_mean, draw_spread
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from differentia.draws import draw_mean, not_converged
 from differentia.errors import InputError
 from differentia.figures.contrasts import (
     DIFFERENT,
@@ -37,9 +38,8 @@ from differentia.figures.intervals import (
 from differentia.figures.labels import plain, set_colours, shortened, text_width, wrapped
 from differentia.figures.panels import PAGE_WIDTH, RESOLUTION
 from differentia.published import published_lines
-from differentia.results import relative
+from differentia.relatives import relative
 from differentia.schema import validate_result
-from differentia.uncertainty import draw_mean, not_converged
 from differentia.units import unit_kind
 
 if TYPE_CHECKING:

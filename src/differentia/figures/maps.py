@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from differentia.dataset import require_variables, set_rows
 from differentia.errors import InputError
 from differentia.figures.labels import plain, set_colours, shortened, text_width
 from differentia.figures.panels import (
@@ -18,9 +19,8 @@ from differentia.figures.panels import (
     add_colour_bar,
     draw_heat_map,
 )
-from differentia.results import require_variables
 from differentia.schema import map_names
-from differentia.views import map_scores, set_rows
+from differentia.views import map_scores
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from differentia.contrasts import SIGNIFICANT
+from differentia.dataset import REMEDIES, provenance, set_rows
 from differentia.report.contrasts import contrasts
 from differentia.report.curves import curves, without_nan
 from differentia.report.heatmaps import filters, predictions
@@ -13,8 +14,7 @@ from differentia.report.marks import marks
 from differentia.report.packing import spread_out
 from differentia.report.pairs import MATRIX_ENTRIES, pairs
 from differentia.report.pictures import filter_maps, thumbnail
-from differentia.results import REMEDIES, provenance
-from differentia.views import set_rows, top_classes
+from differentia.tables import top_classes
 
 if TYPE_CHECKING:
     import xarray as xr

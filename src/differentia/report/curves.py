@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from differentia.draws import convergence_known, draw_mean, draw_spread, not_converged
 from differentia.published import published_lines
-from differentia.results import relative
+from differentia.relatives import relative
 from differentia.schema import LIMITS, SOURCES
-from differentia.uncertainty import convergence_known, draw_mean, draw_spread, not_converged
+from differentia.tables import value_limits
 from differentia.units import unit_kind
-from differentia.views import value_limits
 
 if TYPE_CHECKING:
     import xarray as xr

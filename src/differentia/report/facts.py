@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from differentia.dataset import provenance
+from differentia.draws import draw_mean
 from differentia.report.curves import confidence, draws_made
 from differentia.report.trust import level
-from differentia.results import provenance
 from differentia.schema import LIMITS
-from differentia.uncertainty import draw_mean
 from differentia.units import unit_kind
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from differentia.dataset import set_rows
 from differentia.report.packing import neighbours_together, pack, spread_out
-from differentia.views import filter_scores, set_rows
+from differentia.views import filter_scores
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from differentia.dataset import as_kinds, provenance, what_is_left
 from differentia.errors import InputError
 from differentia.folders import user_path, written_whole
 from differentia.methods import describe_methods
@@ -21,7 +22,6 @@ from differentia.report.contrasts import contrasts_of
 from differentia.report.facts import facts, overview, warnings_of, yardstick
 from differentia.report.formula import formula
 from differentia.report.trust import trust
-from differentia.results import as_kinds, provenance, what_is_left
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from differentia.dataset import set_rows
 from differentia.report.packing import pack, spread_out
-from differentia.views import distance_units, set_rows
+from differentia.views import distance_units
 
 if TYPE_CHECKING:
     import xarray as xr

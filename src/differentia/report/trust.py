@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from differentia.dataset import REMEDIES
 from differentia.report.curves import confidence
 from differentia.resampling import LEAST_IMAGES
-from differentia.results import REMEDIES
 from differentia.schema import LIMITS, SOURCES
 from differentia.sufficiency import say_precision
 

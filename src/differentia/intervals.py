@@ -1,4 +1,4 @@
-"""How far a value can be trusted: which units were drawn, which images were shown, what more units change."""
+"""Between which limits values lie: with other units, with other images, of differences and ratios."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from jaxtyping import Int
 from scipy.special import stdtrit
 
 from differentia.cores import usable_cores
+from differentia.dataset import set_rows
+from differentia.draws import draw_mean, is_whole_layer, pool_correction, spread_in_pool
 from differentia.errors import InputError, require_count, require_known
 from differentia.resampling import METHODS, Sample, image_counts, interval_of_log
 from differentia.schema import SOURCES
@@ -24,80 +26,69 @@ CONFIDENCE = 0.95
 
 #: Resamples of the images of a set, unless another number is asked for; more would say no more.
 RESAMPLES = 2000
+
 LEAST_RESAMPLES, MOST_RESAMPLES = 100, 100_000
 
 #: The way to an interval that covers best, by docs/coverage.md.
 METHOD = "studentized"
 
 
-def _complete(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
-    """Return where every draw that exists has a value.
-
-    Of a whole pool there is only draw 0, and so it is with units that are not chosen at random.
-    """
-    at_random = result["units"].isin([name for name, kind in UNIT_KINDS.items() if kind.random])
-    exists = ((result["units_used"] < result["pool_size"]) & at_random) | (values["draw"] == 0)
-    return (values.notnull() | ~exists).all("draw")
-
-
-def draw_mean(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
-    """Return the mean over draws of units.
+def with_intervals(
+    result: xr.Dataset,
+    *,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
+    method: str = METHOD,
+) -> xr.Dataset:
+    """Return a result with the limits of its values, by what their uncertainty is owed to.
 
     Parameters
     ----------
-    values : (set, layer, n_units, draw)
-        Differentiation, or relative differentiation.
     result
-        Where they come from.
+        What `measure` or `measure_responses` returned.
+    confidence, resamples, method
+        As for `image_interval`; the first also for `draw_interval`.
 
     Returns
     -------
-    (set, layer, n_units)
-        In the unit of `values`. NaN where the measure has no value for some of the draws, since the others
-        do not stand for all.
+    xarray.Dataset
+        With ``differentiation_low`` and ``differentiation_high`` (set, layer, n_units, source): "units" says
+        where a fresh draw of units would lie (`draw_interval`), "images" where the value for all images of
+        the set's kind lies (`image_interval`).
+
+    Raises
+    ------
+    InputError
+        An option can't be used.
     """
-    return values.mean("draw").where(_complete(values, result)).transpose(..., "layer", "n_units")
+    import xarray as xr
+
+    require_interval(confidence, resamples, method)
+    of_units = draw_interval(result["differentiation"], result, confidence=confidence)
+    of_images = image_interval(result, confidence=confidence, resamples=resamples, method=method)
+    about = {"confidence": float(confidence), "method": method, "resamples": int(resamples)}
+    limits = {}
+    for name, units, images in zip(("low", "high"), of_units, of_images, strict=True):
+        both = xr.concat([units, images], dim=xr.Variable("source", list(SOURCES)))
+        both = both.transpose("set", "layer", "n_units", "source").reset_coords(drop=True)
+        limits[f"differentiation_{name}"] = both.assign_attrs(about)
+    return result.assign(limits)
 
 
-def draw_spread(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
-    """Return the SD over draws of units that fresh draws from the whole layer would show.
+def require_interval(confidence: object, resamples: object, method: str = METHOD) -> None:
+    """Raise an error for options of intervals that can't be used.
 
-    The draws that were made share one pool of M of a layer's L units; their SD is multiplied by
-    ``sqrt((1 - K/L) / (1 - K/M))`` for K units. It is NaN where only one draw exists (of a whole pool, and
-    of units that are not chosen at random), unless that draw is the whole layer: then it is 0. It is NaN
-    too where the measure has no value for some of the draws, since the others do not stand for all.
-
-    Parameters
-    ----------
-    values : (set, layer, n_units, draw)
-        Differentiation, or relative differentiation.
-    result
-        Where they come from.
-
-    Returns
-    -------
-    (set, layer, n_units)
-        In the unit of `values`.
+    Raises
+    ------
+    InputError
+        Says what was given.
     """
-    spread = _spread_in_pool(values, result) * np.sqrt(_pool_correction(result))
-    return spread.where(~_whole(values, result), 0.0).transpose(..., "layer", "n_units")
-
-
-def _pool_correction(result: xr.Dataset) -> xr.DataArray:
-    """Return by what the variance over draws from a pool is less than that over draws from the layer."""
-    used = result["units_used"].astype(np.float64)
-    of_pool = 1 - used / result["pool_size"]
-    return (1 - used / result["layer_size"]) / of_pool.where(of_pool > 0)
-
-
-def _spread_in_pool(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
-    several = values.notnull().sum("draw") > 1
-    return values.std("draw", ddof=1).where(_complete(values, result) & several)
-
-
-def _whole(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
-    """Return where the one draw that there is is the whole layer."""
-    return (result["units_used"] == result["layer_size"]) & (values.notnull().sum("draw") == 1)
+    number = isinstance(confidence, int | float | np.number) and not isinstance(confidence, bool)
+    if not number or not 0.5 <= float(confidence) < 1:  # type: ignore[arg-type]
+        raise InputError(f"confidence is {confidence!r}; expected a number from 0.5 to below 1, such as 0.95")
+    if require_count("resamples", resamples) > MOST_RESAMPLES or int(resamples) < LEAST_RESAMPLES:  # type: ignore[call-overload]
+        raise InputError(f"resamples is {resamples:,}; expected {LEAST_RESAMPLES:,} to {MOST_RESAMPLES:,}")
+    require_known("method", method, METHODS)
 
 
 def draw_interval(
@@ -152,10 +143,12 @@ def _around_mean(
 ) -> tuple[xr.DataArray, xr.DataArray]:
     """Return limits around the mean over draws, which differs from the mean of `fresh` other draws."""
     draws = values.notnull().sum("draw")
-    correction = _pool_correction(result)
+    correction = pool_correction(result)
     total = fresh * correction + correction - 1 + 1 / draws.where(draws > 1)
     quantile = stdtrit((draws - 1).where(draws > 1), (1 + confidence) / 2)
-    reach = (_spread_in_pool(values, result) * np.sqrt(total) * quantile).where(~_whole(values, result), 0.0)
+    reach = (spread_in_pool(values, result) * np.sqrt(total) * quantile).where(
+        ~is_whole_layer(values, result), 0.0
+    )
     means = draw_mean(values, result)
     low, high = ((means + sign * reach).transpose(..., "layer", "n_units") for sign in (-1, 1))
     return low.clip(min=0.0), high
@@ -200,7 +193,7 @@ def image_interval(
     layers = range(result.sizes["layer"])
     with ThreadPoolExecutor(usable_cores()) as threads:
         for at, name in enumerate(result["set"].values.tolist()):
-            rows = rows_of_set(result, name)
+            rows = set_rows(result, name)
             counts = image_counts(len(rows), resamples, result.attrs["seed"], name)
             find = partial(_relative_interval, result, name, counts, confidence, method)
             found = np.array(list(threads.map(find, layers)))
@@ -209,15 +202,26 @@ def image_interval(
     return low, high
 
 
+def _relative_interval(
+    result: xr.Dataset,
+    name: str,
+    counts: Int[np.ndarray, "b n"],
+    confidence: float,
+    method: str,
+    layer: int,
+) -> tuple[float, float]:
+    """Return a layer's interval, divided by the value itself."""
+    sample = sample_of_set(result, layer, name)
+    if sample is None:
+        return np.nan, np.nan
+    low, high = interval_of_log(sample, counts, method, confidence)
+    return float(np.exp(low - sample.log_value)), float(np.exp(high - sample.log_value))
+
+
 def has_samples(result: xr.Dataset) -> bool:
     """Return whether a result holds what the measure of resampled images is made of."""
     of_raw = result.attrs["metric"] == "euclidean" and result.attrs["normalize"] in ("layer", "none")
     return of_raw and "distance" in result
-
-
-def rows_of_set(result: xr.Dataset, name: str) -> Int[np.ndarray, " n"]:
-    """Return the rows of a set's images."""
-    return np.flatnonzero(result["image_set"].values == name)
 
 
 def sample_of(result: xr.Dataset, layer: int, rows: Int[np.ndarray, " n"]) -> Sample:
@@ -250,70 +254,12 @@ def sample_of_set(result: xr.Dataset, layer: int, name: str) -> Sample | None:
     So it is where images, or the largest numbers of units, were taken out of a result, and where rounding
     left nothing of the SD of responses that are far from 0.
     """
-    sample = sample_of(result, layer, rows_of_set(result, name))
+    sample = sample_of(result, layer, set_rows(result, name))
     at = {"set": name, "draw": 0, "n_units": result["n_units"].max()}
     value = float(result["differentiation"].isel(layer=layer).sel(at))
     if np.isfinite(value) and value > 0 and not abs(np.expm1(sample.log_value - np.log(value))) < 1e-3:
         return None
     return sample
-
-
-def _relative_interval(
-    result: xr.Dataset,
-    name: str,
-    counts: Int[np.ndarray, "b n"],
-    confidence: float,
-    method: str,
-    layer: int,
-) -> tuple[float, float]:
-    """Return a layer's interval, divided by the value itself."""
-    sample = sample_of_set(result, layer, name)
-    if sample is None:
-        return np.nan, np.nan
-    low, high = interval_of_log(sample, counts, method, confidence)
-    return float(np.exp(low - sample.log_value)), float(np.exp(high - sample.log_value))
-
-
-def with_intervals(
-    result: xr.Dataset,
-    *,
-    confidence: float = CONFIDENCE,
-    resamples: int = RESAMPLES,
-    method: str = METHOD,
-) -> xr.Dataset:
-    """Return a result with the limits of its values, by what their uncertainty is owed to.
-
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned.
-    confidence, resamples, method
-        As for `image_interval`; the first also for `draw_interval`.
-
-    Returns
-    -------
-    xarray.Dataset
-        With ``differentiation_low`` and ``differentiation_high`` (set, layer, n_units, source): "units" says
-        where a fresh draw of units would lie (`draw_interval`), "images" where the value for all images of
-        the set's kind lies (`image_interval`).
-
-    Raises
-    ------
-    InputError
-        An option can't be used.
-    """
-    import xarray as xr
-
-    require_interval(confidence, resamples, method)
-    of_units = draw_interval(result["differentiation"], result, confidence=confidence)
-    of_images = image_interval(result, confidence=confidence, resamples=resamples, method=method)
-    about = {"confidence": float(confidence), "method": method, "resamples": int(resamples)}
-    limits = {}
-    for name, units, images in zip(("low", "high"), of_units, of_images, strict=True):
-        both = xr.concat([units, images], dim=xr.Variable("source", list(SOURCES)))
-        both = both.transpose("set", "layer", "n_units", "source").reset_coords(drop=True)
-        limits[f"differentiation_{name}"] = both.assign_attrs(about)
-    return result.assign(limits)
 
 
 class Estimate(NamedTuple):
@@ -373,68 +319,3 @@ def _logarithms(estimate: Estimate) -> Estimate:
                 for array in estimate
             )
         )
-
-
-def require_interval(confidence: object, resamples: object, method: str = METHOD) -> None:
-    """Raise an error for options of intervals that can't be used.
-
-    Raises
-    ------
-    InputError
-        Says what was given.
-    """
-    number = isinstance(confidence, int | float | np.number) and not isinstance(confidence, bool)
-    if not number or not 0.5 <= float(confidence) < 1:  # type: ignore[arg-type]
-        raise InputError(f"confidence is {confidence!r}; expected a number from 0.5 to below 1, such as 0.95")
-    if require_count("resamples", resamples) > MOST_RESAMPLES or int(resamples) < LEAST_RESAMPLES:  # type: ignore[call-overload]
-        raise InputError(f"resamples is {resamples:,}; expected {LEAST_RESAMPLES:,} to {MOST_RESAMPLES:,}")
-    require_known("method", method, METHODS)
-
-
-def not_converged(result: xr.Dataset) -> xr.DataArray:
-    """Return where more units give another value.
-
-    That is where the mean over draws at the next larger number of units lies more than the spread
-    (`draw_spread`, one SD of single draws) from the mean at this one. Few units bias differentiation in
-    sparse layers, which the spread alone does not show. A mean over few draws also lies that far off by
-    chance: in about 0.03 % of points with 20 draws, in 9 % with 5, in 39 % with 2.
-
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned.
-
-    Returns
-    -------
-    (set, layer, n_units) bool
-        False also where it can't be said: at the largest number of units, where the spread is unknown (as
-        with one draw), and where there is no value.
-    """
-    change, spread = _change_and_spread(result)
-    return (change > spread).rename("not_converged")
-
-
-def convergence_known(result: xr.Dataset) -> xr.DataArray:
-    """Return where `not_converged` can say anything.
-
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned.
-
-    Returns
-    -------
-    (set, layer, n_units) bool
-        True where there is a larger number of units, and where the spread is known.
-    """
-    change, spread = _change_and_spread(result)
-    return (change.notnull() & spread.notnull()).rename("convergence_known")
-
-
-def _change_and_spread(result: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
-    """Return how far the next larger number of units leads, and the spread at this one; NaN where unknown."""
-    counts = result["n_units"].argsort().values
-    means = draw_mean(result["differentiation"], result).isel(n_units=counts)
-    spread = draw_spread(result["differentiation"], result)
-    change = abs(means.shift(n_units=-1) - means)
-    return change.sel(n_units=result["n_units"]), spread

@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from differentia.errors import InputError, require_known
-from differentia.folders import user_path, written_whole
-from differentia.hdf5 import require_plain_hdf5
 from differentia.responses import Moments, Responses
 from differentia.schema import (
-    ATTRIBUTES,
     LABELS,
-    LIMITS,
     SCHEMA_VERSION,
-    TEXT,
-    TYPES,
     VARIABLES,
     map_dimensions,
     map_names,
     read_provenance,
     validate_result,
 )
-from differentia.uncertainty import Estimate, draw_mean, interval_of_ratio, mean_interval
 
 if TYPE_CHECKING:
     import xarray as xr
-
-#: The attribute that a file has beside those of the schema.
-CHECKSUM = "checksum"
 
 #: How to get what a result may lack.
 REMEDIES = {
@@ -173,7 +160,9 @@ def _padded_pools(responses: Responses) -> np.ndarray:
 
 #: Coordinates, attributes, and facts of the provenance that are the same in results measured together.
 _ALIKE = ("set", "layer", "image_name", "image_set", "image_hash")
+
 _ALIKE_ATTRIBUTES = ("normalize", "metric", "reference", "seed")
+
 _ALIKE_FACTS = ("network", "fingerprint", "input_shape", "preprocessing", "crop", "resize")
 
 
@@ -256,6 +245,20 @@ def provenance(result: xr.Dataset) -> dict[str, Any]:
     return read_provenance(result.attrs["provenance"])
 
 
+def with_provenance(result: xr.Dataset, **facts: Any) -> xr.Dataset:
+    """Return a result with more facts in its provenance.
+
+    Parameters
+    ----------
+    result
+        What `measure` returned.
+    **facts
+        What can be written as JSON.
+    """
+    known = {**provenance(result), **facts}
+    return result.assign_attrs(provenance=json.dumps(known, sort_keys=True))
+
+
 def require_variables(result: xr.Dataset, *names: str) -> None:
     """Raise an error unless a result has certain of its optional variables.
 
@@ -278,18 +281,23 @@ def require_variables(result: xr.Dataset, *names: str) -> None:
             raise InputError(f"the result has no {what}; {REMEDIES[name]}")
 
 
-def with_provenance(result: xr.Dataset, **facts: Any) -> xr.Dataset:
-    """Return a result with more facts in its provenance.
+def set_rows(result: xr.Dataset, name: str) -> Int[np.ndarray, " n"]:
+    """Return the rows of a set's images.
 
     Parameters
     ----------
     result
-        What `measure` returned.
-    **facts
-        What can be written as JSON.
+        What `measure` or `measure_responses` returned.
+    name
+        Of the set.
+
+    Raises
+    ------
+    InputError
+        There is no such set.
     """
-    known = {**provenance(result), **facts}
-    return result.assign_attrs(provenance=json.dumps(known, sort_keys=True))
+    require_known("set", name, [str(known) for known in result["set"].values])
+    return np.flatnonzero(result["image_set"].values == name)
 
 
 def what_is_left(result: xr.Dataset) -> xr.Dataset:
@@ -334,191 +342,3 @@ def what_is_left(result: xr.Dataset) -> xr.Dataset:
         dimensions = ("map_image", f"map_{number}_y", f"map_{number}_x")
         left[f"map_{number}"] = (dimensions, values, attributes)
     return left
-
-
-def save(result: xr.Dataset, path: str | os.PathLike[str]) -> None:
-    """Write a result as netCDF-4; the file is whole or absent.
-
-    Of a selection of sets or layers, what belongs to the others is left out.
-
-    Parameters
-    ----------
-    result
-        What `measure` returned.
-    path
-        Of the file, by custom ``.nc``; an existing one is replaced.
-
-    Raises
-    ------
-    InputError
-        It is no result, or the folder can't be written to.
-    StorageError
-        The disk is full.
-    """
-    result = validate_result(what_is_left(validate_result(result)), whole=True)
-    arrays = [name for name in (*VARIABLES, *map_names(result)) if name in result]
-    # The checksums let any reader find a byte that has changed on the disk.
-    encoding = {name: {"zlib": True, "complevel": 4, "fletcher32": True} for name in arrays}
-    with written_whole(path) as beside:
-        beside.write_bytes(_as_netcdf(result.assign_attrs({CHECKSUM: _checksum(result)}), encoding))
-
-
-def _as_netcdf(result: xr.Dataset, encoding: Mapping[str, Any]) -> memoryview:
-    """Return a netCDF-4 file, made in memory: the HDF5 library ends the process where a disk is full."""
-    import h5netcdf
-    from xarray.backends import H5NetCDFStore
-
-    file = io.BytesIO()
-    with h5netcdf.File(file, "w") as opened:
-        result.dump_to_store(H5NetCDFStore(opened), encoding=encoding)
-    return file.getbuffer()
-
-
-def load_result(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Read a result that `save` wrote, wholly into memory.
-
-    Parameters
-    ----------
-    path
-        Of the file.
-
-    Raises
-    ------
-    InputError
-        There is no such file, it is no netCDF-4 file, no result, or not what was saved. It is checked before
-        it is used, so that a file from anywhere can be read: nothing in it is run, and no other file is read.
-    """
-    import xarray as xr
-
-    file = user_path(path)
-    if not file.is_file():
-        what = "is a folder" if file.is_dir() else "no such file"
-        raise InputError(f"{path}: {what}; give the result.nc that measure wrote")
-    require_plain_hdf5(file, str(path), form="netCDF-4")
-    try:
-        with xr.open_dataset(file, engine="h5netcdf", decode_times=False, decode_timedelta=False) as opened:
-            result = opened.load()
-    except MemoryError:
-        raise
-    except Exception as error:  # h5py raises many kinds on broken files
-        raise InputError(
-            f"{path}: can't be read as netCDF-4 ({error}); it may be cut off or damaged: measure again"
-        ) from error
-    checksum = result.attrs.pop(CHECKSUM, None)
-    validate_result(result, str(path), whole=True)
-    if checksum not in (None, _checksum(result)):
-        raise InputError(
-            f"{path}: what it holds is not what was saved: it was damaged, or changed by another program; "
-            "measure again, or take a copy of it"
-        )
-    return result
-
-
-def _checksum(result: xr.Dataset) -> str:
-    """Return the SHA-256 of all that the schema knows of a result; HDF5 guards its numbers only."""
-    digest = hashlib.sha256()
-    for name in sorted({*TYPES, *map_names(result)} & set(result.variables)):
-        variable = result.variables[name]
-        values = variable.values
-        if values.dtype.kind == "f":
-            values = np.where(np.isnan(values), values.dtype.type(np.nan), values)  # there are many NaNs
-        text = TYPES.get(name) == TEXT
-        content = json.dumps(values.ravel().tolist()).encode() if text else values.tobytes()
-        digest.update(json.dumps([name, variable.dims, variable.shape, len(content)]).encode())
-        digest.update(content)
-    attributes = {name: result.attrs[name] for name in ATTRIBUTES}
-    attributes |= {name: dict(result[name].attrs) for name in (*map_names(result), *LIMITS) if name in result}
-    digest.update(json.dumps(attributes, sort_keys=True, default=_plain).encode())
-    return digest.hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    """Return a number of NumPy's as JSON can hold it."""
-    return value.item()
-
-
-def relative(result: xr.Dataset, reference: str | None = None, *, matched: bool = False) -> xr.DataArray:
-    """Return differentiation divided by that of a reference set (noise; spontaneous activity).
-
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned.
-    reference
-        The set to divide by; by default the result's own reference.
-    matched
-        Divide by the reference's value at the same number of units and the same draw, instead of its
-        mean over draws at the largest number of units.
-
-    Returns
-    -------
-    (set, layer, n_units, draw)
-        Without units. NaN where the reference is zero or NaN (in any draw, for the mean).
-
-    Raises
-    ------
-    InputError
-        No reference was named and the result has none, or there is no such set.
-    """
-    validate_result(result)
-    name = reference or result.attrs["reference"]
-    if not name:
-        raise InputError(
-            "the result has no reference set (it is found by itself only where exactly one set is "
-            "generated noise); name one with reference= (--reference)"
-        )
-    require_known("set", name, [str(known) for known in result["set"].values])
-    values = result["differentiation"]
-    divisor = values.sel(set=name, drop=True)
-    if not matched:
-        divisor = draw_mean(divisor, result)
-        divisor = divisor.sel(n_units=divisor["n_units"].max(), drop=True)
-    relative_values = values / divisor.where(divisor != 0)
-    return relative_values.assign_attrs(reference=name).rename("relative_differentiation")
-
-
-def relative_interval(result: xr.Dataset, reference: str | None = None) -> tuple[xr.DataArray, xr.DataArray]:
-    """Return the limits of relative differentiation, which carry the uncertainty of the reference too.
-
-    They are the limits of a ratio (`differentia.uncertainty.interval_of_ratio`): of the mean over draws, over
-    that of the reference at the largest number of units.
-
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned.
-    reference
-        The set to divide by; by default the result's own reference.
-
-    Returns
-    -------
-    low, high : (set, layer, n_units, source)
-        Without units. Of "units", those of the reference's mean count where they are known: of a whole pool
-        there is one draw only. Of "images", those of the reference itself, divided by itself, are 1.
-
-    Raises
-    ------
-    InputError
-        No reference was named and the result has none, there is no such set, or the result has no intervals.
-    """
-    values = relative(result, reference)
-    require_variables(result, *LIMITS)
-    name = values.attrs["reference"]
-    means = draw_mean(result["differentiation"], result)
-    limits = [result[limit] for limit in LIMITS]
-    of_largest = {"set": name, "n_units": result["n_units"].max()}
-    divisor, *divisor_limits = (array.sel(of_largest, drop=True) for array in (means, *limits))
-    of_mean = mean_interval(result["differentiation"], result, confidence=limits[0].attrs["confidence"])
-    known = [
-        limit.where(limit["source"] != "units", units.sel(of_largest, drop=True).fillna(divisor))
-        for limit, units in zip(divisor_limits, of_mean, strict=True)
-    ]
-    both = interval_of_ratio(Estimate(means, *limits), Estimate(divisor, *known))
-    itself = (means["set"] == name) & (limits[0]["source"] == "images")
-    low, high = (
-        limit.where(~itself, (means / divisor).where(limits[0].notnull()))
-        .transpose("set", "layer", "n_units", "source")
-        .assign_attrs(reference=name, **limits[0].attrs)
-        for limit in both
-    )
-    return low.rename("relative_differentiation_low"), high.rename("relative_differentiation_high")
