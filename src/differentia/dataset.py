@@ -109,11 +109,11 @@ def build_result(
         variables["thumbnail"] = views.thumbnails
     if views.maps:
         labels["map_image"] = np.asarray(views.map_images, dtype=np.int64)
-    data: dict[str, Any] = {name: (VARIABLES[name], value) for name, value in variables.items()}
+    data: dict[str, Any] = {name: (VARIABLES[name].dimensions, value) for name, value in variables.items()}
     for number, shown in enumerate(views.maps):
         about = {"layer": shown.layer, "filter": shown.filter}
         data[f"map_{number}"] = (map_dimensions(number), shown.values, about)
-    coords: dict[str, Any] = {name: (LABELS[name], value) for name, value in labels.items()}
+    coords: dict[str, Any] = {name: (LABELS[name].dimensions, value) for name, value in labels.items()}
     coords |= {
         "set": list(responses.sets),
         "layer": [layer.name for layer in responses.layers],

@@ -15,7 +15,7 @@ from differentia.dataset import what_is_left
 from differentia.errors import InputError
 from differentia.folders import user_path, written_whole
 from differentia.hdf5 import require_plain_hdf5
-from differentia.schema import ATTRIBUTES, LIMITS, TEXT, TYPES, VARIABLES, map_names, validate_result
+from differentia.schema import ATTRIBUTES, LIMITS, SPECS, TEXT, VARIABLES, map_names, validate_result
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -105,12 +105,12 @@ def load_result(path: str | os.PathLike[str]) -> xr.Dataset:
 def _checksum(result: xr.Dataset) -> str:
     """Return the SHA-256 of all that the schema knows of a result; HDF5 guards its numbers only."""
     digest = hashlib.sha256()
-    for name in sorted({*TYPES, *map_names(result)} & set(result.variables)):
+    for name in sorted({*SPECS, *map_names(result)} & set(result.variables)):
         variable = result.variables[name]
         values = variable.values
         if values.dtype.kind == "f":
             values = np.where(np.isnan(values), values.dtype.type(np.nan), values)  # there are many NaNs
-        text = TYPES.get(name) == TEXT
+        text = name in SPECS and SPECS[name].kind == TEXT
         content = json.dumps(values.ravel().tolist()).encode() if text else values.tobytes()
         digest.update(json.dumps([name, variable.dims, variable.shape, len(content)]).encode())
         digest.update(content)
