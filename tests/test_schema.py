@@ -20,7 +20,7 @@ from results_for_tests import IMAGES, neurons, viewed
 import differentia as dif
 from differentia.cli import main
 from differentia.dataset import with_provenance
-from differentia.schema import MOST_PROVENANCE, validate_result
+from differentia.schema import MOST_PROVENANCE, require_whole, validate_result
 from differentia.tables import save_predictions
 
 NOT_ONE = r"^the result is no result of differentia: "
@@ -110,7 +110,7 @@ def test_wrong_values(message: str, name: str, change: Callable[[np.ndarray], An
     """Each is named, with what was expected; the result as it was is fine."""
     with pytest.raises(dif.InputError, match=NOT_ONE + message):
         validate_result(changed(name, change))
-    validate_result(whole(), whole=True)
+    require_whole(validate_result(whole()))
 
 
 def test_numbers_of_units_ascend() -> None:
@@ -181,7 +181,9 @@ def test_limits_say_what_they_are() -> None:
         with pytest.raises(dif.InputError, match=r"attributes of differentiation_low are .*the confidence"):
             validate_result(result.assign(differentiation_low=other))
     # those of a version that had none
-    validate_result(result.drop_vars(["differentiation_low", "differentiation_high", "source"]), whole=True)
+    require_whole(
+        validate_result(result.drop_vars(["differentiation_low", "differentiation_high", "source"]))
+    )
 
 
 def test_maps_say_what_they_are_of() -> None:

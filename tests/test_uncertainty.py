@@ -208,7 +208,7 @@ def test_the_interval_of_draws_by_hand() -> None:
     np.testing.assert_allclose([low[0, 0, 0], high[0, 0, 0]], [max(0, mean - reach), mean + reach])
     assert np.isnan([low[0, 1, 0], high[0, 1, 0]]).all()
     whole = counted(values[1:], [80], [[80]], layer=80)
-    for limit in draw_interval(whole["differentiation"], whole):
+    for limit in draw_interval(whole["differentiation"], whole, confidence=0.95):
         assert limit.item() == 1.4
 
 
@@ -243,8 +243,8 @@ def test_limits_move_with_the_mean_over_draws() -> None:
         {"a": {"x": rng.gamma(1.0, size=(20, 80))}}, n_units=30, pool=80, draws=8, resamples=300
     )
     alone = result.isel(draw=[0]).assign(pool_size=result["units_used"].isel(n_units=0, drop=True))
-    limits = image_interval(result, resamples=300)
-    of_first = image_interval(alone, resamples=300)
+    options: Any = {"confidence": 0.95, "resamples": 300, "method": "studentized"}
+    limits, of_first = image_interval(result, **options), image_interval(alone, **options)
     first = result["differentiation"].isel(draw=0)
     mean = result["differentiation"].mean("draw")
     for limit, other in zip(limits, of_first, strict=True):

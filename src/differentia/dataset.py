@@ -15,11 +15,12 @@ from differentia.schema import (
     LABELS,
     SCHEMA_VERSION,
     VARIABLES,
+    checked,
     map_dimensions,
     map_names,
     read_provenance,
-    validate_result,
 )
+from differentia.units import unit_kind
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -51,22 +52,10 @@ def build_result(
     reference: str | None,
     provenance: Mapping[str, Any],
 ) -> xr.Dataset:
-    """Return what was computed from responses as a labelled result.
+    """Return what was computed from responses as a labelled result; `n_units` ascend.
 
-    Parameters
-    ----------
-    responses
-        Whence it was computed.
-    differentiation : (set, layer, n_units, draw)
-        NaN where there is no such draw.
-    n_units : (n_units,)
-        Numbers of units, ascending.
-    image_sum, image_sumsq : (image, layer)
-        Over the units of draw 0 at the largest `n_units`; over all units for a sketch.
-    distance : (layer, image, image) or None
-        Raw Euclidean, over the same units; None where there are too many images.
-    normalize, metric, reference, provenance
-        How it was computed.
+    Raw Euclidean distances and the images' sums are over the units of draw 0 at the largest `n_units`, or
+    over all units for a sketch. `differentiation` is NaN where there is no such draw.
     """
     import xarray as xr
 
@@ -139,13 +128,11 @@ def build_result(
 def _set_moments(
     responses: Responses, moments: Moments
 ) -> tuple[Float[np.ndarray, "set layer"], Float[np.ndarray, "set layer"]]:
-    """Return the mean and SD over all units and images of each set, from those of each image.
-
-    The variance is the mean of the images' variances plus the variance of their means.
-    """
+    """Return the mean and SD over all units and images of each set, from those of each image."""
     means, sds = [], []
     for rows in responses.sets.values():
         means.append(moments.mean[rows].mean(axis=0))
+        # The variance is the mean of the images' variances plus the variance of their means.
         sds.append(np.sqrt(moments.variance[rows].mean(axis=0) + moments.mean[rows].var(axis=0)))
     return np.stack(means), np.stack(sds)
 
@@ -160,121 +147,68 @@ def _padded_pools(responses: Responses) -> np.ndarray:
 
 #: Coordinates, attributes, and facts of the provenance that are the same in results measured together.
 _ALIKE = ("set", "layer", "image_name", "image_set", "image_hash")
-
 _ALIKE_ATTRIBUTES = ("normalize", "metric", "reference", "seed")
-
 _ALIKE_FACTS = ("network", "fingerprint", "input_shape", "preprocessing", "crop", "resize")
 
 
-def as_kinds(given: xr.Dataset | Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
-    """Return results by their kind of units.
-
-    Parameters
-    ----------
-    given
-        A result, or kind of units -> result, as `measure_kinds` returned them.
-
-    Raises
-    ------
-    InputError
-        There is none, one is no result, two are of the same kind, one is not under its own kind, or they
-        differ in their sets, images, layers, network, measure or seed.
-    """
+@checked
+def as_kinds(results: xr.Dataset | Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
+    """Return a result, or results that were measured together, by their kind of units."""
     import xarray as xr
 
-    if isinstance(given, xr.Dataset) or not isinstance(given, Mapping):  # a Dataset is a Mapping too
-        only = validate_result(given)
-        return {str(only["units"].item()): only}
-    several: Any = given  # what it holds is yet to be looked at
-    if not several:
+    if isinstance(results, xr.Dataset):  # which is a Mapping, too
+        return {str(results["units"].item()): results}
+    if not results:
         raise InputError("expected a result, or results as {kind of units: result}; got none")
-    results: dict[str, xr.Dataset] = {}
-    for name, result in several.items():
-        kind = str(validate_result(result, f"the result of kind {name!r}")["units"].item())
-        if kind in results:
-            raise InputError(
-                f"two results are of {kind!r} units, {name!r} the later one; give one of each kind, and the "
-                "results of several experiments apart"
-            )
-        results[kind] = result
-    for name, kind in zip(several, results, strict=True):
+    kinds = {name: str(result["units"].item()) for name, result in results.items()}
+    if len(set(kinds.values())) < len(kinds):
+        later, kind = next(item for at, item in enumerate(kinds.items()) if item[1] in [*kinds.values()][:at])
+        raise InputError(
+            f"two results are of {kind!r} units, {later!r} the later one; give one of each kind, and the "
+            "results of several experiments apart"
+        )
+    for name, kind in kinds.items():
         if name != kind:
             raise InputError(
                 f"the result of kind {name!r} is of the kind {kind!r}; give each under its own kind, as "
                 "measure_kinds() returns them"
             )
-    first, *others = results
+    first, *others = kinds
     for other in others:
-        if what := _difference(results[first], results[other]):
+        if what := _difference_between(results[first], results[other]):
             raise InputError(
                 f"the results of {first!r} and {other!r} differ in their {what}; give those that were "
                 "measured together (measure_kinds)"
             )
-    return results
+    return dict(results)
 
 
-def _difference(one: xr.Dataset, other: xr.Dataset) -> str:
+def _difference_between(one: xr.Dataset, other: xr.Dataset) -> str:
     """Return in what two results differ that were not measured together; "" if in nothing."""
     for label in _ALIKE:
         if not np.array_equal(one[label].values, other[label].values):
             return f"{label.replace('_', ' ')}{'es' if label.endswith('hash') else 's'}"
-    for names, facts, others in (
-        (_ALIKE_ATTRIBUTES, one.attrs, other.attrs),
-        (_ALIKE_FACTS, provenance(one), provenance(other)),
-    ):
-        for name in names:
-            if facts.get(name) != others.get(name):
-                values = f"{facts.get(name, '')!r} and {others.get(name, '')!r}"
-                return f"{name.replace('_', ' ')}, {values}"
+    attributes = [{name: result.attrs[name] for name in _ALIKE_ATTRIBUTES} for result in (one, other)]
+    facts, others = (provenance(one) | attributes[0], provenance(other) | attributes[1])
+    for name in (*_ALIKE_ATTRIBUTES, *_ALIKE_FACTS):
+        if facts.get(name) != others.get(name):
+            return f"{name.replace('_', ' ')}, {facts.get(name, '')!r} and {others.get(name, '')!r}"
     return ""
 
 
 def provenance(result: xr.Dataset) -> dict[str, Any]:
-    """Return all that a result says of what it depends on: network, weights, versions, command and more.
-
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned.
-
-    Returns
-    -------
-    dict
-        Empty where the result says nothing.
-    """
+    """Return all that a result says of what it depends on: network, weights, versions, command and more."""
     return read_provenance(result.attrs["provenance"])
 
 
 def with_provenance(result: xr.Dataset, **facts: Any) -> xr.Dataset:
-    """Return a result with more facts in its provenance.
-
-    Parameters
-    ----------
-    result
-        What `measure` returned.
-    **facts
-        What can be written as JSON.
-    """
+    """Return a result with more facts in its provenance, which JSON can hold."""
     known = {**provenance(result), **facts}
     return result.assign_attrs(provenance=json.dumps(known, sort_keys=True))
 
 
 def require_variables(result: xr.Dataset, *names: str) -> None:
-    """Raise an error unless a result has certain of its optional variables.
-
-    Parameters
-    ----------
-    result
-        What `measure` returned.
-    *names
-        Of `REMEDIES`.
-
-    Raises
-    ------
-    InputError
-        It is no result, or one is missing; says how to get it.
-    """
-    validate_result(result)
+    """Raise an error that says how to get them unless a result has certain of `REMEDIES`."""
     for name in names:
         if name not in result:
             what = "map of a filter" if name == "map_0" else name
@@ -282,38 +216,20 @@ def require_variables(result: xr.Dataset, *names: str) -> None:
 
 
 def set_rows(result: xr.Dataset, name: str) -> Int[np.ndarray, " n"]:
-    """Return the rows of a set's images.
-
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned.
-    name
-        Of the set.
-
-    Raises
-    ------
-    InputError
-        There is no such set.
-    """
+    """Return the rows of a set's images."""
     require_known("set", name, [str(known) for known in result["set"].values])
     return np.flatnonzero(result["image_set"].values == name)
 
 
+def units_at_hand(result: xr.Dataset) -> xr.DataArray:
+    """Return over how many units the distances and sums of a result, or of one of its layers, are."""
+    if unit_kind(str(result["units"].item())).sketched:  # which stands for all units
+        return result["layer_size"]
+    return result["units_used"].sel(n_units=result["n_units"].max())
+
+
 def what_is_left(result: xr.Dataset) -> xr.Dataset:
-    """Return a result without the images, filters and maps whose set or layer was taken out of it.
-
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned, perhaps with a selection of its sets and layers
-        (``result.sel(set=[...], layer=[...])``).
-
-    Raises
-    ------
-    InputError
-        No set or layer is left, or single images were taken out: its values are of all images.
-    """
+    """Return a result without the images, filters and maps whose set or layer was taken out of it."""
     if not result.sizes["set"] or not result.sizes["layer"]:
         raise InputError("the result has no set or no layer left; select at least one of each")
     if "image_other" in result.sizes and result.sizes["image"] != result.sizes["image_other"]:
@@ -324,21 +240,17 @@ def what_is_left(result: xr.Dataset) -> xr.Dataset:
     if "filter" in result.sizes:
         result = result.isel(filter=np.isin(result["filter_layer"].values, result["layer"].values))
     kept = np.isin(result["image_set"].values, result["set"].values)
-    maps = {name: result[name] for name in map_names(result)}
-    lost = {name for name, shown in maps.items() if shown.attrs["layer"] not in result["layer"].values}
-    if kept.all() and not lost:
+    maps = [result[name] for name in map_names(result)]
+    left_maps = [shown for shown in maps if shown.attrs["layer"] in result["layer"].values]
+    if kept.all() and len(left_maps) == len(maps):
         return result
-    bare = result.drop_vars([*maps, "map_image"], errors="ignore")
-    images: dict[str, Any] = {name: kept for name in ("image", "image_other") if name in bare.sizes}
-    left = bare.isel(images)
+    bare = result.drop_vars([*map_names(result), "map_image"], errors="ignore")
+    left = bare.isel({name: kept for name in ("image", "image_other") if name in bare.sizes})
     if not maps:
         return left
     rows = result["map_image"].values
-    shown = kept[rows]
-    left = left.assign_coords(map_image=("map_image", (np.cumsum(kept) - 1)[rows[shown]]))
-    of_layers = [values.values[shown] for name, values in maps.items() if name not in lost]
-    about = [values.attrs for name, values in maps.items() if name not in lost]
-    for number, (values, attributes) in enumerate(zip(of_layers, about, strict=True)):
-        dimensions = ("map_image", f"map_{number}_y", f"map_{number}_x")
-        left[f"map_{number}"] = (dimensions, values, attributes)
+    of_left = kept[rows]
+    left = left.assign_coords(map_image=("map_image", (np.cumsum(kept) - 1)[rows[of_left]]))
+    for number, shown in enumerate(left_maps):
+        left[f"map_{number}"] = (map_dimensions(number), shown.values[of_left], shown.attrs)
     return left

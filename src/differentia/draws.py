@@ -56,17 +56,15 @@ def draw_spread(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
 
 
 def _complete(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
-    """Return where every draw that exists has a value.
-
-    Of a whole pool there is only draw 0, and so it is with units that are not chosen at random.
-    """
+    """Return where every draw that exists has a value."""
+    # Of a whole pool there is only draw 0, and so it is with units that are not chosen at random.
     at_random = result["units"].isin([name for name, kind in UNIT_KINDS.items() if kind.random])
     exists = ((result["units_used"] < result["pool_size"]) & at_random) | (values["draw"] == 0)
     return (values.notnull() | ~exists).all("draw")
 
 
 def pool_correction(result: xr.Dataset) -> xr.DataArray:
-    """Return by what the variance over draws from a pool is less than that over draws from the layer."""
+    """Return the variance over draws from the layer, divided by that over draws from the pool."""
     used = result["units_used"].astype(np.float64)
     of_pool = 1 - used / result["pool_size"]
     return (1 - used / result["layer_size"]) / of_pool.where(of_pool > 0)
@@ -106,18 +104,7 @@ def not_converged(result: xr.Dataset) -> xr.DataArray:
 
 
 def convergence_known(result: xr.Dataset) -> xr.DataArray:
-    """Return where `not_converged` can say anything.
-
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned.
-
-    Returns
-    -------
-    (set, layer, n_units) bool
-        True where there is a larger number of units, and where the spread is known.
-    """
+    """Return where `not_converged` can say anything: the spread, and a larger number of units, are known."""
     change, spread = _change_and_spread(result)
     return (change.notnull() & spread.notnull()).rename("convergence_known")
 

@@ -21,7 +21,7 @@ from differentia.errors import (
     require_known,
     require_seed,
 )
-from differentia.intervals import CONFIDENCE, RESAMPLES, require_interval, with_intervals
+from differentia.intervals import CONFIDENCE, RESAMPLES, add_intervals, require_interval
 from differentia.memory import memory_budget, untouched_array
 from differentia.passes import Progress
 from differentia.recording import record_kinds
@@ -353,7 +353,7 @@ def measure_responses(
         reference=responses.reference if reference is None else str(reference),
         provenance={**responses.provenance, "warnings": warned, "versions": _versions()},
     )
-    return with_intervals(result, confidence=confidence, resamples=resamples)
+    return add_intervals(result, confidence=confidence, resamples=resamples)
 
 
 def _checked_counts(

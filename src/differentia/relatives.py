@@ -8,12 +8,13 @@ from differentia.dataset import require_variables
 from differentia.draws import draw_mean
 from differentia.errors import InputError, require_known
 from differentia.intervals import Estimate, interval_of_ratio, mean_interval
-from differentia.schema import LIMITS, validate_result
+from differentia.schema import LIMITS, checked
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
+@checked
 def relative(result: xr.Dataset, reference: str | None = None, *, matched: bool = False) -> xr.DataArray:
     """Return differentiation divided by that of a reference set (noise; spontaneous activity).
 
@@ -30,14 +31,13 @@ def relative(result: xr.Dataset, reference: str | None = None, *, matched: bool 
     Returns
     -------
     (set, layer, n_units, draw)
-        Without units. NaN where the reference is zero or NaN (in any draw, for the mean).
+        Dimensionless. NaN where the reference is zero or NaN (in any draw, for the mean).
 
     Raises
     ------
     InputError
         No reference was named and the result has none, or there is no such set.
     """
-    validate_result(result)
     name = reference or result.attrs["reference"]
     if not name:
         raise InputError(
@@ -54,11 +54,12 @@ def relative(result: xr.Dataset, reference: str | None = None, *, matched: bool 
     return relative_values.assign_attrs(reference=name).rename("relative_differentiation")
 
 
+@checked
 def relative_interval(result: xr.Dataset, reference: str | None = None) -> tuple[xr.DataArray, xr.DataArray]:
     """Return the limits of relative differentiation, which carry the uncertainty of the reference too.
 
-    They are the limits of a ratio (`differentia.intervals.interval_of_ratio`): of the mean over draws, over
-    that of the reference at the largest number of units.
+    They are the limits of a ratio of two values that do not depend on each other (Zou and Donner 2008): the
+    mean over draws, divided by that of the reference at the largest number of units.
 
     Parameters
     ----------
@@ -70,8 +71,9 @@ def relative_interval(result: xr.Dataset, reference: str | None = None) -> tuple
     Returns
     -------
     low, high : (set, layer, n_units, source)
-        Without units. Of "units", those of the reference's mean count where they are known: of a whole pool
-        there is one draw only. Of "images", those of the reference itself, divided by itself, are 1.
+        Dimensionless. The limits of "units" include the uncertainty of the reference's mean where it is
+        known; it is not where only one draw exists, that of a whole pool. In those of "images", the
+        reference divided by itself is 1.
 
     Raises
     ------

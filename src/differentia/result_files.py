@@ -7,6 +7,7 @@ import io
 import json
 import os
 from collections.abc import Mapping
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,15 +16,26 @@ from differentia.dataset import what_is_left
 from differentia.errors import InputError
 from differentia.folders import user_path, written_whole
 from differentia.hdf5 import require_plain_hdf5
-from differentia.schema import ATTRIBUTES, LIMITS, SPECS, TEXT, VARIABLES, map_names, validate_result
+from differentia.schema import (
+    ATTRIBUTES,
+    LIMITS,
+    SPECS,
+    TEXT,
+    VARIABLES,
+    checked,
+    map_names,
+    require_whole,
+    validate_result,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
 
 #: The attribute that a file has beside those of the schema.
-CHECKSUM = "checksum"
+RESULT_CHECKSUM = "checksum"
 
 
+@checked
 def save(result: xr.Dataset, path: str | os.PathLike[str]) -> None:
     """Write a result as netCDF-4; the file is whole or absent.
 
@@ -43,12 +55,13 @@ def save(result: xr.Dataset, path: str | os.PathLike[str]) -> None:
     StorageError
         The disk is full.
     """
-    result = validate_result(what_is_left(validate_result(result)), whole=True)
+    result = what_is_left(result)
+    require_whole(result)
     arrays = [name for name in (*VARIABLES, *map_names(result)) if name in result]
     # The checksums let any reader find a byte that has changed on the disk.
     encoding = {name: {"zlib": True, "complevel": 4, "fletcher32": True} for name in arrays}
     with written_whole(path) as beside:
-        beside.write_bytes(_as_netcdf(result.assign_attrs({CHECKSUM: _checksum(result)}), encoding))
+        beside.write_bytes(_as_netcdf(result.assign_attrs({RESULT_CHECKSUM: _checksum(result)}), encoding))
 
 
 def _as_netcdf(result: xr.Dataset, encoding: Mapping[str, Any]) -> memoryview:
@@ -92,8 +105,9 @@ def load_result(path: str | os.PathLike[str]) -> xr.Dataset:
         raise InputError(
             f"{path}: can't be read as netCDF-4 ({error}); it may be cut off or damaged: measure again"
         ) from error
-    checksum = result.attrs.pop(CHECKSUM, None)
-    validate_result(result, str(path), whole=True)
+    checksum = result.attrs.pop(RESULT_CHECKSUM, None)
+    validate_result(result, str(path))
+    require_whole(result, str(path))
     if checksum not in (None, _checksum(result)):
         raise InputError(
             f"{path}: what it holds is not what was saved: it was damaged, or changed by another program; "
@@ -103,7 +117,7 @@ def load_result(path: str | os.PathLike[str]) -> xr.Dataset:
 
 
 def _checksum(result: xr.Dataset) -> str:
-    """Return the SHA-256 of all that the schema knows of a result; HDF5 guards its numbers only."""
+    """Return the SHA-256 of all that the schema knows of a result; HDF5's own guard numbers only."""
     digest = hashlib.sha256()
     for name in sorted({*SPECS, *map_names(result)} & set(result.variables)):
         variable = result.variables[name]
@@ -116,10 +130,5 @@ def _checksum(result: xr.Dataset) -> str:
         digest.update(content)
     attributes = {name: result.attrs[name] for name in ATTRIBUTES}
     attributes |= {name: dict(result[name].attrs) for name in (*map_names(result), *LIMITS) if name in result}
-    digest.update(json.dumps(attributes, sort_keys=True, default=_plain).encode())
+    digest.update(json.dumps(attributes, sort_keys=True, default=methodcaller("item")).encode())
     return digest.hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    """Return a number of NumPy's as JSON can hold it."""
-    return value.item()

@@ -179,12 +179,8 @@ def _is_dataset(given: Any) -> bool:  # which is a Mapping, too
     return isinstance(given, xr.Dataset)
 
 
-def validate_result(result: Any, where: str = "the result", *, whole: bool = False) -> xr.Dataset:
-    """Return a result that follows the schema, or raise an error that names it `where`.
-
-    A `whole` one has the images, filters and maps of just its sets and layers. It need not where sets or
-    layers were selected (``result.sel(set=[...])``).
-    """
+def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
+    """Return a result that follows the schema, or raise an error that names it `where`."""
     if not _is_dataset(result):
         raise InputError(
             f"{where} is a {type(result).__name__}; expected the Dataset that measure() returned"
@@ -195,8 +191,7 @@ def validate_result(result: Any, where: str = "the result", *, whole: bool = Fal
     missing += [name for name, spec in VARIABLES.items() if name not in result and not spec.optional]
     if missing:
         raise InputError(f"{where} is no result of differentia: {', '.join(missing)} missing")
-    checks = [_attributes, _dimensions, _types, _ranges, _names, _units, _limits, _maps]
-    for check in [*checks, _whole] if whole else checks:
+    for check in (_attributes, _dimensions, _types, _ranges, _names, _units, _limits, _maps):
         for what, expected in check(result):
             raise _wrong(where, what, expected)
     if (version := result.attrs["schema_version"]) != SCHEMA_VERSION:
@@ -214,6 +209,15 @@ def validate_result(result: Any, where: str = "the result", *, whole: bool = Fal
             raise InputError(f"{where} is no result of differentia: {unknown_name(name, value, names)}")
     read_provenance(result.attrs["provenance"], where)
     return cast("xr.Dataset", result)
+
+
+def require_whole(result: xr.Dataset, where: str = "the result") -> None:
+    """Raise an error unless a result has the images, filters and maps of just its sets and layers.
+
+    It need not where sets or layers were selected (``result.sel(set=[...])``).
+    """
+    for what, expected in _parts_of_others(result):
+        raise _wrong(where, what, expected)
 
 
 def _wrong(where: str, what: str, expected: str) -> InputError:
@@ -371,8 +375,7 @@ def _maps(result: xr.Dataset) -> _Wrong:
             yield f"the attributes of {name} are {_as_shown(about)}", expected
 
 
-def _whole(result: xr.Dataset) -> _Wrong:
-    """Whether images, filters and maps are those of the result's sets and layers."""
+def _parts_of_others(result: xr.Dataset) -> _Wrong:
     for name in (*_ALL, "draw", "image"):
         if not result.sizes[name]:
             yield f"the dimension {name} is empty", "at least one"

@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from differentia.dataset import require_variables, set_rows
+from differentia.dataset import require_variables, set_rows, units_at_hand
 from differentia.errors import require_known
 from differentia.schema import map_names
-from differentia.units import unit_kind
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
 def distance_units(result: xr.Dataset) -> xr.DataArray:
-    """Return what the raw distances of a set's images are divided by in each layer: ``sigma sqrt(K)``.
-
-    Sigma is the population SD of the N x K responses of the K units of draw 0, at the largest `n_units`, to
-    the set; 1 for a result with ``normalize="none"``. For a sketch, K stands for all units of the layer.
-
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned.
-
-    Returns
-    -------
-    (set, layer)
-        NaN where all responses are the same.
-    """
+    """Return what raw distances are divided by, (set, layer): ``sigma sqrt(K)``; NaN where nothing varies."""
+    # Sigma is the population SD of the N x K responses of the K units to the N images of the set.
     import xarray as xr
 
-    stand_for_all = unit_kind(str(result["units"].item())).sketched
-    most = result["units_used"].sel(n_units=result["n_units"].max())
-    used = (result["layer_size"] if stand_for_all else most).values.astype(np.float64)
+    used = units_at_hand(result).values.astype(np.float64)
     names = [str(name) for name in result["set"].values]
     units = np.tile(np.sqrt(used), (len(names), 1))
     for row, name in zip(units, names, strict=True):
@@ -52,85 +36,36 @@ def distance_units(result: xr.Dataset) -> xr.DataArray:
 
 
 def filter_scores(result: xr.Dataset) -> xr.DataArray:
-    """Return each filter's mean response to each image, z-scored.
+    """Return each filter's mean response to each image, z-scored, (image, filter).
 
-    By the mean and SD of all units of the filter's layer over all images of the image's set.
-
-    Parameters
-    ----------
-    result
-        What `measure` returned, with its views.
-
-    Returns
-    -------
-    (image, filter)
-        NaN where the layer gives the same everywhere.
-
-    Raises
-    ------
-    InputError
-        It is no result, or has no means of filters.
+    By the mean and SD of all units of the filter's layer over all images of the image's set; NaN where the
+    layer gives the same everywhere.
     """
     require_variables(result, "filter_mean", "layer_mean", "layer_sd")
-    moments = result[["layer_mean", "layer_sd"]].sel(set=result["image_set"], layer=result["filter_layer"])
-    sd = moments["layer_sd"]
-    scores = (result["filter_mean"].astype(np.float64) - moments["layer_mean"]) / sd.where(sd > 0)
+    means = result["filter_mean"]
+    scores = _z_scored(result, means, set=result["image_set"], layer=result["filter_layer"])
     return scores.transpose("image", "filter").rename("filter_score")
 
 
 def map_scores(result: xr.Dataset, name: str) -> xr.DataArray:
-    """Return the maps of a filter, z-scored as `filter_scores`.
-
-    Parameters
-    ----------
-    result
-        What `measure` returned, given ``maps=``.
-    name
-        Of the variable, such as ``map_0``.
-
-    Returns
-    -------
-    (map_image, y, x)
-        NaN where the layer gives the same everywhere.
-
-    Raises
-    ------
-    InputError
-        It is no result, or no such map was kept.
-    """
+    """Return the maps of a filter, a variable such as ``map_0``, z-scored as `filter_scores`."""
     require_variables(result, "map_0", "layer_mean", "layer_sd")
     require_known("map", name, map_names(result))
-    shown = result[name]
     sets = result["image_set"].isel(image=result["map_image"].values).rename({"image": "map_image"})
-    moments = result[["layer_mean", "layer_sd"]].sel(layer=shown.attrs["layer"], set=sets, drop=True)
+    return _z_scored(result, result[name], layer=result[name].attrs["layer"], set=sets, drop=True)
+
+
+def _z_scored(result: xr.Dataset, values: xr.DataArray, **place: Any) -> xr.DataArray:
+    moments = result[["layer_mean", "layer_sd"]].sel(**place)
     sd = moments["layer_sd"]
-    return (shown.astype(np.float64) - moments["layer_mean"]) / sd.where(sd > 0)
+    return (values.astype(np.float64) - moments["layer_mean"]) / sd.where(sd > 0)
 
 
 def set_distances(result: xr.Dataset, layer: str, name: str) -> xr.DataArray:
-    """Return the distances of all pairs of a set's images, normalised by layer.
+    """Return the distances of all pairs of a set's images, normalised by layer, (image, image_other).
 
-    They are Euclidean, over the K units of draw 0 at the largest `n_units`, and divided by ``sqrt(K)`` and
-    by the population SD of the N x K responses; not by the latter for a result with ``normalize="none"``.
-    The median over pairs is that draw's differentiation for the metric "euclidean" with the normalisation
-    "layer" or "none".
-
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned.
-    layer, name
-        Of the layer and the set.
-
-    Returns
-    -------
-    (image, image_other)
-        NaN where all responses are the same.
-
-    Raises
-    ------
-    InputError
-        It is no result, has no distances, or there is no such layer or set.
+    They are those that the result holds, divided by `distance_units`. For the metric "euclidean" with the
+    normalisation "layer" or "none", their median is the differentiation of draw 0 at the largest `n_units`.
     """
     require_variables(result, "distance")
     require_known("layer", layer, [str(known) for known in result["layer"].values])
