@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from differentia.selection import Selection, select, write_selection
     from differentia.stimuli import Stimuli, images, noise, save_images
     from differentia.sufficiency import precision, say_precision
-    from differentia.tables import records, top_classes
+    from differentia.tables import records, to_dataframe, top_classes
 
 _HOMES = {
     "DifferentiaError": "errors",
@@ -92,6 +92,7 @@ _HOMES = {
     "say_precision": "sufficiency",
     "select": "selection",
     "show": "report",
+    "to_dataframe": "tables",
     "top_classes": "tables",
     "with_intervals": "intervals",
     "write_report": "report",
@@ -144,6 +145,7 @@ __all__ = [
     "say_precision",
     "select",
     "show",
+    "to_dataframe",
     "top_classes",
     "with_intervals",
     "write_report",

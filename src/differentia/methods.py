@@ -17,7 +17,7 @@ from differentia.errors import require_known
 from differentia.layers import INPUT
 from differentia.presentation import LEFT_OUT, SAME_CONTENT
 from differentia.references import REFERENCES, Reference, architecture_key
-from differentia.schema import LIMITS, SOURCES
+from differentia.schema import LIMITS, SOURCES, checked
 from differentia.specs import parse_spec
 from differentia.units import unit_kind
 
@@ -134,6 +134,7 @@ class _Citations:
         return tuple(sorted(works, key=lambda work: (str(work).casefold(), work.key)))
 
 
+@checked
 def describe_methods(result: xr.Dataset | Mapping[str, xr.Dataset]) -> Methods:
     """Return the methods paragraph of a result, ready for a paper, with its references.
 

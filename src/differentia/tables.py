@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 import numpy as np
 
@@ -12,17 +13,52 @@ from differentia.dataset import require_variables
 from differentia.draws import convergence_known, draw_mean, draw_spread, not_converged
 from differentia.folders import written_whole
 from differentia.relatives import relative, relative_interval
-from differentia.schema import LIMITS, SOURCES, validate_result
+from differentia.schema import LIMITS, SOURCES, checked
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
-#: What `records` calls the values, and their SDs over draws.
+#: What a row is of.
+ROW = ("set", "layer", "n_units")
+
+#: The columns of values, and of their SDs over draws.
 SPREADS = {"differentiation": "sd_over_draws", "relative": "relative_sd_over_draws"}
 
 
+@checked
+def to_dataframe(result: xr.Dataset) -> pd.DataFrame:
+    """Return a table with one row for each set, layer and number of units.
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``units``, ``set``, ``layer``, ``n_units``, ``units_used``, and ``differentiation`` and ``relative``,
+        means over draws, each with its SD over draws (``sd_over_draws``, ``relative_sd_over_draws``) and its
+        limits of units and of images (``differentiation_units_low``, ``differentiation_units_high``, and so
+        on). What is not known is NaN, and so is all that is relative where there is no reference.
+        ``not_converged`` (boolean, `pandas.NA` where that can't be said) says where more units give another
+        value.
+
+    Raises
+    ------
+    InputError
+        It is no result.
+    """
+    import pandas as pd
+
+    columns = {name: np.nan if values is None else values for name, values in _columns(result).items()}
+    return pd.DataFrame(columns).astype({"not_converged": "boolean"})
+
+
+@checked
 def records(result: xr.Dataset) -> list[dict[str, Any]]:
-    """Return one record for each set, layer and number of units.
+    """Return the rows of `to_dataframe`, which replaces this function; it goes with the next version.
 
     Parameters
     ----------
@@ -32,73 +68,55 @@ def records(result: xr.Dataset) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        ``units``, ``set``, ``layer``, ``n_units``, ``units_used``, and ``differentiation`` and ``relative``,
-        means over draws, each with its SD over draws (``sd_over_draws``, ``relative_sd_over_draws``) and its
-        limits of units and of images (``differentiation_units_low``, ``differentiation_units_high``, and so
-        on); what is not known is NaN. ``relative``, its SD and its limits are None where there is no
-        reference. ``not_converged`` says where more units give another value; None where that can't be said
-        (`differentia.draws.convergence_known`).
+        By column. None stands for all that is relative where there is no reference, and for a
+        ``not_converged`` that can't be said; what else is not known is NaN.
 
     Raises
     ------
     InputError
         It is no result.
     """
-    validate_result(result)
-    order = ("set", "layer", "n_units")
-    numbers = {
-        name: None if values is None else values.transpose(*order).values
-        for name, values in _numbers(result).items()
-    }
-    flags = not_converged(result).transpose(*order).values
-    known = convergence_known(result).transpose(*order).values
-    used = result["units_used"].transpose("layer", "n_units").values
-    found = []
-    for place in np.ndindex(flags.shape):
-        at_set, at_layer, at_count = place
-        record: dict[str, Any] = {
-            "units": str(result["units"].item()),
-            "set": str(result["set"].values[at_set]),
-            "layer": str(result["layer"].values[at_layer]),
-            "n_units": int(result["n_units"].values[at_count]),
-            "units_used": int(used[at_layer, at_count]),
-        }
-        record |= {name: None if values is None else float(values[place]) for name, values in numbers.items()}
-        found.append({**record, "not_converged": bool(flags[place]) if known[place] else None})
-    return found
+    warn("dif.records() goes with the next version; use dif.to_dataframe()", FutureWarning, stacklevel=3)
+    return table_rows(result)
 
 
-def _numbers(result: xr.Dataset) -> dict[str, xr.DataArray | None]:
-    """Return the numbers of `records` (set, layer, n_units), by their names there."""
+def table_rows(result: xr.Dataset) -> list[dict[str, Any]]:
+    """Return the rows of `to_dataframe`, with None for what it does not have, as JSON can hold them."""
+    columns = _columns(result)
+    nothing = [None] * len(columns["set"])
+    values = [nothing if column is None else column.tolist() for column in columns.values()]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def _columns(result: xr.Dataset) -> dict[str, Any]:
+    """Return the columns of `to_dataframe`, each an array; None for those that are relative to nothing."""
     values = {"differentiation": result["differentiation"]}
     if result.attrs["reference"]:
         values["relative"] = relative(result)
     limits = value_limits(result)
-    found: dict[str, xr.DataArray | None] = {}
+    columns: dict[str, xr.DataArray | None] = {
+        name: result[name] for name in ("units", "set", "layer", "n_units", "units_used")
+    }
     for name, spread in SPREADS.items():
         known = name in values
-        found[name] = draw_mean(values[name], result) if known else None
-        found[spread] = draw_spread(values[name], result) if known else None
+        columns[name] = draw_mean(values[name], result) if known else None
+        columns[spread] = draw_spread(values[name], result) if known else None
         for source in SOURCES:
             for place, end in enumerate(("low", "high")):
                 limit = limits[name][place].sel(source=source, drop=True) if known else None
-                found[f"{name}_{source}_{end}"] = limit
-    return found
+                columns[f"{name}_{source}_{end}"] = limit
+    flags = not_converged(result)
+    columns["not_converged"] = flags.copy(data=np.where(convergence_known(result), flags, None))
+    return {
+        name: None if column is None else column.broadcast_like(flags).transpose(*ROW).values.ravel()
+        for name, column in columns.items()
+    }
 
 
 def value_limits(result: xr.Dataset) -> dict[str, tuple[xr.DataArray, xr.DataArray]]:
-    """Return between which limits values lie, by what they are called in `records`.
+    """Return between which limits values lie, (set, layer, n_units, source), by their column.
 
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned.
-
-    Returns
-    -------
-    dict of (low, high)
-        ``differentiation``, and ``relative`` where there is a reference: each (set, layer, n_units, source),
-        NaN where it is not known, as in a result without intervals.
+    Those of "relative" are there where there is a reference; NaN stands for what is not known.
     """
     names = [name for name in SPREADS if name == "differentiation" or result.attrs["reference"]]
     if not set(LIMITS) <= set(result):
@@ -110,6 +128,7 @@ def value_limits(result: xr.Dataset) -> dict[str, tuple[xr.DataArray, xr.DataArr
     return found
 
 
+@checked
 def top_classes(result: xr.Dataset, count: int = 5) -> xr.Dataset:
     """Return the classes that the network finds most probable in each image.
 
@@ -147,35 +166,18 @@ def top_classes(result: xr.Dataset, count: int = 5) -> xr.Dataset:
 
 
 def save_predictions(result: xr.Dataset, path: Path) -> None:
-    """Write the five most probable classes of each image as a table, or remove it where there are none.
-
-    Names stand in it as they are, for programs to read; a spreadsheet may take one that begins with = for a
-    formula.
-
-    Parameters
-    ----------
-    result
-        What `measure` returned.
-    path
-        Of the CSV file: set, image, then class_1, probability_1, ..., one row an image.
-
-    Raises
-    ------
-    InputError, StorageError
-        It can't be written.
-    """
+    """Write the five most probable classes of each image as CSV, or remove the file where there are none."""
+    # Names stand in it as they are, for programs to read; a spreadsheet may take one that begins with = for a
+    # formula.
     if "prediction" not in result:
         path.unlink(missing_ok=True)  # of an earlier result
         return
     best = top_classes(result)
-    places = range(1, best.sizes["place"] + 1)
+    columns = {"set": best["image_set"].values, "image": best["image_name"].values}
+    for place, number in enumerate(range(1, best.sizes["place"] + 1)):
+        columns[f"class_{number}"] = best["class_name"].values[:, place]
+        columns[f"probability_{number}"] = [f"{value:.6f}" for value in best["probability"].values[:, place]]
     with written_whole(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(
-            ["set", "image", *(f"{what}_{n}" for n in places for what in ("class", "probability"))]
-        )
-        for image in range(best.sizes["image"]):
-            row = best.isel(image=image)
-            pairs = zip(row["class_name"].values, row["probability"].values, strict=True)
-            cells = [cell for name, value in pairs for cell in (name, f"{value:.6f}")]
-            table.writerow([row["image_set"].item(), row["image_name"].item(), *cells])
+        table.writerow(columns)
+        table.writerows(zip(*columns.values(), strict=True))

@@ -616,7 +616,7 @@ def _measure_into(
     from differentia.presentation import as_sets
     from differentia.result_files import save
     from differentia.store import require_store
-    from differentia.tables import records, save_predictions
+    from differentia.tables import save_predictions, table_rows
 
     # All that can be told before a network may have to be downloaded.
     if keeping.fresh and not keeping.store:
@@ -665,7 +665,7 @@ def _measure_into(
     save_predictions(first, out / "predictions.csv")
     _write_views(results, out)
     if as_json:
-        print_json([record for result in results.values() for record in records(result)])
+        print_json([row for result in results.values() for row in table_rows(result)])
     else:
         for result in results.values():
             print_result(result)

@@ -23,6 +23,7 @@ from differentia.figures.panels import (
     mark_set,
     name_columns,
 )
+from differentia.schema import checked
 from differentia.views import filter_scores, set_distances
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ MAPPED_FILTERS = Scale(0.0, 1.0, "mean response, z-scored")
 PLAIN_UNITS = Scale(-1.0, 1.0, "response, z-scored", "RdBu_r")
 
 
+@checked
 def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
     """Draw what the network says of each image: a heat map for each set, images x classes.
 
@@ -103,6 +105,7 @@ def prediction_grid(result: xr.Dataset) -> Grid:
     return Grid(rows, ("",), max(LOWEST_PREDICTIONS, min(PREDICTIONS_HEIGHT, height)))
 
 
+@checked
 def plot_filters(
     result: xr.Dataset, layers: str | Sequence[str] | None = None, axes: Any = None
 ) -> np.ndarray:
@@ -171,6 +174,7 @@ def filter_grid(result: xr.Dataset, layers: str | Sequence[str] | None) -> Grid:
     return Grid(len(chosen_layers(result, layers)), names, FILTERS_HEIGHT)
 
 
+@checked
 def plot_distances(
     result: xr.Dataset, layers: str | Sequence[str] | None = None, axes: Any = None
 ) -> np.ndarray:

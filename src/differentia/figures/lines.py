@@ -39,7 +39,7 @@ from differentia.figures.labels import plain, set_colours, shortened, text_width
 from differentia.figures.panels import PAGE_WIDTH, RESOLUTION
 from differentia.published import published_lines
 from differentia.relatives import relative
-from differentia.schema import validate_result
+from differentia.schema import checked
 from differentia.units import unit_kind
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ NARROWEST_KIND, KIND_HEIGHT = 2.2, 1.6
 LEGEND_SIZE, KINDS_LEGEND_SIZE = 8.0, 7.0
 
 
+@checked
 def plot(
     result: xr.Dataset,
     ax: Axes | None = None,
@@ -119,7 +120,6 @@ def plot(
         It is no result; with ``published=True``, it has nothing in common with the published curves; a
         contrast is of sets or layers that the result has not, or there are too many.
     """
-    validate_result(result)
     require_contrasts(result, contrasts)
     curves = published_lines(result, "differentiation", wanted=published)
     ax = _draw(result, result["differentiation"], ax, published=curves, contrasts=contrasts)
@@ -127,6 +127,7 @@ def plot(
     return ax
 
 
+@checked
 def plot_relative(
     result: xr.Dataset,
     reference: str | None = None,
@@ -173,6 +174,7 @@ def plot_relative(
     return ax
 
 
+@checked
 def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarray:
     """Draw the differentiation of several kinds of units side by side, each as `plot`.
 
@@ -296,13 +298,14 @@ def _columns(results: Mapping[str, xr.Dataset]) -> int:
 
 def _require_alike(results: Mapping[str, xr.Dataset]) -> None:
     """Raise an error unless there are results, of the same sets and layers."""
-    if not isinstance(results, Mapping) or not results:
+    import xarray as xr
+
+    if isinstance(results, xr.Dataset) or not results:
         raise InputError(
             "expected results as {kind of units: result}, with at least one: what measure_kinds() returned"
         )
     first = next(iter(results))
-    for kind, result in results.items():
-        validate_result(result, f"the result of kind {kind!r}")
+    for kind in results:
         for what in ("set", "layer"):
             expected, given = (results[name][what].values.tolist() for name in (first, kind))
             if expected != given:

@@ -19,7 +19,7 @@ from differentia.figures.panels import (
     add_colour_bar,
     draw_heat_map,
 )
-from differentia.schema import map_names
+from differentia.schema import checked, map_names
 from differentia.views import map_scores
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ BETWEEN_MAPS = 0.06
 PERCENTILES = (1.0, 99.0)
 
 
+@checked
 def plot_maps(
     result: xr.Dataset,
     layer: str | None = None,

@@ -24,7 +24,7 @@ from differentia.figures.lines import figure_size, kinds_figure, plot, plot_kind
 from differentia.figures.maps import map_grid, plot_maps
 from differentia.figures.panels import RESOLUTION, Grid
 from differentia.folders import require_writable, written_whole
-from differentia.schema import map_names, validate_result
+from differentia.schema import checked, map_names
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,6 +43,7 @@ NAMES = re.compile(
 )
 
 
+@checked
 def save_figures(result: xr.Dataset, folder: Path, contrasts: Sequence[xr.Dataset] = ()) -> list[Path]:
     """Write all that a result has data for as PNG and SVG.
 
@@ -72,7 +73,6 @@ def save_figures(result: xr.Dataset, folder: Path, contrasts: Sequence[xr.Datase
     StorageError
         The disk is full.
     """
-    validate_result(result)
     require_contrasts(result, contrasts)
     require_writable(folder, str(folder))
     written = [
@@ -84,6 +84,7 @@ def save_figures(result: xr.Dataset, folder: Path, contrasts: Sequence[xr.Datase
     return written
 
 
+@checked
 def save_kinds(results: Mapping[str, xr.Dataset], folder: Path) -> list[Path]:
     """Write the curves of several kinds of units side by side as PNG and SVG.
 

@@ -22,6 +22,7 @@ from differentia.report.contrasts import contrasts_of
 from differentia.report.facts import facts, overview, warnings_of, yardstick
 from differentia.report.formula import formula
 from differentia.report.trust import trust
+from differentia.schema import checked
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -45,6 +46,7 @@ SCRIPTS = (
 HEIGHT = 900
 
 
+@checked
 def write_report(
     results: xr.Dataset | Mapping[str, xr.Dataset],
     path: str | os.PathLike[str] = "report.html",
@@ -83,6 +85,7 @@ def write_report(
     return user_path(path)
 
 
+@checked
 def show(
     results: xr.Dataset | Mapping[str, xr.Dataset],
     *,
