@@ -35,8 +35,11 @@ def test_results_by_kind() -> None:
         (None, "the result is a NoneType"),
         ({"random": first, "other": 3}, "the result of kind 'other' is a int"),
         (xr.Dataset(), "is no result of differentia: schema_version, "),
-        ({"random": first, "b": first}, "two results are of 'random' units, 'b' the later one; give one of"),
-        ({"random": second}, "the result of kind 'random' is of the kind 'top'; give each under its own"),
+        ({"random": first, "b": first}, "the result of kind 'b' is of the kind 'random'; give one of each"),
+        (
+            {"random": second},
+            "the result of kind 'random' is of the kind 'top'; give one of each, under its own",
+        ),
         ({"random": first, "b": second}, "the result of kind 'b' is of the kind 'top'"),
     ]
     differing = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -96,8 +96,8 @@ def contrast(result: xr.Dataset, first: str, second: str, *, permutations: int =
     found["difference_low"], found["difference_high"] = interval_of_difference(one, other)
     found["ratio"] = one.value / other.value.where(other.value > 0)
     found["ratio_low"], found["ratio_high"] = interval_of_ratio(one, other)
-    for name, values in _permutation_test(result, first, second, permutations)._asdict().items():
-        found[name] = xr.DataArray(values, dims="layer")
+    tested = _permutation_test(result, first, second, permutations)
+    found |= {name: xr.DataArray(values, dims="layer") for name, values in tested.items()}
     return xr.Dataset(
         {name: values.drop_vars(set(values.coords) - {"layer"}) for name, values in found.items()},
         coords={"layer": result["layer"].values},
@@ -145,15 +145,10 @@ def _require_samples(result: xr.Dataset) -> None:
         )
 
 
-class Tested(NamedTuple):
-    """What a permutation test gives; NaN where a set is too small or has no value."""
-
-    statistic: Float[np.ndarray, " layer"]
-    p: Float[np.ndarray, " layer"]
-    p_corrected: Float[np.ndarray, " layer"]
-
-
-def _permutation_test(result: xr.Dataset, first: str, second: str, permutations: int) -> Tested:
+def _permutation_test(
+    result: xr.Dataset, first: str, second: str, permutations: int
+) -> dict[str, Float[np.ndarray, " layer"]]:
+    """Return the statistic and its p in each layer; NaN where a set is too small or has no value."""
     rows = [set_rows(result, name) for name in (first, second)]
     n_first, n_images = len(rows[0]), sum(map(len, rows))
     source = random_numbers("permutations", result.attrs["seed"], first, second)
@@ -178,7 +173,8 @@ def _permutation_test(result: xr.Dataset, first: str, second: str, permutations:
         found = list(threads.map(of_layer, range(result.sizes["layer"])))
     statistic = np.array([observed for observed, _ in found])
     permuted = np.abs(np.array([values for _, values in found]))
-    return Tested(statistic, *p_values(np.abs(statistic), permuted))
+    alone, corrected = p_values(np.abs(statistic), permuted)
+    return {"statistic": statistic, "p": alone, "p_corrected": corrected}
 
 
 def permuted_statistics(sample: Sample, labels: Bool[np.ndarray, "b n"]) -> Float[np.ndarray, " b"]:

@@ -59,14 +59,13 @@ def build_result(
     """
     import xarray as xr
 
-    sizes = np.array([layer.size for layer in responses.layers], dtype=np.int64)
-    pools = np.array([len(responses.units[layer.name]) for layer in responses.layers], np.int64)
-    used = [[responses.units_used(layer, count) for count in n_units] for layer in responses.layers]
+    layers = responses.layers
+    used = [[responses.units_used(layer, count) for count in n_units] for layer in layers]
     variables: dict[str, Any] = {
         "differentiation": differentiation,
         "units_used": np.array(used, dtype=np.int64),
-        "pool_size": pools,
-        "layer_size": sizes,
+        "pool_size": np.array([len(responses.units[layer.name]) for layer in layers], dtype=np.int64),
+        "layer_size": np.array([layer.size for layer in layers], dtype=np.int64),
         "image_sum": image_sum,
         "image_sumsq": image_sumsq,
     }
@@ -76,8 +75,8 @@ def build_result(
     if distance is not None:
         variables["distance"] = distance
     labels: dict[str, Any] = {
-        "layer_kind": [layer.kind for layer in responses.layers],
-        "layer_shape": ["x".join(map(str, layer.shape)) for layer in responses.layers],
+        "layer_kind": [layer.kind for layer in layers],
+        "layer_shape": ["x".join(map(str, layer.shape)) for layer in layers],
         "image_set": [image.set for image in responses.images],
         "image_name": [image.name for image in responses.images],
         "image_hash": [image.hash for image in responses.images],
@@ -87,9 +86,9 @@ def build_result(
     if responses.moments is not None:
         variables["layer_mean"], variables["layer_sd"] = _set_moments(responses, responses.moments)
     if views.filter_means:
-        counts = [views.filter_means[layer.name].shape[1] for layer in responses.layers]
-        variables["filter_mean"] = np.hstack([views.filter_means[layer.name] for layer in responses.layers])
-        labels["filter_layer"] = np.repeat([layer.name for layer in responses.layers], counts)
+        counts = [views.filter_means[layer.name].shape[1] for layer in layers]
+        variables["filter_mean"] = np.hstack([views.filter_means[layer.name] for layer in layers])
+        labels["filter_layer"] = np.repeat([layer.name for layer in layers], counts)
         labels["filter_index"] = np.concatenate([np.arange(count) for count in counts])
     if views.predictions is not None:
         variables["prediction"] = views.predictions.probabilities
@@ -105,7 +104,7 @@ def build_result(
     coords: dict[str, Any] = {name: (LABELS[name].dimensions, value) for name, value in labels.items()}
     coords |= {
         "set": list(responses.sets),
-        "layer": [layer.name for layer in responses.layers],
+        "layer": [layer.name for layer in layers],
         "n_units": np.asarray(n_units, dtype=np.int64),
         "draw": np.arange(differentiation.shape[3]),
     }
@@ -161,17 +160,11 @@ def as_kinds(results: xr.Dataset | Mapping[str, xr.Dataset]) -> dict[str, xr.Dat
     if not results:
         raise InputError("expected a result, or results as {kind of units: result}; got none")
     kinds = {name: str(result["units"].item()) for name, result in results.items()}
-    if len(set(kinds.values())) < len(kinds):
-        later, kind = next(item for at, item in enumerate(kinds.items()) if item[1] in [*kinds.values()][:at])
-        raise InputError(
-            f"two results are of {kind!r} units, {later!r} the later one; give one of each kind, and the "
-            "results of several experiments apart"
-        )
     for name, kind in kinds.items():
         if name != kind:
             raise InputError(
-                f"the result of kind {name!r} is of the kind {kind!r}; give each under its own kind, as "
-                "measure_kinds() returns them"
+                f"the result of kind {name!r} is of the kind {kind!r}; give one of each, under its own "
+                "kind, as measure_kinds() returns them, and the results of several experiments apart"
             )
     first, *others = kinds
     for other in others:

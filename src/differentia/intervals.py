@@ -144,30 +144,22 @@ def image_interval(
         return low, high
     largest = int(np.argmax(result["n_units"].values))
     layers = range(result.sizes["layer"])
+
+    def by_value(name: str, counts: Int[np.ndarray, "b n"], layer: int) -> tuple[float, float]:
+        sample = sample_of_set(result, layer, name)
+        if sample is None:
+            return np.nan, np.nan
+        ends = interval_of_log(sample, counts, method, confidence)
+        low, high = (float(np.exp(end - sample.log_value)) for end in ends)
+        return low, high
+
     with ThreadPoolExecutor(usable_cores()) as threads:
         for at, name in enumerate(result["set"].values.tolist()):
             counts = image_counts(len(set_rows(result, name)), resamples, result.attrs["seed"], name)
-            find = partial(_limits_by_value, result, name, counts, confidence, method)
-            found = np.array(list(threads.map(find, layers)))
+            found = np.array(list(threads.map(partial(by_value, name, counts), layers)))
             for limit, factors in zip((low, high), found.T, strict=True):
                 limit[at, :, largest] = means[at, :, largest] * factors
     return low, high
-
-
-def _limits_by_value(
-    result: xr.Dataset,
-    name: str,
-    counts: Int[np.ndarray, "b n"],
-    confidence: float,
-    method: str,
-    layer: int,
-) -> tuple[float, float]:
-    """Return the limits of a set in a layer, divided by the value itself."""
-    sample = sample_of_set(result, layer, name)
-    if sample is None:
-        return np.nan, np.nan
-    low, high = interval_of_log(sample, counts, method, confidence)
-    return float(np.exp(low - sample.log_value)), float(np.exp(high - sample.log_value))
 
 
 def has_samples(result: xr.Dataset) -> bool:

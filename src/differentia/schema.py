@@ -44,14 +44,16 @@ class Spec(NamedTuple):
 _ROUNDING = 1e-6
 _LARGEST, _LARGEST_SINGLE = (float(np.finfo(kind).max) for kind in (np.float64, np.float32))
 _LARGEST_INTEGER = 2**63 - 1
-_ALL = ("set", "layer", "n_units")
+
+#: What a value is of.
+POINT = ("set", "layer", "n_units")
 _THUMBNAIL = ("image", "thumbnail_y", "thumbnail_x", "thumbnail_channel")
 
 #: A NaN stands for what is not known, but in `_KNOWN`.
 VARIABLES: dict[str, Spec] = {
-    "differentiation": Spec((*_ALL, "draw"), least=-_ROUNDING, most=_LARGEST),
-    "differentiation_low": Spec((*_ALL, "source"), least=0, most=_LARGEST, optional=True),
-    "differentiation_high": Spec((*_ALL, "source"), least=0, most=_LARGEST, optional=True),
+    "differentiation": Spec((*POINT, "draw"), least=-_ROUNDING, most=_LARGEST),
+    "differentiation_low": Spec((*POINT, "source"), least=0, most=_LARGEST, optional=True),
+    "differentiation_high": Spec((*POINT, "source"), least=0, most=_LARGEST, optional=True),
     "units_used": Spec(("layer", "n_units"), INTEGERS, least=1, most=_LARGEST_INTEGER),
     "pool_size": Spec(("layer",), INTEGERS),
     "layer_size": Spec(("layer",), INTEGERS),
@@ -186,19 +188,19 @@ def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
             f"{where} is a {type(result).__name__}; expected the Dataset that measure() returned"
         )
     missing = [name for name in ATTRIBUTES if name not in result.attrs]
-    due = [name for name, spec in LABELS.items() if spec.with_ in result] + [*_ALL, "draw"]
+    due = [name for name, spec in LABELS.items() if spec.with_ in result] + [*POINT, "draw"]
     missing += [name for name in due if name not in result.coords]
     missing += [name for name, spec in VARIABLES.items() if name not in result and not spec.optional]
     if missing:
         raise InputError(f"{where} is no result of differentia: {', '.join(missing)} missing")
-    for check in (_attributes, _dimensions, _types, _ranges, _names, _units, _limits, _maps):
-        for what, expected in check(result):
-            raise _wrong(where, what, expected)
-    if (version := result.attrs["schema_version"]) != SCHEMA_VERSION:
+    if _is_whole(version := result.attrs["schema_version"]) and version != SCHEMA_VERSION:
         raise InputError(
             f"{where} has the schema version {version}; "
             f"this version of differentia reads {SCHEMA_VERSION}: update differentia"
         )
+    for check in (_attributes, _variables, _distinct_names, _unit_counts, _both_limits, _maps):
+        for what, expected in check(result):
+            raise _wrong(where, what, expected)
     named: dict[str, tuple[str, Mapping[str, Any]]] = {
         "normalization": (result.attrs["normalize"], NORMALIZATIONS),
         "metric": (result.attrs["metric"], METRICS),
@@ -276,44 +278,32 @@ def _attributes(result: xr.Dataset) -> _Wrong:
             yield f"the attribute {name} is {_as_shown(value)}", "text"
 
 
-def _map_specs(result: xr.Dataset) -> dict[str, Spec]:
-    return {name: Spec(map_dimensions(number)) for number, name in enumerate(map_names(result))}
-
-
-def _dimensions(result: xr.Dataset) -> _Wrong:
-    for name, spec in {**VARIABLES, **LABELS, **_map_specs(result)}.items():
-        if name in result and result[name].dims != spec.dimensions:
-            yield f"{name} has the dimensions {result[name].dims}", str(spec.dimensions)
-
-
-def _types(result: xr.Dataset) -> _Wrong:
-    for name, spec in {**SPECS, **_map_specs(result)}.items():
+def _variables(result: xr.Dataset) -> _Wrong:
+    maps = {name: Spec(map_dimensions(number)) for number, name in enumerate(map_names(result))}
+    for name, spec in {**SPECS, **maps}.items():
         if name not in result.variables:
             continue
-        values = result.variables[name].values
+        dimensions, values = result.variables[name].dims, result.variables[name].values
+        if dimensions != spec.dimensions and name not in _DIMENSIONS:
+            yield f"{name} has the dimensions {dimensions}", str(spec.dimensions)
+        fits = values.dtype.kind in spec.kind and (spec.kind != BYTES or values.dtype.itemsize == 1)
         if spec.kind == TEXT:
-            objects = values.ravel() if values.dtype.kind == "O" else [None]
-            fits = values.dtype.kind in "UT" or all(isinstance(value, str) for value in objects)
-        else:
-            fits = values.dtype.kind in spec.kind and (spec.kind != BYTES or values.dtype.itemsize == 1)
+            objects = values.dtype.kind == "O" and all(isinstance(value, str) for value in values.ravel())
+            fits = values.dtype.kind in "UT" or objects
         if not fits:
             yield f"{name} is of type {values.dtype}", _IN_WORDS[spec.kind]
+        if (spec.least, spec.most) != (-np.inf, np.inf):
+            outside = ~((values >= spec.least) & (values <= spec.most))
+            if name not in _KNOWN:
+                outside &= ~np.isnan(values)
+            if outside.any():
+                limits = f"{max(spec.least, 0):g} or more"
+                if spec.most < 2:
+                    limits = f"{max(spec.least, 0):g} to {round(spec.most):g}"
+                yield f"{name} holds {values[outside][0].item()!r}", f"{limits}, and no infinity"
 
 
-def _ranges(result: xr.Dataset) -> _Wrong:
-    for name, (_, _, least, most, *_) in SPECS.items():
-        if name not in result.variables or (least, most) == (-np.inf, np.inf):
-            continue
-        values = result.variables[name].values
-        outside = (values < least) | (values > most)
-        if name in _KNOWN:
-            outside |= np.isnan(values)
-        if outside.any():
-            bounds = f"{max(least, 0):g} or more" if most > 2 else f"{max(least, 0):g} to {round(most):g}"
-            yield f"{name} holds {values[outside][0].item()!r}", f"{bounds}, and no infinity"
-
-
-def _names(result: xr.Dataset) -> _Wrong:
+def _distinct_names(result: xr.Dataset) -> _Wrong:
     for coordinate in ("set", "layer"):
         names = [str(name) for name in result[coordinate].values]
         for name in names:
@@ -323,7 +313,7 @@ def _names(result: xr.Dataset) -> _Wrong:
                 yield f"{coordinate} holds the name {_as_shown(name)}", "text without control characters"
 
 
-def _units(result: xr.Dataset) -> _Wrong:
+def _unit_counts(result: xr.Dataset) -> _Wrong:
     counts = result["n_units"].values
     if not (np.diff(counts) > 0).all():
         yield f"n_units is {_as_shown(counts.tolist())}", "numbers in ascending order"
@@ -340,7 +330,7 @@ def _units(result: xr.Dataset) -> _Wrong:
             yield f"unit holds {units[outside][0]}", expected
 
 
-def _limits(result: xr.Dataset) -> _Wrong:
+def _both_limits(result: xr.Dataset) -> _Wrong:
     given = [name for name in LIMITS if name in result]
     if not given:
         return
@@ -376,7 +366,7 @@ def _maps(result: xr.Dataset) -> _Wrong:
 
 
 def _parts_of_others(result: xr.Dataset) -> _Wrong:
-    for name in (*_ALL, "draw", "image"):
+    for name in (*POINT, "draw", "image"):
         if not result.sizes[name]:
             yield f"the dimension {name} is empty", "at least one"
     sets, layers = (result[name].values.astype(str).tolist() for name in ("set", "layer"))

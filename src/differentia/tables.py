@@ -13,14 +13,11 @@ from differentia.dataset import require_variables
 from differentia.draws import convergence_known, draw_mean, draw_spread, not_converged
 from differentia.folders import written_whole
 from differentia.relatives import relative, relative_interval
-from differentia.schema import LIMITS, SOURCES, checked
+from differentia.schema import LIMITS, POINT, SOURCES, checked
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
-
-#: What a row is of.
-ROW = ("set", "layer", "n_units")
 
 #: The columns of values, and of their SDs over draws.
 SPREADS = {"differentiation": "sd_over_draws", "relative": "relative_sd_over_draws"}
@@ -52,7 +49,7 @@ def to_dataframe(result: xr.Dataset) -> pd.DataFrame:
     """
     import pandas as pd
 
-    columns = {name: np.nan if values is None else values for name, values in _columns(result).items()}
+    columns = {name: np.nan if values is None else values for name, values in _columns_of(result).items()}
     return pd.DataFrame(columns).astype({"not_converged": "boolean"})
 
 
@@ -82,33 +79,28 @@ def records(result: xr.Dataset) -> list[dict[str, Any]]:
 
 def table_rows(result: xr.Dataset) -> list[dict[str, Any]]:
     """Return the rows of `to_dataframe`, with None for what it does not have, as JSON can hold them."""
-    columns = _columns(result)
+    columns = _columns_of(result)
     nothing = [None] * len(columns["set"])
     values = [nothing if column is None else column.tolist() for column in columns.values()]
     return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
 
 
-def _columns(result: xr.Dataset) -> dict[str, Any]:
+def _columns_of(result: xr.Dataset) -> dict[str, Any]:
     """Return the columns of `to_dataframe`, each an array; None for those that are relative to nothing."""
-    values = {"differentiation": result["differentiation"]}
-    if result.attrs["reference"]:
-        values["relative"] = relative(result)
-    limits = value_limits(result)
-    columns: dict[str, xr.DataArray | None] = {
-        name: result[name] for name in ("units", "set", "layer", "n_units", "units_used")
-    }
-    for name, spread in SPREADS.items():
-        known = name in values
-        columns[name] = draw_mean(values[name], result) if known else None
-        columns[spread] = draw_spread(values[name], result) if known else None
-        for source in SOURCES:
-            for place, end in enumerate(("low", "high")):
-                limit = limits[name][place].sel(source=source, drop=True) if known else None
-                columns[f"{name}_{source}_{end}"] = limit
     flags = not_converged(result)
+    columns: dict[str, Any] = {name: result[name] for name in ("units", *POINT, "units_used")}
+    limits = value_limits(result)
+    for name, spread in SPREADS.items():
+        ends = [f"{name}_{source}_{end}" for source in SOURCES for end in ("low", "high")]
+        columns |= dict.fromkeys((name, spread, *ends))
+        if name in limits:
+            values = result["differentiation"] if name == "differentiation" else relative(result)
+            columns |= {name: draw_mean(values, result), spread: draw_spread(values, result)}
+            of_ends = [limit.sel(source=source, drop=True) for source in SOURCES for limit in limits[name]]
+            columns |= dict(zip(ends, of_ends, strict=True))
     columns["not_converged"] = flags.copy(data=np.where(convergence_known(result), flags, None))
     return {
-        name: None if column is None else column.broadcast_like(flags).transpose(*ROW).values.ravel()
+        name: None if column is None else column.broadcast_like(flags).transpose(*POINT).values.ravel()
         for name, column in columns.items()
     }
 
