@@ -683,7 +683,7 @@ def test_the_main_view_in_a_notebook(
     """What Jupyter is given draws the curves and a layer within its frame, whose height is chosen."""
     shown: list[Any] = []
     monkeypatch.setattr("IPython.display.display", shown.append)
-    assert dif.show(measured(), height=700) is None  # type: ignore[func-returns-value]
+    assert dif.show(measured(), height=700) is None
     (given,) = shown
     notebook = tmp_path / "notebook.html"
     notebook.write_text(f"<!DOCTYPE html><body data-ready>{given.data}", encoding="utf-8")

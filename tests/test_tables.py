@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +176,7 @@ def test_rows_hold_every_number_once() -> None:
     assert len(of_relative) == 6
     assert all(one[name] is None for one in without for name in of_relative)
     with pytest.raises(dif.InputError, match="no result of differentia"):
-        table_rows(result.drop_vars("pool_size"))
+        dif.to_dataframe(result.drop_vars("pool_size"))
 
 
 def test_a_table_has_the_same_rows() -> None:
@@ -183,23 +185,27 @@ def test_a_table_has_the_same_rows() -> None:
     for given in (result, result.assign_attrs(reference="")):
         table, rows = dif.to_dataframe(given), table_rows(given)
         assert list(table.columns) == list(rows[0])
-        expected = pd.DataFrame(rows).astype({"not_converged": "boolean"})
-        pd.testing.assert_frame_equal(table, expected, check_dtype=False)
-        numbers = table.drop(columns=["units", "set", "layer", "not_converged"])
-        assert set(numbers.dtypes.astype(str)) == {"int64", "float64"}
+        floats = [name for name in rows[0] if name.startswith(("relative", "differentiation", "sd_"))]
+        by_row = pd.DataFrame(rows).astype({"not_converged": "boolean", **dict.fromkeys(floats, float)})
+        pd.testing.assert_frame_equal(table, by_row)
         assert table["not_converged"].isna().any()
         assert table["not_converged"].notna().any()
     assert table["relative"].isna().all()
     means = dif.to_dataframe(result).set_index(["set", "layer", "n_units"])["differentiation"].to_xarray()
-    xr.testing.assert_allclose(
-        means.reindex_like(result), dif.draw_mean(result["differentiation"], result).rename("differentiation")
-    )
+    expected = dif.draw_mean(result["differentiation"], result)
+    np.testing.assert_allclose(means.reindex_like(result), expected.transpose(*means.dims))
 
 
 def test_records_stay_one_version() -> None:
     """With a warning that users see, at their own line, and that names what replaces them."""
     result = neurons()
-    with pytest.warns(FutureWarning, match=r"use dif\.to_dataframe\(\)") as warned:
+    with pytest.warns(FutureWarning, match=r"use dif\.to_dataframe\(\)"):
         found = dif.records(result)
-    assert warned[0].filename == __file__
     np.testing.assert_equal(found, table_rows(result))
+    script = (
+        "import numpy as np, differentia as dif\n"
+        "result = dif.measure_responses({'a': {'V1': np.eye(3)}})\n"
+        "dif.records(result)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert "<string>:3: FutureWarning: dif.records() goes with the next version" in done.stderr

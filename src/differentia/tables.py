@@ -87,7 +87,7 @@ def table_rows(result: xr.Dataset) -> list[dict[str, Any]]:
 
 def _columns_of(result: xr.Dataset) -> dict[str, Any]:
     """Return the columns of `to_dataframe`, each an array; None for those that are relative to nothing."""
-    flags = not_converged(result)
+    flags = not_converged(result).astype(object).where(convergence_known(result), None)
     columns: dict[str, Any] = {name: result[name] for name in ("units", *POINT, "units_used")}
     limits = value_limits(result)
     for name, spread in SPREADS.items():
@@ -98,7 +98,7 @@ def _columns_of(result: xr.Dataset) -> dict[str, Any]:
             columns |= {name: draw_mean(values, result), spread: draw_spread(values, result)}
             of_ends = [limit.sel(source=source, drop=True) for source in SOURCES for limit in limits[name]]
             columns |= dict(zip(ends, of_ends, strict=True))
-    columns["not_converged"] = flags.copy(data=np.where(convergence_known(result), flags, None))
+    columns["not_converged"] = flags
     return {
         name: None if column is None else column.broadcast_like(flags).transpose(*POINT).values.ravel()
         for name, column in columns.items()
@@ -165,7 +165,7 @@ def save_predictions(result: xr.Dataset, path: Path) -> None:
         path.unlink(missing_ok=True)  # of an earlier result
         return
     best = top_classes(result)
-    columns = {"set": best["image_set"].values, "image": best["image_name"].values}
+    columns: dict[str, Any] = {"set": best["image_set"].values, "image": best["image_name"].values}
     for place, number in enumerate(range(1, best.sizes["place"] + 1)):
         columns[f"class_{number}"] = best["class_name"].values[:, place]
         columns[f"probability_{number}"] = [f"{value:.6f}" for value in best["probability"].values[:, place]]
