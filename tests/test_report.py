@@ -265,7 +265,7 @@ def test_showing_it_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[Any] = []
     with monkeypatch.context() as patched:
         patched.setattr("IPython.display.display", shown.append)
-        assert dif.show(neurons(), height=321) is None  # type: ignore[func-returns-value]
+        assert dif.show(neurons(), height=321) is None
     with pytest.raises(dif.InputError, match="the result is a str"):
         dif.show("result.nc")  # type: ignore[arg-type]
     (given_to_jupyter,) = shown

@@ -472,6 +472,6 @@ def test_each_kind_is_checked_once(times_checked: list[xr.Dataset], tmp_path: Pa
     save_figures(one, tmp_path / "figures")
     assert len(times_checked) == 5
     with pytest.raises(dif.InputError, match="expected results as"):
-        dif.plot_kinds(one)
+        dif.plot_kinds(one)  # type: ignore[arg-type]
     dif.save(one, tmp_path / "x.nc")
     xr.testing.assert_identical(dif.load_result(tmp_path / "x.nc"), one)
