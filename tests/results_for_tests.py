@@ -40,3 +40,16 @@ def by_hand() -> dict[str, np.ndarray]:
     with torch.no_grad():
         given = tricky().eval().by_hand(torch.from_numpy(images.transpose(0, 3, 1, 2)))
     return {name: value.double().numpy() for name, value in given.items()}
+
+
+def counted(values: np.ndarray, counts: list[int], used: list[list[int]], *, layer: int = 100) -> xr.Dataset:
+    """Return a result of one set by hand; its pools are 80 units."""
+    return xr.Dataset(
+        {
+            "differentiation": (("set", "layer", "n_units", "draw"), values[None]),
+            "units_used": (("layer", "n_units"), used),
+            "pool_size": ("layer", [80] * len(used)),
+            "layer_size": ("layer", [layer] * len(used)),
+        },
+        coords={"draw": np.arange(values.shape[-1]), "n_units": counts, "units": "random"},
+    )

@@ -31,8 +31,13 @@ READ_ONLY, REMOUNT, BIND, PRIVATE, RECURSIVE = 1, 32, 4096, 1 << 18, 1 << 14
 
 IMPORTED = (
     *("differentia.cli.commands", "differentia.experiment", "differentia.experiment_file"),
-    *("differentia.figures", "differentia.networks", "differentia.networks.torch", "differentia.results"),
-    *("differentia.report", "differentia.store", "differentia.views", "differentia.cli.entry"),
+    *(
+        "differentia.figures",
+        "differentia.networks",
+        "differentia.networks.torch",
+        "differentia.result_files",
+    ),
+    *("differentia.report", "differentia.store", "differentia.tables", "differentia.cli.entry"),
     *("filelock", "google_crc32c", "h5netcdf", "networks_for_tests", "zarr", "zarr.codecs"),
 )
 
@@ -40,7 +45,7 @@ IMPORTED = (
 STAGES = (
     ("differentia.passes", "Passes._pass", None),
     ("differentia.experiment", "measure_responses", "measuring"),
-    ("differentia.results", "save", "saving"),
+    ("differentia.result_files", "save", "saving"),
     ("differentia.cli.commands", "_write_views", "drawing"),
 )
 

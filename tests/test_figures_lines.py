@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 import differentia as dif
 from differentia.colours import set_colours
-from differentia.results import with_provenance
+from differentia.dataset import with_provenance
 
 RNG = np.random.default_rng(0)
 COUNTS = (5, 20, 60)

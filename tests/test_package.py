@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import differentia as dif
@@ -47,11 +49,15 @@ ORDER = [
     "selection",
     "schema",
     "resampling",
-    "uncertainty",
-    "results",
+    "dataset",
+    "result_files",
+    "draws",
+    "intervals",
+    "relatives",
     "contrasts",
     "sufficiency",
     "views",
+    "tables",
     "published",
     "summaries",
     "colours",
@@ -105,7 +111,7 @@ def test_imports_go_one_way() -> None:
 def test_the_import_check_can_fail() -> None:
     """An arrow down is found, at the top and in a function, in each way of writing it."""
     assert arrows_down("units", "from differentia.recording import record") == {"recording"}
-    assert arrows_down("units", "def f():\n    from differentia import results") == {"results"}
+    assert arrows_down("units", "def f():\n    from differentia import dataset") == {"dataset"}
     assert arrows_down("units", "def f():\n    import differentia.cli") == {"cli"}
     assert arrows_down("cli", "from differentia.units import unit_order") == set()
 
@@ -149,6 +155,26 @@ def test_what_needs_no_pytorch() -> None:
         "assert 'torch' in sys.modules and 'keras' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize(
+    "use",
+    ["result", "dif.plot(result)", "dif.write_report(result, 'x.html')", "dif.to_dataframe(result)"],
+)
+def test_looking_at_a_result_needs_no_network(use: str, tmp_path: Path) -> None:
+    """Neither PyTorch nor Keras is loaded to read a result, draw it, or make its report or table."""
+    rng = np.random.default_rng(0)
+    arrays = {name: {"V1": rng.normal(size=(12, 30))} for name in ("cats", "noise")}
+    dif.save(dif.measure_responses(arrays, n_units=10), tmp_path / "x.nc")
+    script = (
+        "import sys, differentia as dif\n"
+        "result = dif.load_result('x.nc')\n"
+        f"{use}\n"
+        "assert not {'torch', 'keras'} & set(sys.modules)"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script], check=True, cwd=tmp_path, env={**os.environ, "MPLBACKEND": "agg"}
+    )
 
 
 def test_type_information_is_shipped() -> None:

@@ -9,8 +9,8 @@ import pytest
 import xarray as xr
 
 import differentia as dif
-from differentia.published import LAYER_SIZES, METHOD, is_published_network
-from differentia.results import with_provenance
+from differentia.dataset import with_provenance
+from differentia.published import LAYER_SIZES, MEASURED_WITH, is_published_network
 
 RNG = np.random.default_rng(0)
 
@@ -138,7 +138,7 @@ def test_sets_of_other_names() -> None:
 @pytest.mark.parametrize(
     ("network", "sizes", "message"),
     [
-        (None, changed(block3_conv4=56 * 56 * 256), "the layer 'block3_conv4', which VGG16 has not"),
+        (None, changed(block3_conv4=56 * 56 * 256), "the layer 'block3_conv4', which VGG16 does not have"),
         (None, changed(block1_conv1=64), "'block1_conv1' has 64 units, expected 3,211,264"),
         (None, changed(predictions=10), "'predictions' has 10 units, expected 1,000"),
         (
@@ -170,7 +170,7 @@ def test_other_measurements_are_refused() -> None:
     """Another measure or choice of units gives other values; so do other numbers of units."""
     for option, other in {"normalize": "response", "metric": "cosine"}.items():
         result = vgg16_result().assign_attrs({option: other})
-        message = rf"{option}='{other}', the published curves with '{METHOD[option]}'.*--{option} "
+        message = rf"{option}='{other}', the published curves with '{MEASURED_WITH[option]}'.*--{option} "
         with pytest.raises(dif.InputError, match=message):
             dif.compare_with_published(result)
     whole = vgg16_result().assign_coords(units="all")

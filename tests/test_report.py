@@ -22,12 +22,12 @@ from results_for_tests import neurons
 
 import differentia as dif
 from differentia.contrasts import contrasts_between_sets
+from differentia.dataset import what_is_left, with_provenance
 from differentia.definition import METRICS, NORMALIZATIONS
 from differentia.report import page
 from differentia.report.contents import contents
 from differentia.report.facts import facts, warnings_of, yardstick
 from differentia.report.packing import neighbours_together, pack, spread_out
-from differentia.results import what_is_left, with_provenance
 from differentia.summaries import extreme_layers
 
 RNG = np.random.default_rng(0)
@@ -270,7 +270,7 @@ def test_showing_it_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[Any] = []
     with monkeypatch.context() as patched:
         patched.setattr("IPython.display.display", shown.append)
-        assert dif.show(neurons(), height=321) is None  # type: ignore[func-returns-value]
+        assert dif.show(neurons(), height=321) is None
     with pytest.raises(dif.InputError, match="the result is a str"):
         dif.show("result.nc")  # type: ignore[arg-type]
     (given_to_jupyter,) = shown

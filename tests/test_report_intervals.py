@@ -31,7 +31,7 @@ import differentia as dif
 from differentia.contrasts import contrasts_between_sets
 from differentia.schema import LIMITS
 from differentia.sufficiency import say_precision
-from differentia.views import records
+from differentia.tables import table_rows
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -159,7 +159,7 @@ def test_the_table_with_all_intervals(browser: Browser, fresh: Page, tmp_path: P
     result = compared()
     head, *rows = table_of(fresh, "#numbers")
     assert head == list(COLUMNS.values())
-    assert rows == [[cell_of(name, record) for name in COLUMNS] for record in records(result)]
+    assert rows == [[cell_of(name, record) for name in COLUMNS] for record in table_rows(result)]
     at = {"set": "digits", "layer": "block4_pool", "n_units": 100, "source": "images"}
     low, high = (float(result[name].sel(at)) for name in LIMITS)
     (row,) = (row for row in rows if row[1:4] == ["digits", "block4_pool", "100"])
@@ -167,7 +167,7 @@ def test_the_table_with_all_intervals(browser: Browser, fresh: Page, tmp_path: P
     with fresh.expect_download() as download:
         fresh.locator("#download-table").click()
     text = download.value.path().read_text(encoding="utf-8")
-    check_records(parsed(text), records(result))
+    check_records(parsed(text), table_rows(result))
     assert sum(float(row["differentiation_images_low"]) >= 0 for row in parsed(text)) == 16
 
 

@@ -38,7 +38,7 @@ from reports_for_tests import (
 )
 
 import differentia as dif
-from differentia.views import records
+from differentia.tables import table_rows
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -296,7 +296,7 @@ def test_each_kind_of_units(browser: Browser, tmp_path: Path) -> None:
         page.get_by_label("relative to noise").check()
         check_curves(page, results["filter_mean"], relative=True, counts=[0])
         assert len(json.loads(text_of(page, "#data"))["kinds"]) == 3
-        expected = [record for result in results.values() for record in records(result)]
+        expected = [record for result in results.values() for record in table_rows(result)]
         assert [row[0] for row in table_of(page, "#numbers")[1:]] == [one["units"] for one in expected]
 
 
@@ -319,7 +319,7 @@ def test_the_published_curves(browser: Browser, tmp_path: Path) -> None:
         check_curves(page, result, relative=True)
         # this table is long: only the first rows are shown until all are wanted
         assert text_of(page, "#table-note") == ("100 of 126 rows are shown; copies and the CSV hold all.")
-        expected = [one["layer"] for one in records(result)]
+        expected = [one["layer"] for one in table_rows(result)]
         assert [row[2] for row in table_of(page, "#numbers")[1:]] == expected[:100]
         page.click("#all-rows")
         assert [row[2] for row in table_of(page, "#numbers")[1:]] == expected
@@ -743,10 +743,10 @@ def test_the_table_holds_all_numbers(page: Page) -> None:
     """Row by row those of `records`."""
     result = measured()
     head, *rows = table_of(page, "#numbers")
-    columns = columns_of(records(result))
+    columns = columns_of(table_rows(result))
     assert len(columns) == len(COLUMNS) - 2  # too few images
     assert head == [COLUMNS[name] for name in columns]
-    expected = [[cell_of(name, record) for name in columns] for record in records(result)]
+    expected = [[cell_of(name, record) for name in columns] for record in table_rows(result)]
     assert rows == expected
     assert text_of(page, "#table-note") == "36 rows."
     assert page.locator("#all-rows").is_hidden()
@@ -763,7 +763,7 @@ def sort_key(name: str, record: dict[str, Any]) -> Any:
 
 def test_every_column_sorts_both_ways(fresh: Page) -> None:
     """Rows without a value come last either way, and equal ones keep their order."""
-    rows = records(measured())
+    rows = table_rows(measured())
     assert any(np.isnan(row["differentiation"]) for row in rows)
     columns = columns_of(rows)
     for name in columns:
@@ -809,11 +809,11 @@ def test_the_table_as_csv(browser: Browser, fresh: Page, tmp_path: Path) -> None
         fresh.get_by_role("button", name="Download as CSV").click()
     assert download.value.suggested_filename == "differentiation.csv"
     text = download.value.path().read_text(encoding="utf-8")
-    check_records(parsed(text), records(measured()))
+    check_records(parsed(text), table_rows(measured()))
     fresh.locator("#numbers th[data-column=units_used] button").click()
     with fresh.expect_download() as download:
         fresh.get_by_role("button", name="Download as CSV").click()
-    sorted_rows = sorted(records(measured()), key=lambda row: row["units_used"])
+    sorted_rows = sorted(table_rows(measured()), key=lambda row: row["units_used"])
     check_records(parsed(download.value.path().read_text(encoding="utf-8")), sorted_rows)
 
     odd = {"noise": 'a "b", c', "digits": 'it\'s <b>""</b>,', "dim digits": "semi; =1+1"}
@@ -826,7 +826,7 @@ def test_the_table_as_csv(browser: Browser, fresh: Page, tmp_path: Path) -> None
         with page.expect_download() as download:
             page.get_by_role("button", name="Download as CSV").click()
         content = download.value.path().read_bytes().decode("utf-8")
-        check_records(parsed(content), records(named))
+        check_records(parsed(content), table_rows(named))
 
 
 def test_the_table_is_copied(fresh: Page) -> None:
@@ -837,7 +837,7 @@ def test_the_table_is_copied(fresh: Page) -> None:
     rows = list(csv.reader(io.StringIO(text), delimiter="\t"))
     assert rows[0] == FIELDS
     assert len(rows) == 37
-    expected = records(measured())
+    expected = table_rows(measured())
     assert [float(row[5] or "nan") for row in rows[1:]] == pytest.approx(
         [record["differentiation"] for record in expected], rel=0, abs=0, nan_ok=True
     )

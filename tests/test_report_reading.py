@@ -29,7 +29,7 @@ from reports_for_tests import kinds, measured, names, over_draws, with_facts
 import differentia as dif
 from differentia.definition import METRICS, NORMALIZATIONS
 from differentia.report.formula import formula
-from differentia.views import records
+from differentia.tables import table_rows
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -166,7 +166,7 @@ def test_names_are_shown_as_text(hostile_page: Page) -> None:
     assert title.startswith("Differentiation in ")
     assert ODD[5] + ODD[10] in title
     rows = table_of(page, "#numbers")[1:]
-    assert [row[1:3] for row in rows] == [[one["set"], one["layer"]] for one in records(result)]
+    assert [row[1:3] for row in rows] == [[one["set"], one["layer"]] for one in table_rows(result)]
     assert f"{SCRIPT}: {ODD[1]}" in page.locator("#provenance-section li").all_text_contents()
     page.fill("#find", SCRIPT)
     assert page.locator(".gallery > ul > li:visible").count() >= 2
@@ -385,7 +385,7 @@ def test_printing(browser: Browser, hostile_file: Path) -> None:
         page.set_viewport_size({"width": 700, "height": 1000})  # of A4 with margins
         page.wait_for_timeout(500)
         assert page.evaluate("document.documentElement.scrollWidth") <= 700
-        assert page.locator("#numbers tbody tr").count() == len(records(hostile()))
+        assert page.locator("#numbers tbody tr").count() == len(table_rows(hostile()))
 
 
 # -------------------------------------------------------------------------------- results that lack something
@@ -683,7 +683,7 @@ def test_the_main_view_in_a_notebook(
     """What Jupyter is given draws the curves and a layer within its frame, whose height is chosen."""
     shown: list[Any] = []
     monkeypatch.setattr("IPython.display.display", shown.append)
-    assert dif.show(measured(), height=700) is None  # type: ignore[func-returns-value]
+    assert dif.show(measured(), height=700) is None
     (given,) = shown
     notebook = tmp_path / "notebook.html"
     notebook.write_text(f"<!DOCTYPE html><body data-ready>{given.data}", encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import inspect
 import json
 import random
 from collections.abc import Callable, Mapping
@@ -19,9 +20,10 @@ from results_for_tests import IMAGES, neurons, viewed
 
 import differentia as dif
 from differentia.cli import main
-from differentia.results import with_provenance
-from differentia.schema import MOST_PROVENANCE, validate_result
-from differentia.views import save_predictions
+from differentia.dataset import with_provenance
+from differentia.figures import save_figures
+from differentia.schema import MOST_PROVENANCE, require_whole, validate_result
+from differentia.tables import save_predictions, table_rows
 
 NOT_ONE = r"^the result is no result of differentia: "
 SCRIPT = "<script>alert(1)</script>"
@@ -110,7 +112,7 @@ def test_wrong_values(message: str, name: str, change: Callable[[np.ndarray], An
     """Each is named, with what was expected; the result as it was is fine."""
     with pytest.raises(dif.InputError, match=NOT_ONE + message):
         validate_result(changed(name, change))
-    validate_result(whole(), whole=True)
+    require_whole(validate_result(whole()))
 
 
 def test_numbers_of_units_ascend() -> None:
@@ -182,7 +184,9 @@ def test_limits_say_what_they_are() -> None:
         with pytest.raises(dif.InputError, match=r"attributes of differentiation_low are .*the confidence"):
             validate_result(result.assign(differentiation_low=other))
     # those of a version that had none
-    validate_result(result.drop_vars(["differentiation_low", "differentiation_high", "source"]), whole=True)
+    require_whole(
+        validate_result(result.drop_vars(["differentiation_low", "differentiation_high", "source"]))
+    )
 
 
 def test_maps_say_what_they_are_of() -> None:
@@ -367,7 +371,7 @@ def test_names_in_a_result_are_no_paths(tmp_path: Path, capsys: pytest.CaptureFi
     assert [row["image"] for row in rows] == renamed["image_name"].values.tolist()
     assert {row["set"] for row in rows} == set(NAMES[:2])
     capsys.readouterr()
-    assert json.loads(json.dumps(dif.records(renamed)))[0]["set"] == NAMES[0]
+    assert json.loads(json.dumps(table_rows(renamed)))[0]["set"] == NAMES[0]
 
 
 def test_names_of_sets_are_no_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -386,3 +390,89 @@ def test_names_of_sets_are_no_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for name in ("a\0b", "a\nb", "\x1b[2J", "\udcff"):
         assert main(["measure", "digits", "--set", f"{name}=digits:2", *options]) == 2
     assert set(everything_in(tmp_path)) == found[0]
+
+
+#: By public function: what it is called with beside a result.
+PUBLIC: dict[str, tuple[Any, ...]] = {
+    "contrast": ("stimulus", "spontaneous"),
+    "describe_methods": (),
+    "plot": (),
+    "plot_distances": (),
+    "plot_filters": (),
+    "plot_maps": ("conv", 3),
+    "plot_predictions": (),
+    "plot_relative": (),
+    "precision": (),
+    "records": (),
+    "relative": (),
+    "relative_interval": (),
+    "save": ("x.nc",),
+    "say_precision": (),
+    "show": (),
+    "to_dataframe": (),
+    "top_classes": (),
+    "with_intervals": (),
+    "write_report": ("x.html",),
+}
+
+#: Those that take results by kind, or of VGG16; and those of draws, which take any selection, and kinds that
+#: were joined.
+OTHERS = {"compare_with_published", "plot_kinds"}
+UNCHECKED = {"draw_mean", "draw_spread", "not_converged"}
+
+
+@pytest.fixture
+def times_checked(monkeypatch: pytest.MonkeyPatch) -> list[xr.Dataset]:
+    """The results that have been checked since."""
+    checked: list[xr.Dataset] = []
+
+    def count(result: xr.Dataset, *where: str) -> xr.Dataset:
+        checked.append(result)
+        return validate_result(result, *where)
+
+    monkeypatch.setattr("differentia.schema.validate_result", count)
+    return checked
+
+
+def test_every_public_function_that_takes_a_result_is_known() -> None:
+    """A new one has to be checked at the border, too."""
+    functions = {name: getattr(dif, name) for name in dif.__all__ if inspect.isfunction(getattr(dif, name))}
+    taking = {
+        name
+        for name, function in functions.items()
+        if {"result", "results"} & set(inspect.signature(function).parameters)
+    }
+    assert taking == {*PUBLIC} | OTHERS | UNCHECKED
+
+
+@pytest.mark.filterwarnings("ignore:dif.records:FutureWarning")
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_result_is_checked_once(
+    name: str, times_checked: list[xr.Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many others a public function calls, for each layer and set; what is no result is refused."""
+    monkeypatch.chdir(tmp_path)
+    viewed_only = ("plot_filters", "plot_maps", "plot_predictions", "top_classes", "write_report")
+    result = whole() if name in viewed_only else neurons()
+    for _ in range(2):
+        getattr(dif, name)(result, *PUBLIC[name])
+    assert len(times_checked) == 2
+    assert times_checked[0] is result
+    with pytest.raises(dif.InputError, match="pool_size missing"):
+        getattr(dif, name)(result.drop_vars("pool_size"), *PUBLIC[name])
+
+
+def test_each_kind_is_checked_once(times_checked: list[xr.Dataset], tmp_path: Path) -> None:
+    """In figures and reports of several kinds, by name or by place."""
+    one = neurons()
+    kinds = {"random": one, "top": one.assign_coords(units="top")}
+    dif.plot_kinds(results=kinds)
+    assert len(times_checked) == 2
+    dif.write_report(kinds, tmp_path / "x.html")
+    assert len(times_checked) == 4
+    save_figures(one, tmp_path / "figures")
+    assert len(times_checked) == 5
+    with pytest.raises(dif.InputError, match="expected results as"):
+        dif.plot_kinds(one)  # type: ignore[arg-type]
+    dif.save(one, tmp_path / "x.nc")
+    xr.testing.assert_identical(dif.load_result(tmp_path / "x.nc"), one)

@@ -52,8 +52,8 @@ def test_in_words() -> None:
     assert int(half.argmax("layer")) == 0
     more = found["images_to_halve"].sel(set="cats", layer="wide").item()
     assert images == (
-        f"With 43 images, cats in wide is known to ±{half.sel(layer='wide').item():.2g} (95 %), and in no "
-        f"layer less closely; {more:.0f} images would halve that."
+        "With 43 images, cats in wide, the least certain layer, is known to "
+        f"±{half.sel(layer='wide').item():.2g} (95 %); {more:.0f} images would halve that."
     )
     assert units.startswith("With 20 units, a draw of cats in ")
     assert units.endswith(" 40 units would halve that.")

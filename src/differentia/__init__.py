@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from differentia.contrasts import contrast
     from differentia.definition import differentiation
+    from differentia.draws import draw_mean, draw_spread, not_converged
     from differentia.errors import (
         DifferentiaError,
         DifferentiaWarning,
@@ -30,19 +31,20 @@ if TYPE_CHECKING:
         plot_predictions,
         plot_relative,
     )
+    from differentia.intervals import with_intervals
     from differentia.networks import Network, load_network
     from differentia.paper.paragraph import Methods, describe_methods
     from differentia.paper.references import Reference
     from differentia.published import compare_with_published, published_curves
     from differentia.recording import record
+    from differentia.relatives import relative, relative_interval
     from differentia.report import show, write_report
     from differentia.responses import Responses
-    from differentia.results import load_result, relative, relative_interval, save
+    from differentia.result_files import load_result, save
     from differentia.selection import Selection, select, write_selection
     from differentia.stimuli import Stimuli, images, noise, save_images
     from differentia.sufficiency import precision, say_precision
-    from differentia.uncertainty import draw_mean, draw_spread, not_converged, with_intervals
-    from differentia.views import records, top_classes
+    from differentia.tables import records, to_dataframe, top_classes
 
 _HOMES = {
     "DifferentiaError": "errors",
@@ -61,16 +63,16 @@ _HOMES = {
     "contrast": "contrasts",
     "describe_methods": "paper.paragraph",
     "differentiation": "definition",
-    "draw_mean": "uncertainty",
-    "draw_spread": "uncertainty",
+    "draw_mean": "draws",
+    "draw_spread": "draws",
     "images": "stimuli",
     "load_network": "networks",
-    "load_result": "results",
+    "load_result": "result_files",
     "measure": "experiment",
     "measure_kinds": "experiment",
     "measure_responses": "experiment",
     "noise": "stimuli",
-    "not_converged": "uncertainty",
+    "not_converged": "draws",
     "plot": "figures",
     "plot_contrast": "figures",
     "plot_distances": "figures",
@@ -82,16 +84,17 @@ _HOMES = {
     "precision": "sufficiency",
     "published_curves": "published",
     "record": "recording",
-    "records": "views",
-    "relative": "results",
-    "relative_interval": "results",
-    "save": "results",
+    "records": "tables",
+    "relative": "relatives",
+    "relative_interval": "relatives",
+    "save": "result_files",
     "save_images": "stimuli",
     "say_precision": "sufficiency",
     "select": "selection",
     "show": "report",
-    "top_classes": "views",
-    "with_intervals": "uncertainty",
+    "to_dataframe": "tables",
+    "top_classes": "tables",
+    "with_intervals": "intervals",
     "write_report": "report",
     "write_selection": "selection",
 }
@@ -142,6 +145,7 @@ __all__ = [
     "say_precision",
     "select",
     "show",
+    "to_dataframe",
     "top_classes",
     "with_intervals",
     "write_report",

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from differentia.dataset import REMEDIES, set_rows
+from differentia.draws import draw_mean
 from differentia.errors import InputError, require_count, require_known
-from differentia.machine import usable_cores
-from differentia.random_sources import generator_of
-from differentia.resampling import LEAST_IMAGES, Sample
-from differentia.results import REMEDIES
-from differentia.schema import LIMITS, validate_result
-from differentia.uncertainty import (
+from differentia.intervals import (
     Estimate,
-    draw_mean,
     has_samples,
     interval_of_difference,
     interval_of_ratio,
-    rows_of_set,
     sample_of,
     sample_of_set,
     with_intervals,
 )
+from differentia.machine import usable_cores
+from differentia.random_sources import generator_of
+from differentia.resampling import LEAST_IMAGES, Sample
+from differentia.schema import LIMITS, checked
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -44,14 +43,15 @@ MANY_TESTS, FEW_PERMUTATIONS = 200, 499
 LEAST_PERMUTATIONS, MOST_PERMUTATIONS = 99, 100_000
 
 
+@checked
 def contrast(result: xr.Dataset, first: str, second: str, *, permutations: int = PERMUTATIONS) -> xr.Dataset:
     """Compare two sets at each layer: their difference, their ratio, and how probable that is by chance.
 
-    Both are compared at the largest number of units. The limits are those of the images' intervals, put
-    together by `differentia.uncertainty.interval_of_difference`. The test is a permutation test over images,
-    of the difference of the logarithms divided by its standard error (Chung and Romano 2013): each
-    permutation gives every image of both sets to one of them, the same in all layers, after both sets' mean
-    responses were moved to one place, since sets with other means can be as differentiated as each other.
+    Both are compared at the largest number of units. The limits combine the images' intervals of both (Zou
+    and Donner 2008). The test is a permutation test over images, of the difference of the logarithms divided
+    by its standard error (Chung and Romano 2013): each permutation assigns every image of both sets to one
+    of them, the same in all layers. Before, both sets' mean responses are moved to one place, since sets that
+    are equally differentiated can have different means.
 
     Parameters
     ----------
@@ -77,7 +77,6 @@ def contrast(result: xr.Dataset, first: str, second: str, *, permutations: int =
     """
     import xarray as xr
 
-    validate_result(result)
     for name in (first, second):
         require_known("set", name, [str(known) for known in result["set"].values])
     if first == second:
@@ -93,13 +92,12 @@ def contrast(result: xr.Dataset, first: str, second: str, *, permutations: int =
     means = draw_mean(result["differentiation"], result).sel(at)
     limits = [result[name].sel({**at, "source": "images"}) for name in LIMITS]
     one, other = (Estimate(*(array.sel(set=name) for array in (means, *limits))) for name in (first, second))
-    found: dict[str, xr.DataArray] = {}
-    found["difference"] = one.value - other.value
+    found = {"difference": one.value - other.value}
     found["difference_low"], found["difference_high"] = interval_of_difference(one, other)
     found["ratio"] = one.value / other.value.where(other.value > 0)
     found["ratio_low"], found["ratio_high"] = interval_of_ratio(one, other)
-    test = _permutation_test(result, first, second, permutations)
-    found |= {name: xr.DataArray(values, dims="layer") for name, values in test._asdict().items()}
+    tested = _permutation_test(result, first, second, permutations)
+    found |= {name: xr.DataArray(values, dims="layer") for name, values in tested.items()}
     return xr.Dataset(
         {name: values.drop_vars(set(values.coords) - {"layer"}) for name, values in found.items()},
         coords={"layer": result["layer"].values},
@@ -109,27 +107,17 @@ def contrast(result: xr.Dataset, first: str, second: str, *, permutations: int =
             "n_units": at["n_units"],
             "units": str(result["units"].item()),
             "permutations": int(permutations),
-            "confidence": float(result["differentiation_low"].attrs["confidence"]),
+            "confidence": float(result[LIMITS[0]].attrs["confidence"]),
         },
     )
 
 
+@checked
 def contrasts_between_sets(result: xr.Dataset, *, permutations: int = PERMUTATIONS) -> list[xr.Dataset]:
     """Compare every two sets beside the reference; where there is one such set only, it and the reference.
 
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned.
-    permutations
-        As for `contrast`.
-
-    Returns
-    -------
-    list of xarray.Dataset
-        What `contrast` returns for each pair that could be tested; none where a result has more than
-        `MOST_SETS` such sets, one set, or not what a contrast is made of. With many layers and pairs there
-        are fewer permutations, whose least p is 0.002.
+    There is nothing for more than `MOST_SETS` such sets, and where no pair can be tested. With many layers
+    and pairs there are fewer permutations, whose least p is 0.002.
     """
     names = [str(name) for name in result["set"].values]
     others = [name for name in names if name != result.attrs["reference"]]
@@ -138,7 +126,7 @@ def contrasts_between_sets(result: xr.Dataset, *, permutations: int = PERMUTATIO
         return []
     if LIMITS[0] not in result:
         result = with_intervals(result)
-    counts = {name: len(rows_of_set(result, name)) for name in compared}
+    counts = {name: len(set_rows(result, name)) for name in compared}
     pairs = [pair for pair in combinations(compared, 2) if min(counts[name] for name in pair) >= LEAST_IMAGES]
     if len(pairs) * result.sizes["layer"] > MANY_TESTS:
         permutations = min(permutations, FEW_PERMUTATIONS)
@@ -147,33 +135,21 @@ def contrasts_between_sets(result: xr.Dataset, *, permutations: int = PERMUTATIO
 
 
 def _require_samples(result: xr.Dataset) -> None:
-    if has_samples(result):
-        return
     if "distance" not in result:
-        raise InputError(f"the result has no distances, of which a contrast is made; {REMEDIES['distance']}")
-    raise InputError(
-        "a contrast is made of Euclidean distances with normalize 'layer' or 'none'; this result has the "
-        f"metric {result.attrs['metric']!r} with normalize {result.attrs['normalize']!r}: measure again with "
-        "those"
-    )
+        raise InputError(f"the result has no distances, which a contrast needs; {REMEDIES['distance']}")
+    if not has_samples(result):
+        raise InputError(
+            "a contrast needs Euclidean distances with normalize 'layer' or 'none'; this result has the "
+            f"metric {result.attrs['metric']!r} with normalize {result.attrs['normalize']!r}: measure again "
+            "with those"
+        )
 
 
-class Tested(NamedTuple):
-    """What a permutation test gives, by layer.
-
-    Attributes
-    ----------
-    statistic, p, p_corrected : (n_layers,)
-        NaN where a set is too small or has no value.
-    """
-
-    statistic: Float[np.ndarray, " layer"]
-    p: Float[np.ndarray, " layer"]
-    p_corrected: Float[np.ndarray, " layer"]
-
-
-def _permutation_test(result: xr.Dataset, first: str, second: str, permutations: int) -> Tested:
-    rows = [rows_of_set(result, name) for name in (first, second)]
+def _permutation_test(
+    result: xr.Dataset, first: str, second: str, permutations: int
+) -> dict[str, Float[np.ndarray, " layer"]]:
+    """Return the statistic and its p in each layer; NaN where a set is too small or has no value."""
+    rows = [set_rows(result, name) for name in (first, second)]
     n_first, n_images = len(rows[0]), sum(map(len, rows))
     labels = np.zeros((permutations, n_images), dtype=bool)
     labels[:, :n_first] = True
@@ -197,19 +173,12 @@ def _permutation_test(result: xr.Dataset, first: str, second: str, permutations:
         found = list(threads.map(of_layer, range(result.sizes["layer"])))
     statistic = np.array([observed for observed, _ in found])
     permuted = np.abs(np.array([values for _, values in found]))
-    return Tested(statistic, *p_values(np.abs(statistic), permuted))
+    alone, corrected = p_values(np.abs(statistic), permuted)
+    return {"statistic": statistic, "p": alone, "p_corrected": corrected}
 
 
 def permuted_statistics(sample: Sample, labels: Bool[np.ndarray, "b n"]) -> Float[np.ndarray, " b"]:
-    """Return the studentised difference of two groups of images, for each grouping.
-
-    Parameters
-    ----------
-    sample
-        Of all images.
-    labels : (n_permutations, n_images)
-        Which images are in the first group.
-    """
+    """Return the studentised difference of two groups of images, for each choice of the first."""
     one, other = (sample.resampled(of_group.view(np.int8)) for of_group in (labels, ~labels))
     with np.errstate(divide="ignore", invalid="ignore"):
         return (one.logs - other.logs) / np.hypot(one.errors, other.errors)
@@ -218,23 +187,9 @@ def permuted_statistics(sample: Sample, labels: Bool[np.ndarray, "b n"]) -> Floa
 def p_values(
     observed: Float[np.ndarray, " layer"], permuted: Float[np.ndarray, "layer b"]
 ) -> tuple[Float[np.ndarray, " layer"], Float[np.ndarray, " layer"]]:
-    """Return how often permutations reach what was observed: in the same layer, and in any layer.
-
-    What was observed counts as one of the permutations (Phipson and Smyth 2010), and a permutation without
-    a value as one that reaches it.
-
-    Parameters
-    ----------
-    observed : (n_layers,)
-        Sizes of the statistic; NaN where it is unknown.
-    permuted : (n_layers, n_permutations)
-        The same of each permutation.
-
-    Returns
-    -------
-    alone, corrected : (n_layers,)
-        NaN where `observed` is.
-    """
+    """Return how often permutations reach what was observed: in the same layer, and in any layer."""
+    # What was observed counts as one of the permutations (Phipson and Smyth 2010), and a permutation without
+    # a value as one that reaches it.
     known = np.isfinite(observed)
     unknown = np.where(known, np.inf, -np.inf)[:, np.newaxis]
     permuted = np.where(np.isnan(permuted), unknown, permuted)
@@ -245,17 +200,8 @@ def p_values(
 
 
 def aligned(sample: Sample, n_first: int) -> Sample:
-    """Return images of two sets after both sets' mean responses were moved to one place.
-
-    Within each set no distance changes. The mean response at that place has the mean power of the two.
-
-    Parameters
-    ----------
-    sample
-        Of the images of both, those of the first set first.
-    n_first
-        How many are of the first set.
-    """
+    """Return images of two sets, the first `n_first` of one, with the mean responses of both at one place."""
+    # Within each set no distance changes. The mean response at that place has the mean power of the two.
     one, other = sets = slice(None, n_first), slice(n_first, None)
     squares = sample.distances**2
     cross = squares[one, other]

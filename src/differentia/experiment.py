@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from differentia.analysis import Undefined, measure_layers
+from differentia.dataset import build_result
 from differentia.definition import METRICS, NORMALIZATIONS, is_raw_euclidean
-from differentia.errors import InputError, require_count, require_known, require_seed, warn
+from differentia.errors import (
+    InputError,
+    require_count,
+    require_known,
+    require_seed,
+    warn,
+)
+from differentia.intervals import CONFIDENCE, RESAMPLES, add_intervals, require_interval
 from differentia.machine import memory_budget, untouched_array
 from differentia.passes import Progress
 from differentia.recording import record_kinds
 from differentia.responses import Responses, responses_from_arrays
-from differentia.results import build_result
-from differentia.uncertainty import CONFIDENCE, RESAMPLES, require_interval, with_intervals
 from differentia.units import require_distinct_kinds, unit_kind, units_used
 
 if TYPE_CHECKING:
@@ -95,7 +101,7 @@ def measure(
         The set that others are relative to, by default the one set of generated noise.
     confidence, resamples
         Of the intervals, and how often each set's images are resampled for them; see
-        `differentia.uncertainty.with_intervals`.
+        `differentia.intervals.with_intervals`.
     seed
         Of the choice of units, and of noise that names no seed.
     resize, crop
@@ -345,7 +351,7 @@ def measure_responses(
         reference=responses.reference if reference is None else str(reference),
         provenance={**responses.provenance, "warnings": warned, "versions": _versions()},
     )
-    return with_intervals(result, confidence=confidence, resamples=resamples)
+    return add_intervals(result, confidence=confidence, resamples=resamples)
 
 
 def _checked_counts(

@@ -27,10 +27,10 @@ from differentia.definition import METRICS, NORMALIZATIONS
 from differentia.errors import DifferentiaWarning, InputError, require_known, unknown_name
 from differentia.experiment import N_UNITS, measure
 from differentia.folders import read_text, user_path, written_whole
+from differentia.intervals import LEAST_RESAMPLES, MOST_RESAMPLES
 from differentia.networks import COMPILE, PREPROCESSINGS
 from differentia.planning import MAP_IMAGES
 from differentia.stimuli import CROPS, RESIZES, is_generated
-from differentia.uncertainty import LEAST_RESAMPLES, MOST_RESAMPLES
 from differentia.units import UNIT_KINDS
 
 

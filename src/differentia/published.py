@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from differentia.dataset import provenance
+from differentia.draws import draw_mean, draw_spread
 from differentia.errors import InputError, require_known
-from differentia.results import provenance
-from differentia.schema import validate_result
+from differentia.schema import checked
 from differentia.specs import parse_spec
-from differentia.uncertainty import draw_mean, draw_spread
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,10 +34,10 @@ NETWORK_OPTIONS = {
 }
 
 #: The end of its name: where Keras keeps its applications (``keras.src``) is its own affair.
-PREPROCESSING = "applications.vgg16.preprocess_input"
+OWN_PREPROCESSING = "applications.vgg16.preprocess_input"
 
 #: How the published values were measured.
-METHOD = {"units": "random", "normalize": "layer", "metric": "euclidean"}
+MEASURED_WITH = {"units": "random", "normalize": "layer", "metric": "euclidean"}
 
 #: Units of the layers that were looked at (fc1 and fc2 were not), in the order of computation.
 LAYER_SIZES = {
@@ -68,7 +68,7 @@ def published_curves() -> xr.Dataset:
     xarray.Dataset
         ``differentiation`` and ``relative_differentiation`` (set, layer, n_units), the latter relative to
         white noise at 100,000 units; ``reading_error`` and ``relative_reading_error``, the error of
-        reading each off its figure. All without units.
+        reading each off its figure. All are dimensionless.
     """
     curves, relative_curves = _read_curves("vgg16.csv"), _read_curves("vgg16_relative.csv")
     as_relative = {f"relative_{name}": values for name, values in relative_curves.items()}
@@ -100,6 +100,7 @@ def _read_curves(name: str) -> xr.Dataset:
     return xr.Dataset(columns, coords=coords)
 
 
+@checked
 def compare_with_published(result: xr.Dataset, sets: Mapping[str, str] | None = None) -> xr.Dataset:
     """Compare a result of VGG16 with the published curves.
 
@@ -114,10 +115,10 @@ def compare_with_published(result: xr.Dataset, sets: Mapping[str, str] | None = 
     Returns
     -------
     xarray.Dataset
-        Over the result's sets, the layers and the numbers of units that both have, without units:
-        ``measured``, the mean over draws; ``published``; ``difference``, measured less published; and
-        ``spread``, the SD over draws of units, by which one draw (as the published one) strays from the
-        mean; see `draw_spread` for where it is NaN. ``published_set`` (set) says what each set was
+        Over the result's sets, and the layers and numbers of units that both have, all dimensionless:
+        ``measured``, the mean over draws; ``published``; ``difference``, measured minus published; and
+        ``spread``, the SD over draws of units, which says how far one draw (such as the published one) lies
+        from the mean; see `draw_spread` for where it is NaN. ``published_set`` (set) says what each set was
         compared with.
 
     Raises
@@ -128,7 +129,6 @@ def compare_with_published(result: xr.Dataset, sets: Mapping[str, str] | None = 
     """
     import xarray as xr
 
-    validate_result(result)
     _require_method(result)
     _require_vgg16(result)
     curves = published_curves()
@@ -152,61 +152,26 @@ def compare_with_published(result: xr.Dataset, sets: Mapping[str, str] | None = 
     return plain.assign_coords(published_set=("set", list(pairs.values())))
 
 
+@checked
 def is_published_network(result: xr.Dataset) -> bool:
-    """Return whether a result is of the published network, measured as the published curves were.
-
-    True only where that is certain: the network is ``keras:VGG16`` with the ImageNet weights that Keras
-    keeps and its own preprocessing. Weights of a file may be any.
-
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned.
-
-    Raises
-    ------
-    InputError
-        It is no result.
-    """
-    validate_result(result)
-    name, options = _network(result)
+    """Return whether a result is certainly of the published network, measured as its curves were."""
+    name, options = _network(result)  # the weights of a file may be any
     if isinstance(options.get("classes"), str):  # a class index, which only names the classes
         del options["classes"]
-    preprocessing = str(provenance(result).get("preprocessing", PREPROCESSING))
     return (
         name == NETWORK
         and all(NETWORK_OPTIONS.get(option) == value for option, value in options.items())
-        and preprocessing.endswith(PREPROCESSING)
-        and _method(result) == METHOD
+        and _preprocessing(result).endswith(OWN_PREPROCESSING)
+        and _measured_with(result) == MEASURED_WITH
     )
 
 
 def published_lines(
     result: xr.Dataset, variable: str, *, wanted: bool | None = None, reference: str | None = None
 ) -> xr.DataArray | None:
-    """Return the published curves that go with a result's, or None where there are none.
+    """Return the published curves (set, layer, n_units) that go with a result's, or None for none.
 
-    Parameters
-    ----------
-    result
-        What `measure` returned.
-    variable
-        ``differentiation`` or ``relative_differentiation``.
-    wanted
-        Whether there have to be some; by default they are returned where the result is certainly of the
-        published network.
-    reference
-        The set that the result's curves are relative to, if they are.
-
-    Returns
-    -------
-    (set, layer, n_units)
-        Those that both have.
-
-    Raises
-    ------
-    InputError
-        They are wanted, and there are none.
+    By default there are some where a result `is_published_network`; if they are `wanted`, there have to be.
     """
     if wanted is False or (wanted is None and not is_published_network(result)):
         return None
@@ -236,7 +201,11 @@ def _network(result: xr.Dataset) -> tuple[str, dict[str, Any]]:
     return parse_spec(spec) if spec.startswith("keras:") else (spec, {})
 
 
-def _method(result: xr.Dataset) -> dict[str, str]:
+def _preprocessing(result: xr.Dataset) -> str:
+    return str(provenance(result).get("preprocessing", OWN_PREPROCESSING))
+
+
+def _measured_with(result: xr.Dataset) -> dict[str, str]:
     return {
         "units": str(result["units"].item()),
         "normalize": str(result.attrs["normalize"]),
@@ -245,19 +214,19 @@ def _method(result: xr.Dataset) -> dict[str, str]:
 
 
 def _require_method(result: xr.Dataset) -> None:
-    for option, given in _method(result).items():
-        if given != METHOD[option]:
+    for option, given in _measured_with(result).items():
+        if given != MEASURED_WITH[option]:
             raise InputError(
                 f"the result was measured with {option}={given!r}, the published curves with "
-                f"{METHOD[option]!r}, and other values can't be compared; measure again with "
-                f"{option}={METHOD[option]!r} (--{option} {METHOD[option]})"
+                f"{MEASURED_WITH[option]!r}, and other values can't be compared; measure again with "
+                f"{option}={MEASURED_WITH[option]!r} (--{option} {MEASURED_WITH[option]})"
             )
 
 
 def _require_vgg16(result: xr.Dataset) -> None:
     name, options = _network(result)
-    preprocessing = str(provenance(result).get("preprocessing", PREPROCESSING))
-    if not preprocessing.endswith((PREPROCESSING, "caffe")):
+    preprocessing = _preprocessing(result)
+    if not preprocessing.endswith((OWN_PREPROCESSING, "caffe")):
         raise InputError(
             f"the result was measured with the preprocessing {preprocessing!r}, the published curves with "
             "VGG16's own; measure again with --preprocess caffe, or keras:VGG16 and no --preprocess"
@@ -280,22 +249,20 @@ def _difference_from_vgg16(result: xr.Dataset) -> str | None:
     if network.startswith("keras:") and network != NETWORK:
         return f"its network is {network}"
     names = [str(name) for name in result["layer"].values]
-    sizes = dict(zip(names, result["layer_size"].values.tolist(), strict=True))
-    if not any(name.startswith("block") and name in LAYER_SIZES for name in names):
+    blocks = [name for name in names if name.startswith("block")]
+    if not {*blocks} & {*LAYER_SIZES}:
         return f"expected some of the layers block1_conv1 to block5_pool, found {', '.join(names[:10])}"
-    for name, size in sizes.items():
-        if name.startswith("block") and name not in LAYER_SIZES:
-            return f"it has the layer {name!r}, which VGG16 has not"
-        expected = LAYER_SIZES.get(name, size)
-        if size != expected:
+    if others := [name for name in blocks if name not in LAYER_SIZES]:
+        return f"it has the layer {others[0]!r}, which VGG16 does not have"
+    for name, size in zip(names, result["layer_size"].values.tolist(), strict=True):
+        if size != (expected := LAYER_SIZES.get(name, size)):
             return f"its layer {name!r} has {size:,} units, expected {expected:,}"
     return None
 
 
 def _matched_sets(result: xr.Dataset, curves: xr.Dataset, sets: Mapping[str, str] | None) -> dict[str, str]:
     """Return the published set that each of the result's sets is to be compared with."""
-    measured = [str(name) for name in result["set"].values]
-    published = [str(name) for name in curves["set"].values]
+    measured, published = ([str(name) for name in each["set"].values] for each in (result, curves))
     pairs = {name: name for name in measured if name in published} if sets is None else dict(sets)
     for name, stands_for in pairs.items():
         require_known("set of the result", name, measured)
@@ -310,8 +277,7 @@ def _matched_sets(result: xr.Dataset, curves: xr.Dataset, sets: Mapping[str, str
 
 
 def _common_counts(result: xr.Dataset, curves: xr.Dataset) -> list[int]:
-    measured = [int(count) for count in result["n_units"].values]
-    published = [int(count) for count in curves["n_units"].values]
+    measured, published = (each["n_units"].values.tolist() for each in (result, curves))
     common = [count for count in measured if count in published]
     if not common:
         raise InputError(

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from differentia.dataset import set_rows
+from differentia.draws import draw_mean, draw_spread
 from differentia.errors import InputError
-from differentia.results import relative_interval
+from differentia.relatives import relative_interval
 from differentia.schema import LIMITS
-from differentia.uncertainty import draw_mean, draw_spread, rows_of_set
 from differentia.views import distance_units
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def layer_names(dataset: xr.Dataset) -> list[str]:
 
 def rows_by_set(result: xr.Dataset) -> dict[str, Int[np.ndarray, " n"]]:
     """Return the rows of each set's images."""
-    return {str(name): rows_of_set(result, str(name)) for name in result["set"].values}
+    return {str(name): set_rows(result, str(name)) for name in result["set"].values}
 
 
 def confidence_of(result: xr.Dataset) -> float | None:

@@ -2,156 +2,24 @@
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Int
 
+from differentia.dataset import require_variables, set_rows, units_at_hand
 from differentia.errors import require_known
-from differentia.folders import written_whole
-from differentia.results import relative, relative_interval, require_variables
-from differentia.schema import LIMITS, SOURCES, map_names, validate_result
-from differentia.uncertainty import convergence_known, draw_mean, draw_spread, not_converged, rows_of_set
-from differentia.units import unit_kind
+from differentia.schema import map_names
 
 if TYPE_CHECKING:
     import xarray as xr
 
-#: What `records` calls the values, and their SDs over draws.
-SPREADS = {"differentiation": "sd_over_draws", "relative": "relative_sd_over_draws"}
-
-
-def records(result: xr.Dataset) -> list[dict[str, Any]]:
-    """Return one record for each set, layer and number of units.
-
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned.
-
-    Returns
-    -------
-    list of dict
-        ``units``, ``set``, ``layer``, ``n_units``, ``units_used``, and ``differentiation`` and ``relative``,
-        means over draws, each with its SD over draws (``sd_over_draws``, ``relative_sd_over_draws``) and its
-        limits of units and of images (``differentiation_units_low``, ``differentiation_units_high``, and so
-        on); what is not known is NaN. ``relative``, its SD and its limits are None where there is no
-        reference. ``not_converged`` says where more units give another value; None where that can't be said
-        (`differentia.uncertainty.convergence_known`).
-
-    Raises
-    ------
-    InputError
-        It is no result.
-    """
-    validate_result(result)
-    order = ("set", "layer", "n_units")
-    numbers = {
-        name: None if values is None else values.transpose(*order).values
-        for name, values in _numbers(result).items()
-    }
-    flags = not_converged(result).transpose(*order).values
-    known = convergence_known(result).transpose(*order).values
-    used = result["units_used"].transpose("layer", "n_units").values
-    found = []
-    for place in np.ndindex(flags.shape):
-        at_set, at_layer, at_count = place
-        record: dict[str, Any] = {
-            "units": str(result["units"].item()),
-            "set": str(result["set"].values[at_set]),
-            "layer": str(result["layer"].values[at_layer]),
-            "n_units": int(result["n_units"].values[at_count]),
-            "units_used": int(used[at_layer, at_count]),
-        }
-        record |= {name: None if values is None else float(values[place]) for name, values in numbers.items()}
-        found.append({**record, "not_converged": bool(flags[place]) if known[place] else None})
-    return found
-
-
-def _numbers(result: xr.Dataset) -> dict[str, xr.DataArray | None]:
-    """Return the numbers of `records` (set, layer, n_units), by their names there."""
-    values = {"differentiation": result["differentiation"]}
-    if result.attrs["reference"]:
-        values["relative"] = relative(result)
-    limits = value_limits(result)
-    found: dict[str, xr.DataArray | None] = {}
-    for name, spread in SPREADS.items():
-        known = name in values
-        found[name] = draw_mean(values[name], result) if known else None
-        found[spread] = draw_spread(values[name], result) if known else None
-        for source in SOURCES:
-            for place, end in enumerate(("low", "high")):
-                limit = limits[name][place].sel(source=source, drop=True) if known else None
-                found[f"{name}_{source}_{end}"] = limit
-    return found
-
-
-def value_limits(result: xr.Dataset) -> dict[str, tuple[xr.DataArray, xr.DataArray]]:
-    """Return between which limits values lie, by what they are called in `records`.
-
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned.
-
-    Returns
-    -------
-    dict of (low, high)
-        ``differentiation``, and ``relative`` where there is a reference: each (set, layer, n_units, source),
-        NaN where it is not known, as in a result without intervals.
-    """
-    names = [name for name in SPREADS if name == "differentiation" or result.attrs["reference"]]
-    if not set(LIMITS) <= set(result):
-        unknown = draw_mean(result["differentiation"], result).expand_dims(source=list(SOURCES)) * np.nan
-        return dict.fromkeys(names, (unknown, unknown))
-    found = {"differentiation": (result[LIMITS[0]], result[LIMITS[1]])}
-    if "relative" in names:
-        found["relative"] = relative_interval(result)
-    return found
-
-
-def set_rows(result: xr.Dataset, name: str) -> Int[np.ndarray, " n"]:
-    """Return the rows of a set's images.
-
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned.
-    name
-        Of the set.
-
-    Raises
-    ------
-    InputError
-        There is no such set.
-    """
-    require_known("set", name, [str(known) for known in result["set"].values])
-    return rows_of_set(result, name)
-
 
 def distance_units(result: xr.Dataset) -> xr.DataArray:
-    """Return what the raw distances of a set's images are divided by in each layer: ``sigma sqrt(K)``.
-
-    Sigma is the population SD of the N x K responses of the K units of draw 0, at the largest `n_units`, to
-    the set; 1 for a result with ``normalize="none"``. For a sketch, K stands for all units of the layer.
-
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned.
-
-    Returns
-    -------
-    (set, layer)
-        NaN where all responses are the same.
-    """
+    """Return what raw distances are divided by, (set, layer): ``sigma sqrt(K)``; NaN where nothing varies."""
+    # Sigma is the population SD of the N x K responses of the K units to the N images of the set.
     import xarray as xr
 
-    stand_for_all = unit_kind(str(result["units"].item())).sketched
-    most = result["units_used"].sel(n_units=result["n_units"].max())
-    used = (result["layer_size"] if stand_for_all else most).values.astype(np.float64)
+    used = units_at_hand(result).values.astype(np.float64)
     names = [str(name) for name in result["set"].values]
     units = np.tile(np.sqrt(used), (len(names), 1))
     for row, name in zip(units, names, strict=True):
@@ -168,85 +36,36 @@ def distance_units(result: xr.Dataset) -> xr.DataArray:
 
 
 def filter_scores(result: xr.Dataset) -> xr.DataArray:
-    """Return each filter's mean response to each image, z-scored.
+    """Return each filter's mean response to each image, z-scored, (image, filter).
 
-    By the mean and SD of all units of the filter's layer over all images of the image's set.
-
-    Parameters
-    ----------
-    result
-        What `measure` returned, with its views.
-
-    Returns
-    -------
-    (image, filter)
-        NaN where the layer gives the same everywhere.
-
-    Raises
-    ------
-    InputError
-        It is no result, or has no means of filters.
+    By the mean and SD of all units of the filter's layer over all images of the image's set; NaN where the
+    layer gives the same everywhere.
     """
     require_variables(result, "filter_mean", "layer_mean", "layer_sd")
-    moments = result[["layer_mean", "layer_sd"]].sel(set=result["image_set"], layer=result["filter_layer"])
-    sd = moments["layer_sd"]
-    scores = (result["filter_mean"].astype(np.float64) - moments["layer_mean"]) / sd.where(sd > 0)
+    means = result["filter_mean"]
+    scores = _z_scored(result, means, set=result["image_set"], layer=result["filter_layer"])
     return scores.transpose("image", "filter").rename("filter_score")
 
 
 def map_scores(result: xr.Dataset, name: str) -> xr.DataArray:
-    """Return the maps of a filter, z-scored as `filter_scores`.
-
-    Parameters
-    ----------
-    result
-        What `measure` returned, given ``maps=``.
-    name
-        Of the variable, such as ``map_0``.
-
-    Returns
-    -------
-    (map_image, y, x)
-        NaN where the layer gives the same everywhere.
-
-    Raises
-    ------
-    InputError
-        It is no result, or no such map was kept.
-    """
+    """Return the maps of a filter, a variable such as ``map_0``, z-scored as `filter_scores`."""
     require_variables(result, "map_0", "layer_mean", "layer_sd")
     require_known("map", name, map_names(result))
-    shown = result[name]
     sets = result["image_set"].isel(image=result["map_image"].values).rename({"image": "map_image"})
-    moments = result[["layer_mean", "layer_sd"]].sel(layer=shown.attrs["layer"], set=sets, drop=True)
+    return _z_scored(result, result[name], layer=result[name].attrs["layer"], set=sets, drop=True)
+
+
+def _z_scored(result: xr.Dataset, values: xr.DataArray, **place: Any) -> xr.DataArray:
+    moments = result[["layer_mean", "layer_sd"]].sel(**place)
     sd = moments["layer_sd"]
-    return (shown.astype(np.float64) - moments["layer_mean"]) / sd.where(sd > 0)
+    return (values.astype(np.float64) - moments["layer_mean"]) / sd.where(sd > 0)
 
 
 def set_distances(result: xr.Dataset, layer: str, name: str) -> xr.DataArray:
-    """Return the distances of all pairs of a set's images, normalised by layer.
+    """Return the distances of all pairs of a set's images, normalised by layer, (image, image_other).
 
-    They are Euclidean, over the K units of draw 0 at the largest `n_units`, and divided by ``sqrt(K)`` and
-    by the population SD of the N x K responses; not by the latter for a result with ``normalize="none"``.
-    The median over pairs is that draw's differentiation for the metric "euclidean" with the normalisation
-    "layer" or "none".
-
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned.
-    layer, name
-        Of the layer and the set.
-
-    Returns
-    -------
-    (image, image_other)
-        NaN where all responses are the same.
-
-    Raises
-    ------
-    InputError
-        It is no result, has no distances, or there is no such layer or set.
+    They are those that the result holds, divided by `distance_units`. For the metric "euclidean" with the
+    normalisation "layer" or "none", their median is the differentiation of draw 0 at the largest `n_units`.
     """
     require_variables(result, "distance")
     require_known("layer", layer, [str(known) for known in result["layer"].values])
@@ -255,74 +74,3 @@ def set_distances(result: xr.Dataset, layer: str, name: str) -> xr.DataArray:
     distances = distances / distance_units(result).sel(set=name, layer=layer)
     labels = {"set", "image_set", "image_name"}
     return distances.drop_vars(set(distances.coords) - labels).rename("set_distance")
-
-
-def top_classes(result: xr.Dataset, count: int = 5) -> xr.Dataset:
-    """Return the classes that the network finds most probable in each image.
-
-    Parameters
-    ----------
-    result
-        What `measure` returned for a classifier, with its views.
-    count
-        How many classes of each image.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``class_name``, ``class_number`` and ``probability`` (image, place), the most probable first, ties
-        by number.
-
-    Raises
-    ------
-    InputError
-        The result holds no predictions.
-    """
-    import xarray as xr
-
-    require_variables(result, "prediction")
-    probabilities = result["prediction"].values
-    number = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
-    return xr.Dataset(
-        {
-            "class_name": (("image", "place"), result["class_name"].values[number]),
-            "class_number": (("image", "place"), number),
-            "probability": (("image", "place"), np.take_along_axis(probabilities, number, axis=1)),
-        },
-        coords={name: ("image", result[name].values) for name in ("image_set", "image_name")},
-    )
-
-
-def save_predictions(result: xr.Dataset, path: Path) -> None:
-    """Write the five most probable classes of each image as a table, or remove it where there are none.
-
-    Names stand in it as they are, for programs to read; a spreadsheet may take one that begins with = for a
-    formula.
-
-    Parameters
-    ----------
-    result
-        What `measure` returned.
-    path
-        Of the CSV file: set, image, then class_1, probability_1, ..., one row an image.
-
-    Raises
-    ------
-    InputError, StorageError
-        It can't be written.
-    """
-    if "prediction" not in result:
-        path.unlink(missing_ok=True)  # of an earlier result
-        return
-    best = top_classes(result)
-    places = range(1, best.sizes["place"] + 1)
-    with written_whole(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(
-            ["set", "image", *(f"{what}_{n}" for n in places for what in ("class", "probability"))]
-        )
-        for image in range(best.sizes["image"]):
-            row = best.isel(image=image)
-            pairs = zip(row["class_name"].values, row["probability"].values, strict=True)
-            cells = [cell for name, value in pairs for cell in (name, f"{value:.6f}")]
-            table.writerow([row["image_set"].item(), row["image_name"].item(), *cells])

@@ -458,7 +458,7 @@ def _kind_paths(folder: Path) -> dict[str, Path]:
 
 def _read_results(folder: Path) -> dict[str, xr.Dataset]:
     """Return the results of a folder by their kind of units, that of result.nc first."""
-    from differentia.results import load_result
+    from differentia.result_files import load_result
 
     first = load_result(folder / "result.nc")
     results = {str(first["units"].item()): first}
@@ -569,7 +569,7 @@ def contrast(
 
 def _read_result(path: str) -> xr.Dataset:
     """Return the result of a file, or of the folder that measure wrote."""
-    from differentia.results import load_result
+    from differentia.result_files import load_result
 
     place = user_path(path)
     return load_result(place / "result.nc" if place.is_dir() else place)
@@ -610,13 +610,14 @@ def _measure_into(
 ) -> None:
     """Measure, write all that belongs into the folder, and print the numbers."""
     from differentia.cli.loading import load_network
+    from differentia.dataset import with_provenance
     from differentia.experiment import measure_kinds
     from differentia.experiment_file import write_experiment
     from differentia.machine import memory_budget
     from differentia.presentation import as_sets
-    from differentia.results import save, with_provenance
+    from differentia.result_files import save
     from differentia.store import require_store
-    from differentia.views import records, save_predictions
+    from differentia.tables import save_predictions, table_rows
 
     # All that can be told before a network may have to be downloaded.
     if keeping.fresh and not keeping.store:
@@ -665,7 +666,7 @@ def _measure_into(
     save_predictions(first, out / "predictions.csv")
     _write_views(results, out)
     if as_json:
-        print_json([record for result in results.values() for record in records(result)])
+        print_json([row for result in results.values() for row in table_rows(result)])
     else:
         for result in results.values():
             print_result(result)

@@ -119,8 +119,8 @@ def progress_bar() -> Iterator[Progress]:
 
 def _summary(result: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray | None]:
     """Return means and spreads over draws, and relative means where there is a reference."""
-    from differentia.results import relative
-    from differentia.uncertainty import draw_mean, draw_spread
+    from differentia.draws import draw_mean, draw_spread
+    from differentia.relatives import relative
 
     values = result["differentiation"]
     related = draw_mean(relative(result), result) if result.attrs["reference"] else None

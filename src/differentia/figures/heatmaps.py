@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from differentia.colours import set_colours
+from differentia.dataset import require_variables
 from differentia.definition import is_raw_euclidean
 from differentia.errors import InputError, require_known
 from differentia.figures.labels import plain, shortened
@@ -25,7 +26,7 @@ from differentia.figures.panels import (
     mark_set,
     name_columns,
 )
-from differentia.results import require_variables
+from differentia.schema import checked
 from differentia.summaries import class_scores, distances_of_sets, layer_names, rows_by_set
 from differentia.views import filter_scores
 
@@ -51,6 +52,7 @@ MAPPED_FILTERS = Scale(0.0, 1.0, "mean response, z-scored")
 PLAIN_UNITS = Scale(-1.0, 1.0, "response, z-scored", "RdBu_r")
 
 
+@checked
 def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
     """Draw what the network says of each image: a heat map for each set, images x classes.
 
@@ -96,6 +98,7 @@ def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
     return panels
 
 
+@checked
 def plot_filters(
     result: xr.Dataset, layers: str | Sequence[str] | None = None, axes: Any = None
 ) -> np.ndarray:
@@ -175,6 +178,7 @@ def _draw_row(
     return image
 
 
+@checked
 def plot_distances(
     result: xr.Dataset, layers: str | Sequence[str] | None = None, axes: Any = None
 ) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from differentia.colours import Look, set_looks
+from differentia.draws import draw_mean, not_converged
 from differentia.errors import InputError
 from differentia.figures.contrasts import (
     DIFFERENT,
@@ -42,10 +43,9 @@ from differentia.figures.intervals import (
 from differentia.figures.labels import plain, shortened, text_width, wrapped
 from differentia.figures.panels import PAGE_WIDTH, RESOLUTION, sized_figure
 from differentia.published import published_lines
-from differentia.results import relative
-from differentia.schema import validate_result
+from differentia.relatives import relative
+from differentia.schema import checked
 from differentia.summaries import layer_names
-from differentia.uncertainty import draw_mean, not_converged
 from differentia.units import UnitKind, unit_kind
 from differentia.words import unit_of
 
@@ -83,6 +83,7 @@ NARROWEST_KIND, KIND_HEIGHT, LONGEST_LAYER_OF_KIND = 2.2, 1.6, 24
 KINDS_LEGEND_SIZE = 7.0
 
 
+@checked
 def plot(
     result: xr.Dataset,
     ax: Axes | Figure | None = None,
@@ -123,12 +124,12 @@ def plot(
         It is no result; with ``published=True``, it has nothing in common with the published curves; a
         contrast is not of this result, or there are too many.
     """
-    validate_result(result)
     ax = _draw_curves(result, result["differentiation"], ax, published, contrasts)
     ax.set_ylabel(_ylabel(result))
     return ax
 
 
+@checked
 def plot_relative(
     result: xr.Dataset,
     reference: str | None = None,
@@ -172,6 +173,7 @@ def plot_relative(
     return ax
 
 
+@checked
 def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarray:
     """Draw the differentiation of several kinds of units side by side, each as `plot`.
 
@@ -288,13 +290,14 @@ def _ylabel(result: xr.Dataset) -> str:
 
 def _require_alike(results: Mapping[str, xr.Dataset]) -> None:
     """Raise an error unless there are results, of the same sets and layers."""
-    if not isinstance(results, Mapping) or not results:
+    import xarray as xr
+
+    if isinstance(results, xr.Dataset) or not results:
         raise InputError(
             "expected results as {kind of units: result}, with at least one: what measure_kinds() returned"
         )
     first = next(iter(results))
-    for kind, result in results.items():
-        validate_result(result, f"the result of kind {kind!r}")
+    for kind in results:
         for what in ("set", "layer"):
             expected, given = (results[name][what].values.tolist() for name in (first, kind))
             if expected != given:

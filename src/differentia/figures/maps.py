@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from differentia.colours import set_colours
+from differentia.dataset import require_variables
 from differentia.errors import InputError
 from differentia.figures.labels import plain, shortened, text_width
 from differentia.figures.panels import (
@@ -19,8 +20,7 @@ from differentia.figures.panels import (
     draw_heat_map,
     write_above,
 )
-from differentia.results import require_variables
-from differentia.schema import map_names
+from differentia.schema import checked, map_names
 from differentia.summaries import colour_limits, rows_by_set
 from differentia.views import map_scores
 
@@ -33,6 +33,7 @@ ROOM_FOR_TITLES = 1.0
 BETWEEN_MAPS = 0.06
 
 
+@checked
 def plot_maps(
     result: xr.Dataset,
     layer: str | None = None,

@@ -16,7 +16,7 @@ from differentia.figures.lines import plot, plot_kinds, plot_relative
 from differentia.figures.maps import plot_maps
 from differentia.figures.panels import RESOLUTION
 from differentia.folders import require_writable, written_whole
-from differentia.schema import map_names, validate_result
+from differentia.schema import checked, map_names
 from differentia.summaries import layer_names
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ NAMES = re.compile(
 )
 
 
+@checked
 def save_figures(result: xr.Dataset, folder: Path, contrasts: Sequence[xr.Dataset] = ()) -> list[Path]:
     """Write all that a result has data for as PNG and SVG; pictures of an earlier result are removed."""
-    validate_result(result)
     require_room(result, contrasts)
     require_writable(folder, str(folder))
     written = [path for picture in _pictures(result, contrasts) for path in _save(*picture, folder)]
@@ -47,6 +47,7 @@ def save_figures(result: xr.Dataset, folder: Path, contrasts: Sequence[xr.Datase
     return written
 
 
+@checked
 def save_kinds(results: Mapping[str, xr.Dataset], folder: Path) -> list[Path]:
     """Write the curves of several kinds of units side by side as PNG and SVG."""
     require_writable(folder, str(folder))

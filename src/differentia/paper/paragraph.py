@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from differentia.dataset import as_kinds, provenance
+from differentia.draws import draw_mean
 from differentia.layers import INPUT
 from differentia.paper.references import REFERENCES, Reference, architecture_key
-from differentia.results import as_kinds, provenance
-from differentia.schema import LIMITS, SOURCES
+from differentia.schema import LIMITS, SOURCES, checked
 from differentia.specs import parse_spec
-from differentia.uncertainty import draw_mean
 from differentia.units import UnitKind, unit_kind
 from differentia.words import (
     CROP_WORDS,
@@ -84,6 +84,7 @@ class Methods:
         return "\n".join([self.text, "", *map(str, self.references)])
 
 
+@checked
 def describe_methods(result: xr.Dataset | Mapping[str, xr.Dataset]) -> Methods:
     """Return the methods paragraph of a result, ready for a paper, with its references.
 

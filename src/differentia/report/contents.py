@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from differentia.colours import set_looks
 from differentia.contrasts import SIGNIFICANT
+from differentia.dataset import REMEDIES, provenance
 from differentia.report.contrasts import tested_contrasts
 from differentia.report.curves import curves, without_nan
 from differentia.report.heatmaps import filters, predictions
 from differentia.report.packing import spread_out
 from differentia.report.pairs import MATRIX_ENTRIES, pairs
 from differentia.report.pictures import filter_maps, thumbnail
-from differentia.results import REMEDIES, provenance
 from differentia.summaries import layer_names, rows_by_set
-from differentia.views import top_classes
+from differentia.tables import top_classes
 from differentia.words import unit_of
 
 if TYPE_CHECKING:

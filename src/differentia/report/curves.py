@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from differentia.draws import convergence_known, draw_mean, draw_spread, not_converged
 from differentia.published import published_lines
-from differentia.results import relative
+from differentia.relatives import relative
 from differentia.schema import SOURCES
 from differentia.summaries import confidence_of, draws_made
-from differentia.uncertainty import convergence_known, draw_mean, draw_spread, not_converged
+from differentia.tables import value_limits
 from differentia.units import unit_kind
-from differentia.views import value_limits
 from differentia.words import UNIT_WORDS
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from differentia.results import provenance
+from differentia.dataset import provenance
 from differentia.schema import LIMITS
 from differentia.summaries import confidence_of, draws_made, percent
 from differentia.units import unit_kind

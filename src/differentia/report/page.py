@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from differentia.dataset import as_kinds, provenance, what_is_left
 from differentia.errors import InputError
 from differentia.folders import user_path, written_whole
 from differentia.paper.paragraph import describe_methods
@@ -21,7 +22,7 @@ from differentia.report.contrasts import contrasts_of
 from differentia.report.facts import facts, warnings_of, yardstick
 from differentia.report.formula import formula
 from differentia.report.trust import trust
-from differentia.results import as_kinds, provenance, what_is_left
+from differentia.schema import checked
 from differentia.summaries import extreme_layers
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ SCRIPTS = ("data", "theme", "curves", "contrasts", "layer", "predictions", "tabl
 HEIGHT = 900
 
 
+@checked
 def write_report(
     results: xr.Dataset | Mapping[str, xr.Dataset],
     path: str | os.PathLike[str] = "report.html",
@@ -75,6 +77,7 @@ def write_report(
     return user_path(path)
 
 
+@checked
 def show(
     results: xr.Dataset | Mapping[str, xr.Dataset],
     *,
