@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import jaxtyping
 import pytest
+import run_server
+import shared_for_tests
 
 # Before the package is imported: every array's shape and type is then checked in every call.
 jaxtyping.install_import_hook("differentia", "array_checks.check_arrays")
@@ -39,6 +41,22 @@ def real_data() -> Path:
             pytest.fail(f"there is no real data: set {VARIABLE} to its folder")
         pytest.skip(f"there is no real data: set {VARIABLE} to its folder")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What is made once lies in a folder of the whole run, whatever number of workers it has."""
+    own = tmp_path_factory.getbasetemp()
+    run = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    shared_for_tests.FOLDER = run / "shared"
+    shared_for_tests.FOLDER.mkdir(exist_ok=True)
+
+
+@pytest.fixture
+def no_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands draw neither figures nor report, but for the tests marked ``pictures``, which look at them."""
+    if request.node.get_closest_marker("pictures") is None:
+        monkeypatch.setattr(".".join(run_server.DRAWING), lambda results, folder: [])
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_resuming import Killed
+from runs_for_tests import Killed
 
 import differentia as dif
 from differentia.cli import main
@@ -16,6 +16,8 @@ from differentia.cli.output import progress_bar, told_by_the_library
 from differentia.layers import select_layers
 from differentia.memory import written_size
 from differentia.store.disk import DiskStore
+
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 Capture = pytest.CaptureFixture[str]
 
@@ -39,12 +41,6 @@ def refused(capsys: Capture, *arguments: str | Path) -> str:
     assert err.startswith("differentia: ")
     assert err.count("\n") == 1
     return err
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither figures nor report are drawn: other tests do."""
-    monkeypatch.setattr("differentia.cli.commands._write_views", lambda results, folder: [])
 
 
 @pytest.fixture

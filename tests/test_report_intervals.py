@@ -13,6 +13,18 @@ import numpy as np
 import pytest
 import xarray as xr
 from browser_for_tests import DESKTOP, PHONE, browsing, drawn, opened, table_of, text_of
+from pages_for_tests import (
+    COLUMNS,
+    SCRIPT,
+    cell_of,
+    check_curves,
+    check_records,
+    hovered,
+    numbers,
+    parsed,
+    require_no_markup,
+    violations,
+)
 from reports_for_tests import (
     LAYERS,
     compared,
@@ -22,10 +34,10 @@ from reports_for_tests import (
     measured,
     names,
     over_draws,
+    page_of,
+    pairs,
     written,
 )
-from test_report_page import COLUMNS, cell_of, check_curves, check_records, numbers, parsed
-from test_report_reading import SCRIPT, hovered, require_no_markup, violations
 
 import differentia as dif
 from differentia.contrasts import contrasts_between_sets
@@ -41,18 +53,11 @@ pytestmark = pytest.mark.browser
 LEVEL = 0.05
 
 
-@functools.cache
-def pairs() -> list[xr.Dataset]:
-    """Return the contrasts of `compared`, of every two sets beside the noise."""
-    return contrasts_between_sets(compared())
-
-
 @pytest.fixture(scope="module")
-def page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def page(browser: Browser) -> Iterator[Page]:
     """The report of `compared`, as `write_report` makes it unasked."""
-    path = dif.write_report(compared(), tmp_path_factory.mktemp("report") / "report.html")
     with browsing(browser) as context:
-        yield opened(context, path)
+        yield opened(context, page_of(compared))
 
 
 AS_OPENED = """() => {
@@ -470,7 +475,7 @@ def test_several_kinds_of_units(browser: Browser, tmp_path: Path) -> None:
     """The contrasts are of the first, and marked there only; each kind has its own intervals."""
     results = compared_kinds()
     with browsing(browser) as context:
-        page = opened(context, dif.write_report(results, tmp_path / "kinds.html"))
+        page = opened(context, page_of(compared_kinds))
         first = contrasts_between_sets(results["random"])
         assert marked(page) == {
             place: marks_of(contrast, results["random"]) for place, contrast in enumerate(first)
@@ -512,10 +517,10 @@ def test_what_is_said_of_trust(page: Page) -> None:
     assert facts["Intervals"] == "95 %; of images: bootstrap (studentized), 2,000 resamples"
 
 
-def test_too_few_images_are_said_to_be(browser: Browser, tmp_path: Path) -> None:
+def test_too_few_images_are_said_to_be(browser: Browser) -> None:
     """Then there is no interval of images, no contrast, and no word of what they would mean."""
     with browsing(browser) as context:
-        page = opened(context, dif.write_report(measured(), tmp_path / "report.html"))
+        page = opened(context, page_of(measured))
         said = text_of(page, "#trust-section")
         assert "There are no intervals of images: they need 10 or more in a set" in said
         assert "Intervals of units" in said
@@ -527,6 +532,7 @@ def test_too_few_images_are_said_to_be(browser: Browser, tmp_path: Path) -> None
 # ------------------------------------------------------------------------------------------ for every reader
 
 
+@functools.cache
 def hostile() -> xr.Dataset:
     """Return `compared` with names that are markup, and a long one."""
     new = dict(
@@ -546,9 +552,9 @@ def hostile() -> xr.Dataset:
 
 
 @pytest.fixture(scope="module")
-def hostile_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def hostile_file() -> Path:
     """The report of `hostile`."""
-    return dif.write_report(hostile(), tmp_path_factory.mktemp("hostile") / "report.html")
+    return page_of(hostile)
 
 
 def test_names_in_contrasts_are_text(browser: Browser, hostile_file: Path) -> None:
@@ -579,10 +585,10 @@ def test_it_fits_and_can_be_read(browser: Browser, hostile_file: Path, size: tup
             assert violations(page) == []
 
 
-def test_the_switches_by_keyboard_and_on_paper(browser: Browser, tmp_path: Path) -> None:
+def test_the_switches_by_keyboard_and_on_paper(browser: Browser) -> None:
     """Each is reached by Tab; on paper they are gone, and the pair and its table stand there."""
     with browsing(browser, scheme="dark") as context:
-        page = opened(context, dif.write_report(compared(), tmp_path / "report.html"))
+        page = opened(context, page_of(compared))
 
         def focus(wanted: str) -> None:
             for _ in range(90):
