@@ -25,6 +25,21 @@ if TYPE_CHECKING:
 VARIABLE = "DIFFERENTIA_TEST_DATA"
 
 
+#: What takes longest, in this order: it is begun first, so that no worker is left alone with it at the end.
+LONGEST = (
+    *("test_real_data", "test_reliability", "test_report_reading", "test_tutorial", "test_report_intervals"),
+    *("test_guides", "test_report_page", "test_docs", "test_cli", "test_figures_save", "test_readme"),
+    *("test_networks_keras", "test_networks_graph", "test_figures_lines", "test_cli_resuming"),
+    *("test_report", "test_cli_commands", "test_cli_stopping", "test_published", "test_sufficiency"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
 def find_real_data() -> Path | None:
     """Return the folder of real photographs and weights, where there is one."""
     beside = Path(__file__).parents[2] / "shared" / "data"

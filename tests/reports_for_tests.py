@@ -87,6 +87,20 @@ def page_of(make: Callable[[], Any]) -> Path:
     return made_once(f"report of {make.__module__}.{make.__qualname__}", write) / "report.html"
 
 
+def without_views(result: xr.Dataset) -> xr.Dataset:
+    """Return a result without what there is to see of its images, whose page is drawn in less time."""
+    views = [
+        "distance",
+        "thumbnail",
+        "prediction",
+        "class_name",
+        "filter_mean",
+        "filter_layer",
+        "filter_index",
+    ]
+    return result.drop_vars(views)
+
+
 def with_facts(result: xr.Dataset, **facts: Any) -> xr.Dataset:
     """Return a result with other facts in its provenance."""
     provenance = {**json.loads(result.attrs["provenance"]), **facts}

@@ -208,6 +208,7 @@ def test_warnings_are_one_line(folder: Path, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.pictures
+@pytest.mark.slow
 def test_several_kinds_of_units(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One file a kind, the first is result.nc; each as if measured alone; those of an earlier run go."""
     out = folder / "out"
@@ -519,6 +520,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.pictures
+@pytest.mark.slow
 def test_demo_shows_the_findings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The demo, whole: noise falls, one digit collapses at the end, all digits stay high."""
     started = time.monotonic()

@@ -489,6 +489,7 @@ def test_select_by_name_and_identifier(
 
 
 @pytest.mark.pictures
+@pytest.mark.slow
 def test_report_is_written_again(tmp_path: Path, capsys: Capture) -> None:
     """The deleted report and figures come back as they were, from what is on disk."""
     assert main(["measure", "digits", *NOISE, *FAST, "--out", f"{tmp_path}/out"]) == 0

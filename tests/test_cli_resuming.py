@@ -49,6 +49,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("differentia.networks.load_network", None)
 
 
+@pytest.mark.slow
 def test_demo_twice(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second time it says what is reused, on stderr; stdout is JSON, the same as the first time."""
     monkeypatch.setattr("differentia.cli.commands.DEMO_N_UNITS", (50,))  # other tests run all of it
@@ -62,6 +63,7 @@ def test_demo_twice(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyP
     assert "recorded already" not in err
 
 
+@pytest.mark.slow
 def test_more_of_everything(tmp_path: Path, capsys: Capture) -> None:
     """A set more: how many images are new. More units, another layer: of how many a part is reused."""
     out = ["--out", str(tmp_path / "m")]
@@ -190,7 +192,8 @@ def test_a_folder_that_is_no_store_is_told_first(tmp_path: Path, capsys: Capture
 
 def test_too_little_memory(tmp_path: Path, capsys: Capture) -> None:
     """The line says how much is needed, how much there is, and the ways out, which lead out."""
-    many = ["measure", "digits", "--set", "noise=noise:70", "--n-units", "2000", "--no-views", "--out"]
+    few = ["--draws", "1", "--resamples", "100", "--no-views"]
+    many = ["measure", "digits", "--set", "noise=noise:70", "--n-units", "2000", *few, "--out"]
     line = refused(capsys, *many, tmp_path / "m", "--memory", "1MB", "--no-store")
     units = sum(min(2000, layer.size) for layer in select_layers(dif.load_network("digits").layers, None))
     assert f"{units:,} units of 31 layers for 70 images take {written_size(4 * units * 70)}, " in line

@@ -224,6 +224,7 @@ def test_there_are_applications() -> None:
     assert len(known) > 30
 
 
+@pytest.mark.slow
 def test_vgg16_has_the_notebooks_layers() -> None:
     """``input,block*,flatten,predictions`` gives the notebook's 21 layers, in order."""
     network = dif.load_network("keras:VGG16?weights=none")
@@ -331,6 +332,7 @@ def test_options_go_to_the_constructor() -> None:
     assert headless.layers[-1].shape == (2, 2, 256)
 
 
+@pytest.mark.slow
 def test_names_do_not_depend_on_what_a_process_did_before(new: dict[str, Any]) -> None:
     """Keras numbers unnamed layers on and on; units are drawn by name, so that is taken back."""
     spec = "keras:MobileNet?weights=none&alpha=0.25"
@@ -383,6 +385,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         dif.load_network(f"keras:MobileNet?alpha=0.25&weights={tmp_path / 'other.weights.h5'}")
 
 
+@pytest.mark.slow
 def test_no_network_connection(new: dict[str, Any]) -> None:
     """Without a connection and without cached weights, the error says so and what to do."""
     assert new["code"] == 2
@@ -426,6 +429,7 @@ def test_keras_files(tmp_path: Path) -> None:
         dif.load_network(str(tmp_path / "junk.keras"), preprocess="unit")
 
 
+@pytest.mark.slow
 def test_a_second_backend_gives_the_same_numbers(on_jax: dict[str, Any]) -> None:
     """JAX and PyTorch agree on every layer of one model."""
     jax = on_jax["result"]
@@ -436,6 +440,7 @@ def test_a_second_backend_gives_the_same_numbers(on_jax: dict[str, Any]) -> None
         np.testing.assert_allclose(jax[view], on_torch[view], rtol=1e-4, atol=1e-5, err_msg=view)
 
 
+@pytest.mark.slow
 def test_the_users_choice_of_backend_is_kept(new: dict[str, Any], on_jax: dict[str, Any]) -> None:
     """The variable is set only where it is unset."""
     assert new["backend"] == "torch"

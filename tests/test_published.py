@@ -65,6 +65,7 @@ def test_relative_values_are_ratios_to_noise() -> None:
     assert not agrees("white_noise", 10_000)
 
 
+@pytest.mark.slow
 def test_the_layers_are_those_of_keras() -> None:
     """Names, order, sizes and preprocessing are what a result of ``keras:VGG16`` has."""
     network = dif.load_network("keras:VGG16?weights=none")

@@ -36,7 +36,10 @@ from runs_for_tests import (
 )
 from safetensors.torch import save_file
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork and no SIGKILL")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork and no SIGKILL"),
+    pytest.mark.slow,
+]
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import xarray as xr
-from browser_for_tests import DESKTOP, PHONE, browsing, drawn, opened, table_of, text_of
+from browser_for_tests import DESKTOP, PHONE, SCHEMES, browsing, drawn, opened, table_of, text_of
 from pages_for_tests import (
     COLUMNS,
     SCRIPT,
@@ -36,6 +36,7 @@ from reports_for_tests import (
     over_draws,
     page_of,
     pairs,
+    without_views,
     written,
 )
 
@@ -321,7 +322,7 @@ def with_p(contrast: xr.Dataset, values: Sequence[float]) -> xr.Dataset:
 
 def test_contrasts_that_are_given(browser: Browser, tmp_path: Path) -> None:
     """They are shown as they are, marked below 0.05 only; without any there is no such section."""
-    result = compared()
+    result = without_views(compared())  # the other tests have them
     given = [with_p(pairs()[2], [0.0499, 0.05, np.nan, 0.0005]), with_p(pairs()[0], [np.nan] * 4)]
     with browsing(browser) as context:
         page = opened(context, dif.write_report(result, tmp_path / "given.html", contrasts=given))
@@ -396,7 +397,10 @@ def scaled(contrast: xr.Dataset, name: str, values: Sequence[float], reach: floa
 
 
 def test_limits_that_reach_far_do_not_hide_the_others(browser: Browser, tmp_path: Path) -> None:
-    """The axis ends, and it is said; with ordinary limits it does not. Ratios far apart are logarithmic."""
+    """The axis ends, and it is said; with ordinary limits it does not. Ratios far apart are logarithmic.
+
+    The pages are without views of images, which take their time, and no part in it.
+    """
     contrast = pairs()[0]
     values, ratios = [0.1, 0.2, -0.1, 0.0], [1.1, 1.2, 0.9, 1.0]
     cases = [
@@ -406,7 +410,7 @@ def test_limits_that_reach_far_do_not_hide_the_others(browser: Browser, tmp_path
         ("ratio", scaled(contrast, "ratio", [*ratios[:3], 9.0], 1.1), "log", False),
         ("ratio", scaled(contrast, "ratio", ratios, 1e20), "log", True),
     ]
-    result = compared()
+    result = without_views(compared())
     near = {name: result[name].copy(deep=True) for name in LIMITS}
     for name, factor in zip(LIMITS, (0.9, 1.1), strict=True):
         near[name].loc[{"source": "images"}] = factor * dif.draw_mean(result["differentiation"], result)
@@ -576,13 +580,14 @@ def test_names_in_contrasts_are_text(browser: Browser, hostile_file: Path) -> No
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
 def test_it_fits_and_can_be_read(browser: Browser, hostile_file: Path, size: tuple[int, int]) -> None:
     """Nothing is wider than the window, and axe finds nothing serious, on light and dark ground."""
-    for scheme in ("light", "dark"):
-        with browsing(browser, size, scheme, bypass_csp=True) as context:
-            page = opened(context, hostile_file)
+    with browsing(browser, size, bypass_csp=True) as context:
+        page = opened(context, hostile_file)
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme)
             assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
             right = "document.querySelector('#contrast .main-svg').getBoundingClientRect().right"
             assert page.evaluate(right) <= size[0]
-            assert violations(page) == []
+            assert violations(page) == [], scheme
 
 
 def test_the_switches_by_keyboard_and_on_paper(browser: Browser) -> None:
