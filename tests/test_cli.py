@@ -159,6 +159,7 @@ def test_without_a_reference_nothing_is_relative(folder: Path, capsys: pytest.Ca
 
 
 @pytest.mark.pictures
+@pytest.mark.slow
 def test_figures_of_an_earlier_result_are_removed(folder: Path) -> None:
     """A second run into the folder, without a reference, leaves no relative figure of the first."""
     arguments = ["measure", "digits", *FAST, "--out", str(folder / "out"), "--set", f"cats={folder}/cats"]
@@ -169,6 +170,7 @@ def test_figures_of_an_earlier_result_are_removed(folder: Path) -> None:
 
 
 @pytest.mark.pictures
+@pytest.mark.slow
 def test_odd_names(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Markup, slashes and other scripts in a set's name are shown as they are."""
     names = ["n[/x]", "[bold]b", "a/b $c$", "名"]
