@@ -25,24 +25,28 @@ if TYPE_CHECKING:
 VARIABLE = "DIFFERENTIA_TEST_DATA"
 
 
+TESTS = Path(__file__).parent
+
 #: What takes longest, in this order: it is begun first, so that no worker is left alone with it at the end.
 LONGEST = (
-    *("test_real_data", "test_reliability", "test_report_reading", "test_tutorial", "test_report_intervals"),
-    *("test_guides", "test_report_page", "test_docs", "test_cli", "test_figures_save", "test_readme"),
-    *("test_networks_keras", "test_networks_graph", "test_figures_lines", "test_cli_resuming"),
-    *("test_report", "test_cli_commands", "test_cli_stopping", "test_published", "test_sufficiency"),
+    *("test_real_data.py", "test_reliability.py", "test_report_reading.py", "test_tutorial.py"),
+    *("test_report_intervals.py", "test_guides.py", "test_report_page.py", "test_docs.py", "test_cli.py"),
+    *("test_figures_save.py", "test_readme.py", "test_networks_keras.py", "test_networks_graph.py"),
+    *("test_figures_lines.py", "test_cli_resuming.py", "test_report.py", "test_cli_commands.py"),
+    *("test_cli_stopping.py", "test_published.py", "test_sufficiency.py"),
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files that take longest first."""
-    places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+    places = {TESTS / name: place for place, name in enumerate(LONGEST)}
+    assert all(path.is_file() for path in places), "LONGEST names a file that is not there"
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def find_real_data() -> Path | None:
     """Return the folder of real photographs and weights, where there is one."""
-    beside = Path(__file__).parents[2] / "shared" / "data"
+    beside = TESTS.parents[1] / "shared" / "data"
     folder = Path(os.environ[VARIABLE]) if VARIABLE in os.environ else beside
     return folder if folder.is_dir() else None
 
