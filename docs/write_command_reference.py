@@ -5,6 +5,7 @@ python docs/write_command_reference.py
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -28,23 +29,39 @@ def command_reference() -> str:
     """Return the page."""
     from differentia.cli.commands import EXAMPLES
 
-    page = [HEAD]
-    for command in EXAMPLES:
-        page.append(f"## {command}\n\n```text\n{_help_text(command)}\n```\n")
-    return "\n".join(page)
+    chapters = [
+        f"## {command}\n\n```text\n{text}\n```\n" for command, text in _help_texts(list(EXAMPLES)).items()
+    ]
+    return "\n".join([HEAD, *chapters])
 
 
-def _help_text(command: str) -> str:
-    """Return a command's help as a terminal of 100 columns without colours shows it."""
-    shown = subprocess.run(
-        [sys.executable, "-m", "differentia", command, "--help"],
+#: Run by a process whose terminal is known, which shows the help of all commands.
+SHOWING = """
+import contextlib, io, json, sys
+from differentia.cli import main
+shown = {}
+for command in sys.argv[1:]:
+    with contextlib.redirect_stdout(io.StringIO()) as text:
+        assert main([command, "--help"]) == 0
+    shown[command] = text.getvalue()
+print(json.dumps(shown))
+"""
+
+
+def _help_texts(commands: list[str]) -> dict[str, str]:
+    """Return the commands' help as a terminal of 100 columns without colours shows it."""
+    said = subprocess.run(
+        [sys.executable, "-c", SHOWING, *commands],
         capture_output=True,
         text=True,
-        encoding="utf-8",
         check=True,
-        env={**os.environ, "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"},
+        env={**os.environ, "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "PYTHONUTF8": "1"},
     ).stdout
-    return "\n".join(line.rstrip() for line in shown.strip("\n").splitlines())
+    shown: dict[str, str] = json.loads(said)
+    return {
+        command: "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
+        for command, text in shown.items()
+    }
 
 
 if __name__ == "__main__":

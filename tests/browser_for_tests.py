@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
@@ -17,6 +17,9 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 DESKTOP, PHONE = (1280, 900), (390, 844)
+
+#: Of colours, as a system asks for them.
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 #: What a self-contained page may ask for.
 OWN = ("file:", "data:", "blob:", "about:")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import jaxtyping
 import pytest
+import run_server
+import shared_for_tests
 
 # Before the package is imported: every array's shape and type is then checked in every call.
 jaxtyping.install_import_hook("differentia", "array_checks.check_arrays")
@@ -23,9 +25,28 @@ if TYPE_CHECKING:
 VARIABLE = "DIFFERENTIA_TEST_DATA"
 
 
+TESTS = Path(__file__).parent
+
+#: What takes longest, in this order: it is begun first, so that no worker is left alone with it at the end.
+LONGEST = (
+    *("test_real_data.py", "test_reliability.py", "test_report_reading.py", "test_tutorial.py"),
+    *("test_report_intervals.py", "test_guides.py", "test_report_page.py", "test_docs.py", "test_cli.py"),
+    *("test_figures_save.py", "test_readme.py", "test_networks_keras.py", "test_networks_graph.py"),
+    *("test_figures_lines.py", "test_cli_resuming.py", "test_report.py", "test_cli_commands.py"),
+    *("test_cli_stopping.py", "test_published.py", "test_sufficiency.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first."""
+    places = {TESTS / name: place for place, name in enumerate(LONGEST)}
+    assert all(path.is_file() for path in places), "LONGEST names a file that is not there"
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
 def find_real_data() -> Path | None:
     """Return the folder of real photographs and weights, where there is one."""
-    beside = Path(__file__).parents[2] / "shared" / "data"
+    beside = TESTS.parents[1] / "shared" / "data"
     folder = Path(os.environ[VARIABLE]) if VARIABLE in os.environ else beside
     return folder if folder.is_dir() else None
 
@@ -39,6 +60,22 @@ def real_data() -> Path:
             pytest.fail(f"there is no real data: set {VARIABLE} to its folder")
         pytest.skip(f"there is no real data: set {VARIABLE} to its folder")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What is made once lies in a folder of the whole run, whatever number of workers it has."""
+    own = tmp_path_factory.getbasetemp()
+    run = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    shared_for_tests.FOLDER = run / "shared"
+    shared_for_tests.FOLDER.mkdir(exist_ok=True)
+
+
+@pytest.fixture
+def no_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands draw neither figures nor report, but for the tests marked ``pictures``, which look at them."""
+    if request.node.get_closest_marker("pictures") is None:
+        monkeypatch.setattr(".".join(run_server.DRAWING), lambda results, folder: [])
 
 
 @pytest.fixture(scope="session")

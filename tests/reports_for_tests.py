@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from test_published import vgg16_result
+from results_for_tests import vgg16_result
+from shared_for_tests import made_once, once
 
 import differentia as dif
+from differentia.contrasts import contrasts_between_sets
 from differentia.stimuli.digits import load_digits
 
 LAYERS = ("input", "block1_relu1", "block4_pool", "predictions")
@@ -20,7 +24,7 @@ DIM = np.random.default_rng(0).integers(0, 90, (4, 32, 32, 1)).astype(np.uint8)
 SETS: dict[str, Any] = {"noise": "noise:6", "digits": "digits:5", "dim digits": DIM}
 
 
-@functools.cache
+@once
 def measured() -> xr.Dataset:
     """Return a result of the embedded network with all its views, a missing draw, and a warning."""
     result = dif.measure("digits", SETS, n_units=COUNTS, layers=LAYERS, draws=4, pool=600, maps=MAPS)
@@ -32,13 +36,13 @@ def measured() -> xr.Dataset:
     )
 
 
-@functools.cache
+@once
 def compared() -> xr.Dataset:
     """Return a result with images enough for intervals and contrasts, two of its sets being of one kind."""
     return dif.measure("digits", alike(), n_units=(20, 100), layers=LAYERS, draws=4, pool=400)
 
 
-@functools.cache
+@once
 def compared_kinds() -> dict[str, xr.Dataset]:
     """Return results of two kinds of units of the same images."""
     return dif.measure_kinds(
@@ -53,7 +57,7 @@ def alike() -> dict[str, Any]:
     return {"noise": "noise:12", "threes": "digits:12?digit=3", **every}
 
 
-@functools.cache
+@once
 def kinds() -> dict[str, xr.Dataset]:
     """Return results of three kinds of units."""
     chosen = ("random", "top", "filter_mean")
@@ -66,6 +70,35 @@ def kinds() -> dict[str, xr.Dataset]:
 def published() -> xr.Dataset:
     """Return made-up numbers under the names of the published network."""
     return vgg16_result().assign_attrs(reference="white_noise")
+
+
+@once
+def pairs() -> list[xr.Dataset]:
+    """Return the contrasts of `compared`, of every two sets beside the noise."""
+    return contrasts_between_sets(compared())
+
+
+def page_of(make: Callable[[], Any]) -> Path:
+    """Return the report of a result that a function makes, as `write_report` makes it unasked."""
+
+    def write(folder: Path) -> None:
+        dif.write_report(make(), folder / "report.html")
+
+    return made_once(f"report of {make.__module__}.{make.__qualname__}", write) / "report.html"
+
+
+def without_views(result: xr.Dataset) -> xr.Dataset:
+    """Return a result without what there is to see of its images, whose page is drawn in less time."""
+    views = [
+        "distance",
+        "thumbnail",
+        "prediction",
+        "class_name",
+        "filter_mean",
+        "filter_layer",
+        "filter_index",
+    ]
+    return result.drop_vars(views)
 
 
 def with_facts(result: xr.Dataset, **facts: Any) -> xr.Dataset:

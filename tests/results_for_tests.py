@@ -10,6 +10,8 @@ import xarray as xr
 from networks_for_tests import tricky
 
 import differentia as dif
+from differentia.dataset import with_provenance
+from differentia.published import LAYER_SIZES
 
 RNG = np.random.default_rng(0)
 CLASSES = ("ant", "bee", "cat", "dog", "eel")
@@ -53,3 +55,25 @@ def counted(values: np.ndarray, counts: list[int], used: list[list[int]], *, lay
         },
         coords={"draw": np.arange(values.shape[-1]), "n_units": counts, "units": "random"},
     )
+
+
+#: Of the published curves.
+PUBLISHED_SETS = ("white_noise", "tabby_cats", "random_images")
+VGG16_PREPROCESSING = "keras.src.applications.vgg16.preprocess_input"
+
+
+def vgg16_result(
+    network: str | None = "keras:VGG16",
+    *,
+    sizes: dict[str, int] = LAYER_SIZES,
+    sets: tuple[str, ...] = PUBLISHED_SETS,
+    n_units: tuple[int, ...] = (200, 10_000),
+) -> xr.Dataset:
+    """Return the values of a few random numbers under the names and sizes of VGG16's layers."""
+    rng = np.random.default_rng(2)
+    arrays = {name: {layer: rng.normal(size=(3, 8)) for layer in sizes} for name in sets}
+    result = dif.measure_responses(arrays, n_units=range(2, 2 + len(n_units)), draws=4)
+    result = result.assign_coords(n_units=list(n_units))
+    result["layer_size"] = result["layer_size"].copy(data=list(sizes.values()))
+    facts = {} if network is None else {"network": network, "preprocessing": VGG16_PREPROCESSING}
+    return with_provenance(result, **facts)

@@ -41,12 +41,15 @@ IMPORTED = (
     *("filelock", "google_crc32c", "h5netcdf", "networks_for_tests", "zarr", "zarr.codecs"),
 )
 
+#: The function of the command line that draws figures and report.
+DRAWING = ("differentia.cli.commands", "_write_views")
+
 #: What a run is in the middle of, by the function that it has just called.
 STAGES = (
     ("differentia.passes", "Passes._pass", None),
     ("differentia.experiment", "measure_responses", "measuring"),
     ("differentia.result_files", "save", "saving"),
-    ("differentia.cli.commands", "_write_views", "drawing"),
+    (*DRAWING, "drawing"),
 )
 
 
@@ -251,8 +254,8 @@ def _run(step: Step, nth: int, disk: Disk) -> NoReturn:
             owner = getattr(owner, part)
         _tell(owner, last, stage, reached)
     if not step.get("views"):
-        commands: Any = importlib.import_module("differentia.cli.commands")
-        commands._write_views = lambda *given: []
+        module, name = DRAWING
+        setattr(importlib.import_module(module), name, lambda *given: [])
     if disk.kind == "hook":
         sys.addaudithook(_refuse_writes)
     if "renames" in step:

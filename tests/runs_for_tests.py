@@ -32,6 +32,10 @@ LONG = 300.0
 APART = ("command", "versions")
 
 
+class Killed(BaseException):
+    """Stands for the end of a process: nothing of ours catches it."""
+
+
 class Stage(NamedTuple):
     """What a run came to do, and when, in seconds of the monotonic clock."""
 

@@ -19,6 +19,8 @@ import pytest
 import differentia as dif
 from differentia.cli import main
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -39,6 +41,7 @@ def folder(tmp_path: Path) -> Path:
 FAST = ["--layers", "input,block1_pool,predictions", "--n-units", "50,1000", "--draws", "3"]
 
 
+@pytest.mark.pictures
 def test_measure_writes_a_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The result, the experiment file, figures and responses; a table on stdout; the rest on stderr."""
     out = folder / "deep" / "out"
@@ -145,6 +148,7 @@ def test_all_units_and_other_options(folder: Path) -> None:
     assert json.loads(result.attrs["provenance"])["batch_size"] == 2
 
 
+@pytest.mark.pictures
 def test_without_a_reference_nothing_is_relative(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """No generated noise and no --reference: no relative columns and no relative figure."""
     arguments = ["measure", "digits", "--set", f"cats={folder}/cats", *FAST, "--out", str(folder / "out")]
@@ -154,6 +158,8 @@ def test_without_a_reference_nothing_is_relative(folder: Path, capsys: pytest.Ca
     assert " / " not in capsys.readouterr().out
 
 
+@pytest.mark.pictures
+@pytest.mark.slow
 def test_figures_of_an_earlier_result_are_removed(folder: Path) -> None:
     """A second run into the folder, without a reference, leaves no relative figure of the first."""
     arguments = ["measure", "digits", *FAST, "--out", str(folder / "out"), "--set", f"cats={folder}/cats"]
@@ -163,6 +169,8 @@ def test_figures_of_an_earlier_result_are_removed(folder: Path) -> None:
     assert not list((folder / "out" / "figures").glob("relative.*"))
 
 
+@pytest.mark.pictures
+@pytest.mark.slow
 def test_odd_names(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Markup, slashes and other scripts in a set's name are shown as they are."""
     names = ["n[/x]", "[bold]b", "a/b $c$", "名"]
@@ -187,6 +195,7 @@ def test_the_table_is_not_cut(folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert all(name in header[0] for name in names)
 
 
+@pytest.mark.pictures
 def test_warnings_are_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A layer without a value is told in one line, and shown as nan."""
     np.save(folder / "black.npy", np.zeros((3, 8, 8), np.uint8))
@@ -200,6 +209,8 @@ def test_warnings_are_one_line(folder: Path, capsys: pytest.CaptureFixture[str])
     assert "nan" in captured.out
 
 
+@pytest.mark.pictures
+@pytest.mark.slow
 def test_several_kinds_of_units(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One file a kind, the first is result.nc; each as if measured alone; those of an earlier run go."""
     out = folder / "out"
@@ -510,6 +521,8 @@ def test_help_imports_nothing_heavy() -> None:
     assert run().stdout == run("--help").stdout
 
 
+@pytest.mark.pictures
+@pytest.mark.slow
 def test_demo_shows_the_findings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The demo, whole: noise falls, one digit collapses at the end, all digits stay high."""
     started = time.monotonic()
@@ -530,6 +543,7 @@ def test_demo_shows_the_findings(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert report.stat().st_size < 8e6
 
 
+@pytest.mark.pictures
 def test_a_contrast_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The library's numbers, as a table and as JSON; wrong names are one line, and exit with 2."""
     out = str(tmp_path / "out")

@@ -19,14 +19,16 @@ import typer
 import xarray as xr
 from digit_files import DigitFiles
 from networks_for_tests import factory
+from results_for_tests import vgg16_result
 from safetensors.torch import save_file
-from test_published import vgg16_result
 
 import differentia as dif
 from differentia.cli import main
 from differentia.cli.commands import app
 from differentia.locking import held
 from differentia.networks.digits import build_digits_module
+
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 Capture = pytest.CaptureFixture[str]
 
@@ -485,6 +487,8 @@ def test_select_by_name_and_identifier(
 # ---------------------------------------------------------------------------------- report and published
 
 
+@pytest.mark.pictures
+@pytest.mark.slow
 def test_report_is_written_again(tmp_path: Path, capsys: Capture) -> None:
     """The deleted report and figures come back as they were, from what is on disk."""
     assert main(["measure", "digits", *NOISE, *FAST, "--out", f"{tmp_path}/out"]) == 0
@@ -509,6 +513,7 @@ def test_report_is_written_again(tmp_path: Path, capsys: Capture) -> None:
     assert set(json.loads(capsys.readouterr().out)) == written
 
 
+@pytest.mark.pictures
 def test_report_takes_no_strangers(tmp_path: Path, capsys: Capture) -> None:
     """Other files beside result.nc are no kinds of it; one of another kind than its name says is an error."""
     assert main(["measure", "digits", *NOISE, *FAST, "--out", f"{tmp_path}/out"]) == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_resuming import Killed
+from runs_for_tests import Killed
 
 import differentia as dif
 from differentia.cli import main
@@ -16,6 +16,8 @@ from differentia.cli.output import progress_bar, told_by_the_library
 from differentia.layers import select_layers
 from differentia.machine import written_size
 from differentia.store.disk import DiskStore
+
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 Capture = pytest.CaptureFixture[str]
 
@@ -41,18 +43,13 @@ def refused(capsys: Capture, *arguments: str | Path) -> str:
     return err
 
 
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither figures nor report are drawn: other tests do."""
-    monkeypatch.setattr("differentia.cli.commands._write_views", lambda results, folder: [])
-
-
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """No network can be loaded."""
     monkeypatch.setattr("differentia.networks.load_network", None)
 
 
+@pytest.mark.slow
 def test_demo_twice(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second time it says what is reused, on stderr; stdout is JSON, the same as the first time."""
     monkeypatch.setattr("differentia.cli.commands.DEMO_N_UNITS", (50,))  # other tests run all of it
@@ -66,6 +63,7 @@ def test_demo_twice(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyP
     assert "recorded already" not in err
 
 
+@pytest.mark.slow
 def test_more_of_everything(tmp_path: Path, capsys: Capture) -> None:
     """A set more: how many images are new. More units, another layer: how many are partly there."""
     out = ["--out", str(tmp_path / "m")]
@@ -194,7 +192,8 @@ def test_a_folder_that_is_no_store_is_told_first(tmp_path: Path, capsys: Capture
 
 def test_too_little_memory(tmp_path: Path, capsys: Capture) -> None:
     """The line says how much is needed, how much there is, and the ways out, which lead out."""
-    many = ["measure", "digits", "--set", "noise=noise:70", "--n-units", "2000", "--no-views", "--out"]
+    few = ["--draws", "1", "--resamples", "100", "--no-views"]
+    many = ["measure", "digits", "--set", "noise=noise:70", "--n-units", "2000", *few, "--out"]
     line = refused(capsys, *many, tmp_path / "m", "--memory", "1MB", "--no-store")
     layers = select_layers(dif.load_network("digits").layers, None)
     size = 4 * sum(min(2000, layer.size) for layer in layers)

@@ -89,6 +89,7 @@ def keep_busy(folder: Path, how: str) -> Path:
 @pytest.mark.parametrize(
     ("how", "number"), [*((how, signal.SIGINT) for how in BUSY), ("an import", signal.SIGTERM)]
 )
+@pytest.mark.slow
 def test_stopped_in_the_middle_of(how: str, number: signal.Signals, tmp_path: Path) -> None:
     """One line, no traceback, the exit code of the signal; soon, but there is time to clean up."""
     reached = keep_busy(tmp_path, how)

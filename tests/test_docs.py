@@ -14,6 +14,8 @@ from site_checks import Page, broken_links, broken_repository_links, outside_loa
 import differentia as dif
 from differentia.cli.commands import EXAMPLES
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 

@@ -158,6 +158,7 @@ def test_spread_over_draws() -> None:
     assert float(spread.sel(layer="block1/conv", set="stimulus", n_units=20)) == 0.0
 
 
+@pytest.mark.slow
 def test_corrected_spread_is_that_of_fresh_draws() -> None:
     """Against simulation: draws of units from the whole layer, without a pool."""
     rng = np.random.default_rng(1)
@@ -165,7 +166,9 @@ def test_corrected_spread_is_that_of_fresh_draws() -> None:
     fresh = [dif.differentiation(responses[:, rng.choice(400, 100, replace=False)]) for _ in range(3000)]
     corrected, raw = [], []
     for seed in range(60):
-        result = dif.measure_responses({"a": {"x": responses}}, n_units=100, pool=200, draws=40, seed=seed)
+        result = dif.measure_responses(
+            {"a": {"x": responses}}, n_units=100, pool=200, draws=40, seed=seed, resamples=100
+        )
         raw.append(float(result["differentiation"].std("draw", ddof=1).item()))
         corrected.append(float(dif.draw_spread(result["differentiation"], result).item()))
     truth = float(np.std(fresh))

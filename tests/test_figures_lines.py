@@ -112,7 +112,7 @@ def test_reference_is_grey_and_colours_stay() -> None:
         assert {colour for colour, _ in lines_of(ax)} == {to_hex(colour) for colour in colours.values()}
 
 
-@pytest.mark.parametrize("layers", [2, 30, 90, 500])
+@pytest.mark.parametrize("layers", [2, 30, 90, pytest.param(500, marks=pytest.mark.slow)])
 def test_layer_names_do_not_overlap(layers: int) -> None:
     """With many layers the names are thinned; the first and the last are there."""
     ax = dif.plot(neurons(layers=layers, draws=1))
@@ -269,7 +269,7 @@ def test_kinds() -> None:
     require_readable(axes[0].figure)
 
 
-@pytest.mark.parametrize(("count", "layers"), [(1, 3), (5, 21), (2, 90)])
+@pytest.mark.parametrize(("count", "layers"), [(1, 3), (5, 21), pytest.param(2, 90, marks=pytest.mark.slow)])
 def test_kinds_are_readable(count: int, layers: int) -> None:
     """Few and many kinds and layers: the layers' names have room."""
     one = neurons(layers, ("noise", "a long name of a set"), draws=1)

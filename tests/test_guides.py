@@ -17,6 +17,8 @@ from differentia.cli import main
 if TYPE_CHECKING:
     from digit_files import DigitFiles
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_pictures")]
+
 DOCS = Path(__file__).parents[1] / "docs"
 GUIDES = [page for page in sorted((DOCS / "guides").glob("*.md")) if page.stem != "index"]
 PAGES = [*GUIDES, DOCS / "reference" / "definition.md"]

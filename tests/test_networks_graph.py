@@ -351,6 +351,7 @@ def fresh_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("kind", NETWORKS)
 # What is compiled is imported in ways that PyTorch itself warns of.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.slow
 def test_a_compiled_pass_gives_the_same(
     kind: str, fresh_compiler: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -399,6 +400,7 @@ def test_a_compiled_pass_beside_the_own(wrong: bool, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.slow
 def test_without_a_compiler(fresh_compiler: None, caplog: pytest.LogCaptureFixture) -> None:
     """One line says so, and the numbers are those of a pass that is not compiled."""
     import torch._inductor.config as inductor

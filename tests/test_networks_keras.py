@@ -49,6 +49,70 @@ def record_all(network: dif.Network, pixels: np.ndarray = PIXELS) -> dict[str, n
     return {n: v.reshape(-1, *shapes[n]) for n, v in network.record(pixels, probes).items()}
 
 
+#: What is asked of a process of its own, in which nothing has used Keras before; it is asked once.
+IN_A_NEW_PROCESS = """
+import contextlib, io, json, sys
+from differentia.cli import main
+from differentia.networks.keras import import_keras
+keras = import_keras()
+facts = {"backend": keras.backend.backend()}
+model = keras.applications.InceptionV3(weights=None, include_top=False, input_shape=(75, 75, 3))
+facts["names"] = [layer.name for layer in model.layers[1:]]
+with contextlib.redirect_stderr(io.StringIO()) as said:
+    measure = ["measure", "keras:MobileNet?alpha=0.25", "--set", "noise=noise:2", "--out", sys.argv[1] + "/o"]
+    facts["code"] = main(measure)
+facts["said"] = said.getvalue()
+print(json.dumps(facts))
+"""
+
+#: The same on JAX.
+ON_ANOTHER_BACKEND = """
+import json, sys, types
+from differentia.networks.keras import import_keras
+keras = import_keras()
+import numpy as np, differentia as dif
+sys.modules["mine"] = mine = types.ModuleType("mine")
+mine.model = keras.saving.load_model(sys.argv[1] + "/model.keras")
+network = dif.load_network("mine:model", preprocess="unit")
+result = dif.measure(network, {"a": np.load(sys.argv[1] + "/images.npy")}, units="all")
+dif.save(result, sys.argv[1] + "/jax.nc")
+print(json.dumps({"backend": keras.backend.backend()}))
+"""
+
+
+def new_process(code: str, folder: Path, **variables: str) -> Any:
+    """Return the facts that a new process prints, with a variable for the backend only where it is given."""
+    clean = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        env={**clean, **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def new(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Facts of a process with nothing in the environment, a home without weights, and no connection."""
+    folder = tmp_path_factory.mktemp("new")
+    # A port on which nothing listens: the download fails at once on any machine.
+    without_network = {"KERAS_HOME": str(folder), "https_proxy": "http://127.0.0.1:9"}
+    facts: dict[str, Any] = new_process(IN_A_NEW_PROCESS, folder, **without_network)
+    return {**facts, "home": folder}
+
+
+@pytest.fixture(scope="module")
+def on_jax(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The measures of the model `functional`, on JAX."""
+    folder = tmp_path_factory.mktemp("jax")
+    functional().save(folder / "model.keras")
+    np.save(folder / "images.npy", PIXELS)
+    facts = new_process(ON_ANOTHER_BACKEND, folder, KERAS_BACKEND="jax", JAX_PLATFORMS="cpu")
+    return {**facts, "result": dif.load_result(folder / "jax.nc")}
+
+
 def test_layers_and_selection() -> None:
     """By name in the order of computation, twice where called twice; a model within is a container."""
     layers = load(functional()).layers
@@ -160,6 +224,7 @@ def test_there_are_applications() -> None:
     assert len(known) > 30
 
 
+@pytest.mark.slow
 def test_vgg16_has_the_notebooks_layers() -> None:
     """``input,block*,flatten,predictions`` gives the notebook's 21 layers, in order."""
     network = dif.load_network("keras:VGG16?weights=none")
@@ -267,7 +332,8 @@ def test_options_go_to_the_constructor() -> None:
     assert headless.layers[-1].shape == (2, 2, 256)
 
 
-def test_names_do_not_depend_on_what_a_process_did_before() -> None:
+@pytest.mark.slow
+def test_names_do_not_depend_on_what_a_process_did_before(new: dict[str, Any]) -> None:
     """Keras numbers unnamed layers on and on; units are drawn by name, so that is taken back."""
     spec = "keras:MobileNet?weights=none&alpha=0.25"
     names = [layer.name for layer in dif.load_network(spec).layers]
@@ -277,16 +343,11 @@ def test_names_do_not_depend_on_what_a_process_did_before() -> None:
     first, second = ([layer.name for layer in model.layers] for model in by_keras)
     assert first != second
     # a network with many unnamed layers: as Keras names them in a process of its own
-    script = (
-        "import keras; m = keras.applications.InceptionV3(weights=None);"
-        "print(','.join(layer.name for layer in m.layers[1:]))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    fresh = done.stdout.strip().splitlines()[-1].split(",")
-    _ = dif.load_network("keras:InceptionV3?weights=none")
-    network = dif.load_network("keras:InceptionV3?weights=none")
+    spec = "keras:InceptionV3?weights=none&include_top=false"
+    _ = keras.layers.Conv2D(1, 1)  # has the name that a new process would give to the first
+    network = dif.load_network(spec, input_shape=(75, 75, 3))
     ours = [layer.name for layer in network.model.layers[1:]]  # type: ignore[attr-defined]
-    assert ours == fresh
+    assert ours == new["names"]
     assert "conv2d_93" in ours
 
 
@@ -324,28 +385,14 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         dif.load_network(f"keras:MobileNet?alpha=0.25&weights={tmp_path / 'other.weights.h5'}")
 
 
-def test_no_network_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+def test_no_network_connection(new: dict[str, Any]) -> None:
     """Without a connection and without cached weights, the error says so and what to do."""
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    # A port on which nothing listens: the download fails at once on any machine.
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    script = "import sys; from differentia.cli import main; sys.exit(main(sys.argv[1:]))"
-    arguments = [
-        "measure",
-        "keras:MobileNet?alpha=0.25",
-        "--set",
-        "noise=noise:2",
-        "--out",
-        str(tmp_path / "o"),
-    ]
-    done = subprocess.run(
-        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    message = [line for line in done.stderr.splitlines() if line.startswith("differentia:")]
+    assert new["code"] == 2
+    assert "Traceback" not in new["said"]
+    message = [line for line in new["said"].splitlines() if line.startswith("differentia:")]
     assert len(message) == 1
-    assert f"are not on this machine (Keras keeps them in {tmp_path / 'models'})" in message[0]
+    assert f"are not on this machine (Keras keeps them in {new['home'] / 'models'})" in message[0]
     assert "keras:MobileNet?weights=PATH" in message[0]
 
 
@@ -382,52 +429,19 @@ def test_keras_files(tmp_path: Path) -> None:
         dif.load_network(str(tmp_path / "junk.keras"), preprocess="unit")
 
 
-ON_ANOTHER_BACKEND = """
-import keras, numpy as np, differentia as dif, sys, types
-assert keras.backend.backend() == "jax"
-sys.modules["mine"] = mine = types.ModuleType("mine")
-mine.model = keras.saving.load_model(sys.argv[1])
-network = dif.load_network("mine:model", preprocess="unit")
-result = dif.measure(network, {"a": np.load(sys.argv[2])}, units="all")
-dif.save(result, sys.argv[3])
-"""
-
-
-def test_a_second_backend_gives_the_same_numbers(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_second_backend_gives_the_same_numbers(on_jax: dict[str, Any]) -> None:
     """JAX and PyTorch agree on every layer of one model."""
-    model = functional()
-    model.save(tmp_path / "model.keras")
-    np.save(tmp_path / "images.npy", PIXELS)
-    subprocess.run(
-        [
-            *(sys.executable, "-c", ON_ANOTHER_BACKEND),
-            *(tmp_path / "model.keras", tmp_path / "images.npy", tmp_path / "jax.nc"),
-        ],
-        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
-        check=True,
-    )
-    on_jax = dif.load_result(tmp_path / "jax.nc")
-    on_torch = dif.measure(load(model), {"a": PIXELS}, units="all")
-    assert list(on_jax["layer"].values) == list(on_torch["layer"].values)
-    np.testing.assert_allclose(on_jax["differentiation"], on_torch["differentiation"], rtol=1e-4)
+    jax = on_jax["result"]
+    on_torch = dif.measure(load(functional()), {"a": PIXELS}, units="all")
+    assert list(jax["layer"].values) == list(on_torch["layer"].values)
+    np.testing.assert_allclose(jax["differentiation"], on_torch["differentiation"], rtol=1e-4)
     for view in ("filter_mean", "prediction", "layer_mean", "layer_sd"):
-        np.testing.assert_allclose(on_jax[view], on_torch[view], rtol=1e-4, atol=1e-5, err_msg=view)
+        np.testing.assert_allclose(jax[view], on_torch[view], rtol=1e-4, atol=1e-5, err_msg=view)
 
 
-def test_the_users_choice_of_backend_is_kept() -> None:
+@pytest.mark.slow
+def test_the_users_choice_of_backend_is_kept(new: dict[str, Any], on_jax: dict[str, Any]) -> None:
     """The variable is set only where it is unset."""
-    script = "from differentia.networks.keras import import_keras; print(import_keras().backend.backend())"
-
-    def backend(**variables: str) -> str:
-        clean = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
-        done = subprocess.run(
-            [sys.executable, "-c", script],
-            env={**clean, **variables},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout.strip()
-
-    assert backend() == "torch"
-    assert backend(KERAS_BACKEND="jax") == "jax"
+    assert new["backend"] == "torch"
+    assert on_jax["backend"] == "jax"

@@ -36,7 +36,10 @@ from runs_for_tests import (
 )
 from safetensors.torch import save_file
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork and no SIGKILL")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork and no SIGKILL"),
+    pytest.mark.slow,
+]
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -47,7 +50,7 @@ COMMAND = (
     *("measure", "networks_for_tests:factory?weights=w.safetensors", "--preprocess", "unit"),
     *("--input-size", "16", "--set", "noise=noise:60", "--set", "grey=noise:25?kind=gaussian"),
     *("--set", "pictures=pictures", "--layers", "conv,block.1,named*,head", "--map", "conv:3"),
-    *("--units", "random,top", "--n-units", "50,300", "--draws", "5"),
+    *("--units", "random,top", "--n-units", "50,300", "--draws", "5", "--resamples", "100"),
     # Two chunks of rows for each batch; whole layers of all images are too much, so units are ranked first.
     *("--batch-size", "18", "--memory", "1500kB", "--out"),
 )

@@ -182,6 +182,7 @@ def test_a_file_is_replaced_at_once_or_not_at_all(tmp_path: Path, monkeypatch: p
     assert os.listdir(tmp_path) == ["report.html"]
 
 
+@pytest.mark.slow
 def test_the_same_result_gives_the_same_page(tmp_path: Path) -> None:
     """Byte by byte, and of another result another one; also once saved and loaded."""
     dif.save(measured(), tmp_path / "result.nc")

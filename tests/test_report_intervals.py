@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import xarray as xr
-from browser_for_tests import DESKTOP, PHONE, browsing, drawn, opened, table_of, text_of
+from browser_for_tests import DESKTOP, PHONE, SCHEMES, browsing, drawn, opened, table_of, text_of
+from pages_for_tests import (
+    COLUMNS,
+    SCRIPT,
+    cell_of,
+    check_curves,
+    check_records,
+    hovered,
+    numbers,
+    parsed,
+    require_no_markup,
+    violations,
+)
 from reports_for_tests import (
     LAYERS,
     compared,
@@ -22,10 +34,11 @@ from reports_for_tests import (
     measured,
     names,
     over_draws,
+    page_of,
+    pairs,
+    without_views,
     written,
 )
-from test_report_page import COLUMNS, cell_of, check_curves, check_records, numbers, parsed
-from test_report_reading import SCRIPT, hovered, require_no_markup, violations
 
 import differentia as dif
 from differentia.contrasts import contrasts_between_sets
@@ -41,18 +54,11 @@ pytestmark = pytest.mark.browser
 LEVEL = 0.05
 
 
-@functools.cache
-def pairs() -> list[xr.Dataset]:
-    """Return the contrasts of `compared`, of every two sets beside the noise."""
-    return contrasts_between_sets(compared())
-
-
 @pytest.fixture(scope="module")
-def page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def page(browser: Browser) -> Iterator[Page]:
     """The report of `compared`, as `write_report` makes it unasked."""
-    path = dif.write_report(compared(), tmp_path_factory.mktemp("report") / "report.html")
     with browsing(browser) as context:
-        yield opened(context, path)
+        yield opened(context, page_of(compared))
 
 
 AS_OPENED = """() => {
@@ -316,7 +322,7 @@ def with_p(contrast: xr.Dataset, values: Sequence[float]) -> xr.Dataset:
 
 def test_contrasts_that_are_given(browser: Browser, tmp_path: Path) -> None:
     """They are shown as they are, marked below 0.05 only; without any there is no such section."""
-    result = compared()
+    result = without_views(compared())  # the other tests have them
     given = [with_p(pairs()[2], [0.0499, 0.05, np.nan, 0.0005]), with_p(pairs()[0], [np.nan] * 4)]
     with browsing(browser) as context:
         page = opened(context, dif.write_report(result, tmp_path / "given.html", contrasts=given))
@@ -391,7 +397,10 @@ def scaled(contrast: xr.Dataset, name: str, values: Sequence[float], reach: floa
 
 
 def test_limits_that_reach_far_do_not_hide_the_others(browser: Browser, tmp_path: Path) -> None:
-    """The axis ends, and it is said; with ordinary limits it does not. Ratios far apart are logarithmic."""
+    """The axis ends, and it is said; with ordinary limits it does not. Ratios far apart are logarithmic.
+
+    The pages are without views of images, which take their time, and no part in it.
+    """
     contrast = pairs()[0]
     values, ratios = [0.1, 0.2, -0.1, 0.0], [1.1, 1.2, 0.9, 1.0]
     cases = [
@@ -401,7 +410,7 @@ def test_limits_that_reach_far_do_not_hide_the_others(browser: Browser, tmp_path
         ("ratio", scaled(contrast, "ratio", [*ratios[:3], 9.0], 1.1), "log", False),
         ("ratio", scaled(contrast, "ratio", ratios, 1e20), "log", True),
     ]
-    result = compared()
+    result = without_views(compared())
     near = {name: result[name].copy(deep=True) for name in LIMITS}
     for name, factor in zip(LIMITS, (0.9, 1.1), strict=True):
         near[name].loc[{"source": "images"}] = factor * dif.draw_mean(result["differentiation"], result)
@@ -470,7 +479,7 @@ def test_several_kinds_of_units(browser: Browser, tmp_path: Path) -> None:
     """The contrasts are of the first, and marked there only; each kind has its own intervals."""
     results = compared_kinds()
     with browsing(browser) as context:
-        page = opened(context, dif.write_report(results, tmp_path / "kinds.html"))
+        page = opened(context, page_of(compared_kinds))
         first = contrasts_between_sets(results["random"])
         assert marked(page) == {
             place: marks_of(contrast, results["random"]) for place, contrast in enumerate(first)
@@ -512,10 +521,10 @@ def test_what_is_said_of_trust(page: Page) -> None:
     assert facts["Intervals"] == "95 %; of images: bootstrap (studentized), 2,000 resamples"
 
 
-def test_too_few_images_are_said_to_be(browser: Browser, tmp_path: Path) -> None:
+def test_too_few_images_are_said_to_be(browser: Browser) -> None:
     """Then there is no interval of images, no contrast, and no word of what they would mean."""
     with browsing(browser) as context:
-        page = opened(context, dif.write_report(measured(), tmp_path / "report.html"))
+        page = opened(context, page_of(measured))
         said = text_of(page, "#trust-section")
         assert "There are no intervals of images: they need 10 or more in a set" in said
         assert "Intervals of units" in said
@@ -527,6 +536,7 @@ def test_too_few_images_are_said_to_be(browser: Browser, tmp_path: Path) -> None
 # ------------------------------------------------------------------------------------------ for every reader
 
 
+@functools.cache
 def hostile() -> xr.Dataset:
     """Return `compared` with names that are markup, and a long one."""
     new = dict(
@@ -546,9 +556,9 @@ def hostile() -> xr.Dataset:
 
 
 @pytest.fixture(scope="module")
-def hostile_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def hostile_file() -> Path:
     """The report of `hostile`."""
-    return dif.write_report(hostile(), tmp_path_factory.mktemp("hostile") / "report.html")
+    return page_of(hostile)
 
 
 def test_names_in_contrasts_are_text(browser: Browser, hostile_file: Path) -> None:
@@ -570,19 +580,20 @@ def test_names_in_contrasts_are_text(browser: Browser, hostile_file: Path) -> No
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
 def test_it_fits_and_can_be_read(browser: Browser, hostile_file: Path, size: tuple[int, int]) -> None:
     """Nothing is wider than the window, and axe finds nothing serious, on light and dark ground."""
-    for scheme in ("light", "dark"):
-        with browsing(browser, size, scheme, bypass_csp=True) as context:
-            page = opened(context, hostile_file)
+    with browsing(browser, size, bypass_csp=True) as context:
+        page = opened(context, hostile_file)
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme)
             assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
             right = "document.querySelector('#contrast .main-svg').getBoundingClientRect().right"
             assert page.evaluate(right) <= size[0]
-            assert violations(page) == []
+            assert violations(page) == [], scheme
 
 
-def test_the_switches_by_keyboard_and_on_paper(browser: Browser, tmp_path: Path) -> None:
+def test_the_switches_by_keyboard_and_on_paper(browser: Browser) -> None:
     """Each is reached by Tab; on paper they are gone, and the pair and its table stand there."""
     with browsing(browser, scheme="dark") as context:
-        page = opened(context, dif.write_report(compared(), tmp_path / "report.html"))
+        page = opened(context, page_of(compared))
 
         def focus(wanted: str) -> None:
             for _ in range(90):

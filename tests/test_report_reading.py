@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import json
 import re
@@ -12,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import xarray as xr
-from axe_playwright_python.sync_playwright import Axe
 from browser_for_tests import (
     DESKTOP,
     PHONE,
+    SCHEMES,
     axis_of,
     browsing,
     drawn,
@@ -24,7 +25,8 @@ from browser_for_tests import (
     table_of,
     text_of,
 )
-from reports_for_tests import kinds, measured, names, over_draws, with_facts
+from pages_for_tests import SCRIPT, hovered, require_no_markup, svg_texts, violations
+from reports_for_tests import kinds, measured, names, over_draws, page_of, with_facts
 
 import differentia as dif
 from differentia.definition import METRICS, NORMALIZATIONS
@@ -74,7 +76,7 @@ def test_errors_and_requests_are_noticed(browser: Browser, tmp_path: Path) -> No
 
 # ------------------------------------------------------------------------------------------------- odd names
 
-SCRIPT = "<img src=x onerror=alert(1)>"
+
 ODD = (
     SCRIPT,
     "</script><script>alert(1)</script>",
@@ -91,6 +93,7 @@ ODD = (
 )
 
 
+@functools.cache
 def hostile() -> xr.Dataset:
     """Return a result in which every name that a user can give is one of `ODD`."""
     result = measured()
@@ -122,9 +125,9 @@ def hostile() -> xr.Dataset:
 
 
 @pytest.fixture(scope="module")
-def hostile_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def hostile_file() -> Path:
     """The report of `hostile`."""
-    return dif.write_report(hostile(), tmp_path_factory.mktemp("hostile") / "report.html")
+    return page_of(hostile)
 
 
 @pytest.fixture(scope="module")
@@ -132,13 +135,6 @@ def hostile_page(browser: Browser, hostile_file: Path) -> Iterator[Page]:
     """Its page; at the end no script of a name may have run."""
     with browsing(browser) as context:
         yield opened(context, hostile_file)
-
-
-def require_no_markup(page: Page) -> None:
-    """Fail where a name became an element."""
-    assert page.locator("img[src='x'], a[href^='javascript'], section b, header b, i:not(p > i)").count() == 0
-    scripts = page.evaluate("[...document.scripts].map((one) => one.textContent.length)")
-    assert len(scripts) == 3
 
 
 def test_names_are_shown_as_text(hostile_page: Page) -> None:
@@ -171,26 +167,6 @@ def test_names_are_shown_as_text(hostile_page: Page) -> None:
     page.fill("#find", SCRIPT)
     assert page.locator(".gallery > ul > li:visible").count() >= 2
     page.fill("#find", "")
-
-
-def svg_texts(page: Page, selector: str) -> list[str]:
-    """Return the texts that Plotly drew, each with its lines together."""
-    found: list[str] = page.evaluate(
-        "(selector) => [...document.querySelectorAll(selector)].map((one) => one.textContent)", selector
-    )
-    return found
-
-
-def hovered(page: Page, plot: str, point: str, start: str) -> None:
-    """Fail unless hovering over a point shows a text that begins so; Plotly takes a moment to show it."""
-    label = page.locator(f"#{plot} .hoverlayer .hovertext text.nums")
-    page.evaluate(f"Plotly.Fx.hover('{plot}', [{point}])")
-    for _ in range(40):
-        shown = label.first.text_content() if label.count() else ""
-        if (shown or "").startswith(start):
-            return
-        page.wait_for_timeout(25)
-    assert shown == start
 
 
 def test_plots_show_names_as_text(hostile_page: Page) -> None:
@@ -231,12 +207,11 @@ def test_plots_show_names_as_text(hostile_page: Page) -> None:
     ("make", "size"), [(hostile, DESKTOP), (hostile, PHONE), (measured, PHONE), (kinds, PHONE)]
 )
 def test_nothing_is_wider_than_the_window(
-    browser: Browser, tmp_path: Path, make: Callable[[], Any], size: tuple[int, int]
+    browser: Browser, make: Callable[[], Any], size: tuple[int, int]
 ) -> None:
     """At a desktop's and at a phone's width, with names of 300 characters too."""
-    path = dif.write_report(make(), tmp_path / "report.html")
     with browsing(browser, size) as context:
-        page = opened(context, path)
+        page = opened(context, page_of(make))
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
         assert page.evaluate("window.innerWidth") == size[0]
         for table in page.locator("#overview, #layer-table").all():
@@ -269,25 +244,18 @@ def test_a_window_of_another_size(browser: Browser, hostile_file: Path) -> None:
 # ------------------------------------------------------------------------------------------- for every reader
 
 
-def violations(page: Page) -> list[str]:
-    """Return what axe finds serious or worse, and where."""
-    response = Axe().run(page).response
-    return [
-        f"{found['id']}: {node['html'][:150]}"
-        for found in response["violations"]
-        if found["impact"] in {"serious", "critical"}
-        for node in found["nodes"]
-    ]
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
-def test_accessibility(browser: Browser, hostile_file: Path, size: tuple[int, int], scheme: str) -> None:
+def test_accessibility(browser: Browser, hostile_file: Path, size: tuple[int, int]) -> None:
     """Axe finds nothing serious; at a desktop's width it does not let pass a lost label and pale text."""
     # the page's own policy lets no script in, axe neither
-    with browsing(browser, size, scheme, bypass_csp=True) as context:
+    with browsing(browser, size, bypass_csp=True) as context:
         page = opened(context, hostile_file)
-        assert violations(page) == []
+        grounds = []
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme)
+            grounds.append(background(page))
+            assert violations(page) == [], scheme
+        assert grounds[0] > 0.9 > 0.05 > grounds[1]
         if size == PHONE:
             return
         page.evaluate(
@@ -296,8 +264,10 @@ def test_accessibility(browser: Browser, hostile_file: Path, size: tuple[int, in
                 document.getElementById("curves-caption").style.color = "light-dark(#aaa, #444)";
             }"""
         )
-        broken = {found.partition(":")[0] for found in violations(page)}
-        assert {"select-name", "color-contrast"} <= broken
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme)
+            broken = {found.partition(":")[0] for found in violations(page)}
+            assert {"select-name", "color-contrast"} <= broken, scheme
 
 
 def luminance(colour: str) -> float:

@@ -222,6 +222,7 @@ def coverage(generator: object, truth: float, *, pairs: bool = False) -> float:
 
 
 @pytest.mark.parametrize("generator", [gaussian, contrast_varying])
+@pytest.mark.slow
 def test_intervals_hold_the_truth(generator: object) -> None:
     """About as often as they say (docs/coverage.md has it closely); those of resampled pairs do not."""
     many = [sample_of(generator(np.random.default_rng(n), 1500)).log_value for n in range(6)]  # type: ignore[operator]

@@ -13,6 +13,7 @@ import PIL.Image
 import pytest
 import torch
 from networks_for_tests import tricky
+from runs_for_tests import Killed
 from torch import nn
 
 import differentia as dif
@@ -257,10 +258,6 @@ def test_what_is_missing_of_a_batch_that_is_not_whole(tmp_path: Path, counts: Co
     more = recorded(tmp_path / "r.zarr", fewer, pool=80)["random"]
     assert counts.images == 10
     assert_same(more, recorded(None, fewer, pool=80)["random"], rtol=1e-5)
-
-
-class Killed(BaseException):
-    """Stands for the end of a process: nothing of ours catches it."""
 
 
 @pytest.mark.parametrize(("kinds", "after"), [(("random",), 0), (("random",), 51), (KINDS, 1), (KINDS, 70)])

@@ -20,6 +20,7 @@ def half_width(n: int, seeds: range) -> tuple[float, float]:
     return float(np.median(widths)), float(np.median(more))
 
 
+@pytest.mark.slow
 def test_more_images_halve_the_interval() -> None:
     """So many as are foretold do; as many as there are do not."""
     width, more = half_width(40, range(12))

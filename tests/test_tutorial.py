@@ -27,6 +27,8 @@ from differentia.cli import main
 from differentia.networks.digits import WEIGHTS, build_digits_module
 from differentia.stimuli import Fit, stimuli_from
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = Path(__file__).parents[1] / "docs" / "tutorial.ipynb"
 
 DIGITS = {"white_noise": "noise:43", "threes": "digits:43?digit=3", "all_digits": "digits:43"}
@@ -379,7 +381,7 @@ def test_vgg16_after_changing_one_line(real_data: Path, tmp_path: Path) -> None:
         sorted(map(str, (real_data / folder).glob("*.jpg")))[:3] for folder in ("cats", "random")
     )
     sets = {"white_noise": "noise:3", "tabby_cats": cats, "random_images": photographs}
-    untrained = 'dif.load_network("keras:VGG16?weights=none", input_shape=(64, 64, 3))'
+    untrained = 'dif.load_network("keras:VGG16?weights=none", input_shape=(32, 32, 3))'
     entries = f'about["network"] = {untrained}\nabout["sets"] = {sets!r}'
     after = place_of(notebook, "studies = {") + 1
     notebook.cells.insert(after, nbformat.v4.new_code_cell(entries))
