@@ -39,9 +39,9 @@ IMPORTED = (
 #: What a run is in the middle of, by the function that it has just called.
 STAGES = (
     ("differentia.passes", "Recording._pass", None),
-    ("differentia.experiment", "measure_responses", "measuring"),
+    ("differentia.experiment", "_measure_recorded", "measuring"),
     ("differentia.results", "save", "saving"),
-    ("differentia.cli.commands", "_write_views", "drawing"),
+    ("differentia.cli.measuring", "write_views", "drawing"),
 )
 
 
@@ -246,8 +246,8 @@ def _run(step: Step, nth: int, disk: Disk) -> NoReturn:
             owner = getattr(owner, part)
         _tell(owner, last, stage, reached)
     if not step.get("views"):
-        commands: Any = importlib.import_module("differentia.cli.commands")
-        commands._write_views = lambda *given: []
+        measuring: Any = importlib.import_module("differentia.cli.measuring")
+        measuring.write_views = lambda *given: []
     if disk.kind == "hook":
         sys.addaudithook(_refuse_writes)
     if "renames" in step:

@@ -16,6 +16,8 @@ SOURCE = Path(dif.__file__).parent
 #: In import order: a module imports only from those above it.
 ORDER = [
     "errors",
+    "choices",
+    "fields",
     "specs",
     "folders",
     "memory",
@@ -39,6 +41,7 @@ ORDER = [
     "responses",
     "schedule",
     "ranking",
+    "recording_options",
     "planning",
     "cost",
     "passes",
@@ -56,6 +59,7 @@ ORDER = [
     "methods",
     "figures",
     "report",
+    "options",
     "analysis",
     "experiment",
     "experiment_file",

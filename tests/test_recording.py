@@ -16,8 +16,10 @@ from networks_for_tests import tricky
 from torch import nn
 
 import differentia as dif
+from differentia.fields import checked
 from differentia.layers import select_layers
 from differentia.recording import record_kinds
+from differentia.recording_options import RecordOptions
 from differentia.units import UNIT_KINDS, filter_order, unit_order
 
 RNG = np.random.default_rng(0)
@@ -243,7 +245,9 @@ def test_ties_are_broken_by_index(monkeypatch: pytest.MonkeyPatch) -> None:
     for available in (1e9, 6e4):
         leave_memory(monkeypatch, available)
         options: dict[str, Any] = {"layers": ["act"], "pool": 300, "views": False}
-        ranked = record_kinds(load(Steps()), SETS, kinds=("top", "top_variance"), **options)
+        ranked = record_kinds(
+            load(Steps()), SETS, checked(RecordOptions, {"units": ("top", "top_variance"), **options})
+        )
         assert ranked["top"].units["act"].tolist() == expected
         assert ranked["top_variance"].units["act"].tolist() == list(range(300))
 
@@ -256,7 +260,7 @@ def test_kinds_together_are_as_each_alone(available: float, monkeypatch: pytest.
     options: dict[str, Any] = {"pool": 20, "seed": 2, "layers": ["conv", "act:1", "head"]}
     alone = {kind: dif.record(load(), SETS, units=kind, **options) for kind in kinds}
     leave_memory(monkeypatch, available)
-    together = record_kinds(load(), SETS, kinds=kinds, **options)
+    together = record_kinds(load(), SETS, checked(RecordOptions, {"units": kinds, **options}))
     assert list(together) == kinds
     for kind, one in alone.items():
         assert together[kind].unit_kind == kind

@@ -14,6 +14,7 @@ from jaxtyping import Int
 from differentia.errors import InputError, require_known
 from differentia.layers import Layer
 from differentia.probes import MapProbe, Probe, SummaryProbe, UnitProbe
+from differentia.recording_options import MAP_IMAGES
 from differentia.sketches import Sketch, SketchProbe
 from differentia.stimuli.thumbnails import thumbnail_shape
 from differentia.store import Quantity
@@ -22,9 +23,6 @@ from differentia.units import Scores, UnitKind
 #: What is kept of a layer beside its units: each image's mean and variance, each filter's mean (a kind of
 #: units too), and all units, which in the last layer are the classes. And of an image: itself, made small.
 MOMENTS, FILTER_MEAN, ALL, THUMBNAIL = "moments", "filter_mean", "all", "thumbnail"
-
-#: The images of each set whose maps are kept, unless others are asked for.
-MAP_IMAGES = (0, 1, 2)
 
 
 def number_size(what: str) -> int:

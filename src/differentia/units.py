@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, UInt64
 
-from differentia.errors import InputError, require_known
+from differentia.errors import require_known
 from differentia.layers import Layer
 
 #: Numbers that are kept of a sketch at least, so that there is a choice of smaller ones to draw from it.
@@ -289,20 +289,3 @@ def unit_kind(name: str) -> UnitKind:
     """
     require_known("kind of units", name, UNIT_KINDS)
     return UNIT_KINDS[name]
-
-
-def require_distinct_kinds(names: Sequence[str]) -> list[str]:
-    """Return the names of kinds of units, or raise an error where there is none or one is named twice.
-
-    Raises
-    ------
-    InputError
-        Says so; whether each is known, `unit_kind` tells.
-    """
-    kinds = [str(name) for name in names]
-    if not kinds:
-        raise InputError("no kind of units was given; expected at least one, such as 'random'")
-    twice = [kind for kind in kinds if kinds.count(kind) > 1]
-    if twice:
-        raise InputError(f"the kind of units {twice[0]!r} is given twice; give it once")
-    return kinds
