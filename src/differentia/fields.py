@@ -56,6 +56,7 @@ _EXPECTED = {
     **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "a number"),
     "bool_type": "true or false",
     "string_type": "a text",
+    "dict_type": "a dictionary",
     "greater_than_equal": "at least {ge}",
     "less_than_equal": "at most {le}",
     "less_than": "less than {lt:,}",
@@ -207,7 +208,7 @@ def problems(error: ValidationError) -> Iterator[Problem]:
 
 
 def _told(problem: Problem) -> str:
-    name, given = problem.place[0], problem.given
+    name, given = ".".join(part for part in problem.place if not part.isdecimal()), problem.given
     return f"{name}: {problem.reason}" if given is None else f"{name} is {given}; {problem.reason}"
 
 
