@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 from differentia.choices import PREPROCESS
 from differentia.errors import DifferentiaWarning, InputError, unknown_name
 from differentia.experiment import counts_of
-from differentia.fields import Count, Problem, Strict, Text, model_of, options_of, plain, problems
+from differentia.fields import SEVERAL, Count, Problem, Strict, Text, model_of, options_of, plain, problems
 from differentia.folders import read_text, user_path, written_whole
 from differentia.options import MeasureOptions, measure_and_record
 from differentia.recording_options import MAP_IMAGES, RecordOptions
@@ -33,29 +33,28 @@ class NetworkSection(Strict):
 
     spec: Text
     preprocess: Annotated[str, PREPROCESS] | None = None
-    input_shape: Annotated[list[Count], Field(min_length=3, max_length=3)] | None = None
+    input_shape: Annotated[tuple[Count, ...], SEVERAL, Field(min_length=3, max_length=3)] | None = None
     device: str = "auto"
 
     def options(self) -> dict[str, Any]:
-        """Return the keywords of `load_network`."""
-        given = self.model_dump(exclude_none=True, exclude={"spec"})
-        return given | ({"input_shape": tuple(self.input_shape)} if self.input_shape else {})
+        return {name: value for name, value in self if name != "spec" and value is not None}
 
 
-MeasureSection = model_of(IN_FILE.values())
+class MeasureSection(model_of(IN_FILE.values())):  # type: ignore[misc]
+    """The table ``[measure]``: keywords of `measure`; what is left out has its default."""
 
 
 class Experiment(Strict):
     """A measurement; its sets are name -> source, as on the command line."""
 
     network: NetworkSection
-    sets: Annotated[dict[Text, Text], Field(min_length=1)]
-    measure: MeasureSection = MeasureSection()  # type: ignore[valid-type]
+    sets: dict[Text, Text]
+    measure: MeasureSection = MeasureSection()
     out: Text | None = None
     differentia: str | None = None
 
     def options(self, **machine: Any) -> tuple[MeasureOptions, RecordOptions]:
-        """Return the options of the measurement, and those that the machine has."""
+        """Return the options, with those that depend on the machine."""
         return measure_and_record({**self.measure.model_dump(), **machine})
 
 
@@ -103,7 +102,8 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment:
 
 def _told(problem: Problem) -> str:
     *sections, name = problem.place
-    field, known = ".".join(problem.place), {"network": NetworkSection, "measure": MeasureSection}
+    known: dict[str, type[Strict]] = {"network": NetworkSection, "measure": MeasureSection}
+    field = ".".join(problem.place)
     if problem.kind == "extra_forbidden":
         section = known.get(sections[0] if sections else "", Experiment)
         return f"{field}: {unknown_name('field', name, section.model_fields)}"
@@ -114,34 +114,24 @@ def _told(problem: Problem) -> str:
     return f"{field}: {'' if problem.given is None else f'is {problem.given}; '}{problem.reason}"
 
 
-def write_experiment(
-    path: Path,
-    *,
-    network: str,
-    network_options: Mapping[str, Any],
-    sets: Mapping[str, str],
-    options: MeasureOptions,
-    recording: RecordOptions,
-) -> None:
+def write_experiment(path: Path, experiment: Experiment, sets: Mapping[str, str]) -> None:
     """Write the file that repeats a measurement; its paths are absolute, its defaults spelled out."""
     import tomli_w
 
-    folder = Path.cwd()
+    folder, network = Path.cwd(), experiment.network
+    options, recording = experiment.options()
     full = {**vars(options), **vars(recording), "n_units": counts_of(options, recording)}
     if full["maps"] and full["map_images"] is None:
         full["map_images"] = MAP_IMAGES
+    measure = {name: plain(full[name]) for name in IN_FILE if full[name] is not None}
     content = {
         "differentia": version("differentia"),
-        "network": {"spec": _absolute_spec(network, folder), **_given(network_options)},
+        "network": {"spec": _absolute_spec(network.spec, folder), **plain(network.options())},
         "sets": {name: _absolute_source(source, folder) for name, source in sets.items()},
-        "measure": _given({name: full[name] for name in IN_FILE}),
+        "measure": measure,
     }
     with written_whole(path) as beside:
         beside.write_text(tomli_w.dumps(content), encoding="utf-8")
-
-
-def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: plain(value) for name, value in options.items() if value is not None}
 
 
 def _absolute(path: str, folder: Path) -> str:

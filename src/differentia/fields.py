@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from functools import cache
 from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
@@ -59,25 +59,28 @@ _EXPECTED = {
     "dict_type": "a dictionary",
     "greater_than_equal": "at least {ge}",
     "less_than_equal": "at most {le}",
-    "less_than": "less than {lt:,}",
+    "less_than": "less than {lt:g}",
     "too_short": "{min_length} or more of them",
     "string_too_short": "a text that is not empty",
 }
 
 
-@dataclass(frozen=True)
-class Option:
-    """A field of options: its type, which says what may be given, and what is told of it."""
+class Option(NamedTuple):
+    """A field of options: what it may be, and what is told of it.
+
+    Help text and docstring begin with `text`, and go on with `typed` and with `doc`. In the help `metavar`
+    stands for the value, and `shown` for a default of None. An experiment file gives what is `in_file`.
+    """
 
     name: str
     kind: Any
     default: Any
     text: str
-    typed: str
-    doc: str
-    metavar: str
-    shown: str | None
-    in_file: bool
+    typed: str = ""
+    doc: str = ""
+    metavar: str = "N"
+    shown: str | None = None
+    in_file: bool = True
 
     @property
     def choice(self) -> Choice | None:
@@ -96,31 +99,9 @@ class Option:
         return f"{heading}\n{textwrap.indent(textwrap.fill(f'{self.text}{self.doc}.', 100), '    ')}"
 
 
-def option(
-    default: Any,
-    text: str,
-    *,
-    typed: str = "",
-    doc: str = "",
-    metavar: str = "",
-    shown: str | None = None,
-    in_file: bool = True,
-) -> Any:
-    """Return the field of an option.
-
-    Parameters
-    ----------
-    default
-        Its value unless another is given.
-    text, typed, doc
-        How help text and docstring begin; how the help text goes on, and how the docstring does.
-    metavar, shown
-        What stands in the help for its value, and for a default of None.
-    in_file
-        Whether an experiment file may give it: it may not where it depends on the machine.
-    """
-    told = {"text": text, "typed": typed, "doc": doc, "metavar": metavar, "shown": shown, "in_file": in_file}
-    return field(default=default, metadata=told)
+def option(default: Any, text: str, **told: Any) -> Any:
+    """Return a dataclass's field of which `Option` is told."""
+    return field(default=default, metadata={"text": text, **told})
 
 
 @cache
@@ -164,13 +145,13 @@ def _model(options: Any) -> type[Strict]:
 
 def checked(options: type[_Options], given: Mapping[str, Any], *others: type) -> _Options:
     """Return the options of one class among a user's keywords; the others are those of other classes."""
-    known = options_of(options, *others)
+    kind: Any = options  # a class, as which it can be hashed
+    own, known = options_of(kind), options_of(kind, *others)
     for name in given:
         if name not in known:
             raise unknown_name("option", name, known)
-    own = options_of(options)
     try:
-        model = _model(options)(**{name: plain(value) for name, value in given.items() if name in own})
+        model = _model(kind)(**{name: plain(value) for name, value in given.items() if name in own})
     except ValidationError as error:
         raise InputError("; ".join(_told(problem) for problem in problems(error))) from None
     return options(**{name: getattr(model, name) for name in own})

@@ -38,7 +38,6 @@ class MeasureOptions:
         20,
         "Draws of units at each number of units",
         doc=", from one pool for all images and sets; units that are not chosen at random have one",
-        metavar="N",
     )
     normalize: Annotated[str, NORMALIZE] = option(
         "layer",
@@ -60,7 +59,7 @@ class MeasureOptions:
         0.95, "Confidence of the intervals, from 0.5 to below 1", metavar="P"
     )
     resamples: Annotated[int, Field(ge=100, le=100_000)] = option(
-        2000, "How often each set's images are resampled for their interval", metavar="N"
+        2000, "How often each set's images are resampled for their interval"
     )
 
 

@@ -51,7 +51,6 @@ class RecordOptions:
         None,
         "Units to record of each layer; of a sketch at least 16,384 sums",
         doc=". A smaller layer gives all it has. By default the largest of `n_units`; `record` keeps 100,000",
-        metavar="N",
         shown="the largest --n-units",
     )
     layers: Annotated[tuple[Text, ...], SEVERAL, Field(min_length=1)] | None = option(
@@ -62,9 +61,7 @@ class RecordOptions:
         metavar="NAMES",
         shown="all that compute something",
     )
-    seed: Place = option(
-        0, "Seed of the choice of units, and of noise", doc=" that names no seed of its own", metavar="N"
-    )
+    seed: Place = option(0, "Seed of the choice of units, and of noise", doc=" that names no seed of its own")
     resize: Annotated[str, RESIZE] = option("bilinear", "How images are resized", metavar="NAME")
     crop: Annotated[str, CROP] = option(
         "squash",
@@ -76,7 +73,6 @@ class RecordOptions:
         None,
         "Images in one pass",
         doc="; by default as many as fit into the processor's cache and the memory, at most 32",
-        metavar="N",
         shown="what fits into cache and memory, at most 32",
     )
     compile: Annotated[str, COMPILE] = option(

@@ -18,7 +18,7 @@ from differentia.errors import InputError
 from differentia.fields import Count, Number, Place, Share
 from differentia.folders import require_new, user_path
 from differentia.locking import held
-from differentia.options import N_UNITS, measure_and_record
+from differentia.options import N_UNITS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -83,19 +83,9 @@ def demo(
     as_json: bool,
 ) -> None:
     """Measure the embedded digits network: noise, one digit, all digits. Offline, under a minute."""
-    given = {"n_units": DEMO_N_UNITS, "layers": DEMO_LAYERS, "maps": DEMO_MAPS, "fresh": fresh}
-    options, recording = measure_and_record(given)
-    measuring.measure_into(
-        context,
-        out,
-        network="digits",
-        network_options={},
-        sets=DEMO_SETS,
-        options=options,
-        recording=recording,
-        store=True,
-        as_json=as_json,
-    )
+    measured = {"n_units": DEMO_N_UNITS, "layers": DEMO_LAYERS, "maps": DEMO_MAPS}
+    experiment = {"network": {"spec": "digits"}, "sets": DEMO_SETS, "measure": measured}
+    measuring.measure_into(context, out, experiment, store=True, fresh=fresh, memory=None, as_json=as_json)
 
 
 @_command(
@@ -115,6 +105,8 @@ def measure(
     device: str,
     maps: list[str] | None,
     store: bool,
+    fresh: bool,
+    memory: str | None,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -125,18 +117,12 @@ def measure(
     measurement, and the responses (responses.zarr): the same command, or one with more sets, layers or units,
     goes on from them.
     """
-    options, recording = measure_and_record({**given, "maps": opt.maps("--map", maps)})
-    measuring.measure_into(
-        context,
-        out,
-        network=network,
-        network_options={"preprocess": preprocess, "input_shape": input_size, "device": device},
-        sets=opt.named("--set", sets, "NAME=SOURCE, such as cats=data/cats"),
-        options=options,
-        recording=recording,
-        store=store,
-        as_json=as_json,
-    )
+    experiment = {
+        "network": {"spec": network, "preprocess": preprocess, "input_shape": input_size, "device": device},
+        "sets": opt.named("--set", sets, "NAME=SOURCE, such as cats=data/cats"),
+        "measure": {**given, "maps": opt.maps("--map", maps)},
+    }
+    measuring.measure_into(context, out, experiment, store=store, fresh=fresh, memory=memory, as_json=as_json)
 
 
 @_command("differentia run vgg16 --out again", "differentia run experiment.toml")
@@ -171,18 +157,9 @@ def run(
     folder = out or read.out
     if not folder:
         raise InputError(f"{experiment}: names no folder to write to; give --out DIR, or out = in the file")
-    options, recording = read.options(fresh=fresh, memory=memory)
     try:
         measuring.measure_into(
-            context,
-            folder,
-            network=read.network.spec,
-            network_options=read.network.options(),
-            sets=read.sets,
-            options=options,
-            recording=recording,
-            store=store,
-            as_json=as_json,
+            context, folder, read, store=store, fresh=fresh, memory=memory, as_json=as_json
         )
     except InputError as error:
         raise InputError(f"{experiment}: {error}") from error

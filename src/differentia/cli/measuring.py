@@ -19,8 +19,7 @@ from differentia.locking import held
 if TYPE_CHECKING:
     import xarray as xr
 
-    from differentia.options import MeasureOptions
-    from differentia.recording_options import RecordOptions
+    from differentia.experiment_file import Experiment
 
 #: The name of the page that explains a folder's result.
 REPORT = "report.html"
@@ -36,18 +35,16 @@ FIGURES = "figures"
 def measure_into(
     context: typer.Context,
     out: str | None,
+    experiment: Experiment | Mapping[str, Any],
     *,
-    network: str,
-    network_options: Mapping[str, Any],
-    sets: Mapping[str, str],
-    options: MeasureOptions,
-    recording: RecordOptions,
     store: bool,
+    fresh: bool,
+    memory: str | None,
     as_json: bool,
 ) -> None:
     """Measure, write all that belongs into the folder, and print the numbers."""
     from differentia.experiment import measure_with
-    from differentia.experiment_file import write_experiment
+    from differentia.experiment_file import Experiment, write_experiment
     from differentia.networks import load_network
     from differentia.presentation import as_sets
     from differentia.results import with_provenance
@@ -56,30 +53,26 @@ def measure_into(
     # All that can be told before a network may have to be downloaded.
     if not out:
         raise InputError("--out is missing; name the folder to write to: --out DIR")
-    if recording.fresh and not store:
+    if fresh and not store:
         raise InputError("--fresh and --no-store do not go together; leave one of them out")
     folder = user_path(out)
-    stimuli = as_sets(sets, seed=recording.seed, follow_links=recording.follow_links)
+    experiment = Experiment.model_validate(experiment)
+    options, recording = experiment.options(fresh=fresh, memory=memory)
+    stimuli = as_sets(experiment.sets, seed=recording.seed, follow_links=recording.follow_links)
     files = (*FILES, *(path.name for path in _kind_paths(folder).values()))
     require_free(folder, f"--out {folder}", files=files, folders=[FIGURES, STORE])
     if store:
         require_store(folder / STORE)
-    loaded = load_network(network, **network_options)
+    network = load_network(experiment.network.spec, **experiment.network.options())
     require_writable(folder, f"--out {folder}")
     context.with_resource(held(folder))
     with progress_bar() as progress, told_by_the_library():
         kept = replace(recording, store=folder / STORE if store else None, progress=progress)
-        measured = measure_with(loaded, stimuli, options, kept)
+        measured = measure_with(network, stimuli, options, kept)
     command = shlex.join(["differentia", *context.obj])
     results = {kind: with_provenance(result, command=command) for kind, result in measured.items()}
-    write_experiment(
-        folder / "experiment.toml",
-        network=network,
-        network_options=network_options,
-        sets={name: stimulus.source for name, stimulus in stimuli.items()},
-        options=options,
-        recording=recording,
-    )
+    sources = {name: stimulus.source for name, stimulus in stimuli.items()}
+    write_experiment(folder / "experiment.toml", experiment, sources)
     _save(results, folder)
     write_views(results, folder)
     _print(results, as_json)

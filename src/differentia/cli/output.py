@@ -14,7 +14,7 @@ import typer
 if TYPE_CHECKING:
     import xarray as xr
 
-    from differentia.passes import Progress
+    from differentia.recording_options import Progress
 
 
 def say(message: str) -> None:
