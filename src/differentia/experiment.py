@@ -290,7 +290,7 @@ def _warn_of_undefined(undefined: Sequence[Undefined], kind: str) -> str:
             "units='top_variance' can't be"
         )
     text = f"{UNDEFINED} for {len(undefined)} values: {listed}{hint}"
-    warnings.warn(text, DifferentiaWarning, stacklevel=3)
+    warnings.warn(text, DifferentiaWarning, stacklevel=4)
     return text
 
 

@@ -59,19 +59,7 @@ class Experiment(Strict):
 
 
 def read_experiment(path: str | os.PathLike[str]) -> Experiment:
-    """Read an experiment file; paths in it are relative to its folder, and are absolute afterwards.
-
-    Parameters
-    ----------
-    path
-        Of the file, or of a folder that holds ``experiment.toml``.
-
-    Raises
-    ------
-    InputError
-        There is no such file, it is no TOML, or a field is missing, unknown or wrong: the error names the
-        file, the field and the reason.
-    """
+    """Read an experiment file, or a folder's; its paths, relative to its folder, are absolute afterwards."""
     file = user_path(path)
     if file.is_dir():
         file = file / "experiment.toml"

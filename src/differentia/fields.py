@@ -66,21 +66,17 @@ _EXPECTED = {
 
 
 class Option(NamedTuple):
-    """A field of options: what it may be, and what is told of it.
-
-    Help text and docstring begin with `text`, and go on with `typed` and with `doc`. In the help `metavar`
-    stands for the value, and `shown` for a default of None. An experiment file gives what is `in_file`.
-    """
+    """A field of options: what it may be, and what is told of it."""
 
     name: str
     kind: Any
     default: Any
-    text: str
-    typed: str = ""
-    doc: str = ""
+    text: str  # how its help text and its entry in a docstring begin
+    typed: str = ""  # how the help text goes on
+    doc: str = ""  # how the entry goes on
     metavar: str = "N"
-    shown: str | None = None
-    in_file: bool = True
+    shown: str | None = None  # in the help, for a default of None
+    in_file: bool = True  # whether an experiment file may give it: not what depends on the machine
 
     @property
     def choice(self) -> Choice | None:
@@ -204,14 +200,9 @@ def plain(value: Any) -> Any:
 
 
 def takes(*classes: type, keywords: Any) -> Callable[[_Function], _Function]:
-    """Give a function of ``**options`` the signature of all, and their entries in place of ``{options}``.
+    """Give a function of ``**options`` the signature of the fields of classes that `keywords` has.
 
-    Parameters
-    ----------
-    classes
-        Of options.
-    keywords
-        The TypedDict by which type checkers know which of their fields it takes, and what each may be.
+    Their entries are put into its docstring in place of ``{options}``; `keywords` is a TypedDict.
     """
 
     def give(function: _Function) -> _Function:

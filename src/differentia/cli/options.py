@@ -28,22 +28,10 @@ FIELDS = {
 
 #: In which order the help of `measure` has its options; fields that are not named here go last.
 ORDER = (
-    *(
-        "context",
-        "network",
-        "sets",
-        "out",
-        "n_units",
-        "draws",
-        "units",
-        "pool",
-        "layers",
-        "normalize",
-        "metric",
-    ),
-    *("resize", "crop", "reference", "confidence", "resamples", "seed", "preprocess", "input_size", "device"),
-    *("batch_size", "compile", "maps", "map_images", "views", "skip_unreadable", "follow_links", "store"),
-    *("fresh", "memory"),
+    *("context", "network", "sets", "out", "n_units", "draws", "units", "pool", "layers", "normalize"),
+    *("metric", "resize", "crop", "reference", "confidence", "resamples", "seed", "preprocess", "input_size"),
+    *("device", "batch_size", "compile", "maps", "map_images", "views", "skip_unreadable", "follow_links"),
+    *("store", "fresh", "memory"),
 )
 
 
@@ -77,14 +65,21 @@ def completion(choice: Choice) -> Callable[[str], list[str]]:
     return lambda incomplete: [name for name in choice.names if name.startswith(incomplete)]
 
 
+def _flag(name: str, text: str, default: bool = False) -> tuple[Any, Any]:
+    names = f"{name}/--no-{name.removeprefix('--')}" if default else name
+    return Annotated[bool, typer.Option(names, help=text)], default
+
+
 def _of_field(field: Option) -> tuple[Any, Any]:
     """Return the annotation and the default by which Typer knows a field."""
     if field.kind is bool:
-        flag = field.name.replace("_", "-")
-        flags = f"--{flag}/--no-{flag}" if field.default else f"--{flag}"
-        return Annotated[bool, typer.Option(flags, help=field.help)], field.default
+        return _flag(f"--{field.name.replace('_', '-')}", field.help, field.default)
     several = isinstance(field.default, tuple)
     default = None if field.default is None else ",".join(field.default) if several else str(field.default)
+    if field.name == "maps":
+        return Annotated[
+            list[str] | None, typer.Option("--map", metavar=field.metavar, help=field.help)
+        ], None
     told = value(field.kind, field.help, field.metavar, shown=field.shown, choice=field.choice)
     return Annotated[Any, told], default
 
@@ -137,36 +132,20 @@ SHARED: dict[str, tuple[Any, Any]] = {
     "preprocess": (Annotated[Any, one_of(PREPROCESS, "What is done to pixel values", shown=OWN)], None),
     "input_size": (Annotated[Any, value(image_size, SIZE_TEXT, "SIZE", shown=OWN)], None),
     "device": (
-        Annotated[str, value(str, "auto | cpu | cuda | cuda:1 | ...", "DEVICE", choice=DEVICE)],
+        Annotated[str, value(str, f"{DEVICE.listed} | cuda:1 | ...", "DEVICE", choice=DEVICE)],
         "auto",
     ),
-    "maps": (
-        Annotated[
-            list[str] | None, typer.Option("--map", metavar=FIELDS["maps"].metavar, help=FIELDS["maps"].help)
-        ],
-        None,
+    "store": _flag(
+        "--store", "Keep the responses on disk (responses.zarr): a later run goes on from them.", True
     ),
-    "store": (
-        Annotated[
-            bool,
-            typer.Option(
-                "--store/--no-store",
-                help="Keep the responses on disk (responses.zarr): a later run goes on from them.",
-            ),
-        ],
-        True,
-    ),
-    "as_json": (Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")], False),
-    "debug": (Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")], False),
+    "as_json": _flag("--json", "Print the numbers as JSON."),
+    "debug": _flag("--debug", "Show the traceback of an error."),
 }
 
 
 def signature_of(command: Callable[..., None]) -> inspect.Signature:
-    """Return the signature by which Typer knows a command.
-
-    Parameters that are not annotated for Typer are those of `SHARED`; ``**given`` are all fields of the
-    library that are left; and each command has ``--debug``.
-    """
+    """Return the signature by which Typer knows a command."""
+    # What is not annotated for Typer is in SHARED; **given are all fields that are left; each has --debug.
     found: dict[str, tuple[Any, Any]] = {}
     for name, parameter in inspect.signature(command, eval_str=True).parameters.items():
         if parameter.kind is parameter.VAR_KEYWORD:
