@@ -77,7 +77,7 @@ def _on_short_lines(example: str, width: int = 72) -> str:
 @_command("differentia demo", "differentia demo --out /tmp/demo --json")
 def demo(
     context: typer.Context,
-    out: Annotated[str, typer.Option(metavar="DIR", help="The folder to write to.")] = "demo",
+    out: Annotated[str, opt.text("The folder to write to.", "DIR")] = "demo",
     *,
     fresh: bool,
     as_json: bool,
@@ -129,17 +129,9 @@ def measure(
 def run(
     context: typer.Context,
     experiment: Annotated[
-        str,
-        typer.Argument(
-            metavar="EXPERIMENT.toml",
-            help="An experiment file, or a folder that holds experiment.toml.",
-            show_default=False,
-        ),
+        str, opt.argument("An experiment file, or a folder that holds experiment.toml.", "EXPERIMENT.toml")
     ],
-    out: Annotated[
-        str | None,
-        typer.Option(metavar="DIR", help="The folder to write to.", show_default="out = in the file"),
-    ] = None,
+    out: Annotated[str | None, opt.text("The folder to write to.", "DIR", shown="out = in the file")] = None,
     *,
     store: bool,
     fresh: bool,
@@ -232,7 +224,7 @@ def layers(
     "differentia noise data/grey --count 43 --size 28x28x1 --kind gaussian --sd 59 --seed 1",
 )
 def noise(
-    folder: Annotated[str, typer.Argument(metavar="DIR", help="A new folder.", show_default=False)],
+    folder: Annotated[str, opt.argument("A new folder.", "DIR")],
     count: Annotated[Any, opt.value(Count, "How many images.")] = "43",
     size: Annotated[Any, opt.value(opt.image_size, opt.SIZE_TEXT, "SIZE")] = "224",
     kind: Annotated[str, opt.one_of(NOISE, "How pixel values are distributed")] = "uniform",
@@ -259,14 +251,13 @@ def noise(
 )
 def select(
     network: str,
-    source: Annotated[str, typer.Argument(help="A folder or a glob of image files.", show_default=False)],
+    source: Annotated[str, opt.argument("A folder or a glob of image files.")],
     wanted: Annotated[
-        str | None,
-        typer.Option("--class", metavar="CLASS", help="A class's number, WordNet identifier or name."),
+        str | None, opt.text("A class's number, WordNet identifier or name.", "CLASS", "--class")
     ] = None,
     min_probability: Annotated[Any, opt.value(Share, "Images below it are left out.", "P")] = "0.5",
     count: Annotated[Any, opt.value(Count, "Stop when so many are found.", shown="look at all")] = None,
-    out: Annotated[str | None, typer.Option(metavar="DIR", help="A new folder.")] = None,
+    out: Annotated[str | None, opt.text("A new folder.", "DIR")] = None,
     how: Annotated[str, opt.one_of(HOW, "What goes into it beside selection.csv")] = "copy",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the table, write nothing.")] = False,
     *,
@@ -336,9 +327,7 @@ def select(
 
 @_command("differentia report vgg16")
 def report(
-    folder: Annotated[
-        str, typer.Argument(metavar="DIR", help="A folder that measure wrote.", show_default=False)
-    ],
+    folder: Annotated[str, opt.argument("A folder that measure wrote.", "DIR")],
     as_json: bool,
 ) -> None:
     """Write the report and the figures of a folder's result again."""
@@ -356,17 +345,13 @@ def report(
     "differentia published vgg16/result.nc --set cats=tabby_cats --set noise=white_noise",
 )
 def published(
-    result: Annotated[
-        str,
-        typer.Argument(metavar="RESULT", help="A result.nc of VGG16, or its folder.", show_default=False),
-    ],
+    result: Annotated[str, opt.argument("A result.nc of VGG16, or its folder.", "RESULT")],
     sets: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=PUBLISHED",
-            help="Which published set a set stands for: white_noise, tabby_cats or random_images.",
-            show_default="sets of the same names",
+        opt.text(
+            "Which published set a set stands for: white_noise, tabby_cats or random_images.",
+            *("NAME=PUBLISHED", "--set"),
+            shown="sets of the same names",
         ),
     ] = None,
     *,
@@ -408,11 +393,9 @@ def published(
     "differentia contrast vgg16/result.nc tabby_cats random_images --permutations 9999 --json",
 )
 def contrast(
-    result: Annotated[
-        str, typer.Argument(metavar="RESULT", help="A result.nc, or its folder.", show_default=False)
-    ],
-    first: Annotated[str, typer.Argument(metavar="A", help="A set's name.", show_default=False)],
-    second: Annotated[str, typer.Argument(metavar="B", help="Another's.", show_default=False)],
+    result: Annotated[str, opt.argument("A result.nc, or its folder.", "RESULT")],
+    first: Annotated[str, opt.argument("A set's name.", "A")],
+    second: Annotated[str, opt.argument("The name of another set.", "B")],
     permutations: Annotated[
         Any, opt.value(Count, "Permutations of the images; the least p is 1 / (N + 1).")
     ] = "1999",
@@ -427,17 +410,10 @@ def contrast(
 
     found = compare_sets(_read_result(result), first, second, permutations=permutations)
     if as_json:
-        names = [str(name) for name in found.data_vars]
-        print_json(
-            [
-                {
-                    **found.attrs,
-                    "layer": str(layer),
-                    **{name: float(found[name].sel(layer=layer)) for name in names},
-                }
-                for layer in found["layer"].values
-            ]
-        )
+        rows = [found.sel(layer=layer) for layer in found["layer"].values]
+        numbers = [{str(name): float(value) for name, value in row.data_vars.items()} for row in rows]
+        layers = [{**found.attrs, "layer": str(row["layer"].item())} for row in rows]
+        print_json([{**layer, **row} for layer, row in zip(layers, numbers, strict=True)])
         return
     print_contrast(found)
 

@@ -48,6 +48,16 @@ def value(
     )
 
 
+def text(told: str, metavar: str, *names: str, shown: str | None = None) -> Any:
+    """Return an option whose text is taken as it is."""
+    return typer.Option(*names, metavar=metavar, help=told, show_default=shown or True)
+
+
+def argument(told: str, metavar: str | None = None, choice: Choice | None = None) -> Any:
+    complete = completion(choice) if choice else None
+    return typer.Argument(metavar=metavar, help=told, show_default=False, autocompletion=complete)
+
+
 def _read(reader: Callable[[str], Any], text: str) -> Any:
     try:
         return reader(text)
@@ -77,9 +87,7 @@ def _of_field(field: Option) -> tuple[Any, Any]:
     several = isinstance(field.default, tuple)
     default = None if field.default is None else ",".join(field.default) if several else str(field.default)
     if field.name == "maps":
-        return Annotated[
-            list[str] | None, typer.Option("--map", metavar=field.metavar, help=field.help)
-        ], None
+        return Annotated[list[str] | None, text(field.help, field.metavar, "--map")], None
     told = value(field.kind, field.help, field.metavar, shown=field.shown, choice=field.choice)
     return Annotated[Any, told], default
 
@@ -97,38 +105,20 @@ def image_size(text: str) -> tuple[int, int, int]:
     return height, width, channels
 
 
+NETWORK_TEXT = (
+    "digits, keras:NAME?weights=imagenet|none|PATH, package.module:factory?weights=PATH "
+    "(this runs that code), or PATH.keras"
+)
+SET_TEXT = "A set of images: a folder, a glob, a .npy of uint8 images, or noise:COUNT. Once for each set."
 SIZE_TEXT = "224, 224x192 (height x width) or 28x28x1 (and channels)."
 OWN = "the network's own"
 
 #: Annotation and default of the options that several commands have, by the name of their parameter.
 SHARED: dict[str, tuple[Any, Any]] = {
     **{name: _of_field(field) for name, field in FIELDS.items()},
-    "network": (
-        Annotated[
-            str,
-            typer.Argument(
-                metavar="NETWORK",
-                help="digits, keras:NAME?weights=imagenet|none|PATH, package.module:factory?weights=PATH "
-                "(this runs that code), or PATH.keras",
-                autocompletion=completion(NETWORK),
-                show_default=False,
-            ),
-        ],
-        inspect.Parameter.empty,
-    ),
-    "sets": (
-        Annotated[
-            list[str] | None,
-            typer.Option(
-                "--set",
-                metavar="NAME=SOURCE",
-                help="A set of images: a folder, a glob, a .npy of uint8 images, or noise:COUNT. "
-                "Once for each set.",
-            ),
-        ],
-        None,
-    ),
-    "out": (Annotated[str | None, typer.Option(metavar="DIR", help="The folder to write to.")], None),
+    "network": (Annotated[str, argument(NETWORK_TEXT, "NETWORK", NETWORK)], inspect.Parameter.empty),
+    "sets": (Annotated[list[str] | None, text(SET_TEXT, "NAME=SOURCE", "--set")], None),
+    "out": (Annotated[str | None, text("The folder to write to.", "DIR")], None),
     "preprocess": (Annotated[Any, one_of(PREPROCESS, "What is done to pixel values", shown=OWN)], None),
     "input_size": (Annotated[Any, value(image_size, SIZE_TEXT, "SIZE", shown=OWN)], None),
     "device": (
