@@ -74,13 +74,18 @@ class Option(NamedTuple):
     text: str  # how its help text and its entry in a docstring begin
     typed: str = ""  # how the help text goes on
     doc: str = ""  # how the entry goes on
-    metavar: str = "N"
+    metavar: str = ""
     shown: str | None = None  # in the help, for a default of None
     in_file: bool = True  # whether an experiment file may give it: not what depends on the machine
 
     @property
     def choice(self) -> Choice | None:
         return _choice_of(self.kind)
+
+    @property
+    def placeholder(self) -> str:
+        """What stands in the help for its value."""
+        return self.metavar or ("NAME" if self.choice else "N,N,..." if takes_several(self.kind) else "N")
 
     @property
     def help(self) -> str:

@@ -31,7 +31,6 @@ class MeasureOptions:
         doc=", by default 200, 10,000 and 100,000, and of responses at hand all that there are; a smaller "
         'layer uses all it has. With units="per_filter" they are rounded down to a multiple of the number '
         'of filters, at least one of each; with units="sketch" they are sums that stand for all units',
-        metavar="N,N,...",
         shown=",".join(map(str, N_UNITS)),
     )
     draws: Annotated[int, Field(ge=1, le=MOST_DRAWS)] = option(
@@ -43,10 +42,9 @@ class MeasureOptions:
         "layer",
         "What responses are normalised by",
         doc=', as for `differentiation`; "unit" uses each unit\'s SD over the responses of all sets',
-        metavar="NAME",
     )
     metric: Annotated[str, METRIC] = option(
-        "euclidean", "The distance between two responses", doc=", as for `differentiation`", metavar="NAME"
+        "euclidean", "The distance between two responses", doc=", as for `differentiation`"
     )
     reference: str | None = option(
         None,

@@ -45,7 +45,6 @@ class RecordOptions:
         "random from every filter; each filter's mean over space; all units; or a sketch, sums of all units "
         'with random signs, which stand for all units in Euclidean distances. "all" and "filter_mean" take '
         "no number of units",
-        metavar="NAME",
     )
     pool: Count | None = option(
         None,
@@ -62,12 +61,11 @@ class RecordOptions:
         shown="all that compute something",
     )
     seed: Place = option(0, "Seed of the choice of units, and of noise", doc=" that names no seed of its own")
-    resize: Annotated[str, RESIZE] = option("bilinear", "How images are resized", metavar="NAME")
+    resize: Annotated[str, RESIZE] = option("bilinear", "How images are resized")
     crop: Annotated[str, CROP] = option(
         "squash",
         "How images are fitted to the proportions of the network's input",
         doc=': "squash" changes their proportions, "center" cuts the ends off',
-        metavar="NAME",
     )
     batch_size: Count | None = option(
         None,
@@ -81,7 +79,6 @@ class RecordOptions:
         doc=', together with what reads it. "auto" times the first batches, and compiles where enough '
         "images are left to make up for the time that takes. Where there is no compiler the pass is not "
         "compiled, and the logger ``differentia`` says so",
-        metavar="NAME",
     )
     maps: Mapping[str, Annotated[tuple[Place, ...], SEVERAL, Field(min_length=1)]] | None = option(
         None,
@@ -94,7 +91,6 @@ class RecordOptions:
         None,
         "The images whose maps are kept, by their place in each set, from 0",
         doc="; by default the first three",
-        metavar="N,N,...",
         shown="0,1,2",
     )
     views: bool = option(

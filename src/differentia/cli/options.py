@@ -88,7 +88,7 @@ def _of_field(field: Option) -> tuple[Any, Any]:
     default = None if field.default is None else ",".join(field.default) if several else str(field.default)
     if field.name == "maps":
         return Annotated[list[str] | None, text(field.help, field.metavar, "--map")], None
-    told = value(field.kind, field.help, field.metavar, shown=field.shown, choice=field.choice)
+    told = value(field.kind, field.help, field.placeholder, shown=field.shown, choice=field.choice)
     return Annotated[Any, told], default
 
 
