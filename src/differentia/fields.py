@@ -185,7 +185,9 @@ def problems(error: ValidationError) -> Iterator[Problem]:
         kind, reason = detail["type"], str(detail["msg"]).removeprefix("Value error, ")
         if kind in _EXPECTED:
             reason = f"expected {_EXPECTED[kind].format(**detail.get('ctx', {}))}"
-        given = None if kind == "value_error" else repr(detail["input"])
+        # What is there by mistake may be nested too deep to be shown.
+        told = kind in ("value_error", "extra_forbidden", "missing")
+        given = None if told else repr(detail["input"])
         yield Problem(kind, tuple(map(str, detail["loc"])), given, reason[0].lower() + reason[1:])
 
 
