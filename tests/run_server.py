@@ -42,12 +42,12 @@ IMPORTED = (
 )
 
 #: The function of the command line that draws figures and report.
-DRAWING = ("differentia.cli.commands", "_write_views")
+DRAWING = ("differentia.cli.measuring", "write_views")
 
 #: What a run is in the middle of, by the function that it has just called.
 STAGES = (
     ("differentia.passes", "Passes._pass", None),
-    ("differentia.experiment", "measure_responses", "measuring"),
+    ("differentia.experiment", "_measure_recorded", "measuring"),
     ("differentia.result_files", "save", "saving"),
     (*DRAWING, "drawing"),
 )

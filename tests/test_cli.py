@@ -354,11 +354,11 @@ OUT = ["--out", "{0}/out"]
         ),
         (
             ["measure", "digits", *CATS, *OUT, "--n-units", "0"],
-            "--n-units is '0'; expected whole numbers >= 1 with commas between, such as 200,10000",
+            "Invalid value for '--n-units': '0'; expected at least 1",
         ),
         (
             ["measure", "digits", *CATS, *OUT, "--n-units", "abc"],
-            "--n-units is 'abc'; expected whole numbers >= 1 with commas between, such as 200,10000",
+            "Invalid value for '--n-units': 'abc'; expected a whole number",
         ),
         (
             ["measure", "digits", *CATS, "--set", "cats={0}/dogs", *OUT],
@@ -367,10 +367,22 @@ OUT = ["--out", "{0}/out"]
         (["measure", "digits", *OUT], "no set of images was given; give at least one: --set NAME=SOURCE"),
         (["measure", "digits", "--set", "{0}/cats", *OUT], "--set is '{0}/cats'; expected NAME=SOURCE"),
         (["measure", "digits", *CATS, "--out", ""], "--out is missing; name the folder"),
-        (["measure", "digits", *CATS, *OUT, "--layers", "input,"], "--layers is 'input,'; expected names"),
-        (["measure", "digits", *CATS, *OUT, "--n-units", ""], "--n-units is ''; expected whole numbers"),
-        (["measure", "digits", *CATS, *OUT, "--n-units", "1e3"], "--n-units is '1e3'; expected whole"),
-        (["measure", "digits", *CATS, *OUT, "--input-size", "1x28"], "--input-size is '1x28'; expected 224"),
+        (
+            ["measure", "digits", *CATS, *OUT, "--layers", "input,"],
+            "Invalid value for '--layers': 'input,' holds ''; expected a text",
+        ),
+        (
+            ["measure", "digits", *CATS, *OUT, "--n-units", ""],
+            "Invalid value for '--n-units': ''; expected a whole number",
+        ),
+        (
+            ["measure", "digits", *CATS, *OUT, "--n-units", "1e3"],
+            "Invalid value for '--n-units': '1e3'; expected a whole number",
+        ),
+        (
+            ["measure", "digits", *CATS, *OUT, "--input-size", "1x28"],
+            "Invalid value for '--input-size': '1x28'; expected 224",
+        ),
         (["measure", "digits", *CATS, *OUT, "--preprocess", "unit"], "digits: the embedded network knows"),
         (["measure", "digits", "--set", "=x", *OUT], "--set is '=x'; expected NAME=SOURCE"),
         (
@@ -390,19 +402,25 @@ OUT = ["--out", "{0}/out"]
             ["measure", "digits", *CATS, "--out", "{0}/cats/0.png"],
             "--out {0}/cats/0.png: can't be made (File exists)",
         ),
-        (["measure", "digits", *CATS, *OUT, "--draws", "x"], "--draws is 'x'; expected a whole number >= 1"),
-        (["measure", "digits", *CATS, *OUT, "--seed", "-1"], "--seed is '-1'; expected a whole number >= 0"),
+        (
+            ["measure", "digits", *CATS, *OUT, "--draws", "x"],
+            "Invalid value for '--draws': 'x'; expected a whole number",
+        ),
+        (
+            ["measure", "digits", *CATS, *OUT, "--seed", "-1"],
+            "Invalid value for '--seed': '-1'; expected at least 0",
+        ),
         (
             ["measure", "digits", *CATS, *OUT, "--input-size", "big"],
-            "--input-size is 'big'; expected 224, 224x192",
+            "Invalid value for '--input-size': 'big'; expected 224, 224x192",
         ),
         (
             ["measure", "digits", *CATS, *OUT, "--metric", "euclid"],
-            "unknown metric 'euclid'. Did you mean 'euclidean'?",
+            "Invalid value for '--metric': unknown metric 'euclid'. Did you mean 'euclidean'?",
         ),
         (
             ["measure", "digits", *CATS, *OUT, "--resize", "linear"],
-            "unknown resize filter 'linear'. Did you mean",
+            "Invalid value for '--resize': unknown resize filter 'linear'. Did you mean",
         ),
         (
             ["measure", "digits", *CATS, *OUT, "--reference", "noise"],

@@ -6,32 +6,33 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import typer
 
 import differentia as dif
+from differentia import choices
+from differentia.choices import Choice
 from differentia.cli import options as opt
 from differentia.cli.commands import EXAMPLES, app
-from differentia.definition import METRICS, NORMALIZATIONS
-from differentia.networks import COMPILE, PREPROCESSINGS
+from differentia.fields import options_of
 from differentia.networks.keras import applications
-from differentia.selection import WAYS
-from differentia.stimuli import CROPS, NOISE_KINDS, RESIZES
-from differentia.units import UNIT_KINDS
+from differentia.options import MeasureOptions, measure_and_record
+from differentia.recording_options import RecordOptions
 
-TABLES: dict[str, Collection[str]] = {
-    "units": UNIT_KINDS,
-    "normalize": NORMALIZATIONS,
-    "metric": METRICS,
-    "resize": RESIZES,
-    "crop": CROPS,
-    "preprocess": PREPROCESSINGS,
-    "kind": NOISE_KINDS,
-    "how": WAYS,
-    "compile": COMPILE,
+#: The options that take one of some names, wherever they stand.
+CHOICES = {
+    "units": choices.UNITS,
+    "normalize": choices.NORMALIZE,
+    "metric": choices.METRIC,
+    "resize": choices.RESIZE,
+    "crop": choices.CROP,
+    "preprocess": choices.PREPROCESS,
+    "kind": choices.NOISE,
+    "how": choices.HOW,
+    "compile": choices.COMPILE,
 }
 
 
@@ -40,13 +41,10 @@ def commands() -> dict[str, Any]:
     return dict(group.commands)
 
 
-def test_the_choices_are_the_tables_of_the_library() -> None:
-    """What the shell completes is what there is; networks and devices are examples of what there is."""
-    for name, table in TABLES.items():
-        assert opt.CHOICES[name] == tuple(table), name
-    assert set(opt.CHOICES) - set(TABLES) == {"network", "device"}
-    assert opt.CHOICES["network"][0] == "digits"
-    assert {name.removeprefix("keras:") for name in opt.CHOICES["network"][1:]} <= set(applications())
+def test_networks_are_examples_of_what_there_is() -> None:
+    """What the shell completes of them."""
+    assert opt.NETWORK.names[0] == "digits"
+    assert {name.removeprefix("keras:") for name in opt.NETWORK.names[1:]} <= set(applications())
 
 
 def test_every_command_shows_its_choices() -> None:
@@ -54,10 +52,11 @@ def test_every_command_shows_its_choices() -> None:
     seen = set()
     for command in commands().values():
         for parameter in command.params:
-            if parameter.name in TABLES:
+            if parameter.name in CHOICES:
                 seen.add(parameter.name)
-                assert all(choice in parameter.help for choice in TABLES[parameter.name]), parameter.name
-    assert seen == set(TABLES)
+                assert all(name in parameter.help for name in CHOICES[parameter.name].names), parameter.name
+    assert seen == set(CHOICES)
+    assert {one for one in vars(choices).values() if isinstance(one, Choice)} == set(CHOICES.values())
 
 
 def completed(words: str) -> list[str]:
@@ -81,7 +80,7 @@ def completed(words: str) -> list[str]:
 def test_the_shell_completes_values() -> None:
     """By what was typed of one; commands too."""
     assert completed("differentia measure digits --metric co") == ["correlation", "cosine"]
-    assert completed("differentia select digits cats --how ") == list(WAYS)
+    assert completed("differentia select digits cats --how ") == list(choices.HOW.names)
     assert completed("differentia noise x --kind z") == []
     assert completed("differentia re") == ["report"]
 
@@ -102,7 +101,7 @@ def test_every_example_parses() -> None:
         for line in examples:
             assert shlex.split(line)[1] == name
             parsed(line)
-    assert parsed(EXAMPLES["layers"][1])["chosen"] == "*pool"
+    assert parsed(EXAMPLES["layers"][1])["layers"] == ("*pool",)
 
 
 @pytest.mark.parametrize(
@@ -121,37 +120,53 @@ def test_a_wrong_example_would_be_found(line: str, message: str) -> None:
 
 
 def test_the_values_of_examples_can_be_read() -> None:
-    """Numbers, sizes, sets, maps and choices in the examples are understood."""
-    readers: dict[str, Callable[[str, Any], object]] = {
-        "count": lambda option, text: opt.whole_number(option, text),
-        "input_size": opt.image_size,
-        "size": opt.image_size,
-        "sets": lambda option, given: opt.named(option, given, "set", "NAME=SOURCE"),
-        "maps": opt.maps,
-        "map_images": lambda option, text: opt.whole_numbers(option, text, least=0),
-        "min_probability": opt.probability,
-        "sd": opt.number,
-        "seed": lambda option, text: opt.whole_number(option, text, least=0),
-    }
+    """Typer reads numbers, sizes and choices as it parses an example; sets and maps are read here."""
     seen = set()
     for line in (line for examples in EXAMPLES.values() for line in examples):
-        for name, value in parsed(line).items():
-            if value and name in readers:
-                seen.add(name)
-                readers[name](name, value)
-            if value and name in TABLES:
-                assert set(value.split(",")) <= set(TABLES[name])
-    assert seen == set(readers)
+        values = parsed(line)
+        seen |= {name for name, value in values.items() if value}
+        opt.named("--set", values.get("sets"), "NAME=SOURCE")
+        opt.maps("--map", values.get("maps"))
+    assert seen > {
+        "count",
+        "input_size",
+        "size",
+        "sets",
+        "maps",
+        "map_images",
+        "min_probability",
+        "sd",
+        "seed",
+    }
 
 
-def test_numbers() -> None:
-    """Whole numbers, also with underscores; several; probabilities."""
-    assert opt.whole_number("--n", "1_000") == 1000
-    assert opt.whole_number("--n", "0", least=0) == 0
-    assert opt.whole_numbers("--n", "5, 10") == (5, 10)
-    assert opt.number("--sd", "-1e2") == -100.0
-    assert [opt.probability("--p", text) for text in ("0", "1", ".5")] == [0.0, 1.0, 0.5]
-    assert opt.names("--layers", " input , block* ", "x") == ("input", "block*")
+def test_texts_become_what_the_fields_are() -> None:
+    """Numbers, also with underscores; several; names; a flag; what is not given has its default."""
+    line = (
+        "differentia measure digits --n-units 1_000,5 --draws 3 --layers ' input , block* ' --confidence .9"
+    )
+    read = parsed(f"{line} --memory 4GB --units top,all --no-views --map a:1 --map-images 2,0 --seed 0")
+    assert read["n_units"] == (5, 1000)
+    assert (read["draws"], read["confidence"], read["seed"], read["memory"]) == (3, 0.9, 0, "4GB")
+    assert (read["layers"], read["units"], read["map_images"]) == (
+        ("input", "block*"),
+        ("top", "all"),
+        (2, 0),
+    )
+    assert (read["views"], read["fresh"], read["pool"], read["metric"]) == (False, False, None, "euclidean")
+    assert parsed("differentia noise x --sd -1e2")["sd"] == -100.0
+    probabilities = (
+        parsed(f"differentia select digits x --min-probability {text}") for text in ("0", "1", ".5")
+    )
+    assert [one["min_probability"] for one in probabilities] == [0.0, 1.0, 0.5]
+
+
+def test_every_field_is_an_option_of_measure() -> None:
+    """With the field's default, apart from where responses are kept, and from what shows the progress."""
+    read = parsed("differentia measure digits")
+    given = {name: read[name] for name in opt.FIELDS}
+    assert measure_and_record({**given, "maps": None}) == (MeasureOptions(), RecordOptions())
+    assert set(options_of(MeasureOptions, RecordOptions)) - set(given) == {"store", "progress"}
 
 
 @pytest.mark.parametrize(
@@ -160,37 +175,43 @@ def test_numbers() -> None:
 )
 def test_sizes(text: str, shape: tuple[int, int, int]) -> None:
     """Height, width and channels."""
-    assert opt.image_size("--size", text) == shape
+    assert opt.image_size(text) == shape
 
 
 def test_maps_and_named_values() -> None:
     """The last colon parts a layer from its filters; the first equals sign a name from its value."""
     assert opt.maps("--map", ["a:1", "b:c:2,3", "a:0"]) == {"a": (1, 0), "b:c": (2, 3)}
-    assert opt.named("--set", ["a=b=c", "x=y"], "set", "") == {"a": "b=c", "x": "y"}
+    assert opt.named("--set", ["a=b=c", "x=y"], "") == {"a": "b=c", "x": "y"}
 
 
+SELECT = "differentia select digits x"
 MAP = "expected LAYER:FILTER, such as block1_conv1:31 or block1_conv1:31,39$"
 
 
 @pytest.mark.parametrize(
     ("read", "message"),
     [
-        (lambda: opt.whole_number("--n", ""), "^--n is ''; expected a whole number >= 1$"),
-        (lambda: opt.whole_number("--n", "1.0"), "^--n is '1.0'; expected a whole number >= 1$"),
-        (lambda: opt.whole_numbers("--n", "5,,6"), "^--n is '5,,6'; expected whole numbers >= 1 with commas"),
-        (lambda: opt.number("--sd", "wide"), "^--sd is 'wide'; expected a number$"),
-        (lambda: opt.probability("--p", "1.01"), "^--p is '1.01'; expected a number from 0 to 1$"),
-        (lambda: opt.probability("--p", "nan"), "^--p is 'nan'; expected a number from 0 to 1$"),
-        (lambda: opt.names("--layers", "", "a,b"), "^--layers is ''; expected names with .*: 'a,b'$"),
+        (lambda: parsed("differentia noise x --count ''"), "^''; expected a whole number$"),
+        (lambda: parsed("differentia noise x --count 1.5"), "^'1.5'; expected a whole number$"),
         (
-            lambda: opt.image_size("--size", "3"),
-            "^--size is '3'; expected 224, .* at least 4 pixels each way$",
+            lambda: parsed("differentia layers digits --n-units 5,,6"),
+            "^'5,,6' holds ''; expected a whole number$",
         ),
-        (lambda: opt.image_size("--size", "9x9x2"), "^--size is '9x9x2'; expected 224"),
-        (lambda: opt.image_size("--size", "9x9x3x1"), "^--size is '9x9x3x1'; expected 224"),
-        (lambda: opt.image_size("--size", "²"), "^--size is '²'; expected 224"),
-        (lambda: opt.named("--set", ["a="], "set", "NAME=X"), "^--set is 'a='; expected NAME=X$"),
-        (lambda: opt.named("--set", ["a=1", "a=2"], "set", ""), "^two sets have the name 'a'; give each"),
+        (lambda: parsed("differentia layers digits --n-units 5,0"), "^'5,0' holds '0'; expected at least 1$"),
+        (lambda: parsed("differentia noise x --sd wide"), "^'wide'; expected a number$"),
+        (lambda: parsed(f"{SELECT} --min-probability 1.01"), "^'1.01'; expected at most 1"),
+        (lambda: parsed(f"{SELECT} --min-probability nan"), "^'nan'; expected a number$"),
+        (
+            lambda: parsed(f"{SELECT} --how move"),
+            "^unknown way to keep images 'move'. Known: copy, link, list$",
+        ),
+        (lambda: parsed("differentia layers digits --layers ''"), "^''; expected a text that is not empty$"),
+        (lambda: opt.image_size("3"), "^'3'; expected 224, .* at least 4 pixels each way$"),
+        (lambda: opt.image_size("9x9x2"), "^'9x9x2'; expected 224"),
+        (lambda: opt.image_size("9x9x3x1"), "^'9x9x3x1'; expected 224"),
+        (lambda: opt.image_size("²"), "^'²'; expected 224"),
+        (lambda: opt.named("--set", ["a="], "NAME=X"), "^--set is 'a='; expected NAME=X$"),
+        (lambda: opt.named("--set", ["a=1", "a=2"], ""), "^two sets have the name 'a'; give each"),
         *(
             (lambda text=text: opt.maps("--map", [text]), f"^--map is '{text}'; {MAP}")
             for text in ("", "a", "a:", ":1", "a:x", "a:-1", "a:1,x")
@@ -198,6 +219,6 @@ MAP = "expected LAYER:FILTER, such as block1_conv1:31 or block1_conv1:31,39$"
     ],
 )
 def test_texts_that_can_not_be_read(read: Callable[[], object], message: str) -> None:
-    """The error names the option, the text and what was expected."""
-    with pytest.raises(dif.InputError, match=message):
+    """The error tells the text and what was expected; Typer adds the option's name to what it parses."""
+    with pytest.raises((dif.InputError, typer.BadParameter), match=message):
         read()

@@ -149,7 +149,7 @@ def test_how_to_go_on(
     arguments: list[str],
     line: str,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Only what keeps its recordings goes on where it stopped."""
 
@@ -159,7 +159,7 @@ def test_how_to_go_on(
     monkeypatch.setattr("differentia.cli.entry.app", interrupt)
     for _ in range(2):  # it is said every time
         assert main(arguments) == 130
-        assert capsys.readouterr().err == line
+        assert capfd.readouterr().err == line
 
 
 def test_in_python_it_is_keyboard_interrupt() -> None:

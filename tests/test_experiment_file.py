@@ -19,6 +19,8 @@ from differentia.experiment_file import (
     read_experiment,
     write_experiment,
 )
+from differentia.options import MeasureOptions
+from differentia.recording_options import RecordOptions
 
 SETS = '[sets]\ncats = "cats"\n'
 NETWORK = '[network]\nspec = "digits"\n'
@@ -44,57 +46,41 @@ def differing(fields: Mapping[str, Any], function: Callable[..., Any], *others: 
 
 def test_every_keyword_is_a_field() -> None:
     """The file can say all that `measure` and `load_network` take, but what the machine has."""
-    assert (
-        differing(
-            MeasureSection.model_fields,
-            dif.measure,
-            "network",
-            "sets",
-            "memory",
-            "store",
-            "fresh",
-            "progress",
-        )
-        == set()
-    )
-    spec = {"spec": None}
-    keywords = {name: None for name in NetworkSection.model_fields if name not in spec}
+    machine = ("network", "sets", "memory", "store", "fresh", "progress")
+    fields = MeasureSection.model_fields
+    assert differing(fields, dif.measure, *machine) == set()
+    left_out = {name: None for name in fields if name != "crop"}
+    assert differing(left_out, dif.measure, *machine) == {"crop"}
+    keywords = {name: None for name in NetworkSection.model_fields if name != "spec"}
     assert differing(keywords, dif.load_network, "network", "class_names") == set()
-    assert differing(
-        MeasureSection.model_fields, dif.measure, "network", "sets", "memory", "store", "fresh"
-    ) == {"progress"}
-    left_out = {name: None for name in MeasureSection.model_fields if name != "crop"}
-    assert differing(left_out, dif.measure, "network", "sets", "memory", "store", "fresh", "progress") == {
-        "crop"
-    }
 
 
 def test_what_is_left_out_has_its_default(write: Callable[[str], Path]) -> None:
     """Nothing is said that the file does not say; one of something is a list of one."""
     read = read_experiment(write(NETWORK + SETS))
-    assert read.measure.model_dump(exclude_none=True) == {"units": ["random"]}
+    assert read.measure.model_dump(exclude_unset=True) == {}
+    assert read.options() == (MeasureOptions(), RecordOptions())
     assert read.network.model_dump(exclude_none=True) == {"spec": "digits", "device": "auto"}
     assert (read.out, read.differentia) == (None, None)
     single = '[measure]\nn_units = 5\nunits = "top"\nlayers = "input"\nmap_images = 1\nmaps = {input = 0}\n'
-    assert read_experiment(write(NETWORK + SETS + single)).measure.model_dump(exclude_none=True) == {
-        "n_units": [5],
-        "units": ["top"],
-        "layers": ["input"],
-        "map_images": [1],
-        "maps": {"input": [0]},
+    assert read_experiment(write(NETWORK + SETS + single)).measure.model_dump(exclude_unset=True) == {
+        "n_units": (5,),
+        "units": ("top",),
+        "layers": ("input",),
+        "map_images": (1,),
+        "maps": {"input": (0,)},
     }
 
 
 def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also from another folder; None is left out, paths are absolute, and odd names stay as they are."""
     monkeypatch.chdir(tmp_path)
-    options = {"n_units": (5, 10), "maps": {'a."b"': (1, 2)}, "views": False, "units": "top", "pool": None}
+    measured = {"n_units": (5, 10), "maps": {'a."b"': (1, 2)}, "views": False, "units": "top", "pool": None}
+    network = {"spec": "nets/net.keras", "preprocess": "unit", "input_shape": (4, 5, 3), "device": "cpu"}
     write_experiment(
         tmp_path / "experiment.toml",
-        network="nets/net.keras",
-        network_options={"preprocess": "unit", "input_shape": (4, 5, 3), "device": "cpu"},
+        Experiment.model_validate({"network": network, "sets": {}, "measure": measured}),
         sets={"a=b é": "../cats/*.jpg", "noise": "noise:5?seed=2", "digits": "digits"},
-        options=options,
     )
     assert [path.name for path in tmp_path.iterdir()] == ["experiment.toml"]
     monkeypatch.chdir("/")
@@ -102,7 +88,7 @@ def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert read.network.model_dump() == {
         "spec": f"{tmp_path}/nets/net.keras",
         "preprocess": "unit",
-        "input_shape": [4, 5, 3],
+        "input_shape": (4, 5, 3),
         "device": "cpu",
     }
     assert read.sets == {
@@ -111,8 +97,8 @@ def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "digits": f"{tmp_path}/digits",  # a folder of that name; digits:43 would be the bundled ones
     }
     measured = read.measure.model_dump(exclude_none=True)
-    given = {"n_units": [5, 10], "maps": {'a."b"': [1, 2]}, "views": False, "units": ["top"]}
-    defaults = {"draws": 20, "normalize": "layer", "seed": 0, "crop": "squash", "map_images": [0, 1, 2]}
+    given = {"n_units": (5, 10), "maps": {'a."b"': (1, 2)}, "views": False, "units": ("top",)}
+    defaults = {"draws": 20, "normalize": "layer", "seed": 0, "crop": "squash", "map_images": (0, 1, 2)}
     assert {name: measured[name] for name in {**given, **defaults}} == {**given, **defaults}
     assert "pool" not in measured
     assert read.differentia == dif.__version__
@@ -165,47 +151,44 @@ WRONG = {
     "Did you mean 'device'? Known: spec, preprocess, input_shape, device",
     f'{NETWORK}preprocess = "imagnet"\n{SETS}': "network.preprocess: unknown preprocessing 'imagnet'. "
     "Did you mean 'imagenet'? Known: none, unit, signed, imagenet, caffe",
-    f"{NETWORK}input_shape = [8, 8]\n{SETS}": "network.input_shape: is [8, 8]; list should have at least 3 "
-    "items after validation, not 2",
-    f"{NETWORK}input_shape = [8, 0, 3]\n{SETS}": "network.input_shape.1: is 0; input should be greater "
-    "than 0",
-    f"{NETWORK}input_shape = 8\n{SETS}": "network.input_shape: is 8; input should be a valid list",
-    f"[network]\nspec = 5\n{SETS}": "network.spec: is 5; input should be a valid string",
-    f"{NETWORK}[sets]\n": "sets: is {}; dictionary should have at least 1 item after validation, not 0",
+    f"{NETWORK}input_shape = [8, 8]\n{SETS}": "network.input_shape: is [8, 8]; expected 3 or more of them",
+    f"{NETWORK}input_shape = [8, 0, 3]\n{SETS}": "network.input_shape.1: is 0; expected at least 1",
+    f"{NETWORK}input_shape = 8\n{SETS}": "network.input_shape: is 8; expected 3 or more of them",
+    f"[network]\nspec = 5\n{SETS}": "network.spec: is 5; expected a text",
     f'sets = "cats"\n{NETWORK}': "sets: is 'cats'; expected a table, [sets]",
-    f"{NETWORK}[sets]\ncats = 3\n": "sets.cats: is 3; input should be a valid string",
+    f"{NETWORK}[sets]\ncats = 3\n": "sets.cats: is 3; expected a text",
     f"{NETWORK}{SETS}[mesure]\nx = 1": "mesure: unknown field 'mesure'. Did you mean 'measure'? "
     "Known: network, sets, measure, out, differentia",
-    f"out = 5\n{NETWORK}{SETS}": "out: is 5; input should be a valid string",
+    f"out = 5\n{NETWORK}{SETS}": "out: is 5; expected a text",
 }
 MEASURE = {
     "nunits = 5": "nunits: unknown field 'nunits'. Did you mean 'n_units'?",
-    "n_units = 0": "n_units.0: is 0; input should be greater than 0",
-    "n_units = 1.5": "n_units: is 1.5; input should be a valid list",
-    'n_units = "many"': "n_units.0: is 'many'; input should be a valid integer",
-    "n_units = [5, true]": "n_units.1: is True; input should be a valid integer",
-    "draws = 0": "draws: is 0; input should be greater than 0",
-    'draws = "3"': "draws: is '3'; input should be a valid integer",
-    "pool = -5": "pool: is -5; input should be greater than 0",
-    "batch_size = 0": "batch_size: is 0; input should be greater than 0",
+    "n_units = 0": "n_units.0: is 0; expected at least 1",
+    "n_units = 1.5": "n_units.0: is 1.5; expected a whole number",
+    'n_units = "many"': "n_units.0: is 'many'; expected a whole number",
+    "n_units = [5, true]": "n_units.1: is True; expected a whole number",
+    "draws = 0": "draws: is 0; expected at least 1",
+    'draws = "3"': "draws: is '3'; expected a whole number",
+    "pool = -5": "pool: is -5; expected at least 1",
+    "batch_size = 0": "batch_size: is 0; expected at least 1",
     'compile = "yes"': "compile: unknown compile 'yes'. Known: auto, always, never",
-    "seed = -1": "seed: is -1; input should be greater than or equal to 0",
+    "seed = -1": "seed: is -1; expected at least 0",
     'units = "tops"': "units.0: unknown kind of units 'tops'. Did you mean 'top'?",
     'units = ["random", "al"]': "units.1: unknown kind of units 'al'. Did you mean 'all'?",
     'metric = "euclid"': "metric: unknown metric 'euclid'. Did you mean 'euclidean'?",
     'normalize = "layers"': "normalize: unknown normalization 'layers'. Did you mean 'layer'?",
     'resize = "linear"': "resize: unknown resize filter 'linear'. Did you mean 'bilinear'?",
     'crop = "centre"': "crop: unknown crop 'centre'. Did you mean 'center'?",
-    "layers = [1]": "layers.0: is 1; input should be a valid string",
-    "confidence = 1.5": "confidence: is 1.5; input should be less than 1",
-    "resamples = 5": "resamples: is 5; input should be greater than or equal to 100",
-    "reference = 1": "reference: is 1; input should be a valid string",
-    "views = 1": "views: is 1; input should be a valid boolean",
-    'skip_unreadable = "yes"': "skip_unreadable: is 'yes'; input should be a valid boolean",
-    "follow_links = 0": "follow_links: is 0; input should be a valid boolean",
+    "layers = [1]": "layers.0: is 1; expected a text",
+    "confidence = 1.5": "confidence: is 1.5; expected less than 1",
+    "resamples = 5": "resamples: is 5; expected at least 100",
+    "reference = 1": "reference: is 1; expected a text",
+    "views = 1": "views: is 1; expected true or false",
+    'skip_unreadable = "yes"': "skip_unreadable: is 'yes'; expected true or false",
+    "follow_links = 0": "follow_links: is 0; expected true or false",
     "maps = [1]": "maps: is [1]; expected a table, [measure.maps]",
-    "maps = {input = -1}": "maps.input.0: is -1; input should be greater than or equal to 0",
-    "map_images = [-1]": "map_images.0: is -1; input should be greater than or equal to 0",
+    "maps = {input = -1}": "maps.input.0: is -1; expected at least 0",
+    "map_images = [-1]": "map_images.0: is -1; expected at least 0",
 }
 
 
@@ -272,8 +255,10 @@ def test_the_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
     """What TOML can't hold leaves the earlier file in its place."""
     path = tmp_path / "experiment.toml"
     path.write_text(NETWORK + SETS)
+    broken = read_experiment(path)
+    broken.network.device = object()  # type: ignore[assignment]
     with pytest.raises(TypeError, match="not TOML serializable"):
-        write_experiment(path, network="digits", network_options={}, sets={}, options={"seed": object()})
+        write_experiment(path, broken, {})
     assert tomllib.loads(path.read_text())["network"]["spec"] == "digits"
 
 

@@ -18,6 +18,8 @@ SOURCE = Path(dif.__file__).parent
 #: In import order: a module imports only from those above it.
 ORDER = [
     "errors",
+    "choices",
+    "fields",
     "specs",
     "folders",
     "machine",
@@ -42,6 +44,7 @@ ORDER = [
     "responses",
     "schedule",
     "ranking",
+    "recording_options",
     "planning",
     "cost",
     "passes",
@@ -67,6 +70,7 @@ ORDER = [
     "figures",
     "report",
     "folding",
+    "options",
     "analysis",
     "experiment",
     "experiment_file",

@@ -16,8 +16,10 @@ from networks_for_tests import tricky
 from torch import nn
 
 import differentia as dif
+from differentia.fields import checked
 from differentia.layers import select_layers
 from differentia.recording import record_kinds
+from differentia.recording_options import RecordOptions
 from differentia.units import UNIT_KINDS, filter_order, unit_order
 
 RNG = np.random.default_rng(0)
@@ -245,7 +247,9 @@ def test_ties_are_broken_by_index(monkeypatch: pytest.MonkeyPatch) -> None:
     for available in (1e9, 6e4):
         leave_memory(monkeypatch, available)
         options: dict[str, Any] = {"layers": ["act"], "pool": 300, "views": False}
-        ranked = record_kinds(load(Steps()), SETS, kinds=("top", "top_variance"), **options)
+        ranked = record_kinds(
+            load(Steps()), SETS, checked(RecordOptions, {"units": ("top", "top_variance"), **options})
+        )
         assert ranked["top"].units["act"].tolist() == expected
         assert ranked["top_variance"].units["act"].tolist() == list(range(300))
 
@@ -258,7 +262,7 @@ def test_kinds_together_are_as_each_alone(available: float, monkeypatch: pytest.
     options: dict[str, Any] = {"pool": 20, "seed": 2, "layers": ["conv", "act:1", "head"]}
     alone = {kind: dif.record(load(), SETS, units=kind, **options) for kind in kinds}
     leave_memory(monkeypatch, available)
-    together = record_kinds(load(), SETS, kinds=kinds, **options)
+    together = record_kinds(load(), SETS, checked(RecordOptions, {"units": kinds, **options}))
     assert list(together) == kinds
     for kind, one in alone.items():
         assert together[kind].unit_kind == kind
@@ -477,18 +481,18 @@ def test_maps() -> None:
         ({"maps": {"convx": [0]}}, r"unknown layer for maps \(--map\) 'convx'\. Did you mean 'conv'"),
         ({"maps": {"head": [0]}}, r"layer 'head' has the shape \(5,\), and its filters have no height"),
         ({"maps": {"conv": [8]}}, "layer 'conv' has no filter 8; it has 8, from 0"),
-        ({"maps": {"conv": [-1]}}, "layer 'conv' has no filter -1"),
-        ({"maps": {"conv": [1.0]}}, "filter 1.0 of 'conv' is no whole number"),
-        ({"maps": {"conv": [True]}}, "filter True of 'conv' is no whole number"),
-        ({"maps": {"conv": []}}, "no filter of 'conv' was named"),
+        ({"maps": {"conv": [-1]}}, "maps.conv is -1; expected at least 0"),
+        ({"maps": {"conv": [1.0]}}, "maps.conv is 1.0; expected a whole number"),
+        ({"maps": {"conv": [True]}}, "maps.conv is True; expected a whole number"),
+        ({"maps": {"conv": []}}, r"maps.conv is \[\]; expected 1 or more of them"),
         ({"maps": {"conv": [0]}, "layers": ["head"]}, r"unknown layer for maps \(--map\) 'conv'"),
         (
             {"maps": {"conv": [0]}, "map_images": [-1]},
-            r"map_images \(--map-images\) holds -1; expected places",
+            "map_images is -1; expected at least 0",
         ),
-        ({"maps": {"conv": [0]}, "map_images": ["0"]}, "holds '0'"),
+        ({"maps": {"conv": [0]}, "map_images": ["0"]}, "map_images is '0'; expected a whole number"),
         ({"map_images": [0]}, r"map_images \(--map-images\) says whose maps are kept, but no maps"),
-        ({"maps": [("conv", 0)]}, r"maps is a list; expected \{layer: \[filter, \.\.\.\]\}"),
+        ({"maps": [("conv", 0)]}, r"maps is \[\['conv', 0\]\]; expected a dictionary"),
     ],
 )
 def test_maps_that_can_not_be_kept(options: dict[str, Any], message: str) -> None:

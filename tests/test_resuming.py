@@ -17,8 +17,10 @@ from runs_for_tests import Killed
 from torch import nn
 
 import differentia as dif
+from differentia.fields import checked
 from differentia.probes import Probe
 from differentia.recording import record_kinds
+from differentia.recording_options import RecordOptions
 from differentia.store import Quantity
 from differentia.store.base import KeptBatch
 from differentia.store.disk import DiskStore
@@ -111,12 +113,12 @@ def recorded(path: Path | None, sets: Mapping[str, Any] = SETS, **options: Any) 
         "pool": 50,
         "batch_size": 4,
         "layers": SOME,
-        "kinds": ("random",),
+        "units": ("random",),
         "maps": {"conv": [3]},
         **options,
     }
     network = given.pop("network", None) or load()
-    return record_kinds(network, sets, store=path, **given)
+    return record_kinds(network, sets, checked(RecordOptions, {"store": path, **given}))
 
 
 @pytest.mark.parametrize("two_passes", [False, True])
@@ -124,12 +126,12 @@ def test_a_store_holds_what_memory_holds(
     two_passes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For every kind of units; recorded once, and read from the store by a second run, to the bit."""
-    in_memory = recorded(None, kinds=KINDS)
+    in_memory = recorded(None, units=KINDS)
     if two_passes:
         sums = 24 * sum(layer.size for layer in in_memory["random"].layers)
         monkeypatch.setattr("differentia.recording.memory_budget", lambda given: sums + 60_000)
-    first = recorded(tmp_path / "r.zarr", kinds=KINDS)
-    again = recorded(tmp_path / "r.zarr", kinds=KINDS)
+    first = recorded(tmp_path / "r.zarr", units=KINDS)
+    again = recorded(tmp_path / "r.zarr", units=KINDS)
     for kind, expected in in_memory.items():
         assert_same(first[kind], expected)
         assert_same(again[kind], expected)
@@ -137,12 +139,12 @@ def test_a_store_holds_what_memory_holds(
 
 def test_a_second_run_shows_nothing(tmp_path: Path, counts: Counts) -> None:
     """All is there: no image is shown, nothing is written; fresh=True shows all of them again."""
-    recorded(tmp_path / "r.zarr", kinds=KINDS)
+    recorded(tmp_path / "r.zarr", units=KINDS)
     assert counts.images == 16
     counts.clear()
-    recorded(tmp_path / "r.zarr", kinds=KINDS)
+    recorded(tmp_path / "r.zarr", units=KINDS)
     assert (counts.images, len(counts.written)) == (0, 0)
-    recorded(tmp_path / "r.zarr", kinds=KINDS, fresh=True)
+    recorded(tmp_path / "r.zarr", units=KINDS, fresh=True)
     assert counts.images == 16
 
 
@@ -168,18 +170,18 @@ def test_a_further_layer(tmp_path: Path, counts: Counts) -> None:
 @pytest.mark.parametrize("kind", ["random", "per_filter", "top"])
 def test_ten_times_the_units(kind: str, tmp_path: Path, counts: Counts) -> None:
     """Only the further units are written, beside those that are there."""
-    recorded(tmp_path / "r.zarr", kinds=(kind,), pool=48)
+    recorded(tmp_path / "r.zarr", units=(kind,), pool=48)
     counts.clear()
-    more = recorded(tmp_path / "r.zarr", kinds=(kind,), pool=480)[kind]
+    more = recorded(tmp_path / "r.zarr", units=(kind,), pool=480)[kind]
     units = [quantity for quantity, _ in counts.written if quantity.what.startswith(kind)]
     assert {quantity.start for quantity in units} == {48}
     assert {quantity.stop for quantity in units} <= {256, 480}
     assert "head" not in {quantity.layer for quantity in units}, "it has 5 units, which were there"
-    assert_same(more, recorded(None, kinds=(kind,), pool=480)[kind])
+    assert_same(more, recorded(None, units=(kind,), pool=480)[kind])
     counts.clear()
-    fewer = recorded(tmp_path / "r.zarr", kinds=(kind,), pool=24)[kind]
+    fewer = recorded(tmp_path / "r.zarr", units=(kind,), pool=24)[kind]
     assert counts.images == 0
-    assert_same(fewer, recorded(None, kinds=(kind,), pool=24)[kind])
+    assert_same(fewer, recorded(None, units=(kind,), pool=24)[kind])
 
 
 def test_further_images_of_a_set(tmp_path: Path, counts: Counts) -> None:
@@ -276,10 +278,10 @@ def test_interrupted_is_undisturbed(
 
     monkeypatch.setattr(DiskStore, "write", stopping)
     with pytest.raises(Killed):
-        recorded(tmp_path / "r.zarr", kinds=kinds)
+        recorded(tmp_path / "r.zarr", units=kinds)
     monkeypatch.setattr(DiskStore, "write", write)
-    resumed = recorded(tmp_path / "r.zarr", kinds=kinds)
-    for kind, expected in recorded(None, kinds=kinds).items():
+    resumed = recorded(tmp_path / "r.zarr", units=kinds)
+    for kind, expected in recorded(None, units=kinds).items():
         assert_same(resumed[kind], expected)
 
 
@@ -288,7 +290,7 @@ def test_ranking_goes_on_where_it_was_saved(
 ) -> None:
     """The sums of the units are saved every minute; a resumed run ranks from there, to the same bits."""
     monkeypatch.setattr("differentia.ranking.SAVE_EVERY", -1.0)
-    expected = recorded(None, kinds=("top",))["top"]
+    expected = recorded(None, units=("top",))["top"]
     sums = 24 * sum(layer.size for layer in expected.layers)
     monkeypatch.setattr("differentia.recording.memory_budget", lambda given: sums + 60_000)
 
@@ -297,18 +299,18 @@ def test_ranking_goes_on_where_it_was_saved(
             raise Killed
 
     with pytest.raises(Killed):
-        recorded(tmp_path / "r.zarr", kinds=("top",), progress=stop)
+        recorded(tmp_path / "r.zarr", units=("top",), progress=stop)
     counts.clear()
-    resumed = recorded(tmp_path / "r.zarr", kinds=("top",))["top"]
+    resumed = recorded(tmp_path / "r.zarr", units=("top",))["top"]
     assert counts.images == 7 + 16, "what was left to be ranked, and all for the units that were chosen"
     assert_same(resumed, expected)
 
 
 def test_a_layer_and_units_are_added_to_ranked_ones(tmp_path: Path) -> None:
     """Some layers are ranked already, others not: each is taken from where it is."""
-    recorded(tmp_path / "r.zarr", kinds=("top",), layers=["head"], pool=3, maps=None)
-    more = recorded(tmp_path / "r.zarr", kinds=("top",), pool=60)["top"]
-    assert_same(more, recorded(None, kinds=("top",), pool=60)["top"])
+    recorded(tmp_path / "r.zarr", units=("top",), layers=["head"], pool=3, maps=None)
+    more = recorded(tmp_path / "r.zarr", units=("top",), pool=60)["top"]
+    assert_same(more, recorded(None, units=("top",), pool=60)["top"])
 
 
 def test_a_ranked_set_that_begins_with_what_cannot_be_read(
@@ -322,7 +324,7 @@ def test_a_ranked_set_that_begins_with_what_cannot_be_read(
         PIL.Image.fromarray(pixels).save(folder / f"{number + 10}.png")
     for number in range(4):
         (folder / f"{number}.png").write_bytes(b"no image %d" % number)
-    options: dict[str, Any] = {"skip_unreadable": True, "maps": None, "kinds": ("top",)}
+    options: dict[str, Any] = {"skip_unreadable": True, "maps": None, "units": ("top",)}
     with pytest.warns(dif.DifferentiaWarning, match=r"can't be read \(4\)"):
         first = recorded(tmp_path / "r.zarr", {"a": folder}, **options)["top"]
     counts.clear()

@@ -21,6 +21,7 @@ from differentia.experiment import measure_kinds
 from differentia.folding import folding
 from differentia.layers import Layer
 from differentia.recording import record_kinds
+from differentia.recording_options import RecordOptions
 from differentia.sketches import Sketch, SketchProbe
 from differentia.views import distance_units
 
@@ -220,7 +221,7 @@ def test_batches_and_sets_do_not_matter(narrow: int) -> None:
 def test_kinds_together_are_as_each_alone(narrow: int) -> None:
     """Beside ranked units, whose images may be shown twice, and beside all of them."""
     kinds = ("sketch", "top", "random", "all")
-    together = record_kinds(load(), SETS, kinds=kinds, pool=40, layers=SOME)
+    together = record_kinds(load(), SETS, RecordOptions(kinds, pool=40, layers=tuple(SOME)))
     alone = dif.record(load(), SETS, units="sketch", pool=40, layers=SOME)
     for name, values in alone.values.items():
         np.testing.assert_array_equal(together["sketch"].values[name], values)

@@ -14,7 +14,6 @@ from differentia.units import (
     UNIT_KINDS,
     draw_units,
     filter_order,
-    require_distinct_kinds,
     unit_kind,
     unit_order,
     units_of_draw,
@@ -240,15 +239,6 @@ def test_unknown_kinds_are_refused() -> None:
     """With the known ones."""
     with pytest.raises(dif.InputError, match=r"unknown kind of units 'per_channel'.*Known: random, top, "):
         unit_kind("per_channel")
-
-
-def test_kinds_are_given_once() -> None:
-    """None, or one of them twice, is an error; whether they are known is not asked here."""
-    assert require_distinct_kinds(("top", "other")) == ["top", "other"]
-    with pytest.raises(dif.InputError, match=r"^the kind of units 'top' is given twice; give it once$"):
-        require_distinct_kinds(["top", "all", "top"])
-    with pytest.raises(dif.InputError, match=r"^no kind of units was given; expected at least one"):
-        require_distinct_kinds([])
 
 
 @pytest.mark.parametrize(("pool", "used"), [(1000, [999, 500, 1]), (1000, [40, 7]), (50_000, [5_000, 200])])

@@ -2,76 +2,47 @@
 
 from __future__ import annotations
 
-import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from differentia.analysis import Undefined, measure_layers
 from differentia.dataset import build_result
-from differentia.definition import METRICS, NORMALIZATIONS, is_raw_euclidean
+from differentia.definition import is_raw_euclidean
 from differentia.errors import (
     InputError,
-    require_count,
     require_known,
-    require_seed,
     warn,
 )
-from differentia.intervals import CONFIDENCE, RESAMPLES, add_intervals, require_interval
+from differentia.fields import checked, takes
+from differentia.intervals import add_intervals
 from differentia.machine import memory_budget, untouched_array
-from differentia.passes import Progress
+from differentia.options import (
+    N_UNITS,
+    AllKeywords,
+    AllKindsKeywords,
+    MeasureKeywords,
+    MeasureOptions,
+    measure_and_record,
+)
 from differentia.recording import record_kinds
+from differentia.recording_options import RecordOptions, one_kind
 from differentia.responses import Responses, responses_from_arrays
-from differentia.units import require_distinct_kinds, unit_kind, units_used
+from differentia.units import unit_kind, units_used
 
 if TYPE_CHECKING:
     import xarray as xr
-
-#: Numbers of units that are looked at unless others are asked for: the notebook's.
-N_UNITS = (200, 10_000, 100_000)
-
-#: Draws of units at each number of units.
-DRAWS = 20
-
-#: More would say no more, and fill the memory.
-MOST_DRAWS = 100_000
 
 #: With more images the result holds no distance matrices.
 MOST_IMAGES_WITH_DISTANCES = 2_000
 
 
-def measure(
-    network: Any,
-    sets: Mapping[str, Any],
-    *,
-    n_units: int | Sequence[int] | None = None,
-    draws: int = DRAWS,
-    units: str = "random",
-    pool: int | None = None,
-    layers: Sequence[str] | None = None,
-    normalize: str = "layer",
-    metric: str = "euclidean",
-    reference: str | None = None,
-    confidence: float = CONFIDENCE,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    resize: str = "bilinear",
-    crop: str = "squash",
-    batch_size: int | None = None,
-    compile: str = "auto",
-    views: bool = True,
-    maps: Mapping[str, Sequence[int]] | None = None,
-    map_images: Sequence[int] | None = None,
-    skip_unreadable: bool = False,
-    follow_links: bool = False,
-    store: str | os.PathLike[str] | None = None,
-    fresh: bool = False,
-    memory: int | str | None = None,
-    progress: Progress | None = None,
-) -> xr.Dataset:
+@takes(MeasureOptions, RecordOptions, keywords=AllKeywords)
+def measure(network: Any, sets: Mapping[str, Any], **options: Unpack[AllKeywords]) -> xr.Dataset:
     """Measure the differentiation of every layer of a network for several sets of images.
 
     Parameters
@@ -80,50 +51,14 @@ def measure(
         What `load_network` takes; a module or model that needs options goes through it first.
     sets
         Name -> stimuli, or anything that `images` takes, or ``"noise:43"``.
-    n_units
-        Numbers of units to look at, by default 200, 10,000 and 100,000; a smaller layer uses all it has.
-    draws
-        Draws of units at each number of units, from one pool for all images and sets; units that are not
-        chosen at random have one.
-    units : {"random", "top", "top_variance", "per_filter", "filter_mean", "all", "sketch"}
-        Which units are looked at; see `record`. ``all`` and ``filter_mean`` take no `n_units` and `pool`;
-        ``per_filter`` rounds `n_units` down to a multiple of the filters, and takes at least one of each.
-        With ``sketch`` `n_units` are the sums with random signs that stand for all units, in the measure by
-        Euclidean distances with `normalize` ``layer`` or ``none``; a layer with no more units is measured
-        by all of them.
-    pool
-        Units to record of each layer, by default the largest of `n_units`; of a sketch at least 16,384 sums.
-    layers
-        Names and shell patterns, by default all but containers and layers that only reshape.
-    normalize, metric
-        As for `differentiation`; ``normalize="unit"`` uses each unit's SD over the images of all sets.
-    reference
-        The set that others are relative to, by default the one set of generated noise.
-    confidence, resamples
-        Of the intervals, and how often each set's images are resampled for them; see
-        `differentia.intervals.with_intervals`.
-    seed
-        Of the choice of units, and of noise that names no seed.
-    resize, crop
-        How images are fitted to the network's input; see `differentia.stimuli.Fit`.
-    batch_size, compile
-        Images in one pass, and whether it is compiled; see `record`.
-    views, maps, map_images
-        What is kept to look at beside the measure; see `record`.
-    skip_unreadable, follow_links
-        What to do about files that can't be decoded, and about links out of a folder; see `record`.
-    store, fresh, memory
-        Where the responses are kept and whether it is started over, and how much memory may be used; see
-        `record`.
-    progress
-        Called with images done, all images, and the set at hand.
+    {options}
 
     Returns
     -------
     xarray.Dataset
-        ``differentiation`` (set, layer, n_units, draw) without units (with ``normalize="none"``, in those
-        of the responses), between which limits it lies (``differentiation_low``, ``differentiation_high``),
-        and what it was computed from.
+        ``differentiation`` (set, layer, n_units, draw), which is dimensionless (with ``normalize="none"`` in
+        the unit of the responses), between which limits it lies (``differentiation_low``,
+        ``differentiation_high``), and what it was computed from.
 
     Raises
     ------
@@ -136,62 +71,28 @@ def measure(
     FolderInUseError
         Another run writes to the store.
     """
-    return measure_kinds(
-        network,
-        sets,
-        kinds=(units,),
-        n_units=n_units,
-        draws=draws,
-        pool=pool,
-        layers=layers,
-        normalize=normalize,
-        metric=metric,
-        reference=reference,
-        confidence=confidence,
-        resamples=resamples,
-        seed=seed,
-        resize=resize,
-        crop=crop,
-        batch_size=batch_size,
-        compile=compile,
-        views=views,
-        maps=maps,
-        map_images=map_images,
-        skip_unreadable=skip_unreadable,
-        follow_links=follow_links,
-        store=store,
-        fresh=fresh,
-        memory=memory,
-        progress=progress,
-    )[units]
+    analysis, recording = measure_and_record(options)
+    return measure_with(network, sets, analysis, recording)[one_kind(recording)]
 
 
+@takes(MeasureOptions, RecordOptions, keywords=AllKindsKeywords)
 def measure_kinds(
     network: Any,
     sets: Mapping[str, Any],
     *,
     kinds: Sequence[str] = ("random", "top", "top_variance", "per_filter", "filter_mean"),
-    n_units: int | Sequence[int] | None = None,
-    draws: int = DRAWS,
-    pool: int | None = None,
-    normalize: str = "layer",
-    metric: str = "euclidean",
-    reference: str | None = None,
-    confidence: float = CONFIDENCE,
-    resamples: int = RESAMPLES,
-    memory: int | str | None = None,
-    **recording: Any,
+    **options: Unpack[AllKindsKeywords],
 ) -> dict[str, xr.Dataset]:
     """Measure several kinds of units side by side, from the same pass over the same images.
 
     Parameters
     ----------
-    kinds
-        Names of kinds of units; see `record`.
-    network, sets, n_units, draws, pool, normalize, metric, reference, confidence, resamples, memory
-        As for `measure`. Kinds that take no number of units leave `n_units` and `pool` aside.
-    **recording
+    network, sets
         As for `measure`.
+    kinds
+        Names of kinds of units, as of ``units`` in `measure`. Those that take no number of units leave
+        `n_units` and `pool` aside.
+    {options}
 
     Returns
     -------
@@ -203,51 +104,33 @@ def measure_kinds(
     InputError, RecordingError, StorageError, FolderInUseError
         As for `measure`.
     """
-    kinds = require_distinct_kinds([kinds] if isinstance(kinds, str) else kinds)
-    counted = [kind for kind in kinds if unit_kind(kind).counted]
-    counts = _checked_counts(n_units, kinds[0] if not counted else counted[0], pool)
-    _check_analysis(
-        sets,
-        kinds=kinds,
-        draws=draws,
-        normalize=normalize,
-        metric=metric,
-        reference=reference,
-        memory=memory,
-    )
-    require_interval(confidence, resamples)
-    responses = record_kinds(
-        network, sets, kinds=kinds, pool=pool or max(counts or N_UNITS), memory=memory, **recording
-    )
+    return measure_with(network, sets, *measure_and_record({**options, "units": kinds}))
+
+
+def measure_with(
+    network: Any, sets: Mapping[str, Any], options: MeasureOptions, recording: RecordOptions
+) -> dict[str, xr.Dataset]:
+    """Measure each kind of units of `recording`; by kind."""
+    counts = counts_of(options, recording)
+    _check(options, recording.units, sets)
+    recording = replace(recording, pool=recording.pool or max(counts or N_UNITS))
+    responses = record_kinds(network, sets, recording)
     return {
-        kind: measure_responses(
-            recorded,
-            n_units=counts if kind in counted else None,
-            draws=draws,
-            normalize=normalize,
-            metric=metric,
-            reference=reference,
-            confidence=confidence,
-            resamples=resamples,
-            memory=memory,
+        kind: _measure_recorded(
+            recorded, counts if unit_kind(kind).counted else None, options, recording.memory
         )
         for kind, recorded in responses.items()
     }
 
 
+@takes(MeasureOptions, keywords=MeasureKeywords)
 def measure_responses(
     responses: Responses | Mapping[str, Mapping[str, Any]],
     *,
-    n_units: int | Sequence[int] | None = None,
-    draws: int = DRAWS,
     pool: int | None = None,
-    normalize: str = "layer",
-    metric: str = "euclidean",
-    reference: str | None = None,
-    confidence: float = CONFIDENCE,
-    resamples: int = RESAMPLES,
     seed: int | None = None,
     memory: int | str | None = None,
+    **options: Unpack[MeasureKeywords],
 ) -> xr.Dataset:
     """Measure the differentiation of responses that are at hand: recorded neurons, stored activations.
 
@@ -256,23 +139,14 @@ def measure_responses(
     responses
         What `record` returned, or set -> layer (or area) -> array (n_responses, n_units) with the same
         units of a layer in every set.
-    n_units
-        Numbers of units to look at; by default all that there are.
-    draws
-        Draws of units at each number of units.
     pool
         Units of each layer to draw from, by default the largest of `n_units`; arrays only.
-    normalize, metric
-        As for `differentiation`; ``normalize="unit"`` uses each unit's SD over the responses of all sets.
-    reference
-        The set that others are relative to (spontaneous activity).
-    confidence, resamples
-        As for `measure`.
     seed
-        Of the choice of units, by default 0; recorded responses have theirs.
+        Seed of the choice of units, by default 0; recorded responses have theirs.
     memory
         How much may be taken for what is read of responses on disk, in bytes or as ``"4GB"``, by default half
         of what is free. With less, the same is read more often.
+    {options}
 
     Returns
     -------
@@ -284,39 +158,39 @@ def measure_responses(
     InputError
         Something that was given can't be used: a NaN among the responses, an unknown option.
     """
+    if options.get("reference") is not None:
+        options["reference"] = str(options["reference"])  # sets may be named by numbers
+    given = checked(MeasureOptions, options)
     if not isinstance(responses, Responses):
-        if pool is not None and n_units is None:
+        if pool is not None and given.n_units is None:
             raise InputError("pool= is what n_units= are drawn from; give n_units= too, or leave pool= out")
-        counts = _checked_counts(n_units, "all" if n_units is None else "random", pool)
-        seed = require_seed(0 if seed is None else seed)
+        kinds = ("all",) if given.n_units is None else ("random",)
+        at_hand = checked(RecordOptions, {"units": kinds, "pool": pool, "seed": seed or 0, "memory": memory})
+        counts = counts_of(given, at_hand)
         responses = responses_from_arrays(
             responses,
-            kind="random" if counts else "all",
+            kind=kinds[0],
             pool=pool or (max(counts) if counts else None),
-            seed=seed,
+            seed=at_hand.seed,
         )
     elif pool is not None or seed not in (None, responses.seed):
         raise InputError("recorded responses have their pool and seed; leave pool= and seed= out")
-    elif not unit_kind(responses.unit_kind).counted and n_units is not None:
+    elif not unit_kind(responses.unit_kind).counted and given.n_units is not None:
         raise InputError(
             f"these responses were recorded with units={responses.unit_kind!r} and are measured whole: leave "
             "n_units= out, or record with units='random'"
         )
-    else:
-        counts = _checked_counts(n_units, "random", None, default=None)
-    _check_analysis(
-        responses.sets,
-        kinds=[responses.unit_kind],
-        draws=draws,
-        normalize=normalize,
-        metric=metric,
-        reference=reference,
-        memory=memory,
-    )
-    require_interval(confidence, resamples)
+    _check(given, [responses.unit_kind], responses.sets)
+    return _measure_recorded(responses, given.n_units, given, memory)
+
+
+def _measure_recorded(
+    responses: Responses, counts: Sequence[int] | None, options: MeasureOptions, memory: int | str | None
+) -> xr.Dataset:
+    budget = memory_budget(memory)
     counts = _counts_at_hand(responses, counts)
     n_images, n_layers = len(responses.images), len(responses.layers)
-    values = np.empty((len(responses.sets), n_layers, len(counts), int(draws)))
+    values = np.empty((len(responses.sets), n_layers, len(counts), options.draws))
     image_sum, image_sumsq = np.empty((n_images, n_layers)), np.empty((n_images, n_layers))
     distance = None
     if n_images <= MOST_IMAGES_WITH_DISTANCES:
@@ -325,11 +199,11 @@ def measure_responses(
     measures = measure_layers(
         responses,
         counts,
-        int(draws),
-        normalize=normalize,
-        metric=metric,
+        options.draws,
+        normalize=options.normalize,
+        metric=options.metric,
         distances=distance is not None,
-        budget=memory_budget(memory),
+        budget=budget,
     )
     for at, measured in enumerate(measures):
         values[:, at], image_sum[:, at], image_sumsq[:, at] = measured[:3]
@@ -346,75 +220,48 @@ def measure_responses(
         image_sum=image_sum,
         image_sumsq=image_sumsq,
         distance=distance,
-        normalize=normalize,
-        metric=metric,
-        reference=responses.reference if reference is None else str(reference),
+        normalize=options.normalize,
+        metric=options.metric,
+        reference=options.reference or responses.reference,
         provenance={**responses.provenance, "warnings": warned, "versions": _versions()},
     )
-    return add_intervals(result, confidence=confidence, resamples=resamples)
+    return add_intervals(result, confidence=options.confidence, resamples=options.resamples)
 
 
-def _checked_counts(
-    n_units: int | Sequence[int] | None,
-    units: str,
-    pool: int | None,
-    default: tuple[int, ...] | None = N_UNITS,
-) -> tuple[int, ...] | None:
-    """Return the numbers of units in ascending order; None stands for all that there are."""
-    kind = unit_kind(units)
-    if pool is not None:
-        require_count("pool", pool)
-    if not kind.counted:
-        if n_units is not None or pool is not None:
+def counts_of(options: MeasureOptions, recording: RecordOptions) -> tuple[int, ...] | None:
+    """Return the numbers of units that are looked at; None where no kind of units takes a number."""
+    pool = recording.pool
+    if not any(unit_kind(kind).counted for kind in recording.units):
+        if options.n_units is not None or pool is not None:
             raise InputError(
-                f"n_units (--n-units) and pool (--pool) do not go with units={units!r}, which takes no "
-                "number of units; leave them out, or choose units='random'"
+                f"n_units (--n-units) and pool (--pool) do not go with units={recording.units[0]!r}, which "
+                "takes no number of units; leave them out, or choose units='random'"
             )
         return None
-    given: Any = default if n_units is None else n_units
-    if given is None:
-        return None
-    several = isinstance(given, Iterable) and not isinstance(given, str) and getattr(given, "ndim", 1) > 0
-    counts = tuple(given) if several else (given,)
-    counts = tuple(require_count("n_units (--n-units)", count) for count in counts)
-    if not counts or len(set(counts)) != len(counts):
-        raise InputError(f"n_units (--n-units) is {counts}; expected one or more numbers, none of them twice")
+    counts = options.n_units or N_UNITS
     if pool is not None and pool < max(counts):
         raise InputError(
             f"pool is {pool:,}, less than the largest n_units, {max(counts):,}; "
             "raise pool (--pool) or leave it out"
         )
-    return tuple(sorted(counts))
+    return counts
 
 
-def _check_analysis(
-    sets: Mapping[str, Any],
-    *,
-    kinds: Sequence[str],
-    draws: int,
-    normalize: str,
-    metric: str,
-    reference: str | None,
-    memory: int | str | None,
-) -> None:
-    """Raise an error for an option that can't be used, before any hours are spent on recording."""
-    if require_count("draws", draws) > MOST_DRAWS:
-        raise InputError(f"draws is {draws:,}; expected at most {MOST_DRAWS:,}")
-    require_known("normalization", normalize, NORMALIZATIONS)
-    require_known("metric", metric, METRICS)
-    if any(unit_kind(kind).sketched for kind in kinds) and not is_raw_euclidean(normalize, metric):
+def _check(options: MeasureOptions, kinds: Sequence[str], sets: Mapping[str, Any]) -> None:
+    """Raise an error for options that do not go together, before any hours are spent on recording."""
+    if any(unit_kind(kind).sketched for kind in kinds) and not is_raw_euclidean(
+        options.normalize, options.metric
+    ):
         raise InputError(
-            f"units='sketch' does not go with normalize={normalize!r} and metric={metric!r}: sums with "
-            "random signs keep Euclidean distances only. Use metric='euclidean' with normalize='layer' or "
-            "'none', or units='random'"
+            f"units='sketch' does not go with normalize={options.normalize!r} and metric={options.metric!r}: "
+            "sums with random signs keep Euclidean distances only. Use metric='euclidean' with "
+            "normalize='layer' or 'none', or units='random'"
         )
-    memory_budget(memory)
-    if reference is not None and sets:
-        known = [str(name) for name in sets]
-        require_known("set for reference (--reference)", str(reference), known)
+    if options.reference is not None and sets:
+        require_known("set for reference (--reference)", options.reference, map(str, sets))
 
 
-def _counts_at_hand(responses: Responses, counts: tuple[int, ...] | None) -> tuple[int, ...]:
+def _counts_at_hand(responses: Responses, counts: Sequence[int] | None) -> Sequence[int]:
     largest = max(len(responses.units[layer.name]) for layer in responses.layers)
     if counts is None:
         return (largest,)
@@ -445,7 +292,7 @@ def _warn_of_undefined(undefined: Sequence[Undefined], kind: str) -> dict[str, s
             "units='top_variance' can't be"
         )
     text = f"differentiation is NaN for {len(undefined)} values: {listed}{hint}"
-    return warn("undefined", text, stacklevel=3)
+    return warn("undefined", text, stacklevel=4)
 
 
 def _versions() -> dict[str, str]:

@@ -3,142 +3,63 @@
 from __future__ import annotations
 
 import glob
-import inspect
 import os
 import tomllib
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    NonNegativeInt,
-    PositiveInt,
-    ValidationError,
-)
+from pydantic import Field, ValidationError
 
-from differentia.definition import METRICS, NORMALIZATIONS
-from differentia.errors import DifferentiaWarning, InputError, require_known, unknown_name
-from differentia.experiment import N_UNITS, measure
+from differentia.choices import PREPROCESS
+from differentia.errors import DifferentiaWarning, InputError, unknown_name
+from differentia.experiment import counts_of
+from differentia.fields import SEVERAL, Count, Problem, Strict, Text, model_of, options_of, plain, problems
 from differentia.folders import read_text, user_path, written_whole
-from differentia.intervals import LEAST_RESAMPLES, MOST_RESAMPLES
-from differentia.networks import COMPILE, PREPROCESSINGS
-from differentia.planning import MAP_IMAGES
-from differentia.stimuli import CROPS, RESIZES, is_generated
-from differentia.units import UNIT_KINDS
+from differentia.options import MeasureOptions, measure_and_record
+from differentia.recording_options import MAP_IMAGES, RecordOptions
+from differentia.stimuli import is_generated
 
-
-def _known(what: str, names: Iterable[str]) -> AfterValidator:
-    def check(given: str) -> str:
-        require_known(what, given, names)
-        return given
-
-    return AfterValidator(check)
-
-
-#: One of something, or a list of them.
-_AS_LIST = BeforeValidator(lambda given: [given] if isinstance(given, str | int) else given)
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-#: A text that says something: an empty path would be the file's own folder.
-_Text = Annotated[str, Field(min_length=1)]
-
-
-_UnitKind = Annotated[str, _known("kind of units", UNIT_KINDS)]
-
-
-class NetworkSection(_Section):
-    """The table ``[network]``: a spec, and keywords of `load_network`."""
-
-    spec: _Text
-    preprocess: Annotated[str, _known("preprocessing", PREPROCESSINGS)] | None = None
-    input_shape: Annotated[list[PositiveInt], Field(min_length=3, max_length=3)] | None = None
-    device: str = "auto"
-
-
-class MeasureSection(_Section):
-    """The table ``[measure]``: keywords of `measure`; what is left out has its default."""
-
-    n_units: Annotated[list[PositiveInt], _AS_LIST, Field(min_length=1)] | None = None
-    draws: PositiveInt | None = None
-    units: Annotated[
-        list[Annotated[str, _known("kind of units", UNIT_KINDS)]], _AS_LIST, Field(min_length=1)
-    ] = ["random"]
-    pool: PositiveInt | None = None
-    layers: Annotated[list[str], _AS_LIST, Field(min_length=1)] | None = None
-    normalize: Annotated[str, _known("normalization", NORMALIZATIONS)] | None = None
-    metric: Annotated[str, _known("metric", METRICS)] | None = None
-    reference: str | None = None
-    confidence: Annotated[float, Field(ge=0.5, lt=1)] | None = None
-    resamples: Annotated[int, Field(ge=LEAST_RESAMPLES, le=MOST_RESAMPLES)] | None = None
-    seed: NonNegativeInt | None = None
-    resize: Annotated[str, _known("resize filter", RESIZES)] | None = None
-    crop: Annotated[str, _known("crop", CROPS)] | None = None
-    batch_size: PositiveInt | None = None
-    compile: Annotated[str, _known("compile", COMPILE)] | None = None
-    views: bool | None = None
-    maps: dict[str, Annotated[list[NonNegativeInt], _AS_LIST]] | None = None
-    map_images: Annotated[list[NonNegativeInt], _AS_LIST] | None = None
-    skip_unreadable: bool | None = None
-    follow_links: bool | None = None
-
-
-#: What `measure` does unless it is told otherwise.
-MEASURE_DEFAULTS = {
-    name: parameter.default
-    for name, parameter in inspect.signature(measure).parameters.items()
-    if name in MeasureSection.model_fields
+#: The keywords of `measure` that a file may give.
+IN_FILE = {
+    name: option for name, option in options_of(MeasureOptions, RecordOptions).items() if option.in_file
 }
 
 
-class Experiment(_Section):
-    """A measurement.
+class NetworkSection(Strict):
+    """The table ``[network]``: a spec, and keywords of `load_network`."""
 
-    Attributes
-    ----------
-    network
-        What is shown the images.
-    sets
-        Name -> source, as on the command line.
-    measure
-        How it is measured.
-    out
-        The folder to write to.
-    differentia
-        The version that wrote the file.
-    """
+    spec: Text
+    preprocess: Annotated[str, PREPROCESS] | None = None
+    input_shape: Annotated[tuple[Count, ...], SEVERAL, Field(min_length=3, max_length=3)] | None = None
+    device: str = "auto"
+
+    def options(self) -> dict[str, Any]:
+        return {name: value for name, value in self if name != "spec" and value is not None}
+
+
+class MeasureSection(model_of(IN_FILE.values())):  # type: ignore[misc]
+    """The table ``[measure]``: keywords of `measure`; what is left out has its default."""
+
+
+class Experiment(Strict):
+    """A measurement; its sets are name -> source, as on the command line."""
 
     network: NetworkSection
-    sets: Annotated[dict[_Text, _Text], Field(min_length=1)]
+    sets: dict[Text, Text]
     measure: MeasureSection = MeasureSection()
-    out: _Text | None = None
+    out: Text | None = None
     differentia: str | None = None
+
+    def options(self, **machine: Any) -> tuple[MeasureOptions, RecordOptions]:
+        """Return the options, with those that depend on the machine."""
+        return measure_and_record({**self.measure.model_dump(), **machine})
 
 
 def read_experiment(path: str | os.PathLike[str]) -> Experiment:
-    """Read an experiment file; paths in it are relative to its folder, and are absolute afterwards.
-
-    Parameters
-    ----------
-    path
-        Of the file, or of a folder that holds ``experiment.toml``.
-
-    Raises
-    ------
-    InputError
-        There is no such file, it is no TOML, or a field is missing, unknown or wrong: the error names the
-        file, the field and the reason.
-    """
+    """Read an experiment file, or a folder's; its paths, relative to its folder, are absolute afterwards."""
     file = user_path(path)
     if file.is_dir():
         file = file / "experiment.toml"
@@ -151,8 +72,7 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment:
     try:
         experiment = Experiment.model_validate(content)
     except ValidationError as error:
-        problems = "; ".join(_problem(dict(detail)) for detail in error.errors())
-        raise InputError(f"{path}: {problems}") from None
+        raise InputError(f"{path}: {'; '.join(map(_told, problems(error)))}") from None
     if experiment.differentia not in (None, version("differentia")):
         warnings.warn(
             f"{path}: was written by differentia {experiment.differentia}; this is {version('differentia')}, "
@@ -168,86 +88,38 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment:
     return experiment
 
 
-def _problem(detail: Mapping[str, Any]) -> str:
-    """Return the field and the reason of one of Pydantic's errors."""
-    place = [str(part) for part in detail["loc"]]
-    field = ".".join(place)
-    if detail["type"] == "extra_forbidden":
-        sections: dict[str, type[BaseModel]] = {"network": NetworkSection, "measure": MeasureSection}
-        section = sections.get(place[0], Experiment) if len(place) > 1 else Experiment
-        return f"{field}: {unknown_name('field', place[-1], section.model_fields)}"
-    if detail["type"] == "missing":
+def _told(problem: Problem) -> str:
+    *sections, name = problem.place
+    known: dict[str, type[Strict]] = {"network": NetworkSection, "measure": MeasureSection}
+    field = ".".join(problem.place)
+    if problem.kind == "extra_forbidden":
+        section = known.get(sections[0] if sections else "", Experiment)
+        return f"{field}: {unknown_name('field', name, section.model_fields)}"
+    if problem.kind == "missing":
         return f"{field}: is missing"
-    if detail["type"] in ("model_type", "dict_type"):
-        return f"{field}: is {detail['input']!r}; expected a table, [{field}]"
-    reason = str(detail["msg"]).removeprefix("Value error, ")
-    if detail["type"] == "value_error":
-        return f"{field}: {reason}"
-    return f"{field}: is {detail['input']!r}; {reason[0].lower()}{reason[1:]}"
+    if problem.kind in ("model_type", "dict_type"):
+        return f"{field}: is {problem.given}; expected a table, [{field}]"
+    return f"{field}: {'' if problem.given is None else f'is {problem.given}; '}{problem.reason}"
 
 
-def write_experiment(
-    path: Path,
-    *,
-    network: str,
-    network_options: Mapping[str, Any],
-    sets: Mapping[str, str],
-    options: Mapping[str, Any],
-) -> None:
-    """Write the experiment file that repeats a measurement; its paths are absolute, its defaults spelled out.
-
-    Parameters
-    ----------
-    path
-        Of the file; it is whole or absent.
-    network
-        A network's spec.
-    network_options
-        Keywords of `load_network`; what is None is left out.
-    sets
-        Name -> source, as on the command line.
-    options
-        Keywords of `measure`; what is None is left out.
-
-    Raises
-    ------
-    InputError, StorageError
-        It can't be written.
-    """
+def write_experiment(path: Path, experiment: Experiment, sets: Mapping[str, str]) -> None:
+    """Write the file that repeats a measurement; its paths are absolute, its defaults spelled out."""
     import tomli_w
 
-    folder = Path.cwd()
+    folder, network = Path.cwd(), experiment.network
+    options, recording = experiment.options()
+    full = {**vars(options), **vars(recording), "n_units": counts_of(options, recording)}
+    if full["maps"] and full["map_images"] is None:
+        full["map_images"] = MAP_IMAGES
+    measure = {name: plain(full[name]) for name in IN_FILE if full[name] is not None}
     content = {
         "differentia": version("differentia"),
-        "network": {"spec": _absolute_spec(network, folder), **_given(network_options)},
+        "network": {"spec": _absolute_spec(network.spec, folder), **plain(network.options())},
         "sets": {name: _absolute_source(source, folder) for name, source in sets.items()},
-        "measure": _given(_in_full(options)),
+        "measure": measure,
     }
     with written_whole(path) as beside:
         beside.write_text(tomli_w.dumps(content), encoding="utf-8")
-
-
-def _in_full(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a measurement with the defaults of today, in the order of the fields."""
-    full = {name: default for name, default in MEASURE_DEFAULTS.items() if options.get(name) is None}
-    full |= {name: value for name, value in options.items() if value is not None}
-    kinds = full["units"] if not isinstance(full["units"], str) else [full["units"]]
-    if full["n_units"] is None and any(UNIT_KINDS[kind].counted for kind in kinds):
-        full["n_units"] = N_UNITS
-    if full["maps"] and full["map_images"] is None:
-        full["map_images"] = MAP_IMAGES
-    return {name: full[name] for name in MeasureSection.model_fields}
-
-
-def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is not None, as TOML has it: lists and not tuples."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {name: plain(item) for name, item in value.items()}
-        return [plain(item) for item in value] if isinstance(value, tuple | list) else value
-
-    return {name: plain(value) for name, value in options.items() if value is not None}
 
 
 def _absolute(path: str, folder: Path) -> str:

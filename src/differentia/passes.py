@@ -34,15 +34,13 @@ from differentia.planning import (
 from differentia.presentation import Batch, ImageLabel, SkippedImage, Turns, present, require_a_pair
 from differentia.probes import Summary
 from differentia.ranking import RANKING, Ranking
+from differentia.recording_options import Progress
 from differentia.responses import FilterMap, Moments, Predictions, Views, require_finite
 from differentia.schedule import Showing, content_of, schedule
 from differentia.stimuli import Fit, Stimuli, thumbnail_shape, thumbnails
 from differentia.store import KeptBatch, Place, Quantity, Store
 
 logger = logging.getLogger(__name__)
-
-#: Called with the number of images done, the number of all, and the set at hand.
-Progress = Callable[[int, int, str], None]
 
 #: Quantities of a batch, and their numbers.
 Numbers = Sequence[tuple[Quantity, Num[np.ndarray, "b _"]]]

@@ -14,6 +14,7 @@ from jaxtyping import Int
 from differentia.errors import InputError, require_known
 from differentia.layers import Layer
 from differentia.probes import MapProbe, Probe, SummaryProbe, UnitProbe
+from differentia.recording_options import MAP_IMAGES
 from differentia.sketches import Sketch, SketchProbe
 from differentia.stimuli.thumbnails import thumbnail_shape
 from differentia.store import Quantity
@@ -22,9 +23,6 @@ from differentia.units import Scores, UnitKind
 #: What is kept of a layer beside its units: each image's mean and variance, each filter's mean (a kind of
 #: units too), and all units, which in the last layer are the classes. And of an image: itself, made small.
 MOMENTS, FILTER_MEAN, ALL, THUMBNAIL = "moments", "filter_mean", "all", "thumbnail"
-
-#: The images of each set whose maps are kept, unless others are asked for.
-MAP_IMAGES = (0, 1, 2)
 
 #: Bytes of a number that is no float32.
 NUMBER_SIZES = {MOMENTS: 8, THUMBNAIL: 1}
@@ -218,8 +216,6 @@ def checked_maps(
     """Return the filters of each layer whose maps are kept, in the order of the layers."""
     if not maps:
         return {}
-    if not isinstance(maps, Mapping):
-        raise InputError(f"maps is a {type(maps).__name__}; expected {{layer: [filter, ...]}}")
     by_name = {layer.name: layer for layer in layers}
     checked = {}
     for name, filters in maps.items():
@@ -230,34 +226,25 @@ def checked_maps(
                 f"maps (--map): layer {name!r} has the shape {layer.shape}, and its filters have no height "
                 "and width; choose a convolution, or another layer with maps"
             )
-        numbers = [filters] if isinstance(filters, int | np.integer) else list(filters)
-        if not numbers:
-            raise InputError(f"maps (--map): no filter of {name!r} was named; name one, or leave it out")
-        for number in numbers:
-            if isinstance(number, bool) or not isinstance(number, int | np.integer):
-                raise InputError(f"maps (--map): filter {number!r} of {name!r} is no whole number")
-            if not 0 <= number < layer.n_filters:
+        for number in filters:
+            if number >= layer.n_filters:
                 raise InputError(
                     f"maps (--map): layer {name!r} has no filter {number}; it has {layer.n_filters}, from 0"
                 )
-        checked[name] = tuple(dict.fromkeys(int(number) for number in numbers))
+        checked[name] = tuple(dict.fromkeys(filters))
     return {name: checked[name] for name in by_name if name in checked}
 
 
-def checked_map_images(given: int | Sequence[int] | None, most: int | None) -> tuple[int, ...]:
+def checked_map_images(given: Sequence[int] | None, most: int | None) -> tuple[int, ...]:
     """Return places of images in a set. The largest set has `most` images; None where no maps are kept."""
     if given is not None and most is None:
         raise InputError(
             "map_images (--map-images) says whose maps are kept, but no maps (--map) which; give both"
         )
-    given = MAP_IMAGES if given is None else given
-    places = [given] if isinstance(given, int | np.integer) else given
-    for place in places:
-        if isinstance(place, bool) or not isinstance(place, int | np.integer) or place < 0:
-            raise InputError(f"map_images (--map-images) holds {place!r}; expected places in a set, from 0")
+    places = MAP_IMAGES if given is None else given
     if most is not None and not any(place < most for place in places):
         raise InputError(
             f"map_images (--map-images) is {tuple(places)}, but the largest set has {most} images, from 0 to "
             f"{most - 1}; choose among those"
         )
-    return tuple(sorted({int(place) for place in places}))
+    return tuple(sorted(set(places)))

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from differentia.classes import class_layer
 from differentia.cost import best_batch_size, require_memory
-from differentia.errors import InputError, require_count, require_seed
+from differentia.errors import InputError
+from differentia.fields import checked, takes
 from differentia.folders import user_path
 from differentia.layers import select_layers
 from differentia.locking import held
 from differentia.machine import memory_budget
-from differentia.networks import Network, load_network, require_compile
-from differentia.passes import Passes, Progress, Show, say_notes
+from differentia.networks import Network, load_network
+from differentia.passes import Passes, Show, say_notes
 from differentia.planning import FILTER_MEAN, Plan, checked_map_images, checked_maps
 from differentia.presentation import as_record, as_sets, find_duplicates, warn_of_images
 from differentia.probes import Probe, SummaryProbe, UnitProbe, together
 from differentia.random_sources import fixed_generator
+from differentia.recording_options import POOL, RecordKeywords, RecordOptions, one_kind
 from differentia.responses import Responses
 from differentia.stimuli import Fit, NoiseStimuli
 from differentia.store import MemoryStore, Store, open_recording, require_store
-from differentia.units import require_distinct_kinds, unit_kind, unit_order
+from differentia.units import unit_kind, unit_order
 
 logger = logging.getLogger(__name__)
 
@@ -36,28 +37,8 @@ logger = logging.getLogger(__name__)
 MOST_IMAGES_TO_VIEW = 2_000
 
 
-def record(
-    network: Any,
-    sets: Mapping[str, Any],
-    *,
-    pool: int = 100_000,
-    units: str = "random",
-    layers: Sequence[str] | None = None,
-    seed: int = 0,
-    resize: str = "bilinear",
-    crop: str = "squash",
-    batch_size: int | None = None,
-    compile: str = "auto",
-    views: bool = True,
-    maps: Mapping[str, Sequence[int]] | None = None,
-    map_images: Sequence[int] | None = None,
-    skip_unreadable: bool = False,
-    follow_links: bool = False,
-    store: str | os.PathLike[str] | None = None,
-    fresh: bool = False,
-    memory: int | str | None = None,
-    progress: Progress | None = None,
-) -> Responses:
+@takes(RecordOptions, keywords=RecordKeywords)
+def record(network: Any, sets: Mapping[str, Any], **options: Unpack[RecordKeywords]) -> Responses:
     """Show every image to a network once, and keep the chosen units of each layer.
 
     Memory grows with images x pool, never with images x layer size. A batch holds images of one set
@@ -69,48 +50,7 @@ def record(
         What `load_network` takes.
     sets
         Name -> stimuli, or anything that `images` takes, or ``"noise:43"``.
-    pool
-        Units to keep of each layer (all of a smaller one); no matter for ``units="all"`` and
-        ``"filter_mean"``.
-    units : {"random", "top", "top_variance", "per_filter", "filter_mean", "all", "sketch"}
-        How they are chosen: at random; those with the highest mean or variance over all images of all
-        sets (the images are shown twice where the whole layers do not fit into memory); the same number
-        at random from every filter; each filter's mean over space; every unit. ``sketch`` keeps sums of all
-        units with random signs, at least 16,384 of them (all units of a smaller layer), and the moments.
-    layers
-        Names and shell patterns; by default all but containers and layers that only reshape.
-    seed
-        Of the choice of units, and of noise that names no seed.
-    resize, crop
-        How images are fitted to the network's input; see `differentia.stimuli.Fit`.
-    batch_size
-        Images in one pass; by default as many as fit into the processor's cache and the memory, at most 32.
-    compile : {"auto", "always", "never"}
-        Whether the pass is compiled by PyTorch, together with what reads it. ``auto`` times the first batches
-        and compiles where enough images are left to make up for the time that takes. Where there is no
-        compiler, the pass is not compiled, and the logger ``differentia`` says so.
-    views
-        Whether to keep also what explains the measure, in the same pass: the predictions, each filter's
-        mean over space and the images themselves, made small (both for at most 2,000 images), and the exact
-        mean and SD of all units of each layer.
-    maps
-        Layer -> filters whose whole maps are kept (with the moments of all layers, to draw them by).
-    map_images
-        The images whose maps are kept, by their place in each set, from 0; by default the first three.
-    skip_unreadable
-        Leave image files that can't be decoded out, with a warning, instead of raising an error.
-    follow_links
-        Take also the files of a folder that are links out of it.
-    store
-        A folder that the responses are written to as they come, ``responses.zarr`` by custom, and read from
-        when they are measured; by default they are kept in memory. What it holds of the same network, engine
-        and images is not recorded again; only what is missing is.
-    fresh
-        Remove what the store holds first.
-    memory
-        Bytes that may be used, or a text such as ``"4GB"``; by default half of what is free.
-    progress
-        Called after every batch.
+    {options}
 
     Raises
     ------
@@ -123,102 +63,37 @@ def record(
     FolderInUseError
         Another run writes to the store.
     """
-    return record_kinds(
-        network,
-        sets,
-        kinds=(units,),
-        pool=pool,
-        layers=layers,
-        seed=seed,
-        resize=resize,
-        crop=crop,
-        batch_size=batch_size,
-        compile=compile,
-        views=views,
-        maps=maps,
-        map_images=map_images,
-        skip_unreadable=skip_unreadable,
-        follow_links=follow_links,
-        store=store,
-        fresh=fresh,
-        memory=memory,
-        progress=progress,
-    )[units]
+    given = checked(RecordOptions, options)
+    return record_kinds(network, sets, given)[one_kind(given)]
 
 
-def record_kinds(
-    network: Any,
-    sets: Mapping[str, Any],
-    *,
-    kinds: Sequence[str],
-    pool: int,
-    layers: Sequence[str] | None = None,
-    seed: int = 0,
-    resize: str = "bilinear",
-    crop: str = "squash",
-    batch_size: int | None = None,
-    compile: str = "auto",
-    views: bool = True,
-    maps: Mapping[str, Sequence[int]] | None = None,
-    map_images: Sequence[int] | None = None,
-    skip_unreadable: bool = False,
-    follow_links: bool = False,
-    store: str | os.PathLike[str] | None = None,
-    fresh: bool = False,
-    memory: int | str | None = None,
-    progress: Progress | None = None,
-) -> dict[str, Responses]:
-    """Record several kinds of units at once, as `record` does one.
-
-    Parameters
-    ----------
-    kinds
-        Names of kinds of units, none of them twice.
-    network, sets, pool, layers, seed, resize, crop, batch_size, compile, views, maps, map_images, \
-skip_unreadable, follow_links, store, fresh, memory, progress
-        As for `record`.
-
-    Returns
-    -------
-    dict
-        By kind.
-
-    Raises
-    ------
-    InputError, RecordingError, StorageError, FolderInUseError
-        As for `record`.
-    """
-    names = require_distinct_kinds(kinds)
-    seed = require_seed(seed)
-    if batch_size is not None:
-        batch_size = require_count("batch_size", batch_size)
-    require_compile(compile)
-    budget = memory_budget(memory)
-    stimuli = as_sets(sets, seed=seed, follow_links=follow_links)
+def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) -> dict[str, Responses]:
+    """Record several kinds of units at once, by kind."""
+    names, views, maps = options.units, options.views, options.maps
+    budget = memory_budget(options.memory)
+    stimuli = as_sets(sets, seed=options.seed, follow_links=options.follow_links)
     total = sum(len(given) for given in stimuli.values())
     network = load_network(network)
-    chosen = select_layers(network.layers, layers)
+    chosen = select_layers(network.layers, options.layers)
     to_view = views and total <= MOST_IMAGES_TO_VIEW
     plan = Plan(
         layers=chosen,
         kinds={name: unit_kind(name) for name in names},
-        pool=require_count("pool", pool),
-        seed=seed,
+        pool=options.pool or POOL,
+        seed=options.seed,
         input_shape=network.input_shape,
         moments=views or bool(maps) or any(unit_kind(name).sketched for name in names),
         filter_means=FILTER_MEAN in names or to_view,
         thumbnails=to_view,
         class_layer=class_layer(network) if views else None,
         maps=checked_maps(chosen, maps),
-        map_images=checked_map_images(map_images, max(map(len, stimuli.values())) if maps else None),
+        map_images=checked_map_images(options.map_images, max(map(len, stimuli.values())) if maps else None),
     )
-    fit = Fit(network.input_shape, resize, crop)
-    show = Show(network, stimuli, fit, skip_unreadable, progress, compile)
+    fit = Fit(network.input_shape, options.resize, options.crop)
+    show = Show(network, stimuli, fit, options.skip_unreadable, options.progress, options.compile)
     with ThreadPoolExecutor(1) as beside:  # hundreds of megabytes of weights, while units are chosen
         fingerprint = beside.submit(lambda: network.fingerprint)
-        with _held_store(
-            store, show, plan, budget, fingerprint, batch_size=batch_size, fresh=fresh
-        ) as opened:
+        with _held_store(options, show, plan, budget, fingerprint) as opened:
             recorded = Passes(show, plan, opened, budget).record()
     duplicates = find_duplicates(recorded.images)
     provenance = {
@@ -235,7 +110,7 @@ skip_unreadable, follow_links, store, fresh, memory, progress
             values=recorded.matrices[kind],
             units={name: pool.units for name, pool in recorded.pools[kind].items()},
             unit_kind=kind,
-            seed=seed,
+            seed=options.seed,
             reference=noises[0] if len(noises) == 1 else None,
             provenance=provenance,
             moments=recorded.moments,
@@ -247,16 +122,10 @@ skip_unreadable, follow_links, store, fresh, memory, progress
 
 @contextmanager
 def _held_store(
-    path: str | os.PathLike[str] | None,
-    show: Show,
-    plan: Plan,
-    budget: int,
-    fingerprint: Future[str],
-    *,
-    batch_size: int | None,
-    fresh: bool,
+    options: RecordOptions, show: Show, plan: Plan, budget: int, fingerprint: Future[str]
 ) -> Iterator[Store]:
     """Give the store that responses go to, which nobody else writes to meanwhile; None stands for memory."""
+    path, batch_size, fresh = options.store, options.batch_size, options.fresh
     at_once = batch_size or best_batch_size(show.network, plan, None if path is None else budget)
     if path is None:
         if fresh:

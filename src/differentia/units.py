@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, UInt64
 
-from differentia.errors import InputError, require_known
+from differentia.errors import require_known
 from differentia.layers import Layer
 from differentia.random_sources import random_keys
 
@@ -182,14 +182,3 @@ UNIT_KINDS: dict[str, UnitKind] = {
 def unit_kind(name: str) -> UnitKind:
     require_known("kind of units", name, UNIT_KINDS)
     return UNIT_KINDS[name]
-
-
-def require_distinct_kinds(names: Sequence[str]) -> list[str]:
-    """Return the names, known or not, of at least one kind of units, none of them twice."""
-    kinds = [str(name) for name in names]
-    if not kinds:
-        raise InputError("no kind of units was given; expected at least one, such as 'random'")
-    twice = [kind for kind in kinds if kinds.count(kind) > 1]
-    if twice:
-        raise InputError(f"the kind of units {twice[0]!r} is given twice; give it once")
-    return kinds

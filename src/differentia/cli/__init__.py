@@ -15,13 +15,7 @@ __all__ = ["main", "script"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; see `differentia.cli.entry.main`.
-
-    Parameters
-    ----------
-    arguments
-        In place of the process's own.
-    """
+    """Run the command line, of these arguments or the process's own, and return its exit code."""
     from differentia.cli.entry import main as run
 
     return run(arguments)

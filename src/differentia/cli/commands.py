@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import inspect
-import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from differentia.choices import HOW, NOISE, UNITS
+from differentia.cli import measuring
 from differentia.cli import options as opt
-from differentia.cli.output import (
-    print_contrast,
-    print_json,
-    print_result,
-    print_table,
-    progress_bar,
-    say,
-    told_by_the_library,
-)
+from differentia.cli.output import print_contrast, print_json, print_table, progress_bar, say
 from differentia.errors import InputError
-from differentia.folders import require_free, require_new, require_writable, user_path
+from differentia.fields import Count, Number, Place, Share
+from differentia.folders import require_new, user_path
 from differentia.locking import held
+from differentia.options import N_UNITS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,16 +32,6 @@ DEMO_SETS = {
 }
 DEMO_N_UNITS = (200, 10_000)
 DEMO_MAPS = {"block1_relu2": (3,), "block3_relu2": (10,)}
-
-#: The name of the page that explains a folder's result.
-REPORT = "report.html"
-
-#: The name of the folder with the responses, from which another run goes on.
-STORE = "responses.zarr"
-
-#: What is written into a folder, beside the results of further kinds of units: files, and pictures.
-FILES = ("experiment.toml", "result.nc", "predictions.csv", REPORT)
-FIGURES = "figures"
 
 #: By command: what its help text shows.
 EXAMPLES: dict[str, tuple[str, ...]] = {}
@@ -68,7 +52,12 @@ def _command(*examples: str) -> Callable[[Callable[..., None]], Callable[..., No
         # \b keeps the lines below it as they are.
         text = "\n\n".join(" ".join(part.split()) for part in str(inspect.getdoc(function)).split("\n\n"))
         shown = "\n".join(_on_short_lines(example) for example in examples)
-        app.command(name, help=f"{text}\n\n\b\nExamples:\n{shown}")(function)
+
+        def command(debug: bool, **given: Any) -> None:  # of which the entry knows what to do
+            function(**given)
+
+        command.__signature__ = opt.signature_of(function)  # type: ignore[attr-defined]
+        app.command(name, help=f"{text}\n\n\b\nExamples:\n{shown}")(command)
         return function
 
     return register
@@ -88,22 +77,15 @@ def _on_short_lines(example: str, width: int = 72) -> str:
 @_command("differentia demo", "differentia demo --out /tmp/demo --json")
 def demo(
     context: typer.Context,
-    out: Annotated[str, typer.Option(metavar="DIR", help="The folder to write to.")] = "demo",
-    fresh: opt.Fresh = False,
-    as_json: opt.Json = False,
-    debug: opt.Debug = False,
+    out: Annotated[str, opt.text("The folder to write to.", "DIR")] = "demo",
+    *,
+    fresh: bool,
+    as_json: bool,
 ) -> None:
     """Measure the embedded digits network: noise, one digit, all digits. Offline, under a minute."""
-    _measure_into(
-        context,
-        _required_out(out),
-        network="digits",
-        network_options={},
-        sets=DEMO_SETS,
-        options={"n_units": DEMO_N_UNITS, "layers": DEMO_LAYERS, "maps": DEMO_MAPS},
-        keeping=_Keeping(fresh),
-        as_json=as_json,
-    )
+    measured = {"n_units": DEMO_N_UNITS, "layers": DEMO_LAYERS, "maps": DEMO_MAPS}
+    experiment = {"network": {"spec": "digits"}, "sets": DEMO_SETS, "measure": measured}
+    measuring.measure_into(context, out, experiment, store=True, fresh=fresh, memory=None, as_json=as_json)
 
 
 @_command(
@@ -115,37 +97,18 @@ def demo(
 )
 def measure(
     context: typer.Context,
-    network: opt.Network,
-    sets: opt.Sets = None,
-    out: opt.Out = None,
-    n_units: opt.NUnits = None,
-    draws: opt.Draws = "20",
-    units: opt.Units = "random",
-    pool: opt.Pool = None,
-    layers: opt.Layers = None,
-    normalize: opt.Normalize = "layer",
-    metric: opt.Metric = "euclidean",
-    resize: opt.Resize = "bilinear",
-    crop: opt.Crop = "squash",
-    reference: opt.Reference = None,
-    confidence: opt.Confidence = "0.95",
-    resamples: opt.Resamples = "2000",
-    seed: opt.Seed = "0",
-    preprocess: opt.Preprocess = None,
-    input_size: opt.InputSize = None,
-    device: opt.Device = "auto",
-    batch_size: opt.BestBatchSize = None,
-    compile: opt.Compile = "auto",
-    maps: opt.Maps = None,
-    map_images: opt.MapImages = None,
-    views: opt.Views = True,
-    skip_unreadable: opt.SkipUnreadable = False,
-    follow_links: opt.FollowLinks = False,
-    store: opt.Keep = True,
-    fresh: opt.Fresh = False,
-    memory: opt.Memory = None,
-    as_json: opt.Json = False,
-    debug: opt.Debug = False,
+    network: str,
+    sets: list[str] | None,
+    out: str | None,
+    preprocess: str | None,
+    input_size: tuple[int, int, int] | None,
+    device: str,
+    maps: list[str] | None,
+    store: bool,
+    fresh: bool,
+    memory: str | None,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Measure the differentiation of every layer of a network for sets of images.
 
@@ -154,61 +117,26 @@ def measure(
     measurement, and the responses (responses.zarr): the same command, or one with more sets, layers or units,
     goes on from them.
     """
-    _measure_into(
-        context,
-        _required_out(out),
-        network=network,
-        network_options=_network_options(preprocess, input_size, device),
-        sets=opt.named("--set", sets or [], "set", "NAME=SOURCE, such as cats=data/cats"),
-        options={
-            "n_units": None if n_units is None else opt.whole_numbers("--n-units", n_units),
-            "draws": opt.whole_number("--draws", draws),
-            "units": opt.names("--units", units, "random,top"),
-            "pool": None if pool is None else opt.whole_number("--pool", pool),
-            "layers": None if layers is None else opt.names("--layers", layers, "input,block*"),
-            "normalize": normalize,
-            "metric": metric,
-            "resize": resize,
-            "crop": crop,
-            "reference": reference,
-            "confidence": opt.number("--confidence", confidence),
-            "resamples": opt.whole_number("--resamples", resamples),
-            "seed": opt.whole_number("--seed", seed, least=0),
-            "batch_size": None if batch_size is None else opt.whole_number("--batch-size", batch_size),
-            "compile": compile,
-            "maps": opt.maps("--map", maps or []) or None,
-            "map_images": None
-            if map_images is None
-            else opt.whole_numbers("--map-images", map_images, least=0),
-            "views": views,
-            "skip_unreadable": skip_unreadable,
-            "follow_links": follow_links,
-        },
-        keeping=_Keeping(fresh, store, memory),
-        as_json=as_json,
-    )
+    experiment = {
+        "network": {"spec": network, "preprocess": preprocess, "input_shape": input_size, "device": device},
+        "sets": opt.named("--set", sets, "NAME=SOURCE, such as cats=data/cats"),
+        "measure": {**given, "maps": opt.maps("--map", maps)},
+    }
+    measuring.measure_into(context, out, experiment, store=store, fresh=fresh, memory=memory, as_json=as_json)
 
 
 @_command("differentia run vgg16 --out again", "differentia run experiment.toml")
 def run(
     context: typer.Context,
     experiment: Annotated[
-        str,
-        typer.Argument(
-            metavar="EXPERIMENT.toml",
-            help="An experiment file, or a folder that holds experiment.toml.",
-            show_default=False,
-        ),
+        str, opt.argument("An experiment file, or a folder that holds experiment.toml.", "EXPERIMENT.toml")
     ],
-    out: Annotated[
-        str | None,
-        typer.Option(metavar="DIR", help="The folder to write to.", show_default="out = in the file"),
-    ] = None,
-    store: opt.Keep = True,
-    fresh: opt.Fresh = False,
-    memory: opt.Memory = None,
-    as_json: opt.Json = False,
-    debug: opt.Debug = False,
+    out: Annotated[str | None, opt.text("The folder to write to.", "DIR", shown="out = in the file")] = None,
+    *,
+    store: bool,
+    fresh: bool,
+    memory: str | None,
+    as_json: bool,
 ) -> None:
     """Measure what an experiment file says; paths in it are relative to the file.
 
@@ -221,20 +149,9 @@ def run(
     folder = out or read.out
     if not folder:
         raise InputError(f"{experiment}: names no folder to write to; give --out DIR, or out = in the file")
-    network = read.network.model_dump(exclude_none=True)
-    if "input_shape" in network:
-        network["input_shape"] = tuple(network["input_shape"])
-    spec = network.pop("spec")
     try:
-        _measure_into(
-            context,
-            _required_out(folder),
-            network=spec,
-            network_options=network,
-            sets=read.sets,
-            options=read.measure.model_dump(exclude_none=True),
-            keeping=_Keeping(fresh, store, memory),
-            as_json=as_json,
+        measuring.measure_into(
+            context, folder, read, store=store, fresh=fresh, memory=memory, as_json=as_json
         )
     except InputError as error:
         raise InputError(f"{experiment}: {error}") from error
@@ -245,16 +162,16 @@ def run(
     "differentia layers digits --layers '*pool' --json",
 )
 def layers(
-    network: opt.Network,
-    chosen: opt.Layers = None,
-    n_units: opt.NUnits = None,
-    units: Annotated[str, opt.choice("units", "The kind of units that the cost is for: ")] = "random",
-    preprocess: opt.Preprocess = None,
-    input_size: opt.InputSize = None,
-    device: opt.Device = "auto",
-    batch_size: opt.BestBatchSize = None,
-    as_json: opt.Json = False,
-    debug: opt.Debug = False,
+    network: str,
+    layers: tuple[str, ...] | None,
+    n_units: tuple[int, ...] | None,
+    units: Annotated[str, opt.one_of(UNITS, "The kind of units that the cost is for")] = "random",
+    *,
+    preprocess: str | None,
+    input_size: tuple[int, int, int] | None,
+    device: str,
+    batch_size: int | None,
+    as_json: bool,
 ) -> None:
     """List the layers of a network, and what it costs to record them: time, memory and disk.
 
@@ -262,18 +179,15 @@ def layers(
     """
     from differentia.cli.loading import load_network
     from differentia.cost import duration, estimate_cost
-    from differentia.experiment import N_UNITS
     from differentia.layers import select_layers
     from differentia.machine import written_size
     from differentia.units import SKETCH_WIDTH, unit_kind
 
-    counts = N_UNITS if n_units is None else opt.whole_numbers("--n-units", n_units)
-    batch = None if batch_size is None else opt.whole_number("--batch-size", batch_size)
-    loaded = load_network(network, **_network_options(preprocess, input_size, device))
-    wanted = None if chosen is None else opt.names("--layers", chosen, "input,block*")
-    taken = select_layers(loaded.layers, wanted)
-    cost = estimate_cost(loaded, taken, pool=max(counts), units=units, batch_size=batch)
-    listed = loaded.layers if wanted is None else taken
+    counts = n_units or N_UNITS
+    loaded = load_network(network, preprocess=preprocess, input_shape=input_size, device=device)
+    taken = select_layers(loaded.layers, layers)
+    cost = estimate_cost(loaded, taken, pool=max(counts), units=units, batch_size=batch_size)
+    listed = loaded.layers if layers is None else taken
     if as_json:
         found = [{**asdict(layer), "units": layer.size, "filters": layer.n_filters} for layer in listed]
         recorded = [layer.name for layer in taken]
@@ -310,34 +224,22 @@ def layers(
     "differentia noise data/grey --count 43 --size 28x28x1 --kind gaussian --sd 59 --seed 1",
 )
 def noise(
-    folder: Annotated[str, typer.Argument(metavar="DIR", help="A new folder.", show_default=False)],
-    count: Annotated[str, typer.Option(metavar="N", help="How many images.")] = "43",
-    size: Annotated[
-        str, typer.Option(metavar="SIZE", help="224, 224x192 (height x width) or 28x28x1 (and channels).")
-    ] = "224",
-    kind: Annotated[str, opt.choice("kind", "")] = "uniform",
-    mean: Annotated[
-        str | None, typer.Option(metavar="X", help="Of Gaussian noise, 0..255.", show_default="127.5")
-    ] = None,
-    sd: Annotated[
-        str | None, typer.Option(metavar="X", help="Of Gaussian noise, 0..255.", show_default="59")
-    ] = None,
-    seed: Annotated[str, typer.Option(metavar="N", help="Images of different seeds are independent.")] = "0",
-    as_json: opt.Json = False,
-    debug: opt.Debug = False,
+    folder: Annotated[str, opt.argument("A new folder.", "DIR")],
+    count: Annotated[Any, opt.value(Count, "How many images.")] = "43",
+    size: Annotated[Any, opt.value(opt.image_size, opt.SIZE_TEXT, "SIZE")] = "224",
+    kind: Annotated[str, opt.one_of(NOISE, "How pixel values are distributed")] = "uniform",
+    mean: Annotated[Any, opt.value(Number, "Mean of Gaussian noise, 0..255.", "X", shown="127.5")] = None,
+    sd: Annotated[Any, opt.value(Number, "SD of Gaussian noise, 0..255.", "X", shown="59")] = None,
+    seed: Annotated[Any, opt.value(Place, "Images of different seeds are independent.")] = "0",
+    *,
+    as_json: bool,
 ) -> None:
     """Write white noise as PNG files: those of noise:COUNT, where the network's input has this size."""
     from differentia.stimuli import natural_key, save_images
     from differentia.stimuli import noise as make_noise
 
-    stimuli = make_noise(
-        opt.whole_number("--count", count),
-        seed=opt.whole_number("--seed", seed, least=0),
-        kind=kind,
-        mean=None if mean is None else opt.number("--mean", mean),
-        sd=None if sd is None else opt.number("--sd", sd),
-    )
-    written = save_images(stimuli, folder, size=opt.image_size("--size", size))
+    stimuli = make_noise(count, seed=seed, kind=kind, mean=mean, sd=sd)
+    written = save_images(stimuli, folder, size=size)
     if as_json:
         print_json([str(path) for path in sorted(written.iterdir(), key=natural_key)])
     say(f"Written to {written}: {len(stimuli)} images")
@@ -348,29 +250,26 @@ def noise(
     "differentia select keras:VGG16 'data/**/*.jpg' --class n02123045 --min-probability 0.9 --dry-run",
 )
 def select(
-    network: opt.Network,
-    source: Annotated[str, typer.Argument(help="A folder or a glob of image files.", show_default=False)],
+    network: str,
+    source: Annotated[str, opt.argument("A folder or a glob of image files.")],
     wanted: Annotated[
-        str | None,
-        typer.Option("--class", metavar="CLASS", help="A class's number, WordNet identifier or name."),
+        str | None, opt.text("A class's number, WordNet identifier or name.", "CLASS", "--class")
     ] = None,
-    min_probability: Annotated[str, typer.Option(metavar="P", help="Images below it are left out.")] = "0.5",
-    count: Annotated[
-        str | None, typer.Option(metavar="N", help="Stop when so many are found.", show_default="look at all")
-    ] = None,
-    out: Annotated[str | None, typer.Option(metavar="DIR", help="A new folder.")] = None,
-    how: Annotated[str, opt.choice("how", "What goes into it beside selection.csv: ")] = "copy",
+    min_probability: Annotated[Any, opt.value(Share, "Images below it are left out.", "P")] = "0.5",
+    count: Annotated[Any, opt.value(Count, "Stop when so many are found.", shown="look at all")] = None,
+    out: Annotated[str | None, opt.text("A new folder.", "DIR")] = None,
+    how: Annotated[str, opt.one_of(HOW, "What goes into it beside selection.csv")] = "copy",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the table, write nothing.")] = False,
-    resize: opt.Resize = "bilinear",
-    crop: opt.Crop = "squash",
-    preprocess: opt.Preprocess = None,
-    input_size: opt.InputSize = None,
-    device: opt.Device = "auto",
-    batch_size: opt.BatchSize = "32",
-    skip_unreadable: opt.SkipUnreadable = False,
-    follow_links: opt.FollowLinks = False,
-    as_json: opt.Json = False,
-    debug: opt.Debug = False,
+    *,
+    resize: str,
+    crop: str,
+    preprocess: str | None,
+    input_size: tuple[int, int, int] | None,
+    device: str,
+    batch_size: Annotated[Any, opt.value(Count, "Images in one pass.")] = "32",
+    skip_unreadable: bool,
+    follow_links: bool,
+    as_json: bool,
 ) -> None:
     """Keep the images that a network puts in a class, ranked by their probability.
 
@@ -378,41 +277,37 @@ def select(
     the search ends when so many are found: they are the first of the source, not the best of it.
     """
     from differentia.cli.loading import load_network
-    from differentia.errors import require_known
     from differentia.presentation import as_record
-    from differentia.selection import WAYS, selection_csv, write_selection
     from differentia.selection import select as select_images
+    from differentia.selection import selection_csv, write_selection
     from differentia.stimuli import stimuli_from
 
     if wanted is None:
         raise InputError("--class is missing; give a class's number, WordNet identifier or name")
     if not out and not dry_run:
         raise InputError("--out is missing; name a new folder: --out DIR (or --dry-run)")
-    require_known("way to keep images (--how)", how, WAYS)
     stimuli = stimuli_from(source, follow_links=follow_links)
     if out and not dry_run:  # before an hour is spent on looking
         require_new(out)
         if how != "list" and stimuli.paths is None:
             raise InputError(f"{source}: these images are no files; --how list or --dry-run lists them")
-    limit = None if count is None else opt.whole_number("--count", count)
-    least = opt.probability("--min-probability", min_probability)
-    loaded = load_network(network, **_network_options(preprocess, input_size, device))
+    loaded = load_network(network, preprocess=preprocess, input_shape=input_size, device=device)
     with progress_bar() as progress:
         found = select_images(
             loaded,
             stimuli,
             wanted,
-            min_probability=least,
-            count=limit,
+            min_probability=min_probability,
+            count=count,
             resize=resize,
             crop=crop,
-            batch_size=opt.whole_number("--batch-size", batch_size),
+            batch_size=batch_size,
             skip_unreadable=skip_unreadable,
             progress=lambda done, total: progress(done, total, source),
         )
     summary = f"{len(found.images)} of {found.looked_at} images are of class {found.class_name!r}"
-    summary += f" (at least {least:g})"
-    if len(found.images) == limit:
+    summary += f" (at least {min_probability:g})"
+    if len(found.images) == count:
         summary += ", at which the search stopped"
     if not found.looked_at:
         raise InputError(f"{source}: none of its {len(found.skipped)} images could be read")
@@ -433,45 +328,17 @@ def select(
 
 @_command("differentia report vgg16")
 def report(
-    folder: Annotated[
-        str, typer.Argument(metavar="DIR", help="A folder that measure wrote.", show_default=False)
-    ],
-    as_json: opt.Json = False,
-    debug: opt.Debug = False,
+    folder: Annotated[str, opt.argument("A folder that measure wrote.", "DIR")],
+    as_json: bool,
 ) -> None:
     """Write the report and the figures of a folder's result again."""
     place = user_path(folder)
     with held(place) if place.is_dir() else nullcontext():  # no folder is made for a wrong name
-        written = _write_views(_read_results(place), place)
+        written = measuring.write_views(measuring.read_results(place), place)
     if as_json:
         print_json([str(path) for path in written])
-    say(f"Written to {place}: {FIGURES}/, {REPORT}")
-    _name_report(place)
-
-
-def _kind_paths(folder: Path) -> dict[str, Path]:
-    """Return where the results of further kinds of units lie in a folder, by kind."""
-    from differentia.units import UNIT_KINDS
-
-    return {kind: folder / f"result_{kind}.nc" for kind in UNIT_KINDS}
-
-
-def _read_results(folder: Path) -> dict[str, xr.Dataset]:
-    """Return the results of a folder by their kind of units, that of result.nc first."""
-    from differentia.result_files import load_result
-
-    first = load_result(folder / "result.nc")
-    results = {str(first["units"].item()): first}
-    for kind, path in _kind_paths(folder).items():
-        if path.is_file():
-            other = load_result(path)
-            if str(other["units"].item()) != kind or kind in results:
-                raise InputError(
-                    f"{path}: is of units {other['units'].item()!r}, beside a result.nc of "
-                    f"{first['units'].item()!r}; take the file that does not belong here away"
-                )
-            results[kind] = other
-    return results
+    say(f"Written to {place}: {measuring.FIGURES}/, {measuring.REPORT}")
+    measuring.name_report(place)
 
 
 @_command(
@@ -479,28 +346,24 @@ def _read_results(folder: Path) -> dict[str, xr.Dataset]:
     "differentia published vgg16/result.nc --set cats=tabby_cats --set noise=white_noise",
 )
 def published(
-    result: Annotated[
-        str,
-        typer.Argument(metavar="RESULT", help="A result.nc of VGG16, or its folder.", show_default=False),
-    ],
+    result: Annotated[str, opt.argument("A result.nc of VGG16, or its folder.", "RESULT")],
     sets: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=PUBLISHED",
-            help="Which published set a set stands for: white_noise, tabby_cats or random_images.",
-            show_default="sets of the same names",
+        opt.text(
+            "Which published set a set stands for: white_noise, tabby_cats or random_images.",
+            *("NAME=PUBLISHED", "--set"),
+            shown="sets of the same names",
         ),
     ] = None,
-    as_json: opt.Json = False,
-    debug: opt.Debug = False,
+    *,
+    as_json: bool,
 ) -> None:
     """Compare a result of VGG16 with the published curves, layer by layer."""
     import numpy as np
 
     from differentia.published import compare_with_published
 
-    names = opt.named("--set", sets or [], "set", "NAME=PUBLISHED, such as cats=tabby_cats")
+    names = opt.named("--set", sets, "NAME=PUBLISHED, such as cats=tabby_cats")
     compared = compare_with_published(_read_result(result), names or None)
     numbers = ("measured", "published", "difference", "spread")
     found: list[dict[str, Any]] = [
@@ -531,16 +394,14 @@ def published(
     "differentia contrast vgg16/result.nc tabby_cats random_images --permutations 9999 --json",
 )
 def contrast(
-    result: Annotated[
-        str, typer.Argument(metavar="RESULT", help="A result.nc, or its folder.", show_default=False)
-    ],
-    first: Annotated[str, typer.Argument(metavar="A", help="A set's name.", show_default=False)],
-    second: Annotated[str, typer.Argument(metavar="B", help="Another's.", show_default=False)],
+    result: Annotated[str, opt.argument("A result.nc, or its folder.", "RESULT")],
+    first: Annotated[str, opt.argument("A set's name.", "A")],
+    second: Annotated[str, opt.argument("The name of another set.", "B")],
     permutations: Annotated[
-        str, typer.Option(metavar="N", help="Of the images; the least p is 1 / (N + 1).")
+        Any, opt.value(Count, "Permutations of the images; the least p is 1 / (N + 1).")
     ] = "1999",
-    as_json: opt.Json = False,
-    debug: opt.Debug = False,
+    *,
+    as_json: bool,
 ) -> None:
     """Compare two sets at each layer: difference, ratio, their intervals, and p.
 
@@ -548,21 +409,12 @@ def contrast(
     """
     from differentia.contrasts import contrast as compare_sets
 
-    found = compare_sets(
-        _read_result(result), first, second, permutations=opt.whole_number("--permutations", permutations)
-    )
+    found = compare_sets(_read_result(result), first, second, permutations=permutations)
     if as_json:
-        names = [str(name) for name in found.data_vars]
-        print_json(
-            [
-                {
-                    **found.attrs,
-                    "layer": str(layer),
-                    **{name: float(found[name].sel(layer=layer)) for name in names},
-                }
-                for layer in found["layer"].values
-            ]
-        )
+        rows = [found.sel(layer=layer) for layer in found["layer"].values]
+        numbers = [{str(name): float(value) for name, value in row.data_vars.items()} for row in rows]
+        layers = [{**found.attrs, "layer": str(row["layer"].item())} for row in rows]
+        print_json([{**layer, **row} for layer, row in zip(layers, numbers, strict=True)])
         return
     print_contrast(found)
 
@@ -573,120 +425,3 @@ def _read_result(path: str) -> xr.Dataset:
 
     place = user_path(path)
     return load_result(place / "result.nc" if place.is_dir() else place)
-
-
-class _Keeping(NamedTuple):
-    """Where responses are kept: in a store or not, started over or not, and in how much memory."""
-
-    fresh: bool = False
-    store: bool = True
-    memory: str | None = None
-
-
-def _required_out(out: str | None) -> Path:
-    if not out:
-        raise InputError("--out is missing; name the folder to write to: --out DIR")
-    return user_path(out)
-
-
-def _network_options(preprocess: str | None, input_size: str | None, device: str) -> dict[str, Any]:
-    return {
-        "preprocess": preprocess,
-        "input_shape": None if input_size is None else opt.image_size("--input-size", input_size),
-        "device": device,
-    }
-
-
-def _measure_into(
-    context: typer.Context,
-    out: Path,
-    *,
-    network: str,
-    network_options: Mapping[str, Any],
-    sets: Mapping[str, str],
-    options: Mapping[str, Any],
-    keeping: _Keeping,
-    as_json: bool,
-) -> None:
-    """Measure, write all that belongs into the folder, and print the numbers."""
-    from differentia.cli.loading import load_network
-    from differentia.dataset import with_provenance
-    from differentia.experiment import measure_kinds
-    from differentia.experiment_file import write_experiment
-    from differentia.machine import memory_budget
-    from differentia.presentation import as_sets
-    from differentia.result_files import save
-    from differentia.store import require_store
-    from differentia.tables import save_predictions, table_rows
-
-    # All that can be told before a network may have to be downloaded.
-    if keeping.fresh and not keeping.store:
-        raise InputError("--fresh and --no-store do not go together; leave one of them out")
-    try:
-        memory_budget(keeping.memory)
-    except InputError as error:
-        raise InputError(f"--memory: {error}") from error
-    given = {name: value for name, value in options.items() if value is not None}
-    kinds: Sequence[str] = given.pop("units", ("random",))
-    stimuli = as_sets(sets, seed=given.get("seed", 0), follow_links=given.get("follow_links", False))
-    files = (*FILES, *(path.name for path in _kind_paths(out).values()))
-    require_free(out, f"--out {out}", files=files, folders=[FIGURES, STORE])
-    if keeping.store:
-        require_store(out / STORE)
-    loaded = load_network(network, **network_options)
-    require_writable(out, f"--out {out}")
-    context.with_resource(held(out))
-    command = shlex.join(["differentia", *context.obj])
-    with progress_bar() as progress, told_by_the_library():
-        measured = measure_kinds(
-            loaded,
-            stimuli,
-            kinds=kinds,
-            store=out / STORE if keeping.store else None,
-            fresh=keeping.fresh,
-            memory=keeping.memory,
-            progress=progress,
-            **given,
-        )
-    results = {kind: with_provenance(result, command=command) for kind, result in measured.items()}
-    write_experiment(
-        out / "experiment.toml",
-        network=network,
-        network_options=network_options,
-        sets={name: stimulus.source for name, stimulus in stimuli.items()},
-        options={**options, "units": kinds[0] if len(kinds) == 1 else kinds},
-    )
-    first, *others = results.values()
-    save(first, out / "result.nc")
-    paths = _kind_paths(out)
-    for other in others:
-        save(other, paths.pop(str(other["units"].item())))
-    for stale in paths.values():
-        stale.unlink(missing_ok=True)
-    save_predictions(first, out / "predictions.csv")
-    _write_views(results, out)
-    if as_json:
-        print_json([row for result in results.values() for row in table_rows(result)])
-    else:
-        for result in results.values():
-            print_result(result)
-    written = sorted(path.name + "/" * path.is_dir() for path in out.iterdir() if path.name[0] != ".")
-    say(f"Written to {out}: {', '.join(written)}")
-    _name_report(out)
-
-
-def _write_views(results: Mapping[str, xr.Dataset], folder: Path) -> list[Path]:
-    """Write the figures and the report of a folder's results, and return their paths."""
-    from differentia.contrasts import contrasts_between_sets
-    from differentia.figures import save_figures, save_kinds
-    from differentia.report import write_report
-
-    first = next(iter(results.values()))
-    contrasts = contrasts_between_sets(first)
-    written = save_figures(first, folder / FIGURES, contrasts)
-    written += save_kinds(results, folder / FIGURES) if len(results) > 1 else []
-    return [*written, write_report(results, folder / REPORT, contrasts=contrasts)]
-
-
-def _name_report(folder: Path) -> None:
-    say(f"Open {folder / REPORT} in a browser")

@@ -19,13 +19,7 @@ DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 done, 1 the work failed, 2 wrong usage or input.
-
-    Parameters
-    ----------
-    arguments
-        In place of the process's own.
-    """
+    """Run the command line and return its exit code: 0 done, 1 the work failed, 2 wrong usage or input."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with warnings.catch_warnings():

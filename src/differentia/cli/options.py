@@ -1,282 +1,180 @@
-"""What the options of the command line mean, and how their texts are read."""
+"""The options of the command line: those of the library, made from its fields, and its own."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
+from differentia.choices import PREPROCESS, Choice
 from differentia.errors import InputError
+from differentia.fields import Option, Place, options_of, read_text
+from differentia.options import MeasureOptions
+from differentia.recording_options import RecordOptions
 
-#: The named alternatives that a shell completes; the tables of the library, which would be slow to import.
-CHOICES: dict[str, tuple[str, ...]] = {
-    "units": ("random", "top", "top_variance", "per_filter", "filter_mean", "all", "sketch"),
-    "normalize": ("layer", "response", "unit", "none"),
-    "metric": ("euclidean", "cityblock", "correlation", "cosine"),
-    "resize": ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"),
-    "crop": ("squash", "center"),
-    "preprocess": ("none", "unit", "signed", "imagenet", "caffe"),
-    "kind": ("uniform", "gaussian"),
-    "how": ("copy", "link", "list"),
-    "network": ("digits", "keras:VGG16", "keras:MobileNet", "keras:ResNet50"),
-    "device": ("auto", "cpu", "cuda"),
-    "compile": ("auto", "always", "never"),
+#: What the shell completes, though there are more of them.
+NETWORK = Choice("network", ("digits", "keras:VGG16", "keras:MobileNet", "keras:ResNet50"))
+DEVICE = Choice("device", ("auto", "cpu", "cuda"))
+
+#: The fields of the library that are options of `measure`; what it has in their place is among `SHARED`.
+FIELDS = {
+    name: field
+    for name, field in options_of(MeasureOptions, RecordOptions).items()
+    if name not in ("store", "progress")
 }
 
+#: In which order the help of `measure` has its options; fields that are not named here go last.
+ORDER = (
+    *("context", "network", "sets", "out", "n_units", "draws", "units", "pool", "layers", "normalize"),
+    *("metric", "resize", "crop", "reference", "confidence", "resamples", "seed", "preprocess", "input_size"),
+    *("device", "batch_size", "compile", "maps", "map_images", "views", "skip_unreadable", "follow_links"),
+    *("store", "fresh", "memory"),
+)
 
-def _completed(name: str) -> Callable[[str], list[str]]:
-    def complete(incomplete: str) -> list[str]:
-        return [choice for choice in CHOICES[name] if choice.startswith(incomplete)]
 
-    return complete
+def value(
+    kind: Any, text: str, metavar: str = "N", *, shown: str | None = None, choice: Choice | None = None
+) -> Any:
+    """Return an option of which `kind`, a type or a function, makes a value of its text."""
+    return typer.Option(
+        metavar=metavar,
+        help=text,
+        show_default=shown or True,
+        parser=partial(_read, kind if inspect.isfunction(kind) else partial(read_text, kind)),
+        autocompletion=completion(choice) if choice else None,
+    )
 
 
-def choice(name: str, text: str) -> Any:
+def text(told: str, metavar: str, *names: str, shown: str | None = None) -> Any:
+    """Return an option whose text is taken as it is."""
+    return typer.Option(*names, metavar=metavar, help=told, show_default=shown or True)
+
+
+def argument(told: str, metavar: str | None = None, choice: Choice | None = None) -> Any:
+    complete = completion(choice) if choice else None
+    return typer.Argument(metavar=metavar, help=told, show_default=False, autocompletion=complete)
+
+
+def _read(reader: Callable[[str], Any], text: str) -> Any:
+    try:
+        return reader(text)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from None  # to which Typer adds the option's name
+
+
+def one_of(choice: Choice, text: str, shown: str | None = None) -> Any:
     """Return an option that takes one of some names, which its help lists and the shell completes."""
-    listed = f"{text}{' | '.join(CHOICES[name])}"
-    return typer.Option(metavar="NAME", help=listed, autocompletion=_completed(name))
+    return value(Annotated[str, choice], f"{text}: {choice.listed}", "NAME", shown=shown, choice=choice)
 
 
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")]
-Out = Annotated[str | None, typer.Option(metavar="DIR", help="The folder to write to.")]
-Network = Annotated[
-    str,
-    typer.Argument(
-        metavar="NETWORK",
-        help="digits, keras:NAME?weights=imagenet|none|PATH, package.module:factory?weights=PATH "
-        "(this runs that code), or PATH.keras",
-        autocompletion=_completed("network"),
-        show_default=False,
-    ),
-]
-Sets = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="NAME=SOURCE",
-        help="A set of images: a folder, a glob, a .npy of uint8 images, or noise:COUNT. Once for each set.",
-    ),
-]
-NUnits = Annotated[
-    str | None,
-    typer.Option(metavar="N,N,...", help="Numbers of units to look at.", show_default="200,10000,100000"),
-]
-Draws = Annotated[str, typer.Option(metavar="N", help="Draws of units at each number of units.")]
-Units = Annotated[
-    str,
-    choice("units", "Which units are looked at; several, with commas between, side by side: "),
-]
-Pool = Annotated[
-    str | None,
-    typer.Option(
-        metavar="N",
-        help="Units to record of each layer; of a sketch at least 16,384 sums.",
-        show_default="the largest --n-units",
-    ),
-]
-Layers = Annotated[
-    str | None,
-    typer.Option(
-        "--layers",
-        metavar="NAMES",
-        help="Names and shell patterns, with commas between: 'input,block*,predictions'.",
-        show_default="all that compute something",
-    ),
-]
-Normalize = Annotated[str, choice("normalize", "")]
-Metric = Annotated[str, choice("metric", "")]
-Resize = Annotated[str, choice("resize", "")]
-Crop = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        help="squash: change the proportions | center: cut the ends off",
-        autocompletion=_completed("crop"),
-    ),
-]
-Reference = Annotated[
-    str | None,
-    typer.Option(metavar="SET", help="The set to divide by.", show_default="the one set of generated noise"),
-]
-Confidence = Annotated[
-    str, typer.Option(metavar="P", help="Of the intervals, of units and of images; 0.5 to below 1.")
-]
-Resamples = Annotated[
-    str, typer.Option(metavar="N", help="How often each set's images are resampled for their interval.")
-]
-Seed = Annotated[str, typer.Option(metavar="N", help="Of the choice of units, and of noise.")]
-Preprocess = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="none (0..255) | unit (0..1) | signed (-1..1) | imagenet | caffe.",
-        show_default="the network's own",
-        autocompletion=_completed("preprocess"),
-    ),
-]
-InputSize = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SIZE",
-        help="224, 224x192 (height x width) or 28x28x1 (and channels).",
-        show_default="the network's own",
-    ),
-]
-Device = Annotated[
-    str,
-    typer.Option(
-        metavar="DEVICE", help="auto | cpu | cuda | cuda:1 | ...", autocompletion=_completed("device")
-    ),
-]
-BatchSize = Annotated[str, typer.Option(metavar="N", help="Images in one pass.")]
-BestBatchSize = Annotated[
-    str | None,
-    typer.Option(
-        "--batch-size",
-        metavar="N",
-        help="Images in one pass.",
-        show_default="what fits into cache and memory, at most 32",
-    ),
-]
-Compile = Annotated[
-    str,
-    choice(
-        "compile", "Whether PyTorch compiles the pass (auto: where so many images are left that it pays): "
-    ),
-]
-Maps = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--map",
-        metavar="LAYER:FILTER",
-        help="A filter whose whole maps are kept: block1_conv1:31, or several: block1_conv1:31,39.",
-    ),
-]
-MapImages = Annotated[
-    str | None,
-    typer.Option(
-        metavar="N,N,...",
-        help="The images whose maps are kept, by their place in each set, from 0.",
-        show_default="0,1,2",
-    ),
-]
-Views = Annotated[
-    bool,
-    typer.Option(
-        "--views/--no-views", help="Keep predictions, filter means and exact moments too, and draw them."
-    ),
-]
-SkipUnreadable = Annotated[
-    bool, typer.Option("--skip-unreadable", help="Leave out image files that can't be decoded.")
-]
-FollowLinks = Annotated[
-    bool, typer.Option("--follow-links", help="Take also files that are links out of their folder.")
-]
-Fresh = Annotated[
-    bool, typer.Option("--fresh", help="Start over: remove the responses that earlier runs recorded.")
-]
-Keep = Annotated[
-    bool,
-    typer.Option(
-        "--store/--no-store",
-        help="Keep the responses on disk (responses.zarr): a later run goes on from them.",
-    ),
-]
-Memory = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SIZE",
-        help="What responses may take of the memory: 4GB, 500MB.",
-        show_default="half of what is free",
-    ),
-]
+def completion(choice: Choice) -> Callable[[str], list[str]]:
+    """Return what gives the shell the names that begin as what was typed."""
+    return lambda incomplete: [name for name in choice.names if name.startswith(incomplete)]
 
 
-def whole_number(option: str, text: str, least: int = 1) -> int:
-    """Return the number that a text says, or raise an error that names the option."""
-    try:
-        number = int(text.replace("_", ""))
-    except ValueError:
-        number = least - 1
-    if number < least:
-        raise InputError(f"{option} is {text!r}; expected a whole number >= {least}")
-    return number
+def _flag(name: str, text: str, default: bool = False) -> tuple[Any, Any]:
+    names = f"{name}/--no-{name.removeprefix('--')}" if default else name
+    return Annotated[bool, typer.Option(names, help=text)], default
 
 
-def whole_numbers(option: str, text: str, least: int = 1) -> tuple[int, ...]:
-    """Return the numbers of a text with commas between them."""
-    try:
-        return tuple(whole_number(option, part, least) for part in text.split(","))
-    except InputError:
-        raise InputError(
-            f"{option} is {text!r}; expected whole numbers >= {least} with commas between, such as 200,10000"
-        ) from None
+def _of_field(field: Option) -> tuple[Any, Any]:
+    """Return the annotation and the default by which Typer knows a field."""
+    if field.kind is bool:
+        return _flag(f"--{field.name.replace('_', '-')}", field.help, field.default)
+    several = isinstance(field.default, tuple)
+    default = None if field.default is None else ",".join(field.default) if several else str(field.default)
+    if field.name == "maps":
+        return Annotated[list[str] | None, text(field.help, field.metavar, "--map")], None
+    told = value(field.kind, field.help, field.placeholder, shown=field.shown, choice=field.choice)
+    return Annotated[Any, told], default
 
 
-def number(option: str, text: str) -> float:
-    """Return the number that a text says."""
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(f"{option} is {text!r}; expected a number") from None
-
-
-def probability(option: str, text: str) -> float:
-    """Return a number from 0 to 1."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number <= 1:
-        raise InputError(f"{option} is {text!r}; expected a number from 0 to 1")
-    return number
-
-
-def names(option: str, text: str, example: str) -> tuple[str, ...]:
-    """Return the names of a text with commas between them."""
-    parts = tuple(part.strip() for part in text.split(","))
-    if "" in parts:
-        raise InputError(f"{option} is {text!r}; expected names with commas between: '{example}'")
-    return parts
-
-
-def image_size(option: str, text: str) -> tuple[int, int, int]:
+def image_size(text: str) -> tuple[int, int, int]:
     """Return (height, width, channels) from 224, 224x192 or 28x28x1."""
     lengths = [int(part) if part.isdecimal() else 0 for part in text.lower().split("x")]
     # Under 4 pixels a height could be taken for a number of channels.
     if len(lengths) > 3 or min(lengths[:2]) < 4 or lengths[2:] not in ([], [1], [3]):
         raise InputError(
-            f"{option} is {text!r}; expected 224, 224x192 (height x width) or 28x28x1 "
-            "(height x width x 1 or 3 channels), at least 4 pixels each way"
+            f"{text!r}; expected 224, 224x192 (height x width) or 28x28x1 (height x width x 1 or 3 "
+            "channels), at least 4 pixels each way"
         )
-    height = lengths[0]
-    width = lengths[1] if len(lengths) > 1 else height
-    channels = lengths[2] if len(lengths) > 2 else 3
+    height, width, channels = [*lengths, *lengths[-1:] * (2 - len(lengths)), 3][:3]
     return height, width, channels
 
 
-def named(option: str, given: Sequence[str], what: str, example: str) -> dict[str, str]:
+NETWORK_TEXT = (
+    "digits, keras:NAME?weights=imagenet|none|PATH, package.module:factory?weights=PATH "
+    "(this runs that code), or PATH.keras"
+)
+SET_TEXT = "A set of images: a folder, a glob, a .npy of uint8 images, or noise:COUNT. Once for each set."
+SIZE_TEXT = "224, 224x192 (height x width) or 28x28x1 (and channels)."
+OWN = "the network's own"
+
+#: Annotation and default of the options that several commands have, by the name of their parameter.
+SHARED: dict[str, tuple[Any, Any]] = {
+    **{name: _of_field(field) for name, field in FIELDS.items()},
+    "network": (Annotated[str, argument(NETWORK_TEXT, "NETWORK", NETWORK)], inspect.Parameter.empty),
+    "sets": (Annotated[list[str] | None, text(SET_TEXT, "NAME=SOURCE", "--set")], None),
+    "out": (Annotated[str | None, text("The folder to write to.", "DIR")], None),
+    "preprocess": (Annotated[Any, one_of(PREPROCESS, "What is done to pixel values", shown=OWN)], None),
+    "input_size": (Annotated[Any, value(image_size, SIZE_TEXT, "SIZE", shown=OWN)], None),
+    "device": (
+        Annotated[str, value(str, f"{DEVICE.listed} | cuda:1 | ...", "DEVICE", choice=DEVICE)],
+        "auto",
+    ),
+    "store": _flag(
+        "--store", "Keep the responses on disk (responses.zarr): a later run goes on from them.", True
+    ),
+    "as_json": _flag("--json", "Print the numbers as JSON."),
+    "debug": _flag("--debug", "Show the traceback of an error."),
+}
+
+
+def signature_of(command: Callable[..., None]) -> inspect.Signature:
+    """Return the signature by which Typer knows a command."""
+    # What is not annotated for Typer is in SHARED; **given are all fields that are left; each has --debug.
+    found: dict[str, tuple[Any, Any]] = {}
+    for name, parameter in inspect.signature(command, eval_str=True).parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            found |= {field: SHARED[field] for field in FIELDS if field not in found}
+            found = dict(sorted(found.items(), key=_place))
+        else:
+            known = name == "context" or hasattr(parameter.annotation, "__metadata__")
+            found[name] = (parameter.annotation, parameter.default) if known else SHARED[name]
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+        for name, (annotation, default) in (found | {"debug": SHARED["debug"]}).items()
+    ]
+    return inspect.Signature(parameters)
+
+
+def _place(item: tuple[str, Any]) -> tuple[bool, int]:
+    return item[0] == "as_json", [*ORDER, item[0]].index(item[0])
+
+
+def named(option: str, given: Sequence[str] | None, example: str) -> dict[str, str]:
     """Return the values of texts ``NAME=VALUE`` by name."""
     values: dict[str, str] = {}
-    for text in given:
+    for text in given or ():
         name, equals, value = text.partition("=")
         if not (name and equals and value):
             raise InputError(f"{option} is {text!r}; expected {example}")
         if name in values:
-            raise InputError(f"two {what}s have the name {name!r}; give each its own")
+            raise InputError(f"two sets have the name {name!r}; give each its own")
         values[name] = value
     return values
 
 
-def maps(option: str, given: Sequence[str]) -> dict[str, tuple[int, ...]]:
+def maps(option: str, given: Sequence[str] | None) -> dict[str, tuple[int, ...]] | None:
     """Return the filters of each layer from texts ``LAYER:FILTER`` (a layer's name may hold colons)."""
     filters: dict[str, tuple[int, ...]] = {}
-    for text in given:
+    for text in given or ():
         layer, _, numbers = text.rpartition(":")
         try:
-            chosen = whole_numbers(option, numbers, least=0)
+            chosen = read_text(tuple[Place, ...], numbers)
         except InputError:
             chosen = ()
         if not (layer and chosen):
@@ -284,4 +182,4 @@ def maps(option: str, given: Sequence[str]) -> dict[str, tuple[int, ...]]:
                 f"{option} is {text!r}; expected LAYER:FILTER, such as block1_conv1:31 or block1_conv1:31,39"
             )
         filters[layer] = (*filters.get(layer, ()), *chosen)
-    return filters
+    return filters or None

@@ -14,7 +14,7 @@ import typer
 if TYPE_CHECKING:
     import xarray as xr
 
-    from differentia.passes import Progress
+    from differentia.recording_options import Progress
 
 
 def say(message: str) -> None:
@@ -38,19 +38,7 @@ def _without_nan(content: Any) -> Any:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, text: int = 1) -> None:
-    """Print a table on stdout, at its full width where it goes into a file or a pipe.
-
-    Parameters
-    ----------
-    title
-        Above it.
-    columns
-        Their headings.
-    rows
-        One text for each column.
-    text
-        How many columns, from the left, are texts; the others are numbers and stand to the right.
-    """
+    """Print a table; its first `text` columns are texts, the others numbers, which stand to the right."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -60,6 +48,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         table.add_column(escape(heading), justify="left" if place < text else "right", overflow="fold")
     for row in rows:
         table.add_row(*map(escape, row))
+    # Into a file or a pipe it goes at its full width.
     Console(width=None if sys.stdout.isatty() else 10_000).print(table)
 
 

@@ -1,0 +1,143 @@
+"""Measuring into a folder, and what a folder holds afterwards."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from differentia.choices import UNITS
+from differentia.cli.output import print_json, print_result, progress_bar, say, told_by_the_library
+from differentia.errors import InputError
+from differentia.folders import require_free, require_writable, user_path
+from differentia.locking import held
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from differentia.experiment_file import Experiment
+
+#: The name of the page that explains a folder's result.
+REPORT = "report.html"
+
+#: The name of the folder with the responses, from which another run goes on.
+STORE = "responses.zarr"
+
+#: What is written into a folder, beside the results of further kinds of units: files, and pictures.
+FILES = ("experiment.toml", "result.nc", "predictions.csv", REPORT)
+FIGURES = "figures"
+
+
+def measure_into(
+    context: typer.Context,
+    out: str | None,
+    experiment: Experiment | Mapping[str, Any],
+    *,
+    store: bool,
+    fresh: bool,
+    memory: str | None,
+    as_json: bool,
+) -> None:
+    """Measure, write all that belongs into the folder, and print the numbers."""
+    from differentia.cli.loading import load_network
+    from differentia.dataset import with_provenance
+    from differentia.experiment import measure_with
+    from differentia.experiment_file import Experiment, write_experiment
+    from differentia.presentation import as_sets
+    from differentia.store import require_store
+
+    # All that can be told before a network may have to be downloaded.
+    if not out:
+        raise InputError("--out is missing; name the folder to write to: --out DIR")
+    if fresh and not store:
+        raise InputError("--fresh and --no-store do not go together; leave one of them out")
+    folder = user_path(out)
+    experiment = Experiment.model_validate(experiment)
+    options, recording = experiment.options(fresh=fresh, memory=memory)
+    stimuli = as_sets(experiment.sets, seed=recording.seed, follow_links=recording.follow_links)
+    files = (*FILES, *(path.name for path in _kind_paths(folder).values()))
+    require_free(folder, f"--out {folder}", files=files, folders=[FIGURES, STORE])
+    if store:
+        require_store(folder / STORE)
+    network = load_network(experiment.network.spec, **experiment.network.options())
+    require_writable(folder, f"--out {folder}")
+    context.with_resource(held(folder))
+    with progress_bar() as progress, told_by_the_library():
+        kept = replace(recording, store=folder / STORE if store else None, progress=progress)
+        measured = measure_with(network, stimuli, options, kept)
+    command = shlex.join(["differentia", *context.obj])
+    results = {kind: with_provenance(result, command=command) for kind, result in measured.items()}
+    sources = {name: stimulus.source for name, stimulus in stimuli.items()}
+    write_experiment(folder / "experiment.toml", experiment, sources)
+    _save(results, folder)
+    write_views(results, folder)
+    _print(results, as_json)
+    written = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir() if path.name[0] != ".")
+    say(f"Written to {folder}: {', '.join(written)}")
+    name_report(folder)
+
+
+def _save(results: Mapping[str, xr.Dataset], folder: Path) -> None:
+    from differentia.result_files import save
+    from differentia.tables import save_predictions
+
+    paths = _kind_paths(folder)
+    for place, (kind, result) in enumerate(results.items()):
+        save(result, paths.pop(kind) if place else folder / "result.nc")
+    for stale in paths.values():
+        stale.unlink(missing_ok=True)
+    save_predictions(next(iter(results.values())), folder / "predictions.csv")
+
+
+def _print(results: Mapping[str, xr.Dataset], as_json: bool) -> None:
+    from differentia.tables import table_rows
+
+    if as_json:
+        print_json([row for result in results.values() for row in table_rows(result)])
+        return
+    for result in results.values():
+        print_result(result)
+
+
+def write_views(results: Mapping[str, xr.Dataset], folder: Path) -> list[Path]:
+    """Write the figures and the report of a folder's results, and return their paths."""
+    from differentia.contrasts import contrasts_between_sets
+    from differentia.figures import save_figures, save_kinds
+    from differentia.report import write_report
+
+    first = next(iter(results.values()))
+    contrasts = contrasts_between_sets(first)
+    written = save_figures(first, folder / FIGURES, contrasts)
+    written += save_kinds(results, folder / FIGURES) if len(results) > 1 else []
+    return [*written, write_report(results, folder / REPORT, contrasts=contrasts)]
+
+
+def name_report(folder: Path) -> None:
+    say(f"Open {folder / REPORT} in a browser")
+
+
+def _kind_paths(folder: Path) -> dict[str, Path]:
+    """Return where the results of further kinds of units lie in a folder, by kind."""
+    return {kind: folder / f"result_{kind}.nc" for kind in UNITS.names}
+
+
+def read_results(folder: Path) -> dict[str, xr.Dataset]:
+    """Return the results of a folder by their kind of units, that of result.nc first."""
+    from differentia.result_files import load_result
+
+    first = load_result(folder / "result.nc")
+    results = {str(first["units"].item()): first}
+    for kind, path in _kind_paths(folder).items():
+        if path.is_file():
+            other = load_result(path)
+            if str(other["units"].item()) != kind or kind in results:
+                raise InputError(
+                    f"{path}: is of units {other['units'].item()!r}, beside a result.nc of "
+                    f"{first['units'].item()!r}; take the file that does not belong here away"
+                )
+            results[kind] = other
+    return results
