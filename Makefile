@@ -2,13 +2,16 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+DEMO := $(VENV)/.has-demo
+READY := $(VENV)/.has-dev
+TESTS := $(BIN)/python -m pytest -n logical --maxprocesses 4
 
-.PHONY: demo test soak lint docs linkcheck figures commands coverage bench clean help
+.PHONY: demo check test soak lint docs linkcheck figures commands coverage bench clean help
 
 help:
 	@echo "make demo     measure the embedded network: table, figures, report (writes demo/)"
-	@echo "make test     lint, types and all tests"
+	@echo "make check    lint, types and the quick tests (three minutes)"
+	@echo "make test     lint, types and all tests (ten minutes)"
 	@echo "make soak     all tests of kills, full disks and damage; writes docs/reliability.md (minutes)"
 	@echo "make docs     build the documentation site (docs/_build/html/index.html)"
 	@echo "make linkcheck  follow the documentation's links to other sites (needs a network)"
@@ -17,12 +20,21 @@ help:
 	@echo "make coverage simulate how often intervals hold the truth; writes docs/coverage.md (half an hour)"
 	@echo "make bench    time and memory, side by side with the bare pass; writes docs/performance.md (hours)"
 
-$(READY): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	touch $@
+# Shows what is collected and installed; a pipe's exit status is its last command's, so the file tells of success.
+define install
+	@echo "Setting up $(VENV), once: $(2)"
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	@($(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[$(1)]' && touch $@) \
+	  | grep -E '^(Collecting|Installing|Successfully)' | cut -c 1-100; test -e $@
+endef
 
-demo: $(READY)
+$(DEMO): pyproject.toml constraints.txt
+	$(call install,demo,the package and what the demo needs)
+
+$(READY): pyproject.toml constraints.txt
+	$(call install,dev,the package and what tests and documentation need)
+
+demo: $(DEMO)
 	$(BIN)/differentia demo --out demo
 
 lint: $(READY)
@@ -30,9 +42,12 @@ lint: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-# Side by side, a file at a time; a thread each, because threads of several processes wait for each other.
+# Side by side, a thread each, because threads of several processes wait for each other.
+check: lint
+	OMP_NUM_THREADS=1 $(TESTS) -m quick
+
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(TESTS)
 
 soak: $(READY)
 	$(BIN)/python docs/write_reliability.py

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import differentia as dif
-from differentia import uncertainty
+from differentia import intervals
 from differentia.fields import checked, options_of
 from differentia.options import AllKeywords, AllKindsKeywords, MeasureKeywords, MeasureOptions
 from differentia.recording_options import RecordKeywords, RecordOptions
@@ -71,11 +71,11 @@ def test_defaults_are_what_the_fields_allow() -> None:
     """Every default passes its own check; the intervals' are those of `with_intervals`."""
     for options in (MeasureOptions, RecordOptions):
         assert checked(options, vars(options())) == options()
-    assert MeasureOptions().confidence == uncertainty.CONFIDENCE
-    assert MeasureOptions().resamples == uncertainty.RESAMPLES
-    for count in (uncertainty.LEAST_RESAMPLES, uncertainty.MOST_RESAMPLES):
+    assert MeasureOptions().confidence == intervals.CONFIDENCE
+    assert MeasureOptions().resamples == intervals.RESAMPLES
+    for count in (intervals.LEAST_RESAMPLES, intervals.MOST_RESAMPLES):
         assert checked(MeasureOptions, {"resamples": count}).resamples == count
-    for count in (uncertainty.LEAST_RESAMPLES - 1, uncertainty.MOST_RESAMPLES + 1):
+    for count in (intervals.LEAST_RESAMPLES - 1, intervals.MOST_RESAMPLES + 1):
         with pytest.raises(dif.InputError, match=f"^resamples is {count}; expected at "):
             checked(MeasureOptions, {"resamples": count})
 
