@@ -160,5 +160,6 @@ def test_a_budget_is_checked_before_recording() -> None:
             measure_kinds(None, images, memory=wrong)
         with pytest.raises(dif.InputError, match="the size of memory is"):
             dif.measure_responses(ARRAYS, memory=wrong)
-    small = dif.measure(network, images, n_units=20, draws=2, memory="8kB")
+    # 10 kB are kept of the five images: units, filter means, moments and the images made small.
+    small = dif.measure(network, images, n_units=20, draws=2, memory="11kB")
     xr.testing.assert_identical(small, dif.measure(network, images, n_units=20, draws=2))

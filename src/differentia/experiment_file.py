@@ -70,9 +70,9 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment:
     except (OSError, ValueError, RecursionError) as error:  # no permission, no UTF-8, no TOML
         raise InputError(f"{path}: can't be read as TOML: {error}") from error
     try:
-        experiment = Experiment.model_validate(content)
-    except ValidationError as error:
-        raise InputError(f"{path}: {'; '.join(map(_told, problems(error)))}") from None
+        experiment = experiment_of(content)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     if experiment.differentia not in (None, version("differentia")):
         warnings.warn(
             f"{path}: was written by differentia {experiment.differentia}; this is {version('differentia')}, "
@@ -86,6 +86,14 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment:
     if experiment.out is not None:
         experiment.out = _absolute(experiment.out, folder)
     return experiment
+
+
+def experiment_of(content: Experiment | Mapping[str, Any]) -> Experiment:
+    """Return an experiment of the content of a file."""
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        raise InputError("; ".join(map(_told, problems(error)))) from None
 
 
 def _told(problem: Problem) -> str:

@@ -55,7 +55,7 @@ _EXPECTED = {
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
     **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "a number"),
     "bool_type": "true or false",
-    "string_type": "a text",
+    **dict.fromkeys(("string_type", "string_unicode"), "a text"),
     "dict_type": "a dictionary",
     "greater_than_equal": "at least {ge}",
     "less_than_equal": "at most {le}",

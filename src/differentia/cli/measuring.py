@@ -46,7 +46,7 @@ def measure_into(
     from differentia.cli.loading import load_network
     from differentia.dataset import with_provenance
     from differentia.experiment import measure_with
-    from differentia.experiment_file import Experiment, write_experiment
+    from differentia.experiment_file import experiment_of, write_experiment
     from differentia.presentation import as_sets
     from differentia.store import require_store
 
@@ -56,7 +56,7 @@ def measure_into(
     if fresh and not store:
         raise InputError("--fresh and --no-store do not go together; leave one of them out")
     folder = user_path(out)
-    experiment = Experiment.model_validate(experiment)
+    experiment = experiment_of(experiment)
     options, recording = experiment.options(fresh=fresh, memory=memory)
     stimuli = as_sets(experiment.sets, seed=recording.seed, follow_links=recording.follow_links)
     files = (*FILES, *(path.name for path in _kind_paths(folder).values()))
