@@ -43,7 +43,7 @@ class Setting:
 
     def decoded(self, network: Any) -> Iterator[np.ndarray]:
         """Yield the pixels of every image, fitted to the network's input."""
-        from differentia.stimuli import Fit
+        from differentia.stimuli.base import Fit
 
         fit = Fit(network.input_shape)
         for paths in self.sets:

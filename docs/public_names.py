@@ -31,7 +31,7 @@ _MENTION = re.compile(r"dif\.(\w+)(?:\(.*\))?")
 
 def _home(name: str) -> str:
     """Return the module or subpackage that a public name comes from."""
-    return str(getattr(dif, name).__module__).split(".")[1]
+    return str(getattr(dif, name).__module__).removeprefix("differentia.")
 
 
 class PublicNames(SphinxDirective):
@@ -43,7 +43,9 @@ class PublicNames(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return the table and the entries, functions first."""
         modules = self.arguments[0].split()
-        names = [name for name in dif.__all__ if _home(name) in modules]
+        names = [
+            name for name in dif.__all__ if f"{_home(name)}.".startswith(tuple(f"{one}." for one in modules))
+        ]
         if not names:
             return []
         names.sort(key=lambda name: inspect.isclass(getattr(dif, name)))

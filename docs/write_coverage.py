@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from scipy.spatial.distance import pdist, squareform
 
-from differentia.contrasts import aligned, p_values, permuted_statistics
-from differentia.machine import usable_cores
-from differentia.resampling import METHODS, Sample, image_counts, interval_of_log
+from differentia.results.contrasts import aligned, p_values, permuted_statistics
+from differentia.results.resampling import METHODS, Sample, image_counts, interval_of_log
+from differentia.system.machine import usable_cores
 
 PAGE = Path(__file__).parent / "coverage.md"
 
@@ -230,8 +230,8 @@ Half of an interval, in per cent of the value (median over simulations):
 CHOICE = """
 With sigma fixed intervals hold too much, since the median distance and sigma vary together. Percentile and
 BCa intervals miss where contrasts vary: sigma is low just where the few images of high contrast are missing,
-and with it its own error. Studentised ones, with the factor of `differentia.resampling.Sample.tail_factor`,
-come nearest in all three.
+and with it its own error. Studentised ones, with the factor of
+`differentia.results.resampling.Sample.tail_factor`, come nearest in all three.
 
 ## Contrasts
 

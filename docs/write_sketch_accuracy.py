@@ -11,7 +11,7 @@ import numpy as np
 from real_data import ROOT, mobilenet_and_sets
 
 import differentia as dif
-from differentia.units import SKETCH_WIDTH
+from differentia.recording.units import SKETCH_WIDTH
 
 PAGE = ROOT / "docs" / "sketch_accuracy.md"
 SEEDS = 20

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 
 import jaxtyping
 import pytest
-import run_server
-import shared_for_tests
+from helpers import array_checks, run_server, shared
 
 # Before the package is imported: every array's shape and type is then checked in every call.
-jaxtyping.install_import_hook("differentia", "array_checks.check_arrays")
+jaxtyping.install_import_hook("differentia", f"{array_checks.__name__}.check_arrays")
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ.setdefault("MPLBACKEND", "agg")
 
 if TYPE_CHECKING:
-    from digit_files import DigitFiles
+    from helpers.digit_files import DigitFiles
     from playwright.sync_api import Browser
 
 VARIABLE = "DIFFERENTIA_TEST_DATA"
@@ -29,11 +28,22 @@ TESTS = Path(__file__).parent
 
 #: What takes longest, in this order: it is begun first, so that no worker is left alone with it at the end.
 LONGEST = (
-    *("test_real_data.py", "test_reliability.py", "test_report_reading.py", "test_tutorial.py"),
-    *("test_report_intervals.py", "test_guides.py", "test_report_page.py", "test_docs.py", "test_cli.py"),
-    *("test_figures_save.py", "test_readme.py", "test_networks_keras.py", "test_networks_graph.py"),
-    *("test_figures_lines.py", "test_cli_resuming.py", "test_report.py", "test_cli_commands.py"),
-    *("test_cli_stopping.py", "test_published.py", "test_sufficiency.py"),
+    *("test_real_data.py", "test_reliability.py", "output/report/test_reading.py", "test_tutorial.py"),
+    *(
+        "output/report/test_intervals.py",
+        "test_guides.py",
+        "output/report/test_page.py",
+        "test_docs.py",
+        "cli/test_cli.py",
+    ),
+    *("output/figures/test_save.py", "test_readme.py", "networks/test_keras.py", "networks/test_graph.py"),
+    *(
+        "output/figures/test_lines.py",
+        "cli/test_resuming.py",
+        "output/report/test_report.py",
+        "cli/test_commands.py",
+    ),
+    *("cli/test_stopping.py", "results/test_published.py", "results/test_precision.py"),
 )
 
 
@@ -67,8 +77,8 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What is made once lies in a folder of the whole run, whatever number of workers it has."""
     own = tmp_path_factory.getbasetemp()
     run = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    shared_for_tests.FOLDER = run / "shared"
-    shared_for_tests.FOLDER.mkdir(exist_ok=True)
+    shared.FOLDER = run / "shared"
+    shared.FOLDER.mkdir(exist_ok=True)
 
 
 @pytest.fixture
@@ -81,7 +91,7 @@ def no_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture(scope="session")
 def digit_files(tmp_path_factory: pytest.TempPathFactory) -> DigitFiles:
     """Handwritten digits as PNG files, which no test may change."""
-    from digit_files import write_digit_files  # after the import hook
+    from helpers.digit_files import write_digit_files  # after the import hook
 
     return write_digit_files(tmp_path_factory.mktemp("digits"))
 
@@ -89,7 +99,7 @@ def digit_files(tmp_path_factory: pytest.TempPathFactory) -> DigitFiles:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium without a window; one for all tests."""
-    import browser_for_tests as settings
+    from helpers import browser as settings
     from playwright.sync_api import sync_playwright
 
     path = settings.find_chromium()

@@ -9,7 +9,14 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from site_checks import Page, broken_links, broken_repository_links, outside_loads, pages_of, urls_of_style
+from helpers.site_checks import (
+    Page,
+    broken_links,
+    broken_repository_links,
+    outside_loads,
+    pages_of,
+    urls_of_style,
+)
 
 import differentia as dif
 from differentia.cli.commands import EXAMPLES

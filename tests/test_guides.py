@@ -15,7 +15,7 @@ import pytest
 from differentia.cli import main
 
 if TYPE_CHECKING:
-    from digit_files import DigitFiles
+    from helpers.digit_files import DigitFiles
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_pictures")]
 

@@ -23,10 +23,10 @@ from safetensors.torch import save_file
 
 import differentia as dif
 from differentia.cli import main
-from differentia.hdf5 import require_plain_hdf5
 from differentia.networks.keras import read_class_index
 from differentia.networks.keras_files import require_harmless_model
-from differentia.specs import parse_spec
+from differentia.system.hdf5 import require_plain_hdf5
+from differentia.system.specs import parse_spec
 
 FACTORY = "torch.nn:Linear?in_features=2&out_features=2&weights="
 SETS = ["--set", "a=noise:2", "--n-units", "5", "--draws", "1"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,68 +17,18 @@ import differentia as dif
 
 SOURCE = Path(dif.__file__).parent
 
-#: In import order: a module imports only from those above it.
-ORDER = [
-    "errors",
-    "choices",
-    "fields",
-    "specs",
-    "folders",
-    "machine",
-    "locking",
-    "hdf5",
-    "random_sources",
-    "matrix",
-    "pairs",
-    "tiles",
-    "medians",
-    "grams",
-    "definition",
-    "stimuli",
-    "presentation",
-    "layers",
-    "units",
-    "probes",
-    "sketches",
-    "networks",
-    "classes",
-    "store",
-    "responses",
-    "schedule",
-    "ranking",
-    "recording_options",
-    "planning",
-    "cost",
-    "passes",
-    "recording",
-    "selection",
-    "schema",
-    "resampling",
-    "dataset",
-    "result_files",
-    "draws",
-    "intervals",
-    "relatives",
-    "contrasts",
-    "sufficiency",
-    "views",
-    "tables",
-    "published",
-    "summaries",
-    "colours",
-    "mathml",
-    "words",
-    "paper",
-    "figures",
-    "report",
-    "folding",
-    "options",
-    "analysis",
-    "experiment",
-    "experiment_file",
-    "cli",
-    "__main__",
+#: From the bottom up: a package imports only from those of lines above its own, `errors` being above all.
+HOUSE = [
+    {"errors"},
+    {"system"},
+    {"definition", "stimuli", "networks"},
+    {"recording"},
+    {"results"},
+    {"experiment", "output"},
+    {"cli"},
+    {"__main__"},
 ]
+LEVEL = {package: level for level, packages in enumerate(HOUSE) for package in packages}
 
 
 def imported(tree: ast.AST) -> set[str]:
@@ -85,39 +37,65 @@ def imported(tree: ast.AST) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
-            names = [node.module or ""]
-            if node.module == "differentia":
-                names = [f"differentia.{alias.name}" for alias in node.names]
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        else:
-            continue
-        found |= {name.split(".")[1] for name in names if name.startswith("differentia.")}
-    return found
+            found |= {alias.name for alias in node.names}
+    return {name.removeprefix("differentia.") for name in found if name.startswith("differentia.")}
 
 
-def arrows_down(module: str, code: str) -> set[str]:
-    """Return what a module imports though it stands at or below it in the order."""
-    return {name for name in imported(ast.parse(code)) - {module} if ORDER.index(name) > ORDER.index(module)}
+def wrong_arrows(module: str, code: str) -> set[str]:
+    """Return the packages that a module imports from though they do not stand above its own."""
+    own = module.partition(".")[0]
+    packages = {name.partition(".")[0] for name in imported(ast.parse(code))} - {own}
+    return {package for package in packages if LEVEL[package] >= LEVEL[own]}
+
+
+def modules() -> Iterator[tuple[str, str]]:
+    """Yield the name and the code of each module; a package has the name of its folder."""
+    for path in SOURCE.rglob("*.py"):
+        name = ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix("__init__").rstrip(".")
+        if name:
+            yield name, path.read_text(encoding="utf-8")
+
+
+def import_cycle(code: Mapping[str, str]) -> list[str]:
+    """Return modules that import each other in a circle, if there are any."""
+    graph = {}
+    for name, text in code.items():
+        # "networks.base.Network" is a name within the module "networks.base".
+        found = imported(ast.parse(text))
+        targets = {target if target in code else target.rpartition(".")[0] for target in found}
+        graph[name] = targets & set(code)
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return list(error.args[1])
+    return []
 
 
 def test_imports_go_one_way() -> None:
-    """No module imports one below it, also not within a function."""
-    files = [path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py"]
-    seen = set()
-    for path in files:
-        module = path.relative_to(SOURCE).with_suffix("").parts[0]
-        seen.add(module)
-        assert not arrows_down(module, path.read_text(encoding="utf-8")), path
-    assert seen == set(ORDER)
+    """No package imports one that does not stand above it, also not within a function."""
+    for name, code in modules():
+        assert not wrong_arrows(name, code), name
+    assert {name.partition(".")[0] for name, _ in modules()} == set(LEVEL)
 
 
-def test_the_import_check_can_fail() -> None:
-    """An arrow down is found, at the top and in a function, in each way of writing it."""
-    assert arrows_down("units", "from differentia.recording import record") == {"recording"}
-    assert arrows_down("units", "def f():\n    from differentia import dataset") == {"dataset"}
-    assert arrows_down("units", "def f():\n    import differentia.cli") == {"cli"}
-    assert arrows_down("cli", "from differentia.units import unit_order") == set()
+def test_no_modules_import_each_other() -> None:
+    """Within the packages too imports go one way."""
+    assert not import_cycle(dict(modules()))
+
+
+def test_the_import_checks_can_fail() -> None:
+    """A wrong arrow is found, at the top and in a function, in each way of writing it; so is a circle."""
+    assert wrong_arrows("recording.units", "from differentia.results.schema import LIMITS") == {"results"}
+    assert wrong_arrows("recording.units", "def f():\n    from differentia import results") == {"results"}
+    assert wrong_arrows("recording.units", "def f():\n    import differentia.cli.entry") == {"cli"}
+    assert wrong_arrows("output.words", "from differentia.experiment import measure") == {"experiment"}
+    assert wrong_arrows("cli.entry", "from differentia.recording.units import unit_order") == set()
+    one, other = "from differentia.recording import units", "from differentia.recording.passes import Passes"
+    circle = import_cycle({"recording.passes": one, "recording.units": other, "recording": ""})
+    assert set(circle) == {"recording.passes", "recording.units"}
+    assert not import_cycle({"recording.passes": one, "recording.units": "", "recording": ""})
 
 
 def test_public_names() -> None:
@@ -132,6 +110,13 @@ def test_public_names() -> None:
         _ = dif.mesure
 
 
+def test_no_public_name_shadows_a_module() -> None:
+    """A module of that name would take the place of the function once it is imported."""
+    top = {name.partition(".")[0] for name, _ in modules()}
+    assert "recording" in top
+    assert not top & set(dif.__all__)
+
+
 def test_importing_the_package_costs_nothing() -> None:
     """Nothing heavy is loaded before a name is used; and then it is."""
     script = (
@@ -143,19 +128,25 @@ def test_importing_the_package_costs_nothing() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+#: Packages, and modules, that results, figures and options are made from.
+WITHOUT_A_NETWORK = (
+    *("errors", "system", "definition.measure", "stimuli", "results", "output", "recording.responses"),
+    *("recording.options", "recording.units", "networks.base", "networks.classes", "networks.layers"),
+    *("networks.preprocessing", "networks.keras_files", "experiment.options"),
+)
+
+
 def test_what_needs_no_pytorch() -> None:
-    """What results, figures and options are made from is there at once: PyTorch takes seconds to import."""
+    """What looks at results is there at once: PyTorch takes seconds to import."""
     free = [
-        *("specs", "folders", "machine", "locking", "hdf5", "stimuli", "presentation", "layers", "classes"),
-        *("networks", "networks.base", "networks.preprocessing", "networks.keras_files"),
+        name for name, _ in modules() if f"{name}.".startswith(tuple(f"{one}." for one in WITHOUT_A_NETWORK))
     ]
+    assert {"output.figures.lines", "results.schema", "networks.layers"} <= set(free)
     script = (
         f"import importlib, sys\nfor name in {free}:\n"
         "    importlib.import_module(f'differentia.{name}')\n"
         "    assert not {'torch', 'keras'} & set(sys.modules), name\n"
-        "from differentia.networks import COMPILE, PREPROCESSINGS, Network\n"
-        "assert not {'torch', 'keras'} & set(sys.modules)\n"
-        "from differentia.networks import Runner\n"
+        "import differentia.networks.runner\n"
         "assert 'torch' in sys.modules and 'keras' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

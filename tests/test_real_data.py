@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
-import oracles
 import PIL.Image
 import pytest
 import xarray as xr
-from browser_for_tests import browsing
+from helpers import oracles
+from helpers.browser import browsing
 
 import differentia as dif
 from differentia.cli import main
-from differentia.units import draw_units
+from differentia.recording.units import draw_units
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import PIL.Image
 import pytest
-from networks_for_tests import factory
-from run_server import Step
-from runs_for_tests import (
+from helpers.networks import factory
+from helpers.run_server import Step
+from helpers.runs import (
     ENVIRONMENT,
     Ended,
     Run,
@@ -47,7 +47,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 VARIABLE = "DIFFERENTIA_RELIABILITY"
 
 COMMAND = (
-    *("measure", "networks_for_tests:factory?weights=w.safetensors", "--preprocess", "unit"),
+    *("measure", "helpers.networks:factory?weights=w.safetensors", "--preprocess", "unit"),
     *("--input-size", "16", "--set", "noise=noise:60", "--set", "grey=noise:25?kind=gaussian"),
     *("--set", "pictures=pictures", "--layers", "conv,block.1,named*,head", "--map", "conv:3"),
     *("--units", "random,top", "--n-units", "50,300", "--draws", "5", "--resamples", "100"),

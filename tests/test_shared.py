@@ -6,14 +6,14 @@ import threading
 from pathlib import Path
 
 import pytest
-import shared_for_tests
-from shared_for_tests import made_once, once
+from helpers import shared
+from helpers.shared import made_once, once
 
 
 @pytest.fixture(autouse=True)
 def another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is made yet."""
-    monkeypatch.setattr(shared_for_tests, "FOLDER", tmp_path)
+    monkeypatch.setattr(shared, "FOLDER", tmp_path)
 
 
 def test_it_is_made_once() -> None:

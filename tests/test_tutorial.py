@@ -15,17 +15,18 @@ from typing import Any
 
 import nbformat
 import numpy as np
-import oracles
 import pytest
 import torch
 import xarray as xr
+from helpers import oracles
 from nbclient import NotebookClient
 from safetensors.torch import load_file
 
 import differentia as dif
 from differentia.cli import main
 from differentia.networks.digits import WEIGHTS, build_digits_module
-from differentia.stimuli import Fit, stimuli_from
+from differentia.stimuli.base import Fit
+from differentia.stimuli.sources import stimuli_from
 
 pytestmark = pytest.mark.slow
 

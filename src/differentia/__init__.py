@@ -9,9 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from differentia.contrasts import contrast
-    from differentia.definition import differentiation
-    from differentia.draws import draw_mean, draw_spread, not_converged
+    from differentia.definition.measure import differentiation
     from differentia.errors import (
         DifferentiaError,
         DifferentiaWarning,
@@ -20,83 +18,83 @@ if TYPE_CHECKING:
         RecordingError,
         StorageError,
     )
-    from differentia.experiment import measure, measure_kinds, measure_responses
-    from differentia.figures import (
-        plot,
-        plot_contrast,
-        plot_distances,
-        plot_filters,
-        plot_kinds,
-        plot_maps,
-        plot_predictions,
-        plot_relative,
-    )
-    from differentia.intervals import with_intervals
-    from differentia.networks import Network, load_network
-    from differentia.paper.paragraph import Methods, describe_methods
-    from differentia.paper.references import Reference
-    from differentia.published import compare_with_published, published_curves
-    from differentia.recording import record
-    from differentia.relatives import relative, relative_interval
-    from differentia.report import show, write_report
-    from differentia.responses import Responses
-    from differentia.result_files import load_result, save
-    from differentia.selection import Selection, select, write_selection
-    from differentia.stimuli import Stimuli, images, noise, save_images
-    from differentia.sufficiency import precision, say_precision
-    from differentia.tables import records, to_dataframe, top_classes
+    from differentia.experiment.measure import measure, measure_kinds, measure_responses
+    from differentia.networks.base import Network
+    from differentia.networks.load import load_network
+    from differentia.output.figures.contrasts import plot_contrast
+    from differentia.output.figures.heatmaps import plot_distances, plot_filters, plot_predictions
+    from differentia.output.figures.lines import plot, plot_kinds, plot_relative
+    from differentia.output.figures.maps import plot_maps
+    from differentia.output.paper.paragraph import Methods, describe_methods
+    from differentia.output.paper.references import Reference
+    from differentia.output.report.page import show, write_report
+    from differentia.recording.record import record
+    from differentia.recording.responses import Responses
+    from differentia.recording.selection import Selection, select, write_selection
+    from differentia.results.contrasts import contrast
+    from differentia.results.draws import draw_mean, draw_spread, not_converged
+    from differentia.results.files import load_result, save
+    from differentia.results.intervals import with_intervals
+    from differentia.results.precision import precision, say_precision
+    from differentia.results.published import compare_with_published, published_curves
+    from differentia.results.relative import relative, relative_interval
+    from differentia.results.tables import records, to_dataframe, top_classes
+    from differentia.stimuli.base import Stimuli
+    from differentia.stimuli.noise import noise
+    from differentia.stimuli.saving import save_images
+    from differentia.stimuli.sources import images
 
 _HOMES = {
     "DifferentiaError": "errors",
     "DifferentiaWarning": "errors",
     "FolderInUseError": "errors",
     "InputError": "errors",
-    "Methods": "paper.paragraph",
-    "Network": "networks",
+    "Methods": "output.paper.paragraph",
+    "Network": "networks.base",
     "RecordingError": "errors",
-    "Reference": "paper.references",
-    "Responses": "responses",
-    "Selection": "selection",
-    "Stimuli": "stimuli",
+    "Reference": "output.paper.references",
+    "Responses": "recording.responses",
+    "Selection": "recording.selection",
+    "Stimuli": "stimuli.base",
     "StorageError": "errors",
-    "compare_with_published": "published",
-    "contrast": "contrasts",
-    "describe_methods": "paper.paragraph",
-    "differentiation": "definition",
-    "draw_mean": "draws",
-    "draw_spread": "draws",
-    "images": "stimuli",
-    "load_network": "networks",
-    "load_result": "result_files",
-    "measure": "experiment",
-    "measure_kinds": "experiment",
-    "measure_responses": "experiment",
-    "noise": "stimuli",
-    "not_converged": "draws",
-    "plot": "figures",
-    "plot_contrast": "figures",
-    "plot_distances": "figures",
-    "plot_filters": "figures",
-    "plot_kinds": "figures",
-    "plot_maps": "figures",
-    "plot_predictions": "figures",
-    "plot_relative": "figures",
-    "precision": "sufficiency",
-    "published_curves": "published",
-    "record": "recording",
-    "records": "tables",
-    "relative": "relatives",
-    "relative_interval": "relatives",
-    "save": "result_files",
-    "save_images": "stimuli",
-    "say_precision": "sufficiency",
-    "select": "selection",
-    "show": "report",
-    "to_dataframe": "tables",
-    "top_classes": "tables",
-    "with_intervals": "intervals",
-    "write_report": "report",
-    "write_selection": "selection",
+    "compare_with_published": "results.published",
+    "contrast": "results.contrasts",
+    "describe_methods": "output.paper.paragraph",
+    "differentiation": "definition.measure",
+    "draw_mean": "results.draws",
+    "draw_spread": "results.draws",
+    "images": "stimuli.sources",
+    "load_network": "networks.load",
+    "load_result": "results.files",
+    "measure": "experiment.measure",
+    "measure_kinds": "experiment.measure",
+    "measure_responses": "experiment.measure",
+    "noise": "stimuli.noise",
+    "not_converged": "results.draws",
+    "plot": "output.figures.lines",
+    "plot_contrast": "output.figures.contrasts",
+    "plot_distances": "output.figures.heatmaps",
+    "plot_filters": "output.figures.heatmaps",
+    "plot_kinds": "output.figures.lines",
+    "plot_maps": "output.figures.maps",
+    "plot_predictions": "output.figures.heatmaps",
+    "plot_relative": "output.figures.lines",
+    "precision": "results.precision",
+    "published_curves": "results.published",
+    "record": "recording.record",
+    "records": "results.tables",
+    "relative": "results.relative",
+    "relative_interval": "results.relative",
+    "save": "results.files",
+    "save_images": "stimuli.saving",
+    "say_precision": "results.precision",
+    "select": "recording.selection",
+    "show": "output.report.page",
+    "to_dataframe": "results.tables",
+    "top_classes": "results.tables",
+    "with_intervals": "results.intervals",
+    "write_report": "output.report.page",
+    "write_selection": "recording.selection",
 }
 
 __all__ = [

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from differentia.choices import HOW, NOISE, UNITS
-from differentia.cli import measuring
-from differentia.cli import options as opt
+from differentia.cli import measuring, options as opt
 from differentia.cli.output import print_contrast, print_json, print_table, progress_bar, say
 from differentia.errors import InputError
-from differentia.fields import Count, Number, Place, Share
-from differentia.folders import require_new, user_path
-from differentia.locking import held
-from differentia.options import N_UNITS
+from differentia.experiment.options import N_UNITS
+from differentia.system.choices import HOW, NOISE, UNITS
+from differentia.system.fields import Count, Number, Place, Share
+from differentia.system.files import require_new, user_path
+from differentia.system.locking import held
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -143,7 +142,7 @@ def run(
     Every folder that measure writes holds the experiment.toml that repeats it. Code of yours that the file
     names (package.module:factory) is imported from the working folder, as by measure.
     """
-    from differentia.experiment_file import read_experiment
+    from differentia.experiment.file import read_experiment
 
     read = read_experiment(experiment)
     folder = out or read.out
@@ -178,10 +177,10 @@ def layers(
     Those that measure takes when none are named are marked. The time is measured on a batch of noise.
     """
     from differentia.cli.loading import load_network
-    from differentia.cost import duration, estimate_cost
-    from differentia.layers import select_layers
-    from differentia.machine import written_size
-    from differentia.units import SKETCH_WIDTH, unit_kind
+    from differentia.networks.layers import select_layers
+    from differentia.recording.cost import duration, estimate_cost
+    from differentia.recording.units import SKETCH_WIDTH, unit_kind
+    from differentia.system.machine import written_size
 
     counts = n_units or N_UNITS
     loaded = load_network(network, preprocess=preprocess, input_shape=input_size, device=device)
@@ -235,8 +234,9 @@ def noise(
     as_json: bool,
 ) -> None:
     """Write white noise as PNG files: those of noise:COUNT, where the network's input has this size."""
-    from differentia.stimuli import natural_key, save_images
-    from differentia.stimuli import noise as make_noise
+    from differentia.stimuli.files import natural_key
+    from differentia.stimuli.noise import noise as make_noise
+    from differentia.stimuli.saving import save_images
 
     stimuli = make_noise(count, seed=seed, kind=kind, mean=mean, sd=sd)
     written = save_images(stimuli, folder, size=size)
@@ -277,10 +277,9 @@ def select(
     the search ends when so many are found: they are the first of the source, not the best of it.
     """
     from differentia.cli.loading import load_network
-    from differentia.presentation import as_record
-    from differentia.selection import select as select_images
-    from differentia.selection import selection_csv, write_selection
-    from differentia.stimuli import stimuli_from
+    from differentia.recording.selection import select as select_images, selection_csv, write_selection
+    from differentia.stimuli.presentation import as_record
+    from differentia.stimuli.sources import stimuli_from
 
     if wanted is None:
         raise InputError("--class is missing; give a class's number, WordNet identifier or name")
@@ -361,7 +360,7 @@ def published(
     """Compare a result of VGG16 with the published curves, layer by layer."""
     import numpy as np
 
-    from differentia.published import compare_with_published
+    from differentia.results.published import compare_with_published
 
     names = opt.named("--set", sets, "NAME=PUBLISHED, such as cats=tabby_cats")
     compared = compare_with_published(_read_result(result), names or None)
@@ -407,7 +406,7 @@ def contrast(
 
     p is that of a permutation test over images; corrected, it allows for the number of layers.
     """
-    from differentia.contrasts import contrast as compare_sets
+    from differentia.results.contrasts import contrast as compare_sets
 
     found = compare_sets(_read_result(result), first, second, permutations=permutations)
     if as_json:
@@ -421,7 +420,7 @@ def contrast(
 
 def _read_result(path: str) -> xr.Dataset:
     """Return the result of a file, or of the folder that measure wrote."""
-    from differentia.result_files import load_result
+    from differentia.results.files import load_result
 
     place = user_path(path)
     return load_result(place / "result.nc" if place.is_dir() else place)

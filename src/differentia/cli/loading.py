@@ -8,8 +8,7 @@ from typing import Any
 
 def load_network(network: str, **options: Any) -> Any:
     """Return a network; code that it names may also lie in the working folder, as for ``python -m``."""
-    from differentia.networks import load_network as load
-    from differentia.networks.load import names_code
+    from differentia.networks.load import load_network as load, names_code
 
     if not names_code(network):
         return load(network, **options)

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from differentia.choices import UNITS
 from differentia.cli.output import print_json, print_result, progress_bar, say, told_by_the_library
 from differentia.errors import InputError
-from differentia.folders import require_free, require_writable, user_path
-from differentia.locking import held
+from differentia.system.choices import UNITS
+from differentia.system.files import require_free, require_writable, user_path
+from differentia.system.locking import held
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from differentia.experiment_file import Experiment
+    from differentia.experiment.file import Experiment
 
 #: The name of the page that explains a folder's result.
 REPORT = "report.html"
@@ -44,11 +44,11 @@ def measure_into(
 ) -> None:
     """Measure, write all that belongs into the folder, and print the numbers."""
     from differentia.cli.loading import load_network
-    from differentia.dataset import with_provenance
-    from differentia.experiment import measure_with
-    from differentia.experiment_file import experiment_of, write_experiment
-    from differentia.presentation import as_sets
-    from differentia.store import require_store
+    from differentia.experiment.file import experiment_of, write_experiment
+    from differentia.experiment.measure import measure_with
+    from differentia.recording.store.disk import require_store
+    from differentia.results.dataset import with_provenance
+    from differentia.stimuli.presentation import as_sets
 
     # All that can be told before a network may have to be downloaded.
     if not out:
@@ -82,8 +82,8 @@ def measure_into(
 
 
 def _save(results: Mapping[str, xr.Dataset], folder: Path) -> None:
-    from differentia.result_files import save
-    from differentia.tables import save_predictions
+    from differentia.results.files import save
+    from differentia.results.tables import save_predictions
 
     paths = _kind_paths(folder)
     for place, (kind, result) in enumerate(results.items()):
@@ -94,7 +94,7 @@ def _save(results: Mapping[str, xr.Dataset], folder: Path) -> None:
 
 
 def _print(results: Mapping[str, xr.Dataset], as_json: bool) -> None:
-    from differentia.tables import table_rows
+    from differentia.results.tables import table_rows
 
     if as_json:
         print_json([row for result in results.values() for row in table_rows(result)])
@@ -105,9 +105,9 @@ def _print(results: Mapping[str, xr.Dataset], as_json: bool) -> None:
 
 def write_views(results: Mapping[str, xr.Dataset], folder: Path) -> list[Path]:
     """Write the figures and the report of a folder's results, and return their paths."""
-    from differentia.contrasts import contrasts_between_sets
-    from differentia.figures import save_figures, save_kinds
-    from differentia.report import write_report
+    from differentia.output.figures.save import save_figures, save_kinds
+    from differentia.output.report.page import write_report
+    from differentia.results.contrasts import contrasts_between_sets
 
     first = next(iter(results.values()))
     contrasts = contrasts_between_sets(first)
@@ -127,7 +127,7 @@ def _kind_paths(folder: Path) -> dict[str, Path]:
 
 def read_results(folder: Path) -> dict[str, xr.Dataset]:
     """Return the results of a folder by their kind of units, that of result.nc first."""
-    from differentia.result_files import load_result
+    from differentia.results.files import load_result
 
     first = load_result(folder / "result.nc")
     results = {str(first["units"].item()): first}

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from differentia.choices import PREPROCESS, Choice
 from differentia.errors import InputError
-from differentia.fields import Option, Place, options_of, read_text
-from differentia.options import MeasureOptions
-from differentia.recording_options import RecordOptions
+from differentia.experiment.options import MeasureOptions
+from differentia.recording.options import RecordOptions
+from differentia.system.choices import PREPROCESS, Choice
+from differentia.system.fields import Option, Place, options_of, read_text
 
 #: What the shell completes, though there are more of them.
 NETWORK = Choice("network", ("digits", "keras:VGG16", "keras:MobileNet", "keras:ResNet50"))

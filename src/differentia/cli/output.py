@@ -14,7 +14,7 @@ import typer
 if TYPE_CHECKING:
     import xarray as xr
 
-    from differentia.recording_options import Progress
+    from differentia.recording.options import Progress
 
 
 def say(message: str) -> None:
@@ -108,8 +108,8 @@ def progress_bar() -> Iterator[Progress]:
 
 def _summary(result: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray | None]:
     """Return means and spreads over draws, and relative means where there is a reference."""
-    from differentia.draws import draw_mean, draw_spread
-    from differentia.relatives import relative
+    from differentia.results.draws import draw_mean, draw_spread
+    from differentia.results.relative import relative
 
     values = result["differentiation"]
     related = draw_mean(relative(result), result) if result.attrs["reference"] else None
@@ -118,8 +118,8 @@ def _summary(result: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray, xr.DataArr
 
 def print_result(result: xr.Dataset) -> None:
     """Print layers x sets at the largest number of units, relative columns beside; then what is enough."""
-    from differentia.sufficiency import say_precision
-    from differentia.words import units_title
+    from differentia.output.words import units_title
+    from differentia.results.precision import say_precision
 
     means, spreads, related = _summary(result)
     limits = _image_limits(result)
@@ -152,7 +152,7 @@ def _image_limits(result: xr.Dataset) -> xr.DataArray | None:
     """Return the limits of the images' intervals (..., limit), where a result has any."""
     import xarray as xr
 
-    from differentia.schema import LIMITS
+    from differentia.results.schema import LIMITS
 
     if LIMITS[0] not in result:
         return None
@@ -166,9 +166,9 @@ def _written_limits(low: float, high: float, *, digits: int) -> str:
 
 
 def print_contrast(found: xr.Dataset) -> None:
-    """Print what `differentia.contrasts.contrast` returned, layer by layer, and where the sets differ."""
-    from differentia.contrasts import SIGNIFICANT
-    from differentia.words import units_title
+    """Print what `contrast` returned, layer by layer, and where the sets differ."""
+    from differentia.output.words import units_title
+    from differentia.results.contrasts import SIGNIFICANT
 
     digits = max(4, len(str(found.attrs["permutations"])))
     first, second = found.attrs["first"], found.attrs["second"]

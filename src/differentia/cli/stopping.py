@@ -86,7 +86,7 @@ def _end_in_any_case(signals: socket.socket) -> None:
     time.sleep(PATIENCE)
     _received.append(number)
     status = tell(sys.argv[1:])
-    locking: Any = sys.modules.get("differentia.locking")
+    locking: Any = sys.modules.get("differentia.system.locking")
     if locking is not None:
         locking.leave_nothing()
     os._exit(status)

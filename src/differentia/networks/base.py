@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from differentia.errors import InputError, RecordingError, require_known
-from differentia.layers import INPUT, Layer
+from differentia.networks.layers import INPUT, Layer
 
 #: Whether a pass is compiled: where it pays, in any case, or not.
 COMPILE = ("auto", "always", "never")

@@ -25,7 +25,7 @@ from torch import library
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx import Graph, GraphModule
 
-from differentia.probes import Probe
+from differentia.networks.probes import Probe
 
 aten = torch.ops.aten
 

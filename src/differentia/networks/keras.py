@@ -19,7 +19,6 @@ import torch
 from jaxtyping import UInt8
 
 from differentia.errors import InputError, RecordingError, require_known
-from differentia.folders import read_text, user_path
 from differentia.networks.base import Call, Network, Observer, image_shape
 from differentia.networks.keras_files import require_harmless_weights
 from differentia.networks.preprocessing import (
@@ -27,8 +26,9 @@ from differentia.networks.preprocessing import (
     preprocess_by_name,
     require_preprocessing,
 )
+from differentia.networks.probes import memory_of
 from differentia.networks.torch import full_precision
-from differentia.probes import memory_of
+from differentia.system.files import read_text, user_path
 
 
 def import_keras() -> Any:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from differentia.errors import InputError
-from differentia.hdf5 import SMALL, require_plain_hdf5
+from differentia.system.hdf5 import SMALL, require_plain_hdf5
 
 #: What a ``.keras`` file holds.
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"

@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import load_file
 
 from differentia.errors import InputError, unknown_name
-from differentia.folders import user_path
 from differentia.networks.base import Network
 from differentia.networks.digits import load_digits_network
 from differentia.networks.keras import (
@@ -24,7 +23,8 @@ from differentia.networks.keras import (
 )
 from differentia.networks.keras_files import require_harmless_model, require_harmless_weights
 from differentia.networks.torch import TorchNetwork
-from differentia.specs import parse_spec
+from differentia.system.files import user_path
+from differentia.system.specs import parse_spec
 
 
 def load_network(

@@ -13,9 +13,9 @@ from jaxtyping import UInt8
 
 from differentia.errors import RecordingError
 from differentia.networks.base import GRAPHS, Network, graphs_are_on, require_compile
+from differentia.networks.probes import Probe, Summary, SummaryProbe, UnitProbe, together
+from differentia.networks.sketches import SketchProbe
 from differentia.networks.torch import full_precision
-from differentia.probes import Probe, Summary, SummaryProbe, UnitProbe, together
-from differentia.sketches import SketchProbe
 
 if TYPE_CHECKING:
     from differentia.networks.graph import PassGraph

@@ -19,7 +19,7 @@ from differentia.networks.preprocessing import (
     preprocess_by_name,
     require_preprocessing,
 )
-from differentia.probes import memory_of
+from differentia.networks.probes import memory_of
 
 #: What normalises by the batch at hand where it keeps no statistics.
 BATCH_NORMS = tuple(getattr(torch.nn, name) for name in dir(torch.nn) if "BatchNorm" in name)

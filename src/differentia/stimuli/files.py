@@ -19,8 +19,8 @@ from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
 from differentia.errors import DifferentiaWarning, InputError, UnreadableImageError
-from differentia.folders import require_utf8
 from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
+from differentia.system.files import require_utf8
 
 #: What is decoded, by Pillow's names ("JPEG" includes MPO), with the endings that a folder is searched for; a
 #: glob or a list of paths may name files of any ending. No other is tried: "EPS" would start Ghostscript.

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from differentia.errors import InputError, require_count, require_known, require_seed
-from differentia.random_sources import generator_of_image
 from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
+from differentia.system.random import generator_of_image
 
 _Maker = Callable[[np.random.Generator, tuple[int, int, int], float, float], np.ndarray]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import PIL.Image
 
-from differentia.folders import names_in_one_folder, new_folder
 from differentia.stimuli.base import Fit, Stimuli
+from differentia.system.files import names_in_one_folder, new_folder
 
 
 def save_images(stimuli: Stimuli, folder: str | os.PathLike[str], *, size: tuple[int, int, int]) -> Path:

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from differentia.errors import InputError, require_known
-from differentia.specs import parse_spec
 from differentia.stimuli.arrays import ArrayStimuli, load_npy
 from differentia.stimuli.base import Stimuli
 from differentia.stimuli.digits import digits
 from differentia.stimuli.files import FileStimuli, files_in_folder, files_matching
 from differentia.stimuli.noise import noise
+from differentia.system.specs import parse_spec
 
 #: Stimuli that are made or bundled, by the scheme of their source: ``scheme:COUNT?option=value``.
 GENERATED: dict[str, Callable[..., Stimuli]] = {"noise": noise, "digits": digits}

@@ -1,0 +1,1 @@
+"""The measure: array in, number out; it knows no network."""

@@ -1,0 +1,1 @@
+"""Where the stages are joined: options, analysis, the experiment file, `measure`."""

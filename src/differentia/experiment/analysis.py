@@ -1,0 +1,376 @@
+"""The measure of one layer: every set, number of units and draw, the images' sums and their distances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import product
+from threading import Barrier
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+
+from differentia.definition.grams import readings
+from differentia.definition.matrix import Part, ResponseMatrix, Rows, at_hand
+from differentia.definition.measure import Differentiation, evaluate, gives_the_same, is_raw_euclidean
+from differentia.definition.pairs import PRECISION, SquaresAndScales, squared_euclidean, sum_differences
+from differentia.experiment.folding import Centred, Folded, folding
+from differentia.networks.layers import Layer
+from differentia.recording.responses import Responses
+from differentia.recording.units import unit_kind
+
+#: The largest number of responses of a set whose inner products are held as a whole.
+MOST_TOGETHER = 2048
+
+#: Bytes that the measuring of a layer takes, beside what is read of the disk.
+OF_A_LAYER = 2**27
+
+
+class Undefined(NamedTuple):
+    """A value that the measure does not have, and why."""
+
+    layer: str
+    set: str
+    n_units: int
+    draw: int
+    reason: str
+
+
+class LayerMeasures(NamedTuple):
+    """What is measured of one layer."""
+
+    #: NaN where there is no such draw, or no value.
+    values: Float[np.ndarray, "set n draw"]
+    #: Of each response and of its squares, over the units of draw 0 at the largest number of units; over all
+    #: units where a sketch was kept.
+    sums: Float[np.ndarray, " image"]
+    square_sums: Float[np.ndarray, " image"]
+    #: Euclidean, over the same units; None where they were not asked for.
+    distances: Float[np.ndarray, "image image"] | None
+    #: Values that are NaN, though there is such a draw.
+    undefined: list[Undefined]
+
+
+class _Choice(NamedTuple):
+    """The units that one draw looks at."""
+
+    used: int
+    draw: int
+    columns: Int[np.ndarray, " k"]
+
+
+def measure_layers(
+    responses: Responses,
+    counts: Sequence[int],
+    draws: int,
+    *,
+    normalize: str,
+    metric: str,
+    distances: bool,
+    budget: int,
+) -> Iterator[LayerMeasures]:
+    """Measure every layer, several at once, and yield what was measured in the order of the layers.
+
+    Numbers of units (`counts`) are ascending; `distances` says whether those of all images are wanted, and
+    `budget` how many bytes may be taken for what is read of responses on disk.
+    """
+    # A core for each layer: cores that share the small products of one layer wait for each other, and long
+    # where another program keeps one of them.
+    workers = max(1, min(torch.get_num_threads(), len(responses.layers), budget // OF_A_LAYER))
+
+    def measure(layer: Layer) -> LayerMeasures:
+        recorded, left = at_hand(responses.values[layer.name], budget // workers)
+        if unit_kind(responses.unit_kind).sketched:
+            sketches = _Sketches(responses, layer, recorded, normalize, left)
+            return _arranged(responses, layer, counts, draws, sketches.look(counts, draws, distances))
+        # The largest number of units first: of that, more is wanted.
+        drawn = responses.all_drawn(layer, counts, draws).items()
+        choices = [_Choice(used, draw, columns) for used, each in drawn for draw, columns in enumerate(each)]
+        work = _Layer(recorded, responses.sets, choices, normalize, metric, left)
+        return _arranged(responses, layer, counts, draws, work.look(distances))
+
+    with _threads_of_one_core(workers) as threads:
+        yield from threads.map(measure, responses.layers)
+
+
+@contextmanager
+def _threads_of_one_core(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """Give threads in which PyTorch uses one core each; in all others, also later ones, as many as before."""
+    cores, all_begun = torch.get_num_threads(), Barrier(workers)
+
+    def begin(_: int) -> None:
+        torch.get_num_threads()  # which, the first time in a thread, takes over what was set elsewhere
+        torch.set_num_threads(1)  # of this thread, and of those that begin later
+        all_begun.wait()  # so that each thread begins once
+
+    with ThreadPoolExecutor(workers) as threads:
+        try:
+            list(threads.map(begin, range(workers)))
+        finally:
+            torch.set_num_threads(cores)
+        yield threads
+
+
+def _arranged(
+    responses: Responses, layer: Layer, counts: Sequence[int], draws: int, looked: _Looked
+) -> LayerMeasures:
+    """Put the values of a layer where they belong, and say which are not defined."""
+    values = np.full((len(responses.sets), len(counts), draws), np.nan)
+    undefined = []
+    for at_count, draw, (at_set, (name, rows)) in product(
+        range(len(counts)), range(draws), enumerate(responses.sets.items())
+    ):
+        count = counts[at_count]
+        measured = looked.found.get((name, responses.units_used(layer, count), draw))
+        if measured is None:  # there is no such draw
+            continue
+        values[at_set, at_count, draw] = measured.value
+        if measured.undefined:
+            image = None if measured.response is None else responses.images[rows.start + measured.response]
+            culprit = "it" if image is None else f"the response to image {image.name!r}"
+            undefined.append(Undefined(layer.name, name, count, draw, f"{culprit} {measured.undefined}"))
+    return LayerMeasures(values, looked.sums, looked.square_sums, looked.distances, undefined)
+
+
+class _Looked(NamedTuple):
+    """What was found of a layer: values by (set, units used, draw), and what `LayerMeasures` says."""
+
+    found: dict[tuple[str, int, int], Differentiation]
+    sums: Float[np.ndarray, " image"]
+    square_sums: Float[np.ndarray, " image"]
+    distances: Float[np.ndarray, "image image"] | None
+
+
+@dataclass
+class _Layer:
+    """The measures of a layer as they are found."""
+
+    recorded: ResponseMatrix
+    sets: Mapping[str, slice]
+    choices: Sequence[_Choice]
+    normalize: str
+    metric: str
+    budget: int
+    found: dict[tuple[str, int, int], Differentiation] = field(default_factory=dict)
+    sums: Float[np.ndarray, " image"] = field(init=False)
+    square_sums: Float[np.ndarray, " image"] = field(init=False)
+    _squares: dict[tuple[str, str], SquaresAndScales] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.sums, self.square_sums = (np.full(self.recorded.shape[0], np.nan) for _ in range(2))
+
+    def look(self, distances: bool) -> _Looked:
+        """Return the measure of every set and choice, and the sums and distances over the first choice."""
+        together = {name: rows for name, rows in self.sets.items() if rows.stop - rows.start <= MOST_TOGETHER}
+        if together:
+            self.look_at_all(together, distances and len(together) == len(self.sets))
+        self.look_at_the_rest()
+        return _Looked(self.found, self.sums, self.square_sums, self.distances() if distances else None)
+
+    @property
+    def _dtype(self) -> str:
+        """Of products that lose nothing of the responses."""
+        return "float32" if np.can_cast(self.recorded.dtype, np.float32) else "float64"
+
+    def look_at_all(self, sets: Mapping[str, slice], across: bool) -> None:
+        """Find what inner products tell: sums, distances, and the Euclidean measure where it is safe."""
+        told = is_raw_euclidean(self.normalize, self.metric)
+        choices = self.choices if told else self.choices[:1]
+        columns = [choice.columns for choice in choices]
+        each = readings(self.recorded, sets, columns, dtype=self._dtype, across=across)
+        for number, reading in enumerate(each):
+            for name, (some, grams) in reading.grams.items():
+                if number == 0 and grams.safe()[0]:
+                    self.sums[sets[name]], self.square_sums[sets[name]] = reading.sums[name]
+                if number == 0 and across:
+                    of_set = np.arange(grams.n_responses)
+                    self._squares[name, name] = grams.squares(of_set[:, np.newaxis], of_set, choices=0)
+                values = grams.differentiation(self.normalize) if told else []
+                for choice, value in zip(choices[some], values, strict=told):
+                    if value is not None:
+                        self.found[name, choice.used, choice.draw] = Differentiation(value)
+            self._squares |= reading.across
+
+    def look_at_the_rest(self) -> None:
+        """Find each value that was not found by evaluating it by itself."""
+        scale = _pooled_sd(self.recorded) if self.normalize == "unit" else None
+        for used in dict.fromkeys(choice.used for choice in self.choices):
+            left = [
+                (name, choice)
+                for choice in self.choices
+                for name in self.sets
+                if choice.used == used and (name, used, choice.draw) not in self.found
+            ]
+            if not left:
+                continue
+            # One reading for all draws, or else one for each.
+            near, budget, columns = self.recorded, self.budget, np.arange(self.recorded.shape[1])
+            if not isinstance(near, np.ndarray):
+                columns = np.unique(np.concatenate([choice.columns for _, choice in left]))
+                near, budget = at_hand(Part(near, slice(0, near.shape[0]), columns), budget)
+            for name, choice in left:
+                places = np.searchsorted(columns, choice.columns)
+                self.found[name, used, choice.draw] = evaluate(
+                    at_hand(Part(near, self.sets[name], places), budget)[0],
+                    normalize=self.normalize,
+                    metric=self.metric,
+                    scale=None if scale is None else scale[choice.columns],
+                )
+        for rows in self.sets.values():
+            if not np.isfinite(self.sums[rows]).all():
+                first = self._first(rows)
+                self.sums[rows] = first.means() * first.n_units
+                self.square_sums[rows] = first.square_sums()
+
+    def distances(self) -> Float[np.ndarray, "image image"]:
+        """Return the Euclidean distances of all images over the first choice."""
+        distances = self._distances_from_products()
+        if distances is None:
+            n = self.recorded.shape[0]
+            distances = np.zeros((n, n), dtype=np.float32)
+            pairs = np.triu_indices(n, k=1)
+            distances[pairs] = np.sqrt(squared_euclidean(self._first(slice(0, n))))
+            distances += distances.T
+        return distances
+
+    @np.errstate(invalid="ignore")  # what is negative is in doubt
+    def _distances_from_products(self) -> Float[np.ndarray, "image image"] | None:
+        """Return the distances, those in doubt from differences; None where nearly all would be."""
+        if not self._squares:
+            return None
+        n = self.recorded.shape[0]
+        precision = PRECISION[self._dtype]
+        distances = np.empty((n, n), dtype=np.float32)
+        in_doubt = []
+        for (one, other), (squares, scales) in self._squares.items():
+            if not (np.isfinite(squares).all() and np.isfinite(scales).all()):
+                return None
+            rows, columns = self.sets[one], self.sets[other]
+            doubtful = (squares < precision.doubtful * scales) | (squares < precision.safe[0])
+            of_sets = np.sqrt(squares).astype(np.float32)
+            if one == other:
+                doubtful, of_sets = np.triu(doubtful, k=1), np.triu(of_sets, k=1)
+                of_sets = of_sets + of_sets.T
+            in_doubt.append(np.add(np.argwhere(doubtful), (rows.start, columns.start)))
+            distances[rows, columns], distances[columns, rows] = of_sets, of_sets.T
+        first, second = np.concatenate(in_doubt).T
+        if len(first) > n:
+            return None
+        if len(first):
+            exact = np.sqrt(sum_differences(self._first(slice(0, n)), first, second))
+            distances[first, second] = distances[second, first] = exact
+        return distances
+
+    def _first(self, rows: slice) -> Rows:
+        """Return some responses over the first choice, which draw 0 of most units looks at."""
+        return Rows(at_hand(Part(self.recorded, rows, self.choices[0].columns), self.budget)[0])
+
+
+@dataclass
+class _Sketches:
+    """The measures of a layer by draws of its sketch; by all units where as many numbers are asked for."""
+
+    responses: Responses
+    layer: Layer
+    recorded: ResponseMatrix
+    normalize: str
+    budget: int
+
+    def look(self, counts: Sequence[int], draws: int, distances: bool) -> _Looked:
+        """Return the measure of every set, number and draw, and what `_Layer` gives of the first number."""
+        looked: list[_Looked] = []
+        for count in sorted({self.responses.units_used(self.layer, count) for count in counts}, reverse=True):
+            if count == self.layer.size:
+                whole = _Choice(count, 0, np.arange(count))
+                looked.append(self._layer(self.recorded, whole, self.normalize, self.budget).look(distances))
+                continue
+            centred, budget = self._centred
+            for draw in range(draws if count < self.recorded.shape[1] else 1):
+                fold = folding(self.layer.name, centred.shape[1], count, draw, seed=self.responses.seed)
+                folded, left = at_hand(Folded(centred, fold), budget)
+                work = self._layer(folded, _Choice(count, draw, np.arange(count)), "none", left)
+                looked.append(self._scaled(work.look(distances and not looked), folded))
+        mean, variance = self._moments
+        return looked[0]._replace(
+            found={key: value for each in looked for key, value in each.found.items()},
+            sums=mean * self.layer.size,
+            square_sums=(variance + mean**2) * self.layer.size,
+        )
+
+    def _layer(self, values: ResponseMatrix, choice: _Choice, normalize: str, budget: int) -> _Layer:
+        return _Layer(values, self.responses.sets, [choice], normalize, "euclidean", budget)
+
+    @cached_property
+    def _centred(self) -> tuple[ResponseMatrix, int]:
+        """What was kept minus its mean, in memory where that fits, and what is left of the budget."""
+        centred = Centred.of(self.recorded)
+        n, width = centred.shape
+        needed = n * width * centred.dtype.itemsize
+        return (centred, self.budget) if needed > self.budget else (centred[:, :], self.budget - needed)
+
+    @cached_property
+    def _moments(self) -> tuple[Float[np.ndarray, " image"], Float[np.ndarray, " image"]]:
+        """The mean and variance over all units of the layer, of each image."""
+        assert self.responses.moments is not None, "which are kept with every sketch"
+        at = self.responses.layers.index(self.layer)
+        return self.responses.moments.mean[:, at], self.responses.moments.variance[:, at]
+
+    @cached_property
+    def _spreads(self) -> dict[str, float]:
+        """The sum of squared distances from each set's mean, by all that was kept."""
+        return _spreads(self._centred[0], self.responses.sets)
+
+    def _scaled(self, looked: _Looked, folded: ResponseMatrix) -> _Looked:
+        """Return what was found by few numbers, ``|z_i - z_j| / sqrt(count)``, as what it stands for.
+
+        In each set distances are scaled so that their mean square is that by all that was kept. A draw makes
+        most of its error in all pairs alike, and so it is nearly halved.
+        """
+        mean, variance = self._moments
+        scales = {
+            name: np.sqrt(self._spreads[name] / spread) if spread else 0.0
+            for name, spread in _spreads(folded, self.responses.sets).items()
+        }
+        found = {}
+        for (name, count, draw), (value, constant, _) in looked.found.items():
+            rows = self.responses.sets[name]
+            if not variance[rows].any() and (mean[rows] == mean[rows.start]).all():
+                found[name, count, draw] = Differentiation(np.nan, gives_the_same(mean[rows.start]))
+                continue
+            if constant:  # of what was centred: all responses are the same
+                value = 0.0
+            value *= scales[name] * np.sqrt(count / self.layer.size)
+            if self.normalize == "layer":
+                value /= np.sqrt(variance[rows].mean() + mean[rows].var())
+            found[name, count, draw] = Differentiation(float(value))
+        distances = looked.distances
+        if distances is not None:
+            of_images = np.zeros(len(distances), dtype=np.float32)
+            for name, rows in self.responses.sets.items():
+                of_images[rows] = np.sqrt(scales[name])
+            distances = distances * of_images * of_images[:, np.newaxis]
+        return looked._replace(found=found, distances=distances)
+
+
+def _spreads(values: ResponseMatrix, sets: Mapping[str, slice]) -> dict[str, float]:
+    """Return the sum of squared distances of the responses to each set from their mean."""
+    sums = dict.fromkeys(sets, 0.0)
+    for block in Rows(values).blocks():
+        for name, rows in sets.items():
+            sums[name] += float(np.square(block[rows] - block[rows].mean(axis=0)).sum())
+    return sums
+
+
+def _pooled_sd(values: ResponseMatrix) -> Float[np.ndarray, " k"]:
+    """Return each unit's population SD over the responses of all sets; exactly 0 where it is constant."""
+    of_blocks = []
+    for block in Rows(values).blocks():
+        sd = block.std(axis=0)
+        sd[block.max(axis=0) == block.min(axis=0)] = 0.0
+        of_blocks.append(sd)
+    return np.concatenate(of_blocks)

@@ -1,0 +1,168 @@
+"""The experiment file: a measurement written down in TOML, so that it can be read, shared and repeated."""
+
+from __future__ import annotations
+
+import glob
+import os
+import tomllib
+import warnings
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from differentia.errors import DifferentiaWarning, InputError, unknown_name
+from differentia.experiment.measure import counts_of
+from differentia.experiment.options import MeasureOptions, measure_and_record
+from differentia.recording.options import MAP_IMAGES, RecordOptions
+from differentia.stimuli.sources import is_generated
+from differentia.system.choices import PREPROCESS
+from differentia.system.fields import (
+    SEVERAL,
+    Count,
+    Problem,
+    Strict,
+    Text,
+    model_of,
+    options_of,
+    plain,
+    problems,
+)
+from differentia.system.files import read_text, user_path, written_whole
+
+#: The keywords of `measure` that a file may give.
+IN_FILE = {
+    name: option for name, option in options_of(MeasureOptions, RecordOptions).items() if option.in_file
+}
+
+
+class NetworkSection(Strict):
+    """The table ``[network]``: a spec, and keywords of `load_network`."""
+
+    spec: Text
+    preprocess: Annotated[str, PREPROCESS] | None = None
+    input_shape: Annotated[tuple[Count, ...], SEVERAL, Field(min_length=3, max_length=3)] | None = None
+    device: str = "auto"
+
+    def options(self) -> dict[str, Any]:
+        return {name: value for name, value in self if name != "spec" and value is not None}
+
+
+class MeasureSection(model_of(IN_FILE.values())):  # type: ignore[misc]
+    """The table ``[measure]``: keywords of `measure`; what is left out has its default."""
+
+
+class Experiment(Strict):
+    """A measurement; its sets are name -> source, as on the command line."""
+
+    network: NetworkSection
+    sets: dict[Text, Text]
+    measure: MeasureSection = MeasureSection()
+    out: Text | None = None
+    differentia: str | None = None
+
+    def options(self, **machine: Any) -> tuple[MeasureOptions, RecordOptions]:
+        """Return the options, with those that depend on the machine."""
+        return measure_and_record({**self.measure.model_dump(), **machine})
+
+
+def read_experiment(path: str | os.PathLike[str]) -> Experiment:
+    """Read an experiment file, or a folder's; its paths, relative to its folder, are absolute afterwards."""
+    file = user_path(path)
+    if file.is_dir():
+        file = file / "experiment.toml"
+    try:
+        content = tomllib.loads(read_text(file))
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such file; give an experiment file, or the folder of one") from None
+    except (OSError, ValueError, RecursionError) as error:  # no permission, no UTF-8, no TOML
+        raise InputError(f"{path}: can't be read as TOML: {error}") from error
+    try:
+        experiment = experiment_of(content)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    if experiment.differentia not in (None, version("differentia")):
+        warnings.warn(
+            f"{path}: was written by differentia {experiment.differentia}; this is {version('differentia')}, "
+            "whose numbers may differ",
+            DifferentiaWarning,
+            stacklevel=2,
+        )
+    folder = file.absolute().parent
+    experiment.network.spec = _absolute_spec(experiment.network.spec, folder)
+    experiment.sets = {name: _absolute_source(source, folder) for name, source in experiment.sets.items()}
+    if experiment.out is not None:
+        experiment.out = _absolute(experiment.out, folder)
+    return experiment
+
+
+def experiment_of(content: Experiment | Mapping[str, Any]) -> Experiment:
+    """Return an experiment of the content of a file."""
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        raise InputError("; ".join(map(_told, problems(error)))) from None
+
+
+def _told(problem: Problem) -> str:
+    *sections, name = problem.place
+    known: dict[str, type[Strict]] = {"network": NetworkSection, "measure": MeasureSection}
+    field = ".".join(problem.place)
+    if problem.kind == "extra_forbidden":
+        section = known.get(sections[0] if sections else "", Experiment)
+        return f"{field}: {unknown_name('field', name, section.model_fields)}"
+    if problem.kind == "missing":
+        return f"{field}: is missing"
+    if problem.kind in ("model_type", "dict_type"):
+        return f"{field}: is {problem.given}; expected a table, [{field}]"
+    return f"{field}: {'' if problem.given is None else f'is {problem.given}; '}{problem.reason}"
+
+
+def write_experiment(path: Path, experiment: Experiment, sets: Mapping[str, str]) -> None:
+    """Write the file that repeats a measurement; its paths are absolute, its defaults spelled out."""
+    import tomli_w
+
+    folder, network = Path.cwd(), experiment.network
+    options, recording = experiment.options()
+    full = {**vars(options), **vars(recording), "n_units": counts_of(options, recording)}
+    if full["maps"] and full["map_images"] is None:
+        full["map_images"] = MAP_IMAGES
+    measure = {name: plain(full[name]) for name in IN_FILE if full[name] is not None}
+    content = {
+        "differentia": version("differentia"),
+        "network": {"spec": _absolute_spec(network.spec, folder), **plain(network.options())},
+        "sets": {name: _absolute_source(source, folder) for name, source in sets.items()},
+        "measure": measure,
+    }
+    with written_whole(path) as beside:
+        beside.write_text(tomli_w.dumps(content), encoding="utf-8")
+
+
+def _absolute(path: str, folder: Path) -> str:
+    return os.path.abspath(folder / os.path.expanduser(path))
+
+
+def _absolute_source(source: str, folder: Path) -> str:
+    if is_generated(source):
+        return source
+    path = _absolute(source, folder)
+    if not glob.has_magic(source) or os.path.exists(path):
+        return path
+    return _absolute(source, Path(glob.escape(str(folder))))  # a pattern below a folder of any name
+
+
+def _absolute_spec(spec: str, folder: Path) -> str:
+    """Return a network's spec with the paths in it absolute."""
+    name, _, query = spec.partition("?")
+    if name.endswith(".keras"):
+        name = _absolute(name, folder)
+    parts = []
+    for part in query.split("&") if query else []:
+        key, _, value = part.partition("=")
+        weights = key == "weights" and value.lower() not in ("imagenet", "none")
+        if weights or (key == "classes" and Path(_absolute(value, folder)).is_file()):
+            part = f"{key}={_absolute(value, folder)}"
+        parts.append(part)
+    return f"{name}?{'&'.join(parts)}" if parts else name

@@ -1,0 +1,300 @@
+"""Where the stages are joined: stimuli through a network, responses to a labelled result."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
+
+from differentia.definition.measure import is_raw_euclidean
+from differentia.errors import (
+    InputError,
+    require_known,
+    warn,
+)
+from differentia.experiment.analysis import Undefined, measure_layers
+from differentia.experiment.options import (
+    N_UNITS,
+    AllKeywords,
+    AllKindsKeywords,
+    MeasureKeywords,
+    MeasureOptions,
+    measure_and_record,
+)
+from differentia.recording.options import RecordOptions, one_kind
+from differentia.recording.record import record_kinds
+from differentia.recording.responses import Responses, responses_from_arrays
+from differentia.recording.units import unit_kind, units_used
+from differentia.results.dataset import build_result
+from differentia.results.intervals import add_intervals
+from differentia.system.fields import checked, takes
+from differentia.system.machine import memory_budget, untouched_array
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: With more images the result holds no distance matrices.
+MOST_IMAGES_WITH_DISTANCES = 2_000
+
+
+@takes(MeasureOptions, RecordOptions, keywords=AllKeywords)
+def measure(network: Any, sets: Mapping[str, Any], **options: Unpack[AllKeywords]) -> xr.Dataset:
+    """Measure the differentiation of every layer of a network for several sets of images.
+
+    Parameters
+    ----------
+    network
+        What `load_network` takes; a module or model that needs options goes through it first.
+    sets
+        Name -> stimuli, or anything that `images` takes, or ``"noise:43"``.
+    {options}
+
+    Returns
+    -------
+    xarray.Dataset
+        ``differentiation`` (set, layer, n_units, draw), which is dimensionless (with ``normalize="none"`` in
+        the unit of the responses), between which limits it lies (``differentiation_low``,
+        ``differentiation_high``), and what it was computed from.
+
+    Raises
+    ------
+    InputError
+        Something that was given can't be used.
+    RecordingError
+        The pass failed, or gave a NaN or an infinity.
+    StorageError
+        The store can't be written or read.
+    FolderInUseError
+        Another run writes to the store.
+    """
+    analysis, recording = measure_and_record(options)
+    return measure_with(network, sets, analysis, recording)[one_kind(recording)]
+
+
+@takes(MeasureOptions, RecordOptions, keywords=AllKindsKeywords)
+def measure_kinds(
+    network: Any,
+    sets: Mapping[str, Any],
+    *,
+    kinds: Sequence[str] = ("random", "top", "top_variance", "per_filter", "filter_mean"),
+    **options: Unpack[AllKindsKeywords],
+) -> dict[str, xr.Dataset]:
+    """Measure several kinds of units side by side, from the same pass over the same images.
+
+    Parameters
+    ----------
+    network, sets
+        As for `measure`.
+    kinds
+        Names of kinds of units, as of ``units`` in `measure`. Those that take no number of units leave
+        `n_units` and `pool` aside.
+    {options}
+
+    Returns
+    -------
+    dict of xarray.Dataset
+        By kind: what `measure` returns for each alone. `plot_kinds` draws them.
+
+    Raises
+    ------
+    InputError, RecordingError, StorageError, FolderInUseError
+        As for `measure`.
+    """
+    return measure_with(network, sets, *measure_and_record({**options, "units": kinds}))
+
+
+def measure_with(
+    network: Any, sets: Mapping[str, Any], options: MeasureOptions, recording: RecordOptions
+) -> dict[str, xr.Dataset]:
+    """Measure each kind of units of `recording`; by kind."""
+    counts = counts_of(options, recording)
+    _check(options, recording.units, sets)
+    recording = replace(recording, pool=recording.pool or max(counts or N_UNITS))
+    responses = record_kinds(network, sets, recording)
+    return {
+        kind: _measure_recorded(
+            recorded, counts if unit_kind(kind).counted else None, options, recording.memory
+        )
+        for kind, recorded in responses.items()
+    }
+
+
+@takes(MeasureOptions, keywords=MeasureKeywords)
+def measure_responses(
+    responses: Responses | Mapping[str, Mapping[str, Any]],
+    *,
+    pool: int | None = None,
+    seed: int | None = None,
+    memory: int | str | None = None,
+    **options: Unpack[MeasureKeywords],
+) -> xr.Dataset:
+    """Measure the differentiation of responses that are at hand: recorded neurons, stored activations.
+
+    Parameters
+    ----------
+    responses
+        What `record` returned, or set -> layer (or area) -> array (n_responses, n_units) with the same
+        units of a layer in every set.
+    pool
+        Units of each layer to draw from, by default the largest of `n_units`; arrays only.
+    seed
+        Seed of the choice of units, by default 0; recorded responses have theirs.
+    memory
+        How much may be taken for what is read of responses on disk, in bytes or as ``"4GB"``, by default half
+        of what is free. With less, the same is read more often.
+    {options}
+
+    Returns
+    -------
+    xarray.Dataset
+        As `measure`.
+
+    Raises
+    ------
+    InputError
+        Something that was given can't be used: a NaN among the responses, an unknown option.
+    """
+    if options.get("reference") is not None:
+        options["reference"] = str(options["reference"])  # sets may be named by numbers
+    given = checked(MeasureOptions, options)
+    if not isinstance(responses, Responses):
+        if pool is not None and given.n_units is None:
+            raise InputError("pool= is what n_units= are drawn from; give n_units= too, or leave pool= out")
+        kinds = ("all",) if given.n_units is None else ("random",)
+        at_hand = checked(RecordOptions, {"units": kinds, "pool": pool, "seed": seed or 0, "memory": memory})
+        counts = counts_of(given, at_hand)
+        responses = responses_from_arrays(
+            responses,
+            kind=kinds[0],
+            pool=pool or (max(counts) if counts else None),
+            seed=at_hand.seed,
+        )
+    elif pool is not None or seed not in (None, responses.seed):
+        raise InputError("recorded responses have their pool and seed; leave pool= and seed= out")
+    elif not unit_kind(responses.unit_kind).counted and given.n_units is not None:
+        raise InputError(
+            f"these responses were recorded with units={responses.unit_kind!r} and are measured whole: leave "
+            "n_units= out, or record with units='random'"
+        )
+    _check(given, [responses.unit_kind], responses.sets)
+    return _measure_recorded(responses, given.n_units, given, memory)
+
+
+def _measure_recorded(
+    responses: Responses, counts: Sequence[int] | None, options: MeasureOptions, memory: int | str | None
+) -> xr.Dataset:
+    budget = memory_budget(memory)
+    counts = _counts_at_hand(responses, counts)
+    n_images, n_layers = len(responses.images), len(responses.layers)
+    values = np.empty((len(responses.sets), n_layers, len(counts), options.draws))
+    image_sum, image_sumsq = np.empty((n_images, n_layers)), np.empty((n_images, n_layers))
+    distance = None
+    if n_images <= MOST_IMAGES_WITH_DISTANCES:
+        distance = untouched_array((n_layers, n_images, n_images), np.float32)
+    undefined: list[Undefined] = []
+    measures = measure_layers(
+        responses,
+        counts,
+        options.draws,
+        normalize=options.normalize,
+        metric=options.metric,
+        distances=distance is not None,
+        budget=budget,
+    )
+    for at, measured in enumerate(measures):
+        values[:, at], image_sum[:, at], image_sumsq[:, at] = measured[:3]
+        if distance is not None:
+            distance[at] = measured.distances
+        undefined += measured.undefined
+    warned = list(responses.provenance.get("warnings", ()))
+    if undefined:
+        warned.append(_warn_of_undefined(undefined, responses.unit_kind))
+    result = build_result(
+        responses,
+        differentiation=values,
+        n_units=counts,
+        image_sum=image_sum,
+        image_sumsq=image_sumsq,
+        distance=distance,
+        normalize=options.normalize,
+        metric=options.metric,
+        reference=options.reference or responses.reference,
+        provenance={**responses.provenance, "warnings": warned, "versions": _versions()},
+    )
+    return add_intervals(result, confidence=options.confidence, resamples=options.resamples)
+
+
+def counts_of(options: MeasureOptions, recording: RecordOptions) -> tuple[int, ...] | None:
+    """Return the numbers of units that are looked at; None where no kind of units takes a number."""
+    pool = recording.pool
+    if not any(unit_kind(kind).counted for kind in recording.units):
+        if options.n_units is not None or pool is not None:
+            raise InputError(
+                f"n_units (--n-units) and pool (--pool) do not go with units={recording.units[0]!r}, which "
+                "takes no number of units; leave them out, or choose units='random'"
+            )
+        return None
+    counts = options.n_units or N_UNITS
+    if pool is not None and pool < max(counts):
+        raise InputError(
+            f"pool is {pool:,}, less than the largest n_units, {max(counts):,}; "
+            "raise pool (--pool) or leave it out"
+        )
+    return counts
+
+
+def _check(options: MeasureOptions, kinds: Sequence[str], sets: Mapping[str, Any]) -> None:
+    """Raise an error for options that do not go together, before any hours are spent on recording."""
+    if any(unit_kind(kind).sketched for kind in kinds) and not is_raw_euclidean(
+        options.normalize, options.metric
+    ):
+        raise InputError(
+            f"units='sketch' does not go with normalize={options.normalize!r} and metric={options.metric!r}: "
+            "sums with random signs keep Euclidean distances only. Use metric='euclidean' with "
+            "normalize='layer' or 'none', or units='random'"
+        )
+    if options.reference is not None and sets:
+        require_known("set for reference (--reference)", options.reference, map(str, sets))
+
+
+def _counts_at_hand(responses: Responses, counts: Sequence[int] | None) -> Sequence[int]:
+    largest = max(len(responses.units[layer.name]) for layer in responses.layers)
+    if counts is None:
+        return (largest,)
+    for layer in responses.layers:
+        pool = len(responses.units[layer.name])
+        strata = unit_kind(responses.unit_kind).strata(layer)
+        if units_used(layer.size, max(counts), strata=strata) > pool:
+            raise InputError(
+                f"n_units is {max(counts):,}, but only {pool:,} of the {layer.size:,} units of "
+                f"{layer.name!r} were recorded; record a larger pool, or ask for fewer"
+            )
+    return counts
+
+
+def _warn_of_undefined(undefined: Sequence[Undefined], kind: str) -> dict[str, str]:
+    """Give, and return, one warning that names every layer and set without a value, and its first reason."""
+    first: dict[tuple[str, str], Undefined] = {}
+    for case in undefined:
+        first.setdefault((case.layer, case.set), case)
+    listed = "; ".join(
+        f"layer {case.layer!r}, set {case.set!r}: {case.reason} ({case.n_units:,} units, draw {case.draw})"
+        for case in first.values()
+    )
+    hint = ""
+    if unit_kind(kind).ranked_by == "mean":
+        hint = (
+            ". The units with the highest means may be saturated for every image; those of "
+            "units='top_variance' can't be"
+        )
+    text = f"differentiation is NaN for {len(undefined)} values: {listed}{hint}"
+    return warn("undefined", text, stacklevel=4)
+
+
+def _versions() -> dict[str, str]:
+    packages = ("differentia", "torch", "keras", "numpy", "pillow", "xarray")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}

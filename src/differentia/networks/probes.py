@@ -1,0 +1,244 @@
+"""Probes: each reduces one layer's output inside the forward pass, so that the output itself can go."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Float64, Int, Int64
+
+from differentia.networks.layers import Layer
+
+#: What a network calls with a layer's output of shape (batch, *layer shape) at the moment it is computed;
+#: it returns what is kept of it, as a copy.
+Probe = Callable[[Any], Any]
+
+#: Entries whose squares are summed in float32 before the sums are gathered in float64: few enough that their
+#: rounding stays near 1e-7, and evens out over the blocks.
+SUMMED_TOGETHER = 4096
+
+#: Below this fraction of the mean square a variance is computed from the differences themselves. What is
+#: above it loses at most a digit to the subtraction of the squared mean.
+SMALL_VARIANCE = 0.1
+
+
+def together(probes: Mapping[Any, Probe]) -> Probe:
+    """Return one probe that calls several, and returns what each kept by its name."""
+    return lambda output: {name: probe(output) for name, probe in probes.items()}
+
+
+class UnitProbe:
+    """Copies chosen units (indices in C order of the layer's shape) out of a layer's output.
+
+    They are read in the order in which the output lies in memory, whatever its layout (channels-last tensors
+    are not rearranged first), and come out in the order asked for.
+    """
+
+    def __init__(self, units: Int[np.ndarray, " k"], shape: Sequence[int]) -> None:
+        self._shape = tuple(shape)
+        self._units = np.asarray(units, dtype=np.int64)
+        self._whole = len(self._units) == math.prod(self._shape) and bool(
+            (self._units == np.arange(len(self._units))).all()
+        )
+        self._in_memory: dict[tuple[tuple[int, ...], torch.device], tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def __call__(self, output: Any) -> Float[np.ndarray, ...]:
+        """Return the units' values as float32 (float64 stays), a copy of shape (batch, n_units)."""
+        values = as_tensor(output)
+        if self._whole:
+            return as_kept(values.reshape(len(values), -1).clone())
+        axes = memory_order(values)
+        ascending, places = self._positions(axes, values.device)
+        flat = values.permute(0, *axes).reshape(len(values), -1)
+        # Memory is read in one direction. To put the few that were taken in order afterwards costs less than
+        # to take them in that order.
+        taken = flat.gather(1, ascending.expand(len(values), -1))
+        return as_kept(taken.index_select(1, places))
+
+    def _positions(
+        self, axes: tuple[int, ...], device: torch.device
+    ) -> tuple[Int64[torch.Tensor, " k"], Int64[torch.Tensor, " k"]]:
+        """Return the units' sorted positions in memory, and where each unit stands among them."""
+        key = axes, device
+        if key not in self._in_memory:
+            index = np.unravel_index(self._units, self._shape) if self._shape else ()
+            position = np.zeros(len(self._units), dtype=np.int64)
+            for axis in axes:
+                position = position * self._shape[axis - 1] + index[axis - 1]
+            order = np.argsort(position)
+            places = np.empty_like(order)
+            places[order] = np.arange(len(order))
+            self._in_memory[key] = (
+                torch.from_numpy(position[order]).to(device),
+                torch.from_numpy(places).to(device),
+            )
+        return self._in_memory[key]
+
+
+def as_kept(values: torch.Tensor) -> Float[np.ndarray, ...]:
+    """Return values on the processor, as float32 or, where they are, float64."""
+    kept = torch.float64 if values.dtype == torch.float64 else torch.float32
+    return values.to("cpu", kept).contiguous().numpy()
+
+
+class Summary(NamedTuple):
+    """What is kept of all units of a layer; the variance is the population's."""
+
+    filter_mean: Float32[np.ndarray, "b f"]
+    mean: Float64[np.ndarray, " b"]
+    variance: Float64[np.ndarray, " b"]
+
+
+class SummaryProbe:
+    """Reads all of a layer's output once for the sums of its filters, and once for the sum of squares.
+
+    Sums are float32 within a block and float64 over the blocks. A variance that is small beside the squared
+    mean is computed again from the differences, in float64, so that it is right for any mean.
+    """
+
+    def __init__(self, layer: Layer) -> None:
+        self._layer = layer
+
+    def __call__(self, output: Any) -> Summary:
+        values = as_tensor(output)
+        if values.dtype not in (torch.float32, torch.float64):
+            values = values.float()
+        axes = memory_order(values)
+        laid_out = values.permute(0, *axes)
+        filter_sum = self._filter_sums(laid_out, axes)
+        flat = laid_out.reshape(len(values), -1)
+        with np.errstate(over="ignore", invalid="ignore"):  # who keeps a response looks for infinities
+            mean = filter_sum.sum(axis=1) / flat.shape[1]
+            mean_square = _square_sums(flat) / flat.shape[1]
+            variance = mean_square - mean**2
+            for image in np.flatnonzero(
+                ~(variance > SMALL_VARIANCE * mean_square) | ~np.isfinite(mean_square)
+            ):
+                exact = flat[int(image)].to("cpu", torch.float64).numpy()
+                difference = exact - exact[0]  # exactly 0 where all are equal
+                mean[image], variance[image] = exact[0] + difference.mean(), difference.var()
+            per_filter = flat.shape[1] // self._layer.n_filters
+            return Summary((filter_sum / per_filter).astype(np.float32), mean, variance)
+
+    def _filter_sums(self, laid_out: torch.Tensor, axes: Sequence[int]) -> Float64[np.ndarray, "b f"]:
+        """Return the sum of each filter of each image, whose axes are in the order of memory."""
+        if not self._layer.space:
+            return _float64(laid_out).reshape(len(laid_out), -1)
+        space = [place for place, axis in enumerate(axes, 1) if axis - 1 != self._layer.filter_axis]
+        sums = _float64(laid_out.sum(space))
+        if not np.isfinite(sums).all():
+            sums = _float64(laid_out.sum(space, dtype=torch.float64))
+        return sums
+
+
+def _float64(values: torch.Tensor) -> Float64[np.ndarray, ...]:
+    return values.to("cpu", torch.float64).numpy()
+
+
+def _square_sums(flat: torch.Tensor) -> Float64[np.ndarray, " b"]:
+    """Return the sum of squares of each row."""
+    whole = flat.shape[1] - flat.shape[1] % SUMMED_TOGETHER
+    rest, total = flat[:, whole:], np.zeros(len(flat))
+    if whole:
+        blocks = flat[:, :whole].reshape(len(flat), -1, SUMMED_TOGETHER)
+        total += np.square(_float64(torch.linalg.vector_norm(blocks, dim=2))).sum(axis=1)
+    if rest.shape[1]:
+        total += np.square(_float64(torch.linalg.vector_norm(rest, dim=1)))
+    return total
+
+
+class MapProbe:
+    """Copies the whole maps of chosen filters out of a layer's output."""
+
+    def __init__(self, layer: Layer, filters: Sequence[int]) -> None:
+        self._axis = 1 + layer.filter_axis
+        self._filters = torch.as_tensor(list(filters))
+
+    def __call__(self, output: Any) -> Float[np.ndarray, "b f y x"]:
+        """Return the maps as float32 (float64 stays), a copy."""
+        values = as_tensor(output)
+        chosen = values.index_select(self._axis, self._filters.to(values.device))
+        return as_kept(chosen.movedim(self._axis, 1))
+
+
+class UnitMoments:
+    """Gathers each unit's mean and population variance over all images that it is shown, in float64.
+
+    Differences from the first image are summed, so that a unit that never changes has a variance of
+    exactly 0, and no mean is too large beside the variance.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self, output: Any) -> None:
+        """Take in a batch of outputs; nothing is kept for an image."""
+        for image in as_tensor(output):
+            values = image.to("cpu", torch.float64)
+            if not self._count:
+                self._first = values.clone()
+                self._sum, self._square_sum = torch.zeros_like(values), torch.zeros_like(values)
+            difference = values - self._first
+            self._sum += difference
+            self._square_sum += difference.square_()
+            self._count += 1
+
+    @classmethod
+    def of(cls, count: int, state: Float64[np.ndarray, "3 size"], shape: Sequence[int]) -> UnitMoments:
+        """Return what goes on where another, which had been shown `count` images, had come to."""
+        moments = cls()
+        moments._count = count
+        moments._first, moments._sum, moments._square_sum = (
+            torch.tensor(numbers).reshape(tuple(shape)) for numbers in state
+        )
+        return moments
+
+    @property
+    def state(self) -> Float64[np.ndarray, "3 size"]:
+        """The first response of each unit, and the sums of the differences from it and of their squares."""
+        return torch.stack([self._first, self._sum, self._square_sum]).reshape(3, -1).numpy()
+
+    @property
+    def mean(self) -> Float64[np.ndarray, " size"]:
+        """Each unit's mean, in the order of units."""
+        return (self._first + self._sum / self._count).reshape(-1).numpy()
+
+    @property
+    def variance(self) -> Float64[np.ndarray, " size"]:
+        """Each unit's population variance, in the order of units."""
+        variance = self._square_sum / self._count - (self._sum / self._count).square()
+        return variance.clamp(min=0.0).reshape(-1).numpy()
+
+
+def as_tensor(output: Any) -> torch.Tensor:
+    """Return a layer's output as a PyTorch tensor, without a copy where its framework shares its memory."""
+    if isinstance(output, torch.Tensor):
+        return output.detach()
+    if not isinstance(output, np.ndarray):  # whose negative strides make PyTorch abort the whole process
+        with contextlib.suppress(AttributeError, BufferError, RuntimeError, TypeError):
+            return torch.utils.dlpack.from_dlpack(output)
+    array = np.asarray(output)  # on a device that PyTorch can't reach; bfloat16 is no type of NumPy's own
+    return torch.from_numpy(np.array(array, dtype=_kept_precision(array.dtype)))
+
+
+def memory_of(values: torch.Tensor) -> memoryview:
+    """Return the bytes of a tensor's values in C order, without a copy where they lie so on the processor."""
+    flat = values.detach().cpu().contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().data
+
+
+def _kept_precision(dtype: Any) -> type[np.floating[Any]]:
+    return np.float64 if dtype == np.float64 else np.float32
+
+
+def memory_order(output: torch.Tensor) -> tuple[int, ...]:
+    """Return a tensor's axes after the first, from the one with the largest stride to the smallest."""
+    # An axis of length one has no say in the layout and keeps its place among equals.
+    strides, sizes = output.stride(), output.shape
+    axes = [axis for axis in range(1, output.ndim) if sizes[axis] != 1]
+    ones = [axis for axis in range(1, output.ndim) if sizes[axis] == 1]
+    return (*ones, *sorted(axes, key=lambda axis: -strides[axis]))

@@ -1,0 +1,1 @@
+"""What people see: words, colours, figures, the report, the methods paragraph."""

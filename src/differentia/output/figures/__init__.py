@@ -1,0 +1,1 @@
+"""Pictures of a result; no statistic is computed here."""

@@ -1,0 +1,228 @@
+"""Two sets compared layer by layer: a panel for each pair, and marks above the curves where they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from differentia.errors import InputError, require_known
+from differentia.output.colours import set_colours
+from differentia.output.figures.depth import add_legend, key, mark_scale, name_layers, panel_in, rule
+from differentia.output.figures.intervals import band_key, draw_band
+from differentia.output.figures.labels import plain, shortened
+from differentia.output.figures.panels import PAGE_WIDTH
+from differentia.recording.units import unit_kind
+from differentia.results.contrasts import SIGNIFICANT
+from differentia.results.summaries import layer_names, percent, require_contrast, require_contrasts
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DIFFERENT = f"corrected p < {SIGNIFICANT:g}"
+NOT_DIFFERENT = f"corrected p \N{GREATER-THAN OR EQUAL TO} {SIGNIFICANT:g}"
+
+#: Rows of marks that have room above the curves.
+MOST_ROWS = 6
+
+#: In points: rows of marks, the lowest above the axes, what they are made of, and what stands right of them.
+ROW_HEIGHT, FIRST_ROW, DIAMOND_SIZE, ROW_LABEL_SIZE, BEFORE_ROW_LABEL = 9.0, 7.0, 4.5, 7.0, 7.2
+
+#: In characters: a set's name beside a row of marks, and above a panel.
+LONGEST_IN_ROW, LONGEST_IN_TITLE = 18, 30
+
+#: In inches: a panel without the layers' names, alone and above others, and what stands right of it.
+PANEL_HEIGHT, STACKED_HEIGHT, LEGEND_WIDTH = 2.3, 1.25, 1.75
+
+COLOUR = "#1A1A1A"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One way to compare two sets, and how it is drawn."""
+
+    #: Between their names.
+    sign: str
+    label: str
+    #: The value where they do not differ.
+    equal: float
+    #: Half and twice as much are as far from equal.
+    logarithmic: bool = False
+
+
+COMPARISONS = {
+    "difference": Comparison("\N{MINUS SIGN}", "Difference", 0.0),
+    "ratio": Comparison("/", "Ratio", 1.0, logarithmic=True),
+}
+
+
+def plot_contrast(contrast: xr.Dataset, ax: Axes | Figure | None = None, *, what: str = "difference") -> Axes:
+    """Draw how two sets differ against depth.
+
+    The band is the interval over images. A filled mark stands where the sets differ (corrected p < 0.05),
+    an open one where that can't be said, none where there is no test.
+
+    Parameters
+    ----------
+    contrast
+        What `contrast` returned.
+    ax
+        To draw into: axes, or an empty figure, which is made to fit; by default a new one.
+    what
+        "difference", with a line at 0, or "ratio", with a line at 1 and a logarithmic axis.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    InputError
+        It is no contrast, or `what` is neither.
+    """
+    require_known("what", what, COMPARISONS)
+    require_contrast(contrast)
+    ax = panel_in(ax, _contrasts_size([contrast]))
+    _draw_contrast(ax, contrast, what)
+    _explain(ax, contrast)
+    return ax
+
+
+def _draw_contrast(ax: Axes, contrast: xr.Dataset, what: str) -> None:
+    comparison, layers = COMPARISONS[what], layer_names(contrast)
+    depth = np.arange(len(layers), dtype=np.float64)
+    value, low, high = (contrast[f"{what}{limit}"].values for limit in ("", "_low", "_high"))
+    ax.axhline(comparison.equal, color="#707070", linewidth=0.8, zorder=1.5)
+    draw_band(ax, depth, low, high, COLOUR, half_width=0.03)
+    ax.plot(depth, value, color=COLOUR, linewidth=1.2, zorder=2)
+    corrected, scale = contrast["p_corrected"].values, mark_scale(ax, len(layers))
+    for at, fill in ((corrected < SIGNIFICANT, COLOUR), (corrected >= SIGNIFICANT, "white")):
+        ax.scatter(
+            depth[at],
+            value[at],
+            s=18 * scale**2,
+            facecolor=fill,
+            edgecolor=COLOUR,
+            linewidth=0.9 * scale,
+            zorder=3,
+        )
+    rule(ax)
+    ax.set_ylabel(comparison.label)
+    if comparison.logarithmic:
+        _scale_by_logarithm(ax)
+    ax.set_title(plain(_pair_label(contrast, comparison.sign, LONGEST_IN_TITLE)), fontsize=9, loc="left")
+    name_layers(ax, layers)
+
+
+def _scale_by_logarithm(ax: Axes) -> None:
+    """Make the y axis logarithmic, with plain numbers at it: fewer of each ten where it spans many."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    if high < 3 * low:
+        ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    else:
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _contrasts_size(contrasts: Sequence[xr.Dataset]) -> tuple[float, float]:
+    """Return inches: no wider than a page, high enough for a panel for each pair and the layers' names."""
+    layers = [shortened(name) for name in layer_names(contrasts[0])]
+    width = min(PAGE_WIDTH, max(4.6, 1.6 + 0.28 * len(layers)) + LEGEND_WIDTH)
+    panels = PANEL_HEIGHT if len(contrasts) == 1 else STACKED_HEIGHT * len(contrasts) + 0.4
+    return width, panels + 0.3 + 0.055 * max(map(len, layers))
+
+
+def draw_contrasts(contrasts: Sequence[xr.Dataset], figure: Figure) -> None:
+    """Draw a panel for each pair into a figure, one above the other, with the same limits."""
+    figure.set_size_inches(_contrasts_size(contrasts))
+    figure.set_layout_engine("constrained")
+    panels = figure.subplots(len(contrasts), squeeze=False)[:, 0]
+    for ax, contrast in zip(panels, contrasts, strict=True):
+        _draw_contrast(ax, contrast, "difference")
+    _explain(panels[0], contrasts[0])
+    limits = np.array([ax.get_ylim() for ax in panels])
+    for ax in panels:
+        ax.set_ylim(limits.min(), limits.max())
+    for ax, one, other in zip(panels, contrasts, contrasts[1:], strict=False):
+        if layer_names(one) == layer_names(other):  # named at the next one
+            ax.set_xlabel("")
+            ax.tick_params(labelbottom=False)
+
+
+def require_room(result: xr.Dataset, contrasts: Sequence[xr.Dataset]) -> None:
+    """Raise an error unless every contrast is of a result, and they have room above its curves."""
+    require_contrasts({str(result["units"].item()): result}, contrasts)
+    if len(contrasts) > MOST_ROWS:
+        raise InputError(
+            f"contrasts= has {len(contrasts)} contrasts; at most {MOST_ROWS} have room: choose among them"
+        )
+
+
+def row_label(contrast: xr.Dataset) -> str:
+    """Return what stands beside a row of marks."""
+    return _pair_label(contrast, "vs", LONGEST_IN_ROW)
+
+
+def _pair_label(contrast: xr.Dataset, sign: str, longest: int) -> str:
+    first, second = (shortened(str(contrast.attrs[which]), longest) for which in ("first", "second"))
+    return f"{first} {sign} {second}"
+
+
+def rows_height(contrasts: Sequence[xr.Dataset]) -> float:
+    """Return inches that the rows of marks take."""
+    return len(contrasts) * ROW_HEIGHT / 72
+
+
+def mark_contrasts(ax: Axes, result: xr.Dataset, contrasts: Sequence[xr.Dataset]) -> None:
+    """Draw a row for each pair above the axes: a line over what was tested, marks where the sets differ."""
+    from matplotlib.lines import Line2D
+    from matplotlib.transforms import ScaledTranslation
+
+    colours, layers = set_colours(result), layer_names(result)
+    for row, contrast in enumerate(reversed(contrasts)):
+        height = (FIRST_ROW + row * ROW_HEIGHT) / 72
+        above = ax.get_xaxis_transform() + ScaledTranslation(0, height, ax.figure.dpi_scale_trans)
+        corrected = contrast["p_corrected"].reindex(layer=layers).values
+        pair = colours[contrast.attrs["first"]], colours[contrast.attrs["second"]]
+        tested, different = np.flatnonzero(np.isfinite(corrected)), np.flatnonzero(corrected < SIGNIFICANT)
+        stretches = [edge for place in tested for edge in (place - 0.5, place + 0.5, np.nan)]
+        for x, style in ((stretches, {"color": "#D0D0D0", "linewidth": 0.8}), (different, diamond(*pair))):
+            ax.add_artist(Line2D(x, np.ones(len(x)), transform=above, clip_on=False, **style))
+        ax.annotate(
+            plain(row_label(contrast)),
+            (1, 1),
+            xytext=(BEFORE_ROW_LABEL, 72 * height),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            va="center",
+            fontsize=ROW_LABEL_SIZE,
+        )
+
+
+def diamond(first: str, second: str) -> dict[str, Any]:
+    """Return the properties of a mark in the colours of both sets."""
+    colours = {"markerfacecolor": first, "markerfacecoloralt": second, "markeredgewidth": 0}
+    return {"linestyle": "none", "marker": "D", "markersize": DIAMOND_SIZE, "fillstyle": "left", **colours}
+
+
+def _explain(ax: Axes, contrast: xr.Dataset) -> None:
+    """Say beside the axes what the band and the marks mean, and which test was made."""
+    about, kind = contrast.attrs, unit_kind(str(contrast.attrs["units"]))
+    point: dict[str, Any] = {"marker": "o", "markersize": 4.2, "markeredgecolor": COLOUR}
+    entries = {
+        f"{percent(about['confidence'])}: other images": band_key(),
+        DIFFERENT: key(markerfacecolor=COLOUR, **point),
+        NOT_DIFFERENT: key(markerfacecolor="white", **point),
+        f"test: {about['permutations']:,} permutations\nof images": key(),
+    }
+    if kind.counted:
+        entries[f"with {about['n_units']:,} {kind.noun}"] = key()
+    add_legend(ax, [entries], length=2.0)

@@ -1,0 +1,246 @@
+"""Heat maps of every image of every set: predictions, mean responses of filters, distances."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from differentia.definition.measure import is_raw_euclidean
+from differentia.errors import InputError, require_known
+from differentia.output.colours import set_colours
+from differentia.output.figures.labels import plain, shortened
+from differentia.output.figures.panels import (
+    ABOVE,
+    BELOW,
+    LARGE_TEXT,
+    PAGE_HEIGHT,
+    PEAK,
+    Grid,
+    Scale,
+    add_colour_bar,
+    draw_heat_map,
+    mark_set,
+    name_columns,
+)
+from differentia.results.dataset import require_variables
+from differentia.results.schema import checked
+from differentia.results.summaries import class_scores, distances_of_sets, layer_names, rows_by_set
+from differentia.results.views import filter_scores
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
+
+#: How many columns of a heat map are named.
+MOST_CLASSES_NAMED = 5
+FEW_CLASSES = 12
+MOST_FILTERS_NAMED = 4
+
+#: In characters.
+LONGEST_CLASS_NAME = 20
+
+#: In inches.
+LOWEST_PREDICTIONS = 0.2
+PREDICTIONS_HEIGHT, FILTERS_HEIGHT, DISTANCES_HEIGHT = 1.1, 0.78, 0.78
+
+PREDICTIONS = Scale(0.0, 1.0, "probability / SD", extend="max")
+MAPPED_FILTERS = Scale(0.0, 1.0, "mean response, z-scored")
+PLAIN_UNITS = Scale(-1.0, 1.0, "response, z-scored", "RdBu_r")
+
+
+@checked
+def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
+    """Draw what the network says of each image: a heat map for each set, images x classes.
+
+    A set's probabilities are divided by their SD, as in the published figure; colours go from 0 to 1. The
+    classes with the highest mean probabilities are named. Where there are more classes than pixels,
+    neighbours share a pixel, which shows the most probable; the axis label says so.
+
+    Parameters
+    ----------
+    result
+        What `measure` returned.
+    axes : (n_sets,) of matplotlib.axes.Axes, optional
+        To draw into, or an empty figure, which is made to fit; by default a new one.
+
+    Returns
+    -------
+    (n_sets,) of matplotlib.axes.Axes
+
+    Raises
+    ------
+    InputError
+        It is no result, has no predictions, or `axes` are too few or too many.
+    """
+    require_variables(result, "prediction")
+    n_sets = result.sizes["set"]
+    height = PAGE_HEIGHT / n_sets - ABOVE - BELOW  # low enough for all sets to fit onto a page
+    grid = Grid(n_sets, ("",), max(LOWEST_PREDICTIONS, min(PREDICTIONS_HEIGHT, height)))
+    panels = grid.axes(axes)[:, 0]
+    names = [shortened(str(name), LONGEST_CLASS_NAME) for name in result["class_name"].values]
+    which = " (named: the highest means)" if len(names) > FEW_CLASSES else ""
+    scores, rows, explained = class_scores(result), rows_by_set(result), False
+    for ax, (set_name, colour) in zip(panels, set_colours(result).items(), strict=True):
+        values = scores[rows[set_name]]
+        image = draw_heat_map(ax, values, PREDICTIONS, rows="images", columns=f"classes{which}", sharing=PEAK)
+        title = plain(shortened(set_name, 80))
+        ax.set_title(title, color=colour, fontsize=LARGE_TEXT, fontweight="bold", y=1.0, pad=4)
+        mark_set(ax, colour)
+        if image is not None:
+            name_columns(ax, values.mean(axis=0), names, most=MOST_CLASSES_NAMED, few=FEW_CLASSES)
+            if not explained:
+                add_colour_bar(ax, image, PREDICTIONS)
+                explained = True
+    return panels
+
+
+@checked
+def plot_filters(
+    result: xr.Dataset, layers: str | Sequence[str] | None = None, axes: Any = None
+) -> np.ndarray:
+    """Draw each filter's mean response to each image: a heat map for each layer and set, images x filters.
+
+    Responses are z-scored by the mean and SD of all units of the layer over the set's images. Colours go
+    from 0 to 1 SD, and from -1 to 1 for layers without space, whose units are their filters. The filters
+    with the highest means over the set are named. Where there are more filters than pixels, neighbours
+    share a pixel, which shows their mean; the axis label says so.
+
+    Parameters
+    ----------
+    result
+        What `measure` returned.
+    layers
+        A name or several; by default all.
+    axes : (n_layers, n_sets) of matplotlib.axes.Axes, optional
+        To draw into, or an empty figure, which is made to fit; by default a new one.
+
+    Returns
+    -------
+    (n_layers, n_sets) of matplotlib.axes.Axes
+
+    Raises
+    ------
+    InputError
+        It is no result, has no means of filters, there is no such layer, or `axes` are too few or too many.
+    """
+    require_variables(result, "filter_mean", "layer_mean", "layer_sd")
+    chosen, colours = _chosen_layers(result, layers), set_colours(result)
+    grid = Grid(len(chosen), tuple(colours), FILTERS_HEIGHT)
+    panels = grid.headed_axes(axes, colours)
+    explained: list[Scale] = []
+    scores, rows = filter_scores(result).values, rows_by_set(result)
+    of_filters, numbers = (result[name].values for name in ("filter_layer", "filter_index"))
+    for row, layer in zip(panels, chosen, strict=True):
+        at_layer = layer_names(result).index(layer)
+        (columns,) = np.nonzero(of_filters == layer)
+        has_space = len(columns) < int(result["layer_size"].values[at_layer])
+        scale, units = (MAPPED_FILTERS, "filters") if has_space else (PLAIN_UNITS, "units")
+        names = [str(number) for number in numbers[columns]]
+        grid.head_row(row[0], layer, str(result["layer_shape"].values[at_layer]))
+        image = _draw_row(
+            row,
+            [scores[np.ix_(rows[name], columns)] for name in colours],
+            scale,
+            columns=f"{units} (numbered: the highest means)",
+            then=partial(_name_filters, names=names),
+        )
+        if image is not None and scale not in explained:
+            add_colour_bar(row[-1], image, scale)
+            explained.append(scale)
+    return panels
+
+
+def _name_filters(ax: Axes, scores: np.ndarray, *, names: Sequence[str]) -> None:
+    name_columns(ax, scores.mean(axis=0), names, most=MOST_FILTERS_NAMED)
+
+
+def _draw_row(
+    row: np.ndarray,
+    matrices: Sequence[np.ndarray],
+    scale: Scale,
+    *,
+    columns: str,
+    then: Callable[[Axes, np.ndarray], None],
+    square: bool = False,
+) -> AxesImage | None:
+    """Draw a heat map for each set, the first with labels; return one of them, for a colour bar."""
+    image = None
+    for ax, matrix in zip(row, matrices, strict=True):
+        rows, across = ("images", columns) if ax is row[0] else ("", "")
+        drawn = draw_heat_map(ax, matrix, scale, rows=rows, columns=across, square=square)
+        if drawn is not None:
+            image = drawn
+            then(ax, matrix)
+    return image
+
+
+@checked
+def plot_distances(
+    result: xr.Dataset, layers: str | Sequence[str] | None = None, axes: Any = None
+) -> np.ndarray:
+    """Draw the distances of all pairs of images: a matrix for each layer and set.
+
+    With the default measure, the median of what is above the diagonal is the differentiation of draw 0 at
+    the largest `n_units`. Other measures compare otherwise; then too these are Euclidean distances, and
+    the label says so. The sets of a layer share their colours, which start from 0.
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned.
+    layers
+        A name or several; by default all.
+    axes : (n_layers, n_sets) of matplotlib.axes.Axes, optional
+        To draw into, or an empty figure, which is made to fit; by default a new one.
+
+    Returns
+    -------
+    (n_layers, n_sets) of matplotlib.axes.Axes
+
+    Raises
+    ------
+    InputError
+        It is no result, has no distances, there is no such layer, or `axes` are too few or too many.
+    """
+    require_variables(result, "distance")
+    chosen, colours = _chosen_layers(result, layers), set_colours(result)
+    grid = Grid(len(chosen), tuple(colours), DISTANCES_HEIGHT, square=True)
+    panels = grid.headed_axes(axes, colours)
+    for row, layer, by_set in zip(panels, chosen, distances_of_sets(result, chosen), strict=True):
+        matrices = list(by_set.values())
+        largest = max((float(matrix.max()) for matrix in matrices if np.isfinite(matrix).all()), default=1.0)
+        scale = Scale(0.0, largest or 1.0, _distance_label(result), extend="neither")
+        grid.head_row(row[0], layer)
+        image = _draw_row(row, matrices, scale, columns="images", then=_number_columns, square=True)
+        if image is not None:
+            add_colour_bar(row[-1], image, scale)
+    return panels
+
+
+def _number_columns(ax: Axes, _matrix: np.ndarray) -> None:
+    ax.set_xticks(ax.get_yticks())
+
+
+def _distance_label(result: xr.Dataset) -> str:
+    normalize, metric = result.attrs["normalize"], result.attrs["metric"]
+    if is_raw_euclidean(normalize, metric):
+        return "distance / SD" if normalize == "layer" else "distance per unit"
+    label = "Euclidean" if normalize == "none" else "Euclidean / SD"
+    return f"{label}; D: {metric}, {normalize}"
+
+
+def _chosen_layers(result: xr.Dataset, layers: str | Sequence[str] | None) -> list[str]:
+    """Return the layers to draw, in the order in which they are wanted; by default all."""
+    known = layer_names(result)
+    if layers is None:
+        return known
+    names = [layers] if isinstance(layers, str) else [str(name) for name in layers]
+    for name in names:
+        require_known("layer", name, known)
+    if not names:
+        raise InputError("no layer was asked for; leave layers= out for all of them")
+    return names

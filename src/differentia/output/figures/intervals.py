@@ -1,0 +1,85 @@
+"""Intervals around values: those of images as filled bands, those of units as bars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from differentia.results.summaries import confidence_of, limits_or_spread, percent
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
+ByLayer = Float[np.ndarray, " layer"]
+
+BAND_STRENGTH, BAR_STRENGTH = 0.18, 0.75
+
+#: What the marks of the legend that stand for all sets are drawn in.
+LEGEND_COLOUR = "#404040"
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """The limits of values (set, layer, n_units, source), and what the legend says of each source."""
+
+    low: xr.DataArray
+    high: xr.DataArray
+    words: dict[str, str]
+
+    def limits(self, source: str, **place: Any) -> tuple[ByLayer, ByLayer]:
+        """Return the limits of one set and number of units; NaN where unknown."""
+        if source not in self.low["source"].values:
+            nothing = np.full(self.low.sizes["layer"], np.nan)
+            return nothing, nothing
+        low, high = (limit.sel(source=source, **place).values for limit in (self.low, self.high))
+        return low, high
+
+    def legend(self) -> dict[str, str]:
+        """Return the words for the intervals that can be seen."""
+        seen = (self.high > self.low).any(["set", "layer", "n_units"])
+        return {
+            name: said for name, said in self.words.items() if bool((seen & (seen["source"] == name)).any())
+        }
+
+
+def intervals_of(
+    result: xr.Dataset, values: xr.DataArray, noun: str, reference: str | None = None
+) -> Intervals:
+    """Return the intervals of a result's values, relative where a reference is named; `noun` is of units."""
+    confidence = confidence_of(result)
+    extent = "\N{PLUS-MINUS SIGN} 1 SD" if confidence is None else percent(confidence)
+    words = {"images": f"{extent}: other images", "units": f"{extent}: other {noun}"}
+    return Intervals(*limits_or_spread(result, values, reference), words)
+
+
+def band_key() -> Artist:
+    """Return what stands for bands in a legend."""
+    from matplotlib.patches import Patch
+
+    return Patch(facecolor=LEGEND_COLOUR, alpha=BAND_STRENGTH, linewidth=0)
+
+
+def draw_band(ax: Axes, x: ByLayer, low: ByLayer, high: ByLayer, colour: str, *, half_width: float) -> None:
+    """Fill what lies between limits; a layer between gaps, whose band would have no width, gets a box."""
+    known = np.isfinite(low) & np.isfinite(high)
+    if not known.any():
+        return
+    beside = np.pad(known, 1)
+    alone = known & ~beside[:-2] & ~beside[2:]
+    times = np.where(alone, 2, 1)
+    first = (np.cumsum(times) - times)[alone]
+    x, low, high = (np.repeat(array, times) for array in (x, low, high))
+    x[first], x[first + 1] = x[first] - half_width, x[first] + half_width
+    ax.fill_between(x, low, high, color=colour, alpha=BAND_STRENGTH, linewidth=0, zorder=1)
+
+
+def draw_bars(ax: Axes, x: ByLayer, low: ByLayer, high: ByLayer, colour: str, **style: Any) -> None:
+    """Draw an upright line between limits, where they are known and apart."""
+    seen = high > low
+    if seen.any():
+        ax.vlines(x[seen], low[seen], high[seen], colors=colour, alpha=BAR_STRENGTH, zorder=1.5, **style)

@@ -1,0 +1,123 @@
+"""Whole maps of single filters: where in an image a filter responds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from differentia.errors import InputError
+from differentia.output.colours import set_colours
+from differentia.output.figures.labels import plain, shortened, text_width
+from differentia.output.figures.panels import (
+    ABOVE,
+    PAGE_HEIGHT,
+    SMALL_TEXT,
+    Grid,
+    Scale,
+    add_colour_bar,
+    draw_heat_map,
+    write_above,
+)
+from differentia.results.dataset import require_variables
+from differentia.results.schema import checked, map_names
+from differentia.results.summaries import colour_limits, rows_by_set
+from differentia.results.views import map_scores
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: In inches.
+HIGHEST_MAP, LOWEST_MAP = 1.6, 0.2
+ROOM_FOR_TITLES = 1.0
+BETWEEN_MAPS = 0.06
+
+
+@checked
+def plot_maps(
+    result: xr.Dataset,
+    layer: str | None = None,
+    filter: int | None = None,  # noqa: A002 - what a map's filter is called in the result
+    axes: Any = None,
+) -> np.ndarray:
+    """Draw the whole map of one filter for chosen images: images in rows, sets in columns.
+
+    Responses are z-scored by the mean and SD of all units of the layer over the set's images. All panels
+    share their colours, which end at the 1st and 99th percentiles of what is shown.
+
+    Parameters
+    ----------
+    result
+        What `measure` returned, given ``maps=``.
+    layer, filter
+        Whose map; by default the first that was kept.
+    axes : (n_images, n_sets) of matplotlib.axes.Axes, optional
+        To draw into, or an empty figure, which is made to fit; by default a new one.
+
+    Returns
+    -------
+    (n_images, n_sets) of matplotlib.axes.Axes
+
+    Raises
+    ------
+    InputError
+        It is no result, no such map was kept, or `axes` are too few or too many.
+    """
+    require_variables(result, "map_0", "layer_mean", "layer_sd")
+    scores = map_scores(result, _find_map(result, layer, filter))
+    colours, rows = set_colours(result), rows_by_set(result)
+    maps = _maps_by_place(result, scores.values)
+    places = sorted({place for place, _ in maps})
+    # Low enough for all rows to fit onto a page.
+    height = (PAGE_HEIGHT - ROOM_FOR_TITLES) / len(places) - ABOVE - BETWEEN_MAPS
+    height = max(LOWEST_MAP, min(HIGHEST_MAP, height))
+    grid = Grid(len(places), tuple(colours), height, square=True, below=BETWEEN_MAPS)
+    panels = grid.headed_axes(axes, colours)
+    scale = Scale(*colour_limits(scores.values), "response, z-scored")
+    longest = int(72 * grid.panel[0] / text_width("n", SMALL_TEXT))
+    caption = f"{shortened(scores.attrs['layer'])}, filter {scores.attrs['filter']}"
+    panels[-1, 0].set_xlabel(plain(caption), loc="left", fontsize=SMALL_TEXT + 0.5)
+    image = None
+    for row, place in zip(panels, places, strict=True):
+        for ax, name in zip(row, colours, strict=True):
+            if (place, name) in maps:
+                last = caption if ax is panels[-1, 0] else ""
+                drawn = draw_heat_map(ax, maps[place, name], scale, rows="", columns=last, square=True)
+                image = image or drawn
+                image_name = str(result["image_name"].values[rows[name][place]])
+                write_above(ax, shortened(image_name, longest), SMALL_TEXT, middle=True)
+            else:  # the set has fewer images
+                ax.spines[:].set_visible(False)
+            ax.set(xticks=[], yticks=[], ylabel="")
+        row[0].set_ylabel(f"image {place}", fontsize=SMALL_TEXT + 0.5)
+    if image is not None:
+        add_colour_bar(panels[0, -1], image, scale)
+    return panels
+
+
+def _find_map(result: xr.Dataset, layer: str | None, number: int | None) -> str:
+    """Return the variable that holds the map of a filter."""
+    kept = {
+        name: (result[name].attrs["layer"], int(result[name].attrs["filter"])) for name in map_names(result)
+    }
+    for name, (its_layer, its_filter) in kept.items():
+        if layer in (None, its_layer) and number in (None, its_filter):
+            return name
+    wanted = " of ".join(
+        [*([] if number is None else [f"filter {number}"]), *([] if layer is None else [f"layer {layer!r}"])]
+    )
+    raise InputError(
+        f"the result has no map of {wanted}; it has those of "
+        f"{', '.join(f'{of} filter {its}' for of, its in kept.values())}: "
+        "choose one of them, or measure again with maps= (--map)"
+    )
+
+
+def _maps_by_place(result: xr.Dataset, maps: np.ndarray) -> dict[tuple[int, str], np.ndarray]:
+    """Return each map by its image's place in the set, and the set."""
+    rows = rows_by_set(result)
+    found = {}
+    for values, row in zip(maps, result["map_image"].values.tolist(), strict=True):
+        name = str(result["image_set"].values[row])
+        found[row - int(rows[name][0]), name] = values
+    return found

@@ -1,0 +1,285 @@
+"""Heat maps in a grid of panels at paper size.
+
+The panels stand at fixed places, since to solve for them takes many seconds where there are hundreds. No
+panel is given more columns or rows than it has pixels, so that none is lost when the picture is drawn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from differentia.errors import InputError
+from differentia.output.figures.labels import (
+    BETWEEN_NAMES,
+    plain,
+    shortened,
+    standing_out,
+    text_width,
+    wrapped,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+#: In inches: what fits onto A4 and US letter, with margins.
+PAGE_WIDTH, PAGE_HEIGHT = 7.2, 9.7
+
+#: In inches: for the numbers of images, and for the colour bar.
+LEFT, RIGHT = 0.56, 0.82
+
+#: In inches: between panels, for the right one's numbers of images.
+GAP = 0.3
+
+#: In inches: above a panel for one line, and below it for the names of columns and the axis label.
+ABOVE, BELOW = 0.17, 0.34
+
+#: In points from the panel: the axis labels, beyond the names of columns and the numbers of images.
+BELOW_TICKS, LEFT_OF_TICKS = 12.5, 15.0
+
+#: In inches. With more sets than fit onto a page at this width, the figure is wider than a page.
+NARROWEST_PANEL = 0.5
+
+#: In dots per inch.
+RESOLUTION = 150
+
+#: In points.
+SMALL_TEXT, LARGE_TEXT = 6.0, 8.0
+
+#: In inches.
+LINE = 1.25 * LARGE_TEXT / 72
+
+#: Where every value is the same there is nothing to scale by.
+CONSTANT_COLOUR = "#DDDDDD"
+
+
+def sized_figure(given: Any, size: tuple[float, float], dpi: float | None = None) -> Figure | None:
+    """Return a new figure, or the one that is given, at a size in inches; None where axes are given."""
+    from matplotlib.figure import Figure
+
+    if given is None:
+        import matplotlib.pyplot as plt
+
+        given = plt.figure(dpi=dpi)
+    if not isinstance(given, Figure):
+        return None
+    given.set_size_inches(size)
+    return given
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Panels on a page, in inches."""
+
+    rows: int
+    #: Above each column.
+    names: tuple[str, ...]
+    #: Of a panel, at most.
+    height: float
+    #: Whether panels are as wide as high.
+    square: bool = False
+    #: Left free below each row but the last.
+    below: float = BELOW
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.rows, len(self.names)
+
+    @property
+    def panel(self) -> tuple[float, float]:
+        """The width and height of a panel."""
+        columns = len(self.names)
+        width = max(NARROWEST_PANEL, (PAGE_WIDTH - LEFT - RIGHT - GAP * (columns - 1)) / columns)
+        side = min(width, self.height)
+        return (side, side) if self.square else (width, self.height)
+
+    @property
+    def titles(self) -> list[str]:
+        """The names, on as many lines as they need beside each other."""
+        letter = 0.7 * LARGE_TEXT / 72  # as wide as bold letters are on average
+        width = max(4, int((self.panel[0] + GAP - BETWEEN_NAMES / 72) / letter))
+        return [wrapped(name, width, 4) if name else "" for name in self.names]
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """The width and height of the figure."""
+        rows, columns = self.shape
+        width, height = self.panel
+        top = max(title.count("\n") + 1 if title else 0 for title in self.titles) * LINE
+        return (
+            LEFT + columns * width + (columns - 1) * GAP + RIGHT,
+            top + rows * (ABOVE + height) + (rows - 1) * self.below + BELOW,
+        )
+
+    def _add_axes(self, figure: Figure) -> np.ndarray:
+        """Return new axes, (rows, columns), in a figure of the grid's size."""
+        width, height = self.panel
+        whole_width, whole_height = self.size
+        axes = np.empty(self.shape, dtype=object)
+        for row, column in np.ndindex(self.shape):
+            left = LEFT + column * (width + GAP)
+            bottom = BELOW + (self.rows - 1 - row) * (ABOVE + height + self.below)
+            axes[row, column] = figure.add_axes(
+                (left / whole_width, bottom / whole_height, width / whole_width, height / whole_height)
+            )
+        return axes
+
+    def axes(self, given: Any) -> np.ndarray:
+        """Return a user's axes as (rows, columns), or new ones in a figure, which is made to fit."""
+        figure = sized_figure(given, self.size, dpi=RESOLUTION)
+        if figure is not None:
+            return self._add_axes(figure)
+        axes = np.asarray(given, dtype=object)
+        if axes.size != math.prod(self.shape):
+            rows, columns = self.shape
+            raise InputError(
+                f"axes= has the shape {axes.shape}; expected {self.shape}: "
+                f"plt.subplots({rows}, {columns}) gives them"
+            )
+        return axes.reshape(self.shape)
+
+    def headed_axes(self, given: Any, colours: Mapping[str, str]) -> np.ndarray:
+        """Return `axes`, with each column's name above it in its colour, as is a bar over each panel."""
+        axes = self.axes(given)
+        for name, title, column in zip(self.names, self.titles, axes.T, strict=True):
+            head: dict[str, Any] = {"fontsize": LARGE_TEXT, "fontweight": "bold", "y": 1.0, "pad": 72 * ABOVE}
+            column[0].set_title(plain(title), color=colours[name], **head)
+            for ax in column:
+                mark_set(ax, colours[name])
+        return axes
+
+    def head_row(self, ax: Axes, name: str, about: str = "") -> None:
+        """Write a layer's name above a row's first panel, and what else there is to say of it."""
+        letters = int(72 * (self.size[0] - LEFT) / text_width("n", SMALL_TEXT + 0.5))
+        text = f"{shortened(name, letters - len(about) - 2)}  {about}".rstrip()
+        write_above(ax, text, SMALL_TEXT + 0.5)
+
+
+def write_above(ax: Axes, text: str, size: float, *, middle: bool = False) -> None:
+    """Write a line of text above a panel, at its left or in its middle."""
+    x, ha = (0.5, "center") if middle else (0, "left")
+    at: dict[str, Any] = {"xytext": (0, 3), "xycoords": "axes fraction", "textcoords": "offset points"}
+    ax.annotate(plain(text), (x, 1), fontsize=size, ha=ha, **at)
+
+
+def mark_set(ax: Axes, colour: str) -> None:
+    """Draw a bar of a set's colour over a panel."""
+    ax.spines[["left", "right", "bottom"]].set_linewidth(0.5)
+    ax.spines["top"].set(color=colour, linewidth=2.5)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What the colours of heat maps say: values from `lowest` to `highest`, those beyond as the ends."""
+
+    lowest: float
+    highest: float
+    label: str
+    colours: str = "viridis"
+    #: At which ends there may be values beyond, as Matplotlib's colour bars have it.
+    extend: str = "both"
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """What is shown of neighbouring columns that share a pixel."""
+
+    #: As the axis label says it.
+    words: str
+    #: Returns it, given a matrix and the first column of each group.
+    reduce: Callable[[Float[np.ndarray, "row column"], Int[np.ndarray, " group"]], np.ndarray]
+
+
+def _means(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    counts = np.diff([*starts, values.shape[1]])
+    return np.add.reduceat(values, starts, axis=1) / counts
+
+
+#: Where many respond a little, and where a single one stands out.
+MEAN = Sharing("their mean", _means)
+PEAK = Sharing("the highest", partial(np.maximum.reduceat, axis=1))
+
+
+def draw_heat_map(
+    ax: Axes,
+    values: Float[np.ndarray, "row column"],
+    scale: Scale,
+    *,
+    rows: str,
+    columns: str,
+    sharing: Sharing = MEAN,
+    square: bool = False,
+) -> AxesImage | None:
+    """Draw a matrix, neighbours put together where there are not enough pixels; None if none is finite."""
+    if not np.isfinite(values).any():
+        ax.set_facecolor(CONSTANT_COLOUR)
+        ax.set(xticks=[], yticks=[])
+        ax.text(0.5, 0.5, "constant", transform=ax.transAxes, ha="center", va="center", fontsize=SMALL_TEXT)
+        return None
+    box = ax.get_window_extent()
+    shown, to_a_column = thinned(values, int(box.width), sharing)
+    across, to_a_row = thinned(shown.T, int(box.height), sharing)
+    shown = across.T
+    height, width = values.shape
+    image = ax.imshow(
+        shown,
+        cmap=scale.colours,
+        vmin=scale.lowest,
+        vmax=scale.highest,
+        aspect="equal" if square else "auto",
+        interpolation="nearest",
+        extent=(-0.5, shown.shape[1] * to_a_column - 0.5, shown.shape[0] * to_a_row - 0.5, -0.5),
+    )
+    ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+    ax.set(xticks=[], yticks=sorted({0, height - 1}))
+    ax.tick_params(labelsize=SMALL_TEXT, length=2, width=0.5, pad=1.5)
+    if columns and to_a_column > 1:
+        columns += f": {to_a_column} neighbours share a pixel, which shows {sharing.words}"
+    if to_a_row > 1:
+        rows = f"{rows}, {to_a_row} to a pixel".lstrip(", ")
+    ax.set_xlabel(plain(columns), loc="left", fontsize=SMALL_TEXT)
+    ax.set_ylabel(plain(rows), fontsize=SMALL_TEXT)
+    # At fixed places, since to look for free ones takes a third of the time of drawing.
+    ax.xaxis.set_label_coords(0, -BELOW_TICKS * ax.figure.dpi / 72 / box.height)
+    ax.yaxis.set_label_coords(-LEFT_OF_TICKS * ax.figure.dpi / 72 / box.width, 0.5)
+    return image
+
+
+def thinned(
+    values: Float[np.ndarray, "row column"], most: int, sharing: Sharing
+) -> tuple[Float[np.ndarray, "row shown"], int]:
+    """Return a matrix with `most` columns or fewer, and how many neighbours each of them stands for."""
+    columns = values.shape[1]
+    share = -(-columns // max(1, most))
+    return (values, 1) if share == 1 else (sharing.reduce(values, np.arange(0, columns, share)), share)
+
+
+def name_columns(
+    ax: Axes, scores: Float[np.ndarray, " n"], names: Sequence[str], *, most: int, few: int = 0
+) -> None:
+    """Name `most` columns with the highest scores, as far as there is room; all where there are but few."""
+    width = 72 * ax.get_window_extent().width / ax.figure.dpi
+    places = standing_out(scores, names, width=width, size=SMALL_TEXT, most=most)
+    if len(names) <= few and max(text_width(name, SMALL_TEXT) for name in names) < width / len(names):
+        places = list(range(len(names)))
+    ax.set_xticks(places, [plain(names[place]) for place in places])
+
+
+def add_colour_bar(ax: Axes, image: AxesImage, scale: Scale) -> None:
+    """Say right of a panel what the colours are."""
+    width, height = (72 * pixels / ax.figure.dpi for pixels in ax.get_window_extent().size)
+    beside = ax.inset_axes((1 + 6 / width, 0, 6 / width, 1))
+    bar = ax.figure.colorbar(image, cax=beside, extend=scale.extend)
+    bar.ax.tick_params(labelsize=SMALL_TEXT, length=2, width=0.5, pad=1.5)
+    bar.ax.locator_params(nbins=4)
+    bar.outline.set_linewidth(0.5)
+    letters = int(1.15 * height / text_width("n", SMALL_TEXT))
+    bar.set_label(plain(wrapped(scale.label, max(12, letters))), fontsize=SMALL_TEXT, labelpad=2)

@@ -1,0 +1,498 @@
+"""The methods paragraph of a paper: what a result says of how it was measured, put into a template."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from differentia.networks.layers import INPUT
+from differentia.output.paper.references import REFERENCES, Reference, architecture_key
+from differentia.output.words import (
+    CROP_WORDS,
+    INTERVAL_WORDS,
+    METRIC_WORDS,
+    NOISE_WORDS,
+    NORMALIZATION_WORDS,
+    PREPROCESSING_WORDS,
+    UNIT_WORDS,
+    unit_of,
+)
+from differentia.recording.units import UnitKind, unit_kind
+from differentia.results.dataset import as_kinds, provenance
+from differentia.results.draws import draw_mean
+from differentia.results.schema import LIMITS, SOURCES, checked
+from differentia.system.specs import parse_spec
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from jinja2 import Template
+
+#: More layers, or sets, than this are counted and not named.
+MOST_LAYERS_NAMED = 6
+MOST_SETS_NAMED = 12
+
+#: How much of a network's fingerprint tells it apart.
+FINGERPRINT_DIGITS = 12
+
+_NOISE_OPTIONS = {"mean": "mean", "sd": "SD", "seed": "seed"}
+
+_COLOURS = {1: " in greyscale", 3: " in RGB"}
+
+#: By package: what it is called, and the work that it asks to cite.
+_SOFTWARE = {
+    "python": ("Python",),
+    "torch": ("PyTorch", "paszke2019"),
+    "keras": ("Keras", "chollet2015"),
+    "pillow": ("Pillow",),
+    "numpy": ("NumPy", "harris2020"),
+    "xarray": ("xarray", "hoyer2017"),
+}
+
+#: The kinds of warnings that the paragraph tells in its own words.
+_TOLD_OTHERWISE = ("undefined", "left_out", "same_content")
+
+
+@dataclass(frozen=True)
+class Methods:
+    """How a result was measured, as a paper tells it.
+
+    Attributes
+    ----------
+    text
+        The paragraphs, with citations as "(Author et al., year)".
+    references
+        The works that the text cites, each a `Reference`, in the order of the alphabet.
+    """
+
+    text: str
+    references: tuple[Reference, ...]
+
+    @property
+    def bibtex(self) -> str:
+        """The references as a BibTeX file."""
+        return "\n\n".join(reference.bibtex for reference in self.references)
+
+    def __str__(self) -> str:
+        """Return the text, and below it the references, one a line."""
+        return "\n".join([self.text, "", *map(str, self.references)])
+
+
+@checked
+def describe_methods(result: xr.Dataset | Mapping[str, xr.Dataset]) -> Methods:
+    """Return the methods paragraph of a result, ready for a paper, with its references.
+
+    It says what the result itself holds of how it was measured, and nothing of what is not known (such as
+    what the images show).
+
+    Parameters
+    ----------
+    result
+        What `measure`, `measure_responses` or `load_result` returned, or kind of units -> result, as
+        `measure_kinds` returned them.
+
+    Returns
+    -------
+    differentia.Methods
+        A `Methods`; `str` of it is the text with its references.
+
+    Raises
+    ------
+    InputError
+        It is no result, or several that were not measured together.
+    """
+    cite = _Citations()
+    results = list(as_kinds(result).values())
+    text = _template().render(_Facts(results, cite).all(), cite=cite)
+    paragraphs = (" ".join(paragraph.split("\n")).strip() for paragraph in text.split("\n\n"))
+    return Methods("\n\n".join(paragraphs), cite.sorted())
+
+
+class _Citations:
+    """Hands out citations, and keeps what was cited."""
+
+    def __init__(self) -> None:
+        self.cited: dict[str, Reference] = {}
+
+    def __call__(self, *keys: str, version: str = "") -> str:
+        """Return the citation of some works in parentheses."""
+        works = [replace(REFERENCES[key], version=version) for key in keys]
+        self.cited |= {work.key: work for work in works}
+        return f"({'; '.join(work.citation for work in works)})"
+
+    def __getitem__(self, key: str) -> str:
+        """Return the same of one work, for `str.format`."""
+        return self(key)
+
+    def sorted(self) -> tuple[Reference, ...]:
+        works = self.cited.values()
+        return tuple(sorted(works, key=lambda work: (str(work).casefold(), work.key)))
+
+
+class _Facts:
+    """What results that were measured together say of how they were measured."""
+
+    def __init__(self, results: Sequence[xr.Dataset], cite: _Citations) -> None:
+        self.results, self.result, self.cite = results, results[0], cite
+        self.known = provenance(self.result)
+        self.network = str(self.known.get("network", ""))
+        self.sources: Mapping[str, str] = self.known.get("sets", {})
+        kinds = self.result["layer_kind"].values.tolist()
+        #: Whether the responses were at hand, and no network was shown anything.
+        self.recorded = not self.network and {*kinds} == {"Recorded"}
+        self.item = "response" if self.recorded else "image"
+        self.layer = "population" if self.recorded else "layer"
+        self.layers = [str(name) for name in self.result["layer"].values]
+        self.layer_sizes: list[int] = self.result["layer_size"].values.tolist()
+        self.has_input = (INPUT, "Input") in zip(self.layers, kinds, strict=True)
+        self.sets = [str(name) for name in self.result["set"].values]
+        sizes = Counter(self.result["image_set"].values.tolist())
+        self.set_sizes = [sizes[name] for name in self.sets]
+
+    def all(self) -> dict[str, Any]:
+        """Return every fact that the template names."""
+        return {
+            "recorded": self.recorded,
+            "item": self.item,
+            "layer": self.layer,
+            "layers": self.layers,
+            "layer_sizes": self.layer_sizes,
+            "has_input": self.has_input,
+            "most_layers_named": MOST_LAYERS_NAMED,
+            "most_sets_named": MOST_SETS_NAMED,
+            **self._shown(),
+            **self._analysed(),
+            **self._uncertainty(),
+            "undefined": [where for result in self.results if (where := self._undefined(result))],
+            "warnings": self._warnings(),
+            "software": self._software(),
+            "device": str(self.known.get("device", "")),
+        }
+
+    # What was shown to what.
+
+    def _shown(self) -> dict[str, Any]:
+        populations = zip(self.layers, self.layer_sizes, strict=True)
+        made = [self._made(name) for name in self.sets]
+        sets = [
+            f"{_quoted(name)} ({_count(size, self.item)}{how})"
+            for name, size, how in zip(self.sets, self.set_sizes, made, strict=True)
+        ]
+        shows_digits = any(str(source).startswith("digits:") for source in self.sources.values())
+        skipped = Counter(str(image["set"]) for image in self.known.get("skipped", ()))
+        twice: Counter[str] = Counter()
+        for group in self.known.get("duplicates", ()):
+            twice[str(group[0]["set"])] += len(group)
+        return {
+            "populations": [f"{_quoted(name)} ({_count(size, 'unit')})" for name, size in populations]
+            if len(self.layers) <= MOST_LAYERS_NAMED
+            else [],
+            "network": _network(self.network, self.cite),
+            "fingerprint": str(self.known.get("fingerprint", ""))[:FINGERPRINT_DIGITS],
+            "sets": sets,
+            "set_sizes": self.set_sizes,
+            "made_sets": [text for text, how in zip(sets, made, strict=True) if how],
+            "digits": shows_digits and ("held out" if self.network == "digits" else "of scikit-learn"),
+            "left_out": [f"{number:,} of {_quoted(name)}" for name, number in skipped.items()],
+            "n_left_out": skipped.total(),
+            "duplicates": [f"{_count(number, 'image')} of {_quoted(name)}" for name, number in twice.items()],
+            **self._input(),
+        }
+
+    def _made(self, name: str) -> str:
+        """Return what the images of a set are where they are made or bundled, else ""."""
+        source = str(self.sources.get(name, ""))
+        if re.fullmatch(r"digits:\d+(\?.*)?", source):
+            _, options = parse_spec(source)
+            one = "digit" in options
+            return f" of the handwritten digit {options['digit']}" if one else " of handwritten digits"
+        if not re.fullmatch(r"noise:\d+\?.*", source):
+            return ""
+        _, options = parse_spec(source)
+        kind = options.pop("kind", None)
+        if kind not in NOISE_WORDS:
+            return ""
+        details = [
+            f"{_NOISE_OPTIONS[key]} {value}" for key, value in options.items() if key in _NOISE_OPTIONS
+        ]
+        return ", ".join([f" of {NOISE_WORDS[kind]} white noise", *details])
+
+    def _input(self) -> dict[str, str]:
+        if "input_shape" not in self.known:
+            return {"input": ""}
+        height, width, channels = self.known["input_shape"]
+        preprocessing = str(self.known.get("preprocessing", ""))
+        if preprocessing in PREPROCESSING_WORDS:
+            preprocessing = f"with pixel values of 0 to 255 {PREPROCESSING_WORDS[preprocessing]}"
+        elif preprocessing:  # a function of the user's, or of Keras
+            public = preprocessing.replace("keras.src.applications.", "keras.applications.")
+            preprocessing = f"preprocessed by {public}"
+        fitted = CROP_WORDS[self.known["crop"]].format(resize=self.known["resize"]) if self._fitted else ""
+        return {
+            "input": f"{height:,} x {width:,} pixels{_COLOURS.get(channels, '')}",
+            "preprocessing": preprocessing,
+            "fitted": fitted,
+        }
+
+    @property
+    def _fitted(self) -> bool:
+        """Whether some images were not made at the size of the network's input."""
+        made_to_size = [str(self.sources.get(name, "")).startswith("noise:") for name in self.sets]
+        return self.known.get("crop") in CROP_WORDS and "resize" in self.known and not all(made_to_size)
+
+    # What was computed.
+
+    def _analysed(self) -> dict[str, Any]:
+        normalize, metric = (str(self.result.attrs[name]) for name in ("normalize", "metric"))
+        normalized = NORMALIZATION_WORDS[normalize]
+        clause = (normalized.recorded if self.recorded else None) or normalized.clause
+        return {
+            "choices": [self._choice(result) for result in self.results],
+            "counted": [_kind(result).noun for result in self.results if _is_counted(result)],
+            "used_whole": self._used_whole(),
+            "one_sd": normalized.one_sd,
+            "normalized": clause.format(item=self.item),
+            "distance": METRIC_WORDS[metric].clause,
+            "unit": unit_of(self.result),
+        }
+
+    def _choice(self, result: xr.Dataset) -> str:
+        """Return how the units of one kind were chosen, without the capital and the full stop."""
+        name, kind = str(result["units"].item()), _kind(result)
+        words = UNIT_WORDS["all" if kind.counted and not _is_counted(result) else name]
+        counts = result["n_units"].values.tolist()
+        pools, drawn = result["pool_size"], _has_draws(result)
+        largest = int(pools.max())
+        pooled = bool((drawn & (pools < result["layer_size"])).any())
+        return words.clause.format(
+            of_each=f"of {'each' if len(self.layers) > 1 else 'the'} {self.layer}",
+            item=self.item,
+            units=_counts(counts, "unit"),
+            were="was" if counts == [1] else "were",
+            used=_span(result["units_used"].values[:, 0].tolist()),
+            seed=int(result.attrs["seed"]),
+            pool=words.pool.format(pool=_count(largest, kind.noun[:-1])) if pooled else "",
+            draws=_draws(result, drawn, kind.noun[:-1]),
+            cite=self.cite,
+        )
+
+    def _used_whole(self) -> list[str]:
+        """Return how many layers gave all that they have, at which numbers of units."""
+        ways: dict[tuple[tuple[int, int], ...], list[int]] = {}
+        for way, result in enumerate(self.results, start=1):
+            whole = (result["units_used"] == result["layer_size"]).sum("layer").values.tolist()
+            counts = result["n_units"].values.tolist()
+            cases = tuple((some, count) for some, count in zip(whole, counts, strict=True) if some)
+            if _is_counted(result) and cases:
+                ways.setdefault(cases, []).append(way)
+        texts = []
+        for cases, numbers in ways.items():
+            several = len(self.layers) > 1
+            which = f"with {_counts([count for _, count in cases], 'unit')}"
+            if several:
+                (some, count), *others = cases
+                first = f"{some:,} of the {len(self.layers):,} {self.layer}s with {_count(count, 'unit')}"
+                which = _listed([first, *(f"{some:,} with {count:,}" for some, count in others)])
+            of_ways = f" in {_listed(f'({number})' for number in numbers)}" if len(ways) > 1 else ""
+            random = any(bool(_has_draws(self.results[number - 1]).any()) for number in numbers)
+            once = ", in one draw" if random else ""
+            texts.append(f"{of_ways}{once}{':' if several else ',' * random} {which}")
+        return texts
+
+    def _uncertainty(self) -> dict[str, Any]:
+        drawn = [_has_draws(result) for result in self.results]
+        of_pools = [
+            _kind(result).noun
+            for result, draws in zip(self.results, drawn, strict=True)
+            if bool((draws & (result["pool_size"] < result["layer_size"])).any())
+        ]
+        most = [int(result["n_units"].max()) for result in self.results]
+        chosen = {
+            count for count, result in zip(most, self.results, strict=True) if result.sizes["n_units"] > 1
+        }
+        about = self.result[LIMITS[0]].attrs if LIMITS[0] in self.result else {}
+        return {
+            "drawn": any(bool(draws.any()) for draws in drawn),
+            "drawn_of_pools": of_pools,
+            "averaged": any(
+                bool(draws.sel(n_units=count).any()) for draws, count in zip(drawn, most, strict=True)
+            ),
+            "reference": str(self.result.attrs["reference"]),
+            "largest": chosen.pop() if len(chosen) == 1 else None,
+            "intervals": self._intervals(),
+            "level": f"{100 * about['confidence']:g} %" if about else "",
+            "interval": INTERVAL_WORDS[about["method"]] if about else "",
+            "resamples": about.get("resamples"),
+        }
+
+    def _intervals(self) -> list[str]:
+        """Return of which sources there are intervals, and not only of whole layers, which have no width."""
+        limits = [[result[name] for name in LIMITS] for result in self.results if LIMITS[0] in result]
+        return [
+            source
+            for source in SOURCES
+            if any(bool((high > low).sel(source=source).any()) for low, high in limits)
+        ]
+
+    def _undefined(self, result: xr.Dataset) -> str:
+        """Return where a result has no value, with the space before it; "" if it has all."""
+        missing = draw_mean(result["differentiation"], result).isnull().transpose("layer", "set", ...)
+        layers = [name for name, bad in zip(self.layers, missing.values, strict=True) if bad.any()]
+        if not layers:
+            return ""
+        where = f"{len(layers):,} of the {len(self.layers):,} {self.layer}s"
+        if len(layers) <= MOST_LAYERS_NAMED:
+            bad_sets = (missing.sel(layer=name).any("n_units").values for name in layers)
+            cases = zip(layers, bad_sets, strict=True)
+            where = _listed(f"{_quoted(name)} for {self._named_sets(bad)}" for name, bad in cases)
+        of_kind = f" for units of the kind {_quoted(result['units'].item())}" if len(self.results) > 1 else ""
+        at_counts = missing.any("set").values
+        everywhere = bool((at_counts.any(axis=1) == at_counts.all(axis=1)).all())
+        return f"{of_kind}{'' if everywhere else ' with some numbers of units'} in {where}"
+
+    def _named_sets(self, chosen: np.ndarray) -> str:
+        names = [_quoted(name) for name, bad in zip(self.sets, chosen, strict=True) if bad]
+        return _listed(names) if len(names) <= MOST_SETS_NAMED else f"{len(names):,} sets"
+
+    def _warnings(self) -> list[str]:
+        """Return the warnings that nothing else tells, each once."""
+        given = [warned for result in self.results for warned in provenance(result).get("warnings", ())]
+        texts = (warned["text"] for warned in given if warned["kind"] not in _TOLD_OTHERWISE)
+        return list(dict.fromkeys(texts))
+
+    def _software(self) -> list[str]:
+        versions: Mapping[str, str] = self.known.get("versions", {})
+        frameworks = self._frameworks()
+        own = str(versions.get("differentia", ""))
+        software = [" ".join(filter(None, ["differentia", own, self.cite("differentia", version=own)]))]
+        used = {"torch": "torch" in frameworks, "keras": "keras" in frameworks, "pillow": self._fitted}
+        for package, (name, *works) in _SOFTWARE.items():
+            if used.get(package, True) and package in versions:
+                software.append(" ".join([name, str(versions[package]), *map(self.cite, works)]))
+            if package == "keras" and used["keras"]:
+                backends = [name for name in frameworks if name not in _SOFTWARE]
+                software += [f"Keras's backend {name}" for name in backends]
+        return software
+
+    def _frameworks(self) -> Sequence[str]:
+        """Return the packages that computed the network, as far as they are known."""
+        if "frameworks" in self.known:
+            return self.known["frameworks"]
+        if self.network == "digits":
+            return ("torch",)
+        return ("keras",) if self.network.startswith("keras:") or self.network.endswith(".keras") else ()
+
+
+def _network(network: str, cite: _Citations) -> str:
+    """Return a network in words, with its weights; never a folder of the user's."""
+    if network == "digits":
+        return (
+            "the embedded network of differentia, a convolutional network with four blocks of two "
+            "convolutions and a linear classifier, trained on one half of the handwritten digits of "
+            f"scikit-learn {cite('alpaydin1998', 'pedregosa2011')}"
+        )
+    of_keras = network.startswith("keras:")
+    if network.endswith(".keras") and not of_keras:
+        return f"the Keras model of the file {_quoted(_file_name(network))}"
+    if not of_keras and not re.fullmatch(r"[\w.]+:[\w.]+(\?.*)?", network):
+        return f"the network {_quoted(network)}" if network else ""
+    spec, options = parse_spec(network)
+    text = f"the network {_quoted(spec)}"
+    if of_keras:
+        name = spec.removeprefix("keras:")
+        key = architecture_key(name)
+        text = f"{name}{f' {cite(key)}' if key else ''} of Keras Applications"
+        options.setdefault("weights", "imagenet")
+        if isinstance(options.get("classes"), str):  # a class index, which only names the classes
+            del options["classes"]
+    details = [f"{name}={value}" for name, value in options.items() if name != "weights"]
+    match options.get("weights"):
+        case None:
+            details += ["random weights"] if of_keras else []
+        case "imagenet" if of_keras:
+            details += [f"Keras's weights, trained on ImageNet {cite('russakovsky2015')}"]
+        case weights:
+            details += [f"the weights of the file {_quoted(_file_name(str(weights)))}"]
+    return text + (f" with {_listed(details)}" if details else "")
+
+
+def _draws(result: xr.Dataset, drawn: xr.DataArray, noun: str) -> str:
+    """Return how many draws there were of each number of units."""
+    several: list[int] = []
+    one: list[int] = []
+    for count, more in zip(result["n_units"].values.tolist(), drawn.any("layer").values, strict=True):
+        (several if more else one).append(count)
+    parts = []
+    if several:
+        # Filters may leave a layer no other draw of a number that is not all it has.
+        whole = result["units_used"] == result["layer_size"]
+        most = "at most " if bool((~drawn & ~whole).sel(n_units=several).any()) else ""
+        each = " each" if len(several) > 1 else ""
+        parts.append(f"{most}{_count(result.sizes['draw'], 'draw')}{each} of {_counts(several, noun)}")
+    if one:
+        parts.append(f"1 draw{' each' if len(one) > 1 else ''} of {_counts(one, noun)}")
+    return " and ".join(parts)
+
+
+def _kind(result: xr.Dataset) -> UnitKind:
+    return unit_kind(str(result["units"].item()))
+
+
+def _is_counted(result: xr.Dataset) -> bool:
+    """Return whether a number of units was asked for, and not all that there are."""
+    return _kind(result).counted and not bool((result["units_used"] == result["layer_size"]).all())
+
+
+def _has_draws(result: xr.Dataset) -> xr.DataArray:
+    """Return at which (layer, n_units) there is more than one draw."""
+    return (result["units_used"] < result["pool_size"]) & (_kind(result).random and result.sizes["draw"] > 1)
+
+
+def _quoted(name: object) -> str:
+    return f'"{" ".join(str(name).splitlines())}"'
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _counts(numbers: Sequence[int], noun: str) -> str:
+    return f"{_listed(f'{number:,}' for number in numbers)} {noun}{'' if list(numbers) == [1] else 's'}"
+
+
+def _span(numbers: Iterable[int]) -> str:
+    least, *_, most = sorted(numbers) * 2
+    return f"{least:,}" if least == most else f"{least:,} to {most:,}"
+
+
+def _listed(items: Iterable[str]) -> str:
+    *others, last = items
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _file_name(path: str) -> str:
+    """Return a file's name without its folder, also of a path from another system."""
+    return re.split(r"[\\/]", path)[-1]
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )  # of plain text
+    environment.filters |= {
+        "count": _count,
+        "listed": _listed,
+        "number": "{:,}".format,
+        "quoted": _quoted,
+        "span": _span,
+    }
+    return environment.from_string(files(__package__).joinpath("paragraph.jinja").read_text(encoding="utf-8"))

@@ -1,0 +1,122 @@
+"""From results to what stands on the page: plain data, with no markup in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from differentia.output.colours import set_looks
+from differentia.output.report.contrasts import tested_contrasts
+from differentia.output.report.curves import curves, without_nan
+from differentia.output.report.heatmaps import filters, predictions
+from differentia.output.report.packing import spread_out
+from differentia.output.report.pairs import MATRIX_ENTRIES, pairs
+from differentia.output.report.pictures import filter_maps, thumbnail
+from differentia.output.words import unit_of
+from differentia.results.contrasts import SIGNIFICANT
+from differentia.results.dataset import REMEDIES, provenance
+from differentia.results.summaries import layer_names, rows_by_set
+from differentia.results.tables import top_classes
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: Images in the gallery; of more, some of each set.
+MOST_IN_GALLERY = 1_000
+
+#: Classes that are named with an image.
+TOP_CLASSES = 5
+
+
+def contents(
+    results: Mapping[str, xr.Dataset], compared: Sequence[xr.Dataset] = (), *, main_view: bool = False
+) -> dict[str, Any]:
+    """Return all that the page's scripts draw, as JSON can hold it; the first of the results is shown first.
+
+    The main view has no predictions and no gallery.
+    """
+    first = next(iter(results.values()))
+    entries = MATRIX_ENTRIES // len(results)
+    kinds = [{**curves(result), "pairs": pairs(result, entries)} for result in results.values()]
+    heat_maps = {"filters": filters(first), "predictions": None if main_view else predictions(first)}
+    maps = filter_maps(first)
+    gallery = [] if main_view else spread_out(list(rows_by_set(first).values()), MOST_IN_GALLERY).tolist()
+    of_pairs = [kind["pairs"] for kind in kinds if kind["pairs"]]
+    pictured = {*gallery, *(row for one in of_pairs for row in _extremes(one))}
+    named = {row for one in [*of_pairs, *heat_maps.values()] if one for row in one["images"]}
+    named |= {row for one in maps for row, _ in one["pictures"]}
+    return {
+        "sets": _sets(first),
+        "layers": _layers(first),
+        "kinds": kinds,
+        "contrasts": tested_contrasts(results, compared),
+        "level": SIGNIFICANT,
+        **heat_maps,
+        "maps": maps,
+        "images": _images(first, sorted(named | pictured), pictured),
+        "gallery": gallery,
+        "n_images": first.sizes["image"],
+        "recorded": not provenance(first).get("network"),
+        "reference": first.attrs["reference"],
+        "normalize": first.attrs["normalize"],
+        "unit": unit_of(first),
+        "metric": first.attrs["metric"],
+        "missing": {name: remedy for name, remedy in REMEDIES.items() if name not in first},
+    }
+
+
+def _extremes(of_pairs: Mapping[str, Any]) -> set[int]:
+    """Return the rows of the images whose pair is the nearest or the farthest somewhere."""
+    found = [of_set for layer in of_pairs["layers"] for of_set in layer["sets"] if of_set]
+    return {row for of_set in found for end in ("nearest", "farthest") for row in of_set[end][:2]}
+
+
+def _sets(result: xr.Dataset) -> list[dict[str, Any]]:
+    sources, rows = provenance(result).get("sets", {}), rows_by_set(result)
+    return [
+        {
+            "name": name,
+            "images": len(rows[name]),
+            "colour": {"light": colour.light, "dark": colour.dark},
+            "symbol": {"text": symbol.text, "plotly": symbol.plotly},
+            "reference": name == result.attrs["reference"],
+            "source": str(sources.get(name, "")),
+        }
+        for name, (colour, symbol) in set_looks(result).items()
+    ]
+
+
+def _layers(result: xr.Dataset) -> list[dict[str, Any]]:
+    facts: dict[str, list[Any]] = {
+        "name": layer_names(result),
+        "kind": result["layer_kind"].values.astype(str).tolist(),
+        "shape": result["layer_shape"].values.astype(str).tolist(),
+        "size": result["layer_size"].values.tolist(),
+    }
+    for name in ("mean", "sd"):  # of each set
+        known = f"layer_{name}" in result
+        facts[name] = (
+            without_nan(result[f"layer_{name}"].transpose("layer", "set").values)
+            if known
+            else [None] * result.sizes["layer"]
+        )
+    return [dict(zip(facts, values, strict=True)) for values in zip(*facts.values(), strict=True)]
+
+
+def _images(result: xr.Dataset, rows: list[int], pictured: set[int]) -> dict[str, dict[str, Any]]:
+    """Return each image by its row, with its picture and its most probable classes where they are shown."""
+    places = {name: place for place, name in enumerate(rows_by_set(result))}
+    names, sets = (result[name].values.astype(str).tolist() for name in ("image_name", "image_set"))
+    images: dict[str, dict[str, Any]] = {
+        str(row): {"name": names[row], "set": places[sets[row]]} for row in rows
+    }
+    if "thumbnail" in result:
+        for row in pictured:
+            images[str(row)]["picture"] = thumbnail(result["thumbnail"].values[row])
+    if "prediction" in result:
+        best = top_classes(result, TOP_CLASSES)
+        classes, probabilities = best["class_name"].values, best["probability"].values.astype(float)
+        for row in pictured:
+            both = zip(classes[row].tolist(), probabilities[row].round(6).tolist(), strict=True)
+            images[str(row)]["classes"] = [[str(name), probability] for name, probability in both]
+    return images

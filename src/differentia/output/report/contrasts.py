@@ -1,0 +1,43 @@
+"""Where sets differ: the numbers of contrasts, as the page draws and lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from differentia.output.report.curves import without_nan
+from differentia.results.contrasts import contrasts_between_sets
+from differentia.results.schema import LIMITS
+from differentia.results.summaries import CONTRAST_VALUES, layer_names, require_contrasts, rows_by_set
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def contrasts_of(results: Mapping[str, xr.Dataset]) -> list[xr.Dataset]:
+    """Return the contrasts of the first of several results, where it has intervals."""
+    first = next(iter(results.values()))
+    return contrasts_between_sets(first) if LIMITS[0] in first else []
+
+
+def tested_contrasts(results: Mapping[str, xr.Dataset], given: Sequence[xr.Dataset]) -> list[dict[str, Any]]:
+    """Return the contrasts that could be tested, with sets by their place and numbers by layer."""
+    require_contrasts(results, given)
+    found = []
+    for contrast in given:
+        about = contrast.attrs
+        result = results[about["units"]]
+        sets, by_layer = list(rows_by_set(result)), contrast.reindex(layer=layer_names(result))
+        if bool(contrast["p_corrected"].notnull().any()):
+            found.append(
+                {
+                    "first": sets.index(about["first"]),
+                    "second": sets.index(about["second"]),
+                    "units": str(about["units"]),
+                    "n_units": int(about["n_units"]),
+                    "permutations": int(about["permutations"]),
+                    "confidence": float(about["confidence"]),
+                    **{name: without_nan(by_layer[name].values) for name in CONTRAST_VALUES},
+                }
+            )
+    return found

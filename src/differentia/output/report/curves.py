@@ -1,0 +1,76 @@
+"""The numbers of the curves: differentiation against depth, as it is and relative."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from differentia.output.words import UNIT_WORDS
+from differentia.recording.units import unit_kind
+from differentia.results.draws import convergence_known, draw_mean, draw_spread, not_converged
+from differentia.results.published import published_lines
+from differentia.results.relative import relative
+from differentia.results.schema import SOURCES
+from differentia.results.summaries import confidence_of, draws_made
+from differentia.results.tables import value_limits
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: The order of every array of the curves.
+ORDER = ("set", "layer", "n_units")
+
+
+def curves(result: xr.Dataset) -> dict[str, Any]:
+    """Return what the page's curves are drawn from; arrays are in their `ORDER`, and None is unknown."""
+    units = str(result["units"].item())
+    limits = value_limits(result)
+    lines = {"raw": _lines(result, result["differentiation"], limits["differentiation"]), "relative": None}
+    if result.attrs["reference"]:
+        lines["relative"] = _lines(result, relative(result), limits["relative"])
+    flags = not_converged(result).transpose(*ORDER).values.astype(object)
+    flags[~convergence_known(result).transpose(*ORDER).values] = None
+    return {
+        "units": units,
+        "used_as": UNIT_WORDS[units].used,
+        "noun": unit_kind(units).noun,
+        "counted": unit_kind(units).counted,
+        "n_units": result["n_units"].values.tolist(),
+        "units_used": result["units_used"].transpose("layer", "n_units").values.tolist(),
+        "draws": draws_made(result),
+        "not_converged": flags.tolist(),
+        "confidence": confidence_of(result),
+        **lines,
+    }
+
+
+def _lines(
+    result: xr.Dataset, values: xr.DataArray, limits: tuple[xr.DataArray, xr.DataArray]
+) -> dict[str, Any]:
+    """Return means over draws, their SD, the published ones, and by source the limits, None if unknown."""
+    variable = str(values.name)
+    published = published_lines(result, variable, reference=values.attrs.get("reference"))
+    if published is not None:
+        published = _nested(published.reindex({name: result[name] for name in ORDER}))
+    found = {
+        "mean": _nested(draw_mean(values, result)),
+        "spread": _nested(draw_spread(values, result)),
+        "published": published,
+    }
+    for source in SOURCES:
+        low, high = (limit.sel(source=source) for limit in limits)
+        known = bool(low.notnull().any() | high.notnull().any())
+        found[source] = {"low": _nested(low), "high": _nested(high)} if known else None
+    return found
+
+
+def _nested(values: xr.DataArray) -> Any:
+    return without_nan(values.transpose(*ORDER).values)
+
+
+def without_nan(values: np.ndarray) -> Any:
+    """Return an array as nested lists for JSON, which knows no NaN: there it is None."""
+    numbers = values.astype(object)
+    numbers[~np.isfinite(values)] = None
+    return numbers.tolist()

@@ -1,0 +1,88 @@
+"""What was measured, with what and how, as labels and texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from differentia.output.words import METRIC_WORDS, NORMALIZATION_WORDS
+from differentia.recording.units import unit_kind
+from differentia.results.dataset import provenance
+from differentia.results.schema import LIMITS
+from differentia.results.summaries import confidence_of, draws_made, percent
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: By fact of the provenance: what it is called on the page.
+FACT_LABELS = {
+    "network": "Network",
+    "fingerprint": "Fingerprint of architecture and weights (SHA-256)",
+    "preprocessing": "Preprocessing",
+    "input_shape": "Input (height x width x channels)",
+    "resize": "Resize filter",
+    "crop": "Where proportions differ",
+    "batch_size": "Images in a batch",
+    "device": "Device",
+}
+
+
+def facts(results: Mapping[str, xr.Dataset]) -> list[tuple[str, str]]:
+    """Return what was measured and how as labels and texts; what is not known is left out."""
+    result = next(iter(results.values()))
+    known = provenance(result)
+    found = []
+    for key, label in FACT_LABELS.items():
+        if known.get(key) not in (None, ""):
+            value = known[key]
+            found.append((label, " x ".join(map(str, value)) if isinstance(value, list) else str(value)))
+    found += [
+        ("Units", ", ".join(results)),
+        *(draws for kind, one in results.items() if (draws := _draws(kind, one, several=len(results) > 1))),
+        ("Normalisation", str(result.attrs["normalize"])),
+        ("Metric", str(result.attrs["metric"])),
+        ("Reference", str(result.attrs["reference"]) or "none"),
+        ("Intervals", _intervals(result)),
+        ("Seed", str(result.attrs["seed"])),
+        ("Layers", f"{result.sizes['layer']:,}"),
+    ]
+    unused = set() if known.get("network") else {"keras", "torch", "pillow"}
+    versions = sorted(known.get("versions", {}).items())
+    written = [f"{name} {number}" for name, number in versions if name not in unused]
+    found.append(("Versions", ", ".join(written)))
+    return [(label, text) for label, text in found if text]
+
+
+def _draws(kind: str, result: xr.Dataset, *, several: bool) -> tuple[str, str] | None:
+    """Return how many draws there are of each number of units, for kinds that take a number."""
+    if not unit_kind(kind).counted:
+        return None
+    numbers = zip(draws_made(result), result["n_units"].values.tolist(), strict=True)
+    noun = unit_kind(kind).noun
+    text = ", ".join(f"{draws:,} of {count:,} {noun}" for draws, count in numbers)
+    return f"Draws, {kind}" if several else "Draws", text
+
+
+def _intervals(result: xr.Dataset) -> str:
+    """Return how the limits of values were found; "" where there are none."""
+    share = confidence_of(result)
+    if share is None:
+        return ""
+    about = result[LIMITS[0]].attrs
+    return f"{percent(share)}; of images: bootstrap ({about['method']}), {about['resamples']:,} resamples"
+
+
+def warnings_of(results: Mapping[str, xr.Dataset]) -> list[str] | None:
+    """Return the warnings that were given for any of the results, or None where they were not kept."""
+    given = [provenance(result) for result in results.values()]
+    if not all("warnings" in known for known in given):
+        return None
+    return list(dict.fromkeys(warned["text"] for known in given for warned in known["warnings"]))
+
+
+def yardstick(result: xr.Dataset) -> str:
+    """Return what independent responses give, where that does not depend on how they are distributed."""
+    given = METRIC_WORDS[result.attrs["metric"]].independent
+    fixed = NORMALIZATION_WORDS[result.attrs["normalize"]].fixes_independent
+    independent = f", {given} where they are independent" if given and fixed else ""
+    return f"0 where all responses are equal{independent}"

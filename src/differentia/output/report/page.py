@@ -1,0 +1,215 @@
+"""The page: what was measured, written into one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import os
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from differentia.errors import InputError
+from differentia.output.paper.paragraph import describe_methods
+from differentia.output.report.contents import contents
+from differentia.output.report.contrasts import contrasts_of
+from differentia.output.report.facts import facts, warnings_of, yardstick
+from differentia.output.report.formula import formula
+from differentia.output.report.trust import trust
+from differentia.results.dataset import as_kinds, provenance, what_is_left
+from differentia.results.schema import checked
+from differentia.results.summaries import extreme_layers
+from differentia.system.files import user_path, written_whole
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from jinja2 import Environment
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+#: In the order in which they are read.
+SCRIPTS = ("data", "theme", "curves", "contrasts", "layer", "predictions", "table", "main")
+
+#: In pixels, of the main view in a notebook.
+HEIGHT = 900
+
+
+@checked
+def write_report(
+    results: xr.Dataset | Mapping[str, xr.Dataset],
+    path: str | os.PathLike[str] = "report.html",
+    contrasts: Sequence[xr.Dataset] | None = None,
+) -> Path:
+    """Write a result as one self-contained page that can be explored, sent and printed.
+
+    The page asks for nothing from the network. What is too large for it is thinned, and it says so.
+
+    Parameters
+    ----------
+    results
+        What `measure`, `measure_responses` or `measure_kinds` returned.
+    path
+        Of the file; an existing one is replaced, at once or not at all.
+    contrasts
+        What `contrast` returned for pairs of sets. By default every two sets beside the reference are
+        compared, where the (first) result has intervals; with many layers and images that takes a while, and
+        ``contrasts=()`` leaves it out.
+
+    Returns
+    -------
+    Path
+        Of the file.
+
+    Raises
+    ------
+    InputError
+        There is no result, a contrast is not of it, or the file can't be written.
+    StorageError
+        The disk is full.
+    """
+    page = _page(results, contrasts, main_view=False)
+    with written_whole(path) as beside:
+        beside.write_text(page, encoding="utf-8")
+    return user_path(path)
+
+
+@checked
+def show(
+    results: xr.Dataset | Mapping[str, xr.Dataset],
+    *,
+    height: int = HEIGHT,
+    contrasts: Sequence[xr.Dataset] = (),
+) -> None:
+    """Show the report's main view, the curves and what is behind each layer, inline in Jupyter.
+
+    Each view adds some 5 MB to the notebook, most of it Plotly.
+
+    Parameters
+    ----------
+    results
+        What `measure`, `measure_responses` or `measure_kinds` returned.
+    height
+        In pixels.
+    contrasts
+        What `contrast` returned for pairs of sets.
+
+    Raises
+    ------
+    InputError
+        There is no result, a contrast is not of it, or no IPython to show it with.
+    """
+    try:
+        from IPython.display import HTML, display
+    except ImportError as error:
+        raise InputError(
+            "show() needs a Jupyter notebook (pip install jupyterlab); write_report() writes a file that "
+            "browsers open"
+        ) from error
+    page = _page(results, contrasts, main_view=True)
+    # Within a <div>, since IPython warns of a lone <iframe>: its own IFrame takes no srcdoc.
+    frame = (
+        f'<div><iframe title="differentia" srcdoc="{html.escape(page)}" loading="lazy" '
+        f'style="width: 100%; height: {int(height)}px; border: 0"></iframe></div>'
+    )
+    display(HTML(frame))  # type: ignore[no-untyped-call]
+
+
+def _page(
+    given: xr.Dataset | Mapping[str, xr.Dataset],
+    compared: Sequence[xr.Dataset] | None,
+    *,
+    main_view: bool,
+) -> str:
+    from plotly.offline import get_plotlyjs
+
+    results = {kind: what_is_left(result) for kind, result in as_kinds(given).items()}
+    first = next(iter(results.values()))
+    known = provenance(first)
+    network = str(known.get("network", ""))
+    compared = contrasts_of(results) if compared is None else compared
+    data = contents(results, compared, main_view=main_view)
+    things = "images" if network else "stimuli"
+    mathematics, meaning = formula(first)
+    scripts = [get_plotlyjs(), "\n".join(_template(f"{name}.js") for name in SCRIPTS)]
+    return (
+        _environment()
+        .get_template("page.html.jinja")
+        .render(
+            title=f"Differentiation in {short_name(network)}" if network else "Differentiation of responses",
+            data=data,
+            data_of_scripts=_without_gallery(data),
+            network=network,
+            things=things,
+            places="layers" if network else "populations",
+            overview=extreme_layers(first),
+            facts=facts(results),
+            trust=None if main_view else trust(results),
+            warnings=warnings_of(results),
+            yardstick=yardstick(first),
+            provenance=known,
+            shown=_switches(data, things),
+            published=any(kind["raw"]["published"] for kind in data["kinds"]),
+            formula=mathematics,
+            formula_note=meaning,
+            methods=None if main_view else describe_methods(results),
+            main_view=main_view,
+            style=Markup(_template("style.css")),
+            scripts=[Markup(script) for script in scripts],
+            policy=_policy(scripts),
+        )
+    )
+
+
+def _switches(data: Mapping[str, Any], things: str) -> dict[str, str]:
+    """Return what of the curves can be left out, where it is there: a name of the scripts, and a text."""
+    lines = [lines for kind in data["kinds"] for name in ("raw", "relative") if (lines := kind[name])]
+    texts = {"images": f"other {things}", "units": "other units"}
+    found = {source: text for source, text in texts.items() if any(of[source] for of in lines)}
+    return {**found, **({"differ": "where sets differ"} if data["contrasts"] else {})}
+
+
+def _without_gallery(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the page's data without the pictures that the gallery holds: none is there twice."""
+    gallery = {str(row) for row in data["gallery"]}
+    images = {
+        row: {name: value for name, value in image.items() if name != "picture" or row not in gallery}
+        for row, image in data["images"].items()
+    }
+    return {**data, "images": images}
+
+
+def short_name(network: str) -> str:
+    """Return the name of a network without its options and the folder of its file."""
+    name = network.partition("?")[0]
+    return name.rpartition("/")[2] or name
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """Return what the browser may do with the page: run these scripts and no other, ask for nothing."""
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:"
+
+
+def _template(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["thousands"] = lambda number: f"{number:,}"
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    return environment

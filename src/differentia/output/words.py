@@ -1,0 +1,229 @@
+"""What each named choice is called: a row for each, with its words, its formula and its unit.
+
+A choice that has no row is an error as soon as this module is imported, and not after hours of measuring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from differentia.definition.measure import METRICS, NORMALIZATIONS
+from differentia.networks.preprocessing import PREPROCESSINGS
+from differentia.output.mathml import EQUALS, MINUS, over, symbol
+from differentia.recording.units import UNIT_KINDS
+from differentia.results.resampling import METHODS
+from differentia.stimuli.base import CROPS
+from differentia.stimuli.noise import NOISE_KINDS
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_A, _Z, _D = symbol("A", "i"), symbol("z", "i"), symbol("d", "ij")
+_SIGMA, _MU = "&#x3C3;", "&#x3BC;"
+_BOTH = f"{symbol('z', 'i')}<mo>,</mo>{symbol('z', 'j')}"
+
+
+@dataclass(frozen=True)
+class NormalizationWords:
+    """What is done to the responses of a set before they are compared."""
+
+    #: "In each set of N {item}s and each layer, ...".
+    clause: str
+    #: The same of responses at hand, which no image was shown for; None where it does not differ.
+    recorded: str | None
+    #: MathML, and what its symbols mean.
+    formula: str
+    note: str
+    #: Whether differentiation has the unit of the responses, given a metric that keeps it.
+    keeps_unit: bool = False
+    #: Whether it fixes what independent responses give, however they are distributed.
+    fixes_independent: bool = False
+    #: Whether one SD of all entries divides them: it is resampled with them; for sketches it is of all units.
+    one_sd: bool = False
+
+
+NORMALIZATION_WORDS = {
+    "layer": NormalizationWords(
+        "the N x K responses of K units were centred on their mean and divided by their population SD, with "
+        "one mean and one SD for all of them",
+        None,
+        f"{_Z}{EQUALS}{over(_A, symbol(_SIGMA))}",
+        "\u03c3 is the standard deviation of all N K entries of A.",
+        fixes_independent=True,
+        one_sd=True,
+    ),
+    "response": NormalizationWords(
+        "the responses of K units to each {item} were given mean 0 and population SD 1",
+        "each response of K units was given mean 0 and population SD 1",
+        f"{_Z}{EQUALS}{over(_A + MINUS + symbol(_MU, 'i'), symbol(_SIGMA, 'i'))}",
+        "\u03bc and \u03c3 with index i are the mean and the standard deviation of response i over units.",
+        fixes_independent=True,
+    ),
+    "unit": NormalizationWords(
+        "the responses of each of K units were divided by that unit's population SD over the {item}s of all "
+        "sets, or set to 0 where the unit never varies",
+        "the values of each of K units were divided by that unit's population SD over the responses of all "
+        "sets, or set to 0 where the unit never varies",
+        f"{symbol('z', 'ik')}{EQUALS}{over(symbol('A', 'ik'), symbol(_SIGMA, 'k'))}",
+        "\u03c3 with index k is the standard deviation of unit k over the responses of all sets.",
+    ),
+    "none": NormalizationWords(
+        "the responses of K units were compared as they are",
+        None,
+        f"{_Z}{EQUALS}{_A}",
+        "The responses are taken as they are.",
+        keeps_unit=True,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class MetricWords:
+    """The distance between two normalised responses."""
+
+    #: "The distance between two responses is ...".
+    clause: str
+    #: MathML, and what needs saying of it.
+    formula: str
+    note: str = ""
+    #: What independent responses give, where the normalisation fixes it; "" where it depends on more.
+    independent: str = ""
+
+
+METRIC_WORDS = {
+    "euclidean": MetricWords(
+        "their Euclidean distance divided by the square root of K",
+        _D
+        + EQUALS
+        + over(
+            f"<mo>&#x2016;</mo>{symbol('z', 'i')}{MINUS}{symbol('z', 'j')}<mo>&#x2016;</mo>",
+            "<msqrt><mi>K</mi></msqrt>",
+        ),
+        independent="1.414",
+    ),
+    "cityblock": MetricWords(
+        "their mean absolute difference over the K units",
+        f"{_D}{EQUALS}{over('<mn>1</mn>', symbol('K'))}<munder><mo>&#x2211;</mo><mi>k</mi></munder>"
+        f"<mo>|</mo>{symbol('z', 'ik')}{MINUS}{symbol('z', 'jk')}<mo>|</mo>",
+    ),
+    "correlation": MetricWords(
+        "one minus their Pearson correlation over the K units",
+        f"{_D}{EQUALS}<mn>1</mn>{MINUS}{symbol('r')}<mo>(</mo>{_BOTH}<mo>)</mo>",
+        " r is Pearson's correlation over units.",
+        independent="1",
+    ),
+    "cosine": MetricWords(
+        "one minus the cosine of the angle between them",
+        f"{_D}{EQUALS}<mn>1</mn>{MINUS}{symbol('cos')}<mo>(</mo>{_BOTH}<mo>)</mo>",
+        " Where responses are normalised by layer, the mean of A is subtracted first.",
+        independent="1",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class UnitWords:
+    """Which units of a layer are measured."""
+
+    #: How they were chosen, with the facts that `paper.paragraph` gives: `of_each` (layer), `item`,
+    #: `units` (the numbers asked for), `were`, `used` (how many each layer gave), `seed`, `pool`,
+    #: `draws`, and a work to cite, as ``{cite[charikar2002]}``.
+    clause: str
+    #: Of a table, at `count` units.
+    title: str
+    #: Part of the clause where draws were made from a pool that is smaller than the layer.
+    pool: str = ""
+    #: How many of a layer's units were used, as the report writes it.
+    used: str = "{used} of {size} units"
+
+
+UNIT_WORDS = {
+    "random": UnitWords(
+        "units {of_each} were drawn at random (seed {seed}{pool}), {draws}",
+        "{count:,} units",
+        pool=", from a random pool of at most {pool}",
+    ),
+    "top": UnitWords(
+        "the {units} {of_each} with the highest mean response over all {item}s {were} used",
+        "{count:,} units (top)",
+    ),
+    "top_variance": UnitWords(
+        "the {units} {of_each} with the highest variance over all {item}s {were} used",
+        "{count:,} units (top_variance)",
+    ),
+    "per_filter": UnitWords(
+        "units {of_each} were drawn at random (seed {seed}{pool}), the same number from every filter, "
+        "{draws}, rounded down to a multiple of the number of filters, with at least one unit of each",
+        "{count:,} units (per_filter)",
+        pool=", from a random pool of at most {pool}",
+    ),
+    "filter_mean": UnitWords(
+        "each filter's mean over space was taken as a unit ({used} {of_each})",
+        "filter means",
+        used="{used} filter means",
+    ),
+    "all": UnitWords("all units {of_each} were used", "all units"),
+    "sketch": UnitWords(
+        "all units {of_each} were added up in count sketches {cite[charikar2002]} with random signs "
+        "(seed {seed}{pool}), {draws}",
+        "{count:,} sums (sketch)",
+        pool=", by way of at most {pool}",
+        used="{used} sums of {size} units",
+    ),
+}
+
+#: How pixel values of 0 to 255 become a network's input.
+PREPROCESSING_WORDS = {
+    "none": "left unchanged",
+    "unit": "divided by 255",
+    "signed": "scaled to -1 to 1",
+    "imagenet": "divided by 255 and standardised by ImageNet's mean and SD of each channel",
+    "caffe": "reordered to BGR, minus ImageNet's mean of each channel",
+}
+
+#: How an image gets the proportions of a network's input.
+CROP_WORDS = {
+    "squash": "resized with Pillow's {resize} filter, without keeping their proportions",
+    "center": "cropped around their centre to these proportions and resized with Pillow's {resize} filter",
+}
+
+NOISE_WORDS = {"uniform": "uniform", "gaussian": "Gaussian"}
+
+#: The ways to an interval from resampled stimuli.
+INTERVAL_WORDS = {
+    "studentized": "studentised (bootstrap-t) intervals",
+    "bca": "bias-corrected and accelerated bootstrap intervals",
+    "percentile": "percentile bootstrap intervals",
+}
+
+
+def require_rows(what: str, choices: Iterable[str], rows: Mapping[str, object]) -> None:
+    """Raise an error unless every choice has its row, and every row its choice."""
+    for name in sorted({*choices} ^ {*rows}):
+        missing = "choice" if name in rows else f"row in {__name__}"
+        raise LookupError(f"the {what} {name!r} has no {missing}; add it")
+
+
+for _what, _choices, _rows in (
+    ("normalization", NORMALIZATIONS, NORMALIZATION_WORDS),
+    ("metric", METRICS, METRIC_WORDS),
+    ("kind of units", UNIT_KINDS, UNIT_WORDS),
+    ("preprocessing", PREPROCESSINGS, PREPROCESSING_WORDS),
+    ("crop", CROPS, CROP_WORDS),
+    ("kind of noise", NOISE_KINDS, NOISE_WORDS),
+    ("interval", METHODS, INTERVAL_WORDS),
+):
+    require_rows(_what, _choices, _rows)
+
+
+def unit_of(result: xr.Dataset) -> str:
+    """Return the unit of a result's differentiation; "" where it is dimensionless."""
+    keeps_unit = NORMALIZATION_WORDS[result.attrs["normalize"]].keeps_unit
+    return "unit of the responses" if keeps_unit and METRICS[result.attrs["metric"]].in_units else ""
+
+
+def units_title(kind: str, count: int) -> str:
+    """Return what a table says of a number of units of a kind."""
+    return UNIT_WORDS[kind].title.format(count=count)

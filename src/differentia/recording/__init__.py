@@ -1,0 +1,1 @@
+"""A network is shown stimuli, and its responses are kept."""

@@ -1,0 +1,169 @@
+"""The options of a recording, each declared once."""
+
+# ruff: noqa: RUF009 - option() makes a dataclass's field
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypedDict
+
+from pydantic import AfterValidator, Field
+
+from differentia.errors import InputError
+from differentia.system.choices import COMPILE, CROP, RESIZE, UNITS
+from differentia.system.fields import DISTINCT, SEVERAL, Count, Place, Text, option
+
+#: Called with images done, all images, and the set at hand.
+Progress = Callable[[int, int, str], None]
+
+#: The images of each set whose maps are kept, unless others are asked for.
+MAP_IMAGES = (0, 1, 2)
+
+#: Units that `record` keeps of a layer, unless another number is asked for.
+POOL = 100_000
+
+
+def _memory(given: Any) -> Any:
+    from differentia.system.machine import memory_budget
+
+    memory_budget(given)
+    return given
+
+
+@dataclass(frozen=True)
+class RecordOptions:
+    """What is kept of the responses to images, how images are shown, and where the responses go."""
+
+    units: Annotated[tuple[Annotated[str, UNITS], ...], SEVERAL, Field(min_length=1), DISTINCT] = option(
+        ("random",),
+        "Which units are looked at",
+        typed="; several, with commas between, side by side",
+        doc=': drawn at random; those with the highest mean ("top") or variance over all images of all '
+        "sets (the images are shown twice where whole layers do not fit into memory); the same number at "
+        "random from every filter; each filter's mean over space; all units; or a sketch, sums of all units "
+        'with random signs, which stand for all units in Euclidean distances. "all" and "filter_mean" take '
+        "no number of units",
+    )
+    pool: Count | None = option(
+        None,
+        "Units to record of each layer; of a sketch at least 16,384 sums",
+        doc=". A smaller layer gives all it has. By default the largest of `n_units`; `record` keeps 100,000",
+        shown="the largest --n-units",
+    )
+    layers: Annotated[tuple[Text, ...], SEVERAL, Field(min_length=1)] | None = option(
+        None,
+        "Names of layers, and shell patterns",
+        typed=", with commas between: 'input,block*,predictions'",
+        doc="; by default all but containers and layers that only reshape",
+        metavar="NAMES",
+        shown="all that compute something",
+    )
+    seed: Place = option(0, "Seed of the choice of units, and of noise", doc=" that names no seed of its own")
+    resize: Annotated[str, RESIZE] = option("bilinear", "How images are resized")
+    crop: Annotated[str, CROP] = option(
+        "squash",
+        "How images are fitted to the proportions of the network's input",
+        doc=': "squash" changes their proportions, "center" cuts the ends off',
+    )
+    batch_size: Count | None = option(
+        None,
+        "Images in one pass",
+        doc="; by default as many as fit into the processor's cache and the memory, at most 32",
+        shown="what fits into cache and memory, at most 32",
+    )
+    compile: Annotated[str, COMPILE] = option(
+        "auto",
+        "Whether PyTorch compiles the pass",
+        doc=', together with what reads it. "auto" times the first batches, and compiles where enough '
+        "images are left to make up for the time that takes. Where there is no compiler the pass is not "
+        "compiled, and the logger ``differentia`` says so",
+    )
+    maps: Mapping[str, Annotated[tuple[Place, ...], SEVERAL, Field(min_length=1)]] | None = option(
+        None,
+        "",
+        typed="A filter whose whole maps are kept: block1_conv1:31, or several: block1_conv1:31,39",
+        doc="Layer -> filters whose whole maps are kept (with the moments of all layers, to draw them by)",
+        metavar="LAYER:FILTER",
+    )
+    map_images: Annotated[tuple[Place, ...], SEVERAL, Field(min_length=1)] | None = option(
+        None,
+        "The images whose maps are kept, by their place in each set, from 0",
+        doc="; by default the first three",
+        shown="0,1,2",
+    )
+    views: bool = option(
+        True,
+        "Keep predictions, filter means and exact moments too",
+        typed=", and draw them",
+        doc=", which explain the measure: the probability of each class; each filter's mean over space and "
+        "the images themselves, made small (both for at most 2,000 images); mean and SD over all units of "
+        "each layer",
+    )
+    skip_unreadable: bool = option(
+        False,
+        "Leave out image files that can't be decoded",
+        doc=", with a warning, instead of raising an error",
+    )
+    follow_links: bool = option(False, "Take also files that are links out of their folder")
+    store: Any = option(
+        None,
+        "",
+        doc="A folder that the responses are written to as they come, ``responses.zarr`` by custom, and read "
+        "from when they are measured; by default they are kept in memory. What it holds of the same network, "
+        "engine and images is not recorded again; only what is missing is",
+        in_file=False,
+    )
+    fresh: bool = option(False, "Start over: remove the responses that earlier runs recorded", in_file=False)
+    memory: Annotated[Any, AfterValidator(_memory)] = option(
+        None,
+        "How much memory responses may take: 4GB, 500MB",
+        doc=", or a number of bytes; by default half of what is free. With less, what is on disk is read "
+        "more often",
+        metavar="SIZE",
+        shown="half of what is free",
+        in_file=False,
+    )
+    progress: Any = option(
+        None,
+        "",
+        doc="Called after every batch with images done, all images, and the set at hand",
+        in_file=False,
+    )
+
+
+def one_kind(options: RecordOptions) -> str:
+    """Return the one kind of units of a call that takes one."""
+    if len(options.units) > 1:
+        raise InputError(
+            f"units is {list(options.units)}; expected one of them, or `measure_kinds` for several"
+        )
+    return options.units[0]
+
+
+class KindsKeywords(TypedDict, total=False):
+    """What the options of a recording may be given as, apart from `units`; a test compares them."""
+
+    pool: int | None
+    layers: Sequence[str] | None
+    seed: int
+    resize: str
+    crop: str
+    batch_size: int | None
+    compile: str
+    maps: Mapping[str, Sequence[int]] | None
+    map_images: Sequence[int] | None
+    views: bool
+    skip_unreadable: bool
+    follow_links: bool
+    store: str | os.PathLike[str] | None
+    fresh: bool
+    memory: int | str | None
+    progress: Progress | None
+
+
+class RecordKeywords(KindsKeywords, total=False):
+    """What the options of a recording of one kind of units may be given as."""
+
+    units: str

@@ -1,0 +1,360 @@
+"""Passes: the images of which a store lacks something are shown to a network, a batch at a time."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Num
+
+from differentia.definition.matrix import ResponseMatrix
+from differentia.errors import DifferentiaWarning, RecordingError
+from differentia.networks.base import Network
+from differentia.networks.classes import class_names, class_probabilities
+from differentia.networks.probes import Summary
+from differentia.networks.runner import Runner
+from differentia.recording.cost import Forecast, require_memory
+from differentia.recording.options import Progress
+from differentia.recording.planning import (
+    ALL,
+    MAP,
+    THUMBNAIL,
+    Plan,
+    Pools,
+    Probes,
+    all_of,
+    filter_means_of,
+    moments_of,
+    size_of,
+    thumbnails_of,
+)
+from differentia.recording.ranking import RANKING, Ranking
+from differentia.recording.responses import FilterMap, Moments, Predictions, Views, require_finite
+from differentia.recording.schedule import Showing, content_of, schedule
+from differentia.recording.store.base import KeptBatch, Place, Quantity, Store
+from differentia.stimuli.base import Fit, Stimuli
+from differentia.stimuli.presentation import Batch, ImageLabel, SkippedImage, Turns, present, require_a_pair
+from differentia.stimuli.thumbnails import thumbnail_shape, thumbnails
+
+logger = logging.getLogger(__name__)
+
+#: Quantities of a batch, and their numbers.
+Numbers = Sequence[tuple[Quantity, Num[np.ndarray, "b _"]]]
+
+
+@dataclass(frozen=True)
+class Show:
+    """The images that are shown to a network, by set, and how."""
+
+    network: Network
+    stimuli: Mapping[str, Stimuli]
+    fit: Fit
+    skip_unreadable: bool
+    progress: Progress | None
+    compile: str  # one of `differentia.networks.COMPILE`
+
+    @property
+    def images(self) -> int:
+        """How many images there are."""
+        return sum(len(given) for given in self.stimuli.values())
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a store holds of all images that could be read, in the order of the sets."""
+
+    images: tuple[ImageLabel, ...]
+    skipped: tuple[SkippedImage, ...]
+    pools: Mapping[str, Pools]
+    matrices: Mapping[str, Mapping[str, ResponseMatrix]]
+    moments: Moments | None
+    views: Views
+
+
+class Passes:
+    """Shows the images of which a store lacks something of a plan, once or twice."""
+
+    def __init__(self, show: Show, plan: Plan, store: Store, budget: int) -> None:
+        self._show = show
+        self._plan = plan
+        self._store = store
+        self._budget = budget
+        self._runner = Runner(
+            show.network, compile=show.compile, batch_size=store.batch_size, compiled=store.compiled
+        )
+        self._turns = Turns()
+        self._layers = {layer.name: layer for layer in plan.layers}
+        self._needed = 0
+        self._whole_layers = False
+        self._passes = 1
+        self._showings: list[Showing] = []
+        self._skipped: list[SkippedImage] = []
+        self._looked_at: set[tuple[int, Quantity]] = set()
+
+    def record(self) -> Recorded:
+        """Show the images, and return what the store then holds of all of them.
+
+        They are shown a second time where units are ranked and whole layers do not fit into memory.
+        """
+        plan, store, show = self._plan, self._store, self._show
+        batch_size = None if store.holds_all_at_once else store.batch_size
+        self._needed = require_memory(plan, show.images, batch_size, self._budget)
+        with_whole_layers = self._needed + 4 * show.images * plan.n_units
+        self._whole_layers = bool(plan.ranked) and with_whole_layers <= self._budget
+        if self._whole_layers:  # so that units are ranked without a second pass
+            self._needed = with_whole_layers
+        pools = {kind: plan.choose(kind) for kind in plan.kinds if kind not in plan.ranked}
+        wanted = plan.wanted(pools)
+        self._showings, self._skipped = schedule(
+            show.stimuli,
+            show.fit,
+            store,
+            skip_unreadable=show.skip_unreadable,
+            lacks=lambda showing: bool(plan.ranked or self._missing(showing, wanted)),
+        )
+        new = [showing for showing in self._showings if showing.kept is None]
+        store.expect(len(new), sum(len(showing.images) for showing in new))
+        ranking = Ranking(plan.layers if plan.ranked else (), self._showings, store)
+        self._passes = 2 if plan.ranked and not self._whole_layers else 1
+        self._pass(wanted, Probes(plan, pools), ranking)
+        kept = self._kept()
+        if plan.ranked:
+            ranking.save()
+            for kind, about in plan.ranked.items():
+                scores = {name: about.scores(moments) for name, moments in ranking.moments.items()}
+                pools[kind] = plan.choose(kind, scores)
+            of_ranked = [quantity for quantity in plan.wanted(pools) if quantity not in wanted]
+            nothing_to_rank = Ranking((), self._showings, store)
+            self._pass(of_ranked, Probes(plan, pools), nothing_to_rank, again=True)
+        return self._recorded(pools, kept)
+
+    def _missing(self, showing: Showing, wanted: Sequence[Quantity]) -> list[Quantity]:
+        """Return what is yet to be kept of images, after a look at what is kept."""
+        wanted = [*wanted, *self._plan.wanted_maps(image.number for image in showing.images)]
+        if showing.kept is None:
+            return wanted
+        found = []
+        for quantity in wanted:
+            if (showing.kept.number, quantity) not in self._looked_at:
+                self._store.repair(quantity, showing.kept)
+                self._looked_at.add((showing.kept.number, quantity))
+            found.append(self._store.missing(quantity, showing.kept))
+        return [quantity for quantity in found if quantity is not None]
+
+    def _to_show(self, wanted: Sequence[Quantity], probes: Probes, ranking: Ranking) -> list[Showing]:
+        """Return what has to be shown, once the layers in memory have given what is missing."""
+        for showing in self._showings:
+            missing = self._missing(showing, wanted) if showing.images else []  # none could be read
+            whole, showing.whole_layers = showing.whole_layers, {}
+            for quantity in [quantity for quantity in missing if quantity.layer in whole]:
+                assert showing.kept is not None
+                values = whole[quantity.layer].take(probes.units(quantity), axis=1)
+                self._store.write(quantity, showing.kept, values)
+                missing.remove(quantity)
+            showing.missing = missing
+        return [
+            showing
+            for showing in self._showings
+            if showing.kept is None or showing.missing or ranking.wanted(showing.position)
+        ]
+
+    def _pass(
+        self, wanted: Sequence[Quantity], probes: Probes, ranking: Ranking, *, again: bool = False
+    ) -> None:
+        """Show the images of which something is missing."""
+        show, store = self._show, self._store
+        showings = self._to_show(wanted, probes, ranking)
+        left = sum(len(showing.images) for showing in showings)
+        say_notes(store)
+        if not again:
+            self._say_what_is_reused(showings)
+        elif left:
+            logger.info("%s images are shown again, for the units that were ranked", f"{left:,}")
+        size = sum(len(showing.images) * size_of(showing.missing) for showing in showings)
+        store.require_space(size)
+        self._runner.expect(left)
+        forecast = Forecast(left, size, store.name, self._needed, self._budget)
+        presented = present(
+            show.stimuli,
+            [showing.images for showing in showings],
+            show.fit,
+            skip_unreadable=show.skip_unreadable,
+            turns=self._turns if "cpu" in show.network.device.lower() else None,
+        )
+
+        def report(set_name: str) -> None:
+            if show.progress:
+                passes = self._passes if again else 1  # of which the one at work is the last
+                show.progress(passes * show.images - left, self._passes * show.images, set_name)
+
+        if showings and left < show.images:
+            report(showings[0].set)
+        # Closed also where a traceback keeps it: else it would go on decoding.
+        with closing(presented), _writing(store) as write:
+            for showing, batch in zip(showings, presented, strict=True):
+                set_name, count = showing.set, len(showing.images)
+                kept = self._take_in(showing, batch)
+                if batch.images:
+                    write(kept, self._shown(showing, batch, probes, ranking))
+                ranking.took_in(showing.position, kept)
+                left -= count
+                forecast.shown(count)
+                report(set_name)
+
+    def _take_in(self, showing: Showing, batch: Batch) -> KeptBatch:
+        """Return as what the images of a batch are kept: as before, where they are."""
+        if showing.kept is None:
+            given = self._show.stimuli[showing.set]
+            hashes = [image.hash for image in batch.images]
+            skipped = [content_of(given, image.number, self._show.fit) for image in batch.skipped]
+            showing.kept = self._store.add_batch(showing.set, hashes, skipped)
+            showing.images, showing.rows = batch.images, range(len(batch.images))
+            self._skipped += batch.skipped
+        elif batch.images != tuple(showing.images):
+            changed = next(image for image in showing.images if image not in batch.images)
+            raise RecordingError(
+                f"set {changed.set!r}: image {changed.name!r} changed while the images were recorded; "
+                "run again"
+            )
+        return showing.kept
+
+    def _shown(self, showing: Showing, batch: Batch, probes: Probes, ranking: Ranking) -> Numbers:
+        """Show a batch, and return what was missing of it."""
+        ranked = ranking.wanted(showing.position)
+        to_read = list(showing.missing)
+        for name in ranked:
+            to_read.append(moments_of(self._layers[name]))  # a NaN has no rank
+            if self._whole_layers:
+                to_read.append(all_of(self._layers[name]))
+        by_layer = probes.by_layer(to_read)
+        for name, moments in ranked.items():
+            by_layer[name][RANKING] = moments
+        with self._turns.of_a_pass():
+            found = self._runner.record(batch.pixels, by_layer) if by_layer else {}
+        if self._runner.compiled is not None:
+            self._store.note_compiled(self._runner.compiled)
+        numbers: dict[Quantity, Num[np.ndarray, "b _"]] = {}
+        for name, by_quantity in found.items():
+            for quantity, values in by_quantity.items():
+                if isinstance(values, Summary):
+                    require_finite(values.filter_mean, name, batch.images, of="filters' means")
+                    numbers[quantity] = np.stack([values.mean, values.variance], axis=1)
+                    numbers[filter_means_of(self._layers[name])] = values.filter_mean
+                elif quantity != RANKING:
+                    numbers[quantity] = values.reshape(len(values), -1)
+                    require_finite(numbers[quantity], name, batch.images)
+                    if self._whole_layers and name in ranked and quantity.what == ALL:
+                        showing.whole_layers[name] = numbers[quantity]
+        for quantity in showing.missing:
+            if quantity.what == THUMBNAIL:
+                numbers[quantity] = thumbnails(batch.pixels).reshape(len(batch.pixels), -1)
+        return [(quantity, numbers[quantity]) for quantity in showing.missing if quantity in numbers]
+
+    def _say_what_is_reused(self, showings: Sequence[Showing]) -> None:
+        reused = sum(len(showing.images) for showing in self._showings if showing.kept)
+        lacking = sum(len(showing.images) for showing in showings if showing.kept)
+        new = sum(len(showing.images) for showing in showings if not showing.kept)
+        counts = {
+            "all that is needed of {:,} images is recorded already": reused - lacking,
+            "{:,} images are partly recorded already, and what is missing is recorded now": lacking,
+            "{:,} images are new": new,
+        }
+        if reused:
+            said = "; ".join(text.format(count) for text, count in counts.items() if count)
+            logger.info("%s: %s", self._store.name, said)
+
+    def _kept(self) -> list[tuple[ImageLabel, Place]]:
+        """Return where each image is kept, in the order of the sets and of the images in each."""
+        kept = [
+            (image, Place(showing.kept, row))
+            for showing in self._showings
+            if showing.kept is not None
+            for image, row in zip(showing.images, showing.rows, strict=True)
+        ]
+        counts = Counter(image.set for image, _ in kept)
+        for name, given in self._show.stimuli.items():
+            require_a_pair(name, counts[name], f"{given.source}, without what can't be read")
+        return sorted(kept, key=lambda both: self._order(both[0]))
+
+    def _order(self, image: ImageLabel | SkippedImage) -> tuple[int, int]:
+        return list(self._show.stimuli).index(image.set), image.number
+
+    def _recorded(self, pools: Mapping[str, Pools], kept: Sequence[tuple[ImageLabel, Place]]) -> Recorded:
+        plan, store = self._plan, self._store
+        images, places = tuple(image for image, _ in kept), [place for _, place in kept]
+
+        def read(quantity: Quantity, places: Sequence[Place] = places) -> np.ndarray:
+            return np.asarray(store.matrix(quantity, places)[:, :])
+
+        moments = small = predictions = None
+        if plan.moments:
+            both = np.stack([read(moments_of(layer)) for layer in plan.layers], axis=1)
+            moments = Moments(both[..., 0], both[..., 1])
+        if plan.thumbnails:
+            shape = thumbnail_shape(plan.input_shape)
+            small = read(thumbnails_of(shape)).reshape(-1, *shape)
+        if plan.class_layer:
+            probabilities = class_probabilities(read(all_of(plan.class_layer)))
+            predictions = Predictions(probabilities, class_names(self._show.network, plan.class_layer.size))
+        chosen = [row for row, image in enumerate(images) if image.number in plan.map_images]
+        maps = []
+        for quantity in plan.wanted_maps(plan.map_images) if chosen else ():
+            values = read(quantity, [places[row] for row in chosen])
+            space = self._layers[quantity.layer].space
+            number = int(quantity.what.removeprefix(MAP))
+            maps.append(FilterMap(quantity.layer, number, values.reshape(len(chosen), *space)))
+        return Recorded(
+            images=images,
+            skipped=tuple(sorted(self._skipped, key=self._order)),
+            pools=pools,
+            matrices={
+                kind: {name: store.matrix(pool.quantity(name), places) for name, pool in by_layer.items()}
+                for kind, by_layer in pools.items()
+            },
+            moments=moments,
+            views=Views(
+                filter_means={
+                    layer.name: read(filter_means_of(layer)) for layer in plan.layers if plan.thumbnails
+                },
+                thumbnails=small,
+                predictions=predictions,
+                maps=tuple(maps),
+                map_images=tuple(chosen) if maps else (),
+            ),
+        )
+
+
+def say_notes(store: Store) -> None:
+    """Warn of what a store found to be changed or damaged."""
+    for note in store.take_notes():
+        warnings.warn(note, DifferentiaWarning, stacklevel=2)
+
+
+@contextmanager
+def _writing(store: Store) -> Iterator[Callable[[KeptBatch, Numbers], None]]:
+    """Give what writes the numbers of a batch: on a thread, after those of the batch before."""
+
+    def write(batch: KeptBatch, numbers: Numbers) -> None:
+        for quantity, values in numbers:
+            store.write(quantity, batch, values)
+
+    if store.holds_all_at_once:  # a thread would hold up the next pass, which waits for the slowest core
+        yield write
+        return
+    with ThreadPoolExecutor(1) as thread:
+        before: list[Future[None]] = []
+
+        def write_beside(batch: KeptBatch, numbers: Numbers) -> None:
+            while before:
+                before.pop().result()
+            before.append(thread.submit(write, batch, numbers))
+
+        yield write_beside
+        for future in before:
+            future.result()

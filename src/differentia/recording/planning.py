@@ -1,0 +1,250 @@
+"""The plan of a recording: what is kept of each layer, and the probes that read it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+from differentia.errors import InputError, require_known
+from differentia.networks.layers import Layer
+from differentia.networks.probes import MapProbe, Probe, SummaryProbe, UnitProbe
+from differentia.networks.sketches import Sketch, SketchProbe
+from differentia.recording.options import MAP_IMAGES
+from differentia.recording.store.base import Quantity
+from differentia.recording.units import Scores, UnitKind
+from differentia.stimuli.thumbnails import thumbnail_shape
+
+#: What is kept of a layer beside its units: each image's mean and variance, each filter's mean (a kind of
+#: units too), and all units, which in the last layer are the classes. And of an image: itself, made small.
+MOMENTS, FILTER_MEAN, ALL, THUMBNAIL = "moments", "filter_mean", "all", "thumbnail"
+
+#: Bytes of a number that is no float32.
+NUMBER_SIZES = {MOMENTS: 8, THUMBNAIL: 1}
+
+#: How the names of filters' maps begin; the filter's number follows.
+MAP = "map-"
+
+
+def size_of(quantities: Iterable[Quantity]) -> int:
+    """Return how many bytes quantities take of each image of float32 responses."""
+    return sum(NUMBER_SIZES.get(what, 4) * (stop - start) for _, what, start, stop in quantities)
+
+
+class Pool(NamedTuple):
+    """Units of a layer, all of one kind, as indices into its flattened output, in C order."""
+
+    units: Int[np.ndarray, " _"]
+    #: What they are called in a store. A larger pool of the same name begins with the same units.
+    what: str
+    #: What is kept in their stead, where it is sums of all units.
+    sketch: Sketch | None = None
+
+    def quantity(self, layer: str) -> Quantity:
+        """Return what is kept of a layer."""
+        return Quantity(layer, self.what, 0, len(self.units))
+
+
+#: By the name of a layer.
+Pools = Mapping[str, Pool]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is kept of each layer."""
+
+    layers: tuple[Layer, ...]
+    kinds: Mapping[str, UnitKind]
+    #: Units of a layer, of each kind that takes a number.
+    pool: int
+    #: Of the choice of units.
+    seed: int
+    input_shape: tuple[int, int, int]
+    #: Each image's mean and variance over all units of a layer.
+    moments: bool
+    filter_means: bool
+    thumbnails: bool
+    #: The layer whose units are classes, where they are kept.
+    class_layer: Layer | None
+    #: Layer -> filters whose maps are kept, and of which images, by their places in each set.
+    maps: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    map_images: tuple[int, ...] = ()
+
+    @property
+    def ranked(self) -> dict[str, UnitKind]:
+        """The kinds of units that are chosen by what they did."""
+        return {name: kind for name, kind in self.kinds.items() if kind.ranked_by}
+
+    @property
+    def n_units(self) -> int:
+        """How many units all layers have."""
+        return sum(layer.size for layer in self.layers)
+
+    def choose(self, kind: str, scores: Mapping[str, Scores] | None = None) -> Pools:
+        """Return the pool of each layer."""
+        pools = {}
+        for layer in self.layers:
+            score = scores[layer.name] if scores else None
+            units = self.kinds[kind].choose(layer, self.pool, self.seed, score)
+            sketched = self.kinds[kind].sketched and len(units) < layer.size
+            sketch = Sketch(layer, len(units), self.seed) if sketched else None
+            pools[layer.name] = Pool(units, self._what(kind, layer, score), sketch)
+        return pools
+
+    def _what(self, kind: str, layer: Layer, score: Scores = None) -> str:
+        """Return what units are called in a store: the same where they are the same, or the first of more."""
+        if score is not None:  # further images may change the whole order
+            return f"{kind}-{hashlib.sha256(score.tobytes()).hexdigest()[:16]}"
+        if self.kinds[kind].sketched:
+            width = self.kinds[kind].pool_size(layer, self.pool)
+            return ALL if width == layer.size else f"{kind}-{self.seed}-{width}"
+        return kind if kind in (FILTER_MEAN, ALL) else f"{kind}-{self.seed}"
+
+    def wanted(self, pools: Mapping[str, Pools]) -> list[Quantity]:
+        """Return what is to be kept of every image, maps apart, with the kinds of units known by now."""
+        return self._with_views(
+            pool[layer.name].quantity(layer.name) for layer in self.layers for pool in pools.values()
+        )
+
+    def bytes_per_image(self) -> int:
+        """Return how many bytes are kept of an image of float32 responses, maps apart."""
+        units = (
+            Quantity(layer.name, self._what(name, layer), 0, kind.pool_size(layer, self.pool))
+            for layer in self.layers
+            for name, kind in self.kinds.items()
+        )
+        return size_of(self._with_views(units))
+
+    def _with_views(self, units: Iterable[Quantity]) -> list[Quantity]:
+        """Return units and what is kept beside them, each once."""
+        quantities = list(units)
+        for layer in self.layers:
+            if self.moments:
+                quantities.append(moments_of(layer))
+            if self.filter_means:
+                quantities.append(filter_means_of(layer))
+        if self.class_layer:
+            quantities.append(all_of(self.class_layer))
+        if self.thumbnails:
+            quantities.append(thumbnails_of(thumbnail_shape(self.input_shape)))
+        return list(dict.fromkeys(quantities))
+
+    def wanted_maps(self, numbers: Iterable[int]) -> list[Quantity]:
+        """Return the maps that are to be kept of images shown together, by their places in the set."""
+        if not set(numbers) & set(self.map_images):
+            return []
+        by_name = {layer.name: layer for layer in self.layers}
+        return [
+            Quantity(name, f"{MAP}{number}", 0, math.prod(by_name[name].space))
+            for name, filters in self.maps.items()
+            for number in filters
+        ]
+
+
+def moments_of(layer: Layer) -> Quantity:
+    """Return what the mean and variance over all units of a layer are kept as."""
+    return Quantity(layer.name, MOMENTS, 0, 2)
+
+
+def filter_means_of(layer: Layer) -> Quantity:
+    """Return what the mean of each filter of a layer is kept as."""
+    return Quantity(layer.name, FILTER_MEAN, 0, layer.n_filters)
+
+
+def all_of(layer: Layer) -> Quantity:
+    """Return what all units of a layer are kept as."""
+    return Quantity(layer.name, ALL, 0, layer.size)
+
+
+def thumbnails_of(shape: tuple[int, int, int]) -> Quantity:
+    """Return what images are kept as, made small to a shape."""
+    return Quantity("", THUMBNAIL, 0, math.prod(shape))
+
+
+class Probes:
+    """The probes that read quantities, each made once: a compiled pass is made for those very objects."""
+
+    def __init__(self, plan: Plan, pools: Mapping[str, Pools]) -> None:
+        classes = [plan.class_layer] if plan.class_layer else []
+        self._layers = {layer.name: layer for layer in (*plan.layers, *classes)}
+        self._pools = {
+            (name, pool.what): pool for by_layer in pools.values() for name, pool in by_layer.items()
+        }
+        self._made: dict[Quantity, Probe] = {}
+
+    def by_layer(self, quantities: Iterable[Quantity]) -> dict[str, dict[Any, Probe]]:
+        """Return the probes that read quantities, by what they read; a summary, of moments, has all means."""
+        probes: dict[str, dict[Any, Probe]] = {}
+        for quantity in quantities:
+            if quantity.what != THUMBNAIL:
+                of_means = quantity.what == FILTER_MEAN
+                read = moments_of(self._layers[quantity.layer]) if of_means else quantity
+                probes.setdefault(quantity.layer, {})[read] = self._probe(read)
+        return probes
+
+    def units(self, quantity: Quantity) -> Int[np.ndarray, " _"]:
+        """Return the units of a pool that the columns of a quantity are."""
+        return self._pools[quantity.layer, quantity.what].units[quantity.start : quantity.stop]
+
+    def _probe(self, quantity: Quantity) -> Probe:
+        if quantity not in self._made:
+            self._made[quantity] = self._made_for(quantity)
+        return self._made[quantity]
+
+    def _made_for(self, quantity: Quantity) -> Probe:
+        layer = self._layers[quantity.layer]
+        if quantity.what == MOMENTS:
+            return SummaryProbe(layer)
+        if quantity.what.startswith(MAP):
+            return MapProbe(layer, [int(quantity.what.removeprefix(MAP))])
+        if quantity.what == ALL:
+            return UnitProbe(np.arange(layer.size), layer.shape)
+        sketch = self._pools[quantity.layer, quantity.what].sketch
+        if sketch is not None:  # whose name holds its width: it is kept whole
+            return SketchProbe(sketch)
+        return UnitProbe(self.units(quantity), layer.shape)
+
+
+def checked_maps(
+    layers: Sequence[Layer], maps: Mapping[str, Sequence[int]] | None
+) -> dict[str, tuple[int, ...]]:
+    """Return the filters of each layer whose maps are kept, in the order of the layers."""
+    if not maps:
+        return {}
+    by_name = {layer.name: layer for layer in layers}
+    checked = {}
+    for name, filters in maps.items():
+        require_known("layer for maps (--map)", name, by_name)
+        layer = by_name[name]
+        if len(layer.space) != 2:
+            raise InputError(
+                f"maps (--map): layer {name!r} has the shape {layer.shape}, and its filters have no height "
+                "and width; choose a convolution, or another layer with maps"
+            )
+        for number in filters:
+            if number >= layer.n_filters:
+                raise InputError(
+                    f"maps (--map): layer {name!r} has no filter {number}; it has {layer.n_filters}, from 0"
+                )
+        checked[name] = tuple(dict.fromkeys(filters))
+    return {name: checked[name] for name in by_name if name in checked}
+
+
+def checked_map_images(given: Sequence[int] | None, most: int | None) -> tuple[int, ...]:
+    """Return places of images in a set. The largest set has `most` images; None where no maps are kept."""
+    if given is not None and most is None:
+        raise InputError(
+            "map_images (--map-images) says whose maps are kept, but no maps (--map) which; give both"
+        )
+    places = MAP_IMAGES if given is None else given
+    if most is not None and not any(place < most for place in places):
+        raise InputError(
+            f"map_images (--map-images) is {tuple(places)}, but the largest set has {most} images, from 0 to "
+            f"{most - 1}; choose among those"
+        )
+    return tuple(sorted(set(places)))

@@ -1,0 +1,217 @@
+"""Recording: a network, sets of stimuli and probes become responses, in one pass over the images."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any, Unpack
+
+import numpy as np
+
+from differentia.errors import InputError
+from differentia.networks.base import Network
+from differentia.networks.classes import class_layer
+from differentia.networks.layers import select_layers
+from differentia.networks.load import load_network
+from differentia.networks.probes import Probe, SummaryProbe, UnitProbe, together
+from differentia.recording.cost import best_batch_size, require_memory
+from differentia.recording.options import POOL, RecordKeywords, RecordOptions, one_kind
+from differentia.recording.passes import Passes, Show, say_notes
+from differentia.recording.planning import FILTER_MEAN, Plan, checked_map_images, checked_maps
+from differentia.recording.responses import Responses
+from differentia.recording.store.base import Store
+from differentia.recording.store.disk import open_recording, require_store
+from differentia.recording.store.memory import MemoryStore
+from differentia.recording.units import unit_kind, unit_order
+from differentia.stimuli.base import Fit
+from differentia.stimuli.noise import NoiseStimuli
+from differentia.stimuli.presentation import as_record, as_sets, find_duplicates, warn_of_images
+from differentia.system.fields import checked, takes
+from differentia.system.files import user_path
+from differentia.system.locking import held
+from differentia.system.machine import memory_budget
+from differentia.system.random import fixed_generator
+
+logger = logging.getLogger(__name__)
+
+#: Of more images than this no filter means and no thumbnails are kept: nobody could look at them.
+MOST_IMAGES_TO_VIEW = 2_000
+
+
+@takes(RecordOptions, keywords=RecordKeywords)
+def record(network: Any, sets: Mapping[str, Any], **options: Unpack[RecordKeywords]) -> Responses:
+    """Show every image to a network once, and keep the chosen units of each layer.
+
+    Memory grows with images x pool, never with images x layer size. A batch holds images of one set
+    only, so that a set's numbers do not depend on the others.
+
+    Parameters
+    ----------
+    network
+        What `load_network` takes.
+    sets
+        Name -> stimuli, or anything that `images` takes, or ``"noise:43"``.
+    {options}
+
+    Raises
+    ------
+    InputError
+        Something that was given can't be used; responses that would not fit into memory.
+    RecordingError
+        The pass failed, or gave a NaN or an infinity.
+    StorageError
+        The store can't be written or read.
+    FolderInUseError
+        Another run writes to the store.
+    """
+    given = checked(RecordOptions, options)
+    return record_kinds(network, sets, given)[one_kind(given)]
+
+
+def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) -> dict[str, Responses]:
+    """Record several kinds of units at once, by kind."""
+    names, views, maps = options.units, options.views, options.maps
+    budget = memory_budget(options.memory)
+    stimuli = as_sets(sets, seed=options.seed, follow_links=options.follow_links)
+    total = sum(len(given) for given in stimuli.values())
+    network = load_network(network)
+    chosen = select_layers(network.layers, options.layers)
+    to_view = views and total <= MOST_IMAGES_TO_VIEW
+    plan = Plan(
+        layers=chosen,
+        kinds={name: unit_kind(name) for name in names},
+        pool=options.pool or POOL,
+        seed=options.seed,
+        input_shape=network.input_shape,
+        moments=views or bool(maps) or any(unit_kind(name).sketched for name in names),
+        filter_means=FILTER_MEAN in names or to_view,
+        thumbnails=to_view,
+        class_layer=class_layer(network) if views else None,
+        maps=checked_maps(chosen, maps),
+        map_images=checked_map_images(options.map_images, max(map(len, stimuli.values())) if maps else None),
+    )
+    fit = Fit(network.input_shape, options.resize, options.crop)
+    show = Show(network, stimuli, fit, options.skip_unreadable, options.progress, options.compile)
+    with ThreadPoolExecutor(1) as beside:  # hundreds of megabytes of weights, while units are chosen
+        fingerprint = beside.submit(lambda: network.fingerprint)
+        with _held_store(options, show, plan, budget, fingerprint) as opened:
+            recorded = Passes(show, plan, opened, budget).record()
+    duplicates = find_duplicates(recorded.images)
+    provenance = {
+        **_provenance(show, opened, fingerprint.result()),
+        "skipped": [as_record(image) for image in recorded.skipped],
+        "duplicates": [[as_record(image) for image in group] for group in duplicates],
+        "warnings": warn_of_images(recorded.skipped, duplicates, stacklevel=3),
+    }
+    noises = [name for name, given in stimuli.items() if isinstance(given, NoiseStimuli)]
+    return {
+        kind: Responses(
+            layers=chosen,
+            images=recorded.images,
+            values=recorded.matrices[kind],
+            units={name: pool.units for name, pool in recorded.pools[kind].items()},
+            unit_kind=kind,
+            seed=options.seed,
+            reference=noises[0] if len(noises) == 1 else None,
+            provenance=provenance,
+            moments=recorded.moments,
+            views=recorded.views,
+        )
+        for kind in names
+    }
+
+
+@contextmanager
+def _held_store(
+    options: RecordOptions, show: Show, plan: Plan, budget: int, fingerprint: Future[str]
+) -> Iterator[Store]:
+    """Give the store that responses go to, which nobody else writes to meanwhile; None stands for memory."""
+    path, batch_size, fresh = options.store, options.batch_size, options.fresh
+    at_once = batch_size or best_batch_size(show.network, plan, None if path is None else budget)
+    if path is None:
+        if fresh:
+            raise InputError("fresh=True starts a store over, but no store= was named; name one")
+        yield MemoryStore(at_once)
+        return
+    network, folder = show.network, user_path(path)
+    require_store(folder)
+    identity = {
+        "network": fingerprint.result(),
+        "engine": {name: version(name) for name in ("torch", *network.frameworks)},
+        "decoder": {"pillow": version("pillow")},
+        "device": network.device.partition(":")[0],
+        "preprocessing": network.preprocessing,
+        "input_shape": list(network.input_shape),
+        "resize": show.fit.resize,
+        "crop": show.fit.crop,
+    }
+    behaviour = _behaviour(network, plan)
+    if fresh:  # nothing is removed for a run that would be refused
+        require_memory(plan, show.images, at_once, budget)
+    with held(folder):
+        opened = open_recording(
+            folder, identity, behaviour, name=network.name, batch_size=at_once, fresh=fresh
+        )
+        kept_as_begun = []
+        if batch_size not in (None, opened.batch_size):
+            kept_as_begun.append((f"in batches of {opened.batch_size} images", "--batch-size"))
+        asked = {"always": True, "never": False}.get(show.compile)
+        if None not in (asked, opened.compiled) and asked != opened.compiled:
+            how = "compiled" if opened.compiled else "without being compiled"
+            kept_as_begun.append((how, "--compile"))
+        for how, option in kept_as_begun:
+            logger.info(
+                "%s goes on %s, as it was begun, so that its numbers stay the same to the bit; another %s "
+                "needs --fresh",
+                *(folder, how, option),
+            )
+        say_notes(opened)
+        yield opened
+
+
+#: Units whose responses to fixed images are looked at one by one.
+WATCHED_UNITS = 256
+
+
+def _behaviour(network: Network, plan: Plan) -> dict[str, list[float]]:
+    """Return three numbers of each layer's response to each of two fixed images, which change with its code.
+
+    They are the mean, the SD, and a sum of some units with random signs: the former two stay where units only
+    change places.
+    """
+    generator = fixed_generator()
+    pixels = generator.integers(0, 256, (2, *network.input_shape), dtype=np.uint8)
+    signs = generator.choice([-1.0, 1.0], WATCHED_UNITS)
+    layers = {layer.name: layer for layer in (network.layers[0], *plan.layers, network.layers[-1])}
+    probes = {}
+    for name, layer in layers.items():
+        watched = unit_order(name, layer.size, min(layer.size, WATCHED_UNITS), seed=0)
+        both: dict[str, Probe] = {"all": SummaryProbe(layer), "some": UnitProbe(watched, layer.shape)}
+        probes[name] = together(both)
+    behaviour = {}
+    for name, found in network.record(pixels, probes).items():
+        summary, some = found["all"], found["some"].astype(np.float64)
+        placed = some @ signs[: some.shape[1]] / np.sqrt(some.shape[1])
+        numbers = np.nan_to_num([*summary.mean, *np.sqrt(summary.variance), *placed])
+        behaviour[name] = [float(number) for number in numbers]
+    return behaviour
+
+
+def _provenance(show: Show, store: Store, fingerprint: str) -> dict[str, Any]:
+    network = show.network
+    return {
+        "network": network.name,
+        "fingerprint": fingerprint,
+        "frameworks": list(network.frameworks),
+        "preprocessing": network.preprocessing,
+        "input_shape": list(network.input_shape),
+        "resize": show.fit.resize,
+        "crop": show.fit.crop,
+        "batch_size": store.batch_size,
+        "compiled": bool(store.compiled),
+        "device": network.device,
+        "sets": {name: given.source for name, given in show.stimuli.items()},
+    }

@@ -1,0 +1,225 @@
+"""Recorded responses: what was kept of each layer for each image of each set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, Num, UInt8
+
+from differentia.definition.matrix import ResponseMatrix, Rows
+from differentia.definition.measure import as_responses
+from differentia.errors import InputError, RecordingError, require_distinct_names
+from differentia.networks.layers import Layer
+from differentia.recording.units import draw_units, unit_kind, units_of_draw, units_used
+from differentia.stimuli.presentation import ImageLabel
+
+
+class Moments(NamedTuple):
+    """Mean and population variance of each image over all units of each layer, not only the sampled ones."""
+
+    mean: Float[np.ndarray, "n layer"]
+    variance: Float[np.ndarray, "n layer"]
+
+
+class Predictions(NamedTuple):
+    """The probability of each class for each image; a class without a name is called by its number."""
+
+    probabilities: Float[np.ndarray, "n class"]
+    class_names: tuple[str, ...]
+
+
+class FilterMap(NamedTuple):
+    """The whole map of one filter of a layer, for chosen images."""
+
+    layer: str
+    filter: int
+    values: Float[np.ndarray, "m y x"]
+
+
+@dataclass(frozen=True)
+class Views:
+    """What was recorded for looking at, beside the units that the measure is made of.
+
+    Very many images have no filter means and no thumbnails; only a network of classes has predictions.
+    """
+
+    #: By layer.
+    filter_means: Mapping[str, Float[np.ndarray, "n _"]] = field(default_factory=dict)
+    predictions: Predictions | None = None
+    maps: tuple[FilterMap, ...] = ()
+    #: The rows that the maps are of.
+    map_images: tuple[int, ...] = ()
+    thumbnails: UInt8[np.ndarray, "n y x c"] | None = None
+
+
+@dataclass(frozen=True)
+class Responses:
+    """The recorded units of each layer, for all images of all sets.
+
+    Attributes
+    ----------
+    layers
+        In the order of computation.
+    images
+        One label for each response; the images of a set follow one another.
+    values
+        By layer name: (n_images, pool_size), the columns in the order of `units`; an array, or what is read
+        from a store when it is sliced.
+    units
+        By layer name: (pool_size,) indices into the layer's flattened output, in C order. Where a sketch was
+        kept of a layer with more units, the places in that.
+    unit_kind
+        How the pools were chosen: a name for `differentia.recording.units.unit_kind`.
+    seed
+        Of the pools, and of the draws from them.
+    reference
+        The set that is by its nature the reference (the only noise), if there is one.
+    provenance
+        What was recorded and how, for the result.
+    moments
+        Of all units, where they are known.
+    views
+        What was recorded for looking at.
+    """
+
+    layers: tuple[Layer, ...]
+    images: tuple[ImageLabel, ...]
+    values: Mapping[str, ResponseMatrix]
+    units: Mapping[str, Int[np.ndarray, " _"]]
+    unit_kind: str
+    seed: int
+    reference: str | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    moments: Moments | None = None
+    views: Views = field(default_factory=Views)
+
+    def units_used(self, layer: Layer, n_units: int) -> int:
+        """Return how many of a layer's units a draw of `n_units` looks at."""
+        pool = len(self.units[layer.name])
+        kind = unit_kind(self.unit_kind)
+        return units_used(pool, n_units, strata=kind.strata(layer)) if kind.counted else pool
+
+    def drawn(self, layer: Layer, n_units: int, draw: int) -> Int[np.ndarray, " k"] | None:
+        """Return the columns that a draw of units looks at, or None where there is no such draw."""
+        kind = unit_kind(self.unit_kind)
+        if draw and not kind.random:
+            return None
+        pool = len(self.units[layer.name])
+        if not kind.counted:
+            return np.arange(pool)
+        return draw_units(layer.name, pool, n_units, draw, seed=self.seed, strata=kind.strata(layer))
+
+    def all_drawn(
+        self, layer: Layer, counts: Sequence[int], draws: int
+    ) -> dict[int, list[Int[np.ndarray, " _"]]]:
+        """Return the columns that each draw of units looks at, in ascending order, by the number looked at.
+
+        Where numbers of units come to the same, so do the draws; and there may be fewer than asked for.
+        """
+        kind, pool = unit_kind(self.unit_kind), len(self.units[layer.name])
+        used = sorted({self.units_used(layer, count) for count in counts}, reverse=True)
+        drawn = {count: [np.arange(count)] for count in used}
+        several = [count for count in used if count < pool]
+        if kind.random and several and draws > 1:
+            options = {"seed": self.seed, "strata": kind.strata(layer)}
+            for draw in range(1, draws):
+                of_draw = units_of_draw(layer.name, pool, several, draw, **options)
+                for count, columns in zip(several, of_draw, strict=True):
+                    drawn[count].append(columns)
+        return drawn
+
+    @property
+    def sets(self) -> dict[str, slice]:
+        """The sets in order, each with its rows."""
+        slices: dict[str, slice] = {}
+        for row, image in enumerate(self.images):
+            start = slices[image.set].start if image.set in slices else row
+            slices[image.set] = slice(start, row + 1)
+        return slices
+
+
+def require_finite(
+    values: Num[np.ndarray, "n k"], layer: str, images: Sequence[ImageLabel], *, of: str = "units"
+) -> None:
+    """Raise an error that names the first image with a response that is not finite."""
+    finite = np.isfinite(values).all(axis=1)
+    if not finite.all():
+        row = int(np.argmin(finite))
+        bad = values[row][~np.isfinite(values[row])]
+        raise RecordingError(
+            (f"set {images[row].set!r}, " if images[row].set else "")
+            + f"layer {layer!r}, image {images[row].name!r}: "
+            f"{len(bad)} of {values.shape[1]} {of} are {bad[0]}; expected finite responses: "
+            "look at this image, or at the network's weights and precision"
+        )
+
+
+def responses_from_arrays(
+    arrays: Mapping[str, Mapping[str, Any]],
+    *,
+    kind: str = "all",
+    pool: int | None = None,
+    seed: int = 0,
+) -> Responses:
+    """Return stored activations or recorded neurons, {set: {layer: (n_responses, n_units)}}, as responses.
+
+    Every set has the same layers, and each layer the same units. The pool of units is chosen from the columns
+    (all or random), and the seed is that of the draws too.
+    """
+    if not isinstance(arrays, Mapping) or not arrays:
+        raise InputError("expected responses as {set: {layer: array}}, with at least one set")
+    matrices: dict[str, dict[str, Num[np.ndarray, "n k"]]] = {}
+    for name, by_layer in zip(require_distinct_names("set", arrays), arrays.values(), strict=True):
+        if not isinstance(by_layer, Mapping) or not by_layer:
+            raise InputError(f"set {name!r} holds no layer; expected {{set: {{layer: array}}}}")
+        names = require_distinct_names("layer", by_layer)
+        matrices[name] = {
+            layer: as_responses(array, f"set {name!r}, layer {layer!r}")
+            for layer, array in zip(names, by_layer.values(), strict=True)
+        }
+    first, by_layer = next(iter(matrices.items()))
+    for name, others in matrices.items():
+        _require_same_layers(first, by_layer, name, others)
+    layers = tuple(Layer(layer, "Recorded", (array.shape[1],), layer) for layer, array in by_layer.items())
+    images = tuple(
+        ImageLabel(name, row, str(row), "")
+        for name, others in matrices.items()
+        for row in range(len(next(iter(others.values()))))
+    )
+    values, units, means, variances = {}, {}, [], []
+    for layer in layers:
+        whole = np.concatenate([others[layer.name] for others in matrices.values()])
+        chosen = unit_kind(kind).choose(layer, pool or layer.size, seed, None)
+        values[layer.name] = whole if kind == "all" else whole.take(chosen, axis=1)
+        units[layer.name] = chosen
+        rows = Rows(whole)
+        means.append(rows.means())
+        variances.append(rows.minus(means[-1]).square_sums() / layer.size)
+    moments = Moments(np.stack(means, axis=1), np.stack(variances, axis=1))
+    return Responses(layers, images, values, units, kind, seed, moments=moments)
+
+
+def _require_same_layers(
+    first: str, expected: Mapping[str, np.ndarray], name: str, given: Mapping[str, np.ndarray]
+) -> None:
+    if set(expected) != set(given):
+        odd = sorted(set(expected) ^ set(given))
+        raise InputError(
+            f"sets {first!r} and {name!r} differ in the layers {', '.join(odd)}; "
+            "expected every layer in every set"
+        )
+    counts = {layer: len(array) for layer, array in given.items()}
+    if len(set(counts.values())) != 1:
+        raise InputError(
+            f"set {name!r} has different numbers of responses in its layers ({counts}); "
+            "expected one response of every layer to each stimulus"
+        )
+    for layer, array in given.items():
+        if array.shape[1] != expected[layer].shape[1]:
+            raise InputError(
+                f"layer {layer!r} has {expected[layer].shape[1]} units in set {first!r} but "
+                f"{array.shape[1]} in {name!r}; expected the same units in every set"
+            )

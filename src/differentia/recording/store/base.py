@@ -1,0 +1,153 @@
+"""What every store offers: quantities of batches of images, written once and read as matrices."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from jaxtyping import Float64, Num
+
+from differentia.definition.matrix import ResponseMatrix
+
+
+class Quantity(NamedTuple):
+    """Numbers of each image that are written at once.
+
+    Attributes
+    ----------
+    layer
+        The name of the layer that they are of; "" for what is of no layer.
+    what
+        What they are: "moments", or units in the order of a pool ("random-0").
+    start, stop
+        Which of its columns: more units are further columns, beside those that are there.
+    """
+
+    layer: str
+    what: str
+    start: int
+    stop: int
+
+
+class KeptBatch(NamedTuple):
+    """Images of one set that were shown together, as hashes of their content.
+
+    Attributes
+    ----------
+    number
+        Of the batch, in the order in which batches were added.
+    skipped
+        Those of the images that would have been in this batch but could not be read.
+    """
+
+    number: int
+    set: str
+    images: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
+
+
+class Place(NamedTuple):
+    """Where an image is kept: its batch, and its row there."""
+
+    batch: KeptBatch
+    row: int
+
+
+class Store(ABC):
+    """Quantities by batch.
+
+    Attributes
+    ----------
+    holds_all_at_once
+        Whether all that is kept is in memory. Else only what is being written has to fit into it.
+    batch_size
+        The most images of a batch.
+    batches
+        Those that were added, in their order.
+    name
+        What messages call it.
+    compiled
+        Whether the pass that fills it is compiled; None as long as that is open.
+    """
+
+    holds_all_at_once: ClassVar[bool]
+    name: str
+    batch_size: int
+    batches: list[KeptBatch]
+    compiled: bool | None = None
+
+    @abstractmethod
+    def expect(self, batches: int, images: int) -> None:
+        """Make room for batches that are yet to be added, and their images."""
+
+    @abstractmethod
+    def add_batch(self, set_name: str, images: Sequence[str], skipped: Sequence[str] = ()) -> KeptBatch:
+        """Take in a batch of images, as hashes of their content, of which nothing is kept yet."""
+
+    @abstractmethod
+    def columns(self, layer: str, what: str, batch: KeptBatch) -> list[tuple[int, int]]:
+        """Return the columns that are kept of a batch, as (start, stop)."""
+
+    @abstractmethod
+    def write(self, quantity: Quantity, batch: KeptBatch, values: Num[np.ndarray, "b k"]) -> None:
+        """Keep the columns of a quantity of a batch; they are copied, or written, before this returns."""
+
+    @abstractmethod
+    def matrix(self, quantity: Quantity, places: Sequence[Place]) -> ResponseMatrix:
+        """Return a quantity, from its first column on, of chosen images, whose batches all hold it."""
+
+    # What follows matters to a store that outlives the run.
+
+    def note_compiled(self, compiled: bool) -> None:
+        """Keep whether the pass is compiled, for a run that goes on from this one."""
+        self.compiled = compiled
+
+    def save_state(self, layer: str, what: str, key: str, values: Float64[np.ndarray, "_ _"]) -> None:
+        """Keep an array of a layer under a key, in place of those with other keys."""
+        return
+
+    def load_state(
+        self, layer: str, what: str, key: str, shape: tuple[int, int]
+    ) -> Float64[np.ndarray, "_ _"] | None:
+        """Return the array of a shape that was kept under a key, if there is one and it is whole."""
+        return None
+
+    def repair(self, quantity: Quantity, batch: KeptBatch) -> None:
+        """Forget what is damaged of a quantity of a batch, in any of its columns, and note it."""
+        return
+
+    def take_notes(self) -> list[str]:
+        """Return what was found to be changed or damaged since this was last called, in words."""
+        return []
+
+    def require_space(self, size: int) -> None:
+        """Raise a StorageError where there is no room for as many bytes."""
+        return
+
+    def missing(self, quantity: Quantity, batch: KeptBatch) -> Quantity | None:
+        """Return the columns below the last of a quantity that are yet to be kept; None if there are none."""
+        layer, what, _, width = quantity
+        kept = sum(stop - start for _, (start, stop) in cover(self.columns(layer, what, batch), width))
+        return Quantity(layer, what, kept, width) if kept < width else None
+
+
+def cover(columns: Iterable[tuple[int, int]], width: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Return ranges that cover the columns from 0 on, each with the part that is taken of it.
+
+    They may overlap; the parts follow one another without a gap, up to `width` or to the first column that
+    none of them has.
+    """
+    at_hand = list(columns)
+    covered: list[tuple[tuple[int, int], tuple[int, int]]] = []
+    reached = 0
+    while reached < width:
+        usable = [some for some in at_hand if some[0] <= reached < some[1]]
+        if not usable:
+            break
+        furthest = max(usable, key=lambda some: (some[1], some[0]))
+        part = (reached, min(furthest[1], width))
+        covered.append((furthest, part))
+        reached = part[1]
+    return covered

@@ -1,0 +1,455 @@
+"""The store in a folder, ``responses.zarr``: Zarr format 3, a region for each batch of images.
+
+::
+
+    responses.zarr/               "differentia": what marks it as ours
+        recordings/KEY/           one network, engine and presentation: "identity", "batch_size", "behaviour"
+            batches/N/            a batch: its set and the hashes of its images
+            layers/KEY/           a layer, by a hash of its name: "layer"
+                WHAT/START-STOP   an array of images x columns
+
+A batch has the rows from N times the (rounded) batch size on; rows that it does not fill are never written.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import math
+import os
+import secrets
+import shutil
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64, Num
+
+from differentia.definition.matrix import ResponseMatrix
+from differentia.errors import InputError, StorageError
+from differentia.recording.store.arrays import (
+    CHUNK_ROWS,
+    JUNK,
+    METADATA,
+    Run,
+    Segment,
+    StoredArray,
+    StoredMatrix,
+    create,
+    last_chunk_row,
+    open_array,
+    read_metadata,
+    write_metadata,
+)
+from differentia.recording.store.base import KeptBatch, Place, Quantity, Store, cover
+from differentia.system.locking import HOLDER, LOCK, MARKER
+from differentia.system.machine import written_size
+
+#: Raised by one when what a recording means changes: numbers of another version are not mixed in. It is not
+#: the library's version.
+RECORDING_FORMAT = 2
+
+#: The attribute of a recording that says whether its pass is compiled.
+COMPILED = "compiled"
+
+#: What a run leaves that is killed before a store has its mark.
+BEGUN = frozenset({f"{METADATA}.partial", LOCK, HOLDER, MARKER})
+
+#: How the folder of a state begins; its key follows.
+STATE = "state-"
+
+
+def _read_attributes(path: Path) -> dict[str, Any] | None:
+    """Return the attributes of a group; None where its metadata can't be read."""
+    try:
+        attributes = read_metadata(path)["attributes"]
+    except JUNK:
+        return None
+    return attributes if isinstance(attributes, dict) else None
+
+
+def _write_group(path: Path, attributes: Mapping[str, Any]) -> None:
+    write_metadata(path, {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)})
+
+
+def _make_group(path: Path, attributes: Mapping[str, Any]) -> None:
+    """Write the metadata of a group that has none."""
+    if not (path / METADATA).exists():
+        _write_group(path, attributes)
+
+
+def _key(*parts: str) -> str:
+    """Return a short name for any text, which is safe as the name of a folder."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    """Say what can be done where the disk refuses."""
+    try:
+        yield
+    except OSError as error:
+        hint = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "see to that"
+        raise StorageError(
+            f"{path}: can't be written or read ({error.strerror or error}); {hint} and run the same command "
+            "again: what was recorded until now is kept"
+        ) from error
+
+
+class DiskStore(Store):
+    """One recording of a store in a folder; see `open_recording`. Several threads may write to it."""
+
+    holds_all_at_once = False
+
+    def __init__(self, folder: Path, batch_size: int, chunk_rows: int) -> None:
+        self.batch_size = batch_size
+        self._notes: list[str] = []
+        self.name = str(folder.parent.parent)
+        self._folder = folder
+        self._chunk_rows = chunk_rows
+        self._region = math.ceil(batch_size / chunk_rows) * chunk_rows
+        self._expected = 0
+        self._arrays: dict[tuple[str, str], dict[tuple[int, int], StoredArray]] = {}
+        self._damage: dict[tuple[str, str], list[tuple[Path, int]]] = {}
+        self._writing = threading.Lock()
+        with _disk(folder):
+            self.batches = self._read_batches()
+            self._next = self._unused_number()
+
+    def note_compiled(self, compiled: bool) -> None:
+        if compiled != self.compiled:
+            super().note_compiled(compiled)
+            with _disk(self._folder):
+                about = _read_attributes(self._folder) or {}
+                _write_group(self._folder, {**about, COMPILED: compiled})
+
+    def _read_batches(self) -> list[KeptBatch]:
+        found = []
+        folder = self._folder / "batches"
+        for number in sorted({int(name) for name in _names(folder) if name.isdecimal()}):
+            path = folder / str(number)
+            batch = _as_batch(number, _read_attributes(path), self.batch_size)
+            if batch is not None:
+                found.append(batch)
+            else:
+                if (path / METADATA).exists():  # else the run ended before it was written
+                    self._notes.append(f"{path}: is damaged; its images are recorded again")
+                shutil.rmtree(path, ignore_errors=True)
+        return found
+
+    def _unused_number(self) -> int:
+        """Return the number of a batch of whose rows nothing is there, whatever was lost of earlier ones."""
+        last = max((batch.number for batch in self.batches), default=-1)
+        for path in self._folder.glob("layers/*/*/*"):
+            if not path.name.startswith(STATE):
+                rows = (1 + last_chunk_row(path)) * self._chunk_rows
+                last = max(last, math.ceil(rows / self._region) - 1)
+        return last + 1
+
+    def expect(self, batches: int, images: int) -> None:
+        self._expected = (self._next + batches) * self._region
+
+    def add_batch(self, set_name: str, images: Sequence[str], skipped: Sequence[str] = ()) -> KeptBatch:
+        batch = KeptBatch(self._next, set_name, tuple(images), tuple(skipped))
+        with _disk(self._folder):
+            _write_group(self._folder / "batches" / str(self._next), _as_attributes(batch))
+        self._next += 1
+        self.batches.append(batch)
+        return batch
+
+    def _rows(self, batch: KeptBatch) -> range:
+        start = batch.number * self._region
+        return range(start, start + len(batch.images))
+
+    def _quantity_folder(self, layer: str, what: str) -> Path:
+        return self._folder / "layers" / _key(layer) / what
+
+    def _arrays_of(self, layer: str, what: str) -> dict[tuple[int, int], StoredArray]:
+        """Return the arrays of a quantity, by their columns."""
+        if (layer, what) not in self._arrays:
+            found = {}
+            folder = self._quantity_folder(layer, what)
+            for name in sorted(_names(folder)):
+                first, _, last = name.partition("-")
+                if not (first.isdecimal() and last.isdecimal() and int(first) < int(last)):
+                    continue
+                with _disk(folder):
+                    array = open_array(folder / name, int(last) - int(first), self._chunk_rows)
+                if array is None:
+                    if (folder / name / METADATA).exists():
+                        lost = _in_words(layer, what)
+                        self._notes.append(f"{folder / name}: is damaged; {lost} is recorded again")
+                    shutil.rmtree(folder / name, ignore_errors=True)
+                else:
+                    found[int(first), int(last)] = array
+            self._arrays[layer, what] = found
+        return self._arrays[layer, what]
+
+    def columns(self, layer: str, what: str, batch: KeptBatch) -> list[tuple[int, int]]:
+        rows = self._rows(batch)
+        return [columns for columns, array in self._arrays_of(layer, what).items() if array.holds(rows)]
+
+    def write(self, quantity: Quantity, batch: KeptBatch, values: Num[np.ndarray, "b k"]) -> None:
+        layer, what, *_ = quantity
+        arrays, columns = self._arrays_of(layer, what), (quantity.start, quantity.stop)
+        rows = self._rows(batch)
+        length = max(self._expected, math.ceil(rows.stop / self._region) * self._region)
+        with self._writing, _disk(self._folder):
+            if columns not in arrays:
+                path = self._made_folder(layer, what) / f"{quantity.start}-{quantity.stop}"
+                arrays[columns] = create(path, length, values.shape[1], values.dtype, self._chunk_rows)
+            arrays[columns].lengthen(length)
+            arrays[columns].write(rows, values)
+
+    def take_notes(self) -> list[str]:
+        notes, self._notes = self._notes, []
+        for (layer, what), found in self._damage.items():
+            images = sum(count for _, count in found)
+            notes.append(
+                f"{found[0][0]}: is not what was written"
+                + (f", nor are {len(found) - 1} more chunks" if len(found) > 1 else "")
+                + f"; {_in_words(layer, what)} is recorded again for {images} images"
+            )
+        self._damage = {}
+        return notes
+
+    def _made_folder(self, layer: str, what: str) -> Path:
+        """Return the folder of a quantity, with the metadata of the groups that it lies in."""
+        folder = self._quantity_folder(layer, what)
+        _make_group(folder.parent.parent, {})
+        _make_group(folder.parent, {"layer": layer})
+        _make_group(folder, {"what": what})
+        return folder
+
+    def repair(self, quantity: Quantity, batch: KeptBatch) -> None:
+        layer, what, *_ = quantity
+        rows = self._rows(batch)
+        for array in self._arrays_of(layer, what).values():
+            with _disk(array.path):
+                damaged = array.damaged(rows)
+                if damaged:
+                    found = self._damage.setdefault((layer, what), [])
+                    found += [(array.file(chunk), 0) for chunk in damaged[1:]]
+                    found.insert(0, (array.file(damaged[0]), len(rows)))
+                    array.forget(damaged)
+
+    def require_space(self, size: int) -> None:
+        free = shutil.disk_usage(self._folder).free
+        if size > free:
+            raise StorageError(
+                f"{self.name}: {written_size(size)} are to be written, but the disk has {written_size(free)} "
+                "free; free some space, choose another disk, or use fewer --n-units, --layers or images"
+            )
+
+    def matrix(self, quantity: Quantity, places: Sequence[Place]) -> ResponseMatrix:
+        layer, what, _, width = quantity
+        arrays = self._arrays_of(layer, what)
+        parts: dict[int, tuple[Segment, ...]] = {}
+        runs: list[Run] = []
+        for batch, row in places:
+            if batch.number not in parts:
+                covered = cover(self.columns(layer, what, batch), width)
+                parts[batch.number] = tuple(Segment(arrays[held], held[0], *part) for held, part in covered)
+            stored = batch.number * self._region + row
+            last = runs[-1] if runs else None
+            if last and last.parts == parts[batch.number] and last.stored + last.length == stored:
+                runs[-1] = last._replace(length=last.length + 1)
+            else:
+                runs.append(Run(stored, 1, parts[batch.number]))
+        return StoredMatrix(runs, width)
+
+    def save_state(self, layer: str, what: str, key: str, values: Float64[np.ndarray, "_ _"]) -> None:
+        with self._writing, _disk(self._folder):
+            folder = self._made_folder(layer, what)
+            rows, columns = values.shape
+            array = create(folder / f"{STATE}{key}", rows, columns, values.dtype, rows)
+            array.write(range(rows), values)
+            for name in set(_names(folder)) - {array.path.name}:
+                shutil.rmtree(folder / name, ignore_errors=True)
+
+    def load_state(self, layer: str, what: str, key: str, shape: tuple[int, int]) -> np.ndarray | None:
+        path = self._quantity_folder(layer, what) / f"{STATE}{key}"
+        if not path.is_dir():
+            return None
+        rows = range(shape[0])
+        with _disk(path):
+            array = open_array(path, shape[1], shape[0])
+            if array is None or not array.holds(rows) or array.damaged(rows):
+                return None
+        part = Segment(array, 0, 0, shape[1])
+        return np.asarray(StoredMatrix([Run(0, shape[0], (part,))], shape[1]))
+
+
+def _as_attributes(batch: KeptBatch) -> dict[str, Any]:
+    facts = {"set": batch.set, "images": list(batch.images), "skipped": list(batch.skipped)}
+    return {**facts, "digest": _key(json.dumps(facts))}
+
+
+def _as_batch(number: int, attributes: dict[str, Any] | None, most: int) -> KeptBatch | None:
+    """Return the batch that attributes tell of; None where they are not what was written."""
+    try:
+        facts: Any = attributes
+        batch = KeptBatch(number, facts["set"], tuple(facts["images"]), tuple(facts["skipped"]))
+        whole = _as_attributes(batch) == attributes
+    except (TypeError, KeyError):
+        return None
+    hashes = [*batch.images, *batch.skipped]
+    return batch if whole and len(hashes) <= most and all(isinstance(name, str) for name in hashes) else None
+
+
+def _names(folder: Path) -> list[str]:
+    """Return the names of the folders in a folder; none where it does not exist."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+
+
+def _in_words(layer: str, what: str) -> str:
+    return f"{what} of layer {layer!r}" if layer else what
+
+
+def open_recording(
+    path: Path,
+    identity: Mapping[str, Any],
+    behaviour: Mapping[str, Sequence[float]],
+    *,
+    name: str,
+    batch_size: int,
+    fresh: bool = False,
+) -> DiskStore:
+    """Return the recording of a network in a store, a new one where there is none.
+
+    The numbers depend on the images and on the identity: those of another are never mixed in. Code of the
+    network that was changed shows only in its behaviour, what each layer makes of a fixed image. A recording
+    that has begun keeps its batch size. A fresh store loses all that it held.
+    """
+    notes: list[str] = []
+    recordings = path / "recordings"
+    with _disk(path):
+        require_store(path)
+        if path.exists():
+            _require_no_links(path)
+        if fresh and recordings.exists():
+            shutil.rmtree(recordings)
+        _make_group(path, {"differentia": "responses"})
+        _write_group(recordings, {})
+        there = _recordings(path, notes)
+    identity = json.loads(json.dumps({**identity, "recording_format": RECORDING_FORMAT}))
+    alike = {key: about for key, about in there.items() if about["identity"] == identity}
+    same = [key for key, about in alike.items() if _behaves_alike(about["behaviour"], behaviour)]
+    about: dict[str, Any] = {
+        "name": name,
+        "identity": identity,
+        "batch_size": batch_size,
+        "chunk_rows": min(CHUNK_ROWS, batch_size),
+        "behaviour": {layer: list(sums) for layer, sums in behaviour.items()},
+    }
+    # Never the name of another, not even of one that is gone: who still reads that must not find this.
+    new = f"{_key(json.dumps(identity, sort_keys=True))}-{secrets.token_hex(4)}"
+    folder, kept = (recordings / same[0], there[same[0]]) if same else (recordings / new, {})
+    if same:
+        about["behaviour"] |= kept["behaviour"]
+        if _names(folder / "batches") or _names(folder / "layers"):  # it has begun
+            about |= {fact: kept[fact] for fact in ("batch_size", "chunk_rows", COMPILED) if fact in kept}
+    elif there:
+        latest = max(alike or there, key=lambda key: (recordings / key / METADATA).stat().st_mtime)
+        notes.append(
+            f"{path}: holds responses recorded with another {_what_differs(there[latest], about)}; they are "
+            "kept, but not used: --fresh removes them"
+        )
+    with _disk(path):
+        if kept != about:
+            _write_group(folder, about)
+        for part in ("batches", "layers"):
+            _make_group(folder / part, {})
+    store = DiskStore(folder, about["batch_size"], about["chunk_rows"])
+    store.compiled = about.get(COMPILED)
+    store._notes[:0] = notes
+    return store
+
+
+def _require_no_links(folder: str | os.PathLike[str]) -> None:
+    """Raise an error where a store that somebody made would lead us to other folders."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_symlink():
+                raise InputError(f"{entry.path}: is a link, which a store does not hold; take it away")
+            if entry.is_dir():
+                _require_no_links(entry)
+
+
+def require_store(path: Path) -> None:
+    """Raise an error where a path is taken by something that is no store of responses."""
+    if path.is_symlink():
+        raise InputError(f"{path}: is a link, which a store can't be; name the folder itself")
+    if not path.exists():
+        return
+    begun = path.is_dir() and {entry.name for entry in path.iterdir()} <= BEGUN
+    attributes = _read_attributes(path) if path.is_dir() else None
+    if not begun and (attributes is None or attributes.get("differentia") != "responses"):
+        raise InputError(
+            f"{path}: is there already and is no store of responses, or a damaged one; move it away, or "
+            "choose another folder"
+        )
+
+
+def _recordings(path: Path, notes: list[str]) -> dict[str, dict[str, Any]]:
+    """Return what each recording of a store says of itself; those that can't be read are left alone."""
+    found = {}
+    for name in _names(path / "recordings"):
+        folder = path / "recordings" / name
+        about = _read_attributes(folder) or {}
+        sizes = [about.get(key) for key in ("batch_size", "chunk_rows")]
+        good = all(type(about.get(key)) is dict for key in ("identity", "behaviour"))
+        good = good and all(type(size) is int and 1 <= size < 2**31 for size in sizes)
+        if good and about.get(COMPILED) in (None, True, False):
+            found[name] = about
+        elif (folder / METADATA).exists():
+            notes.append(
+                f"{folder}: is damaged, or of another version, and not used: all is recorded again; --fresh "
+                "removes it"
+            )
+    return found
+
+
+#: How far mean and SD of the responses to a fixed image may differ, relative to the larger. Between machines
+#: they do by less; and what differs by less is within the tolerance of the definition.
+BEHAVIOUR_TOLERANCE = 1e-5
+
+
+def _behaves_alike(kept: Mapping[str, Any], now: Mapping[str, Sequence[float]]) -> bool:
+    """Return whether a network makes the same of a fixed image as it did, layer by layer."""
+    for layer in kept.keys() & now.keys():
+        try:
+            difference = np.abs(np.subtract(kept[layer], now[layer]))
+        except (TypeError, ValueError):  # what somebody made
+            return False
+        if not (difference <= BEHAVIOUR_TOLERANCE * np.abs(now[layer]).max()).all():
+            return False
+    return True
+
+
+def _what_differs(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """Return in what two recordings differ, in words."""
+    before, now = dict(recorded["identity"]), dict(wanted["identity"])
+    names = recorded.get("name"), wanted["name"]
+    if names[0] != names[1] and before.get("network") != now["network"]:
+        before["network"], now["network"] = names  # which say more than fingerprints
+    changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    if not changed:
+        return "code of the network or its preprocessing (the same image gives other responses)"
+    return ", ".join(
+        f"{name.replace('_', ' ')} ({_short(before.get(name))}, now {_short(now.get(name))})"
+        for name in changed
+    )
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:12]}..."

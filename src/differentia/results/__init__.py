@@ -1,0 +1,1 @@
+"""The labelled result, and all that is computed from it."""

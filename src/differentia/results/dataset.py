@@ -1,0 +1,249 @@
+"""The labelled result: one flat `xarray.Dataset`, which opens anywhere that netCDF-4 does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from differentia.errors import InputError, require_known
+from differentia.recording.responses import Moments, Responses
+from differentia.recording.units import unit_kind
+from differentia.results.schema import (
+    LABELS,
+    SCHEMA_VERSION,
+    VARIABLES,
+    checked,
+    map_dimensions,
+    map_names,
+    read_provenance,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: How to get what a result may lack.
+REMEDIES = {
+    "prediction": "measure a classifier, with views=True (no --no-views)",
+    "filter_mean": "measure at most 2,000 images, with views=True (no --no-views)",
+    "thumbnail": "measure at most 2,000 images, with views=True (no --no-views)",
+    "layer_mean": "measure with views=True (no --no-views)",
+    "layer_sd": "measure with views=True (no --no-views)",
+    "distance": "measure at most 2,000 images",
+    "differentiation_low": "measure again, or add them with with_intervals(result)",
+    "differentiation_high": "measure again, or add them with with_intervals(result)",
+    "map_0": "choose the filters whose maps are kept with maps={layer: [filter]} (--map)",
+}
+
+
+def build_result(
+    responses: Responses,
+    *,
+    differentiation: Float[np.ndarray, "set layer n draw"],
+    n_units: Sequence[int],
+    image_sum: Float[np.ndarray, "image layer"],
+    image_sumsq: Float[np.ndarray, "image layer"],
+    distance: Float[np.ndarray, "layer image image"] | None,
+    normalize: str,
+    metric: str,
+    reference: str | None,
+    provenance: Mapping[str, Any],
+) -> xr.Dataset:
+    """Return what was computed from responses as a labelled result; `n_units` ascend.
+
+    Raw Euclidean distances and the images' sums are over the units of draw 0 at the largest `n_units`, or
+    over all units for a sketch. `differentiation` is NaN where there is no such draw.
+    """
+    import xarray as xr
+
+    layers = responses.layers
+    used = [[responses.units_used(layer, count) for count in n_units] for layer in layers]
+    variables: dict[str, Any] = {
+        "differentiation": differentiation,
+        "units_used": np.array(used, dtype=np.int64),
+        "pool_size": np.array([len(responses.units[layer.name]) for layer in layers], dtype=np.int64),
+        "layer_size": np.array([layer.size for layer in layers], dtype=np.int64),
+        "image_sum": image_sum,
+        "image_sumsq": image_sumsq,
+    }
+    # Of all they would be 0, 1, 2, ... for millions of units, and a sketch has none.
+    if responses.unit_kind not in ("all", "sketch"):
+        variables["unit"] = _padded_pools(responses)
+    if distance is not None:
+        variables["distance"] = distance
+    labels: dict[str, Any] = {
+        "layer_kind": [layer.kind for layer in layers],
+        "layer_shape": ["x".join(map(str, layer.shape)) for layer in layers],
+        "image_set": [image.set for image in responses.images],
+        "image_name": [image.name for image in responses.images],
+        "image_hash": [image.hash for image in responses.images],
+        "units": responses.unit_kind,
+    }
+    views = responses.views
+    if responses.moments is not None:
+        variables["layer_mean"], variables["layer_sd"] = _set_moments(responses, responses.moments)
+    if views.filter_means:
+        counts = [views.filter_means[layer.name].shape[1] for layer in layers]
+        variables["filter_mean"] = np.hstack([views.filter_means[layer.name] for layer in layers])
+        labels["filter_layer"] = np.repeat([layer.name for layer in layers], counts)
+        labels["filter_index"] = np.concatenate([np.arange(count) for count in counts])
+    if views.predictions is not None:
+        variables["prediction"] = views.predictions.probabilities
+        labels["class_name"] = list(views.predictions.class_names)
+    if views.thumbnails is not None:
+        variables["thumbnail"] = views.thumbnails
+    if views.maps:
+        labels["map_image"] = np.asarray(views.map_images, dtype=np.int64)
+    data: dict[str, Any] = {name: (VARIABLES[name].dimensions, value) for name, value in variables.items()}
+    for number, shown in enumerate(views.maps):
+        about = {"layer": shown.layer, "filter": shown.filter}
+        data[f"map_{number}"] = (map_dimensions(number), shown.values, about)
+    coords: dict[str, Any] = {name: (LABELS[name].dimensions, value) for name, value in labels.items()}
+    coords |= {
+        "set": list(responses.sets),
+        "layer": [layer.name for layer in layers],
+        "n_units": np.asarray(n_units, dtype=np.int64),
+        "draw": np.arange(differentiation.shape[3]),
+    }
+    if "unit" in variables:  # so that results with pools of different sizes can be joined
+        coords["rank"] = np.arange(variables["unit"].shape[1])
+    return xr.Dataset(
+        data,
+        coords=coords,
+        attrs={
+            "schema_version": SCHEMA_VERSION,
+            "normalize": normalize,
+            "metric": metric,
+            "reference": reference or "",
+            "seed": responses.seed,
+            "provenance": json.dumps(dict(provenance), sort_keys=True),
+        },
+    )
+
+
+def _set_moments(
+    responses: Responses, moments: Moments
+) -> tuple[Float[np.ndarray, "set layer"], Float[np.ndarray, "set layer"]]:
+    """Return the mean and SD over all units and images of each set, from those of each image."""
+    means, sds = [], []
+    for rows in responses.sets.values():
+        means.append(moments.mean[rows].mean(axis=0))
+        # The variance is the mean of the images' variances plus the variance of their means.
+        sds.append(np.sqrt(moments.variance[rows].mean(axis=0) + moments.mean[rows].var(axis=0)))
+    return np.stack(means), np.stack(sds)
+
+
+def _padded_pools(responses: Responses) -> np.ndarray:
+    pools = [responses.units[layer.name] for layer in responses.layers]
+    padded = np.full((len(pools), max(map(len, pools))), -1, dtype=np.int64)
+    for row, units in zip(padded, pools, strict=True):
+        row[: len(units)] = units
+    return padded.astype(np.int32) if padded.max() < 2**31 else padded
+
+
+#: Coordinates, attributes, and facts of the provenance that are the same in results measured together.
+_ALIKE = ("set", "layer", "image_name", "image_set", "image_hash")
+_ALIKE_ATTRIBUTES = ("normalize", "metric", "reference", "seed")
+_ALIKE_FACTS = ("network", "fingerprint", "input_shape", "preprocessing", "crop", "resize")
+
+
+@checked
+def as_kinds(results: xr.Dataset | Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
+    """Return a result, or results that were measured together, by their kind of units."""
+    import xarray as xr
+
+    if isinstance(results, xr.Dataset):  # which is a Mapping, too
+        return {str(results["units"].item()): results}
+    if not results:
+        raise InputError("expected a result, or results as {kind of units: result}; got none")
+    kinds = {name: str(result["units"].item()) for name, result in results.items()}
+    for name, kind in kinds.items():
+        if name != kind:
+            raise InputError(
+                f"the result of kind {name!r} is of the kind {kind!r}; give one of each, under its own "
+                "kind, as measure_kinds() returns them, and the results of several experiments apart"
+            )
+    first, *others = kinds
+    for other in others:
+        if what := _difference_between(results[first], results[other]):
+            raise InputError(
+                f"the results of {first!r} and {other!r} differ in their {what}; give those that were "
+                "measured together (measure_kinds)"
+            )
+    return dict(results)
+
+
+def _difference_between(one: xr.Dataset, other: xr.Dataset) -> str:
+    """Return in what two results differ that were not measured together; "" if in nothing."""
+    for label in _ALIKE:
+        if not np.array_equal(one[label].values, other[label].values):
+            return f"{label.replace('_', ' ')}{'es' if label.endswith('hash') else 's'}"
+    attributes = [{name: result.attrs[name] for name in _ALIKE_ATTRIBUTES} for result in (one, other)]
+    facts, others = (provenance(one) | attributes[0], provenance(other) | attributes[1])
+    for name in (*_ALIKE_ATTRIBUTES, *_ALIKE_FACTS):
+        if facts.get(name) != others.get(name):
+            return f"{name.replace('_', ' ')}, {facts.get(name, '')!r} and {others.get(name, '')!r}"
+    return ""
+
+
+def provenance(result: xr.Dataset) -> dict[str, Any]:
+    """Return all that a result says of what it depends on: network, weights, versions, command and more."""
+    return read_provenance(result.attrs["provenance"])
+
+
+def with_provenance(result: xr.Dataset, **facts: Any) -> xr.Dataset:
+    """Return a result with more facts in its provenance, which JSON can hold."""
+    known = {**provenance(result), **facts}
+    return result.assign_attrs(provenance=json.dumps(known, sort_keys=True))
+
+
+def require_variables(result: xr.Dataset, *names: str) -> None:
+    """Raise an error that says how to get them unless a result has certain of `REMEDIES`."""
+    for name in names:
+        if name not in result:
+            what = "map of a filter" if name == "map_0" else name
+            raise InputError(f"the result has no {what}; {REMEDIES[name]}")
+
+
+def set_rows(result: xr.Dataset, name: str) -> Int[np.ndarray, " n"]:
+    """Return the rows of a set's images."""
+    require_known("set", name, [str(known) for known in result["set"].values])
+    return np.flatnonzero(result["image_set"].values == name)
+
+
+def units_at_hand(result: xr.Dataset) -> xr.DataArray:
+    """Return over how many units the distances and sums of a result, or of one of its layers, are."""
+    if unit_kind(str(result["units"].item())).sketched:  # which stands for all units
+        return result["layer_size"]
+    return result["units_used"].sel(n_units=result["n_units"].max())
+
+
+def what_is_left(result: xr.Dataset) -> xr.Dataset:
+    """Return a result without the images, filters and maps whose set or layer was taken out of it."""
+    if not result.sizes["set"] or not result.sizes["layer"]:
+        raise InputError("the result has no set or no layer left; select at least one of each")
+    if "image_other" in result.sizes and result.sizes["image"] != result.sizes["image_other"]:
+        raise InputError(
+            f"the result holds distances of {result.sizes['image_other']} images but only "
+            f"{result.sizes['image']} images; its values are of all images: select sets or layers instead"
+        )
+    if "filter" in result.sizes:
+        result = result.isel(filter=np.isin(result["filter_layer"].values, result["layer"].values))
+    kept = np.isin(result["image_set"].values, result["set"].values)
+    maps = [result[name] for name in map_names(result)]
+    left_maps = [shown for shown in maps if shown.attrs["layer"] in result["layer"].values]
+    if kept.all() and len(left_maps) == len(maps):
+        return result
+    bare = result.drop_vars([*map_names(result), "map_image"], errors="ignore")
+    left = bare.isel({name: kept for name in ("image", "image_other") if name in bare.sizes})
+    if not maps:
+        return left
+    rows = result["map_image"].values
+    of_left = kept[rows]
+    left = left.assign_coords(map_image=("map_image", (np.cumsum(kept) - 1)[rows[of_left]]))
+    for number, shown in enumerate(left_maps):
+        left[f"map_{number}"] = (map_dimensions(number), shown.values[of_left], shown.attrs)
+    return left

@@ -1,0 +1,410 @@
+"""What a result is: its variables, labels and attributes, and what must hold of them."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar, cast
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from differentia.definition.measure import METRICS, NORMALIZATIONS
+from differentia.errors import InputError, WarningKind, has_control_characters, unknown_name
+from differentia.recording.units import UNIT_KINDS
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_Public = TypeVar("_Public", bound=Callable[..., Any])
+
+#: Raised by one when a reader of the old schema could misread a new file.
+SCHEMA_VERSION = 1
+
+#: What variables and labels hold, by NumPy's kinds of types; "U" stands for text of any type.
+FLOATS, INTEGERS, BYTES, TEXT = "f", "iu", "u", "U"
+_IN_WORDS = {FLOATS: "floating numbers", INTEGERS: "whole numbers", BYTES: "bytes, 0..255", TEXT: "text"}
+
+
+class Spec(NamedTuple):
+    """What a variable or label must be; one that is ``with_`` another is there only where that is."""
+
+    dimensions: tuple[str, ...]
+    kind: str = FLOATS
+    least: float = -np.inf
+    most: float = np.inf
+    optional: bool = False
+    with_: str = "differentiation"
+
+
+#: Rounding may leave so little less than nothing, or more than all.
+_ROUNDING = 1e-6
+_LARGEST, _LARGEST_SINGLE = (float(np.finfo(kind).max) for kind in (np.float64, np.float32))
+_LARGEST_INTEGER = 2**63 - 1
+
+#: What a value is of.
+POINT = ("set", "layer", "n_units")
+_THUMBNAIL = ("image", "thumbnail_y", "thumbnail_x", "thumbnail_channel")
+
+#: A NaN stands for what is not known, but in `_KNOWN`.
+VARIABLES: dict[str, Spec] = {
+    "differentiation": Spec((*POINT, "draw"), least=-_ROUNDING, most=_LARGEST),
+    "differentiation_low": Spec((*POINT, "source"), least=0, most=_LARGEST, optional=True),
+    "differentiation_high": Spec((*POINT, "source"), least=0, most=_LARGEST, optional=True),
+    "units_used": Spec(("layer", "n_units"), INTEGERS, least=1, most=_LARGEST_INTEGER),
+    "pool_size": Spec(("layer",), INTEGERS),
+    "layer_size": Spec(("layer",), INTEGERS),
+    "layer_mean": Spec(("set", "layer"), optional=True),
+    "layer_sd": Spec(("set", "layer"), least=0, optional=True),
+    "filter_mean": Spec(("image", "filter"), optional=True),
+    "prediction": Spec(("image", "class"), least=-_ROUNDING, most=1 + _ROUNDING, optional=True),
+    "thumbnail": Spec(_THUMBNAIL, BYTES, optional=True),
+    "unit": Spec(("layer", "rank"), INTEGERS, optional=True),
+    "image_sum": Spec(("image", "layer")),
+    "image_sumsq": Spec(("image", "layer"), least=0),
+    "distance": Spec(("layer", "image", "image_other"), least=0, most=_LARGEST_SINGLE, optional=True),
+}
+_KNOWN = ("prediction", "distance")
+
+#: Coordinates that are not dimensions.
+LABELS: dict[str, Spec] = {
+    "layer_kind": Spec(("layer",), TEXT),
+    "layer_shape": Spec(("layer",), TEXT),
+    "image_set": Spec(("image",), TEXT),
+    "image_name": Spec(("image",), TEXT),
+    "image_hash": Spec(("image",), TEXT),
+    "filter_layer": Spec(("filter",), TEXT, with_="filter_mean"),
+    "filter_index": Spec(("filter",), INTEGERS, least=0, most=_LARGEST_INTEGER, with_="filter_mean"),
+    "class_name": Spec(("class",), TEXT, with_="prediction"),
+    "map_image": Spec(("map_image",), INTEGERS, with_="map_0"),
+    "units": Spec((), TEXT),
+}
+
+#: Coordinates that are dimensions.
+_DIMENSIONS: dict[str, Spec] = {
+    "set": Spec(("set",), TEXT),
+    "layer": Spec(("layer",), TEXT),
+    "n_units": Spec(("n_units",), INTEGERS, least=1, most=_LARGEST_INTEGER),
+    "draw": Spec(("draw",), INTEGERS),
+    "rank": Spec(("rank",), INTEGERS, with_="unit"),
+    "source": Spec(("source",), TEXT, with_="differentiation_low"),
+}
+
+SPECS = {**VARIABLES, **LABELS, **_DIMENSIONS}
+
+#: The two limits of the measure, and what they say of themselves.
+LIMITS = ("differentiation_low", "differentiation_high")
+ABOUT_LIMITS = ("confidence", "method", "resamples")
+
+#: The sources of uncertainty.
+SOURCES = ("units", "images")
+
+ATTRIBUTES = ("schema_version", "normalize", "metric", "reference", "seed", "provenance")
+
+#: In characters, as JSON: some hundred times as much as a result of a thousand sets says.
+MOST_PROVENANCE = 64_000_000
+
+
+#: How the warnings of older results begin, which hold their texts alone: the kind of each.
+_OLD_WARNINGS: dict[str, WarningKind] = {
+    "differentiation is NaN": "undefined",
+    "left out what can't be read": "left_out",
+    "images of one set have the same content": "same_content",
+}
+
+
+class _Warned(BaseModel):
+    """A warning that was given; its kind says what it is about, whatever its words."""
+
+    kind: str
+    text: str
+
+
+class _Facts(BaseModel):
+    """What a provenance may say that this package reads; there can be more."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    network: str = ""
+    fingerprint: str = ""
+    frameworks: list[str] = []
+    preprocessing: str = ""
+    input_shape: Annotated[list[int], Field(min_length=3, max_length=3)] = [1, 1, 1]
+    resize: str = ""
+    crop: str = ""
+    batch_size: int = 1
+    device: str = ""
+    command: str = ""
+    sets: dict[str, str] = {}
+    skipped: list[dict[str, str]] = []
+    duplicates: list[Annotated[list[dict[str, str]], Field(min_length=1)]] = []
+    warnings: list[str | _Warned] = []
+    versions: dict[str, str] = {}
+
+
+def map_dimensions(number: int) -> tuple[str, str, str]:
+    """Return the dimensions of a filter's map; each has its own height and width."""
+    return "map_image", f"map_{number}_y", f"map_{number}_x"
+
+
+def map_names(result: xr.Dataset) -> list[str]:
+    """Return the variables of a result that are maps of filters, in the order in which they were chosen."""
+    names: list[str] = []
+    while f"map_{len(names)}" in result:
+        names.append(f"map_{len(names)}")
+    return names
+
+
+#: Whether a public function that has checked its result is running; what it calls trusts the result.
+_checked: ContextVar[bool] = ContextVar("_checked", default=False)
+
+
+def checked(function: _Public) -> _Public:
+    """Make a public function check its argument `result` or `results`, unless one that called it has.
+
+    Several results are a mapping: kind of units -> result.
+    """
+    signature = inspect.signature(function)
+    (name,) = {"result", "results"} & set(signature.parameters)
+    several = "Mapping" in str(signature.parameters[name].annotation)
+
+    @wraps(function)
+    def entry(*args: Any, **options: Any) -> Any:
+        if _checked.get():
+            return function(*args, **options)
+        given = signature.bind(*args, **options).arguments[name]
+        if several and isinstance(given, Mapping) and not _is_dataset(given):
+            for kind, result in given.items():
+                validate_result(result, f"the result of kind {kind!r}")
+        else:
+            validate_result(given)
+        token = _checked.set(True)
+        try:
+            return function(*args, **options)
+        finally:
+            _checked.reset(token)
+
+    return cast(_Public, entry)
+
+
+def _is_dataset(given: Any) -> bool:  # which is a Mapping, too
+    import xarray as xr
+
+    return isinstance(given, xr.Dataset)
+
+
+def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
+    """Return a result that follows the schema, or raise an error that names it `where`."""
+    if not _is_dataset(result):
+        raise InputError(
+            f"{where} is a {type(result).__name__}; expected the Dataset that measure() returned"
+        )
+    missing = [name for name in ATTRIBUTES if name not in result.attrs]
+    due = [name for name, spec in LABELS.items() if spec.with_ in result] + [*POINT, "draw"]
+    missing += [name for name in due if name not in result.coords]
+    missing += [name for name, spec in VARIABLES.items() if name not in result and not spec.optional]
+    if missing:
+        raise InputError(f"{where} is no result of differentia: {', '.join(missing)} missing")
+    if _is_whole(version := result.attrs["schema_version"]) and version != SCHEMA_VERSION:
+        raise InputError(
+            f"{where} has the schema version {version}; "
+            f"this version of differentia reads {SCHEMA_VERSION}: update differentia"
+        )
+    for check in (_attributes, _variables, _distinct_names, _unit_counts, _both_limits, _maps):
+        for what, expected in check(result):
+            raise _wrong(where, what, expected)
+    named: dict[str, tuple[str, Mapping[str, Any]]] = {
+        "normalization": (result.attrs["normalize"], NORMALIZATIONS),
+        "metric": (result.attrs["metric"], METRICS),
+        "kind of units": (str(result["units"].item()), UNIT_KINDS),
+    }
+    for name, (value, names) in named.items():
+        if value not in names:
+            raise InputError(f"{where} is no result of differentia: {unknown_name(name, value, names)}")
+    read_provenance(result.attrs["provenance"], where)
+    return cast("xr.Dataset", result)
+
+
+def require_whole(result: xr.Dataset, where: str = "the result") -> None:
+    """Raise an error unless a result has the images, filters and maps of just its sets and layers.
+
+    It need not where sets or layers were selected (``result.sel(set=[...])``).
+    """
+    for what, expected in _parts_of_others(result):
+        raise _wrong(where, what, expected)
+
+
+def _wrong(where: str, what: str, expected: str) -> InputError:
+    return InputError(
+        f"{where} is no result of differentia: {what}; expected {expected}. It may be damaged, or made by "
+        "another program: take the one that measure wrote, or measure again"
+    )
+
+
+def _as_shown(value: Any) -> str:
+    """Return a value as an error shows it, however long it is."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool | np.bool_)
+
+
+def read_provenance(text: str, where: str = "the result") -> dict[str, Any]:
+    """Return the facts that a result's attribute ``provenance`` holds as JSON."""
+    if not text:
+        return {}
+    if len(text) > MOST_PROVENANCE:
+        raise _wrong(where, f"the provenance has {len(text):,} characters", f"at most {MOST_PROVENANCE:,}")
+    try:
+        facts = json.loads(text)
+        if isinstance(facts, dict):
+            _Facts.model_validate(facts)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        what = f"{field} in the provenance is {_as_shown(first['input'])}"
+        raise _wrong(where, what, first["msg"]) from None
+    except (ValueError, RecursionError) as error:
+        raise _wrong(where, f"the provenance can't be read ({error})", "JSON") from error
+    if not isinstance(facts, dict):
+        raise _wrong(where, f"the provenance is {_as_shown(facts)}", "a JSON object")
+    if "warnings" in facts:
+        facts["warnings"] = [_with_kind(warned) for warned in facts["warnings"]]
+    return facts
+
+
+def _with_kind(warned: str | dict[str, str]) -> dict[str, str]:
+    if not isinstance(warned, str):
+        return warned
+    kinds = (kind for beginning, kind in _OLD_WARNINGS.items() if warned.startswith(beginning))
+    return {"kind": next(kinds, "other"), "text": warned}
+
+
+# Each check yields what is wrong, and what was expected. The first is an error, so that a check can rely on
+# those before it.
+
+_Wrong = Iterator[tuple[str, str]]
+
+
+def _attributes(result: xr.Dataset) -> _Wrong:
+    for name in ("schema_version", "seed"):
+        if not _is_whole(value := result.attrs[name]):
+            yield f"the attribute {name} is {_as_shown(value)}", "a whole number"
+    if not 0 <= (seed := int(result.attrs["seed"])) < 2**63:
+        yield f"the attribute seed is {seed}", "a whole number from 0 to 2**63 - 1"
+    for name in ("normalize", "metric", "reference", "provenance"):
+        if not isinstance(value := result.attrs[name], str):
+            yield f"the attribute {name} is {_as_shown(value)}", "text"
+
+
+def _variables(result: xr.Dataset) -> _Wrong:
+    maps = {name: Spec(map_dimensions(number)) for number, name in enumerate(map_names(result))}
+    for name, spec in {**SPECS, **maps}.items():
+        if name not in result.variables:
+            continue
+        dimensions, values = result.variables[name].dims, result.variables[name].values
+        if dimensions != spec.dimensions and name not in _DIMENSIONS:
+            yield f"{name} has the dimensions {dimensions}", str(spec.dimensions)
+        fits = values.dtype.kind in spec.kind and (spec.kind != BYTES or values.dtype.itemsize == 1)
+        if spec.kind == TEXT:
+            objects = values.dtype.kind == "O" and all(isinstance(value, str) for value in values.ravel())
+            fits = values.dtype.kind in "UT" or objects
+        if not fits:
+            yield f"{name} is of type {values.dtype}", _IN_WORDS[spec.kind]
+        if (spec.least, spec.most) != (-np.inf, np.inf):
+            outside = ~((values >= spec.least) & (values <= spec.most))
+            if name not in _KNOWN:
+                outside &= ~np.isnan(values)
+            if outside.any():
+                limits = f"{max(spec.least, 0):g} or more"
+                if spec.most < 2:
+                    limits = f"{max(spec.least, 0):g} to {round(spec.most):g}"
+                yield f"{name} holds {values[outside][0].item()!r}", f"{limits}, and no infinity"
+
+
+def _distinct_names(result: xr.Dataset) -> _Wrong:
+    for coordinate in ("set", "layer"):
+        names = [str(name) for name in result[coordinate].values]
+        for name in names:
+            if names.count(name) > 1:
+                yield f"{coordinate} holds {_as_shown(name)} twice", "names of which each is there once"
+            if not name.strip() or has_control_characters(name):
+                yield f"{coordinate} holds the name {_as_shown(name)}", "text without control characters"
+
+
+def _unit_counts(result: xr.Dataset) -> _Wrong:
+    counts = result["n_units"].values
+    if not (np.diff(counts) > 0).all():
+        yield f"n_units is {_as_shown(counts.tolist())}", "numbers in ascending order"
+    used, pool, size = (result[name].values for name in ("units_used", "pool_size", "layer_size"))
+    if (used > pool[:, np.newaxis]).any() or (pool > size).any():
+        expected = "no more units used than recorded, and no more recorded than the layer has"
+        yield "units_used, pool_size and layer_size do not go together", expected
+    if "unit" in result:
+        units = result["unit"].values
+        recorded = np.arange(units.shape[1]) < pool[:, np.newaxis]
+        outside = np.where(recorded, (units < 0) | (units >= size[:, np.newaxis]), units != -1)
+        if outside.any():
+            expected = "the recorded units' places in their layers, and -1 beyond them"
+            yield f"unit holds {units[outside][0]}", expected
+
+
+def _both_limits(result: xr.Dataset) -> _Wrong:
+    given = [name for name in LIMITS if name in result]
+    if not given:
+        return
+    if len(given) != len(LIMITS):
+        yield f"there is {given[0]} alone", f"both {' and '.join(LIMITS)}"
+    sources = [str(name) for name in result["source"].values] if "source" in result.coords else []
+    if sources != list(SOURCES):
+        yield f"source names {_as_shown(sources)}", _as_shown(list(SOURCES))
+    if (result[LIMITS[0]] > result[LIMITS[1]]).any():
+        yield f"{LIMITS[0]} lies above {LIMITS[1]}", "limits in their order"
+    for name in LIMITS:
+        about = dict(result[name].attrs)
+        confidence, method, resamples = (about.get(key) for key in ABOUT_LIMITS)
+        share = isinstance(confidence, float | np.floating) and 0 < float(confidence) < 1
+        if not (share and isinstance(method, str) and _is_whole(resamples)):
+            expected = "the confidence, the method and the number of resamples"
+            yield f"the attributes of {name} are {_as_shown(about)}", expected
+
+
+def _maps(result: xr.Dataset) -> _Wrong:
+    for name in map_names(result):
+        rows = result["map_image"].values
+        if ((rows < 0) | (rows >= result.sizes["image"])).any():
+            yield (
+                f"map_image is {_as_shown(rows.tolist())}",
+                f"places of images, 0 to {result.sizes['image'] - 1}",
+            )
+        about = result[name].attrs
+        named = set(about) == {"layer", "filter"} and isinstance(about["layer"], str)
+        if not (named and _is_whole(about["filter"]) and about["filter"] >= 0):
+            expected = "a layer's name and a filter's number"
+            yield f"the attributes of {name} are {_as_shown(about)}", expected
+
+
+def _parts_of_others(result: xr.Dataset) -> _Wrong:
+    for name in (*POINT, "draw", "image"):
+        if not result.sizes[name]:
+            yield f"the dimension {name} is empty", "at least one"
+    sets, layers = (result[name].values.astype(str).tolist() for name in ("set", "layer"))
+    of_images = result["image_set"].values.astype(str)
+    starts = of_images[np.concatenate([[True], of_images[1:] != of_images[:-1]])].tolist()
+    if starts != sets:
+        what = f"image_set names the sets {_as_shown(starts)}, one after the other"
+        yield what, f"each set's images together: {_as_shown(sets)}"
+    n_images = result.sizes["image"]
+    if (n_others := result.sizes.get("image_other", n_images)) != n_images:
+        yield f"distance is of {n_others} images", str(n_images)
+    named = {name: {result[name].attrs["layer"]} for name in map_names(result)}
+    if "filter_layer" in result:
+        named["filter_layer"] = set(np.unique(result["filter_layer"].values.astype(str)).tolist())
+    for name, given in named.items():
+        if unknown := given.difference(layers):
+            yield f"{name} names the layer {_as_shown(min(unknown))}", "one that the result has"

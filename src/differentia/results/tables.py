@@ -1,0 +1,175 @@
+"""A result as tables: one row for each value, and the most probable classes of each image."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from warnings import warn
+
+import numpy as np
+
+from differentia.results.dataset import require_variables
+from differentia.results.draws import convergence_known, draw_mean, draw_spread, not_converged
+from differentia.results.relative import relative, relative_interval
+from differentia.results.schema import LIMITS, POINT, SOURCES, checked
+from differentia.system.files import written_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+#: The columns of values, and of their SDs over draws.
+SPREADS = {"differentiation": "sd_over_draws", "relative": "relative_sd_over_draws"}
+
+
+@checked
+def to_dataframe(result: xr.Dataset) -> pd.DataFrame:
+    """Return a table with one row for each set, layer and number of units.
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``units``, ``set``, ``layer``, ``n_units``, ``units_used``, and ``differentiation`` and ``relative``,
+        means over draws, each with its SD over draws (``sd_over_draws``, ``relative_sd_over_draws``) and its
+        limits of units and of images (``differentiation_units_low``, ``differentiation_units_high``, and so
+        on). What is not known is NaN, and so is all that is relative where there is no reference.
+        ``not_converged`` (boolean, `pandas.NA` where that can't be said) says where more units give another
+        value.
+
+    Raises
+    ------
+    InputError
+        It is no result.
+    """
+    import pandas as pd
+
+    columns = {name: np.nan if values is None else values for name, values in _columns_of(result).items()}
+    return pd.DataFrame(columns).astype({"not_converged": "boolean"})
+
+
+@checked
+def records(result: xr.Dataset) -> list[dict[str, Any]]:
+    """Return the rows of `to_dataframe`, which replaces this function; it goes with the next version.
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned.
+
+    Returns
+    -------
+    list of dict
+        By column. None stands for all that is relative where there is no reference, and for a
+        ``not_converged`` that can't be said; what else is not known is NaN.
+
+    Raises
+    ------
+    InputError
+        It is no result.
+    """
+    warn("dif.records() goes with the next version; use dif.to_dataframe()", FutureWarning, stacklevel=3)
+    return table_rows(result)
+
+
+def table_rows(result: xr.Dataset) -> list[dict[str, Any]]:
+    """Return the rows of `to_dataframe`, with None for what it does not have, as JSON can hold them."""
+    columns = _columns_of(result)
+    nothing = [None] * len(columns["set"])
+    values = [nothing if column is None else column.tolist() for column in columns.values()]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def _columns_of(result: xr.Dataset) -> dict[str, Any]:
+    """Return the columns of `to_dataframe`, each an array; None for those that are relative to nothing."""
+    flags = not_converged(result).astype(object).where(convergence_known(result), None)
+    columns: dict[str, Any] = {name: result[name] for name in ("units", *POINT, "units_used")}
+    limits = value_limits(result)
+    for name, spread in SPREADS.items():
+        ends = [f"{name}_{source}_{end}" for source in SOURCES for end in ("low", "high")]
+        columns |= dict.fromkeys((name, spread, *ends))
+        if name in limits:
+            values = result["differentiation"] if name == "differentiation" else relative(result)
+            columns |= {name: draw_mean(values, result), spread: draw_spread(values, result)}
+            of_ends = [limit.sel(source=source, drop=True) for source in SOURCES for limit in limits[name]]
+            columns |= dict(zip(ends, of_ends, strict=True))
+    columns["not_converged"] = flags
+    return {
+        name: None if column is None else column.broadcast_like(flags).transpose(*POINT).values.ravel()
+        for name, column in columns.items()
+    }
+
+
+def value_limits(result: xr.Dataset) -> dict[str, tuple[xr.DataArray, xr.DataArray]]:
+    """Return between which limits values lie, (set, layer, n_units, source), by their column.
+
+    Those of "relative" are there where there is a reference; NaN stands for what is not known.
+    """
+    names = [name for name in SPREADS if name == "differentiation" or result.attrs["reference"]]
+    if not set(LIMITS) <= set(result):
+        unknown = draw_mean(result["differentiation"], result).expand_dims(source=list(SOURCES)) * np.nan
+        return dict.fromkeys(names, (unknown, unknown))
+    found = {"differentiation": (result[LIMITS[0]], result[LIMITS[1]])}
+    if "relative" in names:
+        found["relative"] = relative_interval(result)
+    return found
+
+
+@checked
+def top_classes(result: xr.Dataset, count: int = 5) -> xr.Dataset:
+    """Return the classes that the network finds most probable in each image.
+
+    Parameters
+    ----------
+    result
+        What `measure` returned for a classifier, with its views.
+    count
+        How many classes of each image.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``class_name``, ``class_number`` and ``probability`` (image, place), the most probable first, ties
+        by number.
+
+    Raises
+    ------
+    InputError
+        The result holds no predictions.
+    """
+    import xarray as xr
+
+    require_variables(result, "prediction")
+    probabilities = result["prediction"].values
+    number = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+    return xr.Dataset(
+        {
+            "class_name": (("image", "place"), result["class_name"].values[number]),
+            "class_number": (("image", "place"), number),
+            "probability": (("image", "place"), np.take_along_axis(probabilities, number, axis=1)),
+        },
+        coords={name: ("image", result[name].values) for name in ("image_set", "image_name")},
+    )
+
+
+def save_predictions(result: xr.Dataset, path: Path) -> None:
+    """Write the five most probable classes of each image as CSV, or remove the file where there are none."""
+    # Names stand in it as they are, for programs to read; a spreadsheet may take one that begins with = for a
+    # formula.
+    if "prediction" not in result:
+        path.unlink(missing_ok=True)  # of an earlier result
+        return
+    best = top_classes(result)
+    columns: dict[str, Any] = {"set": best["image_set"].values, "image": best["image_name"].values}
+    for place, number in enumerate(range(1, best.sizes["place"] + 1)):
+        columns[f"class_{number}"] = best["class_name"].values[:, place]
+        columns[f"probability_{number}"] = [f"{value:.6f}" for value in best["probability"].values[:, place]]
+    with written_whole(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(columns)
+        table.writerows(zip(*columns.values(), strict=True))

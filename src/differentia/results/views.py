@@ -1,0 +1,76 @@
+"""What there is to see in a result, computed once for tables, figures and reports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from differentia.errors import require_known
+from differentia.results.dataset import require_variables, set_rows, units_at_hand
+from differentia.results.schema import map_names
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def distance_units(result: xr.Dataset) -> xr.DataArray:
+    """Return what raw distances are divided by, (set, layer): ``sigma sqrt(K)``; NaN where nothing varies."""
+    # Sigma is the population SD of the N x K responses of the K units to the N images of the set.
+    import xarray as xr
+
+    used = units_at_hand(result).values.astype(np.float64)
+    names = [str(name) for name in result["set"].values]
+    units = np.tile(np.sqrt(used), (len(names), 1))
+    for row, name in zip(units, names, strict=True):
+        rows = set_rows(result, name)
+        mean, mean_square = (
+            result[sums].values[rows].sum(axis=0) / (len(rows) * used)
+            for sums in ("image_sum", "image_sumsq")
+        )
+        variance = mean_square - mean**2
+        # What rounding leaves of the variance of equal responses is no variance.
+        sd = np.sqrt(np.where(variance > 1e-13 * mean_square, variance, np.nan))
+        row *= sd if result.attrs["normalize"] != "none" else np.where(np.isnan(sd), np.nan, 1.0)
+    return xr.DataArray(units, {"set": result["set"], "layer": result["layer"].values}, ("set", "layer"))
+
+
+def filter_scores(result: xr.Dataset) -> xr.DataArray:
+    """Return each filter's mean response to each image, z-scored, (image, filter).
+
+    By the mean and SD of all units of the filter's layer over all images of the image's set; NaN where the
+    layer gives the same everywhere.
+    """
+    require_variables(result, "filter_mean", "layer_mean", "layer_sd")
+    means = result["filter_mean"]
+    scores = _z_scored(result, means, set=result["image_set"], layer=result["filter_layer"])
+    return scores.transpose("image", "filter").rename("filter_score")
+
+
+def map_scores(result: xr.Dataset, name: str) -> xr.DataArray:
+    """Return the maps of a filter, a variable such as ``map_0``, z-scored as `filter_scores`."""
+    require_variables(result, "map_0", "layer_mean", "layer_sd")
+    require_known("map", name, map_names(result))
+    sets = result["image_set"].isel(image=result["map_image"].values).rename({"image": "map_image"})
+    return _z_scored(result, result[name], layer=result[name].attrs["layer"], set=sets, drop=True)
+
+
+def _z_scored(result: xr.Dataset, values: xr.DataArray, **place: Any) -> xr.DataArray:
+    moments = result[["layer_mean", "layer_sd"]].sel(**place)
+    sd = moments["layer_sd"]
+    return (values.astype(np.float64) - moments["layer_mean"]) / sd.where(sd > 0)
+
+
+def set_distances(result: xr.Dataset, layer: str, name: str) -> xr.DataArray:
+    """Return the distances of all pairs of a set's images, normalised by layer, (image, image_other).
+
+    They are those that the result holds, divided by `distance_units`. For the metric "euclidean" with the
+    normalisation "layer" or "none", their median is the differentiation of draw 0 at the largest `n_units`.
+    """
+    require_variables(result, "distance")
+    require_known("layer", layer, [str(known) for known in result["layer"].values])
+    rows = set_rows(result, name)
+    distances = result["distance"].isel(image=rows, image_other=rows).sel(layer=layer).astype(np.float64)
+    distances = distances / distance_units(result).sel(set=name, layer=layer)
+    labels = {"set", "image_set", "image_name"}
+    return distances.drop_vars(set(distances.coords) - labels).rename("set_distance")

@@ -1,0 +1,215 @@
+"""Presentation: the images of several sets, decoded in batches ahead of the network."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict, deque
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import zip_longest
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+
+from differentia.errors import (
+    InputError,
+    RecordingError,
+    UnreadableImageError,
+    require_distinct_names,
+    warn,
+)
+from differentia.stimuli.base import Fit, Image, Stimuli
+from differentia.stimuli.sources import stimuli_from
+from differentia.system.machine import usable_cores
+
+#: Threads that decode are as many as there are cores for this process, but at most so many.
+MOST_DECODERS = 16
+
+#: Batches that are decoded ahead of the one at work: a core that is done with one begins the next.
+AHEAD = 2
+
+#: Images, or groups of them, that one warning names.
+MOST_TOLD = 10
+
+
+class ImageLabel(NamedTuple):
+    """What an image is: its set, its place there from 0, its name, and the SHA-256 of its content, or ""."""
+
+    set: str
+    number: int
+    name: str
+    hash: str
+
+
+class SkippedImage(NamedTuple):
+    """An image that could not be read and was left out, and why."""
+
+    set: str
+    number: int
+    name: str
+    reason: str
+
+
+def as_record(image: ImageLabel | SkippedImage) -> dict[str, str]:
+    """Return what results and the command line say of an image."""
+    return {name: value for name, value in image._asdict().items() if name != "number"}
+
+
+class Batch(NamedTuple):
+    """Images of one set, as the network's input takes them (0..255), and those that could not be read."""
+
+    images: tuple[ImageLabel, ...]
+    pixels: UInt8[np.ndarray, "b h w c"]
+    skipped: tuple[SkippedImage, ...]
+
+
+def as_sets(sets: Mapping[str, Any], *, seed: int, follow_links: bool = False) -> dict[str, Stimuli]:
+    """Return each set's stimuli, at least two images in each; the seed is for noise that names none."""
+    if not isinstance(sets, Mapping):
+        raise InputError(f"the sets are a {type(sets).__name__}; expected {{name: images}}")
+    if not sets:
+        raise InputError("no set of images was given; give at least one: --set NAME=SOURCE")
+    stimuli: dict[str, Stimuli] = {}
+    for name, source in zip(require_distinct_names("set", sets), sets.values(), strict=True):
+        try:
+            stimuli[name] = stimuli_from(source, seed=seed, follow_links=follow_links)
+        except InputError as error:
+            raise InputError(f"set {name!r}: {error}") from error
+        require_a_pair(name, len(stimuli[name]), stimuli[name].source)
+    return stimuli
+
+
+def require_a_pair(name: str, count: int, source: str) -> None:
+    """Raise an error for a set of fewer than two images."""
+    if count < 2:
+        images = "1 image" if count == 1 else "no image"
+        raise InputError(f"set {name!r} has {images} ({source}); expected at least 2, a pair to compare")
+
+
+def labels_of(set_name: str, given: Stimuli, hashes: Iterable[str] = ()) -> list[ImageLabel]:
+    """Return the label of each image of a set; without hashes where they are not known yet."""
+    named = zip_longest(given.names, hashes, fillvalue="")
+    return [ImageLabel(set_name, number, name, content) for number, (name, content) in enumerate(named)]
+
+
+def in_batches(images: Sequence[ImageLabel], batch_size: int) -> list[Sequence[ImageLabel]]:
+    """Cut the images of one set into batches; only the last may be smaller."""
+    return [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
+
+
+class Turns:
+    """Lets passes and decoding take turns.
+
+    A pass on all cores waits at each of its steps for the slowest: a core that decodes meanwhile, for some
+    milliseconds, holds up the others, and in a small network each step. Reading from the disk goes on.
+    """
+
+    def __init__(self) -> None:
+        self._decoding = threading.Event()
+        self._decoding.set()
+
+    @contextmanager
+    def of_a_pass(self) -> Iterator[None]:
+        """Begin no further image for as long as this context lasts."""
+        try:
+            self._decoding.clear()
+            yield
+        finally:
+            self._decoding.set()
+
+    def of_decoding(self) -> None:
+        """Wait until no pass is at work."""
+        self._decoding.wait()
+
+
+def present(
+    stimuli: Mapping[str, Stimuli],
+    batches: Sequence[Sequence[ImageLabel]],
+    fit: Fit,
+    *,
+    skip_unreadable: bool = False,
+    turns: Turns | None = None,
+) -> Generator[Batch]:
+    """Yield images in batches, decoded on threads, some batches ahead.
+
+    Errors name the set and the file, but no set that is called "". Images that can't be decoded raise one, or
+    are left out; a file that can't be read from the disk is never left out.
+    """
+
+    def load(image: ImageLabel) -> Image | SkippedImage:
+        given = stimuli[image.set]
+        try:
+            if turns is not None:
+                given.bring_near(image.number)
+                turns.of_decoding()
+            return given.load(image.number, fit)
+        except InputError as error:
+            if skip_unreadable and isinstance(error, UnreadableImageError):
+                return SkippedImage(image.set, image.number, image.name, str(error))
+            raise type(error)(_in_set(image.set, str(error))) from error
+        except MemoryError as error:
+            raise RecordingError(
+                (f"set {image.set!r}, " if image.set else "")
+                + f"image {image.name!r}: too large for this machine's memory; shrink it"
+            ) from error
+
+    # Without with, which waits for what is being decoded.
+    threads = ThreadPoolExecutor(min(usable_cores(), MOST_DECODERS))
+
+    def start(position: int) -> list[Future[Image | SkippedImage]]:
+        images = batches[position] if position < len(batches) else ()
+        return [threads.submit(load, image) for image in images]
+
+    try:
+        coming = deque(start(position) for position in range(AHEAD))
+        for position, images in enumerate(batches):
+            coming.append(start(position + AHEAD))
+            loaded = [future.result() for future in coming.popleft()]
+            both = zip(images, loaded, strict=True)
+            read = [(image, found) for image, found in both if isinstance(found, Image)]
+            pixels = np.zeros((len(read), *fit.shape), dtype=np.uint8)
+            for row, (_, found) in zip(pixels, read, strict=True):
+                row[:] = found.pixels
+            yield Batch(
+                images=tuple(image._replace(hash=found.hash) for image, found in read),
+                pixels=pixels,
+                skipped=tuple(found for found in loaded if isinstance(found, SkippedImage)),
+            )
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+
+
+def warn_of_images(
+    skipped: Sequence[SkippedImage], duplicates: Sequence[Sequence[ImageLabel]], *, stacklevel: int
+) -> list[dict[str, str]]:
+    """Say which images were left out, and which came twice in a set: their distance is 0."""
+    warned = []
+    if skipped:
+        cases = [_in_set(image.set, image.reason) for image in skipped]
+        text = _with_cases(f"left out what can't be read ({len(skipped)})", cases)
+        warned.append(warn("left_out", text, stacklevel=stacklevel + 1))
+    if duplicates:
+        groups = [_in_set(group[0].set, ", ".join(image.name for image in group)) for group in duplicates]
+        text = _with_cases("images of one set have the same content, and no distance from each other", groups)
+        warned.append(warn("same_content", text, stacklevel=stacklevel + 1))
+    return warned
+
+
+def _in_set(set_name: str, what: str) -> str:
+    return f"set {set_name!r}: {what}" if set_name else what
+
+
+def _with_cases(what: str, cases: Sequence[str]) -> str:
+    more = f"; and {len(cases) - MOST_TOLD} more" if len(cases) > MOST_TOLD else ""
+    return f"{what}: {'; '.join(cases[:MOST_TOLD])}{more}"
+
+
+def find_duplicates(labels: Iterable[ImageLabel]) -> list[list[ImageLabel]]:
+    """Return the groups of images of one set that have the same content, where it is known."""
+    groups: dict[tuple[str, str], list[ImageLabel]] = defaultdict(list)
+    for label in labels:
+        if label.hash:
+            groups[label.set, label.hash].append(label)
+    return [group for group in groups.values() if len(group) > 1]

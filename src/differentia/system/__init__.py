@@ -1,0 +1,1 @@
+"""The machine, below everything: files, memory and cores, locks, random sources."""

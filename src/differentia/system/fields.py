@@ -1,0 +1,230 @@
+"""Options as fields of dataclasses: what each may be, its default and its texts are declared once.
+
+The signatures and docstrings of public functions are made from them (`takes`), and so are the checks of
+keywords, experiment files and the command line (`checked`, `model_of`, `read_text`), and the help.
+"""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import field, fields
+from functools import cache
+from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
+
+from differentia.errors import InputError, unknown_name
+from differentia.system.choices import Choice
+
+_Options = TypeVar("_Options")
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def _several(given: Any) -> Any:
+    return tuple(given) if isinstance(given, list | tuple) else (given,)
+
+
+def _distinct(given: tuple[Any, ...]) -> tuple[Any, ...]:
+    twice = [one for one in given if given.count(one) > 1]
+    if twice:
+        raise InputError(f"{twice[0]!r} is given twice; give it once")
+    return given
+
+
+Count = Annotated[int, Field(ge=1, lt=2**63)]
+Place = Annotated[int, Field(ge=0, lt=2**63)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Text = Annotated[str, Field(min_length=1)]
+SEVERAL = BeforeValidator(_several)
+DISTINCT = AfterValidator(_distinct)
+
+#: What is expected, by Pydantic's name of an error; other errors are told in Pydantic's own words.
+_EXPECTED = {
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "a number"),
+    "bool_type": "true or false",
+    **dict.fromkeys(("string_type", "string_unicode"), "a text"),
+    "dict_type": "a dictionary",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+    "less_than": "less than {lt:g}",
+    "too_short": "{min_length} or more of them",
+    "string_too_short": "a text that is not empty",
+}
+
+
+class Option(NamedTuple):
+    """A field of options: what it may be, and what is told of it."""
+
+    name: str
+    kind: Any
+    default: Any
+    text: str  # how its help text and its entry in a docstring begin
+    typed: str = ""  # how the help text goes on
+    doc: str = ""  # how the entry goes on
+    metavar: str = ""
+    shown: str | None = None  # in the help, for a default of None
+    in_file: bool = True  # whether an experiment file may give it: not what depends on the machine
+
+    @property
+    def choice(self) -> Choice | None:
+        return _choice_of(self.kind)
+
+    @property
+    def placeholder(self) -> str:
+        """What stands in the help for its value."""
+        return self.metavar or ("NAME" if self.choice else "N,N,..." if takes_several(self.kind) else "N")
+
+    @property
+    def help(self) -> str:
+        """What the command line says of it."""
+        return f"{self.text}{self.typed}" + (f": {self.choice.listed}" if self.choice else ".")
+
+    @property
+    def entry(self) -> str:
+        """What a docstring says of it, in its section Parameters."""
+        names = ", ".join(f'"{name}"' for name in self.choice.names) if self.choice else ""
+        heading = f"{self.name} : {{{names}}}" if names else self.name
+        return f"{heading}\n{textwrap.indent(textwrap.fill(f'{self.text}{self.doc}.', 100), '    ')}"
+
+
+def option(default: Any, text: str, **told: Any) -> Any:
+    """Return a dataclass's field of which `Option` is told."""
+    return field(default=default, metadata={"text": text, **told})
+
+
+@cache
+def options_of(*classes: Any) -> dict[str, Option]:
+    """Return the fields of classes of options by name."""
+    return {
+        own.name: Option(own.name, kind, own.default, **own.metadata)
+        for one in classes
+        for own, kind in zip(fields(one), get_type_hints(one, include_extras=True).values(), strict=True)
+    }
+
+
+def _choice_of(kind: Any) -> Choice | None:
+    if isinstance(kind, Choice):
+        return kind
+    parts = (*get_args(kind), *getattr(kind, "__metadata__", ()))
+    return next(filter(None, map(_choice_of, parts)), None)
+
+
+def takes_several(kind: Any) -> bool:
+    """Return whether values of a type are tuples."""
+    return get_origin(kind) is tuple or any(map(takes_several, get_args(kind)))
+
+
+class Strict(BaseModel):
+    """Fields of which no other is taken, and none that is not of its type: a text is no number."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+def model_of(options: Iterable[Option]) -> type[Strict]:
+    """Return the Pydantic model of options."""
+    own: dict[str, Any] = {one.name: (one.kind, one.default) for one in options}
+    return create_model("Options", __base__=Strict, **own)
+
+
+@cache
+def _model(options: Any) -> type[Strict]:
+    return model_of(options_of(options).values())
+
+
+def checked(options: type[_Options], given: Mapping[str, Any], *others: type) -> _Options:
+    """Return the options of one class among a user's keywords; the others are those of other classes."""
+    kind: Any = options  # a class, as which it can be hashed
+    own, known = options_of(kind), options_of(kind, *others)
+    for name in given:
+        if name not in known:
+            raise unknown_name("option", name, known)
+    try:
+        model = _model(kind)(**{name: plain(value) for name, value in given.items() if name in own})
+    except ValidationError as error:
+        raise InputError("; ".join(_told(problem) for problem in problems(error))) from None
+    return options(**{name: getattr(model, name) for name in own})
+
+
+def read_text(kind: Any, text: str) -> Any:
+    """Return the value of a type that a text of the command line stands for; commas part several values."""
+    parts = [part.strip() for part in text.split(",")] if takes_several(kind) else [text]
+    try:
+        return TypeAdapter(kind).validate_python(parts if takes_several(kind) else text)
+    except ValidationError as error:
+        problem = next(problems(error))
+        if problem.given is None:
+            raise InputError(problem.reason) from None
+        part = f" holds {problem.given}" if len(parts) > 1 else ""
+        raise InputError(f"{text!r}{part}; {problem.reason}") from None
+
+
+class Problem(NamedTuple):
+    """An error of Pydantic. What was given is None where the reason says it."""
+
+    kind: str
+    place: tuple[str, ...]
+    given: str | None
+    reason: str
+
+
+def problems(error: ValidationError) -> Iterator[Problem]:
+    for detail in error.errors():
+        kind, reason = detail["type"], str(detail["msg"]).removeprefix("Value error, ")
+        if kind in _EXPECTED:
+            reason = f"expected {_EXPECTED[kind].format(**detail.get('ctx', {}))}"
+        # What is there by mistake may be nested too deep to be shown.
+        told = kind in ("value_error", "extra_forbidden", "missing")
+        given = None if told else repr(detail["input"])
+        yield Problem(kind, tuple(map(str, detail["loc"])), given, reason[0].lower() + reason[1:])
+
+
+def _told(problem: Problem) -> str:
+    name, given = ".".join(part for part in problem.place if not part.isdecimal()), problem.given
+    return f"{name}: {problem.reason}" if given is None else f"{name} is {given}; {problem.reason}"
+
+
+def plain(value: Any) -> Any:
+    """Return a value as TOML has it: of lists, not tuples, and without NumPy's types."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {name: plain(item) for name, item in value.items()}
+    several = isinstance(value, Iterable) and not isinstance(value, str | bytes)
+    return [plain(item) for item in value] if several else value
+
+
+def takes(*classes: type, keywords: Any) -> Callable[[_Function], _Function]:
+    """Give a function of ``**options`` the signature of the fields of classes that `keywords` has.
+
+    Their entries are put into its docstring in place of ``{options}``; `keywords` is a TypedDict.
+    """
+
+    def give(function: _Function) -> _Function:
+        own = inspect.signature(function)
+        parameters = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        known = [one for one in options_of(*classes).values() if one.name in keywords.__annotations__]
+        for one in known:
+            kind = keywords.__annotations__[one.name].__forward_arg__
+            default = one.default[0] if kind == "str" and isinstance(one.default, tuple) else one.default
+            parameters.append(
+                inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+            )
+        function.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        entries = "\n".join(one.entry for one in known)
+        function.__doc__ = inspect.cleandoc(function.__doc__ or "").replace("{options}", entries)
+        return function
+
+    return give

@@ -1,0 +1,95 @@
+"""HDF5 files of strangers, looked over before anything is read: weights, results."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import IO, Any
+
+from differentia.errors import InputError
+from differentia.system.machine import free_memory
+
+#: Deflate shrinks nothing by more than about 1032 times (https://zlib.net/zlib_tech.html).
+MOST_DEFLATED = 1100
+
+#: In bytes: so much may be declared in a file of any size.
+SMALL = 10_000_000
+
+
+def require_plain_hdf5(
+    file: str | os.PathLike[str] | IO[bytes], where: str, *, size: int | None = None, form: str = "HDF5"
+) -> None:
+    """Raise an error unless an HDF5 file holds all its data itself, and no more than fits into memory.
+
+    Its groups, datasets and links are looked at; no data is read. HDF5 can have a dataset lie in another
+    file, anywhere on the machine, and can declare one of any size that takes no room in the file.
+    """
+    import h5py
+
+    limit = MOST_DEFLATED * (os.path.getsize(Path(str(file))) if size is None else size) + SMALL
+    try:
+        with h5py.File(file, "r") as opened:
+            _require_fitting(_declared(opened, where), limit, where)
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # h5py raises many kinds on broken files
+        raise InputError(
+            f"{where}: can't be read as {form} ({' '.join(str(error).split())}); it may be cut off or damaged"
+        ) from error
+
+
+def _declared(root: Any, where: str) -> int:
+    """Return the bytes that a file declares, by every name under which they can be read."""
+    import h5py
+
+    total = 0
+    groups, seen = [("", root)], {h5py.h5o.get_info(root.id).addr}
+    while groups:
+        path, group = groups.pop()
+        for name in group:
+            place = f"{path}/{name}"
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise InputError(
+                    f"{where}: {place} is a link to another place or file, which is not followed; "
+                    "use a file that holds all its data itself"
+                )
+            found = group[name]
+            if isinstance(found, h5py.Group):
+                address = h5py.h5o.get_info(found.id).addr
+                if address not in seen:
+                    seen.add(address)
+                    groups.append((place, found))
+            elif isinstance(found, h5py.Dataset):
+                total += _bytes_of(found, place, where)
+    return total
+
+
+def _bytes_of(dataset: Any, place: str, where: str) -> int:
+    import h5py
+
+    if dataset.external or dataset.is_virtual:
+        raise InputError(
+            f"{where}: {place} lies in another file, which is not read; "
+            "use a file that holds all its data itself"
+        )
+    if dataset.dtype.hasobject and h5py.check_string_dtype(dataset.dtype) is None:
+        raise InputError(
+            f"{where}: {place} holds objects ({dataset.dtype}); expected numbers or text: "
+            "use a file that was written by the program that you expect it from"
+        )
+    return math.prod(dataset.shape or ()) * int(dataset.dtype.itemsize)
+
+
+def _require_fitting(declared: int, limit: int, where: str) -> None:
+    if declared > limit:
+        raise InputError(
+            f"{where}: declares {declared:,} bytes of data, far more than a file of its size can hold; "
+            "it is damaged, or made to fill the memory: don't use it"
+        )
+    free = free_memory()
+    if declared > free:
+        raise InputError(
+            f"{where}: needs {declared / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free; "
+            "end other programs, or read it on a larger machine"
+        )

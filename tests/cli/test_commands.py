@@ -1,0 +1,814 @@
+"""The commands beside measure and demo: what they write and print, and one line for every wrong input."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+import typer
+import xarray as xr
+from helpers.digit_files import DigitFiles
+from helpers.networks import factory
+from helpers.results import vgg16_result
+from safetensors.torch import save_file
+
+import differentia as dif
+from differentia.cli import main
+from differentia.cli.commands import app
+from differentia.networks.digits import build_digits_module
+from differentia.system.locking import held
+
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
+Capture = pytest.CaptureFixture[str]
+
+FAST = ["--layers", "input,block1_pool,predictions", "--n-units", "50", "--draws", "2"]
+NOISE = ["--set", "noise=noise:3"]
+
+
+def told(capsys: Capture) -> list[str]:
+    """Return the lines on stderr; nothing may be on stdout."""
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return [line for line in captured.err.splitlines() if line.strip()]
+
+
+def cells(table: str) -> list[list[str]]:
+    """Return the rows of a printed table, without its heading."""
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in table.splitlines() if "│" in line]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder with three small images in it."""
+    rng = np.random.default_rng(5)
+    (tmp_path / "lab" / "cats").mkdir(parents=True)
+    for index in range(3):
+        pixels = rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)
+        PIL.Image.fromarray(pixels).save(tmp_path / "lab" / "cats" / f"{index}.png")
+    return tmp_path / "lab" / "cats"
+
+
+# --------------------------------------------------------------------------------------------------- run
+
+#: Each option of measure with a value that is not its default, and where the file has it, with what value.
+OPTIONS: dict[str, tuple[list[str], tuple[str, ...], Any]] = {
+    "network": (["torch.nn:ReLU"], ("network", "spec"), "torch.nn:ReLU"),
+    "preprocess": (["--preprocess", "signed"], ("network", "preprocess"), "signed"),
+    "input_size": (["--input-size", "9x12"], ("network", "input_shape"), [9, 12, 3]),
+    "device": (["--device", "cpu"], ("network", "device"), "cpu"),
+    "sets": (["--set", "cats=cats", "--set", "n=noise:3"], ("sets", "cats"), "{0}"),
+    "n_units": (["--n-units", "5,20"], ("measure", "n_units"), [5, 20]),
+    "draws": (["--draws", "3"], ("measure", "draws"), 3),
+    "units": (["--units", "per_filter,filter_mean"], ("measure", "units"), ["per_filter", "filter_mean"]),
+    "pool": (["--pool", "60"], ("measure", "pool"), 60),
+    "layers": (["--layers", "input"], ("measure", "layers"), ["input"]),
+    "normalize": (["--normalize", "unit"], ("measure", "normalize"), "unit"),
+    "metric": (["--metric", "cosine"], ("measure", "metric"), "cosine"),
+    "resize": (["--resize", "box"], ("measure", "resize"), "box"),
+    "crop": (["--crop", "center"], ("measure", "crop"), "center"),
+    "reference": (["--reference", "cats"], ("measure", "reference"), "cats"),
+    "confidence": (["--confidence", "0.9"], ("measure", "confidence"), 0.9),
+    "resamples": (["--resamples", "300"], ("measure", "resamples"), 300),
+    "seed": (["--seed", "7"], ("measure", "seed"), 7),
+    "batch_size": (["--batch-size", "2"], ("measure", "batch_size"), 2),
+    "compile": (["--compile", "never"], ("measure", "compile"), "never"),
+    "maps": (["--map", "input:1", "--map", "input:0,2"], ("measure", "maps", "input"), [1, 0, 2]),
+    "map_images": (["--map-images", "1,2"], ("measure", "map_images"), [1, 2]),
+    "views": (["--no-views"], ("measure", "views"), False),
+    "skip_unreadable": (["--skip-unreadable"], ("measure", "skip_unreadable"), True),
+    "follow_links": (["--follow-links"], ("measure", "follow_links"), True),
+}
+
+
+def test_run_repeats_every_option_of_measure(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each reaches the file, and the file gives the identical results from another folder."""
+    group: Any = typer.main.get_command(app)
+    by_name = {parameter.name: parameter for parameter in group.commands["measure"].params}
+    assert set(by_name) - {"out", "as_json", "debug", "store", "fresh", "memory"} == set(OPTIONS)
+    monkeypatch.chdir(photos.parent)
+    (photos / "broken.png").write_bytes(b"no image")
+    PIL.Image.new("RGB", (9, 9), "red").save(photos.parent / "outside.png")
+    (photos / "linked.png").symlink_to("../outside.png")
+    arguments = [part for given, _, _ in OPTIONS.values() for part in given]
+    assert main(["measure", *arguments, "--out", "first"]) == 0
+    content = tomllib.loads((photos.parent / "first" / "experiment.toml").read_text())
+    for name, (given, place, expected) in OPTIONS.items():
+        found: Any = content
+        for key in place:
+            found = found[key]
+        assert found == (str(photos) if expected == "{0}" else expected), name
+        assert by_name[name].default not in (found, str(found)), f"{name}: {given} says nothing"
+    monkeypatch.chdir("/")
+    again = photos.parent / "again"
+    assert main(["run", str(photos.parent / "first" / "experiment.toml"), "--out", str(again)]) == 0
+    for name in ("result.nc", "result_filter_mean.nc"):
+        first, second = (dif.load_result(folder / name) for folder in (photos.parent / "first", again))
+        xr.testing.assert_identical(*(result.drop_attrs() for result in (first, second)))
+        facts = [json.loads(result.attrs["provenance"]) for result in (first, second)]
+        commands = [fact.pop("command").split()[:2] for fact in facts]
+        assert commands == [["differentia", "measure"], ["differentia", "run"]]
+        spellings = [(fact.pop("sets"), fact.pop("skipped")) for fact in facts]
+        assert all("broken.png" in fact.pop("warnings")[0]["text"] for fact in facts)
+        assert [skipped[0]["name"] for _, skipped in spellings] == ["broken.png"] * 2
+        assert facts[0] == facts[1]
+    repeated = tomllib.loads((again / "experiment.toml").read_text())
+    assert repeated == content
+
+
+def test_run_takes_paths_from_the_files_folder(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Keras file, images and ``out``, all relative, from another folder: what Python gives for the same."""
+    from differentia.networks.keras import import_keras
+
+    keras = import_keras()
+    layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3), keras.layers.Flatten()]
+    keras.Sequential([*layers, keras.layers.Dense(4, activation="softmax")]).save(photos.parent / "net.keras")
+    file = photos.parent / "experiment.toml"
+    file.write_text(
+        'out = "here"\n[network]\nspec = "net.keras"\npreprocess = "unit"\n[sets]\ncats = "cats/*.png"\n'
+        "[measure]\nn_units = 9\ndraws = 2\n"
+    )
+    (photos.parent.parent / "elsewhere").mkdir()
+    monkeypatch.chdir(photos.parent.parent / "elsewhere")
+    assert main(["run", "../lab/experiment.toml"]) == 0
+    network = dif.load_network(str(photos.parent / "net.keras"), preprocess="unit")
+    expected = dif.measure(network, {"cats": photos}, n_units=9, draws=2)
+    found = dif.load_result(photos.parent / "here" / "result.nc")
+    np.testing.assert_array_equal(found["differentiation"], expected["differentiation"])
+    assert list(Path.cwd().iterdir()) == []
+    assert main(["run", "../lab/experiment.toml", "--out", "there"]) == 0  # of the working folder, as typed
+    assert (Path.cwd() / "there" / "result.nc").is_file()
+
+
+def test_run_takes_weights_and_classes_from_the_files_folder(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights beside the file are those that are loaded; other weights give other numbers."""
+    torch.manual_seed(3)
+    trained = factory()
+    torch.nn.init.normal_(trained.head.weight)
+    save_file(trained.state_dict(), photos.parent / "w.safetensors")
+    text = (
+        '[network]\nspec = "helpers.networks:factory?{}"\npreprocess = "unit"\ninput_shape = [16, 16, 3]\n'
+        '[sets]\ncats = "cats"\n[measure]\nlayers = "head"\nunits = "all"\n'
+    )
+    monkeypatch.chdir("/")
+    found = {}
+    for options in ("weights=w.safetensors", "width=5"):
+        (photos.parent / "e.toml").write_text(text.format(options))
+        assert main(["run", str(photos.parent / "e.toml"), "--out", str(photos.parent / "out")]) == 0
+        found[options] = dif.load_result(photos.parent / "out" / "result.nc")["differentiation"].values
+    network = dif.load_network(trained, preprocess="unit", input_shape=(16, 16, 3))
+    expected = dif.measure(network, {"cats": photos}, layers=["head"], units="all")["differentiation"]
+    np.testing.assert_array_equal(found["weights=w.safetensors"], expected)
+    assert not np.array_equal(found["width=5"], expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", "{0}: network: is missing; sets: is missing"),
+        ("[network", "{0}: can't be read as TOML: Expected ']'"),
+        (
+            '[network]\nspec = "digits"\n[sets]\na = "noise:3"\n',
+            "{0}: names no folder to write to; give --out",
+        ),
+        (
+            'out = "o"\n[network]\nspec = "digits"\n[sets]\na = "noise:3"\n[measure]\nmetric = "cosin"',
+            "{0}: measure.metric: unknown metric 'cosin'. Did you mean 'cosine'?",
+        ),
+        ('out = "o"\n[network]\nspec = "digit"\n[sets]\na = "noise:3"\n', "unknown network 'digit'. Did you"),
+        ('out = "o"\n[network]\nspec = "net.keras"\n[sets]\na = "noise:3"\n', "{1}/net.keras: no such file"),
+        ('out = "o"\n[network]\nspec = "digits"\n[sets]\na = "gone"\n', "set 'a': {1}/gone: no such file"),
+        (
+            'out = "o"\n[network]\nspec = "digits"\n[sets]\na = "noise:3"\n[measure]\nmaps = {input = 7}\n',
+            "maps (--map): layer 'input' has no filter 7",
+        ),
+    ],
+)
+def test_a_wrong_experiment_is_one_line(tmp_path: Path, capsys: Capture, text: str, line: str) -> None:
+    """Exit code 2, and nothing was written but perhaps the folder."""
+    file = tmp_path / "e.toml"
+    file.write_text(text)
+    assert main(["run", str(file)]) == 2
+    (found,) = told(capsys)
+    line = line.replace("{0}", str(file)).replace("{1}", str(tmp_path))
+    assert found.startswith(f"differentia: {file}: {line.removeprefix(f'{file}: ')}")
+    assert {path.name for path in tmp_path.rglob("*")} <= {"e.toml", "o"}
+
+
+# ------------------------------------------------------------------------------------------------ layers
+
+
+def shapes_of_digits() -> dict[str, tuple[int, ...]]:
+    """Return what each module of the embedded network gives for one image, by PyTorch's own hooks."""
+    module = build_digits_module().eval()
+    shapes: dict[str, tuple[int, ...]] = {"input": (1, 32, 32)}
+    for name, part in module.named_children():
+        part.register_forward_hook(lambda _, __, out, name=name: shapes.update({name: tuple(out.shape[1:])}))
+    module(torch.zeros(1, 1, 32, 32))
+    return shapes
+
+
+def cost_of_digits(per_layer: Any, *left_out: str) -> int:
+    """Return the bytes that are kept of an image.
+
+    They are 4 for each unit of a layer, each of its filters' means and each class, 16 for the moments of a
+    layer, and the image itself, 32 x 32.
+    """
+    shapes = [shape for name, shape in shapes_of_digits().items() if name not in left_out]
+    return sum(4 * (per_layer(int(np.prod(s)), s[0]) + s[0]) + 16 for s in shapes) + 4 * 10 + 32 * 32
+
+
+def test_layers_as_json(capsys: Capture) -> None:
+    """Every layer in the order of computation; all are recorded but those that only reshape."""
+    assert main(["layers", "digits", "--json", "--batch-size", "2"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    expected = shapes_of_digits()
+    assert [layer["name"] for layer in found["layers"] if not layer["container"]] == list(expected)
+    assert [layer["name"] for layer in found["layers"] if layer["container"]] == ["Sequential"]
+    for layer in found["layers"][:-1]:
+        shape = expected[layer["name"]]
+        assert tuple(layer["shape"]) == shape
+        assert (layer["units"], layer["filters"]) == (np.prod(shape), shape[0])
+    kinds = {layer["name"]: layer["kind"] for layer in found["layers"]}
+    assert (kinds["input"], kinds["block2_conv1"], kinds["flatten"]) == ("Input", "Conv2d", "Flatten")
+    assert found["recorded"] == [name for name in expected if name != "flatten"]
+    assert found["cost"]["bytes_per_image"] == cost_of_digits(lambda units, filters: units, "flatten")
+    assert found["cost"]["seconds_per_image"] > 0
+    assert found["cost"]["memory"] == found["cost"]["bytes_per_image"] * 2 * 2, "two batches of two images"
+
+
+@pytest.mark.parametrize(
+    ("options", "per_layer"),
+    [
+        (["--n-units", "10,300"], lambda units, filters: min(units, 300)),
+        (
+            ["--units", "per_filter", "--n-units", "100"],
+            lambda units, filters: min(units, 100 - 100 % filters),
+        ),
+        (["--units", "filter_mean"], lambda units, filters: 0),  # they are kept in any case
+        (["--units", "all", "--n-units", "10"], lambda units, filters: units),
+    ],
+)
+def test_what_recording_costs(capsys: Capture, options: list[str], per_layer: Any) -> None:
+    """The bytes that each kind of units keeps of an image."""
+    arguments = ["layers", "digits", "--layers", "*,flatten", "--json", "--batch-size", "1", *options]
+    if "per_filter" in options:
+        arguments[3] = "input,block*"  # no layer there has more filters than units are asked for
+    assert main(arguments) == 0
+    found = json.loads(capsys.readouterr().out)
+    left_out = [] if "per_filter" not in options else ["flatten", "logits", "predictions"]
+    twice = 4 * 10 if "all" in options else 0  # the classes are units too
+    assert found["cost"]["bytes_per_image"] == cost_of_digits(per_layer, *left_out) - twice
+
+
+def test_the_table_of_layers(capsys: Capture) -> None:
+    """What the JSON says, with a mark where a layer is recorded; containers are named as such."""
+    network = ["helpers.networks:module_object", "--preprocess", "unit", "--input-size", "16"]
+    assert main(["layers", *network, "--batch-size", "2"]) == 0
+    printed = capsys.readouterr().out
+    rows = {row[1]: row for row in cells(printed)}
+    assert main(["layers", *network, "--batch-size", "2", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(rows) == [layer["name"] for layer in found["layers"]]
+    for layer in found["layers"]:
+        mark, _, kind, shape, units, filters = rows[layer["name"]]
+        assert (mark == "x") is (layer["name"] in found["recorded"])
+        assert kind == layer["kind"] + " (container)" * layer["container"]
+        assert shape == "x".join(map(str, layer["shape"]))
+        assert (int(units.replace(",", "")), int(filters)) == (layer["units"], layer["filters"])
+    assert rows["block"][:5] == ["", "block", "Sequential (container)", "8x16x16", "2,048"]
+    assert rows["conv"] == ["x", "conv", "Conv2d", "8x16x16", "2,048", "8"]
+    assert f"{len(found['recorded'])} layers are recorded (x)" in printed
+    kilobytes = found["cost"]["bytes_per_image"] / 1e3
+    assert re.search(rf"^  disk +{kilobytes:.1f} kB an image; {kilobytes:.1f} MB for", printed, re.M)
+    assert re.search(rf"^  memory +{found['cost']['memory'] / 1e3:.0f} kB beside the network", printed, re.M)
+    assert re.search(r"^  time +\d[\d,.]* ms an image; [\d.]+ s for 1,000$", printed, re.M)
+    assert main(["layers", *network, "--layers", "conv,block", "--batch-size", "1"]) == 0
+    chosen = cells(capsys.readouterr().out)
+    assert [row[:2] for row in chosen] == [["x", "conv"], ["x", "block"]]
+
+
+# ------------------------------------------------------------------------------------------------- noise
+
+
+def pixels_of(folder: Path) -> list[np.ndarray]:
+    """Return the pixels of a folder's files in natural order, by Pillow alone."""
+    found = []
+    for path in sorted(folder.iterdir(), key=lambda path: int(path.stem.rpartition("_")[2])):
+        with PIL.Image.open(path) as image:
+            found.append(np.asarray(image))
+    return found
+
+
+def test_noise_files_are_the_noise(tmp_path: Path, capsys: Capture) -> None:
+    """Pixel by pixel what the seed gives, grey and RGB, and what noise:COUNT measures at that size."""
+    arguments = ["noise", f"{tmp_path}/grey", "--count", "12", "--size", "32x32x1", "--seed", "4"]
+    assert main(arguments) == 0
+    assert told(capsys) == [f"Written to {tmp_path}/grey: 12 images"]
+    written = pixels_of(tmp_path / "grey")
+    assert len(written) == 12
+    for index, pixels in enumerate(written):
+        generator = np.random.Generator(np.random.Philox(key=[4, index]))
+        assert np.array_equal(pixels, generator.integers(0, 256, (32, 32, 1), dtype=np.uint8)[..., 0])
+    sets = {"files": tmp_path / "grey", "made": "noise:12?seed=4", "other": "noise:12?seed=5"}
+    result = dif.measure("digits", sets, layers=["input", "block1_pool"], n_units=100, draws=2)
+    values = result["differentiation"]
+    np.testing.assert_array_equal(values.sel(set="files"), values.sel(set="made"))
+    assert (values.sel(set="files") != values.sel(set="other")).all()
+    assert main(["noise", f"{tmp_path}/rgb", "--count", "2", "--size", "6x9"]) == 0
+    generator = np.random.Generator(np.random.Philox(key=[0, 1]))
+    expected = generator.integers(0, 256, (6, 9, 3), dtype=np.uint8)
+    assert np.array_equal(pixels_of(tmp_path / "rgb")[1], expected)
+
+
+def test_gaussian_noise_files(tmp_path: Path) -> None:
+    """Mean and SD are those that were asked for; without them the notebook's."""
+    for options, mean, sd in (([], 127.5, 59.0), (["--mean", "90", "--sd", "8"], 90.0, 8.0)):
+        folder = tmp_path / f"{mean}"
+        assert (
+            main(["noise", str(folder), "--count", "2", "--size", "40", "--kind", "gaussian", *options]) == 0
+        )
+        for index, pixels in enumerate(pixels_of(folder)):
+            values = np.random.Generator(np.random.Philox(key=[0, index])).normal(mean, sd, (40, 40, 3))
+            assert np.array_equal(pixels, values.round().clip(0, 255).astype(np.uint8))
+
+
+# ------------------------------------------------------------------------------------------------ select
+
+
+def table(text: str) -> list[dict[str, str]]:
+    """Return the rows of a CSV by their headings."""
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_select_writes_a_folder(digit_files: DigitFiles, tmp_path: Path, capsys: Capture) -> None:
+    """The files of the class and the table; then it can be measured; it is not written twice."""
+    arguments = ["select", "digits", str(digit_files.folder), "--class", "3", "--out", f"{tmp_path}/threes"]
+    expected = digit_files.of(3)
+    assert main(arguments) == 0
+    (line,) = told(capsys)
+    looked_at = len(digit_files.names)
+    summary = (
+        f"{len(expected)} of {looked_at} images are of class '3' (at least 0.5); written to {tmp_path}/threes"
+    )
+    assert line == summary
+    rows = table((tmp_path / "threes" / "selection.csv").read_text(encoding="utf-8"))
+    assert [row["file"] for row in rows] == list(expected)
+    given = [float(row["probability"]) for row in rows]
+    np.testing.assert_allclose(given, list(expected.values()), atol=2e-6)
+    names = {path.name for path in (tmp_path / "threes").iterdir()}
+    assert names == {*expected, "selection.csv"}
+    assert main(arguments) == 2
+    assert told(capsys)[0].startswith(f"differentia: {tmp_path}/threes: is there already; name a new folder")
+
+
+def test_a_folder_in_the_way_is_told_first(
+    digit_files: DigitFiles, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before a network is loaded, and images are looked at."""
+    monkeypatch.setattr("differentia.networks.load_network", None)
+    folder = str(digit_files.folder)
+    assert main(["select", "digits", folder, "--class", "3", "--out", folder]) == 2
+    assert told(capsys)[0].startswith(f"differentia: {folder}: is there already")
+    assert main(["select", "digits", folder, "--class", "3", "--dry-run"]) == 1  # the network is needed
+
+
+def test_dry_run_and_json_write_nothing(
+    digit_files: DigitFiles, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table, or the same as JSON, on stdout; --count and --batch-size as in the library."""
+    monkeypatch.chdir(tmp_path)
+    arguments = ["select", "digits", str(digit_files.folder), "--class", "3", "--dry-run", "--out", "x"]
+    assert main(arguments) == 0
+    captured = capsys.readouterr()
+    expected = digit_files.of(3)
+    assert [Path(row["source"]).name for row in table(captured.out)] == list(expected)
+    assert captured.err.strip().endswith("images are of class '3' (at least 0.5)")
+    options = ["--count", "1", "--batch-size", "1", "--min-probability", "0.9", "--json"]
+    assert main([*arguments, *options]) == 0
+    captured = capsys.readouterr()
+    given = json.loads(captured.out)
+    (found,) = given["images"]
+    first = next(name for name in digit_files.names if name in digit_files.of(3, 0.9))
+    assert (found["name"], found["best_class"]) == (first, "3")
+    assert found["path"] == str(digit_files.folder / first)
+    assert found["probability"] == pytest.approx(expected[first], abs=1e-6)
+    seen = digit_files.names.index(first) + 1
+    assert (given["class_name"], given["looked_at"], given["skipped"]) == ("3", seen, [])
+    summary = f"1 of {seen} images are of class '3' (at least 0.9), at which the search stopped"
+    assert captured.err.strip() == summary
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_select_links(digit_files: DigitFiles, tmp_path: Path, capsys: Capture) -> None:
+    """Links are told to need --follow-links, and measure takes them with it."""
+    folder = str(digit_files.folder)
+    arguments = ["select", "digits", folder, "--class", "3", "--how", "link", "--out", f"{tmp_path}/links"]
+    assert main(arguments) == 0
+    assert told(capsys)[0].endswith("as links: measure them with --follow-links")
+    measured = ["measure", "digits", "--set", f"threes={tmp_path}/links", *FAST, "--out", f"{tmp_path}/out"]
+    assert main(measured) == 2
+    assert "a link that leads out of" in told(capsys)[0]
+    assert main([*measured, "--follow-links"]) == 0
+    result = dif.load_result(tmp_path / "out" / "result.nc")
+    assert sorted(result["image_name"].values) == sorted(digit_files.of(3))
+
+
+#: A network that finds red, green or blue, and knows names and WordNet identifiers of its classes.
+COLOURS = """
+import torch
+from differentia.networks.torch import TorchNetwork
+class Colours(torch.nn.Module):
+    def forward(self, x):
+        seen = 20 * x.mean((2, 3))
+        return torch.cat([seen, 0 * seen[:, :2]], dim=1)
+class Named(TorchNetwork):
+    class_ids = ("n01", "n02", "n03", "n04", "n05")
+names = ("Tiger_cat", "sea lion", "crane", "crane", "ship")
+named = Named(Colours(), name="named", preprocess="unit", input_shape=(4, 4, 3), class_names=names)
+unnamed = TorchNetwork(Colours(), name="unnamed", preprocess="unit", input_shape=(4, 4, 3))
+"""
+
+
+def test_select_by_name_and_identifier(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By number, identifier, or name however it is spelt; what is not clear is told in one line."""
+    (tmp_path / "net_of_colours.py").write_text(COLOURS)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shown" / "deep").mkdir(parents=True)
+    for name, colour in {"r.png": "red", "g.png": "lime", "deep/b.png": "blue"}.items():
+        PIL.Image.new("RGB", (4, 4), colour).save(tmp_path / "shown" / name)
+    arguments = ["select", "net_of_colours:named", "shown/**/*.png", "--json", "--dry-run", "--class"]
+    found = {
+        "tiger-cat": "r.png",
+        "TIGER CAT": "r.png",
+        "Sea_Lion": "g.png",
+        "1": "g.png",
+        "n03": "deep/b.png",
+        "2": "deep/b.png",
+    }
+    for wanted, name in found.items():
+        assert main([*arguments, wanted]) == 0
+        (image,) = json.loads(capsys.readouterr().out)["images"]
+        assert image["name"] == name
+        assert image["probability"] == pytest.approx(np.exp(20) / (np.exp(20) + 4), abs=1e-6)
+    wrong = {
+        "crane": "named has several classes 'crane'; give the number of one: 2 (n03), 3 (n04)",
+        "sea lyon": "unknown class 'sea lyon'. Did you mean 'sea_lion'? Known: crane, crane, sea_lion, ship,",
+        "5": "named has no class 5; it has 5, from 0 to 4",
+        "": "unknown class ''. Known: ",
+    }
+    for wanted, line in wrong.items():
+        assert main([*arguments, wanted]) == 2
+        (said,) = told(capsys)
+        assert said.startswith(f"differentia: {line}")
+    arguments[1] = "net_of_colours:unnamed"
+    assert main([*arguments, "1"]) == 0
+    assert json.loads(capsys.readouterr().out)["images"][0]["best_class"] == "1"
+    assert main([*arguments, "ship"]) == 2
+    assert told(capsys)[0].startswith("differentia: the names of the classes of unnamed are not known; give")
+    assert main(["select", "net_of_colours:named", "shown/**/*.png", "--class", "n03", "--out", "blue"]) == 0
+    assert sorted(path.name for path in Path("blue").iterdir()) == ["deep__b.png", "selection.csv"]
+
+
+# ---------------------------------------------------------------------------------- report and published
+
+
+@pytest.mark.pictures
+@pytest.mark.slow
+def test_report_is_written_again(tmp_path: Path, capsys: Capture) -> None:
+    """The deleted report and figures come back as they were, from what is on disk."""
+    assert main(["measure", "digits", *NOISE, *FAST, "--out", f"{tmp_path}/out"]) == 0
+    figures = tmp_path / "out" / "figures"
+    before = {path.name: path.read_bytes() for path in figures.iterdir() if path.suffix == ".png"}
+    assert {"differentiation.png", "relative.png"} <= set(before)
+    page = (tmp_path / "out" / "report.html").read_bytes()
+    for path in [*figures.iterdir(), tmp_path / "out" / "report.html"]:
+        path.unlink()
+    capsys.readouterr()
+    assert main(["report", f"{tmp_path}/out"]) == 0
+    report = tmp_path / "out" / "report.html"
+    assert told(capsys) == [
+        f"Written to {tmp_path}/out: figures/, report.html",
+        f"Open {report} in a browser",
+    ]
+    assert report.read_bytes() == page
+    after = {path.name: path.read_bytes() for path in figures.iterdir() if path.suffix == ".png"}
+    assert after == before
+    assert main(["report", f"{tmp_path}/out", "--json"]) == 0
+    written = {str(path) for path in [*figures.iterdir(), report]}
+    assert set(json.loads(capsys.readouterr().out)) == written
+
+
+@pytest.mark.pictures
+def test_report_takes_no_strangers(tmp_path: Path, capsys: Capture) -> None:
+    """Other files beside result.nc are no kinds of it; one of another kind than its name says is an error."""
+    assert main(["measure", "digits", *NOISE, *FAST, "--out", f"{tmp_path}/out"]) == 0
+    shutil.copy(tmp_path / "out" / "result.nc", tmp_path / "out" / "result_old.nc")
+    assert main(["report", f"{tmp_path}/out"]) == 0
+    assert not list((tmp_path / "out" / "figures").glob("kinds.*"))
+    shutil.copy(tmp_path / "out" / "result.nc", tmp_path / "out" / "result_top.nc")
+    capsys.readouterr()
+    assert main(["report", f"{tmp_path}/out"]) == 2
+    (line,) = told(capsys)
+    assert "result_top.nc: is of units 'random', beside a result.nc of 'random'; take the file" in line
+
+
+def test_a_pattern_below_a_folder_of_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brackets in the folder's own name are no pattern; a folder that they would match is left alone."""
+    for name in ("q[a]", "qa"):
+        (tmp_path / name).mkdir()
+        for index in range(2):
+            pixels = np.random.default_rng(index).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            PIL.Image.fromarray(pixels).save(tmp_path / name / f"{name}_{index}.png")
+    monkeypatch.chdir(tmp_path / "q[a]")
+    assert main(["measure", "digits", "--set", "c=*.png", *FAST, "--out", "out"]) == 0
+    monkeypatch.chdir("/")
+    again = tmp_path / "again"
+    assert main(["run", f"{tmp_path}/q[a]/out", "--out", str(again)]) == 0
+    assert dif.load_result(again / "result.nc")["image_name"].values.tolist() == ["q[a]_0.png", "q[a]_1.png"]
+
+
+@pytest.fixture
+def vgg16(tmp_path: Path) -> Path:
+    """A folder with a result of VGG16's layers, the cats a hundredth above the published ones but once."""
+    result = vgg16_result(sets=("white_noise", "cats"), n_units=(200, 300))
+    published = dif.published_curves()["differentiation"]
+    values = result["differentiation"]
+    values.loc[{"set": "cats", "n_units": 200}] = (
+        published.sel(set="tabby_cats", n_units=200, drop=True) + 0.01
+    )
+    values.loc[{"set": "cats", "n_units": 200, "layer": "block3_pool"}] -= 0.26
+    values.loc[{"set": "cats", "n_units": 200, "layer": "flatten"}] = np.nan
+    (tmp_path / "vgg16").mkdir()
+    dif.save(result, tmp_path / "vgg16" / "result.nc")
+    return tmp_path / "vgg16"
+
+
+def test_published_prints_the_differences(vgg16: Path, capsys: Capture) -> None:
+    """What was put in, by --set for another name; a folder or its file; NaN is null and not the largest."""
+    assert main(["published", str(vgg16), "--set", "cats=tabby_cats", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["layer"] for one in found] == list(dif.published_curves()["layer"].values)
+    assert {(one["set"], one["n_units"]) for one in found} == {("cats", 200)}
+    expected = {"block3_pool": pytest.approx(-0.25), "flatten": None}
+    for one in found:
+        assert one["difference"] == expected.get(one["layer"], pytest.approx(0.01)), one["layer"]
+    assert main(["published", f"{vgg16}/result.nc", "--set", "cats=tabby_cats"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[-1] == "Largest difference: -0.250 (cats, block3_pool)"
+    rows = {row[1]: row for row in cells(printed)}
+    assert len(rows) == 21
+    last = float(dif.published_curves()["differentiation"].sel(set="tabby_cats", layer="input", n_units=200))
+    assert rows["input"][2:6] == ["200", f"{last + 0.01:.3f}", f"{last:.3f}", "0.010"]
+    assert main(["published", str(vgg16), "--json"]) == 0  # by its own names
+    assert {one["set"] for one in json.loads(capsys.readouterr().out)} == {"white_noise"}
+
+
+@pytest.mark.parametrize(
+    ("sets", "line"),
+    [
+        (["cats"], "--set is 'cats'; expected NAME=PUBLISHED, such as cats=tabby_cats"),
+        (["cats=tabby"], "unknown published set 'tabby'. Did you mean 'tabby_cats'? Known: white_noise, "),
+        (
+            ["dogs=tabby_cats"],
+            "unknown set of the result 'dogs'. Known: white_noise, cats",
+        ),
+        (["cats=tabby_cats", "cats=white_noise"], "two sets have the name 'cats'; give each its own"),
+    ],
+)
+def test_published_with_wrong_sets(vgg16: Path, capsys: Capture, sets: list[str], line: str) -> None:
+    """One line that says which there are."""
+    assert main(["published", str(vgg16), *(part for text in sets for part in ("--set", text))]) == 2
+    (said,) = told(capsys)
+    assert said.startswith(f"differentia: {line}")
+
+
+def test_published_without_a_match(tmp_path: Path, capsys: Capture) -> None:
+    """The way out is told as it is typed here, too."""
+    dif.save(vgg16_result(sets=("cats", "noise")), tmp_path / "r.nc")
+    assert main(["published", f"{tmp_path}/r.nc"]) == 2
+    assert told(capsys)[0].endswith("sets={'cats': 'white_noise'} (--set cats=white_noise)")
+
+
+# ------------------------------------------------------------------------------------------- wrong input
+
+
+@pytest.fixture
+def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with files of wrong kinds."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("cats", "empty", "cut", "foreign"):
+        (tmp_path / name).mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 9, 9), dtype=np.uint8)
+    for index in range(3):
+        PIL.Image.fromarray(pixels[index]).save(tmp_path / "cats" / f"{index}.png")
+    (tmp_path / "binary").write_bytes(bytes(range(256)))
+    (tmp_path / "cut" / "result.nc").write_bytes(b"\x89HDF\r\n\x1a\n")
+    xr.Dataset({"a": ("x", [1, 2])}).to_netcdf(tmp_path / "foreign" / "result.nc", engine="h5netcdf")
+    return tmp_path
+
+
+LONG = "a" * 300
+SELECT = ["select", "digits", "cats", "--min-probability", "0"]
+DRY = [*SELECT, "--class", "3", "--dry-run"]
+MEASURE = ["measure", "digits", *NOISE, *FAST]
+EMPTY_PATH = "an empty path was given; name a file or a folder"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["demo", "--out", ""], "--out is missing; name the folder to write to: --out DIR"),
+        (["demo", "--out", "binary"], "--out binary: can't be made (File exists)"),
+        (
+            [*MEASURE, "--out", "~no_such_user/x"],
+            "~no_such_user/x: can't be a path (Could not determine home",
+        ),
+        ([*MEASURE, "--out", LONG], f"{LONG}: can't be a path (File name too long)"),
+        ([*MEASURE, "--out", "a\0"], "a\0: can't be a path (embedded null byte)"),
+        ([*MEASURE, "--out", "binary/x"], "--out binary/x: can't be made (Not a directory)"),
+        (
+            [*MEASURE, "--out", "o", "--units", "random,random"],
+            "Invalid value for '--units': 'random' is given twice; give it once",
+        ),
+        (
+            [*MEASURE, "--out", "o", "--units", ""],
+            "Invalid value for '--units': unknown kind of units ''. Known: ",
+        ),
+        (
+            [*MEASURE, "--out", "o", "--units", "random,tops"],
+            "Invalid value for '--units': unknown kind of units 'tops'. Did you mean 'top'?",
+        ),
+        ([*MEASURE, "--out", "o", "--map", "input"], "--map is 'input'; expected LAYER:FILTER"),
+        (
+            [*MEASURE, "--out", "o", "--map", "input:1"],
+            "maps (--map): layer 'input' has no filter 1; it has 1",
+        ),
+        (
+            [*MEASURE, "--out", "o", "--map", "imput:0"],
+            "unknown layer for maps (--map) 'imput'. Did you mean",
+        ),
+        (
+            [*MEASURE, "--out", "o", "--map", "predictions:0"],
+            "maps (--map): layer 'predictions' has the shape",
+        ),
+        (
+            [*MEASURE, "--out", "o", "--map", "input:0", "--map-images", "3,9"],
+            "map_images (--map-images) is (3, 9), but the largest set has 3 images, from 0 to 2",
+        ),
+        (
+            [*MEASURE, "--out", "o", "--map-images", "0"],
+            "map_images (--map-images) says whose maps are kept, but no maps (--map) which",
+        ),
+        (
+            [*MEASURE, "--out", "o", "--map", "input:0", "--map-images", ""],
+            "Invalid value for '--map-images': ''; expected a whole number",
+        ),
+        (["run", ""], EMPTY_PATH),
+        (["run", "gone.toml"], "gone.toml: no such file; give an experiment file"),
+        (
+            ["run", "cats"],
+            "cats/experiment.toml: no such file; give an experiment file, or the folder of one",
+        ),
+        (["run", "binary"], "binary: can't be read as TOML: 'utf-8' codec can't decode"),
+        (["run", "~no_such_user/x"], "~no_such_user/x: can't be a path"),
+        (["layers", ""], "unknown network ''. Known: digits"),
+        (["layers", "digits", "--layers", ""], "Invalid value for '--layers': ''; expected a text"),
+        (["layers", "digits", "--layers", "blok*"], "unknown layer 'blok*'. Did you mean"),
+        (
+            ["layers", "digits", "--units", "tops"],
+            "Invalid value for '--units': unknown kind of units 'tops'. Did you mean 'top'?",
+        ),
+        (["layers", "digits", "--n-units", "0"], "Invalid value for '--n-units': '0'; expected at least 1"),
+        (
+            ["layers", "digits", "--batch-size", "0"],
+            "Invalid value for '--batch-size': '0'; expected at least 1",
+        ),
+        (["layers", "cats/0.png"], "unknown network 'cats/0.png'. Known: digits"),
+        (["noise", ""], EMPTY_PATH),
+        (["noise", "cats"], "cats: is there already; name a new folder"),
+        (["noise", "."], ".: is there already; name a new folder"),
+        (["noise", "gone/.."], "gone/..: is there already; name a new folder"),
+        (["noise", "binary"], "binary: is there already; name a new folder"),
+        (["noise", "binary/x"], "binary/x: can't be written ("),
+        (["noise", LONG], f"{LONG}: can't be a path (File name too long)"),
+        (["noise", "n", "--count", "0"], "Invalid value for '--count': '0'; expected at least 1"),
+        (["noise", "n", "--count", "x"], "Invalid value for '--count': 'x'; expected a whole number"),
+        (
+            ["noise", "n", "--size", "0"],
+            "Invalid value for '--size': '0'; expected 224, 224x192 (height x width)",
+        ),
+        (["noise", "n", "--size", "9x9x2"], "Invalid value for '--size': '9x9x2'; expected 224"),
+        (
+            ["noise", "n", "--kind", "pink"],
+            "Invalid value for '--kind': unknown kind of noise 'pink'. Known: uniform, gaussian",
+        ),
+        (["noise", "n", "--sd", "5"], "noise: sd goes with kind='gaussian' only; add kind=gaussian"),
+        (
+            ["noise", "n", "--kind", "gaussian", "--sd", "x"],
+            "Invalid value for '--sd': 'x'; expected a number",
+        ),
+        (
+            ["noise", "n", "--kind", "gaussian", "--mean", "nan"],
+            "Invalid value for '--mean': 'nan'; expected a number",
+        ),
+        (["noise", "n", "--seed", "-1"], "Invalid value for '--seed': '-1'; expected at least 0"),
+        (
+            ["noise", "n", "--seed", "9" * 20],
+            f"Invalid value for '--seed': '{'9' * 20}'; expected less than 9.",
+        ),
+        (SELECT, "--class is missing; give a class's number, WordNet identifier or name"),
+        ([*SELECT, "--class", "3"], "--out is missing; name a new folder: --out DIR (or --dry-run)"),
+        ([*SELECT, "--class", "", "--dry-run"], "unknown class ''. Known: 0, 1, 2"),
+        ([*SELECT, "--class", "10", "--dry-run"], "digits has no class 10; it has 10, from 0 to 9"),
+        ([*SELECT, "--class", "-1", "--dry-run"], "unknown class '-1'. Did you mean '1'?"),
+        ([*DRY, "--count", "0"], "Invalid value for '--count': '0'; expected at least 1"),
+        ([*DRY, "--min-probability", "2"], "Invalid value for '--min-probability': '2'; expected at most 1"),
+        (
+            [*DRY, "--min-probability", "nan"],
+            "Invalid value for '--min-probability': 'nan'; expected a number",
+        ),
+        (
+            [*DRY, "--how", "move"],
+            "Invalid value for '--how': unknown way to keep images 'move'. Known: copy, link, list",
+        ),
+        (
+            [*DRY, "--resize", "x"],
+            "Invalid value for '--resize': unknown resize filter 'x'. Did you mean 'box'?",
+        ),
+        ([*SELECT, "--class", "3", "--out", "cats"], "cats: is there already; name a new folder"),
+        (
+            [*SELECT, "--class", "3", "--out", "cats/../cats"],
+            "cats/../cats: is there already; name a new folder",
+        ),
+        ([*SELECT, "--class", "3", "--out", LONG], f"{LONG}: can't be a path (File name too long)"),
+        (
+            ["select", "digits", "", "--class", "3", "--dry-run"],
+            "an empty path was given; name a folder, a glob",
+        ),
+        (["select", "digits", "gone", "--class", "3", "--dry-run"], "gone: no such file or folder"),
+        (["select", "digits", "empty", "--class", "3", "--dry-run"], "empty: no images in this folder"),
+        (["select", "digits", "binary", "--class", "3", "--dry-run"], "binary: can't be read as an image"),
+        (
+            ["select", "digits", "cats", "--class", "3", "--min-probability", "1", "--out", "o"],
+            "cats: 0 of 3 images are of class '3' (at least 1); lower --min-probability, or choose another",
+        ),
+        (
+            ["select", "digits", "noise:2", "--class", "3", "--min-probability", "0", "--out", "o"],
+            "noise:2: these images are no files; --how list or --dry-run lists them",
+        ),
+        (["report", ""], EMPTY_PATH),
+        (["report", "gone"], "gone/result.nc: no such file; give the result.nc that measure wrote"),
+        (["report", "cats"], "cats/result.nc: no such file; give the result.nc that measure wrote"),
+        (["report", "binary"], "binary/result.nc: no such file; give the result.nc that measure wrote"),
+        (["report", "cut"], "cut/result.nc: can't be read as netCDF-4 ("),
+        (["report", "foreign"], "foreign/result.nc is no result of differentia: schema_version, "),
+        (["report", LONG], f"{LONG}: can't be a path (File name too long)"),
+        (["published", ""], EMPTY_PATH),
+        (["published", "gone"], "gone: no such file; give the result.nc that measure wrote"),
+        (["published", "cats"], "cats/result.nc: no such file; give the result.nc that measure wrote"),
+        (["published", "binary"], "binary: can't be read as netCDF-4 ("),
+        (["published", "foreign"], "foreign/result.nc is no result of differentia: schema_version, "),
+        (["published", "~no_such_user"], "~no_such_user: can't be a path (Could not determine home"),
+    ],
+)
+def test_wrong_input_is_one_line(hostile: Path, capsys: Capture, arguments: list[str], line: str) -> None:
+    """Exit code 2 and one line; nothing was written but perhaps an empty folder."""
+    before = {path for path in hostile.rglob("*") if path.is_file()}
+    assert main(arguments) == 2
+    (said,) = told(capsys)
+    assert said.startswith("differentia: " + " ".join(line.split()))
+    assert "Traceback" not in said
+    assert {path for path in hostile.rglob("*") if path.is_file()} == before
+    assert not (hostile / "gone").exists()
+
+
+def test_a_folder_that_another_run_holds(tmp_path: Path, capsys: Capture) -> None:
+    """Exit code 1, one line that says who, and nothing in the folder is touched; afterwards it goes."""
+    out = tmp_path / "out"
+    measure = ["measure", "digits", "--set", "noise=noise:3", *FAST, "--out", str(out)]
+    assert main(measure) == 0
+    capsys.readouterr()
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    with held(out):
+        for arguments in (measure, ["report", str(out)]):
+            assert main(arguments) == 1
+            assert f"differentia: {out}: is in use by process " in "".join(told(capsys))
+        inside = {path: path.stat().st_mtime_ns for path in out.rglob("*") if not path.name.startswith(".")}
+        assert inside == before
+    assert main(["report", str(out)]) == 0
+    assert {path.name for path in out.rglob("*")} == {path.name for path in before}

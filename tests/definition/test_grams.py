@@ -1,0 +1,162 @@
+"""Inner products over many choices of units at once, against those of each choice by itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import oracles
+from helpers.stored import Stored
+from scipy.spatial.distance import cdist, pdist
+
+import differentia as dif
+from differentia.definition import grams
+from differentia.definition.grams import Grams, readings
+
+RNG = np.random.default_rng(0)
+POOL = 203
+SETS = {"a": slice(0, 9), "b": slice(9, 22), "c": slice(22, 24)}
+
+
+@pytest.fixture(autouse=True)
+def small_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spans of 50 units, and blocks of 8."""
+    monkeypatch.setattr(grams, "SPAN_UNITS", 50)
+    monkeypatch.setattr(grams, "BLOCK_UNITS", 8)
+
+
+def draws(*sizes: int) -> list[np.ndarray]:
+    """Return choices of these sizes, each but the first at random."""
+    chosen = [np.sort(RNG.permutation(POOL)[:size]) for size in sizes]
+    return [np.arange(sizes[0]), *chosen[1:]]
+
+
+def by_choice(values: np.ndarray, choices: list[np.ndarray], name: str, dtype: str) -> list[Grams]:
+    """Return the products of each choice of one set."""
+    found = []
+    for reading in readings(values, SETS, choices, dtype=dtype):
+        if name in reading.grams:
+            at, some = reading.grams[name]
+            for place in range(at.stop - at.start):
+                one = slice(place, place + 1)
+                found.append(
+                    Grams(some.products[one], some.n_responses, some.centre, some.n_units[one], dtype)
+                )
+    return found
+
+
+@pytest.mark.parametrize("together", [2**23, 1])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_follows_from_products(dtype: str, together: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Distances, variance and sums of every choice of every set, with a large common part of each unit."""
+    monkeypatch.setattr(grams, "PRODUCT_BYTES", together)
+    values = (RNG.standard_normal((24, POOL)) + 30 * RNG.standard_normal(POOL) + 100).astype(dtype)
+    choices = draws(POOL, 40, 40, 40, 3, 3, 200, 40)
+    rtol = 3e-6 if dtype == "float32" else 1e-10
+    for name, rows in SETS.items():
+        found = by_choice(values, choices, name, dtype)
+        assert len(found) == len(choices)
+        upper = np.triu_indices(rows.stop - rows.start, k=1)
+        for choice, gram in zip(choices, found, strict=True):
+            chosen = values[rows][:, choice].astype(float)
+            squares, _ = gram.squares(*upper)
+            np.testing.assert_allclose(squares[0], pdist(chosen, "sqeuclidean"), rtol=rtol)
+            np.testing.assert_allclose(gram.variances()[0], chosen.var(), rtol=rtol)
+            assert gram.safe().all()
+            for normalize in ("layer", "none"):
+                value = gram.differentiation(normalize)[0]
+                assert value == pytest.approx(oracles.differentiation(chosen, normalize), rel=rtol)
+        assert not np.allclose(found[1].squares(*upper)[0], found[2].squares(*upper)[0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sums(dtype: str) -> None:
+    """Of each response over the first choice, also where others are far larger."""
+    values = RNG.gamma(1.0, 1.0, (24, POOL)).astype(dtype)
+    values[::2] *= 1e4
+    (reading,) = readings(values, SETS, draws(120, 40, 200), dtype=dtype)
+    for name, (sums, square_sums) in reading.sums.items():
+        chosen = values[SETS[name], :120].astype(float)
+        np.testing.assert_allclose(sums, chosen.sum(axis=1), rtol=1e-6)
+        np.testing.assert_allclose(square_sums, (chosen**2).sum(axis=1), rtol=1e-6)
+    from_products = reading.grams["a"][1].sums[0] + reading.grams["a"][1].centre * 120
+    exact = values[:9, :120].astype(float).sum(axis=1)
+    assert np.allclose(from_products, exact, rtol=1e-6) == (dtype == "float64")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_distances_between_sets(dtype: str) -> None:
+    """Over the first choice, of sets whose means are far from each other and from 0, and of near ones."""
+    values = (RNG.standard_normal((24, POOL)) + 1e3 * RNG.standard_normal(POOL)).astype(dtype)
+    values[SETS["b"]] += np.asarray(5 * RNG.standard_normal(POOL), dtype=dtype)
+    for choices in (draws(POOL, 40), draws(120, 40, 40)):
+        (reading,) = readings(values, SETS, choices, dtype=dtype, across=True)
+        assert set(reading.across) == {("a", "b"), ("a", "c"), ("b", "c")}
+        for (one, other), (squares, scales) in reading.across.items():
+            chosen = [values[SETS[name]][:, : len(choices[0])].astype(float) for name in (one, other)]
+            np.testing.assert_allclose(squares, cdist(*chosen, "sqeuclidean"), rtol=1e-5)
+            assert (scales > squares / 3).all()
+    (reading,) = readings(values, SETS, choices, dtype=dtype)
+    assert reading.across == {}
+
+
+def test_a_set_does_not_depend_on_the_others() -> None:
+    """To the last bit; nor on how many choices are taken with one."""
+    values = RNG.standard_normal((24, POOL)).astype(np.float32)
+    choices = draws(POOL, 40, 40, 3)
+    (together,) = readings(values, SETS, choices, dtype="float32", across=True)
+    (alone,) = readings(values, {"b": SETS["b"]}, choices, dtype="float32")
+    np.testing.assert_array_equal(together.grams["b"][1].products, alone.grams["b"][1].products)
+    one = by_choice(values, [choices[0], choices[2]], "b", "float32")[1].differentiation("layer")
+    several = together.grams["b"][1].differentiation("layer")
+    assert several[2] == pytest.approx(one[0], rel=1e-6)
+    assert several[1] != pytest.approx(one[0], rel=1e-6)
+
+
+def test_only_what_is_looked_at_is_read() -> None:
+    """Once, of each set; and the same whether it is stored or not, in any order, and may be written to."""
+    values = RNG.standard_normal((24, POOL)).astype(np.float32)
+    choices = draws(20, 20, 20)
+    stored = Stored(values)
+    (found,) = readings(stored, SETS, choices, dtype="float32")
+    assert sum(stored.reads) == 24 * len(set(np.concatenate(choices).tolist()))
+    values.flags.writeable = False
+    for same in (values, np.asfortranarray(values), values[:, ::-1].copy()[:, ::-1]):
+        (expected,) = readings(same, SETS, choices, dtype="float32")
+        np.testing.assert_array_equal(found.grams["a"][1].products, expected.grams["a"][1].products)
+
+
+def test_what_products_do_not_tell() -> None:
+    """Constant, too large and too small responses, and medians in doubt: None, and never a number."""
+    ordinary = RNG.standard_normal((24, POOL)).astype(np.float32)
+    near = ordinary[[0] * 24] + np.float32(1e-4) * ordinary
+    near[4] *= -3  # the others are close to each other, for what they are apart from the mean
+    for values, normalize in (
+        (np.full_like(ordinary, 6.1), "layer"),
+        (ordinary * np.float32(1e-25), "layer"),
+        (ordinary * np.float32(1e25), "none"),
+        (near, "layer"),
+        (ordinary[[0] * 23 + [1]], "none"),
+    ):
+        (found,) = readings(values, {"a": slice(0, 24)}, draws(POOL, 40), dtype="float32")
+        assert found.grams["a"][1].differentiation(normalize) == [None, None]
+    (found,) = readings(ordinary, SETS, draws(POOL, 40), dtype="float32")
+    assert None not in found.grams["a"][1].differentiation("layer")
+    # a pair in doubt that is far from the median changes nothing
+    ordinary[5] = ordinary[6]
+    (found,) = readings(ordinary, SETS, draws(POOL), dtype="float32")
+    expected = oracles.differentiation(ordinary[SETS["a"]])
+    assert found.grams["a"][1].differentiation("layer") == [pytest.approx(expected, rel=1e-6)]
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1e3, 5e4])
+def test_sums_of_responses_far_from_zero(ratio: float) -> None:
+    """They are exact in float64: an SD that is small beside the mean is found from them."""
+    values = (1 + np.random.default_rng(0).standard_normal((12, 5000)) / ratio).astype(np.float32)
+    result = dif.measure_responses({"a": {"x": values}})
+    exact = values.astype(np.float64)
+    mean = result["image_sum"].values[:, 0] / 5000
+    variance = result["image_sumsq"].values[:, 0] / 5000 - mean**2
+    np.testing.assert_allclose(variance, exact.var(axis=1), rtol=1e-4)
+    in_float32 = np.square(values).sum(axis=1) / 5000 - (values.sum(axis=1) / 5000) ** 2
+    if ratio > 1e4:  # what the care is for
+        assert np.abs(in_float32 / exact.var(axis=1) - 1).max() > 0.1

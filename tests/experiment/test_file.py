@@ -1,0 +1,273 @@
+"""The experiment file: what it says, paths in it, and one line for every wrong field."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import differentia as dif
+from differentia.experiment.file import (
+    Experiment,
+    MeasureSection,
+    NetworkSection,
+    read_experiment,
+    write_experiment,
+)
+from differentia.experiment.options import MeasureOptions
+from differentia.recording.options import RecordOptions
+
+SETS = '[sets]\ncats = "cats"\n'
+NETWORK = '[network]\nspec = "digits"\n'
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str], Path]:
+    """Write an experiment file into a folder of its own."""
+
+    def written(text: str) -> Path:
+        (tmp_path / "lab").mkdir(exist_ok=True)
+        path = tmp_path / "lab" / "experiment.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return written
+
+
+def differing(fields: Mapping[str, Any], function: Callable[..., Any], *others: str) -> set[str]:
+    """Return what only one of a section and a function has, apart from `others` of the function."""
+    return set(fields) ^ (set(inspect.signature(function).parameters) - set(others))
+
+
+def test_every_keyword_is_a_field() -> None:
+    """The file can say all that `measure` and `load_network` take, but what the machine has."""
+    machine = ("network", "sets", "memory", "store", "fresh", "progress")
+    fields = MeasureSection.model_fields
+    assert differing(fields, dif.measure, *machine) == set()
+    left_out = {name: None for name in fields if name != "crop"}
+    assert differing(left_out, dif.measure, *machine) == {"crop"}
+    keywords = {name: None for name in NetworkSection.model_fields if name != "spec"}
+    assert differing(keywords, dif.load_network, "network", "class_names") == set()
+
+
+def test_what_is_left_out_has_its_default(write: Callable[[str], Path]) -> None:
+    """Nothing is said that the file does not say; one of something is a list of one."""
+    read = read_experiment(write(NETWORK + SETS))
+    assert read.measure.model_dump(exclude_unset=True) == {}
+    assert read.options() == (MeasureOptions(), RecordOptions())
+    assert read.network.model_dump(exclude_none=True) == {"spec": "digits", "device": "auto"}
+    assert (read.out, read.differentia) == (None, None)
+    single = '[measure]\nn_units = 5\nunits = "top"\nlayers = "input"\nmap_images = 1\nmaps = {input = 0}\n'
+    assert read_experiment(write(NETWORK + SETS + single)).measure.model_dump(exclude_unset=True) == {
+        "n_units": (5,),
+        "units": ("top",),
+        "layers": ("input",),
+        "map_images": (1,),
+        "maps": {"input": (0,)},
+    }
+
+
+def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also from another folder; None is left out, paths are absolute, and odd names stay as they are."""
+    monkeypatch.chdir(tmp_path)
+    measured = {"n_units": (5, 10), "maps": {'a."b"': (1, 2)}, "views": False, "units": "top", "pool": None}
+    network = {"spec": "nets/net.keras", "preprocess": "unit", "input_shape": (4, 5, 3), "device": "cpu"}
+    write_experiment(
+        tmp_path / "experiment.toml",
+        Experiment.model_validate({"network": network, "sets": {}, "measure": measured}),
+        sets={"a=b é": "../cats/*.jpg", "noise": "noise:5?seed=2", "digits": "digits"},
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["experiment.toml"]
+    monkeypatch.chdir("/")
+    read = read_experiment(tmp_path / "experiment.toml")
+    assert read.network.model_dump() == {
+        "spec": f"{tmp_path}/nets/net.keras",
+        "preprocess": "unit",
+        "input_shape": (4, 5, 3),
+        "device": "cpu",
+    }
+    assert read.sets == {
+        "a=b é": f"{tmp_path.parent}/cats/*.jpg",
+        "noise": "noise:5?seed=2",
+        "digits": f"{tmp_path}/digits",  # a folder of that name; digits:43 would be the bundled ones
+    }
+    measured = read.measure.model_dump(exclude_none=True)
+    given = {"n_units": (5, 10), "maps": {'a."b"': (1, 2)}, "views": False, "units": ("top",)}
+    defaults = {"draws": 20, "normalize": "layer", "seed": 0, "crop": "squash", "map_images": (0, 1, 2)}
+    assert {name: measured[name] for name in {**given, **defaults}} == {**given, **defaults}
+    assert "pool" not in measured
+    assert read.differentia == dif.__version__
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("digits", "digits"),
+        ("keras:VGG16", "keras:VGG16"),
+        ("keras:VGG16?weights=imagenet", "keras:VGG16?weights=imagenet"),
+        ("keras:VGG16?weights=none&classes=10", "keras:VGG16?weights=none&classes=10"),
+        ("keras:VGG16?weights=w/a.h5", "keras:VGG16?weights={0}/w/a.h5"),
+        ("keras:VGG16?weights=/w/a.h5", "keras:VGG16?weights=/w/a.h5"),
+        (
+            "keras:VGG16?weights=../a.h5&classes=index.json",
+            "keras:VGG16?weights={1}/a.h5&classes={0}/index.json",
+        ),
+        ("keras:VGG16?weights=~/a.h5", "keras:VGG16?weights={2}/a.h5"),
+        ("keras:VGG16?classes=gone.json", "keras:VGG16?classes=gone.json"),
+        ("my.code:net?width=3&weights=a.safetensors", "my.code:net?width=3&weights={0}/a.safetensors"),
+        ("nets/net.keras", "{0}/nets/net.keras"),
+        ("~/net.keras", "{2}/net.keras"),
+    ],
+)
+def test_paths_are_relative_to_the_file(
+    write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, spec: str, expected: str
+) -> None:
+    """Those of networks, weights and class indices; where the reader stands does not matter."""
+    path = write(
+        f'out = "results"\n[network]\nspec = "{spec}"\n[sets]\na = "cats/*.png"\nb = "/dogs"\nc = "~/d"'
+    )
+    (path.parent / "index.json").write_text("{}")
+    monkeypatch.setenv("HOME", "/home/someone")
+    monkeypatch.chdir(path.parent.parent)
+    read = read_experiment("lab/experiment.toml")
+    lab = str(path.parent)
+    assert read.network.spec == expected.format(lab, os.path.dirname(lab), "/home/someone")
+    assert read.sets == {"a": f"{lab}/cats/*.png", "b": "/dogs", "c": "/home/someone/d"}
+    assert read.out == f"{lab}/results"
+
+
+#: A file's text, and what the error says after the file's name; the whole of it.
+WRONG = {
+    "": "network: is missing; sets: is missing",
+    NETWORK: "sets: is missing",
+    f"[network]\n{SETS}": "network.spec: is missing",
+    f'network = "digits"\n{SETS}': "network: is 'digits'; expected a table, [network]",
+    f'{NETWORK}device = "cpu"\ndevise = "cpu"\n{SETS}': "network.devise: unknown field 'devise'. "
+    "Did you mean 'device'? Known: spec, preprocess, input_shape, device",
+    f'{NETWORK}preprocess = "imagnet"\n{SETS}': "network.preprocess: unknown preprocessing 'imagnet'. "
+    "Did you mean 'imagenet'? Known: none, unit, signed, imagenet, caffe",
+    f"{NETWORK}input_shape = [8, 8]\n{SETS}": "network.input_shape: is [8, 8]; expected 3 or more of them",
+    f"{NETWORK}input_shape = [8, 0, 3]\n{SETS}": "network.input_shape.1: is 0; expected at least 1",
+    f"{NETWORK}input_shape = 8\n{SETS}": "network.input_shape: is 8; expected 3 or more of them",
+    f"[network]\nspec = 5\n{SETS}": "network.spec: is 5; expected a text",
+    f'sets = "cats"\n{NETWORK}': "sets: is 'cats'; expected a table, [sets]",
+    f"{NETWORK}[sets]\ncats = 3\n": "sets.cats: is 3; expected a text",
+    f"{NETWORK}{SETS}[mesure]\nx = 1": "mesure: unknown field 'mesure'. Did you mean 'measure'? "
+    "Known: network, sets, measure, out, differentia",
+    f"out = 5\n{NETWORK}{SETS}": "out: is 5; expected a text",
+}
+MEASURE = {
+    "nunits = 5": "nunits: unknown field 'nunits'. Did you mean 'n_units'?",
+    "n_units = 0": "n_units.0: is 0; expected at least 1",
+    "n_units = 1.5": "n_units.0: is 1.5; expected a whole number",
+    'n_units = "many"': "n_units.0: is 'many'; expected a whole number",
+    "n_units = [5, true]": "n_units.1: is True; expected a whole number",
+    "draws = 0": "draws: is 0; expected at least 1",
+    'draws = "3"': "draws: is '3'; expected a whole number",
+    "pool = -5": "pool: is -5; expected at least 1",
+    "batch_size = 0": "batch_size: is 0; expected at least 1",
+    'compile = "yes"': "compile: unknown compile 'yes'. Known: auto, always, never",
+    "seed = -1": "seed: is -1; expected at least 0",
+    'units = "tops"': "units.0: unknown kind of units 'tops'. Did you mean 'top'?",
+    'units = ["random", "al"]': "units.1: unknown kind of units 'al'. Did you mean 'all'?",
+    'metric = "euclid"': "metric: unknown metric 'euclid'. Did you mean 'euclidean'?",
+    'normalize = "layers"': "normalize: unknown normalization 'layers'. Did you mean 'layer'?",
+    'resize = "linear"': "resize: unknown resize filter 'linear'. Did you mean 'bilinear'?",
+    'crop = "centre"': "crop: unknown crop 'centre'. Did you mean 'center'?",
+    "layers = [1]": "layers.0: is 1; expected a text",
+    "confidence = 1.5": "confidence: is 1.5; expected less than 1",
+    "resamples = 5": "resamples: is 5; expected at least 100",
+    "reference = 1": "reference: is 1; expected a text",
+    "views = 1": "views: is 1; expected true or false",
+    'skip_unreadable = "yes"': "skip_unreadable: is 'yes'; expected true or false",
+    "follow_links = 0": "follow_links: is 0; expected true or false",
+    "maps = [1]": "maps: is [1]; expected a table, [measure.maps]",
+    "maps = {input = -1}": "maps.input.0: is -1; expected at least 0",
+    "map_images = [-1]": "map_images.0: is -1; expected at least 0",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        *WRONG.items(),
+        *((f"{NETWORK}{SETS}[measure]\n{field}", f"measure.{line}") for field, line in MEASURE.items()),
+    ],
+)
+def test_a_wrong_field_is_named(write: Callable[[str], Path], text: str, line: str) -> None:
+    """The file, the field, what it is, and what it should be."""
+    path = write(text)
+    with pytest.raises(dif.InputError) as caught:
+        read_experiment(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: {line}")
+    assert message == f"{path}: {line}" or " Known: " in message
+    assert len(message.splitlines()) == 1
+    assert read_experiment(write(NETWORK + SETS)).network.spec == "digits"
+
+
+def test_every_field_of_measure_is_tried() -> None:
+    """A new field needs a wrong value above."""
+    assert {field.partition(" ")[0] for field in MEASURE} == {*MeasureSection.model_fields, "nunits"}
+    assert {"network", "sets", "measure", "out", "differentia"} == set(Experiment.model_fields)
+
+
+def test_several_wrong_fields(write: Callable[[str], Path]) -> None:
+    """All of them are told at once."""
+    with pytest.raises(dif.InputError, match=r"measure\.draws: is 0; .*; measure\.seed: is -1; "):
+        read_experiment(write(f"{NETWORK}{SETS}[measure]\ndraws = 0\nseed = -1"))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"[network\nspec = 1", r"can't be read as TOML: Expected '\]' at the end of a table"),
+        (b'[network]\nspec = "digits"\nspec = "x"', "can't be read as TOML: Cannot overwrite a value"),
+        (b"\xff\xfe[network]", "can't be read as TOML: 'utf-8' codec can't decode byte 0xff"),
+        (b"\x89HDF\r\n", "can't be read as TOML: 'utf-8' codec"),
+        (b"a = " + b"[" * 20_000, "can't be read as TOML: maximum recursion depth"),
+    ],
+)
+def test_what_is_no_toml(tmp_path: Path, content: bytes, reason: str) -> None:
+    """Broken, twice the same, not UTF-8, another kind of file, nested without end."""
+    path = tmp_path / "e.toml"
+    path.write_bytes(content)
+    with pytest.raises(dif.InputError, match=rf"^{path}: {reason}"):
+        read_experiment(path)
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    """Nothing there, or a folder: the error says what to give."""
+    with pytest.raises(
+        dif.InputError, match=r"gone\.toml: no such file; give an experiment file, or the folder"
+    ):
+        read_experiment(tmp_path / "gone.toml")
+    with pytest.raises(dif.InputError, match=rf"^{tmp_path}/experiment\.toml: no such file"):
+        read_experiment(tmp_path)
+
+
+def test_the_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
+    """What TOML can't hold leaves the earlier file in its place."""
+    path = tmp_path / "experiment.toml"
+    path.write_text(NETWORK + SETS)
+    broken = read_experiment(path)
+    broken.network.device = object()  # type: ignore[assignment]
+    with pytest.raises(TypeError, match="not TOML serializable"):
+        write_experiment(path, broken, {})
+    assert tomllib.loads(path.read_text())["network"]["spec"] == "digits"
+
+
+def test_the_file_of_another_version_is_told(tmp_path: Path) -> None:
+    """Its numbers may differ; one without a version was written by hand."""
+    file = tmp_path / "e.toml"
+    text = '[network]\nspec = "digits"\n[sets]\na = "noise:3"\n'
+    file.write_text(text)
+    assert read_experiment(file).differentia is None
+    file.write_text(f'differentia = "0.0.1"\n{text}')
+    with pytest.warns(dif.DifferentiaWarning, match=r"was written by differentia 0\.0\.1; this is"):
+        read_experiment(file)

@@ -1,0 +1,222 @@
+"""Results whose pages the browser tests read, and what has to stand there, by plain loops over them."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from helpers.results import vgg16_result
+from helpers.shared import made_once, once
+
+import differentia as dif
+from differentia.results.contrasts import contrasts_between_sets
+from differentia.stimuli.digits import load_digits
+
+LAYERS = ("input", "block1_relu1", "block4_pool", "predictions")
+MAPS = {"block1_relu1": [3, 5], "block4_pool": [7]}
+COUNTS = (20, 100, 400)
+DIM = np.random.default_rng(0).integers(0, 90, (4, 32, 32, 1)).astype(np.uint8)
+SETS: dict[str, Any] = {"noise": "noise:6", "digits": "digits:5", "dim digits": DIM}
+
+
+@once
+def measured() -> xr.Dataset:
+    """Return a result of the embedded network with all its views, a missing draw, and a warning."""
+    result = dif.measure("digits", SETS, n_units=COUNTS, layers=LAYERS, draws=4, pool=600, maps=MAPS)
+    values = result["differentiation"].copy(deep=True)
+    values.loc[{"set": "digits", "layer": "block4_pool", "n_units": 20, "draw": 2}] = np.nan
+    result["differentiation"] = values
+    return with_facts(
+        result, warnings=["first: 1 < 2 & 3", "second"], command="differentia measure a --out b"
+    )
+
+
+@once
+def compared() -> xr.Dataset:
+    """Return a result with images enough for intervals and contrasts, two of its sets being of one kind."""
+    return dif.measure("digits", alike(), n_units=(20, 100), layers=LAYERS, draws=4, pool=400)
+
+
+@once
+def compared_kinds() -> dict[str, xr.Dataset]:
+    """Return results of two kinds of units of the same images."""
+    return dif.measure_kinds(
+        "digits", alike(), kinds=("random", "top"), n_units=(20, 50), layers=LAYERS, draws=3, views=False
+    )
+
+
+def alike() -> dict[str, Any]:
+    """Return noise, digits of one kind, and twice digits of all kinds."""
+    images, _ = load_digits(held_out=True)
+    every = {"digits": images[:12, ..., np.newaxis], "more digits": images[12:24, ..., np.newaxis]}
+    return {"noise": "noise:12", "threes": "digits:12?digit=3", **every}
+
+
+@once
+def kinds() -> dict[str, xr.Dataset]:
+    """Return results of three kinds of units."""
+    chosen = ("random", "top", "filter_mean")
+    return dif.measure_kinds(
+        "digits", SETS, kinds=chosen, n_units=(20, 100), layers=LAYERS, draws=3, views=False
+    )
+
+
+@functools.cache
+def published() -> xr.Dataset:
+    """Return made-up numbers under the names of the published network."""
+    return vgg16_result().assign_attrs(reference="white_noise")
+
+
+@once
+def pairs() -> list[xr.Dataset]:
+    """Return the contrasts of `compared`, of every two sets beside the noise."""
+    return contrasts_between_sets(compared())
+
+
+def page_of(make: Callable[[], Any]) -> Path:
+    """Return the report of a result that a function makes, as `write_report` makes it unasked."""
+
+    def write(folder: Path) -> None:
+        dif.write_report(make(), folder / "report.html")
+
+    return made_once(f"report of {make.__module__}.{make.__qualname__}", write) / "report.html"
+
+
+def without_views(result: xr.Dataset) -> xr.Dataset:
+    """Return a result without what there is to see of its images, whose page is drawn in less time."""
+    views = [
+        "distance",
+        "thumbnail",
+        "prediction",
+        "class_name",
+        "filter_mean",
+        "filter_layer",
+        "filter_index",
+    ]
+    return result.drop_vars(views)
+
+
+def with_facts(result: xr.Dataset, **facts: Any) -> xr.Dataset:
+    """Return a result with other facts in its provenance."""
+    provenance = {**json.loads(result.attrs["provenance"]), **facts}
+    return result.assign_attrs(provenance=json.dumps(provenance))
+
+
+# ------------------------------------------------------------------------------------------- over draws
+
+
+def names(result: xr.Dataset, dimension: str) -> list[str]:
+    """Return the labels of a dimension."""
+    return [str(name) for name in result[dimension].values]
+
+
+def over_draws(result: xr.Dataset, *, relative: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean over draws and its spread (set, layer, n_units), by a loop over all draws."""
+    values = result["differentiation"].transpose("set", "layer", "n_units", "draw").values.astype(float)
+    used = result["units_used"].transpose("layer", "n_units").values
+    pools, sizes = result["pool_size"].values, result["layer_size"].values
+    random = str(result["units"].item()) in {"random", "per_filter"}
+    if relative:
+        means, _ = over_draws(result)
+        noise = means[names(result, "set").index(result.attrs["reference"]), :, -1]
+        values = values / noise[None, :, None, None]
+    mean, spread = np.full(values.shape[:3], np.nan), np.full(values.shape[:3], np.nan)
+    for at in np.ndindex(mean.shape):
+        _, layer, count = at
+        k, pool, size = float(used[layer, count]), float(pools[layer]), float(sizes[layer])
+        draws = values[at] if random and k < pool else values[at][:1]
+        mean[at] = sum(draws) / len(draws)
+        if len(draws) > 1:
+            squares = [(draw - mean[at]) ** 2 for draw in draws]
+            variance = sum(squares) / (len(draws) - 1)
+            spread[at] = np.sqrt(variance * (1 - k / size) / (1 - k / pool))
+        elif k == size and np.isfinite(mean[at]):
+            spread[at] = 0.0
+    return mean, spread
+
+
+def limits_of(result: xr.Dataset, *, relative: bool = False) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return the limits of the values (set, layer, n_units), by their source; none without intervals."""
+    if "differentiation_low" not in result:
+        return {}
+    raw = result["differentiation_low"], result["differentiation_high"]
+    both = dif.relative_interval(result) if relative else raw
+    order = ("set", "layer", "n_units")
+    low, high = (
+        [limit.sel(source=of).transpose(*order).values for of in ("images", "units")] for limit in both
+    )
+    return {"images": (low[0], high[0]), "units": (low[1], high[1])}
+
+
+def flagged(result: xr.Dataset) -> np.ndarray:
+    """Return where more units give another value (set, layer, n_units), point by point."""
+    mean, spread = over_draws(result)
+    flags = np.zeros(mean.shape, dtype=bool)
+    for at in np.ndindex(mean[..., 1:].shape):
+        following = (*at[:2], at[2] + 1)
+        flags[at] = abs(mean[following] - mean[at]) > spread[at]
+    return flags
+
+
+def written(value: float | None) -> str:
+    """Return a number as the page writes it."""
+    if value is None or np.isnan(value):
+        return "no value"
+    size = abs(value)
+    if size != 0 and (size < 1e-4 or size >= 1e5):
+        digits, power = f"{value:.2e}".split("e")
+        return f"{digits}e{int(power):+d}"
+    if size != 0 and size < 0.01:
+        places = 2 - int(np.floor(np.log10(size)))
+        return f"{value:.{places}f}"
+    return f"{value:.1f}" if size >= 1000 else f"{value:.3f}"
+
+
+def interval(low: float, high: float) -> str:
+    """Return limits as the page writes them; nothing where they are not known."""
+    return "" if np.isnan(low) or np.isnan(high) else f"{written(low)} to {written(high)}"
+
+
+def with_spread(mean: float, spread: float) -> str:
+    """Return a value and its spread as the page writes them."""
+    return written(mean) if np.isnan(spread) or spread == 0 else f"{written(mean)} ± {written(spread)}"
+
+
+# -------------------------------------------------------------------------------------------- distances
+
+
+def rows_of(result: xr.Dataset, name: str) -> list[int]:
+    """Return the rows of a set's images."""
+    return [row for row, of in enumerate(result["image_set"].values) if of == name]
+
+
+def sigma(result: xr.Dataset, layer: int, rows: list[int]) -> float:
+    """Return the SD of the responses to some images, from what the result says of each image."""
+    used = float(result["units_used"].values[layer, -1])
+    sums = [float(result["image_sum"].values[row, layer]) for row in rows]
+    squares = [float(result["image_sumsq"].values[row, layer]) for row in rows]
+    mean = sum(sums) / (used * len(rows))
+    return float(np.sqrt(sum(squares) / (used * len(rows)) - mean**2))
+
+
+def pair_distances(result: xr.Dataset, layer: int, name: str) -> dict[tuple[int, int], float]:
+    """Return the distance of each pair of a set's images, over sqrt(K) and the SD of the set's responses."""
+    rows = rows_of(result, name)
+    used = float(result["units_used"].values[layer, -1])
+    unit = np.sqrt(used) * sigma(result, layer, rows)
+    distance = result["distance"].values[layer].astype(float)
+    return {(i, j): distance[i, j] / unit for place, i in enumerate(rows) for j in rows[place + 1 :]}
+
+
+def filter_values(result: xr.Dataset, layer: int, row: int) -> np.ndarray:
+    """Return the z-scored means of a layer's filters for one image."""
+    name = names(result, "layer")[layer]
+    of_set = names(result, "set").index(str(result["image_set"].values[row]))
+    mean, sd = result["layer_mean"].values[of_set, layer], result["layer_sd"].values[of_set, layer]
+    columns = [place for place, of in enumerate(result["filter_layer"].values) if of == name]
+    return np.array([(float(result["filter_mean"].values[row, at]) - mean) / sd for at in columns])

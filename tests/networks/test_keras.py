@@ -1,0 +1,447 @@
+"""Keras models: layers by name with the values of the recorded call, on whichever backend."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import differentia as dif
+from differentia.networks.keras import applications
+from differentia.networks.layers import select_layers
+from differentia.networks.probes import SummaryProbe, UnitProbe
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
+
+
+def functional() -> keras.Model:
+    """Return a model with a shared layer, a model within, a sum, and inert layers."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((16, 16, 3), name="image")
+    shared = keras.layers.Conv2D(3, 3, padding="same", activation="relu", name="shared")
+    x = shared(image)
+    x = shared(x)
+    within = keras.Input((16, 16, 3))
+    y = keras.layers.Conv2D(4, 3, name="conv")(within)
+    y = keras.layers.BatchNormalization(name="bn")(y)
+    backbone = keras.Model(within, y, name="backbone")
+    x = backbone(x)
+    x = keras.layers.Add(name="add")([x, x])
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    x = keras.layers.Dropout(0.5, name="dropout")(x)
+    return keras.Model(image, keras.layers.Dense(5, activation="softmax", name="predictions")(x))
+
+
+def load(model: keras.Model, **options: Any) -> dif.Network:
+    return dif.load_network(model, **{"preprocess": "unit", **options})
+
+
+def record_all(network: dif.Network, pixels: np.ndarray = PIXELS) -> dict[str, np.ndarray]:
+    probes = {layer.name: UnitProbe(np.arange(layer.size), layer.shape) for layer in network.layers}
+    shapes = {layer.name: layer.shape for layer in network.layers}
+    return {n: v.reshape(-1, *shapes[n]) for n, v in network.record(pixels, probes).items()}
+
+
+#: What is asked of a process of its own, in which nothing has used Keras before; it is asked once.
+IN_A_NEW_PROCESS = """
+import contextlib, io, json, sys
+from differentia.cli import main
+from differentia.networks.keras import import_keras
+keras = import_keras()
+facts = {"backend": keras.backend.backend()}
+model = keras.applications.InceptionV3(weights=None, include_top=False, input_shape=(75, 75, 3))
+facts["names"] = [layer.name for layer in model.layers[1:]]
+with contextlib.redirect_stderr(io.StringIO()) as said:
+    measure = ["measure", "keras:MobileNet?alpha=0.25", "--set", "noise=noise:2", "--out", sys.argv[1] + "/o"]
+    facts["code"] = main(measure)
+facts["said"] = said.getvalue()
+print(json.dumps(facts))
+"""
+
+#: The same on JAX.
+ON_ANOTHER_BACKEND = """
+import json, sys, types
+from differentia.networks.keras import import_keras
+keras = import_keras()
+import numpy as np, differentia as dif
+sys.modules["mine"] = mine = types.ModuleType("mine")
+mine.model = keras.saving.load_model(sys.argv[1] + "/model.keras")
+network = dif.load_network("mine:model", preprocess="unit")
+result = dif.measure(network, {"a": np.load(sys.argv[1] + "/images.npy")}, units="all")
+dif.save(result, sys.argv[1] + "/jax.nc")
+print(json.dumps({"backend": keras.backend.backend()}))
+"""
+
+
+def new_process(code: str, folder: Path, **variables: str) -> Any:
+    """Return the facts that a new process prints, with a variable for the backend only where it is given."""
+    clean = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        env={**clean, **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def new(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Facts of a process with nothing in the environment, a home without weights, and no connection."""
+    folder = tmp_path_factory.mktemp("new")
+    # A port on which nothing listens: the download fails at once on any machine.
+    without_network = {"KERAS_HOME": str(folder), "https_proxy": "http://127.0.0.1:9"}
+    facts: dict[str, Any] = new_process(IN_A_NEW_PROCESS, folder, **without_network)
+    return {**facts, "home": folder}
+
+
+@pytest.fixture(scope="module")
+def on_jax(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The measures of the model `functional`, on JAX."""
+    folder = tmp_path_factory.mktemp("jax")
+    functional().save(folder / "model.keras")
+    np.save(folder / "images.npy", PIXELS)
+    facts = new_process(ON_ANOTHER_BACKEND, folder, KERAS_BACKEND="jax", JAX_PLATFORMS="cpu")
+    return {**facts, "result": dif.load_result(folder / "jax.nc")}
+
+
+def test_layers_and_selection() -> None:
+    """By name in the order of computation, twice where called twice; a model within is a container."""
+    layers = load(functional()).layers
+    assert [layer.name for layer in layers] == [
+        *("input", "shared", "shared:1", "backbone/conv", "backbone/bn", "backbone"),
+        *("add", "pool", "dropout", "predictions"),
+    ]
+    assert [layer.name for layer in layers if layer.container] == ["backbone"]
+    chosen = [layer.name for layer in select_layers(layers, None)]
+    assert "dropout" not in chosen
+    assert "backbone" not in chosen
+    assert [layer.name for layer in select_layers(layers, ["backbone", "b*/conv"])] == [
+        "backbone/conv",
+        "backbone",
+    ]
+
+
+def test_values_equal_a_multi_output_model() -> None:
+    """Each layer's values are those of a plain model with all of them as outputs."""
+    model = functional()
+    values = record_all(load(model))
+    shared = model.get_layer("shared")
+    image = (PIXELS / np.float32(255)).astype(np.float32)
+    plain = keras.Model(
+        model.input,
+        [shared.get_output_at(0), shared.get_output_at(1), model.get_layer("pool").output]
+        if hasattr(shared, "get_output_at")
+        else [node.output_tensors[0] for node in shared._inbound_nodes] + [model.get_layer("pool").output],
+    )
+    first, second, pool = (keras.ops.convert_to_numpy(o) for o in plain(image, training=False))
+    np.testing.assert_allclose(values["input"], image)
+    np.testing.assert_allclose(values["shared"], first, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(values["shared:1"], second, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(values["pool"], pool, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(values["add"], 2 * values["backbone"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(values["backbone"], values["backbone/bn"])
+    assert np.abs(first - second).max() > 0.1  # the two calls of the shared layer do differ
+
+
+def test_sequential_and_subclassed_models() -> None:
+    """A sequential model is recorded as a functional one; so are a subclassed model's layers."""
+
+    class Subclassed(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = keras.layers.Conv2D(4, 3, name="first")
+            self.second = keras.layers.Flatten(name="second")
+
+        def call(self, x: Any) -> Any:
+            return self.second(keras.ops.relu(self.first(x)))
+
+    subclassed = load(Subclassed(), input_shape=(16, 16, 3))
+    assert [layer.name for layer in subclassed.layers] == ["input", "first", "second"]
+    values = record_all(subclassed)
+    np.testing.assert_array_equal(values["second"], np.maximum(values["first"], 0).reshape(4, -1))
+    assert values["first"].min() < 0
+
+    model = keras.Sequential([keras.layers.Conv2D(4, 3, name="c"), keras.layers.Flatten(name="f")])
+    with pytest.raises(dif.InputError, match="takes images of any size"):
+        load(model)
+    assert [layer.name for layer in load(model, input_shape=(16, 16, 3)).layers] == ["input", "c", "f"]
+
+
+def test_models_are_left_as_they_were() -> None:
+    """No layer keeps a wrapped call, also where the pass or a probe fails."""
+    model = functional()
+    network = load(model)
+    record_all(network)
+
+    def broken(output: Any) -> Any:
+        raise ValueError("a probe that fails")
+
+    with pytest.raises(ValueError, match=r"^a probe that fails$"):
+        network.record(PIXELS, {"pool": broken})
+    for layer in [*model.layers, *model.get_layer("backbone").layers]:
+        assert "call" not in vars(layer)
+
+
+def test_dropout_is_off() -> None:
+    """The model is evaluated at inference."""
+    values = record_all(load(functional()))
+    np.testing.assert_array_equal(values["dropout"], values["pool"])
+
+
+def test_half_precision_outputs() -> None:
+    """A mixed-precision model gives float32 responses close to the full-precision ones."""
+    exact = record_all(load(functional()))
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        mixed = load(functional())
+    finally:
+        keras.config.set_dtype_policy("float32")
+    values = record_all(mixed)
+    assert values["pool"].dtype == np.float32
+    np.testing.assert_allclose(values["pool"], exact["pool"], rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("name", sorted(applications()))
+def test_every_application_has_its_preprocessing(name: str) -> None:
+    """Each network of keras.applications is known with a preprocessing of its own module."""
+    constructor = applications()[name]
+    assert callable(sys.modules[constructor.__module__].preprocess_input)
+
+
+def test_there_are_applications() -> None:
+    """The list is that of Keras: the notebook's network and its best-known neighbours are in it."""
+    known = set(applications())
+    assert {"VGG16", "VGG19", "ResNet50", "MobileNet", "EfficientNetB0", "Xception"} <= known
+    assert len(known) > 30
+
+
+@pytest.mark.slow
+def test_vgg16_has_the_notebooks_layers() -> None:
+    """``input,block*,flatten,predictions`` gives the notebook's 21 layers, in order."""
+    network = dif.load_network("keras:VGG16?weights=none")
+    chosen = select_layers(network.layers, ["input", "block*", "flatten", "predictions"])
+    assert [layer.name for layer in chosen] == [
+        "input",
+        *("block1_conv1", "block1_conv2", "block1_pool"),
+        *("block2_conv1", "block2_conv2", "block2_pool"),
+        *("block3_conv1", "block3_conv2", "block3_conv3", "block3_pool"),
+        *("block4_conv1", "block4_conv2", "block4_conv3", "block4_pool"),
+        *("block5_conv1", "block5_conv2", "block5_conv3", "block5_pool"),
+        *("flatten", "predictions"),
+    ]
+    assert network.input_shape == (224, 224, 3)
+    by_name = {layer.name: layer for layer in chosen}
+    assert by_name["block1_conv1"].size == 224 * 224 * 64
+    default = [layer.name for layer in select_layers(network.layers, None)]
+    assert "flatten" not in default
+    assert {"fc1", "fc2"} <= set(default)
+    # VGG16's own preprocessing: BGR, less the mean of ImageNet
+    pixels = np.full((3, 224, 224, 3), (10, 20, 30), dtype=np.uint8)
+    seen = network.record(pixels, {"input": UnitProbe(np.arange(3), (224, 224, 3))})["input"][0]
+    np.testing.assert_allclose(seen, [30 - 103.939, 20 - 116.779, 10 - 123.68], rtol=1e-5)
+
+
+def test_channels_first() -> None:
+    """Where Keras has the channels first, the preprocessing is the same, and a unit's index follows."""
+    keras.config.set_image_data_format("channels_first")
+    try:
+        network = dif.load_network("keras:VGG16?weights=none&include_top=false", input_shape=(32, 40, 3))
+        pixels = np.full((3, 32, 40, 3), (10, 20, 30), dtype=np.uint8)
+        assert network.input_shape == (32, 40, 3)
+        assert network.layers[0].shape == (3, 32, 40)
+        seen = network.record(pixels, {"input": UnitProbe(np.array([0, 1280, 2560]), (3, 32, 40))})
+        np.testing.assert_allclose(seen["input"][0], [30 - 103.939, 20 - 116.779, 10 - 123.68], rtol=1e-5)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    image = keras.Input((3, 16, 16))
+    conv = keras.layers.Conv2D(4, 3, data_format="channels_first", name="conv")(image)
+    own_order = load(keras.Model(image, conv))
+    assert own_order.input_shape == (16, 16, 3)
+    assert own_order.layers[1].shape == (4, 14, 14)
+
+
+def filters(name: str, **options: Any) -> keras.layers.Layer:
+    """Return a convolution of four filters that give 0, 1, 2 and 3 everywhere."""
+    bias = keras.initializers.Constant(np.arange(4.0))
+    return keras.layers.Conv2D(4, 3, name=name, kernel_initializer="zeros", bias_initializer=bias, **options)
+
+
+def check_filters(network: dif.Network, expected: dict[str, int]) -> None:
+    """Compare the filter axis of layers, and what their filters give, of an image of three even channels."""
+    pixels = np.full((2, *network.input_shape), (0, 51, 255), dtype=np.uint8)
+    layers = {layer.name: layer for layer in network.layers}
+    assert {name: layers[name].filter_axis for name in expected} == expected
+    kept = network.record(pixels, {name: SummaryProbe(layers[name]) for name in expected})
+    for name in expected:
+        means = [0.0, 0.2, 1.0] if layers[name].n_filters == 3 else [0.0, 1.0, 2.0, 3.0]
+        np.testing.assert_allclose(kept[name].filter_mean, [means] * 2, rtol=1e-6, err_msg=name)
+
+
+def test_filters_are_the_last_axis() -> None:
+    """As Keras has it by default: of maps, tokens and vectors."""
+    image = keras.Input((9, 8, 3))
+    x = keras.layers.ReLU(name="relu")(filters("conv")(image))
+    tokens = keras.layers.Reshape((42, 4), name="tokens")(x)
+    pool = keras.layers.GlobalAveragePooling1D(name="pool")(tokens)
+    network = load(keras.Model(image, pool))
+    check_filters(network, {"input": 2, "conv": 2, "relu": 2, "tokens": 1, "pool": 0})
+
+
+def test_filters_are_the_first_axis_where_so_configured() -> None:
+    """Also of layers that have no data format of their own."""
+    keras.config.set_image_data_format("channels_first")
+    try:
+        image = keras.Input((3, 9, 8))
+        x = keras.layers.ReLU(name="relu")(filters("conv")(image))
+        network = load(keras.Model(image, keras.layers.GlobalAveragePooling2D(name="pool")(x)))
+        check_filters(network, {"input": 0, "conv": 0, "relu": 0, "pool": 0})
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    # and it is the model's own order that counts, not what is configured when it is recorded
+    check_filters(network, {"input": 0, "conv": 0, "relu": 0, "pool": 0})
+
+
+def test_a_layers_own_data_format_goes_before_the_models() -> None:
+    """Layers of both orders within one model."""
+    image = keras.Input((9, 8, 3))
+    x = filters("last")(image)
+    x = keras.layers.Permute((3, 1, 2), name="turned")(x)
+    network = load(keras.Model(image, filters("first", data_format="channels_first")(x)))
+    check_filters(network, {"input": 2, "last": 2, "first": 0})
+
+
+def test_options_go_to_the_constructor() -> None:
+    """``alpha`` makes a narrower MobileNet; another input size is taken where the network takes it."""
+    narrow = dif.load_network("keras:MobileNet?weights=none&alpha=0.25&classes=7")
+    assert {layer.name: layer for layer in narrow.layers}["conv1"].shape == (112, 112, 8)
+    assert {layer.name: layer for layer in narrow.layers}["predictions"].shape == (7,)
+    smaller = dif.load_network("keras:MobileNet?weights=none&alpha=0.25", input_shape=(96, 96, 3))
+    assert smaller.input_shape == (96, 96, 3)
+    headless = dif.load_network(
+        "keras:MobileNet?weights=none&alpha=0.25&include_top=false", input_shape=(64, 64, 3)
+    )
+    assert headless.layers[-1].shape == (2, 2, 256)
+
+
+@pytest.mark.slow
+def test_names_do_not_depend_on_what_a_process_did_before(new: dict[str, Any]) -> None:
+    """Keras numbers unnamed layers on and on; units are drawn by name, so that is taken back."""
+    spec = "keras:MobileNet?weights=none&alpha=0.25"
+    names = [layer.name for layer in dif.load_network(spec).layers]
+    assert [layer.name for layer in dif.load_network(spec).layers] == names
+    assert {"global_average_pooling2d", "reshape_2"} <= set(names)  # one unnamed, one named so
+    by_keras = [keras.applications.MobileNet(weights=None, alpha=0.25) for _ in range(2)]  # the control
+    first, second = ([layer.name for layer in model.layers] for model in by_keras)
+    assert first != second
+    # a network with many unnamed layers: as Keras names them in a process of its own
+    spec = "keras:InceptionV3?weights=none&include_top=false"
+    _ = keras.layers.Conv2D(1, 1)  # has the name that a new process would give to the first
+    network = dif.load_network(spec, input_shape=(75, 75, 3))
+    ours = [layer.name for layer in network.model.layers[1:]]  # type: ignore[attr-defined]
+    assert ours == new["names"]
+    assert "conv2d_93" in ours
+
+
+def test_class_names(tmp_path: Path) -> None:
+    """A local class index in Keras's format gives the names, in the order of the classes."""
+    index = {"1": ["n02", "cat"], "0": ["n01", "dog"]}
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    network = dif.load_network(f"keras:MobileNet?weights=none&alpha=0.25&classes={tmp_path / 'index.json'}")
+    assert network.class_names == ("dog", "cat")
+    assert dif.load_network("keras:MobileNet?weights=none&alpha=0.25").class_names is None
+    (tmp_path / "list.json").write_text("[1, 2]")
+    with pytest.raises(dif.InputError, match=r"list\.json is no class index"):
+        dif.load_network(f"keras:MobileNet?weights=none&classes={tmp_path / 'list.json'}")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("keras:VGG-16", "unknown network of keras.applications 'VGG-16'. Did you mean 'VGG16'"),
+        ("keras:VGG16?wieghts=none", "unknown option of keras:VGG16 'wieghts'. Did you mean 'weights'"),
+        ("keras:VGG16?weights=gone.h5", "there are no weights at gone.h5"),
+        ("keras:MobileNet?weights=none&alpha=-1", "the network can't be made"),
+    ],
+)
+def test_wrong_applications(spec: str, message: str) -> None:
+    """Each says what was wrong with it."""
+    with pytest.raises(dif.InputError, match=message):
+        dif.load_network(spec)
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    """Weights that do not fit are an error, not a network half loaded."""
+    functional().save_weights(tmp_path / "other.weights.h5")
+    with pytest.raises(dif.InputError, match=r"other\.weights\.h5 do not fit this network"):
+        dif.load_network(f"keras:MobileNet?alpha=0.25&weights={tmp_path / 'other.weights.h5'}")
+
+
+@pytest.mark.slow
+def test_no_network_connection(new: dict[str, Any]) -> None:
+    """Without a connection and without cached weights, the error says so and what to do."""
+    assert new["code"] == 2
+    assert "Traceback" not in new["said"]
+    message = [line for line in new["said"].splitlines() if line.startswith("differentia:")]
+    assert len(message) == 1
+    assert f"are not on this machine (Keras keeps them in {new['home'] / 'models'})" in message[0]
+    assert "keras:MobileNet?weights=PATH" in message[0]
+
+
+def test_models_that_can_not_be_shown_an_image() -> None:
+    """Two inputs, an input that is no image, a size that is not the model's."""
+    a, b = keras.Input((4, 4, 3)), keras.Input((4, 4, 3))
+    with pytest.raises(dif.InputError, match="has 2 inputs"):
+        load(keras.Model([a, b], keras.layers.Add()([a, b])))
+    vector = keras.Input((4,))
+    with pytest.raises(dif.InputError, match=r"expected images \(batch, height"):
+        load(keras.Model(vector, keras.layers.Dense(2)(vector)))
+    with pytest.raises(dif.InputError, match=r"but the model takes \(16, 16, 3\)"):
+        load(functional(), input_shape=(32, 32, 3))
+    with pytest.raises(dif.InputError, match="preprocessing can't be known"):
+        dif.load_network(functional())
+
+
+def test_keras_files(tmp_path: Path) -> None:
+    """Keras's own format is loaded; code in it (a lambda) is not."""
+    model = functional()
+    model.save(tmp_path / "model.keras")
+    loaded = dif.load_network(str(tmp_path / "model.keras"), preprocess="unit")
+    np.testing.assert_allclose(
+        record_all(loaded)["predictions"], record_all(load(model))["predictions"], rtol=1e-5
+    )
+    image = keras.Input((4, 4, 3))
+    keras.Model(image, keras.layers.Lambda(lambda x: x * 2)(image)).save(tmp_path / "unsafe.keras")
+    with pytest.raises(dif.InputError, match=r"unsafe\.keras: can't be read as a Keras model"):
+        dif.load_network(str(tmp_path / "unsafe.keras"), preprocess="unit")
+    with pytest.raises(dif.InputError, match=r"a Keras file takes no options"):
+        dif.load_network(f"{tmp_path / 'model.keras'}?weights=x", preprocess="unit")
+    (tmp_path / "junk.keras").write_bytes(b"junk")
+    with pytest.raises(dif.InputError, match=r"junk\.keras: can't be read"):
+        dif.load_network(str(tmp_path / "junk.keras"), preprocess="unit")
+
+
+@pytest.mark.slow
+def test_a_second_backend_gives_the_same_numbers(on_jax: dict[str, Any]) -> None:
+    """JAX and PyTorch agree on every layer of one model."""
+    jax = on_jax["result"]
+    on_torch = dif.measure(load(functional()), {"a": PIXELS}, units="all")
+    assert list(jax["layer"].values) == list(on_torch["layer"].values)
+    np.testing.assert_allclose(jax["differentiation"], on_torch["differentiation"], rtol=1e-4)
+    for view in ("filter_mean", "prediction", "layer_mean", "layer_sd"):
+        np.testing.assert_allclose(jax[view], on_torch[view], rtol=1e-4, atol=1e-5, err_msg=view)
+
+
+@pytest.mark.slow
+def test_the_users_choice_of_backend_is_kept(new: dict[str, Any], on_jax: dict[str, Any]) -> None:
+    """The variable is set only where it is unset."""
+    assert new["backend"] == "torch"
+    assert on_jax["backend"] == "jax"

@@ -1,0 +1,515 @@
+"""PyTorch modules: every layer under its name, with the values of the recorded call."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helpers.networks import factory, ready, tricky
+from safetensors.torch import save_file
+from torch import nn
+
+import differentia as dif
+from differentia.networks.layers import select_layers
+from differentia.networks.probes import SummaryProbe, UnitProbe
+
+SHAPE = (3, 16, 16)
+PIXELS = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
+TENSOR = torch.from_numpy(PIXELS.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255))
+
+
+def load(module: nn.Module, **options: Any) -> dif.Network:
+    return dif.load_network(module, **{"preprocess": "unit", "input_shape": SHAPE, **options})
+
+
+def record_all(network: dif.Network, pixels: np.ndarray = PIXELS) -> dict[str, np.ndarray]:
+    """Return everything that a pass gives, in the logical shapes."""
+    probes = {layer.name: UnitProbe(np.arange(layer.size), layer.shape) for layer in network.layers}
+    shapes = {layer.name: layer.shape for layer in network.layers}
+    return {n: v.reshape(-1, *shapes[n]) for n, v in network.record(pixels, probes).items()}
+
+
+def test_layers_in_the_order_of_computation() -> None:
+    """Calls of leaf modules by name; containers and inert layers are marked, integers left out."""
+    network = load(tricky())
+    leaves = [layer.name for layer in network.layers if not layer.container]
+    assert leaves == [
+        *("input", "conv", "act", "block.0", "block.1", "act:1", "drop", "split[0]", "split[1][0]"),
+        *("named[mean]", "named[all]", "head"),
+    ]
+    assert [layer.name for layer in network.layers if layer.container] == ["block", "Tricky"]
+    assert [layer.name for layer in network.layers if layer.inert] == ["drop"]
+    by_name = {layer.name: layer for layer in network.layers}
+    assert by_name["conv"].shape == (8, 16, 16)
+    assert by_name["conv"].size == 2048
+    assert by_name["conv"].kind == "Conv2d"
+
+
+def test_selection() -> None:
+    """Names, patterns and the default; containers by name only; always in the order of computation."""
+    layers = load(tricky()).layers
+
+    def names(wanted: list[str] | None) -> list[str]:
+        return [layer.name for layer in select_layers(layers, wanted)]
+
+    assert names(None)[5:7] == ["act:1", "split[0]"]
+    assert names(["head", "conv", "act*"]) == ["conv", "act", "act:1", "head"]
+    assert names(["block*"]) == ["block.0", "block.1"]
+    assert names(["block", "split[0]", "drop"]) == ["block", "drop", "split[0]"]
+    with pytest.raises(dif.InputError, match=r"unknown layer 'heat'. Did you mean 'head'"):
+        names(["heat"])
+    with pytest.raises(dif.InputError, match="no layer was asked for"):
+        names([])
+
+
+def test_the_last_layer_stays_though_it_is_inert() -> None:
+    """A network that ends in a layer that only reshapes keeps it."""
+    layers = load(nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Dropout(), nn.Flatten())).layers
+    assert [layer.name for layer in select_layers(layers, None)] == ["input", "0", "3"]
+
+
+def test_values_are_those_of_the_recorded_call() -> None:
+    """In-place, residual, reused, tuple and dict outputs equal a computation without hooks or in-place."""
+    module = tricky()
+    values = record_all(load(module))
+    expected = module.eval().by_hand(TENSOR)
+    for name, value in expected.items():
+        np.testing.assert_allclose(values[name], value.numpy(), rtol=1e-5, atol=1e-6, err_msg=name)
+    # The controls: what a hook that keeps the tensor itself would have seen.
+    assert np.abs(np.minimum(values["conv"], 0)).max() > 0.1
+    assert np.abs(values["act"] - values["act:1"]).max() > 0.1
+    assert np.abs(values["block.1"] - values["block"]).max() == 0
+    overwritten = expected["block.1"] + expected["act"]
+    assert np.abs(values["block.1"] - overwritten.numpy()).max() > 0.1
+
+
+def test_channels_last_and_short_batches() -> None:
+    """The memory layout and the number of images in a batch do not matter."""
+    plain = record_all(load(tricky()))
+    laid_out = record_all(load(tricky().to(memory_format=torch.channels_last)))  # type: ignore[call-overload]
+    for name, value in plain.items():
+        np.testing.assert_allclose(laid_out[name], value, rtol=1e-4, atol=1e-5, err_msg=name)
+        one = record_all(load(tricky()), PIXELS[:1])[name]
+        np.testing.assert_allclose(one, value[:1], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_other_precisions(dtype: torch.dtype) -> None:
+    """A network of another precision gets its input in it, and gives float32 responses."""
+    exact = record_all(load(tricky()))
+    values = record_all(load(tricky().to(dtype)))
+    tolerance = 0.05 if dtype == torch.bfloat16 else 1e-5
+    for name in ("input", "conv", "act:1", "head"):
+        assert values[name].dtype == (
+            np.float64 if dtype == torch.float64 and name != "input" else np.float32
+        )
+        np.testing.assert_allclose(values[name], exact[name], rtol=tolerance, atol=tolerance)
+
+
+def test_training_mode_is_put_back() -> None:
+    """A network in training mode is evaluated in eval mode, part by part as it was before."""
+    module = tricky().train()
+    norm = module.block[1]
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    norm.eval()
+    before = {name: part.training for name, part in module.named_modules()}
+    statistics = norm.running_mean.clone()
+    values = record_all(load(module))
+    assert {name: part.training for name, part in module.named_modules()} == before
+    assert torch.equal(norm.running_mean, statistics)
+    np.testing.assert_array_equal(values["drop"], values["act:1"])
+    assert all(parameter.requires_grad for parameter in module.parameters())
+
+
+def hooks_of(module: nn.Module) -> int:
+    return sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in module.modules())
+
+
+def test_hooks_are_removed() -> None:
+    """After a pass, and after one that fails, there is no hook, and the mode is as it was."""
+    module = tricky().train()
+    network = load(module)
+    record_all(network)
+    assert hooks_of(module) == 0
+    module.head = nn.Linear(9, 5)
+    with pytest.raises(dif.RecordingError, match=r"the forward pass of \(5, 3, 16, 16\) failed"):
+        record_all(network)
+    assert hooks_of(module) == 0
+    assert module.training
+
+    def broken(values: Any) -> Any:
+        raise ValueError("a probe that fails")
+
+    with pytest.raises(ValueError, match="a probe that fails"):
+        network.record(PIXELS, {"conv": broken})
+    assert hooks_of(module) == 0
+
+
+def test_a_module_that_does_not_call_its_children_is_a_layer() -> None:
+    """Attention bypasses its inner projection; a parametrised convolution is not a container."""
+    module = nn.Sequential(
+        nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 4, 16)),
+        nn.Flatten(2),
+        Transposed(),
+        Attention(),
+    )
+    layers = [layer for layer in load(module).layers if not layer.container]
+    assert [(layer.name, layer.kind) for layer in layers] == [
+        ("input", "Input"),
+        ("0", "ParametrizedConv2d"),
+        ("1", "Flatten"),
+        ("2", "Transposed"),
+        ("3.attention[0]", "MultiheadAttention"),
+        ("3.attention[1]", "MultiheadAttention"),
+    ]
+
+
+class Transposed(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.transpose(1, 2)
+
+
+class Attention(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.attention(x, x, x)[0]
+
+
+class Fickle(nn.Module):
+    """Skips a layer, or changes its shape, for bright images."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.what = what
+        self.flat = nn.Flatten()
+        self.act = nn.ReLU()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.mean() < 0.1:
+            return self.act(self.flat(x))
+        return self.flat(x) if self.what == "skips" else self.act(x[:, :2])
+
+
+@pytest.mark.parametrize(("what", "message"), [("skips", "not computed"), ("reshapes", "gave the shape")])
+def test_networks_that_differ_between_batches_are_refused(what: str, message: str) -> None:
+    """Layers that come and go, or change their shape, can't be compared between images."""
+    network = load(Fickle(what))
+    with pytest.raises(dif.RecordingError, match=f"layer 'act' .*{message}"):
+        network.record(PIXELS, {"act": UnitProbe(np.arange(768), (768,))})
+
+
+def test_preprocessing() -> None:
+    """By name or by a function in PyTorch's own convention."""
+    seen = record_all(load(nn.Identity(), preprocess=lambda x: (x.float() - 100) / 50))["input"]
+    np.testing.assert_allclose(seen, (PIXELS.transpose(0, 3, 1, 2) - 100.0) / 50, rtol=1e-6)
+    normal = record_all(load(nn.Identity(), preprocess="imagenet"))["input"]
+    expected = (TENSOR - torch.tensor([0.485, 0.456, 0.406])[:, None, None]) / torch.tensor(
+        [0.229, 0.224, 0.225]
+    )[:, None, None]
+    np.testing.assert_allclose(normal, expected.numpy(), rtol=1e-5, atol=1e-6)
+    with pytest.raises(dif.InputError, match=r"returned torch.uint8; expected a floating tensor of 2 images"):
+        _ = load(nn.Identity(), preprocess=lambda x: x).layers
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"preprocess": None}, "preprocessing can't be known"),
+        ({"preprocess": "imagnet"}, "unknown preprocessing 'imagnet'. Did you mean 'imagenet'"),
+        ({"preprocess": 3}, "preprocess is 3"),
+        ({"input_shape": None}, "input size can't be known"),
+        ({"input_shape": (7, 7, 7)}, r"input_shape is \(7, 7, 7\); expected three"),
+        ({"input_shape": (3, 16)}, r"input_shape is \(3, 16\)"),
+        ({"device": "cuda:99"}, "device 'cuda:99' can't be used"),
+        ({"device": "gpu"}, "device 'gpu' can't be used"),
+    ],
+)
+def test_what_can_not_be_known_is_asked_for(options: dict[str, Any], message: str) -> None:
+    """Nothing about the input is guessed."""
+    with pytest.raises(dif.InputError, match=message):
+        load(tricky(), **options)
+
+
+def test_input_shape_in_either_order() -> None:
+    """Channels first is PyTorch's order; channels last, as an image has it, is understood."""
+    assert load(tricky(), input_shape=(3, 16, 20)).input_shape == (16, 20, 3)
+    assert load(tricky(), input_shape=(16, 20, 3)).input_shape == (16, 20, 3)
+    assert load(tricky(), input_shape=(28, 28, 1)).input_shape == (28, 28, 1)
+    with pytest.raises(dif.InputError, match="'imagenet' is for 3 channels"):
+        _ = load(tricky(), input_shape=(1, 28, 28), preprocess="imagenet").layers
+
+
+class Recurrent(nn.Module):
+    """Reads the rows of an image; its state begins with the axis of its layers."""
+
+    def __init__(self, layers: int) -> None:
+        super().__init__()
+        self.rnn = nn.GRU(48, 6, num_layers=layers, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.rnn(x.permute(0, 2, 3, 1).flatten(2))[0]
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3, 5])
+def test_an_axis_that_is_not_the_batch(layers: int) -> None:
+    """A state of shape (layers, batch, units) is no response, however many layers there are."""
+    network = load(Recurrent(layers))
+    assert [layer.name for layer in network.layers if not layer.container] == ["input", "rnn[0]"]
+    assert record_all(network, PIXELS[:layers])["rnn[0]"].shape == (min(layers, 5), 16, 6)
+
+
+class Insistent(nn.Module):
+    """Calls its activation once more for bright images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.act = nn.ReLU()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for _ in range(3 if x.mean() > 0.1 else 2):
+            x = self.act(x - 0.01)
+        return x
+
+
+def test_calls_that_come_and_go_are_refused() -> None:
+    """Where a module is called more often for some batches, which call is which can't be known."""
+    network = load(Insistent())
+    probes = {"act:1": UnitProbe(np.arange(768), (3, 16, 16))}
+    with pytest.raises(dif.RecordingError, match="'act' was called 3 times for this batch, but 2 times"):
+        network.record(PIXELS, probes)
+    assert len(network.record(PIXELS // 100, probes)["act:1"]) == 5
+
+
+def test_float32_is_not_rounded_to_tf32() -> None:
+    """A GPU's convolutions keep float32 during the pass, and the user's setting comes back."""
+    seen = []
+
+    class Asks(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(torch.backends.cudnn.allow_tf32)
+            return x
+
+    before = torch.backends.cudnn.allow_tf32
+    _ = load(Asks()).layers
+    assert seen == [False, False]
+    assert torch.backends.cudnn.allow_tf32 == before
+    assert before  # the control: PyTorch's default is the other one
+
+
+def test_batch_norm_without_statistics_is_warned_of() -> None:
+    """Such a network's responses depend on the batch; one with statistics is not warned of."""
+    with pytest.warns(dif.DifferentiaWarning, match="1 normalise by the batch at hand"):
+        load(nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2, track_running_stats=False)))
+    load(nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2)))
+
+
+def test_torchscript_is_refused() -> None:
+    """Its layers can't be looked into; one layer in place of them would mislead."""
+    with pytest.warns(DeprecationWarning, match="deprecated"):
+        traced = torch.jit.trace(nn.Sequential(nn.ReLU()), TENSOR)  # type: ignore[no-untyped-call]
+    with pytest.raises(dif.InputError, match="TorchScript"):
+        load(traced)
+
+
+def test_a_ready_network_takes_no_options() -> None:
+    """Arguments that would have no effect are refused."""
+    assert dif.load_network(ready) is ready
+    with pytest.raises(dif.InputError, match="this is a network that is ready; leave"):
+        dif.load_network(ready, preprocess="imagenet")
+    with pytest.raises(dif.InputError, match="this is a network that is ready; leave"):
+        dif.load_network("helpers.networks:ready", device="cpu")
+
+
+def test_fingerprint() -> None:
+    """It changes with a weight and with the architecture, and with nothing else."""
+    first = load(tricky()).fingerprint
+    assert load(tricky()).fingerprint == first
+    changed = tricky()
+    with torch.no_grad():
+        changed.head.weight[0, 0] += 1e-3
+    assert load(changed).fingerprint != first
+    network = load(changed)
+    before = network.fingerprint
+    with torch.no_grad():
+        changed.head.weight[0, 0] += 1e-3
+    assert network.fingerprint != before  # of the weights as they are now, not as they were loaded
+    other = tricky()
+    other.act = nn.ELU(inplace=True)  # type: ignore[assignment]
+    assert load(other).fingerprint != first
+
+
+SPEC = "helpers.networks:factory"
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_factory_with_weights(tmp_path: Path, suffix: str) -> None:
+    """Importable code is called with its options, and gets the weights of a file."""
+    trained = factory(width=7)
+    with torch.no_grad():
+        trained.head.bias.fill_(3.0)
+    path = tmp_path / f"weights{suffix}"
+    if suffix == ".pt":
+        torch.save(trained.state_dict(), path)
+    else:
+        save_file(trained.state_dict(), path)
+    network = dif.load_network(f"{SPEC}?width=7&weights={path}", preprocess="unit", input_shape=SHAPE)
+    np.testing.assert_array_equal(record_all(network)["head"], record_all(load(trained))["head"])
+    with pytest.raises(dif.InputError, match=r"can't be loaded: .*size mismatch for head"):
+        dif.load_network(f"{SPEC}?weights={path}", preprocess="unit", input_shape=SHAPE)
+
+
+def test_code_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library changes no search path, and so finds it only where the caller's has that folder."""
+    (tmp_path / "my_own_net.py").write_text("import torch\ndef make(): return torch.nn.ReLU()\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place])
+    before = list(sys.path)
+    with pytest.raises(
+        dif.InputError, match=r"can't be imported .*; install it, or add its folder to PYTHON"
+    ):
+        dif.load_network("my_own_net:make", preprocess="unit", input_shape=SHAPE)
+    assert sys.path == before
+    monkeypatch.syspath_prepend(tmp_path)
+    network = dif.load_network("my_own_net:make", preprocess="unit", input_shape=SHAPE)
+    assert [layer.name for layer in network.layers] == ["input", "ReLU"]
+
+
+def test_a_spec_may_name_an_object() -> None:
+    """A module, or a network that knows its own preprocessing."""
+    assert dif.load_network("helpers.networks:ready") is ready
+    by_object = dif.load_network("helpers.networks:module_object", preprocess="unit", input_shape=SHAPE)
+    assert by_object.fingerprint == ready.fingerprint
+
+
+class Payload:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+def test_pickled_code_is_not_run(tmp_path: Path) -> None:
+    """Weights that are a pickle with a payload are refused, and the payload does not run."""
+    torch.save({"head.weight": Payload(tmp_path / "ran")}, tmp_path / "evil.pt")
+    with pytest.raises(dif.InputError, match=r"evil\.pt can't be loaded"):
+        dif.load_network(f"{SPEC}?weights={tmp_path / 'evil.pt'}", preprocess="unit", input_shape=SHAPE)
+    assert not (tmp_path / "ran").exists()
+    torch.load(tmp_path / "evil.pt", weights_only=False)  # the control: it would have
+    assert (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("VGG16", "unknown network 'VGG16'. Did you mean 'keras:VGG16'"),
+        ("no_such_module:net", "'no_such_module' can't be imported"),
+        ("helpers.networks:Trickx", "unknown name in helpers.networks 'Trickx'. Did you mean 'Tricky'"),
+        (f"{SPEC}?depth=3", "does not take these options"),
+        (f"{SPEC}?weights=none.pt", "no weights at none.pt"),
+        ("helpers.networks:module_object?width=3", "not a factory"),
+        ("helpers.networks:torch.float32", "expected a torch.nn.Module"),
+        ("digits?width=3", "takes no options"),
+        ("missing.keras", "no such file"),
+    ],
+)
+def test_wrong_specs(spec: str, message: str) -> None:
+    """Each says what was wrong with it."""
+    with pytest.raises(dif.InputError, match=message):
+        dif.load_network(spec, preprocess="unit" if spec != "digits?width=3" else None, input_shape=None)
+
+
+def test_digits_network_reads_held_out_digits() -> None:
+    """The embedded network is right about at least 96 % of the digits that it has not seen."""
+    from differentia.stimuli.base import Fit
+    from differentia.stimuli.digits import load_digits
+
+    images, labels = load_digits(held_out=True)
+    network = dif.load_network("digits")
+    stimuli, fit = dif.images(images), Fit(network.input_shape)
+    pixels = np.stack([stimuli.load(index, fit).pixels for index in range(len(stimuli))])
+    probabilities = network.record(pixels, {"predictions": UnitProbe(np.arange(10), (10,))})["predictions"]
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert (probabilities.argmax(axis=1) == labels).mean() >= 0.96
+    assert network.class_names == tuple("0123456789")
+    convolutions = [layer for layer in network.layers if layer.kind == "Conv2d"]
+    assert len(convolutions) == 8
+
+
+class Filters(nn.Module):
+    """Maps, a volume, tokens and vectors, of which each filter gives its own number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.volume = nn.Conv3d(4, 6, 1)
+        self.tokens = nn.Linear(6, 5)
+        self.head = nn.Linear(5, 7)
+        with torch.no_grad():
+            for layer in (self.conv, self.volume, self.tokens, self.head):
+                layer.weight.zero_()
+                assert layer.bias is not None
+                layer.bias.copy_(torch.arange(float(len(layer.bias))))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        maps = self.conv(x).to(memory_format=torch.channels_last)
+        volume = self.volume(maps.unsqueeze(2))
+        return self.head(self.tokens(volume.flatten(2).transpose(1, 2)).mean(1))
+
+
+def test_filters() -> None:
+    """Axis 1 of what has four axes or more, the last of tokens and vectors; the input's are its channels."""
+    network = dif.load_network(Filters(), preprocess="unit", input_shape=(3, 8, 9))
+    layers = {layer.name: layer for layer in network.layers}
+    del layers["Filters"]  # the container
+    assert {name: (layer.shape, layer.filter_axis) for name, layer in layers.items()} == {
+        "input": ((3, 8, 9), 0),
+        "conv": ((4, 6, 7), 0),
+        "volume": ((6, 1, 6, 7), 0),
+        "tokens": ((42, 5), 1),
+        "head": ((7,), 0),
+    }
+    pixels = np.full((2, 8, 9, 3), (0, 51, 255), dtype=np.uint8)
+    kept = network.record(pixels, {name: SummaryProbe(layer) for name, layer in layers.items()})
+    np.testing.assert_allclose(kept["input"].filter_mean, [[0.0, 0.2, 1.0]] * 2, rtol=1e-6)
+    for name, count in {"conv": 4, "volume": 6, "tokens": 5, "head": 7}.items():
+        np.testing.assert_array_equal(kept[name].filter_mean, [np.arange(count)] * 2, err_msg=name)
+        assert kept[name].variance[0] > 0
+
+
+class Viewed(nn.Module):
+    """Takes for granted that its tensors lie in memory in the order of their axes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.head = nn.Linear(4 * 14 * 14, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.conv(x)
+        return self.head(x.view(len(x), -1))
+
+
+def test_the_layout_that_a_module_takes_for_granted() -> None:
+    """Channels come last in memory, but for a module whose code would fail with it."""
+    layouts = []
+    for module in (Viewed(), nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 14 * 14, 5))):
+        network = dif.load_network(module, preprocess="unit", input_shape=(3, 16, 16))
+        assert [layer.size for layer in network.layers if layer.kind == "Linear"] == [5]
+        batch = network.prepare(PIXELS)
+        layouts.append(batch.is_contiguous(memory_format=torch.channels_last))
+        found = network.record(PIXELS, {network.layers[-1].name: UnitProbe(np.arange(5), (5,))})
+        with torch.no_grad():
+            expected = module.eval()(torch.from_numpy(PIXELS).permute(0, 3, 1, 2).contiguous() / 255)
+        np.testing.assert_allclose(found[network.layers[-1].name], expected.numpy(), rtol=1e-4, atol=1e-6)
+    assert layouts == [False, True]

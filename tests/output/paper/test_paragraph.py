@@ -1,0 +1,594 @@
+"""The methods paragraph: exact sentences, nothing but what the result says, and what it cites."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from helpers.networks import tricky
+
+import differentia as dif
+from differentia.definition.measure import METRICS, NORMALIZATIONS
+from differentia.networks.preprocessing import PREPROCESSINGS
+from differentia.output.paper.paragraph import describe_methods
+from differentia.output.paper.references import REFERENCES
+from differentia.recording.units import UNIT_KINDS
+from differentia.stimuli.base import CROPS
+from differentia.stimuli.noise import NOISE_KINDS
+
+RNG = np.random.default_rng(0)
+NEURONS = {
+    name: {"V1": RNG.gamma(2.0, 3.0, (n, 1200)), "LM": RNG.gamma(1.0, 1.0, (n, 25))}
+    for name, n in {"movie": 12, "spontaneous": 9}.items()
+}
+SETS = {
+    "white noise & <i>more</i>": dif.noise(6, seed=4),
+    "few": RNG.integers(0, 256, (5, 16, 16, 3), dtype=np.uint8),
+}
+LAYERS = ["input", "conv", "act", "head"]
+STUDIES = "(Mensen et al., 2017; Mayner et al., 2022; Gandhi et al., 2023)"
+
+
+def of_neurons(arrays: Any = None, **options: Any) -> xr.Dataset:
+    return dif.measure_responses(NEURONS if arrays is None else arrays, **options)
+
+
+@functools.cache
+def load() -> dif.Network:
+    return dif.load_network(tricky(), preprocess="unit", input_shape=(3, 16, 16))
+
+
+def of_images(sets: Any = None, **options: Any) -> xr.Dataset:
+    given = {"n_units": (10, 100, 1000), "draws": 3, "layers": LAYERS, "seed": 2}
+    return dif.measure(load(), SETS if sets is None else sets, views=False, **{**given, **options})
+
+
+def text(result: Any) -> str:
+    return describe_methods(result).text
+
+
+def with_facts(result: xr.Dataset, **facts: Any) -> xr.Dataset:
+    """Return a result with other facts in its provenance; those that are None are taken out."""
+    provenance = {**json.loads(result.attrs["provenance"]), **facts}
+    known = {name: fact for name, fact in provenance.items() if fact is not None}
+    return result.assign_attrs(provenance=json.dumps(known))
+
+
+@pytest.fixture(scope="module")
+def measured() -> xr.Dataset:
+    """A result of a network of which everything is known."""
+    return of_images()
+
+
+def test_a_network_in_full(measured: xr.Dataset) -> None:
+    """Every sentence of an ordinary measurement, with its numbers."""
+    provenance = json.loads(measured.attrs["provenance"])
+    versions = provenance["versions"]
+    assert text(measured) == (
+        'Differentiation was measured in the network "Tricky". The SHA-256 fingerprint of its architecture '
+        f"and weights begins with {load().fingerprint[:12]}. There were 2 sets of images: "
+        '"white noise & <i>more</i>" (6 images of uniform white noise, seed 4) and "few" (5 images). '
+        "Images were shown at 16 x 16 pixels in RGB, with pixel values of 0 to 255 divided by 255; images of "
+        "another size were resized with Pillow's bilinear filter, without keeping their proportions. "
+        'Responses were analysed in the layers "input", "conv", "act" and "head" (5 to 2,048 units each), '
+        '"input" being the preprocessed image.\n\n'
+        "Units of each layer were drawn at random (seed 2, from a random pool of at most 1,000 units), 3 "
+        "draws each of 10 and 100 units and 1 draw of 1,000 units. Small layers were used whole, in one "
+        "draw: 1 of the 4 layers with 10 units, 1 with 100 and 2 with 1,000. The same units were used for "
+        "all images and sets. In each set of N images and each layer, the N x K responses of K units were "
+        "centred on their mean and divided by their population SD, with one mean and one SD for all of them. "
+        "The distance between the responses to two images is their Euclidean distance divided by the square "
+        f"root of K. Differentiation, a measure adapted from the study of neural activity {STUDIES}, is the "
+        "median distance over all N(N - 1)/2 pairs of images. Values are means over draws; their spread is "
+        "the sample SD over draws multiplied by the square root of (1 - K/L)/(1 - K/M), for draws of K of "
+        "the M units in the pool of a layer of L units, which estimates the SD over draws from the whole "
+        "layer. Intervals over units say where 95 % of new draws of units from the layer would lie. "
+        'Relative differentiation is differentiation divided by that of "white noise & <i>more</i>" '
+        "in the same layer at the largest number of units, 1,000; its intervals combine those of both "
+        "(Zou & Donner, 2008). "
+        f"The analysis was done with differentia {dif.__version__} (The differentia developers, n.d.), "
+        f"Python {versions['python']}, PyTorch {versions['torch']} (Paszke et al., 2019), Pillow "
+        f"{versions['pillow']}, NumPy {versions['numpy']} (Harris et al., 2020) and xarray "
+        f"{versions['xarray']} (Hoyer & Hamman, 2017); the network ran on the CPU."
+    )
+
+
+def test_recorded_neurons_in_full() -> None:
+    """No network, no images, no layers: populations and responses."""
+    result = of_neurons(normalize="unit", reference="spontaneous")
+    versions = json.loads(result.attrs["provenance"])["versions"]
+    assert text(result) == (
+        'Differentiation was measured in recorded responses of 2 populations of units: "V1" (1,200 units) '
+        'and "LM" (25 units). There were 2 sets of responses: "movie" (12 responses) and "spontaneous" '
+        "(9 responses).\n\n"
+        "All units of each population were used. In each set of N responses and each population, the values "
+        "of each of K units were divided by that unit's population SD over the responses of all sets, or set "
+        "to 0 where the unit never varies. The distance between two responses is their Euclidean distance "
+        f"divided by the square root of K. Differentiation, a measure adapted from the study of neural "
+        f"activity {STUDIES}, is the median distance over all N(N - 1)/2 pairs of responses. Relative "
+        'differentiation is differentiation divided by that of "spontaneous" in the same population. '
+        f"The analysis was done with differentia {dif.__version__} (The differentia developers, n.d.), "
+        f"Python {versions['python']}, NumPy {versions['numpy']} (Harris et al., 2020) and xarray "
+        f"{versions['xarray']} (Hoyer & Hamman, 2017)."
+    )
+
+
+def test_nothing_is_said_of_what_is_unknown(measured: xr.Dataset) -> None:
+    """Without provenance there are only sets, layers, units and the measure; no software but the own."""
+    bare = text(measured.assign_attrs(provenance="{}", reference=""))
+    assert bare.startswith(
+        'There were 2 sets of images: "white noise & <i>more</i>" (6 images) and "few" (5 images). Responses'
+    )
+    assert bare.endswith("The analysis was done with differentia (The differentia developers, n.d.).")
+    known = text(measured)
+    for word in ("Tricky", "SHA-256", "noise,", "pixels", "Pillow", "PyTorch", "NumPy", "Relative", "ran on"):
+        assert word not in bare
+    for word in ("Tricky", "SHA-256", "noise,", "pixels", "Pillow", "PyTorch", "NumPy", "Relative", "ran on"):
+        assert word in known
+    assert text(measured.assign_attrs(provenance="", reference="")) == bare
+
+
+def numbers_in(given: str) -> set[str]:
+    """Return the numbers of a text that do not belong to its fixed wording."""
+    fixed = (r"SHA-256", r"\(1 - K/L\)/\(1 - K/M\)", r"N\(N - 1\)/2", r"of 0 to 255 divided by 255")
+    for pattern in fixed:
+        given = re.sub(pattern, "", given)
+    given = re.sub(r"begins with \w+|\([A-Z][^()]*\d{4}[^()]*\)", "", given)  # fingerprint, citations
+    given = given[: given.index("The analysis was done")]
+    return set(re.findall(r"\d[\d,]*(?<!,)", given))
+
+
+def test_every_number_comes_from_the_result(measured: xr.Dataset) -> None:
+    """They are the numbers of this measurement, and another one has others."""
+    assert numbers_in(text(measured)) == {
+        *("2", "6", "4", "5", "16", "2,048", "1,000", "3", "10", "100", "1", "95"),
+    }
+    other = of_images(
+        {"a": dif.noise(7, seed=77), "b": SETS["few"]},
+        n_units=(11, 99),
+        draws=8,
+        seed=55,
+        layers=LAYERS[:3],
+        confidence=0.9,
+    )
+    assert numbers_in(text(other)) == {
+        *("2", "7", "77", "5", "16", "768", "2,048", "55", "99", "8", "11", "1", "90"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"seed": 7}, "drawn at random (seed 7, "),
+        ({"draws": 5}, "5 draws each of 10 and 100 units"),
+        ({"draws": 1}, "drawn at random (seed 2), 1 draw each of 10, 100 and 1,000 units."),
+        ({"n_units": 10}, "drawn at random (seed 2), 1 draw of 10 units."),
+        ({"n_units": 10, "pool": 50}, "from a random pool of at most 50 units), 3 draws of 10 units."),
+        ({"n_units": 1, "pool": 5, "layers": ["input"]}, "pool of at most 5 units), 3 draws of 1 unit."),
+        ({"n_units": 5000}, "All units of each layer were used. In each"),
+        ({"layers": ["conv"]}, 'analysed in the layer "conv" of 2,048 units.'),
+        ({"layers": ["conv"]}, "Units of the layer were drawn"),
+        ({"layers": ["head"], "n_units": (2, 9)}, "The layer was used whole, in one draw, with 9 units."),
+        ({"resize": "nearest"}, "images of another size were resized with Pillow's nearest filter"),
+        (
+            {"crop": "center"},
+            "images of another size were cropped around their centre to these proportions and resized with",
+        ),
+        ({"reference": "few"}, 'divided by that of "few" in the same layer at the largest number of units'),
+        ({"n_units": (10, 100), "pool": 500}, 'divided by the mean over draws of that of "white noise'),
+        ({"n_units": 10}, '<i>more</i>" in the same layer. The'),
+        (
+            {"units": "top", "n_units": 10},
+            "The 10 units of each layer with the highest mean response over all",
+        ),
+        ({"units": "top", "n_units": 1}, "The 1 unit of each layer with the highest mean response over all "),
+        ({"units": "top", "n_units": 1}, "over all images was used. The same units"),
+        (
+            {"units": "top_variance", "n_units": (9, 20)},
+            "The 9 and 20 units of each layer with the highest var",
+        ),
+        (
+            {"units": "top", "n_units": 10},
+            "Small layers were used whole: 1 of the 4 layers with 10 units. The same",
+        ),
+        (
+            {"units": "per_filter", "n_units": 16, "pool": 80},
+            "pool of at most 80 units), the same number from every filter, 3 draws of 16 units, rounded down "
+            "to a multiple of the number of filters, with at least one unit of each.",
+        ),
+        (  # a pool of 20 holds two of each of 8 filters: the layer has no other draw of 17, but is not whole
+            {"units": "per_filter", "n_units": 17, "pool": 20},
+            "at most 3 draws of 17 units, rounded down",
+        ),
+        (
+            {"units": "filter_mean", "n_units": None},
+            "Each filter's mean over space was taken as a unit (3 to 8 of each layer). In each",
+        ),
+        ({"units": "all", "n_units": None}, "All units of each layer were used. In each"),
+    ],
+)
+def test_sentences(options: dict[str, Any], sentence: str) -> None:
+    """Each choice is told as it was made, in singular and plural."""
+    assert sentence in text(of_images(**options))
+
+
+@pytest.mark.parametrize("normalize", list(NORMALIZATIONS))
+@pytest.mark.parametrize("metric", list(METRICS))
+def test_the_measure_in_words(normalize: str, metric: str) -> None:
+    """Each normalisation and metric has its own words, of images and of recorded responses."""
+    recorded = text(of_neurons(normalize=normalize, metric=metric))
+    shown = text(of_images(n_units=10, draws=1, normalize=normalize, metric=metric, layers=["input", "conv"]))
+    normalized = {
+        "layer": [
+            "the N x K responses of K units were centred on their mean and divided by their population SD"
+        ],
+        "response": [
+            "the responses of K units to each image were given mean 0 and population SD 1",
+            "each response of K units was given mean 0 and population SD 1",
+        ],
+        "unit": [
+            "each of K units were divided by that unit's population SD over the images of all sets",
+            "each of K units were divided by that unit's population SD over the responses of all sets",
+        ],
+        "none": ["the responses of K units were compared as they are."],
+    }
+    compared = {
+        "euclidean": "is their Euclidean distance divided by the square root of K.",
+        "cityblock": "is their mean absolute difference over the K units.",
+        "correlation": "is one minus their Pearson correlation over the K units.",
+        "cosine": "is one minus the cosine of the angle between them.",
+    }
+    for said, item, which in ((shown, "image", 0), (recorded, "response", -1)):
+        assert normalized[normalize][which] in said
+        assert compared[metric] in said
+        assert f"over all N(N - 1)/2 pairs of {item}s" in said
+        for other, words in normalized.items():
+            assert (words[which] in said) == (other == normalize)
+        for other, word in compared.items():
+            assert (word in said) == (other == metric)
+        in_units = normalize == "none" and metric in ("euclidean", "cityblock")
+        assert ("it has the unit of the responses" in said) == in_units
+
+
+def test_pairs_are_counted_where_all_sets_have_as_many() -> None:
+    """43 images make 903 pairs, two make one; sets of different sizes have no one number."""
+    for size, pairs in ((43, "(903 pairs of N = 43)"), (2, "(1 pair of N = 2)")):
+        rates = {name: {"V1": RNG.normal(size=(size, 5))} for name in ("a", "b")}
+        assert f"pairs of responses {pairs}." in text(of_neurons(rates))
+    assert "pairs of responses." in text(of_neurons())
+
+
+def test_one_set_and_one_population() -> None:
+    """Singular where there is one of a thing."""
+    said = text(of_neurons({"only": {"V1": RNG.normal(size=(4, 1))}}))
+    assert (
+        'recorded responses of 1 population of units: "V1" (1 unit). There was one set of responses, ' in said
+    )
+    assert 'responses, "only" (4 responses).' in said
+    assert "All units of the population were used." in said
+    assert "The same units were used for all responses." in text(
+        of_neurons({"only": {"V1": RNG.normal(size=(4, 9))}}, n_units=3)
+    )
+
+
+def test_many_layers_and_sets_are_counted() -> None:
+    """More than a few are not named, but for the noise; their ranges are told."""
+    rates = {f"s{n}": {f"area{a}": RNG.normal(size=(3 + n, 4 + a)) for a in range(7)} for n in range(13)}
+    said = text(of_neurons(rates))
+    assert "recorded responses of 7 populations of units (4 to 10 units each)." in said
+    assert "There were 13 sets of responses (3 to 15 responses each)." in said
+    assert "area" not in said
+    sets = {f"set {n}": SETS["few"] for n in range(12)} | {"noise": dif.noise(3)}
+    result = of_images(sets, layers=None, n_units=5, draws=1)
+    said = text(result)
+    assert "There were 13 sets of images (3 to 5 images each), among them " in said
+    assert 'among them "noise" (3 images of uniform white noise, seed 0). ' in said
+    assert f"analysed in {result.sizes['layer']} layers (5 to 2,048 units each), " in said
+
+
+def test_kinds_of_noise() -> None:
+    """Each kind with its seed, and the Gaussian's mean and SD; noise alone is never resized."""
+    assert set(NOISE_KINDS) == {"uniform", "gaussian"}
+    sets = {"a": dif.noise(2, seed=9), "b": dif.noise(3, kind="gaussian", mean=100.5, sd=20, seed=1)}
+    said = text(of_images(sets))
+    assert '"a" (2 images of uniform white noise, seed 9)' in said
+    assert '"b" (3 images of Gaussian white noise, mean 100.5, SD 20, seed 1)' in said
+    assert "Relative" not in said  # two sets of noise: neither is the reference by itself
+    assert "resized" not in said
+    assert "Pillow" not in said
+
+
+def test_names_are_verbatim() -> None:
+    """Markup, quotes, percent signs and braces of the user's names are neither escaped nor read."""
+    odd = ["<img src=x onerror=alert(1)>", 'a "b" {c} %s', "naïve 图"]
+    said = text(of_neurons(dict.fromkeys(odd, NEURONS["movie"]), reference=odd[0]))
+    for name in odd:
+        assert f'"{name}" (12 responses)' in said
+    assert f'divided by that of "{odd[0]}" in' in said
+
+
+def test_preprocessings(measured: xr.Dataset) -> None:
+    """Each named one has its words; a function is named, Keras's by its public path."""
+    words = {
+        "none": "with pixel values of 0 to 255 left unchanged;",
+        "unit": "with pixel values of 0 to 255 divided by 255;",
+        "signed": "with pixel values of 0 to 255 scaled to -1 to 1;",
+        "imagenet": "divided by 255 and standardised by ImageNet's mean and SD of each channel;",
+        "caffe": "reordered to BGR, minus ImageNet's mean of each channel;",
+        "keras.src.applications.vgg16.preprocess_input": "by keras.applications.vgg16.preprocess_input;",
+        "my.module.function": "preprocessed by my.module.function;",
+    }
+    assert set(PREPROCESSINGS) < set(words)
+    for preprocessing, said in words.items():
+        assert said in text(with_facts(measured, preprocessing=preprocessing))
+    assert "Russakovsky" not in text(with_facts(measured, preprocessing="imagenet"))
+    for crop in CROPS:
+        assert "Pillow's bilinear filter" in text(with_facts(measured, crop=crop))
+    grey = text(with_facts(measured, input_shape=[1000, 20, 1]))
+    assert "shown at 1,000 x 20 pixels in greyscale," in grey
+
+
+IMAGENET = "Keras's weights, trained on ImageNet (Russakovsky et al., 2015)"
+HOME = "/home/me/secret"
+
+
+@pytest.mark.parametrize(
+    ("network", "words", "cited"),
+    [
+        ("keras:VGG16", f"VGG16 (Simonyan & Zisserman, 2015) of Keras Applications with {IMAGENET}.", True),
+        (
+            f"keras:MobileNet?alpha=0.25&weights={HOME}/m.weights.h5&classes={HOME}/index.json",
+            "MobileNet (Howard et al., 2017) of Keras Applications with alpha=0.25 and the weights of the "
+            'file "m.weights.h5".',
+            False,
+        ),
+        (
+            "keras:ResNet50V2?weights=none&classes=10",
+            "ResNet50V2 (He et al., 2016) of Keras Applications with classes=10 and random weights.",
+            False,
+        ),
+        ("keras:Unheard", f"in Unheard of Keras Applications with {IMAGENET}.", True),
+        (f"{HOME}/model.keras", 'in the Keras model of the file "model.keras".', False),
+        ("C:\\me\\model.keras", 'in the Keras model of the file "model.keras".', False),
+        (
+            f"my.nets:make?width=3&weights={HOME}/x.safetensors",
+            'the network "my.nets:make" with width=3 and the weights of the file "x.safetensors".',
+            False,
+        ),
+        ("my.nets:make", 'in the network "my.nets:make".', False),
+        ("Is it ok?", 'in the network "Is it ok?".', False),
+    ],
+)
+def test_networks(measured: xr.Dataset, network: str, words: str, cited: bool) -> None:
+    """The network, its source and its weights as they are known; never a folder of the user's."""
+    methods = describe_methods(with_facts(measured, network=network))
+    assert words in methods.text
+    assert HOME not in str(methods)
+    assert (REFERENCES["russakovsky2015"] in methods.references) == cited
+
+
+def test_frameworks(measured: xr.Dataset) -> None:
+    """What ran the network is cited, and no other; for older results, only what its name makes certain."""
+    cases: list[tuple[dict[str, Any], list[str]]] = [
+        ({"frameworks": ["torch"]}, ["PyTorch"]),
+        ({"frameworks": ["keras", "torch"]}, ["PyTorch", "Keras"]),
+        ({"frameworks": ["keras", "jax"]}, ["Keras", "Keras's backend jax"]),
+        ({"frameworks": []}, []),
+        ({"frameworks": None}, []),
+        ({"frameworks": None, "network": "digits"}, ["PyTorch"]),
+        ({"frameworks": None, "network": "keras:VGG16"}, ["Keras"]),
+        ({"frameworks": None, "network": "a.keras"}, ["Keras"]),
+    ]
+    for facts, expected in cases:
+        methods = describe_methods(with_facts(measured, **facts))
+        software = methods.text[methods.text.index("The analysis was done") :]
+        assert re.findall(r"PyTorch|Keras's backend jax|Keras", software) == expected
+        assert (REFERENCES["paszke2019"] in methods.references) == ("PyTorch" in expected)
+        assert (REFERENCES["chollet2015"] in methods.references) == ("Keras" in expected)
+    assert 'the network ran on the device "cuda:0".' in text(with_facts(measured, device="cuda:0"))
+
+
+def test_a_keras_model_names_its_backend() -> None:
+    """What ran it is kept by the measurement itself."""
+    import keras
+
+    image = keras.Input((8, 8, 3))
+    model = keras.Model(image, keras.layers.Dense(3, name="out")(keras.layers.Flatten()(image)))
+    network = dif.load_network(model, preprocess="unit")
+    result = dif.measure(network, {"a": dif.noise(2)}, n_units=5, draws=1)
+    assert json.loads(result.attrs["provenance"])["frameworks"] == ["keras", keras.backend.backend()]
+    assert f"Keras {keras.__version__} (Chollet et al., 2015)" in text(result)
+
+
+def test_the_embedded_network() -> None:
+    """It says what it is, whose digits they are, and that they were held out; other networks say less."""
+    sets = {"threes": "digits:3?digit=3", "all": "digits:4"}
+    result = dif.measure("digits", sets, n_units=10, draws=1, layers=["logits"])
+    methods = describe_methods(result)
+    assert (
+        "in the embedded network of differentia, a convolutional network with four blocks of two "
+        "convolutions and a linear classifier, trained on one half of the handwritten digits of scikit-learn "
+        "(Alpaydin & Kaynak, 1998; Pedregosa et al., 2011). "
+    ) in methods.text
+    assert (
+        '"threes" (3 images of the handwritten digit 3) and "all" (4 images of handwritten digits). The '
+        in (methods.text)
+    )
+    assert "The digits shown were of the other half, which the network was not trained on." in methods.text
+    elsewhere = text(with_facts(result, network="Tricky"))
+    assert (
+        "The digits are those of scikit-learn (Alpaydin & Kaynak, 1998; Pedregosa et al., 2011)." in elsewhere
+    )
+    assert "trained" not in elsewhere
+
+
+def test_images_that_were_left_out_or_there_twice(tmp_path: Path) -> None:
+    """Their numbers, by set, in singular and plural; nothing where there are none."""
+    folder = dif.save_images(dif.noise(4), tmp_path / "noise", size=(16, 16, 3))
+    first, *_ = folder.glob("*.png")
+    (folder / "copy.png").write_bytes(first.read_bytes())
+    (folder / "broken.png").write_bytes(b"nothing")
+    with pytest.warns(dif.DifferentiaWarning):
+        result = of_images({"some": folder, "few": SETS["few"]}, skip_unreadable=True)
+    said = text(result)
+    assert '"some" (5 images)' in said
+    assert '1 image that could not be read was left out (1 of "some").' in said
+    assert '2 images of "some" had the same content as another of their set, and were kept.' in said
+    assert str(tmp_path) not in said
+    skipped = [{"set": name, "name": "x", "reason": ""} for name in ("some", "some", "few")]
+    assert '3 images that could not be read were left out (2 of "some" and 1 of "few").' in text(
+        with_facts(result, skipped=skipped)
+    )
+    clean = text(with_facts(result, skipped=[], duplicates=[]))
+    assert "left out" not in clean
+    assert "same content" not in clean
+
+
+def test_values_that_are_undefined() -> None:
+    """Where the measure has no value is told, for which sets, and whether at all numbers of units."""
+    arrays = {name: dict(areas) for name, areas in NEURONS.items()}
+    arrays["movie"]["LM"] = np.zeros((12, 25))
+    with pytest.warns(dif.DifferentiaWarning, match="NaN"):
+        assert 'Differentiation is undefined in "LM" for "movie".' in text(of_neurons(arrays))
+    silent = np.zeros((12, 25))
+    silent[:, 0] = RNG.normal(size=12)
+    arrays["movie"]["LM"] = silent
+    with pytest.warns(dif.DifferentiaWarning, match="NaN"):
+        result = of_neurons(arrays, n_units=(2, 25), draws=3)
+    assert 'Differentiation is undefined with some numbers of units in "LM" for "movie".' in text(result)
+    assert "undefined" not in text(of_neurons())
+    many = {name: {f"a{n}": np.zeros((3, 2)) for n in range(7)} for name in ("x", "y")}
+    with pytest.warns(dif.DifferentiaWarning, match="NaN"):
+        assert "Differentiation is undefined in 7 of the 7 populations." in text(of_neurons(many))
+
+
+#: How the warnings began that results of version 0.1.0 hold as texts, without their kinds.
+OLD_WARNINGS = {
+    "undefined": "differentiation is NaN for 3 values: ...",
+    "left_out": "left out what can't be read (2): set 'a': ...",
+    "same_content": "images of one set have the same content, and no distance from each other: ...",
+}
+
+
+def test_other_warnings(measured: xr.Dataset) -> None:
+    """A warning that no sentence tells is quoted, once; others are not, however worded."""
+    odd = [{"kind": "other", "text": text} for text in ("odd", "odd", "even")]
+    for kind, old in OLD_WARNINGS.items():
+        told = {"kind": kind, "text": "in words that were never used before"}
+        assert text(with_facts(measured, warnings=[told])) == text(measured)
+        assert 'The software warned: "odd"; "even".' in text(with_facts(measured, warnings=[told, *odd]))
+        quoted = text(with_facts(measured, warnings=[{"kind": "other", "text": old}]))
+        assert f'The software warned: "{old}".' in quoted
+    assert "warned" not in text(measured)
+
+
+def test_warnings_of_older_results(measured: xr.Dataset) -> None:
+    """They are texts alone, and known by how they began; what is not known is quoted."""
+    for old in OLD_WARNINGS.values():
+        assert text(with_facts(measured, warnings=[old])) == text(measured)
+    said = text(with_facts(measured, warnings=[*OLD_WARNINGS.values(), "odd", "odd"]))
+    assert 'The software warned: "odd".' in said
+
+
+def test_several_kinds_of_units() -> None:
+    """One text for all: each way in turn, with what is common said once."""
+    results = dif.measure_kinds(
+        load(), SETS, kinds=list(UNIT_KINDS), n_units=(16, 80), draws=3, layers=LAYERS
+    )
+    said = text(results)
+    assert (
+        "Units were chosen in 7 ways: (1) units of each layer were drawn at random (seed 0, from a random "
+        "pool of at most 80 units), 3 draws of 16 units and 1 draw of 80 units; (2) the 16 and 80 units of "
+        "each layer with the highest mean response over all images were used; (3) the 16 and 80 units of "
+        "each layer with the highest variance over all images were used; (4) units of each layer were drawn"
+    ) in said
+    assert (
+        "; (5) each filter's mean over space was taken as a unit (3 to 8 of each layer); (6) all units"
+        in said
+    )
+    assert "(6) all units of each layer were used; (7) all" in said
+    assert "Small layers were used whole, in one draw: 1 of the" in said
+    assert (
+        "(7) all units of each layer were added up in count sketches (Charikar et al., 2002) with random "
+        "signs (seed 0), 3 draws each of 16 and 80 sums. Small layers"
+    ) in said
+    assert "The same units and sums were used for all images and sets." in said
+    assert "The sums stand for all units of a layer: the distance between them is divided by" in said
+    assert said.count("Small layers") == 1
+    assert text({"top": results["top"]}) == text(results["top"])
+    with pytest.raises(dif.InputError, match="a result, or results as"):
+        describe_methods({})
+    with pytest.raises(dif.InputError, match="'random' is of the kind 'top'"):
+        describe_methods({"random": results["top"]})
+    other = with_facts(results["top"], fingerprint="0" * 64)
+    with pytest.raises(dif.InputError, match="'random' and 'top' differ in their fingerprint"):
+        describe_methods({"random": results["random"], "top": other})
+    apart = results["top"].assign_attrs(seed=1)
+    with pytest.raises(dif.InputError, match="differ in their seed"):
+        describe_methods({"random": results["random"], "top": apart})
+    own_warning = with_facts(results["top"], warnings=["of top"], command="x")
+    assert '"of top"' in text({"random": results["random"], "top": own_warning})
+
+
+def test_what_is_no_result() -> None:
+    """It is refused as elsewhere."""
+    with pytest.raises(dif.InputError, match="list; expected the Dataset"):
+        describe_methods([])  # type: ignore[arg-type]
+    with pytest.raises(dif.InputError, match="the result of kind 'top' is a int"):
+        describe_methods({"top": 1})  # type: ignore[dict-item]
+    with pytest.raises(dif.InputError, match="is no result of differentia"):
+        describe_methods(xr.Dataset())
+    with pytest.raises(dif.InputError, match="unknown metric 'euclid'"):
+        describe_methods(of_neurons().assign_attrs(metric="euclid"))
+
+
+def test_what_is_cited_is_in_the_references_and_nothing_else(measured: xr.Dataset) -> None:
+    """Both ways, for results that cite different works; as text and as BibTeX."""
+    results = [
+        measured,
+        of_neurons(),
+        with_facts(measured, network="keras:VGG16", frameworks=["keras", "torch"]),
+        with_facts(measured, network="digits"),
+        measured.assign_attrs(provenance="{}"),
+    ]
+    cited = []
+    for result in results:
+        methods = describe_methods(result)
+        in_text = re.findall(r"(?<=[(;])\s?([^();]+?, (?:\d{4}|n\.d\.))(?=[;)])", methods.text)
+        assert sorted(in_text) == sorted(reference.citation for reference in methods.references)
+        lines = [str(reference) for reference in methods.references]
+        assert lines == sorted(lines, key=str.casefold)
+        assert str(methods) == "\n".join([methods.text, "", *lines])
+        assert methods.bibtex.count("\n@") == len(lines) - 1
+        cited.append(len(lines))
+    assert cited == [8, 7, 11, 10, 5]
+    own = [reference for reference in describe_methods(measured).references if reference.key == "differentia"]
+    assert f"(Version {dif.__version__}) [Computer software]." in str(own[0])
+
+
+def test_a_saved_result_says_the_same(measured: xr.Dataset, tmp_path: Path) -> None:
+    """What was saved and loaded, also as NumPy's types, gives the same text."""
+    dif.save(measured, tmp_path / "result.nc")
+    assert describe_methods(dif.load_result(tmp_path / "result.nc")) == describe_methods(measured)
+
+
+def test_intervals_over_images_are_told() -> None:
+    """How they were made, of the result's own attributes; nothing where there are none."""
+    rng = np.random.default_rng(0)
+    arrays = {"movie": {"V1": rng.gamma(2.0, size=(12, 30))}}
+    result = dif.measure_responses(arrays, resamples=300, confidence=0.9)
+    sentence = (
+        "Intervals (90 %) over responses are studentised (bootstrap-t) intervals of the logarithm of "
+        "differentiation, from 300 resamples of the responses of each set, with which the SD was resampled "
+        "(Efron & Tibshirani, 1993)."
+    )
+    assert sentence in text(result)
+    assert "percentile bootstrap intervals" in text(dif.with_intervals(result, method="percentile"))
+    few = dif.measure_responses({"movie": {"V1": arrays["movie"]["V1"][:9]}}, resamples=300)
+    assert "ntervals" not in text(few)

@@ -1,0 +1,162 @@
+"""Limits of values, by source of uncertainty; of differences and ratios."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.stats
+import xarray as xr
+from helpers.results import counted
+
+import differentia as dif
+from differentia.results.intervals import (
+    Estimate,
+    draw_interval,
+    image_interval,
+    interval_of_difference,
+    interval_of_ratio,
+)
+
+RNG = np.random.default_rng(0)
+
+
+def drawn(seed: int, *, pool: int, draws: int, used: int = 20) -> tuple[xr.Dataset, np.ndarray]:
+    """Measure draws of a skewed layer of 300 units; and what 40 fresh draws of the layer itself give."""
+    rng = np.random.default_rng(0)
+    layer = rng.normal(size=(12, 300)) * np.exp(0.7 * rng.normal(size=300))
+    result = dif.measure_responses(
+        {"a": {"x": layer}}, n_units=used, pool=pool, draws=draws, seed=seed, resamples=100
+    )
+    fresh = np.random.default_rng(seed + 10_000)
+    values = [dif.differentiation(layer[:, fresh.permutation(300)[:used]]) for _ in range(30)]
+    return result, np.array(values)
+
+
+@pytest.mark.parametrize("pool", [40, 150])
+def test_the_interval_holds_fresh_draws(pool: int) -> None:
+    """Some 95 % of those from the whole layer, whose corrected SD it has; the pool's own would hold fewer."""
+    runs = [drawn(seed, pool=pool, draws=20) for seed in range(40)]
+    held = []
+    for result, fresh in runs:
+        low, high = (result[f"differentiation_{end}"].sel(source="units").item() for end in ("low", "high"))
+        held.append(((fresh >= low) & (fresh <= high)).mean())
+    assert 0.93 <= np.mean(held) <= 0.975
+    if pool == 40:  # the control: what the pool alone shows is too little
+        alone = [result["differentiation"].std("draw", ddof=1).item() for result, _ in runs]
+        spreads = [dif.draw_spread(result["differentiation"], result).item() for result, _ in runs]
+        near = [
+            (abs(fresh - fresh.mean()) < 2.09 * sd).mean() for (_, fresh), sd in zip(runs, alone, strict=True)
+        ]
+        assert np.mean(near) < 0.9
+        assert np.mean(spreads) > 1.2 * np.mean(alone)
+
+
+def test_the_interval_of_draws_by_hand() -> None:
+    """The t quantile of a fresh draw's variance and the mean's; none for one draw, no width for all units."""
+    values = np.full((2, 1, 3), np.nan)
+    values[0, 0] = [0.9, 1.0, 1.2]
+    values[1, 0, 0] = 1.4
+    result = counted(values, [20], [[20], [80]])
+    low, high = draw_interval(result["differentiation"], result, confidence=0.9)
+    correction = (1 - 20 / 100) / (1 - 20 / 80)
+    reach = scipy.stats.t.ppf(0.95, 2) * np.std(values[0], ddof=1) * np.sqrt(2 * correction - 1 + 1 / 3)
+    mean = values[0].mean()
+    np.testing.assert_allclose([low[0, 0, 0], high[0, 0, 0]], [max(0, mean - reach), mean + reach])
+    assert np.isnan([low[0, 1, 0], high[0, 1, 0]]).all()
+    whole = counted(values[1:], [80], [[80]], layer=80)
+    for limit in draw_interval(whole["differentiation"], whole, confidence=0.95):
+        assert limit.item() == 1.4
+
+
+def test_limits_stand_in_the_result() -> None:
+    """Of units at every number, of images at the largest; they hold the value; more confidence is wider."""
+    rng = np.random.default_rng(3)
+    arrays = {name: {"x": rng.normal(size=(20, 50)), "y": rng.gamma(1.0, size=(20, 50))} for name in "ab"}
+    options: dict[str, Any] = {"n_units": (10, 50), "draws": 6, "resamples": 300}
+    result = dif.measure_responses(arrays, **options)
+    low, high = result["differentiation_low"], result["differentiation_high"]
+    assert low.dims == ("set", "layer", "n_units", "source")
+    assert low.attrs == {"confidence": 0.95, "method": "studentized", "resamples": 300}
+    means = dif.draw_mean(result["differentiation"], result)
+    assert ((low <= means) | low.isnull()).all()
+    assert ((high >= means) | high.isnull()).all()
+    assert low.sel(source="images", n_units=10).isnull().all()
+    assert low.sel(source="images", n_units=50).notnull().all()
+    assert low.sel(source="units", n_units=10).notnull().all()
+    wider = dif.measure_responses(arrays, confidence=0.99, **options)
+    assert (wider["differentiation_low"] < low).sel(source="images", n_units=50).all()
+    # seeded: the same again, and others with another seed
+    xr.testing.assert_identical(result, dif.measure_responses(arrays, **options))
+    other = dif.measure_responses(arrays, seed=1, **options)
+    images = {"source": "images", "n_units": 50}
+    assert (other["differentiation_low"].sel(images) != low.sel(images)).all()
+
+
+def test_limits_move_with_the_mean_over_draws() -> None:
+    """Those of images are of draw 0: what they are to its value they are to the mean."""
+    rng = np.random.default_rng(4)
+    result = dif.measure_responses(
+        {"a": {"x": rng.gamma(1.0, size=(20, 80))}}, n_units=30, pool=80, draws=8, resamples=300
+    )
+    alone = result.isel(draw=[0]).assign(pool_size=result["units_used"].isel(n_units=0, drop=True))
+    options: Any = {"confidence": 0.95, "resamples": 300, "method": "studentized"}
+    limits, of_first = image_interval(result, **options), image_interval(alone, **options)
+    first = result["differentiation"].isel(draw=0)
+    mean = result["differentiation"].mean("draw")
+    for limit, other in zip(limits, of_first, strict=True):
+        np.testing.assert_allclose(limit / mean, other / first)
+    assert abs(mean / first - 1).item() > 1e-3
+
+
+def test_where_images_have_no_limits() -> None:
+    """Few images, other metrics, no distances; the ones of units are there all the same."""
+    rng = np.random.default_rng(5)
+
+    def limits(n: int = 12, **options: Any) -> np.ndarray:
+        arrays = {"a": {"x": rng.normal(size=(n, 30))}}
+        result = dif.measure_responses(arrays, n_units=10, draws=5, pool=30, resamples=100, **options)
+        assert result["differentiation_low"].sel(source="units").notnull().all()
+        found: np.ndarray = result["differentiation_low"].sel(source="images").values
+        return found
+
+    assert np.isfinite(limits()).all()
+    assert np.isfinite(limits(normalize="none")).all()
+    assert np.isnan(limits(9)).all()
+    assert np.isnan(limits(metric="cityblock")).all()
+    assert np.isnan(limits(normalize="response")).all()
+
+
+@pytest.mark.parametrize(
+    ("message", "options"),
+    [
+        ("confidence is 95; expected a number from 0.5 to below 1", {"confidence": 95}),
+        ("confidence is nan", {"confidence": float("nan")}),
+        ("confidence is '0.9'", {"confidence": "0.9"}),
+        ("resamples is 10; expected 100 to 100,000", {"resamples": 10}),
+        ("resamples is 2.5; expected a whole number", {"resamples": 2.5}),
+        ("unknown method 'bcaa'. Did you mean 'bca'", {"method": "bcaa"}),
+    ],
+)
+def test_options_of_intervals_that_cannot_be_used(message: str, options: dict[str, Any]) -> None:
+    """The error says what was given, and what would do."""
+    result = dif.measure_responses({"a": {"x": np.eye(12)}}, resamples=100)
+    with pytest.raises(dif.InputError, match=message):
+        dif.with_intervals(result, **options)
+
+
+def test_differences_and_ratios_by_hand() -> None:
+    """The squares of how far the limits lie add up, each on its side; of a ratio, those of logarithms."""
+
+    def estimate(*values: float) -> Estimate:
+        return Estimate(*(xr.DataArray(value) for value in values))
+
+    one, other = estimate(5.0, 4.0, 8.0), estimate(2.0, 1.5, 2.4)
+    low, high = interval_of_difference(one, other)
+    assert low.item() == pytest.approx(3 - np.hypot(1, 0.4))
+    assert high.item() == pytest.approx(3 + np.hypot(3, 0.5))
+    low, high = interval_of_ratio(one, other)
+    assert low.item() == pytest.approx(2.5 * np.exp(-np.hypot(np.log(5 / 4), np.log(2.4 / 2))))
+    assert high.item() == pytest.approx(2.5 * np.exp(np.hypot(np.log(8 / 5), np.log(2 / 1.5))))
+    assert np.isnan(interval_of_ratio(one, estimate(0.0, 0.0, 0.0))[0])

@@ -1,0 +1,478 @@
+"""What a result is: a stranger's is refused where it could mislead, swell, or reach out of its file."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import inspect
+import json
+import random
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+from helpers.results import IMAGES, neurons, viewed
+
+import differentia as dif
+from differentia.cli import main
+from differentia.output.figures.save import save_figures
+from differentia.results.dataset import with_provenance
+from differentia.results.schema import MOST_PROVENANCE, require_whole, validate_result
+from differentia.results.tables import save_predictions, table_rows
+
+NOT_ONE = r"^the result is no result of differentia: "
+SCRIPT = "<script>alert(1)</script>"
+
+
+@cache
+def whole() -> xr.Dataset:
+    """Return a result with all views, which no test may change."""
+    return viewed(maps={"conv": [3]})
+
+
+def changed(name: str, change: Callable[[np.ndarray], Any]) -> xr.Dataset:
+    """Return the result with other values of a variable or label."""
+    variable = whole()[name]
+    values = change(variable.values.copy())
+    return whole().assign({name: (variable.dims, values, variable.attrs)})
+
+
+def first(value: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what replaces the first value, whatever type that needs."""
+
+    def replace(values: np.ndarray) -> np.ndarray:
+        values = values.astype(object) if isinstance(value, str) else values
+        values.flat[0] = value
+        return values
+
+    return replace
+
+
+def text(values: np.ndarray) -> np.ndarray:
+    """Return numbers as text."""
+    return values.astype(str)
+
+
+#: By what the error says: the variable, and what it is changed to.
+WRONG_VALUES: list[tuple[str, str, Callable[[np.ndarray], Any]]] = [
+    ("differentiation is of type <U32; expected floating numbers", "differentiation", text),
+    ("differentiation is of type object", "differentiation", lambda values: values.astype(object)),
+    ("differentiation is of type complex", "differentiation", lambda values: values + 1j),
+    (r"differentiation holds -1\.0; expected 0 or more, and no infinity", "differentiation", first(-1.0)),
+    ("differentiation holds inf; expected 0 or more, and no infinity", "differentiation", first(np.inf)),
+    ("differentiation_low lies above differentiation_high", "differentiation_low", lambda v: v + 100.0),
+    (r"differentiation_high holds -9\.0; expected 0 or more", "differentiation_high", first(-9.0)),
+    (r"source names \['images', 'units'\]; expected", "source", lambda values: values[::-1]),
+    ("units_used is of type float64; expected whole numbers", "units_used", lambda values: values / 2),
+    ("units_used holds 0; expected 1 or more", "units_used", first(0)),
+    ("units_used, pool_size and layer_size do not go together", "units_used", first(10**9)),
+    ("units_used, pool_size and layer_size do not go together", "pool_size", first(10**9)),
+    ("units_used, pool_size and layer_size do not go together", "layer_size", first(1)),
+    ("unit holds 100000000; expected the recorded units' places", "unit", first(10**8)),
+    ("unit holds -5; expected", "unit", first(-5)),
+    (r"layer_sd holds -1\.0; expected 0 or more", "layer_sd", first(-1.0)),
+    ("prediction holds 2.0; expected 0 to 1", "prediction", first(2.0)),
+    ("prediction holds nan", "prediction", first(np.nan)),
+    ("distance holds nan", "distance", first(np.nan)),
+    ("distance holds inf", "distance", first(np.inf)),
+    ("image_sumsq holds -1.0", "image_sumsq", first(-1.0)),
+    ("thumbnail is of type uint16; expected bytes", "thumbnail", lambda values: values.astype(np.uint16)),
+    ("map_0 is of type <U32; expected floating", "map_0", text),
+    (r"map_image is \[99, .*; expected places of images, 0 to 6", "map_image", first(99)),
+    ("filter_index holds -1; expected 0 or more", "filter_index", first(-1)),
+    ("image_name is of type object; expected text", "image_name", lambda v: np.array([None] * len(v))),
+    ("class_name is of type int64; expected text", "class_name", lambda values: np.arange(len(values))),
+    ("n_units is of type float64", "n_units", lambda values: values + 0.5),
+    (r"n_units holds -20; expected 1 or more", "n_units", lambda values: -values),
+    (
+        "set holds 'bright' twice; expected names of which each is there",
+        "set",
+        lambda values: ["bright", "bright"],
+    ),
+    ("layer holds 'conv' twice", "layer", first("conv")),
+    (r"set holds the name 'a\\x00b'; expected text without control characters", "set", first("a\0b")),
+    (r"layer holds the name '\\x1b\[2J'; expected text without control", "layer", first("\x1b[2J")),
+    ("layer holds the name ' '", "layer", first(" ")),
+    ("unknown kind of units 'rand'. Did you mean 'random'", "units", lambda _: "rand"),
+]
+
+
+def short(given: object) -> str | None:
+    """Return the name of a case: the same in each process, which the address of a function is not."""
+    return given[:40] if isinstance(given, str) else None
+
+
+@pytest.mark.parametrize(("message", "name", "change"), WRONG_VALUES, ids=short)
+def test_wrong_values(message: str, name: str, change: Callable[[np.ndarray], Any]) -> None:
+    """Each is named, with what was expected; the result as it was is fine."""
+    with pytest.raises(dif.InputError, match=NOT_ONE + message):
+        validate_result(changed(name, change))
+    require_whole(validate_result(whole()))
+
+
+def test_numbers_of_units_ascend() -> None:
+    """Neither the same twice, nor in another order."""
+    result = neurons()
+    for counts in ([5, 5, 20], [20, 5, 50]):
+        with pytest.raises(dif.InputError, match=r"n_units is \[.*; expected numbers in ascending order"):
+            validate_result(result.assign_coords(n_units=counts))
+
+
+WRONG_ATTRIBUTES: list[tuple[str, dict[str, Any]]] = [
+    ("the attribute schema_version is '1'; expected a whole number", {"schema_version": "1"}),
+    ("the attribute schema_version is 1.0; expected a whole number", {"schema_version": 1.0}),
+    ("the attribute schema_version is True", {"schema_version": True}),
+    ("the attribute seed is 'x'", {"seed": "x"}),
+    ("the attribute seed is -1; expected a whole number from 0", {"seed": -1}),
+    ("the attribute reference is 5; expected text", {"reference": 5}),
+    ("the attribute provenance is array", {"provenance": np.arange(3)}),
+    (r"unknown metric 'euclid'\. Did you mean 'euclidean'", {"metric": "euclid"}),
+    ("unknown normalization 'x'", {"normalize": "x"}),
+    ("the provenance can't be read .*; expected JSON", {"provenance": "{"}),
+    (r"the provenance is \[1\]; expected a JSON object", {"provenance": "[1]"}),
+    ("the provenance can't be read .*recursion", {"provenance": '{"a":' * 100_000}),
+    (r"the provenance has 64,000,001 characters", {"provenance": " " * (MOST_PROVENANCE + 1)}),
+]
+
+
+@pytest.mark.parametrize(("message", "attributes"), WRONG_ATTRIBUTES, ids=short)
+def test_wrong_attributes(message: str, attributes: Mapping[str, Any]) -> None:
+    """Each is named, however long it is."""
+    with pytest.raises(dif.InputError, match=NOT_ONE + message) as caught:
+        validate_result(whole().assign_attrs(attributes))
+    assert len(str(caught.value)) < 400
+
+
+WRONG_FACTS = [
+    ("versions", ["1.0"]),
+    ("versions", {"torch": {"a": 1}}),
+    ("sets", "noise:3"),
+    ("sets", {"a": 3}),
+    ("warnings", "one"),
+    ("warnings", [{"a": 1}]),
+    ("warnings", [{"kind": "undefined"}]),
+    ("skipped", [1]),
+    ("duplicates", [[]]),
+    ("frameworks", {"torch": 1}),
+    ("input_shape", [1, 2]),
+    ("input_shape", ["a", "b", "c"]),
+    ("network", ["digits"]),
+]
+
+
+@pytest.mark.parametrize(("fact", "value"), WRONG_FACTS)
+def test_wrong_facts(fact: str, value: Any) -> None:
+    """A fact of the provenance that is of another type is named; one that is not known is left alone."""
+    with pytest.raises(dif.InputError, match=f"{NOT_ONE}{fact}[.0-9a-z]* in the provenance is "):
+        validate_result(with_provenance(whole(), **{fact: value}))
+    validate_result(with_provenance(whole(), mine=[value]))
+
+
+def test_limits_say_what_they_are() -> None:
+    """There are two, each with its confidence, method and number of resamples."""
+    result = neurons()
+    with pytest.raises(dif.InputError, match="there is differentiation_low alone; expected both"):
+        validate_result(result.drop_vars("differentiation_high"))
+    for about in ({}, {"confidence": 95.0}, {"method": 5}, {"resamples": "many"}):
+        attributes = {**result["differentiation_low"].attrs, **about} if about else {}
+        other = result["differentiation_low"].drop_attrs().assign_attrs(attributes)
+        with pytest.raises(dif.InputError, match=r"attributes of differentiation_low are .*the confidence"):
+            validate_result(result.assign(differentiation_low=other))
+    # those of a version that had none
+    require_whole(
+        validate_result(result.drop_vars(["differentiation_low", "differentiation_high", "source"]))
+    )
+
+
+def test_maps_say_what_they_are_of() -> None:
+    """Their attributes go to a function as its arguments: there can be no others."""
+    for about in ({}, {"layer": "conv", "filter": 1, "axes": 1}, {"layer": 1, "filter": 1}):
+        with pytest.raises(dif.InputError, match=f"{NOT_ONE}the attributes of map_0 are"):
+            validate_result(whole().assign(map_0=whole()["map_0"].drop_attrs().assign_attrs(about)))
+    with pytest.raises(dif.InputError, match=r"the attributes of map_0 are .*'filter': -1"):
+        validate_result(whole().assign(map_0=whole()["map_0"].assign_attrs(filter=-1)))
+
+
+WRONG_TOGETHER: list[tuple[str, str, Callable[[np.ndarray], Any]]] = [
+    (r"image_set names the sets \['bright', 'gone'\]", "image_set", lambda v: ["bright"] * 4 + ["gone"] * 3),
+    ("image_set names the sets .*'dark', 'bright'", "image_set", lambda values: values[::-1]),
+    (r"image_set names the sets \['bright'\]", "image_set", lambda values: ["bright"] * 7),
+    ("image_set names the sets", "image_set", lambda values: values[[0, 4, 1, 5, 2, 6, 3]]),
+    ("filter_layer names the layer 'gone'; expected one that the result has", "filter_layer", first("gone")),
+]
+
+
+@pytest.mark.parametrize(("message", "name", "change"), WRONG_TOGETHER, ids=short)
+def test_what_does_not_go_together(
+    tmp_path: Path, message: str, name: str, change: Callable[[np.ndarray], Any]
+) -> None:
+    """A file whose images or filters are of no set or layer of it is refused; it names the file."""
+    wrong = changed(name, change)
+    wrong.to_netcdf(tmp_path / "x.nc", engine="h5netcdf")
+    with pytest.raises(dif.InputError, match=rf"x\.nc is no result of differentia: {message}"):
+        dif.load_result(tmp_path / "x.nc")
+    whole().to_netcdf(tmp_path / "x.nc", engine="h5netcdf")  # the control; it has no checksum
+    xr.testing.assert_identical(dif.load_result(tmp_path / "x.nc"), whole())
+
+
+def test_a_selection_is_saved_as_what_is_left(tmp_path: Path) -> None:
+    """The images, filters and maps of sets and layers that were taken out go, too."""
+    chosen = whole().sel(set=["dark"], layer=["conv", "split[0]"])
+    dif.save(chosen, tmp_path / "x.nc")
+    loaded = dif.load_result(tmp_path / "x.nc")
+    assert loaded["image_set"].values.tolist() == ["dark"] * 3
+    assert set(loaded["filter_layer"].values) == {"conv", "split[0]"}
+    xr.testing.assert_equal(loaded["differentiation"], chosen["differentiation"])
+    with pytest.raises(dif.InputError, match="no set or no layer left"):
+        dif.save(whole().isel(set=[]), tmp_path / "none.nc")
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved result, which no test may change."""
+    path = tmp_path_factory.mktemp("saved") / "result.nc"
+    dif.save(neurons(), path)
+    return path
+
+
+def test_a_file_that_is_cut_off(saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """At whatever length: one line, which names the file."""
+    content = saved.read_bytes()
+    lengths = [0, 1, 7, 8, 100, *(len(content) * part // 16 for part in range(1, 16)), len(content) - 1]
+    for length in lengths:
+        (tmp_path / "result.nc").write_bytes(content[:length])
+        assert main(["report", str(tmp_path)]) == 2
+        shown = capsys.readouterr().err
+        assert f"{tmp_path}/result.nc: can't be read as netCDF-4" in shown
+        assert shown.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["result.nc"]
+
+
+def test_a_file_with_a_byte_that_changed(saved: Path, tmp_path: Path) -> None:
+    """It is refused, or the byte does not matter: no other result comes back."""
+    content, expected = saved.read_bytes(), dif.load_result(saved)
+    choose = random.Random(0)
+    refused = 0
+    for _ in range(60):
+        damaged = bytearray(content)
+        damaged[choose.randrange(len(content))] ^= 1 << choose.randrange(8)
+        (tmp_path / "x.nc").write_bytes(damaged)
+        try:
+            xr.testing.assert_identical(dif.load_result(tmp_path / "x.nc"), expected)
+        except dif.InputError:
+            refused += 1
+    assert refused > 20
+
+
+def test_what_was_changed_after_saving(saved: Path, tmp_path: Path) -> None:
+    """A label, which HDF5 does not guard: the checksum tells. HDF5 itself tells of numbers, to any reader."""
+    (tmp_path / "x.nc").write_bytes(saved.read_bytes())
+    with h5py.File(tmp_path / "x.nc", "r+") as file:
+        file["image_name"][0] = "another"
+    with pytest.raises(dif.InputError, match=r"x\.nc: what it holds is not what was saved: it was"):
+        dif.load_result(tmp_path / "x.nc")
+    with h5py.File(saved) as file:
+        numbers = file["distance"]
+        place = numbers.id.get_chunk_info(0)
+        assert numbers.fletcher32
+    damaged = bytearray(saved.read_bytes())
+    damaged[place.byte_offset + place.size // 2] ^= 1
+    (tmp_path / "x.nc").write_bytes(damaged)
+    with xr.open_dataset(tmp_path / "x.nc", engine="h5netcdf") as plain:
+        with pytest.raises(OSError, match="Can't synchronously read data"):
+            plain["distance"].load()
+        plain["differentiation"].load()
+
+
+def test_files_that_reach_out_or_swell(saved: Path, tmp_path: Path) -> None:
+    """Data in other files is not read, and what a file declares beyond its size is not made room for."""
+    (tmp_path / "secret").write_bytes(b"secret!!" * 100)
+
+    def outside(file: h5py.File) -> None:
+        del file["image_sum"]
+        file.create_dataset("image_sum", (8, 2), "f8", external=[(str(tmp_path / "secret"), 0, 128)])
+
+    def linked(file: h5py.File) -> None:
+        del file["image_sum"]
+        file["image_sum"] = h5py.ExternalLink(str(saved), "image_sum")
+
+    def huge(file: h5py.File) -> None:
+        del file["differentiation"]
+        file.create_dataset(
+            "differentiation", (2**20, 2**20, 1, 1), "f8", chunks=(64, 64, 1, 1), fillvalue=1.0
+        )
+
+    for change, message in (
+        (outside, "/image_sum lies in another file, which is not read"),
+        (linked, "/image_sum is a link to another place or file"),
+        (huge, r"declares 8,796,\d+,\d+,\d+ bytes of data, far more than a file of its size can hold"),
+    ):
+        (tmp_path / "x.nc").write_bytes(saved.read_bytes())
+        with h5py.File(tmp_path / "x.nc", "r+") as file:
+            change(file)
+        assert (tmp_path / "x.nc").stat().st_size < 10**6
+        with pytest.raises(dif.InputError, match=rf"x\.nc: {message}"):
+            dif.load_result(tmp_path / "x.nc")
+
+
+#: Names that would leave a folder, be too long for a file, or mean something to HTML, TeX or a spreadsheet.
+NAMES = (
+    *("../../up", "/tmp/absolute", ".", "..", "x" * 300, SCRIPT, "$\\frac{", "=1+1"),
+    *('a,b"c', "{0}", "C:\\x"),
+)
+
+
+def everything_in(folder: Path) -> dict[str, str]:
+    """Return all files below a folder, each with what tells its content."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def write_all(result: xr.Dataset, folder: Path) -> list[str]:
+    """Write all that is written of a result, and return the names of the files."""
+    folder.mkdir()
+    dif.save(result, folder / "result.nc")
+    save_predictions(result, folder / "predictions.csv")
+    assert main(["report", str(folder)]) == 0
+    return list(everything_in(folder))
+
+
+def test_names_in_a_result_are_no_paths(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Files have the names they always have; names come back from CSV and JSON, and are no markup in HTML."""
+    network = dif.load_network("digits")
+    images = {name: np.array(IMAGES["bright"][:2, ..., 0]) for name in ("a", "b")}
+    result = dif.measure(network, images, layers=["logits", "predictions"], n_units=5, draws=1)
+    expected = write_all(result, tmp_path / "plain")
+    renamed = result.assign_coords(
+        set=list(NAMES[:2]),
+        layer=[SCRIPT, "../../layer"],
+        image_set=("image", [NAMES[0]] * 2 + [NAMES[1]] * 2),
+        image_name=("image", [SCRIPT, "../x", "=1+1", "x" * 300]),
+        class_name=("class", [*NAMES[:9], "</script>"]),
+        filter_layer=("filter", np.where(result["filter_layer"] == "logits", SCRIPT, "../../layer")),
+    )
+    around = everything_in(tmp_path)
+    assert write_all(renamed, tmp_path / "hostile") == expected
+    mine = {name: content for name, content in everything_in(tmp_path).items() if name[:7] != "hostile"}
+    assert mine == around
+    page = (tmp_path / "hostile" / "report.html").read_text()
+    assert "alert(1)" in page  # it is shown,
+    assert SCRIPT not in page  # but is no script
+    assert page.lower().count("</script>") == (tmp_path / "plain" / "report.html").read_text().count(
+        "</script>"
+    )
+    with (tmp_path / "hostile" / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["image"] for row in rows] == renamed["image_name"].values.tolist()
+    assert {row["set"] for row in rows} == set(NAMES[:2])
+    capsys.readouterr()
+    assert json.loads(json.dumps(table_rows(renamed)))[0]["set"] == NAMES[0]
+
+
+def test_names_of_sets_are_no_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the command line, too: all files lie in the folder that was named, under names of their own."""
+    home = tmp_path / "deep" / "in"
+    home.mkdir(parents=True)
+    monkeypatch.chdir(home)
+    options = ["--n-units", "5", "--draws", "1", "--layers", "logits", "--no-views", "--out", "out"]
+    found = []
+    for names in (("a", "b", "c", "d", "e", "f"), NAMES[:6]):
+        sets = [part for name in names for part in ("--set", f"{name}=digits:2")]
+        assert main(["measure", "digits", *sets, *options]) == 0
+        found.append(set(everything_in(tmp_path)))
+        assert all(file.startswith("deep/in/out/") for file in found[-1])
+    assert found[0] == found[1]
+    for name in ("a\0b", "a\nb", "\x1b[2J", "\udcff"):
+        assert main(["measure", "digits", "--set", f"{name}=digits:2", *options]) == 2
+    assert set(everything_in(tmp_path)) == found[0]
+
+
+#: By public function: what it is called with beside a result.
+PUBLIC: dict[str, tuple[Any, ...]] = {
+    "contrast": ("stimulus", "spontaneous"),
+    "describe_methods": (),
+    "plot": (),
+    "plot_distances": (),
+    "plot_filters": (),
+    "plot_maps": ("conv", 3),
+    "plot_predictions": (),
+    "plot_relative": (),
+    "precision": (),
+    "records": (),
+    "relative": (),
+    "relative_interval": (),
+    "save": ("x.nc",),
+    "say_precision": (),
+    "show": (),
+    "to_dataframe": (),
+    "top_classes": (),
+    "with_intervals": (),
+    "write_report": ("x.html",),
+}
+
+#: Those that take results by kind, or of VGG16; and those of draws, which take any selection, and kinds that
+#: were joined.
+OTHERS = {"compare_with_published", "plot_kinds"}
+UNCHECKED = {"draw_mean", "draw_spread", "not_converged"}
+
+
+@pytest.fixture
+def times_checked(monkeypatch: pytest.MonkeyPatch) -> list[xr.Dataset]:
+    """The results that have been checked since."""
+    checked: list[xr.Dataset] = []
+
+    def count(result: xr.Dataset, *where: str) -> xr.Dataset:
+        checked.append(result)
+        return validate_result(result, *where)
+
+    monkeypatch.setattr("differentia.results.schema.validate_result", count)
+    return checked
+
+
+def test_every_public_function_that_takes_a_result_is_known() -> None:
+    """A new one has to be checked at the border, too."""
+    functions = {name: getattr(dif, name) for name in dif.__all__ if inspect.isfunction(getattr(dif, name))}
+    taking = {
+        name
+        for name, function in functions.items()
+        if {"result", "results"} & set(inspect.signature(function).parameters)
+    }
+    assert taking == {*PUBLIC} | OTHERS | UNCHECKED
+
+
+@pytest.mark.filterwarnings("ignore:dif.records:FutureWarning")
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_result_is_checked_once(
+    name: str, times_checked: list[xr.Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many others a public function calls, for each layer and set; what is no result is refused."""
+    monkeypatch.chdir(tmp_path)
+    viewed_only = ("plot_filters", "plot_maps", "plot_predictions", "top_classes", "write_report")
+    result = whole() if name in viewed_only else neurons()
+    for _ in range(2):
+        getattr(dif, name)(result, *PUBLIC[name])
+    assert len(times_checked) == 2
+    assert times_checked[0] is result
+    with pytest.raises(dif.InputError, match="pool_size missing"):
+        getattr(dif, name)(result.drop_vars("pool_size"), *PUBLIC[name])
+
+
+def test_each_kind_is_checked_once(times_checked: list[xr.Dataset], tmp_path: Path) -> None:
+    """In figures and reports of several kinds, by name or by place."""
+    one = neurons()
+    kinds = {"random": one, "top": one.assign_coords(units="top")}
+    dif.plot_kinds(results=kinds)
+    assert len(times_checked) == 2
+    dif.write_report(kinds, tmp_path / "x.html")
+    assert len(times_checked) == 4
+    save_figures(one, tmp_path / "figures")
+    assert len(times_checked) == 5
+    with pytest.raises(dif.InputError, match="expected results as"):
+        dif.plot_kinds(one)  # type: ignore[arg-type]
+    dif.save(one, tmp_path / "x.nc")
+    xr.testing.assert_identical(dif.load_result(tmp_path / "x.nc"), one)
