@@ -1,0 +1,49 @@
+# The public names and where each comes from; the package imports a name when it is first used.
+from .definition.measure import differentiation as differentiation
+from .errors import (
+    DifferentiaError as DifferentiaError,
+    DifferentiaWarning as DifferentiaWarning,
+    FolderInUseError as FolderInUseError,
+    InputError as InputError,
+    RecordingError as RecordingError,
+    StorageError as StorageError,
+)
+from .experiment.measure import (
+    measure as measure,
+    measure_kinds as measure_kinds,
+    measure_responses as measure_responses,
+)
+from .networks.base import Network as Network
+from .networks.load import load_network as load_network
+from .output.figures.contrasts import plot_contrast as plot_contrast
+from .output.figures.heatmaps import (
+    plot_distances as plot_distances,
+    plot_filters as plot_filters,
+    plot_predictions as plot_predictions,
+)
+from .output.figures.lines import plot as plot, plot_kinds as plot_kinds, plot_relative as plot_relative
+from .output.figures.maps import plot_maps as plot_maps
+from .output.paper.paragraph import Methods as Methods, describe_methods as describe_methods
+from .output.paper.references import Reference as Reference
+from .output.report.page import show as show, write_report as write_report
+from .recording.record import record as record
+from .recording.responses import Responses as Responses
+from .recording.selection import Selection as Selection, select as select, write_selection as write_selection
+from .results.contrasts import contrast as contrast
+from .results.draws import draw_mean as draw_mean, draw_spread as draw_spread, not_converged as not_converged
+from .results.files import load_result as load_result, save as save
+from .results.intervals import with_intervals as with_intervals
+from .results.precision import precision as precision, say_precision as say_precision
+from .results.published import (
+    compare_with_published as compare_with_published,
+    published_curves as published_curves,
+)
+from .results.relative import relative as relative, relative_interval as relative_interval
+from .results.tables import records as records, to_dataframe as to_dataframe, top_classes as top_classes
+from .stimuli.base import Stimuli as Stimuli
+from .stimuli.noise import noise as noise
+from .stimuli.saving import save_images as save_images
+from .stimuli.sources import images as images
+
+__all__: list[str]
+__version__: str
