@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := $(VENV)/.has-demo
 READY := $(VENV)/.has-dev
-TESTS := $(BIN)/python -m pytest -n logical --maxprocesses 4
+TESTS := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo check test soak lint docs linkcheck figures commands coverage bench clean help
 
@@ -44,7 +44,7 @@ lint: $(READY)
 
 # Side by side, a thread each, because threads of several processes wait for each other.
 check: lint
-	OMP_NUM_THREADS=1 $(TESTS) -m quick
+	OMP_NUM_THREADS=1 $(TESTS) -m "not (slow or browser or real_data or soak)"
 
 test: lint
 	OMP_NUM_THREADS=1 $(TESTS)
