@@ -30,20 +30,15 @@ NEW_MOUNTS, NEW_USER = 0x00020000, 0x10000000
 READ_ONLY, REMOUNT, BIND, PRIVATE, RECURSIVE = 1, 32, 4096, 1 << 18, 1 << 14
 
 IMPORTED = (
-    *("differentia.cli.commands", "differentia.experiment.measure", "differentia.experiment.file"),
+    *("differentia.cli.commands", "differentia.cli.entry", "differentia.experiment.measure"),
+    *("differentia.experiment.file", "differentia.networks.load", "differentia.networks.torch"),
     *(
-        "differentia.output.figures",
-        "differentia.networks",
-        "differentia.networks.torch",
-        "differentia.results.files",
+        "differentia.output.figures.save",
+        "differentia.output.report.page",
+        "differentia.recording.store.disk",
     ),
-    *(
-        "differentia.output.report",
-        "differentia.recording.store",
-        "differentia.results.tables",
-        "differentia.cli.entry",
-    ),
-    *("filelock", "google_crc32c", "h5netcdf", "helpers.networks", "zarr", "zarr.codecs"),
+    *("differentia.results.files", "differentia.results.tables", "helpers.networks"),
+    *("filelock", "google_crc32c", "h5netcdf", "zarr", "zarr.codecs"),
 )
 
 #: The function of the command line that draws figures and report.

@@ -108,7 +108,7 @@ class Runner:
 
     def __init__(self) -> None:
         self._server = subprocess.Popen(
-            [sys.executable, "-W", "ignore", str(Path(__file__).with_name("helpers.run_server.py"))],
+            [sys.executable, "-W", "ignore", "-m", "helpers.run_server"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
