@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -16,12 +15,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 import PIL.Image
 import pytest
+from helpers.documents import DOCS, script
 from helpers.networks import factory
 from helpers.run_server import Step
 from helpers.runs import (
@@ -40,8 +39,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork and no SIGKILL"),
     pytest.mark.slow,
 ]
-
-DOCS = Path(__file__).parents[1] / "docs"
 
 #: Where the counts go that the page is written from.
 VARIABLE = "DIFFERENTIA_RELIABILITY"
@@ -722,16 +719,6 @@ def test_left_by_a_killed_run(case: Case, tried: Any) -> None:
 # The page -------------------------------------------------------------------------------------------------
 
 
-def script() -> ModuleType:
-    """Return the script that writes the page."""
-    spec = importlib.util.spec_from_file_location("reliability", DOCS / "write_reliability.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 class Row(NamedTuple):
     """One of the page's table."""
 
@@ -757,8 +744,9 @@ def test_the_page_names_these_faults() -> None:
 def test_the_page_is_written_from_the_counts() -> None:
     """Each fault has its row; one that was not tried is an error."""
     counted = {**vars(Counts()), "tries": dict.fromkeys(FAULTS, 3), "kills": ["pass 1", "pass 1", "saving"]}
-    page = script().page(FAULTS, counted)
+    write_page = script("write_reliability").page
+    page = write_page(FAULTS, counted)
     assert page.count(" | 3 | ") == len(FAULTS)
     assert "pass 1 2" in page
     with pytest.raises(SystemExit, match="was not tried"):
-        script().page(FAULTS, {**counted, "tries": {**counted["tries"], next(iter(FAULTS)): 0}})
+        write_page(FAULTS, {**counted, "tries": {**counted["tries"], next(iter(FAULTS)): 0}})
