@@ -343,6 +343,11 @@ def peak_memory() -> float:
     return most * (1 if sys.platform == "darwin" else 1024) / 1e9
 
 
+def size_of(folder: Path) -> float:
+    """Return the size of all files in a folder, in GB."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e9
+
+
 class _Worker:
     """A process in which a way was prepared, and works when told to."""
 

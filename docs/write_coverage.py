@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markdown_tables import table
 from scipy.spatial.distance import pdist, squareform
 
 from differentia.results.contrasts import aligned, p_values, permuted_statistics
@@ -249,7 +250,6 @@ def coverage_page(rows: list[dict[str, Any]], simulations: int) -> str:
     cases = list(dict.fromkeys((row["generator"], row["images"]) for row in rows))
     methods = list(dict.fromkeys(row["method"] for row in rows))
     found = {(row["generator"], row["images"], row["method"]): row for row in rows}
-    head = [f"| responses | N | {' | '.join(methods)} |", "|---" + "|---:" * (len(methods) + 1) + "|"]
 
     def covered(row: dict[str, Any]) -> str:
         percent = f"{100 * row['coverage']:.1f}"
@@ -259,12 +259,9 @@ def coverage_page(rows: list[dict[str, Any]], simulations: int) -> str:
     def width(row: dict[str, Any]) -> str:
         return f"{100 * row['half_width']:.1f}"
 
-    def table(cell: Callable[[dict[str, Any]], str]) -> str:
-        lines = [
-            f"| {name} | {n} | {' | '.join(cell(found[name, n, method]) for method in methods)} |"
-            for name, n in cases
-        ]
-        return "\n".join([*head, *lines]) + "\n"
+    def cells(cell: Callable[[dict[str, Any]], str]) -> str:
+        lines = [[name, str(n), *(cell(found[name, n, method]) for method in methods)] for name, n in cases]
+        return "\n".join(table(["responses", "N", *methods], lines)) + "\n"
 
     text = HEAD.format(
         simulations=simulations,
@@ -273,16 +270,13 @@ def coverage_page(rows: list[dict[str, Any]], simulations: int) -> str:
         resamples=RESAMPLES,
         error=196 * np.sqrt(0.05 * 0.95 / simulations),
     )
-    return text + table(covered) + BETWEEN + table(width)
+    return text + cells(covered) + BETWEEN + cells(width)
 
 
 def contrast_page(rows: list[dict[str, Any]], pairs: int) -> str:
     """Return the part of the page that is about contrasts."""
     kinds = [name for name in rows[0] if name not in ("null", "generator", "images")]
-    table = [f"| both sets | responses | {' | '.join(kinds)} |", "|---|---" + "|---:" * len(kinds) + "|"]
-    for row in rows:
-        cells = " | ".join(f"{100 * row[kind]:.1f} %" for kind in kinds)
-        table.append(f"| {row['null']} | {row['generator']} | {cells} |")
+    lines = [[row["null"], row["generator"], *(f"{100 * row[kind]:.1f} %" for kind in kinds)] for row in rows]
     text = CHOICE.format(
         n=rows[0]["images"],
         pairs=pairs,
@@ -290,7 +284,7 @@ def contrast_page(rows: list[dict[str, Any]], pairs: int) -> str:
         permutations=PERMUTATIONS,
         error=196 * np.sqrt(0.05 * 0.95 / pairs),
     )
-    return text + "\n".join(table) + "\n"
+    return text + "\n".join(table(["both sets", "responses", *kinds], lines, texts=2)) + "\n"
 
 
 def main() -> None:

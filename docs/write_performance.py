@@ -18,6 +18,7 @@ sys.path.insert(0, str(BENCHMARKS))
 
 from growth import relative_speed  # noqa: E402
 from harness import Benchmark, Spread, Taken, ratios  # noqa: E402
+from markdown_tables import table  # noqa: E402
 from photographs import over_least  # noqa: E402
 from vgg16 import DRAWS, N_UNITS, RATIOS  # noqa: E402
 
@@ -117,13 +118,7 @@ NETWORKS = {"torch": "A PyTorch module", "keras": "The Keras model, on PyTorch"}
 
 
 def page(benchmarks: Mapping[str, Benchmark]) -> str:
-    """Return the page.
-
-    Parameters
-    ----------
-    benchmarks
-        By name. One that the page has a section for and that is missing is said to be.
-    """
+    """Return the page; of a benchmark that it has a section for and that is missing it says so."""
     parts = [HEAD]
     missing = [name for name in SECTIONS if name not in benchmarks]
     for name in (*SECTIONS, *(name for name in benchmarks if name not in SECTIONS)):
@@ -301,12 +296,6 @@ def ways_table(ways: Mapping[str, Taken]) -> list[str]:
     return table(("", "seconds (range)", "CPU seconds", "first, s", "peak, GB", "turns"), rows)
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return a table; all columns but the first hold numbers."""
-    rule = "|".join(["---", *["---:"] * (len(head) - 1)])
-    return [f"| {' | '.join(head)} |", f"|{rule}|", *(f"| {' | '.join(row)} |" for row in rows)]
-
-
 def spread(values: Iterable[float]) -> str:
     """Return the median of some numbers, and their range where there are several."""
     values = list(values)
@@ -345,13 +334,7 @@ def joined(lines: Sequence[str]) -> str:
 
 
 def read(folder: Path) -> dict[str, Benchmark]:
-    """Return the benchmarks of a folder, by name.
-
-    Parameters
-    ----------
-    folder
-        With their JSON files.
-    """
+    """Return the benchmarks of a folder, by name."""
     found = [Benchmark.read(path) for path in sorted(folder.glob("*.json"))]
     return {benchmark.name: benchmark for benchmark in found}
 

@@ -5,6 +5,7 @@ Run ``make figures``; it needs the real data (see ``real_data.py``).
 
 from __future__ import annotations
 
+from markdown_tables import table
 from real_data import ROOT, mobilenet_and_sets
 
 import differentia as dif
@@ -48,7 +49,7 @@ def main() -> None:
     results["all"] = dif.measure(network, sets, units="all", layers=LAYERS)
     page = [HEAD]
     for name in sets:
-        page += [f"## {name}", "", f"| layer | {' | '.join(KINDS)} |", "|---" * (len(KINDS) + 1) + "|"]
+        rows = []
         for layer in LAYERS:
             cells = []
             for kind in KINDS:
@@ -56,8 +57,8 @@ def main() -> None:
                 mean = float(dif.draw_mean(result["differentiation"], result).sel(at)[0])
                 spread = float(dif.draw_spread(result["differentiation"], result).sel(at)[0])
                 cells.append(f"{mean:.3f} ± {spread:.3f}" if spread > 0 else f"{mean:.3f}")
-            page.append(f"| {layer} | {' | '.join(cells)} |")
-        page.append("")
+            rows.append([layer, *cells])
+        page += [f"## {name}", "", *table(["layer", *KINDS], rows), ""]
     PAGE.write_text("\n".join(page) + TAIL, encoding="utf-8")
     print(PAGE)
 

@@ -9,13 +9,12 @@ import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pytest
 
 import differentia as dif
 from differentia.cli import main
-
-if TYPE_CHECKING:
-    import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -27,7 +26,9 @@ def script(name: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(DOCS)  # as when it is run
+        spec.loader.exec_module(module)
     return module
 
 
@@ -55,7 +56,7 @@ def assert_options_exist(console: str, capsys: pytest.CaptureFixture[str]) -> li
 
 
 def named_of_package(text: str) -> list[str]:
-    """Return the names of the package that a text mentions, such as `dif.measure` or `differentia.cli.main`."""
+    """Return the names of the package that a text mentions: `dif.measure`, `differentia.cli.main`."""
     return list(dict.fromkeys(re.findall(r"(?<![\w/.-])(?:dif|differentia)(?:\.[A-Za-z_]\w*)+", text)))
 
 
