@@ -24,11 +24,12 @@ LIMITS = {FEW: 0.05, MANY: 0.025}
 
 HEAD = f"""# Sketches and random units, compared
 
-How far differentiation by {FEW} random units, and by sketches of {FEW} and {MANY:,} sums (`--units sketch`),
-is from that of all units: in every layer of MobileNet (width 0.25, trained on ImageNet), with one draw for
-each of {SEEDS} seeds. Each cell has the median and the largest of the {SEEDS} errors, in per cent of the
-value by all units. {KEPT:,} are the sums that are kept, of which the others are made; layers with no more
-units than there are sums are measured by all of them. (`make figures` writes this page.)
+How far is differentiation by {FEW} random units from differentiation by all units, and how far are sketches
+(`--units sketch`) of {FEW} and {MANY:,} sums? The tables give it for every layer of MobileNet (width 0.25,
+trained on ImageNet). Each cell has the median and the largest error of {SEEDS} draws, each with a seed of its
+own, in per cent of the value by all units. {KEPT:,} sums are kept, and the smaller numbers of sums are made
+from them. Layers that have no more units than there are sums are measured by all units.
+(`make figures` writes this page.)
 
 """
 

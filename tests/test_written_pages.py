@@ -36,7 +36,7 @@ def test_coverage() -> None:
     """The whole page, written anew from the numbers that stand on it."""
     written, told = page("coverage"), script("write_coverage")
     intervals, _, contrasts = written.partition("## Contrasts")
-    covered, _, widths = intervals.partition("\nHalf of an interval")
+    covered, _, widths = intervals.partition("\nHalf the width of an interval")
     head, *cells = rows_of(covered)
     found: dict[tuple[str, int, str], dict[str, Any]] = {}
     for name, n, *values in cells[1:]:
