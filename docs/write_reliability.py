@@ -82,20 +82,7 @@ DISKS = {
 
 
 def page(faults: Mapping[str, str], counted: Mapping[str, Any]) -> str:
-    """Return the page.
-
-    Parameters
-    ----------
-    faults
-        By fault, in order: how it ends.
-    counted
-        What the tests counted: the tries of each fault, and where the kills fell.
-
-    Raises
-    ------
-    SystemExit
-        A fault was not tried.
-    """
+    """Return the page, from how each fault ends and what the tests counted of them."""
     rows = ["| fault | tries | outcome |", "|---|---:|---|"]
     for name, outcome in faults.items():
         if not counted["tries"].get(name):

@@ -75,14 +75,7 @@ def main() -> None:
 
 
 def summary(errors: np.ndarray, sizes: np.ndarray) -> str:
-    """Return what comes of it, in few lines.
-
-    Parameters
-    ----------
-    errors : (seed, column, set, layer)
-    sizes : (layer,)
-        How many units each layer has.
-    """
+    """Return the first table, from errors (seed, column, set, layer) and how many units layers have."""
     by_column = {column: errors[:, at] for at, column in enumerate(COLUMNS)}
     rows = []
     for title, chosen, count in (
