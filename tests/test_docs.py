@@ -12,6 +12,7 @@ from helpers.site_checks import broken_repository_links
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md"), *DOCS.rglob("*.rst")]
 PAGES = sorted(page for page in PAGES if "_build" not in page.parts)
 SCRIPTS = sorted(path for name in ("docs", "benchmarks", "training") for path in (ROOT / name).glob("*.py"))
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
 
 #: Options of other programs: of Slurm, pip, and the scripts that write pages.
 OF_OTHERS = {"--dependency", "--requeue", "--cpus-per-task", "--mem", "--job-name", "--time", "--open-mode"}
@@ -26,6 +27,13 @@ def name_of(path: Path) -> str:
 def test_names_exist(path: Path) -> None:
     """Every `dif.measure` is public, and every `differentia.results.intervals` can be imported."""
     assert unresolved(path.read_text(encoding="utf-8")) == []
+
+
+def test_names_exist_in_docstrings() -> None:
+    """Of the package itself."""
+    assert len(SOURCES) > 80
+    gone = {name_of(path): unresolved(path.read_text(encoding="utf-8")) for path in SOURCES}
+    assert {path: names for path, names in gone.items() if names} == {}
 
 
 def test_names_are_looked_for() -> None:
