@@ -631,7 +631,7 @@ def test_no_store(make: Callable[[Path], None], case: Case, tried: Any) -> None:
 @fault("Too little memory (`--memory 100kB`)", f"{TOLD} 2: what to make smaller")
 def test_too_little_memory(case: Case, tried: Any) -> None:
     """Said before anything is recorded; with enough of it the run goes on."""
-    assert_told(case.run("--memory", "100kB"), 2, "more than the 100 kB that there are to spare (--memory)")
+    assert_told(case.run("--memory", "100kB"), 2, "more than the 100 kB to spare (--memory)")
     assert finished_chunks(case.out) == {}
     case.finish()
     tried()
