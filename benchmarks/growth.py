@@ -70,15 +70,7 @@ def prepare(case: Case) -> Work:
 
 
 def relative_speed(taken: Taken, images: int, base: Taken, base_images: int) -> list[float]:
-    """Return how many times the images a second of the base there were, turn by turn.
-
-    Parameters
-    ----------
-    taken, images
-        What was taken of a case, and its images.
-    base, base_images
-        Those that it is compared with.
-    """
+    """Return the images per second of a case, divided by those of the base, turn by turn."""
     return [images / base_images / ratio for ratio in ratios(taken, base)]
 
 

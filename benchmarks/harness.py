@@ -48,49 +48,23 @@ PACKAGES = ("differentia", "torch", "keras", "numpy", "scipy", "pillow")
 
 @dataclass(frozen=True)
 class Way:
-    """A way of doing it.
+    """A way of doing it."""
 
-    Attributes
-    ----------
-    name
-        Unique in the benchmark.
-    prepare
-        Called once in the way's process; returns the work. It is pickled: a function of a module's top level,
-        or a ``partial`` of one.
-    lasting
-        Whether its process lives on between its turns. Without, every turn has a new one, and only the work
-        within is timed.
-    warm_up
-        Whether the work is done once, as its ``first_s``, before the turns: what is done only once
-        (compiling) is not in them.
-    repeats
-        Turns that it takes part in, the first ones; by default all.
-    """
-
-    name: str
-    prepare: Callable[[], Work]
-    lasting: bool = True
-    warm_up: bool = True
-    repeats: int | None = None
+    name: str  # unique in the benchmark
+    prepare: Callable[[], Work]  # called once in the way's process, for which it is pickled
+    lasting: bool = True  # whether its process lives on between its turns, or each turn has a new one
+    warm_up: bool = True  # whether the work is done once before the turns: compiling is then not in them
+    repeats: int | None = None  # the first turns that it takes part in; by default all
 
 
 @dataclass
 class Taken:
-    """What was taken of a way.
+    """What was taken of a way."""
 
-    Attributes
-    ----------
-    prepare_s
-        Seconds of ``prepare``, imports included; of the last process where there were several.
-    first_s
-        Seconds of the warm-up, None where there was none.
-    turns
-        In order: the number of the ``turn``, ``seconds``, ``cpu_s`` (of the process, all threads),
-        ``peak_gb`` (of the process so far, all that it imported included) and what the work returned.
-    """
-
-    prepare_s: float = 0.0
-    first_s: float | None = None
+    prepare_s: float = 0.0  # with imports; of the last process, if there were several
+    first_s: float | None = None  # of the warm-up, if there was one
+    #: The number of the ``turn``, ``seconds``, ``cpu_s`` (of the process, all threads), ``peak_gb`` (of the
+    #: process so far, with all that it imported) and what the work returned.
     turns: list[dict[str, float]] = field(default_factory=list)
 
     def column(self, key: str = "seconds") -> list[float]:
@@ -127,17 +101,7 @@ def ratios(first: Taken, second: Taken, key: str = "seconds") -> list[float]:
 
 
 class Benchmark:
-    """A benchmark: what was taken of each way, on which machine, with which options.
-
-    Parameters
-    ----------
-    name
-        Of the benchmark, and by custom of the file.
-    options
-        What else the numbers depend on.
-    path
-        Where they are written, as JSON, after every turn; nowhere where None.
-    """
+    """What was taken of each way, on which machine, with which options; written as JSON after every turn."""
 
     def __init__(self, name: str, options: Mapping[str, Any], path: Path | None = None) -> None:
         self.name = name
@@ -151,20 +115,7 @@ class Benchmark:
 
     @classmethod
     def of(cls, name: str, options: Mapping[str, Any], given: argparse.Namespace) -> Benchmark:
-        """Return the benchmark that the command line asks for: a new one, or what goes on with ``--add``.
-
-        Parameters
-        ----------
-        name, options
-            As for the constructor.
-        given
-            What the parser of `options_of` returned.
-
-        Raises
-        ------
-        SystemExit
-            What is in the file was taken with other options, or on another machine.
-        """
+        """Return the benchmark that the command line asks for, with ``--add`` an earlier one."""
         if not given.add:
             return cls(name, options, given.json)
         if given.json is None or not given.json.is_file():
@@ -215,23 +166,7 @@ class Benchmark:
         self._path.write_text(text + "\n", encoding="utf-8")
 
     def take_turns(self, ways: Sequence[Way], repeats: int) -> None:
-        """Let the ways take turns, print each as it comes, and keep what was taken.
-
-        Called again, with other ways or the same, it goes on: those are other turns.
-
-        Parameters
-        ----------
-        ways
-            The order changes from turn to turn: each is the first one of some, and it alternates who of two
-            neighbours is before the other.
-        repeats
-            Turns of each way.
-
-        Raises
-        ------
-        RuntimeError
-            A way failed; names it, and says how.
-        """
+        """Let the ways take turns, print each as it comes, and add what was taken."""
         workers: dict[str, _Worker] = {}
         width = max(len(way.name) for way in ways)
         try:
@@ -286,17 +221,7 @@ class Benchmark:
 
 
 def options_of(description: str | None, path: str, *, repeats: int = 7) -> argparse.ArgumentParser:
-    """Return a parser with what every benchmark takes.
-
-    Parameters
-    ----------
-    description
-        The module's docstring, of which the first line is used.
-    path
-        The name of the file in ``benchmarks/results``, for the help.
-    repeats
-        By default.
-    """
+    """Return a parser with what every benchmark takes; of the description the first line is used."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0] if description else None)
     parser.add_argument("--repeats", type=int, default=repeats, help="turns of each way")
     parser.add_argument("--json", type=Path, help=f"write all numbers there (benchmarks/results/{path})")
@@ -341,6 +266,11 @@ def peak_memory() -> float:
                 return int(line.split()[1]) * 1024 / 1e9
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most * (1 if sys.platform == "darwin" else 1024) / 1e9
+
+
+def size_of(folder: Path) -> float:
+    """Return the size of all files in a folder, in GB."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e9
 
 
 class _Worker:

@@ -30,17 +30,7 @@ def photographs() -> list[Path]:
 
 
 def write_jpegs(folder: Path, count: int, *, seed: int = 0) -> list[Path]:
-    """Write distinct JPEG files into a folder, and return their paths.
-
-    Parameters
-    ----------
-    folder
-        Is made where it is missing.
-    count
-        How many.
-    seed
-        Of the crops and of the noise.
-    """
+    """Write distinct JPEG files into a folder, and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(seed)
     originals = photographs()

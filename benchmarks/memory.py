@@ -9,13 +9,12 @@ with all that it imports.
 from __future__ import annotations
 
 import argparse
-import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import torch
+from harness import peak_memory, size_of
 from torch import nn
 
 import differentia as dif
@@ -49,24 +48,16 @@ def main() -> None:
         started = time.perf_counter()
         responses = dif.record(small_network(), sets, pool=given.units, store=store, **options)
         recorded = time.perf_counter()
-        peak = _peak()
-        size = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
+        peak = peak_memory()
+        size = size_of(store)
         files = sum(file.is_file() for file in store.rglob("*"))
         result = dif.measure_responses(responses, n_units=given.units, draws=1, memory=given.memory)
         measured = time.perf_counter()
     print(
         f"{given.images:,} images in {given.sets} sets, {given.units:,} units, {result.sizes['layer']} layers"
     )
-    print(
-        f"recorded in {recorded - started:,.0f} s, {size / 1e9:.2f} GB in {files:,} files; peak {peak:.2f} GB"
-    )
-    print(f"measured in {measured - recorded:,.0f} s; peak of all {_peak():.2f} GB")
-
-
-def _peak() -> float:
-    """Return the most memory that this process had so far, in GB."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most * (1 if sys.platform == "darwin" else 1024) / 1e9
+    print(f"recorded in {recorded - started:,.0f} s, {size:.2f} GB in {files:,} files; peak {peak:.2f} GB")
+    print(f"measured in {measured - recorded:,.0f} s; peak of all {peak_memory():.2f} GB")
 
 
 if __name__ == "__main__":

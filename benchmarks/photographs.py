@@ -136,15 +136,7 @@ WAYS = {
 
 
 def over_least(whole: Taken, forward: Taken, decode: Taken, cores: int) -> list[float]:
-    """Return how many times the least time the whole takes, turn by turn.
-
-    Parameters
-    ----------
-    whole, forward, decode
-        What was taken of them.
-    cores
-        How many could work.
-    """
+    """Return how many times the least possible time the whole takes, turn by turn."""
     each = zip(whole.column(), forward.column("cpu_s"), decode.column("cpu_s"), strict=True)
     return [seconds / ((a + b) / cores) for seconds, a, b in each]
 

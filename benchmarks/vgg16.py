@@ -55,21 +55,11 @@ KINDS = ("torch", "keras")
 
 @dataclass(frozen=True)
 class Setting:
-    """What a way works with.
+    """What a way works with."""
 
-    Attributes
-    ----------
-    kind
-        Of the network: "torch" or "keras".
-    sets
-        The paths of each set's images.
-    scratch
-        A folder for what compilers keep, and for stores.
-    """
-
-    kind: str
+    kind: str  # of the network: "torch" or "keras"
     sets: tuple[tuple[Path, ...], ...]
-    scratch: Path
+    scratch: Path  # for what compilers keep, and for stores
 
     def network(self) -> dif.Network:
         """Return the network; what is compiled from now on is compiled anew."""
@@ -338,17 +328,7 @@ def torch_outputs(network: Any) -> Callable[[Any], list[np.ndarray]]:
 
 
 def ways_of(kind: str, setting_of: Callable[[int], Setting], given: argparse.Namespace) -> list[Way]:
-    """Return the ways of one kind of network, those that are asked for and to be had.
-
-    Parameters
-    ----------
-    kind
-        "torch" or "keras".
-    setting_of
-        From a number of images to the setting with so many.
-    given
-        What the command line says.
-    """
+    """Return those ways of one kind of network that were asked for."""
     whole, third = setting_of(given.images), setting_of(given.images // 3)
     lasting: dict[str, Callable[[], Work]] = {}
     for how in ("eager", "compiled", "engine") if kind == "keras" else ("eager", "compiled"):
@@ -423,25 +403,11 @@ RATIOS = (
 
 
 def go_on(benchmark: Benchmark, kind: str, images: int) -> dict[str, Any] | None:
-    """Return how long the plain way and `measure` would take for more images, and their memory.
+    """Return time and memory of the plain way and of `measure` for more images; None if a part was not run.
 
-    Both were taken with all images, and with fewer. Of the plain way, reading, the pass and the normalisation
-    are linear in the images, and the distances in the pairs. `measure` was taken with so many images
-    (``large``), or else is called linear in them, which leaves out that it, too, has more pairs.
-
-    Parameters
-    ----------
-    benchmark
-        With what was taken.
-    kind
-        "torch" or "keras".
-    images
-        So many of them, in three sets.
-
-    Returns
-    -------
-    dict or None
-        None where something is missing.
+    Both were run with all images, and with fewer. Of the plain way, reading, the pass and the normalisation
+    are linear in the images, and the distances in the pairs. `measure` was run with that many images
+    (``large``), or else is taken for linear in them, which ignores that it, too, has more pairs.
     """
     few = benchmark.options["images"]
     at = np.array([few // 3, 2 * few // 3, few])

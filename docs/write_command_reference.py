@@ -15,12 +15,12 @@ REFERENCE = Path(__file__).with_name("commands.md")
 
 HEAD = """# Commands
 
-What `differentia COMMAND --help` says. (`make commands` writes this page; a test fails when it is out of
-date.)
+This is what `differentia COMMAND --help` prints. (`make commands` writes this page; a test fails if it is out
+of date.)
 
-Progress and messages go to stderr, numbers to stdout; `--json` prints them for machines. Exit codes: 0 done,
-1 the work failed, 2 wrong usage or input: one line says what to change (`--debug` shows the traceback); 130
-stopped with Ctrl-C, 143 with SIGTERM: one line says how to go on.
+Progress and messages go to stderr, numbers to stdout, with `--json` as JSON. Exit codes: 0 done; 1 the work
+failed; 2 wrong usage or input, and one line says what to change (`--debug` shows the traceback); 130 stopped
+with Ctrl-C, 143 with SIGTERM, and one line says how to continue.
 `differentia --install-completion` lets the shell complete commands, options and their values.
 """
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markdown_tables import table
 from scipy.spatial.distance import pdist, squareform
 
 from differentia.results.contrasts import aligned, p_values, permuted_statistics
@@ -207,39 +208,42 @@ def false_positives(simulations: int, names: Iterable[str], n: int, run: Any) ->
 
 HEAD = """# Intervals and tests, tried on simulated responses
 
-How often a nominal 95 % interval over images holds the true value, and how often a contrast finds a
-difference where there is none. What is simulated: {simulations:,} sets of responses of {units} units. They
-are Gaussian (units of different variance and mean); the same, multiplied by each image's contrast, which is
-log-normal with an SD of 0.5; or in ten clusters. The true value is that of {many:,} images. (`make coverage`
-writes this page.)
+How often does a nominal 95 % interval for the choice of images contain the true value? How often does a
+contrast find a difference where there is none? Both were tried on simulated responses of {units} units:
+Gaussian ones (the units differ in variance and mean); Gaussian ones of mean 0, multiplied by each image's
+contrast, which is log-normal (its logarithm has an SD of 0.5); and ten clusters. The true value is that of
+{many:,} images. (`make coverage` writes this page.)
 
 ## Coverage
 
-Sigma is the SD that distances are divided by. It depends on the images and is resampled with them; for
-comparison, it is held fixed. A cell has the coverage in per cent, and behind it how many intervals lie wholly
-below and above the true value. {resamples:,} resamples; a coverage of 95 % is known to ± {error:.1f} %.
-What `measure` does is in bold.
+Sigma is the SD that distances are divided by. It depends on the images, and is resampled with them; for
+comparison, it was also held fixed. A cell gives the coverage in per cent and, in brackets, how many per cent
+of the intervals lie wholly below and wholly above the true value. There were {simulations:,} simulations of
+each kind, and {resamples:,} resamples in each; a coverage of 95 % is then known to ± {error:.1f} %. What
+`measure` does is in bold.
 
 """
 
 BETWEEN = """
-Half of an interval, in per cent of the value (median over simulations):
+Half the width of an interval, in per cent of the value (median over simulations):
 
 """
 
 CHOICE = """
-With sigma fixed intervals hold too much, since the median distance and sigma vary together. Percentile and
-BCa intervals miss where contrasts vary: sigma is low just where the few images of high contrast are missing,
-and with it its own error. Studentised ones, with the factor of
-`differentia.results.resampling.Sample.tail_factor`, come nearest in all three.
+With a fixed sigma, intervals contain the true value too often, since the median distance and sigma vary
+together. Percentile and BCa intervals miss it too often where contrasts vary: samples that lack the few
+images of high contrast have a low sigma, and underestimate its error. Studentised intervals, with the factor
+of `differentia.results.resampling.Sample.tail_factor`, stay near 95 % for all three kinds of responses, from
+43 images on.
 
 ## Contrasts
 
-How often two sets of {n} images seem to differ at p < 0.05, in {pairs:,} pairs of sets: in one layer by its
-own p; in any of {layers} layers by the corrected p; and in one layer without what the test is made with, the
-standard error and one mean response for both sets. Both sets come from one distribution, or have the same
-differentiation and mean responses that have nothing in common. {permutations} permutations; 5 % is known to
-± {error:.1f} %.
+How often two sets of {n} images seem to differ at p < 0.05, in {pairs:,} pairs of sets of which neither is
+more differentiated: in one layer, by its own p (*alone*); in any of {layers} layers, by the corrected p
+(*corrected*); and in one layer by a simpler test, which neither divides by the standard error nor moves
+both sets to a common mean response (*alone, not studentised*). Both sets come from one distribution, or
+they have the same differentiation but unrelated mean responses. {permutations} permutations; 5 % is known
+to ± {error:.1f} %.
 
 """
 
@@ -249,7 +253,6 @@ def coverage_page(rows: list[dict[str, Any]], simulations: int) -> str:
     cases = list(dict.fromkeys((row["generator"], row["images"]) for row in rows))
     methods = list(dict.fromkeys(row["method"] for row in rows))
     found = {(row["generator"], row["images"], row["method"]): row for row in rows}
-    head = [f"| responses | N | {' | '.join(methods)} |", "|---" + "|---:" * (len(methods) + 1) + "|"]
 
     def covered(row: dict[str, Any]) -> str:
         percent = f"{100 * row['coverage']:.1f}"
@@ -259,12 +262,9 @@ def coverage_page(rows: list[dict[str, Any]], simulations: int) -> str:
     def width(row: dict[str, Any]) -> str:
         return f"{100 * row['half_width']:.1f}"
 
-    def table(cell: Callable[[dict[str, Any]], str]) -> str:
-        lines = [
-            f"| {name} | {n} | {' | '.join(cell(found[name, n, method]) for method in methods)} |"
-            for name, n in cases
-        ]
-        return "\n".join([*head, *lines]) + "\n"
+    def cells(cell: Callable[[dict[str, Any]], str]) -> str:
+        lines = [[name, str(n), *(cell(found[name, n, method]) for method in methods)] for name, n in cases]
+        return "\n".join(table(["responses", "N", *methods], lines)) + "\n"
 
     text = HEAD.format(
         simulations=simulations,
@@ -273,16 +273,13 @@ def coverage_page(rows: list[dict[str, Any]], simulations: int) -> str:
         resamples=RESAMPLES,
         error=196 * np.sqrt(0.05 * 0.95 / simulations),
     )
-    return text + table(covered) + BETWEEN + table(width)
+    return text + cells(covered) + BETWEEN + cells(width)
 
 
 def contrast_page(rows: list[dict[str, Any]], pairs: int) -> str:
     """Return the part of the page that is about contrasts."""
     kinds = [name for name in rows[0] if name not in ("null", "generator", "images")]
-    table = [f"| both sets | responses | {' | '.join(kinds)} |", "|---|---" + "|---:" * len(kinds) + "|"]
-    for row in rows:
-        cells = " | ".join(f"{100 * row[kind]:.1f} %" for kind in kinds)
-        table.append(f"| {row['null']} | {row['generator']} | {cells} |")
+    lines = [[row["null"], row["generator"], *(f"{100 * row[kind]:.1f} %" for kind in kinds)] for row in rows]
     text = CHOICE.format(
         n=rows[0]["images"],
         pairs=pairs,
@@ -290,7 +287,7 @@ def contrast_page(rows: list[dict[str, Any]], pairs: int) -> str:
         permutations=PERMUTATIONS,
         error=196 * np.sqrt(0.05 * 0.95 / pairs),
     )
-    return text + "\n".join(table) + "\n"
+    return text + "\n".join(table(["both sets", "responses", *kinds], lines, texts=2)) + "\n"
 
 
 def main() -> None:

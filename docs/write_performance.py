@@ -18,6 +18,7 @@ sys.path.insert(0, str(BENCHMARKS))
 
 from growth import relative_speed  # noqa: E402
 from harness import Benchmark, Spread, Taken, ratios  # noqa: E402
+from markdown_tables import table  # noqa: E402
 from photographs import over_least  # noqa: E402
 from vgg16 import DRAWS, N_UNITS, RATIOS  # noqa: E402
 
@@ -25,71 +26,72 @@ RESULTS = BENCHMARKS / "results"
 
 HEAD = """# How long it takes, and how much memory
 
-What was measured, on one machine, side by side with what a measurement can't do without (the network's
-forward pass, decoding) and with the plain way of doing the same. `make bench` measures it all anew, and
+Times and memory on one machine, compared with what no measurement can do without (the network's forward
+pass, decoding images) and with a plain way of doing the same. `make bench` measures everything anew, and
 writes this page.
 
 ## How it was measured
 
-- **In turns.** What is compared takes turns within one run, each in a process of its own, and the order
-  changes from turn to turn. A ratio is that of the two times of one turn; given are the median over all turns
-  and, in brackets, the least and the greatest.
-- **Peak memory** is the most that the process ever had, with all that it imported.
-- **What is done once** (imports, building the network, compiling) is not in the turns. *First* is the first
-  time that the work was done, after the imports: it includes compiling, where there is any.
+- **In turns.** The ways that are compared take turns within one run, each in a process of its own, in an
+  order that changes from turn to turn. Ratios are formed within a turn. Tables give the median over turns
+  and, in brackets, the smallest and the largest value.
+- **Peak memory** is the most that the process ever used, including everything it imported.
+- **What is done once** (imports, building the network, compiling) is not part of the turns. *First* is how
+  long the work took the first time, after the imports; it includes compiling, if there is any.
 """
 
 FOOT = """
 ## What was not measured
 
-- GPUs. `--device cuda` takes the same path through the code; there are no numbers of it here.
-- A quiet machine: this one was shared, and the same pass took up to half as long again from one minute to the
-  next. Where a table has less than seven turns, there was no time for more.
-- Other machines: how much compiling gains, and how the cores share decoding and the pass, depends on them.
+- GPUs. `--device cuda` runs the same code, but its speed was not measured.
+- A quiet machine. This one was shared, and one and the same pass could take half as long again a minute
+  later. Where a table has fewer than seven turns, there was no time for more.
+- Other machines. How much compiling gains, and how well the cores share decoding and the pass, depends on
+  them.
 """
 
-VGG16 = """VGG16 at 224 x 224 with random weights. {images:,} images in three sets ({images_are}); 21 layers:
-the input, those of the five blocks, flatten and predictions; {counts} units of each (all of a smaller
-one)."""
+VGG16 = """VGG16 at 224 x 224 with random weights, {images:,} images in three sets ({images_are}), and 21
+layers (the input, those of the five blocks, flatten and predictions), with {counts} units of each layer, or
+all units of a smaller one."""
 
 VGG16_WAYS = (
-    """The *bare pass* is the network's forward pass alone, over images that are decoded and in memory, 32 at
-    once: a PyTorch module channels-last, in inference mode; Keras's model as Keras runs it, without
-    gradients.""",
-    """`record` shows the same images, from memory, in batches that it chooses, and keeps 100,000 units of
-    each layer. Compiling, which each recording does anew, is left out of its seconds.""",
-    """`measure` begins with the files and ends with all numbers: those of {draws} draws of units, and those
-    that the report shows.""",
-    """The *plain way* begins with the files, too, keeps every output of the 21 layers, in float32, and
-    computes each median distance with NumPy and SciPy's `pdist`; of one draw of units.""",
+    """The *bare pass* is the network's forward pass alone, over decoded images in memory, 32 at a time: a
+    PyTorch module channels-last, in inference mode; Keras's model as Keras runs it, without gradients.""",
+    """`record` shows the same images, from memory, in batches of its own choice, and keeps 100,000 units of
+    each layer. Its seconds do not include compiling, which each recording does anew.""",
+    """`measure` begins with the image files and ends with all numbers: those of {draws} draws of units, and
+    those that the report shows.""",
+    """The *plain way* also begins with the files. It keeps every output of the 21 layers, in float32, and
+    computes each median distance with NumPy and SciPy's `pdist`, for one draw of units.""",
 )
 
 PLAIN_GOES_ON = """**{images:,} images.** The plain way would take {plain_s:,.0f} s and {plain_gb:,.0f} GB.
-That is extrapolated: it was run with {third}, {two_thirds} and {all} images; reading, the pass, the
-normalisation and the memory are linear in the images, the distances in the pairs."""
+This is extrapolated from {third}, {two_thirds} and {all} images: reading, the pass, the normalisation and
+the memory grow with the number of images, the distances with the number of pairs."""
 
-MEASURED = """ `measure` took {measure_s:,.0f} s and {measure_gb:,.1f} GB: once, with all that is done once,
-and with its responses in a store."""
+MEASURED = """ `measure` took {measure_s:,.0f} s and {measure_gb:,.1f} GB, in a single run that includes
+everything that is done once, with its responses in a store."""
 
-EXTRAPOLATED = """ `measure` would take {measure_s:,.0f} s and {measure_gb:,.1f} GB: extrapolated from all
-and a third of the images, as if it were linear, which leaves out that there are more pairs. Its responses
-were in memory; in a store they take less of it."""
+EXTRAPOLATED = """ `measure` would take {measure_s:,.0f} s and {measure_gb:,.1f} GB. This is extrapolated
+from all and a third of the images, as if it grew with the number of images, which ignores the growing
+number of pairs. Its responses were in memory; with a store they take less of it."""
 
 PHOTOGRAPHS = """MobileNet of width 0.25, {weights}, at 224 x 224; {images:,} distinct files ({images_are})
 in {sets} sets; all layers, {units:,} units of each, {draws} draws. Decoding and the pass take turns on all
-cores: so the least that the whole can take is the CPU time of decoding and of the pass, divided by the
-number of cores."""
+cores. So the whole takes at least the CPU time of decoding plus that of the pass, divided by the number of
+cores."""
 
-GROWTH = """`measure` of MobileNet of width 0.25 ({weights}) and white noise in sets of {per_set}, {draws}
-draws. But for what is changed: {base[images]:,} images, {base[layers]} layers, {base[units]:,} units of
-each (all of a smaller one). Above 2,000 images a result holds no distance matrices, thumbnails and filters'
-means."""
+GROWTH = """`measure` with MobileNet of width 0.25 ({weights}) and white noise in sets of {per_set}, {draws}
+draws. Each table changes one of these numbers: {base[images]:,} images, {base[layers]} layers,
+{base[units]:,} units of each layer (all units of a smaller one). Above 2,000 images, results hold no
+distance matrices, thumbnails or means of filters."""
 
-DISTANCES = """The exact median over all pairs of independent normal responses of {units:,} units, in
-float32. *Half a product*: half the time of one product of the responses with themselves, the least that the
-distances of all pairs take. scikit-learn and PyTorch hold all distances, and SciPy's `pdist` those of all
-pairs, so that they end at some size; their times are told in ours (medians). *Extra* is the memory beside
-the responses, *error* the relative one against float64: each where it was measured."""
+DISTANCES = """The exact median over all pairs of independent normal responses of {units:,} units, in float32.
+*Half a product* is half the time of one matrix product of the responses with themselves, the least that the
+distances of all pairs can take. The columns of scikit-learn, PyTorch and SciPy give their time divided by
+ours (median). They hold all distances in memory (SciPy's `pdist` each pair once), which limits the number of
+responses. *Extra* is the memory used beside the responses, *error* the relative error against float64; both
+are empty where they were not measured."""
 
 #: The ways of the benchmark of VGG16, in words.
 WORDS = {
@@ -117,13 +119,7 @@ NETWORKS = {"torch": "A PyTorch module", "keras": "The Keras model, on PyTorch"}
 
 
 def page(benchmarks: Mapping[str, Benchmark]) -> str:
-    """Return the page.
-
-    Parameters
-    ----------
-    benchmarks
-        By name. One that the page has a section for and that is missing is said to be.
-    """
+    """Return the page; of a benchmark that it has a section for and that is missing it says so."""
     parts = [HEAD]
     missing = [name for name in SECTIONS if name not in benchmarks]
     for name in (*SECTIONS, *(name for name in benchmarks if name not in SECTIONS)):
@@ -301,12 +297,6 @@ def ways_table(ways: Mapping[str, Taken]) -> list[str]:
     return table(("", "seconds (range)", "CPU seconds", "first, s", "peak, GB", "turns"), rows)
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return a table; all columns but the first hold numbers."""
-    rule = "|".join(["---", *["---:"] * (len(head) - 1)])
-    return [f"| {' | '.join(head)} |", f"|{rule}|", *(f"| {' | '.join(row)} |" for row in rows)]
-
-
 def spread(values: Iterable[float]) -> str:
     """Return the median of some numbers, and their range where there are several."""
     values = list(values)
@@ -345,13 +335,7 @@ def joined(lines: Sequence[str]) -> str:
 
 
 def read(folder: Path) -> dict[str, Benchmark]:
-    """Return the benchmarks of a folder, by name.
-
-    Parameters
-    ----------
-    folder
-        With their JSON files.
-    """
+    """Return the benchmarks of a folder, by name."""
     found = [Benchmark.read(path) for path in sorted(folder.glob("*.json"))]
     return {benchmark.name: benchmark for benchmark in found}
 

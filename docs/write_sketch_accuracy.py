@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from markdown_tables import table
 from real_data import ROOT, mobilenet_and_sets
 
 import differentia as dif
@@ -23,11 +24,12 @@ LIMITS = {FEW: 0.05, MANY: 0.025}
 
 HEAD = f"""# Sketches and random units, compared
 
-How far differentiation by {FEW} random units, and by sketches of {FEW} and {MANY:,} sums (`--units sketch`),
-is from that of all units: in every layer of MobileNet (width 0.25, trained on ImageNet), with one draw for
-each of {SEEDS} seeds. Each cell has the median and the largest of the {SEEDS} errors, in per cent of the
-value by all units. {KEPT:,} are the sums that are kept, of which the others are made; layers with no more
-units than there are sums are measured by all of them. (`make figures` writes this page.)
+How far is differentiation by {FEW} random units from differentiation by all units, and how far are sketches
+(`--units sketch`) of {FEW} and {MANY:,} sums? The tables give it for every layer of MobileNet (width 0.25,
+trained on ImageNet). Each cell has the median and the largest error of {SEEDS} draws, each with a seed of its
+own, in per cent of the value by all units. {KEPT:,} sums are kept, and the smaller numbers of sums are made
+from them. Layers that have no more units than there are sums are measured by all units.
+(`make figures` writes this page.)
 
 """
 
@@ -60,30 +62,22 @@ def main() -> None:
     page = [summary(errors, sizes)]
     titles = [f"{kind}, {count:,}" for kind, count in COLUMNS]
     for at_set, name in enumerate(sets):
-        page += [f"## {name}", "", f"| layer | units | all | {' | '.join(titles)} |"]
-        page.append("|---" * (len(titles) + 3) + "|")
+        rows = []
         for at_layer, layer in enumerate(exact["layer"].values):
             of_layer = errors[:, :, at_set, at_layer]
             cells = [percent(of_layer[:, column]) for column in range(len(COLUMNS))]
             value = float(exact.sel(set=name, layer=layer))
-            page.append(f"| {layer} | {sizes[at_layer]:,} | {value:.3f} | {' | '.join(cells)} |")
-        page.append("")
+            rows.append([layer, f"{sizes[at_layer]:,}", f"{value:.3f}", *cells])
+        page += [f"## {name}", "", *table(["layer", "units", "all", *titles], rows), ""]
     PAGE.write_text(HEAD + "\n".join(page), encoding="utf-8")
     print(page[0])
     print(PAGE)
 
 
 def summary(errors: np.ndarray, sizes: np.ndarray) -> str:
-    """Return what comes of it, in few lines.
-
-    Parameters
-    ----------
-    errors : (seed, column, set, layer)
-    sizes : (layer,)
-        How many units each layer has.
-    """
+    """Return the first table, from errors (seed, column, set, layer) and how many units layers have."""
     by_column = {column: errors[:, at] for at, column in enumerate(COLUMNS)}
-    lines = ["| layers | | median | largest | errors above the limit |", "|---|---|---|---|---|"]
+    rows = []
     for title, chosen, count in (
         (f"at most {MANY:,} units", sizes <= MANY, FEW),
         (f"more than {MANY:,} units", sizes > MANY, MANY),
@@ -93,8 +87,10 @@ def summary(errors: np.ndarray, sizes: np.ndarray) -> str:
             limit = LIMITS[count]
             above = f"{(of_kind > limit).sum():,} of {of_kind.size:,} above {100 * limit:g} %"
             median, largest = 100 * np.median(of_kind), 100 * of_kind.max()
-            lines.append(f"| {title} | {kind}, {number:,} | {median:.2f} % | {largest:.2f} % | {above} |")
-    return "\n".join([*lines, ""])
+            rows.append([title, f"{kind}, {number:,}", f"{median:.2f} %", f"{largest:.2f} %", above])
+    return "\n".join(
+        [*table(["layers", "", "median", "largest", "errors above the limit"], rows, texts=2), ""]
+    )
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Run ``make figures``; it needs the real data (see ``real_data.py``).
 
 from __future__ import annotations
 
+from markdown_tables import table
 from real_data import ROOT, mobilenet_and_sets
 
 import differentia as dif
@@ -24,20 +25,20 @@ KINDS = ("random", "per_filter", "top", "top_variance", "filter_mean", "all")
 HEAD = f"""# Kinds of units, compared
 
 Differentiation of MobileNet (width 0.25, trained on ImageNet) with each kind of units (`--units`): {N_UNITS}
-of each layer, each filter's mean, and all of them. ± is one SD over 20 draws of units, where they are drawn
-at random. `per_filter` takes at least one unit of every filter, and so all of the last two layers.
+units of each layer, each filter's mean, or all units. ± is one SD over 20 draws, for units that are drawn at
+random. `per_filter` takes at least one unit of every filter, and therefore all units of the last two layers.
 (`make figures` writes this page.)
 """
 
 TAIL = """
-- Random units are right in layers with many active units, and miss most of what matters in a sparse one: of
-  1,000 class probabilities, 200 hardly ever hold the few that differ.
-- `top` finds those, but units with a high mean may be saturated: in conv_pw_1_relu they give 6 (ReLU6's
-  limit) for every image, and there is no value (nan).
-- `top` and `top_variance` look at the units that differ most or respond most, and in most layers give more
-  than all units do: they answer another question.
-- `filter_mean` looks at how much of each feature an image holds, wherever it is: white noise, which is alike
-  everywhere, hardly differs. In layers without space it is all units.
+- Random units represent layers in which many units are active, and miss most of what matters in a sparse
+  one: 200 of 1,000 class probabilities hardly ever include the few that differ.
+- `top` finds those, but units with a high mean may be saturated: in conv_pw_1_relu they give 6 (the limit of
+  ReLU6) for every image, and differentiation is undefined (nan).
+- `top` and `top_variance` look at the units that respond most or vary most, and in most layers give higher
+  values than all units do: they answer a different question.
+- `filter_mean` looks at how much of each feature an image contains, wherever it is. White noise, which is
+  alike everywhere, hardly differs. In layers without spatial dimensions it is the same as `all`.
 """
 
 
@@ -48,7 +49,7 @@ def main() -> None:
     results["all"] = dif.measure(network, sets, units="all", layers=LAYERS)
     page = [HEAD]
     for name in sets:
-        page += [f"## {name}", "", f"| layer | {' | '.join(KINDS)} |", "|---" * (len(KINDS) + 1) + "|"]
+        rows = []
         for layer in LAYERS:
             cells = []
             for kind in KINDS:
@@ -56,8 +57,8 @@ def main() -> None:
                 mean = float(dif.draw_mean(result["differentiation"], result).sel(at)[0])
                 spread = float(dif.draw_spread(result["differentiation"], result).sel(at)[0])
                 cells.append(f"{mean:.3f} ± {spread:.3f}" if spread > 0 else f"{mean:.3f}")
-            page.append(f"| {layer} | {' | '.join(cells)} |")
-        page.append("")
+            rows.append([layer, *cells])
+        page += [f"## {name}", "", *table(["layer", *KINDS], rows), ""]
     PAGE.write_text("\n".join(page) + TAIL, encoding="utf-8")
     print(PAGE)
 

@@ -33,7 +33,7 @@ LONGEST = (
         "output/report/test_intervals.py",
         "test_guides.py",
         "output/report/test_page.py",
-        "test_docs.py",
+        "test_site.py",
         "cli/test_cli.py",
     ),
     *("output/figures/test_save.py", "test_readme.py", "networks/test_keras.py", "networks/test_graph.py"),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-import shlex
 import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from helpers.documents import DOCS, commands
 
 from differentia.cli import main
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_pictures")]
 
-DOCS = Path(__file__).parents[1] / "docs"
 GUIDES = [page for page in sorted((DOCS / "guides").glob("*.md")) if page.stem != "index"]
 PAGES = [*GUIDES, DOCS / "reference" / "definition.md"]
 
@@ -45,10 +44,9 @@ def run_page(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     for block in blocks(text):
         capsys.readouterr()
         if block.language == "console":
-            for line in block.code.replace("\\\n", " ").splitlines():
-                program, *given = shlex.split(line.removeprefix("$ "), comments=True)
+            for program, *given in commands(block.code):
                 assert program == "differentia"
-                assert main(given) == 0, line
+                assert main(given) == 0, given
         elif named := re.match(r"# (\w+\.py)\n", block.code):
             Path(named[1]).write_text(block.code, encoding="utf-8")
         else:

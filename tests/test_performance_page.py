@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from helpers.documents import DOCS, script
 
-DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "performance.md"
 
 
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
+@pytest.fixture(scope="module", name="script")
+def script_() -> ModuleType:
     """The script that writes the page."""
-    spec = importlib.util.spec_from_file_location("write_performance", DOCS / "write_performance.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("write_performance")
 
 
 def test_the_page_is_up_to_date(script: ModuleType) -> None:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -16,12 +15,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 import PIL.Image
 import pytest
+from helpers.documents import DOCS, script
 from helpers.networks import factory
 from helpers.run_server import Step
 from helpers.runs import (
@@ -41,8 +40,6 @@ pytestmark = [
     pytest.mark.slow,
 ]
 
-DOCS = Path(__file__).parents[1] / "docs"
-
 #: Where the counts go that the page is written from.
 VARIABLE = "DIFFERENTIA_RELIABILITY"
 
@@ -58,7 +55,7 @@ COMMAND = (
 RNG = np.random.default_rng(0)
 PICTURES = RNG.integers(0, 256, (20, 16, 16, 3), dtype=np.uint8)
 
-SAME = "The same command goes on, to the same bits"
+SAME = "The same command continues, and ends with the same bits"
 TOLD = "One line says what to do, exit code"
 
 #: By fault, in the order of the page: how it ends.
@@ -237,7 +234,7 @@ def bounded(tries: Sequence[Any] | int, every_time: int) -> list[Any]:
 
 @pytest.mark.parametrize("nth", bounded(len(MOMENTS), BOUNDED))
 @fault(
-    "Killed (SIGKILL) at a random moment, also while it goes on",
+    "Killed (SIGKILL) at a random moment, and again while it continues",
     f"{SAME}; no finished chunk is written again",
 )
 def test_killed(nth: int, case: Case, counts: Counts, tried: Callable[[], None]) -> None:
@@ -270,7 +267,7 @@ def test_killed(nth: int, case: Case, counts: Counts, tried: Callable[[], None])
 
 
 @pytest.mark.parametrize("nth", bounded([4, 0, 1, 2, 3, 5, 6, 7, 8, 9], 2))
-@fault("Killed before a file that is written got its name", f"{SAME}; nothing half-written stays")
+@fault("Killed when a file is written but does not have its name yet", f"{SAME}; nothing half-written stays")
 def test_killed_between_writing_and_renaming(nth: int, undisturbed: Case, case: Case, tried: Any) -> None:
     """Files are whole or not there; of a batch's two chunks the first may be there alone, and it stays."""
     files = len([path for path in undisturbed.out.rglob("*") if path.is_file()])
@@ -300,7 +297,7 @@ def test_the_count_sees_what_is_written_again(case: Case, tried: Any) -> None:
 
 @pytest.mark.parametrize("nth", bounded(6, 1))
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@fault("Stopped with Ctrl-C or SIGTERM", "One line says how to go on, exit code 130 or 143; the same bits")
+@fault("Stopped with Ctrl-C or SIGTERM", "One line says how to continue, exit code 130 or 143; the same bits")
 def test_stopped(number: signal.Signals, nth: int, case: Case, tried: Any) -> None:
     """In order: the folder is free at once."""
     stage = ("pass 1", "pass 2", "measuring", "saving", "pass 1", "pass 2")[nth]
@@ -355,7 +352,7 @@ def test_a_killed_holder(case: Case, tried: Any) -> None:
     tried()
 
 
-@fault("A second run into the same folder", f"{TOLD} 1: who holds it; the first is not disturbed")
+@fault("A second run into the same folder", f"{TOLD} 1, and who holds it; the first is not disturbed")
 def test_two_runs_at_once(case: Case, tried: Any) -> None:
     """The second is told which process holds the folder; the first gives what it would have given."""
     first = case.begin()
@@ -468,7 +465,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize("damage", bounded([*DAMAGES], 2))
 @fault(
     "A chunk of responses is overwritten with junk",
-    "Found by its checksum, said so, recorded again, to the same bits",
+    "Found by its checksum, with a warning; recorded again, with the same bits",
 )
 def test_a_damaged_chunk(damage: str, done: Case, tried: Any) -> None:
     """Of units, of moments and of what is looked at; no other batch is recorded again."""
@@ -485,7 +482,7 @@ def test_a_damaged_chunk(damage: str, done: Case, tried: Any) -> None:
     tried()
 
 
-@fault("A chunk of responses is deleted", "Recorded again, to the same bits")
+@fault("A chunk of responses is deleted", "Recorded again, with the same bits")
 def test_a_deleted_chunk(done: Case, tried: Any) -> None:
     """It is missing like one that was never written."""
     before = finished_chunks(done.out)
@@ -497,7 +494,7 @@ def test_a_deleted_chunk(done: Case, tried: Any) -> None:
     tried()
 
 
-@fault("The sums that units are ranked by are damaged", "Made again, to the same bits")
+@fault("The sums that units are ranked by are damaged", "Computed again, with the same bits")
 def test_damaged_sums(done: Case, tried: Any) -> None:
     """All images are shown again for them; no chunk of responses is written again."""
     before = finished_chunks(done.out)
@@ -547,7 +544,7 @@ METADATA_AND_JUNK = [
 )
 @fault(
     "Metadata within the store (`zarr.json`) are junk",
-    "What they describe is recorded again where it can't be known, to the same bits",
+    "What they describe is recorded again if it can't be known; the same bits",
 )
 def test_damaged_metadata(what: str, junk: str, done: Case, tried: Any) -> None:
     """Of each kind that the store has but its own."""
@@ -631,7 +628,7 @@ def test_no_store(make: Callable[[Path], None], case: Case, tried: Any) -> None:
     tried()
 
 
-@fault("Too little memory (`--memory 100kB`)", f"{TOLD} 2: what to choose smaller")
+@fault("Too little memory (`--memory 100kB`)", f"{TOLD} 2: what to make smaller")
 def test_too_little_memory(case: Case, tried: Any) -> None:
     """Said before anything is recorded; with enough of it the run goes on."""
     assert_told(case.run("--memory", "100kB"), 2, "more than the 100 kB to spare (--memory)")
@@ -653,7 +650,7 @@ def changed_results(case: Case) -> Path:
 @pytest.mark.parametrize("change", ["changed", "deleted", "renamed"])
 @fault(
     "Images are changed, deleted or renamed between two runs",
-    "Only what is new is recorded; equal to a fresh run (within 1e-5: its batches are others)",
+    "Only what is new is recorded; equal to a fresh run (within 1e-5: its batches differ)",
 )
 def test_images_change(change: str, done: Case, tried: Any) -> None:
     """Images are known by their content."""
@@ -676,7 +673,10 @@ def test_images_change(change: str, done: Case, tried: Any) -> None:
     tried()
 
 
-@fault("The network's weights change between two runs", "Said so; all is recorded anew, as by a fresh run")
+@fault(
+    "The network's weights change between two runs",
+    "A warning says so; everything is recorded anew, as by a fresh run",
+)
 def test_weights_change(done: Case, tried: Any) -> None:
     """Nothing of the old weights is used, or removed."""
     before = finished_chunks(done.out)
@@ -693,7 +693,9 @@ def test_weights_change(done: Case, tried: Any) -> None:
     tried()
 
 
-@fault("Another `--batch-size` when a run goes on", "The first is kept, and said so, to the same bits")
+@fault(
+    "Another `--batch-size` when a run continues", "The first is kept, and a message says so; the same bits"
+)
 def test_another_batch_size(case: Case, tried: Any) -> None:
     """Batches are fixed by the first run."""
     case.killed_at("pass 1", 0.6)
@@ -706,7 +708,7 @@ def test_another_batch_size(case: Case, tried: Any) -> None:
     tried()
 
 
-@fault("Parts of files that a killed run has left", "Removed by the next run")
+@fault("Unfinished files that a killed run has left", "Removed by the next run")
 def test_left_by_a_killed_run(case: Case, tried: Any) -> None:
     """Of the store, of the result and of the other files, wherever the kill fell."""
     case.killed_at("saving", 0.0)
@@ -720,16 +722,6 @@ def test_left_by_a_killed_run(case: Case, tried: Any) -> None:
 
 
 # The page -------------------------------------------------------------------------------------------------
-
-
-def script() -> ModuleType:
-    """Return the script that writes the page."""
-    spec = importlib.util.spec_from_file_location("reliability", DOCS / "write_reliability.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class Row(NamedTuple):
@@ -757,8 +749,9 @@ def test_the_page_names_these_faults() -> None:
 def test_the_page_is_written_from_the_counts() -> None:
     """Each fault has its row; one that was not tried is an error."""
     counted = {**vars(Counts()), "tries": dict.fromkeys(FAULTS, 3), "kills": ["pass 1", "pass 1", "saving"]}
-    page = script().page(FAULTS, counted)
+    write_page = script("write_reliability").page
+    page = write_page(FAULTS, counted)
     assert page.count(" | 3 | ") == len(FAULTS)
-    assert "pass 1 2" in page
+    assert "pass 1 (2)" in page
     with pytest.raises(SystemExit, match="was not tried"):
-        script().page(FAULTS, {**counted, "tries": {**counted["tries"], next(iter(FAULTS)): 0}})
+        write_page(FAULTS, {**counted, "tries": {**counted["tries"], next(iter(FAULTS)): 0}})

@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 import re
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,18 +18,18 @@ import pytest
 import torch
 import xarray as xr
 from helpers import oracles
+from helpers.documents import DOCS, assert_options_exist, fenced
 from nbclient import NotebookClient
 from safetensors.torch import load_file
 
 import differentia as dif
-from differentia.cli import main
 from differentia.networks.digits import WEIGHTS, build_digits_module
 from differentia.stimuli.base import Fit
 from differentia.stimuli.sources import stimuli_from
 
 pytestmark = pytest.mark.slow
 
-NOTEBOOK = Path(__file__).parents[1] / "docs" / "tutorial.ipynb"
+NOTEBOOK = DOCS / "tutorial.ipynb"
 
 DIGITS = {"white_noise": "noise:43", "threes": "digits:43?digit=3", "all_digits": "digits:43"}
 
@@ -354,14 +353,8 @@ def test_what_it_writes(digits: Run) -> None:
 def test_its_commands_exist(capsys: pytest.CaptureFixture[str]) -> None:
     """Every command of the text is known with its options, every name is public, every link has its file."""
     text = "\n".join(cell.source for cell in read().cells if cell.cell_type == "markdown")
-    console = "".join(re.findall(r"```console\n(.*?)```", text, flags=re.DOTALL)).replace("\\\n", " ")
-    commands = [shlex.split(line)[2:] for line in console.splitlines() if line.startswith("$ differentia")]
-    assert [command for command, *_ in commands] == ["select", "measure", "measure"]
-    for command, *given in commands:
-        assert main([command, "--help"]) == 0
-        shown = capsys.readouterr().out
-        for option in given:
-            assert not option.startswith("--") or re.search(rf"{option}\b", shown), (command, option)
+    console = "".join(fenced(text, "console"))
+    assert assert_options_exist(console, capsys) == ["select", "measure", "measure"]
     names = set(re.findall(r"\bdif\.(\w+)", text + "\n".join(code(read()))))
     assert len(names) > 20
     assert names <= set(dif.__all__)

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import subprocess
 import sys
-from pathlib import Path
-from types import ModuleType
 
-DOCS = Path(__file__).parents[2] / "docs"
-
-
-def script() -> ModuleType:
-    """Return the script that writes the page."""
-    spec = importlib.util.spec_from_file_location("reference", DOCS / "write_command_reference.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from helpers.documents import DOCS, script
 
 
 def test_the_page_is_up_to_date() -> None:
     """Help texts and page are the same; ``make commands`` writes it anew."""
-    assert (DOCS / "commands.md").read_text(encoding="utf-8") == script().command_reference()
+    page = (DOCS / "commands.md").read_text(encoding="utf-8")
+    assert page == script("write_command_reference").command_reference()
 
 
 def test_every_command_has_a_chapter() -> None:

@@ -180,7 +180,7 @@ def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarra
     Parameters
     ----------
     results
-        Kind of units -> result: what `differentia.experiment.measure.measure_kinds` returned.
+        Kind of units -> result: what `measure_kinds` returned.
     axes : (n_kinds,) of matplotlib.axes.Axes, optional
         To draw into, or an empty figure, which is made to fit; by default a new one.
 
