@@ -322,9 +322,9 @@ def test_torchscript_is_refused() -> None:
 def test_a_ready_network_takes_no_options() -> None:
     """Arguments that would have no effect are refused."""
     assert dif.load_network(ready) is ready
-    with pytest.raises(dif.InputError, match="this is a network that is ready; leave"):
+    with pytest.raises(dif.InputError, match="this network was loaded already; leave out"):
         dif.load_network(ready, preprocess="imagenet")
-    with pytest.raises(dif.InputError, match="this is a network that is ready; leave"):
+    with pytest.raises(dif.InputError, match="this network was loaded already; leave out"):
         dif.load_network("helpers.networks:ready", device="cpu")
 
 

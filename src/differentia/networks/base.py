@@ -15,23 +15,14 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from differentia.errors import InputError, RecordingError, require_known
+from differentia.errors import InputError, RecordingError
 from differentia.networks.layers import INPUT, Layer
-
-#: Whether a pass is compiled: where it pays, in any case, or not.
-COMPILE = ("auto", "always", "never")
 
 #: The environment variable that turns off, as ``0``, what relies on PyTorch's private API (`networks.graph`).
 GRAPHS = "DIFFERENTIA_GRAPHS"
 
 #: The layers are found with two batches of different sizes: an axis that follows both is the batch.
 TRACE_BATCHES = (2, 3)
-
-
-def require_compile(given: str) -> str:
-    """Return whether to compile, or raise an error where it is none of `COMPILE`."""
-    require_known("compile (--compile)", given, COMPILE)
-    return given
 
 
 def graphs_are_on() -> bool:
@@ -76,6 +67,12 @@ class Network(ABC):
         Whether its input has the channels before height and width.
     frameworks
         The packages that compute it, as they are imported; empty where that is not known.
+    class_names
+        Of the classes that the last layer tells apart, where they are known.
+    class_ids
+        The WordNet identifiers of the classes, where they are known.
+    traceable
+        Whether its pass is made of PyTorch's operations, so that it can be written as a graph of them.
     inert
         Kinds of layers that only reshape, or do nothing at inference.
     """
@@ -85,16 +82,14 @@ class Network(ABC):
     preprocessing: str
     channels_first: bool
     frameworks: tuple[str, ...] = ()
+    class_names: tuple[str, ...] | None = None
+    class_ids: tuple[str, ...] | None = None
+    traceable: bool = False
     inert: ClassVar[frozenset[str]] = frozenset()
 
     @property
-    def traceable(self) -> bool:
-        """Whether its pass is made of PyTorch's operations, so that it can be written as a graph of them."""
-        return False
-
-    @property
     def rewritten(self) -> bool:
-        """Whether such a graph costs less than the pass itself, also without a compiler."""
+        """Whether the pass costs less as a graph of PyTorch's operations, also without a compiler."""
         return False
 
     def placed(self) -> contextlib.AbstractContextManager[Any]:
@@ -129,16 +124,6 @@ class Network(ABC):
     @abstractmethod
     def device(self) -> str:
         """Where it runs."""
-
-    @property
-    @abstractmethod
-    def class_names(self) -> tuple[str, ...] | None:
-        """The names of the classes that the last layer tells apart, where they are known."""
-
-    @property
-    def class_ids(self) -> tuple[str, ...] | None:
-        """The WordNet identifiers of the classes, where they are known."""
-        return None
 
     @property
     @abstractmethod

@@ -25,6 +25,7 @@ from torch import library
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx import Graph, GraphModule
 
+from differentia.errors import in_one_line
 from differentia.networks.probes import Probe
 
 aten = torch.ops.aten
@@ -214,8 +215,7 @@ def _traced(run: ReportingPass, batch: torch.Tensor) -> tuple[GraphModule, dict[
         with torch.no_grad():
             module = make_fx(pure, tracing_mode="fake")(batch)
     except Exception as error:  # a network's own code may do anything
-        reason = " ".join(str(error).split())
-        raise UntraceableError(f"followed with {len(batch)} images, {reason}") from error
+        raise UntraceableError(f"followed with {len(batch)} images, {in_one_line(error)}") from error
     (output,) = (node for node in module.graph.nodes if node.op == "output")
     marks = output.args[0]
     _require_no_side_effects(module)

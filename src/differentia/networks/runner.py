@@ -11,16 +11,18 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from differentia.errors import RecordingError
-from differentia.networks.base import GRAPHS, Network, graphs_are_on, require_compile
+from differentia.networks.base import GRAPHS, Network, graphs_are_on
 from differentia.networks.probes import Probe, Summary, SummaryProbe, UnitProbe, together
 from differentia.networks.sketches import SketchProbe
-from differentia.networks.torch import full_precision
+from differentia.networks.torch import inference
 
 if TYPE_CHECKING:
     from differentia.networks.graph import PassGraph
 
 logger = logging.getLogger(__name__)
+
+#: Whether passes are compiled, by what was asked for; None: where it pays.
+COMPILED = {"auto": None, "always": True, "never": False}
 
 #: What a compiled pass is taken to save of the time of another, until both were timed.
 EXPECTED_GAIN = 0.08
@@ -61,8 +63,7 @@ class Runner:
         self._reads: dict[Any, tuple[Any, _Read]] = {}
         self._compared: set[Any] = set()
         self._seconds: list[float] = []
-        asked = {"always": True, "never": False}.get(require_compile(compile))
-        self.compiled: bool | None = asked if compiled is None else compiled
+        self.compiled = COMPILED[compile] if compiled is None else compiled
         self._has_graph = network.traceable and graphs_are_on()
         if not self._has_graph:
             if self.compiled:
@@ -146,15 +147,8 @@ class Runner:
         return self._network.record(pixels, _one_for_each_layer(probes))
 
     def _run(self, read: _Read, batch: torch.Tensor) -> dict[str, Any]:
-        with self._network.placed(), torch.no_grad(), full_precision():
-            try:
-                return read(batch)
-            except RuntimeError as error:
-                hint = "; use a smaller batch_size (--batch-size)"
-                raise RecordingError(
-                    f"{self._network.name}: the forward pass of {tuple(batch.shape)} failed: {error}"
-                    + (hint if isinstance(error, torch.OutOfMemoryError) else "")
-                ) from error
+        with self._network.placed(), inference(self._network.name, batch.shape):
+            return read(batch)
 
     def _graph_of(self, batch: torch.Tensor) -> PassGraph | None:
         """Return the pass over such batches as a graph; None if there is none."""
