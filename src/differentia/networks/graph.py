@@ -40,13 +40,10 @@ ReportingPass = Callable[[torch.Tensor, Callable[[str, torch.Tensor], None]], No
 IN_PLACE = {
     getattr(getattr(aten, name), overload): getattr(getattr(aten, f"{name}_"), overload)
     for overload, names in {
-        "Tensor": ("add", "div", "mul", "sub"),
-        "default": (
-            *("clamp", "elu", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "relu"),
-            *("sigmoid", "silu", "tanh"),
-        ),
+        "Tensor": "add div mul sub",
+        "default": "clamp elu hardsigmoid hardswish hardtanh leaky_relu relu sigmoid silu tanh",
     }.items()
-    for name in names
+    for name in names.split()
 }
 
 #: Operations that depend on how their input lies in memory, or whose results are parts of it unsaid.
@@ -129,9 +126,7 @@ class PassGraph:
         """Return the same, compiled when it is first called: the probes stand between compiled operations."""
         kept: dict[str, Any] = {}
         looks = {name: _look(name, probe, kept) for name, probe in probes.items()}
-        module = self._with(looks, images)
-        module.recompile()
-        compiled = torch.compile(module, dynamic=False)
+        compiled = torch.compile(self._with(looks, images), dynamic=False)
 
         def read(batch: torch.Tensor) -> dict[str, Any]:
             kept.clear()

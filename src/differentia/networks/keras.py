@@ -20,12 +20,8 @@ from jaxtyping import UInt8
 
 from differentia.errors import InputError, in_one_line, require_known
 from differentia.networks.base import Call, Network, Observer, image_shape
-from differentia.networks.keras_files import require_harmless_weights
-from differentia.networks.preprocessing import (
-    describe_preprocessing,
-    preprocess_by_name,
-    require_preprocessing,
-)
+from differentia.networks.keras_files import require_harmless_model, require_harmless_weights
+from differentia.networks.preprocessing import describe_preprocessing, preprocessed, require_preprocessing
 from differentia.networks.probes import memory_of
 from differentia.networks.torch import inference
 from differentia.system.files import read_text, user_path
@@ -143,7 +139,7 @@ class KerasNetwork(Network):
     def prepare(self, pixels: UInt8[np.ndarray, "b h w c"]) -> Any:
         """Return a batch as the model's input: a float tensor of the backend."""
         if isinstance(self._preprocess, str):
-            values: Any = preprocess_by_name(pixels, self._preprocess)
+            values: Any = preprocessed(pixels, self._preprocess)
         else:
             values = self._preprocess(pixels.astype(np.float32))
         with self.placed():
@@ -252,9 +248,8 @@ def on_device(device: str) -> contextlib.AbstractContextManager[Any]:
     if device == "auto":
         return contextlib.nullcontext()
     keras = import_keras()
-    scope: contextlib.AbstractContextManager[Any] = keras.device(
-        device.replace("cuda", "gpu") if keras.backend.backend() != "torch" else device
-    )
+    called = device if keras.backend.backend() == "torch" else device.replace("cuda", "gpu")
+    scope: contextlib.AbstractContextManager[Any] = keras.device(called)
     return scope
 
 
@@ -329,6 +324,22 @@ def load_application(
         device=device,
         **about,
     )
+
+
+def load_keras_file(path: str, *, device: str, **about: Any) -> KerasNetwork:
+    """Return a model of a ``.keras`` file, in which there is no code."""
+    file = user_path(path)
+    if not file.is_file():
+        raise InputError(f"{path}: there is no such file; check the path of the Keras model")
+    require_device(device)
+    load_model = import_keras().saving.load_model
+    require_harmless_model(file)
+    try:
+        with on_device(device):
+            model = load_model(file, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises many kinds on broken or unsafe files
+        raise InputError(f"{path}: can't be read as a Keras model: {in_one_line(error)}") from error
+    return KerasNetwork(model, name=path, device=device, **about)
 
 
 def _construct_afresh(constructor: Callable[..., Any], options: dict[str, Any], device: str) -> Any:

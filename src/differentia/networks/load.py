@@ -13,15 +13,8 @@ from safetensors.torch import load_file
 from differentia.errors import InputError, in_one_line, unknown_name
 from differentia.networks.base import Network
 from differentia.networks.digits import load_digits_network
-from differentia.networks.keras import (
-    KerasNetwork,
-    import_keras,
-    is_keras_model,
-    load_application,
-    on_device,
-    require_device,
-)
-from differentia.networks.keras_files import require_harmless_model, require_harmless_weights
+from differentia.networks.keras import KerasNetwork, is_keras_model, load_application, load_keras_file
+from differentia.networks.keras_files import require_harmless_weights
 from differentia.networks.torch import TorchNetwork
 from differentia.system.files import user_path
 from differentia.system.specs import parse_spec
@@ -121,7 +114,7 @@ def _from_spec(spec: str, about: dict[str, Any]) -> Network:
     if name.endswith(".keras"):
         if given:
             raise InputError(f"{spec}: a Keras file takes no options; write {name}")
-        return _from_keras_file(name, about)
+        return load_keras_file(name, **about)
     if names_code(name):
         made = _run_factory(spec, scheme, rest, **given)
         return _from_object(made, spec, about if isinstance(made, Network) else _with_gpu(about))
@@ -134,21 +127,6 @@ def names_code(spec: str) -> bool:
     module, colon, attribute = spec.partition("?")[0].partition(":")
     parts = [*module.split("."), *attribute.split(".")]
     return module != "keras" and bool(colon) and all(part.isidentifier() for part in parts)
-
-
-def _from_keras_file(path: str, about: dict[str, Any]) -> Network:
-    file = user_path(path)
-    if not file.is_file():
-        raise InputError(f"{path}: no such file; check the path of the Keras model")
-    require_device(about["device"])
-    load = import_keras().saving.load_model
-    require_harmless_model(file)
-    try:
-        with on_device(about["device"]):
-            model = load(file, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises many kinds on broken or unsafe files
-        raise InputError(f"{path}: can't be read as a Keras model: {in_one_line(error)}") from error
-    return KerasNetwork(model, name=path, **about)
 
 
 def _run_factory(

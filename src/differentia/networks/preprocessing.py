@@ -57,9 +57,8 @@ PREPROCESSINGS: dict[str, Callable[[_Pixels], _Pixels]] = {
 }
 
 
-def preprocess_by_name(pixels: np.ndarray, name: str) -> _Pixels:
+def preprocessed(pixels: np.ndarray, name: str) -> _Pixels:
     """Return pixels of 0..255 as float32, preprocessed in one of the ways of `PREPROCESSINGS`."""
-    require_known("preprocessing", name, PREPROCESSINGS)
     return PREPROCESSINGS[name](pixels.astype(np.float32))
 
 

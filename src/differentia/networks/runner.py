@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +42,9 @@ TOLERANCE = 1e-3
 #: The probes of each layer, by names that are given back with what they kept.
 ProbesByLayer = Mapping[str, Mapping[Any, Probe]]
 
+#: Probes that gather nothing over batches, so that they may see one twice.
+STATELESS = UnitProbe | SketchProbe | SummaryProbe
+
 _Read = Callable[[torch.Tensor], dict[str, Any]]
 
 
@@ -66,10 +71,8 @@ class Runner:
         self.compiled = COMPILED[compile] if compiled is None else compiled
         self._has_graph = network.traceable and graphs_are_on()
         if not self._has_graph:
-            if self.compiled:
-                off = f"{GRAPHS}=0 turns that off"
-                self._do_not_compile(off if network.traceable else "only what PyTorch computes can be")
-            self.compiled = False
+            off = f"{GRAPHS}=0 turns that off"
+            self._do_not_compile(off if network.traceable else "only what PyTorch computes can be")
 
     def expect(self, images: int) -> None:
         """Take note of how many images are yet to be shown."""
@@ -85,24 +88,20 @@ class Runner:
         if self.compiled is None and len(pixels) == self._batch_size:
             self._seconds.append((time.perf_counter() - started) / len(pixels))
             if len(self._seconds) > DECIDING_BATCHES:
-                self.compiled = self._pays(len(probes))
+                seconds = fmean(self._seconds[1:]) * self._left
+                self.compiled = EXPECTED_GAIN * seconds > COMPILING + COMPILING_A_LAYER * len(probes)
         return kept
-
-    def _pays(self, layers: int) -> bool:
-        """Return whether compiling is likely to take less time than it saves."""
-        seconds = sum(self._seconds[1:]) / len(self._seconds[1:])
-        return EXPECTED_GAIN * seconds * self._left > COMPILING + COMPILING_A_LAYER * layers
 
     def _record(self, pixels: np.ndarray, probes: ProbesByLayer) -> dict[str, Any]:
         kept = None
         if self.compiled and len(pixels) == self._batch_size:
-            kept = self._record_graph(pixels, probes, self._do_not_compile, compiled=True)
+            kept = self._record_graph(pixels, probes, compiled=True)
         if kept is None and self._has_graph and self._network.rewritten:
-            kept = self._record_graph(pixels, probes, self._give_up_graphs, compiled=False)
+            kept = self._record_graph(pixels, probes, compiled=False)
         return self._own_pass(pixels, probes) if kept is None else kept
 
     def _record_graph(
-        self, pixels: np.ndarray, probes: ProbesByLayer, give_up: Callable[[str], None], *, compiled: bool
+        self, pixels: np.ndarray, probes: ProbesByLayer, *, compiled: bool
     ) -> dict[str, Any] | None:
         """Return what a graph gives, compared when it is first used; None where it can't be used."""
         batch = self._network.prepare(pixels)
@@ -125,6 +124,7 @@ class Runner:
                     self._require_alike(kept, pixels, stateless)
                     self._compared.add((compiled, looks))
             except Exception as error:  # a compiler that is missing, or fails, has many ways to say so
+                give_up = self._do_not_compile if compiled else self._give_up_graphs
                 give_up(_first_line(error))
                 return None
             if stateless == probes:
@@ -168,8 +168,7 @@ class Runner:
     def _give_up_graphs(self, reason: str) -> None:
         self._graph, self._has_graph = None, False
         logger.debug("%s: its own pass is done: %s", self._network.name, reason)
-        if self.compiled:
-            self._do_not_compile(reason)
+        self._do_not_compile(reason)
 
     def _report_outputs(self, batch: torch.Tensor, report: Callable[[str, torch.Tensor], None]) -> None:
         wanted = {layer.name for layer in self._network.layers}
@@ -181,7 +180,8 @@ class Runner:
         self._network.observe_outputs(batch, observe)
 
     def _do_not_compile(self, reason: str) -> None:
-        logger.info("%s is not compiled: %s", self._network.name, reason)
+        if self.compiled:
+            logger.info("%s is not compiled: %s", self._network.name, reason)
         self.compiled = False
 
 
@@ -202,17 +202,14 @@ def _one_for_each_layer(probes: ProbesByLayer) -> dict[str, Probe]:
 
 
 def _stateless(probes: ProbesByLayer) -> ProbesByLayer:
-    """Return the probes that gather nothing over batches, so that they may see one twice."""
-    stateless = {
-        layer: {
-            name: probe
-            for name, probe in by.items()
-            if isinstance(probe, UnitProbe | SketchProbe | SummaryProbe)
-        }
-        for layer, by in probes.items()
-    }
-    return {layer: by for layer, by in stateless.items() if by}
+    stateless: dict[str, dict[Any, Probe]] = defaultdict(dict)
+    for layer, by in probes.items():
+        for name, probe in by.items():
+            if isinstance(probe, STATELESS):
+                stateless[layer][name] = probe
+    return stateless
 
 
 def _first_line(error: Exception) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    reason = error.__cause__ or error  # a pass that failed tells all lines of it in one
+    return next((line for line in str(reason).splitlines() if line.strip()), type(reason).__name__)

@@ -14,11 +14,7 @@ from jaxtyping import UInt8
 
 from differentia.errors import DifferentiaWarning, InputError, RecordingError, in_one_line
 from differentia.networks.base import Call, Network, Observer, Trace, image_shape
-from differentia.networks.preprocessing import (
-    describe_preprocessing,
-    preprocess_by_name,
-    require_preprocessing,
-)
+from differentia.networks.preprocessing import describe_preprocessing, preprocessed, require_preprocessing
 from differentia.networks.probes import memory_of
 
 #: What normalises by the batch at hand where it keeps no statistics.
@@ -91,16 +87,13 @@ class TorchNetwork(Network):
     def prepare(self, pixels: UInt8[np.ndarray, "b h w c"]) -> torch.Tensor:
         """Return a batch as the module's input, of shape (batch, channels, height, width)."""
         if isinstance(self._preprocess, str):
-            values = preprocess_by_name(pixels, self._preprocess)
+            values = preprocessed(pixels, self._preprocess)
             batch = torch.from_numpy(np.ascontiguousarray(values)).permute(0, 3, 1, 2)
         else:
             given = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
             batch = self._preprocess(given)
-            if (
-                not isinstance(batch, torch.Tensor)
-                or not batch.is_floating_point()
-                or len(batch) != len(pixels)
-            ):
+            floats = isinstance(batch, torch.Tensor) and batch.is_floating_point()
+            if not floats or len(batch) != len(pixels):
                 got = getattr(batch, "dtype", type(batch).__name__)
                 raise InputError(
                     f"{self.name}: the function preprocess= returned {got}; expected a floating "

@@ -5,21 +5,15 @@ from __future__ import annotations
 import threading
 from collections import defaultdict, deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 
-from differentia.errors import (
-    InputError,
-    RecordingError,
-    UnreadableImageError,
-    require_distinct_names,
-    warn,
-)
+from differentia.errors import InputError, RecordingError, UnreadableImageError, require_distinct_names, warn
 from differentia.stimuli.base import Fit, Image, Stimuli
 from differentia.stimuli.sources import stimuli_from
 from differentia.system.machine import usable_cores
@@ -157,24 +151,18 @@ def present(
 
     # Without with, which waits for what is being decoded.
     threads = ThreadPoolExecutor(min(usable_cores(), MOST_DECODERS))
-
-    def start(position: int) -> list[Future[Image | SkippedImage]]:
-        images = batches[position] if position < len(batches) else ()
-        return [threads.submit(load, image) for image in images]
-
+    begun = ([threads.submit(load, image) for image in images] for images in batches)
     try:
-        coming = deque(start(position) for position in range(AHEAD))
-        for position, images in enumerate(batches):
-            coming.append(start(position + AHEAD))
+        coming = deque(islice(begun, AHEAD))
+        for images in batches:
+            coming.extend(islice(begun, 1))
             loaded = [future.result() for future in coming.popleft()]
             both = zip(images, loaded, strict=True)
             read = [(image, found) for image, found in both if isinstance(found, Image)]
-            pixels = np.zeros((len(read), *fit.shape), dtype=np.uint8)
-            for row, (_, found) in zip(pixels, read, strict=True):
-                row[:] = found.pixels
+            pixels = np.array([found.pixels for _, found in read], dtype=np.uint8)
             yield Batch(
                 images=tuple(image._replace(hash=found.hash) for image, found in read),
-                pixels=pixels,
+                pixels=pixels.reshape(len(read), *fit.shape),
                 skipped=tuple(found for found in loaded if isinstance(found, SkippedImage)),
             )
     finally:

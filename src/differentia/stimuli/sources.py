@@ -83,7 +83,7 @@ def stimuli_from(source: Any, *, seed: int = 0, follow_links: bool = False) -> S
     if isinstance(source, Stimuli):
         return source
     if isinstance(source, str) and is_generated(source):
-        return _generated(source.partition(":")[0], source, seed)
+        return _generated(source, seed)
     return images(source, follow_links=follow_links)
 
 
@@ -93,9 +93,9 @@ def is_generated(source: str) -> bool:
     return bool(colon) and scheme in GENERATED
 
 
-def _generated(scheme: str, source: str, seed: int) -> Stimuli:
+def _generated(source: str, seed: int) -> Stimuli:
     name, options = parse_spec(source)
-    count = name.partition(":")[2]
+    scheme, _, count = name.partition(":")
     if not count.isdecimal():
         raise InputError(f"{source}: the number of images is {count!r}; write {scheme}:43")
     maker = GENERATED[scheme]
