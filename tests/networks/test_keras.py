@@ -329,7 +329,7 @@ def test_class_names(tmp_path: Path) -> None:
     assert network.class_names == ("dog", "cat")
     assert dif.load_network("keras:MobileNet?weights=none&alpha=0.25").class_names is None
     (tmp_path / "list.json").write_text("[1, 2]")
-    with pytest.raises(dif.InputError, match=r"list\.json is no class index"):
+    with pytest.raises(dif.InputError, match=r"list\.json is not a class index"):
         dif.load_network(f"keras:MobileNet?weights=none&classes={tmp_path / 'list.json'}")
 
 
@@ -339,7 +339,7 @@ def test_class_names(tmp_path: Path) -> None:
         ("keras:VGG-16", "unknown network of keras.applications 'VGG-16'. Did you mean 'VGG16'"),
         ("keras:VGG16?wieghts=none", "unknown option of keras:VGG16 'wieghts'. Did you mean 'weights'"),
         ("keras:VGG16?weights=gone.h5", "there are no weights at gone.h5"),
-        ("keras:MobileNet?weights=none&alpha=-1", "the network can't be made"),
+        ("keras:MobileNet?weights=none&alpha=-1", "the network can't be built"),
     ],
 )
 def test_wrong_applications(spec: str, message: str) -> None:

@@ -24,8 +24,14 @@ def test_preprocessing() -> None:
         [0.229, 0.224, 0.225]
     )[:, None, None]
     np.testing.assert_allclose(normal, expected.numpy(), rtol=1e-5, atol=1e-6)
-    with pytest.raises(dif.InputError, match=r"returned torch.uint8; expected a floating tensor of 2 images"):
+    message = r"returned 2 images of torch.uint8; expected a floating-point tensor of 2 images"
+    with pytest.raises(dif.InputError, match=message):
         _ = load(nn.Identity(), preprocess=lambda x: x).layers
+    message = r"returned 1 images of torch.float32; expected a floating-point tensor of 2 images"
+    with pytest.raises(dif.InputError, match=message):
+        _ = load(nn.Identity(), preprocess=lambda x: x[:1].float()).layers
+    with pytest.raises(dif.InputError, match=r"returned a ndarray; expected a floating-point tensor"):
+        _ = load(nn.Identity(), preprocess=np.asarray).layers
 
 
 @pytest.mark.parametrize(("name", "mode"), [("signed", "tf"), ("imagenet", "torch"), ("caffe", "caffe")])

@@ -202,7 +202,7 @@ def test_float32_is_not_rounded_to_tf32() -> None:
 
 def test_batch_norm_without_statistics_is_warned_of() -> None:
     """Such a network's responses depend on the batch; one with statistics is not warned of."""
-    with pytest.warns(dif.DifferentiaWarning, match="1 normalise by the batch at hand"):
+    with pytest.warns(dif.DifferentiaWarning, match="1 normalise by each batch"):
         load(nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2, track_running_stats=False)))
     load(nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2)))
 

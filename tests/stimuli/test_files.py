@@ -172,6 +172,6 @@ def test_formats_that_are_not_read_are_told(tmp_path: Path) -> None:
     for name in ("b.heic", "c.AVIF", "notes.txt"):
         (tmp_path / name).write_bytes(b"")
     with pytest.warns(
-        dif.DifferentiaWarning, match=r"2 images are of formats that are not read, such as 'b\.heic'"
+        dif.DifferentiaWarning, match=r"2 images are in formats that are not read, such as 'b\.heic'"
     ):
         assert dif.images(tmp_path).names == ("a.jfif",)

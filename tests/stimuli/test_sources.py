@@ -26,7 +26,7 @@ from differentia.stimuli.sources import stimuli_from
         (7, "int; expected"),
         (iter([]), "empty list"),
         ([], "empty list"),
-        ([7], "has to hold paths"),
+        ([7], "must hold paths"),
     ],
 )
 def test_what_is_no_image_is_refused(source: Any, message: str) -> None:

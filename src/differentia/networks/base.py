@@ -202,14 +202,13 @@ class Network(ABC):
             if tuple(output.shape) != expected:
                 raise RecordingError(
                     f"layer {name!r} gave the shape {tuple(output.shape)} for {len(pixels)} images; "
-                    f"expected {expected}: its output depends on the batch and can't be compared"
+                    f"expected {expected}: its output depends on the batch; leave it out with layers="
                 )
             kept[name] = probes[name](output)
 
         modules = frozenset(by_name[name].module for name in probes)
         calls = self.observe_outputs(self.prepare(pixels), observe, modules)
-        missing = [name for name in probes if name not in kept]
-        if missing:
+        if missing := [name for name in probes if name not in kept]:
             raise RecordingError(
                 f"layer {missing[0]!r} was not computed for this batch, though it was for another: "
                 "leave it out with layers="
@@ -219,7 +218,7 @@ class Network(ABC):
             if given != expected:
                 raise RecordingError(
                     f"module {module!r} was called {given} times for this batch, but {expected} times for "
-                    "another: which call is which can't be known; leave it out with layers="
+                    "another, so its calls can't be told apart; leave it out with layers="
                 )
         return kept
 

@@ -146,8 +146,8 @@ class KerasNetwork(Network):
             batch = self._keras.ops.convert_to_tensor(values)
             if len(batch.shape) != 4 or batch.shape[0] != len(pixels):
                 raise InputError(
-                    f"{self.name}: the function preprocess= returned the shape "
-                    f"{tuple(batch.shape)}; expected {len(pixels)} images for {pixels.shape}"
+                    f"{self.name}: the function preprocess= returned an array of shape {tuple(batch.shape)} "
+                    f"for images of shape {pixels.shape}; expected one image for each of them"
                 )
             if self.channels_first:
                 batch = self._keras.ops.transpose(batch, (0, 3, 1, 2))
@@ -364,12 +364,12 @@ def _construction_problem(spec: str, name: str, weights: Any, error: Exception) 
     if weights == "imagenet" and "URL fetch failure" in reason:
         return (
             f"{spec}: its ImageNet weights are not on this machine (Keras keeps them in "
-            f"{_kept_by_keras()}) and can't be downloaded: {reason}. Connect to the network "
+            f"{_kept_by_keras()}) and can't be downloaded: {reason}. Connect to the internet "
             f"once, or name a file: keras:{name}?weights=PATH (weights=none for random weights)"
         )
     if isinstance(weights, str) and weights != "imagenet":
         return f"{spec}: the weights in {weights} do not fit this network: {reason}"
-    return f"{spec}: the network can't be made: {reason}"
+    return f"{spec}: the network can't be built: {reason}"
 
 
 def _kept_by_keras() -> Path:
@@ -391,10 +391,10 @@ def read_class_index(path: Path, spec: str) -> ClassIndex:
         index = json.loads(read_text(path))
         pairs = [index[str(number)] for number in range(len(index))]
         if not all(isinstance(pair, list) and [*map(type, pair)] == [str, str] for pair in pairs):
-            raise ValueError("a class has other than two texts")
+            raise ValueError("a class is not an identifier and a name")
         return ClassIndex(*zip(*pairs, strict=True))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
-            f"{spec}: {path} is no class index ({type(error).__name__}: {error}); "
+            f"{spec}: {path} is not a class index ({type(error).__name__}: {error}); "
             'expected JSON such as {"0": ["n01440764", "tench"], ...}'
         ) from error

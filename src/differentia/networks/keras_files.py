@@ -58,7 +58,7 @@ def require_harmless_model(path: Path) -> None:
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{CONFIG_MEMBER}: {error}; save the model again with model.save") from error
         if not isinstance(config, dict):
-            raise ValueError(f"{CONFIG_MEMBER} holds no object; save the model again with model.save")
+            raise ValueError(f"{CONFIG_MEMBER} is not a JSON object; save the model again with model.save")
         config.pop("compile_config", None)  # which is not read
         _require_known_objects(config)
 
@@ -71,7 +71,9 @@ def require_harmless_weights(path: Path) -> None:
     elif path.name.endswith((".h5", ".hdf5")):
         require_plain_hdf5(path, str(path))
     else:
-        raise InputError(f"{path}: is no file of Keras weights; expected a name that ends in .h5 or .keras")
+        raise InputError(
+            f"{path}: is not a file of Keras weights; expected a name that ends in .h5 or .keras"
+        )
 
 
 @contextmanager
@@ -124,8 +126,8 @@ def _require_known_objects(config: Any) -> None:
         if isinstance(part, dict):
             if "class_name" in part and (problem := _what_is_refused(part)):
                 raise ValueError(
-                    f"it names {problem}. If you trust it, load it by your own code, and name that: "
-                    "package.module:factory"
+                    f"it names {problem}. If you trust the file, load it with your own code, and name that "
+                    "code: package.module:factory"
                 )
             parts += part.values()
         elif isinstance(part, list):
@@ -138,13 +140,13 @@ def _what_is_refused(part: dict[str, Any]) -> str:
     registered = part.get("registered_name", name) or ""
     config = part.get("config")
     if not all(isinstance(text, str) for text in (name, module or "", registered)):
-        return f"an object in a way that Keras does not, {name!r}"
+        return f"an object as Keras never does, {name!r}"
     if name in VALUES:
         return ""
     if name == "function":
         if isinstance(config, str) and (_is_registered(config, module) or _is_function(config, module)):
             return ""
-        return f"the function {config!r} ({module}), which is no activation, loss or operation of Keras"
+        return f"the function {config!r} ({module}), which is not an activation, loss or operation of Keras"
     if _is_registered(registered, module):
         return ""
     if name in REFUSED or name.startswith("__"):
@@ -152,7 +154,7 @@ def _what_is_refused(part: dict[str, Any]) -> str:
     if _is_harmless_class(name, module):
         return ""
     whole = f"{module}.{name}" if module else registered or name
-    return f"{whole!r}, which is no layer of Keras, nor registered by code that was imported"
+    return f"{whole!r}, which is neither a layer of Keras nor registered by code that was imported"
 
 
 def _is_registered(name: str, module: str | None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,7 +43,7 @@ class UnitProbe:
         self._shape = tuple(shape)
         self._units = np.asarray(units, dtype=np.int64)
         self._whole = np.array_equal(self._units, np.arange(math.prod(self._shape)))
-        self._in_memory: dict[tuple[tuple[int, ...], torch.device], tuple[torch.Tensor, torch.Tensor]] = {}
+        self._positions = cache(self._find_positions)
 
     def __call__(self, output: Any) -> Float[np.ndarray, ...]:
         """Return the units' values as float32 (float64 stays), a copy of shape (batch, n_units)."""
@@ -57,25 +58,16 @@ class UnitProbe:
         taken = flat.gather(1, ascending.expand(len(values), -1))
         return as_kept(taken.index_select(1, places))
 
-    def _positions(
+    def _find_positions(
         self, axes: tuple[int, ...], device: torch.device
     ) -> tuple[Int64[torch.Tensor, " k"], Int64[torch.Tensor, " k"]]:
         """Return the units' sorted positions in memory, and where each unit stands among them."""
-        key = axes, device
-        if key not in self._in_memory:
-            index = np.unravel_index(self._units, self._shape)
-            in_memory = [axis - 1 for axis in axes]
-            position = np.ravel_multi_index(
-                [index[axis] for axis in in_memory], [self._shape[axis] for axis in in_memory]
-            )
-            order = np.argsort(position)
-            places = np.empty_like(order)
-            places[order] = np.arange(len(order))
-            self._in_memory[key] = (
-                torch.from_numpy(position[order]).to(device),
-                torch.from_numpy(places).to(device),
-            )
-        return self._in_memory[key]
+        index = np.unravel_index(self._units, self._shape)
+        position = np.ravel_multi_index(
+            [index[axis - 1] for axis in axes], [self._shape[axis - 1] for axis in axes]
+        )
+        order = np.argsort(position)
+        return torch.from_numpy(position[order]).to(device), torch.from_numpy(np.argsort(order)).to(device)
 
 
 def as_kept(values: torch.Tensor) -> Float[np.ndarray, ...]:

@@ -78,8 +78,8 @@ class TorchNetwork(Network):
         ]
         if norms:
             warnings.warn(
-                f"{self.name}: {', '.join(norms)} normalise by the batch at hand also at inference "
-                "(track_running_stats=False): an image's responses depend on the images beside it",
+                f"{self.name}: {', '.join(norms)} normalise by each batch even at inference "
+                "(track_running_stats=False): an image's responses depend on the others in its batch",
                 DifferentiaWarning,
                 stacklevel=4,
             )
@@ -94,14 +94,14 @@ class TorchNetwork(Network):
             batch = self._preprocess(given)
             floats = isinstance(batch, torch.Tensor) and batch.is_floating_point()
             if not floats or len(batch) != len(pixels):
-                got = getattr(batch, "dtype", type(batch).__name__)
+                tensor = isinstance(batch, torch.Tensor)
+                got = f"{len(batch)} images of {batch.dtype}" if tensor else f"a {type(batch).__name__}"
                 raise InputError(
-                    f"{self.name}: the function preprocess= returned {got}; expected a floating "
+                    f"{self.name}: the function preprocess= returned {got}; expected a floating-point "
                     f"tensor of {len(pixels)} images for a uint8 tensor of shape {tuple(given.shape)}"
                 )
         batch = batch.contiguous(memory_format=self._layout) if batch.ndim == 4 else batch
-        parameter = next(self.module.parameters(), None)
-        return batch if parameter is None else batch.to(parameter.device)
+        return batch.to(self.device)
 
     def run(self, batch: torch.Tensor, observe: Observer, modules: frozenset[str] | None = None) -> None:
         """Do one forward pass in eval mode, reporting each call of a module."""

@@ -54,7 +54,7 @@ def images(source: Any, *, follow_links: bool = False) -> Stimuli:
         if not source:
             raise InputError("an empty list of images was given; expected at least one path")
         if not all(isinstance(path, str | os.PathLike) for path in source):
-            raise InputError("a list of images has to hold paths; give an array for pixels")
+            raise InputError("a list of images must hold paths; give pixels as an array")
         return FileStimuli(source, f"a list of {len(source)} files")
     return ArrayStimuli(np.asanyarray(source) if hasattr(source, "__array__") else source)
 
