@@ -49,7 +49,7 @@ def test_keras_names_them_otherwise(name: str, mode: str) -> None:
 def test_the_range_of_pixels() -> None:
     """Black, grey and white, in the ways that are the same for every channel."""
     pixels = np.array([0, 51, 255], dtype=np.uint8).reshape(1, 1, 3, 1)
-    expected = {"none": [0, 51, 255], "unit": [0, 0.2, 1], "signed": [-1, -0.6, 1]}
+    expected: dict[str, list[float]] = {"none": [0, 51, 255], "unit": [0, 0.2, 1], "signed": [-1, -0.6, 1]}
     for name, values in expected.items():
         found = preprocessed(pixels, name)
         assert found.dtype == np.float32

@@ -67,10 +67,6 @@ class Network(ABC):
         Whether its input has the channels before height and width.
     frameworks
         The packages that compute it, as they are imported; empty where that is not known.
-    class_names
-        Of the classes that the last layer tells apart, where they are known.
-    class_ids
-        The WordNet identifiers of the classes, where they are known.
     traceable
         Whether its pass is made of PyTorch's operations, so that it can be written as a graph of them.
     inert
@@ -82,8 +78,6 @@ class Network(ABC):
     preprocessing: str
     channels_first: bool
     frameworks: tuple[str, ...] = ()
-    class_names: tuple[str, ...] | None = None
-    class_ids: tuple[str, ...] | None = None
     traceable: bool = False
     inert: ClassVar[frozenset[str]] = frozenset()
 
@@ -124,6 +118,16 @@ class Network(ABC):
     @abstractmethod
     def device(self) -> str:
         """Where it runs."""
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of the classes that the last layer tells apart, where they are known."""
+        return None
+
+    @property
+    def class_ids(self) -> tuple[str, ...] | None:
+        """The WordNet identifiers of the classes, where they are known."""
+        return None
 
     @property
     @abstractmethod
@@ -223,10 +227,7 @@ class Network(ABC):
         return kept
 
     def observe_outputs(
-        self,
-        batch: Any,
-        observe: Callable[[str, Call, Any], None],
-        modules: frozenset[str] | None = None,
+        self, batch: Any, observe: Callable[[str, Call, Any], None], modules: frozenset[str] | None = None
     ) -> Counter[str]:
         """Run a pass, report each single output under its layer's name, and return the calls by module.
 

@@ -249,8 +249,7 @@ def on_device(device: str) -> contextlib.AbstractContextManager[Any]:
         return contextlib.nullcontext()
     keras = import_keras()
     called = device if keras.backend.backend() == "torch" else device.replace("cuda", "gpu")
-    scope: contextlib.AbstractContextManager[Any] = keras.device(called)
-    return scope
+    return keras.device(called)
 
 
 def _named_layers(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -317,12 +316,7 @@ def load_application(
         raise InputError(_construction_problem(spec, name, weights, error)) from error
     own = partial(sys.modules[constructor.__module__].preprocess_input, data_format="channels_last")
     return KerasNetwork(
-        model,
-        name=spec,
-        preprocess=preprocess or own,
-        class_index=class_index,
-        device=device,
-        **about,
+        model, name=spec, preprocess=preprocess or own, class_index=class_index, device=device, **about
     )
 
 

@@ -27,6 +27,7 @@ class TorchNetwork(Network):
     channels_first = True
     frameworks = ("torch",)
     traceable = True
+    class_names = None
     #: By class name; some are not PyTorch's own.
     inert = frozenset(
         (

@@ -144,10 +144,8 @@ def present(
                 return SkippedImage(image.set, image.number, image.name, str(error))
             raise type(error)(_in_set(image.set, str(error))) from error
         except MemoryError as error:
-            raise RecordingError(
-                (f"set {image.set!r}, " if image.set else "")
-                + f"image {image.name!r}: too large for this machine's memory; shrink it"
-            ) from error
+            problem = f"image {image.name!r} is too large for this machine's memory; shrink it"
+            raise RecordingError(_in_set(image.set, problem)) from error
 
     # Without with, which waits for what is being decoded.
     threads = ThreadPoolExecutor(min(usable_cores(), MOST_DECODERS))

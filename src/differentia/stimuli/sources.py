@@ -21,6 +21,9 @@ from differentia.system.specs import parse_spec
 #: Stimuli that are made or bundled, by the scheme of their source: ``scheme:COUNT?option=value``.
 GENERATED: dict[str, Callable[..., Stimuli]] = {"noise": noise, "digits": digits}
 
+#: Files that hold several images, by their ending.
+OF_SEVERAL_IMAGES: dict[str, Callable[[Path], Stimuli]] = {".npy": load_npy}
+
 
 def images(source: Any, *, follow_links: bool = False) -> Stimuli:
     """Return images as stimuli.
@@ -67,7 +70,8 @@ def _from_path(text: str, follow_links: bool) -> Stimuli:
         if path.is_dir():
             return files_in_folder(path, follow_links=follow_links)
         if path.is_file():
-            return load_npy(path) if path.suffix == ".npy" else FileStimuli([path], text)
+            load = OF_SEVERAL_IMAGES.get(path.suffix)
+            return load(path) if load else FileStimuli([path], text)
         if any(character in text for character in "*?["):
             return files_matching(str(path), follow_links=follow_links)
     except (OSError, RuntimeError) as error:  # no permission, a name too long, a ~user without a home
