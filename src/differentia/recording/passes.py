@@ -57,7 +57,7 @@ class Show:
     fit: Fit
     skip_unreadable: bool
     progress: Progress | None
-    compile: str  # one of `networks.runner.COMPILED`
+    compile: str  # one of `differentia.networks.COMPILE`
 
     @property
     def images(self) -> int:

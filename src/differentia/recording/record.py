@@ -17,7 +17,6 @@ from differentia.networks.classes import class_layer
 from differentia.networks.layers import select_layers
 from differentia.networks.load import load_network
 from differentia.networks.probes import Probe, SummaryProbe, UnitProbe, together
-from differentia.networks.runner import COMPILED
 from differentia.recording.cost import best_batch_size, require_memory
 from differentia.recording.options import POOL, RecordKeywords, RecordOptions, one_kind
 from differentia.recording.passes import Passes, Show, say_notes
@@ -159,7 +158,7 @@ def _held_store(
         kept_as_begun = []
         if batch_size not in (None, opened.batch_size):
             kept_as_begun.append((f"in batches of {opened.batch_size} images", "--batch-size"))
-        asked = COMPILED[show.compile]
+        asked = {"always": True, "never": False}.get(show.compile)
         if None not in (asked, opened.compiled) and asked != opened.compiled:
             how = "compiled" if opened.compiled else "without being compiled"
             kept_as_begun.append((how, "--compile"))
