@@ -157,10 +157,12 @@ def present(
             loaded = [future.result() for future in coming.popleft()]
             both = zip(images, loaded, strict=True)
             read = [(image, found) for image, found in both if isinstance(found, Image)]
-            pixels = np.array([found.pixels for _, found in read], dtype=np.uint8)
+            pixels = np.zeros((len(read), *fit.shape), dtype=np.uint8)
+            for row, (_, found) in zip(pixels, read, strict=True):
+                row[:] = found.pixels
             yield Batch(
                 images=tuple(image._replace(hash=found.hash) for image, found in read),
-                pixels=pixels.reshape(len(read), *fit.shape),
+                pixels=pixels,
                 skipped=tuple(found for found in loaded if isinstance(found, SkippedImage)),
             )
     finally:
