@@ -70,7 +70,7 @@ def test_files_that_can_not_be_used_are_named(tmp_path: Path) -> None:
         ("noise:3?seed=1&seed=2", "'seed' is given twice"),
         ("noise:3?kind=gaussian&sd=-1", "sd is -1"),
         ("noise:3?seed=x", "seed is 'x'"),
-        ("noise:3?seed=99999999999999999999", "from 0 to"),
+        ("noise:3?seed=99999999999999999999", "seed is 99999999999999999999; expected a whole number"),
         ("noise:3?sd=20", "sd goes with kind='gaussian' only"),
         ("digits:3?digit=11", "digit is 11; expected 0 to 9"),
         ("digits:100?digit=3", "100 images asked for; expected 1 to "),

@@ -324,7 +324,7 @@ def load_keras_file(path: str, *, device: str, **about: Any) -> KerasNetwork:
     """Return a model of a ``.keras`` file, in which there is no code."""
     file = user_path(path)
     if not file.is_file():
-        raise InputError(f"{path}: there is no such file; check the path of the Keras model")
+        raise InputError(f"{path}: no such file; check the path of the Keras model")
     require_device(device)
     load_model = import_keras().saving.load_model
     require_harmless_model(file)
