@@ -36,7 +36,7 @@ LONGEST = (
         "test_site.py",
         "cli/test_cli.py",
     ),
-    *("output/figures/test_save.py", "test_readme.py", "networks/test_keras.py", "networks/test_graph.py"),
+    *("output/figures/test_save.py", "test_readme.py", "networks/test_keras.py", "networks/test_runner.py"),
     *(
         "output/figures/test_lines.py",
         "cli/test_resuming.py",

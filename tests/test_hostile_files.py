@@ -266,7 +266,9 @@ def test_keras_models_with_code(
 
     monkeypatch.setattr(keras.saving, "load_model", unreachable)
     path = rewritten(keras_file, tmp_path / "m.keras", config=sequential(hostile_layers(mark)[what]))
-    message = r"m\.keras: can't be read as a Keras model: it names .*load it by your own code, and name that"
+    message = (
+        r"m\.keras: can't be read as a Keras model: it names .*load it with your own code, and name that code"
+    )
     with pytest.raises(dif.InputError, match=message):
         dif.load_network(str(path), preprocess="unit")
     assert not mark.exists()
@@ -288,7 +290,7 @@ def test_keras_models_are_read(tmp_path: Path, keras_file: Path) -> None:
 
     keras.Sequential([keras.Input((8, 8, 3)), Doubled()]).save(tmp_path / "own.keras")
     with pytest.raises(
-        dif.InputError, match=r"names 'Custom>Doubled'|names '.*Doubled', which is no layer of Keras"
+        dif.InputError, match=r"names 'Custom>Doubled'|names '.*Doubled', which is neither a layer"
     ):
         dif.load_network(str(tmp_path / "own.keras"), preprocess="unit")
     registered = keras.saving.register_keras_serializable("hostile")(Doubled)
@@ -298,7 +300,7 @@ def test_keras_models_are_read(tmp_path: Path, keras_file: Path) -> None:
     keras.Sequential([keras.Input((8, 8, 3)), dense]).save(tmp_path / "function.keras")
     assert dif.load_network(str(tmp_path / "function.keras"), preprocess="unit").input_shape == (8, 8, 3)
     borrowed = layer("Doubled", {}, "evil_module", registered_name="hostile>Doubled")
-    with pytest.raises(dif.InputError, match=r"names 'evil_module\.Doubled', which is no layer of Keras"):
+    with pytest.raises(dif.InputError, match=r"names 'evil_module\.Doubled', which is neither a layer"):
         require_harmless_model(rewritten(keras_file, tmp_path / "m.keras", config=sequential(borrowed)))
 
 
@@ -412,7 +414,7 @@ def test_keras_archives(
         "bomb": ({"more": [("metadata.json", bytes(200_000_000))]}, "it holds 'metadata.json'"),
         "deep": ({"config": deep}, "config.json: "),
         "text": ({"config": b"\xff\xfe{"}, "config.json: "),
-        "a list": ({"config": [1]}, "config.json holds no object"),
+        "a list": ({"config": [1]}, "config.json is not a JSON object"),
     }
     for name, (change, told) in cases.items():
         path = rewritten(keras_file, place / f"{name}.keras", **change)
@@ -495,7 +497,7 @@ def test_class_indices(tmp_path: Path, content: bytes) -> None:
     """Each is refused with its name and what is expected; one without an end, too."""
     (tmp_path / "c.json").write_bytes(content)
     for path in (tmp_path / "c.json", Path("/dev/zero")):
-        with pytest.raises(dif.InputError, match=rf"x: {path} is no class index .*; expected JSON such as"):
+        with pytest.raises(dif.InputError, match=rf"x: {path} is not a class index .*; expected JSON such"):
             read_class_index(path, "x")
     with pytest.raises(dif.InputError, match="can't be a path"):
         dif.load_network("keras:MobileNet?weights=none&classes=a\0b")

@@ -20,7 +20,7 @@ from differentia.networks.digits import (
     WEIGHTS,
     build_digits_module,
 )
-from differentia.networks.preprocessing import preprocess_by_name
+from differentia.networks.preprocessing import preprocessed
 from differentia.stimuli.base import Fit
 from differentia.stimuli.digits import load_digits
 
@@ -30,7 +30,7 @@ def load_half(*, held_out: bool) -> tuple[torch.Tensor, torch.Tensor]:
     images, labels = load_digits(held_out=held_out)
     fit = Fit(INPUT_SHAPE)
     pixels = np.stack([fit(PIL.Image.fromarray(image)) for image in images])
-    inputs = preprocess_by_name(pixels, DIGITS_PREPROCESSING).transpose(0, 3, 1, 2)
+    inputs = preprocessed(pixels, DIGITS_PREPROCESSING).transpose(0, 3, 1, 2)
     return torch.from_numpy(np.ascontiguousarray(inputs)), torch.from_numpy(labels)
 
 

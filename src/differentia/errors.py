@@ -81,6 +81,11 @@ def has_control_characters(name: str) -> bool:
     return any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
 
 
+def in_one_line(error: Exception) -> str:
+    """Return what another library's error says, without its line breaks."""
+    return " ".join(str(error).split())
+
+
 def unknown_name(what: str, given: str, known: Iterable[str]) -> InputError:
     """Return the error for a name that is not among the known ones; `what` says what it names ("metric")."""
     names = list(known)

@@ -466,9 +466,9 @@ def test_select_by_name_and_identifier(
         assert image["name"] == name
         assert image["probability"] == pytest.approx(np.exp(20) / (np.exp(20) + 4), abs=1e-6)
     wrong = {
-        "crane": "named has several classes 'crane'; give the number of one: 2 (n03), 3 (n04)",
+        "crane": "named has several classes called 'crane'; give the number of one: 2 (n03), 3 (n04)",
         "sea lyon": "unknown class 'sea lyon'. Did you mean 'sea_lion'? Known: crane, crane, sea_lion, ship,",
-        "5": "named has no class 5; it has 5, from 0 to 4",
+        "5": "named has no class 5; its 5 classes are 0 to 4",
         "": "unknown class ''. Known: ",
     }
     for wanted, line in wrong.items():
@@ -734,7 +734,7 @@ EMPTY_PATH = "an empty path was given; name a file or a folder"
         (SELECT, "--class is missing; give a class's number, WordNet identifier or name"),
         ([*SELECT, "--class", "3"], "--out is missing; name a new folder: --out DIR (or --dry-run)"),
         ([*SELECT, "--class", "", "--dry-run"], "unknown class ''. Known: 0, 1, 2"),
-        ([*SELECT, "--class", "10", "--dry-run"], "digits has no class 10; it has 10, from 0 to 9"),
+        ([*SELECT, "--class", "10", "--dry-run"], "digits has no class 10; its 10 classes are 0 to 9"),
         ([*SELECT, "--class", "-1", "--dry-run"], "unknown class '-1'. Did you mean '1'?"),
         ([*DRY, "--count", "0"], "Invalid value for '--count': '0'; expected at least 1"),
         ([*DRY, "--min-probability", "2"], "Invalid value for '--min-probability': '2'; expected at most 1"),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 import differentia as dif
+from differentia.networks.probes import UnitProbe
 
 
 class Tricky(nn.Module):
@@ -87,3 +89,18 @@ def factory(width: int = 5) -> Tricky:
 #: What a spec may name besides a function: a module, and a network that knows its own preprocessing.
 module_object = tricky()
 ready = dif.load_network(tricky(), preprocess="unit", input_shape=(3, 16, 16))
+
+SHAPE = (3, 16, 16)
+PIXELS = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
+TENSOR = torch.from_numpy(PIXELS.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255))
+
+
+def load(module: nn.Module, **options: Any) -> dif.Network:
+    return dif.load_network(module, **{"preprocess": "unit", "input_shape": SHAPE, **options})
+
+
+def record_all(network: dif.Network, pixels: np.ndarray = PIXELS) -> dict[str, np.ndarray]:
+    """Return everything that a pass gives, in the logical shapes."""
+    probes = {layer.name: UnitProbe(np.arange(layer.size), layer.shape) for layer in network.layers}
+    shapes = {layer.name: layer.shape for layer in network.layers}
+    return {n: v.reshape(-1, *shapes[n]) for n, v in network.record(pixels, probes).items()}

@@ -112,14 +112,18 @@ def test_a_class_by_number_name_or_identifier(wanted: Any, number: int) -> None:
         (
             network(),
             "crane",
-            r"^net has several classes 'crane'; give the number of one: 1 \(n01\), 4 \(n04\)$",
+            r"^net has several classes called 'crane'; give the number of one: 1 \(n01\), 4 \(n04\)$",
         ),
-        (network(NAMES, None), "Crane", r"^net has several classes 'Crane'; give the number of one: 1, 4$"),
+        (
+            network(NAMES, None),
+            "Crane",
+            r"^net has several classes called 'Crane'; give the number of one: 1, 4$",
+        ),
         (network(), "tensh", r"^unknown class 'tensh'\. Did you mean 'tench'\? Known: "),
         (network(), "cat", r"^unknown class 'cat'\. Did you mean 'tiger_cat' or 'Egyptian_cat'\?$"),
         (network(), "", r"^unknown class ''\. Known: 3, 6, crane"),
-        (network(), "8", r"^net has no class 8; it has 8, from 0 to 7$"),
-        (network(), -1, r"^net has no class -1; it has 8, from 0 to 7$"),
+        (network(), "8", r"^net has no class 8; its 8 classes are 0 to 7$"),
+        (network(), -1, r"^net has no class -1; its 8 classes are 0 to 7$"),
         (network(), "-1", r"^unknown class '-1'"),
         (
             network(None, None),

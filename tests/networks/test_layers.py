@@ -47,7 +47,7 @@ LAYERS = [
     ("wanted", "names"),
     [
         (None, ["input", "block1_conv", "head[0]", "flat"]),
-        ("drop", ["drop"]),
+        (["drop"], ["drop"]),
         (["head[0]", "input"], ["input", "head[0]"]),
         (["block1*"], ["block1_conv"]),
         (["block1", "block1*"], ["block1_conv", "block1"]),

@@ -97,6 +97,22 @@ def test_a_file_that_is_gone_is_not_skipped(folder: Path) -> None:
     assert not isinstance(caught.value, UnreadableImageError)
 
 
+def test_an_image_that_memory_does_not_hold_is_named() -> None:
+    """That is no fault of the image, and not left out."""
+
+    class Huge(Stimuli):
+        names = ("huge.png",)
+        source = "huge"
+
+        def load(self, index: int, fit: Fit) -> Image:
+            raise MemoryError
+
+    with pytest.raises(
+        dif.RecordingError, match=r"^set 'a': image 'huge\.png' is too large for this machine's"
+    ):
+        shown({"a": Huge()}, 1, skip_unreadable=True)
+
+
 def test_duplicates_are_found_within_a_set() -> None:
     """In groups, in order; the same image in two sets is none, nor are images of unknown content."""
     labels = [

@@ -8,8 +8,8 @@ import pytest
 
 import differentia as dif
 from differentia.definition.measure import METRICS, NORMALIZATIONS
-from differentia.networks.base import COMPILE
 from differentia.networks.preprocessing import PREPROCESSINGS
+from differentia.networks.runner import COMPILED
 from differentia.recording.selection import WAYS
 from differentia.recording.units import UNIT_KINDS
 from differentia.stimuli.base import CROPS, RESIZES
@@ -26,7 +26,7 @@ TABLES: list[tuple[Choice, Collection[str]]] = [
     (choices.PREPROCESS, PREPROCESSINGS),
     (choices.NOISE, NOISE_KINDS),
     (choices.HOW, WAYS),
-    (choices.COMPILE, COMPILE),
+    (choices.COMPILE, COMPILED),
 ]
 
 

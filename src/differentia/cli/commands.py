@@ -176,14 +176,14 @@ def layers(
 
     Those that measure takes when none are named are marked. The time is measured on a batch of noise.
     """
-    from differentia.cli.loading import load_network
+    from differentia.cli.loading import load_named_network
     from differentia.networks.layers import select_layers
     from differentia.recording.cost import duration, estimate_cost
     from differentia.recording.units import SKETCH_WIDTH, unit_kind
     from differentia.system.machine import written_size
 
     counts = n_units or N_UNITS
-    loaded = load_network(network, preprocess=preprocess, input_shape=input_size, device=device)
+    loaded = load_named_network(network, preprocess=preprocess, input_shape=input_size, device=device)
     taken = select_layers(loaded.layers, layers)
     cost = estimate_cost(loaded, taken, pool=max(counts), units=units, batch_size=batch_size)
     listed = loaded.layers if layers is None else taken
@@ -276,7 +276,7 @@ def select(
     DIR gets copies of the files or links to them, and selection.csv with the probabilities. With --count
     the search ends when so many are found: they are the first of the source, not the best of it.
     """
-    from differentia.cli.loading import load_network
+    from differentia.cli.loading import load_named_network
     from differentia.recording.selection import select as select_images, selection_csv, write_selection
     from differentia.stimuli.presentation import as_record
     from differentia.stimuli.sources import stimuli_from
@@ -290,7 +290,7 @@ def select(
         require_new(out)
         if how != "list" and stimuli.paths is None:
             raise InputError(f"{source}: these images are no files; --how list or --dry-run lists them")
-    loaded = load_network(network, preprocess=preprocess, input_shape=input_size, device=device)
+    loaded = load_named_network(network, preprocess=preprocess, input_shape=input_size, device=device)
     with progress_bar() as progress:
         found = select_images(
             loaded,

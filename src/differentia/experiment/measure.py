@@ -223,7 +223,7 @@ def _measure_recorded(
         normalize=options.normalize,
         metric=options.metric,
         reference=options.reference or responses.reference,
-        provenance={**responses.provenance, "warnings": warned, "versions": _versions()},
+        provenance={**responses.provenance, "warnings": warned, "versions": _versions(responses)},
     )
     return add_intervals(result, confidence=options.confidence, resamples=options.resamples)
 
@@ -295,6 +295,7 @@ def _warn_of_undefined(undefined: Sequence[Undefined], kind: str) -> dict[str, s
     return warn("undefined", text, stacklevel=4)
 
 
-def _versions() -> dict[str, str]:
-    packages = ("differentia", "torch", "keras", "numpy", "pillow", "xarray")
+def _versions(responses: Responses) -> dict[str, str]:
+    packages = ["differentia", "torch", "keras", "numpy", "pillow", "xarray"]
+    packages += responses.provenance.get("frameworks", ())
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}

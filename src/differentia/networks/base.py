@@ -15,23 +15,14 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from differentia.errors import InputError, RecordingError, require_known
+from differentia.errors import InputError, RecordingError
 from differentia.networks.layers import INPUT, Layer
-
-#: Whether a pass is compiled: where it pays, in any case, or not.
-COMPILE = ("auto", "always", "never")
 
 #: The environment variable that turns off, as ``0``, what relies on PyTorch's private API (`networks.graph`).
 GRAPHS = "DIFFERENTIA_GRAPHS"
 
 #: The layers are found with two batches of different sizes: an axis that follows both is the batch.
 TRACE_BATCHES = (2, 3)
-
-
-def require_compile(given: str) -> str:
-    """Return whether to compile, or raise an error where it is none of `COMPILE`."""
-    require_known("compile (--compile)", given, COMPILE)
-    return given
 
 
 def graphs_are_on() -> bool:
@@ -76,6 +67,8 @@ class Network(ABC):
         Whether its input has the channels before height and width.
     frameworks
         The packages that compute it, as they are imported; empty where that is not known.
+    traceable
+        Whether its pass is made of PyTorch's operations, so that it can be written as a graph of them.
     inert
         Kinds of layers that only reshape, or do nothing at inference.
     """
@@ -85,16 +78,12 @@ class Network(ABC):
     preprocessing: str
     channels_first: bool
     frameworks: tuple[str, ...] = ()
+    traceable: bool = False
     inert: ClassVar[frozenset[str]] = frozenset()
 
     @property
-    def traceable(self) -> bool:
-        """Whether its pass is made of PyTorch's operations, so that it can be written as a graph of them."""
-        return False
-
-    @property
     def rewritten(self) -> bool:
-        """Whether such a graph costs less than the pass itself, also without a compiler."""
+        """Whether the pass costs less as a graph of PyTorch's operations, also without a compiler."""
         return False
 
     def placed(self) -> contextlib.AbstractContextManager[Any]:
@@ -131,9 +120,9 @@ class Network(ABC):
         """Where it runs."""
 
     @property
-    @abstractmethod
     def class_names(self) -> tuple[str, ...] | None:
         """The names of the classes that the last layer tells apart, where they are known."""
+        return None
 
     @property
     def class_ids(self) -> tuple[str, ...] | None:
@@ -217,14 +206,13 @@ class Network(ABC):
             if tuple(output.shape) != expected:
                 raise RecordingError(
                     f"layer {name!r} gave the shape {tuple(output.shape)} for {len(pixels)} images; "
-                    f"expected {expected}: its output depends on the batch and can't be compared"
+                    f"expected {expected}: its output depends on the batch; leave it out with layers="
                 )
             kept[name] = probes[name](output)
 
         modules = frozenset(by_name[name].module for name in probes)
         calls = self.observe_outputs(self.prepare(pixels), observe, modules)
-        missing = [name for name in probes if name not in kept]
-        if missing:
+        if missing := [name for name in probes if name not in kept]:
             raise RecordingError(
                 f"layer {missing[0]!r} was not computed for this batch, though it was for another: "
                 "leave it out with layers="
@@ -234,15 +222,12 @@ class Network(ABC):
             if given != expected:
                 raise RecordingError(
                     f"module {module!r} was called {given} times for this batch, but {expected} times for "
-                    "another: which call is which can't be known; leave it out with layers="
+                    "another, so its calls can't be told apart; leave it out with layers="
                 )
         return kept
 
     def observe_outputs(
-        self,
-        batch: Any,
-        observe: Callable[[str, Call, Any], None],
-        modules: frozenset[str] | None = None,
+        self, batch: Any, observe: Callable[[str, Call, Any], None], modules: frozenset[str] | None = None
     ) -> Counter[str]:
         """Run a pass, report each single output under its layer's name, and return the calls by module.
 

@@ -64,7 +64,7 @@ def find_class(network: Network, wanted: str | int, count: int) -> int:
     matches = [number for number, name in enumerate(names) if _comparable(name) == _comparable(text)]
     if len(matches) > 1:
         listed = ", ".join(f"{number}" + (f" ({ids[number]})" if ids else "") for number in matches)
-        raise InputError(f"{asked} has several classes {text!r}; give the number of one: {listed}")
+        raise InputError(f"{asked} has several classes called {text!r}; give the number of one: {listed}")
     if matches:
         return matches[0]
     if text.isdecimal():
@@ -82,7 +82,7 @@ def find_class(network: Network, wanted: str | int, count: int) -> int:
 
 def _checked_number(network: str, number: int, count: int) -> int:
     if not 0 <= number < count:
-        raise InputError(f"{network} has no class {number}; it has {count}, from 0 to {count - 1}")
+        raise InputError(f"{network} has no class {number}; its {count} classes are 0 to {count - 1}")
     return number
 
 

@@ -25,6 +25,7 @@ from torch import library
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx import Graph, GraphModule
 
+from differentia.errors import in_one_line
 from differentia.networks.probes import Probe
 
 aten = torch.ops.aten
@@ -39,13 +40,10 @@ ReportingPass = Callable[[torch.Tensor, Callable[[str, torch.Tensor], None]], No
 IN_PLACE = {
     getattr(getattr(aten, name), overload): getattr(getattr(aten, f"{name}_"), overload)
     for overload, names in {
-        "Tensor": ("add", "div", "mul", "sub"),
-        "default": (
-            *("clamp", "elu", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "relu"),
-            *("sigmoid", "silu", "tanh"),
-        ),
+        "Tensor": "add div mul sub",
+        "default": "clamp elu hardsigmoid hardswish hardtanh leaky_relu relu sigmoid silu tanh",
     }.items()
-    for name in names
+    for name in names.split()
 }
 
 #: Operations that depend on how their input lies in memory, or whose results are parts of it unsaid.
@@ -128,9 +126,7 @@ class PassGraph:
         """Return the same, compiled when it is first called: the probes stand between compiled operations."""
         kept: dict[str, Any] = {}
         looks = {name: _look(name, probe, kept) for name, probe in probes.items()}
-        module = self._with(looks, images)
-        module.recompile()
-        compiled = torch.compile(module, dynamic=False)
+        compiled = torch.compile(self._with(looks, images), dynamic=False)
 
         def read(batch: torch.Tensor) -> dict[str, Any]:
             kept.clear()
@@ -214,8 +210,7 @@ def _traced(run: ReportingPass, batch: torch.Tensor) -> tuple[GraphModule, dict[
         with torch.no_grad():
             module = make_fx(pure, tracing_mode="fake")(batch)
     except Exception as error:  # a network's own code may do anything
-        reason = " ".join(str(error).split())
-        raise UntraceableError(f"followed with {len(batch)} images, {reason}") from error
+        raise UntraceableError(f"followed with {len(batch)} images, {in_one_line(error)}") from error
     (output,) = (node for node in module.graph.nodes if node.op == "output")
     marks = output.args[0]
     _require_no_side_effects(module)

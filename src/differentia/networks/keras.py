@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,16 +18,12 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from differentia.errors import InputError, RecordingError, require_known
+from differentia.errors import InputError, in_one_line, require_known
 from differentia.networks.base import Call, Network, Observer, image_shape
-from differentia.networks.keras_files import require_harmless_weights
-from differentia.networks.preprocessing import (
-    describe_preprocessing,
-    preprocess_by_name,
-    require_preprocessing,
-)
+from differentia.networks.keras_files import require_harmless_model, require_harmless_weights
+from differentia.networks.preprocessing import describe_preprocessing, preprocessed, require_preprocessing
 from differentia.networks.probes import memory_of
-from differentia.networks.torch import full_precision
+from differentia.networks.torch import inference
 from differentia.system.files import read_text, user_path
 
 
@@ -46,12 +42,15 @@ def is_keras_model(candidate: object) -> bool:
     return keras is not None and isinstance(candidate, keras.Model)
 
 
-class _ObserverFailedError(BaseException):
-    """Carries an observer's error through Keras, which rewrites the exceptions that it meets."""
+class ClassIndex(NamedTuple):
+    """The WordNet identifier and the name of each class, where they are known."""
 
-    def __init__(self, error: Exception) -> None:
-        super().__init__(error)
-        self.error = error
+    ids: tuple[str, ...] | None = None
+    names: tuple[str, ...] | None = None
+
+
+class _ObserverFailedError(BaseException):
+    """Carries an observer's error, its one argument, through Keras, which rewrites exceptions."""
 
 
 class KerasNetwork(Network):
@@ -78,25 +77,21 @@ class KerasNetwork(Network):
         preprocess: str | Callable[[np.ndarray], Any] | None = None,
         input_shape: tuple[int, int, int] | None = None,
         class_names: tuple[str, ...] | None = None,
-        class_index: Callable[[], ClassIndex] | None = None,
+        class_index: Callable[[], ClassIndex] = ClassIndex,
         device: str = "auto",
     ) -> None:
         self._preprocess = require_preprocessing(name, preprocess)
         require_device(device)
         self._keras = import_keras()
         self.frameworks = ("keras", str(self._keras.backend.backend()))
+        self.traceable = "torch" in self.frameworks
         self.name = name
         self.model = model
         self.input_shape, self.channels_first = self._known_input_shape(input_shape)
         self.preprocessing = describe_preprocessing(self._preprocess)
         self._given_class_names = class_names
-        self._read_class_index = class_index or ClassIndex
+        self._class_index = cache(class_index)
         self._device = device
-
-    @property
-    def traceable(self) -> bool:
-        """Whether Keras runs on PyTorch."""
-        return bool(self._keras.backend.backend() == "torch")
 
     @property
     def rewritten(self) -> bool:
@@ -105,20 +100,21 @@ class KerasNetwork(Network):
 
     def _known_input_shape(self, given: tuple[int, int, int] | None) -> tuple[tuple[int, int, int], bool]:
         """Return the images' shape (height, width, channels), and whether the model has channels first."""
-        try:
-            shape = self.model.input_shape
-        except (AttributeError, ValueError):  # a subclassed model, or one that is not built
-            shape = None
-        if isinstance(shape, list | dict) and len(shape) != 1:
-            raise InputError(f"{self.name}: the model has {len(shape)} inputs; expected one, the image")
-        if isinstance(shape, list | dict):
-            (shape,) = shape.values() if isinstance(shape, dict) else shape
-        if shape is not None and len(shape) != 4:
+        shapes: Any = (None, None, None, None)
+        with contextlib.suppress(AttributeError, ValueError):  # a subclassed model, or one that is not built
+            shapes = self.model.input_shape
+        if isinstance(shapes, dict):
+            shapes = list(shapes.values())
+        elif not isinstance(shapes, list):
+            shapes = [shapes]
+        if len(shapes) != 1:
+            raise InputError(f"{self.name}: the model has {len(shapes)} inputs; expected one, the image")
+        if len(shapes[0]) != 4:
             raise InputError(
-                f"{self.name}: the model's input has the shape {tuple(shape)}; "
+                f"{self.name}: the model's input has the shape {tuple(shapes[0])}; "
                 "expected images (batch, height, width, channels)"
             )
-        fixed = tuple(shape[1:]) if shape is not None else (None, None, None)
+        fixed = tuple(shapes[0][1:])
         channels_first = self._keras.config.image_data_format() == "channels_first"
         if (fixed[0] in (1, 3)) != (fixed[2] in (1, 3)):  # the model's own order, whatever is configured
             channels_first = fixed[0] in (1, 3)
@@ -143,15 +139,15 @@ class KerasNetwork(Network):
     def prepare(self, pixels: UInt8[np.ndarray, "b h w c"]) -> Any:
         """Return a batch as the model's input: a float tensor of the backend."""
         if isinstance(self._preprocess, str):
-            values: Any = preprocess_by_name(pixels, self._preprocess)
+            values: Any = preprocessed(pixels, self._preprocess)
         else:
             values = self._preprocess(pixels.astype(np.float32))
         with self.placed():
             batch = self._keras.ops.convert_to_tensor(values)
             if len(batch.shape) != 4 or batch.shape[0] != len(pixels):
                 raise InputError(
-                    f"{self.name}: the function preprocess= returned the shape "
-                    f"{tuple(batch.shape)}; expected {len(pixels)} images for {pixels.shape}"
+                    f"{self.name}: the function preprocess= returned an array of shape {tuple(batch.shape)} "
+                    f"for images of shape {pixels.shape}; expected one image for each of them"
                 )
             if self.channels_first:
                 batch = self._keras.ops.transpose(batch, (0, 3, 1, 2))
@@ -159,18 +155,17 @@ class KerasNetwork(Network):
 
     def run(self, batch: Any, observe: Observer, modules: frozenset[str] | None = None) -> None:
         """Do one forward pass with ``training=False``, reporting each call of a layer."""
-        with self.placed(), self._inference():
-            try:
+        try:
+            with (
+                self.placed(),
+                inference(self.name, batch.shape, Exception),
+            ):  # each backend has its own kinds
                 if not self.model.built:  # its first pass goes through the layers twice, once to build
                     self.model(batch, training=False)
                 with self._observed(observe, modules):
                     self.model(batch, training=False)
-            except _ObserverFailedError as failed:
-                raise failed.error from None
-            except Exception as error:  # every backend has its own kinds
-                raise RecordingError(
-                    f"{self.name}: the forward pass of {tuple(batch.shape)} failed: {_reason(error)}"
-                ) from error
+        except _ObserverFailedError as failed:
+            raise failed.args[0] from None
 
     @property
     def device(self) -> str:
@@ -179,16 +174,12 @@ class KerasNetwork(Network):
         return str(weights[0].value.device) if weights else self._device
 
     @cached_property
-    def _class_index(self) -> ClassIndex:
-        return self._read_class_index()
-
-    @property
     def class_names(self) -> tuple[str, ...] | None:
-        return self._class_index.names if self._given_class_names is None else self._given_class_names
+        return self._class_index().names if self._given_class_names is None else self._given_class_names
 
-    @property
+    @cached_property
     def class_ids(self) -> tuple[str, ...] | None:
-        return self._class_index.ids
+        return self._class_index().ids
 
     @property
     def fingerprint(self) -> str:
@@ -232,14 +223,6 @@ class KerasNetwork(Network):
                 undo.callback(layer.__dict__.pop, method)
             yield
 
-    @contextmanager
-    def _inference(self) -> Iterator[None]:
-        if not self.traceable:
-            yield
-            return
-        with torch.no_grad(), full_precision():
-            yield
-
 
 def _described_weight(variable: Any) -> tuple[str, Any]:
     """Return the type and shape of a weight, and its bytes: those of a tensor, which Keras would copy."""
@@ -257,11 +240,7 @@ def require_device(device: str) -> None:
         with on_device(device):
             import_keras().ops.zeros((1,))
     except Exception as error:  # every backend has its own kinds
-        raise InputError(f"device {device!r} can't be used here: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())
+        raise InputError(f"device {device!r} can't be used here: {in_one_line(error)}") from error
 
 
 def on_device(device: str) -> contextlib.AbstractContextManager[Any]:
@@ -269,10 +248,8 @@ def on_device(device: str) -> contextlib.AbstractContextManager[Any]:
     if device == "auto":
         return contextlib.nullcontext()
     keras = import_keras()
-    scope: contextlib.AbstractContextManager[Any] = keras.device(
-        device.replace("cuda", "gpu") if keras.backend.backend() != "torch" else device
-    )
-    return scope
+    called = device if keras.backend.backend() == "torch" else device.replace("cuda", "gpu")
+    return keras.device(called)
 
 
 def _named_layers(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -315,8 +292,11 @@ def load_application(
     accepted = inspect.signature(constructor).parameters
     for option in options:
         require_known(f"option of keras:{name}", option, accepted)
-    class_index = options.pop("classes") if isinstance(options.get("classes"), str) else None
     weights = options.setdefault("weights", "imagenet")
+    class_index = partial(_index_of_imagenet, spec) if weights == "imagenet" else ClassIndex
+    if isinstance(options.get("classes"), str):
+        index = read_class_index(user_path(options.pop("classes")), spec)
+        class_index = partial(ClassIndex, *index)
     if isinstance(weights, str) and weights != "imagenet":
         path = user_path(weights)
         if not path.is_file():
@@ -334,14 +314,26 @@ def load_application(
         model = _construct_afresh(constructor, options, device)
     except Exception as error:  # Keras reports a failed download as a bare Exception
         raise InputError(_construction_problem(spec, name, weights, error)) from error
+    own = partial(sys.modules[constructor.__module__].preprocess_input, data_format="channels_last")
     return KerasNetwork(
-        model,
-        name=spec,
-        preprocess=preprocess or _own_preprocessing(constructor),
-        class_index=_class_index(spec, class_index, weights),
-        device=device,
-        **about,
+        model, name=spec, preprocess=preprocess or own, class_index=class_index, device=device, **about
     )
+
+
+def load_keras_file(path: str, *, device: str, **about: Any) -> KerasNetwork:
+    """Return a model of a ``.keras`` file, in which there is no code."""
+    file = user_path(path)
+    if not file.is_file():
+        raise InputError(f"{path}: no such file; check the path of the Keras model")
+    require_device(device)
+    load_model = import_keras().saving.load_model
+    require_harmless_model(file)
+    try:
+        with on_device(device):
+            model = load_model(file, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises many kinds on broken or unsafe files
+        raise InputError(f"{path}: can't be read as a Keras model: {in_one_line(error)}") from error
+    return KerasNetwork(model, name=path, device=device, **about)
 
 
 def _construct_afresh(constructor: Callable[..., Any], options: dict[str, Any], device: str) -> Any:
@@ -361,53 +353,30 @@ def _construct_afresh(constructor: Callable[..., Any], options: dict[str, Any], 
         return thread.submit(construct).result()
 
 
-def _own_preprocessing(constructor: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``preprocess_input`` of a network's module, for pixels with the channels last."""
-    module = sys.modules[constructor.__module__]
-    return partial(module.preprocess_input, data_format="channels_last")
-
-
 def _construction_problem(spec: str, name: str, weights: Any, error: Exception) -> str:
-    reason = _reason(error)
+    reason = in_one_line(error)
     if weights == "imagenet" and "URL fetch failure" in reason:
         return (
             f"{spec}: its ImageNet weights are not on this machine (Keras keeps them in "
-            f"{_keras_home() / 'models'}) and can't be downloaded: {reason}. Connect to the network "
+            f"{_kept_by_keras()}) and can't be downloaded: {reason}. Connect to the internet "
             f"once, or name a file: keras:{name}?weights=PATH (weights=none for random weights)"
         )
     if isinstance(weights, str) and weights != "imagenet":
         return f"{spec}: the weights in {weights} do not fit this network: {reason}"
-    return f"{spec}: the network can't be made: {reason}"
+    return f"{spec}: the network can't be built: {reason}"
 
 
-def _keras_home() -> Path:
-    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+def _kept_by_keras() -> Path:
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
 
 
-class ClassIndex(NamedTuple):
-    """The WordNet identifier and the name of each class, where they are known."""
-
-    ids: tuple[str, ...] | None = None
-    names: tuple[str, ...] | None = None
-
-
-def _class_index(spec: str, path: str | None, weights: Any) -> Callable[[], ClassIndex] | None:
-    """Return how the classes of a network are found out; a file that was named is read at once."""
-    if path is not None:
-        index = read_class_index(user_path(path), spec)
-        return lambda: index
-    if weights != "imagenet":
-        return None
-
-    def cached_with_the_weights() -> ClassIndex:
-        path = _keras_home() / "models" / "imagenet_class_index.json"
-        with contextlib.suppress(Exception):  # no network: the classes go by their numbers
-            if not path.is_file():
-                keras = import_keras()
-                keras.applications.imagenet_utils.decode_predictions(np.zeros((1, 1000)))
-        return read_class_index(path, spec) if path.is_file() else ClassIndex()
-
-    return cached_with_the_weights
+def _index_of_imagenet(spec: str) -> ClassIndex:
+    """Return the classes of ImageNet, of which Keras keeps an index beside the weights."""
+    path = _kept_by_keras() / "imagenet_class_index.json"
+    with contextlib.suppress(Exception):  # no network: the classes go by their numbers
+        if not path.is_file():
+            import_keras().applications.imagenet_utils.decode_predictions(np.zeros((1, 1000)))
+    return read_class_index(path, spec) if path.is_file() else ClassIndex()
 
 
 def read_class_index(path: Path, spec: str) -> ClassIndex:
@@ -416,10 +385,10 @@ def read_class_index(path: Path, spec: str) -> ClassIndex:
         index = json.loads(read_text(path))
         pairs = [index[str(number)] for number in range(len(index))]
         if not all(isinstance(pair, list) and [*map(type, pair)] == [str, str] for pair in pairs):
-            raise ValueError("a class has other than two texts")
+            raise ValueError("a class is not an identifier and a name")
         return ClassIndex(*zip(*pairs, strict=True))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
-            f"{spec}: {path} is no class index ({type(error).__name__}: {error}); "
+            f"{spec}: {path} is not a class index ({type(error).__name__}: {error}); "
             'expected JSON such as {"0": ["n01440764", "tench"], ...}'
         ) from error

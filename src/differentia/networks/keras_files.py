@@ -12,6 +12,8 @@ import json
 import os
 import sys
 import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,8 @@ from differentia.errors import InputError
 from differentia.system.hdf5 import SMALL, require_plain_hdf5
 
 #: What a ``.keras`` file holds.
-CONFIG, WEIGHTS = "config.json", "model.weights.h5"
-MEMBERS = frozenset({"metadata.json", CONFIG, WEIGHTS})
+CONFIG_MEMBER, WEIGHTS_MEMBER = "config.json", "model.weights.h5"
+MEMBERS = frozenset({"metadata.json", CONFIG_MEMBER, WEIGHTS_MEMBER})
 
 #: In bytes: ten thousand layers take some ten million.
 MOST_CONFIG = 64_000_000
@@ -30,31 +32,14 @@ MOST_GROWTH = 100
 
 #: Layers that run code of the file, unpickle, or read other files; and what is made from them.
 REFUSED = (
-    "FeatureSpace",
-    "FlaxLayer",
-    "IndexLookup",
-    "IntegerLookup",
-    "JaxLayer",
-    "Lambda",
-    "StringLookup",
-    "TFSMLayer",
-    "TextVectorization",
-    "TorchModuleWrapper",
+    *("FeatureSpace", "FlaxLayer", "IndexLookup", "IntegerLookup", "JaxLayer", "Lambda", "StringLookup"),
+    *("TFSMLayer", "TextVectorization", "TorchModuleWrapper"),
 )
 
 #: What an object of a configuration may be; names in ``keras``, some of which not every version has.
 ALLOWED = (
-    "Operation",
-    "Initializer",
-    "DTypePolicy",
-    "dtype_policies.DTypePolicyMap",
-    "Regularizer",
-    "Quantizer",
-    "constraints.Constraint",
-    "Optimizer",
-    "optimizers.schedules.LearningRateSchedule",
-    "Loss",
-    "Metric",
+    *("Operation", "Initializer", "DTypePolicy", "dtype_policies.DTypePolicyMap", "Regularizer", "Quantizer"),
+    *("constraints.Constraint", "Optimizer", "optimizers.schedules.LearningRateSchedule", "Loss", "Metric"),
     "random.SeedGenerator",
 )
 
@@ -67,79 +52,82 @@ VALUES = frozenset({"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", 
 
 def require_harmless_model(path: Path) -> None:
     """Raise an error unless a ``.keras`` file holds plain weights, and layers of Keras or registered ones."""
-    with _archive(path) as archive:
-        _require_plain_weights(archive, path)
+    with _plain_archive(path) as archive:
         try:
-            config = json.loads(archive.read(CONFIG))
-        except (ValueError, RecursionError, OSError, RuntimeError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path}: can't be read as a Keras model: {CONFIG}: {error}") from error
-    if not isinstance(config, dict):
-        raise InputError(f"{path}: can't be read as a Keras model: {CONFIG} holds no object")
-    config.pop("compile_config", None)  # which is not read
-    _require_known_objects(config, path)
+            config = json.loads(archive.read(CONFIG_MEMBER))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{CONFIG_MEMBER}: {error}; save the model again with model.save") from error
+        if not isinstance(config, dict):
+            raise ValueError(f"{CONFIG_MEMBER} is not a JSON object; save the model again with model.save")
+        config.pop("compile_config", None)  # which is not read
+        _require_known_objects(config)
 
 
 def require_harmless_weights(path: Path) -> None:
     """Raise an error unless a file is of a kind of Keras's weights that can hold nothing else."""
     if path.name.endswith(".keras"):
-        with _archive(path) as archive:
-            _require_plain_weights(archive, path)
+        with _plain_archive(path):
+            pass
     elif path.name.endswith((".h5", ".hdf5")):
         require_plain_hdf5(path, str(path))
     else:
-        raise InputError(f"{path}: is no file of Keras weights; expected a name that ends in .h5 or .keras")
+        raise InputError(
+            f"{path}: is not a file of Keras weights; expected a name that ends in .h5 or .keras"
+        )
 
 
-def _archive(path: Path) -> zipfile.ZipFile:
-    """Return the archive of a ``.keras`` file, once its table of contents is as Keras writes it."""
+@contextmanager
+def _plain_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Give the archive of a ``.keras`` file that holds what Keras writes, its weights being plain."""
     try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise InputError(f"{path}: can't be read as a Keras model: {error}; it may be cut off") from error
-    try:
-        entries = archive.infolist()
-        names = [entry.filename for entry in entries]
-        if odd := sorted(set(names) - MEMBERS) or [name for name in names if names.count(name) > 1]:
-            raise InputError(
-                f"{path}: can't be read as a Keras model: it holds {odd[0]!r}, which it should not, or "
-                f"twice; expected {', '.join(sorted(MEMBERS))}. Save the model again with model.save"
-            )
-        if lacking := sorted({CONFIG, WEIGHTS} - set(names)):
-            raise InputError(f"{path}: can't be read as a Keras model: it holds no {lacking[0]}")
-        size = sum(entry.file_size for entry in entries)
-        if (
-            archive.getinfo(CONFIG).file_size > MOST_CONFIG
-            or size > MOST_GROWTH * os.path.getsize(path) + SMALL
-        ):
-            raise InputError(
-                f"{path}: can't be read as a Keras model: it would grow to {size:,} bytes; it is damaged, or "
-                "made to fill the memory: don't use it"
-            )
-    except BaseException:
-        archive.close()
+        with zipfile.ZipFile(path) as archive:
+            _require_known_members(archive, os.path.getsize(path))
+            weights = archive.getinfo(WEIGHTS_MEMBER)
+            with archive.open(weights) as file:
+                require_plain_hdf5(file, f"{path}: {WEIGHTS_MEMBER}", size=weights.file_size)
+            yield archive
+    except (InputError, MemoryError):
         raise
-    return archive
+    except ValueError as error:
+        raise InputError(f"{path}: can't be read as a Keras model: {error}") from error
+    except Exception as error:  # zipfile raises many kinds on broken archives, and on those with a password
+        raise InputError(
+            f"{path}: can't be read as a Keras model: {error}; it may be cut off or damaged: save the model "
+            "again with model.save"
+        ) from error
 
 
-def _require_plain_weights(archive: zipfile.ZipFile, path: Path) -> None:
-    entry = archive.getinfo(WEIGHTS)
-    try:
-        with archive.open(entry) as file:
-            require_plain_hdf5(file, f"{path}: {WEIGHTS}", size=entry.file_size)
-    except (RuntimeError, OSError, zipfile.BadZipFile) as error:  # the first of a password
-        raise InputError(f"{path}: can't be read as a Keras model: {WEIGHTS}: {error}") from error
+def _require_known_members(archive: zipfile.ZipFile, size: int) -> None:
+    """Raise an error unless the table of contents of an archive of `size` bytes is as Keras writes it."""
+    sizes: dict[str, int] = {}
+    for entry in archive.infolist():
+        name = entry.filename
+        if name not in MEMBERS or name in sizes:
+            raise ValueError(
+                f"it holds {name!r}{' twice' * (name in sizes)}; expected {', '.join(sorted(MEMBERS))}, each "
+                "once: save the model again with model.save"
+            )
+        sizes[name] = entry.file_size
+    for name in (CONFIG_MEMBER, WEIGHTS_MEMBER):
+        if name not in sizes:
+            raise ValueError(f"it holds no {name}; save the model again with model.save")
+    total = sum(sizes.values())
+    if sizes[CONFIG_MEMBER] > MOST_CONFIG or total > MOST_GROWTH * size + SMALL:
+        raise ValueError(
+            f"it would grow to {total:,} bytes: it is damaged, or made to fill the memory; don't use it"
+        )
 
 
-def _require_known_objects(config: Any, path: Path) -> None:
+def _require_known_objects(config: Any) -> None:
     """Raise an error where a configuration names what Keras would import, call or unpickle."""
     parts = [config]
     while parts:
         part = parts.pop()
         if isinstance(part, dict):
             if "class_name" in part and (problem := _what_is_refused(part)):
-                raise InputError(
-                    f"{path}: can't be read as a Keras model: it names {problem}. If you trust it, load it "
-                    "by your own code, and name that: package.module:factory"
+                raise ValueError(
+                    f"it names {problem}. If you trust the file, load it with your own code, and name that "
+                    "code: package.module:factory"
                 )
             parts += part.values()
         elif isinstance(part, list):
@@ -152,13 +140,13 @@ def _what_is_refused(part: dict[str, Any]) -> str:
     registered = part.get("registered_name", name) or ""
     config = part.get("config")
     if not all(isinstance(text, str) for text in (name, module or "", registered)):
-        return f"an object in a way that Keras does not, {name!r}"
+        return f"an object as Keras never does, {name!r}"
     if name in VALUES:
         return ""
     if name == "function":
         if isinstance(config, str) and (_is_registered(config, module) or _is_function(config, module)):
             return ""
-        return f"the function {config!r} ({module}), which is no activation, loss or operation of Keras"
+        return f"the function {config!r} ({module}), which is not an activation, loss or operation of Keras"
     if _is_registered(registered, module):
         return ""
     if name in REFUSED or name.startswith("__"):
@@ -166,7 +154,7 @@ def _what_is_refused(part: dict[str, Any]) -> str:
     if _is_harmless_class(name, module):
         return ""
     whole = f"{module}.{name}" if module else registered or name
-    return f"{whole!r}, which is no layer of Keras, nor registered by code that was imported"
+    return f"{whole!r}, which is neither a layer of Keras nor registered by code that was imported"
 
 
 def _is_registered(name: str, module: str | None) -> bool:
@@ -188,14 +176,13 @@ def _is_function(name: str, module: str | None) -> bool:
 
 def _is_harmless_class(name: str, module: str | None) -> bool:
     """Return whether a class is one of Keras that computes and does nothing else; imports nothing."""
-    keras = sys.modules["keras"]
+
+    def classes(paths: Iterable[str]) -> tuple[type, ...]:
+        return tuple(item for item in map(_item_of_keras, paths) if isinstance(item, type))
+
     found = _item_of_keras(f"{module or 'keras.layers'}.{name}")
-    allowed = tuple(
-        base for base in (_item_of_keras(f"keras.{base}") for base in ALLOWED) if isinstance(base, type)
-    )
-    refused = tuple(
-        base for base in (getattr(keras.layers, base, None) for base in REFUSED) if isinstance(base, type)
-    )
+    allowed = classes(f"keras.{base}" for base in ALLOWED)
+    refused = classes(f"keras.layers.{base}" for base in REFUSED)
     return isinstance(found, type) and issubclass(found, allowed) and not issubclass(found, refused)
 
 

@@ -63,17 +63,13 @@ def select_layers(layers: Sequence[Layer], wanted: Sequence[str] | None) -> tupl
     but the last.
     """
     leaves = [layer for layer in layers if not layer.container]
-    if isinstance(wanted, str):
-        wanted = [wanted]
     if wanted is None:
         return tuple(layer for layer in leaves if not layer.inert or layer is leaves[-1])
     names = {layer.name for layer in layers}
     chosen: set[str] = set()
     for pattern in wanted:
-        if pattern in names:
-            chosen.add(pattern)
-            continue
-        matches = {leaf.name for leaf in leaves if fnmatch.fnmatchcase(leaf.name, pattern)}
+        matching = (leaf.name for leaf in leaves if fnmatch.fnmatchcase(leaf.name, pattern))
+        matches = {pattern} if pattern in names else set(matching)
         if not matches:
             raise unknown_name("layer", pattern, [leaf.name for leaf in leaves])
         chosen |= matches

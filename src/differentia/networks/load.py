@@ -5,26 +5,22 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
 
-from differentia.errors import InputError, unknown_name
+from differentia.errors import InputError, in_one_line, unknown_name
 from differentia.networks.base import Network
 from differentia.networks.digits import load_digits_network
-from differentia.networks.keras import (
-    KerasNetwork,
-    import_keras,
-    is_keras_model,
-    load_application,
-    on_device,
-    require_device,
-)
-from differentia.networks.keras_files import require_harmless_model, require_harmless_weights
+from differentia.networks.keras import KerasNetwork, is_keras_model, load_application, load_keras_file
+from differentia.networks.keras_files import require_harmless_weights
 from differentia.networks.torch import TorchNetwork
 from differentia.system.files import user_path
 from differentia.system.specs import parse_spec
+
+#: What is said about a network where only its name is given.
+NOTHING = {"preprocess": None, "input_shape": None, "class_names": None, "device": "auto"}
 
 
 def load_network(
@@ -69,72 +65,59 @@ def load_network(
         No such network, missing or unfitting weights, or a preprocessing or input shape that can't be
         known and was not given.
     """
-    options = _Options(preprocess, input_shape, class_names, device)
+    about = dict(zip(NOTHING, (preprocess, input_shape, class_names, device), strict=True))
     if isinstance(network, str):
-        return _from_spec(network, options)
-    return _from_object(network, type(network).__name__, options)
+        return _from_spec(network, about)
+    return _from_object(network, type(network).__name__, about)
 
 
-class _Options(NamedTuple):
-    """What a user says of a network beside naming it."""
-
-    preprocess: str | Callable[..., Any] | None
-    input_shape: tuple[int, int, int] | None
-    class_names: tuple[str, ...] | None
-    device: str
-
-    def require_none(self, name: str, why: str) -> None:
-        """Raise an error if anything was said."""
-        if self != _Options(None, None, None, "auto"):
-            raise InputError(
-                f"{name}: {why}; leave preprocess (--preprocess), input_shape (--input-size), "
-                "class_names and device (--device) out"
-            )
-
-    def on_resolved_device(self) -> _Options:
-        """Return the options with a GPU for ``auto``, where there is one."""
-        if self.device != "auto":
-            return self
-        return self._replace(device="cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _from_object(candidate: Any, name: str, options: _Options) -> Network:
-    if isinstance(candidate, Network):
-        options.require_none(name, "this is a network that is ready")
-        return candidate
-    # On its PyTorch backend a Keras model is a torch.nn.Module too.
-    adapter: type[KerasNetwork] | type[TorchNetwork]
-    if is_keras_model(candidate):
-        adapter = KerasNetwork
-    elif isinstance(candidate, torch.nn.Module):
-        adapter = TorchNetwork
-    else:
+def _require_nothing(about: dict[str, Any], name: str, why: str) -> None:
+    """Raise an error if anything is said about a network that knows it itself."""
+    if about != NOTHING:
         raise InputError(
-            f"{name}: this is a {type(candidate).__name__}; "
-            "expected a torch.nn.Module, a keras.Model or a network's name"
+            f"{name}: {why}; leave out preprocess (--preprocess), input_shape (--input-size), "
+            "class_names and device (--device)"
         )
-    return adapter(candidate, name=name, **options._asdict())
 
 
-def _from_spec(spec: str, options: _Options) -> Network:
+def _with_gpu(about: dict[str, Any]) -> dict[str, Any]:
+    """Return what is said about a network with a GPU for ``auto``, where there is one."""
+    automatic = "cuda" if torch.cuda.is_available() else "cpu"
+    return {**about, "device": automatic if about["device"] == "auto" else about["device"]}
+
+
+def _from_object(candidate: Any, name: str, about: dict[str, Any]) -> Network:
+    if isinstance(candidate, Network):
+        _require_nothing(about, name, "this network was loaded already")
+        return candidate
+    if is_keras_model(candidate):  # asked first: on its PyTorch backend it is a torch.nn.Module too
+        return KerasNetwork(candidate, name=name, **about)
+    if isinstance(candidate, torch.nn.Module):
+        return TorchNetwork(candidate, name=name, **about)
+    raise InputError(
+        f"{name}: this is a {type(candidate).__name__}; "
+        "expected a torch.nn.Module, a keras.Model or a network's name"
+    )
+
+
+def _from_spec(spec: str, about: dict[str, Any]) -> Network:
     name, given = parse_spec(spec)
     scheme, colon, rest = name.partition(":")
     if name == "digits":
         if given:
             raise InputError(f"{spec}: the embedded network takes no options; write digits")
-        beside_device = options._replace(device="auto")
-        beside_device.require_none(name, "the embedded network knows its input and its classes")
-        return load_digits_network(device=options.on_resolved_device().device)
+        why = "the embedded network has its own preprocessing, input size and class names"
+        _require_nothing({**about, "device": "auto"}, name, why)
+        return load_digits_network(device=_with_gpu(about)["device"])
     if scheme == "keras" and colon:
-        return load_application(spec, rest, given, **options._asdict())
+        return load_application(spec, rest, given, **about)
     if name.endswith(".keras"):
         if given:
             raise InputError(f"{spec}: a Keras file takes no options; write {name}")
-        return _from_keras_file(name, options)
+        return load_keras_file(name, **about)
     if names_code(name):
-        made = _run_factory(spec, scheme, rest, given)
-        ready = isinstance(made, Network)
-        return _from_object(made, spec, options if ready else options.on_resolved_device())
+        made = _run_factory(spec, scheme, rest, **given)
+        return _from_object(made, spec, about if isinstance(made, Network) else _with_gpu(about))
     known = ["digits", "keras:VGG16", "package.module:factory", "path/to/model.keras"]
     raise unknown_name("network", spec, known)
 
@@ -146,23 +129,9 @@ def names_code(spec: str) -> bool:
     return module != "keras" and bool(colon) and all(part.isidentifier() for part in parts)
 
 
-def _from_keras_file(path: str, options: _Options) -> Network:
-    file = user_path(path)
-    if not file.is_file():
-        raise InputError(f"{path}: no such file; check the path of the Keras model")
-    require_device(options.device)
-    load = import_keras().saving.load_model
-    require_harmless_model(file)
-    try:
-        with on_device(options.device):
-            model = load(file, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises many kinds on broken or unsafe files
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: can't be read as a Keras model: {reason}") from error
-    return _from_object(model, path, options)
-
-
-def _run_factory(spec: str, module_name: str, attribute: str, options: dict[str, Any]) -> Any:
+def _run_factory(
+    spec: str, module_name: str, attribute: str, /, *, weights: Any = None, **options: Any
+) -> Any:
     """Import and call the user's own code, then load its weights."""
     try:
         made: Any = importlib.import_module(module_name)
@@ -176,9 +145,7 @@ def _run_factory(spec: str, module_name: str, attribute: str, options: dict[str,
             public = [name for name in vars(made) if not name.startswith("_")]
             raise unknown_name(f"name in {module_name}", part, public)
         made = getattr(made, part)
-    options = dict(options)
-    weights = options.pop("weights", None)
-    if _is_network(made):
+    if isinstance(made, torch.nn.Module | Network) or is_keras_model(made):
         if options:
             raise InputError(f"{spec}: {attribute} is a network, not a factory; it takes no options")
     elif callable(made):
@@ -194,10 +161,6 @@ def _run_factory(spec: str, module_name: str, attribute: str, options: dict[str,
     return made
 
 
-def _is_network(candidate: Any) -> bool:
-    return isinstance(candidate, torch.nn.Module | Network) or is_keras_model(candidate)
-
-
 def _load_weights(spec: str, made: Any, weights: str) -> None:
     path = user_path(weights)
     if not path.is_file():
@@ -211,5 +174,5 @@ def _load_weights(spec: str, made: Any, weights: str) -> None:
         else:
             made.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # each format has its own kinds, and a misfit is another
-        reason = " ".join(str(error).split())
-        raise InputError(f"{spec}: the weights in {weights} can't be loaded: {reason}") from error
+        problem = f"{spec}: the weights in {weights} can't be loaded: {in_one_line(error)}"
+        raise InputError(problem) from error

@@ -14,18 +14,6 @@ from differentia.errors import InputError, require_known
 _Pixels = Float32[np.ndarray, "b h w c"]
 
 
-def _none(pixels: _Pixels) -> _Pixels:
-    return pixels
-
-
-def _unit(pixels: _Pixels) -> _Pixels:
-    return pixels / np.float32(255)
-
-
-def _signed(pixels: _Pixels) -> _Pixels:
-    return pixels / np.float32(127.5) - np.float32(1)
-
-
 def _imagenet(pixels: _Pixels) -> _Pixels:
     mean = np.array([0.485, 0.456, 0.406], dtype=np.float32)
     sd = np.array([0.229, 0.224, 0.225], dtype=np.float32)
@@ -49,17 +37,16 @@ def _rgb(pixels: _Pixels, name: str) -> _Pixels:
 #: ``none`` keeps 0..255; ``unit`` gives 0..1; ``signed`` -1..1 (Keras's "tf" mode); ``imagenet`` 0..1 less
 #: ImageNet's mean over its SD (torchvision's, Keras's "torch" mode); ``caffe`` BGR less ImageNet's mean.
 PREPROCESSINGS: dict[str, Callable[[_Pixels], _Pixels]] = {
-    "none": _none,
-    "unit": _unit,
-    "signed": _signed,
+    "none": lambda pixels: pixels,
+    "unit": lambda pixels: pixels / np.float32(255),
+    "signed": lambda pixels: pixels / np.float32(127.5) - np.float32(1),
     "imagenet": _imagenet,
     "caffe": _caffe,
 }
 
 
-def preprocess_by_name(pixels: np.ndarray, name: str) -> _Pixels:
+def preprocessed(pixels: np.ndarray, name: str) -> _Pixels:
     """Return pixels of 0..255 as float32, preprocessed in one of the ways of `PREPROCESSINGS`."""
-    require_known("preprocessing", name, PREPROCESSINGS)
     return PREPROCESSINGS[name](pixels.astype(np.float32))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,10 +42,8 @@ class UnitProbe:
     def __init__(self, units: Int[np.ndarray, " k"], shape: Sequence[int]) -> None:
         self._shape = tuple(shape)
         self._units = np.asarray(units, dtype=np.int64)
-        self._whole = len(self._units) == math.prod(self._shape) and bool(
-            (self._units == np.arange(len(self._units))).all()
-        )
-        self._in_memory: dict[tuple[tuple[int, ...], torch.device], tuple[torch.Tensor, torch.Tensor]] = {}
+        self._whole = np.array_equal(self._units, np.arange(math.prod(self._shape)))
+        self._positions = cache(self._find_positions)
 
     def __call__(self, output: Any) -> Float[np.ndarray, ...]:
         """Return the units' values as float32 (float64 stays), a copy of shape (batch, n_units)."""
@@ -59,24 +58,16 @@ class UnitProbe:
         taken = flat.gather(1, ascending.expand(len(values), -1))
         return as_kept(taken.index_select(1, places))
 
-    def _positions(
+    def _find_positions(
         self, axes: tuple[int, ...], device: torch.device
     ) -> tuple[Int64[torch.Tensor, " k"], Int64[torch.Tensor, " k"]]:
         """Return the units' sorted positions in memory, and where each unit stands among them."""
-        key = axes, device
-        if key not in self._in_memory:
-            index = np.unravel_index(self._units, self._shape) if self._shape else ()
-            position = np.zeros(len(self._units), dtype=np.int64)
-            for axis in axes:
-                position = position * self._shape[axis - 1] + index[axis - 1]
-            order = np.argsort(position)
-            places = np.empty_like(order)
-            places[order] = np.arange(len(order))
-            self._in_memory[key] = (
-                torch.from_numpy(position[order]).to(device),
-                torch.from_numpy(places).to(device),
-            )
-        return self._in_memory[key]
+        index = np.unravel_index(self._units, self._shape)
+        position = np.ravel_multi_index(
+            [index[axis - 1] for axis in axes], [self._shape[axis - 1] for axis in axes]
+        )
+        order = np.argsort(position)
+        return torch.from_numpy(position[order]).to(device), torch.from_numpy(np.argsort(order)).to(device)
 
 
 def as_kept(values: torch.Tensor) -> Float[np.ndarray, ...]:
@@ -141,14 +132,11 @@ def _float64(values: torch.Tensor) -> Float64[np.ndarray, ...]:
 
 def _square_sums(flat: torch.Tensor) -> Float64[np.ndarray, " b"]:
     """Return the sum of squares of each row."""
-    whole = flat.shape[1] - flat.shape[1] % SUMMED_TOGETHER
-    rest, total = flat[:, whole:], np.zeros(len(flat))
-    if whole:
-        blocks = flat[:, :whole].reshape(len(flat), -1, SUMMED_TOGETHER)
-        total += np.square(_float64(torch.linalg.vector_norm(blocks, dim=2))).sum(axis=1)
-    if rest.shape[1]:
-        total += np.square(_float64(torch.linalg.vector_norm(rest, dim=1)))
-    return total
+    blocks = flat.shape[1] // SUMMED_TOGETHER
+    whole, rest = flat.tensor_split([blocks * SUMMED_TOGETHER], dim=1)
+    norms = torch.linalg.vector_norm(whole.reshape(len(flat), blocks, SUMMED_TOGETHER), dim=2)
+    rest_norm = torch.linalg.vector_norm(rest, dim=1)
+    return np.square(_float64(norms)).sum(axis=1) + np.square(_float64(rest_norm))
 
 
 class MapProbe:
@@ -222,17 +210,14 @@ def as_tensor(output: Any) -> torch.Tensor:
         with contextlib.suppress(AttributeError, BufferError, RuntimeError, TypeError):
             return torch.utils.dlpack.from_dlpack(output)
     array = np.asarray(output)  # on a device that PyTorch can't reach; bfloat16 is no type of NumPy's own
-    return torch.from_numpy(np.array(array, dtype=_kept_precision(array.dtype)))
+    precision = np.float64 if array.dtype == np.float64 else np.float32
+    return torch.from_numpy(np.array(array, dtype=precision))
 
 
 def memory_of(values: torch.Tensor) -> memoryview:
     """Return the bytes of a tensor's values in C order, without a copy where they lie so on the processor."""
     flat = values.detach().cpu().contiguous().reshape(-1)
     return flat.view(torch.uint8).numpy().data
-
-
-def _kept_precision(dtype: Any) -> type[np.floating[Any]]:
-    return np.float64 if dtype == np.float64 else np.float32
 
 
 def memory_order(output: torch.Tensor) -> tuple[int, ...]:

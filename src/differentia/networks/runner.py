@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from differentia.errors import RecordingError
-from differentia.networks.base import GRAPHS, Network, graphs_are_on, require_compile
+from differentia.networks.base import GRAPHS, Network, graphs_are_on
 from differentia.networks.probes import Probe, Summary, SummaryProbe, UnitProbe, together
 from differentia.networks.sketches import SketchProbe
-from differentia.networks.torch import full_precision
+from differentia.networks.torch import inference
 
 if TYPE_CHECKING:
     from differentia.networks.graph import PassGraph
 
 logger = logging.getLogger(__name__)
+
+#: Whether passes are compiled, by what was asked for; None: where it pays.
+COMPILED = {"auto": None, "always": True, "never": False}
 
 #: What a compiled pass is taken to save of the time of another, until both were timed.
 EXPECTED_GAIN = 0.08
@@ -37,6 +41,9 @@ TOLERANCE = 1e-3
 
 #: The probes of each layer, by names that are given back with what they kept.
 ProbesByLayer = Mapping[str, Mapping[Any, Probe]]
+
+#: Probes that gather nothing over batches, so that they may see one twice.
+STATELESS = UnitProbe | SketchProbe | SummaryProbe
 
 _Read = Callable[[torch.Tensor], dict[str, Any]]
 
@@ -61,14 +68,11 @@ class Runner:
         self._reads: dict[Any, tuple[Any, _Read]] = {}
         self._compared: set[Any] = set()
         self._seconds: list[float] = []
-        asked = {"always": True, "never": False}.get(require_compile(compile))
-        self.compiled: bool | None = asked if compiled is None else compiled
+        self.compiled = COMPILED[compile] if compiled is None else compiled
         self._has_graph = network.traceable and graphs_are_on()
         if not self._has_graph:
-            if self.compiled:
-                off = f"{GRAPHS}=0 turns that off"
-                self._do_not_compile(off if network.traceable else "only what PyTorch computes can be")
-            self.compiled = False
+            off = f"{GRAPHS}=0 turns that off"
+            self._do_not_compile(off if network.traceable else "only what PyTorch computes can be")
 
     def expect(self, images: int) -> None:
         """Take note of how many images are yet to be shown."""
@@ -84,24 +88,20 @@ class Runner:
         if self.compiled is None and len(pixels) == self._batch_size:
             self._seconds.append((time.perf_counter() - started) / len(pixels))
             if len(self._seconds) > DECIDING_BATCHES:
-                self.compiled = self._pays(len(probes))
+                seconds = fmean(self._seconds[1:]) * self._left
+                self.compiled = EXPECTED_GAIN * seconds > COMPILING + COMPILING_A_LAYER * len(probes)
         return kept
-
-    def _pays(self, layers: int) -> bool:
-        """Return whether compiling is likely to take less time than it saves."""
-        seconds = sum(self._seconds[1:]) / len(self._seconds[1:])
-        return EXPECTED_GAIN * seconds * self._left > COMPILING + COMPILING_A_LAYER * layers
 
     def _record(self, pixels: np.ndarray, probes: ProbesByLayer) -> dict[str, Any]:
         kept = None
         if self.compiled and len(pixels) == self._batch_size:
-            kept = self._record_graph(pixels, probes, self._do_not_compile, compiled=True)
+            kept = self._record_graph(pixels, probes, compiled=True)
         if kept is None and self._has_graph and self._network.rewritten:
-            kept = self._record_graph(pixels, probes, self._give_up_graphs, compiled=False)
+            kept = self._record_graph(pixels, probes, compiled=False)
         return self._own_pass(pixels, probes) if kept is None else kept
 
     def _record_graph(
-        self, pixels: np.ndarray, probes: ProbesByLayer, give_up: Callable[[str], None], *, compiled: bool
+        self, pixels: np.ndarray, probes: ProbesByLayer, *, compiled: bool
     ) -> dict[str, Any] | None:
         """Return what a graph gives, compared when it is first used; None where it can't be used."""
         batch = self._network.prepare(pixels)
@@ -124,6 +124,7 @@ class Runner:
                     self._require_alike(kept, pixels, stateless)
                     self._compared.add((compiled, looks))
             except Exception as error:  # a compiler that is missing, or fails, has many ways to say so
+                give_up = self._do_not_compile if compiled else self._give_up_graphs
                 give_up(_first_line(error))
                 return None
             if stateless == probes:
@@ -146,15 +147,8 @@ class Runner:
         return self._network.record(pixels, _one_for_each_layer(probes))
 
     def _run(self, read: _Read, batch: torch.Tensor) -> dict[str, Any]:
-        with self._network.placed(), torch.no_grad(), full_precision():
-            try:
-                return read(batch)
-            except RuntimeError as error:
-                hint = "; use a smaller batch_size (--batch-size)"
-                raise RecordingError(
-                    f"{self._network.name}: the forward pass of {tuple(batch.shape)} failed: {error}"
-                    + (hint if isinstance(error, torch.OutOfMemoryError) else "")
-                ) from error
+        with self._network.placed(), inference(self._network.name, batch.shape):
+            return read(batch)
 
     def _graph_of(self, batch: torch.Tensor) -> PassGraph | None:
         """Return the pass over such batches as a graph; None if there is none."""
@@ -174,8 +168,7 @@ class Runner:
     def _give_up_graphs(self, reason: str) -> None:
         self._graph, self._has_graph = None, False
         logger.debug("%s: its own pass is done: %s", self._network.name, reason)
-        if self.compiled:
-            self._do_not_compile(reason)
+        self._do_not_compile(reason)
 
     def _report_outputs(self, batch: torch.Tensor, report: Callable[[str, torch.Tensor], None]) -> None:
         wanted = {layer.name for layer in self._network.layers}
@@ -187,7 +180,8 @@ class Runner:
         self._network.observe_outputs(batch, observe)
 
     def _do_not_compile(self, reason: str) -> None:
-        logger.info("%s is not compiled: %s", self._network.name, reason)
+        if self.compiled:
+            logger.info("%s is not compiled: %s", self._network.name, reason)
         self.compiled = False
 
 
@@ -208,17 +202,14 @@ def _one_for_each_layer(probes: ProbesByLayer) -> dict[str, Probe]:
 
 
 def _stateless(probes: ProbesByLayer) -> ProbesByLayer:
-    """Return the probes that gather nothing over batches, so that they may see one twice."""
-    stateless = {
-        layer: {
-            name: probe
-            for name, probe in by.items()
-            if isinstance(probe, UnitProbe | SketchProbe | SummaryProbe)
-        }
-        for layer, by in probes.items()
-    }
-    return {layer: by for layer, by in stateless.items() if by}
+    stateless: dict[str, dict[Any, Probe]] = defaultdict(dict)
+    for layer, by in probes.items():
+        for name, probe in by.items():
+            if isinstance(probe, STATELESS):
+                stateless[layer][name] = probe
+    return stateless
 
 
 def _first_line(error: Exception) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    reason = error.__cause__ or error  # a pass that failed tells all lines of it in one
+    return next((line for line in str(reason).splitlines() if line.strip()), type(reason).__name__)

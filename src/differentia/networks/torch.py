@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -12,13 +12,9 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from differentia.errors import DifferentiaWarning, InputError, RecordingError
+from differentia.errors import DifferentiaWarning, InputError, RecordingError, in_one_line
 from differentia.networks.base import Call, Network, Observer, Trace, image_shape
-from differentia.networks.preprocessing import (
-    describe_preprocessing,
-    preprocess_by_name,
-    require_preprocessing,
-)
+from differentia.networks.preprocessing import describe_preprocessing, preprocessed, require_preprocessing
 from differentia.networks.probes import memory_of
 
 #: What normalises by the batch at hand where it keeps no statistics.
@@ -31,6 +27,7 @@ class TorchNetwork(Network):
     channels_first = True
     frameworks = ("torch",)
     traceable = True
+    class_names = None
     #: By class name; some are not PyTorch's own.
     inert = frozenset(
         (
@@ -63,7 +60,7 @@ class TorchNetwork(Network):
         self.name = name
         self.input_shape = image_shape(name, input_shape, channels_first=True)
         self.preprocessing = describe_preprocessing(self._preprocess)
-        self._class_names = class_names
+        self.class_names = class_names
         self.module = module
         self._layout = torch.channels_last  # in which convolutions are fastest, and their filters adjacent
         self._warn_of_batch_statistics()
@@ -82,8 +79,8 @@ class TorchNetwork(Network):
         ]
         if norms:
             warnings.warn(
-                f"{self.name}: {', '.join(norms)} normalise by the batch at hand also at inference "
-                "(track_running_stats=False): an image's responses depend on the images beside it",
+                f"{self.name}: {', '.join(norms)} normalise by each batch even at inference "
+                "(track_running_stats=False): an image's responses depend on the others in its batch",
                 DifferentiaWarning,
                 stacklevel=4,
             )
@@ -91,43 +88,29 @@ class TorchNetwork(Network):
     def prepare(self, pixels: UInt8[np.ndarray, "b h w c"]) -> torch.Tensor:
         """Return a batch as the module's input, of shape (batch, channels, height, width)."""
         if isinstance(self._preprocess, str):
-            values = preprocess_by_name(pixels, self._preprocess)
+            values = preprocessed(pixels, self._preprocess)
             batch = torch.from_numpy(np.ascontiguousarray(values)).permute(0, 3, 1, 2)
         else:
             given = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
             batch = self._preprocess(given)
-            if (
-                not isinstance(batch, torch.Tensor)
-                or not batch.is_floating_point()
-                or len(batch) != len(pixels)
-            ):
-                got = getattr(batch, "dtype", type(batch).__name__)
+            floats = isinstance(batch, torch.Tensor) and batch.is_floating_point()
+            if not floats or len(batch) != len(pixels):
+                tensor = isinstance(batch, torch.Tensor)
+                got = f"{len(batch)} images of {batch.dtype}" if tensor else f"a {type(batch).__name__}"
                 raise InputError(
-                    f"{self.name}: the function preprocess= returned {got}; expected a floating "
+                    f"{self.name}: the function preprocess= returned {got}; expected a floating-point "
                     f"tensor of {len(pixels)} images for a uint8 tensor of shape {tuple(given.shape)}"
                 )
         batch = batch.contiguous(memory_format=self._layout) if batch.ndim == 4 else batch
-        parameter = next(self.module.parameters(), None)
-        return batch if parameter is None else batch.to(parameter.device)
+        return batch.to(self.device)
 
     def run(self, batch: torch.Tensor, observe: Observer, modules: frozenset[str] | None = None) -> None:
         """Do one forward pass in eval mode, reporting each call of a module."""
         parameter = next((p for p in self.module.parameters() if p.is_floating_point()), None)
         if parameter is not None:
             batch = batch.to(parameter.dtype)
-        with _eval_mode(self.module), torch.no_grad(), full_precision():
-            try:
-                with self._observed(observe, modules):
-                    self.module(batch)
-            except RecordingError:
-                raise
-            except RuntimeError as error:
-                hint = ""
-                if isinstance(error, torch.OutOfMemoryError):
-                    hint = "; use a smaller batch_size (--batch-size)"
-                raise RecordingError(
-                    f"{self.name}: the forward pass of {tuple(batch.shape)} failed: {error}{hint}"
-                ) from error
+        with _eval_mode(self.module), inference(self.name, batch.shape), self._observed(observe, modules):
+            self.module(batch)
 
     def _traced(self, batch: int, *, computing: bool = True) -> Trace:
         """Return what a pass shows; code that takes for granted how its tensors lie in memory is obeyed."""
@@ -143,10 +126,6 @@ class TorchNetwork(Network):
     def device(self) -> str:
         parameter = next(self.module.parameters(), None)
         return "cpu" if parameter is None else str(parameter.device)
-
-    @property
-    def class_names(self) -> tuple[str, ...] | None:
-        return self._class_names
 
     @property
     def fingerprint(self) -> str:
@@ -189,12 +168,22 @@ def _named_modules(root: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module
 
 
 @contextmanager
-def full_precision() -> Iterator[None]:
-    """Keep a GPU's convolutions from rounding float32 to TF32's ten bits, which is cuDNN's default."""
+def inference(name: str, shape: Sequence[int], failures: type[Exception] = RuntimeError) -> Iterator[None]:
+    """Compute without gradients and in full float32; the error says which pass failed."""
+    # A GPU's convolutions round float32 to TF32's ten bits by cuDNN's default.
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:
-        yield
+        with torch.no_grad():
+            yield
+    except RecordingError:
+        raise
+    except failures as error:
+        small = "; use a smaller batch_size (--batch-size)"
+        hint = small if isinstance(error, torch.OutOfMemoryError) else ""
+        raise RecordingError(
+            f"{name}: the forward pass of {tuple(shape)} failed: {in_one_line(error)}{hint}"
+        ) from error
     finally:
         torch.backends.cudnn.allow_tf32 = before
 

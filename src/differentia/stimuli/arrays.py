@@ -42,10 +42,8 @@ class ArrayStimuli(Stimuli):
     def load(self, index: int, fit: Fit) -> Image:
         """Return one image, fitted to a network's input."""
         pixels = np.ascontiguousarray(self.array[index])
-        return Image(
-            fit(PIL.Image.fromarray(pixels)),
-            content_hash(repr(pixels.shape).encode(), pixels.tobytes()),
-        )
+        content = content_hash(repr(pixels.shape).encode(), pixels.tobytes())
+        return Image(fit(PIL.Image.fromarray(pixels)), content)
 
 
 def load_npy(path: Path) -> ArrayStimuli:

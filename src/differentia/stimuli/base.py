@@ -15,12 +15,10 @@ import PIL.ImageOps
 from jaxtyping import UInt8
 
 from differentia.errors import InputError, require_known
+from differentia.system.choices import RESIZE
 
 #: Pillow's resampling filters by name.
-RESIZES = {
-    name: PIL.Image.Resampling[name.upper()]
-    for name in ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
-}
+RESIZES = {name: PIL.Image.Resampling[name.upper()] for name in RESIZE.names}
 
 #: What happens to an image that has not the proportions of the network's input, given it, a size and a
 #: filter: ``squash`` changes its proportions, ``center`` cuts the ends of the longer side off.
@@ -63,6 +61,11 @@ class Fit:
         if image.size != (width, height):
             image = CROPS[self.crop](image, (width, height), RESIZES[self.resize])
         return np.asarray(image, dtype=np.uint8).reshape(self.shape)
+
+
+def picture(pixels: UInt8[np.ndarray, "h w c"]) -> PIL.Image.Image:
+    """Return pixels of one channel or three as Pillow's image."""
+    return PIL.Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
 class Stimuli(ABC):

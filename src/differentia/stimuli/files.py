@@ -88,7 +88,9 @@ def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:  # no fault of the image: a disk that fails must not make the set smaller
-        raise InputError(f"{path}: can't be read from the disk ({error}); check it and try again") from error
+        raise InputError(
+            f"{path}: can't be read from the disk ({error}); check the disk and try again"
+        ) from error
 
 
 def _header_read(content: bytes) -> ImageFile:
@@ -166,7 +168,7 @@ def files_in_folder(folder: Path, *, follow_links: bool = False) -> FileStimuli:
     others = [entry.name for entry in entries if entry.suffix.lower() in OTHER_SUFFIXES]
     if paths and others:
         warnings.warn(
-            f"{folder}: {len(others)} images are of formats that are not read, such as {min(others)!r}; "
+            f"{folder}: {len(others)} images are in formats that are not read, such as {min(others)!r}; "
             f"convert them to one of {', '.join(FORMATS)}",
             DifferentiaWarning,
             stacklevel=5,

@@ -11,8 +11,6 @@ from differentia.errors import InputError, require_count, require_known, require
 from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
 from differentia.system.random import generator_of_image
 
-_Maker = Callable[[np.random.Generator, tuple[int, int, int], float, float], np.ndarray]
-
 
 def _uniform(
     generator: np.random.Generator, shape: tuple[int, int, int], mean: float, sd: float
@@ -28,8 +26,10 @@ def _gaussian(
 
 
 #: How one noise image is made, given a generator, its shape, and (Gaussian only) mean and SD.
-NOISE_KINDS: dict[str, _Maker] = {"uniform": _uniform, "gaussian": _gaussian}
-
+NOISE_KINDS: dict[str, Callable[..., UInt8[np.ndarray, "h w c"]]] = {
+    "uniform": _uniform,
+    "gaussian": _gaussian,
+}
 
 #: Each has a name, which takes memory.
 MOST_NOISE_IMAGES = 1_000_000

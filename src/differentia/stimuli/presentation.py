@@ -5,21 +5,15 @@ from __future__ import annotations
 import threading
 from collections import defaultdict, deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 
-from differentia.errors import (
-    InputError,
-    RecordingError,
-    UnreadableImageError,
-    require_distinct_names,
-    warn,
-)
+from differentia.errors import InputError, RecordingError, UnreadableImageError, require_distinct_names, warn
 from differentia.stimuli.base import Fit, Image, Stimuli
 from differentia.stimuli.sources import stimuli_from
 from differentia.system.machine import usable_cores
@@ -150,22 +144,16 @@ def present(
                 return SkippedImage(image.set, image.number, image.name, str(error))
             raise type(error)(_in_set(image.set, str(error))) from error
         except MemoryError as error:
-            raise RecordingError(
-                (f"set {image.set!r}, " if image.set else "")
-                + f"image {image.name!r}: too large for this machine's memory; shrink it"
-            ) from error
+            problem = f"image {image.name!r} is too large for this machine's memory; shrink it"
+            raise RecordingError(_in_set(image.set, problem)) from error
 
     # Without with, which waits for what is being decoded.
     threads = ThreadPoolExecutor(min(usable_cores(), MOST_DECODERS))
-
-    def start(position: int) -> list[Future[Image | SkippedImage]]:
-        images = batches[position] if position < len(batches) else ()
-        return [threads.submit(load, image) for image in images]
-
+    begun = ([threads.submit(load, image) for image in images] for images in batches)
     try:
-        coming = deque(start(position) for position in range(AHEAD))
-        for position, images in enumerate(batches):
-            coming.append(start(position + AHEAD))
+        coming = deque(islice(begun, AHEAD))
+        for images in batches:
+            coming.extend(islice(begun, 1))
             loaded = [future.result() for future in coming.popleft()]
             both = zip(images, loaded, strict=True)
             read = [(image, found) for image, found in both if isinstance(found, Image)]

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import PIL.Image
-
-from differentia.stimuli.base import Fit, Stimuli
+from differentia.stimuli.base import Fit, Stimuli, picture
 from differentia.system.files import names_in_one_folder, new_folder
 
 
@@ -37,8 +35,5 @@ def save_images(stimuli: Stimuli, folder: str | os.PathLike[str], *, size: tuple
     with new_folder(folder) as beside:
         names = names_in_one_folder([f"{os.path.splitext(name)[0]}.png" for name in stimuli.names])
         for index, name in enumerate(names):
-            pixels = stimuli.load(index, fit).pixels
-            grey = size[2] == 1
-            image = PIL.Image.fromarray(pixels[..., 0] if grey else pixels)
-            image.save(beside / name)
+            picture(stimuli.load(index, fit).pixels).save(beside / name)
     return Path(folder).expanduser()

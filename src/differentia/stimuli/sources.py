@@ -21,6 +21,9 @@ from differentia.system.specs import parse_spec
 #: Stimuli that are made or bundled, by the scheme of their source: ``scheme:COUNT?option=value``.
 GENERATED: dict[str, Callable[..., Stimuli]] = {"noise": noise, "digits": digits}
 
+#: Files that hold several images, by their ending.
+OF_SEVERAL_IMAGES: dict[str, Callable[[Path], Stimuli]] = {".npy": load_npy}
+
 
 def images(source: Any, *, follow_links: bool = False) -> Stimuli:
     """Return images as stimuli.
@@ -54,7 +57,7 @@ def images(source: Any, *, follow_links: bool = False) -> Stimuli:
         if not source:
             raise InputError("an empty list of images was given; expected at least one path")
         if not all(isinstance(path, str | os.PathLike) for path in source):
-            raise InputError("a list of images has to hold paths; give an array for pixels")
+            raise InputError("a list of images must hold paths; give pixels as an array")
         return FileStimuli(source, f"a list of {len(source)} files")
     return ArrayStimuli(np.asanyarray(source) if hasattr(source, "__array__") else source)
 
@@ -67,7 +70,8 @@ def _from_path(text: str, follow_links: bool) -> Stimuli:
         if path.is_dir():
             return files_in_folder(path, follow_links=follow_links)
         if path.is_file():
-            return load_npy(path) if path.suffix == ".npy" else FileStimuli([path], text)
+            load = OF_SEVERAL_IMAGES.get(path.suffix)
+            return load(path) if load else FileStimuli([path], text)
         if any(character in text for character in "*?["):
             return files_matching(str(path), follow_links=follow_links)
     except (OSError, RuntimeError) as error:  # no permission, a name too long, a ~user without a home
@@ -83,7 +87,7 @@ def stimuli_from(source: Any, *, seed: int = 0, follow_links: bool = False) -> S
     if isinstance(source, Stimuli):
         return source
     if isinstance(source, str) and is_generated(source):
-        return _generated(source.partition(":")[0], source, seed)
+        return _generated(source, seed)
     return images(source, follow_links=follow_links)
 
 
@@ -93,9 +97,9 @@ def is_generated(source: str) -> bool:
     return bool(colon) and scheme in GENERATED
 
 
-def _generated(scheme: str, source: str, seed: int) -> Stimuli:
+def _generated(source: str, seed: int) -> Stimuli:
     name, options = parse_spec(source)
-    count = name.partition(":")[2]
+    scheme, _, count = name.partition(":")
     if not count.isdecimal():
         raise InputError(f"{source}: the number of images is {count!r}; write {scheme}:43")
     maker = GENERATED[scheme]

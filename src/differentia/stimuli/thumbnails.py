@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import PIL.Image
 from jaxtyping import UInt8
+
+from differentia.stimuli.base import Fit, picture
 
 #: In pixels, the longer side; an image that is smaller stays as it is.
 THUMBNAIL_SIDE = 96
@@ -22,12 +23,6 @@ def thumbnails(
 ) -> UInt8[np.ndarray, "n small_height small_width channels"]:
     """Return images made small, each pixel the mean of those that it stands for."""
     n, height, width, channels = pixels.shape
-    small_height, small_width, _ = thumbnail_shape((height, width, channels))
-    if (small_height, small_width) == (height, width):
-        return pixels.copy()
-    small = np.empty((n, small_height, small_width, channels), dtype=np.uint8)
-    for thumbnail, image in zip(small, pixels, strict=True):
-        whole = PIL.Image.fromarray(image[..., 0] if channels == 1 else image)
-        reduced = whole.resize((small_width, small_height), PIL.Image.Resampling.BOX)
-        thumbnail[:] = np.asarray(reduced).reshape(thumbnail.shape)
-    return small
+    fit = Fit(thumbnail_shape((height, width, channels)), resize="box")
+    small = np.array([fit(picture(image)) for image in pixels], dtype=np.uint8)
+    return small.reshape(n, *fit.shape)

@@ -379,6 +379,7 @@ def test_frameworks(measured: xr.Dataset) -> None:
         ({"frameworks": ["torch"]}, ["PyTorch"]),
         ({"frameworks": ["keras", "torch"]}, ["PyTorch", "Keras"]),
         ({"frameworks": ["keras", "jax"]}, ["Keras", "Keras's backend jax"]),
+        ({"frameworks": ["jax"]}, ["jax"]),
         ({"frameworks": []}, []),
         ({"frameworks": None}, []),
         ({"frameworks": None, "network": "digits"}, ["PyTorch"]),
@@ -388,7 +389,7 @@ def test_frameworks(measured: xr.Dataset) -> None:
     for facts, expected in cases:
         methods = describe_methods(with_facts(measured, **facts))
         software = methods.text[methods.text.index("The analysis was done") :]
-        assert re.findall(r"PyTorch|Keras's backend jax|Keras", software) == expected
+        assert re.findall(r"PyTorch|Keras's backend jax|Keras|jax", software) == expected
         assert (REFERENCES["paszke2019"] in methods.references) == ("PyTorch" in expected)
         assert (REFERENCES["chollet2015"] in methods.references) == ("Keras" in expected)
     assert 'the network ran on the device "cuda:0".' in text(with_facts(measured, device="cuda:0"))

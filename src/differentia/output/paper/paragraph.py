@@ -375,9 +375,10 @@ class _Facts:
         for package, (name, *works) in _SOFTWARE.items():
             if used.get(package, True) and package in versions:
                 software.append(" ".join([name, str(versions[package]), *map(self.cite, works)]))
-            if package == "keras" and used["keras"]:
-                backends = [name for name in frameworks if name not in _SOFTWARE]
-                software += [f"Keras's backend {name}" for name in backends]
+            if package == "keras":
+                backend = "Keras's backend " if used["keras"] else ""
+                others = [name for name in frameworks if name not in _SOFTWARE]
+                software += [f"{backend}{name} {versions.get(name, '')}".rstrip() for name in others]
         return software
 
     def _frameworks(self) -> Sequence[str]:

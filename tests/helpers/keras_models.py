@@ -1,0 +1,41 @@
+"""A Keras model, images for it, and all that a pass gives of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+import differentia as dif
+from differentia.networks.probes import UnitProbe
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
+
+
+def functional() -> keras.Model:
+    """Return a model with a shared layer, a model within, a sum, and inert layers."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((16, 16, 3), name="image")
+    shared = keras.layers.Conv2D(3, 3, padding="same", activation="relu", name="shared")
+    x = shared(image)
+    x = shared(x)
+    within = keras.Input((16, 16, 3))
+    y = keras.layers.Conv2D(4, 3, name="conv")(within)
+    y = keras.layers.BatchNormalization(name="bn")(y)
+    backbone = keras.Model(within, y, name="backbone")
+    x = backbone(x)
+    x = keras.layers.Add(name="add")([x, x])
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    x = keras.layers.Dropout(0.5, name="dropout")(x)
+    return keras.Model(image, keras.layers.Dense(5, activation="softmax", name="predictions")(x))
+
+
+def load(model: keras.Model, **options: Any) -> dif.Network:
+    return dif.load_network(model, **{"preprocess": "unit", **options})
+
+
+def record_all(network: dif.Network, pixels: np.ndarray = PIXELS) -> dict[str, np.ndarray]:
+    probes = {layer.name: UnitProbe(np.arange(layer.size), layer.shape) for layer in network.layers}
+    shapes = {layer.name: layer.shape for layer in network.layers}
+    return {n: v.reshape(-1, *shapes[n]) for n, v in network.record(pixels, probes).items()}
