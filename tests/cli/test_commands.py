@@ -378,7 +378,7 @@ def test_a_folder_in_the_way_is_told_first(
     digit_files: DigitFiles, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before a network is loaded, and images are looked at."""
-    monkeypatch.setattr("differentia.networks.load_network", None)
+    monkeypatch.setattr("differentia.networks.load.load_network", None)
     folder = str(digit_files.folder)
     assert main(["select", "digits", folder, "--class", "3", "--out", folder]) == 2
     assert told(capsys)[0].startswith(f"differentia: {folder}: is there already")

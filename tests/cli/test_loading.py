@@ -43,7 +43,7 @@ def test_no_other_name_imports_from_it(spec: str, folder: Path, monkeypatch: pyt
     def look(network: str) -> None:
         seen.append("" in sys.path)
 
-    monkeypatch.setattr("differentia.networks.load_network", look)
+    monkeypatch.setattr("differentia.networks.load.load_network", look)
     load_network(spec)
     assert seen == [False]
     load_network("some.code:Net?width=3")

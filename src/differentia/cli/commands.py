@@ -364,18 +364,9 @@ def published(
 
     names = opt.named("--set", sets, "NAME=PUBLISHED, such as cats=tabby_cats")
     compared = compare_with_published(_read_result(result), names or None)
-    numbers = ("measured", "published", "difference", "spread")
-    found: list[dict[str, Any]] = [
-        {
-            "set": str(name),
-            "layer": str(layer),
-            "n_units": int(count),
-            **{key: float(compared[key].sel(set=name, layer=layer, n_units=count)) for key in numbers},
-        }
-        for name in compared["set"].values
-        for count in compared["n_units"].values
-        for layer in compared["layer"].values
-    ]
+    numbers = ["measured", "published", "difference", "spread"]
+    table = compared.to_dataframe(["set", "n_units", "layer"]).reset_index()
+    found = table[["set", "layer", "n_units", *numbers]].to_dict("records")
     if as_json:
         print_json(found)
         return
@@ -410,12 +401,10 @@ def contrast(
 
     found = compare_sets(_read_result(result), first, second, permutations=permutations)
     if as_json:
-        rows = [found.sel(layer=layer) for layer in found["layer"].values]
-        numbers = [{str(name): float(value) for name, value in row.data_vars.items()} for row in rows]
-        layers = [{**found.attrs, "layer": str(row["layer"].item())} for row in rows]
-        print_json([{**layer, **row} for layer, row in zip(layers, numbers, strict=True)])
-        return
-    print_contrast(found)
+        rows = found.to_dataframe().reset_index().to_dict("records")
+        print_json([{**found.attrs, **row} for row in rows])
+    else:
+        print_contrast(found)
 
 
 def _read_result(path: str) -> xr.Dataset:
