@@ -26,15 +26,8 @@ def say(message: str) -> None:
 
 def print_json(content: Any) -> None:
     """Print as JSON on stdout; what is not a number is null."""
-    typer.echo(json.dumps(_without_nan(content), indent=1, ensure_ascii=False))
-
-
-def _without_nan(content: Any) -> Any:
-    if isinstance(content, dict):
-        return {name: _without_nan(value) for name, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_without_nan(value) for value in content]
-    return None if isinstance(content, float) and content != content else content
+    content = json.loads(json.dumps(content), parse_constant=lambda _: None)
+    typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, text: int = 1) -> None:
