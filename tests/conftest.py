@@ -32,15 +32,15 @@ LONGEST = (
     *(
         "output/report/test_intervals.py",
         "test_guides.py",
-        "output/report/test_page.py",
+        "output/report/test_exploring.py",
         "test_docs.py",
-        "cli/test_cli.py",
+        "cli/test_measuring.py",
     ),
     *("output/figures/test_save.py", "test_readme.py", "networks/test_keras.py", "networks/test_graph.py"),
     *(
         "output/figures/test_lines.py",
         "cli/test_resuming.py",
-        "output/report/test_report.py",
+        "output/report/test_page.py",
         "cli/test_commands.py",
     ),
     *("cli/test_stopping.py", "results/test_published.py", "results/test_precision.py"),

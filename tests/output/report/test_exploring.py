@@ -123,9 +123,9 @@ def test_the_curves_are_those_of_the_result(page: Page) -> None:
     assert axis["tickvals"] == [0, 1, 2, 3]
     assert axis_of(page, "curves", "y")["title"] == "Differentiation"
     caption = text_of(page, "#curves-caption")
-    assert caption.startswith("Means over draws of units: 400 units (random; all of a smaller layer).")
-    assert "Whether 400 units are enough can't be said" in caption
-    assert "Dotted bands: had other units been drawn (95 %)." in caption
+    assert caption.startswith("Means over draws of 400 units (random; a smaller layer is used whole).")
+    assert "Whether 400 units are enough can't be said: no larger number was measured." in caption
+    assert "Dotted bands: 95 % intervals for other draws of units." in caption
     assert "images" not in caption  # which are too few
 
 
@@ -501,7 +501,7 @@ def decoded(uri: str) -> np.ndarray:
 def test_the_maps_of_filters(fresh: Page) -> None:
     """They are there with the images' names; where there are none, a button leads to those that are."""
     result = measured()
-    assert "there are some of" in text_of(fresh, "#maps")
+    assert "There are maps for " in text_of(fresh, "#maps")
     fresh.locator("#maps").get_by_role("button", name="block1_relu1").click()
     assert fresh.locator("#layer").input_value() == "1"
     shown = result["map_image"].values.tolist()
