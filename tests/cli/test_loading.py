@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import differentia as dif
-from differentia.cli.loading import load_network
+from differentia.cli.loading import load_named_network
 
 
 @pytest.fixture
@@ -26,11 +26,11 @@ def test_code_in_the_working_folder(folder: Path) -> None:
     )
     (folder / "beside_it.py").touch()
     before = list(sys.path)
-    network = load_network("a_net_of_mine:make", preprocess="unit", input_shape=(1, 8, 8))
+    network = load_named_network("a_net_of_mine:make", preprocess="unit", input_shape=(1, 8, 8))
     assert [layer.name for layer in network.layers] == ["input", "0", "Sequential"]
     assert sys.path == before
     with pytest.raises(dif.InputError, match="can't be imported"):
-        load_network("no_net_of_mine:make")
+        load_named_network("no_net_of_mine:make")
     assert sys.path == before
 
 
@@ -44,7 +44,7 @@ def test_no_other_name_imports_from_it(spec: str, folder: Path, monkeypatch: pyt
         seen.append("" in sys.path)
 
     monkeypatch.setattr("differentia.networks.load.load_network", look)
-    load_network(spec)
+    load_named_network(spec)
     assert seen == [False]
-    load_network("some.code:Net?width=3")
+    load_named_network("some.code:Net?width=3")
     assert seen == [False, True]

@@ -176,14 +176,14 @@ def layers(
 
     The layers that measure takes by default are marked. The time is measured on a batch of noise.
     """
-    from differentia.cli.loading import load_network
+    from differentia.cli.loading import load_named_network
     from differentia.networks.layers import select_layers
     from differentia.recording.cost import duration, estimate_cost
     from differentia.recording.units import SKETCH_WIDTH, unit_kind
     from differentia.system.machine import written_size
 
     counts = n_units or N_UNITS
-    loaded = load_network(network, preprocess=preprocess, input_shape=input_size, device=device)
+    loaded = load_named_network(network, preprocess=preprocess, input_shape=input_size, device=device)
     taken = select_layers(loaded.layers, layers)
     cost = estimate_cost(loaded, taken, pool=max(counts), units=units, batch_size=batch_size)
     listed = loaded.layers if layers is None else taken
@@ -255,7 +255,9 @@ def select(
     wanted: Annotated[
         str | None, opt.text("A class's number, WordNet identifier or name.", "CLASS", "--class")
     ] = None,
-    min_probability: Annotated[Any, opt.value(Share, "Images with a lower probability are left out.", "P")] = "0.5",
+    min_probability: Annotated[
+        Any, opt.value(Share, "Images with a lower probability are left out.", "P")
+    ] = "0.5",
     count: Annotated[Any, opt.value(Count, "Stop when this many are found.", shown="look at all")] = None,
     out: Annotated[str | None, opt.text("A new folder.", "DIR")] = None,
     how: Annotated[str, opt.one_of(HOW, "What goes into it beside selection.csv")] = "copy",
@@ -276,7 +278,7 @@ def select(
     DIR gets copies of the files or links to them, and selection.csv with the probabilities. With --count
     the search ends when that many are found: they are the first of the source, not its best.
     """
-    from differentia.cli.loading import load_network
+    from differentia.cli.loading import load_named_network
     from differentia.recording.selection import select as select_images, selection_csv, write_selection
     from differentia.stimuli.presentation import as_record
     from differentia.stimuli.sources import stimuli_from
@@ -290,7 +292,7 @@ def select(
         require_new(out)
         if how != "list" and stimuli.paths is None:
             raise InputError(f"{source}: these images are no files; --how list or --dry-run lists them")
-    loaded = load_network(network, preprocess=preprocess, input_shape=input_size, device=device)
+    loaded = load_named_network(network, preprocess=preprocess, input_shape=input_size, device=device)
     with progress_bar() as progress:
         found = select_images(
             loaded,

@@ -43,7 +43,7 @@ def measure_into(
     as_json: bool,
 ) -> None:
     """Measure, write all that belongs into the folder, and print the numbers."""
-    from differentia.cli.loading import load_network
+    from differentia.cli.loading import load_named_network
     from differentia.experiment.file import experiment_of, write_experiment
     from differentia.experiment.measure import measure_with
     from differentia.recording.store.disk import require_store
@@ -64,7 +64,7 @@ def measure_into(
     require_free(folder, f"--out {folder}", files=files, folders=[FIGURES, STORE])
     if store:
         require_store(folder / STORE)
-    network = load_network(experiment.network.spec, **experiment.network.options())
+    network = load_named_network(experiment.network.spec, **experiment.network.options())
     require_writable(folder, f"--out {folder}")
     context.with_resource(held(folder))
     with progress_bar() as progress, told_by_the_library():

@@ -42,8 +42,8 @@ def stop_on_signals() -> None:
     threading.Thread(target=_end_in_any_case, args=(read,), daemon=True).start()
     # Python drops an interrupt that comes while an object is deleted, and would say so: the end comes anyway.
     sys.unraisablehook = lambda lost: None if received else sys.__unraisablehook__(lost)
-    if hasattr(os, "register_at_fork"):  # a process of a user's own code: what ends it does not end this one
-        os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+    if hasattr(os, "register_at_fork"):  # a process of a user's own code; its signals are not ours
+        os.register_at_fork(after_in_child=_leave_signals)
 
 
 def tell(arguments: Sequence[str]) -> int:
@@ -86,3 +86,10 @@ def _end_in_any_case(signals: socket.socket) -> None:
     if locking is not None:
         locking.leave_nothing()
     os._exit(tell(sys.argv[1:]))
+
+
+def _leave_signals() -> None:
+    signal.set_wakeup_fd(-1)
+    for number in SIGNALS:
+        if signal.getsignal(number) is _stop:
+            signal.signal(number, signal.SIG_DFL)

@@ -394,7 +394,7 @@ def test_the_layer_that_is_shown_first(page: Page) -> None:
     for plot in ("matrix", "filters", "predictions"):
         assert axis_of(page, plot, "y")["tickvals"] == [2.5, 8, 12.5]
     assert axis_of(page, "predictions", "y")["ticktext"] == ["noise", "digits", "dim digits"]
-    assert "The median, marked, is the set's differentiation for draw 0" in text_of(
+    assert "The marked median is the set's differentiation in draw 0" in text_of(
         page, "#distribution-caption"
     )
     assert "are shown" not in text_of(page, "#matrix-caption") + text_of(page, "#filters-caption")
