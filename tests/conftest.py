@@ -29,21 +29,11 @@ TESTS = Path(__file__).parent
 #: What takes longest, in this order: it is begun first, so that no worker is left alone with it at the end.
 LONGEST = (
     *("test_real_data.py", "test_reliability.py", "output/report/test_reading.py", "test_tutorial.py"),
-    *(
-        "output/report/test_intervals.py",
-        "test_guides.py",
-        "output/report/test_page.py",
-        "test_site.py",
-        "cli/test_cli.py",
-    ),
-    *("output/figures/test_save.py", "test_readme.py", "networks/test_keras.py", "networks/test_runner.py"),
-    *(
-        "output/figures/test_lines.py",
-        "cli/test_resuming.py",
-        "output/report/test_report.py",
-        "cli/test_commands.py",
-    ),
-    *("cli/test_stopping.py", "results/test_published.py", "results/test_precision.py"),
+    *("output/report/test_intervals.py", "test_guides.py", "output/report/test_exploring.py", "test_site.py"),
+    *("cli/test_measuring.py", "output/figures/test_save.py", "test_readme.py", "networks/test_keras.py"),
+    *("networks/test_runner.py", "output/figures/test_lines.py", "cli/test_resuming.py"),
+    *("output/report/test_page.py", "cli/test_commands.py", "cli/test_stopping.py"),
+    *("results/test_published.py", "results/test_precision.py"),
 )
 
 

@@ -1,4 +1,4 @@
-"""The commands beside measure and demo: what they write and print, and one line for every wrong input."""
+"""The commands beside measure: what they write and print, and one line for every wrong input."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -378,7 +379,7 @@ def test_a_folder_in_the_way_is_told_first(
     digit_files: DigitFiles, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before a network is loaded, and images are looked at."""
-    monkeypatch.setattr("differentia.networks.load_network", None)
+    monkeypatch.setattr("differentia.networks.load.load_network", None)
     folder = str(digit_files.folder)
     assert main(["select", "digits", folder, "--class", "3", "--out", folder]) == 2
     assert told(capsys)[0].startswith(f"differentia: {folder}: is there already")
@@ -812,3 +813,81 @@ def test_a_folder_that_another_run_holds(tmp_path: Path, capsys: Capture) -> Non
         assert inside == before
     assert main(["report", str(out)]) == 0
     assert {path.name for path in out.rglob("*")} == {path.name for path in before}
+
+
+# --------------------------------------------------------------------------------------- demo and contrast
+
+
+@pytest.mark.pictures
+@pytest.mark.slow
+def test_demo_shows_the_findings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The demo, whole: noise falls, one digit collapses at the end, all digits stay high."""
+    started = time.monotonic()
+    assert main(["demo", "--out", str(tmp_path / "demo")]) == 0
+    assert time.monotonic() - started < 60
+    result = dif.load_result(tmp_path / "demo" / "result.nc")
+    values = result["differentiation"].isel(n_units=-1).mean("draw")
+    noise, one, all_digits = (values.sel(set=name) for name in ("white_noise", "threes", "all_digits"))
+    assert float(noise.sel(layer="input")) == pytest.approx(np.sqrt(2), abs=0.01)
+    assert float(noise.sel(layer="predictions")) < 0.5
+    assert (one[:-1] > 0.5).all()
+    assert float(one.sel(layer="predictions")) < 0.05
+    assert (all_digits > 0.9).all()
+    assert float(all_digits.sel(layer="predictions")) > 1.3
+    assert (all_digits > one).all()
+    report = tmp_path / "demo" / "report.html"
+    assert capsys.readouterr().err.splitlines()[-1] == f"Open {report} in a browser"
+    assert report.stat().st_size < 8e6
+
+
+@pytest.mark.pictures
+def test_a_contrast_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The library's numbers, as a table and as JSON; wrong names are one line, and exit with 2."""
+    out = str(tmp_path / "out")
+    sets = ["--set", "noise=noise:12", "--set", "threes=digits:12?digit=3", "--set", "all=digits:12"]
+    options = ["--layers", "block1_pool,predictions", "--n-units", "50", "--resamples", "200"]
+    assert main(["measure", "digits", *sets, *options, "--no-views", "--out", out]) == 0
+    result = dif.load_result(tmp_path / "out" / "result.nc")
+    table = capsys.readouterr().out
+    limits = [
+        result[f"differentiation_{end}"].sel(source="images", set="all", n_units=50)
+        for end in ("low", "high")
+    ]
+    low, high = (float(limit.sel(layer="predictions")) for limit in limits)
+    assert f"[{low:.2f}, {high:.2f}]" in table
+    assert "95 %: other images" in table
+    assert "With 12 images, all in " in table
+    assert {path.name for path in (tmp_path / "out" / "figures").iterdir()} >= {
+        "contrast.png",
+        "contrast.svg",
+    }
+
+    found = dif.contrast(result, "threes", "all", permutations=199)
+    arguments = ["contrast", out, "threes", "all", "--permutations", "199"]
+    assert main([*arguments, "--json"]) == 0
+    records = json.loads(capsys.readouterr().out)
+    assert [record["layer"] for record in records] == ["block1_pool", "predictions"]
+    for name in ("difference", "ratio_low", "p", "p_corrected"):
+        assert [record[name] for record in records] == pytest.approx(found[name].values.tolist())
+    assert records[0]["first"] == "threes"
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    for record in records:
+        interval = (
+            f"{record['difference']:.3f} [{record['difference_low']:.3f}, {record['difference_high']:.3f}]"
+        )
+        assert interval in printed
+    differ = [record["layer"] for record in records if record["p_corrected"] < 0.05]
+    assert printed.splitlines()[-1].startswith(
+        f"They differ in {len(differ)} of 2 layers (corrected p < 0.05)"
+    )
+
+    for wrong, message in (
+        (["contrast", out, "threes", "al"], "unknown set 'al'. Did you mean 'all'"),
+        (["contrast", str(tmp_path), "threes", "all"], "no such file"),
+        ([*arguments[:-1], "9"], "permutations is 9; expected 99"),
+    ):
+        assert main(wrong) == 2
+        captured = capsys.readouterr()
+        assert message in captured.err
+        assert len(captured.err.splitlines()) == 1

@@ -43,8 +43,8 @@ def commands() -> dict[str, Any]:
 
 def test_networks_are_examples_of_what_there_is() -> None:
     """What the shell completes of them."""
-    assert opt.NETWORK.names[0] == "digits"
-    assert {name.removeprefix("keras:") for name in opt.NETWORK.names[1:]} <= set(applications())
+    assert opt.NETWORKS.names[0] == "digits"
+    assert {name.removeprefix("keras:") for name in opt.NETWORKS.names[1:]} <= set(applications())
 
 
 def test_every_command_shows_its_choices() -> None:

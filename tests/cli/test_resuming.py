@@ -46,7 +46,7 @@ def refused(capsys: Capture, *arguments: str | Path) -> str:
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """No network can be loaded."""
-    monkeypatch.setattr("differentia.networks.load_network", None)
+    monkeypatch.setattr("differentia.networks.load.load_network", None)
 
 
 @pytest.mark.slow

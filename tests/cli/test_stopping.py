@@ -126,6 +126,27 @@ def test_what_is_done_is_done(tmp_path: Path) -> None:
     assert said == "differentia: failed: RuntimeError: failed (--debug shows where)\n"
 
 
+def test_a_signal_to_a_forked_process_is_its_own(tmp_path: Path) -> None:
+    """A worker of the user's code that is ended says nothing, and does not end the command."""
+    (tmp_path / "torch.py").write_text(f"""
+import os, signal, time
+read, write = os.pipe()
+child = os.fork()
+if not child:
+    os.write(write, b"!")
+    time.sleep(100)
+os.read(read, 1)
+os.kill(child, signal.SIGTERM)
+ended_by = os.waitpid(child, 0)[1]
+time.sleep({PATIENCE + 0.3})
+raise RuntimeError(f"the worker was ended by {{ended_by}}")
+""")
+    process = start(tmp_path, "measure", "digits", "--set", "noise=noise:4", "--out", "out")
+    said = process.communicate(timeout=60)[1]
+    assert said == "differentia: failed: RuntimeError: the worker was ended by 15 (--debug shows where)\n"
+    assert process.returncode == 1
+
+
 def test_stopped_while_recording(tmp_path: Path) -> None:
     """The folder is held meanwhile; afterwards it is free, and nothing is in it but what is whole."""
     process = start(tmp_path, "measure", "digits", "--set", "noise=noise:20000", "--out", "out")

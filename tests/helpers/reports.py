@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 from collections.abc import Callable
@@ -220,3 +221,11 @@ def filter_values(result: xr.Dataset, layer: int, row: int) -> np.ndarray:
     mean, sd = result["layer_mean"].values[of_set, layer], result["layer_sd"].values[of_set, layer]
     columns = [place for place, of in enumerate(result["filter_layer"].values) if of == name]
     return np.array([(float(result["filter_mean"].values[row, at]) - mean) / sd for at in columns])
+
+
+def unpacked(packed: dict[str, Any]) -> np.ndarray:
+    """Return what the page reads: two bytes a number, the lower first."""
+    data = base64.b64decode(packed["data"])
+    codes = [low + 256 * high for low, high in zip(data[::2], data[1::2], strict=True)]
+    values = [np.nan if code == 65_535 else packed["low"] + packed["step"] * code for code in codes]
+    return np.array(values, dtype=float).reshape(packed["shape"])

@@ -30,12 +30,12 @@ from differentia.recording.units import UNIT_KINDS, UnitKind
 ADD_TO_EACH = """
 import importlib, sys
 tables = {
-    "definition": ["NORMALIZATIONS", "METRICS"],
-    "units": ["UNIT_KINDS"],
+    "definition.measure": ["NORMALIZATIONS", "METRICS"],
+    "recording.units": ["UNIT_KINDS"],
     "networks.preprocessing": ["PREPROCESSINGS"],
     "stimuli.base": ["CROPS"],
     "stimuli.noise": ["NOISE_KINDS"],
-    "resampling": ["METHODS"],
+    "results.resampling": ["METHODS"],
 }
 for module, names in tables.items():
     for name in names:

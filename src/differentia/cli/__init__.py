@@ -16,9 +16,9 @@ __all__ = ["main", "script"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, of these arguments or the process's own, and return its exit code."""
-    from differentia.cli.entry import main as run
+    from differentia.cli.entry import run_app
 
-    return run(arguments)
+    return run_app(arguments)
 
 
 def script() -> NoReturn:
@@ -26,10 +26,9 @@ def script() -> NoReturn:
     try:
         stopping.stop_on_signals()
         status = main()
-        if not stopping.stopped():
-            stopping.ignore_signals()  # what is done is done
+        stopping.ignore_signals()  # what is done is done
     except KeyboardInterrupt:
         status = stopping.tell(sys.argv[1:])
-    if stopping.stopped():
+    if stopping.received:
         stopping.end(stopping.tell(sys.argv[1:]))
     sys.exit(status)

@@ -113,8 +113,8 @@ def measure(
 
     The folder DIR gets the result (result.nc), the network's five best classes of each image
     (predictions.csv), figures, a report to explore (report.html), the experiment file that repeats the
-    measurement, and the responses (responses.zarr): the same command, or one with more sets, layers or units,
-    goes on from them.
+    measurement, and the responses (responses.zarr), from which the same command, or one with more sets,
+    layers or units, continues.
     """
     experiment = {
         "network": {"spec": network, "preprocess": preprocess, "input_shape": input_size, "device": device},
@@ -139,8 +139,8 @@ def run(
 ) -> None:
     """Measure what an experiment file says; paths in it are relative to the file.
 
-    Every folder that measure writes holds the experiment.toml that repeats it. Code of yours that the file
-    names (package.module:factory) is imported from the working folder, as by measure.
+    Every folder that measure writes holds the experiment.toml that repeats it. Your own code that the file
+    names (package.module:factory) is imported from the working folder, as with measure.
     """
     from differentia.experiment.file import read_experiment
 
@@ -164,7 +164,7 @@ def layers(
     network: str,
     layers: tuple[str, ...] | None,
     n_units: tuple[int, ...] | None,
-    units: Annotated[str, opt.one_of(UNITS, "The kind of units that the cost is for")] = "random",
+    units: Annotated[str, opt.one_of(UNITS, "The kind of units to record")] = "random",
     *,
     preprocess: str | None,
     input_size: tuple[int, int, int] | None,
@@ -174,7 +174,7 @@ def layers(
 ) -> None:
     """List the layers of a network, and what it costs to record them: time, memory and disk.
 
-    Those that measure takes when none are named are marked. The time is measured on a batch of noise.
+    The layers that measure takes by default are marked. The time is measured on a batch of noise.
     """
     from differentia.cli.loading import load_named_network
     from differentia.networks.layers import select_layers
@@ -233,7 +233,7 @@ def noise(
     *,
     as_json: bool,
 ) -> None:
-    """Write white noise as PNG files: those of noise:COUNT, where the network's input has this size."""
+    """Write white noise as PNG files: the images of noise:COUNT for a network whose input has this size."""
     from differentia.stimuli.files import natural_key
     from differentia.stimuli.noise import noise as make_noise
     from differentia.stimuli.saving import save_images
@@ -255,8 +255,10 @@ def select(
     wanted: Annotated[
         str | None, opt.text("A class's number, WordNet identifier or name.", "CLASS", "--class")
     ] = None,
-    min_probability: Annotated[Any, opt.value(Share, "Images below it are left out.", "P")] = "0.5",
-    count: Annotated[Any, opt.value(Count, "Stop when so many are found.", shown="look at all")] = None,
+    min_probability: Annotated[
+        Any, opt.value(Share, "Images with a lower probability are left out.", "P")
+    ] = "0.5",
+    count: Annotated[Any, opt.value(Count, "Stop when this many are found.", shown="look at all")] = None,
     out: Annotated[str | None, opt.text("A new folder.", "DIR")] = None,
     how: Annotated[str, opt.one_of(HOW, "What goes into it beside selection.csv")] = "copy",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the table, write nothing.")] = False,
@@ -274,7 +276,7 @@ def select(
     """Keep the images that a network puts in a class, ranked by their probability.
 
     DIR gets copies of the files or links to them, and selection.csv with the probabilities. With --count
-    the search ends when so many are found: they are the first of the source, not the best of it.
+    the search ends when that many are found: they are the first of the source, not its best.
     """
     from differentia.cli.loading import load_named_network
     from differentia.recording.selection import select as select_images, selection_csv, write_selection
@@ -364,18 +366,9 @@ def published(
 
     names = opt.named("--set", sets, "NAME=PUBLISHED, such as cats=tabby_cats")
     compared = compare_with_published(_read_result(result), names or None)
-    numbers = ("measured", "published", "difference", "spread")
-    found: list[dict[str, Any]] = [
-        {
-            "set": str(name),
-            "layer": str(layer),
-            "n_units": int(count),
-            **{key: float(compared[key].sel(set=name, layer=layer, n_units=count)) for key in numbers},
-        }
-        for name in compared["set"].values
-        for count in compared["n_units"].values
-        for layer in compared["layer"].values
-    ]
+    numbers = ["measured", "published", "difference", "spread"]
+    table = compared.to_dataframe(["set", "n_units", "layer"]).reset_index()
+    found = table[["set", "layer", "n_units", *numbers]].to_dict("records")
     if as_json:
         print_json(found)
         return
@@ -397,25 +390,23 @@ def contrast(
     first: Annotated[str, opt.argument("A set's name.", "A")],
     second: Annotated[str, opt.argument("The name of another set.", "B")],
     permutations: Annotated[
-        Any, opt.value(Count, "Permutations of the images; the least p is 1 / (N + 1).")
+        Any, opt.value(Count, "Permutations of the images; the smallest possible p is 1 / (N + 1).")
     ] = "1999",
     *,
     as_json: bool,
 ) -> None:
     """Compare two sets at each layer: difference, ratio, their intervals, and p.
 
-    p is that of a permutation test over images; corrected, it allows for the number of layers.
+    p comes from a permutation test over images; the corrected p allows for the number of layers.
     """
     from differentia.results.contrasts import contrast as compare_sets
 
     found = compare_sets(_read_result(result), first, second, permutations=permutations)
     if as_json:
-        rows = [found.sel(layer=layer) for layer in found["layer"].values]
-        numbers = [{str(name): float(value) for name, value in row.data_vars.items()} for row in rows]
-        layers = [{**found.attrs, "layer": str(row["layer"].item())} for row in rows]
-        print_json([{**layer, **row} for layer, row in zip(layers, numbers, strict=True)])
-        return
-    print_contrast(found)
+        rows = found.to_dataframe().reset_index().to_dict("records")
+        print_json([{**found.attrs, **row} for row in rows])
+    else:
+        print_contrast(found)
 
 
 def _read_result(path: str) -> xr.Dataset:

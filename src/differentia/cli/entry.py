@@ -6,7 +6,6 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from typing import TextIO
 
 import typer
 
@@ -18,7 +17,7 @@ from differentia.errors import DifferentiaError, DifferentiaWarning, InputError
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def run_app(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 the work failed, 2 wrong usage or input."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -34,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return stopping.tell(given)
     except Exception as error:
-        if stopping.stopped():  # on the way a library may turn it into an error of its own
+        if stopping.received:  # on the way a library may turn it into an error of its own
             return stopping.tell(given)
         if "--debug" in given:
             traceback.print_exc()
@@ -45,13 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return WRONG_USAGE if isinstance(error, InputError) else FAILED
 
 
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
+def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
     prefix = "warning" if issubclass(category, DifferentiaWarning) else category.__name__
     say(f"differentia: {prefix}: {message}")

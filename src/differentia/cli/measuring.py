@@ -48,6 +48,7 @@ def measure_into(
     from differentia.experiment.measure import measure_with
     from differentia.recording.store.disk import require_store
     from differentia.results.dataset import with_provenance
+    from differentia.results.tables import table_rows
     from differentia.stimuli.presentation import as_sets
 
     # All that can be told before a network may have to be downloaded.
@@ -73,15 +74,19 @@ def measure_into(
     results = {kind: with_provenance(result, command=command) for kind, result in measured.items()}
     sources = {name: stimulus.source for name, stimulus in stimuli.items()}
     write_experiment(folder / "experiment.toml", experiment, sources)
-    _save(results, folder)
+    _save_results(results, folder)
     write_views(results, folder)
-    _print(results, as_json)
+    if as_json:
+        print_json([row for result in results.values() for row in table_rows(result)])
+    else:
+        for result in results.values():
+            print_result(result)
     written = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir() if path.name[0] != ".")
     say(f"Written to {folder}: {', '.join(written)}")
     name_report(folder)
 
 
-def _save(results: Mapping[str, xr.Dataset], folder: Path) -> None:
+def _save_results(results: Mapping[str, xr.Dataset], folder: Path) -> None:
     from differentia.results.files import save
     from differentia.results.tables import save_predictions
 
@@ -91,16 +96,6 @@ def _save(results: Mapping[str, xr.Dataset], folder: Path) -> None:
     for stale in paths.values():
         stale.unlink(missing_ok=True)
     save_predictions(next(iter(results.values())), folder / "predictions.csv")
-
-
-def _print(results: Mapping[str, xr.Dataset], as_json: bool) -> None:
-    from differentia.results.tables import table_rows
-
-    if as_json:
-        print_json([row for result in results.values() for row in table_rows(result)])
-        return
-    for result in results.values():
-        print_result(result)
 
 
 def write_views(results: Mapping[str, xr.Dataset], folder: Path) -> list[Path]:

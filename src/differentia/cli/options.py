@@ -16,7 +16,7 @@ from differentia.system.choices import PREPROCESS, Choice
 from differentia.system.fields import Option, Place, options_of, read_text
 
 #: What the shell completes, though there are more of them.
-NETWORK = Choice("network", ("digits", "keras:VGG16", "keras:MobileNet", "keras:ResNet50"))
+NETWORKS = Choice("network", ("digits", "keras:VGG16", "keras:MobileNet", "keras:ResNet50"))
 DEVICE = Choice("device", ("auto", "cpu", "cuda"))
 
 #: The fields of the library that are options of `measure`; what it has in their place is among `SHARED`.
@@ -27,7 +27,7 @@ FIELDS = {
 }
 
 #: In which order the help of `measure` has its options; fields that are not named here go last.
-ORDER = (
+HELP_ORDER = (
     *("context", "network", "sets", "out", "n_units", "draws", "units", "pool", "layers", "normalize"),
     *("metric", "resize", "crop", "reference", "confidence", "resamples", "seed", "preprocess", "input_size"),
     *("device", "batch_size", "compile", "maps", "map_images", "views", "skip_unreadable", "follow_links"),
@@ -43,7 +43,7 @@ def value(
         metavar=metavar,
         help=text,
         show_default=shown or True,
-        parser=partial(_read, kind if inspect.isfunction(kind) else partial(read_text, kind)),
+        parser=partial(_parsed, kind if inspect.isfunction(kind) else partial(read_text, kind)),
         autocompletion=completion(choice) if choice else None,
     )
 
@@ -58,7 +58,7 @@ def argument(told: str, metavar: str | None = None, choice: Choice | None = None
     return typer.Argument(metavar=metavar, help=told, show_default=False, autocompletion=complete)
 
 
-def _read(reader: Callable[[str], Any], text: str) -> Any:
+def _parsed(reader: Callable[[str], Any], text: str) -> Any:
     try:
         return reader(text)
     except InputError as error:
@@ -116,7 +116,7 @@ OWN = "the network's own"
 #: Annotation and default of the options that several commands have, by the name of their parameter.
 SHARED: dict[str, tuple[Any, Any]] = {
     **{name: _of_field(field) for name, field in FIELDS.items()},
-    "network": (Annotated[str, argument(NETWORK_TEXT, "NETWORK", NETWORK)], inspect.Parameter.empty),
+    "network": (Annotated[str, argument(NETWORK_TEXT, "NETWORK", NETWORKS)], inspect.Parameter.empty),
     "sets": (Annotated[list[str] | None, text(SET_TEXT, "NAME=SOURCE", "--set")], None),
     "out": (Annotated[str | None, text("The folder to write to.", "DIR")], None),
     "preprocess": (Annotated[Any, one_of(PREPROCESS, "What is done to pixel values", shown=OWN)], None),
@@ -126,7 +126,7 @@ SHARED: dict[str, tuple[Any, Any]] = {
         "auto",
     ),
     "store": _flag(
-        "--store", "Keep the responses on disk (responses.zarr): a later run goes on from them.", True
+        "--store", "Keep the responses on disk (responses.zarr), from which a later run continues.", True
     ),
     "as_json": _flag("--json", "Print the numbers as JSON."),
     "debug": _flag("--debug", "Show the traceback of an error."),
@@ -152,7 +152,7 @@ def signature_of(command: Callable[..., None]) -> inspect.Signature:
 
 
 def _place(item: tuple[str, Any]) -> tuple[bool, int]:
-    return item[0] == "as_json", [*ORDER, item[0]].index(item[0])
+    return item[0] == "as_json", [*HELP_ORDER, item[0]].index(item[0])
 
 
 def named(option: str, given: Sequence[str] | None, example: str) -> dict[str, str]:

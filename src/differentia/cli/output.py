@@ -26,15 +26,8 @@ def say(message: str) -> None:
 
 def print_json(content: Any) -> None:
     """Print as JSON on stdout; what is not a number is null."""
-    typer.echo(json.dumps(_without_nan(content), indent=1, ensure_ascii=False))
-
-
-def _without_nan(content: Any) -> Any:
-    if isinstance(content, dict):
-        return {name: _without_nan(value) for name, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_without_nan(value) for value in content]
-    return None if isinstance(content, float) and content != content else content
+    content = json.loads(json.dumps(content), parse_constant=lambda _: None)
+    typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, text: int = 1) -> None:
@@ -76,27 +69,14 @@ def told_by_the_library() -> Iterator[None]:
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
     """Show on stderr how many images are done, how fast, and how long the rest will take."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich import console as rich, progress as parts
 
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("images"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
+    name, images = parts.TextColumn("{task.description}", markup=False), parts.TextColumn("images")
+    counts = parts.BarColumn(), parts.MofNCompleteColumn()
+    columns = name, *counts, images, parts.TimeElapsedColumn(), parts.TimeRemainingColumn()
+    console = rich.Console(stderr=True)
     # Where it is no terminal nothing would be shown but an empty line at the end.
-    with Progress(*columns, console=console, transient=True, disable=not console.is_interactive) as bar:
+    with parts.Progress(*columns, console=console, transient=True, disable=not console.is_interactive) as bar:
         task = bar.add_task("recording", total=None)
 
         def report(done: int, total: int, name: str) -> None:
@@ -106,58 +86,40 @@ def progress_bar() -> Iterator[Progress]:
         yield report
 
 
-def _summary(result: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray | None]:
-    """Return means and spreads over draws, and relative means where there is a reference."""
-    from differentia.results.draws import draw_mean, draw_spread
-    from differentia.results.relative import relative
-
-    values = result["differentiation"]
-    related = draw_mean(relative(result), result) if result.attrs["reference"] else None
-    return draw_mean(values, result), draw_spread(values, result), related
-
-
 def print_result(result: xr.Dataset) -> None:
     """Print layers x sets at the largest number of units, relative columns beside; then what is enough."""
     from differentia.output.words import units_title
     from differentia.results.precision import say_precision
+    from differentia.results.schema import LIMITS
+    from differentia.results.summaries import confidence_of, layer_names, percent
+    from differentia.results.tables import table_rows
 
-    means, spreads, related = _summary(result)
-    limits = _image_limits(result)
-    count = int(result["n_units"].values[-1])
-    reference = result.attrs["reference"]
+    count, reference = int(result["n_units"].values[-1]), result.attrs["reference"]
     names = [str(name) for name in result["set"].values]
-    others = [name for name in names if related is not None and name != reference]
-    rows = []
-    for layer in (str(name) for name in result["layer"].values):
-        at: dict[str, Any] = {"layer": layer, "n_units": count}
-        row = [layer, f"{int(result['units_used'].sel(at)):,}"]
-        for name in names:
-            mean = float(means.sel({**at, "set": name}))
-            spread = float(spreads.sel({**at, "set": name}))
-            row.append(f"{mean:.3f}{f' ± {spread:.3f}' if spread > 0 else ''}")
-            if limits is not None:
-                row[-1] += _written_limits(*(limits.sel({**at, "set": name}).values), digits=2)
-        if related is not None:
-            row += [f"{related.sel({**at, 'set': name}).item():.2f}" for name in others]
-        rows.append(row)
+    others = [name for name in names if reference and name != reference]
+    found = {(one["layer"], one["set"]): one for one in table_rows(result) if one["n_units"] == count}
+    rows = [
+        [
+            layer,
+            f"{found[layer, names[0]]['units_used']:,}",
+            *(_value_cell(found[layer, name]) for name in names),
+            *(f"{found[layer, name]['relative']:.2f}" for name in others),
+        ]
+        for layer in layer_names(result)
+    ]
     title = f"Differentiation, {units_title(str(result['units'].item()), count)}"
-    if limits is not None and bool(limits.notnull().any()):
-        title += f" [{100 * limits.attrs['confidence']:g} %: other images]"
+    confidence = confidence_of(result)
+    if confidence is not None and bool(result[LIMITS[0]].sel(source="images").notnull().any()):
+        title += f" [{percent(confidence)}: other images]"
     print_table(title, ["layer", "units", *names, *(f"{name} / {reference}" for name in others)], rows)
     for sentence in say_precision(result):
         typer.echo(sentence)
 
 
-def _image_limits(result: xr.Dataset) -> xr.DataArray | None:
-    """Return the limits of the images' intervals (..., limit), where a result has any."""
-    import xarray as xr
-
-    from differentia.results.schema import LIMITS
-
-    if LIMITS[0] not in result:
-        return None
-    both = xr.concat([result[name].sel(source="images", drop=True) for name in LIMITS], dim="limit")
-    return both.transpose(..., "limit").assign_attrs(result[LIMITS[0]].attrs)
+def _value_cell(row: dict[str, Any]) -> str:
+    mean, spread = row["differentiation"], row["sd_over_draws"]
+    limits = row["differentiation_images_low"], row["differentiation_images_high"]
+    return f"{mean:.3f}{f' ± {spread:.3f}' if spread > 0 else ''}" + _written_limits(*limits, digits=2)
 
 
 def _written_limits(low: float, high: float, *, digits: int) -> str:
@@ -169,25 +131,20 @@ def print_contrast(found: xr.Dataset) -> None:
     """Print what `contrast` returned, layer by layer, and where the sets differ."""
     from differentia.output.words import units_title
     from differentia.results.contrasts import SIGNIFICANT
+    from differentia.results.summaries import percent
 
     digits = max(4, len(str(found.attrs["permutations"])))
     first, second = found.attrs["first"], found.attrs["second"]
     rows = []
-    for layer in found["layer"].values:
-        one = {str(name): float(found[name].sel(layer=layer)) for name in found.data_vars}
-        rows.append(
-            [
-                str(layer),
-                *(
-                    f"{one[name]:.3f}" + _written_limits(one[f"{name}_low"], one[f"{name}_high"], digits=3)
-                    for name in ("difference", "ratio")
-                ),
-                *(f"{one[name]:.{digits}f}" for name in ("p", "p_corrected")),
-            ]
-        )
-    level = f"[{100 * found.attrs['confidence']:g} %: other images]"
+    for one in found.to_dataframe().reset_index().to_dict("records"):
+        cells = [
+            f"{one[name]:.3f}" + _written_limits(one[f"{name}_low"], one[f"{name}_high"], digits=3)
+            for name in ("difference", "ratio")
+        ]
+        cells += [f"{one[name]:.{digits}f}" for name in ("p", "p_corrected")]
+        rows.append([one["layer"], *("-" if cell == "nan" else cell for cell in cells)])
+    level = f"[{percent(found.attrs['confidence'])}: other images]"
     columns = ["layer", f"{first} - {second}", f"{first} / {second}", "p", "corrected p"]
-    rows = [["-" if cell == "nan" else cell for cell in row] for row in rows]
     units = units_title(str(found.attrs["units"]), int(found.attrs["n_units"]))
     print_table(f"{first} and {second}, {units} {level}", columns, rows)
     differ = [str(name) for name in found["layer"].values[found["p_corrected"].values < SIGNIFICANT]]

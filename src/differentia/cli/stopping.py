@@ -25,8 +25,10 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 #: The commands that keep what they have recorded.
 KEEPING = ("demo", "measure", "run")
 
-_received: list[int] = []
-_told = threading.Lock()
+#: The signal that came.
+received: list[int] = []
+
+_once = threading.Lock()
 
 
 def stop_on_signals() -> None:
@@ -39,26 +41,21 @@ def stop_on_signals() -> None:
     signal.set_wakeup_fd(write.detach(), warn_on_full_buffer=False)
     threading.Thread(target=_end_in_any_case, args=(read,), daemon=True).start()
     # Python drops an interrupt that comes while an object is deleted, and would say so: the end comes anyway.
-    sys.unraisablehook = lambda lost: None if stopped() else sys.__unraisablehook__(lost)
+    sys.unraisablehook = lambda lost: None if received else sys.__unraisablehook__(lost)
     if hasattr(os, "register_at_fork"):  # a process of a user's own code; its signals are not ours
         os.register_at_fork(after_in_child=_leave_signals)
 
 
-def stopped() -> bool:
-    """Return whether a signal came."""
-    return bool(_received)
-
-
 def tell(arguments: Sequence[str]) -> int:
     """Say on stderr how to go on from a command, once for a signal, and return the exit code."""
-    if not _received or _told.acquire(blocking=False):
+    if not received or _once.acquire(blocking=False):
         command = next((word for word in arguments if not word.startswith("-")), "")
         goes_on = command in KEEPING and "--no-store" not in arguments
         how = ": it goes on where it stopped" if goes_on else ""
         # A progress bar may have hidden the cursor, and stands on the line.
         clear = "\r\x1b[2K\x1b[?25h" if os.isatty(2) else ""
         os.write(2, f"{clear}differentia: stopped; run the same command again{how}\n".encode())
-    return 128 + (_received[0] if _received else signal.SIGINT)
+    return 128 + (received[0] if received else signal.SIGINT)
 
 
 def ignore_signals() -> None:
@@ -74,8 +71,8 @@ def end(status: int) -> NoReturn:
 
 
 def _stop(number: int, frame: object) -> None:
-    if not _received:
-        _received.append(number)
+    if not received:
+        received.append(number)
         raise KeyboardInterrupt
 
 
@@ -84,12 +81,11 @@ def _end_in_any_case(signals: socket.socket) -> None:
     while (number := signals.recv(1)[0]) not in SIGNALS:
         pass
     time.sleep(PATIENCE)
-    _received.append(number)
-    status = tell(sys.argv[1:])
+    received.append(number)
     locking: Any = sys.modules.get("differentia.system.locking")
     if locking is not None:
         locking.leave_nothing()
-    os._exit(status)
+    os._exit(tell(sys.argv[1:]))
 
 
 def _leave_signals() -> None:

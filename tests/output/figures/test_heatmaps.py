@@ -8,7 +8,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
-from helpers import oracles
 from helpers.figures import LAYERS, apart, explained, limits, require_readable, shown, whole
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
@@ -16,8 +15,6 @@ from matplotlib.figure import Figure
 
 import differentia as dif
 from differentia.output.colours import set_colours
-from differentia.output.figures.labels import standing_out, text_width
-from differentia.output.figures.panels import MEAN, PEAK, Scale, draw_heat_map, thinned
 
 SETS = ("noise", "digits", "dim_digits")
 
@@ -111,20 +108,6 @@ def test_another_result_is_another_picture() -> None:
     assert not np.allclose(shown(first), shown(second))
 
 
-@pytest.mark.parametrize("columns", [1, 5, 12, 13, 97])
-def test_thinning(columns: int) -> None:
-    """Of neighbours the mean is left, or the highest: against a loop."""
-    values = np.random.default_rng(columns).normal(size=(3, columns))
-    few, share = thinned(values, 12, PEAK)
-    means, _ = thinned(values, 12, MEAN)
-    assert few.shape[1] <= 12
-    for row, mean, line in zip(few, means, values, strict=True):
-        groups = [line[start : start + share] for start in range(0, columns, share)]
-        assert row.tolist() == [max(group) for group in groups]
-        assert mean.tolist() == pytest.approx([oracles.mean(group) for group in groups])
-    assert share == -(-columns // 12)
-
-
 def test_no_column_is_lost() -> None:
     """Of 1,000 filters in few pixels the one that responds is seen in its place; the label says how."""
     result = wide_result(images=2)
@@ -184,18 +167,6 @@ def test_names_do_not_overlap() -> None:
         assert apart(labels)
         assert "$" in labels[0].get_text()
     require_readable(axes[0].figure)
-
-
-def test_standing_out() -> None:
-    """The highest first; a neighbour without room is left out, and so is what is low."""
-    scores = np.zeros(100)
-    scores[[10, 11, 50, 90, 99]] = [5.0, 4.0, 3.0, 0.2, 2.0]
-    names = [str(number) for number in range(100)]
-    wide = 100 * (text_width("00", 6.0) + 7)
-    assert standing_out(scores, names, width=wide, size=6.0, most=9) == [10, 11, 50, 99]
-    assert standing_out(scores, names, width=wide / 20, size=6.0, most=9) == [10, 50, 99]
-    assert standing_out(scores, names, width=wide, size=6.0, most=2) == [10, 11]
-    assert standing_out(-scores - 1, names, width=wide, size=6.0, most=2) == []
 
 
 def test_a_constant_layer_says_so() -> None:
@@ -313,11 +284,3 @@ def test_what_is_missing_is_said(draw: str, without: str, message: str) -> None:
         getattr(dif, draw)(explained().drop_vars(without))
     with pytest.raises(dif.InputError, match="dict; expected the Dataset"):
         getattr(dif, draw)({})
-
-
-def test_nothing_to_show() -> None:
-    """A heat map without a number has no colours."""
-    ax = Figure().add_subplot()
-    scale = Scale(0.0, 1.0, "x")
-    assert draw_heat_map(ax, np.full((2, 2), np.nan), scale, rows="", columns="") is None
-    assert draw_heat_map(ax, np.zeros((2, 2)), scale, rows="", columns="") is not None

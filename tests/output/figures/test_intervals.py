@@ -224,10 +224,3 @@ def test_readable(layers: int, sets: int) -> None:
         assert isinstance(ax, Axes)
         require_readable(ax.figure)
         assert ax.get_window_extent().height > 0.3 * ax.figure.bbox.height
-
-
-def test_marks_are_smaller_where_layers_stand_close() -> None:
-    """Of many layers, so that lines can be seen between them; not of few."""
-    sizes = {n: dif.plot(neurons(n, ("a",))).get_lines()[0].get_markersize() for n in (2, 8, 60)}
-    assert sizes[60] < 0.7 * sizes[8]
-    assert sizes[8] == sizes[2]

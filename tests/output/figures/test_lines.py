@@ -112,31 +112,6 @@ def test_reference_is_grey_and_colours_stay() -> None:
         assert {colour for colour, _ in lines_of(ax)} == {to_hex(colour) for colour in colours.values()}
 
 
-@pytest.mark.parametrize("layers", [2, 30, 90, pytest.param(500, marks=pytest.mark.slow)])
-def test_layer_names_do_not_overlap(layers: int) -> None:
-    """With many layers the names are thinned; the first and the last are there."""
-    ax = dif.plot(neurons(layers=layers, draws=1))
-    ax.figure.canvas.draw()
-    assert ax.figure.bbox.width <= 7.2 * ax.figure.dpi  # paper size, at which no letters are small
-    assert min(float(text.get_fontsize()) for text in texts(ax.figure)) >= 6
-    labels = ax.get_xticklabels()
-    assert labels[0].get_text() == "layer_0"
-    assert labels[-1].get_text() == f"layer_{layers - 1}"
-    positions = [label.get_window_extent().x1 for label in labels]
-    heights = float(labels[0].get_fontsize()) * ax.figure.dpi / 72
-    # neighbours at 60 degrees are told apart where they stand a line's height apart across their slant
-    assert np.diff(positions).min() * np.sin(np.radians(60)) > 0.8 * heights
-
-
-def test_draws_into_given_axes() -> None:
-    """A user's axes are used, and no other figure is made."""
-    ax = Figure().add_subplot()
-    assert dif.plot(neurons(), ax=ax) is ax
-    assert plt.get_fignums() == []
-    dif.plot(neurons())
-    assert len(plt.get_fignums()) == 1
-
-
 @pytest.mark.parametrize("length", [60, 180])
 def test_long_names_are_not_cut_off(length: int) -> None:
     """Sets' names are wrapped, layers' names lose their middle; nothing is outside of the picture."""

@@ -142,7 +142,7 @@ import matplotlib as mpl
 before = mpl.rcParams.copy()
 backend = mpl.get_backend(auto_select=False)
 import differentia as dif
-from differentia.output.figures import save_figures
+from differentia.output.figures.save import save_figures
 from matplotlib.figure import Figure
 result = dif.load_result({str(tmp_path / "result.nc")!r})
 save_figures(result.drop_dims("filter"), Path({str(tmp_path / "figures")!r}))

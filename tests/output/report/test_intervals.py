@@ -100,11 +100,11 @@ def test_bands_of_images_and_units(fresh: Page) -> None:
     assert roles.count("images") == 4
     assert roles.count("units") >= 1
     caption = text_of(fresh, "#curves-caption")
-    assert "Filled bands: had other images of the same kind been shown (95 %)." in caption
-    assert "Dotted bands: had other units been drawn (95 %)." in caption
+    assert "Filled bands: 95 % intervals for other images of the same kind." in caption
+    assert "Dotted bands: 95 % intervals for other draws of units." in caption
     fresh.get_by_label("relative to noise").check()
     check_curves(fresh, result, relative=True, counts=[1])
-    assert "whose own uncertainty is in the intervals, not in the SD" in text_of(fresh, "#curves-caption")
+    assert "whose own uncertainty the intervals include, but not the SD" in text_of(fresh, "#curves-caption")
     fresh.select_option("#count", label="20")
     check_curves(fresh, result, relative=True, counts=[0])
     assert "images" not in [one["meta"]["role"] for one in drawn(fresh, "curves")]
@@ -254,8 +254,8 @@ def test_bars_of_recorded_responses(browser: Browser, tmp_path: Path) -> None:
         thickness = {source: bars[0, source]["error_y"]["thickness"] for source in limits}
         assert thickness["units"] > 2 * thickness["images"]
         caption = text_of(page, "#curves-caption")
-        assert "Thin bars: had other stimuli of the same kind been shown (95 %)." in caption
-        assert "Thick bars: had other units been drawn (95 %)." in caption
+        assert "Thin bars: 95 % intervals for other stimuli of the same kind." in caption
+        assert "Thick bars: 95 % intervals for other draws of units." in caption
         places = {one["meta"]["set"]: one["x"] for one in drawn(page, "curves") if "set" in one["meta"]}
         assert places[0] != places[1]  # side by side
         np.testing.assert_allclose(np.round(places[0]), [0, 1, 2])
@@ -371,7 +371,7 @@ def check_contrast(page: Page, contrast: xr.Dataset, name: str = "difference") -
     caption = text_of(page, "#contrast-caption")
     names_of_pair = f"{contrast.attrs['first']} and {contrast.attrs['second']}"
     assert caption.startswith(f"{names_of_pair} differ in {len(differing(contrast))} of 4 layers.")
-    assert "the least p that they can give is 0.0005" in caption
+    assert "whose smallest possible p is 0.0005" in caption
 
 
 def test_the_contrast_of_each_pair(fresh: Page) -> None:
@@ -425,20 +425,20 @@ def test_limits_that_reach_far_do_not_hide_the_others(browser: Browser, tmp_path
             check_contrast(page, given, name)
             axis = page.evaluate("document.getElementById('contrast')._fullLayout.yaxis.type")
             assert axis == kind, name
-            assert ("Some go on beyond the plot." in text_of(page, "#contrast-caption")) == beyond
+            assert ("Some extend beyond the plot." in text_of(page, "#contrast-caption")) == beyond
             assert max(page.evaluate(ends, "contrast")) < 10
             page.close()
         highest = over_draws(result)[0][:, :, 1].max()
         page = opened(context, dif.write_report(result.assign(near), tmp_path / "near.html", contrasts=()))
         check_curves(page, result.assign(near), counts=[1])
-        assert "Some go on beyond the plot." not in text_of(page, "#curves-caption")
+        assert "Some extend beyond the plot." not in text_of(page, "#curves-caption")
         assert 1.1 * highest < page.evaluate(ends, "curves")[1] < 2 * highest
         page = opened(context, dif.write_report(result.assign(far), tmp_path / "far.html", contrasts=()))
         check_curves(page, result.assign(far), counts=[1])
-        assert "Some go on beyond the plot." in text_of(page, "#curves-caption")
+        assert "Some extend beyond the plot." in text_of(page, "#curves-caption")
         assert page.evaluate(ends, "curves") == pytest.approx([0, 2 * highest])
         page.get_by_label("other images").uncheck()
-        assert "Some go on beyond the plot." not in text_of(page, "#curves-caption")
+        assert "Some extend beyond the plot." not in text_of(page, "#curves-caption")
         assert page.evaluate(ends, "curves")[1] < 2 * highest
 
 
@@ -490,7 +490,7 @@ def test_several_kinds_of_units(browser: Browser, tmp_path: Path) -> None:
         assert marked(page) == {}
         check_curves(page, results["top"], counts=[1])
         said = page.locator("#trust-section h3").all_text_contents()
-        assert said == [f"Where they are known least, {kind} units" for kind in results]
+        assert said == [f"The least certain layers, {kind} units" for kind in results]
         both = [*first, contrasts_between_sets(results["top"])[0]]
         page = opened(context, dif.write_report(results, tmp_path / "both.html", contrasts=both))
         page.select_option("#kind", label="top")

@@ -1,770 +1,161 @@
-"""The report in a browser: what is drawn is what the result says, after each switch too."""
+"""The page without a browser: what is refused, that a file is whole, and that it asks for nothing."""
 
 from __future__ import annotations
 
-import base64
-import csv
-import functools
-import io
-import json
-from collections.abc import Callable, Iterator, Sequence
+import errno
+import html
+import os
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import PIL.Image
 import pytest
-import xarray as xr
-from helpers.browser import axis_of, browsing, drawn, opened, table_of, text_of
-from helpers.pages import (
-    COLUMNS,
-    FIELDS,
-    cell,
-    cell_of,
-    check_curves,
-    check_records,
-    columns_of,
-    curves,
-    parsed,
-)
-from helpers.reports import (
-    COUNTS,
-    LAYERS,
-    filter_values,
-    flagged,
-    interval,
-    kinds,
-    limits_of,
-    measured,
-    names,
-    over_draws,
-    page_of,
-    pair_distances,
-    published,
-    rows_of,
-    sigma,
-    with_spread,
-    written,
-)
-from matplotlib import colormaps
-from playwright.sync_api import expect
+from helpers.reports import compared, kinds, measured
+from helpers.results import neurons
 
 import differentia as dif
-from differentia.results.tables import table_rows
+from differentia.output.report import page
+from differentia.results.contrasts import contrasts_between_sets
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+RNG = np.random.default_rng(0)
 
-pytestmark = pytest.mark.browser
 
-N_IMAGES = 15
+# ------------------------------------------------------------------------------------------- what is refused
 
 
-@pytest.fixture(scope="module")
-def file() -> Path:
-    """The report of `measured`."""
-    return page_of(measured)
-
-
-@pytest.fixture(scope="module")
-def page(browser: Browser, file: Path) -> Iterator[Page]:
-    """A page that tests only read."""
-    with browsing(browser) as context:
-        yield opened(context, file)
-
-
-@pytest.fixture(scope="module")
-def switched(browser: Browser, file: Path) -> Iterator[Page]:
-    """A page whose switches are used."""
-    with browsing(browser, permissions=["clipboard-read", "clipboard-write"]) as context:
-        yield opened(context, file)
-
-
-#: Loading a page takes a second or more; setting its switches as they were does not.
-AS_OPENED = """() => {
-    for (const input of document.getElementsByName("set")) input.checked = true;
-    document.querySelector("input[name=values][value=raw]").checked = true;
-    Object.assign(state, {values: "raw", hidden: new Set(), layer: 3, count: 2, published: true});
-    Object.assign(order, {column: null, ascending: true});
-    const find = document.getElementById("find");
-    find.value = "";
-    find.dispatchEvent(new Event("input"));
-    listCounts();
-    drawAll();
-    drawTable();
-}"""
-
-
-@pytest.fixture
-def fresh(switched: Page) -> Page:
-    """A page whose switches are as they were when it was opened."""
-    switched.evaluate(AS_OPENED)
-    return switched
-
-
-@pytest.fixture
-def untouched(browser: Browser, file: Path) -> Iterator[Page]:
-    """A page that was opened just now."""
-    with browsing(browser) as context:
-        yield opened(context, file)
-
-
-# ------------------------------------------------------------------------------------------------ curves
-
-
-def test_the_curves_are_those_of_the_result(page: Page) -> None:
-    """At the largest number of units, as they are; every point is really drawn."""
-    result = measured()
-    check_curves(page, result, counts=[2])
-    points = page.locator("#curves .scatterlayer .point").count()
-    assert points == int(np.isfinite(over_draws(result)[0][:, :, 2]).sum())
-    axis = axis_of(page, "curves", "x")
-    assert axis["ticktext"] == list(LAYERS)
-    assert axis["tickvals"] == [0, 1, 2, 3]
-    assert axis_of(page, "curves", "y")["title"] == "Differentiation"
-    caption = text_of(page, "#curves-caption")
-    assert caption.startswith("Means over draws of units: 400 units (random; all of a smaller layer).")
-    assert "Whether 400 units are enough can't be said" in caption
-    assert "Dotted bands: had other units been drawn (95 %)." in caption
-    assert "images" not in caption  # which are too few
-
-
-def test_each_number_of_units_and_all(fresh: Page) -> None:
-    """The select chooses; with all, every number of units has its line, and open marks are explained."""
-    result = measured()
-    options = fresh.locator("#count option").all_text_contents()
-    assert options == ["400", "100", "20", "all of these"]
-    for place, count in enumerate(COUNTS):
-        fresh.select_option("#count", label=f"{count}")
-        check_curves(fresh, result, counts=[place])
-        has_open = bool(flagged(result)[:, :, place].any())
-        assert ("Open marks" in text_of(fresh, "#curves-caption")) == has_open
-    fresh.select_option("#count", "all")
-    check_curves(fresh, result)
-    dashes = {one["meta"]["count"]: one["line"]["dash"] for one in curves(fresh) if "dash" in one["line"]}
-    assert len(set(dashes.values())) == 3
-    flags = flagged(result)
-    assert flags.any()
-    assert not flags.all()
-
-
-def test_relative_values(fresh: Page) -> None:
-    """They are divided by the reference's mean at the largest number of units; and back."""
-    result = measured()
-    fresh.get_by_label("relative to noise").check()
-    check_curves(fresh, result, relative=True, counts=[2])
-    assert axis_of(fresh, "curves", "y")["title"] == "Differentiation / noise"
-    fresh.select_option("#count", "all")
-    check_curves(fresh, result, relative=True)
-    fresh.get_by_label("as they are").check()
-    check_curves(fresh, result)
-
-
-def test_a_hidden_set_is_hidden_everywhere(fresh: Page) -> None:
-    """Of the curves and of each view of a layer; all sets can be hidden, and shown again."""
-    result = measured()
-    fresh.get_by_role("checkbox", name="digits").first.uncheck()
-    check_curves(fresh, result, counts=[2], hidden=["digits"])
-    rows = rows_of(result, "noise") + rows_of(result, "dim digits")
-    check_layer(fresh, result, 3, rows=rows, hidden=["digits"])
-    assert len(drawn(fresh, "predictions")[0]["z"]) == len(rows)
-    for name in ("noise", "dim digits"):
-        fresh.locator(f"input[name=set][value='{names(result, 'set').index(name)}']").uncheck()
-    assert curves(fresh) == []
-    assert table_of(fresh, "#layer-table")[1:] == []
-    for place in range(3):
-        fresh.locator(f"input[name=set][value='{place}']").check()
-    check_curves(fresh, result, counts=[2])
-    check_layer(fresh, result, 3)
-
-
-def test_each_kind_of_units(browser: Browser) -> None:
-    """Each has its values; one without a number of units says so; the table holds all."""
-    results = kinds()
-    with browsing(browser) as context:
-        page = opened(context, page_of(kinds))
-        assert page.locator("#kind option").all_text_contents() == list(results)
-        check_curves(page, results["random"], counts=[1])
-        page.select_option("#kind", label="top")
-        check_curves(page, results["top"], counts=[1])
-        check_table_of_layer(page, results["top"], 3, 1)
-        page.select_option("#count", label="20")
-        check_curves(page, results["top"], counts=[0])
-        page.select_option("#kind", label="filter_mean")
-        check_curves(page, results["filter_mean"], counts=[0])
-        assert page.locator("#count").is_disabled()
-        assert "Units: filter mean" in text_of(page, "#curves-caption")
-        page.get_by_label("relative to noise").check()
-        check_curves(page, results["filter_mean"], relative=True, counts=[0])
-        assert len(json.loads(text_of(page, "#data"))["kinds"]) == 3
-        expected = [record for result in results.values() for record in table_rows(result)]
-        assert [row[0] for row in table_of(page, "#numbers")[1:]] == [one["units"] for one in expected]
-
-
-def test_the_published_curves(browser: Browser) -> None:
-    """They lie over a result of their network, relative over relative, and can be switched off."""
-    result = published()
-    at = {"set": result["set"].values, "layer": result["layer"].values, "n_units": result["n_units"].values}
-    known = dif.published_curves().sel(at)
-    order = ("set", "layer", "n_units")
-    raw = known["differentiation"].transpose(*order).values
-    with browsing(browser) as context:
-        page = opened(context, page_of(published))
-        check_curves(page, result, counts=[1], overlay=raw)
-        page.select_option("#count", "all")
-        check_curves(page, result, overlay=raw)
-        page.get_by_label("relative to white_noise").check()
-        over = known["relative_differentiation"].transpose(*order).values
-        check_curves(page, result, relative=True, overlay=over)
-        page.get_by_label("published curves").uncheck()
-        check_curves(page, result, relative=True)
-        # this table is long: only the first rows are shown until all are wanted
-        assert text_of(page, "#table-note") == ("100 of 126 rows are shown; copies and the CSV hold all.")
-        expected = [one["layer"] for one in table_rows(result)]
-        assert [row[2] for row in table_of(page, "#numbers")[1:]] == expected[:100]
-        page.click("#all-rows")
-        assert [row[2] for row in table_of(page, "#numbers")[1:]] == expected
-        assert page.locator("#all-rows").is_hidden()
-
-
-def test_no_published_curves_over_another_network(page: Page) -> None:
-    """There is no such switch."""
-    assert page.locator("#published").count() == 0
-
-
-def test_a_page_with_wrong_data_fails(browser: Browser, file: Path, tmp_path: Path) -> None:
-    """Two values swapped, or a distance changed, in the file, and the checks of these tests raise."""
-    whole = file.read_text(encoding="utf-8")
-    start = whole.index('id="data">') + len('id="data">')
-    end = whole.index("</script>", start)
-    data = json.loads(whole[start:end])
-
-    def changed(name: str, *changes: Callable[[Any], None]) -> Path:
-        other = json.loads(json.dumps(data))
-        for change in changes:
-            change(other)
-        path = tmp_path / name
-        path.write_text(
-            whole[:start] + json.dumps(other).replace("<", "\\u003c") + whole[end:], encoding="utf-8"
-        )
-        return path
-
-    def swap(other: Any) -> None:
-        mean = other["kinds"][0]["raw"]["mean"]
-        mean[0][1][2], mean[1][1][2] = mean[1][1][2], mean[0][1][2]
-
-    def flag(other: Any) -> None:
-        of_point = other["kinds"][0]["not_converged"][0][0]
-        of_point[2] = not of_point[2]
-
-    def move(other: Any) -> None:
-        counts = other["kinds"][0]["pairs"]["layers"][3]["sets"][0]["counts"]
-        counts[counts.index(max(counts))] -= 1
-
-    def widen(other: Any) -> None:
-        other["kinds"][0]["raw"]["units"]["high"][0][1][2] *= 1.001
-
-    def stretch(other: Any) -> None:
-        other["kinds"][0]["pairs"]["layers"][3]["matrix"]["step"] *= 1.01
-
-    result = measured()
-    with browsing(browser) as context:
-        for number, wrong in enumerate([(swap, move), (flag, stretch), (widen, move)]):
-            page = opened(context, changed(f"{number}.html", *wrong))
-            with pytest.raises(AssertionError):
-                check_curves(page, result, counts=[2])
-            with pytest.raises(AssertionError):
-                check_layer(page, result, 3)
-
-
-# ------------------------------------------------------------------------------------------------- layers
-
-
-def check_table_of_layer(
-    page: Page, result: xr.Dataset, layer: int, count: int, hidden: Sequence[str] = ()
-) -> None:
-    """Fail unless the table holds a layer's numbers."""
-    head, *rows = table_of(page, "#layer-table")
-    raw, relative = over_draws(result), over_draws(result, relative=True)
-    flags = flagged(result)
-    shown = [name for name in names(result, "set") if name not in hidden]
-    assert len(rows) == len(shown)
-    for name, row in zip(shown, rows, strict=True):
-        at = (names(result, "set").index(name), layer, count)
-        cells = dict(zip(head, row, strict=True))
-        assert cells["Set"].endswith(f"\u00a0{name}")
-        flag = " (not converged)" if flags[at] else ""
-        whole = result["units_used"].values[layer, count] == result["layer_size"].values[layer]
-        below = [
-            "".join(
-                f"{source}: {'all of the layer' if source == 'units' and whole else within}"
-                for source, (low, high) in limits_of(result, relative=of_relative).items()
-                if (within := interval(low[at], high[at]))
-            )
-            for of_relative in (False, True)
-        ]
-        assert cells["Differentiation"] == with_spread(raw[0][at], raw[1][at]) + flag + below[0]
-        assert cells["Relative"] == with_spread(relative[0][at], relative[1][at]) + below[1]
-        for title, variable in (("Mean", "layer_mean"), ("SD", "layer_sd")):
-            whole = f"{title} of the whole layer"
-            assert (whole in cells) == (variable in result)
-            if whole in cells:
-                assert cells[whole] == written(float(result[variable].values[at[:2]]))
-        # the distances are those of the largest number of units
-        at_largest = count % result.sizes["n_units"] == result.sizes["n_units"] - 1
-        assert ("Distances, middle half" in cells) == ("distance" in result and at_largest)
-        if "Distances, middle half" in cells:
-            lower, upper = np.percentile(list(pair_distances(result, layer, name).values()), (25, 75))
-            assert cells["Distances, middle half"] == f"{written(lower)} to {written(upper)}"
-
-
-def check_layer(
-    page: Page,
-    result: xr.Dataset,
-    layer: int,
-    *,
-    rows: Sequence[int] | None = None,
-    hidden: Sequence[str] = (),
-    count: int = -1,
-) -> None:
-    """Fail unless every view of a layer shows what the result says of it."""
-    rows = range(N_IMAGES) if rows is None else rows
-    shown = [name for name in names(result, "set") if name not in hidden]
-    count = count if count >= 0 else len(result["n_units"]) - 1
-    check_table_of_layer(page, result, layer, count, hidden)
-    facts = text_of(page, "#layer-facts")
-    size = int(result["layer_size"].values[layer])
-    assert facts.startswith(f"{result['layer_kind'].values[layer]}, ")
-    assert facts.endswith(f", {size:,} units")
-    assert page.locator("#layer").input_value() == str(layer)
-
-    # the distances of each set's pairs
-    traces = drawn(page, "distribution")
-    edges = np.array(page.evaluate("(at) => differentia.data.kinds[0].pairs.layers[at].edges", layer))
-    for name in shown:
-        place = names(result, "set").index(name)
-        line, mark = (one for one in traces if one["meta"]["set"] == place)
-        distances = list(pair_distances(result, layer, name).values())
-        n = len(rows_of(result, name))
-        assert sum(line["customdata"]) == n * (n - 1) / 2
-        assert line["line"]["shape"] == "hv"  # a bar from each edge to the next
-        below = [sum(value < edge for value in distances) for edge in edges[1:-1]]
-        np.testing.assert_array_equal(np.cumsum(line["customdata"])[:-1], below)
-        np.testing.assert_allclose(line["y"], 100 * np.array([*line["customdata"], 0]) / len(distances))
-        np.testing.assert_allclose(line["x"], edges)
-        assert mark["meta"]["role"] == "median"
-        np.testing.assert_allclose(mark["x"], [np.median(distances)])
-        measured_value = result["differentiation"].values[place, layer, -1, 0]
-        np.testing.assert_allclose(mark["x"], [measured_value], rtol=1e-5)
-    assert len(traces) == 2 * len(shown)
-
-    # all distances
-    (heat,) = drawn(page, "matrix")
-    used = float(result["units_used"].values[layer, -1])
-    unit = np.sqrt(used) * sigma(result, layer, list(range(N_IMAGES)))
-    expected = result["distance"].values[layer].astype(float)[np.ix_(rows, rows)] / unit
-    step = (result["distance"].values[layer].max() / unit) / 65_534
-    np.testing.assert_allclose(np.array(heat["z"], dtype=float), expected, atol=step)
-
-    # the images that are nearest and farthest
-    cards = page.locator("#pairs .pair").all()
-    assert len(cards) == 2 * len(shown)
-    for name, (nearest, farthest) in zip(shown, zip(cards[::2], cards[1::2], strict=True), strict=True):
-        of_pairs = pair_distances(result, layer, name)
-        for card, choose, end in ((nearest, min, "nearest"), (farthest, max, "farthest")):
-            pair = choose(of_pairs, key=of_pairs.__getitem__)
-            assert (card.locator("p").text_content() or "").endswith(
-                f"\u00a0{name}: {end}, {written(of_pairs[pair])}"
-            )
-            images = [str(result["image_name"].values[row]) for row in pair]
-            assert card.locator("figcaption").all_text_contents() == images
-            assert [picture.get_attribute("alt") for picture in card.locator("img").all()] == images
-
-    # filters
-    (heat,) = drawn(page, "filters")
-    scores = np.stack([filter_values(result, layer, row) for row in rows])
-    whole = np.stack([filter_values(result, layer, row) for row in range(N_IMAGES)])
-    step = (np.nanmax(whole) - np.nanmin(whole)) / 65_534
-    np.testing.assert_allclose(np.array(heat["z"], dtype=float), scores, atol=step + 1e-6)
-
-
-def test_the_layer_that_is_shown_first(page: Page) -> None:
-    """It is the last one; the plots name the sets in their order."""
-    check_layer(page, measured(), 3)
-    for plot in ("matrix", "filters", "predictions"):
-        assert axis_of(page, plot, "y")["tickvals"] == [2.5, 8, 12.5]
-    assert axis_of(page, "predictions", "y")["ticktext"] == ["noise", "digits", "dim digits"]
-    assert "The median, marked, is the set's differentiation for draw 0" in text_of(
-        page, "#distribution-caption"
-    )
-    assert "are shown" not in text_of(page, "#matrix-caption") + text_of(page, "#filters-caption")
-
-
-def test_every_way_to_choose_a_layer(fresh: Page) -> None:
-    """By the list and by the buttons; at the ends there is no further layer."""
-    result = measured()
-    assert fresh.locator("#layer option").all_text_contents() == list(LAYERS)
-    assert fresh.locator("#next").is_disabled()
-    fresh.select_option("#layer", label="input")
-    check_layer(fresh, result, 0)
-    assert fresh.locator("#previous").is_disabled()
-    fresh.get_by_label("Next layer").click()
-    check_layer(fresh, result, 1)
-    fresh.get_by_label("Next layer").click()
-    check_layer(fresh, result, 2)
-    fresh.get_by_label("Previous layer").click()
-    check_layer(fresh, result, 1)
-    assert fresh.evaluate("document.getElementById('curves').layout.shapes[0].x0") == 1
-    said = text_of(fresh, "#announcement")
-    mean, spread = over_draws(result)
-    assert said.startswith("block1_relu1: noise " + with_spread(mean[0, 1, 2], spread[0, 1, 2]) + ", digits ")
-    fresh.select_option("#count", label="20")
-    check_layer(fresh, result, 1, count=0)
-
-
-def point_on_screen(page: Page, trace: int, layer: int) -> tuple[float, float]:
-    """Return where a point of a curve is, by the axes that Plotly drew."""
-    x, y = page.evaluate(
-        """([trace, at]) => {
-            const plot = document.getElementById("curves"), {xaxis, yaxis} = plot._fullLayout;
-            const box = plot.getBoundingClientRect(), {x, y} = plot.data[trace];
-            return [box.x + xaxis._offset + xaxis.l2p(x[at]), box.y + yaxis._offset + yaxis.l2p(y[at])];
-        }""",
-        [trace, layer],
-    )
-    return x, y
-
-
-def test_a_click_on_the_curve_chooses_its_layer(fresh: Page) -> None:
-    """By a real mouse, which shows the point's text first."""
-    result = measured()
-    fresh.locator("#curves").scroll_into_view_if_needed()
-    trace = next(at for at, one in enumerate(drawn(fresh, "curves")) if one["meta"]["role"] == "mean")
-    fresh.mouse.move(*point_on_screen(fresh, trace, 1))
-    fresh.wait_for_selector("#curves .hoverlayer .hovertext")
-    label = text_of(fresh, "#curves .hoverlayer .hovertext")
-    mean, spread = over_draws(result)
-    assert with_spread(mean[0, 1, 2], spread[0, 1, 2]) in label
-    fresh.mouse.click(*point_on_screen(fresh, trace, 1))
-    expect(fresh.locator("#layer")).to_have_value("1")
-    check_layer(fresh, result, 1)
-
-
-def test_the_keyboard_alone(untouched: Page) -> None:
-    """Every switch of the curves and of the layers is reached by Tab and worked by keys."""
-    result = measured()
-
-    def focus(wanted: str) -> None:
-        for _ in range(80):
-            untouched.keyboard.press("Tab")
-            if untouched.evaluate("(wanted) => document.activeElement.matches(wanted)", wanted):
-                return
-        raise AssertionError(f"{wanted} can't be reached")
-
-    untouched.keyboard.press("Tab")
-    assert untouched.evaluate("document.activeElement.textContent") == "Skip to the content"
-    focus("input[name=values]")
-    untouched.keyboard.press("ArrowRight")
-    check_curves(untouched, result, relative=True, counts=[2])
-    focus("#count")
-    untouched.keyboard.press("ArrowDown")
-    check_curves(untouched, result, relative=True, counts=[1])
-    focus("input[name=set][value='1']")
-    untouched.keyboard.press("Space")
-    check_curves(untouched, result, relative=True, counts=[1], hidden=["digits"])
-    untouched.keyboard.press("Space")
-    focus("#previous")
-    untouched.keyboard.press("Enter")
-    check_layer(untouched, result, 2, count=1)
-    focus("#layer")
-    untouched.keyboard.press("Home")
-    check_layer(untouched, result, 0, count=1)
-    focus("#find")
-    untouched.keyboard.type("no such image")
-    assert text_of(untouched, "#found") == "0 found"
-    focus("#numbers th[data-column=differentiation] button")
-    untouched.keyboard.press("Enter")
-    assert (
-        untouched.locator("#numbers th[data-column=differentiation]").get_attribute("aria-sort")
-        == "ascending"
-    )
-    assert untouched.evaluate("document.activeElement.closest('th').dataset.column") == "differentiation"
-
-
-def decoded(uri: str) -> np.ndarray:
-    """Return the pixels of a data URI."""
-    head, _, data = uri.partition(",")
-    assert head in {"data:image/png;base64", "data:image/jpeg;base64"}
-    return np.asarray(PIL.Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")).astype(int)
-
-
-def test_the_maps_of_filters(fresh: Page) -> None:
-    """They are there with the images' names; where there are none, a button leads to those that are."""
-    result = measured()
-    assert "there are some of" in text_of(fresh, "#maps")
-    fresh.locator("#maps").get_by_role("button", name="block1_relu1").click()
-    assert fresh.locator("#layer").input_value() == "1"
-    shown = result["map_image"].values.tolist()
-    captions = fresh.locator("#maps figcaption").all_text_contents()
-    expected = [
-        f"\u00a0{result['image_set'].values[row]}, {result['image_name'].values[row]}" for row in shown
+def test_what_is_no_result_is_refused() -> None:
+    """Nothing is written of it, nor of several results that do not belong together."""
+    both = kinds()
+    cases: list[tuple[Any, str]] = [
+        ({}, r"expected a result, or results as \{kind of units: result\}; got none"),
+        (None, "the result is a NoneType"),
+        ({**both, "top": both["top"].assign_attrs(metric="cosine")}, "differ in their metric"),
+        ({**both, "top": both["top"].assign_attrs(seed=9)}, "differ in their seed"),
+        (both["top"].isel(image=slice(3)), "distances of .* images but only 3 images"),
+        (both["top"].isel(set=[]), "no set or no layer left"),
     ]
-    assert [caption[1:] for caption in captions] == 2 * expected
-    titles = fresh.locator("#maps > p").all_text_contents()
-    assert [title.partition(":")[0] for title in titles] == ["Filter 3", "Filter 5"]
-    pictures = [decoded(image.get_attribute("src") or "") for image in fresh.locator("#maps img").all()]
-    fresh.evaluate("() => Promise.all([...document.images].map((image) => image.decode()))")
-    for variable, of_filter in (("map_0", pictures[: len(shown)]), ("map_1", pictures[len(shown) :])):
-        scores = []
-        for row, responses in zip(shown, result[variable].values, strict=True):
-            of_set = names(result, "set").index(str(result["image_set"].values[row]))
-            mean, sd = (float(result[name].values[of_set, 1]) for name in ("layer_mean", "layer_sd"))
-            scores.append((responses.astype(float) - mean) / sd)
-        low, high = np.percentile(scores, (1, 99))
-        for picture, score in zip(of_filter, scores, strict=True):
-            share = (score - low) / (max(high, low + 1) - low)
-            np.testing.assert_allclose(picture, 255 * colormaps["viridis"](share)[..., :3], atol=4)
-    assert not np.array_equal(pictures[0], pictures[len(shown)])
+    for wrong, message in cases:
+        with pytest.raises(dif.InputError, match=message):
+            dif.write_report(wrong, "never.html")
+        assert not Path("never.html").exists()
 
 
-# ---------------------------------------------------------------------------------- predictions and images
+def test_contrasts_of_something_else_are_refused() -> None:
+    """Each error names what was given; nothing is written."""
+    result = compared()
+    (first, *_) = contrasts_between_sets(result)
+    cases: list[tuple[Any, str]] = [
+        (first, "contrasts= is one Dataset; expected a list of them"),
+        (["cats"], "this str is no contrast; expected what contrast"),
+        ([result], "this Dataset is no contrast"),
+        (
+            [first.assign_attrs(units="top")],
+            "is of 'top' units; the results are of random",
+        ),
+        ([first.assign_attrs(second="cats")], "has the set 'cats', which the result does not have"),
+        ([first.assign_coords(layer=list("abcd"))], "has the layer 'a', which the result does not have"),
+        ([first.assign_attrs(n_units=7)], "is of 7 units; the largest number of the result is 100"),
+    ]
+    for wrong, message in cases:
+        with pytest.raises(dif.InputError, match=message):
+            dif.write_report(result, "never.html", contrasts=wrong)
+        assert not Path("never.html").exists()
 
 
-def test_the_predictions(page: Page) -> None:
-    """Each class in each image, as probabilities; the classes stand under them."""
-    result = measured()
-    (heat,) = drawn(page, "predictions")
-    np.testing.assert_allclose(np.array(heat["z"]), result["prediction"].values, atol=1 / 65_534)
-    assert axis_of(page, "predictions", "x")["ticktext"] == names(result, "class_name")
-    assert (heat["zmin"], heat["zmax"]) == (0, 1)
-    digits, place = rows_of(result, "digits"), 1
-    number = int(result["prediction"].values[digits[place]].argmax())
-    text = heat["customdata"][digits[place]][number]
-    image = str(result["image_name"].values[digits[place]])
-    assert text == f"{image}<br>{result['class_name'].values[number]}"
+def test_paths_that_cannot_be_written(tmp_path: Path) -> None:
+    """A folder, a file in a folder that is none, an empty path: the error names it and the way out."""
+    (tmp_path / "file").write_text("kept")
+    cases: list[tuple[Path | str, str]] = [
+        (tmp_path, r": can't be written \(it is a folder\); give the path of a file in a folder that can"),
+        (tmp_path / "gone" / "report.html", r"gone/report.html: can't be written"),
+        (tmp_path / "file" / "report.html", r"file/report.html: can't be written"),
+        ("", "an empty path was given"),
+        (tmp_path / ("x" * 300), "File name too long"),
+    ]
+    for path, message in cases:
+        with pytest.raises(dif.InputError, match=message):
+            dif.write_report(neurons(), path)
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("file", "kept")]
 
 
-def test_the_images(page: Page) -> None:
-    """Every one with its name, the picture that was shown, and its best classes by their probabilities."""
-    result = measured()
-    items = page.locator(".gallery > ul > li").all()
-    assert len(items) == N_IMAGES
-    for row, item in enumerate(items):
-        name = str(result["image_name"].values[row])
-        assert item.locator(".name").text_content() == name
-        picture = item.locator("img")
-        assert picture.get_attribute("alt") == name
-        pixels = result["thumbnail"].values[row].astype(int)
-        np.testing.assert_array_equal(
-            decoded(picture.get_attribute("src") or ""), np.broadcast_to(pixels, (*pixels.shape[:2], 3))
-        )
-        probabilities = result["prediction"].values[row]
-        best = sorted(range(len(probabilities)), key=lambda of: (-probabilities[of], of))[:5]
-        expected = [f"{result['class_name'].values[at]} {probabilities[at]:.3f}" for at in best]
-        assert item.locator("ol li").all_text_contents() == expected
-        assert item.locator("summary").text_content() == expected[0]
-    summaries = page.locator(".gallery > summary").all_text_contents()
-    for name, summary in zip(names(result, "set"), summaries, strict=True):
-        assert f"\u00a0{name} {len(rows_of(result, name))} images" in summary
+def test_a_file_is_replaced_at_once_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where writing fails half way, the earlier report stands and nothing lies beside it."""
+    path = dif.write_report(neurons(), tmp_path / "report.html")
+    assert path == tmp_path / "report.html"
+    before = path.read_bytes()
+    with monkeypatch.context() as patched:
+
+        def broken(self: Path, text: str, encoding: str) -> None:
+            with self.open("w", encoding=encoding) as file:
+                file.write(text[:1000])
+            raise OSError(errno.ENOSPC, "no space left")
+
+        patched.setattr(Path, "write_text", broken)
+        with pytest.raises(dif.StorageError, match=r"\(no space left\); free some space"):
+            dif.write_report(measured(), path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["report.html"]
+    dif.write_report(measured(), path)
+    assert path.read_bytes() != before
+    assert os.listdir(tmp_path) == ["report.html"]
 
 
-def test_images_are_found_by_name_and_class(fresh: Page) -> None:
-    """The others are hidden; an empty field shows all."""
-    result = measured()
-    texts = [item.text_content() or "" for item in fresh.locator(".gallery > ul > li").all()]
-    name = str(result["image_name"].values[rows_of(result, "digits")[0]])
-    for wanted in (name, name.upper(), str(result["class_name"].values[3]), "no such thing"):
-        fresh.fill("#find", wanted)
-        expected = [wanted.lower() in text.lower() for text in texts]
-        items = fresh.locator(".gallery > ul > li").all()
-        assert [item.is_visible() for item in items] == expected
-        assert text_of(fresh, "#found") == f"{sum(expected)} found"
-    fresh.fill("#find", "")
-    assert fresh.locator(".gallery > ul > li:visible").count() == N_IMAGES
-    assert text_of(fresh, "#found") == ""
+@pytest.mark.slow
+def test_the_same_result_gives_the_same_page(tmp_path: Path) -> None:
+    """Byte by byte, and of another result another one; also once saved and loaded."""
+    dif.save(measured(), tmp_path / "result.nc")
+    results = [
+        measured(),
+        measured(),
+        dif.load_result(tmp_path / "result.nc"),
+        measured().assign_attrs(seed=9),
+    ]
+    pages = [dif.write_report(result, tmp_path / "report.html").read_bytes() for result in results]
+    assert pages[0] == pages[1] == pages[2]
+    assert pages[0] != pages[3]
 
 
-# --------------------------------------------------------------------------------------------------- table
+def test_the_page_asks_for_nothing(tmp_path: Path) -> None:
+    """By its own policy: no script but those in it, pictures only from within."""
+    text = dif.write_report(measured(), tmp_path / "report.html").read_text(encoding="utf-8")
+    (policy,) = (html.unescape(line) for line in text.splitlines() if "Content-Security-Policy" in line)
+    assert "default-src 'none'" in policy
+    assert policy.count("sha256-") == 2
+    assert "unsafe-eval" not in policy
+    assert "img-src data: blob:" in policy
+    assert "connect-src" not in policy
+    markup = text[: text.index('<script type="application/json"')]
+    assert " src=" in markup
+    assert {part.split(":", 1)[0] for part in markup.split(' src="')[1:]} == {"data"}
 
 
-def test_the_table_holds_all_numbers(page: Page) -> None:
-    """Row by row those of `records`."""
-    result = measured()
-    head, *rows = table_of(page, "#numbers")
-    columns = columns_of(table_rows(result))
-    assert len(columns) == len(COLUMNS) - 2  # too few images
-    assert head == [COLUMNS[name] for name in columns]
-    expected = [[cell_of(name, record) for name in columns] for record in table_rows(result)]
-    assert rows == expected
-    assert text_of(page, "#table-note") == "36 rows."
-    assert page.locator("#all-rows").is_hidden()
-    mean, spread = over_draws(result)
-    places = list(np.ndindex(mean.shape))
-    assert [row[5] for row in rows] == [cell("", float(mean[at])) for at in places]
-    assert [row[6] for row in rows] == [cell("", float(spread[at])) for at in places]
+# ---------------------------------------------------------------------------------------- what is on the page
 
 
-def sort_key(name: str, record: dict[str, Any]) -> Any:
-    """Return by what a row stands where it stands; layers in the order of computation."""
-    return LAYERS.index(record["layer"]) if name == "layer" else record[name]
+def test_names_of_networks() -> None:
+    """Without options and folders."""
+    for network, short in {
+        "digits": "digits",
+        "keras:VGG16?weights=/data/w.h5": "keras:VGG16",
+        "/home/me/nets/my.keras?preprocess=unit": "my.keras",
+        "nets/": "nets/",
+    }.items():
+        assert page.short_name(network) == short
 
 
-def test_every_column_sorts_both_ways(fresh: Page) -> None:
-    """Rows without a value come last either way, and equal ones keep their order."""
-    rows = table_rows(measured())
-    assert any(np.isnan(row["differentiation"]) for row in rows)
-    columns = columns_of(rows)
-    for name in columns:
-        known = [row for row in rows if row[name] is not None and row[name] == row[name]]  # no NaN
-        unknown = [row for row in rows if row not in known]
-        for direction in ("ascending", "descending"):
-            fresh.locator(f"#numbers th[data-column={name}] button").click()
-            head = fresh.locator(f"#numbers th[data-column={name}]")
-            assert head.get_attribute("aria-sort") == direction
-            assert fresh.locator("#numbers th[aria-sort]").count() == 1
-            down = direction == "descending"
-            ordered = sorted(known, key=functools.partial(sort_key, name), reverse=down)
-            expected = [[cell_of(column, row) for column in columns] for row in ordered + unknown]
-            assert table_of(fresh, "#numbers")[1:] == expected
-
-
-def test_the_table_as_csv(browser: Browser, fresh: Page, tmp_path: Path) -> None:
-    """Every digit of every row, in the order of the page, whatever the names hold."""
-    with fresh.expect_download() as download:
-        fresh.get_by_role("button", name="Download as CSV").click()
-    assert download.value.suggested_filename == "differentiation.csv"
-    text = download.value.path().read_text(encoding="utf-8")
-    check_records(parsed(text), table_rows(measured()))
-    fresh.locator("#numbers th[data-column=units_used] button").click()
-    with fresh.expect_download() as download:
-        fresh.get_by_role("button", name="Download as CSV").click()
-    sorted_rows = sorted(table_rows(measured()), key=lambda row: row["units_used"])
-    check_records(parsed(download.value.path().read_text(encoding="utf-8")), sorted_rows)
-
-    odd = {"noise": 'a "b", c', "digits": 'it\'s <b>""</b>,', "dim digits": "semi; =1+1"}
-    result = measured()
-    sets = [odd[name] for name in names(result, "set")]
-    of_images = [odd[str(name)] for name in result["image_set"].values]
-    named = result.assign_coords(set=sets, image_set=("image", of_images)).assign_attrs(reference=sets[0])
-    with browsing(browser) as context:
-        page = opened(context, dif.write_report(named, tmp_path / "odd.html"))
-        with page.expect_download() as download:
-            page.get_by_role("button", name="Download as CSV").click()
-        content = download.value.path().read_bytes().decode("utf-8")
-        check_records(parsed(content), table_rows(named))
-
-
-def test_the_table_is_copied(fresh: Page) -> None:
-    """As tabs and lines, which spreadsheets take."""
-    fresh.get_by_role("button", name="Copy the table").click()
-    expect(fresh.locator("#announcement")).to_have_text("Table copied")
-    text = fresh.evaluate("navigator.clipboard.readText()")
-    rows = list(csv.reader(io.StringIO(text), delimiter="\t"))
-    assert rows[0] == FIELDS
-    assert len(rows) == 37
-    expected = table_rows(measured())
-    assert [float(row[5] or "nan") for row in rows[1:]] == pytest.approx(
-        [record["differentiation"] for record in expected], rel=0, abs=0, nan_ok=True
-    )
-
-
-@pytest.mark.parametrize("kind", ["png", "svg"])
-def test_the_curves_are_saved_as_a_picture(fresh: Page, kind: str) -> None:
-    """Under a name of its own, in the format that the button names."""
-    with fresh.expect_download() as download:
-        fresh.get_by_role("button", name=f"Save as {kind.upper()}").click()
-    assert download.value.suggested_filename == f"differentiation.{kind}"
-    content = download.value.path().read_bytes()
-    if kind == "png":
-        picture = PIL.Image.open(io.BytesIO(content)).convert("L")
-        assert picture.size == (2200, 1120)
-        assert len(np.unique(np.asarray(picture))) > 10
-    else:
-        assert content.startswith(b"<svg")
-        assert b"block4_pool" in content
-
-
-# ----------------------------------------------------------------------------------------- what is said of it
-
-
-def test_the_overview(page: Page) -> None:
-    """Each set's first and last layer, its highest and lowest, at the largest number of units."""
-    result = measured()
-    mean, _ = over_draws(result)
-    _, *rows = table_of(page, "#overview")
-    for place, row in enumerate(rows):
-        values = mean[place, :, -1]
-        name = names(result, "set")[place]
-        assert f"\u00a0{name}" in row[0]
-        assert ("the reference" in row[0]) == (name == "noise")
-        assert row[1] == str(len(rows_of(result, name)))
-        at = [0, int(values.argmax()), int(values.argmin()), 3]
-        assert row[2:] == [f"{values[layer]:.3f}{LAYERS[layer]}" for layer in at]
-
-
-def test_the_provenance(page: Page) -> None:
-    """Command, versions, fingerprint, seed, and every warning verbatim, which stand at the top too."""
-    result = measured()
-    provenance = json.loads(result.attrs["provenance"])
-    facts = dict(
-        zip(
-            page.locator("dl dt").all_text_contents(),
-            page.locator("dl dd").all_text_contents(),
-            strict=True,
-        )
-    )
-    assert facts["Network"] == provenance["network"]
-    assert facts["Fingerprint of architecture and weights (SHA-256)"] == provenance["fingerprint"]
-    assert facts["Seed"] == "0"
-    assert facts["Draws"] == "4 of 20 units, 4 of 100 units, 4 of 400 units"
-    assert facts["Normalisation"] == "layer"
-    assert facts["Metric"] == "euclidean"
-    assert facts["Reference"] == "noise"
-    assert facts["Input (height x width x channels)"] == "32 x 32 x 1"
-    for name, version in provenance["versions"].items():
-        assert f"{name} {version}" in facts["Versions"]
-    assert text_of(page, "#command") == "differentia measure a --out b"
-    assert page.locator("section.warning li").all_text_contents() == ["first: 1 < 2 & 3", "second"]
-    assert "They stand at the top of this page." in text_of(page, "#provenance-section")
-
-
-def test_the_methods_text(page: Page) -> None:
-    """Paragraphs, references and BibTeX are those of `describe_methods`; the measure stands above them."""
-    from differentia.output.paper.paragraph import describe_methods
-
-    methods = describe_methods(measured())
-    assert page.locator("#methods-text > p").all_text_contents() == methods.text.split("\n\n")
-    assert page.locator("#methods-text li").all_text_contents() == [str(one) for one in methods.references]
-    assert text_of(page, "#methods-bibtex") == methods.bibtex
-    assert page.locator("#methods-section math mfrac").count() >= 2
-    assert page.locator("#methods-section math").bounding_box()["height"] > 20  # type: ignore[index]
-
-
-def test_texts_are_copied(fresh: Page) -> None:
-    """The methods with their paragraphs and references apart, BibTeX though it is folded, the command."""
-    from differentia.output.paper.paragraph import describe_methods
-
-    methods = describe_methods(measured())
-
-    def copied(target: str) -> str:
-        fresh.evaluate("document.getElementById('announcement').textContent = ''")
-        fresh.locator(f"[data-copy={target}]").click()
-        expect(fresh.locator("#announcement")).to_have_text("Text copied")
-        text: str = fresh.evaluate("navigator.clipboard.readText()")
-        return text.replace("\r\n", "\n")
-
-    lines = [line for line in copied("methods-text").split("\n") if line.strip()]
-    assert lines == [*methods.text.split("\n\n"), *(str(one) for one in methods.references)]
-    assert copied("methods-bibtex") == methods.bibtex.strip()
-    assert copied("command") == "differentia measure a --out b"
-
-
-def test_copying_without_a_clipboard(untouched: Page) -> None:
-    """Where the browser has no clipboard for scripts, a selection does it."""
-    untouched.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
-    untouched.evaluate(
-        "document.addEventListener('copy', () => { window.seen = document.activeElement.value; })"
-    )
-    untouched.locator("[data-copy=command]").click()
-    expect(untouched.locator("#announcement")).to_have_text("Text copied")
-    assert untouched.evaluate("window.seen") == "differentia measure a --out b"
+def test_showing_it_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jupyter is given one frame, and nothing warns; without IPython the error says what to do instead."""
+    shown: list[Any] = []
+    with monkeypatch.context() as patched:
+        patched.setattr("IPython.display.display", shown.append)
+        assert dif.show(neurons(), height=321) is None
+    with pytest.raises(dif.InputError, match="the result is a str"):
+        dif.show("result.nc")  # type: ignore[arg-type]
+    (given_to_jupyter,) = shown
+    assert given_to_jupyter.data.count("<iframe") == 1
+    assert "height: 321px" in given_to_jupyter.data
+    monkeypatch.setitem(sys.modules, "IPython.display", None)
+    message = r"show\(\) needs a Jupyter notebook .*; write_report\(\) writes a file that browsers open"
+    with pytest.raises(dif.InputError, match=message):
+        dif.show(neurons())

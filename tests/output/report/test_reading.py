@@ -425,7 +425,7 @@ def not_normalized() -> xr.Dataset:
     return dif.measure_responses(arrays(), normalize="none", reference="rest")
 
 
-NOT_THERE = "Distances are not there"
+NOT_THERE = "There are no distances"
 
 
 @pytest.mark.parametrize(
@@ -439,9 +439,9 @@ NOT_THERE = "Distances are not there"
         (
             without_views,
             [
-                "Filters are not there: measure at most 2,000 images, with views=True",
-                "Thumbnails are not there: measure at most 2,000 images, with views=True",
-                "No filter's map was kept: choose some with --map LAYER:FILTER",
+                "There are no means of filters: measure at most 2,000 images, with views=True",
+                "There are no thumbnails: measure at most 2,000 images, with views=True",
+                "No maps of filters were kept: choose some with --map LAYER:FILTER",
             ],
             {"distribution", "matrix"},
         ),

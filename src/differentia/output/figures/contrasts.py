@@ -13,7 +13,7 @@ from differentia.output.colours import set_colours
 from differentia.output.figures.depth import add_legend, key, mark_scale, name_layers, panel_in, rule
 from differentia.output.figures.intervals import band_key, draw_band
 from differentia.output.figures.labels import plain, shortened
-from differentia.output.figures.panels import PAGE_WIDTH
+from differentia.output.figures.panels import PAGE_WIDTH, write_beside
 from differentia.recording.units import unit_kind
 from differentia.results.contrasts import SIGNIFICANT
 from differentia.results.summaries import layer_names, percent, require_contrast, require_contrasts
@@ -100,16 +100,9 @@ def _draw_contrast(ax: Axes, contrast: xr.Dataset, what: str) -> None:
     draw_band(ax, depth, low, high, COLOUR, half_width=0.03)
     ax.plot(depth, value, color=COLOUR, linewidth=1.2, zorder=2)
     corrected, scale = contrast["p_corrected"].values, mark_scale(ax, len(layers))
+    mark: dict[str, Any] = {"s": 18 * scale**2, "edgecolor": COLOUR, "linewidth": 0.9 * scale, "zorder": 3}
     for at, fill in ((corrected < SIGNIFICANT, COLOUR), (corrected >= SIGNIFICANT, "white")):
-        ax.scatter(
-            depth[at],
-            value[at],
-            s=18 * scale**2,
-            facecolor=fill,
-            edgecolor=COLOUR,
-            linewidth=0.9 * scale,
-            zorder=3,
-        )
+        ax.scatter(depth[at], value[at], facecolor=fill, **mark)
     rule(ax)
     ax.set_ylabel(comparison.label)
     if comparison.logarithmic:
@@ -196,15 +189,8 @@ def mark_contrasts(ax: Axes, result: xr.Dataset, contrasts: Sequence[xr.Dataset]
         stretches = [edge for place in tested for edge in (place - 0.5, place + 0.5, np.nan)]
         for x, style in ((stretches, {"color": "#D0D0D0", "linewidth": 0.8}), (different, diamond(*pair))):
             ax.add_artist(Line2D(x, np.ones(len(x)), transform=above, clip_on=False, **style))
-        ax.annotate(
-            plain(row_label(contrast)),
-            (1, 1),
-            xytext=(BEFORE_ROW_LABEL, 72 * height),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            va="center",
-            fontsize=ROW_LABEL_SIZE,
-        )
+        offset = BEFORE_ROW_LABEL, 72 * height
+        write_beside(ax, row_label(contrast), (1, 1), offset, ROW_LABEL_SIZE, va="center")
 
 
 def diamond(first: str, second: str) -> dict[str, Any]:

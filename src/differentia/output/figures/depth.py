@@ -68,14 +68,8 @@ def name_some_layers(
     shown = sorted({*range(0, len(layers), step), len(layers) - 1})
     if len(shown) > 1 and shown[-1] - shown[-2] < step:
         del shown[-2]
-    ax.set_xticks(
-        shown,
-        [plain(shortened(layers[place], longest)) for place in shown],
-        rotation=60,
-        ha="right",
-        rotation_mode="anchor",
-        fontsize=size,
-    )
+    names = [plain(shortened(layers[place], longest)) for place in shown]
+    ax.set_xticks(shown, names, rotation=60, ha="right", rotation_mode="anchor", fontsize=size)
     ax.set_xlim(-0.5, len(layers) - 0.5)
     ax.set_xlabel("Layer, in the order of computation")
 
@@ -97,12 +91,5 @@ def add_legend(
             entries.append(("", key()))
         entries += group.items()
     names, handles = zip(*entries, strict=True)
-    ax.legend(
-        handles,
-        names,
-        loc="upper left",
-        bbox_to_anchor=(1.0, 1.0),
-        frameon=False,
-        fontsize=size,
-        handlelength=length,
-    )
+    beside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "frameon": False}
+    ax.legend(handles, names, fontsize=size, handlelength=length, **beside)

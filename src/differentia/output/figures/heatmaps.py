@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -141,41 +140,27 @@ def plot_filters(
         scale, units = (MAPPED_FILTERS, "filters") if has_space else (PLAIN_UNITS, "units")
         names = [str(number) for number in numbers[columns]]
         grid.head_row(row[0], layer, str(result["layer_shape"].values[at_layer]))
-        image = _draw_row(
-            row,
-            [scores[np.ix_(rows[name], columns)] for name in colours],
-            scale,
-            columns=f"{units} (numbered: the highest means)",
-            then=partial(_name_filters, names=names),
-        )
-        if image is not None and scale not in explained:
-            add_colour_bar(row[-1], image, scale)
+        matrices = [scores[np.ix_(rows[name], columns)] for name in colours]
+        drawn = _draw_row(row, matrices, scale, f"{units} (numbered: the highest means)")
+        for ax, matrix, _ in drawn:
+            name_columns(ax, matrix.mean(axis=0), names, most=MOST_FILTERS_NAMED)
+        if drawn and scale not in explained:
+            add_colour_bar(row[-1], drawn[-1][2], scale)
             explained.append(scale)
     return panels
 
 
-def _name_filters(ax: Axes, scores: np.ndarray, *, names: Sequence[str]) -> None:
-    name_columns(ax, scores.mean(axis=0), names, most=MOST_FILTERS_NAMED)
-
-
 def _draw_row(
-    row: np.ndarray,
-    matrices: Sequence[np.ndarray],
-    scale: Scale,
-    *,
-    columns: str,
-    then: Callable[[Axes, np.ndarray], None],
-    square: bool = False,
-) -> AxesImage | None:
-    """Draw a heat map for each set, the first with labels; return one of them, for a colour bar."""
-    image = None
+    row: np.ndarray, matrices: Sequence[np.ndarray], scale: Scale, columns: str, *, square: bool = False
+) -> list[tuple[Axes, np.ndarray, AxesImage]]:
+    """Draw a heat map for each set, the first with labels; return those that show something."""
+    drawn = []
     for ax, matrix in zip(row, matrices, strict=True):
         rows, across = ("images", columns) if ax is row[0] else ("", "")
-        drawn = draw_heat_map(ax, matrix, scale, rows=rows, columns=across, square=square)
-        if drawn is not None:
-            image = drawn
-            then(ax, matrix)
-    return image
+        image = draw_heat_map(ax, matrix, scale, rows=rows, columns=across, square=square)
+        if image is not None:
+            drawn.append((ax, matrix, image))
+    return drawn
 
 
 @checked
@@ -215,14 +200,12 @@ def plot_distances(
         largest = max((float(matrix.max()) for matrix in matrices if np.isfinite(matrix).all()), default=1.0)
         scale = Scale(0.0, largest or 1.0, _distance_label(result), extend="neither")
         grid.head_row(row[0], layer)
-        image = _draw_row(row, matrices, scale, columns="images", then=_number_columns, square=True)
-        if image is not None:
-            add_colour_bar(row[-1], image, scale)
+        drawn = _draw_row(row, matrices, scale, "images", square=True)
+        for ax, _, _ in drawn:
+            ax.set_xticks(ax.get_yticks())
+        if drawn:
+            add_colour_bar(row[-1], drawn[-1][2], scale)
     return panels
-
-
-def _number_columns(ax: Axes, _matrix: np.ndarray) -> None:
-    ax.set_xticks(ax.get_yticks())
 
 
 def _distance_label(result: xr.Dataset) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +41,7 @@ from differentia.output.figures.intervals import (
 )
 from differentia.output.figures.labels import plain, shortened, text_width, wrapped
 from differentia.output.figures.panels import PAGE_WIDTH, RESOLUTION, sized_figure
-from differentia.output.words import unit_of
-from differentia.recording.units import UnitKind, unit_kind
+from differentia.output.words import kind_of, unit_of
 from differentia.results.draws import draw_mean, not_converged
 from differentia.results.published import published_lines
 from differentia.results.relative import relative
@@ -197,9 +196,8 @@ def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarra
     _require_alike(results)
     first = _first(results)
     panels = _kinds_panels(results, axes)
-    looks, kinds = set_looks(first), {kind: _unit_kind_of(result) for kind, result in results.items()}
-    counted = [result["n_units"].values for kind, result in results.items() if kinds[kind].counted]
-    styles = _styles(count for counts in counted for count in counts)
+    looks, kinds = set_looks(first), {kind: kind_of(result) for kind, result in results.items()}
+    styles = _styles(*(result["n_units"].values for kind, result in results.items() if kinds[kind].counted))
     nouns = " or ".join(dict.fromkeys(kind.noun for kind in kinds.values()))
     top = 0.0
     explained: dict[str, Artist] = {}
@@ -279,10 +277,6 @@ def _legend_width(result: xr.Dataset) -> float:
     return 0.7 + 0.075 * max(longest, 16)
 
 
-def _unit_kind_of(result: xr.Dataset) -> UnitKind:
-    return unit_kind(str(result["units"].item()))
-
-
 def _ylabel(result: xr.Dataset) -> str:
     unit = unit_of(result)
     return f"Differentiation ({unit})" if unit else "Differentiation"
@@ -297,14 +291,13 @@ def _require_alike(results: Mapping[str, xr.Dataset]) -> None:
             "expected results as {kind of units: result}, with at least one: what measure_kinds() returned"
         )
     first = next(iter(results))
-    for kind in results:
-        for what in ("set", "layer"):
-            expected, given = (results[name][what].values.tolist() for name in (first, kind))
-            if expected != given:
-                raise InputError(
-                    f"the kinds {first!r} and {kind!r} differ in their {what}s ({', '.join(expected)}; "
-                    f"{', '.join(given)}); measure them together with measure_kinds()"
-                )
+    for kind, what in product(results, ("set", "layer")):
+        expected, given = (results[name][what].values.tolist() for name in (first, kind))
+        if expected != given:
+            raise InputError(
+                f"the kinds {first!r} and {kind!r} differ in their {what}s ({', '.join(expected)}; "
+                f"{', '.join(given)}); measure them together with measure_kinds()"
+            )
 
 
 def _draw_curves(
@@ -319,7 +312,7 @@ def _draw_curves(
     reference = values.attrs.get("reference")
     curves = published_lines(result, str(values.name), wanted=published, reference=reference)
     ax = panel_in(ax, _curves_size(result, contrasts))
-    looks, styles, kind = set_looks(result), _styles(result["n_units"].values), _unit_kind_of(result)
+    looks, styles, kind = set_looks(result), _styles(result["n_units"].values), kind_of(result)
     intervals = intervals_of(result, values, kind.noun, reference)
     if curves is not None:  # first, since the limits of the y axis are set with the curves
         _draw_published(ax, result, curves, looks)
@@ -334,9 +327,9 @@ def _draw_curves(
     return ax
 
 
-def _styles(counts: Iterable[int]) -> dict[int, Any]:
+def _styles(*counts: np.ndarray) -> dict[int, Any]:
     """Return the line style of each number of units, the largest first."""
-    ordered = sorted({int(count) for count in counts}, reverse=True)
+    ordered = sorted({count for some in counts for count in some.tolist()}, reverse=True)
     return {count: LINE_STYLES[place % len(LINE_STYLES)] for place, count in enumerate(ordered)}
 
 

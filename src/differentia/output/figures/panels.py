@@ -6,7 +6,6 @@ panel is given more columns or rows than it has pixels, so that none is lost whe
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -119,31 +118,23 @@ class Grid:
             top + rows * (ABOVE + height) + (rows - 1) * self.below + BELOW,
         )
 
-    def _add_axes(self, figure: Figure) -> np.ndarray:
-        """Return new axes, (rows, columns), in a figure of the grid's size."""
-        width, height = self.panel
-        whole_width, whole_height = self.size
-        axes = np.empty(self.shape, dtype=object)
-        for row, column in np.ndindex(self.shape):
-            left = LEFT + column * (width + GAP)
-            bottom = BELOW + (self.rows - 1 - row) * (ABOVE + height + self.below)
-            axes[row, column] = figure.add_axes(
-                (left / whole_width, bottom / whole_height, width / whole_width, height / whole_height)
-            )
-        return axes
-
     def axes(self, given: Any) -> np.ndarray:
         """Return a user's axes as (rows, columns), or new ones in a figure, which is made to fit."""
+        rows, columns = self.shape
         figure = sized_figure(given, self.size, dpi=RESOLUTION)
-        if figure is not None:
-            return self._add_axes(figure)
-        axes = np.asarray(given, dtype=object)
-        if axes.size != math.prod(self.shape):
-            rows, columns = self.shape
+        axes = np.asarray(given, dtype=object) if figure is None else np.empty(self.shape, dtype=object)
+        if axes.size != rows * columns:
             raise InputError(
                 f"axes= has the shape {axes.shape}; expected {self.shape}: "
                 f"plt.subplots({rows}, {columns}) gives them"
             )
+        if figure is not None:
+            width, height = self.panel
+            whole = np.tile(self.size, 2)
+            for row, column in np.ndindex(self.shape):
+                left = LEFT + column * (width + GAP)
+                bottom = BELOW + (rows - 1 - row) * (ABOVE + height + self.below)
+                axes[row, column] = figure.add_axes((left, bottom, width, height) / whole)
         return axes.reshape(self.shape)
 
     def headed_axes(self, given: Any, colours: Mapping[str, str]) -> np.ndarray:
@@ -166,8 +157,15 @@ class Grid:
 def write_above(ax: Axes, text: str, size: float, *, middle: bool = False) -> None:
     """Write a line of text above a panel, at its left or in its middle."""
     x, ha = (0.5, "center") if middle else (0, "left")
-    at: dict[str, Any] = {"xytext": (0, 3), "xycoords": "axes fraction", "textcoords": "offset points"}
-    ax.annotate(plain(text), (x, 1), fontsize=size, ha=ha, **at)
+    write_beside(ax, text, (x, 1), (0, 3), size, ha=ha)
+
+
+def write_beside(
+    ax: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], size: float, **style: Any
+) -> None:
+    """Write a line of text at a share of a panel's width and height, and an offset in points."""
+    between: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
+    ax.annotate(plain(text), at, offset, fontsize=size, **between, **style)
 
 
 def mark_set(ax: Axes, colour: str) -> None:

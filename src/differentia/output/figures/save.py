@@ -40,7 +40,7 @@ def save_figures(result: xr.Dataset, folder: Path, contrasts: Sequence[xr.Datase
     """Write all that a result has data for as PNG and SVG; pictures of an earlier result are removed."""
     require_room(result, contrasts)
     require_writable(folder, str(folder))
-    written = [path for picture in _pictures(result, contrasts) for path in _save(*picture, folder)]
+    written = [path for picture in _pictures(result, contrasts) for path in _save_picture(*picture, folder)]
     for path in folder.iterdir():
         if NAMES.fullmatch(path.name) and path not in written:
             path.unlink()
@@ -51,7 +51,7 @@ def save_figures(result: xr.Dataset, folder: Path, contrasts: Sequence[xr.Datase
 def save_kinds(results: Mapping[str, xr.Dataset], folder: Path) -> list[Path]:
     """Write the curves of several kinds of units side by side as PNG and SVG."""
     require_writable(folder, str(folder))
-    return _save("kinds", RESOLUTION, partial(plot_kinds, results), folder)
+    return _save_picture("kinds", RESOLUTION, partial(plot_kinds, results), folder)
 
 
 def _pictures(
@@ -85,7 +85,7 @@ def _pages(result: xr.Dataset, name: str) -> list[tuple[str, list[str]]]:
     return [(name if count == 1 else f"{name}_{number}", page) for number, page in enumerate(pages, start=1)]
 
 
-def _save(name: str, resolution: float, draw: Callable[[Figure], Any], folder: Path) -> list[Path]:
+def _save_picture(name: str, resolution: float, draw: Callable[[Figure], Any], folder: Path) -> list[Path]:
     """Draw a picture and write it as PNG and SVG; the same picture gives the same files."""
     import matplotlib as mpl
     from matplotlib.figure import Figure

@@ -13,21 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from differentia.networks.layers import INPUT
+from differentia.output import words
 from differentia.output.paper.references import REFERENCES, Reference, architecture_key
-from differentia.output.words import (
-    CROP_WORDS,
-    INTERVAL_WORDS,
-    METRIC_WORDS,
-    NOISE_WORDS,
-    NORMALIZATION_WORDS,
-    PREPROCESSING_WORDS,
-    UNIT_WORDS,
-    unit_of,
-)
-from differentia.recording.units import UnitKind, unit_kind
 from differentia.results.dataset import as_kinds, provenance
 from differentia.results.draws import draw_mean
 from differentia.results.schema import LIMITS, SOURCES, checked
+from differentia.results.summaries import percent
 from differentia.system.specs import parse_spec
 
 if TYPE_CHECKING:
@@ -109,7 +100,7 @@ def describe_methods(result: xr.Dataset | Mapping[str, xr.Dataset]) -> Methods:
     """
     cite = _Citations()
     results = list(as_kinds(result).values())
-    text = _template().render(_Facts(results, cite).all(), cite=cite)
+    text = _paragraph_template().render(_MethodsFacts(results, cite).all())
     paragraphs = (" ".join(paragraph.split("\n")).strip() for paragraph in text.split("\n\n"))
     return Methods("\n\n".join(paragraphs), cite.sorted())
 
@@ -135,7 +126,7 @@ class _Citations:
         return tuple(sorted(works, key=lambda work: (str(work).casefold(), work.key)))
 
 
-class _Facts:
+class _MethodsFacts:
     """What results that were measured together say of how they were measured."""
 
     def __init__(self, results: Sequence[xr.Dataset], cite: _Citations) -> None:
@@ -158,12 +149,7 @@ class _Facts:
     def all(self) -> dict[str, Any]:
         """Return every fact that the template names."""
         return {
-            "recorded": self.recorded,
-            "item": self.item,
-            "layer": self.layer,
-            "layers": self.layers,
-            "layer_sizes": self.layer_sizes,
-            "has_input": self.has_input,
+            **vars(self),
             "most_layers_named": MOST_LAYERS_NAMED,
             "most_sets_named": MOST_SETS_NAMED,
             **self._shown(),
@@ -190,13 +176,10 @@ class _Facts:
         for group in self.known.get("duplicates", ()):
             twice[str(group[0]["set"])] += len(group)
         return {
-            "populations": [f"{_quoted(name)} ({_count(size, 'unit')})" for name, size in populations]
-            if len(self.layers) <= MOST_LAYERS_NAMED
-            else [],
-            "network": _network(self.network, self.cite),
+            "populations": [f"{_quoted(name)} ({_count(size, 'unit')})" for name, size in populations],
+            "network": _network_in_words(self.network, self.cite),
             "fingerprint": str(self.known.get("fingerprint", ""))[:FINGERPRINT_DIGITS],
             "sets": sets,
-            "set_sizes": self.set_sizes,
             "made_sets": [text for text, how in zip(sets, made, strict=True) if how],
             "digits": shows_digits and ("held out" if self.network == "digits" else "of scikit-learn"),
             "left_out": [f"{number:,} of {_quoted(name)}" for name, number in skipped.items()],
@@ -208,77 +191,76 @@ class _Facts:
     def _made(self, name: str) -> str:
         """Return what the images of a set are where they are made or bundled, else ""."""
         source = str(self.sources.get(name, ""))
-        if re.fullmatch(r"digits:\d+(\?.*)?", source):
-            _, options = parse_spec(source)
-            one = "digit" in options
-            return f" of the handwritten digit {options['digit']}" if one else " of handwritten digits"
-        if not re.fullmatch(r"noise:\d+\?.*", source):
+        if not re.fullmatch(r"(digits|noise):\d+(\?.*)?", source):
             return ""
-        _, options = parse_spec(source)
-        kind = options.pop("kind", None)
-        if kind not in NOISE_WORDS:
+        spec, options = parse_spec(source)
+        if spec.startswith("digits"):
+            return (
+                f" of the handwritten digit {options['digit']}"
+                if "digit" in options
+                else " of handwritten digits"
+            )
+        if options.get("kind") not in words.NOISE_WORDS:
             return ""
         details = [
             f"{_NOISE_OPTIONS[key]} {value}" for key, value in options.items() if key in _NOISE_OPTIONS
         ]
-        return ", ".join([f" of {NOISE_WORDS[kind]} white noise", *details])
+        return ", ".join([f" of {words.NOISE_WORDS[options['kind']]} white noise", *details])
 
     def _input(self) -> dict[str, str]:
         if "input_shape" not in self.known:
             return {"input": ""}
         height, width, channels = self.known["input_shape"]
         preprocessing = str(self.known.get("preprocessing", ""))
-        if preprocessing in PREPROCESSING_WORDS:
-            preprocessing = f"with pixel values of 0 to 255 {PREPROCESSING_WORDS[preprocessing]}"
+        if preprocessing in words.PREPROCESSING_WORDS:
+            preprocessing = f"with pixel values of 0 to 255 {words.PREPROCESSING_WORDS[preprocessing]}"
         elif preprocessing:  # a function of the user's, or of Keras
             public = preprocessing.replace("keras.src.applications.", "keras.applications.")
             preprocessing = f"preprocessed by {public}"
-        fitted = CROP_WORDS[self.known["crop"]].format(resize=self.known["resize"]) if self._fitted else ""
+        fitted = words.CROP_WORDS[self.known["crop"]] if self._fitted else ""
         return {
             "input": f"{height:,} x {width:,} pixels{_COLOURS.get(channels, '')}",
             "preprocessing": preprocessing,
-            "fitted": fitted,
+            "fitted": fitted.format(resize=self.known.get("resize")),
         }
 
     @property
     def _fitted(self) -> bool:
         """Whether some images were not made at the size of the network's input."""
         made_to_size = [str(self.sources.get(name, "")).startswith("noise:") for name in self.sets]
-        return self.known.get("crop") in CROP_WORDS and "resize" in self.known and not all(made_to_size)
+        return self.known.get("crop") in words.CROP_WORDS and "resize" in self.known and not all(made_to_size)
 
     # What was computed.
 
     def _analysed(self) -> dict[str, Any]:
         normalize, metric = (str(self.result.attrs[name]) for name in ("normalize", "metric"))
-        normalized = NORMALIZATION_WORDS[normalize]
+        normalized = words.NORMALIZATION_WORDS[normalize]
         clause = (normalized.recorded if self.recorded else None) or normalized.clause
         return {
             "choices": [self._choice(result) for result in self.results],
-            "counted": [_kind(result).noun for result in self.results if _is_counted(result)],
+            "counted": [words.kind_of(result).noun for result in self.results if _is_counted(result)],
             "used_whole": self._used_whole(),
             "one_sd": normalized.one_sd,
             "normalized": clause.format(item=self.item),
-            "distance": METRIC_WORDS[metric].clause,
-            "unit": unit_of(self.result),
+            "distance": words.METRIC_WORDS[metric].clause,
+            "unit": words.unit_of(self.result),
         }
 
     def _choice(self, result: xr.Dataset) -> str:
         """Return how the units of one kind were chosen, without the capital and the full stop."""
-        name, kind = str(result["units"].item()), _kind(result)
-        words = UNIT_WORDS["all" if kind.counted and not _is_counted(result) else name]
-        counts = result["n_units"].values.tolist()
-        pools, drawn = result["pool_size"], _has_draws(result)
-        largest = int(pools.max())
-        pooled = bool((drawn & (pools < result["layer_size"])).any())
-        return words.clause.format(
+        name, kind = str(result["units"].item()), words.kind_of(result)
+        told = words.UNIT_WORDS["all" if kind.counted and not _is_counted(result) else name]
+        counts, noun = result["n_units"].values.tolist(), kind.noun[:-1]
+        pool = told.pool.format(pool=_count(int(result["pool_size"].max()), noun))
+        return told.clause.format(
             of_each=f"of {'each' if len(self.layers) > 1 else 'the'} {self.layer}",
             item=self.item,
             units=_counts(counts, "unit"),
             were="was" if counts == [1] else "were",
             used=_span(result["units_used"].values[:, 0].tolist()),
             seed=int(result.attrs["seed"]),
-            pool=words.pool.format(pool=_count(largest, kind.noun[:-1])) if pooled else "",
-            draws=_draws(result, drawn, kind.noun[:-1]),
+            pool=pool if _draws_from_pools(result) else "",
+            draws=_draws_in_words(result, noun),
             cite=self.cite,
         )
 
@@ -306,28 +288,18 @@ class _Facts:
         return texts
 
     def _uncertainty(self) -> dict[str, Any]:
-        drawn = [_has_draws(result) for result in self.results]
-        of_pools = [
-            _kind(result).noun
-            for result, draws in zip(self.results, drawn, strict=True)
-            if bool((draws & (result["pool_size"] < result["layer_size"])).any())
-        ]
-        most = [int(result["n_units"].max()) for result in self.results]
-        chosen = {
-            count for count, result in zip(most, self.results, strict=True) if result.sizes["n_units"] > 1
-        }
+        at_most = [_has_draws(result).sel(n_units=result["n_units"].max()) for result in self.results]
+        largest = {int(result["n_units"].max()) for result in self.results if result.sizes["n_units"] > 1}
         about = self.result[LIMITS[0]].attrs if LIMITS[0] in self.result else {}
         return {
-            "drawn": any(bool(draws.any()) for draws in drawn),
-            "drawn_of_pools": of_pools,
-            "averaged": any(
-                bool(draws.sel(n_units=count).any()) for draws, count in zip(drawn, most, strict=True)
-            ),
+            "drawn": any(bool(_has_draws(result).any()) for result in self.results),
+            "drawn_of_pools": [words.kind_of(one).noun for one in self.results if _draws_from_pools(one)],
+            "averaged": any(bool(draws.any()) for draws in at_most),
             "reference": str(self.result.attrs["reference"]),
-            "largest": chosen.pop() if len(chosen) == 1 else None,
+            "largest": largest.pop() if len(largest) == 1 else None,
             "intervals": self._intervals(),
-            "level": f"{100 * about['confidence']:g} %" if about else "",
-            "interval": INTERVAL_WORDS[about["method"]] if about else "",
+            "level": percent(about["confidence"]) if about else "",
+            "interval": words.INTERVAL_WORDS[about["method"]] if about else "",
             "resamples": about.get("resamples"),
         }
 
@@ -390,7 +362,7 @@ class _Facts:
         return ("keras",) if self.network.startswith("keras:") or self.network.endswith(".keras") else ()
 
 
-def _network(network: str, cite: _Citations) -> str:
+def _network_in_words(network: str, cite: _Citations) -> str:
     """Return a network in words, with its weights; never a folder of the user's."""
     if network == "digits":
         return (
@@ -423,8 +395,9 @@ def _network(network: str, cite: _Citations) -> str:
     return text + (f" with {_listed(details)}" if details else "")
 
 
-def _draws(result: xr.Dataset, drawn: xr.DataArray, noun: str) -> str:
+def _draws_in_words(result: xr.Dataset, noun: str) -> str:
     """Return how many draws there were of each number of units."""
+    drawn = _has_draws(result)
     several: list[int] = []
     one: list[int] = []
     for count, more in zip(result["n_units"].values.tolist(), drawn.any("layer").values, strict=True):
@@ -441,18 +414,21 @@ def _draws(result: xr.Dataset, drawn: xr.DataArray, noun: str) -> str:
     return " and ".join(parts)
 
 
-def _kind(result: xr.Dataset) -> UnitKind:
-    return unit_kind(str(result["units"].item()))
-
-
 def _is_counted(result: xr.Dataset) -> bool:
     """Return whether a number of units was asked for, and not all that there are."""
-    return _kind(result).counted and not bool((result["units_used"] == result["layer_size"]).all())
+    whole = result["units_used"] == result["layer_size"]
+    return words.kind_of(result).counted and not bool(whole.all())
 
 
 def _has_draws(result: xr.Dataset) -> xr.DataArray:
     """Return at which (layer, n_units) there is more than one draw."""
-    return (result["units_used"] < result["pool_size"]) & (_kind(result).random and result.sizes["draw"] > 1)
+    several = words.kind_of(result).random and result.sizes["draw"] > 1
+    return (result["units_used"] < result["pool_size"]) & several
+
+
+def _draws_from_pools(result: xr.Dataset) -> bool:
+    """Return whether some draws were made from a pool that is smaller than the layer."""
+    return bool((_has_draws(result) & (result["pool_size"] < result["layer_size"])).any())
 
 
 def _quoted(name: object) -> str:
@@ -483,17 +459,10 @@ def _file_name(path: str) -> str:
 
 
 @cache
-def _template() -> Template:
+def _paragraph_template() -> Template:
     from jinja2 import Environment, StrictUndefined
 
-    environment = Environment(
-        trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
-    )  # of plain text
-    environment.filters |= {
-        "count": _count,
-        "listed": _listed,
-        "number": "{:,}".format,
-        "quoted": _quoted,
-        "span": _span,
-    }
+    environment = Environment(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    environment.filters |= {"count": _count, "listed": _listed, "quoted": _quoted, "span": _span}
+    environment.filters["number"] = "{:,}".format
     return environment.from_string(files(__package__).joinpath("paragraph.jinja").read_text(encoding="utf-8"))

@@ -68,25 +68,19 @@ class Reference:
         """Return one line, much as the APA's style has it."""
         title = self.title + (f" (Version {self.version})" if self.version else "")
         title += " [Computer software]" if self.kind == "software" else ""
-        place = self.where
-        if place and self.volume:
-            place += f", {self.volume}"
-        if place and self.pages:
-            place += f", {self.pages}"
+        place = ", ".join(filter(None, (self.where, self.volume, self.pages))) if self.where else ""
         found = f"https://doi.org/{self.doi}" if self.doi else self.url
         parts = [f"{self._written_authors()} ({self.year or 'n.d.'})", title, place]
         line = " ".join(f"{part.rstrip('.')}." for part in parts if part)
         return f"{line} {found}" if found else line
 
     def _written_authors(self) -> str:
-        authors = self.authors
-        if authors[-1] == OTHERS:
-            return ", ".join([*authors[:-1], "et al."])
-        if len(authors) > MOST_AUTHORS:
-            return ", ".join([*authors[:6], f"... {authors[-1]}"])
-        if len(authors) == 1:
-            return authors[0]
-        return ", ".join(authors[:-1]) + f", & {authors[-1]}"
+        *others, last = self.authors
+        if last == OTHERS:
+            return ", ".join([*others, "et al."])
+        if len(self.authors) > MOST_AUTHORS:
+            return ", ".join([*others[:6], f"... {last}"])
+        return f"{', '.join(others)}, & {last}" if others else last
 
     @property
     def bibtex(self) -> str:

@@ -87,19 +87,14 @@ def _sets(result: xr.Dataset) -> list[dict[str, Any]]:
 
 
 def _layers(result: xr.Dataset) -> list[dict[str, Any]]:
-    facts: dict[str, list[Any]] = {
-        "name": layer_names(result),
-        "kind": result["layer_kind"].values.astype(str).tolist(),
-        "shape": result["layer_shape"].values.astype(str).tolist(),
-        "size": result["layer_size"].values.tolist(),
-    }
+    facts: dict[str, list[Any]] = {"name": layer_names(result)}
+    for name in ("kind", "shape", "size"):
+        facts[name] = result[f"layer_{name}"].values.tolist()
     for name in ("mean", "sd"):  # of each set
-        known = f"layer_{name}" in result
-        facts[name] = (
-            without_nan(result[f"layer_{name}"].transpose("layer", "set").values)
-            if known
-            else [None] * result.sizes["layer"]
-        )
+        found = result.get(f"layer_{name}")
+        facts[name] = [None] * result.sizes["layer"]
+        if found is not None:
+            facts[name] = without_nan(found.transpose("layer", "set").values)
     return [dict(zip(facts, values, strict=True)) for values in zip(*facts.values(), strict=True)]
 
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from differentia.output.words import UNIT_WORDS
-from differentia.recording.units import unit_kind
+from differentia.output.words import UNIT_WORDS, kind_of
 from differentia.results.draws import convergence_known, draw_mean, draw_spread, not_converged
 from differentia.results.published import published_lines
 from differentia.results.relative import relative
@@ -18,24 +17,24 @@ from differentia.results.tables import value_limits
 if TYPE_CHECKING:
     import xarray as xr
 
-#: The order of every array of the curves.
-ORDER = ("set", "layer", "n_units")
+#: Of every array of the curves, in this order.
+DIMENSIONS = ("set", "layer", "n_units")
 
 
 def curves(result: xr.Dataset) -> dict[str, Any]:
-    """Return what the page's curves are drawn from; arrays are in their `ORDER`, and None is unknown."""
+    """Return what the page's curves are drawn from; arrays have the `DIMENSIONS`, and None is unknown."""
     units = str(result["units"].item())
     limits = value_limits(result)
     lines = {"raw": _lines(result, result["differentiation"], limits["differentiation"]), "relative": None}
     if result.attrs["reference"]:
         lines["relative"] = _lines(result, relative(result), limits["relative"])
-    flags = not_converged(result).transpose(*ORDER).values.astype(object)
-    flags[~convergence_known(result).transpose(*ORDER).values] = None
+    flags = not_converged(result).transpose(*DIMENSIONS).values.astype(object)
+    flags[~convergence_known(result).transpose(*DIMENSIONS).values] = None
     return {
         "units": units,
         "used_as": UNIT_WORDS[units].used,
-        "noun": unit_kind(units).noun,
-        "counted": unit_kind(units).counted,
+        "noun": kind_of(result).noun,
+        "counted": kind_of(result).counted,
         "n_units": result["n_units"].values.tolist(),
         "units_used": result["units_used"].transpose("layer", "n_units").values.tolist(),
         "draws": draws_made(result),
@@ -52,7 +51,7 @@ def _lines(
     variable = str(values.name)
     published = published_lines(result, variable, reference=values.attrs.get("reference"))
     if published is not None:
-        published = _nested(published.reindex({name: result[name] for name in ORDER}))
+        published = _nested(published.reindex({name: result[name] for name in DIMENSIONS}))
     found = {
         "mean": _nested(draw_mean(values, result)),
         "spread": _nested(draw_spread(values, result)),
@@ -66,7 +65,7 @@ def _lines(
 
 
 def _nested(values: xr.DataArray) -> Any:
-    return without_nan(values.transpose(*ORDER).values)
+    return without_nan(values.transpose(*DIMENSIONS).values)
 
 
 def without_nan(values: np.ndarray) -> Any:

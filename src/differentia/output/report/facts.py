@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from differentia.output.words import METRIC_WORDS, NORMALIZATION_WORDS
-from differentia.recording.units import unit_kind
+from differentia.output.words import METRIC_WORDS, NORMALIZATION_WORDS, kind_of
 from differentia.results.dataset import provenance
 from differentia.results.schema import LIMITS
 from differentia.results.summaries import confidence_of, draws_made, percent
@@ -36,9 +35,13 @@ def facts(results: Mapping[str, xr.Dataset]) -> list[tuple[str, str]]:
         if known.get(key) not in (None, ""):
             value = known[key]
             found.append((label, " x ".join(map(str, value)) if isinstance(value, list) else str(value)))
+    found.append(("Units", ", ".join(results)))
+    for kind, one in results.items():
+        if (units := kind_of(one)).counted:
+            numbers = zip(draws_made(one), one["n_units"].values.tolist(), strict=True)
+            made = ", ".join(f"{draws:,} of {count:,} {units.noun}" for draws, count in numbers)
+            found.append((f"Draws, {kind}" if len(results) > 1 else "Draws", made))
     found += [
-        ("Units", ", ".join(results)),
-        *(draws for kind, one in results.items() if (draws := _draws(kind, one, several=len(results) > 1))),
         ("Normalisation", str(result.attrs["normalize"])),
         ("Metric", str(result.attrs["metric"])),
         ("Reference", str(result.attrs["reference"]) or "none"),
@@ -51,16 +54,6 @@ def facts(results: Mapping[str, xr.Dataset]) -> list[tuple[str, str]]:
     written = [f"{name} {number}" for name, number in versions if name not in unused]
     found.append(("Versions", ", ".join(written)))
     return [(label, text) for label, text in found if text]
-
-
-def _draws(kind: str, result: xr.Dataset, *, several: bool) -> tuple[str, str] | None:
-    """Return how many draws there are of each number of units, for kinds that take a number."""
-    if not unit_kind(kind).counted:
-        return None
-    numbers = zip(draws_made(result), result["n_units"].values.tolist(), strict=True)
-    noun = unit_kind(kind).noun
-    text = ", ".join(f"{draws:,} of {count:,} {noun}" for draws, count in numbers)
-    return f"Draws, {kind}" if several else "Draws", text
 
 
 def _intervals(result: xr.Dataset) -> str:

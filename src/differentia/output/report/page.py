@@ -134,7 +134,7 @@ def _page(
     data = contents(results, compared, main_view=main_view)
     things = "images" if network else "stimuli"
     mathematics, meaning = formula(first)
-    scripts = [get_plotlyjs(), "\n".join(_template(f"{name}.js") for name in SCRIPTS)]
+    scripts = [get_plotlyjs(), "\n".join(_read_template(f"{name}.js") for name in SCRIPTS)]
     return (
         _environment()
         .get_template("page.html.jinja")
@@ -157,7 +157,7 @@ def _page(
             formula_note=meaning,
             methods=None if main_view else describe_methods(results),
             main_view=main_view,
-            style=Markup(_template("style.css")),
+            style=Markup(_read_template("style.css")),
             scripts=[Markup(script) for script in scripts],
             policy=_policy(scripts),
         )
@@ -195,7 +195,7 @@ def _policy(scripts: Sequence[str]) -> str:
     return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:"
 
 
-def _template(name: str) -> str:
+def _read_template(name: str) -> str:
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 

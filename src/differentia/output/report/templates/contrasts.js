@@ -101,11 +101,11 @@ function contrastCaption() {
   const places = data.recorded ? "populations" : "layers";
   return [
     `${pairName(contrast)} differ in ${layers} of ${counted(data.layers.length)} ${places}.`,
-    `Bars: ${percent(contrast.confidence)} intervals, had other ${THINGS} of the same kinds been shown.`,
-    ...(axisOfContrast().range ? ["Some go on beyond the plot."] : []),
-    `Filled marks: corrected p < ${data.level}, each the mark of the more differentiated set.`,
-    `By ${counted(contrast.permutations)} permutations of the ${THINGS}, corrected over ${places}; the least p that they can give is ${writtenP(1 / (contrast.permutations + 1))}.`,
-    kindOf(contrast).counted ? `At ${counted(contrast.n_units)} ${kindOf(contrast).noun} (${contrast.units}).` : `Units: ${contrast.units.replace("_", " ")}.`,
+    `Bars: ${percent(contrast.confidence)} intervals for other ${THINGS} of the same kinds.`,
+    ...(axisOfContrast().range ? ["Some extend beyond the plot."] : []),
+    `Filled marks: corrected p < ${data.level}, with the symbol of the more differentiated set.`,
+    `The test makes ${counted(contrast.permutations)} permutations of the ${THINGS}, whose smallest possible p is ${writtenP(1 / (contrast.permutations + 1))}; the corrected p allows for the number of ${places}.`,
+    kindOf(contrast).counted ? `Measured with ${counted(contrast.n_units)} ${kindOf(contrast).noun} (${contrast.units}).` : `Units: ${contrast.units.replace("_", " ")}.`,
   ].join(" ");
 }
 
@@ -113,7 +113,7 @@ const kindOf = (contrast) => data.kinds.find((kind) => kind.units === contrast.u
 
 function drawContrastTable() {
   const contrast = contrastChosen();
-  const level = percent(contrast.confidence);
+  const level = `${percent(contrast.confidence)} interval`;
   const columns = [data.recorded ? "Population" : "Layer", "Difference", level, "Ratio", level, "p", "Corrected p", "More differentiated"];
   const rows = data.layers.map((layer, place) => {
     const of = (name) => [written(contrast[name][place]), within(contrastLimits(contrast, name), place)];

@@ -299,9 +299,9 @@ function intervalsCaption() {
   const drawnOf = new Set(setsShown().flatMap((set) => countsShown().flatMap((count) => limitsOf(set, count).map(({ source }) => source))));
   const said = [];
   if (drawnOf.has("spread")) said.push(`${data.recorded ? "Bars" : "Bands"}: one SD over draws either side.`);
-  if (drawnOf.has("images")) said.push(`${data.recorded ? "Thin bars" : "Filled bands"}: had other ${THINGS} of the same kind been shown (${percent(kind.confidence)}${countsShown().length > 1 ? "; known at the largest number of units" : ""}).`);
-  if (drawnOf.has("units")) said.push(`${data.recorded ? "Thick bars" : "Dotted bands"}: had other ${kind.noun} been drawn (${percent(kind.confidence)}).`);
-  if (endOfAxis()) said.push("Some go on beyond the plot.");
+  if (drawnOf.has("images")) said.push(`${data.recorded ? "Thin bars" : "Filled bands"}: ${percent(kind.confidence)} intervals for other ${THINGS} of the same kind${countsShown().length > 1 ? " (known at the largest number of units)" : ""}.`);
+  if (drawnOf.has("units")) said.push(`${data.recorded ? "Thick bars" : "Dotted bands"}: ${percent(kind.confidence)} intervals for other draws of ${kind.noun}.`);
+  if (endOfAxis()) said.push("Some extend beyond the plot.");
   return said;
 }
 
@@ -309,16 +309,16 @@ function curvesCaption() {
   const kind = kindShown();
   const counts = countsShown();
   const said = [];
-  const drawn = counts.some((count) => kind.draws[count] > 1) ? `Means over draws of ${kind.noun}` : `One draw of ${kind.noun}`;
+  const drawn = counts.some((count) => kind.draws[count] > 1) ? "Means over draws of" : "One draw of";
   const shown = counts.map((count) => counted(kind.n_units[count])).join(", ");
-  said.push(kind.counted ? `${drawn}: ${shown} ${kind.noun} (${kind.units}; ${kind.noun === "units" ? "all of" : "all units of"} a smaller layer).` : `Units: ${kind.units.replace("_", " ")}.`);
+  said.push(kind.counted ? `${drawn} ${shown} ${kind.noun} (${kind.units}; a smaller ${PLACE} is used whole).` : `Units: ${kind.units.replace("_", " ")}.`);
   const any = (lines, is) => setsShown().some((set) => counts.some((count) => lines[set].some((layer) => is(layer[count]))));
   said.push(...intervalsCaption());
   if (counts.length > 1) said.push("The largest number of units is drawn solid, smaller ones dashed and dotted.");
   if (any(kind.not_converged, (flag) => flag)) said.push("Open marks have not converged: at the next larger number of units the value lies outside the spread.");
-  if (kind.counted && counts.includes(largest())) said.push(`Whether ${counted(kind.n_units[largest()])} ${kind.noun} are enough can't be said: there is no larger number.`);
-  if (state.values === "relative") said.push(`Divided by the mean over draws of ${data.reference} at ${kind.counted ? `${counted(kind.n_units[largest()])} ${kind.noun}` : "the same units"}, whose own ${kind.confidence === null ? "spread is left out" : "uncertainty is in the intervals, not in the SD"}.`);
-  if (markedPairs().length) said.push(`Marks above: where two sets differ (corrected p < ${data.level}), each that of the more differentiated one.`);
+  if (kind.counted && counts.includes(largest())) said.push(`Whether ${counted(kind.n_units[largest()])} ${kind.noun} are enough can't be said: no larger number was measured.`);
+  if (state.values === "relative") said.push(`Divided by the mean over draws of ${data.reference} at ${kind.counted ? `${counted(kind.n_units[largest()])} ${kind.noun}` : "the same units"}, whose own ${kind.confidence === null ? "spread is left out" : "uncertainty the intervals include, but not the SD"}.`);
+  if (markedPairs().length) said.push(`Marks above: where two sets differ (corrected p < ${data.level}), with the symbol of the more differentiated one.`);
   if (state.published && kind[state.values].published) said.push("Thin, dash-dotted: as published.");
   said.push("Choose a point to see what is behind it.");
   if (dragmode() && !printing) said.push("Drag to enlarge, double-click to go back.");

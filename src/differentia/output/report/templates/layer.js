@@ -28,7 +28,7 @@ function ofPairs() {
   return kindShown().pairs && kindShown().pairs.layers[state.layer];
 }
 
-const noDistances = () => `Distances are not there: ${data.missing.distance}.`;
+const noDistances = () => `There are no distances: ${data.missing.distance}.`;
 
 // The number of units at which distances are known.
 const largest = () => kindShown().n_units.length - 1;
@@ -70,9 +70,9 @@ function drawLayerTable() {
 // What the numbers and distances of the layer are of.
 function layerNote(count) {
   const kind = kindShown();
-  const said = [`Differentiation: ${usedUnits(state.layer, count)}.`];
-  if (kind.confidence !== null) said.push(`Below it: ${percent(kind.confidence)} intervals, had other ${THINGS} been shown or other ${kind.noun} been drawn, where they are known.`);
-  if (kind.pairs) said.push(`Distances below: ${usedUnits(state.layer, largest())}${kind.draws[largest()] > 1 ? " of draw 0" : ""}${count === largest() ? "" : ", the largest number, at which they are kept"}.`);
+  const said = [`Differentiation is that of ${usedUnits(state.layer, count)}.`];
+  if (kind.confidence !== null) said.push(`Below it: its ${percent(kind.confidence)} intervals for other ${THINGS} and for other draws of ${kind.noun}, where they are known.`);
+  if (kind.pairs) said.push(`The distances below are those of ${usedUnits(state.layer, largest())}${kind.draws[largest()] > 1 ? " of draw 0" : ""}${count === largest() ? "" : ", the largest number, the only one whose distances are kept"}.`);
   if (kind.pairs && !kind.pairs.measured) said.push(`They are Euclidean${data.normalize === "none" ? "" : ", normalised by layer"}, whatever the measure (${data.metric}, ${data.normalize}): their median is not the differentiation.`);
   return said.join(" ");
 }
@@ -119,7 +119,7 @@ function drawDistribution() {
     yaxis: axis({ title: "% of pairs", rangemode: "tozero" }),
   });
   const kind = kindShown();
-  const measured = kind.pairs.measured ? "The median, marked, is the set's differentiation for draw 0." : "The median is marked.";
+  const measured = kind.pairs.measured ? "The marked median is the set's differentiation in draw 0." : "The median is marked.";
   const constant = setsShown().filter((set) => !pairs.sets[set]).map((set) => data.sets[set].name);
   const left = constant.length ? ` All responses are the same for ${constant.join(", ")}.` : "";
   byId("distribution-caption").textContent = `All pairs of each set. ${measured}${left}`;
@@ -201,8 +201,8 @@ function drawMatrix() {
     yaxis: axis({ ...blockTicks(blocks, side), autorange: "reversed", scaleanchor: "x", constrain: "domain", tickangle: -90 }),
   });
   const thinned = n < data.n_images ? ` ${n} of ${counted(data.n_images)} are shown, evenly chosen from each set.` : "";
-  const divided = data.normalize === "none" ? "" : " and by the SD over all sets, so that they compare";
-  byId("matrix-caption").textContent = `Between all, ordered by set, divided by \u221aK${divided}.${thinned}`;
+  const divided = data.normalize === "none" ? "" : " and by one SD for all sets, so that sets can be compared";
+  byId("matrix-caption").textContent = `Distances between all ${THINGS}, ordered by set, divided by \u221aK${divided}.${thinned}`;
 }
 
 // The picture of an image, which stands in the gallery if there is one; else none.
@@ -238,7 +238,7 @@ function drawPairs() {
 
 function drawFilters() {
   if (!data.filters) {
-    sayInstead("filters", `Filters are not there: ${data.missing.filter_mean || data.missing.layer_mean}.`);
+    sayInstead("filters", `There are no means of filters: ${data.missing.filter_mean || data.missing.layer_mean}.`);
     byId("filters-caption").textContent = "";
     return;
   }
@@ -269,12 +269,13 @@ function drawFilters() {
   });
   const together = layer.starts.length < layer.filters ? ` Neighbours share a column, which shows their mean: ${counted(layer.filters)} ${what}s in ${layer.starts.length} columns.` : "";
   const thinned = data.filters.images.length < data.n_images ? ` ${data.filters.images.length} of ${counted(data.n_images)} images are shown, evenly chosen from each set.` : "";
-  const mean = layer.mapped ? "Mean over space of each filter's response" : "Response of each unit";
-  byId("filters-caption").textContent = `${mean} to each image, z-scored by all units of the layer over the set's images; colours end at ${layer.mapped ? "0 and 1" : "-1 and 1"} SD.${together}${thinned}`;
+  const mean = layer.mapped ? "Each filter's response, averaged over space," : "Response of each unit";
+  byId("filters-caption").textContent = `${mean} to each image, z-scored by the mean and SD of all units of the layer over the set's images. Colours end at ${layer.mapped ? "0 and 1" : "-1 and 1"} SD.${together}${thinned}`;
 }
 
 function filterTicks(layer) {
-  const places = range(Math.min(8, layer.starts.length)).map((part, _, parts) => Math.floor((part * layer.starts.length) / parts.length));
+  const step = Math.ceil(layer.starts.length / 10);
+  const places = range(layer.starts.length).filter((place) => place % step === 0);
   return { tickmode: "array", tickvals: places, ticktext: places.map((place) => String(layer.starts[place])) };
 }
 
@@ -285,7 +286,7 @@ function drawMaps() {
     return;
   }
   const others = [...new Set(data.maps.map((map) => map.layer))];
-  const say = element("p", { class: "note" }, others.length ? "No filter's map was kept of this layer; there are some of " : "No filter's map was kept: choose some with --map LAYER:FILTER (maps=).");
+  const say = element("p", { class: "note" }, others.length ? "No maps of filters were kept for this layer. There are maps for " : "No maps of filters were kept: choose some with --map LAYER:FILTER (maps=).");
   others.forEach((layer, place) => {
     const button = element("button", { type: "button" }, data.layers[layer].name);
     button.addEventListener("click", () => chooseLayer(layer));

@@ -1,13 +1,9 @@
-"""The command line: what it writes and prints, its exit codes, and one line for every wrong input."""
+"""Measuring into a folder: what is written and printed, and one line for every wrong input."""
 
 from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
-import time
 import tomllib
 import warnings
 from pathlib import Path
@@ -20,22 +16,6 @@ import differentia as dif
 from differentia.cli import main
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with two folders of images, an empty one, and files that are none."""
-    rng = np.random.default_rng(0)
-    for name, count in {"cats": 4, "dogs": 3, "lonely": 1}.items():
-        (tmp_path / name).mkdir()
-        for index in range(count):
-            pixels = rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)
-            PIL.Image.fromarray(pixels).save(tmp_path / name / f"{index}.png")
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "broken").mkdir()
-    for index in range(2):
-        (tmp_path / "broken" / f"{index}.jpg").write_bytes(b"no image")
-    return tmp_path
 
 
 FAST = ["--layers", "input,block1_pool,predictions", "--n-units", "50,1000", "--draws", "3"]
@@ -181,32 +161,6 @@ def test_odd_names(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     captured = capsys.readouterr()
     assert all(name in captured.out for name in names)
     assert "Traceback" not in captured.err
-
-
-def test_the_table_is_not_cut(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Into a pipe the table goes at its full width, however many sets there are."""
-    names = [f"a_set_with_a_rather_long_name_{index}" for index in range(9)]
-    sets = [part for index, name in enumerate(names) for part in ("--set", f"{name}=noise:3?seed={index}")]
-    few = ["--layers", "predictions", "--n-units", "10", "--no-views"]
-    arguments = ["measure", "digits", *sets, *few, "--reference", names[0], "--out", str(folder / "out")]
-    assert main(arguments) == 0
-    header = [line for line in capsys.readouterr().out.splitlines() if " layer " in line]
-    assert len(header) == 1
-    assert all(name in header[0] for name in names)
-
-
-@pytest.mark.pictures
-def test_warnings_are_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A layer without a value is told in one line, and shown as nan."""
-    np.save(folder / "black.npy", np.zeros((3, 8, 8), np.uint8))
-    arguments = ["measure", "digits", "--set", f"black={folder}/black.npy", "--set", "noise=noise:3", *FAST]
-    assert main([*arguments, "--out", str(folder / "out")]) == 0
-    captured = capsys.readouterr()
-    lines = [line for line in captured.err.splitlines() if line.startswith("differentia: warning:")]
-    assert len(lines) == 2
-    assert "images of one set have the same content, and no distance from each other: set 'black'" in lines[0]
-    assert "layer 'input', set 'black': it gives 0 in every unit" in lines[1]
-    assert "nan" in captured.out
 
 
 @pytest.mark.pictures
@@ -456,44 +410,6 @@ def test_wrong_input_is_one_line(
     assert told[0].startswith("differentia: " + line.replace("{0}", str(folder)))
 
 
-def test_debug_shows_where(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """--debug adds the traceback."""
-    arguments = ["measure", "digits", "--set", f"a={folder}/nowhere", "--out", str(folder / "out"), "--debug"]
-    assert main(arguments) == 2
-    assert "Traceback" in capsys.readouterr().err
-
-
-NAN_NETWORK = """
-import torch
-class Bad(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.act = torch.nn.ReLU()
-    def forward(self, x):
-        return self.act(x / 0 - 1 / torch.zeros(1))
-class Crashes(torch.nn.Module):
-    def forward(self, x):
-        raise KeyError("a bug of the user's")
-"""
-
-
-@pytest.mark.parametrize(
-    ("name", "line"),
-    [("Bad", "set 'cats', layer 'act', image '0.png':"), ("Crashes", 'failed: KeyError: "a bug of the user')],
-)
-def test_failed_work_is_exit_code_1(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, line: str
-) -> None:
-    """What was given was fine but the work failed: 1, and one line."""
-    (folder / f"net_{name}.py").write_text(NAN_NETWORK)
-    monkeypatch.chdir(folder)
-    options = ["--preprocess", "unit", "--input-size", "8x8x3", "--set", "cats=cats", "--out", "out"]
-    assert main(["measure", f"net_{name}:{name}", *options]) == 1
-    told = [text for text in capsys.readouterr().err.splitlines() if text.strip()]
-    assert len(told) == 1
-    assert told[0].startswith(f"differentia: {line}")
-
-
 def test_input_size_with_channels(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """224, 224x192 and 28x28x1 are heights, widths and channels."""
     arguments = ["measure", "torch.nn:ReLU", "--preprocess", "unit", "--set", f"a={folder}/cats"]
@@ -501,114 +417,3 @@ def test_input_size_with_channels(folder: Path, monkeypatch: pytest.MonkeyPatch)
         assert main([*arguments, "--input-size", text, "--out", str(folder / "out")]) == 0
         result = dif.load_result(folder / "out" / "result.nc")
         assert str(result["layer_shape"].values[0]) == shape
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "differentia", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "COLUMNS": "100"},
-    )
-
-
-def test_help_imports_nothing_heavy() -> None:
-    """``--help`` loads neither PyTorch nor Keras nor xarray; every command and option has a help text."""
-    script = (
-        "import sys; from differentia.cli import main; main(['--help']);"
-        "heavy = {'torch', 'keras', 'xarray', 'numpy', 'matplotlib', 'scipy'} & set(sys.modules);"
-        "sys.exit(str(heavy) if heavy else 0)"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "measure" in done.stdout
-    assert "demo" in done.stdout
-    shown = run("measure", "--help").stdout
-    for option in (
-        "--set",
-        "--n-units",
-        "--draws",
-        "--units",
-        "--pool",
-        "--layers",
-        "--normalize",
-        "--metric",
-    ):
-        assert option in shown
-    assert run().stdout == run("--help").stdout
-
-
-@pytest.mark.pictures
-@pytest.mark.slow
-def test_demo_shows_the_findings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The demo, whole: noise falls, one digit collapses at the end, all digits stay high."""
-    started = time.monotonic()
-    assert main(["demo", "--out", str(tmp_path / "demo")]) == 0
-    assert time.monotonic() - started < 60
-    result = dif.load_result(tmp_path / "demo" / "result.nc")
-    values = result["differentiation"].isel(n_units=-1).mean("draw")
-    noise, one, all_digits = (values.sel(set=name) for name in ("white_noise", "threes", "all_digits"))
-    assert float(noise.sel(layer="input")) == pytest.approx(np.sqrt(2), abs=0.01)
-    assert float(noise.sel(layer="predictions")) < 0.5
-    assert (one[:-1] > 0.5).all()
-    assert float(one.sel(layer="predictions")) < 0.05
-    assert (all_digits > 0.9).all()
-    assert float(all_digits.sel(layer="predictions")) > 1.3
-    assert (all_digits > one).all()
-    report = tmp_path / "demo" / "report.html"
-    assert capsys.readouterr().err.splitlines()[-1] == f"Open {report} in a browser"
-    assert report.stat().st_size < 8e6
-
-
-@pytest.mark.pictures
-def test_a_contrast_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The library's numbers, as a table and as JSON; wrong names are one line, and exit with 2."""
-    out = str(tmp_path / "out")
-    sets = ["--set", "noise=noise:12", "--set", "threes=digits:12?digit=3", "--set", "all=digits:12"]
-    options = ["--layers", "block1_pool,predictions", "--n-units", "50", "--resamples", "200"]
-    assert main(["measure", "digits", *sets, *options, "--no-views", "--out", out]) == 0
-    result = dif.load_result(tmp_path / "out" / "result.nc")
-    table = capsys.readouterr().out
-    limits = [
-        result[f"differentiation_{end}"].sel(source="images", set="all", n_units=50)
-        for end in ("low", "high")
-    ]
-    low, high = (float(limit.sel(layer="predictions")) for limit in limits)
-    assert f"[{low:.2f}, {high:.2f}]" in table
-    assert "95 %: other images" in table
-    assert "With 12 images, all in " in table
-    assert {path.name for path in (tmp_path / "out" / "figures").iterdir()} >= {
-        "contrast.png",
-        "contrast.svg",
-    }
-
-    found = dif.contrast(result, "threes", "all", permutations=199)
-    arguments = ["contrast", out, "threes", "all", "--permutations", "199"]
-    assert main([*arguments, "--json"]) == 0
-    records = json.loads(capsys.readouterr().out)
-    assert [record["layer"] for record in records] == ["block1_pool", "predictions"]
-    for name in ("difference", "ratio_low", "p", "p_corrected"):
-        assert [record[name] for record in records] == pytest.approx(found[name].values.tolist())
-    assert records[0]["first"] == "threes"
-    assert main(arguments) == 0
-    printed = capsys.readouterr().out
-    for record in records:
-        interval = (
-            f"{record['difference']:.3f} [{record['difference_low']:.3f}, {record['difference_high']:.3f}]"
-        )
-        assert interval in printed
-    differ = [record["layer"] for record in records if record["p_corrected"] < 0.05]
-    assert printed.splitlines()[-1].startswith(
-        f"They differ in {len(differ)} of 2 layers (corrected p < 0.05)"
-    )
-
-    for wrong, message in (
-        (["contrast", out, "threes", "al"], "unknown set 'al'. Did you mean 'all'"),
-        (["contrast", str(tmp_path), "threes", "all"], "no such file"),
-        ([*arguments[:-1], "9"], "permutations is 9; expected 99"),
-    ):
-        assert main(wrong) == 2
-        captured = capsys.readouterr()
-        assert message in captured.err
-        assert len(captured.err.splitlines()) == 1

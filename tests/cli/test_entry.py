@@ -1,0 +1,105 @@
+"""Where the command line begins and ends: one line for warnings and errors, exit codes, quick help."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from differentia.cli import main
+
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
+FAST = ["--layers", "input,block1_pool,predictions", "--n-units", "50,1000", "--draws", "3"]
+
+
+@pytest.mark.pictures
+def test_warnings_are_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A layer without a value is told in one line, and shown as nan."""
+    np.save(folder / "black.npy", np.zeros((3, 8, 8), np.uint8))
+    arguments = ["measure", "digits", "--set", f"black={folder}/black.npy", "--set", "noise=noise:3", *FAST]
+    assert main([*arguments, "--out", str(folder / "out")]) == 0
+    captured = capsys.readouterr()
+    lines = [line for line in captured.err.splitlines() if line.startswith("differentia: warning:")]
+    assert len(lines) == 2
+    assert "images of one set have the same content, and no distance from each other: set 'black'" in lines[0]
+    assert "layer 'input', set 'black': it gives 0 in every unit" in lines[1]
+    assert "nan" in captured.out
+
+
+def test_debug_shows_where(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--debug adds the traceback."""
+    arguments = ["measure", "digits", "--set", f"a={folder}/nowhere", "--out", str(folder / "out"), "--debug"]
+    assert main(arguments) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+NAN_NETWORK = """
+import torch
+class Bad(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.act = torch.nn.ReLU()
+    def forward(self, x):
+        return self.act(x / 0 - 1 / torch.zeros(1))
+class Crashes(torch.nn.Module):
+    def forward(self, x):
+        raise KeyError("a bug of the user's")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [("Bad", "set 'cats', layer 'act', image '0.png':"), ("Crashes", 'failed: KeyError: "a bug of the user')],
+)
+def test_failed_work_is_exit_code_1(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, line: str
+) -> None:
+    """What was given was fine but the work failed: 1, and one line."""
+    (folder / f"net_{name}.py").write_text(NAN_NETWORK)
+    monkeypatch.chdir(folder)
+    options = ["--preprocess", "unit", "--input-size", "8x8x3", "--set", "cats=cats", "--out", "out"]
+    assert main(["measure", f"net_{name}:{name}", *options]) == 1
+    told = [text for text in capsys.readouterr().err.splitlines() if text.strip()]
+    assert len(told) == 1
+    assert told[0].startswith(f"differentia: {line}")
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "differentia", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "100"},
+    )
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """``--help`` loads neither PyTorch nor Keras nor xarray; every command and option has a help text."""
+    script = (
+        "import sys; from differentia.cli import main; main(['--help']);"
+        "heavy = {'torch', 'keras', 'xarray', 'numpy', 'matplotlib', 'scipy'} & set(sys.modules);"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "measure" in done.stdout
+    assert "demo" in done.stdout
+    shown = run("measure", "--help").stdout
+    for option in (
+        "--set",
+        "--n-units",
+        "--draws",
+        "--units",
+        "--pool",
+        "--layers",
+        "--normalize",
+        "--metric",
+    ):
+        assert option in shown
+    assert run().stdout == run("--help").stdout

@@ -1,0 +1,59 @@
+"""The axis of layers: its names, its marks, and the figure that it is in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import xarray as xr
+from helpers.figures import texts
+from matplotlib.figure import Figure
+
+import differentia as dif
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def _close_figures() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+def neurons(layers: int = 4) -> xr.Dataset:
+    arrays = {"a": {f"layer_{n}": RNG.normal(size=(8, 60)) for n in range(layers)}}
+    return dif.measure_responses(arrays, n_units=(5, 20, 60), draws=1)
+
+
+@pytest.mark.parametrize("layers", [2, 30, 90, pytest.param(500, marks=pytest.mark.slow)])
+def test_layer_names_do_not_overlap(layers: int) -> None:
+    """With many layers the names are thinned; the first and the last are there."""
+    ax = dif.plot(neurons(layers))
+    ax.figure.canvas.draw()
+    assert ax.figure.bbox.width <= 7.2 * ax.figure.dpi  # paper size, at which no letters are small
+    assert min(float(text.get_fontsize()) for text in texts(ax.figure)) >= 6
+    labels = ax.get_xticklabels()
+    assert labels[0].get_text() == "layer_0"
+    assert labels[-1].get_text() == f"layer_{layers - 1}"
+    positions = [label.get_window_extent().x1 for label in labels]
+    heights = float(labels[0].get_fontsize()) * ax.figure.dpi / 72
+    # neighbours at 60 degrees are told apart where they stand a line's height apart across their slant
+    assert np.diff(positions).min() * np.sin(np.radians(60)) > 0.8 * heights
+
+
+def test_draws_into_given_axes() -> None:
+    """A user's axes are used, and no other figure is made."""
+    ax = Figure().add_subplot()
+    assert dif.plot(neurons(), ax=ax) is ax
+    assert plt.get_fignums() == []
+    dif.plot(neurons())
+    assert len(plt.get_fignums()) == 1
+
+
+def test_marks_are_smaller_where_layers_stand_close() -> None:
+    """Of many layers, so that lines can be seen between them; not of few."""
+    sizes = {n: dif.plot(neurons(n)).get_lines()[0].get_markersize() for n in (2, 8, 60)}
+    assert sizes[60] < 0.7 * sizes[8]
+    assert sizes[8] == sizes[2]

@@ -1,0 +1,70 @@
+"""What stands on the page, as plain data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from helpers.networks import tricky
+from helpers.reports import measured
+
+import differentia as dif
+from differentia.output.report.contents import contents
+from differentia.results.dataset import what_is_left
+
+RNG = np.random.default_rng(0)
+
+
+def test_the_main_view_leaves_out_what_it_does_not_show() -> None:
+    """Of the images only those of the nearest and farthest pairs have pictures; the whole page has all."""
+    results = {"random": measured().drop_dims(["filter", "map_image"]).isel(layer=[3])}
+    whole, view = contents(results), contents(results, main_view=True)
+    assert whole["predictions"] is not None
+    assert len(whole["gallery"]) == 15
+    assert view["predictions"] is None
+    assert view["gallery"] == []
+    layers = view["kinds"][0]["pairs"]["layers"]
+    ends = {
+        row
+        for layer in layers
+        for of in layer["sets"]
+        for end in ("nearest", "farthest")
+        for row in of[end][:2]
+    }
+    pictured = {int(row) for row, image in view["images"].items() if "picture" in image}
+    assert pictured == ends
+    assert len(pictured) < 15
+    assert {int(row) for row, image in whole["images"].items() if "picture" in image} == set(range(15))
+
+
+def test_selections_of_sets_and_layers() -> None:
+    """What is left is as if the others had not been measured: images, filters and maps go with their set."""
+    sets = {name: RNG.integers(0, 256, (4, 16, 16, 3), dtype=np.uint8) for name in "abc"}
+    network = dif.load_network(tricky(), preprocess="unit", input_shape=(3, 16, 16))
+    options: dict[str, Any] = {"n_units": 20, "draws": 2, "map_images": (0, 2)}
+    maps = {"conv": [1], "split[0]": [0, 1]}
+    whole = dif.measure(network, sets, maps=maps, **options)
+    chosen = whole.sel(set=["a", "c"], layer=["conv", "head"])
+    alone = dif.measure(
+        network,
+        {"a": sets["a"], "c": sets["c"]},
+        layers=["conv", "head"],
+        maps={"conv": [1]},
+        **options,
+    )
+    left = what_is_left(chosen)
+    assert left["image_set"].values.tolist() == ["a"] * 4 + ["c"] * 4
+    assert set(left["filter_layer"].values) == {"conv", "head"}
+    for name in (
+        "differentiation",
+        "filter_mean",
+        "prediction",
+        "thumbnail",
+        "distance",
+        "map_image",
+        "map_0",
+    ):
+        np.testing.assert_array_equal(left[name].values, alone[name].values, err_msg=name)
+    assert "map_1" not in left
+    assert contents({"random": left}) == contents({"random": alone})
+    assert what_is_left(whole).identical(whole)

@@ -1,0 +1,69 @@
+"""What was measured and how, in words."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from helpers.reports import kinds, published
+from helpers.results import neurons
+
+import differentia as dif
+from differentia.definition.measure import METRICS, NORMALIZATIONS
+from differentia.output.report.contents import contents
+from differentia.output.report.facts import facts, warnings_of, yardstick
+from differentia.results.dataset import with_provenance
+from differentia.results.summaries import extreme_layers
+
+RNG = np.random.default_rng(0)
+
+
+def test_facts_and_overview_of_recorded_responses() -> None:
+    """What is not known is left out; a set without any value has no highest and lowest layer."""
+    known = dict(facts({"random": neurons()}))
+    assert "Network" not in known
+    (kind,) = contents({"sketch": neurons().assign_coords(units="sketch")})["kinds"]
+    assert (kind["noun"], kind["counted"]) == ("sums", True)
+    assert known["Draws"] == "6 of 5 units, 6 of 20 units, 1 of 50 units"
+    assert "torch" not in known["Versions"]
+    assert known["Reference"] == "spontaneous"
+    assert known["Intervals"] == "95 %; of images: bootstrap (studentized), 2,000 resamples"
+    assert dict(facts({"random": neurons().assign_attrs(reference="")}))["Reference"] == "none"
+    nothing = neurons()
+    nothing["differentiation"] = nothing["differentiation"] * np.nan
+    assert [set(extremes) for extremes in extreme_layers(nothing).values()] == [{None}, {None}]
+    (first, *_) = extreme_layers(published()).values()
+    assert first.first is not None
+    assert first.first[0] == "input"
+
+
+def test_warnings_of_every_kind() -> None:
+    """Each once; none are known of results that were written before they were kept."""
+    results = kinds()
+    texts = {"random": ["one"], "top": ["one", "two"], "filter_mean": []}
+    warned = {
+        kind: with_provenance(result, warnings=texts[kind])
+        for kind, result in results.items()
+        if kind in texts
+    }
+    assert warnings_of(warned) == ["one", "two"]
+    assert warnings_of({"top": results["top"].assign_attrs(provenance="")}) is None
+
+
+def test_what_independent_responses_give() -> None:
+    """It is said only where it holds whatever their distribution, and then it does."""
+    for normalize in NORMALIZATIONS:
+        for metric in METRICS:
+            said = yardstick(neurons().assign_attrs(normalize=normalize, metric=metric))
+            found = re.search(r"([\d.]+) where they are independent", said)
+            values = []
+            for responses in (RNG.gamma(2.0, 1.0, (30, 4_000)), RNG.normal(5, 2, (30, 4_000))):
+                scale = responses.std(axis=0) if normalize == "unit" else None
+                value = dif.differentiation(responses, normalize=normalize, metric=metric, scale=scale)
+                values.append(value)
+            known = metric != "cityblock" and normalize in ("layer", "response")
+            assert (found is not None) == known, said
+            if found:
+                np.testing.assert_allclose(
+                    values, float(found[1]), rtol=0.03, err_msg=f"{normalize}, {metric}"
+                )

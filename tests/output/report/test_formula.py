@@ -1,0 +1,25 @@
+"""The measure as mathematics."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import pytest
+from helpers.results import neurons
+
+from differentia.definition.measure import METRICS, NORMALIZATIONS
+from differentia.output.report.formula import formula
+from differentia.output.words import METRIC_WORDS, NORMALIZATION_WORDS
+
+
+@pytest.mark.parametrize("metric", list(METRICS))
+@pytest.mark.parametrize("normalize", list(NORMALIZATIONS))
+def test_three_equations_and_a_note(normalize: str, metric: str) -> None:
+    """Normalised response, distance, median: whole MathML, with the note that explains its symbols."""
+    mathematics, note = formula(neurons().assign_attrs(normalize=normalize, metric=metric))
+    row = ET.fromstring(mathematics)[0]
+    assert [one.tag for one in row].count("mspace") == 2
+    assert "".join(row.itertext()).endswith("D=mediani<jdij")
+    assert NORMALIZATION_WORDS[normalize].formula + "<mspace" in mathematics
+    assert METRIC_WORDS[metric].formula + "<mspace" in mathematics
+    assert note.startswith(NORMALIZATION_WORDS[normalize].note)

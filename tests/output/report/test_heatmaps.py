@@ -1,0 +1,51 @@
+"""The heat maps hold the numbers of the result; what is too large is thinned."""
+
+from __future__ import annotations
+
+import numpy as np
+from helpers.reports import filter_values, measured, unpacked
+from helpers.results import neurons
+
+from differentia.output.report.heatmaps import filters, predictions
+
+
+def test_filters_of_every_image() -> None:
+    """Z-scored, each within a step of the packing; few filters are not thinned."""
+    result = measured()
+    found = filters(result)
+    assert found is not None
+    assert found["images"] == list(range(15))
+    for place, layer in enumerate(found["layers"]):
+        values = unpacked(layer["values"])
+        assert layer["starts"] == list(range(layer["filters"]))
+        for row in (0, 7, 14):
+            expected = filter_values(result, place, row)
+            np.testing.assert_allclose(values[row], expected, atol=1.01 * layer["values"]["step"])
+    assert [layer["mapped"] for layer in found["layers"]] == [True, True, True, False]
+
+
+def test_filters_are_thinned() -> None:
+    """Into few entries: columns are means of neighbours, and each set keeps images."""
+    result = measured()
+    found = filters(result, entries=200)
+    assert found is not None
+    shapes = [layer["values"]["shape"] for layer in found["layers"]]
+    assert all(rows == len(found["images"]) for rows, _ in shapes)
+    assert max(columns for _, columns in shapes) == 8
+    whole, layer = filters(result), found["layers"][1]
+    assert whole is not None
+    width = layer["starts"][1]
+    wide = unpacked(whole["layers"][1]["values"])[found["images"], :width]
+    np.testing.assert_allclose(unpacked(layer["values"])[:, 0], wide.mean(axis=1), atol=1e-3)
+
+
+def test_predictions_of_the_most_probable_classes() -> None:
+    """All classes where they are few; none of responses that no classifier gave."""
+    result = measured()
+    found = predictions(result)
+    assert found is not None
+    assert found["classes"] == list(range(10))
+    assert found["names"] == result["class_name"].values.tolist()
+    np.testing.assert_allclose(unpacked(found["values"]), result["prediction"].values, atol=1e-4)
+    assert predictions(neurons()) is None
+    assert filters(neurons()) is None
