@@ -11,7 +11,7 @@ from helpers import oracles
 from helpers.results import by_hand, neurons, viewed
 
 import differentia as dif
-from differentia.results.dataset import as_kinds, provenance, with_provenance
+from differentia.results.dataset import as_kinds, provenance, require_variables, set_rows, with_provenance
 from differentia.results.schema import validate_result
 
 RNG = np.random.default_rng(0)
@@ -45,7 +45,7 @@ def test_results_by_kind() -> None:
     differing = {
         "sets": second.isel(set=[0]),
         "layers; give those .* together": renamed,
-        "image names": second.isel(image=slice(3)),
+        "image names": second.assign_coords(image_name=("image", ["a"] * second.sizes["image"])),
         "image sets": moved,
         "image hashes": hashed,
         "normalize, 'layer' and 'unit'": second.assign_attrs(normalize="unit"),
@@ -135,3 +135,16 @@ def test_moments_of_stored_responses() -> None:
         assert float(at["layer_sd"]) == pytest.approx(oracles.population_sd(areas["V1"].ravel()), rel=1e-9)
     assert "prediction" not in result
     assert "filter_mean" not in result
+
+
+def test_parts_of_a_result() -> None:
+    """The rows of a set; what is missing, and what there is not."""
+    result = neurons()
+    assert set_rows(result, "spontaneous").tolist() == list(range(8, 16))
+    require_variables(result, "distance", "layer_sd")
+    with pytest.raises(dif.InputError, match="no filter_mean; measure at most 2,000 images, with views=True"):
+        require_variables(result, "distance", "filter_mean")
+    with pytest.raises(dif.InputError, match="no distance; measure at most 2,000 images"):
+        require_variables(result.drop_vars("distance"), "distance")
+    with pytest.raises(dif.InputError, match="unknown set 'silence'"):
+        set_rows(result, "silence")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -17,13 +16,13 @@ from differentia.results.intervals import (
     has_samples,
     interval_of_difference,
     interval_of_ratio,
+    of_each_layer,
     sample_of,
     sample_of_set,
     with_intervals,
 )
 from differentia.results.resampling import LEAST_IMAGES, Sample
 from differentia.results.schema import LIMITS, checked
-from differentia.system.machine import usable_cores
 from differentia.system.random import generator_of
 
 if TYPE_CHECKING:
@@ -151,10 +150,8 @@ def _permutation_test(
     """Return the statistic and its p in each layer; NaN where a set is too small or has no value."""
     rows = [set_rows(result, name) for name in (first, second)]
     n_first, n_images = len(rows[0]), sum(map(len, rows))
-    labels = np.zeros((permutations, n_images), dtype=bool)
-    labels[:, :n_first] = True
-    generator = generator_of("permutations", result.attrs["seed"], first, second)
-    labels = generator.permuted(labels, axis=1)
+    labels = np.tile(np.arange(n_images) < n_first, (permutations, 1))
+    labels = generator_of("permutations", result.attrs["seed"], first, second).permuted(labels, axis=1)
     together = np.concatenate(rows)
 
     def of_layer(layer: int) -> tuple[float, Float[np.ndarray, " b"]]:
@@ -169,11 +166,8 @@ def _permutation_test(
         pooled = aligned(sample_of(result, layer, together), n_first)
         return float(observed), permuted_statistics(pooled, labels)
 
-    with ThreadPoolExecutor(usable_cores()) as threads:
-        found = list(threads.map(of_layer, range(result.sizes["layer"])))
-    statistic = np.array([observed for observed, _ in found])
-    permuted = np.abs(np.array([values for _, values in found]))
-    alone, corrected = p_values(np.abs(statistic), permuted)
+    statistic, permuted = map(np.array, zip(*of_each_layer(result, of_layer), strict=True))
+    alone, corrected = p_values(np.abs(statistic), np.abs(permuted))
     return {"statistic": statistic, "p": alone, "p_corrected": corrected}
 
 
@@ -202,7 +196,7 @@ def p_values(
 def aligned(sample: Sample, n_first: int) -> Sample:
     """Return images of two sets, the first `n_first` of one, with the mean responses of both at one place."""
     # Within each set no distance changes. The mean response at that place has the mean power of the two.
-    one, other = sets = slice(None, n_first), slice(n_first, None)
+    one, other = sets = slice(n_first), slice(n_first, None)
     squares = sample.distances**2
     cross = squares[one, other]
     within = [squares[of_set, of_set] for of_set in sets]

@@ -18,7 +18,6 @@ from differentia.results.schema import (
     VARIABLES,
     checked,
     map_dimensions,
-    map_names,
     read_provenance,
 )
 
@@ -128,12 +127,10 @@ def _set_moments(
     responses: Responses, moments: Moments
 ) -> tuple[Float[np.ndarray, "set layer"], Float[np.ndarray, "set layer"]]:
     """Return the mean and SD over all units and images of each set, from those of each image."""
-    means, sds = [], []
-    for rows in responses.sets.values():
-        means.append(moments.mean[rows].mean(axis=0))
-        # The variance is the mean of the images' variances plus the variance of their means.
-        sds.append(np.sqrt(moments.variance[rows].mean(axis=0) + moments.mean[rows].var(axis=0)))
-    return np.stack(means), np.stack(sds)
+    of_sets = [(moments.mean[rows], moments.variance[rows]) for rows in responses.sets.values()]
+    means = np.stack([mean.mean(axis=0) for mean, _ in of_sets])
+    # The variance is the mean of the images' variances plus the variance of their means.
+    return means, np.sqrt([variance.mean(axis=0) + mean.var(axis=0) for mean, variance in of_sets])
 
 
 def _padded_pools(responses: Responses) -> np.ndarray:
@@ -144,10 +141,12 @@ def _padded_pools(responses: Responses) -> np.ndarray:
     return padded.astype(np.int32) if padded.max() < 2**31 else padded
 
 
-#: Coordinates, attributes, and facts of the provenance that are the same in results measured together.
+#: Coordinates, and attributes and facts of the provenance, that are the same in results measured together.
 _ALIKE = ("set", "layer", "image_name", "image_set", "image_hash")
-_ALIKE_ATTRIBUTES = ("normalize", "metric", "reference", "seed")
-_ALIKE_FACTS = ("network", "fingerprint", "input_shape", "preprocessing", "crop", "resize")
+_ALIKE_FACTS = (
+    *("normalize", "metric", "reference", "seed"),
+    *("network", "fingerprint", "input_shape", "preprocessing", "crop", "resize"),
+)
 
 
 @checked
@@ -181,9 +180,8 @@ def _difference_between(one: xr.Dataset, other: xr.Dataset) -> str:
     for label in _ALIKE:
         if not np.array_equal(one[label].values, other[label].values):
             return f"{label.replace('_', ' ')}{'es' if label.endswith('hash') else 's'}"
-    attributes = [{name: result.attrs[name] for name in _ALIKE_ATTRIBUTES} for result in (one, other)]
-    facts, others = (provenance(one) | attributes[0], provenance(other) | attributes[1])
-    for name in (*_ALIKE_ATTRIBUTES, *_ALIKE_FACTS):
+    facts, others = (provenance(result) | result.attrs for result in (one, other))
+    for name in _ALIKE_FACTS:
         if facts.get(name) != others.get(name):
             return f"{name.replace('_', ' ')}, {facts.get(name, '')!r} and {others.get(name, '')!r}"
     return ""
@@ -219,31 +217,3 @@ def units_at_hand(result: xr.Dataset) -> xr.DataArray:
     if unit_kind(str(result["units"].item())).sketched:  # which stands for all units
         return result["layer_size"]
     return result["units_used"].sel(n_units=result["n_units"].max())
-
-
-def what_is_left(result: xr.Dataset) -> xr.Dataset:
-    """Return a result without the images, filters and maps whose set or layer was taken out of it."""
-    if not result.sizes["set"] or not result.sizes["layer"]:
-        raise InputError("the result has no set or no layer left; select at least one of each")
-    if "image_other" in result.sizes and result.sizes["image"] != result.sizes["image_other"]:
-        raise InputError(
-            f"the result holds distances of {result.sizes['image_other']} images but only "
-            f"{result.sizes['image']} images; its values are of all images: select sets or layers instead"
-        )
-    if "filter" in result.sizes:
-        result = result.isel(filter=np.isin(result["filter_layer"].values, result["layer"].values))
-    kept = np.isin(result["image_set"].values, result["set"].values)
-    maps = [result[name] for name in map_names(result)]
-    left_maps = [shown for shown in maps if shown.attrs["layer"] in result["layer"].values]
-    if kept.all() and len(left_maps) == len(maps):
-        return result
-    bare = result.drop_vars([*map_names(result), "map_image"], errors="ignore")
-    left = bare.isel({name: kept for name in ("image", "image_other") if name in bare.sizes})
-    if not maps:
-        return left
-    rows = result["map_image"].values
-    of_left = kept[rows]
-    left = left.assign_coords(map_image=("map_image", (np.cumsum(kept) - 1)[rows[of_left]]))
-    for number, shown in enumerate(left_maps):
-        left[f"map_{number}"] = (map_dimensions(number), shown.values[of_left], shown.attrs)
-    return left

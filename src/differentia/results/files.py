@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from differentia.errors import InputError
-from differentia.results.dataset import what_is_left
 from differentia.results.schema import (
     ATTRIBUTES,
     LIMITS,
@@ -55,7 +54,6 @@ def save(result: xr.Dataset, path: str | os.PathLike[str]) -> None:
     StorageError
         The disk is full.
     """
-    result = what_is_left(result)
     require_whole(result)
     arrays = [name for name in (*VARIABLES, *map_names(result)) if name in result]
     # The checksums let any reader find a byte that has changed on the disk.

@@ -119,7 +119,7 @@ def colour_limits(scores: Float[np.ndarray, ...]) -> tuple[float, float]:
 def distances_of_sets(
     result: xr.Dataset, layers: Sequence[str]
 ) -> Iterator[dict[str, Float[np.ndarray, "n n"]]]:
-    """Yield, for each layer, the `set_distances` of each set."""
+    """Yield, for each layer, the distances of all pairs of each set's images, divided by `distance_units`."""
     units = distance_units(result)
     sets = rows_by_set(result)
     known = layer_names(result)

@@ -26,7 +26,8 @@ from differentia.output.report.contents import contents
 from differentia.output.report.facts import facts, warnings_of, yardstick
 from differentia.output.report.packing import neighbours_together, pack, spread_out
 from differentia.results.contrasts import contrasts_between_sets
-from differentia.results.dataset import what_is_left, with_provenance
+from differentia.results.dataset import with_provenance
+from differentia.results.schema import what_is_left
 from differentia.results.summaries import extreme_layers
 
 RNG = np.random.default_rng(0)
