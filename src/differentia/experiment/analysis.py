@@ -122,10 +122,9 @@ def _arranged(
     """Put the values of a layer where they belong, and say which are not defined."""
     values = np.full((len(responses.sets), len(counts), draws), np.nan)
     undefined = []
-    for at_count, draw, (at_set, (name, rows)) in product(
-        range(len(counts)), range(draws), enumerate(responses.sets.items())
+    for (at_count, count), draw, (at_set, (name, rows)) in product(
+        enumerate(counts), range(draws), enumerate(responses.sets.items())
     ):
-        count = counts[at_count]
         measured = looked.found.get((name, responses.units_used(layer, count), draw))
         if measured is None:  # there is no such draw
             continue
@@ -368,9 +367,6 @@ def _spreads(values: ResponseMatrix, sets: Mapping[str, slice]) -> dict[str, flo
 
 def _pooled_sd(values: ResponseMatrix) -> Float[np.ndarray, " k"]:
     """Return each unit's population SD over the responses of all sets; exactly 0 where it is constant."""
-    of_blocks = []
-    for block in Rows(values).blocks():
-        sd = block.std(axis=0)
-        sd[block.max(axis=0) == block.min(axis=0)] = 0.0
-        of_blocks.append(sd)
-    return np.concatenate(of_blocks)
+    blocks = Rows(values).blocks()
+    varies = ((block.std(axis=0), block.max(axis=0) > block.min(axis=0)) for block in blocks)
+    return np.concatenate([np.where(known, sd, 0.0) for sd, known in varies])

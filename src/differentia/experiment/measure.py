@@ -11,11 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from differentia.definition.measure import is_raw_euclidean
-from differentia.errors import (
-    InputError,
-    require_known,
-    warn,
-)
+from differentia.errors import InputError, require_known, warn
 from differentia.experiment.analysis import Undefined, measure_layers
 from differentia.experiment.options import (
     N_UNITS,
@@ -168,10 +164,7 @@ def measure_responses(
         at_hand = checked(RecordOptions, {"units": kinds, "pool": pool, "seed": seed or 0, "memory": memory})
         counts = counts_of(given, at_hand)
         responses = responses_from_arrays(
-            responses,
-            kind=kinds[0],
-            pool=pool or (max(counts) if counts else None),
-            seed=at_hand.seed,
+            responses, kind=kinds[0], pool=pool or (max(counts) if counts else None), seed=at_hand.seed
         )
     elif pool is not None or seed not in (None, responses.seed):
         raise InputError("recorded responses have their pool and seed; leave pool= and seed= out")

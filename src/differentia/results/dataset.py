@@ -13,8 +13,9 @@ from differentia.errors import InputError, require_known
 from differentia.recording.responses import Moments, Responses
 from differentia.recording.units import unit_kind
 from differentia.results.schema import (
-    LABELS,
+    LIMITS,
     SCHEMA_VERSION,
+    SPECS,
     VARIABLES,
     checked,
     map_dimensions,
@@ -28,12 +29,9 @@ if TYPE_CHECKING:
 REMEDIES = {
     "prediction": "measure a classifier, with views=True (no --no-views)",
     "filter_mean": "measure at most 2,000 images, with views=True (no --no-views)",
-    "thumbnail": "measure at most 2,000 images, with views=True (no --no-views)",
-    "layer_mean": "measure with views=True (no --no-views)",
-    "layer_sd": "measure with views=True (no --no-views)",
+    **dict.fromkeys(("layer_mean", "layer_sd"), "measure with views=True (no --no-views)"),
     "distance": "measure at most 2,000 images",
-    "differentiation_low": "measure again, or add them with with_intervals(result)",
-    "differentiation_high": "measure again, or add them with with_intervals(result)",
+    **dict.fromkeys(LIMITS, "measure again, or add them with with_intervals(result)"),
     "map_0": "choose the filters whose maps are kept with maps={layer: [filter]} (--map)",
 }
 
@@ -60,67 +58,58 @@ def build_result(
 
     layers = responses.layers
     used = [[responses.units_used(layer, count) for count in n_units] for layer in layers]
-    variables: dict[str, Any] = {
+    values: dict[str, Any] = {
         "differentiation": differentiation,
         "units_used": np.array(used, dtype=np.int64),
         "pool_size": np.array([len(responses.units[layer.name]) for layer in layers], dtype=np.int64),
         "layer_size": np.array([layer.size for layer in layers], dtype=np.int64),
         "image_sum": image_sum,
         "image_sumsq": image_sumsq,
-    }
-    # Of all they would be 0, 1, 2, ... for millions of units, and a sketch has none.
-    if responses.unit_kind not in ("all", "sketch"):
-        variables["unit"] = _padded_pools(responses)
-    if distance is not None:
-        variables["distance"] = distance
-    labels: dict[str, Any] = {
         "layer_kind": [layer.kind for layer in layers],
         "layer_shape": ["x".join(map(str, layer.shape)) for layer in layers],
         "image_set": [image.set for image in responses.images],
         "image_name": [image.name for image in responses.images],
         "image_hash": [image.hash for image in responses.images],
         "units": responses.unit_kind,
-    }
-    views = responses.views
-    if responses.moments is not None:
-        variables["layer_mean"], variables["layer_sd"] = _set_moments(responses, responses.moments)
-    if views.filter_means:
-        counts = [views.filter_means[layer.name].shape[1] for layer in layers]
-        variables["filter_mean"] = np.hstack([views.filter_means[layer.name] for layer in layers])
-        labels["filter_layer"] = np.repeat([layer.name for layer in layers], counts)
-        labels["filter_index"] = np.concatenate([np.arange(count) for count in counts])
-    if views.predictions is not None:
-        variables["prediction"] = views.predictions.probabilities
-        labels["class_name"] = list(views.predictions.class_names)
-    if views.thumbnails is not None:
-        variables["thumbnail"] = views.thumbnails
-    if views.maps:
-        labels["map_image"] = np.asarray(views.map_images, dtype=np.int64)
-    data: dict[str, Any] = {name: (VARIABLES[name].dimensions, value) for name, value in variables.items()}
-    for number, shown in enumerate(views.maps):
-        about = {"layer": shown.layer, "filter": shown.filter}
-        data[f"map_{number}"] = (map_dimensions(number), shown.values, about)
-    coords: dict[str, Any] = {name: (LABELS[name].dimensions, value) for name, value in labels.items()}
-    coords |= {
         "set": list(responses.sets),
         "layer": [layer.name for layer in layers],
         "n_units": np.asarray(n_units, dtype=np.int64),
         "draw": np.arange(differentiation.shape[3]),
     }
-    if "unit" in variables:  # so that results with pools of different sizes can be joined
-        coords["rank"] = np.arange(variables["unit"].shape[1])
-    return xr.Dataset(
-        data,
-        coords=coords,
-        attrs={
-            "schema_version": SCHEMA_VERSION,
-            "normalize": normalize,
-            "metric": metric,
-            "reference": reference or "",
-            "seed": responses.seed,
-            "provenance": json.dumps(dict(provenance), sort_keys=True),
-        },
-    )
+    # Of all they would be 0, 1, 2, ... for millions of units, and a sketch has none.
+    if responses.unit_kind not in ("all", "sketch"):
+        values["unit"] = _padded_pools(responses)
+        values["rank"] = np.arange(values["unit"].shape[1])  # so that pools of different sizes can be joined
+    if distance is not None:
+        values["distance"] = distance
+    views = responses.views
+    if responses.moments is not None:
+        values["layer_mean"], values["layer_sd"] = _set_moments(responses, responses.moments)
+    if views.filter_means:
+        counts = [views.filter_means[layer.name].shape[1] for layer in layers]
+        values["filter_mean"] = np.hstack([views.filter_means[layer.name] for layer in layers])
+        values["filter_layer"] = np.repeat([layer.name for layer in layers], counts)
+        values["filter_index"] = np.concatenate([np.arange(count) for count in counts])
+    if views.predictions is not None:
+        values["prediction"] = views.predictions.probabilities
+        values["class_name"] = list(views.predictions.class_names)
+    if views.thumbnails is not None:
+        values["thumbnail"] = views.thumbnails
+    if views.maps:
+        values["map_image"] = np.asarray(views.map_images, dtype=np.int64)
+    placed: dict[str, Any] = {name: (SPECS[name].dimensions, value) for name, value in values.items()}
+    for number, shown in enumerate(views.maps):
+        about = {"layer": shown.layer, "filter": shown.filter}
+        placed[f"map_{number}"] = (map_dimensions(number), shown.values, about)
+    attributes = {
+        "schema_version": SCHEMA_VERSION,
+        "normalize": normalize,
+        "metric": metric,
+        "reference": reference or "",
+        "seed": responses.seed,
+        "provenance": json.dumps(dict(provenance), sort_keys=True),
+    }
+    return xr.Dataset(placed, attrs=attributes).set_coords([name for name in values if name not in VARIABLES])
 
 
 def _set_moments(

@@ -108,23 +108,9 @@ def require_interval(confidence: object, resamples: object, method: str = INTERV
 
 
 def draw_interval(
-    values: xr.DataArray, result: xr.Dataset, *, confidence: float
+    values: xr.DataArray, result: xr.Dataset, *, confidence: float, fresh: bool = True
 ) -> tuple[xr.DataArray, xr.DataArray]:
-    """Return between which limits, at least 0, a fresh draw of units from the whole layer would lie."""
-    return _around_mean(values, result, confidence, fresh=1)
-
-
-def mean_interval(
-    values: xr.DataArray, result: xr.Dataset, *, confidence: float
-) -> tuple[xr.DataArray, xr.DataArray]:
-    """Return between which limits, at least 0, the mean over all draws from the whole layer lies."""
-    return _around_mean(values, result, confidence, fresh=0)
-
-
-def _around_mean(
-    values: xr.DataArray, result: xr.Dataset, confidence: float, *, fresh: int
-) -> tuple[xr.DataArray, xr.DataArray]:
-    """Return limits around the mean over draws, which differs from the mean of `fresh` other draws."""
+    """Return limits, at least 0, of a fresh draw of units from the whole layer, or of the mean over draws."""
     # For the variance v over R draws from the pool, and its correction c to draws from the whole layer, the
     # variance of a fresh draw is c v, and that of the mean over the draws at hand (c - 1) v + v / R.
     draws = values.notnull().sum("draw")
