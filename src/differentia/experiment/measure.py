@@ -180,7 +180,6 @@ def measure_responses(
 def _measure_recorded(
     responses: Responses, counts: Sequence[int] | None, options: MeasureOptions, memory: int | str | None
 ) -> xr.Dataset:
-    budget = memory_budget(memory)
     counts = _counts_at_hand(responses, counts)
     n_images, n_layers = len(responses.images), len(responses.layers)
     values = np.empty((len(responses.sets), n_layers, len(counts), options.draws))
@@ -189,15 +188,8 @@ def _measure_recorded(
     if n_images <= MOST_IMAGES_WITH_DISTANCES:
         distance = untouched_array((n_layers, n_images, n_images), np.float32)
     undefined: list[Undefined] = []
-    measures = measure_layers(
-        responses,
-        counts,
-        options.draws,
-        normalize=options.normalize,
-        metric=options.metric,
-        distances=distance is not None,
-        budget=budget,
-    )
+    wanted = distance is not None
+    measures = measure_layers(responses, counts, options, distances=wanted, budget=memory_budget(memory))
     for at, measured in enumerate(measures):
         values[:, at], image_sum[:, at], image_sumsq[:, at] = measured[:3]
         if distance is not None:

@@ -84,7 +84,14 @@ def contrast(result: xr.Dataset, first: str, second: str, *, permutations: int =
         raise InputError(
             f"permutations is {permutations:,}; expected {LEAST_PERMUTATIONS:,} to {MOST_PERMUTATIONS:,}"
         )
-    _require_samples(result)
+    if "distance" not in result:
+        raise InputError(f"the result has no distances, which a contrast needs; {REMEDIES['distance']}")
+    if not has_samples(result):
+        raise InputError(
+            "a contrast needs Euclidean distances with normalize 'layer' or 'none'; this result has the "
+            f"metric {result.attrs['metric']!r} with normalize {result.attrs['normalize']!r}: measure again "
+            "with those"
+        )
     if LIMITS[0] not in result:
         result = with_intervals(result)
     at = {"n_units": int(result["n_units"].max())}
@@ -131,17 +138,6 @@ def contrasts_between_sets(result: xr.Dataset, *, permutations: int = PERMUTATIO
         permutations = min(permutations, FEW_PERMUTATIONS)
     found = [contrast(result, first, second, permutations=permutations) for first, second in pairs]
     return [one for one in found if bool(one["p"].notnull().any())]
-
-
-def _require_samples(result: xr.Dataset) -> None:
-    if "distance" not in result:
-        raise InputError(f"the result has no distances, which a contrast needs; {REMEDIES['distance']}")
-    if not has_samples(result):
-        raise InputError(
-            "a contrast needs Euclidean distances with normalize 'layer' or 'none'; this result has the "
-            f"metric {result.attrs['metric']!r} with normalize {result.attrs['normalize']!r}: measure again "
-            "with those"
-        )
 
 
 def _permutation_test(

@@ -129,10 +129,16 @@ def compare_with_published(result: xr.Dataset, sets: Mapping[str, str] | None = 
     _require_vgg16(result)
     curves = published_curves()
     pairs = _matched_sets(result, curves, sets)
+    counts, published_counts = (each["n_units"].values.tolist() for each in (result, curves))
+    if not (common := [count for count in counts if count in published_counts]):
+        raise InputError(
+            f"the result has n_units {counts}, the published curves {published_counts}; "
+            f"measure again with some of the latter (--n-units {','.join(map(str, published_counts))})"
+        )
     at = {
         "set": list(pairs),
         "layer": [layer for layer in LAYER_SIZES if layer in result["layer"].values],
-        "n_units": _common_counts(result, curves),
+        "n_units": common,
     }
     values = result["differentiation"]
     measured = draw_mean(values, result).sel(at)
@@ -270,14 +276,3 @@ def _matched_sets(result: xr.Dataset, curves: xr.Dataset, sets: Mapping[str, str
             f"sets={{{measured[0]!r}: {published[0]!r}}} (--set {measured[0]}={published[0]})"
         )
     return pairs
-
-
-def _common_counts(result: xr.Dataset, curves: xr.Dataset) -> list[int]:
-    measured, published = (each["n_units"].values.tolist() for each in (result, curves))
-    common = [count for count in measured if count in published]
-    if not common:
-        raise InputError(
-            f"the result has n_units {measured}, the published curves {published}; "
-            f"measure again with some of the latter (--n-units {','.join(map(str, published))})"
-        )
-    return common

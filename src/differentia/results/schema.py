@@ -44,17 +44,19 @@ _ROUNDING = 1e-6
 _LARGEST, _LARGEST_SINGLE = (float(np.finfo(kind).max) for kind in (np.float64, np.float32))
 _LARGEST_INTEGER = 2**63 - 1
 
+#: The two limits of the measure, and the sources of uncertainty.
+LIMITS = ("differentiation_low", "differentiation_high")
+SOURCES = ("units", "images")
+
 #: What a value is of.
 POINT = ("set", "layer", "n_units")
 
 _THUMBNAIL = ("image", "thumbnail_y", "thumbnail_x", "thumbnail_channel")
-_LIMIT = Spec((*POINT, "source"), least=0, most=_LARGEST, optional=True)
 
 #: A NaN stands for what is not known, but in `_KNOWN`.
 VARIABLES: dict[str, Spec] = {
     "differentiation": Spec((*POINT, "draw"), least=-_ROUNDING, most=_LARGEST),
-    "differentiation_low": _LIMIT,
-    "differentiation_high": _LIMIT,
+    **dict.fromkeys(LIMITS, Spec((*POINT, "source"), least=0, most=_LARGEST, optional=True)),
     "units_used": Spec(("layer", "n_units"), INTEGERS, least=1, most=_LARGEST_INTEGER),
     "pool_size": Spec(("layer",), INTEGERS),
     "layer_size": Spec(("layer",), INTEGERS),
@@ -72,11 +74,8 @@ _KNOWN = ("prediction", "distance")
 
 #: Coordinates that are not dimensions.
 LABELS: dict[str, Spec] = {
-    "layer_kind": Spec(("layer",), TEXT),
-    "layer_shape": Spec(("layer",), TEXT),
-    "image_set": Spec(("image",), TEXT),
-    "image_name": Spec(("image",), TEXT),
-    "image_hash": Spec(("image",), TEXT),
+    **dict.fromkeys(("layer_kind", "layer_shape"), Spec(("layer",), TEXT)),
+    **dict.fromkeys(("image_set", "image_name", "image_hash"), Spec(("image",), TEXT)),
     "filter_layer": Spec(("filter",), TEXT, with_="filter_mean"),
     "filter_index": Spec(("filter",), INTEGERS, least=0, most=_LARGEST_INTEGER, with_="filter_mean"),
     "class_name": Spec(("class",), TEXT, with_="prediction"),
@@ -95,13 +94,6 @@ _DIMENSIONS: dict[str, Spec] = {
 }
 
 SPECS = {**VARIABLES, **LABELS, **_DIMENSIONS}
-
-#: The two limits of the measure, and what they say of themselves.
-LIMITS = ("differentiation_low", "differentiation_high")
-ABOUT_LIMITS = ("confidence", "method", "resamples")
-
-#: The sources of uncertainty.
-SOURCES = ("units", "images")
 
 ATTRIBUTES = ("schema_version", "normalize", "metric", "reference", "seed", "provenance")
 
@@ -394,7 +386,7 @@ def _both_limits(result: xr.Dataset) -> _Wrong:
         yield f"{LIMITS[0]} lies above {LIMITS[1]}", "limits in their order"
     for name in LIMITS:
         about = dict(result[name].attrs)
-        confidence, method, resamples = (about.get(key) for key in ABOUT_LIMITS)
+        confidence, method, resamples = map(about.get, ("confidence", "method", "resamples"))
         share = isinstance(confidence, float | np.floating) and 0 < float(confidence) < 1
         if not (share and isinstance(method, str) and _is_integer(resamples)):
             expected = "the confidence, the method and the number of resamples"
