@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar, cast
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from differentia.definition.measure import METRICS, NORMALIZATIONS
 from differentia.errors import InputError, WarningKind, has_control_characters, unknown_name
-from differentia.system.choices import METRIC, NORMALIZE, UNITS
+from differentia.recording.units import UNIT_KINDS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -210,11 +211,13 @@ def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
     for check in (_attributes, _variables, _distinct_names, _unit_counts, _both_limits, _maps):
         for what, expected in check(result):
             raise _wrong(where, what, expected)
-    named = (result.attrs["normalize"], result.attrs["metric"], str(result["units"].item()))
-    for name, choice in zip(named, (NORMALIZE, METRIC, UNITS), strict=True):
-        if name not in choice.names:
-            problem = unknown_name(choice.what, name, choice.names)
-            raise InputError(f"{where} is no result of differentia: {problem}")
+    for what, name, known in (
+        ("normalization", result.attrs["normalize"], NORMALIZATIONS),
+        ("metric", result.attrs["metric"], METRICS),
+        ("kind of units", str(result["units"].item()), UNIT_KINDS),
+    ):
+        if name not in known:
+            raise InputError(f"{where} is no result of differentia: {unknown_name(what, name, known)}")
     read_provenance(result.attrs["provenance"], where)
     return cast("xr.Dataset", result)
 
