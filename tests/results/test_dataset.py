@@ -34,17 +34,20 @@ def test_results_by_kind() -> None:
         ([first], "the result is a list; expected the Dataset"),
         (None, "the result is a NoneType"),
         ({"random": first, "other": 3}, "the result of kind 'other' is a int"),
-        (xr.Dataset(), "is no result of differentia: schema_version, "),
-        ({"random": first, "b": first}, "the result of kind 'b' is of the kind 'random'; give one of each"),
+        (xr.Dataset(), "is not a result of differentia: schema_version, "),
+        (
+            {"random": first, "b": first},
+            "the result of kind 'b' is of the kind 'random'; give each result under",
+        ),
         (
             {"random": second},
-            "the result of kind 'random' is of the kind 'top'; give one of each, under its own",
+            "the result of kind 'random' is of the kind 'top'; give each result under its own",
         ),
         ({"random": first, "b": second}, "the result of kind 'b' is of the kind 'top'"),
     ]
     differing = {
         "sets": second.isel(set=[0]),
-        "layers; give those .* together": renamed,
+        "layers; give results .* together": renamed,
         "image names": second.assign_coords(image_name=("image", ["a"] * second.sizes["image"])),
         "image sets": moved,
         "image hashes": hashed,
@@ -116,9 +119,9 @@ def test_views_can_be_left_out() -> None:
 def test_labels_must_come_with_their_variable() -> None:
     """A view without its labels is no result; nor is a map with other dimensions."""
     result = viewed(maps={"conv": [3]})
-    with pytest.raises(dif.InputError, match="no result of differentia: class_name missing"):
+    with pytest.raises(dif.InputError, match="not a result of differentia: class_name missing"):
         validate_result(result.drop_vars("class_name"))
-    with pytest.raises(dif.InputError, match="no result of differentia: map_image missing"):
+    with pytest.raises(dif.InputError, match="not a result of differentia: map_image missing"):
         validate_result(result.drop_vars("map_image"))
     with pytest.raises(dif.InputError, match=r"map_0 has the dimensions .* expected .*'map_0_y', 'map_0_x'"):
         validate_result(result.rename(map_0_y="height"))

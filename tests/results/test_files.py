@@ -61,7 +61,7 @@ def test_files_that_are_no_result(tmp_path: Path) -> None:
     with pytest.raises(dif.InputError, match=r"cut\.nc: can't be read as netCDF-4"):
         dif.load_result(tmp_path / "cut.nc")
     xr.Dataset({"x": 1}).to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
-    with pytest.raises(dif.InputError, match=r"other\.nc is no result of differentia: schema_version"):
+    with pytest.raises(dif.InputError, match=r"other\.nc is not a result of differentia: schema_version"):
         dif.load_result(tmp_path / "other.nc")
     with pytest.raises(dif.InputError, match="schema version 99"):
         dif.save(result.assign_attrs(schema_version=99), tmp_path / "new.nc")
@@ -138,7 +138,7 @@ def test_what_was_changed_after_saving(saved: Path, tmp_path: Path) -> None:
     (tmp_path / "x.nc").write_bytes(saved.read_bytes())
     with h5py.File(tmp_path / "x.nc", "r+") as file:
         file["image_name"][0] = "another"
-    with pytest.raises(dif.InputError, match=r"x\.nc: what it holds is not what was saved: it was"):
+    with pytest.raises(dif.InputError, match=r"x\.nc: its content is not what was saved: it was"):
         dif.load_result(tmp_path / "x.nc")
     with h5py.File(saved) as file:
         numbers = file["distance"]

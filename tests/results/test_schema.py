@@ -23,7 +23,7 @@ from differentia.results.dataset import with_provenance
 from differentia.results.schema import MOST_PROVENANCE, require_whole, validate_result, what_is_left
 from differentia.results.tables import save_predictions, table_rows
 
-NOT_ONE = r"^the result is no result of differentia: "
+NOT_ONE = r"^the result is not a result of differentia: "
 SCRIPT = "<script>alert(1)</script>"
 
 
@@ -68,9 +68,9 @@ WRONG_VALUES: list[tuple[str, str, Callable[[np.ndarray], Any]]] = [
     (r"source names \['images', 'units'\]; expected", "source", lambda values: values[::-1]),
     ("units_used is of type float64; expected whole numbers", "units_used", lambda values: values / 2),
     ("units_used holds 0; expected 1 or more", "units_used", first(0)),
-    ("units_used, pool_size and layer_size do not go together", "units_used", first(10**9)),
-    ("units_used, pool_size and layer_size do not go together", "pool_size", first(10**9)),
-    ("units_used, pool_size and layer_size do not go together", "layer_size", first(1)),
+    ("units_used, pool_size and layer_size contradict each other", "units_used", first(10**9)),
+    ("units_used, pool_size and layer_size contradict each other", "pool_size", first(10**9)),
+    ("units_used, pool_size and layer_size contradict each other", "layer_size", first(1)),
     ("unit holds 100000000; expected the recorded units' places", "unit", first(10**8)),
     ("unit holds -5; expected", "unit", first(-5)),
     (r"layer_sd holds -1\.0; expected 0 or more", "layer_sd", first(-1.0)),
@@ -88,7 +88,7 @@ WRONG_VALUES: list[tuple[str, str, Callable[[np.ndarray], Any]]] = [
     ("n_units is of type float64", "n_units", lambda values: values + 0.5),
     (r"n_units holds -20; expected 1 or more", "n_units", lambda values: -values),
     (
-        "set holds 'bright' twice; expected names of which each is there",
+        "set holds 'bright' twice; expected each name once",
         "set",
         lambda values: ["bright", "bright"],
     ),
@@ -212,7 +212,7 @@ def test_what_does_not_go_together(
     """A file whose images or filters are of no set or layer of it is refused; it names the file."""
     wrong = changed(name, change)
     wrong.to_netcdf(tmp_path / "x.nc", engine="h5netcdf")
-    with pytest.raises(dif.InputError, match=rf"x\.nc is no result of differentia: {message}"):
+    with pytest.raises(dif.InputError, match=rf"x\.nc is not a result of differentia: {message}"):
         dif.load_result(tmp_path / "x.nc")
     whole().to_netcdf(tmp_path / "x.nc", engine="h5netcdf")  # the control; it has no checksum
     xr.testing.assert_identical(dif.load_result(tmp_path / "x.nc"), whole())

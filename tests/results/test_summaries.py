@@ -217,14 +217,14 @@ def test_contrasts_of_a_result() -> None:
         (own.assign_attrs(units="top"), "is of 'top' units; the results are of random"),
         (own.assign_attrs(second="c"), r"has the set 'c', which the result does not have \(a, b\)"),
         (own.assign_coords(layer=["x", "z"]), r"has the layer 'z', which the result does not have \(x, y\)"),
-        (own.assign_attrs(n_units=4), "is of 4 units; the largest number of the result is 8"),
-        (own.drop_vars("ratio"), "this Dataset is no contrast"),
-        ("a", "this str is no contrast"),
+        (own.assign_attrs(n_units=4), "is of 4 units; the result's largest number of units is 8"),
+        (own.drop_vars("ratio"), "this Dataset is not a contrast"),
+        ("a", "this str is not a contrast"),
     ):
         with pytest.raises(dif.InputError, match=message):
             require_contrasts(results, [own, wrong])  # type: ignore[list-item]
     with pytest.raises(dif.InputError, match=r"one Dataset; expected a list of them"):
         require_contrasts(results, own)  # type: ignore[arg-type]
     require_contrast(own)
-    with pytest.raises(dif.InputError, match="this Dataset is no contrast"):
+    with pytest.raises(dif.InputError, match="this Dataset is not a contrast"):
         require_contrast(result)

@@ -170,7 +170,7 @@ def evaluate(
 
 def gives_the_same(response: float) -> str:
     """Return why there is no value where all responses are the same, as `Differentiation` has it."""
-    return f"gives {float(response):.6g} in every unit, to every stimulus"
+    return f"gives {float(response):.6g} in every unit for every stimulus"
 
 
 def _from_float32(responses: ResponseMatrix, normalize: str, peak: float) -> float | None:
@@ -289,5 +289,5 @@ def _checked_scale(scale: ArrayLike | None, responses: np.ndarray, normalize: st
     wrong = (responses.max(axis=0) != responses.min(axis=0)) & (array == 0)
     if wrong.any():
         unit = int(np.argmax(wrong))
-        raise InputError(f"scale is 0 for unit {unit}, which changes in A; expected its SD")
+        raise InputError(f"scale is 0 for unit {unit}, which varies in A; expected its SD")
     return array

@@ -167,7 +167,7 @@ def measure_responses(
             responses, kind=kinds[0], pool=pool or (max(counts) if counts else None), seed=at_hand.seed
         )
     elif pool is not None or seed not in (None, responses.seed):
-        raise InputError("recorded responses have their pool and seed; leave pool= and seed= out")
+        raise InputError("recorded responses already have a pool and a seed; leave pool= and seed= out")
     elif not unit_kind(responses.unit_kind).counted and given.n_units is not None:
         raise InputError(
             f"these responses were recorded with units={responses.unit_kind!r} and are measured whole: leave "

@@ -79,7 +79,7 @@ def contrast(result: xr.Dataset, first: str, second: str, *, permutations: int =
     for name in (first, second):
         require_known("set", name, [str(known) for known in result["set"].values])
     if first == second:
-        raise InputError(f"both sets are {first!r}; name two sets to compare")
+        raise InputError(f"both sets are {first!r}; name two different sets to compare")
     if not LEAST_PERMUTATIONS <= require_count("permutations", permutations) <= MOST_PERMUTATIONS:
         raise InputError(
             f"permutations is {permutations:,}; expected {LEAST_PERMUTATIONS:,} to {MOST_PERMUTATIONS:,}"

@@ -151,14 +151,14 @@ def as_kinds(results: xr.Dataset | Mapping[str, xr.Dataset]) -> dict[str, xr.Dat
     for name, kind in kinds.items():
         if name != kind:
             raise InputError(
-                f"the result of kind {name!r} is of the kind {kind!r}; give one of each, under its own "
-                "kind, as measure_kinds() returns them, and the results of several experiments apart"
+                f"the result of kind {name!r} is of the kind {kind!r}; give each result under its own "
+                "kind, as measure_kinds() returns them, and results of different experiments separately"
             )
     first, *others = kinds
     for other in others:
         if what := _difference_between(results[first], results[other]):
             raise InputError(
-                f"the results of {first!r} and {other!r} differ in their {what}; give those that were "
+                f"the results of {first!r} and {other!r} differ in their {what}; give results that were "
                 "measured together (measure_kinds)"
             )
     return dict(results)

@@ -50,7 +50,7 @@ def save(result: xr.Dataset, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     InputError
-        It is no result, or the folder can't be written to.
+        It is not a result, or the folder can't be written to.
     StorageError
         The disk is full.
     """
@@ -108,8 +108,8 @@ def load_result(path: str | os.PathLike[str]) -> xr.Dataset:
     require_whole(result, str(path))
     if checksum not in (None, _checksum(result)):
         raise InputError(
-            f"{path}: what it holds is not what was saved: it was damaged, or changed by another program; "
-            "measure again, or take a copy of it"
+            f"{path}: its content is not what was saved: it was damaged, or changed by another program; "
+            "measure again, or use another copy of it"
         )
     return result
 

@@ -75,7 +75,7 @@ def with_intervals(
     Raises
     ------
     InputError
-        It is no result, or an option can't be used.
+        It is not a result, or an option can't be used.
     """
     require_interval(confidence, resamples, method)
     return add_intervals(result, confidence=confidence, resamples=resamples, method=method)

@@ -45,7 +45,7 @@ def precision(result: xr.Dataset) -> xr.Dataset:
     Raises
     ------
     InputError
-        It is no result, or has no intervals.
+        It is not a result, or has no intervals.
     """
     import xarray as xr
 

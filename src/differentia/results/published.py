@@ -120,7 +120,7 @@ def compare_with_published(result: xr.Dataset, sets: Mapping[str, str] | None = 
     Raises
     ------
     InputError
-        It is no result, not of VGG16 at 224 x 224 or with random weights, measured otherwise than the
+        It is not a result, not of VGG16 at 224 x 224 or with random weights, measured otherwise than the
         published curves, or has no set or number of units in common with them.
     """
     import xarray as xr

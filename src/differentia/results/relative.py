@@ -41,7 +41,7 @@ def relative(result: xr.Dataset, reference: str | None = None, *, matched: bool 
     name = reference or result.attrs["reference"]
     if not name:
         raise InputError(
-            "the result has no reference set (it is found by itself only where exactly one set is "
+            "the result has no reference set (one is chosen automatically only where exactly one set is "
             "generated noise); name one with reference= (--reference)"
         )
     require_known("set", name, [str(known) for known in result["set"].values])

@@ -202,7 +202,7 @@ def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
     missing += [name for name in due if name not in result.coords]
     missing += [name for name, spec in VARIABLES.items() if name not in result and not spec.optional]
     if missing:
-        raise InputError(f"{where} is no result of differentia: {', '.join(missing)} missing")
+        raise InputError(f"{where} is not a result of differentia: {', '.join(missing)} missing")
     if _is_integer(version := result.attrs["schema_version"]) and version != SCHEMA_VERSION:
         raise InputError(
             f"{where} has the schema version {version}; "
@@ -217,7 +217,7 @@ def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
         ("kind of units", str(result["units"].item()), UNIT_KINDS),
     ):
         if name not in known:
-            raise InputError(f"{where} is no result of differentia: {unknown_name(what, name, known)}")
+            raise InputError(f"{where} is not a result of differentia: {unknown_name(what, name, known)}")
     read_provenance(result.attrs["provenance"], where)
     return cast("xr.Dataset", result)
 
@@ -262,7 +262,7 @@ def what_is_left(result: xr.Dataset) -> xr.Dataset:
 
 def _wrong(where: str, what: str, expected: str) -> InputError:
     return InputError(
-        f"{where} is no result of differentia: {what}; expected {expected}. It may be damaged, or made by "
+        f"{where} is not a result of differentia: {what}; expected {expected}. It may be damaged, or made by "
         "another program: take the one that measure wrote, or measure again"
     )
 
@@ -354,7 +354,7 @@ def _distinct_names(result: xr.Dataset) -> _Wrong:
         names = [str(name) for name in result[coordinate].values]
         for name in names:
             if names.count(name) > 1:
-                yield f"{coordinate} holds {_as_shown(name)} twice", "names of which each is there once"
+                yield f"{coordinate} holds {_as_shown(name)} twice", "each name once"
             if not name.strip() or has_control_characters(name):
                 yield f"{coordinate} holds the name {_as_shown(name)}", "text without control characters"
 
@@ -366,7 +366,7 @@ def _unit_counts(result: xr.Dataset) -> _Wrong:
     used, pool, size = (result[name].values for name in ("units_used", "pool_size", "layer_size"))
     if (used > pool[:, np.newaxis]).any() or (pool > size).any():
         expected = "no more units used than recorded, and no more recorded than the layer has"
-        yield "units_used, pool_size and layer_size do not go together", expected
+        yield "units_used, pool_size and layer_size contradict each other", expected
     if "unit" in result:
         units = result["unit"].values
         recorded = np.arange(units.shape[1]) < pool[:, np.newaxis]
@@ -386,7 +386,7 @@ def _both_limits(result: xr.Dataset) -> _Wrong:
     if sources != list(SOURCES):
         yield f"source names {_as_shown(sources)}", _as_shown(list(SOURCES))
     if (result[LIMITS[0]] > result[LIMITS[1]]).any():
-        yield f"{LIMITS[0]} lies above {LIMITS[1]}", "limits in their order"
+        yield f"{LIMITS[0]} lies above {LIMITS[1]}", "the lower limit below the upper one"
     for name in LIMITS:
         about = dict(result[name].attrs)
         confidence, method, resamples = map(about.get, ("confidence", "method", "resamples"))

@@ -178,7 +178,7 @@ def require_contrast(given: Any) -> None:
     facts = getattr(given, "attrs", {})  # which a Dataset has
     if not ({*CONTRAST_FACTS} <= {*facts} and {*CONTRAST_VALUES} <= {*given}):
         raise InputError(
-            f"this {type(given).__name__} is no contrast; expected what contrast(result, first, second) "
+            f"this {type(given).__name__} is not a contrast; expected what contrast(result, first, second) "
             "returned"
         )
 
@@ -195,7 +195,8 @@ def require_contrasts(results: Mapping[str, xr.Dataset], contrasts: Sequence[xr.
         pair = f"the contrast of {about['first']!r} and {about['second']!r}"
         if about["units"] not in results:
             raise InputError(
-                f"{pair} is of {about['units']!r} units; the results are of {', '.join(results)}"
+                f"{pair} is of {about['units']!r} units; the results are of {', '.join(results)} units: "
+                "compare sets of one of these"
             )
         result = results[about["units"]]
         sets = (about["first"], about["second"])
@@ -207,6 +208,6 @@ def require_contrasts(results: Mapping[str, xr.Dataset], contrasts: Sequence[xr.
                 )
         if about["n_units"] != (largest := int(result["n_units"].max())):
             raise InputError(
-                f"{pair} is of {about['n_units']:,} units; the largest number of the result is {largest:,}: "
-                "make it from this result"
+                f"{pair} is of {about['n_units']:,} units; the result's largest number of units is {largest:,}: "
+                "compare the sets of this result: contrast(result, first, second)"
             )
