@@ -37,7 +37,7 @@ def test_results_by_kind() -> None:
         (xr.Dataset(), "is not a result of differentia: schema_version, "),
         (
             {"random": first, "b": first},
-            "the result of kind 'b' is of the kind 'random'; give each result under",
+            "the result of kind 'b' is of the kind 'random'; give each result",
         ),
         (
             {"random": second},

@@ -208,6 +208,6 @@ def require_contrasts(results: Mapping[str, xr.Dataset], contrasts: Sequence[xr.
                 )
         if about["n_units"] != (largest := int(result["n_units"].max())):
             raise InputError(
-                f"{pair} is of {about['n_units']:,} units; the result's largest number of units is {largest:,}: "
-                "compare the sets of this result: contrast(result, first, second)"
+                f"{pair} is of {about['n_units']:,} units; the result's largest number of units is "
+                f"{largest:,}: compare the sets of this result: contrast(result, first, second)"
             )
