@@ -1,4 +1,4 @@
-"""What there is to see in a result: distances and z-scores."""
+"""What there is to see in a result: z-scores."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from helpers.results import by_hand, viewed
 import differentia as dif
 from differentia.results.schema import map_names
 from differentia.results.views import filter_scores, map_scores
-
-RNG = np.random.default_rng(0)
 
 
 def test_filters_and_maps_are_z_scored_by_their_set_and_layer() -> None:
