@@ -305,7 +305,7 @@ def test_the_top_units_hold_what_all_units_hold(stage: Stage, all_units: xr.Data
     assert values["top"].sel(layer="conv_pw_1_relu").isnull().all()
     assert values["top_variance"].sel(layer="conv_pw_1_relu").notnull().all()
     (warning,) = [str(one.message) for one in told if "differentiation is NaN" in str(one.message)]
-    assert "layer 'conv_pw_1_relu', set 'tabby_cats': it gives 6 in every unit, to every stimulus" in warning
+    assert "layer 'conv_pw_1_relu', set 'tabby_cats': it gives 6 in every unit for every stimulus" in warning
     assert "may be saturated for every image; those of units='top_variance' can't be" in warning
 
 

@@ -50,7 +50,7 @@ def test_what_has_no_value_when_stored(small_blocks: int) -> None:
     """The reasons are those of the array."""
     array = RNG.standard_normal((10, 203))
     array[4] = 2.5
-    assert evaluate(Stored(np.full((10, 203), 6.0))).undefined == "gives 6 in every unit, to every stimulus"
+    assert evaluate(Stored(np.full((10, 203), 6.0))).undefined == "gives 6 in every unit for every stimulus"
     undefined = evaluate(Stored(array), normalize="response")
     assert undefined.undefined is not None
     assert (undefined.response, undefined[1:]) == (4, evaluate(array, normalize="response")[1:])

@@ -170,7 +170,7 @@ def test_extreme_scales(normalize: str, metric: str, factor: float) -> None:
     matrix = np.random.default_rng(5).standard_normal((6, 30))
     scale = matrix.std(axis=0) if normalize == "unit" else None
     expected = dif.differentiation(matrix, normalize=normalize, metric=metric, scale=scale)
-    if normalize == "none" and metric in ("euclidean", "cityblock"):
+    if normalize == "none" and METRICS[metric].in_units:
         expected *= factor
     scaled = None if scale is None else scale * factor
     value = dif.differentiation(matrix * factor, normalize=normalize, metric=metric, scale=scaled)
@@ -195,7 +195,7 @@ def test_many_blocks_equal_one(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("matrix", "options", "message"),
     [
-        (np.full((4, 5), 6.0), {}, "gives 6 in every unit, to every stimulus"),
+        (np.full((4, 5), 6.0), {}, "gives 6 in every unit for every stimulus"),
         (np.full((4, 5), 0.0), {"normalize": "none"}, "gives 0 in every unit"),
         (np.array([[1.0, 2, 3], [2, 2, 2], [3, 1, 2]]), {"normalize": "response"}, "response 1 is constant"),
         (np.array([[1.0, 2, 3], [2, 1, 2], [3, 3, 3]]), {"metric": "correlation"}, "response 2 is constant"),

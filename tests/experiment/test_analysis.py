@@ -15,6 +15,7 @@ from scipy.spatial.distance import pdist, squareform
 from differentia.definition.measure import evaluate
 from differentia.experiment import analysis
 from differentia.experiment.analysis import LayerMeasures, measure_layers
+from differentia.experiment.options import MeasureOptions
 from differentia.recording.responses import responses_from_arrays
 
 RNG = np.random.default_rng(0)
@@ -39,10 +40,12 @@ def nasty() -> dict[str, dict[str, np.ndarray]]:
     return sets
 
 
-def measure(sets: dict[str, dict[str, np.ndarray]], **options: Any) -> dict[str, LayerMeasures]:
+def measure(
+    sets: dict[str, dict[str, np.ndarray]], *, distances: bool = True, **options: Any
+) -> dict[str, LayerMeasures]:
     responses = responses_from_arrays(sets, kind="random")
-    given = {"normalize": "layer", "metric": "euclidean", "distances": True, "budget": 2**30, **options}
-    measures = list(measure_layers(responses, (20, 200), 4, **given))
+    given = MeasureOptions(draws=4, **options)
+    measures = list(measure_layers(responses, (20, 200), given, distances=distances, budget=2**30))
     return {layer.name: found for layer, found in zip(responses.layers, measures, strict=True)}
 
 
@@ -106,8 +109,8 @@ def test_other_threads_are_left_as_they_are() -> None:
             measure(nasty(), normalize="unknown")
         assert (torch.get_num_threads(), threads_of_a_new_thread()) == (3, 3)
         responses = responses_from_arrays(nasty(), kind="random")
-        options: dict[str, Any] = {"normalize": "layer", "metric": "euclidean", "distances": True}
-        suspended = measure_layers(responses, (20, 200), 4, budget=2**30, **options)
+        options = MeasureOptions(draws=4)
+        suspended = measure_layers(responses, (20, 200), options, distances=True, budget=2**30)
         next(suspended)
         assert (torch.get_num_threads(), threads_of_a_new_thread()) == (3, 3)
         assert len(list(suspended)) == len(responses.layers) - 1

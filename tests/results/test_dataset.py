@@ -11,7 +11,7 @@ from helpers import oracles
 from helpers.results import by_hand, neurons, viewed
 
 import differentia as dif
-from differentia.results.dataset import as_kinds, provenance, with_provenance
+from differentia.results.dataset import as_kinds, provenance, require_variables, set_rows, with_provenance
 from differentia.results.schema import validate_result
 
 RNG = np.random.default_rng(0)
@@ -34,18 +34,21 @@ def test_results_by_kind() -> None:
         ([first], "the result is a list; expected the Dataset"),
         (None, "the result is a NoneType"),
         ({"random": first, "other": 3}, "the result of kind 'other' is a int"),
-        (xr.Dataset(), "is no result of differentia: schema_version, "),
-        ({"random": first, "b": first}, "the result of kind 'b' is of the kind 'random'; give one of each"),
+        (xr.Dataset(), "is not a result of differentia: schema_version, "),
+        (
+            {"random": first, "b": first},
+            "the result of kind 'b' is of the kind 'random'; give each result",
+        ),
         (
             {"random": second},
-            "the result of kind 'random' is of the kind 'top'; give one of each, under its own",
+            "the result of kind 'random' is of the kind 'top'; give each result under its own",
         ),
         ({"random": first, "b": second}, "the result of kind 'b' is of the kind 'top'"),
     ]
     differing = {
         "sets": second.isel(set=[0]),
-        "layers; give those .* together": renamed,
-        "image names": second.isel(image=slice(3)),
+        "layers; give results .* together": renamed,
+        "image names": second.assign_coords(image_name=("image", ["a"] * second.sizes["image"])),
         "image sets": moved,
         "image hashes": hashed,
         "normalize, 'layer' and 'unit'": second.assign_attrs(normalize="unit"),
@@ -116,9 +119,9 @@ def test_views_can_be_left_out() -> None:
 def test_labels_must_come_with_their_variable() -> None:
     """A view without its labels is no result; nor is a map with other dimensions."""
     result = viewed(maps={"conv": [3]})
-    with pytest.raises(dif.InputError, match="no result of differentia: class_name missing"):
+    with pytest.raises(dif.InputError, match="not a result of differentia: class_name missing"):
         validate_result(result.drop_vars("class_name"))
-    with pytest.raises(dif.InputError, match="no result of differentia: map_image missing"):
+    with pytest.raises(dif.InputError, match="not a result of differentia: map_image missing"):
         validate_result(result.drop_vars("map_image"))
     with pytest.raises(dif.InputError, match=r"map_0 has the dimensions .* expected .*'map_0_y', 'map_0_x'"):
         validate_result(result.rename(map_0_y="height"))
@@ -135,3 +138,16 @@ def test_moments_of_stored_responses() -> None:
         assert float(at["layer_sd"]) == pytest.approx(oracles.population_sd(areas["V1"].ravel()), rel=1e-9)
     assert "prediction" not in result
     assert "filter_mean" not in result
+
+
+def test_parts_of_a_result() -> None:
+    """The rows of a set; what is missing, and what there is not."""
+    result = neurons()
+    assert set_rows(result, "spontaneous").tolist() == list(range(8, 16))
+    require_variables(result, "distance", "layer_sd")
+    with pytest.raises(dif.InputError, match="no filter_mean; measure at most 2,000 images, with views=True"):
+        require_variables(result, "distance", "filter_mean")
+    with pytest.raises(dif.InputError, match="no distance; measure at most 2,000 images"):
+        require_variables(result.drop_vars("distance"), "distance")
+    with pytest.raises(dif.InputError, match="unknown set 'silence'"):
+        set_rows(result, "silence")

@@ -161,7 +161,7 @@ def test_other_measurements_are_refused() -> None:
         dif.compare_with_published(whole)
     with pytest.raises(dif.InputError, match=r"n_units \[100, 300\].*\[200, 10000, 100000\].*--n-units 200,"):
         dif.compare_with_published(vgg16_result(n_units=(100, 300)))
-    with pytest.raises(dif.InputError, match="no result of differentia: differentiation"):
+    with pytest.raises(dif.InputError, match="not a result of differentia: differentiation"):
         dif.compare_with_published(vgg16_result().drop_vars("differentiation"))
 
 

@@ -29,7 +29,12 @@ from differentia.results.summaries import (
     require_contrasts,
     rows_by_set,
 )
-from differentia.results.views import set_distances
+
+
+def set_distances(result: xr.Dataset, layer: str, name: str) -> np.ndarray:
+    """Return the distances of a set's images in one layer."""
+    (of_sets,) = distances_of_sets(result, [layer])
+    return of_sets[name]
 
 
 def test_names_and_rows() -> None:
@@ -124,13 +129,42 @@ def test_colour_limits() -> None:
     assert colour_limits(np.full(9, np.nan)) == (0.0, 1.0)
 
 
+@pytest.mark.parametrize("normalize", ["layer", "none"])
+def test_distances_of_a_set(normalize: str) -> None:
+    """Their median over pairs is the differentiation of draw 0 at the largest number of units."""
+    rng = np.random.default_rng(2)
+    arrays = {name: {"x": rng.gamma(2.0, 1.0, (7, 60)), "y": rng.normal(5, 1, (7, 9))} for name in "abc"}
+    result = dif.measure_responses(arrays, n_units=(5, 40), draws=3, normalize=normalize)
+    pairs = np.triu_indices(7, k=1)
+    for name in "abc":
+        for layer in "xy":
+            distances = set_distances(result, layer, name)
+            expected = result["differentiation"].sel(set=name, layer=layer, n_units=40, draw=0)
+            assert np.median(distances[pairs]) == pytest.approx(float(expected), rel=1e-6)
+            other = result["differentiation"].sel(set=name, layer=layer, n_units=5, draw=0)
+            assert layer == "y" or np.median(distances[pairs]) != pytest.approx(float(other), rel=1e-3)
+    whole = np.array(arrays["b"]["y"])
+    sd = whole.std() if normalize == "layer" else 1.0
+    by_loop = [[np.sqrt(np.mean((first - second) ** 2)) / sd for second in whole] for first in whole]
+    np.testing.assert_allclose(set_distances(result, "y", "b"), by_loop, rtol=1e-6)
+
+
+def test_distances_of_equal_responses() -> None:
+    """Without an SD there is no distance by layer; responses that are alike have none from each other."""
+    arrays = {"a": {"x": np.full((3, 4), 0.1), "y": np.tile([1.0, 2.0], (3, 2))}}
+    with pytest.warns(dif.DifferentiaWarning):
+        result = dif.measure_responses(arrays)
+    assert np.isnan(set_distances(result, "x", "a")).all()
+    assert (set_distances(result, "y", "a") == 0).all()
+
+
 def test_distances_of_sets() -> None:
-    """They are `set_distances`, to the bit, in the order in which layers are asked for."""
+    """In the order in which layers are asked for: the same together as one by one."""
     result = explained()
     layers = layer_names(result)[::-1]
     for layer, of_sets in zip(layers, distances_of_sets(result, layers), strict=True):
         for name, matrix in of_sets.items():
-            np.testing.assert_array_equal(matrix, set_distances(result, layer, name).values)
+            np.testing.assert_array_equal(matrix, set_distances(result, layer, name))
 
 
 def test_distances_of_all() -> None:
@@ -150,7 +184,7 @@ def test_pairs_of_sets() -> None:
         highest = 0.0
         for (name, rows), found in zip(rows_by_set(result).items(), of_sets, strict=True):
             assert found is not None
-            matrix = set_distances(result, layer, name).values
+            matrix = set_distances(result, layer, name)
             pairs = {(i, j): matrix[i, j] for i, j in itertools.combinations(range(len(rows)), 2)}
             highest = max(highest, *pairs.values())
             assert sum(found["counts"]) == len(pairs)
@@ -183,14 +217,14 @@ def test_contrasts_of_a_result() -> None:
         (own.assign_attrs(units="top"), "is of 'top' units; the results are of random"),
         (own.assign_attrs(second="c"), r"has the set 'c', which the result does not have \(a, b\)"),
         (own.assign_coords(layer=["x", "z"]), r"has the layer 'z', which the result does not have \(x, y\)"),
-        (own.assign_attrs(n_units=4), "is of 4 units; the largest number of the result is 8"),
-        (own.drop_vars("ratio"), "this Dataset is no contrast"),
-        ("a", "this str is no contrast"),
+        (own.assign_attrs(n_units=4), "is of 4 units; the result's largest number of units is 8"),
+        (own.drop_vars("ratio"), "this Dataset is not a contrast"),
+        ("a", "this str is not a contrast"),
     ):
         with pytest.raises(dif.InputError, match=message):
             require_contrasts(results, [own, wrong])  # type: ignore[list-item]
     with pytest.raises(dif.InputError, match=r"one Dataset; expected a list of them"):
         require_contrasts(results, own)  # type: ignore[arg-type]
     require_contrast(own)
-    with pytest.raises(dif.InputError, match="this Dataset is no contrast"):
+    with pytest.raises(dif.InputError, match="this Dataset is not a contrast"):
         require_contrast(result)

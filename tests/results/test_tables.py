@@ -175,7 +175,7 @@ def test_rows_hold_every_number_once() -> None:
     of_relative = [name for name in found[0] if name.startswith("relative")]
     assert len(of_relative) == 6
     assert all(one[name] is None for one in without for name in of_relative)
-    with pytest.raises(dif.InputError, match="no result of differentia"):
+    with pytest.raises(dif.InputError, match="not a result of differentia"):
         dif.to_dataframe(result.drop_vars("pool_size"))
 
 

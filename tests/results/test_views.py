@@ -1,64 +1,15 @@
-"""What there is to see in a result: distances and z-scores."""
+"""What there is to see in a result: z-scores."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from helpers import oracles
-from helpers.results import by_hand, neurons, viewed
+from helpers.results import by_hand, viewed
 
 import differentia as dif
-from differentia.results.dataset import require_variables, set_rows
 from differentia.results.schema import map_names
-from differentia.results.views import filter_scores, map_scores, set_distances
-
-RNG = np.random.default_rng(0)
-
-
-@pytest.mark.parametrize("normalize", ["layer", "none"])
-def test_distances_of_a_set(normalize: str) -> None:
-    """Their median over pairs is the differentiation of draw 0 at the largest number of units."""
-    rng = np.random.default_rng(2)
-    arrays = {name: {"x": rng.gamma(2.0, 1.0, (7, 60)), "y": rng.normal(5, 1, (7, 9))} for name in "abc"}
-    result = dif.measure_responses(arrays, n_units=(5, 40), draws=3, normalize=normalize)
-    pairs = np.triu_indices(7, k=1)
-    for name in "abc":
-        for layer in "xy":
-            distances = set_distances(result, layer, name)
-            assert distances.dims == ("image", "image_other")
-            assert (distances["image_set"] == name).all()
-            expected = result["differentiation"].sel(set=name, layer=layer, n_units=40, draw=0)
-            assert np.median(distances.values[pairs]) == pytest.approx(float(expected), rel=1e-6)
-            other = result["differentiation"].sel(set=name, layer=layer, n_units=5, draw=0)
-            assert layer == "y" or np.median(distances.values[pairs]) != pytest.approx(float(other), rel=1e-3)
-    whole = np.array(arrays["b"]["y"])
-    sd = whole.std() if normalize == "layer" else 1.0
-    by_loop = [[np.sqrt(np.mean((first - second) ** 2)) / sd for second in whole] for first in whole]
-    np.testing.assert_allclose(set_distances(result, "y", "b"), by_loop, rtol=1e-6)
-
-
-def test_distances_of_equal_responses() -> None:
-    """Without an SD there is no distance by layer; responses that are alike have none from each other."""
-    arrays = {"a": {"x": np.full((3, 4), 0.1), "y": np.tile([1.0, 2.0], (3, 2))}}
-    with pytest.warns(dif.DifferentiaWarning):
-        result = dif.measure_responses(arrays)
-    assert set_distances(result, "x", "a").isnull().all()
-    assert (set_distances(result, "y", "a") == 0).all()
-
-
-def test_parts_of_a_result() -> None:
-    """The rows of a set; what is missing, and what there is not."""
-    result = neurons()
-    assert set_rows(result, "spontaneous").tolist() == list(range(8, 16))
-    require_variables(result, "distance", "layer_sd")
-    with pytest.raises(dif.InputError, match="no filter_mean; measure at most 2,000 images, with views=True"):
-        require_variables(result, "distance", "filter_mean")
-    with pytest.raises(dif.InputError, match="no distance; measure at most 2,000 images"):
-        set_distances(result.drop_vars("distance"), "features.0", "stimulus")
-    with pytest.raises(dif.InputError, match="unknown set 'silence'"):
-        set_distances(result, "features.0", "silence")
-    with pytest.raises(dif.InputError, match=r"unknown layer 'features\.1'"):
-        set_distances(result, "features.1", "stimulus")
+from differentia.results.views import filter_scores, map_scores
 
 
 def test_filters_and_maps_are_z_scored_by_their_set_and_layer() -> None:

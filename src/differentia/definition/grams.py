@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, Num
+from jaxtyping import Bool, Float, Int
 
 from differentia.definition.matrix import Part, ResponseMatrix
 from differentia.definition.medians import middle_of_few
@@ -136,15 +136,20 @@ def readings(
                     plans[count] = _plan(choices[some], values.shape[1])
                 looked_at[name] = some
                 work[name] = _Work(values, sets[name], choices[some], plans[count], dtype)
-        between = _Between(work) if across and number == 0 else None
+        between = {
+            (one, other): np.zeros((_width(work[one].n), _width(work[other].n)))
+            for one, other in combinations(work, 2)
+            if across and number == 0
+        }
         for span in range(-(-values.shape[1] // SPAN_UNITS)):
             for of_set in work.values():
                 of_set.look_at(span)
-            if between is not None:
-                between.look_at(span)
+            for (one, other), products in between.items():
+                _add_products_between(products, work[one], work[other], span)
         grams = {name: (looked_at[name], of_set.grams()) for name, of_set in work.items()}
         sums = {name: (of_set.sums, of_set.square_sums) for name, of_set in work.items() if number == 0}
-        yield Reading(grams, sums, {} if between is None else between.squares())
+        squares = {pair: _squares_between(between[pair], work[pair[0]], work[pair[1]]) for pair in between}
+        yield Reading(grams, sums, squares)
 
 
 def _width(n_responses: int) -> int:
@@ -173,13 +178,9 @@ def _plan(choices: Sequence[Int[np.ndarray, " _"]], pool_size: int) -> list[_Spa
     spans = []
     for start in range(0, pool_size, SPAN_UNITS):
         stop = min(start + SPAN_UNITS, pool_size)
-        parts = []
-        for choice in choices:
-            begin, end = np.searchsorted(choice, [start, stop])
-            parts.append(choice[begin:end] - start)
+        parts = [choice[slice(*np.searchsorted(choice, [start, stop]))] - start for choice in choices]
         looked_at = np.zeros(stop - start, dtype=bool)
-        for part in parts:
-            looked_at[part] = True
+        looked_at[np.concatenate(parts)] = True
         places = np.cumsum(looked_at)
         work: list[tuple[slice, slice | Int[np.ndarray, "choice k"]]] = []
         for some in together:
@@ -198,21 +199,20 @@ def _plan(choices: Sequence[Int[np.ndarray, " _"]], pool_size: int) -> list[_Spa
     return spans
 
 
+@dataclass
 class _Work:
     """The inner products of one set over some choices, as they grow span by span."""
 
-    def __init__(
-        self,
-        values: ResponseMatrix,
-        rows: slice,
-        choices: Sequence[Int[np.ndarray, " _"]],
-        plan: Sequence[_Span],
-        dtype: str,
-    ) -> None:
-        self.values, self.rows, self.choices, self.plan, self.dtype = values, rows, choices, plan, dtype
-        self.n = rows.stop - rows.start
+    values: ResponseMatrix
+    rows: slice
+    choices: Sequence[Int[np.ndarray, " _"]]
+    plan: Sequence[_Span]
+    dtype: str
+
+    def __post_init__(self) -> None:
+        self.n = self.rows.stop - self.rows.start
         width = _width(self.n)
-        self.products = np.zeros((len(choices), width, width))
+        self.products = np.zeros((len(self.choices), width, width))
         self.sums, self.square_sums = np.zeros(self.n), np.zeros(self.n)
         self.centre: float | None = None
         self._memory: torch.Tensor | None = None
@@ -234,8 +234,13 @@ class _Work:
     def _units(self, span: _Span) -> tuple[torch.Tensor, torch.Tensor]:
         """Return an empty row, then the responses of each unit in a row, its mean and a one after them."""
         count = len(span.columns)
-        part = Part(self.values, self.rows, span.columns)[slice(0, self.n), slice(0, count)]
-        responses = torch.from_numpy(_writable(part, self.dtype))
+        read = Part(self.values, self.rows, span.columns)[slice(0, self.n), slice(0, count)]
+        # PyTorch takes no memory that can't be written to. Each response is in one piece: sums in another
+        # order would differ in the last bit.
+        in_pieces = read.strides[1] != read.itemsize or read.strides[0] < 0
+        if read.dtype != self.dtype or in_pieces or not read.flags.writeable:
+            read = np.array(read, dtype=self.dtype, order="C")
+        responses = torch.from_numpy(read)
         of_first = responses[:, : span.first.stop - span.first.start]
         # Not from the products, of differences from a mean that may be far larger than a response.
         exact = of_first.double()
@@ -258,52 +263,24 @@ class _Work:
         return Grams(self.products, self.n, self.centre or 0.0, n_units, self.dtype)
 
 
-class _Between:
-    """The squared distances between the responses to different sets over the first choice."""
-
-    def __init__(self, work: Mapping[str, _Work]) -> None:
-        self._work = work
-        self._products = {
-            (one, other): np.zeros((_width(work[one].n), _width(work[other].n)))
-            for one, other in combinations(work, 2)
-        }
-
-    @np.errstate(over="ignore", invalid="ignore")  # `safe` tells
-    def look_at(self, number: int) -> None:
-        """Add the products of the span that both have looked at."""
-        for (one, other), products in self._products.items():
-            first, second = self._work[one], self._work[other]
-            place = first.plan[number].first
-            if place.start == place.stop:
-                continue
-            # Of the same units, which stand first in both. The mean's place takes the difference of both
-            # means: the means themselves may be far larger than any distance.
-            left, right = first.units[place], second.units[place]
-            count = len(left)
-            left[:, first.n] = right[:, second.n] = first.means[:count] - second.means[:count]
-            _add_products(products, left, right)
-
-    @np.errstate(over="ignore", invalid="ignore")  # `safe` tells
-    def squares(self) -> dict[tuple[str, str], SquaresAndScales]:
-        """Return squared distances and their scales, by two sets."""
-        found = {}
-        for (one, other), products in self._products.items():
-            n, m = self._work[one].n, self._work[other].n
-            norms = self._work[one].grams().norms[0], self._work[other].grams().norms[0]
-            scales = norms[0][:, None] + norms[1] + products[n, m]
-            squares = scales + 2 * (products[:n, m, None] - products[n, :m] - products[:n, :m])
-            found[one, other] = squares, scales
-        return found
+@np.errstate(over="ignore", invalid="ignore")  # `safe` tells
+def _add_products_between(products: Float[np.ndarray, "w v"], one: _Work, other: _Work, number: int) -> None:
+    """Add the products of two sets' responses over the first choice, in a span that both have looked at."""
+    place = one.plan[number].first
+    if place.start < place.stop:
+        # Of the same units, which stand first in both. The mean's place takes the difference of both means:
+        # the means themselves may be far larger than any distance.
+        left, right = one.units[place], other.units[place]
+        left[:, one.n] = right[:, other.n] = one.means[: len(left)] - other.means[: len(left)]
+        _add_products(products, left, right)
 
 
-def _writable(read: Num[np.ndarray, "n b"], dtype: str) -> Float[np.ndarray, "n b"]:
-    """Return responses as PyTorch takes them, which shares no memory that can't be written to.
-
-    Each is in one piece: sums in another order would differ in the last bit.
-    """
-    in_pieces = read.strides[1] != read.itemsize or read.strides[0] < 0
-    copied = read.dtype != dtype or in_pieces or not read.flags.writeable
-    return np.array(read, dtype=dtype, order="C") if copied else read
+@np.errstate(over="ignore", invalid="ignore")  # `safe` tells
+def _squares_between(products: Float[np.ndarray, "w v"], one: _Work, other: _Work) -> SquaresAndScales:
+    """Return the squared distances between the responses to two sets, and their scales."""
+    n, m = one.n, other.n
+    scales = one.grams().norms[0][:, None] + other.grams().norms[0] + products[n, m]
+    return scales + 2 * (products[:n, m, None] - products[n, :m] - products[:n, :m]), scales
 
 
 def _add_products(products: Float[np.ndarray, "w v"], left: torch.Tensor, right: torch.Tensor) -> None:

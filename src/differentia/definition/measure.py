@@ -90,10 +90,6 @@ def _of_length_one(rows: Rows) -> Rows:
     return rows.over(lengths)
 
 
-def _of_mean_zero_and_length_one(rows: Rows) -> Rows:
-    return _of_length_one(_by_response(rows, None))
-
-
 @dataclass(frozen=True)
 class Metric:
     """How two normalised responses are compared.
@@ -122,7 +118,9 @@ class Metric:
 METRICS: dict[str, Metric] = {
     "euclidean": Metric(lambda square, k: math.sqrt(square / k), in_units=True),
     "cityblock": Metric(lambda total, k: total / k, scipy="cityblock", in_units=True),
-    "correlation": Metric(lambda square, k: square / 2, prepare=_of_mean_zero_and_length_one),
+    "correlation": Metric(
+        lambda square, k: square / 2, prepare=lambda rows: _of_length_one(_by_response(rows, None))
+    ),
     "cosine": Metric(lambda square, k: square / 2, prepare=_of_length_one),
 }
 
@@ -172,7 +170,7 @@ def evaluate(
 
 def gives_the_same(response: float) -> str:
     """Return why there is no value where all responses are the same, as `Differentiation` has it."""
-    return f"gives {float(response):.6g} in every unit, to every stimulus"
+    return f"gives {float(response):.6g} in every unit for every stimulus"
 
 
 def _from_float32(responses: ResponseMatrix, normalize: str, peak: float) -> float | None:
@@ -192,11 +190,7 @@ def _from_float32(responses: ResponseMatrix, normalize: str, peak: float) -> flo
 
 
 def differentiation(
-    A: ArrayLike,
-    *,
-    normalize: str = "layer",
-    metric: str = "euclidean",
-    scale: ArrayLike | None = None,
+    A: ArrayLike, *, normalize: str = "layer", metric: str = "euclidean", scale: ArrayLike | None = None
 ) -> float:
     """Return the differentiation of one set of responses: the median distance over all pairs.
 
@@ -241,10 +235,7 @@ def differentiation(
     require_known("metric", metric, METRICS)
     responses = as_responses(A, "A")
     value, undefined, response = evaluate(
-        responses,
-        normalize=normalize,
-        metric=metric,
-        scale=_checked_scale(scale, responses, normalize),
+        responses, normalize=normalize, metric=metric, scale=_checked_scale(scale, responses, normalize)
     )
     if undefined:
         culprit = "A" if response is None else f"response {response}"
@@ -298,5 +289,5 @@ def _checked_scale(scale: ArrayLike | None, responses: np.ndarray, normalize: st
     wrong = (responses.max(axis=0) != responses.min(axis=0)) & (array == 0)
     if wrong.any():
         unit = int(np.argmax(wrong))
-        raise InputError(f"scale is 0 for unit {unit}, which changes in A; expected its SD")
+        raise InputError(f"scale is 0 for unit {unit}, which varies in A; expected its SD")
     return array

@@ -35,6 +35,10 @@ BLOCK_BYTES = 2**27
 #: Entries of the differences that are held at once.
 DIFFERENCES = 2**22
 
+#: The first or second responses of some pairs, and the values of those pairs.
+Places = Int[np.ndarray, " p"]
+Values = Float[np.ndarray, " p"]
+
 
 class Tile(NamedTuple):
     """The pairs of some responses with some others."""
@@ -54,13 +58,7 @@ class Tiles(Protocol):
     def bands(self, first: slice, second: slice) -> Iterator[Tile]:
         """Yield the tile of some responses with others, the same or later ones, in bands of `BAND` rows."""
 
-    def settled(
-        self,
-        first: Int[np.ndarray, " p"],
-        second: Int[np.ndarray, " p"],
-        values: Float[np.ndarray, " p"],
-        between: tuple[float, float],
-    ) -> Float[np.ndarray, " p"]:
+    def settled(self, first: Places, second: Places, values: Values, between: tuple[float, float]) -> Values:
         """Return the values of some pairs, exact where they were in doubt and may be between two values."""
         return values
 
@@ -179,13 +177,7 @@ class SquaredEuclidean(Tiles):
                 products += np.matmul(left, right.T, out=self._buffer("more", *shape))
         return products
 
-    def settled(
-        self,
-        first: Int[np.ndarray, " p"],
-        second: Int[np.ndarray, " p"],
-        values: Float[np.ndarray, " p"],
-        between: tuple[float, float],
-    ) -> Float[np.ndarray, " p"]:
+    def settled(self, first: Places, second: Places, values: Values, between: tuple[float, float]) -> Values:
         """Sum what is in doubt from differences; DoubtError where it is so much that float64 is faster."""
         norms = self.norms[first] + self.norms[second]
         error = self.precision.error * norms
@@ -221,9 +213,7 @@ class SquaredEuclidean(Tiles):
                 response.update(row)
         return np.array([response.hexdigest().encode() for response in hashes])
 
-    def _differences(
-        self, first: Int[np.ndarray, " p"], second: Int[np.ndarray, " p"]
-    ) -> Float[np.ndarray, " p"]:
+    def _differences(self, first: Places, second: Places) -> Values:
         squares = np.zeros(len(first))
         for few in _spans(len(first), SIDE):
             used, at = np.unique(np.concatenate([first[few], second[few]]), return_inverse=True)

@@ -20,6 +20,7 @@ from differentia.definition.matrix import Part, ResponseMatrix, Rows, at_hand
 from differentia.definition.measure import Differentiation, evaluate, gives_the_same, is_raw_euclidean
 from differentia.definition.pairs import PRECISION, SquaresAndScales, squared_euclidean, sum_differences
 from differentia.experiment.folding import Centred, Folded, folding
+from differentia.experiment.options import MeasureOptions
 from differentia.networks.layers import Layer
 from differentia.recording.responses import Responses
 from differentia.recording.units import unit_kind
@@ -65,14 +66,7 @@ class _Choice(NamedTuple):
 
 
 def measure_layers(
-    responses: Responses,
-    counts: Sequence[int],
-    draws: int,
-    *,
-    normalize: str,
-    metric: str,
-    distances: bool,
-    budget: int,
+    responses: Responses, counts: Sequence[int], options: MeasureOptions, *, distances: bool, budget: int
 ) -> Iterator[LayerMeasures]:
     """Measure every layer, several at once, and yield what was measured in the order of the layers.
 
@@ -86,13 +80,15 @@ def measure_layers(
     def measure(layer: Layer) -> LayerMeasures:
         recorded, left = at_hand(responses.values[layer.name], budget // workers)
         if unit_kind(responses.unit_kind).sketched:
-            sketches = _Sketches(responses, layer, recorded, normalize, left)
-            return _arranged(responses, layer, counts, draws, sketches.look(counts, draws, distances))
-        # The largest number of units first: of that, more is wanted.
-        drawn = responses.all_drawn(layer, counts, draws).items()
-        choices = [_Choice(used, draw, columns) for used, each in drawn for draw, columns in enumerate(each)]
-        work = _Layer(recorded, responses.sets, choices, normalize, metric, left)
-        return _arranged(responses, layer, counts, draws, work.look(distances))
+            sketches = _Sketches(responses, layer, recorded, options.normalize, left)
+            looked = sketches.look(counts, options.draws, distances)
+        else:
+            # The largest number of units first: of that, more is wanted.
+            drawn = responses.all_drawn(layer, counts, options.draws).items()
+            choices = [_Choice(used, draw, units) for used, each in drawn for draw, units in enumerate(each)]
+            work = _Layer(recorded, responses.sets, choices, options.normalize, options.metric, left)
+            looked = work.look(distances)
+        return _arranged(responses, layer, counts, options.draws, looked)
 
     with _threads_of_one_core(workers) as threads:
         yield from threads.map(measure, responses.layers)
@@ -122,10 +118,9 @@ def _arranged(
     """Put the values of a layer where they belong, and say which are not defined."""
     values = np.full((len(responses.sets), len(counts), draws), np.nan)
     undefined = []
-    for at_count, draw, (at_set, (name, rows)) in product(
-        range(len(counts)), range(draws), enumerate(responses.sets.items())
+    for (at_count, count), draw, (at_set, (name, rows)) in product(
+        enumerate(counts), range(draws), enumerate(responses.sets.items())
     ):
-        count = counts[at_count]
         measured = looked.found.get((name, responses.units_used(layer, count), draw))
         if measured is None:  # there is no such draw
             continue
@@ -368,9 +363,6 @@ def _spreads(values: ResponseMatrix, sets: Mapping[str, slice]) -> dict[str, flo
 
 def _pooled_sd(values: ResponseMatrix) -> Float[np.ndarray, " k"]:
     """Return each unit's population SD over the responses of all sets; exactly 0 where it is constant."""
-    of_blocks = []
-    for block in Rows(values).blocks():
-        sd = block.std(axis=0)
-        sd[block.max(axis=0) == block.min(axis=0)] = 0.0
-        of_blocks.append(sd)
-    return np.concatenate(of_blocks)
+    blocks = Rows(values).blocks()
+    varies = ((block.std(axis=0), block.max(axis=0) > block.min(axis=0)) for block in blocks)
+    return np.concatenate([np.where(known, sd, 0.0) for sd, known in varies])

@@ -32,6 +32,7 @@ class Centred:
 
     whole: ResponseMatrix
     mean: Float64[np.ndarray, " width"]
+    dtype = np.dtype(np.float64)
 
     @classmethod
     def of(cls, whole: ResponseMatrix) -> Centred:
@@ -40,10 +41,6 @@ class Centred:
     @property
     def shape(self) -> tuple[int, ...]:
         return self.whole.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(np.float64)
 
     def __getitem__(self, at: tuple[slice, Any], /) -> Float64[np.ndarray, "n b"]:
         # Each column is in one piece of memory, as sums of columns want it.
@@ -57,14 +54,11 @@ class Folded:
 
     whole: ResponseMatrix  # centred
     fold: csr_array
+    dtype = np.dtype(np.float64)
 
     @property
     def shape(self) -> tuple[int, int]:
         return self.whole.shape[0], self.fold.shape[0]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(np.float64)
 
     def __getitem__(self, at: tuple[slice, Any], /) -> Float64[np.ndarray, "n b"]:
         start, stop, _ = at[0].indices(self.shape[0])

@@ -11,11 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from differentia.definition.measure import is_raw_euclidean
-from differentia.errors import (
-    InputError,
-    require_known,
-    warn,
-)
+from differentia.errors import InputError, require_known, warn
 from differentia.experiment.analysis import Undefined, measure_layers
 from differentia.experiment.options import (
     N_UNITS,
@@ -168,13 +164,10 @@ def measure_responses(
         at_hand = checked(RecordOptions, {"units": kinds, "pool": pool, "seed": seed or 0, "memory": memory})
         counts = counts_of(given, at_hand)
         responses = responses_from_arrays(
-            responses,
-            kind=kinds[0],
-            pool=pool or (max(counts) if counts else None),
-            seed=at_hand.seed,
+            responses, kind=kinds[0], pool=pool or (max(counts) if counts else None), seed=at_hand.seed
         )
     elif pool is not None or seed not in (None, responses.seed):
-        raise InputError("recorded responses have their pool and seed; leave pool= and seed= out")
+        raise InputError("recorded responses already have a pool and a seed; leave pool= and seed= out")
     elif not unit_kind(responses.unit_kind).counted and given.n_units is not None:
         raise InputError(
             f"these responses were recorded with units={responses.unit_kind!r} and are measured whole: leave "
@@ -187,7 +180,6 @@ def measure_responses(
 def _measure_recorded(
     responses: Responses, counts: Sequence[int] | None, options: MeasureOptions, memory: int | str | None
 ) -> xr.Dataset:
-    budget = memory_budget(memory)
     counts = _counts_at_hand(responses, counts)
     n_images, n_layers = len(responses.images), len(responses.layers)
     values = np.empty((len(responses.sets), n_layers, len(counts), options.draws))
@@ -196,15 +188,8 @@ def _measure_recorded(
     if n_images <= MOST_IMAGES_WITH_DISTANCES:
         distance = untouched_array((n_layers, n_images, n_images), np.float32)
     undefined: list[Undefined] = []
-    measures = measure_layers(
-        responses,
-        counts,
-        options.draws,
-        normalize=options.normalize,
-        metric=options.metric,
-        distances=distance is not None,
-        budget=budget,
-    )
+    wanted = distance is not None
+    measures = measure_layers(responses, counts, options, distances=wanted, budget=memory_budget(memory))
     for at, measured in enumerate(measures):
         values[:, at], image_sum[:, at], image_sumsq[:, at] = measured[:3]
         if distance is not None:

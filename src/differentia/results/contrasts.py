@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -17,13 +16,13 @@ from differentia.results.intervals import (
     has_samples,
     interval_of_difference,
     interval_of_ratio,
+    of_each_layer,
     sample_of,
     sample_of_set,
     with_intervals,
 )
 from differentia.results.resampling import LEAST_IMAGES, Sample
 from differentia.results.schema import LIMITS, checked
-from differentia.system.machine import usable_cores
 from differentia.system.random import generator_of
 
 if TYPE_CHECKING:
@@ -80,12 +79,19 @@ def contrast(result: xr.Dataset, first: str, second: str, *, permutations: int =
     for name in (first, second):
         require_known("set", name, [str(known) for known in result["set"].values])
     if first == second:
-        raise InputError(f"both sets are {first!r}; name two sets to compare")
+        raise InputError(f"both sets are {first!r}; name two different sets to compare")
     if not LEAST_PERMUTATIONS <= require_count("permutations", permutations) <= MOST_PERMUTATIONS:
         raise InputError(
             f"permutations is {permutations:,}; expected {LEAST_PERMUTATIONS:,} to {MOST_PERMUTATIONS:,}"
         )
-    _require_samples(result)
+    if "distance" not in result:
+        raise InputError(f"the result has no distances, which a contrast needs; {REMEDIES['distance']}")
+    if not has_samples(result):
+        raise InputError(
+            "a contrast needs Euclidean distances with normalize 'layer' or 'none'; this result has the "
+            f"metric {result.attrs['metric']!r} with normalize {result.attrs['normalize']!r}: measure again "
+            "with those"
+        )
     if LIMITS[0] not in result:
         result = with_intervals(result)
     at = {"n_units": int(result["n_units"].max())}
@@ -134,27 +140,14 @@ def contrasts_between_sets(result: xr.Dataset, *, permutations: int = PERMUTATIO
     return [one for one in found if bool(one["p"].notnull().any())]
 
 
-def _require_samples(result: xr.Dataset) -> None:
-    if "distance" not in result:
-        raise InputError(f"the result has no distances, which a contrast needs; {REMEDIES['distance']}")
-    if not has_samples(result):
-        raise InputError(
-            "a contrast needs Euclidean distances with normalize 'layer' or 'none'; this result has the "
-            f"metric {result.attrs['metric']!r} with normalize {result.attrs['normalize']!r}: measure again "
-            "with those"
-        )
-
-
 def _permutation_test(
     result: xr.Dataset, first: str, second: str, permutations: int
 ) -> dict[str, Float[np.ndarray, " layer"]]:
     """Return the statistic and its p in each layer; NaN where a set is too small or has no value."""
     rows = [set_rows(result, name) for name in (first, second)]
     n_first, n_images = len(rows[0]), sum(map(len, rows))
-    labels = np.zeros((permutations, n_images), dtype=bool)
-    labels[:, :n_first] = True
-    generator = generator_of("permutations", result.attrs["seed"], first, second)
-    labels = generator.permuted(labels, axis=1)
+    labels = np.tile(np.arange(n_images) < n_first, (permutations, 1))
+    labels = generator_of("permutations", result.attrs["seed"], first, second).permuted(labels, axis=1)
     together = np.concatenate(rows)
 
     def of_layer(layer: int) -> tuple[float, Float[np.ndarray, " b"]]:
@@ -169,11 +162,8 @@ def _permutation_test(
         pooled = aligned(sample_of(result, layer, together), n_first)
         return float(observed), permuted_statistics(pooled, labels)
 
-    with ThreadPoolExecutor(usable_cores()) as threads:
-        found = list(threads.map(of_layer, range(result.sizes["layer"])))
-    statistic = np.array([observed for observed, _ in found])
-    permuted = np.abs(np.array([values for _, values in found]))
-    alone, corrected = p_values(np.abs(statistic), permuted)
+    statistic, permuted = map(np.array, zip(*of_each_layer(result, of_layer), strict=True))
+    alone, corrected = p_values(np.abs(statistic), np.abs(permuted))
     return {"statistic": statistic, "p": alone, "p_corrected": corrected}
 
 
@@ -202,7 +192,7 @@ def p_values(
 def aligned(sample: Sample, n_first: int) -> Sample:
     """Return images of two sets, the first `n_first` of one, with the mean responses of both at one place."""
     # Within each set no distance changes. The mean response at that place has the mean power of the two.
-    one, other = sets = slice(None, n_first), slice(n_first, None)
+    one, other = sets = slice(n_first), slice(n_first, None)
     squares = sample.distances**2
     cross = squares[one, other]
     within = [squares[of_set, of_set] for of_set in sets]

@@ -13,12 +13,12 @@ from differentia.errors import InputError, require_known
 from differentia.recording.responses import Moments, Responses
 from differentia.recording.units import unit_kind
 from differentia.results.schema import (
-    LABELS,
+    LIMITS,
     SCHEMA_VERSION,
+    SPECS,
     VARIABLES,
     checked,
     map_dimensions,
-    map_names,
     read_provenance,
 )
 
@@ -29,12 +29,9 @@ if TYPE_CHECKING:
 REMEDIES = {
     "prediction": "measure a classifier, with views=True (no --no-views)",
     "filter_mean": "measure at most 2,000 images, with views=True (no --no-views)",
-    "thumbnail": "measure at most 2,000 images, with views=True (no --no-views)",
-    "layer_mean": "measure with views=True (no --no-views)",
-    "layer_sd": "measure with views=True (no --no-views)",
+    **dict.fromkeys(("layer_mean", "layer_sd"), "measure with views=True (no --no-views)"),
     "distance": "measure at most 2,000 images",
-    "differentiation_low": "measure again, or add them with with_intervals(result)",
-    "differentiation_high": "measure again, or add them with with_intervals(result)",
+    **dict.fromkeys(LIMITS, "measure again, or add them with with_intervals(result)"),
     "map_0": "choose the filters whose maps are kept with maps={layer: [filter]} (--map)",
 }
 
@@ -61,79 +58,68 @@ def build_result(
 
     layers = responses.layers
     used = [[responses.units_used(layer, count) for count in n_units] for layer in layers]
-    variables: dict[str, Any] = {
+    values: dict[str, Any] = {
         "differentiation": differentiation,
         "units_used": np.array(used, dtype=np.int64),
         "pool_size": np.array([len(responses.units[layer.name]) for layer in layers], dtype=np.int64),
         "layer_size": np.array([layer.size for layer in layers], dtype=np.int64),
         "image_sum": image_sum,
         "image_sumsq": image_sumsq,
-    }
-    # Of all they would be 0, 1, 2, ... for millions of units, and a sketch has none.
-    if responses.unit_kind not in ("all", "sketch"):
-        variables["unit"] = _padded_pools(responses)
-    if distance is not None:
-        variables["distance"] = distance
-    labels: dict[str, Any] = {
         "layer_kind": [layer.kind for layer in layers],
         "layer_shape": ["x".join(map(str, layer.shape)) for layer in layers],
         "image_set": [image.set for image in responses.images],
         "image_name": [image.name for image in responses.images],
         "image_hash": [image.hash for image in responses.images],
         "units": responses.unit_kind,
-    }
-    views = responses.views
-    if responses.moments is not None:
-        variables["layer_mean"], variables["layer_sd"] = _set_moments(responses, responses.moments)
-    if views.filter_means:
-        counts = [views.filter_means[layer.name].shape[1] for layer in layers]
-        variables["filter_mean"] = np.hstack([views.filter_means[layer.name] for layer in layers])
-        labels["filter_layer"] = np.repeat([layer.name for layer in layers], counts)
-        labels["filter_index"] = np.concatenate([np.arange(count) for count in counts])
-    if views.predictions is not None:
-        variables["prediction"] = views.predictions.probabilities
-        labels["class_name"] = list(views.predictions.class_names)
-    if views.thumbnails is not None:
-        variables["thumbnail"] = views.thumbnails
-    if views.maps:
-        labels["map_image"] = np.asarray(views.map_images, dtype=np.int64)
-    data: dict[str, Any] = {name: (VARIABLES[name].dimensions, value) for name, value in variables.items()}
-    for number, shown in enumerate(views.maps):
-        about = {"layer": shown.layer, "filter": shown.filter}
-        data[f"map_{number}"] = (map_dimensions(number), shown.values, about)
-    coords: dict[str, Any] = {name: (LABELS[name].dimensions, value) for name, value in labels.items()}
-    coords |= {
         "set": list(responses.sets),
         "layer": [layer.name for layer in layers],
         "n_units": np.asarray(n_units, dtype=np.int64),
         "draw": np.arange(differentiation.shape[3]),
     }
-    if "unit" in variables:  # so that results with pools of different sizes can be joined
-        coords["rank"] = np.arange(variables["unit"].shape[1])
-    return xr.Dataset(
-        data,
-        coords=coords,
-        attrs={
-            "schema_version": SCHEMA_VERSION,
-            "normalize": normalize,
-            "metric": metric,
-            "reference": reference or "",
-            "seed": responses.seed,
-            "provenance": json.dumps(dict(provenance), sort_keys=True),
-        },
-    )
+    # Of all they would be 0, 1, 2, ... for millions of units, and a sketch has none.
+    if responses.unit_kind not in ("all", "sketch"):
+        values["unit"] = _padded_pools(responses)
+        values["rank"] = np.arange(values["unit"].shape[1])  # so that pools of different sizes can be joined
+    if distance is not None:
+        values["distance"] = distance
+    views = responses.views
+    if responses.moments is not None:
+        values["layer_mean"], values["layer_sd"] = _set_moments(responses, responses.moments)
+    if views.filter_means:
+        counts = [views.filter_means[layer.name].shape[1] for layer in layers]
+        values["filter_mean"] = np.hstack([views.filter_means[layer.name] for layer in layers])
+        values["filter_layer"] = np.repeat([layer.name for layer in layers], counts)
+        values["filter_index"] = np.concatenate([np.arange(count) for count in counts])
+    if views.predictions is not None:
+        values["prediction"] = views.predictions.probabilities
+        values["class_name"] = list(views.predictions.class_names)
+    if views.thumbnails is not None:
+        values["thumbnail"] = views.thumbnails
+    if views.maps:
+        values["map_image"] = np.asarray(views.map_images, dtype=np.int64)
+    placed: dict[str, Any] = {name: (SPECS[name].dimensions, value) for name, value in values.items()}
+    for number, shown in enumerate(views.maps):
+        about = {"layer": shown.layer, "filter": shown.filter}
+        placed[f"map_{number}"] = (map_dimensions(number), shown.values, about)
+    attributes = {
+        "schema_version": SCHEMA_VERSION,
+        "normalize": normalize,
+        "metric": metric,
+        "reference": reference or "",
+        "seed": responses.seed,
+        "provenance": json.dumps(dict(provenance), sort_keys=True),
+    }
+    return xr.Dataset(placed, attrs=attributes).set_coords([name for name in values if name not in VARIABLES])
 
 
 def _set_moments(
     responses: Responses, moments: Moments
 ) -> tuple[Float[np.ndarray, "set layer"], Float[np.ndarray, "set layer"]]:
     """Return the mean and SD over all units and images of each set, from those of each image."""
-    means, sds = [], []
-    for rows in responses.sets.values():
-        means.append(moments.mean[rows].mean(axis=0))
-        # The variance is the mean of the images' variances plus the variance of their means.
-        sds.append(np.sqrt(moments.variance[rows].mean(axis=0) + moments.mean[rows].var(axis=0)))
-    return np.stack(means), np.stack(sds)
+    of_sets = [(moments.mean[rows], moments.variance[rows]) for rows in responses.sets.values()]
+    means = np.stack([mean.mean(axis=0) for mean, _ in of_sets])
+    # The variance is the mean of the images' variances plus the variance of their means.
+    return means, np.sqrt([variance.mean(axis=0) + mean.var(axis=0) for mean, variance in of_sets])
 
 
 def _padded_pools(responses: Responses) -> np.ndarray:
@@ -144,10 +130,12 @@ def _padded_pools(responses: Responses) -> np.ndarray:
     return padded.astype(np.int32) if padded.max() < 2**31 else padded
 
 
-#: Coordinates, attributes, and facts of the provenance that are the same in results measured together.
+#: Coordinates, and attributes and facts of the provenance, that are the same in results measured together.
 _ALIKE = ("set", "layer", "image_name", "image_set", "image_hash")
-_ALIKE_ATTRIBUTES = ("normalize", "metric", "reference", "seed")
-_ALIKE_FACTS = ("network", "fingerprint", "input_shape", "preprocessing", "crop", "resize")
+_ALIKE_FACTS = (
+    *("normalize", "metric", "reference", "seed"),
+    *("network", "fingerprint", "input_shape", "preprocessing", "crop", "resize"),
+)
 
 
 @checked
@@ -163,14 +151,14 @@ def as_kinds(results: xr.Dataset | Mapping[str, xr.Dataset]) -> dict[str, xr.Dat
     for name, kind in kinds.items():
         if name != kind:
             raise InputError(
-                f"the result of kind {name!r} is of the kind {kind!r}; give one of each, under its own "
-                "kind, as measure_kinds() returns them, and the results of several experiments apart"
+                f"the result of kind {name!r} is of the kind {kind!r}; give each result under its own "
+                "kind, as measure_kinds() returns them, and results of different experiments separately"
             )
     first, *others = kinds
     for other in others:
         if what := _difference_between(results[first], results[other]):
             raise InputError(
-                f"the results of {first!r} and {other!r} differ in their {what}; give those that were "
+                f"the results of {first!r} and {other!r} differ in their {what}; give results that were "
                 "measured together (measure_kinds)"
             )
     return dict(results)
@@ -181,9 +169,8 @@ def _difference_between(one: xr.Dataset, other: xr.Dataset) -> str:
     for label in _ALIKE:
         if not np.array_equal(one[label].values, other[label].values):
             return f"{label.replace('_', ' ')}{'es' if label.endswith('hash') else 's'}"
-    attributes = [{name: result.attrs[name] for name in _ALIKE_ATTRIBUTES} for result in (one, other)]
-    facts, others = (provenance(one) | attributes[0], provenance(other) | attributes[1])
-    for name in (*_ALIKE_ATTRIBUTES, *_ALIKE_FACTS):
+    facts, others = (provenance(result) | result.attrs for result in (one, other))
+    for name in _ALIKE_FACTS:
         if facts.get(name) != others.get(name):
             return f"{name.replace('_', ' ')}, {facts.get(name, '')!r} and {others.get(name, '')!r}"
     return ""
@@ -219,31 +206,3 @@ def units_at_hand(result: xr.Dataset) -> xr.DataArray:
     if unit_kind(str(result["units"].item())).sketched:  # which stands for all units
         return result["layer_size"]
     return result["units_used"].sel(n_units=result["n_units"].max())
-
-
-def what_is_left(result: xr.Dataset) -> xr.Dataset:
-    """Return a result without the images, filters and maps whose set or layer was taken out of it."""
-    if not result.sizes["set"] or not result.sizes["layer"]:
-        raise InputError("the result has no set or no layer left; select at least one of each")
-    if "image_other" in result.sizes and result.sizes["image"] != result.sizes["image_other"]:
-        raise InputError(
-            f"the result holds distances of {result.sizes['image_other']} images but only "
-            f"{result.sizes['image']} images; its values are of all images: select sets or layers instead"
-        )
-    if "filter" in result.sizes:
-        result = result.isel(filter=np.isin(result["filter_layer"].values, result["layer"].values))
-    kept = np.isin(result["image_set"].values, result["set"].values)
-    maps = [result[name] for name in map_names(result)]
-    left_maps = [shown for shown in maps if shown.attrs["layer"] in result["layer"].values]
-    if kept.all() and len(left_maps) == len(maps):
-        return result
-    bare = result.drop_vars([*map_names(result), "map_image"], errors="ignore")
-    left = bare.isel({name: kept for name in ("image", "image_other") if name in bare.sizes})
-    if not maps:
-        return left
-    rows = result["map_image"].values
-    of_left = kept[rows]
-    left = left.assign_coords(map_image=("map_image", (np.cumsum(kept) - 1)[rows[of_left]]))
-    for number, shown in enumerate(left_maps):
-        left[f"map_{number}"] = (map_dimensions(number), shown.values[of_left], shown.attrs)
-    return left

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from differentia.errors import InputError
-from differentia.results.dataset import what_is_left
 from differentia.results.schema import (
     ATTRIBUTES,
     LIMITS,
@@ -51,11 +50,10 @@ def save(result: xr.Dataset, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     InputError
-        It is no result, or the folder can't be written to.
+        It is not a result, or the folder can't be written to.
     StorageError
         The disk is full.
     """
-    result = what_is_left(result)
     require_whole(result)
     arrays = [name for name in (*VARIABLES, *map_names(result)) if name in result]
     # The checksums let any reader find a byte that has changed on the disk.
@@ -110,8 +108,8 @@ def load_result(path: str | os.PathLike[str]) -> xr.Dataset:
     require_whole(result, str(path))
     if checksum not in (None, _checksum(result)):
         raise InputError(
-            f"{path}: what it holds is not what was saved: it was damaged, or changed by another program; "
-            "measure again, or take a copy of it"
+            f"{path}: its content is not what was saved: it was damaged, or changed by another program; "
+            "measure again, or use another copy of it"
         )
     return result
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Int
@@ -20,6 +21,8 @@ from differentia.system.machine import usable_cores
 
 if TYPE_CHECKING:
     import xarray as xr
+
+_Found = TypeVar("_Found")
 
 #: Of intervals, unless another is asked for.
 CONFIDENCE = 0.95
@@ -72,7 +75,7 @@ def with_intervals(
     Raises
     ------
     InputError
-        It is no result, or an option can't be used.
+        It is not a result, or an option can't be used.
     """
     require_interval(confidence, resamples, method)
     return add_intervals(result, confidence=confidence, resamples=resamples, method=method)
@@ -105,23 +108,9 @@ def require_interval(confidence: object, resamples: object, method: str = INTERV
 
 
 def draw_interval(
-    values: xr.DataArray, result: xr.Dataset, *, confidence: float
+    values: xr.DataArray, result: xr.Dataset, *, confidence: float, fresh: bool = True
 ) -> tuple[xr.DataArray, xr.DataArray]:
-    """Return between which limits, at least 0, a fresh draw of units from the whole layer would lie."""
-    return _around_mean(values, result, confidence, fresh=1)
-
-
-def mean_interval(
-    values: xr.DataArray, result: xr.Dataset, *, confidence: float
-) -> tuple[xr.DataArray, xr.DataArray]:
-    """Return between which limits, at least 0, the mean over all draws from the whole layer lies."""
-    return _around_mean(values, result, confidence, fresh=0)
-
-
-def _around_mean(
-    values: xr.DataArray, result: xr.Dataset, confidence: float, *, fresh: int
-) -> tuple[xr.DataArray, xr.DataArray]:
-    """Return limits around the mean over draws, which differs from the mean of `fresh` other draws."""
+    """Return limits, at least 0, of a fresh draw of units from the whole layer, or of the mean over draws."""
     # For the variance v over R draws from the pool, and its correction c to draws from the whole layer, the
     # variance of a fresh draw is c v, and that of the mean over the draws at hand (c - 1) v + v / R.
     draws = values.notnull().sum("draw")
@@ -144,7 +133,6 @@ def image_interval(
     if not has_samples(result):
         return low, high
     largest = int(np.argmax(result["n_units"].values))
-    layers = range(result.sizes["layer"])
 
     def by_value(name: str, counts: Int[np.ndarray, "b n"], layer: int) -> tuple[float, float]:
         sample = sample_of_set(result, layer, name)
@@ -154,13 +142,18 @@ def image_interval(
         low, high = (float(np.exp(end - sample.log_value)) for end in ends)
         return low, high
 
-    with ThreadPoolExecutor(usable_cores()) as threads:
-        for at, name in enumerate(result["set"].values.tolist()):
-            counts = image_counts(len(set_rows(result, name)), resamples, result.attrs["seed"], name)
-            found = np.array(list(threads.map(partial(by_value, name, counts), layers)))
-            for limit, factors in zip((low, high), found.T, strict=True):
-                limit[at, :, largest] = means[at, :, largest] * factors
+    for at, name in enumerate(result["set"].values.tolist()):
+        counts = image_counts(len(set_rows(result, name)), resamples, result.attrs["seed"], name)
+        found = np.array(of_each_layer(result, partial(by_value, name, counts)))
+        for limit, factors in zip((low, high), found.T, strict=True):
+            limit[at, :, largest] = means[at, :, largest] * factors
     return low, high
+
+
+def of_each_layer(result: xr.Dataset, find: Callable[[int], _Found]) -> list[_Found]:
+    """Return what is found of each layer, by its number, several side by side."""
+    with ThreadPoolExecutor(usable_cores()) as threads:
+        return list(threads.map(find, range(result.sizes["layer"])))
 
 
 def has_samples(result: xr.Dataset) -> bool:
@@ -170,12 +163,11 @@ def has_samples(result: xr.Dataset) -> bool:
 
 def sample_of(result: xr.Dataset, layer: int, rows: Int[np.ndarray, " n"]) -> Sample:
     """Return what the measure of some images in one layer is made of, where a result `has_samples`."""
-    at = result.isel(layer=layer)
     return Sample(
-        at["distance"].values[np.ix_(rows, rows)].astype(np.float64),
-        at["image_sum"].values[rows],
-        at["image_sumsq"].values[rows],
-        int(units_at_hand(at)),
+        result["distance"].values[layer][np.ix_(rows, rows)].astype(np.float64),
+        result["image_sum"].values[rows, layer],
+        result["image_sumsq"].values[rows, layer],
+        int(units_at_hand(result)[layer]),
         normalized=result.attrs["normalize"] == "layer",
     )
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Int
 from scipy.special import ndtri
 
 from differentia.errors import InputError
 from differentia.recording.units import unit_kind
 from differentia.results.dataset import require_variables, set_rows
 from differentia.results.draws import draw_mean
-from differentia.results.intervals import has_samples, sample_of
+from differentia.results.intervals import has_samples, of_each_layer, sample_of
 from differentia.results.schema import LIMITS, checked
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def precision(result: xr.Dataset) -> xr.Dataset:
     Raises
     ------
     InputError
-        It is no result, or has no intervals.
+        It is not a result, or has no intervals.
     """
     import xarray as xr
 
@@ -70,11 +72,11 @@ def _errors(result: xr.Dataset) -> xr.DataArray:
     """Return the standard error of the logarithm of each set and layer, over images; NaN where unknown."""
     import xarray as xr
 
-    errors = np.full((result.sizes["set"], result.sizes["layer"]), np.nan)
-    if has_samples(result):
-        for at, name in enumerate(result["set"].values.tolist()):
-            rows = set_rows(result, name)
-            errors[at] = [sample_of(result, layer, rows).error for layer in range(result.sizes["layer"])]
+    def error(rows: Int[np.ndarray, " n"], layer: int) -> float:
+        return sample_of(result, layer, rows).error if has_samples(result) else np.nan
+
+    rows_of_sets = [set_rows(result, name) for name in result["set"].values]
+    errors = [of_each_layer(result, partial(error, rows)) for rows in rows_of_sets]
     return xr.DataArray(errors, dims=("set", "layer"))
 
 
@@ -82,12 +84,12 @@ def _images_to_halve(reach: xr.DataArray, counts: xr.DataArray, z: float) -> xr.
     """Return the least number of images whose interval, now `reach` standard errors, is half as wide."""
     # With x the number of those at hand over it, (z + (reach - z) x) sqrt(x) = reach / 2, a cubic equation in
     # sqrt(x), whose left side grows with x from 0 to `reach`.
-    low, high = reach * 0.0, reach * 0.0 + 1.0
+    low, high = reach.values * 0.0, reach.values * 0.0 + 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        over = (z + (reach - z) * middle) * middle**0.5 > reach / 2
-        low, high = low.where(over, middle), high.where(~over, middle)
-    needed: xr.DataArray = np.ceil(counts / low.where(low > 0))  # type: ignore[assignment]
+        over = (z + (reach.values - z) * middle) * middle**0.5 > reach.values / 2
+        low, high = np.where(over, low, middle), np.where(over, middle, high)
+    needed: xr.DataArray = np.ceil(counts / reach.copy(data=low).where(low > 0))  # type: ignore[assignment]
     return needed
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CURVES = Path(__file__).with_name("curves")
 
 #: The network's spec, without its options.
-NETWORK = "keras:VGG16"
+VGG16 = "keras:VGG16"
 
 #: The values that these options have for the published network; an option that is not here is unset.
 NETWORK_OPTIONS = {
@@ -39,22 +39,18 @@ OWN_PREPROCESSING = "applications.vgg16.preprocess_input"
 #: How the published values were measured.
 MEASURED_WITH = {"units": "random", "normalize": "layer", "metric": "euclidean"}
 
+
+def _layer_sizes() -> dict[str, int]:
+    sizes = {"input": 224 * 224 * 3}
+    blocks = ((224, 64, 2), (112, 128, 2), (56, 256, 3), (28, 512, 3), (14, 512, 3))
+    for block, (side, channels, convolutions) in enumerate(blocks, start=1):
+        sizes |= {f"block{block}_conv{at}": side**2 * channels for at in range(1, convolutions + 1)}
+        sizes[f"block{block}_pool"] = (side // 2) ** 2 * channels
+    return {**sizes, "flatten": 7 * 7 * 512, "predictions": 1000}
+
+
 #: Units of the layers that were looked at (fc1 and fc2 were not), in the order of computation.
-LAYER_SIZES = {
-    "input": 224 * 224 * 3,
-    **dict.fromkeys(("block1_conv1", "block1_conv2"), 224 * 224 * 64),
-    "block1_pool": 112 * 112 * 64,
-    **dict.fromkeys(("block2_conv1", "block2_conv2"), 112 * 112 * 128),
-    "block2_pool": 56 * 56 * 128,
-    **dict.fromkeys(("block3_conv1", "block3_conv2", "block3_conv3"), 56 * 56 * 256),
-    "block3_pool": 28 * 28 * 256,
-    **dict.fromkeys(("block4_conv1", "block4_conv2", "block4_conv3"), 28 * 28 * 512),
-    "block4_pool": 14 * 14 * 512,
-    **dict.fromkeys(("block5_conv1", "block5_conv2", "block5_conv3"), 14 * 14 * 512),
-    "block5_pool": 7 * 7 * 512,
-    "flatten": 7 * 7 * 512,
-    "predictions": 1000,
-}
+LAYER_SIZES = _layer_sizes()
 
 
 def published_curves() -> xr.Dataset:
@@ -124,7 +120,7 @@ def compare_with_published(result: xr.Dataset, sets: Mapping[str, str] | None = 
     Raises
     ------
     InputError
-        It is no result, not of VGG16 at 224 x 224 or with random weights, measured otherwise than the
+        It is not a result, not of VGG16 at 224 x 224 or with random weights, measured otherwise than the
         published curves, or has no set or number of units in common with them.
     """
     import xarray as xr
@@ -133,10 +129,16 @@ def compare_with_published(result: xr.Dataset, sets: Mapping[str, str] | None = 
     _require_vgg16(result)
     curves = published_curves()
     pairs = _matched_sets(result, curves, sets)
+    counts, published_counts = (each["n_units"].values.tolist() for each in (result, curves))
+    if not (common := [count for count in counts if count in published_counts]):
+        raise InputError(
+            f"the result has n_units {counts}, the published curves {published_counts}; "
+            f"measure again with some of the latter (--n-units {','.join(map(str, published_counts))})"
+        )
     at = {
         "set": list(pairs),
         "layer": [layer for layer in LAYER_SIZES if layer in result["layer"].values],
-        "n_units": _common_counts(result, curves),
+        "n_units": common,
     }
     values = result["differentiation"]
     measured = draw_mean(values, result).sel(at)
@@ -155,11 +157,11 @@ def compare_with_published(result: xr.Dataset, sets: Mapping[str, str] | None = 
 @checked
 def is_published_network(result: xr.Dataset) -> bool:
     """Return whether a result is certainly of the published network, measured as its curves were."""
-    name, options = _network(result)  # the weights of a file may be any
+    name, options = _spec_of(result)  # the weights of a file may be any
     if isinstance(options.get("classes"), str):  # a class index, which only names the classes
         del options["classes"]
     return (
-        name == NETWORK
+        name == VGG16
         and all(NETWORK_OPTIONS.get(option) == value for option, value in options.items())
         and _preprocessing(result).endswith(OWN_PREPROCESSING)
         and _measured_with(result) == MEASURED_WITH
@@ -195,7 +197,7 @@ def published_lines(
     return None
 
 
-def _network(result: xr.Dataset) -> tuple[str, dict[str, Any]]:
+def _spec_of(result: xr.Dataset) -> tuple[str, dict[str, Any]]:
     """Return a network's name and, for one of ``keras.applications``, the options of its spec."""
     spec = str(provenance(result).get("network", ""))
     return parse_spec(spec) if spec.startswith("keras:") else (spec, {})
@@ -224,14 +226,14 @@ def _require_method(result: xr.Dataset) -> None:
 
 
 def _require_vgg16(result: xr.Dataset) -> None:
-    name, options = _network(result)
+    name, options = _spec_of(result)
     preprocessing = _preprocessing(result)
     if not preprocessing.endswith((OWN_PREPROCESSING, "caffe")):
         raise InputError(
             f"the result was measured with the preprocessing {preprocessing!r}, the published curves with "
             "VGG16's own; measure again with --preprocess caffe, or keras:VGG16 and no --preprocess"
         )
-    if name == NETWORK and options.get("weights", "imagenet") is None:
+    if name == VGG16 and options.get("weights", "imagenet") is None:
         raise InputError(
             "the result is of VGG16 with random weights (weights=none), the published curves of VGG16 "
             "with ImageNet weights; measure keras:VGG16, or keras:VGG16?weights=PATH"
@@ -245,8 +247,8 @@ def _require_vgg16(result: xr.Dataset) -> None:
 
 def _difference_from_vgg16(result: xr.Dataset) -> str | None:
     """Return what tells a result from one of VGG16; an input, blocks and predictions others have too."""
-    network, _ = _network(result)
-    if network.startswith("keras:") and network != NETWORK:
+    network, _ = _spec_of(result)
+    if network.startswith("keras:") and network != VGG16:
         return f"its network is {network}"
     names = [str(name) for name in result["layer"].values]
     blocks = [name for name in names if name.startswith("block")]
@@ -274,14 +276,3 @@ def _matched_sets(result: xr.Dataset, curves: xr.Dataset, sets: Mapping[str, str
             f"sets={{{measured[0]!r}: {published[0]!r}}} (--set {measured[0]}={published[0]})"
         )
     return pairs
-
-
-def _common_counts(result: xr.Dataset, curves: xr.Dataset) -> list[int]:
-    measured, published = (each["n_units"].values.tolist() for each in (result, curves))
-    common = [count for count in measured if count in published]
-    if not common:
-        raise InputError(
-            f"the result has n_units {measured}, the published curves {published}; "
-            f"measure again with some of the latter (--n-units {','.join(map(str, published))})"
-        )
-    return common

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from differentia.errors import InputError, require_known
 from differentia.results.dataset import require_variables
 from differentia.results.draws import draw_mean
-from differentia.results.intervals import Estimate, interval_of_ratio, mean_interval
+from differentia.results.intervals import Estimate, draw_interval, interval_of_ratio
 from differentia.results.schema import LIMITS, checked
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def relative(result: xr.Dataset, reference: str | None = None, *, matched: bool 
     name = reference or result.attrs["reference"]
     if not name:
         raise InputError(
-            "the result has no reference set (it is found by itself only where exactly one set is "
+            "the result has no reference set (one is chosen automatically only where exactly one set is "
             "generated noise); name one with reference= (--reference)"
         )
     require_known("set", name, [str(known) for known in result["set"].values])
@@ -87,7 +87,8 @@ def relative_interval(result: xr.Dataset, reference: str | None = None) -> tuple
     limits = [result[limit] for limit in LIMITS]
     of_largest = {"set": name, "n_units": result["n_units"].max()}
     divisor, *divisor_limits = (array.sel(of_largest, drop=True) for array in (means, *limits))
-    of_mean = mean_interval(result["differentiation"], result, confidence=limits[0].attrs["confidence"])
+    confidence = limits[0].attrs["confidence"]
+    of_mean = draw_interval(result["differentiation"], result, confidence=confidence, fresh=False)
     known = [
         limit.where(limit["source"] != "units", units.sel(of_largest, drop=True).fillna(divisor))
         for limit, units in zip(divisor_limits, of_mean, strict=True)

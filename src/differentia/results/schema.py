@@ -45,15 +45,19 @@ _ROUNDING = 1e-6
 _LARGEST, _LARGEST_SINGLE = (float(np.finfo(kind).max) for kind in (np.float64, np.float32))
 _LARGEST_INTEGER = 2**63 - 1
 
+#: The two limits of the measure, and the sources of uncertainty.
+LIMITS = ("differentiation_low", "differentiation_high")
+SOURCES = ("units", "images")
+
 #: What a value is of.
 POINT = ("set", "layer", "n_units")
+
 _THUMBNAIL = ("image", "thumbnail_y", "thumbnail_x", "thumbnail_channel")
 
 #: A NaN stands for what is not known, but in `_KNOWN`.
 VARIABLES: dict[str, Spec] = {
     "differentiation": Spec((*POINT, "draw"), least=-_ROUNDING, most=_LARGEST),
-    "differentiation_low": Spec((*POINT, "source"), least=0, most=_LARGEST, optional=True),
-    "differentiation_high": Spec((*POINT, "source"), least=0, most=_LARGEST, optional=True),
+    **dict.fromkeys(LIMITS, Spec((*POINT, "source"), least=0, most=_LARGEST, optional=True)),
     "units_used": Spec(("layer", "n_units"), INTEGERS, least=1, most=_LARGEST_INTEGER),
     "pool_size": Spec(("layer",), INTEGERS),
     "layer_size": Spec(("layer",), INTEGERS),
@@ -71,11 +75,8 @@ _KNOWN = ("prediction", "distance")
 
 #: Coordinates that are not dimensions.
 LABELS: dict[str, Spec] = {
-    "layer_kind": Spec(("layer",), TEXT),
-    "layer_shape": Spec(("layer",), TEXT),
-    "image_set": Spec(("image",), TEXT),
-    "image_name": Spec(("image",), TEXT),
-    "image_hash": Spec(("image",), TEXT),
+    **dict.fromkeys(("layer_kind", "layer_shape"), Spec(("layer",), TEXT)),
+    **dict.fromkeys(("image_set", "image_name", "image_hash"), Spec(("image",), TEXT)),
     "filter_layer": Spec(("filter",), TEXT, with_="filter_mean"),
     "filter_index": Spec(("filter",), INTEGERS, least=0, most=_LARGEST_INTEGER, with_="filter_mean"),
     "class_name": Spec(("class",), TEXT, with_="prediction"),
@@ -94,13 +95,6 @@ _DIMENSIONS: dict[str, Spec] = {
 }
 
 SPECS = {**VARIABLES, **LABELS, **_DIMENSIONS}
-
-#: The two limits of the measure, and what they say of themselves.
-LIMITS = ("differentiation_low", "differentiation_high")
-ABOUT_LIMITS = ("confidence", "method", "resamples")
-
-#: The sources of uncertainty.
-SOURCES = ("units", "images")
 
 ATTRIBUTES = ("schema_version", "normalize", "metric", "reference", "seed", "provenance")
 
@@ -123,7 +117,7 @@ class _Warned(BaseModel):
     text: str
 
 
-class _Facts(BaseModel):
+class _Provenance(BaseModel):
     """What a provenance may say that this package reads; there can be more."""
 
     model_config = ConfigDict(extra="allow", strict=True)
@@ -165,7 +159,7 @@ _checked: ContextVar[bool] = ContextVar("_checked", default=False)
 def checked(function: _Public) -> _Public:
     """Make a public function check its argument `result` or `results`, unless one that called it has.
 
-    Several results are a mapping: kind of units -> result.
+    It is given `what_is_left` of a selection. Several results are a mapping: kind of units -> result.
     """
     signature = inspect.signature(function)
     (name,) = {"result", "results"} & set(signature.parameters)
@@ -175,15 +169,16 @@ def checked(function: _Public) -> _Public:
     def entry(*args: Any, **options: Any) -> Any:
         if _checked.get():
             return function(*args, **options)
-        given = signature.bind(*args, **options).arguments[name]
+        bound = signature.bind(*args, **options)
+        given = bound.arguments[name]
         if several and isinstance(given, Mapping) and not _is_dataset(given):
-            for kind, result in given.items():
-                validate_result(result, f"the result of kind {kind!r}")
+            valid = {one: validate_result(given[one], f"the result of kind {one!r}") for one in given}
+            bound.arguments[name] = {kind: what_is_left(result) for kind, result in valid.items()}
         else:
-            validate_result(given)
+            bound.arguments[name] = what_is_left(validate_result(given))
         token = _checked.set(True)
         try:
-            return function(*args, **options)
+            return function(*bound.args, **bound.kwargs)
         finally:
             _checked.reset(token)
 
@@ -207,8 +202,8 @@ def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
     missing += [name for name in due if name not in result.coords]
     missing += [name for name, spec in VARIABLES.items() if name not in result and not spec.optional]
     if missing:
-        raise InputError(f"{where} is no result of differentia: {', '.join(missing)} missing")
-    if _is_whole(version := result.attrs["schema_version"]) and version != SCHEMA_VERSION:
+        raise InputError(f"{where} is not a result of differentia: {', '.join(missing)} missing")
+    if _is_integer(version := result.attrs["schema_version"]) and version != SCHEMA_VERSION:
         raise InputError(
             f"{where} has the schema version {version}; "
             f"this version of differentia reads {SCHEMA_VERSION}: update differentia"
@@ -216,14 +211,13 @@ def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
     for check in (_attributes, _variables, _distinct_names, _unit_counts, _both_limits, _maps):
         for what, expected in check(result):
             raise _wrong(where, what, expected)
-    named: dict[str, tuple[str, Mapping[str, Any]]] = {
-        "normalization": (result.attrs["normalize"], NORMALIZATIONS),
-        "metric": (result.attrs["metric"], METRICS),
-        "kind of units": (str(result["units"].item()), UNIT_KINDS),
-    }
-    for name, (value, names) in named.items():
-        if value not in names:
-            raise InputError(f"{where} is no result of differentia: {unknown_name(name, value, names)}")
+    for what, name, known in (
+        ("normalization", result.attrs["normalize"], NORMALIZATIONS),
+        ("metric", result.attrs["metric"], METRICS),
+        ("kind of units", str(result["units"].item()), UNIT_KINDS),
+    ):
+        if name not in known:
+            raise InputError(f"{where} is not a result of differentia: {unknown_name(what, name, known)}")
     read_provenance(result.attrs["provenance"], where)
     return cast("xr.Dataset", result)
 
@@ -237,9 +231,38 @@ def require_whole(result: xr.Dataset, where: str = "the result") -> None:
         raise _wrong(where, what, expected)
 
 
+def what_is_left(result: xr.Dataset) -> xr.Dataset:
+    """Return a result without the images, filters and maps whose set or layer was taken out of it."""
+    if not result.sizes["set"] or not result.sizes["layer"]:
+        raise InputError("the result has no set or no layer left; select at least one of each")
+    n_images = result.sizes["image"]
+    if (n_others := result.sizes.get("image_other", n_images)) != n_images:
+        raise InputError(
+            f"the result holds distances of {n_others} images but only {n_images} images; its values are of "
+            "all images: select sets or layers instead"
+        )
+    layers, of_sets = result["layer"].values, np.isin(result["image_set"].values, result["set"].values)
+    kept = {"image": of_sets, "image_other": of_sets}
+    if "filter" in result.sizes:
+        kept["filter"] = np.isin(result["filter_layer"].values, layers)
+    kept = {name: of for name, of in kept.items() if name in result.sizes and not of.all()}
+    left = result.isel(kept) if kept else result
+    maps = map_names(result)
+    left_maps = [result[name] for name in maps if result[name].attrs["layer"] in layers]
+    if not maps or (of_sets.all() and len(left_maps) == len(maps)):
+        return left
+    rows = result["map_image"].values
+    of_left = of_sets[rows]
+    places = (np.cumsum(of_sets) - 1)[rows[of_left]]
+    left = left.drop_vars([*maps, "map_image"]).assign_coords(map_image=("map_image", places))
+    for number, shown in enumerate(left_maps):
+        left[f"map_{number}"] = (map_dimensions(number), shown.values[of_left], shown.attrs)
+    return left
+
+
 def _wrong(where: str, what: str, expected: str) -> InputError:
     return InputError(
-        f"{where} is no result of differentia: {what}; expected {expected}. It may be damaged, or made by "
+        f"{where} is not a result of differentia: {what}; expected {expected}. It may be damaged, or made by "
         "another program: take the one that measure wrote, or measure again"
     )
 
@@ -250,7 +273,7 @@ def _as_shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:60]}..."
 
 
-def _is_whole(value: Any) -> bool:
+def _is_integer(value: Any) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool | np.bool_)
 
 
@@ -263,7 +286,7 @@ def read_provenance(text: str, where: str = "the result") -> dict[str, Any]:
     try:
         facts = json.loads(text)
         if isinstance(facts, dict):
-            _Facts.model_validate(facts)
+            _Provenance.model_validate(facts)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
@@ -293,7 +316,7 @@ _Wrong = Iterator[tuple[str, str]]
 
 def _attributes(result: xr.Dataset) -> _Wrong:
     for name in ("schema_version", "seed"):
-        if not _is_whole(value := result.attrs[name]):
+        if not _is_integer(value := result.attrs[name]):
             yield f"the attribute {name} is {_as_shown(value)}", "a whole number"
     if not 0 <= (seed := int(result.attrs["seed"])) < 2**63:
         yield f"the attribute seed is {seed}", "a whole number from 0 to 2**63 - 1"
@@ -321,10 +344,9 @@ def _variables(result: xr.Dataset) -> _Wrong:
             if name not in _KNOWN:
                 outside &= ~np.isnan(values)
             if outside.any():
-                limits = f"{max(spec.least, 0):g} or more"
-                if spec.most < 2:
-                    limits = f"{max(spec.least, 0):g} to {round(spec.most):g}"
-                yield f"{name} holds {values[outside][0].item()!r}", f"{limits}, and no infinity"
+                limits = f"to {round(spec.most)}" if spec.most < 2 else "or more"
+                expected = f"{max(spec.least, 0):g} {limits}, and no infinity"
+                yield f"{name} holds {values[outside][0].item()!r}", expected
 
 
 def _distinct_names(result: xr.Dataset) -> _Wrong:
@@ -332,7 +354,7 @@ def _distinct_names(result: xr.Dataset) -> _Wrong:
         names = [str(name) for name in result[coordinate].values]
         for name in names:
             if names.count(name) > 1:
-                yield f"{coordinate} holds {_as_shown(name)} twice", "names of which each is there once"
+                yield f"{coordinate} holds {_as_shown(name)} twice", "each name once"
             if not name.strip() or has_control_characters(name):
                 yield f"{coordinate} holds the name {_as_shown(name)}", "text without control characters"
 
@@ -344,7 +366,7 @@ def _unit_counts(result: xr.Dataset) -> _Wrong:
     used, pool, size = (result[name].values for name in ("units_used", "pool_size", "layer_size"))
     if (used > pool[:, np.newaxis]).any() or (pool > size).any():
         expected = "no more units used than recorded, and no more recorded than the layer has"
-        yield "units_used, pool_size and layer_size do not go together", expected
+        yield "units_used, pool_size and layer_size contradict each other", expected
     if "unit" in result:
         units = result["unit"].values
         recorded = np.arange(units.shape[1]) < pool[:, np.newaxis]
@@ -364,12 +386,12 @@ def _both_limits(result: xr.Dataset) -> _Wrong:
     if sources != list(SOURCES):
         yield f"source names {_as_shown(sources)}", _as_shown(list(SOURCES))
     if (result[LIMITS[0]] > result[LIMITS[1]]).any():
-        yield f"{LIMITS[0]} lies above {LIMITS[1]}", "limits in their order"
+        yield f"{LIMITS[0]} lies above {LIMITS[1]}", "the lower limit below the upper one"
     for name in LIMITS:
         about = dict(result[name].attrs)
-        confidence, method, resamples = (about.get(key) for key in ABOUT_LIMITS)
+        confidence, method, resamples = map(about.get, ("confidence", "method", "resamples"))
         share = isinstance(confidence, float | np.floating) and 0 < float(confidence) < 1
-        if not (share and isinstance(method, str) and _is_whole(resamples)):
+        if not (share and isinstance(method, str) and _is_integer(resamples)):
             expected = "the confidence, the method and the number of resamples"
             yield f"the attributes of {name} are {_as_shown(about)}", expected
 
@@ -378,13 +400,11 @@ def _maps(result: xr.Dataset) -> _Wrong:
     for name in map_names(result):
         rows = result["map_image"].values
         if ((rows < 0) | (rows >= result.sizes["image"])).any():
-            yield (
-                f"map_image is {_as_shown(rows.tolist())}",
-                f"places of images, 0 to {result.sizes['image'] - 1}",
-            )
+            expected = f"places of images, 0 to {result.sizes['image'] - 1}"
+            yield f"map_image is {_as_shown(rows.tolist())}", expected
         about = result[name].attrs
         named = set(about) == {"layer", "filter"} and isinstance(about["layer"], str)
-        if not (named and _is_whole(about["filter"]) and about["filter"] >= 0):
+        if not (named and _is_integer(about["filter"]) and about["filter"] >= 0):
             expected = "a layer's name and a filter's number"
             yield f"the attributes of {name} are {_as_shown(about)}", expected
 

@@ -119,7 +119,7 @@ def colour_limits(scores: Float[np.ndarray, ...]) -> tuple[float, float]:
 def distances_of_sets(
     result: xr.Dataset, layers: Sequence[str]
 ) -> Iterator[dict[str, Float[np.ndarray, "n n"]]]:
-    """Yield, for each layer, the `set_distances` of each set."""
+    """Yield, for each layer, the distances of all pairs of each set's images, divided by `distance_units`."""
     units = distance_units(result)
     sets = rows_by_set(result)
     known = layer_names(result)
@@ -153,13 +153,10 @@ def pairs_of_sets(result: xr.Dataset) -> Iterator[tuple[list[float], list[dict[s
         known = {name: matrix for name, matrix in matrices.items() if np.isfinite(matrix).all()}
         highest = max((float(matrix.max()) for matrix in known.values()), default=0.0)
         edges = np.linspace(0.0, highest or 1.0, HISTOGRAM_BARS + 1)
-        yield (
-            edges.tolist(),
-            [
-                _pairs_of_set(known[name], rows, edges) if name in known else None
-                for name, rows in sets.items()
-            ],
-        )
+        pairs = [
+            _pairs_of_set(known[name], rows, edges) if name in known else None for name, rows in sets.items()
+        ]
+        yield edges.tolist(), pairs
 
 
 def _pairs_of_set(
@@ -178,15 +175,10 @@ def _pairs_of_set(
 
 def require_contrast(given: Any) -> None:
     """Raise an error for what is no contrast."""
-    import xarray as xr
-
-    if (
-        not isinstance(given, xr.Dataset)
-        or not set(CONTRAST_VALUES) <= set(given)
-        or not set(CONTRAST_FACTS) <= set(given.attrs)
-    ):
+    facts = getattr(given, "attrs", {})  # which a Dataset has
+    if not ({*CONTRAST_FACTS} <= {*facts} and {*CONTRAST_VALUES} <= {*given}):
         raise InputError(
-            f"this {type(given).__name__} is no contrast; expected what contrast(result, first, second) "
+            f"this {type(given).__name__} is not a contrast; expected what contrast(result, first, second) "
             "returned"
         )
 
@@ -203,19 +195,19 @@ def require_contrasts(results: Mapping[str, xr.Dataset], contrasts: Sequence[xr.
         pair = f"the contrast of {about['first']!r} and {about['second']!r}"
         if about["units"] not in results:
             raise InputError(
-                f"{pair} is of {about['units']!r} units; the results are of {', '.join(results)}"
+                f"{pair} is of {about['units']!r} units; the results are of {', '.join(results)} units: "
+                "compare sets of one of these"
             )
         result = results[about["units"]]
-        asked = {"set": [about["first"], about["second"]], "layer": layer_names(given)}
-        for what, names in asked.items():
-            known = result[what].values.astype(str).tolist()
-            if unknown := [name for name in names if name not in known]:
+        sets = (about["first"], about["second"])
+        for what, name in (*(("set", one) for one in sets), *(("layer", one) for one in layer_names(given))):
+            if name not in (known := result[what].values.astype(str).tolist()):
                 raise InputError(
-                    f"{pair} has the {what} {unknown[0]!r}, which the result does not have "
+                    f"{pair} has the {what} {name!r}, which the result does not have "
                     f"({', '.join(known)}); compare the sets of this result: contrast(result, first, second)"
                 )
         if about["n_units"] != (largest := int(result["n_units"].max())):
             raise InputError(
-                f"{pair} is of {about['n_units']:,} units; the largest number of the result is {largest:,}: "
-                "make it from this result"
+                f"{pair} is of {about['n_units']:,} units; the result's largest number of units is "
+                f"{largest:,}: compare the sets of this result: contrast(result, first, second)"
             )

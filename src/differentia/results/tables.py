@@ -45,7 +45,7 @@ def to_dataframe(result: xr.Dataset) -> pd.DataFrame:
     Raises
     ------
     InputError
-        It is no result.
+        It is not a result.
     """
     import pandas as pd
 
@@ -71,7 +71,7 @@ def records(result: xr.Dataset) -> list[dict[str, Any]]:
     Raises
     ------
     InputError
-        It is no result.
+        It is not a result.
     """
     warn("dif.records() goes with the next version; use dif.to_dataframe()", FutureWarning, stacklevel=3)
     return table_rows(result)

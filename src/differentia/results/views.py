@@ -59,18 +59,3 @@ def _z_scored(result: xr.Dataset, values: xr.DataArray, **place: Any) -> xr.Data
     moments = result[["layer_mean", "layer_sd"]].sel(**place)
     sd = moments["layer_sd"]
     return (values.astype(np.float64) - moments["layer_mean"]) / sd.where(sd > 0)
-
-
-def set_distances(result: xr.Dataset, layer: str, name: str) -> xr.DataArray:
-    """Return the distances of all pairs of a set's images, normalised by layer, (image, image_other).
-
-    They are those that the result holds, divided by `distance_units`. For the metric "euclidean" with the
-    normalisation "layer" or "none", their median is the differentiation of draw 0 at the largest `n_units`.
-    """
-    require_variables(result, "distance")
-    require_known("layer", layer, [str(known) for known in result["layer"].values])
-    rows = set_rows(result, name)
-    distances = result["distance"].isel(image=rows, image_other=rows).sel(layer=layer).astype(np.float64)
-    distances = distances / distance_units(result).sel(set=name, layer=layer)
-    labels = {"set", "image_set", "image_name"}
-    return distances.drop_vars(set(distances.coords) - labels).rename("set_distance")

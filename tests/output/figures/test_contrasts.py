@@ -196,12 +196,12 @@ def test_contrasts_that_are_not_of_the_result() -> None:
         ):
             draw(result, contrasts=contrast())  # type: ignore[arg-type]
         with pytest.raises(
-            dif.InputError, match=r"this Dataset is no contrast; expected what contrast\(.*\) returned"
+            dif.InputError, match=r"this Dataset is not a contrast; expected what contrast\(.*\) returned"
         ):
             draw(result, contrasts=[result])
-        with pytest.raises(dif.InputError, match="this str is no contrast"):
+        with pytest.raises(dif.InputError, match="this str is not a contrast"):
             draw(result, contrasts=["cats"])  # type: ignore[list-item]
-        with pytest.raises(dif.InputError, match="of 7 units; the largest number of the result is 30"):
+        with pytest.raises(dif.InputError, match="of 7 units; the result's largest number of units is 30"):
             draw(result, contrasts=[contrast().assign_attrs(n_units=7)])
         with pytest.raises(dif.InputError, match="of 'top' units; the results are of random"):
             draw(result, contrasts=[contrast().assign_attrs(units="top")])
@@ -280,11 +280,11 @@ def test_panel_in_given_axes_and_errors() -> None:
     assert plt.get_fignums() == []
     with pytest.raises(dif.InputError, match=r"unknown what 'ratios'\. Did you mean 'ratio'"):
         plot_contrast(contrast(), what="ratios")
-    with pytest.raises(dif.InputError, match="this Dataset is no contrast"):
+    with pytest.raises(dif.InputError, match="this Dataset is not a contrast"):
         plot_contrast(contrast().drop_vars("ratio_low"))
-    with pytest.raises(dif.InputError, match="this Dataset is no contrast"):
+    with pytest.raises(dif.InputError, match="this Dataset is not a contrast"):
         plot_contrast(neurons())
-    with pytest.raises(dif.InputError, match="this NoneType is no contrast"):
+    with pytest.raises(dif.InputError, match="this NoneType is not a contrast"):
         plot_contrast(None)  # type: ignore[arg-type]
 
 

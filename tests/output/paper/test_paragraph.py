@@ -543,7 +543,7 @@ def test_what_is_no_result() -> None:
         describe_methods([])  # type: ignore[arg-type]
     with pytest.raises(dif.InputError, match="the result of kind 'top' is a int"):
         describe_methods({"top": 1})  # type: ignore[dict-item]
-    with pytest.raises(dif.InputError, match="is no result of differentia"):
+    with pytest.raises(dif.InputError, match="is not a result of differentia"):
         describe_methods(xr.Dataset())
     with pytest.raises(dif.InputError, match="unknown metric 'euclid'"):
         describe_methods(of_neurons().assign_attrs(metric="euclid"))

@@ -10,7 +10,7 @@ from helpers.reports import measured
 
 import differentia as dif
 from differentia.output.report.contents import contents
-from differentia.results.dataset import what_is_left
+from differentia.results.schema import what_is_left
 
 RNG = np.random.default_rng(0)
 

@@ -47,15 +47,15 @@ def test_contrasts_of_something_else_are_refused() -> None:
     (first, *_) = contrasts_between_sets(result)
     cases: list[tuple[Any, str]] = [
         (first, "contrasts= is one Dataset; expected a list of them"),
-        (["cats"], "this str is no contrast; expected what contrast"),
-        ([result], "this Dataset is no contrast"),
+        (["cats"], "this str is not a contrast; expected what contrast"),
+        ([result], "this Dataset is not a contrast"),
         (
             [first.assign_attrs(units="top")],
             "is of 'top' units; the results are of random",
         ),
         ([first.assign_attrs(second="cats")], "has the set 'cats', which the result does not have"),
         ([first.assign_coords(layer=list("abcd"))], "has the layer 'a', which the result does not have"),
-        ([first.assign_attrs(n_units=7)], "is of 7 units; the largest number of the result is 100"),
+        ([first.assign_attrs(n_units=7)], "is of 7 units; the result's largest number of units is 100"),
     ]
     for wrong, message in cases:
         with pytest.raises(dif.InputError, match=message):

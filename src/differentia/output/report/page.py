@@ -20,7 +20,7 @@ from differentia.output.report.contrasts import contrasts_of
 from differentia.output.report.facts import facts, warnings_of, yardstick
 from differentia.output.report.formula import formula
 from differentia.output.report.trust import trust
-from differentia.results.dataset import as_kinds, provenance, what_is_left
+from differentia.results.dataset import as_kinds, provenance
 from differentia.results.schema import checked
 from differentia.results.summaries import extreme_layers
 from differentia.system.files import user_path, written_whole
@@ -126,7 +126,7 @@ def _page(
 ) -> str:
     from plotly.offline import get_plotlyjs
 
-    results = {kind: what_is_left(result) for kind, result in as_kinds(given).items()}
+    results = as_kinds(given)
     first = next(iter(results.values()))
     known = provenance(first)
     network = str(known.get("network", ""))
