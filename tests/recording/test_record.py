@@ -20,7 +20,7 @@ from differentia.networks.layers import select_layers
 from differentia.recording.options import RecordOptions
 from differentia.recording.record import record_kinds
 from differentia.recording.units import UNIT_KINDS, filter_order, unit_order
-from differentia.system.fields import checked
+from differentia.system.fields import accept
 
 RNG = np.random.default_rng(0)
 SETS = {
@@ -248,7 +248,7 @@ def test_ties_are_broken_by_index(monkeypatch: pytest.MonkeyPatch) -> None:
         leave_memory(monkeypatch, available)
         options: dict[str, Any] = {"layers": ["act"], "pool": 300, "views": False}
         ranked = record_kinds(
-            load(Steps()), SETS, checked(RecordOptions, {"units": ("top", "top_variance"), **options})
+            load(Steps()), SETS, accept(RecordOptions, {"units": ("top", "top_variance"), **options})
         )
         assert ranked["top"].units["act"].tolist() == expected
         assert ranked["top_variance"].units["act"].tolist() == list(range(300))
@@ -262,7 +262,7 @@ def test_kinds_together_are_as_each_alone(available: float, monkeypatch: pytest.
     options: dict[str, Any] = {"pool": 20, "seed": 2, "layers": ["conv", "act:1", "head"]}
     alone = {kind: dif.record(load(), SETS, units=kind, **options) for kind in kinds}
     leave_memory(monkeypatch, available)
-    together = record_kinds(load(), SETS, checked(RecordOptions, {"units": kinds, **options}))
+    together = record_kinds(load(), SETS, accept(RecordOptions, {"units": kinds, **options}))
     assert list(together) == kinds
     for kind, one in alone.items():
         assert together[kind].unit_kind == kind

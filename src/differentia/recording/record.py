@@ -29,7 +29,7 @@ from differentia.recording.units import unit_kind, unit_order
 from differentia.stimuli.base import Fit
 from differentia.stimuli.noise import NoiseStimuli
 from differentia.stimuli.presentation import as_record, as_sets, find_duplicates, warn_of_images
-from differentia.system.fields import checked, takes
+from differentia.system.fields import accept, takes
 from differentia.system.files import user_path
 from differentia.system.locking import held
 from differentia.system.machine import memory_budget
@@ -67,7 +67,7 @@ def record(network: Any, sets: Mapping[str, Any], **options: Unpack[RecordKeywor
     FolderInUseError
         Another run writes to the store.
     """
-    given = checked(RecordOptions, options)
+    given = accept(RecordOptions, options)
     return record_kinds(network, sets, given)[one_kind(given)]
 
 

@@ -61,7 +61,7 @@ def _encoded(chunk: np.ndarray) -> tuple[memoryview, bytes]:
     return chunk.data, _crc32c(chunk)
 
 
-def _is_whole(content: bytes, size: int) -> bool:
+def _is_intact(content: bytes, size: int) -> bool:
     """Return whether a chunk's file is what was written, of as many bytes before the checksum."""
     numbers = content[:-CRC_BYTES]
     return len(numbers) == size and _crc32c(numbers) == content[-CRC_BYTES:]
@@ -153,7 +153,7 @@ class StoredArray:
             content = b""
             with suppress(FileNotFoundError), self.file(chunk).open("rb") as opened:
                 content = opened.read(size + CRC_BYTES + 1)
-            if not _is_whole(content, size):
+            if not _is_intact(content, size):
                 found.append(chunk)
         return sorted(found)
 
