@@ -331,7 +331,7 @@ def test_chunks_of_another_size_are_read(tmp_path: Path, monkeypatch: pytest.Mon
     path = tmp_path / "s.zarr"
     fill(opened(path))
     monkeypatch.setattr("differentia.recording.store.arrays.CHUNK_COLUMNS", 500)
-    monkeypatch.setattr("differentia.recording.store.disk.CHUNK_ROWS", 3)
+    monkeypatch.setattr("differentia.recording.store.arrays.CHUNK_ROWS", 3)
     store = opened(path)
     whole = np.concatenate([values_of(number) for number in range(len(SIZES))])
     every = places(store.batches)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Num
 
-from differentia.definition.matrix import ResponseMatrix
 from differentia.errors import DifferentiaWarning, RecordingError
 from differentia.networks.base import Network
 from differentia.networks.classes import class_names, class_probabilities
@@ -23,19 +22,18 @@ from differentia.recording.cost import Forecast, require_memory
 from differentia.recording.options import Progress
 from differentia.recording.planning import (
     ALL,
+    FILTER_MEAN,
     MAP,
+    MOMENTS,
     THUMBNAIL,
     Plan,
     Pools,
     Probes,
-    all_of,
-    filter_means_of,
-    moments_of,
+    quantity_of,
     size_of,
-    thumbnails_of,
 )
 from differentia.recording.ranking import RANKING, Ranking
-from differentia.recording.responses import FilterMap, Moments, Predictions, Views, require_finite
+from differentia.recording.responses import FilterMap, Moments, Predictions, Responses, Views, require_finite
 from differentia.recording.schedule import Showing, content_of, schedule
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store
 from differentia.stimuli.base import Fit, Stimuli
@@ -65,18 +63,6 @@ class Show:
         return sum(len(given) for given in self.stimuli.values())
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """What a store holds of all images that could be read, in the order of the sets."""
-
-    images: tuple[ImageLabel, ...]
-    skipped: tuple[SkippedImage, ...]
-    pools: Mapping[str, Pools]
-    matrices: Mapping[str, Mapping[str, ResponseMatrix]]
-    moments: Moments | None
-    views: Views
-
-
 class Passes:
     """Shows the images of which a store lacks something of a plan, once or twice."""
 
@@ -97,8 +83,8 @@ class Passes:
         self._skipped: list[SkippedImage] = []
         self._looked_at: set[tuple[int, Quantity]] = set()
 
-    def record(self) -> Recorded:
-        """Show the images, and return what the store then holds of all of them.
+    def record(self) -> tuple[dict[str, Responses], tuple[SkippedImage, ...]]:
+        """Show the images; return the responses to them by kind of units, and those that could not be read.
 
         They are shown a second time where units are ranked and whole layers do not fit into memory.
         """
@@ -132,7 +118,7 @@ class Passes:
             of_ranked = [quantity for quantity in plan.wanted(pools) if quantity not in wanted]
             nothing_to_rank = Ranking((), self._showings, store)
             self._pass(of_ranked, Probes(plan, pools), nothing_to_rank, again=True)
-        return self._recorded(pools, kept)
+        return self._recorded(pools, kept), tuple(sorted(self._skipped, key=self._order))
 
     def _missing(self, showing: Showing, wanted: Sequence[Quantity]) -> list[Quantity]:
         """Return what is yet to be kept of images, after a look at what is kept."""
@@ -229,9 +215,9 @@ class Passes:
         ranked = ranking.wanted(showing.position)
         to_read = list(showing.missing)
         for name in ranked:
-            to_read.append(moments_of(self._layers[name]))  # a NaN has no rank
+            to_read.append(quantity_of(self._layers[name], MOMENTS))  # a NaN has no rank
             if self._whole_layers:
-                to_read.append(all_of(self._layers[name]))
+                to_read.append(quantity_of(self._layers[name], ALL))
         by_layer = probes.by_layer(to_read)
         for name, moments in ranked.items():
             by_layer[name][RANKING] = moments
@@ -245,7 +231,7 @@ class Passes:
                 if isinstance(values, Summary):
                     require_finite(values.filter_mean, name, batch.images, of="filters' means")
                     numbers[quantity] = np.stack([values.mean, values.variance], axis=1)
-                    numbers[filter_means_of(self._layers[name])] = values.filter_mean
+                    numbers[quantity_of(self._layers[name], FILTER_MEAN)] = values.filter_mean
                 elif quantity != RANKING:
                     numbers[quantity] = values.reshape(len(values), -1)
                     require_finite(numbers[quantity], name, batch.images)
@@ -285,7 +271,9 @@ class Passes:
     def _order(self, image: ImageLabel | SkippedImage) -> tuple[int, int]:
         return list(self._show.stimuli).index(image.set), image.number
 
-    def _recorded(self, pools: Mapping[str, Pools], kept: Sequence[tuple[ImageLabel, Place]]) -> Recorded:
+    def _recorded(
+        self, pools: Mapping[str, Pools], kept: Sequence[tuple[ImageLabel, Place]]
+    ) -> dict[str, Responses]:
         plan, store = self._plan, self._store
         images, places = tuple(image for image, _ in kept), [place for _, place in kept]
 
@@ -293,14 +281,15 @@ class Passes:
             return np.asarray(store.matrix(quantity, places)[:, :])
 
         moments = small = predictions = None
+        filter_means: dict[str, np.ndarray] = {}
         if plan.moments:
-            both = np.stack([read(moments_of(layer)) for layer in plan.layers], axis=1)
+            both = np.stack([read(quantity_of(layer, MOMENTS)) for layer in plan.layers], axis=1)
             moments = Moments(both[..., 0], both[..., 1])
         if plan.thumbnails:
-            shape = thumbnail_shape(plan.input_shape)
-            small = read(thumbnails_of(shape)).reshape(-1, *shape)
+            small = read(plan.thumbnail).reshape(-1, *thumbnail_shape(plan.input_shape))
+            filter_means = {layer.name: read(quantity_of(layer, FILTER_MEAN)) for layer in plan.layers}
         if plan.class_layer:
-            probabilities = class_probabilities(read(all_of(plan.class_layer)))
+            probabilities = class_probabilities(read(quantity_of(plan.class_layer, ALL)))
             predictions = Predictions(probabilities, class_names(self._show.network, plan.class_layer.size))
         chosen = [row for row, image in enumerate(images) if image.number in plan.map_images]
         maps = []
@@ -309,25 +298,20 @@ class Passes:
             space = self._layers[quantity.layer].space
             number = int(quantity.what.removeprefix(MAP))
             maps.append(FilterMap(quantity.layer, number, values.reshape(len(chosen), *space)))
-        return Recorded(
-            images=images,
-            skipped=tuple(sorted(self._skipped, key=self._order)),
-            pools=pools,
-            matrices={
-                kind: {name: store.matrix(pool.quantity(name), places) for name, pool in by_layer.items()}
-                for kind, by_layer in pools.items()
-            },
-            moments=moments,
-            views=Views(
-                filter_means={
-                    layer.name: read(filter_means_of(layer)) for layer in plan.layers if plan.thumbnails
-                },
-                thumbnails=small,
-                predictions=predictions,
-                maps=tuple(maps),
-                map_images=tuple(chosen) if maps else (),
-            ),
-        )
+        views = Views(filter_means, predictions, tuple(maps), tuple(chosen) if maps else (), small)
+        return {
+            kind: Responses(
+                layers=plan.layers,
+                images=images,
+                values={name: store.matrix(pool.quantity(name), places) for name, pool in by_layer.items()},
+                units={name: pool.units for name, pool in by_layer.items()},
+                unit_kind=kind,
+                seed=plan.seed,
+                moments=moments,
+                views=views,
+            )
+            for kind, by_layer in pools.items()
+        }
 
 
 def say_notes(store: Store) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, Unpack
 
@@ -98,29 +99,33 @@ def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) 
     with ThreadPoolExecutor(1) as beside:  # hundreds of megabytes of weights, while units are chosen
         fingerprint = beside.submit(lambda: network.fingerprint)
         with _held_store(options, show, plan, budget, fingerprint) as opened:
-            recorded = Passes(show, plan, opened, budget).record()
-    duplicates = find_duplicates(recorded.images)
-    provenance = {
-        **_provenance(show, opened, fingerprint.result()),
-        "skipped": [as_record(image) for image in recorded.skipped],
-        "duplicates": [[as_record(image) for image in group] for group in duplicates],
-        "warnings": warn_of_images(recorded.skipped, duplicates, stacklevel=3),
-    }
+            recorded, skipped = Passes(show, plan, opened, budget).record()
+    duplicates = find_duplicates(recorded[names[0]].images)
     noises = [name for name, given in stimuli.items() if isinstance(given, NoiseStimuli)]
+    reference = noises[0] if len(noises) == 1 else None
+    provenance = {
+        "network": network.name,
+        "fingerprint": fingerprint.result(),
+        "frameworks": list(network.frameworks),
+        **_conditions(show),
+        "batch_size": opened.batch_size,
+        "compiled": bool(opened.compiled),
+        "device": network.device,
+        "sets": {name: given.source for name, given in stimuli.items()},
+        "skipped": [as_record(image) for image in skipped],
+        "duplicates": [[as_record(image) for image in group] for group in duplicates],
+        "warnings": warn_of_images(skipped, duplicates, stacklevel=3),
+    }
+    return {name: replace(recorded[name], reference=reference, provenance=provenance) for name in names}
+
+
+def _conditions(show: Show) -> dict[str, Any]:
+    """Return how images are made to fit the network."""
     return {
-        kind: Responses(
-            layers=chosen,
-            images=recorded.images,
-            values=recorded.matrices[kind],
-            units={name: pool.units for name, pool in recorded.pools[kind].items()},
-            unit_kind=kind,
-            seed=options.seed,
-            reference=noises[0] if len(noises) == 1 else None,
-            provenance=provenance,
-            moments=recorded.moments,
-            views=recorded.views,
-        )
-        for kind in names
+        "preprocessing": show.network.preprocessing,
+        "input_shape": list(show.network.input_shape),
+        "resize": show.fit.resize,
+        "crop": show.fit.crop,
     }
 
 
@@ -143,10 +148,7 @@ def _held_store(
         "engine": {name: version(name) for name in ("torch", *network.frameworks)},
         "decoder": {"pillow": version("pillow")},
         "device": network.device.partition(":")[0],
-        "preprocessing": network.preprocessing,
-        "input_shape": list(network.input_shape),
-        "resize": show.fit.resize,
-        "crop": show.fit.crop,
+        **_conditions(show),
     }
     behaviour = _behaviour(network, plan)
     if fresh:  # nothing is removed for a run that would be refused
@@ -198,20 +200,3 @@ def _behaviour(network: Network, plan: Plan) -> dict[str, list[float]]:
         numbers = np.nan_to_num([*summary.mean, *np.sqrt(summary.variance), *placed])
         behaviour[name] = [float(number) for number in numbers]
     return behaviour
-
-
-def _provenance(show: Show, store: Store, fingerprint: str) -> dict[str, Any]:
-    network = show.network
-    return {
-        "network": network.name,
-        "fingerprint": fingerprint,
-        "frameworks": list(network.frameworks),
-        "preprocessing": network.preprocessing,
-        "input_shape": list(network.input_shape),
-        "resize": show.fit.resize,
-        "crop": show.fit.crop,
-        "batch_size": store.batch_size,
-        "compiled": bool(store.compiled),
-        "device": network.device,
-        "sets": {name: given.source for name, given in show.stimuli.items()},
-    }

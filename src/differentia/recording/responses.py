@@ -13,7 +13,7 @@ from differentia.definition.matrix import ResponseMatrix, Rows
 from differentia.definition.measure import as_responses
 from differentia.errors import InputError, RecordingError, require_distinct_names
 from differentia.networks.layers import Layer
-from differentia.recording.units import draw_units, unit_kind, units_of_draw, units_used
+from differentia.recording.units import unit_kind, units_of_draw, units_used
 from differentia.stimuli.presentation import ImageLabel
 
 
@@ -102,16 +102,6 @@ class Responses:
         kind = unit_kind(self.unit_kind)
         return units_used(pool, n_units, strata=kind.strata(layer)) if kind.counted else pool
 
-    def drawn(self, layer: Layer, n_units: int, draw: int) -> Int[np.ndarray, " k"] | None:
-        """Return the columns that a draw of units looks at, or None where there is no such draw."""
-        kind = unit_kind(self.unit_kind)
-        if draw and not kind.random:
-            return None
-        pool = len(self.units[layer.name])
-        if not kind.counted:
-            return np.arange(pool)
-        return draw_units(layer.name, pool, n_units, draw, seed=self.seed, strata=kind.strata(layer))
-
     def all_drawn(
         self, layer: Layer, counts: Sequence[int], draws: int
     ) -> dict[int, list[Int[np.ndarray, " _"]]]:
@@ -123,12 +113,11 @@ class Responses:
         used = sorted({self.units_used(layer, count) for count in counts}, reverse=True)
         drawn = {count: [np.arange(count)] for count in used}
         several = [count for count in used if count < pool]
-        if kind.random and several and draws > 1:
-            options = {"seed": self.seed, "strata": kind.strata(layer)}
-            for draw in range(1, draws):
-                of_draw = units_of_draw(layer.name, pool, several, draw, **options)
-                for count, columns in zip(several, of_draw, strict=True):
-                    drawn[count].append(columns)
+        strata = kind.strata(layer)
+        for draw in range(1, draws) if kind.random and several else ():
+            of_draw = units_of_draw(layer.name, pool, several, draw, seed=self.seed, strata=strata)
+            for count, columns in zip(several, of_draw, strict=True):
+                drawn[count].append(columns)
         return drawn
 
     @property

@@ -145,23 +145,19 @@ class StoredArray:
             self.rows = rows
             write_metadata(self.path, self.metadata)
 
-    def damaged(self, rows: range) -> list[tuple[int, int]]:
-        """Return the finished chunks of some rows that are not what was written."""
-        found = []
+    def remove_damaged(self, rows: range) -> list[Path]:
+        """Remove the finished chunks of some rows that are not what was written, and return their files."""
+        removed = []
         size = self.chunk_rows * self.chunk_columns * self.dtype.itemsize
-        for chunk in self.finished.intersection(self.chunks(rows)):
-            content = b""
-            with suppress(FileNotFoundError), self.file(chunk).open("rb") as opened:
+        for chunk in sorted(self.finished.intersection(self.chunks(rows))):
+            file, content = self.file(chunk), b""
+            with suppress(FileNotFoundError), file.open("rb") as opened:
                 content = opened.read(size + CRC_BYTES + 1)
             if not _is_intact(content, size):
-                found.append(chunk)
-        return sorted(found)
-
-    def forget(self, chunks: Iterable[tuple[int, int]]) -> None:
-        """Remove some chunks."""
-        for chunk in chunks:
-            self.file(chunk).unlink(missing_ok=True)
-            self.finished.discard(chunk)
+                file.unlink(missing_ok=True)
+                self.finished.discard(chunk)
+                removed.append(file)
+        return removed
 
 
 def create(path: Path, rows: int, columns: int, dtype: np.dtype[Any], chunk_rows: int) -> StoredArray:

@@ -31,20 +31,8 @@ from jaxtyping import Float64, Num
 
 from differentia.definition.matrix import ResponseMatrix
 from differentia.errors import InputError, StorageError
-from differentia.recording.store.arrays import (
-    CHUNK_ROWS,
-    JUNK,
-    METADATA,
-    Run,
-    Segment,
-    StoredArray,
-    StoredMatrix,
-    create,
-    last_chunk_row,
-    open_array,
-    read_metadata,
-    write_metadata,
-)
+from differentia.recording.store import arrays
+from differentia.recording.store.arrays import METADATA, Run, Segment, StoredArray, StoredMatrix
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store, cover
 from differentia.system.locking import HOLDER, LOCK, MARKER
 from differentia.system.machine import written_size
@@ -66,14 +54,14 @@ STATE = "state-"
 def _read_attributes(path: Path) -> dict[str, Any] | None:
     """Return the attributes of a group; None where its metadata can't be read."""
     try:
-        attributes = read_metadata(path)["attributes"]
-    except JUNK:
+        attributes = arrays.read_metadata(path)["attributes"]
+    except arrays.JUNK:
         return None
     return attributes if isinstance(attributes, dict) else None
 
 
 def _write_group(path: Path, attributes: Mapping[str, Any]) -> None:
-    write_metadata(path, {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)})
+    arrays.write_metadata(path, {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)})
 
 
 def _make_group(path: Path, attributes: Mapping[str, Any]) -> None:
@@ -105,16 +93,17 @@ class DiskStore(Store):
 
     holds_all_at_once = False
 
-    def __init__(self, folder: Path, batch_size: int, chunk_rows: int) -> None:
-        self.batch_size = batch_size
-        self._notes: list[str] = []
+    def __init__(self, folder: Path, about: Mapping[str, Any], notes: list[str]) -> None:
+        self.batch_size = about["batch_size"]
+        self.compiled = about.get(COMPILED)
         self.name = str(folder.parent.parent)
         self._folder = folder
-        self._chunk_rows = chunk_rows
-        self._region = math.ceil(batch_size / chunk_rows) * chunk_rows
+        self._notes = notes
+        self._chunk_rows = about["chunk_rows"]
+        self._region = math.ceil(self.batch_size / self._chunk_rows) * self._chunk_rows
         self._expected = 0
         self._arrays: dict[tuple[str, str], dict[tuple[int, int], StoredArray]] = {}
-        self._damage: dict[tuple[str, str], list[tuple[Path, int]]] = {}
+        self._damage: dict[tuple[str, str], tuple[list[Path], int]] = {}
         self._writing = threading.Lock()
         with _disk(folder):
             self.batches = self._read_batches()
@@ -146,7 +135,7 @@ class DiskStore(Store):
         last = max((batch.number for batch in self.batches), default=-1)
         for path in self._folder.glob("layers/*/*/*"):
             if not path.name.startswith(STATE):
-                rows = (1 + last_chunk_row(path)) * self._chunk_rows
+                rows = (1 + arrays.last_chunk_row(path)) * self._chunk_rows
                 last = max(last, math.ceil(rows / self._region) - 1)
         return last + 1
 
@@ -178,7 +167,7 @@ class DiskStore(Store):
                 if not (first.isdecimal() and last.isdecimal() and int(first) < int(last)):
                     continue
                 with _disk(folder):
-                    array = open_array(folder / name, int(last) - int(first), self._chunk_rows)
+                    array = arrays.open_array(folder / name, int(last) - int(first), self._chunk_rows)
                 if array is None:
                     if (folder / name / METADATA).exists():
                         lost = _in_words(layer, what)
@@ -194,26 +183,22 @@ class DiskStore(Store):
         return [columns for columns, array in self._arrays_of(layer, what).items() if array.holds(rows)]
 
     def write(self, quantity: Quantity, batch: KeptBatch, values: Num[np.ndarray, "b k"]) -> None:
-        layer, what, *_ = quantity
-        arrays, columns = self._arrays_of(layer, what), (quantity.start, quantity.stop)
-        rows = self._rows(batch)
+        layer, what, start, stop = quantity
+        rows, held = self._rows(batch), self._arrays_of(layer, what)
         length = max(self._expected, math.ceil(rows.stop / self._region) * self._region)
         with self._writing, _disk(self._folder):
-            if columns not in arrays:
-                path = self._made_folder(layer, what) / f"{quantity.start}-{quantity.stop}"
-                arrays[columns] = create(path, length, values.shape[1], values.dtype, self._chunk_rows)
-            arrays[columns].lengthen(length)
-            arrays[columns].write(rows, values)
+            if (start, stop) not in held:
+                path = self._made_folder(layer, what) / f"{start}-{stop}"
+                held[start, stop] = arrays.create(path, length, stop - start, values.dtype, self._chunk_rows)
+            held[start, stop].lengthen(length)
+            held[start, stop].write(rows, values)
 
     def take_notes(self) -> list[str]:
         notes, self._notes = self._notes, []
-        for (layer, what), found in self._damage.items():
-            images = sum(count for _, count in found)
-            notes.append(
-                f"{found[0][0]}: is not what was written"
-                + (f", nor are {len(found) - 1} more chunks" if len(found) > 1 else "")
-                + f"; {_in_words(layer, what)} is recorded again for {images} images"
-            )
+        for (layer, what), (files, images) in self._damage.items():
+            more = f" (so have {len(files) - 1} more chunks)" if len(files) > 1 else ""
+            again = f"{_in_words(layer, what)} is recorded again for {images} images"
+            notes.append(f"{files[0]}: has changed since it was written{more}; {again}")
         self._damage = {}
         return notes
 
@@ -230,12 +215,9 @@ class DiskStore(Store):
         rows = self._rows(batch)
         for array in self._arrays_of(layer, what).values():
             with _disk(array.path):
-                damaged = array.damaged(rows)
-                if damaged:
-                    found = self._damage.setdefault((layer, what), [])
-                    found += [(array.file(chunk), 0) for chunk in damaged[1:]]
-                    found.insert(0, (array.file(damaged[0]), len(rows)))
-                    array.forget(damaged)
+                if removed := array.remove_damaged(rows):
+                    files, images = self._damage.get((layer, what), ([], 0))
+                    self._damage[layer, what] = [*files, *removed], images + len(rows)
 
     def require_space(self, size: int) -> None:
         free = shutil.disk_usage(self._folder).free
@@ -247,13 +229,13 @@ class DiskStore(Store):
 
     def matrix(self, quantity: Quantity, places: Sequence[Place]) -> ResponseMatrix:
         layer, what, _, width = quantity
-        arrays = self._arrays_of(layer, what)
+        held = self._arrays_of(layer, what)
         parts: dict[int, tuple[Segment, ...]] = {}
         runs: list[Run] = []
         for batch, row in places:
             if batch.number not in parts:
                 covered = cover(self.columns(layer, what, batch), width)
-                parts[batch.number] = tuple(Segment(arrays[held], held[0], *part) for held, part in covered)
+                parts[batch.number] = tuple(Segment(held[some], some[0], *part) for some, part in covered)
             stored = batch.number * self._region + row
             last = runs[-1] if runs else None
             if last and last.parts == parts[batch.number] and last.stored + last.length == stored:
@@ -266,7 +248,7 @@ class DiskStore(Store):
         with self._writing, _disk(self._folder):
             folder = self._made_folder(layer, what)
             rows, columns = values.shape
-            array = create(folder / f"{STATE}{key}", rows, columns, values.dtype, rows)
+            array = arrays.create(folder / f"{STATE}{key}", rows, columns, values.dtype, rows)
             array.write(range(rows), values)
             for name in set(_names(folder)) - {array.path.name}:
                 shutil.rmtree(folder / name, ignore_errors=True)
@@ -277,8 +259,8 @@ class DiskStore(Store):
             return None
         rows = range(shape[0])
         with _disk(path):
-            array = open_array(path, shape[1], shape[0])
-            if array is None or not array.holds(rows) or array.damaged(rows):
+            array = arrays.open_array(path, shape[1], shape[0])
+            if array is None or array.remove_damaged(rows) or not array.holds(rows):
                 return None
         part = Segment(array, 0, 0, shape[1])
         return np.asarray(StoredMatrix([Run(0, shape[0], (part,))], shape[1]))
@@ -347,7 +329,7 @@ def open_recording(
         "name": name,
         "identity": identity,
         "batch_size": batch_size,
-        "chunk_rows": min(CHUNK_ROWS, batch_size),
+        "chunk_rows": min(arrays.CHUNK_ROWS, batch_size),
         "behaviour": {layer: list(sums) for layer, sums in behaviour.items()},
     }
     # Never the name of another, not even of one that is gone: who still reads that must not find this.
@@ -368,10 +350,7 @@ def open_recording(
             _write_group(folder, about)
         for part in ("batches", "layers"):
             _make_group(folder / part, {})
-    store = DiskStore(folder, about["batch_size"], about["chunk_rows"])
-    store.compiled = about.get(COMPILED)
-    store._notes[:0] = notes
-    return store
+    return DiskStore(folder, about, notes)
 
 
 def _require_no_links(folder: str | os.PathLike[str]) -> None:
