@@ -19,7 +19,7 @@ from differentia.networks.classes import class_names, class_probabilities
 from differentia.networks.probes import Summary
 from differentia.networks.runner import Runner
 from differentia.recording.cost import Forecast, require_memory
-from differentia.recording.options import Progress
+from differentia.recording.options import RecordOptions
 from differentia.recording.planning import (
     ALL,
     FILTER_MEAN,
@@ -53,9 +53,7 @@ class Show:
     network: Network
     stimuli: Mapping[str, Stimuli]
     fit: Fit
-    skip_unreadable: bool
-    progress: Progress | None
-    compile: str  # one of `differentia.networks.COMPILE`
+    options: RecordOptions
 
     @property
     def images(self) -> int:
@@ -71,14 +69,18 @@ class Passes:
         self._plan = plan
         self._store = store
         self._budget = budget
+        batch_size = None if store.holds_all_at_once else store.batch_size
+        self._needed = require_memory(plan, show.images, batch_size, budget)
+        with_whole_layers = self._needed + 4 * show.images * plan.n_units
+        self._whole_layers = bool(plan.ranked) and with_whole_layers <= budget
+        if self._whole_layers:  # so that units are ranked without a second pass
+            self._needed = with_whole_layers
+        self._passes = 2 if plan.ranked and not self._whole_layers else 1
         self._runner = Runner(
-            show.network, compile=show.compile, batch_size=store.batch_size, compiled=store.compiled
+            show.network, compile=show.options.compile, batch_size=store.batch_size, compiled=store.compiled
         )
         self._turns = Turns()
         self._layers = {layer.name: layer for layer in plan.layers}
-        self._needed = 0
-        self._whole_layers = False
-        self._passes = 1
         self._showings: list[Showing] = []
         self._skipped: list[SkippedImage] = []
         self._looked_at: set[tuple[int, Quantity]] = set()
@@ -89,31 +91,25 @@ class Passes:
         They are shown a second time where units are ranked and whole layers do not fit into memory.
         """
         plan, store, show = self._plan, self._store, self._show
-        batch_size = None if store.holds_all_at_once else store.batch_size
-        self._needed = require_memory(plan, show.images, batch_size, self._budget)
-        with_whole_layers = self._needed + 4 * show.images * plan.n_units
-        self._whole_layers = bool(plan.ranked) and with_whole_layers <= self._budget
-        if self._whole_layers:  # so that units are ranked without a second pass
-            self._needed = with_whole_layers
         pools = {kind: plan.choose(kind) for kind in plan.kinds if kind not in plan.ranked}
         wanted = plan.wanted(pools)
         self._showings, self._skipped = schedule(
             show.stimuli,
             show.fit,
             store,
-            skip_unreadable=show.skip_unreadable,
+            skip_unreadable=show.options.skip_unreadable,
             lacks=lambda showing: bool(plan.ranked or self._missing(showing, wanted)),
         )
         new = [showing for showing in self._showings if showing.kept is None]
         store.expect(len(new), sum(len(showing.images) for showing in new))
         ranking = Ranking(plan.layers if plan.ranked else (), self._showings, store)
-        self._passes = 2 if plan.ranked and not self._whole_layers else 1
         self._pass(wanted, Probes(plan, pools), ranking)
         kept = self._kept()
         if plan.ranked:
             ranking.save()
             for kind, about in plan.ranked.items():
-                scores = {name: about.scores(moments) for name, moments in ranking.moments.items()}
+                ranked_by = str(about.ranked_by)
+                scores = {name: getattr(moments, ranked_by) for name, moments in ranking.moments.items()}
                 pools[kind] = plan.choose(kind, scores)
             of_ranked = [quantity for quantity in plan.wanted(pools) if quantity not in wanted]
             nothing_to_rank = Ranking((), self._showings, store)
@@ -125,13 +121,12 @@ class Passes:
         wanted = [*wanted, *self._plan.wanted_maps(image.number for image in showing.images)]
         if showing.kept is None:
             return wanted
-        found = []
         for quantity in wanted:
             if (showing.kept.number, quantity) not in self._looked_at:
                 self._store.repair(quantity, showing.kept)
                 self._looked_at.add((showing.kept.number, quantity))
-            found.append(self._store.missing(quantity, showing.kept))
-        return [quantity for quantity in found if quantity is not None]
+        missing = [self._store.missing(quantity, showing.kept) for quantity in wanted]
+        return [quantity for quantity in missing if quantity is not None]
 
     def _to_show(self, wanted: Sequence[Quantity], probes: Probes, ranking: Ranking) -> list[Showing]:
         """Return what has to be shown, once the layers in memory have given what is missing."""
@@ -170,14 +165,14 @@ class Passes:
             show.stimuli,
             [showing.images for showing in showings],
             show.fit,
-            skip_unreadable=show.skip_unreadable,
+            skip_unreadable=show.options.skip_unreadable,
             turns=self._turns if "cpu" in show.network.device.lower() else None,
         )
 
         def report(set_name: str) -> None:
-            if show.progress:
+            if show.options.progress:
                 passes = self._passes if again else 1  # of which the one at work is the last
-                show.progress(passes * show.images - left, self._passes * show.images, set_name)
+                show.options.progress(passes * show.images - left, self._passes * show.images, set_name)
 
         if showings and left < show.images:
             report(showings[0].set)

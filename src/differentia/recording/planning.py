@@ -170,7 +170,9 @@ class Probes:
             if quantity.what != THUMBNAIL:
                 of_means = quantity.what == FILTER_MEAN
                 read = quantity_of(self._layers[quantity.layer], MOMENTS) if of_means else quantity
-                probes.setdefault(quantity.layer, {})[read] = self._probe(read)
+                if read not in self._made:
+                    self._made[read] = self._probe(read)
+                probes.setdefault(quantity.layer, {})[read] = self._made[read]
         return probes
 
     def units(self, quantity: Quantity) -> Int[np.ndarray, " _"]:
@@ -178,11 +180,6 @@ class Probes:
         return self._pools[quantity.layer, quantity.what].units[quantity.start : quantity.stop]
 
     def _probe(self, quantity: Quantity) -> Probe:
-        if quantity not in self._made:
-            self._made[quantity] = self._made_for(quantity)
-        return self._made[quantity]
-
-    def _made_for(self, quantity: Quantity) -> Probe:
         layer = self._layers[quantity.layer]
         if quantity.what == MOMENTS:
             return SummaryProbe(layer)

@@ -17,7 +17,7 @@ from differentia.networks.base import Network
 from differentia.networks.classes import class_layer
 from differentia.networks.layers import select_layers
 from differentia.networks.load import load_network
-from differentia.networks.probes import Probe, SummaryProbe, UnitProbe, together
+from differentia.networks.probes import SummaryProbe, UnitProbe, together
 from differentia.recording.cost import best_batch_size, require_memory
 from differentia.recording.options import POOL, RecordKeywords, RecordOptions, one_kind
 from differentia.recording.passes import Passes, Show, say_notes
@@ -94,11 +94,10 @@ def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) 
         maps=checked_maps(chosen, maps),
         map_images=checked_map_images(options.map_images, max(map(len, stimuli.values())) if maps else None),
     )
-    fit = Fit(network.input_shape, options.resize, options.crop)
-    show = Show(network, stimuli, fit, options.skip_unreadable, options.progress, options.compile)
+    show = Show(network, stimuli, Fit(network.input_shape, options.resize, options.crop), options)
     with ThreadPoolExecutor(1) as beside:  # hundreds of megabytes of weights, while units are chosen
         fingerprint = beside.submit(lambda: network.fingerprint)
-        with _held_store(options, show, plan, budget, fingerprint) as opened:
+        with _held_store(show, plan, budget, fingerprint) as opened:
             recorded, skipped = Passes(show, plan, opened, budget).record()
     duplicates = find_duplicates(recorded[names[0]].images)
     noises = [name for name, given in stimuli.items() if isinstance(given, NoiseStimuli)]
@@ -130,11 +129,9 @@ def _conditions(show: Show) -> dict[str, Any]:
 
 
 @contextmanager
-def _held_store(
-    options: RecordOptions, show: Show, plan: Plan, budget: int, fingerprint: Future[str]
-) -> Iterator[Store]:
-    """Give the store that responses go to, which nobody else writes to meanwhile; None stands for memory."""
-    path, batch_size, fresh = options.store, options.batch_size, options.fresh
+def _held_store(show: Show, plan: Plan, budget: int, fingerprint: Future[str]) -> Iterator[Store]:
+    """Give the store that responses go to, which nobody else writes to meanwhile."""
+    path, batch_size, fresh = show.options.store, show.options.batch_size, show.options.fresh
     at_once = batch_size or best_batch_size(show.network, plan, None if path is None else budget)
     if path is None:
         if fresh:
@@ -160,7 +157,7 @@ def _held_store(
         kept_as_begun = []
         if batch_size not in (None, opened.batch_size):
             kept_as_begun.append((f"in batches of {opened.batch_size} images", "--batch-size"))
-        asked = {"always": True, "never": False}.get(show.compile)
+        asked = {"always": True, "never": False}.get(show.options.compile)
         if None not in (asked, opened.compiled) and asked != opened.compiled:
             how = "compiled" if opened.compiled else "without being compiled"
             kept_as_begun.append((how, "--compile"))
@@ -191,12 +188,10 @@ def _behaviour(network: Network, plan: Plan) -> dict[str, list[float]]:
     probes = {}
     for name, layer in layers.items():
         watched = unit_order(name, layer.size, min(layer.size, WATCHED_UNITS), seed=0)
-        both: dict[str, Probe] = {"all": SummaryProbe(layer), "some": UnitProbe(watched, layer.shape)}
-        probes[name] = together(both)
+        probes[name] = together({"all": SummaryProbe(layer), "some": UnitProbe(watched, layer.shape)})
     behaviour = {}
     for name, found in network.record(pixels, probes).items():
         summary, some = found["all"], found["some"].astype(np.float64)
         placed = some @ signs[: some.shape[1]] / np.sqrt(some.shape[1])
-        numbers = np.nan_to_num([*summary.mean, *np.sqrt(summary.variance), *placed])
-        behaviour[name] = [float(number) for number in numbers]
+        behaviour[name] = np.nan_to_num([*summary.mean, *np.sqrt(summary.variance), *placed]).tolist()
     return behaviour

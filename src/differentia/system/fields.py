@@ -31,10 +31,6 @@ _AnyOptions = TypeVar("_AnyOptions")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def _several(given: Any) -> Any:
-    return tuple(given) if isinstance(given, list | tuple) else (given,)
-
-
 def _distinct(given: tuple[Any, ...]) -> tuple[Any, ...]:
     twice = [one for one in given if given.count(one) > 1]
     if twice:
@@ -47,7 +43,7 @@ Whole = Annotated[int, Field(ge=0, lt=2**63)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1)]
-SEVERAL = BeforeValidator(_several)
+SEVERAL = BeforeValidator(lambda given: tuple(given) if isinstance(given, list | tuple) else (given,))
 DISTINCT = AfterValidator(_distinct)
 
 #: What is expected, by Pydantic's name of an error; other errors are told in Pydantic's own words.

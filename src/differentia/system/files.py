@@ -71,15 +71,14 @@ def read_text(path: Path) -> str:
 
 def require_writable(folder: Path, what: str) -> None:
     """Make a folder where there is none, or raise an error where nothing can be written into it."""
+    problem = "can't be made"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritten(what, error, "choose another", problem="can't be made") from error
-    try:
+        problem = "can't be written to"
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"0")  # a full disk may still make files, empty ones
     except OSError as error:
-        raise _unwritten(what, error, "choose another", problem="can't be written to") from error
+        raise _unwritten(what, error, "choose another", problem=problem) from error
 
 
 def _unwritten(

@@ -13,7 +13,6 @@ A batch has the rows from N times the (rounded) batch size on; rows that it does
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import math
@@ -34,6 +33,7 @@ from differentia.errors import InputError, StorageError
 from differentia.recording.store import arrays
 from differentia.recording.store.arrays import METADATA, Run, Segment, StoredArray, StoredMatrix
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store, cover
+from differentia.system.files import NO_ROOM
 from differentia.system.locking import HOLDER, LOCK, MARKER
 from differentia.system.machine import written_size
 
@@ -70,9 +70,9 @@ def _make_group(path: Path, attributes: Mapping[str, Any]) -> None:
         _write_group(path, attributes)
 
 
-def _key(*parts: str) -> str:
+def _key(text: str) -> str:
     """Return a short name for any text, which is safe as the name of a folder."""
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def _disk(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hint = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "see to that"
+        hint = "free some space" if error.errno in NO_ROOM else "see to that"
         raise StorageError(
             f"{path}: can't be written or read ({error.strerror or error}); {hint} and run the same command "
             "again: what was recorded until now is kept"
@@ -178,9 +178,9 @@ class DiskStore(Store):
             self._arrays[layer, what] = found
         return self._arrays[layer, what]
 
-    def columns(self, layer: str, what: str, batch: KeptBatch) -> list[tuple[int, int]]:
-        rows = self._rows(batch)
-        return [columns for columns, array in self._arrays_of(layer, what).items() if array.holds(rows)]
+    def columns(self, quantity: Quantity, batch: KeptBatch) -> list[tuple[int, int]]:
+        rows, held = self._rows(batch), self._arrays_of(quantity.layer, quantity.what)
+        return [columns for columns, array in held.items() if array.holds(rows)]
 
     def write(self, quantity: Quantity, batch: KeptBatch, values: Num[np.ndarray, "b k"]) -> None:
         layer, what, start, stop = quantity
@@ -228,13 +228,12 @@ class DiskStore(Store):
             )
 
     def matrix(self, quantity: Quantity, places: Sequence[Place]) -> ResponseMatrix:
-        layer, what, _, width = quantity
-        held = self._arrays_of(layer, what)
+        held = self._arrays_of(quantity.layer, quantity.what)
         parts: dict[int, tuple[Segment, ...]] = {}
         runs: list[Run] = []
         for batch, row in places:
             if batch.number not in parts:
-                covered = cover(self.columns(layer, what, batch), width)
+                covered = cover(self.columns(quantity, batch), quantity.stop)
                 parts[batch.number] = tuple(Segment(held[some], some[0], *part) for some, part in covered)
             stored = batch.number * self._region + row
             last = runs[-1] if runs else None
@@ -242,7 +241,7 @@ class DiskStore(Store):
                 runs[-1] = last._replace(length=last.length + 1)
             else:
                 runs.append(Run(stored, 1, parts[batch.number]))
-        return StoredMatrix(runs, width)
+        return StoredMatrix(runs, quantity.stop)
 
     def save_state(self, layer: str, what: str, key: str, values: Float64[np.ndarray, "_ _"]) -> None:
         with self._writing, _disk(self._folder):
