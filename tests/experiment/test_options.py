@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import typing
 from dataclasses import FrozenInstanceError
 from typing import TYPE_CHECKING, Any
 
@@ -114,19 +113,3 @@ def test_what_can_not_be_an_option(given: dict[str, Any], message: str) -> None:
     """The error names it, what was given, and what is expected."""
     with pytest.raises(dif.InputError, match=message):
         accept(MeasureOptions, given)
-
-
-@pytest.mark.parametrize("function", [dif.measure, dif.record])
-def test_one_kind_of_units_is_measured(function: Any) -> None:
-    """Several are an error that names the function for them; an unknown keyword is one here too."""
-    with pytest.raises(
-        dif.InputError, match=r"units is \['top', 'all'\]; expected one of them, or `measure_k"
-    ):
-        function("digits", {"a": "noise:3"}, units=("top", "all"))
-    with pytest.raises(dif.InputError, match=r"unknown option 'batchsize'\. Did you mean 'batch_size'"):
-        function("digits", {"a": "noise:3"}, batchsize=3)
-
-
-def test_annotations_can_be_resolved() -> None:
-    """What completion and other tools read of the keywords."""
-    assert typing.get_type_hints(RecordKeywords)["batch_size"] == int | None

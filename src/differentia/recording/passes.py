@@ -25,7 +25,6 @@ from differentia.recording.planning import (
     FILTER_MEAN,
     MAP,
     MOMENTS,
-    THUMBNAIL,
     Plan,
     Pools,
     Probes,
@@ -232,9 +231,8 @@ class Passes:
                     require_finite(numbers[quantity], name, batch.images)
                     if self._whole_layers and name in ranked and quantity.what == ALL:
                         showing.whole_layers[name] = numbers[quantity]
-        for quantity in showing.missing:
-            if quantity.what == THUMBNAIL:
-                numbers[quantity] = thumbnails(batch.pixels).reshape(len(batch.pixels), -1)
+        if self._plan.thumbnail in showing.missing:
+            numbers[self._plan.thumbnail] = thumbnails(batch.pixels).reshape(len(batch.pixels), -1)
         return [(quantity, numbers[quantity]) for quantity in showing.missing if quantity in numbers]
 
     def _say_what_is_reused(self, showings: Sequence[Showing]) -> None:

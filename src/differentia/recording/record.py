@@ -77,10 +77,9 @@ def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) 
     names, views, maps = options.units, options.views, options.maps
     budget = memory_budget(options.memory)
     stimuli = as_sets(sets, seed=options.seed, follow_links=options.follow_links)
-    total = sum(len(given) for given in stimuli.values())
     network = load_network(network)
     chosen = select_layers(network.layers, options.layers)
-    to_view = views and total <= MOST_IMAGES_TO_VIEW
+    to_view = views and sum(map(len, stimuli.values())) <= MOST_IMAGES_TO_VIEW
     plan = Plan(
         layers=chosen,
         kinds={name: unit_kind(name) for name in names},
@@ -128,6 +127,10 @@ def _conditions(show: Show) -> dict[str, Any]:
     }
 
 
+#: Of a store that was begun with other options than are asked for now.
+AS_BEGUN = "%s goes on %s, as it was begun, so that its numbers stay the same; to change %s, use --fresh"
+
+
 @contextmanager
 def _held_store(show: Show, plan: Plan, budget: int, fingerprint: Future[str]) -> Iterator[Store]:
     """Give the store that responses go to, which nobody else writes to meanwhile."""
@@ -154,19 +157,11 @@ def _held_store(show: Show, plan: Plan, budget: int, fingerprint: Future[str]) -
         opened = open_recording(
             folder, identity, behaviour, name=network.name, batch_size=at_once, fresh=fresh
         )
-        kept_as_begun = []
         if batch_size not in (None, opened.batch_size):
-            kept_as_begun.append((f"in batches of {opened.batch_size} images", "--batch-size"))
+            logger.info(AS_BEGUN, folder, f"in batches of {opened.batch_size} images", "--batch-size")
         asked = {"always": True, "never": False}.get(show.options.compile)
         if None not in (asked, opened.compiled) and asked != opened.compiled:
-            how = "compiled" if opened.compiled else "without being compiled"
-            kept_as_begun.append((how, "--compile"))
-        for how, option in kept_as_begun:
-            logger.info(
-                "%s goes on %s, as it was begun, so that its numbers stay the same to the bit; another %s "
-                "needs --fresh",
-                *(folder, how, option),
-            )
+            logger.info(AS_BEGUN, folder, "compiled" if opened.compiled else "not compiled", "--compile")
         say_notes(opened)
         yield opened
 

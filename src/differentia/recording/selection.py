@@ -211,8 +211,8 @@ def selection_csv(selection: Selection, files: Sequence[str] = ()) -> str:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["rank", "file", "source", "class", "probability", "best_class", "best_probability"])
-    for rank, image in enumerate(selection.images, start=1):
-        file = files[rank - 1] if files else ""
+    files = files or [""] * len(selection.images)
+    for rank, (image, file) in enumerate(zip(selection.images, files, strict=True), start=1):
         source = image.name if image.path is None else os.path.abspath(image.path)
         best = f"{image.best_probability:.6f}"
         row = [rank, file, source, selection.class_name, f"{image.probability:.6f}", image.best_class, best]

@@ -72,21 +72,15 @@ def _declared(root: Any, where: str) -> int:
                     seen.add(address)
                     groups.append((place, found))
             elif isinstance(found, h5py.Dataset):
-                total += _bytes_of(found, place, where)
+                if found.external or found.is_virtual:
+                    raise InputError(
+                        f"{where}: {place} lies in another file, which is not read; "
+                        "use a file that holds all its data itself"
+                    )
+                if found.dtype.hasobject and h5py.check_string_dtype(found.dtype) is None:
+                    raise InputError(
+                        f"{where}: {place} holds objects ({found.dtype}); expected numbers or text: "
+                        "use a file that was written by the program that you expect it from"
+                    )
+                total += math.prod(found.shape or ()) * int(found.dtype.itemsize)
     return total
-
-
-def _bytes_of(dataset: Any, place: str, where: str) -> int:
-    import h5py
-
-    if dataset.external or dataset.is_virtual:
-        raise InputError(
-            f"{where}: {place} lies in another file, which is not read; "
-            "use a file that holds all its data itself"
-        )
-    if dataset.dtype.hasobject and h5py.check_string_dtype(dataset.dtype) is None:
-        raise InputError(
-            f"{where}: {place} holds objects ({dataset.dtype}); expected numbers or text: "
-            "use a file that was written by the program that you expect it from"
-        )
-    return math.prod(dataset.shape or ()) * int(dataset.dtype.itemsize)

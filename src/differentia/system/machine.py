@@ -56,7 +56,7 @@ def _left_in_groups(root: Path) -> list[int]:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):  # no Linux
         return []
-    left = []
+    left: list[int | None] = []
     for line in lines:
         number, controllers, path = [*line.split(":", 2), "", ""][:3]
         if number != "0" and "memory" not in controllers.split(","):
@@ -64,10 +64,9 @@ def _left_in_groups(root: Path) -> list[int]:
         controller = _VERSION_2 if number == "0" else _VERSION_1
         # Every group above is a limit too. Within a container the path may be the host's, which is not there.
         names = [name for name in path.split("/") if name not in ("", "..")]
-        for depth in range(len(names), -1, -1):
-            of_group = _left_in_group(root.joinpath(controller.folder, *names[:depth]), controller)
-            left += [] if of_group is None else [of_group]
-    return left
+        groups = (root.joinpath(controller.folder, *names[:depth]) for depth in range(len(names) + 1))
+        left += [_left_in_group(group, controller) for group in groups]
+    return [some for some in left if some is not None]
 
 
 def _left_in_group(folder: Path, controller: _Controller) -> int | None:

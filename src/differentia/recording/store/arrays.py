@@ -195,10 +195,9 @@ def _chunks(path: Path) -> Iterator[tuple[int, int]]:
     """Yield the chunks in an array's folder."""
     with os.scandir(path) as entries:
         for entry in entries:
-            kind, _, place = entry.name.partition(".")
-            down, _, across = place.partition(".")
-            if kind == "c" and down.isdecimal() and across.isdecimal():
-                yield int(down), int(across)
+            match entry.name.split("."):
+                case ["c", down, across] if down.isdecimal() and across.isdecimal():
+                    yield int(down), int(across)
 
 
 def last_chunk_row(path: Path) -> int:

@@ -51,13 +51,13 @@ BEGUN = frozenset({f"{METADATA}.partial", LOCK, HOLDER, MARKER})
 STATE = "state-"
 
 
-def _read_attributes(path: Path) -> dict[str, Any] | None:
-    """Return the attributes of a group; None where its metadata can't be read."""
+def _read_attributes(path: Path) -> dict[str, Any]:
+    """Return the attributes of a group; none where its metadata can't be read."""
     try:
         attributes = arrays.read_metadata(path)["attributes"]
     except arrays.JUNK:
-        return None
-    return attributes if isinstance(attributes, dict) else None
+        return {}
+    return attributes if isinstance(attributes, dict) else {}
 
 
 def _write_group(path: Path, attributes: Mapping[str, Any]) -> None:
@@ -113,8 +113,7 @@ class DiskStore(Store):
         if compiled != self.compiled:
             super().note_compiled(compiled)
             with _disk(self._folder):
-                about = _read_attributes(self._folder) or {}
-                _write_group(self._folder, {**about, COMPILED: compiled})
+                _write_group(self._folder, {**_read_attributes(self._folder), COMPILED: compiled})
 
     def _read_batches(self) -> list[KeptBatch]:
         found = []
@@ -132,12 +131,10 @@ class DiskStore(Store):
 
     def _unused_number(self) -> int:
         """Return the number of a batch of whose rows nothing is there, whatever was lost of earlier ones."""
-        last = max((batch.number for batch in self.batches), default=-1)
-        for path in self._folder.glob("layers/*/*/*"):
-            if not path.name.startswith(STATE):
-                rows = (1 + arrays.last_chunk_row(path)) * self._chunk_rows
-                last = max(last, math.ceil(rows / self._region) - 1)
-        return last + 1
+        paths = self._folder.glob("layers/*/*/*")
+        chunks = [arrays.last_chunk_row(path) for path in paths if not path.name.startswith(STATE)]
+        rows = (1 + max(chunks, default=-1)) * self._chunk_rows
+        return max([math.ceil(rows / self._region), *(1 + batch.number for batch in self.batches)])
 
     def expect(self, batches: int, images: int) -> None:
         self._expected = (self._next + batches) * self._region
@@ -170,8 +167,8 @@ class DiskStore(Store):
                     array = arrays.open_array(folder / name, int(last) - int(first), self._chunk_rows)
                 if array is None:
                     if (folder / name / METADATA).exists():
-                        lost = _in_words(layer, what)
-                        self._notes.append(f"{folder / name}: is damaged; {lost} is recorded again")
+                        again = f"{_in_words(layer, what)} is recorded again"
+                        self._notes.append(f"{folder / name}: is damaged; {again}")
                     shutil.rmtree(folder / name, ignore_errors=True)
                 else:
                     found[int(first), int(last)] = array
@@ -270,12 +267,11 @@ def _as_attributes(batch: KeptBatch) -> dict[str, Any]:
     return {**facts, "digest": _key(json.dumps(facts))}
 
 
-def _as_batch(number: int, attributes: dict[str, Any] | None, most: int) -> KeptBatch | None:
+def _as_batch(number: int, facts: dict[str, Any], most: int) -> KeptBatch | None:
     """Return the batch that attributes tell of; None where they are not what was written."""
     try:
-        facts: Any = attributes
         batch = KeptBatch(number, facts["set"], tuple(facts["images"]), tuple(facts["skipped"]))
-        whole = _as_attributes(batch) == attributes
+        whole = _as_attributes(batch) == facts
     except (TypeError, KeyError):
         return None
     hashes = [*batch.images, *batch.skipped]
@@ -369,8 +365,7 @@ def require_store(path: Path) -> None:
     if not path.exists():
         return
     begun = path.is_dir() and {entry.name for entry in path.iterdir()} <= BEGUN
-    attributes = _read_attributes(path) if path.is_dir() else None
-    if not begun and (attributes is None or attributes.get("differentia") != "responses"):
+    if not begun and _read_attributes(path).get("differentia") != "responses":
         raise InputError(
             f"{path}: is there already and is no store of responses, or a damaged one; move it away, or "
             "choose another folder"
@@ -382,7 +377,7 @@ def _recordings(path: Path, notes: list[str]) -> dict[str, dict[str, Any]]:
     found = {}
     for name in _names(path / "recordings"):
         folder = path / "recordings" / name
-        about = _read_attributes(folder) or {}
+        about = _read_attributes(folder)
         sizes = [about.get(key) for key in ("batch_size", "chunk_rows")]
         good = all(type(about.get(key)) is dict for key in ("identity", "behaviour"))
         good = good and all(type(size) is int and 1 <= size < 2**31 for size in sizes)
