@@ -16,7 +16,7 @@ from differentia.system.fields import accept
 def test_one_kind_of_units_is_measured(function: Any) -> None:
     """Several are an error that names the function for them; an unknown keyword is one here too."""
     with pytest.raises(
-        dif.InputError, match=r"units is \['top', 'all'\]; expected one of them, or `measure_k"
+        dif.InputError, match=r"units is \['top', 'all'\]; expected one kind; `measure_kinds` takes"
     ):
         function("digits", {"a": "noise:3"}, units=("top", "all"))
     with pytest.raises(dif.InputError, match=r"unknown option 'batchsize'\. Did you mean 'batch_size'"):

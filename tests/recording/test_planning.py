@@ -57,7 +57,7 @@ def test_what_nobody_could_look_at_is_left_out(units: str, monkeypatch: pytest.M
             "map_images is -1; expected at least 0",
         ),
         ({"maps": {"conv": [0]}, "map_images": ["0"]}, "map_images is '0'; expected a whole number"),
-        ({"map_images": [0]}, r"map_images \(--map-images\) says whose maps are kept, but no maps"),
+        ({"map_images": [0]}, r"map_images \(--map-images\) goes with maps \(--map\) only"),
         ({"maps": [("conv", 0)]}, r"maps is \[\['conv', 0\]\]; expected a dictionary"),
     ],
 )

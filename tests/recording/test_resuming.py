@@ -464,7 +464,7 @@ def test_a_damaged_chunk_is_recorded_again(tmp_path: Path, counts: Counts) -> No
     counts.clear()
     with pytest.warns(
         dif.DifferentiaWarning,
-        match=r"has changed since it was written; random-0 of layer '\w+' is recorded again for 1 images",
+        match=r"has changed since it was written; random-0 of layer '\w+' is recorded again for 1 image",
     ):
         resumed = recorded(tmp_path / "r.zarr")["random"]
     assert counts.images == 1, "the second batch has the last image of the first set"

@@ -316,7 +316,7 @@ def test_noise_is_seeded() -> None:
         ("noise:3?seed=1&seed=2", "'seed' is given twice"),
         ("noise:3?kind=gaussian&sd=-1", "sd is -1"),
         ("noise:3?seed=x", "seed is 'x'"),
-        ("noise:3?seed=99999999999999999999", "from 0 to"),
+        ("noise:3?seed=99999999999999999999", "expected a whole number >= 0"),
         ("noise:3?sd=20", "sd goes with kind='gaussian' only"),
         ("digits:3?digit=11", "digit is 11; expected 0 to 9"),
         ("digits:100?digit=3", "100 images asked for; expected 1 to "),
@@ -376,7 +376,7 @@ def test_saved_images_do_not_overwrite_each_other(tmp_path: Path) -> None:
 def test_images_are_saved_into_a_new_folder(tmp_path: Path) -> None:
     """A folder with something in it stays as it is; an unreadable image leaves nothing behind."""
     write(tmp_path / "mine.png")
-    with pytest.raises(dif.InputError, match=rf"^{tmp_path}: is there already; name a new folder"):
+    with pytest.raises(dif.InputError, match=rf"^{tmp_path}: already exists; name a new folder"):
         save_images(dif.noise(2), tmp_path, size=(4, 4, 3))
     (tmp_path / "broken.png").write_bytes(b"no image")
     with pytest.raises(dif.InputError, match=r"broken\.png: can't be read as an image"):

@@ -142,7 +142,7 @@ def test_values_as_toml_has_them() -> None:
 def test_problems_say_where() -> None:
     """The kind of each, its place, and what was given unless the reason says it."""
     with pytest.raises(ValidationError) as caught:
-        model_of(options_of(Own).values())(counts=[1, 0], other=3)
+        model_of(options_of(Own).values()).model_validate({"counts": [1, 0], "other": 3})
     first, second = problems(caught.value)
     assert (first.place, first.given, first.reason) == (("counts", "1"), "0", "expected at least 1")
     assert str(first) == "counts is 0; expected at least 1"

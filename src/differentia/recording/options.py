@@ -136,9 +136,7 @@ class RecordOptions:
 def one_kind(options: RecordOptions) -> str:
     """Return the one kind of units of a call that takes one."""
     if len(options.units) > 1:
-        raise InputError(
-            f"units is {list(options.units)}; expected one of them, or `measure_kinds` for several"
-        )
+        raise InputError(f"units is {list(options.units)}; expected one kind; `measure_kinds` takes several")
     return options.units[0]
 
 

@@ -155,7 +155,7 @@ class Passes:
         if not again:
             self._say_what_is_reused(showings)
         elif left:
-            logger.info("%s images are shown again, for the units that were ranked", f"{left:,}")
+            logger.info("%s images are shown again, to record the units that rank highest", f"{left:,}")
         size = sum(len(showing.images) * size_of(showing.missing) for showing in showings)
         store.require_space(size)
         self._runner.expect(left)

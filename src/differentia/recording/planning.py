@@ -217,13 +217,11 @@ def checked_maps(
 def checked_map_images(given: Sequence[int] | None, most: int | None) -> tuple[int, ...]:
     """Return places of images in a set. The largest set has `most` images; None where no maps are kept."""
     if given is not None and most is None:
-        raise InputError(
-            "map_images (--map-images) says whose maps are kept, but no maps (--map) which; give both"
-        )
+        raise InputError("map_images (--map-images) goes with maps (--map) only; give both, or leave it out")
     places = MAP_IMAGES if given is None else given
     if most is not None and not any(place < most for place in places):
         raise InputError(
-            f"map_images (--map-images) is {tuple(places)}, but the largest set has {most} images, from 0 to "
-            f"{most - 1}; choose among those"
+            f"map_images (--map-images) is {tuple(places)}, but the largest set has {most} images, numbered "
+            f"from 0 to {most - 1}; choose among those"
         )
     return tuple(sorted(set(places)))

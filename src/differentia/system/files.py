@@ -109,9 +109,9 @@ def require_new(path: str | os.PathLike[str]) -> Path:
     try:
         taken = target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir())))
     except OSError as error:
-        raise InputError(f"{path}: can't be looked into ({error.strerror}); choose another folder") from error
+        raise InputError(f"{path}: can't be read ({error.strerror}); choose another folder") from error
     if taken:
-        raise InputError(f"{path}: is there already; name a new folder, so that nothing mixes with it")
+        raise InputError(f"{path}: already exists; name a new folder, so that old and new files do not mix")
     return target
 
 

@@ -88,7 +88,7 @@ class Store(ABC):
 
     @abstractmethod
     def columns(self, quantity: Quantity, batch: KeptBatch) -> list[tuple[int, int]]:
-        """Return which columns, as (start, stop), are kept of what a quantity of a batch is a part of."""
+        """Return the columns, as (start, stop), that are kept of a batch for a layer and name."""
 
     @abstractmethod
     def write(self, quantity: Quantity, batch: KeptBatch, values: Num[np.ndarray, "b k"]) -> None:

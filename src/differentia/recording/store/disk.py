@@ -81,7 +81,7 @@ def _disk(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hint = "free some space" if error.errno in NO_ROOM else "see to that"
+        hint = "free some space" if error.errno in NO_ROOM else "solve this"
         raise StorageError(
             f"{path}: can't be written or read ({error.strerror or error}); {hint} and run the same command "
             "again: what was recorded until now is kept"
@@ -194,7 +194,7 @@ class DiskStore(Store):
         notes, self._notes = self._notes, []
         for (layer, what), (files, images) in self._damage.items():
             more = f" (so have {len(files) - 1} more chunks)" if len(files) > 1 else ""
-            again = f"{_in_words(layer, what)} is recorded again for {images} images"
+            again = f"{_in_words(layer, what)} is recorded again for {images} image{'s' * (images > 1)}"
             notes.append(f"{files[0]}: has changed since it was written{more}; {again}")
         self._damage = {}
         return notes
@@ -353,7 +353,7 @@ def _require_no_links(folder: str | os.PathLike[str]) -> None:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_symlink():
-                raise InputError(f"{entry.path}: is a link, which a store does not hold; take it away")
+                raise InputError(f"{entry.path}: is a link, and a store holds none; remove it")
             if entry.is_dir():
                 _require_no_links(entry)
 
@@ -361,13 +361,13 @@ def _require_no_links(folder: str | os.PathLike[str]) -> None:
 def require_store(path: Path) -> None:
     """Raise an error where a path is taken by something that is no store of responses."""
     if path.is_symlink():
-        raise InputError(f"{path}: is a link, which a store can't be; name the folder itself")
+        raise InputError(f"{path}: is a link; name the folder that it points to")
     if not path.exists():
         return
     begun = path.is_dir() and {entry.name for entry in path.iterdir()} <= BEGUN
     if not begun and _read_attributes(path).get("differentia") != "responses":
         raise InputError(
-            f"{path}: is there already and is no store of responses, or a damaged one; move it away, or "
+            f"{path}: already exists and is no store of responses, or a damaged one; move it away, or "
             "choose another folder"
         )
 
@@ -385,8 +385,8 @@ def _recordings(path: Path, notes: list[str]) -> dict[str, dict[str, Any]]:
             found[name] = about
         elif (folder / METADATA).exists():
             notes.append(
-                f"{folder}: is damaged, or of another version, and not used: all is recorded again; --fresh "
-                "removes it"
+                f"{folder}: is damaged, or was written by another version, and is not used: everything is "
+                "recorded again; --fresh removes it"
             )
     return found
 
