@@ -16,7 +16,6 @@ from differentia.errors import (
     require_count,
     require_distinct_names,
     require_known,
-    require_seed,
     warn,
 )
 
@@ -80,6 +79,6 @@ def test_counts(wrong: object) -> None:
 @pytest.mark.parametrize("wrong", [-1, 1.5, True, None, 2**63])
 def test_seeds(wrong: object) -> None:
     """Whole numbers from 0."""
-    assert require_seed(0) == 0
-    with pytest.raises(dif.InputError, match=r"seed is .*; expected a whole number from 0 to"):
-        require_seed(wrong)
+    assert require_count("seed", 0, least=0) == 0
+    with pytest.raises(dif.InputError, match=r"seed is .*; expected a whole number >= 0"):
+        require_count("seed", wrong, least=0)

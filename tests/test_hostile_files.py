@@ -9,23 +9,21 @@ import pickle
 import struct
 import warnings
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import h5py
 import keras
 import numpy as np
 import PIL.Image
 import pytest
 import torch
+from helpers.hdf5_files import h5, hostile_h5
 from safetensors.torch import save_file
 
 import differentia as dif
 from differentia.cli import main
 from differentia.networks.keras import read_class_index
 from differentia.networks.keras_files import require_harmless_model
-from differentia.system.hdf5 import require_plain_hdf5
 from differentia.system.specs import parse_spec
 
 FACTORY = "torch.nn:Linear?in_features=2&out_features=2&weights="
@@ -304,34 +302,6 @@ def test_keras_models_are_read(tmp_path: Path, keras_file: Path) -> None:
         require_harmless_model(rewritten(keras_file, tmp_path / "m.keras", config=sequential(borrowed)))
 
 
-def h5(path: Path, fill: Callable[[h5py.File], object]) -> Path:
-    """Write an HDF5 file."""
-    with h5py.File(path, "w") as file:
-        fill(file)
-    return path
-
-
-def hostile_h5(folder: Path) -> dict[str, Callable[[h5py.File], object]]:
-    """Return what fills HDF5 files by what is wrong with them."""
-    (folder / "secret.bin").write_bytes(b"secret!!" * 4)
-    h5(folder / "other.h5", lambda file: file.create_dataset("x", data=np.ones(4)))
-    layout = h5py.VirtualLayout((4,), "f8")
-    layout[:] = h5py.VirtualSource(folder / "other.h5", "x", shape=(4,))
-    outside = [(str(folder / "secret.bin"), 0, 32)]
-    references = h5py.special_dtype(ref=h5py.Reference)
-    lists = h5py.vlen_dtype(np.dtype("f8"))
-    big = {"shape": (2**40,), "dtype": "f4", "chunks": (2**20,), "fillvalue": 1.0}
-    return {
-        "/a is a link": lambda file: file.__setitem__("a", h5py.ExternalLink(str(folder / "other.h5"), "x")),
-        "/g/a is a link": lambda file: file.create_group("g").__setitem__("a", h5py.SoftLink("/x")),
-        "/g/x lies in another file": lambda file: file.create_dataset("g/x", (4,), "f8", external=outside),
-        "/v lies in another file": lambda file: file.create_virtual_dataset("v", layout),
-        "/r holds objects": lambda file: file.create_dataset("r", (2,), references),
-        "/l holds objects": lambda file: file.create_dataset("l", (2,), lists),
-        "bytes of data": lambda file: file.create_dataset("big", **big),
-    }
-
-
 TOLD = ("/a is a link", "/g/a is a link", "/g/x lies", "/v lies", "/r holds", "/l holds", "bytes of data")
 
 
@@ -344,32 +314,6 @@ def test_hdf5_files(tmp_path: Path, keras_file: Path, capsys: pytest.CaptureFixt
         refused(capsys, ["layers", f"keras:MobileNet?weights={path}"], told, f"{path}: ")
     packed = rewritten(keras_file, tmp_path / "m.keras", weights=path.read_bytes())
     refused(capsys, ["layers", str(packed), "--preprocess", "unit"], told, "m.keras: model.weights.h5")
-
-
-def test_hdf5_files_are_read(tmp_path: Path) -> None:
-    """Plain numbers and text, links to groups in a ring, and no more than memory holds: the controls."""
-
-    def plain(file: h5py.File) -> None:
-        file["g/x"] = np.ones((2, 3), np.float16)
-        file["g/names"] = ["a", "b"]
-        file["g/ring"] = file["g"]
-
-    require_plain_hdf5(h5(tmp_path / "plain.h5", plain), "x")
-    zeros = h5(
-        tmp_path / "zeros.h5", lambda file: file.create_dataset("x", data=np.zeros(10**7), compression=9)
-    )
-    assert zeros.stat().st_size < 10**6  # what shrinks most is no bomb
-    require_plain_hdf5(zeros, "x")
-
-
-def test_more_than_memory_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that is what it says but too large is told with both sizes."""
-    import psutil
-
-    path = h5(tmp_path / "x.h5", lambda file: file.create_dataset("x", data=np.zeros(10**6)))
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": 7_000_000}))
-    with pytest.raises(dif.InputError, match=r"^x: needs 0\.0 GB of memory, and 0\.0 GB are free"):
-        require_plain_hdf5(path, "x")
 
 
 def as_keras_weights(how: str) -> bytes:

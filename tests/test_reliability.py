@@ -289,7 +289,7 @@ def test_the_count_sees_what_is_written_again(case: Case, tried: Any) -> None:
     content[5] ^= 255
     victim.write_bytes(content)
     ended = case.finish()
-    assert "is not what was written" in ended.said
+    assert "has changed since it was written" in ended.said
     again = rewritten(finished, case.out)
     assert again == [str(victim.relative_to(case.store))]
     tried()
@@ -476,7 +476,7 @@ def test_a_damaged_chunk(damage: str, done: Case, tried: Any) -> None:
     for victim in victims:
         victim.write_bytes(DAMAGES[damage](victim.read_bytes()))
     ended = done.finish()
-    assert ended.said.count("is not what was written") == len(victims)
+    assert ended.said.count("has changed since it was written") == len(victims)
     again = {Path(name) for name in rewritten(before, done.out)}
     assert again == {victim.relative_to(done.store) for victim in victims}
     tried()

@@ -102,15 +102,8 @@ def require_known(what: str, given: str, known: Iterable[str]) -> None:
         raise unknown_name(what, given, names)
 
 
-def require_count(name: str, value: object) -> int:
-    """Return a number, or raise an error unless it is a whole number >= 1."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= int(value) < 2**63:
-        raise InputError(f"{name} is {value!r}; expected a whole number >= 1 (and less than 2**63)")
+def require_count(name: str, value: object, *, least: int = 1) -> int:
+    """Return a number, or raise an error unless it is whole, and no larger than random generators take."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) < 2**63:
+        raise InputError(f"{name} is {value!r}; expected a whole number >= {least} (and less than 2**63)")
     return int(value)
-
-
-def require_seed(seed: object, name: str = "seed") -> int:
-    """Return a seed, or raise an error unless it is a whole number that every generator takes."""
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) < 2**63:
-        raise InputError(f"{name} is {seed!r}; expected a whole number from 0 to 2**63 - 1")
-    return int(seed)

@@ -372,7 +372,7 @@ def test_select_writes_a_folder(digit_files: DigitFiles, tmp_path: Path, capsys:
     names = {path.name for path in (tmp_path / "threes").iterdir()}
     assert names == {*expected, "selection.csv"}
     assert main(arguments) == 2
-    assert told(capsys)[0].startswith(f"differentia: {tmp_path}/threes: is there already; name a new folder")
+    assert told(capsys)[0].startswith(f"differentia: {tmp_path}/threes: already exists; name a new folder")
 
 
 def test_a_folder_in_the_way_is_told_first(
@@ -382,7 +382,7 @@ def test_a_folder_in_the_way_is_told_first(
     monkeypatch.setattr("differentia.networks.load.load_network", None)
     folder = str(digit_files.folder)
     assert main(["select", "digits", folder, "--class", "3", "--out", folder]) == 2
-    assert told(capsys)[0].startswith(f"differentia: {folder}: is there already")
+    assert told(capsys)[0].startswith(f"differentia: {folder}: already exists")
     assert main(["select", "digits", folder, "--class", "3", "--dry-run"]) == 1  # the network is needed
 
 
@@ -669,11 +669,11 @@ EMPTY_PATH = "an empty path was given; name a file or a folder"
         ),
         (
             [*MEASURE, "--out", "o", "--map", "input:0", "--map-images", "3,9"],
-            "map_images (--map-images) is (3, 9), but the largest set has 3 images, from 0 to 2",
+            "map_images (--map-images) is (3, 9), but the largest set has 3 images, numbered from 0 to 2",
         ),
         (
             [*MEASURE, "--out", "o", "--map-images", "0"],
-            "map_images (--map-images) says whose maps are kept, but no maps (--map) which",
+            "map_images (--map-images) goes with maps (--map) only; give both",
         ),
         (
             [*MEASURE, "--out", "o", "--map", "input:0", "--map-images", ""],
@@ -701,10 +701,10 @@ EMPTY_PATH = "an empty path was given; name a file or a folder"
         ),
         (["layers", "cats/0.png"], "unknown network 'cats/0.png'. Known: digits"),
         (["noise", ""], EMPTY_PATH),
-        (["noise", "cats"], "cats: is there already; name a new folder"),
-        (["noise", "."], ".: is there already; name a new folder"),
-        (["noise", "gone/.."], "gone/..: is there already; name a new folder"),
-        (["noise", "binary"], "binary: is there already; name a new folder"),
+        (["noise", "cats"], "cats: already exists; name a new folder"),
+        (["noise", "."], ".: already exists; name a new folder"),
+        (["noise", "gone/.."], "gone/..: already exists; name a new folder"),
+        (["noise", "binary"], "binary: already exists; name a new folder"),
         (["noise", "binary/x"], "binary/x: can't be written ("),
         (["noise", LONG], f"{LONG}: can't be a path (File name too long)"),
         (["noise", "n", "--count", "0"], "Invalid value for '--count': '0'; expected at least 1"),
@@ -751,10 +751,10 @@ EMPTY_PATH = "an empty path was given; name a file or a folder"
             [*DRY, "--resize", "x"],
             "Invalid value for '--resize': unknown resize filter 'x'. Did you mean 'box'?",
         ),
-        ([*SELECT, "--class", "3", "--out", "cats"], "cats: is there already; name a new folder"),
+        ([*SELECT, "--class", "3", "--out", "cats"], "cats: already exists; name a new folder"),
         (
             [*SELECT, "--class", "3", "--out", "cats/../cats"],
-            "cats/../cats: is there already; name a new folder",
+            "cats/../cats: already exists; name a new folder",
         ),
         ([*SELECT, "--class", "3", "--out", LONG], f"{LONG}: can't be a path (File name too long)"),
         (

@@ -125,7 +125,7 @@ def test_another_batch_size_is_not_followed(tmp_path: Path, capsys: Capture) -> 
     run(capsys, *MEASURE, "--batch-size", "3", "--out", tmp_path / "m")
     _, err = run(capsys, *MEASURE, "--batch-size", "4", "--out", tmp_path / "m")
     assert "goes on in batches of 3 images" in err
-    assert "another --batch-size needs --fresh" in err
+    assert "to change --batch-size, use --fresh" in err
     _, err = run(capsys, *MEASURE, "--batch-size", "4", "--out", tmp_path / "m", "--fresh")
     assert "in batches of" not in err
 
@@ -184,7 +184,7 @@ def test_a_folder_that_is_no_store_is_told_first(tmp_path: Path, capsys: Capture
     mine.write_text("keep me")
     for options in ([], ["--fresh"]):
         line = refused(capsys, *MEASURE, *options, "--out", tmp_path / "m")
-        assert f"{mine.parent}: is there already and is no store of responses" in line
+        assert f"{mine.parent}: already exists and is no store of responses" in line
     assert mine.read_text() == "keep me"
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["responses.zarr"]
     assert main([*MEASURE, "--no-store", "--out", str(tmp_path / "m")]) == 1, "the network is needed"

@@ -17,6 +17,7 @@ from differentia.experiment import analysis
 from differentia.experiment.analysis import LayerMeasures, measure_layers
 from differentia.experiment.options import MeasureOptions
 from differentia.recording.responses import responses_from_arrays
+from differentia.recording.units import draw_units
 
 RNG = np.random.default_rng(0)
 
@@ -70,7 +71,7 @@ def test_products_change_no_value(normalize: str, monkeypatch: pytest.MonkeyPatc
     values = fast["near"].values
     responses = responses_from_arrays(sets, kind="random")
     for draw in range(4):
-        chosen = responses.drawn(responses.layers[1], 20, draw)
+        chosen = draw_units("near", 300, 20, draw, seed=0)
         expected = oracles.differentiation(np.asarray(responses.values["near"])[:12][:, chosen], normalize)
         assert values[0, 0, draw] == pytest.approx(expected, rel=1e-6)
 
@@ -82,7 +83,7 @@ def test_distances_of_all_images() -> None:
     found = measure(sets)
     responses = responses_from_arrays(sets, kind="random")
     for layer in ("plain", "near", "clusters"):
-        chosen = responses.drawn(responses.layers[list(found).index(layer)], 200, 0)
+        chosen = draw_units(layer, 300, 200, 0, seed=0)
         values = np.asarray(responses.values[layer])[:, chosen].astype(float)
         distances = found[layer].distances
         assert distances is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import typing
 from dataclasses import FrozenInstanceError
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ import differentia as dif
 from differentia.experiment.options import AllKeywords, AllKindsKeywords, MeasureKeywords, MeasureOptions
 from differentia.recording.options import RecordKeywords, RecordOptions
 from differentia.results import intervals
-from differentia.system.fields import checked, options_of
+from differentia.system.fields import accept, options_of
 
 #: Public functions, what they take beside options, the classes of those, and the TypedDict of type checkers.
 FUNCTIONS: list[tuple[Any, set[str], tuple[type, ...], Any]] = [
@@ -70,24 +69,24 @@ def test_every_option_is_told() -> None:
 def test_defaults_are_what_the_fields_allow() -> None:
     """Every default passes its own check; the intervals' are those of `with_intervals`."""
     for options in (MeasureOptions, RecordOptions):
-        assert checked(options, vars(options())) == options()
+        assert accept(options, vars(options())) == options()
     assert MeasureOptions().confidence == intervals.CONFIDENCE
     assert MeasureOptions().resamples == intervals.RESAMPLES
     for count in (intervals.LEAST_RESAMPLES, intervals.MOST_RESAMPLES):
-        assert checked(MeasureOptions, {"resamples": count}).resamples == count
+        assert accept(MeasureOptions, {"resamples": count}).resamples == count
     for count in (intervals.LEAST_RESAMPLES - 1, intervals.MOST_RESAMPLES + 1):
         with pytest.raises(dif.InputError, match=f"^resamples is {count}; expected at "):
-            checked(MeasureOptions, {"resamples": count})
+            accept(MeasureOptions, {"resamples": count})
 
 
 def test_numbers_of_numpy_and_lists_are_taken() -> None:
     """As Python's own, in tuples; numbers of units ascend; options can't be changed."""
     given = {"n_units": np.array([50, 5]), "draws": np.int64(3), "confidence": np.float64(0.9)}
-    options = checked(MeasureOptions, given)
+    options = accept(MeasureOptions, given)
     assert options == MeasureOptions(n_units=(5, 50), draws=3, confidence=0.9)
     assert {type(number) for number in options.n_units or ()} == {int}
     maps = {"conv": np.array([1]), "act": 2}
-    recording = checked(RecordOptions, {"layers": "*", "maps": maps, "units": ["top", "all"]})
+    recording = accept(RecordOptions, {"layers": "*", "maps": maps, "units": ["top", "all"]})
     assert recording == RecordOptions(("top", "all"), layers=("*",), maps={"conv": (1,), "act": (2,)})
     with pytest.raises(FrozenInstanceError):
         options.draws = 4  # type: ignore[misc]
@@ -113,20 +112,4 @@ def test_numbers_of_numpy_and_lists_are_taken() -> None:
 def test_what_can_not_be_an_option(given: dict[str, Any], message: str) -> None:
     """The error names it, what was given, and what is expected."""
     with pytest.raises(dif.InputError, match=message):
-        checked(MeasureOptions, given)
-
-
-@pytest.mark.parametrize("function", [dif.measure, dif.record])
-def test_one_kind_of_units_is_measured(function: Any) -> None:
-    """Several are an error that names the function for them; an unknown keyword is one here too."""
-    with pytest.raises(
-        dif.InputError, match=r"units is \['top', 'all'\]; expected one of them, or `measure_k"
-    ):
-        function("digits", {"a": "noise:3"}, units=("top", "all"))
-    with pytest.raises(dif.InputError, match=r"unknown option 'batchsize'\. Did you mean 'batch_size'"):
-        function("digits", {"a": "noise:3"}, batchsize=3)
-
-
-def test_annotations_can_be_resolved() -> None:
-    """What completion and other tools read of the keywords."""
-    assert typing.get_type_hints(RecordKeywords)["batch_size"] == int | None
+        accept(MeasureOptions, given)

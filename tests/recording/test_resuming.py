@@ -22,7 +22,7 @@ from differentia.recording.options import RecordOptions
 from differentia.recording.record import record_kinds
 from differentia.recording.store.base import KeptBatch, Quantity
 from differentia.recording.store.disk import DiskStore
-from differentia.system.fields import checked
+from differentia.system.fields import accept
 
 RNG = np.random.default_rng(0)
 FEW = RNG.integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
@@ -117,7 +117,7 @@ def recorded(path: Path | None, sets: Mapping[str, Any] = SETS, **options: Any) 
         **options,
     }
     network = given.pop("network", None) or load()
-    return record_kinds(network, sets, checked(RecordOptions, {"store": path, **given}))
+    return record_kinds(network, sets, accept(RecordOptions, {"store": path, **given}))
 
 
 @pytest.mark.parametrize("two_passes", [False, True])
@@ -464,7 +464,7 @@ def test_a_damaged_chunk_is_recorded_again(tmp_path: Path, counts: Counts) -> No
     counts.clear()
     with pytest.warns(
         dif.DifferentiaWarning,
-        match=r"is not what was written; random-0 of layer '\w+' is recorded again for 1 images",
+        match=r"has changed since it was written; random-0 of layer '\w+' is recorded again for 1 image",
     ):
         resumed = recorded(tmp_path / "r.zarr")["random"]
     assert counts.images == 1, "the second batch has the last image of the first set"

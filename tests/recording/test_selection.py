@@ -138,7 +138,7 @@ def test_arrays_have_no_files(tmp_path: Path) -> None:
     assert [image.path for image in found.images] == [None] * 3
     names = {f"uniform_noise_{number}" for number in range(3)}
     assert {row["source"] for row in rows(selection_csv(found))} == names
-    with pytest.raises(dif.InputError, match="these images are no files and can't be copied or linked"):
+    with pytest.raises(dif.InputError, match="these images are not files and can't be copied or linked"):
         write_selection(found, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
     assert len(rows((write_selection(found, tmp_path / "out", how="list") / TABLE).read_text())) == 3
@@ -197,7 +197,7 @@ def test_copies_links_and_the_table(digit_files: DigitFiles, tmp_path: Path) -> 
         dif.InputError, match=r"unknown way to keep images 'move'\. .*Known: copy, link, list"
     ):
         write_selection(found, tmp_path / "move", how="move")
-    with pytest.raises(dif.InputError, match="copy: is there already"):
+    with pytest.raises(dif.InputError, match="copy: already exists"):
         write_selection(found, tmp_path / "copy")
 
 
@@ -242,6 +242,6 @@ def test_images_of_several_folders(tmp_path: Path) -> None:
 
 def test_nothing_is_left_after_an_error(tmp_path: Path) -> None:
     """A file that is gone in the meantime: one error, and no folder."""
-    with pytest.raises(dif.InputError, match=r"gone\.png: is gone since it was selected; select again"):
+    with pytest.raises(dif.InputError, match=r"gone\.png: no longer exists; select again"):
         write_selection(selected("gone.png"), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

@@ -81,9 +81,9 @@ def test_what_is_there_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     (tmp_path / "link").symlink_to("nowhere")
     for name in ("empty", "file", "link"):
-        with pytest.raises(dif.InputError, match=f"{name}: is there already; name a new folder"):
+        with pytest.raises(dif.InputError, match=f"{name}: already exists; name a new folder"):
             require_new(tmp_path / name)
-    with pytest.raises(dif.InputError, match="file: is there already"), new_folder(tmp_path / "file"):
+    with pytest.raises(dif.InputError, match="file: already exists"), new_folder(tmp_path / "file"):
         raise AssertionError("the body must not run")
     assert (tmp_path / "file").read_text() == "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file", "link"]
@@ -94,7 +94,7 @@ def test_parent_folders_in_a_path(tmp_path: Path) -> None:
     with new_folder(tmp_path / "gone" / ".." / "new") as beside:
         (beside / "a").write_text("a")
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
-    with pytest.raises(dif.InputError, match="is there already"):
+    with pytest.raises(dif.InputError, match="already exists"):
         require_new(tmp_path / "gone" / "..")
 
 

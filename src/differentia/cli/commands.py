@@ -15,7 +15,7 @@ from differentia.cli.output import print_contrast, print_json, print_table, prog
 from differentia.errors import InputError
 from differentia.experiment.options import N_UNITS
 from differentia.system.choices import HOW, NOISE, UNITS
-from differentia.system.fields import Count, Number, Place, Share
+from differentia.system.fields import Count, Number, Share, Whole
 from differentia.system.files import require_new, user_path
 from differentia.system.locking import held
 
@@ -229,7 +229,7 @@ def noise(
     kind: Annotated[str, opt.one_of(NOISE, "How pixel values are distributed")] = "uniform",
     mean: Annotated[Any, opt.value(Number, "Mean of Gaussian noise, 0..255.", "X", shown="127.5")] = None,
     sd: Annotated[Any, opt.value(Number, "SD of Gaussian noise, 0..255.", "X", shown="59")] = None,
-    seed: Annotated[Any, opt.value(Place, "Images of different seeds are independent.")] = "0",
+    seed: Annotated[Any, opt.value(Whole, "Images of different seeds are independent.")] = "0",
     *,
     as_json: bool,
 ) -> None:

@@ -13,7 +13,7 @@ from differentia.errors import InputError
 from differentia.experiment.options import MeasureOptions
 from differentia.recording.options import RecordOptions
 from differentia.system.choices import PREPROCESS, Choice
-from differentia.system.fields import Option, Place, options_of, read_text
+from differentia.system.fields import Option, Whole, options_of, value_of
 
 #: What the shell completes, though there are more of them.
 NETWORKS = Choice("network", ("digits", "keras:VGG16", "keras:MobileNet", "keras:ResNet50"))
@@ -43,7 +43,7 @@ def value(
         metavar=metavar,
         help=text,
         show_default=shown or True,
-        parser=partial(_parsed, kind if inspect.isfunction(kind) else partial(read_text, kind)),
+        parser=partial(_parsed, kind if inspect.isfunction(kind) else partial(value_of, kind)),
         autocompletion=completion(choice) if choice else None,
     )
 
@@ -174,7 +174,7 @@ def maps(option: str, given: Sequence[str] | None) -> dict[str, tuple[int, ...]]
     for text in given or ():
         layer, _, numbers = text.rpartition(":")
         try:
-            chosen = read_text(tuple[Place, ...], numbers)
+            chosen = value_of(tuple[Whole, ...], numbers)
         except InputError:
             chosen = ()
         if not (layer and chosen):

@@ -25,9 +25,9 @@ from differentia.system.fields import (
     Problem,
     Strict,
     Text,
+    as_toml,
     model_of,
     options_of,
-    plain,
     problems,
 )
 from differentia.system.files import read_text, user_path, written_whole
@@ -129,10 +129,10 @@ def write_experiment(path: Path, experiment: Experiment, sets: Mapping[str, str]
     full = {**vars(options), **vars(recording), "n_units": counts_of(options, recording)}
     if full["maps"] and full["map_images"] is None:
         full["map_images"] = MAP_IMAGES
-    measure = {name: plain(full[name]) for name in IN_FILE if full[name] is not None}
+    measure = {name: as_toml(full[name]) for name in IN_FILE if full[name] is not None}
     content = {
         "differentia": version("differentia"),
-        "network": {"spec": _absolute_spec(network.spec, folder), **plain(network.options())},
+        "network": {"spec": _absolute_spec(network.spec, folder), **as_toml(network.options())},
         "sets": {name: _absolute_source(source, folder) for name, source in sets.items()},
         "measure": measure,
     }

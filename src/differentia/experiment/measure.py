@@ -27,7 +27,7 @@ from differentia.recording.responses import Responses, responses_from_arrays
 from differentia.recording.units import unit_kind, units_used
 from differentia.results.dataset import build_result
 from differentia.results.intervals import add_intervals
-from differentia.system.fields import checked, takes
+from differentia.system.fields import accept, takes
 from differentia.system.machine import memory_budget, untouched_array
 
 if TYPE_CHECKING:
@@ -156,12 +156,12 @@ def measure_responses(
     """
     if options.get("reference") is not None:
         options["reference"] = str(options["reference"])  # sets may be named by numbers
-    given = checked(MeasureOptions, options)
+    given = accept(MeasureOptions, options)
     if not isinstance(responses, Responses):
         if pool is not None and given.n_units is None:
             raise InputError("pool= is what n_units= are drawn from; give n_units= too, or leave pool= out")
         kinds = ("all",) if given.n_units is None else ("random",)
-        at_hand = checked(RecordOptions, {"units": kinds, "pool": pool, "seed": seed or 0, "memory": memory})
+        at_hand = accept(RecordOptions, {"units": kinds, "pool": pool, "seed": seed or 0, "memory": memory})
         counts = counts_of(given, at_hand)
         responses = responses_from_arrays(
             responses, kind=kinds[0], pool=pool or (max(counts) if counts else None), seed=at_hand.seed

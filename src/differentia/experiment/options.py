@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from differentia.recording.options import KindsKeywords, RecordKeywords, RecordOptions
 from differentia.system.choices import METRIC, NORMALIZE
-from differentia.system.fields import DISTINCT, SEVERAL, Count, checked, option
+from differentia.system.fields import DISTINCT, SEVERAL, Count, accept, option
 
 #: Numbers of units that are looked at unless others are asked for: the notebook's.
 N_UNITS = (200, 10_000, 100_000)
@@ -63,7 +63,7 @@ class MeasureOptions:
 
 def measure_and_record(given: Mapping[str, Any]) -> tuple[MeasureOptions, RecordOptions]:
     """Return the checked options of the measure and of the recording that a user gave together."""
-    return checked(MeasureOptions, given, RecordOptions), checked(RecordOptions, given, MeasureOptions)
+    return accept(MeasureOptions, given, RecordOptions), accept(RecordOptions, given, MeasureOptions)
 
 
 class MeasureKeywords(TypedDict, total=False):

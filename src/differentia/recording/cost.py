@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -141,30 +141,22 @@ class Forecast:
     #: Bytes that the responses take at once, and that they may take.
     memory: int
     budget: int
-    _batches: int = 0
-    _timed: int = 0
-    _started: float = 0.0
+    #: When each batch was done, and how many images it had.
+    _done: list[tuple[float, int]] = field(default_factory=list)
 
     def shown(self, images: int) -> None:
         """Note that a batch of images is done."""
         self.images -= images
-        self._batches += 1
-        if self._batches == 1:
-            self._started = time.perf_counter()
-            return
-        self._timed += images
-        if self._batches == 1 + FORECAST_BATCHES:
-            seconds = self.images * (time.perf_counter() - self._started) / max(1, self._timed)
+        self._done.append((time.perf_counter(), images))
+        if len(self._done) == 1 + FORECAST_BATCHES:
+            (started, _), *timed = self._done
+            seconds = self.images * (timed[-1][0] - started) / max(1, sum(count for _, count in timed))
             if seconds > LONG:
                 logger.info(
                     "recording %s more images will take about %s; %s in all go to %s; %s of memory are used "
                     "at once (limit: %s)",
-                    f"{self.images:,}",
-                    duration(seconds),
-                    written_size(self.size),
-                    self.place,
-                    written_size(self.memory),
-                    written_size(self.budget),
+                    *(f"{self.images:,}", duration(seconds), written_size(self.size), self.place),
+                    *(written_size(self.memory), written_size(self.budget)),
                 )
 
 

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field
 
 from differentia.errors import InputError
 from differentia.system.choices import COMPILE, CROP, RESIZE, UNITS
-from differentia.system.fields import DISTINCT, SEVERAL, Count, Place, Text, option
+from differentia.system.fields import DISTINCT, SEVERAL, Count, Text, Whole, option
 
 #: Called with images done, all images, and the set at hand.
 Progress = Callable[[int, int, str], None]
@@ -60,7 +60,7 @@ class RecordOptions:
         metavar="NAMES",
         shown="all that compute something",
     )
-    seed: Place = option(0, "Seed of the choice of units, and of noise", doc=" that names no seed of its own")
+    seed: Whole = option(0, "Seed of the choice of units, and of noise", doc=" that names no seed of its own")
     resize: Annotated[str, RESIZE] = option("bilinear", "How images are resized")
     crop: Annotated[str, CROP] = option(
         "squash",
@@ -80,14 +80,14 @@ class RecordOptions:
         "images are left to make up for the time that takes. Where there is no compiler the pass is not "
         "compiled, and the logger ``differentia`` says so",
     )
-    maps: Mapping[str, Annotated[tuple[Place, ...], SEVERAL, Field(min_length=1)]] | None = option(
+    maps: Mapping[str, Annotated[tuple[Whole, ...], SEVERAL, Field(min_length=1)]] | None = option(
         None,
         "",
         typed="A filter whose whole maps are kept: block1_conv1:31, or several: block1_conv1:31,39",
         doc="Layer -> filters whose whole maps are kept (with the moments of all layers, to draw them by)",
         metavar="LAYER:FILTER",
     )
-    map_images: Annotated[tuple[Place, ...], SEVERAL, Field(min_length=1)] | None = option(
+    map_images: Annotated[tuple[Whole, ...], SEVERAL, Field(min_length=1)] | None = option(
         None,
         "The images whose maps are kept, by their place in each set, from 0",
         doc="; by default the first three",
@@ -136,9 +136,7 @@ class RecordOptions:
 def one_kind(options: RecordOptions) -> str:
     """Return the one kind of units of a call that takes one."""
     if len(options.units) > 1:
-        raise InputError(
-            f"units is {list(options.units)}; expected one of them, or `measure_kinds` for several"
-        )
+        raise InputError(f"units is {list(options.units)}; expected one kind; `measure_kinds` takes several")
     return options.units[0]
 
 

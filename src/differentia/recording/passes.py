@@ -13,29 +13,26 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Num
 
-from differentia.definition.matrix import ResponseMatrix
 from differentia.errors import DifferentiaWarning, RecordingError
 from differentia.networks.base import Network
 from differentia.networks.classes import class_names, class_probabilities
 from differentia.networks.probes import Summary
 from differentia.networks.runner import Runner
 from differentia.recording.cost import Forecast, require_memory
-from differentia.recording.options import Progress
+from differentia.recording.options import RecordOptions
 from differentia.recording.planning import (
     ALL,
+    FILTER_MEAN,
     MAP,
-    THUMBNAIL,
+    MOMENTS,
     Plan,
     Pools,
     Probes,
-    all_of,
-    filter_means_of,
-    moments_of,
+    quantity_of,
     size_of,
-    thumbnails_of,
 )
 from differentia.recording.ranking import RANKING, Ranking
-from differentia.recording.responses import FilterMap, Moments, Predictions, Views, require_finite
+from differentia.recording.responses import FilterMap, Moments, Predictions, Responses, Views, require_finite
 from differentia.recording.schedule import Showing, content_of, schedule
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store
 from differentia.stimuli.base import Fit, Stimuli
@@ -55,26 +52,12 @@ class Show:
     network: Network
     stimuli: Mapping[str, Stimuli]
     fit: Fit
-    skip_unreadable: bool
-    progress: Progress | None
-    compile: str  # one of `differentia.system.choices.COMPILE`
+    options: RecordOptions
 
     @property
     def images(self) -> int:
         """How many images there are."""
         return sum(len(given) for given in self.stimuli.values())
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """What a store holds of all images that could be read, in the order of the sets."""
-
-    images: tuple[ImageLabel, ...]
-    skipped: tuple[SkippedImage, ...]
-    pools: Mapping[str, Pools]
-    matrices: Mapping[str, Mapping[str, ResponseMatrix]]
-    moments: Moments | None
-    views: Views
 
 
 class Passes:
@@ -85,67 +68,64 @@ class Passes:
         self._plan = plan
         self._store = store
         self._budget = budget
+        batch_size = None if store.holds_all_at_once else store.batch_size
+        self._needed = require_memory(plan, show.images, batch_size, budget)
+        with_whole_layers = self._needed + 4 * show.images * plan.n_units
+        self._whole_layers = bool(plan.ranked) and with_whole_layers <= budget
+        if self._whole_layers:  # so that units are ranked without a second pass
+            self._needed = with_whole_layers
+        self._passes = 2 if plan.ranked and not self._whole_layers else 1
         self._runner = Runner(
-            show.network, compile=show.compile, batch_size=store.batch_size, compiled=store.compiled
+            show.network, compile=show.options.compile, batch_size=store.batch_size, compiled=store.compiled
         )
         self._turns = Turns()
         self._layers = {layer.name: layer for layer in plan.layers}
-        self._needed = 0
-        self._whole_layers = False
-        self._passes = 1
         self._showings: list[Showing] = []
         self._skipped: list[SkippedImage] = []
         self._looked_at: set[tuple[int, Quantity]] = set()
 
-    def record(self) -> Recorded:
-        """Show the images, and return what the store then holds of all of them.
+    def record(self) -> tuple[dict[str, Responses], tuple[SkippedImage, ...]]:
+        """Show the images; return the responses to them by kind of units, and those that could not be read.
 
         They are shown a second time where units are ranked and whole layers do not fit into memory.
         """
         plan, store, show = self._plan, self._store, self._show
-        batch_size = None if store.holds_all_at_once else store.batch_size
-        self._needed = require_memory(plan, show.images, batch_size, self._budget)
-        with_whole_layers = self._needed + 4 * show.images * plan.n_units
-        self._whole_layers = bool(plan.ranked) and with_whole_layers <= self._budget
-        if self._whole_layers:  # so that units are ranked without a second pass
-            self._needed = with_whole_layers
         pools = {kind: plan.choose(kind) for kind in plan.kinds if kind not in plan.ranked}
         wanted = plan.wanted(pools)
         self._showings, self._skipped = schedule(
             show.stimuli,
             show.fit,
             store,
-            skip_unreadable=show.skip_unreadable,
+            skip_unreadable=show.options.skip_unreadable,
             lacks=lambda showing: bool(plan.ranked or self._missing(showing, wanted)),
         )
         new = [showing for showing in self._showings if showing.kept is None]
         store.expect(len(new), sum(len(showing.images) for showing in new))
         ranking = Ranking(plan.layers if plan.ranked else (), self._showings, store)
-        self._passes = 2 if plan.ranked and not self._whole_layers else 1
         self._pass(wanted, Probes(plan, pools), ranking)
         kept = self._kept()
         if plan.ranked:
             ranking.save()
             for kind, about in plan.ranked.items():
-                scores = {name: about.scores(moments) for name, moments in ranking.moments.items()}
+                ranked_by = str(about.ranked_by)
+                scores = {name: getattr(moments, ranked_by) for name, moments in ranking.moments.items()}
                 pools[kind] = plan.choose(kind, scores)
             of_ranked = [quantity for quantity in plan.wanted(pools) if quantity not in wanted]
             nothing_to_rank = Ranking((), self._showings, store)
             self._pass(of_ranked, Probes(plan, pools), nothing_to_rank, again=True)
-        return self._recorded(pools, kept)
+        return self._recorded(pools, kept), tuple(sorted(self._skipped, key=self._order))
 
     def _missing(self, showing: Showing, wanted: Sequence[Quantity]) -> list[Quantity]:
         """Return what is yet to be kept of images, after a look at what is kept."""
         wanted = [*wanted, *self._plan.wanted_maps(image.number for image in showing.images)]
         if showing.kept is None:
             return wanted
-        found = []
         for quantity in wanted:
             if (showing.kept.number, quantity) not in self._looked_at:
                 self._store.repair(quantity, showing.kept)
                 self._looked_at.add((showing.kept.number, quantity))
-            found.append(self._store.missing(quantity, showing.kept))
-        return [quantity for quantity in found if quantity is not None]
+        missing = [self._store.missing(quantity, showing.kept) for quantity in wanted]
+        return [quantity for quantity in missing if quantity is not None]
 
     def _to_show(self, wanted: Sequence[Quantity], probes: Probes, ranking: Ranking) -> list[Showing]:
         """Return what has to be shown, once the layers in memory have given what is missing."""
@@ -175,7 +155,7 @@ class Passes:
         if not again:
             self._say_what_is_reused(showings)
         elif left:
-            logger.info("%s images are shown again, for the units that were ranked", f"{left:,}")
+            logger.info("%s images are shown again, to record the units that rank highest", f"{left:,}")
         size = sum(len(showing.images) * size_of(showing.missing) for showing in showings)
         store.require_space(size)
         self._runner.expect(left)
@@ -184,14 +164,14 @@ class Passes:
             show.stimuli,
             [showing.images for showing in showings],
             show.fit,
-            skip_unreadable=show.skip_unreadable,
+            skip_unreadable=show.options.skip_unreadable,
             turns=self._turns if "cpu" in show.network.device.lower() else None,
         )
 
         def report(set_name: str) -> None:
-            if show.progress:
+            if show.options.progress:
                 passes = self._passes if again else 1  # of which the one at work is the last
-                show.progress(passes * show.images - left, self._passes * show.images, set_name)
+                show.options.progress(passes * show.images - left, self._passes * show.images, set_name)
 
         if showings and left < show.images:
             report(showings[0].set)
@@ -229,9 +209,9 @@ class Passes:
         ranked = ranking.wanted(showing.position)
         to_read = list(showing.missing)
         for name in ranked:
-            to_read.append(moments_of(self._layers[name]))  # a NaN has no rank
+            to_read.append(quantity_of(self._layers[name], MOMENTS))  # a NaN has no rank
             if self._whole_layers:
-                to_read.append(all_of(self._layers[name]))
+                to_read.append(quantity_of(self._layers[name], ALL))
         by_layer = probes.by_layer(to_read)
         for name, moments in ranked.items():
             by_layer[name][RANKING] = moments
@@ -245,15 +225,14 @@ class Passes:
                 if isinstance(values, Summary):
                     require_finite(values.filter_mean, name, batch.images, of="filters' means")
                     numbers[quantity] = np.stack([values.mean, values.variance], axis=1)
-                    numbers[filter_means_of(self._layers[name])] = values.filter_mean
+                    numbers[quantity_of(self._layers[name], FILTER_MEAN)] = values.filter_mean
                 elif quantity != RANKING:
                     numbers[quantity] = values.reshape(len(values), -1)
                     require_finite(numbers[quantity], name, batch.images)
                     if self._whole_layers and name in ranked and quantity.what == ALL:
                         showing.whole_layers[name] = numbers[quantity]
-        for quantity in showing.missing:
-            if quantity.what == THUMBNAIL:
-                numbers[quantity] = thumbnails(batch.pixels).reshape(len(batch.pixels), -1)
+        if self._plan.thumbnail in showing.missing:
+            numbers[self._plan.thumbnail] = thumbnails(batch.pixels).reshape(len(batch.pixels), -1)
         return [(quantity, numbers[quantity]) for quantity in showing.missing if quantity in numbers]
 
     def _say_what_is_reused(self, showings: Sequence[Showing]) -> None:
@@ -285,7 +264,9 @@ class Passes:
     def _order(self, image: ImageLabel | SkippedImage) -> tuple[int, int]:
         return list(self._show.stimuli).index(image.set), image.number
 
-    def _recorded(self, pools: Mapping[str, Pools], kept: Sequence[tuple[ImageLabel, Place]]) -> Recorded:
+    def _recorded(
+        self, pools: Mapping[str, Pools], kept: Sequence[tuple[ImageLabel, Place]]
+    ) -> dict[str, Responses]:
         plan, store = self._plan, self._store
         images, places = tuple(image for image, _ in kept), [place for _, place in kept]
 
@@ -293,14 +274,15 @@ class Passes:
             return np.asarray(store.matrix(quantity, places)[:, :])
 
         moments = small = predictions = None
+        filter_means: dict[str, np.ndarray] = {}
         if plan.moments:
-            both = np.stack([read(moments_of(layer)) for layer in plan.layers], axis=1)
+            both = np.stack([read(quantity_of(layer, MOMENTS)) for layer in plan.layers], axis=1)
             moments = Moments(both[..., 0], both[..., 1])
         if plan.thumbnails:
-            shape = thumbnail_shape(plan.input_shape)
-            small = read(thumbnails_of(shape)).reshape(-1, *shape)
+            small = read(plan.thumbnail).reshape(-1, *thumbnail_shape(plan.input_shape))
+            filter_means = {layer.name: read(quantity_of(layer, FILTER_MEAN)) for layer in plan.layers}
         if plan.class_layer:
-            probabilities = class_probabilities(read(all_of(plan.class_layer)))
+            probabilities = class_probabilities(read(quantity_of(plan.class_layer, ALL)))
             predictions = Predictions(probabilities, class_names(self._show.network, plan.class_layer.size))
         chosen = [row for row, image in enumerate(images) if image.number in plan.map_images]
         maps = []
@@ -309,25 +291,20 @@ class Passes:
             space = self._layers[quantity.layer].space
             number = int(quantity.what.removeprefix(MAP))
             maps.append(FilterMap(quantity.layer, number, values.reshape(len(chosen), *space)))
-        return Recorded(
-            images=images,
-            skipped=tuple(sorted(self._skipped, key=self._order)),
-            pools=pools,
-            matrices={
-                kind: {name: store.matrix(pool.quantity(name), places) for name, pool in by_layer.items()}
-                for kind, by_layer in pools.items()
-            },
-            moments=moments,
-            views=Views(
-                filter_means={
-                    layer.name: read(filter_means_of(layer)) for layer in plan.layers if plan.thumbnails
-                },
-                thumbnails=small,
-                predictions=predictions,
-                maps=tuple(maps),
-                map_images=tuple(chosen) if maps else (),
-            ),
-        )
+        views = Views(filter_means, predictions, tuple(maps), tuple(chosen) if maps else (), small)
+        return {
+            kind: Responses(
+                layers=plan.layers,
+                images=images,
+                values={name: store.matrix(pool.quantity(name), places) for name, pool in by_layer.items()},
+                units={name: pool.units for name, pool in by_layer.items()},
+                unit_kind=kind,
+                seed=plan.seed,
+                moments=moments,
+                views=views,
+            )
+            for kind, by_layer in pools.items()
+        }
 
 
 def say_notes(store: Store) -> None:

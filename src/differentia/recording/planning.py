@@ -122,17 +122,18 @@ class Plan:
 
     def _with_views(self, units: Iterable[Quantity]) -> list[Quantity]:
         """Return units and what is kept beside them, each once."""
-        quantities = list(units)
-        for layer in self.layers:
-            if self.moments:
-                quantities.append(moments_of(layer))
-            if self.filter_means:
-                quantities.append(filter_means_of(layer))
+        beside = [MOMENTS] * self.moments + [FILTER_MEAN] * self.filter_means
+        quantities = [*units, *(quantity_of(layer, what) for layer in self.layers for what in beside)]
         if self.class_layer:
-            quantities.append(all_of(self.class_layer))
+            quantities.append(quantity_of(self.class_layer, ALL))
         if self.thumbnails:
-            quantities.append(thumbnails_of(thumbnail_shape(self.input_shape)))
+            quantities.append(self.thumbnail)
         return list(dict.fromkeys(quantities))
+
+    @property
+    def thumbnail(self) -> Quantity:
+        """What an image is kept as, made small."""
+        return Quantity("", THUMBNAIL, 0, math.prod(thumbnail_shape(self.input_shape)))
 
     def wanted_maps(self, numbers: Iterable[int]) -> list[Quantity]:
         """Return the maps that are to be kept of images shown together, by their places in the set."""
@@ -146,24 +147,9 @@ class Plan:
         ]
 
 
-def moments_of(layer: Layer) -> Quantity:
-    """Return what the mean and variance over all units of a layer are kept as."""
-    return Quantity(layer.name, MOMENTS, 0, 2)
-
-
-def filter_means_of(layer: Layer) -> Quantity:
-    """Return what the mean of each filter of a layer is kept as."""
-    return Quantity(layer.name, FILTER_MEAN, 0, layer.n_filters)
-
-
-def all_of(layer: Layer) -> Quantity:
-    """Return what all units of a layer are kept as."""
-    return Quantity(layer.name, ALL, 0, layer.size)
-
-
-def thumbnails_of(shape: tuple[int, int, int]) -> Quantity:
-    """Return what images are kept as, made small to a shape."""
-    return Quantity("", THUMBNAIL, 0, math.prod(shape))
+def quantity_of(layer: Layer, what: str) -> Quantity:
+    """Return what the moments, the filters' means or all units of a layer are kept as."""
+    return Quantity(layer.name, what, 0, {MOMENTS: 2, FILTER_MEAN: layer.n_filters, ALL: layer.size}[what])
 
 
 class Probes:
@@ -183,8 +169,10 @@ class Probes:
         for quantity in quantities:
             if quantity.what != THUMBNAIL:
                 of_means = quantity.what == FILTER_MEAN
-                read = moments_of(self._layers[quantity.layer]) if of_means else quantity
-                probes.setdefault(quantity.layer, {})[read] = self._probe(read)
+                read = quantity_of(self._layers[quantity.layer], MOMENTS) if of_means else quantity
+                if read not in self._made:
+                    self._made[read] = self._probe(read)
+                probes.setdefault(quantity.layer, {})[read] = self._made[read]
         return probes
 
     def units(self, quantity: Quantity) -> Int[np.ndarray, " _"]:
@@ -192,11 +180,6 @@ class Probes:
         return self._pools[quantity.layer, quantity.what].units[quantity.start : quantity.stop]
 
     def _probe(self, quantity: Quantity) -> Probe:
-        if quantity not in self._made:
-            self._made[quantity] = self._made_for(quantity)
-        return self._made[quantity]
-
-    def _made_for(self, quantity: Quantity) -> Probe:
         layer = self._layers[quantity.layer]
         if quantity.what == MOMENTS:
             return SummaryProbe(layer)
@@ -214,10 +197,7 @@ def checked_maps(
     layers: Sequence[Layer], maps: Mapping[str, Sequence[int]] | None
 ) -> dict[str, tuple[int, ...]]:
     """Return the filters of each layer whose maps are kept, in the order of the layers."""
-    if not maps:
-        return {}
-    by_name = {layer.name: layer for layer in layers}
-    checked = {}
+    by_name, maps = {layer.name: layer for layer in layers}, maps or {}
     for name, filters in maps.items():
         require_known("layer for maps (--map)", name, by_name)
         layer = by_name[name]
@@ -226,25 +206,22 @@ def checked_maps(
                 f"maps (--map): layer {name!r} has the shape {layer.shape}, and its filters have no height "
                 "and width; choose a convolution, or another layer with maps"
             )
-        for number in filters:
-            if number >= layer.n_filters:
-                raise InputError(
-                    f"maps (--map): layer {name!r} has no filter {number}; it has {layer.n_filters}, from 0"
-                )
-        checked[name] = tuple(dict.fromkeys(filters))
-    return {name: checked[name] for name in by_name if name in checked}
+        if max(filters) >= layer.n_filters:
+            raise InputError(
+                f"maps (--map): layer {name!r} has no filter {max(filters)}; it has {layer.n_filters}, "
+                f"numbered from 0 to {layer.n_filters - 1}"
+            )
+    return {name: tuple(dict.fromkeys(maps[name])) for name in by_name if name in maps}
 
 
 def checked_map_images(given: Sequence[int] | None, most: int | None) -> tuple[int, ...]:
     """Return places of images in a set. The largest set has `most` images; None where no maps are kept."""
     if given is not None and most is None:
-        raise InputError(
-            "map_images (--map-images) says whose maps are kept, but no maps (--map) which; give both"
-        )
+        raise InputError("map_images (--map-images) goes with maps (--map) only; give both, or leave it out")
     places = MAP_IMAGES if given is None else given
     if most is not None and not any(place < most for place in places):
         raise InputError(
-            f"map_images (--map-images) is {tuple(places)}, but the largest set has {most} images, from 0 to "
-            f"{most - 1}; choose among those"
+            f"map_images (--map-images) is {tuple(places)}, but the largest set has {most} images, numbered "
+            f"from 0 to {most - 1}; choose among those"
         )
     return tuple(sorted(set(places)))

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, Unpack
 
@@ -16,7 +17,7 @@ from differentia.networks.base import Network
 from differentia.networks.classes import class_layer
 from differentia.networks.layers import select_layers
 from differentia.networks.load import load_network
-from differentia.networks.probes import Probe, SummaryProbe, UnitProbe, together
+from differentia.networks.probes import SummaryProbe, UnitProbe, together
 from differentia.recording.cost import best_batch_size, require_memory
 from differentia.recording.options import POOL, RecordKeywords, RecordOptions, one_kind
 from differentia.recording.passes import Passes, Show, say_notes
@@ -29,7 +30,7 @@ from differentia.recording.units import unit_kind, unit_order
 from differentia.stimuli.base import Fit
 from differentia.stimuli.noise import NoiseStimuli
 from differentia.stimuli.presentation import as_record, as_sets, find_duplicates, warn_of_images
-from differentia.system.fields import checked, takes
+from differentia.system.fields import accept, takes
 from differentia.system.files import user_path
 from differentia.system.locking import held
 from differentia.system.machine import memory_budget
@@ -67,7 +68,7 @@ def record(network: Any, sets: Mapping[str, Any], **options: Unpack[RecordKeywor
     FolderInUseError
         Another run writes to the store.
     """
-    given = checked(RecordOptions, options)
+    given = accept(RecordOptions, options)
     return record_kinds(network, sets, given)[one_kind(given)]
 
 
@@ -76,10 +77,9 @@ def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) 
     names, views, maps = options.units, options.views, options.maps
     budget = memory_budget(options.memory)
     stimuli = as_sets(sets, seed=options.seed, follow_links=options.follow_links)
-    total = sum(len(given) for given in stimuli.values())
     network = load_network(network)
     chosen = select_layers(network.layers, options.layers)
-    to_view = views and total <= MOST_IMAGES_TO_VIEW
+    to_view = views and sum(map(len, stimuli.values())) <= MOST_IMAGES_TO_VIEW
     plan = Plan(
         layers=chosen,
         kinds={name: unit_kind(name) for name in names},
@@ -93,43 +93,48 @@ def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) 
         maps=checked_maps(chosen, maps),
         map_images=checked_map_images(options.map_images, max(map(len, stimuli.values())) if maps else None),
     )
-    fit = Fit(network.input_shape, options.resize, options.crop)
-    show = Show(network, stimuli, fit, options.skip_unreadable, options.progress, options.compile)
+    show = Show(network, stimuli, Fit(network.input_shape, options.resize, options.crop), options)
     with ThreadPoolExecutor(1) as beside:  # hundreds of megabytes of weights, while units are chosen
         fingerprint = beside.submit(lambda: network.fingerprint)
-        with _held_store(options, show, plan, budget, fingerprint) as opened:
-            recorded = Passes(show, plan, opened, budget).record()
-    duplicates = find_duplicates(recorded.images)
-    provenance = {
-        **_provenance(show, opened, fingerprint.result()),
-        "skipped": [as_record(image) for image in recorded.skipped],
-        "duplicates": [[as_record(image) for image in group] for group in duplicates],
-        "warnings": warn_of_images(recorded.skipped, duplicates, stacklevel=3),
-    }
+        with _held_store(show, plan, budget, fingerprint) as opened:
+            recorded, skipped = Passes(show, plan, opened, budget).record()
+    duplicates = find_duplicates(recorded[names[0]].images)
     noises = [name for name, given in stimuli.items() if isinstance(given, NoiseStimuli)]
-    return {
-        kind: Responses(
-            layers=chosen,
-            images=recorded.images,
-            values=recorded.matrices[kind],
-            units={name: pool.units for name, pool in recorded.pools[kind].items()},
-            unit_kind=kind,
-            seed=options.seed,
-            reference=noises[0] if len(noises) == 1 else None,
-            provenance=provenance,
-            moments=recorded.moments,
-            views=recorded.views,
-        )
-        for kind in names
+    reference = noises[0] if len(noises) == 1 else None
+    provenance = {
+        "network": network.name,
+        "fingerprint": fingerprint.result(),
+        "frameworks": list(network.frameworks),
+        **_conditions(show),
+        "batch_size": opened.batch_size,
+        "compiled": bool(opened.compiled),
+        "device": network.device,
+        "sets": {name: given.source for name, given in stimuli.items()},
+        "skipped": [as_record(image) for image in skipped],
+        "duplicates": [[as_record(image) for image in group] for group in duplicates],
+        "warnings": warn_of_images(skipped, duplicates, stacklevel=3),
     }
+    return {name: replace(recorded[name], reference=reference, provenance=provenance) for name in names}
+
+
+def _conditions(show: Show) -> dict[str, Any]:
+    """Return how images are made to fit the network."""
+    return {
+        "preprocessing": show.network.preprocessing,
+        "input_shape": list(show.network.input_shape),
+        "resize": show.fit.resize,
+        "crop": show.fit.crop,
+    }
+
+
+#: Of a store that was begun with other options than are asked for now.
+AS_BEGUN = "%s goes on %s, as it was begun, so that its numbers stay the same; to change %s, use --fresh"
 
 
 @contextmanager
-def _held_store(
-    options: RecordOptions, show: Show, plan: Plan, budget: int, fingerprint: Future[str]
-) -> Iterator[Store]:
-    """Give the store that responses go to, which nobody else writes to meanwhile; None stands for memory."""
-    path, batch_size, fresh = options.store, options.batch_size, options.fresh
+def _held_store(show: Show, plan: Plan, budget: int, fingerprint: Future[str]) -> Iterator[Store]:
+    """Give the store that responses go to, which nobody else writes to meanwhile."""
+    path, batch_size, fresh = show.options.store, show.options.batch_size, show.options.fresh
     at_once = batch_size or best_batch_size(show.network, plan, None if path is None else budget)
     if path is None:
         if fresh:
@@ -143,10 +148,7 @@ def _held_store(
         "engine": {name: version(name) for name in ("torch", *network.frameworks)},
         "decoder": {"pillow": version("pillow")},
         "device": network.device.partition(":")[0],
-        "preprocessing": network.preprocessing,
-        "input_shape": list(network.input_shape),
-        "resize": show.fit.resize,
-        "crop": show.fit.crop,
+        **_conditions(show),
     }
     behaviour = _behaviour(network, plan)
     if fresh:  # nothing is removed for a run that would be refused
@@ -155,19 +157,11 @@ def _held_store(
         opened = open_recording(
             folder, identity, behaviour, name=network.name, batch_size=at_once, fresh=fresh
         )
-        kept_as_begun = []
         if batch_size not in (None, opened.batch_size):
-            kept_as_begun.append((f"in batches of {opened.batch_size} images", "--batch-size"))
-        asked = {"always": True, "never": False}.get(show.compile)
+            logger.info(AS_BEGUN, folder, f"in batches of {opened.batch_size} images", "--batch-size")
+        asked = {"always": True, "never": False}.get(show.options.compile)
         if None not in (asked, opened.compiled) and asked != opened.compiled:
-            how = "compiled" if opened.compiled else "without being compiled"
-            kept_as_begun.append((how, "--compile"))
-        for how, option in kept_as_begun:
-            logger.info(
-                "%s goes on %s, as it was begun, so that its numbers stay the same to the bit; another %s "
-                "needs --fresh",
-                *(folder, how, option),
-            )
+            logger.info(AS_BEGUN, folder, "compiled" if opened.compiled else "not compiled", "--compile")
         say_notes(opened)
         yield opened
 
@@ -189,29 +183,10 @@ def _behaviour(network: Network, plan: Plan) -> dict[str, list[float]]:
     probes = {}
     for name, layer in layers.items():
         watched = unit_order(name, layer.size, min(layer.size, WATCHED_UNITS), seed=0)
-        both: dict[str, Probe] = {"all": SummaryProbe(layer), "some": UnitProbe(watched, layer.shape)}
-        probes[name] = together(both)
+        probes[name] = together({"all": SummaryProbe(layer), "some": UnitProbe(watched, layer.shape)})
     behaviour = {}
     for name, found in network.record(pixels, probes).items():
         summary, some = found["all"], found["some"].astype(np.float64)
         placed = some @ signs[: some.shape[1]] / np.sqrt(some.shape[1])
-        numbers = np.nan_to_num([*summary.mean, *np.sqrt(summary.variance), *placed])
-        behaviour[name] = [float(number) for number in numbers]
+        behaviour[name] = np.nan_to_num([*summary.mean, *np.sqrt(summary.variance), *placed]).tolist()
     return behaviour
-
-
-def _provenance(show: Show, store: Store, fingerprint: str) -> dict[str, Any]:
-    network = show.network
-    return {
-        "network": network.name,
-        "fingerprint": fingerprint,
-        "frameworks": list(network.frameworks),
-        "preprocessing": network.preprocessing,
-        "input_shape": list(network.input_shape),
-        "resize": show.fit.resize,
-        "crop": show.fit.crop,
-        "batch_size": store.batch_size,
-        "compiled": bool(store.compiled),
-        "device": network.device,
-        "sets": {name: given.source for name, given in show.stimuli.items()},
-    }

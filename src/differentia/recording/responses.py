@@ -104,10 +104,9 @@ class Responses:
 
     def drawn(self, layer: Layer, n_units: int, draw: int) -> Int[np.ndarray, " k"] | None:
         """Return the columns that a draw of units looks at, or None where there is no such draw."""
-        kind = unit_kind(self.unit_kind)
+        kind, pool = unit_kind(self.unit_kind), len(self.units[layer.name])
         if draw and not kind.random:
             return None
-        pool = len(self.units[layer.name])
         if not kind.counted:
             return np.arange(pool)
         return draw_units(layer.name, pool, n_units, draw, seed=self.seed, strata=kind.strata(layer))
@@ -123,12 +122,11 @@ class Responses:
         used = sorted({self.units_used(layer, count) for count in counts}, reverse=True)
         drawn = {count: [np.arange(count)] for count in used}
         several = [count for count in used if count < pool]
-        if kind.random and several and draws > 1:
-            options = {"seed": self.seed, "strata": kind.strata(layer)}
-            for draw in range(1, draws):
-                of_draw = units_of_draw(layer.name, pool, several, draw, **options)
-                for count, columns in zip(several, of_draw, strict=True):
-                    drawn[count].append(columns)
+        strata = kind.strata(layer)
+        for draw in range(1, draws) if kind.random and several else ():
+            of_draw = units_of_draw(layer.name, pool, several, draw, seed=self.seed, strata=strata)
+            for count, columns in zip(several, of_draw, strict=True):
+                drawn[count].append(columns)
         return drawn
 
     @property

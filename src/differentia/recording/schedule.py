@@ -26,12 +26,11 @@ class Showing:
     images: Sequence[ImageLabel]
     kept: KeptBatch | None
     rows: Sequence[int]
+    position: int  # in the whole schedule
     #: All units of a layer, while they are in memory to be ranked.
     whole_layers: dict[str, np.ndarray] = field(default_factory=dict)
     #: What is yet to be kept.
     missing: list[Quantity] = field(default_factory=list)
-    #: In the whole schedule.
-    position: int = 0
 
     @property
     def set(self) -> str:
@@ -65,7 +64,10 @@ def schedule(
         known: set[int] = set()
         own = [batch for batch in store.batches if batch.set == name]
         for batch in own:
-            showing = _taken(batch, at_hand)
+            rows_of = enumerate(batch.images)
+            taken = [(at_hand[content].popleft(), row) for row, content in rows_of if at_hand[content]]
+            images_taken, rows = [image for image, _ in taken], [row for _, row in taken]
+            showing = Showing(images_taken, batch, rows, len(showings))
             whole = len(showing.images) == len(batch.images)
             if showing.images and (whole or not lacks(showing)):
                 showings.append(showing)
@@ -76,17 +78,17 @@ def schedule(
         if skip_unreadable:
             for content in (content for batch in own for content in batch.skipped if at_hand[content]):
                 image = at_hand[content].popleft()
-                reason = _why_unreadable(given, image.number, fit)
-                if reason:
-                    skipped.append(SkippedImage(name, image.number, image.name, reason))
+                try:
+                    given.load(image.number, fit)
+                except UnreadableImageError as error:
+                    skipped.append(SkippedImage(name, image.number, image.name, str(error)))
                     known.add(image.number)
         left = [image for image in images if image.number not in known]
         for together in in_batches(left, store.batch_size):
             hashes = tuple(image.hash for image in together)
             same = [batch for batch in store.batches if batch.images == hashes and all(hashes)]
-            showings.append(Showing(together, same[0] if same else None, range(len(together))))
-    for position, showing in enumerate(showings):
-        showing.position = position
+            kept = same[0] if same else None
+            showings.append(Showing(together, kept, range(len(together)), len(showings)))
     return showings, skipped
 
 
@@ -107,20 +109,3 @@ def _content_hashes(set_name: str, given: Stimuli, fit: Fit) -> list[str]:
 
     with ThreadPoolExecutor(_READERS) as threads:
         return list(threads.map(hashed, range(len(given))))
-
-
-def _taken(batch: KeptBatch, at_hand: Mapping[str, deque[ImageLabel]]) -> Showing:
-    """Take the images of a batch from those at hand, by their content."""
-    pairs = [
-        (at_hand[content].popleft(), row) for row, content in enumerate(batch.images) if at_hand[content]
-    ]
-    return Showing([image for image, _ in pairs], batch, [row for _, row in pairs])
-
-
-def _why_unreadable(given: Stimuli, index: int, fit: Fit) -> str:
-    """Return why an image can't be decoded; "" where it can."""
-    try:
-        given.load(index, fit)
-    except UnreadableImageError as error:
-        return str(error)
-    return ""

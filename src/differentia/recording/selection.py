@@ -193,7 +193,7 @@ def write_selection(selection: Selection, folder: str | os.PathLike[str], *, how
     """
     require_known("way to keep images", how, WAYS)
     if how != "list" and any(image.path is None for image in selection.images):
-        raise InputError("these images are no files and can't be copied or linked; --how list lists them")
+        raise InputError("these images are not files and can't be copied or linked; --how list lists them")
     images = [image.name for image in selection.images]
     names = [] if how == "list" else names_in_one_folder(images, taken=[TABLE])
     with new_folder(folder) as beside:
@@ -201,7 +201,7 @@ def write_selection(selection: Selection, folder: str | os.PathLike[str], *, how
             try:
                 WAYS[how](Path(str(image.path)), beside / name)
             except FileNotFoundError as error:
-                raise InputError(f"{image.path}: is gone since it was selected; select again") from error
+                raise InputError(f"{image.path}: no longer exists; select again") from error
         (beside / TABLE).write_text(selection_csv(selection, names), encoding="utf-8", newline="")
     return Path(folder).expanduser()
 
@@ -211,8 +211,8 @@ def selection_csv(selection: Selection, files: Sequence[str] = ()) -> str:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["rank", "file", "source", "class", "probability", "best_class", "best_probability"])
-    for rank, image in enumerate(selection.images, start=1):
-        file = files[rank - 1] if files else ""
+    files = files or [""] * len(selection.images)
+    for rank, (image, file) in enumerate(zip(selection.images, files, strict=True), start=1):
         source = image.name if image.path is None else os.path.abspath(image.path)
         best = f"{image.best_probability:.6f}"
         row = [rank, file, source, selection.class_name, f"{image.probability:.6f}", image.best_class, best]

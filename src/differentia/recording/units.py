@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, UInt64
@@ -130,10 +129,6 @@ class UnitKind:
         """Return how many filters each give the same number of units."""
         return layer.n_filters if self.per_filter else 1
 
-    def scores(self, moments: Any) -> Float[np.ndarray, " size"]:
-        """Return what the units are ranked by, from an object with their `mean` and `variance`."""
-        return getattr(moments, str(self.ranked_by))
-
     def pool_size(self, layer: Layer, count: int) -> int:
         """Return how many `choose` returns."""
         if self.counted and not self.sketched:
@@ -158,14 +153,6 @@ def _sketched(layer: Layer, count: int, seed: int, scores: Scores) -> Int[np.nda
     return np.arange(min(layer.size, max(count, SKETCH_WIDTH)))
 
 
-def _filters(layer: Layer, count: int, seed: int, scores: Scores) -> Int[np.ndarray, " m"]:
-    return np.arange(layer.n_filters)
-
-
-def _all(layer: Layer, count: int, seed: int, scores: Scores) -> Int[np.ndarray, " m"]:
-    return np.arange(layer.size)
-
-
 #: The kinds of units. Those of ``filter_mean`` are no units of the network: one number per filter, its mean
 #: over space. Nor are those of ``sketch``: sums of units with random signs.
 UNIT_KINDS: dict[str, UnitKind] = {
@@ -173,8 +160,8 @@ UNIT_KINDS: dict[str, UnitKind] = {
     "top": UnitKind(_highest, ranked_by="mean"),
     "top_variance": UnitKind(_highest, ranked_by="variance"),
     "per_filter": UnitKind(_per_filter, random=True, per_filter=True),
-    "filter_mean": UnitKind(_filters, counted=False),
-    "all": UnitKind(_all, counted=False),
+    "filter_mean": UnitKind(lambda layer, *_: np.arange(layer.n_filters), counted=False),
+    "all": UnitKind(lambda layer, *_: np.arange(layer.size), counted=False),
     "sketch": UnitKind(_sketched, random=True, sketched=True),
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import UInt8
 
-from differentia.errors import InputError, require_count, require_known, require_seed
+from differentia.errors import InputError, require_count, require_known
 from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
 from differentia.system.random import generator_of_image
 
@@ -48,7 +48,7 @@ class NoiseStimuli(Stimuli):
                 raise InputError(f"noise: {name} goes with kind='gaussian' only; add kind=gaussian")
             if number is not None and (not isinstance(number, int | float) or not 0 <= number <= 255):
                 raise InputError(f"noise: {name} is {number!r}; expected a number from 0 to 255")
-        self.seed, self.kind = require_seed(seed, "noise: seed"), kind
+        self.seed, self.kind = require_count("noise: seed", seed, least=0), kind
         self.mean = 127.5 if mean is None else float(mean)
         self.sd = 59.0 if sd is None else float(sd)
         shape = f"&mean={self.mean:g}&sd={self.sd:g}" if kind == "gaussian" else ""

@@ -1,7 +1,7 @@
 """Options as fields of dataclasses: what each may be, its default and its texts are declared once.
 
 The signatures and docstrings of public functions are made from them (`takes`), and so are the checks of
-keywords, experiment files and the command line (`checked`, `model_of`, `read_text`), and the help.
+keywords, experiment files and the command line (`accept`, `model_of`, `value_of`), and the help.
 """
 
 from __future__ import annotations
@@ -24,15 +24,11 @@ from pydantic import (
     create_model,
 )
 
-from differentia.errors import InputError, unknown_name
+from differentia.errors import InputError, require_known
 from differentia.system.choices import Choice
 
-_Options = TypeVar("_Options")
+_AnyOptions = TypeVar("_AnyOptions")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def _several(given: Any) -> Any:
-    return tuple(given) if isinstance(given, list | tuple) else (given,)
 
 
 def _distinct(given: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -43,11 +39,11 @@ def _distinct(given: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 Count = Annotated[int, Field(ge=1, lt=2**63)]
-Place = Annotated[int, Field(ge=0, lt=2**63)]
+Whole = Annotated[int, Field(ge=0, lt=2**63)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1)]
-SEVERAL = BeforeValidator(_several)
+SEVERAL = BeforeValidator(lambda given: tuple(given) if isinstance(given, list | tuple) else (given,))
 DISTINCT = AfterValidator(_distinct)
 
 #: What is expected, by Pydantic's name of an error; other errors are told in Pydantic's own words.
@@ -144,21 +140,20 @@ def _model(options: Any) -> type[Strict]:
     return model_of(options_of(options).values())
 
 
-def checked(options: type[_Options], given: Mapping[str, Any], *others: type) -> _Options:
+def accept(options: type[_AnyOptions], given: Mapping[str, Any], *others: type) -> _AnyOptions:
     """Return the options of one class among a user's keywords; the others are those of other classes."""
     kind: Any = options  # a class, as which it can be hashed
     own, known = options_of(kind), options_of(kind, *others)
     for name in given:
-        if name not in known:
-            raise unknown_name("option", name, known)
+        require_known("option", name, known)
     try:
-        model = _model(kind)(**{name: plain(value) for name, value in given.items() if name in own})
+        model = _model(kind)(**{name: as_toml(value) for name, value in given.items() if name in own})
     except ValidationError as error:
-        raise InputError("; ".join(_told(problem) for problem in problems(error))) from None
+        raise InputError("; ".join(map(str, problems(error)))) from None
     return options(**{name: getattr(model, name) for name in own})
 
 
-def read_text(kind: Any, text: str) -> Any:
+def value_of(kind: Any, text: str) -> Any:
     """Return the value of a type that a text of the command line stands for; commas part several values."""
     parts = [part.strip() for part in text.split(",")] if takes_several(kind) else [text]
     try:
@@ -179,6 +174,10 @@ class Problem(NamedTuple):
     given: str | None
     reason: str
 
+    def __str__(self) -> str:
+        name = ".".join(part for part in self.place if not part.isdecimal())
+        return f"{name}: {self.reason}" if self.given is None else f"{name} is {self.given}; {self.reason}"
+
 
 def problems(error: ValidationError) -> Iterator[Problem]:
     for detail in error.errors():
@@ -191,19 +190,14 @@ def problems(error: ValidationError) -> Iterator[Problem]:
         yield Problem(kind, tuple(map(str, detail["loc"])), given, reason[0].lower() + reason[1:])
 
 
-def _told(problem: Problem) -> str:
-    name, given = ".".join(part for part in problem.place if not part.isdecimal()), problem.given
-    return f"{name}: {problem.reason}" if given is None else f"{name} is {given}; {problem.reason}"
-
-
-def plain(value: Any) -> Any:
+def as_toml(value: Any) -> Any:
     """Return a value as TOML has it: of lists, not tuples, and without NumPy's types."""
     if hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, Mapping):
-        return {name: plain(item) for name, item in value.items()}
+        return {name: as_toml(item) for name, item in value.items()}
     several = isinstance(value, Iterable) and not isinstance(value, str | bytes)
-    return [plain(item) for item in value] if several else value
+    return [as_toml(item) for item in value] if several else value
 
 
 def takes(*classes: type, keywords: Any) -> Callable[[_Function], _Function]:

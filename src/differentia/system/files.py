@@ -71,15 +71,14 @@ def read_text(path: Path) -> str:
 
 def require_writable(folder: Path, what: str) -> None:
     """Make a folder where there is none, or raise an error where nothing can be written into it."""
+    problem = "can't be made"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritten(what, error, "choose another", problem="can't be made") from error
-    try:
+        problem = "can't be written to"
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"0")  # a full disk may still make files, empty ones
     except OSError as error:
-        raise _unwritten(what, error, "choose another", problem="can't be written to") from error
+        raise _unwritten(what, error, "choose another", problem=problem) from error
 
 
 def _unwritten(
@@ -110,9 +109,9 @@ def require_new(path: str | os.PathLike[str]) -> Path:
     try:
         taken = target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir())))
     except OSError as error:
-        raise InputError(f"{path}: can't be looked into ({error.strerror}); choose another folder") from error
+        raise InputError(f"{path}: can't be read ({error.strerror}); choose another folder") from error
     if taken:
-        raise InputError(f"{path}: is there already; name a new folder, so that nothing mixes with it")
+        raise InputError(f"{path}: already exists; name a new folder, so that old and new files do not mix")
     return target
 
 

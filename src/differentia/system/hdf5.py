@@ -30,13 +30,24 @@ def require_plain_hdf5(
     limit = MOST_DEFLATED * (os.path.getsize(Path(str(file))) if size is None else size) + SMALL
     try:
         with h5py.File(file, "r") as opened:
-            _require_fitting(_declared(opened, where), limit, where)
+            declared = _declared(opened, where)
     except (InputError, MemoryError):
         raise
     except Exception as error:  # h5py raises many kinds on broken files
         raise InputError(
             f"{where}: can't be read as {form} ({' '.join(str(error).split())}); it may be cut off or damaged"
         ) from error
+    if declared > limit:
+        raise InputError(
+            f"{where}: declares {declared:,} bytes of data, far more than a file of its size can hold; "
+            "it is damaged, or made to fill the memory: don't use it"
+        )
+    free = free_memory()
+    if declared > free:
+        raise InputError(
+            f"{where}: needs {declared / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free; "
+            "end other programs, or read it on a larger machine"
+        )
 
 
 def _declared(root: Any, where: str) -> int:
@@ -61,35 +72,15 @@ def _declared(root: Any, where: str) -> int:
                     seen.add(address)
                     groups.append((place, found))
             elif isinstance(found, h5py.Dataset):
-                total += _bytes_of(found, place, where)
+                if found.external or found.is_virtual:
+                    raise InputError(
+                        f"{where}: {place} lies in another file, which is not read; "
+                        "use a file that holds all its data itself"
+                    )
+                if found.dtype.hasobject and h5py.check_string_dtype(found.dtype) is None:
+                    raise InputError(
+                        f"{where}: {place} holds objects ({found.dtype}); expected numbers or text: "
+                        "use a file that was written by the program that you expect it from"
+                    )
+                total += math.prod(found.shape or ()) * int(found.dtype.itemsize)
     return total
-
-
-def _bytes_of(dataset: Any, place: str, where: str) -> int:
-    import h5py
-
-    if dataset.external or dataset.is_virtual:
-        raise InputError(
-            f"{where}: {place} lies in another file, which is not read; "
-            "use a file that holds all its data itself"
-        )
-    if dataset.dtype.hasobject and h5py.check_string_dtype(dataset.dtype) is None:
-        raise InputError(
-            f"{where}: {place} holds objects ({dataset.dtype}); expected numbers or text: "
-            "use a file that was written by the program that you expect it from"
-        )
-    return math.prod(dataset.shape or ()) * int(dataset.dtype.itemsize)
-
-
-def _require_fitting(declared: int, limit: int, where: str) -> None:
-    if declared > limit:
-        raise InputError(
-            f"{where}: declares {declared:,} bytes of data, far more than a file of its size can hold; "
-            "it is damaged, or made to fill the memory: don't use it"
-        )
-    free = free_memory()
-    if declared > free:
-        raise InputError(
-            f"{where}: needs {declared / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free; "
-            "end other programs, or read it on a larger machine"
-        )

@@ -20,14 +20,6 @@ from differentia.errors import InputError
 #: The share of free memory that responses may take unless a budget is given.
 SHARE = 0.5
 
-#: Units of a written size.
-SIZES = {
-    "": 1,
-    "b": 1,
-    **{f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)},
-    **{f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)},
-}
-
 
 class _Controller(NamedTuple):
     """Where a version of Linux's control groups says what memory a group may take, and what it does."""
@@ -64,21 +56,17 @@ def _left_in_groups(root: Path) -> list[int]:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):  # no Linux
         return []
-    left = []
+    left: list[int | None] = []
     for line in lines:
         number, controllers, path = [*line.split(":", 2), "", ""][:3]
-        if number == "0":
-            controller = _VERSION_2
-        elif "memory" in controllers.split(","):
-            controller = _VERSION_1
-        else:
+        if number != "0" and "memory" not in controllers.split(","):
             continue
+        controller = _VERSION_2 if number == "0" else _VERSION_1
         # Every group above is a limit too. Within a container the path may be the host's, which is not there.
         names = [name for name in path.split("/") if name not in ("", "..")]
-        for depth in range(len(names), -1, -1):
-            of_group = _left_in_group(root.joinpath(controller.folder, *names[:depth]), controller)
-            left += [] if of_group is None else [of_group]
-    return left
+        groups = (root.joinpath(controller.folder, *names[:depth]) for depth in range(len(names) + 1))
+        left += [_left_in_group(group, controller) for group in groups]
+    return [some for some in left if some is not None]
 
 
 def _left_in_group(folder: Path, controller: _Controller) -> int | None:
@@ -99,9 +87,11 @@ def _left_in_group(folder: Path, controller: _Controller) -> int | None:
 
 def parse_size(text: str) -> int:
     """Return a written size in bytes: ``"4GB"`` is 4 * 10**9, ``"4 GiB"`` is 4 * 2**30."""
-    parts = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)\s*", text, re.IGNORECASE | re.ASCII)
-    unit = SIZES.get(parts[2].lower()) if parts else None
-    size = 0 if parts is None or unit is None else Decimal(parts[1]) * unit
+    written = r"\s*(?P<number>[0-9]+(\.[0-9]+)?)\s*((?P<prefix>[kmgt]?)b|(?P<binary>[kmgt])ib)?\s*"
+    parts, size = re.fullmatch(written, text, re.IGNORECASE | re.ASCII), Decimal(0)
+    if parts:
+        power = " kmgt".index((parts["prefix"] or parts["binary"] or " ").lower())
+        size = Decimal(parts["number"]) * (1024 if parts["binary"] else 1000) ** power
     if not 1 <= size < 2**63:
         raise InputError(
             f"the size of memory is {text[:50]!r}; expected bytes, or a number with a unit: "

@@ -30,10 +30,8 @@ def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
 
 
 def _parse_value(text: str) -> Any:
-    words: dict[str, Any] = {"true": True, "false": False, "none": None}
-    if text.lower() in words:
-        return words[text.lower()]
+    words = {"true": "True", "false": "False", "none": "None"}
     try:
-        return ast.literal_eval(text)
+        return ast.literal_eval(words.get(text.lower(), text))
     except (ValueError, SyntaxError, MemoryError, RecursionError):  # the last two of many brackets
         return text

@@ -61,7 +61,7 @@ def _encoded(chunk: np.ndarray) -> tuple[memoryview, bytes]:
     return chunk.data, _crc32c(chunk)
 
 
-def _is_whole(content: bytes, size: int) -> bool:
+def _is_intact(content: bytes, size: int) -> bool:
     """Return whether a chunk's file is what was written, of as many bytes before the checksum."""
     numbers = content[:-CRC_BYTES]
     return len(numbers) == size and _crc32c(numbers) == content[-CRC_BYTES:]
@@ -145,23 +145,19 @@ class StoredArray:
             self.rows = rows
             write_metadata(self.path, self.metadata)
 
-    def damaged(self, rows: range) -> list[tuple[int, int]]:
-        """Return the finished chunks of some rows that are not what was written."""
-        found = []
+    def remove_damaged(self, rows: range) -> list[Path]:
+        """Remove the finished chunks of some rows that are not what was written, and return their files."""
+        removed = []
         size = self.chunk_rows * self.chunk_columns * self.dtype.itemsize
-        for chunk in self.finished.intersection(self.chunks(rows)):
-            content = b""
-            with suppress(FileNotFoundError), self.file(chunk).open("rb") as opened:
+        for chunk in sorted(self.finished.intersection(self.chunks(rows))):
+            file, content = self.file(chunk), b""
+            with suppress(FileNotFoundError), file.open("rb") as opened:
                 content = opened.read(size + CRC_BYTES + 1)
-            if not _is_whole(content, size):
-                found.append(chunk)
-        return sorted(found)
-
-    def forget(self, chunks: Iterable[tuple[int, int]]) -> None:
-        """Remove some chunks."""
-        for chunk in chunks:
-            self.file(chunk).unlink(missing_ok=True)
-            self.finished.discard(chunk)
+            if not _is_intact(content, size):
+                file.unlink(missing_ok=True)
+                self.finished.discard(chunk)
+                removed.append(file)
+        return removed
 
 
 def create(path: Path, rows: int, columns: int, dtype: np.dtype[Any], chunk_rows: int) -> StoredArray:
@@ -199,10 +195,9 @@ def _chunks(path: Path) -> Iterator[tuple[int, int]]:
     """Yield the chunks in an array's folder."""
     with os.scandir(path) as entries:
         for entry in entries:
-            kind, _, place = entry.name.partition(".")
-            down, _, across = place.partition(".")
-            if kind == "c" and down.isdecimal() and across.isdecimal():
-                yield int(down), int(across)
+            match entry.name.split("."):
+                case ["c", down, across] if down.isdecimal() and across.isdecimal():
+                    yield int(down), int(across)
 
 
 def last_chunk_row(path: Path) -> int:

@@ -87,8 +87,8 @@ class Store(ABC):
         """Take in a batch of images, as hashes of their content, of which nothing is kept yet."""
 
     @abstractmethod
-    def columns(self, layer: str, what: str, batch: KeptBatch) -> list[tuple[int, int]]:
-        """Return the columns that are kept of a batch, as (start, stop)."""
+    def columns(self, quantity: Quantity, batch: KeptBatch) -> list[tuple[int, int]]:
+        """Return the columns, as (start, stop), that are kept of a batch for a layer and name."""
 
     @abstractmethod
     def write(self, quantity: Quantity, batch: KeptBatch, values: Num[np.ndarray, "b k"]) -> None:
@@ -128,9 +128,9 @@ class Store(ABC):
 
     def missing(self, quantity: Quantity, batch: KeptBatch) -> Quantity | None:
         """Return the columns below the last of a quantity that are yet to be kept; None if there are none."""
-        layer, what, _, width = quantity
-        kept = sum(stop - start for _, (start, stop) in cover(self.columns(layer, what, batch), width))
-        return Quantity(layer, what, kept, width) if kept < width else None
+        covered = cover(self.columns(quantity, batch), quantity.stop)
+        kept = sum(stop - start for _, (start, stop) in covered)
+        return quantity._replace(start=kept) if kept < quantity.stop else None
 
 
 def cover(columns: Iterable[tuple[int, int]], width: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
@@ -139,15 +139,10 @@ def cover(columns: Iterable[tuple[int, int]], width: int) -> list[tuple[tuple[in
     They may overlap; the parts follow one another without a gap, up to `width` or to the first column that
     none of them has.
     """
-    at_hand = list(columns)
+    at_hand, reached = list(columns), 0
     covered: list[tuple[tuple[int, int], tuple[int, int]]] = []
-    reached = 0
-    while reached < width:
-        usable = [some for some in at_hand if some[0] <= reached < some[1]]
-        if not usable:
-            break
+    while reached < width and (usable := [some for some in at_hand if some[0] <= reached < some[1]]):
         furthest = max(usable, key=lambda some: (some[1], some[0]))
-        part = (reached, min(furthest[1], width))
-        covered.append((furthest, part))
-        reached = part[1]
+        covered.append((furthest, (reached, min(furthest[1], width))))
+        reached = furthest[1]
     return covered

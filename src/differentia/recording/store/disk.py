@@ -13,7 +13,6 @@ A batch has the rows from N times the (rounded) batch size on; rows that it does
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import math
@@ -31,21 +30,10 @@ from jaxtyping import Float64, Num
 
 from differentia.definition.matrix import ResponseMatrix
 from differentia.errors import InputError, StorageError
-from differentia.recording.store.arrays import (
-    CHUNK_ROWS,
-    JUNK,
-    METADATA,
-    Run,
-    Segment,
-    StoredArray,
-    StoredMatrix,
-    create,
-    last_chunk_row,
-    open_array,
-    read_metadata,
-    write_metadata,
-)
+from differentia.recording.store import arrays
+from differentia.recording.store.arrays import METADATA, Run, Segment, StoredArray, StoredMatrix
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store, cover
+from differentia.system.files import NO_ROOM
 from differentia.system.locking import HOLDER, LOCK, MARKER
 from differentia.system.machine import written_size
 
@@ -63,17 +51,17 @@ BEGUN = frozenset({f"{METADATA}.partial", LOCK, HOLDER, MARKER})
 STATE = "state-"
 
 
-def _read_attributes(path: Path) -> dict[str, Any] | None:
-    """Return the attributes of a group; None where its metadata can't be read."""
+def _read_attributes(path: Path) -> dict[str, Any]:
+    """Return the attributes of a group; none where its metadata can't be read."""
     try:
-        attributes = read_metadata(path)["attributes"]
-    except JUNK:
-        return None
-    return attributes if isinstance(attributes, dict) else None
+        attributes = arrays.read_metadata(path)["attributes"]
+    except arrays.JUNK:
+        return {}
+    return attributes if isinstance(attributes, dict) else {}
 
 
 def _write_group(path: Path, attributes: Mapping[str, Any]) -> None:
-    write_metadata(path, {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)})
+    arrays.write_metadata(path, {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)})
 
 
 def _make_group(path: Path, attributes: Mapping[str, Any]) -> None:
@@ -82,9 +70,9 @@ def _make_group(path: Path, attributes: Mapping[str, Any]) -> None:
         _write_group(path, attributes)
 
 
-def _key(*parts: str) -> str:
+def _key(text: str) -> str:
     """Return a short name for any text, which is safe as the name of a folder."""
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @contextmanager
@@ -93,7 +81,7 @@ def _disk(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hint = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "see to that"
+        hint = "free some space" if error.errno in NO_ROOM else "solve this"
         raise StorageError(
             f"{path}: can't be written or read ({error.strerror or error}); {hint} and run the same command "
             "again: what was recorded until now is kept"
@@ -105,16 +93,17 @@ class DiskStore(Store):
 
     holds_all_at_once = False
 
-    def __init__(self, folder: Path, batch_size: int, chunk_rows: int) -> None:
-        self.batch_size = batch_size
-        self._notes: list[str] = []
+    def __init__(self, folder: Path, about: Mapping[str, Any], notes: list[str]) -> None:
+        self.batch_size = about["batch_size"]
+        self.compiled = about.get(COMPILED)
         self.name = str(folder.parent.parent)
         self._folder = folder
-        self._chunk_rows = chunk_rows
-        self._region = math.ceil(batch_size / chunk_rows) * chunk_rows
+        self._notes = notes
+        self._chunk_rows = about["chunk_rows"]
+        self._region = math.ceil(self.batch_size / self._chunk_rows) * self._chunk_rows
         self._expected = 0
         self._arrays: dict[tuple[str, str], dict[tuple[int, int], StoredArray]] = {}
-        self._damage: dict[tuple[str, str], list[tuple[Path, int]]] = {}
+        self._damage: dict[tuple[str, str], tuple[list[Path], int]] = {}
         self._writing = threading.Lock()
         with _disk(folder):
             self.batches = self._read_batches()
@@ -124,8 +113,7 @@ class DiskStore(Store):
         if compiled != self.compiled:
             super().note_compiled(compiled)
             with _disk(self._folder):
-                about = _read_attributes(self._folder) or {}
-                _write_group(self._folder, {**about, COMPILED: compiled})
+                _write_group(self._folder, {**_read_attributes(self._folder), COMPILED: compiled})
 
     def _read_batches(self) -> list[KeptBatch]:
         found = []
@@ -143,12 +131,10 @@ class DiskStore(Store):
 
     def _unused_number(self) -> int:
         """Return the number of a batch of whose rows nothing is there, whatever was lost of earlier ones."""
-        last = max((batch.number for batch in self.batches), default=-1)
-        for path in self._folder.glob("layers/*/*/*"):
-            if not path.name.startswith(STATE):
-                rows = (1 + last_chunk_row(path)) * self._chunk_rows
-                last = max(last, math.ceil(rows / self._region) - 1)
-        return last + 1
+        paths = self._folder.glob("layers/*/*/*")
+        chunks = [arrays.last_chunk_row(path) for path in paths if not path.name.startswith(STATE)]
+        rows = (1 + max(chunks, default=-1)) * self._chunk_rows
+        return max([math.ceil(rows / self._region), *(1 + batch.number for batch in self.batches)])
 
     def expect(self, batches: int, images: int) -> None:
         self._expected = (self._next + batches) * self._region
@@ -178,42 +164,38 @@ class DiskStore(Store):
                 if not (first.isdecimal() and last.isdecimal() and int(first) < int(last)):
                     continue
                 with _disk(folder):
-                    array = open_array(folder / name, int(last) - int(first), self._chunk_rows)
+                    array = arrays.open_array(folder / name, int(last) - int(first), self._chunk_rows)
                 if array is None:
                     if (folder / name / METADATA).exists():
-                        lost = _in_words(layer, what)
-                        self._notes.append(f"{folder / name}: is damaged; {lost} is recorded again")
+                        again = f"{_in_words(layer, what)} is recorded again"
+                        self._notes.append(f"{folder / name}: is damaged; {again}")
                     shutil.rmtree(folder / name, ignore_errors=True)
                 else:
                     found[int(first), int(last)] = array
             self._arrays[layer, what] = found
         return self._arrays[layer, what]
 
-    def columns(self, layer: str, what: str, batch: KeptBatch) -> list[tuple[int, int]]:
-        rows = self._rows(batch)
-        return [columns for columns, array in self._arrays_of(layer, what).items() if array.holds(rows)]
+    def columns(self, quantity: Quantity, batch: KeptBatch) -> list[tuple[int, int]]:
+        rows, held = self._rows(batch), self._arrays_of(quantity.layer, quantity.what)
+        return [columns for columns, array in held.items() if array.holds(rows)]
 
     def write(self, quantity: Quantity, batch: KeptBatch, values: Num[np.ndarray, "b k"]) -> None:
-        layer, what, *_ = quantity
-        arrays, columns = self._arrays_of(layer, what), (quantity.start, quantity.stop)
-        rows = self._rows(batch)
+        layer, what, start, stop = quantity
+        rows, held = self._rows(batch), self._arrays_of(layer, what)
         length = max(self._expected, math.ceil(rows.stop / self._region) * self._region)
         with self._writing, _disk(self._folder):
-            if columns not in arrays:
-                path = self._made_folder(layer, what) / f"{quantity.start}-{quantity.stop}"
-                arrays[columns] = create(path, length, values.shape[1], values.dtype, self._chunk_rows)
-            arrays[columns].lengthen(length)
-            arrays[columns].write(rows, values)
+            if (start, stop) not in held:
+                path = self._made_folder(layer, what) / f"{start}-{stop}"
+                held[start, stop] = arrays.create(path, length, stop - start, values.dtype, self._chunk_rows)
+            held[start, stop].lengthen(length)
+            held[start, stop].write(rows, values)
 
     def take_notes(self) -> list[str]:
         notes, self._notes = self._notes, []
-        for (layer, what), found in self._damage.items():
-            images = sum(count for _, count in found)
-            notes.append(
-                f"{found[0][0]}: is not what was written"
-                + (f", nor are {len(found) - 1} more chunks" if len(found) > 1 else "")
-                + f"; {_in_words(layer, what)} is recorded again for {images} images"
-            )
+        for (layer, what), (files, images) in self._damage.items():
+            more = f" (so have {len(files) - 1} more chunks)" if len(files) > 1 else ""
+            again = f"{_in_words(layer, what)} is recorded again for {images} image{'s' * (images > 1)}"
+            notes.append(f"{files[0]}: has changed since it was written{more}; {again}")
         self._damage = {}
         return notes
 
@@ -230,12 +212,9 @@ class DiskStore(Store):
         rows = self._rows(batch)
         for array in self._arrays_of(layer, what).values():
             with _disk(array.path):
-                damaged = array.damaged(rows)
-                if damaged:
-                    found = self._damage.setdefault((layer, what), [])
-                    found += [(array.file(chunk), 0) for chunk in damaged[1:]]
-                    found.insert(0, (array.file(damaged[0]), len(rows)))
-                    array.forget(damaged)
+                if removed := array.remove_damaged(rows):
+                    files, images = self._damage.get((layer, what), ([], 0))
+                    self._damage[layer, what] = [*files, *removed], images + len(rows)
 
     def require_space(self, size: int) -> None:
         free = shutil.disk_usage(self._folder).free
@@ -246,27 +225,26 @@ class DiskStore(Store):
             )
 
     def matrix(self, quantity: Quantity, places: Sequence[Place]) -> ResponseMatrix:
-        layer, what, _, width = quantity
-        arrays = self._arrays_of(layer, what)
+        held = self._arrays_of(quantity.layer, quantity.what)
         parts: dict[int, tuple[Segment, ...]] = {}
         runs: list[Run] = []
         for batch, row in places:
             if batch.number not in parts:
-                covered = cover(self.columns(layer, what, batch), width)
-                parts[batch.number] = tuple(Segment(arrays[held], held[0], *part) for held, part in covered)
+                covered = cover(self.columns(quantity, batch), quantity.stop)
+                parts[batch.number] = tuple(Segment(held[some], some[0], *part) for some, part in covered)
             stored = batch.number * self._region + row
             last = runs[-1] if runs else None
             if last and last.parts == parts[batch.number] and last.stored + last.length == stored:
                 runs[-1] = last._replace(length=last.length + 1)
             else:
                 runs.append(Run(stored, 1, parts[batch.number]))
-        return StoredMatrix(runs, width)
+        return StoredMatrix(runs, quantity.stop)
 
     def save_state(self, layer: str, what: str, key: str, values: Float64[np.ndarray, "_ _"]) -> None:
         with self._writing, _disk(self._folder):
             folder = self._made_folder(layer, what)
             rows, columns = values.shape
-            array = create(folder / f"{STATE}{key}", rows, columns, values.dtype, rows)
+            array = arrays.create(folder / f"{STATE}{key}", rows, columns, values.dtype, rows)
             array.write(range(rows), values)
             for name in set(_names(folder)) - {array.path.name}:
                 shutil.rmtree(folder / name, ignore_errors=True)
@@ -277,8 +255,8 @@ class DiskStore(Store):
             return None
         rows = range(shape[0])
         with _disk(path):
-            array = open_array(path, shape[1], shape[0])
-            if array is None or not array.holds(rows) or array.damaged(rows):
+            array = arrays.open_array(path, shape[1], shape[0])
+            if array is None or array.remove_damaged(rows) or not array.holds(rows):
                 return None
         part = Segment(array, 0, 0, shape[1])
         return np.asarray(StoredMatrix([Run(0, shape[0], (part,))], shape[1]))
@@ -289,12 +267,11 @@ def _as_attributes(batch: KeptBatch) -> dict[str, Any]:
     return {**facts, "digest": _key(json.dumps(facts))}
 
 
-def _as_batch(number: int, attributes: dict[str, Any] | None, most: int) -> KeptBatch | None:
+def _as_batch(number: int, facts: dict[str, Any], most: int) -> KeptBatch | None:
     """Return the batch that attributes tell of; None where they are not what was written."""
     try:
-        facts: Any = attributes
         batch = KeptBatch(number, facts["set"], tuple(facts["images"]), tuple(facts["skipped"]))
-        whole = _as_attributes(batch) == attributes
+        whole = _as_attributes(batch) == facts
     except (TypeError, KeyError):
         return None
     hashes = [*batch.images, *batch.skipped]
@@ -347,7 +324,7 @@ def open_recording(
         "name": name,
         "identity": identity,
         "batch_size": batch_size,
-        "chunk_rows": min(CHUNK_ROWS, batch_size),
+        "chunk_rows": min(arrays.CHUNK_ROWS, batch_size),
         "behaviour": {layer: list(sums) for layer, sums in behaviour.items()},
     }
     # Never the name of another, not even of one that is gone: who still reads that must not find this.
@@ -368,10 +345,7 @@ def open_recording(
             _write_group(folder, about)
         for part in ("batches", "layers"):
             _make_group(folder / part, {})
-    store = DiskStore(folder, about["batch_size"], about["chunk_rows"])
-    store.compiled = about.get(COMPILED)
-    store._notes[:0] = notes
-    return store
+    return DiskStore(folder, about, notes)
 
 
 def _require_no_links(folder: str | os.PathLike[str]) -> None:
@@ -379,7 +353,7 @@ def _require_no_links(folder: str | os.PathLike[str]) -> None:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_symlink():
-                raise InputError(f"{entry.path}: is a link, which a store does not hold; take it away")
+                raise InputError(f"{entry.path}: is a link, and a store holds none; remove it")
             if entry.is_dir():
                 _require_no_links(entry)
 
@@ -387,14 +361,13 @@ def _require_no_links(folder: str | os.PathLike[str]) -> None:
 def require_store(path: Path) -> None:
     """Raise an error where a path is taken by something that is no store of responses."""
     if path.is_symlink():
-        raise InputError(f"{path}: is a link, which a store can't be; name the folder itself")
+        raise InputError(f"{path}: is a link; name the folder that it points to")
     if not path.exists():
         return
     begun = path.is_dir() and {entry.name for entry in path.iterdir()} <= BEGUN
-    attributes = _read_attributes(path) if path.is_dir() else None
-    if not begun and (attributes is None or attributes.get("differentia") != "responses"):
+    if not begun and _read_attributes(path).get("differentia") != "responses":
         raise InputError(
-            f"{path}: is there already and is no store of responses, or a damaged one; move it away, or "
+            f"{path}: already exists and is no store of responses, or a damaged one; move it away, or "
             "choose another folder"
         )
 
@@ -404,7 +377,7 @@ def _recordings(path: Path, notes: list[str]) -> dict[str, dict[str, Any]]:
     found = {}
     for name in _names(path / "recordings"):
         folder = path / "recordings" / name
-        about = _read_attributes(folder) or {}
+        about = _read_attributes(folder)
         sizes = [about.get(key) for key in ("batch_size", "chunk_rows")]
         good = all(type(about.get(key)) is dict for key in ("identity", "behaviour"))
         good = good and all(type(size) is int and 1 <= size < 2**31 for size in sizes)
@@ -412,8 +385,8 @@ def _recordings(path: Path, notes: list[str]) -> dict[str, dict[str, Any]]:
             found[name] = about
         elif (folder / METADATA).exists():
             notes.append(
-                f"{folder}: is damaged, or of another version, and not used: all is recorded again; --fresh "
-                "removes it"
+                f"{folder}: is damaged, or was written by another version, and is not used: everything is "
+                "recorded again; --fresh removes it"
             )
     return found
 

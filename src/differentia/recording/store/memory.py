@@ -23,23 +23,21 @@ class MemoryStore(Store):
         self.batch_size = batch_size
         self.batches: list[KeptBatch] = []
         self._total = 0
-        self._starts: list[int] = []
-        self._images = 0
+        self._starts = [0]  # the first row of each batch, and of the next
         self._values: dict[Quantity, np.ndarray] = {}
         self._columns: dict[tuple[str, str, int], list[tuple[int, int]]] = {}
 
     def expect(self, batches: int, images: int) -> None:
-        self._total = self._images + images
+        self._total = self._starts[-1] + images
 
     def add_batch(self, set_name: str, images: Sequence[str], skipped: Sequence[str] = ()) -> KeptBatch:
         batch = KeptBatch(len(self.batches), set_name, tuple(images), tuple(skipped))
         self.batches.append(batch)
-        self._starts.append(self._images)
-        self._images += len(images)
+        self._starts.append(self._starts[-1] + len(images))
         return batch
 
-    def columns(self, layer: str, what: str, batch: KeptBatch) -> list[tuple[int, int]]:
-        return self._columns.get((layer, what, batch.number), [])
+    def columns(self, quantity: Quantity, batch: KeptBatch) -> list[tuple[int, int]]:
+        return self._columns.get((quantity.layer, quantity.what, batch.number), [])
 
     def write(self, quantity: Quantity, batch: KeptBatch, values: Num[np.ndarray, "b k"]) -> None:
         if quantity not in self._values:

@@ -1,0 +1,47 @@
+"""A store with four batches of images, and what was written into it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from differentia.recording.store.arrays import CHUNK_COLUMNS
+from differentia.recording.store.base import KeptBatch, Place, Quantity, Store
+from differentia.recording.store.disk import DiskStore, open_recording
+
+IDENTITY = {"network": "a" * 64, "resize": "bilinear"}
+BEHAVIOUR = {"conv": [0.5, 1.5]}
+SIZES = (32, 11, 32, 1)
+COLUMNS = CHUNK_COLUMNS + 100
+
+
+def opened(path: Path, batch_size: int = 32, **changes: Any) -> DiskStore:
+    fresh = changes.pop("fresh", False)
+    behaviour = changes.pop("behaviour", BEHAVIOUR)
+    identity = {**IDENTITY, **changes}
+    return open_recording(path, identity, behaviour, name="net", batch_size=batch_size, fresh=fresh)
+
+
+def values_of(number: int, dtype: Any = np.float32, columns: int = COLUMNS) -> np.ndarray:
+    generator = np.random.default_rng(number)
+    return (100 * generator.standard_normal((SIZES[number], columns))).astype(dtype)
+
+
+def fill(store: Store, dtype: Any = np.float32) -> list[Place]:
+    """Write four batches, their columns in two parts, and return the places of all images."""
+    store.expect(len(SIZES), sum(SIZES))
+    for number, size in enumerate(SIZES):
+        batch = store.add_batch("a", [f"{number}/{row}" for row in range(size)])
+        values = values_of(number, dtype)
+        store.write(Quantity("conv", "random-0", 0, COLUMNS), batch, values)
+    return places(store.batches)
+
+
+def places(batches: list[KeptBatch]) -> list[Place]:
+    return [Place(batch, row) for batch in batches for row in range(len(batch.images))]
+
+
+def chunks(path: Path) -> list[Path]:
+    return sorted(file for file in path.rglob("c.*") if file.is_file())

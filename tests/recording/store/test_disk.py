@@ -1,0 +1,211 @@
+"""The store in a folder: what belongs together is found again; nothing else gets in."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from helpers.stores import COLUMNS, chunks, fill, opened, values_of
+
+import differentia as dif
+from differentia.recording.store.base import Quantity
+
+
+def test_who_reads_a_store_that_was_started_over_is_told(tmp_path: Path) -> None:
+    """The rows of other images are never taken for those that were asked for."""
+    path = tmp_path / "s.zarr"
+    store = opened(path)
+    before = store.matrix(Quantity("conv", "random-0", 0, COLUMNS), fill(store))
+    fill(opened(path, fresh=True))
+    with pytest.raises(dif.StorageError, match="run the same command again"):
+        before[:5, :5]
+
+
+def test_a_disk_that_fails_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What can't be read now may be read tomorrow: nothing is removed."""
+    path = tmp_path / "s.zarr"
+    fill(opened(path))
+    before = sorted(path.rglob("*"))
+    read_text = Path.read_text
+
+    def failing(self: Path, *arguments: Any, **options: Any) -> str:
+        if self.parent.parent.name in ("recordings", "random-0", "batches"):
+            raise OSError(5, "Input/output error")
+        return read_text(self, *arguments, **options)
+
+    monkeypatch.setattr("pathlib.Path.read_text", failing)
+    with pytest.raises(dif.StorageError, match="Input/output error"):
+        opened(path)
+    monkeypatch.undo()
+    assert sorted(path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("junk", [b"", b"junk", b"{}", b"[" * 100_000, b'{"attributes": {"set": 3}}'])
+def test_damaged_metadata(junk: bytes, tmp_path: Path) -> None:
+    """Of a batch, an array or a recording: what can't be known is recorded again, and no other is touched."""
+    path = tmp_path / "s.zarr"
+    fill(opened(path))
+    recording = next(path.glob("recordings/*/batches")).parent
+    array = chunks(path)[0].parent
+    for name, folder in (("batch", recording / "batches" / "1"), ("array", array), ("recording", recording)):
+        (folder / "zarr.json").write_bytes(junk)
+        store = opened(path)
+        if name == "batch":
+            assert [batch.number for batch in store.batches] == [0, 2, 3]
+            assert store.add_batch("a", ["x"]).number == 4, "no number is given twice: its rows may be there"
+        elif name == "array":
+            assert store.missing(Quantity("conv", "random-0", 0, COLUMNS), store.batches[0])
+            assert not array.exists()
+        else:
+            assert store.batches == []
+        (note,) = store.take_notes()
+        assert "is damaged" in note
+
+
+def test_a_batch_whose_folder_is_gone_gives_its_rows_to_nobody(tmp_path: Path) -> None:
+    """Its chunks would be taken for those of other images."""
+    path = tmp_path / "s.zarr"
+    fill(opened(path))
+    shutil.rmtree(next(path.rglob("batches")) / "3")
+    store = opened(path)
+    batch = store.add_batch("a", ["other"])
+    assert batch.number == 4
+    assert store.missing(Quantity("conv", "random-0", 0, COLUMNS), batch)
+
+
+def test_a_run_that_was_killed_leaves_no_notes(tmp_path: Path) -> None:
+    """Folders without their metadata and parts of chunks are what is left of a kill, and no damage."""
+    path = tmp_path / "s.zarr"
+    (path).mkdir()
+    (path / "zarr.json.partial").write_text("{")
+    fill(opened(path))
+    recording = next(path.glob("recordings/*/batches")).parent
+    (recording / "batches" / "4").mkdir()
+    (path / "recordings" / "half").mkdir()
+    array = chunks(path)[0].parent
+    (array / "c.7.7.partial").write_bytes(b"half")
+    (array.parent / "0-7").mkdir()
+    store = opened(path)
+    assert len(store.batches) == 4
+    assert store.missing(Quantity("conv", "random-0", 0, COLUMNS), store.batches[3]) is None
+    assert store.take_notes() == []
+    assert not list(path.rglob("*.partial"))
+
+
+def test_another_network_is_another_recording(tmp_path: Path) -> None:
+    """What changed is said; nothing is mixed, nothing is lost, and going back finds it again."""
+    path = tmp_path / "s.zarr"
+    fill(opened(path))
+    other = opened(path, resize="lanczos")
+    assert other.batches == []
+    (told,) = other.take_notes()
+    assert "another resize (bilinear, now lanczos)" in told
+    assert "--fresh removes them" in told
+    changed = opened(path, behaviour={"conv": [0.5, 1.6]})
+    assert changed.batches == []
+    (told,) = changed.take_notes()
+    assert "code of the network or its preprocessing" in told
+    alike = opened(path, behaviour={"conv": [0.5, 1.500001], "more": [1.0, 2.0]})
+    assert len(alike.batches) == 4
+    assert alike.take_notes() == []
+    assert opened(path, behaviour={"more": [1.0, 2.5]}).batches == [], "it was learned from the run before"
+    assert opened(path, fresh=True).batches == []
+    assert not chunks(path)
+
+
+def test_a_new_recording_takes_the_place_of_none(tmp_path: Path) -> None:
+    """Where one of two recordings of alike networks is damaged, a third does not write over the other."""
+    path = tmp_path / "s.zarr"
+    opened(path, behaviour={"conv": [1.0]}).add_batch("a", ["x"])
+    (first,) = (path / "recordings").glob("*-*")
+    opened(path, behaviour={"conv": [2.0]}).add_batch("a", ["y"])
+    (first / "zarr.json").write_text("junk", encoding="utf-8")
+    third = opened(path, behaviour={"conv": [3.0]})
+    assert third.batches == []
+    assert any("is damaged" in note for note in third.take_notes())
+    assert [batch.images for batch in opened(path, behaviour={"conv": [2.0]}).batches] == [("y",)]
+    assert (first / "batches" / "0").exists(), "it is left alone: it may be of another version"
+
+
+def test_batches_keep_their_size(tmp_path: Path) -> None:
+    """A store goes on with the batches that it was begun with, once there is one."""
+    opened(tmp_path / "s.zarr", batch_size=8)
+    opened(tmp_path / "s.zarr", batch_size=4).add_batch("a", ["x"])
+    assert opened(tmp_path / "s.zarr", batch_size=32).batch_size == 4
+
+
+def test_states_are_kept_under_their_key(tmp_path: Path) -> None:
+    """Only the last is kept, and none that is damaged, or of another shape, is given back."""
+    store = opened(tmp_path / "s.zarr")
+    values = np.random.default_rng(0).standard_normal((3, 40_000))
+    assert store.load_state("conv", "ranking", "one", (3, 40_000)) is None
+    store.save_state("conv", "ranking", "one", values)
+    store.save_state("conv", "ranking", "two", values + 1)
+    assert store.load_state("conv", "ranking", "one", (3, 40_000)) is None
+    kept = opened(tmp_path / "s.zarr").load_state("conv", "ranking", "two", (3, 40_000))
+    assert kept is not None
+    np.testing.assert_array_equal(kept, values + 1)
+    assert store.load_state("conv", "ranking", "two", (3, 30_000)) is None
+    chunks(tmp_path / "s.zarr")[0].write_bytes(b"junk")
+    assert store.load_state("conv", "ranking", "two", (3, 40_000)) is None
+
+
+def strange_folder(path: Path) -> None:
+    path.mkdir()
+    (path / "thesis.tex").write_text("mine")
+
+
+def other_group(path: Path) -> None:
+    zarr.create_group(path, attributes={"title": "mine"})
+
+
+@pytest.mark.parametrize(
+    "make",
+    [strange_folder, other_group, lambda path: path.write_text("mine"), lambda path: path.symlink_to("/")],
+)
+def test_what_is_no_store_is_left_alone(make: Any, tmp_path: Path) -> None:
+    """Not even with fresh=True is anything removed that this package did not make."""
+    path = tmp_path / "s.zarr"
+    make(path)
+    before = sorted(tmp_path.rglob("*")) if not path.is_symlink() else None
+    for fresh in (False, True):
+        with pytest.raises(dif.InputError, match=r"no store of responses|is a link"):
+            opened(path, fresh=fresh)
+    assert before is None or sorted(tmp_path.rglob("*")) == before
+
+
+def test_links_lead_nowhere(tmp_path: Path) -> None:
+    """A stranger's store can't make us write into another folder, or read from one."""
+    path, elsewhere = tmp_path / "s.zarr", tmp_path / "elsewhere"
+    fill(opened(path))
+    array = chunks(path)[0].parent
+    shutil.move(array, elsewhere)
+    array.symlink_to(elsewhere)
+    before = sorted(elsewhere.iterdir())
+    for fresh in (False, True):
+        with pytest.raises(dif.InputError, match=f"{array}: is a link"):
+            opened(path, fresh=fresh)
+    assert sorted(elsewhere.iterdir()) == before
+
+
+def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the store, the reason, and that the same command goes on."""
+    store = opened(tmp_path / "s.zarr")
+    batch = store.add_batch("a", ["x"] * 32)
+
+    def no_space(self: Path, *arguments: Any, **options: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.open", no_space)
+    with pytest.raises(dif.StorageError, match=r"No space left on device.*free some space.*is kept"):
+        store.write(Quantity("conv", "u", 0, COLUMNS), batch, values_of(0))
+    monkeypatch.undo()
+    assert store.missing(Quantity("conv", "u", 0, COLUMNS), batch)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: shutil._ntuple_diskusage(10**12, 10**12, 10**9))
+    store.require_space(10**9)
+    with pytest.raises(dif.StorageError, match=r"2 GB are to be written, but the disk has 1 GB"):
+        store.require_space(2 * 10**9)

@@ -1,0 +1,57 @@
+"""HDF5 files of strangers: what is plain is read, all else is refused before anything is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from helpers.hdf5_files import h5, hostile_h5
+
+import differentia as dif
+from differentia.system.hdf5 import require_plain_hdf5
+
+
+def test_hdf5_files_are_read(tmp_path: Path) -> None:
+    """Plain numbers and text, links to groups in a ring, and no more than memory holds: the controls."""
+
+    def plain(file: h5py.File) -> None:
+        file["g/x"] = np.ones((2, 3), np.float16)
+        file["g/names"] = ["a", "b"]
+        file["g/ring"] = file["g"]
+
+    require_plain_hdf5(h5(tmp_path / "plain.h5", plain), "x")
+    zeros = h5(
+        tmp_path / "zeros.h5", lambda file: file.create_dataset("x", data=np.zeros(10**7), compression=9)
+    )
+    assert zeros.stat().st_size < 10**6  # what shrinks most is no bomb
+    require_plain_hdf5(zeros, "x")
+
+
+def test_more_than_memory_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is what it says but too large is told with both sizes."""
+    import psutil
+
+    path = h5(tmp_path / "x.h5", lambda file: file.create_dataset("x", data=np.zeros(10**6)))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": 7_000_000}))
+    with pytest.raises(dif.InputError, match=r"^x: needs 0\.0 GB of memory, and 0\.0 GB are free"):
+        require_plain_hdf5(path, "x")
+
+
+def test_what_is_wrong_is_told(tmp_path: Path) -> None:
+    """The error names the file and the place in it; of what is no HDF5, the form that was expected."""
+    for told, fill in hostile_h5(tmp_path).items():
+        with pytest.raises(dif.InputError, match=rf"^x: .*{told}"):
+            require_plain_hdf5(h5(tmp_path / "hostile.h5", fill), "x")
+    (tmp_path / "junk").write_bytes(b"junk" * 100)
+    with pytest.raises(dif.InputError, match=r"^x: can't be read as a result \(.*\); it may be cut off"):
+        require_plain_hdf5(tmp_path / "junk", "x", form="a result")
+
+
+def test_no_more_is_declared_than_the_file_can_hold(tmp_path: Path) -> None:
+    """By its size, or by the size that is given for a file within another."""
+    zeros = h5(tmp_path / "z.h5", lambda file: file.create_dataset("x", data=np.zeros(10**7), compression=9))
+    require_plain_hdf5(zeros, "x", size=10**7 * 8 // 1100)
+    with pytest.raises(dif.InputError, match=r"^x: declares 80,000,000 bytes of data, far more"):
+        require_plain_hdf5(zeros, "x", size=10**7 * 8 // 1300)
