@@ -337,7 +337,10 @@ OUT = ["--out", "{0}/out"]
             ["measure", "digits", *CATS, *OUT, "--input-size", "1x28"],
             "Invalid value for '--input-size': '1x28'; expected 224",
         ),
-        (["measure", "digits", *CATS, *OUT, "--preprocess", "unit"], "digits: the embedded network has its own preprocessing"),
+        (
+            ["measure", "digits", *CATS, *OUT, "--preprocess", "unit"],
+            "digits: the embedded network has its own preprocessing",
+        ),
         (["measure", "digits", "--set", "=x", *OUT], "--set is '=x'; expected NAME=SOURCE"),
         (
             ["measure", "digits", "--set", "a=~no_such_user/x", *OUT],
