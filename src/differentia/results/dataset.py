@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 #: How to get what a result may lack.
 REMEDIES = {
     "prediction": "measure a classifier, with views=True (no --no-views)",
-    "filter_mean": "measure at most 2,000 images, with views=True (no --no-views)",
+    **dict.fromkeys(
+        ("filter_mean", "thumbnail"), "measure at most 2,000 images, with views=True (no --no-views)"
+    ),
     **dict.fromkeys(("layer_mean", "layer_sd"), "measure with views=True (no --no-views)"),
     "distance": "measure at most 2,000 images",
     **dict.fromkeys(LIMITS, "measure again, or add them with with_intervals(result)"),
