@@ -103,3 +103,11 @@ def test_help_imports_nothing_heavy() -> None:
     ):
         assert option in shown
     assert run().stdout == run("--help").stdout
+
+
+def test_an_error_points_to_the_help_of_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """Which lists the options; that of the program lists commands only."""
+    commands = {"differentia noise": ["noise", "n", "--count", "0"], "differentia": ["--cuont"]}
+    for command, given in commands.items():
+        assert main(given) == 2
+        assert capsys.readouterr().err.endswith(f"; see {command} --help\n")

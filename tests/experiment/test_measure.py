@@ -502,6 +502,7 @@ def test_kinds_concatenate() -> None:
         ({"kinds": ()}, r"units is \[\]; expected 1 or more of them"),
         ({"kinds": ("top", "top")}, "units: 'top' is given twice; give it once"),
         ({"kinds": ("random", "bottom")}, "unknown kind of units 'bottom'"),
+        ({"units": ("random", "top")}, "measure_kinds takes no units=; name the kinds of units as kinds="),
         ({"kinds": ("filter_mean", "all"), "n_units": 5}, "do not go with units='filter_mean'"),
         ({"kinds": "top", "n_units": 10, "pool": 5}, "pool is 5, less than the largest n_units, 10"),
     ],

@@ -391,6 +391,12 @@ def test_a_selection_is_a_result(name: str, tmp_path: Path, monkeypatch: pytest.
     assert len(seen) == 1
 
 
+def test_an_unknown_argument_is_said_with_its_function() -> None:
+    """As Python says it of functions that check nothing."""
+    with pytest.raises(TypeError, match=r"^relative\(\) got an unexpected keyword argument 'referense'$"):
+        dif.relative(neurons(), referense="dark")  # type: ignore[call-arg]
+
+
 def test_each_kind_is_checked_once(times_checked: list[xr.Dataset], tmp_path: Path) -> None:
     """In figures and reports of several kinds, by name or by place."""
     one = neurons()

@@ -28,7 +28,9 @@ def run_app(arguments: Sequence[str] | None = None) -> int:
         return stopping.tell(given) if status == INTERRUPTED else DONE
     except typer.TyperException as error:
         message = getattr(error, "format_message", error.__str__)()
-        say(f"differentia: {message.rstrip('.')}; see differentia --help")
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "differentia"
+        say(f"differentia: {message.rstrip('.')}; see {command} --help")
         return WRONG_USAGE
     except (typer.Abort, KeyboardInterrupt):
         return stopping.tell(given)

@@ -169,7 +169,10 @@ def checked(function: _Public) -> _Public:
     def entry(*args: Any, **options: Any) -> Any:
         if _checked.get():
             return function(*args, **options)
-        bound = signature.bind(*args, **options)
+        try:
+            bound = signature.bind(*args, **options)
+        except TypeError as error:  # which does not say of which function
+            raise TypeError(f"{function.__name__}() {error}") from None
         given = bound.arguments[name]
         if several and isinstance(given, Mapping) and not _is_dataset(given):
             valid = {one: validate_result(given[one], f"the result of kind {one!r}") for one in given}
