@@ -301,6 +301,12 @@ def test_recorded_pools_are_not_exceeded() -> None:
         dif.measure_responses(dif.record(load(), SETS, units="all"), n_units=10)
 
 
+def test_kinds_are_not_named_by_units() -> None:
+    """As of one kind they are named by ``units``, it is an error here, not left aside."""
+    with pytest.raises(dif.InputError, match="takes no units=; name the kinds of units by kinds="):
+        dif.measure_kinds(load(), SETS, units="top")  # type: ignore[call-arg]
+
+
 def test_names_need_not_be_text() -> None:
     """Sets and areas named by numbers go by their text, the reference too."""
     arrays = {1: {17: NEURONS["stimulus"]["V1"]}, 2: {17: NEURONS["spontaneous"]["V1"]}}

@@ -101,6 +101,8 @@ def measure_kinds(
     InputError, RecordingError, StorageError, FolderInUseError
         As for `measure`.
     """
+    if "units" in options:
+        raise InputError("measure_kinds() takes no units=; name the kinds of units by kinds=")
     return measure_with(network, sets, *measure_and_record({**options, "units": kinds}))
 
 
