@@ -126,6 +126,30 @@ def test_what_is_done_is_done(tmp_path: Path) -> None:
     assert said == "differentia: failed: RuntimeError: failed (--debug shows where)\n"
 
 
+def test_what_was_printed_is_not_lost(tmp_path: Path) -> None:
+    """What stood in the buffer of a pipe when the signal came is written."""
+    code = """
+import os, signal
+from differentia import cli
+def main():
+    print('the numbers')
+    os.kill(os.getpid(), signal.SIGTERM)
+cli.main = main
+cli.script()
+"""
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**buffered, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("the numbers\n", 128 + signal.SIGTERM)
+
+
 def test_a_signal_to_a_forked_process_is_its_own(tmp_path: Path) -> None:
     """A worker of the user's code that is ended says nothing, and does not end the command."""
     (tmp_path / "torch.py").write_text(f"""

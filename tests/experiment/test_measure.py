@@ -271,6 +271,7 @@ def test_wrong_options_are_refused_before_recording(options: dict[str, Any], mes
         ({"a": {"x": np.array([["p", "q"]] * 3)}}, {}, "expected real numbers"),
         (NEURONS, {"reference": "silence"}, "unknown set for reference"),
         (NEURONS, {"pool": 3}, "give n_units= too"),
+        *((NEURONS, {"seed": seed}, "^seed is .*; expected a whole number$") for seed in (False, 0.0, "")),
     ],
 )
 def test_responses_that_can_not_be_compared(arrays: Any, options: dict[str, Any], message: str) -> None:
@@ -300,12 +301,21 @@ def test_recorded_pools_are_not_exceeded() -> None:
         dif.measure_responses(dif.record(load(), SETS, units="all"), n_units=10)
 
 
+def test_kinds_are_not_named_by_units() -> None:
+    """As of one kind they are named by ``units``, it is an error here, not left aside."""
+    with pytest.raises(dif.InputError, match="takes no units=; name the kinds of units by kinds="):
+        dif.measure_kinds(load(), SETS, units="top")  # type: ignore[call-arg]
+
+
 def test_names_need_not_be_text() -> None:
     """Sets and areas named by numbers go by their text, the reference too."""
     arrays = {1: {17: NEURONS["stimulus"]["V1"]}, 2: {17: NEURONS["spontaneous"]["V1"]}}
     result = dif.measure_responses(arrays, reference=2)  # type: ignore[arg-type]
     assert result["set"].values.tolist() == ["1", "2"]
     assert float(dif.relative(result).sel(set="2").max()) == 1.0
+    noise: Any = {1: "noise:3", 2: "noise:3?seed=1"}
+    result = dif.measure(load(), noise, n_units=10, draws=2, reference=2)  # type: ignore[arg-type]
+    assert result.attrs["reference"] == "2"
 
 
 def test_double_precision_is_kept() -> None:

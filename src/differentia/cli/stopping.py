@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 #: In seconds: how long what runs has to clean up, before the process ends all the same. A convolution of a
@@ -67,6 +68,8 @@ def ignore_signals() -> None:
 def end(status: int) -> NoReturn:
     """End the process without taking everything down in order, which takes seconds after a large network."""
     atexit._run_exitfuncs()  # which remove temporary files, of Matplotlib for example
+    with suppress(OSError, ValueError):  # where nobody reads it any more
+        sys.stdout.flush()
     os._exit(status)
 
 

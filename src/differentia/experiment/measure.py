@@ -20,6 +20,7 @@ from differentia.experiment.options import (
     MeasureKeywords,
     MeasureOptions,
     measure_and_record,
+    measure_options,
 )
 from differentia.recording.options import RecordOptions, one_kind
 from differentia.recording.record import record_kinds
@@ -156,14 +157,13 @@ def measure_responses(
     InputError
         Something that was given can't be used: a NaN among the responses, an unknown option.
     """
-    if options.get("reference") is not None:
-        options["reference"] = str(options["reference"])  # sets may be named by numbers
-    given = accept(MeasureOptions, options)
+    given = measure_options(options)
     if not isinstance(responses, Responses):
         if pool is not None and given.n_units is None:
             raise InputError("pool= is what n_units= are drawn from; give n_units= too, or leave pool= out")
         kinds = ("all",) if given.n_units is None else ("random",)
-        at_hand = accept(RecordOptions, {"units": kinds, "pool": pool, "seed": seed or 0, "memory": memory})
+        seed = 0 if seed is None else seed
+        at_hand = accept(RecordOptions, {"units": kinds, "pool": pool, "seed": seed, "memory": memory})
         counts = counts_of(given, at_hand)
         responses = responses_from_arrays(
             responses, kind=kinds[0], pool=pool or (max(counts) if counts else None), seed=at_hand.seed

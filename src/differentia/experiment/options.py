@@ -61,9 +61,16 @@ class MeasureOptions:
     )
 
 
+def measure_options(given: Mapping[str, Any], *others: type) -> MeasureOptions:
+    """Return the checked options of the measure among a user's keywords; the others are of other classes."""
+    if given.get("reference") is not None:
+        given = {**given, "reference": str(given["reference"])}  # sets may be named by numbers
+    return accept(MeasureOptions, given, *others)
+
+
 def measure_and_record(given: Mapping[str, Any]) -> tuple[MeasureOptions, RecordOptions]:
     """Return the checked options of the measure and of the recording that a user gave together."""
-    return accept(MeasureOptions, given, RecordOptions), accept(RecordOptions, given, MeasureOptions)
+    return measure_options(given, RecordOptions), accept(RecordOptions, given, MeasureOptions)
 
 
 class MeasureKeywords(TypedDict, total=False):
