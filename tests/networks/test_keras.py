@@ -21,13 +21,24 @@ from differentia.networks.probes import SummaryProbe, UnitProbe
 
 #: What is asked of a process of its own, in which nothing has used Keras before; it is asked once.
 IN_A_NEW_PROCESS = """
-import contextlib, io, json, sys
+import contextlib, io, json, random, sys
+import differentia as dif
 from differentia.cli import main
 from differentia.networks.keras import import_keras
 keras = import_keras()
 facts = {"backend": keras.backend.backend()}
 model = keras.applications.InceptionV3(weights=None, include_top=False, input_shape=(75, 75, 3))
 facts["names"] = [layer.name for layer in model.layers[1:]]
+states, weights = [random.getstate()], sys.argv[1] + "/small.weights.h5"
+model = keras.applications.MobileNet(weights=None, alpha=0.25)
+model.save_weights(weights)
+model.save(sys.argv[1] + "/small.keras")
+states.append(random.getstate())
+dif.load_network("keras:MobileNet?alpha=0.25&weights=" + weights)
+states.append(random.getstate())
+dif.load_network(sys.argv[1] + "/small.keras", preprocess="unit")
+states.append(random.getstate())
+facts["random"] = [states.index(state) for state in states]
 with contextlib.redirect_stderr(io.StringIO()) as said:
     measure = ["measure", "keras:MobileNet?alpha=0.25", "--set", "noise=noise:2", "--out", sys.argv[1] + "/o"]
     facts["code"] = main(measure)
@@ -319,6 +330,12 @@ def test_names_do_not_depend_on_what_a_process_did_before(new: dict[str, Any]) -
     ours = [layer.name for layer in network.model.layers[1:]]  # type: ignore[attr-defined]
     assert ours == new["names"]
     assert "conv2d_93" in ours
+
+
+@pytest.mark.slow
+def test_networks_with_weights_draw_no_random_numbers(new: dict[str, Any]) -> None:
+    """Keras draws seeds for weights that it then reads; the user's own random numbers stay what they were."""
+    assert new["random"] == [0, 1, 1, 1]  # Keras by itself is the control
 
 
 def test_class_names(tmp_path: Path) -> None:

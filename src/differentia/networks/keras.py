@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import json
 import os
+import random
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -311,7 +312,8 @@ def load_application(
         first = import_keras().config.image_data_format() == "channels_first"
         options["input_shape"] = (channels, height, width) if first else (height, width, channels)
     try:
-        model = _construct_afresh(constructor, options, device)
+        with _random_state_kept() if weights else contextlib.nullcontext():
+            model = _construct_afresh(constructor, options, device)
     except Exception as error:  # Keras reports a failed download as a bare Exception
         raise InputError(_construction_problem(spec, name, weights, error)) from error
     own = partial(sys.modules[constructor.__module__].preprocess_input, data_format="channels_last")
@@ -329,11 +331,21 @@ def load_keras_file(path: str, *, device: str, **about: Any) -> KerasNetwork:
     load_model = import_keras().saving.load_model
     require_harmless_model(file)
     try:
-        with on_device(device):
+        with on_device(device), _random_state_kept():
             model = load_model(file, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds on broken or unsafe files
         raise InputError(f"{path}: can't be read as a Keras model: {in_one_line(error)}") from error
     return KerasNetwork(model, name=path, device=device, **about)
+
+
+@contextmanager
+def _random_state_kept() -> Iterator[None]:
+    """Leave Python's random numbers alone: Keras draws seeds from them, also for weights that it reads."""
+    state = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(state)
 
 
 def _construct_afresh(constructor: Callable[..., Any], options: dict[str, Any], device: str) -> Any:
