@@ -136,3 +136,24 @@ def test_layers_are_measured_on_one_core_each(monkeypatch: pytest.MonkeyPatch) -
         torch.set_num_threads(cores)
     assert {count for _, count in seen} == {1}
     assert threading.get_ident() not in {thread for thread, _ in seen}
+
+
+def test_a_thread_that_can_not_begin_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that have begun do not wait for it, and the number of PyTorch's threads is what it was."""
+    begin = threading.Thread.start
+    begun: list[threading.Thread] = []
+
+    def only_once(thread: threading.Thread) -> None:
+        if begun:
+            raise RuntimeError("can't start new thread")
+        begun.append(thread)
+        begin(thread)
+
+    before = torch.get_num_threads()
+    monkeypatch.setattr(threading.Thread, "start", only_once)
+    with (
+        pytest.raises((RuntimeError, threading.BrokenBarrierError)),
+        analysis._threads_of_one_core(2),
+    ):
+        pass
+    assert torch.get_num_threads() == before

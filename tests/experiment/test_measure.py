@@ -303,7 +303,7 @@ def test_recorded_pools_are_not_exceeded() -> None:
 
 def test_kinds_are_not_named_by_units() -> None:
     """As of one kind they are named by ``units``, it is an error here, not left aside."""
-    with pytest.raises(dif.InputError, match="takes no units=; name the kinds of units by kinds="):
+    with pytest.raises(dif.InputError, match="takes no units=; name the kinds of units as kinds="):
         dif.measure_kinds(load(), SETS, units="top")  # type: ignore[call-arg]
 
 
@@ -512,7 +512,6 @@ def test_kinds_concatenate() -> None:
         ({"kinds": ()}, r"units is \[\]; expected 1 or more of them"),
         ({"kinds": ("top", "top")}, "units: 'top' is given twice; give it once"),
         ({"kinds": ("random", "bottom")}, "unknown kind of units 'bottom'"),
-        ({"units": ("random", "top")}, "measure_kinds takes no units=; name the kinds of units as kinds="),
         ({"kinds": ("filter_mean", "all"), "n_units": 5}, "do not go with units='filter_mean'"),
         ({"kinds": "top", "n_units": 10, "pool": 5}, "pool is 5, less than the largest n_units, 10"),
     ],

@@ -102,7 +102,7 @@ def test_numbers_of_numpy_and_lists_are_taken() -> None:
             {"draws": 0, "metric": "euclid"},
             "^draws is 0; expected at least 1; metric: unknown metric 'euclid'",
         ),
-        ({"draws": 100_001}, "^draws is 100001; expected at most 100000$"),
+        ({"draws": 100_001}, "^draws is 100001; expected at most 100,000$"),
         ({"n_units": (5, 5)}, "^n_units: 5 is given twice; give it once$"),
         ({"n_units": ["many"]}, "^n_units is 'many'; expected a whole number$"),
         ({"confidence": 1}, "^confidence is 1; expected less than 1"),

@@ -13,6 +13,9 @@ import pytest
 from pydantic import ValidationError
 
 import differentia as dif
+from differentia.errors import InputError
+from differentia.experiment.options import MeasureOptions
+from differentia.recording.options import RecordOptions
 from differentia.system.choices import CROP
 from differentia.system.fields import (
     DISTINCT,
@@ -147,3 +150,18 @@ def test_problems_say_where() -> None:
     assert (first.place, first.given, first.reason) == (("counts", "1"), "0", "expected at least 1")
     assert str(first) == "counts is 0; expected at least 1"
     assert (second.kind, second.place, second.given) == ("extra_forbidden", ("other",), None)
+
+
+def test_a_function_is_left_as_it_is() -> None:
+    """A callable is no array, whatever it can do beside."""
+
+    class Report:
+        def __call__(self, done: int, total: int, name: str) -> None: ...
+
+        def tolist(self) -> list[int]:
+            return []
+
+    report = Report()
+    assert accept(RecordOptions, {"progress": report}).progress is report
+    with pytest.raises(InputError, match="draws is 200000; expected at most 100,000"):
+        accept(MeasureOptions, {"draws": 200_000})

@@ -107,6 +107,9 @@ def _threads_of_one_core(workers: int) -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(workers) as threads:
         try:
             list(threads.map(begin, range(workers)))
+        except BaseException:
+            all_begun.abort()  # else those that have begun wait for one that could not
+            raise
         finally:
             torch.set_num_threads(cores)
         yield threads

@@ -102,7 +102,8 @@ class TorchNetwork(Network):
                     f"tensor of {len(pixels)} images for a uint8 tensor of shape {tuple(given.shape)}"
                 )
         batch = batch.contiguous(memory_format=self._layout) if batch.ndim == 4 else batch
-        return batch.to(self.device)
+        parameter = next(self.module.parameters(), None)
+        return batch if parameter is None else batch.to(parameter.device)
 
     def run(self, batch: torch.Tensor, observe: Observer, modules: frozenset[str] | None = None) -> None:
         """Do one forward pass in eval mode, reporting each call of a module."""

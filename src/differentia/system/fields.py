@@ -53,9 +53,9 @@ _EXPECTED = {
     "bool_type": "true or false",
     **dict.fromkeys(("string_type", "string_unicode"), "a text"),
     "dict_type": "a dictionary",
-    "greater_than_equal": "at least {ge}",
-    "less_than_equal": "at most {le}",
-    "less_than": "less than {lt:g}",
+    "greater_than_equal": "at least {ge:,}",
+    "less_than_equal": "at most {le:,}",
+    "less_than": "less than {lt:,}",
     "too_short": "{min_length} or more of them",
     "string_too_short": "a text that is not empty",
 }
@@ -147,7 +147,13 @@ def accept(options: type[_AnyOptions], given: Mapping[str, Any], *others: type) 
     for name in given:
         require_known("option", name, known)
     try:
-        model = _model(kind)(**{name: as_toml(value) for name, value in given.items() if name in own})
+        model = _model(kind)(
+            **{
+                name: value if callable(value) else as_toml(value)
+                for name, value in given.items()
+                if name in own
+            }
+        )
     except ValidationError as error:
         raise InputError("; ".join(map(str, problems(error)))) from None
     return options(**{name: getattr(model, name) for name in own})
