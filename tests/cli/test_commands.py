@@ -730,7 +730,7 @@ EMPTY_PATH = "an empty path was given; name a file or a folder"
         (["noise", "n", "--seed", "-1"], "Invalid value for '--seed': '-1'; expected at least 0"),
         (
             ["noise", "n", "--seed", "9" * 20],
-            f"Invalid value for '--seed': '{'9' * 20}'; expected less than 9.",
+            f"Invalid value for '--seed': '{'9' * 20}'; expected less than 9,223,372,036,854,775,808",
         ),
         (SELECT, "--class is missing; give a class's number, WordNet identifier or name"),
         ([*SELECT, "--class", "3"], "--out is missing; name a new folder: --out DIR (or --dry-run)"),

@@ -53,9 +53,9 @@ _EXPECTED = {
     "bool_type": "true or false",
     **dict.fromkeys(("string_type", "string_unicode"), "a text"),
     "dict_type": "a dictionary",
-    "greater_than_equal": "at least {ge:,}",
-    "less_than_equal": "at most {le:,}",
-    "less_than": "less than {lt:,}",
+    "greater_than_equal": "at least {ge:,.19g}",
+    "less_than_equal": "at most {le:,.19g}",
+    "less_than": "less than {lt:,.19g}",
     "too_short": "{min_length} or more of them",
     "string_too_short": "a text that is not empty",
 }
