@@ -103,10 +103,10 @@ def experiment_of(content: Experiment | Mapping[str, Any]) -> Experiment:
     try:
         return Experiment.model_validate(content)
     except ValidationError as error:
-        raise InputError("; ".join(map(_in_words, problems(error)))) from None
+        raise InputError("; ".join(map(_described, problems(error)))) from None
 
 
-def _in_words(problem: Problem) -> str:
+def _described(problem: Problem) -> str:
     *sections, name = problem.place
     known: dict[str, type[Strict]] = {"network": NetworkSection, "measure": MeasureSection}
     field = ".".join(problem.place)

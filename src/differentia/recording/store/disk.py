@@ -42,7 +42,7 @@ from differentia.system.machine import written_size
 RECORDING_FORMAT = 2
 
 #: The attribute of a recording that says whether its pass is compiled.
-COMPILED = "compiled"
+WHETHER_COMPILED = "compiled"
 
 #: What a run leaves that is killed before a store has its mark.
 BEGUN = frozenset({f"{METADATA}.partial", LOCK, HOLDER, MARKER})
@@ -95,7 +95,7 @@ class DiskStore(Store):
 
     def __init__(self, folder: Path, about: Mapping[str, Any], notes: list[str]) -> None:
         self.batch_size = about["batch_size"]
-        self.compiled = about.get(COMPILED)
+        self.compiled = about.get(WHETHER_COMPILED)
         self.name = str(folder.parent.parent)
         self._folder = folder
         self._notes = notes
@@ -113,7 +113,7 @@ class DiskStore(Store):
         if compiled != self.compiled:
             super().note_compiled(compiled)
             with _disk(self._folder):
-                _write_group(self._folder, {**_read_attributes(self._folder), COMPILED: compiled})
+                _write_group(self._folder, {**_read_attributes(self._folder), WHETHER_COMPILED: compiled})
 
     def _read_batches(self) -> list[KeptBatch]:
         found = []
@@ -333,7 +333,9 @@ def open_recording(
     if same:
         about["behaviour"] |= kept["behaviour"]
         if _names(folder / "batches") or _names(folder / "layers"):  # it has begun
-            about |= {fact: kept[fact] for fact in ("batch_size", "chunk_rows", COMPILED) if fact in kept}
+            about |= {
+                fact: kept[fact] for fact in ("batch_size", "chunk_rows", WHETHER_COMPILED) if fact in kept
+            }
     elif there:
         latest = max(alike or there, key=lambda key: (recordings / key / METADATA).stat().st_mtime)
         notes.append(
@@ -381,7 +383,7 @@ def _recordings(path: Path, notes: list[str]) -> dict[str, dict[str, Any]]:
         sizes = [about.get(key) for key in ("batch_size", "chunk_rows")]
         good = all(type(about.get(key)) is dict for key in ("identity", "behaviour"))
         good = good and all(type(size) is int and 1 <= size < 2**31 for size in sizes)
-        if good and about.get(COMPILED) in (None, True, False):
+        if good and about.get(WHETHER_COMPILED) in (None, True, False):
             found[name] = about
         elif (folder / METADATA).exists():
             notes.append(
