@@ -11,7 +11,14 @@ from helpers.responses import K, contrast_varying, gaussian
 from scipy.spatial.distance import pdist, squareform
 
 import differentia as dif
-from differentia.results.contrasts import aligned, contrasts_between_sets, p_values, permuted_statistics
+from differentia.results.contrasts import (
+    aligned,
+    contrasts_between_sets,
+    p_values,
+    permuted_statistics,
+    require_contrast,
+    require_contrasts,
+)
 from differentia.results.resampling import Sample
 
 
@@ -213,3 +220,29 @@ def test_results_without_what_a_contrast_is_made_of() -> None:
     # an older result without limits gets them
     old = result.drop_vars(["differentiation_low", "differentiation_high", "source"])
     assert dif.contrast(old, "one", "other", permutations=99)["difference_low"].notnull().all()
+
+
+def test_contrasts_of_a_result() -> None:
+    """Those of its sets, some or all of its layers, its units and their largest number."""
+    rng = np.random.default_rng(0)
+    arrays = {name: {layer: rng.normal(size=(12, 9)) for layer in ("x", "y")} for name in ("a", "b")}
+    result = dif.measure_responses(arrays, n_units=(4, 8), resamples=100)
+    own = dif.contrast(result, "a", "b", permutations=99)
+    results = {"random": result}
+    require_contrasts(results, [])
+    require_contrasts(results, [own, own.isel(layer=[1]), own.isel(layer=[1, 0])])
+    for wrong, message in (
+        (own.assign_attrs(units="top"), "is of 'top' units; the results are of random"),
+        (own.assign_attrs(second="c"), r"has the set 'c', which the result does not have \(a, b\)"),
+        (own.assign_coords(layer=["x", "z"]), r"has the layer 'z', which the result does not have \(x, y\)"),
+        (own.assign_attrs(n_units=4), "is of 4 units; the result's largest number of units is 8"),
+        (own.drop_vars("ratio"), "this Dataset is not a contrast"),
+        ("a", "this str is not a contrast"),
+    ):
+        with pytest.raises(dif.InputError, match=message):
+            require_contrasts(results, [own, wrong])  # type: ignore[list-item]
+    with pytest.raises(dif.InputError, match=r"one Dataset; expected a list of them"):
+        require_contrasts(results, own)  # type: ignore[arg-type]
+    require_contrast(own)
+    with pytest.raises(dif.InputError, match="this Dataset is not a contrast"):
+        require_contrast(result)

@@ -1,4 +1,4 @@
-"""What figures and reports show beyond a result's own numbers, by plain loops; and whose a contrast is."""
+"""What figures and reports show beyond a result's own numbers, by plain loops."""
 
 from __future__ import annotations
 
@@ -25,8 +25,6 @@ from differentia.results.summaries import (
     limits_or_spread,
     pairs_of_sets,
     percent,
-    require_contrast,
-    require_contrasts,
     rows_by_set,
 )
 
@@ -202,29 +200,3 @@ def test_pairs_of_sets() -> None:
     ((_, (nothing, something)),) = pairs_of_sets(constant)
     assert nothing is None
     assert something is not None
-
-
-def test_contrasts_of_a_result() -> None:
-    """Those of its sets, some or all of its layers, its units and their largest number."""
-    rng = np.random.default_rng(0)
-    arrays = {name: {layer: rng.normal(size=(12, 9)) for layer in ("x", "y")} for name in ("a", "b")}
-    result = dif.measure_responses(arrays, n_units=(4, 8), resamples=100)
-    own = dif.contrast(result, "a", "b", permutations=99)
-    results = {"random": result}
-    require_contrasts(results, [])
-    require_contrasts(results, [own, own.isel(layer=[1]), own.isel(layer=[1, 0])])
-    for wrong, message in (
-        (own.assign_attrs(units="top"), "is of 'top' units; the results are of random"),
-        (own.assign_attrs(second="c"), r"has the set 'c', which the result does not have \(a, b\)"),
-        (own.assign_coords(layer=["x", "z"]), r"has the layer 'z', which the result does not have \(x, y\)"),
-        (own.assign_attrs(n_units=4), "is of 4 units; the result's largest number of units is 8"),
-        (own.drop_vars("ratio"), "this Dataset is not a contrast"),
-        ("a", "this str is not a contrast"),
-    ):
-        with pytest.raises(dif.InputError, match=message):
-            require_contrasts(results, [own, wrong])  # type: ignore[list-item]
-    with pytest.raises(dif.InputError, match=r"one Dataset; expected a list of them"):
-        require_contrasts(results, own)  # type: ignore[arg-type]
-    require_contrast(own)
-    with pytest.raises(dif.InputError, match="this Dataset is not a contrast"):
-        require_contrast(result)

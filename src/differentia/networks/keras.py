@@ -157,10 +157,8 @@ class KerasNetwork(Network):
     def run(self, batch: Any, observe: Observer, modules: frozenset[str] | None = None) -> None:
         """Do one forward pass with ``training=False``, reporting each call of a layer."""
         try:
-            with (
-                self.placed(),
-                inference(self.name, batch.shape, Exception),
-            ):  # each backend has its own kinds
+            # Each backend has errors of its own kinds.
+            with self.placed(), inference(self.name, batch.shape, Exception):
                 if not self.model.built:  # its first pass goes through the layers twice, once to build
                     self.model(batch, training=False)
                 with self._observed(observe, modules):

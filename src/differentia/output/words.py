@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from differentia.definition.measure import METRICS, NORMALIZATIONS
 from differentia.networks.preprocessing import PREPROCESSINGS
 from differentia.output.mathml import EQUALS, MINUS, over, symbol
-from differentia.recording.units import UNIT_KINDS, UnitKind, unit_kind
+from differentia.recording.units import UNIT_KINDS
 from differentia.results.resampling import METHODS
 from differentia.stimuli.base import CROPS
 from differentia.stimuli.noise import NOISE_KINDS
@@ -222,11 +222,6 @@ def unit_of(result: xr.Dataset) -> str:
     """Return the unit of a result's differentiation; "" where it is dimensionless."""
     keeps_unit = NORMALIZATION_WORDS[result.attrs["normalize"]].keeps_unit
     return "unit of the responses" if keeps_unit and METRICS[result.attrs["metric"]].in_units else ""
-
-
-def kind_of(result: xr.Dataset) -> UnitKind:
-    """Return the kind of units that a result is of."""
-    return unit_kind(str(result["units"].item()))
 
 
 def units_title(kind: str, count: int) -> str:

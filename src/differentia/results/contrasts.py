@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -23,6 +24,7 @@ from differentia.results.intervals import (
 )
 from differentia.results.resampling import LEAST_IMAGES, Sample
 from differentia.results.schema import LIMITS, checked
+from differentia.results.summaries import layer_names
 from differentia.system.random import generator_of
 
 if TYPE_CHECKING:
@@ -40,6 +42,13 @@ MOST_SETS = 4
 #: Pairs times layers beyond which unasked comparisons have fewer permutations, and how many.
 MANY_TESTS, FEW_PERMUTATIONS = 200, 499
 LEAST_PERMUTATIONS, MOST_PERMUTATIONS = 99, 100_000
+
+#: What a contrast holds of each layer, and of its own making.
+CONTRAST_VALUES = (
+    *("difference", "difference_low", "difference_high"),
+    *("ratio", "ratio_low", "ratio_high", "p", "p_corrected"),
+)
+CONTRAST_FACTS = ("first", "second", "units", "n_units", "permutations", "confidence")
 
 
 @checked
@@ -138,6 +147,46 @@ def contrasts_between_sets(result: xr.Dataset, *, permutations: int = PERMUTATIO
         permutations = min(permutations, FEW_PERMUTATIONS)
     found = [contrast(result, first, second, permutations=permutations) for first, second in pairs]
     return [one for one in found if bool(one["p"].notnull().any())]
+
+
+def require_contrast(given: Any) -> None:
+    """Raise an error for what is no contrast."""
+    facts = getattr(given, "attrs", {})  # which a Dataset has
+    if not ({*CONTRAST_FACTS} <= {*facts} and {*CONTRAST_VALUES} <= {*given}):
+        raise InputError(
+            f"this {type(given).__name__} is not a contrast; expected what contrast(result, first, second) "
+            "returned"
+        )
+
+
+def require_contrasts(results: Mapping[str, xr.Dataset], contrasts: Sequence[xr.Dataset]) -> None:
+    """Raise an error unless every contrast is of one of the results, which are given by kind of units."""
+    import xarray as xr
+
+    if isinstance(contrasts, xr.Dataset):
+        raise InputError("contrasts= is one Dataset; expected a list of them: contrasts=[contrast(...)]")
+    for given in contrasts:
+        require_contrast(given)
+        about = given.attrs
+        pair = f"the contrast of {about['first']!r} and {about['second']!r}"
+        if about["units"] not in results:
+            raise InputError(
+                f"{pair} is of {about['units']!r} units; the results are of {', '.join(results)} units: "
+                "compare sets of one of these"
+            )
+        result = results[about["units"]]
+        sets = (about["first"], about["second"])
+        for what, name in (*(("set", one) for one in sets), *(("layer", one) for one in layer_names(given))):
+            if name not in (known := result[what].values.astype(str).tolist()):
+                raise InputError(
+                    f"{pair} has the {what} {name!r}, which the result does not have "
+                    f"({', '.join(known)}); compare the sets of this result: contrast(result, first, second)"
+                )
+        if about["n_units"] != (largest := int(result["n_units"].max())):
+            raise InputError(
+                f"{pair} is of {about['n_units']:,} units; the result's largest number of units is "
+                f"{largest:,}: compare the sets of this result: contrast(result, first, second)"
+            )
 
 
 def _permutation_test(

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 
 from differentia.errors import InputError, require_known
 from differentia.recording.responses import Moments, Responses
-from differentia.recording.units import unit_kind
+from differentia.recording.units import UnitKind, unit_kind
 from differentia.results.schema import (
     LIMITS,
     SCHEMA_VERSION,
@@ -203,8 +203,13 @@ def set_rows(result: xr.Dataset, name: str) -> Int[np.ndarray, " n"]:
     return np.flatnonzero(result["image_set"].values == name)
 
 
+def kind_of(result: xr.Dataset) -> UnitKind:
+    """Return the kind of units that a result is of."""
+    return unit_kind(str(result["units"].item()))
+
+
 def units_at_hand(result: xr.Dataset) -> xr.DataArray:
     """Return over how many units the distances and sums of a result, or of one of its layers, are."""
-    if unit_kind(str(result["units"].item())).sketched:  # which stands for all units
+    if kind_of(result).sketched:  # which stands for all units
         return result["layer_size"]
     return result["units_used"].sel(n_units=result["n_units"].max())

@@ -10,11 +10,11 @@ from jaxtyping import Int
 from scipy.special import ndtri
 
 from differentia.errors import InputError
-from differentia.recording.units import unit_kind
-from differentia.results.dataset import require_variables, set_rows
+from differentia.results.dataset import kind_of, require_variables, set_rows
 from differentia.results.draws import draw_mean
 from differentia.results.intervals import has_samples, of_each_layer, sample_of
 from differentia.results.schema import LIMITS, checked
+from differentia.results.summaries import percent
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -111,9 +111,9 @@ def say_precision(result: xr.Dataset) -> list[str]:
         found = precision(result)
     except InputError:
         return []
-    level = f"{100 * result[LIMITS[0]].attrs['confidence']:g} %"
+    level = percent(result[LIMITS[0]].attrs["confidence"])
     least = ", the least certain layer," if result.sizes["layer"] > 1 else ""
-    noun = unit_kind(str(result["units"].item())).noun
+    noun = kind_of(result).noun
     sentences = []
     for name in result["set"].values.tolist():
         of_set = found.sel(set=name)

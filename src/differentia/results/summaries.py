@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from differentia.errors import InputError
 from differentia.results.dataset import set_rows
 from differentia.results.draws import draw_mean, draw_spread
 from differentia.results.relative import relative_interval
@@ -23,13 +22,6 @@ ENDS_OF_COLOURS = (1.0, 99.0)
 
 #: Bars of the distribution of distances.
 HISTOGRAM_BARS = 40
-
-#: What a contrast holds of each layer, and of its own making.
-CONTRAST_VALUES = (
-    *("difference", "difference_low", "difference_high"),
-    *("ratio", "ratio_low", "ratio_high", "p", "p_corrected"),
-)
-CONTRAST_FACTS = ("first", "second", "units", "n_units", "permutations", "confidence")
 
 
 def layer_names(dataset: xr.Dataset) -> list[str]:
@@ -171,43 +163,3 @@ def _pairs_of_set(
     }
     counts = np.histogram(values, edges)[0].tolist()
     return {"counts": counts, "median": median, "quartiles": [lower, upper], **ends}
-
-
-def require_contrast(given: Any) -> None:
-    """Raise an error for what is no contrast."""
-    facts = getattr(given, "attrs", {})  # which a Dataset has
-    if not ({*CONTRAST_FACTS} <= {*facts} and {*CONTRAST_VALUES} <= {*given}):
-        raise InputError(
-            f"this {type(given).__name__} is not a contrast; expected what contrast(result, first, second) "
-            "returned"
-        )
-
-
-def require_contrasts(results: Mapping[str, xr.Dataset], contrasts: Sequence[xr.Dataset]) -> None:
-    """Raise an error unless every contrast is of one of the results, which are given by kind of units."""
-    import xarray as xr
-
-    if isinstance(contrasts, xr.Dataset):
-        raise InputError("contrasts= is one Dataset; expected a list of them: contrasts=[contrast(...)]")
-    for given in contrasts:
-        require_contrast(given)
-        about = given.attrs
-        pair = f"the contrast of {about['first']!r} and {about['second']!r}"
-        if about["units"] not in results:
-            raise InputError(
-                f"{pair} is of {about['units']!r} units; the results are of {', '.join(results)} units: "
-                "compare sets of one of these"
-            )
-        result = results[about["units"]]
-        sets = (about["first"], about["second"])
-        for what, name in (*(("set", one) for one in sets), *(("layer", one) for one in layer_names(given))):
-            if name not in (known := result[what].values.astype(str).tolist()):
-                raise InputError(
-                    f"{pair} has the {what} {name!r}, which the result does not have "
-                    f"({', '.join(known)}); compare the sets of this result: contrast(result, first, second)"
-                )
-        if about["n_units"] != (largest := int(result["n_units"].max())):
-            raise InputError(
-                f"{pair} is of {about['n_units']:,} units; the result's largest number of units is "
-                f"{largest:,}: compare the sets of this result: contrast(result, first, second)"
-            )

@@ -146,14 +146,11 @@ def accept(options: type[_AnyOptions], given: Mapping[str, Any], *others: type) 
     own, known = options_of(kind), options_of(kind, *others)
     for name in given:
         require_known("option", name, known)
+    wanted = {
+        name: value if callable(value) else as_toml(value) for name, value in given.items() if name in own
+    }
     try:
-        model = _model(kind)(
-            **{
-                name: value if callable(value) else as_toml(value)
-                for name, value in given.items()
-                if name in own
-            }
-        )
+        model = _model(kind)(**wanted)
     except ValidationError as error:
         raise InputError("; ".join(map(str, problems(error)))) from None
     return options(**{name: getattr(model, name) for name in own})

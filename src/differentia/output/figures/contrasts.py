@@ -15,8 +15,8 @@ from differentia.output.figures.intervals import band_key, draw_band
 from differentia.output.figures.labels import plain, shortened
 from differentia.output.figures.panels import PAGE_WIDTH, write_beside
 from differentia.recording.units import unit_kind
-from differentia.results.contrasts import SIGNIFICANT
-from differentia.results.summaries import layer_names, percent, require_contrast, require_contrasts
+from differentia.results.contrasts import SIGNIFICANT, require_contrast, require_contrasts
+from differentia.results.summaries import layer_names, percent
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -15,10 +15,10 @@ import numpy as np
 from differentia.networks.layers import INPUT
 from differentia.output import words
 from differentia.output.paper.references import REFERENCES, Reference, architecture_key
-from differentia.results.dataset import as_kinds, provenance
+from differentia.results.dataset import as_kinds, kind_of, provenance
 from differentia.results.draws import draw_mean
 from differentia.results.schema import LIMITS, SOURCES, checked
-from differentia.results.summaries import percent
+from differentia.results.summaries import layer_names, percent
 from differentia.system.specs import parse_spec
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class _MethodsFacts:
         self.recorded = not self.network and {*kinds} == {"Recorded"}
         self.item = "response" if self.recorded else "image"
         self.layer = "population" if self.recorded else "layer"
-        self.layers = [str(name) for name in self.result["layer"].values]
+        self.layers = layer_names(self.result)
         self.layer_sizes: list[int] = self.result["layer_size"].values.tolist()
         self.has_input = (INPUT, "Input") in zip(self.layers, kinds, strict=True)
         self.sets = [str(name) for name in self.result["set"].values]
@@ -238,7 +238,7 @@ class _MethodsFacts:
         clause = (normalized.recorded if self.recorded else None) or normalized.clause
         return {
             "choices": [self._choice(result) for result in self.results],
-            "counted": [words.kind_of(result).noun for result in self.results if _is_counted(result)],
+            "counted": [kind_of(result).noun for result in self.results if _is_counted(result)],
             "used_whole": self._used_whole(),
             "one_sd": normalized.one_sd,
             "normalized": clause.format(item=self.item),
@@ -248,7 +248,7 @@ class _MethodsFacts:
 
     def _choice(self, result: xr.Dataset) -> str:
         """Return how the units of one kind were chosen, without the capital and the full stop."""
-        name, kind = str(result["units"].item()), words.kind_of(result)
+        name, kind = str(result["units"].item()), kind_of(result)
         told = words.UNIT_WORDS["all" if kind.counted and not _is_counted(result) else name]
         counts, noun = result["n_units"].values.tolist(), kind.noun[:-1]
         pool = told.pool.format(pool=_count(int(result["pool_size"].max()), noun))
@@ -293,7 +293,7 @@ class _MethodsFacts:
         about = self.result[LIMITS[0]].attrs if LIMITS[0] in self.result else {}
         return {
             "drawn": any(bool(_has_draws(result).any()) for result in self.results),
-            "drawn_of_pools": [words.kind_of(one).noun for one in self.results if _draws_from_pools(one)],
+            "drawn_of_pools": [kind_of(one).noun for one in self.results if _draws_from_pools(one)],
             "averaged": any(bool(draws.any()) for draws in at_most),
             "reference": str(self.result.attrs["reference"]),
             "largest": largest.pop() if len(largest) == 1 else None,
@@ -417,12 +417,12 @@ def _draws_in_words(result: xr.Dataset, noun: str) -> str:
 def _is_counted(result: xr.Dataset) -> bool:
     """Return whether a number of units was asked for, and not all that there are."""
     whole = result["units_used"] == result["layer_size"]
-    return words.kind_of(result).counted and not bool(whole.all())
+    return kind_of(result).counted and not bool(whole.all())
 
 
 def _has_draws(result: xr.Dataset) -> xr.DataArray:
     """Return at which (layer, n_units) there is more than one draw."""
-    several = words.kind_of(result).random and result.sizes["draw"] > 1
+    several = kind_of(result).random and result.sizes["draw"] > 1
     return (result["units_used"] < result["pool_size"]) & several
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from differentia.output.report.curves import without_nan
-from differentia.results.contrasts import contrasts_between_sets
+from differentia.results.contrasts import CONTRAST_VALUES, contrasts_between_sets, require_contrasts
 from differentia.results.schema import LIMITS
-from differentia.results.summaries import CONTRAST_VALUES, layer_names, require_contrasts, rows_by_set
+from differentia.results.summaries import layer_names, rows_by_set
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from differentia.output.words import UNIT_WORDS, kind_of
+from differentia.output.words import UNIT_WORDS
+from differentia.results.dataset import kind_of
 from differentia.results.draws import convergence_known, draw_mean, draw_spread, not_converged
 from differentia.results.published import published_lines
 from differentia.results.relative import relative

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from differentia.output.words import METRIC_WORDS, NORMALIZATION_WORDS, kind_of
-from differentia.results.dataset import provenance
+from differentia.output.words import METRIC_WORDS, NORMALIZATION_WORDS
+from differentia.results.dataset import kind_of, provenance
 from differentia.results.schema import LIMITS
 from differentia.results.summaries import confidence_of, draws_made, percent
 
