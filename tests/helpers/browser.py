@@ -90,6 +90,13 @@ def opened(context: BrowserContext, path: Path) -> Page:
     return page
 
 
+def prefer(page: Page, scheme: str) -> None:
+    """Have the system prefer a light or a dark ground, and wait until the page has been told and drawn."""
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    # A page is told before the next frame; the frame after that one comes later in any case.
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def drawn(page: Page, plot: str) -> list[dict[str, Any]]:
     """Return the traces of a plot as Plotly has them."""
     traces: list[dict[str, Any]] = page.evaluate(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import xarray as xr
-from helpers.browser import DESKTOP, PHONE, SCHEMES, browsing, drawn, opened, table_of, text_of
+from helpers.browser import DESKTOP, PHONE, SCHEMES, browsing, drawn, opened, prefer, table_of, text_of
 from helpers.pages import (
     COLUMNS,
     SCRIPT,
@@ -583,7 +583,7 @@ def test_it_fits_and_can_be_read(browser: Browser, hostile_file: Path, size: tup
     with browsing(browser, size, bypass_csp=True) as context:
         page = opened(context, hostile_file)
         for scheme in SCHEMES:
-            page.emulate_media(color_scheme=scheme)
+            prefer(page, scheme)
             assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
             right = "document.querySelector('#contrast .main-svg').getBoundingClientRect().right"
             assert page.evaluate(right) <= size[0]

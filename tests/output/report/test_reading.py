@@ -21,6 +21,7 @@ from helpers.browser import (
     browsing,
     drawn,
     opened,
+    prefer,
     problems_of,
     table_of,
     text_of,
@@ -252,7 +253,7 @@ def test_accessibility(browser: Browser, hostile_file: Path, size: tuple[int, in
         page = opened(context, hostile_file)
         grounds = []
         for scheme in SCHEMES:
-            page.emulate_media(color_scheme=scheme)
+            prefer(page, scheme)
             grounds.append(background(page))
             assert violations(page) == [], scheme
         assert grounds[0] > 0.9 > 0.05 > grounds[1]
@@ -265,7 +266,7 @@ def test_accessibility(browser: Browser, hostile_file: Path, size: tuple[int, in
             }"""
         )
         for scheme in SCHEMES:
-            page.emulate_media(color_scheme=scheme)
+            prefer(page, scheme)
             broken = {found.partition(":")[0] for found in violations(page)}
             assert {"select-name", "color-contrast"} <= broken, scheme
 
@@ -303,7 +304,7 @@ def test_light_and_dark(browser: Browser, hostile_file: Path) -> None:
         dark = [one["line"]["color"] for one in drawn(page, "curves")]
         assert background(page) < 0.05
         assert min(contrasts(page)) >= 3
-        page.emulate_media(color_scheme="light")
+        prefer(page, "light")
         assert background(page) > 0.9
         light = [one["line"]["color"] for one in drawn(page, "curves")]
         assert all(one != other for one, other in zip(dark, light, strict=True))
@@ -313,7 +314,7 @@ def test_light_and_dark(browser: Browser, hostile_file: Path) -> None:
         assert [one["line"]["color"] for one in drawn(page, "curves")] == dark
         page.select_option("#theme", "auto")
         assert background(page) > 0.9
-        page.emulate_media(color_scheme="dark")
+        prefer(page, "dark")
         page.select_option("#theme", "light")
         assert background(page) > 0.9
         assert [one["line"]["color"] for one in drawn(page, "curves")] == light
