@@ -180,10 +180,10 @@ def why_not(output: Any) -> str:
     """Return why an output can't be recorded, in words; "" where it can."""
     if output is None:
         return "it gives nothing"
-    if not hasattr(output, "shape") or not hasattr(output, "dtype"):
-        return f"it gives a {type(output).__name__}, in which no array is known"
     if getattr(output, "is_nested", False):
         return "it gives a nested tensor, in which images differ in shape"
+    if not hasattr(output, "shape") or not hasattr(output, "dtype"):
+        return f"it gives a {type(output).__name__}, in which no array is known"
     if isinstance(output, torch.Tensor) and output.layout != torch.strided:
         return f"it gives a tensor that is not dense ({output.layout})"
     if "float" not in str(output.dtype):

@@ -96,10 +96,10 @@ class TorchNetwork(Network):
             floats = isinstance(batch, torch.Tensor) and batch.is_floating_point()
             if not floats or len(batch) != len(pixels):
                 tensor = isinstance(batch, torch.Tensor)
-                got = f"{len(batch)} images of {batch.dtype}" if tensor else f"a {type(batch).__name__}"
+                got = f"{batch.dtype} of shape {tuple(batch.shape)}" if tensor else type(batch).__name__
                 raise InputError(
-                    f"{self.name}: the function preprocess= returned {got}; expected a floating-point "
-                    f"tensor of {len(pixels)} images for a uint8 tensor of shape {tuple(given.shape)}"
+                    f"{self.name}: the function preprocess= returned {got} for a uint8 tensor of shape "
+                    f"{tuple(given.shape)}; expected a floating-point tensor, with one entry for each image"
                 )
         if batch.ndim == 4:  # channels last is the order in which convolutions are fastest
             fastest = self.manner == Manner.FASTEST
