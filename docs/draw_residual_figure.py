@@ -1,0 +1,31 @@
+"""Draw the curves of ResNet-20, block by block, for the images of the README's picture.
+
+Run ``make figures``; it needs the real data (see ``real_data.py``). The network is that of the tests.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from draw_readme_figure import draw_curves
+from real_data import ROOT, data_folder, mobilenet_and_sets
+
+import differentia as dif
+
+sys.path.insert(0, str(ROOT / "tests"))
+
+from helpers.resnet20 import load_resnet20
+
+CURVES = ROOT / "docs" / "images" / "resnet20.png"
+
+
+def main() -> None:
+    """Measure the blocks and what stands before and after them, and draw."""
+    _, sets = mobilenet_and_sets()
+    blocks = [f"layer{stage}.{block}" for stage in (1, 2, 3) for block in range(3)]
+    layers = ["input", "conv1", "bn1", *blocks, "linear"]
+    draw_curves(dif.measure(load_resnet20(data_folder()), sets, layers=layers), CURVES)
+
+
+if __name__ == "__main__":
+    main()
