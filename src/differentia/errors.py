@@ -13,8 +13,9 @@ from numbers import Integral
 from typing import Literal
 
 #: What a warning is about, whatever its words: the measure has no value, stimuli were left out, stimuli of
-#: one set are the same; "other" is whatever nobody has to tell apart.
-WarningKind = Literal["undefined", "left_out", "same_content", "other"]
+#: one set are the same, modules can't be recorded, responses depend on more than the image; "other" is
+#: whatever nobody has to tell apart.
+WarningKind = Literal["undefined", "left_out", "same_content", "unrecorded", "unsteady", "other"]
 
 
 class DifferentiaError(Exception):
@@ -48,7 +49,9 @@ class DifferentiaWarning(UserWarning):
     ----------
     kind
         What it is about, however it is worded: "undefined" (the measure has no value), "left_out" (images
-        that can't be read), "same_content" (images of one set that are the same), or "other".
+        that can't be read), "same_content" (images of one set that are the same), "unrecorded" (calls of
+        modules that can't be recorded), "unsteady" (responses that depend on chance or on other images), or
+        "other".
     """
 
     def __init__(self, text: str = "", kind: WarningKind = "other") -> None:

@@ -433,7 +433,7 @@ def test_filter_means_equal_the_oracle() -> None:
     everything = dif.record(load(), SETS, units="all", layers=SOME)
     for layer in everything.layers:
         maps = np.asarray(everything.values[layer.name]).reshape(-1, *layer.shape)
-        means = oracles.filter_means(maps, layer.filter_axis)
+        means = oracles.filter_means(maps, layer.channel_axis)
         for name, rows in everything.sets.items():
             values = result["differentiation"].sel(set=name, layer=layer.name).isel(n_units=0)
             assert float(values[0]) == pytest.approx(oracles.differentiation(means[rows]), rel=1e-5)

@@ -260,7 +260,7 @@ def check_filters(network: dif.Network, expected: dict[str, int]) -> None:
     """Compare the filter axis of layers, and what their filters give, of an image of three even channels."""
     pixels = np.full((2, *network.input_shape), (0, 51, 255), dtype=np.uint8)
     layers = {layer.name: layer for layer in network.layers}
-    assert {name: layers[name].filter_axis for name in expected} == expected
+    assert {name: layers[name].channel_axis for name in expected} == expected
     kept = network.record(pixels, {name: SummaryProbe(layers[name]) for name in expected})
     for name in expected:
         means = [0.0, 0.2, 1.0] if layers[name].n_filters == 3 else [0.0, 1.0, 2.0, 3.0]

@@ -10,27 +10,30 @@ from differentia.networks.layers import Layer, select_layers
 
 
 @pytest.mark.parametrize(
-    ("shape", "channels_first", "axis", "n_filters", "space"),
+    ("shape", "axis", "n_channels", "space"),
     [
-        ((8, 5, 4), True, 0, 8, (5, 4)),
-        ((5, 4, 8), False, 2, 8, (5, 4)),
-        ((8, 2, 5, 4), True, 0, 8, (2, 5, 4)),
-        ((2, 5, 4, 8), False, 3, 8, (2, 5, 4)),
-        ((7, 16), True, 1, 16, (7,)),
-        ((7, 16), False, 1, 16, (7,)),
-        ((16,), True, 0, 16, ()),
-        ((16,), False, 0, 16, ()),
-        ((), True, 0, 1, ()),
-        ((), False, 0, 1, ()),
+        ((8, 5, 4), 0, 8, (5, 4)),
+        ((5, 4, 8), 2, 8, (5, 4)),
+        ((8, 2, 5, 4), 0, 8, (2, 5, 4)),
+        ((7, 16), 1, 16, (7,)),
+        ((7, 16), 0, 7, (16,)),
+        ((7, 16), None, None, (7, 16)),
     ],
 )
-def test_filters_and_space(
-    shape: tuple[int, ...], channels_first: bool, axis: int, n_filters: int, space: tuple[int, ...]
+def test_channels_and_space(
+    shape: tuple[int, ...], axis: int | None, n_channels: int | None, space: tuple[int, ...]
 ) -> None:
-    """The filter axis of maps is where the framework has it, of tokens and vectors it is the last."""
-    layer = Layer("a", "Conv2d", shape, "a", channels_first=channels_first)
-    assert (layer.filter_axis, layer.n_filters, layer.space) == (axis, n_filters, space)
+    """The channels are on the axis that was found; nothing is made of a shape alone."""
+    layer = Layer("a", "Conv2d", shape, "a", channel_axis=axis)
+    assert (layer.n_channels, layer.space) == (n_channels, space)
     assert layer.size == np.zeros(shape).size == layer.n_filters * np.zeros(layer.space).size
+
+
+@pytest.mark.parametrize(("shape", "count"), [((16,), 16), ((), 1)])
+def test_the_units_of_a_vector_are_channels(shape: tuple[int, ...], count: int) -> None:
+    """There is one axis, or none: each unit is a channel of its own."""
+    layer = Layer("a", "Flatten", shape, "a")
+    assert (layer.channel_axis, layer.n_channels, layer.space) == (0, count, ())
 
 
 LAYERS = [

@@ -72,12 +72,12 @@ def test_memory_order() -> None:
 
 #: Layers of each number of axes of space, the filters first and last.
 LAYERS = {
-    "first": Layer("a", "Conv2d", (6, 5, 4), "a", channels_first=True),
-    "last": Layer("a", "Conv2D", (5, 4, 6), "a"),
-    "volume": Layer("a", "Conv3d", (3, 2, 4, 5), "a", channels_first=True),
-    "tokens": Layer("a", "LayerNorm", (7, 6), "a", channels_first=True),
-    "vector": Layer("a", "Linear", (9,), "a", channels_first=True),
-    "number": Layer("a", "Linear", (), "a", channels_first=True),
+    "first": Layer("a", "Conv2d", (6, 5, 4), "a", channel_axis=0),
+    "last": Layer("a", "Conv2D", (5, 4, 6), "a", channel_axis=2),
+    "volume": Layer("a", "Conv3d", (3, 2, 4, 5), "a", channel_axis=0),
+    "tokens": Layer("a", "LayerNorm", (7, 6), "a", channel_axis=1),
+    "vector": Layer("a", "Linear", (9,), "a"),
+    "number": Layer("a", "Linear", (), "a"),
 }
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 
@@ -98,7 +98,7 @@ def test_summary_in_any_layout(name: str, dtype: torch.dtype) -> None:
     layer = LAYERS[name]
     output = torch.from_numpy(RNG.normal(0.7, 1.0, (3, *layer.shape))).to(dtype)
     exact = output.double().numpy()
-    filter_means = oracles.filter_means(exact, layer.filter_axis)
+    filter_means = oracles.filter_means(exact, layer.channel_axis)
     mean, variance = oracles.moments(exact)
     for laid_out in layouts(output):
         summary = SummaryProbe(layer)(laid_out)
@@ -111,7 +111,7 @@ def test_summary_in_any_layout(name: str, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("offset", [0.0, 1.0, 2.9, 3.1, 100.0, 1e4, -1e4])
 def test_variance_beside_a_large_mean(offset: float) -> None:
     """A layer of several blocks whose mean is many SDs, on both sides of where the sums change."""
-    layer = Layer("a", "Conv2d", (16, 30, 31), "a", channels_first=True)
+    layer = Layer("a", "Conv2d", (16, 30, 31), "a", channel_axis=0)
     output = torch.from_numpy((RNG.normal(size=(3, *layer.shape)) + offset).astype(np.float32))
     mean, variance = oracles.moments(output.double().numpy())
     summary = SummaryProbe(layer)(output)
@@ -127,7 +127,7 @@ def test_variance_beside_a_large_mean(offset: float) -> None:
 @pytest.mark.parametrize("value", [0.0, 0.1, -0.7, 1234.5678])
 def test_constant_layers_have_no_variance(value: float, dtype: torch.dtype) -> None:
     """Exactly 0, and the mean is the value; one unit that differs is seen."""
-    layer = Layer("a", "Conv2d", (7, 27, 29), "a", channels_first=True)
+    layer = Layer("a", "Conv2d", (7, 27, 29), "a", channel_axis=0)
     output = torch.full((2, *layer.shape), value, dtype=dtype)
     summary = SummaryProbe(layer)(output)
     assert summary.variance.tolist() == [0.0, 0.0]

@@ -35,12 +35,12 @@ SOME = ["conv", "act:1", "named[mean]", "head"]
 
 #: Layers of each number of axes of space, the filters first and last, and more filters than sums.
 LAYERS = {
-    "first": Layer("a", "Conv2d", (6, 13, 7), "a", channels_first=True),
-    "last": Layer("a", "Conv2D", (13, 7, 6), "a"),
-    "volume": Layer("a", "Conv3d", (3, 5, 4, 9), "a", channels_first=True),
-    "tokens": Layer("a", "LayerNorm", (31, 6), "a", channels_first=True),
-    "vector": Layer("a", "Linear", (300,), "a", channels_first=True),
-    "wide": Layer("a", "Conv2d", (90, 2, 3), "a", channels_first=True),
+    "first": Layer("a", "Conv2d", (6, 13, 7), "a", channel_axis=0),
+    "last": Layer("a", "Conv2D", (13, 7, 6), "a", channel_axis=2),
+    "volume": Layer("a", "Conv3d", (3, 5, 4, 9), "a", channel_axis=0),
+    "tokens": Layer("a", "LayerNorm", (31, 6), "a", channel_axis=1),
+    "vector": Layer("a", "Linear", (300,), "a"),
+    "wide": Layer("a", "Conv2d", (90, 2, 3), "a", channel_axis=0),
 }
 
 
@@ -68,7 +68,7 @@ def test_the_probe_equals_a_dense_matrix(name: str, width: int) -> None:
     """In float64, and of every layout the same to the bit; also from an array, of any number of images."""
     layer = LAYERS[name]
     output = torch.from_numpy(RNG.normal(0.7, 1.0, (3, *layer.shape)))
-    matrix = oracles.sketch_matrix("a", layer.shape, layer.filter_axis, width, seed=5)
+    matrix = oracles.sketch_matrix("a", layer.shape, layer.channel_axis, width, seed=5)
     assert (np.count_nonzero(matrix, axis=0) == 1).all(), "every unit is in one sum"
     assert np.count_nonzero(matrix, axis=1).max() <= 2 * math.ceil(layer.size / width), "none has too many"
     probe = SketchProbe(Sketch(layer, width, seed=5))
@@ -86,7 +86,7 @@ def test_the_probe_equals_a_dense_matrix(name: str, width: int) -> None:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_types_of_numbers(dtype: torch.dtype) -> None:
     """Half precision is summed as float32; far from 0 distances are as exact as the responses are."""
-    layer = Layer("a", "Conv2d", (16, 60, 50), "a", channels_first=True)
+    layer = Layer("a", "Conv2d", (16, 60, 50), "a", channel_axis=0)
     output = torch.from_numpy(RNG.normal(30.0, 1.0, (2, *layer.shape))).to(dtype)
     found = SketchProbe(Sketch(layer, 1000, seed=0))(output)
     assert found.dtype == np.float32
@@ -108,7 +108,7 @@ def test_what_is_kept_is_a_copy() -> None:
 @pytest.mark.parametrize("rank", ["few", "one", "sparse"])
 def test_squared_distances_are_right_on_average(rank: str) -> None:
     """Over seeds the mean is the layer's own, and the SD what is promised, or less where few units differ."""
-    layer = Layer("a", "Conv2D", (12, 5, 20), "a")
+    layer = Layer("a", "Conv2D", (12, 5, 20), "a", channel_axis=2)
     filters = RNG.gamma(0.3, 1.0, 20)  # some respond much more than others
     difference = RNG.normal(size=(12, 5, 20)) * filters
     if rank == "one":
@@ -149,7 +149,7 @@ def test_every_value_equals_the_oracle(normalize: str, narrow: int) -> None:
         assert about["units_used"].values.tolist() == [min(count, size) for count in counts]
         kept = np.eye(size)
         if pool < size:
-            kept = oracles.sketch_matrix(layer.name, layer.shape, layer.filter_axis, pool, 2)
+            kept = oracles.sketch_matrix(layer.name, layer.shape, layer.channel_axis, pool, 2)
         for count, draw in itertools.product(counts, range(draws)):
             values = about["differentiation"].sel(n_units=count, draw=draw)
             if count >= pool and draw:
@@ -267,7 +267,7 @@ def test_a_keras_model(narrow: int) -> None:
     for layer in whole.layers:
         values = np.asarray(whole.values[layer.name]).astype(np.float64)
         if layer.size > narrow:
-            matrix = oracles.sketch_matrix(layer.name, layer.shape, layer.filter_axis, narrow, 3)
+            matrix = oracles.sketch_matrix(layer.name, layer.shape, layer.channel_axis, narrow, 3)
             values = values @ matrix.T
         np.testing.assert_allclose(sketched.values[layer.name][:, :], values, rtol=1e-4, atol=1e-5)
 
@@ -376,7 +376,7 @@ def test_a_store_goes_on(tmp_path: Path, narrow: int, caplog: pytest.LogCaptureF
 
 def test_the_spread_is_that_over_seeds() -> None:
     """Draws of one sketch, corrected for the sums that they share, vary as fresh sketches of the layer do."""
-    layer = Layer("a", "Conv2D", (20, 10, 20), "a")
+    layer = Layer("a", "Conv2D", (20, 10, 20), "a", channel_axis=2)
     values = RNG.normal(size=(2, layer.size))
     exact = float(np.sum((values[0] - values[1]) ** 2))
     width, count, draws, seeds = 120, 60, 20, 150

@@ -241,7 +241,7 @@ def test_filters() -> None:
     network = dif.load_network(Filters(), preprocess="unit", input_shape=(3, 8, 9))
     layers = {layer.name: layer for layer in network.layers}
     del layers["Filters"]  # the container
-    assert {name: (layer.shape, layer.filter_axis) for name, layer in layers.items()} == {
+    assert {name: (layer.shape, layer.channel_axis) for name, layer in layers.items()} == {
         "input": ((3, 8, 9), 0),
         "conv": ((4, 6, 7), 0),
         "volume": ((6, 1, 6, 7), 0),

@@ -14,7 +14,7 @@ import torch
 from helpers.networks import tricky
 
 import differentia as dif
-from differentia.networks.base import Trace
+from differentia.networks.discovery import Found
 from differentia.networks.layers import Layer, select_layers
 from differentia.recording import cost
 from differentia.recording.cost import Forecast, best_batch_size, duration, estimate_cost
@@ -148,7 +148,7 @@ def test_the_best_batch_size(side: int, budget: int | None, expected: int) -> No
     """As many images as cache and memory hold the largest layer of, and what is kept of them."""
     module = torch.nn.Conv2d(3, 32, 3, padding=1)
     network = dif.load_network(module, preprocess="unit", input_shape=(3, side, side))
-    network.__dict__["_trace"] = Trace((Layer("conv", "Conv2d", (32, side, side), "conv"),), Counter())
+    network._found = Found((Layer("conv", "Conv2d", (32, side, side), "conv"),), (), Counter())
     plan = SimpleNamespace(bytes_per_image=lambda: 10_000)
     assert best_batch_size(network, plan, budget) == expected  # type: ignore[arg-type]
 

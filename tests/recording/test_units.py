@@ -101,9 +101,9 @@ def test_kinds() -> None:
 
 #: Layers with the filters first, last, without space, and of a single number.
 FILTERED = [
-    Layer("first", "Conv2d", (6, 5, 4), "first", channels_first=True),
-    Layer("last", "Conv2D", (5, 4, 6), "last"),
-    Layer("tokens", "LayerNorm", (20, 6), "tokens", channels_first=True),
+    Layer("first", "Conv2d", (6, 5, 4), "first", channel_axis=0),
+    Layer("last", "Conv2D", (5, 4, 6), "last", channel_axis=2),
+    Layer("tokens", "LayerNorm", (20, 6), "tokens", channel_axis=1),
     Layer("vector", "Linear", (6,), "vector"),
     Layer("number", "Linear", (), "number"),
 ]
@@ -111,7 +111,7 @@ FILTERED = [
 
 def filter_of(layer: Layer, unit: int) -> int:
     """Return the filter of a unit by its place in the layer."""
-    return int(np.unravel_index(unit, layer.shape)[layer.filter_axis]) if layer.shape else 0
+    return int(np.unravel_index(unit, layer.shape)[layer.channel_axis]) if layer.shape else 0
 
 
 def chi_square(counts: np.ndarray) -> float:
@@ -141,7 +141,7 @@ def test_filter_order_depends_on_seed_and_layer() -> None:
     order = filter_order(layer, 120, seed=0)
     assert np.array_equal(order, filter_order(layer, 120, seed=0))
     assert not np.array_equal(order, filter_order(layer, 120, seed=1))
-    other = Layer("other", "Conv2d", (6, 5, 4), "other", channels_first=True)
+    other = Layer("other", "Conv2d", (6, 5, 4), "other", channel_axis=0)
     assert not np.array_equal(order, filter_order(other, 120, seed=0))
     assert len(set(order[:6] % 20)) > 1
 

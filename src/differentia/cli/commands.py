@@ -188,7 +188,7 @@ def layers(
     cost = estimate_cost(loaded, taken, pool=max(counts), units=units, batch_size=batch_size)
     listed = loaded.layers if layers is None else taken
     if as_json:
-        found = [{**asdict(layer), "units": layer.size, "filters": layer.n_filters} for layer in listed]
+        found = [{**asdict(layer), "units": layer.size, "filters": layer.n_channels} for layer in listed]
         recorded = [layer.name for layer in taken]
         print_json({"network": network, "layers": found, "recorded": recorded, "cost": cost._asdict()})
         return
@@ -199,7 +199,7 @@ def layers(
             layer.kind + (" (container)" if layer.container else ""),
             "x".join(map(str, layer.shape)) or "1",
             f"{layer.size:,}",
-            f"{layer.n_filters:,}",
+            f"{layer.n_channels:,}",
         ]
         for layer in listed
     ]

@@ -8,21 +8,30 @@ import operator
 import os
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import UInt8
 
 from differentia.errors import InputError, RecordingError
-from differentia.networks.layers import INPUT, Layer
+from differentia.networks.calls import (
+    Call,
+    Names,
+    Observer,
+    ObserverFailedError,
+    carrying_errors,
+    parts_of,
+)
+from differentia.networks.discovery import Found, discover
+from differentia.networks.layers import INPUT, Layer, Unrecorded
+from differentia.networks.probes import as_tensor
+from differentia.system.random import fixed_generator
 
 #: The environment variable that turns off, as ``0``, what relies on PyTorch's private API (`networks.graph`).
 GRAPHS = "DIFFERENTIA_GRAPHS"
-
-#: The layers are found with two batches of different sizes: an axis that follows both is the batch.
-TRACE_BATCHES = (2, 3)
 
 
 def graphs_are_on() -> bool:
@@ -30,26 +39,12 @@ def graphs_are_on() -> bool:
     return os.environ.get(GRAPHS) != "0"
 
 
-class Call(NamedTuple):
-    """A call of a module within a pass, as an adapter reports it."""
+class Manner(Enum):
+    """How a pass is done, in words that follow "is not computed"."""
 
-    module: str
-    kind: str
-    container: bool = False
-    inert: bool = False
-    channels_first: bool = False
-
-
-class Trace(NamedTuple):
-    """What a pass showed: the outputs that can be recorded, and how often each module was called."""
-
-    layers: tuple[Layer, ...]
-    calls: Counter[str]
-
-
-#: What an adapter calls after each module, with the module's output (arrays, tuples, dicts), before anything
-#: can change that in place.
-Observer = Callable[[Call, Any], None]
+    FASTEST = "with channels last in memory"
+    IN_PARTS = "with transformers taken apart"
+    OWN = "as its own code has it"
 
 
 class Network(ABC):
@@ -80,6 +75,11 @@ class Network(ABC):
     frameworks: tuple[str, ...] = ()
     traceable: bool = False
     inert: ClassVar[frozenset[str]] = frozenset()
+    #: The ways to compute a pass, the one that costs least first; the network's own is the last.
+    manners: ClassVar[tuple[Manner, ...]] = (Manner.OWN,)
+    manner: Manner = Manner.OWN
+    _found: Found | None = None
+    _called_later: frozenset[str] = frozenset()
 
     @property
     def rewritten(self) -> bool:
@@ -101,7 +101,7 @@ class Network(ABC):
         """
 
     @abstractmethod
-    def run(self, batch: Any, observe: Observer, modules: frozenset[str] | None = None) -> None:
+    def run(self, batch: Any, observe: Observer, *, following: Callable[[Call], None] | None = None) -> None:
         """Do one forward pass at inference, reporting each call of a module as it is done.
 
         Parameters
@@ -110,8 +110,8 @@ class Network(ABC):
             What `prepare` returned.
         observe
             Called with the output before anything can change it in place.
-        modules
-            The modules to report; all where None.
+        following
+            Called with each call that no other made; then a call knows those within it, and its channels.
         """
 
     @property
@@ -135,38 +135,53 @@ class Network(ABC):
         """SHA-256 of the architecture and the weights, in hexadecimal."""
 
     @property
+    def hidden(self) -> Iterable[tuple[str, str]]:
+        """The names and kinds of modules that are not looked into in the manner at hand."""
+        return ()
+
+    @property
+    @abstractmethod
+    def module_names(self) -> Iterable[str]:
+        """The names of all modules, also of those that are not called."""
+
+    @property
     def layers(self) -> tuple[Layer, ...]:
         """Every layer that can be recorded, containers too, in the order of computation."""
-        return self._trace.layers
+        return self.found.layers
+
+    @property
+    def unrecorded(self) -> tuple[Unrecorded, ...]:
+        """What is called in a pass and can't be recorded, with the reason."""
+        return self.found.unrecorded
+
+    @property
+    def found(self) -> Found:
+        """What the last images that were looked at showed; noise, where there were none."""
+        if self._found is None:
+            self.look(fixed_generator().integers(0, 256, (2, *self.input_shape), dtype=np.uint8))
+        assert self._found is not None
+        return self._found
+
+    def look(self, pixels: UInt8[np.ndarray, "two h w c"]) -> Found:
+        """Find the layers, and what can't be recorded, in passes over two images.
+
+        Parameters
+        ----------
+        pixels : (2, height, width, channels)
+            0..255.
+
+        Raises
+        ------
+        RecordingError
+            The pass failed.
+        """
+        self._found = discover(self, pixels)
+        self._called_later = frozenset()
+        return self._found
 
     @cached_property
-    def _trace(self) -> Trace:
-        first = self._traced(TRACE_BATCHES[0])
-        second = self._traced(TRACE_BATCHES[1], computing=not (self.rewritten and graphs_are_on()))
-        in_both = tuple(layer for layer in first.layers if layer in second.layers)
-        return Trace(in_both, second.calls)
-
-    def _traced(self, batch: int, *, computing: bool = True) -> Trace:
-        """Return what a pass shows; nothing needs to be computed where what is made once was made before."""
-        found: list[Layer] = []
-
-        def observe(name: str, call: Call, output: Any) -> None:
-            # Floats, of which the first axis is the batch.
-            if "float" in str(output.dtype) and len(output.shape) and int(output.shape[0]) == batch:
-                shape = tuple(int(length) for length in output.shape[1:])
-                found.append(Layer(name, shape=shape, **call._asdict()))
-
-        given = self.prepare(np.zeros((batch, *self.input_shape), dtype=np.uint8))
-        if not computing:
-            with contextlib.suppress(Exception):
-                from differentia.networks.graph import without_computing
-
-                with without_computing(given) as stand_in:
-                    calls = self.observe_outputs(stand_in, observe)
-                return Trace(tuple(found), calls)
-            found.clear()  # its code looks at numbers
-        calls = self.observe_outputs(given, observe)
-        return Trace(tuple(found), calls)
+    def _names(self) -> Names:
+        return Names(self.module_names)
 
     def _hash(self, weights: Iterable[tuple[str, Any]]) -> str:
         """Return the SHA-256 of the layers, and of each weight as a description and bytes."""
@@ -198,17 +213,23 @@ class Network(ABC):
         """
         kept: dict[str, Any] = {}
         by_name = {layer.name: layer for layer in self.layers}
+        images = len(pixels)
+        if images == 1 and not self.found.alone:  # it is shown twice
+            pixels = pixels.repeat(2, axis=0)
 
         def observe(name: str, call: Call, output: Any) -> None:
             if name not in probes:
                 return
-            expected = (len(pixels), *by_name[name].shape)
-            if tuple(output.shape) != expected:
+            layer = by_name[name]
+            if tuple(output.shape) != layer.output_shape(len(pixels)):
                 raise RecordingError(
-                    f"layer {name!r} gave the shape {tuple(output.shape)} for {len(pixels)} images; "
-                    f"expected {expected}: its output depends on the batch; leave it out with layers="
+                    f"layer {name!r} gave the shape {tuple(output.shape)} for {len(pixels)} images; expected "
+                    f"{layer.output_shape(len(pixels))}: its output depends on the batch; leave it out with "
+                    "layers="
                 )
-            kept[name] = probes[name](output)
+            if layer.folded > 1 or layer.batch_axis:
+                output = layer.by_image(as_tensor(output), len(pixels))
+            kept[name] = probes[name](output if images == len(pixels) else output[:images])
 
         modules = frozenset(by_name[name].module for name in probes)
         calls = self.observe_outputs(self.prepare(pixels), observe, modules)
@@ -218,16 +239,27 @@ class Network(ABC):
                 "leave it out with layers="
             )
         for module in modules:
-            expected, given = self._trace.calls[module], calls[module]
+            expected, given = self.found.calls[module], calls[module]
             if given != expected:
                 raise RecordingError(
                     f"module {module!r} was called {given} times for this batch, but {expected} times for "
                     "another, so its calls can't be told apart; leave it out with layers="
                 )
+        self._called_later |= {module for module in calls if calls[module] > self.found.calls[module]}
         return kept
 
+    @property
+    def called_later(self) -> list[str]:
+        """Modules that were called for other images than those that were looked at."""
+        return sorted(self._called_later)
+
     def observe_outputs(
-        self, batch: Any, observe: Callable[[str, Call, Any], None], modules: frozenset[str] | None = None
+        self,
+        batch: Any,
+        observe: Callable[[str, Call, Any], None],
+        modules: frozenset[str] | None = None,
+        *,
+        following: Callable[[Call], None] | None = None,
     ) -> Counter[str]:
         """Run a pass, report each single output under its layer's name, and return the calls by module.
 
@@ -239,30 +271,29 @@ class Network(ABC):
             Called with the name, the call, and the output before anything can change it in place.
         modules
             The modules whose outputs are reported; all where None.
+        following
+            Called with the calls that no other made; then each call knows those within it, and its channels.
         """
         calls: Counter[str] = Counter({INPUT: 1})
 
         def each_output(call: Call, output: Any) -> None:
             nth = calls[call.module]
             calls[call.module] += 1
-            name = f"{call.module}:{nth}" if nth else call.module
-            for suffix, part in _parts(output):
-                observe(name + suffix, call, part)
+            if modules is None or call.module in modules:
+                given = [(suffix, part) for suffix, part in parts_of(output) if part is not None]
+                for suffix, part in given or [("", None)]:
+                    observe(self._names.name(call.module, nth, suffix), call, part)
 
-        observe(INPUT, Call(INPUT, "Input", channels_first=self.channels_first), batch)
-        self.run(batch, each_output, modules)
+        first = 1 if self.channels_first else len(batch.shape) - 1
+        shown = Call(INPUT, "Input", channel_axis=lambda batch: first)
+        observe(INPUT, shown, batch)
+        if following is not None:
+            following(shown)
+        try:
+            self.run(batch, carrying_errors(each_output), following=following)
+        except ObserverFailedError as failed:
+            raise failed.args[0] from None
         return calls
-
-
-def _parts(output: Any) -> Iterator[tuple[str, Any]]:
-    """Yield each array of an output, with the suffix of its name."""
-    if isinstance(output, Mapping | tuple | list):
-        items: Iterable[Any] = output.items() if isinstance(output, Mapping) else enumerate(output)
-        for key, item in items:
-            for suffix, part in _parts(item):
-                yield f"[{key}]{suffix}", part
-    elif hasattr(output, "shape"):
-        yield "", output
 
 
 def image_shape(network: str, given: Any, *, channels_first: bool) -> tuple[int, int, int]:

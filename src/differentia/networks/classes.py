@@ -8,7 +8,7 @@ from numbers import Integral
 import numpy as np
 from jaxtyping import Float
 
-from differentia.errors import InputError, unknown_name
+from differentia.errors import InputError, require_known, unknown_name
 from differentia.networks.base import Network
 from differentia.networks.layers import Layer
 
@@ -19,16 +19,30 @@ NO_CLASSIFIERS = ("Pool", "Norm", "Flatten", "Dropout", "Identity", "Reshape", "
 ROUNDING = 0.01
 
 
-def class_layer(network: Network) -> Layer | None:
-    """Return the layer whose units are the classes: the last one, where it is a vector.
+def class_layer(network: Network, wanted: str | None = None) -> Layer | None:
+    """Return the layer whose units are the classes: what is asked for, or the last, where it is a vector.
 
-    A network that ends in pooling or normalisation gives features, unless names of classes are known.
+    Where names of classes are known, it is the last that gives as many numbers. A network that ends in
+    pooling or normalisation gives features otherwise.
     """
+    vectors = [layer for layer in network.layers if len(layer.shape) == 1 and layer.size > 1]
+    if wanted is not None:
+        named = {layer.name: layer for layer in network.layers}
+        require_known("layer for class_layer (--class-layer)", wanted, named)
+        if named[wanted] not in vectors:
+            raise InputError(
+                f"class_layer (--class-layer): layer {wanted!r} has the shape {named[wanted].shape}; "
+                "expected a vector, with a number for each class"
+            )
+        return named[wanted]
+    names = network.class_names
+    if names is not None:
+        fitting = [layer for layer in vectors if layer.size == len(names)]
+        if fitting:
+            return next((layer for layer in reversed(fitting) if not layer.container), fitting[-1])
     last = [layer for layer in network.layers if not layer.container][-1]
-    if len(last.shape) != 1 or last.size < 2:
-        return None
-    named = network.class_names is not None and len(network.class_names) == last.size
-    return last if named or not any(part in last.kind for part in NO_CLASSIFIERS) else None
+    features = any(part in last.kind for part in NO_CLASSIFIERS)
+    return last if last in vectors and not features else None
 
 
 def class_names(network: Network, count: int) -> tuple[str, ...]:

@@ -20,7 +20,9 @@ import torch
 from jaxtyping import UInt8
 
 from differentia.errors import InputError, in_one_line, require_known
-from differentia.networks.base import Call, Network, Observer, image_shape
+from differentia.networks.base import Network, image_shape
+from differentia.networks.calls import Call, Observer
+from differentia.networks.keras_axes import KerasChannels
 from differentia.networks.keras_files import require_harmless_model, require_harmless_weights
 from differentia.networks.preprocessing import describe_preprocessing, preprocessed, require_preprocessing
 from differentia.networks.probes import memory_of
@@ -48,10 +50,6 @@ class ClassIndex(NamedTuple):
 
     ids: tuple[str, ...] | None = None
     names: tuple[str, ...] | None = None
-
-
-class _ObserverFailedError(BaseException):
-    """Carries an observer's error, its one argument, through Keras, which rewrites exceptions."""
 
 
 class KerasNetwork(Network):
@@ -154,17 +152,18 @@ class KerasNetwork(Network):
                 batch = self._keras.ops.transpose(batch, (0, 3, 1, 2))
             return batch
 
-    def run(self, batch: Any, observe: Observer, modules: frozenset[str] | None = None) -> None:
+    def run(self, batch: Any, observe: Observer, *, following: Callable[[Call], None] | None = None) -> None:
         """Do one forward pass with ``training=False``, reporting each call of a layer."""
-        try:
-            # Each backend has errors of its own kinds.
-            with self.placed(), inference(self.name, batch.shape, Exception):
-                if not self.model.built:  # its first pass goes through the layers twice, once to build
-                    self.model(batch, training=False)
-                with self._observed(observe, modules):
-                    self.model(batch, training=False)
-        except _ObserverFailedError as failed:
-            raise failed.args[0] from None
+        with self.placed(), inference(self.name, batch.shape):
+            if not self.model.built:  # its first pass goes through the layers twice, once to build
+                self.model(batch, training=False)
+            with self._observed(batch, observe, following):
+                self.model(batch, training=False)
+
+    @property
+    def module_names(self) -> Iterator[str]:
+        """The names of all layers, also of those that are not called."""
+        return (name for name, _ in _named_layers(self.model))
 
     @property
     def device(self) -> str:
@@ -186,25 +185,33 @@ class KerasNetwork(Network):
         return self._hash(map(_described_weight, self.model.weights))
 
     @contextmanager
-    def _observed(self, observe: Observer, modules: frozenset[str] | None) -> Iterator[None]:
-        """Report every call of the layers, as each returns; one that names no data format has the model's.
+    def _observed(
+        self, batch: Any, observe: Observer, following: Callable[[Call], None] | None
+    ) -> Iterator[None]:
+        """Report every call of the layers, as each returns.
 
         Keras has no hooks that all its backends share, so each layer's ``call`` is wrapped on the instance
         for the time of the pass.
         """
+        channels = KerasChannels()
+        channels.note(batch, 1 if self.channels_first else len(batch.shape) - 1)
+        within: list[list[Call]] = [[]]
 
         def wrapped(name: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
             kind = type(layer).__name__
-            own = getattr(layer, "data_format", None)
-            first = self.channels_first if own is None else own == "channels_first"
-            report = Call(name, kind, isinstance(layer, self._keras.Model), kind in self.inert, first)
+            report = partial(Call, name, kind, type(layer), kind in self.inert, channel_axis=channels.axis)
 
             def observed_call(*args: Any, **kwargs: Any) -> Any:
+                within.append([])
                 output = call(*args, **kwargs)
-                try:
-                    observe(report, output)
-                except Exception as error:
-                    raise _ObserverFailedError(error) from error
+                children = tuple(within.pop())
+                done = report(children=children)
+                if following is not None:
+                    channels.follow(layer, (args, kwargs), output)
+                    within[-1].append(done)
+                observe(done, output)
+                if following is not None and len(within) == 1:
+                    following(done)
                 return output
 
             return observed_call
@@ -212,7 +219,7 @@ class KerasNetwork(Network):
         with ExitStack() as undo:
             seen: set[int] = set()
             for name, layer in _named_layers(self.model):
-                if id(layer) in seen or (modules is not None and name not in modules):
+                if id(layer) in seen:
                     continue
                 seen.add(id(layer))
                 quantized = getattr(layer, "quantization_mode", None) is not None

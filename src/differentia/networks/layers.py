@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import fnmatch
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from differentia.errors import InputError, unknown_name
 
 #: The name under which the preprocessed image is recorded.
 INPUT = "input"
+
+#: Choices of layers that have a name; no layer has one of them.
+LEAVES, BLOCKS, EVERY = ":leaves", ":blocks", ":all"
+PRESETS = (LEAVES, BLOCKS, EVERY)
+
+#: With more leaves than this, blocks are looked at by default: nobody could read the figures.
+MOST_LEAVES = 200
 
 
 @dataclass(frozen=True)
@@ -18,7 +26,7 @@ class Layer:
     """One output of one call of a module or Keras layer."""
 
     #: The module's name, with ``:1`` for its second call, ``[0]`` or ``[key]`` for a part of an output that
-    #: is a tuple or a dict.
+    #: is a tuple, a dict or a dataclass.
 
     name: str
     #: The class of the module ("Conv2d", "Dense"); "Input" for the preprocessed image.
@@ -30,9 +38,20 @@ class Layer:
     container: bool = False
     #: Whether it only reshapes, or does nothing at inference (Flatten, Dropout).
     inert: bool = False
-    #: Whether its filters are the first axis of `shape` and not the last; with fewer than three axes (tokens,
-    #: vectors) they are the last in any case.
-    channels_first: bool = False
+    #: Whether it is one of the modules of one class that repeat, or stands before or after them.
+    block: bool = False
+    #: The axis of `shape` that tells the channels apart; None where that is not known. The units of a vector
+    #: are channels of their own.
+    channel_axis: int | None = None
+    #: The axis of the module's output that holds the images, and how many of its entries are each image's:
+    #: windows and heads may be folded into it, image by image, or the first of all images first.
+    batch_axis: int = 0
+    folded: int = 1
+    interleaved: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.shape) < 2:
+            object.__setattr__(self, "channel_axis", 0)
 
     @property
     def size(self) -> int:
@@ -40,39 +59,131 @@ class Layer:
         return math.prod(self.shape)
 
     @property
-    def filter_axis(self) -> int:
-        """The axis of `shape` that tells the filters apart."""
-        return 0 if self.channels_first and len(self.shape) > 2 else max(0, len(self.shape) - 1)
+    def n_channels(self) -> int | None:
+        """The number of channels (filters of a convolution, features of a token); None where not known."""
+        if self.channel_axis is None:
+            return None
+        return self.shape[self.channel_axis] if self.shape else 1
 
     @property
     def n_filters(self) -> int:
-        """The number of filters (channels, features)."""
-        return self.shape[self.filter_axis] if self.shape else 1
+        """The number of parts of equal size that channels make of the units; 1 where they are not known."""
+        return self.n_channels or 1
 
     @property
     def space(self) -> tuple[int, ...]:
-        """The shape of one filter's map: (height, width) of a convolution, () of a vector."""
+        """The shape of one channel: (height, width) of a convolution's map, () of a vector."""
         axes = range(len(self.shape))
-        return tuple(self.shape[axis] for axis in axes if axis != self.filter_axis)
+        return tuple(self.shape[axis] for axis in axes if axis != self.channel_axis)
+
+    def output_shape(self, images: int) -> tuple[int, ...]:
+        """Return the shape of the module's output for a number of images."""
+        rest = list(self.shape)
+        if self.folded > 1:
+            rest.pop(self.batch_axis)
+        return (*rest[: self.batch_axis], images * self.folded, *rest[self.batch_axis :])
+
+    def by_image(self, output: Any, images: int) -> Any:
+        """Return a module's output with the images in front: (images, *shape)."""
+        if self.folded == 1:
+            return output if self.batch_axis == 0 else output.movedim(self.batch_axis, 0)
+        shape, at = tuple(output.shape), self.batch_axis
+        both = (self.folded, images) if self.interleaved else (images, self.folded)
+        return output.reshape(*shape[:at], *both, *shape[at + 1 :]).movedim(at + self.interleaved, 0)
 
 
-def select_layers(layers: Sequence[Layer], wanted: Sequence[str] | None) -> tuple[Layer, ...]:
-    """Return the layers to record, in the order of computation: those of names and shell patterns.
+@dataclass(frozen=True)
+class Unrecorded:
+    """A call of a module, or a part of what it gives, that can't be recorded."""
 
-    A container is taken by its name only, never by a pattern. By default: no container, and no inert layer
-    but the last.
+    name: str
+    kind: str
+    #: Why, in words.
+    reason: str
+    container: bool = False
+    inert: bool = False
+    block: bool = False
+    #: Whether other parts of what the call gives are recorded.
+    beside: bool = False
+
+
+def select_layers(
+    layers: Sequence[Layer], wanted: Sequence[str] | None, unrecorded: Sequence[Unrecorded] = ()
+) -> tuple[Layer, ...]:
+    """Return the layers to record, in the order of computation: those of names, presets and shell patterns.
+
+    A pattern is of layers that are no containers; one that ends in a slash is of containers only.
     """
-    leaves = [layer for layer in layers if not layer.container]
-    if wanted is None:
-        return tuple(layer for layer in leaves if not layer.inert or layer is leaves[-1])
     names = {layer.name for layer in layers}
     chosen: set[str] = set()
-    for pattern in wanted:
-        matching = (leaf.name for leaf in leaves if fnmatch.fnmatchcase(leaf.name, pattern))
-        matches = {pattern} if pattern in names else set(matching)
-        if not matches:
-            raise unknown_name("layer", pattern, [leaf.name for leaf in leaves])
-        chosen |= matches
+    for pattern in (default_preset(layers),) if wanted is None else wanted:
+        found = {pattern} if pattern in names else _matching(layers, pattern)
+        if not found:
+            raise _nothing_found(layers, pattern, unrecorded)
+        chosen |= found
     if not chosen:
         raise InputError("no layer was asked for; leave layers= out for all of them")
     return tuple(layer for layer in layers if layer.name in chosen)
+
+
+def missed(
+    unrecorded: Iterable[Unrecorded], layers: Sequence[Layer], wanted: Sequence[str] | None
+) -> list[Unrecorded]:
+    """Return the calls of which something would have been recorded, could it be."""
+    patterns = (default_preset(layers),) if wanted is None else wanted
+    return [
+        call
+        for call in unrecorded
+        if not call.beside
+        and any(call.block if pattern == BLOCKS else _takes_it(pattern, call) for pattern in patterns)
+    ]
+
+
+def default_preset(layers: Sequence[Layer]) -> str:
+    """Return the choice of layers where none was made: leaves, or blocks of transformers and the like.
+
+    What attention is made of is no activation but a part of a sum, which the blocks give; and of hundreds of
+    leaves nobody could read a figure.
+    """
+    leaves = [layer for layer in layers if not layer.container and not layer.inert]
+    attention = any("Attention" in layer.kind for layer in layers)
+    has_blocks = any(layer.block and layer.container for layer in layers)
+    return BLOCKS if has_blocks and (attention or len(leaves) > MOST_LEAVES) else LEAVES
+
+
+def _matching(layers: Sequence[Layer], pattern: str) -> set[str]:
+    if pattern == BLOCKS:
+        blocks = {layer.name for layer in layers if layer.block}
+        return blocks | {INPUT} if blocks else set()
+    found = {layer.name for layer in layers if _takes_it(pattern, layer)}
+    leaves = [layer.name for layer in layers if not layer.container]
+    return found | {leaves[-1]} if pattern == LEAVES else found
+
+
+def _takes_it(pattern: str, layer: Layer | Unrecorded) -> bool:
+    """Return whether a pattern, or a preset apart from blocks, takes a layer."""
+    if pattern in PRESETS:
+        return pattern == EVERY or not (layer.container or layer.inert)
+    return layer.container == pattern.endswith("/") and _fits(layer.name, pattern.removesuffix("/"))
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Return whether a shell pattern fits a name; brackets are meant as such, or hold some characters."""
+    literal = pattern.replace("[", "[[]")
+    return fnmatch.fnmatchcase(name, literal) or ("[" not in name and fnmatch.fnmatchcase(name, pattern))
+
+
+def _nothing_found(layers: Sequence[Layer], pattern: str, unrecorded: Sequence[Unrecorded]) -> InputError:
+    for call in unrecorded:
+        if pattern == call.name or (pattern not in PRESETS and _takes_it(pattern, call)):
+            return InputError(
+                f"layer {call.name!r} can't be recorded: {call.reason}; leave it out of layers="
+            )
+    if pattern == BLOCKS:
+        return InputError(
+            f"there are no blocks (layers={BLOCKS!r}): no class of containers is called more than once; name "
+            f"layers, or leave layers= out"
+        )
+    containers = pattern.endswith("/")
+    known = [layer.name for layer in layers if layer.container == containers]
+    return unknown_name("container" if containers else "layer", pattern.removesuffix("/"), known)

@@ -119,11 +119,11 @@ class SummaryProbe:
         """Return the sum of each filter of each image, whose axes are in the order of memory."""
         if not self._layer.space:
             return _float64(laid_out).reshape(len(laid_out), -1)
-        space = [place for place, axis in enumerate(axes, 1) if axis - 1 != self._layer.filter_axis]
+        space = [place for place, axis in enumerate(axes, 1) if axis - 1 != self._layer.channel_axis]
         sums = _float64(laid_out.sum(space))
         if not np.isfinite(sums).all():
             sums = _float64(laid_out.sum(space, dtype=torch.float64))
-        return sums
+        return sums.reshape(len(laid_out), -1)
 
 
 def _float64(values: torch.Tensor) -> Float64[np.ndarray, ...]:
@@ -143,7 +143,8 @@ class MapProbe:
     """Copies the whole maps of chosen filters out of a layer's output."""
 
     def __init__(self, layer: Layer, filters: Sequence[int]) -> None:
-        self._axis = 1 + layer.filter_axis
+        assert layer.channel_axis is not None
+        self._axis = 1 + layer.channel_axis
         self._filters = torch.as_tensor(list(filters))
 
     def __call__(self, output: Any) -> Float[np.ndarray, "b f y x"]:

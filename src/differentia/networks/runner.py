@@ -94,6 +94,8 @@ class Runner:
 
     def _record(self, pixels: np.ndarray, probes: ProbesByLayer) -> dict[str, Any]:
         kept = None
+        if len(pixels) == 1 and not self._network.found.alone:
+            return self._own_pass(pixels, probes)
         if self.compiled and len(pixels) == self._batch_size:
             kept = self._record_graph(pixels, probes, compiled=True)
         if kept is None and self._has_graph and self._network.rewritten:
@@ -171,11 +173,11 @@ class Runner:
         self._do_not_compile(reason)
 
     def _report_outputs(self, batch: torch.Tensor, report: Callable[[str, torch.Tensor], None]) -> None:
-        wanted = {layer.name for layer in self._network.layers}
+        layers = {layer.name: layer for layer in self._network.layers}
 
         def observe(name: str, call: Any, output: Any) -> None:
-            if name in wanted:
-                report(name, output)
+            if name in layers:
+                report(name, layers[name].by_image(output, len(batch)))
 
         self._network.observe_outputs(batch, observe)
 

@@ -62,7 +62,8 @@ class Sketch:
         signs = random_signs(self.layer.size, self.seed, self.layer.name)
         if self.filters == 1:
             return signs.reshape(-1, 1)
-        by_axes = np.moveaxis(signs.reshape(self.layer.shape), self.layer.filter_axis, -1)
+        assert self.layer.channel_axis is not None
+        by_axes = np.moveaxis(signs.reshape(self.layer.shape), self.layer.channel_axis, -1)
         return by_axes.reshape(self.positions, self.filters)
 
 
@@ -87,7 +88,8 @@ class SketchProbe:
         if values.dtype not in (torch.float32, torch.float64):
             values = values.float()
         if sketch.filters > 1:
-            values = values.movedim(1 + sketch.layer.filter_axis, -1)
+            assert sketch.layer.channel_axis is not None
+            values = values.movedim(1 + sketch.layer.channel_axis, -1)
         images = len(values)
         values = values.reshape(images, sketch.positions, sketch.filters)
         by_filter = values.stride(1) < values.stride(2) and sketch.filters > 1

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
-from differentia.errors import DifferentiaWarning, InputError, RecordingError, in_one_line
-from differentia.networks.base import Call, Network, Observer, Trace, image_shape
+from differentia.errors import InputError, RecordingError, in_one_line
+from differentia.networks.axes import axis_of_module
+from differentia.networks.base import Manner, Network, graphs_are_on, image_shape
+from differentia.networks.calls import Call, Observer, parts_of
 from differentia.networks.preprocessing import describe_preprocessing, preprocessed, require_preprocessing
 from differentia.networks.probes import memory_of
 
-#: What normalises by the batch at hand where it keeps no statistics.
-BATCH_NORMS = tuple(getattr(torch.nn, name) for name in dir(torch.nn) if "BatchNorm" in name)
+if TYPE_CHECKING:
+    from differentia.networks.flow import ChannelFlow
+
+#: Modules whose code asks whether there are hooks on it or its parts, and computes in another way then.
+ASKING = (torch.nn.TransformerEncoderLayer,)
+
+#: Modules that compute another, which goes by their name; and where a compiled module keeps its own.
+WRAPPERS = (
+    torch.nn.DataParallel,
+    torch.nn.parallel.DistributedDataParallel,
+    torch.optim.swa_utils.AveragedModel,
+)
+COMPILED = "_orig_mod"
 
 
 class TorchNetwork(Network):
@@ -27,6 +41,8 @@ class TorchNetwork(Network):
     channels_first = True
     frameworks = ("torch",)
     traceable = True
+    manners = (Manner.FASTEST, Manner.IN_PARTS, Manner.OWN)
+    manner = Manner.FASTEST
     class_names = None
     #: By class name; some are not PyTorch's own.
     inert = frozenset(
@@ -61,29 +77,13 @@ class TorchNetwork(Network):
         self.input_shape = image_shape(name, input_shape, channels_first=True)
         self.preprocessing = describe_preprocessing(self._preprocess)
         self.class_names = class_names
-        self.module = module
-        self._layout = torch.channels_last  # in which convolutions are fastest, and their filters adjacent
-        self._warn_of_batch_statistics()
+        self.module = module = unwrapped(module)
         if device != "auto":
             try:
                 self.module = module.to(device)
             except (RuntimeError, AssertionError) as error:
                 reason = str(error).splitlines()[0]
                 raise InputError(f"device {device!r} can't be used here: {reason}") from error
-
-    def _warn_of_batch_statistics(self) -> None:
-        norms = [
-            name
-            for name, module in _named_modules(self.module)
-            if isinstance(module, BATCH_NORMS) and module.running_mean is None
-        ]
-        if norms:
-            warnings.warn(
-                f"{self.name}: {', '.join(norms)} normalise by each batch even at inference "
-                "(track_running_stats=False): an image's responses depend on the others in its batch",
-                DifferentiaWarning,
-                stacklevel=4,
-            )
 
     def prepare(self, pixels: UInt8[np.ndarray, "b h w c"]) -> torch.Tensor:
         """Return a batch as the module's input, of shape (batch, channels, height, width)."""
@@ -101,27 +101,58 @@ class TorchNetwork(Network):
                     f"{self.name}: the function preprocess= returned {got}; expected a floating-point "
                     f"tensor of {len(pixels)} images for a uint8 tensor of shape {tuple(given.shape)}"
                 )
-        batch = batch.contiguous(memory_format=self._layout) if batch.ndim == 4 else batch
+        if batch.ndim == 4:  # channels last is the order in which convolutions are fastest
+            fastest = self.manner == Manner.FASTEST
+            batch = batch.contiguous(
+                memory_format=torch.channels_last if fastest else torch.contiguous_format
+            )
         parameter = next(self.module.parameters(), None)
         return batch if parameter is None else batch.to(parameter.device)
 
-    def run(self, batch: torch.Tensor, observe: Observer, modules: frozenset[str] | None = None) -> None:
+    def run(
+        self, batch: torch.Tensor, observe: Observer, *, following: Callable[[Call], None] | None = None
+    ) -> None:
         """Do one forward pass in eval mode, reporting each call of a module."""
         parameter = next((p for p in self.module.parameters() if p.is_floating_point()), None)
         if parameter is not None:
             batch = batch.to(parameter.dtype)
-        with _eval_mode(self.module), inference(self.name, batch.shape), self._observed(observe, modules):
+        with (
+            _eval_mode(self.module),
+            self._undivided(),
+            inference(self.name, batch.shape),
+            _channel_flow(batch) if following else nullcontext() as flow,
+            self._observed(observe, following, flow),
+        ):
             self.module(batch)
 
-    def _traced(self, batch: int, *, computing: bool = True) -> Trace:
-        """Return what a pass shows; code that takes for granted how its tensors lie in memory is obeyed."""
-        try:
-            return super()._traced(batch)
-        except RecordingError as error:
-            if "view size is not compatible" not in str(error) or self._layout == torch.contiguous_format:
-                raise
-            self._layout = torch.contiguous_format
-            return super()._traced(batch)
+    @contextmanager
+    def _undivided(self) -> Iterator[None]:
+        """Compute without what passes by the modules: compiled code, PyTorch's transformers as a whole."""
+        before = torch.backends.mha.get_fastpath_enabled()
+        with torch.compiler.set_stance("force_eager"):
+            torch.backends.mha.set_fastpath_enabled(before and self.manner == Manner.OWN)
+            try:
+                yield
+            finally:
+                torch.backends.mha.set_fastpath_enabled(before)
+
+    @property
+    def module_names(self) -> Iterator[str]:
+        """The names of all modules, also of those that are not called."""
+        return (name for name, _ in _named_modules(self.module))
+
+    @property
+    def hidden(self) -> list[tuple[str, str]]:
+        """The modules whose own code asks whether they are looked into, where they are left alone."""
+        left_alone = self._left_alone()
+        return [(name, _kind(part)) for name, part in left_alone if isinstance(part, ASKING)]
+
+    def _left_alone(self) -> list[tuple[str, torch.nn.Module]]:
+        if self.manner != Manner.OWN:
+            return []
+        asking = (module for module in self.module.modules() if isinstance(module, ASKING))
+        parts = {part for module in asking for part in module.modules()}
+        return [(name, module) for name, module in _named_modules(self.module) if module in parts]
 
     @property
     def device(self) -> str:
@@ -138,38 +169,138 @@ class TorchNetwork(Network):
         )
 
     @contextmanager
-    def _observed(self, observe: Observer, modules: frozenset[str] | None) -> Iterator[None]:
-        """Report every call of the modules, as each returns; one within which another came is a container."""
-        open_calls: list[bool] = []
+    def _observed(
+        self, observe: Observer, following: Callable[[Call], None] | None, flow: ChannelFlow | None
+    ) -> Iterator[None]:
+        """Report every call of the modules, as each returns."""
+        open_calls: list[_OpenCall] = []
 
         def before(module: torch.nn.Module, args: Any) -> None:
-            if open_calls:
-                open_calls[-1] = True
-            open_calls.append(False)
+            open_calls.append(_OpenCall())
 
         def after(name: str, module: torch.nn.Module, args: Any, output: Any) -> None:
-            container = open_calls.pop() if modules is None else False
-            kind = type(module).__name__
-            observe(Call(name, kind, container, kind in self.inert, channels_first=True), output)
+            kind = _kind(module)
+            about: dict[str, Any] = {"does_nothing": kind in self.inert}
+            if following is not None:
+                within = open_calls.pop()
+                about |= {
+                    "type": type(module),
+                    "generic": type(module) is torch.nn.Sequential,
+                    "children": tuple(within.calls),
+                    "passes_on": _is_given_on(within.last, output),
+                    "channel_axis": partial(_channel_axis, module, flow),
+                }
+            call = Call(name, kind, **about)
+            observe(call, output)
+            if following is not None and open_calls:
+                open_calls[-1].calls.append(call)
+                open_calls[-1].last = output
+            elif following is not None:
+                following(call)
+
+        left_alone = {module for _, module in self._left_alone()}
+        scripted: dict[torch.nn.Module, str] = {}
+
+        def before_scripted(module: torch.nn.Module, args: Any) -> None:
+            if module in scripted:
+                before(module, args)
+
+        def after_scripted(module: torch.nn.Module, args: Any, output: Any) -> None:
+            if module in scripted:
+                after(scripted[module], module, args, output)
 
         with ExitStack() as hooks:
             for name, module in _named_modules(self.module):
-                if modules is None:
+                if module in left_alone:
+                    continue
+                if isinstance(module, torch.jit.ScriptModule):
+                    scripted[module] = name
+                    continue
+                if following is not None:
                     hooks.callback(module.register_forward_pre_hook(before).remove)
-                if modules is None or name in modules:
-                    hooks.callback(module.register_forward_hook(partial(after, name)).remove)
+                hooks.callback(module.register_forward_hook(partial(after, name)).remove)
+            if scripted:  # which take no hooks of their own
+                if following is not None:
+                    hooks.callback(register_module_forward_pre_hook(before_scripted).remove)
+                hooks.callback(register_module_forward_hook(after_scripted).remove)
             yield
 
 
-def _named_modules(root: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module]]:
-    """Yield the modules that compute, each once; the parametrisations of weights are not layers."""
-    for name, module in root.named_modules():
-        if "parametrizations" not in name.split("."):
-            yield name or type(root).__name__, module
+@dataclass
+class _OpenCall:
+    """A call that has not returned: those within it that have, and what the last of them gave."""
+
+    calls: list[Call] = field(default_factory=list)
+    last: Any = None
+
+
+def _kind(module: torch.nn.Module) -> str:
+    scripted = isinstance(module, torch.jit.ScriptModule)
+    return str(module.original_name) if scripted else type(module).__name__
+
+
+def _is_given_on(output: Any, outer: Any) -> bool:
+    """Return whether the first of what a module gives is what the last within it gave."""
+    one, other = (next((part for _, part in parts_of(given)), None) for given in (output, outer))
+    return one is not None and one is other
+
+
+def _channel_axis(module: torch.nn.Module, flow: ChannelFlow | None, output: torch.Tensor) -> int | None:
+    """Return the axis of an output that holds the channels, from the operations or else from the module."""
+    axes = flow.axes(output) if flow is not None else None
+    if axes is not None:
+        return next(iter(axes)) if len(axes) == 1 else None
+    axis = axis_of_module(module, output.shape)
+    if axis is not None and flow is not None:
+        flow.note(output, frozenset({axis}))
+    return axis
 
 
 @contextmanager
-def inference(name: str, shape: Sequence[int], failures: type[Exception] = RuntimeError) -> Iterator[None]:
+def _channel_flow(batch: torch.Tensor) -> Iterator[ChannelFlow | None]:
+    """Follow the channels from the input on, where this version of PyTorch lets us."""
+    if not graphs_are_on():
+        yield None
+        return
+    from differentia.networks.flow import ChannelFlow  # of a private API, which may have changed
+
+    with ChannelFlow() as flow:
+        flow.note(batch, frozenset({1}) if batch.ndim == 4 else None)
+        yield flow
+
+
+def unwrapped(module: torch.nn.Module) -> torch.nn.Module:
+    """Return the module that a wrapper (of several GPUs, or compiled) computes."""
+    while isinstance(module, WRAPPERS) or hasattr(module, COMPILED):
+        inner: Any = getattr(module, COMPILED, None) or module.module
+        module = inner
+    return module
+
+
+def _named_modules(
+    root: torch.nn.Module, prefix: str = "", seen: set[torch.nn.Module] | None = None
+) -> Iterator[tuple[str, torch.nn.Module]]:
+    """Yield the modules that compute, each once, without wrappers and parametrisations of weights."""
+    seen = set() if seen is None else seen
+    root = unwrapped(root)
+    if root in seen:
+        return
+    seen.add(root)
+    yield prefix or _root_name(root), root
+    if isinstance(root, torch.jit.ScriptModule):  # what it is made of is not called from Python
+        return
+    for name, child in root.named_children():
+        if name != "parametrizations":
+            yield from _named_modules(child, f"{prefix}.{name}" if prefix else name, seen)
+
+
+def _root_name(root: torch.nn.Module) -> str:
+    name = type(root).__name__
+    return f"{name}()" if name in dict(root.named_children()) else name
+
+
+@contextmanager
+def inference(name: str, shape: Sequence[int]) -> Iterator[None]:
     """Compute without gradients and in full float32; the error says which pass failed."""
     # A GPU's convolutions round float32 to TF32's ten bits by cuDNN's default.
     before = torch.backends.cudnn.allow_tf32
@@ -179,7 +310,9 @@ def inference(name: str, shape: Sequence[int], failures: type[Exception] = Runti
             yield
     except RecordingError:
         raise
-    except failures as error:
+    except (
+        Exception
+    ) as error:  # a network's own code, and each of Keras's backends, has errors of its own kinds
         small = "; use a smaller batch_size (--batch-size)"
         hint = small if isinstance(error, torch.OutOfMemoryError) else ""
         raise RecordingError(
@@ -192,7 +325,8 @@ def inference(name: str, shape: Sequence[int], failures: type[Exception] = Runti
 @contextmanager
 def _eval_mode(root: torch.nn.Module) -> Iterator[None]:
     modes = [(module, module.training) for module in root.modules()]
-    root.eval()
+    with suppress(NotImplementedError):  # of an exported module, which computes as it was exported
+        root.eval()
     try:
         yield
     finally:

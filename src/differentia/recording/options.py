@@ -93,6 +93,14 @@ class RecordOptions:
         doc="; by default the first three",
         shown="0,1,2",
     )
+    class_layer: Text | None = option(
+        None,
+        "The layer whose units are the classes",
+        doc=", which the predictions come from; by default the last, or the last with as many units as there "
+        "are names of classes",
+        metavar="LAYER",
+        shown="the last",
+    )
     views: bool = option(
         True,
         "Keep predictions, filter means and exact moments too",
@@ -152,6 +160,7 @@ class KindsKeywords(TypedDict, total=False):
     compile: str
     maps: Mapping[str, Sequence[int]] | None
     map_images: Sequence[int] | None
+    class_layer: str | None
     views: bool
     skip_unreadable: bool
     follow_links: bool

@@ -223,7 +223,7 @@ class Passes:
         for name, by_quantity in found.items():
             for quantity, values in by_quantity.items():
                 if isinstance(values, Summary):
-                    require_finite(values.filter_mean, name, batch.images, of="filters' means")
+                    require_finite(values.filter_mean, name, batch.images, of="channels' means")
                     numbers[quantity] = np.stack([values.mean, values.variance], axis=1)
                     numbers[quantity_of(self._layers[name], FILTER_MEAN)] = values.filter_mean
                 elif quantity != RANKING:
@@ -280,7 +280,8 @@ class Passes:
             moments = Moments(both[..., 0], both[..., 1])
         if plan.thumbnails:
             small = read(plan.thumbnail).reshape(-1, *thumbnail_shape(plan.input_shape))
-            filter_means = {layer.name: read(quantity_of(layer, FILTER_MEAN)) for layer in plan.layers}
+            with_channels = [layer for layer in plan.layers if layer.n_channels is not None]
+            filter_means = {layer.name: read(quantity_of(layer, FILTER_MEAN)) for layer in with_channels}
         if plan.class_layer:
             probabilities = class_probabilities(read(quantity_of(plan.class_layer, ALL)))
             predictions = Predictions(probabilities, class_names(self._show.network, plan.class_layer.size))

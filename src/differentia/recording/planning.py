@@ -122,8 +122,12 @@ class Plan:
 
     def _with_views(self, units: Iterable[Quantity]) -> list[Quantity]:
         """Return units and what is kept beside them, each once."""
-        beside = [MOMENTS] * self.moments + [FILTER_MEAN] * self.filter_means
-        quantities = [*units, *(quantity_of(layer, what) for layer in self.layers for what in beside)]
+        quantities = list(units)
+        for layer in self.layers:
+            if self.moments:
+                quantities.append(quantity_of(layer, MOMENTS))
+            if self.filter_means and layer.n_channels is not None:
+                quantities.append(quantity_of(layer, FILTER_MEAN))
         if self.class_layer:
             quantities.append(quantity_of(self.class_layer, ALL))
         if self.thumbnails:
@@ -201,14 +205,17 @@ def checked_maps(
     for name, filters in maps.items():
         require_known("layer for maps (--map)", name, by_name)
         layer = by_name[name]
-        if len(layer.space) != 2:
+        if layer.n_channels is None or len(layer.space) != 2:
+            why = (
+                "its channels are not known" if layer.n_channels is None else "they have no height and width"
+            )
             raise InputError(
-                f"maps (--map): layer {name!r} has the shape {layer.shape}, and its filters have no height "
-                "and width; choose a convolution, or another layer with maps"
+                f"maps (--map): layer {name!r} has the shape {layer.shape}, but no maps of channels: {why}; "
+                "choose a convolution, or another layer with maps"
             )
         if max(filters) >= layer.n_filters:
             raise InputError(
-                f"maps (--map): layer {name!r} has no filter {max(filters)}; it has {layer.n_filters}, "
+                f"maps (--map): layer {name!r} has no channel {max(filters)}; it has {layer.n_filters}, "
                 f"numbered from 0 to {layer.n_filters - 1}"
             )
     return {name: tuple(dict.fromkeys(maps[name])) for name in by_name if name in maps}

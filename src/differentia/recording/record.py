@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,10 +12,10 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from differentia.errors import InputError
+from differentia.errors import InputError, warn
 from differentia.networks.base import Network
 from differentia.networks.classes import class_layer
-from differentia.networks.layers import select_layers
+from differentia.networks.layers import Layer, missed, select_layers
 from differentia.networks.load import load_network
 from differentia.networks.probes import SummaryProbe, UnitProbe, together
 from differentia.recording.cost import best_batch_size, require_memory
@@ -26,10 +26,16 @@ from differentia.recording.responses import Responses
 from differentia.recording.store.base import Store
 from differentia.recording.store.disk import open_recording, require_store
 from differentia.recording.store.memory import MemoryStore
-from differentia.recording.units import unit_kind, unit_order
+from differentia.recording.units import require_channels, unit_kind, unit_order
 from differentia.stimuli.base import Fit
 from differentia.stimuli.noise import NoiseStimuli
-from differentia.stimuli.presentation import as_record, as_sets, find_duplicates, warn_of_images
+from differentia.stimuli.presentation import (
+    as_record,
+    as_sets,
+    find_duplicates,
+    first_images,
+    warn_of_images,
+)
 from differentia.system.fields import accept, takes
 from differentia.system.files import user_path
 from differentia.system.locking import held
@@ -78,7 +84,13 @@ def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) 
     budget = memory_budget(options.memory)
     stimuli = as_sets(sets, seed=options.seed, follow_links=options.follow_links)
     network = load_network(network)
-    chosen = select_layers(network.layers, options.layers)
+    fit = Fit(network.input_shape, options.resize, options.crop)
+    if (pixels := first_images(stimuli, fit, skip_unreadable=options.skip_unreadable)) is not None:
+        network.look(pixels)
+    chosen = select_layers(network.layers, options.layers, network.unrecorded)
+    for name in names:
+        require_channels(name, chosen)
+    warned = _warn_of_network(network, chosen, options, stacklevel=3)
     to_view = views and sum(map(len, stimuli.values())) <= MOST_IMAGES_TO_VIEW
     plan = Plan(
         layers=chosen,
@@ -89,11 +101,11 @@ def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) 
         moments=views or bool(maps) or any(unit_kind(name).sketched for name in names),
         filter_means=FILTER_MEAN in names or to_view,
         thumbnails=to_view,
-        class_layer=class_layer(network) if views else None,
+        class_layer=class_layer(network, options.class_layer) if views else None,
         maps=checked_maps(chosen, maps),
         map_images=checked_map_images(options.map_images, max(map(len, stimuli.values())) if maps else None),
     )
-    show = Show(network, stimuli, Fit(network.input_shape, options.resize, options.crop), options)
+    show = Show(network, stimuli, fit, options)
     with ThreadPoolExecutor(1) as beside:  # hundreds of megabytes of weights, while units are chosen
         fingerprint = beside.submit(lambda: network.fingerprint)
         with _held_store(show, plan, budget, fingerprint) as opened:
@@ -112,9 +124,62 @@ def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) 
         "sets": {name: given.source for name, given in stimuli.items()},
         "skipped": [as_record(image) for image in skipped],
         "duplicates": [[as_record(image) for image in group] for group in duplicates],
-        "warnings": warn_of_images(skipped, duplicates, stacklevel=3),
+        "warnings": [
+            *warned,
+            *_warn_of_later_calls(network, stacklevel=3),
+            *warn_of_images(skipped, duplicates, stacklevel=3),
+        ],
     }
     return {name: replace(recorded[name], reference=reference, provenance=provenance) for name in names}
+
+
+def _warn_of_network(
+    network: Network, chosen: Sequence[Layer], options: RecordOptions, *, stacklevel: int
+) -> list[dict[str, str]]:
+    """Say what can't be recorded, and which layers give an image other responses than it has alone."""
+    found, names = network.found, {layer.name for layer in chosen}
+    warned = []
+    if left_out := missed(found.unrecorded, network.layers, options.layers):
+        first = left_out[0]
+        calls = "1 call" if len(left_out) == 1 else f"{len(left_out):,} calls"
+        text = (
+            f"{calls} of modules can't be recorded, first {first.name!r} ({first.kind}): {first.reason}; "
+            "`differentia layers` (network.unrecorded) lists them"
+        )
+        warned.append(warn("unrecorded", text, stacklevel=stacklevel + 1))
+    reasons = {
+        "depend on chance, or on what was shown before: the same image gave others the second time": (
+            found.by_chance
+        ),
+        "depend on the other images in the batch: the same image gave others alone": found.by_company,
+    }
+    for reason, layers in reasons.items():
+        if of_chosen := [name for name in layers if name in names]:
+            listed = ", ".join(map(repr, of_chosen[:3])) + (
+                f" and {len(of_chosen) - 3} more" if len(of_chosen) > 3 else ""
+            )
+            warned.append(warn("unsteady", f"responses of {listed} {reason}", stacklevel=stacklevel + 1))
+    names_known = network.class_names
+    classes = class_layer(network, options.class_layer) if options.views else None
+    if classes is not None and names_known is not None and len(names_known) != classes.size:
+        text = (
+            f"there are {len(names_known):,} names of classes, but layer {classes.name!r} gives "
+            f"{classes.size:,} numbers: classes go by their numbers; name the right layer with class_layer= "
+            "(--class-layer)"
+        )
+        warned.append(warn("other", text, stacklevel=stacklevel + 1))
+    return warned
+
+
+def _warn_of_later_calls(network: Network, *, stacklevel: int) -> list[dict[str, str]]:
+    if not network.called_later:
+        return []
+    listed = ", ".join(map(repr, network.called_later[:3]))
+    text = (
+        f"{len(network.called_later):,} modules were called, or called more often, for some images but not "
+        f"for the first: {listed}; what they gave there is not recorded"
+    )
+    return [warn("unrecorded", text, stacklevel=stacklevel + 1)]
 
 
 def _conditions(show: Show) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, UInt64
 
-from differentia.errors import require_known
+from differentia.errors import InputError, require_known
 from differentia.networks.layers import Layer
 from differentia.system.random import random_keys
 
@@ -52,8 +52,9 @@ def unit_order(layer: str, size: int, count: int, *, seed: int) -> Int[np.ndarra
 
 def filter_order(layer: Layer, count: int, *, seed: int) -> Int[np.ndarray, " count"]:
     """Return the first unit of each filter in random order, then the second of each, and so on."""
+    assert layer.channel_axis is not None
     index = np.arange(layer.size).reshape(layer.shape or (1,))
-    index = np.moveaxis(index, layer.filter_axis, -1).reshape(-1, layer.n_filters)
+    index = np.moveaxis(index, layer.channel_axis, -1).reshape(-1, layer.n_filters)
     keys = random_keys(layer.size, "order", seed, layer.name)[index]
     rounds = np.argsort(keys, axis=0, kind="stable")[: count // layer.n_filters]
     return np.take_along_axis(index, rounds, axis=0).reshape(-1)
@@ -164,6 +165,18 @@ UNIT_KINDS: dict[str, UnitKind] = {
     "all": UnitKind(lambda layer, *_: np.arange(layer.size), counted=False),
     "sketch": UnitKind(_sketched, random=True, sketched=True),
 }
+
+
+def require_channels(name: str, layers: Sequence[Layer]) -> None:
+    """Raise an error where a kind of units is of channels, and they are not known of a layer."""
+    unknown = [layer for layer in layers if layer.n_channels is None]
+    if unknown and name in ("per_filter", "filter_mean"):
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        raise InputError(
+            f"units={name!r} (--units) is of channels, and which axis holds them is not known of layer "
+            f"{unknown[0].name!r}, of shape {unknown[0].shape}{more}; leave it out with layers= (--layers), "
+            "or choose units='random'"
+        )
 
 
 def unit_kind(name: str) -> UnitKind:

@@ -88,9 +88,9 @@ def build_result(
     if responses.moments is not None:
         values["layer_mean"], values["layer_sd"] = _set_moments(responses, responses.moments)
     if views.filter_means:
-        counts = [views.filter_means[layer.name].shape[1] for layer in layers]
-        values["filter_mean"] = np.hstack([views.filter_means[layer.name] for layer in layers])
-        values["filter_layer"] = np.repeat([layer.name for layer in layers], counts)
+        counts = [means.shape[1] for means in views.filter_means.values()]
+        values["filter_mean"] = np.hstack(list(views.filter_means.values()))
+        values["filter_layer"] = np.repeat(list(views.filter_means), counts)
         values["filter_index"] = np.concatenate([np.arange(count) for count in counts])
     if views.predictions is not None:
         values["prediction"] = views.predictions.probabilities

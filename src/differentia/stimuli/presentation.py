@@ -6,7 +6,7 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import islice, zip_longest
 from typing import Any, NamedTuple
 
@@ -167,6 +167,33 @@ def present(
             )
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
+
+
+#: Images among which two that differ are looked for.
+LOOKED_AT = 8
+
+
+def first_images(
+    stimuli: Mapping[str, Stimuli], fit: Fit, *, skip_unreadable: bool
+) -> UInt8[np.ndarray, "two h w c"] | None:
+    """Return two images that differ, of two sets where there are several; None where none can be read.
+
+    Where the first ones are all the same, that comes twice.
+    """
+    in_turns = zip_longest(*(labels_of(name, given) for name, given in stimuli.items()))
+    in_order = (label for labels in in_turns for label in labels if label is not None)
+    candidates = list(islice(in_order, LOOKED_AT))
+    found: list[np.ndarray] = []
+    with closing(
+        present(stimuli, [[label] for label in candidates], fit, skip_unreadable=skip_unreadable)
+    ) as shown:
+        for batch in shown:
+            found += [
+                pixels for pixels in batch.pixels if not any(np.array_equal(pixels, other) for other in found)
+            ]
+            if len(found) == 2:
+                break
+    return np.stack([found[0], found[-1]]) if found else None
 
 
 def warn_of_images(

@@ -1,0 +1,37 @@
+"""Which axis of a PyTorch module's output holds the channels, where the module's own kind tells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.conv import _ConvNd
+
+#: Modules whose last axis holds the channels.
+LAST = (
+    *(nn.Linear, nn.Bilinear, nn.Embedding, nn.EmbeddingBag, nn.RNNBase, nn.RNNCellBase),
+    *(nn.TransformerEncoderLayer, nn.TransformerDecoderLayer, nn.TransformerEncoder, nn.TransformerDecoder),
+)
+
+#: Names of modules whose second axis holds the channels, whatever comes in.
+POOLS = ("Pool1d", "Pool2d", "Pool3d", "Upsample", "PixelShuffle", "PixelUnshuffle")
+
+
+def axis_of_module(module: torch.nn.Module, shape: Sequence[int]) -> int | None:
+    """Return the axis of an output that holds the channels; None where the kind of the module does not tell.
+
+    A class of somebody else's that computes in its own way may do anything with the axes.
+    """
+    computing = next(kind for kind in type(module).__mro__ if "forward" in vars(kind))
+    if not computing.__module__.startswith("torch.nn."):
+        return None
+    if isinstance(module, _ConvNd):
+        return len(shape) - len(module.kernel_size) - 1
+    if isinstance(module, _NormBase | nn.GroupNorm) or computing.__name__.endswith(POOLS):
+        return 1
+    normalized = getattr(module, "normalized_shape", ())
+    if isinstance(module, LAST) or len(normalized) == 1:
+        return len(shape) - 1
+    return None

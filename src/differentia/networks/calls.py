@@ -1,0 +1,105 @@
+"""Calls of modules within a pass: what adapters report, the arrays that a call gives, and their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from typing import Any
+
+from differentia.networks.layers import INPUT, PRESETS
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A call of a module within a pass, as an adapter reports it when it returns."""
+
+    module: str
+    kind: str
+    type: type = object
+    #: By its class it only reshapes, or does nothing at inference.
+    does_nothing: bool = False
+    #: Whether it is of a class that only calls others one after another (Sequential).
+    generic: bool = False
+    #: The calls within it, where the pass is followed.
+    children: tuple[Call, ...] = ()
+    #: Whether it gives what the last of its children gave.
+    passes_on: bool = False
+    #: Returns the axis of an array that it gives which holds the channels, where that is known.
+    channel_axis: Callable[[Any], int | None] = lambda output: None
+
+    @property
+    def inert(self) -> bool:
+        """Whether it only reshapes, or does nothing at inference, as all that it calls."""
+        all_inert = bool(self.children) and all(child.inert for child in self.children)
+        return self.does_nothing or (self.generic and all_inert)
+
+    @property
+    def container(self) -> bool:
+        """Whether it is made of others that compute."""
+        return any(not child.inert for child in self.children)
+
+
+#: What an adapter calls after each module, with the module's output (arrays, or what holds some), before
+#: anything can change that in place.
+Observer = Callable[[Call, Any], None]
+
+
+class ObserverFailedError(BaseException):
+    """Carries an observer's error, its one argument, through code that catches or rewrites exceptions."""
+
+
+def carrying_errors(observe: Observer) -> Observer:
+    """Return an observer whose errors pass through the network's code."""
+
+    def observed(call: Call, output: Any) -> None:
+        try:
+            observe(call, output)
+        except Exception as error:
+            raise ObserverFailedError(error) from error
+
+    return observed
+
+
+def parts_of(output: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what an output holds, with the suffix of its name: arrays, and whatever else is no collection."""
+    if isinstance(output, Mapping):
+        items: Iterable[tuple[Any, Any]] = output.items()
+    elif is_dataclass(output) and not isinstance(output, type):
+        items = ((field.name, getattr(output, field.name, None)) for field in fields(output))
+    elif isinstance(output, tuple) and hasattr(output, "_fields"):
+        items = zip(output._fields, output, strict=True)
+    elif isinstance(output, tuple | list):
+        items = enumerate(output)
+    else:
+        yield "", output
+        return
+    for key, item in items:
+        for suffix, part in parts_of(item):
+            yield f"[{key}]{suffix}", part
+
+
+class Names:
+    """The names of layers: ``module``, ``module:1`` for its second call, ``module[key]`` for a part.
+
+    A module may bear such a name itself; then the number of the call is written in any case, with as many
+    colons as it takes, so that no two layers have one name.
+    """
+
+    def __init__(self, modules: Iterable[str]) -> None:
+        self._confusing = {name for name in modules if set(name) & set(":[")}
+        self.name = cache(self._name)
+
+    def _name(self, module: str, nth: int, suffix: str) -> str:
+        name = f"{module}:{nth}{suffix}" if nth else module + suffix
+        colons = 1 + (nth > 0)
+        while self._is_taken(name, module):
+            name = f"{module}{':' * colons}{nth}{suffix}"
+            colons += 1
+        return name
+
+    def _is_taken(self, name: str, module: str) -> bool:
+        if name in (INPUT, *PRESETS) or name.endswith("/"):
+            return True
+        others = (other for other in self._confusing if other != module and len(other) > len(module))
+        return any(name == other or name.startswith((f"{other}:", f"{other}[")) for other in others)
