@@ -22,9 +22,7 @@ CURVES = ROOT / "docs" / "images" / "resnet20.png"
 def main() -> None:
     """Measure the blocks and what stands before and after them, and draw."""
     _, sets = mobilenet_and_sets()
-    blocks = [f"layer{stage}.{block}" for stage in (1, 2, 3) for block in range(3)]
-    layers = ["input", "conv1", "bn1", *blocks, "linear"]
-    draw_curves(dif.measure(load_resnet20(data_folder()), sets, layers=layers), CURVES)
+    draw_curves(dif.measure(load_resnet20(data_folder()), sets, layers=[":blocks"]), CURVES)
 
 
 if __name__ == "__main__":

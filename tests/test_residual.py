@@ -25,7 +25,6 @@ pytestmark = [
 
 BLOCKS = [f"layer{stage}.{block}" for stage in (1, 2, 3) for block in range(3)]
 LAYERS = ["input", "conv1", "bn1", *BLOCKS, "linear"]
-ASKED = LAYERS
 
 #: Of ImageNet's red, green and blue, as all of PyTorch's networks take them.
 MEAN, SD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -95,7 +94,7 @@ def stage(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Stage:
     sets["noise"] = "noise:43"  # the same, from memory
     state = {name: value.double() for name, value in load_file(real_data / WEIGHTS).items()}
     pixels = {name: pixels_of(paths) for name, paths in files.items()}
-    recorded = dif.record(load_resnet20(real_data), sets, units="all", layers=ASKED)
+    recorded = dif.record(load_resnet20(real_data), sets, units="all", layers=[":blocks"])
     return Stage(sets, recorded, pixels, state, {name: by_hand(state, pixels[name]) for name in sets})
 
 
@@ -123,6 +122,13 @@ def test_cats_are_cats(real_data: Path) -> None:
     assert share["photographs"] < 0.2
 
 
+def test_blocks_are_found(real_data: Path, stage: Stage) -> None:
+    """Nine of three stages, and what stands before and after them: no stage, and no part of a block."""
+    assert [layer.name for layer in stage.recorded.layers] == LAYERS
+    every = {layer.name for layer in load_resnet20(real_data).layers}
+    assert {"layer1", "layer3.2.bn2", "ResNet20"} < every - set(LAYERS)
+
+
 def recorded_of(stage: Stage, name: str, layer: str) -> np.ndarray:
     """Return what was recorded of a set, the units in the order of the layer itself."""
     responses = np.asarray(stage.recorded.values[layer])[stage.recorded.sets[name]]
@@ -139,7 +145,6 @@ def test_blocks_are_recorded_as_by_hand(stage: Stage) -> None:
 
     One wrong unit of 16,384 would be an error of some 0.01. Without the shortcuts, all blocks are wrong.
     """
-    assert [layer.name for layer in stage.recorded.layers] == LAYERS
     without = by_hand(stage.state, stage.pixels["cats"], shortcuts=False)
     for layer in LAYERS:
         for name, expected in stage.by_hand.items():
@@ -208,7 +213,7 @@ def test_an_untrained_network_shows_no_such_pattern(stage: Stage) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = dif.load_network(ResNet20(), preprocess="imagenet", input_shape=(3, 32, 32))
-    untrained = dif.measure(network, stage.sets, units="all", layers=ASKED, resamples=100)
+    untrained = dif.measure(network, stage.sets, units="all", layers=[":blocks"], resamples=100)
     noise, cats, photographs = values_of(untrained)
     for one in (cats, photographs):
         assert abs(float((one - noise).sel(layer="layer3.2"))) < 0.1
