@@ -15,7 +15,7 @@ help:
 	@echo "make soak     all tests of kills, full disks and damage; writes docs/reliability.md (minutes)"
 	@echo "make docs     build the documentation site (docs/_build/html/index.html)"
 	@echo "make linkcheck  follow the documentation's links to other sites (needs a network)"
-	@echo "make figures  redraw the README's pictures and the tables of units (needs the real data, chromium)"
+	@echo "make figures  redraw the pictures and the tables of units (needs the real data, chromium)"
 	@echo "make commands write docs/commands.md from the help texts"
 	@echo "make coverage simulate how often intervals hold the truth; writes docs/coverage.md (half an hour)"
 	@echo "make bench    time and memory, side by side with the bare pass; writes docs/performance.md (hours)"
@@ -63,6 +63,7 @@ linkcheck: $(READY)
 
 figures: $(READY)
 	$(BIN)/python docs/draw_readme_figure.py
+	$(BIN)/python docs/draw_residual_figure.py
 	$(BIN)/python docs/write_unit_kinds.py
 	$(BIN)/python docs/write_sketch_accuracy.py
 	$(BIN)/python docs/draw_report_picture.py
