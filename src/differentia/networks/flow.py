@@ -53,6 +53,10 @@ class ChannelFlow(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self._axes: Any = WeakTensorKeyDictionary()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # which would import PyTorch's compiler
+
     def note(self, tensor: torch.Tensor, axes: Axes) -> None:
         """Take note of the axes that hold the channels of a tensor."""
         self._axes[tensor] = axes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -15,8 +16,8 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 
 from differentia.errors import InputError, RecordingError, in_one_line
 from differentia.networks.axes import axis_of_module
-from differentia.networks.base import Manner, Network, graphs_are_on, image_shape
-from differentia.networks.calls import Call, Observer, parts_of
+from differentia.networks.base import Network, graphs_are_on, image_shape
+from differentia.networks.calls import Call, Manner, Observer, parts_of
 from differentia.networks.preprocessing import describe_preprocessing, preprocessed, require_preprocessing
 from differentia.networks.probes import memory_of
 
@@ -129,7 +130,8 @@ class TorchNetwork(Network):
     def _undivided(self) -> Iterator[None]:
         """Compute without what passes by the modules: compiled code, PyTorch's transformers as a whole."""
         before = torch.backends.mha.get_fastpath_enabled()
-        with torch.compiler.set_stance("force_eager"):
+        compiling = "torch._dynamo" in sys.modules  # else nothing is compiled, and the import takes a second
+        with torch.compiler.set_stance("force_eager") if compiling else nullcontext():
             torch.backends.mha.set_fastpath_enabled(before and self.manner == Manner.OWN)
             try:
                 yield
