@@ -12,7 +12,7 @@ help:
 	@echo "make demo     measure the embedded network: table, figures, report (writes demo/)"
 	@echo "make check    lint, types and the quick tests (three minutes)"
 	@echo "make test     lint, types and all tests (ten minutes)"
-	@echo "make soak     all tests of kills, full disks and damage; writes docs/reliability.md (minutes)"
+	@echo "make soak     all tests of faults, and of large networks; writes two pages (a quarter of an hour)"
 	@echo "make docs     build the documentation site (docs/_build/html/index.html)"
 	@echo "make linkcheck  follow the documentation's links to other sites (needs a network)"
 	@echo "make figures  redraw the pictures and the tables of units (needs the real data, chromium)"
@@ -51,6 +51,7 @@ test: lint
 
 soak: $(READY)
 	$(BIN)/python docs/write_reliability.py
+	$(BIN)/python docs/write_networks.py
 
 # -n: every reference has to lead somewhere; -W --keep-going: a warning is an error, after all were shown.
 docs: $(READY)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from helpers.documents import DOCS, script
 from helpers.hooked import (
     Axes,
     Hooked,
@@ -205,6 +206,18 @@ def counted(seen: Seen, error: float) -> dict[str, Any]:
         "known": sum(layer.channel_axis is not None for layer in layers),
         "error": error,
     }
+
+
+def test_the_page_says_what_is_counted(seen: Seen) -> None:
+    """Of the networks that are not too large to be looked at each time; all but the error."""
+    writer, example = script("write_networks"), seen.example
+    lines = (DOCS / "networks.md").read_text(encoding="utf-8").splitlines()
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in lines if line.startswith("| ")}
+    if example in NETWORKS:
+        cells = writer.row(example.name, "", example.size, counted(seen, 0.0))
+        assert rows[example.name].split(" | ")[2:-1] == cells[2:-1]
+    else:
+        assert example.name not in rows
 
 
 # That the tests can fail ----------------------------------------------------------------------------------
