@@ -189,14 +189,14 @@ class TorchNetwork(Network):
                     "type": type(module),
                     "generic": type(module) is torch.nn.Sequential,
                     "children": tuple(within.calls),
-                    "passes_on": _is_given_on(within.last, output),
+                    "passes_on": _is_given_on(within.gave, output),
                     "channel_axis": partial(_channel_axis, module, flow),
                 }
             call = Call(name, kind, **about)
             observe(call, output)
             if following is not None and open_calls:
                 open_calls[-1].calls.append(call)
-                open_calls[-1].last = output
+                open_calls[-1].gave = _given(output)
             elif following is not None:
                 following(call)
 
@@ -233,7 +233,7 @@ class _OpenCall:
     """A call that has not returned: those within it that have, and what the last of them gave."""
 
     calls: list[Call] = field(default_factory=list)
-    last: Any = None
+    gave: tuple[Any, int] | None = None
 
 
 def _kind(module: torch.nn.Module) -> str:
@@ -241,10 +241,18 @@ def _kind(module: torch.nn.Module) -> str:
     return str(module.original_name) if scripted else type(module).__name__
 
 
-def _is_given_on(output: Any, outer: Any) -> bool:
-    """Return whether the first of what a module gives is what the last within it gave."""
-    one, other = (next((part for _, part in parts_of(given)), None) for given in (output, outer))
-    return one is not None and one is other
+def _given(output: Any) -> tuple[Any, int]:
+    """Return the first of what a module gives, and how often that was changed in place."""
+    first = next((part for _, part in parts_of(output)), None)
+    if not isinstance(first, torch.Tensor) or first.is_inference():
+        return first, 0
+    return first, first._version
+
+
+def _is_given_on(last: tuple[Any, int] | None, output: Any) -> bool:
+    """Return whether a module gives just what the last within it gave, which no residual was added to."""
+    first, version = _given(output)
+    return last is not None and first is not None and first is last[0] and version == last[1]
 
 
 def _channel_axis(module: torch.nn.Module, flow: ChannelFlow | None, output: torch.Tensor) -> int | None:
