@@ -113,6 +113,19 @@ class EndsInMerging(Stage):
         return self.first(x), x
 
 
+class Transformed(nn.Module):
+    """A block of MobileViT: it ends in two convolutions, but other blocks are within it too."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first, self.blocks = ConvBN(width, 6), nn.Sequential(Block(), Block())
+        self.back, self.last = ConvBN(6, width), ConvBN(width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        maps = self.first(x)
+        return self.last(self.back(self.blocks(maps.flatten(2).mT).mT.reshape(maps.shape)))
+
+
 class Dense(nn.Module):
     """A block of DenseNet: each layer sees those before, and all are joined."""
 
@@ -211,6 +224,14 @@ NETWORKS: dict[str, tuple[Iterable[nn.Module], list[str]]] = {
     "MobileNet": (
         (ConvBN(3, 4), InPlace(4, 4), InPlace(4, 6), InPlace(6, 6), ConvBN(6, 8), *HEAD),
         ["0", "1", "2", "3", "4", "5", "7"],
+    ),
+    "parts in a sequence": (
+        (nn.Sequential(ConvBN(3, 4), ConvBN(4, 4)), InPlace(4, 4), InPlace(4, 6), *HEAD),
+        ["0.0", "0.1", "1", "2", "3", "5"],
+    ),
+    "MobileViT": (
+        (Residual(3, 4), Transformed(4), Residual(4, 4), Transformed(4), *HEAD),
+        ["0", "1", "2", "3", "4", "6"],
     ),
     "Inception": (
         (ConvBN(3, 4), nn.MaxPool2d(2), Branches(4), Branches(4), Smaller(4), Branches(4), *HEAD),

@@ -363,6 +363,23 @@ def test_new_channels_or_none(name: str) -> None:
     assert axes_after(operation, shape, {axis}) == expected
 
 
+@torch.library.custom_op("differentia_tests::softmax", mutates_args=())
+def somebodys_softmax(x: torch.Tensor) -> torch.Tensor:
+    return x.mT.softmax(-1).clone()
+
+
+@torch.library.custom_op("differentia_tests::conv_of_their_own", mutates_args=())
+def somebodys_convolution(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    return x @ weight
+
+
+def test_operations_of_other_libraries_are_not_known() -> None:
+    """Whatever they are called; the controls are PyTorch's own."""
+    assert axes_after(somebodys_softmax, TOKENS, {2}) is None
+    assert axes_after(lambda x: somebodys_convolution(x, WEIGHTS), TOKENS, {2}) is None
+    assert axes_after(lambda x: x.softmax(-1), TOKENS, {2}) == [2]
+
+
 def test_attention_maps_are_of_both() -> None:
     """The control of `keeps_apart`: what sums over channels keeps no axis of them."""
     assert not any(keeps_apart(attention_map, values(TOKENS), 2, [at]) for at in range(3))

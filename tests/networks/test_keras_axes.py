@@ -152,6 +152,7 @@ class Turned(layers.Dense):  # type: ignore[misc]
         (lambda x: layers.Conv3D(5, 1)(layers.Reshape((8, 6, 1, 4))(x)), 3),
         (lambda x: layers.Conv3D(5, 1, data_format=FIRST)(layers.Reshape((8, 6, 1, 4))(x)), 0),
         (lambda x: layers.MaxPooling3D((2, 2, 1))(layers.Reshape((8, 6, 1, 4))(x)), 3),
+        (lambda x: layers.Dot(axes=2)([x, x]), None),
         (lambda x: Attended()(x), None),
         (lambda x: layers.ReLU()(Attended()(x)), None),
         (lambda x: Turned(5)(x), None),
