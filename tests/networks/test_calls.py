@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.networks import PIXELS, load, record_all
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from torch import nn
 
 from differentia.networks.calls import Call, Names, parts_of
@@ -139,6 +139,7 @@ SUFFIXES = st.lists(KEYS, max_size=2).map(lambda keys: "".join(f"[{key}]" for ke
 CALLS = st.lists(st.sets(SUFFIXES, min_size=1), min_size=1, max_size=3)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(NAMES, CALLS, max_size=5))
 def test_no_two_layers_have_one_name(given: dict[str, list[set[str]]]) -> None:
     """Whatever modules are called, however often they are, and whatever they give."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from helpers.channels import Operation, keeps_apart, values
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from torch import nn
 from torch.nn import functional
 
@@ -459,6 +459,7 @@ STEPS: dict[str, Callable[[torch.Tensor, list[int]], torch.Tensor]] = {
 }  # fmt: skip
 
 
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_any_chain_of_operations(data: st.DataObject) -> None:
     """Where axes are said to hold the channels, each channel changes entries of its own along them.
