@@ -317,6 +317,15 @@ OTHERS: dict[str, tuple[Operation, tuple[int, ...], int, list[int] | None]] = {
     "heads before they are joined": (
         lambda x: functional.scaled_dot_product_attention(heads(x), heads(x), heads(x)), TOKENS, 2, [1, 3]
     ),
+    "heads joined": (
+        lambda x: joined(attention_map(heads(x)) @ heads(x)), TOKENS, 2, [2]
+    ),
+    "heads from the left": (
+        lambda x: heads(x).mT @ attention_map(heads(x)), TOKENS, 2, [1, 2]
+    ),
+    "heads over their parts": (
+        lambda x: heads(x) @ attention_map(heads(x).mT), TOKENS, 2, None
+    ),
     "attention over channels": (lambda x: attention_map(x.mT) @ x.mT, TOKENS, 2, [1]),
     "attention over places": (lambda x: attention_map(x) @ x, TOKENS, 2, [2]),
     "squeeze and excitation": (

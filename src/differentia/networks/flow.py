@@ -187,7 +187,18 @@ class ChannelFlow(TorchDispatchMode):
             axes = self.axes(other)
             return frozenset({columns if axes and columns in axes else rows})
         kept = {at for at, factor in ((rows, one), (columns, other)) if at in (self.axes(factor) or ())}
+        if not kept:  # heads may be joined with images
+            self._product_of_heads(one, other, output)
         return frozenset(kept) or None
+
+    def _product_of_heads(self, one: torch.Tensor, other: torch.Tensor, output: torch.Tensor) -> None:
+        """Take note of the axes in a product of many, where one factor has its channels folded."""
+        for factor, stays in ((other, -1), (one, -2)):
+            shape, axes = self._unfolded.get(factor, ((), frozenset()))
+            summed_up = -3 - stays
+            same = tuple(shape[-2:]) == tuple(factor.shape[-2:])
+            if same and len(shape) + stays in axes and len(shape) + summed_up not in axes:
+                self._unfolded[output] = (*shape[:-2], *output.shape[-2:]), axes
 
 
 def _without(axes: Axes, gone: Iterable[int]) -> Axes:
