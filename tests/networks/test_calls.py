@@ -59,6 +59,7 @@ OPAQUE, PACKED = Opaque(), nn.utils.rnn.pack_padded_sequence(torch.ones(2, 3, 4)
         ((), []),
         ({}, []),
         ({"mean": A, 3: B}, [("[mean]", A), ("[3]", B)]),
+        ({0: A, "0": B}, [("[0]", A), ("['0']", B)]),
         ((A, (B, {"c": [C]})), [("[0]", A), ("[1][0]", B), ("[1][1][c][0]", C)]),
         ((A, None), [("[0]", A), ("[1]", None)]),
         (Pair(A, (B, C)), [("[left]", A), ("[right][0]", B), ("[right][1]", C)]),

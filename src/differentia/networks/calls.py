@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
@@ -82,9 +83,12 @@ def parts_of(output: Any) -> Iterator[tuple[str, Any]]:
     else:
         yield "", output
         return
+    items = list(items)
+    written = Counter(str(key) for key, _ in items)
     for key, item in items:
+        name = str(key) if written[str(key)] == 1 else repr(key)  # as of 0 and "0"
         for suffix, part in parts_of(item):
-            yield f"[{key}]{suffix}", part
+            yield f"[{name}]{suffix}", part
 
 
 class Names:
