@@ -12,10 +12,10 @@ help:
 	@echo "make demo     measure the embedded network: table, figures, report (writes demo/)"
 	@echo "make check    lint, types and the quick tests (three minutes)"
 	@echo "make test     lint, types and all tests (ten minutes)"
-	@echo "make soak     all tests of kills, full disks and damage; writes docs/reliability.md (minutes)"
+	@echo "make soak     all tests of faults, and of large networks; writes two pages (a quarter of an hour)"
 	@echo "make docs     build the documentation site (docs/_build/html/index.html)"
 	@echo "make linkcheck  follow the documentation's links to other sites (needs a network)"
-	@echo "make figures  redraw the README's pictures and the tables of units (needs the real data, chromium)"
+	@echo "make figures  redraw the pictures and the tables of units (needs the real data, chromium)"
 	@echo "make commands write docs/commands.md from the help texts"
 	@echo "make coverage simulate how often intervals hold the truth; writes docs/coverage.md (half an hour)"
 	@echo "make bench    time and memory, side by side with the bare pass; writes docs/performance.md (hours)"
@@ -51,6 +51,7 @@ test: lint
 
 soak: $(READY)
 	$(BIN)/python docs/write_reliability.py
+	$(BIN)/python docs/write_networks.py
 
 # -n: every reference has to lead somewhere; -W --keep-going: a warning is an error, after all were shown.
 docs: $(READY)
@@ -63,6 +64,7 @@ linkcheck: $(READY)
 
 figures: $(READY)
 	$(BIN)/python docs/draw_readme_figure.py
+	$(BIN)/python docs/draw_residual_figure.py
 	$(BIN)/python docs/write_unit_kinds.py
 	$(BIN)/python docs/write_sketch_accuracy.py
 	$(BIN)/python docs/draw_report_picture.py

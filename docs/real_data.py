@@ -15,11 +15,17 @@ import differentia as dif
 ROOT = Path(__file__).parents[1]
 
 
-def mobilenet_and_sets() -> tuple[dif.Network, dict[str, Any]]:
-    """Return MobileNet 0.25, and three sets of 43 images: noise, cats that it calls tabby, photographs."""
+def data_folder() -> Path:
+    """Return the folder of networks and photographs, or end the script."""
     data = Path(os.environ.get("DIFFERENTIA_TEST_DATA", ROOT.parent / "shared" / "data"))
     if not data.is_dir():
         sys.exit(f"no real data in {data}: set DIFFERENTIA_TEST_DATA to its folder")
+    return data
+
+
+def mobilenet_and_sets() -> tuple[dif.Network, dict[str, Any]]:
+    """Return MobileNet 0.25, and three sets of 43 images: noise, cats that it calls tabby, photographs."""
+    data = data_folder()
     weights, classes = data / "mobilenet_025_224_imagenet.weights.h5", data / "imagenet_class_index.json"
     network = dif.load_network(f"keras:MobileNet?alpha=0.25&weights={weights}&classes={classes}")
     tabbies = dif.select(network, data / "cats", "tabby").images

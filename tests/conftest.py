@@ -33,7 +33,7 @@ LONGEST = (
     *("cli/test_measuring.py", "output/figures/test_save.py", "test_readme.py", "networks/test_keras.py"),
     *("networks/test_runner.py", "output/figures/test_lines.py", "cli/test_resuming.py"),
     *("output/report/test_page.py", "cli/test_commands.py", "cli/test_stopping.py"),
-    *("results/test_published.py", "results/test_precision.py"),
+    *("results/test_published.py", "results/test_precision.py", "test_zoo.py"),
 )
 
 

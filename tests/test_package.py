@@ -131,7 +131,7 @@ def test_importing_the_package_costs_nothing() -> None:
 #: Packages, and modules, that results, figures and options are made from.
 WITHOUT_A_NETWORK = (
     *("errors", "system", "definition.measure", "stimuli", "results", "output", "recording.responses"),
-    *("recording.options", "recording.units", "networks.base", "networks.classes", "networks.layers"),
+    *("recording.options", "recording.units", "networks.classes", "networks.layers"),
     *("networks.preprocessing", "networks.keras_files", "experiment.options"),
 )
 

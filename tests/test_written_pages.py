@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from helpers.documents import DOCS, script
+from helpers.zoo import NETWORKS
 
 
 def page(name: str) -> str:
@@ -30,6 +31,19 @@ def test_unit_kinds() -> None:
 def test_sketch_accuracy() -> None:
     """What stands above its tables."""
     assert page("sketch_accuracy").startswith(script("write_sketch_accuracy").HEAD)
+
+
+def test_networks() -> None:
+    """What stands above its table; and each network has its row, in which the calls add up."""
+    written, told = page("networks"), script("write_networks")
+    assert written.startswith(told.HEAD)
+    head, _, *rows = rows_of(written.removeprefix(told.HEAD))
+    assert tuple(head) == told.COLUMNS
+    assert [(row[0], row[1].split()[0]) for row in rows] == [(one.name, one.library) for one in NETWORKS]
+    for row in rows:
+        cells = dict(zip(head, row, strict=True))
+        assert int(cells["calls"]) == int(cells["recorded"]) + int(cells["not"])
+        assert 0 < float(cells["error"]) < 1e-5
 
 
 def test_coverage() -> None:

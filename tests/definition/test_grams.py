@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from helpers import oracles
 from helpers.stored import Stored
 from scipy.spatial.distance import cdist, pdist
@@ -110,6 +111,18 @@ def test_a_set_does_not_depend_on_the_others() -> None:
     several = together.grams["b"][1].differentiation("layer")
     assert several[2] == pytest.approx(one[0], rel=1e-6)
     assert several[1] != pytest.approx(one[0], rel=1e-6)
+
+
+@pytest.mark.parametrize("width", [16, 32, 48, 112, 336])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_products_of_units_with_themselves(width: int, dtype: str) -> None:
+    """Each entry is there, whether it was computed or is known from another."""
+    units = torch.from_numpy(RNG.standard_normal((3, 70, width)).astype(dtype))
+    found = grams._symmetric_products(units).numpy()
+    exact = np.einsum("bki,bkj->bij", units.double().numpy(), units.double().numpy())
+    np.testing.assert_allclose(found, exact, rtol=0, atol=1e-3 if dtype == "float32" else 1e-12)
+    # the control: another order of the units is other products
+    assert np.abs(found[:, ::-1] - exact).max() > 1
 
 
 def test_only_what_is_looked_at_is_read() -> None:

@@ -183,6 +183,7 @@ MEASURE = {
     "confidence = 1.5": "confidence: is 1.5; expected less than 1",
     "resamples = 5": "resamples: is 5; expected at least 100",
     "reference = 1": "reference: is 1; expected a text",
+    "class_layer = 3": "class_layer: is 3; expected a text",
     "views = 1": "views: is 1; expected true or false",
     'skip_unreadable = "yes"': "skip_unreadable: is 'yes'; expected true or false",
     "follow_links = 0": "follow_links: is 0; expected true or false",

@@ -75,9 +75,10 @@ def differentiation_by_loops(matrix: np.ndarray) -> float:
     return float(np.median(distances))
 
 
-def by_filter(values: np.ndarray, filter_axis: int) -> list[list[list[float]]]:
+def by_filter(values: np.ndarray, filter_axis: int | None) -> list[list[list[float]]]:
     """Return the responses (n, *layer shape) of each image sorted by filter, through each unit's index."""
     shape = values.shape[1:]
+    assert filter_axis is not None
     rows = []
     for image in values.reshape(len(values), -1):
         filters: list[list[float]] = [[] for _ in range(shape[filter_axis] if shape else 1)]
@@ -88,7 +89,7 @@ def by_filter(values: np.ndarray, filter_axis: int) -> list[list[list[float]]]:
     return rows
 
 
-def filter_means(values: np.ndarray, filter_axis: int) -> np.ndarray:
+def filter_means(values: np.ndarray, filter_axis: int | None) -> np.ndarray:
     """Return each filter's mean over space, for each image: (n, n_filters)."""
     return np.array([[mean(units) for units in filters] for filters in by_filter(values, filter_axis)])
 
@@ -129,8 +130,11 @@ def random_signs(count: int, *parts: Any) -> list[float]:
     return [1.0 - 2.0 * (keys[i // 64] >> (i % 64) & 1) for i in range(count)]
 
 
-def sketch_matrix(name: str, shape: tuple[int, ...], filter_axis: int, width: int, seed: int) -> np.ndarray:
+def sketch_matrix(
+    name: str, shape: tuple[int, ...], filter_axis: int | None, width: int, seed: int
+) -> np.ndarray:
     """Return the dense matrix (width, n_units) that sums up a layer, unit by unit."""
+    assert filter_axis is not None
     size = math.prod(shape)
     filters = shape[filter_axis] if len(shape) > 1 and shape[filter_axis] <= width else 1
     ring = math.ceil(width / filters) * filters

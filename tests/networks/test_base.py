@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from helpers.networks import PIXELS, load, record_all, tricky
+from helpers.networks import PIXELS, TENSOR, load, record_all, tricky
 from torch import nn
 
 import differentia as dif
@@ -31,6 +31,7 @@ class Fickle(nn.Module):
 def test_networks_that_differ_between_batches_are_refused(what: str, message: str) -> None:
     """Layers that come and go, or change their shape, can't be compared between images."""
     network = load(Fickle(what))
+    network.look(PIXELS[:2] // 100)
     with pytest.raises(dif.RecordingError, match=f"layer 'act' .*{message}"):
         network.record(PIXELS, {"act": UnitProbe(np.arange(768), (768,))})
 
@@ -45,7 +46,7 @@ def test_input_shape_in_either_order() -> None:
 
 
 class Recurrent(nn.Module):
-    """Reads the rows of an image; its state begins with the axis of its layers."""
+    """Reads the rows of an image; its state begins with an axis of layers, maybe as many as images."""
 
     def __init__(self, layers: int) -> None:
         super().__init__()
@@ -57,10 +58,15 @@ class Recurrent(nn.Module):
 
 @pytest.mark.parametrize("layers", [1, 2, 3, 5])
 def test_an_axis_that_is_not_the_batch(layers: int) -> None:
-    """A state of shape (layers, batch, units) is no response, however many layers there are."""
-    network = load(Recurrent(layers))
-    assert [layer.name for layer in network.layers if not layer.container] == ["input", "rnn[0]"]
-    assert record_all(network, PIXELS[:layers])["rnn[0]"].shape == (min(layers, 5), 16, 6)
+    """The images are on the second axis of a state (layers, batch, units), however many layers there are."""
+    module = Recurrent(layers)
+    network = load(module)
+    assert [layer.name for layer in network.layers if not layer.container] == ["input", "rnn[0]", "rnn[1]"]
+    values = record_all(network, PIXELS[:layers])
+    with torch.no_grad():
+        states = module.rnn(TENSOR[:layers].permute(0, 2, 3, 1).flatten(2))
+    np.testing.assert_allclose(values["rnn[0]"], states[0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(values["rnn[1]"], states[1].transpose(0, 1), rtol=1e-5, atol=1e-6)
 
 
 class Insistent(nn.Module):
@@ -79,6 +85,7 @@ class Insistent(nn.Module):
 def test_calls_that_come_and_go_are_refused() -> None:
     """Where a module is called more often for some batches, which call is which can't be known."""
     network = load(Insistent())
+    network.look(PIXELS[:2] // 100)
     probes = {"act:1": UnitProbe(np.arange(768), (3, 16, 16))}
     with pytest.raises(dif.RecordingError, match="'act' was called 3 times for this batch, but 2 times"):
         network.record(PIXELS, probes)

@@ -24,13 +24,13 @@ def test_preprocessing() -> None:
         [0.229, 0.224, 0.225]
     )[:, None, None]
     np.testing.assert_allclose(normal, expected.numpy(), rtol=1e-5, atol=1e-6)
-    message = r"returned 2 images of torch.uint8; expected a floating-point tensor of 2 images"
+    message = r"returned torch.uint8 of shape \(1, 3, 16, 16\) for .*; expected a floating-point tensor"
     with pytest.raises(dif.InputError, match=message):
         _ = load(nn.Identity(), preprocess=lambda x: x).layers
-    message = r"returned 1 images of torch.float32; expected a floating-point tensor of 2 images"
+    message = r"returned torch.float32 of shape \(1, 3, 16, 16\) for .* \(2, 3, 16, 16\); expected"
     with pytest.raises(dif.InputError, match=message):
         _ = load(nn.Identity(), preprocess=lambda x: x[:1].float()).layers
-    with pytest.raises(dif.InputError, match=r"returned a ndarray; expected a floating-point tensor"):
+    with pytest.raises(dif.InputError, match=r"returned ndarray for .*; expected a floating-point tensor"):
         _ = load(nn.Identity(), preprocess=np.asarray).layers
 
 

@@ -200,13 +200,6 @@ def test_float32_is_not_rounded_to_tf32() -> None:
     assert before  # the control: PyTorch's default is the other one
 
 
-def test_batch_norm_without_statistics_is_warned_of() -> None:
-    """Such a network's responses depend on the batch; one with statistics is not warned of."""
-    with pytest.warns(dif.DifferentiaWarning, match="1 normalise by each batch"):
-        load(nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2, track_running_stats=False)))
-    load(nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2)))
-
-
 def test_torchscript_is_refused() -> None:
     """Its layers can't be looked into; one layer in place of them would mislead."""
     with pytest.warns(DeprecationWarning, match="deprecated"):

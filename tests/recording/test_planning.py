@@ -45,8 +45,11 @@ def test_what_nobody_could_look_at_is_left_out(units: str, monkeypatch: pytest.M
     ("options", "message"),
     [
         ({"maps": {"convx": [0]}}, r"unknown layer for maps \(--map\) 'convx'\. Did you mean 'conv'"),
-        ({"maps": {"head": [0]}}, r"layer 'head' has the shape \(5,\), and its filters have no height"),
-        ({"maps": {"conv": [8]}}, "layer 'conv' has no filter 8; it has 8, numbered from 0 to 7"),
+        (
+            {"maps": {"head": [0]}},
+            r"layer 'head' has the shape \(5,\), but no maps of channels: they have no height",
+        ),
+        ({"maps": {"conv": [8]}}, "layer 'conv' has no channel 8; it has 8, numbered from 0 to 7"),
         ({"maps": {"conv": [-1]}}, "maps.conv is -1; expected at least 0"),
         ({"maps": {"conv": [1.0]}}, "maps.conv is 1.0; expected a whole number"),
         ({"maps": {"conv": [True]}}, "maps.conv is True; expected a whole number"),

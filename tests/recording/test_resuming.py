@@ -64,9 +64,11 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counts]:
     counted = Counts()
     record, write = dif.Network.record, DiskStore.write
 
-    def counting_record(self: Any, pixels: np.ndarray, probes: Mapping[str, Probe]) -> dict[str, Any]:
+    def counting_record(
+        self: Any, pixels: np.ndarray, probes: Mapping[str, Probe], **options: Any
+    ) -> dict[str, Any]:
         counted.images += len(pixels)
-        return record(self, pixels, probes)
+        return record(self, pixels, probes, **options)
 
     def counting_write(self: Any, quantity: Quantity, batch: KeptBatch, values: np.ndarray) -> None:
         counted.written[quantity, batch.number] += 1

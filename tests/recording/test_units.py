@@ -111,6 +111,7 @@ FILTERED = [
 
 def filter_of(layer: Layer, unit: int) -> int:
     """Return the filter of a unit by its place in the layer."""
+    assert layer.channel_axis is not None
     return int(np.unravel_index(unit, layer.shape)[layer.channel_axis]) if layer.shape else 0
 
 

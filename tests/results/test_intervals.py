@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,33 @@ def test_limits_stand_in_the_result() -> None:
     other = dif.measure_responses(arrays, seed=1, **options)
     images = {"source": "images", "n_units": 50}
     assert (other["differentiation_low"].sel(images) != low.sel(images)).all()
+
+
+@pytest.mark.parametrize("cores", [1, 3])
+def test_limits_do_not_depend_on_how_many_are_found_at_once(
+    cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the last bit, for sets of unequal size; each case is found on one of as many threads."""
+    rng = np.random.default_rng(4)
+    arrays = {
+        name: {layer: rng.normal(size=(size, 30)) for layer in ("x", "y", "z")}
+        for name, size in (("a", 12), ("b", 8), ("c", 15))
+    }
+    result = dif.measure_responses(arrays, resamples=200)
+    started: list[int] = []
+
+    def pool(workers: int) -> ThreadPoolExecutor:
+        started.append(workers)
+        return ThreadPoolExecutor(workers)
+
+    monkeypatch.setattr("differentia.results.intervals.usable_cores", lambda: cores)
+    monkeypatch.setattr("differentia.results.intervals.ThreadPoolExecutor", pool)
+    again = dif.with_intervals(result, resamples=200)
+    assert started == [cores]
+    xr.testing.assert_identical(again, result)
+    # the control: each set and layer has limits of its own, and that of few images none
+    low = again["differentiation_low"].sel(source="images")
+    assert len(np.unique(low.values[np.isfinite(low.values)])) == 6
 
 
 def test_limits_move_with_the_mean_over_draws() -> None:

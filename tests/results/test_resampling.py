@@ -64,6 +64,23 @@ def test_the_value_of_resampled_images(normalized: bool) -> None:
         assert np.mean(np.log(with_itself) - np.log(math.sqrt(60)) < found - 1e-3) > 0.5
 
 
+@pytest.mark.parametrize("n", [10, 43, 300])
+def test_resampled_medians_of_any_number(n: int) -> None:
+    """As NumPy's of the drawn pairs; also of more pairs than 16 bits count, and with equal distances."""
+    responses = np.round(contrast_varying(np.random.default_rng(6), n))
+    responses[1] = responses[0]
+    counts = image_counts(n, 4, "medians")
+    first, second = np.triu_indices(n, k=1)
+    distances = squareform(pdist(responses))
+    drawn = [np.repeat(distances[first, second], count[first] * count[second]) for count in counts]
+    found = sample_of(responses, normalized=False).resampled(counts, exactly=True).logs
+    expected = np.log([np.median(pairs) for pairs in drawn]) - 0.5 * np.log(responses.shape[1])
+    np.testing.assert_array_equal(found, expected)
+    # the control: pairs are drawn as often as their images, not once each
+    once = [np.median(distances[first, second][count[first] * count[second] > 0]) for count in counts]
+    assert not np.array_equal(np.log(once) - 0.5 * np.log(responses.shape[1]), expected)
+
+
 def test_values_without_each_image() -> None:
     """Each of them as if it had not been there."""
     responses = gaussian(np.random.default_rng(1), 11)

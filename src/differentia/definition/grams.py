@@ -227,7 +227,7 @@ class _Work:
         for some, places in span.work:
             products = self.products[some]
             if isinstance(places, slice):
-                _add_products(products[0], self.units[places], self.units[places])
+                _add_products(products[0], self.units[places])
             else:
                 _add_chosen_products(products, self.units, places)
 
@@ -283,16 +283,23 @@ def _squares_between(products: Float[np.ndarray, "w v"], one: _Work, other: _Wor
     return scales + 2 * (products[:n, m, None] - products[n, :m] - products[:n, :m]), scales
 
 
-def _add_products(products: Float[np.ndarray, "w v"], left: torch.Tensor, right: torch.Tensor) -> None:
-    """Add the products of units that follow one another."""
+def _add_products(
+    products: Float[np.ndarray, "w v"], left: torch.Tensor, right: torch.Tensor | None = None
+) -> None:
+    """Add the products of units that follow one another, with each other or with those of another set."""
     blocks = len(left) // BLOCK_UNITS
     at_once = max(1, PRODUCT_BYTES // (8 * products.size))
     for start in range(0, blocks, at_once):
         some = slice(start * BLOCK_UNITS, min(start + at_once, blocks) * BLOCK_UNITS)
-        first, second = (side[some].view(-1, BLOCK_UNITS, side.shape[1]) for side in (left, right))
-        products += torch.bmm(first.transpose(1, 2), second).sum(dim=0, dtype=torch.float64).numpy()
+        first = left[some].view(-1, BLOCK_UNITS, left.shape[1])
+        if right is None:
+            of_blocks = _symmetric_products(first)
+        else:
+            of_blocks = torch.bmm(first.transpose(1, 2), right[some].view(-1, BLOCK_UNITS, right.shape[1]))
+        products += of_blocks.sum(dim=0, dtype=torch.float64).numpy()
     if len(left) > blocks * BLOCK_UNITS:
-        products += (left[blocks * BLOCK_UNITS :].T @ right[blocks * BLOCK_UNITS :]).numpy()
+        rest = slice(blocks * BLOCK_UNITS, None)
+        products += (left[rest].T @ (left if right is None else right)[rest]).numpy()
 
 
 def _add_chosen_products(
@@ -302,4 +309,20 @@ def _add_chosen_products(
     for start in range(0, places.shape[1], BLOCK_UNITS):
         some = torch.from_numpy(places[:, start : start + BLOCK_UNITS])
         chosen = units.index_select(0, some.reshape(-1)).view(len(places), -1, units.shape[1])
-        products += torch.bmm(chosen.transpose(1, 2), chosen).numpy()
+        products += _symmetric_products(chosen).numpy()
+
+
+def _symmetric_products(units: torch.Tensor) -> torch.Tensor:
+    """Return the products (b, w, w) of units (b, k, w) with themselves; a part of them is known from others.
+
+    In float64 all are computed: there the last bit depends on how many are computed at once.
+    """
+    width = units.shape[2]
+    known = width // (3 * LANES) * LANES  # a small part: narrow products take longer, each
+    if not known or units.dtype == torch.float64:
+        return torch.bmm(units.transpose(1, 2), units)
+    products = units.new_empty((len(units), width, width))
+    products[:, :, known:] = torch.bmm(units.transpose(1, 2), units[:, :, known:])
+    products[:, known:, :known] = products[:, :known, known:].transpose(1, 2)
+    products[:, :known, :known] = _symmetric_products(units[:, :, :known])
+    return products

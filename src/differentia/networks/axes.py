@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.conv import _ConvNd
 
 #: Modules whose last axis holds the channels.
 LAST = (
@@ -15,7 +13,16 @@ LAST = (
     *(nn.TransformerEncoderLayer, nn.TransformerDecoderLayer, nn.TransformerEncoder, nn.TransformerDecoder),
 )
 
-#: Names of modules whose second axis holds the channels, whatever comes in.
+CONVOLUTIONS = (
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d),
+    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+)
+
+#: Modules, and names of others, whose second axis holds the channels, whatever comes in.
+NORMS = (
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.GroupNorm),
+    *(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
+)
 POOLS = ("Pool1d", "Pool2d", "Pool3d", "Upsample", "PixelShuffle", "PixelUnshuffle")
 
 
@@ -27,9 +34,9 @@ def axis_of_module(module: torch.nn.Module, shape: Sequence[int]) -> int | None:
     computing = next(kind for kind in type(module).__mro__ if "forward" in vars(kind))
     if not computing.__module__.startswith("torch.nn."):
         return None
-    if isinstance(module, _ConvNd):
+    if isinstance(module, CONVOLUTIONS):
         return len(shape) - len(module.kernel_size) - 1
-    if isinstance(module, _NormBase | nn.GroupNorm) or computing.__name__.endswith(POOLS):
+    if isinstance(module, NORMS) or computing.__name__.endswith(POOLS):
         return 1
     normalized = getattr(module, "normalized_shape", ())
     if isinstance(module, LAST) or len(normalized) == 1:

@@ -9,7 +9,6 @@ import os
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from enum import Enum
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -19,6 +18,7 @@ from jaxtyping import UInt8
 from differentia.errors import InputError, RecordingError
 from differentia.networks.calls import (
     Call,
+    Manner,
     Names,
     Observer,
     ObserverFailedError,
@@ -37,14 +37,6 @@ GRAPHS = "DIFFERENTIA_GRAPHS"
 def graphs_are_on() -> bool:
     """Return whether a pass may be written as a graph; without, each network's own pass is done."""
     return os.environ.get(GRAPHS) != "0"
-
-
-class Manner(Enum):
-    """How a pass is done, in words that follow "is not computed"."""
-
-    FASTEST = "with channels last in memory"
-    IN_PARTS = "with transformers taken apart"
-    OWN = "as its own code has it"
 
 
 class Network(ABC):
@@ -79,7 +71,6 @@ class Network(ABC):
     manners: ClassVar[tuple[Manner, ...]] = (Manner.OWN,)
     manner: Manner = Manner.OWN
     _found: Found | None = None
-    _called_later: frozenset[str] = frozenset()
 
     @property
     def rewritten(self) -> bool:
@@ -176,7 +167,6 @@ class Network(ABC):
             The pass failed.
         """
         self._found = discover(self, pixels)
-        self._called_later = frozenset()
         return self._found
 
     @cached_property
@@ -194,7 +184,11 @@ class Network(ABC):
         return digest.hexdigest()
 
     def record(
-        self, pixels: UInt8[np.ndarray, "b h w c"], probes: Mapping[str, Callable[[Any], Any]]
+        self,
+        pixels: UInt8[np.ndarray, "b h w c"],
+        probes: Mapping[str, Callable[[Any], Any]],
+        *,
+        new_calls: Callable[[Counter[str]], None] | None = None,
     ) -> dict[str, Any]:
         """Do one forward pass and return what the probes keep of it.
 
@@ -204,6 +198,8 @@ class Network(ABC):
             0..255.
         probes
             By the name of the layer that each is to see.
+        new_calls
+            Called with modules that are called more often than for the images that were looked at.
 
         Raises
         ------
@@ -245,13 +241,9 @@ class Network(ABC):
                     f"module {module!r} was called {given} times for this batch, but {expected} times for "
                     "another, so its calls can't be told apart; leave it out with layers="
                 )
-        self._called_later |= {module for module in calls if calls[module] > self.found.calls[module]}
+        if new_calls is not None:
+            new_calls(calls - self.found.calls)
         return kept
-
-    @property
-    def called_later(self) -> list[str]:
-        """Modules that were called for other images than those that were looked at."""
-        return sorted(self._called_later)
 
     def observe_outputs(
         self,

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
 from functools import cache
 from typing import Any
 
 from differentia.networks.layers import INPUT, PRESETS
+
+
+class Manner(Enum):
+    """How a pass is done, in words that follow "is not computed"."""
+
+    FASTEST = "with channels last in memory"
+    IN_PARTS = "with transformers taken apart"
+    OWN = "as its own code has it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +40,7 @@ class Call:
     @property
     def inert(self) -> bool:
         """Whether it only reshapes, or does nothing at inference, as all that it calls."""
-        all_inert = bool(self.children) and all(child.inert for child in self.children)
-        return self.does_nothing or (self.generic and all_inert)
+        return self.does_nothing or (self.generic and all(child.inert for child in self.children))
 
     @property
     def container(self) -> bool:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from numbers import Integral
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
 from differentia.errors import InputError, require_known, unknown_name
-from differentia.networks.base import Network
 from differentia.networks.layers import Layer
+
+if TYPE_CHECKING:
+    from differentia.networks.base import Network
 
 #: Parts of the names of modules whose units are no classes, though they may come last.
 NO_CLASSIFIERS = ("Pool", "Norm", "Flatten", "Dropout", "Identity", "Reshape", "Embedding")

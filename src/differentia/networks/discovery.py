@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -20,12 +20,9 @@ from jaxtyping import Float64, UInt8
 
 from differentia.errors import RecordingError
 from differentia.networks.blocks import blocks_of
-from differentia.networks.calls import Call
+from differentia.networks.calls import Call, Manner
 from differentia.networks.layers import Layer, Unrecorded
 from differentia.networks.probes import as_tensor
-
-if TYPE_CHECKING:
-    from differentia.networks.base import Manner, Network
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +36,30 @@ TOLERANCE = 1e-3
 PRECISION = 16
 
 Numbers = Float64[np.ndarray, " _"]
+
+
+@runtime_checkable
+class Network(Protocol):
+    """What has to be known of a network; `base` says what each is."""
+
+    name: str
+    manner: Manner
+
+    @property
+    def manners(self) -> tuple[Manner, ...]: ...
+
+    @property
+    def hidden(self) -> Iterable[tuple[str, str]]: ...
+
+    def prepare(self, pixels: UInt8[np.ndarray, "b h w c"]) -> Any: ...
+
+    def observe_outputs(
+        self,
+        batch: Any,
+        observe: Callable[[str, Call, Any], None],
+        *,
+        following: Callable[[Call], None] | None = None,
+    ) -> Counter[str]: ...
 
 
 class Found(NamedTuple):
@@ -180,10 +201,10 @@ def why_not(output: Any) -> str:
     """Return why an output can't be recorded, in words; "" where it can."""
     if output is None:
         return "it gives nothing"
-    if not hasattr(output, "shape") or not hasattr(output, "dtype"):
-        return f"it gives a {type(output).__name__}, in which no array is known"
     if getattr(output, "is_nested", False):
         return "it gives a nested tensor, in which images differ in shape"
+    if not hasattr(output, "shape") or not hasattr(output, "dtype"):
+        return f"it gives a {type(output).__name__}, in which no array is known"
     if isinstance(output, torch.Tensor) and output.layout != torch.strided:
         return f"it gives a tensor that is not dense ({output.layout})"
     if "float" not in str(output.dtype):

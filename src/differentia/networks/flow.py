@@ -10,7 +10,8 @@ modules whose own kind tells have channels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -23,24 +24,35 @@ from differentia.networks.reshaping import Axes, reshaped
 #: Operations that leave the axes as they are; `PREFIXES` of others.
 SAME = frozenset(
     (
-        *("_log_softmax", "_softmax", "_to_copy", "alias", "clone", "constant_pad_nd", "copy", "cumsum"),
-        *("detach", "flip", "index_put", "index_select", "lift_fresh", "native_dropout", "pixel_shuffle"),
-        *("pixel_unshuffle", "roll", "scatter", "slice", "sort", "split", "split_with_sizes", "topk", "tril"),
-        *("triu", "unsafe_split", "unsafe_split_with_sizes"),
+        *("_log_softmax", "_prelu_kernel", "_softmax", "_to_copy", "alias", "bernoulli", "channel_shuffle"),
+        *("clone", "constant_pad_nd", "copy", "cumsum", "detach", "fill", "flip", "glu", "hardswish"),
+        *("index_put", "index_select", "lift_fresh", "log_sigmoid_forward", "masked_fill"),
+        *("native_channel_shuffle", "native_dropout", "pixel_shuffle", "pixel_unshuffle", "roll"),
+        *("rrelu_with_noise", "scatter", "slice", "slice_scatter", "split", "split_with_sizes", "tril"),
+        *("triu", "unsafe_split", "unsafe_split_with_sizes", "zero"),
     )
 )
-PREFIXES = (
-    *("_adaptive_avg_pool", "adaptive_", "avg_pool", "max_pool", "reflection_pad", "replication_pad"),
+PREFIXES = ("_fft_", "grid_sampler_", "reflection_pad", "replication_pad")
+
+#: How names of operations over the last axes begin, of which each ends in their number ("2d").
+POOLS = (
+    *("_adaptive_avg_pool", "adaptive_", "avg_pool", "fractional_max_pool", "max_pool", "max_unpool"),
     *("upsample_", "_upsample_"),
 )
+
+#: Operations that take a tensor's shape or type only: what they give is not made of the input.
+NEW = ("new_", "empty_like", "full_like", "ones_like", "rand_like", "randn_like", "zeros_like")
 
 #: Operations that sum up, or choose from, the axes that are named.
 REDUCTIONS = frozenset(
     (
         *("all", "amax", "amin", "any", "argmax", "argmin", "linalg_vector_norm", "logsumexp", "max", "mean"),
-        *("median", "min", "norm", "prod", "std", "sum", "var", "var_mean"),
+        *("median", "min", "norm", "prod", "std", "std_mean", "sum", "var", "var_mean"),
     )
 )
+
+#: Operations that choose, or put into order, entries along an axis, which are others' then.
+CHOICES = frozenset(("gather", "sort", "topk"))
 
 #: Products of matrices, with the place of the first among the arguments.
 PRODUCTS = {"addmm": 1, "baddbmm": 1, "bmm": 0, "mm": 0}
@@ -52,6 +64,12 @@ class ChannelFlow(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._axes: Any = WeakTensorKeyDictionary()
+        #: Of tensors whose channels were mixed up by a reshape: the shape before, and their axes in it.
+        self._unfolded: Any = WeakTensorKeyDictionary()
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # which would import PyTorch's compiler
 
     def note(self, tensor: torch.Tensor, axes: Axes) -> None:
         """Take note of the axes that hold the channels of a tensor."""
@@ -67,38 +85,50 @@ class ChannelFlow(TorchDispatchMode):
         outputs = func(*args, **kwargs)
         known = [tensor for tensor in _tensors((args, tuple(kwargs.values()))) if tensor in self._axes]
         given = list(_tensors(outputs))
-        if known and given:
+        if known and given and not _operation(func).startswith(NEW):
             found: Axes = None
             # What is called in another way than usual is not known.
             with suppress(IndexError, TypeError, ValueError, AttributeError, RuntimeError):
                 found = self._followed(func, args, kwargs, given[0], known)
             for tensor in given:
                 self._axes[tensor] = found
+                if found is not None:
+                    self._unfolded.pop(tensor, None)
+            whole = given[0]._base if func._schema.is_mutable else None
+            if whole is not None and whole not in self._axes:  # of which a part was written to
+                self._axes[whole] = found if whole.ndim == given[0].ndim else None
         return outputs
 
     def _followed(self, func: Any, args: Any, kwargs: Any, output: Any, known: list[Any]) -> Axes:
-        name = str(func).split(".")[1]
-        if name.endswith("_") and not name.endswith("__"):
-            name = name[:-1]  # in place
+        name = _operation(func)
         if torch.Tag.pointwise in func.tags:
+            self._stays_folded(known, output)
             return self._together(known, output.ndim)
+        if func.namespace != "aten":
+            return None
         if name in RULES:
             return RULES[name](self, args, kwargs, output)
+        source = args[1] if name == "copy" else args[0]
         if name in SAME or name.startswith(PREFIXES):
-            source = args[1] if name == "copy" else args[0]
-            axes = self.axes(source if isinstance(source, torch.Tensor) else known[0])
-            return axes if output.ndim == known[0].ndim else None
+            self._stays_folded([source], output)
+            return self.axes(source) if output.ndim == source.ndim else None
+        if name.startswith(POOLS):
+            pooled = re.findall(r"(\d)d", name)[-1]
+            return _without(self.axes(source), range(output.ndim - int(pooled), output.ndim))
         if name in REDUCTIONS:
-            return self._reduced(args, kwargs, output)
+            return self._reduced(source, output, _dim(func, args, kwargs))
+        if name in CHOICES:
+            axes = self.axes(source)
+            return None if axes is None or _dim(func, args, kwargs) % source.ndim in axes else axes
         if name in PRODUCTS:
-            return self._product(*args[PRODUCTS[name] :][:2])
+            one, other = args[PRODUCTS[name] :][:2]
+            return self._product(one, other, output)
         if "conv" in name:
             return frozenset({output.ndim - args[1].ndim + 1})
         if "batch_norm" in name or "group_norm" in name:
-            return frozenset({1})
+            return self._normalized(source, output, 1)
         if "layer_norm" in name or "rms_norm" in name:
-            last = frozenset({output.ndim - 1}) if len(args[1]) == 1 else None
-            return self.axes(args[0]) or last
+            return self._normalized(source, output, output.ndim - 1 if len(args[1]) == 1 else None)
         if "scaled_dot_product" in name:
             return self.axes(args[2])
         return None
@@ -115,9 +145,22 @@ class ChannelFlow(TorchDispatchMode):
         no_channels = not found and all(self.axes(tensor) is not None for tensor in tensors)
         return frozenset() if no_channels else None
 
-    def _reduced(self, args: Any, kwargs: Any, output: torch.Tensor) -> Axes:
-        ndim, axes = args[0].ndim, self.axes(args[0])
-        named = kwargs.get("dim", args[1] if len(args) > 1 else None)
+    def _stays_folded(self, tensors: Sequence[torch.Tensor], output: torch.Tensor) -> None:
+        """Take note that what has the shape of a tensor whose channels are mixed up has them there too."""
+        for tensor in tensors:
+            if tensor in self._unfolded and tensor.shape == output.shape:
+                self._unfolded[output] = self._unfolded[tensor]
+
+    def _normalized(self, source: torch.Tensor, output: torch.Tensor, usual: int | None) -> Axes:
+        """Return the axes of what is normalised: where they were, or else where they are meant to be."""
+        self._stays_folded([source], output)
+        axes = self.axes(source)
+        if (axes is not None and len(axes) == 1) or source in self._unfolded or usual is None:
+            return axes
+        return frozenset({usual})
+
+    def _reduced(self, source: torch.Tensor, output: torch.Tensor, named: Any) -> Axes:
+        ndim, axes = source.ndim, self.axes(source)
         if axes is None or named is None:
             return None
         gone = {axis % ndim for axis in ([named] if isinstance(named, int) else named)} or set(range(ndim))
@@ -125,19 +168,39 @@ class ChannelFlow(TorchDispatchMode):
             return axes - gone
         return frozenset(axis - sum(other < axis for other in gone) for axis in axes - gone)
 
-    def _product(self, one: torch.Tensor, other: torch.Tensor) -> Axes:
+    def _product(self, one: torch.Tensor, other: torch.Tensor, output: torch.Tensor) -> Axes:
         """Return the axes of a product: new channels where one factor is a weight, else those that stay."""
         rows, columns = one.ndim - 2, one.ndim - 1
         if other not in self._axes:
-            axes = self.axes(one)
+            shape, axes = self._unfolded.get(one, (one.shape, self.axes(one)))
+            if axes and len(shape) - 1 not in axes and shape[-1] == one.shape[-1]:
+                shape = (*shape[:-1], output.shape[-1])  # an axis beside the channels was summed up
+                self._unfolded[output] = shape, axes
+                return reshaped(shape, output.shape, axes)
             return frozenset({rows if axes and rows in axes else columns})
         if one not in self._axes:
             axes = self.axes(other)
             return frozenset({columns if axes and columns in axes else rows})
-        both = self.axes(one), self.axes(other)
-        if both[1] and columns in both[1]:
-            return frozenset({columns})
-        return frozenset({rows}) if both[0] and rows in both[0] else None
+        kept = {at for at, factor in ((rows, one), (columns, other)) if at in (self.axes(factor) or ())}
+        return frozenset(kept) or None
+
+
+def _without(axes: Axes, gone: Iterable[int]) -> Axes:
+    return None if axes is None else axes.difference(gone)
+
+
+def _operation(func: Any) -> str:
+    """Return an operation's name, by which it goes in place too."""
+    name = str(func).split(".")[1]
+    return name[:-1] if name.endswith("_") and not name.endswith("__") else name
+
+
+def _dim(func: Any, args: Any, kwargs: Any) -> Any:
+    """Return the axes that a call of an operation names, or that it takes where none is named."""
+    for at, argument in enumerate(func._schema.arguments):
+        if argument.name == "dim":
+            return kwargs.get("dim", args[at] if at < len(args) else argument.default_value)
+    return None
 
 
 def _tensors(given: Any) -> Iterator[torch.Tensor]:
@@ -152,7 +215,16 @@ _Rule = Callable[[ChannelFlow, Any, Any, torch.Tensor], Axes]
 
 
 def _view(flow: ChannelFlow, args: Any, kwargs: Any, output: torch.Tensor) -> Axes:
-    return reshaped(args[0].shape, output.shape, flow.axes(args[0]))
+    if output is args[0]:  # in place, so that its shape before is not known any more
+        return None
+    shape, axes = flow._unfolded.get(args[0], (args[0].shape, flow.axes(args[0])))
+    found = reshaped(shape, output.shape, axes)
+    if found is None and axes:
+        kept = [at for at, length in enumerate(shape) if length != 1 or at in axes]
+        last = (1,) if output.shape[-1] == 1 else ()
+        before = (*(shape[at] for at in kept), *last)
+        flow._unfolded[output] = before, frozenset(kept.index(axis) for axis in axes)
+    return found
 
 
 def _permute(flow: ChannelFlow, args: Any, kwargs: Any, output: torch.Tensor) -> Axes:
@@ -195,6 +267,12 @@ def _index(flow: ChannelFlow, args: Any, kwargs: Any, output: torch.Tensor) -> A
     return flow.axes(args[0]) if one_axis else None
 
 
+def _leading(flow: ChannelFlow, args: Any, kwargs: Any, output: torch.Tensor) -> Axes:
+    """Return the axes of what has an axis more, or less, at the end."""
+    axes = flow.axes(args[0])
+    return None if axes is None or output.ndim in axes else axes
+
+
 def _embedding(flow: ChannelFlow, args: Any, kwargs: Any, output: torch.Tensor) -> Axes:
     return frozenset({output.ndim - 1})
 
@@ -204,6 +282,7 @@ RULES: dict[str, _Rule] = {
     **dict.fromkeys(("expand", "repeat"), _expand),
     **dict.fromkeys(("select", "unbind"), _select),
     **dict.fromkeys(("t", "transpose"), _transpose),
+    **dict.fromkeys(("unfold", "view_as_complex", "view_as_real"), _leading),
     "cat": _cat,
     "embedding": _embedding,
     "index": _index,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -55,6 +55,7 @@ class Runner:
     compiled where that pays. A graph is compared with the network's own pass on an image before it is used,
     and where it can't be made, or differs, the network's own pass is done. Only full batches are compiled.
     `compiled` says whether they are; it is None as long as that is open, and given by a run that goes on.
+    `called_later` has the modules that were called for other images than those that were looked at.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Runner:
         self._reads: dict[Any, tuple[Any, _Read]] = {}
         self._compared: set[Any] = set()
         self._seconds: list[float] = []
+        self.called_later: Counter[str] = Counter()
         self.compiled = COMPILED[compile] if compiled is None else compiled
         self._has_graph = network.traceable and graphs_are_on()
         if not self._has_graph:
@@ -146,7 +148,7 @@ class Runner:
                     raise ValueError(f"layer {layer!r} differs from the network's own pass")
 
     def _own_pass(self, pixels: np.ndarray, probes: ProbesByLayer) -> dict[str, Any]:
-        return self._network.record(pixels, _one_for_each_layer(probes))
+        return self._network.record(pixels, _one_for_each_layer(probes), new_calls=self.called_later.update)
 
     def _run(self, read: _Read, batch: torch.Tensor) -> dict[str, Any]:
         with self._network.placed(), inference(self._network.name, batch.shape):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -15,8 +16,8 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 
 from differentia.errors import InputError, RecordingError, in_one_line
 from differentia.networks.axes import axis_of_module
-from differentia.networks.base import Manner, Network, graphs_are_on, image_shape
-from differentia.networks.calls import Call, Observer, parts_of
+from differentia.networks.base import Network, graphs_are_on, image_shape
+from differentia.networks.calls import Call, Manner, Observer, parts_of
 from differentia.networks.preprocessing import describe_preprocessing, preprocessed, require_preprocessing
 from differentia.networks.probes import memory_of
 
@@ -96,10 +97,10 @@ class TorchNetwork(Network):
             floats = isinstance(batch, torch.Tensor) and batch.is_floating_point()
             if not floats or len(batch) != len(pixels):
                 tensor = isinstance(batch, torch.Tensor)
-                got = f"{len(batch)} images of {batch.dtype}" if tensor else f"a {type(batch).__name__}"
+                got = f"{batch.dtype} of shape {tuple(batch.shape)}" if tensor else type(batch).__name__
                 raise InputError(
-                    f"{self.name}: the function preprocess= returned {got}; expected a floating-point "
-                    f"tensor of {len(pixels)} images for a uint8 tensor of shape {tuple(given.shape)}"
+                    f"{self.name}: the function preprocess= returned {got} for a uint8 tensor of shape "
+                    f"{tuple(given.shape)}; expected a floating-point tensor, with one entry for each image"
                 )
         if batch.ndim == 4:  # channels last is the order in which convolutions are fastest
             fastest = self.manner == Manner.FASTEST
@@ -129,7 +130,8 @@ class TorchNetwork(Network):
     def _undivided(self) -> Iterator[None]:
         """Compute without what passes by the modules: compiled code, PyTorch's transformers as a whole."""
         before = torch.backends.mha.get_fastpath_enabled()
-        with torch.compiler.set_stance("force_eager"):
+        compiling = "torch._dynamo" in sys.modules  # else nothing is compiled, and the import takes a second
+        with torch.compiler.set_stance("force_eager") if compiling else nullcontext():
             torch.backends.mha.set_fastpath_enabled(before and self.manner == Manner.OWN)
             try:
                 yield
@@ -187,14 +189,14 @@ class TorchNetwork(Network):
                     "type": type(module),
                     "generic": type(module) is torch.nn.Sequential,
                     "children": tuple(within.calls),
-                    "passes_on": _is_given_on(within.last, output),
+                    "passes_on": _is_given_on(within.gave, output),
                     "channel_axis": partial(_channel_axis, module, flow),
                 }
             call = Call(name, kind, **about)
             observe(call, output)
             if following is not None and open_calls:
                 open_calls[-1].calls.append(call)
-                open_calls[-1].last = output
+                open_calls[-1].gave = _given(output)
             elif following is not None:
                 following(call)
 
@@ -231,7 +233,7 @@ class _OpenCall:
     """A call that has not returned: those within it that have, and what the last of them gave."""
 
     calls: list[Call] = field(default_factory=list)
-    last: Any = None
+    gave: tuple[Any, int] | None = None
 
 
 def _kind(module: torch.nn.Module) -> str:
@@ -239,10 +241,18 @@ def _kind(module: torch.nn.Module) -> str:
     return str(module.original_name) if scripted else type(module).__name__
 
 
-def _is_given_on(output: Any, outer: Any) -> bool:
-    """Return whether the first of what a module gives is what the last within it gave."""
-    one, other = (next((part for _, part in parts_of(given)), None) for given in (output, outer))
-    return one is not None and one is other
+def _given(output: Any) -> tuple[Any, int]:
+    """Return the first of what a module gives, and how often that was changed in place."""
+    first = next((part for _, part in parts_of(output)), None)
+    if not isinstance(first, torch.Tensor) or first.is_inference():
+        return first, 0
+    return first, first._version
+
+
+def _is_given_on(last: tuple[Any, int] | None, output: Any) -> bool:
+    """Return whether a module gives just what the last within it gave, which no residual was added to."""
+    first, version = _given(output)
+    return last is not None and first is not None and first is last[0] and version == last[1]
 
 
 def _channel_axis(module: torch.nn.Module, flow: ChannelFlow | None, output: torch.Tensor) -> int | None:

@@ -84,6 +84,11 @@ class Passes:
         self._skipped: list[SkippedImage] = []
         self._looked_at: set[tuple[int, Quantity]] = set()
 
+    @property
+    def called_later(self) -> list[str]:
+        """The modules that were called for some images, but not for the first."""
+        return sorted(self._runner.called_later)
+
     def record(self) -> tuple[dict[str, Responses], tuple[SkippedImage, ...]]:
         """Show the images; return the responses to them by kind of units, and those that could not be read.
 

@@ -12,7 +12,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from differentia.errors import InputError, warn
+from differentia.errors import InputError, RecordingError, warn
 from differentia.networks.base import Network
 from differentia.networks.classes import class_layer
 from differentia.networks.layers import Layer, missed, select_layers
@@ -112,7 +112,8 @@ def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) 
     with ThreadPoolExecutor(1) as beside:  # hundreds of megabytes of weights, while units are chosen
         fingerprint = beside.submit(lambda: network.fingerprint)
         with _held_store(show, plan, budget, fingerprint) as opened:
-            recorded, skipped = Passes(show, plan, opened, budget).record()
+            passes = Passes(show, plan, opened, budget)
+            recorded, skipped = passes.record()
     duplicates = find_duplicates(recorded[names[0]].images)
     noises = [name for name, given in stimuli.items() if isinstance(given, NoiseStimuli)]
     reference = noises[0] if len(noises) == 1 else None
@@ -129,7 +130,7 @@ def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) 
         "duplicates": [[as_record(image) for image in group] for group in duplicates],
         "warnings": [
             *warned,
-            *_warn_of_later_calls(network, stacklevel=3),
+            *_warn_of_later_calls(passes.called_later, stacklevel=3),
             *warn_of_images(skipped, duplicates, stacklevel=3),
         ],
     }
@@ -174,13 +175,12 @@ def _warn_of_network(
     return warned
 
 
-def _warn_of_later_calls(network: Network, *, stacklevel: int) -> list[dict[str, str]]:
-    if not network.called_later:
+def _warn_of_later_calls(modules: Sequence[str], *, stacklevel: int) -> list[dict[str, str]]:
+    if not modules:
         return []
-    listed = ", ".join(map(repr, network.called_later[:3]))
     text = (
-        f"{len(network.called_later):,} modules were called, or called more often, for some images but not "
-        f"for the first: {listed}; what they gave there is not recorded"
+        "modules were called, or called more often, for some images but not for the first "
+        f"({len(modules):,}): {', '.join(map(repr, modules[:3]))}; what they gave there is not recorded"
     )
     return [warn("unrecorded", text, stacklevel=stacklevel + 1)]
 
@@ -252,8 +252,12 @@ def _behaviour(network: Network, plan: Plan) -> dict[str, list[float]]:
     for name, layer in layers.items():
         watched = unit_order(name, layer.size, min(layer.size, WATCHED_UNITS), seed=0)
         probes[name] = together({"all": SummaryProbe(layer), "some": UnitProbe(watched, layer.shape)})
-    behaviour = {}
-    for name, found in network.record(pixels, probes).items():
+    behaviour: dict[str, list[float]] = {}
+    try:
+        kept = network.record(pixels, probes)
+    except RecordingError:  # of a network that does something else with noise than with the user's images
+        return behaviour
+    for name, found in kept.items():
         summary, some = found["all"], found["some"].astype(np.float64)
         placed = some @ signs[: some.shape[1]] / np.sqrt(some.shape[1])
         behaviour[name] = np.nan_to_num([*summary.mean, *np.sqrt(summary.variance), *placed]).tolist()

@@ -14,12 +14,11 @@ from differentia.results.dataset import REMEDIES, set_rows
 from differentia.results.draws import draw_mean
 from differentia.results.intervals import (
     Estimate,
+    Samples,
     has_samples,
     interval_of_difference,
     interval_of_ratio,
-    of_each_layer,
-    sample_of,
-    sample_of_set,
+    side_by_side,
     with_intervals,
 )
 from differentia.results.resampling import LEAST_IMAGES, Sample
@@ -193,7 +192,8 @@ def _permutation_test(
     result: xr.Dataset, first: str, second: str, permutations: int
 ) -> dict[str, Float[np.ndarray, " layer"]]:
     """Return the statistic and its p in each layer; NaN where a set is too small or has no value."""
-    rows = [set_rows(result, name) for name in (first, second)]
+    samples = Samples(result)
+    rows = [samples.rows[name] for name in (first, second)]
     n_first, n_images = len(rows[0]), sum(map(len, rows))
     labels = np.tile(np.arange(n_images) < n_first, (permutations, 1))
     labels = generator_of("permutations", result.attrs["seed"], first, second).permuted(labels, axis=1)
@@ -201,17 +201,19 @@ def _permutation_test(
 
     def of_layer(layer: int) -> tuple[float, Float[np.ndarray, " b"]]:
         unknown = np.nan, np.full(permutations, np.nan)
-        one, other = (sample_of_set(result, layer, name) for name in (first, second))
+        one, other = (samples.of_set(name, layer) for name in (first, second))
         if one is None or other is None or min(map(len, rows)) < LEAST_IMAGES:
             return unknown
         with np.errstate(divide="ignore", invalid="ignore"):
             observed = (one.log_value - other.log_value) / np.hypot(one.error, other.error)
         if not np.isfinite(observed):
             return unknown
-        pooled = aligned(sample_of(result, layer, together), n_first)
+        pooled = aligned(samples.of_rows(together, layer), n_first)
         return float(observed), permuted_statistics(pooled, labels)
 
-    statistic, permuted = map(np.array, zip(*of_each_layer(result, of_layer), strict=True))
+    statistic, permuted = map(
+        np.array, zip(*side_by_side(of_layer, range(result.sizes["layer"])), strict=True)
+    )
     alone, corrected = p_values(np.abs(statistic), np.abs(permuted))
     return {"statistic": statistic, "p": alone, "p_corrected": corrected}
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property
+from itertools import product
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
@@ -22,6 +23,7 @@ from differentia.system.machine import usable_cores
 if TYPE_CHECKING:
     import xarray as xr
 
+_Case = TypeVar("_Case")
 _Found = TypeVar("_Found")
 
 #: Of intervals, unless another is asked for.
@@ -132,28 +134,33 @@ def image_interval(
     low, high = (means.copy(data=np.full(means.shape, np.nan)) for _ in LIMITS)
     if not has_samples(result):
         return low, high
-    largest = int(np.argmax(result["n_units"].values))
+    samples = Samples(result)
+    counts = {
+        name: image_counts(len(rows), resamples, result.attrs["seed"], name)
+        for name, rows in samples.rows.items()
+    }
 
-    def by_value(name: str, counts: Int[np.ndarray, "b n"], layer: int) -> tuple[float, float]:
-        sample = sample_of_set(result, layer, name)
+    def factors(case: tuple[str, int]) -> tuple[float, float]:
+        name, layer = case
+        sample = samples.of_set(name, layer)
         if sample is None:
             return np.nan, np.nan
-        ends = interval_of_log(sample, counts, method, confidence)
+        ends = interval_of_log(sample, counts[name], method, confidence)
         low, high = (float(np.exp(end - sample.log_value)) for end in ends)
         return low, high
 
-    for at, name in enumerate(result["set"].values.tolist()):
-        counts = image_counts(len(set_rows(result, name)), resamples, result.attrs["seed"], name)
-        found = np.array(of_each_layer(result, partial(by_value, name, counts)))
-        for limit, factors in zip((low, high), found.T, strict=True):
-            limit[at, :, largest] = means[at, :, largest] * factors
+    cases = list(product(counts, range(result.sizes["layer"])))
+    found = np.reshape(side_by_side(factors, cases), (len(counts), -1, len(LIMITS)))
+    largest = int(np.argmax(result["n_units"].values))
+    for at, limit in enumerate((low, high)):
+        limit[:, :, largest] = means[:, :, largest] * found[..., at]
     return low, high
 
 
-def of_each_layer(result: xr.Dataset, find: Callable[[int], _Found]) -> list[_Found]:
-    """Return what is found of each layer, by its number, several side by side."""
+def side_by_side(find: Callable[[_Case], _Found], cases: Iterable[_Case]) -> list[_Found]:
+    """Return what is found of each case, such as a layer, several at once."""
     with ThreadPoolExecutor(usable_cores()) as threads:
-        return list(threads.map(find, range(result.sizes["layer"])))
+        return list(threads.map(find, cases))
 
 
 def has_samples(result: xr.Dataset) -> bool:
@@ -161,27 +168,42 @@ def has_samples(result: xr.Dataset) -> bool:
     return is_raw_euclidean(result.attrs["normalize"], result.attrs["metric"]) and "distance" in result
 
 
-def sample_of(result: xr.Dataset, layer: int, rows: Int[np.ndarray, " n"]) -> Sample:
-    """Return what the measure of some images in one layer is made of, where a result `has_samples`."""
-    return Sample(
-        result["distance"].values[layer][np.ix_(rows, rows)].astype(np.float64),
-        result["image_sum"].values[rows, layer],
-        result["image_sumsq"].values[rows, layer],
-        int(units_at_hand(result)[layer]),
-        normalized=result.attrs["normalize"] == "layer",
-    )
+class Samples:
+    """What the measure of images is made of, in each layer of a result that `has_samples`."""
 
+    def __init__(self, result: xr.Dataset) -> None:
+        self.rows = {name: set_rows(result, name) for name in result["set"].values.tolist()}
+        self._result = result
+        # As arrays, once: to look one number up by its labels takes as long as some hundred resamples.
+        self._distances = result["distance"].values
+        self._sums, self._square_sums = result["image_sum"].values, result["image_sumsq"].values
+        self._n_units = units_at_hand(result).values.tolist()
+        self._normalized = result.attrs["normalize"] == "layer"
 
-def sample_of_set(result: xr.Dataset, layer: int, name: str) -> Sample | None:
-    """Return `sample_of` a set's images; None where it does not give the value that the result has."""
-    # So it is where images, or the largest numbers of units, were taken out of a result, and where rounding
-    # left nothing of the SD of responses that are far from 0.
-    sample = sample_of(result, layer, set_rows(result, name))
-    at = {"set": name, "draw": 0, "n_units": result["n_units"].max()}
-    value = float(result["differentiation"].isel(layer=layer).sel(at))
-    if np.isfinite(value) and value > 0 and not abs(np.expm1(sample.log_value - np.log(value))) < 1e-3:
-        return None
-    return sample
+    @cached_property
+    def _values(self) -> dict[str, list[float]]:
+        """By set, what the result has for each layer."""
+        values = self._result["differentiation"].sel(draw=0, n_units=self._result["n_units"].max())
+        return dict(zip(self.rows, values.transpose("set", "layer").values.tolist(), strict=True))
+
+    def of_rows(self, rows: Int[np.ndarray, " n"], layer: int) -> Sample:
+        """Return those of some images."""
+        return Sample(
+            self._distances[layer][np.ix_(rows, rows)].astype(np.float64),
+            self._sums[rows, layer],
+            self._square_sums[rows, layer],
+            self._n_units[layer],
+            normalized=self._normalized,
+        )
+
+    def of_set(self, name: str, layer: int) -> Sample | None:
+        """Return those of a set's images; None where they do not give the value that the result has."""
+        # So it is where images, or the largest numbers of units, were taken out of a result, and where
+        # rounding left nothing of the SD of responses that are far from 0.
+        sample, value = self.of_rows(self.rows[name], layer), self._values[name][layer]
+        if np.isfinite(value) and value > 0 and not abs(np.expm1(sample.log_value - np.log(value))) < 1e-3:
+            return None
+        return sample
 
 
 class Estimate(NamedTuple):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Int
 from scipy.special import ndtri
 
 from differentia.errors import InputError
 from differentia.results.dataset import kind_of, require_variables, set_rows
 from differentia.results.draws import draw_mean
-from differentia.results.intervals import has_samples, of_each_layer, sample_of
+from differentia.results.intervals import Samples, has_samples, side_by_side
 from differentia.results.schema import LIMITS, checked
 from differentia.results.summaries import percent
 
@@ -72,12 +71,17 @@ def _errors(result: xr.Dataset) -> xr.DataArray:
     """Return the standard error of the logarithm of each set and layer, over images; NaN where unknown."""
     import xarray as xr
 
-    def error(rows: Int[np.ndarray, " n"], layer: int) -> float:
-        return sample_of(result, layer, rows).error if has_samples(result) else np.nan
+    shape = (result.sizes["set"], result.sizes["layer"])
+    if not has_samples(result):
+        return xr.DataArray(np.full(shape, np.nan), dims=("set", "layer"))
+    samples = Samples(result)
 
-    rows_of_sets = [set_rows(result, name) for name in result["set"].values]
-    errors = [of_each_layer(result, partial(error, rows)) for rows in rows_of_sets]
-    return xr.DataArray(errors, dims=("set", "layer"))
+    def error(case: tuple[str, int]) -> float:
+        name, layer = case
+        return samples.of_rows(samples.rows[name], layer).error
+
+    errors = side_by_side(error, product(samples.rows, range(result.sizes["layer"])))
+    return xr.DataArray(np.reshape(errors, shape), dims=("set", "layer"))
 
 
 def _images_to_halve(reach: xr.DataArray, counts: xr.DataArray, z: float) -> xr.DataArray:

@@ -26,6 +26,9 @@ MOST_EXACT = 100
 #: Pairs times resamples, and images squared times resamples, that are held at once.
 ENTRIES = 2**22
 
+#: Pairs that make a step: first the step of a quantile is found, then the quantile in it.
+STEP = 16
+
 #: Near the logarithm of the largest float.
 LARGEST_LOG = 700.0
 
@@ -71,6 +74,15 @@ class Sample:
         of_pairs = self.distances[first, second].astype(np.float64)
         order = np.argsort(of_pairs, kind="stable")
         return of_pairs[order], first[order], second[order]
+
+    @cached_property
+    def _places(self) -> Int[np.ndarray, " n_squared"]:
+        """The place of every two images' distance in `_pairs`; behind all others, of an image and itself."""
+        distances, first, second = self._pairs
+        kind = np.int16 if len(distances) < 2**15 else np.int32
+        places = np.full((self.n_images, self.n_images), len(distances), dtype=kind)
+        places[first, second] = places[second, first] = np.arange(len(distances))
+        return places.reshape(-1)
 
     @cached_property
     def _moments(self) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
@@ -152,12 +164,21 @@ class Sample:
         # n^2 / 2 at most, which is held in 16 bits where n is small: half the memory to go through.
         integer = np.int16 if counts.sum(axis=1).max() < 256 else np.int32
         weights = np.ascontiguousarray(counts.T, dtype=integer)
-        nearer = np.cumsum(weights[first] * weights[second], axis=0, dtype=integer)
+        n_pairs, resamples = len(distances), np.arange(len(counts))
+        # Adding up pair after pair takes most of the time. The sums of steps tell in which one to do so.
+        stepped = np.zeros((-(-n_pairs // STEP), STEP, len(counts)), dtype=integer)
+        np.multiply(weights[first], weights[second], out=stepped.reshape(-1, len(counts))[:n_pairs])
+        of_steps = stepped.sum(axis=1, dtype=integer)
+        nearer = np.cumsum(of_steps, axis=0, dtype=integer)
         total = nearer[-1].astype(np.int64)
 
         def at(rank: Int[np.ndarray, " b"]) -> Float[np.ndarray, " b"]:
-            place = np.count_nonzero(nearer <= rank.astype(integer), axis=0)
-            return distances[np.minimum(place, len(distances) - 1)]
+            rank = rank.astype(integer)
+            step = np.minimum(np.count_nonzero(nearer <= rank, axis=0), len(nearer) - 1)
+            left = rank - (nearer[step, resamples] - of_steps[step, resamples])
+            in_step = np.cumsum(stepped[step, :, resamples], axis=1, dtype=integer)
+            place = step * STEP + np.count_nonzero(in_step <= left[:, np.newaxis], axis=1)
+            return distances[np.minimum(place, n_pairs - 1)]
 
         medians = np.where(total > 0, (at((total - 1) // 2) + at(total // 2)) / 2, np.nan)
         # The influence on a quantile of a distribution F with density f is (p - F) / f (Serfling 1980,
@@ -165,8 +186,9 @@ class Sample:
         # 1 / f, on a scale of logarithms, is the slope of the logarithm of the quantiles.
         low, high = (at(((0.5 + side) * total).astype(np.int64)) for side in (-NEAR, NEAR))
         slope = (np.log(high) - np.log(low)) / (2 * NEAR)
-        below = self.distances < medians[:, np.newaxis, np.newaxis]
-        below[:, np.arange(self.n_images), np.arange(self.n_images)] = False
+        # Their places in the order of distances are compared, which are small integers.
+        below = self._places < np.searchsorted(distances, medians)[:, np.newaxis].astype(self._places.dtype)
+        below = below.reshape(-1, self.n_images, self.n_images)
         of_images = np.matmul(below.astype(np.float32), counts[:, :, np.newaxis].astype(np.float32))
         shares = of_images[:, :, 0] / (n_images - counts)
         return np.log(medians), 2 * (0.5 - shares) * slope[:, np.newaxis]
