@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import groupby
 from typing import Any
 
 import pytest
 import torch
 from helpers.networks import load
+from helpers.zoo import torchvision, transformers_swin
 from torch import nn
 
 import differentia as dif
@@ -111,6 +113,19 @@ class EndsInMerging(Stage):
         return self.first(x), x
 
 
+class Transformed(nn.Module):
+    """A block of MobileViT: it ends in two convolutions, but other blocks are within it too."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first, self.blocks = ConvBN(width, 6), nn.Sequential(Block(), Block())
+        self.back, self.last = ConvBN(6, width), ConvBN(width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        maps = self.first(x)
+        return self.last(self.back(self.blocks(maps.flatten(2).mT).mT.reshape(maps.shape)))
+
+
 class Dense(nn.Module):
     """A block of DenseNet: each layer sees those before, and all are joined."""
 
@@ -210,6 +225,14 @@ NETWORKS: dict[str, tuple[Iterable[nn.Module], list[str]]] = {
         (ConvBN(3, 4), InPlace(4, 4), InPlace(4, 6), InPlace(6, 6), ConvBN(6, 8), *HEAD),
         ["0", "1", "2", "3", "4", "5", "7"],
     ),
+    "parts in a sequence": (
+        (nn.Sequential(ConvBN(3, 4), ConvBN(4, 4)), InPlace(4, 4), InPlace(4, 6), *HEAD),
+        ["0.0", "0.1", "1", "2", "3", "5"],
+    ),
+    "MobileViT": (
+        (Residual(3, 4), Transformed(4), Residual(4, 4), Transformed(4), *HEAD),
+        ["0", "1", "2", "3", "4", "6"],
+    ),
     "Inception": (
         (ConvBN(3, 4), nn.MaxPool2d(2), Branches(4), Branches(4), Smaller(4), Branches(4), *HEAD),
         ["0", "1", "2", "3", "4", "5", "6", "8"],
@@ -260,6 +283,53 @@ def test_a_block_that_gives_two_arrays_is_taken_once() -> None:
 
     names = blocks(nn.Sequential(nn.Conv2d(3, 4, 3), Encoder(Two(4, 4), Two(4, 4)), *HEAD))
     assert names == ["0", "1.blocks.0[0]", "1.blocks.1[0]", "2", "4"]
+
+
+def timm_mobilevit() -> nn.Module:
+    import timm
+
+    return timm.create_model("mobilevit_xxs", pretrained=False)
+
+
+def two_stages() -> nn.Module:
+    return transformers_swin(image_size=64, embed_dim=12, depths=[2, 2], num_heads=[2, 2], window_size=4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("build", "size", "kinds"),
+    [
+        (
+            lambda: torchvision("mobilenet_v3_small"),
+            32,
+            "Conv2dNormActivation InvertedResidual*11 Conv2dNormActivation AdaptiveAvgPool2d "
+            "Linear Hardswish Linear",
+        ),
+        (
+            lambda: torchvision("inception_v3", init_weights=False),
+            96,
+            "BasicConv2d*3 MaxPool2d BasicConv2d*2 MaxPool2d InceptionA*3 InceptionB InceptionC*4 InceptionD "
+            "InceptionE*2 AdaptiveAvgPool2d Linear",
+        ),
+        (
+            timm_mobilevit,
+            64,
+            "ConvNormAct BottleneckBlock*5 MobileVitBlock BottleneckBlock MobileVitBlock BottleneckBlock "
+            "MobileVitBlock ConvNormAct AdaptiveAvgPool2d Linear",
+        ),
+        (
+            two_stages,
+            64,
+            "Conv2d LayerNorm SwinLayer*2 LayerNorm Linear SwinLayer*2 LayerNorm AdaptiveAvgPool1d Linear",
+        ),
+    ],
+)
+def test_blocks_of_libraries(build: Callable[[], nn.Module], size: int, kinds: str) -> None:
+    """A residual added in place; parts that a class has by itself; stages of which one has one part more."""
+    network = load(build(), input_shape=(3, size, size))
+    found = [layer.kind for layer in select_layers(network.layers, [":blocks"])][1:]
+    runs = [(kind, len(list(run))) for kind, run in groupby(found)]
+    assert " ".join(f"{kind}*{count}" if count > 1 else kind for kind, count in runs) == kinds
 
 
 def call(kind: type, *children: Call, **about: Any) -> Call:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from helpers.channels import Operation, keeps_apart, values
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from torch import nn
 from torch.nn import functional
 
@@ -92,10 +92,10 @@ APART: dict[str, tuple[Operation, tuple[int, ...], int, list[int]]] = {
     "movedim": (lambda x: x.movedim(1, -1), MAPS, 1, [3]),
     "flatten": (lambda x: x.flatten(2), MAPS, 1, [1]),
     "flatten, not in memory": (lambda x: x.permute(0, 2, 3, 1).flatten(1, 2), MAPS, 1, [2]),
-    "unflatten": (lambda x: x.unflatten(1, (1, 5)), TOKENS, 2, [3]),
+    "unflatten": (lambda x: torch.unflatten(x, 1, (1, 5)), TOKENS, 2, [3]),
     "heads": (heads, TOKENS, 2, [1, 3]),
     "joined": (lambda x: joined(heads(x)), TOKENS, 2, [2]),
-    "all joined, then split": (lambda x: x.flatten(1).unflatten(1, (6, -1)), MAPS, 1, [1]),
+    "all joined, then split": (lambda x: torch.unflatten(x.flatten(1), 1, (6, -1)), MAPS, 1, [1]),
     "images and channels joined": (
         lambda x: functional.relu(x.flatten(0, 1)).view(2, 6, 32), MAPS, 1, [1]
     ),
@@ -110,8 +110,8 @@ APART: dict[str, tuple[Operation, tuple[int, ...], int, list[int]]] = {
     "index of channels": (lambda x: x[:, COLUMNS], MAPS, 1, [1]),
     "index_select": (lambda x: x.index_select(2, COLUMNS), MAPS, 1, [1]),
     "unfold": (lambda x: x.unfold(2, 2, 2), MAPS, 1, [1]),
-    "split": (lambda x: x.split(2, dim=1)[1], MAPS, 1, [1]),
-    "split unevenly": (lambda x: x.split([1, 3], dim=2)[1], MAPS, 1, [1]),
+    "split": (lambda x: torch.split(x, 2, dim=1)[1], MAPS, 1, [1]),
+    "split unevenly": (lambda x: torch.split(x, [1, 3], dim=2)[1], MAPS, 1, [1]),
     "chunk": (lambda x: x.chunk(2, dim=-1)[1], TOKENS, 2, [2]),
     "unbind": (lambda x: x.unbind(1)[3], TOKENS, 2, [1]),
     "roll": (lambda x: x.roll((1, -1), (2, 3)), MAPS, 1, [1]),
@@ -285,16 +285,27 @@ OTHERS: dict[str, tuple[Operation, tuple[int, ...], int, list[int] | None]] = {
     "local response norm": (nn.LocalResponseNorm(3), MAPS, 1, [1]),
     "group norm": (fixed(nn.GroupNorm(2, 6)), MAPS, 1, [1]),
     "layer norm": (fixed(nn.LayerNorm(6)), TOKENS, 2, [2]),
+    "layer norm of joined places": (
+        lambda x: fixed(nn.LayerNorm(32))(x.flatten(2).flatten(0, 1)).view(2, 6, 32), MAPS, 1, [1]
+    ),
     "layer norm of tokens": (lambda x: fixed(nn.LayerNorm(5))(x.mT), TOKENS, 2, [1]),
     "layer norm of all": (fixed(nn.LayerNorm([6, 4, 8])), MAPS, 1, [1]),
     "RMS norm": (fixed(nn.RMSNorm(6)), TOKENS, 2, [2]),
     "norm of what is mixed": (
-        lambda x: fixed(nn.BatchNorm2d(4))(x.reshape(2, 4, 6, 8)), MAPS, 1, None
+        lambda x: fixed(nn.BatchNorm2d(4))(x.reshape(2, 4, 6, 8)), MAPS, 1, [1]
+    ),
+    "norm of a vector": (lambda x: fixed(nn.LayerNorm(192))(x.flatten(1)), MAPS, 1, [1]),
+    "selected kernels": (
+        lambda x: (
+            torch.stack([x, 2 * x], 1)
+            * fixed(nn.Linear(6, 12))(x.mean((2, 3))).view(2, 2, 6, 1, 1).softmax(1)
+        ).sum(1),
+        MAPS, 1, [1],
     ),
     "pixel_shuffle": (lambda x: functional.pixel_shuffle(x, 2), (2, 8, 3, 3), 1, [1]),
     "patches joined": (
         lambda x: fixed(nn.Linear(24, 7))(
-            x.unflatten(3, (4, 2)).unflatten(2, (2, 2)).permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
+            x.reshape(2, 6, 2, 2, 4, 2).permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
         ),
         MAPS, 1, [2],
     ),
@@ -305,6 +316,15 @@ OTHERS: dict[str, tuple[Operation, tuple[int, ...], int, list[int] | None]] = {
     "MultiheadAttention": (lambda x: MULTIHEAD(x, x, x)[0], TOKENS, 2, [2]),
     "heads before they are joined": (
         lambda x: functional.scaled_dot_product_attention(heads(x), heads(x), heads(x)), TOKENS, 2, [1, 3]
+    ),
+    "heads joined": (
+        lambda x: joined(attention_map(heads(x)) @ heads(x)), TOKENS, 2, [2]
+    ),
+    "heads from the left": (
+        lambda x: heads(x).mT @ attention_map(heads(x)), TOKENS, 2, [1, 2]
+    ),
+    "heads over their parts": (
+        lambda x: heads(x) @ attention_map(heads(x).mT), TOKENS, 2, None
     ),
     "attention over channels": (lambda x: attention_map(x.mT) @ x.mT, TOKENS, 2, [1]),
     "attention over places": (lambda x: attention_map(x) @ x, TOKENS, 2, [2]),
@@ -352,6 +372,23 @@ def test_new_channels_or_none(name: str) -> None:
     assert axes_after(operation, shape, {axis}) == expected
 
 
+@torch.library.custom_op("differentia_tests::softmax", mutates_args=())
+def somebodys_softmax(x: torch.Tensor) -> torch.Tensor:
+    return x.mT.softmax(-1).clone()
+
+
+@torch.library.custom_op("differentia_tests::conv_of_their_own", mutates_args=())
+def somebodys_convolution(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    return x @ weight
+
+
+def test_operations_of_other_libraries_are_not_known() -> None:
+    """Whatever they are called; the controls are PyTorch's own."""
+    assert axes_after(somebodys_softmax, TOKENS, {2}) is None
+    assert axes_after(lambda x: somebodys_convolution(x, WEIGHTS), TOKENS, {2}) is None
+    assert axes_after(lambda x: x.softmax(-1), TOKENS, {2}) == [2]
+
+
 def test_attention_maps_are_of_both() -> None:
     """The control of `keeps_apart`: what sums over channels keeps no axis of them."""
     assert not any(keeps_apart(attention_map, values(TOKENS), 2, [at]) for at in range(3))
@@ -396,7 +433,7 @@ def steps(draw: st.DrawFn, ndim: int) -> tuple[list[tuple[str, list[int]]], int]
 def _split(x: torch.Tensor, n: list[int]) -> torch.Tensor:
     at = n[0] % x.ndim
     by = 2 if x.shape[at] % 2 == 0 else 1
-    return x.unflatten(at, (by, -1) if n[1] % 2 else (-1, by))
+    return torch.unflatten(x, at, (by, -1) if n[1] % 2 else (-1, by))
 
 
 def _order(x: torch.Tensor, n: list[int]) -> list[int]:
@@ -431,6 +468,7 @@ STEPS: dict[str, Callable[[torch.Tensor, list[int]], torch.Tensor]] = {
 }  # fmt: skip
 
 
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_any_chain_of_operations(data: st.DataObject) -> None:
     """Where axes are said to hold the channels, each channel changes entries of its own along them.

@@ -57,7 +57,8 @@ mine.model = keras.saving.load_model(sys.argv[1] + "/model.keras")
 network = dif.load_network("mine:model", preprocess="unit")
 result = dif.measure(network, {"a": np.load(sys.argv[1] + "/images.npy")}, units="all")
 dif.save(result, sys.argv[1] + "/jax.nc")
-print(json.dumps({"backend": keras.backend.backend()}))
+axes = {layer.name: layer.channel_axis for layer in network.layers}
+print(json.dumps({"backend": keras.backend.backend(), "axes": axes}))
 """
 
 
@@ -406,6 +407,14 @@ def test_a_second_backend_gives_the_same_numbers(on_jax: dict[str, Any]) -> None
     np.testing.assert_allclose(jax["differentiation"], on_torch["differentiation"], rtol=1e-4)
     for view in ("filter_mean", "prediction", "layer_mean", "layer_sd"):
         np.testing.assert_allclose(jax[view], on_torch[view], rtol=1e-4, atol=1e-5, err_msg=view)
+
+
+@pytest.mark.slow
+def test_a_second_backend_has_its_channels_at_the_same_place(on_jax: dict[str, Any]) -> None:
+    """JAX's arrays are followed by their layers too."""
+    expected = {layer.name: layer.channel_axis for layer in load(functional()).layers}
+    assert on_jax["axes"] == expected
+    assert expected["backbone/bn"] == 2
 
 
 @pytest.mark.slow

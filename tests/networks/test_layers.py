@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 import differentia as dif
-from differentia.networks.layers import Layer, select_layers
+from differentia.networks.layers import (
+    BLOCKS,
+    EVERY,
+    LEAVES,
+    MOST_LEAVES,
+    Layer,
+    Unrecorded,
+    default_preset,
+    missed,
+    select_layers,
+)
 
 
 @pytest.mark.parametrize(
@@ -70,3 +80,143 @@ def test_selection_of_nothing_is_refused() -> None:
         select_layers(LAYERS, ["bloc?1"])
     with pytest.raises(dif.InputError, match="no layer was asked for"):
         select_layers(LAYERS, [])
+
+
+def layer(name: str, kind: str = "Conv2d", **about: bool) -> Layer:
+    return Layer(name, kind, (8,), name, **about)
+
+
+NESTED = [
+    layer("input", "Input", block=True),
+    layer("stem", block=True),
+    layer("blocks.0.conv"),
+    layer("blocks.0.act", "ReLU"),
+    layer("blocks.0", "Block", container=True, block=True),
+    layer("blocks.1.conv"),
+    layer("blocks.1", "Block", container=True, block=True),
+    layer("blocks", "Sequential", container=True),
+    layer("head[logits]", "Linear", block=True),
+    layer("head[a]", "Linear"),
+    layer("Net", "Net", container=True),
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        (
+            [LEAVES],
+            ["input", "stem", "blocks.0.conv", "blocks.0.act", "blocks.1.conv", "head[logits]", "head[a]"],
+        ),
+        ([BLOCKS], ["input", "stem", "blocks.0", "blocks.1", "head[logits]"]),
+        ([EVERY], [layer.name for layer in NESTED]),
+        ([BLOCKS, "*.act"], ["input", "stem", "blocks.0.act", "blocks.0", "blocks.1", "head[logits]"]),
+        (["*/"], ["blocks.0", "blocks.1", "blocks", "Net"]),
+        (["blocks*/"], ["blocks.0", "blocks.1", "blocks"]),
+        (["blocks.?/"], ["blocks.0", "blocks.1"]),
+        (["blocks.[1-9]/"], ["blocks.1"]),
+        (["blocks.[!1]/"], ["blocks.0"]),
+        (["blocks/"], ["blocks"]),
+        (["blocks.*"], ["blocks.0.conv", "blocks.0.act", "blocks.1.conv"]),
+        (["blocks.[01].conv"], ["blocks.0.conv", "blocks.1.conv"]),
+        (["head[a]"], ["head[a]"]),
+        (["head[logits]"], ["head[logits]"]),
+        (["head[*]"], ["head[logits]", "head[a]"]),
+        (["*[[]a]"], []),
+        (["stem", "st[e]m", "s*"], ["stem"]),
+    ],
+)
+def test_presets_and_patterns(wanted: list[str], names: list[str]) -> None:
+    """A slash asks for containers; brackets are those of names, or else hold some characters."""
+    if names:
+        assert [found.name for found in select_layers(NESTED, wanted)] == names
+    else:
+        with pytest.raises(dif.InputError, match="unknown layer"):
+            select_layers(NESTED, wanted)
+
+
+def test_brackets_that_are_meant_as_such_are_no_class() -> None:
+    """``a[0]`` is the part of a layer, and of the layer ``a0`` only where it fits no such name itself."""
+    layers = [layer("a[0]"), layer("a0"), layer("b0")]
+    assert [found.name for found in select_layers(layers, ["a[0]"])] == ["a[0]"]
+    assert [found.name for found in select_layers(layers, ["b[0]"])] == ["b0"]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "leaves", "blocks", "expected"),
+    [
+        (["Conv2d", "Block"], 3, True, LEAVES),
+        (["ViTAttention", "Block"], 3, True, BLOCKS),
+        (["MultiheadAttention", "Block"], 3, False, LEAVES),
+        (["Conv2d", "Block"], MOST_LEAVES, True, LEAVES),
+        (["Conv2d", "Block"], MOST_LEAVES + 1, True, BLOCKS),
+        (["Conv2d", "Block"], MOST_LEAVES + 1, False, LEAVES),
+    ],
+)
+def test_what_is_looked_at_by_default(kinds: list[str], leaves: int, blocks: bool, expected: str) -> None:
+    """Leaves; blocks, where there are any, of a transformer or of a network with too many leaves."""
+    kind, block = kinds
+    layers = [layer(f"leaf{number}", kind) for number in range(leaves - 1)]
+    layers += [layer(f"drop{number}", "Dropout", inert=True) for number in range(MOST_LEAVES)]
+    layers += [layer("block", block, container=True, block=blocks), layer("head", block=True)]
+    assert default_preset(layers) == expected
+    assert select_layers(layers, None) == select_layers(layers, [expected])
+
+
+UNRECORDED = [
+    Unrecorded("tokens", "Own", "it gives nothing"),
+    Unrecorded("blocks.2", "Block", "it has no units", container=True, block=True),
+    Unrecorded("drop", "Dropout", "it gives nothing", inert=True),
+    Unrecorded("head[index]", "Linear", "it gives numbers of the type int64", beside=True),
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        (None, ["tokens"]),
+        ([LEAVES], ["tokens"]),
+        ([BLOCKS], ["blocks.2"]),
+        ([EVERY], ["tokens", "blocks.2", "drop"]),
+        (["*"], ["tokens", "drop"]),
+        (["blocks.*/"], ["blocks.2"]),
+        (["blocks.*"], []),
+        (["stem", "t*"], ["tokens"]),
+        (["head[index]"], []),
+    ],
+)
+def test_what_is_missed(wanted: list[str] | None, names: list[str]) -> None:
+    """What would have been taken, had it given anything; not what stands beside a part that is recorded."""
+    assert [call.name for call in missed(UNRECORDED, NESTED, wanted)] == names
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("tokens", r"layer 'tokens' can't be recorded: it gives nothing; leave it out of layers="),
+        ("tok*", r"layer 'tokens' can't be recorded: it gives nothing"),
+        ("blocks.2", r"layer 'blocks.2' can't be recorded: it has no units"),
+        ("blocks.2/", r"layer 'blocks.2' can't be recorded: it has no units"),
+        ("head[index]", r"layer 'head\[index\]' can't be recorded: it gives numbers"),
+        ("blocs.0/", r"unknown container 'blocs\.0'\. Did you mean 'blocks\.0'"),
+        ("stemm", r"unknown layer 'stemm'\. Did you mean 'stem'"),
+        ("stem/", r"unknown container 'stem'"),
+        (":block", r"unknown layer ':block'\. Did you mean ':blocks'"),
+        (":leafs", r"unknown layer ':leafs'\. Did you mean ':leaves'"),
+    ],
+)
+def test_what_is_not_found(wanted: str, message: str) -> None:
+    """The error says why a layer can't be recorded, or which one was meant."""
+    with pytest.raises(dif.InputError, match=message):
+        select_layers(NESTED, ["stem", wanted], UNRECORDED)
+
+
+def test_no_blocks() -> None:
+    """The error says so, and what to do, also where the whole input is a block in name."""
+    layers = [layer("input", "Input"), layer("conv")]
+    with pytest.raises(
+        dif.InputError, match=r"there are no blocks \(layers=':blocks'\).*name layers, or leave"
+    ):
+        select_layers(layers, [BLOCKS])
+    with pytest.raises(dif.InputError, match="no layer was asked for"):
+        select_layers(layers, [])

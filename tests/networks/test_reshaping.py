@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from differentia.networks.reshaping import reshaped
 
@@ -57,6 +57,7 @@ def reshapes(draw: st.DrawFn) -> tuple[list[int], list[int], set[int]]:
     return before, shape(), draw(st.sets(st.integers(0, len(before) - 1), min_size=1))
 
 
+@settings(deadline=None)
 @given(reshapes())
 def test_a_known_axis_tells_the_channels_apart(case: tuple[list[int], list[int], set[int]]) -> None:
     """Entries at one place on the found axes are of one channel; and every channel has places of its own."""

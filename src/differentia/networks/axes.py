@@ -23,7 +23,7 @@ NORMS = (
     *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.GroupNorm),
     *(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
 )
-POOLS = ("Pool1d", "Pool2d", "Pool3d", "Upsample", "PixelShuffle", "PixelUnshuffle")
+POOLS = ("Pool1d", "Pool2d", "Pool3d", "Upsample", "PixelShuffle", "PixelUnshuffle", "ChannelShuffle")
 
 
 def axis_of_module(module: torch.nn.Module, shape: Sequence[int]) -> int | None:

@@ -140,10 +140,9 @@ class ChannelFlow(TorchDispatchMode):
             for tensor in tensors
             if (axes := self.axes(tensor))
         }
-        if len(found) == 1:
-            return found.pop()
-        no_channels = not found and all(self.axes(tensor) is not None for tensor in tensors)
-        return frozenset() if no_channels else None
+        if found:  # channels times paths, with those of each channel, are of the channels
+            return frozenset.intersection(*found) or None
+        return frozenset() if all(self.axes(tensor) is not None for tensor in tensors) else None
 
     def _stays_folded(self, tensors: Sequence[torch.Tensor], output: torch.Tensor) -> None:
         """Take note that what has the shape of a tensor whose channels are mixed up has them there too."""
@@ -155,8 +154,14 @@ class ChannelFlow(TorchDispatchMode):
         """Return the axes of what is normalised: where they were, or else where they are meant to be."""
         self._stays_folded([source], output)
         axes = self.axes(source)
-        if (axes is not None and len(axes) == 1) or source in self._unfolded or usual is None:
+        if usual is None or (axes is not None and len(axes) == 1):
             return axes
+        if source in self._unfolded:
+            shape, before = self._unfolded[source]
+            last_is_other = shape[-1] == source.shape[-1] and len(shape) - 1 not in before
+            images_with_channels = len(source) == 1 and usual == 1
+            if images_with_channels or (last_is_other and usual == source.ndim - 1):
+                return None
         return frozenset({usual})
 
     def _reduced(self, source: torch.Tensor, output: torch.Tensor, named: Any) -> Axes:
@@ -182,7 +187,18 @@ class ChannelFlow(TorchDispatchMode):
             axes = self.axes(other)
             return frozenset({columns if axes and columns in axes else rows})
         kept = {at for at, factor in ((rows, one), (columns, other)) if at in (self.axes(factor) or ())}
+        if not kept:  # heads may be joined with images
+            self._product_of_heads(one, other, output)
         return frozenset(kept) or None
+
+    def _product_of_heads(self, one: torch.Tensor, other: torch.Tensor, output: torch.Tensor) -> None:
+        """Take note of the axes in a product of many, where one factor has its channels folded."""
+        for factor, stays in ((other, -1), (one, -2)):
+            shape, axes = self._unfolded.get(factor, ((), frozenset()))
+            summed_up = -3 - stays
+            same = tuple(shape[-2:]) == tuple(factor.shape[-2:])
+            if same and len(shape) + stays in axes and len(shape) + summed_up not in axes:
+                self._unfolded[output] = (*shape[:-2], *output.shape[-2:]), axes
 
 
 def _without(axes: Axes, gone: Iterable[int]) -> Axes:

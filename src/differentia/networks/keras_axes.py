@@ -10,8 +10,8 @@ from differentia.networks.reshaping import reshaped
 
 #: Layers whose last axis holds the channels, by class name.
 LAST = (
-    *("Dense", "EinsumDense", "Embedding", "GRU", "GRUCell", "GroupedQueryAttention", "LSTM", "LSTMCell"),
-    *("MultiHeadAttention", "RNN", "SimpleRNN", "SimpleRNNCell", "StackedRNNCells"),
+    *("Bidirectional", "Embedding", "GRU", "GRUCell", "GroupedQueryAttention", "LSTM", "LSTMCell"),
+    *("MultiHeadAttention", "RNN", "RepeatVector", "SimpleRNN", "SimpleRNNCell", "StackedRNNCells"),
 )
 
 #: Modules of Keras's own layers that compute entry by entry, or join what has the same axes.
@@ -23,6 +23,10 @@ ENTRY_BY_ENTRY = (
     "core.masking",
     "preprocessing",
 )
+
+
+#: Others that leave the axes as they are, by class name.
+SAME = ("Cropping1D", "UpSampling1D")
 
 
 class KerasChannels:
@@ -42,18 +46,26 @@ class KerasChannels:
 
     def follow(self, layer: Any, given: Any, output: Any) -> None:
         """Take note of what a layer gives of what it was given."""
-        for array in _arrays(output):
+        for nth, array in enumerate(_arrays(output)):
             if self.axis(array) is None:  # a model gives what its last layer gave
-                self.note(array, self._of_layer(layer, list(_arrays(given)), array))
+                self.note(array, self._of_layer(layer, list(_arrays(given)), array, nth))
 
-    def _of_layer(self, layer: Any, given: list[Any], output: Any) -> int | None:
-        kind, ndim, axes = type(layer).__name__, len(output.shape), self._axes_of(given)
+    def _of_layer(self, layer: Any, given: list[Any], output: Any, nth: int) -> int | None:
+        ndim, axes = len(output.shape), self._axes_of(given)
         known = axes.pop() if len(axes) == 1 else None
         data_format = getattr(layer, "data_format", None)
+        computing = next((kind for kind in type(layer).__mro__ if "call" in vars(kind)), type(layer))
+        kind = computing.__name__
         if data_format is not None and kind != "Flatten" and ndim > 1:
             return 1 if data_format == "channels_first" else ndim - 1
+        if not computing.__module__.startswith("keras."):  # somebody's own, which may do anything
+            return None
         if kind in LAST:
-            return ndim - 1
+            return None if "Attention" in kind and nth else ndim - 1  # beside what it gives: its weights
+        if kind == "Dense":  # where it sums up another axis, the channels stay
+            return ndim - 1 if known is None else known
+        if kind == "EinsumDense":
+            return _new_axis(layer.equation, ndim)
         axis = getattr(layer, "axis", None)
         if "Normalization" in kind:
             own = axis[0] if isinstance(axis, list | tuple) and len(axis) == 1 else axis
@@ -66,11 +78,19 @@ class KerasChannels:
         if kind == "Reshape":
             found = reshaped(given[0].shape, output.shape, frozenset({known}))
             return next(iter(found)) if found and len(found) == 1 else None
-        own_layer = any(f".layers.{part}" in type(layer).__module__ for part in ENTRY_BY_ENTRY)
-        return known if own_layer and ndim == len(given[0].shape) else None
+        keeps = kind in SAME or any(f".layers.{part}" in computing.__module__ for part in ENTRY_BY_ENTRY)
+        products = type(layer).__name__ == "Dot"
+        return known if keeps and not products and ndim == len(given[0].shape) else None
 
     def _axes_of(self, given: Iterable[Any]) -> set[int]:
         return {axis for array in given if (axis := self.axis(array)) is not None}
+
+
+def _new_axis(equation: str, ndim: int) -> int | None:
+    """Return the one axis that an equation such as ``abc,cd->abd`` makes of weights."""
+    given, product = equation.replace(" ", "").split("->")
+    new = [at for at, letter in enumerate(product) if letter not in given.split(",")[0]]
+    return new[0] - len(product) + ndim if len(new) == 1 else None
 
 
 def _arrays(given: Any) -> Iterator[Any]:

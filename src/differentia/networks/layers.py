@@ -186,4 +186,5 @@ def _nothing_found(layers: Sequence[Layer], pattern: str, unrecorded: Sequence[U
         )
     containers = pattern.endswith("/")
     known = [layer.name for layer in layers if layer.container == containers]
+    known = [*PRESETS] if pattern.startswith(":") else known
     return unknown_name("container" if containers else "layer", pattern.removesuffix("/"), known)

@@ -306,7 +306,9 @@ def _named_modules(
 
 def _root_name(root: torch.nn.Module) -> str:
     name = type(root).__name__
-    return f"{name}()" if name in dict(root.named_children()) else name
+    while name in dict(root.named_children()):
+        name += "()"
+    return name
 
 
 @contextmanager
