@@ -84,7 +84,7 @@ cores."""
 GROWTH = """`measure` with MobileNet of width 0.25 ({weights}) and white noise in sets of {per_set}, {draws}
 draws. Each table changes one of these numbers: {base[images]:,} images, {base[layers]} layers,
 {base[units]:,} units of each layer (all units of a smaller one). Above 2,000 images, results hold no
-distance matrices, thumbnails or means of filters."""
+distance matrices, thumbnails or means of channels."""
 
 DISTANCES = """The exact median over all pairs of independent normal responses of {units:,} units, in float32.
 *Half a product* is half the time of one matrix product of the responses with themselves, the least that the

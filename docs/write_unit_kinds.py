@@ -25,8 +25,8 @@ KINDS = ("random", "per_filter", "top", "top_variance", "filter_mean", "all")
 HEAD = f"""# Kinds of units, compared
 
 Differentiation of MobileNet (width 0.25, trained on ImageNet) with each kind of units (`--units`): {N_UNITS}
-units of each layer, each filter's mean, or all units. ± is one SD over 20 draws, for units that are drawn at
-random. `per_filter` takes at least one unit of every filter, and therefore all units of the last two layers.
+units of each layer, each channel's mean, or all units. ± is one SD over 20 draws, for units that are drawn at
+random. `per_filter` takes at least one unit of every channel, and therefore all units of the last two layers.
 (`make figures` writes this page.)
 """
 

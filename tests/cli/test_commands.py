@@ -86,6 +86,7 @@ OPTIONS: dict[str, tuple[list[str], tuple[str, ...], Any]] = {
     "compile": (["--compile", "never"], ("measure", "compile"), "never"),
     "maps": (["--map", "input:1", "--map", "input:0,2"], ("measure", "maps", "input"), [1, 0, 2]),
     "map_images": (["--map-images", "1,2"], ("measure", "map_images"), [1, 2]),
+    "class_layer": (["--class-layer", "ReLU"], ("measure", "class_layer"), "ReLU"),
     "views": (["--no-views"], ("measure", "views"), False),
     "skip_unreadable": (["--skip-unreadable"], ("measure", "skip_unreadable"), True),
     "follow_links": (["--follow-links"], ("measure", "follow_links"), True),
@@ -193,7 +194,7 @@ def test_run_takes_weights_and_classes_from_the_files_folder(
         ('out = "o"\n[network]\nspec = "digits"\n[sets]\na = "gone"\n', "set 'a': {1}/gone: no such file"),
         (
             'out = "o"\n[network]\nspec = "digits"\n[sets]\na = "noise:3"\n[measure]\nmaps = {input = 7}\n',
-            "maps (--map): layer 'input' has no filter 7",
+            "maps (--map): layer 'input' has no channel 7",
         ),
     ],
 )
@@ -224,7 +225,7 @@ def shapes_of_digits() -> dict[str, tuple[int, ...]]:
 def cost_of_digits(per_layer: Any, *left_out: str) -> int:
     """Return the bytes that are kept of an image.
 
-    They are 4 for each unit of a layer, each of its filters' means and each class, 16 for the moments of a
+    They are 4 for each unit of a layer, each of its channels' means and each class, 16 for the moments of a
     layer, and the image itself, 32 x 32.
     """
     shapes = [shape for name, shape in shapes_of_digits().items() if name not in left_out]
@@ -241,11 +242,12 @@ def test_layers_as_json(capsys: Capture) -> None:
     for layer in found["layers"][:-1]:
         shape = expected[layer["name"]]
         assert tuple(layer["shape"]) == shape
-        assert (layer["units"], layer["filters"]) == (np.prod(shape), shape[0])
+        assert (layer["units"], layer["channels"]) == (np.prod(shape), shape[0])
     kinds = {layer["name"]: layer["kind"] for layer in found["layers"]}
     assert (kinds["input"], kinds["block2_conv1"], kinds["flatten"]) == ("Input", "Conv2d", "Flatten")
     assert found["recorded"] == [name for name in expected if name != "flatten"]
-    assert found["cost"]["bytes_per_image"] == cost_of_digits(lambda units, filters: units, "flatten")
+    assert (found["default"], found["unrecorded"]) == (":leaves", [])
+    assert found["cost"]["bytes_per_image"] == cost_of_digits(lambda units, channels: units, "flatten")
     assert found["cost"]["seconds_per_image"] > 0
     assert found["cost"]["memory"] == found["cost"]["bytes_per_image"] * 2 * 2, "two batches of two images"
 
@@ -253,20 +255,20 @@ def test_layers_as_json(capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("options", "per_layer"),
     [
-        (["--n-units", "10,300"], lambda units, filters: min(units, 300)),
+        (["--n-units", "10,300"], lambda units, channels: min(units, 300)),
         (
             ["--units", "per_filter", "--n-units", "100"],
-            lambda units, filters: min(units, 100 - 100 % filters),
+            lambda units, channels: min(units, 100 - 100 % channels),
         ),
-        (["--units", "filter_mean"], lambda units, filters: 0),  # they are kept in any case
-        (["--units", "all", "--n-units", "10"], lambda units, filters: units),
+        (["--units", "filter_mean"], lambda units, channels: 0),  # they are kept in any case
+        (["--units", "all", "--n-units", "10"], lambda units, channels: units),
     ],
 )
 def test_what_recording_costs(capsys: Capture, options: list[str], per_layer: Any) -> None:
     """The bytes that each kind of units keeps of an image."""
     arguments = ["layers", "digits", "--layers", "*,flatten", "--json", "--batch-size", "1", *options]
     if "per_filter" in options:
-        arguments[3] = "input,block*"  # no layer there has more filters than units are asked for
+        arguments[3] = "input,block*"  # no layer there has more channels than units are asked for
     assert main(arguments) == 0
     found = json.loads(capsys.readouterr().out)
     left_out = [] if "per_filter" not in options else ["flatten", "logits", "predictions"]
@@ -279,16 +281,19 @@ def test_the_table_of_layers(capsys: Capture) -> None:
     network = ["helpers.networks:module_object", "--preprocess", "unit", "--input-size", "16"]
     assert main(["layers", *network, "--batch-size", "2"]) == 0
     printed = capsys.readouterr().out
-    rows = {row[1]: row for row in cells(printed)}
+    rows = {row[1]: row for row in cells(printed) if len(row) == 6}
     assert main(["layers", *network, "--batch-size", "2", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert list(rows) == [layer["name"] for layer in found["layers"]]
+    lost = [row for row in cells(printed) if len(row) == 3]
+    assert lost == [[one["name"], one["kind"], one["reason"]] for one in found["unrecorded"]]
+    assert [row[0] for row in lost] == ["split[1][1]", "named[index]"]
     for layer in found["layers"]:
-        mark, _, kind, shape, units, filters = rows[layer["name"]]
+        mark, _, kind, shape, units, channels = rows[layer["name"]]
         assert (mark == "x") is (layer["name"] in found["recorded"])
         assert kind == layer["kind"] + " (container)" * layer["container"]
         assert shape == "x".join(map(str, layer["shape"]))
-        assert (int(units.replace(",", "")), int(filters)) == (layer["units"], layer["filters"])
+        assert (int(units.replace(",", "")), int(channels)) == (layer["units"], layer["channels"])
     assert rows["block"][:5] == ["", "block", "Sequential (container)", "8x16x16", "2,048"]
     assert rows["conv"] == ["x", "conv", "Conv2d", "8x16x16", "2,048", "8"]
     assert f"{len(found['recorded'])} layers are recorded (x)" in printed
@@ -297,8 +302,70 @@ def test_the_table_of_layers(capsys: Capture) -> None:
     assert re.search(rf"^  memory +{found['cost']['memory'] / 1e3:.0f} kB beside the network", printed, re.M)
     assert re.search(r"^  time +\d[\d,.]* ms an image; [\d.]+ s for 1,000$", printed, re.M)
     assert main(["layers", *network, "--layers", "conv,block", "--batch-size", "1"]) == 0
-    chosen = cells(capsys.readouterr().out)
+    chosen = [row for row in cells(capsys.readouterr().out) if len(row) == 6]
     assert [row[:2] for row in chosen] == [["x", "conv"], ["x", "block"]]
+
+
+def test_what_can_not_be_recorded_is_listed(capsys: Capture) -> None:
+    """With its kind and the reason, as text and as JSON; a layer without channels has a dash, or null."""
+    network = ["helpers.odd_networks:mixed", "--preprocess", "unit", "--input-size", "12"]
+    lost = ["highest", "Highest", "it gives numbers of the type int64, expected floats"]
+    assert main(["layers", *network, "--batch-size", "1"]) == 0
+    printed = capsys.readouterr().out
+    rows = {row[1]: row for row in cells(printed) if len(row) == 6}
+    assert (rows["conv"][5], rows["cut"][3:]) == ("4", ["3x192", "576", "-"])
+    assert [row for row in cells(printed) if len(row) == 3] == [lost]
+    assert "Everything that is called" not in printed
+    assert main(["layers", *network, "--batch-size", "1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {layer["name"]: layer["channels"] for layer in found["layers"]} == {
+        "input": 3,
+        "conv": 4,
+        "cut": None,
+        "head": 4,
+        "Mixed": 4,
+    }
+    assert found["unrecorded"] == [dict(zip(("name", "kind", "reason"), lost, strict=True))]
+    assert main(["layers", *network, "--layers", "highest"]) == 2
+    assert told(capsys) == [
+        f"differentia: layer 'highest' can't be recorded: {lost[2]}; leave it out of layers="
+    ]
+    assert main(["layers", *network, "--units", "filter_mean"]) == 2
+    (line,) = told(capsys)
+    assert "units='filter_mean' (--units) is of channels" in line
+    assert "layer 'cut', of shape (3, 192)" in line
+    assert main(["layers", "digits", "--batch-size", "1"]) == 0
+    assert "Everything that is called can be recorded." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "recorded"),
+    [
+        ([], ["input", "patches", "blocks.0", "blocks.1", "head"]),
+        (["--layers", ":blocks"], ["input", "patches", "blocks.0", "blocks.1", "head"]),
+        (["--layers", "blocks.*/"], ["blocks.0", "blocks.1"]),
+        (["--layers", "blocks.0.*"], ["blocks.0.norm", "blocks.0.attention[0]", "blocks.0.attention[1]"]),
+        (["--layers", "blocks.0.attention[1]"], ["blocks.0.attention[1]"]),
+        (["--layers", "blocks.?.attention[0]"], ["blocks.0.attention[0]", "blocks.1.attention[0]"]),
+    ],
+)
+def test_blocks_and_patterns(capsys: Capture, options: list[str], recorded: list[str]) -> None:
+    """What is recorded of a transformer; its blocks are marked, and the reason of the default is said."""
+    network = ["helpers.odd_networks:tokens", "--preprocess", "unit", "--input-size", "12"]
+    assert main(["layers", *network, "--batch-size", "1", *options]) == 0
+    printed = capsys.readouterr().out
+    rows = [row for row in cells(printed) if len(row) == 6]
+    assert [row[1] for row in rows if row[0] == "x"] == recorded
+    kinds = {row[1]: row[2] for row in rows}
+    expected = {
+        "blocks.0": "Attending (block)",
+        "blocks": "Sequential (container)",
+        "blocks.0.norm": "LayerNorm",
+    }
+    assert {name: kinds[name] for name in expected if name in kinds} == {
+        name: kind for name, kind in expected.items() if not options or name in recorded
+    }
+    assert "By default: blocks (:blocks), because the network has attention" in printed
 
 
 # ------------------------------------------------------------------------------------------------- noise
@@ -373,6 +440,23 @@ def test_select_writes_a_folder(digit_files: DigitFiles, tmp_path: Path, capsys:
     assert names == {*expected, "selection.csv"}
     assert main(arguments) == 2
     assert told(capsys)[0].startswith(f"differentia: {tmp_path}/threes: already exists; name a new folder")
+
+
+def test_select_by_another_layer(photos: Path, capsys: Capture) -> None:
+    """The probabilities are those of the layer that is named: its classes are as many as it has units."""
+    arguments = ["select", "helpers.odd_networks:heads", str(photos), "--preprocess", "unit"]
+    arguments += ["--input-size", "12", "--min-probability", "0", "--json", "--dry-run", "--class"]
+    for options, classes in (([], 3), (["--class-layer", "classes"], 4)):
+        probabilities = np.zeros(3)
+        for number in range(classes):
+            assert main([*arguments, str(number), *options]) == 0
+            by_name = {
+                one["name"]: one["probability"] for one in json.loads(capsys.readouterr().out)["images"]
+            }
+            probabilities += [by_name[f"{place}.png"] for place in range(3)]
+        np.testing.assert_allclose(probabilities, 1, atol=1e-5)
+        assert main([*arguments, str(classes), *options]) == 2
+        assert f"has no class {classes}; its {classes} classes are 0 to" in told(capsys)[0]
 
 
 def test_a_folder_in_the_way_is_told_first(
@@ -657,7 +741,7 @@ EMPTY_PATH = "an empty path was given; name a file or a folder"
         ([*MEASURE, "--out", "o", "--map", "input"], "--map is 'input'; expected LAYER:FILTER"),
         (
             [*MEASURE, "--out", "o", "--map", "input:1"],
-            "maps (--map): layer 'input' has no filter 1; it has 1",
+            "maps (--map): layer 'input' has no channel 1; it has 1",
         ),
         (
             [*MEASURE, "--out", "o", "--map", "imput:0"],

@@ -229,6 +229,22 @@ def test_predictions(folder: Path) -> None:
     assert "prediction" not in dif.load_result(out / "result.nc")
 
 
+def test_the_layer_of_the_classes(folder: Path) -> None:
+    """Its name reaches the predictions and the experiment file; otherwise the last layer gives them."""
+    heads_of = ["helpers.odd_networks:heads", "--preprocess", "unit", "--input-size", "12"]
+    arguments = ["measure", *heads_of, "--set", f"cats={folder}/cats", "--n-units", "5", "--draws", "1"]
+    out = folder / "named"
+    assert main([*arguments, "--class-layer", "classes", "--out", str(out)]) == 0
+    written = tomllib.loads((out / "experiment.toml").read_text(encoding="utf-8"))
+    assert written["measure"]["class_layer"] == "classes"
+    assert main(["run", str(out), "--out", str(folder / "again")]) == 0
+    first, again = (dif.load_result(folder / name / "result.nc")["prediction"] for name in ("named", "again"))
+    assert first.sizes["class"] == again.sizes["class"] == 4
+    np.testing.assert_array_equal(first.values, again.values)
+    assert main([*arguments, "--out", str(folder / "last")]) == 0
+    assert dif.load_result(folder / "last" / "result.nc").sizes["class"] == 3
+
+
 def test_maps(folder: Path) -> None:
     """The chosen filters' maps of the chosen images, whatever the options' order."""
     arguments = ["measure", "digits", "--set", f"cats={folder}/cats", "--set", f"dogs={folder}/dogs", *FAST]

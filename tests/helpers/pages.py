@@ -79,7 +79,7 @@ def check_curves(
                 assert value == f"{what} <b>{of_point}</b>"
                 size = int(result["layer_size"].values[layer])
                 by_filter = str(result["units"].item()) == "filter_mean"
-                of_all = " filter means" if by_filter else f" of {size:,} units"
+                of_all = " channel means" if by_filter else f" of {size:,} units"
                 assert units == f"{used[layer, count]:,}{of_all}"
                 said = ["\u00b1 one SD over draws of units"] if spread[place, layer, count] > 0 else []
                 for source, (low, high) in limits.items():

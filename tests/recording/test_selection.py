@@ -13,6 +13,7 @@ import PIL.Image
 import pytest
 import torch
 from helpers.digit_files import DigitFiles
+from helpers.odd_networks import CLASSES, IMAGES, heads, inputs, loaded, outputs_of
 from torch import nn
 
 import differentia as dif
@@ -123,6 +124,31 @@ def test_features_are_no_classes() -> None:
     assert len(select(named, "noise:3", "b", min_probability=0).images) == 3
 
 
+@pytest.mark.parametrize(
+    ("options", "layer"), [({}, "places"), ({"class_layer": "classes"}, "classes")], ids=["last", "named"]
+)
+def test_the_layer_of_the_classes_can_be_named(options: dict[str, Any], layer: str) -> None:
+    """Of a network of two heads; the last one otherwise. Its own probabilities, by plain hooks."""
+    pixels = np.concatenate(list(IMAGES.values()))
+    found = select(loaded(heads()), pixels, 2, min_probability=0, **options)
+    logits = outputs_of(heads(), inputs())[layer]
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    expected = (powers / powers.sum(axis=1, keepdims=True))[:, 2]
+    np.testing.assert_allclose(
+        [image.probability for image in found.images], sorted(expected, reverse=True), atol=1e-6
+    )
+
+
+def test_names_of_classes_choose_their_layer() -> None:
+    """Of four names it is the head of four numbers, though another comes last."""
+    found = select(
+        loaded(heads(), class_names=CLASSES), np.concatenate(list(IMAGES.values())), "dog", min_probability=0
+    )
+    logits = outputs_of(heads(), inputs())["classes"]
+    assert {image.best_class for image in found.images} == {CLASSES[row.argmax()] for row in logits}
+    assert len(found.images) == len(logits)
+
+
 def test_fitting_reaches_the_network(digit_files: DigitFiles) -> None:
     """Another resize filter gives other probabilities."""
     given = {
@@ -161,7 +187,13 @@ class Nan(nn.Module):
         ("digits", {"batch_size": 0}, "batch_size is 0; expected a whole number >= 1"),
         ("digits", {"wanted": "ten"}, "unknown class 'ten'"),
         ("digits", {"resize": "linear"}, "unknown resize filter 'linear'"),
-        (nn.ReLU(), {}, "^ReLU: the last layer gives no classes; give a classifier$"),
+        (nn.ReLU(), {}, "^ReLU: the last layer gives no classes; give a classifier, or name the layer"),
+        (
+            "digits",
+            {"class_layer": "logit"},
+            "unknown layer for class_layer .*'logit'. Did you mean 'logits'",
+        ),
+        ("digits", {"class_layer": "block1_pool"}, "'block1_pool' has the shape .* expected a vector"),
         (Nan(), {}, "^layer 'Nan', image 'uniform_noise_0': 1 of 2 units are nan"),
     ],
 )

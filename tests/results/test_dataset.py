@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from helpers import oracles
+from helpers.odd_networks import inputs, mixed, outputs_of, partly_without_channels, without_channels
 from helpers.results import by_hand, neurons, viewed
 
 import differentia as dif
@@ -103,6 +104,29 @@ def test_filter_means_are_labelled() -> None:
         np.testing.assert_allclose(result["filter_mean"].values[:, column], means, atol=1e-6)
     pairs = set(zip(result["filter_layer"].values, result["filter_index"].values, strict=True))
     assert len(pairs) == result.sizes["filter"]
+
+
+def test_a_layer_without_channels_has_no_means_of_them() -> None:
+    """The others have theirs, and its units, moments and distances are as those of any layer."""
+    result, given = partly_without_channels(), outputs_of(mixed(), inputs())
+    assert result["layer"].values.tolist() == ["input", "conv", "cut", "head"]
+    assert set(result["filter_layer"].values) == {"input", "conv", "head"}
+    for layer in ("conv", "head"):
+        at = (result["filter_layer"] == layer).values
+        means = oracles.filter_means(given[layer], 0)
+        np.testing.assert_allclose(result["filter_mean"].values[:, at], means, atol=1e-6)
+    entries = given["cut"][:4].ravel()
+    at_cut = result.sel(layer="cut", set="bright")
+    assert float(at_cut["layer_mean"]) == pytest.approx(oracles.mean(entries), abs=1e-6)
+    assert float(at_cut["layer_sd"]) == pytest.approx(oracles.population_sd(entries), rel=1e-6)
+    assert (int(at_cut["layer_size"]), str(at_cut["layer_shape"].item())) == (576, "3x192")
+    assert np.isfinite(result["distance"].sel(layer="cut")).all()
+    alone = without_channels()
+    assert not {"filter_mean", "filter_layer", "filter_index"} & set(alone.variables)
+    with pytest.raises(
+        dif.InputError, match=r"no filter_mean; measure .* and layers whose channels are known"
+    ):
+        require_variables(alone, "filter_mean")
 
 
 def test_views_can_be_left_out() -> None:

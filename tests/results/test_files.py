@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import xarray as xr
+from helpers.odd_networks import partly_without_channels, without_channels
 from helpers.results import by_hand, neurons, viewed
 
 import differentia as dif
@@ -94,6 +96,13 @@ def test_maps_come_back(tmp_path: Path) -> None:
     xr.testing.assert_identical(dif.load_result(tmp_path / "result.nc"), result)
     with pytest.raises(dif.InputError, match=r"map_images .* is \(4,\), but the largest set has 4 images"):
         viewed(maps={"conv": [3]}, map_images=(4,))
+
+
+@pytest.mark.parametrize("make", [partly_without_channels, without_channels])
+def test_layers_without_channels_come_back(make: Callable[[], xr.Dataset], tmp_path: Path) -> None:
+    """With means of channels of some layers, or of none."""
+    dif.save(make(), tmp_path / "result.nc")
+    xr.testing.assert_identical(dif.load_result(tmp_path / "result.nc"), make())
 
 
 @pytest.fixture(scope="module")

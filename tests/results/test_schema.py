@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from helpers.odd_networks import partly_without_channels, without_channels
 from helpers.results import IMAGES, neurons, viewed
 
 import differentia as dif
@@ -228,6 +229,20 @@ def test_a_selection_is_saved_as_what_is_left(tmp_path: Path) -> None:
     xr.testing.assert_equal(loaded["differentiation"], chosen["differentiation"])
     with pytest.raises(dif.InputError, match="no set or no layer left"):
         dif.save(whole().isel(set=[]), tmp_path / "none.nc")
+
+
+def test_layers_that_are_left_may_have_no_channels(tmp_path: Path) -> None:
+    """Then nothing of channels is left, as where that layer is measured alone; beside another its own are."""
+    result, alone = partly_without_channels(), without_channels()
+    left = what_is_left(result.sel(layer=["cut"]))
+    assert "filter" not in left.sizes
+    assert set(left.variables) - {"map_image"} == set(alone.variables)
+    for name in ("differentiation", "distance", "image_sum", "layer_mean", "prediction"):
+        np.testing.assert_array_equal(left[name].values, alone[name].values, err_msg=name)
+    dif.save(result.sel(layer=["cut"]), tmp_path / "x.nc")
+    assert "filter" not in dif.load_result(tmp_path / "x.nc").sizes
+    both = what_is_left(result.sel(layer=["cut", "conv"]))
+    assert both["filter_layer"].values.tolist() == ["conv"] * 4
 
 
 #: Names that would leave a folder, be too long for a file, or mean something to HTML, TeX or a spreadsheet.

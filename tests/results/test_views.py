@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from helpers import oracles
+from helpers.odd_networks import partly_without_channels, without_channels
 from helpers.results import by_hand, viewed
 
 import differentia as dif
 from differentia.results.schema import map_names
-from differentia.results.views import filter_scores, map_scores
+from differentia.results.views import filter_scores, layers_with_channels, map_scores
 
 
 def test_filters_and_maps_are_z_scored_by_their_set_and_layer() -> None:
@@ -45,3 +46,12 @@ def test_z_scores_of_a_constant_layer_are_nan() -> None:
     assert np.isnan(scores.values[4:, at_conv]).all()
     assert np.isfinite(scores.values[:4]).all()
     assert np.isfinite(scores.values[:, ~at_conv]).all()
+
+
+def test_layers_whose_channels_are_known() -> None:
+    """In their order; the scores are of those, and of no other."""
+    result = partly_without_channels()
+    assert layers_with_channels(result) == ["input", "conv", "head"]
+    assert filter_scores(result).sizes["filter"] == 3 + 4 + 4
+    assert layers_with_channels(result.isel(layer=[3, 1])) == ["head", "conv"]
+    assert layers_with_channels(without_channels()) == []

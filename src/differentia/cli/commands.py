@@ -172,39 +172,51 @@ def layers(
     batch_size: int | None,
     as_json: bool,
 ) -> None:
-    """List the layers of a network, and what it costs to record them: time, memory and disk.
+    """List the layers of a network, what can't be recorded, and what recording costs: time, memory, disk.
 
-    The layers that measure takes by default are marked. The time is measured on a batch of noise.
+    The layers that measure takes by default are marked (x), and so are blocks and other containers. What is
+    called in a pass but can't be recorded is listed with the reason. Layers are looked for, and the time is
+    measured, on images of noise; measure looks for them on your first images.
     """
     from differentia.cli.loading import load_named_network
-    from differentia.networks.layers import select_layers
+    from differentia.networks.layers import default_preset, select_layers
     from differentia.recording.cost import duration, estimate_cost
-    from differentia.recording.units import SKETCH_WIDTH, unit_kind
+    from differentia.recording.presets import default_in_words
+    from differentia.recording.units import SKETCH_WIDTH, require_channels, unit_kind
     from differentia.system.machine import written_size
 
     counts = n_units or N_UNITS
     loaded = load_named_network(network, preprocess=preprocess, input_shape=input_size, device=device)
-    taken = select_layers(loaded.layers, layers)
+    taken = select_layers(loaded.layers, layers, loaded.unrecorded)
+    require_channels(units, taken)
     cost = estimate_cost(loaded, taken, pool=max(counts), units=units, batch_size=batch_size)
     listed = loaded.layers if layers is None else taken
     if as_json:
-        found = [{**asdict(layer), "units": layer.size, "filters": layer.n_channels} for layer in listed]
-        recorded = [layer.name for layer in taken]
-        print_json({"network": network, "layers": found, "recorded": recorded, "cost": cost._asdict()})
+        found = [{**asdict(layer), "units": layer.size, "channels": layer.n_channels} for layer in listed]
+        lost = [{"name": one.name, "kind": one.kind, "reason": one.reason} for one in loaded.unrecorded]
+        recorded = {"recorded": [layer.name for layer in taken], "default": default_preset(loaded.layers)}
+        costs = {"unrecorded": lost, "cost": cost._asdict()}
+        print_json({"network": network, "layers": found, **recorded, **costs})
         return
     rows = [
         [
             "x" if layer in taken else "",
             layer.name,
-            layer.kind + (" (container)" if layer.container else ""),
+            layer.kind + (" (block)" if layer.block else " (container)") * layer.container,
             "x".join(map(str, layer.shape)) or "1",
             f"{layer.size:,}",
-            f"{layer.n_channels:,}",
+            "-" if layer.n_channels is None else f"{layer.n_channels:,}",
         ]
         for layer in listed
     ]
     title = f"{network}: {len(taken)} layers are recorded (x)"
-    print_table(title, ["", "layer", "kind", "shape", "units", "filters"], rows, text=4)
+    print_table(title, ["", "layer", "kind", "shape", "units", "channels"], rows, text=4)
+    typer.echo(f"By default: {default_in_words(loaded.layers)}")
+    if loaded.unrecorded:
+        lost_rows = [[one.name, one.kind, one.reason] for one in loaded.unrecorded]
+        print_table("Called, but can't be recorded", ["call", "kind", "reason"], lost_rows, text=3)
+    else:
+        typer.echo("Everything that is called can be recorded.")
     sketched = unit_kind(units).sketched
     most = f"{max(*counts, SKETCH_WIDTH):,} sums" if sketched else f"{max(counts):,} units"
     typer.echo(
@@ -265,6 +277,7 @@ def select(
     *,
     resize: str,
     crop: str,
+    class_layer: str | None,
     preprocess: str | None,
     input_size: tuple[int, int, int] | None,
     device: str,
@@ -302,6 +315,7 @@ def select(
             count=count,
             resize=resize,
             crop=crop,
+            class_layer=class_layer,
             batch_size=batch_size,
             skip_unreadable=skip_unreadable,
             progress=lambda done, total: progress(done, total, source),

@@ -30,8 +30,8 @@ FIELDS = {
 HELP_ORDER = (
     *("context", "network", "sets", "out", "n_units", "draws", "units", "pool", "layers", "normalize"),
     *("metric", "resize", "crop", "reference", "confidence", "resamples", "seed", "preprocess", "input_size"),
-    *("device", "batch_size", "compile", "maps", "map_images", "views", "skip_unreadable", "follow_links"),
-    *("store", "fresh", "memory"),
+    *("device", "batch_size", "compile", "maps", "map_images", "class_layer", "views", "skip_unreadable"),
+    *("follow_links", "store", "fresh", "memory"),
 )
 
 
@@ -169,7 +169,7 @@ def named(option: str, given: Sequence[str] | None, example: str) -> dict[str, s
 
 
 def maps(option: str, given: Sequence[str] | None) -> dict[str, tuple[int, ...]] | None:
-    """Return the filters of each layer from texts ``LAYER:FILTER`` (a layer's name may hold colons)."""
+    """Return the channels of each layer from texts ``LAYER:FILTER`` (a layer's name may hold colons)."""
     filters: dict[str, tuple[int, ...]] = {}
     for text in given or ():
         layer, _, numbers = text.rpartition(":")

@@ -30,7 +30,7 @@ class MeasureOptions:
         "Numbers of units to look at",
         doc=", by default 200, 10,000 and 100,000, and of responses at hand all that there are; a smaller "
         'layer uses all it has. With units="per_filter" they are rounded down to a multiple of the number '
-        'of filters, at least one of each; with units="sketch" they are sums that stand for all units',
+        'of channels, at least one of each; with units="sketch" they are sums that stand for all units',
         shown=",".join(map(str, N_UNITS)),
     )
     draws: Annotated[int, Field(ge=1, le=MOST_DRAWS)] = option(

@@ -154,15 +154,15 @@ UNIT_WORDS = {
         "{count:,} units (top_variance)",
     ),
     "per_filter": UnitWords(
-        "units {of_each} were drawn at random (seed {seed}{pool}), the same number from every filter, "
-        "{draws}, rounded down to a multiple of the number of filters, with at least one unit of each",
+        "units {of_each} were drawn at random (seed {seed}{pool}), the same number from every channel, "
+        "{draws}, rounded down to a multiple of the number of channels, with at least one unit of each",
         "{count:,} units (per_filter)",
         pool=", from a random pool of at most {pool}",
     ),
     "filter_mean": UnitWords(
-        "each filter's mean over space was taken as a unit ({used} {of_each})",
-        "filter means",
-        used="{used} filter means",
+        "each channel's mean over positions was taken as a unit ({used} {of_each})",
+        "channel means",
+        used="{used} channel means",
     ),
     "all": UnitWords("all units {of_each} were used", "all units"),
     "sketch": UnitWords(

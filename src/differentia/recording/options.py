@@ -42,9 +42,9 @@ class RecordOptions:
         typed="; several, with commas between, side by side",
         doc=': drawn at random; those with the highest mean ("top") or variance over all images of all '
         "sets (the images are shown twice where whole layers do not fit into memory); the same number at "
-        "random from every filter; each filter's mean over space; all units; or a sketch, sums of all units "
-        'with random signs, which stand for all units in Euclidean distances. "all" and "filter_mean" take '
-        "no number of units",
+        "random from every channel; each channel's mean over positions; all units; or a sketch, sums of all "
+        'units with random signs, which stand for all units in Euclidean distances. "all" and "filter_mean" '
+        "take no number of units",
     )
     pool: Count | None = option(
         None,
@@ -54,11 +54,16 @@ class RecordOptions:
     )
     layers: Annotated[tuple[Text, ...], SEVERAL, Field(min_length=1)] | None = option(
         None,
-        "Names of layers, and shell patterns",
-        typed=", with commas between: 'input,block*,predictions'",
-        doc="; by default all but containers and layers that only reshape",
+        "Names of layers, shell patterns, and presets",
+        typed=", with commas between: 'input,block*,predictions', or :leaves, :blocks, :all; a pattern that "
+        "ends in / is of containers only",
+        doc=': ":leaves" are the layers that compute and are made of no others that do, ":blocks" modules of '
+        'one class that repeat, with what stands before and after them, ":all" also containers and layers '
+        "that only reshape. A pattern is of layers that are no containers; one that ends in a slash is of "
+        "containers only. By default the leaves; the blocks of a network with attention, or with more than "
+        "200 leaves",
         metavar="NAMES",
-        shown="all that compute something",
+        shown="leaves; blocks of transformers and very deep networks",
     )
     seed: Whole = option(0, "Seed of the choice of units, and of noise", doc=" that names no seed of its own")
     resize: Annotated[str, RESIZE] = option("bilinear", "How images are resized")
@@ -83,8 +88,8 @@ class RecordOptions:
     maps: Mapping[str, Annotated[tuple[Whole, ...], SEVERAL, Field(min_length=1)]] | None = option(
         None,
         "",
-        typed="A filter whose whole maps are kept: block1_conv1:31, or several: block1_conv1:31,39",
-        doc="Layer -> filters whose whole maps are kept (with the moments of all layers, to draw them by)",
+        typed="A channel whose whole maps are kept: block1_conv1:31, or several: block1_conv1:31,39",
+        doc="Layer -> channels whose whole maps are kept (with the moments of all layers, to draw them by)",
         metavar="LAYER:FILTER",
     )
     map_images: Annotated[tuple[Whole, ...], SEVERAL, Field(min_length=1)] | None = option(
@@ -103,11 +108,11 @@ class RecordOptions:
     )
     views: bool = option(
         True,
-        "Keep predictions, filter means and exact moments too",
+        "Keep predictions, channels' means and exact moments too",
         typed=", and draw them",
-        doc=", which explain the measure: the probability of each class; each filter's mean over space and "
-        "the images themselves, made small (both for at most 2,000 images); mean and SD over all units of "
-        "each layer",
+        doc=", which explain the measure: the probability of each class; each channel's mean over positions "
+        "and the images themselves, made small (both for at most 2,000 images); mean and SD over all units "
+        "of each layer",
     )
     skip_unreadable: bool = option(
         False,

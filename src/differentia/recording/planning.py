@@ -20,14 +20,14 @@ from differentia.recording.store.base import Quantity
 from differentia.recording.units import Scores, UnitKind
 from differentia.stimuli.thumbnails import thumbnail_shape
 
-#: What is kept of a layer beside its units: each image's mean and variance, each filter's mean (a kind of
+#: What is kept of a layer beside its units: each image's mean and variance, each channel's mean (a kind of
 #: units too), and all units, which in the last layer are the classes. And of an image: itself, made small.
 MOMENTS, FILTER_MEAN, ALL, THUMBNAIL = "moments", "filter_mean", "all", "thumbnail"
 
 #: Bytes of a number that is no float32.
 NUMBER_SIZES = {MOMENTS: 8, THUMBNAIL: 1}
 
-#: How the names of filters' maps begin; the filter's number follows.
+#: How the names of channels' maps begin; the channel's number follows.
 MAP = "map-"
 
 
@@ -71,7 +71,7 @@ class Plan:
     thumbnails: bool
     #: The layer whose units are classes, where they are kept.
     class_layer: Layer | None
-    #: Layer -> filters whose maps are kept, and of which images, by their places in each set.
+    #: Layer -> channels whose maps are kept, and of which images, by their places in each set.
     maps: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     map_images: tuple[int, ...] = ()
 
@@ -152,7 +152,7 @@ class Plan:
 
 
 def quantity_of(layer: Layer, what: str) -> Quantity:
-    """Return what the moments, the filters' means or all units of a layer are kept as."""
+    """Return what the moments, the channels' means or all units of a layer are kept as."""
     return Quantity(layer.name, what, 0, {MOMENTS: 2, FILTER_MEAN: layer.n_filters, ALL: layer.size}[what])
 
 
@@ -200,7 +200,7 @@ class Probes:
 def checked_maps(
     layers: Sequence[Layer], maps: Mapping[str, Sequence[int]] | None
 ) -> dict[str, tuple[int, ...]]:
-    """Return the filters of each layer whose maps are kept, in the order of the layers."""
+    """Return the channels of each layer whose maps are kept, in the order of the layers."""
     by_name, maps = {layer.name: layer for layer in layers}, maps or {}
     for name, filters in maps.items():
         require_known("layer for maps (--map)", name, by_name)

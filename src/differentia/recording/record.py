@@ -22,6 +22,7 @@ from differentia.recording.cost import best_batch_size, require_memory
 from differentia.recording.options import POOL, RecordKeywords, RecordOptions, one_kind
 from differentia.recording.passes import Passes, Show, say_notes
 from differentia.recording.planning import FILTER_MEAN, Plan, checked_map_images, checked_maps
+from differentia.recording.presets import blocks_in_words
 from differentia.recording.responses import Responses
 from differentia.recording.store.base import Store
 from differentia.recording.store.disk import open_recording, require_store
@@ -44,7 +45,7 @@ from differentia.system.random import fixed_generator
 
 logger = logging.getLogger(__name__)
 
-#: Of more images than this no filter means and no thumbnails are kept: nobody could look at them.
+#: Of more images than this no channels' means and no thumbnails are kept: nobody could look at them.
 MOST_IMAGES_TO_VIEW = 2_000
 
 
@@ -88,6 +89,8 @@ def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) 
     if (pixels := first_images(stimuli, fit, skip_unreadable=options.skip_unreadable)) is not None:
         network.look(pixels)
     chosen = select_layers(network.layers, options.layers, network.unrecorded)
+    if options.layers is None and (said := blocks_in_words(network.layers)):
+        logger.info("%s: %s", network.name, said)
     for name in names:
         require_channels(name, chosen)
     warned = _warn_of_network(network, chosen, options, stacklevel=3)

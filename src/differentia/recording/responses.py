@@ -32,7 +32,7 @@ class Predictions(NamedTuple):
 
 
 class FilterMap(NamedTuple):
-    """The whole map of one filter of a layer, for chosen images."""
+    """The whole map of one channel of a layer, for chosen images."""
 
     layer: str
     filter: int
@@ -43,7 +43,8 @@ class FilterMap(NamedTuple):
 class Views:
     """What was recorded for looking at, beside the units that the measure is made of.
 
-    Very many images have no filter means and no thumbnails; only a network of classes has predictions.
+    Very many images have no channels' means and no thumbnails, nor has a layer whose channels are not known
+    such means; only a network of classes has predictions.
     """
 
     #: By layer.

@@ -14,7 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from differentia.errors import InputError, require_count, require_known
-from differentia.networks.classes import class_layer, class_names, class_probabilities, find_class
+from differentia.networks.classes import (
+    class_layer as layer_of_classes,
+    class_names,
+    class_probabilities,
+    find_class,
+)
 from differentia.networks.load import load_network
 from differentia.networks.probes import UnitProbe
 from differentia.networks.runner import Runner
@@ -76,6 +81,7 @@ def select(
     count: int | None = None,
     resize: str = "bilinear",
     crop: str = "squash",
+    class_layer: str | None = None,
     batch_size: int = 32,
     skip_unreadable: bool = False,
     follow_links: bool = False,
@@ -86,8 +92,8 @@ def select(
     Parameters
     ----------
     network
-        What `load_network` takes: a classifier. Its last layer gives the probabilities, through a softmax
-        where they do not sum to 1.
+        What `load_network` takes: a classifier. Its last layer, or the one that `class_layer` names, gives
+        the probabilities, through a softmax where they do not sum to 1.
     source
         What `images` takes.
     wanted
@@ -97,7 +103,7 @@ def select(
     count
         Stop when so many are found; they are then the first of the source, not the best of it. All images
         are looked at where it is left out.
-    resize, crop, batch_size, skip_unreadable, follow_links
+    resize, crop, class_layer, batch_size, skip_unreadable, follow_links
         As for `record`.
     progress
         Called after every batch, with the number of images looked at, and of all.
@@ -122,9 +128,12 @@ def select(
     stimuli = stimuli_from(source, follow_links=follow_links)
     network = load_network(network)
     fit = Fit(network.input_shape, resize, crop)
-    layer = class_layer(network)
+    layer = layer_of_classes(network, class_layer)
     if layer is None:
-        raise InputError(f"{network.name}: the last layer gives no classes; give a classifier")
+        raise InputError(
+            f"{network.name}: the last layer gives no classes; give a classifier, or name the layer whose "
+            "units are the classes with class_layer= (--class-layer)"
+        )
     number = find_class(network, wanted, layer.size)
     names = class_names(network, layer.size)
     probe = UnitProbe(np.arange(layer.size), layer.shape)

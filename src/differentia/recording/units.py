@@ -51,7 +51,7 @@ def unit_order(layer: str, size: int, count: int, *, seed: int) -> Int[np.ndarra
 
 
 def filter_order(layer: Layer, count: int, *, seed: int) -> Int[np.ndarray, " count"]:
-    """Return the first unit of each filter in random order, then the second of each, and so on."""
+    """Return the first unit of each channel in random order, then the second of each, and so on."""
     assert layer.channel_axis is not None
     index = np.arange(layer.size).reshape(layer.shape or (1,))
     index = np.moveaxis(index, layer.channel_axis, -1).reshape(-1, layer.n_filters)
@@ -71,7 +71,7 @@ def draw_units(
     """Return the positions within a layer's pool that one draw looks at; None where there is no such draw.
 
     Draw 0 is the first of the pool; 1, 2, ... are the first of other permutations of it. A whole pool can be
-    drawn only once. Each of the strata (filters, which take turns in the pool) gives as many units.
+    drawn only once. Each of the strata (channels, which take turns in the pool) gives as many units.
     """
     used = units_used(pool_size, n_units, strata=strata)
     if draw == 0:
@@ -118,7 +118,7 @@ class UnitKind:
     counted: bool = True  # whether it takes a number of units
     random: bool = False  # whether other units could have been chosen: only then there is more than one draw
     sketched: bool = False  # whether sums of all units are kept of layers with more units than are kept
-    per_filter: bool = False  # whether every filter gives the same number of units
+    per_filter: bool = False  # whether every channel gives the same number of units
     ranked_by: str | None = None  # "mean" or "variance", where units are chosen by what they did
 
     @property
@@ -127,7 +127,7 @@ class UnitKind:
         return "sums" if self.sketched else "units"
 
     def strata(self, layer: Layer) -> int:
-        """Return how many filters each give the same number of units."""
+        """Return how many channels each give the same number of units."""
         return layer.n_filters if self.per_filter else 1
 
     def pool_size(self, layer: Layer, count: int) -> int:
@@ -154,8 +154,8 @@ def _sketched(layer: Layer, count: int, seed: int, scores: Scores) -> Int[np.nda
     return np.arange(min(layer.size, max(count, SKETCH_WIDTH)))
 
 
-#: The kinds of units. Those of ``filter_mean`` are no units of the network: one number per filter, its mean
-#: over space. Nor are those of ``sketch``: sums of units with random signs.
+#: The kinds of units. Those of ``filter_mean`` are no units of the network: one number per channel, its
+#: mean over positions. Nor are those of ``sketch``: sums of units with random signs.
 UNIT_KINDS: dict[str, UnitKind] = {
     "random": UnitKind(_random, random=True),
     "top": UnitKind(_highest, ranked_by="mean"),

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 #: How to get what a result may lack.
 REMEDIES = {
     "prediction": "measure a classifier, with views=True (no --no-views)",
-    **dict.fromkeys(
-        ("filter_mean", "thumbnail"), "measure at most 2,000 images, with views=True (no --no-views)"
-    ),
+    "filter_mean": "measure at most 2,000 images, with views=True (no --no-views), and layers whose channels "
+    "are known",
+    "thumbnail": "measure at most 2,000 images, with views=True (no --no-views)",
     **dict.fromkeys(("layer_mean", "layer_sd"), "measure with views=True (no --no-views)"),
     "distance": "measure at most 2,000 images",
     **dict.fromkeys(LIMITS, "measure again, or add them with with_intervals(result)"),
-    "map_0": "choose the filters whose maps are kept with maps={layer: [filter]} (--map)",
+    "map_0": "choose the channels whose maps are kept with maps={layer: [channel]} (--map)",
 }
 
 
@@ -193,7 +193,7 @@ def require_variables(result: xr.Dataset, *names: str) -> None:
     """Raise an error that says how to get them unless a result has certain of `REMEDIES`."""
     for name in names:
         if name not in result:
-            what = "map of a filter" if name == "map_0" else name
+            what = "map of a channel" if name == "map_0" else name
             raise InputError(f"the result has no {what}; {REMEDIES[name]}")
 
 

@@ -140,12 +140,12 @@ class _Provenance(BaseModel):
 
 
 def map_dimensions(number: int) -> tuple[str, str, str]:
-    """Return the dimensions of a filter's map; each has its own height and width."""
+    """Return the dimensions of a channel's map; each has its own height and width."""
     return "map_image", f"map_{number}_y", f"map_{number}_x"
 
 
 def map_names(result: xr.Dataset) -> list[str]:
-    """Return the variables of a result that are maps of filters, in the order in which they were chosen."""
+    """Return the variables of a result that are maps of channels, in the order in which they were chosen."""
     names: list[str] = []
     while f"map_{len(names)}" in result:
         names.append(f"map_{len(names)}")
@@ -226,7 +226,7 @@ def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
 
 
 def require_whole(result: xr.Dataset, where: str = "the result") -> None:
-    """Raise an error unless a result has the images, filters and maps of just its sets and layers.
+    """Raise an error unless a result has the images, channels and maps of just its sets and layers.
 
     It need not where sets or layers were selected (``result.sel(set=[...])``).
     """
@@ -235,7 +235,7 @@ def require_whole(result: xr.Dataset, where: str = "the result") -> None:
 
 
 def what_is_left(result: xr.Dataset) -> xr.Dataset:
-    """Return a result without the images, filters and maps whose set or layer was taken out of it."""
+    """Return a result without the images, channels and maps whose set or layer was taken out of it."""
     if not result.sizes["set"] or not result.sizes["layer"]:
         raise InputError("the result has no set or no layer left; select at least one of each")
     n_images = result.sizes["image"]
@@ -250,6 +250,8 @@ def what_is_left(result: xr.Dataset) -> xr.Dataset:
         kept["filter"] = np.isin(result["filter_layer"].values, layers)
     kept = {name: of for name, of in kept.items() if name in result.sizes and not of.all()}
     left = result.isel(kept) if kept else result
+    if left.sizes.get("filter") == 0:  # the layers that are left have no channels that are known
+        left = left.drop_dims("filter")
     maps = map_names(result)
     left_maps = [result[name] for name in maps if result[name].attrs["layer"] in layers]
     if not maps or (of_sets.all() and len(left_maps) == len(maps)):
@@ -408,7 +410,7 @@ def _maps(result: xr.Dataset) -> _Wrong:
         about = result[name].attrs
         named = set(about) == {"layer", "filter"} and isinstance(about["layer"], str)
         if not (named and _is_integer(about["filter"]) and about["filter"] >= 0):
-            expected = "a layer's name and a filter's number"
+            expected = "a layer's name and a channel's number"
             yield f"the attributes of {name} are {_as_shown(about)}", expected
 
 

@@ -102,7 +102,7 @@ def class_scores(result: xr.Dataset) -> Float[np.ndarray, "image class"]:
 
 
 def colour_limits(scores: Float[np.ndarray, ...]) -> tuple[float, float]:
-    """Return the z-scores at which colours end: no narrower than an SD, so that a silent filter looks it."""
+    """Return the z-scores at which colours end: no narrower than an SD, so that a silent channel looks it."""
     known = scores[np.isfinite(scores)]
     low, high = np.percentile(known, ENDS_OF_COLOURS).tolist() if len(known) else (0.0, 1.0)
     return low, max(high, low + 1.0)

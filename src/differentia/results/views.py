@@ -35,10 +35,16 @@ def distance_units(result: xr.Dataset) -> xr.DataArray:
     return xr.DataArray(units, {"set": result["set"], "layer": result["layer"].values}, ("set", "layer"))
 
 
-def filter_scores(result: xr.Dataset) -> xr.DataArray:
-    """Return each filter's mean response to each image, z-scored, (image, filter).
+def layers_with_channels(result: xr.Dataset) -> list[str]:
+    """Return the layers of a result that have means of channels, in their order; others' are not known."""
+    known = set(result["filter_layer"].values.tolist()) if "filter_layer" in result else set()
+    return [str(name) for name in result["layer"].values if name in known]
 
-    By the mean and SD of all units of the filter's layer over all images of the image's set; NaN where the
+
+def filter_scores(result: xr.Dataset) -> xr.DataArray:
+    """Return each channel's mean response to each image, z-scored, (image, filter).
+
+    By the mean and SD of all units of the channel's layer over all images of the image's set; NaN where the
     layer gives the same everywhere.
     """
     require_variables(result, "filter_mean", "layer_mean", "layer_sd")
@@ -48,7 +54,7 @@ def filter_scores(result: xr.Dataset) -> xr.DataArray:
 
 
 def map_scores(result: xr.Dataset, name: str) -> xr.DataArray:
-    """Return the maps of a filter, a variable such as ``map_0``, z-scored as `filter_scores`."""
+    """Return the maps of a channel, a variable such as ``map_0``, z-scored as `filter_scores`."""
     require_variables(result, "map_0", "layer_mean", "layer_sd")
     require_known("map", name, map_names(result))
     sets = result["image_set"].isel(image=result["map_image"].values).rename({"image": "map_image"})

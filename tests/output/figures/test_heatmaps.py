@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from helpers.figures import LAYERS, apart, explained, limits, require_readable, shown, whole
+from helpers.odd_networks import inputs, mixed, outputs_of, partly_without_channels, without_channels
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
@@ -91,6 +92,26 @@ def test_filters() -> None:
     assert [row[0].texts[0].get_text().split()[0] for row in axes] == list(LAYERS)
     assert len({ax.get_images()[0].get_cmap().name for ax in axes[[1, 3], 0]}) == 2
     require_readable(axes[0, 0].figure)
+
+
+def test_layers_without_channels() -> None:
+    """They are left out unless they are asked for; then the error names them, and the rest stays as it is."""
+    result = partly_without_channels()
+    axes = dif.plot_filters(result)
+    assert [row[0].texts[0].get_text().split()[0] for row in axes] == ["input", "conv", "head"]
+    given = outputs_of(mixed(), inputs())["conv"][:4]
+    means = given.reshape(4, 4, -1).mean(axis=2)
+    np.testing.assert_allclose(shown(axes[1, 0]), (means - given.mean()) / given.std(), rtol=1e-3, atol=1e-4)
+    assert axes[1, 0].get_xlabel() == "channels (numbered: the highest means)"
+    assert axes[2, 0].get_xlabel() == "units (numbered: the highest means)"
+    with pytest.raises(
+        dif.InputError, match="layer 'cut' has no means of channels: which axis of its output"
+    ):
+        dif.plot_filters(result, ["conv", "cut"])
+    with pytest.raises(dif.InputError, match=r"no filter_mean; .* layers whose channels are known"):
+        dif.plot_filters(without_channels())
+    with pytest.raises(dif.InputError, match="no filter_mean"):
+        dif.plot_filters(result.sel(layer=["cut"]))
 
 
 def test_another_result_is_another_picture() -> None:

@@ -1,4 +1,4 @@
-"""The maps show each filter's units: read back from the axes."""
+"""The maps show each channel's units: read back from the axes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_maps(chosen: dict[str, Any], layer: str, number: int) -> None:
     lowest, highest = np.percentile(np.concatenate(everything), [1, 99])
     assert limits(drawn[0]) == pytest.approx((lowest, max(highest, lowest + 1)), rel=1e-4)
     assert [ax.get_ylabel() for ax in axes[:, 0]] == ["image 0", "image 4"]
-    assert axes[1, 0].get_xlabel() == f"{layer}, filter {number}"
+    assert axes[1, 0].get_xlabel() == f"{layer}, channel {number}"
     assert [ax.get_title() for ax in axes[0]] == list(SETS)
     assert [ax.title.get_color() for ax in axes[0]] == list(set_colours(result).values())
     names = result["image_name"].values
@@ -89,10 +89,10 @@ def test_many_images_fit_onto_a_page() -> None:
 
 def test_no_such_map() -> None:
     """The error lists those that there are."""
-    kept = "those of block1_relu1 filter 3, block1_relu1 filter 5, block4_pool filter 7"
-    with pytest.raises(dif.InputError, match=rf"no map of filter 9 of layer 'input'; it has {kept}"):
+    kept = "those of block1_relu1 channel 3, block1_relu1 channel 5, block4_pool channel 7"
+    with pytest.raises(dif.InputError, match=rf"no map of channel 9 of layer 'input'; it has {kept}"):
         dif.plot_maps(explained(), "input", 9)
     with pytest.raises(dif.InputError, match=r"no map of layer 'input'; .* maps= \(--map\)"):
         dif.plot_maps(explained(), "input")
-    with pytest.raises(dif.InputError, match=r"no map of a filter; .* maps=\{layer: \[filter\]\}"):
+    with pytest.raises(dif.InputError, match=r"no map of a channel; .* maps=\{layer: \[channel\]\}"):
         dif.plot_maps(explained().drop_vars(["map_0", "map_1", "map_2", "map_image"]))

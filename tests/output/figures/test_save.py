@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.figures import explained
+from helpers.odd_networks import partly_without_channels, without_channels
 from PIL import Image
 
 import differentia as dif
@@ -58,6 +59,21 @@ def test_all_that_there_is_data_for(drawn: Path, tmp_path: Path) -> None:
     }
     with pytest.raises(dif.InputError, match="expected the Dataset"):
         save_figures({}, tmp_path)  # type: ignore[arg-type]
+
+
+def test_layers_without_channels(tmp_path: Path) -> None:
+    """The channels' heat map has the other layers, or is not there; the distances have all."""
+    save_figures(partly_without_channels(), tmp_path / "some")
+    assert {"filters", "distances", "maps_1"} <= names(tmp_path / "some")
+    for name, layers in {
+        "filters": ["input", "conv", "head"],
+        "distances": ["input", "conv", "cut", "head"],
+    }.items():
+        picture = (tmp_path / "some" / f"{name}.svg").read_text()
+        shown = re.findall(r"<!-- (input|conv|cut|head)\b", picture)
+        assert shown == layers, name
+    save_figures(without_channels(), tmp_path / "some")
+    assert names(tmp_path / "some") == {"differentiation", "predictions", "distances"}
 
 
 def test_pages(tmp_path: Path) -> None:

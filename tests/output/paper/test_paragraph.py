@@ -199,16 +199,16 @@ def test_every_number_comes_from_the_result(measured: xr.Dataset) -> None:
         ),
         (
             {"units": "per_filter", "n_units": 16, "pool": 80},
-            "pool of at most 80 units), the same number from every filter, 3 draws of 16 units, rounded down "
-            "to a multiple of the number of filters, with at least one unit of each.",
+            "pool of at most 80 units), the same number from every channel, 3 draws of 16 units, rounded "
+            "down to a multiple of the number of channels, with at least one unit of each.",
         ),
-        (  # a pool of 20 holds two of each of 8 filters: the layer has no other draw of 17, but is not whole
+        (  # a pool of 20 holds two of each of 8 channels: the layer has no other draw of 17, but is not whole
             {"units": "per_filter", "n_units": 17, "pool": 20},
             "at most 3 draws of 17 units, rounded down",
         ),
         (
             {"units": "filter_mean", "n_units": None},
-            "Each filter's mean over space was taken as a unit (3 to 8 of each layer). In each",
+            "Each channel's mean over positions was taken as a unit (3 to 8 of each layer). In each",
         ),
         ({"units": "all", "n_units": None}, "All units of each layer were used. In each"),
     ],
@@ -510,7 +510,7 @@ def test_several_kinds_of_units() -> None:
         "each layer with the highest variance over all images were used; (4) units of each layer were drawn"
     ) in said
     assert (
-        "; (5) each filter's mean over space was taken as a unit (3 to 8 of each layer); (6) all units"
+        "; (5) each channel's mean over positions was taken as a unit (3 to 8 of each layer); (6) all units"
         in said
     )
     assert "(6) all units of each layer were used; (7) all" in said

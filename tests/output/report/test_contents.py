@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 from helpers.networks import tricky
+from helpers.odd_networks import partly_without_channels, without_channels
 from helpers.reports import measured
 
 import differentia as dif
@@ -35,6 +37,19 @@ def test_the_main_view_leaves_out_what_it_does_not_show() -> None:
     assert pictured == ends
     assert len(pictured) < 15
     assert {int(row) for row, image in whole["images"].items() if "picture" in image} == set(range(15))
+
+
+def test_a_layer_without_channels() -> None:
+    """It is among the layers with all its numbers, and what is not known of it is None; JSON can hold it."""
+    found = contents({"random": partly_without_channels()})
+    assert [layer["name"] for layer in found["layers"]] == ["input", "conv", "cut", "head"]
+    assert [layer is None for layer in found["filters"]["layers"]] == [False, False, True, False]
+    assert all(value is not None for value in found["layers"][2]["sd"])
+    assert "filter_mean" not in found["missing"]
+    none = contents({"random": without_channels()})
+    assert none["filters"] is None
+    assert "layers whose channels are known" in none["missing"]["filter_mean"]
+    json.dumps([found, none], allow_nan=False)
 
 
 def test_selections_of_sets_and_layers() -> None:

@@ -511,7 +511,7 @@ def test_the_maps_of_filters(fresh: Page) -> None:
     ]
     assert [caption[1:] for caption in captions] == 2 * expected
     titles = fresh.locator("#maps > p").all_text_contents()
-    assert [title.partition(":")[0] for title in titles] == ["Filter 3", "Filter 5"]
+    assert [title.partition(":")[0] for title in titles] == ["Channel 3", "Channel 5"]
     pictures = [decoded(image.get_attribute("src") or "") for image in fresh.locator("#maps img").all()]
     fresh.evaluate("() => Promise.all([...document.images].map((image) => image.decode()))")
     for variable, of_filter in (("map_0", pictures[: len(shown)]), ("map_1", pictures[len(shown) :])):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from helpers.odd_networks import partly_without_channels, without_channels
 from helpers.reports import filter_values, measured, unpacked
 from helpers.results import neurons
 
@@ -22,6 +23,23 @@ def test_filters_of_every_image() -> None:
             expected = filter_values(result, place, row)
             np.testing.assert_allclose(values[row], expected, atol=1.01 * layer["values"]["step"])
     assert [layer["mapped"] for layer in found["layers"]] == [True, True, True, False]
+
+
+def test_layers_without_channels() -> None:
+    """They are None among the others, which keep their places; none at all is None."""
+    result = partly_without_channels()
+    found = filters(result)
+    assert found is not None
+    assert [layer and layer["filters"] for layer in found["layers"]] == [3, 4, None, 4]
+    for place in (0, 1, 3):
+        values = unpacked(found["layers"][place]["values"])
+        for row in (0, 6):
+            expected = filter_values(result, place, row)
+            np.testing.assert_allclose(
+                values[row], expected, atol=1.01 * found["layers"][place]["values"]["step"]
+            )
+    assert filters(without_channels()) is None
+    assert filters(result.isel(filter=[])) is None  # as where just that layer was selected
 
 
 def test_filters_are_thinned() -> None:

@@ -26,6 +26,7 @@ from helpers.browser import (
     table_of,
     text_of,
 )
+from helpers.odd_networks import partly_without_channels, without_channels
 from helpers.pages import SCRIPT, hovered, require_no_markup, svg_texts, violations
 from helpers.reports import kinds, measured, names, over_draws, page_of, with_facts
 
@@ -440,9 +441,9 @@ NOT_THERE = "There are no distances"
         (
             without_views,
             [
-                "There are no means of filters: measure at most 2,000 images, with views=True",
+                "There are no means of channels: measure at most 2,000 images, with views=True",
                 "There are no thumbnails: measure at most 2,000 images, with views=True",
-                "No maps of filters were kept: choose some with --map LAYER:FILTER",
+                "No maps of channels were kept: choose some with --map LAYER:FILTER",
             ],
             {"distribution", "matrix"},
         ),
@@ -457,7 +458,12 @@ NOT_THERE = "There are no distances"
             [f"{NOT_THERE}: measure at most 2,000", "2,003 stimuli"],
             set(),
         ),
-        (means_of_filters, ["Units: filter mean.", "filter means"], {"distribution", "matrix"}),
+        (
+            without_channels,
+            ["There are no means of channels: measure", "and layers whose channels are known"],
+            {"distribution", "matrix", "predictions"},
+        ),
+        (means_of_filters, ["Units: filter mean.", "channel means"], {"distribution", "matrix"}),
         (not_normalized, ["in the unit of the responses", "distance / \u221aK"], {"distribution", "matrix"}),
     ],
 )
@@ -487,6 +493,20 @@ def test_what_is_missing_is_said(
         for place in range(result.sizes["set"]):
             page.locator(f"input[name=set][value='{place}']").uncheck()
         assert drawn(page, "curves") == []
+
+
+def test_layers_without_channels(browser: Browser, tmp_path: Path) -> None:
+    """The page says which axis is not known, at that layer only; the other layers have their heat maps."""
+    result = partly_without_channels()
+    with browsing(browser) as context:
+        page = opened(context, dif.write_report(result, tmp_path / "report.html"))
+        check_all_drawn(page, result)
+        for layer, known in {"conv": True, "cut": False, "head": True}.items():
+            page.select_option("#layer", label=layer)
+            assert page.locator("#filters .main-svg").count() == (3 if known else 0), layer
+            said = "which axis of this layer's output holds them is not known"
+            assert (said in text_of(page, "#filters")) is not known
+            assert (text_of(page, "#filters-caption") != "") is known
 
 
 def test_layers_without_a_value(browser: Browser, tmp_path: Path) -> None:

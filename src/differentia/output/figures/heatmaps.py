@@ -1,4 +1,4 @@
-"""Heat maps of every image of every set: predictions, mean responses of filters, distances."""
+"""Heat maps of every image of every set: predictions, mean responses of channels, distances."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from differentia.output.figures.panels import (
 from differentia.results.dataset import require_variables
 from differentia.results.schema import checked
 from differentia.results.summaries import class_scores, distances_of_sets, layer_names, rows_by_set
-from differentia.results.views import filter_scores
+from differentia.results.views import filter_scores, layers_with_channels
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -101,19 +101,20 @@ def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
 def plot_filters(
     result: xr.Dataset, layers: str | Sequence[str] | None = None, axes: Any = None
 ) -> np.ndarray:
-    """Draw each filter's mean response to each image: a heat map for each layer and set, images x filters.
+    """Draw each channel's mean response to each image: a heat map for each layer and set, images x channels.
 
-    Responses are z-scored by the mean and SD of all units of the layer over the set's images. Colours go
-    from 0 to 1 SD, and from -1 to 1 for layers without space, whose units are their filters. The filters
-    with the highest means over the set are named. Where there are more filters than pixels, neighbours
-    share a pixel, which shows their mean; the axis label says so.
+    A channel is a filter of a convolution, or a feature of a token; its mean is over positions. Responses
+    are z-scored by the mean and SD of all units of the layer over the set's images. Colours go from 0 to 1
+    SD, and from -1 to 1 for vectors, whose units are their channels. The channels with the highest means
+    over the set are named. Where there are more channels than pixels, neighbours share a pixel, which shows
+    their mean; the axis label says so.
 
     Parameters
     ----------
     result
         What `measure` returned.
     layers
-        A name or several; by default all.
+        A name or several; by default all whose channels are known.
     axes : (n_layers, n_sets) of matplotlib.axes.Axes, optional
         To draw into, or an empty figure, which is made to fit; by default a new one.
 
@@ -124,10 +125,19 @@ def plot_filters(
     Raises
     ------
     InputError
-        It is no result, has no means of filters, there is no such layer, or `axes` are too few or too many.
+        It is no result, has no means of channels, there is no such layer, its channels are not known, or
+        `axes` are too few or too many.
     """
     require_variables(result, "filter_mean", "layer_mean", "layer_sd")
-    chosen, colours = _chosen_layers(result, layers), set_colours(result)
+    with_channels = layers_with_channels(result)
+    chosen = _chosen_layers(result, with_channels if layers is None else layers)
+    for layer in chosen:
+        if layer not in with_channels:
+            raise InputError(
+                f"layer {layer!r} has no means of channels: which axis of its output holds them is not "
+                "known; leave it out of layers="
+            )
+    colours = set_colours(result)
     grid = Grid(len(chosen), tuple(colours), FILTERS_HEIGHT)
     panels = grid.headed_axes(axes, colours)
     explained: list[Scale] = []
@@ -137,7 +147,7 @@ def plot_filters(
         at_layer = layer_names(result).index(layer)
         (columns,) = np.nonzero(of_filters == layer)
         has_space = len(columns) < int(result["layer_size"].values[at_layer])
-        scale, units = (MAPPED_FILTERS, "filters") if has_space else (PLAIN_UNITS, "units")
+        scale, units = (MAPPED_FILTERS, "channels") if has_space else (PLAIN_UNITS, "units")
         names = [str(number) for number in numbers[columns]]
         grid.head_row(row[0], layer, str(result["layer_shape"].values[at_layer]))
         matrices = [scores[np.ix_(rows[name], columns)] for name in colours]

@@ -1,4 +1,4 @@
-"""Whole maps of single filters: where in an image a filter responds."""
+"""Whole maps of single channels: where in an image a channel responds."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ BETWEEN_MAPS = 0.06
 def plot_maps(
     result: xr.Dataset,
     layer: str | None = None,
-    filter: int | None = None,  # noqa: A002 - what a map's filter is called in the result
+    filter: int | None = None,  # noqa: A002 - what a map's channel is called in the result
     axes: Any = None,
 ) -> np.ndarray:
-    """Draw the whole map of one filter for chosen images: images in rows, sets in columns.
+    """Draw the whole map of one channel for chosen images: images in rows, sets in columns.
 
     Responses are z-scored by the mean and SD of all units of the layer over the set's images. All panels
     share their colours, which end at the 1st and 99th percentiles of what is shown.
@@ -75,7 +75,7 @@ def plot_maps(
     panels = grid.headed_axes(axes, colours)
     scale = Scale(*colour_limits(scores.values), "response, z-scored")
     longest = int(72 * grid.panel[0] / text_width("n", SMALL_TEXT))
-    caption = f"{shortened(scores.attrs['layer'])}, filter {scores.attrs['filter']}"
+    caption = f"{shortened(scores.attrs['layer'])}, channel {scores.attrs['filter']}"
     panels[-1, 0].set_xlabel(plain(caption), loc="left", fontsize=SMALL_TEXT + 0.5)
     image = None
     for row, place in zip(panels, places, strict=True):
@@ -96,7 +96,7 @@ def plot_maps(
 
 
 def _find_map(result: xr.Dataset, layer: str | None, number: int | None) -> str:
-    """Return the variable that holds the map of a filter."""
+    """Return the variable that holds the map of a channel."""
     kept = {
         name: (result[name].attrs["layer"], int(result[name].attrs["filter"])) for name in map_names(result)
     }
@@ -104,11 +104,11 @@ def _find_map(result: xr.Dataset, layer: str | None, number: int | None) -> str:
         if layer in (None, its_layer) and number in (None, its_filter):
             return name
     wanted = " of ".join(
-        [*([] if number is None else [f"filter {number}"]), *([] if layer is None else [f"layer {layer!r}"])]
+        [*([] if number is None else [f"channel {number}"]), *([] if layer is None else [f"layer {layer!r}"])]
     )
     raise InputError(
         f"the result has no map of {wanted}; it has those of "
-        f"{', '.join(f'{of} filter {its}' for of, its in kept.values())}: "
+        f"{', '.join(f'{of} channel {its}' for of, its in kept.values())}: "
         "choose one of them, or measure again with maps= (--map)"
     )
 

@@ -17,6 +17,7 @@ from differentia.output.figures.maps import plot_maps
 from differentia.output.figures.panels import RESOLUTION
 from differentia.results.schema import checked, map_names
 from differentia.results.summaries import layer_names
+from differentia.results.views import layers_with_channels
 from differentia.system.files import require_writable, written_whole
 
 if TYPE_CHECKING:
@@ -66,10 +67,10 @@ def _pictures(
     if "prediction" in result:
         yield "predictions", RESOLUTION, partial(plot_predictions, result)
     if {"filter_mean", "layer_mean", "layer_sd"} <= set(result):
-        for name, layers in _pages(result, "filters"):
+        for name, layers in _pages(layers_with_channels(result), "filters"):
             yield name, RESOLUTION, partial(plot_filters, result, layers)
     if "distance" in result:
-        for name, layers in _pages(result, "distances"):
+        for name, layers in _pages(layer_names(result), "distances"):
             yield name, RESOLUTION, partial(plot_distances, result, layers)
     if {"layer_mean", "layer_sd"} <= set(result):
         for number, name in enumerate(map_names(result), start=1):
@@ -77,9 +78,10 @@ def _pictures(
             yield f"maps_{number}", RESOLUTION, partial(plot_maps, result, about["layer"], about["filter"])
 
 
-def _pages(result: xr.Dataset, name: str) -> list[tuple[str, list[str]]]:
+def _pages(layers: list[str], name: str) -> list[tuple[str, list[str]]]:
     """Return the layers of each page, about as many on each, and the page's name."""
-    layers = layer_names(result)
+    if not layers:
+        return []
     count = -(-len(layers) // LAYERS_ON_A_PAGE)
     pages = [part.tolist() for part in np.array_split(layers, count)]
     return [(name if count == 1 else f"{name}_{number}", page) for number, page in enumerate(pages, start=1)]

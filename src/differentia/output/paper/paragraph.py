@@ -404,7 +404,7 @@ def _draws_in_words(result: xr.Dataset, noun: str) -> str:
         (several if more else one).append(count)
     parts = []
     if several:
-        # Filters may leave a layer no other draw of a number that is not all it has.
+        # Channels may leave a layer no other draw of a number that is not all it has.
         whole = result["units_used"] == result["layer_size"]
         most = "at most " if bool((~drawn & ~whole).sel(n_units=several).any()) else ""
         each = " each" if len(several) > 1 else ""

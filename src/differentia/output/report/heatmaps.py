@@ -1,4 +1,4 @@
-"""The numbers of the heat maps: filters and predictions, thinned where there are too many."""
+"""The numbers of the heat maps: channels and predictions, thinned where there are too many."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from differentia.results.views import filter_scores
 if TYPE_CHECKING:
     import xarray as xr
 
-#: The entries that the filters' heat maps of all layers may have together, 4 MB on the page.
+#: The entries that the channels' heat maps of all layers may have together, 4 MB on the page.
 FILTER_ENTRIES = 1_500_000
 
-#: Columns of a heat map of filters: as many as it has pixels on a small screen.
+#: Columns of a heat map of channels: as many as it has pixels on a small screen.
 MOST_COLUMNS = 256
 
 #: Images of a heat map.
@@ -29,8 +29,11 @@ MOST_CLASSES = 100
 
 
 def filters(result: xr.Dataset, entries: int = FILTER_ENTRIES) -> dict[str, Any] | None:
-    """Return each filter's mean response to each image, or None; thinned to fit `entries` of all layers."""
-    if not {"filter_mean", "layer_mean", "layer_sd"} <= set(result):
+    """Return each channel's mean response to each image, or None; thinned to fit `entries` of all layers.
+
+    A layer whose channels are not known is None.
+    """
+    if not {"filter_mean", "layer_mean", "layer_sd"} <= set(result) or not result.sizes["filter"]:
         return None
     scores = filter_scores(result).values
     of_layer = result["filter_layer"].values
@@ -38,15 +41,18 @@ def filters(result: xr.Dataset, entries: int = FILTER_ENTRIES) -> dict[str, Any]
     most_columns, most_images = _thinned([len(at) for at in columns], len(scores), entries)
     images = spread_out(list(rows_by_set(result).values()), most_images)
     sizes = result["layer_size"].values.tolist()
-    layers = []
+    layers: list[dict[str, Any] | None] = []
     for at, size in zip(columns, sizes, strict=True):
+        if not len(at):
+            layers.append(None)
+            continue
         values, starts = neighbours_together(scores[np.ix_(images, at)], most_columns)
         layers.append(
             {
                 "values": pack(values),
-                "starts": starts.tolist(),  # the first filter of each column, which shows their mean
+                "starts": starts.tolist(),  # the first channel of each column, which shows their mean
                 "filters": len(at),
-                "mapped": len(at) < size,  # else its filters are single units
+                "mapped": len(at) < size,  # else its channels are single units
             }
         )
     return {"images": images.tolist(), "layers": layers}

@@ -1,4 +1,4 @@
-"""The pictures of a page: thumbnails of the images and maps of filters, as data URIs."""
+"""The pictures of a page: thumbnails of the images and maps of channels, as data URIs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def thumbnail(pixels: UInt8[np.ndarray, "height width channels"]) -> str:
 
 
 def filter_maps(result: xr.Dataset) -> list[dict[str, Any]]:
-    """Return the maps of the chosen filters as pictures, whose colours end at ``low`` and ``high`` SD."""
+    """Return the maps of the chosen channels as pictures, whose colours end at ``low`` and ``high`` SD."""
     layers, rows = layer_names(result), result["map_image"].values.tolist() if "map_0" in result else []
     maps = []
     for name in map_names(result) if {"layer_mean", "layer_sd"} <= set(result) else []:

@@ -1,4 +1,4 @@
-// What is behind a point: one layer's distances, pairs, filters and maps.
+// What is behind a point: one layer's distances, pairs, channels and maps.
 "use strict";
 
 const PLACE = data.recorded ? "population" : "layer";
@@ -238,16 +238,21 @@ function drawPairs() {
 
 function drawFilters() {
   if (!data.filters) {
-    sayInstead("filters", `There are no means of filters: ${data.missing.filter_mean || data.missing.layer_mean}.`);
+    sayInstead("filters", `There are no means of channels: ${data.missing.filter_mean || data.missing.layer_mean}.`);
     byId("filters-caption").textContent = "";
     return;
   }
   const layer = data.filters.layers[state.layer];
+  if (!layer) {
+    sayInstead("filters", "There are no means of channels: which axis of this layer's output holds them is not known.");
+    byId("filters-caption").textContent = "";
+    return;
+  }
   const shown = rowsShown(data.filters.images);
   const images = shown.map((place) => data.filters.images[place]);
   const all = rowsOf(layer.values);
   const blocks = setBlocks(images);
-  const what = layer.mapped ? "filter" : "unit";
+  const what = layer.mapped ? "channel" : "unit";
   const ends = layer.starts.map((start, place) => (place + 1 < layer.starts.length ? layer.starts[place + 1] : layer.filters) - 1);
   const columns = layer.starts.map((start, place) => (ends[place] > start ? `${what}s ${start} to ${ends[place]}` : `${what} ${start}`));
   draw("filters", [
@@ -264,12 +269,12 @@ function drawFilters() {
   ], {
     height: 360,
     shapes: separators(blocks, columns.length),
-    xaxis: axis({ title: layer.mapped ? "Filter" : "Unit", showgrid: false, ...filterTicks(layer) }),
+    xaxis: axis({ title: layer.mapped ? "Channel" : "Unit", showgrid: false, ...filterTicks(layer) }),
     yaxis: axis({ ...blockTicks(blocks, 290), autorange: "reversed", tickangle: -90 }),
   });
   const together = layer.starts.length < layer.filters ? ` Neighbours share a column, which shows their mean: ${counted(layer.filters)} ${what}s in ${layer.starts.length} columns.` : "";
   const thinned = data.filters.images.length < data.n_images ? ` ${data.filters.images.length} of ${counted(data.n_images)} images are shown, evenly chosen from each set.` : "";
-  const mean = layer.mapped ? "Each filter's response, averaged over space," : "Response of each unit";
+  const mean = layer.mapped ? "Each channel's response, averaged over positions," : "Response of each unit";
   byId("filters-caption").textContent = `${mean} to each image, z-scored by the mean and SD of all units of the layer over the set's images. Colours end at ${layer.mapped ? "0 and 1" : "-1 and 1"} SD.${together}${thinned}`;
 }
 
@@ -286,7 +291,7 @@ function drawMaps() {
     return;
   }
   const others = [...new Set(data.maps.map((map) => map.layer))];
-  const say = element("p", { class: "note" }, others.length ? "No maps of filters were kept for this layer. There are maps for " : "No maps of filters were kept: choose some with --map LAYER:FILTER (maps=).");
+  const say = element("p", { class: "note" }, others.length ? "No maps of channels were kept for this layer. There are maps for " : "No maps of channels were kept: choose some with --map LAYER:FILTER (maps=).");
   others.forEach((layer, place) => {
     const button = element("button", { type: "button" }, data.layers[layer].name);
     button.addEventListener("click", () => chooseLayer(layer));
@@ -296,9 +301,9 @@ function drawMaps() {
 }
 
 function mapPictures(map) {
-  const title = `Filter ${map.filter}: where it responds, in SD; dark is ${written(map.low)} and less, bright ${written(map.high)} and more${map.shrunk ? " (made smaller)" : ""}.`;
+  const title = `Channel ${map.filter}: where it responds, in SD; dark is ${written(map.low)} and less, bright ${written(map.high)} and more${map.shrunk ? " (made smaller)" : ""}.`;
   const pictures = map.pictures
     .filter(([row]) => !state.hidden.has(setOf(row)))
-    .map(([row, source]) => element("figure", { class: "map" }, element("img", { src: source, alt: `Map of filter ${map.filter} for ${imageName(row)}` }), element("figcaption", {}, namedSet(setOf(row)), `, ${imageName(row)}`)));
+    .map(([row, source]) => element("figure", { class: "map" }, element("img", { src: source, alt: `Map of channel ${map.filter} for ${imageName(row)}` }), element("figcaption", {}, namedSet(setOf(row)), `, ${imageName(row)}`)));
   return [element("p", { class: "note" }, title), element("div", { class: "maps" }, ...pictures)];
 }
