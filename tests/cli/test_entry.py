@@ -54,7 +54,10 @@ class Crashes(torch.nn.Module):
 
 @pytest.mark.parametrize(
     ("name", "line"),
-    [("Bad", "set 'cats', layer 'act', image '0.png':"), ("Crashes", 'failed: KeyError: "a bug of the user')],
+    [
+        ("Bad", "set 'cats', layer 'act', image '0.png':"),
+        ("Crashes", "net_Crashes:Crashes: the forward pass of (1, 3, 8, 8) failed: KeyError:"),
+    ],
 )
 def test_failed_work_is_exit_code_1(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, line: str

@@ -389,6 +389,40 @@ def test_responses_that_depend_on_more_than_the_image(
     dif.measure(load(module), SETS, layers=["conv"])  # whose responses are the image's
 
 
+def test_chance_does_not_hide_company() -> None:
+    """What depends on the other images before anything is drawn is told as such."""
+
+    def act(module: Any, x: torch.Tensor) -> torch.Tensor:
+        y = module.middle(module.conv(x))
+        return module.head(module.noisy(y - y.mean(0)).mean((2, 3)))
+
+    class Noisy(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + torch.randn_like(x)
+
+    class Centring(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x - x.mean(0)
+
+    found = load(Acting(act, middle=Centring(), noisy=Noisy())).look(PIXELS[:2])
+    assert found.by_company == ("middle",)
+    assert found.by_chance == ("noisy", "head", "Acting")
+
+
+def test_nothing_is_said_of_manners_where_none_works(caplog: pytest.LogCaptureFixture) -> None:
+    """A network whose own code fails gets one error, with the kind of what it raised."""
+
+    def act(module: Any, x: torch.Tensor) -> torch.Tensor:
+        raise KeyError("missing")
+
+    with (
+        caplog.at_level(logging.INFO, "differentia"),
+        pytest.raises(dif.RecordingError, match=r"\(1, 3, 16, 16\) failed: KeyError: 'missing'"),
+    ):
+        load(Acting(act)).look(PIXELS[:2])
+    assert caplog.text == ""
+
+
 def test_batch_norm_without_statistics_is_warned_of() -> None:
     """Such a network's responses depend on the batch; one with statistics is not warned of."""
     for tracked in (False, True):
@@ -437,7 +471,7 @@ def asserting(module: Any, x: torch.Tensor) -> torch.Tensor:
 
 def test_an_error_of_the_networks_own_code() -> None:
     """It is an error of recording, which says what the network was given."""
-    message = r"Acting: the forward pass of \(2, 3, 16, 16\) failed: Input width \(16\) doesn't match"
+    message = r"Acting: the forward pass of \(2, 3, 16, 16\) failed: AssertionError: Input width \(16\) doesn't match"
     with pytest.raises(dif.RecordingError, match=message.replace("2", "[12]", 1)):
         dif.measure(load(Acting(asserting)), SETS)
 

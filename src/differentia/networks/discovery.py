@@ -114,6 +114,7 @@ class _Part:
 def discover(network: Network, pixels: UInt8[np.ndarray, "two h w c"]) -> Found:
     """Return what is found with two images, and leave the network in the manner that is right."""
     own = network.manners[-1]
+    given_up: list[tuple[Manner, str]] = []
     failure: RecordingError | None = None
     try:
         alone = _see(network, pixels[:1], own)
@@ -125,22 +126,21 @@ def discover(network: Network, pixels: UInt8[np.ndarray, "two h w c"]) -> Found:
         except RecordingError as error:
             if manner == own:
                 raise failure or error from error
-            _say_given_up(network, manner, str(error))
+            given_up.append((manner, str(error)))
             continue
         if alone is None or not differing:
+            for other, reason in given_up:
+                logger.info("%s is not computed %s: %s", network.name, other.value, reason)
             return found
         chance = _differing(alone, _see(network, pixels[:1], own))
         this_way = _see(network, pixels[:1], manner)
         if chance:
-            return found._replace(by_chance=chance)
+            by_company = tuple(name for name in differing if name not in chance)
+            return found._replace(by_chance=chance, by_company=by_company)
         if manner == own or not _differing(alone, this_way):
             return found._replace(by_company=differing)
-        _say_given_up(network, manner, f"layer {differing[0]!r} differs from the network's own")
+        given_up.append((manner, f"layer {differing[0]!r} differs from the network's own"))
     raise AssertionError("the network's own manner is the last")
-
-
-def _say_given_up(network: Network, manner: Manner, reason: str) -> None:
-    logger.info("%s is not computed %s: %s", network.name, manner.value, reason)
 
 
 def _together(

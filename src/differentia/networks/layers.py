@@ -156,21 +156,21 @@ def _matching(layers: Sequence[Layer], pattern: str) -> set[str]:
         blocks = {layer.name for layer in layers if layer.block}
         return blocks | {INPUT} if blocks else set()
     found = {layer.name for layer in layers if _takes_it(pattern, layer)}
+    found = found or {layer.name for layer in layers if _takes_it(pattern, layer, of_classes=True)}
     leaves = [layer.name for layer in layers if not layer.container]
     return found | {leaves[-1]} if pattern == LEAVES else found
 
 
-def _takes_it(pattern: str, layer: Layer | Unrecorded) -> bool:
-    """Return whether a pattern, or a preset apart from blocks, takes a layer."""
+def _takes_it(pattern: str, layer: Layer | Unrecorded, *, of_classes: bool = False) -> bool:
+    """Return whether a pattern, or a preset apart from blocks, takes a layer.
+
+    Brackets stand for themselves, as in names, or else hold a class of characters, as in a shell.
+    """
     if pattern in PRESETS:
         return pattern == EVERY or not (layer.container or layer.inert)
-    return layer.container == pattern.endswith("/") and _fits(layer.name, pattern.removesuffix("/"))
-
-
-def _fits(name: str, pattern: str) -> bool:
-    """Return whether a shell pattern fits a name; brackets are meant as such, or hold some characters."""
-    literal = pattern.replace("[", "[[]")
-    return fnmatch.fnmatchcase(name, literal) or ("[" not in name and fnmatch.fnmatchcase(name, pattern))
+    shell = pattern.removesuffix("/")
+    shell = shell if of_classes else shell.replace("[", "[[]")
+    return layer.container == pattern.endswith("/") and fnmatch.fnmatchcase(layer.name, shell)
 
 
 def _nothing_found(layers: Sequence[Layer], pattern: str, unrecorded: Sequence[Unrecorded]) -> InputError:
@@ -182,7 +182,7 @@ def _nothing_found(layers: Sequence[Layer], pattern: str, unrecorded: Sequence[U
     if pattern == BLOCKS:
         return InputError(
             f"there are no blocks (layers={BLOCKS!r}): no class of containers is called more than once; name "
-            f"layers, or leave layers= out"
+            "layers, or leave layers= out"
         )
     containers = pattern.endswith("/")
     known = [layer.name for layer in layers if layer.container == containers]

@@ -327,8 +327,9 @@ def inference(name: str, shape: Sequence[int]) -> Iterator[None]:
     ) as error:  # a network's own code, and each of Keras's backends, has errors of its own kinds
         small = "; use a smaller batch_size (--batch-size)"
         hint = small if isinstance(error, torch.OutOfMemoryError) else ""
+        kind = "" if isinstance(error, RuntimeError) else f"{type(error).__name__}: "
         raise RecordingError(
-            f"{name}: the forward pass of {tuple(shape)} failed: {in_one_line(error)}{hint}"
+            f"{name}: the forward pass of {tuple(shape)} failed: {kind}{in_one_line(error)}{hint}"
         ) from error
     finally:
         torch.backends.cudnn.allow_tf32 = before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,12 +12,13 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from differentia.errors import InputError, RecordingError, warn
+from differentia.errors import InputError, RecordingError
 from differentia.networks.base import Network
 from differentia.networks.classes import class_layer
-from differentia.networks.layers import Layer, missed, select_layers
+from differentia.networks.layers import select_layers
 from differentia.networks.load import load_network
 from differentia.networks.probes import SummaryProbe, UnitProbe, together
+from differentia.recording.caveats import warn_of_later_calls, warn_of_network
 from differentia.recording.cost import best_batch_size, require_memory
 from differentia.recording.options import POOL, RecordKeywords, RecordOptions, one_kind
 from differentia.recording.passes import Passes, Show, say_notes
@@ -93,7 +94,7 @@ def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) 
         logger.info("%s: %s", network.name, said)
     for name in names:
         require_channels(name, chosen)
-    warned = _warn_of_network(network, chosen, options, stacklevel=3)
+    warned = warn_of_network(network, chosen, options, stacklevel=3)
     to_view = views and sum(map(len, stimuli.values())) <= MOST_IMAGES_TO_VIEW
     plan = Plan(
         layers=chosen,
@@ -130,59 +131,11 @@ def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) 
         "duplicates": [[as_record(image) for image in group] for group in duplicates],
         "warnings": [
             *warned,
-            *_warn_of_later_calls(passes.called_later, stacklevel=3),
+            *warn_of_later_calls(passes.called_later, stacklevel=3),
             *warn_of_images(skipped, duplicates, stacklevel=3),
         ],
     }
     return {name: replace(recorded[name], reference=reference, provenance=provenance) for name in names}
-
-
-def _warn_of_network(
-    network: Network, chosen: Sequence[Layer], options: RecordOptions, *, stacklevel: int
-) -> list[dict[str, str]]:
-    """Say what can't be recorded, and which layers give an image other responses than it has alone."""
-    found, names = network.found, {layer.name for layer in chosen}
-    warned = []
-    if left_out := missed(found.unrecorded, network.layers, options.layers):
-        first = left_out[0]
-        calls = "1 call" if len(left_out) == 1 else f"{len(left_out):,} calls"
-        text = (
-            f"{calls} of modules can't be recorded, first {first.name!r} ({first.kind}): {first.reason}; "
-            "`differentia layers` (network.unrecorded) lists them"
-        )
-        warned.append(warn("unrecorded", text, stacklevel=stacklevel + 1))
-    reasons = {
-        "depend on chance, or on what was shown before: the same image gave others the second time": (
-            found.by_chance
-        ),
-        "depend on the other images in the batch: the same image gave others alone": found.by_company,
-    }
-    for reason, layers in reasons.items():
-        if of_chosen := [name for name in layers if name in names]:
-            listed = ", ".join(map(repr, of_chosen[:3])) + (
-                f" and {len(of_chosen) - 3} more" if len(of_chosen) > 3 else ""
-            )
-            warned.append(warn("unsteady", f"responses of {listed} {reason}", stacklevel=stacklevel + 1))
-    names_known = network.class_names
-    classes = class_layer(network, options.class_layer) if options.views else None
-    if classes is not None and names_known is not None and len(names_known) != classes.size:
-        text = (
-            f"there are {len(names_known):,} names of classes, but layer {classes.name!r} gives "
-            f"{classes.size:,} numbers: classes go by their numbers; name the right layer with class_layer= "
-            "(--class-layer)"
-        )
-        warned.append(warn("other", text, stacklevel=stacklevel + 1))
-    return warned
-
-
-def _warn_of_later_calls(modules: Sequence[str], *, stacklevel: int) -> list[dict[str, str]]:
-    if not modules:
-        return []
-    text = (
-        "modules were called, or called more often, for some images but not for the first "
-        f"({len(modules):,}): {', '.join(map(repr, modules[:3]))}; what they gave there is not recorded"
-    )
-    return [warn("unrecorded", text, stacklevel=stacklevel + 1)]
 
 
 def _conditions(show: Show) -> dict[str, Any]:

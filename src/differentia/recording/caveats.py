@@ -1,0 +1,65 @@
+"""What has to be said beside a network's responses: what is missing, and what is not the image's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from differentia.errors import warn
+from differentia.networks.base import Network
+from differentia.networks.classes import class_layer
+from differentia.networks.layers import Layer, missed
+from differentia.recording.options import RecordOptions
+
+#: Names that are listed in a warning, of however many.
+MOST_NAMED = 3
+
+
+def warn_of_network(
+    network: Network, chosen: Sequence[Layer], options: RecordOptions, *, stacklevel: int
+) -> list[dict[str, str]]:
+    """Say what can't be recorded, what depends on more than the image, and which classes have no names."""
+    warned = []
+    if left_out := missed(network.unrecorded, network.layers, options.layers):
+        first, calls = left_out[0], "1 call" if len(left_out) == 1 else f"{len(left_out):,} calls"
+        text = (
+            f"{calls} of modules can't be recorded, first {first.name!r} ({first.kind}): {first.reason} "
+            "(`differentia layers` lists all)"
+        )
+        warned.append(warn("unrecorded", text, stacklevel=stacklevel + 1))
+    unsteady = {
+        "chance, or on what was shown before: the same image gave others the second time": (
+            network.found.by_chance
+        ),
+        "the other images in the batch: the same image gave others alone": network.found.by_company,
+    }
+    names = {layer.name for layer in chosen}
+    for what, layers in unsteady.items():
+        if of_chosen := [name for name in layers if name in names]:
+            text = f"responses of {_listed(of_chosen)} depend on {what}"
+            warned.append(warn("unsteady", text, stacklevel=stacklevel + 1))
+    class_names = network.class_names
+    classes = class_layer(network, options.class_layer) if options.views else None
+    if classes is not None and class_names is not None and len(class_names) != classes.size:
+        text = (
+            f"there are {len(class_names):,} names of classes, but layer {classes.name!r} gives "
+            f"{classes.size:,} numbers: classes go by their numbers; name the right layer with class_layer= "
+            "(--class-layer)"
+        )
+        warned.append(warn("other", text, stacklevel=stacklevel + 1))
+    return warned
+
+
+def warn_of_later_calls(modules: Sequence[str], *, stacklevel: int) -> list[dict[str, str]]:
+    """Say which modules were called for some images, but not for those that were looked at."""
+    if not modules:
+        return []
+    text = (
+        "modules were called, or called more often, for some images but not for the first: "
+        f"{_listed(modules)}; what they gave there is not recorded"
+    )
+    return [warn("unrecorded", text, stacklevel=stacklevel + 1)]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(map(repr, names[:MOST_NAMED])) + more
