@@ -37,10 +37,11 @@ kept what each gave for three images. Then `dif.record` recorded the same images
 - The responses are those that the hooks kept: all units of every layer (`--units all`) and, where it is known
   which axis holds the channels, the mean of each channel (`--units filter_mean`).
 
-*Recorded* and *not* add up to the calls. *Why not* also counts parts of an output that can't be recorded
-beside others that can. *Channels* says of how many layers (the recorded outputs, and the input) the channels
-are known: the weights of attention have none, and those of a query that is split into heads lie on two axes.
-*Error* is the largest difference of any response, as a part of the largest response of its layer.
+*Side* is that of the images, in pixels. *Recorded* and *not* add up to the calls; *why not* also counts parts
+of an output that can't be recorded beside others that can. *Blocks* says how many layers `:blocks` takes, and
+*channels* of how many layers (the recorded outputs, and the input) the channels are known: the weights of
+attention have none, and those of a query that is split into heads lie on two axes. *Error* is the largest
+difference of any response, as a part of the largest response of its layer.
 (`make soak` writes this page.)
 
 """
@@ -48,14 +49,14 @@ are known: the weights of attention have none, and those of a query that is spli
 COLUMNS = (
     "network",
     "library",
-    "images",
+    "side",
     "calls",
     "recorded",
     "not",
-    "why not",
     "blocks",
     "channels",
     "error",
+    "why not",
 )
 
 #: The kinds of reasons, each by words that such a reason has, in fewer words.
@@ -74,15 +75,15 @@ def row(name: str, library: str, size: int, counted: Mapping[str, Any]) -> list[
     for reason, times in counted["reasons"].items():
         kinds[kind_of(reason)] += times
     return [
-        *(name, library, f"{size} x {size}", str(counted["calls"]), str(counted["recorded"]), str(left_out)),
-        ", ".join(f"{kind} ({times})" for kind, times in kinds.items()),
+        *(name, library, str(size), str(counted["calls"]), str(counted["recorded"]), str(left_out)),
         *(str(counted["blocks"]), f"{counted['known']} of {counted['layers']}", f"{counted['error']:.0e}"),
+        ", ".join(f"{kind} ({times})" for kind, times in kinds.items()),
     ]
 
 
 def page(rows: Iterable[list[str]]) -> str:
     """Return the page."""
-    return HEAD + "\n".join(table(COLUMNS, rows, texts=3)) + "\n"
+    return HEAD + "\n".join(table(COLUMNS, rows, texts=2)) + "\n"
 
 
 def main() -> None:
