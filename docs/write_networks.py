@@ -37,18 +37,16 @@ kept what each gave for three images. Then `dif.record` recorded the same images
 - The responses are those that the hooks kept: all units of every layer (`--units all`) and, where it is known
   which axis holds the channels, the mean of each channel (`--units filter_mean`).
 
-*Side* is that of the images, in pixels. *Recorded* and *not* add up to the calls; *why not* also counts parts
-of an output that can't be recorded beside others that can. *Blocks* says how many layers `:blocks` takes, and
-*channels* of how many layers (the recorded outputs, and the input) the channels are known: the weights of
-attention have none, and those of a query that is split into heads lie on two axes. *Error* is the largest
-difference of any response, as a part of the largest response of its layer.
+*Side* is that of the images, in pixels. *Recorded* and *not* add up to the calls. *Blocks* says how many
+layers `:blocks` takes, and *channels* of how many layers (the recorded outputs, and the input) the channels
+are known: the weights of attention have none, and those of a query that is split into heads lie on two axes.
+*Error* is the largest difference of any response, as a part of the largest response of its layer.
 (`make soak` writes this page.)
 
 """
 
 COLUMNS = (
     "network",
-    "library",
     "side",
     "calls",
     "recorded",
@@ -56,7 +54,6 @@ COLUMNS = (
     "blocks",
     "channels",
     "error",
-    "why not",
 )
 
 #: The kinds of reasons, each by words that such a reason has, in fewer words.
@@ -68,22 +65,29 @@ def kind_of(reason: str) -> str:
     return next((kind for words, kind in KINDS.items() if words in reason), reason)
 
 
-def row(name: str, library: str, size: int, counted: Mapping[str, Any]) -> list[str]:
+def row(name: str, size: int, counted: Mapping[str, Any]) -> list[str]:
     """Return the cells of a network."""
     left_out = counted["calls"] - counted["recorded"]
-    kinds: Counter[str] = Counter()
-    for reason, times in counted["reasons"].items():
-        kinds[kind_of(reason)] += times
     return [
-        *(name, library, str(size), str(counted["calls"]), str(counted["recorded"]), str(left_out)),
+        *(name, str(size), str(counted["calls"]), str(counted["recorded"]), str(left_out)),
         *(str(counted["blocks"]), f"{counted['known']} of {counted['layers']}", f"{counted['error']:.0e}"),
-        ", ".join(f"{kind} ({times})" for kind, times in kinds.items()),
     ]
 
 
-def page(rows: Iterable[list[str]]) -> str:
+def why_not(name: str, counted: Mapping[str, Any]) -> str:
+    """Return a line of what can't be recorded of a network; "" where there is nothing."""
+    kinds: Counter[str] = Counter()
+    for reason, times in counted["reasons"].items():
+        kinds[kind_of(reason)] += times
+    listed = ", ".join(f"{kind} ({times})" for kind, times in kinds.items())
+    return f"- {name}: {listed}" if listed else ""
+
+
+def page(rows: Iterable[list[str]], reasons: Iterable[str], libraries: Iterable[str]) -> str:
     """Return the page."""
-    return HEAD + "\n".join(table(COLUMNS, rows, texts=2)) + "\n"
+    versions = ", ".join(f"{name} {version(name).partition('+')[0]}" for name in sorted(set(libraries)))
+    below = ["Not recorded, with the number of outputs:", "", *filter(None, reasons), "", f"With {versions}."]
+    return HEAD + "\n".join([*table(COLUMNS, rows, texts=1), "", *below]) + "\n"
 
 
 def main() -> None:
@@ -102,11 +106,11 @@ def main() -> None:
             raise SystemExit(done.returncode)
         counted = json.loads(counts.read_text(encoding="utf-8"))
     sys.path.insert(0, str(TESTS))
-    rows = [
-        row(one.name, f"{one.library} {version(one.library).partition('+')[0]}", one.size, counted[one.name])
-        for one in importlib.import_module("helpers.zoo").NETWORKS
-    ]
-    PAGE.write_text(page(rows), encoding="utf-8")
+    networks = importlib.import_module("helpers.zoo").NETWORKS
+    names = {one.name: f"{one.library}: {one.name}" for one in networks}
+    rows = [row(names[one.name], one.size, counted[one.name]) for one in networks]
+    reasons = [why_not(names[one.name], counted[one.name]) for one in networks]
+    PAGE.write_text(page(rows, reasons, [one.library for one in networks]), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -471,7 +471,8 @@ def asserting(module: Any, x: torch.Tensor) -> torch.Tensor:
 
 def test_an_error_of_the_networks_own_code() -> None:
     """It is an error of recording, which says what the network was given."""
-    message = r"Acting: the forward pass of \(2, 3, 16, 16\) failed: AssertionError: Input width \(16\) doesn't match"
+    reason = r"AssertionError: Input width \(16\) doesn't match"
+    message = rf"Acting: the forward pass of \(2, 3, 16, 16\) failed: {reason}"
     with pytest.raises(dif.RecordingError, match=message.replace("2", "[12]", 1)):
         dif.measure(load(Acting(asserting)), SETS)
 
