@@ -60,6 +60,7 @@ OPAQUE, PACKED = Opaque(), nn.utils.rnn.pack_padded_sequence(torch.ones(2, 3, 4)
         ({}, []),
         ({"mean": A, 3: B}, [("[mean]", A), ("[3]", B)]),
         ({0: A, "0": B}, [("[0]", A), ("['0']", B)]),
+        ({"a\nb": A}, [("['a\\nb']", A)]),
         ((A, (B, {"c": [C]})), [("[0]", A), ("[1][0]", B), ("[1][1][c][0]", C)]),
         ((A, None), [("[0]", A), ("[1]", None)]),
         (Pair(A, (B, C)), [("[left]", A), ("[right][0]", B), ("[right][1]", C)]),
@@ -78,9 +79,15 @@ def test_parts(output: Any, expected: list[tuple[str, Any]]) -> None:
 
 
 def test_parts_of_sequences_of_several_lengths() -> None:
-    """They are packed into a tuple with names; the numbers in it are no responses."""
-    names = [suffix for suffix, _ in parts_of(PACKED)]
-    assert names == ["[data]", "[batch_sizes]", "[sorted_indices]", "[unsorted_indices]"]
+    """They are packed in an order of their own, in which nobody would find an image: no collection."""
+    assert list(parts_of(PACKED)) == [("", PACKED)]
+
+
+def test_a_collection_that_holds_itself() -> None:
+    """It is looked into once."""
+    output: dict[str, Any] = {"a": A}
+    output["self"] = [output]
+    assert list(parts_of(output)) == [("[a]", A)]
 
 
 def test_what_does_nothing() -> None:

@@ -121,8 +121,27 @@ def test_windows_that_can_not_be_told_apart() -> None:
     """They are listed, not recorded under the wrong image."""
     network = load(Acting(mixed_windows))
     assert [(call.name, call.reason) for call in network.unrecorded] == [
-        ("head", "its shape, (8, 4, 5) for 2 images, does not follow their number")
+        ("head", "which parts of it are which image's can't be told; its shape is (8, 4, 5) for 2 images")
     ]
+
+
+def dark_windows(module: Any, x: torch.Tensor) -> torch.Tensor:
+    tokens = module.conv(x).flatten(2).mT.reshape(len(x), 4, 4, 8).transpose(0, 1).reshape(-1, 4, 8)
+    module.bright((x.mean((1, 2, 3)).repeat(4) > 0.3).float()[:, None, None] * tokens)
+    return module.head(tokens).reshape(4, len(x), 4, 5).mean((0, 2))
+
+
+def test_windows_that_are_all_alike_are_ordered_as_others() -> None:
+    """Zeros fit in either order; other windows of the pass tell which it is, for later images."""
+    module = Acting(dark_windows, bright=nn.Identity())
+    network = load(module)
+    network.look(PIXELS[:2] // 4)
+    found = {layer.name: layer for layer in network.layers}
+    assert (found["bright"].interleaved, found["head"].interleaved) == (True, True)
+    values = record_all(network)["bright"]
+    with torch.no_grad():
+        expected = module.conv(TENSOR).flatten(2).mT.reshape(5, 4, 4, 8)
+    np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-6)
 
 
 # -------------------------------------------------------------------------------------- what a call gives
@@ -277,6 +296,29 @@ def test_code_that_depends_on_the_order_of_memory(caplog: pytest.LogCaptureFixtu
     np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-6)
     assert (wrong - expected).abs().max() > 0.05
     assert "is not computed with channels last in memory: layer 'patches' differs" in caplog.text
+
+
+def strided_and_noisy(module: Any, x: torch.Tensor) -> torch.Tensor:
+    return module.head(module.noisy(functional.dropout(strided(module, x)[:, :8])))
+
+
+def strided_in_company(module: Any, x: torch.Tensor) -> torch.Tensor:
+    assert len(x) > 1
+    return strided(module, x)
+
+
+@pytest.mark.parametrize("act", [strided_and_noisy, strided_in_company])
+def test_the_order_of_memory_matters_beside_other_oddities(act: Callable[[Any, Any], Any]) -> None:
+    """Neither chance elsewhere, nor that an image can't be shown alone, hides that the order is wrong."""
+    module = Acting(act, patches=nn.Linear(48, 5), noisy=nn.Identity())
+    network = load(module)
+    found = network.look(PIXELS[:2])
+    assert found.by_company == ()
+    assert found.by_chance == (("noisy", "head", "Acting") if act is strided_and_noisy else ())
+    with torch.no_grad():
+        expected = strided(module, TENSOR.contiguous())
+    values = record_all(network)["patches"].reshape(5, -1)
+    np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-6)
 
 
 def padded(module: Any, x: torch.Tensor) -> torch.Tensor:
@@ -492,6 +534,64 @@ def test_an_error_of_a_probe_is_not_the_networks() -> None:
     network = load(Acting(catching))
     with pytest.raises(ZeroDivisionError, match="a probe's"):
         network.record(PIXELS, {"conv": failing})
+
+
+def stopping(module: Any, x: torch.Tensor) -> torch.Tensor:
+    return x.to(next(iter([])))
+
+
+def test_an_iterator_of_the_networks_code_that_ends() -> None:
+    """Its error is one of recording too."""
+    with pytest.raises(dif.RecordingError, match="failed: StopIteration"):
+        load(Acting(stopping)).look(PIXELS[:2])
+
+
+def test_a_module_that_fails_and_is_done_without() -> None:
+    """What the network computes in its stead is a layer, and blocks are blocks."""
+
+    class Failing(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("no such kernel")
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fused, self.plain = Failing(), nn.Conv2d(3, 3, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            try:
+                return x + self.fused(x)
+            except RuntimeError:
+                return x + self.plain(x)
+
+    network = load(nn.Sequential(Block(), Block()))
+    assert [layer.name for layer in network.layers if layer.block and layer.container] == ["0", "1"]
+    assert [layer.name for layer in network.layers if not layer.container] == ["input", "0.plain", "1.plain"]
+
+
+def test_what_a_module_keeps_of_a_pass_is_put_back_when_it_is_followed() -> None:
+    """A pass that is only followed for the compiler leaves no tensors without numbers in it."""
+
+    class Keeping(nn.Module):
+        count: torch.Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+            self.register_buffer("count", torch.zeros(()))
+            self.cache: torch.Tensor | None = None
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.count = self.count + 1
+            if self.cache is None or len(self.cache) < len(x):
+                self.cache = torch.zeros(len(x), 1, 1, 1)
+            return self.conv(x) + self.cache[: len(x)]
+
+    module = Keeping()
+    dif.record(load(module), SETS, compile="always", batch_size=5, views=False)
+    assert type(module.count) is torch.Tensor
+    assert type(module.cache) is torch.Tensor
+    assert float(module.count) > 0  # of the passes that were computed
 
 
 def test_inert_children() -> None:

@@ -76,8 +76,8 @@ def test_selection_of_nothing_is_refused() -> None:
     """A name that is none, a pattern that fits a container only, an empty list."""
     with pytest.raises(dif.InputError, match=r"unknown layer 'blok1_conv'\. Did you mean 'block1_conv'"):
         select_layers(LAYERS, ["blok1_conv"])
-    with pytest.raises(dif.InputError, match=r"unknown layer 'bloc\?1'"):
-        select_layers(LAYERS, ["bloc?1"])
+    with pytest.raises(dif.InputError, match=r"unknown layer 'blokk\?1'"):
+        select_layers(LAYERS, ["blokk?1"])
     with pytest.raises(dif.InputError, match="no layer was asked for"):
         select_layers(LAYERS, [])
 
@@ -143,8 +143,11 @@ def test_brackets_that_are_meant_as_such_are_no_class() -> None:
     ("kinds", "leaves", "blocks", "expected"),
     [
         (["Conv2d", "Block"], 3, True, LEAVES),
-        (["ViTAttention", "Block"], 3, True, BLOCKS),
-        (["MultiheadAttention", "Block"], 3, False, LEAVES),
+        (["Linear", "Block"], 3, True, LEAVES),
+        (["Linear", "ViTAttention"], 3, True, BLOCKS),
+        (["LayerNorm", "MultiheadAttention"], 3, True, BLOCKS),
+        (["Linear", "ViTAttention"], 3, False, LEAVES),
+        (["Conv2d", "ChannelAttention"], 3, True, LEAVES),
         (["Conv2d", "Block"], MOST_LEAVES, True, LEAVES),
         (["Conv2d", "Block"], MOST_LEAVES + 1, True, BLOCKS),
         (["Conv2d", "Block"], MOST_LEAVES + 1, False, LEAVES),
@@ -158,6 +161,28 @@ def test_what_is_looked_at_by_default(kinds: list[str], leaves: int, blocks: boo
     layers += [layer("block", block, container=True, block=blocks), layer("head", block=True)]
     assert default_preset(layers) == expected
     assert select_layers(layers, None) == select_layers(layers, [expected])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        (["!blocks.*"], ["input", "stem", "head[logits]", "head[a]"]),
+        ([BLOCKS, "!blocks.1"], ["input", "stem", "blocks.0", "head[logits]"]),
+        (["!head[a]", "head*"], ["head[logits]"]),
+        ([EVERY, "!*/", "!*.*"], ["input", "stem", "head[logits]", "head[a]"]),
+    ],
+)
+def test_what_is_left_out(wanted: list[str], names: list[str]) -> None:
+    """After an exclamation mark, from what is named, or from what is taken by default."""
+    assert {found.name for found in select_layers(NESTED, wanted) if not found.inert} == set(names)
+
+
+def test_patterns_that_fit_containers_only() -> None:
+    """The error says how those are asked for; what is left out has to be there too."""
+    with pytest.raises(dif.InputError, match=r"'blocks\.\?' fits containers only: write 'blocks\.\?/'"):
+        select_layers(NESTED, ["blocks.?"])
+    with pytest.raises(dif.InputError, match="unknown layer 'blok"):
+        select_layers(NESTED, ["!blok*"])
 
 
 UNRECORDED = [

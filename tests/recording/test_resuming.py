@@ -168,6 +168,22 @@ def test_a_further_layer(tmp_path: Path, counts: Counts) -> None:
     assert_same(more, recorded(None, layers=["conv", "block.1", "head"])["random"])
 
 
+@pytest.mark.parametrize("kind", ["filter_mean", "per_filter", "sketch"])
+def test_channels_on_another_axis(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was kept of channels is kept again where they turn out to lie on another axis."""
+
+    def result(store: Path | None) -> np.ndarray:
+        options: dict[str, Any] = {} if kind == "filter_mean" else {"pool": 48}
+        kept = recorded(store, units=(kind,), layers=["conv"], **options)[kind]
+        return np.asarray(kept.values["conv"])
+
+    before = result(tmp_path / "r.zarr")
+    monkeypatch.setattr("differentia.networks.torch._channel_axis", lambda module, flow, output: 2)
+    again = result(tmp_path / "r.zarr")
+    np.testing.assert_array_equal(again, result(None))
+    assert kind == "sketch" or before.shape != again.shape or (before != again).any()
+
+
 @pytest.mark.parametrize("kind", ["random", "per_filter", "top"])
 def test_ten_times_the_units(kind: str, tmp_path: Path, counts: Counts) -> None:
     """Only the further units are written, beside those that are there."""

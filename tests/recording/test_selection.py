@@ -277,3 +277,22 @@ def test_nothing_is_left_after_an_error(tmp_path: Path) -> None:
     with pytest.raises(dif.InputError, match=r"gone\.png: no longer exists; select again"):
         write_selection(selected("gone.png"), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_images_at_hand_are_looked_at() -> None:
+    """A network that takes another way for dark images has the layers of that way."""
+
+    class TwoWays(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.flat = torch.nn.Flatten()
+            self.bright, self.dark = torch.nn.Linear(48, 3), torch.nn.Linear(48, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return (self.bright if x.mean() > 0.3 else self.dark)(self.flat(x))
+
+    network = dif.load_network(TwoWays(), preprocess="unit", input_shape=(3, 4, 4))
+    assert network.layers[-2].name == "bright"
+    pixels = np.random.default_rng(0).integers(0, 60, (4, 4, 4, 3), np.uint8)
+    found = dif.select(network, pixels, 3, min_probability=0.0)
+    assert found.looked_at == 4

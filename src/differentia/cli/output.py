@@ -33,14 +33,14 @@ def print_json(content: Any) -> None:
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, text: int = 1) -> None:
     """Print a table; its first `text` columns are texts, the others numbers, which stand to the right."""
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=escape(title))
+    table = Table(title=Text(title))
     for place, heading in enumerate(columns):
-        table.add_column(escape(heading), justify="left" if place < text else "right", overflow="fold")
+        table.add_column(Text(heading), justify="left" if place < text else "right", overflow="fold")
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*map(Text, row))
     # Into a file or a pipe it goes at its full width.
     Console(width=None if sys.stdout.isatty() else 10_000).print(table)
 

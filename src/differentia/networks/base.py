@@ -81,6 +81,10 @@ class Network(ABC):
         """Return the context in which its tensors are made where it runs."""
         return contextlib.nullcontext()
 
+    def unchanged(self) -> contextlib.AbstractContextManager[Any]:
+        """Return the context after which it is as before, whatever its code keeps of a pass."""
+        return contextlib.nullcontext()
+
     @abstractmethod
     def prepare(self, pixels: UInt8[np.ndarray, "b h w c"]) -> Any:
         """Return a batch of images as the network's preprocessed input.
@@ -221,7 +225,7 @@ class Network(ABC):
                 raise RecordingError(
                     f"layer {name!r} gave the shape {tuple(output.shape)} for {len(pixels)} images; expected "
                     f"{layer.output_shape(len(pixels))}: its output depends on the batch; leave it out with "
-                    "layers="
+                    f"layers= (--layers ':leaves,!{name}')"
                 )
             if layer.folded > 1 or layer.batch_axis:
                 output = layer.by_image(as_tensor(output), len(pixels))
@@ -232,14 +236,15 @@ class Network(ABC):
         if missing := [name for name in probes if name not in kept]:
             raise RecordingError(
                 f"layer {missing[0]!r} was not computed for this batch, though it was for another: "
-                "leave it out with layers="
+                f"leave it out with layers= (--layers ':leaves,!{missing[0]}')"
             )
         for module in modules:
             expected, given = self.found.calls[module], calls[module]
             if given != expected:
                 raise RecordingError(
                     f"module {module!r} was called {given} times for this batch, but {expected} times for "
-                    "another, so its calls can't be told apart; leave it out with layers="
+                    f"another, so its calls can't be told apart; leave it out with layers= "
+                    f"(--layers ':leaves,!{module}*')"
                 )
         if new_calls is not None:
             new_calls(calls - self.found.calls)

@@ -70,8 +70,16 @@ def carrying_errors(observe: Observer) -> Observer:
     return observed
 
 
-def parts_of(output: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what an output holds, with the suffix of its name: arrays, and whatever else is no collection."""
+def parts_of(output: Any, within: tuple[Any, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Yield what an output holds, with the suffix of its name: arrays, and whatever else is no collection.
+
+    A sequence that PyTorch packed is none: it holds images of several lengths in an order of its own.
+    """
+    if any(output is outer for outer in within):
+        return
+    if hasattr(output, "batch_sizes"):
+        yield "", output
+        return
     if isinstance(output, Mapping):
         items: Iterable[tuple[Any, Any]] = output.items()
     elif is_dataclass(output) and not isinstance(output, type):
@@ -86,8 +94,9 @@ def parts_of(output: Any) -> Iterator[tuple[str, Any]]:
     items = list(items)
     written = Counter(str(key) for key, _ in items)
     for key, item in items:
-        name = str(key) if written[str(key)] == 1 else repr(key)  # as of 0 and "0"
-        for suffix, part in parts_of(item):
+        plain = written[str(key)] == 1 and str(key).isprintable()  # not so 0 and "0"
+        name = str(key) if plain else repr(key)
+        for suffix, part in parts_of(item, (*within, output)):
             yield f"[{name}]{suffix}", part
 
 

@@ -35,6 +35,9 @@ TOLERANCE = 1e-3
 #: The same in multiples of the precision of a layer's numbers, where they have few digits.
 PRECISION = 16
 
+#: How often an image is shown again where something differs: what is drawn may come out alike.
+REPEATS = 3
+
 Numbers = Float64[np.ndarray, " _"]
 
 
@@ -106,6 +109,9 @@ class _Part:
     reason: str = ""
     channel_axis: int | None = None
     axis: Axis | None = None
+    #: Whether an axis holds several entries of each image, and whether these fit in either order.
+    folded: bool = False
+    in_either_order: bool = False
     #: Of the first image.
     numbers: Numbers | None = None
     tolerance: float = TOLERANCE
@@ -114,39 +120,48 @@ class _Part:
 def discover(network: Network, pixels: UInt8[np.ndarray, "two h w c"]) -> Found:
     """Return what is found with two images, and leave the network in the manner that is right."""
     own = network.manners[-1]
-    given_up: list[tuple[Manner, str]] = []
-    failure: RecordingError | None = None
+    alone: _Seen | None = None
     try:
-        alone = _see(network, pixels[:1], own)
-    except RecordingError as error:  # an axis of one image may be lost to a squeeze
-        alone, failure = None, error
+        reference = alone = _see(network, pixels[:1], own)
+    except RecordingError as failure:  # an axis of one image may be lost to a squeeze
+        try:
+            reference = _both(network, pixels, own, None)[0]
+        except RecordingError:
+            raise failure from None
+
+    def as_before(manner: Manner) -> _Seen:
+        one = alone is not None
+        return _see(network, pixels[:1], manner) if one else _both(network, pixels, manner, None)[0]
+
+    given_up: list[tuple[Manner, str]] = []
     for manner in network.manners:
         try:
-            found, differing = _together(network, pixels, manner, alone)
+            seen, works_alone = _both(network, pixels, manner, alone)
         except RecordingError as error:
             if manner == own:
-                raise failure or error from error
+                raise
             given_up.append((manner, str(error)))
             continue
-        if alone is None or not differing:
-            for other, reason in given_up:
-                logger.info("%s is not computed %s: %s", network.name, other.value, reason)
-            return found
-        chance = _differing(alone, _see(network, pixels[:1], own))
-        this_way = _see(network, pixels[:1], manner)
-        if chance:
-            by_company = tuple(name for name in differing if name not in chance)
-            return found._replace(by_chance=chance, by_company=by_company)
-        if manner == own or not _differing(alone, this_way):
-            return found._replace(by_company=differing)
-        given_up.append((manner, f"layer {differing[0]!r} differs from the network's own"))
+        differing = _differing(reference, seen)
+        chance: set[str] = set()
+        if differing:
+            chance = {name for _ in range(REPEATS) for name in _differing(reference, as_before(own))}
+            of_manner = [name for name in _differing(reference, as_before(manner)) if name not in chance]
+            if of_manner and manner != own:
+                given_up.append((manner, f"layer {of_manner[0]!r} differs from the network's own"))
+                continue
+        for other, reason in given_up:
+            logger.info("%s is not computed %s: %s", network.name, other.value, reason)
+        network.manner = manner
+        return _found(seen, network.hidden, works_alone)._replace(
+            by_chance=tuple(name for name in seen.by_name if name in chance),
+            by_company=tuple(name for name in differing if name not in chance),
+        )
     raise AssertionError("the network's own manner is the last")
 
 
-def _together(
-    network: Network, pixels: np.ndarray, manner: Manner, alone: _Seen | None
-) -> tuple[Found, tuple[str, ...]]:
-    """Return what two images together show, and the layers in which the first is not as it was alone."""
+def _both(network: Network, pixels: np.ndarray, manner: Manner, alone: _Seen | None) -> tuple[_Seen, bool]:
+    """Return what two images together show, and whether one can be shown alone."""
     seen = _see(network, pixels, manner, alone, following=True)
     lost = [name for name, part in seen.by_name.items() if not part.reason and part.axis is None]
     works_alone = alone is not None
@@ -158,11 +173,20 @@ def _together(
             works_alone = not any(
                 seen.by_name[name].axis is not None for name in lost if name in alone.by_name
             )
+    orders: dict[int, set[bool]] = {}
     for part in seen.by_name.values():
+        if part.axis is not None and part.axis.folded > 1 and not part.in_either_order:
+            orders.setdefault(part.axis.folded, set()).add(part.axis.interleaved)
+    for part in seen.by_name.values():
+        if part.axis is not None and part.in_either_order:  # as of zeros: the others of its kind tell
+            order = orders.get(part.axis.folded, set())
+            part.axis = part.axis._replace(interleaved=order.pop()) if len(order) == 1 else None
         if not part.reason and part.axis is None:
-            part.reason = f"its shape, {part.shape} for 2 images, does not follow their number"
-    differing = _differing(alone, seen) if alone is not None else ()
-    return _found(seen, network.hidden, works_alone), differing
+            shape = f"{part.shape} for 2 images"
+            part.reason = f"its shape, {shape}, does not follow their number"
+            if part.folded:
+                part.reason = f"which parts of it are which image's can't be told; its shape is {shape}"
+    return seen, works_alone
 
 
 def _see(
@@ -189,7 +213,7 @@ def _see(
         for other in filter(None, others):
             twin = other.by_name.get(name)
             if part.axis is None and twin is not None and not twin.reason:
-                part.axis, part.numbers = _where_images_are(values, len(pixels), twin, other.images)
+                _place_images(part, values, len(pixels), twin, other.images)
 
     seen.calls = network.observe_outputs(
         network.prepare(pixels), observe, following=seen.tops.append if following else None
@@ -212,33 +236,33 @@ def why_not(output: Any) -> str:
     return ""
 
 
-def _where_images_are(
-    values: torch.Tensor, images: int, twin: _Part, others: int
-) -> tuple[Axis | None, Numbers | None]:
-    """Return where an output holds the images, by one of another number, and what the first gave."""
+def _place_images(part: _Part, values: torch.Tensor, images: int, twin: _Part, others: int) -> None:
+    """Find where an output holds the images, by one of another number of them, and what the first gave."""
     shape = tuple(values.shape)
     if len(shape) != len(twin.shape):
-        return None, None
+        return
     differing = [at for at, (one, other) in enumerate(zip(shape, twin.shape, strict=True)) if one != other]
     if len(differing) != 1:
-        return None, None
+        return
     (at,) = differing
     folded = shape[at] // images
     if shape[at] != folded * images or twin.shape[at] != folded * others:
-        return None, None
+        return
     if folded == 1:
-        return Axis(at), _numbers(values.select(at, 0).unsqueeze(0))
+        part.axis, part.numbers = Axis(at), _numbers(values.select(at, 0).unsqueeze(0))
+        return
+    part.folded = True
+    if twin.numbers is None or others != 1:
+        return
     ways = {
         Axis(at, folded): values.narrow(at, 0, folded),
         Axis(at, folded, interleaved=True): values[(slice(None),) * at + (slice(0, None, images),)],
     }
-    if twin.numbers is None or others != 1:
-        return None, None
-    for axis, part in ways.items():
-        numbers = _numbers(part)
-        if _alike(numbers, twin.numbers, twin.tolerance):
-            return axis, numbers
-    return None, None
+    found = {axis: _numbers(first) for axis, first in ways.items()}
+    fitting = [axis for axis, numbers in found.items() if _alike(numbers, twin.numbers, twin.tolerance)]
+    if fitting:
+        part.axis, part.numbers = fitting[0], found[fitting[0]]
+        part.in_either_order = len(fitting) > 1
 
 
 def _numbers(values: torch.Tensor) -> Numbers:

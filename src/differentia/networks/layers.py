@@ -112,15 +112,17 @@ def select_layers(
 ) -> tuple[Layer, ...]:
     """Return the layers to record, in the order of computation: those of names, presets and shell patterns.
 
-    A pattern is of layers that are no containers; one that ends in a slash is of containers only.
+    A pattern is of layers that are no containers; one that ends in a slash is of containers only. What
+    follows an exclamation mark is left out, of the default where nothing else is named.
     """
     names = {layer.name for layer in layers}
     chosen: set[str] = set()
-    for pattern in (default_preset(layers),) if wanted is None else wanted:
+    taken, left_out = _taken_and_left_out(layers, wanted)
+    for pattern in (*taken, *left_out):
         found = {pattern} if pattern in names else _matching(layers, pattern)
         if not found:
             raise _nothing_found(layers, pattern, unrecorded)
-        chosen |= found
+        chosen = chosen - found if pattern in left_out else chosen | found
     if not chosen:
         raise InputError("no layer was asked for; leave layers= out for all of them")
     return tuple(layer for layer in layers if layer.name in chosen)
@@ -130,23 +132,36 @@ def missed(
     unrecorded: Iterable[Unrecorded], layers: Sequence[Layer], wanted: Sequence[str] | None
 ) -> list[Unrecorded]:
     """Return the calls of which something would have been recorded, could it be."""
-    patterns = (default_preset(layers),) if wanted is None else wanted
+    taken, left_out = _taken_and_left_out(layers, wanted)
+
+    def is_of(call: Unrecorded, patterns: Sequence[str]) -> bool:
+        return any(call.block if pattern == BLOCKS else _takes_it(pattern, call) for pattern in patterns)
+
     return [
-        call
-        for call in unrecorded
-        if not call.beside
-        and any(call.block if pattern == BLOCKS else _takes_it(pattern, call) for pattern in patterns)
+        call for call in unrecorded if not call.beside and is_of(call, taken) and not is_of(call, left_out)
     ]
+
+
+def _taken_and_left_out(
+    layers: Sequence[Layer], wanted: Sequence[str] | None
+) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the patterns of what is taken, and of what is left out of it."""
+    names = {layer.name for layer in layers}
+    left_out = [name for name in wanted or () if name.startswith("!") and name not in names]
+    taken = [name for name in wanted or () if name not in left_out]
+    by_default = wanted is None or (left_out and not taken)
+    return [default_preset(layers)] if by_default else taken, [name.removeprefix("!") for name in left_out]
 
 
 def default_preset(layers: Sequence[Layer]) -> str:
     """Return the choice of layers where none was made: leaves, or blocks of transformers and the like.
 
     What attention is made of is no activation but a part of a sum, which the blocks give; and of hundreds of
-    leaves nobody could read a figure.
+    leaves nobody could read a figure. A network mostly of convolutions is no transformer.
     """
     leaves = [layer for layer in layers if not layer.container and not layer.inert]
-    attention = any("Attention" in layer.kind for layer in layers)
+    of_maps = sum("Conv" in layer.kind or "BatchNorm" in layer.kind for layer in leaves)
+    attention = any("Attention" in layer.kind for layer in layers) and 2 * of_maps < len(leaves)
     has_blocks = any(layer.block and layer.container for layer in layers)
     return BLOCKS if has_blocks and (attention or len(leaves) > MOST_LEAVES) else LEAVES
 
@@ -179,6 +194,8 @@ def _nothing_found(layers: Sequence[Layer], pattern: str, unrecorded: Sequence[U
             return InputError(
                 f"layer {call.name!r} can't be recorded: {call.reason}; leave it out of layers="
             )
+    if not pattern.endswith("/") and _matching(layers, f"{pattern}/"):
+        return InputError(f"{pattern!r} fits containers only: write '{pattern}/' for those")
     if pattern == BLOCKS:
         return InputError(
             f"there are no blocks (layers={BLOCKS!r}): no class of containers is called more than once; name "

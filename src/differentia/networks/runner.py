@@ -160,7 +160,7 @@ class Runner:
             try:
                 from differentia.networks.graph import PassGraph  # of a private API, which may have changed
 
-                with self._network.placed():
+                with self._network.placed(), self._network.unchanged():
                     self._graph = PassGraph(self._report_outputs, batch)
                 self._kind = _kind_of(batch)
             except Exception as error:  # also an operation that was thought of otherwise

@@ -138,6 +138,22 @@ class TorchNetwork(Network):
             finally:
                 torch.backends.mha.set_fastpath_enabled(before)
 
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Put back what the module's code keeps of a pass, as counters and caches."""
+        states = [
+            (vars(part), dict(vars(part)), part._buffers, dict(part._buffers))
+            for part in self.module.modules()
+        ]
+        try:
+            yield
+        finally:
+            for state, before, buffers, buffers_before in states:
+                state.update(before)
+                for name in state.keys() - before.keys():
+                    del state[name]
+                buffers.update(buffers_before)
+
     @property
     def module_names(self) -> Iterator[str]:
         """The names of all modules, also of those that are not called."""
@@ -178,13 +194,17 @@ class TorchNetwork(Network):
         open_calls: list[_OpenCall] = []
 
         def before(module: torch.nn.Module, args: Any) -> None:
-            open_calls.append(_OpenCall())
+            open_calls.append(_OpenCall(module))
 
         def after(name: str, module: torch.nn.Module, args: Any, output: Any) -> None:
             kind = _kind(module)
             about: dict[str, Any] = {"does_nothing": kind in self.inert}
             if following is not None:
                 within = open_calls.pop()
+                while within.module is not module:  # it failed, and the network went on without it
+                    failed, within = within, open_calls.pop()
+                    within.calls += failed.calls
+                    within.gave = failed.gave or within.gave
                 about |= {
                     "type": type(module),
                     "generic": type(module) is torch.nn.Sequential,
@@ -232,6 +252,7 @@ class TorchNetwork(Network):
 class _OpenCall:
     """A call that has not returned: those within it that have, and what the last of them gave."""
 
+    module: torch.nn.Module
     calls: list[Call] = field(default_factory=list)
     gave: tuple[Any, int] | None = None
 
@@ -328,9 +349,11 @@ def inference(name: str, shape: Sequence[int]) -> Iterator[None]:
         small = "; use a smaller batch_size (--batch-size)"
         hint = small if isinstance(error, torch.OutOfMemoryError) else ""
         kind = "" if isinstance(error, RuntimeError) else f"{type(error).__name__}: "
+        # A context manager that is left by an error from StopIteration lets that one through.
+        cause = None if isinstance(error, StopIteration) else error
         raise RecordingError(
             f"{name}: the forward pass of {tuple(shape)} failed: {kind}{in_one_line(error)}{hint}"
-        ) from error
+        ) from cause
     finally:
         torch.backends.cudnn.allow_tf32 = before
 

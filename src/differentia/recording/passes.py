@@ -23,11 +23,11 @@ from differentia.recording.options import RecordOptions
 from differentia.recording.planning import (
     ALL,
     FILTER_MEAN,
-    MAP,
     MOMENTS,
     Plan,
     Pools,
     Probes,
+    map_number,
     quantity_of,
     size_of,
 )
@@ -295,7 +295,8 @@ class Passes:
         for quantity in plan.wanted_maps(plan.map_images) if chosen else ():
             values = read(quantity, [places[row] for row in chosen])
             space = self._layers[quantity.layer].space
-            number = int(quantity.what.removeprefix(MAP))
+            number = map_number(quantity)
+            assert number is not None
             maps.append(FilterMap(quantity.layer, number, values.reshape(len(chosen), *space)))
         views = Views(filter_means, predictions, tuple(maps), tuple(chosen) if maps else (), small)
         return {

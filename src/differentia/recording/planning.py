@@ -28,7 +28,7 @@ MOMENTS, FILTER_MEAN, ALL, THUMBNAIL = "moments", "filter_mean", "all", "thumbna
 NUMBER_SIZES = {MOMENTS: 8, THUMBNAIL: 1}
 
 #: How the names of channels' maps begin; the channel's number follows.
-MAP = "map-"
+MAP = "map"
 
 
 def size_of(quantities: Iterable[Quantity]) -> int:
@@ -102,8 +102,10 @@ class Plan:
             return f"{kind}-{hashlib.sha256(score.tobytes()).hexdigest()[:16]}"
         if self.kinds[kind].sketched:
             width = self.kinds[kind].pool_size(layer, self.pool)
-            return ALL if width == layer.size else f"{kind}-{self.seed}-{width}"
-        return kind if kind in (FILTER_MEAN, ALL) else f"{kind}-{self.seed}"
+            return ALL if width == layer.size else by_channel(f"{kind}-{self.seed}-{width}", layer)
+        if kind == FILTER_MEAN:
+            return by_channel(kind, layer)
+        return kind if kind == ALL else by_channel(f"{kind}-{self.seed}", layer, self.kinds[kind].per_filter)
 
     def wanted(self, pools: Mapping[str, Pools]) -> list[Quantity]:
         """Return what is to be kept of every image, maps apart, with the kinds of units known by now."""
@@ -145,7 +147,7 @@ class Plan:
             return []
         by_name = {layer.name: layer for layer in self.layers}
         return [
-            Quantity(name, f"{MAP}{number}", 0, math.prod(by_name[name].space))
+            Quantity(name, by_channel(MAP, by_name[name]) + f"-{number}", 0, math.prod(by_name[name].space))
             for name, filters in self.maps.items()
             for number in filters
         ]
@@ -153,7 +155,18 @@ class Plan:
 
 def quantity_of(layer: Layer, what: str) -> Quantity:
     """Return what the moments, the channels' means or all units of a layer are kept as."""
-    return Quantity(layer.name, what, 0, {MOMENTS: 2, FILTER_MEAN: layer.n_filters, ALL: layer.size}[what])
+    size = {MOMENTS: 2, FILTER_MEAN: layer.n_filters, ALL: layer.size}[what]
+    return Quantity(layer.name, by_channel(what, layer, what == FILTER_MEAN), 0, size)
+
+
+def by_channel(what: str, layer: Layer, is_so: bool = True) -> str:
+    """Return the name of what depends on the axis of the channels: another, where that is another."""
+    return f"{what}-axis{layer.channel_axis}" if is_so else what
+
+
+def map_number(quantity: Quantity) -> int | None:
+    """Return the number of the channel whose map a quantity is; None where it is none."""
+    return int(quantity.what.rpartition("-")[2]) if quantity.what.startswith(MAP) else None
 
 
 class Probes:
@@ -172,7 +185,7 @@ class Probes:
         probes: dict[str, dict[Any, Probe]] = {}
         for quantity in quantities:
             if quantity.what != THUMBNAIL:
-                of_means = quantity.what == FILTER_MEAN
+                of_means = quantity.what.startswith(FILTER_MEAN)
                 read = quantity_of(self._layers[quantity.layer], MOMENTS) if of_means else quantity
                 if read not in self._made:
                     self._made[read] = self._probe(read)
@@ -187,8 +200,9 @@ class Probes:
         layer = self._layers[quantity.layer]
         if quantity.what == MOMENTS:
             return SummaryProbe(layer)
-        if quantity.what.startswith(MAP):
-            return MapProbe(layer, [int(quantity.what.removeprefix(MAP))])
+        number = map_number(quantity)
+        if number is not None:
+            return MapProbe(layer, [number])
         if quantity.what == ALL:
             return UnitProbe(np.arange(layer.size), layer.shape)
         sketch = self._pools[quantity.layer, quantity.what].sketch

@@ -29,6 +29,7 @@ from differentia.stimuli.presentation import (
     ImageLabel,
     SkippedImage,
     find_duplicates,
+    first_images,
     in_batches,
     labels_of,
     present,
@@ -128,6 +129,8 @@ def select(
     stimuli = stimuli_from(source, follow_links=follow_links)
     network = load_network(network)
     fit = Fit(network.input_shape, resize, crop)
+    if (pixels := first_images({"": stimuli}, fit, skip_unreadable=skip_unreadable)) is not None:
+        network.look(pixels)
     layer = layer_of_classes(network, class_layer)
     if layer is None:
         raise InputError(
