@@ -368,6 +368,17 @@ def test_blocks_and_patterns(capsys: Capture, options: list[str], recorded: list
     assert "By default: blocks (:blocks), because the network has attention" in printed
 
 
+def test_layers_tell_what_depends_on_the_batch(capsys: Capture) -> None:
+    """In a line, and as JSON; of the layers that are recorded."""
+    network = ["helpers.odd_networks:centred", "--preprocess", "unit", "--input-size", "12"]
+    line = "responses of '1' depend on the other images in the batch: the same image gave others alone"
+    assert main(["layers", *network, "--batch-size", "1"]) == 0
+    assert f"With noise, {line}.\n" in capsys.readouterr().out
+    for layers, told in (("1", [line]), ("0", [])):
+        assert main(["layers", *network, "--batch-size", "1", "--layers", layers, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["unsteady"] == told
+
+
 # ------------------------------------------------------------------------------------------------- noise
 
 

@@ -68,6 +68,18 @@ class Heads(nn.Module):
         return self.classes(x), self.places(x)
 
 
+class Centred(nn.Module):
+    """Takes the mean of a batch from its images."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x - x.mean(0, keepdim=True)
+
+
+def centred() -> nn.Module:
+    """Return a network whose second layer depends on the other images of a batch."""
+    return nn.Sequential(nn.Conv2d(3, 4, 3), Centred())
+
+
 class Attending(nn.Module):
     """A block of a transformer: attention, and a sum."""
 

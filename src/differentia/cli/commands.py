@@ -180,6 +180,7 @@ def layers(
     """
     from differentia.cli.loading import load_named_network
     from differentia.networks.layers import default_preset, select_layers
+    from differentia.recording.caveats import unsteady_in_words
     from differentia.recording.cost import duration, estimate_cost
     from differentia.recording.presets import default_in_words
     from differentia.recording.units import SKETCH_WIDTH, require_channels, unit_kind
@@ -195,7 +196,11 @@ def layers(
         found = [{**asdict(layer), "units": layer.size, "channels": layer.n_channels} for layer in listed]
         lost = [{"name": one.name, "kind": one.kind, "reason": one.reason} for one in loaded.unrecorded]
         recorded = {"recorded": [layer.name for layer in taken], "default": default_preset(loaded.layers)}
-        costs = {"unrecorded": lost, "cost": cost._asdict()}
+        costs = {
+            "unrecorded": lost,
+            "unsteady": unsteady_in_words(loaded, taken),
+            "cost": cost._asdict(),
+        }
         print_json({"network": network, "layers": found, **recorded, **costs})
         return
     rows = [
@@ -217,6 +222,8 @@ def layers(
         print_table("Called, but can't be recorded", ["call", "kind", "reason"], lost_rows, text=3)
     else:
         typer.echo("Everything that is called can be recorded.")
+    for text in unsteady_in_words(loaded, taken):
+        typer.echo(f"With noise, {text}.")
     sketched = unit_kind(units).sketched
     most = f"{max(*counts, SKETCH_WIDTH):,} sums" if sketched else f"{max(counts):,} units"
     typer.echo(

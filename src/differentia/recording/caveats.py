@@ -26,17 +26,8 @@ def warn_of_network(
             "(`differentia layers` lists all)"
         )
         warned.append(warn("unrecorded", text, stacklevel=stacklevel + 1))
-    unsteady = {
-        "chance, or on what was shown before: the same image gave others the second time": (
-            network.found.by_chance
-        ),
-        "the other images in the batch: the same image gave others alone": network.found.by_company,
-    }
-    names = {layer.name for layer in chosen}
-    for what, layers in unsteady.items():
-        if of_chosen := [name for name in layers if name in names]:
-            text = f"responses of {_listed(of_chosen)} depend on {what}"
-            warned.append(warn("unsteady", text, stacklevel=stacklevel + 1))
+    for text in unsteady_in_words(network, chosen):
+        warned.append(warn("unsteady", text, stacklevel=stacklevel + 1))
     class_names = network.class_names
     classes = class_layer(network, options.class_layer) if options.views else None
     if classes is not None and class_names is not None and len(class_names) != classes.size:
@@ -47,6 +38,20 @@ def warn_of_network(
         )
         warned.append(warn("other", text, stacklevel=stacklevel + 1))
     return warned
+
+
+def unsteady_in_words(network: Network, chosen: Sequence[Layer]) -> list[str]:
+    """Return what responses depend on beside the image, and of which layers."""
+    names, found = {layer.name for layer in chosen}, network.found
+    unsteady = {
+        "chance, or on what was shown before: the same image gave others the second time": found.by_chance,
+        "the other images in the batch: the same image gave others alone": found.by_company,
+    }
+    return [
+        f"responses of {_listed(of_chosen)} depend on {what}"
+        for what, layers in unsteady.items()
+        if (of_chosen := [name for name in layers if name in names])
+    ]
 
 
 def warn_of_later_calls(modules: Sequence[str], *, stacklevel: int) -> list[dict[str, str]]:
