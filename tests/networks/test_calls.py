@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.networks import PIXELS, load, record_all
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 from torch import nn
 
 from differentia.networks.calls import Call, Names, parts_of
@@ -111,7 +111,9 @@ def test_what_does_nothing() -> None:
         (["conv", "conv:1"], ("conv", 0, ""), "conv"),
         (["conv", "conv:1"], ("conv", 1, ""), "conv::1"),
         (["conv", "conv:1"], ("conv:1", 0, ""), "conv:1"),
-        (["conv", "conv:1"], ("conv:1", 1, ""), "conv:1:1"),
+        (["conv", "conv:1"], ("conv:1", 1, ""), "conv:1::1"),
+        (["a", "a:"], ("a", 1, ""), "a:1"),
+        (["a", "a:"], ("a:", 1, ""), "a:::1"),
         (["conv", "conv:1", "conv::1"], ("conv", 1, ""), "conv:::1"),
         (["a", "a[0]"], ("a[0]", 0, ""), "a[0]"),
         (["a", "a[0]"], ("a", 0, "[0]"), "a:0[0]"),
@@ -122,7 +124,7 @@ def test_what_does_nothing() -> None:
         (["input"], ("input", 0, ""), "input:0"),
         (["input"], ("input", 1, ""), "input:1"),
         (["input", "input:0"], ("input", 0, ""), "input::0"),
-        ([":blocks"], (":blocks", 0, ""), ":blocks:0"),
+        ([":blocks"], (":blocks", 0, ""), ":blocks::0"),
         (["x/"], ("x/", 0, ""), "x/:0"),
         (["x/", "x"], ("x", 0, ""), "x"),
     ],
@@ -148,6 +150,7 @@ CALLS = st.lists(st.sets(SUFFIXES, min_size=1), min_size=1, max_size=3)
 
 
 @settings(deadline=None)
+@example({"a": [{""}, {"", "[:0]"}], "a:": [{""}, {""}], "a::": [{""}], "a:::0": [{"[0]"}]})
 @given(st.dictionaries(NAMES, CALLS, max_size=5))
 def test_no_two_layers_have_one_name(given: dict[str, list[set[str]]]) -> None:
     """Whatever modules are called, however often they are, and whatever they give."""
@@ -208,14 +211,9 @@ def test_layers_of_confusing_modules() -> None:
     values = record_all(load(Twice(*names)))
     found = [name for name in values if name not in ("input", "Twice")]
     assert found == [
-        *(
-            "parts.x:0[out]",
-            "parts.x:1:0[out]",
-            "parts.x[out][out]",
-            "parts.x:1[out][out]",
-            "parts.input[out]",
-        ),
-        *("parts.:blocks[out]", "parts.x/[out]", "parts.Twice[out]", "parts.x::1[out]"),
+        *("parts.x::0[out]", "parts.x:1::0[out]", "parts.x[out]::0[out]", "parts.x:1[out]::0[out]"),
+        *("parts.input[out]", "parts.:blocks::0[out]", "parts.x/[out]", "parts.Twice[out]"),
+        "parts.x::1[out]",
     ]
     image = PIXELS.transpose(0, 3, 1, 2) / 255
     product = 1.0
@@ -237,4 +235,4 @@ def test_a_network_whose_children_have_its_name() -> None:
     assert names(Net({"conv": nn.ReLU()})) == ["input", "conv", "Net"]
     assert names(Net({"Net": nn.ReLU()})) == ["input", "Net", "Net()"]
     both = Net({"Net": nn.ReLU(), "Net()": nn.ReLU(), INPUT: nn.ReLU(), ":all": nn.ReLU()})
-    assert names(both) == ["input", "Net", "Net()", "input:1", ":all:0", "Net()()"]
+    assert names(both) == ["input", "Net", "Net()", "input:1", ":all::0", "Net()()"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -103,24 +104,26 @@ def parts_of(output: Any, within: tuple[Any, ...] = ()) -> Iterator[tuple[str, A
 class Names:
     """The names of layers: ``module``, ``module:1`` for its second call, ``module[key]`` for a part.
 
-    A module may bear such a name itself; then the number of the call is written in any case, with as many
-    colons as it takes, so that no two layers have one name.
+    A module may bear such a name itself. Where that could be confused, the number of the call is written in
+    any case, after more colons than any module's name has in a row, so that no two layers have one name.
     """
 
     def __init__(self, modules: Iterable[str]) -> None:
-        self._confusing = {name for name in modules if set(name) & set(":[")}
+        names = list(modules)
+        self._confusing = {name for name in names if set(name) & set(":[")}
+        runs = (len(run) for name in names for run in re.findall(":+", name))
+        self._colons = ":" * (1 + max(runs, default=0))
         self.name = cache(self._name)
 
     def _name(self, module: str, nth: int, suffix: str) -> str:
-        name = f"{module}:{nth}{suffix}" if nth else module + suffix
-        colons = 1 + (nth > 0)
-        while self._is_taken(name, module):
-            name = f"{module}{':' * colons}{nth}{suffix}"
-            colons += 1
-        return name
+        plain = f"{module}:{nth}{suffix}" if nth else module + suffix
+        own = plain == module
+        confusing = (module in self._confusing and not own) or self._is_taken(plain, own)
+        return f"{module}{self._colons}{nth}{suffix}" if confusing else plain
 
-    def _is_taken(self, name: str, module: str) -> bool:
+    def _is_taken(self, name: str, own: bool) -> bool:
         if name in (INPUT, *PRESETS) or name.endswith("/"):
             return True
-        others = (other for other in self._confusing if other != module and len(other) > len(module))
-        return any(name == other or name.startswith((f"{other}:", f"{other}[")) for other in others)
+        return not own and any(
+            name == other or name.startswith((f"{other}:", f"{other}[")) for other in self._confusing
+        )
