@@ -107,10 +107,10 @@ def main() -> None:
         counted = json.loads(counts.read_text(encoding="utf-8"))
     sys.path.insert(0, str(TESTS))
     networks = importlib.import_module("helpers.zoo").NETWORKS
-    names = {one.name: f"{one.library}: {one.name}" for one in networks}
+    names = {one.name: f"{one.package}: {one.name}" for one in networks}
     rows = [row(names[one.name], one.size, counted[one.name]) for one in networks]
     reasons = [why_not(names[one.name], counted[one.name]) for one in networks]
-    PAGE.write_text(page(rows, reasons, [one.library for one in networks]), encoding="utf-8")
+    PAGE.write_text(page(rows, reasons, [one.package for one in networks]), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def test_networks() -> None:
     assert written.startswith(told.HEAD)
     head, _, *rows = rows_of(written.removeprefix(told.HEAD))
     assert tuple(head) == told.COLUMNS
-    assert [row[0] for row in rows] == [f"{one.library}: {one.name}" for one in NETWORKS]
+    assert [row[0] for row in rows] == [f"{one.package}: {one.name}" for one in NETWORKS]
     for row in rows:
         cells = dict(zip(head, row, strict=True))
         assert int(cells["calls"]) == int(cells["recorded"]) + int(cells["not"])

@@ -213,7 +213,7 @@ def test_the_page_says_what_is_counted(seen: Seen) -> None:
     writer, example = script("write_networks"), seen.example
     lines = (DOCS / "networks.md").read_text(encoding="utf-8").splitlines()
     rows = {line.split(" | ")[0].removeprefix("| "): line for line in lines if line.startswith("| ")}
-    name, told = f"{example.library}: {example.name}", counted(seen, 0.0)
+    name, told = f"{example.package}: {example.name}", counted(seen, 0.0)
     if example in NETWORKS:
         assert rows[name].split(" | ")[:-1] == [f"| {name}", *writer.row(name, example.size, told)[1:-1]]
         assert writer.why_not(name, told) in ("", *lines)

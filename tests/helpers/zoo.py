@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 from helpers.hooked import Axes
-from torch import nn
+from torch import library, nn
 
 
-def _define_operators() -> torch.library.Library | None:
+def _define_operators() -> library.Library | None:
     """Define what torchvision looks up when it is imported, where its wheel was built for another PyTorch."""
     spec = find_spec("torchvision")
     assert spec is not None
@@ -27,11 +27,11 @@ def _define_operators() -> torch.library.Library | None:
         except OSError:  # the library of CUDA that it asks for is not there
             continue
         return None
-    library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+    defined = library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for name in ("nms", "qnms"):
         signature = f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-        library.define(signature)  # type: ignore[no-untyped-call]
-    return library
+        defined.define(signature)  # type: ignore[no-untyped-call]
+    return defined
 
 
 #: Kept, since the operators go with it; before anything imports torchvision, as timm does.
@@ -64,7 +64,7 @@ class Example:
 
     name: str
     #: As it is installed.
-    library: str
+    package: str
     #: Height and width of its images.
     size: int
     architecture: Architecture

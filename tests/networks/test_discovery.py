@@ -127,17 +127,17 @@ def test_windows_that_can_not_be_told_apart() -> None:
 
 def dark_windows(module: Any, x: torch.Tensor) -> torch.Tensor:
     tokens = module.conv(x).flatten(2).mT.reshape(len(x), 4, 4, 8).transpose(0, 1).reshape(-1, 4, 8)
-    module.bright((x.mean((1, 2, 3)).repeat(4) > 0.3).float()[:, None, None] * tokens)
+    module.again(module.bright((x.mean((1, 2, 3)).repeat(4) > 0.3).float()[:, None, None] * tokens))
     return module.head(tokens).reshape(4, len(x), 4, 5).mean((0, 2))
 
 
 def test_windows_that_are_all_alike_are_ordered_as_others() -> None:
     """Zeros fit in either order; other windows of the pass tell which it is, for later images."""
-    module = Acting(dark_windows, bright=nn.Identity())
+    module = Acting(dark_windows, bright=nn.Identity(), again=nn.Identity())
     network = load(module)
     network.look(PIXELS[:2] // 4)
     found = {layer.name: layer for layer in network.layers}
-    assert (found["bright"].interleaved, found["head"].interleaved) == (True, True)
+    assert [found[name].interleaved for name in ("bright", "again", "head")] == [True, True, True]
     values = record_all(network)["bright"]
     with torch.no_grad():
         expected = module.conv(TENSOR).flatten(2).mT.reshape(5, 4, 4, 8)

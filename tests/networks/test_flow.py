@@ -10,7 +10,7 @@ import pytest
 import torch
 from helpers.channels import Operation, keeps_apart, values
 from hypothesis import given, settings, strategies as st
-from torch import nn
+from torch import library, nn
 from torch.nn import functional
 
 from differentia.networks.flow import CHOICES, POOLS, PREFIXES, PRODUCTS, REDUCTIONS, RULES, SAME, ChannelFlow
@@ -372,12 +372,12 @@ def test_new_channels_or_none(name: str) -> None:
     assert axes_after(operation, shape, {axis}) == expected
 
 
-@torch.library.custom_op("differentia_tests::softmax", mutates_args=())
+@library.custom_op("differentia_tests::softmax", mutates_args=())
 def somebodys_softmax(x: torch.Tensor) -> torch.Tensor:
     return x.mT.softmax(-1).clone()
 
 
-@torch.library.custom_op("differentia_tests::conv_of_their_own", mutates_args=())
+@library.custom_op("differentia_tests::conv_of_their_own", mutates_args=())
 def somebodys_convolution(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return x @ weight
 

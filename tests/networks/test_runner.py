@@ -236,7 +236,7 @@ def test_without_graphs(kind: str, monkeypatch: pytest.MonkeyPatch, caplog: pyte
     expected = dif.measure(NETWORKS[kind](), sets, **options)
     monkeypatch.setenv("DIFFERENTIA_GRAPHS", "0")
     monkeypatch.setattr(graph.PassGraph, "__init__", None)  # neither is used
-    monkeypatch.setattr(graph, "without_computing", None)
+    monkeypatch.setattr("differentia.networks.flow.ChannelFlow", None)
     with caplog.at_level(logging.INFO, "differentia"):
         found = dif.measure(NETWORKS[kind](), sets, compile="always", **options)
     assert "is not compiled: DIFFERENTIA_GRAPHS=0 turns that off" in caplog.text
@@ -249,6 +249,7 @@ def test_without_graphs_nothing_private_is_imported() -> None:
     script = (
         "import sys, numpy as np, differentia as dif\n"
         "sys.modules['differentia.networks.graph'] = None\n"  # importing it is an error
+        "sys.modules['differentia.networks.flow'] = None\n"
         "images = np.random.default_rng(0).integers(0, 256, (4, 32, 32), dtype=np.uint8)\n"
         "result = dif.measure('digits', {'a': images}, n_units=20)\n"
         "assert float(result.differentiation.max()) > 0\n"

@@ -165,6 +165,11 @@ class Network(ABC):
         pixels : (2, height, width, channels)
             0..255.
 
+        Returns
+        -------
+        Found
+            Also which layers' responses depend on chance, or on the other image.
+
         Raises
         ------
         RecordingError

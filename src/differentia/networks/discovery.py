@@ -180,7 +180,7 @@ def _both(network: Network, pixels: np.ndarray, manner: Manner, alone: _Seen | N
     for part in seen.by_name.values():
         if part.axis is not None and part.in_either_order:  # as of zeros: the others of its kind tell
             order = orders.get(part.axis.folded, set())
-            part.axis = part.axis._replace(interleaved=order.pop()) if len(order) == 1 else None
+            part.axis = part.axis._replace(interleaved=next(iter(order))) if len(order) == 1 else None
         if not part.reason and part.axis is None:
             shape = f"{part.shape} for 2 images"
             part.reason = f"its shape, {shape}, does not follow their number"

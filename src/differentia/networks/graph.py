@@ -13,8 +13,7 @@ from __future__ import annotations
 import itertools
 import operator
 import weakref
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -85,13 +84,6 @@ def _look(name: str, probe: Probe, kept: dict[str, Any]) -> Callable[[torch.Tens
     _LOOKS[number] = look
     weakref.finalize(look_at := partial(_call_look, number=number), _LOOKS.pop, number)
     return look_at
-
-
-@contextmanager
-def without_computing(batch: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Give what stands for a batch in a pass that finds out shapes and types, and computes nothing."""
-    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
-        yield mode.from_tensor(batch)
 
 
 class UntraceableError(Exception):

@@ -27,7 +27,6 @@ class Layer:
 
     #: The module's name, with ``:1`` for its second call, ``[0]`` or ``[key]`` for a part of an output that
     #: is a tuple, a dict or a dataclass.
-
     name: str
     #: The class of the module ("Conv2d", "Dense"); "Input" for the preprocessed image.
     kind: str

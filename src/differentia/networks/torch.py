@@ -290,12 +290,16 @@ def _channel_axis(module: torch.nn.Module, flow: ChannelFlow | None, output: tor
 @contextmanager
 def _channel_flow(batch: torch.Tensor) -> Iterator[ChannelFlow | None]:
     """Follow the channels from the input on, where this version of PyTorch lets us."""
-    if not graphs_are_on():
+    followed = None
+    if graphs_are_on():
+        with suppress(ImportError):  # of a private API, which may have changed
+            from differentia.networks.flow import ChannelFlow
+
+            followed = ChannelFlow()
+    if followed is None:
         yield None
         return
-    from differentia.networks.flow import ChannelFlow  # of a private API, which may have changed
-
-    with ChannelFlow() as flow:
+    with followed as flow:
         flow.note(batch, frozenset({1}) if batch.ndim == 4 else None)
         yield flow
 
