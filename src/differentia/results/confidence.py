@@ -1,0 +1,252 @@
+"""How well the differentiation of one set is known: where the value of all images of its kind may lie.
+
+Nothing is resampled. For a threshold x, the share H(x) of the pairs whose distance is at most x is a
+U-statistic, whose standard error follows from leaving out one image at a time; so does that of the SD of all
+responses, and the correlation of the two. A value t is the median over the SD, t = x / sigma: it is as
+probable as it is, over all errors that sigma may have, that half of the pairs lie below t sigma. This gives a
+confidence distribution, whose quantiles are the limits at every confidence. No density is estimated: where
+distances are few or fall into groups, limits lie at the distances that there are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
+
+#: The smallest number of images of which limits are told.
+LEAST_IMAGES = 10
+
+#: The normal scores at which a confidence distribution is kept.
+SCORES = np.linspace(-8.0, 8.0, 161)
+
+#: Thresholds are so many standard errors of a share from a half, on each side.
+_REACH = np.linspace(-8.0, 8.0, 129)
+
+#: Errors of the SD that are gone through, in standard errors, and how probable each is.
+_ERRORS = np.linspace(-6.0, 6.0, 61)
+_WEIGHTS = np.exp(-(_ERRORS**2) / 2) / np.exp(-(_ERRORS**2) / 2).sum()
+
+#: Values that are gone through between the least and the largest possible one.
+_VALUES = 400
+
+#: Distances that differ by less, as a share of them, are the same but for rounding.
+_ROUNDING = 2e-6
+
+#: So near to 1 a correlation may come.
+_MOST_CORRELATED = 0.999
+
+#: The smallest share of the variance that may be left without one image.
+_LEAST_LEFT = 1e-6
+
+# Why limits are not to be trusted: see `Sample.doubt`. The bounds are those of docs/coverage.md.
+STRONG_IMAGES, LONG_TAIL, GAP = "strong images", "long tail", "gap"
+_STRONG, _MOST_STRONG, _LONG, _WIDE = 5.0, 0.05, 1.0, 0.1
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """The confidence distribution of the logarithm of a value, and what its error depends on."""
+
+    #: Quantiles at `SCORES`, less the logarithm of the value.
+    log_limit: Float[np.ndarray, " score"]
+    #: How many degrees of freedom the standard error has.
+    freedom: float
+    #: Of each image on the logarithm of the value: their mean is 0, and their SD over the root of their number
+    #: is its standard error.
+    influence: Float[np.ndarray, " n"]
+    #: Why the limits are not to be trusted; "" where they are.
+    doubt: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The responses to the images of one set, as far as the measure and its error depend on them."""
+
+    distances: Float[np.ndarray, "n n"]  # as the measure has them, up to a factor that all have in common
+    #: Of each image's responses, over units, in any unit; None where distances are not divided by an SD.
+    means: Float[np.ndarray, " n"] | None = None
+    square_means: Float[np.ndarray, " n"] | None = None
+
+    @property
+    def n_images(self) -> int:
+        return len(self.distances)
+
+    def confidence(self) -> Confidence | None:
+        """Return the confidence distribution; None where the value is 0 or there are too few images."""
+        if self.n_images < LEAST_IMAGES or not len(self._thresholds) or not self._median > 0:
+            return None
+        if self._powers is not None and not (np.isfinite(self._sigma_influence).all() and self._powers.any()):
+            return None
+        freedom = _freedom(self.influence)
+        log_limit = self._log_limits() - np.log(self._median)
+        return Confidence(log_limit, freedom, self.influence, self.doubt)
+
+    @cached_property
+    def _pairs(self) -> Float[np.ndarray, " p"]:
+        """The distance of every pair, ascending."""
+        return np.sort(self.distances[np.triu_indices(self.n_images, k=1)])
+
+    @cached_property
+    def _median(self) -> float:
+        return float(np.median(self._pairs))
+
+    @cached_property
+    def _thresholds(self) -> Float[np.ndarray, " x"]:
+        """Distances around the median, each of them once."""
+        shares = (self.distances <= self._median).mean(axis=1)
+        error = max(2 * shares.std() / np.sqrt(self.n_images), 0.5 / self.n_images)
+        ranks = np.round((0.5 + error * _REACH) * len(self._pairs) - 0.5).astype(int)
+        found = self._pairs[np.unique(np.clip(ranks, 0, len(self._pairs) - 1))].astype(np.float64)
+        found = found[found > 0]
+        return found[np.diff(found, prepend=0.0) > 2 * _ROUNDING * found]
+
+    @cached_property
+    def _nearer(self) -> Float[np.ndarray, "n x_2"]:
+        """Of each image, the share of its pairs that are nearer than each threshold, and at most as far."""
+        edges = np.stack([self._thresholds * (1 - _ROUNDING), self._thresholds * (1 + _ROUNDING)], axis=1)
+        distances = self.distances.astype(np.float64)
+        np.fill_diagonal(distances, np.inf)
+        places = np.searchsorted(edges.ravel(), distances)
+        width, n = edges.size + 1, self.n_images
+        places += width * np.arange(n)[:, np.newaxis]
+        counts = np.bincount(places.ravel(), minlength=n * width).reshape(n, width)
+        return counts.cumsum(axis=1)[:, :-1] / (n - 1)
+
+    @cached_property
+    def _share_influence(self) -> Float[np.ndarray, "n x_2"]:
+        """Of each image on the share of pairs: what leaving it out changes, times the number of others."""
+        change = 2 * (self._nearer - self._nearer.mean(axis=0)) * (self.n_images - 1) / (self.n_images - 2)
+        return change - change.mean(axis=0)
+
+    @cached_property
+    def _share_scores(self) -> Float[np.ndarray, " x_2"]:
+        """How many standard errors each share lies above a half."""
+        errors = self._share_influence.std(axis=0, ddof=1) / np.sqrt(self.n_images)
+        return (self._nearer.mean(axis=0) - 0.5) / np.maximum(errors, 1e-6)
+
+    @cached_property
+    def _powers(self) -> Float[np.ndarray, " n"] | None:
+        """Of each image, the mean square of its responses less the mean of all."""
+        if self.means is None or self.square_means is None:
+            return None
+        centre = self.means.mean()
+        return np.maximum(self.square_means - 2 * centre * self.means + centre**2, 0.0)
+
+    @cached_property
+    def _sigma_influence(self) -> Float[np.ndarray, " n"]:
+        """Of each image on the logarithm of the SD, by leaving it out."""
+        if self._powers is None or self.means is None:
+            return np.zeros(self.n_images)
+        n, total, means = self.n_images, self._powers.sum(), self.means - self.means.mean()
+        without = (total - self._powers) / (n - 1) - (means / (n - 1)) ** 2
+        with np.errstate(divide="ignore", invalid="ignore"):
+            change = -(n - 1) / 2 * np.log(np.maximum(without / (total / n), _LEAST_LEFT))
+        return change - change.mean()
+
+    @cached_property
+    def influence(self) -> Float[np.ndarray, " n"]:
+        """Of each image on the logarithm of the value, to first order."""
+        # Where the share is one standard error from a half, on both sides, tells how the median follows it.
+        scores = self._share_scores.reshape(-1, 2).mean(axis=1)
+        logs = np.log(self._thresholds)
+        low, high = np.interp([-1.0, 1.0], np.maximum.accumulate(scores), logs)
+        nearest = int(np.argmin(np.abs(scores)))
+        of_share = self._share_influence[:, 2 * nearest : 2 * nearest + 2].mean(axis=1)
+        error = of_share.std(ddof=1) / np.sqrt(self.n_images)
+        slope = (high - low) / 2 / error if error > 1e-9 else 0.0
+        return -slope * of_share - self._sigma_influence
+
+    def _log_limits(self) -> Float[np.ndarray, " score"]:
+        """Return the logarithm of the value at each of `SCORES`, times the SD."""
+        # At a threshold the share jumps, from that of nearer pairs to that with those just as far.
+        logs = np.repeat(np.log(self._thresholds), 2) + np.tile([-1e-9, 1e-9], len(self._thresholds))
+        scores = self._share_scores
+        error = self._sigma_influence.std(ddof=1) / np.sqrt(self.n_images)
+        if not error > 0:
+            return np.interp(SCORES, *_ascending(scores, logs))
+        errors = self._share_influence.std(axis=0, ddof=1) * self._sigma_influence.std(ddof=1)
+        products = self._share_influence.T @ self._sigma_influence / (self.n_images - 1)
+        correlations = np.clip(products / np.maximum(errors, 1e-12), -_MOST_CORRELATED, _MOST_CORRELATED)
+        # The mean of all entries is estimated, and the log of a studentised mean of log-normal powers is too
+        # small by twice the square of its error.
+        assert self.means is not None and self._powers is not None
+        bias = 2 * error**2 + np.log1p(self.means.var(ddof=1) / self.n_images / self._powers.mean()) / 2
+        values = np.linspace(logs[0] - 4 * error, logs[-1] + 4 * error, _VALUES)
+        # Of a value, the threshold that each error of the SD makes of it.
+        at = values[:, np.newaxis] - error * _ERRORS
+        known = np.interp(at, logs, scores, left=-50.0, right=50.0)
+        together = np.interp(at, logs, correlations)
+        below = ndtr((known - together * _ERRORS) / np.sqrt(1 - together**2)) @ _WEIGHTS
+        of_values = ndtri(np.clip(below, 1e-16, 1 - 1e-16))
+        return np.interp(SCORES, *_ascending(of_values, values - bias))
+
+    @cached_property
+    def doubt(self) -> str:
+        """Why no method can tell the limits from these images; "" where nothing is known against them."""
+        if self._powers is not None:
+            excess = _excess(self._powers)
+            furthest = ndtri(1 - 0.6 / self.n_images)  # of so many normal numbers, about
+            spread = max(1.4826 * float(np.median(np.abs(excess))), 0.02)
+            strong = int((excess > _STRONG * furthest * spread).sum())
+            if 0 < strong < max(2, _MOST_STRONG * self.n_images):
+                return STRONG_IMAGES
+            # The mean excess of a long tail (Hill 1975), times how far it reaches.
+            most = np.sort(excess)[::-1][: max(3, round(0.2 * self.n_images)) + 1]
+            if (most[:-1] - most[-1]).mean() * most[0] / furthest > _LONG:
+                return LONG_TAIL
+        scores, logs = self._share_scores.reshape(-1, 2), np.log(self._thresholds)
+        within = (scores[:-1, 1] > -1) & (scores[1:, 0] < 1)
+        return GAP if (np.diff(logs)[within] > _WIDE).any() else ""
+
+
+def _excess(powers: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Return the logarithm of each power over their median; of no power, that of the smallest float."""
+    logs = np.log(np.maximum(powers, np.finfo(np.float64).tiny))
+    return logs - np.median(logs)
+
+
+def strongest(powers: Float[np.ndarray, " n"]) -> Int[np.ndarray, " m"]:
+    """Return which images have the most power: those that make half of it, at most three."""
+    order = np.argsort(powers)[::-1]
+    needed = 1 + int(np.searchsorted(np.cumsum(powers[order]), powers.sum() / 2))
+    return order[: min(needed, 3)]
+
+
+def _ascending(
+    scores: Float[np.ndarray, " v"], values: Float[np.ndarray, " v"]
+) -> tuple[Float[np.ndarray, " v"], Float[np.ndarray, " v"]]:
+    """Return scores made strictly ascending, and their values."""
+    return np.maximum.accumulate(scores) + 1e-9 * np.arange(len(scores)), values
+
+
+def _freedom(influence: Float[np.ndarray, " n"]) -> float:
+    """Return the degrees of freedom of a standard error from influences with such a kurtosis."""
+    # Of a variance, 2 n / (kurtosis - 1) (Satterthwaite's, by the variance of the variance); half of that,
+    # since few images underestimate the kurtosis: docs/coverage.md.
+    deviations = influence - influence.mean()
+    square = (deviations**2).mean()
+    if not square > 0:
+        return len(influence) - 1.0
+    kurtosis = (deviations**4).mean() / square**2
+    return float(np.clip(len(influence) / max(kurtosis - 1, 0.5), 2.0, len(influence) - 1))
+
+
+def t_score(probability: float, freedom: float) -> float:
+    """Return the normal score at which a distribution with such degrees of freedom has a quantile."""
+    return float(stdtrit(freedom, probability))
+
+
+def limits(log_limit: Float[np.ndarray, " score"], freedom: float, confidence: float) -> tuple[float, float]:
+    """Return the logarithm of the limits over the value; below and above 0."""
+    reach = t_score((1 + confidence) / 2, freedom)
+    low, high = np.interp([-reach, reach], SCORES, log_limit)
+    return min(float(low), 0.0), max(float(high), 0.0)
+
+
+def p_value(score: float, freedom: float) -> float:
+    """Return the two-sided probability of a score so far from 0."""
+    return float(2 * stdtr(freedom, -abs(score)))
