@@ -55,8 +55,8 @@ class Confidence:
     log_limit: Float[np.ndarray, " score"]
     #: How many degrees of freedom the standard error has.
     freedom: float
-    #: Of each image on the logarithm of the value: their mean is 0, and their SD over the root of their number
-    #: is its standard error.
+    #: Of each image on the logarithm of the value: their SD over the root of their number is its standard
+    #: error.
     influence: Float[np.ndarray, " n"]
     #: Why the limits are not to be trusted; "" where they are.
     doubt: str
@@ -173,7 +173,8 @@ class Sample:
         correlations = np.clip(products / np.maximum(errors, 1e-12), -_MOST_CORRELATED, _MOST_CORRELATED)
         # The mean of all entries is estimated, and the log of a studentised mean of log-normal powers is too
         # small by twice the square of its error.
-        assert self.means is not None and self._powers is not None
+        assert self.means is not None
+        assert self._powers is not None
         bias = 2 * error**2 + np.log1p(self.means.var(ddof=1) / self.n_images / self._powers.mean()) / 2
         values = np.linspace(logs[0] - 4 * error, logs[-1] + 4 * error, _VALUES)
         # Of a value, the threshold that each error of the SD makes of it.
