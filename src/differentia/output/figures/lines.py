@@ -32,11 +32,14 @@ from differentia.output.figures.depth import (
     rule,
 )
 from differentia.output.figures.intervals import (
+    DOUBT,
     LEGEND_COLOUR,
     Intervals,
     band_key,
+    doubt_key,
     draw_band,
     draw_bars,
+    draw_doubts,
     intervals_of,
 )
 from differentia.output.figures.labels import plain, shortened, text_width, wrapped
@@ -98,7 +101,8 @@ def plot(
     is the thinner the fewer units it stands for. Sets stand a little beside each other, and so do their bars.
     What reaches beyond twice the highest value is cut off. In a result without intervals, bars are one SD
     over draws either side, and there are no bands. Open marks have not converged: more units give another
-    value (`not_converged`).
+    value (`not_converged`). Crossed circles are not to be trusted for other images: from those at hand no
+    interval can be told.
 
     Parameters
     ----------
@@ -349,10 +353,12 @@ def _draw_lines(
     for (place, (name, look)), (rank, count) in product(enumerate(looks.items()), enumerate(counts)):
         colour, symbol = look.colour.figure, look.symbol
         at = {"set": name, "n_units": count}
-        line, opened = means.sel(at).values, unsettled.sel(at).values
+        line, doubted = means.sel(at).values, intervals.doubted.sel(at).values
+        opened = unsettled.sel(at).values & ~doubted
         x = _positions(len(line), (place, len(looks)), (rank, len(counts)))
         main = count == counts[-1]
-        draw_band(ax, x, *intervals.limits("images", **at), colour, half_width=BAND_OF_ONE)
+        if main:  # those of fewer units would lie upon each other
+            draw_band(ax, x, *intervals.limits("images", **at), colour, half_width=BAND_OF_ONE)
         draw_bars(
             ax,
             x,
@@ -382,6 +388,8 @@ def _draw_lines(
                 linewidth=0.8 * scale,
                 zorder=2.5,
             )
+        if doubted.any():
+            draw_doubts(ax, x[doubted], line[doubted], colour, scale=scale)
     highest = max(np.nanmax(line.get_ydata(), initial=0.0) for line in ax.get_lines())
     top = min(ax.get_ylim()[1], MOST_ABOVE * highest or np.inf)
     ax.set_ylim(-0.03 * top, top)  # zero is in sight, and its markers are whole
@@ -423,11 +431,13 @@ def _style_entries(styles: Mapping[int, Any], noun: str, *, published: bool = Fa
 
 
 def _mark_entries(result: xr.Dataset, intervals: Intervals) -> dict[str, Artist]:
-    """Return what says which interval is which, and what open marks are."""
+    """Return what says which interval is which, and what open and crossed marks are."""
     marks = {"images": band_key(), "units": key(color=LEGEND_COLOUR, marker="|", markersize=9)}
     entries = {words: marks[source] for source, words in intervals.legend().items()}
     if bool(not_converged(result).any()):
         entries["not converged"] = key(
             color=LEGEND_COLOUR, marker="o", markersize=OPEN_SIZE, markerfacecolor="white"
         )
+    if bool(intervals.doubted.any()):
+        entries[DOUBT] = doubt_key()
     return entries
