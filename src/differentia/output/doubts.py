@@ -25,7 +25,9 @@ def told_doubts(result: xr.Dataset, items: str, reference: str | None = None) ->
     if reference is not None:
         sets = found["set"].values.tolist()
         of_reference = told[sets.index(reference), :, int(np.argmax(found["n_units"].values))]
-        inherited = np.array([reason and f"of {reference}: {reason}" for reason in of_reference], dtype=object)
+        inherited = np.array(
+            [reason and f"of {reference}: {reason}" for reason in of_reference], dtype=object
+        )
         for of_set in (told[place] for place, name in enumerate(sets) if name != reference):
             of_set[:] = np.where(of_set == "", inherited[:, np.newaxis], of_set)
     return found.copy(data=told)

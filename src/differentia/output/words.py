@@ -200,9 +200,9 @@ RESAMPLING_WORDS = {
 
 #: Why limits over images are not to be trusted.
 DOUBT_WORDS = {
-    STRONG_IMAGES: "few {items} have far stronger responses than the others",
-    LONG_TAIL: "the strength of responses has a long tail",
-    GAP: "distances leave a gap around their median",
+    STRONG_IMAGES: "the SD rests on few {items}, with far stronger responses than the others",
+    LONG_TAIL: "the SD rests on the strongest {items}, and stronger ones may be missing",
+    GAP: "the median distance lies beside a gap, on a side that is left to chance",
 }
 
 

@@ -23,7 +23,7 @@ BAND_STRENGTH, BAR_STRENGTH = 0.18, 0.75
 
 #: In points: the mark of a value that is not to be trusted, and what the legend says of it.
 DOUBT_SIZE = 6.5
-DOUBT = "not to be trusted:\nsee the report or table"
+DOUBT = "not to be trusted: see report"
 
 #: What the marks of the legend that stand for all sets are drawn in.
 LEGEND_COLOUR = "#404040"
@@ -108,6 +108,6 @@ def _crossed_circle() -> Any:
 
 def draw_bars(ax: Axes, x: ByLayer, low: ByLayer, high: ByLayer, colour: str, **style: Any) -> None:
     """Draw an upright line between limits, where they are known and apart."""
-    seen = high > low
+    seen = (high > low) & np.isfinite(low) & np.isfinite(high)
     if seen.any():
         ax.vlines(x[seen], low[seen], high[seen], colors=colour, alpha=BAR_STRENGTH, zorder=1.5, **style)

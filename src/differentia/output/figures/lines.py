@@ -46,6 +46,7 @@ from differentia.output.figures.labels import plain, shortened, text_width, wrap
 from differentia.output.figures.panels import PAGE_WIDTH, RESOLUTION, sized_figure
 from differentia.output.words import unit_of
 from differentia.results.dataset import kind_of
+from differentia.results.doubts import doubts
 from differentia.results.draws import draw_mean, not_converged
 from differentia.results.published import published_lines
 from differentia.results.relative import relative
@@ -279,7 +280,8 @@ def _curves_size(result: xr.Dataset, contrasts: Sequence[xr.Dataset]) -> tuple[f
 def _legend_width(result: xr.Dataset) -> float:
     """Return inches."""
     longest = max(len(line) for name in result["set"].values for line in wrapped(str(name)).splitlines())
-    return 0.7 + 0.075 * max(longest, 16)
+    doubted = bool((doubts(result) != "").any())
+    return 0.7 + 0.075 * max(longest, len(DOUBT) - 5 if doubted else 16)
 
 
 def _ylabel(result: xr.Dataset) -> str:

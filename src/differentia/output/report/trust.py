@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 from differentia.output.words import RESAMPLING_WORDS
 from differentia.results.confidence import LEAST_IMAGES
 from differentia.results.doubts import say_doubts
+from differentia.results.intervals import MOST_IMAGES
 from differentia.results.precision import say_precision
 from differentia.results.schema import LIMITS, SOURCES
 from differentia.results.summaries import confidence_of, percent
-
-MOST_IMAGES = 2048
 
 if TYPE_CHECKING:
     import xarray as xr
