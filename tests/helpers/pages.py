@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from axe_playwright_python.sync_playwright import Axe
 from helpers.browser import drawn
-from helpers.reports import flagged, interval, limits_of, names, over_draws, with_spread, written
+from helpers.reports import doubts_of, flagged, interval, limits_of, names, over_draws, with_spread, written
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -48,6 +48,7 @@ def check_curves(
     """
     mean, spread = over_draws(result, relative=relative)
     flags, used = flagged(result), result["units_used"].values
+    doubted = doubts_of(result, relative=relative)
     limits = limits_of(result, relative=relative)
     one_sd = {"spread": (mean - np.nan_to_num(spread), mean + np.nan_to_num(spread))}
     at_counts = range(len(result["n_units"])) if counts is None else counts
@@ -82,11 +83,15 @@ def check_curves(
                 of_all = " channel means" if by_filter else f" of {size:,} units"
                 assert units == f"{used[layer, count]:,}{of_all}"
                 said = ["\u00b1 one SD over draws of units"] if spread[place, layer, count] > 0 else []
-                for source, (low, high) in limits.items():
+                for source in ("images", "units", "both") if limits else ():
+                    low, high = limits[source]
                     if within := interval(low[place, layer, count], high[place, layer, count]):
                         whole = source == "units" and used[layer, count] == size
                         text = "none, it is the whole layer" if whole else f"{within} (95 %)"
-                        said.append(f"other {source}: {text}")
+                        said.append(f"other {'images and units' if source == 'both' else source}: {text}")
+                if doubted[place, layer, count]:
+                    said += ["<b>not to be trusted</b> for other images:", rest[len(said) + 1]]
+                    assert not (limits and np.isfinite(limits["images"][0][place, layer, count]))
                 if flags[place, layer, count]:
                     said.append("<b>not converged</b>: more units give another value")
                 assert rest == said

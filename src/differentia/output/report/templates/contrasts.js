@@ -120,10 +120,11 @@ function contrastCaption() {
   const places = data.recorded ? "populations" : "layers";
   return [
     `${pairName(contrast)} differ in ${layers} of ${counted(data.layers.length)} ${places}.`,
-    `Thick bars: ${percent(contrast.confidence)} intervals for other ${THINGS} of the same kinds${contrast.paired ? ", which are paired" : ""}. Thin bars: the same, for all ${contrast.over} together.`,
+    `Thick bars: ${percent(contrast.confidence)} intervals for other ${THINGS} of the same kinds${contrast.paired ? ", which are paired" : ""}.`,
+    ...(contrast.n_tests > 1 ? [`Thin bars: the same, for all ${contrast.over} together.`] : []),
     ...(axisOfContrast().range ? ["Some extend beyond the plot."] : []),
     `Filled marks: corrected p < ${data.level}, with the symbol of the more differentiated set.`,
-    `p is the inversion of the interval of the difference; the corrected p allows for all ${contrast.over} together (their correlation is kept).`,
+    `p is the inversion of the interval of the difference${contrast.n_tests > 1 ? `; the corrected p allows for all ${contrast.over} together (their correlation is kept)` : ""}.`,
     kindOf(contrast).counted ? `Measured with ${counted(contrast.n_units)} ${kindOf(contrast).noun} (${contrast.units}).` : `Units: ${contrast.units.replace("_", " ")}.`,
   ].join(" ");
 }
