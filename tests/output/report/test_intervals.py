@@ -531,7 +531,9 @@ def test_several_kinds_of_units(browser: Browser, tmp_path: Path) -> None:
         assert marked(page) == {}
         check_curves(page, results["top"], counts=[1])
         said = page.locator("#trust-section h3").all_text_contents()
-        assert [heading for heading in said if "least" in heading] == [f"The least certain layers, {kind} units" for kind in results]
+        assert [heading for heading in said if "least" in heading] == [
+            f"The least certain layers, {kind} units" for kind in results
+        ]
         both = [*first, contrasts_between_sets(results["top"])[0]]
         page = opened(context, dif.write_report(results, tmp_path / "both.html", contrasts=both))
         page.select_option("#kind", label="top")
@@ -605,6 +607,26 @@ def test_what_is_not_to_be_trusted(browser: Browser, tmp_path: Path) -> None:
         page.select_option("#count", "all")
         check_curves(page, result, relative=True)
         assert violations(page) == []
+
+
+def test_sets_that_cant_be_compared(browser: Browser, tmp_path: Path) -> None:
+    """Where one is not to be trusted: a crossed circle, no p, and a word of it; no such word of other pairs."""
+    result = doubtful()
+    given = [dif.contrast(result, *pair) for pair in (("threes", "digits"), ("noise", "more digits"))]
+    given.append(with_p(given[0], [0.5] * 4).assign(p=("layer", [0.5] * 4)))
+    path = dif.write_report(without_views(result), tmp_path / "report.html", contrasts=given)
+    crossed = {0: ["input", "block4_pool"], 1: ["predictions"], 2: []}
+    with browsing(browser) as context:
+        page = opened(context, path)
+        for place, layers in crossed.items():
+            page.select_option("#pair", str(place))
+            _, line = drawn(page, "contrast")
+            symbols = line["marker"]["symbol"]
+            assert [LAYERS[at] for at, one in enumerate(symbols) if one == "circle-x-open"] == layers
+            caption = text_of(page, "#contrast-caption")
+            assert ("Crossed circles: one of the two is not to be trusted" in caption) == bool(layers)
+            rows = {row[0]: row for row in table_of(page, "#contrast-table")[1:]}
+            assert all(rows[layer][7:9] == ["no value"] * 2 for layer in layers)
 
 
 # ------------------------------------------------------------------------------------------ for every reader
