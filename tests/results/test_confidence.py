@@ -30,7 +30,9 @@ def sample_of(responses: np.ndarray, *, normalized: bool = True) -> Sample:
     return Sample(distances, *((responses.mean(1), (responses**2).mean(1)) if normalized else ()))
 
 
-def interval(responses: np.ndarray, *, normalized: bool = True, confidence: float = 0.95) -> tuple[float, float]:
+def interval(
+    responses: np.ndarray, *, normalized: bool = True, confidence: float = 0.95
+) -> tuple[float, float]:
     """Return the limits of the differentiation of responses."""
     known = sample_of(responses, normalized=normalized).confidence()
     assert known is not None
@@ -118,7 +120,7 @@ def test_limits_nest_and_hold_their_own_value() -> None:
         narrow, wide = (interval(responses, confidence=level) for level in (0.5, 0.99))
         assert wide[0] <= narrow[0] <= value * (1 + 1e-9)
         assert value * (1 - 1e-9) <= narrow[1] <= wide[1]
-    # two groups as far apart as can be: half of the pairs are at 2, and no limit lies above 2 sqrt(N / (N - 1))
+    # two groups as far apart as can be: half of the pairs are at 2; no limit lies above 2 sqrt(N / (N - 1))
     apart = np.repeat([[1.0], [-1.0]], [7, 7], axis=0) * np.ones((14, 30)) + 1e-3 * rng.normal(size=(14, 30))
     result = dif.measure_responses({"a": {"x": apart}}, normalize="layer")
     high = result["differentiation_high"].sel(source="images")
@@ -156,7 +158,9 @@ def test_doubts() -> None:
 def test_degrees_of_freedom_by_hand() -> None:
     """As many as images over the kurtosis less 1; at least 2, at most one fewer than images."""
     assert freedom_of(np.array([1.0, -1.0] * 10)) == 19  # a kurtosis of 1
-    values = np.array([3.0, -1.0, -1.0, -1.0] * 5)  # squares 9, 1, 1, 1; their mean 3; fourth powers 81, 1, 1, 1
+    values = np.array(
+        [3.0, -1.0, -1.0, -1.0] * 5
+    )  # squares 9, 1, 1, 1; their mean 3; fourth powers 81, 1, 1, 1
     assert freedom_of(values) == pytest.approx(20 / (21 / 9 - 1))
     assert freedom_of(np.eye(20)[0]) == 2
     assert freedom_of(np.zeros(12)) == 11

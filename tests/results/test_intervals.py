@@ -155,9 +155,7 @@ def test_limits_do_not_depend_on_how_many_are_found_at_once(
 def test_limits_move_with_the_mean_over_draws() -> None:
     """Those of images are of draw 0: what they are to its value they are to the mean."""
     rng = np.random.default_rng(4)
-    result = dif.measure_responses(
-        {"a": {"x": rng.gamma(1.0, size=(20, 80))}}, n_units=30, pool=80, draws=8
-    )
+    result = dif.measure_responses({"a": {"x": rng.gamma(1.0, size=(20, 80))}}, n_units=30, pool=80, draws=8)
     alone = result.isel(draw=[0]).assign(pool_size=result["units_used"].isel(n_units=0, drop=True))
     limits, of_first = image_interval(result, confidence=0.95), image_interval(alone, confidence=0.95)
     first = result["differentiation"].isel(draw=0)

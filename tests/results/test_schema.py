@@ -173,7 +173,7 @@ def test_wrong_facts(fact: str, value: Any) -> None:
 
 
 def test_limits_say_what_they_are() -> None:
-    """There are two, each with its confidence, method and number of resamples."""
+    """There are two, each with its confidence and method; older ones with two sources and resamples, too."""
     result = neurons()
     with pytest.raises(dif.InputError, match="there is differentiation_low alone; expected both"):
         validate_result(result.drop_vars("differentiation_high"))
@@ -182,10 +182,16 @@ def test_limits_say_what_they_are() -> None:
         other = result["differentiation_low"].drop_attrs().assign_attrs(attributes)
         with pytest.raises(dif.InputError, match=r"attributes of differentiation_low are .*the confidence"):
             validate_result(result.assign(differentiation_low=other))
-    # those of a version that had none
+    # those of versions that had none, or fewer
     require_whole(
         validate_result(result.drop_vars(["differentiation_low", "differentiation_high", "source"]))
     )
+    old = result.isel(source=[0, 1])
+    for name in ("differentiation_low", "differentiation_high"):
+        old[name].attrs.update(method="studentized", resamples=2000)
+    validate_result(old)
+    with pytest.raises(dif.InputError, match=r"source names \['images', 'both'\]; expected"):
+        validate_result(result.isel(source=[1, 2]))
 
 
 def test_maps_say_what_they_are_of() -> None:
