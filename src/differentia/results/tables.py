@@ -9,8 +9,9 @@ from warnings import warn
 
 import numpy as np
 
+from differentia.results.convergence import convergence_known, not_converged
 from differentia.results.dataset import require_variables
-from differentia.results.draws import convergence_known, draw_mean, draw_spread, not_converged
+from differentia.results.draws import draw_mean, draw_spread
 from differentia.results.relative import relative, relative_interval
 from differentia.results.schema import LIMITS, POINT, SOURCES, checked
 from differentia.system.files import written_whole

@@ -42,8 +42,9 @@ from differentia.output.figures.intervals import (
 from differentia.output.figures.labels import plain, shortened, text_width, wrapped
 from differentia.output.figures.panels import PAGE_WIDTH, RESOLUTION, sized_figure
 from differentia.output.words import unit_of
+from differentia.results.convergence import not_converged
 from differentia.results.dataset import kind_of
-from differentia.results.draws import draw_mean, not_converged
+from differentia.results.draws import draw_mean
 from differentia.results.published import published_lines
 from differentia.results.relative import relative
 from differentia.results.schema import checked
