@@ -41,7 +41,7 @@ def to_dataframe(result: xr.Dataset) -> pd.DataFrame:
         limits of units and of images (``differentiation_units_low``, ``differentiation_units_high``, and so
         on). What is not known is NaN, and so is all that is relative where there is no reference.
         ``not_converged`` (boolean, `pandas.NA` where that can't be said) says where more units give another
-        value.
+        value, as `differentia.not_converged` does.
 
     Raises
     ------

@@ -99,7 +99,7 @@ def plot(
     is the thinner the fewer units it stands for. Sets stand a little beside each other, and so do their bars.
     What reaches beyond twice the highest value is cut off. In a result without intervals, bars are one SD
     over draws either side, and there are no bands. Open marks have not converged: more units give another
-    value (`not_converged`).
+    value, or those at hand have another SD than their whole layer (`not_converged`).
 
     Parameters
     ----------
