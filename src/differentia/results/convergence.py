@@ -89,7 +89,7 @@ def _judged(result: xr.Dataset, sketch: xr.Dataset | None) -> tuple[xr.DataArray
     for count in counts:
         comparisons = comparisons + (used.sel(n_units=count, drop=True) > used)
     level = LEVEL / 2 / comparisons.where(comparisons > 0)
-    flags, known = means != means, whole & means.notnull()
+    flags, known = means.copy(data=np.zeros(means.shape, dtype=bool)), whole & means.notnull()
     changes = [_change(result, means, count) for count in counts]
     if total is not None:
         changes.append(_change_to_all(result, means, *total))
