@@ -122,12 +122,6 @@ def alike(seed: int, layers: int, units: int = 400) -> dict[str, dict[str, np.nd
     return {name: {f"L{layer}": rng.normal(0, 1, (8, units)) for layer in range(layers)} for name in SETS}
 
 
-def with_moments(result: xr.Dataset, arrays: dict[str, dict[str, np.ndarray]]) -> xr.Dataset:
-    """Return a result with the SD of all units, as the pass over the images gives it."""
-    of_layers = [[arrays[name][layer].std() for layer in arrays[name]] for name in arrays]
-    return result.assign(layer_sd=(("set", "layer"), of_layers))
-
-
 def of_all(arrays: dict[str, dict[str, np.ndarray]], kind: str = "all", draws: int = 1) -> xr.Dataset:
     """Return what all units give, or as a sketch of 50 sums would give it, with an error of some per cent."""
     size = next(iter(arrays["cats"].values())).shape[1]
@@ -153,7 +147,7 @@ def test_chance_marks_few_points_of_units_that_are_alike(draws: int, pool: int) 
     arrays = alike(1, 25)
     result = dif.measure_responses(arrays, n_units=(20, 50, 100), draws=draws, pool=pool)
     whole = of_all(arrays)
-    assert share(dif.not_converged(with_moments(result, arrays))) <= 0.05
+    assert share(dif.not_converged(result)) <= 0.05
     assert share(dif.not_converged(result, whole)) <= 0.05
     assert convergence_known(result).sel(n_units=[20, 50]).all()
     assert convergence_known(result, whole).all()
@@ -162,18 +156,21 @@ def test_chance_marks_few_points_of_units_that_are_alike(draws: int, pool: int) 
 def test_sparse_layers_are_marked() -> None:
     """By larger numbers where there are any, by the SD of the layer where not, and by all units."""
     arrays = sparse(2, 6)
-    result = dif.measure_responses(arrays, n_units=(20, 50, 1000), draws=10)
-    assert share(dif.not_converged(result).sel(n_units=[20, 50])) > 0.9
+    result = dif.measure_responses(arrays, n_units=(20, 50, 1000), draws=20)
+    assert share(dif.not_converged(result).sel(n_units=[20, 50])) > 0.8  # a draw strays, too
     assert not dif.not_converged(result).sel(n_units=1000).any()
     few = dif.measure_responses(arrays, n_units=(20, 50), draws=10)
-    assert share(dif.not_converged(few).sel(n_units=50)) == 0  # which nothing tells
-    assert not convergence_known(few).sel(n_units=50).any()
-    marked = dif.not_converged(with_moments(few, arrays))
-    assert share(marked) > 0.9
+    marked = dif.not_converged(few)
+    assert share(marked) > 0.8
     assert (marked.sel(n_units=20) | ~marked.sel(n_units=50)).all()  # smaller ones too
-    assert convergence_known(with_moments(few, arrays)).where(marked).sum() == marked.sum()
+    np.testing.assert_array_equal(convergence_known(few).sel(n_units=50), marked.sel(n_units=50))
+    without = few.drop_vars("layer_sd")
+    assert not dif.not_converged(without).sel(n_units=50).any()
+    assert not convergence_known(without).sel(n_units=50).any()
     whole = of_all(arrays)
-    assert share(dif.not_converged(few.sel(n_units=[20]), whole)) > 0.9
+    single = dif.measure_responses(arrays, n_units=20, pool=600, draws=20).drop_vars("layer_sd")
+    assert not dif.not_converged(single).any()
+    assert share(dif.not_converged(single, whole)) > 0.8
 
 
 def by_moments(ratios: list[float], **options: Any) -> xr.Dataset:
@@ -222,7 +219,7 @@ def test_where_the_sd_says_nothing() -> None:
     assert not dif.not_converged(result.isel(draw=[])).any()
     # the sums are of the larger number, which was taken out
     arrays = alike(4, 3)
-    both = with_moments(dif.measure_responses(arrays, n_units=(20, 300), draws=5), arrays)
+    both = dif.measure_responses(arrays, n_units=(20, 300), draws=5)
     assert not dif.not_converged(both.sel(n_units=[20])).any()
 
 
