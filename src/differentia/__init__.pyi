@@ -30,8 +30,9 @@ from .recording.record import record as record
 from .recording.responses import Responses as Responses
 from .recording.selection import Selection as Selection, select as select, write_selection as write_selection
 from .results.contrasts import contrast as contrast, contrasts_between_sets as contrasts_between_sets
+from .results.convergence import not_converged as not_converged
 from .results.doubts import doubts as doubts, say_doubts as say_doubts
-from .results.draws import draw_mean as draw_mean, draw_spread as draw_spread, not_converged as not_converged
+from .results.draws import draw_mean as draw_mean, draw_spread as draw_spread
 from .results.files import load_result as load_result, save as save
 from .results.intervals import with_intervals as with_intervals
 from .results.precision import precision as precision, say_precision as say_precision

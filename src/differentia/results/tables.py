@@ -9,8 +9,9 @@ from warnings import warn
 
 import numpy as np
 
+from differentia.results.convergence import convergence_known, not_converged
 from differentia.results.dataset import require_variables
-from differentia.results.draws import convergence_known, draw_mean, draw_spread, not_converged
+from differentia.results.draws import draw_mean, draw_spread
 from differentia.results.relative import relative, relative_interval
 from differentia.results.schema import LIMITS, POINT, SOURCES, checked
 from differentia.system.files import written_whole
@@ -40,7 +41,7 @@ def to_dataframe(result: xr.Dataset) -> pd.DataFrame:
         limits of units and of images (``differentiation_units_low``, ``differentiation_units_high``, and so
         on). What is not known is NaN, and so is all that is relative where there is no reference.
         ``not_converged`` (boolean, `pandas.NA` where that can't be said) says where more units give another
-        value.
+        value, as `differentia.not_converged` does.
 
     Raises
     ------

@@ -42,8 +42,9 @@ from differentia.output.figures.intervals import (
 from differentia.output.figures.labels import plain, shortened, text_width, wrapped
 from differentia.output.figures.panels import PAGE_WIDTH, RESOLUTION, sized_figure
 from differentia.output.words import unit_of
+from differentia.results.convergence import not_converged
 from differentia.results.dataset import kind_of
-from differentia.results.draws import draw_mean, not_converged
+from differentia.results.draws import draw_mean
 from differentia.results.published import published_lines
 from differentia.results.relative import relative
 from differentia.results.schema import checked
@@ -98,7 +99,7 @@ def plot(
     is the thinner the fewer units it stands for. Sets stand a little beside each other, and so do their bars.
     What reaches beyond twice the highest value is cut off. In a result without intervals, bars are one SD
     over draws either side, and there are no bands. Open marks have not converged: more units give another
-    value (`not_converged`).
+    value, or those at hand have another SD than their whole layer (`not_converged`).
 
     Parameters
     ----------
