@@ -32,11 +32,14 @@ from differentia.output.figures.depth import (
     rule,
 )
 from differentia.output.figures.intervals import (
+    DOUBT,
     LEGEND_COLOUR,
     Intervals,
     band_key,
+    doubt_key,
     draw_band,
     draw_bars,
+    draw_doubts,
     intervals_of,
 )
 from differentia.output.figures.labels import plain, shortened, text_width, wrapped
@@ -44,6 +47,7 @@ from differentia.output.figures.panels import PAGE_WIDTH, RESOLUTION, sized_figu
 from differentia.output.words import unit_of
 from differentia.results.convergence import not_converged
 from differentia.results.dataset import kind_of
+from differentia.results.doubts import doubts
 from differentia.results.draws import draw_mean
 from differentia.results.published import published_lines
 from differentia.results.relative import relative
@@ -99,7 +103,8 @@ def plot(
     is the thinner the fewer units it stands for. Sets stand a little beside each other, and so do their bars.
     What reaches beyond twice the highest value is cut off. In a result without intervals, bars are one SD
     over draws either side, and there are no bands. Open marks have not converged: more units give another
-    value, or those at hand have another SD than their whole layer (`not_converged`).
+    value, or those at hand have another SD than their whole layer (`not_converged`). Crossed circles are not
+    to be trusted for other images: from those at hand no interval can be told.
 
     Parameters
     ----------
@@ -276,7 +281,8 @@ def _curves_size(result: xr.Dataset, contrasts: Sequence[xr.Dataset]) -> tuple[f
 def _legend_width(result: xr.Dataset) -> float:
     """Return inches."""
     longest = max(len(line) for name in result["set"].values for line in wrapped(str(name)).splitlines())
-    return 0.7 + 0.075 * max(longest, 16)
+    doubted = bool((doubts(result) != "").any())
+    return 0.7 + 0.075 * max(longest, len(DOUBT) - 5 if doubted else 16)
 
 
 def _ylabel(result: xr.Dataset) -> str:
@@ -350,10 +356,12 @@ def _draw_lines(
     for (place, (name, look)), (rank, count) in product(enumerate(looks.items()), enumerate(counts)):
         colour, symbol = look.colour.figure, look.symbol
         at = {"set": name, "n_units": count}
-        line, opened = means.sel(at).values, unsettled.sel(at).values
+        line, doubted = means.sel(at).values, intervals.doubted.sel(at).values
+        opened = unsettled.sel(at).values & ~doubted
         x = _positions(len(line), (place, len(looks)), (rank, len(counts)))
         main = count == counts[-1]
-        draw_band(ax, x, *intervals.limits("images", **at), colour, half_width=BAND_OF_ONE)
+        if main:  # those of fewer units would lie upon each other
+            draw_band(ax, x, *intervals.limits("images", **at), colour, half_width=BAND_OF_ONE)
         draw_bars(
             ax,
             x,
@@ -383,6 +391,8 @@ def _draw_lines(
                 linewidth=0.8 * scale,
                 zorder=2.5,
             )
+        if doubted.any():
+            draw_doubts(ax, x[doubted], line[doubted], colour, scale=scale)
     highest = max(np.nanmax(line.get_ydata(), initial=0.0) for line in ax.get_lines())
     top = min(ax.get_ylim()[1], MOST_ABOVE * highest or np.inf)
     ax.set_ylim(-0.03 * top, top)  # zero is in sight, and its markers are whole
@@ -424,11 +434,13 @@ def _style_entries(styles: Mapping[int, Any], noun: str, *, published: bool = Fa
 
 
 def _mark_entries(result: xr.Dataset, intervals: Intervals) -> dict[str, Artist]:
-    """Return what says which interval is which, and what open marks are."""
+    """Return what says which interval is which, and what open and crossed marks are."""
     marks = {"images": band_key(), "units": key(color=LEGEND_COLOUR, marker="|", markersize=9)}
     entries = {words: marks[source] for source, words in intervals.legend().items()}
     if bool(not_converged(result).any()):
         entries["not converged"] = key(
             color=LEGEND_COLOUR, marker="o", markersize=OPEN_SIZE, markerfacecolor="white"
         )
+    if bool(intervals.doubted.any()):
+        entries[DOUBT] = doubt_key()
     return entries
