@@ -125,7 +125,7 @@ def alike(seed: int, layers: int, units: int = 400) -> dict[str, dict[str, np.nd
 def of_all(arrays: dict[str, dict[str, np.ndarray]], kind: str = "all", draws: int = 1) -> xr.Dataset:
     """Return what all units give, or as a sketch of 50 sums would give it, with an error of some per cent."""
     size = next(iter(arrays["cats"].values())).shape[1]
-    result = dif.measure_responses(arrays, n_units=size, draws=draws, resamples=100)
+    result = dif.measure_responses(arrays, n_units=size, draws=draws)
     if kind == "sketch":
         values = result["differentiation"].values[..., :1]
         errors = np.random.default_rng(7).normal(0, 1 / np.sqrt(2 * 50), (*values.shape[:-1], draws))
@@ -145,7 +145,7 @@ def share(flags: xr.DataArray) -> float:
 def test_chance_marks_few_points_of_units_that_are_alike(draws: int, pool: int) -> None:
     """The control: at most 5 %, with few units and noisy draws, with moments and a result of all units."""
     arrays = alike(1, 25)
-    result = dif.measure_responses(arrays, n_units=(20, 50, 100), draws=draws, pool=pool, resamples=100)
+    result = dif.measure_responses(arrays, n_units=(20, 50, 100), draws=draws, pool=pool)
     whole = of_all(arrays)
     assert share(dif.not_converged(result)) <= 0.05
     assert share(dif.not_converged(result, whole)) <= 0.05
@@ -156,10 +156,10 @@ def test_chance_marks_few_points_of_units_that_are_alike(draws: int, pool: int) 
 def test_sparse_layers_are_marked() -> None:
     """By larger numbers where there are any, by the SD of the layer where not, and by all units."""
     arrays = sparse(2, 6)
-    result = dif.measure_responses(arrays, n_units=(20, 50, 1000), draws=20, resamples=100)
+    result = dif.measure_responses(arrays, n_units=(20, 50, 1000), draws=20)
     assert share(dif.not_converged(result).sel(n_units=[20, 50])) > 0.8  # a draw strays, too
     assert not dif.not_converged(result).sel(n_units=1000).any()
-    few = dif.measure_responses(arrays, n_units=(20, 50), draws=10, resamples=100)
+    few = dif.measure_responses(arrays, n_units=(20, 50), draws=10)
     marked = dif.not_converged(few)
     assert share(marked) > 0.8
     assert (marked.sel(n_units=20) | ~marked.sel(n_units=50)).all()  # smaller ones too
@@ -168,7 +168,7 @@ def test_sparse_layers_are_marked() -> None:
     assert not dif.not_converged(without).sel(n_units=50).any()
     assert not convergence_known(without).sel(n_units=50).any()
     whole = of_all(arrays)
-    single = dif.measure_responses(arrays, n_units=20, pool=600, draws=20, resamples=100).drop_vars(
+    single = dif.measure_responses(arrays, n_units=20, pool=600, draws=20).drop_vars(
         "layer_sd"
     )
     assert not dif.not_converged(single).any()
@@ -221,14 +221,14 @@ def test_where_the_sd_says_nothing() -> None:
     assert not dif.not_converged(result.isel(draw=[])).any()
     # the sums are of the larger number, which was taken out
     arrays = alike(4, 3)
-    both = dif.measure_responses(arrays, n_units=(20, 300), draws=5, resamples=100)
+    both = dif.measure_responses(arrays, n_units=(20, 300), draws=5)
     assert not dif.not_converged(both.sel(n_units=[20])).any()
 
 
 def test_all_units_are_compared_with_their_own_error() -> None:
     """A sketch's draws stray too, and so does the pool: both count as chance."""
     arrays = alike(5, 20, units=600)
-    result = dif.measure_responses(arrays, n_units=(20, 60), draws=5, pool=60, resamples=100)
+    result = dif.measure_responses(arrays, n_units=(20, 60), draws=5, pool=60)
     for units, draws in (("all", 1), ("sketch", 5), ("sketch", 1)):
         total = of_all(arrays, units, draws)
         assert share(dif.not_converged(result, total)) <= 0.05
@@ -241,7 +241,7 @@ def test_all_units_are_compared_with_their_own_error() -> None:
 
 def test_what_is_no_sketch_of_the_same_experiment() -> None:
     arrays = alike(6, 1)
-    result = dif.measure_responses(arrays, n_units=20, resamples=100)
+    result = dif.measure_responses(arrays, n_units=20)
     with pytest.raises(dif.InputError, match=r"sketch= is of the kind 'random'; expected .* sketch or all"):
         dif.not_converged(result, result)
     whole = of_all(arrays)
