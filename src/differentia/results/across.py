@@ -328,7 +328,7 @@ def _require_alike(results: Mapping[str, xr.Dataset], value: str) -> xr.Dataset:
 
 
 def _warn_of_copies(values: xr.DataArray) -> None:
-    names, arrays = values["result"].values.astype(str), values.values
+    names, arrays = values["result"].values.tolist(), values.values
     for one, other in combinations(range(len(names)), 2):
         if np.isfinite(arrays[one]).any() and np.array_equal(arrays[one], arrays[other], equal_nan=True):
             warn(
@@ -363,7 +363,8 @@ def limits_by_t(values: Float[np.ndarray, "result ..."], mean: Mean, confidence:
 
 def _around(mean: Mean, tail: float) -> _Limits:
     """Return the limits of a mean beyond which lies the share `tail` of t on either side."""
-    reach = -stdtrit(mean.df, tail) * mean.error
+    quantile = -stdtrit(mean.df, tail) if tail > 0 else np.inf  # SciPy's sign of the infinite one varies
+    reach = quantile * mean.error
     return mean.value - reach, mean.value + reach
 
 
