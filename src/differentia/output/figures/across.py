@@ -80,7 +80,8 @@ def plot_across(found: xr.Dataset, ax: Axes | Figure | None = None) -> Axes:
     rule(ax)
     ax.set_ylabel(_ylabel(found))
     name_layers(ax, layers)
-    add_legend(ax, [set_entries(looks), *_explained(found, styles, members)])
+    counts = {name: int(of_group.sum()) for name, of_group in members.items()}
+    add_legend(ax, [set_entries(looks), *_explained(found, styles, counts)])
     return ax
 
 
@@ -99,24 +100,20 @@ def _ylabel(found: xr.Dataset) -> str:
 
 
 def _explained(
-    found: xr.Dataset, styles: Mapping[str, Any], members: Mapping[str, np.ndarray]
+    found: xr.Dataset, styles: Mapping[str, Any], counts: Mapping[str, int]
 ) -> Iterator[dict[str, Artist]]:
-    """Yield what the legend says of groups, lines and bands."""
-    if len(members) > 1:
+    """Yield what the legend says of groups, of lines, and of bands."""
+    thick: dict[str, Any] = {"color": LEGEND_COLOUR, "linewidth": THICK}
+    mean = f"mean of {sum(counts.values())}"
+    if len(counts) > 1:
+        mean = "mean of each group"
         yield {
-            f"{plain(wrapped(name))} ({members[name].sum()})": key(
-                color=LEGEND_COLOUR, linestyle=style, linewidth=THICK
-            )
+            f"{plain(wrapped(name))} ({counts[name]})": key(linestyle=style, **thick)
             for name, style in styles.items()
         }
-    counts = "" if len(members) > 1 else f" {found.sizes['result']}"
-    lines = {"linestyle": "-", "color": LEGEND_COLOUR}
     yield {
-        "one result": key(linewidth=THIN, **lines),
-        f"mean of{counts or ' each group'}": key(linewidth=THICK, **lines),
-        **(
-            {f"{percent(found.attrs['confidence'])}: mean of all": band_key()}
-            if bool((found["high"] > found["low"]).any())
-            else {}
-        ),
+        "one result": key(linestyle="-", color=LEGEND_COLOUR, linewidth=THIN),
+        mean: key(linestyle="-", **thick),
     }
+    if bool((found["high"] > found["low"]).any()):
+        yield {f"{percent(found.attrs['confidence'])}: mean of all": band_key()}
