@@ -82,8 +82,8 @@ def across(
         Of the intervals, from 0.5 to below 1.
     method
         "t": mean ± t quantile times the standard error. "bootstrap": the results are resampled, and the mean
-        of each resample is studentised (bootstrap-t; Efron and Tibshirani 1993, chapter 12); wider, it covers
-        better where values are strongly skewed over results.
+        of each resample is studentised (bootstrap-t; Efron and Tibshirani 1993, section 12.5). It is wider,
+        and covers better where values are strongly skewed over results.
 
     Returns
     -------

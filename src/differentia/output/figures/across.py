@@ -17,6 +17,7 @@ from differentia.output.figures.lines import (
     LINE_STYLES,
     MARK_SIZE,
     MOST_ABOVE,
+    positions,
     set_entries,
 )
 from differentia.output.figures.panels import PAGE_WIDTH
@@ -38,7 +39,8 @@ def plot_across(found: xr.Dataset, ax: Axes | Figure | None = None) -> Axes:
     """Draw several networks, animals or sessions against depth, one colour for each set.
 
     A thin line is one result, a thick one the mean over the results of a group; groups differ in their line
-    style. The band is the interval of the mean. What reaches beyond twice the highest value is cut off.
+    style. The band is the interval of the mean. Sets stand a little beside each other. What reaches beyond
+    twice the highest value is cut off.
 
     Parameters
     ----------
@@ -61,19 +63,20 @@ def plot_across(found: xr.Dataset, ax: Axes | Figure | None = None) -> Axes:
     members = {str(name): found["result_group"].values == name for name in found["group"].values}
     styles = {name: LINE_STYLES[place % len(LINE_STYLES)] for place, name in enumerate(members)}
     ax = panel_in(ax, _size([*looks, *members], layers))
-    depth, mark_size = np.arange(len(layers), dtype=np.float64), MARK_SIZE * mark_scale(ax, len(layers))
+    mark_size = MARK_SIZE * mark_scale(ax, len(layers))
     values = found["value"].transpose("set", "result", "layer")
-    for (name, look), group in product(looks.items(), members):
+    for (place, (name, look)), (rank, group) in product(enumerate(looks.items()), enumerate(members)):
+        x = positions(len(layers), (place, len(looks)), (rank, len(members)))
         about: dict[str, Any] = {"color": look.colour.figure, "linestyle": styles[group]}
         for line in values.sel(set=name).values[members[group]]:
             # The point is seen where a layer stands alone.
-            ax.plot(depth, line, linewidth=THIN, alpha=STRENGTH, marker=".", markersize=POINT_SIZE, **about)
+            ax.plot(x, line, linewidth=THIN, alpha=STRENGTH, marker=".", markersize=POINT_SIZE, **about)
         mean, low, high = (
             found[which].sel(set=name, group=group).values for which in ("mean", "low", "high")
         )
-        draw_band(ax, depth, low, high, look.colour.figure, half_width=BAND_OF_ONE)
+        draw_band(ax, x, low, high, look.colour.figure, half_width=BAND_OF_ONE)
         marker = look.symbol.marker
-        ax.plot(depth, mean, linewidth=THICK, marker=marker, markersize=mark_size, zorder=3, **about)
+        ax.plot(x, mean, linewidth=THICK, marker=marker, markersize=mark_size, zorder=3, **about)
     highest = float(values.max().fillna(0.0))
     top = min(ax.get_ylim()[1], MOST_ABOVE * highest or np.inf)
     ax.set_ylim(-0.03 * top, top)

@@ -350,7 +350,7 @@ def _draw_lines(
         colour, symbol = look.colour.figure, look.symbol
         at = {"set": name, "n_units": count}
         line, opened = means.sel(at).values, unsettled.sel(at).values
-        x = _positions(len(line), (place, len(looks)), (rank, len(counts)))
+        x = positions(len(line), (place, len(looks)), (rank, len(counts)))
         main = count == counts[-1]
         draw_band(ax, x, *intervals.limits("images", **at), colour, half_width=BAND_OF_ONE)
         draw_bars(
@@ -388,7 +388,7 @@ def _draw_lines(
     rule(ax)
 
 
-def _positions(n_layers: int, of_set: tuple[int, int], of_count: tuple[int, int]) -> np.ndarray:
+def positions(n_layers: int, of_set: tuple[int, int], of_count: tuple[int, int]) -> np.ndarray:
     """Return where a curve's points stand, given which set and number of units it is, of how many."""
     (place, sets), (rank, counts) = of_set, of_count
     one = n_layers == 1
