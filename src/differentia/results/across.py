@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import combinations, islice
-from math import comb
+from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from scipy.special import stdtr, stdtrit
 
 from differentia.errors import InputError, require_distinct_names, require_known, warn
@@ -35,8 +34,8 @@ LEAST_BOOTSTRAPPED = 5
 #: Cells of which resamples are held at a time.
 _CELLS_AT_ONCE = 2000
 
-#: Arrangements at most that are all tried; of more, so many are drawn.
-MOST_ARRANGEMENTS, DRAWN_ARRANGEMENTS = 10_000, 9_999
+#: Changes of sign at most that are all tried; of more, so many are drawn.
+MOST_FLIPS, DRAWN_FLIPS = 10_000, 9_999
 
 #: Values of p that differ by less are ties, whatever rounding says.
 _TIE = 1e-6
@@ -119,20 +118,16 @@ def across(
     ).transpose("result", "set", "layer")
     _warn_of_copies(values)
     names = list(dict.fromkeys(groups))
-    found: dict[str, list[np.ndarray]] = {name: [] for name in ACROSS_VALUES[1:]}
-    for name in names:
-        of_group = values.values[np.array(groups) == name].astype(np.float64)
-        mean, n_results = mean_of(of_group), np.isfinite(of_group).sum(axis=0)
-        low, high = LIMITS_BY[method](of_group, mean, confidence)
-        for key, array in zip(
-            found, (mean.value, mean.error * np.sqrt(n_results), low, high, n_results), strict=True
-        ):
-            found[key].append(array)
+    of_groups = [values.values[np.array(groups) == name].astype(np.float64) for name in names]
+    summaries = [_summary(of_group, method, confidence) for of_group in of_groups]
     references = {one.attrs["reference"] for one in valid.values()}
     return xr.Dataset(
         {
             "value": (("result", "set", "layer"), values.values.astype(np.float64)),
-            **{key: (("group", "set", "layer"), np.stack(arrays)) for key, arrays in found.items()},
+            **{
+                key: (("group", "set", "layer"), np.stack([summary[key] for summary in summaries]))
+                for key in ACROSS_VALUES[1:]
+            },
         },
         coords={
             "result": list(valid),
@@ -157,10 +152,10 @@ def contrast_across(found: xr.Dataset, first: str, second: str, *, between: str 
     (paired t). Two groups are compared on each set, by the difference of their means (Welch's t). The
     interval and p follow from the same t: p is below 1 - confidence just where the interval leaves out 0.
 
-    p is corrected over layers: by the largest statistic of each arrangement (Westfall and Young 1993), where
-    arrangements are all changes of sign of the results' differences, or all assignments of the results to
-    the two groups (of more than 10,000, 9,999 drawn at random). With few results such a test can't reach
-    0.05 at all: with fewer than 6 pairs, or groups of 3 and 3. There p is corrected as by Holm (1979).
+    p is corrected over layers. For sets, by the largest statistic of each change of sign of the results'
+    differences (Westfall and Young 1993): of all 2^n of n results, or of 9,999 drawn at random from 15
+    results on. With fewer than 6 results no such test can reach 0.05; then, and for groups, p is corrected
+    as by Holm (1979). (To exchange results between groups would find too much where one varies more.)
 
     Parameters
     ----------
@@ -176,13 +171,15 @@ def contrast_across(found: xr.Dataset, first: str, second: str, *, between: str 
     xarray.Dataset
         By (group, layer) for sets, by (set, layer) for groups: ``difference`` (first minus second), with
         ``difference_low`` and ``difference_high``; the ``statistic`` t, with ``df`` degrees of freedom;
-        ``p``; ``p_corrected`` over the layers; ``simultaneous_low`` and ``simultaneous_high``, which leave
-        out 0 just where ``p_corrected`` is at most 1 - confidence (NaN where Holm corrected); and
-        ``p_permutation``, by arrangements alone, without a distribution assumed (NaN where these can't reach
-        0.05). ``n_first`` and ``n_second`` say of how many results; of sets, those that have values of
-        both. By group, or set: ``least_p``, the least p that arrangements can give, and ``correction``,
-        "max statistic" or "Holm". NaN where fewer than 2 results have values (of each group), or where
-        their values do not vary.
+        ``p``, and ``p_corrected`` over the layers. ``n_first`` and ``n_second`` say of how many results; of
+        sets, those that have values of both. By group, or set: ``correction``, "max statistic" or "Holm".
+
+        For sets also ``p_sign_flips``, by the changes of sign alone, with no distribution assumed but that
+        differences are symmetrical, and ``simultaneous_low`` and ``simultaneous_high``, which leave out 0
+        just where ``p_corrected`` is at most 1 - confidence; both are NaN with fewer than 6 results.
+        ``least_p`` (group) is the least p that changes of sign can give.
+
+        NaN where fewer than 2 results have values (of each group), or where their values do not vary.
 
     Raises
     ------
@@ -219,6 +216,16 @@ def contrast_across(found: xr.Dataset, first: str, second: str, *, between: str 
             **{name: found.attrs[name] for name in ("measure", "confidence")},
         },
     )
+
+
+def _summary(
+    values: Float[np.ndarray, "result set layer"], method: str, confidence: float
+) -> dict[str, np.ndarray]:
+    """Return what `across` says of one group."""
+    mean, n_results = mean_of(values), np.isfinite(values).sum(axis=0)
+    low, high = LIMITS_BY[method](values, mean, confidence)
+    sd = mean.error * np.sqrt(n_results)
+    return {"mean": mean.value, "sd": sd, "low": low, "high": high, "n_results": n_results}
 
 
 def require_across(given: Any) -> None:
@@ -403,23 +410,33 @@ LIMITS_BY: dict[str, Callable[[np.ndarray, Mean, float], _Limits]] = {
 
 def compare_pairs(differences: Float[np.ndarray, "result layer"], confidence: float) -> dict[str, Any]:
     """Return what `contrast_across` says of two sets in one group."""
-    n_results = np.isfinite(differences).sum(axis=0)
+    counts = np.isfinite(differences).sum(axis=0)
     differences = differences[np.isfinite(differences).any(axis=1)]
-    tested = _tested(mean_of(differences), sign_flips(len(differences)), differences, p_of_flips, confidence)
-    return tested | {"n_first": n_results, "n_second": n_results}
+    difference, signs = mean_of(differences), sign_flips(len(differences))
+    found, unknown = _tested(difference, confidence), np.full(counts.shape, np.nan)
+    found |= dict.fromkeys(("p_sign_flips", "simultaneous_low", "simultaneous_high"), unknown)
+    found |= {"n_first": counts, "n_second": counts, "least_p": 1 / len(signs)}
+    if found["least_p"] > SIGNIFICANT:
+        return found
+    known = np.isfinite(found["p"])
+    # The first signs are those observed. The largest statistic is the least p, since t has other degrees of
+    # freedom where a layer has fewer values.
+    p = p_of_flips(differences, signs)
+    observed, others = p[:, 0], p[:, 1:]
+    alone, corrected = p_values(np.where(known, -observed * (1 + _TIE), np.nan), -others)
+    level = min(1 - confidence, critical_p(others[known], 1 - confidence))
+    limits = zip(("simultaneous_low", "simultaneous_high"), _around(difference, level / 2), strict=True)
+    found |= {name: np.where(known, limit, np.nan) for name, limit in limits}
+    found |= {"p_sign_flips": alone, "p_corrected": np.maximum(corrected, found["p"])}
+    return found | {"correction": "max statistic"}
 
 
 def compare_groups(
     one: Float[np.ndarray, "first layer"], other: Float[np.ndarray, "second layer"], confidence: float
 ) -> dict[str, Any]:
     """Return what `contrast_across` says of two groups on one set."""
-    counts = {
-        name: np.isfinite(values).sum(axis=0) for name, values in (("n_first", one), ("n_second", other))
-    }
-    one, other = (values[np.isfinite(values).any(axis=1)] for values in (one, other))
-    difference = difference_of(mean_of(one), mean_of(other))
-    both, groupings = np.concatenate([one, other]), regroupings(len(one), len(other))
-    return _tested(difference, groupings, both, p_of_groupings, confidence) | counts
+    found = _tested(difference_of(mean_of(one), mean_of(other)), confidence)
+    return found | {"n_first": np.isfinite(one).sum(axis=0), "n_second": np.isfinite(other).sum(axis=0)}
 
 
 def difference_of(one: Mean, other: Mean) -> Mean:
@@ -437,51 +454,19 @@ def two_sided(mean: Mean) -> Float[np.ndarray, " ..."]:
         return np.where(spread, 2 * stdtr(mean.df, -np.abs(mean.value / mean.error)), np.nan)
 
 
-def _tested(
-    difference: Mean,
-    arrangements: np.ndarray,
-    values: Float[np.ndarray, "result layer"],
-    p_of: Callable[..., Float[np.ndarray, "layer b"]],
-    confidence: float,
-) -> dict[str, Any]:
-    """Return a difference with its interval, its p, and what arrangements of the values say of it."""
+def _tested(difference: Mean, confidence: float) -> dict[str, Any]:
+    """Return a difference with its interval and its p, also corrected over layers as by Holm."""
     p = two_sided(difference)
-    known = np.isfinite(p)
-    unknown = np.full_like(p, np.nan)
     low, high = _around(difference, (1 - confidence) / 2)
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = difference.value / difference.error
-    found = {"difference": difference.value, "difference_low": low, "difference_high": high}
-    found |= {"statistic": statistic, "df": difference.df}
-    found |= {name: np.where(known, array, np.nan) for name, array in found.items() if name != "difference"}
-    least = 1 / len(arrangements)
-    alone, wide, correction = unknown, (unknown, unknown), "Holm"
-    if least > SIGNIFICANT:
-        corrected = holm(p)
-    else:
-        correction = "max statistic"
-        # The first arrangement is what was observed. The largest statistic is the least p, since t has other
-        # degrees of freedom where a layer has fewer values.
-        arranged = p_of(values, arrangements)
-        observed, others = arranged[:, 0], arranged[:, 1:]
-        alone, corrected = p_values(np.where(known, -observed * (1 + _TIE), np.nan), -others)
-        corrected = np.maximum(corrected, p)
-        level = min(1 - confidence, critical_p(others[known], 1 - confidence))
-        low, high = _around(difference, level / 2)
-        wide = np.where(known, low, np.nan), np.where(known, high, np.nan)
-    return {
-        **found,
-        "p": p,
-        "p_corrected": corrected,
-        "p_permutation": alone,
-        **dict(zip(("simultaneous_low", "simultaneous_high"), wide, strict=True)),
-        "least_p": least,
-        "correction": correction,
-    }
+    found = {"difference_low": low, "difference_high": high, "statistic": statistic, "df": difference.df}
+    found = {name: np.where(np.isfinite(p), array, np.nan) for name, array in found.items()}
+    return {"difference": difference.value, **found, "p": p, "p_corrected": holm(p), "correction": "Holm"}
 
 
 def critical_p(others: Float[np.ndarray, "layer b"], level: float) -> float:
-    """Return the p of a layer below which p corrected by arrangements is at most `level`."""
+    """Return the p of a layer below which p corrected by sign flips is at most `level`."""
     least = np.sort(np.where(np.isnan(others), 0.0, others).min(axis=0, initial=1.0))
     place = int(level * (len(least) + 1) + 1e-9) - 1
     return float(least[place]) / (1 + _TIE) if place >= 0 else 0.0
@@ -499,27 +484,11 @@ def holm(p: Float[np.ndarray, " layer"]) -> Float[np.ndarray, " layer"]:
 
 def sign_flips(n: int) -> Int[np.ndarray, "b {n}"]:
     """Return signs of differences, first those observed; one keeps its own, as |t| can't tell."""
-    if 2 ** max(n - 1, 0) <= MOST_ARRANGEMENTS:
+    if 2 ** max(n - 1, 0) <= MOST_FLIPS:
         codes = np.arange(2 ** max(n - 1, 0))[:, np.newaxis]
         return 1 - 2 * (codes >> np.arange(n) & 1)
-    drawn = generator_of("sign flips", n).integers(0, 2, (DRAWN_ARRANGEMENTS, n))
+    drawn = generator_of("sign flips", n).integers(0, 2, (DRAWN_FLIPS, n))
     return np.concatenate([np.ones((1, n), dtype=np.int64), 1 - 2 * drawn])
-
-
-def regroupings(n_first: int, n_second: int) -> Bool[np.ndarray, "b n"]:
-    """Return which results are of the first group, first as observed."""
-    n = n_first + n_second
-    # Where groups are equal, to exchange their names changes no |t|.
-    count = comb(n, n_first) // (2 if n_first == n_second > 0 else 1)
-    if count <= MOST_ARRANGEMENTS:
-        chosen = np.zeros((count, n), dtype=bool)
-        # In this order those that hold the first result come first.
-        for row, members in zip(chosen, islice(combinations(range(n), n_first), count), strict=True):
-            row[list(members)] = True
-        return chosen
-    observed = np.arange(n)[np.newaxis] < n_first
-    drawn = np.repeat(observed, DRAWN_ARRANGEMENTS, axis=0)
-    return np.concatenate([observed, generator_of("groups", n_first, n_second).permuted(drawn, axis=1)])
 
 
 def p_of_flips(
@@ -530,20 +499,3 @@ def p_of_flips(
     means = signs @ values / count
     squares = np.maximum((values**2).sum(axis=0) - count * means**2, 0.0)
     return two_sided(Mean(means, np.sqrt(squares / df / count), np.broadcast_to(df, means.shape))).T
-
-
-def p_of_groupings(
-    values: Float[np.ndarray, "result layer"], of_first: Bool[np.ndarray, "b result"]
-) -> Float[np.ndarray, "layer b"]:
-    """Return p of each layer's values in other groups."""
-    known = np.isfinite(values)
-    values = np.where(known, values - mean_of(values).value, 0.0)  # so that little cancels
-    groups = []
-    for chosen in (of_first.astype(np.float64), (~of_first).astype(np.float64)):
-        count = chosen @ known
-        df = np.where(count > 1, count - 1, np.nan)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            means = chosen @ values / count
-            squares = np.maximum(chosen @ values**2 - count * means**2, 0.0)
-        groups.append(Mean(means, np.sqrt(squares / df / count), df))
-    return two_sided(difference_of(*groups)).T
