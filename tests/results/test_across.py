@@ -274,6 +274,16 @@ def test_few_results_are_corrected_by_holm(n: int) -> None:
     np.testing.assert_array_equal(found["p_corrected"], holm(found["p"]))
 
 
+def test_corrected_p_is_never_below_p() -> None:
+    """All signs are alike, so that flips find little as extreme; but one value is far off, which t minds."""
+    found = compare_pairs(np.array([0.1, 0.1, 0.2, 0.1, 0.1, 3.0])[:, np.newaxis], 0.95)
+    assert found["p_sign_flips"] == 2 / 2**6
+    assert found["p"] > 0.2
+    np.testing.assert_array_equal(found["p_corrected"], found["p"])
+    for end in ("low", "high"):
+        np.testing.assert_allclose(found[f"simultaneous_{end}"], found[f"difference_{end}"])
+
+
 def test_holm_by_hand() -> None:
     """The least is multiplied by the number of tests, the next by one less; none is below one before it."""
     np.testing.assert_allclose(holm(np.array([0.04, 0.01, np.nan, 0.03])), [0.06, 0.03, np.nan, 0.06])
