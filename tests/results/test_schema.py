@@ -326,7 +326,9 @@ def test_names_of_sets_are_no_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 #: By public function: what it is called with beside a result.
 PUBLIC: dict[str, tuple[Any, ...]] = {
     "contrast": ("stimulus", "spontaneous"),
+    "contrasts_between_sets": (),
     "describe_methods": (),
+    "doubts": (),
     "plot": (),
     "plot_distances": (),
     "plot_filters": (),
@@ -338,6 +340,7 @@ PUBLIC: dict[str, tuple[Any, ...]] = {
     "relative": (),
     "relative_interval": (),
     "save": ("x.nc",),
+    "say_doubts": (),
     "say_precision": (),
     "show": (),
     "to_dataframe": (),
@@ -348,7 +351,7 @@ PUBLIC: dict[str, tuple[Any, ...]] = {
 
 #: Those that take results by kind, or of VGG16; and those of draws, which take any selection, and kinds that
 #: were joined.
-OTHERS = {"compare_with_published", "plot_kinds"}
+OTHERS = {"across", "compare_with_published", "plot_kinds"}
 UNCHECKED = {"draw_mean", "draw_spread", "not_converged"}
 
 
