@@ -121,9 +121,6 @@ def test_one_layer_is_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     def peak(n_units: int, memory: float, draws: int = 1, metric: str = "euclidean") -> float:
         options: dict[str, Any] = {"n_units": n_units, "draws": draws, "metric": metric}
         options["memory"] = int(memory * of_layer)
-        options["resamples"] = (
-            100  # what resamples take does not depend on the layer, and is as much as it here
-        )
         return peak_memory(lambda: dif.measure_responses(responses, **options)) / of_layer
 
     assert peak(200, memory=0.1) < 0.6

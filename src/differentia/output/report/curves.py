@@ -8,8 +8,9 @@ import numpy as np
 
 from differentia.output.doubts import told_doubts
 from differentia.output.words import UNIT_WORDS
+from differentia.results.convergence import convergence_known, not_converged
 from differentia.results.dataset import kind_of, provenance
-from differentia.results.draws import convergence_known, draw_mean, draw_spread, not_converged
+from differentia.results.draws import draw_mean, draw_spread
 from differentia.results.published import published_lines
 from differentia.results.relative import relative
 from differentia.results.schema import SOURCES

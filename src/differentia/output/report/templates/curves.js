@@ -324,8 +324,8 @@ function curvesCaption() {
   said.push(...intervalsCaption());
   if (any(kind[state.values].doubt, (doubt) => doubt)) said.push(`Crossed circles are not to be trusted for other ${THINGS}: point at one, or see below, to read why.`);
   if (counts.length > 1) said.push("The largest number of units is drawn solid, smaller ones dashed and dotted.");
-  if (any(kind.not_converged, (flag) => flag)) said.push("Open marks have not converged: at the next larger number of units the value lies outside the spread.");
-  if (kind.counted && counts.includes(largest())) said.push(`Whether ${counted(kind.n_units[largest()])} ${kind.noun} are enough can't be said: no larger number was measured.`);
+  if (any(kind.not_converged, (flag) => flag)) said.push(`Open marks have not converged: a larger number of units gives another value, or these units have another SD than their whole ${PLACE}.`);
+  if (kind.counted && counts.includes(largest())) said.push(`Whether ${counted(kind.n_units[largest()])} ${kind.noun} are enough can't be said where the mark is filled: no larger number was measured.`);
   if (state.values === "relative") said.push(`Divided by the mean over draws of ${data.reference} at ${kind.counted ? `${counted(kind.n_units[largest()])} ${kind.noun}` : "the same units"}, whose own ${kind.confidence === null ? "spread is left out" : "uncertainty the intervals include, but not the SD"}.`);
   if (markedPairs().length) said.push(`Marks above: where two sets differ (corrected p < ${data.level}), with the symbol of the more differentiated one.`);
   if (state.published && kind[state.values].published) said.push("Thin, dash-dotted: as published.");
