@@ -161,6 +161,7 @@ COLUMNS = {
     "relative_units_low": "Of units, relative",
     "relative_images_low": "Of images, relative",
     "relative_both_low": "Of both, relative",
+    "doubt": "Not to be trusted",
     "not_converged": "Not converged",
 }
 
@@ -177,9 +178,11 @@ NUMBERS = [
 
 
 def columns_of(rows: list[dict[str, Any]]) -> list[str]:
-    """Return the columns of the table: those of intervals where one is known."""
-    known = {name for row in rows for name in COLUMNS if row[name] is not None and row[name] == row[name]}
-    return [name for name in COLUMNS if not name.endswith("_low") or name in known]
+    """Return the columns of the table: those of intervals, and of doubts, where there is one."""
+    known = {
+        name for row in rows for name in COLUMNS if row[name] not in (None, "") and row[name] == row[name]
+    }
+    return [name for name in COLUMNS if not name.endswith(("_low", "doubt")) or name in known]
 
 
 def cell_of(name: str, record: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from helpers.pages import (
     cell_of,
     check_curves,
     check_records,
+    columns_of,
     hovered,
     numbers,
     parsed,
@@ -168,8 +169,10 @@ def test_the_table_with_all_intervals(browser: Browser, fresh: Page, tmp_path: P
     """Each limit is that of the result; CSV holds every digit of it."""
     result = compared()
     head, *rows = table_of(fresh, "#numbers")
-    assert head == list(COLUMNS.values())
-    assert rows == [[cell_of(name, record) for name in COLUMNS] for record in table_rows(result)]
+    expected = columns_of(table_rows(result))
+    assert {*COLUMNS} - {*expected} <= {"doubt"}
+    assert head == [COLUMNS[name] for name in expected]
+    assert rows == [[cell_of(name, record) for name in expected] for record in table_rows(result)]
     at = {"set": "digits", "layer": "block4_pool", "n_units": 100, "source": "images"}
     low, high = (float(result[name].sel(at)) for name in LIMITS)
     assert np.isfinite([low, high]).all()
@@ -198,7 +201,8 @@ def test_a_result_without_intervals(browser: Browser, tmp_path: Path) -> None:
         assert "whose own spread is left out" in text_of(page, "#curves-caption")
         assert page.locator("#contrasts-section, input[name=shown]").count() == 0
         head = table_of(page, "#numbers")[0]
-        assert head == [label for label in COLUMNS.values() if "nterval" not in label and "Of " not in label]
+        assert head == [COLUMNS[name] for name in columns_of(table_rows(result))]
+        assert not [label for label in head if "nterval" in label or "Of " in label]
         said = text_of(page, "#trust-section")
         assert "There are no intervals in this result: measure again" in said
         assert "95 %" not in said
@@ -578,7 +582,7 @@ def test_too_few_images_are_said_to_be(browser: Browser) -> None:
 
 
 def test_what_is_not_to_be_trusted(browser: Browser, tmp_path: Path) -> None:
-    """Crossed circles without a band, the reason where one points, and the sentences below; as relative too."""
+    """Crossed circles without a band, the reason where one points, and sentences below; as relative too."""
     result = doubtful()
     path = dif.write_report(result, tmp_path / "report.html", contrasts=())
     with browsing(browser) as context:
@@ -596,6 +600,10 @@ def test_what_is_not_to_be_trusted(browser: Browser, tmp_path: Path) -> None:
         said = page.locator("#trust-section li").all_text_contents()
         assert said[:3] == say_doubts(result)
         assert "Not to be trusted" in text_of(page, "#trust-section")
+        head, *rows = table_of(page, "#numbers")
+        place = head.index("Not to be trusted")
+        assert [row[place] for row in rows] == [record["doubt"] for record in table_rows(result)]
+        assert {row[place] for row in rows} == {"", "strong images", "gap", "long tail"}
         page.get_by_label("relative to noise").check()
         check_curves(page, result, relative=True, counts=[1])
         of_reference = [
@@ -610,7 +618,7 @@ def test_what_is_not_to_be_trusted(browser: Browser, tmp_path: Path) -> None:
 
 
 def test_sets_that_cant_be_compared(browser: Browser, tmp_path: Path) -> None:
-    """Where one is not to be trusted: a crossed circle, no p, and a word of it; no such word of other pairs."""
+    """Where one is not to be trusted: a crossed circle, no p, and a word of it; no such word of others."""
     result = doubtful()
     given = [dif.contrast(result, *pair) for pair in (("threes", "digits"), ("noise", "more digits"))]
     given.append(with_p(given[0], [0.5] * 4).assign(p=("layer", [0.5] * 4)))
