@@ -132,11 +132,11 @@ def image_interval(result: xr.Dataset, *, confidence: float) -> tuple[xr.DataArr
         here = tuple(at)
         found[here] = limits(log_limit[here], float(freedom[here]), confidence)
     low, high = (means * np.exp(found[..., at]) for at in range(2))
-    most = np.maximum(_most(result), means)
+    most = np.maximum(largest_values(result), means)
     return low, high.clip(max=most)
 
 
-def _most(result: xr.Dataset) -> xr.DataArray:
+def largest_values(result: xr.Dataset) -> xr.DataArray:
     """Return the largest value that the definition allows."""
     import xarray as xr
 
@@ -158,8 +158,8 @@ def with_confidences(result: xr.Dataset) -> xr.Dataset:
     largest, n_counts = int(np.argmax(result["n_units"].values)), result.sizes["n_units"]
     nothing: list[Confidence | None] = [None] * n_counts
     found = [[list(nothing) for _ in rows] for _ in range(result.sizes["layer"])]
-    if is_raw_euclidean(result.attrs["normalize"], result.attrs["metric"]) and "distance" in result:
-        samples = _Samples(result)
+    if Samples.are_in(result):
+        samples = Samples(result)
         cases = list(product(range(result.sizes["layer"]), enumerate(rows.items())))
         known = side_by_side(lambda case: samples.confidence(case[1][1], case[0]), cases)
         for (layer, (at, _)), confidence in zip(cases, known, strict=True):
@@ -169,7 +169,7 @@ def with_confidences(result: xr.Dataset) -> xr.Dataset:
     return result.assign(variables).set_coords("score")
 
 
-class _Samples:
+class Samples:
     """What the confidence distributions of a result follow from that holds distances."""
 
     def __init__(self, result: xr.Dataset) -> None:
@@ -182,8 +182,18 @@ class _Samples:
         names = [str(name) for name in result["set"].values]
         self._values = dict(zip(names, values.transpose("set", "layer").values.tolist(), strict=True))
 
+    @staticmethod
+    def are_in(result: xr.Dataset) -> bool:
+        """Whether a result holds the distances of its measure."""
+        return is_raw_euclidean(result.attrs["normalize"], result.attrs["metric"]) and "distance" in result
+
     def confidence(self, of_set: tuple[str, np.ndarray], layer: int) -> Confidence | None:
         """Return that of a set in a layer; None where its distances do not give the value that there is."""
+        sample = self.sample(of_set, layer)
+        return None if sample is None else sample.confidence()
+
+    def sample(self, of_set: tuple[str, np.ndarray], layer: int) -> Sample | None:
+        """Return a set in a layer; None where its distances do not give the value that there is."""
         # So it is where images, or the largest numbers of units, were taken out of a result, and where
         # rounding left nothing of the SD of responses that are far from 0.
         name, rows = of_set
@@ -196,7 +206,7 @@ class _Samples:
         value = self._values[name][layer]
         if not abs(median / np.sqrt(self._n_units[layer]) / sigma - value) < 1e-3 * value:
             return None
-        return Sample(distances, *((means, squares) if self._normalized else (None, None))).confidence()
+        return Sample(distances, *((means, squares) if self._normalized else (None, None)))
 
 
 def side_by_side(find: Callable[[_Case], _Found], cases: Iterable[_Case]) -> list[_Found]:
