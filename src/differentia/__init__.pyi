@@ -29,7 +29,8 @@ from .output.report.page import show as show, write_report as write_report
 from .recording.record import record as record
 from .recording.responses import Responses as Responses
 from .recording.selection import Selection as Selection, select as select, write_selection as write_selection
-from .results.contrasts import contrast as contrast
+from .results.contrasts import contrast as contrast, contrasts_between_sets as contrasts_between_sets
+from .results.doubts import doubts as doubts, say_doubts as say_doubts
 from .results.draws import draw_mean as draw_mean, draw_spread as draw_spread, not_converged as not_converged
 from .results.files import load_result as load_result, save as save
 from .results.intervals import with_intervals as with_intervals

@@ -99,7 +99,7 @@ class Metric:
     units `distance` makes the distance.
     """
 
-    distance: Callable[[float, int], float]
+    distance: Callable[[Any, int], Any]
     prepare: Callable[[Rows], Rows] = _as_is
     scipy: str | None = None
     join: np.ufunc = np.add
@@ -116,7 +116,7 @@ class Metric:
 
 #: Every metric is a mean over units, or free of their number.
 METRICS: dict[str, Metric] = {
-    "euclidean": Metric(lambda square, k: math.sqrt(square / k), in_units=True),
+    "euclidean": Metric(lambda square, k: np.sqrt(square / k), in_units=True),
     "cityblock": Metric(lambda total, k: total / k, scipy="cityblock", in_units=True),
     "correlation": Metric(
         lambda square, k: square / 2, prepare=lambda rows: _of_length_one(_by_response(rows, None))
@@ -155,17 +155,52 @@ def evaluate(
         value = _from_float32(responses, normalize, max(abs(float(lowest)), abs(float(highest))))
         if value is not None:
             return Differentiation(value)
-    power = _power_near_peak(float(lowest), float(highest))
-    if scale is not None and power != 1.0:
-        scale = scale / power
     how = METRICS[metric]
     try:
-        rows = how.prepare(NORMALIZATIONS[normalize](Rows(responses, power=power), scale))
+        rows = _as_compared(responses, (lowest, highest), normalize, metric, scale)
     except _UndefinedError as undefined:
         return Differentiation(math.nan, str(undefined), undefined.response)
     middle_two = middle_of_few(how.pairs(rows)).tolist() if few else middle(how.tiles(rows))
-    value = sum(how.distance(of_pair, rows.n_units) for of_pair in middle_two) / 2
-    return Differentiation(value * power if normalize == "none" and how.in_units else value)
+    value = sum(float(how.distance(of_pair, rows.n_units)) for of_pair in middle_two) / 2
+    return Differentiation(value * rows.power if normalize == "none" and how.in_units else value)
+
+
+def _as_compared(
+    responses: ResponseMatrix,
+    ends: tuple[Any, Any],
+    normalize: str,
+    metric: str,
+    scale: Float[np.ndarray, " k"] | None,
+) -> Rows:
+    """Return responses as the metric compares them; their smallest and largest number are known."""
+    power = _power_near_peak(*map(float, ends))
+    if scale is not None and power != 1.0:
+        scale = scale / power
+    return METRICS[metric].prepare(NORMALIZATIONS[normalize](Rows(responses, power=power), scale))
+
+
+def pair_distances(
+    responses: ResponseMatrix,
+    *,
+    normalize: str,
+    metric: str,
+    scale: Float[np.ndarray, " k"] | None = None,
+) -> Float[np.ndarray, " pairs"] | None:
+    """Return the distance of every pair of a few responses, in ``pdist``'s order and up to a factor.
+
+    It is None where the measure has no value.
+    """
+    ends = extremes(responses)
+    if ends[0] == ends[1]:
+        return None
+    try:
+        rows = _as_compared(responses, ends, normalize, metric, scale)
+    except _UndefinedError:
+        return None
+    distances: Float[np.ndarray, " pairs"] = METRICS[metric].distance(
+        METRICS[metric].pairs(rows), rows.n_units
+    )
+    return distances
 
 
 def gives_the_same(response: float) -> str:

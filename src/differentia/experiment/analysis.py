@@ -14,16 +14,25 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy.spatial.distance import squareform
 
-from differentia.definition.grams import readings
+from differentia.definition.grams import Grams, readings
 from differentia.definition.matrix import Part, ResponseMatrix, Rows, at_hand
-from differentia.definition.measure import Differentiation, evaluate, gives_the_same, is_raw_euclidean
+from differentia.definition.measure import (
+    METRICS,
+    Differentiation,
+    evaluate,
+    gives_the_same,
+    is_raw_euclidean,
+    pair_distances,
+)
 from differentia.definition.pairs import PRECISION, SquaresAndScales, squared_euclidean, sum_differences
 from differentia.experiment.folding import Centred, Folded, folding
 from differentia.experiment.options import MeasureOptions
 from differentia.networks.layers import Layer
 from differentia.recording.responses import Responses
 from differentia.recording.units import unit_kind
+from differentia.results.confidence import Confidence, Sample
 
 #: The largest number of responses of a set whose inner products are held as a whole.
 MOST_TOGETHER = 2048
@@ -55,6 +64,8 @@ class LayerMeasures(NamedTuple):
     distances: Float[np.ndarray, "image image"] | None
     #: Values that are NaN, though there is such a draw.
     undefined: list[Undefined]
+    #: Of draw 0, by set and number of units; None where they are not known.
+    confidences: list[list[Confidence | None]]
 
 
 class _Choice(NamedTuple):
@@ -132,16 +143,25 @@ def _arranged(
             image = None if measured.response is None else responses.images[rows.start + measured.response]
             culprit = "it" if image is None else f"the response to image {image.name!r}"
             undefined.append(Undefined(layer.name, name, count, draw, f"{culprit} {measured.undefined}"))
-    return LayerMeasures(values, looked.sums, looked.square_sums, looked.distances, undefined)
+    confidences = [
+        [looked.confidences.get((name, responses.units_used(layer, count))) for count in counts]
+        for name in responses.sets
+    ]
+    return LayerMeasures(values, looked.sums, looked.square_sums, looked.distances, undefined, confidences)
 
 
 class _Looked(NamedTuple):
-    """What was found of a layer: values by (set, units used, draw), and what `LayerMeasures` says."""
+    """What was found of a layer, by (set, units used, draw) and (set, units used): see `LayerMeasures`."""
 
     found: dict[tuple[str, int, int], Differentiation]
     sums: Float[np.ndarray, " image"]
     square_sums: Float[np.ndarray, " image"]
     distances: Float[np.ndarray, "image image"] | None
+    confidences: dict[tuple[str, int], Confidence]
+
+
+#: The mean of each response over its units, and that of its squares.
+_Moments = tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]
 
 
 @dataclass
@@ -154,7 +174,10 @@ class _Layer:
     normalize: str
     metric: str
     budget: int
+    #: Of all units, where those at hand stand for them.
+    moments: _Moments | None = None
     found: dict[tuple[str, int, int], Differentiation] = field(default_factory=dict)
+    confidences: dict[tuple[str, int], Confidence] = field(default_factory=dict)
     sums: Float[np.ndarray, " image"] = field(init=False)
     square_sums: Float[np.ndarray, " image"] = field(init=False)
     _squares: dict[tuple[str, str], SquaresAndScales] = field(default_factory=dict)
@@ -168,7 +191,8 @@ class _Layer:
         if together:
             self.look_at_all(together, distances and len(together) == len(self.sets))
         self.look_at_the_rest()
-        return _Looked(self.found, self.sums, self.square_sums, self.distances() if distances else None)
+        of_images = self.distances() if distances else None
+        return _Looked(self.found, self.sums, self.square_sums, of_images, self.confidences)
 
     @property
     def _dtype(self) -> str:
@@ -189,9 +213,11 @@ class _Layer:
                     of_set = np.arange(grams.n_responses)
                     self._squares[name, name] = grams.squares(of_set[:, np.newaxis], of_set, choices=0)
                 values = grams.differentiation(self.normalize) if told else []
-                for choice, value in zip(choices[some], values, strict=told):
+                for at, (choice, value) in enumerate(zip(choices[some], values, strict=told)):
                     if value is not None:
                         self.found[name, choice.used, choice.draw] = Differentiation(value)
+                        if choice.draw == 0:
+                            self.look_at_errors(name, choice, *_of_grams(grams, at))
             self._squares |= reading.across
 
     def look_at_the_rest(self) -> None:
@@ -213,17 +239,34 @@ class _Layer:
                 near, budget = at_hand(Part(near, slice(0, near.shape[0]), columns), budget)
             for name, choice in left:
                 places = np.searchsorted(columns, choice.columns)
+                responses = at_hand(Part(near, self.sets[name], places), budget)[0]
+                of_choice = None if scale is None else scale[choice.columns]
                 self.found[name, used, choice.draw] = evaluate(
-                    at_hand(Part(near, self.sets[name], places), budget)[0],
-                    normalize=self.normalize,
-                    metric=self.metric,
-                    scale=None if scale is None else scale[choice.columns],
+                    responses, normalize=self.normalize, metric=self.metric, scale=of_choice
                 )
+                if choice.draw == 0 and responses.shape[0] <= MOST_TOGETHER:
+                    of_pairs = pair_distances(
+                        responses, normalize=self.normalize, metric=self.metric, scale=of_choice
+                    )
+                    if of_pairs is not None:
+                        self.look_at_errors(name, choice, squareform(of_pairs), _moments(responses))
         for rows in self.sets.values():
             if not np.isfinite(self.sums[rows]).all():
                 first = self._first(rows)
                 self.sums[rows] = first.means() * first.n_units
                 self.square_sums[rows] = first.square_sums()
+
+    def look_at_errors(
+        self, name: str, choice: _Choice, distances: Float[np.ndarray, "n n"], moments: _Moments
+    ) -> None:
+        """Find how well the value of a set is known, from its distances."""
+        if self.moments is not None:
+            moments = self.moments[0][self.sets[name]], self.moments[1][self.sets[name]]
+        elif self.normalize != "layer" or not METRICS[self.metric].in_units:
+            moments = None, None  # type: ignore[assignment]
+        confidence = Sample(distances, *moments).confidence()
+        if confidence is not None:
+            self.confidences[name, choice.used] = confidence
 
     def distances(self) -> Float[np.ndarray, "image image"]:
         """Return the Euclidean distances of all images over the first choice."""
@@ -269,6 +312,21 @@ class _Layer:
         return Rows(at_hand(Part(self.recorded, rows, self.choices[0].columns), self.budget)[0])
 
 
+def _of_grams(grams: Grams, choice: int) -> tuple[Float[np.ndarray, "n n"], _Moments]:
+    """Return the distances of a set's responses over one choice of units, and their moments."""
+    of_set = np.arange(grams.n_responses)
+    squares, _ = grams.squares(of_set[:, np.newaxis], of_set, choices=choice)
+    k = grams.n_units[choice]
+    return np.sqrt(np.maximum(squares, 0.0)), (grams.sums[choice] / k, grams.square_sums[choice] / k)
+
+
+def _moments(responses: ResponseMatrix) -> _Moments:
+    """Return the moments of responses, as far from 0 as they are: divided by a power of two if need be."""
+    rows = Rows(responses)
+    rows = rows.minus(float(rows.means().mean()))
+    return rows.means(), rows.square_sums() / rows.n_units
+
+
 @dataclass
 class _Sketches:
     """The measures of a layer by draws of its sketch; by all units where as many numbers are asked for."""
@@ -292,10 +350,14 @@ class _Sketches:
                 fold = folding(self.layer.name, centred.shape[1], count, draw, seed=self.responses.seed)
                 folded, left = at_hand(Folded(centred, fold), budget)
                 work = self._layer(folded, _Choice(count, draw, np.arange(count)), "none", left)
+                if self.normalize == "layer":
+                    mean, variance = self._moments
+                    work.moments = mean, variance + mean**2
                 looked.append(self._scaled(work.look(distances and not looked), folded))
         mean, variance = self._moments
         return looked[0]._replace(
             found={key: value for each in looked for key, value in each.found.items()},
+            confidences={key: value for each in looked for key, value in each.confidences.items()},
             sums=mean * self.layer.size,
             square_sums=(variance + mean**2) * self.layer.size,
         )

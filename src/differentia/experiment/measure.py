@@ -26,6 +26,7 @@ from differentia.recording.options import RecordOptions, one_kind
 from differentia.recording.record import record_kinds
 from differentia.recording.responses import Responses, responses_from_arrays
 from differentia.recording.units import unit_kind, units_used
+from differentia.results.confidence import Confidence
 from differentia.results.dataset import build_result
 from differentia.results.intervals import add_intervals
 from differentia.system.fields import accept, takes
@@ -190,10 +191,12 @@ def _measure_recorded(
     if n_images <= MOST_IMAGES_WITH_DISTANCES:
         distance = untouched_array((n_layers, n_images, n_images), np.float32)
     undefined: list[Undefined] = []
+    confidences: list[list[list[Confidence | None]]] = []
     wanted = distance is not None
     measures = measure_layers(responses, counts, options, distances=wanted, budget=memory_budget(memory))
     for at, measured in enumerate(measures):
         values[:, at], image_sum[:, at], image_sumsq[:, at] = measured[:3]
+        confidences.append(measured.confidences)
         if distance is not None:
             distance[at] = measured.distances
         undefined += measured.undefined
@@ -207,12 +210,13 @@ def _measure_recorded(
         image_sum=image_sum,
         image_sumsq=image_sumsq,
         distance=distance,
+        confidences=confidences,
         normalize=options.normalize,
         metric=options.metric,
         reference=options.reference or responses.reference,
         provenance={**responses.provenance, "warnings": warned, "versions": _versions(responses)},
     )
-    return add_intervals(result, confidence=options.confidence, resamples=options.resamples)
+    return add_intervals(result, confidence=options.confidence)
 
 
 def counts_of(options: MeasureOptions, recording: RecordOptions) -> tuple[int, ...] | None:

@@ -56,9 +56,6 @@ class MeasureOptions:
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = option(
         0.95, "Confidence of the intervals, from 0.5 to below 1", metavar="P"
     )
-    resamples: Annotated[int, Field(ge=100, le=100_000)] = option(
-        2000, "How often each set's images are resampled for their interval"
-    )
 
 
 def measure_options(given: Mapping[str, Any], *others: type) -> MeasureOptions:
@@ -82,7 +79,6 @@ class MeasureKeywords(TypedDict, total=False):
     metric: str
     reference: str | None
     confidence: float
-    resamples: int
 
 
 class AllKeywords(MeasureKeywords, RecordKeywords, total=False):

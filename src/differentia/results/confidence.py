@@ -15,7 +15,7 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
+from scipy.special import ndtr, ndtri, stdtrit
 
 #: The smallest number of images of which limits are told.
 LEAST_IMAGES = 10
@@ -44,7 +44,7 @@ _LEAST_LEFT = 1e-6
 
 # Why limits are not to be trusted: see `Sample.doubt`. The bounds are those of docs/coverage.md.
 STRONG_IMAGES, LONG_TAIL, GAP = "strong images", "long tail", "gap"
-_STRONG, _MOST_STRONG, _LONG, _WIDE = 5.0, 0.05, 1.0, 0.1
+_STRONG, _MOST_STRONG, _LONG, _WIDE, _MOST_OF_ALL = 5.0, 0.05, 1.0, 0.1, 0.3
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Sample:
             return None
         if self._powers is not None and not (np.isfinite(self._sigma_influence).all() and self._powers.any()):
             return None
-        freedom = _freedom(self.influence)
+        freedom = freedom_of(self.influence)
         log_limit = self._log_limits() - np.log(self._median)
         return Confidence(log_limit, freedom, self.influence, self.doubt)
 
@@ -200,8 +200,10 @@ class Sample:
             if (most[:-1] - most[-1]).mean() * most[0] / furthest > _LONG:
                 return LONG_TAIL
         scores, logs = self._share_scores.reshape(-1, 2), np.log(self._thresholds)
-        within = (scores[:-1, 1] > -1) & (scores[1:, 0] < 1)
-        return GAP if (np.diff(logs)[within] > _WIDE).any() else ""
+        steps = np.diff(logs)
+        near, around = ((scores[:-1, 1] > -reach) & (scores[1:, 0] < reach) for reach in (1, 2))
+        widest = max(_WIDE, _MOST_OF_ALL * float(steps[around].sum()))
+        return GAP if (steps[near] > widest).any() else ""
 
 
 def _excess(powers: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
@@ -224,7 +226,7 @@ def _ascending(
     return np.maximum.accumulate(scores) + 1e-9 * np.arange(len(scores)), values
 
 
-def _freedom(influence: Float[np.ndarray, " n"]) -> float:
+def freedom_of(influence: Float[np.ndarray, " n"]) -> float:
     """Return the degrees of freedom of a standard error from influences with such a kurtosis."""
     # Of a variance, 2 n / (kurtosis - 1) (Satterthwaite's, by the variance of the variance); half of that,
     # since few images underestimate the kurtosis: docs/coverage.md.
@@ -236,18 +238,8 @@ def _freedom(influence: Float[np.ndarray, " n"]) -> float:
     return float(np.clip(len(influence) / max(kurtosis - 1, 0.5), 2.0, len(influence) - 1))
 
 
-def t_score(probability: float, freedom: float) -> float:
-    """Return the normal score at which a distribution with such degrees of freedom has a quantile."""
-    return float(stdtrit(freedom, probability))
-
-
 def limits(log_limit: Float[np.ndarray, " score"], freedom: float, confidence: float) -> tuple[float, float]:
     """Return the logarithm of the limits over the value; below and above 0."""
-    reach = t_score((1 + confidence) / 2, freedom)
+    reach = stdtrit(freedom, (1 + confidence) / 2)
     low, high = np.interp([-reach, reach], SCORES, log_limit)
     return min(float(low), 0.0), max(float(high), 0.0)
-
-
-def p_value(score: float, freedom: float) -> float:
-    """Return the two-sided probability of a score so far from 0."""
-    return float(2 * stdtr(freedom, -abs(score)))

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from itertools import combinations, pairwise
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from differentia.errors import InputError, require_count, require_known
-from differentia.results.dataset import REMEDIES, set_rows
+from differentia.errors import InputError, require_known
+from differentia.results.confidence import LEAST_IMAGES, SCORES, freedom_of
+from differentia.results.dataset import set_rows
 from differentia.results.draws import draw_mean
-from differentia.results.intervals import (
-    Estimate,
-    Samples,
-    has_samples,
-    interval_of_difference,
-    interval_of_ratio,
-    side_by_side,
-    with_intervals,
-)
-from differentia.results.resampling import LEAST_IMAGES, Sample
+from differentia.results.intervals import CONFIDENCE, require_confidence, side_by_side, with_confidences
 from differentia.results.schema import LIMITS, checked
 from differentia.results.summaries import layer_names
 from differentia.system.random import generator_of
@@ -29,123 +23,381 @@ from differentia.system.random import generator_of
 if TYPE_CHECKING:
     import xarray as xr
 
-#: Permutations, unless another number is asked for: the least p is then 0.0005.
-PERMUTATIONS = 1999
-
 #: Sets are said to differ in a layer where the p that is corrected over layers lies below it.
 SIGNIFICANT = 0.05
 
 #: Sets at most of which every two are compared unasked.
 MOST_SETS = 4
 
-#: Pairs times layers beyond which unasked comparisons have fewer permutations, and how many.
-MANY_TESTS, FEW_PERMUTATIONS = 200, 499
-LEAST_PERMUTATIONS, MOST_PERMUTATIONS = 99, 100_000
+#: How often the largest of all scores is drawn where there is no difference.
+DRAWS = 20_000
+
+#: Draws that are held at once.
+_AT_ONCE = 1000
+
+#: How probable the score of one of two sets is.
+_WEIGHTS = np.exp(-(SCORES**2) / 2) / np.exp(-(SCORES**2) / 2).sum()
+
+#: Differences that are gone through for the limits.
+_DIFFERENCES = 400
+
+#: So near to 1 the correlation of two sets may come; of more, their difference is known to be 0.
+_MOST_CORRELATED = 0.999
 
 #: What a contrast holds of each layer, and of its own making.
 CONTRAST_VALUES = (
     *("difference", "difference_low", "difference_high"),
-    *("ratio", "ratio_low", "ratio_high", "p", "p_corrected"),
+    *("difference_low_simultaneous", "difference_high_simultaneous"),
+    *("ratio", "ratio_low", "ratio_high", "ratio_low_simultaneous", "ratio_high_simultaneous"),
+    *("statistic", "p", "p_corrected"),
 )
-CONTRAST_FACTS = ("first", "second", "units", "n_units", "permutations", "confidence")
+CONTRAST_FACTS = ("first", "second", "units", "n_units", "confidence", "paired", "corrected_over", "n_tests")
+
+
+class Known(NamedTuple):
+    """What is known of the value of one set in one layer."""
+
+    value: float
+    log_limit: Float[np.ndarray, " score"]  # see `Confidence`
+    freedom: float
+    error: float  # the standard error of its logarithm
+
+    @property
+    def logs(self) -> Float[np.ndarray, " score"]:
+        """The logarithm of the value at each of `SCORES`."""
+        return np.log(self.value) + self.log_limit
+
+
+class Compared(NamedTuple):
+    """Two sets compared in one layer."""
+
+    score: float  # a normal one: how far above 0 the difference lies
+    freedom: float
+    one: Known
+    other: Known
+    correlation: float
+
+    @property
+    def p(self) -> float:
+        """The two-sided probability of a score so far from 0."""
+        return float(2 * stdtr(self.freedom, -abs(self.score)))
+
+    def limits(self, reach: float) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Return the limits of the difference and of the ratio, so many normal scores away."""
+        tail = ndtr(-reach)
+        reach = -float(stdtrit(self.freedom, tail))
+        with np.errstate(over="ignore"):
+            one, other = (known.logs for known in (self.one, self.other))
+            differences = _limits(np.exp(one), np.exp(other), self.correlation, reach)
+            low, high = np.exp(_limits(one, other, self.correlation, reach))
+        return differences, (float(low), float(high))
+
+
+def compare(one: Known, other: Known, *, correlation: float = 0.0, freedom: float | None = None) -> Compared:
+    """Compare two sets whose errors have a correlation.
+
+    The degrees of freedom are by default those of two independent errors (Welch 1947).
+    """
+    if freedom is None:
+        squares = one.error**2, other.error**2
+        parts = squares[0] ** 2 / one.freedom + squares[1] ** 2 / other.freedom
+        freedom = sum(squares) ** 2 / parts if parts > 0 else min(one.freedom, other.freedom)
+    score = -float(_scores(one.logs, other.logs, correlation, np.zeros(1))[0])
+    return Compared(score, freedom, one, other, correlation)
+
+
+def _scores(
+    one: Float[np.ndarray, " score"],
+    other: Float[np.ndarray, " score"],
+    correlation: float,
+    differences: Float[np.ndarray, " d"],
+) -> Float[np.ndarray, " d"]:
+    """Return the normal score of each difference of two sets, whose values at each of `SCORES` are given."""
+    # The two confidence distributions, folded: of each value that the first may have, how probable it is that
+    # the second lies above it by the difference.
+    other = np.maximum.accumulate(other) + 1e-13 * np.abs(other).max() * np.arange(len(other))
+    of_other = np.interp(one - differences[:, np.newaxis], other, SCORES, left=-40.0, right=40.0)
+    apart = (of_other - correlation * SCORES) / np.sqrt(1 - correlation**2)
+    above, below = ndtr(-apart) @ _WEIGHTS, ndtr(apart) @ _WEIGHTS
+    smaller = np.clip(np.minimum(above, below), 1e-300, 0.5)
+    scores: Float[np.ndarray, " d"] = np.where(above < below, 1, -1) * ndtri(smaller)
+    return scores
+
+
+def _limits(
+    one: Float[np.ndarray, " score"], other: Float[np.ndarray, " score"], correlation: float, reach: float
+) -> tuple[float, float]:
+    """Return the differences whose scores lie so far from 0."""
+    # 0 is among those gone through: so a limit lies on the side of 0 on which the score of 0 says it does.
+    least, most = one[0] - other[-1], one[-1] - other[0]
+    centre = np.interp(0.0, SCORES, one) - np.interp(0.0, SCORES, other)
+    # Nearer to the centre they are closer to each other.
+    shares = np.linspace(0, 1, _DIFFERENCES // 2) ** 3
+    around = [centre + shares * (end - centre) for end in (least, most) if np.isfinite(end)]
+    differences = np.unique(np.concatenate([*around, [0.0]]))
+    scores = np.maximum.accumulate(_scores(one, other, correlation, differences))
+    scores = scores + 1e-12 * np.arange(len(scores))
+    low, high = np.interp([-reach, reach], scores, differences)
+    return float(low), float(high)
 
 
 @checked
-def contrast(result: xr.Dataset, first: str, second: str, *, permutations: int = PERMUTATIONS) -> xr.Dataset:
+def contrast(
+    result: xr.Dataset, first: str, second: str, *, paired: bool = False, confidence: float | None = None
+) -> xr.Dataset:
     """Compare two sets at each layer: their difference, their ratio, and how probable that is by chance.
 
-    Both are compared at the largest number of units. The limits combine the images' intervals of both (Zou
-    and Donner 2008). The test is a permutation test over images, of the difference of the logarithms divided
-    by its standard error (Chung and Romano 2013): each permutation assigns every image of both sets to one
-    of them, the same in all layers. Before, both sets' mean responses are moved to one place, since sets that
-    are equally differentiated can have different means.
+    Both are compared at the largest number of units, over images. Their confidence distributions are folded;
+    p is the inversion of the limits that follow: it lies below ``1 - confidence`` exactly where the limits of
+    the difference leave out 0, and those of the ratio 1. The degrees of freedom are Welch's. Images that both
+    sets show count as one, whatever `paired`.
 
     Parameters
     ----------
     result
-        What `measure` or `measure_responses` returned, with the distances of all images.
+        What `measure` or `measure_responses` returned.
     first, second
         Names of two sets.
-    permutations
-        How many; the least p that they can give is ``1 / (permutations + 1)``.
+    paired
+        Images of the two sets belong together, two by two, by their names: the same pictures changed in some
+        way, or trials of the same stimuli.
+    confidence
+        Of the limits, from 0.5 to below 1; by default that of the result's intervals.
 
     Returns
     -------
     xarray.Dataset
         By layer: ``difference`` (first minus second) and ``ratio`` (first over second), each with ``_low``
-        and ``_high``; ``statistic``, the difference of the logarithms in standard errors; ``p``; and
-        ``p_corrected``, corrected over layers by the largest statistic of each permutation (Westfall and
-        Young 1993). NaN where either set has no interval.
+        and ``_high``, and with ``_low_simultaneous`` and ``_high_simultaneous``, which hold for all layers
+        together; ``statistic``, how many normal scores the difference lies above 0; ``p``; and
+        ``p_corrected``, of the largest score of all layers (Hothorn, Bretz and Westfall 2008), whose
+        correlation is that of the images' influences. NaN where either set has no limits, or none that can be
+        trusted (`doubts`).
 
     Raises
     ------
     InputError
-        There is no such set, the two are one, or the result has no distances of this measure.
+        There is no such set, the two are one, images do not belong together two by two, or the confidence
+        can't be used.
     """
-    import xarray as xr
-
     for name in (first, second):
         require_known("set", name, [str(known) for known in result["set"].values])
     if first == second:
         raise InputError(f"both sets are {first!r}; name two different sets to compare")
-    if not LEAST_PERMUTATIONS <= require_count("permutations", permutations) <= MOST_PERMUTATIONS:
-        raise InputError(
-            f"permutations is {permutations:,}; expected {LEAST_PERMUTATIONS:,} to {MOST_PERMUTATIONS:,}"
-        )
-    if "distance" not in result:
-        raise InputError(f"the result has no distances, which a contrast needs; {REMEDIES['distance']}")
-    if not has_samples(result):
-        raise InputError(
-            "a contrast needs Euclidean distances with normalize 'layer' or 'none'; this result has the "
-            f"metric {result.attrs['metric']!r} with normalize {result.attrs['normalize']!r}: measure again "
-            "with those"
-        )
-    if LIMITS[0] not in result:
-        result = with_intervals(result)
-    at = {"n_units": int(result["n_units"].max())}
-    means = draw_mean(result["differentiation"], result).sel(at)
-    limits = [result[name].sel({**at, "source": "images"}) for name in LIMITS]
-    one, other = (Estimate(*(array.sel(set=name) for array in (means, *limits))) for name in (first, second))
-    found = {"difference": one.value - other.value}
-    found["difference_low"], found["difference_high"] = interval_of_difference(one, other)
-    found["ratio"] = one.value / other.value.where(other.value > 0)
-    found["ratio_low"], found["ratio_high"] = interval_of_ratio(one, other)
-    tested = _permutation_test(result, first, second, permutations)
-    found |= {name: xr.DataArray(values, dims="layer") for name, values in tested.items()}
-    return xr.Dataset(
-        {name: values.drop_vars(set(values.coords) - {"layer"}) for name, values in found.items()},
-        coords={"layer": result["layer"].values},
-        attrs={
-            "first": first,
-            "second": second,
-            "n_units": at["n_units"],
-            "units": str(result["units"].item()),
-            "permutations": int(permutations),
-            "confidence": float(result[LIMITS[0]].attrs["confidence"]),
-        },
-    )
+    return _contrasts(result, [(first, second)], paired, confidence)[0]
 
 
 @checked
-def contrasts_between_sets(result: xr.Dataset, *, permutations: int = PERMUTATIONS) -> list[xr.Dataset]:
+def contrasts_between_sets(
+    result: xr.Dataset, *, paired: bool = False, confidence: float | None = None
+) -> list[xr.Dataset]:
     """Compare every two sets beside the reference; where there is one such set only, it and the reference.
 
-    There is nothing for more than `MOST_SETS` such sets, and where no pair can be tested. With many layers
-    and pairs there are fewer permutations, whose least p is 0.002.
+    There is nothing for more than four such sets, nor of a pair that can be compared in no layer. Corrected p
+    and simultaneous limits allow for all pairs and layers together.
     """
     names = [str(name) for name in result["set"].values]
     others = [name for name in names if name != result.attrs["reference"]]
     compared = others if len(others) > 1 else names
-    if not has_samples(result) or len(compared) > MOST_SETS:
+    if not 2 <= len(compared) <= MOST_SETS:
         return []
-    if LIMITS[0] not in result:
-        result = with_intervals(result)
     counts = {name: len(set_rows(result, name)) for name in compared}
     pairs = [pair for pair in combinations(compared, 2) if min(counts[name] for name in pair) >= LEAST_IMAGES]
-    if len(pairs) * result.sizes["layer"] > MANY_TESTS:
-        permutations = min(permutations, FEW_PERMUTATIONS)
-    found = [contrast(result, first, second, permutations=permutations) for first, second in pairs]
+    found = _contrasts(result, pairs, paired, confidence) if pairs else []
     return [one for one in found if bool(one["p"].notnull().any())]
+
+
+def _contrasts(
+    result: xr.Dataset, pairs: Sequence[tuple[str, str]], paired: bool, confidence: float | None
+) -> list[xr.Dataset]:
+    """Compare pairs of sets; p and limits are corrected over all of them and all layers."""
+    if confidence is None:
+        confidence = float(result[LIMITS[0]].attrs["confidence"]) if LIMITS[0] in result else CONFIDENCE
+    require_confidence(confidence)
+    sets = _Sets(with_confidences(result))
+    n_layers = result.sizes["layer"]
+    cases = [(pair, layer) for pair in pairs for layer in range(n_layers)]
+    shared = {pair: sets.same_images(*pair, paired=paired) for pair in pairs}
+    compared = side_by_side(lambda case: sets.compare(*case[0], case[1], shared[case[0]]), cases)
+    # Of t distributions with different degrees of freedom, scores of one normal distribution.
+    alone = np.array([np.nan if one is None else one.p for one in compared])
+    scores = np.abs(ndtri(np.maximum(alone, 1e-300) / 2))
+    influences = [sets.influence_on_difference(*pair, shared[pair]) for pair in pairs]
+    largest = largest_scores(
+        np.concatenate(influences, axis=1)[:, np.isfinite(alone)], result.attrs["seed"], *map(str, pairs)
+    )
+    corrected = np.where(np.isfinite(alone), np.maximum(corrected_p(scores, largest), alone), np.nan)
+    reaches = float(-ndtri((1 - confidence) / 2)), reach_of_all(largest, confidence)
+    found = []
+    for at, pair in enumerate(pairs):
+        of_pair = slice(at * n_layers, (at + 1) * n_layers)
+        values = _arranged(compared[of_pair], reaches)
+        values |= {"p": alone[of_pair], "p_corrected": corrected[of_pair]}
+        found.append(_as_dataset(result, pair, values, sets))
+        found[-1].attrs |= {
+            "confidence": float(confidence),
+            "paired": int(paired),
+            "corrected_over": "layers" if len(pairs) == 1 else "layers and pairs of sets",
+            "n_tests": int(np.isfinite(alone).sum()),
+        }
+    return found
+
+
+def _arranged(
+    compared: Sequence[Compared | None], reaches: tuple[float, float]
+) -> dict[str, Float[np.ndarray, " layer"]]:
+    """Return the statistic and limits of a pair, by layer."""
+    names = [
+        f"{what}_{end}{suffix}"
+        for suffix in ("", "_simultaneous")
+        for what in ("difference", "ratio")
+        for end in ("low", "high")
+    ]
+    values = {name: np.full(len(compared), np.nan) for name in ("statistic", *names)}
+    for layer, one in enumerate(compared):
+        if one is not None:
+            values["statistic"][layer] = one.score
+            limits = [end for reach in reaches for of_what in one.limits(reach) for end in of_what]
+            for name, limit in zip(names, limits, strict=True):
+                values[name][layer] = limit
+    return values
+
+
+def _as_dataset(result: xr.Dataset, pair: tuple[str, str], values: dict[str, Any], sets: _Sets) -> xr.Dataset:
+    import xarray as xr
+
+    one, other = (sets.values[name] for name in pair)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        of_values = {"difference": one - other, "ratio": np.where(other > 0, one / other, np.nan)}
+    return xr.Dataset(
+        {name: ("layer", {**of_values, **values}[name]) for name in CONTRAST_VALUES},
+        coords={"layer": result["layer"].values},
+        attrs={
+            "first": pair[0],
+            "second": pair[1],
+            "n_units": int(result["n_units"].max()),
+            "units": str(result["units"].item()),
+        },
+    )
+
+
+class _Sets:
+    """What is known of each set of a result that has confidence distributions, at most units."""
+
+    def __init__(self, result: xr.Dataset) -> None:
+        at = {"n_units": int(result["n_units"].max())}
+        names = [str(name) for name in result["set"].values]
+        self.rows = {name: set_rows(result, name) for name in names}
+        means = draw_mean(result["differentiation"], result).transpose("set", "layer", "n_units").sel(at)
+        self.values = dict(zip(names, means.values, strict=True))
+        here = {name: result[name].sel(at) for name in ("log_limit", "freedom", "doubt", "influence")}
+        self._log_limit, self._freedom, self._doubt = (
+            dict(zip(names, here[name].values, strict=True)) for name in ("log_limit", "freedom", "doubt")
+        )
+        influence = here["influence"].values.astype(np.float64)
+        self._influence = {name: influence[rows] for name, rows in self.rows.items()}
+        self._hashes, self._names = (
+            result[label].values.astype(str) for label in ("image_hash", "image_name")
+        )
+
+    def same_images(self, first: str, second: str, *, paired: bool) -> Int[np.ndarray, "m 2"]:
+        """Return which images of two sets are the same, or belong together: their places in each."""
+        by_name = [_by_key(self._names[self.rows[name]]) for name in (first, second)]
+        if not paired:
+            one, other = (_by_key(self._hashes[self.rows[name]]) for name in (first, second))
+            return np.array([(one[key], other[key]) for key in one if key in other], dtype=np.int64).reshape(
+                -1, 2
+            )
+        keys = by_name
+        if keys[0].keys() != keys[1].keys():  # the same pictures in another format
+            keys = [{PurePath(name).stem: place for name, place in of_set.items()} for of_set in by_name]
+        lone = sorted(keys[0].keys() ^ keys[1].keys())
+        counts = [len(self.rows[name]) for name in (first, second)]
+        if lone or counts != [len(of_set) for of_set in keys]:
+            what = f"{lone[0]!r} has no partner" if lone else "some images have the same name"
+            raise InputError(
+                f"paired: the {counts[0]:,} images of {first!r} and the {counts[1]:,} of {second!r} do not "
+                f"belong together two by two ({what}); give both sets the same names, each once, or compare "
+                "them unpaired"
+            )
+        return np.array([(place, keys[1][key]) for key, place in keys[0].items()])
+
+    def known(self, name: str, layer: int) -> Known | None:
+        """Return what is known of a set; None where nothing is, or nothing that can be trusted."""
+        value, freedom = float(self.values[name][layer]), float(self._freedom[name][layer])
+        if self._doubt[name][layer] != "" or not (np.isfinite(freedom) and value > 0):
+            return None
+        influence = self._influence[name][:, layer]
+        error = float(influence.std(ddof=1) / np.sqrt(len(influence)))
+        return Known(value, self._log_limit[name][layer].astype(np.float64), freedom, error)
+
+    def compare(self, first: str, second: str, layer: int, shared: Int[np.ndarray, "m 2"]) -> Compared | None:
+        """Compare two sets, of which some images are the same; None where that can't be done."""
+        one, other = self.known(first, layer), self.known(second, layer)
+        if one is None or other is None:
+            return None
+        if not len(shared):
+            return compare(one, other)
+        of_sets = [
+            self._influence[name][shared[:, at], layer] / len(self.rows[name])
+            for at, name in enumerate((first, second))
+        ]
+        errors = one.error * other.error
+        correlation = float(of_sets[0] @ of_sets[1] / errors) if errors > 0 else 0.0
+        if correlation > _MOST_CORRELATED:
+            return None
+        freedom = None
+        if len(shared) == len(self.rows[first]) == len(self.rows[second]):
+            freedom = freedom_of(of_sets[0] - of_sets[1])
+        return compare(one, other, correlation=max(correlation, -_MOST_CORRELATED), freedom=freedom)
+
+    def influence_on_difference(
+        self, first: str, second: str, shared: Int[np.ndarray, "m 2"]
+    ) -> Float[np.ndarray, "image layer"]:
+        """Return the influence of each image on the difference of logarithms; of two that are one, together.
+
+        They are at the place of the first set's image. Other sets' images have none.
+        """
+        n_images, n_layers = len(self._names), len(self.values[first])
+        found = np.zeros((n_images, n_layers))
+        places = self.rows[second].copy()
+        places[shared[:, 1]] = self.rows[first][shared[:, 0]]
+        found[self.rows[first]] = self._influence[first] / len(self.rows[first])
+        np.subtract.at(found, places, self._influence[second] / len(self.rows[second]))
+        return found
+
+
+def _by_key(keys: np.ndarray) -> dict[str, int]:
+    """Return the place of each key that is not empty."""
+    return {str(key): place for place, key in enumerate(keys) if key}
+
+
+def largest_scores(influences: Float[np.ndarray, "image test"], *parts: object) -> Float[np.ndarray, " draw"]:
+    """Draw the largest score of several tests whose errors images have in common, in ascending order."""
+    scales = np.sqrt((influences**2).sum(axis=0))
+    if not influences.shape[1]:
+        return np.zeros(0)
+    each = influences / np.where(scales > 0, scales, 1.0)
+    generator = generator_of("contrasts", *parts)
+    ends = [*range(0, DRAWS, _AT_ONCE), DRAWS]
+    drawn = (generator.standard_normal((stop - start, len(each))) @ each for start, stop in pairwise(ends))
+    return np.sort(np.concatenate([np.abs(scores).max(axis=1) for scores in drawn]))
+
+
+def corrected_p(
+    scores: Float[np.ndarray, " test"], largest: Float[np.ndarray, " draw"]
+) -> Float[np.ndarray, " test"]:
+    """Return how often the largest score reaches each; what was observed counts as one of the draws."""
+    reached = len(largest) - np.searchsorted(largest, scores)
+    return (1 + reached) / (1 + len(largest))
+
+
+def reach_of_all(largest: Float[np.ndarray, " draw"], confidence: float) -> float:
+    """Return the score above which `corrected_p` falls below what is left of the confidence."""
+    if not len(largest):
+        return np.inf
+    allowed = int(np.ceil((1 - confidence) * (1 + len(largest)) - 1e-9)) - 2  # draws that may reach a score
+    return float(largest[-1 - max(allowed, 0)])
 
 
 def require_contrast(given: Any) -> None:
@@ -186,81 +438,3 @@ def require_contrasts(results: Mapping[str, xr.Dataset], contrasts: Sequence[xr.
                 f"{pair} is of {about['n_units']:,} units; the result's largest number of units is "
                 f"{largest:,}: compare the sets of this result: contrast(result, first, second)"
             )
-
-
-def _permutation_test(
-    result: xr.Dataset, first: str, second: str, permutations: int
-) -> dict[str, Float[np.ndarray, " layer"]]:
-    """Return the statistic and its p in each layer; NaN where a set is too small or has no value."""
-    samples = Samples(result)
-    rows = [samples.rows[name] for name in (first, second)]
-    n_first, n_images = len(rows[0]), sum(map(len, rows))
-    labels = np.tile(np.arange(n_images) < n_first, (permutations, 1))
-    labels = generator_of("permutations", result.attrs["seed"], first, second).permuted(labels, axis=1)
-    together = np.concatenate(rows)
-
-    def of_layer(layer: int) -> tuple[float, Float[np.ndarray, " b"]]:
-        unknown = np.nan, np.full(permutations, np.nan)
-        one, other = (samples.of_set(name, layer) for name in (first, second))
-        if one is None or other is None or min(map(len, rows)) < LEAST_IMAGES:
-            return unknown
-        with np.errstate(divide="ignore", invalid="ignore"):
-            observed = (one.log_value - other.log_value) / np.hypot(one.error, other.error)
-        if not np.isfinite(observed):
-            return unknown
-        pooled = aligned(samples.of_rows(together, layer), n_first)
-        return float(observed), permuted_statistics(pooled, labels)
-
-    statistic, permuted = map(
-        np.array, zip(*side_by_side(of_layer, range(result.sizes["layer"])), strict=True)
-    )
-    alone, corrected = p_values(np.abs(statistic), np.abs(permuted))
-    return {"statistic": statistic, "p": alone, "p_corrected": corrected}
-
-
-def permuted_statistics(sample: Sample, labels: Bool[np.ndarray, "b n"]) -> Float[np.ndarray, " b"]:
-    """Return the studentised difference of two groups of images, for each choice of the first."""
-    one, other = (sample.resampled(of_group.view(np.int8)) for of_group in (labels, ~labels))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return (one.logs - other.logs) / np.hypot(one.errors, other.errors)
-
-
-def p_values(
-    observed: Float[np.ndarray, " layer"], permuted: Float[np.ndarray, "layer b"]
-) -> tuple[Float[np.ndarray, " layer"], Float[np.ndarray, " layer"]]:
-    """Return how often permutations reach what was observed: in the same layer, and in any layer."""
-    # What was observed counts as one of the permutations (Phipson and Smyth 2010), and a permutation without
-    # a value as one that reaches it.
-    known = np.isfinite(observed)
-    unknown = np.where(known, np.inf, -np.inf)[:, np.newaxis]
-    permuted = np.where(np.isnan(permuted), unknown, permuted)
-    count = permuted.shape[1] + 1
-    alone = (1 + (permuted >= observed[:, np.newaxis]).sum(axis=1)) / count
-    corrected = (1 + (permuted.max(axis=0) >= observed[:, np.newaxis]).sum(axis=1)) / count
-    return np.where(known, alone, np.nan), np.where(known, corrected, np.nan)
-
-
-def aligned(sample: Sample, n_first: int) -> Sample:
-    """Return images of two sets, the first `n_first` of one, with the mean responses of both at one place."""
-    # Within each set no distance changes. The mean response at that place has the mean power of the two.
-    one, other = sets = slice(n_first), slice(n_first, None)
-    squares = sample.distances**2
-    cross = squares[one, other]
-    within = [squares[of_set, of_set] for of_set in sets]
-    spreads = [of_pairs.mean() / 2 for of_pairs in within]
-    from_mean = [of_pairs.mean(axis=1) - spread for of_pairs, spread in zip(within, spreads, strict=True)]
-    # The inner products of responses less their set's mean, by double centring.
-    products = -0.5 * (cross - cross.mean(axis=0) - cross.mean(axis=1, keepdims=True) + cross.mean())
-    moved = np.sqrt(np.maximum(from_mean[0][:, np.newaxis] + from_mean[1] - 2 * products, 0.0))
-    distances = sample.distances.copy()
-    distances[one, other], distances[other, one] = moved, moved.T
-    # Less a number near all responses, so that nothing cancels.
-    centre = sample.sums.mean() / sample.n_units
-    sums = sample.sums - sample.n_units * centre
-    square_sums = sample.square_sums - 2 * centre * sample.sums + sample.n_units * centre**2
-    means = [sums[of_set].mean() for of_set in sets]
-    powers = [square_sums[of_set].mean() - spread for of_set, spread in zip(sets, spreads, strict=True)]
-    for of_set, mean, power in zip(sets, means, powers, strict=True):
-        sums[of_set] += np.mean(means) - mean
-        square_sums[of_set] += np.mean(powers) - power
-    return Sample(distances, sums, square_sums, sample.n_units, sample.normalized)

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from differentia.errors import InputError, require_known
 from differentia.recording.responses import Moments, Responses
 from differentia.recording.units import UnitKind, unit_kind
+from differentia.results.confidence import SCORES, Confidence
 from differentia.results.schema import (
     LIMITS,
     SCHEMA_VERSION,
@@ -46,6 +47,7 @@ def build_result(
     image_sum: Float[np.ndarray, "image layer"],
     image_sumsq: Float[np.ndarray, "image layer"],
     distance: Float[np.ndarray, "layer image image"] | None,
+    confidences: Sequence[Sequence[Sequence[Confidence | None]]],
     normalize: str,
     metric: str,
     reference: str | None,
@@ -53,8 +55,9 @@ def build_result(
 ) -> xr.Dataset:
     """Return what was computed from responses as a labelled result; `n_units` ascend.
 
-    Raw Euclidean distances and the images' sums are over the units of draw 0 at the largest `n_units`, or
-    over all units for a sketch. `differentiation` is NaN where there is no such draw.
+    `confidences` are by layer, set and number of units. Raw Euclidean distances and the images' sums are over
+    the units of draw 0 at the largest `n_units`, or over all units for a sketch. `differentiation` is NaN
+    where there is no such draw.
     """
     import xarray as xr
 
@@ -84,6 +87,8 @@ def build_result(
         values["rank"] = np.arange(values["unit"].shape[1])  # so that pools of different sizes can be joined
     if distance is not None:
         values["distance"] = distance
+    rows = list(responses.sets.values())
+    values |= confidence_arrays(confidences, rows, len(responses.images))
     views = responses.views
     if responses.moments is not None:
         values["layer_mean"], values["layer_sd"] = _set_moments(responses, responses.moments)
@@ -112,6 +117,32 @@ def build_result(
         "provenance": json.dumps(dict(provenance), sort_keys=True),
     }
     return xr.Dataset(placed, attrs=attributes).set_coords([name for name in values if name not in VARIABLES])
+
+
+def confidence_arrays(
+    confidences: Sequence[Sequence[Sequence[Confidence | None]]],
+    rows: Sequence[slice | Int[np.ndarray, " n"]],
+    n_images: int,
+) -> dict[str, Any]:
+    """Return what is known of values, by layer, set (whose images' rows are given) and number of units."""
+    shape = (len(rows), len(confidences), len(confidences[0][0]))
+    log_limit = np.full((*shape, len(SCORES)), np.nan, dtype=np.float32)
+    freedom, doubt = np.full(shape, np.nan), np.full(shape, "", dtype="U32")
+    influence = np.full((n_images, *shape[1:]), np.nan, dtype=np.float32)
+    for layer, of_layer in enumerate(confidences):
+        for at, of_set in enumerate(of_layer):
+            for count, found in enumerate(of_set):
+                if found is not None:
+                    here = at, layer, count
+                    log_limit[here], freedom[here], doubt[here] = found.log_limit, found.freedom, found.doubt
+                    influence[rows[at], layer, count] = found.influence
+    return {
+        "log_limit": log_limit,
+        "freedom": freedom,
+        "influence": influence,
+        "doubt": doubt,
+        "score": SCORES,
+    }
 
 
 def _set_moments(

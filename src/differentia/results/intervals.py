@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
-from jaxtyping import Int
 from scipy.special import stdtrit
 
 from differentia.definition.measure import is_raw_euclidean
-from differentia.errors import InputError, require_count, require_known
-from differentia.results.dataset import set_rows, units_at_hand
+from differentia.errors import InputError
+from differentia.results.confidence import Confidence, Sample, limits
+from differentia.results.dataset import confidence_arrays, set_rows, units_at_hand
 from differentia.results.draws import draw_mean, is_whole_layer, pool_correction, spread_in_pool
-from differentia.results.resampling import METHODS, Sample, image_counts, interval_of_log
-from differentia.results.schema import LIMITS, SOURCES, checked
+from differentia.results.schema import LIMITS, POINT, SOURCES, SPECS, checked
 from differentia.system.machine import usable_cores
 
 if TYPE_CHECKING:
@@ -29,28 +27,21 @@ _Found = TypeVar("_Found")
 #: Of intervals, unless another is asked for.
 CONFIDENCE = 0.95
 
-#: Resamples of the images of a set, unless another number is asked for; more would say no more.
-RESAMPLES = 2000
-LEAST_RESAMPLES, MOST_RESAMPLES = 100, 100_000
+#: The way to the limits over images: see `confidence`. Older results name another.
+METHOD = "jackknifed test"
 
-#: The way to an interval that covers best, by docs/coverage.md.
-INTERVAL_METHOD = "studentized"
+#: The largest number of images of a set of which limits are told.
+MOST_IMAGES = 2048
 
 
 @checked
-def with_intervals(
-    result: xr.Dataset,
-    *,
-    confidence: float = CONFIDENCE,
-    resamples: int = RESAMPLES,
-    method: str = INTERVAL_METHOD,
-) -> xr.Dataset:
+def with_intervals(result: xr.Dataset, *, confidence: float = CONFIDENCE) -> xr.Dataset:
     """Return a result with the limits of its values, by source of uncertainty.
 
-    Those of units are a prediction interval around the mean over draws, with t quantiles. For those of
-    images, the images of each set are resampled, and with them the SD that distances are divided by; the
-    interval is that of draw 0 at the largest number of units, moved, on a scale of ratios, to the mean over
-    draws.
+    Those of units are a prediction interval around the mean over draws, with t quantiles. Those of images
+    are the values that a jackknifed test of the median does not reject (Arvesen 1969; Woodruff 1952), with
+    the SD that distances are divided by left out with each image; they are those of draw 0, moved, on a scale
+    of ratios, to the mean over draws. Those of both join the two (Zou and Donner 2008).
 
     Parameters
     ----------
@@ -58,10 +49,6 @@ def with_intervals(
         What `measure` or `measure_responses` returned.
     confidence
         Of the intervals, from 0.5 to below 1.
-    resamples
-        Of each set's images, 100 to 100,000; the same ones in all layers.
-    method
-        How the interval follows from the resamples: "studentized", "bca" or "percentile".
 
     Returns
     -------
@@ -69,44 +56,53 @@ def with_intervals(
         With ``differentiation_low`` and ``differentiation_high`` (set, layer, n_units, source): "units" says
         where a fresh draw of units from the whole layer would lie; it has no width where the whole layer was
         used, and is NaN where the spread over draws is unknown. "images" says where the value for all images
-        of the set's kind lies. It is NaN at all but the largest number of units; for sets of fewer than 10
-        images; where the measure is not the Euclidean one with ``normalize`` "layer" or "none", or the result
-        has no distances; and where the value is NaN or 0, or not that of the distances (where `n_units` were
-        selected).
+        of the set's kind lies. It is NaN for sets of fewer than 10 and of more than 2,048 images, where the
+        value is NaN or 0, and where it could not be trusted (`doubts`). "both" says where the value for all
+        images and the mean over all draws lies; NaN where one of the two is not known.
 
     Raises
     ------
     InputError
-        It is not a result, or an option can't be used.
+        It is not a result, or the confidence can't be used.
+
+    Notes
+    -----
+    A result that was measured by an older version has the limits of images at its largest number of units
+    only, and only where it holds the distances of its measure: Euclidean ones with ``normalize`` "layer" or
+    "none".
     """
-    require_interval(confidence, resamples, method)
-    return add_intervals(result, confidence=confidence, resamples=resamples, method=method)
+    require_confidence(confidence)
+    return add_intervals(with_confidences(result), confidence=float(confidence))
 
 
-def add_intervals(
-    result: xr.Dataset, *, confidence: float, resamples: int, method: str = INTERVAL_METHOD
-) -> xr.Dataset:
-    import xarray as xr
-
-    of_units = draw_interval(result["differentiation"], result, confidence=confidence)
-    of_images = image_interval(result, confidence=confidence, resamples=resamples, method=method)
-    about = {"confidence": float(confidence), "method": method, "resamples": int(resamples)}
-    limits = {}
-    for name, units, images in zip(LIMITS, of_units, of_images, strict=True):
-        both = xr.concat([units, images], dim=xr.Variable("source", list(SOURCES)))
-        both = both.transpose("set", "layer", "n_units", "source").reset_coords(drop=True)
-        limits[name] = both.assign_attrs(about)
-    return result.assign(limits)
-
-
-def require_interval(confidence: object, resamples: object, method: str = INTERVAL_METHOD) -> None:
-    """Raise an error for options of intervals that can't be used."""
+def require_confidence(confidence: object) -> None:
+    """Raise an error for what is no confidence of intervals."""
     number = isinstance(confidence, int | float | np.number) and not isinstance(confidence, bool)
     if not number or not 0.5 <= float(confidence) < 1:  # type: ignore[arg-type]
         raise InputError(f"confidence is {confidence!r}; expected a number from 0.5 to below 1, such as 0.95")
-    if not LEAST_RESAMPLES <= require_count("resamples", resamples) <= MOST_RESAMPLES:
-        raise InputError(f"resamples is {resamples:,}; expected {LEAST_RESAMPLES:,} to {MOST_RESAMPLES:,}")
-    require_known("method", method, METHODS)
+
+
+def add_intervals(result: xr.Dataset, *, confidence: float) -> xr.Dataset:
+    """Return a result that has confidence distributions with their limits."""
+    import xarray as xr
+
+    means = draw_mean(result["differentiation"], result).transpose(*POINT)
+    of_units = draw_interval(result["differentiation"], result, confidence=confidence)
+    of_mean = draw_interval(result["differentiation"], result, confidence=confidence, fresh=False)
+    of_images = image_interval(result, confidence=confidence)
+    down, up = (
+        np.hypot(units - means, images - means) for units, images in zip(of_mean, of_images, strict=True)
+    )
+    of_both = (means - down).clip(min=0.0), means + up
+    found = {}
+    for name, *each in zip(LIMITS, of_units, of_images, of_both, strict=True):
+        together = xr.concat(
+            each, dim=xr.Variable("source", list(SOURCES)), coords="minimal", compat="override"
+        )
+        together = together.transpose(*POINT, "source").reset_coords(drop=True)
+        found[name] = together.assign_attrs(confidence=confidence, method=METHOD)
+    without = result.drop_dims("source") if "source" in result.dims else result
+    return without.assign(found)
 
 
 def draw_interval(
@@ -126,84 +122,87 @@ def draw_interval(
     return low.clip(min=0.0), high
 
 
-def image_interval(
-    result: xr.Dataset, *, confidence: float, resamples: int, method: str
-) -> tuple[xr.DataArray, xr.DataArray]:
+def image_interval(result: xr.Dataset, *, confidence: float) -> tuple[xr.DataArray, xr.DataArray]:
     """Return the limits of `with_intervals` that are owed to images, (set, layer, n_units)."""
-    means = draw_mean(result["differentiation"], result).transpose("set", "layer", "n_units")
-    low, high = (means.copy(data=np.full(means.shape, np.nan)) for _ in LIMITS)
-    if not has_samples(result):
-        return low, high
-    samples = Samples(result)
-    counts = {
-        name: image_counts(len(rows), resamples, result.attrs["seed"], name)
-        for name, rows in samples.rows.items()
-    }
+    means = draw_mean(result["differentiation"], result).transpose(*POINT)
+    log_limit, freedom = result["log_limit"].values, result["freedom"].values
+    trusted = result["doubt"].values == ""
+    found = np.full((*means.shape, 2), np.nan)
+    for at in np.argwhere(np.isfinite(freedom) & trusted):
+        here = tuple(at)
+        found[here] = limits(log_limit[here], float(freedom[here]), confidence)
+    low, high = (means * np.exp(found[..., at]) for at in range(2))
+    most = np.maximum(_most(result), means)
+    return low, high.clip(max=most)
 
-    def factors(case: tuple[str, int]) -> tuple[float, float]:
-        name, layer = case
-        sample = samples.of_set(name, layer)
-        if sample is None:
-            return np.nan, np.nan
-        ends = interval_of_log(sample, counts[name], method, confidence)
-        low, high = (float(np.exp(end - sample.log_value)) for end in ends)
-        return low, high
 
-    cases = list(product(counts, range(result.sizes["layer"])))
-    found = np.reshape(side_by_side(factors, cases), (len(counts), -1, len(LIMITS)))
-    largest = int(np.argmax(result["n_units"].values))
-    for at, limit in enumerate((low, high)):
-        limit[:, :, largest] = means[:, :, largest] * found[..., at]
-    return low, high
+def _most(result: xr.Dataset) -> xr.DataArray:
+    """Return the largest value that the definition allows."""
+    import xarray as xr
+
+    # The mean square of distances is 2 N / (N - 1) at most, and half of them reach the median.
+    bounded = result.attrs["metric"] == "euclidean" and result.attrs["normalize"] in ("layer", "response")
+    counts = [len(set_rows(result, str(name))) if bounded else np.inf for name in result["set"].values]
+    n_images = np.array(counts, dtype=np.float64)
+    most = 2 * np.sqrt(n_images / (n_images - 1)) if bounded else n_images
+    return xr.DataArray(most, dims="set", coords={"set": result["set"]})
+
+
+def with_confidences(result: xr.Dataset) -> xr.Dataset:
+    """Return a result with the confidence distributions of its values, of distances if it has none."""
+    import xarray as xr
+
+    if "log_limit" in result:
+        return result
+    rows = {str(name): set_rows(result, str(name)) for name in result["set"].values}
+    largest, n_counts = int(np.argmax(result["n_units"].values)), result.sizes["n_units"]
+    nothing: list[Confidence | None] = [None] * n_counts
+    found = [[list(nothing) for _ in rows] for _ in range(result.sizes["layer"])]
+    if is_raw_euclidean(result.attrs["normalize"], result.attrs["metric"]) and "distance" in result:
+        samples = _Samples(result)
+        cases = list(product(range(result.sizes["layer"]), enumerate(rows.items())))
+        known = side_by_side(lambda case: samples.confidence(case[1][1], case[0]), cases)
+        for (layer, (at, _)), confidence in zip(cases, known, strict=True):
+            found[layer][at][largest] = confidence
+    arrays = confidence_arrays(found, list(rows.values()), result.sizes["image"])
+    variables = {name: xr.Variable(SPECS[name].dimensions, values) for name, values in arrays.items()}
+    return result.assign(variables).set_coords("score")
+
+
+class _Samples:
+    """What the confidence distributions of a result follow from that holds distances."""
+
+    def __init__(self, result: xr.Dataset) -> None:
+        # As arrays, once: to look one number up by its labels takes long.
+        self._distances = result["distance"].values
+        self._sums, self._square_sums = result["image_sum"].values, result["image_sumsq"].values
+        self._n_units = units_at_hand(result).values.tolist()
+        self._normalized = result.attrs["normalize"] == "layer"
+        values = result["differentiation"].sel(draw=0, n_units=result["n_units"].max())
+        names = [str(name) for name in result["set"].values]
+        self._values = dict(zip(names, values.transpose("set", "layer").values.tolist(), strict=True))
+
+    def confidence(self, of_set: tuple[str, np.ndarray], layer: int) -> Confidence | None:
+        """Return that of a set in a layer; None where its distances do not give the value that there is."""
+        # So it is where images, or the largest numbers of units, were taken out of a result, and where
+        # rounding left nothing of the SD of responses that are far from 0.
+        name, rows = of_set
+        distances = self._distances[layer][np.ix_(rows, rows)].astype(np.float64)
+        means, squares = (of[rows, layer] / self._n_units[layer] for of in (self._sums, self._square_sums))
+        sigma = np.sqrt(max(squares.mean() - means.mean() ** 2, 0.0)) if self._normalized else 1.0
+        if len(rows) > MOST_IMAGES or not sigma > 0:
+            return None
+        median = np.median(distances[np.triu_indices(len(rows), k=1)])
+        value = self._values[name][layer]
+        if not abs(median / np.sqrt(self._n_units[layer]) / sigma - value) < 1e-3 * value:
+            return None
+        return Sample(distances, *((means, squares) if self._normalized else (None, None))).confidence()
 
 
 def side_by_side(find: Callable[[_Case], _Found], cases: Iterable[_Case]) -> list[_Found]:
     """Return what is found of each case, such as a layer, several at once."""
     with ThreadPoolExecutor(usable_cores()) as threads:
         return list(threads.map(find, cases))
-
-
-def has_samples(result: xr.Dataset) -> bool:
-    """Return whether a result holds what the measure of resampled images is made of."""
-    return is_raw_euclidean(result.attrs["normalize"], result.attrs["metric"]) and "distance" in result
-
-
-class Samples:
-    """What the measure of images is made of, in each layer of a result that `has_samples`."""
-
-    def __init__(self, result: xr.Dataset) -> None:
-        self.rows = {name: set_rows(result, name) for name in result["set"].values.tolist()}
-        self._result = result
-        # As arrays, once: to look one number up by its labels takes as long as some hundred resamples.
-        self._distances = result["distance"].values
-        self._sums, self._square_sums = result["image_sum"].values, result["image_sumsq"].values
-        self._n_units = units_at_hand(result).values.tolist()
-        self._normalized = result.attrs["normalize"] == "layer"
-
-    @cached_property
-    def _values(self) -> dict[str, list[float]]:
-        """By set, what the result has for each layer."""
-        values = self._result["differentiation"].sel(draw=0, n_units=self._result["n_units"].max())
-        return dict(zip(self.rows, values.transpose("set", "layer").values.tolist(), strict=True))
-
-    def of_rows(self, rows: Int[np.ndarray, " n"], layer: int) -> Sample:
-        """Return those of some images."""
-        return Sample(
-            self._distances[layer][np.ix_(rows, rows)].astype(np.float64),
-            self._sums[rows, layer],
-            self._square_sums[rows, layer],
-            self._n_units[layer],
-            normalized=self._normalized,
-        )
-
-    def of_set(self, name: str, layer: int) -> Sample | None:
-        """Return those of a set's images; None where they do not give the value that the result has."""
-        # So it is where images, or the largest numbers of units, were taken out of a result, and where
-        # rounding left nothing of the SD of responses that are far from 0.
-        sample, value = self.of_rows(self.rows[name], layer), self._values[name][layer]
-        if np.isfinite(value) and value > 0 and not abs(np.expm1(sample.log_value - np.log(value))) < 1e-3:
-            return None
-        return sample
 
 
 class Estimate(NamedTuple):

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import ndtri
 
 from differentia.errors import InputError
 from differentia.results.dataset import kind_of, require_variables, set_rows
-from differentia.results.draws import draw_mean
-from differentia.results.intervals import Samples, has_samples, side_by_side
 from differentia.results.schema import LIMITS, checked
 from differentia.results.summaries import percent
 
@@ -55,46 +51,14 @@ def precision(result: xr.Dataset) -> xr.Dataset:
     used, size = result["units_used"], result["layer_size"]
     more = 1 / ((1 / used - 1 / size) / 4 + 1 / size)
     of_units = half.sel(source="units", drop=True)
-    means = draw_mean(result["differentiation"], result).sel(n_units=largest, drop=True)
     counts = xr.DataArray([len(set_rows(result, name)) for name in result["set"].values], dims="set")
-    z = ndtri((1 + result["differentiation_low"].attrs["confidence"]) / 2)
     found = {
         "images": counts,
         "half_width": half,
-        "images_to_halve": _images_to_halve(of_images / means / _errors(result), counts, z),
+        "images_to_halve": of_images * np.nan,
         "units_to_halve": np.ceil(more.where(of_units > 0)),
     }
     return xr.Dataset(found, coords=half.coords).drop_attrs()
-
-
-def _errors(result: xr.Dataset) -> xr.DataArray:
-    """Return the standard error of the logarithm of each set and layer, over images; NaN where unknown."""
-    import xarray as xr
-
-    shape = (result.sizes["set"], result.sizes["layer"])
-    if not has_samples(result):
-        return xr.DataArray(np.full(shape, np.nan), dims=("set", "layer"))
-    samples = Samples(result)
-
-    def error(case: tuple[str, int]) -> float:
-        name, layer = case
-        return samples.of_rows(samples.rows[name], layer).error
-
-    errors = side_by_side(error, product(samples.rows, range(result.sizes["layer"])))
-    return xr.DataArray(np.reshape(errors, shape), dims=("set", "layer"))
-
-
-def _images_to_halve(reach: xr.DataArray, counts: xr.DataArray, z: float) -> xr.DataArray:
-    """Return the least number of images whose interval, now `reach` standard errors, is half as wide."""
-    # With x the number of those at hand over it, (z + (reach - z) x) sqrt(x) = reach / 2, a cubic equation in
-    # sqrt(x), whose left side grows with x from 0 to `reach`.
-    low, high = reach.values * 0.0, reach.values * 0.0 + 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        over = (z + (reach.values - z) * middle) * middle**0.5 > reach.values / 2
-        low, high = np.where(over, low, middle), np.where(over, middle, high)
-    needed: xr.DataArray = np.ceil(counts / reach.copy(data=low).where(low > 0))  # type: ignore[assignment]
-    return needed
 
 
 @checked

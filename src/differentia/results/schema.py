@@ -45,9 +45,9 @@ _ROUNDING = 1e-6
 _LARGEST, _LARGEST_SINGLE = (float(np.finfo(kind).max) for kind in (np.float64, np.float32))
 _LARGEST_INTEGER = 2**63 - 1
 
-#: The two limits of the measure, and the sources of uncertainty.
+#: The two limits of the measure, and the sources of uncertainty; older results have the first two.
 LIMITS = ("differentiation_low", "differentiation_high")
-SOURCES = ("units", "images")
+SOURCES = ("units", "images", "both")
 
 #: What a value is of.
 POINT = ("set", "layer", "n_units")
@@ -58,6 +58,10 @@ _THUMBNAIL = ("image", "thumbnail_y", "thumbnail_x", "thumbnail_channel")
 VARIABLES: dict[str, Spec] = {
     "differentiation": Spec((*POINT, "draw"), least=-_ROUNDING, most=_LARGEST),
     **dict.fromkeys(LIMITS, Spec((*POINT, "source"), least=0, most=_LARGEST, optional=True)),
+    "log_limit": Spec((*POINT, "score"), optional=True),
+    "freedom": Spec(POINT, least=0, most=_LARGEST, optional=True, with_="log_limit"),
+    "influence": Spec(("image", "layer", "n_units"), optional=True, with_="log_limit"),
+    "doubt": Spec(POINT, TEXT, optional=True, with_="log_limit"),
     "units_used": Spec(("layer", "n_units"), INTEGERS, least=1, most=_LARGEST_INTEGER),
     "pool_size": Spec(("layer",), INTEGERS),
     "layer_size": Spec(("layer",), INTEGERS),
@@ -92,6 +96,7 @@ _DIMENSIONS: dict[str, Spec] = {
     "draw": Spec(("draw",), INTEGERS),
     "rank": Spec(("rank",), INTEGERS, with_="unit"),
     "source": Spec(("source",), TEXT, with_="differentiation_low"),
+    "score": Spec(("score",), with_="log_limit"),
 }
 
 SPECS = {**VARIABLES, **LABELS, **_DIMENSIONS}
@@ -388,7 +393,7 @@ def _both_limits(result: xr.Dataset) -> _Wrong:
     if len(given) != len(LIMITS):
         yield f"there is {given[0]} alone", f"both {' and '.join(LIMITS)}"
     sources = [str(name) for name in result["source"].values] if "source" in result.coords else []
-    if sources != list(SOURCES):
+    if sources not in (list(SOURCES), list(SOURCES[:2])):
         yield f"source names {_as_shown(sources)}", _as_shown(list(SOURCES))
     if (result[LIMITS[0]] > result[LIMITS[1]]).any():
         yield f"{LIMITS[0]} lies above {LIMITS[1]}", "the lower limit below the upper one"
@@ -396,8 +401,8 @@ def _both_limits(result: xr.Dataset) -> _Wrong:
         about = dict(result[name].attrs)
         confidence, method, resamples = map(about.get, ("confidence", "method", "resamples"))
         share = isinstance(confidence, float | np.floating) and 0 < float(confidence) < 1
-        if not (share and isinstance(method, str) and _is_integer(resamples)):
-            expected = "the confidence, the method and the number of resamples"
+        if not (share and isinstance(method, str) and (resamples is None or _is_integer(resamples))):
+            expected = "the confidence and the method, and of resamples their number"
             yield f"the attributes of {name} are {_as_shown(about)}", expected
 
 
