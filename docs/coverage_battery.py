@@ -5,7 +5,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,6 +66,12 @@ class Kind:
     #: Where the responses are real: the layer.
     layer: str = ""
     listed: bool = True
+    #: The share of images one of which a set has to hold, to be counted.
+    rare: float = 1.0
+
+    def counted(self, n: int) -> float:
+        """Return the share of sets of `n` images that hold one of the rare images."""
+        return 1 - (1 - self.rare) ** n
 
     def draw(self, rng: np.random.Generator, n: int) -> Drawn:
         """Return a set of `n` images."""
@@ -199,6 +204,11 @@ def _dead_images(rng: np.random.Generator, n: int) -> Responses:
 #: MobileNet's layers, from its input to its output.
 LAYERS = ("input", "conv_pw_3_relu", "conv_pw_9_relu", "global_average_pooling2d", "predictions")
 
+
+def _further(name: str, words: str, generate: Generator) -> Kind:
+    return Kind(name, words, generate, listed=False)
+
+
 KINDS = {
     kind.name: kind
     for kind in (
@@ -213,14 +223,19 @@ KINDS = {
         Kind("heavy loadings", "ten Gaussian factors with t3 loadings", _heavy_loadings),
         Kind("Poisson neurons", "60 of them, with three factors that they share", _poisson),
         Kind("binary neurons", "40 of them, each with a probability of its own", _binary),
-        Kind("rare strong images", "2 % are five times as strong; the set holds one at least", _rare_strong),
+        Kind(
+            "rare strong images",
+            "2 % are five times as strong; the set holds one at least",
+            _rare_strong,
+            rare=STRONG_SHARE,
+        ),
         *(Kind(f"MobileNet {layer}", "photographs", layer=layer) for layer in LAYERS),
-        Kind("t3 entries", "all responses independent, with 3 degrees of freedom", _heavy_entries, "", False),
-        Kind("t3 factors", "five factors of each image, with 3 degrees of freedom", _heavy_factors, "", False),
-        Kind("exponential contrast", "Gaussian times an exponential number", _exponential_contrast, "", False),
-        Kind("one dimension", "one Gaussian factor and a little noise", _one_dimension, "", False),
-        Kind("white noise", "independent Gaussian units of one variance", _white_noise, "", False),
-        Kind("dead images", "rectified Gaussian responses; 30 % of the images have none", _dead_images, "", False),
+        _further("t3 entries", "all responses independent, with 3 degrees of freedom", _heavy_entries),
+        _further("t3 factors", "five factors of each image, with 3 degrees of freedom", _heavy_factors),
+        _further("exponential contrast", "Gaussian times an exponential number", _exponential_contrast),
+        _further("one dimension", "one Gaussian factor and a little noise", _one_dimension),
+        _further("white noise", "independent Gaussian units of one variance", _white_noise),
+        _further("dead images", "rectified Gaussian; 30 % of the images have no response", _dead_images),
     )
 }
 LISTED = tuple(name for name, kind in KINDS.items() if kind.listed)
@@ -281,7 +296,6 @@ def real(layer: str) -> Drawn:
     return _population[layer]
 
 
-@cache
-def true_log_values() -> dict[str, float]:
-    """Return the true value of every kind."""
-    return {name: kind.true_log_value() for name, kind in KINDS.items()}
+def true_log_value(name: str) -> float:
+    """Return the true value of a kind."""
+    return KINDS[name].true_log_value()

@@ -8,12 +8,13 @@ from itertools import combinations, permutations as ordered_pairs
 from typing import Any
 
 import numpy as np
-from coverage_battery import KINDS, LISTED, Drawn, rng_of, with_common
+from coverage_battery import KINDS, LISTED, Drawn, K, measured, rng_of, with_common
 from coverage_intervals import Simulated
 from jaxtyping import Float, Int
-from scipy.special import ndtr, ndtri, stdtr
+from scipy.special import ndtri
 
-from differentia.results.confidence import SCORES, Sample
+from differentia.results.confidence import Confidence, Sample, freedom_of
+from differentia.results.contrasts import Known, _scores, compare, corrected_p, largest_scores
 
 #: Images of the first set and of the second.
 NUMBERS = ((43, 43), (20, 100), (10, 95))
@@ -28,52 +29,48 @@ MOST_LEFT_OUT = 0.07
 #: Pairs of which no set has a diagnosis, as a share of all, below which nothing is told of them.
 FEWEST_QUIET = 0.1
 
-#: Images of both sets where the power is found, how often the permutation test shall find the difference,
-#: and how many pairs and permutations it is tried with: while it is sought, and in the end.
+#: Images of both sets where the power is found, and how often the permutation test shall find a difference.
 POWER_IMAGES, POWER = 43, 0.8
-SEARCH, FINAL = (100, 199), (500, 499)
 
-_WEIGHTS = np.exp(-(SCORES**2) / 2) / np.exp(-(SCORES**2) / 2).sum()
+#: Permutations in the end; and with how many pairs and permutations the difference is sought, twice.
+PERMUTATIONS, SEARCH = 499, (100, 99)
+
+#: How many images of paired sets are the same: so much their errors are correlated.
+SHARED = 0.5
+
+#: Layers that are corrected for: mixtures of the same responses.
+N_LAYERS = 20
 
 #: The density of distances at their median is that of the pairs within this share of all, on each side.
 _NEAR = 0.1
 
 
+def _known(simulated: Simulated, number: int) -> Known:
+    """Return what is known of one set."""
+    return Known(
+        float(np.exp(simulated.log_value[number])),
+        simulated.log_limit[number].astype(np.float64),
+        float(simulated.freedom[number]),
+        float(simulated.error[number]),
+    )
+
+
 def p_values(one: Simulated, other: Simulated, difference: float) -> Float[np.ndarray, " s"]:
     """Return how probable it is, by chance, that two values differ so much from `difference`."""
-    values = [np.exp(each.log_value[:, np.newaxis] + each.log_limit) for each in (one, other)]
-    needed = np.empty_like(values[0])
-    for number, (first, second) in enumerate(zip(*values, strict=True)):
-        rising = second * (1 + 1e-12 * np.arange(len(second)))
-        needed[number] = np.interp(first - difference, rising, SCORES, left=-9.0, right=9.0)
-    scores = ndtri(np.clip(ndtr(-needed) @ _WEIGHTS, 1e-16, 1 - 1e-16))
-    errors = [(np.exp(each.log_value) * each.error) ** 2 for each in (one, other)]
-    # Welch and Satterthwaite's degrees of freedom.
-    freedom = (errors[0] + errors[1]) ** 2 / (errors[0] ** 2 / one.freedom + errors[1] ** 2 / other.freedom)
-    return 2 * stdtr(freedom, -np.abs(scores))
-
-
-def _rolled(simulated: Simulated, steps: int) -> Simulated:
-    """Return the sets in another order, so that none is compared with itself."""
-    arrays = {
-        name: np.roll(values, steps, axis=0) if isinstance(values, np.ndarray) else values
-        for name, values in vars(simulated).items()
-    }
-    return Simulated(**arrays)
-
-
-def _first(simulated: Simulated, count: int) -> Simulated:
-    arrays = {
-        name: values[:count] if isinstance(values, np.ndarray) else values
-        for name, values in vars(simulated).items()
-    }
-    return Simulated(**arrays)
+    # It lies below 5 % where the limits leave the difference out; to find them takes much longer.
+    found = np.empty(len(one.log_value))
+    for number in range(len(found)):
+        compared = compare(_known(one, number), _known(other, number))
+        logs = compared.one.logs, compared.other.logs
+        scores = _scores(np.exp(logs[0]), np.exp(logs[1]), 0.0, np.array([difference]))
+        found[number] = compared._replace(score=float(scores[0])).p
+    return found
 
 
 def _left_out(one: Simulated, other: Simulated) -> dict[str, float | None]:
     """Return how often the true difference is left out, without a diagnosis of either set and with one."""
     count = min(len(one.log_value), len(other.log_value))
-    one, other = _first(one, count), _first(other, count)
+    one, other = one.take(np.arange(count)), other.take(np.arange(count))
     out = p_values(one, other, float(np.exp(one.truth) - np.exp(other.truth))) < ALPHA
     quiet = (one.doubt == "") & (other.doubt == "")
     return {
@@ -108,29 +105,79 @@ def false_positives(simulated: Mapping[tuple[str, int], Simulated], run: Any) ->
     found = run(
         _left_out,
         [simulated[name, n] for name, n, _ in cases],
-        [_rolled(simulated[name, m], 1) for name, _, m in cases],
+        [simulated[name, m].in_another_order() for name, _, m in cases],
     )
     return [
-        {"kind": name, "images": [n, m], **rates}
-        for (name, n, m), rates in zip(cases, found, strict=True)
+        {"kind": name, "images": [n, m], **rates} for (name, n, m), rates in zip(cases, found, strict=True)
     ]
 
 
-def misses(
-    between: Sequence[Mapping[str, Any]], same: Sequence[Mapping[str, Any]]
-) -> list[str]:
+def misses(between: Sequence[Mapping[str, Any]], same: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return which pairs leave out the true difference too often, a line each."""
     found = []
     for one in (*between, *same):
         pair = f"{one['first']} and {one['second']}" if "first" in one else f"{one['kind']}, twice"
         n, m = one["images"]
-        if one["quiet"] is not None and one["quiet"] > _most_left_out(one["sets"]):
+        if _beyond(one):
             found.append(f"{pair}, {n} and {m} images: left out in {100 * one['quiet']:.1f} %")
     return found
 
 
-def _most_left_out(pairs: int) -> float:
-    return MOST_LEFT_OUT + 2 * np.sqrt(MOST_LEFT_OUT * (1 - MOST_LEFT_OUT) / pairs)
+def _beyond(row: Mapping[str, Any]) -> bool:
+    """Return whether the true difference is left out too often, by more than two standard errors."""
+    if row["quiet"] is None:
+        return False
+    error = np.sqrt(MOST_LEFT_OUT * (1 - MOST_LEFT_OUT) / row["sets"])
+    return bool(row["quiet"] > MOST_LEFT_OUT + 2 * error)
+
+
+def by_numbers(between: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return a summary of all pairs of kinds, by the images of the two sets."""
+    found = []
+    for n, m in NUMBERS:
+        rows = [row for row in between if row["images"] == [n, m]]
+        known = [row for row in rows if row["quiet"] is not None]
+        worst = max(known, key=lambda row: row["quiet"])
+        told = np.array([(row["told_of"], row["told"] or 0.0) for row in rows])
+        found.append(
+            {
+                "images": f"{n}/{m}",
+                "pairs": len(known),
+                "mean": float(np.mean([row["quiet"] for row in known])),
+                "worst": worst["quiet"],
+                "which": f"{worst['first']}, {worst['second']}",
+                "beyond": sum(map(_beyond, known)),
+                "told_of": float(told[:, 0].mean()),
+                "told": float(np.average(told[:, 1], weights=told[:, 0] + 1e-12)),
+            }
+        )
+    return found
+
+
+def by_kind(between: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return a summary of the pairs of each kind, by its images and those of the other."""
+    found = []
+    orders = list(dict.fromkeys(order for n, m in NUMBERS for order in ((n, m), (m, n))))
+    for name in LISTED:
+        for n, m in orders:
+            rates = [
+                row["quiet"]
+                for row in between
+                if row["quiet"] is not None
+                and (
+                    (row["first"] == name and row["images"] == [n, m])
+                    or (row["second"] == name and row["images"] == [m, n])
+                )
+            ]
+            found.append(
+                {
+                    "kind": name,
+                    "images": f"{n}/{m}",
+                    "mean": float(np.mean(rates)) if rates else None,
+                    "worst": max(rates, default=None),
+                }
+            )
+    return found
 
 
 def _log_values_and_errors(
@@ -203,23 +250,82 @@ def _halves(drawn: Drawn) -> tuple[Drawn, Drawn]:
     return drawn.take(np.arange(n)), drawn.take(np.arange(n, 2 * n))
 
 
+def _of_both(one: Drawn, other: Drawn) -> tuple[tuple[Known, Known], tuple[Confidence, Confidence]] | None:
+    """Return what is known of two sets; None where one of them has no limits."""
+    found = []
+    for drawn in (one, other):
+        confidence = Sample(drawn.distances, drawn.means, drawn.square_means).confidence()
+        if confidence is None:
+            return None
+        error = float(confidence.influence.std(ddof=1) / np.sqrt(len(drawn.means)))
+        known = Known(np.exp(drawn.log_value), confidence.log_limit, confidence.freedom, error)
+        found.append((known, confidence))
+    (first, of_first), (second, of_second) = found
+    return (first, second), (of_first, of_second)
+
+
 def _tried(name: str, common: float, permutations: int, number: int) -> tuple[bool, bool, bool]:
     """Return whether the permutation test finds the difference, whether we do, and whether one is told."""
     rng = rng_of("power", name, permutations, number)
     both = _with_difference(name, common, rng, POWER_IMAGES)
     by_permutation = permutation_p(both, POWER_IMAGES, permutations, rng) < ALPHA
-    found = []
-    for drawn in _halves(both):
-        confidence = Sample(drawn.distances, drawn.means, drawn.square_means).confidence()
-        if confidence is None:
-            return by_permutation, False, True
-        arrays = drawn.log_value, confidence.log_limit, confidence.freedom, confidence.influence
-        found.append(
-            Simulated(np.nan, *(np.array([one]) for one in arrays), np.array([confidence.doubt]))
-        )
-    one, other = found
-    ours = p_values(one, other, 0.0)[0] < ALPHA
-    return by_permutation, bool(ours), bool(one.doubt[0] or other.doubt[0])
+    found = _of_both(*_halves(both))
+    if found is None:
+        return by_permutation, False, True
+    known, confidences = found
+    return by_permutation, compare(*known).p < ALPHA, any(one.doubt for one in confidences)
+
+
+def _tried_paired(name: str, common: float, number: int) -> tuple[bool, bool]:
+    """Return whether sets are found to differ half of whose images are the same, and whether one is told."""
+    rng = rng_of("paired", name, number)
+    drawn = KINDS[name].draw(rng, 2 * POWER_IMAGES)
+    one = np.arange(POWER_IMAGES)
+    other = np.where(rng.random(POWER_IMAGES) < SHARED, one, one + POWER_IMAGES)
+    second = with_common(drawn.take(other), common * rng.normal(size=POWER_IMAGES))
+    found = _of_both(drawn.take(one), second)
+    if found is None:
+        return False, True
+    known, confidences = found
+    influences = [of_set.influence / POWER_IMAGES for of_set in confidences]
+    correlation = float(influences[0] @ influences[1] / (known[0].error * known[1].error))
+    # As `contrast` has it of paired sets.
+    freedom = freedom_of(influences[0] - influences[1])
+    compared = compare(*known, correlation=float(np.clip(correlation, -0.999, 0.999)), freedom=freedom)
+    return compared.p < ALPHA, any(one.doubt for one in confidences)
+
+
+def _mixtures() -> list[np.ndarray]:
+    return [np.random.default_rng(layer).normal(size=(K, K)) / np.sqrt(K) for layer in range(N_LAYERS)]
+
+
+def _any_layer(name: str, number: int) -> tuple[bool, bool, bool]:
+    """Return whether two sets seem to differ in any layer, corrected and alone, and whether one is told."""
+    rng, generate = rng_of("layers", name, number), KINDS[name].generate
+    assert generate is not None
+    responses = [generate(rng, POWER_IMAGES) for _ in range(2)]
+    alone, influences, told = [], [], False
+    for mixture in _mixtures():
+        mixed = mixture[: responses[0].shape[1]]
+        found = _of_both(*(measured(of_set @ mixed) for of_set in responses))
+        if found is None or any(one.doubt for one in found[1]):
+            told = True
+            continue
+        known, (one, other) = found
+        alone.append(compare(*known).p)
+        influences.append(np.concatenate([one.influence, -other.influence]))
+    if not alone:
+        return False, False, True
+    p = np.array(alone)
+    largest = largest_scores(np.array(influences).T, "coverage", number)
+    corrected = np.maximum(corrected_p(np.abs(ndtri(p / 2)), largest), p)
+    return bool(corrected.min() < ALPHA), bool(p.min() < ALPHA), told
+
+
+def family_row(name: str, pairs: int, run: Any) -> dict[str, Any]:
+    """Return how often sets of one kind seem to differ in any of many layers."""
+    corrected, alone, told = np.array(list(run(partial(_any_layer, name), range(pairs)))).mean(axis=0)
+    return {"kind": name, "corrected": float(corrected), "alone": float(alone), "told_of": float(told)}
 
 
 def _effects(name: str) -> tuple[Float[np.ndarray, " a"], Float[np.ndarray, " a"]]:
@@ -233,24 +339,28 @@ def _effects(name: str) -> tuple[Float[np.ndarray, " a"], Float[np.ndarray, " a"
     return strengths, np.maximum.accumulate(np.abs(logs - drawn.log_value))
 
 
-def power_row(name: str, simulated: Simulated, run: Any) -> dict[str, Any]:
+def power_row(name: str, simulated: Simulated, tests: int, run: Any) -> dict[str, Any]:
     """Return how often a difference is found that the permutation test finds in about 80 % of pairs."""
     strengths, effects = _effects(name)
     rising = effects + 1e-12 * np.arange(len(effects))
     needed = ndtri(1 - ALPHA / 2) + ndtri(POWER)
     effect = needed * np.sqrt(2) * simulated.log_value.std()
-    for pairs, permutations in (SEARCH, SEARCH, FINAL):
+    for pairs, permutations in (SEARCH, SEARCH, (tests, PERMUTATIONS)):
         effect = min(effect, effects[-1])
         common = float(np.interp(effect, rising, strengths))
         found = np.array(list(run(partial(_tried, name, common, permutations), range(pairs))))
         by_permutation = float(found[:, 0].mean())
-        if (pairs, permutations) == SEARCH:
+        if permutations != PERMUTATIONS:
             effect *= needed / (ndtri(1 - ALPHA / 2) + ndtri(np.clip(by_permutation, 0.05, 0.98)))
-    quiet = ~found[:, 2]
+    paired = [
+        np.array(list(run(partial(_tried_paired, name, added), range(tests)))) for added in (0.0, common)
+    ]
     return {
         "kind": name,
         "difference": float(np.expm1(effect)),
         "permutation": by_permutation,
         "ours": float(found[:, 1].mean()),
-        "told_of": float(np.mean(~quiet)),
+        "told_of": float(found[:, 2].mean()),
+        "paired_same": float(paired[0][:, 0].mean()),
+        "paired": float(paired[1][:, 0].mean()),
     }
