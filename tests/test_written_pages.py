@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from helpers.documents import DOCS, script
 from helpers.zoo import NETWORKS
+from scipy.special import ndtri
+
+from differentia.results.contrasts import compare
 
 
 def page(name: str) -> str:
@@ -87,6 +90,20 @@ def test_what_coverage_misses(changed: dict[str, Any], what: str) -> None:
     assert what in missed
     assert misses([interval(), interval(coverage=0.5, doubts={"gap": 0.95}, of_normal=None)], 1000) == []
     assert misses([interval(kind="white noise", **changed)], 1000) == []  # of which no claim is made
+
+
+@pytest.mark.parametrize("difference", [-0.1, 0.0, 0.1])
+def test_coverage_counts_the_limits_of_contrasts(difference: float) -> None:
+    """A difference counts as left out where it lies outside the limits that a contrast tells."""
+    contrasts, intervals = script("coverage_contrasts"), script("coverage_intervals")
+    one, other = (intervals.simulate("Gaussian", n, 0.0, 20, map) for n in (20, 43))
+    left_out = contrasts.p_values(one, other, difference) < contrasts.ALPHA
+    limits = [
+        compare(contrasts._known(one, at), contrasts._known(other, at)).limits(-ndtri(0.025))[0]
+        for at in range(20)
+    ]
+    assert left_out.tolist() == [not low <= difference <= high for low, high in limits]
+    assert left_out.any() or difference == 0.0
 
 
 @pytest.mark.parametrize("texts", [1, 2])
