@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import combinations, permutations as ordered_pairs
 from typing import Any
@@ -37,6 +38,9 @@ PERMUTATIONS, SEARCH = 499, (100, 99)
 
 #: How many images of paired sets are the same: so much their errors are correlated.
 SHARED = 0.5
+
+#: How much more often than a contrast the permutation test may find a difference.
+MOST_LOST = 0.1
 
 #: Layers that are corrected for: mixtures of the same responses.
 N_LAYERS = 20
@@ -112,14 +116,40 @@ def false_positives(simulated: Mapping[tuple[str, int], Simulated], run: Any) ->
     ]
 
 
-def misses(between: Sequence[Mapping[str, Any]], same: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return which pairs leave out the true difference too often, a line each."""
+def too_often(
+    between: Iterable[Mapping[str, Any]], same: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the pairs that leave out the true difference too often."""
+    both = [*between, *({"first": row["kind"], "second": row["kind"], **row} for row in same)]
+    return [
+        {what: row[what] for what in ("first", "second", "images", "quiet")} for row in both if _beyond(row)
+    ]
+
+
+def misses(beyond: Iterable[Mapping[str, Any]], power: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return what contrasts miss, a line for each kind that does so with others, and each of little power."""
     found = []
-    for one in (*between, *same):
-        pair = f"{one['first']} and {one['second']}" if "first" in one else f"{one['kind']}, twice"
-        n, m = one["images"]
-        if _beyond(one):
-            found.append(f"{pair}, {n} and {m} images: left out in {100 * one['quiet']:.1f} %")
+    for n, m in NUMBERS:
+        rows = [row for row in beyond if row["images"] == [n, m]]
+        while rows:
+            # The kind that is in most of the pairs, and in the worst, is the likely cause.
+            kinds: Counter[str] = Counter()
+            for row in rows:
+                kinds.update({kind: 1 + row["quiet"] for kind in (row["first"], row["second"])})
+            kind = kinds.most_common(1)[0][0]
+            of_kind = [row for row in rows if kind in (row["first"], row["second"])]
+            rows = [row for row in rows if row not in of_kind]
+            rates = sorted(100 * row["quiet"] for row in of_kind)
+            others = [row["second"] if row["first"] == kind else row["first"] for row in of_kind]
+            with_what = others[0] if len(others) == 1 else f"{len(others)} others"
+            rate = f"{rates[0]:.1f}" + (f" to {rates[-1]:.1f}" if len(rates) > 1 else "")
+            found.append(f"{kind} and {with_what}, {n} and {m} images: the truth is left out in {rate} %")
+    for row in power:
+        if row["permutation"] - row["ours"] > MOST_LOST:
+            found.append(
+                f"{row['kind']}: the contrast finds {100 * row['ours']:.0f} % of the differences, the "
+                f"permutation test {100 * row['permutation']:.0f} %"
+            )
     return found
 
 
