@@ -44,13 +44,13 @@ def test_names_are_looked_for() -> None:
 
 def test_names_that_are_gone_are_found() -> None:
     """A name that was never public, one of a module, and one of a class; those that exist pass."""
-    text = """`dif.measure(network)`, dif.__version__, `differentia.results.resampling.Sample.tail_factor`,
+    text = """`dif.measure(network)`, dif.__version__, `differentia.results.confidence.Sample.influence`,
     from differentia.cli import main; src/differentia.egg, differentia measure.
-    dif.measures, `dif.errors`, differentia.uncertainty, differentia.results.resampling.Sample.tail
+    dif.measures, `dif.errors`, differentia.uncertainty, differentia.results.confidence.Sample.infl
     """
     assert unresolved(text) == [
         *("dif.measures", "dif.errors", "differentia.uncertainty"),
-        "differentia.results.resampling.Sample.tail",
+        "differentia.results.confidence.Sample.infl",
     ]
 
 

@@ -118,13 +118,13 @@ def everything(stage: Stage) -> dif.Responses:
 
 @pytest.fixture(scope="module")
 def all_units(everything: dif.Responses) -> xr.Dataset:
-    return dif.measure_responses(everything, reference="white_noise", resamples=100)
+    return dif.measure_responses(everything, reference="white_noise")
 
 
 @pytest.fixture(scope="module")
 def sampled(stage: Stage) -> xr.Dataset:
     """Two draws, not twenty: each of them is compared with a double loop."""
-    options: dict[str, Any] = {"draws": 2, "views": False, "resamples": 100}
+    options: dict[str, Any] = {"draws": 2, "views": False}
     return dif.measure(stage.spec, stage.sources, reference="white_noise", **options)
 
 
@@ -222,7 +222,7 @@ def test_relative_curves(all_units: xr.Dataset) -> None:
 
 def test_batch_sizes_agree_and_runs_repeat(stage: Stage) -> None:
     """Batches of 1, 7 and 43 agree within 1e-5 relative or 1e-6 absolute; equal runs are identical."""
-    options: dict[str, Any] = {"n_units": (200, 2000), "draws": 2, "views": False, "resamples": 100}
+    options: dict[str, Any] = {"n_units": (200, 2000), "draws": 2, "views": False}
     sets: dict[str, Any] = dict(stage.sources)
     results = [
         dif.measure(stage.spec, sets, batch_size=size, **options)["differentiation"]

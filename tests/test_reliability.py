@@ -47,7 +47,7 @@ COMMAND = (
     *("measure", "helpers.networks:factory?weights=w.safetensors", "--preprocess", "unit"),
     *("--input-size", "16", "--set", "noise=noise:60", "--set", "grey=noise:25?kind=gaussian"),
     *("--set", "pictures=pictures", "--layers", "conv,block.1,named*,head", "--map", "conv:3"),
-    *("--units", "random,top", "--n-units", "50,300", "--draws", "5", "--resamples", "100"),
+    *("--units", "random,top", "--n-units", "50,300", "--draws", "5"),
     # Two chunks of rows for each batch; whole layers of all images are too much, so units are ranked first.
     *("--batch-size", "18", "--memory", "1500kB", "--out"),
 )

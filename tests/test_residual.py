@@ -100,7 +100,7 @@ def stage(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Stage:
 
 @pytest.fixture(scope="module")
 def result(stage: Stage) -> xr.Dataset:
-    return dif.measure_responses(stage.recorded, resamples=100)
+    return dif.measure_responses(stage.recorded)
 
 
 def values_of(result: xr.Dataset) -> tuple[xr.DataArray, ...]:
@@ -115,7 +115,7 @@ def test_cats_are_cats(real_data: Path) -> None:
     A wrong shortcut, padding or preprocessing would leave less; the bounds leave room for another decoder.
     """
     sets = {"cats": real_data / "cats", "photographs": real_data / "random"}
-    best = dif.top_classes(dif.measure(load_resnet20(real_data), sets, layers=["linear"], resamples=100))
+    best = dif.top_classes(dif.measure(load_resnet20(real_data), sets, layers=["linear"]))
     is_cat = best["class_name"].values[:, 0] == "cat"
     share = {name: is_cat[best["image_set"].values == name].mean() for name in sets}
     assert share["cats"] > 0.85
@@ -213,7 +213,7 @@ def test_an_untrained_network_shows_no_such_pattern(stage: Stage) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = dif.load_network(ResNet20(), preprocess="imagenet", input_shape=(3, 32, 32))
-    untrained = dif.measure(network, stage.sets, units="all", layers=[":blocks"], resamples=100)
+    untrained = dif.measure(network, stage.sets, units="all", layers=[":blocks"])
     noise, cats, photographs = values_of(untrained)
     for one in (cats, photographs):
         assert abs(float((one - noise).sel(layer="layer3.2"))) < 0.1

@@ -15,6 +15,7 @@ from .experiment.measure import (
 )
 from .networks.base import Network as Network
 from .networks.load import load_network as load_network
+from .output.figures.across import plot_across as plot_across
 from .output.figures.contrasts import plot_contrast as plot_contrast
 from .output.figures.heatmaps import (
     plot_distances as plot_distances,
@@ -29,9 +30,11 @@ from .output.report.page import show as show, write_report as write_report
 from .recording.record import record as record
 from .recording.responses import Responses as Responses
 from .recording.selection import Selection as Selection, select as select, write_selection as write_selection
+from .results.across import across as across, contrast_across as contrast_across
 from .results.contrasts import contrast as contrast, contrasts_between_sets as contrasts_between_sets
+from .results.convergence import not_converged as not_converged
 from .results.doubts import doubts as doubts, say_doubts as say_doubts
-from .results.draws import draw_mean as draw_mean, draw_spread as draw_spread, not_converged as not_converged
+from .results.draws import draw_mean as draw_mean, draw_spread as draw_spread
 from .results.files import load_result as load_result, save as save
 from .results.intervals import with_intervals as with_intervals
 from .results.precision import precision as precision, say_precision as say_precision

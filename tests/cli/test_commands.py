@@ -957,7 +957,7 @@ def test_a_contrast_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFi
         "contrast.svg",
     }
 
-    found = dif.contrast(result, "threes", "all", permutations=199)
+    found = dif.contrast(result, "threes", "all")
     arguments = ["contrast", out, "threes", "all", "--permutations", "199"]
     assert main([*arguments, "--json"]) == 0
     records = json.loads(capsys.readouterr().out)

@@ -181,7 +181,6 @@ MEASURE = {
     'crop = "centre"': "crop: unknown crop 'centre'. Did you mean 'center'?",
     "layers = [1]": "layers.0: is 1; expected a text",
     "confidence = 1.5": "confidence: is 1.5; expected less than 1",
-    "resamples = 5": "resamples: is 5; expected at least 100",
     "reference = 1": "reference: is 1; expected a text",
     "class_layer = 3": "class_layer: is 3; expected a text",
     "views = 1": "views: is 1; expected true or false",

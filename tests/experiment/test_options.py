@@ -71,12 +71,6 @@ def test_defaults_are_what_the_fields_allow() -> None:
     for options in (MeasureOptions, RecordOptions):
         assert accept(options, vars(options())) == options()
     assert MeasureOptions().confidence == intervals.CONFIDENCE
-    assert MeasureOptions().resamples == intervals.RESAMPLES
-    for count in (intervals.LEAST_RESAMPLES, intervals.MOST_RESAMPLES):
-        assert accept(MeasureOptions, {"resamples": count}).resamples == count
-    for count in (intervals.LEAST_RESAMPLES - 1, intervals.MOST_RESAMPLES + 1):
-        with pytest.raises(dif.InputError, match=f"^resamples is {count}; expected at "):
-            accept(MeasureOptions, {"resamples": count})
 
 
 def test_numbers_of_numpy_and_lists_are_taken() -> None:

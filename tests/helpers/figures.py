@@ -11,6 +11,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection, PolyCollection
 from matplotlib.colors import to_hex
+from matplotlib.path import Path
 from matplotlib.text import Text
 
 import differentia as dif
@@ -135,10 +136,25 @@ def bars_of(ax: Axes) -> list[tuple[str, np.ndarray]]:
 
 def open_marks_of(ax: Axes) -> list[tuple[str, np.ndarray]]:
     """Return each group of open marks: its colour, and where they stand, (mark, 2)."""
+    return _white_marks_of(ax, crossed=False)
+
+
+def crossed_marks_of(ax: Axes) -> list[tuple[str, np.ndarray]]:
+    """Return each group of crossed circles: its colour, and where they stand, (mark, 2)."""
+    return _white_marks_of(ax, crossed=True)
+
+
+def _white_marks_of(ax: Axes, *, crossed: bool) -> list[tuple[str, np.ndarray]]:
     groups = [group for group in ax.collections if isinstance(group, PathCollection)]
     for group in groups:
         assert _hex(group.get_facecolor()) == "#ffffff"
-    return [(_hex(group.get_edgecolor()), np.asarray(group.get_offsets())) for group in groups]
+    # A cross adds two lines, each of which begins anew.
+    lines = [int((np.asarray(group.get_paths()[0].codes) == Path.MOVETO).sum()) for group in groups]
+    return [
+        (_hex(group.get_edgecolor()), np.asarray(group.get_offsets()))
+        for group, number in zip(groups, lines, strict=True)
+        if (number > 1) == crossed
+    ]
 
 
 def _hex(colours: Any) -> str:

@@ -145,10 +145,12 @@ COLUMNS = {
     "sd_over_draws": "SD over draws",
     "differentiation_units_low": "Interval of units",
     "differentiation_images_low": "Interval of images",
+    "differentiation_both_low": "Interval of both",
     "relative": "Relative",
     "relative_sd_over_draws": "SD of relative",
     "relative_units_low": "Of units, relative",
     "relative_images_low": "Of images, relative",
+    "relative_both_low": "Of both, relative",
     "not_converged": "Not converged",
 }
 

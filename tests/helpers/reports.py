@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.stats
 import xarray as xr
 from helpers.results import vgg16_result
 from helpers.shared import made_once, once
@@ -155,13 +156,43 @@ def limits_of(result: xr.Dataset, *, relative: bool = False) -> dict[str, tuple[
 
 
 def flagged(result: xr.Dataset) -> np.ndarray:
-    """Return where more units give another value (set, layer, n_units), point by point."""
-    mean, spread = over_draws(result)
+    """Return where more units give another value (set, layer, n_units), point by point.
+
+    The numbers of units ascend.
+    """
+    values = result["differentiation"].transpose("set", "layer", "n_units", "draw").values.astype(float)
+    used = result["units_used"].transpose("layer", "n_units").values
+    pools, sizes = result["pool_size"].values, result["layer_size"].values
+    mean, _ = over_draws(result)
     flags = np.zeros(mean.shape, dtype=bool)
-    for at in np.ndindex(mean[..., 1:].shape):
-        following = (*at[:2], at[2] + 1)
-        flags[at] = abs(mean[following] - mean[at]) > spread[at]
-    return flags
+    for at in np.ndindex(mean.shape):
+        place, layer, count = at
+        larger = [n for n in range(count + 1, mean.shape[2]) if used[layer, n] > used[layer, count]]
+        for n in larger:
+            there = np.full(values.shape[3], mean[place, layer, n])
+            if used[layer, n] < pools[layer]:
+                there = values[place, layer, n]
+            changes = there - values[at]
+            if np.isnan([*changes, mean[at], mean[place, layer, n]]).any() or len(changes) < 2:
+                continue
+            t = scipy.stats.t.isf(0.025 / len(larger), len(changes) - 1)
+            chance = t * changes.std(ddof=1) / np.sqrt(len(changes))
+            flags[at] |= abs(changes.mean()) > max(chance, 0.05 * mean[place, layer, n])
+    apart = np.abs(log_ratio_of_sd(result))
+    off = (apart > np.log(1.25)) | (~np.isnan(apart) & (np.sqrt(np.nanmean(apart**2, axis=0)) > np.log(1.25)))
+    return flags | (off[..., np.newaxis] & (used < sizes[:, np.newaxis]) & np.isfinite(mean))
+
+
+def log_ratio_of_sd(result: xr.Dataset) -> np.ndarray:
+    """Return the SD of the units at hand against that of their layer, (set, layer); 0 where not known."""
+    logs = np.zeros((result.sizes["set"], result.sizes["layer"]))
+    known = str(result["units"].item()) in {"random", "per_filter"} and {"layer_sd", "distance"} <= set(
+        result
+    )
+    for place, layer in np.ndindex(logs.shape) if known else ():
+        own = sigma(result, layer, rows_of(result, names(result, "set")[place]))
+        logs[place, layer] = np.log(own / float(result["layer_sd"].transpose("set", "layer")[place, layer]))
+    return logs
 
 
 def written(value: float | None) -> str:

@@ -35,7 +35,6 @@ tables = {
     "networks.preprocessing": ["PREPROCESSINGS"],
     "stimuli.base": ["CROPS"],
     "stimuli.noise": ["NOISE_KINDS"],
-    "results.resampling": ["METHODS"],
 }
 for module, names in tables.items():
     for name in names:

@@ -1,4 +1,4 @@
-"""Two sets compared: against arrays that are moved by hand, and against sets that do and do not differ."""
+"""Two sets compared: against normal theory, against their own limits, and sets that do and do not differ."""
 
 from __future__ import annotations
 
@@ -6,146 +6,233 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 import xarray as xr
-from helpers.responses import K, contrast_varying, gaussian
-from scipy.spatial.distance import pdist, squareform
+from helpers.responses import K, gaussian
 
 import differentia as dif
+from differentia.results.confidence import SCORES
 from differentia.results.contrasts import (
-    aligned,
+    Known,
+    compare,
     contrasts_between_sets,
-    p_values,
-    permuted_statistics,
+    corrected_p,
+    largest_scores,
+    reach_of_all,
     require_contrast,
     require_contrasts,
 )
-from differentia.results.resampling import Sample
 
 
-def sample_of(responses: np.ndarray) -> Sample:
-    sums, squares = responses.sum(axis=1), (responses**2).sum(axis=1)
-    return Sample(squareform(pdist(responses)), sums, squares, responses.shape[1])
+def known(value: float, error: float, freedom: float = 1e9) -> Known:
+    """Return a value whose error is normal, so small that its logarithm's is, too."""
+    return Known(value, error * SCORES, freedom, error)
 
 
-def test_sets_are_moved_to_one_mean() -> None:
-    """As if each set's mean response were taken from its images: within a set nothing changes."""
+def test_normal_errors_are_compared_as_normal_theory_does() -> None:
+    """The score is the difference over the root of the sum of squares; limits lie as far as the score."""
+    one, other = known(1.0, 3e-4), known(1.001, 4e-4)
+    found = compare(one, other)
+    expected = (0.0 - np.log(1.001)) / 5e-4
+    assert found.score == pytest.approx(expected, rel=1e-3)
+    assert found.p == pytest.approx(2 * scipy.stats.norm.sf(abs(expected)), rel=1e-2)
+    (low, high), (ratio_low, ratio_high) = found.limits(1.96)
+    assert (low, high) == pytest.approx((-0.001 - 1.96 * 5e-4, -0.001 + 1.96 * 5e-4), abs=3e-6)
+    assert (ratio_low, ratio_high) == pytest.approx(tuple(np.exp(np.array((low, high)))), abs=3e-6)
+    # errors that go together leave less: sqrt(3^2 + 4^2 - 2 * 0.5 * 3 * 4)
+    paired = compare(one, other, correlation=0.5)
+    assert paired.score == pytest.approx(-np.log(1.001) / (np.sqrt(13) * 1e-4), rel=1e-3)
+
+
+def test_degrees_of_freedom_are_welchs() -> None:
+    """Against SciPy's p of the same means and errors."""
+    one, other = known(1.0, 3e-4, freedom=9), known(1.001, 4e-4, freedom=24)
+    found = compare(one, other)
+    expected = scipy.stats.ttest_ind_from_stats(
+        0.0, 3e-4 * np.sqrt(10), 10, np.log(1.001), 4e-4 * 5, 25, equal_var=False
+    )
+    assert found.p == pytest.approx(expected.pvalue, rel=1e-2)
+    freedom = 25e-8**2 / (9e-8**2 / 9 + 16e-8**2 / 24)
+    assert found.freedom == pytest.approx(freedom)
+
+
+def test_the_largest_score_by_hand() -> None:
+    """Of one test p stays as it is; of independent ones it is Sidak's; of the same one it stays, too."""
     rng = np.random.default_rng(0)
-    one, other = gaussian(rng, 12) + 3, 2 * gaussian(rng, 9) - rng.normal(size=K)
-    moved = aligned(sample_of(np.concatenate([one, other])), 12)
-    centred = np.concatenate([one - one.mean(axis=0), other - other.mean(axis=0)])
-    np.testing.assert_allclose(moved.distances, squareform(pdist(centred)), atol=1e-9)
-    # the control: they were apart before
-    assert (pdist(np.concatenate([one, other])) > pdist(centred) + 1).any()
-    # both have the mean, and the mean response's power, that they had on average
-    within = [(part**2).sum(axis=1).mean() for part in (centred[:12], centred[12:])]
-    powers = [
-        moved.square_sums[part].mean() - own
-        for part, own in zip((slice(12), slice(12, None)), within, strict=True)
-    ]
-    assert powers[0] == pytest.approx(powers[1])
-    assert moved.sums[:12].mean() == pytest.approx(moved.sums[12:].mean())
+    influences = rng.normal(size=(400, 1))
+    one, same = (largest_scores(np.repeat(influences, n, axis=1), 0) for n in (1, 20))
+    score = 2.2
+    alone = 2 * scipy.stats.norm.sf(score)
+    for drawn in (one, same):
+        assert corrected_p(np.array([score]), drawn)[0] == pytest.approx(alone, abs=0.004)
+    apart = np.zeros((400, 20))
+    for at in range(20):
+        apart[20 * at : 20 * at + 20, at] = rng.normal(size=20)
+    corrected = corrected_p(np.array([score]), largest_scores(apart, 0))[0]
+    assert corrected == pytest.approx(1 - (1 - alone) ** 20, abs=0.012)
 
 
-def test_the_statistic_of_a_grouping() -> None:
-    """The difference of both groups' logarithms, in standard errors; of the other grouping, its negative."""
-    rng = np.random.default_rng(1)
-    responses = contrast_varying(rng, 21)
-    labels = np.zeros((2, 21), dtype=bool)
-    labels[0, :10] = True
-    labels[1, 10:] = True
-    found = permuted_statistics(sample_of(responses), labels)
-    one, other = sample_of(responses[:10]), sample_of(responses[10:])
-    expected = (one.log_value - other.log_value) / np.hypot(one.error, other.error)
-    np.testing.assert_allclose(found, [expected, -expected], rtol=1e-6)
+def test_the_simultaneous_reach_is_that_of_the_corrected_p() -> None:
+    """Just above it p falls below what is left of the confidence, just at it p does not."""
+    drawn = np.sort(np.random.default_rng(1).gamma(3.0, size=999))
+    for confidence in (0.5, 0.9, 0.95, 0.99):
+        reach = reach_of_all(drawn, confidence)
+        at, above = corrected_p(np.array([reach, np.nextafter(reach, np.inf)]), drawn)
+        assert at >= 1 - confidence - 1e-12
+        assert above < 1 - confidence
 
 
-def test_p_values_by_hand() -> None:
-    """How many, with what was observed, reach it; corrected, in whichever layer they are largest."""
-    observed = np.array([2.0, 0.5, np.nan])
-    permuted = np.array([[1.0, 2.0, 0.1], [3.0, 0.2, np.nan], [np.nan] * 3])
-    alone, corrected = p_values(observed, permuted)
-    np.testing.assert_array_equal(alone, [2 / 4, 3 / 4, np.nan])
-    np.testing.assert_array_equal(corrected, [1.0, 1.0, np.nan])
-
-
-def measured(seed: int, *, spread: float = 1.0, n: int = 20) -> xr.Dataset:
+def measured(seed: int, *, spread: float = 1.0, n: int = 20, other: int = 20) -> xr.Dataset:
     """Measure two sets in three layers, of which the second set's last varies more over images."""
     rng = np.random.default_rng(seed)
     arrays: dict[str, dict[str, Any]] = {}
-    for name in ("one", "other"):
+    for name, size in (("one", n), ("other", other)):
         wide = spread if name == "other" else 1.0
         mean = rng.normal(size=K)
         mean = (mean - mean.mean()) / mean.std()  # in any direction, of one power: D stays the same
         arrays[name] = {
-            "first": gaussian(rng, n) + mean,
-            "second": gaussian(rng, n),
-            "last": wide * gaussian(rng, n) + mean,
+            "first": gaussian(rng, size) + mean,
+            "second": gaussian(rng, size),
+            "last": wide * gaussian(rng, size) + mean,
         }
-    return dif.measure_responses(arrays, resamples=200)
+    return dif.measure_responses(arrays)
 
 
 def test_sets_that_differ_in_one_layer() -> None:
-    """There alone p is small; the difference, the ratio and their limits are those of the values."""
+    """There alone p is small; the difference and the ratio are those of the values, within their limits."""
     result = measured(0, spread=2.5)
-    found = dif.contrast(result, "one", "other", permutations=199)
+    found = dif.contrast(result, "one", "other")
     values = dif.draw_mean(result["differentiation"], result).isel(n_units=0)
     one, other = values.sel(set="one"), values.sel(set="other")
     np.testing.assert_allclose(found["difference"], (one - other).values)
     np.testing.assert_allclose(found["ratio"], (one / other).values)
     assert found["layer"].values.tolist() == ["first", "second", "last"]
-    assert found["p_corrected"].sel(layer="last") == 1 / 200
-    assert found["p_corrected"].sel(layer="first") > 0.05
+    assert found["p_corrected"].sel(layer="last") < 0.001
+    assert (found["p_corrected"].sel(layer=["first", "second"]) > 0.05).all()
     assert (found["p_corrected"] >= found["p"]).all()
-    limits = [
-        result[f"differentiation_{end}"].sel(source="images").isel(n_units=0) for end in ("low", "high")
-    ]
-    low, high = (limit.sel(layer="last") for limit in limits)
-    value = values.sel(layer="last")
-    below = np.hypot(
-        value.sel(set="one") - low.sel(set="one"), high.sel(set="other") - value.sel(set="other")
-    )
-    above = np.hypot(
-        high.sel(set="one") - value.sel(set="one"), value.sel(set="other") - low.sel(set="other")
-    )
-    last = found.sel(layer="last")
-    assert last["difference_low"] == pytest.approx(last["difference"] - below)
-    assert last["difference_high"] == pytest.approx(last["difference"] + above)
-    assert last["ratio_low"] < last["ratio"] < last["ratio_high"] < 1
-    assert found.sel(layer="first")["ratio_low"] < 1 < found.sel(layer="first")["ratio_high"]
+    for what in ("difference", "ratio"):
+        low, value, high = (found[what + end] for end in ("_low", "", "_high"))
+        assert ((low < value) & (value < high)).all()
+        assert (found[f"{what}_low_simultaneous"] < low).all()
+        assert (found[f"{what}_high_simultaneous"] > high).all()
+    assert found.attrs == {
+        "first": "one",
+        "second": "other",
+        "units": "all",
+        "n_units": K,
+        "confidence": 0.95,
+        "paired": 0,
+        "corrected_over": "layers",
+        "n_tests": 3,
+    }
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_p_and_limits_say_the_same(confidence: float) -> None:
+    """In every layer of many pairs, alone and corrected, of the difference and of the ratio."""
+    said: set[tuple[bool, bool]] = set()
+    for seed in range(25):
+        result = measured(seed, spread=1 + 0.04 * seed, n=12, other=18)
+        found = dif.contrast(result, "one", "other", confidence=confidence)
+        for p, suffix in (("p", ""), ("p_corrected", "_simultaneous")):
+            different = found[p].values < 1 - confidence
+            for what, equal in (("difference", 0.0), ("ratio", 1.0)):
+                low, high = (found[f"{what}_{end}{suffix}"].values for end in ("low", "high"))
+                np.testing.assert_array_equal(different, (low > equal) | (high < equal))
+            said |= {(bool(one), p == "p") for one in different}
+    assert len(said) == 4  # the control: both answers were given, alone and corrected
 
 
 def test_the_other_way_round() -> None:
     """Differences change their sign, ratios are inverted, and so are their limits."""
     result = measured(1, spread=2.0)
-    found, back = (
-        dif.contrast(result, *pair, permutations=99) for pair in (("one", "other"), ("other", "one"))
-    )
-    for name, low, high in (("difference", "difference_low", "difference_high"),):
-        np.testing.assert_allclose(found[name], -back[name])
-        np.testing.assert_allclose(found[low], -back[high])
-    np.testing.assert_allclose(found["ratio_low"], 1 / back["ratio_high"])
-    np.testing.assert_allclose(found["statistic"], -back["statistic"])
+    found, back = (dif.contrast(result, *pair) for pair in (("one", "other"), ("other", "one")))
+    for suffix in ("", "_simultaneous"):
+        low, high = (found[f"difference_{end}{suffix}"] for end in ("low", "high"))
+        np.testing.assert_allclose(low, -back[f"difference_high{suffix}"], atol=0.003)
+        np.testing.assert_allclose(found[f"ratio_low{suffix}"], 1 / back[f"ratio_high{suffix}"], rtol=0.003)
+        assert (low < high).all()
+    np.testing.assert_allclose(found["statistic"], -back["statistic"], atol=2e-3)
+    np.testing.assert_allclose(found["p"], back["p"], rtol=2e-3)
 
 
 def test_a_contrast_is_seeded() -> None:
-    """The same result gives the same; p of another seed is another."""
+    """The same result gives the same; the corrected p of another seed is nearly the same."""
     result = measured(2)
-    once, again = (dif.contrast(result, "one", "other", permutations=99) for _ in range(2))
+    once, again = (dif.contrast(result, "one", "other") for _ in range(2))
     xr.testing.assert_identical(once, again)
-    other = dif.contrast(result.assign_attrs(seed=1), "one", "other", permutations=99)
-    assert not np.array_equal(other["p"], once["p"])
+    other = dif.contrast(result.assign_attrs(seed=1), "one", "other")
+    np.testing.assert_array_equal(other["p"], once["p"])
+    np.testing.assert_allclose(other["p_corrected"], once["p_corrected"], atol=0.02)
 
 
 def test_equal_sets_seldom_differ() -> None:
-    """With the same distribution, and with other means but the same differentiation; see docs/coverage.md."""
-    found = [
-        dif.contrast(measured(seed), "one", "other", permutations=99)["p_corrected"] for seed in range(10, 34)
-    ]
-    # of 24 pairs of sets, more than 5 at p <= 0.05 would come by chance once in 500 times
-    assert sum(bool((p <= 0.05).any()) for p in found) <= 5
+    """Unlike distributions of unequal numbers and equal differentiation; see docs/coverage.md."""
+    rng = np.random.default_rng(5)
+
+    def low_rank(n: int) -> np.ndarray:
+        return rng.normal(size=(n, 5)) @ weights + 0.1 * rng.normal(size=(n, K))
+
+    weights = rng.normal(size=(5, K))
+    truth = [dif.differentiation(make(3000)) for make in (low_rank, lambda n: gaussian(rng, n))]
+    left_out = []
+    for _ in range(100):
+        arrays = {"one": {"x": low_rank(20)}, "other": {"x": gaussian(rng, 60)}}
+        found = dif.contrast(dif.measure_responses(arrays), "one", "other")
+        low, high = found["difference_low"].item(), found["difference_high"].item()
+        left_out.append(not low <= truth[0] - truth[1] <= high)
+    assert np.mean(left_out) <= 0.1  # 6.5 % and two standard errors
     # the control: those that do differ are found
-    apart = [dif.contrast(measured(seed, spread=2.5), "one", "other", permutations=99) for seed in range(3)]
+    apart = [dif.contrast(measured(seed, spread=2.5), "one", "other") for seed in range(3)]
     assert all(one["p_corrected"].sel(layer="last") <= 0.05 for one in apart)
+
+
+def paired_arrays(seed: int, n: int = 30) -> dict[str, dict[str, Any]]:
+    """Return responses to the same stimuli twice: most of what sets an image apart is the same."""
+    rng = np.random.default_rng(seed)
+    strength = np.exp(0.3 * rng.normal(size=(n, 1)))
+    shared = gaussian(rng, n)
+    return {
+        name: {"x": strength * (shared + share * gaussian(rng, n)) + mean}
+        for name, share, mean in (("plain", 0.1, 0.5), ("changed", 0.1, 0.6))
+    }
+
+
+def test_pairs_tell_more() -> None:
+    """The paired p is far smaller; shuffled, it is not; unequal sets have no pairs."""
+    arrays = paired_arrays(0)
+    result = dif.measure_responses(arrays)
+    widths = {
+        paired: float((found["difference_high"] - found["difference_low"]).item())
+        for paired in (False, True)
+        for found in [dif.contrast(result, "plain", "changed", paired=paired)]
+    }
+    assert widths[True] < 0.6 * widths[False]
+    order = np.random.default_rng(1).permutation(30)
+    arrays["changed"] = {"x": arrays["changed"]["x"][order]}
+    shuffled = dif.contrast(dif.measure_responses(arrays), "plain", "changed", paired=True)
+    assert (shuffled["difference_high"] - shuffled["difference_low"]).item() > 0.8 * widths[False]
+    arrays["changed"] = {"x": arrays["changed"]["x"][:29]}
+    with pytest.raises(dif.InputError, match=r"30 images of 'plain' and the 29 of 'changed'.*'29' has no"):
+        dif.contrast(dif.measure_responses(arrays), "plain", "changed", paired=True)
+
+
+def test_images_that_both_sets_show_count_as_one() -> None:
+    """By their content, whatever they are called: limits are those of images named in pairs."""
+    result = dif.measure_responses(paired_arrays(2))
+    names = [f"{place}.png" for place in range(30)] + [f"{place}.jpg" for place in range(30)]
+    named = result.assign_coords(image_name=("image", names))
+    hashes = [str(place % 30) for place in range(60)]
+    same = named.assign_coords(image_hash=("image", hashes))
+    by_name = dif.contrast(named, "plain", "changed", paired=True)  # by their stems
+    by_content = dif.contrast(same, "plain", "changed")
+    for name in ("difference_low", "p"):
+        assert by_content[name].item() == pytest.approx(by_name[name].item())
+    assert by_name["p"].item() != dif.contrast(named, "plain", "changed")["p"].item()
+    # the same responses in both: nothing that could differ by chance
+    one = paired_arrays(3)["plain"]
+    twice = dif.measure_responses({"a": one, "b": one})
+    assert dif.contrast(twice, "a", "b", paired=True)["p"].isnull().all()
 
 
 def test_which_sets_are_compared_unasked() -> None:
@@ -154,13 +241,8 @@ def test_which_sets_are_compared_unasked() -> None:
     arrays = {name: {"x": gaussian(rng, 12)} for name in "abcdef"}
 
     def pairs(names: str, reference: str | None) -> list[str]:
-        result = dif.measure_responses(
-            {name: arrays[name] for name in names}, reference=reference, resamples=100
-        )
-        return [
-            one.attrs["first"] + one.attrs["second"]
-            for one in contrasts_between_sets(result, permutations=99)
-        ]
+        result = dif.measure_responses({name: arrays[name] for name in names}, reference=reference)
+        return [one.attrs["first"] + one.attrs["second"] for one in contrasts_between_sets(result)]
 
     assert pairs("abc", "a") == ["bc"]
     assert pairs("abc", None) == ["ab", "ac", "bc"]
@@ -170,13 +252,27 @@ def test_which_sets_are_compared_unasked() -> None:
     assert pairs("abcdef", "f") == []
 
 
+def test_pairs_of_sets_are_corrected_together() -> None:
+    """The corrected p of three pairs is larger than that of one, and says over what it is corrected."""
+    rng = np.random.default_rng(4)
+    arrays = {name: {layer: gaussian(rng, 14) for layer in "xy"} for name in "abc"}
+    result = dif.measure_responses(arrays)
+    together = contrasts_between_sets(result)
+    assert [one.attrs["n_tests"] for one in together] == [6, 6, 6]
+    assert {one.attrs["corrected_over"] for one in together} == {"layers and pairs of sets"}
+    for one in together:
+        alone = dif.contrast(result, one.attrs["first"], one.attrs["second"])
+        np.testing.assert_array_equal(one["p"], alone["p"])
+        assert (one["p_corrected"] >= alone["p_corrected"] - 0.01).all()
+        assert (one["difference_high_simultaneous"] > alone["difference_high_simultaneous"]).all()
+
+
 @pytest.mark.parametrize(
     ("message", "names", "options"),
     [
         ("unknown set 'onne'. Did you mean 'one'", ("onne", "other"), {}),
         ("both sets are 'one'", ("one", "one"), {}),
-        ("permutations is 5; expected 99", ("one", "other"), {"permutations": 5}),
-        ("permutations is True; expected a whole number", ("one", "other"), {"permutations": True}),
+        ("confidence is 2; expected a number from 0.5", ("one", "other"), {"confidence": 2}),
     ],
 )
 def test_what_cannot_be_compared(message: str, names: tuple[str, str], options: dict[str, Any]) -> None:
@@ -185,49 +281,38 @@ def test_what_cannot_be_compared(message: str, names: tuple[str, str], options: 
         dif.contrast(measured(4), *names, **options)
 
 
-def test_a_selection_of_units_or_images_has_no_contrast() -> None:
-    """Its distances are of more than its values: rather no number than a wrong one."""
+def test_where_there_is_no_contrast() -> None:
+    """Of few images, and of a set whose limits can't be trusted; a selection of units has one."""
     rng = np.random.default_rng(6)
-    arrays = {name: {"x": gaussian(rng, 20) + 0.2} for name in ("one", "other")}
-    result = dif.measure_responses(arrays, n_units=(10, 60), draws=3, resamples=100)
-    assert dif.contrast(result, "one", "other", permutations=99)["p"].notnull().all()
-    few = result.sel(n_units=[10])
-    assert dif.contrast(few, "one", "other", permutations=99)["p"].isnull().all()
-    limits = dif.with_intervals(few, resamples=100)
-    assert limits["differentiation_low"].sel(source="images").isnull().all()
-    assert contrasts_between_sets(few) == []
+    arrays = {name: {"x": gaussian(rng, n) + 0.2} for name, n in (("one", 20), ("other", 20), ("few", 9))}
+    arrays["strong"] = {"x": gaussian(rng, 20)}
+    arrays["strong"]["x"][4] *= 9
+    result = dif.measure_responses(arrays, n_units=(10, 60), draws=3)
+    assert dif.contrast(result, "one", "other")["p"].notnull().all()
+    for name in ("few", "strong"):
+        found = dif.contrast(result, "one", name)
+        assert found[["p", "p_corrected", "difference_low", "ratio_high", "statistic"]].isnull().all()
+        assert found["difference"].notnull().all()
+    selected = dif.contrast(result.sel(n_units=[10]), "one", "other")
+    assert selected["p"].notnull().all()
+    assert selected.attrs["n_units"] == 10
 
 
-def test_larger_sets_of_unequal_size() -> None:
-    """To first order, beyond what is found exactly; the same differentiation seldom differs."""
-    rng = np.random.default_rng(7)
-    mean = rng.normal(size=K)
-    arrays = {"one": {"x": gaussian(rng, 120), "y": gaussian(rng, 120) + mean}}
-    arrays["other"] = {"x": gaussian(rng, 60), "y": 2 * gaussian(rng, 60) + mean}
-    result = dif.measure_responses(arrays, resamples=100)
-    found = dif.contrast(result, "one", "other", permutations=499)
-    assert found["p"].sel(layer="x") > 0.01
-    assert found["p_corrected"].sel(layer="y") < 0.05
-
-
-def test_results_without_what_a_contrast_is_made_of() -> None:
-    """Distances that are not there, or of another measure."""
+def test_an_older_result_is_compared_by_its_distances() -> None:
+    """It has no confidence distributions, or limits; without distances nothing can be said."""
     result = measured(5)
-    with pytest.raises(dif.InputError, match=r"no distances.*measure at most 2,000 images"):
-        dif.contrast(result.drop_vars("distance"), "one", "other")
-    with pytest.raises(dif.InputError, match="metric 'correlation' with normalize 'layer': measure again"):
-        dif.contrast(result.assign_attrs(metric="correlation"), "one", "other")
-    # an older result without limits gets them
-    old = result.drop_vars(["differentiation_low", "differentiation_high", "source"])
-    assert dif.contrast(old, "one", "other", permutations=99)["difference_low"].notnull().all()
+    old = result.drop_dims(["score", "source"]).drop_vars(["freedom", "influence", "doubt"])
+    expected = dif.contrast(result, "one", "other")
+    np.testing.assert_allclose(dif.contrast(old, "one", "other")["p"], expected["p"], rtol=1e-3)
+    assert dif.contrast(old.drop_vars("distance"), "one", "other")["p"].isnull().all()
 
 
 def test_contrasts_of_a_result() -> None:
     """Those of its sets, some or all of its layers, its units and their largest number."""
     rng = np.random.default_rng(0)
     arrays = {name: {layer: rng.normal(size=(12, 9)) for layer in ("x", "y")} for name in ("a", "b")}
-    result = dif.measure_responses(arrays, n_units=(4, 8), resamples=100)
-    own = dif.contrast(result, "a", "b", permutations=99)
+    result = dif.measure_responses(arrays, n_units=(4, 8))
+    own = dif.contrast(result, "a", "b")
     results = {"random": result}
     require_contrasts(results, [])
     require_contrasts(results, [own, own.isel(layer=[1]), own.isel(layer=[1, 0])])

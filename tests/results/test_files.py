@@ -131,7 +131,7 @@ def test_a_file_with_a_byte_that_changed(saved: Path, tmp_path: Path) -> None:
     content, expected = saved.read_bytes(), dif.load_result(saved)
     choose = random.Random(0)
     refused = 0
-    for _ in range(60):
+    for _ in range(90):
         damaged = bytearray(content)
         damaged[choose.randrange(len(content))] ^= 1 << choose.randrange(8)
         (tmp_path / "x.nc").write_bytes(damaged)

@@ -27,9 +27,7 @@ def drawn(seed: int, *, pool: int, draws: int, used: int = 20) -> tuple[xr.Datas
     """Measure draws of a skewed layer of 300 units; and what 40 fresh draws of the layer itself give."""
     rng = np.random.default_rng(0)
     layer = rng.normal(size=(12, 300)) * np.exp(0.7 * rng.normal(size=300))
-    result = dif.measure_responses(
-        {"a": {"x": layer}}, n_units=used, pool=pool, draws=draws, seed=seed, resamples=100
-    )
+    result = dif.measure_responses({"a": {"x": layer}}, n_units=used, pool=pool, draws=draws, seed=seed)
     fresh = np.random.default_rng(seed + 10_000)
     values = [dif.differentiation(layer[:, fresh.permutation(300)[:used]]) for _ in range(30)]
     return result, np.array(values)
@@ -72,27 +70,58 @@ def test_the_interval_of_draws_by_hand() -> None:
 
 
 def test_limits_stand_in_the_result() -> None:
-    """Of units at every number, of images at the largest; they hold the value; more confidence is wider."""
+    """Of units, of images and of both, at every number; they hold the value; more confidence is wider."""
     rng = np.random.default_rng(3)
     arrays = {name: {"x": rng.normal(size=(20, 50)), "y": rng.gamma(1.0, size=(20, 50))} for name in "ab"}
-    options: dict[str, Any] = {"n_units": (10, 50), "draws": 6, "resamples": 300}
+    options: dict[str, Any] = {"n_units": (10, 50), "draws": 6}
     result = dif.measure_responses(arrays, **options)
     low, high = result["differentiation_low"], result["differentiation_high"]
     assert low.dims == ("set", "layer", "n_units", "source")
-    assert low.attrs == {"confidence": 0.95, "method": "studentized", "resamples": 300}
+    assert low["source"].values.tolist() == ["units", "images", "both"]
+    assert low.attrs == {"confidence": 0.95, "method": "jackknifed test"}
     means = dif.draw_mean(result["differentiation"], result)
-    assert ((low <= means) | low.isnull()).all()
-    assert ((high >= means) | high.isnull()).all()
-    assert low.sel(source="images", n_units=10).isnull().all()
-    assert low.sel(source="images", n_units=50).notnull().all()
-    assert low.sel(source="units", n_units=10).notnull().all()
-    wider = dif.measure_responses(arrays, confidence=0.99, **options)
-    assert (wider["differentiation_low"] < low).sel(source="images", n_units=50).all()
-    # seeded: the same again, and others with another seed
+    assert (((low <= means) & (means <= high)) | low.isnull()).all()
+    assert low.sel(layer="x").notnull().all()
+    wider = dif.with_intervals(result, confidence=0.99)
+    assert (wider["differentiation_low"] < low).sel(source="images", layer="x").all()
+    # nothing is drawn at random: another seed, with all units, gives the same
     xr.testing.assert_identical(result, dif.measure_responses(arrays, **options))
+    xr.testing.assert_identical(dif.with_intervals(result), result)
     other = dif.measure_responses(arrays, seed=1, **options)
     images = {"source": "images", "n_units": 50}
-    assert (other["differentiation_low"].sel(images) != low.sel(images)).all()
+    np.testing.assert_allclose(other["differentiation_low"].sel(images), low.sel(images), rtol=1e-5)
+
+
+def test_limits_of_both_join_the_two() -> None:
+    """How far the limits of the mean over draws lie, and those of images: the root of the sum of squares."""
+    rng = np.random.default_rng(8)
+    result = dif.measure_responses({"a": {"x": rng.gamma(1.0, size=(20, 80))}}, n_units=30, pool=60, draws=8)
+    mean = dif.draw_mean(result["differentiation"], result)
+    low, high = (result[f"differentiation_{end}"] for end in ("low", "high"))
+    units = draw_interval(result["differentiation"], result, confidence=0.95, fresh=False)
+    for limit, of_units in ((low, units[0]), (high, units[1])):
+        expected = np.hypot(of_units - mean, limit.sel(source="images") - mean)
+        np.testing.assert_allclose(abs(limit.sel(source="both") - mean), expected)
+    assert (low.sel(source="both") < low.sel(source="images")).all()
+
+
+@pytest.mark.parametrize(("normalize", "metric"), [("layer", "euclidean"), ("none", "euclidean")])
+def test_results_of_older_versions_have_the_same_limits(normalize: str, metric: str) -> None:
+    """From the distances that they hold, at their largest number of units; at none without distances."""
+    rng = np.random.default_rng(9)
+    arrays = {"a": {"x": rng.normal(size=(20, 60)) + 1, "y": rng.gamma(1.0, size=(20, 60))}}
+    result = dif.measure_responses(arrays, n_units=(20, 60), draws=3, normalize=normalize, metric=metric)
+    old = result.drop_dims("score").drop_vars(["freedom", "influence", "doubt"])
+    again = dif.with_intervals(old)
+    images = {"source": "images", "n_units": 60}
+    for end in ("low", "high"):
+        limits = f"differentiation_{end}"
+        np.testing.assert_allclose(again[limits].sel(images), result[limits].sel(images), rtol=2e-5)
+        assert again[limits].sel(source="images", n_units=20).isnull().all()
+        assert dif.with_intervals(old.drop_vars("distance"))[limits].sel(images).isnull().all()
+        # distances of more units than the value is of tell nothing of it
+        few = dif.with_intervals(old.sel(n_units=[20]))[limits]
+        assert few.sel(source="images").isnull().all()
 
 
 @pytest.mark.parametrize("cores", [1, 3])
@@ -105,18 +134,19 @@ def test_limits_do_not_depend_on_how_many_are_found_at_once(
         name: {layer: rng.normal(size=(size, 30)) for layer in ("x", "y", "z")}
         for name, size in (("a", 12), ("b", 8), ("c", 15))
     }
-    result = dif.measure_responses(arrays, resamples=200)
+    old = dif.measure_responses(arrays).drop_dims("score").drop_vars(["freedom", "influence", "doubt"])
     started: list[int] = []
 
     def pool(workers: int) -> ThreadPoolExecutor:
         started.append(workers)
         return ThreadPoolExecutor(workers)
 
+    expected = dif.with_intervals(old)
     monkeypatch.setattr("differentia.results.intervals.usable_cores", lambda: cores)
     monkeypatch.setattr("differentia.results.intervals.ThreadPoolExecutor", pool)
-    again = dif.with_intervals(result, resamples=200)
+    again = dif.with_intervals(old)
     assert started == [cores]
-    xr.testing.assert_identical(again, result)
+    xr.testing.assert_identical(again, expected)
     # the control: each set and layer has limits of its own, and that of few images none
     low = again["differentiation_low"].sel(source="images")
     assert len(np.unique(low.values[np.isfinite(low.values)])) == 6
@@ -125,12 +155,9 @@ def test_limits_do_not_depend_on_how_many_are_found_at_once(
 def test_limits_move_with_the_mean_over_draws() -> None:
     """Those of images are of draw 0: what they are to its value they are to the mean."""
     rng = np.random.default_rng(4)
-    result = dif.measure_responses(
-        {"a": {"x": rng.gamma(1.0, size=(20, 80))}}, n_units=30, pool=80, draws=8, resamples=300
-    )
+    result = dif.measure_responses({"a": {"x": rng.gamma(1.0, size=(20, 80))}}, n_units=30, pool=80, draws=8)
     alone = result.isel(draw=[0]).assign(pool_size=result["units_used"].isel(n_units=0, drop=True))
-    options: Any = {"confidence": 0.95, "resamples": 300, "method": "studentized"}
-    limits, of_first = image_interval(result, **options), image_interval(alone, **options)
+    limits, of_first = image_interval(result, confidence=0.95), image_interval(alone, confidence=0.95)
     first = result["differentiation"].isel(draw=0)
     mean = result["differentiation"].mean("draw")
     for limit, other in zip(limits, of_first, strict=True):
@@ -138,40 +165,79 @@ def test_limits_move_with_the_mean_over_draws() -> None:
     assert abs(mean / first - 1).item() > 1e-3
 
 
+@pytest.mark.parametrize(
+    ("normalize", "metric"),
+    [
+        *(("layer", metric) for metric in ("euclidean", "cityblock", "correlation", "cosine")),
+        *((normalize, "euclidean") for normalize in ("response", "unit", "none")),
+        ("unit", "cityblock"),
+    ],
+)
+def test_every_measure_has_limits(normalize: str, metric: str) -> None:
+    """They hold their value, and in 9 of 10 sets or more that of many images."""
+    rng = np.random.default_rng(7)
+    scales = 1 / np.sqrt(np.arange(1, 31))
+
+    def measured(sets: int, n: int) -> xr.Dataset:
+        arrays = {f"s{at}": {"x": rng.normal(size=(n, 30)) * scales + scales} for at in range(sets)}
+        return dif.measure_responses(arrays, normalize=normalize, metric=metric)
+
+    truth = measured(1, 1500)["differentiation"].isel(draw=0).item()
+    result = measured(40, 30)
+    value = result["differentiation"].isel(draw=0, n_units=0, layer=0)
+    low, high = (
+        result[f"differentiation_{end}"].isel(n_units=0, layer=0).sel(source="images")
+        for end in ("low", "high")
+    )
+    assert ((low <= value) & (value <= high)).all()
+    assert ((low <= truth) & (truth <= high)).mean() >= 0.85  # two standard errors below 0.95
+    # the control: they are about as wide as values differ
+    assert 0.7 < ((high - low) / 2).median() / (1.96 * value.std("set", ddof=1)) < 1.6
+
+
+def test_sketches_have_limits_at_every_number() -> None:
+    """Near those of all units, whose SD they have."""
+    rng = np.random.default_rng(10)
+    frames = rng.integers(0, 256, (20, 12, 12, 3), dtype=np.uint8)
+    network = dif.load_network("digits")
+    kinds = dif.measure_kinds(
+        network, {"a": frames}, kinds=("sketch", "all"), layers=["block1_relu1"], n_units=(256, 1024), draws=3
+    )
+    sketch, whole = (kinds[kind]["differentiation_low"].sel(source="images") for kind in ("sketch", "all"))
+    assert sketch.notnull().all()
+    np.testing.assert_allclose(sketch.isel(n_units=-1), whole.isel(n_units=0), rtol=0.05)
+
+
 def test_where_images_have_no_limits() -> None:
-    """Few images, other metrics, no distances; the ones of units are there all the same."""
+    """Of few images, and where they could not be trusted; the ones of units are there all the same."""
     rng = np.random.default_rng(5)
 
-    def limits(n: int = 12, **options: Any) -> np.ndarray:
-        arrays = {"a": {"x": rng.normal(size=(n, 30))}}
-        result = dif.measure_responses(arrays, n_units=10, draws=5, pool=30, resamples=100, **options)
+    def limits(responses: np.ndarray) -> np.ndarray:
+        result = dif.measure_responses({"a": {"x": responses}}, n_units=10, draws=5, pool=30)
         assert result["differentiation_low"].sel(source="units").notnull().all()
         found: np.ndarray = result["differentiation_low"].sel(source="images").values
         return found
 
-    assert np.isfinite(limits()).all()
-    assert np.isfinite(limits(normalize="none")).all()
-    assert np.isnan(limits(9)).all()
-    assert np.isnan(limits(metric="cityblock")).all()
-    assert np.isnan(limits(normalize="response")).all()
+    responses = rng.normal(size=(12, 30))
+    assert np.isfinite(limits(responses)).all()
+    assert np.isnan(limits(responses[:9])).all()
+    responses[3] *= 8
+    assert np.isnan(limits(responses)).all()
 
 
 @pytest.mark.parametrize(
-    ("message", "options"),
+    ("message", "confidence"),
     [
-        ("confidence is 95; expected a number from 0.5 to below 1", {"confidence": 95}),
-        ("confidence is nan", {"confidence": float("nan")}),
-        ("confidence is '0.9'", {"confidence": "0.9"}),
-        ("resamples is 10; expected 100 to 100,000", {"resamples": 10}),
-        ("resamples is 2.5; expected a whole number", {"resamples": 2.5}),
-        ("unknown method 'bcaa'. Did you mean 'bca'", {"method": "bcaa"}),
+        ("confidence is 95; expected a number from 0.5 to below 1", 95),
+        ("confidence is nan", float("nan")),
+        ("confidence is '0.9'", "0.9"),
     ],
 )
-def test_options_of_intervals_that_cannot_be_used(message: str, options: dict[str, Any]) -> None:
+def test_a_confidence_that_cannot_be_used(message: str, confidence: Any) -> None:
     """The error says what was given, and what would do."""
-    result = dif.measure_responses({"a": {"x": np.eye(12)}}, resamples=100)
+    result = dif.measure_responses({"a": {"x": np.eye(12)}})
     with pytest.raises(dif.InputError, match=message):
-        dif.with_intervals(result, **options)
+        dif.with_intervals(result, confidence=confidence)
 
 
 def test_differences_and_ratios_by_hand() -> None:

@@ -66,7 +66,7 @@ WRONG_VALUES: list[tuple[str, str, Callable[[np.ndarray], Any]]] = [
     ("differentiation holds inf; expected 0 or more, and no infinity", "differentiation", first(np.inf)),
     ("differentiation_low lies above differentiation_high", "differentiation_low", lambda v: v + 100.0),
     (r"differentiation_high holds -9\.0; expected 0 or more", "differentiation_high", first(-9.0)),
-    (r"source names \['images', 'units'\]; expected", "source", lambda values: values[::-1]),
+    (r"source names \['both', 'images', 'units'\]; expected", "source", lambda values: values[::-1]),
     ("units_used is of type float64; expected whole numbers", "units_used", lambda values: values / 2),
     ("units_used holds 0; expected 1 or more", "units_used", first(0)),
     ("units_used, pool_size and layer_size contradict each other", "units_used", first(10**9)),
@@ -173,7 +173,7 @@ def test_wrong_facts(fact: str, value: Any) -> None:
 
 
 def test_limits_say_what_they_are() -> None:
-    """There are two, each with its confidence, method and number of resamples."""
+    """There are two, each with its confidence and method; older ones with two sources and resamples, too."""
     result = neurons()
     with pytest.raises(dif.InputError, match="there is differentiation_low alone; expected both"):
         validate_result(result.drop_vars("differentiation_high"))
@@ -182,10 +182,16 @@ def test_limits_say_what_they_are() -> None:
         other = result["differentiation_low"].drop_attrs().assign_attrs(attributes)
         with pytest.raises(dif.InputError, match=r"attributes of differentiation_low are .*the confidence"):
             validate_result(result.assign(differentiation_low=other))
-    # those of a version that had none
+    # those of versions that had none, or fewer
     require_whole(
         validate_result(result.drop_vars(["differentiation_low", "differentiation_high", "source"]))
     )
+    old = result.isel(source=[0, 1])
+    for name in ("differentiation_low", "differentiation_high"):
+        old[name].attrs.update(method="studentized", resamples=2000)
+    validate_result(old)
+    with pytest.raises(dif.InputError, match=r"source names \['images', 'both'\]; expected"):
+        validate_result(result.isel(source=[1, 2]))
 
 
 def test_maps_say_what_they_are_of() -> None:
@@ -320,7 +326,9 @@ def test_names_of_sets_are_no_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 #: By public function: what it is called with beside a result.
 PUBLIC: dict[str, tuple[Any, ...]] = {
     "contrast": ("stimulus", "spontaneous"),
+    "contrasts_between_sets": (),
     "describe_methods": (),
+    "doubts": (),
     "plot": (),
     "plot_distances": (),
     "plot_filters": (),
@@ -332,6 +340,7 @@ PUBLIC: dict[str, tuple[Any, ...]] = {
     "relative": (),
     "relative_interval": (),
     "save": ("x.nc",),
+    "say_doubts": (),
     "say_precision": (),
     "show": (),
     "to_dataframe": (),
@@ -342,7 +351,7 @@ PUBLIC: dict[str, tuple[Any, ...]] = {
 
 #: Those that take results by kind, or of VGG16; and those of draws, which take any selection, and kinds that
 #: were joined.
-OTHERS = {"compare_with_published", "plot_kinds"}
+OTHERS = {"across", "compare_with_published", "plot_kinds"}
 UNCHECKED = {"draw_mean", "draw_spread", "not_converged"}
 
 

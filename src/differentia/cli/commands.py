@@ -404,25 +404,29 @@ def published(
 
 @_command(
     "differentia contrast demo threes all_digits",
-    "differentia contrast vgg16/result.nc tabby_cats random_images --permutations 9999 --json",
+    "differentia contrast vgg16/result.nc tabby_cats random_images --confidence 0.99 --json",
 )
 def contrast(
     result: Annotated[str, opt.argument("A result.nc, or its folder.", "RESULT")],
     first: Annotated[str, opt.argument("A set's name.", "A")],
     second: Annotated[str, opt.argument("The name of another set.", "B")],
-    permutations: Annotated[
-        Any, opt.value(Count, "Permutations of the images; the smallest possible p is 1 / (N + 1).")
-    ] = "1999",
     *,
+    paired: Annotated[
+        bool, typer.Option("--paired", help="The first image of A belongs to the first of B, and so on.")
+    ] = False,
+    confidence: Annotated[
+        Any, opt.value(Number, "Of the intervals, from 0.5 to below 1.", "P", shown="that of the result")
+    ] = None,
     as_json: bool,
 ) -> None:
     """Compare two sets at each layer: difference, ratio, their intervals, and p.
 
-    p comes from a permutation test over images; the corrected p allows for the number of layers.
+    p is below 0.05 where the 95 % interval of the difference leaves out 0. The corrected p, and the
+    intervals "_simultaneous" of --json, allow for all layers together.
     """
     from differentia.results.contrasts import contrast as compare_sets
 
-    found = compare_sets(_read_result(result), first, second, permutations=permutations)
+    found = compare_sets(_read_result(result), first, second, paired=paired, confidence=confidence)
     if as_json:
         rows = found.to_dataframe().reset_index().to_dict("records")
         print_json([{**found.attrs, **row} for row in rows])

@@ -29,7 +29,7 @@ FIELDS = {
 #: In which order the help of `measure` has its options; fields that are not named here go last.
 HELP_ORDER = (
     *("context", "network", "sets", "out", "n_units", "draws", "units", "pool", "layers", "normalize"),
-    *("metric", "resize", "crop", "reference", "confidence", "resamples", "seed", "preprocess", "input_size"),
+    *("metric", "resize", "crop", "reference", "confidence", "seed", "preprocess", "input_size"),
     *("device", "batch_size", "compile", "maps", "map_images", "class_layer", "views", "skip_unreadable"),
     *("follow_links", "store", "fresh", "memory"),
 )

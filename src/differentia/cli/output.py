@@ -87,8 +87,9 @@ def progress_bar() -> Iterator[Progress]:
 
 
 def print_result(result: xr.Dataset) -> None:
-    """Print layers x sets at the largest number of units, relative columns beside; then what is enough."""
+    """Print layers x sets at the largest number of units, relative columns beside; then what to trust."""
     from differentia.output.words import units_title
+    from differentia.results.doubts import doubts, say_doubts
     from differentia.results.precision import say_precision
     from differentia.results.schema import LIMITS
     from differentia.results.summaries import confidence_of, layer_names, percent
@@ -98,11 +99,12 @@ def print_result(result: xr.Dataset) -> None:
     names = [str(name) for name in result["set"].values]
     others = [name for name in names if reference and name != reference]
     found = {(one["layer"], one["set"]): one for one in table_rows(result) if one["n_units"] == count}
+    doubted = (doubts(result) != "").sel(n_units=count)
     rows = [
         [
             layer,
             f"{found[layer, names[0]]['units_used']:,}",
-            *(_value_cell(found[layer, name]) for name in names),
+            *(_value_cell(found[layer, name], bool(doubted.sel(layer=layer, set=name))) for name in names),
             *(f"{found[layer, name]['relative']:.2f}" for name in others),
         ]
         for layer in layer_names(result)
@@ -112,14 +114,17 @@ def print_result(result: xr.Dataset) -> None:
     if confidence is not None and bool(result[LIMITS[0]].sel(source="images").notnull().any()):
         title += f" [{percent(confidence)}: other images]"
     print_table(title, ["layer", "units", *names, *(f"{name} / {reference}" for name in others)], rows)
-    for sentence in say_precision(result):
+    if bool(doubted.any()):
+        typer.echo("?: not to be trusted for other images; why, is said below")
+    for sentence in (*say_precision(result), *say_doubts(result)):
         typer.echo(sentence)
 
 
-def _value_cell(row: dict[str, Any]) -> str:
+def _value_cell(row: dict[str, Any], doubted: bool) -> str:
     mean, spread = row["differentiation"], row["sd_over_draws"]
     limits = row["differentiation_images_low"], row["differentiation_images_high"]
-    return f"{mean:.3f}{f' ± {spread:.3f}' if spread > 0 else ''}" + _written_limits(*limits, digits=2)
+    written = f"{mean:.3f}{f' ± {spread:.3f}' if spread > 0 else ''}"
+    return written + (" ?" if doubted else _written_limits(*limits, digits=2))
 
 
 def _written_limits(low: float, high: float, *, digits: int) -> str:
@@ -129,11 +134,10 @@ def _written_limits(low: float, high: float, *, digits: int) -> str:
 
 def print_contrast(found: xr.Dataset) -> None:
     """Print what `contrast` returned, layer by layer, and where the sets differ."""
-    from differentia.output.words import units_title
+    from differentia.output.words import corrected_over, units_title
     from differentia.results.contrasts import SIGNIFICANT
     from differentia.results.summaries import percent
 
-    digits = max(4, len(str(found.attrs["permutations"])))
     first, second = found.attrs["first"], found.attrs["second"]
     rows = []
     for one in found.to_dataframe().reset_index().to_dict("records"):
@@ -141,16 +145,22 @@ def print_contrast(found: xr.Dataset) -> None:
             f"{one[name]:.3f}" + _written_limits(one[f"{name}_low"], one[f"{name}_high"], digits=3)
             for name in ("difference", "ratio")
         ]
-        cells += [f"{one[name]:.{digits}f}" for name in ("p", "p_corrected")]
+        cells += [_written_p(one[name]) for name in ("p", "p_corrected")]
         rows.append([one["layer"], *("-" if cell == "nan" else cell for cell in cells)])
     level = f"[{percent(found.attrs['confidence'])}: other images]"
     columns = ["layer", f"{first} - {second}", f"{first} / {second}", "p", "corrected p"]
     units = units_title(str(found.attrs["units"]), int(found.attrs["n_units"]))
-    print_table(f"{first} and {second}, {units} {level}", columns, rows)
+    pair = f"{first} and {second}{', paired' if found.attrs['paired'] else ''}"
+    print_table(f"{pair}, {units} {level}", columns, rows)
     differ = [str(name) for name in found["layer"].values[found["p_corrected"].values < SIGNIFICANT]]
     unknown = int(found["p"].isnull().sum())
     typer.echo(
-        f"They differ in {len(differ)} of {found.sizes['layer']} layers (corrected p < {SIGNIFICANT:g})"
+        f"They differ in {len(differ)} of {found.sizes['layer']} layers (p < {SIGNIFICANT:g}, corrected over "
+        f"{corrected_over(found)})"
         + (f": {', '.join(differ)}" if differ else "")
         + (f"; unknown in {unknown}" if unknown else "")
     )
+
+
+def _written_p(p: float) -> str:
+    return f"{p:.1e}" if p < 0.0001 else f"{p:.4f}"

@@ -13,7 +13,7 @@ from differentia.definition.measure import METRICS, NORMALIZATIONS
 from differentia.networks.preprocessing import PREPROCESSINGS
 from differentia.output.mathml import EQUALS, MINUS, over, symbol
 from differentia.recording.units import UNIT_KINDS
-from differentia.results.resampling import METHODS
+from differentia.results.confidence import GAP, LONG_TAIL, STRONG_IMAGES
 from differentia.stimuli.base import CROPS
 from differentia.stimuli.noise import NOISE_KINDS
 
@@ -40,7 +40,7 @@ class NormalizationWords:
     keeps_unit: bool = False
     #: Whether it fixes what independent responses give, however they are distributed.
     fixes_independent: bool = False
-    #: Whether one SD of all entries divides them: it is resampled with them; for sketches it is of all units.
+    #: Whether one SD of all entries divides them, to which each image adds; for sketches it is of all units.
     one_sd: bool = False
 
 
@@ -191,11 +191,18 @@ CROP_WORDS = {
 
 NOISE_WORDS = {"uniform": "uniform", "gaussian": "Gaussian"}
 
-#: The ways to an interval from resampled stimuli.
-INTERVAL_WORDS = {
+#: The ways to an interval by resampled stimuli, which older results have.
+RESAMPLING_WORDS = {
     "studentized": "studentised (bootstrap-t) intervals",
     "bca": "bias-corrected and accelerated bootstrap intervals",
     "percentile": "percentile bootstrap intervals",
+}
+
+#: Why limits over images are not to be trusted.
+DOUBT_WORDS = {
+    STRONG_IMAGES: "the SD rests on few {items}, with far stronger responses than the others",
+    LONG_TAIL: "the SD rests on the strongest {items}, and stronger ones may be missing",
+    GAP: "the median distance lies beside a gap, on a side that is left to chance",
 }
 
 
@@ -213,7 +220,7 @@ for _what, _choices, _rows in (
     ("preprocessing", PREPROCESSINGS, PREPROCESSING_WORDS),
     ("crop", CROPS, CROP_WORDS),
     ("kind of noise", NOISE_KINDS, NOISE_WORDS),
-    ("interval", METHODS, INTERVAL_WORDS),
+    ("doubt", (STRONG_IMAGES, LONG_TAIL, GAP), DOUBT_WORDS),
 ):
     require_rows(_what, _choices, _rows)
 
@@ -227,3 +234,10 @@ def unit_of(result: xr.Dataset) -> str:
 def units_title(kind: str, count: int) -> str:
     """Return what a table says of a number of units of a kind."""
     return UNIT_WORDS[kind].title.format(count=count)
+
+
+def corrected_over(contrast: xr.Dataset) -> str:
+    """Return for how many tests the corrected p of a contrast allows, and of what they are."""
+    number, what = int(contrast.attrs["n_tests"]), str(contrast.attrs["corrected_over"])
+    noun = "layer" if what == "layers" else "layer and pair of sets"
+    return f"{number:,} {noun if number == 1 else what}"

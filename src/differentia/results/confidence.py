@@ -199,9 +199,11 @@ class Sample:
             most = np.sort(excess)[::-1][: max(3, round(0.2 * self.n_images)) + 1]
             if (most[:-1] - most[-1]).mean() * most[0] / furthest > _LONG:
                 return LONG_TAIL
-        scores, logs = self._share_scores.reshape(-1, 2), np.log(self._thresholds)
-        steps = np.diff(logs)
+        scores, steps = self._share_scores.reshape(-1, 2), np.diff(np.log(self._thresholds))
         near, around = ((scores[:-1, 1] > -reach) & (scores[1:, 0] < reach) for reach in (1, 2))
+        # Of two kinds that are as many as each other, shares hardly vary: by some pairs of one image.
+        apart = np.abs(self._nearer.mean(axis=0).reshape(-1, 2)[:-1, 1] - 0.5)
+        near |= apart < 1.5 / self.n_images
         widest = max(_WIDE, _MOST_OF_ALL * float(steps[around].sum()))
         return GAP if (steps[near] > widest).any() else ""
 

@@ -119,7 +119,7 @@ def _scores(
     of_other = np.interp(one - differences[:, np.newaxis], other, SCORES, left=-40.0, right=40.0)
     apart = (of_other - correlation * SCORES) / np.sqrt(1 - correlation**2)
     above, below = ndtr(-apart) @ _WEIGHTS, ndtr(apart) @ _WEIGHTS
-    smaller = np.clip(np.minimum(above, below), 1e-300, 0.5)
+    smaller = np.clip(np.minimum(above, below), ndtr(SCORES[0]), 0.5)
     scores: Float[np.ndarray, " d"] = np.where(above < below, 1, -1) * ndtri(smaller)
     return scores
 
@@ -338,12 +338,10 @@ class _Sets:
             return None
         if not len(shared):
             return compare(one, other)
-        of_sets = [
-            self._influence[name][shared[:, at], layer] / len(self.rows[name])
-            for at, name in enumerate((first, second))
-        ]
-        errors = one.error * other.error
-        correlation = float(of_sets[0] @ of_sets[1] / errors) if errors > 0 else 0.0
+        all_of_them = [self._influence[name][:, layer] / len(self.rows[name]) for name in (first, second)]
+        of_sets = [influence[shared[:, at]] for at, influence in enumerate(all_of_them)]
+        scale = float(np.prod([np.linalg.norm(influence) for influence in all_of_them]))
+        correlation = float(of_sets[0] @ of_sets[1]) / scale if scale > 0 else 0.0
         if correlation > _MOST_CORRELATED:
             return None
         freedom = None

@@ -121,7 +121,7 @@ def build_result(
 
 def confidence_arrays(
     confidences: Sequence[Sequence[Sequence[Confidence | None]]],
-    rows: Sequence[slice | Int[np.ndarray, " n"]],
+    rows: Sequence[slice | Int[np.ndarray, " _"]],
     n_images: int,
 ) -> dict[str, Any]:
     """Return what is known of values, by layer, set (whose images' rows are given) and number of units."""

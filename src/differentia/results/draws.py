@@ -1,4 +1,4 @@
-"""What draws of units say: their mean, their spread, and whether more units change it."""
+"""What draws of units say: their mean and their spread."""
 
 from __future__ import annotations
 
@@ -78,41 +78,3 @@ def spread_in_pool(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
 def is_whole_layer(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
     """Return where the one draw that there is is the whole layer."""
     return (result["units_used"] == result["layer_size"]) & (values.notnull().sum("draw") == 1)
-
-
-def not_converged(result: xr.Dataset) -> xr.DataArray:
-    """Return where more units give another value.
-
-    That is where the mean over draws at the next larger number of units lies more than the spread
-    (`draw_spread`, one SD of single draws) from the mean at this one. Few units bias differentiation in
-    sparse layers, which the spread alone does not show. A mean over few draws also lies that far off by
-    chance: in about 0.03 % of points with 20 draws, in 9 % with 5, in 39 % with 2.
-
-    Parameters
-    ----------
-    result
-        What `measure` or `measure_responses` returned.
-
-    Returns
-    -------
-    (set, layer, n_units) bool
-        False also where it can't be said: at the largest number of units, where the spread is unknown (as
-        with one draw), and where there is no value.
-    """
-    change, spread = _change_and_spread(result)
-    return (change > spread).rename("not_converged")
-
-
-def convergence_known(result: xr.Dataset) -> xr.DataArray:
-    """Return where `not_converged` can say anything: the spread, and a larger number of units, are known."""
-    change, spread = _change_and_spread(result)
-    return (change.notnull() & spread.notnull()).rename("convergence_known")
-
-
-def _change_and_spread(result: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
-    """Return how far the next larger number of units leads, and the spread at this one; NaN where unknown."""
-    counts = result["n_units"].argsort().values
-    means = draw_mean(result["differentiation"], result).isel(n_units=counts)
-    spread = draw_spread(result["differentiation"], result)
-    change = abs(means.shift(n_units=-1) - means)
-    return change.sel(n_units=result["n_units"]), spread

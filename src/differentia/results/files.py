@@ -55,7 +55,9 @@ def save(result: xr.Dataset, path: str | os.PathLike[str]) -> None:
         The disk is full.
     """
     require_whole(result)
-    arrays = [name for name in (*VARIABLES, *map_names(result)) if name in result]
+    # Texts can't be compressed, nor have a checksum of their own.
+    numeric = [name for name, spec in VARIABLES.items() if spec.kind != TEXT]
+    arrays = [name for name in (*numeric, *map_names(result)) if name in result]
     # The checksums let any reader find a byte that has changed on the disk.
     encoding = {name: {"zlib": True, "complevel": 4, "fletcher32": True} for name in arrays}
     with written_whole(path) as beside:

@@ -158,19 +158,28 @@ def with_confidences(result: xr.Dataset) -> xr.Dataset:
     largest, n_counts = int(np.argmax(result["n_units"].values)), result.sizes["n_units"]
     nothing: list[Confidence | None] = [None] * n_counts
     found = [[list(nothing) for _ in rows] for _ in range(result.sizes["layer"])]
-    if is_raw_euclidean(result.attrs["normalize"], result.attrs["metric"]) and "distance" in result:
-        samples = _Samples(result)
-        cases = list(product(range(result.sizes["layer"]), enumerate(rows.items())))
-        known = side_by_side(lambda case: samples.confidence(case[1][1], case[0]), cases)
-        for (layer, (at, _)), confidence in zip(cases, known, strict=True):
+    if has_samples(result):
+        samples = Samples(result)
+
+        def find(case: tuple[int, tuple[int, str]]) -> Confidence | None:
+            sample = samples.of_set(case[1][1], case[0])
+            return None if sample is None else sample.confidence()
+
+        cases = list(product(range(result.sizes["layer"]), enumerate(rows)))
+        for (layer, (at, _)), confidence in zip(cases, side_by_side(find, cases), strict=True):
             found[layer][at][largest] = confidence
     arrays = confidence_arrays(found, list(rows.values()), result.sizes["image"])
     variables = {name: xr.Variable(SPECS[name].dimensions, values) for name, values in arrays.items()}
     return result.assign(variables).set_coords("score")
 
 
-class _Samples:
-    """What the confidence distributions of a result follow from that holds distances."""
+def has_samples(result: xr.Dataset) -> bool:
+    """Return whether a result holds the distances that its values are the medians of."""
+    return is_raw_euclidean(result.attrs["normalize"], result.attrs["metric"]) and "distance" in result
+
+
+class Samples:
+    """What the values of a result that `has_samples` are made of, at its largest number of units."""
 
     def __init__(self, result: xr.Dataset) -> None:
         # As arrays, once: to look one number up by its labels takes long.
@@ -180,13 +189,14 @@ class _Samples:
         self._normalized = result.attrs["normalize"] == "layer"
         values = result["differentiation"].sel(draw=0, n_units=result["n_units"].max())
         names = [str(name) for name in result["set"].values]
+        self._rows = {name: set_rows(result, name) for name in names}
         self._values = dict(zip(names, values.transpose("set", "layer").values.tolist(), strict=True))
 
-    def confidence(self, of_set: tuple[str, np.ndarray], layer: int) -> Confidence | None:
-        """Return that of a set in a layer; None where its distances do not give the value that there is."""
+    def of_set(self, name: str, layer: int) -> Sample | None:
+        """Return those of a set in a layer; None where they do not give the value that the result has."""
         # So it is where images, or the largest numbers of units, were taken out of a result, and where
         # rounding left nothing of the SD of responses that are far from 0.
-        name, rows = of_set
+        rows = self._rows[name]
         distances = self._distances[layer][np.ix_(rows, rows)].astype(np.float64)
         means, squares = (of[rows, layer] / self._n_units[layer] for of in (self._sums, self._square_sums))
         sigma = np.sqrt(max(squares.mean() - means.mean() ** 2, 0.0)) if self._normalized else 1.0
@@ -196,7 +206,7 @@ class _Samples:
         value = self._values[name][layer]
         if not abs(median / np.sqrt(self._n_units[layer]) / sigma - value) < 1e-3 * value:
             return None
-        return Sample(distances, *((means, squares) if self._normalized else (None, None))).confidence()
+        return Sample(distances, *((means, squares) if self._normalized else (None, None)))
 
 
 def side_by_side(find: Callable[[_Case], _Found], cases: Iterable[_Case]) -> list[_Found]:

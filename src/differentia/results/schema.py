@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 _Public = TypeVar("_Public", bound=Callable[..., Any])
 
-#: Raised by one when a reader of the old schema could misread a new file.
-SCHEMA_VERSION = 1
+#: Raised by one when a reader of the old schema could misread a new file; and those that can be read.
+SCHEMA_VERSION = 2
+_READABLE = (1, 2)
 
 #: What variables and labels hold, by NumPy's kinds of types; "U" stands for text of any type.
 FLOATS, INTEGERS, BYTES, TEXT = "f", "iu", "u", "U"
@@ -211,10 +212,10 @@ def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
     missing += [name for name, spec in VARIABLES.items() if name not in result and not spec.optional]
     if missing:
         raise InputError(f"{where} is not a result of differentia: {', '.join(missing)} missing")
-    if _is_integer(version := result.attrs["schema_version"]) and version != SCHEMA_VERSION:
+    if _is_integer(version := result.attrs["schema_version"]) and version not in _READABLE:
         raise InputError(
             f"{where} has the schema version {version}; "
-            f"this version of differentia reads {SCHEMA_VERSION}: update differentia"
+            f"this version of differentia reads up to {SCHEMA_VERSION}: update differentia"
         )
     for check in (_attributes, _variables, _distinct_names, _unit_counts, _both_limits, _maps):
         for what, expected in check(result):

@@ -9,8 +9,10 @@ from warnings import warn
 
 import numpy as np
 
+from differentia.results.convergence import convergence_known, not_converged
 from differentia.results.dataset import require_variables
-from differentia.results.draws import convergence_known, draw_mean, draw_spread, not_converged
+from differentia.results.doubts import doubts
+from differentia.results.draws import draw_mean, draw_spread
 from differentia.results.relative import relative, relative_interval
 from differentia.results.schema import LIMITS, POINT, SOURCES, checked
 from differentia.system.files import written_whole
@@ -37,10 +39,11 @@ def to_dataframe(result: xr.Dataset) -> pd.DataFrame:
     pandas.DataFrame
         ``units``, ``set``, ``layer``, ``n_units``, ``units_used``, and ``differentiation`` and ``relative``,
         means over draws, each with its SD over draws (``sd_over_draws``, ``relative_sd_over_draws``) and its
-        limits of units and of images (``differentiation_units_low``, ``differentiation_units_high``, and so
-        on). What is not known is NaN, and so is all that is relative where there is no reference.
-        ``not_converged`` (boolean, `pandas.NA` where that can't be said) says where more units give another
-        value.
+        limits of units, of images and of both (``differentiation_units_low``, and so on). What is not known
+        is NaN, and so is all that is relative where there is no reference. ``doubt`` says why there are no
+        limits of images, where they can't be trusted (`doubts`). ``not_converged`` (boolean, `pandas.NA`
+        where that can't be said) says where more units give another value, as `differentia.not_converged`
+        does.
 
     Raises
     ------
@@ -96,9 +99,10 @@ def _columns_of(result: xr.Dataset) -> dict[str, Any]:
         if name in limits:
             values = result["differentiation"] if name == "differentiation" else relative(result)
             columns |= {name: draw_mean(values, result), spread: draw_spread(values, result)}
-            of_ends = [limit.sel(source=source, drop=True) for source in SOURCES for limit in limits[name]]
+            known = [limit.reindex(source=list(SOURCES)) for limit in limits[name]]  # older ones have two
+            of_ends = [limit.sel(source=source, drop=True) for source in SOURCES for limit in known]
             columns |= dict(zip(ends, of_ends, strict=True))
-    columns["not_converged"] = flags
+    columns |= {"doubt": doubts(result), "not_converged": flags}
     return {
         name: None if column is None else column.broadcast_like(flags).transpose(*POINT).values.ravel()
         for name, column in columns.items()

@@ -16,23 +16,30 @@ if TYPE_CHECKING:
 
 def distance_units(result: xr.Dataset) -> xr.DataArray:
     """Return what raw distances are divided by, (set, layer): ``sigma sqrt(K)``; NaN where nothing varies."""
-    # Sigma is the population SD of the N x K responses of the K units to the N images of the set.
+    sd = sd_at_hand(result)
+    scale = sd if result.attrs["normalize"] != "none" else sd.where(sd.isnull(), 1.0)
+    return scale * np.sqrt(units_at_hand(result).values.astype(np.float64))
+
+
+def sd_at_hand(result: xr.Dataset) -> xr.DataArray:
+    """Return the population SD of the N x K responses of the K units at hand to a set's N images.
+
+    It is (set, layer), and NaN where nothing varies.
+    """
     import xarray as xr
 
     used = units_at_hand(result).values.astype(np.float64)
-    names = [str(name) for name in result["set"].values]
-    units = np.tile(np.sqrt(used), (len(names), 1))
-    for row, name in zip(units, names, strict=True):
-        rows = set_rows(result, name)
+    found = []
+    for name in result["set"].values:
+        rows = set_rows(result, str(name))
         mean, mean_square = (
             result[sums].values[rows].sum(axis=0) / (len(rows) * used)
             for sums in ("image_sum", "image_sumsq")
         )
         variance = mean_square - mean**2
         # What rounding leaves of the variance of equal responses is no variance.
-        sd = np.sqrt(np.where(variance > 1e-13 * mean_square, variance, np.nan))
-        row *= sd if result.attrs["normalize"] != "none" else np.where(np.isnan(sd), np.nan, 1.0)
-    return xr.DataArray(units, {"set": result["set"], "layer": result["layer"].values}, ("set", "layer"))
+        found.append(np.sqrt(np.where(variance > 1e-13 * mean_square, variance, np.nan)))
+    return xr.DataArray(found, {"set": result["set"], "layer": result["layer"].values}, ("set", "layer"))
 
 
 def layers_with_channels(result: xr.Dataset) -> list[str]:

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
-from helpers.figures import bands_of, legend_entries, require_readable, texts
+from helpers.figures import bands_of, bars_of, legend_entries, require_readable, texts
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -38,7 +38,7 @@ def neurons(
         name: {layer: RNG.gamma(1 + place, 1.0, (12, 40)) for layer in layers}
         for place, name in enumerate(names)
     }
-    return dif.measure_responses(arrays, n_units=(10, 30), draws=3, reference=names[0], resamples=100)
+    return dif.measure_responses(arrays, n_units=(10, 30), draws=3, reference=names[0])
 
 
 def contrast(
@@ -53,6 +53,10 @@ def contrast(
         "ratio": 0.5 * steps,
         "ratio_low": 0.4 * steps,
         "ratio_high": 0.7 * steps,
+        "difference_low_simultaneous": 0.1 * steps - 0.45,
+        "difference_high_simultaneous": 0.1 * steps + 0.15,
+        "ratio_low_simultaneous": 0.3 * steps,
+        "ratio_high_simultaneous": 0.9 * steps,
         "statistic": steps,
         "p": np.array(p) / 2,
         "p_corrected": np.array(p),
@@ -65,8 +69,10 @@ def contrast(
             "second": second,
             "n_units": 30,
             "units": "random",
-            "permutations": 1999,
             "confidence": 0.95,
+            "paired": 0,
+            "corrected_over": "layers",
+            "n_tests": len(p),
         },
     )
 
@@ -149,8 +155,8 @@ def test_real_contrasts() -> None:
     }
     for of_set in arrays.values():
         of_set["pool"] = RNG.normal(size=(12, 40))
-    result = dif.measure_responses(arrays, reference="noise", resamples=100)
-    given = contrasts_between_sets(result, permutations=99)
+    result = dif.measure_responses(arrays, reference="noise")
+    given = contrasts_between_sets(result)
     (found,) = given
     assert rows_of(dif.plot(result, contrasts=given)) == {"cats vs dogs": ([0, 1, 2, 3], [0, 1, 3])}
     plot_contrast(found)
@@ -219,6 +225,9 @@ def test_panel_of_a_pair(what: str, equal: float, sign: str) -> None:
     np.testing.assert_allclose(np.asarray(line.get_ydata()), given[what])
     ((band),) = bands_of(ax).values()
     np.testing.assert_allclose(band, np.stack([given[f"{what}_low"], given[f"{what}_high"]], axis=1))
+    ((_, lines),) = bars_of(ax)
+    together = [given[f"{what}_{end}_simultaneous"] for end in ("low", "high")]
+    np.testing.assert_allclose(lines[:, :, 1], np.stack(together, axis=1))
     filled, opened = ax.collections[-2:]
     value = given[what].values
     np.testing.assert_allclose(np.asarray(filled.get_offsets()), [[1, value[1]]])
@@ -230,9 +239,9 @@ def test_panel_of_a_pair(what: str, equal: float, sign: str) -> None:
     assert [label.get_text() for label in ax.get_xticklabels()] == list(LAYERS)
     assert legend_entries(ax) == [
         "95 %: other images",
+        "95 %: all 4 layers together",
         DIFFERENT,
         "corrected p \N{GREATER-THAN OR EQUAL TO} 0.05",
-        "test: 1,999 permutations\nof images",
         "with 12,000 units",
     ]
     require_readable(ax.figure)
@@ -242,7 +251,9 @@ def test_panel_of_unknown_and_of_one() -> None:
     """NaN leaves gaps; one layer has a mark and a box; units that are not counted are not in the legend."""
     unknown = np.full(4, np.nan)
     everything: dict[str, Any] = {
-        f"{what}{limit}": unknown for what in ("difference", "ratio") for limit in ("", "_low", "_high")
+        f"{what}{limit}": unknown
+        for what in ("difference", "ratio")
+        for limit in ("", "_low", "_high", "_low_simultaneous", "_high_simultaneous")
     }
     ax = plot_contrast(contrast((np.nan,) * 4, **everything))
     assert not bands_of(ax)
@@ -254,7 +265,30 @@ def test_panel_of_unknown_and_of_one() -> None:
     assert "with 12,000 units" not in legend_entries(one)
     sketch = plot_contrast(contrast((0.01,)).assign_attrs(units="sketch", n_units=12_000))
     assert "with 12,000 sums" in legend_entries(sketch)
+    assert "95 %: all 1 layer together" in legend_entries(sketch)
     require_readable(one.figure)
+
+
+def test_what_p_is_corrected_for() -> None:
+    """The number of layers, or of layers and pairs, and whether images are paired, is said."""
+    of_pairs = contrast().assign_attrs(corrected_over="layers and pairs of sets", n_tests=1200, paired=1)
+    ax = plot_contrast(of_pairs)
+    assert "95 %: all 1,200 layers and\npairs of sets together" in legend_entries(ax)
+    assert "images are paired" in legend_entries(ax)
+    assert "images are paired" not in legend_entries(plot_contrast(contrast()))
+    require_readable(ax.figure)
+
+
+def test_limits_without_end_are_not_drawn() -> None:
+    """A ratio of what may be nothing has no upper limit; the others keep theirs."""
+    steps = np.arange(1.0, 5.0)
+    endless = np.array([np.inf, 2.0, 3.0, 4.0])
+    ax = plot_contrast(
+        contrast(ratio_high_simultaneous=endless, ratio_low_simultaneous=0.3 * steps), what="ratio"
+    )
+    ((_, lines),) = bars_of(ax)
+    assert len(lines) == 3
+    require_readable(ax.figure)
 
 
 def test_ratios_are_as_far_from_one_as_their_inverses() -> None:
@@ -262,7 +296,8 @@ def test_ratios_are_as_far_from_one_as_their_inverses() -> None:
     assert plot_contrast(contrast()).get_yscale() == "linear"
     for spread, expected in ((1.2, {"1", "0.9"}), (4.0, {"0.5", "1", "2"}), (1000.0, {"1", "0.01", "1000"})):
         ratios = {
-            f"ratio{limit}": np.array([1 / spread, 1.0, 1.0, spread]) for limit in ("", "_low", "_high")
+            f"ratio{limit}": np.array([1 / spread, 1.0, 1.0, spread])
+            for limit in ("", "_low", "_high", "_low_simultaneous", "_high_simultaneous")
         }
         options: dict[str, Any] = ratios
         ax = plot_contrast(contrast(**options), what="ratio")

@@ -8,7 +8,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
-from helpers.figures import bands_of, bars_of, legend_entries, open_marks_of, require_readable
+from helpers.figures import (
+    bands_of,
+    bars_of,
+    crossed_marks_of,
+    legend_entries,
+    open_marks_of,
+    require_readable,
+)
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
@@ -32,7 +39,13 @@ def neurons(layers: int = 4, names: tuple[str, ...] = ("noise", "cats", "dogs"))
         name: {f"L{n}": RNG.gamma(1 + place, 1.0, (12, 80)) for n in range(layers)}
         for place, name in enumerate(names)
     }
-    return dif.measure_responses(arrays, n_units=COUNTS, pool=60, draws=6, reference=names[0], resamples=100)
+    return trusted(dif.measure_responses(arrays, n_units=COUNTS, pool=60, draws=6, reference=names[0]))
+
+
+def trusted(result: xr.Dataset) -> xr.Dataset:
+    """Return a result without doubts, whose limits over images are therefore known."""
+    nothing = result["doubt"].copy(data=np.full(result["doubt"].shape, ""))
+    return dif.with_intervals(result.assign(doubt=nothing))
 
 
 def with_limits(result: xr.Dataset, low: xr.DataArray, high: xr.DataArray) -> xr.Dataset:
@@ -50,8 +63,10 @@ def limits_of(result: xr.Dataset, kind: str) -> tuple[xr.DataArray, xr.DataArray
 
 @pytest.mark.parametrize("kind", ["plot", "plot_relative"])
 def test_bands_are_the_limits_of_images(kind: str) -> None:
-    """One for each set, at the largest number of units."""
+    """One for each set, at the largest number of units, though others are known too."""
     result = neurons()
+    known = result["differentiation_low"].sel(source="images").notnull()
+    assert known.sel(n_units=[20, 60]).all()
     bands = bands_of(getattr(dif, kind)(result))
     low, high = (limit.sel(source="images", n_units=60) for limit in limits_of(result, kind))
     assert list(bands) == [to_hex(colour) for colour in set_colours(result).values()]
@@ -99,8 +114,9 @@ def test_bars_pass_through_their_points() -> None:
 def test_legend_names_the_kinds_that_are_there() -> None:
     """With their confidence; a kind that is unknown, or has no width, is not named."""
     result = neurons()
-    assert legend_entries(dif.plot(result))[-3:-1] == [IMAGES, UNITS]
-    other = dif.with_intervals(result, confidence=0.8, resamples=100)
+    entries = legend_entries(dif.plot(result))
+    assert entries[entries.index(IMAGES) + 1] == UNITS
+    other = dif.with_intervals(result, confidence=0.8)
     assert {"80 %: other images", "80 %: other units"} <= set(legend_entries(dif.plot(other)))
     low, high = limits_of(result, "plot")
     for source, words in {"images": IMAGES, "units": UNITS}.items():
@@ -121,7 +137,8 @@ def test_an_immense_interval_does_not_flatten_the_curves(source: str) -> None:
     low, high = limits_of(result, "plot")
     highest = float(dif.draw_mean(result["differentiation"], result).max())
     usual = dif.plot(result).get_ylim()[1]
-    assert high.max() < usual < 2 * highest
+    drawn = [high.sel(source="units"), high.sel(source="images", n_units=60)]
+    assert max(float(limit.max()) for limit in drawn) < usual < 2 * highest
     immense = high.copy()
     immense.loc[{"set": "cats", "layer": "L1", "source": source}] *= 50
     assert dif.plot(with_limits(result, low, immense)).get_ylim()[1] == pytest.approx(2 * highest)
@@ -199,6 +216,64 @@ def test_open_marks_have_not_converged(kind: str) -> None:
     settled = getattr(dif, kind)(result.isel(n_units=[-1]))
     assert not open_marks_of(settled)
     assert "not converged" not in legend_entries(settled)
+
+
+CROSSED = "not to be trusted: see report"
+
+
+def doubted(result: xr.Dataset, *places: dict[str, object]) -> xr.Dataset:
+    """Return a result whose limits over images are not to be trusted at some places."""
+    doubt = trusted(result)["doubt"].astype("U32")
+    for place in places:
+        doubt.loc[place] = "gap"
+    return dif.with_intervals(result.assign(doubt=doubt))
+
+
+@pytest.mark.parametrize("kind", ["plot", "plot_relative"])
+def test_crossed_marks_are_not_to_be_trusted(kind: str) -> None:
+    """Those points, and no others, have no band; relative ones also where the reference is not."""
+    of_cats, of_noise = [{"set": "cats", "layer": "L1"}, {"set": "noise", "layer": "L3", "n_units": 60}]
+    result = doubted(neurons(), of_cats, of_noise)
+    ax = getattr(dif, kind)(result)
+    values = result["differentiation"] if kind == "plot" else dif.relative(result)
+    means = dif.draw_mean(values, result)
+    colours = {name: to_hex(colour) for name, colour in set_colours(result).items()}
+    expected = {(colours["cats"], 1, means.sel(of_cats | {"n_units": count}).item()) for count in COUNTS}
+    inheriting = ["noise"] if kind == "plot" else ["noise", "cats", "dogs"]
+    counts = {"noise": [60], "cats": COUNTS, "dogs": COUNTS}
+    for name in inheriting:
+        expected |= {
+            (colours[name], 3, means.sel(set=name, layer="L3", n_units=count).item())
+            for count in counts[name]
+        }
+    marks = crossed_marks_of(ax)
+    shown = {(colour, round(x), y) for colour, points in marks for x, y in points}
+    assert sum(len(points) for _, points in marks) == len(expected)
+    assert {one[:2] for one in shown} == {one[:2] for one in expected}
+    assert sorted(y for *_, y in shown) == pytest.approx(sorted(y for *_, y in expected))
+    open_ones = {(colour, round(x), y) for colour, points in open_marks_of(ax) for x, y in points}
+    assert not open_ones & shown
+    cats = bands_of(ax, whole=True)[colours["cats"]]
+    assert not ((cats[:, 0] < 0.9) & (cats[:, 1] > 1.1)).any()
+    assert legend_entries(ax)[-1] == CROSSED
+    require_readable(ax.figure)
+    assert not crossed_marks_of(getattr(dif, kind)(trusted(result)))
+    assert CROSSED not in legend_entries(getattr(dif, kind)(trusted(result)))
+
+
+def test_results_of_before_there_were_doubts() -> None:
+    """Two sources, limits by resampling, and no doubt: drawn as they are."""
+    result = neurons()
+    low, high = (limit.sel(source=["units", "images"]) for limit in limits_of(result, "plot"))
+    rest = result.drop_vars(["doubt", "log_limit", "freedom", "influence"]).drop_dims(["source", "score"])
+    old = {"confidence": 0.95, "method": "studentized", "resamples": 2000}
+    result = rest.assign(
+        differentiation_low=low.assign_attrs(old), differentiation_high=high.assign_attrs(old)
+    )
+    ax = dif.plot(result)
+    assert {IMAGES, UNITS} <= set(legend_entries(ax))
+    assert len(bands_of(ax)) == 3
+    assert not crossed_marks_of(ax)
 
 
 def test_kinds_have_their_own_intervals() -> None:

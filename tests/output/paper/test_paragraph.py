@@ -583,7 +583,7 @@ def test_intervals_over_images_are_told() -> None:
     """How they were made, of the result's own attributes; nothing where there are none."""
     rng = np.random.default_rng(0)
     arrays = {"movie": {"V1": rng.gamma(2.0, size=(12, 30))}}
-    result = dif.measure_responses(arrays, resamples=300, confidence=0.9)
+    result = dif.measure_responses(arrays, confidence=0.9)
     sentence = (
         "Intervals (90 %) over responses are studentised (bootstrap-t) intervals of the logarithm of "
         "differentiation, from 300 resamples of the responses of each set, with which the SD was resampled "
@@ -591,5 +591,5 @@ def test_intervals_over_images_are_told() -> None:
     )
     assert sentence in text(result)
     assert "percentile bootstrap intervals" in text(dif.with_intervals(result, method="percentile"))
-    few = dif.measure_responses({"movie": {"V1": arrays["movie"]["V1"][:9]}}, resamples=300)
+    few = dif.measure_responses({"movie": {"V1": arrays["movie"]["V1"][:9]}})
     assert "ntervals" not in text(few)

@@ -124,7 +124,10 @@ def test_the_curves_are_those_of_the_result(page: Page) -> None:
     assert axis_of(page, "curves", "y")["title"] == "Differentiation"
     caption = text_of(page, "#curves-caption")
     assert caption.startswith("Means over draws of 400 units (random; a smaller layer is used whole).")
-    assert "Whether 400 units are enough can't be said: no larger number was measured." in caption
+    assert (
+        "Whether 400 units are enough can't be said where the mark is filled: no larger number was measured."
+        in caption
+    )
     assert "Dotted bands: 95 % intervals for other draws of units." in caption
     assert "images" not in caption  # which are too few
 

@@ -13,6 +13,7 @@ from differentia.definition.measure import METRICS, NORMALIZATIONS
 from differentia.output.report.contents import contents
 from differentia.output.report.facts import facts, warnings_of, yardstick
 from differentia.results.dataset import with_provenance
+from differentia.results.schema import LIMITS
 from differentia.results.summaries import extreme_layers
 
 RNG = np.random.default_rng(0)
@@ -27,7 +28,12 @@ def test_facts_and_overview_of_recorded_responses() -> None:
     assert known["Draws"] == "6 of 5 units, 6 of 20 units, 1 of 50 units"
     assert "torch" not in known["Versions"]
     assert known["Reference"] == "spontaneous"
-    assert known["Intervals"] == "95 %; of images: bootstrap (studentized), 2,000 resamples"
+    assert known["Intervals"] == "95 %; of images: jackknifed test"
+    old = neurons()
+    for name in LIMITS:
+        old[name].attrs |= {"method": "studentized", "resamples": 2000}
+    of_old = dict(facts({"random": old}))["Intervals"]
+    assert of_old == "95 %; of images: bootstrap (studentized), 2,000 resamples"
     assert dict(facts({"random": neurons().assign_attrs(reference="")}))["Reference"] == "none"
     nothing = neurons()
     nothing["differentiation"] = nothing["differentiation"] * np.nan

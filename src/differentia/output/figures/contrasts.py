@@ -11,9 +11,10 @@ import numpy as np
 from differentia.errors import InputError, require_known
 from differentia.output.colours import set_colours
 from differentia.output.figures.depth import add_legend, key, mark_scale, name_layers, panel_in, rule
-from differentia.output.figures.intervals import band_key, draw_band
-from differentia.output.figures.labels import plain, shortened
+from differentia.output.figures.intervals import band_key, draw_band, draw_bars
+from differentia.output.figures.labels import plain, shortened, wrapped
 from differentia.output.figures.panels import PAGE_WIDTH, write_beside
+from differentia.output.words import corrected_over
 from differentia.recording.units import unit_kind
 from differentia.results.contrasts import SIGNIFICANT, require_contrast, require_contrasts
 from differentia.results.summaries import layer_names, percent
@@ -40,6 +41,9 @@ PANEL_HEIGHT, STACKED_HEIGHT, LEGEND_WIDTH = 2.3, 1.25, 1.75
 
 COLOUR = "#1A1A1A"
 
+#: In points: the intervals that hold for all layers together.
+TOGETHER_WIDTH = 0.7
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -63,8 +67,9 @@ COMPARISONS = {
 def plot_contrast(contrast: xr.Dataset, ax: Axes | Figure | None = None, *, what: str = "difference") -> Axes:
     """Draw how two sets differ against depth.
 
-    The band is the interval over images. A filled mark stands where the sets differ (corrected p < 0.05),
-    an open one where that can't be said, none where there is no test.
+    The band is the interval over images of each layer alone; the upright line through a point is the interval
+    that holds for all layers together. A filled mark stands where the sets differ (corrected p < 0.05), an
+    open one where that can't be said, none where there is no test.
 
     Parameters
     ----------
@@ -98,6 +103,8 @@ def _draw_contrast(ax: Axes, contrast: xr.Dataset, what: str) -> None:
     value, low, high = (contrast[f"{what}{limit}"].values for limit in ("", "_low", "_high"))
     ax.axhline(comparison.equal, color="#707070", linewidth=0.8, zorder=1.5)
     draw_band(ax, depth, low, high, COLOUR, half_width=0.03)
+    low, high = (contrast[f"{what}_{end}_simultaneous"].values for end in ("low", "high"))
+    draw_bars(ax, depth, low, high, COLOUR, linewidth=TOGETHER_WIDTH)
     ax.plot(depth, value, color=COLOUR, linewidth=1.2, zorder=2)
     corrected, scale = contrast["p_corrected"].values, mark_scale(ax, len(layers))
     mark: dict[str, Any] = {"s": 18 * scale**2, "edgecolor": COLOUR, "linewidth": 0.9 * scale, "zorder": 3}
@@ -200,15 +207,19 @@ def diamond(first: str, second: str) -> dict[str, Any]:
 
 
 def _explain(ax: Axes, contrast: xr.Dataset) -> None:
-    """Say beside the axes what the band and the marks mean, and which test was made."""
+    """Say beside the axes what the band, the lines and the marks mean, and for how many tests p allows."""
     about, kind = contrast.attrs, unit_kind(str(contrast.attrs["units"]))
     point: dict[str, Any] = {"marker": "o", "markersize": 4.2, "markeredgecolor": COLOUR}
+    level = percent(about["confidence"])
+    together = wrapped(f"{level}: all {corrected_over(contrast)} together")
     entries = {
-        f"{percent(about['confidence'])}: other images": band_key(),
+        f"{level}: other images": band_key(),
+        together: key(color=COLOUR, marker="|", markersize=9, markeredgewidth=TOGETHER_WIDTH),
         DIFFERENT: key(markerfacecolor=COLOUR, **point),
         NOT_DIFFERENT: key(markerfacecolor="white", **point),
-        f"test: {about['permutations']:,} permutations\nof images": key(),
     }
+    if about["paired"]:
+        entries["images are paired"] = key()
     if kind.counted:
         entries[f"with {about['n_units']:,} {kind.noun}"] = key()
     add_legend(ax, [entries], length=2.0)

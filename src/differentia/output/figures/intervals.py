@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from differentia.output.doubts import told_doubts
+from differentia.output.figures.depth import key
 from differentia.results.summaries import confidence_of, limits_or_spread, percent
 
 if TYPE_CHECKING:
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 ByLayer = Float[np.ndarray, " layer"]
 
 BAND_STRENGTH, BAR_STRENGTH = 0.18, 0.75
+
+#: In points: the mark of a value that is not to be trusted, and what the legend says of it.
+DOUBT_SIZE = 6.5
+DOUBT = "not to be trusted: see report"
 
 #: What the marks of the legend that stand for all sets are drawn in.
 LEGEND_COLOUR = "#404040"
@@ -30,6 +36,8 @@ class Intervals:
     low: xr.DataArray
     high: xr.DataArray
     words: dict[str, str]
+    #: Which values are not to be trusted for other images, (set, layer, n_units).
+    doubted: xr.DataArray
 
     def limits(self, source: str, **place: Any) -> tuple[ByLayer, ByLayer]:
         """Return the limits of one set and number of units; NaN where unknown."""
@@ -40,11 +48,11 @@ class Intervals:
         return low, high
 
     def legend(self) -> dict[str, str]:
-        """Return the words for the intervals that can be seen."""
-        seen = (self.high > self.low).any(["set", "layer", "n_units"])
-        return {
-            name: said for name, said in self.words.items() if bool((seen & (seen["source"] == name)).any())
-        }
+        """Return the words for the intervals that can be seen: of images, at the largest number of units."""
+        apart = self.high > self.low
+        at = {"images": apart["n_units"].max(), "units": apart["n_units"]}
+        seen = {name: apart.sel(n_units=at[name]) & (apart["source"] == name) for name in self.words}
+        return {name: said for name, said in self.words.items() if bool(seen[name].any())}
 
 
 def intervals_of(
@@ -54,7 +62,8 @@ def intervals_of(
     confidence = confidence_of(result)
     extent = "\N{PLUS-MINUS SIGN} 1 SD" if confidence is None else percent(confidence)
     words = {"images": f"{extent}: other images", "units": f"{extent}: other {noun}"}
-    return Intervals(*limits_or_spread(result, values, reference), words)
+    doubted = told_doubts(result, "images", reference) != ""
+    return Intervals(*limits_or_spread(result, values, reference), words, doubted)
 
 
 def band_key() -> Artist:
@@ -78,8 +87,27 @@ def draw_band(ax: Axes, x: ByLayer, low: ByLayer, high: ByLayer, colour: str, *,
     ax.fill_between(x, low, high, color=colour, alpha=BAND_STRENGTH, linewidth=0, zorder=1)
 
 
+def doubt_key() -> Artist:
+    """Return what stands in a legend for values that are not to be trusted."""
+    return key(color=LEGEND_COLOUR, marker=_crossed_circle(), markersize=DOUBT_SIZE, markerfacecolor="white")
+
+
+def draw_doubts(ax: Axes, x: ByLayer, y: ByLayer, colour: str, *, scale: float) -> None:
+    """Draw a crossed circle over each point, larger than any other mark."""
+    style: dict[str, Any] = {"marker": _crossed_circle(), "facecolor": "white", "edgecolor": colour}
+    ax.scatter(x, y, s=(scale * DOUBT_SIZE) ** 2, linewidth=0.9 * scale, zorder=3.5, **style)
+
+
+def _crossed_circle() -> Any:
+    from matplotlib.path import Path
+
+    ends = np.array([[-1.0, -1.0], [1.0, 1.0], [-1.0, 1.0], [1.0, -1.0]]) * 0.5**0.5
+    cross = Path(ends, [Path.MOVETO, Path.LINETO] * 2)
+    return Path.make_compound_path(Path.unit_circle(), cross)
+
+
 def draw_bars(ax: Axes, x: ByLayer, low: ByLayer, high: ByLayer, colour: str, **style: Any) -> None:
     """Draw an upright line between limits, where they are known and apart."""
-    seen = high > low
+    seen = (high > low) & np.isfinite(low) & np.isfinite(high)
     if seen.any():
         ax.vlines(x[seen], low[seen], high[seen], colors=colour, alpha=BAR_STRENGTH, zorder=1.5, **style)

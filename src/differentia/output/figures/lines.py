@@ -32,18 +32,23 @@ from differentia.output.figures.depth import (
     rule,
 )
 from differentia.output.figures.intervals import (
+    DOUBT,
     LEGEND_COLOUR,
     Intervals,
     band_key,
+    doubt_key,
     draw_band,
     draw_bars,
+    draw_doubts,
     intervals_of,
 )
 from differentia.output.figures.labels import plain, shortened, text_width, wrapped
 from differentia.output.figures.panels import PAGE_WIDTH, RESOLUTION, sized_figure
 from differentia.output.words import unit_of
+from differentia.results.convergence import not_converged
 from differentia.results.dataset import kind_of
-from differentia.results.draws import draw_mean, not_converged
+from differentia.results.doubts import doubts
+from differentia.results.draws import draw_mean
 from differentia.results.published import published_lines
 from differentia.results.relative import relative
 from differentia.results.schema import checked
@@ -98,7 +103,8 @@ def plot(
     is the thinner the fewer units it stands for. Sets stand a little beside each other, and so do their bars.
     What reaches beyond twice the highest value is cut off. In a result without intervals, bars are one SD
     over draws either side, and there are no bands. Open marks have not converged: more units give another
-    value (`not_converged`).
+    value, or those at hand have another SD than their whole layer (`not_converged`). Crossed circles are not
+    to be trusted for other images: from those at hand no interval can be told.
 
     Parameters
     ----------
@@ -218,7 +224,7 @@ def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarra
         if ax is panels[0] or ax.get_subplotspec() is None or ax.get_subplotspec().is_first_col():
             ax.set_ylabel(_ylabel(first), fontsize=8)
         ax.tick_params(labelbottom=not _stands_over_another(ax, panels))
-    entries = [_set_entries(looks), _style_entries(styles, nouns), dict(sorted(explained.items()))]
+    entries = [set_entries(looks), _style_entries(styles, nouns), dict(sorted(explained.items()))]
     add_legend(panels[_side_by_side(results) - 1], entries, size=KINDS_LEGEND_SIZE)
     return panels
 
@@ -275,7 +281,8 @@ def _curves_size(result: xr.Dataset, contrasts: Sequence[xr.Dataset]) -> tuple[f
 def _legend_width(result: xr.Dataset) -> float:
     """Return inches."""
     longest = max(len(line) for name in result["set"].values for line in wrapped(str(name)).splitlines())
-    return 0.7 + 0.075 * max(longest, 16)
+    doubted = bool((doubts(result) != "").any())
+    return 0.7 + 0.075 * max(longest, len(DOUBT) - 5 if doubted else 16)
 
 
 def _ylabel(result: xr.Dataset) -> str:
@@ -324,7 +331,7 @@ def _draw_curves(
     marks = _mark_entries(result, intervals)
     if contrasts:
         marks[DIFFERENT] = key(**diamond(LEGEND_COLOUR, "#A0A0A0"))
-    add_legend(ax, [_set_entries(looks), named, marks])
+    add_legend(ax, [set_entries(looks), named, marks])
     return ax
 
 
@@ -349,10 +356,12 @@ def _draw_lines(
     for (place, (name, look)), (rank, count) in product(enumerate(looks.items()), enumerate(counts)):
         colour, symbol = look.colour.figure, look.symbol
         at = {"set": name, "n_units": count}
-        line, opened = means.sel(at).values, unsettled.sel(at).values
-        x = _positions(len(line), (place, len(looks)), (rank, len(counts)))
+        line, doubted = means.sel(at).values, intervals.doubted.sel(at).values
+        opened = unsettled.sel(at).values & ~doubted
+        x = positions(len(line), (place, len(looks)), (rank, len(counts)))
         main = count == counts[-1]
-        draw_band(ax, x, *intervals.limits("images", **at), colour, half_width=BAND_OF_ONE)
+        if main:  # those of fewer units would lie upon each other
+            draw_band(ax, x, *intervals.limits("images", **at), colour, half_width=BAND_OF_ONE)
         draw_bars(
             ax,
             x,
@@ -382,13 +391,15 @@ def _draw_lines(
                 linewidth=0.8 * scale,
                 zorder=2.5,
             )
+        if doubted.any():
+            draw_doubts(ax, x[doubted], line[doubted], colour, scale=scale)
     highest = max(np.nanmax(line.get_ydata(), initial=0.0) for line in ax.get_lines())
     top = min(ax.get_ylim()[1], MOST_ABOVE * highest or np.inf)
     ax.set_ylim(-0.03 * top, top)  # zero is in sight, and its markers are whole
     rule(ax)
 
 
-def _positions(n_layers: int, of_set: tuple[int, int], of_count: tuple[int, int]) -> np.ndarray:
+def positions(n_layers: int, of_set: tuple[int, int], of_count: tuple[int, int]) -> np.ndarray:
     """Return where a curve's points stand, given which set and number of units it is, of how many."""
     (place, sets), (rank, counts) = of_set, of_count
     one = n_layers == 1
@@ -405,7 +416,8 @@ def _draw_published(ax: Axes, result: xr.Dataset, published: xr.DataArray, looks
         ax.plot(depth, line, color=colour, linestyle=PUBLISHED_STYLE, linewidth=1.0, zorder=4)
 
 
-def _set_entries(looks: Mapping[str, Look]) -> dict[str, Artist]:
+def set_entries(looks: Mapping[str, Look]) -> dict[str, Artist]:
+    """Return what a legend says of the sets."""
     return {
         plain(wrapped(name)): key(color=colour.figure, linestyle="-", marker=symbol.marker, markersize=4)
         for name, (colour, symbol) in looks.items()
@@ -423,11 +435,13 @@ def _style_entries(styles: Mapping[int, Any], noun: str, *, published: bool = Fa
 
 
 def _mark_entries(result: xr.Dataset, intervals: Intervals) -> dict[str, Artist]:
-    """Return what says which interval is which, and what open marks are."""
+    """Return what says which interval is which, and what open and crossed marks are."""
     marks = {"images": band_key(), "units": key(color=LEGEND_COLOUR, marker="|", markersize=9)}
     entries = {words: marks[source] for source, words in intervals.legend().items()}
     if bool(not_converged(result).any()):
         entries["not converged"] = key(
             color=LEGEND_COLOUR, marker="o", markersize=OPEN_SIZE, markerfacecolor="white"
         )
+    if bool(intervals.doubted.any()):
+        entries[DOUBT] = doubt_key()
     return entries

@@ -14,7 +14,9 @@ import numpy as np
 
 from differentia.networks.layers import INPUT
 from differentia.output import words
+from differentia.output.doubts import told_doubts
 from differentia.output.paper.references import REFERENCES, Reference, architecture_key
+from differentia.results.contrasts import require_contrasts
 from differentia.results.dataset import as_kinds, kind_of, provenance
 from differentia.results.draws import draw_mean
 from differentia.results.schema import LIMITS, SOURCES, checked
@@ -76,7 +78,9 @@ class Methods:
 
 
 @checked
-def describe_methods(result: xr.Dataset | Mapping[str, xr.Dataset]) -> Methods:
+def describe_methods(
+    result: xr.Dataset | Mapping[str, xr.Dataset], *, contrasts: Sequence[xr.Dataset] = ()
+) -> Methods:
     """Return the methods paragraph of a result, ready for a paper, with its references.
 
     It says what the result itself holds of how it was measured, and nothing of what is not known (such as
@@ -87,6 +91,8 @@ def describe_methods(result: xr.Dataset | Mapping[str, xr.Dataset]) -> Methods:
     result
         What `measure`, `measure_responses` or `load_result` returned, or kind of units -> result, as
         `measure_kinds` returned them.
+    contrasts
+        What `contrast` returned for pairs of sets, to be described too.
 
     Returns
     -------
@@ -96,11 +102,13 @@ def describe_methods(result: xr.Dataset | Mapping[str, xr.Dataset]) -> Methods:
     Raises
     ------
     InputError
-        It is no result, or several that were not measured together.
+        It is no result, or several that were not measured together; a contrast is not of it.
     """
     cite = _Citations()
-    results = list(as_kinds(result).values())
-    text = _paragraph_template().render(_MethodsFacts(results, cite).all())
+    kinds = as_kinds(result)
+    require_contrasts(kinds, contrasts)
+    facts = _MethodsFacts(list(kinds.values()), contrasts, cite)
+    text = _paragraph_template().render(facts.all())
     paragraphs = (" ".join(paragraph.split("\n")).strip() for paragraph in text.split("\n\n"))
     return Methods("\n\n".join(paragraphs), cite.sorted())
 
@@ -129,8 +137,11 @@ class _Citations:
 class _MethodsFacts:
     """What results that were measured together say of how they were measured."""
 
-    def __init__(self, results: Sequence[xr.Dataset], cite: _Citations) -> None:
+    def __init__(
+        self, results: Sequence[xr.Dataset], compared: Sequence[xr.Dataset], cite: _Citations
+    ) -> None:
         self.results, self.result, self.cite = results, results[0], cite
+        self.compared = compared
         self.known = provenance(self.result)
         self.network = str(self.known.get("network", ""))
         self.sources: Mapping[str, str] = self.known.get("sets", {})
@@ -299,9 +310,30 @@ class _MethodsFacts:
             "largest": largest.pop() if len(largest) == 1 else None,
             "intervals": self._intervals(),
             "level": percent(about["confidence"]) if about else "",
-            "interval": words.INTERVAL_WORDS[about["method"]] if about else "",
+            "resampled": words.RESAMPLING_WORDS.get(about.get("method", "")),
             "resamples": about.get("resamples"),
+            "contrasts": self._contrasts(),
+            **self._doubts(),
         }
+
+    def _doubts(self) -> dict[str, Any]:
+        """Return how many values have no interval since none can be told, of how many, and why."""
+        told = [told_doubts(result, f"{self.item}s").values.ravel() for result in self.results]
+        reasons = [reason for of_kind in told for reason in of_kind.tolist() if reason]
+        return {
+            "doubtful": len(reasons),
+            "values": sum(map(len, told)),
+            "doubts": list(dict.fromkeys(reasons)),
+        }
+
+    def _contrasts(self) -> list[dict[str, Any]]:
+        """Return which sets were compared, those that were compared in one way together."""
+        ways: dict[tuple[bool, str], list[str]] = {}
+        for one in self.compared:
+            about = one.attrs
+            pair = f"{_quoted(about['first'])} with {_quoted(about['second'])}"
+            ways.setdefault((bool(about["paired"]), words.corrected_over(one)), []).append(pair)
+        return [{"paired": paired, "over": over, "pairs": pairs} for (paired, over), pairs in ways.items()]
 
     def _intervals(self) -> list[str]:
         """Return of which sources there are intervals, and not only of whole layers, which have no width."""
@@ -309,7 +341,7 @@ class _MethodsFacts:
         return [
             source
             for source in SOURCES
-            if any(bool((high > low).sel(source=source).any()) for low, high in limits)
+            if any(bool(((high > low) & (low["source"] == source)).any()) for low, high in limits)
         ]
 
     def _undefined(self, result: xr.Dataset) -> str:

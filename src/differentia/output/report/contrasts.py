@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from differentia.output.report.curves import without_nan
+from differentia.output.words import corrected_over
 from differentia.results.contrasts import CONTRAST_VALUES, contrasts_between_sets, require_contrasts
 from differentia.results.schema import LIMITS
 from differentia.results.summaries import layer_names, rows_by_set
@@ -35,8 +36,10 @@ def tested_contrasts(results: Mapping[str, xr.Dataset], given: Sequence[xr.Datas
                     "second": sets.index(about["second"]),
                     "units": str(about["units"]),
                     "n_units": int(about["n_units"]),
-                    "permutations": int(about["permutations"]),
                     "confidence": float(about["confidence"]),
+                    "paired": bool(about["paired"]),
+                    "n_tests": int(about["n_tests"]),
+                    "over": corrected_over(contrast),
                     **{name: without_nan(by_layer[name].values) for name in CONTRAST_VALUES},
                 }
             )

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from differentia.output.doubts import told_doubts
 from differentia.output.words import UNIT_WORDS
-from differentia.results.dataset import kind_of
-from differentia.results.draws import convergence_known, draw_mean, draw_spread, not_converged
+from differentia.results.convergence import convergence_known, not_converged
+from differentia.results.dataset import kind_of, provenance
+from differentia.results.draws import draw_mean, draw_spread
 from differentia.results.published import published_lines
 from differentia.results.relative import relative
 from differentia.results.schema import SOURCES
@@ -48,17 +50,22 @@ def curves(result: xr.Dataset) -> dict[str, Any]:
 def _lines(
     result: xr.Dataset, values: xr.DataArray, limits: tuple[xr.DataArray, xr.DataArray]
 ) -> dict[str, Any]:
-    """Return means over draws, their SD, the published ones, and by source the limits, None if unknown."""
-    variable = str(values.name)
-    published = published_lines(result, variable, reference=values.attrs.get("reference"))
+    """Return means over draws, their SD, published ones, doubts, and limits by source; None if unknown."""
+    items = "images" if provenance(result).get("network") else "stimuli"
+    variable, reference = str(values.name), values.attrs.get("reference")
+    published = published_lines(result, variable, reference=reference)
     if published is not None:
         published = _nested(published.reindex({name: result[name] for name in DIMENSIONS}))
     found = {
         "mean": _nested(draw_mean(values, result)),
         "spread": _nested(draw_spread(values, result)),
         "published": published,
+        "doubt": told_doubts(result, items, reference).values.tolist(),
     }
     for source in SOURCES:
+        found[source] = None
+        if source not in limits[0]["source"].values:  # of an older result
+            continue
         low, high = (limit.sel(source=source) for limit in limits)
         known = bool(low.notnull().any() | high.notnull().any())
         found[source] = {"low": _nested(low), "high": _nested(high)} if known else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from differentia.output.words import METRIC_WORDS, NORMALIZATION_WORDS
+from differentia.output.words import METRIC_WORDS, NORMALIZATION_WORDS, RESAMPLING_WORDS
 from differentia.results.dataset import kind_of, provenance
 from differentia.results.schema import LIMITS
 from differentia.results.summaries import confidence_of, draws_made, percent
@@ -62,7 +62,10 @@ def _intervals(result: xr.Dataset) -> str:
     if share is None:
         return ""
     about = result[LIMITS[0]].attrs
-    return f"{percent(share)}; of images: bootstrap ({about['method']}), {about['resamples']:,} resamples"
+    how = str(about["method"])
+    if how in RESAMPLING_WORDS:
+        how = f"bootstrap ({how}), {about['resamples']:,} resamples"
+    return f"{percent(share)}; of images: {how}"
 
 
 def warnings_of(results: Mapping[str, xr.Dataset]) -> list[str] | None:

@@ -155,7 +155,7 @@ def _page(
             published=any(kind["raw"]["published"] for kind in data["kinds"]),
             formula=mathematics,
             formula_note=meaning,
-            methods=None if main_view else describe_methods(results),
+            methods=None if main_view else describe_methods(results, contrasts=compared),
             main_view=main_view,
             style=Markup(_read_template("style.css")),
             scripts=[Markup(script) for script in scripts],

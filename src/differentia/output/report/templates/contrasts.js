@@ -1,7 +1,6 @@
 // Where sets differ.
 "use strict";
 
-// As many decimals as permutations can tell.
 function writtenP(value) {
   if (value === null) return written(value);
   return value >= 0.0001 ? value.toFixed(4) : value.toExponential(1);
@@ -11,12 +10,16 @@ const contrastChosen = () => data.contrasts[state.pair];
 
 const pairName = ({ first, second }) => `${data.sets[first].name} and ${data.sets[second].name}`;
 
-const contrastLimits = (contrast, name) => ({ low: contrast[`${name}_low`], high: contrast[`${name}_high`] });
+const contrastLimits = (contrast, name, end = "") => ({ low: contrast[`${name}_low${end}`], high: contrast[`${name}_high${end}`] });
+
+// The limits that hold in all layers at once.
+const TOGETHER = "_simultaneous";
 
 function contrastText(contrast, layer) {
   const numbers = ["difference", "ratio"].map((name) => {
-    const interval = within(contrastLimits(contrast, name), layer);
-    return `${name} <b>${written(contrast[name][layer])}</b>${interval && ` (${percent(contrast.confidence)}: ${interval})`}`;
+    const [interval, together] = ["", TOGETHER].map((end) => within(contrastLimits(contrast, name, end), layer));
+    const of = [interval && `${percent(contrast.confidence)}: ${interval}`, together && `all together: ${together}`].filter((text) => text);
+    return `${name} <b>${written(contrast[name][layer])}</b>${of.length ? ` (${of.join("; ")})` : ""}`;
   });
   const names = [contrast.first, contrast.second].map((set) => `<b>${plain(data.sets[set].name)}</b>`);
   return [`${names[0]} and`, names[1], plain(data.layers[layer].name), ...numbers, `p ${writtenP(contrast.p[layer])}, corrected <b>${writtenP(contrast.p_corrected[layer])}</b>`].join("<br>");
@@ -26,21 +29,34 @@ function contrastTraces() {
   const contrast = contrastChosen();
   const x = range(data.layers.length);
   const values = contrast[state.contrast];
-  const { low, high } = contrastLimits(contrast, state.contrast);
   const colour = colourOf("--text");
   const marks = x.map((layer) => {
     const set = higher(contrast, layer);
     return differs(contrast, layer) ? { symbol: data.sets[set].symbol.plotly, colour: setColour(set) } : { symbol: "circle-open", colour: colourOf("--soft") };
   });
   const reach = (ends, sign) => x.map((layer) => (values[layer] === null || ends[layer] === null ? NaN : sign * (ends[layer] - values[layer])));
+  const bars = (end, style) => {
+    const { low, high } = contrastLimits(contrast, state.contrast, end);
+    return { type: "data", symmetric: false, array: reach(high, 1), arrayminus: reach(low, -1), ...style };
+  };
   return [
+    {
+      x,
+      y: values,
+      mode: "markers",
+      cliponaxis: false,
+      marker: { size: 0, opacity: 0 },
+      error_y: bars(TOGETHER, { color: colour, thickness: 1, width: Math.min(4, markSize() / 2) }),
+      hoverinfo: "skip",
+      meta: { pair: state.pair, role: "together" },
+    },
     {
       x,
       y: values,
       mode: data.recorded ? "markers" : "lines+markers",
       cliponaxis: false,
       line: { color: colourOf("--soft"), width: 1 },
-      error_y: { type: "data", symmetric: false, array: reach(high, 1), arrayminus: reach(low, -1), color: colour, thickness: 1, width: Math.min(4, markSize() / 2) },
+      error_y: bars("", { color: colourOf("--soft"), thickness: Math.min(5, markSize()), width: 0 }),
       marker: { symbol: marks.map((mark) => mark.symbol), color: marks.map((mark) => mark.colour), size: markSize() + 2, opacity: 1, line: { width: 1.5, color: marks.map((mark) => mark.colour) } },
       hoverinfo: "text",
       hovertext: x.map((layer) => contrastText(contrast, layer)),
@@ -48,6 +64,9 @@ function contrastTraces() {
     },
   ];
 }
+
+// Of a value, all that is drawn.
+const ENDS = ["", ...["", TOGETHER].flatMap((end) => [`_low${end}`, `_high${end}`])];
 
 // Where nothing differs, and the least and the most of what a contrast holds.
 function spanOf(name, ...ends) {
@@ -61,7 +80,7 @@ function spanOf(name, ...ends) {
 // that lie far apart stand on a logarithmic axis: a half lies as far from 1 as a double.
 function ratioAxis() {
   const [least, most] = spanOf("ratio", "");
-  const [low, high] = spanOf("ratio", "", "_low", "_high");
+  const [low, high] = spanOf("ratio", ...ENDS);
   const ends = [Math.max(low, least / 10), Math.min(high, most * 10)];
   const times = ends[1] / ends[0];
   if (times < 4) return {};
@@ -75,7 +94,7 @@ function differenceAxis() {
   const kind = kindOf(contrastChosen());
   const values = [first, second].flatMap((set) => kind.raw.mean[set].map((layer) => layer[kind.n_units.indexOf(count)]));
   const most = 1.2 * Math.max(...values);
-  const [low, high] = spanOf("difference", "", "_low", "_high");
+  const [low, high] = spanOf("difference", ...ENDS);
   return low < -most || high > most ? { range: [Math.max(1.1 * low, -most), Math.min(1.1 * high, most)] } : {};
 }
 
@@ -101,10 +120,10 @@ function contrastCaption() {
   const places = data.recorded ? "populations" : "layers";
   return [
     `${pairName(contrast)} differ in ${layers} of ${counted(data.layers.length)} ${places}.`,
-    `Bars: ${percent(contrast.confidence)} intervals for other ${THINGS} of the same kinds.`,
+    `Thick bars: ${percent(contrast.confidence)} intervals for other ${THINGS} of the same kinds${contrast.paired ? ", which are paired" : ""}. Thin bars: the same, for all ${contrast.over} together.`,
     ...(axisOfContrast().range ? ["Some extend beyond the plot."] : []),
     `Filled marks: corrected p < ${data.level}, with the symbol of the more differentiated set.`,
-    `The test makes ${counted(contrast.permutations)} permutations of the ${THINGS}, whose smallest possible p is ${writtenP(1 / (contrast.permutations + 1))}; the corrected p allows for the number of ${places}.`,
+    `p is the inversion of the interval of the difference; the corrected p allows for all ${contrast.over} together (their correlation is kept).`,
     kindOf(contrast).counted ? `Measured with ${counted(contrast.n_units)} ${kindOf(contrast).noun} (${contrast.units}).` : `Units: ${contrast.units.replace("_", " ")}.`,
   ].join(" ");
 }
@@ -114,9 +133,10 @@ const kindOf = (contrast) => data.kinds.find((kind) => kind.units === contrast.u
 function drawContrastTable() {
   const contrast = contrastChosen();
   const level = `${percent(contrast.confidence)} interval`;
-  const columns = [data.recorded ? "Population" : "Layer", "Difference", level, "Ratio", level, "p", "Corrected p", "More differentiated"];
+  const together = `All ${counted(contrast.n_tests)} together`;
+  const columns = [data.recorded ? "Population" : "Layer", "Difference", level, together, "Ratio", level, together, "p", "Corrected p", "More differentiated"];
   const rows = data.layers.map((layer, place) => {
-    const of = (name) => [written(contrast[name][place]), within(contrastLimits(contrast, name), place)];
+    const of = (name) => [written(contrast[name][place]), ...["", TOGETHER].map((end) => within(contrastLimits(contrast, name, end), place))];
     const cells = [...of("difference"), ...of("ratio"), writtenP(contrast.p[place]), writtenP(contrast.p_corrected[place])];
     const more = differs(contrast, place) ? [namedSet(higher(contrast, place))] : [];
     return element("tr", {}, element("th", { scope: "row" }, layer.name), ...cells.map((cell) => element("td", { class: "number" }, cell)), element("td", {}, ...more));
@@ -135,7 +155,7 @@ function drawContrast() {
   drawContrastTable();
 }
 
-const CONTRAST_COLUMNS = ["units", "n_units", "first", "second", "layer", "difference", "difference_low", "difference_high", "ratio", "ratio_low", "ratio_high", "p", "p_corrected"];
+const CONTRAST_COLUMNS = ["units", "n_units", "first", "second", "paired", "layer", ...["difference", "ratio"].flatMap((name) => ENDS.map((end) => name + end)), "p", "p_corrected", "n_tests"];
 
 // One row for each pair and layer, every digit.
 function contrastRecords() {

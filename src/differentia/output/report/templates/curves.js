@@ -3,6 +3,8 @@
 
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
 const PUBLISHED_DASH = "longdashdot";
+// Of a value that is not to be trusted, whatever its set's symbol.
+const DOUBT_SYMBOL = "circle-x-open";
 // In pixels: of a name under the axis; of the plot; of what lies below its axis; of a row of marks above it.
 const ROOM_FOR_A_NAME = 15;
 const HEIGHT = 460;
@@ -34,10 +36,11 @@ function intervalTexts(set, layer, count) {
   const kind = kindShown();
   const lines = kind[state.values];
   const level = kind.confidence === null ? "" : percent(kind.confidence);
-  const [units, images] = [lines.units, lines.images].map((limits) => within(limits, set, layer, count));
+  const [units, images, both] = [lines.units, lines.images, lines.both].map((limits) => within(limits, set, layer, count));
   const said = [];
   if (images) said.push(`other ${THINGS}: ${images} (${level})`);
   if (units) said.push(isWhole(layer, count) ? `other units: none, it is the whole ${PLACE}` : `other units: ${units} (${level})`);
+  if (both) said.push(`other ${THINGS} and units: ${both} (${level})`);
   return said;
 }
 
@@ -52,6 +55,8 @@ function pointText(set, layer, count) {
   ];
   if (spread[set][layer][count]) parts.push(`\u00b1 one SD over draws of ${kind.noun}`);
   parts.push(...intervalTexts(set, layer, count));
+  const doubt = kind[state.values].doubt[set][layer][count];
+  if (doubt) parts.push(`<b>not to be trusted</b> for other ${THINGS}:`, plain(doubt));
   if (kind.not_converged[set][layer][count]) parts.push("<b>not converged</b>: more units give another value");
   return parts.join("<br>");
 }
@@ -98,6 +103,8 @@ function limitsOf(set, count) {
   }
   return ["images", "units"]
     .filter((source) => lines[source] && state.shown.has(source))
+    // Of several numbers of units, bands of images would lie upon each other.
+    .filter((source) => source === "units" || state.count !== "all" || count === largest())
     .map((source) => ({ source, low: at(lines[source].low), high: at(lines[source].high) }))
     .filter(({ low, high }) => low.some((value, layer) => value !== null && high[layer] > value));
 }
@@ -156,6 +163,7 @@ function curveTraces() {
       const at = (values) => values[set].map((layer) => layer[count]);
       bands.push(...limitsOf(set, count).map((limits) => (data.recorded ? barTrace : bandTrace)(set, count, limits)));
       const flags = at(kind.not_converged);
+      const doubts = at(lines.doubt);
       traces.push({
         x,
         y: at(lines.mean),
@@ -165,8 +173,8 @@ function curveTraces() {
         line: { color: setColour(set), width: 2, dash: dashOf(count) },
         marker: {
           color: setColour(set),
-          symbol: flags.map((flag) => data.sets[set].symbol.plotly + (flag ? "-open" : "")),
-          size: flags.map((flag) => (flag ? size + 2 : size)),
+          symbol: flags.map((flag, layer) => (doubts[layer] ? DOUBT_SYMBOL : data.sets[set].symbol.plotly + (flag ? "-open" : ""))),
+          size: flags.map((flag, layer) => (doubts[layer] ? size + 5 : flag ? size + 2 : size)),
           opacity: 1,
           line: { width: 2, color: setColour(set) },
         },
@@ -299,7 +307,7 @@ function intervalsCaption() {
   const drawnOf = new Set(setsShown().flatMap((set) => countsShown().flatMap((count) => limitsOf(set, count).map(({ source }) => source))));
   const said = [];
   if (drawnOf.has("spread")) said.push(`${data.recorded ? "Bars" : "Bands"}: one SD over draws either side.`);
-  if (drawnOf.has("images")) said.push(`${data.recorded ? "Thin bars" : "Filled bands"}: ${percent(kind.confidence)} intervals for other ${THINGS} of the same kind${countsShown().length > 1 ? " (known at the largest number of units)" : ""}.`);
+  if (drawnOf.has("images")) said.push(`${data.recorded ? "Thin bars" : "Filled bands"}: ${percent(kind.confidence)} intervals for other ${THINGS} of the same kind${countsShown().length > 1 ? " (drawn at the largest number of units)" : ""}.`);
   if (drawnOf.has("units")) said.push(`${data.recorded ? "Thick bars" : "Dotted bands"}: ${percent(kind.confidence)} intervals for other draws of ${kind.noun}.`);
   if (endOfAxis()) said.push("Some extend beyond the plot.");
   return said;
@@ -314,9 +322,10 @@ function curvesCaption() {
   said.push(kind.counted ? `${drawn} ${shown} ${kind.noun} (${kind.units}; a smaller ${PLACE} is used whole).` : `Units: ${kind.units.replace("_", " ")}.`);
   const any = (lines, is) => setsShown().some((set) => counts.some((count) => lines[set].some((layer) => is(layer[count]))));
   said.push(...intervalsCaption());
+  if (any(kind[state.values].doubt, (doubt) => doubt)) said.push(`Crossed circles are not to be trusted for other ${THINGS}: point at one, or see below, to read why.`);
   if (counts.length > 1) said.push("The largest number of units is drawn solid, smaller ones dashed and dotted.");
-  if (any(kind.not_converged, (flag) => flag)) said.push("Open marks have not converged: at the next larger number of units the value lies outside the spread.");
-  if (kind.counted && counts.includes(largest())) said.push(`Whether ${counted(kind.n_units[largest()])} ${kind.noun} are enough can't be said: no larger number was measured.`);
+  if (any(kind.not_converged, (flag) => flag)) said.push(`Open marks have not converged: a larger number of units gives another value, or these units have another SD than their whole ${PLACE}.`);
+  if (kind.counted && counts.includes(largest())) said.push(`Whether ${counted(kind.n_units[largest()])} ${kind.noun} are enough can't be said where the mark is filled: no larger number was measured.`);
   if (state.values === "relative") said.push(`Divided by the mean over draws of ${data.reference} at ${kind.counted ? `${counted(kind.n_units[largest()])} ${kind.noun}` : "the same units"}, whose own ${kind.confidence === null ? "spread is left out" : "uncertainty the intervals include, but not the SD"}.`);
   if (markedPairs().length) said.push(`Marks above: where two sets differ (corrected p < ${data.level}), with the symbol of the more differentiated one.`);
   if (state.published && kind[state.values].published) said.push("Thin, dash-dotted: as published.");

@@ -15,10 +15,12 @@ const COLUMNS = [
   ["sd_over_draws", "SD over draws", true],
   [interval("differentiation_units"), "Interval of units", true],
   [interval("differentiation_images"), `Interval of ${THINGS}`, true],
+  [interval("differentiation_both"), "Interval of both", true],
   ["relative", "Relative", true],
   ["relative_sd_over_draws", "SD of relative", true],
   [interval("relative_units"), "Of units, relative", true],
   [interval("relative_images"), `Of ${THINGS}, relative`, true],
+  [interval("relative_both"), "Of both, relative", true],
   ["not_converged", "Not converged", false],
 ].map(([fields, label, isNumber]) => ({ fields: [fields].flat(), label, isNumber }));
 const FIELDS = COLUMNS.flatMap(({ fields }) => fields);
@@ -32,7 +34,7 @@ const records = data.kinds.flatMap((kind) =>
       kind.n_units.map((count, atCount) => {
         const at = (lines, name) => (lines ? lines[name][atSet][atLayer][atCount] : null);
         const limits = (name, lines) =>
-          ["units", "images"].flatMap((source) =>
+          ["units", "images", "both"].flatMap((source) =>
             ["low", "high"].map((end) => [`${name}_${source}_${end}`, at(lines && lines[source], end)]),
           );
         return {

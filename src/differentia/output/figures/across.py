@@ -1,0 +1,122 @@
+"""Several networks, animals or sessions: each as a thin line, and the mean over them with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from differentia.output.colours import set_looks
+from differentia.output.figures.depth import add_legend, key, mark_scale, name_layers, panel_in, rule
+from differentia.output.figures.intervals import LEGEND_COLOUR, band_key, draw_band
+from differentia.output.figures.labels import plain, shortened, wrapped
+from differentia.output.figures.lines import (
+    BAND_OF_ONE,
+    LINE_STYLES,
+    MARK_SIZE,
+    MOST_ABOVE,
+    positions,
+    set_entries,
+)
+from differentia.output.figures.panels import PAGE_WIDTH
+from differentia.output.words import unit_of
+from differentia.results.across import require_across
+from differentia.results.summaries import layer_names, percent
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: In points: the line of a mean; that of a result, the points on it, and how strong its colour is.
+THICK, THIN, POINT_SIZE, STRENGTH = 2.0, 0.6, 2.0, 0.5
+
+
+def plot_across(found: xr.Dataset, ax: Axes | Figure | None = None) -> Axes:
+    """Draw several networks, animals or sessions against depth, one colour for each set.
+
+    A thin line is one result, a thick one the mean over the results of a group; groups differ in their line
+    style. The band is the interval of the mean. Sets stand a little beside each other. What reaches beyond
+    twice the highest value is cut off.
+
+    Parameters
+    ----------
+    found
+        What `across` returned, or a selection of its sets, groups and layers.
+    ax
+        To draw into: axes, or an empty figure, which is made to fit; by default a new one.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    InputError
+        It is not what `across` returned.
+    """
+    require_across(found)
+    layers, looks = layer_names(found), set_looks(found)
+    members = {str(name): found["result_group"].values == name for name in found["group"].values}
+    styles = {name: LINE_STYLES[place % len(LINE_STYLES)] for place, name in enumerate(members)}
+    ax = panel_in(ax, _size([*looks, *members], layers))
+    mark_size = MARK_SIZE * mark_scale(ax, len(layers))
+    values = found["value"].transpose("set", "result", "layer")
+    for (place, (name, look)), (rank, group) in product(enumerate(looks.items()), enumerate(members)):
+        x = positions(len(layers), (place, len(looks)), (rank, len(members)))
+        about: dict[str, Any] = {"color": look.colour.figure, "linestyle": styles[group]}
+        for line in values.sel(set=name).values[members[group]]:
+            # The point is seen where a layer stands alone.
+            ax.plot(x, line, linewidth=THIN, alpha=STRENGTH, marker=".", markersize=POINT_SIZE, **about)
+        mean, low, high = (
+            found[which].sel(set=name, group=group).values for which in ("mean", "low", "high")
+        )
+        draw_band(ax, x, low, high, look.colour.figure, half_width=BAND_OF_ONE)
+        marker = look.symbol.marker
+        ax.plot(x, mean, linewidth=THICK, marker=marker, markersize=mark_size, zorder=3, **about)
+    highest = float(values.max().fillna(0.0))
+    top = min(ax.get_ylim()[1], MOST_ABOVE * highest or np.inf)
+    ax.set_ylim(-0.03 * top, top)
+    rule(ax)
+    ax.set_ylabel(_ylabel(found))
+    name_layers(ax, layers)
+    counts = {name: int(of_group.sum()) for name, of_group in members.items()}
+    add_legend(ax, [set_entries(looks), *_explained(found, styles, counts)])
+    return ax
+
+
+def _size(names: Sequence[str], layers: Sequence[str]) -> tuple[float, float]:
+    """Return inches: no wider than a page, high enough for the layers' names."""
+    longest = max(len(line) for name in names for line in wrapped(name).splitlines())
+    width = min(PAGE_WIDTH, max(4.6, 1.6 + 0.28 * len(layers)) + 0.9 + 0.075 * max(longest, 18))
+    return width, 2.9 + 0.055 * max(len(shortened(name)) for name in layers)
+
+
+def _ylabel(found: xr.Dataset) -> str:
+    if found.attrs["measure"] == "relative":
+        return f"Differentiation / {plain(wrapped(found.attrs['reference']))}"
+    unit = unit_of(found)
+    return f"Differentiation ({unit})" if unit else "Differentiation"
+
+
+def _explained(
+    found: xr.Dataset, styles: Mapping[str, Any], counts: Mapping[str, int]
+) -> Iterator[dict[str, Artist]]:
+    """Yield what the legend says of groups, of lines, and of bands."""
+    thick: dict[str, Any] = {"color": LEGEND_COLOUR, "linewidth": THICK}
+    mean = f"mean of {sum(counts.values())}"
+    if len(counts) > 1:
+        mean = "mean of each group"
+        yield {
+            f"{plain(wrapped(name))} ({counts[name]})": key(linestyle=style, **thick)
+            for name, style in styles.items()
+        }
+    yield {
+        "one result": key(linestyle="-", color=LEGEND_COLOUR, linewidth=THIN),
+        mean: key(linestyle="-", **thick),
+    }
+    if bool((found["high"] > found["low"]).any()):
+        yield {f"{percent(found.attrs['confidence'])}: mean of all": band_key()}
