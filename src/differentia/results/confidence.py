@@ -47,7 +47,7 @@ STRONG_IMAGES, LONG_TAIL, GAP = "strong images", "long tail", "gap"
 _STRONG, _MOST_STRONG, _LONG, _WIDE, _MOST_OF_ALL = 5.0, 0.05, 1.0, 0.1, 0.3
 
 # What more images are foretold from: the share of the strongest that the line is drawn through on which yet
-# stronger ones lie, and how steep the upper half may be, as the SD of a log-normal strength. See docs/coverage.md.
+# stronger ones lie, and how steep the upper half may be, as the SD of a log-normal strength: docs/coverage.md.
 _TOP, _STEEP = 0.2, 0.85
 
 
@@ -269,7 +269,7 @@ def _excess(powers: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
 
 
 def _line(logs: Float[np.ndarray, " n"], share: float) -> tuple[float, float]:
-    """Return the mean of such a share of all, the largest, and how steeply they rise with the normal score."""
+    """Return the mean of a share of all, the largest, and how steeply they rise with the normal score."""
     most = max(3, round(share * len(logs)))
     scores = _normal_scores(len(logs))[-most:]
     scores -= scores.mean()
