@@ -133,9 +133,9 @@ def misses(beyond: Iterable[Mapping[str, Any]], power: Iterable[Mapping[str, Any
         rows = [row for row in beyond if row["images"] == [n, m]]
         while rows:
             # The kind that is in most of the pairs, and in the worst, is the likely cause.
-            kinds: Counter[str] = Counter()
+            kinds: Counter[str] = Counter()  # of real numbers
             for row in rows:
-                kinds.update({kind: 1 + row["quiet"] for kind in (row["first"], row["second"])})
+                kinds.update(dict.fromkeys((row["first"], row["second"]), 1 + row["quiet"]))
             kind = kinds.most_common(1)[0][0]
             of_kind = [row for row in rows if kind in (row["first"], row["second"])]
             rows = [row for row in rows if row not in of_kind]
