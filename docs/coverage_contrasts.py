@@ -317,9 +317,10 @@ def _tried_paired(name: str, common: float, number: int) -> tuple[bool, bool]:
     if found is None:
         return False, True
     known, confidences = found
-    influences = [of_set.influence / POWER_IMAGES for of_set in confidences]
-    correlation = float(influences[0] @ influences[1] / (known[0].error * known[1].error))
     # As `contrast` has it of paired sets.
+    influences = [of_set.influence / POWER_IMAGES for of_set in confidences]
+    scale = np.prod([np.linalg.norm(influence) for influence in influences])
+    correlation = float(influences[0] @ influences[1] / scale)
     freedom = freedom_of(influences[0] - influences[1])
     compared = compare(*known, correlation=float(np.clip(correlation, -0.999, 0.999)), freedom=freedom)
     return compared.p < ALPHA, any(one.doubt for one in confidences)
