@@ -80,7 +80,6 @@ OPTIONS: dict[str, tuple[list[str], tuple[str, ...], Any]] = {
     "crop": (["--crop", "center"], ("measure", "crop"), "center"),
     "reference": (["--reference", "cats"], ("measure", "reference"), "cats"),
     "confidence": (["--confidence", "0.9"], ("measure", "confidence"), 0.9),
-    "resamples": (["--resamples", "300"], ("measure", "resamples"), 300),
     "seed": (["--seed", "7"], ("measure", "seed"), 7),
     "batch_size": (["--batch-size", "2"], ("measure", "batch_size"), 2),
     "compile": (["--compile", "never"], ("measure", "compile"), "never"),
@@ -940,7 +939,7 @@ def test_a_contrast_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFi
     """The library's numbers, as a table and as JSON; wrong names are one line, and exit with 2."""
     out = str(tmp_path / "out")
     sets = ["--set", "noise=noise:12", "--set", "threes=digits:12?digit=3", "--set", "all=digits:12"]
-    options = ["--layers", "block1_pool,predictions", "--n-units", "50", "--resamples", "200"]
+    options = ["--layers", "block1_pool,predictions", "--n-units", "50"]
     assert main(["measure", "digits", *sets, *options, "--no-views", "--out", out]) == 0
     result = dif.load_result(tmp_path / "out" / "result.nc")
     table = capsys.readouterr().out
@@ -958,31 +957,72 @@ def test_a_contrast_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFi
     }
 
     found = dif.contrast(result, "threes", "all")
-    arguments = ["contrast", out, "threes", "all", "--permutations", "199"]
+    arguments = ["contrast", out, "threes", "all"]
     assert main([*arguments, "--json"]) == 0
     records = json.loads(capsys.readouterr().out)
     assert [record["layer"] for record in records] == ["block1_pool", "predictions"]
-    for name in ("difference", "ratio_low", "p", "p_corrected"):
-        assert [record[name] for record in records] == pytest.approx(found[name].values.tolist())
+    for name in ("difference", "ratio_low", "difference_high_simultaneous", "p", "p_corrected"):
+        told = [np.nan if record[name] is None else record[name] for record in records]
+        assert told == pytest.approx(found[name].values.tolist(), nan_ok=True)
+    assert records[0]["p"] is not None
     assert records[0]["first"] == "threes"
     assert main(arguments) == 0
     printed = capsys.readouterr().out
     for record in records:
+        if record["p"] is None:
+            continue
         interval = (
             f"{record['difference']:.3f} [{record['difference_low']:.3f}, {record['difference_high']:.3f}]"
         )
         assert interval in printed
-    differ = [record["layer"] for record in records if record["p_corrected"] < 0.05]
+    differ = [record["layer"] for record in records if (record["p_corrected"] or 1.0) < 0.05]
+    tests = f"{records[0]['n_tests']} layer{'s' * (records[0]['n_tests'] > 1)}"
     assert printed.splitlines()[-1].startswith(
-        f"They differ in {len(differ)} of 2 layers (corrected p < 0.05)"
+        f"They differ in {len(differ)} of 2 layers (p < 0.05, corrected over {tests})"
     )
+
+    assert main([*arguments, "--json", "--confidence", "0.8"]) == 0
+    narrow = json.loads(capsys.readouterr().out)
+    assert [record["confidence"] for record in narrow] == [0.8, 0.8]
+    assert narrow[0]["difference_low"] > records[0]["difference_low"]
+    assert narrow[0]["p"] == records[0]["p"]
+    assert main([*arguments, "--confidence", "0.8"]) == 0
+    assert "[80 %: other images]" in capsys.readouterr().out
 
     for wrong, message in (
         (["contrast", out, "threes", "al"], "unknown set 'al'. Did you mean 'all'"),
         (["contrast", str(tmp_path), "threes", "all"], "no such file"),
-        ([*arguments[:-1], "9"], "permutations is 9; expected 99"),
+        ([*arguments, "--confidence", "95"], "confidence is 95.0; expected a number from 0.5 to below 1"),
+        ([*arguments, "--confidence", "half"], "--confidence: is 'half'; expected a number"),
+        ([*arguments, "--paired"], "do not belong together two by two"),
     ):
         assert main(wrong) == 2
         captured = capsys.readouterr()
         assert message in captured.err
         assert len(captured.err.splitlines()) == 1
+
+
+@pytest.mark.pictures
+def test_paired_images_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Images of the same names belong together, which the table and JSON say."""
+    rng = np.random.default_rng(0)
+    responses = rng.normal(size=(14, 60))
+    arrays = {
+        "before": {"V1": responses, "LM": rng.normal(size=(14, 60))},
+        "after": {"V1": responses + 0.1 * rng.normal(size=(14, 60)), "LM": rng.normal(size=(14, 60))},
+    }
+    result = dif.measure_responses(arrays)
+    names = [f"trial {place % 14}" for place in range(28)]
+    nothing = result["doubt"].copy(data=np.full(result["doubt"].shape, ""))
+    result = dif.with_intervals(result.assign(doubt=nothing).assign_coords(image_name=("image", names)))
+    dif.save(result, tmp_path / "result.nc")
+    found = dif.contrast(result, "before", "after", paired=True)
+    arguments = ["contrast", str(tmp_path), "before", "after", "--paired"]
+    assert main([*arguments, "--json"]) == 0
+    records = json.loads(capsys.readouterr().out)
+    assert [record["paired"] for record in records] == [1, 1]
+    assert [record["p"] for record in records] == pytest.approx(found["p"].values.tolist())
+    assert main(arguments) == 0
+    assert "before and after, paired, all units [95 %: other images]" in capsys.readouterr().out
+    alone = dif.contrast(result, "before", "after")
+    assert float(alone["difference_high"][0]) > float(found["difference_high"][0])

@@ -6,10 +6,22 @@ import json
 import logging
 from pathlib import Path
 
+import numpy as np
 import pytest
+import xarray as xr
 
+import differentia as dif
 from differentia.cli import main
-from differentia.cli.output import print_json, print_table, progress_bar, say, told_by_the_library
+from differentia.cli.output import (
+    print_contrast,
+    print_json,
+    print_result,
+    print_table,
+    progress_bar,
+    say,
+    told_by_the_library,
+)
+from differentia.results.contrasts import CONTRAST_VALUES
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -61,3 +73,43 @@ def test_no_bar_into_a_file(capsys: pytest.CaptureFixture[str]) -> None:
         report(1, 2, "cats")
         report(2, 2, "cats")
     assert capsys.readouterr() == ("", "")
+
+
+def test_what_is_not_to_be_trusted_is_marked(capsys: pytest.CaptureFixture[str]) -> None:
+    """By a question mark in the place of the interval, below which it is said why; else there is none."""
+    rng = np.random.default_rng(0)
+    arrays = {name: {"V1": rng.gamma(2.0, size=(12, 30))} for name in ("movie", "rest")}
+    result = dif.measure_responses(arrays, n_units=(20, 25), draws=3, reference="rest")
+    nothing = result["doubt"].copy(data=np.full(result["doubt"].shape, "", dtype="U32"))
+    of_few, of_most = nothing.copy(deep=True), nothing.copy(deep=True)
+    of_few.loc[{"set": "movie", "n_units": 20}] = "gap"  # not of the number of units that is printed
+    of_most.loc[{"set": "movie", "n_units": 25}] = "strong images"
+    for doubt, marked in ((nothing, False), (of_few, False), (of_most, True)):
+        shown = dif.with_intervals(result.assign(doubt=doubt))
+        print_result(shown)
+        table, *below = capsys.readouterr().out.split("└")
+        (row,) = [line for line in table.splitlines() if " V1 " in line]
+        _, _, _, movie, rest, _, _ = row.split("│")
+        assert movie.strip().endswith(" ?" if marked else "]")
+        assert rest.strip().endswith("]")
+        said = "└".join(below)
+        assert ("?: not to be trusted for other images" in said) == marked
+        for sentence in dif.say_doubts(shown):
+            assert sentence in said
+        assert len(dif.say_doubts(shown)) == marked
+
+
+def test_a_small_p_is_written_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """With four decimals, and as a power of ten below what they can tell; "-" where there is none."""
+    numbers = {name: ("layer", [0.5, -0.5, np.nan]) for name in CONTRAST_VALUES}
+    of_p = {name: ("layer", [3.21e-7, 0.0456, np.nan]) for name in ("p", "p_corrected")}
+    about = {"first": "a", "second": "b", "units": "random", "n_units": 50, "confidence": 0.9}
+    about |= {"paired": 0, "corrected_over": "layers and pairs of sets", "n_tests": 12}
+    print_contrast(xr.Dataset(numbers | of_p, coords={"layer": ["x", "y", "z"]}, attrs=about))
+    lines = capsys.readouterr().out.splitlines()
+    cells = [[cell.strip() for cell in line.split("│")[-3:-1]] for line in lines if line.startswith("│")]
+    assert cells == [["3.2e-07"] * 2, ["0.0456"] * 2, ["-"] * 2]
+    assert lines[-1] == (
+        "They differ in 2 of 3 layers (p < 0.05, corrected over 12 layers and pairs of sets): x, y; "
+        "unknown in 1"
+    )

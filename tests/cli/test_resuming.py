@@ -192,7 +192,7 @@ def test_a_folder_that_is_no_store_is_told_first(tmp_path: Path, capsys: Capture
 
 def test_too_little_memory(tmp_path: Path, capsys: Capture) -> None:
     """The line says how much is needed, how much there is, and the ways out, which lead out."""
-    few = ["--draws", "1", "--resamples", "100", "--no-views"]
+    few = ["--draws", "1", "--no-views"]
     many = ["measure", "digits", "--set", "noise=noise:70", "--n-units", "2000", *few, "--out"]
     line = refused(capsys, *many, tmp_path / "m", "--memory", "1MB", "--no-store")
     layers = select_layers(dif.load_network("digits").layers, None)

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from axe_playwright_python.sync_playwright import Axe
 from helpers.browser import drawn
-from helpers.reports import flagged, interval, limits_of, names, over_draws, with_spread, written
+from helpers.reports import doubts_of, flagged, interval, limits_of, names, over_draws, with_spread, written
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -48,6 +48,7 @@ def check_curves(
     """
     mean, spread = over_draws(result, relative=relative)
     flags, used = flagged(result), result["units_used"].values
+    doubted = doubts_of(result, relative=relative)
     limits = limits_of(result, relative=relative)
     one_sd = {"spread": (mean - np.nan_to_num(spread), mean + np.nan_to_num(spread))}
     at_counts = range(len(result["n_units"])) if counts is None else counts
@@ -62,11 +63,16 @@ def check_curves(
             expected.add((*key, "mean"))
             np.testing.assert_array_equal(line["x"], range(result.sizes["layer"]))
             np.testing.assert_allclose(numbers(line["y"]), mean[:, :, count][place], rtol=1e-12)
-            opens = [symbol.endswith("-open") for symbol in line["marker"]["symbol"]]
-            assert opens == flags[place, :, count].tolist()
+            symbols = line["marker"]["symbol"]
+            crossed = [symbol == "circle-x-open" for symbol in symbols]
+            assert crossed == doubted[place, :, count].tolist()
+            opens = [symbol.endswith("-open") for symbol in symbols]
+            assert opens == (flags[place, :, count] | doubted[place, :, count]).tolist()
             for source, (low, high) in (limits or one_sd).items():
                 edges = low[place, :, count], high[place, :, count]
-                if source not in without and (edges[1] > edges[0]).any():
+                # Of several numbers of units, bands of images are drawn at the largest; none of both.
+                seen = {"images": count == at_counts[-1], "both": False}.get(source, True)
+                if seen and source not in without and (edges[1] > edges[0]).any():
                     expected.add((*key, source))
                     check_band(traces[*key, source], *edges)
                     assert (traces[*key, source]["line"]["width"] > 0) == (source == "units")
@@ -82,11 +88,15 @@ def check_curves(
                 of_all = " channel means" if by_filter else f" of {size:,} units"
                 assert units == f"{used[layer, count]:,}{of_all}"
                 said = ["\u00b1 one SD over draws of units"] if spread[place, layer, count] > 0 else []
-                for source, (low, high) in limits.items():
+                for source in ("images", "units", "both") if limits else ():
+                    low, high = limits[source]
                     if within := interval(low[place, layer, count], high[place, layer, count]):
                         whole = source == "units" and used[layer, count] == size
                         text = "none, it is the whole layer" if whole else f"{within} (95 %)"
-                        said.append(f"other {source}: {text}")
+                        said.append(f"other {'images and units' if source == 'both' else source}: {text}")
+                if doubted[place, layer, count]:
+                    said += ["<b>not to be trusted</b> for other images:", rest[len(said) + 1]]
+                    assert not (limits and np.isfinite(limits["images"][0][place, layer, count]))
                 if flags[place, layer, count]:
                     said.append("<b>not converged</b>: more units give another value")
                 assert rest == said
@@ -151,6 +161,7 @@ COLUMNS = {
     "relative_units_low": "Of units, relative",
     "relative_images_low": "Of images, relative",
     "relative_both_low": "Of both, relative",
+    "doubt": "Not to be trusted",
     "not_converged": "Not converged",
 }
 
@@ -167,9 +178,11 @@ NUMBERS = [
 
 
 def columns_of(rows: list[dict[str, Any]]) -> list[str]:
-    """Return the columns of the table: those of intervals where one is known."""
-    known = {name for row in rows for name in COLUMNS if row[name] is not None and row[name] == row[name]}
-    return [name for name in COLUMNS if not name.endswith("_low") or name in known]
+    """Return the columns of the table: those of intervals, and of doubts, where there is one."""
+    known = {
+        name for row in rows for name in COLUMNS if row[name] not in (None, "") and row[name] == row[name]
+    }
+    return [name for name in COLUMNS if not name.endswith(("_low", "doubt")) or name in known]
 
 
 def cell_of(name: str, record: dict[str, Any]) -> str:

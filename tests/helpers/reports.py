@@ -44,6 +44,17 @@ def compared() -> xr.Dataset:
     return dif.measure("digits", alike(), n_units=(20, 100), layers=LAYERS, draws=4, pool=400)
 
 
+@functools.cache
+def doubtful() -> xr.Dataset:
+    """Return `compared` with values that are not to be trusted, one of them of the reference."""
+    result = compared()
+    doubt = result["doubt"].copy(data=np.full(result["doubt"].shape, "", dtype="U32"))
+    doubt.loc[{"set": "digits", "layer": "block4_pool"}] = "strong images"
+    doubt.loc[{"set": "threes", "layer": "input", "n_units": 100}] = "gap"
+    doubt.loc[{"set": "noise", "layer": "predictions", "n_units": 100}] = "long tail"
+    return dif.with_intervals(result.assign(doubt=doubt))
+
+
 @once
 def compared_kinds() -> dict[str, xr.Dataset]:
     """Return results of two kinds of units of the same images."""
@@ -148,11 +159,22 @@ def limits_of(result: xr.Dataset, *, relative: bool = False) -> dict[str, tuple[
         return {}
     raw = result["differentiation_low"], result["differentiation_high"]
     both = dif.relative_interval(result) if relative else raw
-    order = ("set", "layer", "n_units")
-    low, high = (
-        [limit.sel(source=of).transpose(*order).values for of in ("images", "units")] for limit in both
-    )
-    return {"images": (low[0], high[0]), "units": (low[1], high[1])}
+    order, sources = ("set", "layer", "n_units"), ("images", "units", "both")
+    low, high = ([limit.sel(source=of).transpose(*order).values for of in sources] for limit in both)
+    return {name: (low[at], high[at]) for at, name in enumerate(sources)}
+
+
+def doubts_of(result: xr.Dataset, *, relative: bool = False) -> np.ndarray:
+    """Return where limits over images are not to be trusted (set, layer, n_units), point by point."""
+    if "doubt" not in result:
+        return np.zeros([result.sizes[name] for name in ("set", "layer", "n_units")], dtype=bool)
+    doubts = result["doubt"].transpose("set", "layer", "n_units").values
+    found = np.zeros(doubts.shape, dtype=bool)
+    reference = names(result, "set").index(result.attrs["reference"]) if relative else None
+    for at in np.ndindex(found.shape):
+        inherits = reference is not None and at[0] != reference
+        found[at] = doubts[at] != "" or (inherits and doubts[reference, at[1], -1] != "")
+    return found
 
 
 def flagged(result: xr.Dataset) -> np.ndarray:

@@ -412,7 +412,7 @@ def contrast(
     second: Annotated[str, opt.argument("The name of another set.", "B")],
     *,
     paired: Annotated[
-        bool, typer.Option("--paired", help="The first image of A belongs to the first of B, and so on.")
+        bool, typer.Option("--paired", help="Images of A and B belong together, two by two, by their names.")
     ] = False,
     confidence: Annotated[
         Any, opt.value(Number, "Of the intervals, from 0.5 to below 1.", "P", shown="that of the result")

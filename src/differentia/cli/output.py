@@ -115,7 +115,7 @@ def print_result(result: xr.Dataset) -> None:
         title += f" [{percent(confidence)}: other images]"
     print_table(title, ["layer", "units", *names, *(f"{name} / {reference}" for name in others)], rows)
     if bool(doubted.any()):
-        typer.echo("?: not to be trusted for other images; why, is said below")
+        typer.echo("?: not to be trusted for other images; why is said below")
     for sentence in (*say_precision(result), *say_doubts(result)):
         typer.echo(sentence)
 

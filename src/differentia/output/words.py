@@ -236,8 +236,8 @@ def units_title(kind: str, count: int) -> str:
     return UNIT_WORDS[kind].title.format(count=count)
 
 
-def corrected_over(contrast: xr.Dataset) -> str:
+def corrected_over(contrast: xr.Dataset, place: str = "layer") -> str:
     """Return for how many tests the corrected p of a contrast allows, and of what they are."""
-    number, what = int(contrast.attrs["n_tests"]), str(contrast.attrs["corrected_over"])
-    noun = "layer" if what == "layers" else "layer and pair of sets"
-    return f"{number:,} {noun if number == 1 else what}"
+    number = int(contrast.attrs["n_tests"])
+    pairs = " and pairs of sets" if "pairs" in str(contrast.attrs["corrected_over"]) else ""
+    return f"{number:,} {place}{'' if number == 1 else 's'}{pairs}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -221,7 +222,7 @@ def test_open_marks_have_not_converged(kind: str) -> None:
 CROSSED = "not to be trusted: see report"
 
 
-def doubted(result: xr.Dataset, *places: dict[str, object]) -> xr.Dataset:
+def doubted(result: xr.Dataset, *places: dict[str, Any]) -> xr.Dataset:
     """Return a result whose limits over images are not to be trusted at some places."""
     doubt = trusted(result)["doubt"].astype("U32")
     for place in places:
@@ -232,7 +233,11 @@ def doubted(result: xr.Dataset, *places: dict[str, object]) -> xr.Dataset:
 @pytest.mark.parametrize("kind", ["plot", "plot_relative"])
 def test_crossed_marks_are_not_to_be_trusted(kind: str) -> None:
     """Those points, and no others, have no band; relative ones also where the reference is not."""
-    of_cats, of_noise = [{"set": "cats", "layer": "L1"}, {"set": "noise", "layer": "L3", "n_units": 60}]
+    places: list[dict[str, Any]] = [
+        {"set": "cats", "layer": "L1"},
+        {"set": "noise", "layer": "L3", "n_units": 60},
+    ]
+    of_cats, of_noise = places
     result = doubted(neurons(), of_cats, of_noise)
     ax = getattr(dif, kind)(result)
     values = result["differentiation"] if kind == "plot" else dif.relative(result)

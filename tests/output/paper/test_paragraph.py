@@ -19,6 +19,7 @@ from differentia.networks.preprocessing import PREPROCESSINGS
 from differentia.output.paper.paragraph import describe_methods
 from differentia.output.paper.references import REFERENCES
 from differentia.recording.units import UNIT_KINDS
+from differentia.results.schema import LIMITS
 from differentia.stimuli.base import CROPS
 from differentia.stimuli.noise import NOISE_KINDS
 
@@ -111,8 +112,12 @@ def test_recorded_neurons_in_full() -> None:
         "of each of K units were divided by that unit's population SD over the responses of all sets, or set "
         "to 0 where the unit never varies. The distance between two responses is their Euclidean distance "
         f"divided by the square root of K. Differentiation, a measure adapted from the study of neural "
-        f"activity {STUDIES}, is the median distance over all N(N - 1)/2 pairs of responses. Relative "
-        'differentiation is differentiation divided by that of "spontaneous" in the same population. '
+        f"activity {STUDIES}, is the median distance over all N(N - 1)/2 pairs of responses. "
+        "Intervals (95 %) over responses invert a test of the median distance (Woodruff, 1952) whose "
+        "standard error is that of a U-statistic by the jackknife (Arvesen, 1969); they are quantiles of the "
+        "confidence distribution that this gives (Xie & Singh, 2013), with those of Student's t for normal "
+        'ones. Relative differentiation is differentiation divided by that of "spontaneous" in the same '
+        "population; its intervals combine those of both (Zou & Donner, 2008). "
         f"The analysis was done with differentia {dif.__version__} (The differentia developers, n.d.), "
         f"Python {versions['python']}, NumPy {versions['numpy']} (Harris et al., 2020) and xarray "
         f"{versions['xarray']} (Hoyer & Hamman, 2017)."
@@ -568,7 +573,7 @@ def test_what_is_cited_is_in_the_references_and_nothing_else(measured: xr.Datase
         assert str(methods) == "\n".join([methods.text, "", *lines])
         assert methods.bibtex.count("\n@") == len(lines) - 1
         cited.append(len(lines))
-    assert cited == [8, 7, 11, 10, 5]
+    assert cited == [8, 9, 11, 10, 5]
     own = [reference for reference in describe_methods(measured).references if reference.key == "differentia"]
     assert f"(Version {dif.__version__}) [Computer software]." in str(own[0])
 
@@ -584,12 +589,90 @@ def test_intervals_over_images_are_told() -> None:
     rng = np.random.default_rng(0)
     arrays = {"movie": {"V1": rng.gamma(2.0, size=(12, 30))}}
     result = dif.measure_responses(arrays, confidence=0.9)
-    sentence = (
+    way = (
+        "Intervals (90 %) over responses invert a test of the median distance (Woodruff, 1952) whose "
+        "standard error is that of a U-statistic by the jackknife (Arvesen, 1969)"
+    )
+    ending = (
+        "; they are quantiles of the confidence distribution that this gives (Xie & Singh, 2013), with those "
+        "of Student's t for normal ones."
+    )
+    assert f"{way}, with the SD left out with each response{ending}" in text(result)
+    drawn = dif.measure_responses(arrays, n_units=10, draws=3)
+    nothing = drawn["doubt"].copy(data=np.full(drawn["doubt"].shape, ""))
+    drawn = dif.with_intervals(drawn.assign(doubt=nothing))
+    assert "Intervals over both combine the two (Zou & Donner, 2008)." in text(drawn)
+    assert "over both" not in text(result)
+    raw = dif.measure_responses(arrays, confidence=0.9, normalize="none")
+    assert way + ending in text(raw)
+    old = result.copy()
+    for name in LIMITS:
+        old[name].attrs |= {"method": "studentized", "resamples": 300}
+    assert (
         "Intervals (90 %) over responses are studentised (bootstrap-t) intervals of the logarithm of "
         "differentiation, from 300 resamples of the responses of each set, with which the SD was resampled "
         "(Efron & Tibshirani, 1993)."
-    )
-    assert sentence in text(result)
-    assert "percentile bootstrap intervals" in text(dif.with_intervals(result, method="percentile"))
+    ) in text(old)
+    for name in LIMITS:
+        old[name].attrs["method"] = "percentile"
+    assert "percentile bootstrap intervals" in text(old)
+    assert "jackknife" not in text(old)
     few = dif.measure_responses({"movie": {"V1": arrays["movie"]["V1"][:9]}})
     assert "ntervals" not in text(few)
+
+
+def test_what_is_not_to_be_trusted_is_told() -> None:
+    """How many values there are, and why; of several kinds of units together."""
+    rng = np.random.default_rng(0)
+    arrays = {name: {"V1": rng.gamma(2.0, size=(12, 30))} for name in ("movie", "rest")}
+    result = dif.measure_responses(arrays, n_units=(20, 30))
+    nothing = result["doubt"].copy(data=np.full(result["doubt"].shape, "", dtype="U32"))
+    trusted = dif.with_intervals(result.assign(doubt=nothing))
+    assert "since those at hand" not in text(trusted)
+    one, two = nothing.copy(deep=True), nothing.copy(deep=True)
+    one.loc[{"set": "movie", "n_units": 20}] = "gap"
+    two.loc[{"set": "rest"}] = "strong images"
+    doubtful = [dif.with_intervals(result.assign(doubt=doubt)) for doubt in (one, two)]
+    gap = "the median distance lies beside a gap, on a side that is left to chance"
+    strong = "the SD rests on few responses, with far stronger responses than the others"
+    assert (
+        f"1 of the 4 values has no interval over responses, since those at hand can't tell it ({gap})."
+        in text(doubtful[0])
+    )
+    both = {"random": doubtful[0], "top": doubtful[1].assign_coords(units="top")}
+    assert (
+        "3 of the 8 values have no interval over responses, since those at hand can't tell it "
+        f"({gap}; {strong})."
+    ) in text(both)
+
+
+def test_contrasts_are_told() -> None:
+    """Which sets were compared, in which way, and for what their p allow; only those of the result."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        name: {layer: rng.gamma(2.0, size=(12, 30)) for layer in ("V1", "LM")} for name in ("a", "b", "c")
+    }
+    result = dif.measure_responses(arrays)
+    nothing = result["doubt"].copy(data=np.full(result["doubt"].shape, ""))
+    result = dif.with_intervals(result.assign(doubt=nothing))
+    begins = "by the confidence distribution of their difference"
+    p = "p is 1 less the confidence at which its interval just holds 0"
+    ends = "together, whose correlation is kept (Hothorn et al., 2008)."
+    corrected = "and the corrected p is the same of simultaneous intervals for all"
+    told = dif.describe_methods(result, contrasts=dif.contrasts_between_sets(result))
+    assert (
+        'Sets were compared in each population ("a" with "b"; "a" with "c"; "b" with "c") '
+        f"{begins}: {p}, {corrected} 6 populations and pairs of sets {ends}"
+    ) in told.text
+    assert "hothorn2008" in told.bibtex
+    one = dif.contrast(result, "a", "c").assign_attrs(paired=1)
+    of_one = dif.describe_methods(result, contrasts=[one]).text
+    assert (
+        f'Sets were compared in each population ("a" with "c") {begins}, with paired responses: {p}, '
+        f"{corrected} 2 populations {ends}"
+    ) in of_one
+    alone = dif.contrast(result.isel(layer=[0]), "a", "c")
+    assert f'("a" with "c") {begins}: {p}.' in dif.describe_methods(result, contrasts=[alone]).text
+    assert "were compared" not in text(result)
+    with pytest.raises(dif.InputError, match="has the set 'a', which the result does not have"):
+        dif.describe_methods(result.sel(set=["b", "c"]), contrasts=[one])

@@ -19,6 +19,7 @@ from helpers.pages import (
     cell_of,
     check_curves,
     check_records,
+    columns_of,
     hovered,
     numbers,
     parsed,
@@ -29,6 +30,7 @@ from helpers.reports import (
     LAYERS,
     compared,
     compared_kinds,
+    doubtful,
     interval,
     limits_of,
     measured,
@@ -42,6 +44,7 @@ from helpers.reports import (
 
 import differentia as dif
 from differentia.results.contrasts import contrasts_between_sets
+from differentia.results.doubts import say_doubts
 from differentia.results.precision import say_precision
 from differentia.results.schema import LIMITS
 from differentia.results.tables import table_rows
@@ -107,10 +110,10 @@ def test_bands_of_images_and_units(fresh: Page) -> None:
     assert "whose own uncertainty the intervals include, but not the SD" in text_of(fresh, "#curves-caption")
     fresh.select_option("#count", label="20")
     check_curves(fresh, result, relative=True, counts=[0])
-    assert "images" not in [one["meta"]["role"] for one in drawn(fresh, "curves")]
+    assert "images" in [one["meta"]["role"] for one in drawn(fresh, "curves")]
     fresh.select_option("#count", "all")
     check_curves(fresh, result, relative=True)
-    assert "known at the largest number of units" in text_of(fresh, "#curves-caption")
+    assert "drawn at the largest number of units" in text_of(fresh, "#curves-caption")
 
 
 def test_each_kind_of_bands_can_be_left_out(fresh: Page) -> None:
@@ -140,10 +143,12 @@ def test_hovering_shows_both_intervals(fresh: Page) -> None:
     whole = [LAYERS.index(name) for name in ("predictions",)]
     for layer in range(len(LAYERS)):
         point = f"{{curveNumber: {traces[1]}, pointNumber: {layer}}}"
-        images, units = (interval(low[1, layer, 1], high[1, layer, 1]) for low, high in limits.values())
+        images, units, both = (interval(low[1, layer, 1], high[1, layer, 1]) for low, high in limits.values())
         hovered(fresh, "curves", point, f"threes{LAYERS[layer]}differentiation ")
         label = text_of(fresh, "#curves .hoverlayer .hovertext")
-        assert f"other images: {images} (95 %)" in label
+        assert (f"other images: {images} (95 %)" in label) == bool(images)
+        assert (f"other images and units: {both} (95 %)" in label) == bool(both)
+        assert ("not to be trusted for other images:" in label) == (not images)
         assert ("other units: none, it is the whole layer" in label) == (layer in whole)
         assert (f"other units: {units} (95 %)" in label) == (layer not in whole)
 
@@ -164,17 +169,21 @@ def test_the_table_with_all_intervals(browser: Browser, fresh: Page, tmp_path: P
     """Each limit is that of the result; CSV holds every digit of it."""
     result = compared()
     head, *rows = table_of(fresh, "#numbers")
-    assert head == list(COLUMNS.values())
-    assert rows == [[cell_of(name, record) for name in COLUMNS] for record in table_rows(result)]
+    expected = columns_of(table_rows(result))
+    assert {*COLUMNS} - {*expected} <= {"doubt"}
+    assert head == [COLUMNS[name] for name in expected]
+    assert rows == [[cell_of(name, record) for name in expected] for record in table_rows(result)]
     at = {"set": "digits", "layer": "block4_pool", "n_units": 100, "source": "images"}
     low, high = (float(result[name].sel(at)) for name in LIMITS)
+    assert np.isfinite([low, high]).all()
     (row,) = (row for row in rows if row[1:4] == ["digits", "block4_pool", "100"])
     assert row[head.index("Interval of images")] == f"{written(low)} to {written(high)}"
     with fresh.expect_download() as download:
         fresh.locator("#download-table").click()
     text = download.value.path().read_text(encoding="utf-8")
     check_records(parsed(text), table_rows(result))
-    assert sum(float(row["differentiation_images_low"]) >= 0 for row in parsed(text)) == 16
+    known = int(result[LIMITS[0]].sel(source="images").notnull().sum())
+    assert sum(float(row["differentiation_images_low"]) >= 0 for row in parsed(text)) == known > 16
 
 
 def test_a_result_without_intervals(browser: Browser, tmp_path: Path) -> None:
@@ -192,7 +201,8 @@ def test_a_result_without_intervals(browser: Browser, tmp_path: Path) -> None:
         assert "whose own spread is left out" in text_of(page, "#curves-caption")
         assert page.locator("#contrasts-section, input[name=shown]").count() == 0
         head = table_of(page, "#numbers")[0]
-        assert head == [label for label in COLUMNS.values() if "nterval" not in label and "Of " not in label]
+        assert head == [COLUMNS[name] for name in columns_of(table_rows(result))]
+        assert not [label for label in head if "nterval" in label or "Of " in label]
         said = text_of(page, "#trust-section")
         assert "There are no intervals in this result: measure again" in said
         assert "95 %" not in said
@@ -237,6 +247,7 @@ def test_bars_of_recorded_responses(browser: Browser, tmp_path: Path) -> None:
     """Thin ones of stimuli, thick ones of units, at the values; none where they are not known."""
     result = neurons()
     limits, (mean, _) = limits_of(result), over_draws(result)
+    del limits["both"]  # which are not drawn
     with browsing(browser) as context:
         page = opened(context, dif.write_report(result, tmp_path / "report.html"))
         bars = {
@@ -263,7 +274,8 @@ def test_bars_of_recorded_responses(browser: Browser, tmp_path: Path) -> None:
         assert marked(page) == {0: marks_of(contrast)}
         assert np.isnan(contrast["p"].values[2])
         rows = table_of(page, "#contrast-table")[1:]
-        assert rows[2] == ["silent", "no value", "", "no value", "", "no value", "no value", ""]
+        nothing = ["no value", "", ""]
+        assert rows[2] == ["silent", *nothing, *nothing, "no value", "no value", ""]
 
 
 # ---------------------------------------------------------------------------------------- where sets differ
@@ -329,8 +341,8 @@ def test_contrasts_that_are_given(browser: Browser, tmp_path: Path) -> None:
         assert [layer for layer, _ in marked(page)[0]] == [0, 3]
         assert page.locator("#pair").count() == 0  # the other could not be tested
         rows = table_of(page, "#contrast-table")[1:]
-        assert [row[6] for row in rows] == ["0.0499", "0.0500", "no value", "0.0005"]
-        assert [bool(row[7]) for row in rows] == [True, False, False, True]
+        assert [row[8] for row in rows] == ["0.0499", "0.0500", "no value", "0.0005"]
+        assert [bool(row[9]) for row in rows] == [True, False, False, True]
         nothing = opened(context, dif.write_report(result, tmp_path / "nothing.html", contrasts=()))
         assert marked(nothing) == {}
         assert nothing.locator("#contrasts-section, nav a[href='#contrasts-section']").count() == 0
@@ -338,13 +350,34 @@ def test_contrasts_that_are_given(browser: Browser, tmp_path: Path) -> None:
         check_curves(nothing, result, counts=[1])
 
 
+SUFFIXES = ("", "_simultaneous")
+
+
+def of_limits(contrast: xr.Dataset, what: str, layer: int, suffix: str) -> str:
+    """Return limits as the page writes them."""
+    return interval(*(float(contrast[f"{what}_{end}{suffix}"][layer]) for end in ("low", "high")))
+
+
+def written_p(p: float) -> str:
+    """Return a p as the page writes it."""
+    if np.isnan(p):
+        return "no value"
+    if p >= 0.0001:
+        return f"{p:.4f}"
+    digits, power = f"{p:.1e}".split("e")
+    return f"{digits}e{int(power):+d}"
+
+
 def check_contrast(page: Page, contrast: xr.Dataset, name: str = "difference") -> None:
     """Fail unless the plot and the table show a contrast."""
-    (line,) = drawn(page, "contrast")
-    values, low, high = (contrast[f"{name}{end}"].values for end in ("", "_low", "_high"))
-    np.testing.assert_allclose(numbers(line["y"]), values, rtol=1e-12)
-    np.testing.assert_allclose(numbers(line["error_y"]["array"]), high - values, rtol=1e-9)
-    np.testing.assert_allclose(numbers(line["error_y"]["arrayminus"]), values - low, rtol=1e-9)
+    together, line = drawn(page, "contrast")
+    values = contrast[name].values
+    for trace, suffix in ((line, ""), (together, "_simultaneous")):
+        low, high = (contrast[f"{name}_{end}{suffix}"].values for end in ("low", "high"))
+        np.testing.assert_allclose(numbers(trace["y"]), values, rtol=1e-12)
+        np.testing.assert_allclose(numbers(trace["error_y"]["array"]), high - values, rtol=1e-9)
+        np.testing.assert_allclose(numbers(trace["error_y"]["arrayminus"]), values - low, rtol=1e-9)
+    assert line["error_y"]["thickness"] > 2 * together["error_y"]["thickness"]
     filled = [at for at, symbol in enumerate(line["marker"]["symbol"]) if not symbol.endswith("-open")]
     assert filled == differing(contrast)
     for layer, text in enumerate(line["hovertext"]):
@@ -354,24 +387,34 @@ def check_contrast(page: Page, contrast: xr.Dataset, name: str = "difference") -
         )
         assert of_layer == LAYERS[layer]
         for said, what in ((difference, "difference"), (ratio, "ratio")):
-            within = interval(*(float(contrast[f"{what}_{end}"][layer]) for end in ("low", "high")))
-            assert said == f"{what} <b>{written(float(contrast[what][layer]))}</b> (95 %: {within})"
-        alone, corrected = (f"{float(contrast[of][layer]):.4f}" for of in ("p", "p_corrected"))
+            within, of_all = (of_limits(contrast, what, layer, suffix) for suffix in SUFFIXES)
+            parts = [f"95 %: {within}"] * bool(within) + [f"all together: {of_all}"] * bool(of_all)
+            behind = f" ({'; '.join(parts)})" if parts else ""
+            assert said == f"{what} <b>{written(float(contrast[what][layer]))}</b>{behind}"
+        alone, corrected = (written_p(float(contrast[of][layer])) for of in ("p", "p_corrected"))
         assert p == f"p {alone}, corrected <b>{corrected}</b>"
     rows = table_of(page, "#contrast-table")[1:]
     for layer, row in enumerate(rows):
         expected = [LAYERS[layer]]
         for what in ("difference", "ratio"):
             expected.append(written(float(contrast[what][layer])))
-            expected.append(interval(*(float(contrast[f"{what}_{end}"][layer]) for end in ("low", "high"))))
-        expected += [f"{float(contrast[what][layer]):.4f}" for what in ("p", "p_corrected")]
+            expected += [of_limits(contrast, what, layer, suffix) for suffix in SUFFIXES]
+        expected += [written_p(float(contrast[what][layer])) for what in ("p", "p_corrected")]
         assert row[:-1] == expected
         more = higher(contrast, layer) if layer in differing(contrast) else ""
         assert row[-1].partition("\u00a0")[2] == more
     caption = text_of(page, "#contrast-caption")
     names_of_pair = f"{contrast.attrs['first']} and {contrast.attrs['second']}"
     assert caption.startswith(f"{names_of_pair} differ in {len(differing(contrast))} of 4 layers.")
-    assert "whose smallest possible p is 0.0005" in caption
+    over = f"all {contrast.attrs['n_tests']} layers and pairs of sets together"
+    assert (
+        f"Thick bars: 95 % intervals for other images of the same kinds. Thin bars: the same, for {over}."
+        in (caption)
+    )
+    assert (
+        "p is the inversion of the interval of the difference; the corrected p allows for "
+        f"{over} (their correlation is kept)."
+    ) in caption
 
 
 def test_the_contrast_of_each_pair(fresh: Page) -> None:
@@ -392,7 +435,8 @@ def scaled(contrast: xr.Dataset, name: str, values: Sequence[float], reach: floa
     """Return a contrast with other differences or ratios, and limits that far from them."""
     array = np.array(values)
     limits = (array / reach, array * reach) if name == "ratio" else (array - reach, array + reach)
-    new = dict(zip((name, f"{name}_low", f"{name}_high"), (array, *limits), strict=True))
+    ends = [f"{name}_{end}{suffix}" for suffix in SUFFIXES for end in ("low", "high")]
+    new = dict(zip((name, *ends), (array, *limits, *limits), strict=True))
     return contrast.assign({key: ("layer", value) for key, value in new.items()})
 
 
@@ -410,7 +454,7 @@ def test_limits_that_reach_far_do_not_hide_the_others(browser: Browser, tmp_path
         ("ratio", scaled(contrast, "ratio", [*ratios[:3], 9.0], 1.1), "log", False),
         ("ratio", scaled(contrast, "ratio", ratios, 1e20), "log", True),
     ]
-    result = without_views(compared())
+    result = without_views(compared()).drop_vars("doubt")
     near = {name: result[name].copy(deep=True) for name in LIMITS}
     for name, factor in zip(LIMITS, (0.9, 1.1), strict=True):
         near[name].loc[{"source": "images"}] = factor * dif.draw_mean(result["differentiation"], result)
@@ -448,7 +492,7 @@ def test_a_click_on_the_contrast_chooses_its_layer(fresh: Page) -> None:
     x, y = fresh.evaluate(
         """() => {
             const plot = document.getElementById("contrast"), {xaxis, yaxis} = plot._fullLayout;
-            const box = plot.getBoundingClientRect(), {x, y} = plot.data[0];
+            const box = plot.getBoundingClientRect(), {x, y} = plot.data[1];
             return [box.x + xaxis._offset + xaxis.l2p(x[1]), box.y + yaxis._offset + yaxis.l2p(y[1])];
         }"""
     )
@@ -470,9 +514,10 @@ def test_contrasts_as_csv(fresh: Page) -> None:
         assert (row["first"], row["second"]) == (contrast.attrs["first"], contrast.attrs["second"])
         assert (row["layer"], row["units"], row["n_units"]) == (LAYERS[layer], "random", "100")
         numbers_of = [name for name in row if name in contrast.data_vars]
-        assert len(numbers_of) == 8
+        assert len(numbers_of) == 12
         for name in numbers_of:
-            assert float(row[name]) == float(contrast[name][layer])
+            np.testing.assert_equal(float(row[name] or "nan"), float(contrast[name][layer]))
+        assert (row["paired"], row["n_tests"]) == ("false", str(contrast.attrs["n_tests"]))
 
 
 def test_several_kinds_of_units(browser: Browser, tmp_path: Path) -> None:
@@ -490,7 +535,9 @@ def test_several_kinds_of_units(browser: Browser, tmp_path: Path) -> None:
         assert marked(page) == {}
         check_curves(page, results["top"], counts=[1])
         said = page.locator("#trust-section h3").all_text_contents()
-        assert said == [f"The least certain layers, {kind} units" for kind in results]
+        assert [heading for heading in said if "least" in heading] == [
+            f"The least certain layers, {kind} units" for kind in results
+        ]
         both = [*first, contrasts_between_sets(results["top"])[0]]
         page = opened(context, dif.write_report(results, tmp_path / "both.html", contrasts=both))
         page.select_option("#kind", label="top")
@@ -505,12 +552,13 @@ def test_several_kinds_of_units(browser: Browser, tmp_path: Path) -> None:
 def test_what_is_said_of_trust(page: Page) -> None:
     """What each kind of interval means and what not, and the sentences of `say_precision`."""
     said = say_precision(compared())
-    assert page.locator("#trust-section li").all_text_contents() == said
+    assert page.locator("#trust-section li").all_text_contents() == say_doubts(compared()) + said
     assert len(said) >= 4
     texts = page.locator("#trust-section p").all_text_contents()
-    assert [text.partition(".")[0] for text in texts[:2]] == ["Intervals of images", "Intervals of units"]
-    assert "Neither says anything about another network" in texts[2]
-    assert len(texts) == 3
+    kinds = ["Intervals of images", "Intervals of units", "Intervals of both"]
+    assert [text.partition(".")[0] for text in texts[:3]] == kinds
+    assert "None says anything about another network" in texts[3]
+    assert len(texts) == 4 + bool(say_doubts(compared()))
     facts = dict(
         zip(
             page.locator("dl dt").all_text_contents(),
@@ -518,7 +566,7 @@ def test_what_is_said_of_trust(page: Page) -> None:
             strict=True,
         )
     )
-    assert facts["Intervals"] == "95 %; of images: bootstrap (studentized), 2,000 resamples"
+    assert facts["Intervals"] == "95 %; of images: jackknifed test"
 
 
 def test_too_few_images_are_said_to_be(browser: Browser) -> None:
@@ -526,11 +574,67 @@ def test_too_few_images_are_said_to_be(browser: Browser) -> None:
     with browsing(browser) as context:
         page = opened(context, page_of(measured))
         said = text_of(page, "#trust-section")
-        assert "There are no intervals of images: they need 10 or more in a set" in said
+        assert "There are no intervals of images: they need 10 to 2,048 in a set" in said
         assert "Intervals of units" in said
         assert "Intervals of images." not in said
         assert page.locator("#contrasts-section").count() == 0
         assert page.locator("input[name=shown]").count() == 1
+
+
+def test_what_is_not_to_be_trusted(browser: Browser, tmp_path: Path) -> None:
+    """Crossed circles without a band, the reason where one points, and sentences below; as relative too."""
+    result = doubtful()
+    path = dif.write_report(result, tmp_path / "report.html", contrasts=())
+    with browsing(browser) as context:
+        page = opened(context, path)
+        check_curves(page, result, counts=[1])
+        caption = text_of(page, "#curves-caption")
+        assert "Crossed circles are not to be trusted for other images" in caption
+        digits, layer = names(result, "set").index("digits"), LAYERS.index("block4_pool")
+        traces = [at for at, one in enumerate(drawn(page, "curves")) if one["meta"]["role"] == "mean"]
+        point = f"{{curveNumber: {traces[digits]}, pointNumber: {layer}}}"
+        hovered(page, "curves", point, "digitsblock4_pooldifferentiation ")
+        label = text_of(page, "#curves .hoverlayer .hovertext")
+        assert "not to be trusted for other images:the SD rests on few images" in label
+        assert "other images: " not in label.replace("for other images:", "")
+        said = page.locator("#trust-section li").all_text_contents()
+        assert said[:3] == say_doubts(result)
+        assert "Not to be trusted" in text_of(page, "#trust-section")
+        head, *rows = table_of(page, "#numbers")
+        place = head.index("Not to be trusted")
+        assert [row[place] for row in rows] == [record["doubt"] for record in table_rows(result)]
+        assert {row[place] for row in rows} == {"", "strong images", "gap", "long tail"}
+        page.get_by_label("relative to noise").check()
+        check_curves(page, result, relative=True, counts=[1])
+        of_reference = [
+            one["hovertext"][3]
+            for one in drawn(page, "curves")
+            if one["meta"]["role"] == "mean" and one["meta"]["set"] != names(result, "set").index("noise")
+        ]
+        assert all("of noise: the SD rests on the strongest images" in text for text in of_reference)
+        page.select_option("#count", "all")
+        check_curves(page, result, relative=True)
+        assert violations(page) == []
+
+
+def test_sets_that_cant_be_compared(browser: Browser, tmp_path: Path) -> None:
+    """Where one is not to be trusted: a crossed circle, no p, and a word of it; no such word of others."""
+    result = doubtful()
+    given = [dif.contrast(result, *pair) for pair in (("threes", "digits"), ("noise", "more digits"))]
+    given.append(with_p(given[0], [0.5] * 4).assign(p=("layer", [0.5] * 4)))
+    path = dif.write_report(without_views(result), tmp_path / "report.html", contrasts=given)
+    crossed = {0: ["input", "block4_pool"], 1: ["predictions"], 2: []}
+    with browsing(browser) as context:
+        page = opened(context, path)
+        for place, layers in crossed.items():
+            page.select_option("#pair", str(place))
+            _, line = drawn(page, "contrast")
+            symbols = line["marker"]["symbol"]
+            assert [LAYERS[at] for at, one in enumerate(symbols) if one == "circle-x-open"] == layers
+            caption = text_of(page, "#contrast-caption")
+            assert ("Crossed circles: one of the two is not to be trusted" in caption) == bool(layers)
+            rows = {row[0]: row for row in table_of(page, "#contrast-table")[1:]}
+            assert all(rows[layer][7:9] == ["no value"] * 2 for layer in layers)
 
 
 # ------------------------------------------------------------------------------------------ for every reader
@@ -571,9 +675,10 @@ def test_names_in_contrasts_are_text(browser: Browser, hostile_file: Path) -> No
         assert [row[0] for row in table_of(page, "#contrast-table")[1:]] == layers
         assert text_of(page, "#contrast-caption").startswith(f"{sets[1]} and {sets[2]} differ in ")
         for layer, name in enumerate(layers[:3]):
-            point = f"{{curveNumber: 0, pointNumber: {layer}}}"
+            point = f"{{curveNumber: 1, pointNumber: {layer}}}"
             hovered(page, "contrast", point, f"{sets[1]} and{sets[2]}{name}difference ")
-        assert page.locator("#trust-section li").all_text_contents() == say_precision(hostile())
+        said = say_doubts(hostile()) + say_precision(hostile())
+        assert page.locator("#trust-section li").all_text_contents() == said
         require_no_markup(page)
 
 

@@ -211,10 +211,11 @@ def _explain(ax: Axes, contrast: xr.Dataset) -> None:
     about, kind = contrast.attrs, unit_kind(str(contrast.attrs["units"]))
     point: dict[str, Any] = {"marker": "o", "markersize": 4.2, "markeredgecolor": COLOUR}
     level = percent(about["confidence"])
-    together = wrapped(f"{level}: all {corrected_over(contrast)} together")
-    entries = {
-        f"{level}: other images": band_key(),
-        together: key(color=COLOUR, marker="|", markersize=9, markeredgewidth=TOGETHER_WIDTH),
+    entries = {f"{level}: other images": band_key()}
+    if about["n_tests"] > 1:
+        together = wrapped(f"{level}: all {corrected_over(contrast)} together")
+        entries[together] = key(color=COLOUR, marker="|", markersize=9, markeredgewidth=TOGETHER_WIDTH)
+    entries |= {
         DIFFERENT: key(markerfacecolor=COLOUR, **point),
         NOT_DIFFERENT: key(markerfacecolor="white", **point),
     }

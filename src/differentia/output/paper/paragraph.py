@@ -328,12 +328,14 @@ class _MethodsFacts:
 
     def _contrasts(self) -> list[dict[str, Any]]:
         """Return which sets were compared, those that were compared in one way together."""
-        ways: dict[tuple[bool, str], list[str]] = {}
+        ways: dict[tuple[bool, bool, str], list[str]] = {}
         for one in self.compared:
             about = one.attrs
             pair = f"{_quoted(about['first'])} with {_quoted(about['second'])}"
-            ways.setdefault((bool(about["paired"]), words.corrected_over(one)), []).append(pair)
-        return [{"paired": paired, "over": over, "pairs": pairs} for (paired, over), pairs in ways.items()]
+            over = words.corrected_over(one, self.layer)
+            ways.setdefault((bool(about["paired"]), about["n_tests"] > 1, over), []).append(pair)
+        names = ("paired", "several", "over")
+        return [{**dict(zip(names, way, strict=True)), "pairs": pairs} for way, pairs in ways.items()]
 
     def _intervals(self) -> list[str]:
         """Return of which sources there are intervals, and not only of whole layers, which have no width."""

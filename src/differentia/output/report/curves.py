@@ -10,6 +10,7 @@ from differentia.output.doubts import told_doubts
 from differentia.output.words import UNIT_WORDS
 from differentia.results.convergence import convergence_known, not_converged
 from differentia.results.dataset import kind_of, provenance
+from differentia.results.doubts import doubts
 from differentia.results.draws import draw_mean, draw_spread
 from differentia.results.published import published_lines
 from differentia.results.relative import relative
@@ -42,6 +43,7 @@ def curves(result: xr.Dataset) -> dict[str, Any]:
         "units_used": result["units_used"].transpose("layer", "n_units").values.tolist(),
         "draws": draws_made(result),
         "not_converged": flags.tolist(),
+        "doubt": doubts(result).transpose(*DIMENSIONS).values.tolist(),
         "confidence": confidence_of(result),
         **lines,
     }

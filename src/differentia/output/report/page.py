@@ -56,8 +56,7 @@ def write_report(
         Of the file; an existing one is replaced, at once or not at all.
     contrasts
         What `contrast` returned for pairs of sets. By default every two sets beside the reference are
-        compared, where the (first) result has intervals; with many layers and images that takes a while, and
-        ``contrasts=()`` leaves it out.
+        compared, where the (first) result has intervals; ``contrasts=()`` leaves that out.
 
     Returns
     -------

@@ -15,6 +15,13 @@ const contrastLimits = (contrast, name, end = "") => ({ low: contrast[`${name}_l
 // The limits that hold in all layers at once.
 const TOGETHER = "_simultaneous";
 
+// Whether one of two sets is not to be trusted in a layer, so that they can't be compared.
+function doubtful(contrast, layer) {
+  const kind = kindOf(contrast);
+  const count = kind.n_units.indexOf(contrast.n_units);
+  return contrast.p[layer] === null && [contrast.first, contrast.second].some((set) => kind.raw.doubt[set][layer][count]);
+}
+
 function contrastText(contrast, layer) {
   const numbers = ["difference", "ratio"].map((name) => {
     const [interval, together] = ["", TOGETHER].map((end) => within(contrastLimits(contrast, name, end), layer));
@@ -32,6 +39,7 @@ function contrastTraces() {
   const colour = colourOf("--text");
   const marks = x.map((layer) => {
     const set = higher(contrast, layer);
+    if (doubtful(contrast, layer)) return { symbol: DOUBT_SYMBOL, colour: colourOf("--soft") };
     return differs(contrast, layer) ? { symbol: data.sets[set].symbol.plotly, colour: setColour(set) } : { symbol: "circle-open", colour: colourOf("--soft") };
   });
   const reach = (ends, sign) => x.map((layer) => (values[layer] === null || ends[layer] === null ? NaN : sign * (ends[layer] - values[layer])));
@@ -120,10 +128,12 @@ function contrastCaption() {
   const places = data.recorded ? "populations" : "layers";
   return [
     `${pairName(contrast)} differ in ${layers} of ${counted(data.layers.length)} ${places}.`,
-    `Thick bars: ${percent(contrast.confidence)} intervals for other ${THINGS} of the same kinds${contrast.paired ? ", which are paired" : ""}. Thin bars: the same, for all ${contrast.over} together.`,
+    `Thick bars: ${percent(contrast.confidence)} intervals for other ${THINGS} of the same kinds${contrast.paired ? ", which are paired" : ""}.`,
+    ...(contrast.n_tests > 1 ? [`Thin bars: the same, for all ${contrast.over} together.`] : []),
     ...(axisOfContrast().range ? ["Some extend beyond the plot."] : []),
+    ...(range(data.layers.length).some((layer) => doubtful(contrast, layer)) ? ["Crossed circles: one of the two is not to be trusted, and they can't be compared."] : []),
     `Filled marks: corrected p < ${data.level}, with the symbol of the more differentiated set.`,
-    `p is the inversion of the interval of the difference; the corrected p allows for all ${contrast.over} together (their correlation is kept).`,
+    `p is the inversion of the interval of the difference${contrast.n_tests > 1 ? `; the corrected p allows for all ${contrast.over} together (their correlation is kept)` : ""}.`,
     kindOf(contrast).counted ? `Measured with ${counted(contrast.n_units)} ${kindOf(contrast).noun} (${contrast.units}).` : `Units: ${contrast.units.replace("_", " ")}.`,
   ].join(" ");
 }

@@ -21,6 +21,7 @@ const COLUMNS = [
   [interval("relative_units"), "Of units, relative", true],
   [interval("relative_images"), `Of ${THINGS}, relative`, true],
   [interval("relative_both"), "Of both, relative", true],
+  ["doubt", "Not to be trusted", false],
   ["not_converged", "Not converged", false],
 ].map(([fields, label, isNumber]) => ({ fields: [fields].flat(), label, isNumber }));
 const FIELDS = COLUMNS.flatMap(({ fields }) => fields);
@@ -50,6 +51,7 @@ const records = data.kinds.flatMap((kind) =>
           relative: at(kind.relative, "mean"),
           relative_sd_over_draws: at(kind.relative, "spread"),
           ...Object.fromEntries(limits("relative", kind.relative)),
+          doubt: kind.doubt[atSet][atLayer][atCount],
           not_converged: kind.not_converged[atSet][atLayer][atCount],
         };
       }),
@@ -68,8 +70,8 @@ function sortedRecords() {
   });
 }
 
-// Intervals that are nowhere known have no column.
-const columnsShown = () => COLUMNS.filter(({ fields }) => fields.length < 2 || records.some((record) => fields.some((name) => record[name] !== null)));
+// Intervals that are nowhere known have no column, nor have doubts where there are none.
+const columnsShown = () => COLUMNS.filter(({ fields }) => (fields.length < 2 && fields[0] !== "doubt") || records.some((record) => fields.some((name) => record[name] !== null && record[name] !== "")));
 
 function tableCell(record, { fields, isNumber }) {
   const [name] = fields;
