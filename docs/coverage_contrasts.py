@@ -133,9 +133,9 @@ def misses(beyond: Iterable[Mapping[str, Any]], power: Iterable[Mapping[str, Any
         rows = [row for row in beyond if row["images"] == [n, m]]
         while rows:
             # The kind that is in most of the pairs, and in the worst, is the likely cause.
-            kinds: Counter[str] = Counter()
+            kinds: Counter[str] = Counter()  # of real numbers
             for row in rows:
-                kinds.update({kind: 1 + row["quiet"] for kind in (row["first"], row["second"])})
+                kinds.update(dict.fromkeys((row["first"], row["second"]), 1 + row["quiet"]))
             kind = kinds.most_common(1)[0][0]
             of_kind = [row for row in rows if kind in (row["first"], row["second"])]
             rows = [row for row in rows if row not in of_kind]
@@ -317,9 +317,10 @@ def _tried_paired(name: str, common: float, number: int) -> tuple[bool, bool]:
     if found is None:
         return False, True
     known, confidences = found
-    influences = [of_set.influence / POWER_IMAGES for of_set in confidences]
-    correlation = float(influences[0] @ influences[1] / (known[0].error * known[1].error))
     # As `contrast` has it of paired sets.
+    influences = [of_set.influence / POWER_IMAGES for of_set in confidences]
+    scale = np.prod([np.linalg.norm(influence) for influence in influences])
+    correlation = float(influences[0] @ influences[1] / scale)
     freedom = freedom_of(influences[0] - influences[1])
     compared = compare(*known, correlation=float(np.clip(correlation, -0.999, 0.999)), freedom=freedom)
     return compared.p < ALPHA, any(one.doubt for one in confidences)

@@ -8,8 +8,6 @@ What was counted is kept in docs/coverage.json; the page is written from it.
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 import json
 import tempfile
 import time
@@ -19,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import coverage_across
 import coverage_contrasts
 import coverage_intervals
 import numpy as np
@@ -38,9 +37,6 @@ from coverage_intervals import DOUBTS, LEAST_COVERAGE, NEEDLESS, SIZES, TOLD, WI
 from markdown_tables import table
 
 from differentia.system.machine import usable_cores
-
-#: Not there yet: a plain import will do then.
-_across = importlib.import_module("coverage_across") if importlib.util.find_spec("coverage_across") else None
 
 HERE = Path(__file__).parent
 #: Simulations of limits over networks, animals or sessions, which take no time.
@@ -104,8 +100,8 @@ Two sets of different kinds differ. In how many per cent of pairs does the 95 % 
 leave out the true difference? Every two kinds of the criterion were compared, {simulations:,} pairs of sets
 of each, with equal and with unequal numbers of images. Here are pairs in which neither set has a diagnosis
 (a contrast of others has no limits), and, in the last columns, the others. Pairs of kinds are left out where
-nine tenths of the pairs of sets have a diagnosis. Where most sets of a kind have one, the few others are those
-that by chance do not show what is diagnosed: the truth of these is left out often.
+nine tenths of the pairs of sets have a diagnosis. Where most sets of a kind have one, the few others are
+those that by chance do not show what is diagnosed: the truth of these is left out often.
 
 """
 
@@ -130,8 +126,8 @@ The second set differs because each image adds a number of its own to the respon
 it adds was chosen so that a permutation test finds the difference in about {power:.0f} % of pairs of sets
 of 43 images. It is a test of the studentised difference of logarithms, of sets with their means at one
 place (Chung and Romano 2013), which was the contrast of the version before. The table has in how many per
-cent of {tests:,} pairs each finds the difference at p < 0.05, whatever the diagnosis. *Paired* is the same
-difference where half of the images are the same.
+cent of {tests:,} pairs each finds the difference at p < 0.05, whatever the diagnosis; 80 % is then known to
+± {error:.0f} % (two standard errors). *Paired* is the same difference where half of the images are the same.
 
 """
 
@@ -254,7 +250,11 @@ def _contrasts(counted: Mapping[str, Any]) -> str:
         for name in LISTED
     ]
     text += _table(["responses", *numbers, "43/43, paired"], lines)
-    text += POWER.format(power=100 * coverage_contrasts.POWER, tests=counted["tests"])
+    text += POWER.format(
+        power=100 * coverage_contrasts.POWER,
+        tests=counted["tests"],
+        error=200 * np.sqrt(coverage_contrasts.POWER * (1 - coverage_contrasts.POWER) / counted["tests"]),
+    )
     names = ("difference", "permutation", "ours", "paired", "told_of")
     lines = [[name, *(percent(power[name][what]) for what in names)] for name in LISTED]
     head = ["responses", "difference, %", "permutation test", "contrast", "paired", "with a diagnosis, %"]
@@ -271,17 +271,8 @@ def _images(row: Mapping[str, Any]) -> str:
     return "/".join(map(str, row["images"]))
 
 
-def across_rows() -> list[dict[str, Any]]:
-    """Return how often limits over networks, animals or sessions hold the true mean."""
-    return list(_across.rows(ACROSS)) if _across else []
-
-
-def across_part(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the part of the page about them."""
-    if not rows:
-        return ""
-    assert _across is not None
-    return ACROSS_HEAD.format(simulations=ACROSS) + "\n".join(_across.markdown(rows)) + "\n"
+def _across(rows: Sequence[Mapping[str, Any]]) -> str:
+    return ACROSS_HEAD.format(simulations=ACROSS) + "\n".join(coverage_across.markdown(rows)) + "\n"
 
 
 def _contrast_misses(counted: Mapping[str, Any]) -> list[str]:
@@ -292,7 +283,7 @@ def page(counted: Mapping[str, Any]) -> str:
     """Return the page from what was counted."""
     text = HEAD.format(units=K, many=MANY, population=counted["population"])
     text += _table(["responses", "what they are"], [[name, kind.words] for name, kind in KINDS.items()], 2)
-    text += _intervals(counted) + _contrasts(counted) + across_part(counted["across"])
+    text += _intervals(counted) + _contrasts(counted) + _across(counted["across"])
     missed = coverage_intervals.misses(counted["intervals"], counted["simulations"])
     text += MISSES + "".join(f"- {line}\n" for line in missed or ["nothing"])
     text += CONTRAST_MISSES.format(
@@ -349,7 +340,7 @@ def count(simulations: int, tests: int) -> dict[str, Any]:
         "power": power,
         "family": family,
         "contrast_misses": coverage_contrasts.too_often(between, same),
-        "across": across_rows(),
+        "across": coverage_across.rows(ACROSS),
     }
     tell("all")
     return counted
@@ -362,7 +353,7 @@ def main() -> None:
     parser.add_argument("--tests", type=int, default=300, help="pairs of sets that are drawn for power")
     given = parser.parse_args()
     counted = rounded(count(given.simulations, given.tests))
-    COUNTED.write_text(json.dumps(counted, indent=1) + "\n", encoding="utf-8")
+    COUNTED.write_text(as_text(counted), encoding="utf-8")
     PAGE.write_text(page(counted), encoding="utf-8")
     for line in (
         *coverage_intervals.misses(counted["intervals"], counted["simulations"]),
@@ -379,6 +370,16 @@ def rounded(counted: Any) -> Any:
     if isinstance(counted, list):
         return [rounded(value) for value in counted]
     return round(counted, 5) if isinstance(counted, float) else counted
+
+
+def as_text(counted: Mapping[str, Any]) -> str:
+    """Return what was counted as JSON, with a line for each row."""
+    parts = []
+    for name, value in counted.items():
+        rows = value if isinstance(value, list) else []
+        text = "[\n" + ",\n".join(map(json.dumps, rows)) + "\n]" if rows else json.dumps(value)
+        parts.append(f"{json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 if __name__ == "__main__":
