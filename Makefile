@@ -17,7 +17,7 @@ help:
 	@echo "make linkcheck  follow the documentation's links to other sites (needs a network)"
 	@echo "make figures  redraw the pictures and the tables of units (needs the real data, chromium)"
 	@echo "make commands write docs/commands.md from the help texts"
-	@echo "make coverage simulate how often intervals hold the truth; writes docs/coverage.md (half an hour)"
+	@echo "make coverage simulate how often intervals hold the truth; writes docs/coverage.md (an hour; real data)"
 	@echo "make bench    time and memory, side by side with the bare pass; writes docs/performance.md (hours)"
 
 # Shows what is collected and installed; a pipe's exit status is its last command's, so the file tells of success.

@@ -1,312 +1,385 @@
-"""Write docs/coverage.md: how often intervals hold the truth, and how often equal sets seem to differ.
+"""Write docs/coverage.md: how often intervals hold the truth, and what contrasts find.
 
-python docs/write_coverage.py [--simulations 1000] [--pairs 600]
+python docs/write_coverage.py [--simulations 1000] [--tests 300]
+
+What was counted is kept in docs/coverage.json; the page is written from it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import zlib
-from collections.abc import Callable, Iterable, Sequence
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import coverage_across
+import coverage_contrasts
+import coverage_intervals
 import numpy as np
+from coverage_battery import (
+    KINDS,
+    LAYERS,
+    LISTED,
+    MANY,
+    STRONG_SHARE,
+    K,
+    measure_population,
+    read_population,
+    real,
+    true_log_value,
+)
+from coverage_intervals import DOUBTS, LEAST_COVERAGE, NEEDLESS, SIZES, TOLD, WIDEST, covered, told
 from markdown_tables import table
-from scipy.spatial.distance import pdist, squareform
 
-from differentia.results.contrasts import aligned, p_values, permuted_statistics
-from differentia.results.resampling import METHODS, Sample, image_counts, interval_of_log
 from differentia.system.machine import usable_cores
 
-PAGE = Path(__file__).parent / "coverage.md"
+HERE = Path(__file__).parent
+#: Simulations of limits over networks, animals or sessions, which take no time.
+ACROSS = 10_000
 
-#: Units of the simulated responses, and images of a set.
-K, SIZES = 100, (20, 43, 200)
-RESAMPLES, PERMUTATIONS, LEVEL = 1000, 499, 0.95
-CHOSEN = "studentized, resampled"
+PAGE, COUNTED, BEFORE = HERE / "coverage.md", HERE / "coverage.json", HERE / "coverage_before.json"
 
-#: Images from which the true value is taken, and pairs of them.
-MANY, PAIRS = 200_000, 2_000_000
+HEAD = """# Intervals and contrasts, tried on responses whose truth is known
 
-Responses = np.ndarray[Any, Any]
-Generator = Callable[[np.random.Generator, int], Responses]
+How often does a nominal 95 % interval over images hold the true value? How often does a contrast find a
+difference that is none, and how often one that there is? Both were tried on the responses below. What this
+page claims is as wide as this battery, and no wider: your responses may be of a kind that is not in it.
+(`make coverage` writes this page; the numbers are also in `coverage.json`, beside its scripts.)
 
-_FIXED = np.random.default_rng(0)
-#: The SD of each unit, and its mean; ten clusters.
-SCALES = 1 / np.sqrt(np.arange(1, K + 1))
-MEANS = 0.5 * _FIXED.normal(size=K) * SCALES
-CENTRES = _FIXED.normal(size=(10, K))
+## What was simulated
 
-
-def gaussian(rng: np.random.Generator, n: int) -> Responses:
-    """Independent units of different variance and mean."""
-    return MEANS + rng.normal(size=(n, K)) * SCALES
-
-
-def contrast_varying(rng: np.random.Generator, n: int) -> Responses:
-    """Gaussian responses, multiplied by each image's contrast: log-normal with an SD of 0.5."""
-    return np.exp(0.5 * rng.normal(size=(n, 1))) * rng.normal(size=(n, K)) * SCALES
-
-
-def clustered(rng: np.random.Generator, n: int) -> Responses:
-    """Each image belongs to one of ten clusters, which are as likely as each other."""
-    return CENTRES[rng.integers(0, len(CENTRES), n)] + 0.5 * rng.normal(size=(n, K))
-
-
-GENERATORS: dict[str, Generator] = {
-    "Gaussian": gaussian,
-    "contrast": contrast_varying,
-    "clusters": clustered,
-}
-
-
-POPULATION_MEANS: dict[Generator, Responses] = {
-    gaussian: MEANS,
-    contrast_varying: np.zeros(K),
-    clustered: CENTRES.mean(axis=0),
-}
-
-
-def sample(responses: Responses) -> Sample:
-    """Return what the measure of responses is made of."""
-    return Sample(
-        squareform(pdist(responses)), responses.sum(axis=1), (responses**2).sum(axis=1), responses.shape[1]
-    )
-
-
-def true_log_value(generator: Generator) -> float:
-    """Return the logarithm of the differentiation of very many images."""
-    rng = np.random.default_rng(1)
-    responses = generator(rng, MANY)
-    first, second = rng.integers(0, MANY, (2, PAIRS))
-    other = first != second
-    squares = [
-        ((responses[one] - responses[two]) ** 2).sum(axis=1)
-        for one, two in zip(
-            np.array_split(first[other], 100), np.array_split(second[other], 100), strict=True
-        )
-    ]
-    median = np.sqrt(np.median(np.concatenate(squares)))
-    return float(np.log(median / (responses.std() * np.sqrt(K))))
-
-
-def intervals(name: str, n: int, number: int) -> dict[str, tuple[float, float]]:
-    """Return the intervals of one simulated set, by method and by what is done about sigma."""
-    responses = GENERATORS[name](_rng("coverage", name, n, number), n)
-    resampled = sample(responses)
-    fixed = replace(resampled, normalized=False)
-    counts = image_counts(n, RESAMPLES, "simulation", number)
-    found = {}
-    for method in METHODS:
-        found[f"{method}, resampled"] = interval_of_log(resampled, counts, method, LEVEL)
-        low, high = interval_of_log(fixed, counts, method, LEVEL)
-        shift = float(np.log(responses.std()))
-        found[f"{method}, fixed"] = (low - shift, high - shift)
-    return found
-
-
-def _rng(*parts: object) -> np.random.Generator:
-    return np.random.default_rng([zlib.crc32(str(part).encode()) for part in parts])
-
-
-def coverage(simulations: int, names: Iterable[str], sizes: Sequence[int], run: Any) -> list[dict[str, Any]]:
-    """Return how often the intervals of each method hold the truth."""
-    rows = []
-    for name in names:
-        truth = true_log_value(GENERATORS[name])
-        for n in sizes:
-            found = list(run(partial(intervals, name, n), range(simulations)))
-            for method in found[0]:
-                low, high = np.array([one[method] for one in found]).T
-                rows.append(
-                    {
-                        "generator": name,
-                        "images": n,
-                        "method": method,
-                        "coverage": float(np.mean((low <= truth) & (truth <= high))),
-                        "below": float(np.mean(high < truth)),
-                        "above": float(np.mean(low > truth)),
-                        "half_width": float(np.median(np.expm1((high - low) / 2))),
-                    }
-                )
-                print(json.dumps(rows[-1]), flush=True)
-    return rows
-
-
-#: Two sets of layers of responses, between which no layer has another differentiation.
-Pair = tuple[list[Responses], list[Responses]]
-LAYERS = 3
-
-
-def same_distribution(generator: Generator, rng: np.random.Generator, n: int) -> Pair:
-    """Both sets come from one distribution; layers look at them through different mixtures."""
-    both = [generator(rng, n) for _ in range(2)]
-    one, other = ([responses @ mixture for mixture in _mixtures()] for responses in both)
-    return one, other
-
-
-def _mixtures() -> list[np.ndarray]:
-    return [np.random.default_rng(layer).normal(size=(K, K)) / np.sqrt(K) for layer in range(LAYERS)]
-
-
-def other_means(generator: Generator, rng: np.random.Generator, n: int) -> Pair:
-    """Both have the same differentiation, though their mean responses have nothing in common."""
-    one, other = same_distribution(generator, rng, n)
-    means = np.random.default_rng(99).normal(size=(2, LAYERS, K))
-    means -= means.mean(axis=2, keepdims=True)
-    means *= np.sqrt(K) / np.linalg.norm(means, axis=2, keepdims=True)
-    own = POPULATION_MEANS[generator] @ np.array(_mixtures())
-    for responses, of_set in zip((one, other), means, strict=True):
-        for layer in range(LAYERS):
-            responses[layer] = responses[layer] - own[layer] + of_set[layer]
-    return one, other
-
-
-NULLS = {"same distribution": same_distribution, "same D, other means": other_means}
-
-
-def tests(null: str, name: str, n: int, number: int) -> dict[str, float]:
-    """Return the p of one simulated pair of sets: alone (the first layer), and corrected over layers."""
-    one, other = NULLS[null](GENERATORS[name], _rng("contrast", null, name, n, number), n)
-    labels = np.zeros((PERMUTATIONS, 2 * n), dtype=bool)
-    labels[:, :n] = True
-    labels = _rng("labels", number).permuted(labels, axis=1)
-    observed, permuted = np.empty(LAYERS), np.empty((LAYERS, PERMUTATIONS))
-    plain, plain_permuted = np.empty(1), np.empty((1, PERMUTATIONS))
-    for layer in range(LAYERS):
-        first, second = sample(one[layer]), sample(other[layer])
-        both = sample(np.concatenate([one[layer], other[layer]]))
-        observed[layer] = (first.log_value - second.log_value) / np.hypot(first.error, second.error)
-        permuted[layer] = permuted_statistics(aligned(both, n), labels)
-        if layer == 0:
-            groups = [both.resampled(some.astype(np.int64), exactly=True).logs for some in (labels, ~labels)]
-            plain[0], plain_permuted[0] = first.log_value - second.log_value, groups[0] - groups[1]
-    alone, corrected = p_values(np.abs(observed), np.abs(permuted))
-    return {
-        "alone": float(alone[0]),
-        "corrected": float(corrected.min()),
-        "alone, not studentised": float(p_values(np.abs(plain), np.abs(plain_permuted))[0][0]),
-    }
-
-
-def false_positives(simulations: int, names: Iterable[str], n: int, run: Any) -> list[dict[str, Any]]:
-    """Return how often sets of the same differentiation seem to differ, at p < 0.05."""
-    rows = []
-    for null in NULLS:
-        for name in names:
-            found = list(run(partial(tests, null, name, n), range(simulations)))
-            rows.append({"null": null, "generator": name, "images": n})
-            rows[-1] |= {kind: float(np.mean([one[kind] < 0.05 for one in found])) for kind in found[0]}
-            print(json.dumps(rows[-1]), flush=True)
-    return rows
-
-
-HEAD = """# Intervals and tests, tried on simulated responses
-
-How often does a nominal 95 % interval for the choice of images contain the true value? How often does a
-contrast find a difference where there is none? Both were tried on simulated responses of {units} units:
-Gaussian ones (the units differ in variance and mean); Gaussian ones of mean 0, multiplied by each image's
-contrast, which is log-normal (its logarithm has an SD of 0.5); and ten clusters. The true value is that of
-{many:,} images. (`make coverage` writes this page.)
-
-## Coverage
-
-Sigma is the SD that distances are divided by. It depends on the images, and is resampled with them; for
-comparison, it was also held fixed. A cell gives the coverage in per cent and, in brackets, how many per cent
-of the intervals lie wholly below and wholly above the true value. There were {simulations:,} simulations of
-each kind, and {resamples:,} resamples in each; a coverage of 95 % is then known to ± {error:.1f} %. What
-`measure` does is in bold.
+There are {units} units unless said otherwise. The true value of responses that are made up is that of
+{many:,} images. Real ones are those of MobileNet (alpha 0.25) to {population:,} images: photographs, each
+of them whole, mirrored, and in five crops. Sets are drawn from these with replacement, and the true value
+is that of all of them.
 
 """
 
-BETWEEN = """
-Half the width of an interval, in per cent of the value (median over simulations):
+CRITERION = """
+The last {n_more} kinds are there to show limits, and no claim is made of them.
+
+## Intervals over images
+
+This is asked of the method:
+
+- Of sets of 43 images and more, 93 % of the intervals hold the true value (of 20 images, 90 %), within two
+  standard errors of the simulation. Otherwise `doubts` tells of {told:.0f} % of the sets why their limits
+  are not to be trusted; such limits are left out of results.
+- Of sets without such a diagnosis, the median half width is at most {widest} times 1.96 SD of the value
+  over sets.
+- Where intervals hold the truth as often as asked, a diagnosis is told of fewer than {needless:.0f} % of
+  sets of that kind.
+
+There were {simulations:,} sets of each kind and number of images; a coverage of 93 % is then known to ±
+{error:.1f} % (two standard errors). The table has how many per cent of the intervals hold the true value
+and, in brackets, how many lie wholly below and wholly above it, with sets that have a diagnosis. **Bold**
+is what misses the first criterion. *Of 1.96 SD*: the median half width of sets without a diagnosis ("-"
+where almost all have one). *Half width*: its median over all sets, in per cent of the value, and *before*,
+that of the method before (a studentised bootstrap, on {before} of the same sets). *Diagnosis*: in how many
+per cent of the sets, and which: strong images, a long tail, a gap between distances.
 
 """
 
-CHOICE = """
-With a fixed sigma, intervals contain the true value too often, since the median distance and sigma vary
-together. Percentile and BCa intervals miss it too often where contrasts vary: samples that lack the few
-images of high contrast have a low sigma, and underestimate its error. Studentised intervals, with the factor
-of `differentia.results.resampling.Sample.tail_factor`, stay near 95 % for all three kinds of responses, from
-43 images on.
+RARE = """
+Sets of rare strong images are those that hold one such image at least. Of all sets, {without} hold none: no
+method can know of such images then, so that a diagnosis of the others is not counted as one too many.
 
+Kinds that show limits:
+
+"""
+
+CONTRASTS = """
 ## Contrasts
 
-How often two sets of {n} images seem to differ at p < 0.05, in {pairs:,} pairs of sets of which neither is
-more differentiated: in one layer, by its own p (*alone*); in any of {layers} layers, by the corrected p
-(*corrected*); and in one layer by a simpler test, which neither divides by the standard error nor moves
-both sets to a common mean response (*alone, not studentised*). Both sets come from one distribution, or
-they have the same differentiation but unrelated mean responses. {permutations} permutations; 5 % is known
-to ± {error:.1f} %.
+Two sets of different kinds differ. In how many per cent of pairs does the 95 % interval of the difference
+leave out the true difference? Every two kinds of the criterion were compared, {simulations:,} pairs of sets
+of each, with equal and with unequal numbers of images. Here are pairs in which neither set has a diagnosis
+(a contrast of others has no limits), and, in the last columns, the others. Pairs of kinds are left out where
+nine tenths of the pairs of sets have a diagnosis. Where most sets of a kind have one, the few others are
+those that by chance do not show what is diagnosed: the truth of these is left out often.
+
+"""
+
+BY_KIND = """
+The same by the kind of the first set: the mean over kinds of the second, in brackets the worst ("-" where
+almost all sets have a diagnosis).
+
+"""
+
+SAME = """
+### No difference
+
+How often do two sets of one kind seem to differ, at p < 0.05? *Paired*: 43 pairs of images, half of which
+are the same in both sets, so that errors have a correlation of about 0.5 ({tests:,} pairs of sets).
+
+"""
+
+POWER = """
+### A difference
+
+The second set differs because each image adds a number of its own to the responses of all units. How much
+it adds was chosen so that a permutation test finds the difference in about {power:.0f} % of pairs of sets
+of 43 images. It is a test of the studentised difference of logarithms, of sets with their means at one
+place (Chung and Romano 2013), which was the contrast of the version before. The table has in how many per
+cent of {tests:,} pairs each finds the difference at p < 0.05, whatever the diagnosis; 80 % is then known to
+± {error:.0f} % (two standard errors). *Paired* is the same difference where half of the images are the same.
+
+"""
+
+FAMILY = """
+### Many layers
+
+How often do two sets of 43 images of one kind seem to differ in any of {layers} layers, which are mixtures
+of the same responses, in {tests:,} pairs of sets? By the corrected p of a contrast, and by the p of each
+layer alone. Layers in which a set has a diagnosis are left out.
+
+"""
+
+ACROSS_HEAD = """
+## Across networks, animals or sessions
+
+How often do 95 % limits of a mean over n networks, animals or sessions hold the true mean, by how their
+values are distributed? Per cent; in brackets how many lie wholly below and above; then the median width, in
+SDs of the values ({simulations:,} simulations).
+
+"""
+
+MISSES = """
+## What does not hold
+
+Of the kinds of the criterion, this misses it:
+
+"""
+
+CONTRAST_MISSES = """
+These contrasts leave out the true difference in more than {most:.0f} % of the pairs without a diagnosis and
+two standard errors (of so many comparisons, a few do by chance), or find a difference less often than the
+permutation test, by more than {lost:.0f} %:
 
 """
 
 
-def coverage_page(rows: list[dict[str, Any]], simulations: int) -> str:
-    """Return the part of the page that is about intervals."""
-    cases = list(dict.fromkeys((row["generator"], row["images"]) for row in rows))
-    methods = list(dict.fromkeys(row["method"] for row in rows))
-    found = {(row["generator"], row["images"], row["method"]): row for row in rows}
+def percent(share: float | None, digits: int = 1) -> str:
+    """Return a share as it stands in a table."""
+    return "-" if share is None else f"{100 * share:.{digits}f}"
 
-    def covered(row: dict[str, Any]) -> str:
-        percent = f"{100 * row['coverage']:.1f}"
-        percent = f"**{percent}**" if row["method"] == CHOSEN else percent
-        return f"{percent} ({100 * row['below']:.1f}, {100 * row['above']:.1f})"
 
-    def width(row: dict[str, Any]) -> str:
-        return f"{100 * row['half_width']:.1f}"
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1) -> str:
+    return "\n".join(table(head, rows, texts=texts)) + "\n"
 
-    def cells(cell: Callable[[dict[str, Any]], str]) -> str:
-        lines = [[name, str(n), *(cell(found[name, n, method]) for method in methods)] for name, n in cases]
-        return "\n".join(table(["responses", "N", *methods], lines)) + "\n"
 
-    text = HEAD.format(
+def _interval_table(rows: Iterable[Mapping[str, Any]], simulations: int) -> str:
+    before = json.loads(BEFORE.read_text(encoding="utf-8"))["half_width"]
+
+    def cells(row: Mapping[str, Any]) -> list[str]:
+        name, n = row["kind"], row["images"]
+        holds = percent(row["coverage"])
+        if not covered(row, simulations) and told(row) < TOLD:
+            holds = f"**{holds}**"
+        kinds = [f"{word} {percent(row['doubts'][doubt], 0)}" for doubt, word in DOUBTS.items()]
+        kinds = [kind for kind in kinds if not kind.endswith(" 0")]
+        return [
+            name,
+            str(n),
+            f"{holds} ({percent(row['below'])}, {percent(row['above'])})",
+            "-" if row["of_normal"] is None else f"{row['of_normal']:.2f}",
+            percent(row["half_width"]),
+            percent(before[name][str(n)]),
+            percent(told(row), 0) + (f" ({', '.join(kinds)})" if kinds else ""),
+        ]
+
+    head = ["responses", "N", "hold the truth", "of 1.96 SD", "half width", "before", "diagnosis"]
+    return _table(head, map(cells, rows))
+
+
+def _intervals(counted: Mapping[str, Any]) -> str:
+    simulations, rows = counted["simulations"], counted["intervals"]
+    settled = json.loads(BEFORE.read_text(encoding="utf-8"))
+    least = min(LEAST_COVERAGE[n] for n in SIZES if n >= 43)
+    text = CRITERION.format(
+        n_more=len(KINDS) - len(LISTED),
+        told=100 * TOLD,
+        widest=WIDEST,
+        needless=100 * NEEDLESS,
         simulations=simulations,
-        units=K,
-        many=MANY,
-        resamples=RESAMPLES,
-        error=196 * np.sqrt(0.05 * 0.95 / simulations),
+        error=200 * np.sqrt(least * (1 - least) / simulations),
+        before=settled["sets"],
     )
-    return text + cells(covered) + BETWEEN + cells(width)
+    text += _interval_table([row for row in rows if KINDS[row["kind"]].listed], simulations)
+    without = [f"{percent((1 - STRONG_SHARE) ** n, 0)} % of those of {n}" for n in SIZES]
+    text += RARE.format(without=f"{', '.join(without[:-1])} and {without[-1]} images")
+    return text + _interval_table([row for row in rows if not KINDS[row["kind"]].listed], simulations)
 
 
-def contrast_page(rows: list[dict[str, Any]], pairs: int) -> str:
-    """Return the part of the page that is about contrasts."""
-    kinds = [name for name in rows[0] if name not in ("null", "generator", "images")]
-    lines = [[row["null"], row["generator"], *(f"{100 * row[kind]:.1f} %" for kind in kinds)] for row in rows]
-    text = CHOICE.format(
-        n=rows[0]["images"],
-        pairs=pairs,
-        layers=LAYERS,
-        permutations=PERMUTATIONS,
-        error=196 * np.sqrt(0.05 * 0.95 / pairs),
+def _contrasts(counted: Mapping[str, Any]) -> str:
+    text = CONTRASTS.format(simulations=counted["simulations"])
+    lines = [
+        [
+            one["images"],
+            str(one["pairs"]),
+            percent(one["mean"]),
+            f"{percent(one['worst'])} ({one['which']})",
+            str(one["beyond"]),
+            percent(one["told_of"], 0),
+            percent(one["told"]),
+        ]
+        for one in counted["between"]
+    ]
+    head = ["images", "pairs of kinds", "left out, mean", "worst", "too often"]
+    text += _table([*head, "with a diagnosis, %", "left out then"], lines)
+    kinds = {(one["kind"], one["images"]): one for one in counted["by_kind"]}
+    numbers = list(dict.fromkeys(one["images"] for one in counted["by_kind"]))
+
+    def cell(name: str, images: str) -> str:
+        one = kinds[name, images]
+        return "-" if one["mean"] is None else f"{percent(one['mean'])} ({percent(one['worst'])})"
+
+    text += BY_KIND
+    text += _table(["responses", *numbers], [[name, *(cell(name, n) for n in numbers)] for name in LISTED])
+    text += SAME.format(tests=counted["tests"])
+    same = {(one["kind"], _images(one)): one for one in counted["same"]}
+    numbers = list(dict.fromkeys(images for _, images in same))
+    power = {one["kind"]: one for one in counted["power"]}
+    lines = [
+        [name, *(percent(same[name, n]["quiet"]) for n in numbers), percent(power[name]["paired_same"])]
+        for name in LISTED
+    ]
+    text += _table(["responses", *numbers, "43/43, paired"], lines)
+    text += POWER.format(
+        power=100 * coverage_contrasts.POWER,
+        tests=counted["tests"],
+        error=200 * np.sqrt(coverage_contrasts.POWER * (1 - coverage_contrasts.POWER) / counted["tests"]),
     )
-    return text + "\n".join(table(["both sets", "responses", *kinds], lines, texts=2)) + "\n"
+    names = ("difference", "permutation", "ours", "paired", "told_of")
+    lines = [[name, *(percent(power[name][what]) for what in names)] for name in LISTED]
+    head = ["responses", "difference, %", "permutation test", "contrast", "paired", "with a diagnosis, %"]
+    text += _table(head, lines)
+    text += FAMILY.format(layers=coverage_contrasts.N_LAYERS, tests=counted["tests"])
+    lines = [
+        [one["kind"], *(percent(one[what]) for what in ("corrected", "alone", "told_of"))]
+        for one in counted["family"]
+    ]
+    return text + _table(["responses", "corrected", "alone", "with a diagnosis, %"], lines)
+
+
+def _images(row: Mapping[str, Any]) -> str:
+    return "/".join(map(str, row["images"]))
+
+
+def _across(rows: Sequence[Mapping[str, Any]]) -> str:
+    return ACROSS_HEAD.format(simulations=ACROSS) + "\n".join(coverage_across.markdown(rows)) + "\n"
+
+
+def _contrast_misses(counted: Mapping[str, Any]) -> list[str]:
+    return coverage_contrasts.misses(counted["contrast_misses"], counted["power"])
+
+
+def page(counted: Mapping[str, Any]) -> str:
+    """Return the page from what was counted."""
+    text = HEAD.format(units=K, many=MANY, population=counted["population"])
+    text += _table(["responses", "what they are"], [[name, kind.words] for name, kind in KINDS.items()], 2)
+    text += _intervals(counted) + _contrasts(counted) + _across(counted["across"])
+    missed = coverage_intervals.misses(counted["intervals"], counted["simulations"])
+    text += MISSES + "".join(f"- {line}\n" for line in missed or ["nothing"])
+    text += CONTRAST_MISSES.format(
+        most=100 * coverage_contrasts.MOST_LEFT_OUT, lost=100 * coverage_contrasts.MOST_LOST
+    )
+    return text + "".join(f"- {line}\n" for line in _contrast_misses(counted) or ["none"])
+
+
+def count(simulations: int, tests: int) -> dict[str, Any]:
+    """Simulate, and return what was counted."""
+    began = time.monotonic()
+
+    def tell(what: str) -> None:
+        print(f"{time.monotonic() - began:6.0f} s  {what}", flush=True)
+
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder) / "population.npz"
+        with ProcessPoolExecutor(1) as alone:  # no process that is copied later should have loaded Keras
+            alone.submit(measure_population, kept).result()
+        read_population(kept)
+    with ProcessPoolExecutor(usable_cores()) as processes:
+        many, few = partial(processes.map, chunksize=10), partial(processes.map, chunksize=1)
+        simulated, rows = {}, []
+        truths = dict(zip(KINDS, few(true_log_value, KINDS), strict=True))
+        tell("true values")
+        for name in KINDS:
+            sizes = {*SIZES} | ({*coverage_contrasts.SIZES} if name in LISTED else set())
+            for n in sorted(sizes):
+                found = coverage_intervals.simulate(name, n, truths[name], simulations, many)
+                if n in SIZES:
+                    rows.append(coverage_intervals.row(name, n, found, simulations))
+                if n in coverage_contrasts.SIZES:
+                    simulated[name, n] = found
+            tell(name)
+        between = coverage_contrasts.left_out(simulated, few)
+        same = coverage_contrasts.false_positives(simulated, few)
+        tell("pairs")
+        power = []
+        for name in LISTED:
+            images = coverage_contrasts.POWER_IMAGES
+            power.append(coverage_contrasts.power_row(name, simulated[name, images], tests, few))
+            tell(f"power: {name}")
+        made_up = [name for name in LISTED if KINDS[name].generate is not None]
+        family = [coverage_contrasts.family_row(name, tests, few) for name in made_up]
+        tell("many layers")
+    counted = {
+        "simulations": simulations,
+        "tests": tests,
+        "population": len(real(LAYERS[0]).means),
+        "intervals": rows,
+        "between": coverage_contrasts.by_numbers(between),
+        "by_kind": coverage_contrasts.by_kind(between),
+        "same": same,
+        "power": power,
+        "family": family,
+        "contrast_misses": coverage_contrasts.too_often(between, same),
+        "across": coverage_across.rows(ACROSS),
+    }
+    tell("all")
+    return counted
 
 
 def main() -> None:
-    """Simulate, and write the page."""
+    """Simulate, write the page, and print what misses the criterion."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--simulations", type=int, default=1000)
-    parser.add_argument("--pairs", type=int, default=600)
+    parser.add_argument("--simulations", type=int, default=1000, help="sets of each kind and size")
+    parser.add_argument("--tests", type=int, default=300, help="pairs of sets that are drawn for power")
     given = parser.parse_args()
-    with ProcessPoolExecutor(usable_cores()) as processes:
-        run = partial(processes.map, chunksize=10)
-        covered = coverage(given.simulations, GENERATORS, SIZES, run)
-        found = false_positives(given.pairs, GENERATORS, 43, run)
-    for name in GENERATORS:  # as the page says, and as `measure` has it
-        rows = [row for row in covered if row["generator"] == name and row["images"] >= 43]
-        assert all(0.92 < row["coverage"] < 0.98 for row in rows if row["method"] == CHOSEN), rows
-    PAGE.write_text(
-        coverage_page(covered, given.simulations) + contrast_page(found, given.pairs), encoding="utf-8"
-    )
+    counted = rounded(count(given.simulations, given.tests))
+    COUNTED.write_text(as_text(counted), encoding="utf-8")
+    PAGE.write_text(page(counted), encoding="utf-8")
+    for line in (
+        *coverage_intervals.misses(counted["intervals"], counted["simulations"]),
+        *_contrast_misses(counted),
+    ):
+        print(f"missed: {line}")
     print(PAGE)
+
+
+def rounded(counted: Any) -> Any:
+    """Return the same with numbers as short as a page needs."""
+    if isinstance(counted, dict):
+        return {name: rounded(value) for name, value in counted.items()}
+    if isinstance(counted, list):
+        return [rounded(value) for value in counted]
+    return round(counted, 5) if isinstance(counted, float) else counted
+
+
+def as_text(counted: Mapping[str, Any]) -> str:
+    """Return what was counted as JSON, with a line for each row."""
+    parts = []
+    for name, value in counted.items():
+        rows = value if isinstance(value, list) else []
+        text = "[\n" + ",\n".join(map(json.dumps, rows)) + "\n]" if rows else json.dumps(value)
+        parts.append(f"{json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 if __name__ == "__main__":

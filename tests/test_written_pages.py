@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import re
+import json
 from typing import Any
 
 import pytest
 from helpers.documents import DOCS, script
 from helpers.zoo import NETWORKS
+from scipy.special import ndtri
+
+from differentia.results.contrasts import compare
 
 
 def page(name: str) -> str:
@@ -47,28 +50,60 @@ def test_networks() -> None:
 
 
 def test_coverage() -> None:
-    """The whole page, written anew from the numbers that stand on it."""
-    written, told = page("coverage"), script("write_coverage")
-    intervals, _, contrasts = written.partition("## Contrasts")
-    covered, _, widths = intervals.partition("\nHalf the width of an interval")
-    head, *cells = rows_of(covered)
-    found: dict[tuple[str, int, str], dict[str, Any]] = {}
-    for name, n, *values in cells[1:]:
-        for method, value in zip(head[2:], values, strict=True):
-            coverage, below, above = (float(number) / 100 for number in re.findall(r"[\d.]+", value))
-            key = name, int(n), method
-            found[key] = dict(zip(("generator", "images", "method"), key, strict=True))
-            found[key] |= {"coverage": coverage, "below": below, "above": above}
-    for name, n, *values in rows_of(widths)[2:]:
-        for method, value in zip(head[2:], values, strict=True):
-            found[name, int(n), method]["half_width"] = float(value) / 100
-    head, _, *cells = rows_of(contrasts)
-    tests = [
-        {"null": null, "generator": name, "images": 43}
-        | {kind: float(value.removesuffix(" %")) / 100 for kind, value in zip(head[2:], values, strict=True)}
-        for null, name, *values in cells
+    """The whole page, written anew from the numbers beside it."""
+    told = script("write_coverage")
+    counted = json.loads(told.COUNTED.read_text(encoding="utf-8"))
+    assert told.page(counted) == page("coverage")
+
+
+def test_coverage_is_of_all_kinds() -> None:
+    """No kind of the battery is left out of what was counted, nor of the widths before."""
+    told = script("write_coverage")
+    counted = json.loads(told.COUNTED.read_text(encoding="utf-8"))
+    before = json.loads(told.BEFORE.read_text(encoding="utf-8"))["half_width"]
+    cells = {(row["kind"], row["images"]) for row in counted["intervals"]}
+    assert cells == {(name, n) for name in told.KINDS for n in told.SIZES}
+    assert {(name, int(n)) for name, widths in before.items() for n in widths} == cells
+    assert {row["kind"] for row in counted["power"]} == {*told.LISTED}
+
+
+def interval(**changed: Any) -> dict[str, Any]:
+    """Return what is counted of one cell of intervals."""
+    doubts = {"strong images": 0.0, "long tail": 0.0, "gap": 0.0}
+    found = {"kind": "Gaussian", "images": 43, "coverage": 0.95, "of_normal": 1.0, "doubts": doubts}
+    return found | changed
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"coverage": 0.90}, "hold the truth"),
+        ({"doubts": {"gap": 0.2}}, "though"),
+        ({"of_normal": 1.4}, "half width"),
+    ],
+)
+def test_what_coverage_misses(changed: dict[str, Any], what: str) -> None:
+    """Each part of the criterion is missed by a cell that misses it, and by no other."""
+    misses = script("coverage_intervals").misses
+    (missed,) = misses([interval(**changed)], 1000)
+    assert missed.startswith("Gaussian, 43 images: ")
+    assert what in missed
+    assert misses([interval(), interval(coverage=0.5, doubts={"gap": 0.95}, of_normal=None)], 1000) == []
+    assert misses([interval(kind="white noise", **changed)], 1000) == []  # of which no claim is made
+
+
+@pytest.mark.parametrize("difference", [-0.1, 0.0, 0.1])
+def test_coverage_counts_the_limits_of_contrasts(difference: float) -> None:
+    """A difference counts as left out where it lies outside the limits that a contrast tells."""
+    contrasts, intervals = script("coverage_contrasts"), script("coverage_intervals")
+    one, other = (intervals.simulate("Gaussian", n, 0.0, 20, map) for n in (20, 43))
+    left_out = contrasts.p_values(one, other, difference) < contrasts.ALPHA
+    limits = [
+        compare(contrasts._known(one, at), contrasts._known(other, at)).limits(-ndtri(0.025))[0]
+        for at in range(20)
     ]
-    assert told.coverage_page([*found.values()], 1000) + told.contrast_page(tests, 600) == written
+    assert left_out.tolist() == [not low <= difference <= high for low, high in limits]
+    assert left_out.any() or difference == 0.0
 
 
 @pytest.mark.parametrize("texts", [1, 2])

@@ -41,7 +41,7 @@ def measured(
         }
         for name in ("noise", "cats", "dogs")
     }
-    return dif.measure_responses(arrays, **{"reference": "noise", "resamples": 100, **options})
+    return dif.measure_responses(arrays, **{"reference": "noise", **options})
 
 
 def results(n: int, **options: Any) -> dict[str, xr.Dataset]:

@@ -168,9 +168,7 @@ def test_sparse_layers_are_marked() -> None:
     assert not dif.not_converged(without).sel(n_units=50).any()
     assert not convergence_known(without).sel(n_units=50).any()
     whole = of_all(arrays)
-    single = dif.measure_responses(arrays, n_units=20, pool=600, draws=20).drop_vars(
-        "layer_sd"
-    )
+    single = dif.measure_responses(arrays, n_units=20, pool=600, draws=20).drop_vars("layer_sd")
     assert not dif.not_converged(single).any()
     assert share(dif.not_converged(single, whole)) > 0.8
 

@@ -114,9 +114,7 @@ def test_corrected_spread_is_that_of_fresh_draws() -> None:
     fresh = [dif.differentiation(responses[:, rng.choice(400, 100, replace=False)]) for _ in range(3000)]
     corrected, raw = [], []
     for seed in range(60):
-        result = dif.measure_responses(
-            {"a": {"x": responses}}, n_units=100, pool=200, draws=40, seed=seed
-        )
+        result = dif.measure_responses({"a": {"x": responses}}, n_units=100, pool=200, draws=40, seed=seed)
         raw.append(float(result["differentiation"].std("draw", ddof=1).item()))
         corrected.append(float(dif.draw_spread(result["differentiation"], result).item()))
     truth = float(np.std(fresh))

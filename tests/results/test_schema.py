@@ -66,7 +66,7 @@ WRONG_VALUES: list[tuple[str, str, Callable[[np.ndarray], Any]]] = [
     ("differentiation holds inf; expected 0 or more, and no infinity", "differentiation", first(np.inf)),
     ("differentiation_low lies above differentiation_high", "differentiation_low", lambda v: v + 100.0),
     (r"differentiation_high holds -9\.0; expected 0 or more", "differentiation_high", first(-9.0)),
-    (r"source names \['images', 'units'\]; expected", "source", lambda values: values[::-1]),
+    (r"source names \['both', 'images', 'units'\]; expected", "source", lambda values: values[::-1]),
     ("units_used is of type float64; expected whole numbers", "units_used", lambda values: values / 2),
     ("units_used holds 0; expected 1 or more", "units_used", first(0)),
     ("units_used, pool_size and layer_size contradict each other", "units_used", first(10**9)),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 from threading import Barrier
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -239,22 +239,30 @@ class _Layer:
                 near, budget = at_hand(Part(near, slice(0, near.shape[0]), columns), budget)
             for name, choice in left:
                 places = np.searchsorted(columns, choice.columns)
-                responses = at_hand(Part(near, self.sets[name], places), budget)[0]
-                of_choice = None if scale is None else scale[choice.columns]
-                self.found[name, used, choice.draw] = evaluate(
-                    responses, normalize=self.normalize, metric=self.metric, scale=of_choice
-                )
-                if choice.draw == 0 and responses.shape[0] <= MOST_TOGETHER:
-                    of_pairs = pair_distances(
-                        responses, normalize=self.normalize, metric=self.metric, scale=of_choice
-                    )
-                    if of_pairs is not None:
-                        self.look_at_errors(name, choice, squareform(of_pairs), _moments(responses))
+                part = Part(near, self.sets[name], places)
+                self.evaluate(name, choice, part, budget, None if scale is None else scale[choice.columns])
         for rows in self.sets.values():
             if not np.isfinite(self.sums[rows]).all():
                 first = self._first(rows)
                 self.sums[rows] = first.means() * first.n_units
                 self.square_sums[rows] = first.square_sums()
+
+    def evaluate(
+        self,
+        name: str,
+        choice: _Choice,
+        part: Part,
+        budget: int,
+        scale: Float[np.ndarray, " k"] | None,
+    ) -> None:
+        """Find the value of one set and choice by itself, and how well it is known."""
+        responses = at_hand(part, budget)[0]
+        how: dict[str, Any] = {"normalize": self.normalize, "metric": self.metric, "scale": scale}
+        self.found[name, choice.used, choice.draw] = evaluate(responses, **how)
+        if choice.draw == 0 and responses.shape[0] <= MOST_TOGETHER:
+            of_pairs = pair_distances(responses, **how)
+            if of_pairs is not None:
+                self.look_at_errors(name, choice, squareform(of_pairs), _moments(responses))
 
     def look_at_errors(
         self, name: str, choice: _Choice, distances: Float[np.ndarray, "n n"], moments: _Moments

@@ -11,10 +11,10 @@ from jaxtyping import Float, Int
 from scipy.special import stdtr, stdtrit
 
 from differentia.errors import InputError, require_distinct_names, require_known, warn
-from differentia.results.contrasts import SIGNIFICANT, p_values
+from differentia.results.contrasts import SIGNIFICANT
 from differentia.results.dataset import kind_of
 from differentia.results.draws import draw_mean
-from differentia.results.intervals import CONFIDENCE, RESAMPLES, require_interval
+from differentia.results.intervals import CONFIDENCE, require_confidence
 from differentia.results.relative import relative
 from differentia.results.schema import validate_result, what_is_left
 from differentia.system.random import generator_of
@@ -107,7 +107,7 @@ def across(
     import xarray as xr
 
     require_known("value", value, VALUES)
-    require_interval(confidence, RESAMPLES)
+    require_confidence(confidence)
     require_known("method", method, LIMITS_BY)
     valid = _valid_results(results)
     groups = _groups(group, list(valid))
@@ -423,7 +423,7 @@ def compare_pairs(differences: Float[np.ndarray, "result layer"], confidence: fl
     # freedom where a layer has fewer values.
     p = p_of_flips(differences, signs)
     observed, others = p[:, 0], p[:, 1:]
-    alone, corrected = p_values(np.where(known, -observed * (1 + _TIE), np.nan), -others)
+    alone, corrected = _p_values(np.where(known, -observed * (1 + _TIE), np.nan), -others)
     level = min(1 - confidence, critical_p(others[known], 1 - confidence))
     limits = zip(("simultaneous_low", "simultaneous_high"), _around(difference, level / 2), strict=True)
     found |= {name: np.where(known, limit, np.nan) for name, limit in limits}
@@ -499,3 +499,18 @@ def p_of_flips(
     means = signs @ values / count
     squares = np.maximum((values**2).sum(axis=0) - count * means**2, 0.0)
     return two_sided(Mean(means, np.sqrt(squares / df / count), np.broadcast_to(df, means.shape))).T
+
+
+def _p_values(
+    observed: Float[np.ndarray, " layer"], permuted: Float[np.ndarray, "layer b"]
+) -> tuple[Float[np.ndarray, " layer"], Float[np.ndarray, " layer"]]:
+    """Return how often flips reach what was observed: in the same layer, and in any layer."""
+    # What was observed counts as one of the flips (Phipson and Smyth 2010), and a flip without
+    # a value as one that reaches it.
+    known = np.isfinite(observed)
+    unknown = np.where(known, np.inf, -np.inf)[:, np.newaxis]
+    permuted = np.where(np.isnan(permuted), unknown, permuted)
+    count = permuted.shape[1] + 1
+    alone = (1 + (permuted >= observed[:, np.newaxis]).sum(axis=1)) / count
+    corrected = (1 + (permuted.max(axis=0) >= observed[:, np.newaxis]).sum(axis=1)) / count
+    return np.where(known, alone, np.nan), np.where(known, corrected, np.nan)

@@ -10,7 +10,7 @@ distances are few or fall into groups, limits lie at the distances that there ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -45,6 +45,10 @@ _LEAST_LEFT = 1e-6
 # Why limits are not to be trusted: see `Sample.doubt`. The bounds are those of docs/coverage.md.
 STRONG_IMAGES, LONG_TAIL, GAP = "strong images", "long tail", "gap"
 _STRONG, _MOST_STRONG, _LONG, _WIDE, _MOST_OF_ALL = 5.0, 0.05, 1.0, 0.1, 0.3
+
+# What more images are foretold from: the share of the strongest that the line is drawn through on which yet
+# stronger ones lie, and how steep the upper half may be, as the SD of a log-normal strength: docs/coverage.md.
+_TOP, _STEEP = 0.2, 0.85
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,17 @@ class Sample:
         if self._powers is not None and not (np.isfinite(self._sigma_influence).all() and self._powers.any()):
             return None
         freedom = freedom_of(self.influence)
-        log_limit = self._log_limits() - np.log(self._median)
+        log_limit = self._log_limits(self.n_images) - np.log(self._median)
         return Confidence(log_limit, freedom, self.influence, self.doubt)
+
+    def expected(self, n_images: int) -> Confidence | None:
+        """Return the confidence distribution that so many images of the same kind would give."""
+        known = self.confidence()
+        if known is None:
+            return None
+        log_limit = self._log_limits(n_images) - np.log(self._median)
+        freedom = float(np.clip(known.freedom * self._growth(n_images)[1], 2.0, n_images - 1.0))
+        return replace(known, log_limit=log_limit, freedom=freedom)
 
     @cached_property
     def _pairs(self) -> Float[np.ndarray, " p"]:
@@ -125,8 +138,25 @@ class Sample:
     @cached_property
     def _share_scores(self) -> Float[np.ndarray, " x_2"]:
         """How many standard errors each share lies above a half."""
-        errors = self._share_influence.std(axis=0, ddof=1) / np.sqrt(self.n_images)
-        return (self._nearer.mean(axis=0) - 0.5) / np.maximum(errors, 1e-6)
+        return self._scores(np.sqrt(self._share_variance(self.n_images)), self.n_images)
+
+    def _scores(self, deviations: Float[np.ndarray, " x_2"], n_images: int) -> Float[np.ndarray, " x_2"]:
+        """Return how many standard errors each share lies above a half, for influences with these SDs."""
+        return (self._nearer.mean(axis=0) - 0.5) / np.maximum(deviations / np.sqrt(n_images), 1e-6)
+
+    def _share_variance(self, n_images: int) -> Float[np.ndarray, " x_2"]:
+        """Return the variance that influences on each share would have with so many images."""
+        variance = self._share_influence.var(axis=0, ddof=1)
+        if n_images == self.n_images:
+            return variance
+        # That a pair is near is the sum of what either image tends to, and of what the pair has of its own
+        # (Hoeffding 1948). The variance of the first is the same whatever the number of images is; the second
+        # is averaged over the pairs of an image, so its part falls with their number.
+        of_pair = (share := self._nearer.mean(axis=0)) * (1 - share)
+        others = self.n_images - 2
+        of_image = (variance - 4 * of_pair / others) / (4 - 8 / others)
+        of_image = np.clip(of_image, 0.0, of_pair / 2)
+        return 4 * of_image + 4 * (of_pair - 2 * of_image) / (n_images - 2)
 
     @cached_property
     def _powers(self) -> Float[np.ndarray, " n"] | None:
@@ -147,6 +177,29 @@ class Sample:
             change = -(n - 1) / 2 * np.log(np.maximum(without / (total / n), _LEAST_LEFT))
         return change - change.mean()
 
+    def _growth(self, n_images: int) -> tuple[float, float]:
+        """Return by what the SD of the SD's influences, and its degrees of freedom, would be multiplied.
+
+        More images have stronger ones among them than any at hand, if their strengths have a long tail.
+        """
+        if n_images == self.n_images:
+            return 1.0, 1.0
+        if self._powers is None:
+            return 1.0, n_images / self.n_images
+        logs = np.sort(_excess(self._powers))
+        known, more = (np.exp(_typical(logs, n)) for n in (self.n_images, n_images))
+        known, more = known / known.mean(), more / more.mean()
+        spread = more.std(ddof=1) / known.std(ddof=1) if known.std() > 0 else 1.0
+        return float(spread), freedom_of(more) / freedom_of(known)
+
+    @cached_property
+    def foreseen(self) -> bool:
+        """Whether the strengths of more images can be foretold from those at hand."""
+        if self._powers is None:
+            return True
+        _, steepness = _line(np.sort(_excess(self._powers)), 0.5)
+        return steepness * (1 + 2 / np.sqrt(self.n_images)) < _STEEP
+
     @cached_property
     def influence(self) -> Float[np.ndarray, " n"]:
         """Of each image on the logarithm of the value, to first order."""
@@ -160,22 +213,23 @@ class Sample:
         slope = (high - low) / 2 / error if error > 1e-9 else 0.0
         return -slope * of_share - self._sigma_influence
 
-    def _log_limits(self) -> Float[np.ndarray, " score"]:
-        """Return the logarithm of the value at each of `SCORES`, times the SD."""
+    def _log_limits(self, n_images: int) -> Float[np.ndarray, " score"]:
+        """Return the logarithm of the value at each of `SCORES`, times the SD, with so many images."""
         # At a threshold the share jumps, from that of nearer pairs to that with those just as far.
         logs = np.repeat(np.log(self._thresholds), 2) + np.tile([-1e-9, 1e-9], len(self._thresholds))
-        scores = self._share_scores
-        error = self._sigma_influence.std(ddof=1) / np.sqrt(self.n_images)
+        deviations = np.sqrt(self._share_variance(n_images))
+        scores = self._scores(deviations, n_images)
+        error = self._sigma_influence.std(ddof=1) / np.sqrt(n_images) * self._growth(n_images)[0]
         if not error > 0:
             return np.interp(SCORES, *_ascending(scores, logs))
-        errors = self._share_influence.std(axis=0, ddof=1) * self._sigma_influence.std(ddof=1)
+        errors = deviations * self._sigma_influence.std(ddof=1)
         products = self._share_influence.T @ self._sigma_influence / (self.n_images - 1)
         correlations = np.clip(products / np.maximum(errors, 1e-12), -_MOST_CORRELATED, _MOST_CORRELATED)
         # The mean of all entries is estimated, and the log of a studentised mean of log-normal powers is too
         # small by twice the square of its error.
         assert self.means is not None
         assert self._powers is not None
-        bias = 2 * error**2 + np.log1p(self.means.var(ddof=1) / self.n_images / self._powers.mean()) / 2
+        bias = 2 * error**2 + np.log1p(self.means.var(ddof=1) / n_images / self._powers.mean()) / 2
         values = np.linspace(logs[0] - 4 * error, logs[-1] + 4 * error, _VALUES)
         # Of a value, the threshold that each error of the SD makes of it.
         at = values[:, np.newaxis] - error * _ERRORS
@@ -212,6 +266,26 @@ def _excess(powers: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     """Return the logarithm of each power over their median; of no power, that of the smallest float."""
     logs = np.log(np.maximum(powers, np.finfo(np.float64).tiny))
     return logs - np.median(logs)
+
+
+def _line(logs: Float[np.ndarray, " n"], share: float) -> tuple[float, float]:
+    """Return the mean of a share of all, the largest, and how steeply they rise with the normal score."""
+    most = max(3, round(share * len(logs)))
+    scores = _normal_scores(len(logs))[-most:]
+    scores -= scores.mean()
+    return float(logs[-most:].mean()), float(scores @ logs[-most:] / (scores @ scores))
+
+
+def _normal_scores(n: int) -> Float[np.ndarray, " n"]:
+    """Return about the mean of each of so many normal numbers, ascending (Blom 1958)."""
+    return ndtri((np.arange(n) + 0.625) / (n + 0.25))
+
+
+def _typical(logs: Float[np.ndarray, " n"], n_images: int) -> Float[np.ndarray, " m"]:
+    """Return ascending logarithms as so many images would typically have, of those at hand, ascending."""
+    scores, wanted = _normal_scores(len(logs)), _normal_scores(n_images)
+    beyond = _line(logs, _TOP)[1] * np.maximum(wanted - scores[-1], 0.0)
+    return np.interp(wanted, scores, logs) + beyond
 
 
 def strongest(powers: Float[np.ndarray, " n"]) -> Int[np.ndarray, " m"]:

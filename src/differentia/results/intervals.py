@@ -132,11 +132,11 @@ def image_interval(result: xr.Dataset, *, confidence: float) -> tuple[xr.DataArr
         here = tuple(at)
         found[here] = limits(log_limit[here], float(freedom[here]), confidence)
     low, high = (means * np.exp(found[..., at]) for at in range(2))
-    most = np.maximum(_most(result), means)
+    most = np.maximum(largest_values(result), means)
     return low, high.clip(max=most)
 
 
-def _most(result: xr.Dataset) -> xr.DataArray:
+def largest_values(result: xr.Dataset) -> xr.DataArray:
     """Return the largest value that the definition allows."""
     import xarray as xr
 

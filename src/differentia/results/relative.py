@@ -72,8 +72,8 @@ def relative_interval(result: xr.Dataset, reference: str | None = None) -> tuple
     -------
     low, high : (set, layer, n_units, source)
         Dimensionless. The limits of "units" include the uncertainty of the reference's mean where it is
-        known; it is not where only one draw exists, that of a whole pool. In those of "images", the
-        reference divided by itself is 1.
+        known; it is not where only one draw exists, that of a whole pool; then those of "both" include that
+        of its images alone. In those of "images", the reference divided by itself is 1.
 
     Raises
     ------
@@ -92,6 +92,9 @@ def relative_interval(result: xr.Dataset, reference: str | None = None) -> tuple
     known = [
         limit.where(limit["source"] != "units", units.sel(of_largest, drop=True).fillna(divisor))
         for limit, units in zip(divisor_limits, of_mean, strict=True)
+    ]
+    known = [
+        limit.where(limit["source"] != "both", limit.fillna(limit.sel(source="images"))) for limit in known
     ]
     both = interval_of_ratio(Estimate(means, *limits), Estimate(divisor, *known))
     itself = (means["set"] == name) & (limits[0]["source"] == "images")
