@@ -15,7 +15,12 @@ from jaxtyping import Float, Int
 from scipy.special import ndtri
 
 from differentia.results.confidence import Confidence, Sample, freedom_of
-from differentia.results.contrasts import Known, _scores, compare, corrected_p, largest_scores
+from differentia.results.contrasts import (
+    Known,
+    compare,
+    corrected_p,
+    difference_scores,
+)
 
 #: Images of the first set and of the second.
 NUMBERS = ((43, 43), (20, 100), (10, 95))
@@ -66,7 +71,7 @@ def p_values(one: Simulated, other: Simulated, difference: float) -> Float[np.nd
     for number in range(len(found)):
         compared = compare(_known(one, number), _known(other, number))
         logs = compared.one.logs, compared.other.logs
-        scores = _scores(np.exp(logs[0]), np.exp(logs[1]), 0.0, np.array([difference]))
+        scores = difference_scores(np.exp(logs[0]), np.exp(logs[1]), 0.0, np.array([difference]))
         found[number] = compared._replace(score=float(scores[0])).p
     return found
 

@@ -47,7 +47,7 @@ STRONG_IMAGES, LONG_TAIL, GAP = "strong images", "long tail", "gap"
 _STRONG, _MOST_STRONG, _LONG, _WIDE, _MOST_OF_ALL = 5.0, 0.05, 1.0, 0.1, 0.3
 
 # What more images are foretold from: the share of the strongest that the line is drawn through on which yet
-# stronger ones lie, and how steep the upper half may be, as the SD of a log-normal strength: docs/coverage.md.
+# stronger ones lie, and how steep the upper half may be (the SD of a log-normal strength): docs/coverage.md.
 _TOP, _STEEP = 0.2, 0.85
 
 
@@ -254,7 +254,7 @@ class Sample:
             if (most[:-1] - most[-1]).mean() * most[0] / furthest > _LONG:
                 return LONG_TAIL
         scores, steps = self._share_scores.reshape(-1, 2), np.diff(np.log(self._thresholds))
-        near, around = ((scores[:-1, 1] > -reach) & (scores[1:, 0] < reach) for reach in (1, 2))
+        near, around = ((scores[:-1, 1] > -reach) & (scores[1:, 0] < reach) for reach in (0.5, 2))
         # Of two kinds that are as many as each other, shares hardly vary: by some pairs of one image.
         apart = np.abs(self._nearer.mean(axis=0).reshape(-1, 2)[:-1, 1] - 0.5)
         near |= apart < 1.5 / self.n_images

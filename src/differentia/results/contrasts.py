@@ -102,11 +102,11 @@ def compare(one: Known, other: Known, *, correlation: float = 0.0, freedom: floa
         squares = one.error**2, other.error**2
         parts = squares[0] ** 2 / one.freedom + squares[1] ** 2 / other.freedom
         freedom = sum(squares) ** 2 / parts if parts > 0 else min(one.freedom, other.freedom)
-    score = -float(_scores(one.logs, other.logs, correlation, np.zeros(1))[0])
+    score = -float(difference_scores(one.logs, other.logs, correlation, np.zeros(1))[0])
     return Compared(score, freedom, one, other, correlation)
 
 
-def _scores(
+def difference_scores(
     one: Float[np.ndarray, " score"],
     other: Float[np.ndarray, " score"],
     correlation: float,
@@ -135,7 +135,7 @@ def _limits(
     shares = np.linspace(0, 1, _DIFFERENCES // 2) ** 3
     around = [centre + shares * (end - centre) for end in (least, most) if np.isfinite(end)]
     differences = np.unique(np.concatenate([*around, [0.0]]))
-    scores = np.maximum.accumulate(_scores(one, other, correlation, differences))
+    scores = np.maximum.accumulate(difference_scores(one, other, correlation, differences))
     scores = scores + 1e-12 * np.arange(len(scores))
     low, high = np.interp([-reach, reach], scores, differences)
     return float(low), float(high)
