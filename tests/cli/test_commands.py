@@ -993,7 +993,7 @@ def test_a_contrast_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFi
         (["contrast", out, "threes", "al"], "unknown set 'al'. Did you mean 'all'"),
         (["contrast", str(tmp_path), "threes", "all"], "no such file"),
         ([*arguments, "--confidence", "95"], "confidence is 95.0; expected a number from 0.5 to below 1"),
-        ([*arguments, "--confidence", "half"], "--confidence: is 'half'; expected a number"),
+        ([*arguments, "--confidence", "half"], "Invalid value for '--confidence': 'half'; expected a number"),
         ([*arguments, "--paired"], "do not belong together two by two"),
     ):
         assert main(wrong) == 2
