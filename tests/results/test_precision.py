@@ -117,7 +117,9 @@ def test_in_words() -> None:
     """Each set where it is known least: the layer, half the interval, and the number that would halve it."""
     rng = np.random.default_rng(1)
     wide = rng.normal(size=(43, 8)) @ rng.normal(size=(8, 60))
-    result = dif.measure_responses({"cats": {"wide": wide, "narrow": gaussian(rng, 43)}}, n_units=(20, 60))
+    result = dif.measure_responses(
+        {"cats": {"wide": wide, "narrow": rng.normal(size=(43, 60))}}, n_units=(20, 60)
+    )
     found = dif.precision(result)
     half = found["half_width"].sel(source="images", n_units=60, set="cats")
     assert int(half.argmax("layer")) == 0

@@ -49,8 +49,8 @@ _STRONG, _MOST_STRONG, _LONG, _WIDE, _MOST_OF_ALL = 5.0, 0.05, 1.0, 0.1, 0.3
 # What more images are foretold from: yet stronger ones lie on a line through this share of the strongest.
 _TOP = 0.2
 
-# They can be foretold where strengths vary little (the SD of their logarithm), or, of at least so many images,
-# where the upper half is not steep (the same SD, if they are log-normal) or the tail is short. The bounds are
+# They can be foretold where strengths vary little (the SD of their logarithm), or, of so many images or
+# more, where the upper half is not steep (the same SD, if they are log-normal) or the tail is short. The bounds are
 # those of docs/coverage.md.
 _LITTLE, _FEWEST_OF_TAIL, _STEEP, _SHORT = 0.7, 30, 0.9, 0.2
 
