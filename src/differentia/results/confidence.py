@@ -49,8 +49,8 @@ _STRONG, _MOST_STRONG, _LONG, _WIDE, _MOST_OF_ALL = 5.0, 0.05, 1.0, 0.1, 0.3
 # What more images are foretold from: yet stronger ones lie on a line through this share of the strongest.
 _TOP = 0.2
 
-# They can be foretold where strengths vary little (the SD of their logarithm), or, of so many images or
-# more, where the upper half is not steep (the same SD, if they are log-normal) or the tail is short. The bounds are
+# They can be foretold where strengths vary little (the SD of their logarithm), or, of this many images,
+# where the upper half is not steep (the same SD, if they are log-normal) or the tail is short. The bounds are
 # those of docs/coverage.md.
 _LITTLE, _FEWEST_OF_TAIL, _STEEP, _SHORT = 0.7, 30, 0.9, 0.2
 
@@ -85,6 +85,10 @@ class Sample:
 
     def confidence(self) -> Confidence | None:
         """Return the confidence distribution; None where the value is 0 or there are too few images."""
+        return self._confidence
+
+    @cached_property
+    def _confidence(self) -> Confidence | None:
         if self.n_images < LEAST_IMAGES or not len(self._thresholds) or not self._median > 0:
             return None
         if self._powers is not None and not (np.isfinite(self._sigma_influence).all() and self._powers.any()):
@@ -95,7 +99,7 @@ class Sample:
 
     def expected(self, n_images: int) -> Confidence | None:
         """Return the confidence distribution that so many images of the same kind would give."""
-        known = self.confidence()
+        known = self._confidence
         if known is None:
             return None
         log_limit = self._log_limits(n_images) - np.log(self._median)
