@@ -598,7 +598,7 @@ def test_intervals_over_images_are_told() -> None:
         "of Student's t for normal ones."
     )
     assert f"{way}, with the SD left out with each response{ending}" in text(result)
-    drawn = dif.measure_responses(arrays, n_units=10, draws=3)
+    drawn = dif.measure_responses(arrays, n_units=10, draws=3, pool=30)
     nothing = drawn["doubt"].copy(data=np.full(drawn["doubt"].shape, ""))
     drawn = dif.with_intervals(drawn.assign(doubt=nothing))
     assert "Intervals over both combine the two (Zou & Donner, 2008)." in text(drawn)
