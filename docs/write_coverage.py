@@ -156,9 +156,10 @@ SDs of the values ({simulations:,} simulations).
 PRECISION_HEAD = """
 ## How many images are enough
 
-`precision` says how many images would halve an interval. Of {simulations:,} sets of each kind, in how many it did; how
-many images it named (the median); and how much of the width new sets of so many images had: the median, which is to be
-50 % within 15 % of that, and the middle half. Beside it, what was left with four times as many images.
+`precision` says how many images would halve an interval. Of {simulations:,} sets of each kind, in how many it
+did; how many images it named (the median); and how much of the width new sets of so many images had: the
+median, which is to be 50 % within 15 % of that, and the middle half. Beside it, what was left with four times
+as many images.
 
 """
 
@@ -288,7 +289,7 @@ def _across(rows: Sequence[Mapping[str, Any]]) -> str:
     return ACROSS_HEAD.format(simulations=ACROSS) + "\n".join(coverage_across.markdown(rows)) + "\n"
 
 
-def _precision(rows: Sequence[Mapping[str, Any]]) -> str:
+def _precision(rows: Sequence[dict[str, Any]]) -> str:
     return PRECISION_HEAD.format(simulations=FORETOLD) + "\n".join(coverage_precision.lines(rows)) + "\n"
 
 
