@@ -20,6 +20,7 @@ from differentia.results.contrasts import (
     compare,
     corrected_p,
     difference_scores,
+    largest_scores,
 )
 
 #: Images of the first set and of the second.

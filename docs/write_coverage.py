@@ -20,6 +20,7 @@ from typing import Any
 import coverage_across
 import coverage_contrasts
 import coverage_intervals
+import coverage_precision
 import numpy as np
 from coverage_battery import (
     KINDS,
@@ -41,6 +42,9 @@ from differentia.system.machine import usable_cores
 HERE = Path(__file__).parent
 #: Simulations of limits over networks, animals or sessions, which take no time.
 ACROSS = 10_000
+
+#: Sets of each kind whose needed number of images is named and tried.
+FORETOLD = 200
 
 PAGE, COUNTED, BEFORE = HERE / "coverage.md", HERE / "coverage.json", HERE / "coverage_before.json"
 
@@ -146,6 +150,16 @@ ACROSS_HEAD = """
 How often do 95 % limits of a mean over n networks, animals or sessions hold the true mean, by how their
 values are distributed? Per cent; in brackets how many lie wholly below and above; then the median width, in
 SDs of the values ({simulations:,} simulations).
+
+"""
+
+PRECISION_HEAD = """
+## How many images are enough
+
+`precision` says how many images would halve an interval. Of {simulations:,} sets of each kind, in how many it
+did; how many images it named (the median); and how much of the width new sets of so many images had: the
+median, which is to be 50 % within 15 % of that, and the middle half. Beside it, what was left with four times
+as many images.
 
 """
 
@@ -275,6 +289,10 @@ def _across(rows: Sequence[Mapping[str, Any]]) -> str:
     return ACROSS_HEAD.format(simulations=ACROSS) + "\n".join(coverage_across.markdown(rows)) + "\n"
 
 
+def _precision(rows: Sequence[dict[str, Any]]) -> str:
+    return PRECISION_HEAD.format(simulations=FORETOLD) + "\n".join(coverage_precision.lines(rows)) + "\n"
+
+
 def _contrast_misses(counted: Mapping[str, Any]) -> list[str]:
     return coverage_contrasts.misses(counted["contrast_misses"], counted["power"])
 
@@ -284,6 +302,7 @@ def page(counted: Mapping[str, Any]) -> str:
     text = HEAD.format(units=K, many=MANY, population=counted["population"])
     text += _table(["responses", "what they are"], [[name, kind.words] for name, kind in KINDS.items()], 2)
     text += _intervals(counted) + _contrasts(counted) + _across(counted["across"])
+    text += _precision(counted["precision"])
     missed = coverage_intervals.misses(counted["intervals"], counted["simulations"])
     text += MISSES + "".join(f"- {line}\n" for line in missed or ["nothing"])
     text += CONTRAST_MISSES.format(
@@ -329,6 +348,8 @@ def count(simulations: int, tests: int) -> dict[str, Any]:
         made_up = [name for name in LISTED if KINDS[name].generate is not None]
         family = [coverage_contrasts.family_row(name, tests, few) for name in made_up]
         tell("many layers")
+        foretold = coverage_precision.rows(FORETOLD, run=many)
+        tell("how many images are enough")
     counted = {
         "simulations": simulations,
         "tests": tests,
@@ -341,6 +362,7 @@ def count(simulations: int, tests: int) -> dict[str, Any]:
         "family": family,
         "contrast_misses": coverage_contrasts.too_often(between, same),
         "across": coverage_across.rows(ACROSS),
+        "precision": foretold,
     }
     tell("all")
     return counted

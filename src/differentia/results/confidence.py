@@ -46,9 +46,13 @@ _LEAST_LEFT = 1e-6
 STRONG_IMAGES, LONG_TAIL, GAP = "strong images", "long tail", "gap"
 _STRONG, _MOST_STRONG, _LONG, _WIDE, _MOST_OF_ALL = 5.0, 0.05, 1.0, 0.1, 0.3
 
-# What more images are foretold from: the share of the strongest that the line is drawn through on which yet
-# stronger ones lie, and how steep the upper half may be (the SD of a log-normal strength): docs/coverage.md.
-_TOP, _STEEP = 0.2, 0.85
+# What more images are foretold from: yet stronger ones lie on a line through this share of the strongest.
+_TOP = 0.2
+
+# They can be foretold where strengths vary little (the SD of their logarithm), or, of this many images,
+# where the upper half is not steep (the same SD, if they are log-normal) or the tail is short. The bounds are
+# those of docs/coverage.md.
+_LITTLE, _FEWEST_OF_TAIL, _STEEP, _SHORT = 0.7, 30, 0.9, 0.2
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,10 @@ class Sample:
 
     def confidence(self) -> Confidence | None:
         """Return the confidence distribution; None where the value is 0 or there are too few images."""
+        return self._confidence
+
+    @cached_property
+    def _confidence(self) -> Confidence | None:
         if self.n_images < LEAST_IMAGES or not len(self._thresholds) or not self._median > 0:
             return None
         if self._powers is not None and not (np.isfinite(self._sigma_influence).all() and self._powers.any()):
@@ -91,7 +99,7 @@ class Sample:
 
     def expected(self, n_images: int) -> Confidence | None:
         """Return the confidence distribution that so many images of the same kind would give."""
-        known = self.confidence()
+        known = self._confidence
         if known is None:
             return None
         log_limit = self._log_limits(n_images) - np.log(self._median)
@@ -197,8 +205,22 @@ class Sample:
         """Whether the strengths of more images can be foretold from those at hand."""
         if self._powers is None:
             return True
-        _, steepness = _line(np.sort(_excess(self._powers)), 0.5)
-        return steepness * (1 + 2 / np.sqrt(self.n_images)) < _STEEP
+        logs = np.sort(_excess(self._powers))
+        if logs.std(ddof=1) < _LITTLE:
+            return True
+        if self.n_images < _FEWEST_OF_TAIL:
+            return False
+        # From few images it may be so much steeper than it seems.
+        steep = _steepness(logs, 0.5) * (1 + 2 / np.sqrt(self.n_images)) >= _STEEP
+        return not steep or self._tail < _SHORT
+
+    @property
+    def _tail(self) -> float:
+        """The mean excess of the strongest over others (Hill 1975), times how far it reaches."""
+        assert self._powers is not None
+        excess = np.sort(_excess(self._powers))[::-1]
+        most = excess[: max(3, round(0.2 * self.n_images)) + 1]
+        return float((most[:-1] - most[-1]).mean() * most[0]) / _furthest(self.n_images)
 
     @cached_property
     def influence(self) -> Float[np.ndarray, " n"]:
@@ -244,14 +266,12 @@ class Sample:
         """Why no method can tell the limits from these images; "" where nothing is known against them."""
         if self._powers is not None:
             excess = _excess(self._powers)
-            furthest = ndtri(1 - 0.6 / self.n_images)  # of so many normal numbers, about
+            furthest = _furthest(self.n_images)
             spread = max(1.4826 * float(np.median(np.abs(excess))), 0.02)
             strong = int((excess > _STRONG * furthest * spread).sum())
             if 0 < strong < max(2, _MOST_STRONG * self.n_images):
                 return STRONG_IMAGES
-            # The mean excess of a long tail (Hill 1975), times how far it reaches.
-            most = np.sort(excess)[::-1][: max(3, round(0.2 * self.n_images)) + 1]
-            if (most[:-1] - most[-1]).mean() * most[0] / furthest > _LONG:
+            if self._tail > _LONG:
                 return LONG_TAIL
         scores, steps = self._share_scores.reshape(-1, 2), np.diff(np.log(self._thresholds))
         near, around = ((scores[:-1, 1] > -reach) & (scores[1:, 0] < reach) for reach in (0.5, 2))
@@ -268,12 +288,17 @@ def _excess(powers: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     return logs - np.median(logs)
 
 
-def _line(logs: Float[np.ndarray, " n"], share: float) -> tuple[float, float]:
-    """Return the mean of a share of all, the largest, and how steeply they rise with the normal score."""
+def _steepness(logs: Float[np.ndarray, " n"], share: float) -> float:
+    """Return how steeply such a share of ascending logarithms, the largest, rises with normal scores."""
     most = max(3, round(share * len(logs)))
     scores = _normal_scores(len(logs))[-most:]
-    scores -= scores.mean()
-    return float(logs[-most:].mean()), float(scores @ logs[-most:] / (scores @ scores))
+    scores = scores - scores.mean()
+    return float(scores @ logs[-most:] / (scores @ scores))
+
+
+def _furthest(n: int) -> float:
+    """Return about the largest of so many normal numbers."""
+    return float(ndtri(1 - 0.6 / n))
 
 
 def _normal_scores(n: int) -> Float[np.ndarray, " n"]:
@@ -284,7 +309,7 @@ def _normal_scores(n: int) -> Float[np.ndarray, " n"]:
 def _typical(logs: Float[np.ndarray, " n"], n_images: int) -> Float[np.ndarray, " m"]:
     """Return ascending logarithms as so many images would typically have, of those at hand, ascending."""
     scores, wanted = _normal_scores(len(logs)), _normal_scores(n_images)
-    beyond = _line(logs, _TOP)[1] * np.maximum(wanted - scores[-1], 0.0)
+    beyond = _steepness(logs, _TOP) * np.maximum(wanted - scores[-1], 0.0)
     return np.interp(wanted, scores, logs) + beyond
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
@@ -99,7 +99,7 @@ def precision(result: xr.Dataset) -> xr.Dataset:
     return xr.Dataset(found, coords=half.coords).drop_attrs()
 
 
-def _images_to_halve(result: xr.Dataset) -> tuple[Float[np.ndarray, "set layer"], np.ndarray[Any, Any]]:
+def _images_to_halve(result: xr.Dataset) -> tuple[Float[np.ndarray, "set layer"], np.ndarray]:
     """Return how many images would halve each interval at the largest number of units, and why not."""
     here = {"n_units": result["n_units"].max(), "source": "images"}
     low, high = (result[name].sel(here).transpose("set", "layer").values for name in LIMITS)
