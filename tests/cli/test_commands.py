@@ -994,7 +994,6 @@ def test_a_contrast_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFi
         (["contrast", str(tmp_path), "threes", "all"], "no such file"),
         ([*arguments, "--confidence", "95"], "confidence is 95.0; expected a number from 0.5 to below 1"),
         ([*arguments, "--confidence", "half"], "Invalid value for '--confidence': 'half'; expected a number"),
-        ([*arguments, "--paired"], "do not belong together two by two"),
     ):
         assert main(wrong) == 2
         captured = capsys.readouterr()
@@ -1026,3 +1025,8 @@ def test_paired_images_on_the_command_line(tmp_path: Path, capsys: pytest.Captur
     assert "before and after, paired, all units [95 %: other images]" in capsys.readouterr().out
     alone = dif.contrast(result, "before", "after")
     assert float(alone["difference_high"][0]) > float(found["difference_high"][0])
+    names[0] = "another"
+    dif.save(result.assign_coords(image_name=("image", names)), tmp_path / "result.nc")
+    assert main(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "do not belong together two by two ('another' has no partner)" in line
