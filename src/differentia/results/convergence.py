@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -105,6 +106,13 @@ def _judged(result: xr.Dataset, sketch: xr.Dataset | None) -> tuple[xr.DataArray
         flags = flags | (off & ~whole & means.notnull())
     flags, known = flags.transpose(*means.dims), (known | flags).transpose(*means.dims)
     return flags.reset_coords(drop=True), known.reset_coords(drop=True)
+
+
+def all_units_of(results: Mapping[str, xr.Dataset], kind: str) -> xr.Dataset | None:
+    """Return which of results that were measured together tells what all units give, to units of a kind."""
+    if kind not in _AT_RANDOM:
+        return None
+    return results.get("all", results.get("sketch"))
 
 
 def _change(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from helpers.reports import compared, flagged, limits_of, measured, over_draws, published
 from helpers.results import neurons
 
+import differentia as dif
 from differentia.output.report.curves import curves
 
 
@@ -16,10 +18,15 @@ def numbers(nested: Any) -> np.ndarray:
     return np.array(nested, dtype=float)
 
 
+def curves_of(result: xr.Dataset) -> dict[str, Any]:
+    units = str(result["units"].item())
+    return curves({units: result}, units)
+
+
 def test_means_spreads_and_limits() -> None:
     """As they are and relative; the limits by their source, and what has not converged."""
     result = compared()
-    found = curves(result)
+    found = curves_of(result)
     for relative, lines in ((False, found["raw"]), (True, found["relative"])):
         mean, spread = over_draws(result, relative=relative)
         np.testing.assert_allclose(numbers(lines["mean"]), mean)
@@ -44,6 +51,23 @@ def test_what_is_unknown_is_none() -> None:
         names.values.tolist().index(name)
         for names, name in ((result["set"], "digits"), (result["layer"], "block4_pool"))
     ]
-    assert curves(result)["raw"]["mean"][at[0]][at[1]][0] is None
-    assert curves(neurons().assign_attrs(reference=""))["relative"] is None
-    assert curves(published())["raw"]["published"] is not None
+    assert curves_of(result)["raw"]["mean"][at[0]][at[1]][0] is None
+    assert curves_of(neurons().assign_attrs(reference=""))["relative"] is None
+    assert curves_of(published())["raw"]["published"] is not None
+
+
+def test_all_units_tell_what_has_converged() -> None:
+    """Where they were measured together with random ones: of a sparse layer, few units miss most of it."""
+    rng = np.random.default_rng(0)
+    responses = np.zeros((20, 2000))
+    responses[np.arange(20), rng.integers(0, 2000, 20)] = 1.0
+    responses += 1e-3 * rng.normal(size=responses.shape)
+    arrays = {"a": {"x": responses}}
+    some = dif.measure_responses(arrays, n_units=(20, 40), pool=60, draws=8, seed=1)
+    some = some.drop_vars(["layer_mean", "layer_sd"])  # which would tell it, too
+    alone = curves_of(some)["not_converged"]
+    whole = dif.measure_responses(arrays, seed=1)
+    together = curves({"random": some, "all": whole}, "random")["not_converged"]
+    assert together == [[[True, True]]]
+    assert alone != together  # the control
+    assert curves({"random": some, "all": whole}, "all")["not_converged"] == [[[False]]]

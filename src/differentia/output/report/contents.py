@@ -37,7 +37,7 @@ def contents(
     """
     first = next(iter(results.values()))
     entries = MATRIX_ENTRIES // len(results)
-    kinds = [{**curves(result), "pairs": pairs(result, entries)} for result in results.values()]
+    kinds = [{**curves(results, kind), "pairs": pairs(result, entries)} for kind, result in results.items()]
     heat_maps = {"filters": filters(first), "predictions": None if main_view else predictions(first)}
     maps = filter_maps(first)
     gallery = [] if main_view else spread_out(list(rows_by_set(first).values()), MOST_IN_GALLERY).tolist()

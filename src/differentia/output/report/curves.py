@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from differentia.output.doubts import told_doubts
 from differentia.output.words import UNIT_WORDS
-from differentia.results.convergence import convergence_known, not_converged
+from differentia.results.convergence import all_units_of, convergence_known, not_converged
 from differentia.results.dataset import kind_of, provenance
 from differentia.results.doubts import doubts
 from differentia.results.draws import draw_mean, draw_spread
@@ -25,15 +26,19 @@ if TYPE_CHECKING:
 DIMENSIONS = ("set", "layer", "n_units")
 
 
-def curves(result: xr.Dataset) -> dict[str, Any]:
-    """Return what the page's curves are drawn from; arrays have the `DIMENSIONS`, and None is unknown."""
-    units = str(result["units"].item())
+def curves(results: Mapping[str, xr.Dataset], units: str) -> dict[str, Any]:
+    """Return what the page's curves of a kind of units are drawn from.
+
+    Arrays have the `DIMENSIONS`, and None is unknown. What all units give, if it was measured together with
+    them, tells whether they have converged.
+    """
+    result, of_all = results[units], all_units_of(results, units)
     limits = value_limits(result)
     lines = {"raw": _lines(result, result["differentiation"], limits["differentiation"]), "relative": None}
     if result.attrs["reference"]:
         lines["relative"] = _lines(result, relative(result), limits["relative"])
-    flags = not_converged(result).transpose(*DIMENSIONS).values.astype(object)
-    flags[~convergence_known(result).transpose(*DIMENSIONS).values] = None
+    flags = not_converged(result, of_all).transpose(*DIMENSIONS).values.astype(object)
+    flags[~convergence_known(result, of_all).transpose(*DIMENSIONS).values] = None
     return {
         "units": units,
         "used_as": UNIT_WORDS[units].used,
