@@ -438,7 +438,7 @@ def _mark_entries(result: xr.Dataset, intervals: Intervals) -> dict[str, Artist]
     """Return what says which interval is which, and what open and crossed marks are."""
     marks = {"images": band_key(), "units": key(color=LEGEND_COLOUR, marker="|", markersize=9)}
     entries = {words: marks[source] for source, words in intervals.legend().items()}
-    if bool(not_converged(result).any()):
+    if bool((not_converged(result) & ~intervals.doubted).any()):
         entries["not converged"] = key(
             color=LEGEND_COLOUR, marker="o", markersize=OPEN_SIZE, markerfacecolor="white"
         )
