@@ -22,6 +22,9 @@ LEVEL = 0.95
 LEAST_COVERAGE = {20: 0.90, 43: 0.93, 100: 0.93, 200: 0.93}
 WIDEST, TOLD, NEEDLESS = 1.3, 0.9, 0.1
 
+#: The least number of images of which that width is asked.
+LEAST_OF_WIDTH = 43
+
 #: What is said against limits, and the words that a table has for it.
 DOUBTS = {STRONG_IMAGES: "strong", LONG_TAIL: "tail", GAP: "gap"}
 
@@ -125,6 +128,7 @@ def misses(rows: Iterable[Mapping[str, Any]], simulations: int) -> list[str]:
                 f"{cell}: a diagnosis is told of {100 * told(one):.0f} % of the sets, though "
                 f"{100 * one['coverage']:.1f} % of the intervals hold the truth"
             )
-        if one["of_normal"] is not None and one["of_normal"] > WIDEST:
+        wide = one["of_normal"] is not None and one["of_normal"] > WIDEST
+        if wide and one["images"] >= LEAST_OF_WIDTH:
             found.append(f"{cell}: the half width is {one['of_normal']:.2f} times 1.96 SD")
     return found

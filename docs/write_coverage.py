@@ -74,8 +74,8 @@ This is asked of the method:
 - Of sets of 43 images and more, 93 % of the intervals hold the true value (of 20 images, 90 %), within two
   standard errors of the simulation. Otherwise `doubts` tells of {told:.0f} % of the sets why their limits
   are not to be trusted; such limits are left out of results.
-- Of sets without such a diagnosis, the median half width is at most {widest} times 1.96 SD of the value
-  over sets.
+- Of sets of 43 images and more without such a diagnosis, the median half width is at most {widest} times
+  1.96 SD of the value over sets.
 - Where intervals hold the truth as often as asked, a diagnosis is told of fewer than {needless:.0f} % of
   sets of that kind.
 

@@ -977,9 +977,10 @@ def test_a_contrast_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFi
         assert interval in printed
     differ = [record["layer"] for record in records if (record["p_corrected"] or 1.0) < 0.05]
     tests = f"{records[0]['n_tests']} layer{'s' * (records[0]['n_tests'] > 1)}"
-    assert printed.splitlines()[-1].startswith(
-        f"They differ in {len(differ)} of 2 layers (p < 0.05, corrected over {tests})"
-    )
+    assert f"\nThey differ in {len(differ)} of 2 layers (p < 0.05, corrected over {tests})" in printed
+    unknown = [record["layer"] for record in records if record["p"] is None]
+    assert unknown
+    assert printed.splitlines()[-1].startswith(f"No interval for threes in {unknown[0]}: ")
 
     assert main([*arguments, "--json", "--confidence", "0.8"]) == 0
     narrow = json.loads(capsys.readouterr().out)

@@ -150,6 +150,10 @@ def test_doubts() -> None:
         assert sample_of(responses).doubt == expected
     for generator in (gaussian, binary, one_hot):
         assert [sample_of(generator(rng, 43)).doubt for _ in range(20)].count("") >= 18
+    # nor of one image that is a little stronger than others that are all alike
+    alike = rng.normal(size=(43, 5000))
+    alike[4] *= 1.15
+    assert sample_of(alike).doubt == ""
     # without an SD, strong images are no matter
     assert sample_of(strong, normalized=False).doubt == ""
     assert strongest((strong**2).mean(axis=1))[0] == 3
@@ -174,3 +178,10 @@ def test_a_confidence_distribution_is_one() -> None:
         assert known is not None
         assert (np.diff(known.log_limit) >= -1e-12).all()
         assert abs(np.interp(0.0, known.log_limit + 1e-12 * np.arange(len(SCORES)), SCORES)) < 2.5
+
+
+def test_limits_go_on_beyond_the_scores_that_are_kept() -> None:
+    """With two degrees of freedom, of 99.9 %: t reaches 31.6 scores."""
+    low, high = limits(0.05 * SCORES, 2.0, 0.999)
+    reach = scipy.stats.t.ppf(0.9995, 2)
+    assert (low, high) == pytest.approx((-0.05 * reach, 0.05 * reach))

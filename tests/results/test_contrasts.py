@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import differentia as dif
 from differentia.results.confidence import SCORES
 from differentia.results.contrasts import (
     Known,
+    _Sets,
     compare,
     contrasts_between_sets,
     corrected_p,
@@ -229,10 +231,52 @@ def test_images_that_both_sets_show_count_as_one() -> None:
     for name in ("difference_low", "p"):
         assert by_content[name].item() == pytest.approx(by_name[name].item())
     assert by_name["p"].item() != dif.contrast(named, "plain", "changed")["p"].item()
-    # the same responses in both: nothing that could differ by chance
+    # the same responses in both do not differ; twice as large ones do, and nothing of it is chance
     one = paired_arrays(3)["plain"]
-    twice = dif.measure_responses({"a": one, "b": one})
-    assert dif.contrast(twice, "a", "b", paired=True)["p"].isnull().all()
+    double = {"x": 2 * one["x"]}
+    twice = dif.measure_responses({"a": one, "b": one, "c": double}, normalize="none")
+    assert dif.contrast(twice, "a", "b", paired=True)["p"].item() > 0.9
+    found = dif.contrast(twice, "c", "a", paired=True)
+    assert found["p"].item() < 1e-4
+    assert found["ratio_low"].item() == pytest.approx(2, rel=0.05)
+    assert found["ratio_high"].item() == pytest.approx(2, rel=0.05)
+
+
+def test_pairs_of_files() -> None:
+    """The same names in another format, also below other folders; not two of one name in other folders."""
+    result = dif.measure_responses(paired_arrays(4, n=12))
+    expected = dif.contrast(result, "plain", "changed", paired=True)
+
+    def named(one: list[str], other: list[str]) -> xr.Dataset:
+        return result.assign_coords(image_name=("image", one + other))
+
+    folders = [f"{'ab'[place % 2]}/{place // 2}" for place in range(12)]
+    for one, other in (
+        ([f"{at}.png" for at in range(12)], [f"{at}.jpg" for at in range(12)]),
+        ([f"x/{at}.png" for at in range(12)], [f"y/{at}.jpg" for at in range(12)]),
+        ([f"{at}.png" for at in folders], [f"{at}.bmp" for at in folders]),
+    ):
+        found = dif.contrast(named(one, other), "plain", "changed", paired=True)
+        xr.testing.assert_identical(found, expected)
+    swapped = [f"{'ba'[place % 2]}{place}/{place}.png" for place in range(12)]
+    with pytest.raises(dif.InputError, match="has no partner"):
+        dif.contrast(named([f"{at}/{at}.png" for at in range(12)], swapped), "plain", "changed", paired=True)
+
+
+def test_what_images_have_in_common_ties_pairs_of_sets() -> None:
+    """The largest score of three pairs of paired sets allows for their correlation: hand-made influences."""
+    arrays = paired_arrays(5)
+    arrays["third"] = {"x": arrays["plain"]["x"] * 1.01}
+    result = dif.measure_responses(arrays)
+    sets = _Sets(result)
+    names = ("plain", "changed", "third")
+    pairs = list(combinations(names, 2))
+    shared = {pair: sets.same_images(*pair, paired=True) for pair in pairs}
+    places = sets.places(shared)
+    np.testing.assert_array_equal(places, np.tile(np.arange(30), 3))
+    one = sets.influence_on_difference("plain", "changed", places)[:30, 0]
+    influence = result["influence"].values[:, 0, 0].astype(float) / 30
+    np.testing.assert_allclose(one, influence[:30] - influence[30:60])
 
 
 def test_which_sets_are_compared_unasked() -> None:
@@ -273,6 +317,7 @@ def test_pairs_of_sets_are_corrected_together() -> None:
         ("unknown set 'onne'. Did you mean 'one'", ("onne", "other"), {}),
         ("both sets are 'one'", ("one", "one"), {}),
         ("confidence is 2; expected a number from 0.5", ("one", "other"), {"confidence": 2}),
+        ("paired is 'yes'; expected True or False", ("one", "other"), {"paired": "yes"}),
     ],
 )
 def test_what_cannot_be_compared(message: str, names: tuple[str, str], options: dict[str, Any]) -> None:

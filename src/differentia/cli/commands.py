@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from differentia.cli import measuring, options as opt
-from differentia.cli.output import print_contrast, print_json, print_table, progress_bar, say
+from differentia.cli.output import (
+    print_contrast,
+    print_json,
+    print_table,
+    print_why_unknown,
+    progress_bar,
+    say,
+)
 from differentia.errors import InputError
 from differentia.experiment.options import N_UNITS
 from differentia.system.choices import HOW, NOISE, UNITS
@@ -426,12 +433,14 @@ def contrast(
     """
     from differentia.results.contrasts import contrast as compare_sets
 
-    found = compare_sets(_read_result(result), first, second, paired=paired, confidence=confidence)
+    whole = _read_result(result)
+    found = compare_sets(whole, first, second, paired=paired, confidence=confidence)
     if as_json:
         rows = found.to_dataframe().reset_index().to_dict("records")
         print_json([{**found.attrs, **row} for row in rows])
     else:
         print_contrast(found)
+        print_why_unknown(whole, first, second)
 
 
 def _read_result(path: str) -> xr.Dataset:

@@ -124,7 +124,7 @@ def _value_cell(row: dict[str, Any], doubted: bool) -> str:
     mean, spread = row["differentiation"], row["sd_over_draws"]
     limits = row["differentiation_images_low"], row["differentiation_images_high"]
     written = f"{mean:.3f}{f' ± {spread:.3f}' if spread > 0 else ''}"
-    return written + (" ?" if doubted else _written_limits(*limits, digits=2))
+    return written + (" ?" if doubted else _written_limits(*limits, digits=2 if mean >= 0.1 else 3))
 
 
 def _written_limits(low: float, high: float, *, digits: int) -> str:
@@ -154,12 +154,33 @@ def print_contrast(found: xr.Dataset) -> None:
     print_table(f"{pair}, {units} {level}", columns, rows)
     differ = [str(name) for name in found["layer"].values[found["p_corrected"].values < SIGNIFICANT]]
     unknown = int(found["p"].isnull().sum())
+    if unknown == found.sizes["layer"]:
+        typer.echo("They can't be compared in any layer.")
+        return
     typer.echo(
         f"They differ in {len(differ)} of {found.sizes['layer']} layers (p < {SIGNIFICANT:g}, corrected over "
         f"{corrected_over(found)})"
         + (f": {', '.join(differ)}" if differ else "")
         + (f"; unknown in {unknown}" if unknown else "")
     )
+
+
+def print_why_unknown(result: xr.Dataset, *names: str) -> None:
+    """Print why sets have no interval over images, where they have none."""
+    from differentia.results.confidence import LEAST_IMAGES
+    from differentia.results.dataset import set_rows
+    from differentia.results.doubts import say_doubts
+    from differentia.results.intervals import MOST_IMAGES
+
+    for name in names:
+        count = len(set_rows(result, name))
+        if not LEAST_IMAGES <= count <= MOST_IMAGES:
+            typer.echo(
+                f"No interval for {name}: it has {count:,} images; there are intervals for {LEAST_IMAGES} to "
+                f"{MOST_IMAGES:,}."
+            )
+    for sentence in say_doubts(result.sel(set=list(names))):
+        typer.echo(sentence)
 
 
 def _written_p(p: float) -> str:

@@ -44,7 +44,7 @@ _LEAST_LEFT = 1e-6
 
 # Why limits are not to be trusted: see `Sample.doubt`. The bounds are those of docs/coverage.md.
 STRONG_IMAGES, LONG_TAIL, GAP = "strong images", "long tail", "gap"
-_STRONG, _MOST_STRONG, _LONG, _WIDE, _MOST_OF_ALL = 5.0, 0.05, 1.0, 0.1, 0.3
+_STRONG, _FAR, _MOST_STRONG, _LONG, _WIDE, _MOST_OF_ALL = 5.0, np.log(3.0), 0.05, 1.0, 0.1, 0.3
 
 # What more images are foretold from: yet stronger ones lie on a line through this share of the strongest.
 _TOP = 0.2
@@ -266,9 +266,8 @@ class Sample:
         """Why no method can tell the limits from these images; "" where nothing is known against them."""
         if self._powers is not None:
             excess = _excess(self._powers)
-            furthest = _furthest(self.n_images)
-            spread = max(1.4826 * float(np.median(np.abs(excess))), 0.02)
-            strong = int((excess > _STRONG * furthest * spread).sum())
+            spread = 1.4826 * float(np.median(np.abs(excess)))
+            strong = int((excess > max(_STRONG * _furthest(self.n_images) * spread, _FAR)).sum())
             if 0 < strong < max(2, _MOST_STRONG * self.n_images):
                 return STRONG_IMAGES
             if self._tail > _LONG:
@@ -314,10 +313,10 @@ def _typical(logs: Float[np.ndarray, " n"], n_images: int) -> Float[np.ndarray, 
 
 
 def strongest(powers: Float[np.ndarray, " n"]) -> Int[np.ndarray, " m"]:
-    """Return which images have the most power: those that make half of it, at most three."""
+    """Return the most powerful images, at most three: those of three times the median power, or the first."""
     order = np.argsort(powers)[::-1]
-    needed = 1 + int(np.searchsorted(np.cumsum(powers[order]), powers.sum() / 2))
-    return order[: min(needed, 3)]
+    far = int((powers > np.exp(_FAR) * np.median(powers)).sum())
+    return order[: min(max(far, 1), 3)]
 
 
 def _ascending(
@@ -341,6 +340,10 @@ def freedom_of(influence: Float[np.ndarray, " n"]) -> float:
 
 def limits(log_limit: Float[np.ndarray, " score"], freedom: float, confidence: float) -> tuple[float, float]:
     """Return the logarithm of the limits over the value; below and above 0."""
-    reach = stdtrit(freedom, (1 + confidence) / 2)
+    reach = float(stdtrit(freedom, (1 + confidence) / 2))
     low, high = np.interp([-reach, reach], SCORES, log_limit)
+    # With few degrees of freedom they may lie beyond what is kept: on the line of the last four scores.
+    beyond = max(reach - SCORES[-1], 0.0) / 4
+    low -= beyond * (np.interp(-4.0, SCORES, log_limit) - log_limit[0])
+    high += beyond * (log_limit[-1] - np.interp(4.0, SCORES, log_limit))
     return min(float(low), 0.0), max(float(high), 0.0)

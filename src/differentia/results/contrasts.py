@@ -15,7 +15,13 @@ from differentia.errors import InputError, require_known
 from differentia.results.confidence import LEAST_IMAGES, SCORES, freedom_of
 from differentia.results.dataset import set_rows
 from differentia.results.draws import draw_mean
-from differentia.results.intervals import CONFIDENCE, require_confidence, side_by_side, with_confidences
+from differentia.results.intervals import (
+    CONFIDENCE,
+    largest_values,
+    require_confidence,
+    side_by_side,
+    with_confidences,
+)
 from differentia.results.schema import LIMITS, checked
 from differentia.results.summaries import layer_names
 from differentia.system.random import generator_of
@@ -41,8 +47,11 @@ _WEIGHTS = np.exp(-(SCORES**2) / 2) / np.exp(-(SCORES**2) / 2).sum()
 #: Differences that are gone through for the limits.
 _DIFFERENCES = 400
 
-#: So near to 1 the correlation of two sets may come; of more, their difference is known to be 0.
+#: So near to 1 the correlation of two sets may come.
 _MOST_CORRELATED = 0.999
+
+#: Values that differ by less, as a share of them, are the same but for rounding.
+_ROUNDING = 1e-6
 
 #: What a contrast holds of each layer, and of its own making.
 CONTRAST_VALUES = (
@@ -61,11 +70,12 @@ class Known(NamedTuple):
     log_limit: Float[np.ndarray, " score"]  # see `Confidence`
     freedom: float
     error: float  # the standard error of its logarithm
+    most: float = np.inf  # the largest value that the definition allows
 
     @property
     def logs(self) -> Float[np.ndarray, " score"]:
         """The logarithm of the value at each of `SCORES`."""
-        return np.log(self.value) + self.log_limit
+        return np.minimum(np.log(self.value) + self.log_limit, np.log(self.most))
 
 
 class Compared(NamedTuple):
@@ -84,12 +94,11 @@ class Compared(NamedTuple):
 
     def limits(self, reach: float) -> tuple[tuple[float, float], tuple[float, float]]:
         """Return the limits of the difference and of the ratio, so many normal scores away."""
-        tail = ndtr(-reach)
-        reach = -float(stdtrit(self.freedom, tail))
+        of_t = -float(stdtrit(self.freedom, ndtr(-reach)))
         with np.errstate(over="ignore"):
-            one, other = (known.logs for known in (self.one, self.other))
-            differences = _limits(np.exp(one), np.exp(other), self.correlation, reach)
-            low, high = np.exp(_limits(one, other, self.correlation, reach))
+            one, other = self.one.logs, self.other.logs
+            differences = _limits(np.exp(one), np.exp(other), self.correlation, of_t)
+            low, high = np.exp(_limits(one, other, self.correlation, of_t))
         return differences, (float(low), float(high))
 
 
@@ -150,7 +159,8 @@ def contrast(
     Both are compared at the largest number of units, over images. Their confidence distributions are folded;
     p is the inversion of the limits that follow: it lies below ``1 - confidence`` exactly where the limits of
     the difference leave out 0, and those of the ratio 1. The degrees of freedom are Welch's. Images that both
-    sets show count as one, whatever `paired`.
+    sets show, which are known by their content, count as one, whatever `paired`; of recorded responses, whose
+    stimuli are not known, only with `paired`.
 
     Parameters
     ----------
@@ -159,8 +169,8 @@ def contrast(
     first, second
         Names of two sets.
     paired
-        Images of the two sets belong together, two by two, by their names: the same pictures changed in some
-        way, or trials of the same stimuli.
+        Images of the two sets belong together, two by two, by their names (the same pictures changed in some
+        way), or, in arrays, by their places. Pairs of images that have nothing in common do no harm.
     confidence
         Of the limits, from 0.5 to below 1; by default that of the result's intervals.
 
@@ -184,6 +194,8 @@ def contrast(
         require_known("set", name, [str(known) for known in result["set"].values])
     if first == second:
         raise InputError(f"both sets are {first!r}; name two different sets to compare")
+    if not isinstance(paired, bool | np.bool_):
+        raise InputError(f"paired is {paired!r}; expected True or False")
     return _contrasts(result, [(first, second)], paired, confidence)[0]
 
 
@@ -222,12 +234,14 @@ def _contrasts(
     # Of t distributions with different degrees of freedom, scores of one normal distribution.
     alone = np.array([np.nan if one is None else one.p for one in compared])
     scores = np.abs(ndtri(np.maximum(alone, 1e-300) / 2))
-    influences = [sets.influence_on_difference(*pair, shared[pair]) for pair in pairs]
+    places = sets.places(shared)
+    influences = [sets.influence_on_difference(*pair, places) for pair in pairs]
     largest = largest_scores(
         np.concatenate(influences, axis=1)[:, np.isfinite(alone)], result.attrs["seed"], *map(str, pairs)
     )
     corrected = np.where(np.isfinite(alone), np.maximum(corrected_p(scores, largest), alone), np.nan)
-    reaches = float(-ndtri((1 - confidence) / 2)), reach_of_all(largest, confidence)
+    reach = float(-ndtri((1 - confidence) / 2))
+    reaches = reach, max(reach, reach_of_all(largest, confidence))
     found = []
     for at, pair in enumerate(pairs):
         of_pair = slice(at * n_layers, (at + 1) * n_layers)
@@ -296,25 +310,28 @@ class _Sets:
         )
         influence = here["influence"].values.astype(np.float64)
         self._influence = {name: influence[rows] for name, rows in self.rows.items()}
+        self._most = dict(zip(names, largest_values(result).values.tolist(), strict=True))
         self._hashes, self._names = (
             result[label].values.astype(str) for label in ("image_hash", "image_name")
         )
 
     def same_images(self, first: str, second: str, *, paired: bool) -> Int[np.ndarray, "m 2"]:
         """Return which images of two sets are the same, or belong together: their places in each."""
-        by_name = [_by_key(self._names[self.rows[name]]) for name in (first, second)]
         if not paired:
             one, other = (_by_key(self._hashes[self.rows[name]]) for name in (first, second))
-            return np.array([(one[key], other[key]) for key in one if key in other], dtype=np.int64).reshape(
-                -1, 2
-            )
-        keys = by_name
+            both = [(one[key], other[key]) for key in one if key in other]
+            return np.array(both, dtype=np.int64).reshape(-1, 2)
+        keys = [_by_key(self._names[self.rows[name]]) for name in (first, second)]
         if keys[0].keys() != keys[1].keys():  # the same pictures in another format
-            keys = [{PurePath(name).stem: place for name, place in of_set.items()} for of_set in by_name]
+            without = [{str(PurePath(name).with_suffix("")): at for name, at in one.items()} for one in keys]
+            # ... or below other folders
+            bare = [{PurePath(name).stem: at for name, at in one.items()} for one in keys]
+            agree = without[0].keys() == without[1].keys()
+            keys = without if agree or any(map(_folders_tell, keys)) else bare
         lone = sorted(keys[0].keys() ^ keys[1].keys())
         counts = [len(self.rows[name]) for name in (first, second)]
         if lone or counts != [len(of_set) for of_set in keys]:
-            what = f"{lone[0]!r} has no partner" if lone else "some images have the same name"
+            what = f"{lone[0]!r} has no partner" if lone else "some images have the same name, or none"
             raise InputError(
                 f"paired: the {counts[0]:,} images of {first!r} and the {counts[1]:,} of {second!r} do not "
                 f"belong together two by two ({what}); give both sets the same names, each once, or compare "
@@ -329,7 +346,8 @@ class _Sets:
             return None
         influence = self._influence[name][:, layer]
         error = float(influence.std(ddof=1) / np.sqrt(len(influence)))
-        return Known(value, self._log_limit[name][layer].astype(np.float64), freedom, error)
+        log_limit = self._log_limit[name][layer].astype(np.float64)
+        return Known(value, log_limit, freedom, error, max(self._most[name], value))
 
     def compare(self, first: str, second: str, layer: int, shared: Int[np.ndarray, "m 2"]) -> Compared | None:
         """Compare two sets, of which some images are the same; None where that can't be done."""
@@ -342,32 +360,42 @@ class _Sets:
         of_sets = [influence[shared[:, at]] for at, influence in enumerate(all_of_them)]
         scale = float(np.prod([np.linalg.norm(influence) for influence in all_of_them]))
         correlation = float(of_sets[0] @ of_sets[1]) / scale if scale > 0 else 0.0
-        if correlation > _MOST_CORRELATED:
-            return None
         freedom = None
         if len(shared) == len(self.rows[first]) == len(self.rows[second]):
             freedom = freedom_of(of_sets[0] - of_sets[1])
-        return compare(one, other, correlation=max(correlation, -_MOST_CORRELATED), freedom=freedom)
+        correlation = float(np.clip(correlation, -_MOST_CORRELATED, _MOST_CORRELATED))
+        if correlation == _MOST_CORRELATED and abs(one.value / other.value - 1) < _ROUNDING:
+            other = other._replace(value=one.value)  # the same responses: no rounding may tell them apart
+        return compare(one, other, correlation=correlation, freedom=freedom)
 
     def influence_on_difference(
-        self, first: str, second: str, shared: Int[np.ndarray, "m 2"]
+        self, first: str, second: str, places: Int[np.ndarray, " image"]
     ) -> Float[np.ndarray, "image layer"]:
-        """Return the influence of each image on the difference of logarithms; of two that are one, together.
-
-        They are at the place of the first set's image. Other sets' images have none.
-        """
-        n_images, n_layers = len(self._names), len(self.values[first])
-        found = np.zeros((n_images, n_layers))
-        places = self.rows[second].copy()
-        places[shared[:, 1]] = self.rows[first][shared[:, 0]]
-        found[self.rows[first]] = self._influence[first] / len(self.rows[first])
-        np.subtract.at(found, places, self._influence[second] / len(self.rows[second]))
+        """Return the influence of each image on the difference of logarithms, at its place in all sets."""
+        found = np.zeros((len(self._names), len(self.values[first])))
+        for name, sign in ((first, 1.0), (second, -1.0)):
+            rows = self.rows[name]
+            np.add.at(found, places[rows], sign * self._influence[name] / len(rows))
         return found
+
+    def places(self, shared: Mapping[tuple[str, str], Int[np.ndarray, "m 2"]]) -> Int[np.ndarray, " image"]:
+        """Return one place for each image, the same for those that are the same in several sets."""
+        places = np.arange(len(self._names))
+        for (first, second), pairs in shared.items():
+            one, other = self.rows[first][pairs[:, 0]], self.rows[second][pairs[:, 1]]
+            for here, there in zip(places[one], places[other], strict=True):
+                places[places == max(here, there)] = min(here, there)
+        return places
 
 
 def _by_key(keys: np.ndarray) -> dict[str, int]:
     """Return the place of each key that is not empty."""
     return {str(key): place for place, key in enumerate(keys) if key}
+
+
+def _folders_tell(names: Mapping[str, int]) -> bool:
+    """Return whether images of one set lie in different folders, which are then a part of their names."""
+    return len({PurePath(name).parent for name in names}) > 1
 
 
 def largest_scores(influences: Float[np.ndarray, "image test"], *parts: object) -> Float[np.ndarray, " draw"]:
@@ -395,7 +423,7 @@ def reach_of_all(largest: Float[np.ndarray, " draw"], confidence: float) -> floa
     if not len(largest):
         return np.inf
     allowed = int(np.ceil((1 - confidence) * (1 + len(largest)) - 1e-9)) - 2  # draws that may reach a score
-    return float(largest[-1 - max(allowed, 0)])
+    return float(largest[-1 - allowed]) if allowed >= 0 else np.inf
 
 
 def require_contrast(given: Any) -> None:

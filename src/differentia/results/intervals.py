@@ -174,8 +174,9 @@ def with_confidences(result: xr.Dataset) -> xr.Dataset:
 
 
 def has_samples(result: xr.Dataset) -> bool:
-    """Return whether a result holds the distances that its values are the medians of."""
-    return is_raw_euclidean(result.attrs["normalize"], result.attrs["metric"]) and "distance" in result
+    """Return whether a result holds the distances that its values of draw 0 are the medians of."""
+    told = is_raw_euclidean(result.attrs["normalize"], result.attrs["metric"]) and "distance" in result
+    return told and 0 in result["draw"].values
 
 
 class Samples:

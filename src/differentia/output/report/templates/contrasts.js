@@ -40,6 +40,7 @@ function contrastTraces() {
   const marks = x.map((layer) => {
     const set = higher(contrast, layer);
     if (doubtful(contrast, layer)) return { symbol: DOUBT_SYMBOL, colour: colourOf("--soft") };
+    if (contrast.p_corrected[layer] === null) return { symbol: "circle-open", colour: "rgba(0, 0, 0, 0)" };
     return differs(contrast, layer) ? { symbol: data.sets[set].symbol.plotly, colour: setColour(set) } : { symbol: "circle-open", colour: colourOf("--soft") };
   });
   const reach = (ends, sign) => x.map((layer) => (values[layer] === null || ends[layer] === null ? NaN : sign * (ends[layer] - values[layer])));
@@ -127,7 +128,7 @@ function contrastCaption() {
   const layers = range(data.layers.length).filter((layer) => differs(contrast, layer)).length;
   const places = data.recorded ? "populations" : "layers";
   return [
-    `${pairName(contrast)} differ in ${layers} of ${counted(data.layers.length)} ${places}.`,
+    `${pairName(contrast)} differ in ${layers} of ${counted(contrast.p_corrected.filter((p) => p !== null).length)} ${places}${contrast.p_corrected.includes(null) ? " that could be compared" : ""}.`,
     `Thick bars: ${percent(contrast.confidence)} intervals for other ${THINGS} of the same kinds${contrast.paired ? ", which are paired" : ""}.`,
     ...(contrast.n_tests > 1 ? [`Thin bars: the same, for all ${contrast.over} together.`] : []),
     ...(axisOfContrast().range ? ["Some extend beyond the plot."] : []),
