@@ -40,12 +40,15 @@ def test_memory_is_images_times_units() -> None:
 
     def peak(**options: Any) -> int:
         dif.record(network, sets, batch_size=8, **options)  # whatever is made once
-        tracemalloc.start()
-        responses = dif.record(network, sets, batch_size=8, **options)
-        _, most = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        kept = sum(np.asarray(values).nbytes for values in responses.values.values())
-        return most + kept  # which the system gives, unseen by Python
+        found = []
+        for _ in range(2):  # what threads of tests before this one take, counts too: the less is meant
+            tracemalloc.start()
+            responses = dif.record(network, sets, batch_size=8, **options)
+            _, most = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+            kept = sum(np.asarray(values).nbytes for values in responses.values.values())
+            found.append(most + kept)  # which the system gives, unseen by Python
+        return min(found)
 
     everything = 400 * 2 * 28_800 * 4  # images x layers x units x bytes, the input apart
     assert peak(pool=100) < 0.1 * everything
