@@ -267,12 +267,11 @@ class _Layer:
     def look_at_errors(
         self, name: str, choice: _Choice, distances: Float[np.ndarray, "n n"], moments: _Moments
     ) -> None:
-        """Find how well the value of a set is known, from its distances."""
+        """Find how well a value is known, from distances and, where an SD divides them, from moments."""
+        divided = self.normalize == "layer" and METRICS[self.metric].in_units
         if self.moments is not None:
-            moments = self.moments[0][self.sets[name]], self.moments[1][self.sets[name]]
-        elif self.normalize != "layer" or not METRICS[self.metric].in_units:
-            moments = None, None  # type: ignore[assignment]
-        confidence = Sample(distances, *moments).confidence()
+            moments, divided = (self.moments[0][self.sets[name]], self.moments[1][self.sets[name]]), True
+        confidence = Sample(distances, *(moments if divided else ())).confidence()
         if confidence is not None:
             self.confidences[name, choice.used] = confidence
 
@@ -329,7 +328,7 @@ def _of_grams(grams: Grams, choice: int) -> tuple[Float[np.ndarray, "n n"], _Mom
 
 
 def _moments(responses: ResponseMatrix) -> _Moments:
-    """Return the moments of responses, as far from 0 as they are: divided by a power of two if need be."""
+    """Return the moments of responses less the mean of all, so that nothing cancels."""
     rows = Rows(responses)
     rows = rows.minus(float(rows.means().mean()))
     return rows.means(), rows.square_sums() / rows.n_units

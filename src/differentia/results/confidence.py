@@ -2,10 +2,11 @@
 
 Nothing is resampled. For a threshold x, the share H(x) of the pairs whose distance is at most x is a
 U-statistic, whose standard error follows from leaving out one image at a time; so does that of the SD of all
-responses, and the correlation of the two. A value t is the median over the SD, t = x / sigma: it is as
-probable as it is, over all errors that sigma may have, that half of the pairs lie below t sigma. This gives a
-confidence distribution, whose quantiles are the limits at every confidence. No density is estimated: where
-distances are few or fall into groups, limits lie at the distances that there are.
+responses, and the correlation of the two. A value t is the median over the SD. How probable it is that the
+true value lies below t is how probable it is that half of the pairs lie below t sigma, averaged over all
+errors that sigma may have. This gives a confidence distribution, whose quantiles are the limits at every
+confidence. No density is estimated: where distances are few or fall into groups, limits lie at the distances
+that there are.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ _LEAST_LEFT = 1e-6
 STRONG_IMAGES, LONG_TAIL, GAP = "strong images", "long tail", "gap"
 _STRONG, _FAR, _MOST_STRONG, _LONG, _WIDE, _MOST_OF_ALL = 5.0, np.log(3.0), 0.05, 1.0, 0.1, 0.3
 
-# What more images are foretold from: yet stronger ones lie on a line through this share of the strongest.
+# The share of the strongest images that tell how long a tail is, and on whose line yet stronger ones lie.
 _TOP = 0.2
 
 # They can be foretold where strengths vary little (the SD of their logarithm), or, of this many images,
@@ -219,7 +220,7 @@ class Sample:
         """The mean excess of the strongest over others (Hill 1975), times how far it reaches."""
         assert self._powers is not None
         excess = np.sort(_excess(self._powers))[::-1]
-        most = excess[: max(3, round(0.2 * self.n_images)) + 1]
+        most = excess[: max(3, round(_TOP * self.n_images)) + 1]
         return float((most[:-1] - most[-1]).mean() * most[0]) / _furthest(self.n_images)
 
     @cached_property

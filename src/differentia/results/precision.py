@@ -108,12 +108,12 @@ def _images_to_halve(result: xr.Dataset) -> tuple[Float[np.ndarray, "set layer"]
     largest = np.broadcast_to(largest_values(result).values[:, np.newaxis], low.shape)
     samples = Samples(result) if has_samples(result) else None
 
-    def find(here: tuple[int, int]) -> tuple[float, str]:
-        if not np.isfinite(high[here] - low[here]):
+    def find(place: tuple[int, int]) -> tuple[float, str]:
+        if not np.isfinite(high[place] - low[place]):
             return np.nan, NO_INTERVAL
-        if high[here] >= largest[here]:
+        if high[place] >= largest[place]:
             return np.nan, WIDE
-        sample = None if samples is None else samples.of_set(names[here[0]], here[1])
+        sample = None if samples is None else samples.of_set(names[place[0]], place[1])
         return (np.nan, NO_DISTANCES) if sample is None else images_to_halve(sample, level)
 
     found = side_by_side(find, product(range(len(names)), range(result.sizes["layer"])))
