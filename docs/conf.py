@@ -27,7 +27,7 @@ extensions = [
     "mathml",
     "public_names",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "tutorial/README.md"]  # the site runs the notebook itself
 smartquotes = False  # they would stand in the types and values of parameters
 default_role = "name"  # of public_names: a link where it is a public name, else code
 

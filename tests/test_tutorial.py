@@ -18,7 +18,7 @@ import pytest
 import torch
 import xarray as xr
 from helpers import oracles
-from helpers.documents import DOCS, assert_options_exist, fenced
+from helpers.documents import DOCS, assert_options_exist, fenced, script
 from nbclient import NotebookClient
 from safetensors.torch import load_file
 
@@ -188,6 +188,22 @@ def test_it_runs_without_a_warning(digits: Run) -> None:
         if cell.cell_type == "code" and "dif.show" not in cell.source:
             expected = 3 if "plot_maps" in cell.source else int(bool(re.search(drawing, cell.source, re.M)))
             assert pictures(cell) == expected, cell.source
+
+
+def test_the_page_is_the_notebook_and_what_it_prints(digits: Run) -> None:
+    """But for the last digits of numbers, the versions and the fingerprint, which differ between machines."""
+    page = script("write_tutorial_page")
+    notebook = copy.deepcopy(digits.notebook)
+    del notebook.cells[-1]
+    text, pictures = page.page_of(notebook)
+    committed = page.PAGE.read_text(encoding="utf-8")
+
+    def stable(markdown: str) -> str:
+        return re.sub(r"\d+(?:\.\d+)+\S*|begins with \w+", "...", markdown)
+
+    assert stable(text) == stable(committed)
+    assert sorted(path.name for path in page.PAGE.parent.glob("*.png")) == sorted(pictures)
+    assert stable("0.253 in Python 3.11.7") == stable("0.254 in Python 3.12.1") != stable("253 images")
 
 
 def test_the_toy_is_the_measure(digits: Run) -> None:
