@@ -14,8 +14,17 @@ PAGES = sorted(page for page in PAGES if "_build" not in page.parts)
 SCRIPTS = sorted(path for name in ("docs", "benchmarks", "training") for path in (ROOT / name).glob("*.py"))
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 
-#: Options of other programs: of Slurm, pip, and the scripts that write pages.
-OF_OTHERS = {"--dependency", "--requeue", "--cpus-per-task", "--mem", "--job-name", "--time", "--open-mode"}
+#: Options of other programs: of Slurm, pip, uvx, and the scripts that write pages.
+OF_OTHERS = {
+    "--dependency",
+    "--requeue",
+    "--cpus-per-task",
+    "--mem",
+    "--job-name",
+    "--time",
+    "--open-mode",
+    "--from",
+}
 
 
 def name_of(path: Path) -> str:
