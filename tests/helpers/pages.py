@@ -11,7 +11,17 @@ import numpy as np
 import xarray as xr
 from axe_playwright_python.sync_playwright import Axe
 from helpers.browser import drawn
-from helpers.reports import doubts_of, flagged, interval, limits_of, names, over_draws, with_spread, written
+from helpers.reports import (
+    doubts_of,
+    flagged,
+    interval,
+    limits_of,
+    names,
+    over_draws,
+    uncertainty,
+    with_spread,
+    written,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -81,7 +91,10 @@ def check_curves(
                 assert first == f"<b>{name}</b>"
                 assert second == names(result, "layer")[layer]
                 what = "relative" if relative else "differentiation"
-                of_point = with_spread(mean[place, layer, count], spread[place, layer, count])
+                at = (place, layer, count)
+                of_point = with_spread(
+                    mean[at], spread[at], *((low[at], high[at]) for low, high in limits.values())
+                )
                 assert value == f"{what} <b>{of_point}</b>"
                 size = int(result["layer_size"].values[layer])
                 by_filter = str(result["units"].item()) == "filter_mean"
@@ -190,17 +203,24 @@ def cell_of(name: str, record: dict[str, Any]) -> str:
     if name.endswith("_low"):
         high = record[name.replace("_low", "_high")]
         return "" if record[name] is None else interval(record[name], high)
-    return cell(name, record[name])
+    of_value = "relative" if name.startswith("relative") else "differentiation"
+    ends = [[record[f"{of_value}_{source}_{end}"] for end in ("low", "high")] for source in SOURCES]
+    intervals = [(low, high) for low, high in ends if low is not None]
+    return cell(name, record[name], uncertainty(record[SPREAD_OF[of_value]] or 0.0, *intervals))
 
 
-def cell(name: str, value: Any) -> str:
+SOURCES = ("units", "images", "both")
+SPREAD_OF = {"differentiation": "sd_over_draws", "relative": "relative_sd_over_draws"}
+
+
+def cell(name: str, value: Any, width: float = 0.0) -> str:
     """Return a number of the table as the page writes it."""
     if name == "not_converged":
         return {True: "yes", False: "no", None: ""}[value]
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return "" if np.isnan(value) else written(value)
+        return "" if np.isnan(value) else written(value, width)
     return str(value)
 
 

@@ -223,28 +223,43 @@ def log_ratio_of_sd(result: xr.Dataset) -> np.ndarray:
     return logs
 
 
-def written(value: float | None) -> str:
-    """Return a number as the page writes it."""
+def written(value: float | None, width: float = 0.0) -> str:
+    """Return a number as the page writes it: with two digits of how uncertain it is, if that is known."""
     if value is None or np.isnan(value):
         return "no value"
     size = abs(value)
-    if size != 0 and (size < 1e-4 or size >= 1e5):
+    warranted = max(0, 1 - int(np.floor(np.log10(width)))) if width > 0 else 99
+    if size >= 1e5 or (0 < size < 1e-4 and warranted > 4):
         digits, power = f"{value:.2e}".split("e")
         return f"{digits}e{int(power):+d}"
-    if size != 0 and size < 0.01:
+    places = 3
+    if 0 < size < 0.01:
         places = 2 - int(np.floor(np.log10(size)))
-        return f"{value:.{places}f}"
-    return f"{value:.1f}" if size >= 1000 else f"{value:.3f}"
+    elif size >= 1000:
+        places = 1
+    text = f"{value:.{min(places, warranted)}f}"
+    return text.replace("-", "") if float(text) == 0 else text
 
 
-def interval(low: float, high: float) -> str:
-    """Return limits as the page writes them; nothing where they are not known."""
-    return "" if np.isnan(low) or np.isnan(high) else f"{written(low)} to {written(high)}"
+def interval(low: float, high: float, digits: int = 2) -> str:
+    """Return limits as the page writes them, by the digits of their width; nothing if not known."""
+    if np.isnan(low) or np.isnan(high):
+        return ""
+    width = (high - low) / 10 ** (digits - 2)
+    return f"{written(low, width)} to {written(high, width)}"
 
 
-def with_spread(mean: float, spread: float) -> str:
+def uncertainty(spread: float, *intervals: tuple[float, float]) -> float:
+    """Return the least that is said of how uncertain a value is; 0 where nothing is."""
+    known = [width for width in (spread, *(high - low for low, high in intervals)) if width > 0]
+    return min(known, default=0.0)
+
+
+def with_spread(mean: float, spread: float, *intervals: tuple[float, float]) -> str:
     """Return a value and its spread as the page writes them."""
-    return written(mean) if np.isnan(spread) or spread == 0 else f"{written(mean)} ± {written(spread)}"
+    width = uncertainty(spread, *intervals)
+    text = written(mean, width)
+    return text if np.isnan(spread) or spread == 0 else f"{text} ± {written(spread, width)}"
 
 
 # -------------------------------------------------------------------------------------------- distances

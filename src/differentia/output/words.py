@@ -136,7 +136,7 @@ class UnitWords:
     #: Part of the clause where draws were made from a pool that is smaller than the layer.
     pool: str = ""
     #: How many of a layer's units were used, as the report writes it.
-    used: str = "{used} of {size} units"
+    used: str = "{used} of {size} {units}"
 
 
 UNIT_WORDS = {
@@ -170,7 +170,7 @@ UNIT_WORDS = {
         "(seed {seed}{pool}), {draws}",
         "{count:,} sums (sketch)",
         pool=", by way of at most {pool}",
-        used="{used} sums of {size} units",
+        used="{used} sums of {size} {units}",
     ),
 }
 

@@ -9,6 +9,7 @@ import numpy as np
 from helpers.networks import tricky
 from helpers.odd_networks import partly_without_channels, without_channels
 from helpers.reports import measured
+from helpers.results import neurons
 
 import differentia as dif
 from differentia.output.report.contents import contents
@@ -37,6 +38,16 @@ def test_the_main_view_leaves_out_what_it_does_not_show() -> None:
     assert pictured == ends
     assert len(pictured) < 15
     assert {int(row) for row, image in whole["images"].items() if "picture" in image} == set(range(15))
+
+
+def test_what_things_are_called() -> None:
+    """Layers, images and units of a network; populations, stimuli and neurons of recordings, with bars."""
+    of_network, of_recordings = (contents({"random": one})["words"] for one in (measured(), neurons()))
+    nouns = ["items", "places", "units", "item", "place", "unit"]
+    assert [of_network[name] for name in nouns] == ["images", "layers", "units", "image", "layer", "unit"]
+    of_neurons = ["stimuli", "populations", "neurons", "stimulus", "population", "neuron"]
+    assert [of_recordings[name] for name in nouns] == of_neurons
+    assert (of_network["of_units"], of_recordings["of_units"]) == ("Dotted bands", "Thick bars")
 
 
 def test_a_layer_without_channels() -> None:

@@ -26,6 +26,7 @@ from helpers.pages import (
     columns_of,
     curves,
     parsed,
+    violations,
 )
 from helpers.reports import (
     COUNTS,
@@ -43,6 +44,7 @@ from helpers.reports import (
     published,
     rows_of,
     sigma,
+    uncertainty,
     with_spread,
     written,
 )
@@ -306,8 +308,12 @@ def check_table_of_layer(
             )
             for of_relative in (False, True)
         ]
-        assert cells["Differentiation"] == with_spread(raw[0][at], raw[1][at]) + flag + below[0]
-        assert cells["Relative"] == with_spread(relative[0][at], relative[1][at]) + below[1]
+        ends = [
+            [(low[at], high[at]) for low, high in limits_of(result, relative=of_relative).values()]
+            for of_relative in (False, True)
+        ]
+        assert cells["Differentiation"] == with_spread(raw[0][at], raw[1][at], *ends[0]) + flag + below[0]
+        assert cells["Relative"] == with_spread(relative[0][at], relative[1][at], *ends[1]) + below[1]
         for title, variable in (("Mean", "layer_mean"), ("SD", "layer_sd")):
             whole = f"{title} of the whole layer"
             assert (whole in cells) == (variable in result)
@@ -420,7 +426,9 @@ def test_every_way_to_choose_a_layer(fresh: Page) -> None:
     assert fresh.evaluate("document.getElementById('curves').layout.shapes[0].x0") == 1
     said = text_of(fresh, "#announcement")
     mean, spread = over_draws(result)
-    assert said.startswith("block1_relu1: noise " + with_spread(mean[0, 1, 2], spread[0, 1, 2]) + ", digits ")
+    ends = [(low[0, 1, 2], high[0, 1, 2]) for low, high in limits_of(result).values()]
+    value = with_spread(mean[0, 1, 2], spread[0, 1, 2], *ends)
+    assert said.startswith(f"block1_relu1: noise {value}, digits ")
     fresh.select_option("#count", label="20")
     check_layer(fresh, result, 1, count=0)
 
@@ -447,7 +455,8 @@ def test_a_click_on_the_curve_chooses_its_layer(fresh: Page) -> None:
     fresh.wait_for_selector("#curves .hoverlayer .hovertext")
     label = text_of(fresh, "#curves .hoverlayer .hovertext")
     mean, spread = over_draws(result)
-    assert with_spread(mean[0, 1, 2], spread[0, 1, 2]) in label
+    ends = [(low[0, 1, 2], high[0, 1, 2]) for low, high in limits_of(result).values()]
+    assert with_spread(mean[0, 1, 2], spread[0, 1, 2], *ends) in label
     fresh.mouse.click(*point_on_screen(fresh, trace, 1))
     expect(fresh.locator("#layer")).to_have_value("1")
     check_layer(fresh, result, 1)
@@ -494,6 +503,140 @@ def test_the_keyboard_alone(untouched: Page) -> None:
     assert untouched.evaluate("document.activeElement.closest('th').dataset.column") == "differentiation"
 
 
+# ------------------------------------------------------------------------------------------------ the address
+
+
+def test_a_link_opens_what_it_names(browser: Browser, file: Path) -> None:
+    """Layer, number of units, values and sets; back and forward go through what was chosen."""
+    result = measured()
+    with browsing(browser) as context:
+        page = opened(context, file)
+        assert page.evaluate("location.hash") == ""
+        page.select_option("#layer", label="block4_pool")
+        page.select_option("#count", label="20")
+        page.get_by_label("relative to noise").check()
+        page.locator("input[name=set][value='1']").uncheck()
+        link = page.url
+        query = {"set": "noise", "layer": "block4_pool", "units": "20", "values": "relative"}
+        parts = link.partition("#")[2].split("&")
+        assert {f"{name}={value}" for name, value in query.items()} <= set(parts)
+        assert "set=dim+digits" in parts
+        page.locator("nav a[href='#trust-section']").click()
+        check_layer(page, result, 2, count=0, hidden=["digits"], rows=rows_but(result, "digits"))
+        page.go_back()
+        assert page.url == link
+        page.go_back()
+        check_curves(page, result, relative=True, counts=[0])
+        page.go_back()
+        assert page.locator("input[name=values][value=raw]").is_checked()
+        check_curves(page, result, counts=[0])
+        page.go_back()
+        page.go_back()
+        assert page.locator("#layer").input_value() == "3"  # as it was opened
+        check_curves(page, result, counts=[2])
+        page.go_forward()
+        assert page.locator("#layer").input_value() == "2"
+        page.close()
+        other = context.new_page()
+        other.goto(link)
+        other.wait_for_selector("body[data-ready]", state="attached")
+        check_curves(other, result, relative=True, counts=[0], hidden=["digits"])
+        check_layer(other, result, 2, count=0, hidden=["digits"], rows=rows_but(result, "digits"))
+        expect(other.locator("#layer-title")).to_be_in_viewport()
+
+
+def rows_but(result: xr.Dataset, name: str) -> list[int]:
+    """Return the rows of all sets but one."""
+    return [row for row, of in enumerate(result["image_set"].values) if of != name]
+
+
+@pytest.mark.parametrize(
+    "fragment", ["#layer=none", "#nonsense", "#layer=%E0%A4%A&set=&&=", "#units=7&kind=top&values=x&set=cats"]
+)
+def test_a_bad_address_is_ignored(browser: Browser, file: Path, fragment: str) -> None:
+    """What is not there is left out, and the page is as it is without an address, but for what is there."""
+    result = measured()
+    with browsing(browser) as context:
+        page = context.new_page()
+        page.goto(file.as_uri() + fragment)
+        page.wait_for_selector("body[data-ready]", state="attached")
+        check_curves(page, result, counts=[2], hidden=names(result, "set") if "set=&" in fragment else [])
+        assert page.locator("#layer").input_value() == "3"
+
+
+# ---------------------------------------------------------------------------- larger pictures
+
+
+def test_a_picture_is_enlarged(fresh: Page) -> None:
+    """By a click or Enter: with name, set and classes; Esc, the button and a click beside it close it."""
+    result = measured()
+    row = rows_of(result, "digits")[1]
+    dialog = fresh.locator("#enlarged")
+    button = fresh.locator(f"#image-{row} button.picture")
+    name = str(result["image_name"].values[row])
+    ways: list[Callable[[], object]] = [
+        lambda: fresh.keyboard.press("Escape"),
+        lambda: fresh.click("#enlarged-close"),
+        lambda: fresh.mouse.click(5, 5),
+    ]
+    for number, close in enumerate(ways):
+        if number:
+            button.click()
+        else:
+            button.focus()
+            fresh.keyboard.press("Enter")
+        assert dialog.get_attribute("open") is not None
+        assert text_of(fresh, "#enlarged-name") == name
+        assert text_of(fresh, "#enlarged-set").endswith("\u00a0digits")
+        shown = fresh.locator("#enlarged img")
+        assert shown.get_attribute("src") == button.locator("img").get_attribute("src")
+        box = shown.bounding_box()
+        assert box is not None
+        assert box["width"] == box["height"] == 448  # each of the 32 pixels as 14
+        assert shown.evaluate("(image) => getComputedStyle(image).imageRendering") == "pixelated"
+        probabilities = result["prediction"].values[row]
+        best = np.argsort(-probabilities, kind="stable")[:5]
+        expected = [f"{result['class_name'].values[at]} {probabilities[at]:.3f}" for at in best]
+        assert fresh.locator("#enlarged li").all_text_contents() == expected
+        if number == 0:
+            assert violations(fresh) == []
+        close()
+        assert dialog.get_attribute("open") is None
+        assert button.evaluate("(button) => document.activeElement === button")
+    fresh.select_option("#layer", label="block1_relu1")
+    fresh.locator("#pairs button.picture").first.click()
+    of_pair = fresh.locator("#pairs figcaption").first.text_content()
+    assert text_of(fresh, "#enlarged-name") == of_pair
+    fresh.keyboard.press("Escape")
+    fresh.locator("#maps button.picture").nth(1).click()
+    first_map = fresh.locator("#maps img").nth(1).get_attribute("src")
+    assert fresh.locator("#enlarged img").get_attribute("src") == first_map
+    fresh.keyboard.press("Escape")
+
+
+# --------------------------------------------------------------------------------- the legends
+
+
+def test_each_line_is_explained(fresh: Page) -> None:
+    """By a sample with its dashes: of sets in the distribution, of numbers of units in the curves."""
+    result = measured()
+    samples = """(id) => [...document.querySelectorAll(`#${id} li`)].map((one) =>
+        [one.textContent.trim(), one.querySelector("line").getAttribute("stroke-dasharray")])"""
+    found = fresh.evaluate(samples, "distribution-legend")
+    assert [text.partition("\u00a0")[2] for text, _ in found] == names(result, "set")
+    lines = [one for one in drawn(fresh, "distribution") if one["mode"] == "lines"]
+    dashes = {"solid": "", "dash": "9,9", "dot": "3,3"}
+    assert [dash for _, dash in found] == [dashes[one["line"]["dash"]] for one in lines]
+    assert len(set(dashes)) == len({dash for _, dash in found})
+    assert fresh.evaluate(samples, "curves-legend") == []
+    fresh.select_option("#count", "all")
+    found = dict(fresh.evaluate(samples, "curves-legend"))
+    of_counts = {
+        one["meta"]["count"]: one["line"]["dash"] for one in curves(fresh) if one["meta"]["role"] == "mean"
+    }
+    assert found == {f"{count} units": dashes[of_counts[place]] for place, count in enumerate(COUNTS)}
+
+
 def decoded(uri: str) -> np.ndarray:
     """Return the pixels of a data URI."""
     head, _, data = uri.partition(",")
@@ -538,7 +681,16 @@ def test_the_predictions(page: Page) -> None:
     result = measured()
     (heat,) = drawn(page, "predictions")
     np.testing.assert_allclose(np.array(heat["z"]), result["prediction"].values, atol=1 / 65_534)
-    assert axis_of(page, "predictions", "x")["ticktext"] == names(result, "class_name")
+    ticks = axis_of(page, "predictions", "x")["ticktext"]
+    assert [tick.removeprefix("<b>").removesuffix("</b>") for tick in ticks] == names(result, "class_name")
+    means = [result["prediction"].values[rows_of(result, name)].mean(axis=0) for name in names(result, "set")]
+    best = {int(np.argmax(of_set)) for of_set in means}
+    assert {at for at, tick in enumerate(ticks) if tick.startswith("<b>")} == best
+    rows = table_of(page, "#classes")[1:]
+    for of_set, (_, text) in zip(means, rows, strict=True):
+        three = np.argsort(-of_set, kind="stable")[:3]
+        said = [f"{result['class_name'].values[at]}\u00a0{of_set[at]:.3f}" for at in three]
+        assert text == ", ".join(said)
     assert (heat["zmin"], heat["zmax"]) == (0, 1)
     digits, place = rows_of(result, "digits"), 1
     number = int(result["prediction"].values[digits[place]].argmax())
@@ -603,8 +755,13 @@ def test_the_table_holds_all_numbers(page: Page) -> None:
     assert page.locator("#all-rows").is_hidden()
     mean, spread = over_draws(result)
     places = list(np.ndindex(mean.shape))
-    assert [row[5] for row in rows] == [cell("", float(mean[at])) for at in places]
-    assert [row[6] for row in rows] == [cell("", float(spread[at])) for at in places]
+    ends = list(limits_of(result).values())
+    widths = {
+        at: uncertainty(float(spread[at]), *((float(low[at]), float(high[at])) for low, high in ends))
+        for at in places
+    }
+    assert [row[5] for row in rows] == [cell("", float(mean[at]), widths[at]) for at in places]
+    assert [row[6] for row in rows] == [cell("", float(spread[at]), widths[at]) for at in places]
 
 
 def sort_key(name: str, record: dict[str, Any]) -> Any:

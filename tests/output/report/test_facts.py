@@ -25,15 +25,15 @@ def test_facts_and_overview_of_recorded_responses() -> None:
     assert "Network" not in known
     (kind,) = contents({"sketch": neurons().assign_coords(units="sketch")})["kinds"]
     assert (kind["noun"], kind["counted"]) == ("sums", True)
-    assert known["Draws"] == "6 of 5 units, 6 of 20 units, 1 of 50 units"
+    assert known["Draws"] == "6 of 5 neurons, 6 of 20 neurons, 1 of 50 neurons"
     assert "torch" not in known["Versions"]
     assert known["Reference"] == "spontaneous"
-    assert known["Intervals"] == "95 %; of images: jackknifed test"
+    assert known["Intervals"] == "95 %; of stimuli: jackknifed test"
     old = neurons()
     for name in LIMITS:
         old[name].attrs |= {"method": "studentized", "resamples": 2000}
     of_old = dict(facts({"random": old}))["Intervals"]
-    assert of_old == "95 %; of images: bootstrap (studentized), 2,000 resamples"
+    assert of_old == "95 %; of stimuli: bootstrap (studentized), 2,000 resamples"
     assert dict(facts({"random": neurons().assign_attrs(reference="")}))["Reference"] == "none"
     nothing = neurons()
     nothing["differentiation"] = nothing["differentiation"] * np.nan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import xarray as xr
 from helpers.odd_networks import partly_without_channels, without_channels
 from helpers.reports import filter_values, measured, unpacked
 from helpers.results import neurons
@@ -67,3 +68,27 @@ def test_predictions_of_the_most_probable_classes() -> None:
     np.testing.assert_allclose(unpacked(found["values"]), result["prediction"].values, atol=1e-4)
     assert predictions(neurons()) is None
     assert filters(neurons()) is None
+
+
+def test_the_most_probable_class_of_each_set_is_shown() -> None:
+    """Though a hundred others are more probable in some image; with its mean over the set."""
+    probabilities = 0.5 * np.eye(110, 150)
+    probabilities[:55, 149] = 0.3
+    probabilities[55:, 148] = 0.2
+    result = xr.Dataset(
+        {"prediction": (("image", "class"), probabilities)},
+        coords={
+            "set": ["a", "b"],
+            "image_set": ("image", np.repeat(["a", "b"], 55)),
+            "class_name": ("class", [f"class {number}" for number in range(150)]),
+        },
+    )
+    found = predictions(result)
+    assert found is not None
+    assert len(found["classes"]) == 100
+    assert {148, 149} <= set(found["classes"])
+    assert [of_set[0][:2] for of_set in found["best"]] == [(149, "class 149"), (148, "class 148")]
+    np.testing.assert_allclose([of_set[0][2] for of_set in found["best"]], [0.3, 0.2])
+    without = predictions(result.assign(prediction=(("image", "class"), 0.5 * np.eye(110, 150))))
+    assert without is not None
+    assert not {148, 149} & set(without["classes"])

@@ -38,6 +38,7 @@ from helpers.reports import (
     over_draws,
     page_of,
     pairs,
+    uncertainty,
     without_views,
     written,
 )
@@ -177,7 +178,7 @@ def test_the_table_with_all_intervals(browser: Browser, fresh: Page, tmp_path: P
     low, high = (float(result[name].sel(at)) for name in LIMITS)
     assert np.isfinite([low, high]).all()
     (row,) = (row for row in rows if row[1:4] == ["digits", "block4_pool", "100"])
-    assert row[head.index("Interval of images")] == f"{written(low)} to {written(high)}"
+    assert row[head.index("Interval of images")] == interval(low, high)
     with fresh.expect_download() as download:
         fresh.locator("#download-table").click()
     text = download.value.path().read_text(encoding="utf-8")
@@ -266,7 +267,7 @@ def test_bars_of_recorded_responses(browser: Browser, tmp_path: Path) -> None:
         assert thickness["units"] > 2 * thickness["images"]
         caption = text_of(page, "#curves-caption")
         assert "Thin bars: 95 % intervals for other stimuli of the same kind." in caption
-        assert "Thick bars: 95 % intervals for other draws of units." in caption
+        assert "Thick bars: 95 % intervals for other draws of neurons." in caption
         places = {one["meta"]["set"]: one["x"] for one in drawn(page, "curves") if "set" in one["meta"]}
         assert places[0] != places[1]  # side by side
         np.testing.assert_allclose(np.round(places[0]), [0, 1, 2])
@@ -355,7 +356,14 @@ SUFFIXES = ("", "_simultaneous")
 
 def of_limits(contrast: xr.Dataset, what: str, layer: int, suffix: str) -> str:
     """Return limits as the page writes them."""
-    return interval(*(float(contrast[f"{what}_{end}{suffix}"][layer]) for end in ("low", "high")))
+    low, high = (float(contrast[f"{what}_{end}{suffix}"][layer]) for end in ("low", "high"))
+    return interval(low, high, digits=3)
+
+
+def value_of(contrast: xr.Dataset, what: str, layer: int) -> str:
+    """Return a value as the page writes it, by three digits of its interval's width."""
+    low, high = (float(contrast[f"{what}_{end}"][layer]) for end in ("low", "high"))
+    return written(float(contrast[what][layer]), uncertainty((high - low) / 10))
 
 
 def written_p(p: float) -> str:
@@ -390,14 +398,14 @@ def check_contrast(page: Page, contrast: xr.Dataset, name: str = "difference") -
             within, of_all = (of_limits(contrast, what, layer, suffix) for suffix in SUFFIXES)
             parts = [f"95 %: {within}"] * bool(within) + [f"all together: {of_all}"] * bool(of_all)
             behind = f" ({'; '.join(parts)})" if parts else ""
-            assert said == f"{what} <b>{written(float(contrast[what][layer]))}</b>{behind}"
+            assert said == f"{what} <b>{value_of(contrast, what, layer)}</b>{behind}"
         alone, corrected = (written_p(float(contrast[of][layer])) for of in ("p", "p_corrected"))
         assert p == f"p {alone}, corrected <b>{corrected}</b>"
     rows = table_of(page, "#contrast-table")[1:]
     for layer, row in enumerate(rows):
         expected = [LAYERS[layer]]
         for what in ("difference", "ratio"):
-            expected.append(written(float(contrast[what][layer])))
+            expected.append(value_of(contrast, what, layer))
             expected += [of_limits(contrast, what, layer, suffix) for suffix in SUFFIXES]
         expected += [written_p(float(contrast[what][layer])) for what in ("p", "p_corrected")]
         assert row[:-1] == expected

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import errno
+import gzip
+import hashlib
 import html
 import os
 import sys
@@ -13,6 +16,7 @@ import numpy as np
 import pytest
 from helpers.reports import compared, kinds, measured
 from helpers.results import neurons
+from plotly.offline import get_plotlyjs
 
 import differentia as dif
 from differentia.output.report import page
@@ -128,6 +132,11 @@ def test_the_page_asks_for_nothing(tmp_path: Path) -> None:
     markup = text[: text.index('<script type="application/json"')]
     assert " src=" in markup
     assert {part.split(":", 1)[0] for part in markup.split(' src="')[1:]} == {"data"}
+    packed = text.partition('id="plotly">')[2].partition("</script>")[0]
+    plotly = gzip.decompress(base64.b64decode(packed))
+    assert plotly.decode() == get_plotlyjs()
+    assert f"'sha256-{base64.b64encode(hashlib.sha256(plotly).digest()).decode()}'" in policy
+    assert len(packed) < 0.45 * len(plotly)
 
 
 # ---------------------------------------------------------------------------------------- what is on the page
@@ -155,6 +164,7 @@ def test_showing_it_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     (given_to_jupyter,) = shown
     assert given_to_jupyter.data.count("<iframe") == 1
     assert "height: 321px" in given_to_jupyter.data
+    assert len(given_to_jupyter.data) < 2_500_000  # bytes
     monkeypatch.setitem(sys.modules, "IPython.display", None)
     message = r"show\(\) needs a Jupyter notebook .*; write_report\(\) writes a file that browsers open"
     with pytest.raises(dif.InputError, match=message):

@@ -28,7 +28,8 @@ from helpers.browser import (
 )
 from helpers.odd_networks import partly_without_channels, without_channels
 from helpers.pages import SCRIPT, hovered, require_no_markup, svg_texts, violations
-from helpers.reports import kinds, measured, names, over_draws, page_of, with_facts
+from helpers.reports import compared, kinds, measured, names, over_draws, page_of, with_facts
+from helpers.shared import once
 
 import differentia as dif
 from differentia.definition.measure import METRICS, NORMALIZATIONS
@@ -349,7 +350,7 @@ def test_printing(browser: Browser, hostile_file: Path) -> None:
         page.emulate_media(media="print")
         assert background(page) > 0.9
         assert page.locator(":is(input, select, label, nav):visible").count() == 0
-        buttons = page.locator("button:visible")
+        buttons = page.locator("button:not(.picture):visible")
         assert buttons.count() == len(HEADS)
         assert buttons.all_inner_texts() == HEADS
         assert page.locator("#layer-section h2").inner_text() == f"Layer by layer: {ODD[3]}"
@@ -358,6 +359,145 @@ def test_printing(browser: Browser, hostile_file: Path) -> None:
         page.wait_for_timeout(500)
         assert page.evaluate("document.documentElement.scrollWidth") <= 700
         assert page.locator("#numbers tbody tr").count() == len(table_rows(hostile()))
+
+
+#: The words and numbers of tables and captions that stand on more than one line.
+BROKEN = r"""() => {
+    const found = [], texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    for (let node; (node = texts.nextNode()); ) {
+        const parent = node.parentElement;
+        if (!parent.closest("table, figcaption, .gallery, .pair, .legend")) continue;
+        if (!parent.checkVisibility()) continue;
+        for (const word of node.data.matchAll(/[\p{L}\p{N}]+(?:[.+-]+\p{N}+)*/gu)) {
+            const range = document.createRange();
+            range.setStart(node, word.index);
+            range.setEnd(node, word.index + word[0].length);
+            const tops = [...range.getClientRects()].map((box) => Math.round(box.top));
+            if (word[0].length <= 18 && new Set(tops).size > 1) found.push(word[0]);
+        }
+    }
+    return found;
+}"""
+
+
+def test_no_word_is_broken(browser: Browser) -> None:
+    """Nor any number, on a desktop, a phone and paper; names go on in a new line behind separators."""
+    with browsing(browser) as context:
+        page = opened(context, page_of(compared))
+        for width, medium in ((DESKTOP[0], "screen"), (PHONE[0], "screen"), (680, "print")):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.emulate_media(media="print" if medium == "print" else "screen")
+            assert page.evaluate(BROKEN) == [], medium
+        names_of_two_lines = page.evaluate(
+            """() => [...document.querySelectorAll(".gallery .name")].filter((one) => {
+                const style = getComputedStyle(one);
+                return one.clientHeight > 1.5 * parseFloat(style.lineHeight);
+            }).map((one) => one.innerHTML)"""
+        )
+        assert names_of_two_lines
+        assert all("<wbr>" in name for name in names_of_two_lines)
+        page.add_style_tag(content="table, .gallery { word-break: break-all !important; }")
+        page.add_style_tag(content="td, th { min-width: 0 !important; max-width: 2rem !important; }")
+        assert page.evaluate(BROKEN)
+
+
+#: The headings that a page of paper may end with.
+HEADINGS = """() => [...document.querySelectorAll("h2, h3, summary, .controls")].filter(
+    (one) => one.checkVisibility() && getComputedStyle(one).breakAfter !== "avoid"
+).map((one) => one.id || one.tagName)"""
+
+
+def test_on_paper(browser: Browser, tmp_path: Path) -> None:
+    """What is folded is shown, lines are explained, headings keep to what follows; no word of clicking."""
+    with browsing(browser) as context:
+        page = opened(context, page_of(compared))
+        page.locator(".gallery > summary").first.click()
+        hidden = page.locator(".gallery > ul > li").first
+        assert not hidden.is_visible()
+        page.evaluate(
+            """() => window.addEventListener("beforeprint", () => {
+                window.open = document.querySelectorAll(".gallery[open]").length;
+                window.said = document.getElementById("curves-caption").textContent;
+                window.lines = document.querySelectorAll("#curves-legend li").length;
+            })"""
+        )
+        assert "Choose a point" in text_of(page, "#curves-caption")
+        assert page.locator("#curves-legend li").count() == 0  # the switches explain them
+        assert page.pdf().startswith(b"%PDF")
+        n_sets = compared().sizes["set"]
+        assert page.evaluate("[window.open, window.lines]") == [n_sets, n_sets]
+        said = page.evaluate("window.said")
+        assert "Choose" not in said
+        assert "Drag" not in said
+        assert "The dotted vertical line is at the layer that is shown below." in said
+        assert not hidden.is_visible()  # folded as it was
+        page.emulate_media(media="print")
+        assert page.evaluate(HEADINGS) == []
+        texts = page.locator("body").inner_text()
+        assert "where you point at" not in texts
+        assert "BibTeX" not in texts
+        page.emulate_media(media="screen")
+        assert page.evaluate(HEADINGS) != []
+        assert "where you point at" in page.locator("body").inner_text()
+
+
+# ------------------------------------------------------------------------------------- many sets and layers
+
+
+@once
+def crowded() -> xr.Dataset:
+    """Return a result of 20 sets and 35 populations, the last set its reference."""
+    rng = np.random.default_rng(0)
+    areas = [f"area {place:02}" for place in range(35)]
+    given = {f"set {place:02}": {area: rng.normal(size=(4, 5)) for area in areas} for place in range(20)}
+    return dif.measure_responses(given, n_units=(5,), reference="set 19")
+
+
+#: Of each box that scrolls, how far its lower edge lies below a row's end.
+BELOW_ROWS = """() => Object.fromEntries([...document.querySelectorAll(".tall, .few")].filter(
+    (box) => box.checkVisibility() && box.scrollHeight > box.clientHeight).map((box) => {
+    const edge = box.getBoundingClientRect().top + box.clientTop + box.clientHeight;
+    const rows = [...box.querySelectorAll("tr, li, .pair, label")];
+    const ends = rows.map((row) => row.getBoundingClientRect().bottom);
+    return [box.firstElementChild.id || box.firstElementChild.className,
+        Math.min(...ends.map((end) => Math.abs(edge - end)))];
+}))"""
+
+
+def test_many_sets_and_layers(browser: Browser) -> None:
+    """A dozen sets at first, and the reference; layers are found by their names; boxes end at rows."""
+    with browsing(browser) as context:
+        page = opened(context, page_of(crowded))
+        assert text_of(page, "#sets-shown") == "13 of 20 are shown"
+        shown = [one["meta"]["set"] for one in drawn(page, "curves") if one["meta"]["role"] == "mean"]
+        assert shown == [*range(12), 19]
+        for width in (DESKTOP[0], PHONE[0]):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_timeout(300)
+            below = page.evaluate(BELOW_ROWS)
+            assert {"numbers", "overview"} <= set(below)
+            assert max(below.values()) <= 1.5, below
+        assert {"layer-table", "pairs", "choices"} <= set(below)
+        assert violations(page) == []
+        page.evaluate("document.querySelector('.tall:has(#numbers)').style.maxHeight = '300px'")
+        assert page.evaluate(BELOW_ROWS)["numbers"] > 1.5
+        page.fill("#find-layer", "AREA 3")
+        assert page.locator("#layer option").all_text_contents() == [
+            f"area {place}" for place in range(30, 35)
+        ]
+        assert text_of(page, "#layers-found") == "5 found"
+        page.keyboard.press("Enter")
+        assert page.locator("#layer").input_value() == "30"
+        page.get_by_label("Previous population").click()  # which is not among them: all are listed
+        assert page.locator("#layer").input_value() == "29"
+        assert page.locator("#layer option").count() == 35
+        page.click("#no-sets")
+        assert text_of(page, "#sets-shown") == "0 of 20 are shown"
+        page.click("#all-sets")
+        assert len({one["meta"]["set"] for one in drawn(page, "curves")}) == 20
+        page.go_back()
+        assert text_of(page, "#sets-shown") == "0 of 20 are shown"
+        assert page.locator("input[name=set]:checked").count() == 0
 
 
 # -------------------------------------------------------------------------------- results that lack something
@@ -449,7 +589,7 @@ NOT_THERE = "There are no distances"
         ),
         (
             plain_neurons,
-            ["Differentiation of responses", "12 stimuli in 2 sets, 2 populations", "Units: all."],
+            ["Differentiation of responses", "12 stimuli in 2 sets, 2 populations", "Neurons: all."],
             {"distribution", "matrix"},
         ),
         (one_layer, ["1 population."], {"distribution", "matrix"}),
@@ -526,8 +666,9 @@ def test_layers_without_a_value(browser: Browser, tmp_path: Path) -> None:
         assert "All responses are the same for rest." in text_of(page, "#distribution-caption")
         cards = page.locator("#pairs .pair p").all_text_contents()
         assert [card.endswith("all responses are the same") for card in cards] == [False, False, True, True]
-        overview = table_of(page, "#overview")[1:]
-        assert overview[1][-1] == "no value"
+        head, *overview = table_of(page, "#overview")
+        assert head == ["Set", "Stimuli", "Highest", "Lowest"]  # populations have no order
+        assert overview[0][1] == "6"
 
 
 #: The formulas of the definition without their layout: of a normalised response, and of a distance.

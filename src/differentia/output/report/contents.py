@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from differentia.output.colours import set_looks
+from differentia.output.report.breaks import PART
 from differentia.output.report.contrasts import tested_contrasts
 from differentia.output.report.curves import curves, without_nan
 from differentia.output.report.heatmaps import filters, predictions
@@ -15,6 +16,7 @@ from differentia.output.report.pictures import filter_maps, thumbnail
 from differentia.output.words import unit_of
 from differentia.results.contrasts import SIGNIFICANT
 from differentia.results.dataset import REMEDIES, provenance
+from differentia.results.subject import subject_of
 from differentia.results.summaries import layer_names, rows_by_set
 from differentia.results.tables import top_classes
 
@@ -26,6 +28,10 @@ MOST_IN_GALLERY = 1_000
 
 #: Classes that are named with an image.
 TOP_CLASSES = 5
+
+#: How intervals are drawn: where places have no order, a band between neighbours would say nothing.
+_BANDS = {"intervals": "Bands", "of_items": "Filled bands", "of_units": "Dotted bands"}
+_BARS = {"intervals": "Bars", "of_items": "Thin bars", "of_units": "Thick bars"}
 
 
 def contents(
@@ -56,12 +62,25 @@ def contents(
         "images": _images(first, sorted(named | pictured), pictured),
         "gallery": gallery,
         "n_images": first.sizes["image"],
-        "recorded": not provenance(first).get("network"),
+        "words": words(first),
+        "part": PART,
+        "recorded": subject_of(first).recorded,
         "reference": first.attrs["reference"],
         "normalize": first.attrs["normalize"],
         "unit": unit_of(first),
         "metric": first.attrs["metric"],
         "missing": {name: remedy for name, remedy in REMEDIES.items() if name not in first},
+    }
+
+
+def words(result: xr.Dataset) -> dict[str, str]:
+    """Return what the page calls what was shown, what responds, what that is made of, and its marks."""
+    subject = subject_of(result)
+    nouns = {"item": subject.item, "place": subject.place, "unit": subject.unit}
+    return {
+        **{name: noun.one for name, noun in nouns.items()},
+        **{f"{name}s": noun.many for name, noun in nouns.items()},
+        **(_BARS if subject.recorded else _BANDS),
     }
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from differentia.output.report.curves import without_nan
 from differentia.output.words import corrected_over
 from differentia.results.contrasts import CONTRAST_VALUES, contrasts_between_sets, require_contrasts
-from differentia.results.dataset import provenance
 from differentia.results.schema import LIMITS
+from differentia.results.subject import subject_of
 from differentia.results.summaries import layer_names, rows_by_set
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ def contrasts_of(results: Mapping[str, xr.Dataset]) -> list[xr.Dataset]:
 def tested_contrasts(results: Mapping[str, xr.Dataset], given: Sequence[xr.Dataset]) -> list[dict[str, Any]]:
     """Return the contrasts that could be tested, with sets by their place and numbers by layer."""
     require_contrasts(results, given)
-    known = all(provenance(result).get("network") for result in results.values())
-    place = "layer" if known else "population"
     found = []
     for contrast in given:
         about = contrast.attrs
@@ -42,7 +40,7 @@ def tested_contrasts(results: Mapping[str, xr.Dataset], given: Sequence[xr.Datas
                     "confidence": float(about["confidence"]),
                     "paired": bool(about["paired"]),
                     "n_tests": int(about["n_tests"]),
-                    "over": corrected_over(contrast, place),
+                    "over": corrected_over(contrast, subject_of(result).place.one),
                     **{name: without_nan(by_layer[name].values) for name in CONTRAST_VALUES},
                 }
             )

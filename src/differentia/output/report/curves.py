@@ -10,12 +10,13 @@ import numpy as np
 from differentia.output.doubts import told_doubts
 from differentia.output.words import UNIT_WORDS
 from differentia.results.convergence import all_units_of, convergence_known, not_converged
-from differentia.results.dataset import kind_of, provenance
+from differentia.results.dataset import kind_of
 from differentia.results.doubts import doubts
 from differentia.results.draws import draw_mean, draw_spread
 from differentia.results.published import published_lines
 from differentia.results.relative import relative
 from differentia.results.schema import SOURCES
+from differentia.results.subject import subject_of, unit_noun
 from differentia.results.summaries import confidence_of, draws_made
 from differentia.results.tables import value_limits
 
@@ -42,7 +43,7 @@ def curves(results: Mapping[str, xr.Dataset], units: str) -> dict[str, Any]:
     return {
         "units": units,
         "used_as": UNIT_WORDS[units].used,
-        "noun": kind_of(result).noun,
+        "noun": unit_noun(result).many,
         "counted": kind_of(result).counted,
         "n_units": result["n_units"].values.tolist(),
         "units_used": result["units_used"].transpose("layer", "n_units").values.tolist(),
@@ -58,7 +59,7 @@ def _lines(
     result: xr.Dataset, values: xr.DataArray, limits: tuple[xr.DataArray, xr.DataArray]
 ) -> dict[str, Any]:
     """Return means over draws, their SD, published ones, doubts, and limits by source; None if unknown."""
-    items = "images" if provenance(result).get("network") else "stimuli"
+    items = subject_of(result).item.many
     variable, reference = str(values.name), values.attrs.get("reference")
     published = published_lines(result, variable, reference=reference)
     if published is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from differentia.output.words import METRIC_WORDS, NORMALIZATION_WORDS, RESAMPLING_WORDS
 from differentia.results.dataset import kind_of, provenance
 from differentia.results.schema import LIMITS
+from differentia.results.subject import subject_of, unit_noun
 from differentia.results.summaries import confidence_of, draws_made, percent
 
 if TYPE_CHECKING:
@@ -29,17 +30,17 @@ FACT_LABELS = {
 def facts(results: Mapping[str, xr.Dataset]) -> list[tuple[str, str]]:
     """Return what was measured and how as labels and texts; what is not known is left out."""
     result = next(iter(results.values()))
-    known = provenance(result)
+    known, subject = provenance(result), subject_of(result)
     found = []
     for key, label in FACT_LABELS.items():
         if known.get(key) not in (None, ""):
             value = known[key]
             found.append((label, " x ".join(map(str, value)) if isinstance(value, list) else str(value)))
-    found.append(("Units", ", ".join(results)))
+    found.append((subject.unit.many.capitalize(), ", ".join(results)))
     for kind, one in results.items():
-        if (units := kind_of(one)).counted:
+        if kind_of(one).counted:
             numbers = zip(draws_made(one), one["n_units"].values.tolist(), strict=True)
-            made = ", ".join(f"{draws:,} of {count:,} {units.noun}" for draws, count in numbers)
+            made = ", ".join(f"{draws:,} of {unit_noun(one).count(count)}" for draws, count in numbers)
             found.append((f"Draws, {kind}" if len(results) > 1 else "Draws", made))
     found += [
         ("Normalisation", str(result.attrs["normalize"])),
@@ -47,9 +48,9 @@ def facts(results: Mapping[str, xr.Dataset]) -> list[tuple[str, str]]:
         ("Reference", str(result.attrs["reference"]) or "none"),
         ("Intervals", _intervals(result)),
         ("Seed", str(result.attrs["seed"])),
-        ("Layers", f"{result.sizes['layer']:,}"),
+        (subject.place.many.capitalize(), f"{result.sizes['layer']:,}"),
     ]
-    unused = set() if known.get("network") else {"keras", "torch", "pillow"}
+    unused = {"keras", "torch", "pillow"} if subject.recorded else set()
     versions = sorted(known.get("versions", {}).items())
     written = [f"{name} {number}" for name, number in versions if name not in unused]
     found.append(("Versions", ", ".join(written)))
@@ -65,7 +66,7 @@ def _intervals(result: xr.Dataset) -> str:
     how = str(about["method"])
     if how in RESAMPLING_WORDS:
         how = f"bootstrap ({how}), {about['resamples']:,} resamples"
-    return f"{percent(share)}; of images: {how}"
+    return f"{percent(share)}; of {subject_of(result).item.many}: {how}"
 
 
 def warnings_of(results: Mapping[str, xr.Dataset]) -> list[str] | None:

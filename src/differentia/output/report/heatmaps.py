@@ -27,6 +27,9 @@ FEW_IMAGES = 60
 
 MOST_CLASSES = 100
 
+#: Classes that are named as the most probable of a set.
+BEST_CLASSES = 3
+
 
 def filters(result: xr.Dataset, entries: int = FILTER_ENTRIES) -> dict[str, Any] | None:
     """Return each channel's mean response to each image, or None; thinned to fit `entries` of all layers.
@@ -72,16 +75,29 @@ def _thinned(filters: list[int], images: int, entries: int) -> tuple[int, int]:
 
 
 def predictions(result: xr.Dataset) -> dict[str, Any] | None:
-    """Return the probabilities, or None: those of the `MOST_CLASSES` that are highest in some image."""
+    """Return the probabilities, or None: those of the `MOST_CLASSES` that are highest in some image.
+
+    And of each set, the ``best`` classes (number, name, mean), by their mean over its images.
+    """
     if "prediction" not in result:
         return None
-    images = spread_out(list(rows_by_set(result).values()), MOST_ROWS_OF_IMAGES)
-    values = result["prediction"].values[images].astype(np.float64)
-    classes = np.sort(np.argsort(-values.max(axis=0), kind="stable")[:MOST_CLASSES])
+    of_sets = list(rows_by_set(result).values())
+    images = spread_out(of_sets, MOST_ROWS_OF_IMAGES)
+    every = result["prediction"].values
+    means = np.array([every[rows].mean(axis=0, dtype=np.float64) for rows in of_sets])
+    best = np.argsort(-means, axis=1, kind="stable")[:, :BEST_CLASSES]
+    values = every[images].astype(np.float64)
+    wanted = [*best[:, 0], *np.argsort(-values.max(axis=0), kind="stable")]
+    classes = np.sort(list(dict.fromkeys(wanted))[:MOST_CLASSES])
+    names = result["class_name"].values.astype(str)
     return {
         "images": images.tolist(),
         "classes": classes.tolist(),
-        "names": [str(name) for name in result["class_name"].values[classes]],
+        "names": names[classes].tolist(),
+        "best": [
+            [(int(at), str(names[at]), float(of_set[at])) for at in of_best]
+            for of_set, of_best in zip(means, best, strict=True)
+        ],
         "n_classes": values.shape[1],
         "values": pack(values[:, classes]),
     }

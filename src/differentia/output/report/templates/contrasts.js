@@ -12,6 +12,17 @@ const pairName = ({ first, second }) => `${data.sets[first].name} and ${data.set
 
 const contrastLimits = (contrast, name, end = "") => ({ low: contrast[`${name}_low${end}`], high: contrast[`${name}_high${end}`] });
 
+// A value as closely as its own interval says, and limits so closely that it is seen whether they hold 0 or 1.
+function contrastValue(contrast, name, layer) {
+  const { low, high } = contrastLimits(contrast, name);
+  return written(contrast[name][layer], (high[layer] - low[layer]) / 10);
+}
+
+function contrastInterval(contrast, name, end, layer) {
+  const [low, high] = Object.values(contrastLimits(contrast, name, end)).map((limits) => limits[layer]);
+  return low === null || high === null ? "" : between(low, high, (high - low) / 10);
+}
+
 // The limits that hold in all layers at once.
 const TOGETHER = "_simultaneous";
 
@@ -24,9 +35,9 @@ function doubtful(contrast, layer) {
 
 function contrastText(contrast, layer) {
   const numbers = ["difference", "ratio"].map((name) => {
-    const [interval, together] = ["", TOGETHER].map((end) => within(contrastLimits(contrast, name, end), layer));
+    const [interval, together] = ["", TOGETHER].map((end) => contrastInterval(contrast, name, end, layer));
     const of = [interval && `${percent(contrast.confidence)}: ${interval}`, together && `all together: ${together}`].filter((text) => text);
-    return `${name} <b>${written(contrast[name][layer])}</b>${of.length ? ` (${of.join("; ")})` : ""}`;
+    return `${name} <b>${contrastValue(contrast, name, layer)}</b>${of.length ? ` (${of.join("; ")})` : ""}`;
   });
   const names = [contrast.first, contrast.second].map((set) => `<b>${plain(data.sets[set].name)}</b>`);
   return [`${names[0]} and`, names[1], plain(data.layers[layer].name), ...numbers, `p ${writtenP(contrast.p[layer])}, corrected <b>${writtenP(contrast.p_corrected[layer])}</b>`].join("<br>");
@@ -62,7 +73,7 @@ function contrastTraces() {
     {
       x,
       y: values,
-      mode: data.recorded ? "markers" : "lines+markers",
+      mode: MODE,
       cliponaxis: false,
       line: { color: colourOf("--soft"), width: 1 },
       error_y: bars("", { color: colourOf("--soft"), thickness: Math.min(5, markSize()), width: 0 }),
@@ -126,16 +137,15 @@ function contrastLayout() {
 function contrastCaption() {
   const contrast = contrastChosen();
   const layers = range(data.layers.length).filter((layer) => differs(contrast, layer)).length;
-  const places = data.recorded ? "populations" : "layers";
   return [
-    `${pairName(contrast)} differ in ${layers} of ${counted(contrast.p_corrected.filter((p) => p !== null).length)} ${places}${contrast.p_corrected.includes(null) ? " that could be compared" : ""}.`,
-    `Thick bars: ${percent(contrast.confidence)} intervals for other ${THINGS} of the same kinds${contrast.paired ? ", which are paired" : ""}.`,
+    `${pairName(contrast)} differ in ${layers} of ${counted(contrast.p_corrected.filter((p) => p !== null).length)} ${words.places}${contrast.p_corrected.includes(null) ? " that could be compared" : ""}.`,
+    `Thick bars: ${percent(contrast.confidence)} intervals for other ${words.items} of the same kinds${contrast.paired ? ", which are paired" : ""}.`,
     ...(contrast.n_tests > 1 ? [`Thin bars: the same, for all ${contrast.over} together.`] : []),
     ...(axisOfContrast().range ? ["Some extend beyond the plot."] : []),
     ...(range(data.layers.length).some((layer) => doubtful(contrast, layer)) ? ["Crossed circles: one of the two is not to be trusted, and they can't be compared."] : []),
     `Filled marks: corrected p < ${data.level}, with the symbol of the more differentiated set.`,
     `p is the inversion of the interval of the difference${contrast.n_tests > 1 ? `; the corrected p allows for all ${contrast.over} together (their correlation is kept)` : ""}.`,
-    kindOf(contrast).counted ? `Measured with ${counted(contrast.n_units)} ${kindOf(contrast).noun} (${contrast.units}).` : `Units: ${contrast.units.replace("_", " ")}.`,
+    kindOf(contrast).counted ? `Measured with ${counted(contrast.n_units)} ${kindOf(contrast).noun} (${contrast.units}).` : `${capitalised(words.units)}: ${contrast.units.replace("_", " ")}.`,
   ].join(" ");
 }
 
@@ -145,15 +155,15 @@ function drawContrastTable() {
   const contrast = contrastChosen();
   const level = `${percent(contrast.confidence)} interval`;
   const together = `All ${counted(contrast.n_tests)} together`;
-  const columns = [data.recorded ? "Population" : "Layer", "Difference", level, together, "Ratio", level, together, "p", "Corrected p", "More differentiated"];
+  const columns = [capitalised(words.place), "Difference", level, together, "Ratio", level, together, "p", "Corrected p", "More differentiated"];
   const rows = data.layers.map((layer, place) => {
-    const of = (name) => [written(contrast[name][place]), ...["", TOGETHER].map((end) => within(contrastLimits(contrast, name, end), place))];
+    const of = (name) => [contrastValue(contrast, name, place), ...["", TOGETHER].map((end) => contrastInterval(contrast, name, end, place))];
     const cells = [...of("difference"), ...of("ratio"), writtenP(contrast.p[place]), writtenP(contrast.p_corrected[place])];
     const more = differs(contrast, place) ? [namedSet(higher(contrast, place))] : [];
-    return element("tr", {}, element("th", { scope: "row" }, layer.name), ...cells.map((cell) => element("td", { class: "number" }, cell)), element("td", {}, ...more));
+    return element("tr", {}, element("th", { scope: "row" }, breakable(layer.name)), ...cells.map((cell) => element("td", { class: "number" }, ...wholeNumbers(cell))), element("td", {}, ...more));
   });
   byId("contrast-table").replaceChildren(
-    element("caption", { class: "unseen" }, `${pairName(contrast)}, by layer`),
+    element("caption", { class: "unseen" }, `${pairName(contrast)}, by ${words.place}`),
     element("thead", {}, element("tr", {}, ...columns.map((name, place) => element("th", { scope: "col", ...(place && place < columns.length - 1 ? { class: "number" } : {}) }, name)))),
     element("tbody", {}, ...rows),
   );

@@ -8,6 +8,7 @@ const DOUBT_SYMBOL = "circle-x-open";
 // In pixels: of a name under the axis; of the plot; of what lies below its axis; of a row of marks above it.
 const ROOM_FOR_A_NAME = 15;
 const HEIGHT = 460;
+const HEIGHT_ON_PAPER = 360;
 const BELOW = 110;
 const ROW = 17;
 
@@ -24,8 +25,8 @@ function dashOf(count) {
 
 function usedUnits(layer, count) {
   const kind = kindShown();
-  const text = kind.counted && isWhole(layer, count) ? "{used} of {size} units" : kind.used_as;
-  return text.replace("{used}", counted(kind.units_used[layer][count])).replace("{size}", counted(data.layers[layer].size));
+  const text = kind.counted && isWhole(layer, count) ? "{used} of {size} {units}" : kind.used_as;
+  return text.replace("{used}", counted(kind.units_used[layer][count])).replace("{size}", counted(data.layers[layer].size)).replace("{units}", words.units);
 }
 
 // Whether all units of a layer were used, so that there are no others.
@@ -38,32 +39,32 @@ function intervalTexts(set, layer, count) {
   const level = kind.confidence === null ? "" : percent(kind.confidence);
   const [units, images, both] = [lines.units, lines.images, lines.both].map((limits) => within(limits, set, layer, count));
   const said = [];
-  if (images) said.push(`other ${THINGS}: ${images} (${level})`);
-  if (units) said.push(isWhole(layer, count) ? `other units: none, it is the whole ${PLACE}` : `other units: ${units} (${level})`);
-  if (both) said.push(`other ${THINGS} and units: ${both} (${level})`);
+  if (images) said.push(`other ${words.items}: ${images} (${level})`);
+  if (units) said.push(isWhole(layer, count) ? `other ${words.units}: none, it is the whole ${words.place}` : `other ${words.units}: ${units} (${level})`);
+  if (both) said.push(`other ${words.items} and ${words.units}: ${both} (${level})`);
   return said;
 }
 
 function pointText(set, layer, count) {
   const kind = kindShown();
-  const { mean, spread } = kind[state.values];
+  const lines = kind[state.values];
   const parts = [
     `<b>${plain(data.sets[set].name)}</b>`,
     plain(data.layers[layer].name),
-    `${state.values === "raw" ? "differentiation" : "relative"} <b>${withSpread(mean[set][layer][count], spread[set][layer][count])}</b>`,
+    `${state.values === "raw" ? "differentiation" : "relative"} <b>${valueText(lines, set, layer, count)}</b>`,
     usedUnits(layer, count),
   ];
-  if (spread[set][layer][count]) parts.push(`\u00b1 one SD over draws of ${kind.noun}`);
+  if (lines.spread[set][layer][count]) parts.push(`\u00b1 one SD over draws of ${kind.noun}`);
   parts.push(...intervalTexts(set, layer, count));
-  const doubt = kind[state.values].doubt[set][layer][count];
-  if (doubt) parts.push(`<b>not to be trusted</b> for other ${THINGS}:`, plain(doubt));
-  if (kind.not_converged[set][layer][count]) parts.push("<b>not converged</b>: more units give another value");
+  const doubt = lines.doubt[set][layer][count];
+  if (doubt) parts.push(`<b>not to be trusted</b> for other ${words.items}:`, plain(doubt));
+  if (kind.not_converged[set][layer][count]) parts.push(`<b>not converged</b>: more ${words.units} give another value`);
   return parts.join("<br>");
 }
 
 // Marks that touch hide the curves.
 function markSize() {
-  return Math.max(3, Math.min(7, byId("curves").clientWidth / data.layers.length));
+  return Math.max(3, Math.min(7, widthOf("curves") / data.layers.length));
 }
 
 // How wide a band is that is known in one layer only.
@@ -168,7 +169,7 @@ function curveTraces() {
         x,
         y: at(lines.mean),
         name: plain(data.sets[set].name),
-        mode: data.recorded ? "markers" : "lines+markers", // populations of neurons do not follow one another
+        mode: MODE,
         cliponaxis: false,
         line: { color: setColour(set), width: 2, dash: dashOf(count) },
         marker: {
@@ -233,7 +234,7 @@ function namedLayers(width) {
 }
 
 function layerAxis(plot) {
-  const places = namedLayers(Math.max(120, byId(plot).clientWidth - 80));
+  const places = namedLayers(Math.max(120, widthOf(plot) - 80));
   return axis({
     tickmode: "array",
     tickvals: places,
@@ -242,7 +243,7 @@ function layerAxis(plot) {
     tickangle: data.layers.slice(0, 3).some((layer) => layer.name.length > 16) ? -90 : -60,
     range: [-0.6, data.layers.length - 0.4],
     showgrid: false,
-    title: data.recorded ? "Population" : "Layer, in the order of computation",
+    title: data.recorded ? capitalised(words.place) : "Layer, in the order of computation",
   });
 }
 
@@ -266,9 +267,10 @@ function curvesLayout() {
   const title = state.values === "raw" ? `Differentiation${unit}` : `Differentiation / ${plain(shortened(data.reference))}`;
   const rows = markedPairs();
   const above = rows.length * ROW;
-  const split = 1 - above / (HEIGHT + above - BELOW);
+  const height = printing ? HEIGHT_ON_PAPER : HEIGHT;
+  const split = 1 - above / (height + above - BELOW);
   return {
-    height: HEIGHT + above,
+    height: height + above,
     uirevision: `${state.values} ${state.kind}`, // a zoom outlasts what does not change the axes
     xaxis: layerAxis("curves"),
     yaxis: axis({ title, rangemode: "tozero", ...(end ? { range: [0, end] } : {}), domain: [0, rows.length ? split - 0.02 : 1] }),
@@ -286,7 +288,17 @@ function pairSymbols({ first, second }) {
 
 function drawCurves() {
   draw("curves", curveTraces(), curvesLayout());
+  explainLines("curves-legend", explainedLines());
   byId("curves-caption").textContent = curvesCaption();
+}
+
+// The lines that the switches above the curves do not explain, or are not there to explain on paper.
+function explainedLines() {
+  const colour = colourOf("--text");
+  const [counts, { published }] = [countsShown(), kindShown()[state.values]];
+  const sets = printing ? setsShown().map((set) => ({ text: namedSet(set), colour: setColour(set), dash: "solid" })) : [];
+  const numbers = counts.length > 1 && !data.recorded ? [...counts].reverse().map((count) => ({ text: `${counted(kindShown().n_units[count])} ${kindShown().noun}`, colour, dash: dashOf(count) })) : [];
+  return [...sets, ...numbers, ...(state.published && published ? [{ text: "as published", colour, dash: PUBLISHED_DASH, width: 1 }] : [])];
 }
 
 // The curves for a paper: on white, with a legend, whatever the page looks like.
@@ -306,9 +318,10 @@ function intervalsCaption() {
   const kind = kindShown();
   const drawnOf = new Set(setsShown().flatMap((set) => countsShown().flatMap((count) => limitsOf(set, count).map(({ source }) => source))));
   const said = [];
-  if (drawnOf.has("spread")) said.push(`${data.recorded ? "Bars" : "Bands"}: one SD over draws either side.`);
-  if (drawnOf.has("images")) said.push(`${data.recorded ? "Thin bars" : "Filled bands"}: ${percent(kind.confidence)} intervals for other ${THINGS} of the same kind${countsShown().length > 1 ? " (drawn at the largest number of units)" : ""}.`);
-  if (drawnOf.has("units")) said.push(`${data.recorded ? "Thick bars" : "Dotted bands"}: ${percent(kind.confidence)} intervals for other draws of ${kind.noun}.`);
+  const where = countsShown().length > 1 ? ` (drawn at the largest number of ${words.units})` : "";
+  if (drawnOf.has("spread")) said.push(`${words.intervals}: one SD over draws either side.`);
+  if (drawnOf.has("images")) said.push(`${words.of_items}: ${percent(kind.confidence)} intervals for other ${words.items} of the same kind${where}.`);
+  if (drawnOf.has("units")) said.push(`${words.of_units}: ${percent(kind.confidence)} intervals for other draws of ${kind.noun}.`);
   if (endOfAxis()) said.push("Some extend beyond the plot.");
   return said;
 }
@@ -319,17 +332,17 @@ function curvesCaption() {
   const said = [];
   const drawn = counts.some((count) => kind.draws[count] > 1) ? "Means over draws of" : "One draw of";
   const shown = counts.map((count) => counted(kind.n_units[count])).join(", ");
-  said.push(kind.counted ? `${drawn} ${shown} ${kind.noun} (${kind.units}; a smaller ${PLACE} is used whole).` : `Units: ${kind.units.replace("_", " ")}.`);
+  said.push(kind.counted ? `${drawn} ${shown} ${kind.noun} (${kind.units}; a smaller ${words.place} is used whole).` : `${capitalised(words.units)}: ${kind.units.replace("_", " ")}.`);
   const any = (lines, is) => setsShown().some((set) => counts.some((count) => lines[set].some((layer) => is(layer[count]))));
   said.push(...intervalsCaption());
-  if (any(kind[state.values].doubt, (doubt) => doubt)) said.push(`Crossed circles are not to be trusted for other ${THINGS}: point at one, or see below, to read why.`);
-  if (counts.length > 1) said.push("The largest number of units is drawn solid, smaller ones dashed and dotted.");
-  if (any(kind.not_converged, (flag) => flag)) said.push(`Open marks have not converged: a larger number of units gives another value, or these units have another SD than their whole ${PLACE}.`);
+  if (any(kind[state.values].doubt, (doubt) => doubt)) said.push(`Crossed circles are not to be trusted for other ${words.items}: ${printing ? "" : "point at one, or "}see below${printing ? " why" : ", to read why"}.`);
+  if (counts.length > 1) said.push(`The largest number of ${words.units} is drawn solid, smaller ones dashed and dotted.`);
+  if (any(kind.not_converged, (flag) => flag)) said.push(`Open marks have not converged: a larger number of ${words.units} gives another value, or these ${words.units} have another SD than their whole ${words.place}.`);
   if (kind.counted && counts.includes(largest())) said.push(`Whether ${counted(kind.n_units[largest()])} ${kind.noun} are enough can't be said where the mark is filled: no larger number was measured.`);
-  if (state.values === "relative") said.push(`Divided by the mean over draws of ${data.reference} at ${kind.counted ? `${counted(kind.n_units[largest()])} ${kind.noun}` : "the same units"}, whose own ${kind.confidence === null ? "spread is left out" : "uncertainty the intervals include, but not the SD"}.`);
+  if (state.values === "relative") said.push(`Divided by the mean over draws of ${data.reference} at ${kind.counted ? `${counted(kind.n_units[largest()])} ${kind.noun}` : `the same ${words.units}`}, whose own ${kind.confidence === null ? "spread is left out" : "uncertainty the intervals include, but not the SD"}.`);
   if (markedPairs().length) said.push(`Marks above: where two sets differ (corrected p < ${data.level}), with the symbol of the more differentiated one.`);
   if (state.published && kind[state.values].published) said.push("Thin, dash-dotted: as published.");
-  said.push("Choose a point to see what is behind it.");
+  said.push(printing ? `The dotted vertical line is at the ${words.place} that is shown below.` : "Choose a point to see what is behind it.");
   if (dragmode() && !printing) said.push("Drag to enlarge, double-click to go back.");
   return said.join(" ");
 }

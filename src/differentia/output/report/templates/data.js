@@ -34,26 +34,63 @@ function shortened(text, longest = 28) {
   return characters.slice(0, longest - 1 - end).join("") + "\u2026" + characters.slice(-end).join("");
 }
 
-// Three decimals where they say something; three digits of what is smaller.
-function written(value) {
+// The decimals that two digits of an uncertainty have.
+const decimalsOf = (width) => Math.max(0, 1 - Math.floor(Math.log10(width)));
+
+// Three decimals where they say something, three digits of what is smaller; fewer where it is less well known.
+function written(value, width = 0) {
   if (value === null || value === undefined) return "no value";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 0.0001 || size >= 100000)) return value.toExponential(2);
-  if (size !== 0 && size < 0.01) return value.toPrecision(3);
-  return size >= 1000 ? value.toFixed(1) : value.toFixed(3);
+  const warranted = width > 0 ? decimalsOf(width) : Infinity;
+  if (size >= 100000 || (size !== 0 && size < 0.0001 && warranted > 4)) return value.toExponential(2);
+  const most = size === 0 ? 3 : size >= 1000 ? 1 : size >= 0.01 ? 3 : 2 - Math.floor(Math.log10(size));
+  const text = value.toFixed(Math.min(most, warranted));
+  return Number(text) === 0 ? text.replace("-", "") : text;
 }
 
 const counted = (number) => number.toLocaleString("en-US");
 
-function withSpread(mean, spread) {
-  return spread ? `${written(mean)} \u00b1 ${written(spread)}` : written(mean);
+const valueAt = (values, place) => place.reduce((nested, at) => nested[at], values);
+
+const between = (low, high, width = high - low) => `${written(low, width)} to ${written(high, width)}`;
+
+// An interval in a narrow column, broken between its limits.
+const wholeNumbers = (interval) => interval.split(" to ").flatMap((end, place) => [place ? " to " : "", element("span", { class: "whole" }, end)]);
+
+// Both limits of a value; none where one is not known.
+function endsOf(limits, place) {
+  const ends = limits ? [limits.low, limits.high].map((of) => valueAt(of, place)) : [];
+  return ends.includes(null) ? [] : ends;
 }
 
 // Where a value lies, by its limits; "" where they are not known.
 function within(limits, ...place) {
-  if (!limits) return "";
-  const [low, high] = [limits.low, limits.high].map((ends) => place.reduce((values, at) => values[at], ends));
-  return low === null || high === null ? "" : `${written(low)} to ${written(high)}`;
+  const ends = endsOf(limits, place);
+  return ends.length ? between(...ends) : "";
+}
+
+// The least that is known of how uncertain a value is: the width of an interval, or its SD over draws; else 0.
+function uncertainty(lines, ...place) {
+  const ends = ["units", "images", "both"].map((source) => endsOf(lines[source], place));
+  const known = [valueAt(lines.spread, place), ...ends.map(([low, high]) => high - low)].filter((width) => width > 0);
+  return known.length ? Math.min(...known) : 0;
+}
+
+// A value, with its SD over draws, as closely as it is known.
+function valueText(lines, ...place) {
+  const width = uncertainty(lines, ...place);
+  const [mean, spread] = [lines.mean, lines.spread].map((values) => valueAt(values, place));
+  return spread ? `${written(mean, width)} \u00b1 ${written(spread, width)}` : written(mean, width);
+}
+
+const PARTS = new RegExp(data.part, "gu");
+
+// Text that may go on in a new line behind what separates its parts, and nowhere within a word or a number.
+function breakable(text) {
+  const parts = text.match(PARTS) || [];
+  const made = document.createDocumentFragment();
+  made.append(...parts.flatMap((part, place) => (place ? [element("wbr"), part] : [part])));
+  return made;
 }
 
 const percent = (share) => `${Number((100 * share).toPrecision(6))} %`;
@@ -65,24 +102,30 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+// Populations do not follow one another as layers do.
+const MODE = data.recorded ? "markers" : "lines+markers";
+
 // A set's name with its mark, for tables that scripts make.
 function namedSet(place) {
   const set = data.sets[place];
   const mark = element("span", { class: "swatch", "aria-hidden": "true" }, set.symbol.text);
   mark.style.setProperty("--light", set.colour.light);
   mark.style.setProperty("--dark", set.colour.dark);
-  return element("span", {}, mark, `\u00a0${set.name}`);
+  return element("span", {}, mark, "\u00a0", breakable(set.name));
 }
 
 const imageName = (row) => data.images[row].name;
 const setOf = (row) => data.images[row].set;
+
+// Sets that are shown before others are chosen.
+const MOST_AT_FIRST = 12;
 
 // What is seen now; every switch changes this and draws again.
 const state = {
   values: "raw",
   kind: 0,
   count: data.kinds[0].n_units.length - 1, // a place in n_units, or "all"
-  hidden: new Set(),
+  hidden: new Set(range(data.sets.length).filter((place) => place >= MOST_AT_FIRST && !data.sets[place].reference)),
   layer: data.layers.length - 1,
   published: true,
   shown: new Set(["images", "units", "differ"]), // intervals by their source, and where sets differ
@@ -94,7 +137,10 @@ const kindShown = () => data.kinds[state.kind];
 const setsShown = () => range(data.sets.length).filter((place) => !state.hidden.has(place));
 const layerShown = () => data.layers[state.layer];
 
-const THINGS = data.recorded ? "stimuli" : "images";
+// What the page calls what was shown, what responds, and what that is made of.
+const { words } = data;
+
+const capitalised = (word) => word[0].toUpperCase() + word.slice(1);
 
 // Contrasts of the units that are shown.
 const contrastsShown = () => data.contrasts.filter((contrast) => contrast.units === kindShown().units);

@@ -1,8 +1,9 @@
 // What is behind a point: one layer's distances, pairs, channels and maps.
 "use strict";
 
-const PLACE = data.recorded ? "population" : "layer";
 const LETTER = 7; // pixels
+// Of more sets in a heat map, only large ones are named, and none is set apart.
+const FEW_BLOCKS = 20;
 
 // The figures' colours for what is below and above the mean: blue, white, red.
 const DIVERGING = ["#053061", "#2166ac", "#4393c3", "#92c5de", "#d1e5f0", "#f7f7f7", "#fddbc7", "#f4a582", "#d6604d", "#b2182b", "#67001f"].map((colour, place, all) => [place / (all.length - 1), colour]);
@@ -10,10 +11,11 @@ const DIVERGING = ["#053061", "#2166ac", "#4393c3", "#92c5de", "#d1e5f0", "#f7f7
 function drawLayer() {
   const layer = layerShown();
   byId("layer").value = String(state.layer);
+  if (byId("layer").selectedIndex < 0) showAllLayers();
   byId("previous").disabled = state.layer === 0;
   byId("next").disabled = state.layer === data.layers.length - 1;
   byId("layer-printed").textContent = `: ${layer.name}`;
-  byId("layer-facts").textContent = [layer.kind, ...(layer.shape.includes("x") ? [layer.shape.replaceAll("x", " \u00d7 ")] : []), `${counted(layer.size)} units`].join(", ");
+  byId("layer-facts").textContent = [layer.kind, ...(layer.shape.includes("x") ? [layer.shape.replaceAll("x", " \u00d7 ")] : []), `${counted(layer.size)} ${words.units}`].join(", ");
   drawLayerTable();
   drawDistribution();
   drawMatrix();
@@ -40,15 +42,14 @@ function drawLayerTable() {
   const columns = ["Set", "Differentiation"];
   const ofDistances = pairs && kind.pairs.measured && count === largest();
   if (kind.relative) columns.push("Relative");
-  if (layerShown().mean) columns.push(`Mean of the whole ${PLACE}`, `SD of the whole ${PLACE}`);
+  if (layerShown().mean) columns.push(`Mean of the whole ${words.place}`, `SD of the whole ${words.place}`);
   if (ofDistances) columns.push("Distances, middle half");
   const rows = setsShown().map((set) => {
     const at = (lines) => {
       const place = [set, state.layer, count];
-      const value = withSpread(lines.mean[set][state.layer][count], lines.spread[set][state.layer][count]);
-      const units = within(lines.units, ...place) && (isWhole(state.layer, count) ? `all of the ${PLACE}` : within(lines.units, ...place));
-      const intervals = [[THINGS, within(lines.images, ...place)], ["units", units]];
-      return [value, ...intervals.filter(([, interval]) => interval).map(([name, interval]) => element("span", { class: "where" }, `${name}: ${interval}`))];
+      const units = within(lines.units, ...place) && (isWhole(state.layer, count) ? `all of the ${words.place}` : within(lines.units, ...place));
+      const intervals = [[words.items, within(lines.images, ...place)], [words.units, units]];
+      return [valueText(lines, ...place), ...intervals.filter(([, interval]) => interval).map(([name, interval]) => element("span", { class: "where" }, `${name}: ${interval}`))];
     };
     const layer = layerShown();
     const flag = kind.not_converged[set][state.layer][count] ? " (not converged)" : "";
@@ -56,7 +57,7 @@ function drawLayerTable() {
     const cells = [[value + flag, ...intervals]];
     if (kind.relative) cells.push(at(kind.relative));
     if (layer.mean) cells.push(written(layer.mean[set]), written(layer.sd[set]));
-    if (ofDistances) cells.push(pairs.sets[set] ? pairs.sets[set].quartiles.map(written).join(" to ") : written(null));
+    if (ofDistances) cells.push(pairs.sets[set] ? pairs.sets[set].quartiles.map((value) => written(value)).join(" to ") : written(null));
     return element("tr", {}, element("th", { scope: "row" }, namedSet(set)), ...cells.map((cell) => element("td", {}, ...[cell].flat())));
   });
   byId("layer-note").textContent = layerNote(count);
@@ -71,7 +72,7 @@ function drawLayerTable() {
 function layerNote(count) {
   const kind = kindShown();
   const said = [`Differentiation is that of ${usedUnits(state.layer, count)}.`];
-  if (kind.confidence !== null) said.push(`Below it: its ${percent(kind.confidence)} intervals for other ${THINGS} and for other draws of ${kind.noun}, where they are known.`);
+  if (kind.confidence !== null) said.push(`Below it: its ${percent(kind.confidence)} intervals for other ${words.items} and for other draws of ${kind.noun}, where they are known.`);
   if (kind.pairs) said.push(`The distances below are those of ${usedUnits(state.layer, largest())}${kind.draws[largest()] > 1 ? " of draw 0" : ""}${count === largest() ? "" : ", the largest number, the only one whose distances are kept"}.`);
   if (kind.pairs && !kind.pairs.measured) said.push(`They are Euclidean${data.normalize === "none" ? "" : ", normalised by layer"}, whatever the measure (${data.metric}, ${data.normalize}): their median is not the differentiation.`);
   return said.join(" ");
@@ -82,6 +83,7 @@ function drawDistribution() {
   if (!pairs) {
     sayInstead("distribution", noDistances());
     byId("distribution-caption").textContent = "";
+    explainLines("distribution-legend", []);
     return;
   }
   const shapes = [];
@@ -118,6 +120,7 @@ function drawDistribution() {
     xaxis: axis({ title: distanceUnit(), rangemode: "tozero" }),
     yaxis: axis({ title: "% of pairs", rangemode: "tozero" }),
   });
+  explainLines("distribution-legend", setsShown().map((set) => ({ text: namedSet(set), colour: setColour(set), dash: DASHES[set % DASHES.length] })));
   const kind = kindShown();
   const measured = kind.pairs.measured ? "The marked median is the set's differentiation in draw 0." : "The median is marked.";
   const constant = setsShown().filter((set) => !pairs.sets[set]).map((set) => data.sets[set].name);
@@ -142,11 +145,12 @@ function setBlocks(rows) {
 
 function blockTicks(blocks, pixels) {
   const images = blocks.length ? blocks[blocks.length - 1].end + 1 : 1;
-  const room = (block) => Math.max(3, Math.floor((pixels * (block.end - block.start + 1)) / images / LETTER));
+  const room = (block) => Math.floor((pixels * (block.end - block.start + 1)) / images / LETTER);
+  const named = blocks.length > FEW_BLOCKS ? blocks.filter((block) => room(block) >= 3) : blocks;
   return {
     tickmode: "array",
-    tickvals: blocks.map((block) => (block.start + block.end) / 2),
-    ticktext: blocks.map((block) => plain(shortened(data.sets[block.set].name, room(block)))),
+    tickvals: named.map((block) => (block.start + block.end) / 2),
+    ticktext: named.map((block) => plain(shortened(data.sets[block.set].name, Math.max(3, room(block))))),
     showgrid: false,
   };
 }
@@ -155,7 +159,7 @@ function blockTicks(blocks, pixels) {
 function separators(blocks, columns, both = false) {
   const line = { color: "#ffffff", width: 1.5 };
   const ends = [-0.5, columns - 0.5];
-  return blocks.slice(1).flatMap(({ start }) => [
+  return blocks.length > FEW_BLOCKS ? [] : blocks.slice(1).flatMap(({ start }) => [
     { type: "line", x0: ends[0], x1: ends[1], y0: start - 0.5, y1: start - 0.5, line },
     ...(both ? [{ type: "line", y0: ends[0], y1: ends[1], x0: start - 0.5, x1: start - 0.5, line }] : []),
   ]);
@@ -183,7 +187,7 @@ function drawMatrix() {
   const shown = rowsShown(rows);
   const images = shown.map((at) => rows[at]);
   const blocks = setBlocks(images);
-  const side = Math.max(240, Math.min(byId("matrix").clientWidth - 120, 340));
+  const side = Math.max(240, Math.min(widthOf("matrix") - 120, 340));
   draw("matrix", [
     {
       type: "heatmap",
@@ -202,7 +206,7 @@ function drawMatrix() {
   });
   const thinned = n < data.n_images ? ` ${n} of ${counted(data.n_images)} are shown, evenly chosen from each set.` : "";
   const divided = data.normalize === "none" ? "" : " and by one SD for all sets, so that sets can be compared";
-  byId("matrix-caption").textContent = `Distances between all ${THINGS}, ordered by set, divided by \u221aK${divided}.${thinned}`;
+  byId("matrix-caption").textContent = `Distances between all ${words.items}, ordered by set, divided by \u221aK${divided}.${thinned}`;
 }
 
 // The picture of an image, which stands in the gallery if there is one; else none.
@@ -211,12 +215,15 @@ function pictureOf(row) {
   return shown ? shown.src : data.images[row].picture;
 }
 
+// A picture that is seen larger once it is chosen.
+const enlarging = (row, image) => element("button", { type: "button", class: "picture", "data-row": String(row), "aria-haspopup": "dialog" }, image);
+
 function picture(row) {
   const { name } = data.images[row];
   const source = pictureOf(row);
   const small = source && source.startsWith("data:image/png") ? { class: "small" } : {};
-  const shown = source ? [element("img", { src: source, alt: name, ...small })] : [];
-  return element("figure", {}, ...shown, element("figcaption", {}, name));
+  const shown = source ? [enlarging(row, element("img", { src: source, alt: name, ...small }))] : [];
+  return element("figure", {}, ...shown, element("figcaption", {}, breakable(name)));
 }
 
 function drawPairs() {
@@ -275,7 +282,7 @@ function drawFilters() {
   const together = layer.starts.length < layer.filters ? ` Neighbours share a column, which shows their mean: ${counted(layer.filters)} ${what}s in ${layer.starts.length} columns.` : "";
   const thinned = data.filters.images.length < data.n_images ? ` ${data.filters.images.length} of ${counted(data.n_images)} images are shown, evenly chosen from each set.` : "";
   const mean = layer.mapped ? "Each channel's response, averaged over positions," : "Response of each unit";
-  byId("filters-caption").textContent = `${mean} to each image, z-scored by the mean and SD of all units of the layer over the set's images. Colours end at ${layer.mapped ? "0 and 1" : "-1 and 1"} SD.${together}${thinned}`;
+  byId("filters-caption").textContent = `${mean} to each ${words.item}, z-scored by the mean and SD of all ${words.units} of the ${words.place} over the set's ${words.items}. Colours end at ${layer.mapped ? "0 and 1" : "-1 and 1"} SD.${together}${thinned}`;
 }
 
 function filterTicks(layer) {
@@ -304,6 +311,6 @@ function mapPictures(map) {
   const title = `Channel ${map.filter}: where it responds, in SD; dark is ${written(map.low)} and less, bright ${written(map.high)} and more${map.shrunk ? " (made smaller)" : ""}.`;
   const pictures = map.pictures
     .filter(([row]) => !state.hidden.has(setOf(row)))
-    .map(([row, source]) => element("figure", { class: "map" }, element("img", { src: source, alt: `Map of channel ${map.filter} for ${imageName(row)}` }), element("figcaption", {}, namedSet(setOf(row)), `, ${imageName(row)}`)));
+    .map(([row, source]) => element("figure", { class: "map" }, enlarging(row, element("img", { src: source, alt: `Map of channel ${map.filter} for ${imageName(row)}` })), element("figcaption", {}, namedSet(setOf(row)), ", ", breakable(imageName(row)))));
   return [element("p", { class: "note" }, title), element("div", { class: "maps" }, ...pictures)];
 }

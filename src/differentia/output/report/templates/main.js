@@ -10,11 +10,12 @@ function drawAll() {
 
 function chooseLayer(place) {
   state.layer = Math.max(0, Math.min(data.layers.length - 1, place));
+  keepAddress();
   Plotly.relayout("curves", { "shapes[0].x0": state.layer, "shapes[0].x1": state.layer });
   drawLayer();
   const kind = kindShown();
   const count = state.count === "all" ? largest() : state.count;
-  announce(`${layerShown().name}: ${setsShown().map((set) => `${data.sets[set].name} ${withSpread(kind.raw.mean[set][state.layer][count], kind.raw.spread[set][state.layer][count])}`).join(", ")}`);
+  announce(`${layerShown().name}: ${setsShown().map((set) => `${data.sets[set].name} ${valueText(kind.raw, set, state.layer, count)}`).join(", ")}`);
 }
 
 function listCounts() {
@@ -24,6 +25,50 @@ function listCounts() {
   byId("count").replaceChildren(...options);
   byId("count").value = String(state.count);
   byId("count").disabled = options.length < 2;
+}
+
+// The layers whose names hold what is looked for.
+function listLayers() {
+  const wanted = byId("find-layer") ? byId("find-layer").value.trim().toLowerCase() : "";
+  const found = range(data.layers.length).filter((place) => data.layers[place].name.toLowerCase().includes(wanted));
+  byId("layer").replaceChildren(...found.map((place) => element("option", { value: String(place) }, data.layers[place].name)));
+  byId("layer").value = String(state.layer);
+  if (byId("layers-found")) byId("layers-found").textContent = wanted ? `${found.length} found` : "";
+  return found;
+}
+
+function showAllLayers() {
+  byId("find-layer").value = "";
+  listLayers();
+}
+
+function sayShown() {
+  if (byId("sets-shown")) byId("sets-shown").textContent = `${setsShown().length} of ${data.sets.length} are shown`;
+}
+
+// The switches as the state is.
+function showState() {
+  sayShown();
+  for (const input of document.getElementsByName("values")) input.checked = input.value === state.values;
+  for (const input of document.getElementsByName("set")) input.checked = !state.hidden.has(Number(input.value));
+  if (byId("kind")) byId("kind").value = String(state.kind);
+  listCounts();
+}
+
+// A box that scrolls ends at a row, whatever its width.
+function rowsWhole(box) {
+  const always = box.hasAttribute("tabindex");
+  const fit = () => {
+    box.style.maxHeight = "";
+    const scrolls = box.scrollHeight > box.clientHeight;
+    if (!always) box.tabIndex = scrolls ? 0 : -1;
+    if (!scrolls) return;
+    const top = box.getBoundingClientRect().top + box.clientTop - box.scrollTop;
+    const ends = Array.from(box.querySelectorAll("tr, li, .pair, label"), (row) => row.getBoundingClientRect().bottom - top);
+    const last = Math.max(0, ...ends.filter((end) => end <= box.clientHeight + 0.5));
+    if (last > 0) box.style.maxHeight = `${last + box.offsetHeight - box.clientHeight}px`;
+  };
+  new ResizeObserver(fit).observe(box.firstElementChild);
 }
 
 function on(id, event, act) {
@@ -61,6 +106,7 @@ async function copyText(text, what) {
 for (const input of document.getElementsByName("values")) {
   input.addEventListener("change", () => {
     state.values = input.value;
+    keepAddress();
     drawCurves();
   });
 }
@@ -68,6 +114,16 @@ for (const input of document.getElementsByName("set")) {
   input.addEventListener("change", () => {
     if (input.checked) state.hidden.delete(Number(input.value));
     else state.hidden.add(Number(input.value));
+    keepAddress();
+    sayShown();
+    drawAll();
+  });
+}
+for (const [id, hidden] of [["all-sets", []], ["no-sets", range(data.sets.length)]]) {
+  on(id, "click", () => {
+    state.hidden = new Set(hidden);
+    keepAddress();
+    showState();
     drawAll();
   });
 }
@@ -75,11 +131,13 @@ on("kind", "change", (event) => {
   state.kind = Number(event.target.value);
   state.count = largest();
   listCounts();
+  keepAddress();
   drawCurves();
   drawLayer();
 });
 on("count", "change", (event) => {
   state.count = event.target.value === "all" ? "all" : Number(event.target.value);
+  keepAddress();
   drawCurves();
   drawLayerTable();
 });
@@ -107,6 +165,11 @@ on("published", "change", (event) => {
   drawCurves();
 });
 on("layer", "change", (event) => chooseLayer(Number(event.target.value)));
+on("find-layer", "input", listLayers);
+on("find-layer", "change", () => {
+  const [first] = listLayers();
+  if (byId("find-layer").value.trim() && first !== undefined) chooseLayer(first);
+});
 on("previous", "click", () => chooseLayer(state.layer - 1));
 on("next", "click", () => chooseLayer(state.layer + 1));
 for (const format of ["png", "svg"]) {
@@ -124,9 +187,13 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 on("find", "input", (event) => {
   const wanted = event.target.value.trim().toLowerCase();
   let found = 0;
-  for (const item of document.querySelectorAll(".gallery > ul > li")) {
-    item.hidden = !item.textContent.toLowerCase().includes(wanted);
-    found += item.hidden ? 0 : 1;
+  for (const gallery of document.querySelectorAll(".gallery")) {
+    const before = found;
+    for (const item of gallery.querySelectorAll(":scope > ul > li")) {
+      item.hidden = !item.textContent.toLowerCase().includes(wanted);
+      found += item.hidden ? 0 : 1;
+    }
+    if (wanted && found > before) gallery.open = true;
   }
   byId("found").textContent = wanted ? `${found} found` : "";
 });
@@ -137,20 +204,41 @@ on("theme", "change", (event) => {
 media.addEventListener("change", drawAll);
 // Plots are drawn with the colours of the moment, and paper is white.
 let onScreen;
+let folded = [];
 window.addEventListener("beforeprint", () => {
   onScreen = document.documentElement.dataset.theme;
+  folded = Array.from(document.querySelectorAll(".gallery:not([open])"));
+  for (const gallery of folded) gallery.open = true;
   printing = true;
   setTheme("light");
   drawAll();
 });
 window.addEventListener("afterprint", () => {
   printing = false;
+  for (const gallery of folded) gallery.open = false;
   setTheme(onScreen);
   drawAll();
 });
 
-listCounts();
-drawAll();
-for (const plot of ["curves", "contrast"]) if (byId(plot)) byId(plot).on("plotly_click", (event) => chooseLayer(Math.round(event.points[0].x)));
+// Plotly is kept compressed; unpacked, it is a script that the page's policy knows.
+async function unpackPlotly() {
+  const bytes = Uint8Array.from(atob(byId("plotly").textContent), (character) => character.charCodeAt(0));
+  const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const script = element("script", {}, await new Response(unpacked).text());
+  document.head.append(script);
+  script.remove();
+}
+
+function start() {
+  const asked = readAddress();
+  showState();
+  drawAll();
+  for (const plot of ["curves", "contrast"]) if (byId(plot)) byId(plot).on("plotly_click", (event) => chooseLayer(Math.round(event.points[0].x)));
+  scrollToAddress(asked);
+  document.body.dataset.ready = "true";
+}
+
 if (byId("numbers")) drawTable();
-document.body.dataset.ready = "true";
+for (const box of document.querySelectorAll(".tall, .few")) rowsWhole(box);
+if (window.DecompressionStream) unpackPlotly().then(start);
+else byId("too-old").hidden = false;

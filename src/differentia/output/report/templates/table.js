@@ -6,20 +6,20 @@ const interval = (name) => [`${name}_low`, `${name}_high`];
 
 // What the fields of a column are, its heading, and whether it holds numbers.
 const COLUMNS = [
-  ["units", "Units", false],
+  ["units", capitalised(words.units), false],
   ["set", "Set", false],
-  ["layer", "Layer", false],
-  ["n_units", "Number of units", true],
-  ["units_used", "Units used", true],
+  ["layer", capitalised(words.place), false],
+  ["n_units", `Number of ${words.units}`, true],
+  ["units_used", `${capitalised(words.units)} used`, true],
   ["differentiation", "Differentiation", true],
   ["sd_over_draws", "SD over draws", true],
-  [interval("differentiation_units"), "Interval of units", true],
-  [interval("differentiation_images"), `Interval of ${THINGS}`, true],
+  [interval("differentiation_units"), `Interval of ${words.units}`, true],
+  [interval("differentiation_images"), `Interval of ${words.items}`, true],
   [interval("differentiation_both"), "Interval of both", true],
   ["relative", "Relative", true],
   ["relative_sd_over_draws", "SD of relative", true],
-  [interval("relative_units"), "Of units, relative", true],
-  [interval("relative_images"), `Of ${THINGS}, relative`, true],
+  [interval("relative_units"), `Of ${words.units}, relative`, true],
+  [interval("relative_images"), `Of ${words.items}, relative`, true],
   [interval("relative_both"), "Of both, relative", true],
   ["doubt", "Not to be trusted", false],
   ["not_converged", "Not converged", false],
@@ -53,6 +53,11 @@ const records = data.kinds.flatMap((kind) =>
           ...Object.fromEntries(limits("relative", kind.relative)),
           doubt: kind.doubt[atSet][atLayer][atCount],
           not_converged: kind.not_converged[atSet][atLayer][atCount],
+          widths: Object.fromEntries(
+            [["raw", "differentiation", "sd_over_draws"], ["relative", "relative", "relative_sd_over_draws"]].flatMap(([lines, ...names]) =>
+              names.map((name) => [name, kind[lines] ? uncertainty(kind[lines], atSet, atLayer, atCount) : 0]),
+            ),
+          ),
         };
       }),
     ),
@@ -78,9 +83,10 @@ function tableCell(record, { fields, isNumber }) {
   const value = record[name];
   if (name === "not_converged") return value === null ? "" : value ? "yes" : "no";
   if (name === "n_units" && !data.kinds.find((kind) => kind.units === record.units).counted) return "";
-  if (!isNumber) return String(value);
+  if (!isNumber) return breakable(String(value));
   if (name === "n_units" || name === "units_used") return counted(value);
-  return value === null ? "" : fields.map((field) => written(record[field])).join(" to ");
+  if (value === null) return "";
+  return fields.length > 1 ? wholeNumbers(between(value, record[fields[1]])) : written(value, record.widths[name]);
 }
 
 function drawTable() {
@@ -98,7 +104,7 @@ function drawTable() {
     return element("th", { scope: "col", "data-column": name, ...direction, ...(isNumber ? { class: "number" } : {}) }, button);
   });
   const shown = everyRow ? sortedRecords() : sortedRecords().slice(0, FEW_ROWS);
-  const rows = shown.map((record) => element("tr", {}, ...columns.map((column) => element("td", column.isNumber ? { class: "number" } : {}, tableCell(record, column)))));
+  const rows = shown.map((record) => element("tr", {}, ...columns.map((column) => element("td", column.isNumber ? { class: "number" } : {}, ...[tableCell(record, column)].flat()))));
   byId("numbers").replaceChildren(element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows));
   byId("all-rows").hidden = shown.length === records.length;
   byId("table-note").textContent = shown.length < records.length ? `${shown.length} of ${counted(records.length)} rows are shown; copies and the CSV hold all.` : `${counted(records.length)} rows.`;

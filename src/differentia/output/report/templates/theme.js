@@ -68,11 +68,16 @@ const CONFIG = { responsive: true, displayModeBar: false };
 // A finger that scrolls the page must not zoom a plot.
 const dragmode = () => (window.matchMedia("(pointer: coarse)").matches ? false : "zoom");
 
+// On paper: that of the page, or of two plots side by side.
+const paperWidth = (place) => (place.closest(".side-by-side") ? PAPER_WIDTH / 2 - 10 : PAPER_WIDTH);
+
+const widthOf = (id) => (printing ? paperWidth(byId(id)) : byId(id).clientWidth);
+
 function draw(id, traces, layout) {
   const place = byId(id);
   place.replaceChildren(...(place.data ? place.childNodes : []));
   place.style.height = `${layout.height}px`; // which Plotly asks for when the window changes
-  const size = printing ? { width: PAPER_WIDTH, autosize: false } : { autosize: true };
+  const size = printing ? { width: paperWidth(place), autosize: false } : { autosize: true };
   return Plotly.react(place, traces, layoutOf({ dragmode: dragmode(), ...size, ...layout }), CONFIG);
 }
 
@@ -82,6 +87,22 @@ function sayInstead(id, text) {
   if (place.data) Plotly.purge(place);
   place.style.height = "auto";
   place.replaceChildren(element("p", { class: "note" }, text));
+}
+
+// Plotly's dashes of thin lines, in pixels.
+const DASH_LENGTHS = { solid: "", dash: "9,9", dot: "3,3", dashdot: "9,3,3,3", longdash: "15,15", longdashdot: "15,6,3,6" };
+
+function lineSample({ colour, dash, width = 2 }) {
+  const [drawing, line] = ["svg", "line"].map((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag));
+  for (const [name, value] of Object.entries({ x1: 0, x2: 48, y1: 5, y2: 5, stroke: colour, "stroke-width": width, "stroke-dasharray": DASH_LENGTHS[dash] })) line.setAttribute(name, value);
+  for (const [name, value] of Object.entries({ width: 48, height: 10, "aria-hidden": "true" })) drawing.setAttribute(name, value);
+  drawing.append(line);
+  return drawing;
+}
+
+// What each line of a plot is: its sample, and a text or an element.
+function explainLines(id, lines) {
+  byId(id).replaceChildren(...lines.map(({ text, ...looks }) => element("li", {}, lineSample(looks), " ", text)));
 }
 
 const COLOUR_BAR = { thickness: 10, outlinewidth: 0, len: 0.9 };
