@@ -28,6 +28,7 @@ from .output.paper.paragraph import Methods as Methods, describe_methods as desc
 from .output.paper.references import Reference as Reference
 from .output.report.page import show as show, write_report as write_report
 from .recording.record import record as record
+from .recording.response_files import read_responses as read_responses
 from .recording.responses import Responses as Responses
 from .recording.selection import Selection as Selection, select as select, write_selection as write_selection
 from .results.across import across as across, contrast_across as contrast_across

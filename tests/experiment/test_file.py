@@ -39,6 +39,13 @@ def write(tmp_path: Path) -> Callable[[str], Path]:
     return written
 
 
+def read_network(path: Path | str) -> Experiment:
+    """Read the file of an experiment with a network."""
+    read = read_experiment(path)
+    assert isinstance(read, Experiment)
+    return read
+
+
 def differing(fields: Mapping[str, Any], function: Callable[..., Any], *others: str) -> set[str]:
     """Return what only one of a section and a function has, apart from `others` of the function."""
     return set(fields) ^ (set(inspect.signature(function).parameters) - set(others))
@@ -57,7 +64,7 @@ def test_every_keyword_is_a_field() -> None:
 
 def test_what_is_left_out_has_its_default(write: Callable[[str], Path]) -> None:
     """Nothing is said that the file does not say; one of something is a list of one."""
-    read = read_experiment(write(NETWORK + SETS))
+    read = read_network(write(NETWORK + SETS))
     assert read.measure.model_dump(exclude_unset=True) == {}
     assert read.options() == (MeasureOptions(), RecordOptions())
     assert read.network.model_dump(exclude_none=True) == {"spec": "digits", "device": "auto"}
@@ -84,7 +91,7 @@ def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     )
     assert [path.name for path in tmp_path.iterdir()] == ["experiment.toml"]
     monkeypatch.chdir("/")
-    read = read_experiment(tmp_path / "experiment.toml")
+    read = read_network(tmp_path / "experiment.toml")
     assert read.network.model_dump() == {
         "spec": f"{tmp_path}/nets/net.keras",
         "preprocess": "unit",
@@ -134,7 +141,7 @@ def test_paths_are_relative_to_the_file(
     (path.parent / "index.json").write_text("{}")
     monkeypatch.setenv("HOME", "/home/someone")
     monkeypatch.chdir(path.parent.parent)
-    read = read_experiment("lab/experiment.toml")
+    read = read_network("lab/experiment.toml")
     lab = str(path.parent)
     assert read.network.spec == expected.format(lab, os.path.dirname(lab), "/home/someone")
     assert read.sets == {"a": f"{lab}/cats/*.png", "b": "/dogs", "c": "/home/someone/d"}
@@ -208,7 +215,7 @@ def test_a_wrong_field_is_named(write: Callable[[str], Path], text: str, line: s
     assert message.startswith(f"{path}: {line}")
     assert message == f"{path}: {line}" or " Known: " in message
     assert len(message.splitlines()) == 1
-    assert read_experiment(write(NETWORK + SETS)).network.spec == "digits"
+    assert read_network(write(NETWORK + SETS)).network.spec == "digits"
 
 
 def test_every_field_of_measure_is_tried() -> None:
@@ -255,7 +262,7 @@ def test_the_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
     """What TOML can't hold leaves the earlier file in its place."""
     path = tmp_path / "experiment.toml"
     path.write_text(NETWORK + SETS)
-    broken = read_experiment(path)
+    broken = read_network(path)
     broken.network.device = object()  # type: ignore[assignment]
     with pytest.raises(TypeError, match="not TOML serializable"):
         write_experiment(path, broken, {})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,7 +22,7 @@ from differentia.cli.output import (
 from differentia.errors import InputError
 from differentia.experiment.options import N_UNITS
 from differentia.system.choices import HOW, NOISE, UNITS
-from differentia.system.fields import Count, Number, Share, Whole
+from differentia.system.fields import Count, Number, Option, Share, Whole
 from differentia.system.files import require_new, user_path
 from differentia.system.locking import held
 
@@ -49,11 +49,16 @@ app = typer.Typer(
 )
 
 
-def _command(*examples: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a command whose help is its docstring, and examples as they are typed."""
+def _command(
+    *examples: str, fields: Mapping[str, Option] = opt.FIELDS
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a command whose help is its docstring, and examples as they are typed.
+
+    Where it takes ``**given`` those are the options of `fields`.
+    """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
-        name = function.__name__
+        name = function.__name__.replace("_", "-")
         EXAMPLES[name] = examples
         # \b keeps the lines below it as they are.
         text = "\n\n".join(" ".join(part.split()) for part in str(inspect.getdoc(function)).split("\n\n"))
@@ -62,7 +67,7 @@ def _command(*examples: str) -> Callable[[Callable[..., None]], Callable[..., No
         def command(debug: bool, **given: Any) -> None:  # of which the entry knows what to do
             function(**given)
 
-        command.__signature__ = opt.signature_of(function)  # type: ignore[attr-defined]
+        command.__signature__ = opt.signature_of(function, fields)  # type: ignore[attr-defined]
         app.command(name, help=f"{text}\n\n\b\nExamples:\n{shown}")(command)
         return function
 
@@ -131,6 +136,32 @@ def measure(
     measuring.measure_into(context, out, experiment, store=store, fresh=fresh, memory=memory, as_json=as_json)
 
 
+@_command(
+    "differentia measure-responses rates.npz --normalize unit --reference spontaneous --out rates",
+    "differentia measure-responses rates.zarr --n-units 50,100 --draws 100 --out rates",
+    fields=opt.FIELDS_OF_RESPONSES,
+)
+def measure_responses(
+    context: typer.Context,
+    file: Annotated[str, opt.argument("An .npz, .nc (netCDF) or .zarr of responses.", "FILE")],
+    out: str | None,
+    memory: str | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Measure the differentiation of recorded neurons, or stored activations, that are in a file.
+
+    An .npz holds an array (stimulus, neuron) for each set, named movie, or for each set and population, named
+    movie/V1. NetCDF and Zarr hold variables with the dimensions stimulus and neuron, whose sets are groups,
+    or what a dimension or coordinate "set" names.
+
+    The folder DIR gets the result (result.nc), figures, a report to explore (report.html), and the experiment
+    file that repeats the measurement.
+    """
+    experiment = {"responses": {"file": file}, "measure": given}
+    measuring.measure_responses_into(context, out, experiment, memory=memory, as_json=as_json)
+
+
 @_command("differentia run vgg16 --out again", "differentia run experiment.toml")
 def run(
     context: typer.Context,
@@ -149,16 +180,19 @@ def run(
     Every folder that measure writes holds the experiment.toml that repeats it. Your own code that the file
     names (package.module:factory) is imported from the working folder, as with measure.
     """
-    from differentia.experiment.file import read_experiment
+    from differentia.experiment.file import ResponsesExperiment, read_experiment
 
     read = read_experiment(experiment)
     folder = out or read.out
     if not folder:
         raise InputError(f"{experiment}: names no folder to write to; give --out DIR, or out = in the file")
     try:
-        measuring.measure_into(
-            context, folder, read, store=store, fresh=fresh, memory=memory, as_json=as_json
-        )
+        if isinstance(read, ResponsesExperiment):
+            measuring.measure_responses_into(context, folder, read, memory=memory, as_json=as_json)
+        else:
+            measuring.measure_into(
+                context, folder, read, store=store, fresh=fresh, memory=memory, as_json=as_json
+            )
     except InputError as error:
         raise InputError(f"{experiment}: {error}") from error
 
