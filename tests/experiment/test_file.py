@@ -14,10 +14,13 @@ import pytest
 import differentia as dif
 from differentia.experiment.file import (
     Experiment,
+    MeasureResponsesSection,
     MeasureSection,
     NetworkSection,
+    ResponsesExperiment,
     read_experiment,
     write_experiment,
+    write_responses_experiment,
 )
 from differentia.experiment.options import MeasureOptions
 from differentia.recording.options import RecordOptions
@@ -168,6 +171,23 @@ WRONG = {
     "Known: network, sets, measure, out, differentia",
     f"out = 5\n{NETWORK}{SETS}": "out: is 5; expected a text",
 }
+RESPONSES = '[responses]\nfile = "rates.npz"\n'
+WRONG |= {
+    "[responses]\n": "responses.file: is missing",
+    "[responses]\nfile = 3\n": "responses.file: is 3; expected a text",
+    '[responses]\nfile = ""\n': "responses.file: is ''; expected a text that is not empty",
+    f'{RESPONSES}set = "a"\n': "responses.set: unknown field 'set'. Known: file",
+    'responses = "rates.npz"\n': "responses: is 'rates.npz'; expected a table, [responses]",
+    f"{RESPONSES}{SETS}": "sets: goes with [network], beside which there can be no [responses]; give a "
+    "network and sets of images, or the responses that are at hand",
+    f"{RESPONSES}{NETWORK}{SETS}": "network: goes with [sets], beside which there can be no [responses]; "
+    "give a network and sets of images, or the responses that are at hand",
+    f"{RESPONSES}[mesure]\nx = 1": "mesure: unknown field 'mesure'. Did you mean 'measure'? "
+    "Known: responses, measure, out, differentia",
+    f"{RESPONSES}[measure]\ndraws = 0": "measure.draws: is 0; expected at least 1",
+    f'{RESPONSES}[measure]\nlayers = "V1"': "measure.layers: unknown field 'layers'. Known: n_units, draws, "
+    "normalize, metric, reference, confidence, pool, seed",
+}
 MEASURE = {
     "nunits = 5": "nunits: unknown field 'nunits'. Did you mean 'n_units'?",
     "n_units = 0": "n_units.0: is 0; expected at least 1",
@@ -222,6 +242,28 @@ def test_every_field_of_measure_is_tried() -> None:
     """A new field needs a wrong value above."""
     assert {field.partition(" ")[0] for field in MEASURE} == {*MeasureSection.model_fields, "nunits"}
     assert {"network", "sets", "measure", "out", "differentia"} == set(Experiment.model_fields)
+
+
+def test_responses_at_hand(write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file's path is the folder's; what is written is read again."""
+    path = write(f'out = "o"\n{RESPONSES}[measure]\nn_units = 5\nseed = 2\n')
+    read = read_experiment(path)
+    assert isinstance(read, ResponsesExperiment)
+    assert read.responses.file == f"{path.parent}/rates.npz"
+    assert read.out == f"{path.parent}/o"
+    measured = {"n_units": (5,), "draws": 20, "normalize": "layer", "metric": "euclidean", "seed": 2}
+    assert read.measure.model_dump(exclude_none=True) == {**measured, "confidence": 0.95}
+    arguments = {"responses", "memory"}
+    assert differing(MeasureResponsesSection.model_fields, dif.measure_responses, *arguments) == set()
+    monkeypatch.chdir(path.parent)
+    given = {"responses": {"file": "../a.nc"}, "measure": {"reference": "rest"}}
+    written = ResponsesExperiment.model_validate(given)
+    write_responses_experiment(path, written)
+    again = read_experiment(path)
+    assert isinstance(again, ResponsesExperiment)
+    assert again.responses.file == f"{path.parent.parent}/a.nc"
+    assert again.measure == written.measure
+    assert again.differentia == dif.__version__
 
 
 def test_several_wrong_fields(write: Callable[[str], Path]) -> None:

@@ -133,11 +133,11 @@ def experiment_of(content: Experiment | Mapping[str, Any]) -> Experiment:
 
 def responses_experiment_of(content: ResponsesExperiment | Mapping[str, Any]) -> ResponsesExperiment:
     """Return an experiment of responses at hand, of the content of a file."""
-    for name in ("network", "sets"):
+    for name, other in (("network", "sets"), ("sets", "network")):
         if isinstance(content, Mapping) and name in content:
             raise InputError(
-                f"{name}: goes with [network] and [sets], beside which there can be no [responses]; "
-                "expected a network and sets of images, or responses that are at hand"
+                f"{name}: goes with [{other}], beside which there can be no [responses]; give a network and "
+                "sets of images, or the responses that are at hand"
             )
     return _validated(ResponsesExperiment, content)
 
