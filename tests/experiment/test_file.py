@@ -212,6 +212,7 @@ MEASURE = {
     "class_layer = 3": "class_layer: is 3; expected a text",
     "views = 1": "views: is 1; expected true or false",
     'skip_unreadable = "yes"': "skip_unreadable: is 'yes'; expected true or false",
+    "drop_duplicates = 1": "drop_duplicates: is 1; expected true or false",
     "follow_links = 0": "follow_links: is 0; expected true or false",
     "maps = [1]": "maps: is [1]; expected a table, [measure.maps]",
     "maps = {input = -1}": "maps.input.0: is -1; expected at least 0",

@@ -156,6 +156,7 @@ WRONG_FACTS = [
     ("warnings", [{"a": 1}]),
     ("warnings", [{"kind": "undefined"}]),
     ("skipped", [1]),
+    ("dropped", [1]),
     ("duplicates", [[]]),
     ("frameworks", {"torch": 1}),
     ("input_shape", [1, 2]),

@@ -331,6 +331,7 @@ def select(
     device: str,
     batch_size: Annotated[Any, opt.value(Count, "Images in one pass.")] = "32",
     skip_unreadable: bool,
+    drop_duplicates: bool,
     follow_links: bool,
     as_json: bool,
 ) -> None:
@@ -366,12 +367,15 @@ def select(
             class_layer=class_layer,
             batch_size=batch_size,
             skip_unreadable=skip_unreadable,
+            drop_duplicates=drop_duplicates,
             progress=lambda done, total: progress(done, total, source),
         )
     summary = f"{len(found.images)} of {found.looked_at} images are of class {found.class_name!r}"
     summary += f" (at least {min_probability:g})"
     if len(found.images) == count:
         summary += ", at which the search stopped"
+    if found.dropped:
+        summary += f", without {len(found.dropped)} of the same content as another"
     if not found.looked_at:
         raise InputError(f"{source}: none of its {len(found.skipped)} images could be read")
     if not found.images and not dry_run:
@@ -383,7 +387,8 @@ def select(
     if as_json:
         images = [{**image._asdict(), "path": str(image.path or "")} for image in found.images]
         skipped = [as_record(image) for image in found.skipped]
-        print_json({**found._asdict(), "images": images, "skipped": skipped})
+        dropped = [as_record(image) for image in found.dropped]
+        print_json({**found._asdict(), "images": images, "skipped": skipped, "dropped": dropped})
     elif dry_run:
         typer.echo(selection_csv(found), nl=False)
     say(summary)

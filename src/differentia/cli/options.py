@@ -42,7 +42,7 @@ HELP_ORDER = (
     *("context", "network", "sets", "out", "n_units", "draws", "units", "pool", "layers", "normalize"),
     *("metric", "resize", "crop", "reference", "confidence", "seed", "preprocess", "input_size"),
     *("device", "batch_size", "compile", "maps", "map_images", "class_layer", "views", "skip_unreadable"),
-    *("follow_links", "store", "fresh", "memory"),
+    *("drop_duplicates", "follow_links", "store", "fresh", "memory"),
 )
 
 

@@ -183,6 +183,7 @@ class _MethodsFacts:
         ]
         shows_digits = any(str(source).startswith("digits:") for source in self.sources.values())
         skipped = Counter(str(image["set"]) for image in self.known.get("skipped", ()))
+        dropped = Counter(str(image["set"]) for image in self.known.get("dropped", ()))
         twice: Counter[str] = Counter()
         for group in self.known.get("duplicates", ()):
             twice[str(group[0]["set"])] += len(group)
@@ -195,6 +196,8 @@ class _MethodsFacts:
             "digits": shows_digits and ("held out" if self.network == "digits" else "of scikit-learn"),
             "left_out": [f"{number:,} of {_quoted(name)}" for name, number in skipped.items()],
             "n_left_out": skipped.total(),
+            "dropped": [f"{number:,} of {_quoted(name)}" for name, number in dropped.items()],
+            "n_dropped": dropped.total(),
             "duplicates": [f"{_count(number, 'image')} of {_quoted(name)}" for name, number in twice.items()],
             **self._input(),
         }
