@@ -341,6 +341,7 @@ PUBLIC: dict[str, tuple[Any, ...]] = {
     "relative": (),
     "relative_interval": (),
     "save": ("x.nc",),
+    "say_copies": (),
     "say_doubts": (),
     "say_precision": (),
     "show": (),

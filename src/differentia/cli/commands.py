@@ -471,6 +471,7 @@ def contrast(
     intervals "_simultaneous" of --json, allow for all layers together.
     """
     from differentia.results.contrasts import contrast as compare_sets
+    from differentia.results.copies import say_copies
 
     whole = _read_result(result)
     found = compare_sets(whole, first, second, paired=paired, confidence=confidence)
@@ -480,6 +481,8 @@ def contrast(
     else:
         print_contrast(found)
         print_why_unknown(whole, first, second)
+        for sentence in say_copies(whole.sel(set=[first, second])):
+            typer.echo(sentence)
 
 
 def _read_result(path: str) -> xr.Dataset:
