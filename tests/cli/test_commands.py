@@ -88,6 +88,7 @@ OPTIONS: dict[str, tuple[list[str], tuple[str, ...], Any]] = {
     "class_layer": (["--class-layer", "ReLU"], ("measure", "class_layer"), "ReLU"),
     "views": (["--no-views"], ("measure", "views"), False),
     "skip_unreadable": (["--skip-unreadable"], ("measure", "skip_unreadable"), True),
+    "drop_duplicates": (["--drop-duplicates"], ("measure", "drop_duplicates"), True),
     "follow_links": (["--follow-links"], ("measure", "follow_links"), True),
 }
 

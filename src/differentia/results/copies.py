@@ -80,7 +80,8 @@ def _on_shared(result: xr.Dataset, cases: str, pairs: Iterable[tuple[str, str]])
         who = f"contrasts{f' and {relative}' if divided else ''}"
         return f"{told}: {who} take them for different ones; a paired contrast joins those in the same place."
     allowed = "contrasts allow for that, paired ones only where names agree"
-    return f"{items.capitalize()} are in two sets ({cases}): {allowed}{f'; {relative} do not' if divided else ''}."
+    ending = f"; {relative} do not" if divided else ""
+    return f"{items.capitalize()} are in two sets ({cases}): {allowed}{ending}."
 
 
 def _contents(result: xr.Dataset) -> Int[np.ndarray, " image"]:

@@ -445,6 +445,13 @@ def test_images_that_were_left_out_or_there_twice(tmp_path: Path) -> None:
     assert '3 images that could not be read were left out (2 of "some" and 1 of "few").' in text(
         with_facts(result, skipped=skipped)
     )
+    copies = [{"set": name, "name": "x"} for name in ("some", "few", "some")]
+    assert "3 images with the same content as another of their set were left out (2 of " in text(
+        with_facts(result, dropped=copies)
+    )
+    assert '1 image with the same content as another of its set was left out (1 of "few").' in text(
+        with_facts(result, dropped=copies[1:2])
+    )
     clean = text(with_facts(result, skipped=[], duplicates=[]))
     assert "left out" not in clean
     assert "same content" not in clean
