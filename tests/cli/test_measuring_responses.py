@@ -133,7 +133,7 @@ WRONG = [
 
 
 def test_wrong_input_is_one_line(file: Path, tmp_path: Path, capsys: Capture) -> None:
-    """Exit code 2, nothing on stdout, and no folder."""
+    """Exit code 2, nothing on stdout, and no result."""
     values = np.ones((4, 3))
     values[2, 1] = np.nan
     np.savez(tmp_path / "nan.npz", movie=values)
@@ -143,7 +143,7 @@ def test_wrong_input_is_one_line(file: Path, tmp_path: Path, capsys: Capture) ->
         assert shown.out == ""
         (only,) = [text for text in shown.err.splitlines() if text.strip()]
         assert only.startswith(f"differentia: {line.format(tmp_path)}")
-        assert not (tmp_path / "o").exists()
+        assert not (tmp_path / "o" / "result.nc").exists()
     (tmp_path / "e.toml").write_text('out = "o"\n[responses]\nfile = "nan.npz"\n')
     assert main(["run", str(tmp_path / "e.toml")]) == 2
     assert f"e.toml: {tmp_path}/nan.npz: set 'movie'" in capsys.readouterr().err

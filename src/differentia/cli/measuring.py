@@ -80,15 +80,18 @@ def measure_responses_into(
     """Measure the responses of a file, and do the same with the numbers."""
     from differentia.experiment.file import responses_experiment_of, write_responses_experiment
     from differentia.experiment.measure import measure_responses
+    from differentia.recording.response_files import read_responses
+    from differentia.results.dataset import with_provenance
 
     folder = _folder_to_write(out)
     experiment = responses_experiment_of(experiment)
-    options = experiment.measure.model_dump()
-    file = experiment.responses.file
-    with told_by_the_library():
-        result = measure_responses(file, memory=memory, **options)
+    file, options = experiment.responses.file, experiment.measure.model_dump()
+    responses = read_responses(file)
     require_writable(folder, f"--out {folder}")
     context.with_resource(held(folder))
+    with told_by_the_library():
+        result = measure_responses(responses, memory=memory, **options)
+    result = with_provenance(result, responses=file)
     write_responses_experiment(folder / "experiment.toml", experiment)
     _write_results(context, folder, {str(result["units"].item()): result}, as_json=as_json)
 

@@ -40,13 +40,8 @@ def say_copies(result: xr.Dataset) -> list[str]:
     """
     contents = _contents(result)
     names = [str(name) for name in result["set"].values]
-    rows = {name: set_rows(result, name) for name in names}
-    within = {name: found for name in names if (found := _copies(result, contents, rows[name]))}
-    between = {
-        pair: count
-        for pair in combinations(names, 2)
-        if (count := len(np.intersect1d(*(contents[rows[name]] for name in pair))))
-    }
+    within = {name: found for name in names if (found := _copies(result, contents, set_rows(result, name)))}
+    between = in_two_sets(result, contents)
     sentences = []
     if within:
         cases = [f"{name}: {_listed(found, ', ')}" for name, found in within.items()]
@@ -55,6 +50,20 @@ def say_copies(result: xr.Dataset) -> list[str]:
         cases = [f"{first} and {second}: {count:,}" for (first, second), count in between.items()]
         sentences.append(_on_shared(result, _listed(cases, "; "), between))
     return sentences
+
+
+def in_two_sets(
+    result: xr.Dataset, contents: Int[np.ndarray, " image"] | None = None
+) -> dict[tuple[str, str], int]:
+    """Return how many images two sets have in common, of those that have any."""
+    contents = _contents(result) if contents is None else contents
+    names = [str(name) for name in result["set"].values]
+    of_sets = {name: contents[set_rows(result, name)] for name in names}
+    counts = {
+        (one, other): len(np.intersect1d(of_sets[one], of_sets[other]))
+        for one, other in combinations(names, 2)
+    }
+    return {pair: count for pair, count in counts.items() if count}
 
 
 def _on_copies(result: xr.Dataset, cases: str) -> str:

@@ -677,3 +677,19 @@ def test_contrasts_are_told() -> None:
     assert "were compared" not in text(result)
     with pytest.raises(dif.InputError, match="has the set 'a', which the result does not have"):
         dif.describe_methods(result.sel(set=["b", "c"]), contrasts=[one])
+
+
+def test_images_of_both_compared_sets() -> None:
+    """Of the sets that were compared, and not by pairs; recorded stimuli are not known."""
+    pixels = RNG.integers(0, 256, (24, 16, 16, 3), dtype=np.uint8)
+    sets = {"a": pixels[:12], "b": pixels[8:20], "c": pixels[11:24]}
+    result = of_images(sets, n_units=10, draws=1, layers=["input"])
+    found = [dif.contrast(result, "a", "b"), dif.contrast(result, "b", "c")]
+    sentence = '(4 of "a" and "b" and 9 of "b" and "c") counted as one in comparisons.'
+    assert f"Images of both sets {sentence}" in dif.describe_methods(result, contrasts=found).text
+    (first, _) = found
+    said = dif.describe_methods(result, contrasts=[first]).text
+    assert 'Images of both sets (4 of "a" and "b") counted as one in comparisons.' in said
+    paired = dif.describe_methods(result, contrasts=[one.assign_attrs(paired=1) for one in found])
+    assert "counted as one" not in paired.text
+    assert "counted as one" not in text(result)

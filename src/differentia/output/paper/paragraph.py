@@ -17,6 +17,7 @@ from differentia.output import words
 from differentia.output.doubts import told_doubts
 from differentia.output.paper.references import REFERENCES, Reference, architecture_key
 from differentia.results.contrasts import require_contrasts
+from differentia.results.copies import in_two_sets
 from differentia.results.dataset import as_kinds, kind_of, provenance
 from differentia.results.draws import draw_mean
 from differentia.results.schema import LIMITS, SOURCES, checked
@@ -326,6 +327,7 @@ class _MethodsFacts:
             "resampled": words.RESAMPLING_WORDS.get(about.get("method", "")),
             "resamples": about.get("resamples"),
             "contrasts": self._contrasts(),
+            "shared": self._shared(),
             **self._doubts(),
         }
 
@@ -349,6 +351,20 @@ class _MethodsFacts:
             ways.setdefault((bool(about["paired"]), about["n_tests"] > 1, over), []).append(pair)
         names = ("paired", "several", "over")
         return [{**dict(zip(names, way, strict=True)), "pairs": pairs} for way, pairs in ways.items()]
+
+    def _shared(self) -> list[str]:
+        """Return how many images, known by their content, sets share that were compared without pairs."""
+        compared = [
+            {one.attrs["first"], one.attrs["second"]} for one in self.compared if not one.attrs["paired"]
+        ]
+        if self.recorded or not compared:
+            return []
+        shared = in_two_sets(self.result).items()
+        return [
+            f"{count:,} of {_quoted(first)} and {_quoted(second)}"
+            for (first, second), count in shared
+            if {first, second} in compared
+        ]
 
     def _intervals(self) -> list[str]:
         """Return of which sources there are intervals, and not only of whole layers, which have no width."""
