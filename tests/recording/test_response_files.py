@@ -265,6 +265,15 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         read_responses([1])  # type: ignore[arg-type]
 
 
+def test_a_store_of_a_network(tmp_path: Path) -> None:
+    """Its name is no help: the error says what it is."""
+    pixels = RNG.integers(0, 256, (3, 28, 28), dtype=np.uint8)
+    store = tmp_path / "responses.zarr"
+    dif.record("digits", {"a": pixels}, layers=["predictions"], views=False, store=store)
+    with pytest.raises(dif.InputError, match=r"responses\.zarr: holds what was recorded of a network"):
+        read_responses(store)
+
+
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 

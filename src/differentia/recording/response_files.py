@@ -144,7 +144,13 @@ def _read_zarr(path: Path, where: str) -> _Parts:
     for file in path.rglob(".zarray"):
         if b'"pickle"' in file.read_bytes():
             raise InputError(f"{where}: holds pickled objects, which are not read; write numbers")
-    return _of_groups(_opened(path, where, "zarr", "Zarr", consolidated=False))
+    groups = _opened(path, where, "zarr", "Zarr", consolidated=False)
+    if "differentia" in groups["/"].attrs:
+        raise InputError(
+            f"{where}: holds what was recorded of a network, which `differentia measure` measures; expected "
+            "responses of your own"
+        )
+    return _of_groups(groups)
 
 
 #: By the ending of a name: what reads such a file or folder.
