@@ -17,7 +17,7 @@ from differentia.recording.units import draw_units, unit_kind, units_of_draw, un
 from differentia.stimuli.presentation import ImageLabel
 
 #: By set and layer: (n_responses, n_units).
-Matrices = dict[str, dict[str, Num[np.ndarray, "n k"]]]
+Matrices = dict[str, dict[str, Num[np.ndarray, "_ _"]]]
 
 
 class Moments(NamedTuple):
@@ -192,7 +192,7 @@ def responses_from_arrays(
     return Responses(layers, images, values, units, kind, seed, moments=moments)
 
 
-def checked_matrices(arrays: Mapping[str, Mapping[str, Any]], *, place: str = "layer") -> Matrices:
+def checked_matrices(arrays: Mapping[Any, Any], *, place: str = "layer") -> Matrices:
     """Return arrays as matrices, by set and layer; errors call a layer what `place` says."""
     if not isinstance(arrays, Mapping) or not arrays:
         raise InputError("expected responses as {set: {layer: array}}, with at least one set")
