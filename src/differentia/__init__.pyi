@@ -28,11 +28,13 @@ from .output.paper.paragraph import Methods as Methods, describe_methods as desc
 from .output.paper.references import Reference as Reference
 from .output.report.page import show as show, write_report as write_report
 from .recording.record import record as record
+from .recording.response_files import read_responses as read_responses
 from .recording.responses import Responses as Responses
 from .recording.selection import Selection as Selection, select as select, write_selection as write_selection
 from .results.across import across as across, contrast_across as contrast_across
 from .results.contrasts import contrast as contrast, contrasts_between_sets as contrasts_between_sets
 from .results.convergence import not_converged as not_converged
+from .results.copies import say_copies as say_copies
 from .results.doubts import doubts as doubts, say_doubts as say_doubts
 from .results.draws import draw_mean as draw_mean, draw_spread as draw_spread
 from .results.files import load_result as load_result, save as save

@@ -88,6 +88,7 @@ OPTIONS: dict[str, tuple[list[str], tuple[str, ...], Any]] = {
     "class_layer": (["--class-layer", "ReLU"], ("measure", "class_layer"), "ReLU"),
     "views": (["--no-views"], ("measure", "views"), False),
     "skip_unreadable": (["--skip-unreadable"], ("measure", "skip_unreadable"), True),
+    "drop_duplicates": (["--drop-duplicates"], ("measure", "drop_duplicates"), True),
     "follow_links": (["--follow-links"], ("measure", "follow_links"), True),
 }
 
@@ -980,7 +981,9 @@ def test_a_contrast_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFi
     assert f"\nThey differ in {len(differ)} of 2 layers (p < 0.05, corrected over {tests})" in printed
     unknown = [record["layer"] for record in records if record["p"] is None]
     assert unknown
-    assert printed.splitlines()[-1].startswith(f"No interval for threes in {unknown[0]}: ")
+    doubt, copies = printed.splitlines()[-2:]
+    assert doubt.startswith(f"No interval for threes in {unknown[0]}: ")
+    assert copies.startswith("Images are in two sets (threes and all: 3): contrasts allow for that")
 
     assert main([*arguments, "--json", "--confidence", "0.8"]) == 0
     narrow = json.loads(capsys.readouterr().out)

@@ -14,10 +14,13 @@ import pytest
 import differentia as dif
 from differentia.experiment.file import (
     Experiment,
+    MeasureResponsesSection,
     MeasureSection,
     NetworkSection,
+    ResponsesExperiment,
     read_experiment,
     write_experiment,
+    write_responses_experiment,
 )
 from differentia.experiment.options import MeasureOptions
 from differentia.recording.options import RecordOptions
@@ -39,6 +42,13 @@ def write(tmp_path: Path) -> Callable[[str], Path]:
     return written
 
 
+def read_network(path: Path | str) -> Experiment:
+    """Read the file of an experiment with a network."""
+    read = read_experiment(path)
+    assert isinstance(read, Experiment)
+    return read
+
+
 def differing(fields: Mapping[str, Any], function: Callable[..., Any], *others: str) -> set[str]:
     """Return what only one of a section and a function has, apart from `others` of the function."""
     return set(fields) ^ (set(inspect.signature(function).parameters) - set(others))
@@ -57,7 +67,7 @@ def test_every_keyword_is_a_field() -> None:
 
 def test_what_is_left_out_has_its_default(write: Callable[[str], Path]) -> None:
     """Nothing is said that the file does not say; one of something is a list of one."""
-    read = read_experiment(write(NETWORK + SETS))
+    read = read_network(write(NETWORK + SETS))
     assert read.measure.model_dump(exclude_unset=True) == {}
     assert read.options() == (MeasureOptions(), RecordOptions())
     assert read.network.model_dump(exclude_none=True) == {"spec": "digits", "device": "auto"}
@@ -84,7 +94,7 @@ def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     )
     assert [path.name for path in tmp_path.iterdir()] == ["experiment.toml"]
     monkeypatch.chdir("/")
-    read = read_experiment(tmp_path / "experiment.toml")
+    read = read_network(tmp_path / "experiment.toml")
     assert read.network.model_dump() == {
         "spec": f"{tmp_path}/nets/net.keras",
         "preprocess": "unit",
@@ -134,7 +144,7 @@ def test_paths_are_relative_to_the_file(
     (path.parent / "index.json").write_text("{}")
     monkeypatch.setenv("HOME", "/home/someone")
     monkeypatch.chdir(path.parent.parent)
-    read = read_experiment("lab/experiment.toml")
+    read = read_network("lab/experiment.toml")
     lab = str(path.parent)
     assert read.network.spec == expected.format(lab, os.path.dirname(lab), "/home/someone")
     assert read.sets == {"a": f"{lab}/cats/*.png", "b": "/dogs", "c": "/home/someone/d"}
@@ -161,6 +171,23 @@ WRONG = {
     "Known: network, sets, measure, out, differentia",
     f"out = 5\n{NETWORK}{SETS}": "out: is 5; expected a text",
 }
+RESPONSES = '[responses]\nfile = "rates.npz"\n'
+WRONG |= {
+    "[responses]\n": "responses.file: is missing",
+    "[responses]\nfile = 3\n": "responses.file: is 3; expected a text",
+    '[responses]\nfile = ""\n': "responses.file: is ''; expected a text that is not empty",
+    f'{RESPONSES}set = "a"\n': "responses.set: unknown field 'set'. Known: file",
+    'responses = "rates.npz"\n': "responses: is 'rates.npz'; expected a table, [responses]",
+    f"{RESPONSES}{SETS}": "sets: goes with [network], beside which there can be no [responses]; give a "
+    "network and sets of images, or the responses that are at hand",
+    f"{RESPONSES}{NETWORK}{SETS}": "network: goes with [sets], beside which there can be no [responses]; "
+    "give a network and sets of images, or the responses that are at hand",
+    f"{RESPONSES}[mesure]\nx = 1": "mesure: unknown field 'mesure'. Did you mean 'measure'? "
+    "Known: responses, measure, out, differentia",
+    f"{RESPONSES}[measure]\ndraws = 0": "measure.draws: is 0; expected at least 1",
+    f'{RESPONSES}[measure]\nlayers = "V1"': "measure.layers: unknown field 'layers'. Known: n_units, draws, "
+    "normalize, metric, reference, confidence, pool, seed",
+}
 MEASURE = {
     "nunits = 5": "nunits: unknown field 'nunits'. Did you mean 'n_units'?",
     "n_units = 0": "n_units.0: is 0; expected at least 1",
@@ -185,6 +212,7 @@ MEASURE = {
     "class_layer = 3": "class_layer: is 3; expected a text",
     "views = 1": "views: is 1; expected true or false",
     'skip_unreadable = "yes"': "skip_unreadable: is 'yes'; expected true or false",
+    "drop_duplicates = 1": "drop_duplicates: is 1; expected true or false",
     "follow_links = 0": "follow_links: is 0; expected true or false",
     "maps = [1]": "maps: is [1]; expected a table, [measure.maps]",
     "maps = {input = -1}": "maps.input.0: is -1; expected at least 0",
@@ -208,13 +236,35 @@ def test_a_wrong_field_is_named(write: Callable[[str], Path], text: str, line: s
     assert message.startswith(f"{path}: {line}")
     assert message == f"{path}: {line}" or " Known: " in message
     assert len(message.splitlines()) == 1
-    assert read_experiment(write(NETWORK + SETS)).network.spec == "digits"
+    assert read_network(write(NETWORK + SETS)).network.spec == "digits"
 
 
 def test_every_field_of_measure_is_tried() -> None:
     """A new field needs a wrong value above."""
     assert {field.partition(" ")[0] for field in MEASURE} == {*MeasureSection.model_fields, "nunits"}
     assert {"network", "sets", "measure", "out", "differentia"} == set(Experiment.model_fields)
+
+
+def test_responses_at_hand(write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file's path is the folder's; what is written is read again."""
+    path = write(f'out = "o"\n{RESPONSES}[measure]\nn_units = 5\nseed = 2\n')
+    read = read_experiment(path)
+    assert isinstance(read, ResponsesExperiment)
+    assert read.responses.file == f"{path.parent}/rates.npz"
+    assert read.out == f"{path.parent}/o"
+    measured = {"n_units": (5,), "draws": 20, "normalize": "layer", "metric": "euclidean", "seed": 2}
+    assert read.measure.model_dump(exclude_none=True) == {**measured, "confidence": 0.95}
+    arguments = {"responses", "memory"}
+    assert differing(MeasureResponsesSection.model_fields, dif.measure_responses, *arguments) == set()
+    monkeypatch.chdir(path.parent)
+    given = {"responses": {"file": "../a.nc"}, "measure": {"reference": "rest"}}
+    written = ResponsesExperiment.model_validate(given)
+    write_responses_experiment(path, written)
+    again = read_experiment(path)
+    assert isinstance(again, ResponsesExperiment)
+    assert again.responses.file == f"{path.parent.parent}/a.nc"
+    assert again.measure == written.measure
+    assert again.differentia == dif.__version__
 
 
 def test_several_wrong_fields(write: Callable[[str], Path]) -> None:
@@ -255,7 +305,7 @@ def test_the_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
     """What TOML can't hold leaves the earlier file in its place."""
     path = tmp_path / "experiment.toml"
     path.write_text(NETWORK + SETS)
-    broken = read_experiment(path)
+    broken = read_network(path)
     broken.network.device = object()  # type: ignore[assignment]
     with pytest.raises(TypeError, match="not TOML serializable"):
         write_experiment(path, broken, {})

@@ -270,7 +270,7 @@ def test_wrong_options_are_refused_before_recording(options: dict[str, Any], mes
         ({"a": {"x": np.zeros((3, 4)), "y": np.zeros((2, 4))}}, {}, "different numbers of responses"),
         ({"a": {"x": np.array([["p", "q"]] * 3)}}, {}, "expected real numbers"),
         (NEURONS, {"reference": "silence"}, "unknown set for reference"),
-        (NEURONS, {"pool": 3}, "give n_units= too"),
+        (NEURONS, {"pool": 3}, "give both, or leave pool out"),
         *((NEURONS, {"seed": seed}, "^seed is .*; expected a whole number$") for seed in (False, 0.0, "")),
     ],
 )

@@ -68,7 +68,7 @@ def test_a_row_without_a_choice_is_found() -> None:
 
 @pytest.mark.parametrize("rows", [NORMALIZATION_WORDS, METRIC_WORDS, UNIT_WORDS])
 def test_every_row_says_something_of_its_own(rows: dict[str, object]) -> None:
-    """No clause or formula is there twice, but those of images and responses that do not differ."""
+    """No clause or formula is there twice."""
     for field in ("clause", "formula", "title"):
         texts = [getattr(row, field) for row in rows.values() if hasattr(row, field)]
         assert all(texts)
@@ -95,16 +95,16 @@ def test_a_new_choice_takes_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(NORMALIZATIONS, "rank", NORMALIZATIONS["response"])
     monkeypatch.setitem(METRICS, "chebyshev", METRICS["cityblock"])
     monkeypatch.setitem(UNIT_KINDS, "center", UnitKind(UNIT_KINDS["all"].choose))
-    ranked = NormalizationWords("responses to each {item} were ranked", None, "<mi>R</mi>", "R is a rank.")
+    ranked = NormalizationWords("responses to each {item} were ranked", "<mi>R</mi>", "R is a rank.")
     monkeypatch.setitem(NORMALIZATION_WORDS, "rank", ranked)
     monkeypatch.setitem(METRIC_WORDS, "chebyshev", MetricWords("their largest difference", "<mi>max</mi>"))
-    central = UnitWords("the {units} {of_each} nearest its centre {were} used", "{count:,} central units")
+    central = UnitWords("the {counted} {of_each} nearest its centre {were} used", "{count:,} central units")
     monkeypatch.setitem(UNIT_WORDS, "center", central)
     result = measured.assign_attrs(normalize="rank", metric="chebyshev").assign_coords(units="center")
     text = dif.describe_methods(result).text
-    assert "The 10 units of the population nearest its centre were used. The same units" in text
-    assert "each population, responses to each response were ranked. The distance" in text
-    assert "between two responses is their largest difference. Diff" in text
+    assert "The 10 neurons of the population nearest its centre were used. The same neurons" in text
+    assert "each population, responses to each stimulus were ranked. The distance" in text
+    assert "between the responses to two stimuli is their largest difference. Diff" in text
     mathematics, meaning = formula(result)
     assert "<mi>R</mi>" in mathematics
     assert "<mi>max</mi>" in mathematics

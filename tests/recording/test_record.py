@@ -163,7 +163,10 @@ def test_duplicates_are_told() -> None:
     with pytest.warns(dif.DifferentiaWarning) as caught:
         responses = dif.record(load(), {"a": images[[0, 1, 0, 2, 0]], "b": images[[3, 3]]}, pool=5)
     assert len(caught) == 1
-    assert str(caught[0].message).endswith("no distance from each other: set 'a': 0, 2, 4; set 'b': 0, 1")
+    assert str(caught[0].message).endswith(
+        "no distance from each other: set 'a': 0, 2, 4; set 'b': 0, 1; drop_duplicates=True "
+        "(--drop-duplicates) keeps the first of each"
+    )
     groups = responses.provenance["duplicates"]
     assert [[(image["set"], image["name"]) for image in group] for group in groups] == [
         *([("a", "0"), ("a", "2"), ("a", "4")], [("b", "0"), ("b", "1")]),
@@ -172,3 +175,45 @@ def test_duplicates_are_told() -> None:
     assert apart.provenance["duplicates"] == []
     assert responses.provenance["warnings"] == [{"kind": "same_content", "text": str(caught[0].message)}]
     assert apart.provenance["warnings"] == []
+
+
+def test_copies_are_left_out() -> None:
+    """What is recorded is what the images without copies give; copies in two sets stay in both."""
+    images = SETS["few"]
+    sets = {"a": images[[0, 1, 0, 2, 0]], "b": images[[1, 3]]}
+    options: dict[str, Any] = {"pool": 5, "units": "top", "maps": {"conv": (1,)}, "map_images": (0, 2)}
+    found = dif.record(load(), sets, drop_duplicates=True, **options)
+    expected = dif.record(load(), {"a": images[:3], "b": images[[1, 3]]}, **options)
+    assert [image.name for image in found.images] == ["0", "1", "3", "0", "1"]
+    assert [image.hash for image in found.images] == [image.hash for image in expected.images]
+    for layer, values in expected.values.items():
+        np.testing.assert_array_equal(found.units[layer], expected.units[layer])
+        np.testing.assert_allclose(found.values[layer][:, :], values[:, :], rtol=1e-6)
+    for one, other in zip(found.views.maps, expected.views.maps, strict=True):
+        np.testing.assert_allclose(one.values, other.values, rtol=1e-6)
+    assert [(image["set"], image["name"]) for image in found.provenance["dropped"]] == [
+        ("a", "2"),
+        ("a", "4"),
+    ]
+    assert found.provenance["duplicates"] == []
+    assert found.provenance["warnings"] == expected.provenance["warnings"]
+    assert expected.provenance["dropped"] == []
+    with pytest.warns(dif.DifferentiaWarning, match="have the same content"):
+        kept = dif.record(load(), sets, pool=5)
+    assert len(kept.images) == 7
+
+
+def test_the_store_serves_with_and_without_copies(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Images are known by their content: nothing of the other run is recorded again."""
+    images = SETS["few"]
+    sets = {"a": images[[0, 1, 0, 2, 0]]}
+    options: dict[str, Any] = {"pool": 5, "store": tmp_path / "responses.zarr", "views": False}
+    with pytest.warns(dif.DifferentiaWarning, match="have the same content"):
+        whole = dif.record(load(), sets, **options)
+    with caplog.at_level("INFO", logger="differentia"):
+        left = dif.record(load(), sets, drop_duplicates=True, **options)
+    assert "left out 2 images with the content of another of their set" in caplog.text
+    assert "all that is needed of 3 images is recorded already" in caplog.text
+    assert "new" not in caplog.text.replace("of 3 images", "")
+    for layer, values in left.values.items():
+        np.testing.assert_array_equal(values[:, :], np.asarray(whole.values[layer][:, :])[[0, 1, 3]])

@@ -110,8 +110,12 @@ def test_duplicates_are_told(digit_files: DigitFiles, tmp_path: Path) -> None:
     first = next(iter(digit_files.of(3)))
     for name in ("a.png", "b.png"):
         shutil.copy(digit_files.folder / first, tmp_path / name)
-    with pytest.warns(dif.DifferentiaWarning, match=r"have the same content, .*: a\.png, b\.png$"):
+    with pytest.warns(dif.DifferentiaWarning, match=r"have the same content, .*: a\.png, b\.png; drop"):
         assert len(select("digits", tmp_path, "3").images) == 2
+    found = select("digits", tmp_path, "3", drop_duplicates=True, count=2)
+    assert [image.name for image in found.images] == ["a.png"]
+    assert [image.name for image in found.dropped] == ["b.png"]
+    assert found.looked_at == 2
 
 
 def test_features_are_no_classes() -> None:

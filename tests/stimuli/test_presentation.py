@@ -21,7 +21,6 @@ from differentia.stimuli.presentation import (
     Turns,
     as_record,
     as_sets,
-    find_duplicates,
     in_batches,
     labels_of,
     present,
@@ -111,17 +110,6 @@ def test_an_image_that_memory_does_not_hold_is_named() -> None:
         dif.RecordingError, match=r"^set 'a': image 'huge\.png' is too large for this machine's"
     ):
         shown({"a": Huge()}, 1, skip_unreadable=True)
-
-
-def test_duplicates_are_found_within_a_set() -> None:
-    """In groups, in order; the same image in two sets is none, nor are images of unknown content."""
-    labels = [
-        *(ImageLabel("a", 0, "0", "x"), ImageLabel("a", 1, "1", "y"), ImageLabel("a", 2, "2", "x")),
-        *(ImageLabel("b", 0, "0", "y"), ImageLabel("b", 1, "1", ""), ImageLabel("b", 2, "2", "")),
-        *(ImageLabel("a", 3, "3", "x"), ImageLabel("b", 3, "3", "z"), ImageLabel("b", 4, "4", "z")),
-    ]
-    assert find_duplicates(labels) == [[labels[0], labels[2], labels[6]], [labels[7], labels[8]]]
-    assert find_duplicates(labels[:2] + labels[3:6]) == []
 
 
 def test_an_image_keeps_its_label(folder: Path) -> None:

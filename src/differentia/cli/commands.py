@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,7 +22,7 @@ from differentia.cli.output import (
 from differentia.errors import InputError
 from differentia.experiment.options import N_UNITS
 from differentia.system.choices import HOW, NOISE, UNITS
-from differentia.system.fields import Count, Number, Share, Whole
+from differentia.system.fields import Count, Number, Option, Share, Whole
 from differentia.system.files import require_new, user_path
 from differentia.system.locking import held
 
@@ -49,11 +49,16 @@ app = typer.Typer(
 )
 
 
-def _command(*examples: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a command whose help is its docstring, and examples as they are typed."""
+def _command(
+    *examples: str, fields: Mapping[str, Option] = opt.FIELDS
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a command whose help is its docstring, and examples as they are typed.
+
+    Where it takes ``**given`` those are the options of `fields`.
+    """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
-        name = function.__name__
+        name = function.__name__.replace("_", "-")
         EXAMPLES[name] = examples
         # \b keeps the lines below it as they are.
         text = "\n\n".join(" ".join(part.split()) for part in str(inspect.getdoc(function)).split("\n\n"))
@@ -62,7 +67,7 @@ def _command(*examples: str) -> Callable[[Callable[..., None]], Callable[..., No
         def command(debug: bool, **given: Any) -> None:  # of which the entry knows what to do
             function(**given)
 
-        command.__signature__ = opt.signature_of(function)  # type: ignore[attr-defined]
+        command.__signature__ = opt.signature_of(function, fields)  # type: ignore[attr-defined]
         app.command(name, help=f"{text}\n\n\b\nExamples:\n{shown}")(command)
         return function
 
@@ -131,6 +136,32 @@ def measure(
     measuring.measure_into(context, out, experiment, store=store, fresh=fresh, memory=memory, as_json=as_json)
 
 
+@_command(
+    "differentia measure-responses rates.npz --normalize unit --reference spontaneous --out rates",
+    "differentia measure-responses rates.zarr --n-units 50,100 --draws 100 --out rates",
+    fields=opt.FIELDS_OF_RESPONSES,
+)
+def measure_responses(
+    context: typer.Context,
+    file: Annotated[str, opt.argument("An .npz, .nc (netCDF) or .zarr of responses.", "FILE")],
+    out: str | None,
+    memory: str | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Measure the differentiation of recorded neurons, or stored activations, that are in a file.
+
+    An .npz holds an array (stimulus, neuron) for each set, named movie, or for each set and population, named
+    movie/V1. NetCDF and Zarr hold variables with the dimensions stimulus and neuron, whose sets are groups,
+    or what a dimension or coordinate "set" names.
+
+    The folder DIR gets the result (result.nc), figures, a report to explore (report.html), and the experiment
+    file that repeats the measurement.
+    """
+    experiment = {"responses": {"file": file}, "measure": given}
+    measuring.measure_responses_into(context, out, experiment, memory=memory, as_json=as_json)
+
+
 @_command("differentia run vgg16 --out again", "differentia run experiment.toml")
 def run(
     context: typer.Context,
@@ -149,16 +180,19 @@ def run(
     Every folder that measure writes holds the experiment.toml that repeats it. Your own code that the file
     names (package.module:factory) is imported from the working folder, as with measure.
     """
-    from differentia.experiment.file import read_experiment
+    from differentia.experiment.file import ResponsesExperiment, read_experiment
 
     read = read_experiment(experiment)
     folder = out or read.out
     if not folder:
         raise InputError(f"{experiment}: names no folder to write to; give --out DIR, or out = in the file")
     try:
-        measuring.measure_into(
-            context, folder, read, store=store, fresh=fresh, memory=memory, as_json=as_json
-        )
+        if isinstance(read, ResponsesExperiment):
+            measuring.measure_responses_into(context, folder, read, memory=memory, as_json=as_json)
+        else:
+            measuring.measure_into(
+                context, folder, read, store=store, fresh=fresh, memory=memory, as_json=as_json
+            )
     except InputError as error:
         raise InputError(f"{experiment}: {error}") from error
 
@@ -297,6 +331,7 @@ def select(
     device: str,
     batch_size: Annotated[Any, opt.value(Count, "Images in one pass.")] = "32",
     skip_unreadable: bool,
+    drop_duplicates: bool,
     follow_links: bool,
     as_json: bool,
 ) -> None:
@@ -332,12 +367,15 @@ def select(
             class_layer=class_layer,
             batch_size=batch_size,
             skip_unreadable=skip_unreadable,
+            drop_duplicates=drop_duplicates,
             progress=lambda done, total: progress(done, total, source),
         )
     summary = f"{len(found.images)} of {found.looked_at} images are of class {found.class_name!r}"
     summary += f" (at least {min_probability:g})"
     if len(found.images) == count:
         summary += ", at which the search stopped"
+    if found.dropped:
+        summary += f", without {len(found.dropped)} of the same content as another"
     if not found.looked_at:
         raise InputError(f"{source}: none of its {len(found.skipped)} images could be read")
     if not found.images and not dry_run:
@@ -349,7 +387,8 @@ def select(
     if as_json:
         images = [{**image._asdict(), "path": str(image.path or "")} for image in found.images]
         skipped = [as_record(image) for image in found.skipped]
-        print_json({**found._asdict(), "images": images, "skipped": skipped})
+        dropped = [as_record(image) for image in found.dropped]
+        print_json({**found._asdict(), "images": images, "skipped": skipped, "dropped": dropped})
     elif dry_run:
         typer.echo(selection_csv(found), nl=False)
     say(summary)
@@ -432,6 +471,7 @@ def contrast(
     intervals "_simultaneous" of --json, allow for all layers together.
     """
     from differentia.results.contrasts import contrast as compare_sets
+    from differentia.results.copies import say_copies
 
     whole = _read_result(result)
     found = compare_sets(whole, first, second, paired=paired, confidence=confidence)
@@ -441,6 +481,8 @@ def contrast(
     else:
         print_contrast(found)
         print_why_unknown(whole, first, second)
+        for sentence in say_copies(whole.sel(set=[first, second])):
+            typer.echo(sentence)
 
 
 def _read_result(path: str) -> xr.Dataset:

@@ -19,7 +19,7 @@ from differentia.system.locking import held
 if TYPE_CHECKING:
     import xarray as xr
 
-    from differentia.experiment.file import Experiment
+    from differentia.experiment.file import Experiment, ResponsesExperiment
 
 #: The name of the page that explains a folder's result.
 REPORT = "report.html"
@@ -47,21 +47,15 @@ def measure_into(
     from differentia.experiment.file import experiment_of, write_experiment
     from differentia.experiment.measure import measure_with
     from differentia.recording.store.disk import require_store
-    from differentia.results.dataset import with_provenance
-    from differentia.results.tables import table_rows
     from differentia.stimuli.presentation import as_sets
 
     # All that can be told before a network may have to be downloaded.
-    if not out:
-        raise InputError("--out is missing; name the folder to write to: --out DIR")
+    folder = _folder_to_write(out)
     if fresh and not store:
         raise InputError("--fresh and --no-store do not go together; leave one of them out")
-    folder = user_path(out)
     experiment = experiment_of(experiment)
     options, recording = experiment.options(fresh=fresh, memory=memory)
     stimuli = as_sets(experiment.sets, seed=recording.seed, follow_links=recording.follow_links)
-    files = (*FILES, *(path.name for path in _kind_paths(folder).values()))
-    require_free(folder, f"--out {folder}", files=files, folders=[FIGURES, STORE])
     if store:
         require_store(folder / STORE)
     network = load_named_network(experiment.network.spec, **experiment.network.options())
@@ -70,10 +64,57 @@ def measure_into(
     with progress_bar() as progress, told_by_the_library():
         kept = replace(recording, store=folder / STORE if store else None, progress=progress)
         measured = measure_with(network, stimuli, options, kept)
-    command = shlex.join(["differentia", *context.obj])
-    results = {kind: with_provenance(result, command=command) for kind, result in measured.items()}
     sources = {name: stimulus.source for name, stimulus in stimuli.items()}
     write_experiment(folder / "experiment.toml", experiment, sources)
+    _write_results(context, folder, measured, as_json=as_json)
+
+
+def measure_responses_into(
+    context: typer.Context,
+    out: str | None,
+    experiment: ResponsesExperiment | Mapping[str, Any],
+    *,
+    memory: str | None,
+    as_json: bool,
+) -> None:
+    """Measure the responses of a file, and do the same with the numbers."""
+    from differentia.experiment.file import responses_experiment_of, write_responses_experiment
+    from differentia.experiment.measure import measure_responses
+    from differentia.recording.response_files import read_responses
+    from differentia.results.dataset import with_provenance
+
+    folder = _folder_to_write(out)
+    experiment = responses_experiment_of(experiment)
+    file, options = experiment.responses.file, experiment.measure.model_dump()
+    responses = read_responses(file)
+    require_writable(folder, f"--out {folder}")
+    context.with_resource(held(folder))
+    with told_by_the_library():
+        result = measure_responses(responses, memory=memory, **options)
+    result = with_provenance(result, responses=file)
+    write_responses_experiment(folder / "experiment.toml", experiment)
+    _write_results(context, folder, {str(result["units"].item()): result}, as_json=as_json)
+
+
+def _folder_to_write(out: str | None) -> Path:
+    """Return the folder that --out names, in which nothing is in the way."""
+    if not out:
+        raise InputError("--out is missing; name the folder to write to: --out DIR")
+    folder = user_path(out)
+    files = (*FILES, *(path.name for path in _kind_paths(folder).values()))
+    require_free(folder, f"--out {folder}", files=files, folders=[FIGURES, STORE])
+    return folder
+
+
+def _write_results(
+    context: typer.Context, folder: Path, measured: Mapping[str, xr.Dataset], *, as_json: bool
+) -> None:
+    """Write results by kind of units with all that shows them, and print the numbers."""
+    from differentia.results.dataset import with_provenance
+    from differentia.results.tables import table_rows
+
+    command = shlex.join(["differentia", *context.obj])
+    results = {kind: with_provenance(result, command=command) for kind, result in measured.items()}
     _save_results(results, folder)
     write_views(results, folder)
     if as_json:

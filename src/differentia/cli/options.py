@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -26,12 +26,23 @@ FIELDS = {
     if name not in ("store", "progress")
 }
 
+#: Those of `measure-responses`, in the words of what was recorded.
+FIELDS_OF_RESPONSES = {
+    **{name: FIELDS[name] for name in options_of(MeasureOptions)},
+    "n_units": FIELDS["n_units"]._replace(text="Numbers of neurons to look at", shown="all that there are"),
+    "pool": FIELDS["pool"]._replace(text="Neurons of each population to draw from"),
+    "reference": FIELDS["reference"]._replace(
+        text="The set to divide by, such as spontaneous activity", shown="none"
+    ),
+    "seed": FIELDS["seed"]._replace(text="Seed of the choice of neurons"),
+}
+
 #: In which order the help of `measure` has its options; fields that are not named here go last.
 HELP_ORDER = (
     *("context", "network", "sets", "out", "n_units", "draws", "units", "pool", "layers", "normalize"),
     *("metric", "resize", "crop", "reference", "confidence", "seed", "preprocess", "input_size"),
     *("device", "batch_size", "compile", "maps", "map_images", "class_layer", "views", "skip_unreadable"),
-    *("follow_links", "store", "fresh", "memory"),
+    *("drop_duplicates", "follow_links", "store", "fresh", "memory"),
 )
 
 
@@ -133,13 +144,13 @@ SHARED: dict[str, tuple[Any, Any]] = {
 }
 
 
-def signature_of(command: Callable[..., None]) -> inspect.Signature:
+def signature_of(command: Callable[..., None], fields: Mapping[str, Option]) -> inspect.Signature:
     """Return the signature by which Typer knows a command."""
     # What is not annotated for Typer is in SHARED; **given are all fields that are left; each has --debug.
     found: dict[str, tuple[Any, Any]] = {}
     for name, parameter in inspect.signature(command, eval_str=True).parameters.items():
         if parameter.kind is parameter.VAR_KEYWORD:
-            found |= {field: SHARED[field] for field in FIELDS if field not in found}
+            found |= {own: _of_field(field) for own, field in fields.items() if own not in found}
             found = dict(sorted(found.items(), key=_place))
         else:
             known = name == "context" or hasattr(parameter.annotation, "__metadata__")

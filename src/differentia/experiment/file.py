@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -32,10 +32,16 @@ from differentia.system.fields import (
 )
 from differentia.system.files import read_text, user_path, written_whole
 
+_AnyExperiment = TypeVar("_AnyExperiment", bound=Strict)
+
 #: The keywords of `measure` that a file may give.
 IN_FILE = {
     name: option for name, option in options_of(MeasureOptions, RecordOptions).items() if option.in_file
 }
+
+
+#: Those of `measure_responses`.
+OF_RESPONSES = {name: IN_FILE[name] for name in (*options_of(MeasureOptions), "pool", "seed")}
 
 
 class NetworkSection(Strict):
@@ -68,7 +74,26 @@ class Experiment(Strict):
         return measure_and_record({**self.measure.model_dump(), **machine})
 
 
-def read_experiment(path: str | os.PathLike[str]) -> Experiment:
+class ResponsesSection(Strict):
+    """The table ``[responses]``: what `read_responses` takes."""
+
+    file: Text
+
+
+class MeasureResponsesSection(model_of(OF_RESPONSES.values())):  # type: ignore[misc]
+    """The table ``[measure]`` where responses are at hand: keywords of `measure_responses`."""
+
+
+class ResponsesExperiment(Strict):
+    """A measurement of responses that are in a file."""
+
+    responses: ResponsesSection
+    measure: MeasureResponsesSection = MeasureResponsesSection()
+    out: Text | None = None
+    differentia: str | None = None
+
+
+def read_experiment(path: str | os.PathLike[str]) -> Experiment | ResponsesExperiment:
     """Read an experiment file, or a folder's; its paths, relative to its folder, are absolute afterwards."""
     file = user_path(path)
     if file.is_dir():
@@ -80,7 +105,7 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment:
     except (OSError, ValueError, RecursionError) as error:  # no permission, no UTF-8, no TOML
         raise InputError(f"{path}: can't be read as TOML: {error}") from error
     try:
-        experiment = experiment_of(content)
+        experiment = (responses_experiment_of if "responses" in content else experiment_of)(content)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if experiment.differentia not in (None, version("differentia")):
@@ -91,8 +116,11 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment:
             stacklevel=2,
         )
     folder = file.absolute().parent
-    experiment.network.spec = _absolute_spec(experiment.network.spec, folder)
-    experiment.sets = {name: _absolute_source(source, folder) for name, source in experiment.sets.items()}
+    if isinstance(experiment, ResponsesExperiment):
+        experiment.responses.file = _absolute(experiment.responses.file, folder)
+    else:
+        experiment.network.spec = _absolute_spec(experiment.network.spec, folder)
+        experiment.sets = {name: _absolute_source(source, folder) for name, source in experiment.sets.items()}
     if experiment.out is not None:
         experiment.out = _absolute(experiment.out, folder)
     return experiment
@@ -100,18 +128,32 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment:
 
 def experiment_of(content: Experiment | Mapping[str, Any]) -> Experiment:
     """Return an experiment of the content of a file."""
+    return _validated(Experiment, content)
+
+
+def responses_experiment_of(content: ResponsesExperiment | Mapping[str, Any]) -> ResponsesExperiment:
+    """Return an experiment of responses at hand, of the content of a file."""
+    for name, other in (("network", "sets"), ("sets", "network")):
+        if isinstance(content, Mapping) and name in content:
+            raise InputError(
+                f"{name}: goes with [{other}], beside which there can be no [responses]; give a network and "
+                "sets of images, or the responses that are at hand"
+            )
+    return _validated(ResponsesExperiment, content)
+
+
+def _validated(kind: type[_AnyExperiment], content: _AnyExperiment | Mapping[str, Any]) -> _AnyExperiment:
     try:
-        return Experiment.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
-        raise InputError("; ".join(map(_described, problems(error)))) from None
+        raise InputError("; ".join(_described(problem, kind) for problem in problems(error))) from None
 
 
-def _described(problem: Problem) -> str:
+def _described(problem: Problem, kind: type[Strict]) -> str:
     *sections, name = problem.place
-    known: dict[str, type[Strict]] = {"network": NetworkSection, "measure": MeasureSection}
     field = ".".join(problem.place)
     if problem.kind == "extra_forbidden":
-        section = known.get(sections[0] if sections else "", Experiment)
+        section: Any = kind.model_fields[sections[0]].annotation if sections else kind
         return f"{field}: {unknown_name('field', name, section.model_fields)}"
     if problem.kind == "missing":
         return f"{field}: is missing"
@@ -122,8 +164,6 @@ def _described(problem: Problem) -> str:
 
 def write_experiment(path: Path, experiment: Experiment, sets: Mapping[str, str]) -> None:
     """Write the file that repeats a measurement; its paths are absolute, its defaults spelled out."""
-    import tomli_w
-
     folder, network = Path.cwd(), experiment.network
     options, recording = experiment.options()
     full = {**vars(options), **vars(recording), "n_units": counts_of(options, recording)}
@@ -131,13 +171,26 @@ def write_experiment(path: Path, experiment: Experiment, sets: Mapping[str, str]
         full["map_images"] = MAP_IMAGES
     measure = {name: as_toml(full[name]) for name in IN_FILE if full[name] is not None}
     content = {
-        "differentia": version("differentia"),
         "network": {"spec": _absolute_spec(network.spec, folder), **as_toml(network.options())},
         "sets": {name: _absolute_source(source, folder) for name, source in sets.items()},
         "measure": measure,
     }
+    _write(path, content)
+
+
+def write_responses_experiment(path: Path, experiment: ResponsesExperiment) -> None:
+    """Write the file that repeats a measurement of responses at hand, in the same way."""
+    measure = {name: as_toml(value) for name, value in experiment.measure if value is not None}
+    _write(
+        path, {"responses": {"file": _absolute(experiment.responses.file, Path.cwd())}, "measure": measure}
+    )
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    import tomli_w
+
     with written_whole(path) as beside:
-        beside.write_text(tomli_w.dumps(content), encoding="utf-8")
+        beside.write_text(tomli_w.dumps({"differentia": version("differentia"), **content}), encoding="utf-8")
 
 
 def _absolute(path: str, folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,6 +25,7 @@ from differentia.experiment.options import (
 )
 from differentia.recording.options import RecordOptions, one_kind
 from differentia.recording.record import record_kinds
+from differentia.recording.response_files import read_responses
 from differentia.recording.responses import Responses, responses_from_arrays
 from differentia.recording.units import unit_kind, units_used
 from differentia.results.confidence import Confidence
@@ -34,6 +36,8 @@ from differentia.system.machine import memory_budget, untouched_array
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from differentia.recording.response_files import ResponsesSource
 
 #: With more images the result holds no distance matrices.
 MOST_IMAGES_WITH_DISTANCES = 2_000
@@ -125,7 +129,7 @@ def measure_with(
 
 @takes(MeasureOptions, keywords=MeasureKeywords)
 def measure_responses(
-    responses: Responses | Mapping[str, Mapping[str, Any]],
+    responses: Responses | Mapping[str, Mapping[str, Any]] | ResponsesSource,
     *,
     pool: int | None = None,
     seed: int | None = None,
@@ -138,7 +142,8 @@ def measure_responses(
     ----------
     responses
         What `record` returned, or set -> layer (or area) -> array (n_responses, n_units) with the same
-        units of a layer in every set.
+        units of a layer in every set; or what `read_responses` takes: the path of a file that holds such
+        arrays (``.npz``, ``.nc``, ``.zarr``), or a Dataset or DataTree.
     pool
         Units of each layer to draw from, by default the largest of `n_units`; arrays only.
     seed
@@ -161,14 +166,18 @@ def measure_responses(
     given = measure_options(options)
     if not isinstance(responses, Responses):
         if pool is not None and given.n_units is None:
-            raise InputError("pool= is what n_units= are drawn from; give n_units= too, or leave pool= out")
+            raise InputError(
+                "pool (--pool) is what n_units (--n-units) are drawn from; give both, or leave pool out"
+            )
         kinds = ("all",) if given.n_units is None else ("random",)
         seed = 0 if seed is None else seed
         at_hand = accept(RecordOptions, {"units": kinds, "pool": pool, "seed": seed, "memory": memory})
         counts = counts_of(given, at_hand)
+        arrays, known = _arrays_of(responses)
         responses = responses_from_arrays(
-            responses, kind=kinds[0], pool=pool or (max(counts) if counts else None), seed=at_hand.seed
+            arrays, kind=kinds[0], pool=pool or (max(counts) if counts else None), seed=at_hand.seed
         )
+        responses = replace(responses, provenance=known)
     elif pool is not None or seed not in (None, responses.seed):
         raise InputError("recorded responses already have a pool and a seed; leave pool= and seed= out")
     elif not unit_kind(responses.unit_kind).counted and given.n_units is not None:
@@ -178,6 +187,13 @@ def measure_responses(
         )
     _check(given, [responses.unit_kind], responses.sets)
     return _measure_recorded(responses, given.n_units, given, memory)
+
+
+def _arrays_of(given: Any) -> tuple[Mapping[str, Mapping[str, Any]], dict[str, str]]:
+    """Return responses at hand as arrays, and what the provenance says of them."""
+    if isinstance(given, str | os.PathLike):
+        return read_responses(given), {"responses": os.fspath(given)}
+    return read_responses(given) if hasattr(given, "data_vars") else given, {}  # which xarray's have
 
 
 def _measure_recorded(

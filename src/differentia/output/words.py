@@ -29,10 +29,8 @@ _BOTH = f"{symbol('z', 'i')}<mo>,</mo>{symbol('z', 'j')}"
 class NormalizationWords:
     """What is done to the responses of a set before they are compared."""
 
-    #: "In each set of N {item}s and each layer, ...".
+    #: "In each set of N {items} and each layer, ...", with the nouns `item`, `unit` and `units`.
     clause: str
-    #: The same of responses at hand, which no image was shown for; None where it does not differ.
-    recorded: str | None
     #: MathML, and what its symbols mean.
     formula: str
     note: str
@@ -46,32 +44,27 @@ class NormalizationWords:
 
 NORMALIZATION_WORDS = {
     "layer": NormalizationWords(
-        "the N x K responses of K units were centred on their mean and divided by their population SD, with "
-        "one mean and one SD for all of them",
-        None,
+        "the N x K responses of K {units} were centred on their mean and divided by their population SD, "
+        "with one mean and one SD for all of them",
         f"{_Z}{EQUALS}{over(_A, symbol(_SIGMA))}",
         "\u03c3 is the standard deviation of all N K entries of A.",
         fixes_independent=True,
         one_sd=True,
     ),
     "response": NormalizationWords(
-        "the responses of K units to each {item} were given mean 0 and population SD 1",
-        "each response of K units was given mean 0 and population SD 1",
+        "the responses of K {units} to each {item} were given mean 0 and population SD 1",
         f"{_Z}{EQUALS}{over(_A + MINUS + symbol(_MU, 'i'), symbol(_SIGMA, 'i'))}",
         "\u03bc and \u03c3 with index i are the mean and the standard deviation of response i over units.",
         fixes_independent=True,
     ),
     "unit": NormalizationWords(
-        "the responses of each of K units were divided by that unit's population SD over the {item}s of all "
-        "sets, or set to 0 where the unit never varies",
-        "the values of each of K units were divided by that unit's population SD over the responses of all "
-        "sets, or set to 0 where the unit never varies",
+        "the responses of each of K {units} were divided by that {unit}'s population SD over the {items} of "
+        "all sets, or set to 0 where the {unit} never varies",
         f"{symbol('z', 'ik')}{EQUALS}{over(symbol('A', 'ik'), symbol(_SIGMA, 'k'))}",
         "\u03c3 with index k is the standard deviation of unit k over the responses of all sets.",
     ),
     "none": NormalizationWords(
-        "the responses of K units were compared as they are",
-        None,
+        "the responses of K {units} were compared as they are",
         f"{_Z}{EQUALS}{_A}",
         "The responses are taken as they are.",
         keeps_unit=True,
@@ -104,12 +97,12 @@ METRIC_WORDS = {
         independent="1.414",
     ),
     "cityblock": MetricWords(
-        "their mean absolute difference over the K units",
+        "their mean absolute difference over the K {units}",
         f"{_D}{EQUALS}{over('<mn>1</mn>', symbol('K'))}<munder><mo>&#x2211;</mo><mi>k</mi></munder>"
         f"<mo>|</mo>{symbol('z', 'ik')}{MINUS}{symbol('z', 'jk')}<mo>|</mo>",
     ),
     "correlation": MetricWords(
-        "one minus their Pearson correlation over the K units",
+        "one minus their Pearson correlation over the K {units}",
         f"{_D}{EQUALS}<mn>1</mn>{MINUS}{symbol('r')}<mo>(</mo>{_BOTH}<mo>)</mo>",
         " r is Pearson's correlation over units.",
         independent="1",
@@ -127,9 +120,9 @@ METRIC_WORDS = {
 class UnitWords:
     """Which units of a layer are measured."""
 
-    #: How they were chosen, with the facts that `paper.paragraph` gives: `of_each` (layer), `item`,
-    #: `units` (the numbers asked for), `were`, `used` (how many each layer gave), `seed`, `pool`,
-    #: `draws`, and a work to cite, as ``{cite[charikar2002]}``.
+    #: How they were chosen, with the facts that `paper.paragraph` gives: `of_each` (layer), `items`,
+    #: `units`, `counted` (the numbers of them that were asked for), `were`, `used` (how many each layer
+    #: gave), `seed`, `pool`, `draws`, and a work to cite, as ``{cite[charikar2002]}``.
     clause: str
     #: Of a table, at `count` units.
     title: str
@@ -141,20 +134,20 @@ class UnitWords:
 
 UNIT_WORDS = {
     "random": UnitWords(
-        "units {of_each} were drawn at random (seed {seed}{pool}), {draws}",
+        "{units} {of_each} were drawn at random (seed {seed}{pool}), {draws}",
         "{count:,} units",
         pool=", from a random pool of at most {pool}",
     ),
     "top": UnitWords(
-        "the {units} {of_each} with the highest mean response over all {item}s {were} used",
+        "the {counted} {of_each} with the highest mean response over all {items} {were} used",
         "{count:,} units (top)",
     ),
     "top_variance": UnitWords(
-        "the {units} {of_each} with the highest variance over all {item}s {were} used",
+        "the {counted} {of_each} with the highest variance over all {items} {were} used",
         "{count:,} units (top_variance)",
     ),
     "per_filter": UnitWords(
-        "units {of_each} were drawn at random (seed {seed}{pool}), the same number from every channel, "
+        "{units} {of_each} were drawn at random (seed {seed}{pool}), the same number from every channel, "
         "{draws}, rounded down to a multiple of the number of channels, with at least one unit of each",
         "{count:,} units (per_filter)",
         pool=", from a random pool of at most {pool}",
@@ -164,9 +157,9 @@ UNIT_WORDS = {
         "channel means",
         used="{used} channel means",
     ),
-    "all": UnitWords("all units {of_each} were used", "all units"),
+    "all": UnitWords("all {units} {of_each} were used", "all units"),
     "sketch": UnitWords(
-        "all units {of_each} were added up in count sketches {cite[charikar2002]} with random signs "
+        "all {units} {of_each} were added up in count sketches {cite[charikar2002]} with random signs "
         "(seed {seed}{pool}), {draws}",
         "{count:,} sums (sketch)",
         pool=", by way of at most {pool}",

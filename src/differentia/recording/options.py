@@ -119,6 +119,11 @@ class RecordOptions:
         "Leave out image files that can't be decoded",
         doc=", with a warning, instead of raising an error",
     )
+    drop_duplicates: bool = option(
+        False,
+        "Of images of one set that have the same content, keep the first only",
+        doc=", instead of a warning. Images that are in two sets stay in both",
+    )
     follow_links: bool = option(False, "Take also files that are links out of their folder")
     store: Any = option(
         None,
@@ -168,6 +173,7 @@ class KindsKeywords(TypedDict, total=False):
     class_layer: str | None
     views: bool
     skip_unreadable: bool
+    drop_duplicates: bool
     follow_links: bool
     store: str | os.PathLike[str] | None
     fresh: bool

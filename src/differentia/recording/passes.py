@@ -33,9 +33,10 @@ from differentia.recording.planning import (
 )
 from differentia.recording.ranking import RANKING, Ranking
 from differentia.recording.responses import FilterMap, Moments, Predictions, Responses, Views, require_finite
-from differentia.recording.schedule import Showing, content_of, schedule
+from differentia.recording.schedule import Showing, schedule
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store
 from differentia.stimuli.base import Fit, Stimuli
+from differentia.stimuli.copies import content_of
 from differentia.stimuli.presentation import Batch, ImageLabel, SkippedImage, Turns, present, require_a_pair
 from differentia.stimuli.thumbnails import thumbnail_shape, thumbnails
 

@@ -30,11 +30,12 @@ from differentia.recording.store.disk import open_recording, require_store
 from differentia.recording.store.memory import MemoryStore
 from differentia.recording.units import require_channels, unit_kind, unit_order
 from differentia.stimuli.base import Fit
+from differentia.stimuli.copies import find_duplicates, without_copies
 from differentia.stimuli.noise import NoiseStimuli
 from differentia.stimuli.presentation import (
+    ImageLabel,
     as_record,
     as_sets,
-    find_duplicates,
     first_images,
     warn_of_images,
 )
@@ -87,6 +88,11 @@ def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) 
     stimuli = as_sets(sets, seed=options.seed, follow_links=options.follow_links)
     network = load_network(network)
     fit = Fit(network.input_shape, options.resize, options.crop)
+    dropped: list[ImageLabel] = []
+    if options.drop_duplicates:
+        stimuli, dropped = without_copies(stimuli, fit)
+    if dropped:
+        logger.info("left out %s images with the content of another of their set", f"{len(dropped):,}")
     if (pixels := first_images(stimuli, fit, skip_unreadable=options.skip_unreadable)) is not None:
         network.look(pixels)
     chosen = select_layers(network.layers, options.layers, network.unrecorded)
@@ -128,6 +134,7 @@ def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) 
         "device": network.device,
         "sets": {name: given.source for name, given in stimuli.items()},
         "skipped": [as_record(image) for image in skipped],
+        "dropped": [as_record(image) for image in dropped],
         "duplicates": [[as_record(image) for image in group] for group in duplicates],
         "warnings": [
             *warned,

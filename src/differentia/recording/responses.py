@@ -16,6 +16,9 @@ from differentia.networks.layers import Layer
 from differentia.recording.units import draw_units, unit_kind, units_of_draw, units_used
 from differentia.stimuli.presentation import ImageLabel
 
+#: By set and layer: (n_responses, n_units).
+Matrices = dict[str, dict[str, Num[np.ndarray, "_ _"]]]
+
 
 class Moments(NamedTuple):
     """Mean and population variance of each image over all units of each layer, not only the sampled ones."""
@@ -168,20 +171,8 @@ def responses_from_arrays(
     Every set has the same layers, and each layer the same units. The pool of units is chosen from the columns
     (all or random), and the seed is that of the draws too.
     """
-    if not isinstance(arrays, Mapping) or not arrays:
-        raise InputError("expected responses as {set: {layer: array}}, with at least one set")
-    matrices: dict[str, dict[str, Num[np.ndarray, "n k"]]] = {}
-    for name, by_layer in zip(require_distinct_names("set", arrays), arrays.values(), strict=True):
-        if not isinstance(by_layer, Mapping) or not by_layer:
-            raise InputError(f"set {name!r} holds no layer; expected {{set: {{layer: array}}}}")
-        names = require_distinct_names("layer", by_layer)
-        matrices[name] = {
-            layer: as_responses(array, f"set {name!r}, layer {layer!r}")
-            for layer, array in zip(names, by_layer.values(), strict=True)
-        }
-    first, by_layer = next(iter(matrices.items()))
-    for name, others in matrices.items():
-        _require_same_layers(first, by_layer, name, others)
+    matrices = checked_matrices(arrays)
+    by_layer = next(iter(matrices.values()))
     layers = tuple(Layer(layer, "Recorded", (array.shape[1],), layer) for layer, array in by_layer.items())
     images = tuple(
         ImageLabel(name, row, str(row), "")
@@ -201,24 +192,43 @@ def responses_from_arrays(
     return Responses(layers, images, values, units, kind, seed, moments=moments)
 
 
-def _require_same_layers(
-    first: str, expected: Mapping[str, np.ndarray], name: str, given: Mapping[str, np.ndarray]
-) -> None:
+def checked_matrices(arrays: Mapping[Any, Any], *, place: str = "layer") -> Matrices:
+    """Return arrays as matrices, by set and layer; errors call a layer what `place` says."""
+    if not isinstance(arrays, Mapping) or not arrays:
+        raise InputError("expected responses as {set: {layer: array}}, with at least one set")
+    matrices: Matrices = {}
+    for name, by_layer in zip(require_distinct_names("set", arrays), arrays.values(), strict=True):
+        if not isinstance(by_layer, Mapping) or not by_layer:
+            raise InputError(f"set {name!r} holds no layer; expected {{set: {{layer: array}}}}")
+        names = require_distinct_names(place, by_layer)
+        matrices[name] = {
+            layer: as_responses(array, f"set {name!r}, {place} {layer!r}")
+            for layer, array in zip(names, by_layer.values(), strict=True)
+        }
+    first = next(iter(matrices))
+    for name in matrices:
+        _require_alike(matrices, first, name, place)
+    return matrices
+
+
+def _require_alike(matrices: Matrices, first: str, name: str, place: str) -> None:
+    """Raise an error unless a set has the layers and units of the first, and a response to each stimulus."""
+    expected, given = matrices[first], matrices[name]
     if set(expected) != set(given):
         odd = sorted(set(expected) ^ set(given))
         raise InputError(
-            f"sets {first!r} and {name!r} differ in the layers {', '.join(odd)}; "
-            "expected every layer in every set"
+            f"sets {first!r} and {name!r} differ in the {place}s {', '.join(odd)}; "
+            f"expected every {place} in every set"
         )
     counts = {layer: len(array) for layer, array in given.items()}
     if len(set(counts.values())) != 1:
         raise InputError(
-            f"set {name!r} has different numbers of responses in its layers ({counts}); "
-            "expected one response of every layer to each stimulus"
+            f"set {name!r} has different numbers of responses in its {place}s ({counts}); "
+            f"expected one response of every {place} to each stimulus"
         )
     for layer, array in given.items():
         if array.shape[1] != expected[layer].shape[1]:
             raise InputError(
-                f"layer {layer!r} has {expected[layer].shape[1]} units in set {first!r} but "
+                f"{place} {layer!r} has {expected[layer].shape[1]} units in set {first!r} but "
                 f"{array.shape[1]} in {name!r}; expected the same units in every set"
             )

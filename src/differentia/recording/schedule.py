@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from differentia.errors import InputError, UnreadableImageError
+from differentia.errors import UnreadableImageError
 from differentia.recording.store.base import KeptBatch, Quantity, Store
 from differentia.stimuli.base import Fit, Stimuli
+from differentia.stimuli.copies import content_hashes
 from differentia.stimuli.presentation import ImageLabel, SkippedImage, in_batches, labels_of
-
-#: Threads that read files to know their content.
-_READERS = 8
 
 
 @dataclass(eq=False)
@@ -56,7 +53,7 @@ def schedule(
     showings: list[Showing] = []
     skipped: list[SkippedImage] = []
     for name, given in stimuli.items():
-        images = labels_of(name, given, _content_hashes(name, given, fit) if store.batches else ())
+        images = labels_of(name, given, content_hashes(name, given, fit) if store.batches else ())
         at_hand: dict[str, deque[ImageLabel]] = defaultdict(deque)
         for image in images:
             if image.hash:
@@ -90,22 +87,3 @@ def schedule(
             kept = same[0] if same else None
             showings.append(Showing(together, kept, range(len(together)), len(showings)))
     return showings, skipped
-
-
-def content_of(given: Stimuli, index: int, fit: Fit) -> str:
-    """Return the hash of an image's content; "" where it would have to be decoded for it and can't be."""
-    try:
-        return given.content_hash(index, fit)
-    except UnreadableImageError:
-        return ""
-
-
-def _content_hashes(set_name: str, given: Stimuli, fit: Fit) -> list[str]:
-    def hashed(index: int) -> str:
-        try:
-            return content_of(given, index, fit)
-        except InputError as error:
-            raise type(error)(f"set {set_name!r}: {error}") from error
-
-    with ThreadPoolExecutor(_READERS) as threads:
-        return list(threads.map(hashed, range(len(given))))

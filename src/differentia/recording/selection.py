@@ -25,10 +25,10 @@ from differentia.networks.probes import UnitProbe
 from differentia.networks.runner import Runner
 from differentia.recording.responses import require_finite
 from differentia.stimuli.base import Fit
+from differentia.stimuli.copies import find_duplicates
 from differentia.stimuli.presentation import (
     ImageLabel,
     SkippedImage,
-    find_duplicates,
     first_images,
     in_batches,
     labels_of,
@@ -65,12 +65,15 @@ class Selection(NamedTuple):
         How many images were shown to the network.
     skipped
         Those that could not be read.
+    dropped
+        Those in the class that have the same content as an earlier one, where they are left out.
     """
 
     class_name: str
     images: tuple[SelectedImage, ...]
     looked_at: int
     skipped: tuple[SkippedImage, ...]
+    dropped: tuple[ImageLabel, ...] = ()
 
 
 def select(
@@ -85,6 +88,7 @@ def select(
     class_layer: str | None = None,
     batch_size: int = 32,
     skip_unreadable: bool = False,
+    drop_duplicates: bool = False,
     follow_links: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Selection:
@@ -104,7 +108,7 @@ def select(
     count
         Stop when so many are found; they are then the first of the source, not the best of it. All images
         are looked at where it is left out.
-    resize, crop, class_layer, batch_size, skip_unreadable, follow_links
+    resize, crop, class_layer, batch_size, skip_unreadable, drop_duplicates, follow_links
         As for `record`.
     progress
         Called after every batch, with the number of images looked at, and of all.
@@ -143,6 +147,8 @@ def select(
     found: list[SelectedImage] = []
     chosen: list[ImageLabel] = []
     skipped: list[SkippedImage] = []
+    dropped: list[ImageLabel] = []
+    contents: set[str] = set()
     looked_at = 0
     runner = Runner(network, compile="never", batch_size=batch_size)
     batches = in_batches(labels_of("", stimuli), batch_size)
@@ -155,7 +161,12 @@ def select(
             outputs = class_probabilities(outputs)
         for image, row in zip(batch.images, outputs, strict=True):
             looked_at += 1
-            if row[number] >= min_probability:
+            if row[number] < min_probability:
+                continue
+            if drop_duplicates and image.hash in contents:
+                dropped.append(image)
+            else:
+                contents.add(image.hash)
                 best = int(np.argmax(row))
                 path = stimuli.paths[image.number] if stimuli.paths else None
                 found.append(
@@ -170,7 +181,7 @@ def select(
             break
     warn_of_images(skipped, find_duplicates(chosen), stacklevel=2)
     ranked = sorted(found, key=lambda image: -image.probability)
-    return Selection(names[number], tuple(ranked), looked_at, tuple(skipped))
+    return Selection(names[number], tuple(ranked), looked_at, tuple(skipped), tuple(dropped))
 
 
 #: What is done with each selected file, and its place in the new folder.

@@ -159,8 +159,9 @@ def contrast(
     Both are compared at the largest number of units, over images. Their confidence distributions are folded;
     p is the inversion of the limits that follow: it lies below ``1 - confidence`` exactly where the limits of
     the difference leave out 0, and those of the ratio 1. The degrees of freedom are Welch's. Images that both
-    sets show, which are known by their content, count as one, whatever `paired`; of recorded responses, whose
-    stimuli are not known, only with `paired`.
+    sets show, which are known by their content, count as one. With `paired`, names alone tell which belong
+    together, and of recorded responses, whose stimuli are not known, nothing else does. Copies within a set
+    are not allowed for (`say_copies`).
 
     Parameters
     ----------

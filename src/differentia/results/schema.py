@@ -140,6 +140,7 @@ class _Provenance(BaseModel):
     command: str = ""
     sets: dict[str, str] = {}
     skipped: list[dict[str, str]] = []
+    dropped: list[dict[str, str]] = []
     duplicates: list[Annotated[list[dict[str, str]], Field(min_length=1)]] = []
     warnings: list[str | _Warned] = []
     versions: dict[str, str] = {}

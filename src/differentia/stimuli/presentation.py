@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -208,6 +208,7 @@ def warn_of_images(
     if duplicates:
         groups = [_in_set(group[0].set, ", ".join(image.name for image in group)) for group in duplicates]
         text = _with_cases("images of one set have the same content, and no distance from each other", groups)
+        text += "; drop_duplicates=True (--drop-duplicates) keeps the first of each"
         warned.append(warn("same_content", text, stacklevel=stacklevel + 1))
     return warned
 
@@ -219,12 +220,3 @@ def _in_set(set_name: str, what: str) -> str:
 def _with_cases(what: str, cases: Sequence[str]) -> str:
     more = f"; and {len(cases) - MOST_TOLD} more" if len(cases) > MOST_TOLD else ""
     return f"{what}: {'; '.join(cases[:MOST_TOLD])}{more}"
-
-
-def find_duplicates(labels: Iterable[ImageLabel]) -> list[list[ImageLabel]]:
-    """Return the groups of images of one set that have the same content, where it is known."""
-    groups: dict[tuple[str, str], list[ImageLabel]] = defaultdict(list)
-    for label in labels:
-        if label.hash:
-            groups[label.set, label.hash].append(label)
-    return [group for group in groups.values() if len(group) > 1]

@@ -101,19 +101,20 @@ def test_a_network_in_full(measured: xr.Dataset) -> None:
 
 
 def test_recorded_neurons_in_full() -> None:
-    """No network, no images, no layers: populations and responses."""
+    """No network, no images, no layers, no units: populations, stimuli and neurons."""
     result = of_neurons(normalize="unit", reference="spontaneous")
     versions = json.loads(result.attrs["provenance"])["versions"]
     assert text(result) == (
-        'Differentiation was measured in recorded responses of 2 populations of units: "V1" (1,200 units) '
-        'and "LM" (25 units). There were 2 sets of responses: "movie" (12 responses) and "spontaneous" '
-        "(9 responses).\n\n"
-        "All units of each population were used. In each set of N responses and each population, the values "
-        "of each of K units were divided by that unit's population SD over the responses of all sets, or set "
-        "to 0 where the unit never varies. The distance between two responses is their Euclidean distance "
+        'Differentiation was measured in recorded responses of 2 populations of neurons: "V1" (1,200 '
+        'neurons) and "LM" (25 neurons). There were 2 sets of stimuli: "movie" (12 stimuli) and '
+        '"spontaneous" (9 stimuli).\n\n'
+        "All neurons of each population were used. In each set of N stimuli and each population, the "
+        "responses of each of K neurons were divided by that neuron's population SD over the stimuli of all "
+        "sets, or set to 0 where the neuron never varies. The distance between the responses to two stimuli "
+        "is their Euclidean distance "
         f"divided by the square root of K. Differentiation, a measure adapted from the study of neural "
-        f"activity {STUDIES}, is the median distance over all N(N - 1)/2 pairs of responses. "
-        "Intervals (95 %) over responses invert a test of the median distance (Woodruff, 1952) whose "
+        f"activity {STUDIES}, is the median distance over all N(N - 1)/2 pairs of stimuli. "
+        "Intervals (95 %) over stimuli invert a test of the median distance (Woodruff, 1952) whose "
         "standard error is that of a U-statistic by the jackknife (Arvesen, 1969); they are quantiles of the "
         "confidence distribution that this gives (Xie & Singh, 2013), with those of Student's t for normal "
         'ones. Relative differentiation is differentiation divided by that of "spontaneous" in the same '
@@ -230,33 +231,25 @@ def test_the_measure_in_words(normalize: str, metric: str) -> None:
     recorded = text(of_neurons(normalize=normalize, metric=metric))
     shown = text(of_images(n_units=10, draws=1, normalize=normalize, metric=metric, layers=["input", "conv"]))
     normalized = {
-        "layer": [
-            "the N x K responses of K units were centred on their mean and divided by their population SD"
-        ],
-        "response": [
-            "the responses of K units to each image were given mean 0 and population SD 1",
-            "each response of K units was given mean 0 and population SD 1",
-        ],
-        "unit": [
-            "each of K units were divided by that unit's population SD over the images of all sets",
-            "each of K units were divided by that unit's population SD over the responses of all sets",
-        ],
-        "none": ["the responses of K units were compared as they are."],
+        "layer": "the N x K responses of K {units} were centred on their mean and divided by their popul",
+        "response": "the responses of K {units} to each {item} were given mean 0 and population SD 1",
+        "unit": "each of K {units} were divided by that {unit}'s population SD over the {items} of all sets",
+        "none": "the responses of K {units} were compared as they are.",
     }
     compared = {
         "euclidean": "is their Euclidean distance divided by the square root of K.",
-        "cityblock": "is their mean absolute difference over the K units.",
-        "correlation": "is one minus their Pearson correlation over the K units.",
+        "cityblock": "is their mean absolute difference over the K {units}.",
+        "correlation": "is one minus their Pearson correlation over the K {units}.",
         "cosine": "is one minus the cosine of the angle between them.",
     }
-    for said, item, which in ((shown, "image", 0), (recorded, "response", -1)):
-        assert normalized[normalize][which] in said
-        assert compared[metric] in said
-        assert f"over all N(N - 1)/2 pairs of {item}s" in said
+    of_images_told = {"item": "image", "items": "images", "unit": "unit", "units": "units"}
+    of_stimuli_told = {"item": "stimulus", "items": "stimuli", "unit": "neuron", "units": "neurons"}
+    for said, nouns in ((shown, of_images_told), (recorded, of_stimuli_told)):
+        assert f"over all N(N - 1)/2 pairs of {nouns['items']}" in said
         for other, words in normalized.items():
-            assert (words[which] in said) == (other == normalize)
+            assert (words.format(**nouns) in said) == (other == normalize)
         for other, word in compared.items():
-            assert (word in said) == (other == metric)
+            assert (word.format(**nouns) in said) == (other == metric)
         in_units = normalize == "none" and metric in ("euclidean", "cityblock")
         assert ("it has the unit of the responses" in said) == in_units
 
@@ -265,19 +258,20 @@ def test_pairs_are_counted_where_all_sets_have_as_many() -> None:
     """43 images make 903 pairs, two make one; sets of different sizes have no one number."""
     for size, pairs in ((43, "(903 pairs of N = 43)"), (2, "(1 pair of N = 2)")):
         rates = {name: {"V1": RNG.normal(size=(size, 5))} for name in ("a", "b")}
-        assert f"pairs of responses {pairs}." in text(of_neurons(rates))
-    assert "pairs of responses." in text(of_neurons())
+        assert f"pairs of stimuli {pairs}." in text(of_neurons(rates))
+    assert "pairs of stimuli." in text(of_neurons())
 
 
 def test_one_set_and_one_population() -> None:
     """Singular where there is one of a thing."""
     said = text(of_neurons({"only": {"V1": RNG.normal(size=(4, 1))}}))
     assert (
-        'recorded responses of 1 population of units: "V1" (1 unit). There was one set of responses, ' in said
+        'recorded responses of 1 population of neurons: "V1" (1 neuron). There was one set of stimuli, '
+        in said
     )
-    assert 'responses, "only" (4 responses).' in said
-    assert "All units of the population were used." in said
-    assert "The same units were used for all responses." in text(
+    assert 'stimuli, "only" (4 stimuli).' in said
+    assert "All neurons of the population were used." in said
+    assert "The same neurons were used for all stimuli." in text(
         of_neurons({"only": {"V1": RNG.normal(size=(4, 9))}}, n_units=3)
     )
 
@@ -286,8 +280,8 @@ def test_many_layers_and_sets_are_counted() -> None:
     """More than a few are not named, but for the noise; their ranges are told."""
     rates = {f"s{n}": {f"area{a}": RNG.normal(size=(3 + n, 4 + a)) for a in range(7)} for n in range(13)}
     said = text(of_neurons(rates))
-    assert "recorded responses of 7 populations of units (4 to 10 units each)." in said
-    assert "There were 13 sets of responses (3 to 15 responses each)." in said
+    assert "recorded responses of 7 populations of neurons (4 to 10 neurons each)." in said
+    assert "There were 13 sets of stimuli (3 to 15 stimuli each)." in said
     assert "area" not in said
     sets = {f"set {n}": SETS["few"] for n in range(12)} | {"noise": dif.noise(3)}
     result = of_images(sets, layers=None, n_units=5, draws=1)
@@ -314,7 +308,7 @@ def test_names_are_verbatim() -> None:
     odd = ["<img src=x onerror=alert(1)>", 'a "b" {c} %s', "naïve 图"]
     said = text(of_neurons(dict.fromkeys(odd, NEURONS["movie"]), reference=odd[0]))
     for name in odd:
-        assert f'"{name}" (12 responses)' in said
+        assert f'"{name}" (12 stimuli)' in said
     assert f'divided by that of "{odd[0]}" in' in said
 
 
@@ -450,6 +444,13 @@ def test_images_that_were_left_out_or_there_twice(tmp_path: Path) -> None:
     skipped = [{"set": name, "name": "x", "reason": ""} for name in ("some", "some", "few")]
     assert '3 images that could not be read were left out (2 of "some" and 1 of "few").' in text(
         with_facts(result, skipped=skipped)
+    )
+    copies = [{"set": name, "name": "x"} for name in ("some", "few", "some")]
+    assert "3 images with the same content as another of their set were left out (2 of " in text(
+        with_facts(result, dropped=copies)
+    )
+    assert '1 image with the same content as another of its set was left out (1 of "few").' in text(
+        with_facts(result, dropped=copies[1:2])
     )
     clean = text(with_facts(result, skipped=[], duplicates=[]))
     assert "left out" not in clean
@@ -590,14 +591,14 @@ def test_intervals_over_images_are_told() -> None:
     arrays = {"movie": {"V1": rng.gamma(2.0, size=(12, 30))}}
     result = dif.measure_responses(arrays, confidence=0.9)
     way = (
-        "Intervals (90 %) over responses invert a test of the median distance (Woodruff, 1952) whose "
+        "Intervals (90 %) over stimuli invert a test of the median distance (Woodruff, 1952) whose "
         "standard error is that of a U-statistic by the jackknife (Arvesen, 1969)"
     )
     ending = (
         "; they are quantiles of the confidence distribution that this gives (Xie & Singh, 2013), with those "
         "of Student's t for normal ones."
     )
-    assert f"{way}, with the SD left out with each response{ending}" in text(result)
+    assert f"{way}, with the SD left out with each stimulus{ending}" in text(result)
     drawn = dif.measure_responses(arrays, n_units=10, draws=3, pool=30)
     nothing = drawn["doubt"].copy(data=np.full(drawn["doubt"].shape, ""))
     drawn = dif.with_intervals(drawn.assign(doubt=nothing))
@@ -609,8 +610,8 @@ def test_intervals_over_images_are_told() -> None:
     for name in LIMITS:
         old[name].attrs |= {"method": "studentized", "resamples": 300}
     assert (
-        "Intervals (90 %) over responses are studentised (bootstrap-t) intervals of the logarithm of "
-        "differentiation, from 300 resamples of the responses of each set, with which the SD was resampled "
+        "Intervals (90 %) over stimuli are studentised (bootstrap-t) intervals of the logarithm of "
+        "differentiation, from 300 resamples of the stimuli of each set, with which the SD was resampled "
         "(Efron & Tibshirani, 1993)."
     ) in text(old)
     for name in LIMITS:
@@ -634,14 +635,14 @@ def test_what_is_not_to_be_trusted_is_told() -> None:
     two.loc[{"set": "rest"}] = "strong images"
     doubtful = [dif.with_intervals(result.assign(doubt=doubt)) for doubt in (one, two)]
     gap = "the median distance lies beside a gap, on a side that is left to chance"
-    strong = "the SD rests on few responses, with far stronger responses than the others"
+    strong = "the SD rests on few stimuli, with far stronger responses than the others"
     assert (
-        f"1 of the 4 values has no interval over responses, since those at hand can't tell it ({gap})."
+        f"1 of the 4 values has no interval over stimuli, since those at hand can't tell it ({gap})."
         in text(doubtful[0])
     )
     both = {"random": doubtful[0], "top": doubtful[1].assign_coords(units="top")}
     assert (
-        "3 of the 8 values have no interval over responses, since those at hand can't tell it "
+        "3 of the 8 values have no interval over stimuli, since those at hand can't tell it "
         f"({gap}; {strong})."
     ) in text(both)
 
@@ -668,7 +669,7 @@ def test_contrasts_are_told() -> None:
     one = dif.contrast(result, "a", "c").assign_attrs(paired=1)
     of_one = dif.describe_methods(result, contrasts=[one]).text
     assert (
-        f'Sets were compared in each population ("a" with "c") {begins}, with paired responses: {p}, '
+        f'Sets were compared in each population ("a" with "c") {begins}, with paired stimuli: {p}, '
         f"{corrected} 2 populations {ends}"
     ) in of_one
     alone = dif.contrast(result.isel(layer=[0]), "a", "c")
@@ -676,3 +677,19 @@ def test_contrasts_are_told() -> None:
     assert "were compared" not in text(result)
     with pytest.raises(dif.InputError, match="has the set 'a', which the result does not have"):
         dif.describe_methods(result.sel(set=["b", "c"]), contrasts=[one])
+
+
+def test_images_of_both_compared_sets() -> None:
+    """Of the sets that were compared, and not by pairs; recorded stimuli are not known."""
+    pixels = RNG.integers(0, 256, (24, 16, 16, 3), dtype=np.uint8)
+    sets = {"a": pixels[:12], "b": pixels[8:20], "c": pixels[11:24]}
+    result = of_images(sets, n_units=10, draws=1, layers=["input"])
+    found = [dif.contrast(result, "a", "b"), dif.contrast(result, "b", "c")]
+    sentence = '(4 of "a" and "b" and 9 of "b" and "c") counted as one in comparisons.'
+    assert f"Images of both sets {sentence}" in dif.describe_methods(result, contrasts=found).text
+    (first, _) = found
+    said = dif.describe_methods(result, contrasts=[first]).text
+    assert 'Images of both sets (4 of "a" and "b") counted as one in comparisons.' in said
+    paired = dif.describe_methods(result, contrasts=[one.assign_attrs(paired=1) for one in found])
+    assert "counted as one" not in paired.text
+    assert "counted as one" not in text(result)

@@ -43,6 +43,14 @@ def test_facts_and_overview_of_recorded_responses() -> None:
     assert first.first[0] == "input"
 
 
+def test_what_was_left_out_as_a_copy() -> None:
+    """By set; nothing where nothing was."""
+    dropped = [{"set": name, "name": "x"} for name in ("cats", "dogs", "cats")]
+    known = dict(facts({"random": with_provenance(neurons(), dropped=dropped)}))
+    assert known["Left out as copies"] == "2 of cats, 1 of dogs"
+    assert "Left out as copies" not in dict(facts({"random": with_provenance(neurons(), dropped=[])}))
+
+
 def test_warnings_of_every_kind() -> None:
     """Each once; none are known of results that were written before they were kept."""
     results = kinds()

@@ -6,6 +6,7 @@ import xarray as xr
 from helpers.reports import compared, doubtful, measured
 
 from differentia.output.report.trust import trust
+from differentia.results.copies import say_copies
 from differentia.results.doubts import say_doubts
 from differentia.results.precision import say_precision
 from differentia.results.schema import LIMITS
@@ -28,7 +29,9 @@ def test_which_intervals_there_are() -> None:
     assert "Euclidean" in of_old["needs"]
     without = trust({"random": untold().drop_vars(list(LIMITS))})
     sources = dict.fromkeys(("images", "units", "both"), False)
-    assert without == {"confidence": None, "needs": few["needs"], "doubts": {}, "said": {}, **sources}
+    told = {"doubts": {}, "said": {}, "copies": say_copies(untold())}
+    assert without == {"confidence": None, "needs": few["needs"], **told, **sources}
+    assert len(told["copies"]) == 1
 
 
 def untold() -> xr.Dataset:

@@ -17,9 +17,11 @@ from differentia.output import words
 from differentia.output.doubts import told_doubts
 from differentia.output.paper.references import REFERENCES, Reference, architecture_key
 from differentia.results.contrasts import require_contrasts
+from differentia.results.copies import in_two_sets
 from differentia.results.dataset import as_kinds, kind_of, provenance
 from differentia.results.draws import draw_mean
 from differentia.results.schema import LIMITS, SOURCES, checked
+from differentia.results.subject import Noun, subject_of, unit_noun
 from differentia.results.summaries import layer_names, percent
 from differentia.system.specs import parse_spec
 
@@ -146,10 +148,9 @@ class _MethodsFacts:
         self.network = str(self.known.get("network", ""))
         self.sources: Mapping[str, str] = self.known.get("sets", {})
         kinds = self.result["layer_kind"].values.tolist()
-        #: Whether the responses were at hand, and no network was shown anything.
-        self.recorded = not self.network and {*kinds} == {"Recorded"}
-        self.item = "response" if self.recorded else "image"
-        self.layer = "population" if self.recorded else "layer"
+        subject = subject_of(self.result)
+        self.recorded = subject.recorded
+        self.item, self.layer, self.unit = subject.item, subject.place, subject.unit
         self.layers = layer_names(self.result)
         self.layer_sizes: list[int] = self.result["layer_size"].values.tolist()
         self.has_input = (INPUT, "Input") in zip(self.layers, kinds, strict=True)
@@ -178,16 +179,17 @@ class _MethodsFacts:
         populations = zip(self.layers, self.layer_sizes, strict=True)
         made = [self._made(name) for name in self.sets]
         sets = [
-            f"{_quoted(name)} ({_count(size, self.item)}{how})"
+            f"{_quoted(name)} ({self.item.count(size)}{how})"
             for name, size, how in zip(self.sets, self.set_sizes, made, strict=True)
         ]
         shows_digits = any(str(source).startswith("digits:") for source in self.sources.values())
         skipped = Counter(str(image["set"]) for image in self.known.get("skipped", ()))
+        dropped = Counter(str(image["set"]) for image in self.known.get("dropped", ()))
         twice: Counter[str] = Counter()
         for group in self.known.get("duplicates", ()):
             twice[str(group[0]["set"])] += len(group)
         return {
-            "populations": [f"{_quoted(name)} ({_count(size, 'unit')})" for name, size in populations],
+            "populations": [f"{_quoted(name)} ({self.unit.count(size)})" for name, size in populations],
             "network": _network_in_words(self.network, self.cite),
             "fingerprint": str(self.known.get("fingerprint", ""))[:FINGERPRINT_DIGITS],
             "sets": sets,
@@ -195,6 +197,8 @@ class _MethodsFacts:
             "digits": shows_digits and ("held out" if self.network == "digits" else "of scikit-learn"),
             "left_out": [f"{number:,} of {_quoted(name)}" for name, number in skipped.items()],
             "n_left_out": skipped.total(),
+            "dropped": [f"{number:,} of {_quoted(name)}" for name, number in dropped.items()],
+            "n_dropped": dropped.total(),
             "duplicates": [f"{_count(number, 'image')} of {_quoted(name)}" for name, number in twice.items()],
             **self._input(),
         }
@@ -241,32 +245,41 @@ class _MethodsFacts:
         made_to_size = [str(self.sources.get(name, "")).startswith("noise:") for name in self.sets]
         return self.known.get("crop") in words.CROP_WORDS and "resize" in self.known and not all(made_to_size)
 
+    @property
+    def _nouns(self) -> dict[str, str]:
+        """Return what clauses call what was shown, and what responded."""
+        return {
+            "item": self.item.one,
+            "items": self.item.many,
+            "unit": self.unit.one,
+            "units": self.unit.many,
+        }
+
     # What was computed.
 
     def _analysed(self) -> dict[str, Any]:
         normalize, metric = (str(self.result.attrs[name]) for name in ("normalize", "metric"))
         normalized = words.NORMALIZATION_WORDS[normalize]
-        clause = (normalized.recorded if self.recorded else None) or normalized.clause
         return {
             "choices": [self._choice(result) for result in self.results],
-            "counted": [kind_of(result).noun for result in self.results if _is_counted(result)],
+            "counted": [unit_noun(result).many for result in self.results if _is_counted(result)],
             "used_whole": self._used_whole(),
             "one_sd": normalized.one_sd,
-            "normalized": clause.format(item=self.item),
-            "distance": words.METRIC_WORDS[metric].clause,
-            "unit": words.unit_of(self.result),
+            "normalized": normalized.clause.format(**self._nouns),
+            "distance": words.METRIC_WORDS[metric].clause.format(**self._nouns),
+            "unit_of_values": words.unit_of(self.result),
         }
 
     def _choice(self, result: xr.Dataset) -> str:
         """Return how the units of one kind were chosen, without the capital and the full stop."""
         name, kind = str(result["units"].item()), kind_of(result)
         told = words.UNIT_WORDS["all" if kind.counted and not _is_counted(result) else name]
-        counts, noun = result["n_units"].values.tolist(), kind.noun[:-1]
-        pool = told.pool.format(pool=_count(int(result["pool_size"].max()), noun))
+        counts, noun = result["n_units"].values.tolist(), unit_noun(result)
+        pool = told.pool.format(pool=noun.count(int(result["pool_size"].max())))
         return told.clause.format(
-            of_each=f"of {'each' if len(self.layers) > 1 else 'the'} {self.layer}",
-            item=self.item,
-            units=_counts(counts, "unit"),
+            **self._nouns,
+            of_each=f"of {'each' if len(self.layers) > 1 else 'the'} {self.layer.one}",
+            counted=_counts(counts, self.unit),
             were="was" if counts == [1] else "were",
             used=_span(result["units_used"].values[:, 0].tolist()),
             seed=int(result.attrs["seed"]),
@@ -287,10 +300,11 @@ class _MethodsFacts:
         texts = []
         for cases, numbers in ways.items():
             several = len(self.layers) > 1
-            which = f"with {_counts([count for _, count in cases], 'unit')}"
+            which = f"with {_counts([count for _, count in cases], self.unit)}"
             if several:
                 (some, count), *others = cases
-                first = f"{some:,} of the {len(self.layers):,} {self.layer}s with {_count(count, 'unit')}"
+                of_all = f"{some:,} of the {self.layer.count(len(self.layers))}"
+                first = f"{of_all} with {self.unit.count(count)}"
                 which = _listed([first, *(f"{some:,} with {count:,}" for some, count in others)])
             of_ways = f" in {_listed(f'({number})' for number in numbers)}" if len(ways) > 1 else ""
             random = any(bool(_has_draws(self.results[number - 1]).any()) for number in numbers)
@@ -304,7 +318,7 @@ class _MethodsFacts:
         about = self.result[LIMITS[0]].attrs if LIMITS[0] in self.result else {}
         return {
             "drawn": any(bool(_has_draws(result).any()) for result in self.results),
-            "drawn_of_pools": [kind_of(one).noun for one in self.results if _draws_from_pools(one)],
+            "drawn_of_pools": [unit_noun(one).many for one in self.results if _draws_from_pools(one)],
             "averaged": any(bool(draws.any()) for draws in at_most),
             "reference": str(self.result.attrs["reference"]),
             "largest": largest.pop() if len(largest) == 1 else None,
@@ -313,12 +327,13 @@ class _MethodsFacts:
             "resampled": words.RESAMPLING_WORDS.get(about.get("method", "")),
             "resamples": about.get("resamples"),
             "contrasts": self._contrasts(),
+            "shared": self._shared(),
             **self._doubts(),
         }
 
     def _doubts(self) -> dict[str, Any]:
         """Return how many values have no interval since none can be told, of how many, and why."""
-        told = [told_doubts(result, f"{self.item}s").values.ravel() for result in self.results]
+        told = [told_doubts(result, self.item.many).values.ravel() for result in self.results]
         reasons = [reason for of_kind in told for reason in of_kind.tolist() if reason]
         return {
             "doubtful": len(reasons),
@@ -332,10 +347,24 @@ class _MethodsFacts:
         for one in self.compared:
             about = one.attrs
             pair = f"{_quoted(about['first'])} with {_quoted(about['second'])}"
-            over = words.corrected_over(one, self.layer)
+            over = words.corrected_over(one, self.layer.one)
             ways.setdefault((bool(about["paired"]), about["n_tests"] > 1, over), []).append(pair)
         names = ("paired", "several", "over")
         return [{**dict(zip(names, way, strict=True)), "pairs": pairs} for way, pairs in ways.items()]
+
+    def _shared(self) -> list[str]:
+        """Return how many images, known by their content, sets share that were compared without pairs."""
+        compared = [
+            {one.attrs["first"], one.attrs["second"]} for one in self.compared if not one.attrs["paired"]
+        ]
+        if self.recorded or not compared:
+            return []
+        shared = in_two_sets(self.result).items()
+        return [
+            f"{count:,} of {_quoted(first)} and {_quoted(second)}"
+            for (first, second), count in shared
+            if {first, second} in compared
+        ]
 
     def _intervals(self) -> list[str]:
         """Return of which sources there are intervals, and not only of whole layers, which have no width."""
@@ -352,12 +381,16 @@ class _MethodsFacts:
         layers = [name for name, bad in zip(self.layers, missing.values, strict=True) if bad.any()]
         if not layers:
             return ""
-        where = f"{len(layers):,} of the {len(self.layers):,} {self.layer}s"
+        where = f"{len(layers):,} of the {self.layer.count(len(self.layers))}"
         if len(layers) <= MOST_LAYERS_NAMED:
             bad_sets = (missing.sel(layer=name).any("n_units").values for name in layers)
             cases = zip(layers, bad_sets, strict=True)
             where = _listed(f"{_quoted(name)} for {self._named_sets(bad)}" for name, bad in cases)
-        of_kind = f" for units of the kind {_quoted(result['units'].item())}" if len(self.results) > 1 else ""
+        of_kind = (
+            f" for {self.unit.many} of the kind {_quoted(result['units'].item())}"
+            if len(self.results) > 1
+            else ""
+        )
         at_counts = missing.any("set").values
         everywhere = bool((at_counts.any(axis=1) == at_counts.all(axis=1)).all())
         return f"{of_kind}{'' if everywhere else ' with some numbers of units'} in {where}"
@@ -429,7 +462,7 @@ def _network_in_words(network: str, cite: _Citations) -> str:
     return text + (f" with {_listed(details)}" if details else "")
 
 
-def _draws_in_words(result: xr.Dataset, noun: str) -> str:
+def _draws_in_words(result: xr.Dataset, noun: Noun) -> str:
     """Return how many draws there were of each number of units."""
     drawn = _has_draws(result)
     several: list[int] = []
@@ -473,8 +506,8 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _counts(numbers: Sequence[int], noun: str) -> str:
-    return f"{_listed(f'{number:,}' for number in numbers)} {noun}{'' if list(numbers) == [1] else 's'}"
+def _counts(numbers: Sequence[int], noun: Noun) -> str:
+    return f"{_listed(f'{number:,}' for number in numbers)} {noun.one if list(numbers) == [1] else noun.many}"
 
 
 def _span(numbers: Iterable[int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,9 @@ def facts(results: Mapping[str, xr.Dataset]) -> list[tuple[str, str]]:
         if known.get(key) not in (None, ""):
             value = known[key]
             found.append((label, " x ".join(map(str, value)) if isinstance(value, list) else str(value)))
+    if dropped := Counter(image["set"] for image in known.get("dropped", ())):
+        left_out = ", ".join(f"{number:,} of {name}" for name, number in dropped.items())
+        found.append(("Left out as copies", left_out))
     found.append((subject.unit.many.capitalize(), ", ".join(results)))
     for kind, one in results.items():
         if kind_of(one).counted:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from differentia.output.words import RESAMPLING_WORDS
 from differentia.results.confidence import LEAST_IMAGES
+from differentia.results.copies import say_copies
 from differentia.results.doubts import say_doubts
 from differentia.results.intervals import MOST_IMAGES
 from differentia.results.precision import say_precision
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 def trust(results: Mapping[str, xr.Dataset]) -> dict[str, Any]:
     """Return of which sources there are intervals, and by kind of units what is said of values.
 
-    That is which are not to be trusted (`doubts`), and how closely the others are known (`said`).
+    That is which are not to be trusted (`doubts`), and how closely the others are known (`said`); and what
+    is there more than once (`copies`).
     """
     confidence = confidence_of(next(iter(results.values())))
     limits = [result[LIMITS[0]] for result in results.values() if LIMITS[0] in result]
@@ -28,6 +30,7 @@ def trust(results: Mapping[str, xr.Dataset]) -> dict[str, Any]:
         "confidence": None if confidence is None else percent(confidence),
         "needs": _needs(results),
         "doubts": {kind: said for kind, result in results.items() if (said := say_doubts(result))},
+        "copies": say_copies(next(iter(results.values()))),
         "said": {kind: said for kind, result in results.items() if (said := say_precision(result))},
         **{
             name: any(bool((low.notnull() & (low["source"] == name)).any()) for low in limits)
