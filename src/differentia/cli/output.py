@@ -105,9 +105,8 @@ def print_result(result: xr.Dataset) -> None:
 
     def relative_to(name: str) -> Column:
         rows = [found[layer, name] for layer in layers]
-        cells = [
-            _written(one["relative"], one["relative_images_low"], one["relative_images_high"]) for one in rows
-        ]
+        known = ("relative", "relative_images_low", "relative_images_high")
+        cells = [written_value(*(one[what] for what in known)) for one in rows]
         return Column([f"{name} /", reference], aligned([cell[:1] for cell in cells]))
 
     title = f"Differentiation, {units_title(str(result['units'].item()), count, subject.unit.many)}"
@@ -133,11 +132,11 @@ def print_result(result: xr.Dataset) -> None:
 def _value_parts(row: dict[str, Any], doubted: bool) -> tuple[str, str, str]:
     name, spread = "differentiation", row["sd_over_draws"]
     limits = row[f"{name}_images_low"], row[f"{name}_images_high"]
-    value, around, interval = _written(row[name], *limits, spread)
+    value, around, interval = written_value(row[name], *limits, spread)
     return value, around, "?" if doubted else interval
 
 
-def _written(value: float, low: float, high: float, spread: float = 0.0) -> tuple[str, str, str]:
+def written_value(value: float, low: float, high: float, spread: float = 0.0) -> tuple[str, str, str]:
     """Return a value, its SD over draws, and its interval as texts; what is not known is empty."""
     digits = _decimals(value, high - low, 4 * spread)
     style = ".1e" if 0 < abs(value) < 1e-4 else f".{digits}f"
@@ -204,7 +203,7 @@ _OF_P = {"p": ["p"], "p_corrected": ["corrected", "p"]}
 
 def _contrasted(rows: Sequence[dict[str, Any]], name: str) -> list[str]:
     """Return a difference or a ratio of each layer with its interval."""
-    cells = [_written(one[name], one[f"{name}_low"], one[f"{name}_high"]) for one in rows]
+    cells = [written_value(one[name], one[f"{name}_low"], one[f"{name}_high"]) for one in rows]
     return aligned([("-", "", "") if cell[0] == "nan" else cell for cell in cells])
 
 
