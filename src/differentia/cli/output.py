@@ -147,13 +147,13 @@ def written_value(value: float, low: float, high: float, spread: float = 0.0) ->
 def _decimals(value: float, *widths: float) -> int:
     """Return the decimals of a value that is known so closely: the smallest width is 3 to 30 of the last.
 
-    There is at least one of a value of one figure before the point, and there are two of a smaller one.
+    There are at least two, or as many as make three figures of a value.
     """
     known = [width for width in widths if width > 0]
     size = math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
     if not known:
         return max(3, 1 - size)
-    return min(max(1 - round(math.log10(min(known))), min(1 - size, 2), 0), max(4, 2 - size))
+    return min(max(1 - round(math.log10(min(known))), 2 - max(size, 0), 0), max(4, 2 - size))
 
 
 def print_contrast(found: xr.Dataset, result: xr.Dataset) -> None:
