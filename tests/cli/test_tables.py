@@ -85,3 +85,10 @@ def test_decimal_points_stand_in_line() -> None:
         "nan               ",
         "  3               ",
     ]
+
+
+def test_narrower_than_any_column() -> None:
+    """Each column has a part of its own, with every name on its own line."""
+    lines, cells = lines_of(["conv1", "fc"], ["a", "b"], 5)
+    assert [line for line in lines if line in ("conv1", "fc")] == ["conv1", "fc"] * 2
+    assert [line.strip() for line in lines if line.strip() in cells] == [cells[at] for at in (0, 2, 1, 3)]

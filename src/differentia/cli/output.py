@@ -38,21 +38,24 @@ def print_json(content: Any) -> None:
 
 def print_table(title: str, names: Column, columns: Sequence[Column]) -> None:
     """Print a table of named rows."""
-    typer.echo(typer.style(title, bold=True))
+    typer.echo(typer.style(_wrapped(title), bold=True))
     for line in table_lines(names, columns, _room()):
         typer.echo(line)
 
 
 def print_paragraph(*sentences: str) -> None:
-    """Print sentences one after the other; on a terminal no line ends within a word."""
-    text = " ".join(sentences)
-    if text and sys.stdout.isatty():
-        # A line does not end before a percent sign.
-        text = text.replace(" %", "\N{NO-BREAK SPACE}%")
-        text = textwrap.fill(text, _room(), break_long_words=False, break_on_hyphens=False)
-        text = text.replace("\N{NO-BREAK SPACE}%", " %")
-    if text:
-        typer.echo(text)
+    """Print sentences one after the other."""
+    if sentences:
+        typer.echo(_wrapped(" ".join(sentences)))
+
+
+def _wrapped(text: str) -> str:
+    """Return a text on lines that fit the terminal, and do not end within a word or before a percent sign."""
+    if not sys.stdout.isatty():
+        return text
+    kept = text.replace(" %", "\N{NO-BREAK SPACE}%")
+    kept = textwrap.fill(kept, _room(), break_long_words=False, break_on_hyphens=False)
+    return kept.replace("\N{NO-BREAK SPACE}%", " %")
 
 
 def _room() -> int:

@@ -25,12 +25,13 @@ class Column:
     def of_cells(self) -> int:
         return max(map(_length, self.cells), default=0)
 
-    def fits(self, width: int) -> bool:
+    def fits(self, room: int) -> bool:
         """Whether the heading stands above the cells, in a table so wide; else it has a line of its own."""
-        return self._of_heading <= max(self.of_cells, width // 3)
+        return self._of_heading <= max(self.of_cells, room // 3)
 
-    def width(self, width: int) -> int:
-        return max(self.of_cells, self._of_heading) if self.fits(width) else self.of_cells
+    def width(self, room: int) -> int:
+        """Return how wide it is in a table so wide."""
+        return max(self.of_cells, self._of_heading) if self.fits(room) else self.of_cells
 
     @property
     def _of_heading(self) -> int:
@@ -50,7 +51,7 @@ def table_lines(names: Column, columns: Sequence[Column], width: int) -> Iterato
     lengths = [_length(name) for name in (*names.heading, *names.cells)]
     left = width - sum(len(_GAP) + column.width(width) for column in columns)
     room = max(left, width // 3)
-    beside = max(length for length in lengths if length <= room)
+    beside = max((length for length in lengths if length <= room), default=0)
     for number, part in enumerate(_parts(columns, width - beside, width)):
         if number:
             yield ""

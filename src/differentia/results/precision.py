@@ -184,7 +184,6 @@ def say_precision(result: xr.Dataset) -> list[str]:
     return [*at.say_images(), *at.say_width(), *at.say_units(), *at.say_one_draw(), *say_missing(result)]
 
 
-@checked
 def say_missing(result: xr.Dataset) -> list[str]:
     """Return in words which sets have no intervals of images, since they have too few or too many."""
     subject = subject_of(result)
