@@ -20,6 +20,7 @@ import typer
 import xarray as xr
 from helpers.digit_files import DigitFiles
 from helpers.networks import factory
+from helpers.printed import rows_of
 from helpers.results import vgg16_result
 from safetensors.torch import save_file
 
@@ -42,11 +43,6 @@ def told(capsys: Capture) -> list[str]:
     captured = capsys.readouterr()
     assert captured.out == ""
     return [line for line in captured.err.splitlines() if line.strip()]
-
-
-def cells(table: str) -> list[list[str]]:
-    """Return the rows of a printed table, without its heading."""
-    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in table.splitlines() if "│" in line]
 
 
 @pytest.fixture
@@ -281,29 +277,28 @@ def test_the_table_of_layers(capsys: Capture) -> None:
     network = ["helpers.networks:module_object", "--preprocess", "unit", "--input-size", "16"]
     assert main(["layers", *network, "--batch-size", "2"]) == 0
     printed = capsys.readouterr().out
-    rows = {row[1]: row for row in cells(printed) if len(row) == 6}
+    rows = {name[2:]: [name[:2], *row] for name, row in rows_of(printed).items()}
     assert main(["layers", *network, "--batch-size", "2", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert list(rows) == [layer["name"] for layer in found["layers"]]
-    lost = [row for row in cells(printed) if len(row) == 3]
-    assert lost == [[one["name"], one["kind"], one["reason"]] for one in found["unrecorded"]]
-    assert [row[0] for row in lost] == ["split[1][1]", "named[index]"]
+    lost = [f"  {one['name']} ({one['kind']}): {one['reason']}" for one in found["unrecorded"]]
+    assert lost == printed.partition("Called, but can't be recorded:\n")[2].splitlines()[:2]
+    assert [one["name"] for one in found["unrecorded"]] == ["split[1][1]", "named[index]"]
     for layer in found["layers"]:
-        mark, _, kind, shape, units, channels = rows[layer["name"]]
-        assert (mark == "x") is (layer["name"] in found["recorded"])
+        mark, kind, shape, units, channels = rows[layer["name"]]
+        assert (mark == "x ") is (layer["name"] in found["recorded"])
         assert kind == layer["kind"] + " (container)" * layer["container"]
         assert shape == "x".join(map(str, layer["shape"]))
         assert (int(units.replace(",", "")), int(channels)) == (layer["units"], layer["channels"])
-    assert rows["block"][:5] == ["", "block", "Sequential (container)", "8x16x16", "2,048"]
-    assert rows["conv"] == ["x", "conv", "Conv2d", "8x16x16", "2,048", "8"]
+    assert rows["block"][:4] == ["  ", "Sequential (container)", "8x16x16", "2,048"]
+    assert rows["conv"] == ["x ", "Conv2d", "8x16x16", "2,048", "8"]
     assert f"{len(found['recorded'])} layers are recorded (x)" in printed
     kilobytes = found["cost"]["bytes_per_image"] / 1e3
     assert re.search(rf"^  disk +{kilobytes:.1f} kB an image; {kilobytes:.1f} MB for", printed, re.M)
     assert re.search(rf"^  memory +{found['cost']['memory'] / 1e3:.0f} kB beside the network", printed, re.M)
     assert re.search(r"^  time +\d[\d,.]* ms an image; [\d.]+ s for 1,000$", printed, re.M)
     assert main(["layers", *network, "--layers", "conv,block", "--batch-size", "1"]) == 0
-    chosen = [row for row in cells(capsys.readouterr().out) if len(row) == 6]
-    assert [row[:2] for row in chosen] == [["x", "conv"], ["x", "block"]]
+    assert list(rows_of(capsys.readouterr().out)) == ["x conv", "x block"]
 
 
 def test_what_can_not_be_recorded_is_listed(capsys: Capture) -> None:
@@ -312,9 +307,9 @@ def test_what_can_not_be_recorded_is_listed(capsys: Capture) -> None:
     lost = ["highest", "Highest", "it gives numbers of the type int64, expected floats"]
     assert main(["layers", *network, "--batch-size", "1"]) == 0
     printed = capsys.readouterr().out
-    rows = {row[1]: row for row in cells(printed) if len(row) == 6}
-    assert (rows["conv"][5], rows["cut"][3:]) == ("4", ["3x192", "576", "-"])
-    assert [row for row in cells(printed) if len(row) == 3] == [lost]
+    rows = rows_of(printed)
+    assert (rows["x conv"][3], rows["x cut"][1:]) == ("4", ["3x192", "576", "-"])
+    assert f"\nCalled, but can't be recorded:\n  {lost[0]} ({lost[1]}): {lost[2]}\n" in printed
     assert "Everything that is called" not in printed
     assert main(["layers", *network, "--batch-size", "1", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -354,9 +349,9 @@ def test_blocks_and_patterns(capsys: Capture, options: list[str], recorded: list
     network = ["helpers.odd_networks:tokens", "--preprocess", "unit", "--input-size", "12"]
     assert main(["layers", *network, "--batch-size", "1", *options]) == 0
     printed = capsys.readouterr().out
-    rows = [row for row in cells(printed) if len(row) == 6]
-    assert [row[1] for row in rows if row[0] == "x"] == recorded
-    kinds = {row[1]: row[2] for row in rows}
+    rows = rows_of(printed)
+    assert [name[2:] for name in rows if name[0] == "x"] == recorded
+    kinds = {name[2:]: row[0] for name, row in rows.items()}
     expected = {
         "blocks.0": "Attending (block)",
         "blocks": "Sequential (container)",
@@ -666,10 +661,11 @@ def test_published_prints_the_differences(vgg16: Path, capsys: Capture) -> None:
     assert main(["published", f"{vgg16}/result.nc", "--set", "cats=tabby_cats"]) == 0
     printed = capsys.readouterr().out
     assert printed.splitlines()[-1] == "Largest difference: -0.250 (cats, block3_pool)"
-    rows = {row[1]: row for row in cells(printed)}
+    assert printed.startswith("cats: VGG16 and the published curves\n")
+    rows = rows_of(printed)
     assert len(rows) == 21
     last = float(dif.published_curves()["differentiation"].sel(set="tabby_cats", layer="input", n_units=200))
-    assert rows["input"][2:6] == ["200", f"{last + 0.01:.3f}", f"{last:.3f}", "0.010"]
+    assert rows["input"][:4] == ["200", f"{last + 0.01:.3f}", f"{last:.3f}", "0.010"]
     assert main(["published", str(vgg16), "--json"]) == 0  # by its own names
     assert {one["set"] for one in json.loads(capsys.readouterr().out)} == {"white_noise"}
 
@@ -951,7 +947,7 @@ def test_a_contrast_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFi
     low, high = (float(limit.sel(layer="predictions")) for limit in limits)
     assert f"[{low:.2f}, {high:.2f}]" in table
     assert "95 %: other images" in table
-    assert "With 12 images, all in " in table
+    assert "With 12 images of each set, values are known to ±" in table
     assert {path.name for path in (tmp_path / "out" / "figures").iterdir()} >= {
         "contrast.png",
         "contrast.svg",
@@ -972,18 +968,17 @@ def test_a_contrast_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFi
     for record in records:
         if record["p"] is None:
             continue
-        interval = (
-            f"{record['difference']:.3f} [{record['difference_low']:.3f}, {record['difference_high']:.3f}]"
-        )
-        assert interval in printed
+        shown_limits = f"[{record['difference_low']:.2f}, {record['difference_high']:.2f}]"
+        cell = rows_of(printed)[record["layer"]][0]
+        assert cell.split(maxsplit=1) == [f"{record['difference']:.2f}", shown_limits]
     differ = [record["layer"] for record in records if (record["p_corrected"] or 1.0) < 0.05]
     tests = f"{records[0]['n_tests']} layer{'s' * (records[0]['n_tests'] > 1)}"
-    assert f"\nThey differ in {len(differ)} of 2 layers (p < 0.05, corrected over {tests})" in printed
+    last = printed.splitlines()[-1]
+    assert last.startswith(f"They differ in {len(differ)} of 2 layers (p < 0.05, corrected over {tests})")
     unknown = [record["layer"] for record in records if record["p"] is None]
     assert unknown
-    doubt, copies = printed.splitlines()[-2:]
-    assert doubt.startswith(f"No interval for threes in {unknown[0]}: ")
-    assert copies.startswith("Images are in two sets (threes and all: 3): contrasts allow for that")
+    assert f" No interval for threes in {unknown[0]}: " in last
+    assert " Images are in two sets (threes and all: 3): contrasts allow for that" in last
 
     assert main([*arguments, "--json", "--confidence", "0.8"]) == 0
     narrow = json.loads(capsys.readouterr().out)

@@ -1,41 +1,114 @@
-"""What is printed: JSON that every program reads, tables at full width, what the library tells, progress."""
+"""What is printed: JSON that every program reads, tables, what the library tells, and what to trust."""
 
 from __future__ import annotations
 
+import io
 import json
 import logging
-from pathlib import Path
+import re
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+from helpers.printed import parts, rows_of
 
 import differentia as dif
-from differentia.cli import main
 from differentia.cli.output import (
     print_contrast,
     print_json,
+    print_paragraph,
     print_result,
     print_table,
-    progress_bar,
     say,
     told_by_the_library,
+    written_value,
 )
+from differentia.cli.tables import Column
 from differentia.results.contrasts import CONTRAST_VALUES
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
 
-def test_the_table_is_not_cut(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Into a pipe the table goes at its full width, however many sets there are."""
-    names = [f"a_set_with_a_rather_long_name_{index}" for index in range(9)]
-    sets = [part for index, name in enumerate(names) for part in ("--set", f"{name}=noise:3?seed={index}")]
-    few = ["--layers", "predictions", "--n-units", "10", "--no-views"]
-    arguments = ["measure", "digits", *sets, *few, "--reference", names[0], "--out", str(folder / "out")]
-    assert main(arguments) == 0
-    header = [line for line in capsys.readouterr().out.splitlines() if " layer " in line]
-    assert len(header) == 1
-    assert all(name in header[0] for name in names)
+def result_of(sets: list[str], layers: list[str], **options: Any) -> xr.Dataset:
+    """Return a result of responses that are at hand, with these names."""
+    rng = np.random.default_rng(0)
+    arrays = {name: {layer: rng.gamma(2.0, size=(12, 30)) for layer in layers} for name in sets}
+    return dif.measure_responses(arrays, **options)
+
+
+class Terminal(io.StringIO):
+    """What is written to a terminal of so many columns."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+        super().__init__()
+        monkeypatch.setattr("sys.stdout", self)
+        monkeypatch.setenv("COLUMNS", str(width))
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("width", [80, 200])
+@pytest.mark.parametrize("n_sets", [3, 12])
+def test_all_of_a_result_is_in_its_table(width: int, n_sets: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With names of 60 letters too: no line is longer than the terminal, and none ends in a word."""
+    sets = ["rest", *(f"a_set_{at}_" + "s" * 52 for at in range(1, n_sets))]
+    layers = [f"area_{at}_" + "l" * 53 for at in range(3)]
+    result = result_of(sets, layers, n_units=(20, 25), pool=30, draws=3, reference="rest")
+    terminal = Terminal(monkeypatch, width)
+    print_result(result)
+    printed = re.sub(r"\x1b\[\d*m", "", terminal.getvalue())
+    for line in printed.splitlines():
+        assert len(line) <= width, line
+    table, _, below = printed.rpartition("\n\n")
+    shown = rows_of(table)
+    for one in dif.to_dataframe(result.sel(n_units=[25])).to_dict("records"):
+        cells = shown[one["layer"]]
+        at = sets.index(one["set"])
+        value, _, spread, low, high = re.sub(r"[\[\],]", "", cells[1 + at]).split()
+        assert cells[0] == "25"
+        limits = [one[f"differentiation_images_{end}"] for end in ("low", "high")]
+        wanted = [one["differentiation"], one["sd_over_draws"], *limits]
+        assert list(map(float, (value, spread, low, high))) == pytest.approx(wanted, abs=0.006)
+        if at:
+            relative = float(cells[n_sets + at])
+            assert relative == pytest.approx(one["relative"], abs=0.006)
+    assert " ".join(below.split()) == " ".join(dif.say_precision(result) + dif.say_doubts(result))
+    assert printed.startswith("Differentiation, 25 neurons [95 %: other stimuli]\n")
+
+
+def test_what_is_recorded_has_its_own_words(capsys: pytest.CaptureFixture[str]) -> None:
+    """Populations, neurons and stimuli, in the table and below it; in a contrast likewise."""
+    result = result_of(["movie", "rest"], ["V1", "LM"])
+    print_result(result)
+    print_contrast(dif.contrast(result, "movie", "rest"), result)
+    printed = capsys.readouterr().out
+    assert [headings[0] for headings, _ in parts(printed)] == ["population", "population"]
+    assert parts(printed)[0][0][1] == "neurons"
+    assert "other stimuli" in printed
+    assert " of 2 populations " in printed
+    assert not re.search("image|layer|unit", printed)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "written"),
+    [
+        ((1.4137, 1.4106, 1.4174), "1.414 [1.411, 1.417]"),
+        ((0.5953, 0.5412, 0.6621), "0.60 [0.54, 0.66]"),
+        ((0.00091, 0.00011, 0.00149), "0.0009 [0.0001, 0.0015]"),
+        ((0.6, 0.0, 2.0), "0.60 [0.00, 2.00]"),
+        ((1.25, np.nan, np.nan), "1.250"),
+        ((0.00048, np.nan, np.nan), "0.00048"),
+        ((1234.5678, 1190.0, 1250.0), "1235 [1190, 1250]"),
+        ((3.21e-7, 1e-7, 5e-7), "3.2e-07 [1.0e-07, 5.0e-07]"),
+        ((1.4142, 1.4142, 1.4142), "1.414 [1.414, 1.414]"),
+        ((np.nan, np.nan, np.nan), "nan"),
+    ],
+)
+def test_digits_follow_the_interval(numbers: tuple[float, float, float], written: str) -> None:
+    """There are as many as it tells, of a small value too."""
+    assert " ".join(part for part in written_value(*numbers) if part) == written
 
 
 def test_what_is_no_number_is_null(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,11 +121,23 @@ def test_what_is_no_number_is_null(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_tables_show_names_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     """What Rich would take for markup is text; numbers stand to the right."""
-    print_table("[red]title", ["layer", "units"], [["[b]a", "7"], ["b", "1,024"]])
-    printed = capsys.readouterr().out
-    assert "[red]title" in printed
-    cells = [line.split("│")[1:-1] for line in printed.splitlines() if "│" in line]
-    assert cells == [[" [b]a  ", "     7 "], [" b     ", " 1,024 "]]
+    print_table(
+        "[red]title", Column(["layer"], ["[b]a", "b"], text=True), [Column(["units"], ["7", "1,024"])]
+    )
+    assert capsys.readouterr().out == "[red]title\nlayer  units\n─────  ─────\n[b]a       7\nb      1,024\n"
+
+
+def test_paragraphs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line into a pipe; on a terminal lines end between words, and not before a percent sign."""
+    sentences = ["It is known to ±0.1 (95 %).", "The layer encoder.layers.11.self-attention is so."]
+    print_paragraph(*sentences)
+    assert capsys.readouterr().out == " ".join(sentences) + "\n"
+    print_paragraph()
+    assert capsys.readouterr().out == ""
+    terminal = Terminal(monkeypatch, 24)
+    print_paragraph(*sentences)
+    lines = ["It is known to ±0.1", "(95 %). The layer", "encoder.layers.11.self-attention", "is so."]
+    assert terminal.getvalue().splitlines() == lines
 
 
 def test_what_the_library_tells(capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,14 +152,6 @@ def test_what_the_library_tells(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "one line\n")
 
 
-def test_no_bar_into_a_file(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where stderr is no terminal there is no progress bar, and no empty line either."""
-    with progress_bar() as report:
-        report(1, 2, "cats")
-        report(2, 2, "cats")
-    assert capsys.readouterr() == ("", "")
-
-
 def test_what_is_not_to_be_trusted_is_marked(capsys: pytest.CaptureFixture[str]) -> None:
     """By a question mark in the place of the interval, below which it is said why; else there is none."""
     rng = np.random.default_rng(0)
@@ -87,13 +164,12 @@ def test_what_is_not_to_be_trusted_is_marked(capsys: pytest.CaptureFixture[str])
     for doubt, marked in ((nothing, False), (of_few, False), (of_most, True)):
         shown = dif.with_intervals(result.assign(doubt=doubt))
         print_result(shown)
-        table, *below = capsys.readouterr().out.split("└")
-        (row,) = [line for line in table.splitlines() if " V1 " in line]
-        _, _, _, movie, rest, _, _ = row.split("│")
-        assert movie.strip().endswith(" ?" if marked else "]")
-        assert rest.strip().endswith("]")
-        said = "└".join(below)
-        assert ("?: not to be trusted for other images" in said) == marked
+        printed = capsys.readouterr().out
+        _, movie, rest, _ = rows_of(printed)["V1"]
+        assert movie.endswith(" ?" if marked else "]")
+        assert rest.endswith("]")
+        said = printed.rpartition("\n\n")[2]
+        assert ("?: not to be trusted for other stimuli" in said) == marked
         for sentence in dif.say_doubts(shown):
             assert sentence in said
         assert len(dif.say_doubts(shown)) == marked
@@ -105,11 +181,12 @@ def test_a_small_p_is_written_out(capsys: pytest.CaptureFixture[str]) -> None:
     of_p = {name: ("layer", [3.21e-7, 0.0456, np.nan]) for name in ("p", "p_corrected")}
     about = {"first": "a", "second": "b", "units": "random", "n_units": 50, "confidence": 0.9}
     about |= {"paired": 0, "corrected_over": "layers and pairs of sets", "n_tests": 12}
-    print_contrast(xr.Dataset(numbers | of_p, coords={"layer": ["x", "y", "z"]}, attrs=about))
-    lines = capsys.readouterr().out.splitlines()
-    cells = [[cell.strip() for cell in line.split("│")[-3:-1]] for line in lines if line.startswith("│")]
-    assert cells == [["3.2e-07"] * 2, ["0.0456"] * 2, ["-"] * 2]
-    assert lines[-1] == (
-        "They differ in 2 of 3 layers (p < 0.05, corrected over 12 layers and pairs of sets): x, y; "
-        "unknown in 1"
+    found = xr.Dataset(numbers | of_p, coords={"layer": ["x", "y", "z"]}, attrs=about)
+    print_contrast(found, result_of(["a", "b"], ["x", "y", "z"]))
+    printed = capsys.readouterr().out
+    assert [row[-2:] for row in rows_of(printed).values()] == [["3.2e-07"] * 2, ["0.0456"] * 2, ["-"] * 2]
+    assert rows_of(printed)["z"][:2] == ["-", "-"]
+    assert printed.splitlines()[-1] == (
+        "They differ in 2 of 3 populations (p < 0.05, corrected over 12 populations and pairs of sets): "
+        "x, y; unknown in 1."
     )

@@ -12,10 +12,11 @@ from helpers.runs import Killed
 
 import differentia as dif
 from differentia.cli import main
-from differentia.cli.output import progress_bar, told_by_the_library
+from differentia.cli.output import told_by_the_library
 from differentia.networks.layers import select_layers
 from differentia.recording.store.disk import DiskStore
 from differentia.system.machine import written_size
+from differentia.system.progress import shown_progress
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -215,8 +216,8 @@ def test_lines_stand_above_the_progress_bar(monkeypatch: pytest.MonkeyPatch, cap
     for name, value in {"TERM": "xterm", "FORCE_COLOR": "1", "COLUMNS": "100"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("NO_COLOR", raising=False)
-    with progress_bar() as progress, told_by_the_library():
-        progress(16, 380, "noise")
+    with shown_progress(True) as progress, told_by_the_library():
+        progress(16, 380, "recording noise")
         logging.getLogger("differentia.recording.cost").info("recording 356 more images")
         logging.getLogger("other").warning("nothing of ours")
     shown = capsys.readouterr().err

@@ -20,7 +20,12 @@ FUNCTIONS: list[tuple[Any, set[str], tuple[type, ...], Any]] = [
     (dif.record, {"network", "sets"}, (RecordOptions,), RecordKeywords),
     (dif.measure, {"network", "sets"}, (MeasureOptions, RecordOptions), AllKeywords),
     (dif.measure_kinds, {"network", "sets", "kinds"}, (MeasureOptions, RecordOptions), AllKindsKeywords),
-    (dif.measure_responses, {"responses", "pool", "seed", "memory"}, (MeasureOptions,), MeasureKeywords),
+    (
+        dif.measure_responses,
+        {"responses", "pool", "seed", "memory", "progress"},
+        (MeasureOptions,),
+        MeasureKeywords,
+    ),
 ]
 
 if TYPE_CHECKING:  # Mypy knows the keywords: an ignore that were not needed would be an error of `make lint`

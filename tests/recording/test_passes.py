@@ -27,8 +27,8 @@ def test_progress_counts_to_the_end() -> None:
     told: list[tuple[int, int, str]] = []
     dif.record(load(), SETS, pool=5, batch_size=4, progress=lambda *report: told.append(report))
     assert told == [
-        *((4, 16, "few"), (5, 16, "few")),
-        *((9, 16, "many"), (13, 16, "many"), (16, 16, "many")),
+        *((4, 16, "recording few"), (5, 16, "recording few")),
+        *((done, 16, "recording many") for done in (9, 13, 16)),
     ]
 
 

@@ -29,7 +29,7 @@ def test_the_highest_units_of_all_images(
         leave_memory(monkeypatch, 1e5 + for_ranking(load()))
     told: list[tuple[int, int, str]] = []
     ranked = dif.record(load(), SETS, pool=50, units=kind, progress=lambda *report: told.append(report))
-    assert told[-1] == ((32, 32, "many") if two_passes else (16, 16, "many"))
+    assert told[-1] == ((32, 32, "recording many") if two_passes else (16, 16, "recording many"))
     for name, values in everything.values.items():
         whole = np.asarray(values)
         scores = score(whole.astype(np.float64), axis=0)

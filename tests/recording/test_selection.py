@@ -76,7 +76,7 @@ def test_count_stops_early(digit_files: DigitFiles, batch_size: int) -> None:
         "3",
         count=2,
         batch_size=batch_size,
-        progress=lambda done, total: batches.append(done),
+        progress=lambda done, total, stage: batches.append(done),
     )
     assert sorted(image.name for image in found.images) == sorted(expected)
     assert found.images[0].probability >= found.images[1].probability

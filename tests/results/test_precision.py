@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
+import xarray as xr
 from helpers.responses import contrast_varying, gaussian
 from scipy.spatial.distance import pdist, squareform
 
 import differentia as dif
 from differentia.results import precision as module
 from differentia.results.confidence import Sample
-from differentia.results.precision import FAR, MANY, STRENGTH, WIDE, half_width, images_to_halve
+from differentia.results.precision import FAR, MANY, STRENGTH, WIDE, half_width, images_to_halve, say_missing
 
 
 def sample(responses: np.ndarray) -> Sample:
@@ -113,57 +116,135 @@ def test_more_units_halve_the_interval() -> None:
     assert halved / half == pytest.approx(0.5, abs=0.1)
 
 
+def told(result: xr.Dataset) -> str:
+    """Return all that is said, as one text."""
+    return " ".join(dif.say_precision(result))
+
+
 def test_in_words() -> None:
-    """Each set where it is known least: the layer, half the interval, and the number that would halve it."""
+    """In the median, and where it is known least: half the interval, and the number that would halve it."""
     rng = np.random.default_rng(1)
     wide = rng.normal(size=(43, 8)) @ rng.normal(size=(8, 60))
-    result = dif.measure_responses(
-        {"cats": {"wide": wide, "narrow": rng.normal(size=(43, 60))}}, n_units=(20, 60)
-    )
+    layers = {"wide": wide, "narrow": rng.normal(size=(43, 60)), "other": rng.normal(size=(43, 60))}
+    result = dif.measure_responses({"cats": layers}, n_units=(20, 60))
     found = dif.precision(result)
     half = found["half_width"].sel(source="images", n_units=60, set="cats")
     assert int(half.argmax("layer")) == 0
     more = found["images_to_halve"].sel(set="cats", layer="wide").item()
     assert 86 < more < 172
-    reach, about = f"±{half.sel(layer='wide').item():.2g}", f"{float(f'{more:.2g}'):.0f}"
+    median, most = float(half.median()), half.sel(layer="wide").item()
     assert dif.say_precision(result) == [
-        f"With 43 images, cats in wide, the least certain layer, is known to {reach} (95 %); "
-        f"about {about} images would halve that."
+        f"With 43 stimuli, values are known to ±{median:.2g} in the median and ±{most:.2g} for cats in wide "
+        f"(95 %); about {float(f'{more:.2g}'):.0f} stimuli would halve that."
+    ]
+    one = told(result.sel(layer=["wide"]))
+    assert one.startswith(f"With 43 stimuli, cats in wide is known to ±{most:.2g} (95 %); about ")
+
+
+def test_sets_of_different_sizes() -> None:
+    """All are counted, and the set is named whose stimuli would help."""
+    rng = np.random.default_rng(1)
+    sets = {"few": {"x": gaussian(rng, 12)}, "many": {"x": gaussian(rng, 80)}}
+    said = told(dif.measure_responses(sets))
+    assert said.startswith("With 12 to 80 stimuli of each set, values are known to ±")
+    assert " for few in x (95 %); about " in said
+    assert said.endswith(" stimuli of few would halve that.")
+
+
+def test_units_where_they_matter() -> None:
+    """How far another draw of few units lies, and how many would halve that; nothing of the whole layer."""
+    rng = np.random.default_rng(2)
+    arrays = {"a": {"x": rng.normal(size=(40, 400)) * np.exp(rng.normal(size=400))}}
+    result = dif.measure_responses(arrays, n_units=20, pool=400, draws=50)
+    images, units = dif.say_precision(result)
+    reach = dif.precision(result)["half_width"].sel(source="units").item()
+    # Of so few, more units are named before more images.
+    assert images.endswith(" (95 %); look at more than 20 neurons of x before you show more stimuli.")
+    assert units == (
+        f"Another draw of 20 neurons, of a in x, lies within ±{reach:.2g} (95 %); 70 neurons "
+        "would halve that."
+    )
+    (whole,) = dif.say_precision(dif.measure_responses(arrays, n_units=400))
+    assert whole.startswith("With 40 stimuli, a in x is known to ±")
+    assert whole.endswith(" stimuli would halve that.")
+    # A spread far below that of images is not worth a word.
+    level = arrays["a"]["x"][:, :10].repeat(40, axis=1)
+    (even,) = dif.say_precision(dif.measure_responses({"a": {"x": level}}, n_units=390, pool=400, draws=5))
+    assert "Another draw" not in even
+
+
+def test_one_draw_tells_nothing_of_others() -> None:
+    """Then it says so, and which pool gives draws; not where there are draws, nor of the whole layer."""
+    rng = np.random.default_rng(2)
+    arrays = {"a": {"x": rng.normal(size=(40, 400)), "y": rng.normal(size=(40, 60))}}
+    said = told(dif.measure_responses(arrays, n_units=50))
+    assert said.endswith(
+        "How much depends on which neurons were drawn is not known, as no more were kept than are looked at: "
+        "a larger pool gives draws (--pool 400; in Python, pool=400)."
+    )
+    assert "(--pool 200;" in told(dif.measure_responses(arrays, n_units=20))
+    with_pool = dif.measure_responses(arrays, n_units=20, pool=200)
+    assert np.isfinite(dif.precision(with_pool)["half_width"].sel(source="units")).all()
+    for options in ({"n_units": 20, "pool": 200}, {"n_units": (20, 50)}, {}):
+        assert "--pool" not in told(dif.measure_responses(arrays, **options))
+
+
+def test_intervals_that_say_little() -> None:
+    """From where to where, and what would help: more units of few, else more images; no number of them."""
+    rng = np.random.default_rng(2)
+    uneven = {"a": {"x": np.exp(1.2 * rng.normal(size=(12, 1))) * rng.normal(size=(12, 60))}}
+    few = dif.measure_responses(uneven, n_units=30, normalize="none")
+    whole = dif.measure_responses(uneven, normalize="none")
+    for result, cure in (
+        (few, "look at more than 30 neurons of x before you show more stimuli."),
+        (whole, "12 stimuli of its kind are too few."),
+    ):
+        limits = [result[f"differentiation_{end}"].sel(source="images").item() for end in ("low", "high")]
+        assert limits[1] - limits[0] > result["differentiation"].sel(draw=0).item()
+        said = f"The interval of a in x says little, from {limits[0]:.1f} to {limits[1]:.1f}: {cure}"
+        assert dif.say_precision(result)[0] == said
+        assert dif.precision(result)["unknown"].item() == "wide"
+    bounded = dif.measure_responses({"a": {"x": gaussian(rng, 20), "y": gaussian(rng, 20)}})
+    of_images = {"source": "images"}
+    bounded["differentiation_low"].loc[of_images] = 0.0
+    bounded["differentiation_high"].loc[of_images] = 2 * np.sqrt(20 / 19)
+    assert dif.say_precision(bounded) == [
+        "The interval of a in x says little, from 0.0 to 2.1, the largest value there can be "
+        "(so does 1 other): 20 stimuli of its kind are too few."
     ]
 
 
-def test_units_where_they_matter_more() -> None:
-    """Of a draw of few units, more units help most, and images are not named."""
-    rng = np.random.default_rng(2)
-    arrays = {"a": {"x": rng.normal(size=(40, 400)) * np.exp(rng.normal(size=400))}}
-    said = dif.say_precision(dif.measure_responses(arrays, n_units=20, pool=400, draws=50))
-    assert len(said) == 1
-    assert said[0].startswith("With 20 units, a draw of a in x lies within ±")
-    assert said[0].endswith(" (95 %); 70 units would halve that.")
-    whole = dif.say_precision(dif.measure_responses(arrays, n_units=400))
-    assert whole[0].startswith("With 40 images, a in x is known to ±")
+def test_small_values_are_left_out() -> None:
+    """A wide interval of a value that hardly counts beside the others is not worth a word."""
+    rng = np.random.default_rng(4)
+    result = dif.measure_responses({"a": {"x": gaussian(rng, 43), "silent": gaussian(rng, 43)}})
+    silent = result.sel(layer="silent", drop=True)
+    assert "says little" not in told(result)
+    for scale, said in ((0.001, False), (1.0, True)):
+        changed = result.copy(deep=True)
+        of_images = {"layer": "silent", "source": "images"}
+        for name, factor in (("differentiation_low", 0.2), ("differentiation_high", 3.0)):
+            changed[name].loc[of_images] = silent[name].sel(source="images") * factor * scale
+        changed["differentiation"].loc[{"layer": "silent"}] = silent["differentiation"] * scale
+        assert ("The interval of a in silent says little" in told(changed)) == said
 
 
-def test_what_cannot_be_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No number is promised without distances, of strong images, and where an interval is wide."""
+def test_what_cannot_be_told_in_words() -> None:
+    """No number is promised without distances, and of strong images."""
     rng = np.random.default_rng(4)
     result = dif.measure_responses({"a": {"x": gaussian(rng, 43)}})
-    assert "images would halve that." in dif.say_precision(result)[0]
+    assert "stimuli would halve that." in told(result)
     without = result.drop_vars("distance")
     assert dif.precision(without)["unknown"].item() == "no distances"
-    assert dif.say_precision(without)[0].endswith(
+    assert told(without).endswith(
         "(95 %); how many would halve that can't be told without the distances of this measure."
     )
     other = dif.measure_responses({"a": {"x": gaussian(rng, 43)}}, metric="cityblock")
     assert dif.precision(other)["unknown"].item() == "no distances"
     strong = np.exp(0.5 * rng.normal(size=(43, 1))) * rng.normal(size=(43, 60))
-    assert dif.say_precision(dif.measure_responses({"a": {"x": strong}}))[0].endswith(
+    assert told(dif.measure_responses({"a": {"x": strong}})).endswith(
         "(95 %), which rests on the strongest of them; how many would halve that can't be told, as stronger "
         "ones may follow: show more."
-    )
-    monkeypatch.setattr(module, "_WIDEST", 0.001)
-    assert dif.say_precision(result)[0].endswith(
-        "(95 %), too little to tell how many would be enough: show more."
     )
 
 
@@ -177,17 +258,30 @@ def test_doubtful_layers_promise_nothing() -> None:
     found = dif.precision(result)
     assert found["unknown"].values.tolist() == [["no interval", ""]]
     assert found["images_to_halve"].isnull().values.tolist() == [[True, False]]
-    assert dif.say_precision(result)[0].startswith("With 43 images, a in even, the least certain layer,")
+    assert dif.say_precision(result)[0].startswith("With 43 stimuli, a in even is known to ±")
     assert dif.say_precision(result.isel(layer=[0])) == []
 
 
 def test_where_nothing_is_known() -> None:
-    """Neither of results without limits, nor where limits are NaN."""
+    """The number of images where it is why; nothing of results without limits, nor where a value is NaN."""
     rng = np.random.default_rng(2)
-    result = dif.measure_responses({"a": {"x": gaussian(rng, 5)}})
-    assert dif.say_precision(result) == []
-    assert dif.precision(result)["images_to_halve"].isnull().all()
+    sets = {name: {"x": gaussian(rng, count)} for name, count in (("a", 5), ("b", 9), ("c", 10))}
+    result = dif.measure_responses(sets)
+    missing = "No interval for a (5 stimuli), b (9 stimuli): there are intervals for 10 to 2,048 stimuli."
+    assert dif.say_precision(result)[1:] == say_missing(result) == [missing]
+    assert dif.say_precision(result.sel(set=["a", "b"])) == [missing]
+    assert dif.precision(result.sel(set=["a"]))["images_to_halve"].isnull().all()
     old = result.drop_vars(["differentiation_low", "differentiation_high", "source"])
     assert dif.say_precision(old) == []
     with pytest.raises(dif.InputError, match="no differentiation_low; measure again, or add them"):
         dif.precision(old)
+
+
+def test_it_stays_a_few_sentences() -> None:
+    """However many sets and layers there are, and of a network in its own words."""
+    sets = {f"set_{at}": f"noise:10?seed={at}" for at in range(12)} | {"two": "noise:2?seed=20"}
+    result = dif.measure("digits", sets, n_units=5, pool=20, draws=3, views=False)
+    said = dif.say_precision(result) + dif.say_doubts(result)
+    assert 3 <= len(said) <= 8
+    assert sum(map(len, said)) < 1800
+    assert not re.search(r"stimul|neuron", " ".join(said))

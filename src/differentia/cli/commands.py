@@ -14,11 +14,11 @@ from differentia.cli import measuring, options as opt
 from differentia.cli.output import (
     print_contrast,
     print_json,
+    print_paragraph,
     print_table,
-    print_why_unknown,
-    progress_bar,
     say,
 )
+from differentia.cli.tables import Column
 from differentia.errors import InputError
 from differentia.experiment.options import N_UNITS
 from differentia.system.choices import HOW, NOISE, UNITS
@@ -244,27 +244,27 @@ def layers(
         }
         print_json({"network": network, "layers": found, **recorded, **costs})
         return
-    rows = [
-        [
-            "x" if layer in taken else "",
-            layer.name,
-            layer.kind + (" (block)" if layer.block else " (container)") * layer.container,
-            "x".join(map(str, layer.shape)) or "1",
-            f"{layer.size:,}",
-            "-" if layer.n_channels is None else f"{layer.n_channels:,}",
-        ]
-        for layer in listed
-    ]
-    title = f"{network}: {len(taken)} layers are recorded (x)"
-    print_table(title, ["", "layer", "kind", "shape", "units", "channels"], rows, text=4)
-    typer.echo(f"By default: {default_in_words(loaded.layers)}")
+    table = {
+        "kind": [one.kind + (" (block)" if one.block else " (container)") * one.container for one in listed],
+        "shape": ["x".join(map(str, one.shape)) or "1" for one in listed],
+        "units": [f"{one.size:,}" for one in listed],
+        "channels": ["-" if one.n_channels is None else f"{one.n_channels:,}" for one in listed],
+    }
+    print_table(
+        f"{network}: {len(taken)} layers are recorded (x)",
+        Column(["  layer"], [f"{'x' if one in taken else ' '} {one.name}" for one in listed], text=True),
+        [Column([name], cells, text=name in ("kind", "shape")) for name, cells in table.items()],
+    )
+    typer.echo()
+    print_paragraph(f"By default: {default_in_words(loaded.layers)}")
     if loaded.unrecorded:
-        lost_rows = [[one.name, one.kind, one.reason] for one in loaded.unrecorded]
-        print_table("Called, but can't be recorded", ["call", "kind", "reason"], lost_rows, text=3)
+        print_paragraph("Called, but can't be recorded:")
+        for lost in loaded.unrecorded:
+            print_paragraph(f"  {lost.name} ({lost.kind}): {lost.reason}")
     else:
-        typer.echo("Everything that is called can be recorded.")
+        print_paragraph("Everything that is called can be recorded.")
     for text in unsteady_in_words(loaded, taken):
-        typer.echo(f"With noise, {text}.")
+        print_paragraph(f"With noise, {text}.")
     sketched = unit_kind(units).sketched
     most = f"{max(*counts, SKETCH_WIDTH):,} sums" if sketched else f"{max(counts):,} units"
     typer.echo(
@@ -355,21 +355,19 @@ def select(
         if how != "list" and stimuli.paths is None:
             raise InputError(f"{source}: these images are no files; --how list or --dry-run lists them")
     loaded = load_named_network(network, preprocess=preprocess, input_shape=input_size, device=device)
-    with progress_bar() as progress:
-        found = select_images(
-            loaded,
-            stimuli,
-            wanted,
-            min_probability=min_probability,
-            count=count,
-            resize=resize,
-            crop=crop,
-            class_layer=class_layer,
-            batch_size=batch_size,
-            skip_unreadable=skip_unreadable,
-            drop_duplicates=drop_duplicates,
-            progress=lambda done, total: progress(done, total, source),
-        )
+    found = select_images(
+        loaded,
+        stimuli,
+        wanted,
+        min_probability=min_probability,
+        count=count,
+        resize=resize,
+        crop=crop,
+        class_layer=class_layer,
+        batch_size=batch_size,
+        skip_unreadable=skip_unreadable,
+        drop_duplicates=drop_duplicates,
+    )
     summary = f"{len(found.images)} of {found.looked_at} images are of class {found.class_name!r}"
     summary += f" (at least {min_probability:g})"
     if len(found.images) == count:
@@ -439,13 +437,19 @@ def published(
     if as_json:
         print_json(found)
         return
-    rows = [
-        [one["set"], one["layer"], f"{one['n_units']:,}", *(f"{one[key]:.3f}" for key in numbers)]
-        for one in found
-    ]
-    print_table("VGG16 and the published curves", ["set", "layer", "units", *numbers], rows, text=2)
+    for name in dict.fromkeys(one["set"] for one in found):
+        rows = [one for one in found if one["set"] == name]
+        print_table(
+            f"{name}: VGG16 and the published curves",
+            Column(["layer"], [one["layer"] for one in rows], text=True),
+            [
+                Column(["units"], [f"{one['n_units']:,}" for one in rows]),
+                *(Column([key], [f"{one[key]:.3f}" for one in rows]) for key in numbers),
+            ],
+        )
+        typer.echo()
     worst = max(found, key=lambda one: np.nan_to_num(abs(one["difference"]), nan=-1.0))
-    typer.echo(f"Largest difference: {worst['difference']:.3f} ({worst['set']}, {worst['layer']})")
+    print_paragraph(f"Largest difference: {worst['difference']:.3f} ({worst['set']}, {worst['layer']})")
 
 
 @_command(
@@ -471,7 +475,6 @@ def contrast(
     intervals "_simultaneous" of --json, allow for all layers together.
     """
     from differentia.results.contrasts import contrast as compare_sets
-    from differentia.results.copies import say_copies
 
     whole = _read_result(result)
     found = compare_sets(whole, first, second, paired=paired, confidence=confidence)
@@ -479,10 +482,7 @@ def contrast(
         rows = found.to_dataframe().reset_index().to_dict("records")
         print_json([{**found.attrs, **row} for row in rows])
     else:
-        print_contrast(found)
-        print_why_unknown(whole, first, second)
-        for sentence in say_copies(whole.sel(set=[first, second])):
-            typer.echo(sentence)
+        print_contrast(found, whole)
 
 
 def _read_result(path: str) -> xr.Dataset:

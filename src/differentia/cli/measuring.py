@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from differentia.cli.output import print_json, print_result, progress_bar, say, told_by_the_library
+from differentia.cli.output import print_json, print_result, say, told_by_the_library
 from differentia.errors import InputError
 from differentia.system.choices import UNITS
 from differentia.system.files import require_free, require_writable, user_path
 from differentia.system.locking import held
+from differentia.system.progress import shown_progress
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -61,7 +62,7 @@ def measure_into(
     network = load_named_network(experiment.network.spec, **experiment.network.options())
     require_writable(folder, f"--out {folder}")
     context.with_resource(held(folder))
-    with progress_bar() as progress, told_by_the_library():
+    with shown_progress() as progress, told_by_the_library():
         kept = replace(recording, store=folder / STORE if store else None, progress=progress)
         measured = measure_with(network, stimuli, options, kept)
     sources = {name: stimulus.source for name, stimulus in stimuli.items()}

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from differentia.cli.tables import WIDTH_IN_FILES, Column, aligned, table_lines
+
+#: Layers in which sets differ that are named below a table.
+MOST_NAMED = 10
+
 if TYPE_CHECKING:
     import xarray as xr
-
-    from differentia.recording.options import Progress
 
 
 def say(message: str) -> None:
@@ -30,19 +36,31 @@ def print_json(content: Any) -> None:
     typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, text: int = 1) -> None:
-    """Print a table; its first `text` columns are texts, the others numbers, which stand to the right."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def print_table(title: str, names: Column, columns: Sequence[Column]) -> None:
+    """Print a table of named rows."""
+    typer.echo(typer.style(_wrapped(title), bold=True))
+    for line in table_lines(names, columns, _room()):
+        typer.echo(line)
 
-    table = Table(title=Text(title))
-    for place, heading in enumerate(columns):
-        table.add_column(Text(heading), justify="left" if place < text else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    # Into a file or a pipe it goes at its full width.
-    Console(width=None if sys.stdout.isatty() else 10_000).print(table)
+
+def print_paragraph(*sentences: str) -> None:
+    """Print sentences one after the other."""
+    if sentences:
+        typer.echo(_wrapped(" ".join(sentences)))
+
+
+def _wrapped(text: str) -> str:
+    """Return a text on lines that fit the terminal, and do not end within a word or before a percent sign."""
+    if not sys.stdout.isatty():
+        return text
+    kept = text.replace(" %", "\N{NO-BREAK SPACE}%")
+    kept = textwrap.fill(kept, _room(), break_long_words=False, break_on_hyphens=False)
+    return kept.replace("\N{NO-BREAK SPACE}%", " %")
+
+
+def _room() -> int:
+    """Return how many columns there are to write into."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH_IN_FILES
 
 
 class _Say(logging.Handler):
@@ -66,122 +84,135 @@ def told_by_the_library() -> Iterator[None]:
         library.setLevel(level)
 
 
-@contextmanager
-def progress_bar() -> Iterator[Progress]:
-    """Show on stderr how many images are done, how fast, and how long the rest will take."""
-    from rich import console as rich, progress as parts
-
-    name, images = parts.TextColumn("{task.description}", markup=False), parts.TextColumn("images")
-    counts = parts.BarColumn(), parts.MofNCompleteColumn()
-    columns = name, *counts, images, parts.TimeElapsedColumn(), parts.TimeRemainingColumn()
-    console = rich.Console(stderr=True)
-    # Where it is no terminal nothing would be shown but an empty line at the end.
-    with parts.Progress(*columns, console=console, transient=True, disable=not console.is_interactive) as bar:
-        task = bar.add_task("recording", total=None)
-
-        def report(done: int, total: int, name: str) -> None:
-            description = f"recording {name}" if done < total else "measuring"
-            bar.update(task, completed=done, total=total, description=description)
-
-        yield report
-
-
 def print_result(result: xr.Dataset) -> None:
     """Print layers x sets at the largest number of units, relative columns beside; then what to trust."""
     from differentia.output.words import units_title
+    from differentia.results.copies import say_copies
     from differentia.results.doubts import doubts, say_doubts
     from differentia.results.precision import say_precision
     from differentia.results.schema import LIMITS
+    from differentia.results.subject import subject_of, unit_noun
     from differentia.results.summaries import confidence_of, layer_names, percent
     from differentia.results.tables import table_rows
 
     count, reference = int(result["n_units"].values[-1]), result.attrs["reference"]
+    subject = subject_of(result)
     names = [str(name) for name in result["set"].values]
-    others = [name for name in names if reference and name != reference]
+    layers = layer_names(result)
     found = {(one["layer"], one["set"]): one for one in table_rows(result) if one["n_units"] == count}
     doubted = (doubts(result) != "").sel(n_units=count)
-    rows = [
-        [
-            layer,
-            f"{found[layer, names[0]]['units_used']:,}",
-            *(_value_cell(found[layer, name], bool(doubted.sel(layer=layer, set=name))) for name in names),
-            *(f"{found[layer, name]['relative']:.2f}" for name in others),
-        ]
-        for layer in layer_names(result)
-    ]
-    title = f"Differentiation, {units_title(str(result['units'].item()), count)}"
+
+    def values_of(name: str) -> Column:
+        marks = doubted.sel(set=name).transpose("layer").values
+        cells = [_value_parts(found[layer, name], mark) for layer, mark in zip(layers, marks, strict=True)]
+        return Column([name], aligned(cells))
+
+    def relative_to(name: str) -> Column:
+        rows = [found[layer, name] for layer in layers]
+        known = ("relative", "relative_images_low", "relative_images_high")
+        cells = [written_value(*(one[what] for what in known)) for one in rows]
+        return Column([f"{name} /", reference], aligned([cell[:1] for cell in cells]))
+
+    title = f"Differentiation, {units_title(str(result['units'].item()), count, subject.unit.many)}"
     confidence = confidence_of(result)
     if confidence is not None and bool(result[LIMITS[0]].sel(source="images").notnull().any()):
-        title += f" [{percent(confidence)}: other images]"
-    print_table(title, ["layer", "units", *names, *(f"{name} / {reference}" for name in others)], rows)
+        title += f" [{percent(confidence)}: other {subject.item.many}]"
+    used = Column([unit_noun(result).many], [f"{found[layer, names[0]]['units_used']:,}" for layer in layers])
+    print_table(
+        title,
+        Column([subject.place.one], layers, text=True),
+        [
+            used,
+            *map(values_of, names),
+            *(relative_to(name) for name in names if reference and name != reference),
+        ],
+    )
+    typer.echo()
     if bool(doubted.any()):
-        typer.echo("?: not to be trusted for other images; why is said below")
-    for sentence in (*say_precision(result), *say_doubts(result)):
-        typer.echo(sentence)
+        typer.echo(f"?: not to be trusted for other {subject.item.many}; why is said below")
+    print_paragraph(*say_precision(result), *say_doubts(result), *say_copies(result))
 
 
-def _value_cell(row: dict[str, Any], doubted: bool) -> str:
-    mean, spread = row["differentiation"], row["sd_over_draws"]
-    limits = row["differentiation_images_low"], row["differentiation_images_high"]
-    written = f"{mean:.3f}{f' ± {spread:.3f}' if spread > 0 else ''}"
-    return written + (" ?" if doubted else _written_limits(*limits, digits=2 if mean >= 0.1 else 3))
+def _value_parts(row: dict[str, Any], doubted: bool) -> tuple[str, str, str]:
+    name, spread = "differentiation", row["sd_over_draws"]
+    limits = row[f"{name}_images_low"], row[f"{name}_images_high"]
+    value, around, interval = written_value(row[name], *limits, spread)
+    return value, around, "?" if doubted else interval
 
 
-def _written_limits(low: float, high: float, *, digits: int) -> str:
-    """Return an interval to stand behind its value; nothing where it is unknown."""
-    return "" if low != low or high != high else f" [{low:.{digits}f}, {high:.{digits}f}]"
+def written_value(value: float, low: float, high: float, spread: float = 0.0) -> tuple[str, str, str]:
+    """Return a value, its SD over draws, and its interval as texts; what is not known is empty."""
+    digits = _decimals(value, high - low, 4 * spread)
+    style = ".1e" if 0 < abs(value) < 1e-4 else f".{digits}f"
+    around = f"\u00b1 {spread:{style}}" if spread > 0 else ""
+    return f"{value:{style}}", around, "" if math.isnan(high - low) else f"[{low:{style}}, {high:{style}}]"
 
 
-def print_contrast(found: xr.Dataset) -> None:
-    """Print what `contrast` returned, layer by layer, and where the sets differ."""
+def _decimals(value: float, *widths: float) -> int:
+    """Return the decimals of a value that is known so closely: the smallest width is 3 to 30 of the last.
+
+    There are at least two, or as many as make three figures of a value.
+    """
+    known = [width for width in widths if width > 0]
+    size = math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
+    if not known:
+        return max(3, 1 - size)
+    return min(max(1 - round(math.log10(min(known))), 2 - max(size, 0), 0), max(4, 2 - size))
+
+
+def print_contrast(found: xr.Dataset, result: xr.Dataset) -> None:
+    """Print what `contrast` returned of a result: layer by layer, where the sets differ, what is unknown."""
     from differentia.output.words import corrected_over, units_title
     from differentia.results.contrasts import SIGNIFICANT
-    from differentia.results.summaries import percent
-
-    first, second = found.attrs["first"], found.attrs["second"]
-    rows = []
-    for one in found.to_dataframe().reset_index().to_dict("records"):
-        cells = [
-            f"{one[name]:.3f}" + _written_limits(one[f"{name}_low"], one[f"{name}_high"], digits=3)
-            for name in ("difference", "ratio")
-        ]
-        cells += [_written_p(one[name]) for name in ("p", "p_corrected")]
-        rows.append([one["layer"], *("-" if cell == "nan" else cell for cell in cells)])
-    level = f"[{percent(found.attrs['confidence'])}: other images]"
-    columns = ["layer", f"{first} - {second}", f"{first} / {second}", "p", "corrected p"]
-    units = units_title(str(found.attrs["units"]), int(found.attrs["n_units"]))
-    pair = f"{first} and {second}{', paired' if found.attrs['paired'] else ''}"
-    print_table(f"{pair}, {units} {level}", columns, rows)
-    differ = [str(name) for name in found["layer"].values[found["p_corrected"].values < SIGNIFICANT]]
-    unknown = int(found["p"].isnull().sum())
-    if unknown == found.sizes["layer"]:
-        typer.echo("They can't be compared in any layer.")
-        return
-    typer.echo(
-        f"They differ in {len(differ)} of {found.sizes['layer']} layers (p < {SIGNIFICANT:g}, corrected over "
-        f"{corrected_over(found)})"
-        + (f": {', '.join(differ)}" if differ else "")
-        + (f"; unknown in {unknown}" if unknown else "")
-    )
-
-
-def print_why_unknown(result: xr.Dataset, *names: str) -> None:
-    """Print why sets have no interval over images, where they have none."""
-    from differentia.results.confidence import LEAST_IMAGES
-    from differentia.results.dataset import set_rows
+    from differentia.results.copies import say_copies
     from differentia.results.doubts import say_doubts
-    from differentia.results.intervals import MOST_IMAGES
+    from differentia.results.precision import say_missing
+    from differentia.results.subject import subject_of
+    from differentia.results.summaries import layer_names, percent
 
-    for name in names:
-        count = len(set_rows(result, name))
-        if not LEAST_IMAGES <= count <= MOST_IMAGES:
-            typer.echo(
-                f"No interval for {name}: it has {count:,} images; there are intervals for {LEAST_IMAGES} to "
-                f"{MOST_IMAGES:,}."
-            )
-    for sentence in say_doubts(result.sel(set=list(names))):
-        typer.echo(sentence)
+    subject = subject_of(result)
+    place = subject.place
+    first, second = found.attrs["first"], found.attrs["second"]
+    rows = found.to_dataframe().reset_index().to_dict("records")
+    print_table(
+        f"{first} and {second}{', paired' if found.attrs['paired'] else ''}, "
+        f"{units_title(str(found.attrs['units']), int(found.attrs['n_units']), subject.unit.many)} "
+        f"[{percent(found.attrs['confidence'])}: other {subject.item.many}]",
+        Column([place.one], layer_names(found), text=True),
+        [
+            *(
+                Column([f"{first} {sign}", second], _contrasted(rows, name))
+                for name, sign in _BETWEEN.items()
+            ),
+            *(Column(heading, [_written_p(one[name]) for one in rows]) for name, heading in _OF_P.items()),
+        ],
+    )
+    typer.echo()
+    differ = [str(name) for name in found["layer"].values[found["p_corrected"].values < SIGNIFICANT]]
+    unknown, number = int(found["p"].isnull().sum()), found.sizes["layer"]
+    said = f"They can't be compared in any {place.one}."
+    if unknown < number:
+        named = f": {place.listed(differ, MOST_NAMED)}" if 0 < len(differ) < number else ""
+        said = (
+            f"They differ in {len(differ)} of {place.count(number)} (p < {SIGNIFICANT:g}, corrected over "
+            f"{corrected_over(found, place.one)}){named}{f'; unknown in {unknown}' if unknown else ''}."
+        )
+    compared = result.sel(set=[first, second])
+    print_paragraph(said, *say_missing(compared), *say_doubts(compared), *say_copies(compared))
+
+
+#: How the names of the two sets stand above a difference and a ratio, and the headings of p.
+_BETWEEN = {"difference": "-", "ratio": "/"}
+_OF_P = {"p": ["p"], "p_corrected": ["corrected", "p"]}
+
+
+def _contrasted(rows: Sequence[dict[str, Any]], name: str) -> list[str]:
+    """Return a difference or a ratio of each layer with its interval."""
+    cells = [written_value(one[name], one[f"{name}_low"], one[f"{name}_high"]) for one in rows]
+    return aligned([("-", "", "") if cell[0] == "nan" else cell for cell in cells])
 
 
 def _written_p(p: float) -> str:
+    if math.isnan(p):
+        return "-"
     return f"{p:.1e}" if p < 0.0001 else f"{p:.4f}"

@@ -33,6 +33,7 @@ from differentia.results.dataset import build_result
 from differentia.results.intervals import add_intervals
 from differentia.system.fields import accept, takes
 from differentia.system.machine import memory_budget, untouched_array
+from differentia.system.progress import Progress, require_progress, shown_progress
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -74,7 +75,8 @@ def measure(network: Any, sets: Mapping[str, Any], **options: Unpack[AllKeywords
         Another run writes to the store.
     """
     analysis, recording = measure_and_record(options)
-    return measure_with(network, sets, analysis, recording)[one_kind(recording)]
+    kind = one_kind(recording)
+    return measure_with(network, sets, analysis, recording)[kind]
 
 
 @takes(MeasureOptions, RecordOptions, keywords=AllKindsKeywords)
@@ -117,14 +119,18 @@ def measure_with(
     """Measure each kind of units of `recording`; by kind."""
     counts = counts_of(options, recording)
     _check(options, recording.units, sets)
-    recording = replace(recording, pool=recording.pool or max(counts or N_UNITS))
-    responses = record_kinds(network, sets, recording)
-    return {
-        kind: _measure_recorded(
-            recorded, counts if unit_kind(kind).counted else None, options, recording.memory
-        )
-        for kind, recorded in responses.items()
-    }
+    measured: dict[str, xr.Dataset] = {}
+    with shown_progress(recording.progress) as progress:
+        recording = replace(recording, pool=recording.pool or max(counts or N_UNITS), progress=progress)
+        responses = record_kinds(network, sets, recording)
+
+        def report(done: int, total: int, stage: str) -> None:  # as if the layers of each kind were others
+            progress(len(measured) * total + done, len(responses) * total, stage)
+
+        for kind, recorded in responses.items():
+            of_kind = counts if unit_kind(kind).counted else None
+            measured[kind] = _measure_recorded(recorded, of_kind, options, recording.memory, report)
+    return measured
 
 
 @takes(MeasureOptions, keywords=MeasureKeywords)
@@ -134,6 +140,7 @@ def measure_responses(
     pool: int | None = None,
     seed: int | None = None,
     memory: int | str | None = None,
+    progress: Progress | bool | None = None,
     **options: Unpack[MeasureKeywords],
 ) -> xr.Dataset:
     """Measure the differentiation of responses that are at hand: recorded neurons, stored activations.
@@ -151,6 +158,8 @@ def measure_responses(
     memory
         How much may be taken for what is read of responses on disk, in bytes or as ``"4GB"``, by default half
         of what is free. With less, the same is read more often.
+    progress
+        As for `measure`; there is one stage, ``measuring``, which counts layers.
     {options}
 
     Returns
@@ -164,6 +173,7 @@ def measure_responses(
         Something that was given can't be used: a NaN among the responses, an unknown option.
     """
     given = measure_options(options)
+    require_progress(progress)
     if not isinstance(responses, Responses):
         if pool is not None and given.n_units is None:
             raise InputError(
@@ -186,7 +196,8 @@ def measure_responses(
             "n_units= out, or record with units='random'"
         )
     _check(given, [responses.unit_kind], responses.sets)
-    return _measure_recorded(responses, given.n_units, given, memory)
+    with shown_progress(progress) as report:
+        return _measure_recorded(responses, given.n_units, given, memory, report)
 
 
 def _arrays_of(given: Any) -> tuple[Mapping[str, Mapping[str, Any]], dict[str, str]]:
@@ -197,7 +208,11 @@ def _arrays_of(given: Any) -> tuple[Mapping[str, Mapping[str, Any]], dict[str, s
 
 
 def _measure_recorded(
-    responses: Responses, counts: Sequence[int] | None, options: MeasureOptions, memory: int | str | None
+    responses: Responses,
+    counts: Sequence[int] | None,
+    options: MeasureOptions,
+    memory: int | str | None,
+    progress: Progress,
 ) -> xr.Dataset:
     counts = _counts_at_hand(responses, counts)
     n_images, n_layers = len(responses.images), len(responses.layers)
@@ -209,6 +224,7 @@ def _measure_recorded(
     undefined: list[Undefined] = []
     confidences: list[list[list[Confidence | None]]] = []
     wanted = distance is not None
+    progress(0, n_layers, "measuring")
     measures = measure_layers(responses, counts, options, distances=wanted, budget=memory_budget(memory))
     for at, measured in enumerate(measures):
         values[:, at], image_sum[:, at], image_sumsq[:, at] = measured[:3]
@@ -216,6 +232,7 @@ def _measure_recorded(
         if distance is not None:
             distance[at] = measured.distances
         undefined += measured.undefined
+        progress(at + 1, n_layers, "measuring")
     warned = list(responses.provenance.get("warnings", ()))
     if undefined:
         warned.append(_warn_of_undefined(undefined, responses.unit_kind))

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from differentia.output.words import DOUBT_WORDS
-from differentia.results.doubts import doubts
+from differentia.results.doubts import DOUBT_WORDS, doubts
 from differentia.results.schema import POINT
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ from differentia.definition.measure import METRICS, NORMALIZATIONS
 from differentia.networks.preprocessing import PREPROCESSINGS
 from differentia.output.mathml import EQUALS, MINUS, over, symbol
 from differentia.recording.units import UNIT_KINDS
-from differentia.results.confidence import GAP, LONG_TAIL, STRONG_IMAGES
 from differentia.stimuli.base import CROPS
 from differentia.stimuli.noise import NOISE_KINDS
 
@@ -124,7 +123,7 @@ class UnitWords:
     #: `units`, `counted` (the numbers of them that were asked for), `were`, `used` (how many each layer
     #: gave), `seed`, `pool`, `draws`, and a work to cite, as ``{cite[charikar2002]}``.
     clause: str
-    #: Of a table, at `count` units.
+    #: Of a table, at `count` units, or neurons.
     title: str
     #: Part of the clause where draws were made from a pool that is smaller than the layer.
     pool: str = ""
@@ -135,21 +134,21 @@ class UnitWords:
 UNIT_WORDS = {
     "random": UnitWords(
         "{units} {of_each} were drawn at random (seed {seed}{pool}), {draws}",
-        "{count:,} units",
+        "{count:,} {units}",
         pool=", from a random pool of at most {pool}",
     ),
     "top": UnitWords(
         "the {counted} {of_each} with the highest mean response over all {items} {were} used",
-        "{count:,} units (top)",
+        "{count:,} {units} (top)",
     ),
     "top_variance": UnitWords(
         "the {counted} {of_each} with the highest variance over all {items} {were} used",
-        "{count:,} units (top_variance)",
+        "{count:,} {units} (top_variance)",
     ),
     "per_filter": UnitWords(
         "{units} {of_each} were drawn at random (seed {seed}{pool}), the same number from every channel, "
         "{draws}, rounded down to a multiple of the number of channels, with at least one unit of each",
-        "{count:,} units (per_filter)",
+        "{count:,} {units} (per_filter)",
         pool=", from a random pool of at most {pool}",
     ),
     "filter_mean": UnitWords(
@@ -157,7 +156,7 @@ UNIT_WORDS = {
         "channel means",
         used="{used} channel means",
     ),
-    "all": UnitWords("all {units} {of_each} were used", "all units"),
+    "all": UnitWords("all {units} {of_each} were used", "all {units}"),
     "sketch": UnitWords(
         "all {units} {of_each} were added up in count sketches {cite[charikar2002]} with random signs "
         "(seed {seed}{pool}), {draws}",
@@ -191,13 +190,6 @@ RESAMPLING_WORDS = {
     "percentile": "percentile bootstrap intervals",
 }
 
-#: Why limits over images are not to be trusted.
-DOUBT_WORDS = {
-    STRONG_IMAGES: "the SD rests on few {items}, with far stronger responses than the others",
-    LONG_TAIL: "the SD rests on the strongest {items}, and stronger ones may be missing",
-    GAP: "the median distance lies beside a gap, on a side that is left to chance",
-}
-
 
 def require_rows(what: str, choices: Iterable[str], rows: Mapping[str, object]) -> None:
     """Raise an error unless every choice has its row, and every row its choice."""
@@ -213,7 +205,6 @@ for _what, _choices, _rows in (
     ("preprocessing", PREPROCESSINGS, PREPROCESSING_WORDS),
     ("crop", CROPS, CROP_WORDS),
     ("kind of noise", NOISE_KINDS, NOISE_WORDS),
-    ("doubt", (STRONG_IMAGES, LONG_TAIL, GAP), DOUBT_WORDS),
 ):
     require_rows(_what, _choices, _rows)
 
@@ -224,9 +215,9 @@ def unit_of(result: xr.Dataset) -> str:
     return "unit of the responses" if keeps_unit and METRICS[result.attrs["metric"]].in_units else ""
 
 
-def units_title(kind: str, count: int) -> str:
+def units_title(kind: str, count: int, units: str = "units") -> str:
     """Return what a table says of a number of units of a kind."""
-    return UNIT_WORDS[kind].title.format(count=count)
+    return UNIT_WORDS[kind].title.format(count=count, units=units)
 
 
 def corrected_over(contrast: xr.Dataset, place: str = "layer") -> str:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict
 
@@ -14,9 +14,7 @@ from pydantic import AfterValidator, Field
 from differentia.errors import InputError
 from differentia.system.choices import COMPILE, CROP, RESIZE, UNITS
 from differentia.system.fields import DISTINCT, SEVERAL, Count, Text, Whole, option
-
-#: Called with images done, all images, and the set at hand.
-Progress = Callable[[int, int, str], None]
+from differentia.system.progress import Progress, require_progress
 
 #: The images of each set whose maps are kept, unless others are asked for.
 MAP_IMAGES = (0, 1, 2)
@@ -143,10 +141,13 @@ class RecordOptions:
         shown="half of what is free",
         in_file=False,
     )
-    progress: Any = option(
+    progress: Annotated[Any, AfterValidator(require_progress)] = option(
         None,
         "",
-        doc="Called after every batch with images done, all images, and the set at hand",
+        doc="Whether a bar shows how far the call is: by default where standard error is a terminal, and in "
+        "notebooks; True shows one on any standard error, False none. Or a function, called as "
+        "``progress(done, total, stage)`` whenever one more is done: ``recording cats`` counts the images "
+        "of all sets (twice where they are shown twice), with the set at hand; ``measuring`` counts layers",
         in_file=False,
     )
 
@@ -178,7 +179,7 @@ class KindsKeywords(TypedDict, total=False):
     store: str | os.PathLike[str] | None
     fresh: bool
     memory: int | str | None
-    progress: Progress | None
+    progress: Progress | bool | None
 
 
 class RecordKeywords(KindsKeywords, total=False):

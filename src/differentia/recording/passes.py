@@ -175,9 +175,9 @@ class Passes:
         )
 
         def report(set_name: str) -> None:
-            if show.options.progress:
-                passes = self._passes if again else 1  # of which the one at work is the last
-                show.options.progress(passes * show.images - left, self._passes * show.images, set_name)
+            passes = self._passes if again else 1  # of which the one at work is the last
+            done, total = passes * show.images - left, self._passes * show.images
+            show.options.progress(done, total, f"recording {set_name}")
 
         if showings and left < show.images:
             report(showings[0].set)

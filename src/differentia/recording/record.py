@@ -43,6 +43,7 @@ from differentia.system.fields import accept, takes
 from differentia.system.files import user_path
 from differentia.system.locking import held
 from differentia.system.machine import memory_budget
+from differentia.system.progress import shown_progress
 from differentia.system.random import fixed_generator
 
 logger = logging.getLogger(__name__)
@@ -78,11 +79,17 @@ def record(network: Any, sets: Mapping[str, Any], **options: Unpack[RecordKeywor
         Another run writes to the store.
     """
     given = accept(RecordOptions, options)
-    return record_kinds(network, sets, given)[one_kind(given)]
+    kind = one_kind(given)
+    return record_kinds(network, sets, given)[kind]
 
 
 def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) -> dict[str, Responses]:
     """Record several kinds of units at once, by kind."""
+    with shown_progress(options.progress) as progress:
+        return _record_kinds(network, sets, replace(options, progress=progress))
+
+
+def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) -> dict[str, Responses]:
     names, views, maps = options.units, options.views, options.maps
     budget = memory_budget(options.memory)
     stimuli = as_sets(sets, seed=options.seed, follow_links=options.follow_links)
@@ -100,7 +107,7 @@ def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) 
         logger.info("%s: %s", network.name, said)
     for name in names:
         require_channels(name, chosen)
-    warned = warn_of_network(network, chosen, options, stacklevel=3)
+    warned = warn_of_network(network, chosen, options, stacklevel=4)
     to_view = views and sum(map(len, stimuli.values())) <= MOST_IMAGES_TO_VIEW
     plan = Plan(
         layers=chosen,
@@ -138,8 +145,8 @@ def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) 
         "duplicates": [[as_record(image) for image in group] for group in duplicates],
         "warnings": [
             *warned,
-            *warn_of_later_calls(passes.called_later, stacklevel=3),
-            *warn_of_images(skipped, duplicates, stacklevel=3),
+            *warn_of_later_calls(passes.called_later, stacklevel=4),
+            *warn_of_images(skipped, duplicates, stacklevel=4),
         ],
     }
     return {name: replace(recorded[name], reference=reference, provenance=provenance) for name in names}

@@ -37,6 +37,7 @@ from differentia.stimuli.presentation import (
 )
 from differentia.stimuli.sources import stimuli_from
 from differentia.system.files import names_in_one_folder, new_folder
+from differentia.system.progress import Progress, require_progress, shown_progress
 
 #: The table in the folder of the selected images.
 TABLE = "selection.csv"
@@ -90,7 +91,7 @@ def select(
     skip_unreadable: bool = False,
     drop_duplicates: bool = False,
     follow_links: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | bool | None = None,
 ) -> Selection:
     """Return the images to which a network gives at least some probability of a class.
 
@@ -111,7 +112,7 @@ def select(
     resize, crop, class_layer, batch_size, skip_unreadable, drop_duplicates, follow_links
         As for `record`.
     progress
-        Called after every batch, with the number of images looked at, and of all.
+        As for `record`; there is one stage, ``selecting images``, which counts the images looked at.
 
     Returns
     -------
@@ -125,6 +126,7 @@ def select(
     RecordingError
         The pass failed, or gave a NaN or an infinity.
     """
+    require_progress(progress)
     number_given = isinstance(min_probability, Real) and not isinstance(min_probability, bool)
     if not number_given or not 0 <= min_probability <= 1:
         raise InputError(f"min_probability is {min_probability!r}; expected a number from 0 to 1")
@@ -152,20 +154,21 @@ def select(
     looked_at = 0
     runner = Runner(network, compile="never", batch_size=batch_size)
     batches = in_batches(labels_of("", stimuli), batch_size)
-    for batch in present({"": stimuli}, batches, fit, skip_unreadable=skip_unreadable):
-        skipped += batch.skipped
-        outputs = np.zeros((0, layer.size), np.float32)
-        if batch.images:
-            outputs = runner.record(batch.pixels, {layer.name: {"classes": probe}})[layer.name]["classes"]
-            require_finite(outputs, layer.name, batch.images)
-            outputs = class_probabilities(outputs)
-        for image, row in zip(batch.images, outputs, strict=True):
-            looked_at += 1
-            if row[number] < min_probability:
-                continue
-            if drop_duplicates and image.hash in contents:
-                dropped.append(image)
-            else:
+    with shown_progress(progress) as report:
+        for batch in present({"": stimuli}, batches, fit, skip_unreadable=skip_unreadable):
+            skipped += batch.skipped
+            outputs = np.zeros((0, layer.size), np.float32)
+            if batch.images:
+                outputs = runner.record(batch.pixels, {layer.name: {"classes": probe}})[layer.name]["classes"]
+                require_finite(outputs, layer.name, batch.images)
+                outputs = class_probabilities(outputs)
+            for image, row in zip(batch.images, outputs, strict=True):
+                looked_at += 1
+                if row[number] < min_probability:
+                    continue
+                if drop_duplicates and image.hash in contents:
+                    dropped.append(image)
+                    continue
                 contents.add(image.hash)
                 best = int(np.argmax(row))
                 path = stimuli.paths[image.number] if stimuli.paths else None
@@ -173,12 +176,11 @@ def select(
                     SelectedImage(image.name, path, float(row[number]), names[best], float(row[best]))
                 )
                 chosen.append(image)
+                if len(found) == count:
+                    break
+            report(looked_at + len(skipped), len(stimuli), "selecting images")
             if len(found) == count:
                 break
-        if progress:
-            progress(looked_at + len(skipped), len(stimuli))
-        if len(found) == count:
-            break
     warn_of_images(skipped, find_duplicates(chosen), stacklevel=2)
     ranked = sorted(found, key=lambda image: -image.probability)
     return Selection(names[number], tuple(ranked), looked_at, tuple(skipped), tuple(dropped))

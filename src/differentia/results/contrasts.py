@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import combinations, pairwise
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,6 +25,7 @@ from differentia.results.intervals import (
 )
 from differentia.results.schema import LIMITS, checked
 from differentia.results.summaries import layer_names
+from differentia.system.progress import Progress, require_progress, shown_progress, tell_nobody
 from differentia.system.random import generator_of
 
 if TYPE_CHECKING:
@@ -202,13 +204,19 @@ def contrast(
 
 @checked
 def contrasts_between_sets(
-    result: xr.Dataset, *, paired: bool = False, confidence: float | None = None
+    result: xr.Dataset,
+    *,
+    paired: bool = False,
+    confidence: float | None = None,
+    progress: Progress | bool | None = None,
 ) -> list[xr.Dataset]:
     """Compare every two sets beside the reference; where there is one such set only, it and the reference.
 
     There is nothing for more than four such sets, nor of a pair that can be compared in no layer. Corrected p
-    and simultaneous limits allow for all pairs and layers together.
+    and simultaneous limits allow for all pairs and layers together. Of progress, as for `measure`, there is
+    one stage, ``contrasts``, which counts pairs of sets.
     """
+    require_progress(progress)
     names = [str(name) for name in result["set"].values]
     others = [name for name in names if name != result.attrs["reference"]]
     compared = others if len(others) > 1 else names
@@ -216,12 +224,19 @@ def contrasts_between_sets(
         return []
     counts = {name: len(set_rows(result, name)) for name in compared}
     pairs = [pair for pair in combinations(compared, 2) if min(counts[name] for name in pair) >= LEAST_IMAGES]
-    found = _contrasts(result, pairs, paired, confidence) if pairs else []
+    if not pairs:
+        return []
+    with shown_progress(progress) as report:
+        found = _contrasts(result, pairs, paired, confidence, report)
     return [one for one in found if bool(one["p"].notnull().any())]
 
 
 def _contrasts(
-    result: xr.Dataset, pairs: Sequence[tuple[str, str]], paired: bool, confidence: float | None
+    result: xr.Dataset,
+    pairs: Sequence[tuple[str, str]],
+    paired: bool,
+    confidence: float | None,
+    progress: Progress = tell_nobody,
 ) -> list[xr.Dataset]:
     """Compare pairs of sets; p and limits are corrected over all of them and all layers."""
     if confidence is None:
@@ -229,9 +244,13 @@ def _contrasts(
     require_confidence(confidence)
     sets = _Sets(with_confidences(result))
     n_layers = result.sizes["layer"]
-    cases = [(pair, layer) for pair in pairs for layer in range(n_layers)]
     shared = {pair: sets.same_images(*pair, paired=paired) for pair in pairs}
-    compared = side_by_side(lambda case: sets.compare(*case[0], case[1], shared[case[0]]), cases)
+    compared: list[Compared | None] = []
+    for done, pair in enumerate(pairs):
+        progress(done, len(pairs), "contrasts")
+        compare_in = partial(sets.compare, *pair, shared=shared[pair])
+        compared += side_by_side(compare_in, range(n_layers))
+    progress(len(pairs), len(pairs), "contrasts")
     # Of t distributions with different degrees of freedom, scores of one normal distribution.
     alone = np.array([np.nan if one is None else one.p for one in compared])
     scores = np.abs(ndtri(np.maximum(alone, 1e-300) / 2))

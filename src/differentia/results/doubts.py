@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Int
 
 from differentia.results.confidence import GAP, LONG_TAIL, STRONG_IMAGES, strongest
 from differentia.results.dataset import set_rows, units_at_hand
 from differentia.results.schema import POINT, checked
+from differentia.results.subject import SETS, subject_of
 
 if TYPE_CHECKING:
     import xarray as xr
 
-#: What each doubt says of the images that are named after it, if any are.
-_SAYS = {
-    STRONG_IMAGES: "the SD rests on few images, whose responses are far stronger than all others",
-    LONG_TAIL: "the SD rests on few images: so long a tail has the strength of responses that images as "
-    "strong as these, or stronger, may be missing",
-    GAP: "the median distance lies beside a gap between two kinds of pairs: on which side is chance",
+#: What each doubt says, of {items}: images or stimuli.
+DOUBT_WORDS = {
+    STRONG_IMAGES: "the SD rests on few {items}, with far stronger responses than the others",
+    LONG_TAIL: "the SD rests on the strongest {items}, and stronger ones may be missing",
+    GAP: "the median distance lies beside a gap between two kinds of pairs, on a side that is left to chance",
 }
 
 
@@ -64,26 +66,40 @@ def say_doubts(result: xr.Dataset) -> list[str]:
     Returns
     -------
     list of str
-        A sentence for each set and doubt, which names the layers, and the images that it rests on.
+        A sentence for each doubt, which names the sets and layers, and the images that it rests on.
     """
     found = doubts(result).sel(n_units=result["n_units"].max())
+    subject, sentences = subject_of(result), []
     layers = [str(name) for name in result["layer"].values]
-    sentences = []
-    for name in map(str, result["set"].values):
-        of_set = found.sel(set=name).values
-        for doubt, says in _SAYS.items():
-            where = np.flatnonzero(of_set == doubt)
-            if not len(where):
-                continue
-            named = ""
-            if doubt != GAP:
-                images = _strongest_images(result, name, int(where[0]))
-                in_layer = f" in {layers[where[0]]}" if len(where) > 1 else ""
-                named = f" (the strongest{in_layer}: {', '.join(images)})"
-            sentences.append(
-                f"No interval for {name} in {_listed([layers[at] for at in where])}: {says}{named}."
-            )
+    for doubt, says in DOUBT_WORDS.items():
+        doubted = {
+            str(name): where
+            for name in result["set"].values
+            if len(where := np.flatnonzero(found.sel(set=name).values == doubt))
+        }
+        if not doubted:
+            continue
+        places = [
+            f"{name} in {subject.place.listed([layers[at] for at in where])}"
+            for name, where in doubted.items()
+        ]
+        images = "" if doubt == GAP else f" ({_say_strongest(result, doubted)})"
+        sentences.append(
+            f"No interval for {SETS.listed(places)}: {says.format(items=subject.item.many)}{images}."
+        )
     return sentences
+
+
+def _say_strongest(result: xr.Dataset, doubted: Mapping[str, Int[np.ndarray, " l"]]) -> str:
+    """Return which images of each set are the strongest, in the first of its layers that are doubted."""
+    names = {
+        name: ", ".join(_strongest_images(result, name, int(where[0]))) for name, where in doubted.items()
+    }
+    if len(names) > 1:
+        return SETS.listed([f"the strongest of {name}: {images}" for name, images in names.items()])
+    ((name, where),) = doubted.items()
+    in_layer = f" in {result['layer'].values[where[0]]}" if len(where) > 1 else ""
+    return f"the strongest{in_layer}: {names[name]}"
 
 
 def _strongest_images(result: xr.Dataset, name: str, layer: int) -> list[str]:
@@ -92,8 +108,3 @@ def _strongest_images(result: xr.Dataset, name: str, layer: int) -> list[str]:
     sums, squares = (result[of].values[rows, layer] / n_units for of in ("image_sum", "image_sumsq"))
     powers = np.maximum(squares - 2 * sums.mean() * sums + sums.mean() ** 2, 0.0)
     return [str(result["image_name"].values[rows[at]]) for at in strongest(powers)]
-
-
-def _listed(names: list[str]) -> str:
-    few = names[:3]
-    return f"{', '.join(few)} and {len(names) - 3} more layers" if len(names) > 3 else ", ".join(few)

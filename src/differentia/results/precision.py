@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 
-from differentia.errors import InputError
-from differentia.results.confidence import Confidence, Sample, limits
+from differentia.results.confidence import LEAST_IMAGES, Confidence, Sample, limits
 from differentia.results.dataset import kind_of, require_variables, set_rows
+from differentia.results.draws import draw_mean
 from differentia.results.intervals import MOST_IMAGES, Samples, has_samples, largest_values, side_by_side
 from differentia.results.schema import LIMITS, checked
+from differentia.results.subject import SETS, subject_of, unit_noun
 from differentia.results.summaries import percent
 
 if TYPE_CHECKING:
@@ -42,6 +43,12 @@ _UNKNOWN = {
     FAR: f"; as far as they tell, not even {_FURTHEST} times as many would halve that.",
     MANY: f"; more than {MOST_IMAGES:,} would halve that, for which there are no intervals.",
 }
+
+#: So few units tell so little of a response that more of them are to be looked at before more images.
+_FEW_UNITS = 50
+
+#: A pool of so many times the units that are looked at gives draws that hardly overlap.
+_POOL = 10
 
 
 @checked
@@ -85,7 +92,7 @@ def precision(result: xr.Dataset) -> xr.Dataset:
     require_variables(result, *LIMITS)
     half = (result["differentiation_high"] - result["differentiation_low"]) / 2
     used, size = result["units_used"], result["layer_size"]
-    more = 1 / ((1 / used - 1 / size) / 4 + 1 / size)
+    more = _units_to_halve(used, size)
     of_units = half.sel(source="units", drop=True)
     counts = xr.DataArray([len(set_rows(result, name)) for name in result["set"].values], dims="set")
     to_halve, unknown = _images_to_halve(result)
@@ -155,7 +162,7 @@ def half_width(known: Confidence | None, confidence: float) -> float:
 
 @checked
 def say_precision(result: xr.Dataset) -> list[str]:
-    """Return in words how closely each set is known in its least certain layer, and what would halve that.
+    """Return in words how closely values are known at the largest number of units, and what would help.
 
     Parameters
     ----------
@@ -165,42 +172,169 @@ def say_precision(result: xr.Dataset) -> list[str]:
     Returns
     -------
     list of str
-        A sentence for each set that has an interval at the largest number of units: of images, or of units
-        where that is wider. Layers whose interval can't be trusted (`say_doubts`) are left out. None where a
-        result has no intervals.
+        At most five sentences: how closely values are known for other images, in the median and where they
+        are known least, and how many images would halve that; where an interval is so wide that it says
+        little; how far other draws of units lie, where that matters as much, or that there is but one draw;
+        and which sets have too few or too many images for intervals. Values whose interval can't be trusted
+        (`say_doubts`) are left out. None where a result has no intervals.
     """
-    try:
-        found = precision(result)
-    except InputError:
+    if not {*LIMITS} <= {*result}:
         return []
-    level = percent(result[LIMITS[0]].attrs["confidence"])
-    sentences = []
-    for name in result["set"].values.tolist():
-        of_set = found.sel(set=name, n_units=result["n_units"].max())
-        widths = {
-            source: np.nan_to_num(of_set["half_width"].sel(source=source).values)
-            for source in ("images", "units")
-        }
-        # Each set's widest interval: more of what makes it help most.
-        source = max(widths, key=lambda source: widths[source].max())
-        layer = int(widths[source].argmax())
-        if not widths[source][layer] > 0:
-            continue
-        layers = result["layer"].values.tolist()
-        where = f"{name} in {layers[layer]}" + (", the least certain layer," if len(layers) > 1 else "")
-        known = f"\u00b1{widths[source][layer]:.2g} ({level})"
-        of_layer = of_set.isel(layer=layer)
-        if source == "units":
-            noun, used = kind_of(result).noun, result["units_used"].sel(n_units=of_set["n_units"])
-            sentences.append(
-                f"With {used.values[layer]:,} {noun}, a draw of {where} lies within {known}; "
-                f"{of_layer['units_to_halve'].item():,.0f} {noun} would halve that."
-            )
-            continue
-        more, unknown = of_layer["images_to_halve"].item(), of_layer["unknown"].item()
-        ending = _UNKNOWN[unknown] if unknown else f"; about {_rounded(more):,} images would halve that."
-        sentences.append(f"With {of_layer['images'].item():,} images, {where} is known to {known}{ending}")
-    return sentences
+    at = _AtMostUnits(result)
+    return [*at.say_images(), *at.say_width(), *at.say_units(), *at.say_one_draw(), *say_missing(result)]
+
+
+def say_missing(result: xr.Dataset) -> list[str]:
+    """Return in words which sets have no intervals of images, since they have too few or too many."""
+    subject = subject_of(result)
+    counts = {name: len(set_rows(result, name)) for name in result["set"].values.tolist()}
+    missing = [
+        f"{name} ({subject.item.count(count)})"
+        for name, count in counts.items()
+        if not LEAST_IMAGES <= count <= MOST_IMAGES
+    ]
+    needed = f"{LEAST_IMAGES} to {MOST_IMAGES:,} {subject.item.many}"
+    return [f"No interval for {SETS.listed(missing)}: there are intervals for {needed}."] if missing else []
+
+
+class _AtMostUnits:
+    """What is known of the values of a result at its largest number of units."""
+
+    def __init__(self, result: xr.Dataset) -> None:
+        self._result = result
+        self._subject, self._units = subject_of(result), unit_noun(result)
+        self._sets, self._layers = ([str(name) for name in result[of].values] for of in ("set", "layer"))
+        self._level = percent(result[LIMITS[0]].attrs["confidence"])
+        here = result[["units_used", "pool_size", "layer_size"]].sel(n_units=result["n_units"].max())
+        self._used, self._pool, self._size = (
+            here[name].broadcast_like(result["layer"]).values.astype(np.int64)
+            for name in ("units_used", "pool_size", "layer_size")
+        )
+        self._low, self._high = self._limits("images")
+        half, values = (
+            (self._high - self._low) / 2,
+            self._of_cells(draw_mean(result["differentiation"], result)),
+        )
+        self._most = np.broadcast_to(largest_values(result).values[:, np.newaxis], half.shape)
+        wide = (half > _WIDEST * values) | (self._high >= self._most)
+        self._known = np.where((half > 0) & ~wide, half, np.nan)
+        self._vague = np.where(wide, half, np.nan)
+        low, high = self._limits("units")
+        self._of_draws = np.where(high > low, (high - low) / 2, np.nan)
+
+    def _of_cells(self, values: xr.DataArray) -> Float[np.ndarray, "set layer"]:
+        return values.sel(n_units=self._result["n_units"].max()).transpose("set", "layer").values
+
+    def _limits(self, source: str) -> list[Float[np.ndarray, "set layer"]]:
+        return [self._of_cells(self._result[name].sel(source=source)) for name in LIMITS]
+
+    def say_images(self) -> list[str]:
+        """Say how closely values are known for other images, and how many would halve that."""
+        if np.isnan(self._known).all():
+            return []
+        place = _largest(self._known)
+        number, unknown = self._images_to_halve(place)
+        of_set = f" of {self._sets[place[0]]}" if len(self._sets) > 1 else ""
+        ending = _UNKNOWN.get(unknown)
+        if self._looks_at_few(place[1]):
+            ending = f"; {self._more_units(place[1])}"
+        elif ending is None:
+            ending = f"; about {_rounded(number):,} {self._subject.item.many}{of_set} would halve that."
+        known = f"{self._name(place)} is" if np.isfinite(self._known).sum() == 1 else "values are"
+        return [f"With {self._images()}, {known} known to {self._reach(self._known)}{ending}"]
+
+    def say_width(self) -> list[str]:
+        """Say where intervals are wide, unless they are of values that hardly count beside the others."""
+        hardly = np.nanmedian(self._known) if np.isfinite(self._known).any() else 0.0
+        vague = np.where(self._vague >= hardly, self._vague, np.nan)
+        if np.isnan(vague).all():
+            return []
+        at_set, layer = place = _largest(vague)
+        others = int(np.isfinite(vague).sum()) - 1
+        low, high = self._low[place], self._high[place]
+        decimals = max(0, 1 - int(np.floor(np.log10(high - low))))
+        most = ", the largest value there can be" if high >= self._most[place] else ""
+        so_do = (
+            f" (so {'do' if others > 1 else 'does'} {others:,} other{'s' * (others > 1)})" if others else ""
+        )
+        count = self._subject.item.count(len(set_rows(self._result, self._sets[at_set])))
+        cure = self._more_units(layer) if self._looks_at_few(layer) else f"{count} of its kind are too few."
+        return [
+            f"The interval of {self._name(place)} says little, from {low:.{decimals}f} to {high:.{decimals}f}"
+            f"{most}{so_do}: {cure}"
+        ]
+
+    def say_units(self) -> list[str]:
+        """Say how far another draw of units may lie, where that is no small part of what is not known."""
+        least = np.nanmax(self._known) / 2 if np.isfinite(self._known).any() else 0.0
+        if np.isnan(self._of_draws).all() or np.nanmax(self._of_draws) < least:
+            return []
+        place = _largest(self._of_draws)
+        used, size = int(self._used[place[1]]), int(self._size[place[1]])
+        draw = f"Another draw of {self._units.count(used)}"
+        if np.isfinite(self._of_draws).sum() == 1:
+            draw += f", of {self._name(place)},"
+        more = f"{np.ceil(_units_to_halve(used, size)):,.0f} {self._units.many} would halve that."
+        return [f"{draw} lies within {self._reach(self._of_draws)}; {more}"]
+
+    def say_one_draw(self) -> list[str]:
+        """Say that nothing is known of other draws of units, where there is but one."""
+        alone = (self._used == self._pool) & (self._pool < self._size)
+        if not kind_of(self._result).random or not alone.any() or self._result.sizes["n_units"] > 1:
+            return []
+        pool = int(min(_POOL * self._used[alone].max(), self._size[alone].max()))
+        return [
+            f"How much depends on which {self._units.many} were drawn is not known, as no more were kept "
+            f"than are looked at: a larger pool gives draws (--pool {pool}; in Python, pool={pool})."
+        ]
+
+    def _reach(self, half: Float[np.ndarray, "set layer"]) -> str:
+        """Return half an interval: in the median over sets and layers, and where it is widest."""
+        if np.isfinite(half).sum() == 1:
+            return f"{_written(np.nanmax(half))} ({self._level})"
+        median, most = _written(np.nanmedian(half)), _written(np.nanmax(half))
+        return f"{median} in the median and {most} for {self._name(_largest(half))} ({self._level})"
+
+    def _looks_at_few(self, layer: int) -> bool:
+        return bool(self._used[layer] < min(_FEW_UNITS, self._size[layer]))
+
+    def _more_units(self, layer: int) -> str:
+        of_layer = f"{self._units.count(int(self._used[layer]))} of {self._layers[layer]}"
+        return f"look at more than {of_layer} before you show more {self._subject.item.many}."
+
+    def _name(self, place: tuple[int, int]) -> str:
+        return f"{self._sets[place[0]]} in {self._layers[place[1]]}"
+
+    def _images(self) -> str:
+        """Return how many images there are of a set."""
+        counts = sorted({len(set_rows(self._result, name)) for name in self._sets})
+        least = f"{counts[0]:,} to " if len(counts) > 1 else ""
+        of_each = " of each set" if len(self._sets) > 1 else ""
+        return least + self._subject.item.count(counts[-1]) + of_each
+
+    def _images_to_halve(self, place: tuple[int, int]) -> tuple[float, str]:
+        """Return how many images would halve the interval of one value, and why that is unknown."""
+        sample = (
+            Samples(self._result).of_set(self._sets[place[0]], place[1])
+            if has_samples(self._result)
+            else None
+        )
+        level = self._result[LIMITS[0]].attrs["confidence"]
+        return (np.nan, NO_DISTANCES) if sample is None else images_to_halve(sample, level)
+
+
+def _largest(values: Float[np.ndarray, "set layer"]) -> tuple[int, int]:
+    at_set, layer = np.unravel_index(np.nanargmax(values), values.shape)
+    return int(at_set), int(layer)
+
+
+def _units_to_halve(used: Any, size: Any) -> Any:
+    """Return how many of a layer's units would halve an interval of units."""
+    return 1 / ((1 / used - 1 / size) / 4 + 1 / size)
+
+
+def _written(half: float) -> str:
+    return f"\u00b1{half:.2g}"
 
 
 def _rounded(count: float) -> int:

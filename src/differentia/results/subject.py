@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,12 @@ class Noun:
         """Return "1 image", "1,200 images"."""
         return f"{number:,} {self.one if number == 1 else self.many}"
 
+    def listed(self, names: Sequence[str], most: int = 3) -> str:
+        """Return "conv1, conv2", or the first of many names: "conv1, conv2, conv3 and 9 more layers"."""
+        more = len(names) - most
+        few = ", ".join(names[:most])
+        return f"{few} and {more:,} more {self.one if more == 1 else self.many}" if more > 0 else few
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -34,6 +41,7 @@ class Subject:
     recorded: bool = False
 
 
+SETS = Noun("set", "sets")
 _UNITS, _SUMS = Noun("unit", "units"), Noun("sum", "sums")
 
 NETWORK = Subject(Noun("image", "images"), Noun("layer", "layers"), _UNITS)

@@ -1,0 +1,63 @@
+"""Where limits over images can't be trusted, in words: one sentence for each reason, however many sets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers.responses import gaussian
+
+import differentia as dif
+from differentia.results.confidence import GAP, LONG_TAIL, STRONG_IMAGES
+from differentia.results.doubts import DOUBT_WORDS
+
+
+def doubtful(n_sets: int, doubt: str) -> tuple[list[str], object]:
+    """Return the names of sets, and a result in which all of them are doubted in some layers."""
+    rng = np.random.default_rng(0)
+    names = [f"set_{at}" for at in range(n_sets)]
+    layers = [f"layer_{at}" for at in range(5)]
+    arrays = {}
+    for name in names:
+        arrays[name] = {layer: gaussian(rng, 12) for layer in layers}
+        for layer in layers:
+            arrays[name][layer][4] *= 20
+    result = dif.measure_responses(arrays)
+    told = result["doubt"].copy(data=np.full(result["doubt"].shape, "", dtype="U32"))
+    told.loc[{"layer": layers[:4]}] = doubt
+    return names, result.assign(doubt=told)
+
+
+@pytest.mark.parametrize("doubt", [STRONG_IMAGES, LONG_TAIL])
+def test_one_set(doubt: str) -> None:
+    """The layers, the reason, and the strongest image in the first of them."""
+    _, result = doubtful(1, doubt)
+    assert dif.say_doubts(result) == [  # type: ignore[arg-type]
+        f"No interval for set_0 in layer_0, layer_1, layer_2 and 1 more population: "
+        f"{DOUBT_WORDS[doubt].format(items='stimuli')} (the strongest in layer_0: 4)."
+    ]
+
+
+def test_many_sets() -> None:
+    """The first are named, with their strongest images, and the others counted; a gap names no image."""
+    _, result = doubtful(5, STRONG_IMAGES)
+    (said,) = dif.say_doubts(result)  # type: ignore[arg-type]
+    assert said.count("layer_0") == 3
+    assert "set_3" not in said
+    assert said.endswith(
+        "(the strongest of set_0: 4, the strongest of set_1: 4, the strongest of set_2: 4 and 2 more sets)."
+    )
+    _, result = doubtful(2, GAP)
+    (said,) = dif.say_doubts(result)  # type: ignore[arg-type]
+    assert said.endswith("on a side that is left to chance.")
+
+
+def test_nothing_to_doubt() -> None:
+    """Nothing is said; nor of the images of a set that is not doubted."""
+    _, result = doubtful(2, "")
+    assert dif.say_doubts(result) == []  # type: ignore[arg-type]
+
+
+def test_each_reason_has_its_words() -> None:
+    """Of their own."""
+    assert set(DOUBT_WORDS) == {STRONG_IMAGES, LONG_TAIL, GAP}
+    assert len({*DOUBT_WORDS.values()}) == 3
