@@ -283,7 +283,7 @@ def _warn_of_undefined(undefined: Sequence[Undefined], kind: str) -> dict[str, s
             "units='top_variance' can't be"
         )
     text = f"differentiation is NaN for {len(undefined)} values: {listed}{hint}"
-    return warn("undefined", text, stacklevel=4)
+    return warn("undefined", text)
 
 
 def _versions(responses: Responses) -> dict[str, str]:

@@ -94,7 +94,7 @@ def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) 
         logger.info("%s: %s", network.name, said)
     for name in names:
         require_channels(name, chosen)
-    warned = warn_of_network(network, chosen, options, stacklevel=3)
+    warned = warn_of_network(network, chosen, options)
     to_view = views and sum(map(len, stimuli.values())) <= MOST_IMAGES_TO_VIEW
     plan = Plan(
         layers=chosen,
@@ -131,8 +131,8 @@ def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) 
         "duplicates": [[as_record(image) for image in group] for group in duplicates],
         "warnings": [
             *warned,
-            *warn_of_later_calls(passes.called_later, stacklevel=3),
-            *warn_of_images(skipped, duplicates, stacklevel=3),
+            *warn_of_later_calls(passes.called_later),
+            *warn_of_images(skipped, duplicates),
         ],
     }
     return {name: replace(recorded[name], reference=reference, provenance=provenance) for name in names}

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from differentia.errors import InputError, require_count, require_known
+from differentia.errors import InputError, require_count, require_known, short_tracebacks
 from differentia.networks.classes import (
     class_layer as layer_of_classes,
     class_names,
@@ -73,6 +73,7 @@ class Selection(NamedTuple):
     skipped: tuple[SkippedImage, ...]
 
 
+@short_tracebacks
 def select(
     network: Any,
     source: Any,
@@ -168,7 +169,7 @@ def select(
             progress(looked_at + len(skipped), len(stimuli))
         if len(found) == count:
             break
-    warn_of_images(skipped, find_duplicates(chosen), stacklevel=2)
+    warn_of_images(skipped, find_duplicates(chosen))
     ranked = sorted(found, key=lambda image: -image.probability)
     return Selection(names[number], tuple(ranked), looked_at, tuple(skipped))
 
@@ -181,6 +182,7 @@ WAYS: dict[str, Callable[[Path, Path], object]] = {
 }
 
 
+@short_tracebacks
 def write_selection(selection: Selection, folder: str | os.PathLike[str], *, how: str = "copy") -> Path:
     """Write the selected images and ``selection.csv`` into a new folder.
 
