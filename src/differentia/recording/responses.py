@@ -15,6 +15,7 @@ from differentia.errors import InputError, RecordingError, require_distinct_name
 from differentia.networks.layers import Layer
 from differentia.recording.units import draw_units, unit_kind, units_of_draw, units_used
 from differentia.stimuli.presentation import ImageLabel
+from differentia.system.showing import Shown, listed
 
 
 class Moments(NamedTuple):
@@ -56,8 +57,8 @@ class Views:
     thumbnails: UInt8[np.ndarray, "n y x c"] | None = None
 
 
-@dataclass(frozen=True)
-class Responses:
+@dataclass(frozen=True, repr=False)
+class Responses(Shown):
     """The recorded units of each layer, for all images of all sets.
 
     Attributes
@@ -96,6 +97,21 @@ class Responses:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     moments: Moments | None = None
     views: Views = field(default_factory=Views)
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        sizes = [f"{name} ({rows.stop - rows.start:,})" for name, rows in self.sets.items()]
+        pools = sum(map(len, self.units.values()))
+        facts = {
+            "network": str(self.provenance.get("network", "")),
+            "sets": listed(sizes),
+            "layers": listed([layer.name for layer in self.layers]),
+            "units": f"{self.unit_kind}, {pools:,} in all layers together",
+            "reference": self.reference or "",
+        }
+        things = "images" if facts["network"] else "stimuli"
+        return f"Responses to {len(self.images):,} {things}", {
+            name: fact for name, fact in facts.items() if fact
+        }
 
     def units_used(self, layer: Layer, n_units: int) -> int:
         """Return how many of a layer's units a draw of `n_units` looks at."""

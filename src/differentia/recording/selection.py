@@ -37,6 +37,7 @@ from differentia.stimuli.presentation import (
 )
 from differentia.stimuli.sources import stimuli_from
 from differentia.system.files import names_in_one_folder, new_folder
+from differentia.system.showing import as_html, as_text, listed
 
 #: The table in the folder of the selected images.
 TABLE = "selection.csv"
@@ -71,6 +72,19 @@ class Selection(NamedTuple):
     images: tuple[SelectedImage, ...]
     looked_at: int
     skipped: tuple[SkippedImage, ...]
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        images = [f"{image.name} ({image.probability:.2f})" for image in self.images]
+        skipped = {"skipped": listed([image.name for image in self.skipped])} if self.skipped else {}
+        title = f"Selection of {len(images):,} of {self.looked_at:,} images: {self.class_name}"
+        return title, {"images (probability)": listed(images), **skipped}
+
+    def __repr__(self) -> str:
+        """Return which images were selected as text."""
+        return as_text(*self._shown())
+
+    def _repr_html_(self) -> str:
+        return as_html(*self._shown())
 
 
 @short_tracebacks
