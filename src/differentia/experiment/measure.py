@@ -138,7 +138,9 @@ def measure_responses(
     ----------
     responses
         What `record` returned, or set -> layer (or area) -> array (n_responses, n_units) with the same
-        units of a layer in every set.
+        units of a layer in every set. DataFrames and xarray's DataArrays go by their labels: units may stand in
+        another order in each set, and dimensions that are called unit or neuron, and stimulus, trial or time,
+        either way round.
     pool
         Units of each layer to draw from, by default the largest of `n_units`; arrays only.
     seed
@@ -156,7 +158,8 @@ def measure_responses(
     Raises
     ------
     InputError
-        Something that was given can't be used: a NaN among the responses, an unknown option.
+        Something that was given can't be used: a NaN among the responses, units or stimuli with other labels,
+        an unknown option.
     """
     given = measure_options(options)
     if not isinstance(responses, Responses):

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float, Int, Num, UInt8
 
 from differentia.definition.matrix import ResponseMatrix, Rows
-from differentia.definition.measure import as_responses
 from differentia.errors import InputError, RecordingError, require_distinct_names
 from differentia.networks.layers import Layer
+from differentia.recording.labelled import Labelled, labelled, with_same_stimuli, with_same_units
 from differentia.recording.units import draw_units, unit_kind, units_of_draw, units_used
 from differentia.stimuli.presentation import ImageLabel
 from differentia.system.showing import Shown, listed
@@ -181,28 +181,42 @@ def responses_from_arrays(
 ) -> Responses:
     """Return stored activations or recorded neurons, {set: {layer: (n_responses, n_units)}}, as responses.
 
-    Every set has the same layers, and each layer the same units. The pool of units is chosen from the columns
-    (all or random), and the seed is that of the draws too.
+    Every set has the same layers, and each layer the same units: those of DataFrames and DataArrays go by
+    their labels, others by their place. The pool of units is chosen from the columns (all or random), and the
+    seed is that of the draws too.
     """
     if not isinstance(arrays, Mapping) or not arrays:
         raise InputError("expected responses as {set: {layer: array}}, with at least one set")
-    matrices: dict[str, dict[str, Num[np.ndarray, "n k"]]] = {}
+    given: dict[str, dict[str, Labelled]] = {}
     for name, by_layer in zip(require_distinct_names("set", arrays), arrays.values(), strict=True):
         if not isinstance(by_layer, Mapping) or not by_layer:
             raise InputError(f"set {name!r} holds no layer; expected {{set: {{layer: array}}}}")
         names = require_distinct_names("layer", by_layer)
-        matrices[name] = {
-            layer: as_responses(array, f"set {name!r}, layer {layer!r}")
+        given[name] = {
+            layer: labelled(array, f"set {name!r}, layer {layer!r}")
             for layer, array in zip(names, by_layer.values(), strict=True)
         }
-    first, by_layer = next(iter(matrices.items()))
-    for name, others in matrices.items():
-        _require_same_layers(first, by_layer, name, others)
-    layers = tuple(Layer(layer, "Recorded", (array.shape[1],), layer) for layer, array in by_layer.items())
+    first, of_first = next(iter(given.items()))
+    for name, others in given.items():
+        _require_same_layers(first, of_first, name, others)
+    names_of_images: dict[str, list[str]] = {}
+    for name in given:
+        names_of_images[name] = _names_of_stimuli(given[name])
+        given[name] = with_same_stimuli(given[name], name)
+    for place in of_first:
+        same = with_same_units({name: others[place] for name, others in given.items()}, place)
+        for name, matrix in same.items():
+            given[name][place] = matrix
+    matrices = {name: {layer: one.values for layer, one in of_set.items()} for name, of_set in given.items()}
+    for name, by_name in matrices.items():
+        _require_same_units(first, matrices[first], name, by_name)
+    layers = tuple(
+        Layer(layer, "Recorded", (array.shape[1],), layer) for layer, array in matrices[first].items()
+    )
     images = tuple(
-        ImageLabel(name, row, str(row), "")
-        for name, others in matrices.items()
-        for row in range(len(next(iter(others.values()))))
+        ImageLabel(name, row, image, "")
+        for name, names in names_of_images.items()
+        for row, image in enumerate(names)
     )
     values, units, means, variances = {}, {}, [], []
     for layer in layers:
@@ -217,8 +231,16 @@ def responses_from_arrays(
     return Responses(layers, images, values, units, kind, seed, moments=moments)
 
 
+def _names_of_stimuli(matrices: Mapping[str, Labelled]) -> list[str]:
+    """Return the labels of a set's stimuli, as the first layer with distinct ones has them, or numbers."""
+    for one in matrices.values():
+        if one.stimuli is not None and len({*map(str, one.stimuli)}) == len(one.stimuli):
+            return [str(label) for label in one.stimuli]
+    return [str(row) for row in range(len(next(iter(matrices.values())).values))]
+
+
 def _require_same_layers(
-    first: str, expected: Mapping[str, np.ndarray], name: str, given: Mapping[str, np.ndarray]
+    first: str, expected: Mapping[str, Labelled], name: str, given: Mapping[str, Labelled]
 ) -> None:
     if set(expected) != set(given):
         odd = sorted(set(expected) ^ set(given))
@@ -226,12 +248,17 @@ def _require_same_layers(
             f"sets {first!r} and {name!r} differ in the layers {', '.join(odd)}; "
             "expected every layer in every set"
         )
-    counts = {layer: len(array) for layer, array in given.items()}
+    counts = {layer: len(one.values) for layer, one in given.items()}
     if len(set(counts.values())) != 1:
         raise InputError(
             f"set {name!r} has different numbers of responses in its layers ({counts}); "
             "expected one response of every layer to each stimulus"
         )
+
+
+def _require_same_units(
+    first: str, expected: Mapping[str, np.ndarray], name: str, given: Mapping[str, np.ndarray]
+) -> None:
     for layer, array in given.items():
         if array.shape[1] != expected[layer].shape[1]:
             raise InputError(
