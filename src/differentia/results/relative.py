@@ -26,7 +26,7 @@ def relative(result: xr.Dataset, reference: str | None = None, *, matched: bool 
         The set to divide by; by default the result's own reference.
     matched
         Divide by the reference's value at the same number of units and the same draw, instead of its
-        mean over draws at the largest number of units.
+        mean over draws at the largest number of units that the result, or the selection of it, has.
 
     Returns
     -------
