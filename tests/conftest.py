@@ -14,6 +14,7 @@ from helpers import array_checks, run_server, shared
 # Before the package is imported: every array's shape and type is then checked in every call.
 jaxtyping.install_import_hook("differentia", f"{array_checks.__name__}.check_arrays")
 
+os.environ.setdefault("DIFFERENTIA_TRACEBACKS", "1")
 os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ.setdefault("MPLBACKEND", "agg")
 

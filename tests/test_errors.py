@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import pickle
+import subprocess
+import sys
+import traceback
 import warnings
-from typing import get_args
+from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
+import PIL.Image
 import pytest
 
 import differentia as dif
@@ -16,14 +23,16 @@ from differentia.errors import (
     require_count,
     require_distinct_names,
     require_known,
+    short_tracebacks,
     warn,
+    whole_tracebacks,
 )
 
 
 def test_a_warning_has_a_kind() -> None:
     """It is told by an attribute, goes with the text into the provenance, and outlives pickling."""
     with pytest.warns(dif.DifferentiaWarning, match="^some words$") as caught:
-        kept = warn("left_out", "some words", stacklevel=1)
+        kept = warn("left_out", "some words")
     assert kept == {"kind": "left_out", "text": "some words"}
     (one,) = caught
     assert isinstance(one.message, dif.DifferentiaWarning)
@@ -82,3 +91,127 @@ def test_seeds(wrong: object) -> None:
     assert require_count("seed", 0, least=0) == 0
     with pytest.raises(dif.InputError, match=r"seed is .*; expected a whole number >= 0"):
         require_count("seed", wrong, least=0)
+
+
+#: Calls that warn, and calls that fail, one a line: what a user's script has.
+WARNING_CALLS = (
+    "dif.differentiation([[1.0, 1.0], [1.0, 1.0]])",
+    "dif.measure_responses({'a': {'V1': np.ones((3, 4))}})",
+    "dif.records(result)",
+    "dif.to_dataframe(result.sel(set=['b']))",
+    "dif.across([result, result])",
+    "dif.measure('digits', {'a': twice}, layers=['input'], n_units=5, draws=1, views=False)",
+    "dif.measure_kinds('digits', {'a': twice}, kinds=['top'], layers=['input'], n_units=5, draws=1)",
+    "dif.record('digits', {'a': twice}, layers=['input'])",
+    "dif.select('digits', twice, 3, min_probability=0)",
+    "dif.images(mixed)",
+)
+FAILING_CALLS = (
+    "dif.differentiation([[1.0, 1.0]])",
+    "dif.measure_responses({})",
+    "dif.relative(result, 'c')",
+    "dif.plot(result.sel(set='a'))",
+    "dif.measure('digits', {'a': 'digits:3'}, layers=['nowhere'])",
+    "dif.measure('digits', {'a': 'digits:3'}, n_units='many')",
+    "dif.load_network('digitz')",
+    "dif.load_result('nowhere.nc')",
+    "dif.images('/nowhere')",
+    "dif.noise(0)",
+    "dif.across([])",
+    "dif.draw_mean(result.mean('draw'))",
+)
+SCRIPT = """
+import json, sys, traceback, warnings
+import numpy as np
+import torch
+import differentia as dif
+
+rng = np.random.default_rng(0)
+result = dif.measure_responses({{s: {{"V1": rng.normal(size=(4, 9))}} for s in "ab"}}, reference="a")
+twice, mixed = np.zeros((3, 8, 8), np.uint8), sys.argv[1]
+found = []
+
+class Network(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.layer(x).shout()  # the network's own line
+
+def frames(error):
+    return [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+
+def look(call):
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always")
+        try:
+            call()
+        except Exception as error:
+            last = traceback.extract_tb((error.__cause__ or error).__traceback__)[-1]
+            found.append([type(error).__name__, frames(error), last.line])
+        else:
+            found.append([[warning.filename, warning.lineno] for warning in given])
+
+{calls}
+network = dif.load_network(Network(), input_shape=(8, 3, 3), preprocess="unit")
+look(lambda: dif.measure(network, {{"a": "noise:3"}}))
+look(lambda: dif.plot(result, axis=3))
+print(json.dumps(found))
+"""
+
+
+def run_script(folder: Path) -> tuple[Path, list[Any]]:
+    """Return a user's script, and what it saw of warnings and errors, without the tests' import hook."""
+    (folder / "mixed").mkdir()
+    for name in ("a.png", "b.heic"):
+        PIL.Image.new("L", (8, 8)).save(folder / "mixed" / name, format="png")
+    script = folder / "script.py"
+    calls = [f"look(lambda: {call})" for call in (*WARNING_CALLS, *FAILING_CALLS)]
+    script.write_text(SCRIPT.format(calls="\n".join(calls)))
+    env = {name: value for name, value in os.environ.items() if name != "DIFFERENTIA_TRACEBACKS"}
+    command = [sys.executable, str(script), str(folder / "mixed")]
+    run = subprocess.run(command, check=True, capture_output=True, text=True, env=env, cwd=folder)
+    return script, json.loads(run.stdout)
+
+
+@pytest.mark.slow
+def test_warnings_and_errors_point_at_the_users_line(tmp_path: Path) -> None:
+    """However deep they arise; a network's own error keeps its traceback, and so does any other's."""
+    script, (*found, own, other) = run_script(tmp_path)
+    lines = script.read_text().splitlines()
+    warned, failed = found[: len(WARNING_CALLS)], found[len(WARNING_CALLS) :]
+    for call, given in zip(WARNING_CALLS, warned, strict=True):
+        assert given, call
+        for filename, number in given:
+            assert filename == str(script), call
+            assert lines[number - 1] == f"look(lambda: {call})"
+    package = str(Path(dif.__file__).parent)
+    for call, (kind, frames, _) in zip(FAILING_CALLS, failed, strict=True):
+        assert kind == "InputError", call
+        assert [name.startswith(package) for name in frames] == [False, False, True], call
+    kind, frames, line = own
+    assert (kind, len(frames)) == ("RecordingError", 3)
+    assert line == "return self.layer(x).shout()  # the network's own line"
+    assert other[0] == "TypeError"
+    assert len(other[1]) > 3
+
+
+def test_whole_tracebacks_can_be_asked_for() -> None:
+    """With them, an error shows the frames within the package too."""
+
+    @short_tracebacks
+    def outer() -> None:
+        inner()
+
+    def inner() -> None:
+        require_known("metric", "a", ["b"])
+
+    for whole in (False, True):
+        token = whole_tracebacks.set(whole)
+        with pytest.raises(dif.InputError) as caught:
+            outer()
+        whole_tracebacks.reset(token)
+        frames = {frame.name for frame in traceback.extract_tb(caught.value.__traceback__)}
+        assert ({"inner", "require_known"} <= frames) == whole
+        assert "entry" in frames

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import importlib
 import os
 import subprocess
 import sys
@@ -105,6 +106,8 @@ def test_public_names() -> None:
         assert item.__doc__, name
         assert name in dir(dif)
     assert sorted(dif.__all__) == dif.__all__
+    importlib.import_module("differentia.results.tables")  # no module joins or hides them
+    assert dir(dif) == dif.__all__
     assert dif.__version__.count(".") == 2
     with pytest.raises(AttributeError, match="differentia attribute mesure"):
         _ = dif.mesure  # type: ignore[attr-defined]

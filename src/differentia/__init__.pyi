@@ -45,6 +45,7 @@ from .results.published import (
     published_curves as published_curves,
 )
 from .results.relative import relative as relative, relative_interval as relative_interval
+from .results.renaming import rename as rename
 from .results.tables import records as records, to_dataframe as to_dataframe, top_classes as top_classes
 from .stimuli.base import Stimuli as Stimuli
 from .stimuli.noise import noise as noise

@@ -6,11 +6,25 @@ Every message says what was given, what was expected, where, and what to do abou
 from __future__ import annotations
 
 import difflib
+import os
+import sys
 import unicodedata
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from functools import wraps
 from numbers import Integral
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
+
+_Public = TypeVar("_Public", bound=Callable[..., Any])
+
+_PACKAGE = f"{Path(__file__).parent}{os.sep}"
+
+#: Whether this package's own errors keep their whole traceback.
+whole_tracebacks: ContextVar[bool] = ContextVar(
+    "whole_tracebacks", default=os.environ.get("DIFFERENTIA_TRACEBACKS") == "1"
+)
 
 #: What a warning is about, whatever its words: the measure has no value, stimuli were left out, stimuli of
 #: one set are the same, modules can't be recorded, responses depend on more than the image; "other" is
@@ -59,10 +73,42 @@ class DifferentiaWarning(UserWarning):
         self.kind = kind
 
 
-def warn(kind: WarningKind, text: str, *, stacklevel: int) -> dict[str, str]:
-    """Give a warning, and return it as a result's provenance keeps it."""
-    warnings.warn(DifferentiaWarning(text, kind), stacklevel=stacklevel + 1)
+def warn(kind: WarningKind, text: str) -> dict[str, str]:
+    """Give a warning at the user's line, and return it as a result's provenance keeps it."""
+    warnings.warn(DifferentiaWarning(text, kind), stacklevel=users_level())
     return {"kind": kind, "text": text}
+
+
+def users_level() -> int:
+    """Return the ``stacklevel`` at which the caller warns of the user's line, which called this package.
+
+    That line called the outermost frame of the package: other libraries may lie between its frames.
+    """
+    frame, level, found = sys._getframe(1), 1, 1
+    while (caller := frame.f_back) is not None:
+        if frame.f_code.co_filename.startswith(_PACKAGE):
+            found = level + 1
+        frame, level = caller, level + 1
+    return found
+
+
+def short_tracebacks(function: _Public) -> _Public:
+    """Make a public function raise this package's own errors without the frames within the package.
+
+    They say all that there is to say; DIFFERENTIA_TRACEBACKS=1 in the environment keeps the frames. What
+    another library raised, also as the cause of such an error, keeps its traceback.
+    """
+
+    @wraps(function)
+    def entry(*args: Any, **options: Any) -> Any:
+        try:
+            return function(*args, **options)
+        except DifferentiaError as error:
+            if whole_tracebacks.get():
+                raise
+            raise error.with_traceback(None)  # noqa: B904 - its cause, if it has one, is its own
+
+    return cast(_Public, entry)
 
 
 def require_distinct_names(what: str, given: Iterable[object]) -> list[str]:

@@ -115,11 +115,15 @@ def test_wrong_values(message: str, name: str, change: Callable[[np.ndarray], An
 
 
 def test_numbers_of_units_ascend() -> None:
-    """Neither the same twice, nor in another order."""
+    """No number twice; in another order they are of a selection, and of no file."""
     result = neurons()
-    for counts in ([5, 5, 20], [20, 5, 50]):
-        with pytest.raises(dif.InputError, match=r"n_units is \[.*; expected numbers in ascending order"):
-            validate_result(result.assign_coords(n_units=counts))
+    with pytest.raises(dif.InputError, match=r"n_units is \[5, 5, 20\]; expected each number once"):
+        validate_result(result.assign_coords(n_units=[5, 5, 20]))
+    with pytest.raises(dif.InputError, match=r"draw is \[0, 0\]; expected each number once"):
+        validate_result(result.isel(draw=[0, 0]))
+    for other in (result.isel(n_units=[1, 0]), result.isel(draw=[1, 0])):
+        with pytest.raises(dif.InputError, match=r"is \[.*\]; expected numbers in ascending order"):
+            require_whole(validate_result(other))
 
 
 WRONG_ATTRIBUTES: list[tuple[str, dict[str, Any]]] = [
@@ -234,7 +238,7 @@ def test_a_selection_is_saved_as_what_is_left(tmp_path: Path) -> None:
     assert loaded["image_set"].values.tolist() == ["dark"] * 3
     assert set(loaded["filter_layer"].values) == {"conv", "split[0]"}
     xr.testing.assert_equal(loaded["differentiation"], chosen["differentiation"])
-    with pytest.raises(dif.InputError, match="no set or no layer left"):
+    with pytest.raises(dif.InputError, match="the result has no set left"):
         dif.save(whole().isel(set=[]), tmp_path / "none.nc")
 
 
@@ -340,6 +344,7 @@ PUBLIC: dict[str, tuple[Any, ...]] = {
     "records": (),
     "relative": (),
     "relative_interval": (),
+    "rename": (),
     "save": ("x.nc",),
     "say_copies": (),
     "say_doubts": (),

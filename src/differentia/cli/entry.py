@@ -12,7 +12,7 @@ import typer
 from differentia.cli import stopping
 from differentia.cli.commands import app
 from differentia.cli.output import say
-from differentia.errors import DifferentiaError, DifferentiaWarning, InputError
+from differentia.errors import DifferentiaError, DifferentiaWarning, InputError, whole_tracebacks
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -20,6 +20,8 @@ DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 def run_app(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 the work failed, 2 wrong usage or input."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if "--debug" in given:
+        whole_tracebacks.set(True)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning

@@ -24,7 +24,7 @@ from differentia.definition.matrix import ResponseMatrix, Rows, extremes
 from differentia.definition.medians import middle, middle_of_few
 from differentia.definition.pairs import PRECISION, by_blocks, squared_euclidean
 from differentia.definition.tiles import ByBlocks, DoubtError, SquaredEuclidean, Tiles
-from differentia.errors import InputError, require_known, warn
+from differentia.errors import InputError, require_known, short_tracebacks, warn
 
 #: The largest number of responses for which all pairs are held while their median is found.
 FEW_RESPONSES = 512
@@ -224,6 +224,7 @@ def _from_float32(responses: ResponseMatrix, normalize: str, peak: float) -> flo
     return value / tiles.sd() if normalize == "layer" else value
 
 
+@short_tracebacks
 def differentiation(
     A: ArrayLike, *, normalize: str = "layer", metric: str = "euclidean", scale: ArrayLike | None = None
 ) -> float:
@@ -274,7 +275,7 @@ def differentiation(
     )
     if undefined:
         culprit = "A" if response is None else f"response {response}"
-        warn("undefined", f"differentiation is NaN: {culprit} {undefined}", stacklevel=2)
+        warn("undefined", f"differentiation is NaN: {culprit} {undefined}")
     return value
 
 

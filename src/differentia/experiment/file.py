@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import os
 import tomllib
-import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, ValidationError
 
-from differentia.errors import DifferentiaWarning, InputError, unknown_name
+from differentia.errors import InputError, unknown_name, warn
 from differentia.experiment.measure import counts_of
 from differentia.experiment.options import MeasureOptions, measure_and_record
 from differentia.recording.options import MAP_IMAGES, RecordOptions
@@ -109,11 +108,10 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment | ResponsesExper
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if experiment.differentia not in (None, version("differentia")):
-        warnings.warn(
+        warn(
+            "other",
             f"{path}: was written by differentia {experiment.differentia}; this is {version('differentia')}, "
             "whose numbers may differ",
-            DifferentiaWarning,
-            stacklevel=2,
         )
     folder = file.absolute().parent
     if isinstance(experiment, ResponsesExperiment):

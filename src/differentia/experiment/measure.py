@@ -150,7 +150,9 @@ def measure_responses(
     responses
         What `record` returned, or set -> layer (or area) -> array (n_responses, n_units) with the same
         units of a layer in every set; or what `read_responses` takes: the path of a file that holds such
-        arrays (``.npz``, ``.nc``, ``.zarr``), or a Dataset or DataTree.
+        arrays (``.npz``, ``.nc``, ``.zarr``), or a Dataset or DataTree. DataFrames and xarray's DataArrays go
+        by their labels: units may stand in another order in each set, and dimensions that are called unit or
+        neuron, and stimulus, trial or time, either way round.
     pool
         Units of each layer to draw from, by default the largest of `n_units`; arrays only.
     seed
@@ -170,7 +172,8 @@ def measure_responses(
     Raises
     ------
     InputError
-        Something that was given can't be used: a NaN among the responses, an unknown option.
+        Something that was given can't be used: a NaN among the responses, units or stimuli with other labels,
+        an unknown option.
     """
     given = measure_options(options)
     require_progress(progress)
@@ -316,7 +319,7 @@ def _warn_of_undefined(undefined: Sequence[Undefined], kind: str) -> dict[str, s
             "units='top_variance' can't be"
         )
     text = f"differentiation is NaN for {len(undefined)} values: {listed}{hint}"
-    return warn("undefined", text, stacklevel=4)
+    return warn("undefined", text)
 
 
 def _versions(responses: Responses) -> dict[str, str]:

@@ -29,6 +29,7 @@ from differentia.networks.discovery import Found, discover
 from differentia.networks.layers import INPUT, Layer, Unrecorded
 from differentia.networks.probes import as_tensor
 from differentia.system.random import fixed_generator
+from differentia.system.showing import Shown
 
 #: The environment variable that turns off, as ``0``, what relies on PyTorch's private API (`networks.graph`).
 GRAPHS = "DIFFERENTIA_GRAPHS"
@@ -39,7 +40,7 @@ def graphs_are_on() -> bool:
     return os.environ.get(GRAPHS) != "0"
 
 
-class Network(ABC):
+class Network(Shown, ABC):
     """A network as this package sees it: images in, layers out.
 
     Attributes
@@ -71,6 +72,18 @@ class Network(ABC):
     manners: ClassVar[tuple[Manner, ...]] = (Manner.OWN,)
     manner: Manner = Manner.OWN
     _found: Found | None = None
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        layers = "not looked at yet"  # which takes a pass
+        if self._found is not None:
+            names = [layer.name for layer in self._found.layers if not layer.container]
+            layers = f"{len(names):,}, from {names[0]} to {names[-1]}"
+        return f"{type(self).__name__} {self.name}", {
+            "images": " x ".join(map(str, self.input_shape)),
+            "preprocessing": self.preprocessing,
+            "layers": layers,
+            "device": self.device,
+        }
 
     @property
     def rewritten(self) -> bool:

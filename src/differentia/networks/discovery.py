@@ -127,7 +127,7 @@ def discover(network: Network, pixels: UInt8[np.ndarray, "two h w c"]) -> Found:
         try:
             reference = _both(network, pixels, own, None)[0]
         except RecordingError:
-            raise failure from None
+            raise failure from failure.__cause__
 
     def as_before(manner: Manner) -> _Seen:
         one = alone is not None

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from differentia.errors import InputError, in_one_line, unknown_name
+from differentia.errors import InputError, in_one_line, short_tracebacks, unknown_name
 from differentia.networks.base import Network
 from differentia.networks.digits import load_digits_network
 from differentia.networks.keras import KerasNetwork, is_keras_model, load_application, load_keras_file
@@ -23,6 +23,7 @@ from differentia.system.specs import parse_spec
 NOTHING = {"preprocess": None, "input_shape": None, "class_names": None, "device": "auto"}
 
 
+@short_tracebacks
 def load_network(
     network: Any,
     *,

@@ -15,7 +15,7 @@ MOST_NAMED = 3
 
 
 def warn_of_network(
-    network: Network, chosen: Sequence[Layer], options: RecordOptions, *, stacklevel: int
+    network: Network, chosen: Sequence[Layer], options: RecordOptions
 ) -> list[dict[str, str]]:
     """Say what can't be recorded, what depends on more than the image, and which classes have no names."""
     warned = []
@@ -25,9 +25,9 @@ def warn_of_network(
             f"{calls} of modules can't be recorded, first {first.name!r} ({first.kind}): {first.reason} "
             "(`differentia layers` lists all)"
         )
-        warned.append(warn("unrecorded", text, stacklevel=stacklevel + 1))
+        warned.append(warn("unrecorded", text))
     for text in unsteady_in_words(network, chosen):
-        warned.append(warn("unsteady", text, stacklevel=stacklevel + 1))
+        warned.append(warn("unsteady", text))
     class_names = network.class_names
     classes = class_layer(network, options.class_layer) if options.views else None
     if classes is not None and class_names is not None and len(class_names) != classes.size:
@@ -36,7 +36,7 @@ def warn_of_network(
             f"{classes.size:,} numbers: classes go by their numbers; name the right layer with class_layer= "
             "(--class-layer)"
         )
-        warned.append(warn("other", text, stacklevel=stacklevel + 1))
+        warned.append(warn("other", text))
     return warned
 
 
@@ -54,7 +54,7 @@ def unsteady_in_words(network: Network, chosen: Sequence[Layer]) -> list[str]:
     ]
 
 
-def warn_of_later_calls(modules: Sequence[str], *, stacklevel: int) -> list[dict[str, str]]:
+def warn_of_later_calls(modules: Sequence[str]) -> list[dict[str, str]]:
     """Say which modules were called for some images, but not for those that were looked at."""
     if not modules:
         return []
@@ -62,7 +62,7 @@ def warn_of_later_calls(modules: Sequence[str], *, stacklevel: int) -> list[dict
         "modules were called, or called more often, for some images but not for the first: "
         f"{_listed(modules)}; what they gave there is not recorded"
     )
-    return [warn("unrecorded", text, stacklevel=stacklevel + 1)]
+    return [warn("unrecorded", text)]
 
 
 def _listed(names: Sequence[str]) -> str:

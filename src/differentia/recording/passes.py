@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Num
 
-from differentia.errors import DifferentiaWarning, RecordingError
+from differentia.errors import RecordingError, warn
 from differentia.networks.base import Network
 from differentia.networks.classes import class_names, class_probabilities
 from differentia.networks.probes import Summary
@@ -318,7 +317,7 @@ class Passes:
 def say_notes(store: Store) -> None:
     """Warn of what a store found to be changed or damaged."""
     for note in store.take_notes():
-        warnings.warn(note, DifferentiaWarning, stacklevel=2)
+        warn("other", note)
 
 
 @contextmanager

@@ -107,7 +107,7 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
         logger.info("%s: %s", network.name, said)
     for name in names:
         require_channels(name, chosen)
-    warned = warn_of_network(network, chosen, options, stacklevel=4)
+    warned = warn_of_network(network, chosen, options)
     to_view = views and sum(map(len, stimuli.values())) <= MOST_IMAGES_TO_VIEW
     plan = Plan(
         layers=chosen,
@@ -145,8 +145,8 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
         "duplicates": [[as_record(image) for image in group] for group in duplicates],
         "warnings": [
             *warned,
-            *warn_of_later_calls(passes.called_later, stacklevel=4),
-            *warn_of_images(skipped, duplicates, stacklevel=4),
+            *warn_of_later_calls(passes.called_later),
+            *warn_of_images(skipped, duplicates),
         ],
     }
     return {name: replace(recorded[name], reference=reference, provenance=provenance) for name in names}

@@ -10,11 +10,12 @@ import numpy as np
 from jaxtyping import Float, Int, Num, UInt8
 
 from differentia.definition.matrix import ResponseMatrix, Rows
-from differentia.definition.measure import as_responses
 from differentia.errors import InputError, RecordingError, require_distinct_names
 from differentia.networks.layers import Layer
+from differentia.recording.labelled import Labelled, labelled, with_same_stimuli, with_same_units
 from differentia.recording.units import draw_units, unit_kind, units_of_draw, units_used
 from differentia.stimuli.presentation import ImageLabel
+from differentia.system.showing import Shown, listed
 
 #: By set and layer: (n_responses, n_units).
 Matrices = dict[str, dict[str, Num[np.ndarray, "_ _"]]]
@@ -59,8 +60,8 @@ class Views:
     thumbnails: UInt8[np.ndarray, "n y x c"] | None = None
 
 
-@dataclass(frozen=True)
-class Responses:
+@dataclass(frozen=True, repr=False)
+class Responses(Shown):
     """The recorded units of each layer, for all images of all sets.
 
     Attributes
@@ -99,6 +100,21 @@ class Responses:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     moments: Moments | None = None
     views: Views = field(default_factory=Views)
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        sizes = [f"{name} ({rows.stop - rows.start:,})" for name, rows in self.sets.items()]
+        pools = sum(map(len, self.units.values()))
+        facts = {
+            "network": str(self.provenance.get("network", "")),
+            "sets": listed(sizes),
+            "layers": listed([layer.name for layer in self.layers]),
+            "units": f"{self.unit_kind}, {pools:,} in all layers together",
+            "reference": self.reference or "",
+        }
+        things = "images" if facts["network"] else "stimuli"
+        return f"Responses to {len(self.images):,} {things}", {
+            name: fact for name, fact in facts.items() if fact
+        }
 
     def units_used(self, layer: Layer, n_units: int) -> int:
         """Return how many of a layer's units a draw of `n_units` looks at."""
@@ -168,16 +184,19 @@ def responses_from_arrays(
 ) -> Responses:
     """Return stored activations or recorded neurons, {set: {layer: (n_responses, n_units)}}, as responses.
 
-    Every set has the same layers, and each layer the same units. The pool of units is chosen from the columns
-    (all or random), and the seed is that of the draws too.
+    Every set has the same layers, and each layer the same units: those of DataFrames and DataArrays go by
+    their labels, others by their place. The pool of units is chosen from the columns (all or random), and the
+    seed is that of the draws too.
     """
-    matrices = checked_matrices(arrays)
+    given = labelled_matrices(arrays)
+    matrices = _values_of(given)
     by_layer = next(iter(matrices.values()))
     layers = tuple(Layer(layer, "Recorded", (array.shape[1],), layer) for layer, array in by_layer.items())
+    names_of_images = {name: _names_of_stimuli(of_set) for name, of_set in given.items()}
     images = tuple(
-        ImageLabel(name, row, str(row), "")
-        for name, others in matrices.items()
-        for row in range(len(next(iter(others.values()))))
+        ImageLabel(name, row, image, "")
+        for name, names in names_of_images.items()
+        for row, image in enumerate(names)
     )
     values, units, means, variances = {}, {}, [], []
     for layer in layers:
@@ -194,41 +213,71 @@ def responses_from_arrays(
 
 def checked_matrices(arrays: Mapping[Any, Any], *, place: str = "layer") -> Matrices:
     """Return arrays as matrices, by set and layer; errors call a layer what `place` says."""
+    return _values_of(labelled_matrices(arrays, place=place))
+
+
+def labelled_matrices(arrays: Mapping[Any, Any], *, place: str = "layer") -> dict[str, dict[str, Labelled]]:
+    """Return arrays with their labels, by which stimuli and units are brought into one order."""
     if not isinstance(arrays, Mapping) or not arrays:
         raise InputError("expected responses as {set: {layer: array}}, with at least one set")
-    matrices: Matrices = {}
+    given: dict[str, dict[str, Labelled]] = {}
     for name, by_layer in zip(require_distinct_names("set", arrays), arrays.values(), strict=True):
         if not isinstance(by_layer, Mapping) or not by_layer:
             raise InputError(f"set {name!r} holds no layer; expected {{set: {{layer: array}}}}")
         names = require_distinct_names(place, by_layer)
-        matrices[name] = {
-            layer: as_responses(array, f"set {name!r}, {place} {layer!r}")
+        given[name] = {
+            layer: labelled(array, f"set {name!r}, {place} {layer!r}")
             for layer, array in zip(names, by_layer.values(), strict=True)
         }
-    first = next(iter(matrices))
-    for name in matrices:
-        _require_alike(matrices, first, name, place)
-    return matrices
+    first, of_first = next(iter(given.items()))
+    for name, others in given.items():
+        _require_same_layers(first, of_first, name, others, place)
+    given = {name: with_same_stimuli(of_set, name, place) for name, of_set in given.items()}
+    for layer in of_first:
+        same = with_same_units({name: others[layer] for name, others in given.items()}, layer, place)
+        for name, matrix in same.items():
+            given[name][layer] = matrix
+    for name, others in given.items():
+        _require_same_units(first, given[first], name, others, place)
+    return given
 
 
-def _require_alike(matrices: Matrices, first: str, name: str, place: str) -> None:
-    """Raise an error unless a set has the layers and units of the first, and a response to each stimulus."""
-    expected, given = matrices[first], matrices[name]
+def _values_of(given: Mapping[str, Mapping[str, Labelled]]) -> Matrices:
+    return {name: {layer: one.values for layer, one in of_set.items()} for name, of_set in given.items()}
+
+
+def _names_of_stimuli(matrices: Mapping[str, Labelled]) -> list[str]:
+    """Return the labels of a set's stimuli, as the first layer with distinct ones has them, or numbers."""
+    for one in matrices.values():
+        if one.stimuli is not None and len({*map(str, one.stimuli)}) == len(one.stimuli):
+            return [str(label) for label in one.stimuli]
+    return [str(row) for row in range(len(next(iter(matrices.values())).values))]
+
+
+def _require_same_layers(
+    first: str, expected: Mapping[str, Labelled], name: str, given: Mapping[str, Labelled], place: str
+) -> None:
+    """Raise an error unless a set has the layers of the first, and a response of each to each stimulus."""
     if set(expected) != set(given):
         odd = sorted(set(expected) ^ set(given))
         raise InputError(
             f"sets {first!r} and {name!r} differ in the {place}s {', '.join(odd)}; "
             f"expected every {place} in every set"
         )
-    counts = {layer: len(array) for layer, array in given.items()}
+    counts = {layer: len(one.values) for layer, one in given.items()}
     if len(set(counts.values())) != 1:
         raise InputError(
             f"set {name!r} has different numbers of responses in its {place}s ({counts}); "
             f"expected one response of every {place} to each stimulus"
         )
-    for layer, array in given.items():
-        if array.shape[1] != expected[layer].shape[1]:
+
+
+def _require_same_units(
+    first: str, expected: Mapping[str, Labelled], name: str, given: Mapping[str, Labelled], place: str
+) -> None:
+    for layer, one in given.items():
+        if one.values.shape[1] != expected[layer].values.shape[1]:
             raise InputError(
-                f"{place} {layer!r} has {expected[layer].shape[1]} units in set {first!r} but "
-                f"{array.shape[1]} in {name!r}; expected the same units in every set"
+                f"{place} {layer!r} has {expected[layer].values.shape[1]} units in set {first!r} but "
+                f"{one.values.shape[1]} in {name!r}; expected the same units in every set"
             )

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from differentia.errors import InputError, require_count, require_known
+from differentia.errors import InputError, require_count, require_known, short_tracebacks
 from differentia.networks.classes import (
     class_layer as layer_of_classes,
     class_names,
@@ -38,6 +38,7 @@ from differentia.stimuli.presentation import (
 from differentia.stimuli.sources import stimuli_from
 from differentia.system.files import names_in_one_folder, new_folder
 from differentia.system.progress import Progress, require_progress, shown_progress
+from differentia.system.showing import as_html, as_text, listed
 
 #: The table in the folder of the selected images.
 TABLE = "selection.csv"
@@ -76,7 +77,21 @@ class Selection(NamedTuple):
     skipped: tuple[SkippedImage, ...]
     dropped: tuple[ImageLabel, ...] = ()
 
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        images = [f"{image.name} ({image.probability:.2f})" for image in self.images]
+        skipped = {"skipped": listed([image.name for image in self.skipped])} if self.skipped else {}
+        title = f"Selection of {len(images):,} of {self.looked_at:,} images: {self.class_name}"
+        return title, {"images (probability)": listed(images), **skipped}
 
+    def __repr__(self) -> str:
+        """Return which images were selected as text."""
+        return as_text(*self._shown())
+
+    def _repr_html_(self) -> str:
+        return as_html(*self._shown())
+
+
+@short_tracebacks
 def select(
     network: Any,
     source: Any,
@@ -181,7 +196,7 @@ def select(
             report(looked_at + len(skipped), len(stimuli), "selecting images")
             if len(found) == count:
                 break
-    warn_of_images(skipped, find_duplicates(chosen), stacklevel=2)
+    warn_of_images(skipped, find_duplicates(chosen))
     ranked = sorted(found, key=lambda image: -image.probability)
     return Selection(names[number], tuple(ranked), looked_at, tuple(skipped), tuple(dropped))
 
@@ -194,6 +209,7 @@ WAYS: dict[str, Callable[[Path, Path], object]] = {
 }
 
 
+@short_tracebacks
 def write_selection(selection: Selection, folder: str | os.PathLike[str], *, how: str = "copy") -> Path:
     """Write the selected images and ``selection.csv`` into a new folder.
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.special import stdtr, stdtrit
 
-from differentia.errors import InputError, require_distinct_names, require_known, warn
+from differentia.errors import InputError, require_distinct_names, require_known, short_tracebacks, warn
 from differentia.results.contrasts import SIGNIFICANT
 from differentia.results.dataset import kind_of
 from differentia.results.draws import draw_mean
@@ -52,6 +52,7 @@ class Mean(NamedTuple):
     df: Float[np.ndarray, " ..."]
 
 
+@short_tracebacks
 def across(
     results: Mapping[str, xr.Dataset] | Sequence[xr.Dataset],
     *,
@@ -145,6 +146,7 @@ def across(
     )
 
 
+@short_tracebacks
 def contrast_across(found: xr.Dataset, first: str, second: str, *, between: str = "sets") -> xr.Dataset:
     """Compare two sets, or two groups, at each layer, with networks, animals or sessions as observations.
 
@@ -342,7 +344,6 @@ def _warn_of_copies(values: xr.DataArray) -> None:
                 "other",
                 f"the results {names[one]!r} and {names[other]!r} have the same values throughout; "
                 "each network, animal or session counts once, so give each a single result",
-                stacklevel=3,
             )
 
 

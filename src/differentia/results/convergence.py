@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import stdtrit
 
-from differentia.errors import InputError
+from differentia.errors import InputError, short_tracebacks
 from differentia.recording.units import UNIT_KINDS
 from differentia.results.dataset import as_kinds
 from differentia.results.draws import draw_mean, pool_correction, spread_in_pool
 from differentia.results.intervals import Samples, has_samples
+from differentia.results.schema import require_lists
 from differentia.results.views import sd_at_hand
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ MOST_OFF = 1.25
 _OF_ALL = ("sketch", "all")
 
 
+@short_tracebacks
 def not_converged(result: xr.Dataset, sketch: xr.Dataset | None = None) -> xr.DataArray:
     """Return where more units give another value.
 
@@ -68,7 +70,9 @@ def not_converged(result: xr.Dataset, sketch: xr.Dataset | None = None) -> xr.Da
         The sketch is not of all units, or not of the same experiment; or the result's units were not chosen
         at random.
     """
-    return _judged(result, sketch)[0].rename("not_converged")
+    require_lists(result)
+    flags = _judged(result, sketch)[0].rename("not_converged").drop_attrs(deep=False)
+    return flags.assign_attrs(long_name="not converged")
 
 
 def convergence_known(result: xr.Dataset, sketch: xr.Dataset | None = None) -> xr.DataArray:

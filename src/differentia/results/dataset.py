@@ -68,6 +68,8 @@ def build_result(
         "units_used": np.array(used, dtype=np.int64),
         "pool_size": np.array([len(responses.units[layer.name]) for layer in layers], dtype=np.int64),
         "layer_size": np.array([layer.size for layer in layers], dtype=np.int64),
+        "units_at_hand": _units_at_hand(responses, used),
+        "set_size": np.array([rows.stop - rows.start for rows in responses.sets.values()], dtype=np.int64),
         "image_sum": image_sum,
         "image_sumsq": image_sumsq,
         "layer_kind": [layer.kind for layer in layers],
@@ -153,6 +155,16 @@ def _set_moments(
     means = np.stack([mean.mean(axis=0) for mean, _ in of_sets])
     # The variance is the mean of the images' variances plus the variance of their means.
     return means, np.sqrt([variance.mean(axis=0) + mean.var(axis=0) for mean, variance in of_sets])
+
+
+def _units_at_hand(responses: Responses, used: Sequence[Sequence[int]]) -> Int[np.ndarray, " layer"]:
+    """Return over how many units distances and sums are: those of draw 0 at the largest number, or all."""
+    sketched = unit_kind(responses.unit_kind).sketched
+    counts = [
+        layer.size if sketched else of_layer[-1]
+        for layer, of_layer in zip(responses.layers, used, strict=True)
+    ]
+    return np.array(counts, dtype=np.int64)
 
 
 def _padded_pools(responses: Responses) -> np.ndarray:
@@ -241,6 +253,8 @@ def kind_of(result: xr.Dataset) -> UnitKind:
 
 def units_at_hand(result: xr.Dataset) -> xr.DataArray:
     """Return over how many units the distances and sums of a result, or of one of its layers, are."""
+    if "units_at_hand" in result:  # which older results lack
+        return result["units_at_hand"]
     if kind_of(result).sketched:  # which stands for all units
         return result["layer_size"]
     return result["units_used"].sel(n_units=result["n_units"].max())

@@ -6,32 +6,42 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from differentia.errors import InputError, short_tracebacks
 from differentia.recording.units import UNIT_KINDS
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-def draw_mean(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
+@short_tracebacks
+def draw_mean(values: xr.DataArray | xr.Dataset, result: xr.Dataset | None = None) -> xr.DataArray:
     """Return the mean over draws of units.
 
     Parameters
     ----------
     values : (set, layer, n_units, draw)
-        Differentiation, or relative differentiation.
+        Differentiation, or relative differentiation; or a result, for its differentiation.
     result
-        Where they come from.
+        Where values come from.
 
     Returns
     -------
     (set, layer, n_units)
         In the unit of `values`. NaN where the measure has no value for some of the draws, since the others
         do not stand for all.
+
+    Raises
+    ------
+    InputError
+        The values have no draws, or it was not said where they come from.
     """
-    return values.mean("draw").where(_complete(values, result)).transpose(..., "layer", "n_units")
+    values, result = _with_result(values, result)
+    means = values.mean("draw").where(_complete(values, result))
+    return _as_described(means, values, "{}, mean over draws")
 
 
-def draw_spread(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
+@short_tracebacks
+def draw_spread(values: xr.DataArray | xr.Dataset, result: xr.Dataset | None = None) -> xr.DataArray:
     """Return the SD over draws of units that fresh draws from the whole layer would show.
 
     The draws that were made share one pool of M of a layer's L units; their SD is multiplied by
@@ -42,17 +52,56 @@ def draw_spread(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
     Parameters
     ----------
     values : (set, layer, n_units, draw)
-        Differentiation, or relative differentiation.
+        Differentiation, or relative differentiation; or a result, for its differentiation.
     result
-        Where they come from.
+        Where values come from.
 
     Returns
     -------
     (set, layer, n_units)
         In the unit of `values`.
+
+    Raises
+    ------
+    InputError
+        The values have no draws, or it was not said where they come from.
     """
+    values, result = _with_result(values, result)
     spread = spread_in_pool(values, result) * np.sqrt(pool_correction(result))
-    return spread.where(~is_whole_layer(values, result), 0.0).transpose(..., "layer", "n_units")
+    spread = spread.where(~is_whole_layer(values, result), 0.0)
+    return _as_described(spread, values, "{}, SD over draws")
+
+
+def _as_described(found: xr.DataArray, values: xr.DataArray, name: str) -> xr.DataArray:
+    """Return what was found of values in the order of its dimensions, with a name and their unit."""
+    about = {"long_name": name.format(values.attrs.get("long_name", "values"))}
+    about |= {key: values.attrs[key] for key in ("units", "reference") if key in values.attrs}
+    ordered = found.transpose(..., "layer", "n_units", missing_dims="ignore")
+    return ordered.drop_attrs(deep=False).assign_attrs(about)
+
+
+def _with_result(
+    values: xr.DataArray | xr.Dataset, result: xr.Dataset | None
+) -> tuple[xr.DataArray, xr.Dataset]:
+    """Return values, and the result that they come from at the layer or number of units that they are of."""
+    import xarray as xr
+
+    if result is None:
+        result = values if isinstance(values, xr.Dataset) else None
+    if result is None or "differentiation" not in result:
+        raise InputError(
+            "expected a result, draw_mean(result), or values and the result that they come from, "
+            "draw_mean(values, result)"
+        )
+    if isinstance(values, xr.Dataset):
+        values = values["differentiation"]
+    if "draw" not in values.dims:
+        raise InputError(
+            f"the values have the dimensions {values.dims}, and no draws; expected those of "
+            "result['differentiation'], or of a selection of it with lists, .sel(draw=[0])"
+        )
+    one = {name: values[name] for name in ("layer", "n_units") if name in {*values.coords} - {*values.dims}}
+    return values, result.sel({name: label for name, label in one.items() if name in result.dims})
 
 
 def _complete(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from differentia.errors import InputError
+from differentia.errors import InputError, short_tracebacks
+from differentia.results.descriptions import described
 from differentia.results.schema import (
     ATTRIBUTES,
+    DESCRIBING,
     LIMITS,
     SPECS,
     TEXT,
@@ -75,6 +77,7 @@ def _as_netcdf(result: xr.Dataset, encoding: Mapping[str, Any]) -> memoryview:
     return file.getbuffer()
 
 
+@short_tracebacks
 def load_result(path: str | os.PathLike[str]) -> xr.Dataset:
     """Read a result that `save` wrote, wholly into memory.
 
@@ -113,7 +116,7 @@ def load_result(path: str | os.PathLike[str]) -> xr.Dataset:
             f"{path}: its content is not what was saved: it was damaged, or changed by another program; "
             "measure again, or use another copy of it"
         )
-    return result
+    return described(result)
 
 
 def _checksum(result: xr.Dataset) -> str:
@@ -129,6 +132,11 @@ def _checksum(result: xr.Dataset) -> str:
         digest.update(json.dumps([name, variable.dims, variable.shape, len(content)]).encode())
         digest.update(content)
     attributes = {name: result.attrs[name] for name in ATTRIBUTES}
-    attributes |= {name: dict(result[name].attrs) for name in (*map_names(result), *LIMITS) if name in result}
+    # Descriptions are made anew when a file is read.
+    attributes |= {
+        name: {key: about for key, about in result[name].attrs.items() if key not in DESCRIBING}
+        for name in (*map_names(result), *LIMITS)
+        if name in result
+    }
     digest.update(json.dumps(attributes, sort_keys=True, default=methodcaller("item")).encode())
     return digest.hexdigest()

@@ -14,6 +14,7 @@ from differentia.definition.measure import is_raw_euclidean
 from differentia.errors import InputError
 from differentia.results.confidence import Confidence, Sample, limits
 from differentia.results.dataset import confidence_arrays, set_rows, units_at_hand
+from differentia.results.descriptions import described
 from differentia.results.draws import draw_mean, is_whole_layer, pool_correction, spread_in_pool
 from differentia.results.schema import LIMITS, POINT, SOURCES, SPECS, checked
 from differentia.system.machine import usable_cores
@@ -102,7 +103,7 @@ def add_intervals(result: xr.Dataset, *, confidence: float) -> xr.Dataset:
         together = together.transpose(*POINT, "source").reset_coords(drop=True)
         found[name] = together.assign_attrs(confidence=confidence, method=METHOD)
     without = result.drop_dims("source") if "source" in result.dims else result
-    return without.assign(found)
+    return described(without.assign(found))
 
 
 def draw_interval(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from differentia.errors import InputError, require_known
+from differentia.errors import InputError, require_known, short_tracebacks
 from differentia.results.dataset import provenance
 from differentia.results.draws import draw_mean, draw_spread
 from differentia.results.schema import checked
@@ -53,6 +53,7 @@ def _layer_sizes() -> dict[str, int]:
 LAYER_SIZES = _layer_sizes()
 
 
+@short_tracebacks
 def published_curves() -> xr.Dataset:
     """Return the published differentiation of VGG16 for white noise, tabby cats and random images.
 
@@ -150,7 +151,7 @@ def compare_with_published(result: xr.Dataset, sets: Mapping[str, str] | None = 
         "difference": measured - published,
         "spread": draw_spread(values, result).sel(at),
     }
-    plain = xr.Dataset(compared).reset_coords(drop=True)
+    plain = xr.Dataset(compared).reset_coords(drop=True).drop_attrs()
     return plain.assign_coords(published_set=("set", list(pairs.values())))
 
 

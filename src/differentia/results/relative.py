@@ -8,7 +8,7 @@ from differentia.errors import InputError, require_known
 from differentia.results.dataset import require_variables
 from differentia.results.draws import draw_mean
 from differentia.results.intervals import Estimate, draw_interval, interval_of_ratio
-from differentia.results.schema import LIMITS, checked
+from differentia.results.schema import LEFT_OUT, LIMITS, checked
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,7 +26,7 @@ def relative(result: xr.Dataset, reference: str | None = None, *, matched: bool 
         The set to divide by; by default the result's own reference.
     matched
         Divide by the reference's value at the same number of units and the same draw, instead of its
-        mean over draws at the largest number of units.
+        mean over draws at the largest number of units that the result, or the selection of it, has.
 
     Returns
     -------
@@ -39,6 +39,11 @@ def relative(result: xr.Dataset, reference: str | None = None, *, matched: bool 
         No reference was named and the result has none, or there is no such set.
     """
     name = reference or result.attrs["reference"]
+    if not name and LEFT_OUT in result.attrs:
+        raise InputError(
+            f"the result's reference, the set {result.attrs[LEFT_OUT]!r}, was left out of it: select it too, "
+            "or name another set with reference= (--reference)"
+        )
     if not name:
         raise InputError(
             "the result has no reference set (one is chosen automatically only where exactly one set is "
@@ -51,7 +56,18 @@ def relative(result: xr.Dataset, reference: str | None = None, *, matched: bool 
         divisor = draw_mean(divisor, result)
         divisor = divisor.sel(n_units=divisor["n_units"].max(), drop=True)
     relative_values = values / divisor.where(divisor != 0)
-    return relative_values.assign_attrs(reference=name).rename("relative_differentiation")
+    return (
+        relative_values.drop_attrs(deep=False).assign_attrs(_about(name)).rename("relative_differentiation")
+    )
+
+
+def _about(reference: str) -> dict[str, str]:
+    return {
+        "long_name": "relative differentiation",
+        "units": "1",
+        "description": f"Differentiation divided by that of the set {reference}.",
+        "reference": reference,
+    }
 
 
 @checked
@@ -101,7 +117,8 @@ def relative_interval(result: xr.Dataset, reference: str | None = None) -> tuple
     low, high = (
         limit.where(~itself, (means / divisor).where(limits[0].notnull()))
         .transpose("set", "layer", "n_units", "source")
-        .assign_attrs(reference=name, **limits[0].attrs)
-        for limit in both
+        .drop_attrs(deep=False)
+        .assign_attrs({**limits[0].attrs, **_about(name), "long_name": f"relative differentiation, {end}"})
+        for limit, end in zip(both, ("lower limit", "upper limit"), strict=True)
     )
     return low.rename("relative_differentiation_low"), high.rename("relative_differentiation_high")

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from differentia.definition.measure import METRICS, NORMALIZATIONS
-from differentia.errors import InputError, WarningKind, has_control_characters, unknown_name
+from differentia.errors import InputError, WarningKind, has_control_characters, short_tracebacks, unknown_name
 from differentia.recording.units import UNIT_KINDS
 
 if TYPE_CHECKING:
@@ -46,6 +46,9 @@ _ROUNDING = 1e-6
 _LARGEST, _LARGEST_SINGLE = (float(np.finfo(kind).max) for kind in (np.float64, np.float32))
 _LARGEST_INTEGER = 2**63 - 1
 
+#: The attribute that names the reference of a result that its set was taken out of.
+LEFT_OUT = "reference_left_out"
+
 #: The two limits of the measure, and the sources of uncertainty; older results have the first two.
 LIMITS = ("differentiation_low", "differentiation_high")
 SOURCES = ("units", "images", "both")
@@ -66,6 +69,8 @@ VARIABLES: dict[str, Spec] = {
     "units_used": Spec(("layer", "n_units"), INTEGERS, least=1, most=_LARGEST_INTEGER),
     "pool_size": Spec(("layer",), INTEGERS),
     "layer_size": Spec(("layer",), INTEGERS),
+    "units_at_hand": Spec(("layer",), INTEGERS, least=1, most=_LARGEST_INTEGER, optional=True),
+    "set_size": Spec(("set",), INTEGERS, least=1, most=_LARGEST_INTEGER, optional=True),
     "layer_mean": Spec(("set", "layer"), optional=True),
     "layer_sd": Spec(("set", "layer"), least=0, optional=True),
     "filter_mean": Spec(("image", "filter"), optional=True),
@@ -103,6 +108,9 @@ _DIMENSIONS: dict[str, Spec] = {
 SPECS = {**VARIABLES, **LABELS, **_DIMENSIONS}
 
 ATTRIBUTES = ("schema_version", "normalize", "metric", "reference", "seed", "provenance")
+
+#: The attributes of variables that describe them; others are facts that are read.
+DESCRIBING = ("long_name", "units", "description")
 
 #: In characters, as JSON: some hundred times as much as a result of a thousand sets says.
 MOST_PROVENANCE = 64_000_000
@@ -182,17 +190,23 @@ def checked(function: _Public) -> _Public:
             raise TypeError(f"{function.__name__}() {error}") from None
         given = bound.arguments[name]
         if several and isinstance(given, Mapping) and not _is_dataset(given):
-            valid = {one: validate_result(given[one], f"the result of kind {one!r}") for one in given}
-            bound.arguments[name] = {kind: what_is_left(result) for kind, result in valid.items()}
+            bound.arguments[name] = {one: _usable(given[one], f"the result of kind {one!r}") for one in given}
         else:
-            bound.arguments[name] = what_is_left(validate_result(given))
+            bound.arguments[name] = _usable(given)
         token = _checked.set(True)
         try:
             return function(*bound.args, **bound.kwargs)
         finally:
             _checked.reset(token)
 
-    return cast(_Public, entry)
+    return short_tracebacks(cast(_Public, entry))
+
+
+def _usable(given: Any, where: str = "the result") -> xr.Dataset:
+    """Return a result, or a selection of one, as public functions take it."""
+    result = validate_result(given, where)
+    _require_all_images(result)
+    return what_is_left(result)
 
 
 def _is_dataset(given: Any) -> bool:  # which is a Mapping, too
@@ -213,6 +227,7 @@ def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
     missing += [name for name, spec in VARIABLES.items() if name not in result and not spec.optional]
     if missing:
         raise InputError(f"{where} is not a result of differentia: {', '.join(missing)} missing")
+    require_lists(result, where)
     if _is_integer(version := result.attrs["schema_version"]) and version not in _READABLE:
         raise InputError(
             f"{where} has the schema version {version}; "
@@ -232,6 +247,17 @@ def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
     return cast("xr.Dataset", result)
 
 
+def require_lists(result: xr.Dataset, where: str = "the result") -> None:
+    """Raise an error where one label was selected of a result, and its dimension is gone."""
+    for name in (*POINT, "draw", "source"):
+        if name in result.coords and not result[name].dims:
+            one = result[name].item()
+            raise InputError(
+                f"{where} has lost its dimension {name!r}: {one!r} alone was selected of it; select with a "
+                f"list, .sel({name}=[{one!r}])"
+            )
+
+
 def require_whole(result: xr.Dataset, where: str = "the result") -> None:
     """Raise an error unless a result has the images, channels and maps of just its sets and layers.
 
@@ -242,34 +268,65 @@ def require_whole(result: xr.Dataset, where: str = "the result") -> None:
 
 
 def what_is_left(result: xr.Dataset) -> xr.Dataset:
-    """Return a result without the images, channels and maps whose set or layer was taken out of it."""
-    if not result.sizes["set"] or not result.sizes["layer"]:
-        raise InputError("the result has no set or no layer left; select at least one of each")
+    """Return a result without what belongs to sets and layers that were taken out of it, in their order."""
+    for name in (*POINT, "draw"):
+        if not result.sizes[name]:
+            raise InputError(f"the result has no {name} left; select at least one")
     n_images = result.sizes["image"]
     if (n_others := result.sizes.get("image_other", n_images)) != n_images:
         raise InputError(
             f"the result holds distances of {n_others} images but only {n_images} images; its values are of "
             "all images: select sets or layers instead"
         )
-    layers, of_sets = result["layer"].values, np.isin(result["image_set"].values, result["set"].values)
-    kept = {"image": of_sets, "image_other": of_sets}
+    sets, layers, of_images = (result[name].values.astype(str) for name in ("set", "layer", "image_set"))
+    rows = np.concatenate([np.flatnonzero(of_images == name) for name in sets])
+    kept = {"image": rows, "image_other": rows}
     if "filter" in result.sizes:
-        kept["filter"] = np.isin(result["filter_layer"].values, layers)
-    kept = {name: of for name, of in kept.items() if name in result.sizes and not of.all()}
+        kept["filter"] = np.flatnonzero(np.isin(result["filter_layer"].values.astype(str), layers))
+    kept |= {name: np.argsort(result[name].values) for name in ("n_units", "draw")}
+    kept = {
+        name: places
+        for name, places in kept.items()
+        if name in result.sizes and not np.array_equal(places, np.arange(result.sizes[name]))
+    }
     left = result.isel(kept) if kept else result
     if left.sizes.get("filter") == 0:  # the layers that are left have no channels that are known
         left = left.drop_dims("filter")
+    if (reference := result.attrs["reference"]) and reference not in sets:
+        left = left.assign_attrs({"reference": "", LEFT_OUT: reference})
     maps = map_names(result)
     left_maps = [result[name] for name in maps if result[name].attrs["layer"] in layers]
-    if not maps or (of_sets.all() and len(left_maps) == len(maps)):
+    if "image" not in kept and len(left_maps) == len(maps):
         return left
-    rows = result["map_image"].values
-    of_left = of_sets[rows]
-    places = (np.cumsum(of_sets) - 1)[rows[of_left]]
-    left = left.drop_vars([*maps, "map_image"]).assign_coords(map_image=("map_image", places))
+    place = np.full(n_images, -1)
+    place[rows] = np.arange(len(rows))
+    places = place[result["map_image"].values] if maps else place
+    left = left.drop_vars([*maps, "map_image"]) if maps else left
+    if not left_maps or not (shows := places >= 0).any():
+        return left
+    left = left.assign_coords(map_image=("map_image", places[shows]))
     for number, shown in enumerate(left_maps):
-        left[f"map_{number}"] = (map_dimensions(number), shown.values[of_left], shown.attrs)
+        left[f"map_{number}"] = (map_dimensions(number), shown.values[shows], shown.attrs)
     return left
+
+
+def _require_all_images(result: xr.Dataset) -> None:
+    """Raise an error where images of a set were taken out of a result, or its set got another name."""
+    of_images = result["image_set"].values.astype(str)
+    counts = {name: int((of_images == name).sum()) for name in result["set"].values.astype(str).tolist()}
+    measured = result["set_size"].values.tolist() if "set_size" in result else [1] * len(counts)
+    for (name, count), size in zip(counts.items(), measured, strict=True):
+        if not count and name not in of_images:
+            known = ", ".join(dict.fromkeys(of_images.tolist()))
+            raise InputError(
+                f"the set {name!r} has none of the result's images, which are of {known}; to give a set "
+                f"another name, use dif.rename(result, sets={{old: new}})"
+            )
+        if count < size:
+            raise InputError(
+                f"the set {name!r} has {count} of its {size} images; its values are of all of them: select "
+                "sets or layers instead"
+            )
 
 
 def _wrong(where: str, what: str, expected: str) -> InputError:
@@ -372,9 +429,10 @@ def _distinct_names(result: xr.Dataset) -> _Wrong:
 
 
 def _unit_counts(result: xr.Dataset) -> _Wrong:
-    counts = result["n_units"].values
-    if not (np.diff(counts) > 0).all():
-        yield f"n_units is {_as_shown(counts.tolist())}", "numbers in ascending order"
+    for name in ("n_units", "draw"):
+        numbers = result[name].values.tolist()
+        if len(set(numbers)) < len(numbers):
+            yield f"{name} is {_as_shown(numbers)}", "each number once"
     used, pool, size = (result[name].values for name in ("units_used", "pool_size", "layer_size"))
     if (used > pool[:, np.newaxis]).any() or (pool > size).any():
         expected = "no more units used than recorded, and no more recorded than the layer has"
@@ -414,7 +472,7 @@ def _maps(result: xr.Dataset) -> _Wrong:
         if ((rows < 0) | (rows >= result.sizes["image"])).any():
             expected = f"places of images, 0 to {result.sizes['image'] - 1}"
             yield f"map_image is {_as_shown(rows.tolist())}", expected
-        about = result[name].attrs
+        about = {key: fact for key, fact in result[name].attrs.items() if key not in DESCRIBING}
         named = set(about) == {"layer", "filter"} and isinstance(about["layer"], str)
         if not (named and _is_integer(about["filter"]) and about["filter"] >= 0):
             expected = "a layer's name and a channel's number"
@@ -425,6 +483,9 @@ def _parts_of_others(result: xr.Dataset) -> _Wrong:
     for name in (*POINT, "draw", "image"):
         if not result.sizes[name]:
             yield f"the dimension {name} is empty", "at least one"
+    for name in ("n_units", "draw"):
+        if not (np.diff(result[name].values) > 0).all():
+            yield f"{name} is {_as_shown(result[name].values.tolist())}", "numbers in ascending order"
     sets, layers = (result[name].values.astype(str).tolist() for name in ("set", "layer"))
     of_images = result["image_set"].values.astype(str)
     starts = of_images[np.concatenate([[True], of_images[1:] != of_images[:-1]])].tolist()

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import csv
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from warnings import warn
 
 import numpy as np
 
+from differentia.errors import users_level, warn
 from differentia.results.convergence import convergence_known, not_converged
 from differentia.results.dataset import require_variables
 from differentia.results.doubts import doubts
 from differentia.results.draws import draw_mean, draw_spread
 from differentia.results.relative import relative, relative_interval
-from differentia.results.schema import LIMITS, POINT, SOURCES, checked
+from differentia.results.schema import LEFT_OUT, LIMITS, POINT, SOURCES, checked
 from differentia.system.files import written_whole
 
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ def to_dataframe(result: xr.Dataset) -> pd.DataFrame:
     """
     import pandas as pd
 
+    if LEFT_OUT in result.attrs:
+        warn(
+            "other", f"the reference, the set {result.attrs[LEFT_OUT]!r}, was left out: no value is relative"
+        )
     columns = {name: np.nan if values is None else values for name, values in _columns_of(result).items()}
     return pd.DataFrame(columns).astype({"not_converged": "boolean"})
 
@@ -76,7 +81,11 @@ def records(result: xr.Dataset) -> list[dict[str, Any]]:
     InputError
         It is not a result.
     """
-    warn("dif.records() goes with the next version; use dif.to_dataframe()", FutureWarning, stacklevel=3)
+    warnings.warn(
+        "dif.records() goes with the next version; use dif.to_dataframe()",
+        FutureWarning,
+        stacklevel=users_level(),
+    )
     return table_rows(result)
 
 

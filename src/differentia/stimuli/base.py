@@ -16,6 +16,7 @@ from jaxtyping import UInt8
 
 from differentia.errors import InputError, require_known
 from differentia.system.choices import RESIZE
+from differentia.system.showing import Shown, listed
 
 #: Pillow's resampling filters by name.
 RESIZES = {name: PIL.Image.Resampling[name.upper()] for name in RESIZE.names}
@@ -68,7 +69,7 @@ def picture(pixels: UInt8[np.ndarray, "h w c"]) -> PIL.Image.Image:
     return PIL.Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
-class Stimuli(ABC):
+class Stimuli(Shown, ABC):
     """An ordered set of images, decoded one at a time.
 
     Attributes
@@ -84,6 +85,10 @@ class Stimuli(ABC):
     names: tuple[str, ...]
     source: str
     paths: tuple[Path, ...] | None = None
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        count = f"{len(self):,} image{'' if len(self) == 1 else 's'}"
+        return f"{type(self).__name__} of {count}", {"source": self.source, "names": listed(self.names)}
 
     def __len__(self) -> int:
         """Return the number of images."""

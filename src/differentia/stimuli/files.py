@@ -8,7 +8,6 @@ import io
 import itertools
 import os
 import re
-import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import PIL.ImageOps
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
-from differentia.errors import DifferentiaWarning, InputError, UnreadableImageError
+from differentia.errors import InputError, UnreadableImageError, warn
 from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
 from differentia.system.files import require_utf8
 
@@ -167,11 +166,10 @@ def files_in_folder(folder: Path, *, follow_links: bool = False) -> FileStimuli:
     paths = [entry for entry in entries if entry.suffix.lower() in SUFFIXES and not entry.is_dir()]
     others = [entry.name for entry in entries if entry.suffix.lower() in OTHER_SUFFIXES]
     if paths and others:
-        warnings.warn(
+        warn(
+            "other",
             f"{folder}: {len(others)} images are in formats that are not read, such as {min(others)!r}; "
             f"convert them to one of {', '.join(FORMATS)}",
-            DifferentiaWarning,
-            stacklevel=5,
         )
     if not paths:
         below = any(entry.is_dir() for entry in entries)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import UInt8
 
-from differentia.errors import InputError, require_count, require_known
+from differentia.errors import InputError, require_count, require_known, short_tracebacks
 from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
 from differentia.system.random import generator_of_image
 
@@ -62,6 +62,7 @@ class NoiseStimuli(Stimuli):
         return Image(pixels, content_hash(repr(pixels.shape).encode(), pixels.tobytes()))
 
 
+@short_tracebacks
 def noise(
     count: int, *, seed: int = 0, kind: str = "uniform", mean: float | None = None, sd: float | None = None
 ) -> NoiseStimuli:

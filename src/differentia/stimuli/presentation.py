@@ -197,19 +197,19 @@ def first_images(
 
 
 def warn_of_images(
-    skipped: Sequence[SkippedImage], duplicates: Sequence[Sequence[ImageLabel]], *, stacklevel: int
+    skipped: Sequence[SkippedImage], duplicates: Sequence[Sequence[ImageLabel]]
 ) -> list[dict[str, str]]:
     """Say which images were left out, and which came twice in a set: their distance is 0."""
     warned = []
     if skipped:
         cases = [_in_set(image.set, image.reason) for image in skipped]
         text = _with_cases(f"left out what can't be read ({len(skipped)})", cases)
-        warned.append(warn("left_out", text, stacklevel=stacklevel + 1))
+        warned.append(warn("left_out", text))
     if duplicates:
         groups = [_in_set(group[0].set, ", ".join(image.name for image in group)) for group in duplicates]
         text = _with_cases("images of one set have the same content, and no distance from each other", groups)
         text += "; drop_duplicates=True (--drop-duplicates) keeps the first of each"
-        warned.append(warn("same_content", text, stacklevel=stacklevel + 1))
+        warned.append(warn("same_content", text))
     return warned
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from differentia.errors import short_tracebacks
 from differentia.stimuli.base import Fit, Stimuli, picture
 from differentia.system.files import names_in_one_folder, new_folder
 
 
+@short_tracebacks
 def save_images(stimuli: Stimuli, folder: str | os.PathLike[str], *, size: tuple[int, int, int]) -> Path:
     """Write stimuli as PNG, which changes no pixel.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from differentia.errors import InputError, require_known
+from differentia.errors import InputError, require_known, short_tracebacks
 from differentia.stimuli.arrays import ArrayStimuli, load_npy
 from differentia.stimuli.base import Stimuli
 from differentia.stimuli.digits import digits
@@ -25,6 +25,7 @@ GENERATED: dict[str, Callable[..., Stimuli]] = {"noise": noise, "digits": digits
 OF_SEVERAL_IMAGES: dict[str, Callable[[Path], Stimuli]] = {".npy": load_npy}
 
 
+@short_tracebacks
 def images(source: Any, *, follow_links: bool = False) -> Stimuli:
     """Return images as stimuli.
 

@@ -24,7 +24,7 @@ from pydantic import (
     create_model,
 )
 
-from differentia.errors import InputError, require_known
+from differentia.errors import InputError, require_known, short_tracebacks
 from differentia.system.choices import Choice
 
 _AnyOptions = TypeVar("_AnyOptions")
@@ -222,6 +222,6 @@ def takes(*classes: type, keywords: Any) -> Callable[[_Function], _Function]:
         function.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
         entries = "\n".join(one.entry for one in known)
         function.__doc__ = inspect.cleandoc(function.__doc__ or "").replace("{options}", entries)
-        return function
+        return short_tracebacks(function)
 
     return give

@@ -36,8 +36,8 @@ def test_what_is_no_result_is_refused() -> None:
         (None, "the result is a NoneType"),
         ({**both, "top": both["top"].assign_attrs(metric="cosine")}, "differ in their metric"),
         ({**both, "top": both["top"].assign_attrs(seed=9)}, "differ in their seed"),
-        (both["top"].isel(image=slice(3)), "distances of .* images but only 3 images"),
-        (both["top"].isel(set=[]), "no set or no layer left"),
+        (both["top"].isel(image=slice(3)), "the set .* has 3 of its 6 images"),
+        (both["top"].isel(set=[]), "no set left"),
     ]
     for wrong, message in cases:
         with pytest.raises(dif.InputError, match=message):

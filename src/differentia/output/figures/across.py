@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from differentia.errors import short_tracebacks
 from differentia.output.colours import set_looks
 from differentia.output.figures.depth import add_legend, key, mark_scale, name_layers, panel_in, rule
 from differentia.output.figures.intervals import LEGEND_COLOUR, band_key, draw_band
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 THICK, THIN, POINT_SIZE, STRENGTH = 2.0, 0.6, 2.0, 0.5
 
 
+@short_tracebacks
 def plot_across(found: xr.Dataset, ax: Axes | Figure | None = None) -> Axes:
     """Draw several networks, animals or sessions against depth, one colour for each set.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from differentia.errors import InputError, require_known
+from differentia.errors import InputError, require_known, short_tracebacks
 from differentia.output.colours import set_colours
 from differentia.output.figures.depth import add_legend, key, mark_scale, name_layers, panel_in, rule
 from differentia.output.figures.intervals import band_key, draw_band, draw_bars
@@ -64,6 +64,7 @@ COMPARISONS = {
 }
 
 
+@short_tracebacks
 def plot_contrast(contrast: xr.Dataset, ax: Axes | Figure | None = None, *, what: str = "difference") -> Axes:
     """Draw how two sets differ against depth.
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from differentia.results.draws import draw_mean
 from differentia.results.schema import LIMITS, SOURCES, checked
 from differentia.results.subject import Noun, subject_of, unit_noun
 from differentia.results.summaries import layer_names, percent
+from differentia.system.showing import Shown, listed
 from differentia.system.specs import parse_spec
 
 if TYPE_CHECKING:
@@ -54,8 +56,8 @@ _SOFTWARE = {
 _TOLD_OTHERWISE = ("undefined", "left_out", "same_content")
 
 
-@dataclass(frozen=True)
-class Methods:
+@dataclass(frozen=True, repr=False)
+class Methods(Shown):
     """How a result was measured, as a paper tells it.
 
     Attributes
@@ -73,6 +75,14 @@ class Methods:
     def bibtex(self) -> str:
         """The references as a BibTeX file."""
         return "\n\n".join(reference.bibtex for reference in self.references)
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        cited = listed([f"({reference.citation})" for reference in self.references])
+        return "Methods, of which print() gives all", {"text": self.text, "references": cited}
+
+    def _repr_html_(self) -> str:
+        paragraphs = "".join(f"<p>{escape(part)}</p>" for part in self.text.split("\n") if part)
+        return f"<div>{paragraphs}{''.join(map(Reference._repr_html_, self.references))}</div>"
 
     def __str__(self) -> str:
         """Return the text, and below it the references, one a line."""

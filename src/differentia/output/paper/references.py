@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
+from html import escape
 from importlib.resources import files
 
 #: More authors than this are written as the first six, an ellipsis and the last.
@@ -14,7 +15,7 @@ MOST_AUTHORS = 7
 OTHERS = "others"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Reference:
     """One work of a list of references; `str` of it is its line there.
 
@@ -63,6 +64,13 @@ class Reference:
         else:
             who = f"{families[0]} et al."
         return f"{who}, {self.year or 'n.d.'}"
+
+    def __repr__(self) -> str:
+        """Return its key and its line."""
+        return f"Reference({self.key}: {self})"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(str(self))}</p>"
 
     def __str__(self) -> str:
         """Return one line, much as the APA's style has it."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from differentia.output.words import METRIC_WORDS, NORMALIZATION_WORDS, RESAMPLING_WORDS
 from differentia.results.dataset import kind_of, provenance
-from differentia.results.schema import LIMITS
+from differentia.results.schema import LEFT_OUT, LIMITS
 from differentia.results.subject import subject_of, unit_noun
 from differentia.results.summaries import confidence_of, draws_made, percent
 
@@ -49,7 +49,7 @@ def facts(results: Mapping[str, xr.Dataset]) -> list[tuple[str, str]]:
     found += [
         ("Normalisation", str(result.attrs["normalize"])),
         ("Metric", str(result.attrs["metric"])),
-        ("Reference", str(result.attrs["reference"]) or "none"),
+        ("Reference", str(result.attrs["reference"]) or _no_reference(result)),
         ("Intervals", _intervals(result)),
         ("Seed", str(result.attrs["seed"])),
         (subject.place.many.capitalize(), f"{result.sizes['layer']:,}"),
@@ -59,6 +59,11 @@ def facts(results: Mapping[str, xr.Dataset]) -> list[tuple[str, str]]:
     written = [f"{name} {number}" for name, number in versions if name not in unused]
     found.append(("Versions", ", ".join(written)))
     return [(label, text) for label, text in found if text]
+
+
+def _no_reference(result: xr.Dataset) -> str:
+    left_out = result.attrs.get(LEFT_OUT)
+    return "none" if left_out is None else f"none: {left_out} was left out of the result"
 
 
 def _intervals(result: xr.Dataset) -> str:
