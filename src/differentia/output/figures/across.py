@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from differentia.output.colours import set_looks
-from differentia.output.figures.depth import add_legend, key, mark_scale, name_layers, panel_in, rule
+from differentia.output.figures.depth import LABEL_SIZE, mark_scale, panel_in, rule
 from differentia.output.figures.intervals import LEGEND_COLOUR, band_key, draw_band
-from differentia.output.figures.labels import plain, shortened, wrapped
+from differentia.output.figures.legends import key
 from differentia.output.figures.lines import (
     BAND_OF_ONE,
     LINE_STYLES,
@@ -19,10 +19,10 @@ from differentia.output.figures.lines import (
     MOST_ABOVE,
     positions,
     set_entries,
+    values_label,
 )
-from differentia.output.figures.panels import PAGE_WIDTH
-from differentia.output.words import unit_of
 from differentia.results.across import require_across
+from differentia.results.subject import subject_of
 from differentia.results.summaries import layer_names, percent
 
 if TYPE_CHECKING:
@@ -62,44 +62,36 @@ def plot_across(found: xr.Dataset, ax: Axes | Figure | None = None) -> Axes:
     layers, looks = layer_names(found), set_looks(found)
     members = {str(name): found["result_group"].values == name for name in found["group"].values}
     styles = {name: LINE_STYLES[place % len(LINE_STYLES)] for place, name in enumerate(members)}
-    ax = panel_in(ax, _size([*looks, *members], layers))
-    mark_size = MARK_SIZE * mark_scale(ax, len(layers))
+    counts = {name: int(of_group.sum()) for name, of_group in members.items()}
+    subject = subject_of(found)
+    separate = subject.recorded or len(layers) == 1
+    entries = [set_entries(looks), *_explained(found, styles, counts)]
+    ax, around = panel_in(ax, layers, subject, entries)
+    mark_size = MARK_SIZE * mark_scale(around.room, len(layers))
     values = found["value"].transpose("set", "result", "layer")
     for (place, (name, look)), (rank, group) in product(enumerate(looks.items()), enumerate(members)):
-        x = positions(len(layers), (place, len(looks)), (rank, len(members)))
-        about: dict[str, Any] = {"color": look.colour.figure, "linestyle": styles[group]}
+        x = positions(len(layers), (place, len(looks)), (rank, len(members)), separate=separate)
+        about: dict[str, Any] = {"color": look.colour.figure, "label": name, "linestyle": styles[group]}
+        if separate:
+            about["linestyle"] = "none"
         for line in values.sel(set=name).values[members[group]]:
             # The point is seen where a layer stands alone.
             ax.plot(x, line, linewidth=THIN, alpha=STRENGTH, marker=".", markersize=POINT_SIZE, **about)
         mean, low, high = (
             found[which].sel(set=name, group=group).values for which in ("mean", "low", "high")
         )
-        draw_band(ax, x, low, high, look.colour.figure, half_width=BAND_OF_ONE)
+        draw_band(ax, x, low, high, look.colour.figure, half_width=BAND_OF_ONE, separate=separate)
         marker = look.symbol.marker
         ax.plot(x, mean, linewidth=THICK, marker=marker, markersize=mark_size, zorder=3, **about)
     highest = float(values.max().fillna(0.0))
     top = min(ax.get_ylim()[1], MOST_ABOVE * highest or np.inf)
     ax.set_ylim(-0.03 * top, top)
     rule(ax)
-    ax.set_ylabel(_ylabel(found))
-    name_layers(ax, layers)
-    counts = {name: int(of_group.sum()) for name, of_group in members.items()}
-    add_legend(ax, [set_entries(looks), *_explained(found, styles, counts)])
+    reference = found.attrs["reference"] if found.attrs["measure"] == "relative" else None
+    ax.set_ylabel(values_label(found, reference), fontsize=LABEL_SIZE)
+    around.name(ax)
+    around.explain(ax)
     return ax
-
-
-def _size(names: Sequence[str], layers: Sequence[str]) -> tuple[float, float]:
-    """Return inches: no wider than a page, high enough for the layers' names."""
-    longest = max(len(line) for name in names for line in wrapped(name).splitlines())
-    width = min(PAGE_WIDTH, max(4.6, 1.6 + 0.28 * len(layers)) + 0.9 + 0.075 * max(longest, 18))
-    return width, 2.9 + 0.055 * max(len(shortened(name)) for name in layers)
-
-
-def _ylabel(found: xr.Dataset) -> str:
-    if found.attrs["measure"] == "relative":
-        return f"Differentiation / {plain(wrapped(found.attrs['reference']))}"
-    unit = unit_of(found)
-    return f"Differentiation ({unit})" if unit else "Differentiation"
 
 
 def _explained(
@@ -110,10 +102,7 @@ def _explained(
     mean = f"mean of {sum(counts.values())}"
     if len(counts) > 1:
         mean = "mean of each group"
-        yield {
-            f"{plain(wrapped(name))} ({counts[name]})": key(linestyle=style, **thick)
-            for name, style in styles.items()
-        }
+        yield {f"{name} ({counts[name]})": key(linestyle=style, **thick) for name, style in styles.items()}
     yield {
         "one result": key(linestyle="-", color=LEGEND_COLOUR, linewidth=THIN),
         mean: key(linestyle="-", **thick),
