@@ -35,7 +35,7 @@ class Look(NamedTuple):
     symbol: Symbol
 
 
-#: Okabe and Ito's colours, which colour-blind readers can tell apart; then, for more sets, darker ones of other
+#: Okabe and Ito's colours, which colour-blind readers can tell apart; for more sets, darker ones of other
 #: hues. Grey is kept for the reference.
 COLOURS = (
     Colour("#0072B2", "#0072B2", "#4FA8E0"),

@@ -95,6 +95,10 @@ CURVES: tuple[Callable[[xr.Dataset, Figure], Any], ...] = (
 )
 
 
+#: What is drawn as wide as a journal's column, or its page.
+COLUMNS = [(draw, 85) for draw in CURVES] + [(plot_marked, 180), (plot_kinds, 180)]
+
+
 def share_of_axes(figure: Figure) -> float:
     """Return how much of the height of a figure its axes take, one above the other."""
     return sum({round(ax.get_position().y0, 3): ax.get_position().height for ax in figure.axes}.values())
@@ -115,9 +119,7 @@ def test_axes_keep_most_of_the_height(draw: Callable[[xr.Dataset, Figure], Any],
     assert len({*shown}) == len(shown)
 
 
-@pytest.mark.parametrize(
-    ("draw", "millimetres"), [*product(CURVES, [85]), (plot_marked, 180), (plot_kinds, 180)]
-)
+@pytest.mark.parametrize(("draw", "millimetres"), COLUMNS)
 def test_the_width_of_a_column(draw: Callable[[xr.Dataset, Figure], Any], millimetres: float) -> None:
     """It is kept; letters have 6 to 8 points; what has no room beside the axes stands below them."""
     figure = Figure(figsize=(millimetres / 25.4, 1.0))
@@ -127,7 +129,8 @@ def test_the_width_of_a_column(draw: Callable[[xr.Dataset, Figure], Any], millim
     assert {6 <= float(text.get_fontsize()) <= 8 for text in texts(figure)} == {True}
     narrowest = min(ax.get_position().width for ax in figure.axes) * millimetres
     assert narrowest > (50 if draw is not plot_kinds else 40)
-    (legend,) = [*figure.legends, *(ax.get_legend() for ax in figure.axes if ax.get_legend() is not None)]
+    legend = next(iter(figure.legends), None) or figure.axes[0].get_legend()
+    assert legend is not None
     lowest = min(ax.get_window_extent().y0 for ax in figure.axes)
     assert (legend.get_window_extent().y1 < lowest) == (millimetres == 85)
 

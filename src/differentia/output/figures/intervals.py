@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from differentia.output.doubts import told_doubts
 from differentia.output.figures.legends import key
+from differentia.results.convergence import not_converged
 from differentia.results.subject import subject_of
 from differentia.results.summaries import confidence_of, limits_or_spread, percent
 
@@ -39,6 +40,8 @@ class Intervals:
     words: dict[str, str]
     #: Which values are not to be trusted for other images, (set, layer, n_units).
     doubted: xr.DataArray
+    #: Which of the others have not converged, (set, layer, n_units).
+    unsettled: xr.DataArray
 
     def limits(self, source: str, **place: Any) -> tuple[ByLayer, ByLayer]:
         """Return the limits of one set and number of units; NaN where unknown."""
@@ -65,7 +68,8 @@ def intervals_of(
     items = subject_of(result).item.many
     words = {"images": f"{extent}: other {items}", "units": f"{extent}: other {noun}"}
     doubted = told_doubts(result, items, reference) != ""
-    return Intervals(*limits_or_spread(result, values, reference), words, doubted)
+    unsettled = not_converged(result) & ~doubted
+    return Intervals(*limits_or_spread(result, values, reference), words, doubted, unsettled)
 
 
 def band_key() -> Artist:

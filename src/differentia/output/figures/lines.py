@@ -48,7 +48,6 @@ from differentia.output.figures.labels import plain, shortened
 from differentia.output.figures.legends import SMALL_LEGEND_SIZE, Legend, key, laid_out
 from differentia.output.figures.panels import PAGE_HEIGHT, PAGE_WIDTH, RESOLUTION, asked_width, figure_in
 from differentia.output.words import unit_of
-from differentia.results.convergence import not_converged
 from differentia.results.dataset import kind_of
 from differentia.results.draws import draw_mean
 from differentia.results.published import published_lines
@@ -218,8 +217,8 @@ def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarra
         kind: intervals_of(result, result["differentiation"], noun.many) for kind, result in results.items()
     }
     explained: dict[str, Artist] = {}
-    for kind, result in results.items():
-        explained |= _mark_entries(result, intervals[kind])
+    for of_kind in intervals.values():
+        explained |= _mark_entries(of_kind)
     separate = _are_separate(first)
     entries = [
         set_entries(looks),
@@ -350,7 +349,7 @@ def _draw_curves(
     named = _style_entries(styles if kind_of(result).counted else {}, noun, separate=_are_separate(result))
     if curves is not None:
         named["published"] = key(color=LEGEND_COLOUR, linestyle=PUBLISHED_STYLE, linewidth=1.0)
-    marks = _mark_entries(result, intervals)
+    marks = _mark_entries(intervals)
     if contrasts:
         marks[DIFFERENT] = key(**diamond(LEGEND_COLOUR, "#A0A0A0"))
     ax, around = panel_in(
@@ -386,7 +385,7 @@ def _draw_lines(
     styles: Mapping[int, Any],
 ) -> None:
     """Draw the mean over draws of each set and number of units, with its intervals."""
-    means, unsettled = draw_mean(values, result), not_converged(result)
+    means = draw_mean(values, result)
     counts = sorted(int(count) for count in result["n_units"].values)
     separate = _are_separate(result)
     scale = mark_scale(room, result.sizes["layer"] * (len(looks) * len(counts) / 4 if separate else 1))
@@ -394,7 +393,7 @@ def _draw_lines(
         colour, symbol = look.colour.figure, look.symbol
         at = {"set": name, "n_units": count}
         line, doubted = means.sel(at).values, intervals.doubted.sel(at).values
-        opened = unsettled.sel(at).values & ~doubted
+        opened = intervals.unsettled.sel(at).values
         x = positions(len(line), (place, len(looks)), (rank, len(counts)), separate=separate)
         main = count == counts[-1]
         if main:  # those of fewer units would lie upon each other
@@ -474,11 +473,11 @@ def _style_entries(styles: Mapping[int, Any], noun: Noun, *, separate: bool) -> 
     }
 
 
-def _mark_entries(result: xr.Dataset, intervals: Intervals) -> dict[str, Artist]:
+def _mark_entries(intervals: Intervals) -> dict[str, Artist]:
     """Return what says which interval is which, and what open and crossed marks are."""
     marks = {"images": band_key(), "units": key(color=LEGEND_COLOUR, marker="|", markersize=9)}
     entries = {words: marks[source] for source, words in intervals.legend().items()}
-    if bool((not_converged(result) & ~intervals.doubted).any()):
+    if bool(intervals.unsettled.any()):
         entries["not converged"] = key(
             color=LEGEND_COLOUR, marker="o", markersize=OPEN_SIZE, markerfacecolor="white"
         )

@@ -19,6 +19,7 @@ from differentia.output.figures.panels import (
     add_colour_bar,
     asked_width,
     draw_heat_map,
+    hide,
     write_above,
 )
 from differentia.results.dataset import require_variables
@@ -91,20 +92,25 @@ def plot_maps(
     longest = int(72 * grid.panel[0] / text_width("n", SMALL_TEXT))
     item = subject_of(result).item.one
     caption = f"{shortened(scores.attrs['layer'], LONGEST_LAYER)}, channel {scores.attrs['filter']}"
-    panels[-1, 0].set_xlabel(plain(caption), loc="left", fontsize=SMALL_TEXT + 0.5)
     image = None
     for row, place in zip(panels, places, strict=True):
         for ax, name in zip(row, colours, strict=True):
             if (place, name) in maps:
-                last = caption if ax is panels[-1, 0] else ""
-                drawn = draw_heat_map(ax, maps[place, name], scale, rows="", columns=last, square=True)
+                drawn = draw_heat_map(
+                    ax, maps[place, name], scale, rows="", columns="", square=True, numbered=False
+                )
                 image = image or drawn
                 image_name = str(result["image_name"].values[rows[name][place]])
                 write_above(ax, shortened(image_name, longest), SMALL_TEXT, middle=True)
             else:  # the set has fewer images
                 ax.spines[:].set_visible(False)
-            ax.set(xticks=[], yticks=[], ylabel="")
+            hide(ax.xaxis, ax.yaxis)
+        row[0].yaxis.set_visible(True)
+        row[0].set_yticks([])
         row[0].set_ylabel(f"{item} {place}", fontsize=SMALL_TEXT + 0.5)
+    panels[-1, 0].xaxis.set_visible(True)
+    panels[-1, 0].set_xticks([])
+    panels[-1, 0].set_xlabel(plain(caption), loc="left", fontsize=SMALL_TEXT + 0.5)
     if image is not None:
         add_colour_bar(panels[0, -1], image, scale)
     return panels
