@@ -70,13 +70,17 @@ def limits(ax: Axes) -> tuple[float, float]:
 
 
 def texts(figure: Any) -> list[Text]:
-    """Return every text of a figure that is seen; not the numbers of ticks beyond the end of an axis."""
-    beyond = set()
+    """Return every text of a figure that is seen; not those of hidden axes and beyond the end of an axis."""
+    beyond: set[Any] = set()
     for ax in figure.findobj(Axes):
         for axis in (ax.xaxis, ax.yaxis):
+            if not axis.get_visible():
+                beyond |= {*axis.findobj(Text)}
+                continue
             lowest, highest = sorted(axis.get_view_interval())
             ticks = axis.get_major_ticks()
-            beyond |= {tick.label1 for tick in ticks if not lowest <= tick.get_loc() <= highest}
+            outside = [tick for tick in ticks if not lowest <= tick.get_loc() <= highest]
+            beyond |= {label for tick in outside for label in (tick.label1, tick.label2)}
     found = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible())
     return [text for text in found if text.get_text().strip() and text not in beyond]
 

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+#: How marks of groups are filled where no lines join them.
+FILLS = ("full", "none", "left", "right", "bottom")
+
 #: In points: the line of a mean; that of a result, the points on it, and how strong its colour is.
 THICK, THIN, POINT_SIZE, STRENGTH = 2.0, 0.6, 2.0, 0.5
 
@@ -39,15 +42,16 @@ def plot_across(found: xr.Dataset, ax: Axes | Figure | None = None) -> Axes:
     """Draw several networks, animals or sessions against depth, one colour for each set.
 
     A thin line is one result, a thick one the mean over the results of a group; groups differ in their line
-    style. The band is the interval of the mean. Sets stand a little beside each other. What reaches beyond
-    twice the highest value is cut off.
+    style, or in how their marks are filled where no lines join them, as in recordings. The band is the
+    interval of the mean. Sets stand a little beside each other. What reaches beyond twice the highest value
+    is cut off.
 
     Parameters
     ----------
     found
         What `across` returned, or a selection of its sets, groups and layers.
     ax
-        To draw into: axes, or an empty figure, which is made to fit; by default a new one.
+        To draw into: axes, or an empty figure, which keeps a width that it was given; by default a new one.
 
     Returns
     -------
@@ -65,15 +69,14 @@ def plot_across(found: xr.Dataset, ax: Axes | Figure | None = None) -> Axes:
     counts = {name: int(of_group.sum()) for name, of_group in members.items()}
     subject = subject_of(found)
     separate = subject.recorded or len(layers) == 1
-    entries = [set_entries(looks), *_explained(found, styles, counts)]
+    entries = [set_entries(looks), *_explained(found, styles, counts, separate=separate)]
+    marks = _marks_of_groups(styles, separate=separate)
     ax, around = panel_in(ax, layers, subject, entries)
     mark_size = MARK_SIZE * mark_scale(around.room, len(layers))
     values = found["value"].transpose("set", "result", "layer")
     for (place, (name, look)), (rank, group) in product(enumerate(looks.items()), enumerate(members)):
         x = positions(len(layers), (place, len(looks)), (rank, len(members)), separate=separate)
-        about: dict[str, Any] = {"color": look.colour.figure, "label": name, "linestyle": styles[group]}
-        if separate:
-            about["linestyle"] = "none"
+        about: dict[str, Any] = {"color": look.colour.figure, "label": name, **marks[rank]}
         for line in values.sel(set=name).values[members[group]]:
             # The point is seen where a layer stands alone.
             ax.plot(x, line, linewidth=THIN, alpha=STRENGTH, marker=".", markersize=POINT_SIZE, **about)
@@ -95,17 +98,28 @@ def plot_across(found: xr.Dataset, ax: Axes | Figure | None = None) -> Axes:
 
 
 def _explained(
-    found: xr.Dataset, styles: Mapping[str, Any], counts: Mapping[str, int]
+    found: xr.Dataset, styles: Mapping[str, Any], counts: Mapping[str, int], *, separate: bool
 ) -> Iterator[dict[str, Artist]]:
-    """Yield what the legend says of groups, of lines, and of bands."""
-    thick: dict[str, Any] = {"color": LEGEND_COLOUR, "linewidth": THICK}
+    """Yield what the legend says of groups, of lines or marks, and of bands."""
+    one: dict[str, Any] = {"linestyle": "-", "linewidth": THIN, "color": LEGEND_COLOUR}
+    several: dict[str, Any] = one | {"linewidth": THICK}
+    if separate:
+        one = {"marker": ".", "markersize": POINT_SIZE, "color": LEGEND_COLOUR}
+        several = {"marker": "o", "markersize": MARK_SIZE, "color": LEGEND_COLOUR}
     mean = f"mean of {sum(counts.values())}"
     if len(counts) > 1:
         mean = "mean of each group"
-        yield {f"{name} ({counts[name]})": key(linestyle=style, **thick) for name, style in styles.items()}
-    yield {
-        "one result": key(linestyle="-", color=LEGEND_COLOUR, linewidth=THIN),
-        mean: key(linestyle="-", **thick),
-    }
+        yield {
+            f"{name} ({counts[name]})": key(**several | style)
+            for name, style in zip(styles, _marks_of_groups(styles, separate=separate), strict=True)
+        }
+    yield {"one result": key(**one), mean: key(**several)}
     if bool((found["high"] > found["low"]).any()):
         yield {f"{percent(found.attrs['confidence'])}: mean of all": band_key()}
+
+
+def _marks_of_groups(styles: Mapping[str, Any], *, separate: bool) -> list[dict[str, Any]]:
+    """Return in what groups differ: in their lines, or in how their marks are filled where there are none."""
+    if separate:
+        return [{"linestyle": "none", "fillstyle": FILLS[rank % len(FILLS)]} for rank, _ in enumerate(styles)]
+    return [{"linestyle": style} for style in styles.values()]

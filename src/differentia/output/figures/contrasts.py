@@ -93,7 +93,7 @@ def plot_contrast(contrast: xr.Dataset, ax: Axes | Figure | None = None, *, what
     contrast
         What `contrast` returned.
     ax
-        To draw into: axes, or an empty figure, which is made to fit; by default a new one.
+        To draw into: axes, or an empty figure, which keeps a width that it was given; by default a new one.
     what
         "difference", with a line at 0, or "ratio", with a line at 1 and a logarithmic axis.
 

@@ -54,6 +54,9 @@ PREDICTIONS = Scale(0.0, 1.0, "probability / SD of all in the set", extend="max"
 MAPPED_FILTERS = Scale(0.0, 1.0, "mean response (SDs from the layer's mean)")
 PLAIN_UNITS = Scale(-1.0, 1.0, "response (SDs from the layer's mean)", "RdBu_r")
 
+#: Colours end at this percentile of a layer's distances, so that a single image does not darken the rest.
+END_OF_DISTANCES = 99.0
+
 #: Rows of panels beside which a colour bar stands that holds for all of them.
 ROWS_OF_BAR = 2
 
@@ -71,7 +74,7 @@ def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
     result
         What `measure` returned.
     axes : (n_sets,) of matplotlib.axes.Axes, optional
-        To draw into, or an empty figure, which is made to fit; by default a new one.
+        To draw into, or an empty figure, which keeps a width that it was given; by default a new one.
 
     Returns
     -------
@@ -125,7 +128,7 @@ def plot_filters(
     layers
         A name or several; by default all whose channels are known.
     axes : (n_layers, n_sets) of matplotlib.axes.Axes, optional
-        To draw into, or an empty figure, which is made to fit; by default a new one.
+        To draw into, or an empty figure, which keeps a width that it was given; by default a new one.
 
     Returns
     -------
@@ -208,8 +211,8 @@ def plot_distances(
 
     With the default measure, the median of what is above the diagonal is the differentiation of draw 0 at
     the largest `n_units`. Other measures compare otherwise; then too these are Euclidean distances, and
-    the label says so. All panels share their colours, which start from 0; in the unit of the responses
-    (``normalize="none"``) those of a layer do.
+    the label says so. All panels share their colours, from 0 to the 99th percentile of the layer that has the
+    highest; in the unit of the responses (``normalize="none"``) those of a layer do.
 
     Parameters
     ----------
@@ -218,7 +221,7 @@ def plot_distances(
     layers
         A name or several; by default all.
     axes : (n_layers, n_sets) of matplotlib.axes.Axes, optional
-        To draw into, or an empty figure, which is made to fit; by default a new one.
+        To draw into, or an empty figure, which keeps a width that it was given; by default a new one.
 
     Returns
     -------
@@ -255,13 +258,14 @@ def plot_distances(
 
 
 def _distance_scales(shown: Sequence[Sequence[np.ndarray]], label: str, *, together: bool) -> list[Scale]:
-    """Return the colours of each layer, from 0 to its largest distance, or to that of all layers together."""
-    largest = [
-        max((float(matrix.max()) for matrix in matrices if np.isfinite(matrix).all()), default=0.0)
-        for matrices in shown
-    ]
-    ends = [max(largest)] * len(largest) if together else largest
-    return [Scale(0.0, end or 1.0, label, extend="neither") for end in ends]
+    """Return the colours of each layer, up to its largest distances, or to those of all layers together."""
+    ends = []
+    for matrices in shown:
+        known = [matrix.ravel() for matrix in matrices if np.isfinite(matrix).all()]
+        ends.append(float(np.percentile(np.concatenate(known), END_OF_DISTANCES)) if known else 0.0)
+    if together:
+        ends = [max(ends)] * len(ends)
+    return [Scale(0.0, end or 1.0, label, extend="max") for end in ends]
 
 
 def _distance_label(result: xr.Dataset) -> str:

@@ -111,14 +111,15 @@ def plot(
     What reaches beyond twice the highest value is cut off. In a result without intervals, bars are one SD
     over draws either side, and there are no bands. Open marks have not converged: more units give another
     value, or those at hand have another SD than their whole layer (`not_converged`). Crossed circles are not
-    to be trusted for other images: from those at hand no interval can be told.
+    to be trusted for other images: from those at hand no interval can be told. Populations of a recording
+    have no order: no lines join them, and a point stands for each set and number of units, side by side.
 
     Parameters
     ----------
     result
         What `measure` or `measure_responses` returned.
     ax
-        To draw into: axes, or an empty figure, which is made to fit; by default a new one.
+        To draw into: axes, or an empty figure, which keeps a width that it was given; by default a new one.
     published
         Whether to draw the published curves of VGG16 too, dotted, for the sets that have their names, at
         the largest number of units that both have. By default where the result is certainly of that
@@ -163,7 +164,7 @@ def plot_relative(
     reference
         The set to divide by; by default the result's own reference.
     ax
-        To draw into: axes, or an empty figure, which is made to fit; by default a new one.
+        To draw into: axes, or an empty figure, which keeps a width that it was given; by default a new one.
     published
         As for `plot`. The published curves are relative to white_noise, and drawn for no other reference.
     contrasts
@@ -195,7 +196,7 @@ def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarra
     results
         Kind of units -> result: what `measure_kinds` returned.
     axes : (n_kinds,) of matplotlib.axes.Axes, optional
-        To draw into, or an empty figure, which is made to fit; by default a new one.
+        To draw into, or an empty figure, which keeps a width that it was given; by default a new one.
 
     Returns
     -------

@@ -59,7 +59,7 @@ def plot_maps(
     layer, filter
         Whose map; by default the first that was kept.
     axes : (n_images, n_sets) of matplotlib.axes.Axes, optional
-        To draw into, or an empty figure, which is made to fit; by default a new one.
+        To draw into, or an empty figure, which keeps a width that it was given; by default a new one.
 
     Returns
     -------
