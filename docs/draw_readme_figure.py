@@ -22,7 +22,7 @@ PREDICTIONS = ROOT / "docs" / "images" / "predictions.png"
 
 def draw_curves(result: xr.Dataset, path: Path) -> None:
     """Draw both line plots one above the other: the values, and the same relative to noise."""
-    figure = Figure(figsize=(11, 7.2), layout="constrained")
+    figure = Figure(figsize=(7.2, 5.4), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True)
     dif.plot(result, ax=upper)
     dif.plot_relative(result, ax=lower)
@@ -32,7 +32,7 @@ def draw_curves(result: xr.Dataset, path: Path) -> None:
     assert legend is not None
     legend.remove()
     path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, dpi=130)
+    figure.savefig(path, dpi=200)
     print(f"{path}: {result.sizes['image']} images, {result.sizes['layer']} layers")
 
 

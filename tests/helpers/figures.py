@@ -40,6 +40,11 @@ def explained() -> xr.Dataset:
     return dif.measure_responses(recorded())
 
 
+def of_network(result: xr.Dataset) -> xr.Dataset:
+    """Return a result of responses as one of a network, whose layers have an order."""
+    return result.assign_coords(layer_kind=("layer", ["Linear"] * result.sizes["layer"]))
+
+
 def whole(layer: str, name: str) -> np.ndarray:
     """Return a layer's responses to a set, (n_images, *shape)."""
     responses = recorded()
@@ -65,43 +70,73 @@ def limits(ax: Axes) -> tuple[float, float]:
 
 
 def texts(figure: Any) -> list[Text]:
-    """Return every text of a figure that is seen; not the numbers of ticks beyond the end of an axis."""
-    beyond = set()
+    """Return every text of a figure that is seen; not those of hidden axes and beyond the end of an axis."""
+    beyond: set[Any] = set()
     for ax in figure.findobj(Axes):
         for axis in (ax.xaxis, ax.yaxis):
+            if not axis.get_visible():
+                beyond |= {*axis.findobj(Text)}
+                continue
             lowest, highest = sorted(axis.get_view_interval())
             ticks = axis.get_major_ticks()
-            beyond |= {tick.label1 for tick in ticks if not lowest <= tick.get_loc() <= highest}
+            outside = [tick for tick in ticks if not lowest <= tick.get_loc() <= highest]
+            beyond |= {label for tick in outside for label in (tick.label1, tick.label2)}
     found = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible())
     return [text for text in found if text.get_text().strip() and text not in beyond]
 
 
+def corners(text: Text) -> np.ndarray:
+    """Return the corners of a text in pixels, (4, 2); those of a slanted text as it stands."""
+    angle = np.radians(text.get_rotation())
+    if angle % (np.pi / 2) < 1e-9:
+        return text.get_window_extent().corners()[[0, 1, 3, 2]]
+    assert text.get_rotation_mode() == "anchor"
+    slant = text.get_rotation()
+    text.set_rotation(0)
+    level = text.get_window_extent().corners()[[0, 1, 3, 2]]
+    text.set_rotation(slant)
+    anchor = text.get_transform().transform(text.get_unitless_position())
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return anchor + (level - anchor) @ turn.T
+
+
+def overlap(one: np.ndarray, other: np.ndarray, allowed: float) -> bool:
+    """Return whether two rectangles share more than so many pixels, in whatever direction one looks."""
+    for edges in (one, other):
+        for edge in (edges[1] - edges[0], edges[2] - edges[1]):
+            along = edge / max(np.linalg.norm(edge), 1e-9)
+            first, second = one @ along, other @ along
+            if min(first.max(), second.max()) - max(first.min(), second.min()) <= allowed:
+                return False
+    return True
+
+
 def require_readable(figure: Any) -> None:
     """Fail where a text is cut off, small, or covers another: what a reader would stumble over."""
-    figure.canvas.draw()
-    width, height = figure.canvas.get_width_height()
-    boxes = []
+    figure.draw_without_rendering()
+    width, height = figure.bbox.size
+    # boxes are larger than their letters, by the same share of a point at every resolution
+    allowed = 2.0 * max(1.0, figure.dpi / 100)
+    found = []
     for text in texts(figure):
-        box = text.get_window_extent()
-        label = text.get_text()
+        box, label = text.get_window_extent(), text.get_text()
         assert float(text.get_fontsize()) >= 6, label
         assert box.x0 >= -1, label
         assert box.y0 >= -1, label
         assert box.x1 <= width + 1, label
         assert box.y1 <= height + 1, label
-        boxes.append((box.x0, box.x1, box.y0, box.y1, label))
-    boxes.sort()
-    for at, (_, right, bottom, top, label) in enumerate(boxes):
-        for left, _, other_bottom, other_top, other in boxes[at + 1 :]:
+        found.append((box.x0, box.x1, corners(text), label))
+    found.sort(key=lambda one: one[:2])
+    for at, (_, right, one, label) in enumerate(found):
+        for left, _, other, its in found[at + 1 :]:
             if left >= right - 1:
                 break
-            # a pixel of two boxes may be shared: they are larger than their letters
-            assert other_top <= bottom + 2 or other_bottom >= top - 2, (label, other)
+            assert not overlap(one, other, allowed), (label, its)
 
 
-def legend_entries(ax: Axes) -> list[str]:
-    """Return what a panel's legend says."""
-    legend = ax.get_legend()
+def legend_entries(of: Axes | Any) -> list[str]:
+    """Return what the legend of a panel, or of a figure with several, says."""
+    (legend,) = [of.get_legend()] if isinstance(of, Axes) else of.legends
     assert legend is not None
     return [text.get_text() for text in legend.get_texts()]
 

@@ -36,10 +36,11 @@ def test_looks_of_sets() -> None:
 
 
 def test_many_sets_begin_again() -> None:
-    """With more sets than colours and symbols, both are used again, but not the same pair."""
-    many = neurons().isel(set=[0]).drop_vars("set").isel(set=np.zeros(20, dtype=int))
-    looks = set_looks(many.assign_coords(set=[f"set {n}" for n in range(20)]))
-    assert len(set(looks.values())) == 20
+    """Twelve differ in their colours; of more, colours and symbols are used again, but not the same pair."""
+    many = neurons().isel(set=[0]).drop_vars("set").isel(set=np.zeros(80, dtype=int))
+    looks = [*set_looks(many.assign_coords(set=[f"set {n}" for n in range(80)])).values()]
+    assert len(set(looks)) == 80
+    assert len({look.colour for look in looks[:11]} | {REFERENCE_COLOUR}) == 12
 
 
 def test_colours_can_be_seen() -> None:

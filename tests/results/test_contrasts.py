@@ -122,6 +122,7 @@ def test_sets_that_differ_in_one_layer() -> None:
         "second": "other",
         "units": "all",
         "n_units": K,
+        "recorded": 1,
         "confidence": 0.95,
         "paired": 0,
         "corrected_over": "layers",

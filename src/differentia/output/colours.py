@@ -35,7 +35,8 @@ class Look(NamedTuple):
     symbol: Symbol
 
 
-#: Okabe and Ito's colours, which colour-blind readers can tell apart; grey is kept for the reference.
+#: Okabe and Ito's colours, which colour-blind readers can tell apart; for more sets, darker ones of other
+#: hues. Grey is kept for the reference.
 COLOURS = (
     Colour("#0072B2", "#0072B2", "#4FA8E0"),
     Colour("#D55E00", "#D55E00", "#F0813A"),
@@ -44,6 +45,10 @@ COLOURS = (
     Colour("#E69F00", "#B57B00", "#F0B53C"),
     Colour("#56B4E9", "#2F92CC", "#8BCDF2"),
     Colour("#000000", "#000000", "#FFFFFF"),
+    Colour("#882255", "#882255", "#E0629F"),
+    Colour("#999933", "#84842B", "#C4C45A"),
+    Colour("#332288", "#332288", "#9A8BF0"),
+    Colour("#7A4A1E", "#7A4A1E", "#CF9A66"),
 )
 REFERENCE_COLOUR = Colour("#7A7A7A", "#6E6E6E", "#A6A6A6")
 

@@ -17,6 +17,7 @@ from differentia.results.draws import draw_mean
 from differentia.results.intervals import CONFIDENCE, require_confidence
 from differentia.results.relative import relative
 from differentia.results.schema import validate_result, what_is_left
+from differentia.results.subject import RECORDED_FACT, subject_of
 from differentia.system.random import generator_of
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ def across(
             "method": method,
             "reference": references.pop() if len(references) == 1 else "",
             **{name: first.attrs[name] for name in ("normalize", "metric")},
+            RECORDED_FACT: int(all(subject_of(one).recorded for one in valid.values())),
         },
     )
 

@@ -24,6 +24,7 @@ from differentia.results.intervals import (
     with_confidences,
 )
 from differentia.results.schema import LIMITS, checked
+from differentia.results.subject import RECORDED_FACT, subject_of
 from differentia.results.summaries import layer_names
 from differentia.system.progress import Progress, require_progress, shown_progress, tell_nobody
 from differentia.system.random import generator_of
@@ -311,6 +312,7 @@ def _as_dataset(result: xr.Dataset, pair: tuple[str, str], values: dict[str, Any
             "second": pair[1],
             "n_units": int(result["n_units"].max()),
             "units": str(result["units"].item()),
+            RECORDED_FACT: int(subject_of(result).recorded),
         },
     )
 

@@ -53,8 +53,16 @@ RECORDED = Subject(
 )
 
 
+#: Among the facts of a contrast, and of a summary of several results: whether these are of recordings.
+RECORDED_FACT = "recorded"
+
+
 def subject_of(result: xr.Dataset) -> Subject:
-    """Return what a result is of."""
+    """Return what a result, or a dataset computed from it that says so, is of."""
+    if RECORDED_FACT in result.attrs:
+        return RECORDED if result.attrs[RECORDED_FACT] else NETWORK
+    if "layer_kind" not in result:
+        return NETWORK
     recorded = {*result["layer_kind"].values.tolist()} == {"Recorded"}
     return RECORDED if recorded and not provenance(result).get("network") else NETWORK
 

@@ -125,7 +125,7 @@ def test_relative_values() -> None:
     ax = dif.plot_across(summarised().assign_attrs(measure="relative"))
     assert ax.get_ylabel() == "Differentiation / noise"
     unit = summarised().assign_attrs(normalize="none")
-    assert dif.plot_across(unit).get_ylabel() == "Differentiation (unit of the responses)"
+    assert dif.plot_across(unit).get_ylabel() == "Differentiation\n(unit of the responses)"
 
 
 def test_unknown_values_and_wide_intervals() -> None:

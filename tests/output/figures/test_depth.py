@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
-from helpers.figures import texts
+from helpers.figures import of_network, texts
 from matplotlib.figure import Figure
 
 import differentia as dif
@@ -24,7 +24,7 @@ def _close_figures() -> Iterator[None]:
 
 def neurons(layers: int = 4) -> xr.Dataset:
     arrays = {"a": {f"layer_{n}": RNG.normal(size=(8, 60)) for n in range(layers)}}
-    return dif.measure_responses(arrays, n_units=(5, 20, 60), draws=1)
+    return of_network(dif.measure_responses(arrays, n_units=(5, 20, 60), draws=1))
 
 
 @pytest.mark.parametrize("layers", [2, 30, 90, pytest.param(500, marks=pytest.mark.slow)])

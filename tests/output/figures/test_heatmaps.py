@@ -205,23 +205,42 @@ def test_a_constant_layer_says_so() -> None:
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_distances(layer: str) -> None:
-    """Euclidean distances over SD and root of units; the sets of a layer share their colours, from 0."""
+    """Euclidean distances over SD and root of units; the sets share their colours, from 0 to the largest."""
     axes = dif.plot_distances(explained(), layer)
     assert axes.shape == (1, 3)
-    largest = 0.0
+    everything = []
     for ax, name in zip(axes[0], SETS, strict=True):
         values = whole(layer, name).reshape(len(whole(layer, name)), -1)
         values = values / values.std()
         differences = values[:, np.newaxis] - values[np.newaxis]
         expected = np.sqrt((differences**2).mean(axis=2))
         np.testing.assert_allclose(shown(ax), expected, rtol=1e-4, atol=1e-6)
-        largest = max(largest, float(expected.max()))
+        everything.append(expected.ravel())
         upper = expected[np.triu_indices(len(expected), k=1)]
         d = float(explained()["differentiation"].sel(set=name, layer=layer, draw=0).item())
         assert np.median(upper) == pytest.approx(d, rel=1e-4)
     assert {limits(ax) for ax in axes[0]} == {limits(axes[0, 0])}
-    assert limits(axes[0, 0]) == pytest.approx((0.0, largest), rel=1e-4)
+    assert limits(axes[0, 0]) == pytest.approx((0.0, np.percentile(np.concatenate(everything), 99)), rel=1e-4)
     require_readable(axes[0, 0].figure)
+
+
+def test_layers_share_the_colours_of_distances() -> None:
+    """They can be compared, and one bar says so; in the unit of the responses each layer has its own."""
+    rng = np.random.default_rng(0)
+    arrays = {name: {f"L{n}": (n + 1) * rng.normal(size=(5, 9)) for n in range(4)} for name in ("a", "b")}
+    axes = dif.plot_distances(dif.measure_responses(arrays))
+    assert len({limits(ax) for ax in axes.flat}) == 1
+    highest = [np.percentile([shown(ax) for ax in row], 99) for row in axes]
+    assert limits(axes[0, 0]) == pytest.approx((0.0, max(highest)))
+    assert max(highest) > 1.1 * min(highest)
+    (bar,) = [bar for ax in axes.flat for bar in ax.child_axes]
+    assert bar.get_ylabel() == "distance / SD; the same colours throughout"
+    require_readable(axes[0, 0].figure)
+    raw = dif.plot_distances(dif.measure_responses(arrays, normalize="none"))
+    for row in raw:
+        assert {limits(ax) for ax in row} == {limits(row[0])}
+        assert limits(row[0])[1] == pytest.approx(np.percentile([shown(ax) for ax in row], 99))
+    assert [len(row[-1].child_axes) for row in raw] == [1, 1, 1, 1]
 
 
 def test_labels_of_distances() -> None:

@@ -14,6 +14,7 @@ from helpers.figures import (
     bars_of,
     crossed_marks_of,
     legend_entries,
+    of_network,
     open_marks_of,
     require_readable,
 )
@@ -40,7 +41,8 @@ def neurons(layers: int = 4, names: tuple[str, ...] = ("noise", "cats", "dogs"))
         name: {f"L{n}": RNG.gamma(1 + place, 1.0, (12, 80)) for n in range(layers)}
         for place, name in enumerate(names)
     }
-    return trusted(dif.measure_responses(arrays, n_units=COUNTS, pool=60, draws=6, reference=names[0]))
+    result = dif.measure_responses(arrays, n_units=COUNTS, pool=60, draws=6, reference=names[0])
+    return trusted(of_network(result))
 
 
 def trusted(result: xr.Dataset) -> xr.Dataset:
@@ -290,8 +292,7 @@ def test_kinds_have_their_own_intervals() -> None:
     bands: list[dict[str, np.ndarray]] = [bands_of(ax) for ax in axes]
     for one, other in zip(*(panel.values() for panel in bands), strict=True):
         np.testing.assert_allclose(other, one * [0.5, 2.0])
-    (with_legend,) = [ax for ax in axes if ax.get_legend() is not None]
-    entries = legend_entries(with_legend)
+    entries = legend_entries(axes[0].figure)
     assert entries[:7] == ["noise", "cats", "", "60 units", "20 units", "5 units", ""]
     assert entries[7:9] == [IMAGES, UNITS]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from differentia.output.figures.labels import plain, shortened, standing_out, text_width, wrapped
+from differentia.output.figures.labels import plain, shortened, standing_out, text_width, told_apart, wrapped
 
 
 def test_standing_out() -> None:
@@ -22,7 +22,7 @@ def test_standing_out() -> None:
 
 def test_shortened_and_wrapped_names() -> None:
     """A long name keeps its ends; lines are broken at blanks and underscores, and no letter is lost."""
-    assert shortened("block1_conv1") == "block1_conv1"
+    assert shortened("block1_conv1", 12) == "block1_conv1"
     assert shortened("abcdefghij", 6) == "abc\u2026ij"
     assert {len(shortened("x" * 99, longest)) for longest in (7, 8)} == {7, 8}
     assert wrapped("a_set of images", 9) == "a_set of\nimages"
@@ -38,3 +38,18 @@ def test_widths_and_dollars_are_those_of_matplotlib() -> None:
     assert abs(text.get_window_extent().width - text_width("predictions", 8.0)) < 2
     shown = figure.text(0, 0, plain("$a$"), fontsize=8)
     assert shown.get_window_extent().width > figure.text(0, 0, "$a$", fontsize=8).get_window_extent().width
+
+
+def test_names_are_told_apart() -> None:
+    """By their ends or by what is in their midst; short ones stay as they are."""
+    assert told_apart(["a", "b"], 9) == ["a", "b"]
+    ends = [f"{'x' * 20}{number}" for number in range(3)]
+    assert told_apart(ends, 9) == [shortened(name, 9) for name in ends]
+    early = [f"a{number}{'x' * 20}" for number in range(12)]
+    amid = [f"{'x' * 20}{number}{'y' * 20}" for number in range(12)]
+    for names in (early, amid):
+        assert len({shortened(name, 12) for name in amid}) == 1
+        shown = told_apart(names, 12)
+        assert len({*shown}) == 12
+        assert max(map(len, shown)) <= 12
+    assert told_apart(["same" * 9] * 2, 9) == [shortened("same" * 9, 9)] * 2

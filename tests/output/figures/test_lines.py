@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
-from helpers.figures import bars_of, legend_entries, require_readable, texts
+from helpers.figures import bars_of, legend_entries, of_network, require_readable, texts
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
@@ -35,7 +35,7 @@ def neurons(
         name: {f"layer_{n}": RNG.gamma(1 + place, 1.0, (8, 60)) for n in range(layers)}
         for place, name in enumerate(names)
     }
-    return dif.measure_responses(arrays, n_units=COUNTS, draws=draws, reference=names[0])
+    return of_network(dif.measure_responses(arrays, n_units=COUNTS, draws=draws, reference=names[0]))
 
 
 def lines_of(ax: Axes) -> dict[tuple[str, str], np.ndarray]:
@@ -85,20 +85,21 @@ def test_numbers_are_of_what_the_kind_of_units_counts() -> None:
     sketch = random.assign_coords(units="sketch")
     assert {"60 sums", "20 sums", "5 sums", "95 %: other sums"} <= set(legend_entries(dif.plot(sketch)))
     axes = dif.plot_kinds({"random": random, "sketch": sketch})
-    (entries,) = [legend_entries(ax) for ax in axes if ax.get_legend() is not None]
-    assert {"60 units or sums", "95 %: other units or sums"} <= set(entries)
+    assert {"60 units or sums", "95 %: other units or sums"} <= set(legend_entries(axes[0].figure))
 
 
 def test_draws_into_a_given_figure() -> None:
-    """An empty figure gets the size that fits, and no other is made."""
+    """An empty figure gets the size that fits, or the height that fits its width; no other is made."""
     plt.close("all")
-    cases: list[tuple[Any, Any]] = [(dif.plot, neurons()), (dif.plot_kinds, {"random": neurons()})]
+    cases: list[tuple[Any, Any]] = [(dif.plot, neurons(30)), (dif.plot_kinds, {"random": neurons(30)})]
     for draw, what in cases:
-        figure = Figure(figsize=(1, 1))
-        draw(what, figure)
-        assert figure.axes
-        assert figure.get_figwidth() > 4
-        assert figure.get_constrained_layout()
+        for asked, expected in ((None, 7.2), ((5.0, 1.0), 5.0), ((1.0, 1.0), 2.0)):
+            figure = Figure(figsize=asked)
+            draw(what, figure)
+            assert figure.axes
+            assert figure.get_figwidth() == pytest.approx(expected)
+            assert figure.get_figheight() > 2
+            assert figure.get_constrained_layout()
     assert plt.get_fignums() == []
 
 
@@ -237,8 +238,7 @@ def test_kinds() -> None:
         assert {colour for colour, _ in lines} == {to_hex(c) for c in set_colours(result).values()}
     assert len({ax.get_ylim() for ax in axes}) == 1
     assert axes[0].get_ylim()[1] >= float(results["top"]["differentiation"].mean("draw").max())
-    (with_legend,) = [ax for ax in axes if ax.get_legend() is not None]
-    assert legend_entries(with_legend)[:6] == ["noise", "cats", "", "60 units", "20 units", "5 units"]
+    assert legend_entries(axes[0].figure)[:6] == ["noise", "cats", "", "60 units", "20 units", "5 units"]
     solid = {style for _, style in lines_of(axes[2])}
     assert solid < {style for _, style in lines_of(axes[0])}
     require_readable(axes[0].figure)

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from differentia.errors import InputError, require_known, short_tracebacks
 from differentia.output.colours import set_colours
-from differentia.output.figures.depth import add_legend, key, mark_scale, name_layers, panel_in, rule
+from differentia.output.figures.depth import (
+    LABEL_SIZE,
+    LOWEST_AXES,
+    Surroundings,
+    axes_height,
+    mark_scale,
+    panel_in,
+    rule,
+    surroundings_in,
+)
 from differentia.output.figures.intervals import band_key, draw_band, draw_bars
-from differentia.output.figures.labels import plain, shortened, wrapped
-from differentia.output.figures.panels import PAGE_WIDTH, write_beside
+from differentia.output.figures.labels import plain, text_width, told_apart
+from differentia.output.figures.legends import key
+from differentia.output.figures.panels import write_beside
 from differentia.output.words import corrected_over
 from differentia.recording.units import unit_kind
 from differentia.results.contrasts import SIGNIFICANT, require_contrast, require_contrasts
+from differentia.results.subject import subject_of
 from differentia.results.summaries import layer_names, percent
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -33,11 +45,17 @@ MOST_ROWS = 6
 #: In points: rows of marks, the lowest above the axes, what they are made of, and what stands right of them.
 ROW_HEIGHT, FIRST_ROW, DIAMOND_SIZE, ROW_LABEL_SIZE, BEFORE_ROW_LABEL = 9.0, 7.0, 4.5, 7.0, 7.2
 
-#: In characters: a set's name beside a row of marks, and above a panel.
-LONGEST_IN_ROW, LONGEST_IN_TITLE = 18, 30
+#: In points: rows whose labels stand over them.
+LABELLED_ROW_HEIGHT = 17.0
 
-#: In inches: a panel without the layers' names, alone and above others, and what stands right of it.
-PANEL_HEIGHT, STACKED_HEIGHT, LEGEND_WIDTH = 2.3, 1.25, 1.75
+#: In characters: a set's name beside a row of marks, and above a panel; at its y axis, at most and at least.
+LONGEST_IN_ROW, LONGEST_IN_TITLE, LONGEST_AT_AXIS, LEAST_AT_AXIS = 18, 30, 14, 6
+
+#: In inches: a panel above others, and its title.
+STACKED_HEIGHT, TITLE = 1.25, 0.25
+
+#: In font sizes.
+LENGTH_OF_KEYS = 2.0
 
 COLOUR = "#1A1A1A"
 
@@ -51,7 +69,6 @@ class Comparison:
 
     #: Between their names.
     sign: str
-    label: str
     #: The value where they do not differ.
     equal: float
     #: Half and twice as much are as far from equal.
@@ -59,8 +76,8 @@ class Comparison:
 
 
 COMPARISONS = {
-    "difference": Comparison("\N{MINUS SIGN}", "Difference", 0.0),
-    "ratio": Comparison("/", "Ratio", 1.0, logarithmic=True),
+    "difference": Comparison("\N{MINUS SIGN}", 0.0),
+    "ratio": Comparison("/", 1.0, logarithmic=True),
 }
 
 
@@ -77,7 +94,7 @@ def plot_contrast(contrast: xr.Dataset, ax: Axes | Figure | None = None, *, what
     contrast
         What `contrast` returned.
     ax
-        To draw into: axes, or an empty figure, which is made to fit; by default a new one.
+        To draw into: axes, or an empty figure, which keeps a width that it was given; by default a new one.
     what
         "difference", with a line at 0, or "ratio", with a line at 1 and a logarithmic axis.
 
@@ -92,31 +109,38 @@ def plot_contrast(contrast: xr.Dataset, ax: Axes | Figure | None = None, *, what
     """
     require_known("what", what, COMPARISONS)
     require_contrast(contrast)
-    ax = panel_in(ax, _contrasts_size([contrast]))
-    _draw_contrast(ax, contrast, what)
-    _explain(ax, contrast)
+    about = layer_names(contrast), subject_of(contrast), [_entries(contrast)]
+    ax, around = panel_in(ax, *about, above=lambda _: TITLE, length=LENGTH_OF_KEYS)
+    _draw_contrast(ax, around, contrast, what)
+    around.explain(ax)
     return ax
 
 
-def _draw_contrast(ax: Axes, contrast: xr.Dataset, what: str) -> None:
+def _draw_contrast(ax: Axes, around: Surroundings, contrast: xr.Dataset, what: str) -> None:
     comparison, layers = COMPARISONS[what], layer_names(contrast)
     depth = np.arange(len(layers), dtype=np.float64)
     value, low, high = (contrast[f"{what}{limit}"].values for limit in ("", "_low", "_high"))
     ax.axhline(comparison.equal, color="#707070", linewidth=0.8, zorder=1.5)
-    draw_band(ax, depth, low, high, COLOUR, half_width=0.03)
+    separate = subject_of(contrast).recorded
+    draw_band(ax, depth, low, high, COLOUR, half_width=0.03, separate=separate)
     low, high = (contrast[f"{what}_{end}_simultaneous"].values for end in ("low", "high"))
     draw_bars(ax, depth, low, high, COLOUR, linewidth=TOGETHER_WIDTH)
-    ax.plot(depth, value, color=COLOUR, linewidth=1.2, zorder=2)
-    corrected, scale = contrast["p_corrected"].values, mark_scale(ax, len(layers))
+    ax.plot(depth, value, color=COLOUR, linewidth=1.2, zorder=2, linestyle="none" if separate else "-")
+    corrected, scale = contrast["p_corrected"].values, mark_scale(around.room, len(layers))
     mark: dict[str, Any] = {"s": 18 * scale**2, "edgecolor": COLOUR, "linewidth": 0.9 * scale, "zorder": 3}
     for at, fill in ((corrected < SIGNIFICANT, COLOUR), (corrected >= SIGNIFICANT, "white")):
         ax.scatter(depth[at], value[at], facecolor=fill, **mark)
     rule(ax)
-    ax.set_ylabel(comparison.label)
+    letters = int(72 * axes_height(ax) / text_width("n", LABEL_SIZE))
+    at_axis = min(LONGEST_AT_AXIS, max(LEAST_AT_AXIS, (letters - 3) // 2))
+    pair = plain(_pair_label(contrast, comparison.sign, at_axis))
+    ax.set_ylabel(f"Differentiation,\n{pair}", fontsize=LABEL_SIZE)
     if comparison.logarithmic:
         _scale_by_logarithm(ax)
-    ax.set_title(plain(_pair_label(contrast, comparison.sign, LONGEST_IN_TITLE)), fontsize=9, loc="left")
-    name_layers(ax, layers)
+    ax.set_title(
+        plain(_pair_label(contrast, comparison.sign, LONGEST_IN_TITLE)), fontsize=LABEL_SIZE, loc="left"
+    )
+    around.name(ax)
 
 
 def _scale_by_logarithm(ax: Axes) -> None:
@@ -133,22 +157,18 @@ def _scale_by_logarithm(ax: Axes) -> None:
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def _contrasts_size(contrasts: Sequence[xr.Dataset]) -> tuple[float, float]:
-    """Return inches: no wider than a page, high enough for a panel for each pair and the layers' names."""
-    layers = [shortened(name) for name in layer_names(contrasts[0])]
-    width = min(PAGE_WIDTH, max(4.6, 1.6 + 0.28 * len(layers)) + LEGEND_WIDTH)
-    panels = PANEL_HEIGHT if len(contrasts) == 1 else STACKED_HEIGHT * len(contrasts) + 0.4
-    return width, panels + 0.3 + 0.055 * max(map(len, layers))
-
-
 def draw_contrasts(contrasts: Sequence[xr.Dataset], figure: Figure) -> None:
     """Draw a panel for each pair into a figure, one above the other, with the same limits."""
-    figure.set_size_inches(_contrasts_size(contrasts))
+    first, count = contrasts[0], len(contrasts)
+    about = layer_names(first), subject_of(first), [_entries(first)]
+    around = surroundings_in(figure, *about, length=LENGTH_OF_KEYS)
+    least = LOWEST_AXES if count == 1 else STACKED_HEIGHT * count
+    figure.set_size_inches(around.width, around.height(TITLE * count, least=least))
     figure.set_layout_engine("constrained")
-    panels = figure.subplots(len(contrasts), squeeze=False)[:, 0]
+    panels = figure.subplots(count, squeeze=False)[:, 0]
     for ax, contrast in zip(panels, contrasts, strict=True):
-        _draw_contrast(ax, contrast, "difference")
-    _explain(panels[0], contrasts[0])
+        _draw_contrast(ax, replace(around, layers=layer_names(contrast)), contrast, "difference")
+    around.legend.draw_beside_panels(figure)
     limits = np.array([ax.get_ylim() for ax in panels])
     for ax in panels:
         ax.set_ylim(limits.min(), limits.max())
@@ -173,23 +193,31 @@ def row_label(contrast: xr.Dataset) -> str:
 
 
 def _pair_label(contrast: xr.Dataset, sign: str, longest: int) -> str:
-    first, second = (shortened(str(contrast.attrs[which]), longest) for which in ("first", "second"))
+    first, second = told_apart([str(contrast.attrs[which]) for which in ("first", "second")], longest)
     return f"{first} {sign} {second}"
 
 
-def rows_height(contrasts: Sequence[xr.Dataset]) -> float:
-    """Return inches that the rows of marks take."""
-    return len(contrasts) * ROW_HEIGHT / 72
+def row_labels_width(contrasts: Sequence[xr.Dataset]) -> float:
+    """Return inches that what stands beside the rows of marks takes."""
+    labels = (BEFORE_ROW_LABEL + text_width(row_label(contrast), ROW_LABEL_SIZE) for contrast in contrasts)
+    return max(labels, default=0.0) / 72
 
 
-def mark_contrasts(ax: Axes, result: xr.Dataset, contrasts: Sequence[xr.Dataset]) -> None:
+def rows_height(contrasts: Sequence[xr.Dataset], *, stacked: bool) -> float:
+    """Return inches that the rows of marks take, with their labels over them where these are stacked."""
+    return len(contrasts) * (LABELLED_ROW_HEIGHT if stacked else ROW_HEIGHT) / 72
+
+
+def mark_contrasts(
+    ax: Axes, result: xr.Dataset, contrasts: Sequence[xr.Dataset], *, stacked: bool = False
+) -> None:
     """Draw a row for each pair above the axes: a line over what was tested, marks where the sets differ."""
     from matplotlib.lines import Line2D
     from matplotlib.transforms import ScaledTranslation
 
     colours, layers = set_colours(result), layer_names(result)
     for row, contrast in enumerate(reversed(contrasts)):
-        height = (FIRST_ROW + row * ROW_HEIGHT) / 72
+        height = (FIRST_ROW + row * (LABELLED_ROW_HEIGHT if stacked else ROW_HEIGHT)) / 72
         above = ax.get_xaxis_transform() + ScaledTranslation(0, height, ax.figure.dpi_scale_trans)
         corrected = contrast["p_corrected"].reindex(layer=layers).values
         pair = colours[contrast.attrs["first"]], colours[contrast.attrs["second"]]
@@ -197,8 +225,10 @@ def mark_contrasts(ax: Axes, result: xr.Dataset, contrasts: Sequence[xr.Dataset]
         stretches = [edge for place in tested for edge in (place - 0.5, place + 0.5, np.nan)]
         for x, style in ((stretches, {"color": "#D0D0D0", "linewidth": 0.8}), (different, diamond(*pair))):
             ax.add_artist(Line2D(x, np.ones(len(x)), transform=above, clip_on=False, **style))
-        offset = BEFORE_ROW_LABEL, 72 * height
-        write_beside(ax, row_label(contrast), (1, 1), offset, ROW_LABEL_SIZE, va="center")
+        beside: tuple[Any, ...] = ((1, 1), (BEFORE_ROW_LABEL, 72 * height), "center")
+        over: tuple[Any, ...] = ((0, 1), (0.0, 72 * height + DIAMOND_SIZE / 2 + 1), "bottom")
+        at, offset, side = over if stacked else beside
+        write_beside(ax, row_label(contrast), at, offset, ROW_LABEL_SIZE, va=side)
 
 
 def diamond(first: str, second: str) -> dict[str, Any]:
@@ -207,21 +237,22 @@ def diamond(first: str, second: str) -> dict[str, Any]:
     return {"linestyle": "none", "marker": "D", "markersize": DIAMOND_SIZE, "fillstyle": "left", **colours}
 
 
-def _explain(ax: Axes, contrast: xr.Dataset) -> None:
-    """Say beside the axes what the band, the lines and the marks mean, and for how many tests p allows."""
-    about, kind = contrast.attrs, unit_kind(str(contrast.attrs["units"]))
+def _entries(contrast: xr.Dataset) -> dict[str, Artist]:
+    """Return what says what the band, the lines and the marks mean, and for how many tests p allows."""
+    about, kind, subject = contrast.attrs, unit_kind(str(contrast.attrs["units"])), subject_of(contrast)
     point: dict[str, Any] = {"marker": "o", "markersize": 4.2, "markeredgecolor": COLOUR}
-    level = percent(about["confidence"])
-    entries = {f"{level}: other images": band_key()}
+    level, items = percent(about["confidence"]), subject.item.many
+    entries = {f"{level}: other {items}": band_key()}
     if about["n_tests"] > 1:
-        together = wrapped(f"{level}: all {corrected_over(contrast)} together")
+        together = f"{level}: all {corrected_over(contrast, subject.place.one)} together"
         entries[together] = key(color=COLOUR, marker="|", markersize=9, markeredgewidth=TOGETHER_WIDTH)
     entries |= {
         DIFFERENT: key(markerfacecolor=COLOUR, **point),
         NOT_DIFFERENT: key(markerfacecolor="white", **point),
     }
     if about["paired"]:
-        entries["images are paired"] = key()
+        entries[f"{items} are paired"] = key()
     if kind.counted:
-        entries[f"with {about['n_units']:,} {kind.noun}"] = key()
-    add_legend(ax, [entries], length=2.0)
+        noun = kind.noun if kind.sketched else subject.unit.many
+        entries[f"with {about['n_units']:,} {noun}"] = key()
+    return entries

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,18 +14,22 @@ from differentia.output.figures.labels import plain, shortened
 from differentia.output.figures.panels import (
     ABOVE,
     BELOW,
+    GAP,
     LARGE_TEXT,
     PAGE_HEIGHT,
     PEAK,
+    SMALL_GAP,
     Grid,
     Scale,
     add_colour_bar,
+    asked_width,
     draw_heat_map,
     mark_set,
     name_columns,
 )
 from differentia.results.dataset import require_variables
 from differentia.results.schema import checked
+from differentia.results.subject import subject_of
 from differentia.results.summaries import class_scores, distances_of_sets, layer_names, rows_by_set
 from differentia.results.views import filter_scores, layers_with_channels
 
@@ -46,9 +50,15 @@ LONGEST_CLASS_NAME = 20
 LOWEST_PREDICTIONS = 0.2
 PREDICTIONS_HEIGHT, FILTERS_HEIGHT, DISTANCES_HEIGHT = 1.1, 0.78, 0.78
 
-PREDICTIONS = Scale(0.0, 1.0, "probability / SD", extend="max")
-MAPPED_FILTERS = Scale(0.0, 1.0, "mean response, z-scored")
-PLAIN_UNITS = Scale(-1.0, 1.0, "response, z-scored", "RdBu_r")
+PREDICTIONS = Scale(0.0, 1.0, "probability / SD of all in the set", extend="max")
+MAPPED_FILTERS = Scale(0.0, 1.0, "mean response (SDs from the layer's mean)")
+PLAIN_UNITS = Scale(-1.0, 1.0, "response (SDs from the layer's mean)", "RdBu_r")
+
+#: Colours end at this percentile of a layer's distances, so that a single image does not darken the rest.
+END_OF_DISTANCES = 99.0
+
+#: Rows of panels beside which a colour bar stands that holds for all of them.
+ROWS_OF_BAR = 2
 
 
 @checked
@@ -64,7 +74,7 @@ def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
     result
         What `measure` returned.
     axes : (n_sets,) of matplotlib.axes.Axes, optional
-        To draw into, or an empty figure, which is made to fit; by default a new one.
+        To draw into, or an empty figure, which keeps a width that it was given; by default a new one.
 
     Returns
     -------
@@ -78,14 +88,16 @@ def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
     require_variables(result, "prediction")
     n_sets = result.sizes["set"]
     height = PAGE_HEIGHT / n_sets - ABOVE - BELOW  # low enough for all sets to fit onto a page
-    grid = Grid(n_sets, ("",), max(LOWEST_PREDICTIONS, min(PREDICTIONS_HEIGHT, height)))
+    height = max(LOWEST_PREDICTIONS, min(PREDICTIONS_HEIGHT, height))
+    grid = Grid(n_sets, ("",), height, width=asked_width(axes))
     panels = grid.axes(axes)[:, 0]
     names = [shortened(str(name), LONGEST_CLASS_NAME) for name in result["class_name"].values]
     which = " (named: the highest means)" if len(names) > FEW_CLASSES else ""
     scores, rows, explained = class_scores(result), rows_by_set(result), False
+    items = subject_of(result).item.many
     for ax, (set_name, colour) in zip(panels, set_colours(result).items(), strict=True):
         values = scores[rows[set_name]]
-        image = draw_heat_map(ax, values, PREDICTIONS, rows="images", columns=f"classes{which}", sharing=PEAK)
+        image = draw_heat_map(ax, values, PREDICTIONS, rows=items, columns=f"classes{which}", sharing=PEAK)
         title = plain(shortened(set_name, 80))
         ax.set_title(title, color=colour, fontsize=LARGE_TEXT, fontweight="bold", y=1.0, pad=4)
         mark_set(ax, colour)
@@ -116,7 +128,7 @@ def plot_filters(
     layers
         A name or several; by default all whose channels are known.
     axes : (n_layers, n_sets) of matplotlib.axes.Axes, optional
-        To draw into, or an empty figure, which is made to fit; by default a new one.
+        To draw into, or an empty figure, which keeps a width that it was given; by default a new one.
 
     Returns
     -------
@@ -138,20 +150,22 @@ def plot_filters(
                 "known; leave it out of layers="
             )
     colours = set_colours(result)
-    grid = Grid(len(chosen), tuple(colours), FILTERS_HEIGHT)
-    panels = grid.headed_axes(axes, colours)
-    explained: list[Scale] = []
     scores, rows = filter_scores(result).values, rows_by_set(result)
+    grid = _grid_of_sets(axes, rows, len(chosen), FILTERS_HEIGHT)
+    panels = grid.headed_axes(axes, colours)
+    subject = subject_of(result)
+    explained: list[Scale] = []
     of_filters, numbers = (result[name].values for name in ("filter_layer", "filter_index"))
     for row, layer in zip(panels, chosen, strict=True):
         at_layer = layer_names(result).index(layer)
         (columns,) = np.nonzero(of_filters == layer)
         has_space = len(columns) < int(result["layer_size"].values[at_layer])
-        scale, units = (MAPPED_FILTERS, "channels") if has_space else (PLAIN_UNITS, "units")
+        scale, units = (MAPPED_FILTERS, "channels") if has_space else (PLAIN_UNITS, subject.unit.many)
         names = [str(number) for number in numbers[columns]]
         grid.head_row(row[0], layer, str(result["layer_shape"].values[at_layer]))
         matrices = [scores[np.ix_(rows[name], columns)] for name in colours]
-        drawn = _draw_row(row, matrices, scale, f"{units} (numbered: the highest means)")
+        labels = subject.item.many, f"{units} (numbered: the highest means)"
+        drawn = _draw_row(row, matrices, scale, labels)
         for ax, matrix, _ in drawn:
             name_columns(ax, matrix.mean(axis=0), names, most=MOST_FILTERS_NAMED)
         if drawn and scale not in explained:
@@ -160,14 +174,30 @@ def plot_filters(
     return panels
 
 
+def _grid_of_sets(
+    given: Any, rows: Mapping[str, np.ndarray], count: int, height: float, *, square: bool = False
+) -> Grid:
+    """Return a grid with a column for each set; those of as many images are numbered once, at the first."""
+    alike = len({len(of_set) for of_set in rows.values()}) == 1
+    width = asked_width(given)
+    gap = SMALL_GAP if alike and not (square and width is None) else GAP
+    return Grid(count, tuple(rows), height, square=square, gap=gap, width=width)
+
+
 def _draw_row(
-    row: np.ndarray, matrices: Sequence[np.ndarray], scale: Scale, columns: str, *, square: bool = False
+    row: np.ndarray,
+    matrices: Sequence[np.ndarray],
+    scale: Scale,
+    labels: tuple[str, str],
+    *,
+    square: bool = False,
 ) -> list[tuple[Axes, np.ndarray, AxesImage]]:
     """Draw a heat map for each set, the first with labels; return those that show something."""
     drawn = []
     for ax, matrix in zip(row, matrices, strict=True):
-        rows, across = ("images", columns) if ax is row[0] else ("", "")
-        image = draw_heat_map(ax, matrix, scale, rows=rows, columns=across, square=square)
+        rows, columns = labels if ax is row[0] else ("", "")
+        numbered = ax is row[0] or len(matrix) != len(matrices[0])
+        image = draw_heat_map(ax, matrix, scale, rows=rows, columns=columns, square=square, numbered=numbered)
         if image is not None:
             drawn.append((ax, matrix, image))
     return drawn
@@ -181,7 +211,8 @@ def plot_distances(
 
     With the default measure, the median of what is above the diagonal is the differentiation of draw 0 at
     the largest `n_units`. Other measures compare otherwise; then too these are Euclidean distances, and
-    the label says so. The sets of a layer share their colours, which start from 0.
+    the label says so. All panels share their colours, from 0 to the 99th percentile of the layer that has the
+    highest; in the unit of the responses (``normalize="none"``) those of a layer do.
 
     Parameters
     ----------
@@ -190,7 +221,7 @@ def plot_distances(
     layers
         A name or several; by default all.
     axes : (n_layers, n_sets) of matplotlib.axes.Axes, optional
-        To draw into, or an empty figure, which is made to fit; by default a new one.
+        To draw into, or an empty figure, which keeps a width that it was given; by default a new one.
 
     Returns
     -------
@@ -203,19 +234,38 @@ def plot_distances(
     """
     require_variables(result, "distance")
     chosen, colours = _chosen_layers(result, layers), set_colours(result)
-    grid = Grid(len(chosen), tuple(colours), DISTANCES_HEIGHT, square=True)
+    grid = _grid_of_sets(axes, rows_by_set(result), len(chosen), DISTANCES_HEIGHT, square=True)
     panels = grid.headed_axes(axes, colours)
-    for row, layer, by_set in zip(panels, chosen, distances_of_sets(result, chosen), strict=True):
-        matrices = list(by_set.values())
-        largest = max((float(matrix.max()) for matrix in matrices if np.isfinite(matrix).all()), default=1.0)
-        scale = Scale(0.0, largest or 1.0, _distance_label(result), extend="neither")
+    items = subject_of(result).item.many
+    shown = [list(by_set.values()) for by_set in distances_of_sets(result, chosen)]
+    # In the unit of the responses layers can't be compared.
+    alike = result.attrs["normalize"] != "none"
+    label = _distance_label(result)
+    scales = _distance_scales(
+        shown, f"{label}; the same colours throughout" if alike and len(chosen) > 1 else label, together=alike
+    )
+    explained = False
+    for at, (row, layer, matrices, scale) in enumerate(zip(panels, chosen, shown, scales, strict=True)):
         grid.head_row(row[0], layer)
-        drawn = _draw_row(row, matrices, scale, "images", square=True)
-        for ax, _, _ in drawn:
-            ax.set_xticks(ax.get_yticks())
-        if drawn:
-            add_colour_bar(row[-1], drawn[-1][2], scale)
+        drawn = _draw_row(row, matrices, scale, (items, items), square=True)
+        for ax, matrix, _ in drawn:
+            ax.set_xticks(sorted({0, len(matrix) - 1}))
+        if drawn and not (alike and explained):
+            bottom = panels[min(at + ROWS_OF_BAR, len(panels)) - 1, -1] if alike else None
+            add_colour_bar(row[-1], drawn[-1][2], scale, down_to=bottom)
+            explained = True
     return panels
+
+
+def _distance_scales(shown: Sequence[Sequence[np.ndarray]], label: str, *, together: bool) -> list[Scale]:
+    """Return the colours of each layer, up to its largest distances, or to those of all layers together."""
+    ends = []
+    for matrices in shown:
+        known = [matrix.ravel() for matrix in matrices if np.isfinite(matrix).all()]
+        ends.append(float(np.percentile(np.concatenate(known), END_OF_DISTANCES)) if known else 0.0)
+    if together:
+        ends = [max(ends)] * len(ends)
+    return [Scale(0.0, end or 1.0, label, extend="max") for end in ends]
 
 
 def _distance_label(result: xr.Dataset) -> str:

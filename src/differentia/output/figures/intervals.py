@@ -9,7 +9,9 @@ import numpy as np
 from jaxtyping import Float
 
 from differentia.output.doubts import told_doubts
-from differentia.output.figures.depth import key
+from differentia.output.figures.legends import key
+from differentia.results.convergence import not_converged
+from differentia.results.subject import subject_of
 from differentia.results.summaries import confidence_of, limits_or_spread, percent
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ class Intervals:
     words: dict[str, str]
     #: Which values are not to be trusted for other images, (set, layer, n_units).
     doubted: xr.DataArray
+    #: Which of the others have not converged, (set, layer, n_units).
+    unsettled: xr.DataArray
 
     def limits(self, source: str, **place: Any) -> tuple[ByLayer, ByLayer]:
         """Return the limits of one set and number of units; NaN where unknown."""
@@ -61,9 +65,11 @@ def intervals_of(
     """Return the intervals of a result's values, relative where a reference is named; `noun` is of units."""
     confidence = confidence_of(result)
     extent = "\N{PLUS-MINUS SIGN} 1 SD" if confidence is None else percent(confidence)
-    words = {"images": f"{extent}: other images", "units": f"{extent}: other {noun}"}
-    doubted = told_doubts(result, "images", reference) != ""
-    return Intervals(*limits_or_spread(result, values, reference), words, doubted)
+    items = subject_of(result).item.many
+    words = {"images": f"{extent}: other {items}", "units": f"{extent}: other {noun}"}
+    doubted = told_doubts(result, items, reference) != ""
+    unsettled = not_converged(result) & ~doubted
+    return Intervals(*limits_or_spread(result, values, reference), words, doubted, unsettled)
 
 
 def band_key() -> Artist:
@@ -73,17 +79,26 @@ def band_key() -> Artist:
     return Patch(facecolor=LEGEND_COLOUR, alpha=BAND_STRENGTH, linewidth=0)
 
 
-def draw_band(ax: Axes, x: ByLayer, low: ByLayer, high: ByLayer, colour: str, *, half_width: float) -> None:
-    """Fill what lies between limits; a layer between gaps, whose band would have no width, gets a box."""
+def draw_band(
+    ax: Axes,
+    x: ByLayer,
+    low: ByLayer,
+    high: ByLayer,
+    colour: str,
+    *,
+    half_width: float,
+    separate: bool = False,
+) -> None:
+    """Fill what lies between limits; a layer between gaps, or on its own, gets a box."""
     known = np.isfinite(low) & np.isfinite(high)
     if not known.any():
         return
     beside = np.pad(known, 1)
-    alone = known & ~beside[:-2] & ~beside[2:]
-    times = np.where(alone, 2, 1)
+    alone = known if separate else known & ~beside[:-2] & ~beside[2:]
+    times = np.where(alone, 3, 1)  # of a box, both sides, and what keeps it apart
     first = (np.cumsum(times) - times)[alone]
     x, low, high = (np.repeat(array, times) for array in (x, low, high))
-    x[first], x[first + 1] = x[first] - half_width, x[first] + half_width
+    x[first], x[first + 1], low[first + 2] = x[first] - half_width, x[first] + half_width, np.nan
     ax.fill_between(x, low, high, color=colour, alpha=BAND_STRENGTH, linewidth=0, zorder=1)
 
 
@@ -106,8 +121,17 @@ def _crossed_circle() -> Any:
     return Path.make_compound_path(Path.unit_circle(), cross)
 
 
-def draw_bars(ax: Axes, x: ByLayer, low: ByLayer, high: ByLayer, colour: str, **style: Any) -> None:
+def draw_bars(
+    ax: Axes,
+    x: ByLayer,
+    low: ByLayer,
+    high: ByLayer,
+    colour: str,
+    *,
+    alpha: float = BAR_STRENGTH,
+    **style: Any,
+) -> None:
     """Draw an upright line between limits, where they are known and apart."""
     seen = (high > low) & np.isfinite(low) & np.isfinite(high)
     if seen.any():
-        ax.vlines(x[seen], low[seen], high[seen], colors=colour, alpha=BAR_STRENGTH, zorder=1.5, **style)
+        ax.vlines(x[seen], low[seen], high[seen], colors=colour, alpha=alpha, zorder=1.5, **style)

@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 #: In characters.
-LONGEST_LAYER_NAME = 44
-LONGEST_LEGEND_LINE = 28
+LONGEST_LEGEND_LINE = 30
 
 #: A column stands out where it has more than this of the highest.
 LEAST_SHARE = 0.1
@@ -20,12 +19,34 @@ LEAST_SHARE = 0.1
 BETWEEN_NAMES = 6.0
 
 
-def shortened(text: str, longest: int = LONGEST_LAYER_NAME) -> str:
-    """Return a name, its middle left out where it is longer than `longest` characters."""
+def shortened(text: str, longest: int, start: int | None = None) -> str:
+    """Return a name, its middle left out where it is longer than `longest` characters.
+
+    Of what is left, `start` characters stand before the gap, by default half.
+    """
     if len(text) <= longest:
         return text
-    end = (longest - 1) // 2
-    return f"{text[: longest - 1 - end]}\N{HORIZONTAL ELLIPSIS}{text[len(text) - end :]}"
+    start = longest - 1 - (longest - 1) // 2 if start is None else start
+    return f"{text[:start]}\N{HORIZONTAL ELLIPSIS}{text[len(text) - (longest - 1 - start) :]}"
+
+
+def told_apart(names: Sequence[str], longest: int) -> list[str]:
+    """Return names as `shortened`, with what is left out chosen so that as many as possible differ."""
+    middle = longest // 2
+    starts = sorted(range(1, longest - 1), key=lambda start: abs(start - middle))
+    long_ones = [name for name in names if len(name) > longest]
+    shared = next((at for at, letters in enumerate(zip(*long_ones, strict=False)) if len({*letters}) > 1), 0)
+    rests = [f"\N{HORIZONTAL ELLIPSIS}{name[shared:]}" if len(name) > longest else name for name in names]
+    ways = (
+        [shortened(name, longest, start) for name in of] for of in (names, rests) for start in (None, *starts)
+    )
+    best: list[str] = []
+    for way in ways:
+        if len({*way}) > len({*best}):
+            best = way
+        if len({*best}) == len({*names}):
+            break
+    return best
 
 
 def wrapped(text: str, width: int = LONGEST_LEGEND_LINE, lines: int | None = None) -> str:

@@ -12,26 +12,28 @@ from differentia.errors import InputError
 from differentia.output.colours import Look, set_looks
 from differentia.output.figures.contrasts import (
     DIFFERENT,
-    ROW_LABEL_SIZE,
     diamond,
     mark_contrasts,
     require_room,
-    row_label,
+    row_labels_width,
     rows_height,
 )
 from differentia.output.figures.depth import (
-    LEGEND_SIZE,
-    ROOM_FOR_A_NAME,
-    add_legend,
+    AXIS_LABEL,
+    LABEL_SIZE,
+    LEFT,
+    TIMES_THE_REST,
+    LayerNames,
     axes_width,
-    key,
+    axis_label,
     mark_scale,
-    name_layers,
-    name_some_layers,
+    names_with_room,
     panel_in,
     rule,
+    set_ends,
 )
 from differentia.output.figures.intervals import (
+    BAR_STRENGTH,
     DOUBT,
     LEGEND_COLOUR,
     Intervals,
@@ -42,16 +44,16 @@ from differentia.output.figures.intervals import (
     draw_doubts,
     intervals_of,
 )
-from differentia.output.figures.labels import plain, shortened, text_width, wrapped
-from differentia.output.figures.panels import PAGE_WIDTH, RESOLUTION, sized_figure
+from differentia.output.figures.labels import plain, shortened
+from differentia.output.figures.legends import SMALL_LEGEND_SIZE, Legend, key, laid_out
+from differentia.output.figures.panels import PAGE_HEIGHT, PAGE_WIDTH, RESOLUTION, asked_width, figure_in
 from differentia.output.words import unit_of
-from differentia.results.convergence import not_converged
 from differentia.results.dataset import kind_of
-from differentia.results.doubts import doubts
 from differentia.results.draws import draw_mean
 from differentia.results.published import published_lines
 from differentia.results.relative import relative
 from differentia.results.schema import checked
+from differentia.results.subject import Noun, subject_of, unit_noun
 from differentia.results.summaries import layer_names
 
 if TYPE_CHECKING:
@@ -60,16 +62,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from differentia.output.figures.legends import Groups
+
 #: From the largest number of units to the smallest.
 LINE_STYLES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1, 2)), (0, (1, 3)))
 PUBLISHED_STYLE = ":"
 
 #: In layers: how far apart sets stand, so that their bars do not hide each other, and all of them at most;
-#: then the same of a single layer, which has more room.
+#: then the same of layers that no line joins, which have more room.
 STEP, WIDEST = 0.1, 0.4
 STEP_OF_ONE, WIDEST_OF_ONE = 0.2, 0.8
 
-#: In layers: half the width of a band where a layer stands alone.
+#: In layers: half the width of a band of a layer that no line joins with others.
 BAND_OF_ONE = 0.02
 
 #: In points: bars of the largest number of units, of the next, and of all others.
@@ -78,14 +82,17 @@ BAR_WIDTHS = (1.5, 1.1, 0.7)
 #: In points: marks of the largest number of units, of others, and open ones; shapes with arms are larger.
 MARK_SIZE, SMALL_MARK_SIZE, OPEN_SIZE, LARGER = 3.5, 2.2, 3.2, 1.5
 
+#: In points: the thinnest line that print keeps.
+HAIRLINE = 0.3
+
 #: An interval is cut off at so many times the highest value; the curves would be flat below a higher one.
 MOST_ABOVE = 2.0
 
-#: Of `plot_kinds`: a panel in inches, and a layer's name in characters.
-NARROWEST_KIND, KIND_HEIGHT, LONGEST_LAYER_OF_KIND = 2.2, 1.6, 24
+#: Of `plot_kinds`, in inches: a panel, also by its layers, its title, and the numbers left of it.
+NARROWEST_KIND, OF_A_LAYER, KIND_HEIGHT, TITLE_OF_KIND, LEFT_OF_KIND = 1.6, 0.11, 1.5, 0.25, 0.35
 
-#: In points, at paper size.
-KINDS_LEGEND_SIZE = 7.0
+#: In characters: what the y axis says of a reference in one line, and at most.
+SHORT_REFERENCE, LONGEST_REFERENCE = 14, 30
 
 
 @checked
@@ -104,14 +111,15 @@ def plot(
     What reaches beyond twice the highest value is cut off. In a result without intervals, bars are one SD
     over draws either side, and there are no bands. Open marks have not converged: more units give another
     value, or those at hand have another SD than their whole layer (`not_converged`). Crossed circles are not
-    to be trusted for other images: from those at hand no interval can be told.
+    to be trusted for other images: from those at hand no interval can be told. Populations of a recording
+    have no order: no lines join them, and a point stands for each set and number of units, side by side.
 
     Parameters
     ----------
     result
         What `measure` or `measure_responses` returned.
     ax
-        To draw into: axes, or an empty figure, which is made to fit; by default a new one.
+        To draw into: axes, or an empty figure, which keeps a width that it was given; by default a new one.
     published
         Whether to draw the published curves of VGG16 too, dotted, for the sets that have their names, at
         the largest number of units that both have. By default where the result is certainly of that
@@ -131,7 +139,7 @@ def plot(
         contrast is not of this result, or there are too many.
     """
     ax = _draw_curves(result, result["differentiation"], ax, published, contrasts)
-    ax.set_ylabel(_ylabel(result))
+    ax.set_ylabel(values_label(result), fontsize=LABEL_SIZE)
     return ax
 
 
@@ -156,7 +164,7 @@ def plot_relative(
     reference
         The set to divide by; by default the result's own reference.
     ax
-        To draw into: axes, or an empty figure, which is made to fit; by default a new one.
+        To draw into: axes, or an empty figure, which keeps a width that it was given; by default a new one.
     published
         As for `plot`. The published curves are relative to white_noise, and drawn for no other reference.
     contrasts
@@ -175,7 +183,7 @@ def plot_relative(
     values = relative(result, reference)
     ax = _draw_curves(result, values, ax, published, contrasts)
     ax.axhline(1.0, color="#B0B0B0", linewidth=0.8, zorder=0)
-    ax.set_ylabel(f"Differentiation / {plain(wrapped(values.attrs['reference']))}")
+    ax.set_ylabel(values_label(result, values.attrs["reference"]), fontsize=LABEL_SIZE)
     return ax
 
 
@@ -188,7 +196,7 @@ def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarra
     results
         Kind of units -> result: what `measure_kinds` returned.
     axes : (n_kinds,) of matplotlib.axes.Axes, optional
-        To draw into, or an empty figure, which is made to fit; by default a new one.
+        To draw into, or an empty figure, which keeps a width that it was given; by default a new one.
 
     Returns
     -------
@@ -202,30 +210,43 @@ def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarra
     """
     _require_alike(results)
     first = _first(results)
-    panels = _kinds_panels(results, axes)
     looks, kinds = set_looks(first), {kind: kind_of(result) for kind, result in results.items()}
     styles = _styles(*(result["n_units"].values for kind, result in results.items() if kinds[kind].counted))
-    nouns = " or ".join(dict.fromkeys(kind.noun for kind in kinds.values()))
-    top = 0.0
+    units = [*dict.fromkeys(map(unit_noun, results.values()))]
+    noun = Noun(*(" or ".join(form) for form in zip(*((unit.one, unit.many) for unit in units), strict=True)))
+    intervals = {
+        kind: intervals_of(result, result["differentiation"], noun.many) for kind, result in results.items()
+    }
     explained: dict[str, Artist] = {}
+    for of_kind in intervals.values():
+        explained |= _mark_entries(of_kind)
+    separate = _are_separate(first)
+    entries = [
+        set_entries(looks),
+        _style_entries(styles, noun, separate=separate),
+        dict(sorted(explained.items())),
+    ]
+    panels, room, names, legend = _kinds_panels(results, axes, entries)
+    top = 0.0
     for ax, (kind, result) in zip(panels, results.items(), strict=True):
         own = styles if kinds[kind].counted else _styles(result["n_units"].values)
-        intervals = intervals_of(result, result["differentiation"], nouns)
-        _draw_lines(ax, result, result["differentiation"], intervals, looks, own)
-        explained |= _mark_entries(result, intervals)
-        most = max(2, int(axes_width(ax) / ROOM_FOR_A_NAME))
-        name_some_layers(ax, layer_names(result), most=most, size=6.5, longest=LONGEST_LAYER_OF_KIND)
-        ax.set_title(plain(kind), fontsize=9, loc="left")
-        ax.tick_params(axis="y", labelsize=7)
+        _draw_lines(ax, room, result, result["differentiation"], intervals[kind], looks, own)
+        names.draw(ax)
+        set_ends(ax, first.sizes["layer"], room)
+        ax.set_title(plain(kind), fontsize=LABEL_SIZE, loc="left")
         top = max(top, ax.get_ylim()[1])
     for ax in panels:
         ax.set_ylim(-0.03 * top, top)
-        ax.set_xlabel("")
         if ax is panels[0] or ax.get_subplotspec() is None or ax.get_subplotspec().is_first_col():
-            ax.set_ylabel(_ylabel(first), fontsize=8)
-        ax.tick_params(labelbottom=not _stands_over_another(ax, panels))
-    entries = [set_entries(looks), _style_entries(styles, nouns), dict(sorted(explained.items()))]
-    add_legend(panels[_side_by_side(results) - 1], entries, size=KINDS_LEGEND_SIZE)
+            ax.set_ylabel(values_label(first), fontsize=LABEL_SIZE)
+        above = _stands_over_another(ax, panels)
+        ax.set_xlabel("" if above else axis_label(subject_of(first), room), fontsize=LABEL_SIZE)
+        ax.tick_params(labelbottom=not above)
+    figure = panels[0].figure
+    if figure.get_constrained_layout():
+        legend.draw_beside_panels(figure)
+    else:
+        legend.draw_at(panels[-1])
     return panels
 
 
@@ -239,55 +260,59 @@ def _stands_over_another(ax: Axes, panels: np.ndarray) -> bool:
     )
 
 
-def _kinds_panels(results: Mapping[str, xr.Dataset], given: Any) -> np.ndarray:
-    """Return a user's axes, one for each kind, or those of a figure, made to fit."""
-    columns = _side_by_side(results)
-    rows = -(-len(results) // columns)
-    longest = max(len(shortened(name, LONGEST_LAYER_OF_KIND)) for name in layer_names(_first(results)))
-    named_rows = 1 if len(results) % columns == 0 else min(2, rows)
-    height = rows * KIND_HEIGHT + named_rows * 0.05 * longest
-    if (figure := sized_figure(given, (PAGE_WIDTH, height), RESOLUTION)) is not None:
-        figure.set_layout_engine("constrained")
-        return np.array([figure.add_subplot(rows, columns, place + 1) for place in range(len(results))])
-    panels = np.asarray(given, dtype=object).ravel()
-    if panels.size != len(results):
-        raise InputError(
-            f"axes= holds {panels.size} axes; expected {len(results)}, one for each kind of units: "
-            f"{', '.join(results)}"
-        )
-    return panels
+def _kinds_panels(
+    results: Mapping[str, xr.Dataset], given: Any, entries: Groups
+) -> tuple[np.ndarray, float, LayerNames, Legend]:
+    """Return a user's axes, one for each kind, or those of a figure, made to fit; and what is around them.
+
+    That is how wide they will be (inches), their names of layers, and their legend.
+    """
+    layers = layer_names(_first(results))
+    count = len(results)
+    size: dict[str, Any] = {"size": SMALL_LEGEND_SIZE, "narrowest": LEFT + NARROWEST_KIND}
+    if (figure := figure_in(given, RESOLUTION)) is None:
+        panels = np.asarray(given, dtype=object).ravel()
+        if panels.size != count:
+            raise InputError(
+                f"axes= holds {panels.size} axes; expected {count}, one for each kind of units: "
+                f"{', '.join(results)}"
+            )
+        room = axes_width(panels[0])
+        legend = laid_out(entries, np.inf, **size)
+        return panels, room, names_with_room(layers, room, small=True), legend
+    width = asked_width(figure) or PAGE_WIDTH
+    legend = laid_out(entries, width, **size)
+    whole = width - LEFT - (0.0 if legend.below else legend.width)
+    columns = max(1, min(count, int(whole / max(NARROWEST_KIND, len(layers) * OF_A_LAYER))))
+    rows = -(-count // columns)
+    room = whole / columns - LEFT_OF_KIND
+    names = names_with_room(layers, room, small=True)
+    named_rows = 1 if count % columns == 0 else min(2, rows)
+    around = named_rows * (names.height + AXIS_LABEL) + rows * TITLE_OF_KIND
+    height = max(rows * KIND_HEIGHT, TIMES_THE_REST * around) + around
+    height = height + legend.height if legend.below else max(height, legend.height)
+    figure.set_size_inches(width, min(height, PAGE_HEIGHT))
+    figure.set_layout_engine("constrained")
+    panels = np.array([figure.add_subplot(rows, columns, place + 1) for place in range(count)])
+    return panels, room, names, legend
 
 
 def _first(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
     return next(iter(results.values()))
 
 
-def _side_by_side(results: Mapping[str, xr.Dataset]) -> int:
-    """Return how many kinds stand beside each other: as many as leave room for the layers' names."""
-    first = _first(results)
-    room = PAGE_WIDTH - _legend_width(first) * KINDS_LEGEND_SIZE / LEGEND_SIZE
-    narrowest = max(NARROWEST_KIND, first.sizes["layer"] * ROOM_FOR_A_NAME)
-    return max(1, min(len(results), int(room / narrowest)))
+def values_label(dataset: xr.Dataset, reference: str | None = None) -> str:
+    """Return what the y axis says: of which values, relative to which set."""
+    if reference is not None:
+        between = " " if len(reference) <= SHORT_REFERENCE else "\n"
+        return f"Differentiation /{between}{plain(shortened(reference, LONGEST_REFERENCE))}"
+    unit = unit_of(dataset)
+    return f"Differentiation\n({unit})" if unit else "Differentiation"
 
 
-def _curves_size(result: xr.Dataset, contrasts: Sequence[xr.Dataset]) -> tuple[float, float]:
-    """Return inches: no wider than a page, high enough for the layers' names and the rows of contrasts."""
-    layers = [shortened(name) for name in layer_names(result)]
-    labels = [text_width(row_label(contrast), ROW_LABEL_SIZE) / 72 for contrast in contrasts]
-    width = min(PAGE_WIDTH, max(4.6, 1.6 + 0.28 * len(layers)) + max(_legend_width(result), *labels, 0.0))
-    return width, 2.9 + 0.055 * max(map(len, layers)) + rows_height(contrasts)
-
-
-def _legend_width(result: xr.Dataset) -> float:
-    """Return inches."""
-    longest = max(len(line) for name in result["set"].values for line in wrapped(str(name)).splitlines())
-    doubted = bool((doubts(result) != "").any())
-    return 0.7 + 0.075 * max(longest, len(DOUBT) - 5 if doubted else 16)
-
-
-def _ylabel(result: xr.Dataset) -> str:
-    unit = unit_of(result)
-    return f"Differentiation ({unit})" if unit else "Differentiation"
+def _are_separate(result: xr.Dataset) -> bool:
+    """Return whether no line joins the layers: there is one, or they are populations, without an order."""
+    return result.sizes["layer"] == 1 or subject_of(result).recorded
 
 
 def _require_alike(results: Mapping[str, xr.Dataset]) -> None:
@@ -319,19 +344,29 @@ def _draw_curves(
     require_room(result, contrasts)
     reference = values.attrs.get("reference")
     curves = published_lines(result, str(values.name), wanted=published, reference=reference)
-    ax = panel_in(ax, _curves_size(result, contrasts))
-    looks, styles, kind = set_looks(result), _styles(result["n_units"].values), kind_of(result)
-    intervals = intervals_of(result, values, kind.noun, reference)
-    if curves is not None:  # first, since the limits of the y axis are set with the curves
-        _draw_published(ax, result, curves, looks)
-    _draw_lines(ax, result, values, intervals, looks, styles)
-    name_layers(ax, layer_names(result))
-    mark_contrasts(ax, result, contrasts)
-    named = _style_entries(styles if kind.counted else {}, kind.noun, published=curves is not None)
-    marks = _mark_entries(result, intervals)
+    looks, noun, subject = set_looks(result), unit_noun(result), subject_of(result)
+    styles = _styles(result["n_units"].values)
+    intervals = intervals_of(result, values, noun.many, reference)
+    named = _style_entries(styles if kind_of(result).counted else {}, noun, separate=_are_separate(result))
+    if curves is not None:
+        named["published"] = key(color=LEGEND_COLOUR, linestyle=PUBLISHED_STYLE, linewidth=1.0)
+    marks = _mark_entries(intervals)
     if contrasts:
         marks[DIFFERENT] = key(**diamond(LEGEND_COLOUR, "#A0A0A0"))
-    add_legend(ax, [set_entries(looks), named, marks])
+    ax, around = panel_in(
+        ax,
+        layer_names(result),
+        subject,
+        [set_entries(looks), named, marks],
+        above=lambda legend: rows_height(contrasts, stacked=legend.below),
+        right=row_labels_width(contrasts),
+    )
+    if curves is not None:  # first, since the limits of the y axis are set with the curves
+        _draw_published(ax, result, curves, looks)
+    _draw_lines(ax, around.room, result, values, intervals, looks, styles)
+    mark_contrasts(ax, result, contrasts, stacked=around.legend.below)
+    around.name(ax)
+    around.explain(ax)
     return ax
 
 
@@ -343,6 +378,7 @@ def _styles(*counts: np.ndarray) -> dict[int, Any]:
 
 def _draw_lines(
     ax: Axes,
+    room: float,
     result: xr.Dataset,
     values: xr.DataArray,
     intervals: Intervals,
@@ -350,32 +386,36 @@ def _draw_lines(
     styles: Mapping[int, Any],
 ) -> None:
     """Draw the mean over draws of each set and number of units, with its intervals."""
-    means, unsettled = draw_mean(values, result), not_converged(result)
+    means = draw_mean(values, result)
     counts = sorted(int(count) for count in result["n_units"].values)
-    scale = mark_scale(ax, result.sizes["layer"])
+    separate = _are_separate(result)
+    scale = mark_scale(room, result.sizes["layer"] * (len(looks) * len(counts) / 4 if separate else 1))
     for (place, (name, look)), (rank, count) in product(enumerate(looks.items()), enumerate(counts)):
         colour, symbol = look.colour.figure, look.symbol
         at = {"set": name, "n_units": count}
         line, doubted = means.sel(at).values, intervals.doubted.sel(at).values
-        opened = unsettled.sel(at).values & ~doubted
-        x = positions(len(line), (place, len(looks)), (rank, len(counts)))
+        opened = intervals.unsettled.sel(at).values
+        x = positions(len(line), (place, len(looks)), (rank, len(counts)), separate=separate)
         main = count == counts[-1]
         if main:  # those of fewer units would lie upon each other
-            draw_band(ax, x, *intervals.limits("images", **at), colour, half_width=BAND_OF_ONE)
+            limits = intervals.limits("images", **at)
+            draw_band(ax, x, *limits, colour, half_width=BAND_OF_ONE, separate=separate)
         draw_bars(
             ax,
             x,
             *intervals.limits("units", **at),
             colour,
-            linewidth=scale * BAR_WIDTHS[min(len(counts) - 1 - rank, 2)],
-            linestyle=styles[count] if len(line) == 1 else "-",  # where no line shows it
+            linewidth=max(HAIRLINE, scale * BAR_WIDTHS[min(len(counts) - 1 - rank, 2)]),
+            linestyle=styles[count] if separate else "-",  # where no line shows it
+            alpha=BAR_STRENGTH * scale,
         )
         ax.plot(
             x,
             line,
             color=colour,
-            linestyle=styles[count],
+            linestyle="none" if separate else styles[count],
             linewidth=1.7 if main else 1.1,
+            label=name,
             marker=symbol.marker,
             markersize=scale * (MARK_SIZE if main else SMALL_MARK_SIZE),
             zorder=3 if main else 2,
@@ -399,12 +439,13 @@ def _draw_lines(
     rule(ax)
 
 
-def positions(n_layers: int, of_set: tuple[int, int], of_count: tuple[int, int]) -> np.ndarray:
+def positions(
+    n_layers: int, of_set: tuple[int, int], of_count: tuple[int, int], *, separate: bool
+) -> np.ndarray:
     """Return where a curve's points stand, given which set and number of units it is, of how many."""
     (place, sets), (rank, counts) = of_set, of_count
-    one = n_layers == 1
-    step = min(STEP_OF_ONE, WIDEST_OF_ONE / sets) if one else min(STEP, WIDEST / sets)
-    within = (rank - (counts - 1) / 2) * step / (counts + 1) if one else 0.0
+    step = min(STEP_OF_ONE, WIDEST_OF_ONE / sets) if separate else min(STEP, WIDEST / sets)
+    within = (rank - (counts - 1) / 2) * step / (counts + 1) if separate else 0.0
     return np.arange(n_layers) + (place - (sets - 1) / 2) * step + within
 
 
@@ -419,26 +460,25 @@ def _draw_published(ax: Axes, result: xr.Dataset, published: xr.DataArray, looks
 def set_entries(looks: Mapping[str, Look]) -> dict[str, Artist]:
     """Return what a legend says of the sets."""
     return {
-        plain(wrapped(name)): key(color=colour.figure, linestyle="-", marker=symbol.marker, markersize=4)
+        name: key(color=colour.figure, linestyle="-", marker=symbol.marker, markersize=4)
         for name, (colour, symbol) in looks.items()
     }
 
 
-def _style_entries(styles: Mapping[int, Any], noun: str, *, published: bool = False) -> dict[str, Artist]:
-    entries = {
-        f"{count:,} {noun}": key(color=LEGEND_COLOUR, linestyle=style, linewidth=1.5)
+def _style_entries(styles: Mapping[int, Any], noun: Noun, *, separate: bool) -> dict[str, Artist]:
+    """Return what says how many units a line is of, or a bar where no lines join the layers."""
+    bar = {"marker": "o", "markersize": SMALL_MARK_SIZE} if separate else {}
+    return {
+        noun.count(count): key(color=LEGEND_COLOUR, linestyle=style, linewidth=1.5, **bar)
         for count, style in styles.items()
     }
-    if published:
-        entries["published"] = key(color=LEGEND_COLOUR, linestyle=PUBLISHED_STYLE, linewidth=1.0)
-    return entries
 
 
-def _mark_entries(result: xr.Dataset, intervals: Intervals) -> dict[str, Artist]:
+def _mark_entries(intervals: Intervals) -> dict[str, Artist]:
     """Return what says which interval is which, and what open and crossed marks are."""
     marks = {"images": band_key(), "units": key(color=LEGEND_COLOUR, marker="|", markersize=9)}
     entries = {words: marks[source] for source, words in intervals.legend().items()}
-    if bool((not_converged(result) & ~intervals.doubted).any()):
+    if bool(intervals.unsettled.any()):
         entries["not converged"] = key(
             color=LEGEND_COLOUR, marker="o", markersize=OPEN_SIZE, markerfacecolor="white"
         )

@@ -12,15 +12,19 @@ from differentia.output.figures.labels import plain, shortened, text_width
 from differentia.output.figures.panels import (
     ABOVE,
     PAGE_HEIGHT,
+    SMALL_GAP,
     SMALL_TEXT,
     Grid,
     Scale,
     add_colour_bar,
+    asked_width,
     draw_heat_map,
+    hide,
     write_above,
 )
 from differentia.results.dataset import require_variables
 from differentia.results.schema import checked, map_names
+from differentia.results.subject import subject_of
 from differentia.results.summaries import colour_limits, rows_by_set
 from differentia.results.views import map_scores
 
@@ -31,6 +35,9 @@ if TYPE_CHECKING:
 HIGHEST_MAP, LOWEST_MAP = 1.6, 0.2
 ROOM_FOR_TITLES = 1.0
 BETWEEN_MAPS = 0.06
+
+#: In characters.
+LONGEST_LAYER = 44
 
 
 @checked
@@ -52,7 +59,7 @@ def plot_maps(
     layer, filter
         Whose map; by default the first that was kept.
     axes : (n_images, n_sets) of matplotlib.axes.Axes, optional
-        To draw into, or an empty figure, which is made to fit; by default a new one.
+        To draw into, or an empty figure, which keeps a width that it was given; by default a new one.
 
     Returns
     -------
@@ -71,25 +78,39 @@ def plot_maps(
     # Low enough for all rows to fit onto a page.
     height = (PAGE_HEIGHT - ROOM_FOR_TITLES) / len(places) - ABOVE - BETWEEN_MAPS
     height = max(LOWEST_MAP, min(HIGHEST_MAP, height))
-    grid = Grid(len(places), tuple(colours), height, square=True, below=BETWEEN_MAPS)
+    grid = Grid(
+        len(places),
+        tuple(colours),
+        height,
+        square=True,
+        below=BETWEEN_MAPS,
+        gap=SMALL_GAP,
+        width=asked_width(axes),
+    )
     panels = grid.headed_axes(axes, colours)
-    scale = Scale(*colour_limits(scores.values), "response, z-scored")
+    scale = Scale(*colour_limits(scores.values), "response of the channel (SDs from the layer's mean)")
     longest = int(72 * grid.panel[0] / text_width("n", SMALL_TEXT))
-    caption = f"{shortened(scores.attrs['layer'])}, channel {scores.attrs['filter']}"
-    panels[-1, 0].set_xlabel(plain(caption), loc="left", fontsize=SMALL_TEXT + 0.5)
+    item = subject_of(result).item.one
+    caption = f"{shortened(scores.attrs['layer'], LONGEST_LAYER)}, channel {scores.attrs['filter']}"
     image = None
     for row, place in zip(panels, places, strict=True):
         for ax, name in zip(row, colours, strict=True):
             if (place, name) in maps:
-                last = caption if ax is panels[-1, 0] else ""
-                drawn = draw_heat_map(ax, maps[place, name], scale, rows="", columns=last, square=True)
+                drawn = draw_heat_map(
+                    ax, maps[place, name], scale, rows="", columns="", square=True, numbered=False
+                )
                 image = image or drawn
                 image_name = str(result["image_name"].values[rows[name][place]])
                 write_above(ax, shortened(image_name, longest), SMALL_TEXT, middle=True)
             else:  # the set has fewer images
                 ax.spines[:].set_visible(False)
-            ax.set(xticks=[], yticks=[], ylabel="")
-        row[0].set_ylabel(f"image {place}", fontsize=SMALL_TEXT + 0.5)
+            hide(ax.xaxis, ax.yaxis)
+        row[0].yaxis.set_visible(True)
+        row[0].set_yticks([])
+        row[0].set_ylabel(f"{item} {place}", fontsize=SMALL_TEXT + 0.5)
+    panels[-1, 0].xaxis.set_visible(True)
+    panels[-1, 0].set_xticks([])
+    panels[-1, 0].set_xlabel(plain(caption), loc="left", fontsize=SMALL_TEXT + 0.5)
     if image is not None:
         add_colour_bar(panels[0, -1], image, scale)
     return panels

@@ -26,6 +26,7 @@ from differentia.output.figures.labels import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
@@ -35,14 +36,17 @@ PAGE_WIDTH, PAGE_HEIGHT = 7.2, 9.7
 #: In inches: for the numbers of images, and for the colour bar.
 LEFT, RIGHT = 0.56, 0.82
 
-#: In inches: between panels, for the right one's numbers of images.
-GAP = 0.3
+#: In inches: between panels, with and without room for the right one's numbers of images.
+GAP, SMALL_GAP = 0.3, 0.12
 
 #: In inches: above a panel for one line, and below it for the names of columns and the axis label.
 ABOVE, BELOW = 0.17, 0.34
 
 #: In points from the panel: the axis labels, beyond the names of columns and the numbers of images.
 BELOW_TICKS, LEFT_OF_TICKS = 12.5, 15.0
+
+#: In inches: below this, text as large as it has to be leaves nothing for data.
+NARROWEST_FIGURE = 2.0
 
 #: In inches. With more sets than fit onto a page at this width, the figure is wider than a page.
 NARROWEST_PANEL = 0.5
@@ -60,18 +64,27 @@ LINE = 1.25 * LARGE_TEXT / 72
 CONSTANT_COLOUR = "#DDDDDD"
 
 
-def sized_figure(given: Any, size: tuple[float, float], dpi: float | None = None) -> Figure | None:
-    """Return a new figure, or the one that is given, at a size in inches; None where axes are given."""
+def figure_in(given: Any, dpi: float | None = None) -> Figure | None:
+    """Return a new figure, or the one that is given; None where axes are given."""
     from matplotlib.figure import Figure
 
     if given is None:
         import matplotlib.pyplot as plt
 
-        given = plt.figure(dpi=dpi)
+        return plt.figure(dpi=dpi)
+    return given if isinstance(given, Figure) else None
+
+
+def asked_width(given: Any) -> float | None:
+    """Return the width of a given figure in inches, or None where nobody chose it: it has the usual size."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     if not isinstance(given, Figure):
         return None
-    given.set_size_inches(size)
-    return given
+    usual = tuple(mpl.rcParams["figure.figsize"])
+    width = float(given.get_figwidth())
+    return None if (width, given.get_figheight()) == usual else max(width, NARROWEST_FIGURE)
 
 
 @dataclass(frozen=True)
@@ -85,8 +98,11 @@ class Grid:
     height: float
     #: Whether panels are as wide as high.
     square: bool = False
-    #: Left free below each row but the last.
+    #: Left free below each row but the last, and between columns.
     below: float = BELOW
+    gap: float = GAP
+    #: Of the figure, where it was asked for; only panels that would become too narrow make it wider.
+    width: float | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -96,7 +112,9 @@ class Grid:
     def panel(self) -> tuple[float, float]:
         """The width and height of a panel."""
         columns = len(self.names)
-        width = max(NARROWEST_PANEL, (PAGE_WIDTH - LEFT - RIGHT - GAP * (columns - 1)) / columns)
+        width = max(
+            NARROWEST_PANEL, ((self.width or PAGE_WIDTH) - LEFT - RIGHT - self.gap * (columns - 1)) / columns
+        )
         side = min(width, self.height)
         return (side, side) if self.square else (width, self.height)
 
@@ -104,7 +122,7 @@ class Grid:
     def titles(self) -> list[str]:
         """The names, on as many lines as they need beside each other."""
         letter = 0.7 * LARGE_TEXT / 72  # as wide as bold letters are on average
-        width = max(4, int((self.panel[0] + GAP - BETWEEN_NAMES / 72) / letter))
+        width = max(4, int((self.panel[0] + self.gap - BETWEEN_NAMES / 72) / letter))
         return [wrapped(name, width, 4) if name else "" for name in self.names]
 
     @property
@@ -114,14 +132,14 @@ class Grid:
         width, height = self.panel
         top = max(title.count("\n") + 1 if title else 0 for title in self.titles) * LINE
         return (
-            LEFT + columns * width + (columns - 1) * GAP + RIGHT,
+            max(LEFT + columns * width + (columns - 1) * self.gap + RIGHT, self.width or 0.0),
             top + rows * (ABOVE + height) + (rows - 1) * self.below + BELOW,
         )
 
     def axes(self, given: Any) -> np.ndarray:
         """Return a user's axes as (rows, columns), or new ones in a figure, which is made to fit."""
         rows, columns = self.shape
-        figure = sized_figure(given, self.size, dpi=RESOLUTION)
+        figure = figure_in(given, RESOLUTION)
         axes = np.asarray(given, dtype=object) if figure is None else np.empty(self.shape, dtype=object)
         if axes.size != rows * columns:
             raise InputError(
@@ -129,10 +147,11 @@ class Grid:
                 f"plt.subplots({rows}, {columns}) gives them"
             )
         if figure is not None:
+            figure.set_size_inches(self.size)
             width, height = self.panel
             whole = np.tile(self.size, 2)
             for row, column in np.ndindex(self.shape):
-                left = LEFT + column * (width + GAP)
+                left = LEFT + column * (width + self.gap)
                 bottom = BELOW + (rows - 1 - row) * (ABOVE + height + self.below)
                 axes[row, column] = figure.add_axes((left, bottom, width, height) / whole)
         return axes.reshape(self.shape)
@@ -215,11 +234,15 @@ def draw_heat_map(
     columns: str,
     sharing: Sharing = MEAN,
     square: bool = False,
+    numbered: bool = True,
 ) -> AxesImage | None:
-    """Draw a matrix, neighbours put together where there are not enough pixels; None if none is finite."""
+    """Draw a matrix, neighbours put together where there are not enough pixels; None if none is finite.
+
+    The first and the last of its rows are `numbered`; columns have no names as yet.
+    """
     if not np.isfinite(values).any():
         ax.set_facecolor(CONSTANT_COLOUR)
-        ax.set(xticks=[], yticks=[])
+        hide(ax.xaxis, ax.yaxis)
         ax.text(0.5, 0.5, "constant", transform=ax.transAxes, ha="center", va="center", fontsize=SMALL_TEXT)
         return None
     box = ax.get_window_extent()
@@ -237,18 +260,28 @@ def draw_heat_map(
         extent=(-0.5, shown.shape[1] * to_a_column - 0.5, shown.shape[0] * to_a_row - 0.5, -0.5),
     )
     ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
-    ax.set(xticks=[], yticks=sorted({0, height - 1}))
     ax.tick_params(labelsize=SMALL_TEXT, length=2, width=0.5, pad=1.5)
     if columns and to_a_column > 1:
         columns += f": {to_a_column} neighbours share a pixel, which shows {sharing.words}"
     if to_a_row > 1:
         rows = f"{rows}, {to_a_row} to a pixel".lstrip(", ")
-    ax.set_xlabel(plain(columns), loc="left", fontsize=SMALL_TEXT)
-    ax.set_ylabel(plain(rows), fontsize=SMALL_TEXT)
+    if columns:
+        ax.set_xlabel(plain(columns), loc="left", fontsize=SMALL_TEXT)
+    if numbered or rows:
+        ax.set_yticks(sorted({0, height - 1}) if numbered else [])
+        ax.set_ylabel(plain(rows), fontsize=SMALL_TEXT)
+    else:
+        hide(ax.yaxis)
     # At fixed places, since to look for free ones takes a third of the time of drawing.
     ax.xaxis.set_label_coords(0, -BELOW_TICKS * ax.figure.dpi / 72 / box.height)
     ax.yaxis.set_label_coords(-LEFT_OF_TICKS * ax.figure.dpi / 72 / box.width, 0.5)
     return image
+
+
+def hide(*axes: Axis) -> None:
+    """Leave out all that is written at an axis, which takes most of the time of drawing a panel."""
+    for axis in axes:
+        axis.set_visible(False)
 
 
 def thinned(
@@ -271,10 +304,12 @@ def name_columns(
     ax.set_xticks(places, [plain(names[place]) for place in places])
 
 
-def add_colour_bar(ax: Axes, image: AxesImage, scale: Scale) -> None:
-    """Say right of a panel what the colours are."""
-    width, height = (72 * pixels / ax.figure.dpi for pixels in ax.get_window_extent().size)
-    beside = ax.inset_axes((1 + 6 / width, 0, 6 / width, 1))
+def add_colour_bar(ax: Axes, image: AxesImage, scale: Scale, *, down_to: Axes | None = None) -> None:
+    """Say right of a panel, and of those below it, what the colours are."""
+    box = ax.get_window_extent()
+    down = max(0.0, box.y0 - down_to.get_window_extent().y0) if down_to is not None else 0.0
+    width, height = (72 * pixels / ax.figure.dpi for pixels in (box.width, box.height + down))
+    beside = ax.inset_axes((1 + 6 / width, -down / box.height, 6 / width, 1 + down / box.height))
     bar = ax.figure.colorbar(image, cax=beside, extend=scale.extend)
     bar.ax.tick_params(labelsize=SMALL_TEXT, length=2, width=0.5, pad=1.5)
     bar.ax.locator_params(nbins=4)
