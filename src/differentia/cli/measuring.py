@@ -43,15 +43,12 @@ def measure_into(
     as_json: bool,
 ) -> None:
     """Measure, write all that belongs into the folder, and print the numbers."""
-    from differentia.cli.loading import load_named_network
+    from differentia.cli.loading import check_named_network, load_named_network
+    from differentia.experiment.checks import check_measurement
     from differentia.experiment.file import experiment_of, write_experiment
-    from differentia.experiment.measure import measure_with
     from differentia.recording.store.disk import require_store
-    from differentia.results.dataset import with_provenance
-    from differentia.results.tables import table_rows
-    from differentia.stimuli.presentation import as_sets
 
-    # All that can be told before a network may have to be downloaded.
+    # All that can be told before PyTorch and Keras are imported, and a network may have to be downloaded.
     if not out:
         raise InputError("--out is missing; name the folder to write to: --out DIR")
     if fresh and not store:
@@ -59,11 +56,16 @@ def measure_into(
     folder = user_path(out)
     experiment = experiment_of(experiment)
     options, recording = experiment.options(fresh=fresh, memory=memory)
-    stimuli = as_sets(experiment.sets, seed=recording.seed, follow_links=recording.follow_links)
+    check_named_network(experiment.network.spec, **experiment.network.options())
+    stimuli = check_measurement(options, recording, experiment.sets)
     files = (*FILES, *(path.name for path in _kind_paths(folder).values()))
     require_free(folder, f"--out {folder}", files=files, folders=[FIGURES, STORE])
     if store:
         require_store(folder / STORE)
+    from differentia.experiment.measure import measure_with
+    from differentia.results.dataset import with_provenance
+    from differentia.results.tables import table_rows
+
     network = load_named_network(experiment.network.spec, **experiment.network.options())
     require_writable(folder, f"--out {folder}")
     context.with_resource(held(folder))

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from differentia.errors import DifferentiaWarning, InputError, unknown_name
-from differentia.experiment.measure import counts_of
+from differentia.experiment.checks import counts_of
 from differentia.experiment.options import MeasureOptions, measure_and_record
 from differentia.recording.options import MAP_IMAGES, RecordOptions
 from differentia.stimuli.sources import is_generated
