@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from differentia.definition.measure import is_raw_euclidean
 from differentia.errors import InputError, require_known
 from differentia.experiment.options import N_UNITS, MeasureOptions
 from differentia.recording.options import RecordOptions, checked_map_images
@@ -46,13 +45,14 @@ def counts_of(options: MeasureOptions, recording: RecordOptions) -> tuple[int, .
 
 def require_fitting(options: MeasureOptions, kinds: Sequence[str], sets: Mapping[str, Any]) -> None:
     """Raise an error for options that do not go together, before any hours are spent on recording."""
-    if any(unit_kind(kind).sketched for kind in kinds) and not is_raw_euclidean(
-        options.normalize, options.metric
-    ):
-        raise InputError(
-            f"units='sketch' does not go with normalize={options.normalize!r} and metric={options.metric!r}: "
-            "sums with random signs keep Euclidean distances only. Use metric='euclidean' with "
-            "normalize='layer' or 'none', or units='random'"
-        )
+    if any(unit_kind(kind).sketched for kind in kinds):
+        from differentia.definition.measure import is_raw_euclidean  # with which comes SciPy
+
+        if not is_raw_euclidean(options.normalize, options.metric):
+            raise InputError(
+                f"units='sketch' does not go with normalize={options.normalize!r} and "
+                f"metric={options.metric!r}: sums with random signs keep Euclidean distances only. Use "
+                "metric='euclidean' with normalize='layer' or 'none', or units='random'"
+            )
     if options.reference is not None and sets:
         require_known("set for reference (--reference)", options.reference, map(str, sets))
