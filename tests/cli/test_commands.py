@@ -777,7 +777,7 @@ EMPTY_PATH = "an empty path was given; name a file or a folder"
         (["run", "gone.toml"], "gone.toml: no such file; give an experiment file"),
         (
             ["run", "cats"],
-            "cats/experiment.toml: no such file; give an experiment file, or the folder of one",
+            "cats: holds no experiment.toml; name an experiment file, or the folder of one",
         ),
         (["run", "binary"], "binary: can't be read as TOML: 'utf-8' codec can't decode"),
         (["run", "~no_such_user/x"], "~no_such_user/x: can't be a path"),

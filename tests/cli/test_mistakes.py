@@ -104,7 +104,7 @@ WORDS: dict[str, str] = {
     "select digits cats --class 3 --min-probability 90 --out o": "expected at most 1: write 0.9",
     "select digits noise:3 --class 3 --out o": "noise:3: these images are no files; --how list or",
     # folders and results
-    "run empty": "empty/experiment.toml: no such file; give an experiment file, or the folder of one",
+    "run empty": "empty: holds no experiment.toml; name an experiment file, or the folder of one",
     "report empty": "empty: holds no result.nc; name a folder that measure wrote",
     "report made/result.nc": "made/result.nc: is a file; name the folder that it lies in",
     "contrast made nois cats": "unknown set 'nois'. Did you mean 'noise'? Known: noise, cats",

@@ -140,14 +140,14 @@ def _surplus(context: Any, given: Sequence[str], left: Sequence[str]) -> str:
     for at, (word, name) in enumerate(itertools.pairwise(given)):
         sources = list(itertools.takewhile(lambda other: not other.startswith("-"), given[at + 2 :]))
         if word == "--set" and "=" not in name and sources:
-            source = _pattern_of(sources) if _are_files(sources) else sources[0]
+            source = pattern_of(sources) if _are_files(sources) else sources[0]
             return f"--set {name} {shortened(sources[0])}: write both as one, --set '{name}={source}'"
     start = given.index(left[0])
     option, *values = [*given[max(0, start - 2) : start], *left]
     if _are_files(values):
         return (
             f"{len(left):,} surplus arguments, which are files: the shell has put them in the place of a "
-            f"pattern; quote it: '{_pattern_of(values)}'"
+            f"pattern; quote it: '{pattern_of(values)}'"
         )
     if option in WITH_COMMAS:
         return f"{option} {' '.join(values)}: write several with commas, {option} {','.join(values)}"
@@ -161,8 +161,9 @@ def _are_files(words: Sequence[str]) -> bool:
     return len(words) > 1 and all(map(os.path.exists, words))
 
 
-def _pattern_of(files: Sequence[str]) -> str:
+def pattern_of(files: Sequence[str]) -> str:
     """Return the pattern that a shell probably put files in the place of."""
     folder = os.path.commonpath([os.path.dirname(file) for file in files])
     endings = {Path(file).suffix for file in files}
-    return os.path.join(folder, f"*{endings.pop() if len(endings) == 1 else ''}")
+    between = len(Path(files[0]).parts) - len(Path(folder).parts) - 1
+    return os.path.join(folder, *["*"] * between, f"*{endings.pop() if len(endings) == 1 else ''}")

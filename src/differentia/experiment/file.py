@@ -73,6 +73,10 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment:
     file = user_path(path)
     if file.is_dir():
         file = file / "experiment.toml"
+        if not file.is_file():
+            raise InputError(
+                f"{path}: holds no experiment.toml; name an experiment file, or the folder of one"
+            )
     try:
         content = tomllib.loads(read_text(file))
     except FileNotFoundError:

@@ -113,7 +113,7 @@ def written_size(size: float) -> str:
 
 def memory_budget(given: int | str | None = None) -> int:
     """Return how many bytes responses may take: half of what is free, unless a size is given."""
-    if isinstance(given, str) and given.strip().isdecimal() and int(given) < LEAST_WITHOUT_UNIT:
+    if isinstance(given, str) and given.strip().isdecimal() and 0 < int(given) < LEAST_WITHOUT_UNIT:
         raise InputError(
             f"the size of memory is {given!r}, which is bytes; write its unit: {given.strip()}GB"
         )
