@@ -247,7 +247,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         dif.InputError, match=r"gone\.toml: no such file; give an experiment file, or the folder"
     ):
         read_experiment(tmp_path / "gone.toml")
-    with pytest.raises(dif.InputError, match=rf"^{tmp_path}/experiment\.toml: no such file"):
+    with pytest.raises(dif.InputError, match=rf"^{tmp_path}: holds no experiment\.toml; name an"):
         read_experiment(tmp_path)
 
 

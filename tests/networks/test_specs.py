@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import h5py
 import pytest
 import torch
 from helpers.networks import factory
@@ -34,6 +35,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("empty.bin").touch()
     for name in ("page.pt", "page.safetensors", "page.h5", "page.keras"):
         Path(name).write_text("<!DOCTYPE html><p>not found</p>")
+    h5py.File("weights.h5", "w").close()
+    with zipfile.ZipFile("plain.keras", "w") as archive:
+        archive.writestr("config.json", "{}")
+        archive.write("weights.h5", "model.weights.h5")
     with zipfile.ZipFile("other.keras", "w") as archive:
         archive.writestr("photograph.jpg", b"")
     (tmp_path / "lab").mkdir()
@@ -48,6 +53,7 @@ def test_what_a_spec_names(here: Path) -> None:
     assert read("keras:VGG16?weights=none", preprocess="caffe") == ("application", "VGG16", "")
     for weights in ("good.pt", "old.pth", "good.safetensors"):
         assert read(f"own_net:make?weights={weights}") == ("code", "own_net", "make")
+    assert read("plain.keras", preprocess="unit") == ("file", "plain.keras", "")
     assert read("lab.nets:Nets.small") == ("code", "lab.nets", "Nets.small")
     assert read("lab.made_later:net") == ("code", "lab.made_later", "net")  # the package may make it
     assert not {"own_net", "lab"} & set(sys.modules)
@@ -98,7 +104,7 @@ def test_what_a_spec_names(here: Path) -> None:
         ("own_net:make?weights=page.pt", r"begins with b'<!DOCTYPE', unlike all \.pt files"),
         ("own_net:make?weights=page.safetensors", "begins with b'<!DOCTYPE', unlike all"),
         ("own_net:make?weights=page.h5", r"page\.h5: can't be read as HDF5"),
-        ("page.keras", "page.keras: its preprocessing can't be known"),
+        ("plain.keras", "plain.keras: its preprocessing can't be known"),
     ],
 )
 def test_names_of_no_network(here: Path, spec: str, message: str) -> None:

@@ -102,8 +102,8 @@ def read_network_spec(spec: str, about: dict[str, Any]) -> NetworkSpec:
         path = user_path(name)
         if not path.is_file():
             raise InputError(f"{name}: no such file; check the path of the Keras model")
-        require_preprocessing(name, about["preprocess"])
         require_harmless_weights(path)
+        require_preprocessing(name, about["preprocess"])
         return NetworkSpec("file", spec, name, "", given)
     if names_code(name) and not scheme.endswith(".py"):
         _require_code(spec, scheme, rest)
@@ -167,6 +167,9 @@ def _require_weights(spec: str, weights: str) -> None:
                 ", or name a function of yours that returns the network with its weights: my_code:make_net"
             )
         raise InputError(f"{spec}: there are no weights at {weights}; {hint}")
+    if path.suffix in (".h5", ".hdf5", ".keras") or spec.startswith("keras:"):
+        require_harmless_weights(path)
+        return
     with path.open("rb") as file:
         start = file.read(9)
     fits = {
@@ -176,8 +179,6 @@ def _require_weights(spec: str, weights: str) -> None:
     if not fits:
         held = f"begins with {start!r}, unlike all {path.suffix} files" if start else "is empty"
         raise InputError(f"{spec}: the weights in {weights} can't be loaded: the file {held}; get it again")
-    if path.suffix in (".h5", ".hdf5", ".keras") or spec.startswith("keras:"):
-        require_harmless_weights(path)
 
 
 def _require_code(spec: str, module: str, attribute: str) -> None:
