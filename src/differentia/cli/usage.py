@@ -114,13 +114,11 @@ def _unknown_option(context: Any, name: str, given: Sequence[str]) -> str:
         behind = next((word for word in given if word in commands), "measure")
         return f"unknown option {name!r}; options stand behind the command: differentia {behind} {name}"
     # Of -layers the parser tells -l.
-    name = next((word for word in given if word.startswith(name) and name[1:2] != "-"), name).partition("=")[
-        0
-    ]
-    plain = name.lstrip("-").replace("-", "").replace("_", "").lower()
-    known = [
-        option for one in command.params for option in (*one.opts, *one.secondary_opts) if option[0] == "-"
-    ]
+    typed = next((word for word in given if word.startswith(name) and name[1:2] != "-"), name)
+    name = typed.partition("=")[0]
+    plain = name.replace("-", "").replace("_", "").lower()
+    options = [option for one in command.params for option in (*one.opts, *one.secondary_opts)]
+    known = [option for option in options if option.startswith("--")]
     if plain in ("model", "net", "network") and "NETWORK" in _as_written(context):
         return f"unknown option {name!r}; the network stands by itself: {_as_written(context)}"
     meant = OPTION_SYNONYMS.get(plain, "")
