@@ -20,10 +20,12 @@ import differentia as dif
 from differentia.errors import (
     WarningKind,
     has_control_characters,
+    nearest_names,
     require_count,
     require_distinct_names,
     require_known,
     short_tracebacks,
+    unknown_name,
     warn,
     whole_tracebacks,
 )
@@ -57,20 +59,43 @@ def test_the_measure_warns_of_what_is_undefined() -> None:
 
 
 def test_unknown_names() -> None:
-    """The close one is suggested, the known ones are listed, 30 at most."""
+    """The close one is suggested; the known ones are listed, of many the nearest, in a line that is read."""
     require_known("metric", "a", ["a", "b"])
     with pytest.raises(
         dif.InputError, match=r"unknown metric 'euclid'\. Did you mean 'euclidean'\? Known: euc"
     ):
         require_known("metric", "euclid", ["euclidean", "cosine"])
-    with pytest.raises(dif.InputError, match=r"unknown layer 'x'\. Known: l0, .* l29, \.\.\. \(40 in all\)$"):
-        require_known("layer", "x", [f"l{number}" for number in range(40)])
+    with pytest.raises(dif.InputError, match=r"unknown x 'a'\. None is known$"):
+        require_known("x", "a", [])
+    layers = [f"layer_{number}" for number in range(500)]
+    with pytest.raises(
+        dif.InputError, match=r"Did you mean 'layer_437'\? Known: layer_437, layer_"
+    ) as caught:
+        require_known("layer", "layr_437", layers)
+    assert str(caught.value).endswith(", ... (500 in all)")
+    assert len(str(unknown_name("layer", "x" * 1000, [name * 200 for name in layers]))) < 300
+
+
+@pytest.mark.parametrize(
+    ("given", "nearest"),
+    [
+        ("VGG-16", ["VGG16", "VGG19"]),
+        ("vgg 16", ["VGG16", "VGG19"]),
+        ("Very Deep", ["VGG19"]),
+        ("top.variance", ["top_variance"]),
+        ("quagga", []),
+    ],
+)
+def test_the_nearest_names(given: str, nearest: list[str]) -> None:
+    """Case and what parts words do not count, synonyms go first, and what is far is not suggested."""
+    known = ["top_variance", "VGG19", "VGG16"]
+    assert nearest_names(given, known, {"verydeep": "VGG19", "quagga": "not known"}) == nearest
 
 
 def test_names_of_sets_and_layers() -> None:
     """Each is a text of its own, not empty, without control characters."""
-    assert require_distinct_names("set", [1, "b"]) == ["1", "b"]
-    for names, message in (([1, "1"], "two sets"), ([" "], "empty name"), (["a\n"], "control characters")):
+    assert require_distinct_names("set", [1, " b "]) == ["1", "b"]
+    for names, message in (([1, " 1"], "two sets"), ([" "], "empty name"), (["a\n"], "control characters")):
         with pytest.raises(dif.InputError, match=message):
             require_distinct_names("set", names)
     assert has_control_characters("a\0")

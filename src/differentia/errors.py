@@ -6,15 +6,18 @@ Every message says what was given, what was expected, where, and what to do abou
 from __future__ import annotations
 
 import difflib
+import itertools
 import os
+import re
 import sys
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from functools import wraps
 from numbers import Integral
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar, cast
 
 _Public = TypeVar("_Public", bound=Callable[..., Any])
@@ -30,6 +33,11 @@ whole_tracebacks: ContextVar[bool] = ContextVar(
 #: one set are the same, modules can't be recorded, responses depend on more than the image; "other" is
 #: whatever nobody has to tell apart.
 WarningKind = Literal["undefined", "left_out", "same_content", "unrecorded", "unsteady", "other"]
+
+#: In characters: what a message lists of known names, and repeats of what was given, so that it is read.
+MOST_LISTED, MOST_REPEATED = 120, 100
+
+NO_SYNONYMS: Mapping[str, str] = MappingProxyType({})
 
 
 class DifferentiaError(Exception):
@@ -112,13 +120,14 @@ def short_tracebacks(function: _Public) -> _Public:
 
 
 def require_distinct_names(what: str, given: Iterable[object]) -> list[str]:
-    """Return names as text, or raise an error where two of them are then the same, as 1 and "1" are."""
-    names = [str(name) for name in given]
-    if not all(name.strip() for name in names):
-        raise InputError(f"a {what} has an empty name; give it one")
-    for name in names:
+    """Return names as text, without blanks around them, or raise an error where two are then the same."""
+    names = []
+    for name in map(str, given):
         if has_control_characters(name):
             raise InputError(f"a {what} has the name {name!r}, with control characters; give it another")
+        if not name.strip():
+            raise InputError(f"a {what} has an empty name; give it one")
+        names.append(name.strip())
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise InputError(f"two {what}s have the name {twice[0]!r}; give each its own")
@@ -135,20 +144,66 @@ def in_one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def unknown_name(what: str, given: str, known: Iterable[str]) -> InputError:
-    """Return the error for a name that is not among the known ones; `what` says what it names ("metric")."""
+def unknown_name(
+    what: str,
+    given: str,
+    known: Iterable[str],
+    synonyms: Mapping[str, str] = NO_SYNONYMS,
+    *,
+    form: str = "{}",
+) -> InputError:
+    """Return the error for a name that is not among the known ones; `what` says what it names ("metric").
+
+    Synonyms are what known names are called elsewhere, in small letters, without blanks and hyphens; `form`
+    is how a name is written where it is asked for ("keras:{}").
+    """
     names = list(known)
-    close = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
-    guess = f" Did you mean {close[0]!r}?" if close else ""
-    listed = ", ".join(names[:30]) + (f", ... ({len(names)} in all)" if len(names) > 30 else "")
-    return InputError(f"unknown {what} {given!r}.{guess} Known: {listed}")
+    close = nearest_names(given, names, synonyms)
+    guess = f" Did you mean {form.format(close[0])!r}?" if close else ""
+    return InputError(f"unknown {what} {form.format(shortened(given))!r}.{guess}{_listed(names, close)}")
 
 
-def require_known(what: str, given: str, known: Iterable[str]) -> None:
+def nearest_names(
+    given: str, known: Iterable[str], synonyms: Mapping[str, str] = NO_SYNONYMS, *, cutoff: float = 0.5
+) -> list[str]:
+    """Return the known names that may be meant, the nearest first; case and what parts words do not count."""
+    names, plain = list(known), _plain(given)
+    likeness = {name: difflib.SequenceMatcher(None, _plain(name), plain).ratio() for name in names}
+    if (meant := synonyms.get(plain)) in likeness:
+        likeness[str(meant)] = 2.0
+    return sorted(
+        (name for name in names if likeness[name] >= cutoff), key=likeness.__getitem__, reverse=True
+    )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_.-]+", "", name.casefold())
+
+
+def _listed(names: list[str], close: list[str]) -> str:
+    """Return the end of a message: the known names, or of many the nearest."""
+    if not names:
+        return " None is known"
+    if len(", ".join(names)) <= MOST_LISTED:
+        return f" Known: {', '.join(names)}"
+    ordered = [*close, *(name for name in names if name not in close)]
+    widths = itertools.accumulate(len(name) + 2 for name in ordered)
+    shown = sum(width <= MOST_LISTED for width in widths) or 1
+    return f" Known: {', '.join(map(shortened, ordered[:shown]))}, ... ({len(names):,} in all)"
+
+
+def shortened(text: str) -> str:
+    """Return a text that a message repeats, without the middle of one that would fill the screen."""
+    return text if len(text) <= MOST_REPEATED else f"{text[:60]} ... {text[-30:]}"
+
+
+def require_known(
+    what: str, given: str, known: Iterable[str], synonyms: Mapping[str, str] = NO_SYNONYMS
+) -> None:
     """Raise the error of `unknown_name` unless `given` is one of `known`."""
     names = list(known)
     if given not in names:
-        raise unknown_name(what, given, names)
+        raise unknown_name(what, given, names, synonyms)
 
 
 def require_count(name: str, value: object, *, least: int = 1) -> int:

@@ -308,15 +308,15 @@ OUT = ["--out", "{0}/out"]
         ),
         (
             ["measure", "vgg16", *CATS, *OUT],
-            "unknown network 'vgg16'. Known: digits, keras:VGG16, package.module:factory, path/to/",
+            "unknown network 'vgg16'. Did you mean 'keras:VGG16'? Known: digits, keras:VGG16, torchvision",
         ),
         (
             ["measure", "keras:VGG-16", *CATS, *OUT],
-            "unknown network of keras.applications 'VGG-16'. Did you mean 'VGG16'?",
+            "unknown network of keras.applications 'keras:VGG-16'. Did you mean 'keras:VGG16'?",
         ),
         (
             ["measure", "digits", *CATS, *OUT, "--layers", "input,block9_pool"],
-            "unknown layer 'block9_pool'. Did you mean 'block4_pool'?",
+            "unknown layer 'block9_pool'. Did you mean 'block1_pool'?",
         ),
         (
             ["measure", "keras:MobileNet?weights={0}/gone.h5", *CATS, *OUT],
@@ -324,11 +324,11 @@ OUT = ["--out", "{0}/out"]
         ),
         (
             ["measure", "digits", *CATS, *OUT, "--n-units", "0"],
-            "Invalid value for '--n-units': '0'; expected at least 1",
+            "--n-units: '0'; expected at least 1",
         ),
         (
             ["measure", "digits", *CATS, *OUT, "--n-units", "abc"],
-            "Invalid value for '--n-units': 'abc'; expected a whole number",
+            "--n-units: 'abc'; expected a whole number",
         ),
         (
             ["measure", "digits", *CATS, "--set", "cats={0}/dogs", *OUT],
@@ -339,19 +339,19 @@ OUT = ["--out", "{0}/out"]
         (["measure", "digits", *CATS, "--out", ""], "--out is missing; name the folder"),
         (
             ["measure", "digits", *CATS, *OUT, "--layers", "input,"],
-            "Invalid value for '--layers': 'input,' holds ''; expected a text",
+            "--layers: 'input,' holds ''; expected a text",
         ),
         (
             ["measure", "digits", *CATS, *OUT, "--n-units", ""],
-            "Invalid value for '--n-units': ''; expected a whole number",
+            "--n-units: ''; expected a whole number",
         ),
         (
             ["measure", "digits", *CATS, *OUT, "--n-units", "1e3"],
-            "Invalid value for '--n-units': '1e3'; expected a whole number",
+            "--n-units: '1e3'; expected a whole number",
         ),
         (
             ["measure", "digits", *CATS, *OUT, "--input-size", "1x28"],
-            "Invalid value for '--input-size': '1x28'; expected 224",
+            "--input-size: '1x28'; expected 224",
         ),
         (
             ["measure", "digits", *CATS, *OUT, "--preprocess", "unit"],
@@ -368,32 +368,32 @@ OUT = ["--out", "{0}/out"]
         ),
         (
             ["measure", "keras:VGG16?weights=none", *CATS, *OUT, "--device", "foo"],
-            "device 'foo' can't be used",
+            "unknown device 'foo'. Known: auto, cpu, cuda, mps, xpu",
         ),
         (["measure", "digits", *CATS], "--out is missing; name the folder to write to: --out DIR"),
         (
             ["measure", "digits", *CATS, "--out", "{0}/cats/0.png"],
-            "--out {0}/cats/0.png: can't be made (File exists)",
+            "--out {0}/cats/0.png: {0}/cats/0.png is a file; name a folder",
         ),
         (
             ["measure", "digits", *CATS, *OUT, "--draws", "x"],
-            "Invalid value for '--draws': 'x'; expected a whole number",
+            "--draws: 'x'; expected a whole number",
         ),
         (
             ["measure", "digits", *CATS, *OUT, "--seed", "-1"],
-            "Invalid value for '--seed': '-1'; expected at least 0",
+            "--seed: '-1'; expected at least 0",
         ),
         (
             ["measure", "digits", *CATS, *OUT, "--input-size", "big"],
-            "Invalid value for '--input-size': 'big'; expected 224, 224x192",
+            "--input-size: 'big'; expected 224, 224x192",
         ),
         (
             ["measure", "digits", *CATS, *OUT, "--metric", "euclid"],
-            "Invalid value for '--metric': unknown metric 'euclid'. Did you mean 'euclidean'?",
+            "--metric: unknown metric 'euclid'. Did you mean 'euclidean'?",
         ),
         (
             ["measure", "digits", *CATS, *OUT, "--resize", "linear"],
-            "Invalid value for '--resize': unknown resize filter 'linear'. Did you mean",
+            "--resize: unknown resize filter 'linear'. Did you mean",
         ),
         (
             ["measure", "digits", *CATS, *OUT, "--reference", "noise"],
@@ -412,9 +412,12 @@ OUT = ["--out", "{0}/out"]
             "torch.nn:Identity: its input size can't be known",
         ),
         (["measure", "digits", *CATS, *OUT, "--device", "cuda:9"], "device 'cuda:9' can't be used here"),
-        (["measure", "digits", *CATS, *OUT, "--unit", "all"], "No such option: --unit"),
-        (["measure"], "Missing argument 'NETWORK'"),
-        (["mesure", "digits"], "No such command 'mesure'. Did you mean 'measure'?"),
+        (
+            ["measure", "digits", *CATS, *OUT, "--unit", "all"],
+            "unknown option '--unit'; did you mean --units?",
+        ),
+        (["measure"], "NETWORK is missing (digits, keras:NAME"),
+        (["mesure", "digits"], "unknown command 'mesure'. Did you mean 'measure'?"),
     ],
 )
 def test_wrong_input_is_one_line(

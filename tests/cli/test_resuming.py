@@ -159,12 +159,12 @@ def test_no_store(tmp_path: Path, capsys: Capture) -> None:
         (["--fresh", "--no-store"], "--fresh and --no-store do not go together"),
         (
             ["--memory", "lots"],
-            "Invalid value for '--memory': the size of memory is 'lots'; expected bytes, or a number with a",
+            "--memory: the size of memory is 'lots'; expected bytes, or a number with a",
         ),
-        (["--memory", "0"], "Invalid value for '--memory': the size of memory is '0'"),
-        (["--memory", "-1GB"], "Invalid value for '--memory': the size of memory is '-1GB'"),
-        (["--memory", ""], "Invalid value for '--memory': the size of memory is ''"),
-        (["--memory", "4 elephants"], "Invalid value for '--memory': the size of memory is '4 elephants'"),
+        (["--memory", "0"], "--memory: the size of memory is '0'"),
+        (["--memory", "-1GB"], "--memory: the size of memory is '-1GB'"),
+        (["--memory", ""], "--memory: the size of memory is ''"),
+        (["--memory", "4 elephants"], "--memory: the size of memory is '4 elephants'"),
     ],
 )
 def test_wrong_options_are_told_first(

@@ -198,7 +198,7 @@ MEASURE = {
     'draws = "3"': "draws: is '3'; expected a whole number",
     "pool = -5": "pool: is -5; expected at least 1",
     "batch_size = 0": "batch_size: is 0; expected at least 1",
-    'compile = "yes"': "compile: unknown compile 'yes'. Known: auto, always, never",
+    'compile = "yes"': "compile: unknown compile 'yes'. Did you mean 'always'? Known: auto, always, never",
     "seed = -1": "seed: is -1; expected at least 0",
     'units = "tops"': "units.0: unknown kind of units 'tops'. Did you mean 'top'?",
     'units = ["random", "al"]': "units.1: unknown kind of units 'al'. Did you mean 'all'?",
@@ -297,7 +297,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         dif.InputError, match=r"gone\.toml: no such file; give an experiment file, or the folder"
     ):
         read_experiment(tmp_path / "gone.toml")
-    with pytest.raises(dif.InputError, match=rf"^{tmp_path}/experiment\.toml: no such file"):
+    with pytest.raises(dif.InputError, match=rf"^{tmp_path}: holds no experiment\.toml; name an"):
         read_experiment(tmp_path)
 
 

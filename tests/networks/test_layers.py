@@ -225,6 +225,8 @@ def test_what_is_missed(wanted: list[str] | None, names: list[str]) -> None:
         ("stem/", r"unknown container 'stem'"),
         (":block", r"unknown layer ':block'\. Did you mean ':blocks'"),
         (":leafs", r"unknown layer ':leafs'\. Did you mean ':leaves'"),
+        ("leaves", r"unknown layer 'leaves'\. Did you mean ':leaves'\? Known: :leaves, :blocks, :all$"),
+        ("all", r"unknown layer 'all'\. Did you mean ':all'"),
     ],
 )
 def test_what_is_not_found(wanted: str, message: str) -> None:

@@ -175,7 +175,7 @@ class Attention(nn.Module):
         ({"input_shape": (7, 7, 7)}, r"input_shape is \(7, 7, 7\); expected three"),
         ({"input_shape": (3, 16)}, r"input_shape is \(3, 16\)"),
         ({"device": "cuda:99"}, "device 'cuda:99' can't be used"),
-        ({"device": "gpu"}, "device 'gpu' can't be used"),
+        ({"device": "gpu"}, "unknown device 'gpu'. Did you mean 'cuda'"),
     ],
 )
 def test_what_can_not_be_known_is_asked_for(options: dict[str, Any], message: str) -> None:

@@ -39,9 +39,16 @@ def test_one_kind() -> None:
     [
         ({"memory": "4 apples"}, "^memory: the size of memory is '4 apples'; expected bytes, or a number"),
         ({"layers": []}, r"^layers is \[\]; expected 1 or more of them$"),
+        (
+            {"layers": ["a", "!:block"]},
+            r"^layers: unknown layer ':block'\. Did you mean ':blocks'\? Known: :leaves",
+        ),
         ({"layers": [""]}, "^layers is ''; expected a text that is not empty$"),
         ({"units": ["top", "top"]}, "^units: 'top' is given twice; give it once$"),
-        ({"compile": "yes"}, r"^compile: unknown compile 'yes'\. Known: auto, always, never$"),
+        (
+            {"compile": "yes"},
+            r"^compile: unknown compile 'yes'\. Did you mean 'always'\? Known: auto, always, never$",
+        ),
         ({"seed": 2**63}, "^seed is 9223372036854775808; expected less than "),
     ],
 )

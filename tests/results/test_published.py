@@ -129,7 +129,7 @@ def test_sets_of_other_names() -> None:
             {"input": 150_528, "conv1": 9, "predictions": 1000},
             "expected some of the layers block1_conv1 to block5_pool, found input, conv1, predictions",
         ),
-        ("keras:VGG19", {"block1_conv1": LAYER_SIZES["block1_conv1"]}, "its network is keras:VGG19"),
+        ("keras:VGG19", {"block1_conv1": LAYER_SIZES["block1_conv1"]}, "is of keras:VGG19, not of VGG16"),
         ("keras:VGG16?weights=none", LAYER_SIZES, r"random weights \(weights=none\)"),
     ],
 )

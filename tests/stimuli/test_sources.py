@@ -82,6 +82,31 @@ def test_generated_stimuli_refuse_wrong_options(source: str, message: str) -> No
         stimuli_from(source)
 
 
+@pytest.mark.parametrize(
+    ("source", "meant"),
+    [
+        ("noise", "did you mean noise:43?"),
+        ("Noise:9", "did you mean noise:9?"),
+        ("white-noise:9", "did you mean noise:9?"),
+        ("MNIST", "did you mean digits:43?"),
+        ("Cat", "did you mean cats?"),
+        ("lab/dosg", "did you mean lab/dogs?"),
+        ("lab/quagga", "check the path"),
+        ("nowhere/cats", "check the path"),
+    ],
+)
+def test_what_a_source_may_be_meant_for(
+    source: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Noise and digits by other names, and what lies beside a path that is not there."""
+    (tmp_path / "lab" / "dogs").mkdir(parents=True)
+    (tmp_path / "cats").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(dif.InputError) as caught:
+        stimuli_from(source)
+    assert str(caught.value) == f"{source}: no such file or folder; {meant}"
+
+
 def test_an_empty_path_is_no_folder() -> None:
     """It is not taken for the working folder."""
     with pytest.raises(dif.InputError, match=r"^an empty path was given; name a folder, a glob or a file$"):

@@ -38,10 +38,22 @@ def test_the_names_are_those_of_the_tables() -> None:
     assert {one for one in vars(choices).values() if isinstance(one, Choice)} == {one for one, _ in TABLES}
 
 
+def test_synonyms_are_of_names_and_no_names_themselves() -> None:
+    """Each is found as it is written, with hyphens and capitals too."""
+    for choice, _ in TABLES:
+        assert set(choice.synonyms.values()) <= set(choice.names), choice.what
+        assert not {other for other in choice.synonyms if other in choice.names}, choice.what
+        for other, name in choice.synonyms.items():
+            with pytest.raises(dif.InputError, match=f"Did you mean '{name}'"):
+                choice.checked(f"{other[:1].upper()}-{other[1:]}")
+
+
 def test_a_choice_is_checked_and_listed() -> None:
     """The error names the known ones; the help says what some of them mean."""
     assert choices.CROP.listed == "squash (change the proportions) | center (cut the ends off)"
-    assert choices.CROP.checked("center") == "center"
+    assert choices.CROP.checked(" center ") == "center"
+    with pytest.raises(dif.InputError, match=r"^'200' is a number, no kind of units; .* --n-units 200$"):
+        choices.UNITS.checked("200")
     with pytest.raises(
         dif.InputError, match=r"^unknown crop 'centre'. Did you mean 'center'\? Known: squash, "
     ):

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypedDict
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 import differentia as dif
 from differentia.errors import InputError
@@ -22,6 +22,7 @@ from differentia.system.fields import (
     SEVERAL,
     Count,
     Share,
+    Text,
     Whole,
     accept,
     as_toml,
@@ -112,7 +113,8 @@ def test_a_function_takes_options() -> None:
         (Count, "3", 3),
         (Share, "0.5", 0.5),
         (tuple[Whole, ...], "0, 2,1", (0, 2, 1)),
-        (Annotated[str, CROP], "center", "center"),
+        (Annotated[str, CROP], " center ", "center"),
+        (tuple[Text, ...], " a b , c", ("a b", "c")),
     ],
 )
 def test_texts_of_the_command_line(kind: Any, text: str, value: Any) -> None:
@@ -128,10 +130,23 @@ def test_texts_of_the_command_line(kind: Any, text: str, value: Any) -> None:
         (Share, "nan", "^'nan'; expected "),
         (tuple[Whole, ...], "0,-1", "^'0,-1' holds '-1'; expected at least 0$"),
         (Annotated[str, CROP], "middle", "^unknown crop 'middle'"),
+        (Count, "10k", "^'10k'; expected a whole number: write 10000$"),
+        (Count, "1.5M", ": write 1500000$"),
+        (Count, "1e4", ": write 10000$"),
+        (Count, "1.5", "^'1.5'; expected a whole number$"),
+        (Count, "2,000", ": write 2000$"),
+        (Count, "1e999999", "^'1e999999'; expected a whole number$"),
+        (tuple[Count, ...], "200,1k", "^'200,1k' holds '1k'; expected a whole number: write 1000$"),
+        (tuple[Count, ...], "10,000", "^'10,000' holds '000'; expected at least 1: write 10000$"),
+        (tuple[Count, ...], "10,0", "^'10,0' holds '0'; expected at least 1$"),
+        (Share, "95", "^'95'; expected at most 1: write 0.95$"),
+        (Share, "95%", "^'95%'; expected a number: write 0.95$"),
+        (Share, "950", "^'950'; expected at most 1$"),
+        (Annotated[float, Field(lt=5)], "95", "^'95'; expected less than 5$"),
     ],
 )
 def test_texts_that_are_no_value(kind: Any, text: str, message: str) -> None:
-    """The error repeats the text, and which part of it is wrong."""
+    """The error repeats the text, which part of it is wrong, and how the number that was meant is written."""
     with pytest.raises(dif.InputError, match=message):
         value_of(kind, text)
 

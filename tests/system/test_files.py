@@ -127,6 +127,9 @@ def test_what_is_in_the_way(tmp_path: Path) -> None:
         require_free(tmp_path, "--out x", files=["a.nc", "figures"])
     with pytest.raises(dif.InputError, match=r"^--out x: the file a\.nc in it is in the way; move it away"):
         require_free(tmp_path, "--out x", files=[], folders=["a.nc"])
+    for folder in (tmp_path / "a.nc", tmp_path / "a.nc" / "below"):
+        with pytest.raises(dif.InputError, match=r"^--out x: .*/a\.nc is a file; name a folder"):
+            require_free(folder, "--out x", files=[])
 
 
 def names_in(folder: Path) -> list[str]:

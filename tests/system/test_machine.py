@@ -139,6 +139,15 @@ def test_what_is_no_size(text: str) -> None:
         parse_size(text)
 
 
+def test_a_size_whose_unit_was_forgotten() -> None:
+    """A small number is bytes in Python; in a text it is a mistake."""
+    with pytest.raises(
+        dif.InputError, match=r"^the size of memory is ' 4', which is bytes; write its unit: 4GB$"
+    ):
+        memory_budget(" 4")
+    assert memory_budget(4) == memory_budget("4 B") == 4
+
+
 def test_budgets_that_are_numbers() -> None:
     """Bytes may be a number; no number of bytes is refused."""
     assert memory_budget(12) == memory_budget(np.int64(12)) == 12  # type: ignore[arg-type]

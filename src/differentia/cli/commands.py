@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,6 +19,7 @@ from differentia.cli.output import (
     say,
 )
 from differentia.cli.tables import Column
+from differentia.cli.usage import Command
 from differentia.errors import InputError
 from differentia.experiment.options import N_UNITS
 from differentia.system.choices import HOW, NOISE, UNITS
@@ -68,7 +69,12 @@ def _command(
             function(**given)
 
         command.__signature__ = opt.signature_of(function, fields)  # type: ignore[attr-defined]
-        app.command(name, help=f"{text}\n\n\b\nExamples:\n{shown}")(command)
+        app.command(
+            name,
+            cls=Command,
+            help=f"{text}\n\n\b\nExamples:\n{shown}",
+            context_settings={"allow_extra_args": True},  # the class says what they are
+        )(command)
         return function
 
     return register
@@ -219,7 +225,10 @@ def layers(
     called in a pass but can't be recorded is listed with the reason. Layers are looked for, and the time is
     measured, on images of noise; measure looks for them on your first images.
     """
-    from differentia.cli.loading import load_named_network
+    from differentia.cli.loading import check_named_network, load_named_network
+
+    check_named_network(network, preprocess=preprocess, input_shape=input_size, device=device)
+
     from differentia.networks.layers import default_preset, select_layers
     from differentia.recording.caveats import unsteady_in_words
     from differentia.recording.cost import duration, estimate_cost
@@ -340,20 +349,23 @@ def select(
     DIR gets copies of the files or links to them, and selection.csv with the probabilities. With --count
     the search ends when that many are found: they are the first of the source, not its best.
     """
-    from differentia.cli.loading import load_named_network
-    from differentia.recording.selection import select as select_images, selection_csv, write_selection
-    from differentia.stimuli.presentation import as_record
+    from differentia.cli.loading import check_named_network, load_named_network
     from differentia.stimuli.sources import stimuli_from
 
     if wanted is None:
         raise InputError("--class is missing; give a class's number, WordNet identifier or name")
     if not out and not dry_run:
         raise InputError("--out is missing; name a new folder: --out DIR (or --dry-run)")
+    check_named_network(network, preprocess=preprocess, input_shape=input_size, device=device)
     stimuli = stimuli_from(source, follow_links=follow_links)
     if out and not dry_run:  # before an hour is spent on looking
         require_new(out)
         if how != "list" and stimuli.paths is None:
             raise InputError(f"{source}: these images are no files; --how list or --dry-run lists them")
+
+    from differentia.recording.selection import select as select_images, selection_csv, write_selection
+    from differentia.stimuli.presentation import as_record
+
     loaded = load_named_network(network, preprocess=preprocess, input_shape=input_size, device=device)
     found = select_images(
         loaded,
@@ -399,7 +411,10 @@ def report(
 ) -> None:
     """Write the report and the figures of a folder's result again."""
     place = user_path(folder)
-    with held(place) if place.is_dir() else nullcontext():  # no folder is made for a wrong name
+    if place.is_file():
+        raise InputError(f"{folder}: is a file; name the folder that it lies in")
+    _require_result(place)
+    with held(place):
         written = measuring.write_views(measuring.read_results(place), place)
     if as_json:
         print_json([str(path) for path in written])
@@ -490,4 +505,13 @@ def _read_result(path: str) -> xr.Dataset:
     from differentia.results.files import load_result
 
     place = user_path(path)
-    return load_result(place / "result.nc" if place.is_dir() else place)
+    if place.is_file():
+        return load_result(place)
+    _require_result(place)
+    return load_result(place / "result.nc")
+
+
+def _require_result(folder: Path) -> None:
+    if not (folder / "result.nc").is_file():
+        what = "holds no result.nc" if folder.is_dir() else "no such folder or file"
+        raise InputError(f"{folder}: {what}; name a folder that measure wrote")

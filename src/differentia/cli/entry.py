@@ -12,6 +12,7 @@ import typer
 from differentia.cli import stopping
 from differentia.cli.commands import app
 from differentia.cli.output import say
+from differentia.cli.usage import in_our_words
 from differentia.errors import DifferentiaError, DifferentiaWarning, InputError, whole_tracebacks
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -29,10 +30,7 @@ def run_app(arguments: Sequence[str] | None = None) -> int:
             status = app(given or ["--help"], prog_name="differentia", standalone_mode=False, obj=given)
         return stopping.tell(given) if status == INTERRUPTED else DONE
     except typer.TyperException as error:
-        message = getattr(error, "format_message", error.__str__)()
-        context = getattr(error, "ctx", None)
-        command = context.command_path if context else "differentia"
-        say(f"differentia: {message.rstrip('.')}; see {command} --help")
+        say(f"differentia: {in_our_words(error, given)}")
         return WRONG_USAGE
     except (typer.Abort, KeyboardInterrupt):
         return stopping.tell(given)

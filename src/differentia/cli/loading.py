@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from differentia.networks.specs import NOTHING, names_code, read_network_spec
 
 
 def load_named_network(network: str, **options: Any) -> Any:
     """Return a network; code that it names may also lie in the working folder, as for ``python -m``."""
-    from differentia.networks.load import load_network, names_code
+    from differentia.networks.load import load_network
 
-    if not names_code(network):
+    with _code_found(network):
         return load_network(network, **options)
+
+
+def check_named_network(network: str, **options: Any) -> None:
+    """Raise the error that can be told before PyTorch or Keras is imported, if there is one."""
+    with _code_found(network):
+        read_network_spec(network, {**NOTHING, **options})
+
+
+@contextmanager
+def _code_found(network: str) -> Iterator[None]:
+    """Look for code in the working folder too, where a network's name is of code."""
+    if not names_code(network):
+        yield
+        return
     # Only now: a file there may be a stranger's, and bear the name of what a library would import.
     sys.path.insert(0, "")
     try:
-        return load_network(network, **options)
+        yield
     finally:
         sys.path.remove("")

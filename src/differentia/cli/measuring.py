@@ -44,21 +44,23 @@ def measure_into(
     as_json: bool,
 ) -> None:
     """Measure, write all that belongs into the folder, and print the numbers."""
-    from differentia.cli.loading import load_named_network
+    from differentia.cli.loading import check_named_network, load_named_network
+    from differentia.experiment.checks import check_measurement
     from differentia.experiment.file import experiment_of, write_experiment
-    from differentia.experiment.measure import measure_with
     from differentia.recording.store.disk import require_store
-    from differentia.stimuli.presentation import as_sets
 
-    # All that can be told before a network may have to be downloaded.
+    # All that can be told before PyTorch and Keras are imported, and a network may have to be downloaded.
     folder = _folder_to_write(out)
     if fresh and not store:
         raise InputError("--fresh and --no-store do not go together; leave one of them out")
     experiment = experiment_of(experiment)
     options, recording = experiment.options(fresh=fresh, memory=memory)
-    stimuli = as_sets(experiment.sets, seed=recording.seed, follow_links=recording.follow_links)
+    check_named_network(experiment.network.spec, **experiment.network.options())
+    stimuli = check_measurement(options, recording, experiment.sets)
     if store:
         require_store(folder / STORE)
+    from differentia.experiment.measure import measure_with
+
     network = load_named_network(experiment.network.spec, **experiment.network.options())
     require_writable(folder, f"--out {folder}")
     context.with_resource(held(folder))

@@ -170,7 +170,7 @@ def named(option: str, given: Sequence[str] | None, example: str) -> dict[str, s
     """Return the values of texts ``NAME=VALUE`` by name."""
     values: dict[str, str] = {}
     for text in given or ():
-        name, equals, value = text.partition("=")
+        name, equals, value = (part.strip() for part in text.partition("="))
         if not (name and equals and value):
             raise InputError(f"{option} is {text!r}; expected {example}")
         if name in values:

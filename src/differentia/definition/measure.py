@@ -25,6 +25,7 @@ from differentia.definition.medians import middle, middle_of_few
 from differentia.definition.pairs import PRECISION, by_blocks, squared_euclidean
 from differentia.definition.tiles import ByBlocks, DoubtError, SquaredEuclidean, Tiles
 from differentia.errors import InputError, require_known, short_tracebacks, warn
+from differentia.system.choices import METRIC, NORMALIZE
 
 #: The largest number of responses for which all pairs are held while their median is found.
 FEW_RESPONSES = 512
@@ -267,8 +268,8 @@ def differentiation(
     >>> differentiation([[0.0, 2.0], [2.0, 0.0]])
     2.0
     """
-    require_known("normalization", normalize, NORMALIZATIONS)
-    require_known("metric", metric, METRICS)
+    require_known("normalization", normalize, NORMALIZATIONS, NORMALIZE.synonyms)
+    require_known("metric", metric, METRICS, METRIC.synonyms)
     responses = as_responses(A, "A")
     value, undefined, response = evaluate(
         responses, normalize=normalize, metric=metric, scale=_checked_scale(scale, responses, normalize)

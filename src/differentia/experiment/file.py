@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field, ValidationError
 
 from differentia.errors import InputError, unknown_name, warn
-from differentia.experiment.measure import counts_of
+from differentia.experiment.checks import counts_of
 from differentia.experiment.options import MeasureOptions, measure_and_record
 from differentia.recording.options import MAP_IMAGES, RecordOptions
 from differentia.stimuli.sources import is_generated
@@ -97,6 +97,10 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment | ResponsesExper
     file = user_path(path)
     if file.is_dir():
         file = file / "experiment.toml"
+        if not file.is_file():
+            raise InputError(
+                f"{path}: holds no experiment.toml; name an experiment file, or the folder of one"
+            )
     try:
         content = tomllib.loads(read_text(file))
     except FileNotFoundError:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from differentia.definition.measure import is_raw_euclidean
-from differentia.errors import InputError, require_known, warn
+from differentia.errors import InputError, warn
 from differentia.experiment.analysis import Undefined, measure_layers
+from differentia.experiment.checks import check_measurement, counts_of, require_fitting
 from differentia.experiment.options import (
     N_UNITS,
     AllKeywords,
@@ -118,7 +118,7 @@ def measure_with(
 ) -> dict[str, xr.Dataset]:
     """Measure each kind of units of `recording`; by kind."""
     counts = counts_of(options, recording)
-    _check(options, recording.units, sets)
+    sets = check_measurement(options, recording, sets)
     measured: dict[str, xr.Dataset] = {}
     with shown_progress(recording.progress) as progress:
         recording = replace(recording, pool=recording.pool or max(counts or N_UNITS), progress=progress)
@@ -198,7 +198,7 @@ def measure_responses(
             f"these responses were recorded with units={responses.unit_kind!r} and are measured whole: leave "
             "n_units= out, or record with units='random'"
         )
-    _check(given, [responses.unit_kind], responses.sets)
+    require_fitting(given, [responses.unit_kind], responses.sets)
     with shown_progress(progress) as report:
         return _measure_recorded(responses, given.n_units, given, memory, report)
 
@@ -253,39 +253,6 @@ def _measure_recorded(
         provenance={**responses.provenance, "warnings": warned, "versions": _versions(responses)},
     )
     return add_intervals(result, confidence=options.confidence)
-
-
-def counts_of(options: MeasureOptions, recording: RecordOptions) -> tuple[int, ...] | None:
-    """Return the numbers of units that are looked at; None where no kind of units takes a number."""
-    pool = recording.pool
-    if not any(unit_kind(kind).counted for kind in recording.units):
-        if options.n_units is not None or pool is not None:
-            raise InputError(
-                f"n_units (--n-units) and pool (--pool) do not go with units={recording.units[0]!r}, which "
-                "takes no number of units; leave them out, or choose units='random'"
-            )
-        return None
-    counts = options.n_units or N_UNITS
-    if pool is not None and pool < max(counts):
-        raise InputError(
-            f"pool is {pool:,}, less than the largest n_units, {max(counts):,}; "
-            "raise pool (--pool) or leave it out"
-        )
-    return counts
-
-
-def _check(options: MeasureOptions, kinds: Sequence[str], sets: Mapping[str, Any]) -> None:
-    """Raise an error for options that do not go together, before any hours are spent on recording."""
-    if any(unit_kind(kind).sketched for kind in kinds) and not is_raw_euclidean(
-        options.normalize, options.metric
-    ):
-        raise InputError(
-            f"units='sketch' does not go with normalize={options.normalize!r} and metric={options.metric!r}: "
-            "sums with random signs keep Euclidean distances only. Use metric='euclidean' with "
-            "normalize='layer' or 'none', or units='random'"
-        )
-    if options.reference is not None and sets:
-        require_known("set for reference (--reference)", options.reference, map(str, sets))
 
 
 def _counts_at_hand(responses: Responses, counts: Sequence[int] | None) -> Sequence[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import json
 import os
 import random
@@ -19,11 +18,11 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from differentia.errors import InputError, in_one_line, require_known
+from differentia.errors import InputError, in_one_line
 from differentia.networks.base import Network, image_shape
 from differentia.networks.calls import Call, Observer
 from differentia.networks.keras_axes import KerasChannels
-from differentia.networks.keras_files import require_harmless_model, require_harmless_weights
+from differentia.networks.keras_files import require_harmless_model
 from differentia.networks.preprocessing import describe_preprocessing, preprocessed, require_preprocessing
 from differentia.networks.probes import memory_of
 from differentia.networks.torch import inference
@@ -269,12 +268,6 @@ def _named_layers(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from _named_layers(layer, f"{prefix}{layer.name}/")
 
 
-def applications() -> dict[str, Callable[..., Any]]:
-    """Return the networks of ``keras.applications`` by name."""
-    public = vars(import_keras().applications)
-    return {name: item for name, item in sorted(public.items()) if inspect.isfunction(item)}
-
-
 def load_application(
     spec: str,
     name: str,
@@ -291,27 +284,15 @@ def load_application(
     the number of classes; the others go to the network's constructor.
     """
     require_device(device)
-    known = applications()
-    require_known("network of keras.applications", name, known)
-    constructor = known[name]
+    constructor = getattr(import_keras().applications, name)
     options = dict(options)
-    accepted = inspect.signature(constructor).parameters
-    for option in options:
-        require_known(f"option of keras:{name}", option, accepted)
     weights = options.setdefault("weights", "imagenet")
     class_index = partial(_index_of_imagenet, spec) if weights == "imagenet" else ClassIndex
     if isinstance(options.get("classes"), str):
         index = read_class_index(user_path(options.pop("classes")), spec)
         class_index = partial(ClassIndex, *index)
     if isinstance(weights, str) and weights != "imagenet":
-        path = user_path(weights)
-        if not path.is_file():
-            raise InputError(
-                f"{spec}: there are no weights at {weights}; "
-                "give weights=PATH of a file, weights=imagenet or weights=none"
-            )
-        require_harmless_weights(path)
-        options["weights"] = str(path)
+        options["weights"] = str(user_path(weights))
     if input_shape is not None:
         height, width, channels = image_shape(spec, input_shape, channels_first=False)
         first = import_keras().config.image_data_format() == "channels_first"
@@ -330,8 +311,6 @@ def load_application(
 def load_keras_file(path: str, *, device: str, **about: Any) -> KerasNetwork:
     """Return a model of a ``.keras`` file, in which there is no code."""
     file = user_path(path)
-    if not file.is_file():
-        raise InputError(f"{path}: no such file; check the path of the Keras model")
     require_device(device)
     load_model = import_keras().saving.load_model
     require_harmless_model(file)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from differentia.errors import InputError, unknown_name
+from differentia.errors import InputError, require_known, unknown_name
 
 #: The name under which the preprocessed image is recorded.
 INPUT = "input"
@@ -16,6 +16,13 @@ INPUT = "input"
 #: Choices of layers that have a name; no layer has one of them.
 LEAVES, BLOCKS, EVERY = ":leaves", ":blocks", ":all"
 PRESETS = (LEAVES, BLOCKS, EVERY)
+
+#: What presets are called in their stead.
+PRESET_SYNONYMS = {
+    **dict.fromkeys(("leaf", ":leaf", "leaves"), LEAVES),
+    **dict.fromkeys(("block", "blocks"), BLOCKS),
+    **dict.fromkeys(("all", "every", ":every", "everything", ":everything"), EVERY),
+}
 
 #: With more leaves than this, blocks are looked at by default: nobody could read the figures.
 MOST_LEAVES = 200
@@ -104,6 +111,13 @@ class Unrecorded:
     block: bool = False
     #: Whether other parts of what the call gives are recorded.
     beside: bool = False
+
+
+def require_preset(pattern: str) -> None:
+    """Raise an error for a pattern that begins as a preset, and is none."""
+    word = pattern.removeprefix("!")
+    if word.startswith(":"):
+        require_known("layer", word, PRESETS, PRESET_SYNONYMS)
 
 
 def select_layers(
@@ -202,5 +216,7 @@ def _nothing_found(layers: Sequence[Layer], pattern: str, unrecorded: Sequence[U
         )
     containers = pattern.endswith("/")
     known = [layer.name for layer in layers if layer.container == containers]
-    known = [*PRESETS] if pattern.startswith(":") else known
-    return unknown_name("container" if containers else "layer", pattern.removesuffix("/"), known)
+    known = [*PRESETS] if pattern.startswith(":") or pattern in PRESET_SYNONYMS else known
+    return unknown_name(
+        "container" if containers else "layer", pattern.removesuffix("/"), known, PRESET_SYNONYMS
+    )

@@ -15,12 +15,15 @@ from differentia.networks.base import Network
 from differentia.networks.digits import load_digits_network
 from differentia.networks.keras import KerasNetwork, is_keras_model, load_application, load_keras_file
 from differentia.networks.keras_files import require_harmless_weights
+from differentia.networks.specs import (
+    NOTHING,
+    import_problem,
+    read_network_spec,
+    require_device_name,
+    require_nothing,
+)
 from differentia.networks.torch import TorchNetwork
 from differentia.system.files import user_path
-from differentia.system.specs import parse_spec
-
-#: What is said about a network where only its name is given.
-NOTHING = {"preprocess": None, "input_shape": None, "class_names": None, "device": "auto"}
 
 
 @short_tracebacks
@@ -67,18 +70,10 @@ def load_network(
         known and was not given.
     """
     about = dict(zip(NOTHING, (preprocess, input_shape, class_names, device), strict=True))
+    require_device_name(device)
     if isinstance(network, str):
         return _from_spec(network, about)
     return _from_object(network, type(network).__name__, about)
-
-
-def _require_nothing(about: dict[str, Any], name: str, why: str) -> None:
-    """Raise an error if anything is said about a network that knows it itself."""
-    if about != NOTHING:
-        raise InputError(
-            f"{name}: {why}; leave out preprocess (--preprocess), input_shape (--input-size), "
-            "class_names and device (--device)"
-        )
 
 
 def _with_gpu(about: dict[str, Any]) -> dict[str, Any]:
@@ -89,7 +84,7 @@ def _with_gpu(about: dict[str, Any]) -> dict[str, Any]:
 
 def _from_object(candidate: Any, name: str, about: dict[str, Any]) -> Network:
     if isinstance(candidate, Network):
-        _require_nothing(about, name, "this network was loaded already")
+        require_nothing(about, name, "this network was loaded already")
         return candidate
     if is_keras_model(candidate):  # asked first: on its PyTorch backend it is a torch.nn.Module too
         return KerasNetwork(candidate, name=name, **about)
@@ -101,33 +96,16 @@ def _from_object(candidate: Any, name: str, about: dict[str, Any]) -> Network:
     )
 
 
-def _from_spec(spec: str, about: dict[str, Any]) -> Network:
-    name, given = parse_spec(spec)
-    scheme, colon, rest = name.partition(":")
-    if name == "digits":
-        if given:
-            raise InputError(f"{spec}: the embedded network takes no options; write digits")
-        why = "the embedded network has its own preprocessing, input size and class names"
-        _require_nothing({**about, "device": "auto"}, name, why)
+def _from_spec(text: str, about: dict[str, Any]) -> Network:
+    spec = read_network_spec(text, about)
+    if spec.kind == "digits":
         return load_digits_network(device=_with_gpu(about)["device"])
-    if scheme == "keras" and colon:
-        return load_application(spec, rest, given, **about)
-    if name.endswith(".keras"):
-        if given:
-            raise InputError(f"{spec}: a Keras file takes no options; write {name}")
-        return load_keras_file(name, **about)
-    if names_code(name):
-        made = _run_factory(spec, scheme, rest, **given)
-        return _from_object(made, spec, about if isinstance(made, Network) else _with_gpu(about))
-    known = ["digits", "keras:VGG16", "package.module:factory", "path/to/model.keras"]
-    raise unknown_name("network", spec, known)
-
-
-def names_code(spec: str) -> bool:
-    """Return whether a spec is of the form ``package.module:factory``."""
-    module, colon, attribute = spec.partition("?")[0].partition(":")
-    parts = [*module.split("."), *attribute.split(".")]
-    return module != "keras" and bool(colon) and all(part.isidentifier() for part in parts)
+    if spec.kind == "application":
+        return load_application(text, spec.name, spec.options, **about)
+    if spec.kind == "file":
+        return load_keras_file(spec.name, **about)
+    made = _run_factory(text, spec.name, spec.attribute, **spec.options)
+    return _from_object(made, text, about if isinstance(made, Network) else _with_gpu(about))
 
 
 def _run_factory(
@@ -137,13 +115,10 @@ def _run_factory(
     try:
         made: Any = importlib.import_module(module_name)
     except ImportError as error:
-        raise InputError(
-            f"{spec}: the module {module_name!r} can't be imported ({error}); "
-            "install it, or add its folder to PYTHONPATH (the command line looks into the working folder too)"
-        ) from error
+        raise import_problem(spec, module_name, error, []) from error
     for part in attribute.split("."):
         if not hasattr(made, part):
-            public = [name for name in vars(made) if not name.startswith("_")]
+            public = [name for name in dir(made) if not name.startswith("_")]
             raise unknown_name(f"name in {module_name}", part, public)
         made = getattr(made, part)
     if isinstance(made, torch.nn.Module | Network) or is_keras_model(made):

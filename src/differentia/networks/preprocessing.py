@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from differentia.errors import InputError, require_known
+from differentia.errors import InputError
+from differentia.system.choices import PREPROCESS
 
 _Pixels = Float32[np.ndarray, "b h w c"]
 
@@ -68,8 +69,8 @@ def require_preprocessing(network: str, given: Any) -> Any:
             "(in Python also a function)"
         )
     if isinstance(given, str):
-        require_known("preprocessing", given, PREPROCESSINGS)
-    elif not callable(given):
+        return PREPROCESS.checked(given)
+    if not callable(given):
         raise InputError(
             f"{network}: preprocess is {given!r}; expected one of {', '.join(PREPROCESSINGS)}, or a function"
         )

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypedDict
 from pydantic import AfterValidator, Field
 
 from differentia.errors import InputError
+from differentia.networks.layers import require_preset
 from differentia.system.choices import COMPILE, CROP, RESIZE, UNITS
 from differentia.system.fields import DISTINCT, SEVERAL, Count, Text, Whole, option
 from differentia.system.progress import Progress, require_progress
@@ -28,6 +29,15 @@ def _memory(given: Any) -> Any:
 
     memory_budget(given)
     return given
+
+
+def _with_known_presets(given: tuple[str, ...]) -> tuple[str, ...]:
+    for pattern in given:
+        require_preset(pattern)
+    return given
+
+
+_PRESETS = AfterValidator(_with_known_presets)
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,7 @@ class RecordOptions:
         doc=". A smaller layer gives all it has. By default the largest of `n_units`; `record` keeps 100,000",
         shown="the largest --n-units",
     )
-    layers: Annotated[tuple[Text, ...], SEVERAL, Field(min_length=1)] | None = option(
+    layers: Annotated[tuple[Text, ...], SEVERAL, Field(min_length=1), _PRESETS] | None = option(
         None,
         "Names of layers, shell patterns, and presets",
         typed=", with commas between: 'input,block*,predictions', or :leaves, :blocks, :all; a pattern that "
@@ -157,6 +167,19 @@ def one_kind(options: RecordOptions) -> str:
     if len(options.units) > 1:
         raise InputError(f"units is {list(options.units)}; expected one kind; `measure_kinds` takes several")
     return options.units[0]
+
+
+def checked_map_images(given: Sequence[int] | None, most: int | None) -> tuple[int, ...]:
+    """Return places of images in a set. The largest set has `most` images; None where no maps are kept."""
+    if given is not None and most is None:
+        raise InputError("map_images (--map-images) goes with maps (--map) only; give both, or leave it out")
+    places = MAP_IMAGES if given is None else given
+    if most is not None and not any(place < most for place in places):
+        raise InputError(
+            f"map_images (--map-images) is {tuple(places)}, but the largest set has {most} images, numbered "
+            f"from 0 to {most - 1}; choose among those"
+        )
+    return tuple(sorted(set(places)))
 
 
 class KindsKeywords(TypedDict, total=False):

@@ -15,7 +15,6 @@ from differentia.errors import InputError, require_known
 from differentia.networks.layers import Layer
 from differentia.networks.probes import MapProbe, Probe, SummaryProbe, UnitProbe
 from differentia.networks.sketches import Sketch, SketchProbe
-from differentia.recording.options import MAP_IMAGES
 from differentia.recording.store.base import Quantity
 from differentia.recording.units import Scores, UnitKind
 from differentia.stimuli.thumbnails import thumbnail_shape
@@ -233,16 +232,3 @@ def checked_maps(
                 f"numbered from 0 to {layer.n_filters - 1}"
             )
     return {name: tuple(dict.fromkeys(maps[name])) for name in by_name if name in maps}
-
-
-def checked_map_images(given: Sequence[int] | None, most: int | None) -> tuple[int, ...]:
-    """Return places of images in a set. The largest set has `most` images; None where no maps are kept."""
-    if given is not None and most is None:
-        raise InputError("map_images (--map-images) goes with maps (--map) only; give both, or leave it out")
-    places = MAP_IMAGES if given is None else given
-    if most is not None and not any(place < most for place in places):
-        raise InputError(
-            f"map_images (--map-images) is {tuple(places)}, but the largest set has {most} images, numbered "
-            f"from 0 to {most - 1}; choose among those"
-        )
-    return tuple(sorted(set(places)))

@@ -20,9 +20,9 @@ from differentia.networks.load import load_network
 from differentia.networks.probes import SummaryProbe, UnitProbe, together
 from differentia.recording.caveats import warn_of_later_calls, warn_of_network
 from differentia.recording.cost import best_batch_size, require_memory
-from differentia.recording.options import POOL, RecordKeywords, RecordOptions, one_kind
+from differentia.recording.options import POOL, RecordKeywords, RecordOptions, checked_map_images, one_kind
 from differentia.recording.passes import Passes, Show, say_notes
-from differentia.recording.planning import FILTER_MEAN, Plan, checked_map_images, checked_maps
+from differentia.recording.planning import FILTER_MEAN, Plan, checked_maps
 from differentia.recording.presets import blocks_in_words
 from differentia.recording.responses import Responses
 from differentia.recording.store.base import Store

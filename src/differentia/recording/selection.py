@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from differentia.errors import InputError, require_count, require_known, short_tracebacks
+from differentia.errors import InputError, require_count, short_tracebacks
 from differentia.networks.classes import (
     class_layer as layer_of_classes,
     class_names,
@@ -36,6 +36,7 @@ from differentia.stimuli.presentation import (
     warn_of_images,
 )
 from differentia.stimuli.sources import stimuli_from
+from differentia.system.choices import HOW
 from differentia.system.files import names_in_one_folder, new_folder
 from differentia.system.progress import Progress, require_progress, shown_progress
 from differentia.system.showing import as_html, as_text, listed
@@ -232,7 +233,7 @@ def write_selection(selection: Selection, folder: str | os.PathLike[str], *, how
     InputError
         The folder is not empty or can't be written, or the images are no files.
     """
-    require_known("way to keep images", how, WAYS)
+    how = HOW.checked(how)
     if how != "list" and any(image.path is None for image in selection.images):
         raise InputError("these images are not files and can't be copied or linked; --how list lists them")
     images = [image.name for image in selection.images]

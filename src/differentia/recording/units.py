@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, UInt64
 
-from differentia.errors import InputError, require_known
+from differentia.errors import InputError
 from differentia.networks.layers import Layer
+from differentia.system.choices import UNITS
 from differentia.system.random import random_keys
 
 #: The smallest number of sums that are kept of a sketch, so that there is a choice of fewer to draw from it.
@@ -180,5 +181,4 @@ def require_channels(name: str, layers: Sequence[Layer]) -> None:
 
 
 def unit_kind(name: str) -> UnitKind:
-    require_known("kind of units", name, UNIT_KINDS)
-    return UNIT_KINDS[name]
+    return UNIT_KINDS[UNITS.checked(name)]

@@ -92,13 +92,14 @@ def load_result(path: str | os.PathLike[str]) -> xr.Dataset:
         There is no such file, it is no netCDF-4 file, no result, or not what was saved. It is checked before
         it is used, so that a file from anywhere can be read: nothing in it is run, and no other file is read.
     """
-    import xarray as xr
-
     file = user_path(path)
     if not file.is_file():
         what = "is a folder" if file.is_dir() else "no such file"
         raise InputError(f"{path}: {what}; give the result.nc that measure wrote")
     require_plain_hdf5(file, str(path), form="netCDF-4")
+
+    import xarray as xr
+
     try:
         with xr.open_dataset(file, engine="h5netcdf", decode_times=False, decode_timedelta=False) as opened:
             result = opened.load()

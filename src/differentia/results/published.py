@@ -126,8 +126,8 @@ def compare_with_published(result: xr.Dataset, sets: Mapping[str, str] | None = 
     """
     import xarray as xr
 
-    _require_method(result)
     _require_vgg16(result)
+    _require_method(result)
     curves = published_curves()
     pairs = _matched_sets(result, curves, sets)
     counts, published_counts = (each["n_units"].values.tolist() for each in (result, curves))
@@ -228,6 +228,11 @@ def _require_method(result: xr.Dataset) -> None:
 
 def _require_vgg16(result: xr.Dataset) -> None:
     name, options = _spec_of(result)
+    if problem := _difference_from_vgg16(result):
+        raise InputError(
+            f"the result is of {name or 'another network'}, not of VGG16 at 224 x 224: {problem}; "
+            "measure keras:VGG16 with --layers 'input,block*,flatten,predictions'"
+        )
     preprocessing = _preprocessing(result)
     if not preprocessing.endswith((OWN_PREPROCESSING, "caffe")):
         raise InputError(
@@ -239,22 +244,18 @@ def _require_vgg16(result: xr.Dataset) -> None:
             "the result is of VGG16 with random weights (weights=none), the published curves of VGG16 "
             "with ImageNet weights; measure keras:VGG16, or keras:VGG16?weights=PATH"
         )
-    if problem := _difference_from_vgg16(result):
-        raise InputError(
-            f"the result is not of VGG16 at 224 x 224: {problem}; "
-            "measure keras:VGG16 with --layers 'input,block*,flatten,predictions'"
-        )
 
 
 def _difference_from_vgg16(result: xr.Dataset) -> str | None:
     """Return what tells a result from one of VGG16; an input, blocks and predictions others have too."""
     network, _ = _spec_of(result)
     if network.startswith("keras:") and network != VGG16:
-        return f"its network is {network}"
+        return "published are the curves of keras:VGG16"
     names = [str(name) for name in result["layer"].values]
     blocks = [name for name in names if name.startswith("block")]
     if not {*blocks} & {*LAYER_SIZES}:
-        return f"expected some of the layers block1_conv1 to block5_pool, found {', '.join(names[:10])}"
+        found = ", ".join(names[:4]) + ", ..." * (len(names) > 4)
+        return f"expected some of the layers block1_conv1 to block5_pool, found {found}"
     if others := [name for name in blocks if name not in LAYER_SIZES]:
         return f"it has the layer {others[0]!r}, which VGG16 does not have"
     for name, size in zip(names, result["layer_size"].values.tolist(), strict=True):

@@ -14,8 +14,8 @@ import PIL.Image
 import PIL.ImageOps
 from jaxtyping import UInt8
 
-from differentia.errors import InputError, require_known
-from differentia.system.choices import RESIZE
+from differentia.errors import InputError
+from differentia.system.choices import CROP, RESIZE
 from differentia.system.showing import Shown, listed
 
 #: Pillow's resampling filters by name.
@@ -48,8 +48,8 @@ class Fit:
     crop: str = "squash"
 
     def __post_init__(self) -> None:
-        require_known("resize filter", self.resize, RESIZES)
-        require_known("crop", self.crop, CROPS)
+        RESIZE.checked(self.resize)
+        CROP.checked(self.crop)
         if self.shape[2] not in MODES:
             raise InputError(
                 f"the network's input has {self.shape[2]} channels; expected 1 (grey) or 3 (RGB)"

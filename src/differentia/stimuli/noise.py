@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import UInt8
 
-from differentia.errors import InputError, require_count, require_known, short_tracebacks
+from differentia.errors import InputError, require_count, short_tracebacks
 from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
+from differentia.system.choices import NOISE
 from differentia.system.random import generator_of_image
 
 
@@ -39,7 +40,7 @@ class NoiseStimuli(Stimuli):
     """White noise images, independent in every pixel and channel; see `noise`."""
 
     def __init__(self, count: int, *, seed: int, kind: str, mean: float | None, sd: float | None) -> None:
-        require_known("kind of noise", kind, NOISE_KINDS)
+        kind = NOISE.checked(kind)
         count = require_count("noise: count", count)
         if count > MOST_NOISE_IMAGES:
             raise InputError(f"noise: count is {count:,}; expected at most {MOST_NOISE_IMAGES:,} images")

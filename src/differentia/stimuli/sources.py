@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from differentia.errors import InputError, require_known, short_tracebacks
+from differentia.errors import InputError, nearest_names, require_known, short_tracebacks
 from differentia.stimuli.arrays import ArrayStimuli, load_npy
 from differentia.stimuli.base import Stimuli
 from differentia.stimuli.digits import digits
@@ -77,7 +77,18 @@ def _from_path(text: str, follow_links: bool) -> Stimuli:
             return files_matching(str(path), follow_links=follow_links)
     except (OSError, RuntimeError) as error:  # no permission, a name too long, a ~user without a home
         raise InputError(f"{text}: can't be looked into ({error}); check the path") from error
-    raise InputError(f"{text}: no such file or folder; check the path")
+    raise InputError(f"{text}: no such file or folder; {_meant(text) or 'check the path'}")
+
+
+def _meant(text: str) -> str:
+    """Return what a source that is not there may be meant for; "" if nothing is known."""
+    scheme, _, count = text.partition(":")
+    if close := nearest_names(scheme, GENERATED, {"whitenoise": "noise", "mnist": "digits"}, cutoff=0.85):
+        return f"did you mean {close[0]}:{count or 43}?"
+    path = Path(text).expanduser()
+    beside = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = nearest_names(path.name, beside, cutoff=0.7)
+    return f"did you mean {path.with_name(close[0])}?" if close else ""
 
 
 def stimuli_from(source: Any, *, seed: int = 0, follow_links: bool = False) -> Stimuli:

@@ -9,16 +9,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from differentia.errors import require_known
+from differentia.errors import InputError, require_known
 
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """One of some names: what it is called in an error, the names, and what some of them mean."""
+    """One of some names: what it is called in an error, the names, and what some of them mean.
+
+    Synonyms are what others call them; where a number is given, the error says what takes numbers.
+    """
 
     what: str
     names: tuple[str, ...]
     meanings: Mapping[str, str] = field(default_factory=dict)
+    synonyms: Mapping[str, str] = field(default_factory=dict)
+    numbers: str = ""
 
     @property
     def listed(self) -> str:
@@ -27,8 +32,11 @@ class Choice:
         return " | ".join(name + meant.get(name, "") for name in self.names)
 
     def checked(self, given: str) -> str:
-        require_known(self.what, given, self.names)
-        return given
+        name = str(given).strip()
+        if self.numbers and name and all(part.strip().isdecimal() for part in name.split(",")):
+            raise InputError(f"{name!r} is a number, no {self.what}; {self.numbers} {name}")
+        require_known(self.what, name, self.names, self.synonyms)
+        return name
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         from pydantic_core.core_schema import no_info_after_validator_function
@@ -36,20 +44,75 @@ class Choice:
         return no_info_after_validator_function(self.checked, handler(source))
 
 
+def _by_synonym(**called: str) -> dict[str, str]:
+    """Return names by what they are called elsewhere, which is written in one text, with blanks between."""
+    return {other: name for name, others in called.items() for other in others.split()}
+
+
 UNITS = Choice(
-    "kind of units", ("random", "top", "top_variance", "per_filter", "filter_mean", "all", "sketch")
+    "kind of units",
+    ("random", "top", "top_variance", "per_filter", "filter_mean", "all", "sketch"),
+    synonyms=_by_synonym(
+        random="sample sampled subset",
+        top="max best highest mostactive strongest",
+        top_variance="variance var highvariance topvar",
+        per_filter="perchannel channel channels filter filters stratified",
+        filter_mean="mean means channelmean gap averagepooling globalaveragepooling",
+        all="whole full every everything",
+        sketch="projection randomprojection sparseprojection jl countsketch",
+    ),
+    numbers="how many is said by --n-units",
 )
-NORMALIZE = Choice("normalization", ("layer", "response", "unit", "none"))
-METRIC = Choice("metric", ("euclidean", "cityblock", "correlation", "cosine"))
-RESIZE = Choice("resize filter", ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"))
+NORMALIZE = Choice(
+    "normalization",
+    ("layer", "response", "unit", "none"),
+    synonyms=_by_synonym(
+        layer="global sd std",
+        response="image stimulus row perresponse instance",
+        unit="zscore zscored z standardize standardized standard column neuron perunit",
+        none="no off false raw",
+    ),
+)
+METRIC = Choice(
+    "metric",
+    ("euclidean", "cityblock", "correlation", "cosine"),
+    synonyms=_by_synonym(
+        euclidean="euclid l2 rms rmse sqeuclidean",
+        cityblock="manhattan l1 taxicab mae absolute",
+        correlation="pearson pearsonr corr",
+        cosine="cos angle",
+    ),
+)
+RESIZE = Choice(
+    "resize filter",
+    ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"),
+    synonyms=_by_synonym(nearest="nn", box="area", bilinear="linear", bicubic="cubic"),
+)
 CROP = Choice(
-    "crop", ("squash", "center"), {"squash": "change the proportions", "center": "cut the ends off"}
+    "crop",
+    ("squash", "center"),
+    {"squash": "change the proportions", "center": "cut the ends off"},
+    _by_synonym(squash="stretch resize none no off", center="centercrop middle"),
 )
-COMPILE = Choice("compile", ("auto", "always", "never"), {"auto": "where enough images are left to repay it"})
+COMPILE = Choice(
+    "compile",
+    ("auto", "always", "never"),
+    {"auto": "where enough images are left to repay it"},
+    _by_synonym(always="yes true on 1", never="no false off 0"),
+)
 PREPROCESS = Choice(
     "preprocessing",
     ("none", "unit", "signed", "imagenet", "caffe"),
     {"none": "0..255", "unit": "0..1", "signed": "-1..1"},
+    _by_synonym(
+        none="no raw 0255",
+        unit="01 scale rescale totensor",
+        signed="tf tensorflow inception mobilenet 11",
+        imagenet="torch pytorch torchvision timm",
+        caffe="vgg vgg16 bgr",
+    ),
 )
-NOISE = Choice("kind of noise", ("uniform", "gaussian"))
-HOW = Choice("way to keep images", ("copy", "link", "list"))
+NOISE = Choice(
+    "kind of noise", ("uniform", "gaussian"), synonyms=_by_synonym(uniform="white", gaussian="normal gauss")
+)
+HOW = Choice("way to keep images", ("copy", "link", "list"), synonyms=_by_synonym(link="symlink", list="csv"))

@@ -7,9 +7,11 @@ keywords, experiment files and the command line (`accept`, `model_of`, `value_of
 from __future__ import annotations
 
 import inspect
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field, fields
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
@@ -19,6 +21,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StringConstraints,
     TypeAdapter,
     ValidationError,
     create_model,
@@ -42,9 +45,12 @@ Count = Annotated[int, Field(ge=1, lt=2**63)]
 Whole = Annotated[int, Field(ge=0, lt=2**63)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 SEVERAL = BeforeValidator(lambda given: tuple(given) if isinstance(given, list | tuple) else (given,))
 DISTINCT = AfterValidator(_distinct)
+
+#: What letters behind a number stand for.
+_FACTORS = {"k": Decimal(1000), "m": Decimal(1_000_000), "%": Decimal("0.01")}
 
 #: What is expected, by Pydantic's name of an error; other errors are told in Pydantic's own words.
 _EXPECTED = {
@@ -160,13 +166,36 @@ def value_of(kind: Any, text: str) -> Any:
     """Return the value of a type that a text of the command line stands for; commas part several values."""
     parts = [part.strip() for part in text.split(",")] if takes_several(kind) else [text]
     try:
-        return TypeAdapter(kind).validate_python(parts if takes_several(kind) else text)
+        return TypeAdapter(kind).validate_python(parts if takes_several(kind) else text.strip())
     except ValidationError as error:
         problem = next(problems(error))
         if problem.given is None:
             raise InputError(problem.reason) from None
-        part = f" holds {problem.given}" if len(parts) > 1 else ""
-        raise InputError(f"{text!r}{part}; {problem.reason}") from None
+        part = str(problem.given).strip("'")
+        meant = _number_meant(text, problem) or _number_meant(part, problem)
+        held = f" holds {problem.given}" if len(parts) > 1 and part != text else ""
+        raise InputError(f"{text!r}{held}; {problem.reason}{meant and f': write {meant}'}") from None
+
+
+def _number_meant(text: str, problem: Problem) -> str:
+    """Return how a number is written that was given as 10k, 1e4, 10,000, 95% or 95; "" if none was."""
+    unit = text[-1:].lower()
+    try:
+        number = Decimal(text[:-1] if unit in _FACTORS else _without_commas(text))
+    except InvalidOperation:
+        return ""
+    if not number.is_finite() or abs(number) > 10**12:
+        return ""
+    number *= _FACTORS.get(unit, 1)
+    if percentage := problem.reason in ("expected less than 1", "expected at most 1") and 1 < number < 100:
+        number /= 100
+    thousands = problem.kind == "greater_than_equal" and "," in text  # of which a part is 000
+    parsing = problem.kind == "float_parsing" or (problem.kind == "int_parsing" and not number % 1)
+    return f"{number.normalize():f}" if percentage or thousands or parsing else ""
+
+
+def _without_commas(text: str) -> str:
+    return text.replace(",", "") if re.fullmatch(r"[0-9]{1,3}(,[0-9]{3})+", text) else text
 
 
 class Problem(NamedTuple):

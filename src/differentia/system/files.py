@@ -97,6 +97,9 @@ def _unwritten(
 
 def require_free(folder: Path, what: str, *, files: Iterable[str], folders: Iterable[str] = ()) -> None:
     """Raise an error where a folder is in the place of a file that will be written, or the reverse."""
+    for place in (folder, *folder.parents):
+        if place.is_file():
+            raise InputError(f"{what}: {place} is a file; name a folder, a new one or one of an earlier run")
     in_the_way = {name: "folder" for name in files if (folder / name).is_dir()}
     in_the_way |= {name: "file" for name in folders if (folder / name).is_file()}
     for name, kind in in_the_way.items():

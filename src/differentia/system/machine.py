@@ -17,6 +17,9 @@ import psutil
 
 from differentia.errors import InputError
 
+#: In bytes: a text of a smaller number was meant in another unit.
+LEAST_WITHOUT_UNIT = 1_000_000
+
 #: The share of free memory that responses may take unless a budget is given.
 SHARE = 0.5
 
@@ -110,6 +113,10 @@ def written_size(size: float) -> str:
 
 def memory_budget(given: int | str | None = None) -> int:
     """Return how many bytes responses may take: half of what is free, unless a size is given."""
+    if isinstance(given, str) and given.strip().isdecimal() and 0 < int(given) < LEAST_WITHOUT_UNIT:
+        raise InputError(
+            f"the size of memory is {given!r}, which is bytes; write its unit: {given.strip()}GB"
+        )
     return int(SHARE * free_memory()) if given is None else parse_size(str(given))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import differentia as dif
-from differentia.networks.keras import applications
+from differentia.networks.applications import APPLICATIONS
 from differentia.output.paper.references import OTHERS, REFERENCES, Reference, architecture_key
 
 ROOT = Path(__file__).parents[3]
@@ -88,7 +88,7 @@ def test_the_software_is_cited_as_it_asks() -> None:
 
 def test_every_network_of_keras_has_its_work() -> None:
     """Each name leads to a work; one that is unknown to none, and V2 not to V1."""
-    missing = [name for name in applications() if architecture_key(name) is None]
+    missing = [name for name in APPLICATIONS if architecture_key(name) is None]
     assert missing == []
     assert architecture_key("VGG16") == "simonyan2015"
     assert architecture_key("ResNet50") == "he2016"
