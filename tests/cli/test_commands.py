@@ -968,9 +968,9 @@ def test_a_contrast_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFi
     for record in records:
         if record["p"] is None:
             continue
-        shown_limits = f"[{record['difference_low']:.2f}, {record['difference_high']:.2f}]"
+        interval = f"[{record['difference_low']:.2f}, {record['difference_high']:.2f}]"
         cell = rows_of(printed)[record["layer"]][0]
-        assert cell.split(maxsplit=1) == [f"{record['difference']:.2f}", shown_limits]
+        assert cell.split(maxsplit=1) == [f"{record['difference']:.2f}", interval]
     differ = [record["layer"] for record in records if (record["p_corrected"] or 1.0) < 0.05]
     tests = f"{records[0]['n_tests']} layer{'s' * (records[0]['n_tests'] > 1)}"
     last = printed.splitlines()[-1]
