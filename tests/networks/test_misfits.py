@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
 from differentia.networks.misfits import LONGEST_REASON, brief, misfit, shown, unfitting
 
 
@@ -32,3 +38,12 @@ def test_errors_of_others_are_cut() -> None:
     assert brief(ValueError("a\n  b")) == "a b"
     assert brief(KeyError()) == "KeyError"
     assert len(brief(ValueError("x" * 10_000))) == LONGEST_REASON + 3
+    assert brief(ValueError("a\x1b[1mb")) == r"'a\x1b[1mb'"
+
+
+def test_no_advice_to_run_code_is_passed_on(tmp_path: Path) -> None:
+    """Neither where a user's own code reads a file; PyTorch's own error has it, the control."""
+    torch.save(torch.nn.ReLU(), tmp_path / "module.pt")
+    with pytest.raises(pickle.UnpicklingError, match="weights_only") as caught:
+        torch.load(tmp_path / "module.pt", weights_only=True)
+    assert brief(caught.value) == "a pickle of more than tensors, which could run code, is not read"

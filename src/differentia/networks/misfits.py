@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping, Sequence
 
 from differentia.errors import InputError
@@ -42,6 +43,12 @@ def shown(name: str) -> str:
 
 
 def brief(error: BaseException) -> str:
-    """Return what another library's error says, in one line, without what would fill the screen."""
+    """Return what another library's error says, in one line, without what would fill the screen.
+
+    PyTorch's error for a pickle says how to run the code in it, which is not passed on.
+    """
+    if isinstance(error, pickle.UnpicklingError):
+        return "a pickle of more than tensors, which could run code, is not read"
     text = " ".join(str(error).split()) or type(error).__name__
+    text = text if text.isprintable() else ascii(text)
     return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."
