@@ -145,6 +145,7 @@ def test_addresses_of_files(tree: Path) -> None:
         assert dif.images(source).load(0, RGB).pixels[0, 0, 0] == 160
     for source, told in {
         "file://host/x.jpg": "file://host/x.jpg: lies on another machine",
+        "~no_such_user/x": "~no_such_user/x: can't be looked into",
         "https://example.org/x.jpg": "https://example.org/x.jpg: is a web address; download",
     }.items():
         with pytest.raises(dif.InputError, match=f"^{told}"):
@@ -175,7 +176,7 @@ BELOW = r"photos/\*\*/\*.JPEG"
             "photos",
             rf"no images in this folder; its subfolders hold {BOTH}: did you mean 'photos/\*\*/\*.JPEG'",
         ),
-        ("empty", "this folder is empty; name a folder of images$"),
+        ("empty", "no images in this folder: it is empty; name another$"),
         ("texts", r"no images in this folder \(looked for .bmp, .*\); it holds .csv$"),
         ("h", "1 images are in formats that are not read, such as 'a.heic'; convert them"),
         ("photos/*/*.jpg", rf"no file matches; {END} {BOTH}: did you mean 'photos/\*/\*.JPEG'\?$"),

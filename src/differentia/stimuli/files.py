@@ -139,7 +139,7 @@ def files_in_folder(folder: Path, *, follow_links: bool = False) -> FileStimuli:
 def _what_is_there(folder: Path, entries: Sequence[Path]) -> str:
     """Return what is in a folder that has no images, and where there are some."""
     if not entries:
-        return "this folder is empty; name a folder of images"
+        return "no images in this folder: it is empty; name another"
     names = itertools.chain.from_iterable(names for _, _, names in os.walk(folder))
     if found := _suffixes(itertools.islice(names, MOST_LOOKED_AT)):
         pattern = f"{folder}/**/*{found[0]}"

@@ -141,7 +141,10 @@ def local_path(source: str | os.PathLike[str]) -> Path:
         text = url2pathname(parts.path)
     elif _REMOTE.match(text):
         raise InputError(f"{text}: is a web address; download the images, and name a folder or file")
-    return Path(os.path.expanduser(text))
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # a ~user without a home
+        raise InputError(f"{text}: can't be looked into ({error}); check the path") from error
 
 
 def _from_path(text: str, follow_links: bool) -> Stimuli:
@@ -159,7 +162,7 @@ def _from_path(text: str, follow_links: bool) -> Stimuli:
         if any(character in text for character in "*?["):
             return files_matching(str(path), follow_links=follow_links)
         beside = get_close_matches(path.name, os.listdir(path.parent), n=1) if path.parent.is_dir() else []
-    except (OSError, RuntimeError) as error:  # no permission, a name too long, a ~user without a home
+    except OSError as error:  # no permission, a name too long
         raise InputError(f"{text}: can't be looked into ({error}); check the path") from error
     guess = f"did you mean {str(path.with_name(beside[0]))!r}?" if beside else "check the path"
     raise InputError(f"{text}: no such file or folder; {guess}")
