@@ -14,6 +14,7 @@ import xarray as xr
 from helpers.image_files import RGB
 
 import differentia as dif
+from differentia.stimuli.base import Fit
 from differentia.stimuli.sources import stimuli_from
 
 
@@ -96,7 +97,12 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         PIL.Image.new("L", (6, 4), 40 * int(path.stem)).save(path)
-    for name, content in {"list.txt": b"a.jpg", "film.mp4": b"\0\0\0\x18ftypisom", "h/a.heic": b"x"}.items():
+    for name, content in {
+        "list.txt": b"a.jpg",
+        "film.mp4": b"\0\0\0\x18ftypisom",
+        "all.zip": b"PK\x03\x04",
+        "h/a.heic": b"x",
+    }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
     (tmp_path / "empty").mkdir()
@@ -121,6 +127,7 @@ CATS = ["photos/cats/1.JPEG", "photos/cats/2.JPEG"]
         pd.Series(CATS, dtype="string"),
         pd.DataFrame({"path": CATS})["path"],
         pd.Index(CATS),
+        dict.fromkeys(CATS).keys(),
         xr.DataArray(CATS, dims="image"),
         [f"~/{path}" for path in CATS],
         "photos/cats/",
@@ -143,6 +150,8 @@ def test_addresses_of_files(tree: Path) -> None:
         [f"file://{tree}/im%5B1%5D/4.jpg"],
     ):
         assert dif.images(source).load(0, RGB).pixels[0, 0, 0] == 160
+    (tree / "plain").write_bytes(b"P2 2 1 255 0 255")
+    assert dif.images("plain").load(0, Fit((1, 2, 1))).pixels.tolist() == [[[0], [255]]]
     for source, told in {
         "file://host/x.jpg": "file://host/x.jpg: lies on another machine",
         "~no_such_user/x": "~no_such_user/x: can't be looked into",
@@ -187,6 +196,7 @@ BELOW = r"photos/\*\*/\*.JPEG"
         ("nothing", "no such file or folder; check the path$"),
         ("list.txt", "is text; expected a folder, a glob, a list of paths or images, or a NumPy array of"),
         ("film.mp4", "is a video; expected a folder"),
+        ("all.zip", "is a zip archive; expected a folder"),
         (["photos"], r"a folder, not an image file \(in a list of 1 files\)"),
     ],
 )

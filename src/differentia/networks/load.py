@@ -48,7 +48,7 @@ def load_network(
           local class index); any other option goes to its constructor;
         - ``package.module:factory?weights=PATH&...``: importable code that is, or returns, a module, a
           model or a `Network`. **That code is run.** Other options go to the factory;
-        - ``path/to/model.keras``, or a `pathlib.Path`: Keras's own format, read in safe mode.
+        - ``path/to/model.keras``, or a ``pathlib.Path``: Keras's own format, read in safe mode.
     weights
         Of a network that a spec names: what ``?weights=`` says.
     preprocess

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ def images(source: Any, *, follow_links: bool = False) -> Stimuli:
         if array.dtype.kind not in "OUT":
             return ArrayStimuli(array)
         source = _column(array)
-    if isinstance(source, Iterable) and not isinstance(source, Mapping | Set | bytes):
+    if isinstance(source, Iterable) and not isinstance(source, Mapping | set | frozenset | bytes):
         return _from_list(list(source))
     raise InputError(
         f"the images are of type {type(source).__name__}; {_EXPECTED}{_WAYS_OUT.get(type(source), '')}"
@@ -176,7 +176,7 @@ def _from_file(path: Path, text: str) -> Stimuli:
     if suffix not in SUFFIXES:
         head = head_of(path)
         kind = kind_of(head)
-        if kind.startswith(_NO_IMAGES) and not head.startswith(b"P"):  # PPM may be plain text
+        if kind.startswith(_NO_IMAGES) and not re.match(rb"P[1-6]\s", head):  # PPM may be plain text
             raise InputError(f"{text}: is {kind}; {_EXPECTED}")
     return FileStimuli([path], text)
 
