@@ -125,30 +125,30 @@ def files_in_folder(folder: Path, *, follow_links: bool = False) -> FileStimuli:
     entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
     paths = [entry for entry in entries if entry.suffix.lower() in SUFFIXES and not entry.is_dir()]
     others = [entry.name for entry in entries if entry.suffix.lower() in OTHER_SUFFIXES]
-    unread = (
-        f"{len(others)} images are in formats that are not read, such as {min(others, default='')!r}; "
-        f"convert them to one of {', '.join(FORMATS)}"
-    )
     if paths and others:
-        warnings.warn(f"{folder}: {unread}", DifferentiaWarning, stacklevel=5)
+        warnings.warn(
+            f"{folder}: {len(others)} images are in formats that are not read, such as {min(others)!r}; "
+            f"convert them to one of {', '.join(FORMATS)}",
+            DifferentiaWarning,
+            stacklevel=5,
+        )
     if not paths:
-        raise InputError(f"{folder}: {unread if others else _what_is_there(folder, entries)}")
+        raise InputError(f"{folder}: no images in this folder{_what_is_there(folder, entries)}")
     return _within(paths, folder, str(folder), follow_links)
 
 
 def _what_is_there(folder: Path, entries: Sequence[Path]) -> str:
     """Return what is in a folder that has no images, and where there are some."""
     if not entries:
-        return "no images in this folder: it is empty; name another"
+        return ": it is empty; name another"
     names = itertools.chain.from_iterable(names for _, _, names in os.walk(folder))
     if found := _suffixes(itertools.islice(names, MOST_LOOKED_AT)):
-        pattern = f"{folder}/**/*{found[0]}"
-        return (
-            f"no images in this folder; its subfolders hold {' and '.join(found)}: did you mean '{pattern}'?"
-        )
+        return f"; its subfolders hold {' and '.join(found)}: did you mean '{folder}/**/*{found[0]}'?"
     held = sorted({entry.suffix or entry.name for entry in entries if not entry.is_dir()})
     shown = f"{', '.join(held[:5])}{', ...' * (len(held) > 5)}" if held else "folders without images"
-    return f"no images in this folder (looked for {', '.join(sorted(SUFFIXES))}); it holds {shown}"
+    if any(suffix.lower() in OTHER_SUFFIXES for suffix in held):
+        return f" in a format that is read; it holds {shown}: convert them to one of {', '.join(FORMATS)}"
+    return f" (looked for {', '.join(sorted(SUFFIXES))}); it holds {shown}"
 
 
 def _suffixes(names: Iterable[str]) -> list[str]:

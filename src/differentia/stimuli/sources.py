@@ -6,7 +6,6 @@ import inspect
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -161,11 +160,9 @@ def _from_path(text: str, follow_links: bool) -> Stimuli:
             return _from_archive(str(path))
         if any(character in text for character in "*?["):
             return files_matching(str(path), follow_links=follow_links)
-        beside = get_close_matches(path.name, os.listdir(path.parent), n=1) if path.parent.is_dir() else []
     except OSError as error:  # no permission, a name too long
         raise InputError(f"{text}: can't be looked into ({error}); check the path") from error
-    guess = f"did you mean {str(path.with_name(beside[0]))!r}?" if beside else "check the path"
-    raise InputError(f"{text}: no such file or folder; {guess}")
+    raise InputError(f"{text}: no such file or folder; check the path")
 
 
 def _from_file(path: Path, text: str) -> Stimuli:
