@@ -98,8 +98,29 @@ def test_names_of_sets_and_layers() -> None:
     for names, message in (([1, " 1"], "two sets"), ([" "], "empty name"), (["a\n"], "control characters")):
         with pytest.raises(dif.InputError, match=message):
             require_distinct_names("set", names)
+    for unseen in ("a\u202eb", "a\u200bb", "\ufeffa", "a\u00adb", "a\u2028b", "\ue000"):
+        with pytest.raises(dif.InputError, match="control characters"):
+            require_distinct_names("set", [unseen])
     assert has_control_characters("a\0")
-    assert not has_control_characters("na\u00efve \u56fe")
+    for shown in (
+        "na\u00efve \u56fe",
+        "\u0646\u0645\u06cc\u200c\u062e\u0648",
+        "\U0001f468\u200d\U0001f469\u2764\ufe0f",
+    ):
+        assert not has_control_characters(shown)
+
+
+@pytest.mark.parametrize("other", ["cafe\u0301 x", "caf\u00e9  x", "caf\u00e9\u00a0x", "caf\u200d\u00e9 x"])
+def test_names_that_look_the_same(other: str) -> None:
+    """Unicode writes them in many ways, which the error shows; another accent is another name."""
+    name = "caf\u00e9 x"
+    with pytest.raises(
+        dif.InputError, match=r"two sets have the name 'caf\\xe9 x', or one that looks the same, '"
+    ):
+        require_distinct_names("set", [name, other])
+    with pytest.raises(dif.InputError, match="two sets have the name 'caf\u00e9 x'; give each its own"):
+        require_distinct_names("set", [name, name])
+    require_distinct_names("set", [name, "cafe\u0300 x", "cafe x", "x\u00b2", "x2"])
 
 
 @pytest.mark.parametrize("wrong", [0, -1, 1.0, True, "3", None, 2**63])

@@ -86,7 +86,9 @@ def test_pickles_as_weights(
     else:
         write_torch_zip(path, pickle.dumps(payload, protocol=2))
     arguments = ["measure", FACTORY + str(path), "--preprocess", "unit", "--input-size", "8", *SETS]
-    refused(capsys, [*arguments, "--out", str(tmp_path / "o")], f"{path} can't be loaded", mark=mark)
+    refused(
+        capsys, [*arguments, "--out", str(tmp_path / "o")], f"{path}: the weights can't be loaded", mark=mark
+    )
     assert not (tmp_path / "o").exists()
 
 
@@ -116,7 +118,7 @@ def test_safetensors(tmp_path: Path, content: bytes) -> None:
     """What is not as it says is refused."""
     path = tmp_path / "w.safetensors"
     path.write_bytes(content)
-    with pytest.raises(dif.InputError, match=r"w\.safetensors can't be loaded: "):
+    with pytest.raises(dif.InputError, match=r"w\.safetensors: the weights can't be loaded: "):
         dif.load_network(FACTORY + str(path), preprocess="unit", input_shape=(3, 8, 8))
 
 

@@ -128,15 +128,35 @@ def require_distinct_names(what: str, given: Iterable[object]) -> list[str]:
         if not name.strip():
             raise InputError(f"a {what} has an empty name; give it one")
         names.append(name.strip())
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise InputError(f"two {what}s have the name {twice[0]!r}; give each its own")
+    seen: dict[str, str] = {}
+    for name in names:
+        look = _as_seen(name)
+        if look in seen:
+            raise InputError(f"two {what}s have the name {_told_apart(seen[look], name)}; give each its own")
+        seen[look] = name
     return names
 
 
+def _as_seen(name: str) -> str:
+    """Return what can be seen of a name: not how many characters an accent or a blank is written with."""
+    visible = "".join(character for character in name if unicodedata.category(character) != "Cf")
+    return " ".join(unicodedata.normalize("NFC", visible).split())
+
+
+def _told_apart(one: str, other: str) -> str:
+    return repr(one) if one == other else f"{one!a}, or one that looks the same, {other!a}"
+
+
 def has_control_characters(name: str) -> bool:
-    """Return whether a name holds what a terminal may obey or a file can't hold: a line's end, a null."""
-    return any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
+    """Return whether a name holds what a terminal may obey, or can't show, or a file can't hold.
+
+    A line's end, a null, marks of direction, private characters; those that join letters are none of them.
+    """
+    joiners = "\u200c\u200d"
+    return any(
+        unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp") and character not in joiners
+        for character in name
+    )
 
 
 def in_one_line(error: Exception) -> str:

@@ -296,7 +296,7 @@ OUT = ["--out", "{0}/out"]
         ),
         (
             ["measure", "digits", "--set", "a={0}/empty", *OUT],
-            "set 'a': {0}/empty: no images in this folder (looked for .bmp, .gif, .jfif, .jpe, ",
+            "set 'a': {0}/empty: no images in this folder: it is empty; name another",
         ),
         (
             ["measure", "digits", "--set", "a={0}/lonely", *OUT],
@@ -304,7 +304,7 @@ OUT = ["--out", "{0}/out"]
         ),
         (
             ["measure", "digits", "--set", "a={0}/broken", *OUT],
-            "set 'a': {0}/broken/0.jpg: can't be read as an image (cannot identify image file",
+            "set 'a': {0}/broken/0.jpg: can't be read as an image (it is text; expected PNG, ",
         ),
         (
             ["measure", "vgg16", *CATS, *OUT],

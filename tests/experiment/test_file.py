@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import PIL.Image
 import pytest
 
 import differentia as dif
@@ -24,6 +26,7 @@ from differentia.experiment.file import (
 )
 from differentia.experiment.options import MeasureOptions
 from differentia.recording.options import RecordOptions
+from differentia.stimuli.sources import stimuli_from
 
 SETS = '[sets]\ncats = "cats"\n'
 NETWORK = '[network]\nspec = "digits"\n'
@@ -62,7 +65,7 @@ def test_every_keyword_is_a_field() -> None:
     left_out = {name: None for name in fields if name != "crop"}
     assert differing(left_out, dif.measure, *machine) == {"crop"}
     keywords = {name: None for name in NetworkSection.model_fields if name != "spec"}
-    assert differing(keywords, dif.load_network, "network", "class_names") == set()
+    assert differing(keywords, dif.load_network, "network", "weights", "class_names") == set()
 
 
 def test_what_is_left_out_has_its_default(write: Callable[[str], Path]) -> None:
@@ -149,6 +152,33 @@ def test_paths_are_relative_to_the_file(
     assert read.network.spec == expected.format(lab, os.path.dirname(lab), "/home/someone")
     assert read.sets == {"a": f"{lab}/cats/*.png", "b": "/dogs", "c": "/home/someone/d"}
     assert read.out == f"{lab}/results"
+
+
+def test_sources_of_every_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below a folder whose name has brackets: globs, a key of a file, an address, what is generated."""
+    folder = tmp_path / "lab [1]"
+    (folder / "cats").mkdir(parents=True)
+    for number in range(2):
+        PIL.Image.new("L", (4, 4), number).save(folder / "cats" / f"{number}.png")
+    np.savez(folder / "a.npz", images=np.zeros((3, 8, 8), np.uint8), labels=np.arange(3))
+    sources = {"glob": "cats/*.png", "key": "a.npz?key=images", "noise": "noise:5"}
+    sources["address"] = f"file://{tmp_path}/lab%20%5B1%5D/cats"
+    lines = "".join(f'{name} = "{source}"\n' for name, source in sources.items())
+    (folder / "experiment.toml").write_text(f"{NETWORK}[sets]\n{lines}")
+    monkeypatch.chdir("/")
+    read = read_experiment(folder)
+    assert isinstance(read, Experiment)
+    assert {name: len(stimuli_from(source)) for name, source in read.sets.items()} == {
+        "glob": 2,
+        "key": 3,
+        "noise": 5,
+        "address": 2,
+    }
+    monkeypatch.chdir(folder)
+    write_experiment(folder / "again.toml", read, sources)
+    again = read_experiment(folder / "again.toml")
+    assert isinstance(again, Experiment)
+    assert again.sets == read.sets
 
 
 #: A file's text, and what the error says after the file's name; the whole of it.

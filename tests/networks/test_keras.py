@@ -362,7 +362,7 @@ def test_wrong_applications(spec: str, message: str) -> None:
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     """Weights that do not fit are an error, not a network half loaded."""
     functional().save_weights(tmp_path / "other.weights.h5")
-    with pytest.raises(dif.InputError, match=r"other\.weights\.h5 do not fit this network"):
+    with pytest.raises(dif.InputError, match=r"other\.weights\.h5: the weights do not fit"):
         dif.load_network(f"keras:MobileNet?alpha=0.25&weights={tmp_path / 'other.weights.h5'}")
 
 

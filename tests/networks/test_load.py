@@ -40,7 +40,7 @@ def test_factory_with_weights(tmp_path: Path, suffix: str) -> None:
         save_file(trained.state_dict(), path)
     network = dif.load_network(f"{SPEC}?width=7&weights={path}", preprocess="unit", input_shape=SHAPE)
     np.testing.assert_array_equal(record_all(network)["head"], record_all(load(trained))["head"])
-    with pytest.raises(dif.InputError, match=r"can't be loaded: .*size mismatch for head"):
+    with pytest.raises(dif.InputError, match=r"do not fit: .*\(head\.weight is \(7, 8\), not \(5, 8\)"):
         dif.load_network(f"{SPEC}?weights={path}", preprocess="unit", input_shape=SHAPE)
 
 
@@ -67,6 +67,56 @@ def test_a_spec_may_name_an_object() -> None:
     assert by_object.fingerprint == ready.fingerprint
 
 
+def test_weights_and_models_by_their_paths(tmp_path: Path) -> None:
+    """`weights=` is what the spec says, and a path is as good as its text."""
+    trained, path = factory(width=7), tmp_path / "w.pt"
+    torch.save(trained.state_dict(), path)
+    about: dict[str, Any] = {"preprocess": "unit", "input_shape": SHAPE}
+    network = dif.load_network(f"{SPEC}?width=7", weights=path, **about)
+    assert network.fingerprint == load(trained).fingerprint
+    assert network.name == f"{SPEC}?width=7&weights={path}"
+    assert dif.load_network(SPEC, weights=None, **about).name == SPEC
+    with pytest.raises(dif.InputError, match="'weights' is given twice"):
+        dif.load_network(f"{SPEC}?weights={path}", weights=path, **about)
+    with pytest.raises(
+        dif.InputError, match="weights= goes with the name of a network; load them into this one"
+    ):
+        dif.load_network(trained, weights=path, **about)
+    with pytest.raises(dif.InputError, match=r"gone\.keras: no such file"):
+        dif.load_network(tmp_path / "gone.keras", preprocess="unit")
+
+
+CODE = """
+import sys
+def raises(): raise ValueError("no\\n good")
+def ends(): sys.exit(3)
+def gives(): return {"a": 1}
+"""
+
+
+def test_code_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was raised, and on which of its lines; modules that can't be compiled, or end the program."""
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, code in {
+        "own_code": CODE,
+        "own_typo": "def x(:",
+        "own_script": "\n1 / 0",
+        "own_names": "from own_code import raises",
+    }.items():
+        (tmp_path / f"{name}.py").write_text(code)
+    for spec, told in {
+        "own_code:raises": r"raises failed with ValueError: no good \(own_code\.py, line 3\); mend that code",
+        "own_names:raises": r"raises failed with ValueError: no good \(own_code\.py, line 3\)",
+        "own_code:ends": r"ends failed with SystemExit: 3 \(own_code\.py, line 4\)",
+        "own_code:gives": "this is a dict; expected a torch",
+        "own_typo:x": r"importing own_typo failed with SyntaxError: .* \(own_typo\.py, line 1\); mend",
+        "own_script:x": r"importing own_script failed with ZeroDivisionError: .* \(own_script\.py, line 2\)",
+    }.items():
+        with pytest.raises(dif.InputError, match=f"^{spec}: {told}") as caught:
+            dif.load_network(spec, preprocess="unit", input_shape=SHAPE)
+        assert "\n" not in str(caught.value)
+
+
 class Payload:
     """Creates a file when it is unpickled."""
 
@@ -80,7 +130,7 @@ class Payload:
 def test_pickled_code_is_not_run(tmp_path: Path) -> None:
     """Weights that are a pickle with a payload are refused, and the payload does not run."""
     torch.save({"head.weight": Payload(tmp_path / "ran")}, tmp_path / "evil.pt")
-    with pytest.raises(dif.InputError, match=r"evil\.pt can't be loaded"):
+    with pytest.raises(dif.InputError, match=r"evil\.pt: the weights can't be loaded"):
         dif.load_network(f"{SPEC}?weights={tmp_path / 'evil.pt'}", preprocess="unit", input_shape=SHAPE)
     assert not (tmp_path / "ran").exists()
     torch.load(tmp_path / "evil.pt", weights_only=False)  # the control: it would have

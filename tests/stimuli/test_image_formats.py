@@ -342,9 +342,11 @@ def refused(path: Path, content: bytes, reason: str) -> None:
             tiff("<", (32,), bytes(4 * HEIGHT * WIDTH), photometric=1, numbers=3),
             "mode F, whose range can't be known",
         ),
-        (b"", "cannot identify image file; expected PNG"),
-        (b"not an image", "cannot identify image file; expected PNG"),
-        (b"<svg/>", "cannot identify image file; expected PNG"),
+        (b"", "it is empty; expected PNG, JPEG"),
+        (b"not an image", "it is text; expected PNG"),
+        (b"<svg/>", "it is an SVG drawing; expected PNG"),
+        (b"<html>404", r"it is a web page \(HTML\): download the file itself; expected PNG"),
+        (b"%PDF-1.7", "it is a PDF document; expected PNG"),
         (SAMPLES["JPEG RGB"].content[:600], "[Tt]runcated"),
         (SAMPLES["PNG RGB"].content[:600], "truncated|broken"),
     ],
@@ -359,7 +361,7 @@ def test_postscript_is_never_started(tmp_path: Path) -> None:
     content = encoded(RGB, "EPS")
     with PIL.Image.open(io.BytesIO(content)) as image:
         assert image.format == "EPS"
-    refused(tmp_path / "image.png", content, "cannot identify image file; expected PNG")
+    refused(tmp_path / "image.png", content, "it is a PostScript document; expected PNG")
 
 
 @pytest.mark.parametrize("action", ["error", "ignore"])

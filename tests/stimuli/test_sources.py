@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import PIL.Image
 import pytest
+import xarray as xr
 from helpers.image_files import RGB
 
 import differentia as dif
+from differentia.stimuli.base import Fit
 from differentia.stimuli.sources import stimuli_from
 
 
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (np.zeros((3, 4, 6), np.float32), "float32; expected a NumPy array of uint8"),
+        (np.zeros((3, 4, 6), np.float32), "float32, from 0 to 0; expected uint8, 0..255: write"),
         (np.zeros((224, 224, 3), np.uint8), r"shape \(224, 224, 3\); expected \(images, height"),
         (np.zeros((2, 3, 4, 6), np.uint8), r"shape \(2, 3, 4, 6\)"),
         (np.zeros((64, 48, 1), np.uint8), r"shape \(64, 48, 1\); expected \(images, height"),
         (np.ma.masked_equal(np.zeros((2, 4, 6), np.uint8), 0), "masked pixels"),
         (np.zeros((0, 4, 6), np.uint8), "holds no image"),
-        (7, "int; expected"),
+        (7, "of type int; expected"),
         (iter([]), "empty list"),
         ([], "empty list"),
-        ([7], "must hold paths"),
+        ([7], r"item 0 of the list of images is 7 \(int\); a list must hold paths, or images"),
     ],
 )
 def test_what_is_no_image_is_refused(source: Any, message: str) -> None:
@@ -44,8 +48,6 @@ def test_files_that_can_not_be_used_are_named(tmp_path: Path) -> None:
     with pytest.raises(dif.InputError, match=r"gone\.png: no such image file"):
         dif.images([tmp_path / "gone.png"])
     (tmp_path / "sub").mkdir()
-    with pytest.raises(dif.InputError, match=r"no images in this folder .* did you mean '.*/\*\*/\*\.jpg'"):
-        dif.images(tmp_path)
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"not an image")
     with pytest.raises(dif.InputError, match=r"broken\.jpg: can't be read as an image"):
@@ -111,3 +113,143 @@ def test_an_empty_path_is_no_folder() -> None:
     """It is not taken for the working folder."""
     with pytest.raises(dif.InputError, match=r"^an empty path was given; name a folder, a glob or a file$"):
         dif.images("")
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, which is the home too: photographs in sub-folders, brackets, other files."""
+    for name in ("photos/cats/1.JPEG", "photos/cats/2.JPEG", "photos/dogs/3.png", "im[1]/4.jpg", "im1/5.jpg"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        PIL.Image.new("L", (6, 4), 40 * int(path.stem)).save(path)
+    for name, content in {
+        "list.txt": b"a.jpg",
+        "film.mp4": b"\0\0\0\x18ftypisom",
+        "all.zip": b"PK\x03\x04",
+        "h/a.heic": b"x",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.csv").write_text("a")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+CATS = ["photos/cats/1.JPEG", "photos/cats/2.JPEG"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        tuple(CATS),
+        map(Path, CATS),
+        np.array(CATS),
+        np.array(CATS, object),
+        pd.Series(CATS, index=[7, 3]),
+        pd.Series(CATS, dtype="string"),
+        pd.DataFrame({"path": CATS})["path"],
+        pd.Index(CATS),
+        dict.fromkeys(CATS).keys(),
+        xr.DataArray(CATS, dims="image"),
+        [f"~/{path}" for path in CATS],
+        "photos/cats/",
+        "~/photos/cats",
+        "photos/cats/*.JPEG",
+    ],
+)
+def test_paths_in_whatever_holds_them(tree: Path, given: Any) -> None:
+    """In their order, by their names."""
+    stimuli = dif.images(given)
+    assert stimuli.names == ("1.JPEG", "2.JPEG")
+    assert [stimuli.load(index, RGB).pixels[0, 0, 0] for index in (0, 1)] == [40, 80]
+
+
+def test_addresses_of_files(tree: Path) -> None:
+    """As a file manager copies them, with what is escaped in them; those of other machines are told."""
+    for source in (
+        f"file://{tree}/im%5B1%5D",
+        f"FILE://localhost{tree}/im[1]",
+        [f"file://{tree}/im%5B1%5D/4.jpg"],
+    ):
+        assert dif.images(source).load(0, RGB).pixels[0, 0, 0] == 160
+    (tree / "plain").write_bytes(b"P2 2 1 255 0 255")
+    assert dif.images("plain").load(0, Fit((1, 2, 1))).pixels.tolist() == [[[0], [255]]]
+    for source, told in {
+        "file://host/x.jpg": "file://host/x.jpg: lies on another machine",
+        "~no_such_user/x": "~no_such_user/x: can't be looked into",
+        "https://example.org/x.jpg": "https://example.org/x.jpg: is a web address; download",
+    }.items():
+        with pytest.raises(dif.InputError, match=f"^{told}"):
+            dif.images(source)
+        with pytest.raises(dif.InputError, match=f"^{told}"):
+            dif.images([source])
+
+
+@pytest.mark.parametrize("pattern", ["im[1]/*.jpg", "{}/im[1]/*.jpg", "photos/../im[1]/*", "im[1]/[4].jpg"])
+def test_what_exists_is_no_pattern(tree: Path, pattern: str) -> None:
+    """A folder of that name is taken before those that its brackets would match; only then they are."""
+    pattern = pattern.format(tree)
+    assert dif.images(pattern).names == ("4.jpg",)
+    (tree / "im[1]" / "4.jpg").unlink()
+    (tree / "im[1]").rmdir()
+    if pattern != "im[1]/[4].jpg":
+        assert dif.images(pattern).names == ("5.jpg",)
+
+
+BOTH, END = ".JPEG and .png", "the images there end in"
+BELOW = r"photos/\*\*/\*.JPEG"
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (
+            "photos",
+            rf"no images in this folder; its subfolders hold {BOTH}: did you mean 'photos/\*\*/\*.JPEG'",
+        ),
+        ("empty", "no images in this folder: it is empty; name another$"),
+        ("texts", r"no images in this folder \(looked for .bmp, .*\); it holds .csv$"),
+        ("h", "no images in this folder in a format that is read; it holds .heic: convert them to one of"),
+        ("photos/*/*.jpg", rf"no file matches; {END} {BOTH}: did you mean 'photos/\*/\*.JPEG'\?$"),
+        ("photos/cats/*.jpg", rf"no file matches; {END} .JPEG: did you mean 'photos/cats/\*.JPEG'\?$"),
+        ("photo/*.jpg", "no file matches: there is no folder photo; check the path$"),
+        ("texts/*.jpg", "no file matches; check the folder and the pattern$"),
+        ("nothing", "no such file or folder; check the path$"),
+        ("list.txt", "is text; expected a folder, a glob, a list of paths or images, or a NumPy array of"),
+        ("film.mp4", "is a video; expected a folder"),
+        ("all.zip", "is a zip archive; expected a folder"),
+        (["photos"], r"a folder, not an image file \(in a list of 1 files\)"),
+    ],
+)
+def test_hints(tree: Path, source: Any, told: str) -> None:
+    """What is there instead, as it is written there."""
+    where = source if isinstance(source, str) else source[0]
+    with pytest.raises(dif.InputError, match=f"^{re.escape(where)}: {told}"):
+        dif.images(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (pd.Series(["a.jpg", np.nan]), r"item 1 of the list of images is nan \(float\); a list must hold"),
+        ([np.zeros((4, 6), np.uint8), "a.jpg"], r"item 1 of the list of images is 'a.jpg' \(str\)"),
+        (["a.jpg", np.zeros((4, 6), np.uint8)], "item 1 of the list of images is of type ndarray"),
+        ([b"\x89PNG"], "item 0 of the list of images is of type bytes"),
+        ([[1, 2]], "item 0 of the list of images is of type list"),
+        (
+            pd.DataFrame({"path": ["a"], "label": ["b"]}),
+            r"a table of shape \(1, 2\); expected one column",
+        ),
+        ({"a.jpg"}, r"of type set; .* A set has no order: write sorted\(\.\.\.\)$"),
+        ({"a": "a.jpg"}, "of type dict; .* Give a dict of sets to measure, or here one of its sets$"),
+        (b"\x89PNG", r"of type bytes; .* Open encoded images with PIL.Image.open\(io.BytesIO\(\.\.\.\)\)$"),
+        (None, "of type NoneType; expected a folder"),
+    ],
+)
+def test_what_holds_no_images(source: Any, told: str) -> None:
+    """The odd one among many is named."""
+    with pytest.raises(dif.InputError, match=told):
+        dif.images(source)

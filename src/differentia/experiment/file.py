@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import tomllib
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from differentia.errors import InputError, unknown_name, warn
 from differentia.experiment.checks import counts_of
 from differentia.experiment.options import MeasureOptions, measure_and_record
 from differentia.recording.options import MAP_IMAGES, RecordOptions
-from differentia.stimuli.sources import is_generated
+from differentia.stimuli.sources import is_generated, local_path
 from differentia.system.choices import PREPROCESS
 from differentia.system.fields import (
     SEVERAL,
@@ -200,12 +199,7 @@ def _absolute(path: str, folder: Path) -> str:
 
 
 def _absolute_source(source: str, folder: Path) -> str:
-    if is_generated(source):
-        return source
-    path = _absolute(source, folder)
-    if not glob.has_magic(source) or os.path.exists(path):
-        return path
-    return _absolute(source, Path(glob.escape(str(folder))))  # a pattern below a folder of any name
+    return source if is_generated(source) else os.path.abspath(folder / local_path(source))
 
 
 def _absolute_spec(spec: str, folder: Path) -> str:

@@ -23,6 +23,8 @@ from differentia.networks.base import Network, image_shape
 from differentia.networks.calls import Call, Observer
 from differentia.networks.keras_axes import KerasChannels
 from differentia.networks.keras_files import require_harmless_model
+from differentia.networks.keras_weights import load_keras_weights
+from differentia.networks.misfits import brief
 from differentia.networks.preprocessing import describe_preprocessing, preprocessed, require_preprocessing
 from differentia.networks.probes import memory_of
 from differentia.networks.torch import inference
@@ -291,8 +293,9 @@ def load_application(
     if isinstance(options.get("classes"), str):
         index = read_class_index(user_path(options.pop("classes")), spec)
         class_index = partial(ClassIndex, *index)
-    if isinstance(weights, str) and weights != "imagenet":
-        options["weights"] = str(user_path(weights))
+    path = user_path(str(weights)) if weights not in (None, "imagenet") else None
+    if path is not None:
+        options["weights"] = None
     if input_shape is not None:
         height, width, channels = image_shape(spec, input_shape, channels_first=False)
         first = import_keras().config.image_data_format() == "channels_first"
@@ -302,6 +305,8 @@ def load_application(
             model = _construct_afresh(constructor, options, device)
     except Exception as error:  # Keras reports a failed download as a bare Exception
         raise InputError(_construction_problem(spec, name, weights, error)) from error
+    if path is not None:
+        load_keras_weights(model, path, spec)
     own = partial(sys.modules[constructor.__module__].preprocess_input, data_format="channels_last")
     return KerasNetwork(
         model, name=spec, preprocess=preprocess or own, class_index=class_index, device=device, **about
@@ -318,7 +323,7 @@ def load_keras_file(path: str, *, device: str, **about: Any) -> KerasNetwork:
         with on_device(device), _random_state_kept():
             model = load_model(file, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds on broken or unsafe files
-        raise InputError(f"{path}: can't be read as a Keras model: {in_one_line(error)}") from error
+        raise InputError(f"{path}: can't be read as a Keras model: {brief(error)}") from error
     return KerasNetwork(model, name=path, device=device, **about)
 
 
@@ -350,15 +355,13 @@ def _construct_afresh(constructor: Callable[..., Any], options: dict[str, Any], 
 
 
 def _construction_problem(spec: str, name: str, weights: Any, error: Exception) -> str:
-    reason = in_one_line(error)
+    reason = brief(error)
     if weights == "imagenet" and "URL fetch failure" in reason:
         return (
             f"{spec}: its ImageNet weights are not on this machine (Keras keeps them in "
             f"{_kept_by_keras()}) and can't be downloaded: {reason}. Connect to the internet "
             f"once, or name a file: keras:{name}?weights=PATH (weights=none for random weights)"
         )
-    if isinstance(weights, str) and weights != "imagenet":
-        return f"{spec}: the weights in {weights} do not fit this network: {reason}"
     return f"{spec}: the network can't be built: {reason}"
 
 

@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from differentia.errors import InputError
+from differentia.errors import InputError, in_one_line
+from differentia.system.file_kinds import ZIP, head_of, kind_of
 from differentia.system.hdf5 import SMALL, require_plain_hdf5
 
 #: What a ``.keras`` file holds.
@@ -72,7 +73,8 @@ def require_harmless_weights(path: Path) -> None:
         require_plain_hdf5(path, str(path))
     else:
         raise InputError(
-            f"{path}: is not a file of Keras weights; expected a name that ends in .h5 or .keras"
+            f"{path}: is not a file of Keras weights (it is {kind_of(head_of(path))}); "
+            "expected a name that ends in .h5 or .keras"
         )
 
 
@@ -91,9 +93,11 @@ def _plain_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     except ValueError as error:
         raise InputError(f"{path}: can't be read as a Keras model: {error}") from error
     except Exception as error:  # zipfile raises many kinds on broken archives, and on those with a password
+        head = head_of(path)
+        reason = f"{in_one_line(error)}; it may be cut off or damaged"
         raise InputError(
-            f"{path}: can't be read as a Keras model: {error}; it may be cut off or damaged: save the model "
-            "again with model.save"
+            f"{path}: can't be read as a Keras model: "
+            f"{reason if head.startswith(ZIP) else f'it is {kind_of(head)}'}; save the model with model.save"
         ) from error
 
 

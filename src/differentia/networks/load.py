@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
+import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
-from differentia.errors import InputError, in_one_line, short_tracebacks, unknown_name
+from differentia.errors import DifferentiaError, InputError, short_tracebacks, unknown_name
 from differentia.networks.base import Network
 from differentia.networks.digits import load_digits_network
 from differentia.networks.keras import KerasNetwork, is_keras_model, load_application, load_keras_file
-from differentia.networks.keras_files import require_harmless_weights
+from differentia.networks.misfits import brief
 from differentia.networks.specs import (
     NOTHING,
     import_problem,
@@ -23,13 +25,14 @@ from differentia.networks.specs import (
     require_nothing,
 )
 from differentia.networks.torch import TorchNetwork
-from differentia.system.files import user_path
+from differentia.networks.weights import load_weights
 
 
 @short_tracebacks
 def load_network(
     network: Any,
     *,
+    weights: str | os.PathLike[str] | None = None,
     preprocess: str | Callable[..., Any] | None = None,
     input_shape: tuple[int, int, int] | None = None,
     class_names: tuple[str, ...] | None = None,
@@ -49,7 +52,9 @@ def load_network(
           local class index); any other option goes to its constructor;
         - ``package.module:factory?weights=PATH&...``: importable code that is, or returns, a module, a
           model or a `Network`. **That code is run.** Other options go to the factory;
-        - ``path/to/model.keras``: Keras's own format, read in safe mode.
+        - ``path/to/model.keras``, or a ``pathlib.Path``: Keras's own format, read in safe mode.
+    weights
+        Of a network that a spec names: what ``?weights=`` says.
     preprocess
         One of ``none``, ``unit``, ``signed``, ``imagenet``, ``caffe``, or a function in the framework's
         own convention: for PyTorch from a uint8 tensor (batch, channels, height, width), for Keras from
@@ -71,9 +76,17 @@ def load_network(
     """
     about = dict(zip(NOTHING, (preprocess, input_shape, class_names, device), strict=True))
     require_device_name(device)
-    if isinstance(network, str):
-        return _from_spec(network, about)
+    if isinstance(network, str | os.PathLike):
+        return _from_spec(_with_weights(os.fspath(network), weights), about)
+    if weights is not None:
+        raise InputError("weights= goes with the name of a network; load them into this one beforehand")
     return _from_object(network, type(network).__name__, about)
+
+
+def _with_weights(spec: str, weights: str | os.PathLike[str] | None) -> str:
+    if weights is None:
+        return spec
+    return f"{spec}{'&' if '?' in spec else '?'}weights={os.fspath(weights)}"
 
 
 def _with_gpu(about: dict[str, Any]) -> dict[str, Any]:
@@ -116,6 +129,8 @@ def _run_factory(
         made: Any = importlib.import_module(module_name)
     except ImportError as error:
         raise import_problem(spec, module_name, error, []) from error
+    except (Exception, SystemExit) as error:
+        raise _failed(spec, f"importing {module_name}", module_name, error) from error
     for part in attribute.split("."):
         if not hasattr(made, part):
             public = [name for name in dir(made) if not name.startswith("_")]
@@ -131,24 +146,24 @@ def _run_factory(
             raise InputError(
                 f"{spec}: {attribute} does not take these options ({error}); change them"
             ) from error
-        made = made(**options)
+        try:
+            made = made(**options)
+        except DifferentiaError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise _failed(spec, attribute, module_name, error) from error
     if weights is not None:
-        _load_weights(spec, made, str(weights))
+        load_weights(spec, made, str(weights))
     return made
 
 
-def _load_weights(spec: str, made: Any, weights: str) -> None:
-    path = user_path(weights)
-    if not path.is_file():
-        raise InputError(f"{spec}: there are no weights at {weights}; check the path")
-    try:
-        if is_keras_model(made):
-            require_harmless_weights(path)
-            made.load_weights(path)
-        elif path.suffix == ".safetensors":
-            made.load_state_dict(load_file(path))
-        else:
-            made.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # each format has its own kinds, and a misfit is another
-        problem = f"{spec}: the weights in {weights} can't be loaded: {in_one_line(error)}"
-        raise InputError(problem) from error
+def _failed(spec: str, what: str, module_name: str, error: BaseException) -> InputError:
+    """Return the error for the user's own code, with the last of its lines that was run."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = getattr(sys.modules.get(module_name), "__file__", None)
+    frame = ([frame for frame in frames if frame.filename == own] or frames)[-1]
+    place = f" ({os.path.basename(frame.filename)}, line {frame.lineno})"
+    return InputError(
+        f"{spec}: {what} failed with {type(error).__name__}: {brief(error)}"
+        f"{'' if isinstance(error, SyntaxError) else place}; mend that code, or its options"
+    )

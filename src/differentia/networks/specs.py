@@ -14,6 +14,7 @@ from differentia.errors import InputError, nearest_names, require_known, unknown
 from differentia.networks.applications import APPLICATIONS
 from differentia.networks.keras_files import require_harmless_weights
 from differentia.networks.preprocessing import require_preprocessing
+from differentia.networks.weight_files import require_weights
 from differentia.system.choices import PREPROCESS
 from differentia.system.files import user_path
 from differentia.system.specs import parse_spec
@@ -154,31 +155,12 @@ def _require_application(spec: str, name: str, options: dict[str, Any]) -> None:
 
 
 def _require_weights(spec: str, weights: str) -> None:
-    """Raise an error unless weights are a file that begins as those of its name do."""
-    path = user_path(weights)
-    if path.is_dir():
-        raise InputError(f"{spec}: {weights} is a folder; give weights=PATH of a file")
-    if not path.is_file():
-        hint = "give weights=PATH of a file"
-        if spec.startswith("keras:"):
-            hint += ", weights=imagenet or weights=none"
-        elif not Path(weights).suffix:  # a library's own word for its weights
-            hint += (
-                ", or name a function of yours that returns the network with its weights: my_code:make_net"
-            )
-        raise InputError(f"{spec}: there are no weights at {weights}; {hint}")
-    if path.suffix in (".h5", ".hdf5", ".keras") or spec.startswith("keras:"):
-        require_harmless_weights(path)
-        return
-    with path.open("rb") as file:
-        start = file.read(9)
-    fits = {
-        ".safetensors": start[8:] == b"{",
-        **dict.fromkeys((".pt", ".pth"), start[:1] in (b"P", b"\x80")),  # an archive, or a pickle
-    }.get(path.suffix, bool(start))
-    if not fits:
-        held = f"begins with {start!r}, unlike all {path.suffix} files" if start else "is empty"
-        raise InputError(f"{spec}: the weights in {weights} can't be loaded: the file {held}; get it again")
+    advice = "give weights=PATH of a file"
+    if spec.startswith("keras:"):
+        advice += ", weights=imagenet or weights=none"
+    elif not Path(weights).suffix:  # a library's own word for its weights
+        advice += ", or name a function of yours that returns the network with its weights: my_code:make_net"
+    require_weights(spec, weights, advice)
 
 
 def _require_code(spec: str, module: str, attribute: str) -> None:

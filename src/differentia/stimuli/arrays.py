@@ -1,7 +1,11 @@
-"""Images in an array, or in a ``.npy`` file."""
+"""Images in one array, or in a ``.npy`` or ``.npz`` file."""
 
 from __future__ import annotations
 
+import math
+import sys
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,29 +13,37 @@ import numpy as np
 import PIL.Image
 from jaxtyping import UInt8
 
-from differentia.errors import InputError
+from differentia.errors import InputError, in_one_line
 from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
+from differentia.system.file_kinds import head_of, kind_of
+from differentia.system.machine import free_memory
+
+#: Of images in an array: without channels, or of these numbers of them.
+CHANNELS = (1, 3)
+
+#: Images of an array that are looked at to say how it may be scaled.
+MOST_LOOKED_AT = 100
 
 
 class ArrayStimuli(Stimuli):
     """Images in one array: uint8, grey or RGB; `source` is how the errors call it."""
 
     def __init__(self, array: Any, source: str = "array") -> None:
-        if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
-            given = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
+        if not isinstance(array, np.ndarray):
             raise InputError(
-                f"{source}: the images are {given}; expected a NumPy array of uint8, 0..255: "
-                "scale and convert them first"
+                f"{source}: the images are of type {type(array).__name__}; expected a NumPy array of uint8"
             )
+        if array.ndim in (3, 4):  # of others, the shape is what has to be told
+            require_uint8(array, source)
         if array.ndim == 4 and array.shape[3] == 1:
             array = array[..., 0]
         if np.ma.is_masked(array):
             raise InputError(f"{source}: the images have masked pixels; fill them first")
-        single = array.ndim == 3 and array.shape[2] in (1, 3, 4)
+        single = array.ndim == 3 and array.shape[2] in (*CHANNELS, 4)
         if single or not (array.ndim == 3 or (array.ndim == 4 and array.shape[3] == 3)):
             raise InputError(
                 f"{source}: the images have the shape {array.shape}; "
-                "expected (images, height, width) or (images, height, width, 3)"
+                f"expected (images, height, width) or (images, height, width, 3){_way_out(array.shape)}"
             )
         if 0 in array.shape:
             raise InputError(f"{source}: the array of shape {array.shape} holds no image")
@@ -42,8 +54,84 @@ class ArrayStimuli(Stimuli):
     def load(self, index: int, fit: Fit) -> Image:
         """Return one image, fitted to a network's input."""
         pixels = np.ascontiguousarray(self.array[index])
-        content = content_hash(repr(pixels.shape).encode(), pixels.tobytes())
-        return Image(fit(PIL.Image.fromarray(pixels)), content)
+        return Image(fit(PIL.Image.fromarray(pixels)), hash_of(pixels))
+
+
+def hash_of(pixels: UInt8[np.ndarray, "h w *c"]) -> str:
+    """Return the hash of an image's pixels, the same wherever they come from."""
+    return content_hash(repr(pixels.shape).encode(), pixels.tobytes())
+
+
+def require_uint8(array: np.ndarray, source: str, cast: str = "astype(np.uint8)") -> None:
+    """Raise an error that says what to write, unless an array is of uint8; `cast` is how it becomes that."""
+    if array.dtype == np.uint8:
+        return
+    given = f"{source}: the images are {array.dtype}"
+    if array.dtype.kind not in "biuf" or not array.size:
+        raise InputError(f"{given}; expected numbers of uint8, 0..255")
+    some = array[:MOST_LOOKED_AT]
+    least, most = float(some.min()), float(some.max())
+    way_out = _conversion(array, least, most, cast)
+    raise InputError(f"{given}, from {least:g} to {most:g}; expected uint8, 0..255: {way_out}")
+
+
+def _conversion(array: np.ndarray, least: float, most: float, cast: str) -> str:
+    """Return what to write to have pixels of 0..255."""
+    if not (math.isfinite(least) and math.isfinite(most)):
+        return "replace what is not a number first"
+    if array.dtype == np.bool_:
+        return f"write x.{cast} * 255"
+    if least < 0 or most > 65535:
+        return "undo their normalisation first"
+    if most > 255:
+        return f"write (x / 257).round().{cast}, if white is 65535"
+    if array.dtype.kind in "iu":
+        return f"write x.{cast}"
+    return f"write (x * 255).round().{cast}" if most <= 1 else f"write x.round().{cast}"
+
+
+def _way_out(shape: Sequence[int]) -> str:
+    """Return what to write for an array of images whose axes can be told, but are not as expected."""
+    if len(shape) == 4 and shape[1] in CHANNELS:
+        return ": the channels come first; write x.transpose(0, 2, 3, 1)"
+    if len(shape) == 4 and shape[3] == 4:
+        return ": the fourth channel is transparency; write x[..., :3]"
+    if len(shape) == 2 or (len(shape) == 3 and shape[2] in CHANNELS):
+        return ": for a single image, write x[None]"
+    return ""
+
+
+def is_tensor(candidate: object) -> bool:
+    """Return whether an object is a tensor of PyTorch, without importing it for the question."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(candidate, torch.Tensor)
+
+
+def from_tensor(tensor: Any, source: str, *, images: bool = True) -> np.ndarray:
+    """Return PyTorch's images, or one image, with the channels last, as NumPy has them.
+
+    PyTorch has the channels first; where they could be first or last, that is an error.
+    """
+    shape = tuple(tensor.shape)
+    if str(tensor.dtype) == "torch.bfloat16":  # which NumPy does not know
+        tensor = tensor.float()
+    array: np.ndarray = tensor.detach().cpu().numpy()
+    require_uint8(array, source, "to(torch.uint8)")
+    if images and len(shape) == 3 and shape[0] == 3:
+        raise InputError(
+            f"{source}: a tensor of shape {shape} could be one image or three grey ones; "
+            "write x[None] for one, x[:, None] for three"
+        )
+    axes = shape[1:] if images else shape
+    if len(axes) != 3:
+        return array
+    first, last = axes[0] in CHANNELS, axes[2] in CHANNELS
+    if first and last:
+        raise InputError(
+            f"{source}: a tensor of shape {shape} could have its channels first or last; "
+            "give a NumPy array (images, height, width, channels)"
+        )
+    return np.moveaxis(array, -3, -1) if first else array
 
 
 def load_npy(path: Path) -> ArrayStimuli:
@@ -59,3 +147,65 @@ def load_npy(path: Path) -> ArrayStimuli:
             f"{path}: can't be read as a NumPy array ({error}); save uint8 images with numpy.save"
         ) from error
     return ArrayStimuli(array, str(path))
+
+
+def load_npz(path: Path, key: str | None = None) -> ArrayStimuli:
+    """Return the images of an array in a ``.npz`` file, its only one where none is named."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {
+                name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")
+            }
+            if key is None and len(members) == 1:
+                (key,) = members
+            if key not in members:
+                raise InputError(f"{path}: {_choice(archive, members, key, path)}")
+            with archive.open(members[key]) as file:
+                return ArrayStimuli(
+                    _read_array(file, archive.getinfo(members[key]).file_size), f"{path}?key={key}"
+                )
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # of many kinds, on broken archives and headers
+        reason = in_one_line(error) if zipfile.is_zipfile(path) else f"it is {kind_of(head_of(path))}"
+        raise InputError(
+            f"{path}: can't be read as NumPy arrays ({reason}); save uint8 images with numpy.savez"
+        ) from error
+
+
+def _choice(archive: zipfile.ZipFile, members: dict[str, str], key: str | None, path: Path) -> str:
+    """Return which arrays there are, and how to name one."""
+    if not members:
+        return "holds no array; save uint8 images with numpy.savez"
+    found = []
+    for name, member in members.items():
+        with archive.open(member) as file:
+            shape, _, dtype = _header(file)
+        found.append(f"{name} {shape} {dtype}")
+    what = f"holds {len(members)} arrays" if key is None else f"holds no {key!r}"
+    more = ", ..." if len(found) > 6 else ""
+    return f"{what}: {', '.join(found[:6])}{more}; name one: {path}?key={next(iter(members))}"
+
+
+def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    reads = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    version = np.lib.format.read_magic(file)
+    if version not in reads:
+        raise ValueError(f"version {version} of the format is not read")
+    return reads[version](file)
+
+
+def _read_array(file: Any, size: int) -> np.ndarray:
+    """Return an array of a member of `size` bytes, whose header may lie."""
+    shape, by_columns, dtype = _header(file)
+    declared = math.prod(shape) * dtype.itemsize
+    if dtype.hasobject:
+        raise ValueError("it holds pickled objects")
+    if declared > size - file.tell():
+        raise ValueError(f"it declares {declared:,} bytes, more than it holds")
+    if declared > (free := free_memory()):
+        raise ValueError(
+            f"it needs {declared / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free: use a .npy file"
+        )
+    content = np.frombuffer(file.read(declared), dtype)
+    return content.reshape(shape, order="F" if by_columns else "C")

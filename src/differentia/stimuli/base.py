@@ -58,7 +58,8 @@ class Fit:
     def __call__(self, image: PIL.Image.Image) -> UInt8[np.ndarray, "h w c"]:
         """Return the pixels of `image` (of mode L or RGB), fitted to the shape."""
         height, width, channels = self.shape
-        image = image.convert(MODES[channels])
+        if image.mode != MODES[channels]:  # Pillow would copy it
+            image = image.convert(MODES[channels])
         if image.size != (width, height):
             image = CROPS[self.crop](image, (width, height), RESIZES[self.resize])
         return np.asarray(image, dtype=np.uint8).reshape(self.shape)

@@ -4,41 +4,36 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import io
 import itertools
 import os
 import re
+import threading
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-import PIL.Image
-import PIL.ImageOps
-from PIL.ImageFile import ImageFile
-from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffImageFile
-
-from differentia.errors import InputError, UnreadableImageError, warn
+from differentia.errors import InputError, UnreadableImageError, in_one_line, warn
 from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
+from differentia.stimuli.colour import Conversion
+from differentia.stimuli.decoding import (
+    FORMATS,
+    SUFFIXES,
+    conversion_of,
+    decoded,
+    read_header,
+    usable_conversion,
+)
 from differentia.system.files import require_utf8
-
-#: What is decoded, by Pillow's names ("JPEG" includes MPO), with the endings that a folder is searched for; a
-#: glob or a list of paths may name files of any ending. No other is tried: "EPS" would start Ghostscript.
-FORMATS = {
-    "PNG": (".png",),
-    "JPEG": (".jfif", ".jpe", ".jpeg", ".jpg"),
-    "WEBP": (".webp",),
-    "TIFF": (".tif", ".tiff"),
-    "GIF": (".gif",),
-    "BMP": (".bmp",),
-    "PPM": (".pgm", ".pnm", ".ppm"),
-}
-SUFFIXES = frozenset(itertools.chain(*FORMATS.values()))
 
 #: Of other images: a folder's are passed over, and that is said.
 OTHER_SUFFIXES = {
     *(".arw", ".avif", ".cr2", ".cr3", ".dng", ".eps", ".exr", ".heic", ".heif", ".hif", ".ico", ".j2k"),
     *(".jp2", ".jxl", ".nef", ".orf", ".pcx", ".psd", ".raw", ".rw2", ".svg", ".tga", ".xcf"),
 } - SUFFIXES
+
+
+#: Entries below a folder among which images are looked for, to say where they are.
+MOST_LOOKED_AT = 20_000
 
 
 class FileStimuli(Stimuli):
@@ -50,28 +45,32 @@ class FileStimuli(Stimuli):
         for path in self.paths:
             require_utf8(path)
             if not path.is_file():
-                what = f"a broken link to {path.readlink()}" if path.is_symlink() else "no such image file"
-                raise InputError(f"{path}: {what} (in {source}); check the path")
+                raise InputError(f"{path}: {_what_it_is(path)} (in {source}); check the path")
         self.names = _short_names(self.paths)
+        self._untold = threading.Semaphore()
 
     def load(self, index: int, fit: Fit) -> Image:
         """Return one image, fitted to a network's input.
 
-        It is turned as its EXIF orientation says, what is transparent is laid on white, 16-bit grey is scaled
-        to 8 bits, and an animation gives its first frame.
+        It is turned as its EXIF orientation says, its colours are converted to sRGB where it has another
+        profile, what is transparent is laid on white, 16-bit grey is scaled to 8 bits, and an animation gives
+        its first frame.
         """
         path = self.paths[index]
         content = _content(path)
         try:
-            image = _decoded(content)
+            header = read_header(content)
+            conversion = usable_conversion(header, str(path), self._untold)
+            image = decoded(header, conversion)
         except MemoryError:
             raise
         except Exception as error:  # Pillow's decoders raise many kinds on broken files
+            reason = in_one_line(error) or type(error).__name__
             raise UnreadableImageError(
-                f"{path}: can't be read as an image ({str(error) or type(error).__name__}); replace it, "
-                "take it out of the set, or leave such files out with skip_unreadable (--skip-unreadable)"
+                f"{path}: can't be read as an image ({reason}); replace it, take it out of the set, or leave "
+                "such files out with skip_unreadable (--skip-unreadable)"
             ) from error
-        return Image(fit(image), content_hash(content))
+        return Image(fit(image), _identity(content, conversion))
 
     def bring_near(self, index: int) -> None:
         """Read a file, which the system then keeps; one that can't be read is an error when it is loaded."""
@@ -79,8 +78,23 @@ class FileStimuli(Stimuli):
             self.paths[index].read_bytes()
 
     def content_hash(self, index: int, fit: Fit) -> str:
-        """Return the hash of a file's bytes."""
-        return content_hash(_content(self.paths[index]))
+        """Return the hash of a file's bytes, and of their conversion to sRGB where there is one."""
+        content = _content(self.paths[index])
+        try:
+            return _identity(content, conversion_of(read_header(content)))
+        except Exception:  # of many kinds: what can't be read is told when it is loaded
+            return _identity(content, None)
+
+
+def _identity(content: bytes, conversion: Conversion | None) -> str:
+    """Return the hash of a file's bytes, and of what makes other pixels of them than they hold."""
+    return content_hash(content) if conversion is None else content_hash(content, b"in sRGB")
+
+
+def _what_it_is(path: Path) -> str:
+    if path.is_dir():
+        return "a folder, not an image file"
+    return f"a broken link to {path.readlink()}" if path.is_symlink() else "no such image file"
 
 
 def _content(path: Path) -> bytes:
@@ -90,61 +104,6 @@ def _content(path: Path) -> bytes:
         raise InputError(
             f"{path}: can't be read from the disk ({error}); check the disk and try again"
         ) from error
-
-
-def _header_read(content: bytes) -> ImageFile:
-    """Return an image of which the header has been read."""
-    # PIL.Image.open would do, but for its own check of the size: it raises an error without width and height,
-    # or warns, and a filter of warnings would hold for all threads.
-    PIL.Image.init()
-    for name in FORMATS:
-        make, accepts = PIL.Image.OPEN[name]
-        if accepts is not None and accepts(content[:16]):
-            return make(io.BytesIO(content), "")
-    raise PIL.UnidentifiedImageError(f"cannot identify image file; expected {', '.join(FORMATS)}")
-
-
-def _decoded(content: bytes) -> PIL.Image.Image:
-    """Return the first image of a file, upright, in mode L or RGB."""
-    image = _header_read(content)
-    width, height = image.size
-    limit = PIL.Image.MAX_IMAGE_PIXELS
-    if limit is not None and width * height > limit:
-        raise ValueError(
-            f"its {width} x {height} pixels are more than the {limit:,} of PIL.Image.MAX_IMAGE_PIXELS, "
-            "which guards against decompression bombs: shrink it, or raise that limit if you trust it"
-        )
-    image.load()
-    PIL.ImageOps.exif_transpose(image, in_place=True)
-    # Of these two formats, Pillow's mode I holds 16 bits; of others, any number of 32 bits.
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
-        return _eight_bit_grey(image)
-    if image.mode in ("I", "F"):
-        raise ValueError(
-            f"it has Pillow's mode {image.mode}, whose range can't be known: convert it to 8 or 16 bits"
-        )
-    return _without_alpha(image)
-
-
-def _eight_bit_grey(image: ImageFile) -> PIL.Image.Image:
-    values = np.asarray(image).astype(np.uint32)
-    top = 65535
-    if isinstance(image, TiffImageFile):  # Pillow gives its 12 bits, and its white at zero, as they stand
-        top = 2 ** image.tag_v2[BITSPERSAMPLE][0] - 1
-        if image.tag_v2.get(PHOTOMETRIC_INTERPRETATION, 0) == 0:
-            values = top - values
-    grey = ((510 * values + top) // (2 * top)).astype(np.uint8)
-    if "transparency" in image.info:
-        grey[values == image.info["transparency"]] = 255
-    return PIL.Image.fromarray(grey)
-
-
-def _without_alpha(image: PIL.Image.Image) -> PIL.Image.Image:
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = PIL.Image.new("RGBA", image.size, "white")
-        image = PIL.Image.alpha_composite(white, image)
-    return image if image.mode == "L" else image.convert("RGB")
 
 
 def _short_names(paths: Sequence[Path]) -> tuple[str, ...]:
@@ -172,22 +131,57 @@ def files_in_folder(folder: Path, *, follow_links: bool = False) -> FileStimuli:
             f"convert them to one of {', '.join(FORMATS)}",
         )
     if not paths:
-        below = any(entry.is_dir() for entry in entries)
-        hint = f"; it has subfolders: did you mean '{folder}/**/*.jpg'?" if below else ""
-        raise InputError(
-            f"{folder}: no images in this folder (looked for {', '.join(sorted(SUFFIXES))}){hint}"
-        )
+        raise InputError(f"{folder}: no images in this folder{_what_is_there(folder, entries)}")
     return _within(paths, folder, str(folder), follow_links)
+
+
+def _what_is_there(folder: Path, entries: Sequence[Path]) -> str:
+    """Return what is in a folder that has no images, and where there are some."""
+    if not entries:
+        return ": it is empty; name another"
+    names = itertools.chain.from_iterable(names for _, _, names in os.walk(folder))
+    if found := _suffixes(itertools.islice(names, MOST_LOOKED_AT)):
+        return f"; its subfolders hold {' and '.join(found)}: did you mean '{folder}/**/*{found[0]}'?"
+    held = sorted({entry.suffix or entry.name for entry in entries if not entry.is_dir()})
+    shown = f"{', '.join(held[:5])}{', ...' * (len(held) > 5)}" if held else "folders without images"
+    if any(suffix.lower() in OTHER_SUFFIXES for suffix in held):
+        return f" in a format that is read; it holds {shown}: convert them to one of {', '.join(FORMATS)}"
+    return f" (looked for {', '.join(sorted(SUFFIXES))}); it holds {shown}"
+
+
+def _suffixes(names: Iterable[str]) -> list[str]:
+    """Return the endings of image files among names, as they are written, the most frequent first."""
+    endings = (os.path.splitext(name)[1] for name in names if not os.path.basename(name).startswith("."))
+    return [ending for ending, _ in Counter(e for e in endings if e.lower() in SUFFIXES).most_common()]
 
 
 def files_matching(pattern: str, *, follow_links: bool = False) -> FileStimuli:
     """Return the files that a glob matches (``**`` for any depth of folders), in natural order."""
-    paths = [path for path in map(Path, glob.glob(pattern, recursive=True)) if not path.is_dir()]
+    folder, rest = _split_at_wildcard(Path(pattern))
+    found = (folder / name for name in glob.glob(rest, root_dir=folder, recursive=True))
+    paths = [path for path in found if not path.is_dir()]
     if not paths:
-        raise InputError(f"{pattern}: no file matches; check the folder and the pattern")
-    # What stands before the first wildcard is the folder that is searched.
-    folder = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts))
+        raise InputError(f"{pattern}: no file matches{_what_would_match(folder, rest)}")
     return _within(paths, folder, pattern, follow_links)
+
+
+def _split_at_wildcard(pattern: Path) -> tuple[Path, str]:
+    """Return the folder that a glob searches, which is there, and what follows; a name may have brackets."""
+    folder, parts = Path(pattern.anchor), list(pattern.relative_to(pattern.anchor).parts)
+    while len(parts) > 1 and (folder / parts[0]).is_dir():
+        folder /= parts.pop(0)
+    return folder, os.path.join(*parts)
+
+
+def _what_would_match(folder: Path, rest: str) -> str:
+    """Return what to write where no file matches a pattern below a folder."""
+    above, _ = os.path.split(rest)
+    if above and not glob.has_magic(above):
+        return f": there is no folder {folder / above}; check the path"
+    if found := _suffixes(glob.glob(os.path.join(above, "*"), root_dir=folder, recursive=True)):
+        place = folder / above / f"*{found[0]}"
+        return f"; the images there end in {' and '.join(found)}: did you mean '{place}'?"
+    return "; check the folder and the pattern"
 
 
 def _within(paths: Iterable[Path], folder: Path, source: str, follow_links: bool) -> FileStimuli:

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import IO, Any
 
-from differentia.errors import InputError
+from differentia.errors import InputError, in_one_line
+from differentia.system.file_kinds import HDF5, HEAD, head_of, kind_of
 from differentia.system.machine import free_memory
 
 #: Deflate shrinks nothing by more than about 1032 times (https://zlib.net/zlib_tech.html).
@@ -34,9 +35,12 @@ def require_plain_hdf5(
     except (InputError, MemoryError):
         raise
     except Exception as error:  # h5py raises many kinds on broken files
-        raise InputError(
-            f"{where}: can't be read as {form} ({' '.join(str(error).split())}); it may be cut off or damaged"
-        ) from error
+        head = _head(file)
+        if head.startswith(HDF5):
+            reason = f"({in_one_line(error)}); it may be cut off or damaged"
+        else:
+            reason = f"(it is {kind_of(head)})"
+        raise InputError(f"{where}: can't be read as {form} {reason}") from error
     if declared > limit:
         raise InputError(
             f"{where}: declares {declared:,} bytes of data, far more than a file of its size can hold; "
@@ -48,6 +52,13 @@ def require_plain_hdf5(
             f"{where}: needs {declared / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free; "
             "end other programs, or read it on a larger machine"
         )
+
+
+def _head(file: str | os.PathLike[str] | IO[bytes]) -> bytes:
+    if isinstance(file, str | os.PathLike):
+        return head_of(Path(file))
+    file.seek(0)
+    return file.read(HEAD)
 
 
 def _declared(root: Any, where: str) -> int:

@@ -1,0 +1,215 @@
+"""Weights of a file, put into a network that was built."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import zipfile
+from collections.abc import Iterator, Mapping
+from itertools import takewhile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch.nn.parameter import is_lazy
+
+from differentia.errors import InputError, in_one_line, warn
+from differentia.networks.keras import is_keras_model
+from differentia.networks.keras_files import require_harmless_weights
+from differentia.networks.keras_weights import load_keras_weights
+from differentia.networks.misfits import brief, misfit, shown, unfitting
+from differentia.networks.weight_files import require_tensors, require_weights
+from differentia.system.file_kinds import ZIP, head_of, kind_of
+
+logger = logging.getLogger(__name__)
+
+SAVE = "save them with torch.save(model.state_dict(), 'weights.pt')"
+
+#: How deep in a checkpoint its state dict may lie.
+DEEPEST = 3
+
+#: What PyTorch's wrappers add: `torch.compile` anywhere, `AveragedModel` beside the weights.
+COMPILED, AVERAGED = "_orig_mod", "n_averaged"
+
+
+class StateDict(NamedTuple):
+    """Tensors by name, where in a checkpoint they lie, and what was taken out of their names."""
+
+    tensors: Mapping[str, Any]
+    place: str
+    without: str = ""
+
+    def in_words(self) -> str:
+        """Return where they lie, and what was taken out of their names."""
+        place = f" of {self.place}" if self.place else ""
+        return place + (f", without {shown(self.without)!r} in their names" if self.without else "")
+
+
+def load_weights(spec: str, network: Any, weights: str) -> None:
+    """Put the weights of a file into a network; all of them, and nothing else.
+
+    Raises
+    ------
+    InputError
+        There is no such file, nothing of it can be taken without running code, or it does not fit.
+    """
+    path = require_weights(spec, weights)
+    if is_keras_model(network):
+        require_harmless_weights(path)
+        load_keras_weights(network, path, spec)
+        return
+    if not isinstance(network, torch.nn.Module):
+        raise InputError(
+            f"{spec}: this is a {type(network).__name__}; "
+            "weights= goes with a torch.nn.Module or a keras.Model"
+        )
+    require_tensors(spec, path)
+    try:
+        chosen = _chosen(list(_state_dicts(_read(path))), network, spec)
+        problem = _load(network, chosen.tensors)
+    except Exception as error:  # each format has its own kinds
+        reason = error if isinstance(error, InputError) else brief(error)
+        raise InputError(f"{spec}: the weights can't be loaded: {reason}") from error
+    if problem:
+        raise unfitting(spec, problem)
+    if chosen.place or chosen.without:
+        logger.info("%s: took the weights%s", weights, chosen.in_words())
+
+
+def _read(path: Path) -> Any:
+    """Return what a file of `torch.save` or safetensors holds; nothing in it is run."""
+    head = head_of(path)
+    if path.suffix == ".safetensors" or head[8:9] == b"{":
+        try:
+            return load_file(path)
+        except (SafetensorError, ValueError) as error:
+            kind = kind_of(head)
+            found = "cut off or damaged" if kind == "of an unknown kind" else kind
+            raise InputError(f"it is {found}; expected safetensors ({in_one_line(error)})") from error
+    if head.startswith(ZIP) and (found := _other_archive(path)):
+        raise InputError(f"it is {found}; {SAVE}")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        # PyTorch's own text says how to run the code that a file holds.
+        raise InputError(
+            f"it is a pickle of more than tensors{_what_it_names(path)}, which could run code and is not "
+            f"read; if you trust it, load it with your own code, and {SAVE}"
+        ) from error
+    except Exception as error:  # many kinds, on files that are cut off
+        raise InputError("it is cut off or damaged; download or save it again") from error
+
+
+def _other_archive(path: Path) -> str:
+    """Return what a zip archive is that `torch.save` did not write; "" for one that it wrote."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return ""
+    if any(name.endswith("constants.pkl") for name in names):
+        return "a TorchScript archive, which holds code"
+    if any(name.endswith("data.pkl") for name in names):
+        return ""
+    if "config.json" in names:
+        return "a Keras model"
+    return "a NumPy archive" if any(name.endswith(".npy") for name in names) else "a zip archive"
+
+
+def _what_it_names(path: Path) -> str:
+    try:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except Exception:  # many kinds, on what is no zip archive
+        return ""
+    return f" ({shown(names[0])})" if names else ""
+
+
+def _state_dicts(read: Any, place: str = "", depth: int = 0) -> Iterator[StateDict]:
+    """Yield each mapping of names to tensors in what a file holds, the outermost first."""
+    if not isinstance(read, Mapping) or depth > DEEPEST:
+        return
+    if all(isinstance(key, str) for key in read) and any(isinstance(v, torch.Tensor) for v in read.values()):
+        yield StateDict(read, place)
+    for key, value in read.items():
+        yield from _state_dicts(value, f"{place}[{shown(repr(key))}]", depth + 1)
+
+
+def _chosen(found: list[StateDict], network: torch.nn.Module, spec: str) -> StateDict:
+    """Return the state dict whose names are nearest to those of a network, under the network's names."""
+    if not found:
+        raise InputError(f"it holds no tensors by name; {SAVE}")
+    own = {_plain(name): name for name in network.state_dict()}
+    candidates = [named for one in found for named in _named(one, own)]
+    strangers = [len(own.keys() ^ {_plain(name) for name in one.tensors}) for one in candidates]
+    best = candidates[strangers.index(min(strangers))]
+    alike = dict.fromkeys(one.place for one in candidates if one.tensors.keys() == best.tensors.keys())
+    if len(alike) > 1:
+        others = ", ".join(place for place in alike if place != best.place)
+        text = (
+            f"{spec}: took the weights of {best.place}; those of {others} fit too: save the ones you mean in "
+            "a file of their own"
+        )
+        warn("other", text)
+    return best
+
+
+def _named(found: StateDict, own: Mapping[str, str]) -> Iterator[StateDict]:
+    """Yield a state dict as it is, and without what its names have in common at their start."""
+    tensors = {name: tensor for name, tensor in found.tensors.items() if name != AVERAGED}
+    columns = zip(*(name.split(".")[:-1] for name in tensors), strict=False)
+    common = [parts[0] for parts in takewhile(lambda parts: len(set(parts)) == 1, columns)]
+    for length in range(len(common) + 1):
+        prefix = "".join(f"{part}." for part in common[:length])
+        given = tensors if length else found.tensors
+        renamed = {own.get(_plain(name[len(prefix) :]), name[len(prefix) :]): given[name] for name in given}
+        if len(renamed) == len(given):
+            compiled = f"{COMPILED}." if any(f"{COMPILED}." in name for name in given) else ""
+            yield StateDict(renamed, found.place, prefix + compiled * (compiled not in prefix))
+
+
+def _plain(name: str) -> str:
+    return ".".join(part for part in name.split(".") if part != COMPILED)
+
+
+def _load(network: torch.nn.Module, given: Mapping[str, Any]) -> str:
+    """Put tensors into a network, and return what does not fit; "" if all does."""
+    own, reshaped = network.state_dict(), {}
+    try:
+        outcome = network.load_state_dict(given, strict=False)
+    except RuntimeError:
+        reshaped = _reshaped(own, given)
+        if not reshaped:
+            raise
+        rest = {name: tensor for name, tensor in given.items() if name not in reshaped}
+        outcome = network.load_state_dict(rest, strict=False)
+    missing = [
+        name for name in outcome.missing_keys if name not in reshaped and not _is_filled(name, own, given)
+    ]
+    return misfit(missing, outcome.unexpected_keys, reshaped)
+
+
+def _reshaped(own: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tensors of another shape than the network's, and both shapes."""
+    return {
+        name: f"{tuple(given[name].shape)}, not {tuple(tensor.shape)}"
+        for name, tensor in own.items()
+        if isinstance(given.get(name), torch.Tensor)
+        and not is_lazy(tensor)
+        and given[name].shape != tensor.shape
+    }
+
+
+def _is_filled(name: str, own: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    """Return whether a tensor lies in the memory of one that was given: of tied ones, a file may hold one."""
+    if not isinstance(own[name], torch.Tensor) or is_lazy(own[name]):
+        return False
+    storage = own[name].untyped_storage()
+    return storage.data_ptr() != 0 and any(
+        other in given
+        and tensor.untyped_storage().data_ptr() == storage.data_ptr()
+        and tensor.nbytes == storage.nbytes()
+        for other, tensor in own.items()
+        if isinstance(tensor, torch.Tensor) and not is_lazy(tensor)
+    )

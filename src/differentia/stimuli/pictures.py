@@ -1,0 +1,69 @@
+"""Images that are given one by one: of Pillow, or arrays of any sizes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import PIL.Image
+
+from differentia.errors import InputError, UnreadableImageError, in_one_line
+from differentia.stimuli.arrays import CHANNELS, from_tensor, hash_of, is_tensor, require_uint8
+from differentia.stimuli.base import Fit, Image, Stimuli
+from differentia.stimuli.decoding import decoded, usable_conversion
+
+
+def is_picture(candidate: object) -> bool:
+    """Return whether an object is one image, of Pillow's or in an array."""
+    return isinstance(candidate, PIL.Image.Image | np.ndarray) or is_tensor(candidate)
+
+
+class PictureStimuli(Stimuli):
+    """Images of Pillow, seen as those in files are, and arrays of one image each, uint8, grey or RGB."""
+
+    def __init__(self, pictures: Sequence[Any]) -> None:
+        self.source = f"a list of {len(pictures)} images"
+        self.pictures = [_as_picture(one, f"image {n} of the list") for n, one in enumerate(pictures)]
+        self.names = tuple(str(index) for index in range(len(pictures)))
+        self._one_at_a_time = threading.Lock()  # Pillow's images may read their file when they are first used
+        self._untold = threading.Semaphore()
+
+    def load(self, index: int, fit: Fit) -> Image:
+        """Return one image, fitted to a network's input."""
+        picture = self.pictures[index]
+        if isinstance(picture, np.ndarray):
+            pixels = np.ascontiguousarray(picture)
+            return Image(fit(PIL.Image.fromarray(pixels)), hash_of(pixels))
+        name = f"image {index} of the list"
+        try:
+            with self._one_at_a_time:
+                conversion = usable_conversion(picture, name, self._untold)
+                seen = decoded(picture, conversion)
+        except MemoryError:
+            raise
+        except Exception as error:  # Pillow's decoders raise many kinds on broken files
+            reason = in_one_line(error) or type(error).__name__
+            raise UnreadableImageError(
+                f"{name}: can't be read ({reason}); take it out of the list"
+            ) from error
+        return Image(fit(seen), hash_of(np.asarray(seen)))
+
+
+def _as_picture(one: Any, what: str) -> PIL.Image.Image | np.ndarray:
+    if isinstance(one, PIL.Image.Image):
+        return one
+    array = from_tensor(one, what, images=False) if is_tensor(one) else one
+    require_uint8(array, what)
+    if np.ma.is_masked(array):
+        raise InputError(f"{what}: it has masked pixels; fill them first")
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if 0 in array.shape or array.shape[2:] not in ((), (3,)) or array.ndim < 2:
+        first = array.ndim == 3 and array.shape[0] in CHANNELS
+        raise InputError(
+            f"{what}: it has the shape {array.shape}; expected (height, width) or (height, width, 3)"
+            + ": the channels come first; write x.transpose(1, 2, 0)" * first
+        )
+    return array
