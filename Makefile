@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEMO := $(VENV)/.has-demo
+PACKAGE := $(VENV)/.has-package
 READY := $(VENV)/.has-dev
 TESTS := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
@@ -24,17 +24,17 @@ help:
 define install
 	@echo "Setting up $(VENV), once: $(2)"
 	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	@($(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[$(1)]' && touch $@) \
+	@($(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '$(1)' && touch $@) \
 	  | grep -E '^(Collecting|Installing|Successfully)' | cut -c 1-100; test -e $@
 endef
 
-$(DEMO): pyproject.toml constraints.txt
-	$(call install,demo,the package and what the demo needs)
+$(PACKAGE): pyproject.toml constraints.txt
+	$(call install,.,the package)
 
 $(READY): pyproject.toml constraints.txt
-	$(call install,dev,the package and what tests and documentation need)
+	$(call install,.[dev],the package and what tests and documentation need)
 
-demo: $(DEMO)
+demo: $(PACKAGE)
 	$(BIN)/differentia demo --out demo
 
 lint: $(READY)
