@@ -21,6 +21,7 @@ from differentia.cli.output import (
 )
 from differentia.errors import InputError
 from differentia.experiment.options import N_UNITS
+from differentia.output.options import FigureOptions
 from differentia.system.choices import HOW, NOISE, UNITS
 from differentia.system.fields import Count, Number, Share, Whole
 from differentia.system.files import require_new, user_path
@@ -47,6 +48,22 @@ app = typer.Typer(
     help="How differently does a network, or a brain, respond to different things?",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"differentia {version('differentia')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _show_version(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None: ...
 
 
 def _command(*examples: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -85,13 +102,29 @@ def demo(
     context: typer.Context,
     out: Annotated[str, opt.text("The folder to write to.", "DIR")] = "demo",
     *,
+    figures: tuple[str, ...],
+    figure_width: float | None,
+    dpi: int | None,
+    store: bool,
     fresh: bool,
+    memory: str | None,
     as_json: bool,
+    quiet: bool,
 ) -> None:
-    """Measure the embedded digits network: noise, one digit, all digits. Offline, under a minute."""
+    """Measure the embedded digits network: noise, one digit, all digits. Offline, in seconds."""
     measured = {"n_units": DEMO_N_UNITS, "layers": DEMO_LAYERS, "maps": DEMO_MAPS}
     experiment = {"network": {"spec": "digits"}, "sets": DEMO_SETS, "measure": measured}
-    measuring.measure_into(context, out, experiment, store=True, fresh=fresh, memory=None, as_json=as_json)
+    measuring.measure_into(
+        context,
+        out,
+        experiment,
+        store=store,
+        fresh=fresh,
+        memory=memory,
+        figures=FigureOptions(figures, figure_width, dpi),
+        as_json=as_json,
+        quiet=quiet,
+    )
 
 
 @_command(
@@ -110,10 +143,14 @@ def measure(
     input_size: tuple[int, int, int] | None,
     device: str,
     maps: list[str] | None,
+    figures: tuple[str, ...],
+    figure_width: float | None,
+    dpi: int | None,
     store: bool,
     fresh: bool,
     memory: str | None,
     as_json: bool,
+    quiet: bool,
     **given: Any,
 ) -> None:
     """Measure the differentiation of every layer of a network for sets of images.
@@ -128,7 +165,17 @@ def measure(
         "sets": opt.named("--set", sets, "NAME=SOURCE, such as cats=data/cats"),
         "measure": {**given, "maps": opt.maps("--map", maps)},
     }
-    measuring.measure_into(context, out, experiment, store=store, fresh=fresh, memory=memory, as_json=as_json)
+    measuring.measure_into(
+        context,
+        out,
+        experiment,
+        store=store,
+        fresh=fresh,
+        memory=memory,
+        figures=FigureOptions(figures, figure_width, dpi),
+        as_json=as_json,
+        quiet=quiet,
+    )
 
 
 @_command("differentia run vgg16 --out again", "differentia run experiment.toml")
@@ -139,10 +186,14 @@ def run(
     ],
     out: Annotated[str | None, opt.text("The folder to write to.", "DIR", shown="out = in the file")] = None,
     *,
+    figures: tuple[str, ...],
+    figure_width: float | None,
+    dpi: int | None,
     store: bool,
     fresh: bool,
     memory: str | None,
     as_json: bool,
+    quiet: bool,
 ) -> None:
     """Measure what an experiment file says; paths in it are relative to the file.
 
@@ -157,7 +208,15 @@ def run(
         raise InputError(f"{experiment}: names no folder to write to; give --out DIR, or out = in the file")
     try:
         measuring.measure_into(
-            context, folder, read, store=store, fresh=fresh, memory=memory, as_json=as_json
+            context,
+            folder,
+            read,
+            store=store,
+            fresh=fresh,
+            memory=memory,
+            figures=FigureOptions(figures, figure_width, dpi),
+            as_json=as_json,
+            quiet=quiet,
         )
     except InputError as error:
         raise InputError(f"{experiment}: {error}") from error
@@ -355,19 +414,28 @@ def select(
     say(summary)
 
 
-@_command("differentia report vgg16")
+@_command("differentia report vgg16", "differentia report vgg16 --figures pdf --figure-width 85")
 def report(
     folder: Annotated[str, opt.argument("A folder that measure wrote.", "DIR")],
+    *,
+    figures: tuple[str, ...],
+    figure_width: float | None,
+    dpi: int | None,
     as_json: bool,
 ) -> None:
-    """Write the report and the figures of a folder's result again."""
+    """Write the report and the figures of a folder's result again, where something has changed.
+
+    Figures can have another format or width than before, such as that of a journal's column.
+    """
+    from differentia.output.unchanged import files_of
+
     place = user_path(folder)
     with held(place) if place.is_dir() else nullcontext():  # no folder is made for a wrong name
-        written = measuring.write_views(measuring.read_results(place), place)
+        results = measuring.read_results(place)
+        written = measuring.write_views(results, place, FigureOptions(figures, figure_width, dpi))
     if as_json:
-        print_json([str(path) for path in written])
-    say(f"Written to {place}: {measuring.FIGURES}/, {measuring.REPORT}")
-    measuring.name_report(place)
+        print_json([str(path) for view in written for path in files_of(view)])
+    measuring.say_written(place, written)
 
 
 @_command(

@@ -67,7 +67,7 @@ def told_by_the_library() -> Iterator[None]:
 
 
 @contextmanager
-def progress_bar() -> Iterator[Progress]:
+def progress_bar(*, shown: bool = True) -> Iterator[Progress]:
     """Show on stderr how many images are done, how fast, and how long the rest will take."""
     from rich import console as rich, progress as parts
 
@@ -76,7 +76,8 @@ def progress_bar() -> Iterator[Progress]:
     columns = name, *counts, images, parts.TimeElapsedColumn(), parts.TimeRemainingColumn()
     console = rich.Console(stderr=True)
     # Where it is no terminal nothing would be shown but an empty line at the end.
-    with parts.Progress(*columns, console=console, transient=True, disable=not console.is_interactive) as bar:
+    hidden = not (shown and console.is_interactive)
+    with parts.Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task("recording", total=None)
 
         def report(done: int, total: int, name: str) -> None:

@@ -53,3 +53,4 @@ PREPROCESS = Choice(
 )
 NOISE = Choice("kind of noise", ("uniform", "gaussian"))
 HOW = Choice("way to keep images", ("copy", "link", "list"))
+FORMAT = Choice("format", ("png", "svg", "pdf", "none"))
