@@ -185,7 +185,8 @@ def test_only_what_has_changed_is_written(folder: Path, capsys: pytest.CaptureFi
         said(*arguments, "--seed", "1")
         == "experiment.toml, figures/, report.html, responses.zarr/, result.nc"
     )
-    assert said(*arguments, "--figures", "none") == "experiment.toml, report.html, responses.zarr/, result.nc"
+    none = "experiment.toml, report.html, result.nc; unchanged: responses.zarr/"
+    assert said(*arguments, "--figures", "none") == none
     assert not (out / "figures").exists()
 
 

@@ -80,12 +80,12 @@ def measure_into(
     with nullcontext() if quiet else told_by_the_library(), progress_bar(shown=not quiet) as progress:
         kept = replace(recording, store=folder / STORE if store else None, progress=progress)
         measured = measure_with(network, stimuli, options, kept)
-    command = shlex.join(["differentia", *context.obj])
-    results = {kind: with_provenance(result, command=command) for kind, result in measured.items()}
-    sources = {name: stimulus.source for name, stimulus in stimuli.items()}
-    write_experiment(folder / "experiment.toml", experiment, sources)
-    written = dict.fromkeys([folder / "experiment.toml", *_save_results(results, folder)], True)
-    written |= write_views(results, folder, figures)
+        command = shlex.join(["differentia", *context.obj])
+        results = {kind: with_provenance(result, command=command) for kind, result in measured.items()}
+        sources = {name: stimulus.source for name, stimulus in stimuli.items()}
+        write_experiment(folder / "experiment.toml", experiment, sources)
+        written = dict.fromkeys([folder / "experiment.toml", *_save_results(results, folder)], True)
+        written |= write_views(results, folder, figures, progress)
     if as_json:
         print_json([row for result in results.values() for row in table_rows(result)])
     elif not quiet:

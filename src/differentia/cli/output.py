@@ -81,7 +81,8 @@ def progress_bar(*, shown: bool = True) -> Iterator[Progress]:
         task = bar.add_task("recording", total=None)
 
         def report(done: int, total: int, name: str) -> None:
-            description = f"recording {name}" if done < total else "measuring"
+            stage = name if name in ("figures", "report") else f"recording {name}"
+            description = stage if done < total else "measuring"
             bar.update(task, completed=done, total=total, description=description)
 
         yield report
