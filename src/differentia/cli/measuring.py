@@ -16,7 +16,6 @@ import typer
 from differentia.cli.output import print_json, print_result, progress_bar, say, told_by_the_library
 from differentia.errors import InputError
 from differentia.output.options import FigureOptions
-from differentia.output.unchanged import RECORD
 from differentia.system.choices import UNITS
 from differentia.system.files import require_free, require_writable, user_path
 from differentia.system.locking import held
@@ -34,7 +33,7 @@ REPORT = "report.html"
 STORE = "responses.zarr"
 
 #: What is written into a folder, beside the results of further kinds of units: files, and pictures.
-FILES = ("experiment.toml", "result.nc", "predictions.csv", REPORT, RECORD)
+FILES = ("experiment.toml", "result.nc", "predictions.csv", REPORT)
 FIGURES = "figures"
 
 
@@ -54,6 +53,7 @@ def measure_into(
     from differentia.cli.loading import load_named_network
     from differentia.experiment.file import experiment_of, write_experiment
     from differentia.experiment.measure import measure_with
+    from differentia.output.unchanged import RECORD
     from differentia.recording.store.disk import RECORDINGS, require_store
     from differentia.results.dataset import with_provenance
     from differentia.results.tables import table_rows
@@ -68,7 +68,7 @@ def measure_into(
     experiment = experiment_of(experiment)
     options, recording = experiment.options(fresh=fresh, memory=memory)
     stimuli = as_sets(experiment.sets, seed=recording.seed, follow_links=recording.follow_links)
-    files = (*FILES, *(path.name for path in _kind_paths(folder).values()))
+    files = (*FILES, RECORD, *(path.name for path in _kind_paths(folder).values()))
     require_free(folder, f"--out {folder}", files=files, folders=[FIGURES, STORE])
     if store:
         require_store(folder / STORE)
