@@ -2,16 +2,17 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEMO := $(VENV)/.has-demo
+PACKAGE := $(VENV)/.has-package
 READY := $(VENV)/.has-dev
 TESTS := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo check test soak lint docs linkcheck figures commands coverage bench clean help
+.PHONY: demo check test wheel soak lint docs linkcheck figures commands coverage bench clean help
 
 help:
 	@echo "make demo     measure the embedded network: table, figures, report (writes demo/)"
 	@echo "make check    lint, types and the quick tests (three minutes)"
 	@echo "make test     lint, types and all tests (ten minutes)"
+	@echo "make wheel    build sdist and wheel, and run the demo of the installed wheel (under a minute)"
 	@echo "make soak     all tests of faults, and of large networks; writes two pages (a quarter of an hour)"
 	@echo "make docs     build the documentation site (docs/_build/html/index.html)"
 	@echo "make linkcheck  follow the documentation's links to other sites (needs a network)"
@@ -24,17 +25,17 @@ help:
 define install
 	@echo "Setting up $(VENV), once: $(2)"
 	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	@($(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[$(1)]' && touch $@) \
+	@($(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '$(1)' && touch $@) \
 	  | grep -E '^(Collecting|Installing|Successfully)' | cut -c 1-100; test -e $@
 endef
 
-$(DEMO): pyproject.toml constraints.txt
-	$(call install,demo,the package and what the demo needs)
+$(PACKAGE): pyproject.toml constraints.txt
+	$(call install,.,the package)
 
 $(READY): pyproject.toml constraints.txt
-	$(call install,dev,the package and what tests and documentation need)
+	$(call install,.[dev],the package and what tests and documentation need)
 
-demo: $(DEMO)
+demo: $(PACKAGE)
 	$(BIN)/differentia demo --out demo
 
 lint: $(READY)
@@ -48,6 +49,9 @@ check: lint
 
 test: lint
 	OMP_NUM_THREADS=1 $(TESTS)
+
+wheel: $(READY)
+	.ci/try_wheel $(BIN)/python
 
 soak: $(READY)
 	$(BIN)/python docs/write_reliability.py

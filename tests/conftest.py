@@ -76,7 +76,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
 def no_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands draw neither figures nor report, but for the tests marked ``pictures``, which look at them."""
     if request.node.get_closest_marker("pictures") is None:
-        monkeypatch.setattr(".".join(run_server.DRAWING), lambda results, folder: [])
+        monkeypatch.setattr(".".join(run_server.DRAWING), lambda *_, **__: {})
 
 
 @pytest.fixture(scope="session")

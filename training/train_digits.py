@@ -13,6 +13,7 @@ import numpy as np
 import PIL.Image
 import torch
 from safetensors.torch import save_file
+from write_digits import digits_of_half
 
 from differentia.networks.digits import (
     DIGITS_PREPROCESSING,
@@ -22,16 +23,15 @@ from differentia.networks.digits import (
 )
 from differentia.networks.preprocessing import preprocessed
 from differentia.stimuli.base import Fit
-from differentia.stimuli.digits import load_digits
 
 
 def load_half(*, held_out: bool) -> tuple[torch.Tensor, torch.Tensor]:
     """Return one half of the digits as the network sees them, (n, 1, 32, 32), and their labels."""
-    images, labels = load_digits(held_out=held_out)
+    images, labels = digits_of_half(held_out=held_out)
     fit = Fit(INPUT_SHAPE)
     pixels = np.stack([fit(PIL.Image.fromarray(image)) for image in images])
     inputs = preprocessed(pixels, DIGITS_PREPROCESSING).transpose(0, 3, 1, 2)
-    return torch.from_numpy(np.ascontiguousarray(inputs)), torch.from_numpy(labels)
+    return torch.from_numpy(np.ascontiguousarray(inputs)), torch.from_numpy(labels.astype(np.int64))
 
 
 def shifted(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

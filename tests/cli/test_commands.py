@@ -93,7 +93,8 @@ def test_run_repeats_every_option_of_measure(photos: Path, monkeypatch: pytest.M
     """Each reaches the file, and the file gives the identical results from another folder."""
     group: Any = typer.main.get_command(app)
     by_name = {parameter.name: parameter for parameter in group.commands["measure"].params}
-    assert set(by_name) - {"out", "as_json", "debug", "store", "fresh", "memory"} == set(OPTIONS)
+    own = {"out", "figures", "figure_width", "dpi", "as_json", "quiet", "debug", "store", "fresh", "memory"}
+    assert set(by_name) - own == set(OPTIONS)
     monkeypatch.chdir(photos.parent)
     (photos / "broken.png").write_bytes(b"no image")
     PIL.Image.new("RGB", (9, 9), "red").save(photos.parent / "outside.png")
@@ -948,10 +949,7 @@ def test_a_contrast_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFi
     assert f"[{low:.2f}, {high:.2f}]" in table
     assert "95 %: other images" in table
     assert "With 12 images of each set, values are known to ±" in table
-    assert {path.name for path in (tmp_path / "out" / "figures").iterdir()} >= {
-        "contrast.png",
-        "contrast.svg",
-    }
+    assert (tmp_path / "out" / "figures" / "contrast.png").is_file()
 
     found = dif.contrast(result, "threes", "all")
     arguments = ["contrast", out, "threes", "all"]

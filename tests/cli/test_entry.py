@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import differentia as dif
 from differentia.cli import main
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
@@ -114,3 +115,10 @@ def test_an_error_points_to_the_help_of_its_command(capsys: pytest.CaptureFixtur
     for command, given in commands.items():
         assert main(given) == 2
         assert capsys.readouterr().err.endswith(f"; see {command} --help\n")
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """The installed version, whatever stands behind."""
+    for more in ([], ["demo"]):
+        assert main(["--version", *more]) == 0
+        assert capsys.readouterr().out == f"differentia {dif.__version__}\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import tomllib
 import warnings
 from pathlib import Path
@@ -32,11 +33,11 @@ def test_measure_writes_a_folder(folder: Path, capsys: pytest.CaptureFixture[str
     files = (path.relative_to(out) for path in out.rglob("*") if path.is_file())
     written = sorted(path.as_posix() for path in files if path.parts[0] != "responses.zarr")
     assert written == [
+        ".made.json",
         "experiment.toml",
         *(
-            f"figures/{name}.{suffix}"
+            f"figures/{name}.png"
             for name in ("differentiation", "distances", "filters", "predictions", "relative")
-            for suffix in ("png", "svg")
         ),
         "predictions.csv",
         "report.html",
@@ -136,6 +137,72 @@ def test_without_a_reference_nothing_is_relative(folder: Path, capsys: pytest.Ca
     drawn = {path.stem for path in (folder / "out" / "figures").iterdir()}
     assert drawn == {"differentiation", "distances", "filters", "predictions"}
     assert " / " not in capsys.readouterr().out
+
+
+@pytest.mark.pictures
+@pytest.mark.slow
+def test_only_what_has_changed_is_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same again leaves the figures, the report and the responses; another width makes only figures."""
+    out = folder / "out"
+    arguments = [
+        "measure",
+        "digits",
+        "--set",
+        f"cats={folder}/cats",
+        *FAST[:-2],
+        "--no-views",
+        "--out",
+        str(out),
+    ]
+
+    def said(*given: str) -> str:
+        assert main(list(given)) == 0
+        first, last = [
+            line for line in capsys.readouterr().err.splitlines() if "recorded already" not in line
+        ]
+        assert last == f"Open {out}/report.html in a browser"
+        return first.removeprefix(f"Written to {out}: ")
+
+    assert said(*arguments) == "experiment.toml, figures/, report.html, responses.zarr/, result.nc"
+    times = {path: path.stat().st_mtime_ns for path in (*(out / "figures").iterdir(), out / "report.html")}
+    assert {path.name for path in times} == {"differentiation.png", "distances.png", "report.html"}
+    (out / "notes.txt").touch()  # which no run writes, so none says
+    again = "experiment.toml, result.nc; unchanged: figures/, report.html, responses.zarr/"
+    assert said(*arguments) == again
+    assert said("report", str(out)) == "nothing; unchanged: figures/, report.html"
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    (out / "figures" / "distances.png").write_bytes(b"")
+    assert said("report", str(out)) == "figures/; unchanged: report.html"
+    wide = ["--figures", "svg,pdf", "--figure-width", "150", "--dpi", "100"]
+    assert said("report", str(out), *wide) == "figures/; unchanged: report.html"
+    drawn = {f"{name}.{suffix}" for name in ("differentiation", "distances") for suffix in ("svg", "pdf")}
+    assert {path.name for path in (out / "figures").iterdir()} == drawn
+    svg = (out / "figures" / "differentiation.svg").read_text()
+    (width,) = re.findall(r'<svg [^>]*width="([\d.]+)pt"', svg)
+    assert float(width) == pytest.approx(150 / 25.4 * 72, abs=0.01)
+    assert said("report", str(out), *wide) == "nothing; unchanged: figures/, report.html"
+    assert (
+        said(*arguments, "--seed", "1")
+        == "experiment.toml, figures/, report.html, responses.zarr/, result.nc"
+    )
+    none = "experiment.toml, report.html, result.nc; unchanged: responses.zarr/"
+    assert said(*arguments, "--figures", "none") == none
+    assert not (out / "figures").exists()
+
+
+def test_quiet(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is printed but what was asked for with --json, and warnings."""
+    broken = ["--set", "noise=noise:3", "--set", f"some={folder}/c*/*", "--skip-unreadable"]
+    (folder / "cats" / "broken.png").write_bytes(b"no image")
+    arguments = ["measure", "digits", *broken, *FAST, "--out", str(folder / "out")]
+    assert main([*arguments, "-q"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (warning,) = captured.err.splitlines()
+    assert warning.startswith("differentia: warning: ")
+    assert "broken.png" in warning
+    assert main(["run", str(folder / "out"), "--out", str(folder / "out"), "--quiet", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 2 * 3 * 2
 
 
 @pytest.mark.pictures

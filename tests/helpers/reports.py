@@ -71,7 +71,7 @@ def compared_kinds() -> dict[str, xr.Dataset]:
 
 def alike() -> dict[str, Any]:
     """Return noise, digits of one kind, and twice digits of all kinds."""
-    images, _ = load_digits(held_out=True)
+    images, _ = load_digits()
     every = {"digits": images[:12, ..., np.newaxis], "more digits": images[12:24, ..., np.newaxis]}
     return {"noise": "noise:12", "threes": "digits:12?digit=3", **every}
 

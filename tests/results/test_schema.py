@@ -19,7 +19,6 @@ from helpers.results import IMAGES, neurons, viewed
 
 import differentia as dif
 from differentia.cli import main
-from differentia.output.figures.save import save_figures
 from differentia.results.dataset import with_provenance
 from differentia.results.schema import MOST_PROVENANCE, require_whole, validate_result, what_is_left
 from differentia.results.tables import save_predictions, table_rows
@@ -347,6 +346,7 @@ PUBLIC: dict[str, tuple[Any, ...]] = {
     "rename": (),
     "save": ("x.nc",),
     "say_copies": (),
+    "save_figures": ("figures",),
     "say_doubts": (),
     "say_precision": (),
     "show": (),
@@ -436,7 +436,7 @@ def test_each_kind_is_checked_once(times_checked: list[xr.Dataset], tmp_path: Pa
     assert len(times_checked) == 2
     dif.write_report(kinds, tmp_path / "x.html")
     assert len(times_checked) == 4
-    save_figures(one, tmp_path / "figures")
+    dif.save_figures(one, tmp_path / "figures")
     assert len(times_checked) == 5
     with pytest.raises(dif.InputError, match="expected results as"):
         dif.plot_kinds(one)  # type: ignore[arg-type]

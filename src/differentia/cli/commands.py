@@ -22,10 +22,12 @@ from differentia.cli.tables import Column
 from differentia.cli.usage import Command
 from differentia.errors import InputError
 from differentia.experiment.options import N_UNITS
+from differentia.output.options import FigureOptions
 from differentia.system.choices import HOW, NOISE, UNITS
 from differentia.system.fields import Count, Number, Option, Share, Whole
 from differentia.system.files import require_new, user_path
 from differentia.system.locking import held
+from differentia.system.progress import shown_progress
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -48,6 +50,22 @@ app = typer.Typer(
     help="How differently does a network, or a brain, respond to different things?",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"differentia {version('differentia')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _show_version(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None: ...
 
 
 def _command(
@@ -96,13 +114,27 @@ def demo(
     context: typer.Context,
     out: Annotated[str, opt.text("The folder to write to.", "DIR")] = "demo",
     *,
+    figures: tuple[str, ...],
+    figure_width: float | None,
+    dpi: int | None,
+    store: bool,
     fresh: bool,
+    memory: str | None,
     as_json: bool,
+    quiet: bool,
 ) -> None:
-    """Measure the embedded digits network: noise, one digit, all digits. Offline, under a minute."""
+    """Measure the embedded digits network: noise, one digit, all digits. Offline, in seconds."""
     measured = {"n_units": DEMO_N_UNITS, "layers": DEMO_LAYERS, "maps": DEMO_MAPS}
     experiment = {"network": {"spec": "digits"}, "sets": DEMO_SETS, "measure": measured}
-    measuring.measure_into(context, out, experiment, store=True, fresh=fresh, memory=None, as_json=as_json)
+    measuring.measure_into(
+        context,
+        out,
+        experiment,
+        store=store,
+        fresh=fresh,
+        memory=memory,
+        shown=measuring.Shown(FigureOptions(figures, figure_width, dpi), as_json, quiet),
+    )
 
 
 @_command(
@@ -121,10 +153,14 @@ def measure(
     input_size: tuple[int, int, int] | None,
     device: str,
     maps: list[str] | None,
+    figures: tuple[str, ...],
+    figure_width: float | None,
+    dpi: int | None,
     store: bool,
     fresh: bool,
     memory: str | None,
     as_json: bool,
+    quiet: bool,
     **given: Any,
 ) -> None:
     """Measure the differentiation of every layer of a network for sets of images.
@@ -139,7 +175,15 @@ def measure(
         "sets": opt.named("--set", sets, "NAME=SOURCE, such as cats=data/cats"),
         "measure": {**given, "maps": opt.maps("--map", maps)},
     }
-    measuring.measure_into(context, out, experiment, store=store, fresh=fresh, memory=memory, as_json=as_json)
+    measuring.measure_into(
+        context,
+        out,
+        experiment,
+        store=store,
+        fresh=fresh,
+        memory=memory,
+        shown=measuring.Shown(FigureOptions(figures, figure_width, dpi), as_json, quiet),
+    )
 
 
 @_command(
@@ -151,8 +195,12 @@ def measure_responses(
     context: typer.Context,
     file: Annotated[str, opt.argument("An .npz, .nc (netCDF) or .zarr of responses.", "FILE")],
     out: str | None,
+    figures: tuple[str, ...],
+    figure_width: float | None,
+    dpi: int | None,
     memory: str | None,
     as_json: bool,
+    quiet: bool,
     **given: Any,
 ) -> None:
     """Measure the differentiation of recorded neurons, or stored activations, that are in a file.
@@ -165,7 +213,8 @@ def measure_responses(
     file that repeats the measurement.
     """
     experiment = {"responses": {"file": file}, "measure": given}
-    measuring.measure_responses_into(context, out, experiment, memory=memory, as_json=as_json)
+    shown = measuring.Shown(FigureOptions(figures, figure_width, dpi), as_json, quiet)
+    measuring.measure_responses_into(context, out, experiment, memory=memory, shown=shown)
 
 
 @_command("differentia run vgg16 --out again", "differentia run experiment.toml")
@@ -176,10 +225,14 @@ def run(
     ],
     out: Annotated[str | None, opt.text("The folder to write to.", "DIR", shown="out = in the file")] = None,
     *,
+    figures: tuple[str, ...],
+    figure_width: float | None,
+    dpi: int | None,
     store: bool,
     fresh: bool,
     memory: str | None,
     as_json: bool,
+    quiet: bool,
 ) -> None:
     """Measure what an experiment file says; paths in it are relative to the file.
 
@@ -192,12 +245,13 @@ def run(
     folder = out or read.out
     if not folder:
         raise InputError(f"{experiment}: names no folder to write to; give --out DIR, or out = in the file")
+    shown = measuring.Shown(FigureOptions(figures, figure_width, dpi), as_json, quiet)
     try:
         if isinstance(read, ResponsesExperiment):
-            measuring.measure_responses_into(context, folder, read, memory=memory, as_json=as_json)
+            measuring.measure_responses_into(context, folder, read, memory=memory, shown=shown)
         else:
             measuring.measure_into(
-                context, folder, read, store=store, fresh=fresh, memory=memory, as_json=as_json
+                context, folder, read, store=store, fresh=fresh, memory=memory, shown=shown
             )
     except InputError as error:
         raise InputError(f"{experiment}: {error}") from error
@@ -404,22 +458,32 @@ def select(
     say(summary)
 
 
-@_command("differentia report vgg16")
+@_command("differentia report vgg16", "differentia report vgg16 --figures pdf --figure-width 85")
 def report(
     folder: Annotated[str, opt.argument("A folder that measure wrote.", "DIR")],
+    *,
+    figures: tuple[str, ...],
+    figure_width: float | None,
+    dpi: int | None,
     as_json: bool,
 ) -> None:
-    """Write the report and the figures of a folder's result again."""
+    """Write the report and the figures of a folder's result again, where something has changed.
+
+    Figures can have another format or width than before, such as that of a journal's column.
+    """
+    from differentia.output.unchanged import files_of
+
     place = user_path(folder)
     if place.is_file():
         raise InputError(f"{folder}: is a file; name the folder that it lies in")
     _require_result(place)
-    with held(place):
-        written = measuring.write_views(measuring.read_results(place), place)
+    with held(place), shown_progress() as progress:
+        results = measuring.read_results(place)
+        options = FigureOptions(figures, figure_width, dpi)
+        written = measuring.write_views(results, place, options, progress)
     if as_json:
-        print_json([str(path) for path in written])
-    say(f"Written to {place}: {measuring.FIGURES}/, {measuring.REPORT}")
-    measuring.name_report(place)
+        print_json([str(path) for view in written for path in files_of(view)])
+    measuring.say_written(place, written)
 
 
 @_command(

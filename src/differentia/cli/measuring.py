@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +15,7 @@ import typer
 
 from differentia.cli.output import print_json, print_result, say, told_by_the_library
 from differentia.errors import InputError
+from differentia.output.options import FigureOptions
 from differentia.system.choices import UNITS
 from differentia.system.files import require_free, require_writable, user_path
 from differentia.system.locking import held
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from differentia.experiment.file import Experiment, ResponsesExperiment
+    from differentia.system.progress import Progress
 
 #: The name of the page that explains a folder's result.
 REPORT = "report.html"
@@ -28,9 +33,21 @@ REPORT = "report.html"
 #: The name of the folder with the responses, from which another run goes on.
 STORE = "responses.zarr"
 
+#: The file that repeats the measurement.
+EXPERIMENT = "experiment.toml"
+
 #: What is written into a folder, beside the results of further kinds of units: files, and pictures.
-FILES = ("experiment.toml", "result.nc", "predictions.csv", REPORT)
+FILES = (EXPERIMENT, "result.nc", "predictions.csv", REPORT)
 FIGURES = "figures"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is to be seen of the numbers."""
+
+    figures: FigureOptions
+    as_json: bool
+    quiet: bool
 
 
 def measure_into(
@@ -41,13 +58,13 @@ def measure_into(
     store: bool,
     fresh: bool,
     memory: str | None,
-    as_json: bool,
+    shown: Shown,
 ) -> None:
     """Measure, write all that belongs into the folder, and print the numbers."""
     from differentia.cli.loading import check_named_network, load_named_network
     from differentia.experiment.checks import check_measurement
     from differentia.experiment.file import experiment_of, write_experiment
-    from differentia.recording.store.disk import require_store
+    from differentia.recording.store.disk import RECORDINGS, require_store
 
     # All that can be told before PyTorch and Keras are imported, and a network may have to be downloaded.
     folder = _folder_to_write(out)
@@ -64,12 +81,16 @@ def measure_into(
     network = load_named_network(experiment.network.spec, **experiment.network.options())
     require_writable(folder, f"--out {folder}")
     context.with_resource(held(folder))
-    with shown_progress() as progress, told_by_the_library():
+    recordings = folder / STORE / RECORDINGS
+    before = _times(recordings)
+    with _seen(shown.quiet) as progress:
         kept = replace(recording, store=folder / STORE if store else None, progress=progress)
         measured = measure_with(network, stimuli, options, kept)
-    sources = {name: stimulus.source for name, stimulus in stimuli.items()}
-    write_experiment(folder / "experiment.toml", experiment, sources)
-    _write_results(context, folder, measured, as_json=as_json)
+        sources = {name: stimulus.source for name, stimulus in stimuli.items()}
+        write_experiment(folder / EXPERIMENT, experiment, sources)
+        results, written = _write_results(context, folder, measured, shown.figures, progress)
+    written[folder / STORE] = _times(recordings) != before
+    _tell(folder, results, written, shown)
 
 
 def measure_responses_into(
@@ -78,84 +99,152 @@ def measure_responses_into(
     experiment: ResponsesExperiment | Mapping[str, Any],
     *,
     memory: str | None,
-    as_json: bool,
+    shown: Shown,
 ) -> None:
     """Measure the responses of a file, and do the same with the numbers."""
     from differentia.experiment.file import responses_experiment_of, write_responses_experiment
-    from differentia.experiment.measure import measure_responses
-    from differentia.recording.response_files import read_responses
-    from differentia.results.dataset import with_provenance
 
     folder = _folder_to_write(out)
     experiment = responses_experiment_of(experiment)
     file, options = experiment.responses.file, experiment.measure.model_dump()
+
+    from differentia.experiment.measure import measure_responses
+    from differentia.recording.response_files import read_responses
+    from differentia.results.dataset import with_provenance
+
     responses = read_responses(file)
     require_writable(folder, f"--out {folder}")
     context.with_resource(held(folder))
-    with told_by_the_library():
-        result = measure_responses(responses, memory=memory, **options)
-    result = with_provenance(result, responses=file)
-    write_responses_experiment(folder / "experiment.toml", experiment)
-    _write_results(context, folder, {str(result["units"].item()): result}, as_json=as_json)
+    with _seen(shown.quiet) as progress:
+        result = measure_responses(responses, memory=memory, progress=progress, **options)
+        result = with_provenance(result, responses=file)
+        write_responses_experiment(folder / EXPERIMENT, experiment)
+        measured = {str(result["units"].item()): result}
+        results, written = _write_results(context, folder, measured, shown.figures, progress)
+    _tell(folder, results, written, shown)
 
 
 def _folder_to_write(out: str | None) -> Path:
     """Return the folder that --out names, in which nothing is in the way."""
+    from differentia.output.unchanged import RECORD
+
     if not out:
         raise InputError("--out is missing; name the folder to write to: --out DIR")
     folder = user_path(out)
-    files = (*FILES, *(path.name for path in _kind_paths(folder).values()))
+    files = (*FILES, RECORD, *(path.name for path in _kind_paths(folder).values()))
     require_free(folder, f"--out {folder}", files=files, folders=[FIGURES, STORE])
     return folder
 
 
+@contextmanager
+def _seen(quiet: bool) -> Iterator[Progress]:
+    """Let be seen how far it is, and what the library has to tell."""
+    with (
+        nullcontext() if quiet else told_by_the_library(),
+        shown_progress(False if quiet else None) as progress,
+    ):
+        yield progress
+
+
 def _write_results(
-    context: typer.Context, folder: Path, measured: Mapping[str, xr.Dataset], *, as_json: bool
-) -> None:
-    """Write results by kind of units with all that shows them, and print the numbers."""
+    context: typer.Context,
+    folder: Path,
+    measured: Mapping[str, xr.Dataset],
+    figures: FigureOptions,
+    progress: Progress,
+) -> tuple[dict[str, xr.Dataset], dict[Path, bool]]:
+    """Write results by kind of units with all that shows them; return them, and whether each had changed."""
     from differentia.results.dataset import with_provenance
-    from differentia.results.tables import table_rows
 
     command = shlex.join(["differentia", *context.obj])
     results = {kind: with_provenance(result, command=command) for kind, result in measured.items()}
-    _save_results(results, folder)
-    write_views(results, folder)
-    if as_json:
+    written = dict.fromkeys([folder / EXPERIMENT, *_save_results(results, folder)], True)
+    return results, written | write_views(results, folder, figures, progress)
+
+
+def _tell(
+    folder: Path,
+    results: Mapping[str, xr.Dataset],
+    written: Mapping[Path, bool],
+    shown: Shown,
+) -> None:
+    """Print the numbers, and what was written."""
+    from differentia.results.tables import table_rows
+
+    if shown.as_json:
         print_json([row for result in results.values() for row in table_rows(result)])
-    else:
+    elif not shown.quiet:
         for result in results.values():
             print_result(result)
-    written = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir() if path.name[0] != ".")
-    say(f"Written to {folder}: {', '.join(written)}")
-    name_report(folder)
+    if not shown.quiet:
+        say_written(folder, written)
 
 
-def _save_results(results: Mapping[str, xr.Dataset], folder: Path) -> None:
+def _times(recordings: Path) -> dict[str, int]:
+    """Return when the folders of each recording in a store last got or lost a file."""
+    return {
+        place: os.stat(place).st_mtime_ns for one in recordings.glob("*/") for place, _, _ in os.walk(one)
+    }
+
+
+def _save_results(results: Mapping[str, xr.Dataset], folder: Path) -> list[Path]:
+    """Write the results and the predictions, and return their paths; those of an earlier run are removed."""
     from differentia.results.files import save
     from differentia.results.tables import save_predictions
 
-    paths = _kind_paths(folder)
+    paths, written = _kind_paths(folder), []
     for place, (kind, result) in enumerate(results.items()):
-        save(result, paths.pop(kind) if place else folder / "result.nc")
+        written.append(paths.pop(kind) if place else folder / "result.nc")
+        save(result, written[-1])
     for stale in paths.values():
         stale.unlink(missing_ok=True)
-    save_predictions(next(iter(results.values())), folder / "predictions.csv")
+    predictions = folder / "predictions.csv"
+    save_predictions(next(iter(results.values())), predictions)
+    return [*written, predictions] if predictions.exists() else written
 
 
-def write_views(results: Mapping[str, xr.Dataset], folder: Path) -> list[Path]:
-    """Write the figures and the report of a folder's results, and return their paths."""
-    from differentia.output.figures.save import save_figures, save_kinds
+def write_views(
+    results: Mapping[str, xr.Dataset],
+    folder: Path,
+    figures: FigureOptions,
+    progress: Progress | None = None,
+) -> dict[Path, bool]:
+    """Write the figures and the report of a folder's results; return for each whether it had changed.
+
+    Progress is told of each figure, and of the report as one.
+    """
+    from differentia.output.figures.save import save_figures
     from differentia.output.report.page import write_report
+    from differentia.output.unchanged import make_unless_unchanged, origin_of_figures, origin_of_report
     from differentia.results.contrasts import contrasts_between_sets
 
-    first = next(iter(results.values()))
-    contrasts = contrasts_between_sets(first)
-    written = save_figures(first, folder / FIGURES, contrasts)
-    written += save_kinds(results, folder / FIGURES) if len(results) > 1 else []
-    return [*written, write_report(results, folder / REPORT, contrasts=contrasts)]
+    tell = progress or (lambda done, total, what: None)
+    contrasts = cache(
+        lambda: contrasts_between_sets(next(iter(results.values())), progress=progress or False)
+    )
+
+    def draw() -> None:
+        compared = contrasts() if figures.formats else []
+        save_figures(results, folder / FIGURES, compared, progress=progress, **vars(figures))
+
+    def explain() -> None:
+        tell(0, 1, "report")
+        write_report(results, folder / REPORT, contrasts=contrasts())
+        tell(1, 1, "report")
+
+    return {
+        folder / FIGURES: make_unless_unchanged(folder / FIGURES, origin_of_figures(results, figures), draw),
+        folder / REPORT: make_unless_unchanged(folder / REPORT, origin_of_report(results), explain),
+    }
 
 
-def name_report(folder: Path) -> None:
+def say_written(folder: Path, written: Mapping[Path, bool]) -> None:
+    """Say what a run has written into a folder, what it has left as it was, and what to open."""
+    there = {path: path.name + "/" * path.is_dir() for path in sorted(written) if path.exists()}
+    new, old = (
+        ", ".join(name for path, name in there.items() if written[path] is made) for made in (True, False)
+    )
+    say(f"Written to {folder}: {new or 'nothing'}" + (f"; unchanged: {old}" if old else ""))
     say(f"Open {folder / REPORT} in a browser")
 
 

@@ -11,6 +11,7 @@ import typer
 
 from differentia.errors import InputError
 from differentia.experiment.options import MeasureOptions
+from differentia.output.options import FigureOptions
 from differentia.recording.options import RecordOptions
 from differentia.system.choices import PREPROCESS, Choice
 from differentia.system.fields import Option, Whole, options_of, value_of
@@ -36,10 +37,26 @@ FIELDS_OF_RESPONSES = {
     ),
     "seed": FIELDS["seed"]._replace(text="Seed of the choice of neurons"),
 }
+#: How figures are saved, by the names that this has beside the options of `FIELDS`.
+FIGURES = {"figures": "formats", "figure_width": "width", "dpi": "dpi"}
 
 #: In which order the help of `measure` has its options; fields that are not named here go last.
 HELP_ORDER = (
-    *("context", "network", "sets", "out", "n_units", "draws", "units", "pool", "layers", "normalize"),
+    *(
+        "context",
+        "network",
+        "sets",
+        "out",
+        "figures",
+        "figure_width",
+        "dpi",
+        "n_units",
+        "draws",
+        "units",
+        "pool",
+        "layers",
+        "normalize",
+    ),
     *("metric", "resize", "crop", "reference", "confidence", "seed", "preprocess", "input_size"),
     *("device", "batch_size", "compile", "maps", "map_images", "class_layer", "views", "skip_unreadable"),
     *("drop_duplicates", "follow_links", "store", "fresh", "memory"),
@@ -139,7 +156,12 @@ SHARED: dict[str, tuple[Any, Any]] = {
     "store": _flag(
         "--store", "Keep the responses on disk (responses.zarr), from which a later run continues.", True
     ),
+    **{name: _of_field(options_of(FigureOptions)[field]) for name, field in FIGURES.items()},
     "as_json": _flag("--json", "Print the numbers as JSON."),
+    "quiet": (
+        Annotated[bool, typer.Option("--quiet", "-q", help="Print no table, and only errors and warnings.")],
+        False,
+    ),
     "debug": _flag("--debug", "Show the traceback of an error."),
 }
 
@@ -163,7 +185,7 @@ def signature_of(command: Callable[..., None], fields: Mapping[str, Option]) -> 
 
 
 def _place(item: tuple[str, Any]) -> tuple[bool, int]:
-    return item[0] == "as_json", [*HELP_ORDER, item[0]].index(item[0])
+    return item[0] in ("as_json", "quiet"), [*HELP_ORDER, item[0]].index(item[0])
 
 
 def named(option: str, given: Sequence[str] | None, example: str) -> dict[str, str]:

@@ -63,7 +63,9 @@ def save(result: xr.Dataset, path: str | os.PathLike[str]) -> None:
     # The checksums let any reader find a byte that has changed on the disk.
     encoding = {name: {"zlib": True, "complevel": 4, "fletcher32": True} for name in arrays}
     with written_whole(path) as beside:
-        beside.write_bytes(_as_netcdf(result.assign_attrs({RESULT_CHECKSUM: _checksum(result)}), encoding))
+        beside.write_bytes(
+            _as_netcdf(result.assign_attrs({RESULT_CHECKSUM: content_checksum(result)}), encoding)
+        )
 
 
 def _as_netcdf(result: xr.Dataset, encoding: Mapping[str, Any]) -> memoryview:
@@ -112,7 +114,7 @@ def load_result(path: str | os.PathLike[str]) -> xr.Dataset:
     checksum = result.attrs.pop(RESULT_CHECKSUM, None)
     validate_result(result, str(path))
     require_whole(result, str(path))
-    if checksum not in (None, _checksum(result)):
+    if checksum not in (None, content_checksum(result)):
         raise InputError(
             f"{path}: its content is not what was saved: it was damaged, or changed by another program; "
             "measure again, or use another copy of it"
@@ -120,7 +122,7 @@ def load_result(path: str | os.PathLike[str]) -> xr.Dataset:
     return described(result)
 
 
-def _checksum(result: xr.Dataset) -> str:
+def content_checksum(result: xr.Dataset) -> str:
     """Return the SHA-256 of all that the schema knows of a result; HDF5's own guard numbers only."""
     digest = hashlib.sha256()
     for name in sorted({*SPECS, *map_names(result)} & set(result.variables)):

@@ -1,6 +1,12 @@
-"""Scikit-learn's handwritten digits: one half trained the embedded network, the other is shown to it."""
+"""Handwritten digits that the embedded network was not trained on.
+
+They are every second of scikit-learn's, from the UCI data set "Optical Recognition of Handwritten Digits"
+(Alpaydin & Kaynak, 1998, doi:10.24432/C50P49; CC BY 4.0). ``training/write_digits.py`` writes ``digits.npz``.
+"""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -8,24 +14,18 @@ from jaxtyping import Int, UInt8
 from differentia.errors import InputError
 from differentia.stimuli.arrays import ArrayStimuli
 
+DIGITS = Path(__file__).with_name("digits.npz")
 
-def load_digits(*, held_out: bool) -> tuple[UInt8[np.ndarray, "n 8 8"], Int[np.ndarray, " n"]]:
-    """Return the grey images (0..255) and digits of one half: held out is every second from the second on."""
-    try:
-        from sklearn import datasets
-    except ImportError:
-        raise InputError(
-            "the digits come with scikit-learn, which is not installed: pip install 'differentia[demo]'"
-        ) from None
-    bundled = datasets.load_digits()
-    half = slice(1 if held_out else 0, None, 2)
-    images = np.rint(bundled.images[half] * (255 / 16)).astype(np.uint8)
-    return images, bundled.target[half].astype(np.int64)
+
+def load_digits() -> tuple[UInt8[np.ndarray, "n 8 8"], Int[np.ndarray, " n"]]:
+    """Return the grey images (0..255), and which digit each is."""
+    with np.load(DIGITS) as bundled:
+        return bundled["images"], bundled["labels"].astype(np.int64)
 
 
 def digits(count: int, *, digit: int | None = None) -> ArrayStimuli:
     """Return the first held-out handwritten digits, or the first of one digit."""
-    images, labels = load_digits(held_out=True)
+    images, labels = load_digits()
     if digit is not None:
         if digit not in range(10):
             raise InputError(f"digits: digit is {digit!r}; expected 0 to 9")

@@ -116,3 +116,6 @@ NOISE = Choice(
     "kind of noise", ("uniform", "gaussian"), synonyms=_by_synonym(uniform="white", gaussian="normal gauss")
 )
 HOW = Choice("way to keep images", ("copy", "link", "list"), synonyms=_by_synonym(link="symlink", list="csv"))
+FORMAT = Choice(
+    "format", ("png", "svg", "pdf", "none"), synonyms=_by_synonym(svg="vector", png="jpg jpeg", none="no")
+)

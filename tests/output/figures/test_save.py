@@ -11,101 +11,104 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from helpers.figures import explained
 from helpers.odd_networks import partly_without_channels, without_channels
 from PIL import Image
 
 import differentia as dif
-from differentia.output.figures.save import save_figures, save_kinds
+from differentia.output.figures.save import save_figures
 
 LINES = {"differentiation", "relative"}
 MAPS = {"maps_1", "maps_2", "maps_3"}
 
 
+ALL = ("png", "svg", "pdf")
+
+
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with all pictures of `explained`, for tests that only read it."""
+    """A folder with all pictures of `explained` in all formats, for tests that only read it."""
     folder = tmp_path_factory.mktemp("drawn") / "figures"
-    assert sorted(save_figures(explained(), folder)) == sorted(folder.iterdir())
+    assert sorted(save_figures(explained(), folder, formats=ALL)) == sorted(folder.iterdir())
     return folder
 
 
-def names(folder: Path) -> set[str]:
-    """Return the names of the pictures in a folder, each there as PNG and as SVG."""
-    by_suffix = {suffix: {path.stem for path in folder.glob(f"*.{suffix}")} for suffix in ("png", "svg")}
-    assert by_suffix["png"] == by_suffix["svg"]
-    assert len(list(folder.iterdir())) == 2 * len(by_suffix["png"])
-    return by_suffix["png"]
+def names(folder: Path, *formats: str) -> set[str]:
+    """Return the names of the pictures in a folder, each there in these formats, and nothing else is."""
+    found = {path.stem for path in folder.iterdir()}
+    assert {path.name for path in folder.iterdir()} == {f"{name}.{one}" for name in found for one in formats}
+    return found
+
+
+def texts(picture: Path) -> list[str]:
+    """Return the texts of an SVG, which are texts."""
+    return [unescape(text) for text in re.findall("<text[^>]*>([^<]*)</text>", picture.read_text())]
 
 
 def test_all_that_there_is_data_for(drawn: Path, tmp_path: Path) -> None:
     """And only that; an earlier result's pictures are removed, what is not a picture of it stays."""
     result = explained()
-    assert names(drawn) == {*LINES, "predictions", "filters", "distances", *MAPS}
+    assert names(drawn, *ALL) == {*LINES, "predictions", "filters", "distances", *MAPS}
     shutil.copytree(drawn, tmp_path / "new")
     less = result.drop_vars(
         ["prediction", "class_name", "map_2", "filter_mean", "filter_layer", "filter_index"]
     )
     save_figures(less, tmp_path / "new")
-    assert names(tmp_path / "new") == {*LINES, "distances", "maps_1", "maps_2"}
+    assert names(tmp_path / "new", "png") == {*LINES, "distances", "maps_1", "maps_2"}
     least = less.drop_vars(["distance", "layer_mean", "layer_sd"]).assign_attrs(reference="")
-    others = ("maps.png", "filters_of_mine.png", "kinds_of_mine.svg")
-    for name in (*others, "kinds.svg", "kinds.png"):
+    others = {"maps.png", "filters_of_mine.png", "kinds_of_mine.svg"}
+    for name in (*others, "kinds.pdf", "kinds.png"):
         (tmp_path / "new" / name).touch()
-    save_figures(least, tmp_path / "new")
-    assert {path.name for path in (tmp_path / "new").iterdir()} == {
-        *("differentiation.png", "differentiation.svg"),
-        *others,
-    }
-    with pytest.raises(dif.InputError, match="expected the Dataset"):
-        save_figures({}, tmp_path)  # type: ignore[arg-type]
+    save_figures(least, tmp_path / "new", formats="svg")
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {"differentiation.svg", *others}
+    with pytest.raises(dif.InputError, match="expected a result"):
+        save_figures({}, tmp_path)
 
 
 def test_layers_without_channels(tmp_path: Path) -> None:
     """The channels' heat map has the other layers, or is not there; the distances have all."""
-    save_figures(partly_without_channels(), tmp_path / "some")
-    assert {"filters", "distances", "maps_1"} <= names(tmp_path / "some")
+    save_figures(partly_without_channels(), tmp_path / "some", formats="svg")
+    assert {"filters", "distances", "maps_1"} <= names(tmp_path / "some", "svg")
     for name, layers in {
         "filters": ["input", "conv", "head"],
         "distances": ["input", "conv", "cut", "head"],
     }.items():
-        picture = (tmp_path / "some" / f"{name}.svg").read_text()
-        shown = re.findall(r"<!-- (input|conv|cut|head)\b", picture)
-        assert shown == layers, name
+        known = "input", "conv", "cut", "head"
+        shown = [text.split(" ")[0] for text in texts(tmp_path / "some" / f"{name}.svg")]
+        assert [text for text in shown if text in known] == layers, name
     save_figures(without_channels(), tmp_path / "some")
-    assert names(tmp_path / "some") == {"differentiation", "predictions", "distances"}
+    assert names(tmp_path / "some", "png") == {"differentiation", "predictions", "distances"}
 
 
 def test_pages(tmp_path: Path) -> None:
     """Many layers are shared out over pages that fit onto paper; fewer pages remove those of before."""
     rng = np.random.default_rng(0)
     arrays = {name: {f"layer_{n}": rng.normal(size=(4, 6)) for n in range(16)} for name in ("a", "b", "c")}
-    save_figures(dif.measure_responses(arrays), tmp_path)
-    assert names(tmp_path) == {"differentiation", "distances_1", "distances_2", "distances_3"}
+    save_figures(dif.measure_responses(arrays), tmp_path, formats=("png", "svg"))
+    assert names(tmp_path, "png", "svg") == {"differentiation", "distances_1", "distances_2", "distances_3"}
     for path in tmp_path.glob("distances_*.png"):
         with Image.open(path) as page:
             width, height = page.size
         assert width <= 7.2 * 150 + 1
         assert 6 * 150 < height <= 9.7 * 150 + 1
-    shown = [
-        re.findall(r"<!-- (layer_\d+) -->", path.read_text()) for path in sorted(tmp_path.glob("d*_?.svg"))
-    ]
-    assert [layer for page in shown for layer in page] == [f"layer_{n}" for n in range(16)]
+    shown = [text for path in sorted(tmp_path.glob("d*_?.svg")) for text in texts(path)]
+    assert [text for text in shown if text.startswith("layer_")] == [f"layer_{n}" for n in range(16)]
     save_figures(dif.measure_responses({"a": {"x": rng.normal(size=(4, 6))}}), tmp_path)
-    assert names(tmp_path) == {"differentiation", "distances"}
+    assert names(tmp_path, "png") == {"differentiation", "distances"}
 
 
 @pytest.mark.slow
 def test_files_are_the_same_each_time(drawn: Path, tmp_path: Path) -> None:
     """The same result gives the same files, byte for byte; another result gives others."""
     result = explained()
-    save_figures(result, tmp_path / "b")
+    save_figures(result, tmp_path / "b", formats=ALL)
     changed = result.copy(deep=True)
     for name in ("differentiation", "prediction", "filter_mean", "distance", "map_0", "map_1", "map_2"):
         changed[name] = changed[name] * np.linspace(0.5, 1.0, changed.sizes[changed[name].dims[0]]).reshape(
             -1, *[1] * (changed[name].ndim - 1)
         )
-    save_figures(changed, tmp_path / "c")
+    save_figures(changed, tmp_path / "c", formats=ALL)
     for path in drawn.iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
         assert path.read_bytes() != (tmp_path / "c" / path.name).read_bytes(), path.name
@@ -119,33 +122,102 @@ def test_contrasts(tmp_path: Path) -> None:
     measured = dif.measure_responses(arrays, reference="a")
     result = measured.drop_vars("distance")
     contrasts = [dif.contrast(measured, *pair) for pair in (("a", "b"), ("b", "c"))]
-    written = save_figures(result, tmp_path, contrasts)
-    assert names(tmp_path) == {*LINES, "contrast"}
+    written = save_figures(result, tmp_path, contrasts, formats="svg")
+    assert names(tmp_path, "svg") == {*LINES, "contrast"}
     assert sorted(written) == sorted(tmp_path.iterdir())
-    comments = {
-        path.stem: re.findall("<!-- (.*) -->", unescape(path.read_text())) for path in tmp_path.glob("*.svg")
-    }
-    assert {"a \N{MINUS SIGN} b", "b \N{MINUS SIGN} c"} <= set(comments["contrast"])
-    assert comments["contrast"].count("layer_0") == 1  # named below the last panel
+    said = {path.stem: texts(path) for path in written}
+    assert {"a \N{MINUS SIGN} b", "b \N{MINUS SIGN} c"} <= set(said["contrast"])
+    assert said["contrast"].count("layer_0") == 1  # named below the last panel
     for name in LINES:
-        assert {"a vs b", "b vs c", "corrected p < 0.05"} <= set(comments[name])
+        assert {"a vs b", "b vs c", "corrected p < 0.05"} <= set(said[name])
     before = {path: path.read_bytes() for path in written}
-    assert {path: path.read_bytes() for path in save_figures(result, tmp_path, contrasts)} == before
-    save_figures(result, tmp_path)
-    assert names(tmp_path) == LINES
-    assert (tmp_path / "relative.png").read_bytes() != before[tmp_path / "relative.png"]
+    again = save_figures(result, tmp_path, contrasts, formats="svg")
+    assert {path: path.read_bytes() for path in again} == before
+    save_figures(result, tmp_path, formats="svg")
+    assert names(tmp_path, "svg") == LINES
+    assert (tmp_path / "relative.svg").read_bytes() != before[tmp_path / "relative.svg"]
     with pytest.raises(dif.InputError, match="has the set 'c', which the result does not have"):
         save_figures(result.sel(set=["a", "b"]), tmp_path / "other", contrasts)
     assert not (tmp_path / "other").exists()
 
 
 def test_kinds(tmp_path: Path) -> None:
-    """The curves of several kinds of units, beside the other pictures."""
-    results = {"random": explained(), "top": explained()}
-    assert save_kinds(results, tmp_path / "new") == [tmp_path / "new" / f"kinds.{s}" for s in ("png", "svg")]
-    assert names(tmp_path / "new") == {"kinds"}
-    with pytest.raises(dif.InputError, match="expected results as"):
-        save_kinds({}, tmp_path)
+    """The curves of several kinds of units in a figure of their own, which goes when there is one kind."""
+    plain = explained().drop_vars(["distance", "prediction", "class_name", "filter_mean", "layer_mean"])
+    results = {"all": plain, "top": plain.assign_coords(units="top")}
+    save_figures(results, tmp_path)
+    assert names(tmp_path, "png") == {*LINES, "kinds"}
+    save_figures(plain, tmp_path)
+    assert names(tmp_path, "png") == LINES
+
+
+@pytest.fixture(scope="module")
+def small() -> xr.Dataset:
+    """A result of which there is one figure: its curves."""
+    rng = np.random.default_rng(0)
+    responses = {name: {f"l{n}": rng.normal(size=(5, 9)) for n in range(3)} for name in ("a", "b")}
+    return dif.measure_responses(responses).drop_vars("distance")
+
+
+def test_width_and_dots(small: xr.Dataset, drawn: Path, tmp_path: Path) -> None:
+    """Curves are as wide as was asked for, in each format; text keeps its size; dots are those asked for."""
+    sizes = {}
+    for width in (120, 180):
+        save_figures(small, tmp_path, formats=ALL, width=width, dpi=100)
+        with Image.open(tmp_path / "differentiation.png") as picture:
+            assert abs(picture.width - width / 25.4 * 100) <= 1
+            assert picture.info["dpi"] == pytest.approx((100, 100), abs=0.1)
+        svg = (tmp_path / "differentiation.svg").read_text()
+        (points,) = re.findall(r'<svg [^>]*width="([\d.]+)pt"', svg)
+        assert float(points) == pytest.approx(width / 25.4 * 72, abs=0.01)
+        (points,) = re.findall(
+            rb"/MediaBox \[ 0 0 ([\d.]+) ", (tmp_path / "differentiation.pdf").read_bytes()
+        )
+        assert float(points) == pytest.approx(width / 25.4 * 72, abs=0.01)
+        sizes[width] = re.findall(r"font-size: ([\d.]+)px[^>]*>Differentiation<", svg)
+    assert len(sizes[120]) == 1
+    assert sizes[120] == sizes[180]
+    for name, dots in {"relative": 200, "distances": 150}.items():
+        with Image.open(drawn / f"{name}.png") as picture:
+            assert picture.info["dpi"] == pytest.approx((dots, dots), abs=0.1)
+
+
+def test_text_can_be_edited(drawn: Path) -> None:
+    """It is text in SVG and PDF, in a font of its own there; nothing is drawn as outlines of letters."""
+    assert "Differentiation" in texts(drawn / "differentiation.svg")
+    assert "<!-- " not in (drawn / "differentiation.svg").read_text()  # beside which outlines would stand
+    content = (drawn / "differentiation.pdf").read_bytes()
+    assert b"/Subtype /Type0" in content
+    assert b"/FontFile2" in content
+    assert b"/Subtype /Type3" not in content
+
+
+def test_formats(small: xr.Dataset, tmp_path: Path) -> None:
+    """None at all removes what was there, and a folder with nothing else in it; wrong ones are named."""
+    save_figures(small, tmp_path / "mine")
+    for none in ("none", ()):
+        assert save_figures(small, tmp_path / "mine", formats=none) == []
+        assert not (tmp_path / "mine").exists()
+    for wrong, told in {
+        "gif": "unknown format 'gif'",
+        ("png", "none"): "'none' and png do not go together",
+        ("svg", "svg"): "'svg' is given twice",
+    }.items():
+        with pytest.raises(dif.InputError, match=told):
+            save_figures(small, tmp_path / "mine", formats=wrong)
+    with pytest.raises(dif.InputError, match=r"width is 8\.5; expected at least 50"):
+        save_figures(small, tmp_path / "mine", width=8.5)
+    with pytest.raises(dif.InputError, match="unknown option 'with'"):
+        save_figures(small, tmp_path / "mine", **{"with": 85})  # type: ignore[arg-type]
+    assert not (tmp_path / "mine").exists()
+
+
+def test_progress(small: xr.Dataset, tmp_path: Path) -> None:
+    """It is told of each figure, however many files that makes."""
+    told: list[tuple[int, int, str]] = []
+    several = {"all": small.assign_coords(units="all"), "top": small.assign_coords(units="top")}
+    save_figures(several, tmp_path, formats=("png", "svg"), progress=lambda *given: told.append(given))
+    assert told == [(1, 2, "figures"), (2, 2, "figures")]
 
 
 def test_matplotlib_is_left_as_it_was(tmp_path: Path) -> None:

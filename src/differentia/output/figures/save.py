@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 import numpy as np
 
@@ -15,14 +16,18 @@ from differentia.output.figures.heatmaps import plot_distances, plot_filters, pl
 from differentia.output.figures.lines import plot, plot_kinds, plot_relative
 from differentia.output.figures.maps import plot_maps
 from differentia.output.figures.panels import RESOLUTION
+from differentia.output.options import FigureKeywords, FigureOptions
+from differentia.results.dataset import as_kinds
 from differentia.results.schema import checked, map_names
 from differentia.results.summaries import layer_names
 from differentia.results.views import layers_with_channels
-from differentia.system.files import require_writable, written_whole
+from differentia.system.fields import accept, takes
+from differentia.system.files import require_writable, user_path, written_whole
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
 #: Rows of heat maps that fit onto a page.
 LAYERS_ON_A_PAGE = 7
@@ -30,52 +35,127 @@ LAYERS_ON_A_PAGE = 7
 #: In dots per inch; heat maps have fewer, since there are many of them.
 CURVES_RESOLUTION = 200
 
+MM_PER_INCH = 25.4
+
+#: In inches: around what is drawn.
+MARGIN = 0.1
+
+#: By format: what its files do not say of themselves. With a time in it, no two files would be the same.
+METADATA: dict[str, Any] = {"png": None, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+
+#: Text stays text that can be edited, the same picture gives the same file, and figures lay themselves out.
+SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "differentia",
+    "figure.autolayout": False,
+    "figure.constrained_layout.use": False,
+}
+
 #: The files that `save_figures` writes; those that a new result has not are removed.
 NAMES = re.compile(
-    r"(differentiation|relative|contrast|kinds|predictions|(filters|distances)(_\d+)?|maps_\d+)\.(png|svg)"
+    rf"(differentiation|relative|contrast|kinds|predictions|(filters|distances)(_\d+)?|maps_\d+)\.({'|'.join(METADATA)})"
 )
 
 
+class Picture(NamedTuple):
+    """A figure that is yet to be drawn."""
+
+    name: str
+    #: In dots per inch, unless others are asked for.
+    dpi: float
+    draw: Callable[[Figure], Any]
+
+
+@takes(FigureOptions, keywords=FigureKeywords)
 @checked
-def save_figures(result: xr.Dataset, folder: Path, contrasts: Sequence[xr.Dataset] = ()) -> list[Path]:
-    """Write all that a result has data for as PNG and SVG; pictures of an earlier result are removed."""
-    require_room(result, contrasts)
-    require_writable(folder, str(folder))
-    written = [path for picture in _pictures(result, contrasts) for path in _save_picture(*picture, folder)]
-    for path in folder.iterdir():
-        if NAMES.fullmatch(path.name) and path not in written:
+def save_figures(
+    results: xr.Dataset | Mapping[str, xr.Dataset],
+    folder: str | os.PathLike[str] = "figures",
+    contrasts: Sequence[xr.Dataset] = (),
+    *,
+    progress: Callable[[int, int, str], None] | None = None,
+    **options: Unpack[FigureKeywords],
+) -> list[Path]:
+    """Save all figures that a result has data for, each as one file of each format.
+
+    Figures of these names that an earlier call wrote, and that were not asked for now, are removed.
+
+    Parameters
+    ----------
+    results
+        What `measure`, `measure_responses` or `measure_kinds` returned; of several kinds of units all figures
+        are those of the first, but for one with the curves of all.
+    folder
+        Where the files go; it is made where there is none.
+    contrasts
+        What `contrast` returned for pairs of sets: at most 6, as for `plot`.
+    progress
+        Called after every figure with the figures done, all figures, and "figures".
+    {options}
+
+    Returns
+    -------
+    list of Path
+        Of the files.
+
+    Raises
+    ------
+    InputError
+        It is no result, a contrast is not of it, an option can't be used, or the folder can't be written to.
+    StorageError
+        The disk is full.
+    """
+    wanted, place, kinds = accept(FigureOptions, options), user_path(folder), as_kinds(results)
+    require_room(next(iter(kinds.values())), contrasts)
+    pictures: list[Picture] = []
+    written: list[Path] = []
+    if wanted.formats:
+        require_writable(place, str(place))
+        pictures += _pictures(kinds, contrasts)
+    for done, picture in enumerate(pictures, start=1):
+        written += _save_picture(picture, wanted, place)
+        if progress is not None:
+            progress(done, len(pictures), "figures")
+    for path in saved_figures(place):
+        if path not in written:
             path.unlink()
+    if not written and place.is_dir() and not any(place.iterdir()):
+        place.rmdir()
     return written
 
 
-@checked
-def save_kinds(results: Mapping[str, xr.Dataset], folder: Path) -> list[Path]:
-    """Write the curves of several kinds of units side by side as PNG and SVG."""
-    require_writable(folder, str(folder))
-    return _save_picture("kinds", RESOLUTION, partial(plot_kinds, results), folder)
+def saved_figures(folder: Path) -> list[Path]:
+    """Return the files in a folder that have names of figures."""
+    return [path for path in sorted(folder.glob("*.*")) if NAMES.fullmatch(path.name)]
 
 
-def _pictures(
-    result: xr.Dataset, contrasts: Sequence[xr.Dataset]
-) -> Iterator[tuple[str, float, Callable[[Figure], Any]]]:
-    """Yield each picture's name, its dots per inch, and what draws it into a figure."""
-    yield "differentiation", CURVES_RESOLUTION, partial(plot, result, contrasts=contrasts)
+def _pictures(results: Mapping[str, xr.Dataset], contrasts: Sequence[xr.Dataset]) -> Iterator[Picture]:
+    """Yield what there is data for."""
+    result = next(iter(results.values()))
+    yield Picture("differentiation", CURVES_RESOLUTION, partial(plot, result, contrasts=contrasts))
     if result.attrs["reference"]:
-        yield "relative", CURVES_RESOLUTION, partial(plot_relative, result, None, contrasts=contrasts)
+        yield Picture(
+            "relative", CURVES_RESOLUTION, partial(plot_relative, result, None, contrasts=contrasts)
+        )
     if contrasts:
-        yield "contrast", CURVES_RESOLUTION, partial(draw_contrasts, contrasts)
+        yield Picture("contrast", CURVES_RESOLUTION, partial(draw_contrasts, contrasts))
+    if len(results) > 1:
+        yield Picture("kinds", RESOLUTION, partial(plot_kinds, results))
     if "prediction" in result:
-        yield "predictions", RESOLUTION, partial(plot_predictions, result)
+        yield Picture("predictions", RESOLUTION, partial(plot_predictions, result))
     if {"filter_mean", "layer_mean", "layer_sd"} <= set(result):
         for name, layers in _pages(layers_with_channels(result), "filters"):
-            yield name, RESOLUTION, partial(plot_filters, result, layers)
+            yield Picture(name, RESOLUTION, partial(plot_filters, result, layers))
     if "distance" in result:
         for name, layers in _pages(layer_names(result), "distances"):
-            yield name, RESOLUTION, partial(plot_distances, result, layers)
+            yield Picture(name, RESOLUTION, partial(plot_distances, result, layers))
     if {"layer_mean", "layer_sd"} <= set(result):
         for number, name in enumerate(map_names(result), start=1):
             about = result[name].attrs
-            yield f"maps_{number}", RESOLUTION, partial(plot_maps, result, about["layer"], about["filter"])
+            yield Picture(
+                f"maps_{number}", RESOLUTION, partial(plot_maps, result, about["layer"], about["filter"])
+            )
 
 
 def _pages(layers: list[str], name: str) -> list[tuple[str, list[str]]]:
@@ -87,22 +167,40 @@ def _pages(layers: list[str], name: str) -> list[tuple[str, list[str]]]:
     return [(name if count == 1 else f"{name}_{number}", page) for number, page in enumerate(pages, start=1)]
 
 
-def _save_picture(name: str, resolution: float, draw: Callable[[Figure], Any], folder: Path) -> list[Path]:
-    """Draw a picture and write it as PNG and SVG; the same picture gives the same files."""
+def _save_picture(picture: Picture, options: FigureOptions, folder: Path) -> list[Path]:
+    """Draw a picture and write it in each format; the same picture gives the same files."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    figure, cut = Figure(dpi=resolution), None
-    draw(figure)
-    if figure.get_constrained_layout():  # once for both files; legends stick out
-        figure.draw_without_rendering()
-        cut = figure.get_tightbbox().padded(0.1)
-        figure.set_layout_engine("none")
-    formats: dict[str, Any] = {"png": None, "svg": {"Date": None}}
-    paths = []
-    for suffix, metadata in formats.items():
-        path = folder / f"{name}.{suffix}"
-        with written_whole(path) as beside, mpl.rc_context({"svg.hashsalt": "differentia"}):
-            figure.savefig(beside, format=suffix, dpi="figure", metadata=metadata, bbox_inches=cut)
-        paths.append(path)
+    width = None if options.width is None else options.width / MM_PER_INCH
+    paths = [folder / f"{picture.name}.{suffix}" for suffix in options.formats]
+    with mpl.rc_context(SETTINGS):
+        figure = Figure(dpi=options.dpi or picture.dpi)
+        if width is not None:
+            figure.set_figwidth(width)
+        picture.draw(figure)
+        cut = _laid_out(figure, width)
+        for suffix, path in zip(options.formats, paths, strict=True):
+            with written_whole(path) as beside:
+                figure.savefig(
+                    beside, format=suffix, dpi="figure", metadata=METADATA[suffix], bbox_inches=cut
+                )
     return paths
+
+
+def _laid_out(figure: Figure, width: float | None) -> Bbox | None:
+    """Solve a figure's layout, once for all formats; return what of it is saved, in inches, None for all."""
+    from matplotlib.transforms import Bbox
+
+    engine = figure.get_layout_engine()
+    if engine is None:  # all stands at fixed places
+        return None
+    if width is not None:
+        figure.set_figwidth(width)
+    engine.execute(figure)
+    figure.set_layout_engine(None)
+    drawn = figure.get_tightbbox()  # legends stick out
+    if width is None:
+        return drawn.padded(MARGIN)
+    wide = Bbox([[min(0.0, drawn.x0), drawn.y0], [max(width, drawn.x1), drawn.y1]])
+    return wide.padded(0.0, MARGIN)

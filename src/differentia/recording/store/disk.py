@@ -47,6 +47,9 @@ WHETHER_COMPILED = "compiled"
 #: What a run leaves that is killed before a store has its mark.
 BEGUN = frozenset({f"{METADATA}.partial", LOCK, HOLDER, MARKER})
 
+#: The folder in a store with a folder for each recording.
+RECORDINGS = "recordings"
+
 #: How the folder of a state begins; its key follows.
 STATE = "state-"
 
@@ -307,7 +310,7 @@ def open_recording(
     that has begun keeps its batch size. A fresh store loses all that it held.
     """
     notes: list[str] = []
-    recordings = path / "recordings"
+    recordings = path / RECORDINGS
     with _disk(path):
         require_store(path)
         if path.exists():
@@ -377,8 +380,8 @@ def require_store(path: Path) -> None:
 def _recordings(path: Path, notes: list[str]) -> dict[str, dict[str, Any]]:
     """Return what each recording of a store says of itself; those that can't be read are left alone."""
     found = {}
-    for name in _names(path / "recordings"):
-        folder = path / "recordings" / name
+    for name in _names(path / RECORDINGS):
+        folder = path / RECORDINGS / name
         about = _read_attributes(folder)
         sizes = [about.get(key) for key in ("batch_size", "chunk_rows")]
         good = all(type(about.get(key)) is dict for key in ("identity", "behaviour"))
