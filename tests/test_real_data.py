@@ -367,7 +367,7 @@ def test_the_report_of_photographs(
         assert all(said.split()[0] == "tabby" and float(said.split()[1]) > 0.5 for said in cats)
         page.select_option("#layer", label="conv_pw_3_relu")
         assert page.locator("#maps img").count() == 6
-        assert "same content" in page.locator(".warning").inner_text()
+        assert "same content" in page.locator("section.warning").inner_text()
         methods = page.locator("#methods-text").inner_text()
         assert '"mobilenet_025_224_imagenet.weights.h5"' in methods
         assert '"tabby_cats" (43 images)' in methods

@@ -18,6 +18,8 @@ import numpy as np
 import xarray as xr
 from helpers.run_server import Request, Step
 
+from differentia.output.unchanged import RECORD
+
 #: Sums in one thread are the same in every process.
 ENVIRONMENT = {
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
@@ -195,7 +197,7 @@ def leftovers(out: Path) -> list[str]:
     return sorted(
         str(path.relative_to(out))
         for path in out.rglob("*")
-        if path.name.startswith(".") or path.name.endswith(".partial")
+        if (path.name.startswith(".") and path.name != RECORD) or path.name.endswith(".partial")
     )
 
 
