@@ -70,11 +70,14 @@ def text_of(html: str) -> str:
 
 
 def test_every_page_is_built(site: Site) -> None:
-    """Each Markdown file and notebook of docs/ has its page, and the first one leads to it."""
+    """Each Markdown file and notebook of docs/ has its page, and the first one leads to it.
+
+    But for the tutorial as Markdown, for which the notebook itself stands.
+    """
     sources = [path for path in (ROOT / "docs").rglob("*") if path.suffix in (".md", ".rst", ".ipynb")]
     expected = {
         path.relative_to(ROOT / "docs").with_suffix(".html") for path in sources if "_build" not in path.parts
-    }
+    } - {Path("tutorial/README.html")}
     assert len(expected) >= 20
     assert expected <= set(site.pages)
 
