@@ -13,11 +13,12 @@ from filelock import FileLock
 Made = TypeVar("Made")
 
 #: Where it lies: set by conftest.py, to a folder of this run.
-FOLDER = Path()
+FOLDER: Path | None = None
 
 
 def made_once(name: str, make: Callable[[Path], object]) -> Path:
     """Return a folder with what is made in it; another worker that asks for it meanwhile waits."""
+    assert FOLDER is not None, "a script that uses this sets FOLDER, as conftest.py does"
     folder, done = FOLDER / name, FOLDER / f"{name}.done"
     with FileLock(FOLDER / f"{name}.lock"):
         if not done.exists():

@@ -102,4 +102,4 @@ def test_they_stand_below_a_contrast(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["contrast", str(tmp_path), "movie", "rest"]) == 0
     shown = capsys.readouterr().out
     assert f"Stimuli of two sets {ALIKE} (movie and rest: 10): contrasts and" in shown
-    assert "other" not in shown.replace("other images", "")
+    assert "other" not in shown.replace("other stimuli", "")

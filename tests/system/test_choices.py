@@ -10,6 +10,8 @@ import differentia as dif
 from differentia.definition.measure import METRICS, NORMALIZATIONS
 from differentia.networks.preprocessing import PREPROCESSINGS
 from differentia.networks.runner import COMPILED
+from differentia.output.figures.save import METADATA
+from differentia.output.options import NONE
 from differentia.recording.selection import WAYS
 from differentia.recording.units import UNIT_KINDS
 from differentia.stimuli.base import CROPS, RESIZES
@@ -27,6 +29,7 @@ TABLES: list[tuple[Choice, Collection[str]]] = [
     (choices.NOISE, NOISE_KINDS),
     (choices.HOW, WAYS),
     (choices.COMPILE, COMPILED),
+    (choices.FORMAT, (*METADATA, NONE)),
 ]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, UInt64
 
-from differentia.errors import InputError
+from differentia.errors import InputError, require_known
 from differentia.networks.layers import Layer
 from differentia.system.choices import UNITS
 from differentia.system.random import random_keys
@@ -181,4 +181,5 @@ def require_channels(name: str, layers: Sequence[Layer]) -> None:
 
 
 def unit_kind(name: str) -> UnitKind:
-    return UNIT_KINDS[UNITS.checked(name)]
+    require_known(UNITS.what, name, UNIT_KINDS, UNITS.synonyms)
+    return UNIT_KINDS[name]
