@@ -13,15 +13,20 @@ from differentia.system.files import user_path
 OF_KERAS = (".h5", ".hdf5", ".keras")
 
 
-def require_weights(spec: str, weights: str, advice: str = "check the path") -> Path:
-    """Return the path of a network's weights, or raise an error unless it is a file that begins as such."""
-    path = user_path(weights)
-    if not path.is_file():
-        raise InputError(f"{spec}: there are no weights at {weights}{_beside(path)}; {advice}")
+def require_weights(spec: str, weights: str, advice: str) -> None:
+    """Raise an error unless a network's weights are a file that begins as one of its name does."""
+    path = weights_path(spec, weights, advice)
     if spec.startswith("keras:") or path.suffix in OF_KERAS:
         require_harmless_weights(path)
     else:
         require_tensors(spec, path)
+
+
+def weights_path(spec: str, weights: str, advice: str = "check the path") -> Path:
+    """Return the path of a network's weights, or raise an error unless it is a file."""
+    path = user_path(weights)
+    if not path.is_file():
+        raise InputError(f"{spec}: there are no weights at {weights}{_beside(path)}; {advice}")
     return path
 
 

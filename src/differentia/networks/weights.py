@@ -20,7 +20,7 @@ from differentia.networks.keras import is_keras_model
 from differentia.networks.keras_files import require_harmless_weights
 from differentia.networks.keras_weights import load_keras_weights
 from differentia.networks.misfits import brief, misfit, shown, unfitting
-from differentia.networks.weight_files import require_tensors, require_weights
+from differentia.networks.weight_files import require_tensors, weights_path
 from differentia.system.file_kinds import ZIP, head_of, kind_of
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def load_weights(spec: str, network: Any, weights: str) -> None:
     InputError
         There is no such file, nothing of it can be taken without running code, or it does not fit.
     """
-    path = require_weights(spec, weights)
+    path = weights_path(spec, weights)
     if is_keras_model(network):
         require_harmless_weights(path)
         load_keras_weights(network, path, spec)
