@@ -108,7 +108,7 @@ def test_code_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "own_code:raises": r"raises failed with ValueError: no good \(own_code\.py, line 3\); mend that code",
         "own_names:raises": r"raises failed with ValueError: no good \(own_code\.py, line 3\)",
         "own_code:ends": r"ends failed with SystemExit: 3 \(own_code\.py, line 4\)",
-        "own_code:gives": "this is a dict; expected a torch",
+        "own_code:gives": "this is of type dict; expected a torch",
         "own_typo:x": r"importing own_typo failed with SyntaxError: .* \(own_typo\.py, line 1\); mend",
         "own_script:x": r"importing own_script failed with ZeroDivisionError: .* \(own_script\.py, line 2\)",
     }.items():

@@ -308,6 +308,6 @@ def test_weights_go_into_networks_only(tmp_path: Path) -> None:
     """What a factory made is named."""
     torch.save(Net().state_dict(), tmp_path / "w.pt")
     with pytest.raises(
-        dif.InputError, match=r"^a:b: this is a NoneType; weights= goes with a torch\.nn\.Module"
+        dif.InputError, match=r"^a:b: this is of type NoneType; weights= goes with a torch\.nn\.Module"
     ):
         load_weights("a:b", None, str(tmp_path / "w.pt"))

@@ -104,7 +104,7 @@ def _from_object(candidate: Any, name: str, about: dict[str, Any]) -> Network:
     if isinstance(candidate, torch.nn.Module):
         return TorchNetwork(candidate, name=name, **about)
     raise InputError(
-        f"{name}: this is a {type(candidate).__name__}; "
+        f"{name}: this is of type {type(candidate).__name__}; "
         "expected a torch.nn.Module, a keras.Model or a network's name"
     )
 

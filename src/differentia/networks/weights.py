@@ -62,7 +62,7 @@ def load_weights(spec: str, network: Any, weights: str) -> None:
         return
     if not isinstance(network, torch.nn.Module):
         raise InputError(
-            f"{spec}: this is a {type(network).__name__}; "
+            f"{spec}: this is of type {type(network).__name__}; "
             "weights= goes with a torch.nn.Module or a keras.Model"
         )
     require_tensors(spec, path)

@@ -219,7 +219,7 @@ def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
     """Return a result that follows the schema, or raise an error that names it `where`."""
     if not _is_dataset(result):
         raise InputError(
-            f"{where} is a {type(result).__name__}; expected the Dataset that measure() returned"
+            f"{where} is of type {type(result).__name__}; expected the Dataset that measure() returned"
         )
     missing = [name for name in ATTRIBUTES if name not in result.attrs]
     due = [name for name, spec in LABELS.items() if spec.with_ in result] + [*POINT, "draw"]
