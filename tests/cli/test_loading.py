@@ -40,10 +40,10 @@ def test_what_weights_were_taken_is_told(folder: Path, capsys: pytest.CaptureFix
     (folder / "a_net_with_weights.py").write_text("import torch\ndef make(): return torch.nn.Linear(2, 2)\n")
     tensors = {"module.weight": torch.zeros(2, 2), "module.bias": torch.zeros(2)}
     torch.save({"state_dict": tensors}, folder / "w.pt")
-    spec, about = "a_net_with_weights:make?weights=w.pt", {"preprocess": "unit", "input_shape": (1, 2, 2)}
-    load_named_network(spec, quiet=True, **about)
+    spec = "a_net_with_weights:make?weights=w.pt"
+    load_named_network(spec, quiet=True, preprocess="unit", input_shape=(1, 2, 2))
     assert not capsys.readouterr().err
-    load_named_network(spec, **about)
+    load_named_network(spec, preprocess="unit", input_shape=(1, 2, 2))
     told = "differentia: w.pt: took the weights of 'state_dict', without 'module.' in their names\n"
     assert capsys.readouterr().err == told
 
