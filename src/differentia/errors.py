@@ -12,7 +12,7 @@ import re
 import sys
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import wraps
 from numbers import Integral
@@ -171,16 +171,18 @@ def unknown_name(
     synonyms: Mapping[str, str] = NO_SYNONYMS,
     *,
     form: str = "{}",
+    meant: str = "",
 ) -> InputError:
     """Return the error for a name that is not among the known ones; `what` says what it names ("metric").
 
     Synonyms are what known names are called elsewhere, in small letters, without blanks and hyphens; `form`
-    is how a name is written where it is asked for ("keras:{}").
+    is how a name is written where it is asked for ("keras:{}"); `meant` is told before a name that is near.
     """
     names = list(known)
     close = nearest_names(given, names, synonyms)
-    guess = f" Did you mean {form.format(close[0])!r}?" if close else ""
-    return InputError(f"unknown {what} {form.format(shortened(given))!r}.{guess}{_listed(names, close)}")
+    best = meant or (form.format(close[0]) if close else "")
+    guess = f" Did you mean {best!r}?" if best else ""
+    return InputError(f"unknown {what} {form.format(shortened(given))!r}.{guess}{listed_names(names, close)}")
 
 
 def nearest_names(
@@ -200,7 +202,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s_.-]+", "", name.casefold())
 
 
-def _listed(names: list[str], close: list[str]) -> str:
+def listed_names(names: Sequence[str], close: Sequence[str]) -> str:
     """Return the end of a message: the known names, or of many the nearest."""
     if not names:
         return " None is known"

@@ -781,7 +781,7 @@ EMPTY_PATH = "an empty path was given; name a file or a folder"
         (["run", "~no_such_user/x"], "~no_such_user/x: can't be a path"),
         (["layers", ""], "unknown network ''. Known: digits"),
         (["layers", "digits", "--layers", ""], "--layers: ''; expected a text"),
-        (["layers", "digits", "--layers", "blok*"], "unknown layer 'blok*'. Did you mean"),
+        (["layers", "digits", "--layers", "blok*"], "no layer matches 'blok*'; the nearest names begin with"),
         (
             ["layers", "digits", "--units", "tops"],
             "--units: unknown kind of units 'tops'. Did you mean 'top'?",

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import differentia as dif
 from differentia.cli.loading import load_named_network
@@ -32,6 +33,19 @@ def test_code_in_the_working_folder(folder: Path) -> None:
     with pytest.raises(dif.InputError, match="can't be imported"):
         load_named_network("no_net_of_mine:make")
     assert sys.path == before
+
+
+def test_what_weights_were_taken_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a checkpoint, unless it is to be quiet."""
+    (folder / "a_net_with_weights.py").write_text("import torch\ndef make(): return torch.nn.Linear(2, 2)\n")
+    tensors = {"module.weight": torch.zeros(2, 2), "module.bias": torch.zeros(2)}
+    torch.save({"state_dict": tensors}, folder / "w.pt")
+    spec = "a_net_with_weights:make?weights=w.pt"
+    load_named_network(spec, quiet=True, preprocess="unit", input_shape=(1, 2, 2))
+    assert not capsys.readouterr().err
+    load_named_network(spec, preprocess="unit", input_shape=(1, 2, 2))
+    told = "differentia: w.pt: took the weights of 'state_dict', without 'module.' in their names\n"
+    assert capsys.readouterr().err == told
 
 
 @pytest.mark.parametrize("spec", ["digits", "keras:NoSuchNetwork", "model.keras", "no network"])

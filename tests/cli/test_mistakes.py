@@ -20,7 +20,7 @@ LONGEST = 300
 #: Each line, and what its error says; CATS stands for what is common to lines that go wrong later.
 WORDS: dict[str, str] = {
     # commands
-    "mesure digits": "unknown command 'mesure'. Did you mean 'measure'? Known: demo, measure, run",
+    "mesure digits": "unknown command 'mesure'. Did you mean 'measure'? Known: demo, measure, measure-responses, run",
     "plot made": "unknown command 'plot'. Did you mean 'report'?",
     "digits --set a=noise:3": "to measure a network, write differentia measure digits",
     "keras:VGG16": "write differentia measure keras:VGG16",
@@ -51,12 +51,12 @@ WORDS: dict[str, str] = {
     "measure nets.py CATS": "write the module and what returns the network, nets:make_net",
     "measure net:make_net CATS": "Did you mean 'nets:make_net'? If not, install it",
     "measure gone.keras CATS": "gone.keras: no such file; check the path of the Keras model",
-    "measure page.keras CATS": "page.keras: can't be read as a Keras model: File is",
+    "measure page.keras CATS": "page.keras: can't be read as a Keras model: it is a web page",
     "measure 'keras:VGG16?weights=gone.h5' CATS": "there are no weights at gone.h5; give weights=PATH",
     "measure 'keras:VGG16?weights=page.h5' CATS": "page.h5: can't be read as HDF5",
     "measure 'keras:VGG16?wieghts=none' CATS": "option of keras:VGG16 'wieghts'. Did you mean 'weights'?",
     "measure 'keras:VGG16?weights' CATS": "'weights' has no value; write options as NAME?option=value",
-    "measure 'nets:make_net?weights=page.pt' CATS": "the file begins with b'<!DOCTYPE', unlike all .pt files",
+    "measure 'nets:make_net?weights=page.pt' CATS": "the weights can't be loaded: it is a web page (HTML)",
     "measure digits --preprocess imagenet CATS": "the embedded network has its own preprocessing",
     "layers digits --device gpu": "unknown device 'gpu'. Did you mean 'cuda'? Known: auto, cpu, cuda",
     # sets
@@ -69,9 +69,9 @@ WORDS: dict[str, str] = {
     "measure digits --set a=White_Noise:9 --out o": "did you mean noise:9?",
     "measure digits --set a=noise:many --out o": "the number of images is 'many'; write noise:43",
     "measure digits --set a=cat --out o": "set 'a': cat: no such file or folder; did you mean cats?",
-    "measure digits --set a=deep --out o": "did you mean 'deep/**/*.jpg'?",
+    "measure digits --set a=deep --out o": "did you mean 'deep/**/*.png'?",
     "measure digits --set a=cats/0.png --out o": "set 'a' has 1 image (cats/0.png); expected at least 2",
-    "measure digits --set a=floats.npy --out o": "the images are float64; expected a NumPy array of uint8",
+    "measure digits --set a=floats.npy --out o": "the images are float64, from 0 to 0; expected uint8, 0..255",
     # options
     "measure digits CATS --metric l2": "--metric: unknown metric 'l2'. Did you mean 'euclidean'? Known: ",
     "measure digits CATS --metric Manhattan": "Did you mean 'cityblock'?",

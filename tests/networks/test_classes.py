@@ -121,6 +121,11 @@ def test_a_class_by_number_name_or_identifier(wanted: Any, number: int) -> None:
         ),
         (network(), "tensh", r"^unknown class 'tensh'\. Did you mean 'tench'\? Known: "),
         (network(), "cat", r"^unknown class 'cat'\. Did you mean 'tiger_cat' or 'Egyptian_cat'\?$"),
+        (
+            network(("oystercatcher", *NAMES[1:])),
+            "Cat",
+            r"^unknown class 'Cat'\. Did you mean 'tiger_cat' or 'Egyptian_cat' or 'oystercatcher'\?$",
+        ),
         (network(), "", r"^unknown class ''\. Known: 3, 6, crane"),
         (network(), "8", r"^net has no class 8; its 8 classes are 0 to 7$"),
         (network(), -1, r"^net has no class -1; its 8 classes are 0 to 7$"),

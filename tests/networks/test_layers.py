@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -76,7 +78,7 @@ def test_selection_of_nothing_is_refused() -> None:
     """A name that is none, a pattern that fits a container only, an empty list."""
     with pytest.raises(dif.InputError, match=r"unknown layer 'blok1_conv'\. Did you mean 'block1_conv'"):
         select_layers(LAYERS, ["blok1_conv"])
-    with pytest.raises(dif.InputError, match=r"unknown layer 'blokk\?1'"):
+    with pytest.raises(dif.InputError, match=r"no layer matches 'blokk\?1'; the nearest"):
         select_layers(LAYERS, ["blokk?1"])
     with pytest.raises(dif.InputError, match="no layer was asked for"):
         select_layers(LAYERS, [])
@@ -181,7 +183,7 @@ def test_patterns_that_fit_containers_only() -> None:
     """The error says how those are asked for; what is left out has to be there too."""
     with pytest.raises(dif.InputError, match=r"'blocks\.\?' fits containers only: write 'blocks\.\?/'"):
         select_layers(NESTED, ["blocks.?"])
-    with pytest.raises(dif.InputError, match="unknown layer 'blok"):
+    with pytest.raises(dif.InputError, match="no layer matches 'blok"):
         select_layers(NESTED, ["!blok*"])
 
 
@@ -227,12 +229,26 @@ def test_what_is_missed(wanted: list[str] | None, names: list[str]) -> None:
         (":leafs", r"unknown layer ':leafs'\. Did you mean ':leaves'"),
         ("leaves", r"unknown layer 'leaves'\. Did you mean ':leaves'\? Known: :leaves, :blocks, :all$"),
         ("all", r"unknown layer 'all'\. Did you mean ':all'"),
+        ("blocks.", r"unknown layer 'blocks\.'\. Did you mean 'blocks\.\*'"),
+        ("blo", r"unknown layer 'blo'\. Did you mean 'blo\*'"),
+        ("block/", r"unknown container 'block'\. Did you mean 'block\*/'"),
+        ("blocs*", r"no layer matches 'blocs\*'; the nearest names begin with block\. Known: input"),
+        ("*.9", r"no layer matches '\*\.9'\. Known: "),
     ],
 )
 def test_what_is_not_found(wanted: str, message: str) -> None:
     """The error says why a layer can't be recorded, or which one was meant."""
     with pytest.raises(dif.InputError, match=message):
         select_layers(NESTED, ["stem", wanted], UNRECORDED)
+
+
+def test_a_beginning_is_told_apart_from_longer_ones() -> None:
+    """The pattern that is told takes what was meant."""
+    layers = [layer(name) for name in ("block1_conv", "block1_relu", "block10_conv")]
+    for given, told in {"block1": "block1_*", "!block1": "block1_*", "bloc": "bloc*"}.items():
+        with pytest.raises(dif.InputError, match=rf"Did you mean '{re.escape(told)}'\?"):
+            select_layers(layers, [given])
+    assert len(select_layers(layers, ["block1_*"])) == 2
 
 
 def test_no_blocks() -> None:

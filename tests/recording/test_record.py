@@ -64,7 +64,7 @@ def test_too_much_for_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     ("sets", "options", "message"),
     [
         ({}, {}, "no set of images"),
-        ("noise:3", {}, "the sets are a str; expected {name: images}"),
+        ("noise:3", {}, "the sets are of type str; expected {name: images}"),
         ({1: SETS["few"], "1": SETS["few"]}, {}, "two sets have the name '1'"),
         ({"a": SETS["few"][:1]}, {}, "set 'a' has 1 image .* at least 2"),
         ({"a": "nowhere/"}, {}, "set 'a': nowhere/: no such file"),
@@ -212,8 +212,11 @@ def test_the_store_serves_with_and_without_copies(tmp_path: Path, caplog: pytest
         whole = dif.record(load(), sets, **options)
     with caplog.at_level("INFO", logger="differentia"):
         left = dif.record(load(), sets, drop_duplicates=True, **options)
-    assert "left out 2 images with the content of another of their set" in caplog.text
+    assert "left out images with the content of another of their set (2): set 'a': 2, 4\n" in caplog.text
     assert "all that is needed of 3 images is recorded already" in caplog.text
     assert "new" not in caplog.text.replace("of 3 images", "")
+    with caplog.at_level("INFO", logger="differentia"):
+        dif.record(load(), {"a": images[:4]}, **options)
+    assert "all that is needed of 3 images is recorded already; 1 image is new" in caplog.text
     for layer, values in left.values.items():
         np.testing.assert_array_equal(values[:, :], np.asarray(whole.values[layer][:, :])[[0, 1, 3]])

@@ -261,7 +261,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(dif.InputError, match=rf"^{tmp_path}/{name}: {line}"):
             read_responses(tmp_path / name)
-    with pytest.raises(dif.InputError, match="the responses are a list; expected a path, or xarray's"):
+    with pytest.raises(dif.InputError, match="the responses are of type list; expected a path, or xarray's"):
         read_responses([1])  # type: ignore[arg-type]
 
 

@@ -34,9 +34,9 @@ def test_results_by_kind() -> None:
     hashed = second.assign_coords(image_hash=("image", ["a"] * second.sizes["image"]))
     cases: list[tuple[Any, str]] = [
         ({}, r"expected a result, or results as \{kind of units: result\}; got none"),
-        ([first], "the result is a list; expected the Dataset"),
-        (None, "the result is a NoneType"),
-        ({"random": first, "other": 3}, "the result of kind 'other' is a int"),
+        ([first], "the result is of type list; expected the Dataset"),
+        (None, "the result is of type NoneType"),
+        ({"random": first, "other": 3}, "the result of kind 'other' is of type int"),
         (xr.Dataset(), "is not a result of differentia: schema_version, "),
         (
             {"random": first, "b": first},

@@ -113,6 +113,18 @@ def test_wrong_values(message: str, name: str, change: Callable[[np.ndarray], An
     require_whole(validate_result(whole()))
 
 
+def test_a_dimension_that_is_gone_is_named() -> None:
+    """Averaged over, or selected: what to give instead; what never was a result is none."""
+    for given, lost in {
+        "draw": "'draw': it was averaged, .*dif.draw_mean",
+        "layer": "'layer': it was",
+    }.items():
+        with pytest.raises(dif.InputError, match=f"^the result has lost its dimension {lost}"):
+            dif.to_dataframe(whole().mean(given))
+    with pytest.raises(dif.InputError, match=NOT_ONE + "schema_version"):
+        dif.to_dataframe(whole()["layer_sd"].to_dataset())
+
+
 def test_numbers_of_units_ascend() -> None:
     """No number twice; in another order they are of a selection, and of no file."""
     result = neurons()

@@ -172,6 +172,20 @@ def test_formats_that_are_not_read_are_told(tmp_path: Path) -> None:
     for name in ("b.heic", "c.AVIF", "notes.txt"):
         (tmp_path / name).write_bytes(b"")
     with pytest.warns(
-        dif.DifferentiaWarning, match=r"2 images are in formats that are not read, such as 'b\.heic'"
+        dif.DifferentiaWarning, match=r"left out images in formats that are not read \(2\), such as 'b\.heic'"
     ):
         assert dif.images(tmp_path).names == ("a.jfif",)
+
+
+def test_a_glob_of_everything_takes_the_images(tmp_path: Path) -> None:
+    """As a folder does, of any ending, and the others are told; of none that ends as an image's, all are."""
+    for name in ("b/1.JPEG", "a/2.jpg", "3.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        PIL.Image.new("RGB", (4, 4), "red").save(tmp_path / name)
+    assert dif.images(f"{tmp_path}/**/*").names == ("3.png", "a/2.jpg", "b/1.JPEG")
+    for name in ("a/list.csv", "b/list.csv", "a/img"):
+        (tmp_path / name).write_bytes(b"")
+    told = r"\*: left out files that do not end as images do \(3\), such as 'img'; if they are images, rename"
+    with pytest.warns(dif.DifferentiaWarning, match=told):
+        assert dif.images(f"{tmp_path}/**/*").names == ("3.png", "a/2.jpg", "b/1.JPEG")
+    assert dif.images(f"{tmp_path}/a/im*").names == ("img",)

@@ -80,8 +80,20 @@ def test_files_that_can_not_be_used_are_named(tmp_path: Path) -> None:
 )
 def test_generated_stimuli_refuse_wrong_options(source: str, message: str) -> None:
     """Each wrong option is named."""
-    with pytest.raises(dif.InputError, match=message):
-        stimuli_from(source)
+    for take in (stimuli_from, dif.images):
+        with pytest.raises(dif.InputError, match=message):
+            take(source)
+
+
+def test_images_opens_what_is_generated() -> None:
+    """As a set of that source does; a path of that name is no such source."""
+    for source in ("digits:5?digit=3", "noise:5?kind=gaussian"):
+        opened, taken = dif.images(source), stimuli_from(source)
+        assert opened.source == taken.source
+        fit = Fit((8, 8, 1))
+        assert [opened.load(n, fit).hash for n in range(5)] == [taken.load(n, fit).hash for n in range(5)]
+    with pytest.raises(dif.InputError, match=r"^digits:5: no such file or folder; did you mean digits:5"):
+        dif.images(Path("digits:5"))
 
 
 @pytest.mark.parametrize(
@@ -200,7 +212,6 @@ def test_what_exists_is_no_pattern(tree: Path, pattern: str) -> None:
 
 
 BOTH, END = ".JPEG and .png", "the images there end in"
-BELOW = r"photos/\*\*/\*.JPEG"
 
 
 @pytest.mark.parametrize(
@@ -208,12 +219,12 @@ BELOW = r"photos/\*\*/\*.JPEG"
     [
         (
             "photos",
-            rf"no images in this folder; its subfolders hold {BOTH}: did you mean 'photos/\*\*/\*.JPEG'",
+            rf"no images in this folder; its subfolders hold {BOTH}: did you mean 'photos/\*\*/\*'\?$",
         ),
         ("empty", "no images in this folder: it is empty; name another$"),
         ("texts", r"no images in this folder \(looked for .bmp, .*\); it holds .csv$"),
         ("h", "no images in this folder in a format that is read; it holds .heic: convert them to one of"),
-        ("photos/*/*.jpg", rf"no file matches; {END} {BOTH}: did you mean 'photos/\*/\*.JPEG'\?$"),
+        ("photos/*/*.jpg", rf"no file matches; {END} {BOTH}: did you mean 'photos/\*/\*'\?$"),
         ("photos/cats/*.jpg", rf"no file matches; {END} .JPEG: did you mean 'photos/cats/\*.JPEG'\?$"),
         ("photo/*.jpg", "no file matches: there is no folder photo; check the path$"),
         ("texts/*.jpg", "no file matches; check the folder and the pattern$"),
@@ -221,7 +232,7 @@ BELOW = r"photos/\*\*/\*.JPEG"
         ("list.txt", "is text; expected a folder, a glob, a list of paths or images, or a NumPy array of"),
         ("film.mp4", "is a video; expected a folder"),
         ("all.zip", "is a zip archive; expected a folder"),
-        (["photos"], r"a folder, not an image file \(in a list of 1 files\)"),
+        (["photos"], r"a folder, not an image file \(in a list of 1 file\)"),
     ],
 )
 def test_hints(tree: Path, source: Any, told: str) -> None:

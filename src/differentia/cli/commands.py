@@ -357,6 +357,7 @@ def noise(
     as_json: bool,
 ) -> None:
     """Write white noise as PNG files: the images of noise:COUNT for a network whose input has this size."""
+    from differentia.stimuli.base import counted
     from differentia.stimuli.files import natural_key
     from differentia.stimuli.noise import noise as make_noise
     from differentia.stimuli.saving import save_images
@@ -365,7 +366,7 @@ def noise(
     written = save_images(stimuli, folder, size=size)
     if as_json:
         print_json([str(path) for path in sorted(written.iterdir(), key=natural_key)])
-    say(f"Written to {written}: {len(stimuli)} images")
+    say(f"Written to {written}: {counted(len(stimuli), 'image')}")
 
 
 @_command(

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
+from differentia.cli.output import told_by_the_library
 from differentia.networks.specs import NOTHING, names_code, read_network_spec
 
 
-def load_named_network(network: str, **options: Any) -> Any:
-    """Return a network; code that it names may also lie in the working folder, as for ``python -m``."""
+def load_named_network(network: str, *, quiet: bool = False, **options: Any) -> Any:
+    """Return a network; code that it names may also lie in the working folder, as for ``python -m``.
+
+    What weights were taken is told, unless it is to be quiet.
+    """
     from differentia.networks.load import load_network
 
-    with _code_found(network):
+    with _code_found(network), nullcontext() if quiet else told_by_the_library():
         return load_network(network, **options)
 
 

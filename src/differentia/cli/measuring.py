@@ -78,7 +78,7 @@ def measure_into(
         require_store(folder / STORE)
     from differentia.experiment.measure import measure_with
 
-    network = load_named_network(experiment.network.spec, **experiment.network.options())
+    network = load_named_network(experiment.network.spec, quiet=shown.quiet, **experiment.network.options())
     require_writable(folder, f"--out {folder}")
     context.with_resource(held(folder))
     recordings = folder / STORE / RECORDINGS

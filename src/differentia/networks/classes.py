@@ -93,6 +93,8 @@ def find_class(network: Network, wanted: str | int, count: int) -> int:
         )
     holders = [name for name in names if text and _comparable(text) in _comparable(name)]
     if holders:
+        words = _comparable(text)
+        holders.sort(key=lambda name: f"_{words}_" not in f"_{re.sub(r'[^a-z0-9]+', '_', name.lower())}_")
         raise InputError(f"unknown class {text!r}. Did you mean {' or '.join(map(repr, holders[:5]))}?")
     raise unknown_name("class", text, sorted(map(_comparable, names)))
 

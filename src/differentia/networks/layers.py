@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import fnmatch
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from differentia.errors import InputError, require_known, unknown_name
+from differentia.errors import (
+    InputError,
+    listed_names,
+    nearest_names,
+    require_known,
+    shortened,
+    unknown_name,
+)
 
 #: The name under which the preprocessed image is recorded.
 INPUT = "input"
@@ -23,6 +31,9 @@ PRESET_SYNONYMS = {
     **dict.fromkeys(("block", "blocks"), BLOCKS),
     **dict.fromkeys(("all", "every", ":every", "everything", ":everything"), EVERY),
 }
+
+#: Beginnings of names that are told where a pattern fits none.
+MOST_BEGINNINGS = 5
 
 #: With more leaves than this, blocks are looked at by default: nobody could read the figures.
 MOST_LEAVES = 200
@@ -217,6 +228,27 @@ def _nothing_found(layers: Sequence[Layer], pattern: str, unrecorded: Sequence[U
     containers = pattern.endswith("/")
     known = [layer.name for layer in layers if layer.container == containers]
     known = [*PRESETS] if pattern.startswith(":") or pattern in PRESET_SYNONYMS else known
-    return unknown_name(
-        "container" if containers else "layer", pattern.removesuffix("/"), known, PRESET_SYNONYMS
-    )
+    what, given, end = ("container", pattern.removesuffix("/"), "/") if containers else ("layer", pattern, "")
+    head = re.split(r"[*?]", given)[0]
+    if head != given:
+        return _nothing_matches(what, pattern, head, known)
+    return unknown_name(what, given, known, PRESET_SYNONYMS, meant=_beginning_so(given, known, end))
+
+
+def _beginning_so(given: str, known: Sequence[str], end: str) -> str:
+    """Return the pattern of the several names that begin with what was given; "" where there are none."""
+    following = {name[len(given)] for name in known if given and name.startswith(given)}
+    if sum(name.startswith(given) for name in known) < 2 or not following:
+        return ""
+    marks = [one for one in following if not one.isalnum()]
+    only = marks[0] if len(marks) == 1 < len(following) else ""  # block1_*, where there is a block10_ too
+    return f"{given}{only}*{end}"
+
+
+def _nothing_matches(what: str, pattern: str, head: str, known: Sequence[str]) -> InputError:
+    """Return the error for a shell pattern, with the beginnings of names that are nearest to its own."""
+    beginnings = [name[: len(head)] for name in known] if head else []
+    beginnings = nearest_names(head, dict.fromkeys(beginnings))[:MOST_BEGINNINGS]
+    nearest = f"; the nearest names begin with {', '.join(beginnings)}" if beginnings else ""
+    listed = listed_names(known, [name for name in known if name.startswith(tuple(beginnings))])
+    return InputError(f"no {what} matches {shortened(pattern)!r}{nearest}.{listed}")

@@ -20,6 +20,7 @@ from differentia.networks.misfits import brief
 from differentia.networks.specs import (
     NOTHING,
     import_problem,
+    installed_package,
     read_network_spec,
     require_device_name,
     require_nothing,
@@ -104,7 +105,7 @@ def _from_object(candidate: Any, name: str, about: dict[str, Any]) -> Network:
     if isinstance(candidate, torch.nn.Module):
         return TorchNetwork(candidate, name=name, **about)
     raise InputError(
-        f"{name}: this is a {type(candidate).__name__}; "
+        f"{name}: this is of type {type(candidate).__name__}; "
         "expected a torch.nn.Module, a keras.Model or a network's name"
     )
 
@@ -127,9 +128,17 @@ def _run_factory(
     """Import and call the user's own code, then load its weights."""
     try:
         made: Any = importlib.import_module(module_name)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise import_problem(spec, module_name, error, []) from error
     except (Exception, SystemExit) as error:
+        if package := installed_package(module_name):
+            raise InputError(
+                f"{spec}: the installed package {package!r} can't be imported ({type(error).__name__}: "
+                f"{brief(error)}); it may be made for another version than PyTorch's here, "
+                f"{torch.__version__}: reinstall it for that version"
+            ) from error
+        if isinstance(error, ImportError):
+            raise import_problem(spec, module_name, error, []) from error
         raise _failed(spec, f"importing {module_name}", module_name, error) from error
     for part in attribute.split("."):
         if not hasattr(made, part):

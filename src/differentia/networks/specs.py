@@ -202,6 +202,14 @@ def import_problem(spec: str, module: str, reason: object, close: list[str]) -> 
     )
 
 
+def installed_package(module: str) -> str:
+    """Return the package of a module where it is installed, rather than the user's own code; "" if not."""
+    package, _, _ = module.partition(".")
+    found = PathFinder.find_spec(package)
+    places = Path(found.origin or "").parts if found else ()
+    return package if {"site-packages", "dist-packages"} & {*places} else ""
+
+
 def _unknown_network(spec: str, name: str) -> InputError:
     """Return the error for a name of no known form, with what it may be meant for."""
     scheme, colon, rest = name.partition(":")

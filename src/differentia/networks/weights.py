@@ -35,16 +35,21 @@ COMPILED, AVERAGED = "_orig_mod", "n_averaged"
 
 
 class StateDict(NamedTuple):
-    """Tensors by name, where in a checkpoint they lie, and what was taken out of their names."""
+    """Tensors by name, the keys in a checkpoint where they lie, and what was taken out of their names."""
 
     tensors: Mapping[str, Any]
-    place: str
+    keys: tuple[str, ...] = ()
     without: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where they lie, in words: "'net' in 'checkpoint'"."""
+        return " in ".join(shown(key) for key in reversed(self.keys)) or "the file itself"
 
     def in_words(self) -> str:
         """Return where they lie, and what was taken out of their names."""
-        place = f" of {self.place}" if self.place else ""
-        return place + (f", without {shown(self.without)!r} in their names" if self.without else "")
+        of_part = f" of {self.place}" if self.keys else ""
+        return of_part + (f", without {shown(self.without)!r} in their names" if self.without else "")
 
 
 def load_weights(spec: str, network: Any, weights: str) -> None:
@@ -62,7 +67,7 @@ def load_weights(spec: str, network: Any, weights: str) -> None:
         return
     if not isinstance(network, torch.nn.Module):
         raise InputError(
-            f"{spec}: this is a {type(network).__name__}; "
+            f"{spec}: this is of type {type(network).__name__}; "
             "weights= goes with a torch.nn.Module or a keras.Model"
         )
     require_tensors(spec, path)
@@ -74,7 +79,7 @@ def load_weights(spec: str, network: Any, weights: str) -> None:
         raise InputError(f"{spec}: the weights can't be loaded: {reason}") from error
     if problem:
         raise unfitting(spec, problem)
-    if chosen.place or chosen.without:
+    if chosen.keys or chosen.without:
         logger.info("%s: took the weights%s", weights, chosen.in_words())
 
 
@@ -126,14 +131,14 @@ def _what_it_names(path: Path) -> str:
     return f" ({shown(names[0])})" if names else ""
 
 
-def _state_dicts(read: Any, place: str = "", depth: int = 0) -> Iterator[StateDict]:
+def _state_dicts(read: Any, keys: tuple[str, ...] = ()) -> Iterator[StateDict]:
     """Yield each mapping of names to tensors in what a file holds, the outermost first."""
-    if not isinstance(read, Mapping) or depth > DEEPEST:
+    if not isinstance(read, Mapping) or len(keys) > DEEPEST:
         return
     if all(isinstance(key, str) for key in read) and any(isinstance(v, torch.Tensor) for v in read.values()):
-        yield StateDict(read, place)
+        yield StateDict(read, keys)
     for key, value in read.items():
-        yield from _state_dicts(value, f"{place}[{shown(repr(key))}]", depth + 1)
+        yield from _state_dicts(value, (*keys, repr(key)))
 
 
 def _chosen(found: list[StateDict], network: torch.nn.Module, spec: str) -> StateDict:
@@ -166,7 +171,7 @@ def _named(found: StateDict, own: Mapping[str, str]) -> Iterator[StateDict]:
         renamed = {own.get(_plain(name[len(prefix) :]), name[len(prefix) :]): given[name] for name in given}
         if len(renamed) == len(given):
             compiled = f"{COMPILED}." if any(f"{COMPILED}." in name for name in given) else ""
-            yield StateDict(renamed, found.place, prefix + compiled * (compiled not in prefix))
+            yield StateDict(renamed, found.keys, prefix + compiled * (compiled not in prefix))
 
 
 def _plain(name: str) -> str:

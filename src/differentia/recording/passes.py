@@ -34,7 +34,7 @@ from differentia.recording.ranking import RANKING, Ranking
 from differentia.recording.responses import FilterMap, Moments, Predictions, Responses, Views, require_finite
 from differentia.recording.schedule import Showing, schedule
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store
-from differentia.stimuli.base import Fit, Stimuli
+from differentia.stimuli.base import Fit, Stimuli, counted
 from differentia.stimuli.copies import content_of
 from differentia.stimuli.presentation import Batch, ImageLabel, SkippedImage, Turns, present, require_a_pair
 from differentia.stimuli.thumbnails import thumbnail_shape, thumbnails
@@ -245,13 +245,17 @@ class Passes:
         lacking = sum(len(showing.images) for showing in showings if showing.kept)
         new = sum(len(showing.images) for showing in showings if not showing.kept)
         counts = {
-            "all that is needed of {:,} images is recorded already": reused - lacking,
-            "{:,} images are partly recorded already, and what is missing is recorded now": lacking,
-            "{:,} images are new": new,
+            "all that is needed of {} is recorded already": reused - lacking,
+            "{} {are} partly recorded already, and what is missing is recorded now": lacking,
+            "{} {are} new": new,
         }
         if reused:
-            said = "; ".join(text.format(count) for text, count in counts.items() if count)
-            logger.info("%s: %s", self._store.name, said)
+            said = [
+                text.format(counted(count, "image"), are="is" if count == 1 else "are")
+                for text, count in counts.items()
+                if count
+            ]
+            logger.info("%s: %s", self._store.name, "; ".join(said))
 
     def _kept(self) -> list[tuple[ImageLabel, Place]]:
         """Return where each image is kept, in the order of the sets and of the images in each."""

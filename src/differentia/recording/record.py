@@ -36,6 +36,7 @@ from differentia.stimuli.presentation import (
     ImageLabel,
     as_record,
     as_sets,
+    copies_in_words,
     first_images,
     warn_of_images,
 )
@@ -99,7 +100,7 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
     if options.drop_duplicates:
         stimuli, dropped = without_copies(stimuli, fit)
     if dropped:
-        logger.info("left out %s images with the content of another of their set", f"{len(dropped):,}")
+        logger.info(copies_in_words(dropped))
     if (pixels := first_images(stimuli, fit, skip_unreadable=options.skip_unreadable)) is not None:
         network.look(pixels)
     chosen = select_layers(network.layers, options.layers, network.unrecorded)

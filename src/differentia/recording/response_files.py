@@ -209,7 +209,7 @@ def _groups_of(given: Any) -> dict[str, xr.Dataset]:
     if isinstance(given, xr.Dataset):
         return {"/": given}
     raise InputError(
-        f"the responses are a {type(given).__name__}; expected a path, or xarray's Dataset or DataTree"
+        f"the responses are of type {type(given).__name__}; expected a path, or xarray's Dataset or DataTree"
     )
 
 

@@ -268,8 +268,8 @@ def _valid_results(results: Any) -> dict[str, xr.Dataset]:
         named = {str(place): result for place, result in enumerate(results, start=1)}
     else:
         raise InputError(
-            f"results is a {type(results).__name__}; expected {{name: result}} or a list of results, one of "
-            "each network, animal or session"
+            f"results is of type {type(results).__name__}; expected {{name: result}} or a list of results, "
+            "one of each network, animal or session"
         )
     if not named:
         raise InputError("there is no result; expected one of each network, animal or session, two or more")

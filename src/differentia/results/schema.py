@@ -219,12 +219,18 @@ def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
     """Return a result that follows the schema, or raise an error that names it `where`."""
     if not _is_dataset(result):
         raise InputError(
-            f"{where} is a {type(result).__name__}; expected the Dataset that measure() returned"
+            f"{where} is of type {type(result).__name__}; expected the Dataset that measure() returned"
         )
     missing = [name for name in ATTRIBUTES if name not in result.attrs]
     due = [name for name, spec in LABELS.items() if spec.with_ in result] + [*POINT, "draw"]
     missing += [name for name in due if name not in result.coords]
     missing += [name for name, spec in VARIABLES.items() if name not in result and not spec.optional]
+    lost = [name for name in (*POINT, "draw") if name in missing]
+    if lost and "differentiation" in result and "image_name" in result.coords:
+        raise InputError(
+            f"{where} has lost its dimension {lost[0]!r}: it was averaged, or selected with drop=True; give "
+            f"the whole result{', and for numbers use dif.draw_mean(result)' * (lost[0] == 'draw')}"
+        )
     if missing:
         raise InputError(f"{where} is not a result of differentia: {', '.join(missing)} missing")
     require_lists(result, where)

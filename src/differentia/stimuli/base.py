@@ -32,6 +32,11 @@ CROPS: dict[str, Callable[..., PIL.Image.Image]] = {
 MODES = {1: "L", 3: "RGB"}
 
 
+def counted(number: int, noun: str) -> str:
+    """Return "1 image", "1,200 images"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 class Image(NamedTuple):
     """One decoded image, fitted to the network's input, and the SHA-256 of its content in hexadecimal."""
 
@@ -88,8 +93,8 @@ class Stimuli(Shown, ABC):
     paths: tuple[Path, ...] | None = None
 
     def _shown(self) -> tuple[str, dict[str, str]]:
-        count = f"{len(self):,} image{'' if len(self) == 1 else 's'}"
-        return f"{type(self).__name__} of {count}", {"source": self.source, "names": listed(self.names)}
+        title = f"{type(self).__name__} of {counted(len(self), 'image')}"
+        return title, {"source": self.source, "names": listed(self.names)}
 
     def __len__(self) -> int:
         """Return the number of images."""

@@ -67,8 +67,7 @@ class FileStimuli(Stimuli):
         except Exception as error:  # Pillow's decoders raise many kinds on broken files
             reason = in_one_line(error) or type(error).__name__
             raise UnreadableImageError(
-                f"{path}: can't be read as an image ({reason}); replace it, take it out of the set, or leave "
-                "such files out with skip_unreadable (--skip-unreadable)"
+                f"{path}: can't be read as an image ({reason}); replace it, or take it out of the set"
             ) from error
         return Image(fit(image), _identity(content, conversion))
 
@@ -127,8 +126,8 @@ def files_in_folder(folder: Path, *, follow_links: bool = False) -> FileStimuli:
     if paths and others:
         warn(
             "other",
-            f"{folder}: {len(others)} images are in formats that are not read, such as {min(others)!r}; "
-            f"convert them to one of {', '.join(FORMATS)}",
+            f"{folder}: left out images in formats that are not read ({len(others)}), such as "
+            f"{min(others)!r}; convert them to one of {', '.join(FORMATS)}",
         )
     if not paths:
         raise InputError(f"{folder}: no images in this folder{_what_is_there(folder, entries)}")
@@ -141,7 +140,7 @@ def _what_is_there(folder: Path, entries: Sequence[Path]) -> str:
         return ": it is empty; name another"
     names = itertools.chain.from_iterable(names for _, _, names in os.walk(folder))
     if found := _suffixes(itertools.islice(names, MOST_LOOKED_AT)):
-        return f"; its subfolders hold {' and '.join(found)}: did you mean '{folder}/**/*{found[0]}'?"
+        return f"; its subfolders hold {' and '.join(found)}: did you mean '{folder}/**/{_taking(found)}'?"
     held = sorted({entry.suffix or entry.name for entry in entries if not entry.is_dir()})
     shown = f"{', '.join(held[:5])}{', ...' * (len(held) > 5)}" if held else "folders without images"
     if any(suffix.lower() in OTHER_SUFFIXES for suffix in held):
@@ -155,13 +154,30 @@ def _suffixes(names: Iterable[str]) -> list[str]:
     return [ending for ending, _ in Counter(e for e in endings if e.lower() in SUFFIXES).most_common()]
 
 
+def _taking(suffixes: Sequence[str]) -> str:
+    """Return a glob that takes the images of all these endings."""
+    return f"*{suffixes[0]}" if len(suffixes) == 1 else "*"
+
+
 def files_matching(pattern: str, *, follow_links: bool = False) -> FileStimuli:
-    """Return the files that a glob matches (``**`` for any depth of folders), in natural order."""
+    """Return the files that a glob matches (``**`` for any depth of folders), in natural order.
+
+    Where some end as image files do, the others are passed over, and that is said.
+    """
     folder, rest = _split_at_wildcard(Path(pattern))
     found = (folder / name for name in glob.glob(rest, root_dir=folder, recursive=True))
     paths = [path for path in found if not path.is_dir()]
     if not paths:
         raise InputError(f"{pattern}: no file matches{_what_would_match(folder, rest)}")
+    by_suffix = [path for path in paths if path.suffix.lower() in SUFFIXES]
+    others = sorted({path.name for path in paths if path.suffix.lower() not in SUFFIXES})
+    if by_suffix and others:
+        warn(
+            "other",
+            f"{pattern}: left out files that do not end as images do ({len(paths) - len(by_suffix)}), such "
+            f"as {others[0]!r}; if they are images, rename them, or convert them to {', '.join(FORMATS)}",
+        )
+        paths = by_suffix
     return _within(paths, folder, pattern, follow_links)
 
 
@@ -179,7 +195,7 @@ def _what_would_match(folder: Path, rest: str) -> str:
     if above and not glob.has_magic(above):
         return f": there is no folder {folder / above}; check the path"
     if found := _suffixes(glob.glob(os.path.join(above, "*"), root_dir=folder, recursive=True)):
-        place = folder / above / f"*{found[0]}"
+        place = folder / above / _taking(found)
         return f"; the images there end in {' and '.join(found)}: did you mean '{place}'?"
     return "; check the folder and the pattern"
 

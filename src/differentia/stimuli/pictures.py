@@ -11,7 +11,7 @@ import PIL.Image
 
 from differentia.errors import InputError, UnreadableImageError, in_one_line
 from differentia.stimuli.arrays import CHANNELS, from_tensor, hash_of, is_tensor, require_uint8
-from differentia.stimuli.base import Fit, Image, Stimuli
+from differentia.stimuli.base import Fit, Image, Stimuli, counted
 from differentia.stimuli.decoding import decoded, usable_conversion
 
 
@@ -24,7 +24,7 @@ class PictureStimuli(Stimuli):
     """Images of Pillow, seen as those in files are, and arrays of one image each, uint8, grey or RGB."""
 
     def __init__(self, pictures: Sequence[Any]) -> None:
-        self.source = f"a list of {len(pictures)} images"
+        self.source = f"a list of {counted(len(pictures), 'image')}"
         self.pictures = [_as_picture(one, f"image {n} of the list") for n, one in enumerate(pictures)]
         self.names = tuple(str(index) for index in range(len(pictures)))
         self._one_at_a_time = threading.Lock()  # Pillow's images may read their file when they are first used

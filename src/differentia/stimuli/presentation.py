@@ -14,15 +14,19 @@ import numpy as np
 from jaxtyping import UInt8
 
 from differentia.errors import InputError, RecordingError, UnreadableImageError, require_distinct_names, warn
-from differentia.stimuli.base import Fit, Image, Stimuli
+from differentia.stimuli.base import Fit, Image, Stimuli, counted
 from differentia.stimuli.sources import stimuli_from
 from differentia.system.machine import usable_cores
+from differentia.system.showing import listed
 
 #: Threads that decode are as many as there are cores for this process, but at most so many.
 MOST_DECODERS = 16
 
 #: Batches that are decoded ahead of the one at work: a core that is done with one begins the next.
 AHEAD = 2
+
+#: What else can be done about an image that can't be read.
+LEAVE_OUT = ", or leave such images out with skip_unreadable (--skip-unreadable)"
 
 #: Images, or groups of them, that one warning names.
 MOST_TOLD = 10
@@ -62,7 +66,7 @@ class Batch(NamedTuple):
 def as_sets(sets: Mapping[str, Any], *, seed: int, follow_links: bool = False) -> dict[str, Stimuli]:
     """Return each set's stimuli, at least two images in each; the seed is for noise that names none."""
     if not isinstance(sets, Mapping):
-        raise InputError(f"the sets are a {type(sets).__name__}; expected {{name: images}}")
+        raise InputError(f"the sets are of type {type(sets).__name__}; expected {{name: images}}")
     if not sets:
         raise InputError("no set of images was given; give at least one: --set NAME=SOURCE")
     stimuli: dict[str, Stimuli] = {}
@@ -78,7 +82,7 @@ def as_sets(sets: Mapping[str, Any], *, seed: int, follow_links: bool = False) -
 def require_a_pair(name: str, count: int, source: str) -> None:
     """Raise an error for a set of fewer than two images."""
     if count < 2:
-        images = "1 image" if count == 1 else "no image"
+        images = counted(count, "image") if count else "no image"
         raise InputError(f"set {name!r} has {images} ({source}); expected at least 2, a pair to compare")
 
 
@@ -142,7 +146,8 @@ def present(
         except InputError as error:
             if skip_unreadable and isinstance(error, UnreadableImageError):
                 return SkippedImage(image.set, image.number, image.name, str(error))
-            raise type(error)(_in_set(image.set, str(error))) from error
+            advice = LEAVE_OUT if isinstance(error, UnreadableImageError) else ""
+            raise type(error)(_in_set(image.set, f"{error}{advice}")) from error
         except MemoryError as error:
             problem = f"image {image.name!r} is too large for this machine's memory; shrink it"
             raise RecordingError(_in_set(image.set, problem)) from error
@@ -211,6 +216,15 @@ def warn_of_images(
         text += "; drop_duplicates=True (--drop-duplicates) keeps the first of each"
         warned.append(warn("same_content", text))
     return warned
+
+
+def copies_in_words(dropped: Sequence[ImageLabel]) -> str:
+    """Return which images were left out, since another of their set has the same content."""
+    names: dict[str, list[str]] = {}
+    for image in dropped:
+        names.setdefault(image.set, []).append(image.name)
+    what = f"left out images with the content of another of their set ({len(dropped):,})"
+    return _with_cases(what, [_in_set(name, listed(images)) for name, images in names.items()])
 
 
 def _in_set(set_name: str, what: str) -> str:

@@ -16,7 +16,7 @@ import PIL.Image
 
 from differentia.errors import InputError, nearest_names, require_known, short_tracebacks
 from differentia.stimuli.arrays import ArrayStimuli, from_tensor, is_tensor, load_npy, load_npz
-from differentia.stimuli.base import Stimuli
+from differentia.stimuli.base import Stimuli, counted
 from differentia.stimuli.decoding import SUFFIXES
 from differentia.stimuli.digits import digits
 from differentia.stimuli.files import FileStimuli, files_in_folder, files_matching
@@ -61,6 +61,8 @@ def images(source: Any, *, follow_links: bool = False) -> Stimuli:
           ``.npz`` file (``images.npz?key=NAME`` where it holds several arrays). Folders and globs are read in
           natural order (``2.jpg`` before ``10.jpg``). Image files are of the usual formats (PNG, JPEG, TIFF,
           ...), of up to 16 bits a channel.
+        - ``noise:COUNT`` or ``digits:COUNT``, with options as ``digits:43?digit=3``: white noise, and
+          handwritten digits that come with the package.
         - Several paths, images of Pillow, or uint8 arrays of one image each: a list, a tuple, a generator, a
           column of a table. They stay in their order.
         - A uint8 array of shape (images, height, width) or (images, height, width, 3), or a tensor of
@@ -80,6 +82,8 @@ def images(source: Any, *, follow_links: bool = False) -> Stimuli:
         There is no such file, the folder holds no image or a link that leads out of it, or the array is not
         of images.
     """
+    if isinstance(source, str) and is_generated(source):
+        return _generated(source, seed=0)
     if isinstance(source, str | os.PathLike):
         return _from_path(os.fspath(source), follow_links)
     if is_tensor(source):
@@ -111,7 +115,7 @@ def _from_list(items: list[Any]) -> Stimuli:
     if not items:
         raise InputError("an empty list of images was given; expected at least one path")
     if all(map(_is_path, items)):
-        return FileStimuli(map(local_path, items), f"a list of {len(items)} files")
+        return FileStimuli(map(local_path, items), f"a list of {counted(len(items), 'file')}")
     if all(map(is_picture, items)):
         return PictureStimuli(items)
     is_first_kind = is_picture if is_picture(items[0]) else _is_path
@@ -198,7 +202,7 @@ def _from_archive(text: str) -> Stimuli:
 
 
 def stimuli_from(source: Any, *, seed: int = 0, follow_links: bool = False) -> Stimuli:
-    """Return stimuli from stimuli, from what `images` takes, or from ``noise:COUNT?option=value``.
+    """Return stimuli from stimuli, or from what `images` takes.
 
     The seed is for noise that names none of its own.
     """

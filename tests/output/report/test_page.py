@@ -33,7 +33,7 @@ def test_what_is_no_result_is_refused() -> None:
     both = kinds()
     cases: list[tuple[Any, str]] = [
         ({}, r"expected a result, or results as \{kind of units: result\}; got none"),
-        (None, "the result is a NoneType"),
+        (None, "the result is of type NoneType"),
         ({**both, "top": both["top"].assign_attrs(metric="cosine")}, "differ in their metric"),
         ({**both, "top": both["top"].assign_attrs(seed=9)}, "differ in their seed"),
         (both["top"].isel(image=slice(3)), "the set .* has 3 of its 6 images"),
@@ -159,7 +159,7 @@ def test_showing_it_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr("IPython.display.display", shown.append)
         assert dif.show(neurons(), height=321) is None
-    with pytest.raises(dif.InputError, match="the result is a str"):
+    with pytest.raises(dif.InputError, match="the result is of type str"):
         dif.show("result.nc")  # type: ignore[arg-type]
     (given_to_jupyter,) = shown
     assert given_to_jupyter.data.count("<iframe") == 1
