@@ -186,7 +186,8 @@ def test_neurons_of_few_units_are_drawn_like_layers() -> None:
     assert result["pool_size"].values.tolist() == [40, 25]
     assert result["differentiation"].sel(layer="V1").notnull().all()
     few = dif.measure_responses(NEURONS, n_units=(5, 30), draws=3, seed=1, pool=30)
-    np.testing.assert_allclose(*(one["differentiation"].sel(draw=0) for one in (result, few)), rtol=1e-12)
+    first, same = (one["differentiation"].sel(draw=0) for one in (result, few))
+    np.testing.assert_allclose(first, same, rtol=1e-12)
     pool = unit_order("V1", 40, 40, seed=1)
     chosen = draw_units("V1", 40, 5, 2, seed=1)
     assert chosen is not None

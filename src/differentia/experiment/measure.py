@@ -149,10 +149,10 @@ def measure_responses(
     ----------
     responses
         What `record` returned, or set -> layer (or area) -> array (n_responses, n_units) with the same
-        units of a layer in every set, or set -> array, of one layer "all"; or what `read_responses` takes: the path of a file that holds such
-        arrays (``.npz``, ``.nc``, ``.zarr``), or a Dataset or DataTree. DataFrames and xarray's DataArrays go
-        by their labels: units may stand in another order in each set, and dimensions that are called unit or
-        neuron, and stimulus, trial or time, either way round.
+        units of a layer in every set, or set -> array of one layer, "all"; or what `read_responses` takes:
+        the path of a file that holds such arrays (``.npz``, ``.nc``, ``.zarr``), or a Dataset or DataTree.
+        DataFrames and xarray's DataArrays go by their labels: units may stand in another order in each set,
+        and dimensions that are called unit or neuron, and stimulus, trial or time, either way round.
     pool
         Units of each layer to draw from, by default all; arrays only.
     seed

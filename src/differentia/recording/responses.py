@@ -187,9 +187,9 @@ def responses_from_arrays(
 ) -> Responses:
     """Return stored activations or recorded neurons, {set: {layer: (n_responses, n_units)}}, as responses.
 
-    A set may be one array, of one layer "all". Every set has the same layers, and each layer the same units: those of DataFrames and DataArrays go by
-    their labels, others by their place. The pool of units is chosen from the columns (all or random), and the
-    seed is that of the draws too.
+    A set may be one array, of one layer "all". Every set has the same layers, and each layer the same units:
+    those of DataFrames and DataArrays go by their labels, others by their place. The pool of units is chosen
+    from the columns (all or random), and the seed is that of the draws too.
     """
     given = labelled_matrices(arrays)
     matrices = _values_of(given)
