@@ -145,6 +145,8 @@ def test_recorded_neurons() -> None:
     """Neurons take the second half alone: all of them, relative to spontaneous activity."""
     result = dif.measure_responses(NEURONS, reference="spontaneous")
     assert result["units_used"].values.tolist() == [[40], [25]]
+    assert dif.relative(result).notnull().all()  # of all neurons there is one draw
+    assert dif.measure_responses(NEURONS, n_units=25)["draw"].values.tolist() == list(range(20))
     for name, areas in NEURONS.items():
         for area, rates in areas.items():
             value = float(result["differentiation"].sel(set=name, layer=area).isel(n_units=0, draw=0))

@@ -216,6 +216,8 @@ def _measure_recorded(
     progress: Progress,
 ) -> xr.Dataset:
     counts = _counts_at_hand(responses, counts)
+    if all(responses.units_used(layer, min(counts)) == layer.size for layer in responses.layers):
+        options = replace(options, draws=1)  # of all units there is no other
     n_images, n_layers = len(responses.images), len(responses.layers)
     values = np.empty((len(responses.sets), n_layers, len(counts), options.draws))
     image_sum, image_sumsq = np.empty((n_images, n_layers)), np.empty((n_images, n_layers))
