@@ -98,8 +98,12 @@ def test_what_is_recorded_has_its_own_words(capsys: pytest.CaptureFixture[str]) 
         ((0.5953, 0.5412, 0.6621), "0.60 [0.54, 0.66]"),
         ((0.00091, 0.00011, 0.00149), "0.0009 [0.0001, 0.0015]"),
         ((0.6, 0.0, 2.0), "0.60 [0.00, 2.00]"),
-        ((1.25, np.nan, np.nan), "1.250"),
+        ((1.2549, np.nan, np.nan), "1.25"),
+        ((0.5784, np.nan, np.nan), "0.58"),
         ((0.00048, np.nan, np.nan), "0.00048"),
+        ((1234.5678, np.nan, np.nan), "1235"),
+        ((-0.0421, -0.0812, -0.00312), "-0.04 [-0.08, -0.003]"),
+        ((-0.0021, -0.1, 0.1), "-0.002 [-0.10, 0.10]"),
         ((1234.5678, 1190.0, 1250.0), "1235 [1190, 1250]"),
         ((3.21e-7, 1e-7, 5e-7), "3.2e-07 [1.0e-07, 5.0e-07]"),
         ((1.4142, 1.4142, 1.4142), "1.414 [1.414, 1.414]"),
@@ -153,7 +157,7 @@ def test_what_the_library_tells(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_what_is_not_to_be_trusted_is_marked(capsys: pytest.CaptureFixture[str]) -> None:
-    """By a question mark in the place of the interval, below which it is said why; else there is none."""
+    """By a question mark in the place of the interval, and behind a ratio, below which it is said why."""
     rng = np.random.default_rng(0)
     arrays = {name: {"V1": rng.gamma(2.0, size=(12, 30))} for name in ("movie", "rest")}
     result = dif.measure_responses(arrays, n_units=(20, 25), draws=3, reference="rest")
@@ -165,7 +169,8 @@ def test_what_is_not_to_be_trusted_is_marked(capsys: pytest.CaptureFixture[str])
         shown = dif.with_intervals(result.assign(doubt=doubt))
         print_result(shown)
         printed = capsys.readouterr().out
-        _, movie, rest, _ = rows_of(printed)["V1"]
+        _, movie, rest, ratio = rows_of(printed)["V1"]
+        assert re.fullmatch(r"\d\.\d\d \?" if marked else r"\d\.\d+", ratio)
         assert movie.endswith(" ?" if marked else "]")
         assert rest.endswith("]")
         said = printed.rpartition("\n\n")[2]

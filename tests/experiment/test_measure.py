@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import xarray as xr
@@ -16,7 +18,7 @@ from torch import nn
 
 import differentia as dif
 from differentia.experiment.measure import measure_kinds
-from differentia.recording.units import UNIT_KINDS, draw_units, filter_order
+from differentia.recording.units import UNIT_KINDS, draw_units, filter_order, unit_order
 
 RNG = np.random.default_rng(0)
 SETS = {
@@ -133,9 +135,9 @@ def test_stored_responses_give_what_measure_gave(normalize: str) -> None:
         name: {layer: np.asarray(values)[rows] for layer, values in everything.values.items()}
         for name, rows in everything.sets.items()
     }
-    stored = dif.measure_responses(arrays, seed=3, **options)
+    stored = dif.measure_responses(arrays, pool=300, seed=3, **options)
     np.testing.assert_array_equal(stored["differentiation"], measured)
-    other = dif.measure_responses(arrays, seed=4, **options)
+    other = dif.measure_responses(arrays, pool=300, seed=4, **options)
     assert not np.array_equal(other["differentiation"], measured)
 
 
@@ -143,6 +145,8 @@ def test_recorded_neurons() -> None:
     """Neurons take the second half alone: all of them, relative to spontaneous activity."""
     result = dif.measure_responses(NEURONS, reference="spontaneous")
     assert result["units_used"].values.tolist() == [[40], [25]]
+    assert dif.relative(result).notnull().all()  # of all neurons there is one draw
+    assert dif.measure_responses(NEURONS, n_units=25)["draw"].values.tolist() == list(range(20))
     for name, areas in NEURONS.items():
         for area, rates in areas.items():
             value = float(result["differentiation"].sel(set=name, layer=area).isel(n_units=0, draw=0))
@@ -152,6 +156,18 @@ def test_recorded_neurons() -> None:
         NEURONS["spontaneous"]["V1"]
     )
     assert float(ratio) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, pd.DataFrame, partial(xr.DataArray, dims=("neuron", "trial"))])
+def test_a_set_of_one_population_needs_no_name_of_it(kind: Any) -> None:
+    """Its array, table or DataArray alone is that of "all"."""
+    rates = {name: areas["V1"] for name, areas in NEURONS.items()}
+    given = {name: kind(array.T if isinstance(kind, partial) else array) for name, array in rates.items()}
+    result = dif.measure_responses(given)
+    assert result["layer"].values.tolist() == ["all"]
+    for name, array in rates.items():
+        value = result["differentiation"].sel(set=name, draw=0).item()
+        assert value == pytest.approx(oracles.differentiation(array), rel=1e-9)
 
 
 def test_unit_normalisation_pools_all_sets() -> None:
@@ -167,10 +183,15 @@ def test_unit_normalisation_pools_all_sets() -> None:
 
 
 def test_neurons_of_few_units_are_drawn_like_layers() -> None:
-    """Draws of recorded neurons equal the oracle on the very neurons."""
+    """Draws of recorded neurons equal the oracle on the very neurons, of all that there are."""
     result = dif.measure_responses(NEURONS, n_units=(5, 30), draws=3, seed=1)
-    pool = result["unit"].sel(layer="V1").values
-    chosen = draw_units("V1", 30, 5, 2, seed=1)
+    assert result["pool_size"].values.tolist() == [40, 25]
+    assert result["differentiation"].sel(layer="V1").notnull().all()
+    few = dif.measure_responses(NEURONS, n_units=(5, 30), draws=3, seed=1, pool=30)
+    first, same = (one["differentiation"].sel(draw=0) for one in (result, few))
+    np.testing.assert_allclose(first, same, rtol=1e-12)
+    pool = unit_order("V1", 40, 40, seed=1)
+    chosen = draw_units("V1", 40, 5, 2, seed=1)
     assert chosen is not None
     value = float(result["differentiation"].sel(set="other", layer="V1", n_units=5, draw=2))
     assert value == pytest.approx(oracles.differentiation(NEURONS["other"]["V1"][:, pool[chosen]]), rel=1e-9)
@@ -248,8 +269,9 @@ def test_wrong_options_are_refused_before_recording(options: dict[str, Any], mes
     ("arrays", "options", "message"),
     [
         ({}, {}, "at least one set"),
-        ({"a": np.zeros((3, 4))}, {}, "set 'a' holds no layer; expected {set: {layer: array}}"),
+        ({"a": [1.0]}, {}, "set 'a' holds no layer; expected {set: {layer: array}} or {set: array}"),
         ({"a": {}}, {}, "set 'a' holds no layer"),
+        ({"a": np.zeros(4)}, {}, r"set 'a', layer 'all' has the shape \(4,\)"),
         ([NEURONS], {}, "expected responses as {set: {layer: array}}"),
         (
             {"a": {"x": np.zeros((0, 4))}, "b": {"x": np.ones((3, 4))}},

@@ -27,7 +27,8 @@ def neurons(**options: Any) -> xr.Dataset:
         name: {"features.0": RNG.gamma(2.0, 1.0, (8, 60)), "block1/conv": RNG.normal(0, 1, (8, 10))}
         for name in ("stimulus", "spontaneous")
     }
-    return dif.measure_responses(arrays, n_units=(5, 20, 50), draws=6, reference="spontaneous", **options)
+    counts = (5, 20, 50)
+    return dif.measure_responses(arrays, n_units=counts, pool=50, draws=6, reference="spontaneous", **options)
 
 
 def viewed(**options: Any) -> xr.Dataset:

@@ -125,13 +125,13 @@ def alike(seed: int, layers: int, units: int = 400) -> dict[str, dict[str, np.nd
 def of_all(arrays: dict[str, dict[str, np.ndarray]], kind: str = "all", draws: int = 1) -> xr.Dataset:
     """Return what all units give, or as a sketch of 50 sums would give it, with an error of some per cent."""
     size = next(iter(arrays["cats"].values())).shape[1]
-    result = dif.measure_responses(arrays, n_units=size, draws=draws)
+    result = dif.measure_responses(arrays, n_units=size)
     if kind == "sketch":
         values = result["differentiation"].values[..., :1]
         errors = np.random.default_rng(7).normal(0, 1 / np.sqrt(2 * 50), (*values.shape[:-1], draws))
         of_draws = (("set", "layer", "n_units", "draw"), values * (1 + errors))
-        result = result.drop_vars([*LIMITS, "source"]).assign(differentiation=of_draws)
-        result = result.assign_coords(n_units=[50])
+        result = result.drop_vars([*LIMITS, "source", "differentiation", "draw"])
+        result = result.assign(differentiation=of_draws).assign_coords(n_units=[50], draw=range(draws))
         result["units_used"] = result["units_used"] * 0 + 50
     return result.assign_coords(units=kind)
 
@@ -177,7 +177,7 @@ def by_moments(ratios: list[float], **options: Any) -> xr.Dataset:
     """Return a result whose layer's SD is that of the units at hand, divided by a ratio for each set."""
     rng = np.random.default_rng(3)
     arrays = {f"set {n}": {"L": rng.normal(0, 1, (6, 50))} for n in range(len(ratios))}
-    result = dif.measure_responses(arrays, n_units=20, **options)
+    result = dif.measure_responses(arrays, n_units=20, pool=20, **options)
     at_hand = result["unit"].values[0]
     of_layer = [
         [array["L"][:, at_hand].std() / ratio] for array, ratio in zip(arrays.values(), ratios, strict=True)

@@ -8,7 +8,7 @@ from helpers.responses import gaussian
 
 import differentia as dif
 from differentia.results.confidence import GAP, LONG_TAIL, STRONG_IMAGES
-from differentia.results.doubts import DOUBT_WORDS
+from differentia.results.doubts import DOUBT_WORDS, say_undefined
 
 
 def doubtful(n_sets: int, doubt: str) -> tuple[list[str], object]:
@@ -55,6 +55,26 @@ def test_nothing_to_doubt() -> None:
     """Nothing is said; nor of the images of a set that is not doubted."""
     _, result = doubtful(2, "")
     assert dif.say_doubts(result) == []  # type: ignore[arg-type]
+
+
+def test_where_there_is_no_value() -> None:
+    """The sets and layers are named, and why; nothing is said of others, nor of draws that do not exist."""
+    rng = np.random.default_rng(0)
+    still, sparse = np.full((12, 60), 0.1), np.zeros((12, 60))
+    sparse[:, 0] = rng.normal(size=12)
+    layers = {"still": still, "sparse": sparse, "even": gaussian(rng, 12)}
+    arrays = {"a": layers, "b": {name: gaussian(rng, 12) for name in layers}}
+    with pytest.warns(dif.DifferentiaWarning):
+        result = dif.measure_responses(arrays, n_units=30, draws=8)
+    assert say_undefined(result) == [
+        "No value for a in still: all responses are equal.",
+        "No value for a in sparse: all responses are equal in some draws.",
+    ]
+    assert say_undefined(result.sel(set=["b"])) == []
+    arrays["a"]["even"][3] = 2.0
+    with pytest.warns(dif.DifferentiaWarning):
+        result = dif.measure_responses(arrays, metric="correlation")
+    assert say_undefined(result) == ["No value for a in still, even: a response is the same in every unit."]
 
 
 def test_each_reason_has_its_words() -> None:

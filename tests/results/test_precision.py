@@ -174,19 +174,31 @@ def test_units_where_they_matter() -> None:
 
 
 def test_one_draw_tells_nothing_of_others() -> None:
-    """Then it says so, and which pool gives draws; not where there are draws, nor of the whole layer."""
+    """Then it says so, and which options would tell; not where there are draws, nor of the whole layer."""
     rng = np.random.default_rng(2)
     arrays = {"a": {"x": rng.normal(size=(40, 400)), "y": rng.normal(size=(40, 60))}}
-    said = told(dif.measure_responses(arrays, n_units=50))
-    assert said.endswith(
-        "How much depends on which neurons were drawn is not known, as no more were kept than are looked at: "
-        "a larger pool gives draws (--pool 400; in Python, pool=400)."
-    )
-    assert "(--pool 200;" in told(dif.measure_responses(arrays, n_units=20))
-    with_pool = dif.measure_responses(arrays, n_units=20, pool=200)
+    few = "no more were kept than are looked at"
+    for options, reason, cure in (
+        ({"n_units": 50, "pool": 50}, few, "a larger pool would tell (--pool 400; in Python, pool=400)"),
+        ({"n_units": 20, "pool": 20}, few, "a larger pool would tell (--pool 200; in Python, pool=200)"),
+        (
+            {"n_units": 20, "pool": 200, "draws": 1},
+            "there is one draw",
+            "more draws would tell (--draws 20; in Python, draws=20)",
+        ),
+        (
+            {"n_units": (10, 20), "pool": 20, "draws": 1},
+            f"there is one draw and {few}",
+            "more draws and a larger pool would tell (--draws 20 --pool 200; in Python, draws=20, pool=200)",
+        ),
+    ):
+        assert told(dif.measure_responses(arrays, **options)).endswith(
+            f"How much depends on which neurons were drawn is not known, as {reason}: {cure}."
+        )
+    with_pool = dif.measure_responses(arrays, n_units=20)
     assert np.isfinite(dif.precision(with_pool)["half_width"].sel(source="units")).all()
-    for options in ({"n_units": 20, "pool": 200}, {"n_units": (20, 50)}, {}):
-        assert "--pool" not in told(dif.measure_responses(arrays, **options))
+    for options in ({"n_units": 20}, {"n_units": (20, 50), "pool": 50}, {"n_units": 400, "draws": 1}, {}):
+        assert "How much depends" not in told(dif.measure_responses(arrays, **options))
 
 
 def test_intervals_that_say_little() -> None:
@@ -236,15 +248,13 @@ def test_what_cannot_be_told_in_words() -> None:
     assert "stimuli would halve that." in told(result)
     without = result.drop_vars("distance")
     assert dif.precision(without)["unknown"].item() == "no distances"
-    assert told(without).endswith(
-        "(95 %); how many would halve that can't be told without the distances of this measure."
-    )
+    assert told(without).endswith("(95 %).")
     other = dif.measure_responses({"a": {"x": gaussian(rng, 43)}}, metric="cityblock")
     assert dif.precision(other)["unknown"].item() == "no distances"
     strong = np.exp(0.5 * rng.normal(size=(43, 1))) * rng.normal(size=(43, 60))
     assert told(dif.measure_responses({"a": {"x": strong}})).endswith(
-        "(95 %), which rests on the strongest of them; how many would halve that can't be told, as stronger "
-        "ones may follow: show more."
+        "(95 %); how many stimuli would halve that can't be told, as the few with the strongest responses "
+        "count most, and others may have stronger ones: show more."
     )
 
 

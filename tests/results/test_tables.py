@@ -120,7 +120,7 @@ def size_of(record: dict[str, Any]) -> int:
 def test_rows_hold_the_limits_of_each_value() -> None:
     """Those of the result, and of relative values; NaN where they are not known, as without intervals."""
     arrays = {name: {"V1": RNG.gamma(2.0, 1.0, (12, 60))} for name in ("stimulus", "spontaneous")}
-    result = dif.measure_responses(arrays, n_units=(5, 20), draws=6, reference="spontaneous")
+    result = dif.measure_responses(arrays, n_units=(5, 20), pool=20, draws=6, reference="spontaneous")
     limits = {
         "differentiation": (result["differentiation_low"], result["differentiation_high"]),
         "relative": dif.relative_interval(result),

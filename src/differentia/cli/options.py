@@ -31,7 +31,9 @@ FIELDS = {
 FIELDS_OF_RESPONSES = {
     **{name: FIELDS[name] for name in options_of(MeasureOptions)},
     "n_units": FIELDS["n_units"]._replace(text="Numbers of neurons to look at", shown="all that there are"),
-    "pool": FIELDS["pool"]._replace(text="Neurons of each population to draw from"),
+    "pool": FIELDS["pool"]._replace(
+        text="Neurons of each population to draw from", shown="all that there are"
+    ),
     "reference": FIELDS["reference"]._replace(
         text="The set to divide by, such as spontaneous activity", shown="none"
     ),

@@ -88,7 +88,7 @@ def print_result(result: xr.Dataset) -> None:
     """Print layers x sets at the largest number of units, relative columns beside; then what to trust."""
     from differentia.output.words import units_title
     from differentia.results.copies import say_copies
-    from differentia.results.doubts import doubts, say_doubts
+    from differentia.results.doubts import doubts, say_doubts, say_undefined
     from differentia.results.precision import say_precision
     from differentia.results.schema import LIMITS
     from differentia.results.subject import subject_of, unit_noun
@@ -102,16 +102,20 @@ def print_result(result: xr.Dataset) -> None:
     found = {(one["layer"], one["set"]): one for one in table_rows(result) if one["n_units"] == count}
     doubted = (doubts(result) != "").sel(n_units=count)
 
+    def marks_of(*names: str) -> list[str]:
+        return ["?" if mark else "" for mark in doubted.sel(set=list(names)).any("set").values]
+
     def values_of(name: str) -> Column:
-        marks = doubted.sel(set=name).transpose("layer").values
-        cells = [_value_parts(found[layer, name], mark) for layer, mark in zip(layers, marks, strict=True)]
-        return Column([name], aligned(cells))
+        marked = zip(layers, marks_of(name), strict=True)
+        return Column([name], aligned([_value_parts(found[layer, name], mark) for layer, mark in marked]))
 
     def relative_to(name: str) -> Column:
-        rows = [found[layer, name] for layer in layers]
         known = ("relative", "relative_images_low", "relative_images_high")
-        cells = [written_value(*(one[what] for what in known)) for one in rows]
-        return Column([f"{name} /", reference], aligned([cell[:1] for cell in cells]))
+        marked = zip(layers, marks_of(name, reference), strict=True)
+        cells = [
+            (written_value(*(found[layer, name][what] for what in known))[0], mark) for layer, mark in marked
+        ]
+        return Column([f"{name} /", reference], aligned(cells))
 
     title = f"Differentiation, {units_title(str(result['units'].item()), count, subject.unit.many)}"
     confidence = confidence_of(result)
@@ -130,33 +134,43 @@ def print_result(result: xr.Dataset) -> None:
     typer.echo()
     if bool(doubted.any()):
         typer.echo(f"?: not to be trusted for other {subject.item.many}; why is said below")
-    print_paragraph(*say_precision(result), *say_doubts(result), *say_copies(result))
+    print_paragraph(*say_precision(result), *say_doubts(result), *say_undefined(result), *say_copies(result))
 
 
-def _value_parts(row: dict[str, Any], doubted: bool) -> tuple[str, str, str]:
+def _value_parts(row: dict[str, Any], mark: str) -> tuple[str, str, str]:
     name, spread = "differentiation", row["sd_over_draws"]
     limits = row[f"{name}_images_low"], row[f"{name}_images_high"]
     value, around, interval = written_value(row[name], *limits, spread)
-    return value, around, "?" if doubted else interval
+    return value, around, mark or interval
 
 
 def written_value(value: float, low: float, high: float, spread: float = 0.0) -> tuple[str, str, str]:
     """Return a value, its SD over draws, and its interval as texts; what is not known is empty."""
     digits = _decimals(value, high - low, 4 * spread)
     style = ".1e" if 0 < abs(value) < 1e-4 else f".{digits}f"
-    around = f"\u00b1 {spread:{style}}" if spread > 0 else ""
-    return f"{value:{style}}", around, "" if math.isnan(high - low) else f"[{low:{style}}, {high:{style}}]"
+    around = f"\u00b1 {_written(spread, style)}" if spread > 0 else ""
+    interval = "" if math.isnan(high - low) else f"[{_written(low, style)}, {_written(high, style)}]"
+    return _written(value, style), around, interval
 
 
-def _decimals(value: float, *widths: float) -> int:
-    """Return the decimals of a value that is known so closely: the smallest width is 3 to 30 of the last.
+def _written(number: float, style: str) -> str:
+    """Return a number as text; one that is not 0 does not look like it."""
+    text = f"{number:{style}}"
+    return f"{number:.1g}" if number and float(text) == 0 else text
 
-    There are at least two, or as many as make three figures of a value.
+
+def _decimals(value: float, interval: float, around: float) -> int:
+    """Return the decimals of a value that is known so closely: the smaller width is 3 to 30 of the last.
+
+    There are at least two, or as many as make three figures of a value; where it is not known how closely,
+    there are no more, but for two figures of a small value.
     """
-    known = [width for width in widths if width > 0]
+    known = [width for width in (interval, around) if width > 0]
     size = math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
-    if not known:
+    if interval == 0 and not known:
         return max(3, 1 - size)
+    if not known:
+        return max(2 - max(size, 0), 1 - size, 0)
     return min(max(1 - round(math.log10(min(known))), 2 - max(size, 0), 0), max(4, 2 - size))
 
 
@@ -165,7 +179,7 @@ def print_contrast(found: xr.Dataset, result: xr.Dataset) -> None:
     from differentia.output.words import corrected_over, units_title
     from differentia.results.contrasts import SIGNIFICANT
     from differentia.results.copies import say_copies
-    from differentia.results.doubts import say_doubts
+    from differentia.results.doubts import say_doubts, say_undefined
     from differentia.results.precision import say_missing
     from differentia.results.subject import subject_of
     from differentia.results.summaries import layer_names, percent
@@ -198,7 +212,8 @@ def print_contrast(found: xr.Dataset, result: xr.Dataset) -> None:
             f"{corrected_over(found, place.one)}){named}{f'; unknown in {unknown}' if unknown else ''}."
         )
     compared = result.sel(set=[first, second])
-    print_paragraph(said, *say_missing(compared), *say_doubts(compared), *say_copies(compared))
+    known = (*say_missing(compared), *say_doubts(compared), *say_undefined(compared), *say_copies(compared))
+    print_paragraph(said, *known)
 
 
 #: How the names of the two sets stand above a difference and a ratio, and the headings of p.

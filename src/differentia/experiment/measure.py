@@ -135,7 +135,7 @@ def measure_with(
 
 @takes(MeasureOptions, keywords=MeasureKeywords)
 def measure_responses(
-    responses: Responses | Mapping[str, Mapping[str, Any]] | ResponsesSource,
+    responses: Responses | Mapping[str, Any] | ResponsesSource,
     *,
     pool: int | None = None,
     seed: int | None = None,
@@ -149,12 +149,12 @@ def measure_responses(
     ----------
     responses
         What `record` returned, or set -> layer (or area) -> array (n_responses, n_units) with the same
-        units of a layer in every set; or what `read_responses` takes: the path of a file that holds such
-        arrays (``.npz``, ``.nc``, ``.zarr``), or a Dataset or DataTree. DataFrames and xarray's DataArrays go
-        by their labels: units may stand in another order in each set, and dimensions that are called unit or
-        neuron, and stimulus, trial or time, either way round.
+        units of a layer in every set, or set -> array of one layer, "all"; or what `read_responses` takes:
+        the path of a file that holds such arrays (``.npz``, ``.nc``, ``.zarr``), or a Dataset or DataTree.
+        DataFrames and xarray's DataArrays go by their labels: units may stand in another order in each set,
+        and dimensions that are called unit or neuron, and stimulus, trial or time, either way round.
     pool
-        Units of each layer to draw from, by default the largest of `n_units`; arrays only.
+        Units of each layer to draw from, by default all; arrays only.
     seed
         Seed of the choice of units, by default 0; recorded responses have theirs.
     memory
@@ -185,11 +185,9 @@ def measure_responses(
         kinds = ("all",) if given.n_units is None else ("random",)
         seed = 0 if seed is None else seed
         at_hand = accept(RecordOptions, {"units": kinds, "pool": pool, "seed": seed, "memory": memory})
-        counts = counts_of(given, at_hand)
+        counts_of(given, at_hand)
         arrays, known = _arrays_of(responses)
-        responses = responses_from_arrays(
-            arrays, kind=kinds[0], pool=pool or (max(counts) if counts else None), seed=at_hand.seed
-        )
+        responses = responses_from_arrays(arrays, kind=kinds[0], pool=pool, seed=at_hand.seed)
         responses = replace(responses, provenance=known)
     elif pool is not None or seed not in (None, responses.seed):
         raise InputError("recorded responses already have a pool and a seed; leave pool= and seed= out")
@@ -203,7 +201,7 @@ def measure_responses(
         return _measure_recorded(responses, given.n_units, given, memory, report)
 
 
-def _arrays_of(given: Any) -> tuple[Mapping[str, Mapping[str, Any]], dict[str, str]]:
+def _arrays_of(given: Any) -> tuple[Mapping[str, Any], dict[str, str]]:
     """Return responses at hand as arrays, and what the provenance says of them."""
     if isinstance(given, str | os.PathLike):
         return read_responses(given), {"responses": os.fspath(given)}
@@ -218,6 +216,8 @@ def _measure_recorded(
     progress: Progress,
 ) -> xr.Dataset:
     counts = _counts_at_hand(responses, counts)
+    if all(responses.units_used(layer, min(counts)) == layer.size for layer in responses.layers):
+        options = replace(options, draws=1)  # of all units there is no other
     n_images, n_layers = len(responses.images), len(responses.layers)
     values = np.empty((len(responses.sets), n_layers, len(counts), options.draws))
     image_sum, image_sumsq = np.empty((n_images, n_layers)), np.empty((n_images, n_layers))

@@ -36,7 +36,8 @@ class MeasureOptions:
     draws: Annotated[int, Field(ge=1, le=MOST_DRAWS)] = option(
         20,
         "Draws of units at each number of units",
-        doc=", from one pool for all images and sets; units that are not chosen at random have one",
+        doc=", from one pool for all images and sets; units that are not chosen at random have one, and so "
+        "have all units",
     )
     normalize: Annotated[str, NORMALIZE] = option(
         "layer",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from differentia.errors import InputError, in_one_line
-from differentia.recording.responses import Matrices, checked_matrices
+from differentia.recording.responses import ALL, Matrices, checked_matrices
 from differentia.system.files import user_path
 from differentia.system.hdf5 import require_plain_hdf5
 from differentia.system.machine import free_memory, written_size
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 #: of these two.
 STIMULUS, NEURON = "stimulus", "neuron"
 SET, POPULATION = "set", "population"
-
-#: The population of responses that name none.
-ALL = "all"
 
 #: What is yielded of a file: set, population, values (stimulus, neuron).
 _Parts = Iterator[tuple[str, str, Any]]

@@ -17,6 +17,9 @@ from differentia.recording.units import draw_units, unit_kind, units_of_draw, un
 from differentia.stimuli.presentation import ImageLabel
 from differentia.system.showing import Shown, listed
 
+#: The layer, or population, of responses that name none.
+ALL = "all"
+
 #: By set and layer: (n_responses, n_units).
 Matrices = dict[str, dict[str, Num[np.ndarray, "_ _"]]]
 
@@ -176,7 +179,7 @@ def require_finite(
 
 
 def responses_from_arrays(
-    arrays: Mapping[str, Mapping[str, Any]],
+    arrays: Mapping[str, Any],
     *,
     kind: str = "all",
     pool: int | None = None,
@@ -184,9 +187,9 @@ def responses_from_arrays(
 ) -> Responses:
     """Return stored activations or recorded neurons, {set: {layer: (n_responses, n_units)}}, as responses.
 
-    Every set has the same layers, and each layer the same units: those of DataFrames and DataArrays go by
-    their labels, others by their place. The pool of units is chosen from the columns (all or random), and the
-    seed is that of the draws too.
+    A set may be one array, of one layer "all". Every set has the same layers, and each layer the same units:
+    those of DataFrames and DataArrays go by their labels, others by their place. The pool of units is chosen
+    from the columns (all or random), and the seed is that of the draws too.
     """
     given = labelled_matrices(arrays)
     matrices = _values_of(given)
@@ -222,8 +225,12 @@ def labelled_matrices(arrays: Mapping[Any, Any], *, place: str = "layer") -> dic
         raise InputError("expected responses as {set: {layer: array}}, with at least one set")
     given: dict[str, dict[str, Labelled]] = {}
     for name, by_layer in zip(require_distinct_names("set", arrays), arrays.values(), strict=True):
+        if hasattr(by_layer, "__array__") and not isinstance(by_layer, Mapping):
+            by_layer = {ALL: by_layer}
         if not isinstance(by_layer, Mapping) or not by_layer:
-            raise InputError(f"set {name!r} holds no layer; expected {{set: {{layer: array}}}}")
+            raise InputError(
+                f"set {name!r} holds no {place}; expected {{set: {{{place}: array}}}} or {{set: array}}"
+            )
         names = require_distinct_names(place, by_layer)
         given[name] = {
             layer: labelled(array, f"set {name!r}, {place} {layer!r}")

@@ -61,8 +61,8 @@ def not_converged(result: xr.Dataset, sketch: xr.Dataset | None = None) -> xr.Da
     Returns
     -------
     (set, layer, n_units) bool
-        False also where there is nothing to compare with, or no value. An SD that agrees does not show that
-        a point has converged.
+        False also where there is nothing to compare with, as at the largest number of units, or no value;
+        there, `to_dataframe` has `pandas.NA`. An SD that agrees does not show that a point has converged.
 
     Raises
     ------

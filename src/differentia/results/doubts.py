@@ -10,6 +10,7 @@ from jaxtyping import Int
 
 from differentia.results.confidence import GAP, LONG_TAIL, STRONG_IMAGES, strongest
 from differentia.results.dataset import set_rows, units_at_hand
+from differentia.results.draws import draw_mean
 from differentia.results.schema import POINT, checked
 from differentia.results.subject import SETS, subject_of
 
@@ -69,25 +70,47 @@ def say_doubts(result: xr.Dataset) -> list[str]:
         A sentence for each doubt, which names the sets and layers, and the images that it rests on.
     """
     found = doubts(result).sel(n_units=result["n_units"].max())
-    subject, sentences = subject_of(result), []
-    layers = [str(name) for name in result["layer"].values]
+    items, sentences = subject_of(result).item.many, []
     for doubt, says in DOUBT_WORDS.items():
-        doubted = {
-            str(name): where
-            for name in result["set"].values
-            if len(where := np.flatnonzero(found.sel(set=name).values == doubt))
-        }
-        if not doubted:
+        if not (doubted := _places(found == doubt)):
             continue
-        places = [
-            f"{name} in {subject.place.listed([layers[at] for at in where])}"
-            for name, where in doubted.items()
-        ]
         images = "" if doubt == GAP else f" ({_say_strongest(result, doubted)})"
         sentences.append(
-            f"No interval for {SETS.listed(places)}: {says.format(items=subject.item.many)}{images}."
+            f"No interval for {_say_places(result, doubted)}: {says.format(items=items)}{images}."
         )
     return sentences
+
+
+#: Metrics that have no value where one response is the same in every unit, or 0.
+_OF_ONE_LENGTH = ("correlation", "cosine")
+
+
+def say_undefined(result: xr.Dataset) -> list[str]:
+    """Return in words where the measure has no value at the largest number of units, and why."""
+    values = result["differentiation"].sel(n_units=result["n_units"].max())
+    unknown, never = draw_mean(values, result).isnull(), values.isnull().all("draw")
+    by_response = result.attrs["normalize"] == "response" or result.attrs["metric"] in _OF_ONE_LENGTH
+    why = "a response is the same in every unit" if by_response else "all responses are equal"
+    cases = {why: unknown & never, f"{why} in some draws": unknown & ~never}
+    return [
+        f"No value for {_say_places(result, places)}: {reason}."
+        for reason, where in cases.items()
+        if (places := _places(where))
+    ]
+
+
+def _places(where: xr.DataArray) -> dict[str, Int[np.ndarray, " l"]]:
+    """Return by set, if it has any, the positions of the layers where something holds."""
+    of_sets = zip(where["set"].values, where.transpose("set", "layer").values, strict=True)
+    return {str(name): at for name, of_set in of_sets if len(at := np.flatnonzero(of_set))}
+
+
+def _say_places(result: xr.Dataset, places: Mapping[str, Int[np.ndarray, " l"]]) -> str:
+    """Return the sets, with the layers of each, the first few by name."""
+    place = subject_of(result).place
+    return SETS.listed(
+        [f"{name} in {place.listed(result['layer'].values[at].tolist())}" for name, at in places.items()]
+    )
 
 
 def _say_strongest(result: xr.Dataset, doubted: Mapping[str, Int[np.ndarray, " l"]]) -> str:

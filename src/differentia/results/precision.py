@@ -33,13 +33,11 @@ _NARROWEST = 1e-6
 NO_INTERVAL, NO_WIDTH, NO_DISTANCES = "no interval", "no width", "no distances"
 WIDE, STRENGTH, FAR, MANY = "wide", "strength", "far", "many"
 
-#: What is said of each after how closely a value is known.
+#: What is said of {items} after how closely a value is known, where there is something to say.
 _UNKNOWN = {
-    NO_WIDTH: ".",
-    NO_DISTANCES: "; how many would halve that can't be told without the distances of this measure.",
     WIDE: ", too little to tell how many would be enough: show more.",
-    STRENGTH: ", which rests on the strongest of them; how many would halve that can't be told, as stronger "
-    "ones may follow: show more.",
+    STRENGTH: "; how many {items} would halve that can't be told, as the few with the strongest responses "
+    "count most, and others may have stronger ones: show more.",
     FAR: f"; as far as they tell, not even {_FURTHEST} times as many would halve that.",
     MANY: f"; more than {MOST_IMAGES:,} would halve that, for which there are no intervals.",
 }
@@ -49,6 +47,9 @@ _FEW_UNITS = 50
 
 #: A pool of so many times the units that are looked at gives draws that hardly overlap.
 _POOL = 10
+
+#: So many draws are made by default, and tell their spread.
+_DRAWS = 20
 
 
 @checked
@@ -235,11 +236,13 @@ class _AtMostUnits:
         place = _largest(self._known)
         number, unknown = self._images_to_halve(place)
         of_set = f" of {self._sets[place[0]]}" if len(self._sets) > 1 else ""
-        ending = _UNKNOWN.get(unknown)
+        items = self._subject.item.many
         if self._looks_at_few(place[1]):
             ending = f"; {self._more_units(place[1])}"
-        elif ending is None:
-            ending = f"; about {_rounded(number):,} {self._subject.item.many}{of_set} would halve that."
+        elif unknown:
+            ending = _UNKNOWN.get(unknown, ".").format(items=items)
+        else:
+            ending = f"; about {_rounded(number):,} {items}{of_set} would halve that."
         known = f"{self._name(place)} is" if np.isfinite(self._known).sum() == 1 else "values are"
         return [f"With {self._images()}, {known} known to {self._reach(self._known)}{ending}"]
 
@@ -278,14 +281,25 @@ class _AtMostUnits:
         return [f"{draw} lies within {self._reach(self._of_draws)}; {more}"]
 
     def say_one_draw(self) -> list[str]:
-        """Say that nothing is known of other draws of units, where there is but one."""
-        alone = (self._used == self._pool) & (self._pool < self._size)
-        if not kind_of(self._result).random or not alone.any() or self._result.sizes["n_units"] > 1:
+        """Say that nothing is known of other draws of units, where there is but one, and what gives more."""
+        single = self._result.sizes["draw"] == 1
+        if not kind_of(self._result).random or (self._result.sizes["n_units"] > 1 and not single):
             return []
-        pool = int(min(_POOL * self._used[alone].max(), self._size[alone].max()))
+        missing: list[tuple[str, str, str, int]] = []
+        if single and (self._used < self._size).any():
+            missing.append(("there is one draw", "more draws", "draws", _DRAWS))
+        if (whole := (self._used == self._pool) & (self._pool < self._size)).any():
+            pool = int(min(_POOL * self._used[whole].max(), self._size[whole].max()))
+            missing.append(("no more were kept than are looked at", "a larger pool", "pool", pool))
+        if not missing:
+            return []
+        reasons, cures, names, numbers = zip(*missing, strict=True)
+        options = [f"{name}={number}" for name, number in zip(names, numbers, strict=True)]
+        typed = " ".join(f"--{option}" for option in options).replace("=", " ")
         return [
-            f"How much depends on which {self._units.many} were drawn is not known, as no more were kept "
-            f"than are looked at: a larger pool gives draws (--pool {pool}; in Python, pool={pool})."
+            f"How much depends on which {self._units.many} were drawn is not known, as "
+            f"{' and '.join(reasons)}: {' and '.join(cures)} would tell ({typed}; in Python, "
+            f"{', '.join(options)})."
         ]
 
     def _reach(self, half: Float[np.ndarray, "set layer"]) -> str:

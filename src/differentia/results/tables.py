@@ -42,9 +42,10 @@ def to_dataframe(result: xr.Dataset) -> pd.DataFrame:
         means over draws, each with its SD over draws (``sd_over_draws``, ``relative_sd_over_draws``) and its
         limits of units, of images and of both (``differentiation_units_low``, and so on). What is not known
         is NaN, and so is all that is relative where there is no reference. ``doubt`` says why there are no
-        limits of images, where they can't be trusted (`doubts`). ``not_converged`` (boolean, `pandas.NA`
-        where that can't be said) says where more units give another value, as `differentia.not_converged`
-        does.
+        limits of images, where they can't be trusted (`doubts`). ``not_converged`` (boolean) says where more
+        units give another value, as `differentia.not_converged` does, but is `pandas.NA` where that can't be
+        said and `differentia.not_converged` is False: at the largest number of units that were looked at,
+        there are none to compare with.
 
     Raises
     ------
