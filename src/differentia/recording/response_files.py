@@ -16,6 +16,7 @@ from differentia.recording.responses import Matrices, checked_matrices
 from differentia.system.files import user_path
 from differentia.system.hdf5 import require_plain_hdf5
 from differentia.system.machine import free_memory, written_size
+from differentia.system.zarr_folders import require_plain_zarr
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -141,9 +142,7 @@ def _read_netcdf(path: Path, where: str) -> _Parts:
 
 
 def _read_zarr(path: Path, where: str) -> _Parts:
-    for file in path.rglob(".zarray"):
-        if b'"pickle"' in file.read_bytes():
-            raise InputError(f"{where}: holds pickled objects, which are not read; write numbers")
+    require_plain_zarr(path, where)
     groups = _opened(path, where, "zarr", "Zarr", consolidated=False)
     if "differentia" in groups["/"].attrs:
         raise InputError(
