@@ -189,7 +189,7 @@ def responses_from_arrays(
     seed is that of the draws too.
     """
     given = labelled_matrices(arrays)
-    matrices = _values_of(given)
+    matrices = values_of(given)
     by_layer = next(iter(matrices.values()))
     layers = tuple(Layer(layer, "Recorded", (array.shape[1],), layer) for layer, array in by_layer.items())
     names_of_images = {name: _names_of_stimuli(of_set) for name, of_set in given.items()}
@@ -211,13 +211,11 @@ def responses_from_arrays(
     return Responses(layers, images, values, units, kind, seed, moments=moments)
 
 
-def checked_matrices(arrays: Mapping[Any, Any], *, place: str = "layer") -> Matrices:
-    """Return arrays as matrices, by set and layer; errors call a layer what `place` says."""
-    return _values_of(labelled_matrices(arrays, place=place))
-
-
 def labelled_matrices(arrays: Mapping[Any, Any], *, place: str = "layer") -> dict[str, dict[str, Labelled]]:
-    """Return arrays with their labels, by which stimuli and units are brought into one order."""
+    """Return arrays with their labels, by which stimuli and units are brought into one order.
+
+    Errors call a layer what `place` says.
+    """
     if not isinstance(arrays, Mapping) or not arrays:
         raise InputError("expected responses as {set: {layer: array}}, with at least one set")
     given: dict[str, dict[str, Labelled]] = {}
@@ -242,7 +240,8 @@ def labelled_matrices(arrays: Mapping[Any, Any], *, place: str = "layer") -> dic
     return given
 
 
-def _values_of(given: Mapping[str, Mapping[str, Labelled]]) -> Matrices:
+def values_of(given: Mapping[str, Mapping[str, Labelled]]) -> Matrices:
+    """Return matrices without their labels."""
     return {name: {layer: one.values for layer, one in of_set.items()} for name, of_set in given.items()}
 
 
