@@ -153,7 +153,7 @@ def _decimals(value: float, *widths: float) -> int:
 
     There are at least two, or as many as make three figures of a value.
     """
-    known = [width for width in widths if width > 0]
+    known = [width for width in widths if 0 < width < math.inf]
     size = math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
     if not known:
         return max(3, 1 - size)

@@ -17,6 +17,9 @@ from differentia.recording.units import draw_units, unit_kind, units_of_draw, un
 from differentia.stimuli.presentation import ImageLabel
 from differentia.system.showing import Shown, listed
 
+#: Squares of larger responses, or the distances that are kept as float32, could be infinite.
+LARGEST = 1e32
+
 #: By set and layer: (n_responses, n_units).
 Matrices = dict[str, dict[str, Num[np.ndarray, "_ _"]]]
 
@@ -200,6 +203,8 @@ def responses_from_arrays(
     )
     values, units, means, variances = {}, {}, [], []
     for layer in layers:
+        for name, of_set in matrices.items():
+            _require_moderate(of_set[layer.name], f"set {name!r}, layer {layer.name!r}")
         whole = np.concatenate([others[layer.name] for others in matrices.values()])
         chosen = unit_kind(kind).choose(layer, pool or layer.size, seed, None)
         values[layer.name] = whole if kind == "all" else whole.take(chosen, axis=1)
@@ -209,6 +214,15 @@ def responses_from_arrays(
         variances.append(rows.minus(means[-1]).square_sums() / layer.size)
     moments = Moments(np.stack(means, axis=1), np.stack(variances, axis=1))
     return Responses(layers, images, values, units, kind, seed, moments=moments)
+
+
+def _require_moderate(values: Num[np.ndarray, "n k"], where: str) -> None:
+    lowest, highest = float(values.min()), float(values.max())
+    if max(-lowest, highest) > LARGEST:
+        raise InputError(
+            f"{where} holds {highest if highest > -lowest else lowest:g}; expected responses of at most "
+            f"{LARGEST:g} in size: divide all by the same number"
+        )
 
 
 def labelled_matrices(arrays: Mapping[Any, Any], *, place: str = "layer") -> dict[str, dict[str, Labelled]]:
