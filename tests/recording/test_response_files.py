@@ -170,6 +170,36 @@ def test_a_file_is_measured_as_its_arrays(tmp_path: Path) -> None:
     assert "responses" not in json.loads(expected.attrs["provenance"])
 
 
+def with_labels(values: np.ndarray, neurons: str, stimuli: str) -> xr.Dataset:
+    coordinates = {"neuron": list(neurons), "stimulus": [f"clip {name}" for name in stimuli]}
+    return xr.Dataset({"V1": (("stimulus", "neuron"), values)}, coords=coordinates)
+
+
+def test_labels_are_kept(tmp_path: Path) -> None:
+    """Neurons go by their labels, which a file keeps too; stimuli have theirs as names."""
+    values = RNG.gamma(2.0, size=(6, 5))
+    order, rows = [3, 0, 4, 1, 2], [5, 0, 2, 1, 4, 3]
+    labels = "".join("abcde"[place] for place in order), "".join("uvwxyz"[row] for row in rows)
+    first, other = with_labels(values, "abcde", "uvwxyz"), with_labels(values[rows][:, order], *labels)
+    tree = xr.DataTree.from_dict({"movie": first, "rest": other})
+    plain = {"movie": {"V1": values}, "rest": {"V1": values[rows]}}
+    expected = dif.measure_responses(plain, normalize="unit")
+    for source in (tree, write(tree, tmp_path / "a.nc"), write(tree, tmp_path / "a.zarr")):
+        same(read_responses(source), plain)
+        found = dif.measure_responses(source, normalize="unit")
+        np.testing.assert_array_equal(found["differentiation"], expected["differentiation"])
+        assert found["image_name"].values.tolist() == [f"clip {name}" for name in f"uvwxyz{labels[1]}"]
+    one = xr.concat([first, other.isel(neuron=np.argsort(order))], "stimulus")
+    one = one.assign_coords(set=("stimulus", ["movie"] * 6 + ["rest"] * 6))
+    one["stimulus"] = one["stimulus"].astype("S")  # as other programs write text
+    names = dif.measure_responses(one)["image_name"].values.tolist()
+    assert names == found["image_name"].values.tolist()
+    unlike = xr.DataTree.from_dict({"movie": first, "rest": other.assign_coords(neuron=list("abcdx"))})
+    for source in (unlike, write(unlike, tmp_path / "b.nc"), write(unlike, tmp_path / "b.zarr")):
+        with pytest.raises(dif.InputError, match=r"set 'rest' has other units .* without 'e' and with 'x'"):
+            read_responses(source)
+
+
 ONE = RNG.normal(size=(4, 3))
 WITH_NAN = np.where(np.eye(4, 3) > 0, np.nan, ONE)
 
@@ -265,6 +295,25 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         read_responses([1])  # type: ignore[arg-type]
 
 
+def test_what_has_the_ending_of_another(tmp_path: Path) -> None:
+    """It is said what it is, not that it is damaged."""
+    (tmp_path / "a.npz").write_text("<!doctype html><p>Sign in")
+    np.save(tmp_path / "b.npy", ONE)
+    (tmp_path / "b.npy").rename(tmp_path / "b.npz")
+    write(two(), tmp_path / "c.nc").rename(tmp_path / "c.npz")
+    (tmp_path / "d.npz").touch()
+    (tmp_path / "e.zarr").mkdir()
+    for name, line in {
+        "a.npz": r"is no NumPy archive \(it is a web page",
+        "b.npz": r"is no NumPy archive \(it is a NumPy array\); numpy\.savez",
+        "c.npz": r"is no NumPy archive \(it is an HDF5 file\)",
+        "d.npz": r"is no NumPy archive \(it is empty\)",
+        "e.zarr": "is no Zarr folder: there is none of",
+    }.items():
+        with pytest.raises(dif.InputError, match=rf"^{tmp_path}/{name}: {line}"):
+            read_responses(tmp_path / name)
+
+
 def test_a_store_of_a_network(tmp_path: Path) -> None:
     """Its name is no help: the error says what it is."""
     pixels = RNG.integers(0, 256, (3, 28, 28), dtype=np.uint8)
@@ -322,7 +371,8 @@ def test_nothing_is_run(tmp_path: Path) -> None:
     pickled = {"filters": [{"id": "vlen-utf8"}, {"id": "pickle", "protocol": 5}], "dtype": "|O"}
     about.write_text(json.dumps({**json.loads(about.read_text()), **pickled, "fill_value": 0}))
     (tmp_path / "a.zarr" / "m" / "0.0").write_bytes(pickle.dumps(Payload(mark)))
-    for name, line in {"a.npz": "array 'movie' can't be read", "a.zarr": "holds pickled objects"}.items():
+    lines = {"a.npz": "array 'movie' can't be read", "a.zarr": "'m/.zarray' names the codec 'pickle'"}
+    for name, line in lines.items():
         with pytest.raises(dif.InputError, match=f"{name}: {line}"):
             read_responses(tmp_path / name)
         assert not mark.exists()

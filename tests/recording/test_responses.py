@@ -77,6 +77,10 @@ def test_arrays_as_responses(kind: str, pool: int | None, columns: int) -> None:
             {**ARRAYS, "task": {"V1": np.ones((3, 39)), "V4": np.ones((3, 40))}},
             "^layer 'V1' has 40 units in set 'rest' but 39 in 'task'",
         ),
+        (
+            {"rest": ARRAYS["rest"], "task": {name: -1e200 * of for name, of in ARRAYS["task"].items()}},
+            r"^set 'task', layer 'V1' holds -?[\d.]+e\+200; expected responses of at most 1e\+32 in size",
+        ),
     ],
 )
 def test_arrays_that_do_not_fit_together(arrays: Any, message: str) -> None:

@@ -86,7 +86,8 @@ def test_copies_of_responses(normalize: str) -> None:
     ]
     assert dif.say_copies(result.drop_vars("distance")) == []
     shared = of_rates(normalize, rest=RATES[:12], movie=RATES[9:])
-    ending = "take them for different ones; a paired contrast joins those in the same place."
+    paired = "a paired contrast joins those of the same name (without labels, their number)"
+    ending = f"take them for different ones; {paired}."
     assert dif.say_copies(shared) == [
         f"Stimuli of two sets {ALIKE} (rest and movie: 3): contrasts and intervals relative to rest {ending}"
     ]

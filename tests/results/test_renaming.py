@@ -9,18 +9,21 @@ import xarray as xr
 from helpers.results import neurons, viewed
 
 import differentia as dif
-from differentia.results.dataset import provenance
+from differentia.results.dataset import provenance, with_provenance
 
 
 def test_a_renamed_result_is_that_of_other_names(tmp_path: Path) -> None:
     """Images, channels, maps, the reference and the provenance follow; and back it is the same."""
-    result = viewed(maps={"conv": [3]}, reference="dark")
+    image = {"set": "dark", "name": "x"}
+    facts = {"skipped": [image], "dropped": [image], "duplicates": [[image, image]]}
+    result = with_provenance(viewed(maps={"conv": [3]}, reference="dark"), **facts)
     renamed = dif.rename(result, sets={"dark": "night"}, layers={"conv": "first"})
     assert renamed["set"].values.tolist() == ["bright", "night"]
     assert renamed["image_set"].values.tolist() == ["bright"] * 4 + ["night"] * 3
     assert renamed["map_0"].attrs["layer"] == "first"
     assert renamed["filter_layer"].values.tolist().count("first") == 8
     assert list(provenance(renamed)["sets"]) == ["bright", "night"]
+    assert "dark" not in renamed.attrs["provenance"]
     assert result["map_0"].attrs["layer"] == "conv"  # what was given stays as it was
     xr.testing.assert_equal(
         dif.relative(renamed).drop_vars(["set", "layer"]), dif.relative(result).drop_vars(["set", "layer"])

@@ -109,10 +109,10 @@ def measure_responses_into(
     file, options = experiment.responses.file, experiment.measure.model_dump()
 
     from differentia.experiment.measure import measure_responses
-    from differentia.recording.response_files import read_responses
+    from differentia.recording.response_files import read_labelled_responses
     from differentia.results.dataset import with_provenance
 
-    responses = read_responses(file)
+    responses = read_labelled_responses(file)
     require_writable(folder, f"--out {folder}")
     context.with_resource(held(folder))
     with _seen(shown.quiet) as progress:

@@ -165,7 +165,7 @@ def _decimals(value: float, interval: float, around: float) -> int:
     There are at least two, or as many as make three figures of a value; where it is not known how closely,
     there are no more, but for two figures of a small value.
     """
-    known = [width for width in (interval, around) if width > 0]
+    known = [width for width in (interval, around) if 0 < width < math.inf]
     size = math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
     if interval == 0 and not known:
         return max(3, 1 - size)

@@ -25,7 +25,7 @@ from differentia.experiment.options import (
 )
 from differentia.recording.options import RecordOptions, one_kind
 from differentia.recording.record import record_kinds
-from differentia.recording.response_files import read_responses
+from differentia.recording.response_files import read_labelled_responses
 from differentia.recording.responses import Responses, responses_from_arrays
 from differentia.recording.units import unit_kind, units_used
 from differentia.results.confidence import Confidence
@@ -204,8 +204,8 @@ def measure_responses(
 def _arrays_of(given: Any) -> tuple[Mapping[str, Any], dict[str, str]]:
     """Return responses at hand as arrays, and what the provenance says of them."""
     if isinstance(given, str | os.PathLike):
-        return read_responses(given), {"responses": os.fspath(given)}
-    return read_responses(given) if hasattr(given, "data_vars") else given, {}  # which xarray's have
+        return read_labelled_responses(given), {"responses": os.fspath(given)}
+    return read_labelled_responses(given) if hasattr(given, "data_vars") else given, {}  # which xarray's have
 
 
 def _measure_recorded(

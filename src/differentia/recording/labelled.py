@@ -32,6 +32,8 @@ class Labelled(NamedTuple):
 
 def labelled(array: Any, where: str) -> Labelled:
     """Return an array, a DataFrame or a DataArray as responses x units; errors call it `where`."""
+    if isinstance(array, Labelled):
+        return array
     if hasattr(array, "dims") and hasattr(array, "coords"):
         names = tuple(map(str, array.dims))
         labels = [array.indexes.get(name) for name in array.dims]
@@ -56,8 +58,12 @@ def labelled(array: Any, where: str) -> Labelled:
     values = as_responses(array.to_numpy().T if of_units[0] or of_stimuli[1] else array, where)
     if of_units[0] or of_stimuli[1]:
         labels.reverse()
-    stimuli, units = (None if one is None else tuple(one.tolist()) for one in labels)
+    stimuli, units = (None if one is None else tuple(map(_as_text, one.tolist())) for one in labels)
     return Labelled(values, stimuli, units)
+
+
+def _as_text(label: Hashable) -> Hashable:
+    return label.decode(errors="replace") if isinstance(label, bytes) else label
 
 
 def _is_among(name: str, known: Sequence[str]) -> bool:
@@ -69,7 +75,7 @@ def with_same_units(
 ) -> dict[str, Labelled]:
     """Return the matrices of a layer, by set, with their columns in one order, as far as they have labels."""
     labels = {f"{place} {layer!r}, set {name!r}": one.units for name, one in matrices.items()}
-    return _taken(matrices, _orders(labels, "units"), axis=1)
+    return _taken(matrices, _orders(labels, "units"), "units")
 
 
 def with_same_stimuli(
@@ -77,16 +83,21 @@ def with_same_stimuli(
 ) -> dict[str, Labelled]:
     """Return the matrices of a set, by layer, with their rows in one order, as far as they have labels."""
     labels = {f"set {set_name!r}, {place} {name!r}": one.stimuli for name, one in matrices.items()}
-    return _taken(matrices, _orders(labels, "stimuli"), axis=0)
+    return _taken(matrices, _orders(labels, "stimuli"), "stimuli")
 
 
 def _taken(
-    matrices: Mapping[str, Labelled], orders: Sequence[list[int] | None], axis: int
+    matrices: Mapping[str, Labelled], orders: Sequence[list[int] | None], what: str
 ) -> dict[str, Labelled]:
-    return {
-        name: one if order is None else one._replace(values=one.values.take(order, axis=axis))
-        for (name, one), order in zip(matrices.items(), orders, strict=True)
-    }
+    """Return matrices with their units, or stimuli, in these orders, and so their labels."""
+    taken = {}
+    for (name, one), order in zip(matrices.items(), orders, strict=True):
+        if order is not None:
+            values = one.values.take(order, axis=("stimuli", "units").index(what))
+            labels = tuple(getattr(one, what)[place] for place in order)
+            one = one._replace(values=values, **{what: labels})
+        taken[name] = one
+    return taken
 
 
 def _orders(labels: Mapping[str, Labels | None], what: str) -> list[list[int] | None]:

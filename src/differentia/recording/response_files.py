@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from differentia.errors import InputError, in_one_line
-from differentia.recording.responses import ALL, Matrices, checked_matrices
+from differentia.recording.labelled import Labelled
+from differentia.recording.responses import ALL, Matrices, labelled_matrices, values_of
+from differentia.system.file_kinds import ZIP, head_of, kind_of
 from differentia.system.files import user_path
 from differentia.system.hdf5 import require_plain_hdf5
 from differentia.system.machine import free_memory, written_size
+from differentia.system.zarr_folders import require_plain_zarr
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 #: of these two.
 STIMULUS, NEURON = "stimulus", "neuron"
 SET, POPULATION = "set", "population"
+
+#: How an archive of no arrays begins.
+EMPTY_ZIP = b"PK\x05\x06"
 
 #: What is yielded of a file: set, population, values (stimulus, neuron).
 _Parts = Iterator[tuple[str, str, Any]]
@@ -57,8 +63,14 @@ def read_responses(source: ResponsesSource) -> Matrices:
     is a set; or a dimension ``set``, or a coordinate ``set`` along the stimuli, names the sets; else each
     variable is one. A coordinate ``population`` along the neurons, or a dimension, names the populations;
     else each variable is one, unless variables are the sets: then there is one population, "all". Files of
-    netCDF and Zarr give groups and variables in the order of their names.
+    netCDF and Zarr give groups and variables in the order of their names. Neurons with labels, a coordinate
+    along their dimension, are in one order in all sets; so are the stimuli of a set in all populations.
     """
+    return values_of(read_labelled_responses(source))
+
+
+def read_labelled_responses(source: ResponsesSource) -> dict[str, dict[str, Labelled]]:
+    """Return recorded responses as `read_responses` does, with the labels of stimuli and neurons."""
     if isinstance(source, str | os.PathLike):
         where, parts = str(source), _read(user_path(source), str(source))
     else:
@@ -69,7 +81,7 @@ def read_responses(source: ResponsesSource) -> Matrices:
             if population in arrays.setdefault(set_name, {}):
                 raise InputError(f"set {set_name!r} has population {population!r} twice; give each once")
             arrays[set_name][population] = values
-        return checked_matrices(arrays, place=POPULATION)
+        return labelled_matrices(arrays, place=POPULATION)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
 
@@ -107,6 +119,10 @@ def _require_memory(size: int, where: str) -> None:
 
 def _read_archive(path: Path, where: str) -> _Parts:
     """Return the arrays of a NumPy archive; none is unpickled."""
+    if not (head := head_of(path)).startswith((ZIP, EMPTY_ZIP)):
+        raise InputError(
+            f"{where}: is no NumPy archive (it is {kind_of(head)}); numpy.savez(path, movie=array) writes one"
+        )
     try:
         with zipfile.ZipFile(path) as members:
             size = sum(member.file_size for member in members.infolist())
@@ -138,9 +154,7 @@ def _read_netcdf(path: Path, where: str) -> _Parts:
 
 
 def _read_zarr(path: Path, where: str) -> _Parts:
-    for file in path.rglob(".zarray"):
-        if b'"pickle"' in file.read_bytes():
-            raise InputError(f"{where}: holds pickled objects, which are not read; write numbers")
+    require_plain_zarr(path, where)
     groups = _opened(path, where, "zarr", "Zarr", consolidated=False)
     if "differentia" in groups["/"].attrs:
         raise InputError(
@@ -243,7 +257,13 @@ def _of_variable(name: str, variable: xr.DataArray, group: str) -> _Parts:
             )
         for population, values in _split(of_set, POPULATION, neuron):
             own = name if set_name or group else ALL
-            yield set_name or group or name, population or own, values.transpose(stimulus, neuron).values
+            yield set_name or group or name, population or own, _matrix(values, stimulus, neuron)
+
+
+def _matrix(values: xr.DataArray, stimulus: str, neuron: str) -> xr.DataArray:
+    """Return responses (stimulus, neuron) with the labels of both, and nothing else."""
+    plain = values.transpose(stimulus, neuron).reset_coords(drop=True)
+    return plain.rename({stimulus: STIMULUS, neuron: NEURON})
 
 
 def _dimension(name: str, variable: xr.DataArray, what: str) -> str:

@@ -20,6 +20,9 @@ from differentia.system.showing import Shown, listed
 #: The layer, or population, of responses that name none.
 ALL = "all"
 
+#: Squares of larger responses, or the distances that are kept as float32, could be infinite.
+LARGEST = 1e32
+
 #: By set and layer: (n_responses, n_units).
 Matrices = dict[str, dict[str, Num[np.ndarray, "_ _"]]]
 
@@ -192,7 +195,7 @@ def responses_from_arrays(
     from the columns (all or random), and the seed is that of the draws too.
     """
     given = labelled_matrices(arrays)
-    matrices = _values_of(given)
+    matrices = values_of(given)
     by_layer = next(iter(matrices.values()))
     layers = tuple(Layer(layer, "Recorded", (array.shape[1],), layer) for layer, array in by_layer.items())
     names_of_images = {name: _names_of_stimuli(of_set) for name, of_set in given.items()}
@@ -203,6 +206,8 @@ def responses_from_arrays(
     )
     values, units, means, variances = {}, {}, [], []
     for layer in layers:
+        for name, of_set in matrices.items():
+            _require_moderate(of_set[layer.name], f"set {name!r}, layer {layer.name!r}")
         whole = np.concatenate([others[layer.name] for others in matrices.values()])
         chosen = unit_kind(kind).choose(layer, pool or layer.size, seed, None)
         values[layer.name] = whole if kind == "all" else whole.take(chosen, axis=1)
@@ -214,13 +219,20 @@ def responses_from_arrays(
     return Responses(layers, images, values, units, kind, seed, moments=moments)
 
 
-def checked_matrices(arrays: Mapping[Any, Any], *, place: str = "layer") -> Matrices:
-    """Return arrays as matrices, by set and layer; errors call a layer what `place` says."""
-    return _values_of(labelled_matrices(arrays, place=place))
+def _require_moderate(values: Num[np.ndarray, "n k"], where: str) -> None:
+    lowest, highest = float(values.min()), float(values.max())
+    if max(-lowest, highest) > LARGEST:
+        raise InputError(
+            f"{where} holds {highest if highest > -lowest else lowest:g}; expected responses of at most "
+            f"{LARGEST:g} in size: divide all by the same number"
+        )
 
 
 def labelled_matrices(arrays: Mapping[Any, Any], *, place: str = "layer") -> dict[str, dict[str, Labelled]]:
-    """Return arrays with their labels, by which stimuli and units are brought into one order."""
+    """Return arrays with their labels, by which stimuli and units are brought into one order.
+
+    Errors call a layer what `place` says.
+    """
     if not isinstance(arrays, Mapping) or not arrays:
         raise InputError("expected responses as {set: {layer: array}}, with at least one set")
     given: dict[str, dict[str, Labelled]] = {}
@@ -249,7 +261,8 @@ def labelled_matrices(arrays: Mapping[Any, Any], *, place: str = "layer") -> dic
     return given
 
 
-def _values_of(given: Mapping[str, Mapping[str, Labelled]]) -> Matrices:
+def values_of(given: Mapping[str, Mapping[str, Labelled]]) -> Matrices:
+    """Return matrices without their labels."""
     return {name: {layer: one.values for layer, one in of_set.items()} for name, of_set in given.items()}
 
 

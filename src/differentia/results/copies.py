@@ -87,7 +87,8 @@ def _on_shared(result: xr.Dataset, cases: str, pairs: Iterable[tuple[str, str]])
     if subject.recorded:
         told = f"{items.capitalize()} of two sets have the same responses in every {place} ({cases})"
         who = f"contrasts{f' and {relative}' if divided else ''}"
-        return f"{told}: {who} take them for different ones; a paired contrast joins those in the same place."
+        paired = "a paired contrast joins those of the same name (without labels, their number)"
+        return f"{told}: {who} take them for different ones; {paired}."
     allowed = "contrasts allow for that, paired ones only where names agree"
     ending = f"; {relative} do not" if divided else ""
     return f"{items.capitalize()} are in two sets ({cases}): {allowed}{ending}."

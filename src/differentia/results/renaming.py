@@ -56,6 +56,7 @@ def rename(
     of_images: dict[str, Any] = {
         "sets": {new_sets.get(name, name): source for name, source in facts.get("sets", {}).items()},
         "skipped": [_in_set(image, new_sets) for image in facts.get("skipped", ())],
+        "dropped": [_in_set(image, new_sets) for image in facts.get("dropped", ())],
         "duplicates": [[_in_set(one, new_sets) for one in group] for group in facts.get("duplicates", ())],
     }
     return with_provenance(renamed, **{name: fact for name, fact in of_images.items() if name in facts})
@@ -72,4 +73,4 @@ def _new_names(result: xr.Dataset, what: str, given: Mapping[str, str]) -> dict[
 
 
 def _in_set(image: dict[str, str], new: Mapping[str, str]) -> dict[str, str]:
-    return {**image, "set": new.get(image["set"], image["set"])} if "set" in image else image
+    return {**image, "set": new.get(image["set"], image["set"])}

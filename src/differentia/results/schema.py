@@ -131,6 +131,16 @@ class _Warned(BaseModel):
     text: str
 
 
+class _Image(BaseModel):
+    """An image that was left out, or is one of several copies; more may be said of it."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    __pydantic_extra__: dict[str, str]
+
+    set: str
+    name: str
+
+
 class _Provenance(BaseModel):
     """What a provenance may say that this package reads; there can be more."""
 
@@ -147,9 +157,9 @@ class _Provenance(BaseModel):
     device: str = ""
     command: str = ""
     sets: dict[str, str] = {}
-    skipped: list[dict[str, str]] = []
-    dropped: list[dict[str, str]] = []
-    duplicates: list[Annotated[list[dict[str, str]], Field(min_length=1)]] = []
+    skipped: list[_Image] = []
+    dropped: list[_Image] = []
+    duplicates: list[Annotated[list[_Image], Field(min_length=1)]] = []
     warnings: list[str | _Warned] = []
     versions: dict[str, str] = {}
 

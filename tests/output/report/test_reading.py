@@ -121,7 +121,7 @@ def hostile() -> xr.Dataset:
         warnings=list(ODD),
         command=" ".join(ODD),
         preprocessing=SCRIPT,
-        skipped=[{"set": SCRIPT, "reason": ODD[1]}],
+        skipped=[{"set": SCRIPT, "name": ODD[2], "reason": ODD[1]}],
         duplicates=[[{"set": SCRIPT, "name": ODD[4]}, {"set": SCRIPT, "name": ODD[2]}]],
         versions={SCRIPT: ODD[1]},
     )
