@@ -45,6 +45,7 @@ from helpers.reports import (
 
 import differentia as dif
 from differentia.results.contrasts import contrasts_between_sets
+from differentia.results.copies import say_copies
 from differentia.results.doubts import say_doubts
 from differentia.results.precision import say_precision
 from differentia.results.schema import LIMITS
@@ -561,8 +562,10 @@ def test_several_kinds_of_units(browser: Browser, tmp_path: Path) -> None:
 
 def test_what_is_said_of_trust(page: Page) -> None:
     """What each kind of interval means and what not, and the sentences of `say_precision`."""
-    said = say_precision(compared())
-    assert page.locator("#trust-section li").all_text_contents() == say_doubts(compared()) + said
+    said, copies = say_precision(compared()), say_copies(compared())
+    told = [*say_doubts(compared()), *copies, *said]
+    assert copies
+    assert page.locator("#trust-section li").all_text_contents() == told
     assert len(said) == 3
     texts = page.locator("#trust-section p").all_text_contents()
     kinds = ["Intervals of images", "Intervals of units", "Intervals of both"]
