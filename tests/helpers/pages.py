@@ -95,13 +95,17 @@ def check_curves(
                 of_point = with_spread(
                     mean[at], spread[at], *((low[at], high[at]) for low, high in limits.values())
                 )
-                assert value == f"{what} <b>{of_point}</b>"
+                own = relative and name == result.attrs["reference"]  # its ratio to itself
+                itself = own and count == len(result["n_units"]) - 1
+                assert value == f"{what} <b>{'1' if itself else of_point}</b>"
                 size = int(result["layer_size"].values[layer])
                 by_filter = str(result["units"].item()) == "filter_mean"
                 of_all = " channel means" if by_filter else f" of {size:,} units"
                 assert units == f"{used[layer, count]:,}{of_all}"
                 said = ["\u00b1 one SD over draws of units"] if spread[place, layer, count] > 0 else []
-                for source in ("images", "units", "both") if limits else ():
+                for source in ("images", "units", "both") if limits and not itself else ():
+                    if own and source == "images":
+                        continue
                     low, high = limits[source]
                     if within := interval(low[place, layer, count], high[place, layer, count]):
                         whole = source == "units" and used[layer, count] == size

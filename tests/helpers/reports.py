@@ -228,25 +228,41 @@ def written(value: float | None, width: float = 0.0) -> str:
     if value is None or np.isnan(value):
         return "no value"
     size = abs(value)
-    warranted = max(0, 1 - int(np.floor(np.log10(width)))) if width > 0 else 99
-    if size >= 1e5 or (0 < size < 1e-4 and warranted > 4):
+    if size >= 1e5 or (0 < size < 1e-4 and warranted(width) > 4):
         digits, power = f"{value:.2e}".split("e")
         return f"{digits}e{int(power):+d}"
-    places = 3
+    return fixed(value, min(decimals(value), warranted(width)))
+
+
+def warranted(width: float) -> int:
+    """Return the decimals that two digits of a width have."""
+    return max(0, 1 - int(np.floor(np.log10(width)))) if width > 0 else 99
+
+
+def decimals(value: float) -> int:
+    """Return the decimals of a number whose uncertainty is not known."""
+    size = abs(value)
     if 0 < size < 0.01:
-        places = 2 - int(np.floor(np.log10(size)))
-    elif size >= 1000:
-        places = 1
-    text = f"{value:.{min(places, warranted)}f}"
+        return 2 - int(np.floor(np.log10(size)))
+    return 1 if size >= 1000 else 3
+
+
+def fixed(value: float, places: int) -> str:
+    """Return a number with so many decimals, and 0 without a sign."""
+    text = f"{value:.{places}f}"
     return text.replace("-", "") if float(text) == 0 else text
 
 
 def interval(low: float, high: float, digits: int = 2) -> str:
-    """Return limits as the page writes them, by the digits of their width; nothing if not known."""
+    """Return limits as the page writes them, both by the digits of their width; nothing if not known."""
     if np.isnan(low) or np.isnan(high):
         return ""
     width = (high - low) / 10 ** (digits - 2)
-    return f"{written(low, width)} to {written(high, width)}"
+    larger = max(abs(low), abs(high))
+    if larger >= 1e5 or (larger < 1e-4 and warranted(width) > 4):
+        return f"{written(low, width)} to {written(high, width)}"
+    places = min(warranted(width), max(decimals(low), decimals(high)))
+    return f"{fixed(low, places)} to {fixed(high, places)}"
 
 
 def uncertainty(spread: float, *intervals: tuple[float, float]) -> float:

@@ -30,7 +30,7 @@ class NormalizationWords:
 
     #: "In each set of N {items} and each layer, ...", with the nouns `item`, `unit` and `units`.
     clause: str
-    #: MathML, and what its symbols mean.
+    #: MathML, and what its symbols mean, with the nouns `place`, `unit` and `units`.
     formula: str
     note: str
     #: Whether differentiation has the unit of the responses, given a metric that keeps it.
@@ -43,24 +43,24 @@ class NormalizationWords:
 
 NORMALIZATION_WORDS = {
     "layer": NormalizationWords(
-        "the N x K responses of K {units} were centred on their mean and divided by their population SD, "
-        "with one mean and one SD for all of them",
+        "the N x K responses of K {units} were centred on their mean and divided by their SD "
+        "(with the denominator N K), with one mean and one SD for all of them",
         f"{_Z}{EQUALS}{over(_A, symbol(_SIGMA))}",
         "\u03c3 is the standard deviation of all N K entries of A.",
         fixes_independent=True,
         one_sd=True,
     ),
     "response": NormalizationWords(
-        "the responses of K {units} to each {item} were given mean 0 and population SD 1",
+        "the responses of K {units} to each {item} were given mean 0 and SD 1 (with the denominator K)",
         f"{_Z}{EQUALS}{over(_A + MINUS + symbol(_MU, 'i'), symbol(_SIGMA, 'i'))}",
-        "\u03bc and \u03c3 with index i are the mean and the standard deviation of response i over units.",
+        "\u03bc and \u03c3 with index i are the mean and the standard deviation of response i over {units}.",
         fixes_independent=True,
     ),
     "unit": NormalizationWords(
-        "the responses of each of K {units} were divided by that {unit}'s population SD over the {items} of "
-        "all sets, or set to 0 where the {unit} never varies",
+        "the responses of each of K {units} were divided by that {unit}'s SD over the {items} of all sets "
+        "(with their number as the denominator), or set to 0 where the {unit} never varies",
         f"{symbol('z', 'ik')}{EQUALS}{over(symbol('A', 'ik'), symbol(_SIGMA, 'k'))}",
-        "\u03c3 with index k is the standard deviation of unit k over the responses of all sets.",
+        "\u03c3 with index k is the standard deviation of {unit} k over the responses of all sets.",
     ),
     "none": NormalizationWords(
         "the responses of K {units} were compared as they are",
@@ -77,7 +77,7 @@ class MetricWords:
 
     #: "The distance between two responses is ...".
     clause: str
-    #: MathML, and what needs saying of it.
+    #: MathML, and what needs saying of it, with the same nouns.
     formula: str
     note: str = ""
     #: What independent responses give, where the normalisation fixes it; "" where it depends on more.
@@ -103,13 +103,13 @@ METRIC_WORDS = {
     "correlation": MetricWords(
         "one minus their Pearson correlation over the K {units}",
         f"{_D}{EQUALS}<mn>1</mn>{MINUS}{symbol('r')}<mo>(</mo>{_BOTH}<mo>)</mo>",
-        " r is Pearson's correlation over units.",
+        " r is Pearson's correlation over {units}.",
         independent="1",
     ),
     "cosine": MetricWords(
         "one minus the cosine of the angle between them",
         f"{_D}{EQUALS}<mn>1</mn>{MINUS}{symbol('cos')}<mo>(</mo>{_BOTH}<mo>)</mo>",
-        " Where responses are normalised by layer, the mean of A is subtracted first.",
+        " Where responses are normalised by {place}, the mean of A is subtracted first.",
         independent="1",
     ),
 }

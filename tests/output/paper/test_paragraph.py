@@ -83,9 +83,10 @@ def test_a_network_in_full(measured: xr.Dataset) -> None:
         "draws each of 10 and 100 units and 1 draw of 1,000 units. Small layers were used whole, in one "
         "draw: 1 of the 4 layers with 10 units, 1 with 100 and 2 with 1,000. The same units were used for "
         "all images and sets. In each set of N images and each layer, the N x K responses of K units were "
-        "centred on their mean and divided by their population SD, with one mean and one SD for all of them. "
-        "The distance between the responses to two images is their Euclidean distance divided by the square "
-        f"root of K. Differentiation, a measure adapted from the study of neural activity {STUDIES}, is the "
+        "centred on their mean and divided by their SD (with the denominator N K), with one mean and one "
+        "SD for all of them. The distance between the responses to two images is their Euclidean distance "
+        "divided by the square root of K. Differentiation, a measure adapted from the study of neural "
+        f"activity {STUDIES}, is the "
         "median distance over all N(N - 1)/2 pairs of images. Values are means over draws; their spread is "
         "the sample SD over draws multiplied by the square root of (1 - K/L)/(1 - K/M), for draws of K of "
         "the M units in the pool of a layer of L units, which estimates the SD over draws from the whole "
@@ -109,9 +110,9 @@ def test_recorded_neurons_in_full() -> None:
         'neurons) and "LM" (25 neurons). There were 2 sets of stimuli: "movie" (12 stimuli) and '
         '"spontaneous" (9 stimuli).\n\n'
         "All neurons of each population were used. In each set of N stimuli and each population, the "
-        "responses of each of K neurons were divided by that neuron's population SD over the stimuli of all "
-        "sets, or set to 0 where the neuron never varies. The distance between the responses to two stimuli "
-        "is their Euclidean distance "
+        "responses of each of K neurons were divided by that neuron's SD over the stimuli of all sets (with "
+        "their number as the denominator), or set to 0 where the neuron never varies. The distance between "
+        "the responses to two stimuli is their Euclidean distance "
         f"divided by the square root of K. Differentiation, a measure adapted from the study of neural "
         f"activity {STUDIES}, is the median distance over all N(N - 1)/2 pairs of stimuli. "
         "Intervals (95 %) over stimuli invert a test of the median distance (Woodruff, 1952) whose "
@@ -231,9 +232,9 @@ def test_the_measure_in_words(normalize: str, metric: str) -> None:
     recorded = text(of_neurons(normalize=normalize, metric=metric))
     shown = text(of_images(n_units=10, draws=1, normalize=normalize, metric=metric, layers=["input", "conv"]))
     normalized = {
-        "layer": "the N x K responses of K {units} were centred on their mean and divided by their popul",
-        "response": "the responses of K {units} to each {item} were given mean 0 and population SD 1",
-        "unit": "each of K {units} were divided by that {unit}'s population SD over the {items} of all sets",
+        "layer": "the N x K responses of K {units} were centred on their mean and divided by their SD (with",
+        "response": "the responses of K {units} to each {item} were given mean 0 and SD 1 (with the denom",
+        "unit": "each of K {units} were divided by that {unit}'s SD over the {items} of all sets",
         "none": "the responses of K {units} were compared as they are.",
     }
     compared = {
@@ -634,7 +635,7 @@ def test_what_is_not_to_be_trusted_is_told() -> None:
     one.loc[{"set": "movie", "n_units": 20}] = "gap"
     two.loc[{"set": "rest"}] = "strong images"
     doubtful = [dif.with_intervals(result.assign(doubt=doubt)) for doubt in (one, two)]
-    gap = "the median distance lies beside a gap, on a side that is left to chance"
+    gap = "the median distance lies beside a gap between two kinds of pairs, on a side that is left to chance"
     strong = "the SD rests on few stimuli, with far stronger responses than the others"
     assert (
         f"1 of the 4 values has no interval over stimuli, since those at hand can't tell it ({gap})."

@@ -300,11 +300,13 @@ def check_table_of_layer(
         assert cells["Set"].endswith(f"\u00a0{name}")
         flag = " (not converged)" if flags[at] else ""
         whole = result["units_used"].values[layer, count] == result["layer_size"].values[layer]
+        own = name == result.attrs["reference"]  # its ratio to itself
         below = [
             "".join(
                 f"{source}: {'all of the layer' if source == 'units' and whole else within}"
                 for source, (low, high) in limits_of(result, relative=of_relative).items()
                 if (within := interval(low[at], high[at]))
+                and not (of_relative and own and source == "images")
             )
             for of_relative in (False, True)
         ]
@@ -313,7 +315,9 @@ def check_table_of_layer(
             for of_relative in (False, True)
         ]
         assert cells["Differentiation"] == with_spread(raw[0][at], raw[1][at], *ends[0]) + flag + below[0]
-        assert cells["Relative"] == with_spread(relative[0][at], relative[1][at], *ends[1]) + below[1]
+        itself = own and count % result.sizes["n_units"] == result.sizes["n_units"] - 1
+        told = with_spread(relative[0][at], relative[1][at], *ends[1]) + below[1]
+        assert cells["Relative"] == ("1" if itself else told)
         for title, variable in (("Mean", "layer_mean"), ("SD", "layer_sd")):
             whole = f"{title} of the whole layer"
             assert (whole in cells) == (variable in result)
@@ -850,7 +854,8 @@ def test_the_curves_are_saved_as_a_picture(fresh: Page, kind: str) -> None:
 def test_the_overview(page: Page) -> None:
     """Each set's first and last layer, its highest and lowest, at the largest number of units."""
     result = measured()
-    mean, _ = over_draws(result)
+    mean, spread = over_draws(result)
+    limits = limits_of(result).values()
     _, *rows = table_of(page, "#overview")
     for place, row in enumerate(rows):
         values = mean[place, :, -1]
@@ -859,7 +864,10 @@ def test_the_overview(page: Page) -> None:
         assert ("the reference" in row[0]) == (name == "noise")
         assert row[1] == str(len(rows_of(result, name)))
         at = [0, int(values.argmax()), int(values.argmin()), 3]
-        assert row[2:] == [f"{values[layer]:.3f}{LAYERS[layer]}" for layer in at]
+        for layer, cell_text in zip(at, row[2:], strict=True):
+            point = (place, layer, -1)
+            width = uncertainty(spread[point], *((low[point], high[point]) for low, high in limits))
+            assert cell_text == f"{written(values[layer], width)}{LAYERS[layer]}"
 
 
 def test_the_provenance(page: Page) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -22,4 +23,6 @@ def test_three_equations_and_a_note(normalize: str, metric: str) -> None:
     assert "".join(row.itertext()).endswith("D=mediani<jdij")
     assert NORMALIZATION_WORDS[normalize].formula + "<mspace" in mathematics
     assert METRIC_WORDS[metric].formula + "<mspace" in mathematics
-    assert note.startswith(NORMALIZATION_WORDS[normalize].note)
+    words = NORMALIZATION_WORDS[normalize].note + METRIC_WORDS[metric].note
+    assert note == words.format(place="population", unit="neuron", units="neurons")
+    assert not re.search("unit|layer", note)

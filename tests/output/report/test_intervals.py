@@ -45,6 +45,7 @@ from helpers.reports import (
 
 import differentia as dif
 from differentia.results.contrasts import contrasts_between_sets
+from differentia.results.copies import say_copies
 from differentia.results.doubts import say_doubts
 from differentia.results.precision import say_precision
 from differentia.results.schema import LIMITS
@@ -251,6 +252,9 @@ def test_bars_of_recorded_responses(browser: Browser, tmp_path: Path) -> None:
     del limits["both"]  # which are not drawn
     with browsing(browser) as context:
         page = opened(context, dif.write_report(result, tmp_path / "report.html"))
+        assert page.locator("#layer").input_value() == "0"  # none is the last of them
+        page.evaluate("kindShown().pairs.measured = false; drawLayer()")  # as with other measures
+        assert "They are Euclidean, normalised by population, whatever" in text_of(page, "#layer-note")
         bars = {
             (one["meta"]["set"], one["meta"]["role"]): one
             for one in drawn(page, "curves")
@@ -429,6 +433,10 @@ def check_contrast(page: Page, contrast: xr.Dataset, name: str = "difference") -
 
 def test_the_contrast_of_each_pair(fresh: Page) -> None:
     """Difference and ratio with their limits, filled where the sets differ, and all as a table."""
+    box = fresh.locator(".tall:has(> #contrast-table)")
+    assert box.evaluate("(one) => one.scrollWidth <= one.clientWidth")
+    lines = "(one) => [...one.querySelectorAll('tbody th')].map((name) => Math.round(name.offsetHeight / 29))"
+    assert box.evaluate(lines) == [1] * len(LAYERS)  # 29 pixels
     options = fresh.locator("#pair option").all_text_contents()
     assert options == ["threes and digits", "threes and more digits", "digits and more digits"]
     for place, contrast in enumerate(pairs()):
@@ -439,6 +447,13 @@ def test_the_contrast_of_each_pair(fresh: Page) -> None:
         fresh.get_by_label("difference").check()
     with pytest.raises(AssertionError):
         check_contrast(fresh, pairs()[0])
+    limits = [[-0.081, -0.0028, 0.0078], [0.00005, 0.0009], [0, 0.00005], [-1, 0.2, 0]]
+    assert fresh.evaluate("(limits) => limits.map((ends) => between(...ends))", limits) == [
+        "-0.0810 to -0.0028",
+        "0.00005 to 0.00090",
+        "0.000 to 5.00e-5",
+        "-1.000 to 0.200",
+    ]
 
 
 def scaled(contrast: xr.Dataset, name: str, values: Sequence[float], reach: float) -> xr.Dataset:
@@ -561,8 +576,10 @@ def test_several_kinds_of_units(browser: Browser, tmp_path: Path) -> None:
 
 def test_what_is_said_of_trust(page: Page) -> None:
     """What each kind of interval means and what not, and the sentences of `say_precision`."""
-    said = say_precision(compared())
-    assert page.locator("#trust-section li").all_text_contents() == say_doubts(compared()) + said
+    said, copies = say_precision(compared()), say_copies(compared())
+    told = [*say_doubts(compared()), *copies, *said]
+    assert copies
+    assert page.locator("#trust-section li").all_text_contents() == told
     assert len(said) == 3
     texts = page.locator("#trust-section p").all_text_contents()
     kinds = ["Intervals of images", "Intervals of units", "Intervals of both"]
@@ -687,7 +704,7 @@ def test_names_in_contrasts_are_text(browser: Browser, hostile_file: Path) -> No
         for layer, name in enumerate(layers[:3]):
             point = f"{{curveNumber: 1, pointNumber: {layer}}}"
             hovered(page, "contrast", point, f"{sets[1]} and{sets[2]}{name}difference ")
-        said = say_doubts(hostile()) + say_precision(hostile())
+        said = [*say_doubts(hostile()), *say_copies(hostile()), *say_precision(hostile())]
         assert page.locator("#trust-section li").all_text_contents() == said
         require_no_markup(page)
 

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from differentia.output.mathml import EQUALS, row, symbol
 from differentia.output.words import METRIC_WORDS, NORMALIZATION_WORDS
+from differentia.results.subject import subject_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,4 +23,6 @@ def formula(result: xr.Dataset) -> tuple[Markup, str]:
     """Return the measure as MathML, and what its symbols mean."""
     normalized = NORMALIZATION_WORDS[result.attrs["normalize"]]
     compared = METRIC_WORDS[result.attrs["metric"]]
-    return Markup(row(normalized.formula, compared.formula, _MEDIAN)), normalized.note + compared.note
+    nouns, note = subject_of(result), normalized.note + compared.note
+    said = note.format(place=nouns.place.one, unit=nouns.unit.one, units=nouns.unit.many)
+    return Markup(row(normalized.formula, compared.formula, _MEDIAN)), said

@@ -151,6 +151,11 @@ function contrastCaption() {
 
 const kindOf = (contrast) => data.kinds.find((kind) => kind.units === contrast.units);
 
+// Names of so many characters stay in one line.
+const SHORT_NAME = 18;
+
+const heading = (name) => (name.length > SHORT_NAME ? element("th", { scope: "row" }, breakable(name)) : element("th", { scope: "row", class: "whole" }, name));
+
 function drawContrastTable() {
   const contrast = contrastChosen();
   const level = `${percent(contrast.confidence)} interval`;
@@ -160,7 +165,7 @@ function drawContrastTable() {
     const of = (name) => [contrastValue(contrast, name, place), ...["", TOGETHER].map((end) => contrastInterval(contrast, name, end, place))];
     const cells = [...of("difference"), ...of("ratio"), writtenP(contrast.p[place]), writtenP(contrast.p_corrected[place])];
     const more = differs(contrast, place) ? [namedSet(higher(contrast, place))] : [];
-    return element("tr", {}, element("th", { scope: "row" }, breakable(layer.name)), ...cells.map((cell) => element("td", { class: "number" }, ...wholeNumbers(cell))), element("td", {}, ...more));
+    return element("tr", {}, heading(layer.name), ...cells.map((cell) => element("td", { class: "number" }, ...wholeNumbers(cell))), element("td", {}, ...more));
   });
   byId("contrast-table").replaceChildren(
     element("caption", { class: "unseen" }, `${pairName(contrast)}, by ${words.place}`),

@@ -37,7 +37,7 @@ function intervalTexts(set, layer, count) {
   const kind = kindShown();
   const lines = kind[state.values];
   const level = kind.confidence === null ? "" : percent(kind.confidence);
-  const [units, images, both] = [lines.units, lines.images, lines.both].map((limits) => within(limits, set, layer, count));
+  const [units, images, both] = ["units", "images", "both"].map((source) => within(lines, source, set, layer, count));
   const said = [];
   if (images) said.push(`other ${words.items}: ${images} (${level})`);
   if (units) said.push(isWhole(layer, count) ? `other ${words.units}: none, it is the whole ${words.place}` : `other ${words.units}: ${units} (${level})`);

@@ -37,22 +37,37 @@ function shortened(text, longest = 28) {
 // The decimals that two digits of an uncertainty have.
 const decimalsOf = (width) => Math.max(0, 1 - Math.floor(Math.log10(width)));
 
-// Three decimals where they say something, three digits of what is smaller; fewer where it is less well known.
+// Three decimals where they say something, three digits of what is smaller; fewer where it is less well known. None
+// where a number of this size is written with a power of ten.
+function decimalsAt(size, width) {
+  const warranted = width > 0 ? decimalsOf(width) : Infinity;
+  if (size >= 100000 || (size !== 0 && size < 0.0001 && warranted > 4)) return null;
+  const most = size === 0 ? 3 : size >= 1000 ? 1 : size >= 0.01 ? 3 : 2 - Math.floor(Math.log10(size));
+  return Math.min(most, warranted);
+}
+
+function fixed(value, decimals) {
+  const text = value.toFixed(decimals);
+  return Number(text) === 0 ? text.replace("-", "") : text;
+}
+
 function written(value, width = 0) {
   if (value === null || value === undefined) return "no value";
-  const size = Math.abs(value);
-  const warranted = width > 0 ? decimalsOf(width) : Infinity;
-  if (size >= 100000 || (size !== 0 && size < 0.0001 && warranted > 4)) return value.toExponential(2);
-  const most = size === 0 ? 3 : size >= 1000 ? 1 : size >= 0.01 ? 3 : 2 - Math.floor(Math.log10(size));
-  const text = value.toFixed(Math.min(most, warranted));
-  return Number(text) === 0 ? text.replace("-", "") : text;
+  const decimals = decimalsAt(Math.abs(value), width);
+  return decimals === null ? value.toExponential(2) : fixed(value, decimals);
 }
 
 const counted = (number) => number.toLocaleString("en-US");
 
 const valueAt = (values, place) => place.reduce((nested, at) => nested[at], values);
 
-const between = (low, high, width = high - low) => `${written(low, width)} to ${written(high, width)}`;
+// Limits have as many decimals as the one that needs more.
+function between(low, high, width = high - low) {
+  const sizes = [low, high].map(Math.abs);
+  if (decimalsAt(Math.max(...sizes), width) === null) return `${written(low, width)} to ${written(high, width)}`;
+  const decimals = Math.max(...sizes.map((size) => decimalsAt(size, width)));
+  return `${fixed(low, decimals)} to ${fixed(high, decimals)}`;
+}
 
 // An interval in a narrow column, broken between its limits.
 const wholeNumbers = (interval) => interval.split(" to ").flatMap((end, place) => [place ? " to " : "", element("span", { class: "whole" }, end)]);
@@ -63,9 +78,13 @@ function endsOf(limits, place) {
   return ends.includes(null) ? [] : ends;
 }
 
-// Where a value lies, by its limits; "" where they are not known.
-function within(limits, ...place) {
-  const ends = endsOf(limits, place);
+// Whether a value is that of the reference, relative to itself.
+const ofItself = (lines, set) => lines === kindShown().relative && data.sets[set].reference;
+
+// Where a value lies, by its limits from a source; "" where they are not known, or it is the reference's own ratio.
+function within(lines, source, set, layer, count) {
+  if (ofItself(lines, set) && (source === "images" || count === largest())) return "";
+  const ends = endsOf(lines[source], [set, layer, count]);
   return ends.length ? between(...ends) : "";
 }
 
@@ -80,6 +99,7 @@ function uncertainty(lines, ...place) {
 function valueText(lines, ...place) {
   const width = uncertainty(lines, ...place);
   const [mean, spread] = [lines.mean, lines.spread].map((values) => valueAt(values, place));
+  if (mean !== null && ofItself(lines, place[0]) && place[2] === largest()) return "1";
   return spread ? `${written(mean, width)} \u00b1 ${written(spread, width)}` : written(mean, width);
 }
 
@@ -126,7 +146,7 @@ const state = {
   kind: 0,
   count: data.kinds[0].n_units.length - 1, // a place in n_units, or "all"
   hidden: new Set(range(data.sets.length).filter((place) => place >= MOST_AT_FIRST && !data.sets[place].reference)),
-  layer: data.layers.length - 1,
+  layer: data.recorded ? 0 : data.layers.length - 1, // of populations none is last
   published: true,
   shown: new Set(["images", "units", "differ"]), // intervals by their source, and where sets differ
   pair: 0, // a place in the contrasts

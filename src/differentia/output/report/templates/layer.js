@@ -47,8 +47,9 @@ function drawLayerTable() {
   const rows = setsShown().map((set) => {
     const at = (lines) => {
       const place = [set, state.layer, count];
-      const units = within(lines.units, ...place) && (isWhole(state.layer, count) ? `all of the ${words.place}` : within(lines.units, ...place));
-      const intervals = [[words.items, within(lines.images, ...place)], [words.units, units]];
+      const [images, known] = ["images", "units"].map((source) => within(lines, source, ...place));
+      const units = known && isWhole(state.layer, count) ? `all of the ${words.place}` : known;
+      const intervals = [[words.items, images], [words.units, units]];
       return [valueText(lines, ...place), ...intervals.filter(([, interval]) => interval).map(([name, interval]) => element("span", { class: "where" }, `${name}: ${interval}`))];
     };
     const layer = layerShown();
@@ -74,7 +75,7 @@ function layerNote(count) {
   const said = [`Differentiation is that of ${usedUnits(state.layer, count)}.`];
   if (kind.confidence !== null) said.push(`Below it: its ${percent(kind.confidence)} intervals for other ${words.items} and for other draws of ${kind.noun}, where they are known.`);
   if (kind.pairs) said.push(`The distances below are those of ${usedUnits(state.layer, largest())}${kind.draws[largest()] > 1 ? " of draw 0" : ""}${count === largest() ? "" : ", the largest number, the only one whose distances are kept"}.`);
-  if (kind.pairs && !kind.pairs.measured) said.push(`They are Euclidean${data.normalize === "none" ? "" : ", normalised by layer"}, whatever the measure (${data.metric}, ${data.normalize}): their median is not the differentiation.`);
+  if (kind.pairs && !kind.pairs.measured) said.push(`They are Euclidean${data.normalize === "none" ? "" : `, normalised by ${words.place}`}, whatever the measure (${data.metric}, ${data.normalize}): their median is not the differentiation.`);
   return said.join(" ");
 }
 

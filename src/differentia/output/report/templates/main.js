@@ -238,7 +238,10 @@ function start() {
   document.body.dataset.ready = "true";
 }
 
-if (byId("numbers")) drawTable();
+if (byId("numbers")) {
+  writeOverview();
+  drawTable();
+}
 for (const box of document.querySelectorAll(".tall, .few")) rowsWhole(box);
 if (window.DecompressionStream) unpackPlotly().then(start);
 else byId("too-old").hidden = false;

@@ -45,5 +45,5 @@ function drawPredictions() {
   });
   const fewer = classes.length < total ? ` The ${classes.length} of ${counted(total)} classes that reach the highest probability in some image are shown.` : "";
   const thinned = rows.length < data.n_images ? ` ${rows.length} of ${counted(data.n_images)} images are shown, evenly chosen from each set.` : "";
-  byId("predictions-caption").textContent = `Probability of each class in each image, ordered by set. Bold: the most probable of each set.${fewer}${thinned}`;
+  byId("predictions-caption").textContent = `The class probabilities that the network gives: a row for each image, ordered by set, and a column for each class. Bold: the most probable class of each set.${fewer}${thinned}`;
 }

@@ -1,5 +1,13 @@
-// All numbers: sorted, copied, saved as CSV.
+// The numbers at a glance, and all of them: sorted, copied, saved as CSV.
 "use strict";
+
+function writeOverview() {
+  const [{ raw, n_units: counts }] = data.kinds;
+  for (const cell of document.querySelectorAll("#overview [data-layer]")) {
+    const place = [Number(cell.dataset.set), Number(cell.dataset.layer), counts.length - 1];
+    cell.prepend(written(valueAt(raw.mean, place), uncertainty(raw, ...place)));
+  }
+}
 
 const FEW_ROWS = 100;
 const interval = (name) => [`${name}_low`, `${name}_high`];
