@@ -146,7 +146,7 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
         "warnings": [
             *warned,
             *warn_of_later_calls(passes.called_later),
-            *warn_of_images(skipped, duplicates),
+            *warn_of_images(stimuli, skipped, duplicates),
         ],
     }
     return {name: replace(recorded[name], reference=reference, provenance=provenance) for name in names}
