@@ -40,6 +40,7 @@ WORDS: dict[str, str] = {
     "measure digits --out": "--out needs a value: --out DIR",
     "layers digits --json=yes": "--json takes no value",
     "select digits cats/0.png cats/1.png cats/2.png": "the place of a pattern; quote it: 'cats/*.png'",
+    "measure digits / cats": "differentia measure does not take '/ cats'; write differentia measure NETWORK",
     # networks
     "measure vgg16 CATS": "unknown network 'vgg16'. Did you mean 'keras:VGG16'?",
     "measure keras:vgg16 CATS": "Did you mean 'keras:VGG16'? Known: VGG16, VGG19",

@@ -248,6 +248,9 @@ def run(
     shown = measuring.Shown(FigureOptions(figures, figure_width, dpi), as_json, quiet)
     try:
         if isinstance(read, ResponsesExperiment):
+            if fresh or not store:
+                unused = "--fresh" if fresh else "--no-store"
+                raise InputError(f"nothing is recorded of responses that are in a file; leave {unused} out")
             measuring.measure_responses_into(context, folder, read, memory=memory, shown=shown)
         else:
             measuring.measure_into(
