@@ -148,15 +148,17 @@ def _told_apart(one: str, other: str) -> str:
 
 
 def has_control_characters(name: str) -> bool:
-    """Return whether a name holds what a terminal may obey, or can't show, or a file can't hold.
+    """Return whether a name holds what a terminal may obey, or can't show, or a file can't hold."""
+    return any(map(is_control_character, name))
 
-    A line's end, a null, marks of direction, private characters; those that join letters are none of them.
+
+def is_control_character(character: str) -> bool:
+    """Return whether a character is a line's end, a null, a mark of direction, or a private one.
+
+    Those that join letters are none of them.
     """
-    joiners = "\u200c\u200d"
-    return any(
-        unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp") and character not in joiners
-        for character in name
-    )
+    category = unicodedata.category(character)
+    return category in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp") and character not in "\u200c\u200d"
 
 
 def in_one_line(error: Exception) -> str:

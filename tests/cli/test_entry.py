@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 
 import differentia as dif
@@ -37,6 +39,28 @@ def test_debug_shows_where(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     arguments = ["measure", "digits", "--set", f"a={folder}/nowhere", "--out", str(folder / "out"), "--debug"]
     assert main(arguments) == 2
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_names_of_files_can_not_steer_a_terminal(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In errors, with --debug too, in warnings, in JSON and on a terminal; a pipe gets rows as they are."""
+    made = folder / "a\x1b[31m"
+    made.mkdir()
+    (made / "b.\x1b]0;zz\x07").touch()
+    assert main(["measure", "digits", "--set", f"a={made}", "--out", str(folder / "o"), "--debug"]) == 2
+    told = capsys.readouterr().err
+    assert "it holds .\\u001b]0;zz\\u0007\n" in told
+    assert not set(told) & set("\x1b\x07")
+    np.save(made / "c.npy", np.zeros((2, 8, 8)))
+    (made / "d\x9b.png").write_bytes(b"no image")
+    PIL.Image.effect_noise((8, 8), 99).save(made / "e\x9b.png")
+    select = ["select", "digits", str(made), "--class", "1", "--min-probability", "0", "--skip-unreadable"]
+    assert main([*select, "--dry-run", "--json"]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["images"][0]["name"] == "e\x9b.png"
+    assert "d\\u009b.png: can't be read" in shown.err
+    assert not set(shown.out + shown.err) & set("\x1b\x9b")
+    assert main([*select, "--dry-run"]) == 0
+    assert "e\x9b.png" in capsys.readouterr().out
 
 
 NAN_NETWORK = """

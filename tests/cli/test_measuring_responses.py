@@ -147,3 +147,12 @@ def test_wrong_input_is_one_line(file: Path, tmp_path: Path, capsys: Capture) ->
     (tmp_path / "e.toml").write_text('out = "o"\n[responses]\nfile = "nan.npz"\n')
     assert main(["run", str(tmp_path / "e.toml")]) == 2
     assert f"e.toml: {tmp_path}/nan.npz: set 'movie'" in capsys.readouterr().err
+
+
+def test_options_of_recording_are_refused(file: Path, tmp_path: Path, capsys: Capture) -> None:
+    """By `run` too, whose experiment says that nothing is recorded."""
+    (tmp_path / "e.toml").write_text('out = "o"\n[responses]\nfile = "rates.npz"\n')
+    for option in ("--fresh", "--no-store"):
+        assert main(["run", str(tmp_path / "e.toml"), option]) == 2
+        told = "e.toml: nothing is recorded of responses that are in a file"
+        assert f"{told}; leave {option} out\n" in capsys.readouterr().err

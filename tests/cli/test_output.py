@@ -133,6 +133,25 @@ def test_tables_show_names_as_they_are(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out == "[red]title\nlayer  units\n─────  ─────\n[b]a       7\nb      1,024\n"
 
 
+def test_names_can_not_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """They are escaped, and columns as wide as what is seen; letters of all scripts are as they were."""
+    names = ["\x1b[31ma", "\u0646\u0645\u06cc\u200c\u062e\u0648 \u56fe"]
+    print_table("\x9b2J", Column(["layer"], names, text=True), [Column(["\x07"], ["7", "8"])])
+    assert capsys.readouterr().out.splitlines() == [
+        "\\u009b2J",
+        "layer        \\u0007",
+        "\u2500" * 11 + "  " + "\u2500" * 6,
+        "\\u001b[31ma       7",
+        f"{names[1]:11}       8",
+    ]
+    print_paragraph("a\x1bb")
+    print_json({"name": "\x9b\u202e\udcff\U000f0000"})
+    told = capsys.readouterr().out
+    assert told.startswith("a\\u001bb\n")
+    assert told.replace("\n", "").isprintable()
+    assert json.loads(told.partition("\n")[2]) == {"name": "\x9b\u202e\udcff\U000f0000"}
+
+
 def test_paragraphs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """One line into a pipe; on a terminal lines end between words, and not before a percent sign."""
     sentences = ["It is known to ±0.1 (95 %).", "The layer encoder.layers.11.self-attention is so."]

@@ -125,6 +125,44 @@ def test_compiled_parts(tmp_path: Path) -> None:
         assert same(source, target)
 
 
+class Versioned(nn.Linear):
+    """Refuses weights without the version of the module that wrote them, as torchvision's MNASNet does."""
+
+    _version = 2
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, metadata: Any, *others: Any) -> None:
+        if metadata.get("version") != 2:
+            raise ValueError(f"version {metadata.get('version')} is not known")
+        super()._load_from_state_dict(state_dict, prefix, metadata, *others)
+
+
+class Inside(nn.Module):
+    """Has a module under the name that `AveragedModel` gives it."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+
+def test_versions_of_modules_go_with_their_names(tmp_path: Path) -> None:
+    """As `load_state_dict` takes them; without its version the weights are refused, as PyTorch does."""
+    path = tmp_path / "w.pt"
+    for wrap in (lambda net: net, Inside, lambda net: Inside(Compiled(net)), Compiled):
+        saved, fresh = (nn.Sequential(nn.Linear(2, 2), Versioned(2, 2)) for _ in range(2))
+        torch.save({"model": wrap(saved).state_dict()}, path)
+        load_weights("a:b", fresh, str(path))
+        assert same(saved, fresh)
+        fresh[1] = Compiled(Versioned(2, 2))
+        load_weights("a:b", fresh, str(path))
+        assert same(saved, fresh)
+    wide = nn.Sequential(nn.Linear(2, 5), Versioned(2, 2))
+    with pytest.raises(dif.InputError, match=r"0\.weight .*\(2, 2\), not \(5, 2\)"):
+        load_weights("a:b", wide, str(path))
+    torch.save(dict(saved.state_dict()), path)
+    with pytest.raises(dif.InputError, match="version None is not known"):
+        load_weights("a:b", fresh, str(path))
+
+
 def test_two_that_fit_are_told(tmp_path: Path) -> None:
     """The first is taken, with a warning that names the other; one that does not fit is none."""
     model, ema, fresh = trained(), trained(), trained()

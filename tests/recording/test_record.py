@@ -198,6 +198,9 @@ def test_copies_are_left_out() -> None:
     assert found.provenance["duplicates"] == []
     assert found.provenance["warnings"] == expected.provenance["warnings"]
     assert expected.provenance["dropped"] == []
+    too_far = r"has 3 images, numbered from 0 to 2, without its copies \(drop_duplicates\); choose"
+    with pytest.raises(dif.InputError, match=too_far):
+        dif.record(load(), sets, drop_duplicates=True, **{**options, "map_images": (4,)})
     with pytest.warns(dif.DifferentiaWarning, match="have the same content"):
         kept = dif.record(load(), sets, pool=5)
     assert len(kept.images) == 7

@@ -45,13 +45,19 @@ def test_archives_of_arrays(tmp_path: Path) -> None:
     np.savez_compressed(path, images=ARRAY, labels=np.arange(5))
     assert hashes(f"{path}?key=images") == hashes(ARRAY)
     assert dif.images(f"{path}?key=images").source == f"{path}?key=images"
-    arrays = r"images \(5, 4, 6, 3\) uint8, labels \(5,\) int64; name one: .*a\.npz\?key=images"
+    for name in ("none", "(1,2)", "1", "a=b&c"):  # as it stands, also where it looks like a value of Python
+        arrays: dict[str, Any] = {name: ARRAY, "other": ARRAY[::-1]}
+        np.savez(tmp_path / "b.npz", **arrays)
+        assert hashes(f"{tmp_path}/b.npz?key={name}") == hashes(ARRAY)
+    assert hashes(f"file://{tmp_path}/b.npz?key=a%3Db%26c") == hashes(ARRAY)
+    held = r"images \(5, 4, 6, 3\) uint8, labels \(5,\) int64; name one: .*a\.npz\?key=images"
     for source, told in {
-        str(path): f"a.npz: holds 2 arrays: {arrays}$",
-        f"{path}?key=image": f"a.npz: holds no 'image': {arrays}$",
+        str(path): f"a.npz: holds 2 arrays: {held}$",
+        f"{path}?key=image": f"a.npz: holds no 'image': {held}$",
         f"{path}?key=labels": r"a\.npz\?key=labels: the images have the shape \(5,\); expected",
         f"{path}?kye=images": "unknown option of a .npz file 'kye'. Did you mean 'key'",
-        f"{path}?key": "has no value",
+        f"{path}?key": r"a\.npz\?key: names no array; write .*a\.npz\?key=NAME",
+        f"{path}?": r"a\.npz\?: names no array; write .*a\.npz\?key=NAME",
     }.items():
         with pytest.raises(dif.InputError, match=told):
             dif.images(source)

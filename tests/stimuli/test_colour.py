@@ -193,19 +193,49 @@ def test_what_is_in_srgb_stays_as_it_is(tmp_path: Path) -> None:
     ],
 )
 def test_profiles_that_can_not_be_used(tmp_path: Path, icc_profile: bytes, told: str) -> None:
-    """The numbers stay as they are, and one warning says so, naming the first such file."""
+    """The numbers stay as they are, and one warning at the user's line names the first such file."""
     paths = [write(tmp_path / f"{number}.png", PIXELS, icc_profile) for number in range(3)]
     stimuli = dif.images(paths)
-    with pytest.warns(
-        dif.DifferentiaWarning, match=rf"0\.png: its {told}.*; its colours are taken for sRGB$"
-    ):
-        first = stimuli.load(0, FIT)
+    first = stimuli.load(1, FIT)
     assert np.array_equal(first.pixels, PIXELS)
-    assert first.hash == content_hash(paths[0].read_bytes())
+    assert first.hash == content_hash(paths[1].read_bytes())
+    assert stimuli.content_hash(0, FIT) == content_hash(paths[0].read_bytes())
+    said = rf"0\.png: its {told}.*; its colours are taken for sRGB \(and {{}} more\)$"
+    with pytest.warns(dif.DifferentiaWarning, match=said.format(2)) as caught:
+        dif.save_images(stimuli, tmp_path / "saved", size=(8, 8, 3))
+    assert [one.filename for one in caught] == [__file__]
+
+
+def test_profiles_are_told_of_each_set_and_kept(tmp_path: Path) -> None:
+    """In the provenance, also of responses that are at hand; as an error a warning leaves no image out."""
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        pixels = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        write(tmp_path / f"{number}.png", pixels, b"no profile" if number % 2 else None)
+    opened = [PIL.Image.open(tmp_path / f"{number}.png") for number in range(2)]
+    sets = {
+        "files": tmp_path / "*.png",
+        "pictures": opened,
+        "fine": rng.integers(0, 256, (2, 8, 8), np.uint8),
+    }
+
+    def record() -> dif.Responses:
+        return dif.record("digits", sets, pool=5, skip_unreadable=True, store=tmp_path / "s")
+
+    for _ in range(2):
+        with pytest.warns(dif.DifferentiaWarning) as caught:
+            responses = record()
+        texts = [str(one.message) for one in caught]
+        first, second = (text.split(" its colour profile ")[0] for text in texts)
+        assert first == f"set 'files': {tmp_path / '1.png'}:"
+        assert second == "set 'pictures': image 1 of the list:"
+        assert [text.endswith("sRGB (and 1 more)") for text in texts] == [True, False]
+        assert responses.provenance["warnings"] == [{"kind": "other", "text": text} for text in texts]
+        assert {one.filename for one in caught} == {__file__}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert np.array_equal(stimuli.load(1, FIT).pixels, PIXELS)
-        assert stimuli.content_hash(2, FIT) == content_hash(paths[2].read_bytes())
+        with pytest.raises(dif.DifferentiaWarning, match="its colours are taken for sRGB"):
+            record()
 
 
 def test_modes_and_profiles(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from differentia.stimuli.sources import stimuli_from
     ("source", "message"),
     [
         (np.zeros((3, 4, 6), np.float32), "float32, from 0 to 0; expected uint8, 0..255: write"),
+        (np.repeat([0, 1000], [150, 1])[:, None, None], r"from 0 to 1000; .*: write \(x / 257\)"),
         (np.zeros((224, 224, 3), np.uint8), r"shape \(224, 224, 3\); expected \(images, height"),
         (np.zeros((2, 3, 4, 6), np.uint8), r"shape \(2, 3, 4, 6\)"),
         (np.zeros((64, 48, 1), np.uint8), r"shape \(64, 48, 1\); expected \(images, height"),
@@ -187,6 +188,8 @@ def test_addresses_of_files(tree: Path) -> None:
         [f"file://{tree}/im%5B1%5D/4.jpg"],
     ):
         assert dif.images(source).load(0, RGB).pixels[0, 0, 0] == 160
+    PIL.Image.new("L", (1, 1), 160).save(tree / "a#1.png")
+    assert dif.images(f"file://{tree}/a#1.png").load(0, RGB).pixels[0, 0, 0] == 160
     (tree / "plain").write_bytes(b"P2 2 1 255 0 255")
     assert dif.images("plain").load(0, Fit((1, 2, 1))).pixels.tolist() == [[[0], [255]]]
     for source, told in {

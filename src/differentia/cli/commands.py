@@ -13,9 +13,11 @@ import typer
 from differentia.cli import measuring, options as opt
 from differentia.cli.output import (
     print_contrast,
+    print_csv,
     print_json,
     print_paragraph,
     print_table,
+    print_text,
     say,
 )
 from differentia.cli.tables import Column
@@ -248,6 +250,9 @@ def run(
     shown = measuring.Shown(FigureOptions(figures, figure_width, dpi), as_json, quiet)
     try:
         if isinstance(read, ResponsesExperiment):
+            if fresh or not store:
+                unused = "--fresh" if fresh else "--no-store"
+                raise InputError(f"nothing is recorded of responses that are in a file; leave {unused} out")
             measuring.measure_responses_into(context, folder, read, memory=memory, shown=shown)
         else:
             measuring.measure_into(
@@ -318,7 +323,7 @@ def layers(
         Column(["  layer"], [f"{'x' if one in taken else ' '} {one.name}" for one in listed], text=True),
         [Column([name], cells, text=name in ("kind", "shape")) for name, cells in table.items()],
     )
-    typer.echo()
+    print_text()
     print_paragraph(f"By default: {default_in_words(loaded.layers)}")
     if loaded.unrecorded:
         print_paragraph("Called, but can't be recorded:")
@@ -330,7 +335,7 @@ def layers(
         print_paragraph(f"With noise, {text}.")
     sketched = unit_kind(units).sketched
     most = f"{max(*counts, SKETCH_WIDTH):,} sums" if sketched else f"{max(counts):,} units"
-    typer.echo(
+    print_text(
         f"Recording them ({units}, at most {most} of a layer) takes, on {loaded.device}:\n"
         f"  time    {1e3 * cost.seconds_per_image:,.1f} ms an image; "
         f"{duration(1000 * cost.seconds_per_image)} for 1,000\n"
@@ -455,7 +460,7 @@ def select(
         dropped = [as_record(image) for image in found.dropped]
         print_json({**found._asdict(), "images": images, "skipped": skipped, "dropped": dropped})
     elif dry_run:
-        typer.echo(selection_csv(found), nl=False)
+        print_csv(selection_csv(found))
     say(summary)
 
 
@@ -527,7 +532,7 @@ def published(
                 *(Column([key], [f"{one[key]:.3f}" for one in rows]) for key in numbers),
             ],
         )
-        typer.echo()
+        print_text()
     worst = max(found, key=lambda one: np.nan_to_num(abs(one["difference"]), nan=-1.0))
     print_paragraph(f"Largest difference: {worst['difference']:.3f} ({worst['set']}, {worst['layer']})")
 

@@ -14,6 +14,7 @@ from differentia.cli.commands import app
 from differentia.cli.output import say
 from differentia.cli.usage import in_our_words
 from differentia.errors import DifferentiaError, DifferentiaWarning, InputError, whole_tracebacks
+from differentia.system.terminal import printable
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -38,7 +39,7 @@ def run_app(arguments: Sequence[str] | None = None) -> int:
         if stopping.received:  # on the way a library may turn it into an error of its own
             return stopping.tell(given)
         if "--debug" in given:
-            traceback.print_exc()
+            sys.stderr.write(printable(traceback.format_exc()))
         if not isinstance(error, DifferentiaError):
             say(f"differentia: failed: {type(error).__name__}: {error} (--debug shows where)")
             return FAILED

@@ -10,11 +10,13 @@ import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from differentia.cli.tables import WIDTH_IN_FILES, Column, aligned, table_lines
+from differentia.system.terminal import printable
 
 #: Layers in which sets differ that are named below a table.
 MOST_NAMED = 10
@@ -26,31 +28,48 @@ if TYPE_CHECKING:
 def say(message: str) -> None:
     """Print a message on one line of stderr, above a progress bar."""
     # Not by typer.echo, which goes past what Rich puts in the place of stderr, into the bar.
-    sys.stderr.write(" ".join(message.split()) + "\n")
+    sys.stderr.write(printable(" ".join(message.split())) + "\n")
     sys.stderr.flush()
+
+
+def print_text(text: str = "", *, bold: bool = False) -> None:
+    """Print lines of text on stdout."""
+    typer.echo(typer.style(printable(text), bold=True) if bold else printable(text))
 
 
 def print_json(content: Any) -> None:
     """Print as JSON on stdout; what is not a number is null."""
     content = json.loads(json.dumps(content), parse_constant=lambda _: None)
-    typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
+    print_text(json.dumps(content, indent=1, ensure_ascii=False))
+
+
+def print_csv(text: str) -> None:
+    """Print a table of CSV on stdout; a pipe gets names as they are."""
+    typer.echo(printable(text) if sys.stdout.isatty() else text, nl=False)
 
 
 def print_table(title: str, names: Column, columns: Sequence[Column]) -> None:
     """Print a table of named rows."""
-    typer.echo(typer.style(_wrapped(title), bold=True))
-    for line in table_lines(names, columns, _room()):
-        typer.echo(line)
+    print_text(_wrapped(title), bold=True)
+    for line in table_lines(_shown(names), list(map(_shown, columns)), _room()):
+        print_text(line)
+
+
+def _shown(column: Column) -> Column:
+    """Return a column as it is printed, which is how wide it is."""
+    heading, cells = map(printable, column.heading), map(printable, column.cells)
+    return replace(column, heading=list(heading), cells=list(cells))
 
 
 def print_paragraph(*sentences: str) -> None:
     """Print sentences one after the other."""
     if sentences:
-        typer.echo(_wrapped(" ".join(sentences)))
+        print_text(_wrapped(" ".join(sentences)))
 
 
 def _wrapped(text: str) -> str:
     """Return a text on lines that fit the terminal, and do not end within a word or before a percent sign."""
+    text = printable(text)
     if not sys.stdout.isatty():
         return text
     kept = text.replace(" %", "\N{NO-BREAK SPACE}%")
@@ -131,9 +150,9 @@ def print_result(result: xr.Dataset) -> None:
             *(relative_to(name) for name in names if reference and name != reference),
         ],
     )
-    typer.echo()
+    print_text()
     if bool(doubted.any()):
-        typer.echo(f"?: not to be trusted for other {subject.item.many}; why is said below")
+        print_text(f"?: not to be trusted for other {subject.item.many}; why is said below")
     print_paragraph(*say_precision(result), *say_doubts(result), *say_undefined(result), *say_copies(result))
 
 
@@ -201,7 +220,7 @@ def print_contrast(found: xr.Dataset, result: xr.Dataset) -> None:
             *(Column(heading, [_written_p(one[name]) for one in rows]) for name, heading in _OF_P.items()),
         ],
     )
-    typer.echo()
+    print_text()
     differ = [str(name) for name in found["layer"].values[found["p_corrected"].values < SIGNIFICANT]]
     unknown, number = int(found["p"].isnull().sum()), found.sizes["layer"]
     said = f"They can't be compared in any {place.one}."

@@ -156,7 +156,9 @@ def _surplus(context: Any, given: Sequence[str], left: Sequence[str]) -> str:
 
 
 def _are_files(words: Sequence[str]) -> bool:
-    return len(words) > 1 and all(map(os.path.exists, words))
+    """Return whether words are files that a shell may have put in the place of one pattern."""
+    alike = len(set(map(os.path.isabs, words))) == 1
+    return len(words) > 1 and alike and all(map(os.path.exists, words))
 
 
 def pattern_of(files: Sequence[str]) -> str:

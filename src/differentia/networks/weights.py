@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import pickle
 import zipfile
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
@@ -146,7 +147,8 @@ def _chosen(found: list[StateDict], network: torch.nn.Module, spec: str) -> Stat
     if not found:
         raise InputError(f"it holds no tensors by name; {SAVE}")
     own = {_plain(name): name for name in network.state_dict()}
-    candidates = [named for one in found for named in _named(one, own)]
+    modules = {_plain(name): name for name, _ in network.named_modules()}
+    candidates = [named for one in found for named in _named(one, own, modules)]
     strangers = [len(own.keys() ^ {_plain(name) for name in one.tensors}) for one in candidates]
     best = candidates[strangers.index(min(strangers))]
     alike = dict.fromkeys(one.place for one in candidates if one.tensors.keys() == best.tensors.keys())
@@ -160,7 +162,7 @@ def _chosen(found: list[StateDict], network: torch.nn.Module, spec: str) -> Stat
     return best
 
 
-def _named(found: StateDict, own: Mapping[str, str]) -> Iterator[StateDict]:
+def _named(found: StateDict, own: Mapping[str, str], modules: Mapping[str, str]) -> Iterator[StateDict]:
     """Yield a state dict as it is, and without what its names have in common at their start."""
     tensors = {name: tensor for name, tensor in found.tensors.items() if name != AVERAGED}
     columns = zip(*(name.split(".")[:-1] for name in tensors), strict=False)
@@ -168,10 +170,30 @@ def _named(found: StateDict, own: Mapping[str, str]) -> Iterator[StateDict]:
     for length in range(len(common) + 1):
         prefix = "".join(f"{part}." for part in common[:length])
         given = tensors if length else found.tensors
-        renamed = {own.get(_plain(name[len(prefix) :]), name[len(prefix) :]): given[name] for name in given}
+        renamed = OrderedDict(
+            (own.get(_plain(name[len(prefix) :]), name[len(prefix) :]), given[name]) for name in given
+        )
+        _keep_versions(renamed, found.tensors, prefix, modules)
         if len(renamed) == len(given):
             compiled = f"{COMPILED}." if any(f"{COMPILED}." in name for name in given) else ""
             yield StateDict(renamed, found.keys, prefix + compiled * (compiled not in prefix))
+
+
+def _keep_versions(
+    renamed: OrderedDict[str, Any], given: Mapping[str, Any], prefix: str, modules: Mapping[str, str]
+) -> None:
+    """Give a state dict the versions of modules that PyTorch wrote beside another, under the new names."""
+    versions = getattr(given, "_metadata", None)
+    if isinstance(versions, Mapping):
+        below = {
+            f"{name}."[len(prefix) :]: kept
+            for name, kept in versions.items()
+            if f"{name}.".startswith(prefix)
+        }
+        plain = {_plain(name.removesuffix(".")): kept for name, kept in below.items()}
+        renamed._metadata = OrderedDict(  # type: ignore[attr-defined]
+            (modules.get(name, name), kept) for name, kept in plain.items()
+        )
 
 
 def _plain(name: str) -> str:
@@ -187,7 +209,8 @@ def _load(network: torch.nn.Module, given: Mapping[str, Any]) -> str:
         reshaped = _reshaped(own, given)
         if not reshaped:
             raise
-        rest = {name: tensor for name, tensor in given.items() if name not in reshaped}
+        rest = OrderedDict((name, tensor) for name, tensor in given.items() if name not in reshaped)
+        _keep_versions(rest, given, "", {})
         outcome = network.load_state_dict(rest, strict=False)
     missing = [
         name for name in outcome.missing_keys if name not in reshaped and not _is_filled(name, own, given)

@@ -102,7 +102,7 @@ class RecordOptions:
     )
     map_images: Annotated[tuple[Whole, ...], SEVERAL, Field(min_length=1)] | None = option(
         None,
-        "The images whose maps are kept, by their place in each set, from 0",
+        "The images whose maps are kept, by their place in each set, from 0; dropped copies do not count",
         doc="; by default the first three",
         shown="0,1,2",
     )
@@ -169,15 +169,21 @@ def one_kind(options: RecordOptions) -> str:
     return options.units[0]
 
 
-def checked_map_images(given: Sequence[int] | None, most: int | None) -> tuple[int, ...]:
-    """Return places of images in a set. The largest set has `most` images; None where no maps are kept."""
+def checked_map_images(
+    given: Sequence[int] | None, most: int | None, *, dropped: bool = False
+) -> tuple[int, ...]:
+    """Return places of images in a set. The largest set has `most` images; None where no maps are kept.
+
+    Those of `most` are without copies where some were dropped.
+    """
     if given is not None and most is None:
         raise InputError("map_images (--map-images) goes with maps (--map) only; give both, or leave it out")
     places = MAP_IMAGES if given is None else given
     if most is not None and not any(place < most for place in places):
+        left = ", without its copies (drop_duplicates)" if dropped else ""
         raise InputError(
             f"map_images (--map-images) is {tuple(places)}, but the largest set has {most} images, numbered "
-            f"from 0 to {most - 1}; choose among those"
+            f"from 0 to {most - 1}{left}; choose among those"
         )
     return tuple(sorted(set(places)))
 

@@ -121,7 +121,9 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
         thumbnails=to_view,
         class_layer=class_layer(network, options.class_layer) if views else None,
         maps=checked_maps(chosen, maps),
-        map_images=checked_map_images(options.map_images, max(map(len, stimuli.values())) if maps else None),
+        map_images=checked_map_images(
+            options.map_images, max(map(len, stimuli.values())) if maps else None, dropped=bool(dropped)
+        ),
     )
     show = Show(network, stimuli, fit, options)
     with ThreadPoolExecutor(1) as beside:  # hundreds of megabytes of weights, while units are chosen
@@ -147,7 +149,7 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
         "warnings": [
             *warned,
             *warn_of_later_calls(passes.called_later),
-            *warn_of_images(skipped, duplicates),
+            *warn_of_images(stimuli, skipped, duplicates),
         ],
     }
     return {name: replace(recorded[name], reference=reference, provenance=provenance) for name in names}

@@ -197,7 +197,7 @@ def select(
             report(looked_at + len(skipped), len(stimuli), "selecting images")
             if len(found) == count:
                 break
-    warn_of_images(skipped, find_duplicates(chosen))
+    warn_of_images({"": stimuli}, skipped, find_duplicates(chosen))
     ranked = sorted(found, key=lambda image: -image.probability)
     return Selection(names[number], tuple(ranked), looked_at, tuple(skipped), tuple(dropped))
 

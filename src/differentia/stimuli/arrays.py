@@ -21,9 +21,6 @@ from differentia.system.machine import free_memory
 #: Of images in an array: without channels, or of these numbers of them.
 CHANNELS = (1, 3)
 
-#: Images of an array that are looked at to say how it may be scaled.
-MOST_LOOKED_AT = 100
-
 
 class ArrayStimuli(Stimuli):
     """Images in one array: uint8, grey or RGB; `source` is how the errors call it."""
@@ -69,8 +66,7 @@ def require_uint8(array: np.ndarray, source: str, cast: str = "astype(np.uint8)"
     given = f"{source}: the images are {array.dtype}"
     if array.dtype.kind not in "biuf" or not array.size:
         raise InputError(f"{given}; expected numbers of uint8, 0..255")
-    some = array[:MOST_LOOKED_AT]
-    least, most = float(some.min()), float(some.max())
+    least, most = float(array.min()), float(array.max())
     way_out = _conversion(array, least, most, cast)
     raise InputError(f"{given}, from {least:g} to {most:g}; expected uint8, 0..255: {way_out}")
 

@@ -114,6 +114,10 @@ class Stimuli(Shown, ABC):
         """Read an image from a slow disk, if it lies on one, so that it is at hand when it is loaded."""
         return
 
+    def caveats(self) -> dict[int, str]:
+        """Return what could not be used of the images that were looked at until now, by their places."""
+        return {}
+
     def content_hash(self, index: int, fit: Fit) -> str:
         """Return the hash of one image's content, as `load` does, without decoding it where that can be.
 

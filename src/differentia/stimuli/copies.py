@@ -30,6 +30,10 @@ class SomeStimuli(Stimuli):
     def bring_near(self, index: int) -> None:
         self._given.bring_near(self._places[index])
 
+    def caveats(self) -> dict[int, str]:
+        given = self._given.caveats()
+        return {index: given[place] for index, place in enumerate(self._places) if place in given}
+
     def content_hash(self, index: int, fit: Fit) -> str:
         return self._given.content_hash(self._places[index], fit)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import threading
 
 import numpy as np
 import PIL.ExifTags
@@ -13,7 +12,6 @@ import PIL.ImageOps
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
-from differentia.errors import warn
 from differentia.stimuli.colour import Conversion, ProfileError, conversion_to_srgb, in_srgb
 from differentia.system.file_kinds import HEAD, kind_of
 
@@ -59,14 +57,12 @@ def conversion_of(image: PIL.Image.Image) -> Conversion | None:
     return conversion_to_srgb(profile, image.mode) if profile else None
 
 
-def usable_conversion(image: PIL.Image.Image, what: str, untold: threading.Semaphore) -> Conversion | None:
-    """Return what converts an image to sRGB; of the first profile that can't be used is warned."""
+def usable_conversion(image: PIL.Image.Image) -> tuple[Conversion | None, str]:
+    """Return what converts an image to sRGB, and of a profile that can't be used what is to be said."""
     try:
-        return conversion_of(image)
+        return conversion_of(image), ""
     except ProfileError as error:
-        if untold.acquire(blocking=False):
-            warn("other", f"{what}: its colour profile {error}; its colours are taken for sRGB")
-        return None
+        return None, f"its colour profile {error}; its colours are taken for sRGB"
 
 
 def decoded(image: PIL.Image.Image, conversion: Conversion | None) -> PIL.Image.Image:

@@ -7,10 +7,11 @@ import glob
 import itertools
 import os
 import re
-import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from PIL.ImageFile import ImageFile
 
 from differentia.errors import InputError, UnreadableImageError, in_one_line, warn
 from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
@@ -18,7 +19,6 @@ from differentia.stimuli.colour import Conversion
 from differentia.stimuli.decoding import (
     FORMATS,
     SUFFIXES,
-    conversion_of,
     decoded,
     read_header,
     usable_conversion,
@@ -47,7 +47,7 @@ class FileStimuli(Stimuli):
             if not path.is_file():
                 raise InputError(f"{path}: {_what_it_is(path)} (in {source}); check the path")
         self.names = _short_names(self.paths)
-        self._untold = threading.Semaphore()
+        self._caveats: dict[int, str] = {}
 
     def load(self, index: int, fit: Fit) -> Image:
         """Return one image, fitted to a network's input.
@@ -60,7 +60,7 @@ class FileStimuli(Stimuli):
         content = _content(path)
         try:
             header = read_header(content)
-            conversion = usable_conversion(header, str(path), self._untold)
+            conversion = self._conversion(index, header)
             image = decoded(header, conversion)
         except MemoryError:
             raise
@@ -80,9 +80,19 @@ class FileStimuli(Stimuli):
         """Return the hash of a file's bytes, and of their conversion to sRGB where there is one."""
         content = _content(self.paths[index])
         try:
-            return _identity(content, conversion_of(read_header(content)))
+            return _identity(content, self._conversion(index, read_header(content)))
         except Exception:  # of many kinds: what can't be read is told when it is loaded
             return _identity(content, None)
+
+    def caveats(self) -> dict[int, str]:
+        """Return what is to be said of colour profiles that can't be used."""
+        return dict(self._caveats)
+
+    def _conversion(self, index: int, header: ImageFile) -> Conversion | None:
+        conversion, caveat = usable_conversion(header)
+        if caveat:
+            self._caveats[index] = f"{self.paths[index]}: {caveat}"
+        return conversion
 
 
 def _identity(content: bytes, conversion: Conversion | None) -> str:

@@ -28,7 +28,7 @@ class PictureStimuli(Stimuli):
         self.pictures = [_as_picture(one, f"image {n} of the list") for n, one in enumerate(pictures)]
         self.names = tuple(str(index) for index in range(len(pictures)))
         self._one_at_a_time = threading.Lock()  # Pillow's images may read their file when they are first used
-        self._untold = threading.Semaphore()
+        self._caveats: dict[int, str] = {}
 
     def load(self, index: int, fit: Fit) -> Image:
         """Return one image, fitted to a network's input."""
@@ -39,7 +39,7 @@ class PictureStimuli(Stimuli):
         name = f"image {index} of the list"
         try:
             with self._one_at_a_time:
-                conversion = usable_conversion(picture, name, self._untold)
+                conversion, caveat = usable_conversion(picture)
                 seen = decoded(picture, conversion)
         except MemoryError:
             raise
@@ -48,7 +48,13 @@ class PictureStimuli(Stimuli):
             raise UnreadableImageError(
                 f"{name}: can't be read ({reason}); take it out of the list"
             ) from error
+        if caveat:
+            self._caveats[index] = f"{name}: {caveat}"
         return Image(fit(seen), hash_of(np.asarray(seen)))
+
+    def caveats(self) -> dict[int, str]:
+        """Return what is to be said of colour profiles that can't be used."""
+        return dict(self._caveats)
 
 
 def _as_picture(one: Any, what: str) -> PIL.Image.Image | np.ndarray:

@@ -202,10 +202,12 @@ def first_images(
 
 
 def warn_of_images(
-    skipped: Sequence[SkippedImage], duplicates: Sequence[Sequence[ImageLabel]]
+    stimuli: Mapping[str, Stimuli],
+    skipped: Sequence[SkippedImage],
+    duplicates: Sequence[Sequence[ImageLabel]],
 ) -> list[dict[str, str]]:
-    """Say which images were left out, and which came twice in a set: their distance is 0."""
-    warned = []
+    """Say of which images something can't be used, which were left out, and which came twice in a set."""
+    warned = warn_of_caveats(stimuli)
     if skipped:
         cases = [_in_set(image.set, image.reason) for image in skipped]
         text = _with_cases(f"left out what can't be read ({len(skipped)})", cases)
@@ -225,6 +227,16 @@ def copies_in_words(dropped: Sequence[ImageLabel]) -> str:
         names.setdefault(image.set, []).append(image.name)
     what = f"left out images with the content of another of their set ({len(dropped):,})"
     return _with_cases(what, [_in_set(name, listed(images)) for name, images in names.items()])
+
+
+def warn_of_caveats(stimuli: Mapping[str, Stimuli]) -> list[dict[str, str]]:
+    """Say what could not be used of images, once for each set."""
+    warned = []
+    for name, given in stimuli.items():
+        if caveats := given.caveats():
+            more = f" (and {len(caveats) - 1:,} more)" if len(caveats) > 1 else ""
+            warned.append(warn("other", _in_set(name, f"{caveats[min(caveats)]}{more}")))
+    return warned
 
 
 def _in_set(set_name: str, what: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from differentia.errors import short_tracebacks
 from differentia.stimuli.base import Fit, Stimuli, picture
+from differentia.stimuli.presentation import warn_of_caveats
 from differentia.system.files import names_in_one_folder, new_folder
 
 
@@ -38,4 +39,5 @@ def save_images(stimuli: Stimuli, folder: str | os.PathLike[str], *, size: tuple
         names = names_in_one_folder([f"{os.path.splitext(name)[0]}.png" for name in stimuli.names])
         for index, name in enumerate(names):
             picture(stimuli.load(index, fit).pixels).save(beside / name)
+    warn_of_caveats({"": stimuli})
     return Path(folder).expanduser()

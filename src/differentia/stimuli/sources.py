@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 import numpy as np
@@ -139,10 +139,10 @@ def local_path(source: str | os.PathLike[str]) -> Path:
     """Return a path that a user wrote, with ``~`` expanded, or as ``file://``."""
     text = os.fspath(source)
     if text.lower().startswith("file://"):
-        parts = urlsplit(text)
+        parts = urlsplit(text, allow_fragments=False)
         if parts.netloc not in ("", "localhost"):
             raise InputError(f"{text}: lies on another machine; copy it, and name a folder or file")
-        text = url2pathname(parts.path)
+        text = url2pathname(parts.path) + (f"?{unquote(parts.query)}" if parts.query else "")
     elif _REMOTE.match(text):
         raise InputError(f"{text}: is a web address; download the images, and name a folder or file")
     try:
@@ -195,10 +195,13 @@ def _from_file(path: Path, text: str) -> Stimuli:
 
 
 def _from_archive(text: str) -> Stimuli:
-    name, options = parse_spec(text)
-    for option in options:
+    name, _, query = text.partition("?")
+    option, _, key = query.partition("=")
+    if option:
         require_known("option of a .npz file", option, ["key"])
-    return load_npz(Path(name), str(options["key"]))
+    if not key:
+        raise InputError(f"{text}: names no array; write {name}?key=NAME")
+    return load_npz(Path(name), key)
 
 
 def stimuli_from(source: Any, *, seed: int = 0, follow_links: bool = False) -> Stimuli:
