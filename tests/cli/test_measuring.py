@@ -174,7 +174,8 @@ def test_only_what_has_changed_is_written(folder: Path, capsys: pytest.CaptureFi
     (out / "figures" / "distances.png").write_bytes(b"")
     assert said("report", str(out)) == "figures/; unchanged: report.html"
     wide = ["--figures", "svg,pdf", "--figure-width", "150", "--dpi", "100"]
-    assert said("report", str(out), *wide) == "figures/; unchanged: report.html"
+    removed = "; removed: 2 earlier figures"
+    assert said("report", str(out), *wide) == f"figures/; unchanged: report.html{removed}"
     drawn = {f"{name}.{suffix}" for name in ("differentiation", "distances") for suffix in ("svg", "pdf")}
     assert {path.name for path in (out / "figures").iterdir()} == drawn
     svg = (out / "figures" / "differentiation.svg").read_text()
@@ -183,9 +184,9 @@ def test_only_what_has_changed_is_written(folder: Path, capsys: pytest.CaptureFi
     assert said("report", str(out), *wide) == "nothing; unchanged: figures/, report.html"
     assert (
         said(*arguments, "--seed", "1")
-        == "experiment.toml, figures/, report.html, responses.zarr/, result.nc"
+        == "experiment.toml, figures/, report.html, responses.zarr/, result.nc; removed: 4 earlier figures"
     )
-    none = "experiment.toml, report.html, result.nc; unchanged: responses.zarr/"
+    none = f"experiment.toml, report.html, result.nc; unchanged: responses.zarr/{removed}"
     assert said(*arguments, "--figures", "none") == none
     assert not (out / "figures").exists()
 

@@ -211,9 +211,9 @@ def write_views(
 ) -> dict[Path, bool]:
     """Write the figures and the report of a folder's results; return for each whether it had changed.
 
-    Progress is told of each figure, and of the report as one.
+    Earlier figures that were removed are among them. Progress is told of each figure, and of the report as one.
     """
-    from differentia.output.figures.save import save_figures
+    from differentia.output.figures.save import save_figures, saved_figures
     from differentia.output.report.page import write_report
     from differentia.output.unchanged import make_unless_unchanged, origin_of_figures, origin_of_report
     from differentia.results.contrasts import contrasts_between_sets
@@ -232,10 +232,12 @@ def write_views(
         write_report(results, folder / REPORT, contrasts=contrasts())
         tell(1, 1, "report")
 
-    return {
+    before = saved_figures(folder / FIGURES)
+    views = {
         folder / FIGURES: make_unless_unchanged(folder / FIGURES, origin_of_figures(results, figures), draw),
         folder / REPORT: make_unless_unchanged(folder / REPORT, origin_of_report(results), explain),
     }
+    return views | {figure: True for figure in before if not figure.exists()}
 
 
 def say_written(folder: Path, written: Mapping[Path, bool]) -> None:
@@ -244,7 +246,12 @@ def say_written(folder: Path, written: Mapping[Path, bool]) -> None:
     new, old = (
         ", ".join(name for path, name in there.items() if written[path] is made) for made in (True, False)
     )
-    say(f"Written to {folder}: {new or 'nothing'}" + (f"; unchanged: {old}" if old else ""))
+    removed = sum(path.parent == folder / FIGURES for path in written if not path.exists())
+    say(
+        f"Written to {folder}: {new or 'nothing'}"
+        + (f"; unchanged: {old}" if old else "")
+        + (f"; removed: {removed} earlier figure{'s' * (removed > 1)}" if removed else "")
+    )
     say(f"Open {folder / REPORT} in a browser")
 
 

@@ -39,7 +39,8 @@ class FigureOptions:
     )
     width: Annotated[float, Field(ge=NARROWEST, le=WIDEST)] | None = option(
         None,
-        "Width of the curves' figures in mm, such as that of a journal's column, 85 or 180",
+        "Width of the figures in mm, such as that of a journal's column, 85 or 180; "
+        "heat maps of many sets are wider",
         doc="; text keeps its size. By default as wide as layers and legend need, and no wider than a page",
         metavar="MM",
         shown="what layers and legend need, at most a page",

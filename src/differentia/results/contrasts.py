@@ -232,6 +232,12 @@ def contrasts_between_sets(
     return [one for one in found if bool(one["p"].notnull().any())]
 
 
+def contrasts_of(results: Mapping[str, xr.Dataset]) -> list[xr.Dataset]:
+    """Return the contrasts of the first of several results, where it has intervals."""
+    first = next(iter(results.values()))
+    return contrasts_between_sets(first) if LIMITS[0] in first else []
+
+
 def _contrasts(
     result: xr.Dataset,
     pairs: Sequence[tuple[str, str]],

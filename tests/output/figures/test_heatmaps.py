@@ -234,7 +234,7 @@ def test_layers_share_the_colours_of_distances() -> None:
     assert limits(axes[0, 0]) == pytest.approx((0.0, max(highest)))
     assert max(highest) > 1.1 * min(highest)
     (bar,) = [bar for ax in axes.flat for bar in ax.child_axes]
-    assert bar.get_ylabel() == "distance / SD; the same colours throughout"
+    assert bar.get_ylabel() == "Euclidean distance / SD, all panels"
     require_readable(axes[0, 0].figure)
     raw = dif.plot_distances(dif.measure_responses(arrays, normalize="none"))
     for row in raw:
@@ -244,7 +244,7 @@ def test_layers_share_the_colours_of_distances() -> None:
 
 
 def test_labels_of_distances() -> None:
-    """Another measure than the one shown is named."""
+    """They say where another measure than the one shown was used."""
     arrays = {"a": {"x": np.random.default_rng(0).normal(size=(5, 9))}}
 
     def label(**options: str) -> str:
@@ -252,9 +252,9 @@ def test_labels_of_distances() -> None:
         (bar,) = ax.child_axes
         return " ".join(bar.get_ylabel().split())
 
-    assert label() == "distance / SD"
-    assert label(normalize="none") == "distance per unit"
-    assert label(metric="cosine", normalize="response") == ("Euclidean / SD; D: cosine, response")
+    assert label() == "Euclidean distance / SD"
+    assert label(normalize="none") == "Euclidean distance per unit"
+    assert label(metric="cosine", normalize="response") == "Euclidean distance / SD (not the measure used)"
 
 
 @pytest.mark.parametrize(
@@ -269,6 +269,21 @@ def test_pages_are_readable(sets: int, images: int) -> None:
         figure = axes.flat[0].figure
         assert sets > 8 or figure.get_figwidth() <= 7.21
         assert figure.get_figheight() <= 9.71
+        require_readable(figure)
+
+
+@pytest.mark.parametrize(("sets", "millimetres", "wide"), [(3, 85, 85), (3, 51, 60.2), (12, 85, 144.8)])
+def test_the_width_of_a_column(sets: int, millimetres: float, wide: float) -> None:
+    """It is kept where panels are 6 mm wide or more; nothing is cut off, also what is said of pixels."""
+    names = tuple(f"a set number {number}" for number in range(sets))
+    result = wide_result(images=50, columns=900, sets=names)
+    for draw in (dif.plot_predictions, dif.plot_filters, dif.plot_distances):
+        figure = Figure(figsize=(millimetres / 25.4, 1.0), dpi=150)
+        axes = draw(result, axes=figure)
+        expected = millimetres if draw is dif.plot_predictions else wide
+        assert 25.4 * figure.get_figwidth() == pytest.approx(expected, abs=0.1)
+        assert 25.4 * min(ax.get_position().width for ax in axes.flat) * figure.get_figwidth() > 6.3
+        assert draw is dif.plot_distances or "\n" in axes.flat[0].get_xlabel()
         require_readable(figure)
 
 

@@ -221,6 +221,23 @@ def test_open_marks_have_not_converged(kind: str) -> None:
     assert "not converged" not in legend_entries(settled)
 
 
+def test_open_marks_can_be_seen() -> None:
+    """Nothing lies over them, also not the line of the most units; converged points are filled."""
+    result = neurons().isel(n_units=[-1])
+    changed = result.assign(layer_sd=result["layer_sd"] * xr.DataArray([1, 2, 1, 1], dims="layer"))
+    expected = dif.not_converged(changed).squeeze("n_units")
+    assert expected.sel(layer="L1").all()
+    assert not expected.sel(layer="L3").any()
+    for ax in (dif.plot(changed), dif.plot_kinds({"random": changed})[0]):
+        figure = ax.figure
+        figure.set_dpi(600)
+        figure.canvas.draw()
+        pixels = np.asarray(figure.canvas.buffer_rgba())[::-1, :, :3]
+        for line, opened in zip(ax.get_lines(), expected.values, strict=True):
+            across, up = line.get_transform().transform(line.get_xydata()).astype(int).T
+            assert (pixels[up, across] == 255).all(axis=1).tolist() == opened.tolist()
+
+
 CROSSED = "not to be trusted: see report"
 
 

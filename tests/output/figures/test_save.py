@@ -133,9 +133,12 @@ def test_contrasts(tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in written}
     again = save_figures(result, tmp_path, contrasts, formats="svg")
     assert {path: path.read_bytes() for path in again} == before
-    save_figures(result, tmp_path, formats="svg")
+    save_figures(result, tmp_path, (), formats="svg")
     assert names(tmp_path, "svg") == LINES
     assert (tmp_path / "relative.svg").read_bytes() != before[tmp_path / "relative.svg"]
+    drawn = {path.stem: texts(path) for path in save_figures(result, tmp_path, formats="svg")}
+    assert "b \N{MINUS SIGN} c" in drawn["contrast"]
+    assert "b vs c" in drawn["relative"]
     with pytest.raises(dif.InputError, match="has the set 'c', which the result does not have"):
         save_figures(result.sel(set=["a", "b"]), tmp_path / "other", contrasts)
     assert not (tmp_path / "other").exists()

@@ -14,8 +14,10 @@ from differentia.output.figures.labels import plain, shortened
 from differentia.output.figures.panels import (
     ABOVE,
     BELOW,
+    BOLD_LETTER,
     GAP,
     LARGE_TEXT,
+    LOWEST_PANEL,
     PAGE_HEIGHT,
     PEAK,
     SMALL_GAP,
@@ -47,7 +49,6 @@ MOST_FILTERS_NAMED = 4
 LONGEST_CLASS_NAME = 20
 
 #: In inches.
-LOWEST_PREDICTIONS = 0.2
 PREDICTIONS_HEIGHT, FILTERS_HEIGHT, DISTANCES_HEIGHT = 1.1, 0.78, 0.78
 
 PREDICTIONS = Scale(0.0, 1.0, "probability / SD of all in the set", extend="max")
@@ -88,17 +89,18 @@ def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
     require_variables(result, "prediction")
     n_sets = result.sizes["set"]
     height = PAGE_HEIGHT / n_sets - ABOVE - BELOW  # low enough for all sets to fit onto a page
-    height = max(LOWEST_PREDICTIONS, min(PREDICTIONS_HEIGHT, height))
-    grid = Grid(n_sets, ("",), height, width=asked_width(axes))
-    panels = grid.axes(axes)[:, 0]
+    height = max(LOWEST_PANEL, min(PREDICTIONS_HEIGHT, height))
     names = [shortened(str(name), LONGEST_CLASS_NAME) for name in result["class_name"].values]
-    which = " (named: the highest means)" if len(names) > FEW_CLASSES else ""
+    classes = "classes (named: the highest means)" if len(names) > FEW_CLASSES else "classes"
+    grid = Grid(n_sets, ("",), height, label=classes, width=asked_width(axes))
+    panels = grid.axes(axes)[:, 0]
+    longest = int(grid.panel[0] / BOLD_LETTER)
     scores, rows, explained = class_scores(result), rows_by_set(result), False
     items = subject_of(result).item.many
     for ax, (set_name, colour) in zip(panels, set_colours(result).items(), strict=True):
         values = scores[rows[set_name]]
-        image = draw_heat_map(ax, values, PREDICTIONS, rows=items, columns=f"classes{which}", sharing=PEAK)
-        title = plain(shortened(set_name, 80))
+        image = draw_heat_map(ax, values, PREDICTIONS, rows=items, columns=classes, sharing=PEAK)
+        title = plain(shortened(set_name, longest))
         ax.set_title(title, color=colour, fontsize=LARGE_TEXT, fontweight="bold", y=1.0, pad=4)
         mark_set(ax, colour)
         if image is not None:
@@ -150,10 +152,10 @@ def plot_filters(
                 "known; leave it out of layers="
             )
     colours = set_colours(result)
-    scores, rows = filter_scores(result).values, rows_by_set(result)
-    grid = _grid_of_sets(axes, rows, len(chosen), FILTERS_HEIGHT)
+    subject, scores, rows = subject_of(result), filter_scores(result).values, rows_by_set(result)
+    labels = {units: f"{units} (numbered: the highest means)" for units in ("channels", subject.unit.many)}
+    grid = _grid_of_sets(axes, rows, len(chosen), FILTERS_HEIGHT, max(labels.values(), key=len))
     panels = grid.headed_axes(axes, colours)
-    subject = subject_of(result)
     explained: list[Scale] = []
     of_filters, numbers = (result[name].values for name in ("filter_layer", "filter_index"))
     for row, layer in zip(panels, chosen, strict=True):
@@ -164,8 +166,7 @@ def plot_filters(
         names = [str(number) for number in numbers[columns]]
         grid.head_row(row[0], layer, str(result["layer_shape"].values[at_layer]))
         matrices = [scores[np.ix_(rows[name], columns)] for name in colours]
-        labels = subject.item.many, f"{units} (numbered: the highest means)"
-        drawn = _draw_row(row, matrices, scale, labels)
+        drawn = _draw_row(row, matrices, scale, (subject.item.many, labels[units]))
         for ax, matrix, _ in drawn:
             name_columns(ax, matrix.mean(axis=0), names, most=MOST_FILTERS_NAMED)
         if drawn and scale not in explained:
@@ -175,13 +176,13 @@ def plot_filters(
 
 
 def _grid_of_sets(
-    given: Any, rows: Mapping[str, np.ndarray], count: int, height: float, *, square: bool = False
+    given: Any, rows: Mapping[str, np.ndarray], count: int, height: float, label: str, *, square: bool = False
 ) -> Grid:
     """Return a grid with a column for each set; those of as many images are numbered once, at the first."""
     alike = len({len(of_set) for of_set in rows.values()}) == 1
     width = asked_width(given)
     gap = SMALL_GAP if alike and not (square and width is None) else GAP
-    return Grid(count, tuple(rows), height, square=square, gap=gap, width=width)
+    return Grid(count, tuple(rows), height, label=label, square=square, gap=gap, width=width)
 
 
 def _draw_row(
@@ -234,16 +235,14 @@ def plot_distances(
     """
     require_variables(result, "distance")
     chosen, colours = _chosen_layers(result, layers), set_colours(result)
-    grid = _grid_of_sets(axes, rows_by_set(result), len(chosen), DISTANCES_HEIGHT, square=True)
-    panels = grid.headed_axes(axes, colours)
     items = subject_of(result).item.many
+    grid = _grid_of_sets(axes, rows_by_set(result), len(chosen), DISTANCES_HEIGHT, items, square=True)
+    panels = grid.headed_axes(axes, colours)
     shown = [list(by_set.values()) for by_set in distances_of_sets(result, chosen)]
     # In the unit of the responses layers can't be compared.
     alike = result.attrs["normalize"] != "none"
-    label = _distance_label(result)
-    scales = _distance_scales(
-        shown, f"{label}; the same colours throughout" if alike and len(chosen) > 1 else label, together=alike
-    )
+    label = _distance_label(result, shared=alike and len(chosen) > 1)
+    scales = _distance_scales(shown, label, together=alike)
     explained = False
     for at, (row, layer, matrices, scale) in enumerate(zip(panels, chosen, shown, scales, strict=True)):
         grid.head_row(row[0], layer)
@@ -268,12 +267,12 @@ def _distance_scales(shown: Sequence[Sequence[np.ndarray]], label: str, *, toget
     return [Scale(0.0, end or 1.0, label, extend="max") for end in ends]
 
 
-def _distance_label(result: xr.Dataset) -> str:
+def _distance_label(result: xr.Dataset, *, shared: bool) -> str:
+    """Return what the colours say, also whether one bar holds for all panels."""
     normalize, metric = result.attrs["normalize"], result.attrs["metric"]
-    if is_raw_euclidean(normalize, metric):
-        return "distance / SD" if normalize == "layer" else "distance per unit"
-    label = "Euclidean" if normalize == "none" else "Euclidean / SD"
-    return f"{label}; D: {metric}, {normalize}"
+    label = f"Euclidean distance {'per unit' if normalize == 'none' else '/ SD'}{', all panels' * shared}"
+    measured = is_raw_euclidean(normalize, metric)
+    return label if measured else f"{label} (not the measure used)"
 
 
 def _chosen_layers(result: xr.Dataset, layers: str | Sequence[str] | None) -> list[str]:

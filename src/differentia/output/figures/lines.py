@@ -80,7 +80,7 @@ BAND_OF_ONE = 0.02
 BAR_WIDTHS = (1.5, 1.1, 0.7)
 
 #: In points: marks of the largest number of units, of others, and open ones; shapes with arms are larger.
-MARK_SIZE, SMALL_MARK_SIZE, OPEN_SIZE, LARGER = 3.5, 2.2, 3.2, 1.5
+MARK_SIZE, SMALL_MARK_SIZE, OPEN_SIZE, LARGER = 3.5, 2.2, 3.8, 1.5
 
 #: In points: the thinnest line that print keeps.
 HAIRLINE = 0.3
@@ -418,6 +418,7 @@ def _draw_lines(
             label=name,
             marker=symbol.marker,
             markersize=scale * (MARK_SIZE if main else SMALL_MARK_SIZE),
+            markevery=~opened,
             zorder=3 if main else 2,
         )
         if opened.any():
@@ -429,7 +430,7 @@ def _draw_lines(
                 facecolor="white",
                 edgecolor=colour,
                 linewidth=0.8 * scale,
-                zorder=2.5,
+                zorder=3.2,  # over every line
             )
         if doubted.any():
             draw_doubts(ax, x[doubted], line[doubted], colour, scale=scale)

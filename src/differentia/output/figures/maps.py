@@ -11,6 +11,8 @@ from differentia.output.colours import set_colours
 from differentia.output.figures.labels import plain, shortened, text_width
 from differentia.output.figures.panels import (
     ABOVE,
+    LEFT,
+    LOWEST_PANEL,
     PAGE_HEIGHT,
     SMALL_GAP,
     SMALL_TEXT,
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 #: In inches.
-HIGHEST_MAP, LOWEST_MAP = 1.6, 0.2
+HIGHEST_MAP = 1.6
 ROOM_FOR_TITLES = 1.0
 BETWEEN_MAPS = 0.06
 
@@ -77,7 +79,7 @@ def plot_maps(
     places = sorted({place for place, _ in maps})
     # Low enough for all rows to fit onto a page.
     height = (PAGE_HEIGHT - ROOM_FOR_TITLES) / len(places) - ABOVE - BETWEEN_MAPS
-    height = max(LOWEST_MAP, min(HIGHEST_MAP, height))
+    height = max(LOWEST_PANEL, min(HIGHEST_MAP, height))
     grid = Grid(
         len(places),
         tuple(colours),
@@ -91,7 +93,9 @@ def plot_maps(
     scale = Scale(*colour_limits(scores.values), "response of the channel (SDs from the layer's mean)")
     longest = int(72 * grid.panel[0] / text_width("n", SMALL_TEXT))
     item = subject_of(result).item.one
-    caption = f"{shortened(scores.attrs['layer'], LONGEST_LAYER)}, channel {scores.attrs['filter']}"
+    channel = f", channel {scores.attrs['filter']}"
+    letters = int(72 * (grid.size[0] - LEFT) / text_width("n", SMALL_TEXT + 0.5)) - len(channel)
+    caption = shortened(scores.attrs["layer"], min(LONGEST_LAYER, letters)) + channel
     image = None
     for row, place in zip(panels, places, strict=True):
         for ax, name in zip(row, colours, strict=True):

@@ -48,8 +48,11 @@ BELOW_TICKS, LEFT_OF_TICKS = 12.5, 15.0
 #: In inches: below this, text as large as it has to be leaves nothing for data.
 NARROWEST_FIGURE = 2.0
 
-#: In inches. With more sets than fit onto a page at this width, the figure is wider than a page.
-NARROWEST_PANEL = 0.5
+#: In inches: of a figure whose width nobody chose, and of others. With more sets than fit, it is wider.
+NARROWEST_PANEL, NARROWEST_OF_CHOSEN = 0.5, 0.25
+
+#: In inches: what is lower shows nothing.
+LOWEST_PANEL = 0.2
 
 #: In dots per inch.
 RESOLUTION = 150
@@ -57,8 +60,12 @@ RESOLUTION = 150
 #: In points.
 SMALL_TEXT, LARGE_TEXT = 6.0, 8.0
 
-#: In inches.
-LINE = 1.25 * LARGE_TEXT / 72
+#: In inches: lines of large and of small text, and a bold letter on average.
+LINE, SMALL_LINE = 1.25 * LARGE_TEXT / 72, 1.2 * SMALL_TEXT / 72
+BOLD_LETTER = 0.7 * LARGE_TEXT / 72
+
+#: In characters: lines of what is said of an axis, and of a colour bar, are no shorter.
+SHORTEST_LINE = 14
 
 #: Where every value is the same there is nothing to scale by.
 CONSTANT_COLOUR = "#DDDDDD"
@@ -94,8 +101,10 @@ class Grid:
     rows: int
     #: Above each column.
     names: tuple[str, ...]
-    #: Of a panel, at most.
+    #: Of a panel, at most, with one line of `label` below.
     height: float
+    #: What the first column's panels say of their columns.
+    label: str = ""
     #: Whether panels are as wide as high.
     square: bool = False
     #: Left free below each row but the last, and between columns.
@@ -112,17 +121,23 @@ class Grid:
     def panel(self) -> tuple[float, float]:
         """The width and height of a panel."""
         columns = len(self.names)
-        width = max(
-            NARROWEST_PANEL, ((self.width or PAGE_WIDTH) - LEFT - RIGHT - self.gap * (columns - 1)) / columns
-        )
-        side = min(width, self.height)
-        return (side, side) if self.square else (width, self.height)
+        narrowest = NARROWEST_PANEL if self.width is None else NARROWEST_OF_CHOSEN
+        whole = self.width or PAGE_WIDTH
+        width = max(narrowest, (whole - LEFT - RIGHT - self.gap * (columns - 1)) / columns)
+        height = max(LOWEST_PANEL, self.height - self.more_below)
+        side = min(width, height)
+        return (side, side) if self.square else (width, height)
+
+    @property
+    def more_below(self) -> float:
+        """What further lines of the label need below each row."""
+        longest = self.label and _shared_label(self.label, 1000, PEAK)
+        return SMALL_LINE * _in_lines(longest, (self.width or PAGE_WIDTH) - LEFT).count("\n")
 
     @property
     def titles(self) -> list[str]:
         """The names, on as many lines as they need beside each other."""
-        letter = 0.7 * LARGE_TEXT / 72  # as wide as bold letters are on average
-        width = max(4, int((self.panel[0] + self.gap - BETWEEN_NAMES / 72) / letter))
+        width = max(4, int((self.panel[0] + self.gap - BETWEEN_NAMES / 72) / BOLD_LETTER))
         return [wrapped(name, width, 4) if name else "" for name in self.names]
 
     @property
@@ -133,7 +148,7 @@ class Grid:
         top = max(title.count("\n") + 1 if title else 0 for title in self.titles) * LINE
         return (
             max(LEFT + columns * width + (columns - 1) * self.gap + RIGHT, self.width or 0.0),
-            top + rows * (ABOVE + height) + (rows - 1) * self.below + BELOW,
+            top + rows * (ABOVE + height + self.more_below) + (rows - 1) * self.below + BELOW,
         )
 
     def axes(self, given: Any) -> np.ndarray:
@@ -152,7 +167,8 @@ class Grid:
             whole = np.tile(self.size, 2)
             for row, column in np.ndindex(self.shape):
                 left = LEFT + column * (width + self.gap)
-                bottom = BELOW + (rows - 1 - row) * (ABOVE + height + self.below)
+                pitch = ABOVE + height + self.more_below + self.below
+                bottom = BELOW + self.more_below + (rows - 1 - row) * pitch
                 axes[row, column] = figure.add_axes((left, bottom, width, height) / whole)
         return axes.reshape(self.shape)
 
@@ -225,6 +241,17 @@ MEAN = Sharing("their mean", _means)
 PEAK = Sharing("the highest", partial(np.maximum.reduceat, axis=1))
 
 
+def _shared_label(label: str, count: int, sharing: Sharing) -> str:
+    """Return a label that says how many neighbours share a pixel."""
+    return f"{label}: {count} neighbours share a pixel, which shows {sharing.words}"
+
+
+def _in_lines(text: str, length: float) -> str:
+    """Return small text on lines of some length in inches."""
+    # letters are narrower than an n on average
+    return wrapped(text, max(SHORTEST_LINE, int(1.15 * 72 * length / text_width("n", SMALL_TEXT))))
+
+
 def draw_heat_map(
     ax: Axes,
     values: Float[np.ndarray, "row column"],
@@ -262,19 +289,25 @@ def draw_heat_map(
     ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     ax.tick_params(labelsize=SMALL_TEXT, length=2, width=0.5, pad=1.5)
     if columns and to_a_column > 1:
-        columns += f": {to_a_column} neighbours share a pixel, which shows {sharing.words}"
+        columns = _shared_label(columns, to_a_column, sharing)
     if to_a_row > 1:
-        rows = f"{rows}, {to_a_row} to a pixel".lstrip(", ")
+        whole = f"{rows}, {to_a_row} to a pixel".lstrip(", ")
+        has_room = text_width(whole, SMALL_TEXT) < 72 * (box.height / ax.figure.dpi + ABOVE)
+        rows = whole if has_room else f"{rows},\n{to_a_row} / pixel".lstrip(",\n")
     if columns:
-        ax.set_xlabel(plain(columns), loc="left", fontsize=SMALL_TEXT)
+        room = (ax.figure.bbox.width - box.x0) / ax.figure.dpi
+        ax.set_xlabel(plain(_in_lines(columns, room)), loc="left", fontsize=SMALL_TEXT)
     if numbered or rows:
         ax.set_yticks(sorted({0, height - 1}) if numbered else [])
-        ax.set_ylabel(plain(rows), fontsize=SMALL_TEXT)
+        length = max(text_width(line, SMALL_TEXT) for line in rows.split("\n"))
+        fits = length < 72 * box.height / ax.figure.dpi
+        ax.set_ylabel(plain(rows), fontsize=SMALL_TEXT, ha="center" if fits else "left")
     else:
         hide(ax.yaxis)
     # At fixed places, since to look for free ones takes a third of the time of drawing.
     ax.xaxis.set_label_coords(0, -BELOW_TICKS * ax.figure.dpi / 72 / box.height)
-    ax.yaxis.set_label_coords(-LEFT_OF_TICKS * ax.figure.dpi / 72 / box.width, 0.5)
+    middle = 0.5 if ax.yaxis.label.get_ha() == "center" else 0.0  # what is too long goes up from the bottom
+    ax.yaxis.set_label_coords(-LEFT_OF_TICKS * ax.figure.dpi / 72 / box.width, middle)
     return image
 
 
@@ -312,7 +345,6 @@ def add_colour_bar(ax: Axes, image: AxesImage, scale: Scale, *, down_to: Axes | 
     beside = ax.inset_axes((1 + 6 / width, -down / box.height, 6 / width, 1 + down / box.height))
     bar = ax.figure.colorbar(image, cax=beside, extend=scale.extend)
     bar.ax.tick_params(labelsize=SMALL_TEXT, length=2, width=0.5, pad=1.5)
-    bar.ax.locator_params(nbins=4)
+    bar.ax.locator_params(nbins=min(4, max(1, int(height / LARGE_TEXT))))
     bar.outline.set_linewidth(0.5)
-    letters = int(1.15 * height / text_width("n", SMALL_TEXT))
-    bar.set_label(plain(wrapped(scale.label, max(12, letters))), fontsize=SMALL_TEXT, labelpad=2)
+    bar.set_label(plain(_in_lines(scale.label, height / 72)), fontsize=SMALL_TEXT, labelpad=2)

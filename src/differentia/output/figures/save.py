@@ -17,6 +17,7 @@ from differentia.output.figures.lines import plot, plot_kinds, plot_relative
 from differentia.output.figures.maps import plot_maps
 from differentia.output.figures.panels import RESOLUTION
 from differentia.output.options import FigureKeywords, FigureOptions
+from differentia.results.contrasts import contrasts_of
 from differentia.results.dataset import as_kinds
 from differentia.results.schema import checked, map_names
 from differentia.results.summaries import layer_names
@@ -72,7 +73,7 @@ class Picture(NamedTuple):
 def save_figures(
     results: xr.Dataset | Mapping[str, xr.Dataset],
     folder: str | os.PathLike[str] = "figures",
-    contrasts: Sequence[xr.Dataset] = (),
+    contrasts: Sequence[xr.Dataset] | None = None,
     *,
     progress: Callable[[int, int, str], None] | None = None,
     **options: Unpack[FigureKeywords],
@@ -89,7 +90,8 @@ def save_figures(
     folder
         Where the files go; it is made where there is none.
     contrasts
-        What `contrast` returned for pairs of sets: at most 6, as for `plot`.
+        What `contrast` returned for pairs of sets: at most 6, as for `plot`. By default every two sets beside
+        the reference are compared, where the (first) result has intervals; ``contrasts=()`` leaves that out.
     progress
         Called after every figure with the figures done, all figures, and "figures".
     {options}
@@ -107,12 +109,12 @@ def save_figures(
         The disk is full.
     """
     wanted, place, kinds = accept(FigureOptions, options), user_path(folder), as_kinds(results)
-    require_room(next(iter(kinds.values())), contrasts)
+    require_room(next(iter(kinds.values())), contrasts or ())
     pictures: list[Picture] = []
     written: list[Path] = []
     if wanted.formats:
         require_writable(place, str(place))
-        pictures += _pictures(kinds, contrasts)
+        pictures += _pictures(kinds, contrasts_of(kinds) if contrasts is None else contrasts)
     for done, picture in enumerate(pictures, start=1):
         written += _save_picture(picture, wanted, place)
         if progress is not None:

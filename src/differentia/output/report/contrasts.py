@@ -7,19 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from differentia.output.report.curves import without_nan
 from differentia.output.words import corrected_over
-from differentia.results.contrasts import CONTRAST_VALUES, contrasts_between_sets, require_contrasts
-from differentia.results.schema import LIMITS
+from differentia.results.contrasts import CONTRAST_VALUES, require_contrasts
 from differentia.results.subject import subject_of
 from differentia.results.summaries import layer_names, rows_by_set
 
 if TYPE_CHECKING:
     import xarray as xr
-
-
-def contrasts_of(results: Mapping[str, xr.Dataset]) -> list[xr.Dataset]:
-    """Return the contrasts of the first of several results, where it has intervals."""
-    first = next(iter(results.values()))
-    return contrasts_between_sets(first) if LIMITS[0] in first else []
 
 
 def tested_contrasts(results: Mapping[str, xr.Dataset], given: Sequence[xr.Dataset]) -> list[dict[str, Any]]:

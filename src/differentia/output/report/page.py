@@ -18,10 +18,10 @@ from differentia.errors import InputError
 from differentia.output.paper.paragraph import describe_methods
 from differentia.output.report.breaks import breakable
 from differentia.output.report.contents import contents
-from differentia.output.report.contrasts import contrasts_of
 from differentia.output.report.facts import facts, warnings_of, yardstick
 from differentia.output.report.formula import formula
 from differentia.output.report.trust import trust
+from differentia.results.contrasts import contrasts_of
 from differentia.results.dataset import as_kinds, provenance
 from differentia.results.schema import checked
 from differentia.results.summaries import extreme_layers
