@@ -18,6 +18,7 @@ from differentia.results.contrasts import (
     _Sets,
     compare,
     contrasts_between_sets,
+    contrasts_of,
     corrected_p,
     largest_scores,
     reach_of_all,
@@ -351,6 +352,16 @@ def test_an_older_result_is_compared_by_its_distances() -> None:
     expected = dif.contrast(result, "one", "other")
     np.testing.assert_allclose(dif.contrast(old, "one", "other")["p"], expected["p"], rtol=1e-3)
     assert dif.contrast(old.drop_vars("distance"), "one", "other")["p"].isnull().all()
+
+
+def test_every_two_sets_beside_the_reference() -> None:
+    """Where there are intervals, which say that there are images enough."""
+    rng = np.random.default_rng(0)
+    arrays = {name: {"x": rng.normal(size=(12, 9))} for name in ("a", "b", "rest", "c")}
+    result = dif.measure_responses(arrays, reference="rest")
+    found = contrasts_of({"all": result})
+    assert [(one.attrs["first"], one.attrs["second"]) for one in found] == [*combinations("abc", 2)]
+    assert contrasts_of({"all": result.drop_vars(["differentiation_low", "differentiation_high"])}) == []
 
 
 def test_contrasts_of_a_result() -> None:

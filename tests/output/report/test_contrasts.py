@@ -11,20 +11,6 @@ import differentia as dif
 from differentia.output.report import contrasts
 
 
-def test_every_two_sets_beside_the_reference() -> None:
-    """Where there are intervals, which say that there are images enough."""
-    found = contrasts.contrasts_of({"random": compared()})
-    assert [(one.attrs["first"], one.attrs["second"]) for one in found] == [
-        (one.attrs["first"], one.attrs["second"]) for one in pairs()
-    ]
-    assert (
-        contrasts.contrasts_of(
-            {"random": compared().drop_vars(["differentiation_low", "differentiation_high"])}
-        )
-        == []
-    )
-
-
 def test_numbers_by_layer() -> None:
     """Those of the contrast, a layer that it does not have being None; one that says nothing is left out."""
     result = compared()
