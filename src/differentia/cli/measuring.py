@@ -211,7 +211,8 @@ def write_views(
 ) -> dict[Path, bool]:
     """Write the figures and the report of a folder's results; return for each whether it had changed.
 
-    Earlier figures that were removed are among them. Progress is told of each figure, and of the report as one.
+    Earlier figures that were removed are among them. Progress is told of each figure, and of the report as
+    one.
     """
     from differentia.output.figures.save import save_figures, saved_figures
     from differentia.output.report.page import write_report
