@@ -297,17 +297,18 @@ def draw_heat_map(
     if columns:
         room = (ax.figure.bbox.width - box.x0) / ax.figure.dpi
         ax.set_xlabel(plain(_in_lines(columns, room)), loc="left", fontsize=SMALL_TEXT)
+    along, start = "center", 0.5
     if numbered or rows:
         ax.set_yticks(sorted({0, height - 1}) if numbered else [])
         length = max(text_width(line, SMALL_TEXT) for line in rows.split("\n"))
-        fits = length < 72 * box.height / ax.figure.dpi
-        ax.set_ylabel(plain(rows), fontsize=SMALL_TEXT, ha="center" if fits else "left")
+        if length > 72 * box.height / ax.figure.dpi:  # upwards from the bottom
+            along, start = "left", 0.0
+        ax.set_ylabel(plain(rows), fontsize=SMALL_TEXT, ha=along)
     else:
         hide(ax.yaxis)
     # At fixed places, since to look for free ones takes a third of the time of drawing.
     ax.xaxis.set_label_coords(0, -BELOW_TICKS * ax.figure.dpi / 72 / box.height)
-    middle = 0.5 if ax.yaxis.label.get_ha() == "center" else 0.0  # what is too long goes up from the bottom
-    ax.yaxis.set_label_coords(-LEFT_OF_TICKS * ax.figure.dpi / 72 / box.width, middle)
+    ax.yaxis.set_label_coords(-LEFT_OF_TICKS * ax.figure.dpi / 72 / box.width, start)
     return image
 
 
