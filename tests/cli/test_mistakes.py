@@ -20,7 +20,7 @@ LONGEST = 300
 #: Each line, and what its error says; CATS stands for what is common to lines that go wrong later.
 WORDS: dict[str, str] = {
     # commands
-    "mesure digits": "unknown command 'mesure'. Did you mean 'measure'? Known: demo, measure, measure-responses, run",
+    "mesure digits": "unknown command 'mesure'. Did you mean 'measure'? Known: demo, measure, ",
     "plot made": "unknown command 'plot'. Did you mean 'report'?",
     "digits --set a=noise:3": "to measure a network, write differentia measure digits",
     "keras:VGG16": "write differentia measure keras:VGG16",
@@ -71,7 +71,7 @@ WORDS: dict[str, str] = {
     "measure digits --set a=cat --out o": "set 'a': cat: no such file or folder; did you mean cats?",
     "measure digits --set a=deep --out o": "did you mean 'deep/**/*.png'?",
     "measure digits --set a=cats/0.png --out o": "set 'a' has 1 image (cats/0.png); expected at least 2",
-    "measure digits --set a=floats.npy --out o": "the images are float64, from 0 to 0; expected uint8, 0..255",
+    "measure digits --set a=floats.npy --out o": "images are float64, from 0 to 0; expected uint8, 0..255",
     # options
     "measure digits CATS --metric l2": "--metric: unknown metric 'l2'. Did you mean 'euclidean'? Known: ",
     "measure digits CATS --metric Manhattan": "Did you mean 'cityblock'?",
