@@ -454,7 +454,7 @@ def test_options_that_cannot_be_used(message: str, options: dict[str, Any]) -> N
         ("results is of type Dataset; expected {name: result} or a list", lambda one: one),
         ("results is of type str; expected", lambda one: "a"),
         ("there is no result; expected one of each network", lambda one: []),
-        ("the result '2' is a int; expected the Dataset", lambda one: [one, 3]),
+        ("the result '2' is of type int; expected the Dataset", lambda one: [one, 3]),
         ("the result 'a' is not a result", lambda one: {"a": one.drop_vars("pool_size")}),
         ("two results have the name '1'", lambda one: {1: one, "1": one}),
     ],

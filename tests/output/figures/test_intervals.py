@@ -19,6 +19,7 @@ from helpers.figures import (
     require_readable,
 )
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
 import differentia as dif
@@ -231,8 +232,9 @@ def test_open_marks_can_be_seen() -> None:
     for ax in (dif.plot(changed), dif.plot_kinds({"random": changed})[0]):
         figure = ax.figure
         figure.set_dpi(600)
-        figure.canvas.draw()
-        pixels = np.asarray(figure.canvas.buffer_rgba())[::-1, :, :3]
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        pixels = np.asarray(canvas.buffer_rgba())[::-1, :, :3]
         for line, opened in zip(ax.get_lines(), expected.values, strict=True):
             across, up = line.get_transform().transform(line.get_xydata()).astype(int).T
             assert (pixels[up, across] == 255).all(axis=1).tolist() == opened.tolist()
