@@ -685,6 +685,9 @@ def test_the_predictions(page: Page) -> None:
     result = measured()
     (heat,) = drawn(page, "predictions")
     np.testing.assert_allclose(np.array(heat["z"]), result["prediction"].values, atol=1 / 65_534)
+    assert text_of(page, "#predictions-caption").startswith(
+        "The class probabilities that the network gives: a row"
+    )
     ticks = axis_of(page, "predictions", "x")["ticktext"]
     assert [tick.removeprefix("<b>").removesuffix("</b>") for tick in ticks] == names(result, "class_name")
     means = [result["prediction"].values[rows_of(result, name)].mean(axis=0) for name in names(result, "set")]
