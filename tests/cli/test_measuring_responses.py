@@ -17,6 +17,7 @@ import differentia as dif
 from differentia.cli import main
 from differentia.cli.commands import app
 from differentia.experiment.options import MeasureOptions
+from differentia.output.unchanged import RECORD
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -55,13 +56,14 @@ def test_a_folder_of_everything(
     assert main(["measure-responses", "rates.npz", *options]) == 0
     shown = capsys.readouterr()
     out = tmp_path / "rates"
-    assert {path.name for path in out.iterdir()} == {"experiment.toml", "result.nc", "figures", "report.html"}
+    written = {"experiment.toml", "result.nc", "figures", "report.html"}
+    assert {path.name for path in out.iterdir()} == {*written, RECORD}
     figures = {path.stem for path in (out / "figures").iterdir()}
     assert figures == {"differentiation", "relative", "contrast", "distances"}
     expected = dif.measure_responses(RATES, normalize="unit", reference="spontaneous")
     xr.testing.assert_identical(without_facts(out), expected.assign_attrs(provenance="{}"))
     for value in expected["differentiation"].sel(draw=0).values.ravel():
-        assert f"{value:.3f}" in shown.out
+        assert f"{value:.2f}" in shown.out
     facts = json.loads(dif.load_result(out / "result.nc").attrs["provenance"])
     assert facts["responses"] == "rates.npz"
     assert facts["command"] == "differentia measure-responses rates.npz " + " ".join(options)

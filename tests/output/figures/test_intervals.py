@@ -230,9 +230,9 @@ def test_open_marks_can_be_seen() -> None:
     assert expected.sel(layer="L1").all()
     assert not expected.sel(layer="L3").any()
     for ax in (dif.plot(changed), dif.plot_kinds({"random": changed})[0]):
-        figure = ax.figure
+        figure: Any = ax.figure
         figure.set_dpi(600)
-        canvas = FigureCanvasAgg(figure)
+        canvas: Any = FigureCanvasAgg(figure)
         canvas.draw()
         pixels = np.asarray(canvas.buffer_rgba())[::-1, :, :3]
         for line, opened in zip(ax.get_lines(), expected.values, strict=True):
