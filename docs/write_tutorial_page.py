@@ -50,12 +50,16 @@ def page_of(notebook: Any) -> tuple[str, dict[str, bytes]]:
 
 
 def _outputs(cell: Any) -> Iterator[dict[str, str]]:
-    """Yield what a cell shows, by its type; what it prints one after the other is one text."""
+    """Yield what a cell shows, by its type; what it prints one after the other is one text.
+
+    What a bar leaves when it has gone is empty.
+    """
     for printed, outputs in itertools.groupby(cell.outputs, lambda output: output.output_type == "stream"):
         if printed:
             yield {"text/plain": "".join(output.text for output in outputs)}
         else:
-            yield from (output.data for output in outputs if "data" in output)
+            shown = (output.data for output in outputs if "data" in output)
+            yield from (data for data in shown if any(content.strip() for content in data.values()))
 
 
 def main() -> None:

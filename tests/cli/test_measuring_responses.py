@@ -100,7 +100,7 @@ def test_every_option(file: Path, tmp_path: Path, capsys: Capture) -> None:
     xr.testing.assert_identical(without_facts(tmp_path / "again"), without_facts(out))
     assert tomllib.loads((tmp_path / "again" / "experiment.toml").read_text()) == written
     command = typer.main.get_command(app).commands["measure-responses"]  # type: ignore[attr-defined]
-    others = {"file", "out", "memory", "as_json", "debug"}
+    others = {"file", "out", "figures", "figure_width", "dpi", "memory", "as_json", "quiet", "debug"}
     assert {parameter.name for parameter in command.params} == {*given, *others}
 
 
@@ -108,7 +108,7 @@ def test_every_option(file: Path, tmp_path: Path, capsys: Capture) -> None:
 WRONG = [
     (["{0}/gone.npz", "--out", "{0}/o"], "{0}/gone.npz: no such file; expected a file of responses"),
     (["{0}/rates.npz"], "--out is missing; name the folder to write to: --out DIR"),
-    (["{0}/rates.npz", "--out", "{0}/rates.npz"], "--out {0}/rates.npz: can't be made (File exists)"),
+    (["{0}/rates.npz", "--out", "{0}/rates.npz"], "--out {0}/rates.npz: {0}/rates.npz is a file; name a"),
     (
         ["{0}/rates.npz", "--out", "{0}/o", "--pool", "5"],
         "pool (--pool) is what n_units (--n-units) are drawn from; give both, or leave pool out",
@@ -123,14 +123,14 @@ WRONG = [
     ),
     (
         ["{0}/rates.npz", "--out", "{0}/o", "--metric", "cosin"],
-        "Invalid value for '--metric': unknown metric 'cosin'. Did you mean 'cosine'?",
+        "--metric: unknown metric 'cosin'. Did you mean 'cosine'?",
     ),
     (
         ["{0}/nan.npz", "--out", "{0}/o"],
         "{0}/nan.npz: set 'movie', population 'all' holds nan in response 2, unit 1; expected finite",
     ),
-    (["{0}/rates.npz", "--out", "{0}/o", "--layers", "V1"], "No such option: --layers"),
-    ([], "Missing argument 'FILE'"),
+    (["{0}/rates.npz", "--out", "{0}/o", "--layers", "V1"], "unknown option '--layers'"),
+    ([], "FILE is missing"),
 ]
 
 
