@@ -732,7 +732,7 @@ EMPTY_PATH = "an empty path was given; name a file or a folder"
             "~no_such_user/x: can't be a path (Could not determine home",
         ),
         ([*MEASURE, "--out", LONG], f"{LONG}: can't be a path (File name too long)"),
-        ([*MEASURE, "--out", "a\0"], "a\0: can't be a path (embedded null byte)"),
+        ([*MEASURE, "--out", "a\0"], "a\\u0000: can't be a path (embedded null byte)"),
         ([*MEASURE, "--out", "binary/x"], "--out binary/x: binary is a file; name a folder"),
         (
             [*MEASURE, "--out", "o", "--units", "random,random"],
@@ -1019,7 +1019,7 @@ def test_paired_images_on_the_command_line(tmp_path: Path, capsys: pytest.Captur
     assert [record["paired"] for record in records] == [1, 1]
     assert [record["p"] for record in records] == pytest.approx(found["p"].values.tolist())
     assert main(arguments) == 0
-    assert "before and after, paired, all units [95 %: other images]" in capsys.readouterr().out
+    assert "before and after, paired, all neurons [95 %: other stimuli]" in capsys.readouterr().out
     alone = dif.contrast(result, "before", "after")
     assert float(alone["difference_high"][0]) > float(found["difference_high"][0])
     names[0] = "another"

@@ -108,7 +108,7 @@ def test_what_is_recorded_has_its_own_words(capsys: pytest.CaptureFixture[str]) 
         ((3.21e-7, 1e-7, 5e-7), "3.2e-07 [1.0e-07, 5.0e-07]"),
         ((1.4142, 1.4142, 1.4142), "1.414 [1.414, 1.414]"),
         ((np.nan, np.nan, np.nan), "nan"),
-        ((1.0, 0.5, np.inf), "1.000 [0.500, inf]"),
+        ((1.0, 0.5, np.inf), "1.00 [0.50, inf]"),
         ((1.0, 0.5, np.inf, 0.1), "1.00 \u00b1 0.10 [0.50, inf]"),
     ],
 )

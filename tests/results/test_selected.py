@@ -162,7 +162,7 @@ NO_RESULTS: dict[str, Callable[[xr.Dataset], xr.Dataset]] = {
     "no set left": lambda result: result.sel(set=[]),
     "no n_units left": lambda result: result.isel(n_units=[]),
     "no draw left": lambda result: result.isel(draw=[]),
-    "draw missing": lambda result: result.mean("draw"),
+    "has lost its dimension 'draw'": lambda result: result.mean("draw"),
     "the set 'gratings' has 14 of its 16 images": lambda result: result.isel(image=slice(0, 40)),
     "the set 'rest' has 11 of its 12": (
         lambda result: result.isel(image=slice(1, None), image_other=slice(1, None))

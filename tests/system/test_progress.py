@@ -191,7 +191,8 @@ def test_a_line_in_a_notebook(tmp_path: Path) -> None:
     assert [kind for kind, _ in shown] == ["display_data"] + ["update_display_data"] * (len(shown) - 1)
     texts = [data["text/plain"] for _, data in shown]
     assert texts[0].startswith("preparing")
-    assert any(re.match(r"recording cats \S* +\d+/440 images 0:00:0\d", text) for text in texts)
+    counted = r"(recording cats|recording dogs|measuring) \S* +\d+/(440 images|2 layers) 0:0\d:\d\d"
+    assert any(re.match(counted, text) for text in texts)  # a fast machine shows but some of them
     assert not any("\n" in text or "\x1b" in text for text in texts)
     empty, done = book.cells[0].outputs
     assert empty["data"] == {"text/plain": "", "text/html": ""}

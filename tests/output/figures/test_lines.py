@@ -271,7 +271,7 @@ def test_kinds_that_can_not_be_drawn() -> None:
     """No result, results of other sets or layers, too few axes."""
     with pytest.raises(dif.InputError, match=r"expected results as \{kind of units: result\}"):
         dif.plot_kinds({})
-    with pytest.raises(dif.InputError, match="kind 'top' is a int; expected the Dataset"):
+    with pytest.raises(dif.InputError, match="kind 'top' is of type int; expected the Dataset"):
         dif.plot_kinds({"random": neurons(), "top": 3})  # type: ignore[dict-item]
     with pytest.raises(
         dif.InputError, match=r"'random' and 'top' differ in their sets \(noise, cats, dogs; a\)"

@@ -548,7 +548,7 @@ def test_what_is_no_result() -> None:
     """It is refused as elsewhere."""
     with pytest.raises(dif.InputError, match="list; expected the Dataset"):
         describe_methods([])  # type: ignore[arg-type]
-    with pytest.raises(dif.InputError, match="the result of kind 'top' is a int"):
+    with pytest.raises(dif.InputError, match="the result of kind 'top' is of type int"):
         describe_methods({"top": 1})  # type: ignore[dict-item]
     with pytest.raises(dif.InputError, match="is not a result of differentia"):
         describe_methods(xr.Dataset())

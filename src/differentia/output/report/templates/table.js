@@ -93,7 +93,7 @@ function tableCell(record, { fields, isNumber }) {
   if (name === "n_units" && !data.kinds.find((kind) => kind.units === record.units).counted) return "";
   if (!isNumber) return breakable(String(value));
   if (name === "n_units" || name === "units_used") return counted(value);
-  if (value === null) return "";
+  if (fields.some((field) => record[field] === null)) return "";
   return fields.length > 1 ? wholeNumbers(between(value, record[fields[1]])) : written(value, record.widths[name]);
 }
 
