@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 
 import differentia as dif
 from differentia.cli import main
-from differentia.networks.keras import read_class_index
+from differentia.networks.class_files import read_class_index
 from differentia.networks.keras_files import require_harmless_model
 from differentia.system.specs import parse_spec
 

@@ -28,6 +28,7 @@ from differentia.networks.calls import (
 from differentia.networks.discovery import Found, discover
 from differentia.networks.layers import INPUT, Layer, Unrecorded
 from differentia.networks.probes import as_tensor
+from differentia.networks.transforms import Transform
 from differentia.system.random import fixed_generator
 from differentia.system.showing import Shown
 
@@ -55,6 +56,8 @@ class Network(Shown, ABC):
         Whether its input has the channels before height and width.
     frameworks
         The packages that compute it, as they are imported; empty where that is not known.
+    transform
+        How its library fits images to its input, where it comes from one.
     traceable
         Whether its pass is made of PyTorch's operations, so that it can be written as a graph of them.
     inert
@@ -66,6 +69,7 @@ class Network(Shown, ABC):
     preprocessing: str
     channels_first: bool
     frameworks: tuple[str, ...] = ()
+    transform: Transform | None = None
     traceable: bool = False
     inert: ClassVar[frozenset[str]] = frozenset()
     #: The ways to compute a pass, the one that costs least first; the network's own is the last.

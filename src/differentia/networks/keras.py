@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import sys
@@ -12,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from jaxtyping import UInt8
 from differentia.errors import InputError, in_one_line
 from differentia.networks.base import Network, image_shape
 from differentia.networks.calls import Call, Observer
+from differentia.networks.class_files import ClassIndex, read_class_index
 from differentia.networks.keras_axes import KerasChannels
 from differentia.networks.keras_files import require_harmless_model
 from differentia.networks.keras_weights import load_keras_weights
@@ -28,7 +28,7 @@ from differentia.networks.misfits import brief
 from differentia.networks.preprocessing import describe_preprocessing, preprocessed, require_preprocessing
 from differentia.networks.probes import memory_of
 from differentia.networks.torch import inference
-from differentia.system.files import read_text, user_path
+from differentia.system.files import user_path
 
 
 def import_keras() -> Any:
@@ -44,13 +44,6 @@ def is_keras_model(candidate: object) -> bool:
     """Return whether an object is a Keras model, without importing Keras for the question."""
     keras = sys.modules.get("keras")
     return keras is not None and isinstance(candidate, keras.Model)
-
-
-class ClassIndex(NamedTuple):
-    """The WordNet identifier and the name of each class, where they are known."""
-
-    ids: tuple[str, ...] | None = None
-    names: tuple[str, ...] | None = None
 
 
 class KerasNetwork(Network):
@@ -376,18 +369,3 @@ def _index_of_imagenet(spec: str) -> ClassIndex:
         if not path.is_file():
             import_keras().applications.imagenet_utils.decode_predictions(np.zeros((1, 1000)))
     return read_class_index(path, spec) if path.is_file() else ClassIndex()
-
-
-def read_class_index(path: Path, spec: str) -> ClassIndex:
-    """Return the classes from JSON in the format of Keras's class index: number -> [WordNet id, name]."""
-    try:
-        index = json.loads(read_text(path))
-        pairs = [index[str(number)] for number in range(len(index))]
-        if not all(isinstance(pair, list) and [*map(type, pair)] == [str, str] for pair in pairs):
-            raise ValueError("a class is not an identifier and a name")
-        return ClassIndex(*zip(*pairs, strict=True))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(
-            f"{spec}: {path} is not a class index ({type(error).__name__}: {error}); "
-            'expected JSON such as {"0": ["n01440764", "tench"], ...}'
-        ) from error

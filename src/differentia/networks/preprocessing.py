@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from differentia.errors import InputError
+from differentia.networks.transforms import Transform
 from differentia.system.choices import PREPROCESS
 
 _Pixels = Float32[np.ndarray, "b h w c"]
@@ -55,6 +56,8 @@ def describe_preprocessing(given: str | Callable[..., object]) -> str:
     """Return a preprocessing in words: its name, or its function's."""
     if isinstance(given, str):
         return given
+    if isinstance(given, Transform):
+        return given.in_words
     function = given.func if isinstance(given, partial) else given
     name = getattr(function, "__qualname__", type(function).__name__)
     return f"{getattr(function, '__module__', '')}.{name}"

@@ -20,6 +20,7 @@ from differentia.networks.base import Network, graphs_are_on, image_shape
 from differentia.networks.calls import Call, Manner, Observer, parts_of
 from differentia.networks.preprocessing import describe_preprocessing, preprocessed, require_preprocessing
 from differentia.networks.probes import memory_of
+from differentia.networks.transforms import Transform
 
 if TYPE_CHECKING:
     from differentia.networks.flow import ChannelFlow
@@ -61,9 +62,12 @@ class TorchNetwork(Network):
         preprocess: str | Callable[[torch.Tensor], torch.Tensor] | None = None,
         input_shape: tuple[int, int, int] | None = None,
         class_names: tuple[str, ...] | None = None,
+        transform: Transform | None = None,
         device: str = "auto",
     ) -> None:
-        self._preprocess = require_preprocessing(name, preprocess)
+        self._preprocess = require_preprocessing(name, preprocess or transform)
+        if input_shape is None and transform is not None:
+            input_shape = transform.shape
         if isinstance(module, torch.jit.ScriptModule):
             raise InputError(
                 f"{name}: this is a compiled TorchScript module, whose layers can't be looked into; "
@@ -76,6 +80,7 @@ class TorchNetwork(Network):
             )
         self.name = name
         self.input_shape = image_shape(name, input_shape, channels_first=True)
+        self.transform = transform and transform.of_size(self.input_shape)
         self.preprocessing = describe_preprocessing(self._preprocess)
         self.class_names = class_names
         self.module = module = unwrapped(module)

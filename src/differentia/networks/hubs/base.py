@@ -1,0 +1,18 @@
+"""What every library of networks gives, whatever it calls it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+from differentia.networks.class_files import ClassIndex
+from differentia.networks.transforms import Transform
+
+
+class HubNetwork(NamedTuple):
+    """A network of a library, with its weights, its transform, and the classes that it tells apart."""
+
+    module: torch.nn.Module
+    transform: Transform
+    classes: ClassIndex = ClassIndex()
