@@ -73,6 +73,7 @@ figures: $(READY)
 	$(BIN)/python docs/write_sketch_accuracy.py
 	$(BIN)/python docs/draw_report_picture.py
 	$(BIN)/python docs/write_tutorial_page.py
+	$(BIN)/python docs/write_gallery.py
 
 commands: $(READY)
 	$(BIN)/python docs/write_command_reference.py
