@@ -468,12 +468,16 @@ def set_entries(looks: Mapping[str, Look], *, separate: bool = False) -> dict[st
 
 
 def _style_entries(styles: Mapping[int, Any], noun: Noun, *, separate: bool) -> dict[str, Artist]:
-    """Return what says how many units a line is of, or a bar where no lines join the layers."""
-    bar: dict[str, Any] = {"marker": "o", "markersize": SMALL_MARK_SIZE} if separate else {}
-    if separate and len(styles) == 1:  # nothing is drawn in that style alone
-        bar["linestyle"] = "none"
+    """Return what says how many units a line is of, or a mark where no lines join the layers."""
+    largest = max(styles, default=0)
     return {
-        noun.count(count): key(**{"color": LEGEND_COLOUR, "linestyle": style, "linewidth": 1.5, **bar})
+        noun.count(count): (
+            key(
+                color=LEGEND_COLOUR, marker="o", markersize=MARK_SIZE if count == largest else SMALL_MARK_SIZE
+            )
+            if separate
+            else key(color=LEGEND_COLOUR, linestyle=style, linewidth=1.5)
+        )
         for count, style in styles.items()
     }
 
