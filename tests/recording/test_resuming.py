@@ -32,8 +32,8 @@ SOME = ["conv", "act:1", "head"]
 KINDS = ("random", "top", "per_filter", "filter_mean")
 
 
-def load(module: nn.Module | None = None, preprocess: Any = "unit") -> dif.Network:
-    return dif.load_network(module or tricky(), preprocess=preprocess, input_shape=(3, 16, 16))
+def load(module: nn.Module | None = None, preprocess: Any = "unit", **options: Any) -> dif.Network:
+    return dif.load_network(module or tricky(), preprocess=preprocess, input_shape=(3, 16, 16), **options)
 
 
 class Counts:
@@ -419,6 +419,7 @@ def other_weights() -> dif.Network:
     [
         ({}, {"network": other_weights}, "network"),
         ({}, {"network": lambda: load(preprocess="signed")}, "preprocessing"),
+        ({}, {"network": lambda: load(dtype="bfloat16")}, r"dtype \(None, now bfloat16\), network"),
         ({"sets": {"a": RNG.integers(0, 256, (3, 20, 30, 3), np.uint8)}}, {"resize": "lanczos"}, "resize"),
         ({"sets": {"a": RNG.integers(0, 256, (3, 20, 30, 3), np.uint8)}}, {"crop": "center"}, "crop"),
         ({"network": lambda: load(Leaky(0.1))}, {"network": lambda: load(Leaky(0.2))}, "code"),

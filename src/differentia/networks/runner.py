@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 
 from differentia.networks.base import GRAPHS, Network, graphs_are_on
 from differentia.networks.probes import Probe, Summary, SummaryProbe, UnitProbe, together
+from differentia.networks.rounding import tolerance_of
 from differentia.networks.sketches import SketchProbe
 from differentia.networks.torch import inference
 
@@ -34,10 +35,6 @@ COMPILING, COMPILING_A_LAYER = 10.0, 0.5
 
 #: Batches that are timed before that is decided, after one that is not: much is done once only.
 DECIDING_BATCHES = 2
-
-#: How far the responses of a rewritten or compiled pass may be from the network's own, relative to the
-#: layer's largest: far more than another order of sums makes, far less than an error.
-TOLERANCE = 1e-3
 
 #: The probes of each layer, by names that are given back with what they kept.
 ProbesByLayer = Mapping[str, Mapping[Any, Probe]]
@@ -139,12 +136,13 @@ class Runner:
 
     def _require_alike(self, kept: Mapping[str, Any], pixels: np.ndarray, probes: ProbesByLayer) -> None:
         """Raise an error where something else was kept than the network's own pass gives of an image."""
+        tolerance = tolerance_of(getattr(torch, self._network.dtype))
         for layer, by_probe in self._own_pass(pixels[:1], probes).items():
             for name, expected in by_probe.items():
                 found = kept[layer][name]
                 if isinstance(expected, Summary):
                     found, expected = found.filter_mean, expected.filter_mean
-                if not _alike(found[:1], expected):
+                if not _alike(found[:1], expected, tolerance):
                     raise ValueError(f"layer {layer!r} differs from the network's own pass")
 
     def _own_pass(self, pixels: np.ndarray, probes: ProbesByLayer) -> dict[str, Any]:
@@ -189,11 +187,11 @@ class Runner:
         self.compiled = False
 
 
-def _alike(one: np.ndarray, other: np.ndarray) -> bool:
+def _alike(one: np.ndarray, other: np.ndarray, tolerance: float) -> bool:
     """Return whether responses of a layer differ by rounding only."""
     finite = np.isfinite(other)  # what is not, is an error of its own
     difference = np.abs(one[finite] - other[finite])
-    return bool((difference <= TOLERANCE * max(1e-3, np.abs(other[finite]).max(initial=0.0))).all())
+    return bool((difference <= tolerance * max(1e-3, np.abs(other[finite]).max(initial=0.0))).all())
 
 
 def _kind_of(batch: torch.Tensor) -> tuple[Any, ...]:

@@ -142,6 +142,7 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
         "batch_size": opened.batch_size,
         "compiled": bool(opened.compiled),
         "device": network.device,
+        "dtype": network.dtype,
         "sets": {name: given.source for name, given in stimuli.items()},
         "skipped": [as_record(image) for image in skipped],
         "dropped": [as_record(image) for image in dropped],
@@ -161,6 +162,7 @@ def _conditions(show: Show) -> dict[str, Any]:
         "preprocessing": show.network.preprocessing,
         "input_shape": list(show.network.input_shape),
         **described_fit(show.fit),
+        **({"forward": show.network.forward} if show.network.forward else {}),
     }
 
 
@@ -185,6 +187,7 @@ def _held_store(show: Show, plan: Plan, budget: int, fingerprint: Future[str]) -
         "engine": {name: version(name) for name in ("torch", *network.frameworks)},
         "decoder": {"pillow": version("pillow")},
         "device": network.device.partition(":")[0],
+        **({} if network.dtype == "float32" else {"dtype": network.dtype}),  # of which old stores say nothing
         **_conditions(show),
     }
     behaviour = _behaviour(network, plan)

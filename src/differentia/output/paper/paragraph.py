@@ -181,6 +181,7 @@ class _MethodsFacts:
             "warnings": self._warnings(),
             "software": self._software(),
             "device": str(self.known.get("device", "")),
+            "dtype": str(self.known.get("dtype", "")).removeprefix("float32"),  # which needs no saying
         }
 
     # What was shown to what.
