@@ -163,10 +163,13 @@ class UnitMoments:
 
     def __init__(self) -> None:
         self._count = 0
+        self._ahead = 0
 
     def __call__(self, output: Any) -> None:
         """Take in a batch of outputs; nothing is kept for an image."""
-        for image in as_tensor(output):
+        known = min(self._ahead, len(output))
+        self._ahead -= known
+        for image in as_tensor(output)[known:]:
             values = image.to("cpu", torch.float64)
             if not self._count:
                 self._first = values.clone()
@@ -175,6 +178,15 @@ class UnitMoments:
             self._sum += difference
             self._square_sum += difference.square_()
             self._count += 1
+
+    @property
+    def shown(self) -> int:
+        """How many images were shown, without those of passes that failed."""
+        return self._count - self._ahead
+
+    def go_back(self, shown: int) -> None:
+        """Have images shown again after a pass that failed; those that it took in already are left out."""
+        self._ahead = self._count - shown
 
     @classmethod
     def of(cls, count: int, state: Float64[np.ndarray, "3 size"], shape: Sequence[int]) -> UnitMoments:

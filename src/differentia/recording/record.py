@@ -139,7 +139,7 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
         "fingerprint": fingerprint.result(),
         "frameworks": list(network.frameworks),
         **_conditions(show),
-        "batch_size": opened.batch_size,
+        "batch_size": opened.at_once,
         "compiled": bool(opened.compiled),
         "device": network.device,
         "dtype": network.dtype,
@@ -199,6 +199,8 @@ def _held_store(show: Show, plan: Plan, budget: int, fingerprint: Future[str]) -
         )
         if batch_size not in (None, opened.batch_size):
             logger.info(AS_BEGUN, folder, f"in batches of {opened.batch_size} images", "--batch-size")
+        if opened.at_once < opened.batch_size:
+            logger.info(AS_BEGUN, folder, f"with {opened.at_once} images in one pass", "that")
         asked = {"always": True, "never": False}.get(show.options.compile)
         if None not in (asked, opened.compiled) and asked != opened.compiled:
             logger.info(AS_BEGUN, folder, "compiled" if opened.compiled else "not compiled", "--compile")
