@@ -22,6 +22,7 @@ from differentia.networks.arguments import FORWARD
 from differentia.networks.base import Network, image_shape
 from differentia.networks.calls import Call, Observer
 from differentia.networks.class_files import ClassIndex, read_class_index
+from differentia.networks.devices import say_untried
 from differentia.networks.keras_axes import KerasChannels
 from differentia.networks.keras_files import require_harmless_model
 from differentia.networks.keras_weights import load_keras_weights
@@ -90,6 +91,7 @@ class KerasNetwork(Network):
         self._given_class_names = class_names
         self._class_index = cache(class_index)
         self._device = device
+        say_untried(name, device)
         if dtype is not None:
             self.model = self._cast(dtype)
 

@@ -20,6 +20,7 @@ from differentia.networks.arguments import advice, call, require_images_alone
 from differentia.networks.axes import axis_of_module
 from differentia.networks.base import Network, graphs_are_on, image_shape
 from differentia.networks.calls import Call, Manner, Observer, parts_of
+from differentia.networks.devices import WITHOUT_FLOAT64, say_untried
 from differentia.networks.preprocessing import describe_preprocessing, preprocessed, require_preprocessing
 from differentia.networks.probes import memory_of
 from differentia.networks.transforms import Transform
@@ -98,9 +99,14 @@ class TorchNetwork(Network):
         if device != "auto":
             try:
                 self.module = self.module.to(device)
-            except (RuntimeError, AssertionError) as error:
+            except (
+                RuntimeError,
+                AssertionError,
+                TypeError,
+            ) as error:  # the last of float64, where there is none
                 reason = str(error).splitlines()[0]
                 raise InputError(f"device {device!r} can't be used here: {reason}") from error
+        say_untried(name, self.device)
 
     def prepare(self, pixels: UInt8[np.ndarray, "b h w c"]) -> torch.Tensor:
         """Return a batch as the module's input, of shape (batch, channels, height, width)."""
@@ -124,7 +130,11 @@ class TorchNetwork(Network):
                 memory_format=torch.channels_last if fastest else torch.contiguous_format
             )
         parameter = next(self.module.parameters(), None)
-        return batch if parameter is None else batch.to(parameter.device)
+        if parameter is None:
+            return batch
+        if batch.dtype == torch.float64 and parameter.device.type in WITHOUT_FLOAT64:
+            batch = batch.float()
+        return batch.to(parameter.device)
 
     def run(
         self, batch: torch.Tensor, observe: Observer, *, following: Callable[[Call], None] | None = None
