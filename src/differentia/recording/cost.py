@@ -72,7 +72,7 @@ def estimate_cost(
     started = time.perf_counter()
     runner.record(pixels, probes)
     seconds = (time.perf_counter() - started) / batch_size
-    return Cost(plan.bytes_per_image(), seconds, _memory_needed(plan, 2 * batch_size), runner.at_once)
+    return Cost(plan.bytes_per_image(), seconds, _memory_needed(plan, 2 * batch_size), batch_size)
 
 
 #: Images in one pass, unless others are asked for.
