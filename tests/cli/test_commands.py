@@ -64,6 +64,7 @@ OPTIONS: dict[str, tuple[list[str], tuple[str, ...], Any]] = {
     "preprocess": (["--preprocess", "signed"], ("network", "preprocess"), "signed"),
     "input_size": (["--input-size", "9x12"], ("network", "input_shape"), [9, 12, 3]),
     "device": (["--device", "cpu"], ("network", "device"), "cpu"),
+    "dtype": (["--dtype", "bfloat16"], ("network", "dtype"), "bfloat16"),
     "sets": (["--set", "cats=cats", "--set", "n=noise:3"], ("sets", "cats"), "{0}"),
     "n_units": (["--n-units", "5,20"], ("measure", "n_units"), [5, 20]),
     "draws": (["--draws", "3"], ("measure", "draws"), 3),

@@ -65,7 +65,7 @@ def test_every_keyword_is_a_field() -> None:
     left_out = {name: None for name in fields if name != "crop"}
     assert differing(left_out, dif.measure, *machine) == {"crop"}
     keywords = {name: None for name in NetworkSection.model_fields if name != "spec"}
-    assert differing(keywords, dif.load_network, "network", "weights", "class_names") == set()
+    assert differing(keywords, dif.load_network, "network", "weights", "class_names", "forward") == set()
 
 
 def test_what_is_left_out_has_its_default(write: Callable[[str], Path]) -> None:
@@ -89,7 +89,13 @@ def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """Also from another folder; None is left out, paths are absolute, and odd names stay as they are."""
     monkeypatch.chdir(tmp_path)
     measured = {"n_units": (5, 10), "maps": {'a."b"': (1, 2)}, "views": False, "units": "top", "pool": None}
-    network = {"spec": "nets/net.keras", "preprocess": "unit", "input_shape": (4, 5, 3), "device": "cpu"}
+    network = {
+        "spec": "nets/net.keras",
+        "preprocess": "unit",
+        "input_shape": (4, 5, 3),
+        "device": "cpu",
+        "dtype": "bfloat16",
+    }
     write_experiment(
         tmp_path / "experiment.toml",
         Experiment.model_validate({"network": network, "sets": {}, "measure": measured}),
@@ -103,6 +109,7 @@ def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "preprocess": "unit",
         "input_shape": (4, 5, 3),
         "device": "cpu",
+        "dtype": "bfloat16",
     }
     assert read.sets == {
         "a=b é": f"{tmp_path.parent}/cats/*.jpg",
@@ -111,9 +118,9 @@ def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     }
     measured = read.measure.model_dump(exclude_none=True)
     given = {"n_units": (5, 10), "maps": {'a."b"': (1, 2)}, "views": False, "units": ("top",)}
-    defaults = {"draws": 20, "normalize": "layer", "seed": 0, "crop": "squash", "map_images": (0, 1, 2)}
+    defaults = {"draws": 20, "normalize": "layer", "seed": 0, "confidence": 0.95, "map_images": (0, 1, 2)}
     assert {name: measured[name] for name in {**given, **defaults}} == {**given, **defaults}
-    assert "pool" not in measured
+    assert {"pool", "crop", "resize"}.isdisjoint(measured)
     assert read.differentia == dif.__version__
 
 

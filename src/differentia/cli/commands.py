@@ -154,6 +154,7 @@ def measure(
     preprocess: str | None,
     input_size: tuple[int, int, int] | None,
     device: str,
+    dtype: str | None,
     maps: list[str] | None,
     figures: tuple[str, ...],
     figure_width: float | None,
@@ -172,8 +173,14 @@ def measure(
     measurement, and the responses (responses.zarr), from which the same command, or one with more sets,
     layers or units, continues.
     """
+    about: dict[str, Any] = {
+        "preprocess": preprocess,
+        "input_shape": input_size,
+        "device": device,
+        "dtype": dtype,
+    }
     experiment = {
-        "network": {"spec": network, "preprocess": preprocess, "input_shape": input_size, "device": device},
+        "network": {"spec": network, **about},
         "sets": opt.named("--set", sets, "NAME=SOURCE, such as cats=data/cats"),
         "measure": {**given, "maps": opt.maps("--map", maps)},
     }
@@ -275,6 +282,7 @@ def layers(
     preprocess: str | None,
     input_size: tuple[int, int, int] | None,
     device: str,
+    dtype: str | None,
     batch_size: int | None,
     as_json: bool,
 ) -> None:
@@ -286,7 +294,13 @@ def layers(
     """
     from differentia.cli.loading import check_named_network, load_named_network
 
-    check_named_network(network, preprocess=preprocess, input_shape=input_size, device=device)
+    about: dict[str, Any] = {
+        "preprocess": preprocess,
+        "input_shape": input_size,
+        "device": device,
+        "dtype": dtype,
+    }
+    check_named_network(network, **about)
 
     from differentia.networks.layers import default_preset, select_layers
     from differentia.recording.caveats import unsteady_in_words
@@ -296,7 +310,7 @@ def layers(
     from differentia.system.machine import written_size
 
     counts = n_units or N_UNITS
-    loaded = load_named_network(network, preprocess=preprocess, input_shape=input_size, device=device)
+    loaded = load_named_network(network, **about)
     taken = select_layers(loaded.layers, layers, loaded.unrecorded)
     require_channels(units, taken)
     cost = estimate_cost(loaded, taken, pool=max(counts), units=units, batch_size=batch_size)
@@ -392,12 +406,13 @@ def select(
     how: Annotated[str, opt.one_of(HOW, "What goes into it beside selection.csv")] = "copy",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the table, write nothing.")] = False,
     *,
-    resize: str,
-    crop: str,
+    resize: str | None,
+    crop: str | None,
     class_layer: str | None,
     preprocess: str | None,
     input_size: tuple[int, int, int] | None,
     device: str,
+    dtype: str | None,
     batch_size: Annotated[Any, opt.value(Count, "Images in one pass.")] = "32",
     skip_unreadable: bool,
     drop_duplicates: bool,
@@ -416,7 +431,13 @@ def select(
         raise InputError("--class is missing; give a class's number, WordNet identifier or name")
     if not out and not dry_run:
         raise InputError("--out is missing; name a new folder: --out DIR (or --dry-run)")
-    check_named_network(network, preprocess=preprocess, input_shape=input_size, device=device)
+    about: dict[str, Any] = {
+        "preprocess": preprocess,
+        "input_shape": input_size,
+        "device": device,
+        "dtype": dtype,
+    }
+    check_named_network(network, **about)
     stimuli = stimuli_from(source, follow_links=follow_links)
     if out and not dry_run:  # before an hour is spent on looking
         require_new(out)
@@ -426,7 +447,7 @@ def select(
     from differentia.recording.selection import select as select_images, selection_csv, write_selection
     from differentia.stimuli.presentation import as_record
 
-    loaded = load_named_network(network, preprocess=preprocess, input_shape=input_size, device=device)
+    loaded = load_named_network(network, **about)
     found = select_images(
         loaded,
         stimuli,

@@ -13,7 +13,7 @@ from differentia.errors import InputError
 from differentia.experiment.options import MeasureOptions
 from differentia.output.options import FigureOptions
 from differentia.recording.options import RecordOptions
-from differentia.system.choices import PREPROCESS, Choice
+from differentia.system.choices import DTYPE, PREPROCESS, Choice
 from differentia.system.fields import Option, Whole, options_of, value_of
 
 #: What the shell completes, though there are more of them.
@@ -60,7 +60,17 @@ HELP_ORDER = (
         "normalize",
     ),
     *("metric", "resize", "crop", "reference", "confidence", "seed", "preprocess", "input_size"),
-    *("device", "batch_size", "compile", "maps", "map_images", "class_layer", "views", "skip_unreadable"),
+    *(
+        "device",
+        "dtype",
+        "batch_size",
+        "compile",
+        "maps",
+        "map_images",
+        "class_layer",
+        "views",
+        "skip_unreadable",
+    ),
     *("drop_duplicates", "follow_links", "store", "fresh", "memory"),
 )
 
@@ -155,6 +165,7 @@ SHARED: dict[str, tuple[Any, Any]] = {
         Annotated[str, value(str, f"{DEVICE.listed} | cuda:1 | ...", "DEVICE", choice=DEVICE)],
         "auto",
     ),
+    "dtype": (Annotated[Any, one_of(DTYPE, "What the network computes in", shown=OWN)], None),
     "store": _flag(
         "--store", "Keep the responses on disk (responses.zarr), from which a later run continues.", True
     ),

@@ -16,7 +16,7 @@ from differentia.experiment.checks import counts_of
 from differentia.experiment.options import MeasureOptions, measure_and_record
 from differentia.recording.options import MAP_IMAGES, RecordOptions
 from differentia.stimuli.sources import is_generated, local_path
-from differentia.system.choices import PREPROCESS
+from differentia.system.choices import DTYPE, PREPROCESS
 from differentia.system.fields import (
     SEVERAL,
     Count,
@@ -49,6 +49,7 @@ class NetworkSection(Strict):
     preprocess: Annotated[str, PREPROCESS] | None = None
     input_shape: Annotated[tuple[Count, ...], SEVERAL, Field(min_length=3, max_length=3)] | None = None
     device: str = "auto"
+    dtype: Annotated[str, DTYPE] | None = None
 
     def options(self) -> dict[str, Any]:
         return {name: value for name, value in self if name != "spec" and value is not None}

@@ -20,7 +20,14 @@ from differentia.system.files import user_path
 from differentia.system.specs import parse_spec
 
 #: What is said about a network where only its name is given.
-NOTHING = {"preprocess": None, "input_shape": None, "class_names": None, "device": "auto"}
+NOTHING = {
+    "preprocess": None,
+    "input_shape": None,
+    "class_names": None,
+    "device": "auto",
+    "dtype": None,
+    "forward": None,
+}
 
 #: ``auto`` and PyTorch's kinds of devices; those that are told, and what they are called elsewhere.
 DEVICES = (
@@ -92,7 +99,7 @@ def read_network_spec(spec: str, about: dict[str, Any]) -> NetworkSpec:
         if given:
             raise InputError(f"{spec}: the embedded network takes no options; write digits")
         why = "the embedded network has its own preprocessing, input size and class names"
-        require_nothing({**about, "device": "auto"}, name, why)
+        require_nothing({**about, "device": "auto", "dtype": None}, name, why)
         return NetworkSpec("digits", spec, name, "", given)
     if scheme == "keras" and colon:
         _require_application(spec, rest, given)
@@ -126,7 +133,7 @@ def require_nothing(about: dict[str, Any], name: str, why: str) -> None:
     if about != NOTHING:
         raise InputError(
             f"{name}: {why}; leave out preprocess (--preprocess), input_shape (--input-size), "
-            "class_names and device (--device)"
+            "class_names, forward, device (--device) and dtype (--dtype)"
         )
 
 

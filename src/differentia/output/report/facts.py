@@ -20,11 +20,14 @@ FACT_LABELS = {
     "network": "Network",
     "fingerprint": "Fingerprint of architecture and weights (SHA-256)",
     "preprocessing": "Preprocessing",
+    "forward": "Called with what is returned by",
     "input_shape": "Input (height x width x channels)",
     "resize": "Resize filter",
     "crop": "Where proportions differ",
+    "resized_to": "Resized, before its middle is cut out, to (shorter side, or height x width)",
     "batch_size": "Images in a batch",
     "device": "Device",
+    "dtype": "Computed in",
 }
 
 
