@@ -46,7 +46,7 @@ class Choice:
 
 def _by_synonym(**called: str) -> dict[str, str]:
     """Return names by what they are called elsewhere, which is written in one text, with blanks between."""
-    return {other: name for name, others in called.items() for other in others.split()}
+    return {other: name.rstrip("_") for name, others in called.items() for other in others.split()}
 
 
 UNITS = Choice(
@@ -81,6 +81,17 @@ METRIC = Choice(
         cityblock="manhattan l1 taxicab mae absolute",
         correlation="pearson pearsonr corr",
         cosine="cos angle",
+    ),
+)
+TOKENS = Choice(
+    "choice of tokens",
+    ("all", "class", "patches", "mean"),
+    {"patches": "without class, distillation and register tokens", "mean": "that of the patches"},
+    _by_synonym(
+        all="whole full every everything none",
+        class_="cls clstoken classtoken token first",
+        patches="patch patchtokens spatial nocls",
+        mean="avg average averagepooling avgpool gap meanpatch pooled",
     ),
 )
 RESIZE = Choice(
