@@ -33,6 +33,7 @@ CHOICES = {
     "kind": choices.NOISE,
     "how": choices.HOW,
     "compile": choices.COMPILE,
+    "tokens": choices.TOKENS,
     "figures": choices.FORMAT,
 }
 

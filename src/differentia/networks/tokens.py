@@ -100,7 +100,7 @@ def with_tokens(found: Found, network: Network, kept: str) -> Found:
             f"{asked}: it has no class token (no weight is called cls_token, or the like); choose "
             f"tokens={PATCHES!r} or {MEAN!r} (--tokens)"
         )
-    maps = {math.prod(layer.space) for layer in found.layers if _is_map(layer)}
+    maps = {math.prod(layer.space) for layer in found.layers if _is_map(layer, network.input_shape)}
     lengths = [layer.shape[0] for layer in of_tokens if len(layer.shape) == 2]
     places = places_by_length(lengths, maps, joined, _constant_tokens(network, of_tokens))
     cuts = {layer.name: _cut(layer, places, kept) for layer in of_tokens}
@@ -119,32 +119,35 @@ def layers_of_tokens(
     """Return the layers that give a vector of channels, which come last, for each of several places.
 
     They are sequences; and rows and columns of places, and windows of them, in a network that has attention,
-    unless all its maps have their channels last.
+    unless all its maps have their channels last. Where channels are not known, the shape of another tells.
     """
-    height, width, _ = input_shape
     attention = channels_first and any("Attention" in layer.kind for layer in layers)
+    known = [layer for layer in layers if len(layer.shape) == 2 or _is_map(layer, input_shape)]
+    places = {math.prod(layer.space) for layer in known}
 
     def has_tokens(layer: Layer) -> bool:
         axes = len(layer.shape)
         if axes < 2 or layer.channel_axis != axes - 1 or math.prod(layer.space) == 1:
             return False
-        return axes == 2 or (attention and (in_rows(layer) or in_windows(layer)))
+        in_windows = layer.folded > 1 and math.prod(layer.space) in places  # else there is padding among them
+        return axes == 2 or (attention and (in_windows or _is_map(layer, input_shape)))
 
-    def in_rows(layer: Layer) -> bool:
-        if layer.folded > 1 or len(layer.space) != 2:
-            return False
-        rows, columns = layer.space
-        return abs(rows * width - columns * height) < max(height, width)  # unlike heads x tokens
-
-    def in_windows(layer: Layer) -> bool:
-        return layer.folded > 1 and math.prod(layer.space) in places  # else there is padding among them
-
-    places = {math.prod(layer.space) for layer in layers if _is_map(layer) or len(layer.space) == 1}
-    return [layer for layer in layers if has_tokens(layer)]
+    found = {layer.shape for layer in layers if has_tokens(layer)}
+    sequences = {shape for shape in found if len(shape) == 2 and shape[0] != shape[1]}
+    return [
+        layer
+        for layer in layers
+        if has_tokens(layer) or (layer.channel_axis is None and layer.shape in sequences)
+    ]
 
 
-def _is_map(layer: Layer) -> bool:
-    return layer.channel_axis is not None and len(layer.space) == 2 and math.prod(layer.space) > 1
+def _is_map(layer: Layer, input_shape: tuple[int, int, int]) -> bool:
+    """Return whether channels are known for rows and columns of places, with the proportions of the image."""
+    if layer.channel_axis is None or layer.folded > 1 or len(layer.space) != 2:
+        return False
+    (rows, columns), (height, width, _) = layer.space, input_shape
+    alike = abs(rows * width - columns * height) < 2 * max(height, width)  # unlike heads x tokens
+    return alike and rows * columns > 1
 
 
 def joined_tokens(weights: Iterable[tuple[str, tuple[int, ...]]]) -> Joined:
@@ -248,4 +251,5 @@ def _cut(layer: Layer, places: Mapping[int, Places], kept: str) -> Cut | None:
 def _of_cut(layer: Layer, cut: Cut | None) -> Layer:
     if cut is None:
         return layer
-    return replace(layer, tokens=cut, shape=cut.shape, channel_axis=len(cut.shape) - 1)
+    axis = None if layer.channel_axis is None else len(cut.shape) - 1
+    return replace(layer, tokens=cut, shape=cut.shape, channel_axis=axis)

@@ -153,6 +153,8 @@ class _Provenance(BaseModel):
     input_shape: Annotated[list[int], Field(min_length=3, max_length=3)] = [1, 1, 1]
     resize: str = ""
     crop: str = ""
+    tokens: str = ""
+    token_layers: list[str] = []
     batch_size: int = 1
     device: str = ""
     command: str = ""

@@ -46,7 +46,7 @@ class Choice:
 
 def _by_synonym(**called: str) -> dict[str, str]:
     """Return names by what they are called elsewhere, which is written in one text, with blanks between."""
-    return {other: name.rstrip("_") for name, others in called.items() for other in others.split()}
+    return {other: name for name, others in called.items() for other in others.split()}
 
 
 UNITS = Choice(
@@ -89,7 +89,7 @@ TOKENS = Choice(
     {"patches": "without class, distillation and register tokens", "mean": "that of the patches"},
     _by_synonym(
         all="whole full every everything none",
-        class_="cls clstoken classtoken token first",
+        **{"class": "cls clstoken classtoken token first"},
         patches="patch patchtokens spatial nocls",
         mean="avg average averagepooling avgpool gap meanpatch pooled",
     ),

@@ -23,6 +23,7 @@ FACT_LABELS = {
     "input_shape": "Input (height x width x channels)",
     "resize": "Resize filter",
     "crop": "Where proportions differ",
+    "tokens": "Tokens that count",
     "batch_size": "Images in a batch",
     "device": "Device",
 }
