@@ -41,7 +41,7 @@ def record_all(network: dif.Network, pixels: np.ndarray = PIXELS) -> dict[str, n
     return {n: v.reshape(-1, *shapes[n]) for n, v in network.record(pixels, probes).items()}
 
 
-class JoinClassToken(keras.layers.Layer):
+class JoinClassToken(keras.layers.Layer):  # type: ignore[misc]
     """Puts a class token before the patches."""
 
     def build(self, shape: tuple[int, ...]) -> None:
