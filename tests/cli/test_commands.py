@@ -376,6 +376,32 @@ def test_layers_tell_what_depends_on_the_batch(capsys: Capture) -> None:
         assert json.loads(capsys.readouterr().out)["unsteady"] == told
 
 
+def test_layers_of_which_some_tokens_count(capsys: Capture) -> None:
+    """The table and the JSON have their shapes, and say which layers are whole; what is wrong is one line."""
+    network = ["helpers.joined:joined", "--preprocess", "unit", "--input-size", "64"]
+    given = ["layers", *network, "--batch-size", "1", "--tokens"]
+    assert main([*given, "class"]) == 0
+    printed = capsys.readouterr().out
+    assert rows_of(printed)["x encoder.layers.1"][1] == "24"
+    told = " ".join(printed.split())
+    assert "Recorded whole, since they hold no tokens: 'input', 'head'." in told
+    assert "since no class token is known among their tokens: 'patches'; leave out" in told
+    assert main([*given, "patches", "--json"]) == 0
+    found = {layer["name"]: layer for layer in json.loads(capsys.readouterr().out)["layers"]}
+    assert found["norm"]["shape"] == [16, 24]
+    assert found["norm"]["tokens"] == {"whole": [17, 24], "first": 1, "count": 16, "averaged": False}
+    assert found["head"]["tokens"] is None
+    wrong = {
+        ("digits", "class"): "digits: none of its layers holds tokens; leave tokens= (--tokens) out",
+        ("digits", "cls"): "unknown choice of tokens 'cls'. Did you mean 'class'?",
+    }
+    for (name, tokens), line in wrong.items():
+        assert main(["layers", name, "--tokens", tokens]) == 2
+        shown = capsys.readouterr().err
+        assert line in " ".join(shown.split())
+        assert "Traceback" not in shown
+
+
 # ------------------------------------------------------------------------------------------------- noise
 
 

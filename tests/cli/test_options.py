@@ -34,6 +34,7 @@ CHOICES = {
     "how": choices.HOW,
     "compile": choices.COMPILE,
     "dtype": choices.DTYPE,
+    "tokens": choices.TOKENS,
     "figures": choices.FORMAT,
 }
 

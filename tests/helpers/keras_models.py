@@ -39,3 +39,31 @@ def record_all(network: dif.Network, pixels: np.ndarray = PIXELS) -> dict[str, n
     probes = {layer.name: UnitProbe(np.arange(layer.size), layer.shape) for layer in network.layers}
     shapes = {layer.name: layer.shape for layer in network.layers}
     return {n: v.reshape(-1, *shapes[n]) for n, v in network.record(pixels, probes).items()}
+
+
+class JoinClassToken(keras.layers.Layer):  # type: ignore[misc]
+    """Puts a class token before the patches."""
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        self.token = self.add_weight(shape=(1, 1, shape[-1]), initializer="random_normal", name="cls_token")
+
+    def call(self, patches: Any) -> Any:
+        tokens = keras.ops.repeat(self.token, keras.ops.shape(patches)[0], axis=0)
+        return keras.ops.concatenate([tokens, patches], axis=1)
+
+
+def joining() -> keras.Model:
+    """Return a network of 16 patches of 32 x 32 pixels and a class token, which dense layers mix."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((32, 32, 3))
+    x = keras.layers.Conv2D(24, 8, strides=8, name="patches")(image)
+    x = keras.layers.Reshape((16, 24), name="sequence")(x)
+    x = JoinClassToken(name="joined")(x)
+    for block in ("one", "two"):
+        y = keras.layers.LayerNormalization(name=f"{block}_norm")(x)
+        y = keras.layers.Permute((2, 1), name=f"{block}_turned")(y)
+        y = keras.layers.Dense(17, name=f"{block}_mixed")(y)
+        y = keras.layers.Permute((2, 1), name=f"{block}_back")(y)
+        x = keras.layers.Add(name=f"{block}_add")([x, y])
+    x = keras.layers.Flatten(name="flat")(x)
+    return keras.Model(image, keras.layers.Dense(10, name="predictions")(x))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,7 +85,7 @@ def test_selection_of_nothing_is_refused() -> None:
         select_layers(LAYERS, [])
 
 
-def layer(name: str, kind: str = "Conv2d", **about: bool) -> Layer:
+def layer(name: str, kind: str = "Conv2d", **about: Any) -> Layer:
     return Layer(name, kind, (8,), name, **about)
 
 

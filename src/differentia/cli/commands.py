@@ -276,6 +276,7 @@ def run(
 def layers(
     network: str,
     layers: tuple[str, ...] | None,
+    tokens: str,
     n_units: tuple[int, ...] | None,
     units: Annotated[str, opt.one_of(UNITS, "The kind of units to record")] = "random",
     *,
@@ -303,7 +304,12 @@ def layers(
     check_named_network(network, **about)
 
     from differentia.networks.layers import default_preset, select_layers
-    from differentia.recording.caveats import unsteady_in_words
+    from differentia.recording.caveats import (
+        lacking_in_words,
+        require_tokens,
+        unsteady_in_words,
+        whole_in_words,
+    )
     from differentia.recording.cost import duration, estimate_cost
     from differentia.recording.presets import default_in_words
     from differentia.recording.units import SKETCH_WIDTH, require_channels, unit_kind
@@ -311,7 +317,9 @@ def layers(
 
     counts = n_units or N_UNITS
     loaded = load_named_network(network, **about)
+    loaded.look(tokens=tokens)
     taken = select_layers(loaded.layers, layers, loaded.unrecorded)
+    require_tokens(loaded, taken, tokens)
     require_channels(units, taken)
     cost = estimate_cost(loaded, taken, pool=max(counts), units=units, batch_size=batch_size)
     listed = loaded.layers if layers is None else taken
@@ -347,6 +355,8 @@ def layers(
         print_paragraph("Everything that is called can be recorded.")
     for text in unsteady_in_words(loaded, taken):
         print_paragraph(f"With noise, {text}.")
+    for text in filter(None, (whole_in_words(loaded, taken), lacking_in_words(loaded, taken, tokens))):
+        print_paragraph(f"{text[0].upper()}{text[1:]}.")
     sketched = unit_kind(units).sketched
     most = f"{max(*counts, SKETCH_WIDTH):,} sums" if sketched else f"{max(counts):,} units"
     print_text(

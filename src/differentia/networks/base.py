@@ -28,6 +28,7 @@ from differentia.networks.calls import (
 from differentia.networks.discovery import Found, discover
 from differentia.networks.layers import INPUT, Layer, Unrecorded
 from differentia.networks.probes import as_tensor
+from differentia.networks.tokens import ALL, with_tokens
 from differentia.networks.transforms import Transform
 from differentia.system.random import fixed_generator
 from differentia.system.showing import Shown
@@ -159,6 +160,11 @@ class Network(Shown, ABC):
         return ()
 
     @property
+    def weight_shapes(self) -> Iterable[tuple[str, tuple[int, ...]]]:
+        """The name and shape of each weight."""
+        return ()
+
+    @property
     @abstractmethod
     def module_names(self) -> Iterable[str]:
         """The names of all modules, also of those that are not called."""
@@ -177,17 +183,19 @@ class Network(Shown, ABC):
     def found(self) -> Found:
         """What the last images that were looked at showed; noise, where there were none."""
         if self._found is None:
-            self.look(fixed_generator().integers(0, 256, (2, *self.input_shape), dtype=np.uint8))
+            self.look()
         assert self._found is not None
         return self._found
 
-    def look(self, pixels: UInt8[np.ndarray, "two h w c"]) -> Found:
+    def look(self, pixels: UInt8[np.ndarray, "two h w c"] | None = None, *, tokens: str = ALL) -> Found:
         """Find the layers, and what can't be recorded, in passes over two images.
 
         Parameters
         ----------
         pixels : (2, height, width, channels)
-            0..255.
+            0..255; by default noise.
+        tokens : {"all", "class", "patches", "mean"}
+            Which tokens of a layer count.
 
         Returns
         -------
@@ -196,10 +204,15 @@ class Network(Shown, ABC):
 
         Raises
         ------
+        InputError
+            The network has no such tokens.
         RecordingError
             The pass failed.
         """
-        self._found = discover(self, pixels)
+        if pixels is None:
+            pixels = fixed_generator().integers(0, 256, (2, *self.input_shape), dtype=np.uint8)
+        found = discover(self, pixels)
+        self._found = found if tokens == ALL else with_tokens(found, self, tokens)
         return self._found
 
     @cached_property
@@ -210,7 +223,7 @@ class Network(Shown, ABC):
         """Return the SHA-256 of the layers, and of each weight as a description and bytes."""
         digest = hashlib.sha256()
         for layer in self.layers:
-            digest.update(f"{layer.name}\0{layer.kind}\0{layer.shape}\n".encode())
+            digest.update(f"{layer.name}\0{layer.kind}\0{layer.whole}\n".encode())
         for description, values in weights:
             digest.update(f"{description}\n".encode())
             digest.update(values)
@@ -256,7 +269,7 @@ class Network(Shown, ABC):
                     f"{layer.output_shape(len(pixels))}: its output depends on the batch; leave it out with "
                     f"layers= (--layers ':leaves,!{name}')"
                 )
-            if layer.folded > 1 or layer.batch_axis:
+            if layer.folded > 1 or layer.batch_axis or layer.tokens:
                 output = layer.by_image(as_tensor(output), len(pixels))
             kept[name] = probes[name](output if images == len(pixels) else output[:images])
 

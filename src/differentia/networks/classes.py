@@ -28,13 +28,13 @@ def class_layer(network: Network, wanted: str | None = None) -> Layer | None:
     Where names of classes are known, it is the last that gives as many numbers. A network that ends in
     pooling or normalisation gives features otherwise.
     """
-    vectors = [layer for layer in network.layers if len(layer.shape) == 1 and layer.size > 1]
+    vectors = [layer for layer in network.layers if len(layer.whole) == 1 and layer.size > 1]
     if wanted is not None:
         named = {layer.name: layer for layer in network.layers}
         require_known("layer for class_layer (--class-layer)", wanted, named)
         if named[wanted] not in vectors:
             raise InputError(
-                f"class_layer (--class-layer): layer {wanted!r} has the shape {named[wanted].shape}; "
+                f"class_layer (--class-layer): layer {wanted!r} has the shape {named[wanted].whole}; "
                 "expected a vector, with a number for each class"
             )
         return named[wanted]

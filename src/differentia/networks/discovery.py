@@ -72,6 +72,8 @@ class Found(NamedTuple):
     #: Layers whose responses depend on chance or state, or on the other images of a batch.
     by_chance: tuple[str, ...] = ()
     by_company: tuple[str, ...] = ()
+    #: Layers of tokens among which there are none that count, so that all of them are recorded.
+    lacking: tuple[str, ...] = ()
 
 
 class Axis(NamedTuple):
@@ -317,7 +319,7 @@ def _found(seen: _Seen, hidden: Iterable[tuple[str, str]], alone: bool) -> Found
     return Found(tuple(layers), tuple(unrecorded), seen.calls, alone)
 
 
-def _layer(name: str, part: _Part, **about: bool) -> Layer:
+def _layer(name: str, part: _Part, **about: Any) -> Layer:
     assert part.axis is not None
     at, folded, interleaved = part.axis
     shape = list(part.shape)

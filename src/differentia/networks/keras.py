@@ -202,6 +202,11 @@ class KerasNetwork(Network):
         return (name for name, _ in _named_layers(self.model))
 
     @property
+    def weight_shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """The path and shape of each weight."""
+        return ((weight.path, tuple(weight.shape)) for weight in self.model.weights)
+
+    @property
     def device(self) -> str:
         """The device of the model's first weight, as its backend names it."""
         weights = self.model.weights

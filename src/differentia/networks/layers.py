@@ -40,6 +40,34 @@ MOST_LEAVES = 200
 
 
 @dataclass(frozen=True)
+class Cut:
+    """Which tokens of a layer count: its first axis has them for one image, its last the channels."""
+
+    #: The shape of all that the module gives for one image.
+    whole: tuple[int, ...]
+    #: The first token, and how many count.
+    first: int
+    count: int
+    #: Whether their mean stands for them; then there is no axis of tokens.
+    averaged: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of what counts."""
+        return self.whole[-1:] if self.averaged else (self.count, *self.whole[1:])
+
+    def of(self, output: Any) -> Any:
+        """Return what counts of a tensor with the images in front."""
+        tokens = output.narrow(1, self.first, self.count)
+        if not self.averaged:
+            return tokens
+        tokens = tokens.flatten(1, -2)
+        if tokens.shape[1] == 1:
+            return tokens.squeeze(1)
+        return tokens.mean(1) if tokens.element_size() > 2 else tokens.float().mean(1)
+
+
+@dataclass(frozen=True)
 class Layer:
     """One output of one call of a module or Keras layer."""
 
@@ -65,6 +93,8 @@ class Layer:
     batch_axis: int = 0
     folded: int = 1
     interleaved: bool = False
+    #: Which of its tokens count, where not all that it gives is looked at; `shape` is theirs.
+    tokens: Cut | None = None
 
     def __post_init__(self) -> None:
         if len(self.shape) < 2:
@@ -93,15 +123,24 @@ class Layer:
         axes = range(len(self.shape))
         return tuple(self.shape[axis] for axis in axes if axis != self.channel_axis)
 
+    @property
+    def whole(self) -> tuple[int, ...]:
+        """The shape of all that the module gives for one image, whichever tokens count."""
+        return self.shape if self.tokens is None else self.tokens.whole
+
     def output_shape(self, images: int) -> tuple[int, ...]:
         """Return the shape of the module's output for a number of images."""
-        rest = list(self.shape)
+        rest = list(self.whole)
         if self.folded > 1:
             rest.pop(self.batch_axis)
         return (*rest[: self.batch_axis], images * self.folded, *rest[self.batch_axis :])
 
     def by_image(self, output: Any, images: int) -> Any:
-        """Return a module's output with the images in front: (images, *shape)."""
+        """Return what counts of a module's output with the images in front: (images, *shape)."""
+        output = self._in_front(output, images)
+        return output if self.tokens is None else self.tokens.of(output)
+
+    def _in_front(self, output: Any, images: int) -> Any:
         if self.folded == 1:
             return output if self.batch_axis == 0 else output.movedim(self.batch_axis, 0)
         shape, at = tuple(output.shape), self.batch_axis

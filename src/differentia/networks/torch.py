@@ -184,6 +184,11 @@ class TorchNetwork(Network):
         return (name for name, _ in _named_modules(self.module))
 
     @property
+    def weight_shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """The name and shape of each parameter and buffer."""
+        return ((name, tuple(value.shape)) for name, value in self._state())
+
+    @property
     def hidden(self) -> list[tuple[str, str]]:
         """The modules whose own code asks whether they are looked into, where they are left alone."""
         left_alone = self._left_alone()
@@ -215,10 +220,12 @@ class TorchNetwork(Network):
     def fingerprint(self) -> str:
         """SHA-256 of the layers and the state dict."""
         return self._hash(
-            (f"{key}\0{value.dtype}\0{tuple(value.shape)}", memory_of(value))
-            for key, value in self.module.state_dict().items()
-            if isinstance(value, torch.Tensor)
+            (f"{key}\0{value.dtype}\0{tuple(value.shape)}", memory_of(value)) for key, value in self._state()
         )
+
+    def _state(self) -> Iterator[tuple[str, torch.Tensor]]:
+        state = self.module.state_dict().items()
+        return ((name, value) for name, value in state if isinstance(value, torch.Tensor))
 
     @contextmanager
     def _observed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -88,7 +89,7 @@ def best_batch_size(network: Network, plan: Plan, budget: int | None) -> int:
 
     There is none where all responses are kept in memory.
     """
-    images = min(MOST_AT_ONCE, CACHED // (2 * 4 * max(layer.size for layer in network.layers)))
+    images = min(MOST_AT_ONCE, CACHED // (2 * 4 * max(math.prod(layer.whole) for layer in network.layers)))
     if budget is not None:
         images = min(images, int(budget) // (2 * max(1, plan.bytes_per_image())))
     return 1 << max(0, images.bit_length() - 1)

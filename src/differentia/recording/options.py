@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field
 
 from differentia.errors import InputError
 from differentia.networks.layers import require_preset
-from differentia.system.choices import COMPILE, CROP, RESIZE, UNITS
+from differentia.system.choices import COMPILE, CROP, RESIZE, TOKENS, UNITS
 from differentia.system.fields import DISTINCT, SEVERAL, Count, Text, Whole, option
 from differentia.system.progress import Progress, require_progress
 
@@ -72,6 +72,12 @@ class RecordOptions:
         "a network with attention, or with more than 200 leaves",
         metavar="NAMES",
         shown="leaves; blocks of transformers and very deep networks",
+    )
+    tokens: Annotated[str, TOKENS] = option(
+        "all",
+        "Which tokens of a transformer's layer count",
+        doc='; "patches" are those of parts of the image, without class, distillation and register tokens, '
+        'and "mean" is the mean of these. Layers that hold no tokens are recorded whole',
     )
     seed: Whole = option(0, "Seed of the choice of units, and of noise", doc=" that names no seed of its own")
     resize: Annotated[str, RESIZE] | None = option(
@@ -200,6 +206,7 @@ class KindsKeywords(TypedDict, total=False):
 
     pool: int | None
     layers: Sequence[str] | None
+    tokens: str
     seed: int
     resize: str | None
     crop: str | None

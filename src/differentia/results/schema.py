@@ -154,6 +154,8 @@ class _Provenance(BaseModel):
     resize: str = ""
     crop: str = ""
     resized_to: int | Annotated[list[int], Field(min_length=2, max_length=2)] | None = None
+    tokens: str = ""
+    token_layers: list[str] = []
     batch_size: int = 1
     device: str = ""
     dtype: str = ""
