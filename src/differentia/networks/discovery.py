@@ -304,11 +304,16 @@ def _found(seen: _Seen, hidden: Iterable[tuple[str, str]], alone: bool) -> Found
     blocks = {id(call) for call in blocks_of(seen.tops)}
     taken: set[int] = set()
     layers, unrecorded = [], []
+    leaves = (part.call for part in seen.by_name.values() if not part.call.container)
+    doubles = {id(leaf.by_operation) for leaf in leaves if leaf.by_operation is not None}
     recorded = {id(part.call) for part in seen.by_name.values() if not part.reason}
     for name, part in seen.by_name.items():
         call = part.call
         block = id(call) in blocks and id(call) not in taken
+        if id(call) in doubles:
+            continue
         about = {"container": call.container, "inert": call.inert, "block": block}
+        about["operation"] = call.operation
         if not part.reason:
             taken.add(id(call))
             layers.append(_layer(name, part, **about))

@@ -146,8 +146,15 @@ class KerasNetwork(Network):
                 batch = self._keras.ops.transpose(batch, (0, 3, 1, 2))
             return batch
 
-    def run(self, batch: Any, observe: Observer, *, following: Callable[[Call], None] | None = None) -> None:
-        """Do one forward pass with ``training=False``, reporting each call of a layer."""
+    def run(
+        self,
+        batch: Any,
+        observe: Observer,
+        *,
+        following: Callable[[Call], None] | None = None,
+        operations: bool = False,
+    ) -> None:
+        """Do one forward pass with ``training=False``, reporting each call of a layer, which are all."""
         with self.placed(), inference(self.name, batch.shape):
             if not self.model.built:  # its first pass goes through the layers twice, once to build
                 self.model(batch, training=False)

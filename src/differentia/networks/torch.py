@@ -18,6 +18,7 @@ from differentia.errors import InputError, RecordingError, in_one_line
 from differentia.networks.axes import axis_of_module
 from differentia.networks.base import Network, graphs_are_on, image_shape
 from differentia.networks.calls import Call, Manner, Observer, parts_of
+from differentia.networks.operations import Operations
 from differentia.networks.preprocessing import describe_preprocessing, preprocessed, require_preprocessing
 from differentia.networks.probes import memory_of
 from differentia.networks.transforms import Transform
@@ -116,7 +117,12 @@ class TorchNetwork(Network):
         return batch if parameter is None else batch.to(parameter.device)
 
     def run(
-        self, batch: torch.Tensor, observe: Observer, *, following: Callable[[Call], None] | None = None
+        self,
+        batch: torch.Tensor,
+        observe: Observer,
+        *,
+        following: Callable[[Call], None] | None = None,
+        operations: bool = False,
     ) -> None:
         """Do one forward pass in eval mode, reporting each call of a module."""
         parameter = next((p for p in self.module.parameters() if p.is_floating_point()), None)
@@ -127,7 +133,7 @@ class TorchNetwork(Network):
             self._undivided(),
             inference(self.name, batch.shape),
             _channel_flow(batch) if following else nullcontext() as flow,
-            self._observed(observe, following, flow),
+            self._observed(observe, following, flow, operations=operations),
         ):
             self.module(batch)
 
@@ -193,28 +199,56 @@ class TorchNetwork(Network):
 
     @contextmanager
     def _observed(
-        self, observe: Observer, following: Callable[[Call], None] | None, flow: ChannelFlow | None
+        self,
+        observe: Observer,
+        following: Callable[[Call], None] | None,
+        flow: ChannelFlow | None,
+        *,
+        operations: bool,
     ) -> Iterator[None]:
-        """Report every call of the modules, as each returns."""
+        """Report every call of the modules, as each returns, and of the operations that they call."""
         open_calls: list[_OpenCall] = []
+        left_alone = {module for _, module in self._left_alone()}
+        operations = operations and not left_alone  # which would ask whether operations are seen, too
+        nested = operations or following is not None
 
-        def before(module: torch.nn.Module, args: Any) -> None:
-            open_calls.append(_OpenCall(module))
+        def report_operation(name: str, output: Any) -> None:
+            if not open_calls:
+                return
+            within = open_calls[-1]  # the innermost module that has not returned
+            named = self._names.operation(within.name, name)
+            call = Call(named, name, operation=True, channel_axis=partial(_followed_axis, flow))
+            observe(call, output)
+            if following is not None:
+                within.operation, within.operation_gave = call, _given(output)
+
+        mode = Operations(report_operation)
+
+        def before(name: str, module: torch.nn.Module, args: Any) -> None:
+            open_calls.append(_OpenCall(name, module))
 
         def after(name: str, module: torch.nn.Module, args: Any, output: Any) -> None:
+            mode.paused = True
+            report(name, module, output)
+            mode.paused = False
+
+        def report(name: str, module: torch.nn.Module, output: Any) -> None:
             kind = _kind(module)
             about: dict[str, Any] = {"does_nothing": kind in self.inert}
-            if following is not None:
+            if nested:
                 within = open_calls.pop()
                 while within.module is not module:  # it failed, and the network went on without it
                     failed, within = within, open_calls.pop()
                     within.calls += failed.calls
                     within.gave = failed.gave or within.gave
+            if following is not None:
+                by_operation = _is_given_on(within.operation_gave, output)
                 about |= {
                     "type": type(module),
                     "generic": type(module) is torch.nn.Sequential,
                     "children": tuple(within.calls),
                     "passes_on": _is_given_on(within.gave, output),
+                    "by_operation": within.operation if by_operation else None,
                     "channel_axis": partial(_channel_axis, module, flow),
                 }
             call = Call(name, kind, **about)
@@ -225,12 +259,11 @@ class TorchNetwork(Network):
             elif following is not None:
                 following(call)
 
-        left_alone = {module for _, module in self._left_alone()}
         scripted: dict[torch.nn.Module, str] = {}
 
         def before_scripted(module: torch.nn.Module, args: Any) -> None:
             if module in scripted:
-                before(module, args)
+                before(scripted[module], module, args)
 
         def after_scripted(module: torch.nn.Module, args: Any, output: Any) -> None:
             if module in scripted:
@@ -243,23 +276,28 @@ class TorchNetwork(Network):
                 if isinstance(module, torch.jit.ScriptModule):
                     scripted[module] = name
                     continue
-                if following is not None:
-                    hooks.callback(module.register_forward_pre_hook(before).remove)
+                if nested:
+                    hooks.callback(module.register_forward_pre_hook(partial(before, name)).remove)
                 hooks.callback(module.register_forward_hook(partial(after, name)).remove)
             if scripted:  # which take no hooks of their own
-                if following is not None:
+                if nested:
                     hooks.callback(register_module_forward_pre_hook(before_scripted).remove)
                 hooks.callback(register_module_forward_hook(after_scripted).remove)
-            yield
+            with mode if operations else nullcontext():
+                yield
 
 
 @dataclass
 class _OpenCall:
     """A call that has not returned: those within it that have, and what the last of them gave."""
 
+    name: str
     module: torch.nn.Module
     calls: list[Call] = field(default_factory=list)
     gave: tuple[Any, int] | None = None
+    #: The last operation in its own code, and what that gave.
+    operation: Call | None = None
+    operation_gave: tuple[Any, int] | None = None
 
 
 def _kind(module: torch.nn.Module) -> str:
@@ -281,11 +319,16 @@ def _is_given_on(last: tuple[Any, int] | None, output: Any) -> bool:
     return last is not None and first is not None and first is last[0] and version == last[1]
 
 
+def _followed_axis(flow: ChannelFlow | None, output: torch.Tensor) -> int | None:
+    """Return the one axis of an output that holds the channels, where operations tell."""
+    axes = flow.axes(output) if flow is not None else None
+    return next(iter(axes)) if axes is not None and len(axes) == 1 else None
+
+
 def _channel_axis(module: torch.nn.Module, flow: ChannelFlow | None, output: torch.Tensor) -> int | None:
     """Return the axis of an output that holds the channels, from the operations or else from the module."""
-    axes = flow.axes(output) if flow is not None else None
-    if axes is not None:
-        return next(iter(axes)) if len(axes) == 1 else None
+    if flow is not None and flow.axes(output) is not None:
+        return _followed_axis(flow, output)
     axis = axis_of_module(module, output.shape)
     if axis is not None and flow is not None:
         flow.note(output, frozenset({axis}))
