@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from differentia.errors import InputError, RecordingError, in_one_line
-from differentia.networks.axes import axis_of_module
+from differentia.networks.axes import axis_of_function, axis_of_module
 from differentia.networks.base import Network, graphs_are_on, image_shape
 from differentia.networks.calls import Call, Manner, Observer, parts_of
 from differentia.networks.operations import Operations
@@ -216,8 +216,9 @@ class TorchNetwork(Network):
             if not open_calls:
                 return
             within = open_calls[-1]  # the innermost module that has not returned
+            axis = partial(_channel_axis, flow, lambda output: axis_of_function(name, output.ndim))
             named = self._names.operation(within.name, name)
-            call = Call(named, name, operation=True, channel_axis=partial(_followed_axis, flow))
+            call = Call(named, name, operation=True, channel_axis=axis)
             observe(call, output)
             if following is not None:
                 within.operation, within.operation_gave = call, _given(output)
@@ -249,7 +250,9 @@ class TorchNetwork(Network):
                     "children": tuple(within.calls),
                     "passes_on": _is_given_on(within.gave, output),
                     "by_operation": within.operation if by_operation else None,
-                    "channel_axis": partial(_channel_axis, module, flow),
+                    "channel_axis": partial(
+                        _channel_axis, flow, lambda output: axis_of_module(module, output.shape)
+                    ),
                 }
             call = Call(name, kind, **about)
             observe(call, output)
@@ -319,17 +322,14 @@ def _is_given_on(last: tuple[Any, int] | None, output: Any) -> bool:
     return last is not None and first is not None and first is last[0] and version == last[1]
 
 
-def _followed_axis(flow: ChannelFlow | None, output: torch.Tensor) -> int | None:
-    """Return the one axis of an output that holds the channels, where operations tell."""
+def _channel_axis(
+    flow: ChannelFlow | None, by_kind: Callable[[torch.Tensor], int | None], output: torch.Tensor
+) -> int | None:
+    """Return the axis of an output that holds the channels, as it was followed, or else by what gave it."""
     axes = flow.axes(output) if flow is not None else None
-    return next(iter(axes)) if axes is not None and len(axes) == 1 else None
-
-
-def _channel_axis(module: torch.nn.Module, flow: ChannelFlow | None, output: torch.Tensor) -> int | None:
-    """Return the axis of an output that holds the channels, from the operations or else from the module."""
-    if flow is not None and flow.axes(output) is not None:
-        return _followed_axis(flow, output)
-    axis = axis_of_module(module, output.shape)
+    if axes is not None:
+        return next(iter(axes)) if len(axes) == 1 else None
+    axis = by_kind(output)
     if axis is not None and flow is not None:
         flow.note(output, frozenset({axis}))
     return axis

@@ -69,9 +69,9 @@ class RecordOptions:
         doc=': ":leaves" are the layers that compute and are made of no others that do, ":blocks" modules of '
         'one class that repeat, with what stands before and after them, ":all" also containers and layers '
         'that only reshape, ":operations" functions that modules call (``F.relu``, ``+``). A pattern is of '
-        "layers that are no containers; one that ends in a slash is of containers only, one with a slash within "
-        '("layer1*/relu*") also of functions; what follows an exclamation mark is left out. By default the '
-        "leaves; the blocks of a network with attention, or with more than 200 leaves",
+        "layers that are no containers; one that ends in a slash is of containers only, one with a slash in "
+        'it ("layer1*/relu*") also of functions; what follows an exclamation mark is left out. By default '
+        "the leaves; the blocks of a network with attention, or with more than 200 leaves",
         metavar="NAMES",
         shown="leaves; blocks of transformers and very deep networks",
     )
