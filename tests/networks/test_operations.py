@@ -397,8 +397,13 @@ def test_a_transformer_whose_code_asks_who_looks() -> None:
 @pytest.mark.parametrize("compile", ["never", "always"])
 def test_operations_in_the_graph_of_a_pass(compile: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are marked in it as modules are, with what they gave before others wrote over it."""
-    graphs = []
-    monkeypatch.setattr(torch, "compile", lambda module, **options: graphs.append(module) or module)
+    graphs: list[Any] = []
+
+    def compiled(module: Any, **options: Any) -> Any:
+        graphs.append(module)
+        return module
+
+    monkeypatch.setattr(torch, "compile", compiled)
     module = Mixed().eval()
     wanted = ["block", "*/relu*", "Mixed/softmax"]
     found = dif.record(

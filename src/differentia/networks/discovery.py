@@ -227,6 +227,8 @@ def why_not(output: Any) -> str:
         return "it gives nothing"
     if getattr(output, "is_nested", False):
         return "it gives a nested tensor, in which images differ in shape"
+    if "Tracer" in type(output).__name__:
+        return "it is computed within a loop that is compiled (by JAX), and gives no numbers"
     if not hasattr(output, "shape") or not hasattr(output, "dtype"):
         return f"it gives a {type(output).__name__}, in which no array is known"
     if isinstance(output, torch.Tensor) and output.layout != torch.strided:
