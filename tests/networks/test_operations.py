@@ -517,6 +517,35 @@ def test_a_batch_that_calls_more_of_them_is_refused() -> None:
         network.record(np.full_like(PIXELS, 255), probes)
 
 
+class Placing(nn.Module):
+    """Has PyTorch's own mode entered in its pass, and leaves it in between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.device("cpu"):
+            x = functional.relu(self.conv(x)) + torch.ones(4, 1, 1)
+        return functional.relu(x - 1.5)
+
+
+def test_what_observers_compute_is_not_the_networks() -> None:
+    """A probe may call what it likes, at a module or an operation, whatever modes of others are entered."""
+    network = looked_at(Placing())
+    names = ["conv", "Placing/relu", "Placing/add", "Placing/relu:1", "Placing"]
+    assert [layer.name for layer in network.layers] == ["input", *names]
+    plain = record_all(network)
+
+    def busy(output: torch.Tensor) -> np.ndarray:
+        return (functional.relu(output) + torch.relu(output) + output - 2 * functional.relu(output)).numpy()
+
+    found = network.record(PIXELS, dict.fromkeys(names, busy))
+    for name in names:
+        np.testing.assert_allclose(found[name], plain[name], rtol=1e-5, atol=1e-6, err_msg=name)
+    np.testing.assert_allclose(plain["Placing/add"], plain["Placing/relu"] + 1, rtol=1e-6)
+
+
 def test_hooks_and_modes_are_removed() -> None:
     """After a pass, and after one that failed, nobody looks any more."""
     module = Mixed()

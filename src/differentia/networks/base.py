@@ -9,7 +9,7 @@ import os
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,6 +27,7 @@ from differentia.networks.calls import (
 )
 from differentia.networks.discovery import Found, discover
 from differentia.networks.layers import INPUT, Layer, Unrecorded, without_operations
+from differentia.networks.operations import unseen
 from differentia.networks.probes import as_tensor
 from differentia.networks.transforms import Transform
 from differentia.system.random import fixed_generator
@@ -315,6 +316,9 @@ class Network(Shown, ABC):
             Whether functions that modules call are reported too; as they were looked for, where None.
         """
         calls: Counter[str] = Counter({INPUT: 1})
+        operations = self.operations if operations is None else operations
+        if operations:  # of the network's, not of those who observe
+            observe = partial(unseen, observe)
 
         def each_output(call: Call, output: Any) -> None:
             nth = calls[call.module]
@@ -329,7 +333,6 @@ class Network(Shown, ABC):
         observe(INPUT, shown, batch)
         if following is not None:
             following(shown)
-        operations = self.operations if operations is None else operations
         try:
             self.run(batch, carrying_errors(each_output), following=following, operations=operations)
         except ObserverFailedError as failed:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, handle_torch_function, has_torch_function
 
 #: Functions that compute something. In place they have the same names, with a "_".
 ACTIVATIONS = (
@@ -52,15 +52,20 @@ class Operations(TorchFunctionMode):
     def __init__(self, report: Callable[[str, Any], None]) -> None:
         super().__init__()
         self._report = report
-        #: Whether nothing is reported, as while a module's output is read.
-        self.paused = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
         name = NAMES.get(getattr(func, "__name__", "").rstrip("_"))
-        if name is not None and not self.paused and _counts(name, (*args, *(kwargs or {}).values()), output):
+        if name is not None and _counts(name, (*args, *(kwargs or {}).values()), output):
             self._report(name, output)
         return output
+
+
+def unseen(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function whose operations are none of the network's: none is reported."""
+    if has_torch_function((function,)):  # a mode is entered, which is left while it handles this call
+        return handle_torch_function(unseen, (), function, *args)
+    return function(*args)
 
 
 def _counts(name: str, given: tuple[Any, ...], output: Any) -> bool:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -209,84 +209,76 @@ class TorchNetwork(Network):
         """Report every call of the modules, as each returns, and of the operations that they call."""
         open_calls: list[_OpenCall] = []
         left_alone = {module for _, module in self._left_alone()}
+        observed = {module: name for name, module in _named_modules(self.module) if module not in left_alone}
         operations = operations and not left_alone  # which would ask whether operations are seen, too
         nested = operations or following is not None
+        names = self._names
 
         def report_operation(name: str, output: Any) -> None:
             if not open_calls:
                 return
             within = open_calls[-1]  # the innermost module that has not returned
+            named = names.operation(within.name, name)
+            if following is None:
+                observe(_plain_call(named, name, operation=True), output)
+                return
             axis = partial(_channel_axis, flow, lambda output: axis_of_function(name, output.ndim))
-            named = self._names.operation(within.name, name)
             call = Call(named, name, operation=True, channel_axis=axis)
             observe(call, output)
-            if following is not None:
-                within.operation, within.operation_gave = call, _given(output)
+            within.operation, within.operation_gave = call, _given(output)
 
-        mode = Operations(report_operation)
+        def before(module: torch.nn.Module, args: Any) -> None:
+            if module in observed:
+                open_calls.append(_OpenCall(observed[module], module))
 
-        def before(name: str, module: torch.nn.Module, args: Any) -> None:
-            open_calls.append(_OpenCall(name, module))
-
-        def after(name: str, module: torch.nn.Module, args: Any, output: Any) -> None:
-            mode.paused = True
-            report(name, module, output)
-            mode.paused = False
-
-        def report(name: str, module: torch.nn.Module, output: Any) -> None:
+        def after(module: torch.nn.Module, args: Any, output: Any) -> None:
+            name = observed[module]
             kind = _kind(module)
-            about: dict[str, Any] = {"does_nothing": kind in self.inert}
+            does_nothing = kind in self.inert
             if nested:
                 within = open_calls.pop()
                 while within.module is not module:  # it failed, and the network went on without it
                     failed, within = within, open_calls.pop()
                     within.calls += failed.calls
                     within.gave = failed.gave or within.gave
-            if following is not None:
-                by_operation = _is_given_on(within.operation_gave, output)
-                about |= {
-                    "type": type(module),
-                    "generic": type(module) is torch.nn.Sequential,
-                    "children": tuple(within.calls),
-                    "passes_on": _is_given_on(within.gave, output),
-                    "by_operation": within.operation if by_operation else None,
-                    "channel_axis": partial(
-                        _channel_axis, flow, lambda output: axis_of_module(module, output.shape)
-                    ),
-                }
-            call = Call(name, kind, **about)
+            if following is None:
+                observe(_plain_call(name, kind, does_nothing=does_nothing), output)
+                return
+            by_operation = _is_given_on(within.operation_gave, output)
+            call = Call(
+                name,
+                kind,
+                type=type(module),
+                does_nothing=does_nothing,
+                generic=type(module) is torch.nn.Sequential,
+                children=tuple(within.calls),
+                passes_on=_is_given_on(within.gave, output),
+                by_operation=within.operation if by_operation else None,
+                channel_axis=partial(
+                    _channel_axis, flow, lambda output: axis_of_module(module, output.shape)
+                ),
+            )
             observe(call, output)
-            if following is not None and open_calls:
+            if open_calls:
                 open_calls[-1].calls.append(call)
                 open_calls[-1].gave = _given(output)
-            elif following is not None:
+            else:
                 following(call)
 
-        scripted: dict[torch.nn.Module, str] = {}
-
-        def before_scripted(module: torch.nn.Module, args: Any) -> None:
-            if module in scripted:
-                before(scripted[module], module, args)
+        scripted = {module for module in observed if isinstance(module, torch.jit.ScriptModule)}
 
         def after_scripted(module: torch.nn.Module, args: Any, output: Any) -> None:
             if module in scripted:
-                after(scripted[module], module, args, output)
+                after(module, args, output)
 
         with ExitStack() as hooks:
-            for name, module in _named_modules(self.module):
-                if module in left_alone:
-                    continue
-                if isinstance(module, torch.jit.ScriptModule):
-                    scripted[module] = name
-                    continue
-                if nested:
-                    hooks.callback(module.register_forward_pre_hook(partial(before, name)).remove)
-                hooks.callback(module.register_forward_hook(partial(after, name)).remove)
+            for module in observed.keys() - scripted:
+                hooks.callback(module.register_forward_hook(after).remove)
             if scripted:  # which take no hooks of their own
-                if nested:
-                    hooks.callback(register_module_forward_pre_hook(before_scripted).remove)
                 hooks.callback(register_module_forward_hook(after_scripted).remove)
-            with mode if operations else nullcontext():
+            if nested:
+                hooks.callback(register_module_forward_pre_hook(before).remove)
+            with Operations(report_operation) if operations else nullcontext():
                 yield
 
 
@@ -301,6 +293,12 @@ class _OpenCall:
     #: The last operation in its own code, and what that gave.
     operation: Call | None = None
     operation_gave: tuple[Any, int] | None = None
+
+
+@lru_cache(maxsize=2**14)
+def _plain_call(name: str, kind: str, *, does_nothing: bool = False, operation: bool = False) -> Call:
+    """Return a call in a pass that is not followed; the same for each batch, which saves time."""
+    return Call(name, kind, does_nothing=does_nothing, operation=operation)
 
 
 def _kind(module: torch.nn.Module) -> str:
