@@ -19,6 +19,7 @@ from helpers.networks import PIXELS, SHAPE, TENSOR, load, record_all
 from matplotlib.text import Text
 from torch import nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 import differentia as dif
 from differentia.networks import operations
@@ -228,6 +229,44 @@ def test_operations_within_operations() -> None:
         conv = functional.silu(functional.conv2d(TENSOR, module.conv.weight, module.conv.bias))
         expected = conv / conv.norm(dim=1, keepdim=True)
     np.testing.assert_allclose(found["raising/normalize"], expected, rtol=1e-5, atol=1e-6)
+
+
+class Doubled(torch.autograd.Function):
+    """Has a gradient of its own."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return functional.relu(x) * torch.sigmoid(x)
+
+
+class Elsewhere(nn.Module):
+    """Calls functions in other ways than by its own code."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.script = torch.jit.script(nn.Sequential(nn.ReLU()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = Doubled.apply(self.conv(x))  # type: ignore[no-untyped-call]
+        x = torch.vmap(lambda image: torch.tanh(image))(x)
+        return self.script(checkpoint(functional.gelu, x, use_reentrant=False))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_functions_that_others_call() -> None:
+    """PyTorch's gradients and checkpoints call them in Python, its scripts do not; vmap hides the numbers."""
+    network = looked_at(module := Elsewhere())
+    assert names_of(network) == ["Elsewhere/relu", "Elsewhere/sigmoid", "Elsewhere/mul", "Elsewhere/gelu"]
+    (lost,) = network.unrecorded
+    assert lost.name == "Elsewhere/tanh"
+    assert "within torch.vmap" in lost.reason
+    found = record_all(network)
+    with torch.no_grad():
+        conv = functional.conv2d(TENSOR, module.conv.weight, module.conv.bias)
+    np.testing.assert_allclose(
+        found["Elsewhere/mul"], conv.clamp(min=0) * conv.sigmoid(), rtol=1e-4, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("kind", sorted(set(operations.NAMES.values())))

@@ -233,9 +233,19 @@ def why_not(output: Any) -> str:
         return f"it gives a {type(output).__name__}, in which no array is known"
     if isinstance(output, torch.Tensor) and output.layout != torch.strided:
         return f"it gives a tensor that is not dense ({output.layout})"
+    if isinstance(output, torch.Tensor) and not _has_numbers(output):
+        return "it is computed within torch.vmap, where a tensor has no numbers of its own"
     if "float" not in str(output.dtype):
         return f"it gives numbers of the type {str(output.dtype).removeprefix('torch.')}, expected floats"
     return ""
+
+
+def _has_numbers(output: torch.Tensor) -> bool:
+    try:
+        output.untyped_storage()
+    except (NotImplementedError, RuntimeError):
+        return False
+    return True
 
 
 def _place_images(part: _Part, values: torch.Tensor, images: int, twin: _Part, others: int) -> None:
