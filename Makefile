@@ -89,6 +89,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/distances.py --json benchmarks/results/distances.json
 	$(BIN)/python benchmarks/layers.py
 	$(BIN)/python benchmarks/tokens.py
+	$(BIN)/python benchmarks/operations.py
 	$(BIN)/python benchmarks/probes.py
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/memory.py

@@ -228,7 +228,10 @@ def test_what_is_missed(wanted: list[str] | None, names: list[str]) -> None:
         ("stem/", r"unknown container 'stem'"),
         (":block", r"unknown layer ':block'\. Did you mean ':blocks'"),
         (":leafs", r"unknown layer ':leafs'\. Did you mean ':leaves'"),
-        ("leaves", r"unknown layer 'leaves'\. Did you mean ':leaves'\? Known: :leaves, :blocks, :all$"),
+        (
+            "leaves",
+            r"unknown layer 'leaves'\. Did you mean ':leaves'\? Known: :leaves, :blocks, :all, :operations$",
+        ),
         ("all", r"unknown layer 'all'\. Did you mean ':all'"),
         ("blocks.", r"unknown layer 'blocks\.'\. Did you mean 'blocks\.\*'"),
         ("blo", r"unknown layer 'blo'\. Did you mean 'blo\*'"),

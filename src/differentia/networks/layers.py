@@ -22,14 +22,15 @@ from differentia.errors import (
 INPUT = "input"
 
 #: Choices of layers that have a name; no layer has one of them.
-LEAVES, BLOCKS, EVERY = ":leaves", ":blocks", ":all"
-PRESETS = (LEAVES, BLOCKS, EVERY)
+LEAVES, BLOCKS, EVERY, OPERATIONS = ":leaves", ":blocks", ":all", ":operations"
+PRESETS = (LEAVES, BLOCKS, EVERY, OPERATIONS)
 
 #: What presets are called in their stead.
 PRESET_SYNONYMS = {
     **dict.fromkeys(("leaf", ":leaf", "leaves"), LEAVES),
     **dict.fromkeys(("block", "blocks"), BLOCKS),
     **dict.fromkeys(("all", "every", ":every", "everything", ":everything"), EVERY),
+    **dict.fromkeys(("operation", "operations", ":operation", "functions", ":functions"), OPERATIONS),
 }
 
 #: Beginnings of names that are told where a pattern fits none.
@@ -69,12 +70,13 @@ class Cut:
 
 @dataclass(frozen=True)
 class Layer:
-    """One output of one call of a module or Keras layer."""
+    """One output of one call of a module, of an operation that is none, or of a Keras layer."""
 
     #: The module's name, with ``:1`` for its second call, ``[0]`` or ``[key]`` for a part of an output that
     #: is a tuple, a dict or a dataclass.
     name: str
-    #: The class of the module ("Conv2d", "Dense"); "Input" for the preprocessed image.
+    #: The class of the module ("Conv2d", "Dense"), or the function ("relu"); "Input" for the preprocessed
+    #: image.
     kind: str
     #: Of the output for one image, in the framework's own logical order.
     shape: tuple[int, ...]
@@ -85,6 +87,8 @@ class Layer:
     inert: bool = False
     #: Whether it is one of the modules of one class that repeat, or stands before or after them.
     block: bool = False
+    #: Whether it is a function that a module's code calls (F.relu), named by that: ``layer1.0/relu``.
+    operation: bool = False
     #: The axis of `shape` that tells the channels apart; None where that is not known. The units of a vector
     #: are channels of their own.
     channel_axis: int | None = None
@@ -150,7 +154,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Unrecorded:
-    """A call of a module, or a part of what it gives, that can't be recorded."""
+    """A call of a module or an operation, or a part of what it gives, that can't be recorded."""
 
     name: str
     kind: str
@@ -159,8 +163,25 @@ class Unrecorded:
     container: bool = False
     inert: bool = False
     block: bool = False
+    operation: bool = False
     #: Whether other parts of what the call gives are recorded.
     beside: bool = False
+
+
+def wants_operations(patterns: Iterable[str] | None) -> bool:
+    """Return whether names, presets or patterns may be of operations: these have a slash within."""
+    return any(
+        pattern.removeprefix("!") == OPERATIONS or _has_slash_within(pattern) for pattern in patterns or ()
+    )
+
+
+def _has_slash_within(pattern: str) -> bool:
+    return "/" in pattern.removesuffix("/")
+
+
+def without_operations(layers: Iterable[Layer]) -> list[Layer]:
+    """Return the layers that are modules, or Keras layers."""
+    return [layer for layer in layers if not layer.operation]
 
 
 def require_preset(pattern: str) -> None:
@@ -176,7 +197,8 @@ def select_layers(
     """Return the layers to record, in the order of computation: those of names, presets and shell patterns.
 
     A pattern is of layers that are no containers; one that ends in a slash is of containers only. What
-    follows an exclamation mark is left out, of the default where nothing else is named.
+    follows an exclamation mark is left out, of the default where nothing else is named. Operations are found
+    by patterns with a slash within.
     """
     names = {layer.name for layer in layers}
     chosen: set[str] = set()
@@ -222,6 +244,7 @@ def default_preset(layers: Sequence[Layer]) -> str:
     What attention is made of is no activation but a part of a sum, which the blocks give; and of hundreds of
     leaves nobody could read a figure. A network mostly of convolutions is no transformer.
     """
+    layers = without_operations(layers)
     leaves = [layer for layer in layers if not layer.container and not layer.inert]
     of_maps = sum("Conv" in layer.kind or "BatchNorm" in layer.kind for layer in leaves)
     attention = any("Attention" in layer.kind for layer in layers) and 2 * of_maps < len(leaves)
@@ -235,7 +258,7 @@ def _matching(layers: Sequence[Layer], pattern: str) -> set[str]:
         return blocks | {INPUT} if blocks else set()
     found = {layer.name for layer in layers if _takes_it(pattern, layer)}
     found = found or {layer.name for layer in layers if _takes_it(pattern, layer, of_classes=True)}
-    leaves = [layer.name for layer in layers if not layer.container]
+    leaves = [layer.name for layer in without_operations(layers) if not layer.container]
     return found | {leaves[-1]} if pattern == LEAVES else found
 
 
@@ -244,6 +267,8 @@ def _takes_it(pattern: str, layer: Layer | Unrecorded, *, of_classes: bool = Fal
 
     Brackets stand for themselves, as in names, or else hold a class of characters, as in a shell.
     """
+    if pattern == OPERATIONS or (layer.operation and not _has_slash_within(pattern)):
+        return pattern == OPERATIONS and layer.operation
     if pattern in PRESETS:
         return pattern == EVERY or not (layer.container or layer.inert)
     shell = pattern.removesuffix("/")
@@ -264,8 +289,14 @@ def _nothing_found(layers: Sequence[Layer], pattern: str, unrecorded: Sequence[U
             f"there are no blocks (layers={BLOCKS!r}): no class of containers is called more than once; name "
             "layers, or leave layers= out"
         )
+    if pattern == OPERATIONS:
+        return InputError(
+            f"there are no operations (layers={OPERATIONS!r}): they are functions that the code of a PyTorch "
+            "module calls (F.relu, +), and a Keras model has none; name layers, or leave layers= out"
+        )
     containers = pattern.endswith("/")
-    known = [layer.name for layer in layers if layer.container == containers]
+    meant = layers if _has_slash_within(pattern) else without_operations(layers)
+    known = [layer.name for layer in meant if layer.container == containers]
     known = [*PRESETS] if pattern.startswith(":") or pattern in PRESET_SYNONYMS else known
     what, given, end = ("container", pattern.removesuffix("/"), "/") if containers else ("layer", pattern, "")
     head = re.split(r"[*?]", given)[0]

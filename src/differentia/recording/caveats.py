@@ -22,8 +22,9 @@ def warn_of_network(
     warned = []
     if left_out := missed(network.unrecorded, network.layers, options.layers):
         first, calls = left_out[0], "1 call" if len(left_out) == 1 else f"{len(left_out):,} calls"
+        of_modules = "" if any(call.operation for call in left_out) else " of modules"
         text = (
-            f"{calls} of modules can't be recorded, first {first.name!r} ({first.kind}): {first.reason} "
+            f"{calls}{of_modules} can't be recorded, first {first.name!r} ({first.kind}): {first.reason} "
             "(`differentia layers` lists all)"
         )
         warned.append(warn("unrecorded", text))

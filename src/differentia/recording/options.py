@@ -63,13 +63,15 @@ class RecordOptions:
     layers: Annotated[tuple[Text, ...], SEVERAL, Field(min_length=1), _PRESETS] | None = option(
         None,
         "Names of layers, shell patterns, and presets",
-        typed=", with commas between: 'input,block*,predictions', or :leaves, :blocks, :all; a pattern that "
-        "ends in / is of containers only, what follows ! is left out",
+        typed=", with commas between: 'input,block*,predictions', or :leaves, :blocks, :all, :operations; a "
+        "pattern that ends in / is of containers only, one with / within ('layer1*/relu*') also of functions "
+        "that modules call, what follows ! is left out",
         doc=': ":leaves" are the layers that compute and are made of no others that do, ":blocks" modules of '
         'one class that repeat, with what stands before and after them, ":all" also containers and layers '
-        "that only reshape. A pattern is of layers that are no containers; one that ends in a slash is of "
-        "containers only; what follows an exclamation mark is left out. By default the leaves; the blocks of "
-        "a network with attention, or with more than 200 leaves",
+        'that only reshape, ":operations" functions that modules call (``F.relu``, ``+``). A pattern is of '
+        "layers that are no containers; one that ends in a slash is of containers only, one with a slash in "
+        'it ("layer1*/relu*") also of functions; what follows an exclamation mark is left out. By default '
+        "the leaves; the blocks of a network with attention, or with more than 200 leaves",
         metavar="NAMES",
         shown="leaves; blocks of transformers and very deep networks",
     )

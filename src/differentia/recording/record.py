@@ -15,7 +15,7 @@ import numpy as np
 from differentia.errors import InputError, RecordingError
 from differentia.networks.base import Network
 from differentia.networks.classes import class_layer
-from differentia.networks.layers import select_layers
+from differentia.networks.layers import select_layers, wants_operations, without_operations
 from differentia.networks.load import load_network
 from differentia.networks.probes import SummaryProbe, UnitProbe, together
 from differentia.networks.tokens import ALL as ALL_TOKENS
@@ -108,7 +108,8 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
     if dropped:
         logger.info(copies_in_words(dropped))
     if (pixels := first_images(stimuli, fit, skip_unreadable=options.skip_unreadable)) is not None:
-        network.look(pixels, tokens=options.tokens)
+        asked = (*(options.layers or ()), *filter(None, [options.class_layer]))
+        network.look(pixels, operations=wants_operations(asked), tokens=options.tokens)
     chosen = select_layers(network.layers, options.layers, network.unrecorded)
     require_tokens(network, chosen, options.tokens)
     if options.layers is None and (said := blocks_in_words(network.layers)):
@@ -234,7 +235,8 @@ def _behaviour(network: Network, plan: Plan) -> dict[str, list[float]]:
     generator = fixed_generator()
     pixels = generator.integers(0, 256, (2, *network.input_shape), dtype=np.uint8)
     signs = generator.choice([-1.0, 1.0], WATCHED_UNITS)
-    layers = {layer.name: layer for layer in (network.layers[0], *plan.layers, network.layers[-1])}
+    modules = without_operations(network.layers)
+    layers = {layer.name: layer for layer in (modules[0], *plan.layers, modules[-1])}
     probes = {}
     for name, layer in layers.items():
         watched = unit_order(name, layer.size, min(layer.size, WATCHED_UNITS), seed=0)
