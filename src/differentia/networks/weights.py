@@ -53,8 +53,13 @@ class StateDict(NamedTuple):
         return of_part + (f", without {shown(self.without)!r} in their names" if self.without else "")
 
 
-def load_weights(spec: str, network: Any, weights: str) -> None:
+def load_weights(spec: str, network: Any, weights: str, *, spare: tuple[str, ...] = ()) -> None:
     """Put the weights of a file into a network; all of them, and nothing else.
+
+    Parameters
+    ----------
+    spare
+        How the names of tensors begin that the file may hold beside those of the network.
 
     Raises
     ------
@@ -71,21 +76,39 @@ def load_weights(spec: str, network: Any, weights: str) -> None:
             f"{spec}: this is of type {type(network).__name__}; "
             "weights= goes with a torch.nn.Module or a keras.Model"
         )
-    require_tensors(spec, path)
+    found = list(_state_dicts(read_weights(spec, path)))
     try:
-        chosen = _chosen(list(_state_dicts(_read(path))), network, spec)
-        problem = _load(network, chosen.tensors)
-    except Exception as error:  # each format has its own kinds
-        reason = error if isinstance(error, InputError) else brief(error)
-        raise InputError(f"{spec}: the weights can't be loaded: {reason}") from error
+        chosen = _chosen(found, network, spec)
+        problem = _load(network, chosen.tensors, spare)
+    except Exception as error:  # many kinds, of tensors that do not fit
+        raise _unloadable(spec, error) from error
     if problem:
         raise unfitting(spec, problem)
     if chosen.keys or chosen.without:
         logger.info("%s: took the weights%s", weights, chosen.in_words())
 
 
+def read_weights(spec: str, path: Path) -> Any:
+    """Return what a file of `torch.save` or safetensors holds; nothing in it is run.
+
+    Raises
+    ------
+    InputError
+        It is of another kind, or nothing of it can be taken without running code.
+    """
+    require_tensors(spec, path)
+    try:
+        return _read(path)
+    except Exception as error:
+        raise _unloadable(spec, error) from error
+
+
+def _unloadable(spec: str, error: Exception) -> InputError:
+    reason = error if isinstance(error, InputError) else brief(error)
+    return InputError(f"{spec}: the weights can't be loaded: {reason}")
+
+
 def _read(path: Path) -> Any:
-    """Return what a file of `torch.save` or safetensors holds; nothing in it is run."""
     head = head_of(path)
     if path.suffix == ".safetensors" or head[8:9] == b"{":
         try:
@@ -200,7 +223,7 @@ def _plain(name: str) -> str:
     return ".".join(part for part in name.split(".") if part != COMPILED)
 
 
-def _load(network: torch.nn.Module, given: Mapping[str, Any]) -> str:
+def _load(network: torch.nn.Module, given: Mapping[str, Any], spare: tuple[str, ...]) -> str:
     """Put tensors into a network, and return what does not fit; "" if all does."""
     own, reshaped = network.state_dict(), {}
     try:
@@ -215,7 +238,8 @@ def _load(network: torch.nn.Module, given: Mapping[str, Any]) -> str:
     missing = [
         name for name in outcome.missing_keys if name not in reshaped and not _is_filled(name, own, given)
     ]
-    return misfit(missing, outcome.unexpected_keys, reshaped)
+    unexpected = [name for name in outcome.unexpected_keys if not name.startswith(spare)]
+    return misfit(missing, unexpected, reshaped)
 
 
 def _reshaped(own: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, str]:
