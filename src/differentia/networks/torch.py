@@ -46,6 +46,7 @@ class TorchNetwork(Network):
     manners = (Manner.FASTEST, Manner.IN_PARTS, Manner.OWN)
     manner = Manner.FASTEST
     class_names = None
+    class_ids = None
     #: By class name; some are not PyTorch's own.
     inert = frozenset(
         (
