@@ -17,7 +17,7 @@ from differentia.networks.class_files import ClassIndex, read_class_index
 from differentia.networks.hubs.names import HUBS, hub_meant
 from differentia.networks.keras_files import require_harmless_weights
 from differentia.networks.preprocessing import require_preprocessing
-from differentia.networks.weight_files import names_weights_file, require_weights
+from differentia.networks.weight_files import OF_WEIGHTS, names_weights_file, require_weights
 from differentia.system.choices import PREPROCESS
 from differentia.system.files import user_path
 from differentia.system.specs import parse_spec
@@ -32,9 +32,6 @@ DEVICES = (
 )
 USUAL_DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 DEVICE_SYNONYMS = {"gpu": "cuda", "nvidia": "cuda", "metal": "mps", "apple": "mps", "none": "auto"}
-
-#: Files that hold weights, and no network.
-OF_WEIGHTS = (".bin", ".ckpt", ".h5", ".hdf5", ".npz", ".pkl", ".pt", ".pth", ".safetensors", ".tar")
 
 #: What has networks too, but of which none can be named here.
 OTHER_LIBRARIES = ("keras_hub", "tf", "tfhub")
