@@ -59,7 +59,8 @@ def _require_name(spec: NetworkSpec) -> None:
     source, _, place = spec.name.partition(":")
     if source in ON_HUB:
         repository, _, revision = place.partition("@")
-        from_hugging_face(spec.text, repository, [CONFIG], revision or None, what="network")
+        ways = "or name a folder: timm:local-dir:FOLDER"
+        from_hugging_face(spec.text, repository, [CONFIG], revision or None, ways=ways)
         return
     if source == "local-dir":
         if not (Path(place) / CONFIG).is_file():
