@@ -63,7 +63,7 @@ KNOWN = (
 class NetworkSpec(NamedTuple):
     """A network's written name: of the embedded one, an application of Keras, a Keras file, or code."""
 
-    kind: Literal["digits", "application", "file", "code"]
+    kind: Literal["digits", "application", "file", "code", "hub"]
     #: As the user wrote it.
     text: str
     #: Of the application, the file or the module.

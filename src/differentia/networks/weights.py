@@ -84,6 +84,19 @@ def load_weights(spec: str, network: Any, weights: str) -> None:
         logger.info("%s: took the weights%s", weights, chosen.in_words())
 
 
+def read_tensors(spec: str, weights: str) -> dict[str, torch.Tensor]:
+    """Return the tensors of a file by their names there, for a library that knows what they are for."""
+    path = weights_path(spec, weights)
+    require_tensors(spec, path)
+    try:
+        found = next(_state_dicts(_read(path)), None)
+        if found is None:
+            raise InputError(f"it holds no tensors by name; {SAVE}")
+    except InputError as error:
+        raise InputError(f"{spec}: the weights can't be loaded: {error}") from error
+    return {name: tensor for name, tensor in found.tensors.items() if isinstance(tensor, torch.Tensor)}
+
+
 def _read(path: Path) -> Any:
     """Return what a file of `torch.save` or safetensors holds; nothing in it is run."""
     head = head_of(path)
