@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
 from pathlib import Path
 
+import helpers.zoo  # noqa: F401 - torchvision can be imported then
 import numpy as np
 import PIL.Image
 import pytest
@@ -34,6 +37,66 @@ def test_resize_and_crop(tmp_path: Path) -> None:
         Fit(shape, crop="centre")
     with pytest.raises(dif.InputError, match="5 channels"):
         Fit((10, 10, 5))
+
+
+RNG = np.random.default_rng(3)
+
+#: Height and width: odd and even, wide and high, smaller than what is cut out, and just as large.
+SIZES = ((40, 61), (61, 40), (33, 33), (7, 90), (9, 11), (32, 32), (200, 32), (28, 28))
+
+
+def picture(height: int, width: int) -> PIL.Image.Image:
+    return PIL.Image.fromarray(RNG.integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("resize", ["bilinear", "bicubic", "nearest"])
+@pytest.mark.parametrize("crop", [(28, 28), (27, 30), (40, 40), (32, 32)])
+@pytest.mark.parametrize("to", [32, 33, (32, 32), (35, 50)])
+def test_a_margin_is_cut_off_as_by_torchvision(
+    resize: str, crop: tuple[int, int], to: int | tuple[int, int]
+) -> None:
+    """Resized by its shorter side or to a size, and cut out of the middle, equal to every grey level."""
+    from torchvision import transforms
+    from torchvision.transforms import InterpolationMode
+
+    theirs = transforms.Compose(
+        [transforms.Resize(to, InterpolationMode(resize)), transforms.CenterCrop(crop)]
+    )
+    fit = Fit((*crop, 3), resize, "center", to)
+    for size in SIZES:
+        image = picture(*size)
+        assert np.array_equal(fit(image), np.asarray(theirs(image))), size
+
+
+def test_a_margin_is_cut_off_as_by_transformers() -> None:
+    """Which rounds half a pixel down; torchvision's way differs, so that the two can be told apart."""
+    from transformers.image_transforms import center_crop, get_resize_output_image_size
+
+    differs = 0
+    for to, crop, size in itertools.product((32, 33), ((28, 28), (29, 30), (40, 41)), SIZES):
+        image = picture(*size)
+        height, width = get_resize_output_image_size(
+            np.asarray(image), to, default_to_square=False, input_data_format="channels_last"
+        )
+        resized = np.asarray(image.resize((width, height), PIL.Image.Resampling.BICUBIC))
+        theirs = center_crop(resized, crop, data_format="channels_last", input_data_format="channels_last")
+        fit = Fit((*crop, 3), "bicubic", "center", to, rounded_down=True)
+        assert np.array_equal(fit(image), theirs), (to, crop, size)
+        differs += not np.array_equal(replace(fit, rounded_down=False)(image), theirs)
+    assert differs
+
+
+def test_a_very_long_image_does_not_fill_the_memory() -> None:
+    """Its middle is the same up to the rounding of a long axis; the ends are cut off before it is resized."""
+    pixels = np.zeros((2, 30_000, 3), dtype=np.uint8)
+    pixels[:, 14_990:15_010] = RNG.integers(0, 256, (2, 20, 3))
+    image, short = PIL.Image.fromarray(pixels), PIL.Image.fromarray(pixels[:, 14_950:15_050])
+    fit = Fit((4, 4, 3), resize_to=8)
+    found, expected = fit(image).astype(int), fit(short).astype(int)
+    assert expected.std() > 10
+    assert np.abs(found - expected).max() <= 1
+    image = PIL.Image.new("RGB", (1, 400_000))
+    assert replace(fit, resize_to=256)(image).shape == (4, 4, 3)  # else resized to 26 gigapixels
 
 
 def test_grey_input() -> None:

@@ -181,6 +181,14 @@ CROP_WORDS = {
     "center": "cropped around their centre to these proportions and resized with Pillow's {resize} filter",
 }
 
+#: The same where the middle is cut out of what every image was resized to: by how many sides that names.
+MARGIN_WORDS = {
+    1: "resized so that the shorter side has {to} pixels, with Pillow's {resize} filter, and the central "
+    "{size} pixels were cut out",
+    2: "resized to {to} pixels with Pillow's {resize} filter, without keeping their proportions, and the "
+    "central {size} pixels were cut out",
+}
+
 NOISE_WORDS = {"uniform": "uniform", "gaussian": "Gaussian"}
 
 #: The ways to an interval by resampled stimuli, which older results have.
@@ -207,6 +215,16 @@ for _what, _choices, _rows in (
     ("kind of noise", NOISE_KINDS, NOISE_WORDS),
 ):
     require_rows(_what, _choices, _rows)
+
+
+def preprocessing_in_words(preprocessing: str) -> str:
+    """Return how pixel values become a network's input: by a name's meaning, a formula of x, a function."""
+    if preprocessing in PREPROCESSING_WORDS:
+        return f"with pixel values of 0 to 255 {PREPROCESSING_WORDS[preprocessing]}"
+    if preprocessing.startswith("(x / 255"):
+        return f"with pixel values x of 0 to 255 transformed, channel by channel, to {preprocessing}"
+    public = preprocessing.replace("keras.src.applications.", "keras.applications.")
+    return public and f"preprocessed by {public}"
 
 
 def unit_of(result: xr.Dataset) -> str:

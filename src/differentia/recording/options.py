@@ -74,11 +74,18 @@ class RecordOptions:
         shown="leaves; blocks of transformers and very deep networks",
     )
     seed: Whole = option(0, "Seed of the choice of units, and of noise", doc=" that names no seed of its own")
-    resize: Annotated[str, RESIZE] = option("bilinear", "How images are resized")
-    crop: Annotated[str, CROP] = option(
-        "squash",
+    resize: Annotated[str, RESIZE] | None = option(
+        None,
+        "How images are resized",
+        doc='; by default as the network\'s library does it, "bilinear" where it comes from none',
+        shown="the network's own; else bilinear",
+    )
+    crop: Annotated[str, CROP] | None = option(
+        None,
         "How images are fitted to the proportions of the network's input",
-        doc=': "squash" changes their proportions, "center" cuts the ends off',
+        doc=': "squash" changes their proportions, "center" cuts the ends off; by default as the network\'s '
+        'library does it, also where that cuts a margin off, and "squash" where it comes from none',
+        shown="the network's own; else squash",
     )
     batch_size: Count | None = option(
         None,
@@ -194,8 +201,8 @@ class KindsKeywords(TypedDict, total=False):
     pool: int | None
     layers: Sequence[str] | None
     seed: int
-    resize: str
-    crop: str
+    resize: str | None
+    crop: str | None
     batch_size: int | None
     compile: str
     maps: Mapping[str, Sequence[int]] | None

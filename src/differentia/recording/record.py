@@ -20,6 +20,7 @@ from differentia.networks.load import load_network
 from differentia.networks.probes import SummaryProbe, UnitProbe, together
 from differentia.recording.caveats import warn_of_later_calls, warn_of_network
 from differentia.recording.cost import best_batch_size, require_memory
+from differentia.recording.fitting import described_fit, fit_of
 from differentia.recording.options import POOL, RecordKeywords, RecordOptions, checked_map_images, one_kind
 from differentia.recording.passes import Passes, Show, say_notes
 from differentia.recording.planning import FILTER_MEAN, Plan, checked_maps
@@ -29,7 +30,6 @@ from differentia.recording.store.base import Store
 from differentia.recording.store.disk import open_recording, require_store
 from differentia.recording.store.memory import MemoryStore
 from differentia.recording.units import require_channels, unit_kind, unit_order
-from differentia.stimuli.base import Fit
 from differentia.stimuli.copies import find_duplicates, without_copies
 from differentia.stimuli.noise import NoiseStimuli
 from differentia.stimuli.presentation import (
@@ -95,7 +95,7 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
     budget = memory_budget(options.memory)
     stimuli = as_sets(sets, seed=options.seed, follow_links=options.follow_links)
     network = load_network(network)
-    fit = Fit(network.input_shape, options.resize, options.crop)
+    fit = fit_of(network, options.resize, options.crop)
     dropped: list[ImageLabel] = []
     if options.drop_duplicates:
         stimuli, dropped = without_copies(stimuli, fit)
@@ -160,8 +160,7 @@ def _conditions(show: Show) -> dict[str, Any]:
     return {
         "preprocessing": show.network.preprocessing,
         "input_shape": list(show.network.input_shape),
-        "resize": show.fit.resize,
-        "crop": show.fit.crop,
+        **described_fit(show.fit),
     }
 
 

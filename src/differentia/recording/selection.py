@@ -23,8 +23,8 @@ from differentia.networks.classes import (
 from differentia.networks.load import load_network
 from differentia.networks.probes import UnitProbe
 from differentia.networks.runner import Runner
+from differentia.recording.fitting import fit_of
 from differentia.recording.responses import require_finite
-from differentia.stimuli.base import Fit
 from differentia.stimuli.copies import find_duplicates
 from differentia.stimuli.presentation import (
     ImageLabel,
@@ -100,8 +100,8 @@ def select(
     *,
     min_probability: float = 0.5,
     count: int | None = None,
-    resize: str = "bilinear",
-    crop: str = "squash",
+    resize: str | None = None,
+    crop: str | None = None,
     class_layer: str | None = None,
     batch_size: int = 32,
     skip_unreadable: bool = False,
@@ -150,7 +150,7 @@ def select(
     batch_size = require_count("batch_size", batch_size)
     stimuli = stimuli_from(source, follow_links=follow_links)
     network = load_network(network)
-    fit = Fit(network.input_shape, resize, crop)
+    fit = fit_of(network, resize, crop)
     if (pixels := first_images({"": stimuli}, fit, skip_unreadable=skip_unreadable)) is not None:
         network.look(pixels)
     layer = layer_of_classes(network, class_layer)

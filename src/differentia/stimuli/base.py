@@ -28,6 +28,10 @@ CROPS: dict[str, Callable[..., PIL.Image.Image]] = {
     "center": PIL.ImageOps.fit,
 }
 
+#: How much longer than the other a side may be of an image that is resized with its proportions: it would
+#: fill the memory before its middle is cut out. What is further away is cut off first.
+LONGEST = 100
+
 #: Pillow's mode of an image by its number of channels.
 MODES = {1: "L", 3: "RGB"}
 
@@ -46,11 +50,17 @@ class Image(NamedTuple):
 
 @dataclass(frozen=True)
 class Fit:
-    """How images become a network's input of a shape (height, width, channels), pixel by pixel."""
+    """How images become a network's input of a shape (height, width, channels), pixel by pixel.
+
+    Where there is a `resize_to`, every image is resized: its shorter side to that many pixels, or the whole
+    to a (height, width). Then its middle is cut out, as torchvision does it, or `rounded_down`.
+    """
 
     shape: tuple[int, int, int]
     resize: str = "bilinear"
     crop: str = "squash"
+    resize_to: int | tuple[int, int] | None = None
+    rounded_down: bool = False
 
     def __post_init__(self) -> None:
         RESIZE.checked(self.resize)
@@ -65,9 +75,35 @@ class Fit:
         height, width, channels = self.shape
         if image.mode != MODES[channels]:  # Pillow would copy it
             image = image.convert(MODES[channels])
-        if image.size != (width, height):
+        if self.resize_to is not None:
+            image = self._middle(self._resized(image, self.resize_to))
+        elif image.size != (width, height):
             image = CROPS[self.crop](image, (width, height), RESIZES[self.resize])
         return np.asarray(image, dtype=np.uint8).reshape(self.shape)
+
+    def _resized(self, image: PIL.Image.Image, to: int | tuple[int, int]) -> PIL.Image.Image:
+        if isinstance(to, int):
+            most = LONGEST * min(image.size)
+            if max(image.size) > most:
+                width, height = (min(side, most) for side in image.size)
+                left, top = (image.width - width) // 2, (image.height - height) // 2
+                image = image.crop((left, top, left + width, top + height))
+            width, height = (int(to * side / min(image.size)) for side in image.size)
+        else:
+            height, width = to
+        return image.resize((width, height), RESIZES[self.resize])
+
+    def _middle(self, image: PIL.Image.Image) -> PIL.Image.Image:
+        """Return the middle of an image; where it is smaller, what lies around it is 0."""
+        height, width, _ = self.shape
+        left, top = self._cut_off(image.width - width), self._cut_off(image.height - height)
+        return image.crop((left, top, left + width, top + height))
+
+    def _cut_off(self, margin: int) -> int:
+        """Return how many pixels of a margin lie before the cut; less than 0 are missing."""
+        if self.rounded_down:
+            return margin // 2
+        return round(margin / 2) if margin > 0 else -(-margin // 2)
 
 
 def picture(pixels: UInt8[np.ndarray, "h w c"]) -> PIL.Image.Image:

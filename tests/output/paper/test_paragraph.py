@@ -330,6 +330,18 @@ def test_preprocessings(measured: xr.Dataset) -> None:
     assert "Russakovsky" not in text(with_facts(measured, preprocessing="imagenet"))
     for crop in CROPS:
         assert "Pillow's bilinear filter" in text(with_facts(measured, crop=crop))
+    formula = "(x / 255 - [0.5, 0.5, 0.5]) / [0.25, 0.25, 0.25]"
+    said = f"with pixel values x of 0 to 255 transformed, channel by channel, to {formula};"
+    assert said in text(with_facts(measured, preprocessing=formula))
+    assert (
+        "; images other than noise were resized so that the shorter side has 1,024 pixels, with Pillow's "
+        "bilinear filter, and the central 16 x 16 pixels were cut out. "
+    ) in text(with_facts(measured, resized_to=1024))
+    few = {"sets": dict.fromkeys(SETS, "an array")}
+    assert (
+        "; images were resized to 18 x 20 pixels with Pillow's bilinear filter, without keeping their "
+        "proportions, and the central 16 x 16 pixels were cut out. "
+    ) in text(with_facts(measured, resized_to=[18, 20], **few))
     grey = text(with_facts(measured, input_shape=[1000, 20, 1]))
     assert "shown at 1,000 x 20 pixels in greyscale," in grey
 

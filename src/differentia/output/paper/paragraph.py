@@ -236,24 +236,32 @@ class _MethodsFacts:
         if "input_shape" not in self.known:
             return {"input": ""}
         height, width, channels = self.known["input_shape"]
-        preprocessing = str(self.known.get("preprocessing", ""))
-        if preprocessing in words.PREPROCESSING_WORDS:
-            preprocessing = f"with pixel values of 0 to 255 {words.PREPROCESSING_WORDS[preprocessing]}"
-        elif preprocessing:  # a function of the user's, or of Keras
-            public = preprocessing.replace("keras.src.applications.", "keras.applications.")
-            preprocessing = f"preprocessed by {public}"
-        fitted = words.CROP_WORDS[self.known["crop"]] if self._fitted else ""
         return {
             "input": f"{height:,} x {width:,} pixels{_COLOURS.get(channels, '')}",
-            "preprocessing": preprocessing,
-            "fitted": fitted.format(resize=self.known.get("resize")),
+            "preprocessing": words.preprocessing_in_words(str(self.known.get("preprocessing", ""))),
+            "fitted": self._fit_in_words(f"{height:,} x {width:,}") if self._fitted else "",
         }
+
+    def _fit_in_words(self, size: str) -> str:
+        """Return which images were fitted to the size, and how."""
+        resize, to = self.known["resize"], self.known.get("resized_to")
+        if to is None:
+            return f"images of another size were {words.CROP_WORDS[self.known['crop']].format(resize=resize)}"
+        sides = [to] if isinstance(to, int) else to
+        resized_to = " x ".join(f"{side:,}" for side in sides)
+        told = words.MARGIN_WORDS[len(sides)].format(to=resized_to, resize=resize, size=size)
+        return f"images{' other than noise' if any(self._made_to_size) else ''} were {told}"
+
+    @property
+    def _made_to_size(self) -> list[bool]:
+        """Whether the images of each set were made at the size of the network's input."""
+        return [str(self.sources.get(name, "")).startswith("noise:") for name in self.sets]
 
     @property
     def _fitted(self) -> bool:
         """Whether some images were not made at the size of the network's input."""
-        made_to_size = [str(self.sources.get(name, "")).startswith("noise:") for name in self.sets]
-        return self.known.get("crop") in words.CROP_WORDS and "resize" in self.known and not all(made_to_size)
+        known = self.known.get("crop") in words.CROP_WORDS and "resize" in self.known
+        return known and not all(self._made_to_size)
 
     @property
     def _nouns(self) -> dict[str, str]:

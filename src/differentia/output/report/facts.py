@@ -23,6 +23,7 @@ FACT_LABELS = {
     "input_shape": "Input (height x width x channels)",
     "resize": "Resize filter",
     "crop": "Where proportions differ",
+    "resized_to": "Resized, before its middle is cut out, to (shorter side, or height x width)",
     "batch_size": "Images in a batch",
     "device": "Device",
 }
