@@ -53,8 +53,13 @@ class StateDict(NamedTuple):
         return of_part + (f", without {shown(self.without)!r} in their names" if self.without else "")
 
 
-def load_weights(spec: str, network: Any, weights: str) -> None:
+def load_weights(spec: str, network: Any, weights: str, *, part: str = "") -> None:
     """Put the weights of a file into a network; all of them, and nothing else.
+
+    Parameters
+    ----------
+    part
+        What the network is in a larger one, of which the file may hold the weights.
 
     Raises
     ------
@@ -73,7 +78,7 @@ def load_weights(spec: str, network: Any, weights: str) -> None:
         )
     require_tensors(spec, path)
     try:
-        chosen = _chosen(list(_state_dicts(_read(path))), network, spec)
+        chosen = _chosen([_of_part(one, part) for one in _state_dicts(_read(path))], network, spec)
         problem = _load(network, chosen.tensors)
     except Exception as error:  # each format has its own kinds
         reason = error if isinstance(error, InputError) else brief(error)
@@ -153,6 +158,16 @@ def _state_dicts(read: Any, keys: tuple[str, ...] = ()) -> Iterator[StateDict]:
         yield StateDict(read, keys)
     for key, value in read.items():
         yield from _state_dicts(value, (*keys, repr(key)))
+
+
+def _of_part(found: StateDict, part: str) -> StateDict:
+    """Return the tensors of a part of a network by their names in it; all, where none is of such a part."""
+    inside = {
+        behind: tensor
+        for name, tensor in found.tensors.items()
+        if part and (behind := f".{name}".partition(f".{part}.")[2])
+    }
+    return found._replace(tensors=inside) if inside else found
 
 
 def _chosen(found: list[StateDict], network: torch.nn.Module, spec: str) -> StateDict:
