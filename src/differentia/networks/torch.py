@@ -46,6 +46,7 @@ class TorchNetwork(Network):
     manners = (Manner.FASTEST, Manner.IN_PARTS, Manner.OWN)
     manner = Manner.FASTEST
     class_names = None
+    class_ids = None
     #: By class name; some are not PyTorch's own.
     inert = frozenset(
         (
@@ -62,6 +63,7 @@ class TorchNetwork(Network):
         preprocess: str | Callable[[torch.Tensor], torch.Tensor] | None = None,
         input_shape: tuple[int, int, int] | None = None,
         class_names: tuple[str, ...] | None = None,
+        class_ids: tuple[str, ...] | None = None,
         transform: Transform | None = None,
         device: str = "auto",
     ) -> None:
@@ -83,6 +85,8 @@ class TorchNetwork(Network):
         self.transform = transform and transform.of_size(self.input_shape)
         self.preprocessing = describe_preprocessing(self._preprocess)
         self.class_names = class_names
+        if class_ids is not None:  # a subclass may know them
+            self.class_ids = class_ids
         self.module = module = unwrapped(module)
         if device != "auto":
             try:

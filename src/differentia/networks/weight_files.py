@@ -13,6 +13,12 @@ from differentia.system.files import user_path
 OF_KERAS = (".h5", ".hdf5", ".keras")
 
 
+def names_weights_file(weights: str) -> bool:
+    """Return whether weights are named by the path of a file, rather than by a library's own word."""
+    path = Path(weights)
+    return bool(path.suffix) or len(path.parts) > 1 or user_path(weights).exists()
+
+
 def require_weights(spec: str, weights: str, advice: str) -> None:
     """Raise an error unless a network's weights are a file that begins as one of its name does."""
     path = weights_path(spec, weights, advice)

@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import torch
 
+from differentia.errors import InputError
 from differentia.networks.class_files import ClassIndex
+from differentia.networks.specs import NetworkSpec
 from differentia.networks.transforms import Transform
 
 
@@ -19,3 +21,12 @@ class HubNetwork(NamedTuple):
     classes: ClassIndex = ClassIndex()
     #: Why there is no transform.
     untold: str = ""
+
+
+def require_no_option(spec: NetworkSpec, *names: str) -> None:
+    """Raise an error for an option by which a library loads weights itself, and may run code in them."""
+    for name in names:
+        if name in spec.options:
+            raise InputError(
+                f"{spec.text}: {name} can't be chosen; write weights=DEFAULT, weights=none or weights=PATH"
+            )

@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
+from transformers import AutoConfig, AutoImageProcessor
+from transformers.models.auto import modeling_auto
+from transformers.utils import logging
 
 from differentia.errors import InputError, require_known
 from differentia.networks.class_files import ClassIndex
@@ -75,13 +79,11 @@ def _folder(spec: NetworkSpec) -> Path:
 
 def _config(spec: NetworkSpec, folder: Path) -> Any:
     """Return the model's configuration, without code that may come with it."""
-    from transformers import AutoConfig
-
     for name in (CONFIG, *PROCESSORS):
         if "auto_map" in _json(spec, folder / name):
             raise InputError(
-                f"{spec.text}: its {name} asks for code of its own (auto_map), which is not run; if you trust it, "
-                "load it with a function of yours: package.module:make_net"
+                f"{spec.text}: its {name} asks for code of its own (auto_map), which is not run; if you "
+                "trust it, load it with a function of yours: package.module:make_net"
             )
     if not (folder / CONFIG).is_file():
         raise InputError(f"{spec.text}: there is no {CONFIG} in {folder}; save it with model.save_pretrained")
@@ -104,18 +106,15 @@ def _json(spec: NetworkSpec, path: Path) -> Mapping[str, Any]:
 
 
 def _kind(spec: NetworkSpec, config: Any) -> tuple[Any, Any]:
-    """Return the class of the model, with its configuration: a classifier, the part that sees, or the rest."""
-    import transformers
-    from transformers.models.auto import modeling_auto as auto
-
+    """Return the class of the model with its configuration: a classifier, the part that sees, or the rest."""
     named = [str(name) for name in config.architectures or ()]
     kind = None
-    for classifiers in auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES.values():
+    for classifiers in modeling_auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES.values():
         for name in [classifiers] if isinstance(classifiers, str) else classifiers:
             kind = getattr(transformers, name) if name in named else kind
     if kind is None:
         whole, config = config, getattr(config, "vision_config", config)
-        kind = auto.MODEL_MAPPING.get(type(config), None)
+        kind = modeling_auto.MODEL_MAPPING.get(type(config), None)
         kind = kind[0] if isinstance(kind, tuple) else kind
         projecting = getattr(transformers, f"{kind.__name__}WithProjection", None) if kind else None
         if projecting is not None and (whole is not config or projecting.__name__ in named):
@@ -123,9 +122,8 @@ def _kind(spec: NetworkSpec, config: Any) -> tuple[Any, Any]:
             config.projection_dim = whole.projection_dim
     if kind is None or not _takes_pixels(kind):
         raise InputError(
-            f"{spec.text}: its model, {', '.join(named) or type(config).__name__}, is not called with an image "
-            "alone; load it with a function of yours, and say how to call it: package.module:make_net, with "
-            "forward="
+            f"{spec.text}: its model, {', '.join(named) or type(config).__name__}, is not called with images "
+            "alone; load it with your own code, and say how to call it with forward="
         )
     return kind, config
 
@@ -175,8 +173,8 @@ def _own_tensors(spec: NetworkSpec, folder: Path) -> dict[str, torch.Tensor]:
         pickles = [name for name in PICKLES if (folder / name).is_file()]
         found = f"; {pickles[0]} there is a pickle, which is not read" if pickles else ""
         raise InputError(
-            f"{spec.text}: there are no weights as safetensors ({WEIGHTS}) in {folder}{found}; save them with "
-            "model.save_pretrained, or give weights=PATH or weights=none"
+            f"{spec.text}: there are no weights as safetensors ({WEIGHTS}) in {folder}{found}; save them "
+            "with model.save_pretrained, or give weights=PATH or weights=none"
         )
     tensors: dict[str, torch.Tensor] = {}
     for name in names:
@@ -185,15 +183,12 @@ def _own_tensors(spec: NetworkSpec, folder: Path) -> dict[str, torch.Tensor]:
 
 
 def _transform(spec: NetworkSpec, folder: Path, channels: int) -> Transform:
-    from transformers import AutoImageProcessor
-
     if not any((folder / name).is_file() for name in PROCESSORS):
         raise UntoldError(f"there is no {PROCESSORS[0]} in {folder}")
     try:
         with _quiet():
-            processor = AutoImageProcessor.from_pretrained(
-                folder, trust_remote_code=False, local_files_only=True
-            )
+            make: Any = AutoImageProcessor.from_pretrained
+            processor = make(folder, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # many kinds
         raise UntoldError(f"its image processor can't be made ({brief(error)})") from error
     return transform_of(processor, channels)
@@ -211,14 +206,12 @@ def _classes(kind: Any, config: Any) -> ClassIndex:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep transformers from printing what it loads, which is said by our own errors."""
-    from transformers.utils import logging
-
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(logging.CRITICAL)
-    logging.disable_progress_bar()
+    logging.set_verbosity(50)  # that of critical errors
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
         logging.set_verbosity(level)
         if bars:
-            logging.enable_progress_bar()
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import PIL.Image
@@ -9,7 +10,7 @@ import PIL.Image
 from differentia.networks.transforms import Transform
 
 #: Processors that resize in a way of their own: an image's shorter side, of the size of which they speak.
-MARGINS = {
+MARGINS: dict[str, Callable[[Any, int], int]] = {
     "ConvNextImageProcessor": lambda processor, size: int(size / processor.crop_pct),
     "LevitImageProcessor": lambda _, size: int(256 / 224 * size),
     "PoolFormerImageProcessor": lambda processor, size: int(size / (processor.crop_pct or 1)),
@@ -78,7 +79,7 @@ def _resized(processor: Any, name: str) -> int | tuple[int, int]:
     if name == "ConvNextImageProcessor" and edge and edge >= SQUASHED_FROM:
         return edge, edge
     if edge and not size.longest_edge:
-        return int(MARGINS[name](processor, edge) if name in MARGINS else edge)
+        return MARGINS[name](processor, edge) if name in MARGINS else int(edge)
     if None in both or edge:
         raise UntoldError(f"its image processor, {name}, resizes to {dict(size)}")
     return both

@@ -54,10 +54,8 @@ def load(spec: NetworkSpec) -> HubNetwork:
     if len(spec.options) > 1:
         raise InputError(f"{spec.text}: pretrained= and weights= say the same; keep one")
     named = next(iter(spec.options.values()), OWN)
-    if spec.name.startswith((REPOSITORY, FOLDER)):
-        model = _of_folder(spec, named)
-    else:
-        model = _built_in(spec, named)
+    find = _of_folder if spec.name.startswith((REPOSITORY, FOLDER)) else _built_in
+    model = find(spec, named)
     tower = _tower(spec, model)
     if model.weights is not None:
         load_weights(spec.text, tower, model.weights, part=TOWER)
@@ -73,8 +71,8 @@ def _built_in(spec: NetworkSpec, named: Any) -> _Model:
     tags = open_clip.list_pretrained_tags_by_model(name)
     if named is OWN:
         raise InputError(
-            f"{spec.text}: which weights it is to have is not said; write open_clip:{name}?pretrained=TAG, PATH "
-            f"or none. Tags:{listed_names([*tags, 'none'], []).removeprefix(' Known:')}"
+            f"{spec.text}: its weights are not named; write open_clip:{name}?pretrained=TAG, PATH of a "
+            f"file, or none.{listed_names([*tags, 'none'], [])}"
         )
     config = open_clip.get_model_config(name)
     trained = [open_clip.get_pretrained_cfg(name, tag) for tag in tags]
@@ -101,8 +99,8 @@ def _require_its_activation(
     if tag.get("quick_gelu", False) and not config.get("quick_gelu", False):
         right = spec.text.replace(spec.name, f"{name}-quickgelu", 1)
         raise InputError(
-            f"{spec.text}: these weights were trained with the activation QuickGELU, which the model {name} has "
-            f"not; write {right}"
+            f"{spec.text}: these weights were trained with the activation QuickGELU, which {name} does not "
+            f"have; write {right}"
         )
 
 
@@ -135,8 +133,8 @@ def _of_folder(spec: NetworkSpec, named: Any) -> _Model:
         config, preprocess = read["model_cfg"], read.get("preprocess_cfg") or {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
-            f"{spec.text}: {folder / HF_CONFIG_NAME} is no configuration of open_clip ({type(error).__name__}: "
-            f"{brief(error)})"
+            f"{spec.text}: {folder / HF_CONFIG_NAME} is no configuration of open_clip "
+            f"({type(error).__name__}: {brief(error)})"
         ) from error
     if named is OWN:
         found = [folder / name for name in WEIGHTS if (folder / name).is_file()]
@@ -148,8 +146,8 @@ def _of_folder(spec: NetworkSpec, named: Any) -> _Model:
 
 def _no_weights(spec: NetworkSpec, place: str) -> InputError:
     return InputError(
-        f"{spec.text}: {place} has no weights as safetensors, and a pickle is not fetched; give pretrained=PATH of "
-        "a file of yours, or pretrained=none"
+        f"{spec.text}: {place} has no weights as safetensors, and pickles are not fetched; give "
+        "pretrained=PATH of a file of yours, or pretrained=none"
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from differentia.errors import InputError
-from differentia.networks.misfits import brief
+from differentia.networks.hubs.downloads import not_downloaded
 
 
 def fetched(
@@ -31,11 +31,9 @@ def fetched(
         ) from error
     except RepositoryNotFoundError as error:  # also for those who may not read it
         raise InputError(
-            f"{spec}: there is no folder {repository!r}, and {constants.ENDPOINT} has no repository of that name "
-            "that you may read; check the name, or log in (hf auth login)"
+            f"{spec}: there is no folder {repository!r}, and {constants.ENDPOINT} has no repository of that "
+            "name that you may read; check the name, or log in (hf auth login)"
         ) from error
     except Exception as error:  # many kinds, of the connection and of the disk
-        raise InputError(
-            f"{spec}: {repository} is not on this machine ({constants.HF_HUB_CACHE}) and can't be fetched: "
-            f"{brief(error.__cause__ or error)}. Connect to the internet once, or {otherwise}"
-        ) from error
+        where = f"{repository} is not in {constants.HF_HUB_CACHE}"
+        raise not_downloaded(spec, where, error.__cause__ or error, ways=otherwise) from error
