@@ -69,7 +69,7 @@ def _is_kept(repository: str, name: str, revision: str | None) -> bool:
 
 
 def not_downloaded(
-    spec: str, where: str, error: BaseException, *, what: str = "weights", ways: str = ""
+    spec: str, where: str, error: Exception, *, what: str = "weights", ways: str = ""
 ) -> InputError:
     """Return the error for a file that is not where it is kept, and can't be fetched."""
     reason = in_one_line(error) or type(error).__name__

@@ -117,7 +117,8 @@ def _kind(spec: NetworkSpec, config: Any) -> tuple[Any, Any]:
         kind = modeling_auto.MODEL_MAPPING.get(type(config), None)
         kind = kind[0] if isinstance(kind, tuple) else kind
         projecting = getattr(transformers, f"{kind.__name__}WithProjection", None) if kind else None
-        if projecting is not None and (whole is not config or projecting.__name__ in named):
+        of_pair = whole is not config and hasattr(whole, "projection_dim")
+        if projecting is not None and (of_pair or projecting.__name__ in named):
             kind = projecting
             config.projection_dim = whole.projection_dim
     if kind is None or not _takes_pixels(kind):
@@ -157,7 +158,7 @@ def _module(spec: NetworkSpec, folder: Path, kind: Any, config: Any) -> torch.nn
         raise
     except Exception as error:  # many kinds, of configurations that fit nothing
         raise InputError(f"{spec.text}: the model can't be built: {brief(error)}") from error
-    reshaped = {name: f"{(*given,)}, not {(*own,)}" for name, given, own in found["mismatched_keys"]}
+    reshaped = {name: f"{(*given,)}, not {(*own,)}" for name, given, own in sorted(found["mismatched_keys"])}
     if problem := misfit(sorted(found["missing_keys"]), [], reshaped):
         raise unfitting(spec.text, problem)
     return module

@@ -36,4 +36,4 @@ def fetched(
         ) from error
     except Exception as error:  # many kinds, of the connection and of the disk
         where = f"{repository} is not in {constants.HF_HUB_CACHE}"
-        raise not_downloaded(spec, where, error.__cause__ or error, ways=otherwise) from error
+        raise not_downloaded(spec, where, error, ways=otherwise) from error
