@@ -67,6 +67,7 @@ def transform_of(processor: Any, channels: int) -> Transform:
         mean=mean,
         sd=sd,
         rounded_down=True,
+        resized_by="PyTorch",
     )
 
 
