@@ -145,6 +145,10 @@ def demo(
     "--layers 'input,block*,flatten,predictions' --map block1_conv1:31 --map-images 0,10,21",
     "differentia measure my_code:make_net --preprocess imagenet --input-size 224 "
     "--set noise=noise:43 --set cats=data/cats --units random,top_variance,filter_mean --out net",
+    "differentia measure 'torchvision:resnet18?weights=IMAGENET1K_V1' --set noise=noise:43 "
+    "--set cats=data/cats --out resnet18",
+    "differentia measure timm:vit_tiny_patch16_224 --layers :blocks --set noise=noise:43 "
+    "--set cats=data/cats --out vit",
 )
 def measure(
     context: typer.Context,
@@ -153,6 +157,7 @@ def measure(
     out: str | None,
     preprocess: str | None,
     input_size: tuple[int, int, int] | None,
+    classes: str | None,
     device: str,
     maps: list[str] | None,
     figures: tuple[str, ...],
@@ -173,7 +178,13 @@ def measure(
     layers or units, continues.
     """
     experiment = {
-        "network": {"spec": network, "preprocess": preprocess, "input_shape": input_size, "device": device},
+        "network": {
+            "spec": network,
+            "preprocess": preprocess,
+            "input_shape": input_size,
+            "classes": classes,
+            "device": device,
+        },
         "sets": opt.named("--set", sets, "NAME=SOURCE, such as cats=data/cats"),
         "measure": {**given, "maps": opt.maps("--map", maps)},
     }
@@ -397,6 +408,7 @@ def select(
     class_layer: str | None,
     preprocess: str | None,
     input_size: tuple[int, int, int] | None,
+    classes: str | None,
     device: str,
     batch_size: Annotated[Any, opt.value(Count, "Images in one pass.")] = "32",
     skip_unreadable: bool,
@@ -416,7 +428,13 @@ def select(
         raise InputError("--class is missing; give a class's number, WordNet identifier or name")
     if not out and not dry_run:
         raise InputError("--out is missing; name a new folder: --out DIR (or --dry-run)")
-    check_named_network(network, preprocess=preprocess, input_shape=input_size, device=device)
+    about: dict[str, Any] = {
+        "preprocess": preprocess,
+        "input_shape": input_size,
+        "classes": classes,
+        "device": device,
+    }
+    check_named_network(network, **about)
     stimuli = stimuli_from(source, follow_links=follow_links)
     if out and not dry_run:  # before an hour is spent on looking
         require_new(out)
@@ -426,7 +444,7 @@ def select(
     from differentia.recording.selection import select as select_images, selection_csv, write_selection
     from differentia.stimuli.presentation import as_record
 
-    loaded = load_named_network(network, preprocess=preprocess, input_shape=input_size, device=device)
+    loaded = load_named_network(network, **about)
     found = select_images(
         loaded,
         stimuli,

@@ -262,7 +262,7 @@ def _unknown_network(spec: str, name: str) -> InputError:
     wanted = rest if scheme.lower() == "keras" else name
     close = [f"keras:{one}" for one in nearest_names(wanted, APPLICATIONS, cutoff=0.85)]
     close += nearest_names(name, ["digits"], {"mnist": "digits", "demo": "digits"})
-    if re.fullmatch(r"[\w.-]+/[\w.-]+", name):  # as models of Hugging Face are named
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not path.parent.is_dir():  # as Hugging Face names networks
         close.append(f"hf:{name}")
     guess = f" Did you mean {close[0]!r}?" if close else ""
     return InputError(f"unknown network {name!r}.{guess} Known: {', '.join(KNOWN)}")

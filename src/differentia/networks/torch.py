@@ -84,9 +84,7 @@ class TorchNetwork(Network):
         self.input_shape = image_shape(name, input_shape, channels_first=True)
         self.transform = transform and transform.of_size(self.input_shape)
         self.preprocessing = describe_preprocessing(self._preprocess)
-        self.class_names = class_names
-        if class_ids is not None:  # a subclass may know them
-            self.class_ids = class_ids
+        self.class_names, self.class_ids = class_names, class_ids
         self.module = module = unwrapped(module)
         if device != "auto":
             try:

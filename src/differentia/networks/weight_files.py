@@ -16,7 +16,7 @@ OF_KERAS = (".h5", ".hdf5", ".keras")
 def names_weights_file(weights: str) -> bool:
     """Return whether weights are named by the path of a file, rather than by a library's own word."""
     path = Path(weights)
-    return bool(path.suffix) or len(path.parts) > 1 or user_path(weights).exists()
+    return bool(path.suffix) or path.name != weights or user_path(weights).is_file()
 
 
 def require_weights(spec: str, weights: str, advice: str) -> None:

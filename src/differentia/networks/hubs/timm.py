@@ -156,7 +156,7 @@ def _transform_of(spec: NetworkSpec, module: torch.nn.Module, options: Mapping[s
     squashed = config["crop_mode"] == "squash"
     if config["crop_mode"] == "border" or not (squashed or larger[0] == larger[1]):
         raise InputError(
-            f"{spec.text}: its transform ({config['crop_mode']}, {height} x {width}) can't be done here; load "
+            f"{spec.text}: its transform ({config['crop_mode']}, {height} x {width}) is not done here; load "
             "it with timm, and give it to load_network with preprocess= and input_shape= (resize=, crop=)"
         )
     return Transform(
