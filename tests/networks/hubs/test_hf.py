@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 
 import differentia as dif
 from differentia.cli import main
+from differentia.networks.torch import TorchNetwork
 
 #: Of the largest value of a layer.
 TOLERANCE = 1e-4
@@ -40,8 +41,14 @@ def output_of(module: torch.nn.Module, batch: torch.Tensor) -> torch.Tensor:
     return next(output[name] for name in ("logits", "image_embeds", "last_hidden_state") if name in output)
 
 
+def loaded(name: object, options: str = "") -> TorchNetwork:
+    network = dif.load_network(f"hf:{name}{options}")
+    assert isinstance(network, TorchNetwork)
+    return network
+
+
 def module_of(folder: Path, options: str = "") -> Any:
-    return dif.load_network(f"hf:{folder}{options}").module
+    return loaded(folder, options).module
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -49,10 +56,11 @@ def module_of(folder: Path, options: str = "") -> Any:
 def test_every_value_is_that_of_plain_hooks(name: str, tmp_path: Path) -> None:
     """Every call is recorded, or listed; and the input is what the model's own processor makes of images."""
     written(tmp_path, name)
-    network = dif.load_network(f"hf:{tmp_path}")
+    network = loaded(tmp_path)
     responses = dif.record(network, {"images": images()}, units="all", layers=[":all"], views=False)
     found = {layer.name: np.asarray(responses.values[layer.name][:, :]) for layer in responses.layers}
-    processor = transformers.AutoImageProcessor.from_pretrained(tmp_path)
+    make: Any = transformers.AutoImageProcessor.from_pretrained
+    processor = make(tmp_path)
     batch = processor([*images()], return_tensors="pt")["pixel_values"]
     own = torch.from_numpy(found["input"].reshape(batch.shape).astype(np.float32))
     levels = (own - batch) * torch.tensor(processor.image_std).reshape(3, 1, 1) * 255
@@ -159,7 +167,7 @@ def test_a_repository_that_was_fetched_once(tmp_path: Path, monkeypatch: pytest.
     cut_off(monkeypatch, tmp_path / "hub")
     keep(tmp_path / "hub", "lab/vit", tmp_path / "vit", revision="v1")
     batch = torch.rand(2, 3, 32, 32)
-    network = dif.load_network("hf:lab/vit?revision=v1")
+    network = loaded("lab/vit?revision=v1")
     torch.testing.assert_close(output_of(network.module, batch), output_of(whole, batch))
     assert network.name == "hf:lab/vit?revision=v1"
     with pytest.raises(dif.InputError, match=r"lab/vit is not in .*hub, and can't be downloaded"):
