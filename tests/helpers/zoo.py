@@ -163,9 +163,9 @@ def transformers_vit(**options: Any) -> nn.Module:
     return ViTForImageClassification(ViTConfig(**options))
 
 
-def small_transformers_vit() -> nn.Module:
+def small_transformers_vit(**options: Any) -> nn.Module:
     sizes = {"image_size": 32, "patch_size": 8, "hidden_size": 32, "intermediate_size": 64}
-    return transformers_vit(num_hidden_layers=2, num_attention_heads=2, **sizes)
+    return transformers_vit(num_hidden_layers=2, num_attention_heads=2, **sizes, **options)
 
 
 def transformers_convnext(**options: Any) -> nn.Module:

@@ -147,10 +147,15 @@ def _from_hub(spec: NetworkSpec, about: dict[str, Any]) -> Network:
     """Return a network of another library; what the user says goes before what the library does."""
     try:
         importlib.import_module(HUBS[spec.attribute].module)
+        hub = importlib.import_module(f"differentia.networks.hubs.{spec.attribute}")  # which needs more of it
     except (Exception, SystemExit) as error:
         raise _broken_package(spec.text, HUBS[spec.attribute].module, error) from error
-    hub = importlib.import_module(f"differentia.networks.hubs.{spec.attribute}")
     found: HubNetwork = hub.load(spec)
+    if found.transform is None and None in (about["preprocess"], about["input_shape"]):
+        raise InputError(
+            f"{spec.text}: {found.untold}; say how images are prepared with preprocess= and input_shape= "
+            "(--preprocess, --input-size; and --resize, --crop)"
+        )
     if about["class_names"] is None:
         about |= {"class_names": found.classes.names, "class_ids": found.classes.ids}
     return TorchNetwork(found.module, name=spec.text, transform=found.transform, **about)

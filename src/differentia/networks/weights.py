@@ -53,11 +53,15 @@ class StateDict(NamedTuple):
         return of_part + (f", without {shown(self.without)!r} in their names" if self.without else "")
 
 
-def load_weights(spec: str, network: Any, weights: str, *, spare: tuple[str, ...] = ()) -> None:
+def load_weights(
+    spec: str, network: Any, weights: str, *, part: str = "", spare: tuple[str, ...] = ()
+) -> None:
     """Put the weights of a file into a network; all of them, and nothing else.
 
     Parameters
     ----------
+    part
+        What the network is in a larger one, of which the file may hold the weights.
     spare
         How the names of tensors begin that the file may hold beside those of the network.
 
@@ -76,7 +80,7 @@ def load_weights(spec: str, network: Any, weights: str, *, spare: tuple[str, ...
             f"{spec}: this is of type {type(network).__name__}; "
             "weights= goes with a torch.nn.Module or a keras.Model"
         )
-    found = list(_state_dicts(read_weights(spec, path)))
+    found = [_of_part(one, part) for one in _state_dicts(read_weights(spec, path))]
     try:
         chosen = _chosen(found, network, spec)
         problem = _load(network, chosen.tensors, spare)
@@ -86,6 +90,14 @@ def load_weights(spec: str, network: Any, weights: str, *, spare: tuple[str, ...
         raise unfitting(spec, problem)
     if chosen.keys or chosen.without:
         logger.info("%s: took the weights%s", weights, chosen.in_words())
+
+
+def read_tensors(spec: str, weights: str) -> dict[str, torch.Tensor]:
+    """Return the tensors of a file by their names in it, for a library that knows what they are for."""
+    found = next(_state_dicts(read_weights(spec, weights_path(spec, weights))), None)
+    if found is None:
+        raise _unloadable(spec, InputError(f"it holds no tensors by name; {SAVE}"))
+    return {name: tensor for name, tensor in found.tensors.items() if isinstance(tensor, torch.Tensor)}
 
 
 def read_weights(spec: str, path: Path) -> Any:
@@ -163,6 +175,16 @@ def _state_dicts(read: Any, keys: tuple[str, ...] = ()) -> Iterator[StateDict]:
         yield StateDict(read, keys)
     for key, value in read.items():
         yield from _state_dicts(value, (*keys, repr(key)))
+
+
+def _of_part(found: StateDict, part: str) -> StateDict:
+    """Return the tensors of a part of a network by their names in it; all, where none is of such a part."""
+    inside = {
+        behind: tensor
+        for name, tensor in found.tensors.items()
+        if part and (behind := f".{name}".partition(f".{part}.")[2])
+    }
+    return found._replace(tensors=inside) if inside else found
 
 
 def _chosen(found: list[StateDict], network: torch.nn.Module, spec: str) -> StateDict:

@@ -145,7 +145,7 @@ def test_without_a_connection(kept: Path, capsys: pytest.CaptureFixture[str]) ->
         f"differentia: torchvision:{NAME}: {file_of(NAME, kept)} is not there, and can't be downloaded (<url"
     )
     assert told.err.splitlines()[-1].startswith(start)
-    end = "; connect once, put it there, or give weights=PATH (safetensors) or weights=none\n"
+    end = "; connect once, or put it there, give weights=PATH (safetensors) or weights=none\n"
     assert told.err.endswith(end)
     assert not list(kept.iterdir())
 

@@ -330,6 +330,7 @@ def test_preprocessings(measured: xr.Dataset) -> None:
     assert "Russakovsky" not in text(with_facts(measured, preprocessing="imagenet"))
     for crop in CROPS:
         assert "Pillow's bilinear filter" in text(with_facts(measured, crop=crop))
+        assert "PyTorch's bilinear filter" in text(with_facts(measured, crop=crop, resized_by="PyTorch"))
     formula = "(x / 255 - [0.5, 0.5, 0.5]) / [0.25, 0.25, 0.25]"
     said = f"with pixel values x of 0 to 255 transformed, channel by channel, to {formula};"
     assert said in text(with_facts(measured, preprocessing=formula))

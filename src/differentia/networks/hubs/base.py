@@ -16,8 +16,11 @@ class HubNetwork(NamedTuple):
     """A network of a library, with its weights, its transform, and the classes that it tells apart."""
 
     module: torch.nn.Module
-    transform: Transform
+    #: None where what the library does to an image can't be said as a transform.
+    transform: Transform | None
     classes: ClassIndex = ClassIndex()
+    #: Why there is no transform.
+    untold: str = ""
 
 
 def require_no_option(spec: NetworkSpec, *names: str) -> None:

@@ -16,7 +16,7 @@ from differentia.errors import InputError, in_one_line
 logger = logging.getLogger(__name__)
 
 #: What else can be done where the weights of a network can't be fetched.
-WAYS = "or give weights=PATH (safetensors) or weights=none"
+WAYS = "give weights=PATH (safetensors) or weights=none"
 
 #: In characters, of what a library says of a failed download.
 LONGEST_REASON = 90
@@ -35,7 +35,7 @@ def from_url(spec: str, url: str) -> Path:
                 url, str(path), digest and digest.group(1), progress=sys.stderr.isatty()
             )
         except (OSError, RuntimeError) as error:  # the latter where it is not what its name says
-            raise _not_downloaded(spec, f"{path} is not there", error, f"put it there, {WAYS}") from error
+            raise not_downloaded(spec, f"{path} is not there", error, ways=f"put it there, {WAYS}") from error
     return path
 
 
@@ -61,7 +61,7 @@ def from_hugging_face(
             if not isinstance(error, EntryNotFoundError) or isinstance(error, LocalEntryNotFoundError):
                 break
     where = f"{names[0]} of {repository} is not in {constants.HF_HUB_CACHE}"
-    raise _not_downloaded(spec, where, problem, ways) from problem
+    raise not_downloaded(spec, where, problem, ways=ways) from problem
 
 
 def _is_kept(repository: str, name: str, revision: str | None) -> bool:
@@ -70,7 +70,8 @@ def _is_kept(repository: str, name: str, revision: str | None) -> bool:
     return isinstance(try_to_load_from_cache(repository, name, revision=revision), str)
 
 
-def _not_downloaded(spec: str, where: str, error: Exception, ways: str) -> InputError:
+def not_downloaded(spec: str, where: str, error: Exception, *, ways: str = WAYS) -> InputError:
+    """Return the error for a file that is not where it is kept, and can't be fetched."""
     reason = in_one_line(error) or type(error).__name__
     reason = reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}..."
-    return InputError(f"{spec}: {where}, and can't be downloaded ({reason}); connect once, {ways}")
+    return InputError(f"{spec}: {where}, and can't be downloaded ({reason}); connect once, or {ways}")
