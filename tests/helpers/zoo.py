@@ -355,8 +355,11 @@ TORCHVISION_CONVNEXT = Architecture(
     blocks=r"features\.[1357]\.\d",
 )
 
-#: What mixes tokens gets (n, channels, tokens), and its layers tell mixtures of tokens apart.
-MIXER = Architecture((("input", SECOND), ("stem.proj", SECOND), ("*", LAST)), blocks=r"blocks\.\d")
+#: What mixes tokens gets (n, channels, tokens).
+MIXER = Architecture(
+    (*((name, SECOND) for name in ("input", "stem.proj", "*.mlp_tokens*")), ("*", LAST)),
+    blocks=r"blocks\.\d",
+)
 
 #: The code of places is the same for all images.
 TRANSFORMERS_CLIP = Architecture(
