@@ -155,6 +155,17 @@ def small_timm_swin() -> nn.Module:
     return timm_swin(img_size=56, depths=(2, 2), embed_dim=24, num_heads=(2, 4))
 
 
+#: Of transformers of images that are small.
+SMALL_SIZES = {
+    "image_size": 32,
+    "patch_size": 8,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+}
+
+
 def transformers_vit(**options: Any) -> nn.Module:
     """Return a ViT whose attention gives its weights too."""
     from transformers import ViTConfig, ViTForImageClassification
@@ -164,8 +175,7 @@ def transformers_vit(**options: Any) -> nn.Module:
 
 
 def small_transformers_vit(**options: Any) -> nn.Module:
-    sizes = {"image_size": 32, "patch_size": 8, "hidden_size": 32, "intermediate_size": 64}
-    return transformers_vit(num_hidden_layers=2, num_attention_heads=2, **sizes, **options)
+    return transformers_vit(**SMALL_SIZES, **options)
 
 
 def transformers_convnext(**options: Any) -> nn.Module:
@@ -188,11 +198,31 @@ def small_transformers_swin() -> nn.Module:
     return transformers_swin(image_size=112, depths=[1, 2, 2], num_heads=[2, 4, 4], embed_dim=16)
 
 
-def open_clip_tower(**options: Any) -> nn.Module:
+def transformers_clip(**options: Any) -> nn.Module:
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    return CLIPVisionModelWithProjection(CLIPVisionConfig(**options))
+
+
+def small_transformers_clip() -> nn.Module:
+    return transformers_clip(projection_dim=24, **SMALL_SIZES)
+
+
+def transformers_dinov2(**options: Any) -> nn.Module:
+    from transformers import Dinov2Config, Dinov2Model
+
+    return Dinov2Model(Dinov2Config(**{"patch_size": 14, "image_size": 224, **options}))
+
+
+def small_transformers_dinov2() -> nn.Module:
+    return transformers_dinov2(**SMALL_SIZES)
+
+
+def open_clip_tower(name: str = "ViT-B-32", **options: Any) -> nn.Module:
     """Return the part of CLIP that sees; the part that reads is kept small."""
     import open_clip
 
-    config = open_clip.get_model_config("ViT-B-32")
+    config = open_clip.get_model_config(name)
     text = {"context_length": 8, "vocab_size": 16, "width": 16, "heads": 1, "layers": 1}
     return open_clip.CLIP(
         config["embed_dim"], vision_cfg=config["vision_cfg"] | options, text_cfg=text
@@ -201,6 +231,10 @@ def open_clip_tower(**options: Any) -> nn.Module:
 
 def small_open_clip_tower() -> nn.Module:
     return open_clip_tower(image_size=32, patch_size=8, layers=2, width=64)
+
+
+def small_open_clip_resnet() -> nn.Module:
+    return open_clip_tower("RN50", image_size=64, layers=[1, 2, 1, 1], width=8)
 
 
 # PyTorch's own layers -------------------------------------------------------------------------------------
@@ -340,6 +374,19 @@ TRANSFORMERS_VIT = Architecture(
     blocks=r"vit\.layers\.\d+",
 )
 
+#: The codes of places are the same for all images.
+TRANSFORMERS_CLIP = Architecture(
+    (
+        *(("input", SECOND), ("*.patch_embedding", SECOND)),
+        *(("*.position_embedding", Axes(-1, images=None)), ("*", LAST)),
+    ),
+    blocks=r"vision_model\.encoder\.layers\.\d+",
+)
+
+TRANSFORMERS_DINOV2 = Architecture(
+    (("input", SECOND), ("*.projection", SECOND), ("*", LAST)), blocks=r"encoder\.layer\.\d+"
+)
+
 #: As in torchvision's, but that a block turns the maps by itself.
 TRANSFORMERS_CONVNEXT = Architecture(
     (
@@ -451,7 +498,14 @@ NETWORKS = (
         transformers_swin,
         large=True,
     ),
+    Example(
+        "CLIPVisionModelWithProjection", "transformers", 224, TRANSFORMERS_CLIP, transformers_clip, large=True
+    ),
+    Example("Dinov2Model", "transformers", 224, TRANSFORMERS_DINOV2, transformers_dinov2, large=True),
     Example("ViT-B-32 (image tower)", "open_clip_torch", 224, OPEN_CLIP, open_clip_tower, large=True),
+    Example(
+        "RN50 (image tower)", "open_clip_torch", 224, RESNET, partial(open_clip_tower, "RN50"), large=True
+    ),
     Example("TransformerEncoder (batch first)", "torch", 16, BATCH_FIRST, partial(Encoder, batch_first=True)),
     Example(
         "TransformerEncoder (batch second)", "torch", 16, BATCH_SECOND, partial(Encoder, batch_first=False)
@@ -485,5 +539,10 @@ SMALL = (
         transformers_windows(16, 4, 1),
         small_transformers_swin,
     ),
+    Example(
+        "small CLIPVisionModelWithProjection", "transformers", 32, TRANSFORMERS_CLIP, small_transformers_clip
+    ),
+    Example("small Dinov2Model", "transformers", 32, TRANSFORMERS_DINOV2, small_transformers_dinov2),
     Example("small CLIP tower", "open_clip_torch", 32, OPEN_CLIP, small_open_clip_tower),
+    Example("small CLIP tower (ResNet)", "open_clip_torch", 64, RESNET, small_open_clip_resnet),
 )
