@@ -15,14 +15,7 @@ import transformers
 from torch import nn
 from transformers.utils import logging
 
-SIZES = {
-    "image_size": 32,
-    "patch_size": 8,
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-}
+SIZES = zoo.SMALL_SIZES
 READER = {
     "hidden_size": 16,
     "intermediate_size": 32,
@@ -56,7 +49,7 @@ def siglip() -> nn.Module:
 
 def dinov2(**options: Any) -> nn.Module:
     """Return one that is trained with larger images than it is given, as all of them are."""
-    return transformers.Dinov2Model(transformers.Dinov2Config(**{**SIZES, "image_size": 56, **options}))
+    return zoo.transformers_dinov2(**{**SIZES, "image_size": 56, **options})
 
 
 def vit_processor() -> Any:

@@ -154,6 +154,17 @@ def of_timm(name: str, **options: Any) -> nn.Module:
     return timm.create_model(name, pretrained=False, **options)
 
 
+#: Of transformers of images that are small.
+SMALL_SIZES = {
+    "image_size": 32,
+    "patch_size": 8,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+}
+
+
 def transformers_vit(**options: Any) -> nn.Module:
     """Return a ViT whose attention gives its weights too."""
     from transformers import ViTConfig, ViTForImageClassification
@@ -163,8 +174,7 @@ def transformers_vit(**options: Any) -> nn.Module:
 
 
 def small_transformers_vit(**options: Any) -> nn.Module:
-    sizes = {"image_size": 32, "patch_size": 8, "hidden_size": 32, "intermediate_size": 64}
-    return transformers_vit(num_hidden_layers=2, num_attention_heads=2, **sizes, **options)
+    return transformers_vit(**SMALL_SIZES, **options)
 
 
 def transformers_convnext(**options: Any) -> nn.Module:
@@ -194,19 +204,17 @@ def transformers_clip(**options: Any) -> nn.Module:
 
 
 def small_transformers_clip() -> nn.Module:
-    sizes = {"image_size": 32, "patch_size": 8, "hidden_size": 32, "intermediate_size": 64}
-    return transformers_clip(num_hidden_layers=2, num_attention_heads=2, projection_dim=16, **sizes)
+    return transformers_clip(projection_dim=24, **SMALL_SIZES)
 
 
 def transformers_dinov2(**options: Any) -> nn.Module:
     from transformers import Dinov2Config, Dinov2Model
 
-    return Dinov2Model(Dinov2Config(**options))
+    return Dinov2Model(Dinov2Config(**{"patch_size": 14, "image_size": 224, **options}))
 
 
 def small_transformers_dinov2() -> nn.Module:
-    sizes = {"image_size": 32, "patch_size": 8, "hidden_size": 32}
-    return transformers_dinov2(num_hidden_layers=2, num_attention_heads=2, **sizes)
+    return transformers_dinov2(**SMALL_SIZES)
 
 
 def open_clip_tower(name: str = "ViT-B-32", **options: Any) -> nn.Module:
@@ -222,6 +230,10 @@ def open_clip_tower(name: str = "ViT-B-32", **options: Any) -> nn.Module:
 
 def small_open_clip_tower() -> nn.Module:
     return open_clip_tower(image_size=32, patch_size=8, layers=2, width=64)
+
+
+def small_open_clip_resnet() -> nn.Module:
+    return open_clip_tower("RN50", image_size=64, layers=[1, 2, 1, 1], width=8)
 
 
 # PyTorch's own layers -------------------------------------------------------------------------------------
@@ -331,9 +343,6 @@ GOOGLENET = Architecture((("*", SECOND),), blocks=r"inception\d\w")
 #: In each stage the first is another than those that follow.
 EFFICIENTNET = Architecture((("*", SECOND),), blocks=r"blocks\.\d\.\d")
 
-#: CLIP's, which ends in attention over places.
-OPEN_CLIP_RESNET = Architecture((("*", SECOND),), blocks=r"layer\d\.\d")
-
 #: A convolution makes maps of patches; all after it are tokens or vectors.
 TORCHVISION_VIT = Architecture(
     (("input", SECOND), ("conv_proj", SECOND), ("*", LAST)), blocks=r"encoder\.layers\.\w+"
@@ -361,19 +370,6 @@ MIXER = Architecture(
     blocks=r"blocks\.\d",
 )
 
-#: The code of places is the same for all images.
-TRANSFORMERS_CLIP = Architecture(
-    (
-        *(("input", SECOND), ("*.patch_embedding", SECOND)),
-        *(("*.position_embedding", Axes(None, images=None)), ("*", LAST)),
-    ),
-    blocks=r"vision_model\.encoder\.layers\.\d+",
-)
-
-TRANSFORMERS_DINOV2 = Architecture(
-    (("input", SECOND), ("*.projection", SECOND), ("*", LAST)), blocks=r"encoder\.layer\.\d+"
-)
-
 #: Queries and keys are (n, heads, tokens, part of a head): a channel is a place on two axes.
 DEIT = Architecture(
     (
@@ -388,6 +384,19 @@ DEIT = Architecture(
 TRANSFORMERS_VIT = Architecture(
     (*(("input", SECOND), ("*.projection", SECOND)), ("*.attention[[]1]", Axes(None)), ("*", LAST)),
     blocks=r"vit\.layers\.\d+",
+)
+
+#: The codes of places are the same for all images.
+TRANSFORMERS_CLIP = Architecture(
+    (
+        *(("input", SECOND), ("*.patch_embedding", SECOND)),
+        *(("*.position_embedding", Axes(-1, images=None)), ("*", LAST)),
+    ),
+    blocks=r"vision_model\.encoder\.layers\.\d+",
+)
+
+TRANSFORMERS_DINOV2 = Architecture(
+    (("input", SECOND), ("*.projection", SECOND), ("*", LAST)), blocks=r"encoder\.layer\.\d+"
 )
 
 #: As in torchvision's, but that a block turns the maps by itself.
@@ -492,11 +501,15 @@ def by_timm_small(shown: str, name: str, size: int, architecture: Architecture, 
 
 
 def by_transformers(
-    name: str, size: int, architecture: Architecture, make: Callable[[], nn.Module]
+    name: str, size: int, architecture: Architecture, make: Callable[[], nn.Module], options: str = ""
 ) -> Example:
     """Return a network of transformers that is loaded from a folder."""
-    return Example(name, "transformers", size, architecture, make, large=True, spec="hf:{weights}")
+    large = not name.startswith("small ")
+    return Example(name, "transformers", size, architecture, make, large, f"hf:{{weights}}{options}")
 
+
+#: Attention gives its weights too.
+EAGER = "?attn_implementation=eager"
 
 #: Networks as they are used: those of docs/networks.md.
 NETWORKS = (
@@ -511,7 +524,7 @@ NETWORKS = (
     by_timm("mixer_s16_224", 224, MIXER, large=True),
     by_timm("swin_tiny_patch4_window7_224", 224, timm_windows(64, 16, 4, 1), large=True),
     by_timm("efficientnet_b0", 96, EFFICIENTNET, large=True),
-    by_transformers("ViTForImageClassification", 224, TRANSFORMERS_VIT, transformers_vit),
+    by_transformers("ViTForImageClassification", 224, TRANSFORMERS_VIT, transformers_vit, EAGER),
     by_transformers("CLIPVisionModelWithProjection", 224, TRANSFORMERS_CLIP, transformers_clip),
     by_transformers("Dinov2Model", 224, TRANSFORMERS_DINOV2, transformers_dinov2),
     by_transformers("SwinForImageClassification", 224, transformers_windows(64, 16, 4, 1), transformers_swin),
@@ -520,7 +533,7 @@ NETWORKS = (
         "RN50 (image tower)",
         "open_clip_torch",
         224,
-        OPEN_CLIP_RESNET,
+        RESNET,
         partial(open_clip_tower, "RN50"),
         large=True,
         spec="open_clip:RN50?pretrained={weights}",
@@ -580,24 +593,15 @@ SMALL = (
         embed_dim=24,
         num_heads=(2, 4),
     ),
-    Example("small ViTForImageClassification", "transformers", 32, TRANSFORMERS_VIT, small_transformers_vit),
-    Example(
-        "small ConvNextForImageClassification",
-        "transformers",
-        32,
-        TRANSFORMERS_CONVNEXT,
-        small_transformers_convnext,
+    by_transformers("small ViTForImageClassification", 32, TRANSFORMERS_VIT, small_transformers_vit, EAGER),
+    by_transformers(
+        "small ConvNextForImageClassification", 32, TRANSFORMERS_CONVNEXT, small_transformers_convnext
     ),
-    Example(
-        "small SwinForImageClassification",
-        "transformers",
-        112,
-        transformers_windows(16, 4, 1),
-        small_transformers_swin,
+    by_transformers(
+        "small SwinForImageClassification", 112, transformers_windows(16, 4, 1), small_transformers_swin
     ),
-    Example(
-        "small CLIPVisionModelWithProjection", "transformers", 32, TRANSFORMERS_CLIP, small_transformers_clip
-    ),
-    Example("small Dinov2Model", "transformers", 32, TRANSFORMERS_DINOV2, small_transformers_dinov2),
+    by_transformers("small CLIPVisionModelWithProjection", 32, TRANSFORMERS_CLIP, small_transformers_clip),
+    by_transformers("small Dinov2Model", 32, TRANSFORMERS_DINOV2, small_transformers_dinov2),
     Example("small CLIP tower", "open_clip_torch", 32, OPEN_CLIP, small_open_clip_tower),
+    Example("small CLIP tower (ResNet)", "open_clip_torch", 64, RESNET, small_open_clip_resnet),
 )

@@ -202,6 +202,8 @@ def _run_factory(
 
 
 def _broken_package(spec: str, package: str, error: BaseException) -> InputError:
+    while error.__cause__ is not None:  # which is where it began
+        error = error.__cause__
     return InputError(
         f"{spec}: the installed package {package!r} can't be imported ({type(error).__name__}: "
         f"{brief(error)}); it may be made for another version than PyTorch's here, "

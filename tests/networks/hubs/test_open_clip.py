@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import helpers.zoo as zoo  # before open_clip imports torchvision
 import numpy as np
@@ -17,6 +18,7 @@ import open_clip
 import PIL.Image
 import pytest
 import torch
+from helpers.documents import DOCS, commands, fenced
 from helpers.hooked import hooked
 from helpers.hub_folders import Bomb, cut_off, keep
 from open_clip.transform import PreprocessCfg, image_transform_v2
@@ -27,6 +29,9 @@ import differentia as dif
 from differentia.cli import main
 from differentia.networks.torch import TorchNetwork
 from differentia.recording.fitting import fit_of
+
+if TYPE_CHECKING:
+    from helpers.digit_files import DigitFiles
 
 TOLERANCE = 1e-4
 
@@ -237,6 +242,33 @@ def test_photographs(name: str, tag: str, real_data: Path) -> None:
         assert levels[0] < 0.01
         wrong += levels[1] > 1
     assert wrong == len(images)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_pictures")
+def test_the_command_of_the_guide(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digit_files: DigitFiles, capsys: Capture
+) -> None:
+    """Runs as it stands, with weights where the hub keeps them."""
+    guide = (DOCS / "guides" / "networks.md").read_text(encoding="utf-8")
+    (command,) = (block for block in fenced(guide, "bash") if "open_clip:" in block)
+    (parts,) = commands(f"$ {command}")
+    assert parts[0] == "differentia"
+    repository = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
+    (tmp_path / "repository").mkdir()
+    save_file(state(whole("ViT-B-32")), tmp_path / "repository" / "open_clip_model.safetensors")
+    cut_off(monkeypatch, tmp_path / "hub")
+    keep(tmp_path / "hub", repository, tmp_path / "repository")
+    (tmp_path / "photos" / "cats").mkdir(parents=True)
+    for name in digit_files.names[:3]:
+        shutil.copy(digit_files.folder / name, tmp_path / "photos" / "cats")
+    monkeypatch.chdir(tmp_path)
+    assert main(parts[1:]) == 0
+    assert "transformer.resblocks.11 " in capsys.readouterr().out
+    result = dif.load_result(tmp_path / "clip" / "result.nc")
+    assert [name for name in result["layer"].values if "resblocks" in name] == [
+        f"transformer.resblocks.{number}" for number in range(12)
+    ]
 
 
 # ---------------------------------------------------------------------------------------- no code, no pickle
