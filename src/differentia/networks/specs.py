@@ -23,7 +23,15 @@ from differentia.system.files import user_path
 from differentia.system.specs import parse_spec
 
 #: What is said about a network where only its name is given.
-NOTHING = {"preprocess": None, "input_shape": None, "class_names": None, "classes": None, "device": "auto"}
+NOTHING = {
+    "preprocess": None,
+    "input_shape": None,
+    "class_names": None,
+    "classes": None,
+    "device": "auto",
+    "dtype": None,
+    "forward": None,
+}
 
 #: ``auto`` and PyTorch's kinds of devices; those that are told, and what they are called elsewhere.
 DEVICES = (
@@ -79,7 +87,7 @@ def read_network_spec(spec: str, about: dict[str, Any]) -> NetworkSpec:
         if given:
             raise InputError(f"{spec}: the embedded network takes no options; write digits")
         why = "the embedded network has its own preprocessing, input size and class names"
-        require_nothing({**about, "device": "auto"}, name, why)
+        require_nothing({**about, "device": "auto", "dtype": None}, name, why)
         return NetworkSpec("digits", spec, name, "", given)
     if scheme == "keras" and colon:
         _require_application(spec, rest, given)
@@ -131,7 +139,7 @@ def require_nothing(about: dict[str, Any], name: str, why: str) -> None:
     if about != NOTHING:
         raise InputError(
             f"{name}: {why}; leave out preprocess (--preprocess), input_shape (--input-size), "
-            "class_names, classes (--classes) and device (--device)"
+            "class_names, classes (--classes), forward, device (--device) and dtype (--dtype)"
         )
 
 
