@@ -63,6 +63,7 @@ OPTIONS: dict[str, tuple[list[str], tuple[str, ...], Any]] = {
     "network": (["torch.nn:ReLU"], ("network", "spec"), "torch.nn:ReLU"),
     "preprocess": (["--preprocess", "signed"], ("network", "preprocess"), "signed"),
     "input_size": (["--input-size", "9x12"], ("network", "input_shape"), [9, 12, 3]),
+    "classes": (["--classes", "classes.txt"], ("network", "classes"), "{1}/classes.txt"),
     "device": (["--device", "cpu"], ("network", "device"), "cpu"),
     "dtype": (["--dtype", "bfloat16"], ("network", "dtype"), "bfloat16"),
     "sets": (["--set", "cats=cats", "--set", "n=noise:3"], ("sets", "cats"), "{0}"),
@@ -100,6 +101,7 @@ def test_run_repeats_every_option_of_measure(photos: Path, monkeypatch: pytest.M
     (photos / "broken.png").write_bytes(b"no image")
     PIL.Image.new("RGB", (9, 9), "red").save(photos.parent / "outside.png")
     (photos / "linked.png").symlink_to("../outside.png")
+    (photos.parent / "classes.txt").write_text("ant\nbee\n")
     arguments = [part for given, _, _ in OPTIONS.values() for part in given]
     assert main(["measure", *arguments, "--out", "first"]) == 0
     content = tomllib.loads((photos.parent / "first" / "experiment.toml").read_text())
@@ -107,7 +109,8 @@ def test_run_repeats_every_option_of_measure(photos: Path, monkeypatch: pytest.M
         found: Any = content
         for key in place:
             found = found[key]
-        assert found == (str(photos) if expected == "{0}" else expected), name
+        wanted = expected.format(photos, photos.parent) if isinstance(expected, str) else expected
+        assert found == wanted, name
         assert by_name[name].default not in (found, str(found)), f"{name}: {given} says nothing"
     monkeypatch.chdir("/")
     again = photos.parent / "again"
@@ -553,10 +556,9 @@ class Colours(torch.nn.Module):
     def forward(self, x):
         seen = 20 * x.mean((2, 3))
         return torch.cat([seen, 0 * seen[:, :2]], dim=1)
-class Named(TorchNetwork):
-    class_ids = ("n01", "n02", "n03", "n04", "n05")
 names = ("Tiger_cat", "sea lion", "crane", "crane", "ship")
-named = Named(Colours(), name="named", preprocess="unit", input_shape=(4, 4, 3), class_names=names)
+known = {"class_names": names, "class_ids": ("n01", "n02", "n03", "n04", "n05")}
+named = TorchNetwork(Colours(), name="named", preprocess="unit", input_shape=(4, 4, 3), **known)
 unnamed = TorchNetwork(Colours(), name="unnamed", preprocess="unit", input_shape=(4, 4, 3))
 """
 

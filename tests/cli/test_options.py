@@ -17,6 +17,7 @@ from differentia.cli import options as opt
 from differentia.cli.commands import EXAMPLES, app
 from differentia.experiment.options import MeasureOptions, measure_and_record
 from differentia.networks.applications import APPLICATIONS
+from differentia.networks.hubs.names import HUBS
 from differentia.recording.options import RecordOptions
 from differentia.system import choices
 from differentia.system.choices import Choice
@@ -47,7 +48,10 @@ def commands() -> dict[str, Any]:
 def test_networks_are_examples_of_what_there_is() -> None:
     """What the shell completes of them."""
     assert opt.NETWORKS.names[0] == "digits"
-    assert {name.removeprefix("keras:") for name in opt.NETWORKS.names[1:]} <= set(APPLICATIONS)
+    names = [name.partition(":") for name in opt.NETWORKS.names[1:]]
+    assert {name for scheme, _, name in names if scheme == "keras"} <= set(APPLICATIONS)
+    assert {scheme for scheme, _, _ in names} == {"keras", *HUBS}
+    assert {f"{scheme}:{hub.example}" for scheme, hub in HUBS.items()} <= set(opt.NETWORKS.names)
 
 
 def test_every_command_shows_its_choices() -> None:

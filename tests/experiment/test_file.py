@@ -89,13 +89,8 @@ def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """Also from another folder; None is left out, paths are absolute, and odd names stay as they are."""
     monkeypatch.chdir(tmp_path)
     measured = {"n_units": (5, 10), "maps": {'a."b"': (1, 2)}, "views": False, "units": "top", "pool": None}
-    network = {
-        "spec": "nets/net.keras",
-        "preprocess": "unit",
-        "input_shape": (4, 5, 3),
-        "device": "cpu",
-        "dtype": "bfloat16",
-    }
+    about = {"preprocess": "unit", "input_shape": (4, 5, 3), "device": "cpu", "dtype": "bfloat16"}
+    network = {"spec": "nets/net.keras", "classes": "../classes.txt", **about}
     write_experiment(
         tmp_path / "experiment.toml",
         Experiment.model_validate({"network": network, "sets": {}, "measure": measured}),
@@ -108,6 +103,7 @@ def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "spec": f"{tmp_path}/nets/net.keras",
         "preprocess": "unit",
         "input_shape": (4, 5, 3),
+        "classes": f"{tmp_path.parent}/classes.txt",
         "device": "cpu",
         "dtype": "bfloat16",
     }
@@ -141,6 +137,17 @@ def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("keras:VGG16?classes=gone.json", "keras:VGG16?classes=gone.json"),
         ("my.code:net?width=3&weights=a.safetensors", "my.code:net?width=3&weights={0}/a.safetensors"),
         ("nets/net.keras", "{0}/nets/net.keras"),
+        ("torchvision:resnet18?weights=IMAGENET1K_V1", "torchvision:resnet18?weights=IMAGENET1K_V1"),
+        ("torchvision:lab?weights=DEFAULT", "torchvision:lab?weights=DEFAULT"),
+        ("timm:mixer_s16_224?weights=w.safetensors", "timm:mixer_s16_224?weights={0}/w.safetensors"),
+        ("timm:mixer_s16_224?weights=../w", "timm:mixer_s16_224?weights={1}/w"),
+        ("timm:vit_tiny_patch16_224.augreg_in21k", "timm:vit_tiny_patch16_224.augreg_in21k"),
+        ("timm:hf-hub:timm/vit", "timm:hf-hub:timm/vit"),
+        ("timm:local-dir:nets", "timm:local-dir:{0}/nets"),
+        ("hf:google/vit-base?revision=main", "hf:google/vit-base?revision=main"),
+        ("hf:nets?weights=none", "hf:{0}/nets?weights=none"),
+        ("open_clip:RN50?pretrained=openai", "open_clip:RN50?pretrained=openai"),
+        ("open_clip:RN50?pretrained=a.pt", "open_clip:RN50?pretrained={0}/a.pt"),
         ("~/net.keras", "{2}/net.keras"),
     ],
 )
@@ -152,6 +159,7 @@ def test_paths_are_relative_to_the_file(
         f'out = "results"\n[network]\nspec = "{spec}"\n[sets]\na = "cats/*.png"\nb = "/dogs"\nc = "~/d"'
     )
     (path.parent / "index.json").write_text("{}")
+    (path.parent / "nets").mkdir()
     monkeypatch.setenv("HOME", "/home/someone")
     monkeypatch.chdir(path.parent.parent)
     read = read_network("lab/experiment.toml")
@@ -195,7 +203,7 @@ WRONG = {
     f"[network]\n{SETS}": "network.spec: is missing",
     f'network = "digits"\n{SETS}': "network: is 'digits'; expected a table, [network]",
     f'{NETWORK}device = "cpu"\ndevise = "cpu"\n{SETS}': "network.devise: unknown field 'devise'. "
-    "Did you mean 'device'? Known: spec, preprocess, input_shape, device",
+    "Did you mean 'device'? Known: spec, preprocess, input_shape, classes, device",
     f'{NETWORK}preprocess = "imagnet"\n{SETS}': "network.preprocess: unknown preprocessing 'imagnet'. "
     "Did you mean 'imagenet'? Known: none, unit, signed, imagenet, caffe",
     f"{NETWORK}input_shape = [8, 8]\n{SETS}": "network.input_shape: is [8, 8]; expected 3 or more of them",

@@ -18,25 +18,13 @@ NAMES = ("tench", "crane", "tiger_cat", "Egyptian_cat", "crane", "sea-lion", "6"
 IDS = tuple(f"n0{number}" for number in range(len(NAMES)))
 
 
-class Named(TorchNetwork):
-    """A network that also knows WordNet identifiers, as those of ``keras.applications`` do."""
-
-    ids: tuple[str, ...] | None = None
-
-    @property
-    def class_ids(self) -> tuple[str, ...] | None:
-        """The identifiers that were set."""
-        return self.ids
-
-
 def network(
     names: tuple[str, ...] | None = NAMES, ids: tuple[str, ...] | None = IDS, *more: nn.Module
-) -> Named:
+) -> TorchNetwork:
     """Return a classifier of 8 classes, followed by `more`."""
     module = nn.Sequential(nn.Flatten(), nn.Linear(48, 8), *more)
-    made = Named(module, name="net", preprocess="unit", input_shape=(4, 4, 3), class_names=names)
-    made.ids = ids
-    return made
+    about: dict[str, Any] = {"class_names": names, "class_ids": ids}
+    return TorchNetwork(module, name="net", preprocess="unit", input_shape=(4, 4, 3), **about)
 
 
 def test_the_layer_of_the_classes() -> None:
@@ -134,11 +122,11 @@ def test_a_class_by_number_name_or_identifier(wanted: Any, number: int) -> None:
             network(None, None),
             "tabby",
             r"^the names of the classes of net are not known; give the number of one, from 0 to 7, or a "
-            r"class index \(keras:NAME\?classes=PATH\)$",
+            r"file of their names \(--classes FILE\)$",
         ),
     ],
 )
-def test_a_class_that_is_not_there(made: Named, wanted: Any, message: str) -> None:
+def test_a_class_that_is_not_there(made: TorchNetwork, wanted: Any, message: str) -> None:
     """The error lists the numbers, or the names that are like it."""
     with pytest.raises(dif.InputError, match=message):
         find_class(made, wanted, 8)
@@ -148,7 +136,7 @@ def test_a_long_list_is_cut() -> None:
     """Of a thousand names those that hold the text are shown, or a few of all."""
     names = (*(f"class_{number}" for number in range(999)), "zebra finch")
     module = nn.Sequential(nn.Flatten(), nn.Linear(48, 1000))
-    made = Named(module, name="net", preprocess="unit", input_shape=(4, 4, 3), class_names=names)
+    made = TorchNetwork(module, name="net", preprocess="unit", input_shape=(4, 4, 3), class_names=names)
     with pytest.raises(dif.InputError, match=r"^unknown class 'zebra'\. Did you mean 'zebra finch'\?$"):
         find_class(made, "zebra", 1000)
     with pytest.raises(dif.InputError, match=r"unknown class 'quagga'\. .*Known: class_0, ") as caught:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from helpers.networks import factory
 from safetensors.torch import save_file
 
 import differentia as dif
+from differentia.networks.hubs.names import HUBS
 from differentia.networks.specs import DEVICES, NOTHING, read_network_spec, require_device_name
 
 
@@ -53,6 +56,12 @@ def test_what_a_spec_names(here: Path) -> None:
     assert read("keras:VGG16?weights=none", preprocess="caffe") == ("application", "VGG16", "")
     for weights in ("good.pt", "old.pth", "good.safetensors"):
         assert read(f"own_net:make?weights={weights}") == ("code", "own_net", "make")
+    assert read("torchvision:resnet18?weights=good.pt") == ("hub", "resnet18", "torchvision")
+    assert read("timm:vit_tiny.augreg_in1k?weights=DEFAULT") == ("hub", "vit_tiny.augreg_in1k", "timm")
+    assert read("timm:hf-hub:timm/vit@main?weights=none") == ("hub", "hf-hub:timm/vit@main", "timm")
+    assert read("hf:google/vit-base.v2") == ("hub", "google/vit-base.v2", "hf")
+    assert read("open_clip:RN50?pretrained=openai") == ("hub", "RN50", "open_clip")
+    assert read("torchvision.models:resnet18") == ("code", "torchvision.models", "resnet18")
     assert read("plain.keras", preprocess="unit") == ("file", "plain.keras", "")
     assert read("lab.nets:Nets.small") == ("code", "lab.nets", "Nets.small")
     assert read("lab.made_later:net") == ("code", "lab.made_later", "net")  # the package may make it
@@ -70,7 +79,7 @@ def test_what_a_spec_names(here: Path) -> None:
         ("mnist", "Did you mean 'digits'"),
         (
             "resnet18",
-            r"^unknown network 'resnet18'\. Known: digits, keras:VGG16, torchvision.models:resnet18 ",
+            r"^unknown network 'resnet18'\. Known: digits, keras:VGG16, torchvision:resnet18, timm:vit_tiny",
         ),
         ("weights/resnet50.pt", r"write package\.module:factory\?weights=weights/resnet50\.pt$"),
         ("vgg.h5", r"write keras:NAME\?weights=vgg\.h5 or package\.module:factory\?weights=vgg\.h5$"),
@@ -79,13 +88,21 @@ def test_what_a_spec_names(here: Path) -> None:
         ("own_nets:small", r"can't be imported .*\. Did you mean 'own_net:small'\? If not, install it"),
         ("kears:VGG16", "Did you mean 'keras:VGG16'"),
         ("lab.net:small", "Did you mean 'lab.nets:small'"),
-        ("torchvision:resnet18", r"write torchvision\.models:resnet18"),
-        ("timm:resnet18", r"write timm:create_model\?model_name=resnet18&pretrained=true$"),
+        ("google/vit-base", "Did you mean 'hf:google/vit-base'"),
+        ("huggingface:google/vit-base", r"names no code\. Did you mean 'hf:google/vit-base'\?$"),
+        ("huggingface:vit", r"Did you mean 'hf:vit'\?$"),
+        ("transformers:ViTModel", r"Did you mean 'hf:ViTModel'\?$"),
+        ("torch:resnet18", r"Did you mean 'torchvision:resnet18'\?$"),
+        ("Timm:resnet18", r"Did you mean 'timm:resnet18'\?$"),
+        ("open-clip:RN50", r"Did you mean 'open_clip:RN50'\?$"),
+        ("keras_hub:vit", "write my_code:make_net, .* a function of yours that returns vit$"),
+        ("timm:", r"^timm:: names no network; write timm:vit_tiny_patch16_224$"),
         (
-            "hf:google/vit-base",
-            "write my_code:make_net, .* a function of yours that returns google/vit-base$",
+            "timm:vit?weights=gone.pt",
+            r"no weights at gone\.pt; give weights=PATH of a file, or weights=none$",
         ),
-        ("huggingface:vit", "write my_code:make_net"),
+        ("torchvision:resnet18?weights=page.pt", r"it is a web page \(HTML\)"),
+        ("open_clip:RN50?pretrained=./gone", r"no weights at \./gone; give pretrained=PATH of a file, or"),
         (
             "keras:MobileNet?alpha=1&depth=2",
             r"unknown option of keras:MobileNet 'depth'\. .*depth_multiplier",
@@ -119,6 +136,42 @@ def test_a_file_that_is_no_keras_model(here: Path, name: str) -> None:
     """It is told by its table of contents."""
     with pytest.raises(dif.InputError, match=f"^{name}: can't be read as a Keras model"):
         read(name, preprocess="unit")
+
+
+@pytest.mark.parametrize("scheme", HUBS)
+def test_a_library_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    """One line says what installs it, and no framework is needed for that."""
+    module = HUBS[scheme].module
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setattr(sys, "path", [])
+    importlib.invalidate_caches()
+    with pytest.raises(dif.InputError) as caught:
+        read(f"{scheme}:net")
+    told = f"{scheme}:net: needs {module}, which is not installed; pip install 'differentia[{scheme}]'"
+    assert str(caught.value) == told
+
+
+def test_extras_install_each_library() -> None:
+    """By the names that the error has; one installs all, and so does what the tests need."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    assert {hub.extra for hub in HUBS.values()} < extras.keys()
+    assert extras["hubs"] == [f"differentia[{','.join(hub.extra for hub in HUBS.values())}]"]
+    assert "differentia[docs,hubs]" in extras["dev"]
+
+
+def test_names_of_classes_are_given_once(here: Path) -> None:
+    """As a file that is there, or as names."""
+    Path("classes.txt").write_text("ant\nbee\n")
+    read("keras:VGG16", classes="classes.txt")
+    wrong: dict[str, dict[str, Any]] = {
+        r"class_names and classes \(--classes\) were": {"classes": "classes.txt", "class_names": ("ant",)},
+        r"gone\.txt is not a class index \(FileNotFound": {"classes": "gone.txt"},
+        r"expected the path of a file \(names go in class_names\)": {"classes": ("ant", "bee")},
+    }
+    for told, about in wrong.items():
+        with pytest.raises(dif.InputError, match=f"^keras:VGG16: .*{told}"):
+            read("keras:VGG16", **about)
 
 
 def test_the_devices_are_those_of_pytorch() -> None:

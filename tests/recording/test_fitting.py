@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +114,14 @@ def test_a_store_tells_margins_apart(tmp_path: Path) -> None:
     down = Fit((16, 16, 3), "bicubic", "squash", (20, 20), rounded_down=True)
     assert described_fit(down)["resized_to"] == [20, 20]
     assert described_fit(down)["rounded_down"]
-    store = tmp_path / "r.zarr"
-    inputs(load(), store=store)
+    assert described_fit(replace(plain, resized_by="PyTorch")) == {
+        **described_fit(plain),
+        "resized_by": "PyTorch",
+    }
+    for store in (tmp_path / "by.zarr", tmp_path / "r.zarr"):
+        inputs(load(), store=store)
+    with pytest.warns(dif.DifferentiaWarning, match=r"another resized by \(None, now PyTorch\)"):
+        inputs(load(OF_LIBRARY._replace(resized_by="PyTorch")), store=tmp_path / "by.zarr")
     wider = OF_LIBRARY._replace(resize_to=30)
     with pytest.warns(dif.DifferentiaWarning, match=r"another resized to \(24, now 30\)"):
         other = inputs(load(wider), store=store)

@@ -10,10 +10,11 @@ import helpers.zoo  # noqa: F401 - torchvision can be imported then
 import numpy as np
 import PIL.Image
 import pytest
+import torch
 from helpers.image_files import write
 
 import differentia as dif
-from differentia.stimuli.base import Fit
+from differentia.stimuli.base import RESIZES, Fit
 
 
 def test_resize_and_crop(tmp_path: Path) -> None:
@@ -84,6 +85,40 @@ def test_a_margin_is_cut_off_as_by_transformers() -> None:
         assert np.array_equal(fit(image), theirs), (to, crop, size)
         differs += not np.array_equal(replace(fit, rounded_down=False)(image), theirs)
     assert differs
+
+
+@pytest.mark.parametrize("resize", RESIZES)
+@pytest.mark.parametrize("to", [None, 31, (30, 26)])
+def test_pytorch_resizes_as_torchvision_does_tensors(resize: str, to: int | tuple[int, int] | None) -> None:
+    """To every grey level, where it has the filter; Pillow's rounds otherwise."""
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms.v2 import functional
+
+    crop = "center" if isinstance(to, int) else "squash"
+    fit = Fit((24, 24, 3), resize, crop, to, rounded_down=True, resized_by="PyTorch")
+    pillows = replace(fit, resized_by="Pillow")
+    mode = InterpolationMode("nearest-exact" if resize == "nearest" else resize)
+    differs = 0
+    for size in SIZES:
+        image = picture(*size)
+        found = fit(image)
+        differs += not np.array_equal(found, pillows(image))
+        if resize not in ("box", "hamming"):
+            pixels = torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)
+            shape = [24, 24] if to is None else [to] if isinstance(to, int) else [*to]
+            theirs = functional.resize(pixels, shape, mode)
+            top, left = ((side - 24) // 2 for side in theirs.shape[1:])
+            theirs = theirs[:, top : top + 24, left : left + 24].permute(1, 2, 0)
+            assert np.array_equal(found, theirs.numpy()), size
+    assert bool(differs) == (resize not in ("box", "hamming"))
+
+
+def test_pytorch_resizes_grey_images() -> None:
+    """Of one channel."""
+    grey = picture(40, 30).convert("L")
+    fit = Fit((24, 24, 1), "bicubic", resized_by="PyTorch")
+    colours = replace(fit, shape=(24, 24, 3))(grey)
+    assert np.array_equal(fit(grey), colours[..., :1])
 
 
 def test_a_very_long_image_does_not_fill_the_memory() -> None:

@@ -145,6 +145,10 @@ def demo(
     "--layers 'input,block*,flatten,predictions' --map block1_conv1:31 --map-images 0,10,21",
     "differentia measure my_code:make_net --preprocess imagenet --input-size 224 "
     "--set noise=noise:43 --set cats=data/cats --units random,top_variance,filter_mean --out net",
+    "differentia measure 'torchvision:resnet18?weights=IMAGENET1K_V1' --set noise=noise:43 "
+    "--set cats=data/cats --out resnet18",
+    "differentia measure timm:vit_tiny_patch16_224 --layers :blocks --set noise=noise:43 "
+    "--set cats=data/cats --out vit",
 )
 def measure(
     context: typer.Context,
@@ -153,6 +157,7 @@ def measure(
     out: str | None,
     preprocess: str | None,
     input_size: tuple[int, int, int] | None,
+    classes: str | None,
     device: str,
     dtype: str | None,
     maps: list[str] | None,
@@ -176,6 +181,7 @@ def measure(
     about: dict[str, Any] = {
         "preprocess": preprocess,
         "input_shape": input_size,
+        "classes": classes,
         "device": device,
         "dtype": dtype,
     }
@@ -431,6 +437,7 @@ def select(
     class_layer: str | None,
     preprocess: str | None,
     input_size: tuple[int, int, int] | None,
+    classes: str | None,
     device: str,
     dtype: str | None,
     batch_size: Annotated[Any, opt.value(Count, "Images in one pass.")] = "32",
@@ -454,6 +461,7 @@ def select(
     about: dict[str, Any] = {
         "preprocess": preprocess,
         "input_shape": input_size,
+        "classes": classes,
         "device": device,
         "dtype": dtype,
     }

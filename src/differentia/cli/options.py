@@ -17,7 +17,25 @@ from differentia.system.choices import DTYPE, PREPROCESS, Choice
 from differentia.system.fields import Option, Whole, options_of, value_of
 
 #: What the shell completes, though there are more of them.
-NETWORKS = Choice("network", ("digits", "keras:VGG16", "keras:MobileNet", "keras:ResNet50"))
+NETWORKS = Choice(
+    "network",
+    (
+        *(
+            "digits",
+            "keras:VGG16",
+            "keras:MobileNet",
+            "keras:ResNet50",
+            "torchvision:resnet18",
+            "torchvision:vit_b_16",
+        ),
+        *(
+            "timm:vit_tiny_patch16_224",
+            "timm:efficientnet_b0",
+            "hf:google/vit-base-patch16-224",
+            "open_clip:ViT-B-32",
+        ),
+    ),
+)
 DEVICE = Choice("device", ("auto", "cpu", "cuda"))
 
 #: The fields of the library that are options of `measure`; what it has in their place is among `SHARED`.
@@ -62,6 +80,7 @@ HELP_ORDER = (
     ),
     *("metric", "resize", "crop", "reference", "confidence", "seed", "preprocess", "input_size"),
     *(
+        "classes",
         "device",
         "dtype",
         "batch_size",
@@ -147,10 +166,11 @@ def image_size(text: str) -> tuple[int, int, int]:
 
 
 NETWORK_TEXT = (
-    "digits, keras:NAME?weights=imagenet|none|PATH, package.module:factory?weights=PATH "
-    "(this runs that code), or PATH.keras"
+    "digits, keras:NAME, torchvision:NAME, timm:NAME, hf:NAME or open_clip:NAME (?weights=none or a PATH), "
+    "package.module:factory?weights=PATH (this runs that code), or PATH.keras"
 )
 SET_TEXT = "A set of images: a folder, a glob, a .npy of uint8 images, or noise:COUNT. Once for each set."
+CLASSES_TEXT = "A file of the names of the classes: one a line, or JSON, such as Keras's class index."
 SIZE_TEXT = "224, 224x192 (height x width) or 28x28x1 (and channels)."
 OWN = "the network's own"
 
@@ -162,6 +182,7 @@ SHARED: dict[str, tuple[Any, Any]] = {
     "out": (Annotated[str | None, text("The folder to write to.", "DIR")], None),
     "preprocess": (Annotated[Any, one_of(PREPROCESS, "What is done to pixel values", shown=OWN)], None),
     "input_size": (Annotated[Any, value(image_size, SIZE_TEXT, "SIZE", shown=OWN)], None),
+    "classes": (Annotated[str | None, text(CLASSES_TEXT, "FILE", "--classes", shown=OWN)], None),
     "device": (
         Annotated[str, value(str, f"{DEVICE.listed} | cuda:1 | ...", "DEVICE", choice=DEVICE)],
         "auto",

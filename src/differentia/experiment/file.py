@@ -14,6 +14,8 @@ from pydantic import Field, ValidationError
 from differentia.errors import InputError, unknown_name, warn
 from differentia.experiment.checks import counts_of
 from differentia.experiment.options import MeasureOptions, measure_and_record
+from differentia.networks.hubs.names import HUBS
+from differentia.networks.weight_files import names_weights_file
 from differentia.recording.options import MAP_IMAGES, RecordOptions
 from differentia.stimuli.sources import is_generated, local_path
 from differentia.system.choices import DTYPE, PREPROCESS
@@ -29,6 +31,9 @@ from differentia.system.fields import (
     problems,
 )
 from differentia.system.files import read_text, user_path, written_whole
+
+#: How specs begin that may name a local folder.
+LOCAL = ("hf:", "timm:local-dir:")
 
 _AnyExperiment = TypeVar("_AnyExperiment", bound=Strict)
 
@@ -48,11 +53,17 @@ class NetworkSection(Strict):
     spec: Text
     preprocess: Annotated[str, PREPROCESS] | None = None
     input_shape: Annotated[tuple[Count, ...], SEVERAL, Field(min_length=3, max_length=3)] | None = None
+    classes: Text | None = None
     device: str = "auto"
     dtype: Annotated[str, DTYPE] | None = None
 
     def options(self) -> dict[str, Any]:
         return {name: value for name, value in self if name != "spec" and value is not None}
+
+    def with_absolute_paths(self, folder: Path) -> NetworkSection:
+        """Return the same with its paths, relative to a folder, absolute."""
+        classes = None if self.classes is None else _absolute(self.classes, folder)
+        return self.model_copy(update={"spec": _absolute_spec(self.spec, folder), "classes": classes})
 
 
 class MeasureSection(model_of(IN_FILE.values())):  # type: ignore[misc]
@@ -121,7 +132,7 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment | ResponsesExper
     if isinstance(experiment, ResponsesExperiment):
         experiment.responses.file = _absolute(experiment.responses.file, folder)
     else:
-        experiment.network.spec = _absolute_spec(experiment.network.spec, folder)
+        experiment.network = experiment.network.with_absolute_paths(folder)
         experiment.sets = {name: _absolute_source(source, folder) for name, source in experiment.sets.items()}
     if experiment.out is not None:
         experiment.out = _absolute(experiment.out, folder)
@@ -166,14 +177,15 @@ def _described(problem: Problem, kind: type[Strict]) -> str:
 
 def write_experiment(path: Path, experiment: Experiment, sets: Mapping[str, str]) -> None:
     """Write the file that repeats a measurement; its paths are absolute, its defaults spelled out."""
-    folder, network = Path.cwd(), experiment.network
+    folder = Path.cwd()
+    network = experiment.network.with_absolute_paths(folder)
     options, recording = experiment.options()
     full = {**vars(options), **vars(recording), "n_units": counts_of(options, recording)}
     if full["maps"] and full["map_images"] is None:
         full["map_images"] = MAP_IMAGES
     measure = {name: as_toml(full[name]) for name in IN_FILE if full[name] is not None}
     content = {
-        "network": {"spec": _absolute_spec(network.spec, folder), **as_toml(network.options())},
+        "network": {"spec": network.spec, **as_toml(network.options())},
         "sets": {name: _absolute_source(source, folder) for name, source in sets.items()},
         "measure": measure,
     }
@@ -206,12 +218,18 @@ def _absolute_source(source: str, folder: Path) -> str:
 def _absolute_spec(spec: str, folder: Path) -> str:
     """Return a network's spec with the paths in it absolute."""
     name, _, query = spec.partition("?")
-    if name.endswith(".keras"):
+    of_hub = name.partition(":")[0] in HUBS
+    if name.endswith(".keras") and not of_hub:
         name = _absolute(name, folder)
+    for start in LOCAL:
+        if name.startswith(start) and Path(_absolute(name.removeprefix(start), folder)).is_dir():
+            name = start + _absolute(name.removeprefix(start), folder)
     parts = []
     for part in query.split("&") if query else []:
         key, _, value = part.partition("=")
-        weights = key == "weights" and value.lower() not in ("imagenet", "none")
+        weights = key in ("weights", "pretrained") and names_weights_file(value)
+        if not of_hub:
+            weights = key == "weights" and value.lower() not in ("imagenet", "none")
         if weights or (key == "classes" and Path(_absolute(value, folder)).is_file()):
             part = f"{key}={_absolute(value, folder)}"
         parts.append(part)

@@ -94,7 +94,7 @@ def find_class(network: Network, wanted: str | int, count: int) -> int:
     if network.class_names is None:
         raise InputError(
             f"the names of the classes of {asked} are not known; give the number of one, from 0 to "
-            f"{count - 1}, or a class index (keras:NAME?classes=PATH)"
+            f"{count - 1}, or a file of their names (--classes FILE)"
         )
     holders = [name for name in names if text and _comparable(text) in _comparable(name)]
     if holders:

@@ -74,6 +74,7 @@ class KerasNetwork(Network):
         preprocess: str | Callable[[np.ndarray], Any] | None = None,
         input_shape: tuple[int, int, int] | None = None,
         class_names: tuple[str, ...] | None = None,
+        class_ids: tuple[str, ...] | None = None,
         class_index: Callable[[], ClassIndex] = ClassIndex,
         device: str = "auto",
         dtype: str | None = None,
@@ -90,8 +91,8 @@ class KerasNetwork(Network):
         self.model = model
         self.input_shape, self.channels_first = self._known_input_shape(input_shape)
         self.preprocessing = describe_preprocessing(self._preprocess)
-        self._given_class_names = class_names
-        self._class_index = cache(class_index)
+        given = ClassIndex(class_ids, class_names)
+        self._class_index = cache(class_index if class_names is None else lambda: given)
         self._device = device
         say_untried(name, device)
         if dtype is not None:
@@ -223,7 +224,7 @@ class KerasNetwork(Network):
 
     @cached_property
     def class_names(self) -> tuple[str, ...] | None:
-        return self._class_index().names if self._given_class_names is None else self._given_class_names
+        return self._class_index().names
 
     @cached_property
     def class_ids(self) -> tuple[str, ...] | None:

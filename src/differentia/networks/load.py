@@ -15,12 +15,16 @@ import torch
 from differentia.errors import DifferentiaError, InputError, short_tracebacks, unknown_name
 from differentia.networks.base import Network
 from differentia.networks.digits import load_digits_network
+from differentia.networks.hubs.base import HubNetwork
+from differentia.networks.hubs.names import HUBS
 from differentia.networks.keras import KerasNetwork, is_keras_model, load_application, load_keras_file
 from differentia.networks.misfits import brief
 from differentia.networks.specs import (
     NOTHING,
+    NetworkSpec,
     import_problem,
     installed_package,
+    read_classes,
     read_network_spec,
     require_device_name,
     require_nothing,
@@ -38,6 +42,7 @@ def load_network(
     preprocess: str | Callable[..., Any] | None = None,
     input_shape: tuple[int, int, int] | None = None,
     class_names: tuple[str, ...] | None = None,
+    classes: str | os.PathLike[str] | None = None,
     device: str = "auto",
     dtype: str | None = None,
     forward: Callable[[Any], Any] | None = None,
@@ -54,6 +59,10 @@ def load_network(
         - ``keras:NAME?weights=imagenet|none|PATH&classes=PATH&...``: a network of
           ``keras.applications`` with its own preprocessing, input size and class names (``classes`` is a
           local class index); any other option goes to its constructor;
+        - ``torchvision:NAME?weights=DEFAULT|NAME|none|PATH&...``,
+          ``timm:NAME?weights=DEFAULT|none|PATH&...``, ``hf:NAME_OR_FOLDER?...`` (image models of
+          transformers), ``open_clip:NAME?pretrained=TAG|none|PATH`` (the tower for images): a network of
+          that library, with the weights, the transform and the class names that go with it;
         - ``package.module:factory?weights=PATH&...``: importable code that is, or returns, a module, a
           model or a `Network`. **That code is run.** Other options go to the factory;
         - ``path/to/model.keras``, or a ``pathlib.Path``: Keras's own format, read in safe mode.
@@ -68,6 +77,9 @@ def load_network(
         Keras models that take any size.
     class_names
         Of the classes that the last layer tells apart.
+    classes
+        A file of their names instead: one per line, or JSON (a list, or an object by number, whose values
+        are names or, as in Keras's class index, pairs of a WordNet identifier and a name).
     device
         ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...; ``auto`` leaves a module where it is, and takes a
         GPU for a network named by a spec, where there is one.
@@ -85,7 +97,7 @@ def load_network(
         No such network, missing or unfitting weights, or a preprocessing or input shape that can't be
         known and was not given.
     """
-    given = (preprocess, input_shape, class_names, device, dtype, forward)
+    given = (preprocess, input_shape, class_names, classes, device, dtype, forward)
     about = dict(zip(NOTHING, given, strict=True))
     require_device_name(device)
     if dtype is not None:
@@ -116,9 +128,9 @@ def _from_object(candidate: Any, name: str, about: dict[str, Any]) -> Network:
         require_nothing(about, name, "this network was loaded already")
         return candidate
     if is_keras_model(candidate):  # asked first: on its PyTorch backend it is a torch.nn.Module too
-        return KerasNetwork(candidate, name=name, **about)
+        return KerasNetwork(candidate, name=name, **_with_classes(name, about))
     if isinstance(candidate, torch.nn.Module):
-        return TorchNetwork(candidate, name=name, **about)
+        return TorchNetwork(candidate, name=name, **_with_classes(name, about))
     raise InputError(
         f"{name}: this is of type {type(candidate).__name__}; "
         "expected a torch.nn.Module, a keras.Model or a network's name"
@@ -130,11 +142,38 @@ def _from_spec(text: str, about: dict[str, Any]) -> Network:
     if spec.kind == "digits":
         return load_digits_network(device=_with_gpu(about)["device"], dtype=about["dtype"])
     if spec.kind == "application":
-        return load_application(text, spec.name, spec.options, **about)
+        return load_application(text, spec.name, spec.options, **_with_classes(text, about))
+    if spec.kind == "hub":
+        return _from_hub(spec, _with_gpu(_with_classes(text, about)))
     if spec.kind == "file":
-        return load_keras_file(spec.name, **about)
+        return load_keras_file(spec.name, **_with_classes(text, about))
     made = _run_factory(text, spec.name, spec.attribute, **spec.options)
     return _from_object(made, text, about if isinstance(made, Network) else _with_gpu(about))
+
+
+def _with_classes(name: str, about: dict[str, Any]) -> dict[str, Any]:
+    """Return what is said about a network with the identifiers and names of its classes, read from a file."""
+    found = read_classes(name, about)
+    rest = {key: value for key, value in about.items() if key != "classes"}
+    return {**rest, "class_names": found.names, "class_ids": found.ids}
+
+
+def _from_hub(spec: NetworkSpec, about: dict[str, Any]) -> Network:
+    """Return a network of another library; what the user says goes before what the library does."""
+    try:
+        importlib.import_module(HUBS[spec.attribute].module)
+        hub = importlib.import_module(f"differentia.networks.hubs.{spec.attribute}")  # which needs more of it
+    except (Exception, SystemExit) as error:
+        raise _broken_package(spec.text, HUBS[spec.attribute].module, error) from error
+    found: HubNetwork = hub.load(spec)
+    if found.transform is None and None in (about["preprocess"], about["input_shape"]):
+        raise InputError(
+            f"{spec.text}: {found.untold}; say how images are prepared with preprocess= and input_shape= "
+            "(--preprocess, --input-size; and --resize, --crop)"
+        )
+    if about["class_names"] is None:
+        about |= {"class_names": found.classes.names, "class_ids": found.classes.ids}
+    return TorchNetwork(found.module, name=spec.text, transform=found.transform, **about)
 
 
 def _run_factory(
@@ -147,11 +186,7 @@ def _run_factory(
         raise import_problem(spec, module_name, error, []) from error
     except (Exception, SystemExit) as error:
         if package := installed_package(module_name):
-            raise InputError(
-                f"{spec}: the installed package {package!r} can't be imported ({type(error).__name__}: "
-                f"{brief(error)}); it may be made for another version than PyTorch's here, "
-                f"{torch.__version__}: reinstall it for that version"
-            ) from error
+            raise _broken_package(spec, package, error) from error
         if isinstance(error, ImportError):
             raise import_problem(spec, module_name, error, []) from error
         raise _failed(spec, f"importing {module_name}", module_name, error) from error
@@ -179,6 +214,16 @@ def _run_factory(
     if weights is not None:
         load_weights(spec, made, str(weights))
     return made
+
+
+def _broken_package(spec: str, package: str, error: BaseException) -> InputError:
+    while error.__cause__ is not None:  # which is where it began
+        error = error.__cause__
+    return InputError(
+        f"{spec}: the installed package {package!r} can't be imported ({type(error).__name__}: "
+        f"{brief(error)}); it may be made for another version than PyTorch's here, "
+        f"{torch.__version__}: reinstall it for that version"
+    )
 
 
 def _failed(spec: str, what: str, module_name: str, error: BaseException) -> InputError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import pkgutil
+import re
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -12,9 +13,11 @@ from typing import Any, Literal, NamedTuple
 
 from differentia.errors import InputError, nearest_names, require_known, unknown_name
 from differentia.networks.applications import APPLICATIONS
+from differentia.networks.class_files import ClassIndex, read_class_index
+from differentia.networks.hubs.names import HUBS, hub_meant
 from differentia.networks.keras_files import require_harmless_weights
 from differentia.networks.preprocessing import require_preprocessing
-from differentia.networks.weight_files import require_weights
+from differentia.networks.weight_files import OF_WEIGHTS, names_weights_file, require_weights
 from differentia.system.choices import PREPROCESS
 from differentia.system.files import user_path
 from differentia.system.specs import parse_spec
@@ -24,6 +27,7 @@ NOTHING = {
     "preprocess": None,
     "input_shape": None,
     "class_names": None,
+    "classes": None,
     "device": "auto",
     "dtype": None,
     "forward": None,
@@ -37,45 +41,28 @@ DEVICES = (
 USUAL_DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 DEVICE_SYNONYMS = {"gpu": "cuda", "nvidia": "cuda", "metal": "mps", "apple": "mps", "none": "auto"}
 
-#: Files that hold weights, and no network.
-OF_WEIGHTS = (".bin", ".ckpt", ".h5", ".hdf5", ".npz", ".pkl", ".pt", ".pth", ".safetensors", ".tar")
-
-#: What is to be written for the name of a library and a network of it: of those that have it under another
-#: name, and of all.
-LIBRARIES = {
-    "torchvision": "torchvision.models:{0} (?weights=PATH of its state dict)",
-    "timm": "timm:create_model?model_name={0}&pretrained=true",
-}
+#: What has networks too, but of which none can be named here.
+OTHER_LIBRARIES = ("keras_hub", "tf", "tfhub")
 OWN_CODE = "my_code:make_net, the module and the name of a function of yours that returns {0}"
-OTHER_LIBRARIES = (
-    "hf",
-    "huggingface",
-    "hub",
-    "keras_hub",
-    "open_clip",
-    "tf",
-    "tfhub",
-    "torch",
-    "transformers",
-)
 
 KNOWN = (
     "digits",
     "keras:VGG16",
-    "torchvision.models:resnet18 (package.module:factory)",
+    *(f"{scheme}:{hub.example}" for scheme, hub in HUBS.items()),
+    "package.module:factory",
     "path/to/model.keras",
 )
 
 
 class NetworkSpec(NamedTuple):
-    """A network's written name: of the embedded one, an application of Keras, a Keras file, or code."""
+    """A network's written name: of the embedded one, one of a library, a Keras file, or code."""
 
-    kind: Literal["digits", "application", "file", "code"]
+    kind: Literal["digits", "application", "hub", "file", "code"]
     #: As the user wrote it.
     text: str
-    #: Of the application, the file or the module.
+    #: Of the application, of the library's network, of the file or of the module.
     name: str
-    #: What of a module.
+    #: What of a module; or which of `HUBS`.
     attribute: str
     options: dict[str, Any]
 
@@ -95,6 +82,7 @@ def read_network_spec(spec: str, about: dict[str, Any]) -> NetworkSpec:
     require_device_name(about["device"])
     if isinstance(about["preprocess"], str):
         PREPROCESS.checked(about["preprocess"])
+    read_classes(spec, about)
     if name == "digits":
         if given:
             raise InputError(f"{spec}: the embedded network takes no options; write digits")
@@ -104,6 +92,9 @@ def read_network_spec(spec: str, about: dict[str, Any]) -> NetworkSpec:
     if scheme == "keras" and colon:
         _require_application(spec, rest, given)
         return NetworkSpec("application", spec, rest, "", given)
+    if scheme in HUBS and colon:
+        _require_hub(spec, scheme, rest, given)
+        return NetworkSpec("hub", spec, rest, scheme, given)
     if name.endswith(".keras"):
         if given:
             raise InputError(f"{spec}: a Keras file takes no options; write {name}")
@@ -121,11 +112,26 @@ def read_network_spec(spec: str, about: dict[str, Any]) -> NetworkSpec:
     raise _unknown_network(spec, name)
 
 
+def read_classes(network: str, about: dict[str, Any]) -> ClassIndex:
+    """Return what is said of a network's classes: by their names, or by a file of them."""
+    names, classes = about["class_names"], about["classes"]
+    if classes is None:
+        return ClassIndex(names=names)
+    if names is not None:
+        raise InputError(f"{network}: class_names and classes (--classes) were given; keep one")
+    if not isinstance(classes, str | os.PathLike):
+        raise InputError(
+            f"{network}: classes is {classes!r}; expected the path of a file (names go in class_names)"
+        )
+    return read_class_index(user_path(classes), network)
+
+
 def names_code(spec: str) -> bool:
     """Return whether a spec is of the form ``package.module:factory``."""
     module, colon, attribute = spec.partition("?")[0].partition(":")
     parts = [*module.split("."), *attribute.split(".")]
-    return module != "keras" and bool(colon) and all(part.isidentifier() for part in parts)
+    library = module == "keras" or module in HUBS
+    return not library and bool(colon) and all(part.isidentifier() for part in parts)
 
 
 def require_nothing(about: dict[str, Any], name: str, why: str) -> None:
@@ -133,7 +139,7 @@ def require_nothing(about: dict[str, Any], name: str, why: str) -> None:
     if about != NOTHING:
         raise InputError(
             f"{name}: {why}; leave out preprocess (--preprocess), input_shape (--input-size), "
-            "class_names, forward, device (--device) and dtype (--dtype)"
+            "class_names, classes (--classes), forward, device (--device) and dtype (--dtype)"
         )
 
 
@@ -145,6 +151,20 @@ def require_device_name(device: str) -> None:
         raise unknown_name("device", word, USUAL_DEVICES, DEVICE_SYNONYMS)
     if colon and not number.isdecimal():
         raise InputError(f"device is {device!r}; expected the number of one behind the colon, as in {word}:0")
+
+
+def _require_hub(spec: str, scheme: str, name: str, options: dict[str, Any]) -> None:
+    """Raise an error where a library is not installed, names no network, or its weights are no such file."""
+    hub = HUBS[scheme]
+    if not name:
+        raise InputError(f"{spec}: names no network; write {scheme}:{hub.example}")
+    if hub.module not in sys.modules and importlib.util.find_spec(hub.module) is None:
+        raise InputError(
+            f"{spec}: needs {hub.module}, which is not installed; pip install 'differentia[{hub.extra}]'"
+        )
+    for option in ("weights", "pretrained"):
+        if isinstance(given := options.get(option), str) and names_weights_file(given):
+            require_weights(spec, given, f"give {option}=PATH of a file, or {option}=none")
 
 
 def _require_application(spec: str, name: str, options: dict[str, Any]) -> None:
@@ -172,9 +192,9 @@ def _require_weights(spec: str, weights: str) -> None:
 
 def _require_code(spec: str, module: str, attribute: str) -> None:
     """Raise an error where there is no such module; nothing is imported, not even the packages around it."""
-    if module in LIBRARIES and "." not in attribute and attribute != "create_model":
-        raise InputError(f"{spec}: names no code; write {LIBRARIES[module].format(attribute)}")
     first, *others = module.split(".")
+    if module in ("torch", "transformers") and "." not in attribute:
+        raise _of_a_hub(spec, module, attribute)
     if module in sys.modules:
         return
     try:
@@ -182,6 +202,8 @@ def _require_code(spec: str, module: str, attribute: str) -> None:
     except (ImportError, ValueError):  # the import says why
         return
     if found is None:
+        if hub_meant(module):
+            raise _of_a_hub(spec, module, attribute)
         if module in OTHER_LIBRARIES:
             raise InputError(f"{spec}: names no code; write {OWN_CODE.format(attribute)}")
         here = [one.name for one in pkgutil.iter_modules([place for place in sys.path if not place])]
@@ -198,6 +220,11 @@ def _require_code(spec: str, module: str, attribute: str) -> None:
                 return
             raise import_problem(spec, module, f"No module named {f'{name}.{part}'!r}", close[:1])
         name = f"{name}.{part}"
+
+
+def _of_a_hub(spec: str, library: str, name: str) -> InputError:
+    """Return the error for what another library is called elsewhere."""
+    return InputError(f"{spec}: names no code. Did you mean {f'{hub_meant(library)}:{name}'!r}?")
 
 
 def import_problem(spec: str, module: str, reason: object, close: list[str]) -> InputError:
@@ -233,11 +260,14 @@ def _unknown_network(spec: str, name: str) -> InputError:
             f"{spec}: is a file of code; write the module and what returns the network, "
             f"{module}:{rest or 'make_net'}"
         )
-    if colon and scheme.lower() in (*LIBRARIES, *OTHER_LIBRARIES):
-        meant = LIBRARIES.get(scheme.lower(), OWN_CODE)
-        return InputError(f"{spec}: names no code; write {meant.format(rest)}")
+    if colon and hub_meant(scheme):
+        return _of_a_hub(spec, scheme, rest)
+    if colon and scheme.lower() in OTHER_LIBRARIES:
+        return InputError(f"{spec}: names no code; write {OWN_CODE.format(rest)}")
     wanted = rest if scheme.lower() == "keras" else name
     close = [f"keras:{one}" for one in nearest_names(wanted, APPLICATIONS, cutoff=0.85)]
     close += nearest_names(name, ["digits"], {"mnist": "digits", "demo": "digits"})
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not path.parent.is_dir():  # as Hugging Face names networks
+        close.append(f"hf:{name}")
     guess = f" Did you mean {close[0]!r}?" if close else ""
     return InputError(f"unknown network {name!r}.{guess} Known: {', '.join(KNOWN)}")

@@ -50,6 +50,7 @@ class TorchNetwork(Network):
     manners = (Manner.FASTEST, Manner.IN_PARTS, Manner.OWN)
     manner = Manner.FASTEST
     class_names = None
+    class_ids = None
     #: By class name; some are not PyTorch's own.
     inert = frozenset(
         (
@@ -66,6 +67,7 @@ class TorchNetwork(Network):
         preprocess: str | Callable[[torch.Tensor], torch.Tensor] | None = None,
         input_shape: tuple[int, int, int] | None = None,
         class_names: tuple[str, ...] | None = None,
+        class_ids: tuple[str, ...] | None = None,
         transform: Transform | None = None,
         device: str = "auto",
         dtype: str | None = None,
@@ -88,7 +90,7 @@ class TorchNetwork(Network):
         self.input_shape = image_shape(name, input_shape, channels_first=True)
         self.transform = transform and transform.of_size(self.input_shape)
         self.preprocessing = describe_preprocessing(self._preprocess)
-        self.class_names = class_names
+        self.class_names, self.class_ids = class_names, class_ids
         self._asked_dtype: torch.dtype | None = getattr(torch, dtype) if dtype else None
         self._forward = forward
         self._on_error: Callable[[Exception], str] = lambda error: ""

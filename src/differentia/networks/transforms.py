@@ -26,6 +26,8 @@ class Transform(NamedTuple):
     sd: tuple[float, ...]
     #: Whether half a pixel is cut off as a library does that rounds it down; else to the even number.
     rounded_down: bool = False
+    #: What resizes an image, "Pillow" or "PyTorch": their filters are the same, but for the rounding.
+    resized_by: str = "Pillow"
 
     def __call__(self, pixels: UInt8[torch.Tensor, "b c h w"]) -> Float32[torch.Tensor, "b c h w"]:
         """Return pixels of 0..255 as the network's input."""

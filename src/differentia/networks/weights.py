@@ -53,8 +53,17 @@ class StateDict(NamedTuple):
         return of_part + (f", without {shown(self.without)!r} in their names" if self.without else "")
 
 
-def load_weights(spec: str, network: Any, weights: str) -> None:
+def load_weights(
+    spec: str, network: Any, weights: str, *, part: str = "", spare: tuple[str, ...] = ()
+) -> None:
     """Put the weights of a file into a network; all of them, and nothing else.
+
+    Parameters
+    ----------
+    part
+        What the network is in a larger one, of which the file may hold the weights.
+    spare
+        How the names of tensors begin that the file may hold beside those of the network.
 
     Raises
     ------
@@ -71,21 +80,47 @@ def load_weights(spec: str, network: Any, weights: str) -> None:
             f"{spec}: this is of type {type(network).__name__}; "
             "weights= goes with a torch.nn.Module or a keras.Model"
         )
-    require_tensors(spec, path)
+    found = [_of_part(one, part) for one in _state_dicts(read_weights(spec, path))]
     try:
-        chosen = _chosen(list(_state_dicts(_read(path))), network, spec)
-        problem = _load(network, chosen.tensors)
-    except Exception as error:  # each format has its own kinds
-        reason = error if isinstance(error, InputError) else brief(error)
-        raise InputError(f"{spec}: the weights can't be loaded: {reason}") from error
+        chosen = _chosen(found, network, spec)
+        problem = _load(network, chosen.tensors, spare)
+    except Exception as error:  # many kinds, of tensors that do not fit
+        raise _unloadable(spec, error) from error
     if problem:
         raise unfitting(spec, problem)
     if chosen.keys or chosen.without:
         logger.info("%s: took the weights%s", weights, chosen.in_words())
 
 
+def read_tensors(spec: str, weights: str) -> dict[str, torch.Tensor]:
+    """Return the tensors of a file by their names in it, for a library that knows what they are for."""
+    found = next(_state_dicts(read_weights(spec, weights_path(spec, weights))), None)
+    if found is None:
+        raise _unloadable(spec, InputError(f"it holds no tensors by name; {SAVE}"))
+    return {name: tensor for name, tensor in found.tensors.items() if isinstance(tensor, torch.Tensor)}
+
+
+def read_weights(spec: str, path: Path) -> Any:
+    """Return what a file of `torch.save` or safetensors holds; nothing in it is run.
+
+    Raises
+    ------
+    InputError
+        It is of another kind, or nothing of it can be taken without running code.
+    """
+    require_tensors(spec, path)
+    try:
+        return _read(path)
+    except Exception as error:
+        raise _unloadable(spec, error) from error
+
+
+def _unloadable(spec: str, error: Exception) -> InputError:
+    reason = error if isinstance(error, InputError) else brief(error)
+    return InputError(f"{spec}: the weights can't be loaded: {reason}")
+
+
 def _read(path: Path) -> Any:
-    """Return what a file of `torch.save` or safetensors holds; nothing in it is run."""
     head = head_of(path)
     if path.suffix == ".safetensors" or head[8:9] == b"{":
         try:
@@ -140,6 +175,16 @@ def _state_dicts(read: Any, keys: tuple[str, ...] = ()) -> Iterator[StateDict]:
         yield StateDict(read, keys)
     for key, value in read.items():
         yield from _state_dicts(value, (*keys, repr(key)))
+
+
+def _of_part(found: StateDict, part: str) -> StateDict:
+    """Return the tensors of a part of a network by their names in it; all, where none is of such a part."""
+    inside = {
+        behind: tensor
+        for name, tensor in found.tensors.items()
+        if part and (behind := f".{name}".partition(f".{part}.")[2])
+    }
+    return found._replace(tensors=inside) if inside else found
 
 
 def _chosen(found: list[StateDict], network: torch.nn.Module, spec: str) -> StateDict:
@@ -200,7 +245,7 @@ def _plain(name: str) -> str:
     return ".".join(part for part in name.split(".") if part != COMPILED)
 
 
-def _load(network: torch.nn.Module, given: Mapping[str, Any]) -> str:
+def _load(network: torch.nn.Module, given: Mapping[str, Any], spare: tuple[str, ...]) -> str:
     """Put tensors into a network, and return what does not fit; "" if all does."""
     own, reshaped = network.state_dict(), {}
     try:
@@ -215,7 +260,8 @@ def _load(network: torch.nn.Module, given: Mapping[str, Any]) -> str:
     missing = [
         name for name in outcome.missing_keys if name not in reshaped and not _is_filled(name, own, given)
     ]
-    return misfit(missing, outcome.unexpected_keys, reshaped)
+    unexpected = [name for name in outcome.unexpected_keys if not name.startswith(spare)]
+    return misfit(missing, unexpected, reshaped)
 
 
 def _reshaped(own: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, str]:

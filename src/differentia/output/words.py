@@ -186,15 +186,15 @@ PREPROCESSING_WORDS = {
 
 #: How an image gets the proportions of a network's input.
 CROP_WORDS = {
-    "squash": "resized with Pillow's {resize} filter, without keeping their proportions",
-    "center": "cropped around their centre to these proportions and resized with Pillow's {resize} filter",
+    "squash": "resized with {by}'s {resize} filter, without keeping their proportions",
+    "center": "cropped around their centre to these proportions and resized with {by}'s {resize} filter",
 }
 
 #: The same where the middle is cut out of what every image was resized to: by how many sides that names.
 MARGIN_WORDS = {
-    1: "resized so that the shorter side has {to} pixels, with Pillow's {resize} filter, and the central "
+    1: "resized so that the shorter side has {to} pixels, with {by}'s {resize} filter, and the central "
     "{size} pixels were cut out",
-    2: "resized to {to} pixels with Pillow's {resize} filter, without keeping their proportions, and the "
+    2: "resized to {to} pixels with {by}'s {resize} filter, without keeping their proportions, and the "
     "central {size} pixels were cut out",
 }
 

@@ -22,7 +22,8 @@ def fit_of(network: Network, resize: str | None = None, crop: str | None = None)
         return Fit(network.input_shape, **asked)
     if crop not in (None, own.crop):
         asked["resize_to"] = None
-    return replace(Fit(network.input_shape, own.resize, own.crop, own.resize_to, own.rounded_down), **asked)
+    theirs = (own.resize, own.crop, own.resize_to, own.rounded_down, own.resized_by)
+    return replace(Fit(network.input_shape, *theirs), **asked)
 
 
 def described_fit(fit: Fit) -> dict[str, Any]:
@@ -31,4 +32,6 @@ def described_fit(fit: Fit) -> dict[str, Any]:
     if fit.resize_to is not None:  # else all is as it was before there were margins, of which stores tell
         facts["resized_to"] = fit.resize_to if isinstance(fit.resize_to, int) else list(fit.resize_to)
         facts |= {"rounded_down": True} if fit.rounded_down else {}
+    if fit.resized_by != "Pillow":
+        facts["resized_by"] = fit.resized_by
     return facts

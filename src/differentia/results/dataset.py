@@ -179,7 +179,7 @@ def _padded_pools(responses: Responses) -> np.ndarray:
 _ALIKE = ("set", "layer", "image_name", "image_set", "image_hash")
 _ALIKE_FACTS = (
     *("normalize", "metric", "reference", "seed"),
-    *("network", "fingerprint", "input_shape", "preprocessing", "crop", "resize", "resized_to"),
+    *("network", "fingerprint", "input_shape", "preprocessing", "crop", "resize", "resized_to", "resized_by"),
     *("dtype", "forward"),
 )
 

@@ -153,6 +153,7 @@ class _Provenance(BaseModel):
     input_shape: Annotated[list[int], Field(min_length=3, max_length=3)] = [1, 1, 1]
     resize: str = ""
     crop: str = ""
+    resized_by: str = "Pillow"
     resized_to: int | Annotated[list[int], Field(min_length=2, max_length=2)] | None = None
     tokens: str = ""
     token_layers: list[str] = []

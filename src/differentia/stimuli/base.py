@@ -28,6 +28,9 @@ CROPS: dict[str, Callable[..., PIL.Image.Image]] = {
     "center": PIL.ImageOps.fit,
 }
 
+#: What PyTorch calls those of the filters that it has.
+OF_PYTORCH = {name: name for name in ("bilinear", "bicubic", "lanczos")} | {"nearest": "nearest-exact"}
+
 #: How much longer than the other a side may be of an image that is resized with its proportions: it would
 #: fill the memory before its middle is cut out. What is further away is cut off first.
 LONGEST = 100
@@ -53,7 +56,8 @@ class Fit:
     """How images become a network's input of a shape (height, width, channels), pixel by pixel.
 
     Where there is a `resize_to`, every image is resized: its shorter side to that many pixels, or the whole
-    to a (height, width). Then its middle is cut out, as torchvision does it, or `rounded_down`.
+    to a (height, width). Then its middle is cut out, as torchvision does it, or `rounded_down`. What resizes
+    is Pillow or, with a filter that it has, PyTorch.
     """
 
     shape: tuple[int, int, int]
@@ -61,6 +65,7 @@ class Fit:
     crop: str = "squash"
     resize_to: int | tuple[int, int] | None = None
     rounded_down: bool = False
+    resized_by: str = "Pillow"
 
     def __post_init__(self) -> None:
         RESIZE.checked(self.resize)
@@ -75,8 +80,11 @@ class Fit:
         height, width, channels = self.shape
         if image.mode != MODES[channels]:  # Pillow would copy it
             image = image.convert(MODES[channels])
-        if self.resize_to is not None:
-            image = self._middle(self._resized(image, self.resize_to))
+        to = self.resize_to
+        if to is None and self.crop == "squash" and self.resized_by != "Pillow":
+            to = (height, width)
+        if to is not None:
+            image = self._middle(self._resized(image, to))
         elif image.size != (width, height):
             image = CROPS[self.crop](image, (width, height), RESIZES[self.resize])
         return np.asarray(image, dtype=np.uint8).reshape(self.shape)
@@ -91,6 +99,8 @@ class Fit:
             width, height = (int(to * side / min(image.size)) for side in image.size)
         else:
             height, width = to
+        if self.resized_by == "PyTorch" and self.resize in OF_PYTORCH and image.size != (width, height):
+            return _resized_by_pytorch(image, (height, width), OF_PYTORCH[self.resize])
         return image.resize((width, height), RESIZES[self.resize])
 
     def _middle(self, image: PIL.Image.Image) -> PIL.Image.Image:
@@ -104,6 +114,16 @@ class Fit:
         if self.rounded_down:
             return margin // 2
         return round(margin / 2) if margin > 0 else -(-margin // 2)
+
+
+def _resized_by_pytorch(image: PIL.Image.Image, size: tuple[int, int], mode: str) -> PIL.Image.Image:
+    """Return an image, resized to (height, width) as torchvision resizes a tensor of its pixels."""
+    import torch  # which is there already where a network's library resizes with it
+
+    pixels = torch.from_numpy(np.array(image)).reshape(image.height, image.width, -1).permute(2, 0, 1)
+    antialias = mode != "nearest-exact"  # which has nothing to smooth
+    resized = torch.nn.functional.interpolate(pixels[None], size=size, mode=mode, antialias=antialias)[0]
+    return picture(resized.permute(1, 2, 0).contiguous().numpy())
 
 
 def picture(pixels: UInt8[np.ndarray, "h w c"]) -> PIL.Image.Image:

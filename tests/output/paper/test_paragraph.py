@@ -358,6 +358,7 @@ def test_preprocessings(measured: xr.Dataset) -> None:
     assert "Russakovsky" not in text(with_facts(measured, preprocessing="imagenet"))
     for crop in CROPS:
         assert "Pillow's bilinear filter" in text(with_facts(measured, crop=crop))
+        assert "PyTorch's bilinear filter" in text(with_facts(measured, crop=crop, resized_by="PyTorch"))
     said = "; the network ran on the CPU, computing in bfloat16."
     assert text(with_facts(measured, dtype="bfloat16")).endswith(said)
     assert text(with_facts(measured, dtype=None)) == text(measured)

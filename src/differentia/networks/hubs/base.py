@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import torch
 
+from differentia.errors import InputError
 from differentia.networks.class_files import ClassIndex
+from differentia.networks.specs import NetworkSpec
 from differentia.networks.transforms import Transform
 
 
@@ -14,5 +16,17 @@ class HubNetwork(NamedTuple):
     """A network of a library, with its weights, its transform, and the classes that it tells apart."""
 
     module: torch.nn.Module
-    transform: Transform
+    #: None where what the library does to an image can't be said as a transform.
+    transform: Transform | None
     classes: ClassIndex = ClassIndex()
+    #: Why there is no transform.
+    untold: str = ""
+
+
+def require_no_option(spec: NetworkSpec, *names: str) -> None:
+    """Raise an error for an option by which a library loads weights itself, and may run code in them."""
+    for name in names:
+        if name in spec.options:
+            raise InputError(
+                f"{spec.text}: {name} can't be chosen; write weights=DEFAULT, weights=none or weights=PATH"
+            )

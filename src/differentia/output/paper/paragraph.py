@@ -248,12 +248,13 @@ class _MethodsFacts:
 
     def _fit_in_words(self, size: str) -> str:
         """Return which images were fitted to the size, and how."""
-        resize, to = self.known["resize"], self.known.get("resized_to")
+        to = self.known.get("resized_to")
+        how = {"resize": self.known["resize"], "by": self.known.get("resized_by", "Pillow")}
         if to is None:
-            return f"images of another size were {words.CROP_WORDS[self.known['crop']].format(resize=resize)}"
+            return f"images of another size were {words.CROP_WORDS[self.known['crop']].format(**how)}"
         sides = [to] if isinstance(to, int) else to
         resized_to = " x ".join(f"{side:,}" for side in sides)
-        told = words.MARGIN_WORDS[len(sides)].format(to=resized_to, resize=resize, size=size)
+        told = words.MARGIN_WORDS[len(sides)].format(to=resized_to, size=size, **how)
         return f"images{' other than noise' if any(self._made_to_size) else ''} were {told}"
 
     @property

@@ -1,0 +1,218 @@
+"""Image models of transformers: of a repository of the Hugging Face hub, or of a folder."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import AutoConfig, AutoImageProcessor
+from transformers.models.auto import modeling_auto
+from transformers.utils import logging
+
+from differentia.errors import InputError, require_known
+from differentia.networks.class_files import ClassIndex
+from differentia.networks.hubs.base import HubNetwork
+from differentia.networks.hubs.image_processors import UntoldError, transform_of
+from differentia.networks.hubs.repositories import fetched
+from differentia.networks.misfits import brief, misfit, unfitting
+from differentia.networks.specs import NetworkSpec
+from differentia.networks.transforms import Transform
+from differentia.networks.weights import read_tensors
+from differentia.system.files import read_text, user_path
+
+OPTIONS = ("weights", "revision", "attn_implementation")
+
+#: How attention can be computed; other names may be those of code on the hub.
+ATTENTION = ("eager", "sdpa")
+
+CONFIG, PROCESSORS = "config.json", ("preprocessor_config.json", "processor_config.json")
+WEIGHTS, PARTS, INDEX = "model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json"
+PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+
+
+def load(spec: NetworkSpec) -> HubNetwork:
+    """Return the image model, or of a model of images and text the part that sees."""
+    for option in spec.options:
+        require_known(f"option of hf:{spec.name}", option, OPTIONS)
+    attention = spec.options.get("attn_implementation")
+    if attention is not None:
+        require_known("attn_implementation", str(attention), ATTENTION)
+    folder = _folder(spec)
+    config = _config(spec, folder)
+    config._attn_implementation = attention  # its own may be the name of code on the hub
+    kind, config = _kind(spec, config)
+    channels = getattr(config, "num_channels", 3)
+    try:
+        transform, untold = _transform(spec, folder, channels), ""
+    except UntoldError as error:
+        transform, untold = None, str(error)
+    with _quiet():
+        module = _module(spec, folder, kind, config)
+    return HubNetwork(module, transform, _classes(kind, config), untold)
+
+
+def _folder(spec: NetworkSpec) -> Path:
+    """Return the folder with the model's files, which are fetched unless it is one already."""
+    folder = user_path(spec.name)
+    if folder.is_dir():
+        if "revision" in spec.options:
+            raise InputError(f"{spec.text}: a folder has no revision; leave it out")
+        return folder
+    files = [CONFIG, *PROCESSORS]
+    if "weights" not in spec.options:
+        files += [WEIGHTS, PARTS, INDEX]
+    revision = spec.options.get("revision")
+    return fetched(
+        spec.text,
+        spec.name,
+        files,
+        revision=None if revision is None else str(revision),
+        otherwise=f"name a folder with {CONFIG}, {PROCESSORS[0]} and {WEIGHTS}: hf:FOLDER",
+    )
+
+
+def _config(spec: NetworkSpec, folder: Path) -> Any:
+    """Return the model's configuration, without code that may come with it."""
+    for name in (CONFIG, *PROCESSORS):
+        if "auto_map" in _json(spec, folder / name):
+            raise InputError(
+                f"{spec.text}: its {name} asks for code of its own (auto_map), which is not run; if you "
+                "trust it, load it with a function of yours: package.module:make_net"
+            )
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"{spec.text}: there is no {CONFIG} in {folder}; save it with model.save_pretrained")
+    try:
+        with _quiet():
+            return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # many kinds, of what is no configuration
+        raise InputError(f"{spec.text}: its {CONFIG} can't be used: {brief(error)}") from error
+
+
+def _json(spec: NetworkSpec, path: Path) -> Mapping[str, Any]:
+    """Return what a file holds, which need not be there."""
+    try:
+        read = json.loads(read_text(path)) if path.is_file() else {}
+        if not isinstance(read, dict):
+            raise ValueError("it is no object")
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{spec.text}: {path} is damaged ({brief(error)}); fetch it again") from error
+    return read
+
+
+def _kind(spec: NetworkSpec, config: Any) -> tuple[Any, Any]:
+    """Return the class of the model with its configuration: a classifier, the part that sees, or the rest."""
+    named = [str(name) for name in config.architectures or ()]
+    kind = None
+    for classifiers in modeling_auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES.values():
+        for name in [classifiers] if isinstance(classifiers, str) else classifiers:
+            kind = getattr(transformers, name) if name in named else kind
+    if kind is None:
+        whole, config = config, getattr(config, "vision_config", config)
+        kind = modeling_auto.MODEL_MAPPING.get(type(config), None)
+        kind = kind[0] if isinstance(kind, tuple) else kind
+        projecting = getattr(transformers, f"{kind.__name__}WithProjection", None) if kind else None
+        of_pair = whole is not config and hasattr(whole, "projection_dim")
+        if projecting is not None and (of_pair or projecting.__name__ in named):
+            kind = projecting
+            config.projection_dim = whole.projection_dim
+    if kind is None or not _takes_pixels(kind):
+        raise InputError(
+            f"{spec.text}: its model, {', '.join(named) or type(config).__name__}, is not called with images "
+            "alone; load it with your own code, and say how to call it with forward="
+        )
+    return kind, config
+
+
+def _takes_pixels(kind: Any) -> bool:
+    """Return whether a model is called with a batch of pixels alone."""
+    _, first, *others = inspect.signature(kind.forward).parameters.values()
+    optional = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return first.name == "pixel_values" and all(
+        other.default is not inspect.Parameter.empty or other.kind in optional for other in others
+    )
+
+
+def _module(spec: NetworkSpec, folder: Path, kind: Any, config: Any) -> torch.nn.Module:
+    """Return the model with its own weights, those of a file, or random ones."""
+    weights = spec.options.get("weights", folder)
+    try:
+        if weights is None:
+            module: torch.nn.Module = kind(config)
+            return module.float()
+        tensors = _own_tensors(spec, folder) if weights is folder else read_tensors(spec.text, str(weights))
+        module, found = kind.from_pretrained(
+            None,
+            config=config,
+            state_dict=tensors,
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+    except InputError:
+        raise
+    except Exception as error:  # many kinds, of configurations that fit nothing
+        raise InputError(f"{spec.text}: the model can't be built: {brief(error)}") from error
+    reshaped = {name: f"{(*given,)}, not {(*own,)}" for name, given, own in sorted(found["mismatched_keys"])}
+    if problem := misfit(sorted(found["missing_keys"]), [], reshaped):
+        raise unfitting(spec.text, problem)
+    return module
+
+
+def _own_tensors(spec: NetworkSpec, folder: Path) -> dict[str, torch.Tensor]:
+    """Return the weights in a folder, which may be spread over several files."""
+    names = [WEIGHTS] if (folder / WEIGHTS).is_file() else []
+    if not names:
+        index = _json(spec, folder / INDEX).get("weight_map", {})
+        names = sorted({Path(str(name)).name for name in index.values()})
+    if not names:
+        pickles = [name for name in PICKLES if (folder / name).is_file()]
+        found = f"; {pickles[0]} there is a pickle, which is not read" if pickles else ""
+        raise InputError(
+            f"{spec.text}: there are no weights as safetensors ({WEIGHTS}) in {folder}{found}; save them "
+            "with model.save_pretrained, or give weights=PATH or weights=none"
+        )
+    tensors: dict[str, torch.Tensor] = {}
+    for name in names:
+        tensors |= read_tensors(spec.text, str(folder / name))
+    return tensors
+
+
+def _transform(spec: NetworkSpec, folder: Path, channels: int) -> Transform:
+    if not any((folder / name).is_file() for name in PROCESSORS):
+        raise UntoldError(f"there is no {PROCESSORS[0]} in {folder}")
+    try:
+        with _quiet():
+            make: Any = AutoImageProcessor.from_pretrained
+            processor = make(folder, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # many kinds
+        raise UntoldError(f"its image processor can't be made ({brief(error)})") from error
+    return transform_of(processor, channels)
+
+
+def _classes(kind: Any, config: Any) -> ClassIndex:
+    """Return the names of a classifier's classes, unless they are only numbered."""
+    labels = getattr(config, "id2label", None) or {}
+    names = tuple(str(labels[number]) for number in sorted(labels))
+    numbered = tuple(f"LABEL_{number}" for number in range(len(names)))
+    classifies = "ForImageClassification" in kind.__name__
+    return ClassIndex(names=names) if classifies and names and names != numbered else ClassIndex()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers from printing what it loads, which is said by our own errors."""
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(50)  # that of critical errors
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
