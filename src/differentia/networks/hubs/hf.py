@@ -114,7 +114,8 @@ def _kind(spec: NetworkSpec, config: Any) -> tuple[Any, Any]:
             kind = getattr(transformers, name) if name in named else kind
     if kind is None:
         whole, config = config, getattr(config, "vision_config", config)
-        kind = modeling_auto.MODEL_MAPPING.get(type(config), None)
+        called = type(config).__name__.replace("Config", "Model")
+        kind = modeling_auto.MODEL_MAPPING.get(type(config), getattr(transformers, called, None))
         kind = kind[0] if isinstance(kind, tuple) else kind
         projecting = getattr(transformers, f"{kind.__name__}WithProjection", None) if kind else None
         of_pair = whole is not config and hasattr(whole, "projection_dim")
