@@ -29,7 +29,8 @@ HEAD = """# Networks of the common libraries
 
 Does `differentia` find every layer of a network, and are the responses right? These networks were built by
 their libraries, with random weights. A plain PyTorch hook on every module counted the calls of one pass, and
-kept what each gave for three images. Then `dif.record` recorded the same images, and this had to hold:
+kept what each gave for three images. Then `dif.record` recorded the same images with the network that it
+loads itself by the *spec* below, from a file of the same weights, and this had to hold:
 
 - Every call is recorded, or listed in `network.unrecorded` with a reason; none is both, and no other is.
 - What gives something of its own for each image is recorded. That, and on which axes of each output the
@@ -74,6 +75,11 @@ def row(name: str, size: int, counted: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def spec_of(name: str, spec: str) -> str:
+    """Return a line of how a network is named; "" where it is given as an object."""
+    return f"- {name}: `{spec.format(weights='PATH')}`" if spec else ""
+
+
 def why_not(name: str, counted: Mapping[str, Any]) -> str:
     """Return a line of what can't be recorded of a network; "" where there is nothing."""
     kinds: Counter[str] = Counter()
@@ -83,10 +89,14 @@ def why_not(name: str, counted: Mapping[str, Any]) -> str:
     return f"- {name}: {listed}" if listed else ""
 
 
-def page(rows: Iterable[list[str]], reasons: Iterable[str], libraries: Iterable[str]) -> str:
+def page(
+    rows: Iterable[list[str]], reasons: Iterable[str], specs: Iterable[str], libraries: Iterable[str]
+) -> str:
     """Return the page."""
     versions = ", ".join(f"{name} {version(name).partition('+')[0]}" for name in sorted(set(libraries)))
-    below = ["Not recorded, with the number of outputs:", "", *filter(None, reasons), "", f"With {versions}."]
+    below = ["Not recorded, with the number of outputs:", "", *filter(None, reasons), ""]
+    below += ["Named by these specs; the others are given as modules:", "", *filter(None, specs), ""]
+    below += [f"With {versions}."]
     return HEAD + "\n".join([*table(COLUMNS, rows, texts=1), "", *below]) + "\n"
 
 
@@ -110,7 +120,8 @@ def main() -> None:
     names = {one.name: f"{one.package}: {one.name}" for one in networks}
     rows = [row(names[one.name], one.size, counted[one.name]) for one in networks]
     reasons = [why_not(names[one.name], counted[one.name]) for one in networks]
-    PAGE.write_text(page(rows, reasons, [one.package for one in networks]), encoding="utf-8")
+    specs = [spec_of(names[one.name], one.spec) for one in networks]
+    PAGE.write_text(page(rows, reasons, specs, [one.package for one in networks]), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -430,10 +430,10 @@ def test_images(tmp_path: Path, mark: Path, capsys: pytest.CaptureFixture[str]) 
         "garbage": b"\xff\xfe\0",
         "nested": b"[" * 100_000,
         "nested objects": b'{"a":' * 100_000,
-        "a list": b'[["n0", "a"]]',
+        "a list of lists": b'[["n0", "a"], "b"]',
         "a number": b"7",
         "missing": b'{"1": ["n0", "a"]}',
-        "of one letter each": b'{"0": "ab"}',
+        "of a name and a number": b'{"0": "ab", "1": 3}',
         "of numbers": b'{"0": [1, 2]}',
         "of lists": b'{"0": [["x"], {}]}',
         "huge": b'{"0": ["n0", "' + b"a" * 17_000_000 + b'"]}',
@@ -443,7 +443,7 @@ def test_class_indices(tmp_path: Path, content: bytes) -> None:
     """Each is refused with its name and what is expected; one without an end, too."""
     (tmp_path / "c.json").write_bytes(content)
     for path in (tmp_path / "c.json", Path("/dev/zero")):
-        with pytest.raises(dif.InputError, match=rf"x: {path} is not a class index .*; expected JSON such"):
+        with pytest.raises(dif.InputError, match=rf"x: {path} is not a class index .*; expected a name per"):
             read_class_index(path, "x")
     with pytest.raises(dif.InputError, match="can't be a path"):
         dif.load_network("keras:MobileNet?weights=none&classes=a\0b")

@@ -31,8 +31,10 @@ from helpers.hooked import (
     hooked,
     largest_error,
 )
+from helpers.hub_folders import silent
 from helpers.networks import TENSOR, tricky
 from helpers.zoo import NETWORKS, SMALL, Example, photographs
+from safetensors.torch import save_file
 
 import differentia as dif
 from differentia.networks.layers import Layer
@@ -73,6 +75,7 @@ class Seen:
                 units=units,
                 layers=list(layers),
                 batch_size=2,
+                crop="squash",  # the images have the size of the input already
                 views=False,
             )
         return {layer.name: np.asarray(responses.values[layer.name][:, :]) for layer in responses.layers}
@@ -88,12 +91,25 @@ class Seen:
         }
 
 
-def seen_of(example: Example) -> Seen:
-    """Show three images to a network with hooks."""
+def seen_of(example: Example, folder: Path) -> Seen:
+    """Show three images to a network with hooks; the package loads it by its name, where it has one."""
     module, pixels = example.module(), photographs(example.size)
     batch = torch.from_numpy(pixels.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255))
-    network = dif.load_network(module, preprocess="unit", input_shape=(3, example.size, example.size))
+    named = example.spec.format(weights=saved(example, module, folder)) if example.spec else module
+    network = dif.load_network(
+        named, preprocess="unit", input_shape=(3, example.size, example.size), device="cpu"
+    )
     return Seen(example, network, pixels, hooked(module, batch.contiguous()))
+
+
+def saved(example: Example, module: Any, folder: Path) -> Path:
+    """Return the file of a module's weights, or its folder where its library reads folders."""
+    if example.spec.startswith("hf:"):
+        with silent():
+            module.save_pretrained(folder)
+        return folder
+    save_file(module.state_dict(), folder / "w.safetensors")
+    return folder / "w.safetensors"
 
 
 EXAMPLES = (*SMALL, *NETWORKS)
@@ -103,9 +119,9 @@ EXAMPLES = (*SMALL, *NETWORKS)
     scope="module",
     params=[pytest.param(one, id=one.name, marks=[pytest.mark.soak] * one.large) for one in EXAMPLES],
 )
-def seen(request: pytest.FixtureRequest) -> Seen:
+def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Seen:
     """Each network, one after the other."""
-    return seen_of(request.param)
+    return seen_of(request.param, tmp_path_factory.mktemp("network"))
 
 
 @pytest.fixture(scope="session")
@@ -278,9 +294,9 @@ def test_a_lost_call_is_found() -> None:
         ("Conv1d (pixels)", "shuffled", Axes(1, folded=8)),
     ],
 )
-def test_a_wrong_axis_is_found(name: str, layer: str, wrong: Axes) -> None:
+def test_a_wrong_axis_is_found(tmp_path: Path, name: str, layer: str, wrong: Axes) -> None:
     """Of channels, where both axes are as long; of images; and images that follow one another otherwise."""
-    seen = seen_of(next(one for one in EXAMPLES if one.name == name))
+    seen = seen_of(next(one for one in EXAMPLES if one.name == name), tmp_path)
     assert layer in seen.layers
     values, right = seen.hooked.values[layer], seen.example.architecture.axes_of(layer)
     found = {kind: seen.recorded(kind, [layer]) for kind in ("all", "filter_mean")}

@@ -65,6 +65,7 @@ OPTIONS: dict[str, tuple[list[str], tuple[str, ...], Any]] = {
     "input_size": (["--input-size", "9x12"], ("network", "input_shape"), [9, 12, 3]),
     "classes": (["--classes", "classes.txt"], ("network", "classes"), "{1}/classes.txt"),
     "device": (["--device", "cpu"], ("network", "device"), "cpu"),
+    "dtype": (["--dtype", "bfloat16"], ("network", "dtype"), "bfloat16"),
     "sets": (["--set", "cats=cats", "--set", "n=noise:3"], ("sets", "cats"), "{0}"),
     "n_units": (["--n-units", "5,20"], ("measure", "n_units"), [5, 20]),
     "draws": (["--draws", "3"], ("measure", "draws"), 3),

@@ -34,6 +34,7 @@ CHOICES = {
     "kind": choices.NOISE,
     "how": choices.HOW,
     "compile": choices.COMPILE,
+    "dtype": choices.DTYPE,
     "figures": choices.FORMAT,
 }
 

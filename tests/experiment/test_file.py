@@ -65,7 +65,7 @@ def test_every_keyword_is_a_field() -> None:
     left_out = {name: None for name in fields if name != "crop"}
     assert differing(left_out, dif.measure, *machine) == {"crop"}
     keywords = {name: None for name in NetworkSection.model_fields if name != "spec"}
-    assert differing(keywords, dif.load_network, "network", "weights", "class_names") == set()
+    assert differing(keywords, dif.load_network, "network", "weights", "class_names", "forward") == set()
 
 
 def test_what_is_left_out_has_its_default(write: Callable[[str], Path]) -> None:
@@ -89,7 +89,7 @@ def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """Also from another folder; None is left out, paths are absolute, and odd names stay as they are."""
     monkeypatch.chdir(tmp_path)
     measured = {"n_units": (5, 10), "maps": {'a."b"': (1, 2)}, "views": False, "units": "top", "pool": None}
-    about = {"preprocess": "unit", "input_shape": (4, 5, 3), "device": "cpu"}
+    about = {"preprocess": "unit", "input_shape": (4, 5, 3), "device": "cpu", "dtype": "bfloat16"}
     network = {"spec": "nets/net.keras", "classes": "../classes.txt", **about}
     write_experiment(
         tmp_path / "experiment.toml",
@@ -105,6 +105,7 @@ def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "input_shape": (4, 5, 3),
         "classes": f"{tmp_path.parent}/classes.txt",
         "device": "cpu",
+        "dtype": "bfloat16",
     }
     assert read.sets == {
         "a=b é": f"{tmp_path.parent}/cats/*.jpg",

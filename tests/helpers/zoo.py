@@ -71,6 +71,8 @@ class Example:
     make: Callable[[], nn.Module]
     #: Whether it takes long, and is left to ``make soak``.
     large: bool = False
+    #: By what it can be loaded, with `{weights}` for their path; "" for what has no name.
+    spec: str = ""
 
     def module(self) -> nn.Module:
         """Return the network with its random weights, which are the same each time."""
@@ -128,6 +130,17 @@ def small_swin() -> nn.Module:
     return SwinTransformer([4, 4], 16, depths=[2, 2], num_heads=[2, 4], window_size=[4, 4], num_classes=10)
 
 
+def googlenet() -> nn.Module:
+    """Return it as it was trained, without what only its training needs."""
+    return torchvision("googlenet", aux_logits=False, transform_input=True, init_weights=False)
+
+
+def small_densenet() -> nn.Module:
+    from torchvision.models import DenseNet
+
+    return DenseNet(8, (2, 2), 16, num_classes=10)
+
+
 def small_convnext() -> nn.Module:
     from torchvision.models import ConvNeXt
     from torchvision.models.convnext import CNBlockConfig
@@ -135,24 +148,10 @@ def small_convnext() -> nn.Module:
     return ConvNeXt([CNBlockConfig(16, 32, 2), CNBlockConfig(32, None, 2)], num_classes=10)
 
 
-def timm_deit(**options: Any) -> nn.Module:
+def of_timm(name: str, **options: Any) -> nn.Module:
     import timm
 
-    return timm.create_model("deit_tiny_distilled_patch16_224", pretrained=False, **options)
-
-
-def small_deit() -> nn.Module:
-    return timm_deit(img_size=32, depth=2, embed_dim=32, num_heads=2)
-
-
-def timm_swin(**options: Any) -> nn.Module:
-    import timm
-
-    return timm.create_model("swin_tiny_patch4_window7_224", pretrained=False, **options)
-
-
-def small_timm_swin() -> nn.Module:
-    return timm_swin(img_size=56, depths=(2, 2), embed_dim=24, num_heads=(2, 4))
+    return timm.create_model(name, pretrained=False, **options)
 
 
 #: Of transformers of images that are small.
@@ -337,6 +336,13 @@ class Places(nn.Module):
 #: Maps have their channels first, and so have vectors.
 RESNET = Architecture((("*", SECOND),), blocks=r"layer\d\.\d")
 
+#: The same, without sums: what repeats are modules of one kind.
+DENSENET = Architecture((("*", SECOND),), blocks=r"features\.denseblock\d")
+GOOGLENET = Architecture((("*", SECOND),), blocks=r"inception\d\w")
+
+#: In each stage the first is another than those that follow.
+EFFICIENTNET = Architecture((("*", SECOND),), blocks=r"blocks\.\d\.\d")
+
 #: A convolution makes maps of patches; all after it are tokens or vectors.
 TORCHVISION_VIT = Architecture(
     (("input", SECOND), ("conv_proj", SECOND), ("*", LAST)), blocks=r"encoder\.layers\.\w+"
@@ -356,6 +362,12 @@ TORCHVISION_SWIN = Architecture(
 TORCHVISION_CONVNEXT = Architecture(
     (*((f"features.*.block.{nth}", LAST) for nth in range(1, 6)), ("*", SECOND)),
     blocks=r"features\.[1357]\.\d",
+)
+
+#: What mixes tokens gets (n, channels, tokens).
+MIXER = Architecture(
+    (*((name, SECOND) for name in ("input", "stem.proj", "*.mlp_tokens*")), ("*", LAST)),
+    blocks=r"blocks\.\d",
 )
 
 #: Queries and keys are (n, heads, tokens, part of a head): a channel is a place on two axes.
@@ -466,45 +478,74 @@ PLACES = Architecture(
     )
 )
 
+
+def of_torchvision(name: str, size: int, architecture: Architecture, **about: Any) -> Example:
+    """Return a network of torchvision that is loaded by its name."""
+    spec = f"torchvision:{name}?weights={{weights}}"
+    make = about.pop("make", partial(torchvision, name))
+    return Example(name, "torchvision", size, architecture, make, spec=spec, **about)
+
+
+def by_timm(name: str, size: int, architecture: Architecture, **about: Any) -> Example:
+    """Return a network of timm that is loaded by its name."""
+    spec = f"timm:{name}?weights={{weights}}"
+    return Example(name, "timm", size, architecture, partial(of_timm, name), spec=spec, **about)
+
+
+def by_timm_small(shown: str, name: str, size: int, architecture: Architecture, **options: Any) -> Example:
+    """Return a network of timm, made small by options that its name takes too."""
+    options = {"img_size": size, **options}
+    written = "".join(f"{option}={value}&" for option, value in options.items()).replace(" ", "")
+    make = partial(of_timm, name, **options)
+    return Example(shown, "timm", size, architecture, make, spec=f"timm:{name}?{written}weights={{weights}}")
+
+
+def by_transformers(
+    name: str, size: int, architecture: Architecture, make: Callable[[], nn.Module], options: str = ""
+) -> Example:
+    """Return a network of transformers that is loaded from a folder."""
+    large = not name.startswith("small ")
+    return Example(name, "transformers", size, architecture, make, large, f"hf:{{weights}}{options}")
+
+
+#: Attention gives its weights too.
+EAGER = "?attn_implementation=eager"
+
 #: Networks as they are used: those of docs/networks.md.
 NETWORKS = (
-    Example("resnet18", "torchvision", 96, RESNET, partial(torchvision, "resnet18"), large=True),
-    Example("vit_b_16", "torchvision", 224, TORCHVISION_VIT, partial(torchvision, "vit_b_16"), large=True),
-    Example("swin_t", "torchvision", 96, TORCHVISION_SWIN, partial(torchvision, "swin_t"), large=True),
+    of_torchvision("resnet18", 96, RESNET, large=True),
+    of_torchvision("densenet121", 64, DENSENET, large=True),
+    of_torchvision("googlenet", 64, GOOGLENET, make=googlenet, large=True),
+    of_torchvision("vit_b_16", 224, TORCHVISION_VIT, large=True),
+    of_torchvision("swin_t", 96, TORCHVISION_SWIN, large=True),
+    of_torchvision("convnext_tiny", 96, TORCHVISION_CONVNEXT, large=True),
+    by_timm("vit_tiny_patch16_224", 224, DEIT, large=True),
+    by_timm("deit_tiny_distilled_patch16_224", 224, DEIT, large=True),
+    by_timm("mixer_s16_224", 224, MIXER, large=True),
+    by_timm("swin_tiny_patch4_window7_224", 224, timm_windows(64, 16, 4, 1), large=True),
+    by_timm("efficientnet_b0", 96, EFFICIENTNET, large=True),
+    by_transformers("ViTForImageClassification", 224, TRANSFORMERS_VIT, transformers_vit, EAGER),
+    by_transformers("CLIPVisionModelWithProjection", 224, TRANSFORMERS_CLIP, transformers_clip),
+    by_transformers("Dinov2Model", 224, TRANSFORMERS_DINOV2, transformers_dinov2),
+    by_transformers("SwinForImageClassification", 224, transformers_windows(64, 16, 4, 1), transformers_swin),
+    by_transformers("ConvNextForImageClassification", 96, TRANSFORMERS_CONVNEXT, transformers_convnext),
     Example(
-        "convnext_tiny",
-        "torchvision",
-        96,
-        TORCHVISION_CONVNEXT,
-        partial(torchvision, "convnext_tiny"),
-        large=True,
-    ),
-    Example("deit_tiny_distilled_patch16_224", "timm", 224, DEIT, timm_deit, large=True),
-    Example("swin_tiny_patch4_window7_224", "timm", 224, timm_windows(64, 16, 4, 1), timm_swin, large=True),
-    Example("ViTForImageClassification", "transformers", 224, TRANSFORMERS_VIT, transformers_vit, large=True),
-    Example(
-        "ConvNextForImageClassification",
-        "transformers",
-        96,
-        TRANSFORMERS_CONVNEXT,
-        transformers_convnext,
-        large=True,
-    ),
-    Example(
-        "SwinForImageClassification",
-        "transformers",
+        "RN50 (image tower)",
+        "open_clip_torch",
         224,
-        transformers_windows(64, 16, 4, 1),
-        transformers_swin,
+        RESNET,
+        partial(open_clip_tower, "RN50"),
         large=True,
+        spec="open_clip:RN50?pretrained={weights}",
     ),
     Example(
-        "CLIPVisionModelWithProjection", "transformers", 224, TRANSFORMERS_CLIP, transformers_clip, large=True
-    ),
-    Example("Dinov2Model", "transformers", 224, TRANSFORMERS_DINOV2, transformers_dinov2, large=True),
-    Example("ViT-B-32 (image tower)", "open_clip_torch", 224, OPEN_CLIP, open_clip_tower, large=True),
-    Example(
-        "RN50 (image tower)", "open_clip_torch", 224, RESNET, partial(open_clip_tower, "RN50"), large=True
+        "ViT-B-32 (image tower)",
+        "open_clip_torch",
+        224,
+        OPEN_CLIP,
+        open_clip_tower,
+        large=True,
+        spec="open_clip:ViT-B-32?pretrained={weights}",
     ),
     Example("TransformerEncoder (batch first)", "torch", 16, BATCH_FIRST, partial(Encoder, batch_first=True)),
     Example(
@@ -518,31 +559,49 @@ NETWORKS = (
 
 #: The same architectures, made small.
 SMALL = (
-    Example("small resnet18", "torchvision", 32, RESNET, partial(torchvision, "resnet18")),
+    Example(
+        "small resnet18",
+        "torchvision",
+        32,
+        RESNET,
+        partial(torchvision, "resnet18"),
+        spec="torchvision:resnet18?weights={weights}",
+    ),
+    Example("small densenet", "torchvision", 32, DENSENET, small_densenet),
+    Example(
+        "small googlenet",
+        "torchvision",
+        32,
+        GOOGLENET,
+        googlenet,
+        spec="torchvision:googlenet?weights={weights}",
+    ),
     Example("small vit", "torchvision", 32, TORCHVISION_VIT, small_vit),
     Example("small swin", "torchvision", 32, TORCHVISION_SWIN, small_swin),
     Example("small convnext", "torchvision", 32, TORCHVISION_CONVNEXT, small_convnext),
-    Example("small deit", "timm", 32, DEIT, small_deit),
-    Example("small timm swin", "timm", 56, timm_windows(4, 1), small_timm_swin),
-    Example("small ViTForImageClassification", "transformers", 32, TRANSFORMERS_VIT, small_transformers_vit),
-    Example(
-        "small ConvNextForImageClassification",
-        "transformers",
-        32,
-        TRANSFORMERS_CONVNEXT,
-        small_transformers_convnext,
+    by_timm_small("small timm vit", "vit_tiny_patch16_224", 32, DEIT, depth=2, embed_dim=32, num_heads=2),
+    by_timm_small(
+        "small deit", "deit_tiny_distilled_patch16_224", 32, DEIT, depth=2, embed_dim=32, num_heads=2
     ),
-    Example(
-        "small SwinForImageClassification",
-        "transformers",
-        112,
-        transformers_windows(16, 4, 1),
-        small_transformers_swin,
+    by_timm_small("small mixer", "mixer_s16_224", 64, MIXER),
+    by_timm_small(
+        "small timm swin",
+        "swin_tiny_patch4_window7_224",
+        56,
+        timm_windows(4, 1),
+        depths=(2, 2),
+        embed_dim=24,
+        num_heads=(2, 4),
     ),
-    Example(
-        "small CLIPVisionModelWithProjection", "transformers", 32, TRANSFORMERS_CLIP, small_transformers_clip
+    by_transformers("small ViTForImageClassification", 32, TRANSFORMERS_VIT, small_transformers_vit, EAGER),
+    by_transformers(
+        "small ConvNextForImageClassification", 32, TRANSFORMERS_CONVNEXT, small_transformers_convnext
     ),
-    Example("small Dinov2Model", "transformers", 32, TRANSFORMERS_DINOV2, small_transformers_dinov2),
+    by_transformers(
+        "small SwinForImageClassification", 112, transformers_windows(16, 4, 1), small_transformers_swin
+    ),
+    by_transformers("small CLIPVisionModelWithProjection", 32, TRANSFORMERS_CLIP, small_transformers_clip),
+    by_transformers("small Dinov2Model", 32, TRANSFORMERS_DINOV2, small_transformers_dinov2),
     Example("small CLIP tower", "open_clip_torch", 32, OPEN_CLIP, small_open_clip_tower),
     Example("small CLIP tower (ResNet)", "open_clip_torch", 64, RESNET, small_open_clip_resnet),
 )

@@ -380,8 +380,15 @@ def test_no_network_connection(new: dict[str, Any]) -> None:
 def test_models_that_can_not_be_shown_an_image() -> None:
     """Two inputs, an input that is no image, a size that is not the model's."""
     a, b = keras.Input((4, 4, 3)), keras.Input((4, 4, 3))
-    with pytest.raises(dif.InputError, match="has 2 inputs"):
-        load(keras.Model([a, b], keras.layers.Add()([a, b])))
+    both = keras.Model([a, b], keras.layers.Add()([a, b]))
+    with pytest.raises(
+        dif.InputError, match=r"has 2 inputs; expected one, the image: give .*forward=function"
+    ):
+        load(both)
+    with pytest.raises(
+        dif.InputError, match=r"forward=function.*, and input_shape=\(height, width, channels\)"
+    ):
+        load(both, forward=lambda batch: [batch, batch])
     vector = keras.Input((4,))
     with pytest.raises(dif.InputError, match=r"expected images \(batch, height"):
         load(keras.Model(vector, keras.layers.Dense(2)(vector)))
@@ -415,3 +422,103 @@ def test_the_users_choice_of_backend_is_kept(new: dict[str, Any], on_jax: dict[s
     """The variable is set only where it is unset."""
     assert new["backend"] == "torch"
     assert on_jax["backend"] == "jax"
+
+
+def two_inputs() -> keras.Model:
+    """Return a model of images and a vector, which is added to the channels."""
+    keras.utils.set_random_seed(1)
+    image, vector = keras.Input((16, 16, 3), name="image"), keras.Input((2,), name="vector")
+    x = keras.layers.Conv2D(4, 3, name="conv")(image)
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    y = keras.layers.Dense(4, name="dense")(vector)
+    return keras.Model([image, vector], keras.layers.Add(name="sum")([x, y]))
+
+
+def with_a_vector(batch: Any) -> list[Any]:
+    return [batch, keras.ops.mean(batch, axis=(1, 2))[:, :2]]
+
+
+@pytest.mark.parametrize("compile", ["never", "always"])
+@pytest.mark.parametrize("by_name", [False, True])
+def test_several_inputs_by_a_function(by_name: bool, compile: str) -> None:
+    """Of a list, or by their names; the values are those of the model's own layers."""
+    model = two_inputs()
+    forward = (
+        with_a_vector
+        if not by_name
+        else lambda b: dict(zip(("image", "vector"), with_a_vector(b), strict=True))
+    )
+    network = load(model, input_shape=(16, 16, 3), forward=forward)
+    recorded = dif.record(network, {"a": PIXELS}, units="all", compile=compile)
+    assert [layer.name for layer in recorded.layers] == ["input", "conv", "pool", "dense", "sum"]
+    images = PIXELS.astype(np.float32) / 255
+    given = [images, images.mean((1, 2))[:, :2]]
+    for name in ("conv", "pool", "dense", "sum"):
+        part = keras.Model(model.inputs, model.get_layer(name).output)
+        expected = keras.ops.convert_to_numpy(part(given))
+        found = np.asarray(recorded.values[name]).reshape(expected.shape)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def normalized() -> keras.Model:
+    """Return a model that computes from its weights once."""
+    image = keras.Input((16, 16, 3))
+    normalization = keras.layers.Normalization(name="normalization")
+    normalization.adapt(np.random.default_rng(0).normal(3, 2, (20, 16, 16, 3)).astype(np.float32))
+    x = normalization(image)
+    return keras.Model(image, keras.layers.Conv2D(4, 3, name="last")(x))
+
+
+@pytest.mark.parametrize("made", [functional, normalized])
+def test_a_copy_computes_in_bfloat16(made: Any) -> None:
+    """It gives what the same model gives that was built for it; the user's own model stays as it is."""
+    model = made()
+    before = [np.array(weight) for weight in model.get_weights()]
+    network = load(model, dtype="bfloat16")
+    assert (network.dtype, load(model).dtype) == ("bfloat16", "float32")
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("bfloat16")
+    try:
+        twin = made()
+    finally:
+        keras.config.set_dtype_policy(policy)
+    twin.set_weights(before)
+    for layer in twin.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()
+    expected, found = record_all(load(twin)), record_all(network)
+    own = record_all(load(model))
+    last = next(reversed(own))
+    assert list(found) == list(own)
+    for name, values in found.items():
+        scale = np.abs(own[name]).max()
+        np.testing.assert_allclose(values, expected[name], atol=scale / 50, rtol=0, err_msg=name)
+        np.testing.assert_allclose(values, own[name], atol=scale / 10, rtol=0, err_msg=name)
+        assert values.dtype == np.float32
+    assert not np.allclose(found[last], own[last], rtol=1e-5, atol=1e-7)
+    assert model.layers[-1].compute_dtype == "float32"
+    assert all(np.array_equal(*pair) for pair in zip(before, model.get_weights(), strict=True))
+    twice = load(twin, dtype="bfloat16")
+    assert twice.model is twin  # type: ignore[attr-defined]
+
+
+def test_applications_and_files_compute_in_bfloat16(tmp_path: Path) -> None:
+    """Their layers keep their names; a subclassed model is told how to be built."""
+    spec = "keras:MobileNet?weights=none&alpha=0.25"
+    network = dif.load_network(spec, input_shape=(32, 32, 3), dtype="bfloat16")
+    names = [layer.name for layer in dif.load_network(spec, input_shape=(32, 32, 3)).layers]
+    assert [layer.name for layer in network.layers] == names
+    assert network.dtype == "bfloat16"
+    functional().save(tmp_path / "model.keras")
+    assert load(str(tmp_path / "model.keras"), dtype="bfloat16").dtype == "bfloat16"
+
+    class Own(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = keras.layers.Dense(2)
+
+        def call(self, x: Any) -> Any:
+            return self.dense(x)
+
+    with pytest.raises(dif.InputError, match=r"no copy .* in bfloat16 .*set_dtype_policy\('bfloat16'\)"):
+        load(Own(), input_shape=(8, 8, 3), dtype="bfloat16")

@@ -23,6 +23,7 @@ from helpers.passes import (
     probes,
     report_outputs,
 )
+from helpers.small_memory import OfSmallMemory
 
 import differentia as dif
 from differentia.networks import graph
@@ -257,3 +258,130 @@ def test_without_graphs_nothing_private_is_imported() -> None:
     environment = {**os.environ, "DIFFERENTIA_GRAPHS": "0"}
     subprocess.run([sys.executable, "-c", script], check=True, env=environment)
     subprocess.run([sys.executable, "-c", script], check=True)  # nor is an import that fails an error
+
+
+def small_memory(most: int) -> Any:
+    return dif.load_network(OfSmallMemory(most), preprocess="unit", input_shape=(24, 24, 3))
+
+
+MANY = np.random.default_rng(5).integers(0, 256, (16, 24, 24, 3), dtype=np.uint8)
+
+
+def looks(network: dif.Network) -> tuple[dict[str, Any], dict[str, UnitMoments]]:
+    """Return probes of every kind for each layer, and those among them that gather over batches."""
+    moments = {layer.name: UnitMoments() for layer in network.layers}
+    return {name: {**by, "moments": moments[name]} for name, by in probes(network).items()}, moments
+
+
+def test_a_batch_that_does_not_fit_is_shown_in_parts(caplog: pytest.LogCaptureFixture) -> None:
+    """All is what passes of that many images give; it is said once, and so it stays."""
+    network, roomy = small_memory(4), small_memory(99)
+    runner = Runner(network, compile="never", batch_size=16)
+    by_probe, moments = looks(network)
+    with caplog.at_level("INFO", "differentia"):
+        found = [runner.record(pixels, by_probe) for pixels in (MANY, MANY[::-1], MANY[:7])]
+    assert [record.message for record in caplog.records] == [
+        "OfSmallMemory: passes of 16 images do not fit into the memory of cpu; from now on there are 4 in one"
+    ]
+    assert runner.at_once == 4
+    assert network.module.full.failed == {16: 1, 8: 1}
+    small = Runner(roomy, compile="never", batch_size=4)
+    others, expected_moments = looks(roomy)
+    parts = [small.record(MANY[start : start + 4], others) for start in (0, 4, 8, 12)]
+    assert list(found[0]) == [layer.name for layer in network.layers]
+    for name, kept in found[0].items():
+        expected = [part[name] for part in parts]
+        np.testing.assert_array_equal(kept["all"], np.concatenate([each["all"] for each in expected]))
+        for field in ("filter_mean", "mean", "variance"):
+            values = np.concatenate([getattr(each["sums"], field) for each in expected])
+            np.testing.assert_array_equal(getattr(kept["sums"], field), values)
+        np.testing.assert_array_equal(found[1][name]["all"], kept["all"][::-1])
+        assert len(found[2][name]["all"]) == 7
+        assert kept["moments"] is None
+    for start in (*range(15, -1, -4),):
+        small.record(MANY[start - 3 : start + 1][::-1], others)
+    for pixels in (MANY[:4], MANY[4:7]):
+        small.record(pixels, others)
+    for name, gathered in moments.items():
+        assert gathered.shown == 16 + 16 + 7
+        # Of the pass that failed first, what came before was taken in with 16 images at once.
+        for one, other in zip(gathered.state, expected_moments[name].state, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4, err_msg=name)
+
+
+def test_no_image_is_taken_in_twice() -> None:
+    """Without the way back, what came before the failure would count the images again."""
+    network = small_memory(4)
+    by_probe, moments = looks(network)
+    Runner(network, compile="never", batch_size=16).record(MANY, by_probe)
+    values = np.concatenate([own_pass(network, MANY[start : start + 4])["conv"] for start in (0, 4, 8, 12)])
+    np.testing.assert_allclose(moments["conv"].mean, values.astype(float).mean(0), atol=1e-6)
+    np.testing.assert_allclose(moments["conv"].variance, values.astype(float).var(0), atol=1e-6)
+    twice = UnitMoments()
+    twice(torch.from_numpy(values))
+    twice(torch.from_numpy(values[:8]))
+    assert not np.allclose(twice.mean, moments["conv"].mean, atol=1e-3)
+
+
+def test_one_image_that_does_not_fit() -> None:
+    """Is an error, and so is any other failure, without another try."""
+    network = small_memory(2)
+    network.layers  # noqa: B018 - looked at while there is memory
+    network.module.full.most = 0
+    runner = Runner(network, compile="never", batch_size=16)
+    with pytest.raises(dif.RecordingError, match=r"pass of \(1, 3, 24, 24\) failed: CUDA out of memory"):
+        runner.record(MANY, probes(network))
+    assert list(network.module.full.failed) == [16, 8, 4, 2, 1]
+    network.module.full.most = 99
+    with pytest.raises(dif.RecordingError, match="one image does not fit into the memory: of a probe"):
+        runner.record(MANY, {"conv": {"failing": failing_probe}})
+    network.module.head = torch.nn.Linear(5, 3)
+    other = Runner(network, compile="never", batch_size=16)
+    with pytest.raises(dif.RecordingError, match="shapes cannot be multiplied"):
+        other.record(MANY, probes(network))
+    assert other.at_once == 16
+
+
+def failing_probe(output: torch.Tensor) -> None:
+    raise torch.OutOfMemoryError("of a probe")
+
+
+def test_parts_are_compiled(caplog: pytest.LogCaptureFixture) -> None:
+    """A compiled pass that does not fit is compiled for as many images as do."""
+    network = small_memory(1000)  # a pass is followed with some hundred
+    runner = Runner(network, compile="always", batch_size=16)
+    whole = runner._run
+
+    def full(read: Any, batch: torch.Tensor) -> Any:
+        if len(batch) > 8:
+            raise dif.RecordingError("full") from torch.OutOfMemoryError("full")
+        return whole(read, batch)
+
+    runner._run = full  # type: ignore[method-assign]
+    with caplog.at_level("INFO", "differentia"):
+        found = runner.record(MANY, probes(network))
+    assert (runner.compiled, runner.at_once) == (True, 8)
+    assert sum("was compiled in" in record.message for record in caplog.records) == 1
+    for name, values in own_pass(network, MANY).items():
+        np.testing.assert_allclose(found[name]["all"], values, rtol=1e-4, atol=1e-5)
+
+
+def test_a_keras_model_that_does_not_fit() -> None:
+    """On PyTorch it fails, and is shown in parts, alike."""
+    most = 99
+
+    class Filled(keras.layers.Layer):  # type: ignore[misc]
+        def call(self, x: Any) -> Any:
+            if len(x) > most:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return x
+
+    image = keras.Input((24, 24, 3))
+    network = load(keras.Model(image, keras.layers.Conv2D(2, 3, name="conv")(Filled()(image))))
+    expected = own_pass(network, PIXELS)
+    most = 2
+    runner = Runner(network, compile="never", batch_size=5)
+    found = runner.record(PIXELS, probes(network))
+    assert runner.at_once == 2
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name]["all"], values, rtol=1e-5, atol=1e-6)

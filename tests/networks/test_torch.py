@@ -275,3 +275,85 @@ def test_the_layout_that_a_module_takes_for_granted() -> None:
             expected = module.eval()(torch.from_numpy(PIXELS).permute(0, 3, 1, 2).contiguous() / 255)
         np.testing.assert_allclose(found[network.layers[-1].name], expected.numpy(), rtol=1e-4, atol=1e-6)
     assert layouts == [False, True]
+
+
+def in_bfloat16() -> dict[str, np.ndarray]:
+    """Return what the layers give in a plain pass of a cast module."""
+    module = tricky().eval().to(torch.bfloat16)
+    with torch.no_grad():
+        return {name: value.float().numpy() for name, value in module.by_hand(TENSOR.bfloat16()).items()}
+
+
+@pytest.mark.parametrize("compile", ["never", "always"])
+def test_a_copy_computes_in_bfloat16(compile: str) -> None:
+    """Its values are those of a plain pass of a module that was cast; the user's own stays as it is."""
+    module = tricky()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    network = load(module, dtype="bfloat16")
+    assert (network.dtype, load(module).dtype) == ("bfloat16", "float32")
+    layers = [layer.name for layer in network.layers if not layer.container and not layer.inert]
+    recorded = dif.record(network, {"a": PIXELS}, units="all", layers=layers, compile=compile)
+    assert recorded.provenance["compiled"] == (compile == "always")
+    assert recorded.provenance["dtype"] == "bfloat16"
+    own = {name: value.numpy() for name, value in tricky().eval().by_hand(TENSOR).items()}
+    for name, expected in in_bfloat16().items():
+        if name in ("drop", "input"):
+            continue
+        found = np.asarray(recorded.values[name])
+        assert found.dtype == np.float32
+        scale = np.abs(expected).max()
+        tolerance = {"never": 0.0, "always": scale / 50}[compile]  # a compiler rounds less often
+        np.testing.assert_allclose(
+            found.reshape(expected.shape), expected, atol=tolerance, rtol=0, err_msg=name
+        )
+        assert 0 < np.abs(found.reshape(expected.shape) - own[name]).max() < scale / 10, name
+    assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
+    assert load(module, dtype="float32").module is module  # type: ignore[attr-defined]
+    cast = tricky().to(torch.bfloat16)
+    assert load(cast).dtype == "bfloat16"
+    assert load(cast, dtype=torch.bfloat16).module is cast  # type: ignore[attr-defined]
+    assert load(cast, dtype="float32").module.conv.weight.dtype == torch.float32  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("units", ["sketch", "filter_mean", "top"])
+def test_what_is_made_of_units_in_bfloat16(units: str) -> None:
+    """Sums and means over units are those of the rounded responses, as they are in float32."""
+    network = load(tricky(), dtype="bfloat16")
+    recorded = dif.record(
+        network, {"a": PIXELS}, layers=["conv", "block.1"], units=units, pool=20, batch_size=2
+    )
+    exact = in_bfloat16()
+    for at, layer in enumerate(recorded.layers):
+        rows = exact[layer.name].astype(np.float64).reshape(len(PIXELS), -1)
+        assert recorded.moments is not None
+        np.testing.assert_allclose(recorded.moments.mean[:, at], rows.mean(1), rtol=1e-5)
+        np.testing.assert_allclose(recorded.moments.variance[:, at], rows.var(1), rtol=1e-5)
+        found = np.asarray(recorded.values[layer.name])
+        if units == "filter_mean":
+            means = exact[layer.name].astype(np.float64).mean((2, 3))
+            np.testing.assert_allclose(found, means, rtol=1e-4, atol=1e-6)
+        if units == "top":
+            chosen = recorded.units[layer.name]
+            others = np.delete(rows.mean(0), chosen)
+            assert rows.mean(0)[chosen].min() >= others.max()
+            np.testing.assert_array_equal(found, rows[:, chosen])
+
+
+def test_dtypes_that_are_not_known() -> None:
+    """The nearest is named; a network without weights computes in what is asked for."""
+    for given, meant in {"half": "bfloat16", "fp32": "float32", "bf16": "bfloat16"}.items():
+        with pytest.raises(dif.InputError, match=f"unknown dtype '{given}'. Did you mean '{meant}'"):
+            load(tricky(), dtype=given)
+    network = load(nn.Sequential(nn.AvgPool2d(3)), dtype="bfloat16")
+    means = torch.nn.functional.avg_pool2d(TENSOR.bfloat16(), 3).float().numpy()
+    found = dif.record(network, {"a": PIXELS}, units="all", layers=["0"]).values["0"]
+    np.testing.assert_array_equal(np.asarray(found), means.reshape(len(PIXELS), -1))
+
+    class Stubborn(nn.Conv2d):
+        def __deepcopy__(self, memo: Any) -> Any:
+            raise TypeError("not twice")
+
+    with pytest.raises(
+        dif.InputError, match=r"no copy of it can be cast to torch.bfloat16 \(not twice\); cast"
+    ):
+        load(Stubborn(3, 4, 3), dtype="bfloat16")

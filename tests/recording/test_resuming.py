@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,7 @@ import pytest
 import torch
 from helpers.networks import tricky
 from helpers.runs import Killed
+from helpers.small_memory import OfSmallMemory
 from torch import nn
 
 import differentia as dif
@@ -32,8 +34,8 @@ SOME = ["conv", "act:1", "head"]
 KINDS = ("random", "top", "per_filter", "filter_mean")
 
 
-def load(module: nn.Module | None = None, preprocess: Any = "unit") -> dif.Network:
-    return dif.load_network(module or tricky(), preprocess=preprocess, input_shape=(3, 16, 16))
+def load(module: nn.Module | None = None, preprocess: Any = "unit", **options: Any) -> dif.Network:
+    return dif.load_network(module or tricky(), preprocess=preprocess, input_shape=(3, 16, 16), **options)
 
 
 class Counts:
@@ -419,6 +421,7 @@ def other_weights() -> dif.Network:
     [
         ({}, {"network": other_weights}, "network"),
         ({}, {"network": lambda: load(preprocess="signed")}, "preprocessing"),
+        ({}, {"network": lambda: load(dtype="bfloat16")}, r"dtype \(None, now bfloat16\), network"),
         ({"sets": {"a": RNG.integers(0, 256, (3, 20, 30, 3), np.uint8)}}, {"resize": "lanczos"}, "resize"),
         ({"sets": {"a": RNG.integers(0, 256, (3, 20, 30, 3), np.uint8)}}, {"crop": "center"}, "crop"),
         ({"network": lambda: load(Leaky(0.1))}, {"network": lambda: load(Leaky(0.2))}, "code"),
@@ -506,3 +509,62 @@ def test_fresh_goes_with_a_store(tmp_path: Path) -> None:
     """There is nothing to start over in memory."""
     with pytest.raises(dif.InputError, match="no store= was named"):
         recorded(None, fresh=True)
+
+
+def small_memory(most: int) -> dif.Network:
+    return load(OfSmallMemory(most))
+
+
+def test_a_store_keeps_how_many_images_fit(
+    tmp_path: Path, counts: Counts, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run that goes on begins with as many; the numbers are those of such passes, and so are new ones."""
+    options: dict[str, Any] = {"maps": None, "batch_size": 8, "layers": ["conv", "norm", "head"]}
+    first, path = small_memory(2), tmp_path / "r.zarr"
+    with caplog.at_level(logging.INFO, "differentia"):
+        found = recorded(path, {"many": MANY}, network=first, **options)["random"]
+    told = [record.message for record in caplog.records if "do not fit" in record.message]
+    assert len(told) == 1
+    assert "passes of 8 images do not fit into the memory of cpu; from now on there are 2 in one" in told[0]
+    assert first.module.full.failed == {8: 1, 4: 1}  # type: ignore[attr-defined]
+    assert found.provenance["batch_size"] == 2
+    expected = recorded(None, {"many": MANY}, network=small_memory(99), **{**options, "batch_size": 2})
+    assert_same(found, expected["random"])
+    (metadata,) = (path / "recordings").glob("*/zarr.json")
+    about = json.loads(metadata.read_text())["attributes"]
+    assert (about["batch_size"], about["at_once"]) == (8, 2)
+    counts.clear()
+    caplog.clear()
+    again = small_memory(2)
+    with caplog.at_level(logging.INFO, "differentia"):
+        more = recorded(path, SETS, network=again, **options)["random"]
+    assert not again.module.full.failed  # type: ignore[attr-defined]
+    assert not any("do not fit" in record.message for record in caplog.records)
+    assert any("goes on with 2 images in one pass, as it was begun" in r.message for r in caplog.records)
+    assert counts.images == len(FEW)
+    assert more.provenance["batch_size"] == 2
+    assert_same(
+        more, recorded(None, SETS, network=small_memory(99), **{**options, "batch_size": 2})["random"]
+    )
+
+
+def test_a_store_says_nothing_where_all_fit(tmp_path: Path) -> None:
+    """And one that says what can't be is damaged."""
+    recorded(tmp_path / "r.zarr", {"many": MANY}, batch_size=8, maps=None)
+    (metadata,) = (tmp_path / "r.zarr" / "recordings").glob("*/zarr.json")
+    content = json.loads(metadata.read_text())
+    assert "at_once" not in content["attributes"]
+    content["attributes"]["at_once"] = "2"
+    metadata.write_text(json.dumps(content))
+    with pytest.warns(dif.DifferentiaWarning, match="is damaged, or was written by another version"):
+        recorded(tmp_path / "r.zarr", {"many": MANY}, batch_size=8, maps=None)
+
+
+def test_ranked_units_of_what_does_not_fit(tmp_path: Path) -> None:
+    """Units are ranked by all images, once each, and are those of a run that fits."""
+    options: dict[str, Any] = {"maps": None, "units": ("top",), "pool": 20, "layers": ["conv", "norm"]}
+    found = recorded(tmp_path / "r.zarr", network=small_memory(2), **options)["top"]
+    expected = recorded(None, network=small_memory(99), batch_size=2, **options)["top"]
+    assert {name: sorted(units) for name, units in found.units.items()} == {
+        name: sorted(units) for name, units in expected.units.items()
+    }

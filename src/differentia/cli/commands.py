@@ -159,6 +159,7 @@ def measure(
     input_size: tuple[int, int, int] | None,
     classes: str | None,
     device: str,
+    dtype: str | None,
     maps: list[str] | None,
     figures: tuple[str, ...],
     figure_width: float | None,
@@ -177,14 +178,15 @@ def measure(
     measurement, and the responses (responses.zarr), from which the same command, or one with more sets,
     layers or units, continues.
     """
+    about: dict[str, Any] = {
+        "preprocess": preprocess,
+        "input_shape": input_size,
+        "classes": classes,
+        "device": device,
+        "dtype": dtype,
+    }
     experiment = {
-        "network": {
-            "spec": network,
-            "preprocess": preprocess,
-            "input_shape": input_size,
-            "classes": classes,
-            "device": device,
-        },
+        "network": {"spec": network, **about},
         "sets": opt.named("--set", sets, "NAME=SOURCE, such as cats=data/cats"),
         "measure": {**given, "maps": opt.maps("--map", maps)},
     }
@@ -286,6 +288,7 @@ def layers(
     preprocess: str | None,
     input_size: tuple[int, int, int] | None,
     device: str,
+    dtype: str | None,
     batch_size: int | None,
     as_json: bool,
 ) -> None:
@@ -297,7 +300,13 @@ def layers(
     """
     from differentia.cli.loading import check_named_network, load_named_network
 
-    check_named_network(network, preprocess=preprocess, input_shape=input_size, device=device)
+    about: dict[str, Any] = {
+        "preprocess": preprocess,
+        "input_shape": input_size,
+        "device": device,
+        "dtype": dtype,
+    }
+    check_named_network(network, **about)
 
     from differentia.networks.layers import default_preset, select_layers
     from differentia.recording.caveats import unsteady_in_words
@@ -307,7 +316,7 @@ def layers(
     from differentia.system.machine import written_size
 
     counts = n_units or N_UNITS
-    loaded = load_named_network(network, preprocess=preprocess, input_shape=input_size, device=device)
+    loaded = load_named_network(network, **about)
     taken = select_layers(loaded.layers, layers, loaded.unrecorded)
     require_channels(units, taken)
     cost = estimate_cost(loaded, taken, pool=max(counts), units=units, batch_size=batch_size)
@@ -410,6 +419,7 @@ def select(
     input_size: tuple[int, int, int] | None,
     classes: str | None,
     device: str,
+    dtype: str | None,
     batch_size: Annotated[Any, opt.value(Count, "Images in one pass.")] = "32",
     skip_unreadable: bool,
     drop_duplicates: bool,
@@ -433,6 +443,7 @@ def select(
         "input_shape": input_size,
         "classes": classes,
         "device": device,
+        "dtype": dtype,
     }
     check_named_network(network, **about)
     stimuli = stimuli_from(source, follow_links=follow_links)

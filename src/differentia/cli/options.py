@@ -13,7 +13,7 @@ from differentia.errors import InputError
 from differentia.experiment.options import MeasureOptions
 from differentia.output.options import FigureOptions
 from differentia.recording.options import RecordOptions
-from differentia.system.choices import PREPROCESS, Choice
+from differentia.system.choices import DTYPE, PREPROCESS, Choice
 from differentia.system.fields import Option, Whole, options_of, value_of
 
 #: What the shell completes, though there are more of them.
@@ -81,6 +81,7 @@ HELP_ORDER = (
     *(
         "classes",
         "device",
+        "dtype",
         "batch_size",
         "compile",
         "maps",
@@ -185,6 +186,7 @@ SHARED: dict[str, tuple[Any, Any]] = {
         Annotated[str, value(str, f"{DEVICE.listed} | cuda:1 | ...", "DEVICE", choice=DEVICE)],
         "auto",
     ),
+    "dtype": (Annotated[Any, one_of(DTYPE, "What the network computes in", shown=OWN)], None),
     "store": _flag(
         "--store", "Keep the responses on disk (responses.zarr), from which a later run continues.", True
     ),

@@ -18,7 +18,7 @@ from differentia.networks.hubs.names import HUBS
 from differentia.networks.weight_files import names_weights_file
 from differentia.recording.options import MAP_IMAGES, RecordOptions
 from differentia.stimuli.sources import is_generated, local_path
-from differentia.system.choices import PREPROCESS
+from differentia.system.choices import DTYPE, PREPROCESS
 from differentia.system.fields import (
     SEVERAL,
     Count,
@@ -55,6 +55,7 @@ class NetworkSection(Strict):
     input_shape: Annotated[tuple[Count, ...], SEVERAL, Field(min_length=3, max_length=3)] | None = None
     classes: Text | None = None
     device: str = "auto"
+    dtype: Annotated[str, DTYPE] | None = None
 
     def options(self) -> dict[str, Any]:
         return {name: value for name, value in self if name != "spec" and value is not None}

@@ -58,6 +58,10 @@ class Network(Shown, ABC):
         The packages that compute it, as they are imported; empty where that is not known.
     transform
         How its library fits images to its input, where it comes from one.
+    dtype
+        The numbers that it computes in: "float32", "bfloat16".
+    forward
+        The function that makes what it is called with of its input, in words; "" where it takes just that.
     traceable
         Whether its pass is made of PyTorch's operations, so that it can be written as a graph of them.
     inert
@@ -70,6 +74,8 @@ class Network(Shown, ABC):
     channels_first: bool
     frameworks: tuple[str, ...] = ()
     transform: Transform | None = None
+    dtype: str = "float32"
+    forward: str = ""
     traceable: bool = False
     inert: ClassVar[frozenset[str]] = frozenset()
     #: The ways to compute a pass, the one that costs least first; the network's own is the last.
@@ -87,6 +93,7 @@ class Network(Shown, ABC):
             "preprocessing": self.preprocessing,
             "layers": layers,
             "device": self.device,
+            "dtype": self.dtype,
         }
 
     @property

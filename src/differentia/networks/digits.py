@@ -44,7 +44,7 @@ def build_digits_module() -> torch.nn.Module:
     return torch.nn.Sequential(layers)
 
 
-def load_digits_network(*, device: str = "cpu") -> TorchNetwork:
+def load_digits_network(*, device: str = "cpu", dtype: str | None = None) -> TorchNetwork:
     """Return the trained network, ready to be recorded."""
     with torch.random.fork_rng(devices=[]):  # whose state the weights that are replaced next would change
         module = build_digits_module()
@@ -56,4 +56,5 @@ def load_digits_network(*, device: str = "cpu") -> TorchNetwork:
         input_shape=INPUT_SHAPE,
         class_names=tuple(str(digit) for digit in range(10)),
         device=device,
+        dtype=dtype,
     )

@@ -23,17 +23,12 @@ from differentia.networks.blocks import blocks_of
 from differentia.networks.calls import Call, Manner
 from differentia.networks.layers import Layer, Unrecorded
 from differentia.networks.probes import as_tensor
+from differentia.networks.rounding import TOLERANCE, tolerance_of
 
 logger = logging.getLogger(__name__)
 
 #: Values of an image that are compared one by one, beside the mean and the mean square of all.
 COMPARED = 256
-
-#: How far they may differ, relative to the largest: far more than another order of sums makes.
-TOLERANCE = 1e-3
-
-#: The same in multiples of the precision of a layer's numbers, where they have few digits.
-PRECISION = 16
 
 #: How often an image is shown again where something differs: what is drawn may come out alike.
 REPEATS = 3
@@ -207,7 +202,7 @@ def _see(
         part.channel_axis = call.channel_axis(output) if following else None
         values = as_tensor(output)
         if values.is_floating_point():
-            part.tolerance = max(TOLERANCE, PRECISION * torch.finfo(values.dtype).eps)
+            part.tolerance = tolerance_of(values.dtype)
         if len(pixels) == 1:
             part.numbers = _numbers(values)
         for other in filter(None, others):

@@ -18,9 +18,11 @@ import torch
 from jaxtyping import UInt8
 
 from differentia.errors import InputError, in_one_line
+from differentia.networks.arguments import FORWARD
 from differentia.networks.base import Network, image_shape
 from differentia.networks.calls import Call, Observer
 from differentia.networks.class_files import ClassIndex, read_class_index
+from differentia.networks.devices import say_untried
 from differentia.networks.keras_axes import KerasChannels
 from differentia.networks.keras_files import require_harmless_model
 from differentia.networks.keras_weights import load_keras_weights
@@ -73,6 +75,8 @@ class KerasNetwork(Network):
         class_ids: tuple[str, ...] | None = None,
         class_index: Callable[[], ClassIndex] = ClassIndex,
         device: str = "auto",
+        dtype: str | None = None,
+        forward: Callable[[Any], Any] | None = None,
     ) -> None:
         self._preprocess = require_preprocessing(name, preprocess)
         require_device(device)
@@ -80,12 +84,44 @@ class KerasNetwork(Network):
         self.frameworks = ("keras", str(self._keras.backend.backend()))
         self.traceable = "torch" in self.frameworks
         self.name = name
+        self._forward = forward
+        self.forward = describe_preprocessing(forward) if forward else ""
         self.model = model
         self.input_shape, self.channels_first = self._known_input_shape(input_shape)
         self.preprocessing = describe_preprocessing(self._preprocess)
         given = ClassIndex(class_ids, class_names)
         self._class_index = cache(class_index if class_names is None else lambda: given)
         self._device = device
+        say_untried(name, device)
+        if dtype is not None:
+            self.model = self._cast(dtype)
+
+    def _cast(self, dtype: str) -> Any:
+        """Return the model, or a copy that computes in a type of numbers."""
+        if all(layer.compute_dtype == dtype for _, layer in _named_layers(self.model)):
+            return self.model
+
+        def copied(layer: Any) -> Any:
+            return type(layer).from_config({**layer.get_config(), "dtype": dtype})
+
+        try:
+            with self.placed(), _random_state_kept():
+                copy = self._keras.models.clone_model(self.model, clone_function=copied, recursive=True)
+                copy.set_weights(self.model.get_weights())
+        except Exception as error:  # of subclassed models, and of layers' own code
+            raise InputError(
+                f"{self.name}: no copy of it can be made that computes in {dtype} ({in_one_line(error)}); "
+                f"build it under keras.config.set_dtype_policy({dtype!r}), and leave dtype (--dtype) out"
+            ) from error
+        for _, layer in _named_layers(copy):
+            if hasattr(layer, "finalize_state"):  # of a Normalization, which computes from its weights once
+                layer.finalize_state()
+        return copy
+
+    @property
+    def dtype(self) -> str:  # type: ignore[override]
+        layers = (layer for _, layer in _named_layers(self.model) if layer.weights)
+        return next((str(layer.compute_dtype) for layer in layers), "float32")
 
     @property
     def rewritten(self) -> bool:
@@ -94,6 +130,9 @@ class KerasNetwork(Network):
 
     def _known_input_shape(self, given: tuple[int, int, int] | None) -> tuple[tuple[int, int, int], bool]:
         """Return the images' shape (height, width, channels), and whether the model has channels first."""
+        channels_first = self._keras.config.image_data_format() == "channels_first"
+        if self._forward is not None and given is not None:  # which makes of images what the model takes
+            return image_shape(self.name, given, channels_first=channels_first), channels_first
         shapes: Any = (None, None, None, None)
         with contextlib.suppress(AttributeError, ValueError):  # a subclassed model, or one that is not built
             shapes = self.model.input_shape
@@ -102,14 +141,16 @@ class KerasNetwork(Network):
         elif not isinstance(shapes, list):
             shapes = [shapes]
         if len(shapes) != 1:
-            raise InputError(f"{self.name}: the model has {len(shapes)} inputs; expected one, the image")
+            also = "" if self._forward is None else ", and input_shape=(height, width, channels) of an image"
+            raise InputError(
+                f"{self.name}: the model has {len(shapes)} inputs; expected one, the image: {FORWARD}{also}"
+            )
         if len(shapes[0]) != 4:
             raise InputError(
                 f"{self.name}: the model's input has the shape {tuple(shapes[0])}; "
                 "expected images (batch, height, width, channels)"
             )
         fixed = tuple(shapes[0][1:])
-        channels_first = self._keras.config.image_data_format() == "channels_first"
         if (fixed[0] in (1, 3)) != (fixed[2] in (1, 3)):  # the model's own order, whatever is configured
             channels_first = fixed[0] in (1, 3)
         if channels_first:
@@ -150,10 +191,11 @@ class KerasNetwork(Network):
     def run(self, batch: Any, observe: Observer, *, following: Callable[[Call], None] | None = None) -> None:
         """Do one forward pass with ``training=False``, reporting each call of a layer."""
         with self.placed(), inference(self.name, batch.shape):
+            given = batch if self._forward is None else self._forward(batch)
             if not self.model.built:  # its first pass goes through the layers twice, once to build
-                self.model(batch, training=False)
+                self.model(given, training=False)
             with self._observed(batch, observe, following):
-                self.model(batch, training=False)
+                self.model(given, training=False)
 
     @property
     def module_names(self) -> Iterator[str]:

@@ -31,6 +31,7 @@ from differentia.networks.specs import (
 )
 from differentia.networks.torch import TorchNetwork
 from differentia.networks.weights import load_weights
+from differentia.system.choices import DTYPE
 
 
 @short_tracebacks
@@ -43,6 +44,8 @@ def load_network(
     class_names: tuple[str, ...] | None = None,
     classes: str | os.PathLike[str] | None = None,
     device: str = "auto",
+    dtype: str | None = None,
+    forward: Callable[[Any], Any] | None = None,
 ) -> Network:
     """Return a network that can be recorded.
 
@@ -80,6 +83,13 @@ def load_network(
     device
         ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...; ``auto`` leaves a module where it is, and takes a
         GPU for a network named by a spec, where there is one.
+    dtype : {"float32", "bfloat16"}
+        What the network computes in: its weights are cast, those of a module or a model in a copy. By
+        default they stay as they are. Responses are kept in float32.
+    forward
+        Of a network that takes something else than a batch of images: a function from the preprocessed batch
+        to what it is called with. For PyTorch a tensor, a tuple of arguments, or a dictionary of keyword
+        arguments; for Keras what the model takes: a tensor, a list, a dictionary.
 
     Raises
     ------
@@ -87,8 +97,13 @@ def load_network(
         No such network, missing or unfitting weights, or a preprocessing or input shape that can't be
         known and was not given.
     """
-    about = dict(zip(NOTHING, (preprocess, input_shape, class_names, classes, device), strict=True))
+    given = (preprocess, input_shape, class_names, classes, device, dtype, forward)
+    about = dict(zip(NOTHING, given, strict=True))
     require_device_name(device)
+    if dtype is not None:
+        about["dtype"] = DTYPE.checked(str(dtype).removeprefix("torch."))
+    if not (forward is None or callable(forward)):
+        raise InputError(f"forward is {forward!r}; expected a function from a batch to the call's arguments")
     if isinstance(network, str | os.PathLike):
         return _from_spec(_with_weights(os.fspath(network), weights), about)
     if weights is not None:
@@ -125,7 +140,7 @@ def _from_object(candidate: Any, name: str, about: dict[str, Any]) -> Network:
 def _from_spec(text: str, about: dict[str, Any]) -> Network:
     spec = read_network_spec(text, about)
     if spec.kind == "digits":
-        return load_digits_network(device=_with_gpu(about)["device"])
+        return load_digits_network(device=_with_gpu(about)["device"], dtype=about["dtype"])
     if spec.kind == "application":
         return load_application(text, spec.name, spec.options, **_with_classes(text, about))
     if spec.kind == "hub":

@@ -73,7 +73,12 @@ class UnitProbe:
 def as_kept(values: torch.Tensor) -> Float[np.ndarray, ...]:
     """Return values on the processor, as float32 or, where they are, float64."""
     kept = torch.float64 if values.dtype == torch.float64 else torch.float32
-    return values.to("cpu", kept).contiguous().numpy()
+    return _on_processor(values, kept).contiguous().numpy()
+
+
+def _on_processor(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Return values on the processor as numbers of a type, which the device that they are on may not have."""
+    return values.to("cpu").to(dtype)
 
 
 class Summary(NamedTuple):
@@ -109,7 +114,7 @@ class SummaryProbe:
             for image in np.flatnonzero(
                 ~(variance > SMALL_VARIANCE * mean_square) | ~np.isfinite(mean_square)
             ):
-                exact = flat[int(image)].to("cpu", torch.float64).numpy()
+                exact = _float64(flat[int(image)])
                 difference = exact - exact[0]  # exactly 0 where all are equal
                 mean[image], variance[image] = exact[0] + difference.mean(), difference.var()
             per_filter = flat.shape[1] // self._layer.n_filters
@@ -122,12 +127,12 @@ class SummaryProbe:
         space = [place for place, axis in enumerate(axes, 1) if axis - 1 != self._layer.channel_axis]
         sums = _float64(laid_out.sum(space))
         if not np.isfinite(sums).all():
-            sums = _float64(laid_out.sum(space, dtype=torch.float64))
+            sums = laid_out.to("cpu").sum(space, dtype=torch.float64).numpy()
         return sums.reshape(len(laid_out), -1)
 
 
 def _float64(values: torch.Tensor) -> Float64[np.ndarray, ...]:
-    return values.to("cpu", torch.float64).numpy()
+    return _on_processor(values, torch.float64).numpy()
 
 
 def _square_sums(flat: torch.Tensor) -> Float64[np.ndarray, " b"]:
@@ -163,11 +168,14 @@ class UnitMoments:
 
     def __init__(self) -> None:
         self._count = 0
+        self._ahead = 0
 
     def __call__(self, output: Any) -> None:
         """Take in a batch of outputs; nothing is kept for an image."""
-        for image in as_tensor(output):
-            values = image.to("cpu", torch.float64)
+        known = min(self._ahead, len(output))
+        self._ahead -= known
+        for image in as_tensor(output)[known:]:
+            values = _on_processor(image, torch.float64)
             if not self._count:
                 self._first = values.clone()
                 self._sum, self._square_sum = torch.zeros_like(values), torch.zeros_like(values)
@@ -175,6 +183,15 @@ class UnitMoments:
             self._sum += difference
             self._square_sum += difference.square_()
             self._count += 1
+
+    @property
+    def shown(self) -> int:
+        """How many images were shown, without those of passes that failed."""
+        return self._count - self._ahead
+
+    def go_back(self, shown: int) -> None:
+        """Have images shown again after a pass that failed; those that it took in already are left out."""
+        self._ahead = self._count - shown
 
     @classmethod
     def of(cls, count: int, state: Float64[np.ndarray, "3 size"], shape: Sequence[int]) -> UnitMoments:

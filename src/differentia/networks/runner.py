@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,10 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from differentia.errors import RecordingError, in_one_line
 from differentia.networks.base import GRAPHS, Network, graphs_are_on
-from differentia.networks.probes import Probe, Summary, SummaryProbe, UnitProbe, together
+from differentia.networks.probes import Probe, Summary, SummaryProbe, UnitMoments, UnitProbe, together
+from differentia.networks.rounding import tolerance_of
 from differentia.networks.sketches import SketchProbe
 from differentia.networks.torch import inference
 
@@ -35,10 +38,6 @@ COMPILING, COMPILING_A_LAYER = 10.0, 0.5
 #: Batches that are timed before that is decided, after one that is not: much is done once only.
 DECIDING_BATCHES = 2
 
-#: How far the responses of a rewritten or compiled pass may be from the network's own, relative to the
-#: layer's largest: far more than another order of sums makes, far less than an error.
-TOLERANCE = 1e-3
-
 #: The probes of each layer, by names that are given back with what they kept.
 ProbesByLayer = Mapping[str, Mapping[Any, Probe]]
 
@@ -54,15 +53,21 @@ class Runner:
     A pass that PyTorch computes can be written as a graph: where that costs less (Keras), it is run so, and
     compiled where that pays. A graph is compared with the network's own pass on an image before it is used,
     and where it can't be made, or differs, the network's own pass is done. Only full batches are compiled.
-    `compiled` says whether they are; it is None as long as that is open, and given by a run that goes on.
+    `compiled` says whether they are; it is None as long as that is open, and given by a run that goes on. A
+    batch that does not fit into a GPU's memory is shown in parts, of `at_once` images from then on.
     `called_later` has the modules that were called for other images than those that were looked at.
     """
 
     def __init__(
-        self, network: Network, *, compile: str, batch_size: int, compiled: bool | None = None
+        self,
+        network: Network,
+        *,
+        compile: str,
+        batch_size: int,
+        compiled: bool | None = None,
     ) -> None:
         self._network = network
-        self._batch_size = batch_size
+        self.at_once = batch_size
         self._left = 0
         self._graph: PassGraph | None = None
         self._kind: tuple[Any, ...] = ()
@@ -83,11 +88,51 @@ class Runner:
     def record(
         self, pixels: UInt8[np.ndarray, "b h w c"], probes: ProbesByLayer
     ) -> dict[str, dict[Any, Any]]:
-        """Do one forward pass and return what the probes keep of it, by layer and name."""
+        """Show a batch, and return what the probes keep of it, by layer and name."""
+        at_once, parts, done = self.at_once, [], 0
+        while done < len(pixels):
+            part = pixels[done : done + self.at_once]
+            if (kept := self._record_if_it_fits(part, probes)) is not None:
+                parts.append(kept)
+                done += len(part)
+        if self.at_once < at_once:
+            logger.info(
+                "%s: passes of %s images do not fit into the memory of %s; from now on there are %s in one",
+                *(self._network.name, min(at_once, len(pixels)), self._network.device, self.at_once),
+            )
+        return _joined(parts)
+
+    def _record_if_it_fits(self, pixels: np.ndarray, probes: ProbesByLayer) -> dict[str, Any] | None:
+        """Return what is kept of a pass; None where it does not fit, after which half as many are shown."""
+        gathering = [
+            probe for by in probes.values() for probe in by.values() if isinstance(probe, UnitMoments)
+        ]
+        shown = [moments.shown for moments in gathering]
+        try:
+            return self._record_timed(pixels, probes)
+        except (RecordingError, torch.OutOfMemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            if len(pixels) == 1:
+                if isinstance(error, RecordingError):
+                    raise
+                name, reason = self._network.name, in_one_line(error)
+                raise RecordingError(f"{name}: one image does not fit into the memory: {reason}") from error
+        for moments, before in zip(gathering, shown, strict=True):
+            moments.go_back(before)
+        self.at_once = (len(pixels) + 1) // 2
+        self._seconds = []
+        self._reads = {}
+        gc.collect()  # the error held what the pass had computed
+        torch.cuda.empty_cache()
+        return None
+
+    def _record_timed(self, pixels: np.ndarray, probes: ProbesByLayer) -> dict[str, Any]:
+        """Do one forward pass; decide whether others are compiled once enough have been timed."""
         started = time.perf_counter()
         kept = self._record(pixels, probes)
         self._left -= len(pixels)
-        if self.compiled is None and len(pixels) == self._batch_size:
+        if self.compiled is None and len(pixels) == self.at_once:
             self._seconds.append((time.perf_counter() - started) / len(pixels))
             if len(self._seconds) > DECIDING_BATCHES:
                 seconds = fmean(self._seconds[1:]) * self._left
@@ -98,7 +143,7 @@ class Runner:
         kept = None
         if len(pixels) == 1 and not self._network.found.alone:
             return self._own_pass(pixels, probes)
-        if self.compiled and len(pixels) == self._batch_size:
+        if self.compiled and len(pixels) == self.at_once:
             kept = self._record_graph(pixels, probes, compiled=True)
         if kept is None and self._has_graph and self._network.rewritten:
             kept = self._record_graph(pixels, probes, compiled=False)
@@ -128,6 +173,8 @@ class Runner:
                     self._require_alike(kept, pixels, stateless)
                     self._compared.add((compiled, looks))
             except Exception as error:  # a compiler that is missing, or fails, has many ways to say so
+                if _is_out_of_memory(error):
+                    raise
                 give_up = self._do_not_compile if compiled else self._give_up_graphs
                 give_up(_first_line(error))
                 return None
@@ -139,12 +186,13 @@ class Runner:
 
     def _require_alike(self, kept: Mapping[str, Any], pixels: np.ndarray, probes: ProbesByLayer) -> None:
         """Raise an error where something else was kept than the network's own pass gives of an image."""
+        tolerance = tolerance_of(getattr(torch, self._network.dtype))
         for layer, by_probe in self._own_pass(pixels[:1], probes).items():
             for name, expected in by_probe.items():
                 found = kept[layer][name]
                 if isinstance(expected, Summary):
                     found, expected = found.filter_mean, expected.filter_mean
-                if not _alike(found[:1], expected):
+                if not _alike(found[:1], expected, tolerance):
                     raise ValueError(f"layer {layer!r} differs from the network's own pass")
 
     def _own_pass(self, pixels: np.ndarray, probes: ProbesByLayer) -> dict[str, Any]:
@@ -189,11 +237,36 @@ class Runner:
         self.compiled = False
 
 
-def _alike(one: np.ndarray, other: np.ndarray) -> bool:
+def _is_out_of_memory(error: Exception) -> bool:
+    """Return whether a pass failed for want of a GPU's memory."""
+    return isinstance(error, torch.OutOfMemoryError) or isinstance(error.__cause__, torch.OutOfMemoryError)
+
+
+def _joined(parts: Sequence[dict[str, dict[Any, Any]]]) -> dict[str, dict[Any, Any]]:
+    """Return what was kept of the parts of a batch as that of the whole."""
+    first, *others = parts
+    if not others:
+        return first
+    return {
+        layer: {name: _one_after_another([part[layer][name] for part in parts]) for name in by}
+        for layer, by in first.items()
+    }
+
+
+def _one_after_another(kept: Sequence[Any]) -> Any:
+    """Return what a probe kept of all images: arrays, a summary of them, or nothing."""
+    if kept[0] is None:
+        return None
+    if isinstance(kept[0], Summary):
+        return Summary(*map(np.concatenate, zip(*kept, strict=True)))
+    return np.concatenate(kept)
+
+
+def _alike(one: np.ndarray, other: np.ndarray, tolerance: float) -> bool:
     """Return whether responses of a layer differ by rounding only."""
     finite = np.isfinite(other)  # what is not, is an error of its own
     difference = np.abs(one[finite] - other[finite])
-    return bool((difference <= TOLERANCE * max(1e-3, np.abs(other[finite]).max(initial=0.0))).all())
+    return bool((difference <= tolerance * max(1e-3, np.abs(other[finite]).max(initial=0.0))).all())
 
 
 def _kind_of(batch: torch.Tensor) -> tuple[Any, ...]:

@@ -17,13 +17,21 @@ from differentia.networks.class_files import ClassIndex, read_class_index
 from differentia.networks.hubs.names import HUBS, hub_meant
 from differentia.networks.keras_files import require_harmless_weights
 from differentia.networks.preprocessing import require_preprocessing
-from differentia.networks.weight_files import names_weights_file, require_weights
+from differentia.networks.weight_files import OF_WEIGHTS, names_weights_file, require_weights
 from differentia.system.choices import PREPROCESS
 from differentia.system.files import user_path
 from differentia.system.specs import parse_spec
 
 #: What is said about a network where only its name is given.
-NOTHING = {"preprocess": None, "input_shape": None, "class_names": None, "classes": None, "device": "auto"}
+NOTHING = {
+    "preprocess": None,
+    "input_shape": None,
+    "class_names": None,
+    "classes": None,
+    "device": "auto",
+    "dtype": None,
+    "forward": None,
+}
 
 #: ``auto`` and PyTorch's kinds of devices; those that are told, and what they are called elsewhere.
 DEVICES = (
@@ -32,9 +40,6 @@ DEVICES = (
 )
 USUAL_DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 DEVICE_SYNONYMS = {"gpu": "cuda", "nvidia": "cuda", "metal": "mps", "apple": "mps", "none": "auto"}
-
-#: Files that hold weights, and no network.
-OF_WEIGHTS = (".bin", ".ckpt", ".h5", ".hdf5", ".npz", ".pkl", ".pt", ".pth", ".safetensors", ".tar")
 
 #: What has networks too, but of which none can be named here.
 OTHER_LIBRARIES = ("keras_hub", "tf", "tfhub")
@@ -82,7 +87,7 @@ def read_network_spec(spec: str, about: dict[str, Any]) -> NetworkSpec:
         if given:
             raise InputError(f"{spec}: the embedded network takes no options; write digits")
         why = "the embedded network has its own preprocessing, input size and class names"
-        require_nothing({**about, "device": "auto"}, name, why)
+        require_nothing({**about, "device": "auto", "dtype": None}, name, why)
         return NetworkSpec("digits", spec, name, "", given)
     if scheme == "keras" and colon:
         _require_application(spec, rest, given)
@@ -134,7 +139,7 @@ def require_nothing(about: dict[str, Any], name: str, why: str) -> None:
     if about != NOTHING:
         raise InputError(
             f"{name}: {why}; leave out preprocess (--preprocess), input_shape (--input-size), "
-            "class_names, classes (--classes) and device (--device)"
+            "class_names, classes (--classes), forward, device (--device) and dtype (--dtype)"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,11 @@ from jaxtyping import UInt8
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from differentia.errors import InputError, RecordingError, in_one_line
+from differentia.networks.arguments import advice, call, require_images_alone
 from differentia.networks.axes import axis_of_module
 from differentia.networks.base import Network, graphs_are_on, image_shape
 from differentia.networks.calls import Call, Manner, Observer, parts_of
+from differentia.networks.devices import WITHOUT_FLOAT64, say_untried
 from differentia.networks.preprocessing import describe_preprocessing, preprocessed, require_preprocessing
 from differentia.networks.probes import memory_of
 from differentia.networks.transforms import Transform
@@ -66,6 +69,8 @@ class TorchNetwork(Network):
         class_ids: tuple[str, ...] | None = None,
         transform: Transform | None = None,
         device: str = "auto",
+        dtype: str | None = None,
+        forward: Callable[[torch.Tensor], Any] | None = None,
     ) -> None:
         self._preprocess = require_preprocessing(name, preprocess or transform)
         if input_shape is None and transform is not None:
@@ -85,13 +90,25 @@ class TorchNetwork(Network):
         self.transform = transform and transform.of_size(self.input_shape)
         self.preprocessing = describe_preprocessing(self._preprocess)
         self.class_names, self.class_ids = class_names, class_ids
-        self.module = module = unwrapped(module)
+        self._asked_dtype: torch.dtype | None = getattr(torch, dtype) if dtype else None
+        self._forward = forward
+        self._on_error: Callable[[Exception], str] = lambda error: ""
+        self.forward = describe_preprocessing(forward) if forward else ""
+        self.module = _cast(unwrapped(module), self._asked_dtype, name)
+        if forward is None:
+            require_images_alone(self.module, name)
+            self._on_error = partial(advice, self.module)
         if device != "auto":
             try:
-                self.module = module.to(device)
-            except (RuntimeError, AssertionError) as error:
+                self.module = self.module.to(device)
+            except (
+                RuntimeError,
+                AssertionError,
+                TypeError,
+            ) as error:  # the last of float64, where there is none
                 reason = str(error).splitlines()[0]
                 raise InputError(f"device {device!r} can't be used here: {reason}") from error
+        say_untried(name, self.device)
 
     def prepare(self, pixels: UInt8[np.ndarray, "b h w c"]) -> torch.Tensor:
         """Return a batch as the module's input, of shape (batch, channels, height, width)."""
@@ -115,23 +132,25 @@ class TorchNetwork(Network):
                 memory_format=torch.channels_last if fastest else torch.contiguous_format
             )
         parameter = next(self.module.parameters(), None)
-        return batch if parameter is None else batch.to(parameter.device)
+        if parameter is None:
+            return batch
+        if batch.dtype == torch.float64 and parameter.device.type in WITHOUT_FLOAT64:
+            batch = batch.float()
+        return batch.to(parameter.device)
 
     def run(
         self, batch: torch.Tensor, observe: Observer, *, following: Callable[[Call], None] | None = None
     ) -> None:
         """Do one forward pass in eval mode, reporting each call of a module."""
-        parameter = next((p for p in self.module.parameters() if p.is_floating_point()), None)
-        if parameter is not None:
-            batch = batch.to(parameter.dtype)
+        batch = batch if self._dtype is None else batch.to(self._dtype)
         with (
             _eval_mode(self.module),
             self._undivided(),
-            inference(self.name, batch.shape),
+            inference(self.name, batch.shape, self._on_error),
             _channel_flow(batch) if following else nullcontext() as flow,
             self._observed(observe, following, flow),
         ):
-            self.module(batch)
+            call(self.module, batch if self._forward is None else self._forward(batch))
 
     @contextmanager
     def _undivided(self) -> Iterator[None]:
@@ -178,6 +197,16 @@ class TorchNetwork(Network):
         asking = (module for module in self.module.modules() if isinstance(module, ASKING))
         parts = {part for module in asking for part in module.modules()}
         return [(name, module) for name, module in _named_modules(self.module) if module in parts]
+
+    @property
+    def _dtype(self) -> torch.dtype | None:
+        """The type of the first of its weights; what was asked for, where it has none."""
+        weights = (weight.dtype for weight in self.module.parameters() if weight.is_floating_point())
+        return next(weights, self._asked_dtype)
+
+    @property
+    def dtype(self) -> str:  # type: ignore[override]
+        return str(self._dtype or torch.float32).removeprefix("torch.")
 
     @property
     def device(self) -> str:
@@ -343,9 +372,25 @@ def _root_name(root: torch.nn.Module) -> str:
     return name
 
 
+def _cast(module: torch.nn.Module, dtype: torch.dtype | None, name: str) -> torch.nn.Module:
+    """Return a module that computes in a type of numbers: itself where it does, or a copy."""
+    tensors = (*module.parameters(), *module.buffers())
+    if dtype is None or {tensor.dtype for tensor in tensors if tensor.is_floating_point()} <= {dtype}:
+        return module
+    try:
+        return deepcopy(module).to(dtype)
+    except Exception as error:  # a module's own code may do anything
+        raise InputError(
+            f"{name}: no copy of it can be cast to {dtype} ({in_one_line(error)}); cast it with your own "
+            "code, module.to(...), and leave dtype (--dtype) out"
+        ) from error
+
+
 @contextmanager
-def inference(name: str, shape: Sequence[int]) -> Iterator[None]:
-    """Compute without gradients and in full float32; the error says which pass failed."""
+def inference(
+    name: str, shape: Sequence[int], on_error: Callable[[Exception], str] = lambda error: ""
+) -> Iterator[None]:
+    """Compute without gradients and in full float32; the error says which pass failed, and what to do."""
     # A GPU's convolutions round float32 to TF32's ten bits by cuDNN's default.
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
@@ -358,7 +403,7 @@ def inference(name: str, shape: Sequence[int]) -> Iterator[None]:
         Exception
     ) as error:  # a network's own code, and each of Keras's backends, has errors of its own kinds
         small = "; use a smaller batch_size (--batch-size)"
-        hint = small if isinstance(error, torch.OutOfMemoryError) else ""
+        hint = small if isinstance(error, torch.OutOfMemoryError) else on_error(error)
         kind = "" if isinstance(error, RuntimeError) else f"{type(error).__name__}: "
         # A context manager that is left by an error from StopIteration lets that one through.
         cause = None if isinstance(error, StopIteration) else error

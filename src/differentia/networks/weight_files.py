@@ -9,6 +9,9 @@ from differentia.networks.keras_files import require_harmless_weights
 from differentia.system.file_kinds import HDF5, PICKLE, ZIP, head_of, kind_of
 from differentia.system.files import user_path
 
+#: Files that hold weights, and no network.
+OF_WEIGHTS = (".bin", ".ckpt", ".h5", ".hdf5", ".npz", ".pkl", ".pt", ".pth", ".safetensors", ".tar")
+
 #: How the names of Keras's weights end.
 OF_KERAS = (".h5", ".hdf5", ".keras")
 
@@ -16,7 +19,7 @@ OF_KERAS = (".h5", ".hdf5", ".keras")
 def names_weights_file(weights: str) -> bool:
     """Return whether weights are named by the path of a file, rather than by a library's own word."""
     path = Path(weights)
-    return bool(path.suffix) or path.name != weights or user_path(weights).is_file()
+    return path.suffix.lower() in OF_WEIGHTS or path.name != weights or user_path(weights).is_file()
 
 
 def require_weights(spec: str, weights: str, advice: str) -> None:

@@ -217,6 +217,12 @@ for _what, _choices, _rows in (
     require_rows(_what, _choices, _rows)
 
 
+def input_in_words(preprocessing: str, forward: str = "") -> str:
+    """Return how pixel values become what a network is called with."""
+    called = f"made into the network's arguments by {forward}" if forward else ""
+    return ", and ".join(filter(None, [preprocessing_in_words(preprocessing), called]))
+
+
 def preprocessing_in_words(preprocessing: str) -> str:
     """Return how pixel values become a network's input: by a name's meaning, a formula of x, a function."""
     if preprocessing in PREPROCESSING_WORDS:

@@ -76,7 +76,7 @@ class Passes:
             self._needed = with_whole_layers
         self._passes = 2 if plan.ranked and not self._whole_layers else 1
         self._runner = Runner(
-            show.network, compile=show.options.compile, batch_size=store.batch_size, compiled=store.compiled
+            show.network, compile=show.options.compile, batch_size=store.at_once, compiled=store.compiled
         )
         self._turns = Turns()
         self._layers = {layer.name: layer for layer in plan.layers}
@@ -224,6 +224,7 @@ class Passes:
             found = self._runner.record(batch.pixels, by_layer) if by_layer else {}
         if self._runner.compiled is not None:
             self._store.note_compiled(self._runner.compiled)
+        self._store.note_at_once(self._runner.at_once)
         numbers: dict[Quantity, Num[np.ndarray, "b _"]] = {}
         for name, by_quantity in found.items():
             for quantity, values in by_quantity.items():

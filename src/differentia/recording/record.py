@@ -139,9 +139,10 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
         "fingerprint": fingerprint.result(),
         "frameworks": list(network.frameworks),
         **_conditions(show),
-        "batch_size": opened.batch_size,
+        "batch_size": opened.at_once,
         "compiled": bool(opened.compiled),
         "device": network.device,
+        "dtype": network.dtype,
         "sets": {name: given.source for name, given in stimuli.items()},
         "skipped": [as_record(image) for image in skipped],
         "dropped": [as_record(image) for image in dropped],
@@ -161,6 +162,7 @@ def _conditions(show: Show) -> dict[str, Any]:
         "preprocessing": show.network.preprocessing,
         "input_shape": list(show.network.input_shape),
         **described_fit(show.fit),
+        **({"forward": show.network.forward} if show.network.forward else {}),
     }
 
 
@@ -185,6 +187,7 @@ def _held_store(show: Show, plan: Plan, budget: int, fingerprint: Future[str]) -
         "engine": {name: version(name) for name in ("torch", *network.frameworks)},
         "decoder": {"pillow": version("pillow")},
         "device": network.device.partition(":")[0],
+        **({} if network.dtype == "float32" else {"dtype": network.dtype}),  # of which old stores say nothing
         **_conditions(show),
     }
     behaviour = _behaviour(network, plan)
@@ -196,6 +199,8 @@ def _held_store(show: Show, plan: Plan, budget: int, fingerprint: Future[str]) -
         )
         if batch_size not in (None, opened.batch_size):
             logger.info(AS_BEGUN, folder, f"in batches of {opened.batch_size} images", "--batch-size")
+        if opened.at_once < opened.batch_size:
+            logger.info(AS_BEGUN, folder, f"with {opened.at_once} images in one pass", "that")
         asked = {"always": True, "never": False}.get(show.options.compile)
         if None not in (asked, opened.compiled) and asked != opened.compiled:
             logger.info(AS_BEGUN, folder, "compiled" if opened.compiled else "not compiled", "--compile")

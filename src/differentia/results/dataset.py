@@ -180,6 +180,7 @@ _ALIKE = ("set", "layer", "image_name", "image_set", "image_hash")
 _ALIKE_FACTS = (
     *("normalize", "metric", "reference", "seed"),
     *("network", "fingerprint", "input_shape", "preprocessing", "crop", "resize", "resized_to", "resized_by"),
+    *("dtype", "forward"),
 )
 
 

@@ -157,6 +157,8 @@ class _Provenance(BaseModel):
     resized_to: int | Annotated[list[int], Field(min_length=2, max_length=2)] | None = None
     batch_size: int = 1
     device: str = ""
+    dtype: str = ""
+    forward: str = ""
     command: str = ""
     sets: dict[str, str] = {}
     skipped: list[_Image] = []

@@ -112,6 +112,11 @@ PREPROCESS = Choice(
         caffe="vgg vgg16 bgr",
     ),
 )
+DTYPE = Choice(
+    "dtype",
+    ("float32", "bfloat16"),
+    synonyms=_by_synonym(float32="fp32 f32 float single full", bfloat16="bf16 half float16 fp16 f16 brain"),
+)
 NOISE = Choice(
     "kind of noise", ("uniform", "gaussian"), synonyms=_by_synonym(uniform="white", gaussian="normal gauss")
 )

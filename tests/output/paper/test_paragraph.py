@@ -331,6 +331,11 @@ def test_preprocessings(measured: xr.Dataset) -> None:
     for crop in CROPS:
         assert "Pillow's bilinear filter" in text(with_facts(measured, crop=crop))
         assert "PyTorch's bilinear filter" in text(with_facts(measured, crop=crop, resized_by="PyTorch"))
+    said = "; the network ran on the CPU, computing in bfloat16."
+    assert text(with_facts(measured, dtype="bfloat16")).endswith(said)
+    assert text(with_facts(measured, dtype=None)) == text(measured)
+    said = "to 255 divided by 255, and made into the network's arguments by mine.call; images of another"
+    assert said in text(with_facts(measured, forward="mine.call"))
     formula = "(x / 255 - [0.5, 0.5, 0.5]) / [0.25, 0.25, 0.25]"
     said = f"with pixel values x of 0 to 255 transformed, channel by channel, to {formula};"
     assert said in text(with_facts(measured, preprocessing=formula))

@@ -15,6 +15,9 @@ from differentia.errors import InputError, in_one_line
 
 logger = logging.getLogger(__name__)
 
+#: What else can be done where the weights of a network can't be fetched.
+WAYS = "give weights=PATH (safetensors) or weights=none"
+
 #: In characters, of what a library says of a failed download.
 LONGEST_REASON = 90
 
@@ -32,34 +35,33 @@ def from_url(spec: str, url: str) -> Path:
                 url, str(path), digest and digest.group(1), progress=sys.stderr.isatty()
             )
         except (OSError, RuntimeError) as error:  # the latter where it is not what its name says
-            raise not_downloaded(spec, f"{path} is not there", error) from error
+            raise not_downloaded(spec, f"{path} is not there", error, ways=f"put it there, {WAYS}") from error
     return path
 
 
 def from_hugging_face(
-    spec: str, repository: str, names: Sequence[str], revision: str | None = None, *, what: str = "weights"
+    spec: str, repository: str, names: Sequence[str], revision: str | None = None, *, ways: str = WAYS
 ) -> Path:
-    """Return the first of some files that a repository has, downloaded where it is not kept here yet."""
+    """Return the first of some files that is kept here, or else that a repository has, downloaded."""
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-    problem: Exception = FileNotFoundError("no file")
+    for name in names:
+        if _is_kept(repository, name, revision):
+            return Path(hf_hub_download(repository, name, revision=revision))
+    problem: Exception = FileNotFoundError("no such file")
     for name in names:
         try:
-            if not _is_kept(repository, name, revision):
-                # A first try, as the library itself tries it again for half a minute.
-                get_hf_file_metadata(hf_hub_url(repository, name, revision=revision))
-                logger.info("%s: downloading %s of %s", spec, name, repository)
+            # Asked for first, as a download itself is tried again and again, for half a minute.
+            get_hf_file_metadata(hf_hub_url(repository, name, revision=revision))
+            logger.info("%s: downloading %s of %s", spec, name, repository)
             return Path(hf_hub_download(repository, name, revision=revision))
-        except EntryNotFoundError as error:
-            problem = error
-            if isinstance(error, LocalEntryNotFoundError):  # there is no connection
-                break
         except Exception as error:  # no connection, no such repository, no access to it: many kinds
             problem = error
-            break
+            if not isinstance(error, EntryNotFoundError) or isinstance(error, LocalEntryNotFoundError):
+                break
     where = f"{names[0]} of {repository} is not in {constants.HF_HUB_CACHE}"
-    raise not_downloaded(spec, where, problem, what=what) from problem
+    raise not_downloaded(spec, where, problem, ways=ways) from problem
 
 
 def _is_kept(repository: str, name: str, revision: str | None) -> bool:
@@ -68,13 +70,8 @@ def _is_kept(repository: str, name: str, revision: str | None) -> bool:
     return isinstance(try_to_load_from_cache(repository, name, revision=revision), str)
 
 
-def not_downloaded(
-    spec: str, where: str, error: Exception, *, what: str = "weights", ways: str = ""
-) -> InputError:
+def not_downloaded(spec: str, where: str, error: Exception, *, ways: str = WAYS) -> InputError:
     """Return the error for a file that is not where it is kept, and can't be fetched."""
     reason = in_one_line(error) or type(error).__name__
     reason = reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}..."
-    own = "give weights=PATH (safetensors) or weights=none" if what == "weights" else "name a local folder"
-    return InputError(
-        f"{spec}: {where}, and can't be downloaded ({reason}); connect once, put it there, or {ways or own}"
-    )
+    return InputError(f"{spec}: {where}, and can't be downloaded ({reason}); connect once, or {ways}")

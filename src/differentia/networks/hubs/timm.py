@@ -51,7 +51,8 @@ def load(spec: NetworkSpec) -> HubNetwork:
         module = _with_file(spec, str(weights), options)
     else:
         raise unknown_name(f"weights of {spec.name}", str(weights), ("DEFAULT", "none", "PATH"))
-    return HubNetwork(module, _transform_of(spec, module, options), _classes_of(module))
+    untold = "its transform, with borders or for images that are not square, can't be done here"
+    return HubNetwork(module, _transform_of(module, options), _classes_of(module), untold)
 
 
 def _require_name(spec: NetworkSpec) -> None:
@@ -59,7 +60,8 @@ def _require_name(spec: NetworkSpec) -> None:
     source, _, place = spec.name.partition(":")
     if source in ON_HUB:
         repository, _, revision = place.partition("@")
-        from_hugging_face(spec.text, repository, [CONFIG], revision or None, what="network")
+        ways = "name a folder: timm:local-dir:FOLDER"
+        from_hugging_face(spec.text, repository, [CONFIG], revision or None, ways=ways)
         return
     if source == "local-dir":
         if not (Path(place) / CONFIG).is_file():
@@ -145,7 +147,7 @@ def _warn_of_random_head(spec: NetworkSpec, module: torch.nn.Module) -> None:
         warn("other", f"{text}layer are random")
 
 
-def _transform_of(spec: NetworkSpec, module: torch.nn.Module, options: Mapping[str, Any]) -> Transform:
+def _transform_of(module: torch.nn.Module, options: Mapping[str, Any]) -> Transform | None:
     """Return what `timm.data.create_transform` does to an image where it is not for training."""
     config = resolve_data_config(pretrained_cfg=_config_of(module), model=module)
     channels, height, width = config["input_size"]
@@ -155,10 +157,7 @@ def _transform_of(spec: NetworkSpec, module: torch.nn.Module, options: Mapping[s
     larger = tuple(math.floor(length / config["crop_pct"]) for length in (height, width))
     squashed = config["crop_mode"] == "squash"
     if config["crop_mode"] == "border" or not (squashed or larger[0] == larger[1]):
-        raise InputError(
-            f"{spec.text}: its transform ({config['crop_mode']}, {height} x {width}) is not done here; load "
-            "it with timm, and give it to load_network with preprocess= and input_shape= (resize=, crop=)"
-        )
+        return None
     return Transform(
         shape=(height, width, channels),
         resize=config["interpolation"],

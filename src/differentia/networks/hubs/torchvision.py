@@ -45,17 +45,19 @@ def load(spec: NetworkSpec) -> HubNetwork:
     weights, transforms = options.pop("weights", "DEFAULT"), options.pop("transforms", None)
     path = weights if isinstance(weights, str) and names_weights_file(weights) else None
     chosen = None if weights is None or path else _weights_named(spec, weights)
+    told = chosen or _weights_named(spec, "DEFAULT")
+    if transforms is not None:
+        told = _weights_named(spec, transforms)
     if chosen is not None:
         module = _with_own_weights(spec, chosen, options)
     else:
         if name in AS_TRAINED:
             options = {**AS_TRAINED[name], "init_weights": path is None, **options}
+        if name.startswith("vit_"):  # whose weights are for one size
+            options.setdefault("image_size", told.transforms().crop_size[0])
         module = _built(spec, options, keep_random_state=path is not None)
     if path:
         load_weights(spec.text, module, path, spare=FOR_TRAINING.get(name, ()))
-    told = chosen or _weights_named(spec, "DEFAULT")
-    if transforms is not None:
-        told = _weights_named(spec, transforms)
     names = tuple(told.meta["categories"] or ())
     fit = names and options.get("num_classes", len(names)) == len(names)
     transform = _transform_of(told.transforms())

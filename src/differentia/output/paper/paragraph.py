@@ -181,6 +181,7 @@ class _MethodsFacts:
             "warnings": self._warnings(),
             "software": self._software(),
             "device": str(self.known.get("device", "")),
+            "dtype": str(self.known.get("dtype", "")).removeprefix("float32"),  # which needs no saying
         }
 
     # What was shown to what.
@@ -238,7 +239,9 @@ class _MethodsFacts:
         height, width, channels = self.known["input_shape"]
         return {
             "input": f"{height:,} x {width:,} pixels{_COLOURS.get(channels, '')}",
-            "preprocessing": words.preprocessing_in_words(str(self.known.get("preprocessing", ""))),
+            "preprocessing": words.input_in_words(
+                str(self.known.get("preprocessing", "")), str(self.known.get("forward", ""))
+            ),
             "fitted": self._fit_in_words(f"{height:,} x {width:,}") if self._fitted else "",
         }
 

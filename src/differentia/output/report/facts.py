@@ -20,6 +20,7 @@ FACT_LABELS = {
     "network": "Network",
     "fingerprint": "Fingerprint of architecture and weights (SHA-256)",
     "preprocessing": "Preprocessing",
+    "forward": "Called with what is returned by",
     "input_shape": "Input (height x width x channels)",
     "resize": "Resize filter",
     "crop": "Where proportions differ",
@@ -27,6 +28,7 @@ FACT_LABELS = {
     "resized_by": "Resized by",
     "batch_size": "Images in a batch",
     "device": "Device",
+    "dtype": "Computed in",
 }
 
 

@@ -68,6 +68,8 @@ class Store(ABC):
         Those that were added, in their order.
     name
         What messages call it.
+    at_once
+        The most images of a pass: fewer than those of a batch where that did not fit into a GPU's memory.
     compiled
         Whether the pass that fills it is compiled; None as long as that is open.
     """
@@ -75,6 +77,7 @@ class Store(ABC):
     holds_all_at_once: ClassVar[bool]
     name: str
     batch_size: int
+    at_once: int
     batches: list[KeptBatch]
     compiled: bool | None = None
 
@@ -103,6 +106,10 @@ class Store(ABC):
     def note_compiled(self, compiled: bool) -> None:
         """Keep whether the pass is compiled, for a run that goes on from this one."""
         self.compiled = compiled
+
+    def note_at_once(self, images: int) -> None:
+        """Keep how many images go into one pass, for a run that goes on from this one."""
+        self.at_once = images
 
     def save_state(self, layer: str, what: str, key: str, values: Float64[np.ndarray, "_ _"]) -> None:
         """Keep an array of a layer under a key, in place of those with other keys."""

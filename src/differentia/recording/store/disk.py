@@ -3,7 +3,8 @@
 ::
 
     responses.zarr/               "differentia": what marks it as ours
-        recordings/KEY/           one network, engine and presentation: "identity", "batch_size", "behaviour"
+        recordings/KEY/           one network, engine and presentation: "identity", "batch_size", "behaviour",
+                                  and, once they are known, "compiled" and "at_once"
             batches/N/            a batch: its set and the hashes of its images
             layers/KEY/           a layer, by a hash of its name: "layer"
                 WHAT/START-STOP   an array of images x columns
@@ -43,6 +44,9 @@ RECORDING_FORMAT = 2
 
 #: The attribute of a recording that says whether its pass is compiled.
 WHETHER_COMPILED = "compiled"
+
+#: The one that says how many images go into one pass, where these are fewer than a batch has.
+AT_ONCE = "at_once"
 
 #: What a run leaves that is killed before a store has its mark.
 BEGUN = frozenset({f"{METADATA}.partial", LOCK, HOLDER, MARKER})
@@ -98,6 +102,7 @@ class DiskStore(Store):
 
     def __init__(self, folder: Path, about: Mapping[str, Any], notes: list[str]) -> None:
         self.batch_size = about["batch_size"]
+        self.at_once = about.get(AT_ONCE, self.batch_size)
         self.compiled = about.get(WHETHER_COMPILED)
         self.name = str(folder.parent.parent)
         self._folder = folder
@@ -115,8 +120,16 @@ class DiskStore(Store):
     def note_compiled(self, compiled: bool) -> None:
         if compiled != self.compiled:
             super().note_compiled(compiled)
-            with _disk(self._folder):
-                _write_group(self._folder, {**_read_attributes(self._folder), WHETHER_COMPILED: compiled})
+            self._note(WHETHER_COMPILED, compiled)
+
+    def note_at_once(self, images: int) -> None:
+        if images != self.at_once:
+            super().note_at_once(images)
+            self._note(AT_ONCE, images)
+
+    def _note(self, fact: str, value: Any) -> None:
+        with _disk(self._folder):
+            _write_group(self._folder, {**_read_attributes(self._folder), fact: value})
 
     def _read_batches(self) -> list[KeptBatch]:
         found = []
@@ -336,9 +349,8 @@ def open_recording(
     if same:
         about["behaviour"] |= kept["behaviour"]
         if _names(folder / "batches") or _names(folder / "layers"):  # it has begun
-            about |= {
-                fact: kept[fact] for fact in ("batch_size", "chunk_rows", WHETHER_COMPILED) if fact in kept
-            }
+            facts = ("batch_size", "chunk_rows", WHETHER_COMPILED, AT_ONCE)
+            about |= {fact: kept[fact] for fact in facts if fact in kept}
     elif there:
         latest = max(alike or there, key=lambda key: (recordings / key / METADATA).stat().st_mtime)
         notes.append(
@@ -384,6 +396,7 @@ def _recordings(path: Path, notes: list[str]) -> dict[str, dict[str, Any]]:
         folder = path / RECORDINGS / name
         about = _read_attributes(folder)
         sizes = [about.get(key) for key in ("batch_size", "chunk_rows")]
+        sizes.append(about.get(AT_ONCE, sizes[0]))
         good = all(type(about.get(key)) is dict for key in ("identity", "behaviour"))
         good = good and all(type(size) is int and 1 <= size < 2**31 for size in sizes)
         if good and about.get(WHETHER_COMPILED) in (None, True, False):

@@ -20,7 +20,7 @@ class MemoryStore(Store):
     name = "memory"
 
     def __init__(self, batch_size: int) -> None:
-        self.batch_size = batch_size
+        self.batch_size = self.at_once = batch_size
         self.batches: list[KeptBatch] = []
         self._total = 0
         self._starts = [0]  # the first row of each batch, and of the next
