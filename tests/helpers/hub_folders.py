@@ -27,6 +27,9 @@ READER = {
     "pad_token_id": 2,
 }
 
+#: What a repository is kept at.
+COMMIT = "0123456789abcdef" * 2 + "01234567"
+
 CLASSES = ("tench", "goldfish", "great white shark")
 
 
@@ -118,10 +121,10 @@ def cut_off(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
 
 def keep(cache: Path, repository: str, folder: Path, revision: str = "main") -> None:
     """Put the files of a folder where the hub keeps a repository that was fetched once."""
-    kept, commit = cache / f"models--{repository.replace('/', '--')}", "0123456789abcdef" * 2 + "01234567"
-    shutil.copytree(folder, kept / "snapshots" / commit)
+    kept = cache / f"models--{repository.replace('/', '--')}"
+    shutil.copytree(folder, kept / "snapshots" / COMMIT)
     (kept / "refs").mkdir()
-    (kept / "refs" / revision).write_text(commit)
+    (kept / "refs" / revision).write_text(COMMIT)
 
 
 class Bomb:

@@ -17,7 +17,7 @@ import pytest
 import torch
 import transformers
 from helpers.hooked import hooked
-from helpers.hub_folders import CLASSES, MODELS, READER, SIZES, Bomb, cut_off, keep, silent, written
+from helpers.hub_folders import CLASSES, COMMIT, MODELS, READER, SIZES, Bomb, cut_off, keep, silent, written
 from safetensors.torch import load_file, save_file
 
 import differentia as dif
@@ -167,14 +167,15 @@ def test_a_repository_that_was_fetched_once(tmp_path: Path, monkeypatch: pytest.
     cut_off(monkeypatch, tmp_path / "hub")
     keep(tmp_path / "hub", "lab/vit", tmp_path / "vit", revision="v1")
     batch = torch.rand(2, 3, 32, 32)
-    network = loaded("lab/vit?revision=v1")
-    torch.testing.assert_close(output_of(network.module, batch), output_of(whole, batch))
+    for name in (f"lab/vit?revision={COMMIT}", "lab/vit?revision=v1&weights=DEFAULT", "lab/vit?revision=v1"):
+        network = loaded(name)
+        torch.testing.assert_close(output_of(network.module, batch), output_of(whole, batch))
     assert network.name == "hf:lab/vit?revision=v1"
     with pytest.raises(dif.InputError, match=r"lab/vit is not in .*hub, and can't be downloaded"):
         dif.load_network("hf:lab/vit")
 
 
-@pytest.mark.parametrize("options", ["", "?weights=none"])
+@pytest.mark.parametrize("options", ["", "?weights=none", f"?revision={40 * 'a'}"])
 def test_without_a_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, options: str
 ) -> None:
@@ -184,7 +185,7 @@ def test_without_a_connection(
     assert main(["layers", f"hf:google/vit-base-patch16-224{options}"]) == 2
     assert time.perf_counter() - begun < 5
     (line,) = capsys.readouterr().err.splitlines()
-    assert f"google/vit-base-patch16-224 is not in {tmp_path}, and can't be downloaded" in line
+    assert f"google/vit-base-patch16-224 is not in {tmp_path}, and can't be downloaded ([Errno 111]" in line
     assert "name a folder with config.json, preprocessor_config.json and model.safetensors: hf:FOLDER" in line
 
 
@@ -338,6 +339,10 @@ def asked(options: str) -> Callable[[Path], str]:
         (of_a_dialogue, "the weights do not fit: of the tensors, .* are missing"),
         (of_text, r"its model, BertModel, is not called with images alone; .*forward="),
         (asked("?weights=nowhere.safetensors"), r"there are no weights at nowhere\.safetensors"),
+        (
+            asked("?weights=DEFLAUT"),
+            r"unknown weights of hf:.* Did you mean 'DEFAULT'\? Known: DEFAULT, none",
+        ),
         (asked("?revision=v1"), "a folder has no revision; leave it out"),
         (asked("?wieghts=none"), r"unknown option of hf:.* 'wieghts'\. Did you mean 'weights'"),
     ],

@@ -37,6 +37,8 @@ PROCESSORS: dict[str, Any] = {
     "ConvNeXT at 384": transformers.ConvNextImageProcessor(),
     "LeViT": transformers.LevitImageProcessor(),
     "PoolFormer": transformers.PoolFormerImageProcessor(),
+    "EfficientNet": transformers.EfficientNetImageProcessor(),
+    "EfficientNet without its top": transformers.EfficientNetImageProcessor(include_top=False),
     "BEiT": transformers.BeitImageProcessor(size={"height": 256, "width": 256}),
     "MobileNetV1": transformers.MobileNetV1ImageProcessor(),
     "MobileNetV2": transformers.MobileNetV2ImageProcessor(),
@@ -151,7 +153,7 @@ def test_channels() -> None:
 @pytest.mark.parametrize(
     ("processor", "reason"),
     [
-        (transformers.EfficientNetImageProcessor(), "EfficientNetImageProcessor, has steps of its own"),
+        (transformers.EfficientNetImageProcessor(rescale_offset=True), "shifts values after it has rescaled"),
         (transformers.MobileViTImageProcessor(), "MobileViTImageProcessor, has steps of its own"),
         (transformers.PerceiverImageProcessor(), "PerceiverImageProcessor, has steps of its own"),
         (transformers.DetrImageProcessor(), "DetrImageProcessor, has steps of its own"),

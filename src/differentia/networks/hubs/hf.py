@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoImageProcessor
 from transformers.models.auto import modeling_auto
 from transformers.utils import logging
 
-from differentia.errors import InputError, require_known
+from differentia.errors import InputError, require_known, unknown_name
 from differentia.networks.class_files import ClassIndex
 from differentia.networks.hubs.base import HubNetwork
 from differentia.networks.hubs.image_processors import UntoldError, transform_of
@@ -23,10 +23,14 @@ from differentia.networks.hubs.repositories import fetched
 from differentia.networks.misfits import brief, misfit, unfitting
 from differentia.networks.specs import NetworkSpec
 from differentia.networks.transforms import Transform
+from differentia.networks.weight_files import names_weights_file
 from differentia.networks.weights import read_tensors
 from differentia.system.files import read_text, user_path
 
 OPTIONS = ("weights", "revision", "attn_implementation")
+
+#: Stands for the weights that come with a model.
+OWN = "DEFAULT"
 
 #: How attention can be computed; other names may be those of code on the hub.
 ATTENTION = ("eager", "sdpa")
@@ -65,7 +69,7 @@ def _folder(spec: NetworkSpec) -> Path:
             raise InputError(f"{spec.text}: a folder has no revision; leave it out")
         return folder
     files = [CONFIG, *PROCESSORS]
-    if "weights" not in spec.options:
+    if spec.options.get("weights", OWN) == OWN:
         files += [WEIGHTS, PARTS, INDEX]
     revision = spec.options.get("revision")
     return fetched(
@@ -114,7 +118,8 @@ def _kind(spec: NetworkSpec, config: Any) -> tuple[Any, Any]:
             kind = getattr(transformers, name) if name in named else kind
     if kind is None:
         whole, config = config, getattr(config, "vision_config", config)
-        kind = modeling_auto.MODEL_MAPPING.get(type(config), None)
+        called = type(config).__name__.replace("Config", "Model")
+        kind = modeling_auto.MODEL_MAPPING.get(type(config), getattr(transformers, called, None))
         kind = kind[0] if isinstance(kind, tuple) else kind
         projecting = getattr(transformers, f"{kind.__name__}WithProjection", None) if kind else None
         of_pair = whole is not config and hasattr(whole, "projection_dim")
@@ -140,12 +145,14 @@ def _takes_pixels(kind: Any) -> bool:
 
 def _module(spec: NetworkSpec, folder: Path, kind: Any, config: Any) -> torch.nn.Module:
     """Return the model with its own weights, those of a file, or random ones."""
-    weights = spec.options.get("weights", folder)
+    weights = spec.options.get("weights", OWN)
+    if not (weights in (None, OWN) or names_weights_file(str(weights))):
+        raise unknown_name(f"weights of hf:{spec.name}", str(weights), (OWN, "none", "PATH"))
     try:
         if weights is None:
             module: torch.nn.Module = kind(config)
             return module.float()
-        tensors = _own_tensors(spec, folder) if weights is folder else read_tensors(spec.text, str(weights))
+        tensors = _own_tensors(spec, folder) if weights == OWN else read_tensors(spec.text, str(weights))
         module, found = kind.from_pretrained(
             None,
             config=config,

@@ -24,6 +24,7 @@ OWN_STEPS = {
     "BeitImageProcessor": ("_preprocess",),
     "ConvNextImageProcessor": ("_preprocess", "resize"),
     "DINOv3ViTImageProcessor": ("_preprocess",),
+    "EfficientNetImageProcessor": ("_preprocess",),
     "LevitImageProcessor": ("resize",),
     "MobileNetV2ImageProcessor": ("_preprocess",),
     "PoolFormerImageProcessor": ("_preprocess", "resize"),
@@ -52,6 +53,8 @@ def transform_of(processor: Any, channels: int) -> Transform:
     own = [step for step in STEPS if getattr(kind, step).__module__ not in USUAL]
     if not {*own} <= {*OWN_STEPS.get(name, ())}:
         raise UntoldError(f"its image processor, {name}, has steps of its own")
+    if getattr(processor, "rescale_offset", False):
+        raise UntoldError(f"its image processor, {name}, shifts values after it has rescaled them")
     if not processor.do_resize or getattr(processor, "do_pad", None):
         raise UntoldError(f"its image processor, {name}, keeps the sizes of images, or pads them")
     resized = _resized(processor, name)
@@ -107,6 +110,8 @@ def _normalisation(processor: Any, channels: int) -> tuple[tuple[float, ...], tu
     top = 255 * processor.rescale_factor if processor.do_rescale else 255.0
     given = (processor.image_mean, processor.image_std) if processor.do_normalize else (0.0, 1.0)
     mean, sd = ([one] * channels if isinstance(one, int | float) else one for one in given)
+    if getattr(processor, "include_top", False):  # EfficientNet's divides by the SD twice
+        sd = [value * value for value in sd]
     if not len(mean) == len(sd) == channels:
         raise UntoldError(f"its image processor is for {len(mean)} channels, not {channels}")
     return tuple(value / top for value in mean), tuple(value / top for value in sd)

@@ -19,6 +19,7 @@ from differentia.networks.hubs.repositories import fetched
 from differentia.networks.misfits import brief
 from differentia.networks.specs import NetworkSpec
 from differentia.networks.transforms import Transform
+from differentia.networks.weight_files import names_weights_file
 from differentia.networks.weights import load_weights
 from differentia.system.files import read_text, user_path
 
@@ -80,9 +81,7 @@ def _built_in(spec: NetworkSpec, named: Any) -> _Model:
     if tag:
         _require_its_activation(spec, name, config, tag)
         return _Model(config, tag, str(_of_tag(spec, tag)))
-    if named is not None and not user_path(str(named)).is_file():
-        if Path(str(named)).suffix or os.sep in str(named):
-            raise InputError(f"{spec.text}: there are no weights at {named}; check the path")
+    if not (named is None or names_weights_file(str(named))):
         raise unknown_name(f"weights of open_clip:{name}", str(named), [*tags, "PATH", "none"])
     shared = {
         key: value

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from differentia.errors import InputError
 from differentia.networks.hubs.downloads import not_downloaded
+
+COMMIT = re.compile("[0-9a-f]{40}")
 
 
 def fetched(
@@ -16,11 +20,11 @@ def fetched(
 
     Without a connection it is what was fetched before. `otherwise` is what else can be done.
     """
-    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub import constants
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=[*files]))
+        return Path(_snapshot(repository, revision, [*files]))
     except HFValidationError as error:
         raise InputError(
             f"{spec}: {repository!r} is neither a folder nor the name of a repository, owner/name"
@@ -36,4 +40,19 @@ def fetched(
         ) from error
     except Exception as error:  # many kinds, of the connection and of the disk
         where = f"{repository} is not in {constants.HF_HUB_CACHE}"
-        raise not_downloaded(spec, where, error, ways=otherwise) from error
+        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        raise not_downloaded(spec, where, cause, ways=otherwise) from error
+
+
+def _snapshot(repository: str, revision: str | None, files: list[str]) -> str:
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    if revision is not None and COMMIT.fullmatch(revision):
+        with suppress(LocalEntryNotFoundError):
+            return snapshot_download(
+                repository, revision=revision, allow_patterns=files, local_files_only=True
+            )
+        # Without a connection this fails at once; of a commit, all else is tried for half a minute.
+        HfApi().model_info(repository, revision=revision)
+    return snapshot_download(repository, revision=revision, allow_patterns=files)
