@@ -38,8 +38,8 @@ def test_tables_have_their_form() -> None:
 def test_it_names_every_hub() -> None:
     """Of which networks go by their names, as what they are called in Python."""
     (names,) = [row for row in tables()[0] if row[0] == "networks by name"]
-    for package, _ in HUBS.values():
-        assert package in names[1], package
+    for hub in HUBS.values():
+        assert hub.module in names[1], hub
 
 
 def test_the_package_itself() -> None:

@@ -179,11 +179,13 @@ def test_a_class_token_behind_the_patches_is_found() -> None:
     np.testing.assert_allclose(patches["encoder.layers.1"], values["encoder.layers.1"][:, :-1], atol=1e-5)
 
 
-@pytest.mark.parametrize("make", [zoo.small_timm_swin, zoo.small_swin, zoo.small_transformers_swin])
-def test_rows_and_columns_and_windows_are_tokens(make: Callable[[], nn.Module]) -> None:
+@pytest.mark.parametrize(
+    ("name", "size"), [("small timm swin", 56), ("small swin", 32), ("small SwinForImageClassification", 112)]
+)
+def test_rows_and_columns_and_windows_are_tokens(name: str, size: int) -> None:
     """Swin has no class token; its patches are all that it has, and the mean is over both axes."""
-    size = {zoo.small_timm_swin: 56, zoo.small_swin: 32, zoo.small_transformers_swin: 112}[make]
-    network = dif.load_network(make(), preprocess="unit", input_shape=(3, size, size))
+    (example,) = [one for one in zoo.SMALL if one.name == name]
+    network = dif.load_network(example.module(), preprocess="unit", input_shape=(3, size, size))
     with pytest.raises(dif.InputError, match=r"^Swin\w+: it has no class token .*='patches' or 'mean'"):
         network.look(tokens="class")
     pixels = zoo.photographs(size)
