@@ -24,6 +24,7 @@ from differentia.networks.calls import Call, Observer
 from differentia.networks.class_files import ClassIndex, read_class_index
 from differentia.networks.devices import say_untried
 from differentia.networks.keras_axes import KerasChannels
+from differentia.networks.keras_copies import cast_copy
 from differentia.networks.keras_files import require_harmless_model
 from differentia.networks.keras_weights import load_keras_weights
 from differentia.networks.misfits import brief
@@ -99,23 +100,14 @@ class KerasNetwork(Network):
         """Return the model, or a copy that computes in a type of numbers."""
         if all(layer.compute_dtype == dtype for _, layer in _named_layers(self.model)):
             return self.model
-
-        def copied(layer: Any) -> Any:
-            return type(layer).from_config({**layer.get_config(), "dtype": dtype})
-
         try:
             with self.placed(), _random_state_kept():
-                copy = self._keras.models.clone_model(self.model, clone_function=copied, recursive=True)
-                copy.set_weights(self.model.get_weights())
+                return cast_copy(self.model, dtype)
         except Exception as error:  # of subclassed models, and of layers' own code
             raise InputError(
                 f"{self.name}: no copy of it can be made that computes in {dtype} ({in_one_line(error)}); "
                 f"build it under keras.config.set_dtype_policy({dtype!r}), and leave dtype (--dtype) out"
             ) from error
-        for _, layer in _named_layers(copy):
-            if hasattr(layer, "finalize_state"):  # of a Normalization, which computes from its weights once
-                layer.finalize_state()
-        return copy
 
     @property
     def dtype(self) -> str:  # type: ignore[override]
