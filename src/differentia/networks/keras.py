@@ -18,7 +18,7 @@ import torch
 from jaxtyping import UInt8
 
 from differentia.errors import InputError, in_one_line
-from differentia.networks.arguments import FORWARD
+from differentia.networks.arguments import FORWARD, advice
 from differentia.networks.base import Network, image_shape
 from differentia.networks.calls import Call, Observer
 from differentia.networks.class_files import ClassIndex, read_class_index
@@ -181,12 +181,16 @@ class KerasNetwork(Network):
 
     def run(self, batch: Any, observe: Observer, *, following: Callable[[Call], None] | None = None) -> None:
         """Do one forward pass with ``training=False``, reporting each call of a layer."""
-        with self.placed(), inference(self.name, batch.shape):
+        with self.placed(), inference(self.name, batch.shape, self._on_error):
             given = batch if self._forward is None else self._forward(batch)
+            arguments = given if isinstance(given, tuple) else (given,)
             if not self.model.built:  # its first pass goes through the layers twice, once to build
-                self.model(given, training=False)
+                self.model(*arguments, training=False)
             with self._observed(batch, observe, following):
-                self.model(given, training=False)
+                self.model(*arguments, training=False)
+
+    def _on_error(self, error: Exception) -> str:
+        return advice(self.model.call, error) if self._forward is None else ""
 
     @property
     def module_names(self) -> Iterator[str]:

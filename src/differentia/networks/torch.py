@@ -95,15 +95,11 @@ class TorchNetwork(Network):
         self.module = _cast(unwrapped(module), self._asked_dtype, name)
         if forward is None:
             require_images_alone(self.module, name)
-            self._on_error = partial(advice, self.module)
+            self._on_error = partial(advice, self.module.forward)
         if device != "auto":
             try:
                 self.module = self.module.to(device)
-            except (
-                RuntimeError,
-                AssertionError,
-                TypeError,
-            ) as error:  # the last of float64, where there is none
+            except (RuntimeError, AssertionError, TypeError) as error:  # such as for weights in float64
                 reason = str(error).splitlines()[0]
                 raise InputError(f"device {device!r} can't be used here: {reason}") from error
         say_untried(name, self.device)
