@@ -23,6 +23,7 @@ from differentia.networks.calls import Call, Manner, Observer, parts_of
 from differentia.networks.devices import WITHOUT_FLOAT64, say_untried
 from differentia.networks.preprocessing import describe_preprocessing, preprocessed, require_preprocessing
 from differentia.networks.probes import memory_of
+from differentia.networks.rounding import DTYPES
 from differentia.networks.transforms import Transform
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class TorchNetwork(Network):
         self.transform = transform and transform.of_size(self.input_shape)
         self.preprocessing = describe_preprocessing(self._preprocess)
         self.class_names = class_names
-        self._asked_dtype: torch.dtype | None = getattr(torch, dtype) if dtype else None
+        self._asked_dtype = DTYPES[dtype] if dtype else None
         self._forward = forward
         self._on_error: Callable[[Exception], str] = lambda error: ""
         self.forward = describe_preprocessing(forward) if forward else ""
