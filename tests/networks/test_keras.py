@@ -672,3 +672,33 @@ def test_applications_and_files_compute_in_bfloat16(tmp_path: Path) -> None:
 
     with pytest.raises(dif.InputError, match=r"no copy .* in bfloat16 .*set_dtype_policy\('bfloat16'\)"):
         load(Own(), input_shape=(8, 8, 3), dtype="bfloat16")
+
+
+class OfTwo(keras.Model):  # type: ignore[misc]
+    """Takes two arguments."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = keras.layers.Conv2D(4, 3, name="conv")
+        self.dense = keras.layers.Dense(4, name="dense")
+
+    def call(self, image: Any, vector: Any) -> Any:
+        return keras.ops.mean(self.conv(image), axis=(1, 2)) + self.dense(vector)
+
+
+def test_several_arguments_of_a_subclassed_model() -> None:
+    """A tuple gives them; without a function, the error names it."""
+    with pytest.raises(
+        dif.RecordingError, match=r"argument: 'vector'.*; give load_network\(\.\.\., forward="
+    ):
+        load(OfTwo(), input_shape=(16, 16, 3)).layers  # noqa: B018
+    network = load(OfTwo(), input_shape=(16, 16, 3), forward=lambda batch: tuple(with_a_vector(batch)))
+    found = record_all(network)
+    images = PIXELS.astype(np.float32) / 255
+    expected = network.model(images, images.mean((1, 2))[:, :2])  # type: ignore[attr-defined]
+    name = next(reversed(found))
+    assert name == "dense"
+    dense = keras.ops.convert_to_numpy(network.model.dense(images.mean((1, 2))[:, :2]))  # type: ignore[attr-defined]
+    np.testing.assert_allclose(found["dense"], dense, rtol=1e-4, atol=1e-5)
+    summed = found["conv"].reshape(4, 14, 14, 4).mean((1, 2)) + found["dense"]
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(expected), summed, rtol=1e-4, atol=1e-5)

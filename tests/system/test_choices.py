@@ -9,6 +9,7 @@ import pytest
 import differentia as dif
 from differentia.definition.measure import METRICS, NORMALIZATIONS
 from differentia.networks.preprocessing import PREPROCESSINGS
+from differentia.networks.rounding import DTYPES
 from differentia.networks.runner import COMPILED
 from differentia.output.figures.save import METADATA
 from differentia.output.options import NONE
@@ -31,6 +32,7 @@ TABLES: list[tuple[Choice, Collection[str]]] = [
     (choices.HOW, WAYS),
     (choices.COMPILE, COMPILED),
     (choices.TOKENS, TOKEN_WORDS),
+    (choices.DTYPE, DTYPES),
     (choices.FORMAT, (*METADATA, NONE)),
 ]
 

@@ -19,12 +19,13 @@ import torch
 from jaxtyping import UInt8
 
 from differentia.errors import InputError, in_one_line
-from differentia.networks.arguments import FORWARD
+from differentia.networks.arguments import FORWARD, advice
 from differentia.networks.base import Network, image_shape
 from differentia.networks.calls import Call, Observer
 from differentia.networks.class_files import ClassIndex, read_class_index
 from differentia.networks.devices import say_untried
 from differentia.networks.keras_axes import KerasChannels, computing_class
+from differentia.networks.keras_copies import cast_copy
 from differentia.networks.keras_files import require_harmless_model
 from differentia.networks.keras_weights import load_keras_weights
 from differentia.networks.misfits import brief
@@ -102,23 +103,14 @@ class KerasNetwork(Network):
         """Return the model, or a copy that computes in a type of numbers."""
         if all(layer.compute_dtype == dtype for _, layer in _named_layers(self.model)):
             return self.model
-
-        def copied(layer: Any) -> Any:
-            return type(layer).from_config({**layer.get_config(), "dtype": dtype})
-
         try:
             with self.placed(), _random_state_kept():
-                copy = self._keras.models.clone_model(self.model, clone_function=copied, recursive=True)
-                copy.set_weights(self.model.get_weights())
+                return cast_copy(self.model, dtype)
         except Exception as error:  # of subclassed models, and of layers' own code
             raise InputError(
                 f"{self.name}: no copy of it can be made that computes in {dtype} ({in_one_line(error)}); "
                 f"build it under keras.config.set_dtype_policy({dtype!r}), and leave dtype (--dtype) out"
             ) from error
-        for _, layer in _named_layers(copy):
-            if hasattr(layer, "finalize_state"):  # of a Normalization, which computes from its weights once
-                layer.finalize_state()
-        return copy
 
     @property
     def dtype(self) -> str:  # type: ignore[override]
@@ -199,12 +191,16 @@ class KerasNetwork(Network):
         operations: bool = False,
     ) -> None:
         """Do one forward pass with ``training=False``, reporting each call of a layer, which are all."""
-        with self.placed(), inference(self.name, batch.shape):
+        with self.placed(), inference(self.name, batch.shape, self._on_error):
             given = batch if self._forward is None else self._forward(batch)
+            arguments = given if isinstance(given, tuple) else (given,)
             if not self.model.built:  # its first pass goes through the layers twice, once to build
-                self.model(given, training=False)
+                self.model(*arguments, training=False)
             with self._observed(batch, observe, following):
-                self.model(given, training=False)
+                self.model(*arguments, training=False)
+
+    def _on_error(self, error: Exception) -> str:
+        return advice(self.model.call, error) if self._forward is None else ""
 
     @property
     def module_names(self) -> Iterator[str]:

@@ -24,6 +24,7 @@ from differentia.networks.devices import WITHOUT_FLOAT64, say_untried
 from differentia.networks.operations import Operations
 from differentia.networks.preprocessing import describe_preprocessing, preprocessed, require_preprocessing
 from differentia.networks.probes import memory_of
+from differentia.networks.rounding import DTYPES
 from differentia.networks.transforms import Transform
 
 if TYPE_CHECKING:
@@ -91,22 +92,18 @@ class TorchNetwork(Network):
         self.transform = transform and transform.of_size(self.input_shape)
         self.preprocessing = describe_preprocessing(self._preprocess)
         self.class_names, self.class_ids = class_names, class_ids
-        self._asked_dtype: torch.dtype | None = getattr(torch, dtype) if dtype else None
+        self._asked_dtype = DTYPES[dtype] if dtype else None
         self._forward = forward
         self._on_error: Callable[[Exception], str] = lambda error: ""
         self.forward = describe_preprocessing(forward) if forward else ""
         self.module = _cast(unwrapped(module), self._asked_dtype, name)
         if forward is None:
             require_images_alone(self.module, name)
-            self._on_error = partial(advice, self.module)
+            self._on_error = partial(advice, self.module.forward)
         if device != "auto":
             try:
                 self.module = self.module.to(device)
-            except (
-                RuntimeError,
-                AssertionError,
-                TypeError,
-            ) as error:  # the last of float64, where there is none
+            except (RuntimeError, AssertionError, TypeError) as error:  # such as for weights in float64
                 reason = str(error).splitlines()[0]
                 raise InputError(f"device {device!r} can't be used here: {reason}") from error
         say_untried(name, self.device)
