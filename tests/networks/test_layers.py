@@ -19,6 +19,7 @@ from differentia.networks.layers import (
     default_preset,
     missed,
     select_layers,
+    wants_operations,
 )
 
 
@@ -73,6 +74,24 @@ LAYERS = [
 def test_selection(wanted: list[str] | str | None, names: list[str]) -> None:
     """In the order of computation; containers by name only; inert layers when asked for, or last."""
     assert [layer.name for layer in select_layers(LAYERS, wanted)] == names
+
+
+@pytest.mark.parametrize(
+    ("patterns", "wanted"),
+    [
+        (None, False),
+        (["*", "!block*", ":all"], False),
+        (["blocks.?/", "!x/"], False),
+        ([":operations"], True),
+        (["*", "!layer1/*"], True),
+        (["layer*/relu*"], True),
+        (["inner/layer"], True),  # of a Keras model within a model, which has none
+        (["x/y/"], True),
+    ],
+)
+def test_which_patterns_may_be_of_operations(patterns: list[str] | None, wanted: bool) -> None:
+    """Those with a slash within, and the preset; at the end a slash stands for containers."""
+    assert wants_operations(patterns) is wanted
 
 
 def test_selection_of_nothing_is_refused() -> None:

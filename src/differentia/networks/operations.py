@@ -55,7 +55,8 @@ class Operations(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
-        name = NAMES.get(getattr(func, "__name__", "").rstrip("_"))
+        called = getattr(func, "__name__", "").partition(".")[0]  # of one form: "add.Tensor"
+        name = NAMES.get(called.rstrip("_"))
         if name is not None and _counts(name, (*args, *(kwargs or {}).values()), output):
             self._report(name, output)
         return output
