@@ -18,6 +18,7 @@ from helpers.keras_models import joining
 from torch import nn
 
 import differentia as dif
+from differentia.networks.base import GRAPHS
 from differentia.networks.layers import Cut, Layer
 from differentia.networks.probes import UnitProbe
 from differentia.networks.runner import Runner
@@ -257,6 +258,40 @@ def test_a_graph_gives_the_same_tokens(
                 )
 
 
+@pytest.mark.parametrize("graphs", ["0", "1"])
+def test_channels_that_are_not_known(graphs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where operations are not followed, blocks hold tokens by the shapes of layers that are known."""
+    monkeypatch.setenv(GRAPHS, graphs)
+    network, pixels, values = seen(EXAMPLES[0])
+    found = recorded(network, pixels, "class", layers=["blocks.?/"])
+    assert {layer.name: layer.n_channels for layer in network.layers}["blocks.0"] == 24
+    for name in ("blocks.0", "blocks.1"):
+        np.testing.assert_allclose(found[name], values[name][:, 0], atol=1e-4)
+
+
+@pytest.mark.parametrize("kept", KEPT)
+def test_units_are_of_the_tokens_that_count(kept: str) -> None:
+    """Each kind chooses among them: at random, by what they did over images, or by channel."""
+    network, pixels, values = seen(EXAMPLES[0])
+    cut = EXAMPLES[0].cut(values["blocks.1"], kept)
+    assert cut is not None
+    tokens = cut.reshape(len(pixels), -1, 24)
+    flat = tokens.reshape(len(pixels), -1)
+    kinds = ("random", "top", "top_variance", "per_filter", "filter_mean")
+    options: dict[str, Any] = {"layers": ["blocks.1"], "pool": 24, "views": True, "tokens": kept}
+    found = {kind: dif.record(network, {"a": pixels}, units=kind, **options) for kind in kinds}
+    for kind, responses in found.items():
+        units, given = responses.units["blocks.1"], np.asarray(responses.values["blocks.1"][:, :])
+        by_hand = tokens.mean(1) if kind == "filter_mean" else flat[:, units]
+        np.testing.assert_allclose(given, by_hand, atol=1e-4, err_msg=kind)
+        assert responses.moments is not None
+        np.testing.assert_allclose(responses.moments.mean[:, 0], flat.mean(1), atol=1e-5)
+    assert len(set(found["per_filter"].units["blocks.1"] % 24)) == 24
+    for kind, scores in {"top": flat.mean(0), "top_variance": flat.var(0)}.items():
+        threshold = np.sort(scores)[-len(found[kind].units["blocks.1"])]
+        assert scores[found[kind].units["blocks.1"]].min() >= threshold - 1e-4
+
+
 def test_the_fingerprint_is_of_the_network() -> None:
     """Whichever tokens count; and what was looked at last counts."""
     network = dif.load_network(torchvision_vit().eval(), preprocess="unit", input_shape=(3, 64, 64))
@@ -266,6 +301,8 @@ def test_the_fingerprint_is_of_the_network() -> None:
         assert network.fingerprint == before
         assert [layer.shape for layer in network.layers] != shapes
         assert [layer.whole for layer in network.layers] == shapes
+    with pytest.raises(dif.InputError, match=r"unknown choice of tokens 'cls'\. Did you mean 'class'\?"):
+        network.look(tokens="cls")
     network.look()
     assert [layer.shape for layer in network.layers] == shapes
 

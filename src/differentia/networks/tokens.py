@@ -87,6 +87,7 @@ class Places(NamedTuple):
 
 def with_tokens(found: Found, network: Network, kept: str) -> Found:
     """Return what was found of a network, with layers of which only some tokens count."""
+    kept = TOKENS.checked(kept)
     of_tokens = layers_of_tokens(found.layers, network.input_shape, channels_first=network.channels_first)
     asked = network.name.partition("?")[0]
     if not of_tokens:
@@ -222,10 +223,10 @@ def _constant_tokens(network: Network, layers: Sequence[Layer]) -> dict[int, tup
         layer = by_name.get(name)
         if layer is None or layer.shape[0] in found:
             return
-        one, other = layer.by_image(as_tensor(output), 2).float()
-        precision = 2 * torch.finfo(output.dtype).eps if isinstance(output, torch.Tensor) else 2**-22
-        differences = (one - other).abs().amax(1) > precision * other.abs().amax(1)
-        same = (~differences).nonzero().flatten().tolist()
+        values = as_tensor(output)
+        one, other = layer.by_image(values, 2).float()
+        rounding = 2 * torch.finfo(values.dtype).eps * other.abs().amax(1)
+        same = ((one - other).abs().amax(1) <= rounding).nonzero().flatten().tolist()
         if len(same) < layer.shape[0]:
             found[layer.shape[0]] = tuple(same)
 
