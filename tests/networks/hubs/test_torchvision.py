@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -269,3 +270,27 @@ def test_what_the_user_says_goes_first(tmp_path: Path) -> None:
     (tmp_path / "classes.json").write_text('{"0": ["n01", "ant"], "1": ["n02", "bee"]}')
     network = dif.load_network(spec, classes=tmp_path / "classes.json")
     assert (network.class_ids, network.class_names) == (("n01", "n02"), ("ant", "bee"))
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_measurement_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From another folder: the paths of weights and classes are kept, and so are the transforms."""
+    save_file(trained(num_classes=3).state_dict(), tmp_path / "w.safetensors")
+    (tmp_path / "classes.txt").write_text("ant\nbee\ncat\n")
+    (tmp_path / "photos").mkdir()
+    for place, image in enumerate(noise_images()[:3]):
+        image.save(tmp_path / "photos" / f"{place}.png")
+    monkeypatch.chdir(tmp_path)
+    spec = f"torchvision:{NAME}?num_classes=3&weights=w.safetensors"
+    asked = ["--set", "a=photos", "--layers", "input,fc", "--n-units", "3", "--classes", "classes.txt"]
+    assert main(["measure", spec, *asked, "--out", "out"]) == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["run", "../out", "--out", "again"]) == 0
+    one, other = dif.load_result(tmp_path / "out" / "result.nc"), dif.load_result("again/result.nc")
+    np.testing.assert_array_equal(one["differentiation"], other["differentiation"])
+    for result in (one, other):
+        assert result["class_name"].values.tolist() == ["ant", "bee", "cat"]
+        facts = json.loads(result.attrs["provenance"])
+        assert (facts["resize"], facts["crop"], facts["resized_to"]) == ("bilinear", "center", 256)
+        assert facts["preprocessing"].startswith("(x / 255 - [0.485, 0.456, 0.406])")
