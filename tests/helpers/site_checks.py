@@ -107,8 +107,8 @@ def broken_repository_links(text: str, folder: Path) -> Iterator[str]:
     folder
         That it lies in.
     """
-    text = re.sub(r"^```.*?^```$|`[^`\n]+`", "", text, flags=re.DOTALL | re.MULTILINE)
-    for path, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", text):
+    without_code = re.sub(r"^```.*?^```$|`[^`\n]+`", "", text, flags=re.DOTALL | re.MULTILINE)
+    for path, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", without_code):
         if urlsplit(path).scheme:
             continue
         target = folder / path
