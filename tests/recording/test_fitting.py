@@ -118,6 +118,10 @@ def test_a_store_tells_margins_apart(tmp_path: Path) -> None:
         **described_fit(plain),
         "resized_by": "PyTorch",
     }
+    boxes = replace(plain, resize="box", resized_by="PyTorch")  # which PyTorch has not
+    assert described_fit(boxes) == {"resize": "box", "crop": "squash"}
+    cut = replace(plain, crop="center", resized_by="PyTorch")  # which Pillow cuts first
+    assert described_fit(cut) == {"resize": "bilinear", "crop": "center"}
     for store in (tmp_path / "by.zarr", tmp_path / "r.zarr"):
         inputs(load(), store=store)
     with pytest.warns(dif.DifferentiaWarning, match=r"another resized by \(None, now PyTorch\)"):

@@ -32,6 +32,6 @@ def described_fit(fit: Fit) -> dict[str, Any]:
     if fit.resize_to is not None:  # else all is as it was before there were margins, of which stores tell
         facts["resized_to"] = fit.resize_to if isinstance(fit.resize_to, int) else list(fit.resize_to)
         facts |= {"rounded_down": True} if fit.rounded_down else {}
-    if fit.resized_by != "Pillow":
-        facts["resized_by"] = fit.resized_by
+    if fit.by_pytorch:
+        facts["resized_by"] = "PyTorch"
     return facts

@@ -80,14 +80,18 @@ class Fit:
         height, width, channels = self.shape
         if image.mode != MODES[channels]:  # Pillow would copy it
             image = image.convert(MODES[channels])
-        to = self.resize_to
-        if to is None and self.crop == "squash" and self.resized_by != "Pillow":
-            to = (height, width)
+        to = (height, width) if self.resize_to is None and self.by_pytorch else self.resize_to
         if to is not None:
             image = self._middle(self._resized(image, to))
         elif image.size != (width, height):
             image = CROPS[self.crop](image, (width, height), RESIZES[self.resize])
         return np.asarray(image, dtype=np.uint8).reshape(self.shape)
+
+    @property
+    def by_pytorch(self) -> bool:
+        """Whether PyTorch resizes: with a filter that it has, and the whole of an image."""
+        whole = self.resize_to is not None or self.crop == "squash"
+        return self.resized_by == "PyTorch" and self.resize in OF_PYTORCH and whole
 
     def _resized(self, image: PIL.Image.Image, to: int | tuple[int, int]) -> PIL.Image.Image:
         if isinstance(to, int):
@@ -99,7 +103,7 @@ class Fit:
             width, height = (int(to * side / min(image.size)) for side in image.size)
         else:
             height, width = to
-        if self.resized_by == "PyTorch" and self.resize in OF_PYTORCH and image.size != (width, height):
+        if self.by_pytorch and image.size != (width, height):
             return _resized_by_pytorch(image, (height, width), OF_PYTORCH[self.resize])
         return image.resize((width, height), RESIZES[self.resize])
 

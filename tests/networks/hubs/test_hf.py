@@ -369,6 +369,23 @@ def test_what_names_nothing(name: str, message: str) -> None:
         dif.load_network(f"hf:{name}")
 
 
+def test_a_processor_beside_a_tokenizer(tmp_path: Path) -> None:
+    """Of models of images and text, whose file holds both; code that it asks for is not run."""
+    written(tmp_path, "clip")
+    expected = dif.load_network(f"hf:{tmp_path}").transform
+    own = json.loads((tmp_path / "preprocessor_config.json").read_text())
+    (tmp_path / "preprocessor_config.json").unlink()
+    path, bomb = tmp_path / "processor_config.json", Bomb(tmp_path / "exploded")
+    path.write_text(json.dumps({"image_processor": own, "processor_class": "CLIPProcessor"}))
+    assert dif.load_network(f"hf:{tmp_path}").transform == expected
+    (tmp_path / "evil.py").write_text(f"open({str(bomb.path)!r}, 'w')\nclass Evil: pass\n")
+    own |= {"image_processor_type": "Evil", "auto_map": {"AutoImageProcessor": "evil.Evil"}}
+    path.write_text(json.dumps({"image_processor": own, "processor_class": "CLIPProcessor"}))
+    with pytest.raises(dif.InputError, match="its image processor can't be made"):
+        dif.load_network(f"hf:{tmp_path}")
+    assert not bomb.path.exists()
+
+
 @pytest.mark.parametrize("processor", [None, {"do_resize": False}, {"do_pad": True}])
 def test_what_is_done_to_images_can_be_said(processor: dict[str, Any] | None, tmp_path: Path) -> None:
     """Where a folder does not, or its processor does what no transform does."""
