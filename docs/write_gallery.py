@@ -152,6 +152,75 @@ dif.plot_across(dif.across(results, group=groups))
 """,
     ),
     Entry(
+        "tokens",
+        "Class token and patches",
+        "A transformer's blocks by their class token, by all patches, and by the mean of the patches. The "
+        "network has random weights. [Which tokens](guides/layers.md).",
+        "Three panels of curves over six blocks of a transformer: by the class token, by the patches, and by "
+        "their mean.",
+        """
+import torch
+from torch import nn
+
+
+class SmallViT(nn.Module):
+    def __init__(self, width=48, depth=6):
+        super().__init__()
+        self.patches = nn.Conv2d(1, width, 4, stride=4)
+        self.cls_token = nn.Parameter(0.02 * torch.randn(1, 1, width))
+        self.places = nn.Parameter(0.02 * torch.randn(1, 65, width))
+        self.blocks = nn.ModuleList(
+            nn.TransformerEncoderLayer(width, 4, 2 * width, batch_first=True) for _ in range(depth)
+        )
+
+    def forward(self, x):
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1) + self.places
+        for block in self.blocks:
+            x = block(x)
+        return x[:, 0]
+
+
+torch.manual_seed(0)
+network = dif.load_network(SmallViT(), preprocess="signed", input_shape=(1, 32, 32))
+by_tokens = {
+    tokens: dif.measure(network, sets, layers=":blocks", tokens=tokens, n_units=1_000)
+    for tokens in ("class", "patches", "mean")
+}
+dif.plot_kinds(by_tokens)
+""",
+    ),
+    Entry(
+        "operations",
+        "Activations that are functions",
+        "Operations that are no modules are layers where they are asked for, named by the module that calls "
+        "them. The network has random weights.",
+        "Three curves over the input and seven activations of a residual network.",
+        """
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Residual(nn.Module):
+    def __init__(self, depth=6):
+        super().__init__()
+        self.first = nn.Conv2d(1, 16, 3, padding=1)
+        self.convs = nn.ModuleList(nn.Conv2d(16, 16, 3, padding=1) for _ in range(depth))
+
+    def forward(self, x):
+        x = F.relu(self.first(x))
+        for conv in self.convs:
+            x = F.relu(x + conv(x))
+        return x
+
+
+torch.manual_seed(0)
+network = dif.load_network(Residual(), preprocess="signed", input_shape=(1, 32, 32))
+dif.plot(dif.measure(network, sets, layers=["input", "*/relu*"], n_units=1_000))
+""",
+    ),
+    Entry(
         "distances",
         "Matrices of distances",
         "The distances of all pairs of images; differentiation is the median of what is above the diagonal.",
