@@ -180,6 +180,46 @@ def test_a_class_token_behind_the_patches_is_found() -> None:
     np.testing.assert_allclose(patches["encoder.layers.1"], values["encoder.layers.1"][:, :-1], atol=1e-5)
 
 
+class Unjoined(joined.Joined):
+    """Joins its class token to nothing; or, to maps that are made patches, and then refuses noise."""
+
+    def __init__(self, *, maps: bool) -> None:
+        super().__init__()
+        self.maps = nn.Conv2d(3, 24, 16, stride=16) if maps else None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.maps is None:
+            tokens = self.patches(nn.functional.unfold(x, 16, stride=16).transpose(1, 2))
+        elif x.std() > 0.25:
+            raise ValueError("this is noise")
+        else:
+            patches = self.maps(x).flatten(2).transpose(1, 2)
+            tokens = torch.cat([getattr(self, self.name).expand(len(x), -1, -1), patches], dim=1)
+        encoded: torch.Tensor = self.encoder(self.norm(tokens))
+        return encoded
+
+
+def test_a_class_token_that_is_not_seen_is_not_made_up() -> None:
+    """Where neither noise nor maps tell which tokens are joined, nothing is cut."""
+    network = dif.load_network(Unjoined(maps=False).eval(), preprocess="unit", input_shape=(3, 64, 64))
+    told = {"class": "the class token", "patches": "which tokens are of patches"}
+    for kept, what in told.items():
+        with pytest.raises(dif.InputError, match=f"^Unjoined: {what} can't be told in any of"):
+            network.look(tokens=kept)
+
+
+def test_a_network_that_refuses_noise() -> None:
+    """The names of weights and the places of maps tell where tokens stand."""
+    module = Unjoined(maps=True).eval()
+    network = dif.load_network(module, preprocess="unit", input_shape=(3, 64, 64))
+    pixels = (zoo.photographs(64) // 4).astype(np.uint8)
+    batch = torch.from_numpy(pixels.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255))
+    values = hooked(module, batch.contiguous()).values
+    for kept, by_hand in {"class": values["norm"][:, 0], "patches": values["norm"][:, 1:]}.items():
+        found = recorded(network, pixels, kept, layers=["norm"])
+        np.testing.assert_allclose(found["norm"], by_hand, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("name", "size"), [("small timm swin", 56), ("small swin", 32), ("small SwinForImageClassification", 112)]
 )

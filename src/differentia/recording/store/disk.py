@@ -427,7 +427,7 @@ def _behaves_alike(kept: Mapping[str, Any], now: Mapping[str, Sequence[float]]) 
 
 
 #: What an identity stands for that says nothing of a choice, as those from before there was one.
-UNSAID = {"tokens": "all"}
+UNSAID = {"tokens": "all", "dtype": "float32"}
 
 
 def _what_differs(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
