@@ -73,6 +73,7 @@ figures: $(READY)
 	$(BIN)/python docs/write_sketch_accuracy.py
 	$(BIN)/python docs/draw_report_picture.py
 	$(BIN)/python docs/write_tutorial_page.py
+	$(BIN)/python docs/write_gallery.py
 
 commands: $(READY)
 	$(BIN)/python docs/write_command_reference.py
@@ -87,6 +88,8 @@ bench: $(READY)
 	$(BIN)/python benchmarks/growth.py --json benchmarks/results/growth.json
 	$(BIN)/python benchmarks/distances.py --json benchmarks/results/distances.json
 	$(BIN)/python benchmarks/layers.py
+	$(BIN)/python benchmarks/tokens.py
+	$(BIN)/python benchmarks/operations.py
 	$(BIN)/python benchmarks/probes.py
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/memory.py

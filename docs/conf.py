@@ -67,7 +67,17 @@ html_copy_source = False
 html_context = {"default_mode": "auto"}
 # These have no pages below them to list.
 html_sidebars: dict[str, list[str]] = {
-    page: [] for page in ("start", "tutorial", "changelog", "contributing", "search", "genindex")
+    page: []
+    for page in (
+        "start",
+        "tutorial",
+        "gallery",
+        "comparison",
+        "changelog",
+        "contributing",
+        "search",
+        "genindex",
+    )
 }
 html_theme_options = {
     "header_links_before_dropdown": 6,

@@ -25,6 +25,7 @@ pytestmark = [
 
 BLOCKS = [f"layer{stage}.{block}" for stage in (1, 2, 3) for block in range(3)]
 LAYERS = ["input", "conv1", "bn1", *BLOCKS, "linear"]
+ACTIVATIONS = [f"{block}/relu{call}" for block in BLOCKS for call in ("", ":1")]
 
 #: Of ImageNet's red, green and blue, as all of PyTorch's networks take them.
 MEAN, SD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -70,16 +71,19 @@ def by_hand(
     values = {"input": torch.from_numpy(rgb).permute(0, 3, 1, 2)}
     values["conv1"] = convolved("conv1", values["input"])
     values["bn1"] = normed("bn1", values["conv1"])
-    x = functional.relu(values["bn1"])
+    values["ResNet20/relu"] = x = functional.relu(values["bn1"])
     for name in BLOCKS:
         stride = 2 if name in ("layer2.0", "layer3.0") else 1
         out = functional.relu(normed(f"{name}.bn1", convolved(f"{name}.conv1", x, stride)))
+        values[f"{name}/relu"] = out
         out = normed(f"{name}.bn2", convolved(f"{name}.conv2", out))
         if shortcuts:
             kept = x[:, :, ::stride, ::stride]
             none = kept.new_zeros(len(kept), (out.shape[1] - kept.shape[1]) // 2, *kept.shape[2:])
             out = out + torch.cat([none, kept, none], dim=1)
-        values[name] = x = functional.relu(out)
+        values[f"{name}/add"] = out
+        values[name] = values[f"{name}/relu:1"] = x = functional.relu(out)
+    values["ResNet20/mean"] = x.mean((2, 3))
     values["linear"] = functional.linear(x.mean((2, 3)), state["linear.weight"], state["linear.bias"])
     return {name: value.flatten(1).numpy() for name, value in values.items()}
 
@@ -151,6 +155,37 @@ def test_blocks_are_recorded_as_by_hand(stage: Stage) -> None:
             assert largest_error(recorded_of(stage, name, layer), expected[layer]) < 1e-5, (layer, name)
         wrong = largest_error(recorded_of(stage, "cats", layer), without[layer])
         assert wrong > 0.1 if layer in (*BLOCKS, "linear") else wrong < 1e-5, layer
+
+
+def test_activations_are_recorded_as_by_hand(real_data: Path, stage: Stage) -> None:
+    """Functions that are no modules: all units of every image within 1e-5, and none that was not named.
+
+    What was before the activation is another thing, and so is the activation without the shortcut.
+    """
+    network, sets = load_resnet20(real_data), stage.sets
+
+    def recorded(pattern: str) -> dif.Responses:
+        return dif.record(network, sets, units="all", layers=[pattern], views=False)
+
+    activations, sums, first = map(recorded, ("layer*/relu*", "*/add", "ResNet20/*"))
+    assert [layer.name for layer in activations.layers] == ACTIVATIONS
+    assert [layer.name for layer in sums.layers] == [f"{block}/add" for block in BLOCKS]
+    assert [layer.name for layer in first.layers] == ["ResNet20/relu", "ResNet20/mean"]
+    assert {layer.channel_axis for layer in (*activations.layers, *sums.layers)} == {0}
+    for responses in (activations, sums, first):
+        of_these = stage._replace(recorded=responses)
+        for layer in responses.values:
+            for name, expected in stage.by_hand.items():
+                assert largest_error(recorded_of(of_these, name, layer), expected[layer]) < 1e-5, (
+                    layer,
+                    name,
+                )
+    of_these, hand = stage._replace(recorded=activations), stage.by_hand["cats"]
+    without = by_hand(stage.state, stage.pixels["cats"], shortcuts=False)
+    for block in BLOCKS:
+        given = recorded_of(of_these, "cats", f"{block}/relu:1")
+        assert largest_error(given, hand[f"{block}/add"]) > 0.1
+        assert largest_error(given, without[f"{block}/relu:1"]) > 0.1
 
 
 def test_blocks_are_measured_as_by_loops(stage: Stage, result: xr.Dataset) -> None:

@@ -338,6 +338,40 @@ def test_what_can_not_be_recorded_is_listed(capsys: Capture) -> None:
     assert "Everything that is called can be recorded." in capsys.readouterr().out
 
 
+def test_operations_are_counted_and_listed_on_request(capsys: Capture) -> None:
+    """One line says how many there are; where they are named, they stand in the table."""
+    network = ["helpers.odd_networks:heads", "--preprocess", "unit", "--input-size", "12"]
+    assert main(["layers", *network, "--batch-size", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert [name[2:] for name in rows_of(printed)] == [
+        "input",
+        "conv",
+        "classes",
+        "places",
+        "Heads[0]",
+        "Heads[1]",
+    ]
+    assert (
+        "\n2 operations that are no modules, first 'Heads/relu': --layers :operations takes all, '*/relu*' "
+        "those of one kind\n"
+    ) in printed
+    assert main(["layers", *network, "--batch-size", "1", "--layers", ":operations,conv"]) == 0
+    rows = rows_of(capsys.readouterr().out)
+    assert rows["x Heads/relu"] == ["relu", "6x10x10", "600", "6"]
+    assert [name[2:] for name in rows] == ["conv", "Heads/relu", "Heads/mean"]
+    assert main(["layers", *network, "--batch-size", "1", "--layers", "*/relu", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["recorded"], found["operations"]) == (["Heads/relu"], 2)
+    assert [layer["operation"] for layer in found["layers"]] == [True]
+    assert main(["layers", *network, "--layers", "*/rel"]) == 2
+    assert told(capsys)[0].startswith("differentia: no layer matches '*/rel'. Known: input, conv, Heads/relu")
+    assert main(["layers", "digits", "--batch-size", "1"]) == 0
+    assert "operation" not in capsys.readouterr().out
+    assert main(["layers", "digits", "--layers", ":operations"]) == 2
+    (line,) = told(capsys)
+    assert line.startswith("differentia: there are no operations (layers=':operations')")
+
+
 @pytest.mark.parametrize(
     ("options", "recorded"),
     [
@@ -377,6 +411,32 @@ def test_layers_tell_what_depends_on_the_batch(capsys: Capture) -> None:
     for layers, told in (("1", [line]), ("0", [])):
         assert main(["layers", *network, "--batch-size", "1", "--layers", layers, "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["unsteady"] == told
+
+
+def test_layers_of_which_some_tokens_count(capsys: Capture) -> None:
+    """The table and the JSON have their shapes, and say which layers are whole; what is wrong is one line."""
+    network = ["helpers.joined:joined", "--preprocess", "unit", "--input-size", "64"]
+    given = ["layers", *network, "--batch-size", "1", "--tokens"]
+    assert main([*given, "class"]) == 0
+    printed = capsys.readouterr().out
+    assert rows_of(printed)["x encoder.layers.1"][1] == "24"
+    told = " ".join(printed.split())
+    assert "Recorded whole, since they hold no tokens: 'input', 'head'." in told
+    assert "since no class token is known among their tokens: 'patches'; leave out" in told
+    assert main([*given, "patches", "--json"]) == 0
+    found = {layer["name"]: layer for layer in json.loads(capsys.readouterr().out)["layers"]}
+    assert found["norm"]["shape"] == [16, 24]
+    assert found["norm"]["tokens"] == {"whole": [17, 24], "first": 1, "count": 16, "averaged": False}
+    assert found["head"]["tokens"] is None
+    wrong = {
+        ("digits", "class"): "digits: none of its layers holds tokens; leave tokens= (--tokens) out",
+        ("digits", "cls"): "unknown choice of tokens 'cls'. Did you mean 'class'?",
+    }
+    for (name, tokens), line in wrong.items():
+        assert main(["layers", name, "--tokens", tokens]) == 2
+        shown = capsys.readouterr().err
+        assert line in " ".join(shown.split())
+        assert "Traceback" not in shown
 
 
 # ------------------------------------------------------------------------------------------------- noise

@@ -35,6 +35,7 @@ CHOICES = {
     "how": choices.HOW,
     "compile": choices.COMPILE,
     "dtype": choices.DTYPE,
+    "tokens": choices.TOKENS,
     "figures": choices.FORMAT,
 }
 

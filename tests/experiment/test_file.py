@@ -250,6 +250,7 @@ MEASURE = {
     'metric = "euclid"': "metric: unknown metric 'euclid'. Did you mean 'euclidean'?",
     'normalize = "layers"': "normalize: unknown normalization 'layers'. Did you mean 'layer'?",
     'resize = "linear"': "resize: unknown resize filter 'linear'. Did you mean 'bilinear'?",
+    'tokens = "cls"': "tokens: unknown choice of tokens 'cls'. Did you mean 'class'?",
     'crop = "centre"': "crop: unknown crop 'centre'. Did you mean 'center'?",
     "layers = [1]": "layers.0: is 1; expected a text",
     "confidence = 1.5": "confidence: is 1.5; expected less than 1",

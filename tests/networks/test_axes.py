@@ -11,7 +11,7 @@ import torch
 from helpers.networks import load
 from torch import nn
 
-from differentia.networks.axes import axis_of_module
+from differentia.networks.axes import axis_of_function, axis_of_module
 from differentia.networks.base import GRAPHS
 
 
@@ -140,3 +140,15 @@ def test_without_operations_nothing_private_is_imported() -> None:
             check=True,
         )
         assert done.stdout == f"[0, 0] {imported}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "ndim", "axis"),
+    [
+        *(("conv2d", 4, 1), ("conv1d", 3, 1), ("max_pool2d", 3, 0), ("adaptive_avg_pool3d", 5, 1)),
+        *(("batch_norm", 4, 1), ("relu", 4, None), ("add", 3, None), ("layer_norm", 3, None)),
+    ],
+)
+def test_functions_that_tell_by_their_name(name: str, ndim: int, axis: int | None) -> None:
+    """Convolutions, pools and normalisations of channels; of others nothing is known."""
+    assert axis_of_function(name, ndim) == axis

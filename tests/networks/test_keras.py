@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from helpers.keras_models import PIXELS, functional, load, record_all
+from helpers.keras_models import PIXELS, Block, functional, load, record_all, vision_transformer
 
 import differentia as dif
 from differentia.networks.applications import APPLICATIONS
@@ -60,6 +60,37 @@ dif.save(result, sys.argv[1] + "/jax.nc")
 axes = {layer.name: layer.channel_axis for layer in network.layers}
 print(json.dumps({"backend": keras.backend.backend(), "axes": axes}))
 """
+
+#: A model of somebody's own layers, and one of a layer that calls another in a loop, on JAX.
+OWN_LAYERS = """
+import json, sys
+import keras, numpy as np
+from helpers.keras_models import load, record_all, vision_transformer
+_, model = keras.layers.Dense(1), vision_transformer()
+model.load_weights(sys.argv[1] + "/w.weights.h5")
+values = record_all(load(model))
+np.savez(sys.argv[1] + "/values.npz", **{name.replace("/", "|"): of for name, of in values.items()})
+
+class Loop(keras.layers.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.inner = keras.layers.Dense(4)
+
+    def build(self, shape):
+        self.inner.build(shape)
+
+    def call(self, x):
+        return keras.ops.map(self.inner, x)
+
+image = keras.Input((16, 16, 3))
+found = load(keras.Model(image, Loop(name="loop")(image))).unrecorded
+facts = {"backend": keras.backend.backend(), "names": list(values)}
+facts["unrecorded"] = " ".join(f"{one.name} ({one.kind}): {one.reason}" for one in found)
+print(json.dumps(facts))
+"""
+
+#: Which Keras would have, but for models that are made of calls.
+without_build = pytest.mark.filterwarnings("ignore:`build..` was called on layer:UserWarning")
 
 
 def new_process(code: str, folder: Path, **variables: str) -> Any:
@@ -156,6 +187,125 @@ def test_sequential_and_subclassed_models() -> None:
     with pytest.raises(dif.InputError, match="takes images of any size"):
         load(model)
     assert [layer.name for layer in load(model, input_shape=(16, 16, 3)).layers] == ["input", "c", "f"]
+
+
+#: In the order of computation.
+OF_A_BLOCK = (
+    *("norm", "attention", "norm:1", "mlp/dense", "mlp/out", "mlp", "heads/0", "heads/1/0", "named/a"),
+    *("stack/0", "stack/last", "stack"),
+)
+
+
+@without_build
+def test_layers_of_somebodys_own_are_looked_into() -> None:
+    """They are containers; what they hold goes by its place, which does not change from process to process.
+
+    Keras's own are not looked into, what is not called is no layer, and what has two names goes by one.
+    """
+    blocks = [
+        name for nth in range(2) for name in (*(f"block_{nth}/{of}" for of in OF_A_BLOCK), f"block_{nth}")
+    ]
+    for model in (vision_transformer(), vision_transformer()):  # of which Keras numbers the second otherwise
+        layers = load(model).layers
+        assert [layer.name for layer in layers] == ["input", "patches", "tokens", *blocks, "pool", "head"]
+    containers = {layer.name for layer in layers if layer.container}
+    assert containers == {f"block_{nth}{of}" for nth in range(2) for of in ("", "/mlp", "/stack")}
+    chosen = [layer.name for layer in select_layers(layers, [":blocks"])]
+    assert chosen == ["input", "patches", "block_0", "block_1", "pool", "head"]
+    assert [layer.name for layer in select_layers(layers, ["*/mlp/*"])] == [
+        *("block_0/mlp/dense", "block_0/mlp/out", "block_1/mlp/dense", "block_1/mlp/out")
+    ]
+    by_name = {layer.name: layer for layer in layers}
+    assert by_name["block_1/mlp/dense"].channel_axis == 1
+
+
+@without_build
+@pytest.mark.parametrize("graphs", ["0", "1"])
+def test_what_layers_of_somebodys_own_hold_gives_the_same(
+    graphs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As plain calls of the held layers, one after the other; also where the pass is a graph."""
+    monkeypatch.setenv("DIFFERENTIA_GRAPHS", graphs)
+    model = vision_transformer()
+    network = load(model)
+    assert network.rewritten
+    found = dif.record(network, {"a": PIXELS}, units="all", layers=["*", "*/"], views=False)
+    x = (PIXELS / np.float32(255)).astype(np.float32)
+    expected = {}
+    for layer in model.layers[1:]:
+        if isinstance(layer, Block):
+            name = layer.name
+            y = expected[f"{name}/norm"] = layer.norm(x)
+            x = x + layer.attention(y, y)
+            y = expected[f"{name}/norm:1"] = layer.norm(x)
+            y = expected[f"{name}/mlp/dense"] = layer.mlp.dense(y)
+            y = expected[f"{name}/mlp"] = layer.mlp.out(y)
+            y = x = x + y
+            for of, held in (
+                ("heads/0", layer.heads[0]),
+                ("heads/1/0", layer.heads[1][0]),
+                ("named/a", layer.named["a"]),
+                ("stack/0", layer.stack.layers[0]),
+                ("stack", layer.stack.layers[1]),
+            ):
+                y = expected[f"{name}/{of}"] = held(y)
+            x = expected[name] = x + y
+        else:
+            x = expected[layer.name] = layer(x)
+    assert len(expected) == 4 + 2 * 10
+    for name, values in expected.items():
+        flat = keras.ops.convert_to_numpy(values).reshape(4, -1)
+        given = np.asarray(found.values[name])[:, np.argsort(found.units[name])]
+        np.testing.assert_allclose(given, flat, rtol=1e-4, atol=1e-5, err_msg=name)
+    assert not any("call" in vars(layer) for layer in model._flatten_layers())
+
+
+@without_build
+@pytest.mark.slow
+def test_layers_of_somebodys_own_on_a_second_backend(tmp_path: Path) -> None:
+    """The same names and numbers on JAX, whatever was made in the process before."""
+    model = vision_transformer()
+    model.save_weights(tmp_path / "w.weights.h5")
+    path = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    facts = new_process(
+        OWN_LAYERS, tmp_path, KERAS_BACKEND="jax", JAX_PLATFORMS="cpu", PYTHONPATH=os.pathsep.join(path)
+    )
+    assert facts["backend"] == "jax"
+    expected = record_all(load(model))
+    assert facts["names"] == list(expected)
+    with np.load(tmp_path / "values.npz") as values:
+        for name, of_layer in expected.items():
+            np.testing.assert_allclose(
+                values[name.replace("/", "|")], of_layer, rtol=1e-3, atol=1e-4, err_msg=name
+            )
+    assert "loop/inner (Dense): it is computed within a loop that is compiled" in facts["unrecorded"]
+
+
+@without_build
+def test_layers_that_are_held_twice() -> None:
+    """They are found once, by the name that is least deep."""
+
+    class Holder(keras.layers.Layer):  # type: ignore[misc]
+        def __init__(self, held: Any, **options: Any) -> None:
+            super().__init__(**options)
+            self.held = held
+
+        def call(self, x: Any) -> Any:
+            return self.held(x)
+
+    class Wider(keras.layers.Dense):  # type: ignore[misc]
+        """Computed by Keras's own code, whatever it holds."""
+
+        def __init__(self, **options: Any) -> None:
+            super().__init__(4, **options)
+            self.other = keras.layers.Dense(2)
+
+    shared, wider = keras.layers.ReLU(name="shared"), Wider(name="wider")
+    first, second = Holder(shared, name="first"), Holder(wider, name="second")
+    image = keras.Input((8, 8, 3))
+    model = keras.Model(image, shared(second(first(image))))
+    names = [layer.name for layer in load(model).layers]
+    assert names == ["input", "shared", "first", "second/held", "second", "shared:1"]
 
 
 def test_models_are_left_as_they_were() -> None:
@@ -522,3 +672,33 @@ def test_applications_and_files_compute_in_bfloat16(tmp_path: Path) -> None:
 
     with pytest.raises(dif.InputError, match=r"no copy .* in bfloat16 .*set_dtype_policy\('bfloat16'\)"):
         load(Own(), input_shape=(8, 8, 3), dtype="bfloat16")
+
+
+class OfTwo(keras.Model):  # type: ignore[misc]
+    """Takes two arguments."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = keras.layers.Conv2D(4, 3, name="conv")
+        self.dense = keras.layers.Dense(4, name="dense")
+
+    def call(self, image: Any, vector: Any) -> Any:
+        return keras.ops.mean(self.conv(image), axis=(1, 2)) + self.dense(vector)
+
+
+def test_several_arguments_of_a_subclassed_model() -> None:
+    """A tuple gives them; without a function, the error names it."""
+    with pytest.raises(
+        dif.RecordingError, match=r"argument: 'vector'.*; give load_network\(\.\.\., forward="
+    ):
+        load(OfTwo(), input_shape=(16, 16, 3)).layers  # noqa: B018
+    network = load(OfTwo(), input_shape=(16, 16, 3), forward=lambda batch: tuple(with_a_vector(batch)))
+    found = record_all(network)
+    images = PIXELS.astype(np.float32) / 255
+    expected = network.model(images, images.mean((1, 2))[:, :2])  # type: ignore[attr-defined]
+    name = next(reversed(found))
+    assert name == "dense"
+    dense = keras.ops.convert_to_numpy(network.model.dense(images.mean((1, 2))[:, :2]))  # type: ignore[attr-defined]
+    np.testing.assert_allclose(found["dense"], dense, rtol=1e-4, atol=1e-5)
+    summed = found["conv"].reshape(4, 14, 14, 4).mean((1, 2)) + found["dense"]
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(expected), summed, rtol=1e-4, atol=1e-5)

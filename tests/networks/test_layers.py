@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from differentia.networks.layers import (
     default_preset,
     missed,
     select_layers,
+    wants_operations,
 )
 
 
@@ -74,6 +76,24 @@ def test_selection(wanted: list[str] | str | None, names: list[str]) -> None:
     assert [layer.name for layer in select_layers(LAYERS, wanted)] == names
 
 
+@pytest.mark.parametrize(
+    ("patterns", "wanted"),
+    [
+        (None, False),
+        (["*", "!block*", ":all"], False),
+        (["blocks.?/", "!x/"], False),
+        ([":operations"], True),
+        (["*", "!layer1/*"], True),
+        (["layer*/relu*"], True),
+        (["inner/layer"], True),  # of a Keras model within a model, which has none
+        (["x/y/"], True),
+    ],
+)
+def test_which_patterns_may_be_of_operations(patterns: list[str] | None, wanted: bool) -> None:
+    """Those with a slash within, and the preset; at the end a slash stands for containers."""
+    assert wants_operations(patterns) is wanted
+
+
 def test_selection_of_nothing_is_refused() -> None:
     """A name that is none, a pattern that fits a container only, an empty list."""
     with pytest.raises(dif.InputError, match=r"unknown layer 'blok1_conv'\. Did you mean 'block1_conv'"):
@@ -84,7 +104,7 @@ def test_selection_of_nothing_is_refused() -> None:
         select_layers(LAYERS, [])
 
 
-def layer(name: str, kind: str = "Conv2d", **about: bool) -> Layer:
+def layer(name: str, kind: str = "Conv2d", **about: Any) -> Layer:
     return Layer(name, kind, (8,), name, **about)
 
 
@@ -227,7 +247,10 @@ def test_what_is_missed(wanted: list[str] | None, names: list[str]) -> None:
         ("stem/", r"unknown container 'stem'"),
         (":block", r"unknown layer ':block'\. Did you mean ':blocks'"),
         (":leafs", r"unknown layer ':leafs'\. Did you mean ':leaves'"),
-        ("leaves", r"unknown layer 'leaves'\. Did you mean ':leaves'\? Known: :leaves, :blocks, :all$"),
+        (
+            "leaves",
+            r"unknown layer 'leaves'\. Did you mean ':leaves'\? Known: :leaves, :blocks, :all, :operations$",
+        ),
         ("all", r"unknown layer 'all'\. Did you mean ':all'"),
         ("blocks.", r"unknown layer 'blocks\.'\. Did you mean 'blocks\.\*'"),
         ("blo", r"unknown layer 'blo'\. Did you mean 'blo\*'"),

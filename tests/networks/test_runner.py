@@ -385,3 +385,14 @@ def test_a_keras_model_that_does_not_fit() -> None:
     assert runner.at_once == 2
     for name, values in expected.items():
         np.testing.assert_allclose(found[name]["all"], values, rtol=1e-5, atol=1e-6)
+
+
+def test_a_rewritten_pass_in_bfloat16() -> None:
+    """Is taken as the network's own, though it rounds elsewhere."""
+    network = dif.load_network(every_kind_of_layer(), preprocess="signed", dtype="bfloat16")
+    runner = Runner(network, compile="never", batch_size=5)
+    found, own = runner.record(PIXELS, probes(network)), own_pass(network, PIXELS)
+    assert runner._graph is not None
+    for name, values in own.items():
+        close = 0.02 * np.abs(values).max()
+        np.testing.assert_allclose(found[name]["all"], values, rtol=0, atol=close, err_msg=name)

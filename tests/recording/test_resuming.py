@@ -13,6 +13,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+from helpers.joined import joined
 from helpers.networks import tricky
 from helpers.runs import Killed
 from helpers.small_memory import OfSmallMemory
@@ -168,6 +169,29 @@ def test_a_further_layer(tmp_path: Path, counts: Counts) -> None:
     assert counts.images == 16
     assert counts.layers == {"block.1"}
     assert_same(more, recorded(None, layers=["conv", "block.1", "head"])["random"])
+
+
+@pytest.mark.parametrize("kept", ["class", "patches", "mean"])
+def test_other_tokens_are_kept_apart(kept: str, tmp_path: Path, counts: Counts) -> None:
+    """A store holds several choices of tokens; each is read where it was recorded, and never for another."""
+    path = tmp_path / "r.zarr"
+    network = dif.load_network(joined(), preprocess="unit", input_shape=(3, 64, 64))
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 64, 64, 3), dtype=np.uint8)
+
+    def of_tokens(store: Path | None, tokens: str) -> dif.Responses:
+        options: dict[str, Any] = {"layers": ["norm", "encoder.layers.1"], "maps": {}, "network": network}
+        return recorded(store, {"a": pixels}, tokens=tokens, **options)["random"]
+
+    of_tokens(path, "all")
+    counts.clear()
+    with pytest.warns(dif.DifferentiaWarning, match=rf"with another tokens \(all, now {kept}\)"):
+        found = of_tokens(path, kept)
+    assert counts.images == 6
+    assert_same(found, of_tokens(None, kept))
+    counts.clear()
+    assert_same(of_tokens(path, kept), found)
+    assert_same(of_tokens(path, "all"), of_tokens(None, "all"))
+    assert counts.images == 6, "those in memory"
 
 
 @pytest.mark.parametrize("kind", ["filter_mean", "per_filter", "sketch"])

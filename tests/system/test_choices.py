@@ -9,9 +9,11 @@ import pytest
 import differentia as dif
 from differentia.definition.measure import METRICS, NORMALIZATIONS
 from differentia.networks.preprocessing import PREPROCESSINGS
+from differentia.networks.rounding import DTYPES
 from differentia.networks.runner import COMPILED
 from differentia.output.figures.save import METADATA
 from differentia.output.options import NONE
+from differentia.output.words import TOKEN_WORDS
 from differentia.recording.selection import WAYS
 from differentia.recording.units import UNIT_KINDS
 from differentia.stimuli.base import CROPS, RESIZES
@@ -29,6 +31,8 @@ TABLES: list[tuple[Choice, Collection[str]]] = [
     (choices.NOISE, NOISE_KINDS),
     (choices.HOW, WAYS),
     (choices.COMPILE, COMPILED),
+    (choices.TOKENS, TOKEN_WORDS),
+    (choices.DTYPE, DTYPES),
     (choices.FORMAT, (*METADATA, NONE)),
 ]
 

@@ -282,6 +282,7 @@ def run(
 def layers(
     network: str,
     layers: tuple[str, ...] | None,
+    tokens: str,
     n_units: tuple[int, ...] | None,
     units: Annotated[str, opt.one_of(UNITS, "The kind of units to record")] = "random",
     *,
@@ -294,7 +295,8 @@ def layers(
 ) -> None:
     """List the layers of a network, what can't be recorded, and what recording costs: time, memory, disk.
 
-    The layers that measure takes by default are marked (x), and so are blocks and other containers. What is
+    The layers that measure takes by default are marked (x), and so are blocks and other containers. Functions
+    that modules call (F.relu, +) are listed where --layers names them ('layer1*/relu*', :operations). What is
     called in a pass but can't be recorded is listed with the reason. Layers are looked for, and the time is
     measured, on images of noise; measure looks for them on your first images.
     """
@@ -308,24 +310,38 @@ def layers(
     }
     check_named_network(network, **about)
 
-    from differentia.networks.layers import default_preset, select_layers
-    from differentia.recording.caveats import unsteady_in_words
+    from differentia.networks.layers import (
+        default_preset,
+        select_layers,
+        wants_operations,
+        without_operations,
+    )
+    from differentia.recording.caveats import (
+        lacking_in_words,
+        require_tokens,
+        unsteady_in_words,
+        whole_in_words,
+    )
     from differentia.recording.cost import duration, estimate_cost
-    from differentia.recording.presets import default_in_words
+    from differentia.recording.presets import default_in_words, operations_in_words
     from differentia.recording.units import SKETCH_WIDTH, require_channels, unit_kind
     from differentia.system.machine import written_size
 
     counts = n_units or N_UNITS
     loaded = load_named_network(network, **about)
+    loaded.look(operations=True, tokens=tokens)
     taken = select_layers(loaded.layers, layers, loaded.unrecorded)
+    require_tokens(loaded, taken, tokens)
     require_channels(units, taken)
     cost = estimate_cost(loaded, taken, pool=max(counts), units=units, batch_size=batch_size)
-    listed = loaded.layers if layers is None else taken
+    listed = without_operations(loaded.layers) if layers is None else taken
+    unrecorded = [one for one in loaded.unrecorded if wants_operations(layers) or not one.operation]
     if as_json:
         found = [{**asdict(layer), "units": layer.size, "channels": layer.n_channels} for layer in listed]
-        lost = [{"name": one.name, "kind": one.kind, "reason": one.reason} for one in loaded.unrecorded]
+        lost = [{"name": one.name, "kind": one.kind, "reason": one.reason} for one in unrecorded]
         recorded = {"recorded": [layer.name for layer in taken], "default": default_preset(loaded.layers)}
         costs = {
+            "operations": len(loaded.layers) - len(without_operations(loaded.layers)),
             "unrecorded": lost,
             "unsteady": unsteady_in_words(loaded, taken),
             "cost": cost._asdict(),
@@ -345,14 +361,18 @@ def layers(
     )
     print_text()
     print_paragraph(f"By default: {default_in_words(loaded.layers)}")
-    if loaded.unrecorded:
+    if said := operations_in_words(loaded.layers):
+        print_paragraph(said)
+    if unrecorded:
         print_paragraph("Called, but can't be recorded:")
-        for lost in loaded.unrecorded:
+        for lost in unrecorded:
             print_paragraph(f"  {lost.name} ({lost.kind}): {lost.reason}")
     else:
         print_paragraph("Everything that is called can be recorded.")
     for text in unsteady_in_words(loaded, taken):
         print_paragraph(f"With noise, {text}.")
+    for text in filter(None, (whole_in_words(loaded, taken), lacking_in_words(loaded, taken, tokens))):
+        print_paragraph(f"{text[0].upper()}{text[1:]}.")
     sketched = unit_kind(units).sketched
     most = f"{max(*counts, SKETCH_WIDTH):,} sums" if sketched else f"{max(counts):,} units"
     print_text(

@@ -225,7 +225,7 @@ def write_views(
 
     def draw() -> None:
         compared = contrasts() if figures.formats else []
-        save_figures(results, folder / FIGURES, compared, progress=progress, **vars(figures))
+        save_figures(results, folder / FIGURES, compared, progress=progress or False, **vars(figures))
 
     def explain() -> None:
         tell(0, 1, "report")

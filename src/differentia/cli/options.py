@@ -75,6 +75,7 @@ HELP_ORDER = (
         "units",
         "pool",
         "layers",
+        "tokens",
         "normalize",
     ),
     *("metric", "resize", "crop", "reference", "confidence", "seed", "preprocess", "input_size"),

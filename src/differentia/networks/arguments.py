@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -31,7 +31,7 @@ def call(module: torch.nn.Module, given: Any) -> None:
 
 def require_images_alone(module: torch.nn.Module, name: str) -> None:
     """Raise an error where a module can't be called with a batch of images and nothing else."""
-    parameters = _parameters_of(module)
+    parameters = _parameters_of(module.forward)
     needed = [one for one, about in parameters.items() if about.default is about.empty]
     by_place = [one for one in needed if parameters[one].kind in BY_PLACE]
     by_name = [one for one in needed if parameters[one].kind is inspect.Parameter.KEYWORD_ONLY]
@@ -41,16 +41,16 @@ def require_images_alone(module: torch.nn.Module, name: str) -> None:
         raise InputError(f"{name}: its forward takes {takes}; expected one batch of images: {FORWARD}")
 
 
-def advice(module: torch.nn.Module, error: Exception) -> str:
-    """Return what to do about an error of a pass over images alone, where that was too little."""
-    names = list(_parameters_of(module))
+def advice(function: Callable[..., Any], error: Exception) -> str:
+    """Return what to do about an error of a function that got images alone, where that was too little."""
+    names = list(_parameters_of(function))
     takes_text = "pixel_values" in names[1:]  # as a whole CLIP, whose images come second
     missing = isinstance(error, TypeError) and "argument" in str(error)
     return f"; {FORWARD}" if takes_text or missing else ""
 
 
-def _parameters_of(module: torch.nn.Module) -> Mapping[str, inspect.Parameter]:
-    """Return what a module is called with; nothing where that can't be known."""
+def _parameters_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Return what a function is called with; nothing where that can't be known."""
     with suppress(TypeError, ValueError):
-        return inspect.signature(module.forward).parameters
+        return inspect.signature(function).parameters
     return {}

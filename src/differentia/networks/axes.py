@@ -1,7 +1,8 @@
-"""Which axis of a PyTorch module's output holds the channels, where the module's own kind tells."""
+"""Which axis of what a PyTorch module or function gives holds the channels, where its own kind tells."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import torch
@@ -42,3 +43,11 @@ def axis_of_module(module: torch.nn.Module, shape: Sequence[int]) -> int | None:
     if isinstance(module, LAST) or len(normalized) == 1:
         return len(shape) - 1
     return None
+
+
+def axis_of_function(name: str, ndim: int) -> int | None:
+    """Return the axis of what a function of PyTorch gives that holds the channels, where its name tells."""
+    over_space = re.search(r"(\d)d$", name)  # convolutions and pools
+    if over_space:
+        return ndim - int(over_space[1]) - 1
+    return 1 if name in ("batch_norm", "group_norm", "instance_norm") else None

@@ -9,7 +9,7 @@ import os
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,8 +26,10 @@ from differentia.networks.calls import (
     parts_of,
 )
 from differentia.networks.discovery import Found, discover
-from differentia.networks.layers import INPUT, Layer, Unrecorded
+from differentia.networks.layers import INPUT, Layer, Unrecorded, without_operations
+from differentia.networks.operations import unseen
 from differentia.networks.probes import as_tensor
+from differentia.networks.tokens import ALL, with_tokens
 from differentia.networks.transforms import Transform
 from differentia.system.random import fixed_generator
 from differentia.system.showing import Shown
@@ -64,6 +66,8 @@ class Network(Shown, ABC):
         The function that makes what it is called with of its input, in words; "" where it takes just that.
     traceable
         Whether its pass is made of PyTorch's operations, so that it can be written as a graph of them.
+    operations
+        Whether functions that modules call are looked for too; a network may have none.
     inert
         Kinds of layers that only reshape, or do nothing at inference.
     """
@@ -77,6 +81,7 @@ class Network(Shown, ABC):
     dtype: str = "float32"
     forward: str = ""
     traceable: bool = False
+    operations: bool = False
     inert: ClassVar[frozenset[str]] = frozenset()
     #: The ways to compute a pass, the one that costs least first; the network's own is the last.
     manners: ClassVar[tuple[Manner, ...]] = (Manner.OWN,)
@@ -84,14 +89,15 @@ class Network(Shown, ABC):
     _found: Found | None = None
 
     def _shown(self) -> tuple[str, dict[str, str]]:
-        layers = "not looked at yet"  # which takes a pass
+        listed = "not looked at yet"  # which takes a pass
         if self._found is not None:
-            names = [layer.name for layer in self._found.layers if not layer.container]
-            layers = f"{len(names):,}, from {names[0]} to {names[-1]}"
+            layers = without_operations(self._found.layers)
+            names = [layer.name for layer in layers if not layer.container]
+            listed = f"{len(names):,}, from {names[0]} to {names[-1]}"
         return f"{type(self).__name__} {self.name}", {
             "images": " x ".join(map(str, self.input_shape)),
             "preprocessing": self.preprocessing,
-            "layers": layers,
+            "layers": listed,
             "device": self.device,
             "dtype": self.dtype,
         }
@@ -120,7 +126,14 @@ class Network(Shown, ABC):
         """
 
     @abstractmethod
-    def run(self, batch: Any, observe: Observer, *, following: Callable[[Call], None] | None = None) -> None:
+    def run(
+        self,
+        batch: Any,
+        observe: Observer,
+        *,
+        following: Callable[[Call], None] | None = None,
+        operations: bool = False,
+    ) -> None:
         """Do one forward pass at inference, reporting each call of a module as it is done.
 
         Parameters
@@ -131,6 +144,8 @@ class Network(Shown, ABC):
             Called with the output before anything can change it in place.
         following
             Called with each call that no other made; then a call knows those within it, and its channels.
+        operations
+            Whether functions that modules call are reported too, where the network has such.
         """
 
     @property
@@ -159,6 +174,11 @@ class Network(Shown, ABC):
         return ()
 
     @property
+    def weight_shapes(self) -> Iterable[tuple[str, tuple[int, ...]]]:
+        """The name and shape of each weight."""
+        return ()
+
+    @property
     @abstractmethod
     def module_names(self) -> Iterable[str]:
         """The names of all modules, also of those that are not called."""
@@ -176,18 +196,25 @@ class Network(Shown, ABC):
     @property
     def found(self) -> Found:
         """What the last images that were looked at showed; noise, where there were none."""
-        if self._found is None:
-            self.look(fixed_generator().integers(0, 256, (2, *self.input_shape), dtype=np.uint8))
-        assert self._found is not None
-        return self._found
+        return self.look() if self._found is None else self._found
 
-    def look(self, pixels: UInt8[np.ndarray, "two h w c"]) -> Found:
+    def look(
+        self,
+        pixels: UInt8[np.ndarray, "two h w c"] | None = None,
+        *,
+        operations: bool = False,
+        tokens: str = ALL,
+    ) -> Found:
         """Find the layers, and what can't be recorded, in passes over two images.
 
         Parameters
         ----------
         pixels : (2, height, width, channels)
-            0..255.
+            0..255; by default noise.
+        operations
+            Whether functions that modules call are layers too, where the network has such.
+        tokens : {"all", "class", "patches", "mean"}
+            Which tokens of a layer count.
 
         Returns
         -------
@@ -196,10 +223,16 @@ class Network(Shown, ABC):
 
         Raises
         ------
+        InputError
+            The network has no such tokens.
         RecordingError
             The pass failed.
         """
-        self._found = discover(self, pixels)
+        if pixels is None:
+            pixels = fixed_generator().integers(0, 256, (2, *self.input_shape), dtype=np.uint8)
+        self.operations = operations
+        found = discover(self, pixels)
+        self._found = found if tokens == ALL else with_tokens(found, self, tokens)
         return self._found
 
     @cached_property
@@ -209,8 +242,8 @@ class Network(Shown, ABC):
     def _hash(self, weights: Iterable[tuple[str, Any]]) -> str:
         """Return the SHA-256 of the layers, and of each weight as a description and bytes."""
         digest = hashlib.sha256()
-        for layer in self.layers:
-            digest.update(f"{layer.name}\0{layer.kind}\0{layer.shape}\n".encode())
+        for layer in without_operations(self.layers):
+            digest.update(f"{layer.name}\0{layer.kind}\0{layer.whole}\n".encode())
         for description, values in weights:
             digest.update(f"{description}\n".encode())
             digest.update(values)
@@ -256,12 +289,13 @@ class Network(Shown, ABC):
                     f"{layer.output_shape(len(pixels))}: its output depends on the batch; leave it out with "
                     f"layers= (--layers ':leaves,!{name}')"
                 )
-            if layer.folded > 1 or layer.batch_axis:
+            if layer.folded > 1 or layer.batch_axis or layer.tokens:
                 output = layer.by_image(as_tensor(output), len(pixels))
             kept[name] = probes[name](output if images == len(pixels) else output[:images])
 
         modules = frozenset(by_name[name].module for name in probes)
-        calls = self.observe_outputs(self.prepare(pixels), observe, modules)
+        operations = any(by_name[name].operation for name in probes)
+        calls = self.observe_outputs(self.prepare(pixels), observe, modules, operations=operations)
         if missing := [name for name in probes if name not in kept]:
             raise RecordingError(
                 f"layer {missing[0]!r} was not computed for this batch, though it was for another: "
@@ -286,6 +320,7 @@ class Network(Shown, ABC):
         modules: frozenset[str] | None = None,
         *,
         following: Callable[[Call], None] | None = None,
+        operations: bool | None = None,
     ) -> Counter[str]:
         """Run a pass, report each single output under its layer's name, and return the calls by module.
 
@@ -299,8 +334,13 @@ class Network(Shown, ABC):
             The modules whose outputs are reported; all where None.
         following
             Called with the calls that no other made; then each call knows those within it, and its channels.
+        operations
+            Whether functions that modules call are reported too; as they were looked for, where None.
         """
         calls: Counter[str] = Counter({INPUT: 1})
+        operations = self.operations if operations is None else operations
+        if operations:  # of the network's, not of those who observe
+            observe = partial(unseen, observe)
 
         def each_output(call: Call, output: Any) -> None:
             nth = calls[call.module]
@@ -316,7 +356,7 @@ class Network(Shown, ABC):
         if following is not None:
             following(shown)
         try:
-            self.run(batch, carrying_errors(each_output), following=following)
+            self.run(batch, carrying_errors(each_output), following=following, operations=operations)
         except ObserverFailedError as failed:
             raise failed.args[0] from None
         return calls

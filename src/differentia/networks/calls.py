@@ -23,7 +23,7 @@ class Manner(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """A call of a module within a pass, as an adapter reports it when it returns."""
+    """A call of a module, or of an operation, within a pass, as an adapter reports it when it returns."""
 
     module: str
     kind: str
@@ -32,10 +32,14 @@ class Call:
     does_nothing: bool = False
     #: Whether it is of a class that only calls others one after another (Sequential).
     generic: bool = False
-    #: The calls within it, where the pass is followed.
+    #: Whether it is of a function that a module's code calls.
+    operation: bool = False
+    #: The calls of modules within it, where the pass is followed.
     children: tuple[Call, ...] = ()
     #: Whether it gives what the last of its children gave.
     passes_on: bool = False
+    #: The operation within it that gave what it gives.
+    by_operation: Call | None = None
     #: Returns the axis of an array that it gives which holds the channels, where that is known.
     channel_axis: Callable[[Any], int | None] = lambda output: None
 
@@ -104,6 +108,9 @@ def parts_of(output: Any, within: tuple[Any, ...] = ()) -> Iterator[tuple[str, A
 class Names:
     """The names of layers: ``module``, ``module:1`` for its second call, ``module[key]`` for a part.
 
+    An operation has the name of the module that calls it, and its own after a slash: after more slashes than
+    any module's name has in a row.
+
     A module may bear such a name itself. Where that could be confused, the number of the call is written in
     any case, after more colons than any module's name has in a row, so that no two layers have one name.
     """
@@ -113,7 +120,13 @@ class Names:
         self._confusing = {name for name in names if set(name) & set(":[")}
         runs = (len(run) for name in names for run in re.findall(":+", name))
         self._colons = ":" * (1 + max(runs, default=0))
+        slashes = (len(run) for name in names for run in re.findall("/+", name))
+        self._slashes = "/" * (1 + max(slashes, default=0))
         self.name = cache(self._name)
+
+    def operation(self, module: str, name: str) -> str:
+        """Return what the calls of an operation within a module are named by: ``module/relu``."""
+        return module + self._slashes + name
 
     def _name(self, module: str, nth: int, suffix: str) -> str:
         plain = f"{module}:{nth}{suffix}" if nth else module + suffix
@@ -125,5 +138,6 @@ class Names:
         if name in (INPUT, *PRESETS) or name.endswith("/"):
             return True
         return not own and any(
-            name == other or name.startswith((f"{other}:", f"{other}[")) for other in self._confusing
+            name == other or name.startswith((f"{other}:", f"{other}[", f"{other}/"))
+            for other in self._confusing
         )

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from differentia.errors import InputError, require_known, unknown_name
-from differentia.networks.layers import Layer
+from differentia.networks.layers import Layer, without_operations
 
 if TYPE_CHECKING:
     from differentia.networks.base import Network
@@ -26,26 +26,31 @@ def class_layer(network: Network, wanted: str | None = None) -> Layer | None:
     """Return the layer whose units are the classes: what is asked for, or the last, where it is a vector.
 
     Where names of classes are known, it is the last that gives as many numbers. A network that ends in
-    pooling or normalisation gives features otherwise.
+    pooling or normalisation gives features otherwise. An operation has to be asked for.
     """
-    vectors = [layer for layer in network.layers if len(layer.shape) == 1 and layer.size > 1]
     if wanted is not None:
+        vectors = [layer for layer in network.layers if _is_vector(layer)]
         named = {layer.name: layer for layer in network.layers}
         require_known("layer for class_layer (--class-layer)", wanted, named)
         if named[wanted] not in vectors:
             raise InputError(
-                f"class_layer (--class-layer): layer {wanted!r} has the shape {named[wanted].shape}; "
+                f"class_layer (--class-layer): layer {wanted!r} has the shape {named[wanted].whole}; "
                 "expected a vector, with a number for each class"
             )
         return named[wanted]
-    names = network.class_names
+    names, modules = network.class_names, without_operations(network.layers)
+    vectors = [layer for layer in modules if _is_vector(layer)]
     if names is not None:
         fitting = [layer for layer in vectors if layer.size == len(names)]
         if fitting:
             return next((layer for layer in reversed(fitting) if not layer.container), fitting[-1])
-    last = [layer for layer in network.layers if not layer.container][-1]
+    last = [layer for layer in modules if not layer.container][-1]
     features = any(part in last.kind for part in NO_CLASSIFIERS)
     return last if last in vectors and not features else None
+
+
+def _is_vector(layer: Layer) -> bool:
+    return len(layer.whole) == 1 and layer.size > 1
 
 
 def class_names(network: Network, count: int) -> tuple[str, ...]:

@@ -72,6 +72,8 @@ class Found(NamedTuple):
     #: Layers whose responses depend on chance or state, or on the other images of a batch.
     by_chance: tuple[str, ...] = ()
     by_company: tuple[str, ...] = ()
+    #: Layers of tokens among which there are none that count, so that all of them are recorded.
+    lacking: tuple[str, ...] = ()
 
 
 class Axis(NamedTuple):
@@ -222,13 +224,25 @@ def why_not(output: Any) -> str:
         return "it gives nothing"
     if getattr(output, "is_nested", False):
         return "it gives a nested tensor, in which images differ in shape"
+    if "Tracer" in type(output).__name__:
+        return "it is computed within a loop that is compiled (by JAX), and gives no numbers"
     if not hasattr(output, "shape") or not hasattr(output, "dtype"):
         return f"it gives a {type(output).__name__}, in which no array is known"
     if isinstance(output, torch.Tensor) and output.layout != torch.strided:
         return f"it gives a tensor that is not dense ({output.layout})"
+    if isinstance(output, torch.Tensor) and not _has_numbers(output):
+        return "it is computed within torch.vmap, where a tensor has no numbers of its own"
     if "float" not in str(output.dtype):
         return f"it gives numbers of the type {str(output.dtype).removeprefix('torch.')}, expected floats"
     return ""
+
+
+def _has_numbers(output: torch.Tensor) -> bool:
+    try:
+        output.untyped_storage()
+    except (NotImplementedError, RuntimeError):
+        return False
+    return True
 
 
 def _place_images(part: _Part, values: torch.Tensor, images: int, twin: _Part, others: int) -> None:
@@ -299,11 +313,16 @@ def _found(seen: _Seen, hidden: Iterable[tuple[str, str]], alone: bool) -> Found
     blocks = {id(call) for call in blocks_of(seen.tops)}
     taken: set[int] = set()
     layers, unrecorded = [], []
+    leaves = (part.call for part in seen.by_name.values() if not part.call.container)
+    doubles = {id(leaf.by_operation) for leaf in leaves if leaf.by_operation is not None}
     recorded = {id(part.call) for part in seen.by_name.values() if not part.reason}
     for name, part in seen.by_name.items():
         call = part.call
         block = id(call) in blocks and id(call) not in taken
+        if id(call) in doubles:
+            continue
         about = {"container": call.container, "inert": call.inert, "block": block}
+        about["operation"] = call.operation
         if not part.reason:
             taken.add(id(call))
             layers.append(_layer(name, part, **about))
@@ -317,7 +336,7 @@ def _found(seen: _Seen, hidden: Iterable[tuple[str, str]], alone: bool) -> Found
     return Found(tuple(layers), tuple(unrecorded), seen.calls, alone)
 
 
-def _layer(name: str, part: _Part, **about: bool) -> Layer:
+def _layer(name: str, part: _Part, **about: Any) -> Layer:
     assert part.axis is not None
     at, folded, interleaved = part.axis
     shape = list(part.shape)

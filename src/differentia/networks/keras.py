@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import cache, cached_property, partial
@@ -18,12 +19,13 @@ import torch
 from jaxtyping import UInt8
 
 from differentia.errors import InputError, in_one_line
-from differentia.networks.arguments import FORWARD
+from differentia.networks.arguments import FORWARD, advice
 from differentia.networks.base import Network, image_shape
 from differentia.networks.calls import Call, Observer
 from differentia.networks.class_files import ClassIndex, read_class_index
 from differentia.networks.devices import say_untried
-from differentia.networks.keras_axes import KerasChannels
+from differentia.networks.keras_axes import KerasChannels, computing_class
+from differentia.networks.keras_copies import cast_copy
 from differentia.networks.keras_files import require_harmless_model
 from differentia.networks.keras_weights import load_keras_weights
 from differentia.networks.misfits import brief
@@ -51,7 +53,8 @@ def is_keras_model(candidate: object) -> bool:
 class KerasNetwork(Network):
     """A Keras model with one image input, evaluated with ``training=False``.
 
-    A model within it is a container; its layers go by ``inner_model/layer``.
+    A model within it is a container; its layers go by ``inner_model/layer``. So is a layer of somebody's own
+    that holds others, which go by where it holds them: ``block/mlp``, ``block/heads/0``.
     """
 
     #: By class name.
@@ -100,23 +103,14 @@ class KerasNetwork(Network):
         """Return the model, or a copy that computes in a type of numbers."""
         if all(layer.compute_dtype == dtype for _, layer in _named_layers(self.model)):
             return self.model
-
-        def copied(layer: Any) -> Any:
-            return type(layer).from_config({**layer.get_config(), "dtype": dtype})
-
         try:
             with self.placed(), _random_state_kept():
-                copy = self._keras.models.clone_model(self.model, clone_function=copied, recursive=True)
-                copy.set_weights(self.model.get_weights())
+                return cast_copy(self.model, dtype)
         except Exception as error:  # of subclassed models, and of layers' own code
             raise InputError(
                 f"{self.name}: no copy of it can be made that computes in {dtype} ({in_one_line(error)}); "
                 f"build it under keras.config.set_dtype_policy({dtype!r}), and leave dtype (--dtype) out"
             ) from error
-        for _, layer in _named_layers(copy):
-            if hasattr(layer, "finalize_state"):  # of a Normalization, which computes from its weights once
-                layer.finalize_state()
-        return copy
 
     @property
     def dtype(self) -> str:  # type: ignore[override]
@@ -188,19 +182,35 @@ class KerasNetwork(Network):
                 batch = self._keras.ops.transpose(batch, (0, 3, 1, 2))
             return batch
 
-    def run(self, batch: Any, observe: Observer, *, following: Callable[[Call], None] | None = None) -> None:
-        """Do one forward pass with ``training=False``, reporting each call of a layer."""
-        with self.placed(), inference(self.name, batch.shape):
+    def run(
+        self,
+        batch: Any,
+        observe: Observer,
+        *,
+        following: Callable[[Call], None] | None = None,
+        operations: bool = False,
+    ) -> None:
+        """Do one forward pass with ``training=False``, reporting each call of a layer, which are all."""
+        with self.placed(), inference(self.name, batch.shape, self._on_error):
             given = batch if self._forward is None else self._forward(batch)
+            arguments = given if isinstance(given, tuple) else (given,)
             if not self.model.built:  # its first pass goes through the layers twice, once to build
-                self.model(given, training=False)
+                self.model(*arguments, training=False)
             with self._observed(batch, observe, following):
-                self.model(given, training=False)
+                self.model(*arguments, training=False)
+
+    def _on_error(self, error: Exception) -> str:
+        return advice(self.model.call, error) if self._forward is None else ""
 
     @property
     def module_names(self) -> Iterator[str]:
         """The names of all layers, also of those that are not called."""
         return (name for name, _ in _named_layers(self.model))
+
+    @property
+    def weight_shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """The path and shape of each weight."""
+        return ((weight.path, tuple(weight.shape)) for weight in self.model.weights)
 
     @property
     def device(self) -> str:
@@ -254,11 +264,7 @@ class KerasNetwork(Network):
             return observed_call
 
         with ExitStack() as undo:
-            seen: set[int] = set()
             for name, layer in _named_layers(self.model):
-                if id(layer) in seen:
-                    continue
-                seen.add(id(layer))
                 quantized = getattr(layer, "quantization_mode", None) is not None
                 method = "quantized_call" if quantized else "call"
                 # Past Keras's __setattr__, which would track the function as a part of the layer.
@@ -295,15 +301,62 @@ def on_device(device: str) -> contextlib.AbstractContextManager[Any]:
     return keras.device(called)
 
 
-def _named_layers(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every layer of a model, and of the models within it, under its qualified name."""
-    keras = import_keras()
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.InputLayer):
-            continue
-        yield prefix + layer.name, layer
-        if isinstance(layer, keras.Model):
-            yield from _named_layers(layer, f"{prefix}{layer.name}/")
+def _named_layers(
+    holder: Any, prefix: str = "", seen: set[int] | None = None, *, own: bool = False
+) -> Iterator[tuple[str, Any]]:
+    """Yield every layer of a model, and those within, each once, under its qualified name.
+
+    `own` says that a layer of somebody's own is around.
+    """
+    seen = set() if seen is None else seen
+    found = []
+    for name, layer in _held_layers(holder, own=own):
+        if id(layer) not in seen:  # one that is shared goes by the name that is least deep
+            seen.add(id(layer))
+            found.append((prefix + name, layer))
+    for name, layer in found:
+        yield name, layer
+        yield from _named_layers(layer, f"{name}/", seen, own=own or not isinstance(layer, _model_class()))
+
+
+def _model_class() -> Any:
+    return import_keras().Model
+
+
+def _held_layers(holder: Any, *, own: bool) -> Iterator[tuple[str, Any]]:
+    """Yield the layers that a model is made of, or that a layer of somebody's own holds, with their names.
+
+    Keras numbers names that nobody gave on and on. Within such a layer the place is the name instead, which
+    is the same in every process.
+    """
+    if isinstance(holder, _model_class()):
+        for nth, layer in enumerate(holder.layers):
+            if not isinstance(layer, import_keras().layers.InputLayer):
+                yield str(nth) if own and _is_numbered(layer) else layer.name, layer
+    elif not computing_class(holder).__module__.startswith("keras."):
+        attributes = dict(vars(holder))
+        attributes.pop("_layers", None)  # Keras's own list of all
+        attributes |= attributes.pop("_modules", {})  # where PyTorch keeps them
+        for name, value in attributes.items():
+            yield from _layers_in(value, name)
+
+
+def _layers_in(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield the layers in an attribute: itself, or those of lists and dicts."""
+    if isinstance(value, import_keras().layers.Layer):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _layers_in(item, f"{path}/{key}")
+    elif isinstance(value, list | tuple):
+        for nth, item in enumerate(value):
+            yield from _layers_in(item, f"{path}/{nth}")
+
+
+def _is_numbered(layer: Any) -> bool:
+    """Return whether a layer has the name that Keras makes of its class."""
+    of_class = re.sub("(?<=[a-z])(?=[A-Z])|(?<=.)(?=[A-Z][a-z])", "_", type(layer).__name__).lower()
+    return re.fullmatch(rf"{of_class}(_\d+)?", layer.name) is not None
 
 
 def load_application(

@@ -54,7 +54,7 @@ class KerasChannels:
         ndim, axes = len(output.shape), self._axes_of(given)
         known = axes.pop() if len(axes) == 1 else None
         data_format = getattr(layer, "data_format", None)
-        computing = next((kind for kind in type(layer).__mro__ if "call" in vars(kind)), type(layer))
+        computing = computing_class(layer)
         kind = computing.__name__
         if data_format is not None and kind != "Flatten" and ndim > 1:
             return 1 if data_format == "channels_first" else ndim - 1
@@ -84,6 +84,11 @@ class KerasChannels:
 
     def _axes_of(self, given: Iterable[Any]) -> set[int]:
         return {axis for array in given if (axis := self.axis(array)) is not None}
+
+
+def computing_class(layer: Any) -> type:
+    """Return the class whose code computes what a layer gives."""
+    return next((kind for kind in type(layer).__mro__ if "call" in vars(kind)), type(layer))
 
 
 def _new_axis(equation: str, ndim: int) -> int | None:

@@ -22,14 +22,15 @@ from differentia.errors import (
 INPUT = "input"
 
 #: Choices of layers that have a name; no layer has one of them.
-LEAVES, BLOCKS, EVERY = ":leaves", ":blocks", ":all"
-PRESETS = (LEAVES, BLOCKS, EVERY)
+LEAVES, BLOCKS, EVERY, OPERATIONS = ":leaves", ":blocks", ":all", ":operations"
+PRESETS = (LEAVES, BLOCKS, EVERY, OPERATIONS)
 
 #: What presets are called in their stead.
 PRESET_SYNONYMS = {
     **dict.fromkeys(("leaf", ":leaf", "leaves"), LEAVES),
     **dict.fromkeys(("block", "blocks"), BLOCKS),
     **dict.fromkeys(("all", "every", ":every", "everything", ":everything"), EVERY),
+    **dict.fromkeys(("operation", "operations", ":operation", "functions", ":functions"), OPERATIONS),
 }
 
 #: Beginnings of names that are told where a pattern fits none.
@@ -40,13 +41,42 @@ MOST_LEAVES = 200
 
 
 @dataclass(frozen=True)
+class Cut:
+    """Which tokens of a layer count: its first axis has them for one image, its last the channels."""
+
+    #: The shape of all that the module gives for one image.
+    whole: tuple[int, ...]
+    #: The first token, and how many count.
+    first: int
+    count: int
+    #: Whether their mean stands for them; then there is no axis of tokens.
+    averaged: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of what counts."""
+        return self.whole[-1:] if self.averaged else (self.count, *self.whole[1:])
+
+    def of(self, output: Any) -> Any:
+        """Return what counts of a tensor with the images in front."""
+        tokens = output.narrow(1, self.first, self.count)
+        if not self.averaged:
+            return tokens
+        tokens = tokens.flatten(1, -2)
+        if tokens.shape[1] == 1:
+            return tokens.squeeze(1)
+        return tokens.mean(1) if tokens.element_size() > 2 else tokens.float().mean(1)
+
+
+@dataclass(frozen=True)
 class Layer:
-    """One output of one call of a module or Keras layer."""
+    """One output of one call of a module, of an operation that is none, or of a Keras layer."""
 
     #: The module's name, with ``:1`` for its second call, ``[0]`` or ``[key]`` for a part of an output that
     #: is a tuple, a dict or a dataclass.
     name: str
-    #: The class of the module ("Conv2d", "Dense"); "Input" for the preprocessed image.
+    #: The class of the module ("Conv2d", "Dense"), or the function ("relu"); "Input" for the preprocessed
+    #: image.
     kind: str
     #: Of the output for one image, in the framework's own logical order.
     shape: tuple[int, ...]
@@ -57,6 +87,8 @@ class Layer:
     inert: bool = False
     #: Whether it is one of the modules of one class that repeat, or stands before or after them.
     block: bool = False
+    #: Whether it is a function that a module's code calls (F.relu), named by that: ``layer1.0/relu``.
+    operation: bool = False
     #: The axis of `shape` that tells the channels apart; None where that is not known. The units of a vector
     #: are channels of their own.
     channel_axis: int | None = None
@@ -65,6 +97,8 @@ class Layer:
     batch_axis: int = 0
     folded: int = 1
     interleaved: bool = False
+    #: Which of its tokens count, where not all that it gives is looked at; `shape` is theirs.
+    tokens: Cut | None = None
 
     def __post_init__(self) -> None:
         if len(self.shape) < 2:
@@ -93,15 +127,24 @@ class Layer:
         axes = range(len(self.shape))
         return tuple(self.shape[axis] for axis in axes if axis != self.channel_axis)
 
+    @property
+    def whole(self) -> tuple[int, ...]:
+        """The shape of all that the module gives for one image, whichever tokens count."""
+        return self.shape if self.tokens is None else self.tokens.whole
+
     def output_shape(self, images: int) -> tuple[int, ...]:
         """Return the shape of the module's output for a number of images."""
-        rest = list(self.shape)
+        rest = list(self.whole)
         if self.folded > 1:
             rest.pop(self.batch_axis)
         return (*rest[: self.batch_axis], images * self.folded, *rest[self.batch_axis :])
 
     def by_image(self, output: Any, images: int) -> Any:
-        """Return a module's output with the images in front: (images, *shape)."""
+        """Return what counts of a module's output with the images in front: (images, *shape)."""
+        output = self._in_front(output, images)
+        return output if self.tokens is None else self.tokens.of(output)
+
+    def _in_front(self, output: Any, images: int) -> Any:
         if self.folded == 1:
             return output if self.batch_axis == 0 else output.movedim(self.batch_axis, 0)
         shape, at = tuple(output.shape), self.batch_axis
@@ -111,7 +154,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Unrecorded:
-    """A call of a module, or a part of what it gives, that can't be recorded."""
+    """A call of a module or an operation, or a part of what it gives, that can't be recorded."""
 
     name: str
     kind: str
@@ -120,8 +163,25 @@ class Unrecorded:
     container: bool = False
     inert: bool = False
     block: bool = False
+    operation: bool = False
     #: Whether other parts of what the call gives are recorded.
     beside: bool = False
+
+
+def wants_operations(patterns: Iterable[str] | None) -> bool:
+    """Return whether names, presets or patterns may be of operations: these have a slash within."""
+    return any(
+        pattern.removeprefix("!") == OPERATIONS or _has_slash_within(pattern) for pattern in patterns or ()
+    )
+
+
+def _has_slash_within(pattern: str) -> bool:
+    return "/" in pattern.removesuffix("/")
+
+
+def without_operations(layers: Iterable[Layer]) -> list[Layer]:
+    """Return the layers that are modules, or Keras layers."""
+    return [layer for layer in layers if not layer.operation]
 
 
 def require_preset(pattern: str) -> None:
@@ -137,7 +197,8 @@ def select_layers(
     """Return the layers to record, in the order of computation: those of names, presets and shell patterns.
 
     A pattern is of layers that are no containers; one that ends in a slash is of containers only. What
-    follows an exclamation mark is left out, of the default where nothing else is named.
+    follows an exclamation mark is left out, of the default where nothing else is named. Operations are found
+    by patterns with a slash within.
     """
     names = {layer.name for layer in layers}
     chosen: set[str] = set()
@@ -183,6 +244,7 @@ def default_preset(layers: Sequence[Layer]) -> str:
     What attention is made of is no activation but a part of a sum, which the blocks give; and of hundreds of
     leaves nobody could read a figure. A network mostly of convolutions is no transformer.
     """
+    layers = without_operations(layers)
     leaves = [layer for layer in layers if not layer.container and not layer.inert]
     of_maps = sum("Conv" in layer.kind or "BatchNorm" in layer.kind for layer in leaves)
     attention = any("Attention" in layer.kind for layer in layers) and 2 * of_maps < len(leaves)
@@ -196,7 +258,7 @@ def _matching(layers: Sequence[Layer], pattern: str) -> set[str]:
         return blocks | {INPUT} if blocks else set()
     found = {layer.name for layer in layers if _takes_it(pattern, layer)}
     found = found or {layer.name for layer in layers if _takes_it(pattern, layer, of_classes=True)}
-    leaves = [layer.name for layer in layers if not layer.container]
+    leaves = [layer.name for layer in without_operations(layers) if not layer.container]
     return found | {leaves[-1]} if pattern == LEAVES else found
 
 
@@ -205,6 +267,8 @@ def _takes_it(pattern: str, layer: Layer | Unrecorded, *, of_classes: bool = Fal
 
     Brackets stand for themselves, as in names, or else hold a class of characters, as in a shell.
     """
+    if pattern == OPERATIONS or (layer.operation and not _has_slash_within(pattern)):
+        return pattern == OPERATIONS and layer.operation
     if pattern in PRESETS:
         return pattern == EVERY or not (layer.container or layer.inert)
     shell = pattern.removesuffix("/")
@@ -225,8 +289,14 @@ def _nothing_found(layers: Sequence[Layer], pattern: str, unrecorded: Sequence[U
             f"there are no blocks (layers={BLOCKS!r}): no class of containers is called more than once; name "
             "layers, or leave layers= out"
         )
+    if pattern == OPERATIONS:
+        return InputError(
+            f"there are no operations (layers={OPERATIONS!r}): they are functions that the code of a PyTorch "
+            "module calls (F.relu, +), and a Keras model has none; name layers, or leave layers= out"
+        )
     containers = pattern.endswith("/")
-    known = [layer.name for layer in layers if layer.container == containers]
+    meant = layers if _has_slash_within(pattern) else without_operations(layers)
+    known = [layer.name for layer in meant if layer.container == containers]
     known = [*PRESETS] if pattern.startswith(":") or pattern in PRESET_SYNONYMS else known
     what, given, end = ("container", pattern.removesuffix("/"), "/") if containers else ("layer", pattern, "")
     head = re.split(r"[*?]", given)[0]

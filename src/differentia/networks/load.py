@@ -89,7 +89,7 @@ def load_network(
     forward
         Of a network that takes something else than a batch of images: a function from the preprocessed batch
         to what it is called with. For PyTorch a tensor, a tuple of arguments, or a dictionary of keyword
-        arguments; for Keras what the model takes: a tensor, a list, a dictionary.
+        arguments; for Keras what the model takes (a tensor, a list, a dictionary), or a tuple of arguments.
 
     Raises
     ------

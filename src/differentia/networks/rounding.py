@@ -1,8 +1,11 @@
-"""How far numbers may differ that are the same but for rounding."""
+"""The numbers that networks compute in, and how far they may differ that are the same but for rounding."""
 
 from __future__ import annotations
 
 import torch
+
+#: What a network can be cast to.
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 #: How far they may differ, relative to a layer's largest: far more than another order of sums makes, far less
 #: than an error.

@@ -59,12 +59,7 @@ class Runner:
     """
 
     def __init__(
-        self,
-        network: Network,
-        *,
-        compile: str,
-        batch_size: int,
-        compiled: bool | None = None,
+        self, network: Network, *, compile: str, batch_size: int, compiled: bool | None = None
     ) -> None:
         self._network = network
         self.at_once = batch_size

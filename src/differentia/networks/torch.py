@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,12 +17,14 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 
 from differentia.errors import InputError, RecordingError, in_one_line
 from differentia.networks.arguments import advice, call, require_images_alone
-from differentia.networks.axes import axis_of_module
+from differentia.networks.axes import axis_of_function, axis_of_module
 from differentia.networks.base import Network, graphs_are_on, image_shape
 from differentia.networks.calls import Call, Manner, Observer, parts_of
 from differentia.networks.devices import WITHOUT_FLOAT64, say_untried
+from differentia.networks.operations import Operations
 from differentia.networks.preprocessing import describe_preprocessing, preprocessed, require_preprocessing
 from differentia.networks.probes import memory_of
+from differentia.networks.rounding import DTYPES
 from differentia.networks.transforms import Transform
 
 if TYPE_CHECKING:
@@ -90,22 +92,18 @@ class TorchNetwork(Network):
         self.transform = transform and transform.of_size(self.input_shape)
         self.preprocessing = describe_preprocessing(self._preprocess)
         self.class_names, self.class_ids = class_names, class_ids
-        self._asked_dtype: torch.dtype | None = getattr(torch, dtype) if dtype else None
+        self._asked_dtype = DTYPES[dtype] if dtype else None
         self._forward = forward
         self._on_error: Callable[[Exception], str] = lambda error: ""
         self.forward = describe_preprocessing(forward) if forward else ""
         self.module = _cast(unwrapped(module), self._asked_dtype, name)
         if forward is None:
             require_images_alone(self.module, name)
-            self._on_error = partial(advice, self.module)
+            self._on_error = partial(advice, self.module.forward)
         if device != "auto":
             try:
                 self.module = self.module.to(device)
-            except (
-                RuntimeError,
-                AssertionError,
-                TypeError,
-            ) as error:  # the last of float64, where there is none
+            except (RuntimeError, AssertionError, TypeError) as error:  # such as for weights in float64
                 reason = str(error).splitlines()[0]
                 raise InputError(f"device {device!r} can't be used here: {reason}") from error
         say_untried(name, self.device)
@@ -139,7 +137,12 @@ class TorchNetwork(Network):
         return batch.to(parameter.device)
 
     def run(
-        self, batch: torch.Tensor, observe: Observer, *, following: Callable[[Call], None] | None = None
+        self,
+        batch: torch.Tensor,
+        observe: Observer,
+        *,
+        following: Callable[[Call], None] | None = None,
+        operations: bool = False,
     ) -> None:
         """Do one forward pass in eval mode, reporting each call of a module."""
         batch = batch if self._dtype is None else batch.to(self._dtype)
@@ -148,7 +151,7 @@ class TorchNetwork(Network):
             self._undivided(),
             inference(self.name, batch.shape, self._on_error),
             _channel_flow(batch) if following else nullcontext() as flow,
-            self._observed(observe, following, flow),
+            self._observed(observe, following, flow, operations=operations),
         ):
             call(self.module, batch if self._forward is None else self._forward(batch))
 
@@ -186,6 +189,11 @@ class TorchNetwork(Network):
         return (name for name, _ in _named_modules(self.module))
 
     @property
+    def weight_shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """The name and shape of each parameter and buffer."""
+        return ((name, tuple(value.shape)) for name, value in self._state())
+
+    @property
     def hidden(self) -> list[tuple[str, str]]:
         """The modules whose own code asks whether they are looked into, where they are left alone."""
         left_alone = self._left_alone()
@@ -217,80 +225,115 @@ class TorchNetwork(Network):
     def fingerprint(self) -> str:
         """SHA-256 of the layers and the state dict."""
         return self._hash(
-            (f"{key}\0{value.dtype}\0{tuple(value.shape)}", memory_of(value))
-            for key, value in self.module.state_dict().items()
-            if isinstance(value, torch.Tensor)
+            (f"{key}\0{value.dtype}\0{tuple(value.shape)}", memory_of(value)) for key, value in self._state()
         )
+
+    def _state(self) -> Iterator[tuple[str, torch.Tensor]]:
+        state = self.module.state_dict().items()
+        return ((name, value) for name, value in state if isinstance(value, torch.Tensor))
 
     @contextmanager
     def _observed(
-        self, observe: Observer, following: Callable[[Call], None] | None, flow: ChannelFlow | None
+        self,
+        observe: Observer,
+        following: Callable[[Call], None] | None,
+        flow: ChannelFlow | None,
+        *,
+        operations: bool,
     ) -> Iterator[None]:
-        """Report every call of the modules, as each returns."""
+        """Report every call of the modules, as each returns, and of the operations that they call."""
         open_calls: list[_OpenCall] = []
+        left_alone = {module for _, module in self._left_alone()}
+        observed = {module: name for name, module in _named_modules(self.module) if module not in left_alone}
+        operations = operations and not left_alone  # which would ask whether operations are seen, too
+        nested = operations or following is not None
+        names = self._names
+
+        def report_operation(name: str, output: Any) -> None:
+            if not open_calls:
+                return
+            within = open_calls[-1]  # the innermost module that has not returned
+            named = names.operation(within.name, name)
+            if following is None:
+                observe(_plain_call(named, name, operation=True), output)
+                return
+            axis = partial(_channel_axis, flow, lambda output: axis_of_function(name, output.ndim))
+            call = Call(named, name, operation=True, channel_axis=axis)
+            observe(call, output)
+            within.operation, within.operation_gave = call, _given(output)
 
         def before(module: torch.nn.Module, args: Any) -> None:
-            open_calls.append(_OpenCall(module))
+            if module in observed:
+                open_calls.append(_OpenCall(observed[module], module))
 
-        def after(name: str, module: torch.nn.Module, args: Any, output: Any) -> None:
+        def after(module: torch.nn.Module, args: Any, output: Any) -> None:
+            name = observed[module]
             kind = _kind(module)
-            about: dict[str, Any] = {"does_nothing": kind in self.inert}
-            if following is not None:
+            does_nothing = kind in self.inert
+            if nested:
                 within = open_calls.pop()
                 while within.module is not module:  # it failed, and the network went on without it
                     failed, within = within, open_calls.pop()
                     within.calls += failed.calls
                     within.gave = failed.gave or within.gave
-                about |= {
-                    "type": type(module),
-                    "generic": type(module) is torch.nn.Sequential,
-                    "children": tuple(within.calls),
-                    "passes_on": _is_given_on(within.gave, output),
-                    "channel_axis": partial(_channel_axis, module, flow),
-                }
-            call = Call(name, kind, **about)
+            if following is None:
+                observe(_plain_call(name, kind, does_nothing=does_nothing), output)
+                return
+            by_operation = _is_given_on(within.operation_gave, output)
+            call = Call(
+                name,
+                kind,
+                type=type(module),
+                does_nothing=does_nothing,
+                generic=type(module) is torch.nn.Sequential,
+                children=tuple(within.calls),
+                passes_on=_is_given_on(within.gave, output),
+                by_operation=within.operation if by_operation else None,
+                channel_axis=partial(
+                    _channel_axis, flow, lambda output: axis_of_module(module, output.shape)
+                ),
+            )
             observe(call, output)
-            if following is not None and open_calls:
+            if open_calls:
                 open_calls[-1].calls.append(call)
                 open_calls[-1].gave = _given(output)
-            elif following is not None:
+            else:
                 following(call)
 
-        left_alone = {module for _, module in self._left_alone()}
-        scripted: dict[torch.nn.Module, str] = {}
-
-        def before_scripted(module: torch.nn.Module, args: Any) -> None:
-            if module in scripted:
-                before(module, args)
+        scripted = {module for module in observed if isinstance(module, torch.jit.ScriptModule)}
 
         def after_scripted(module: torch.nn.Module, args: Any, output: Any) -> None:
             if module in scripted:
-                after(scripted[module], module, args, output)
+                after(module, args, output)
 
         with ExitStack() as hooks:
-            for name, module in _named_modules(self.module):
-                if module in left_alone:
-                    continue
-                if isinstance(module, torch.jit.ScriptModule):
-                    scripted[module] = name
-                    continue
-                if following is not None:
-                    hooks.callback(module.register_forward_pre_hook(before).remove)
-                hooks.callback(module.register_forward_hook(partial(after, name)).remove)
+            for module in observed.keys() - scripted:
+                hooks.callback(module.register_forward_hook(after).remove)
             if scripted:  # which take no hooks of their own
-                if following is not None:
-                    hooks.callback(register_module_forward_pre_hook(before_scripted).remove)
                 hooks.callback(register_module_forward_hook(after_scripted).remove)
-            yield
+            if nested:
+                hooks.callback(register_module_forward_pre_hook(before).remove)
+            with Operations(report_operation) if operations else nullcontext():
+                yield
 
 
 @dataclass
 class _OpenCall:
     """A call that has not returned: those within it that have, and what the last of them gave."""
 
+    name: str
     module: torch.nn.Module
     calls: list[Call] = field(default_factory=list)
     gave: tuple[Any, int] | None = None
+    #: The last operation in its own code, and what that gave.
+    operation: Call | None = None
+    operation_gave: tuple[Any, int] | None = None
+
+
+@lru_cache(maxsize=2**14)
+def _plain_call(name: str, kind: str, *, does_nothing: bool = False, operation: bool = False) -> Call:
+    """Return a call in a pass that is not followed; the same for each batch, which saves time."""
+    return Call(name, kind, does_nothing=does_nothing, operation=operation)
 
 
 def _kind(module: torch.nn.Module) -> str:
@@ -312,12 +355,14 @@ def _is_given_on(last: tuple[Any, int] | None, output: Any) -> bool:
     return last is not None and first is not None and first is last[0] and version == last[1]
 
 
-def _channel_axis(module: torch.nn.Module, flow: ChannelFlow | None, output: torch.Tensor) -> int | None:
-    """Return the axis of an output that holds the channels, from the operations or else from the module."""
+def _channel_axis(
+    flow: ChannelFlow | None, by_kind: Callable[[torch.Tensor], int | None], output: torch.Tensor
+) -> int | None:
+    """Return the axis of an output that holds the channels, as it was followed, or else by what gave it."""
     axes = flow.axes(output) if flow is not None else None
     if axes is not None:
         return next(iter(axes)) if len(axes) == 1 else None
-    axis = axis_of_module(module, output.shape)
+    axis = by_kind(output)
     if axis is not None and flow is not None:
         flow.note(output, frozenset({axis}))
     return axis

@@ -15,6 +15,7 @@ from differentia.output.mathml import EQUALS, MINUS, over, symbol
 from differentia.recording.units import UNIT_KINDS
 from differentia.stimuli.base import CROPS
 from differentia.stimuli.noise import NOISE_KINDS
+from differentia.system.choices import TOKENS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -166,6 +167,14 @@ UNIT_WORDS = {
     ),
 }
 
+#: "Of the tokens of each layer, ..."; nothing is said where all were used.
+TOKEN_WORDS = {
+    "all": "",
+    "class": "the class token was used",
+    "patches": "those of patches were used (without class, distillation and register tokens)",
+    "mean": "the mean of those of patches was used (without class, distillation and register tokens)",
+}
+
 #: How pixel values of 0 to 255 become a network's input.
 PREPROCESSING_WORDS = {
     "none": "left unchanged",
@@ -210,6 +219,7 @@ for _what, _choices, _rows in (
     ("normalization", NORMALIZATIONS, NORMALIZATION_WORDS),
     ("metric", METRICS, METRIC_WORDS),
     ("kind of units", UNIT_KINDS, UNIT_WORDS),
+    ("choice of tokens", TOKENS.names, TOKEN_WORDS),
     ("preprocessing", PREPROCESSINGS, PREPROCESSING_WORDS),
     ("crop", CROPS, CROP_WORDS),
     ("kind of noise", NOISE_KINDS, NOISE_WORDS),

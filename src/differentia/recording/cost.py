@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import numpy as np
 from differentia.errors import InputError
 from differentia.networks.base import Network
 from differentia.networks.classes import class_layer
-from differentia.networks.layers import Layer
+from differentia.networks.layers import Layer, without_operations
 from differentia.networks.probes import UnitMoments
 from differentia.networks.runner import Runner
 from differentia.recording.planning import ALL, Plan, Probes
@@ -88,7 +89,8 @@ def best_batch_size(network: Network, plan: Plan, budget: int | None) -> int:
 
     There is none where all responses are kept in memory.
     """
-    images = min(MOST_AT_ONCE, CACHED // (2 * 4 * max(layer.size for layer in network.layers)))
+    largest = max(math.prod(layer.whole) for layer in without_operations(network.layers))
+    images = min(MOST_AT_ONCE, CACHED // (2 * 4 * largest))
     if budget is not None:
         images = min(images, int(budget) // (2 * max(1, plan.bytes_per_image())))
     return 1 << max(0, images.bit_length() - 1)

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field
 
 from differentia.errors import InputError
 from differentia.networks.layers import require_preset
-from differentia.system.choices import COMPILE, CROP, RESIZE, UNITS
+from differentia.system.choices import COMPILE, CROP, RESIZE, TOKENS, UNITS
 from differentia.system.fields import DISTINCT, SEVERAL, Count, Text, Whole, option
 from differentia.system.progress import Progress, require_progress
 
@@ -63,15 +63,23 @@ class RecordOptions:
     layers: Annotated[tuple[Text, ...], SEVERAL, Field(min_length=1), _PRESETS] | None = option(
         None,
         "Names of layers, shell patterns, and presets",
-        typed=", with commas between: 'input,block*,predictions', or :leaves, :blocks, :all; a pattern that "
-        "ends in / is of containers only, what follows ! is left out",
+        typed=", with commas between: 'input,block*,predictions', or :leaves, :blocks, :all, :operations; a "
+        "pattern that ends in / is of containers only, one with / within ('layer1*/relu*') also of functions "
+        "that modules call, what follows ! is left out",
         doc=': ":leaves" are the layers that compute and are made of no others that do, ":blocks" modules of '
         'one class that repeat, with what stands before and after them, ":all" also containers and layers '
-        "that only reshape. A pattern is of layers that are no containers; one that ends in a slash is of "
-        "containers only; what follows an exclamation mark is left out. By default the leaves; the blocks of "
-        "a network with attention, or with more than 200 leaves",
+        'that only reshape, ":operations" functions that modules call (``F.relu``, ``+``). A pattern is of '
+        "layers that are no containers; one that ends in a slash is of containers only, one with a slash in "
+        'it ("layer1*/relu*") also of functions; what follows an exclamation mark is left out. By default '
+        "the leaves; the blocks of a network with attention, or with more than 200 leaves",
         metavar="NAMES",
         shown="leaves; blocks of transformers and very deep networks",
+    )
+    tokens: Annotated[str, TOKENS] = option(
+        "all",
+        "Which tokens of a transformer's layer count",
+        doc='; "patches" are those of parts of the image, without class, distillation and register tokens, '
+        'and "mean" is the mean of these. Layers that hold no tokens are recorded whole',
     )
     seed: Whole = option(0, "Seed of the choice of units, and of noise", doc=" that names no seed of its own")
     resize: Annotated[str, RESIZE] | None = option(
@@ -200,6 +208,7 @@ class KindsKeywords(TypedDict, total=False):
 
     pool: int | None
     layers: Sequence[str] | None
+    tokens: str
     seed: int
     resize: str | None
     crop: str | None

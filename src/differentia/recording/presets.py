@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from differentia.networks.layers import BLOCKS, LEAVES, MOST_LEAVES, Layer, default_preset, select_layers
+from differentia.networks.layers import (
+    BLOCKS,
+    LEAVES,
+    MOST_LEAVES,
+    OPERATIONS,
+    Layer,
+    default_preset,
+    select_layers,
+    without_operations,
+)
 
 
 def default_in_words(layers: Sequence[Layer]) -> str:
@@ -27,8 +36,20 @@ def blocks_in_words(layers: Sequence[Layer]) -> str:
     )
 
 
+def operations_in_words(layers: Sequence[Layer]) -> str:
+    """Return how many operations there are, and how they are asked for; "" where there are none."""
+    operations = [layer for layer in layers if layer.operation]
+    if not operations:
+        return ""
+    are = "operation that is no module" if len(operations) == 1 else "operations that are no modules"
+    return (
+        f"{len(operations):,} {are}, first {operations[0].name!r}: --layers {OPERATIONS} takes all, "
+        f"'*/{operations[0].kind}*' those of one kind"
+    )
+
+
 def _why_blocks(layers: Sequence[Layer]) -> str:
-    leaves = sum(not (layer.container or layer.inert) for layer in layers)
+    leaves = sum(not (layer.container or layer.inert) for layer in without_operations(layers))
     if leaves > MOST_LEAVES:
         return f"the network has {leaves:,} leaves, more than {MOST_LEAVES}"
     return "the network has attention, and its leaves give parts of sums that blocks give whole"

@@ -15,10 +15,16 @@ import numpy as np
 from differentia.errors import InputError, RecordingError
 from differentia.networks.base import Network
 from differentia.networks.classes import class_layer
-from differentia.networks.layers import select_layers
+from differentia.networks.layers import select_layers, wants_operations, without_operations
 from differentia.networks.load import load_network
 from differentia.networks.probes import SummaryProbe, UnitProbe, together
-from differentia.recording.caveats import warn_of_later_calls, warn_of_network
+from differentia.networks.tokens import ALL as ALL_TOKENS
+from differentia.recording.caveats import (
+    require_tokens,
+    warn_of_later_calls,
+    warn_of_network,
+    whole_in_words,
+)
 from differentia.recording.cost import best_batch_size, require_memory
 from differentia.recording.fitting import described_fit, fit_of
 from differentia.recording.options import POOL, RecordKeywords, RecordOptions, checked_map_images, one_kind
@@ -102,10 +108,14 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
     if dropped:
         logger.info(copies_in_words(dropped))
     if (pixels := first_images(stimuli, fit, skip_unreadable=options.skip_unreadable)) is not None:
-        network.look(pixels)
+        asked = (*(options.layers or ()), *filter(None, [options.class_layer]))
+        network.look(pixels, operations=wants_operations(asked), tokens=options.tokens)
     chosen = select_layers(network.layers, options.layers, network.unrecorded)
+    require_tokens(network, chosen, options.tokens)
     if options.layers is None and (said := blocks_in_words(network.layers)):
         logger.info("%s: %s", network.name, said)
+    if whole := whole_in_words(network, chosen):
+        logger.info("%s: %s", network.name, whole)
     for name in names:
         require_channels(name, chosen)
     warned = warn_of_network(network, chosen, options)
@@ -134,12 +144,14 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
     duplicates = find_duplicates(recorded[names[0]].images)
     noises = [name for name, given in stimuli.items() if isinstance(given, NoiseStimuli)]
     reference = noises[0] if len(noises) == 1 else None
+    of_tokens = [layer.name for layer in chosen if layer.tokens]
     provenance = {
         "network": network.name,
         "fingerprint": fingerprint.result(),
         "frameworks": list(network.frameworks),
         **_conditions(show),
         "batch_size": opened.at_once,
+        **({"token_layers": of_tokens} if of_tokens else {}),
         "compiled": bool(opened.compiled),
         "device": network.device,
         "dtype": network.dtype,
@@ -157,12 +169,14 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
 
 
 def _conditions(show: Show) -> dict[str, Any]:
-    """Return how images are made to fit the network."""
+    """Return how images are made to fit the network, and which tokens count, where not all do."""
+    tokens = show.options.tokens
     return {
         "preprocessing": show.network.preprocessing,
         "input_shape": list(show.network.input_shape),
         **described_fit(show.fit),
         **({"forward": show.network.forward} if show.network.forward else {}),
+        **({} if tokens == ALL_TOKENS else {"tokens": tokens}),
     }
 
 
@@ -221,7 +235,8 @@ def _behaviour(network: Network, plan: Plan) -> dict[str, list[float]]:
     generator = fixed_generator()
     pixels = generator.integers(0, 256, (2, *network.input_shape), dtype=np.uint8)
     signs = generator.choice([-1.0, 1.0], WATCHED_UNITS)
-    layers = {layer.name: layer for layer in (network.layers[0], *plan.layers, network.layers[-1])}
+    modules = without_operations(network.layers)
+    layers = {layer.name: layer for layer in (modules[0], *plan.layers, modules[-1])}
     probes = {}
     for name, layer in layers.items():
         watched = unit_order(name, layer.size, min(layer.size, WATCHED_UNITS), seed=0)

@@ -20,6 +20,7 @@ from differentia.networks.classes import (
     class_probabilities,
     find_class,
 )
+from differentia.networks.layers import wants_operations
 from differentia.networks.load import load_network
 from differentia.networks.probes import UnitProbe
 from differentia.networks.runner import Runner
@@ -152,7 +153,7 @@ def select(
     network = load_network(network)
     fit = fit_of(network, resize, crop)
     if (pixels := first_images({"": stimuli}, fit, skip_unreadable=skip_unreadable)) is not None:
-        network.look(pixels)
+        network.look(pixels, operations=wants_operations(filter(None, [class_layer])))
     layer = layer_of_classes(network, class_layer)
     if layer is None:
         raise InputError(

@@ -155,6 +155,8 @@ class _Provenance(BaseModel):
     crop: str = ""
     resized_by: str = "Pillow"
     resized_to: int | Annotated[list[int], Field(min_length=2, max_length=2)] | None = None
+    tokens: str = ""
+    token_layers: list[str] = []
     batch_size: int = 1
     device: str = ""
     dtype: str = ""

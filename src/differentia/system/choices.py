@@ -83,6 +83,17 @@ METRIC = Choice(
         cosine="cos angle",
     ),
 )
+TOKENS = Choice(
+    "choice of tokens",
+    ("all", "class", "patches", "mean"),
+    {"patches": "without class, distillation and register tokens", "mean": "that of the patches"},
+    _by_synonym(
+        all="whole full every everything none",
+        **{"class": "cls clstoken classtoken token first"},
+        patches="patch patchtokens spatial nocls",
+        mean="avg average averagepooling avgpool gap meanpatch pooled",
+    ),
+)
 RESIZE = Choice(
     "resize filter",
     ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"),

@@ -65,6 +65,21 @@ def test_lines_are_the_means_over_draws(kind: str) -> None:
     assert not np.allclose(first, second)
 
 
+def test_legend_shows_lines_only_where_there_are_some() -> None:
+    """Areas have no order, and no lines between them; layers of a network have."""
+    rng = np.random.default_rng(0)
+    recorded = dif.measure_responses({"a": {"V1": rng.normal(size=(6, 9)), "V2": rng.normal(size=(6, 9))}})
+    assert set(legend_styles(dif.plot(recorded))) == {"None"}
+    assert "-" in legend_styles(dif.plot(of_network(recorded)))
+
+
+def legend_styles(ax: Axes) -> list[str]:
+    """Return the styles of the lines beside the words of a legend."""
+    legend = ax.get_legend()
+    assert legend is not None
+    return [str(line.get_linestyle()) for line in legend.get_lines()]
+
+
 def test_labels_and_legend() -> None:
     """Layers are named in order, sets and numbers of units in the legend, which covers no data."""
     result = neurons(names=("noise", "cats & $dogs", "<b>"))

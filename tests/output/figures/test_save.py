@@ -221,6 +221,10 @@ def test_progress(small: xr.Dataset, tmp_path: Path) -> None:
     several = {"all": small.assign_coords(units="all"), "top": small.assign_coords(units="top")}
     save_figures(several, tmp_path, formats=("png", "svg"), progress=lambda *given: told.append(given))
     assert told == [(1, 2, "figures"), (2, 2, "figures")]
+    for shown in (True, False):  # of its own; no figure is lost by it
+        assert len(save_figures(several, tmp_path, progress=shown)) == 2
+    with pytest.raises(dif.InputError, match="progress is 'yes'; expected True, False, or a function"):
+        save_figures(several, tmp_path, progress="yes")  # type: ignore[arg-type]
 
 
 def test_matplotlib_is_left_as_it_was(tmp_path: Path) -> None:

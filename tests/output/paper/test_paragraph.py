@@ -225,6 +225,34 @@ def test_sentences(options: dict[str, Any], sentence: str) -> None:
     assert sentence in text(of_images(**options))
 
 
+@pytest.mark.parametrize(
+    ("facts", "layers", "sentence"),
+    [
+        (
+            {"tokens": "class", "token_layers": ["conv", "act"]},
+            *(4, "of 2 layers, the class token was used; 2 layers were used whole."),
+        ),
+        (
+            {"tokens": "mean", "token_layers": LAYERS[1:]},
+            4,
+            "of 3 layers, the mean of those of patches was used (without class, distillation and register "
+            "tokens); 1 layer was used whole.",
+        ),
+        (
+            {"tokens": "patches", "token_layers": LAYERS},
+            *(4, "of each layer, those of patches were used (without class, distillation and register tok"),
+        ),
+        ({"tokens": "class", "token_layers": LAYERS}, 1, "of this layer, the class token was used."),
+        ({"tokens": "class", "token_layers": ["head"]}, 1, ""),
+        ({}, 4, ""),
+    ],
+)
+def test_tokens_in_words(facts: dict[str, Any], layers: int, sentence: str) -> None:
+    """Which were used, of how many layers; nothing where all were."""
+    told = text(with_facts(of_images(layers=LAYERS[:layers]), **facts))
+    assert f"Of the tokens {sentence}" in told if sentence else "tokens" not in told
+
+
 @pytest.mark.parametrize("normalize", list(NORMALIZATIONS))
 @pytest.mark.parametrize("metric", list(METRICS))
 def test_the_measure_in_words(normalize: str, metric: str) -> None:

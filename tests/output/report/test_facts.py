@@ -51,6 +51,13 @@ def test_what_was_left_out_as_a_copy() -> None:
     assert "Left out as copies" not in dict(facts({"random": with_provenance(neurons(), dropped=[])}))
 
 
+def test_tokens_that_count() -> None:
+    """Where not all of them do."""
+    label = "Tokens that count"
+    assert dict(facts({"random": with_provenance(neurons(), tokens="class")}))[label] == "class"
+    assert label not in dict(facts({"random": neurons()}))
+
+
 def test_warnings_of_every_kind() -> None:
     """Each once; none are known of results that were written before they were kept."""
     results = kinds()

@@ -71,7 +71,7 @@ def plot_across(found: xr.Dataset, ax: Axes | Figure | None = None) -> Axes:
     counts = {name: int(of_group.sum()) for name, of_group in members.items()}
     subject = subject_of(found)
     separate = subject.recorded or len(layers) == 1
-    entries = [set_entries(looks), *_explained(found, styles, counts, separate=separate)]
+    entries = [set_entries(looks, separate=separate), *_explained(found, styles, counts, separate=separate)]
     marks = _marks_of_groups(styles, separate=separate)
     ax, around = panel_in(ax, layers, subject, entries)
     mark_size = MARK_SIZE * mark_scale(around.room, len(layers))

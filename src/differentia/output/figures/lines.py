@@ -222,7 +222,7 @@ def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarra
         explained |= _mark_entries(of_kind)
     separate = _are_separate(first)
     entries = [
-        set_entries(looks),
+        set_entries(looks, separate=separate),
         _style_entries(styles, noun, separate=separate),
         dict(sorted(explained.items())),
     ]
@@ -345,9 +345,9 @@ def _draw_curves(
     reference = values.attrs.get("reference")
     curves = published_lines(result, str(values.name), wanted=published, reference=reference)
     looks, noun, subject = set_looks(result), unit_noun(result), subject_of(result)
-    styles = _styles(result["n_units"].values)
+    styles, separate = _styles(result["n_units"].values), _are_separate(result)
     intervals = intervals_of(result, values, noun.many, reference)
-    named = _style_entries(styles if kind_of(result).counted else {}, noun, separate=_are_separate(result))
+    named = _style_entries(styles if kind_of(result).counted else {}, noun, separate=separate)
     if curves is not None:
         named["published"] = key(color=LEGEND_COLOUR, linestyle=PUBLISHED_STYLE, linewidth=1.0)
     marks = _mark_entries(intervals)
@@ -357,7 +357,7 @@ def _draw_curves(
         ax,
         layer_names(result),
         subject,
-        [set_entries(looks), named, marks],
+        [set_entries(looks, separate=_are_separate(result)), named, marks],
         above=lambda legend: rows_height(contrasts, stacked=legend.below),
         right=row_labels_width(contrasts),
     )
@@ -458,19 +458,26 @@ def _draw_published(ax: Axes, result: xr.Dataset, published: xr.DataArray, looks
         ax.plot(depth, line, color=colour, linestyle=PUBLISHED_STYLE, linewidth=1.0, zorder=4)
 
 
-def set_entries(looks: Mapping[str, Look]) -> dict[str, Artist]:
-    """Return what a legend says of the sets."""
+def set_entries(looks: Mapping[str, Look], *, separate: bool = False) -> dict[str, Artist]:
+    """Return what a legend says of the sets; where no lines join the layers, it shows none."""
+    line = "none" if separate else "-"
     return {
-        name: key(color=colour.figure, linestyle="-", marker=symbol.marker, markersize=4)
+        name: key(color=colour.figure, linestyle=line, marker=symbol.marker, markersize=4)
         for name, (colour, symbol) in looks.items()
     }
 
 
 def _style_entries(styles: Mapping[int, Any], noun: Noun, *, separate: bool) -> dict[str, Artist]:
-    """Return what says how many units a line is of, or a bar where no lines join the layers."""
-    bar = {"marker": "o", "markersize": SMALL_MARK_SIZE} if separate else {}
+    """Return what says how many units a line is of, or a mark where no lines join the layers."""
+    largest = max(styles, default=0)
     return {
-        noun.count(count): key(color=LEGEND_COLOUR, linestyle=style, linewidth=1.5, **bar)
+        noun.count(count): (
+            key(
+                color=LEGEND_COLOUR, marker="o", markersize=MARK_SIZE if count == largest else SMALL_MARK_SIZE
+            )
+            if separate
+            else key(color=LEGEND_COLOUR, linestyle=style, linewidth=1.5)
+        )
         for count, style in styles.items()
     }
 

@@ -24,6 +24,7 @@ from differentia.results.summaries import layer_names
 from differentia.results.views import layers_with_channels
 from differentia.system.fields import accept, takes
 from differentia.system.files import require_writable, user_path, written_whole
+from differentia.system.progress import Progress, require_progress, shown_progress
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -75,7 +76,7 @@ def save_figures(
     folder: str | os.PathLike[str] = "figures",
     contrasts: Sequence[xr.Dataset] | None = None,
     *,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress | bool = False,
     **options: Unpack[FigureKeywords],
 ) -> list[Path]:
     """Save all figures that a result has data for, each as one file of each format.
@@ -93,7 +94,8 @@ def save_figures(
         What `contrast` returned for pairs of sets: at most 6, as for `plot`. By default every two sets beside
         the reference are compared, where the (first) result has intervals; ``contrasts=()`` leaves that out.
     progress
-        Called after every figure with the figures done, all figures, and "figures".
+        Whether a bar shows how far it is, or what is called after every figure with the figures done, all
+        figures, and "figures".
     {options}
 
     Returns
@@ -115,10 +117,10 @@ def save_figures(
     if wanted.formats:
         require_writable(place, str(place))
         pictures += _pictures(kinds, contrasts_of(kinds) if contrasts is None else contrasts)
-    for done, picture in enumerate(pictures, start=1):
-        written += _save_picture(picture, wanted, place)
-        if progress is not None:
-            progress(done, len(pictures), "figures")
+    with shown_progress(require_progress(progress)) as report:
+        for done, picture in enumerate(pictures, start=1):
+            written += _save_picture(picture, wanted, place)
+            report(done, len(pictures), "figures")
     for path in saved_figures(place):
         if path not in written:
             path.unlink()

@@ -212,6 +212,7 @@ class _MethodsFacts:
             "n_dropped": dropped.total(),
             "duplicates": [f"{_count(number, 'image')} of {_quoted(name)}" for name, number in twice.items()],
             **self._input(),
+            "tokens": self._tokens(),
         }
 
     def _made(self, name: str) -> str:
@@ -260,6 +261,18 @@ class _MethodsFacts:
     def _made_to_size(self) -> list[bool]:
         """Whether the images of each set were made at the size of the network's input."""
         return [str(self.sources.get(name, "")).startswith("noise:") for name in self.sets]
+
+    def _tokens(self) -> str:
+        """Return which tokens were used, and of how many layers; "" where all were."""
+        used = words.TOKEN_WORDS.get(str(self.known.get("tokens", "")))
+        cut = len(set(self.known.get("token_layers", ())) & set(self.layers))
+        whole = len(self.layers) - cut
+        if not used or not cut:
+            return ""
+        if not whole:
+            return f"Of the tokens of {'each' if cut > 1 else 'this'} layer, {used}"
+        were = "was" if whole == 1 else "were"
+        return f"Of the tokens of {_count(cut, 'layer')}, {used}; {_count(whole, 'layer')} {were} used whole"
 
     @property
     def _fitted(self) -> bool:

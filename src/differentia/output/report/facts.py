@@ -25,6 +25,7 @@ FACT_LABELS = {
     "resize": "Resize filter",
     "crop": "Where proportions differ",
     "resized_to": "Resized, before its middle is cut out, to (shorter side, or height x width)",
+    "tokens": "Tokens that count",
     "resized_by": "Resized by",
     "batch_size": "Images in a batch",
     "device": "Device",

@@ -426,9 +426,13 @@ def _behaves_alike(kept: Mapping[str, Any], now: Mapping[str, Sequence[float]]) 
     return True
 
 
+#: What an identity stands for that says nothing of a choice, as those from before there was one.
+UNSAID = {"tokens": "all"}
+
+
 def _what_differs(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     """Return in what two recordings differ, in words."""
-    before, now = dict(recorded["identity"]), dict(wanted["identity"])
+    before, now = ({**UNSAID, **about["identity"]} for about in (recorded, wanted))
     names = recorded.get("name"), wanted["name"]
     if names[0] != names[1] and before.get("network") != now["network"]:
         before["network"], now["network"] = names  # which say more than fingerprints
