@@ -73,22 +73,24 @@ class Example:
     large: bool = False
     #: By what it can be loaded, with `{weights}` for their path; "" for what has no name.
     spec: str = ""
+    #: How large its random weights are, so that its last layers still tell images apart.
+    gain: float = 1.0
 
     def module(self) -> nn.Module:
         """Return the network with its random weights, which are the same each time."""
         with torch.random.fork_rng():
             torch.manual_seed(0)
             module = self.make().eval()
-            randomise(module)
+            randomise(module, self.gain)
         return module
 
 
-def randomise(module: nn.Module) -> None:
+def randomise(module: nn.Module, gain: float = 1.0) -> None:
     """Give every weight a value of its own; some libraries begin with heads of zeros."""
     with torch.no_grad():
         for weight in module.parameters():
             if weight.ndim > 1:
-                weight.normal_(std=weight[0].numel() ** -0.5)
+                weight.normal_(std=gain * weight[0].numel() ** -0.5)
             else:
                 weight.add_(0.1 * torch.randn_like(weight))
         for each in module.modules():
@@ -523,7 +525,7 @@ NETWORKS = (
     by_timm("deit_tiny_distilled_patch16_224", 224, DEIT, large=True),
     by_timm("mixer_s16_224", 224, MIXER, large=True),
     by_timm("swin_tiny_patch4_window7_224", 224, timm_windows(64, 16, 4, 1), large=True),
-    by_timm("efficientnet_b0", 96, EFFICIENTNET, large=True),
+    by_timm("efficientnet_b0", 96, EFFICIENTNET, large=True, gain=1.5),
     by_transformers("ViTForImageClassification", 224, TRANSFORMERS_VIT, transformers_vit, EAGER),
     by_transformers("CLIPVisionModelWithProjection", 224, TRANSFORMERS_CLIP, transformers_clip),
     by_transformers("Dinov2Model", 224, TRANSFORMERS_DINOV2, transformers_dinov2),

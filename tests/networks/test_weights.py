@@ -354,3 +354,22 @@ def test_weights_go_into_networks_only(tmp_path: Path) -> None:
         dif.InputError, match=r"^a:b: this is of type NoneType; weights= goes with a torch\.nn\.Module"
     ):
         load_weights("a:b", None, str(tmp_path / "w.pt"))
+
+
+@pytest.mark.parametrize("before", ["", "module.", "model.whole."])
+def test_a_part_of_a_larger_network(before: str, tmp_path: Path) -> None:
+    """Its own weights are taken, whatever else there is; where the file is of the part alone, all of them."""
+    net, path = trained(), tmp_path / "whole.safetensors"
+    tensors = {f"{before}tower.{name}": tensor for name, tensor in net.state_dict().items()}
+    others = {f"{before}{name}": tensor + 1 for name, tensor in trained().state_dict().items()}
+    save_file({**tensors, **others, f"{before}watchtower.bias": torch.zeros(2)}, path)
+    found = Net()
+    load_weights("net", found, str(path), part="tower")
+    assert same(found, net)
+    save_file(net.state_dict(), path)
+    alone = Net()
+    load_weights("net", alone, str(path), part="tower")
+    assert same(alone, net)
+    save_file({**tensors, **others}, path)
+    with pytest.raises(dif.InputError, match="the weights do not fit"):
+        load_weights("net", Net(), str(path))

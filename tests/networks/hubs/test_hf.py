@@ -135,6 +135,9 @@ def test_classes(tmp_path: Path) -> None:
     config["id2label"] = {"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"}
     (tmp_path / "vit" / "config.json").write_text(json.dumps(config))
     assert dif.load_network(f"hf:{tmp_path / 'vit'}").class_names is None
+    config["id2label"] = {"0": "tench", "1": "gold\x1b[31mfish", "2": "shark"}
+    (tmp_path / "vit" / "config.json").write_text(json.dumps(config))
+    assert dif.load_network(f"hf:{tmp_path / 'vit'}").class_names is None
     written(tmp_path / "dinov2", "dinov2")
     assert dif.load_network(f"hf:{tmp_path / 'dinov2'}").class_names is None
 
@@ -381,12 +384,24 @@ def test_a_processor_beside_a_tokenizer(tmp_path: Path) -> None:
     (tmp_path / "evil.py").write_text(f"open({str(bomb.path)!r}, 'w')\nclass Evil: pass\n")
     own |= {"image_processor_type": "Evil", "auto_map": {"AutoImageProcessor": "evil.Evil"}}
     path.write_text(json.dumps({"image_processor": own, "processor_class": "CLIPProcessor"}))
-    with pytest.raises(dif.InputError, match="its image processor can't be made"):
+    with pytest.raises(dif.InputError, match="its image processor can't be used"):
         dif.load_network(f"hf:{tmp_path}")
     assert not bomb.path.exists()
 
 
-@pytest.mark.parametrize("processor", [None, {"do_resize": False}, {"do_pad": True}])
+@pytest.mark.parametrize(
+    "processor",
+    [
+        *(
+            None,
+            {"do_resize": False},
+            {"do_pad": True},
+            {"image_processor_type": "OfMyOwn"},
+            {"resample": 77},
+        ),
+        *({"size": {"height": 32}}, {"size": "large"}, {"image_mean": "white"}, {"image_mean": [0.5]}),
+    ],
+)
 def test_what_is_done_to_images_can_be_said(processor: dict[str, Any] | None, tmp_path: Path) -> None:
     """Where a folder does not, or its processor does what no transform does."""
     written(tmp_path, "vit")

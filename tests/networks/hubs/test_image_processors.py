@@ -12,7 +12,8 @@ import pytest
 import torch
 import transformers
 
-from differentia.networks.hubs.image_processors import UntoldError, transform_of
+from differentia.networks.hubs.base import UntoldError
+from differentia.networks.hubs.image_processors import transform_of
 from differentia.networks.transforms import Transform
 from differentia.stimuli.base import Fit
 

@@ -334,6 +334,20 @@ def test_a_repository_without_safetensors(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
+    "preprocess", [{"mode": "L"}, {"mean": "white"}, {"std": [0.5]}, {"mean": [[1], 2, 3]}]
+)
+def test_a_damaged_transform(preprocess: dict[str, Any], tmp_path: Path) -> None:
+    """Is told, and need not be used."""
+    config = {"embed_dim": 24, "vision_cfg": VISION["small-ViT"], "text_cfg": TEXT}
+    written = {"model_cfg": config, "preprocess_cfg": preprocess}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(written))
+    with pytest.raises(dif.InputError, match=r"its preprocess_cfg can't be used \(.*; say how images are"):
+        dif.load_network(f"open_clip:local-dir:{tmp_path}?pretrained=none")
+    given: dict[str, Any] = {"preprocess": "unit", "input_shape": (3, 32, 32)}
+    assert dif.load_network(f"open_clip:local-dir:{tmp_path}?pretrained=none", **given).transform is None
+
+
+@pytest.mark.parametrize(
     ("spec", "there"),
     [
         (

@@ -12,6 +12,10 @@ from differentia.networks.specs import NetworkSpec
 from differentia.networks.transforms import Transform
 
 
+class UntoldError(ValueError):
+    """What a library does to an image can't be said as a transform; the message says why."""
+
+
 class HubNetwork(NamedTuple):
     """A network of a library, with its weights, its transform, and the classes that it tells apart."""
 

@@ -15,10 +15,10 @@ from transformers import AutoConfig, AutoImageProcessor
 from transformers.models.auto import modeling_auto
 from transformers.utils import logging
 
-from differentia.errors import InputError, require_known, unknown_name
+from differentia.errors import InputError, has_control_characters, require_known, unknown_name
 from differentia.networks.class_files import ClassIndex
-from differentia.networks.hubs.base import HubNetwork
-from differentia.networks.hubs.image_processors import UntoldError, transform_of
+from differentia.networks.hubs.base import HubNetwork, UntoldError
+from differentia.networks.hubs.image_processors import transform_of
 from differentia.networks.hubs.repositories import fetched
 from differentia.networks.misfits import brief, misfit, unfitting
 from differentia.networks.specs import NetworkSpec
@@ -196,19 +196,21 @@ def _transform(spec: NetworkSpec, folder: Path, channels: int) -> Transform:
     try:
         with _quiet():
             make: Any = AutoImageProcessor.from_pretrained
-            processor = make(folder, trust_remote_code=False, local_files_only=True)
-    except Exception as error:  # many kinds
-        raise UntoldError(f"its image processor can't be made ({brief(error)})") from error
-    return transform_of(processor, channels)
+            return transform_of(make(folder, trust_remote_code=False, local_files_only=True), channels)
+    except UntoldError:
+        raise
+    except Exception as error:  # many kinds, of what is no image processor
+        raise UntoldError(f"its image processor can't be used ({brief(error)})") from error
 
 
 def _classes(kind: Any, config: Any) -> ClassIndex:
-    """Return the names of a classifier's classes, unless they are only numbered."""
+    """Return the names of a classifier's classes, unless they are only numbered, or can't be shown."""
     labels = getattr(config, "id2label", None) or {}
     names = tuple(str(labels[number]) for number in sorted(labels))
     numbered = tuple(f"LABEL_{number}" for number in range(len(names)))
-    classifies = "ForImageClassification" in kind.__name__
-    return ClassIndex(names=names) if classifies and names and names != numbered else ClassIndex()
+    if "ForImageClassification" not in kind.__name__ or names == numbered:
+        return ClassIndex()
+    return ClassIndex() if any(map(has_control_characters, names)) else ClassIndex(names=names)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 
 import PIL.Image
 
+from differentia.networks.hubs.base import UntoldError
 from differentia.networks.transforms import Transform
 
 #: Processors that resize in a way of their own: an image's shorter side, of the size of which they speak.
@@ -36,10 +37,6 @@ STEPS = ("_preprocess", "resize", "center_crop")
 USUAL = ("transformers.image_processing_backends", "transformers.image_processing_utils")
 
 
-class UntoldError(ValueError):
-    """What a processor does can't be said as a transform."""
-
-
 def transform_of(processor: Any, channels: int) -> Transform:
     """Return what a processor does, to images of so many channels.
 
@@ -50,7 +47,7 @@ def transform_of(processor: Any, channels: int) -> Transform:
     """
     kind = type(processor)
     name = kind.__name__.removesuffix("Fast").removesuffix("Pil")
-    own = [step for step in STEPS if getattr(kind, step).__module__ not in USUAL]
+    own = [step for step in STEPS if getattr(getattr(kind, step, None), "__module__", "") not in USUAL]
     if not {*own} <= {*OWN_STEPS.get(name, ())}:
         raise UntoldError(f"its image processor, {name}, has steps of its own")
     if getattr(processor, "rescale_offset", False):

@@ -14,7 +14,7 @@ from open_clip.constants import HF_CONFIG_NAME, HF_SAFE_WEIGHTS_NAME
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
 from differentia.errors import InputError, listed_names, require_known, unknown_name
-from differentia.networks.hubs.base import HubNetwork
+from differentia.networks.hubs.base import HubNetwork, UntoldError
 from differentia.networks.hubs.repositories import fetched
 from differentia.networks.misfits import brief
 from differentia.networks.specs import NetworkSpec
@@ -60,8 +60,10 @@ def load(spec: NetworkSpec) -> HubNetwork:
     tower = _tower(spec, model)
     if model.weights is not None:
         load_weights(spec.text, tower, model.weights, part=TOWER)
-    transform, untold = _transform(model.preprocess, tower.image_size)
-    return HubNetwork(tower, transform, untold=untold)
+    try:
+        return HubNetwork(tower, _transform(model.preprocess, tower.image_size))
+    except UntoldError as error:
+        return HubNetwork(tower, None, untold=str(error))
 
 
 def _built_in(spec: NetworkSpec, named: Any) -> _Model:
@@ -164,19 +166,24 @@ def _tower(spec: NetworkSpec, model: _Model) -> Any:
     return whole.visual
 
 
-def _transform(given: Mapping[str, Any], image_size: int | tuple[int, int]) -> tuple[Transform | None, str]:
-    """Return what open_clip does to an image, or else why that can't be said."""
-    size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
-    config = PreprocessCfg(**merge_preprocess_dict(PreprocessCfg(), {**given, "size": size}))
-    height, width = size
+def _transform(given: Mapping[str, Any], image_size: int | tuple[int, int]) -> Transform:
+    """Return what open_clip does to an image.
+
+    Raises
+    ------
+    UntoldError
+        It keeps an image's proportions otherwise than a transform does, or is damaged.
+    """
+    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+    try:
+        config = PreprocessCfg(**merge_preprocess_dict(PreprocessCfg(), {**given, "size": (height, width)}))
+        mean, sd = _of_channels(config.mean), _of_channels(config.std)
+    except (AssertionError, TypeError, ValueError) as error:
+        raise UntoldError(f"its preprocess_cfg can't be used ({brief(error)})") from error
     squashed = config.resize_mode == "squash"
     if not squashed and (config.resize_mode != "shortest" or height != width):
-        return None, f"open_clip fits images to {height} x {width} by their {config.resize_mode} side"
-    mean, sd = (
-        tuple(values) if isinstance(values, tuple | list) else (values,) * 3
-        for values in (config.mean, config.std)
-    )
-    transform = Transform(
+        raise UntoldError(f"open_clip fits images to {height} x {width} by their {config.resize_mode} side")
+    return Transform(
         shape=(height, width, 3),
         resize="bilinear" if config.interpolation == "bilinear" else "bicubic",
         crop="squash" if squashed else "center",
@@ -184,4 +191,9 @@ def _transform(given: Mapping[str, Any], image_size: int | tuple[int, int]) -> t
         mean=mean,
         sd=sd,
     )
-    return transform, ""
+
+
+def _of_channels(given: Any) -> tuple[float, ...]:
+    """Return a mean or SD of each channel, which may be given as one for all."""
+    red, green, blue = given if isinstance(given, tuple | list) else (given,) * 3
+    return float(red), float(green), float(blue)
