@@ -263,8 +263,7 @@ class TorchNetwork(Network):
             within.operation, within.operation_gave = call, _given(output)
 
         def before(module: torch.nn.Module, args: Any) -> None:
-            if module in observed:
-                open_calls.append(_OpenCall(observed[module], module))
+            open_calls.append(_OpenCall(observed[module], module))
 
         def after(module: torch.nn.Module, args: Any, output: Any) -> None:
             name = observed[module]
@@ -302,17 +301,23 @@ class TorchNetwork(Network):
 
         scripted = {module for module in observed if isinstance(module, torch.jit.ScriptModule)}
 
+        def before_scripted(module: torch.nn.Module, args: Any) -> None:
+            if module in scripted:
+                before(module, args)
+
         def after_scripted(module: torch.nn.Module, args: Any, output: Any) -> None:
             if module in scripted:
                 after(module, args, output)
 
         with ExitStack() as hooks:
             for module in observed.keys() - scripted:
+                if nested:
+                    hooks.callback(module.register_forward_pre_hook(before).remove)
                 hooks.callback(module.register_forward_hook(after).remove)
             if scripted:  # which take no hooks of their own
+                if nested:
+                    hooks.callback(register_module_forward_pre_hook(before_scripted).remove)
                 hooks.callback(register_module_forward_hook(after_scripted).remove)
-            if nested:
-                hooks.callback(register_module_forward_pre_hook(before).remove)
             with Operations(report_operation) if operations else nullcontext():
                 yield
 
