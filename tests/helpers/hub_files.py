@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import numpy as np
 import PIL.Image
 import pytest
 import torch
+from huggingface_hub import constants
 
 import differentia as dif
 from differentia.recording.fitting import fit_of
@@ -30,8 +30,8 @@ class Payload:
 
 def keep_hugging_face(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Callable[[str, str], Path]:
     """Let downloads be kept in a folder, without a connection; return what gives a file's place in it."""
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(folder))
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
 
     def place_of(repository: str, name: str) -> Path:
         kept = folder / f"models--{repository.replace('/', '--')}"

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import helpers.zoo  # noqa: F401 - timm can be imported then
-import huggingface_hub
 import numpy as np
 import PIL.Image
 import pytest
@@ -24,6 +23,7 @@ from helpers.hub_files import (
     outputs,
     photographs_of,
 )
+from huggingface_hub import constants
 from safetensors.torch import save_file
 from timm.data.config import resolve_model_data_config
 from timm.data.transforms_factory import create_transform
@@ -193,10 +193,10 @@ def test_without_a_connection(
 ) -> None:
     """One line says what is missing, where it goes, and what else can be done; it comes at once."""
     folder = tmp_path / "hub"
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(folder))
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(
-        huggingface_hub.constants,
+        constants,
         "HUGGINGFACE_CO_URL_TEMPLATE",
         "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}",
     )
