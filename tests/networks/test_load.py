@@ -134,7 +134,8 @@ def test_an_installed_package_that_fails_is_no_code_of_the_user(
     version = re.escape(torch.__version__)
     for spec, told in {
         "of_another.models:x": r"package 'of_another' can't be imported \(RuntimeError: operator nms does "
-        rf"not exist\); it may be made for another version than PyTorch's here, {version}: reinstall it",
+        r"not exist\); it, or what it imports, may be made for another version than PyTorch's here, "
+        rf"{version}: reinstall it",
         "of_yet_another:x": r"package 'of_yet_another' can't be imported \(ImportError: libtorch\.so: cannot",
         "in_need:x": r"the module 'in_need' can't be imported \(No module named 'not_there'\); install it",
     }.items():

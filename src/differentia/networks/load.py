@@ -221,7 +221,7 @@ def _broken_package(spec: str, package: str, error: BaseException) -> InputError
         error = error.__cause__
     return InputError(
         f"{spec}: the installed package {package!r} can't be imported ({type(error).__name__}: "
-        f"{brief(error)}); it may be made for another version than PyTorch's here, "
+        f"{brief(error)}); it, or what it imports, may be made for another version than PyTorch's here, "
         f"{torch.__version__}: reinstall it for that version"
     )
 
