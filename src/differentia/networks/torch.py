@@ -250,7 +250,7 @@ class TorchNetwork(Network):
         names = self._names
 
         def report_operation(name: str, output: Any) -> None:
-            if not open_calls:
+            if not open_calls or _is_one_function(open_calls[-1].module):
                 return
             within = open_calls[-1]  # the innermost module that has not returned
             named = names.operation(within.name, name)
@@ -339,6 +339,12 @@ class _OpenCall:
 def _plain_call(name: str, kind: str, *, does_nothing: bool = False, operation: bool = False) -> Call:
     """Return a call in a pass that is not followed; the same for each batch, which saves time."""
     return Call(name, kind, does_nothing=does_nothing, operation=operation)
+
+
+def _is_one_function(module: torch.nn.Module) -> bool:
+    """Return whether a module is PyTorch's own and has no parts: what it calls is what it gives."""
+    own = type(module).__module__.startswith("torch.nn.modules.")
+    return own and next(module.children(), None) is None
 
 
 def _kind(module: torch.nn.Module) -> str:
