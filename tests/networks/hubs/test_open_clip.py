@@ -244,7 +244,7 @@ def test_photographs(name: str, tag: str, real_data: Path) -> None:
     assert wrong == len(images)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.usefixtures("no_pictures")
 def test_the_command_of_the_guide(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digit_files: DigitFiles, capsys: Capture
