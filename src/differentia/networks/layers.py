@@ -278,7 +278,7 @@ def _takes_it(pattern: str, layer: Layer | Unrecorded, *, of_classes: bool = Fal
 
 def _nothing_found(layers: Sequence[Layer], pattern: str, unrecorded: Sequence[Unrecorded]) -> InputError:
     for call in unrecorded:
-        if pattern == call.name or (pattern not in PRESETS and _takes_it(pattern, call)):
+        if pattern == call.name or (pattern not in (LEAVES, BLOCKS, EVERY) and _takes_it(pattern, call)):
             return InputError(
                 f"layer {call.name!r} can't be recorded: {call.reason}; leave it out of layers="
             )
