@@ -259,7 +259,7 @@ class Elsewhere(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(3, 4, 3)
-        self.script = torch.jit.script(nn.Sequential(nn.ReLU()))
+        self.script = torch.jit.script(Rectified())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = torch.ops.aten.elu_.default(x.clone())  # as a module that was exported does
