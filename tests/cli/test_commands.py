@@ -435,7 +435,7 @@ def test_layers_of_which_some_tokens_count(capsys: Capture) -> None:
     printed = capsys.readouterr().out
     assert rows_of(printed)["x encoder.layers.1"][1] == "24"
     told = " ".join(printed.split())
-    assert "Recorded whole, since they hold no tokens: 'input', 'head'." in told
+    assert "Recorded whole, since no tokens are known in them: 'input', 'head'." in told
     assert "since no class token is known among their tokens: 'patches'; leave out" in told
     assert main([*given, "patches", "--json"]) == 0
     found = {layer["name"]: layer for layer in json.loads(capsys.readouterr().out)["layers"]}

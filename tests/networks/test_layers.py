@@ -235,6 +235,21 @@ def test_what_is_missed(wanted: list[str] | None, names: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        (["*/", "!blocks.2/", "!Net"], ["blocks.0", "blocks.1", "blocks"]),
+        (["stem", "!tok*"], ["stem"]),
+    ],
+)
+def test_what_can_not_be_recorded_can_be_left_out(wanted: list[str], names: list[str]) -> None:
+    """So that nothing is said of it; what is not there at all is an error."""
+    assert [layer.name for layer in select_layers(NESTED, wanted, UNRECORDED)] == names
+    assert missed(UNRECORDED, NESTED, wanted) == []
+    with pytest.raises(dif.InputError, match="no layer matches 'none"):
+        select_layers(NESTED, [*wanted, "!none*"], UNRECORDED)
+
+
+@pytest.mark.parametrize(
     ("wanted", "message"),
     [
         ("tokens", r"layer 'tokens' can't be recorded: it gives nothing; leave it out of layers="),

@@ -410,6 +410,7 @@ def test_tokens_by_the_names_of_weights(shapes: dict[str, tuple[int, ...]], join
         ([16], {16}, Joined(False, 0), {16: (3,)}, {16: Places(0, 16)}),
         # In the midst of others.
         ([20], set(), Joined(True, 1), {20: (0, 7)}, {}),
+        ([17], {16}, Joined(True, 1), {17: (7,)}, {}),
         # No names: what is constant is no patch, in later stages too.
         ([18, 6], {16, 4}, Joined(False, 0), {18: (0, 1), 6: ()}, {18: Places(2, 16), 6: Places(2, 4)}),
         ([16, 9], set(), Joined(False, 0), {16: ()}, {16: Places(0, 16), 9: Places(0, 9)}),

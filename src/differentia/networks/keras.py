@@ -337,8 +337,8 @@ def _held_layers(holder: Any, *, own: bool) -> Iterator[tuple[str, Any]]:
         attributes = dict(vars(holder))
         attributes.pop("_layers", None)  # Keras's own list of all
         attributes |= attributes.pop("_modules", {})  # where PyTorch keeps them
-        for name, value in attributes.items():
-            yield from _layers_in(value, name)
+        found = (pair for name, value in attributes.items() for pair in _layers_in(value, name))
+        yield from sorted(found, key=lambda pair: pair[0].count("/"))  # one of several places is the shortest
 
 
 def _layers_in(value: Any, path: str) -> Iterator[tuple[str, Any]]:
