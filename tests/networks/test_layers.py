@@ -207,6 +207,15 @@ def test_patterns_that_fit_containers_only() -> None:
         select_layers(NESTED, ["!blok*"])
 
 
+def test_patterns_of_operations_that_modules_do() -> None:
+    """The error says what takes the modules; a pattern that fits neither says nothing of them."""
+    layers = [layer("layer1.0.conv1"), layer("layer1.0.relu"), layer("layer1.0", container=True)]
+    with pytest.raises(dif.InputError, match=r"^no operation matches .*modules do: write 'layer\*\.relu\*'$"):
+        select_layers(layers, ["layer*/relu*"])
+    with pytest.raises(dif.InputError, match=r"^no layer matches 'layer\*/gelu'"):
+        select_layers(layers, ["layer*/gelu"])
+
+
 UNRECORDED = [
     Unrecorded("tokens", "Own", "it gives nothing"),
     Unrecorded("blocks.2", "Block", "it has no units", container=True, block=True),

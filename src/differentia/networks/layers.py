@@ -301,6 +301,11 @@ def _nothing_found(layers: Sequence[Layer], pattern: str, unrecorded: Sequence[U
             f"there are no operations (layers={OPERATIONS!r}): they are functions that the code of a PyTorch "
             "module calls (F.relu, +), and a Keras model has none; name layers, or leave layers= out"
         )
+    of_modules = pattern.replace("/", ".")
+    if not pattern.endswith("/") and of_modules != pattern and _matching(layers, of_modules):
+        return InputError(
+            f"no operation matches {shortened(pattern)!r}, but modules do: write {shortened(of_modules)!r}"
+        )
     containers = pattern.endswith("/")
     meant = layers if _has_slash_within(pattern) else without_operations(layers)
     known = [layer.name for layer in meant if layer.container == containers]
