@@ -268,6 +268,6 @@ def _unknown_network(spec: str, name: str) -> InputError:
     close = [f"keras:{one}" for one in nearest_names(wanted, APPLICATIONS, cutoff=0.85)]
     close += nearest_names(name, ["digits"], {"mnist": "digits", "demo": "digits"})
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not path.parent.is_dir():  # as Hugging Face names networks
-        close.append(f"hf:{name}")
+        close.append(f"timm:{path.name}" if path.parts[0] == "timm" else f"hf:{name}")
     guess = f" Did you mean {close[0]!r}?" if close else ""
     return InputError(f"unknown network {name!r}.{guess} Known: {', '.join(KNOWN)}")
