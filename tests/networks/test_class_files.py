@@ -21,6 +21,7 @@ NAMES, IDS = ("ant", "bee, honey", "Siamese cat"), ("n01", "n02", "n03")
     [
         ("lines.txt", "ant\nbee, honey\n Siamese cat \n\n", None),
         ("windows.csv", "ant\r\nbee, honey\r\nSiamese cat", None),
+        ("notepad.txt", "\ufeffant\r\nbee, honey\r\nSiamese cat", None),
         ("list.json", json.dumps(NAMES), None),
         ("list.txt", json.dumps(NAMES, indent=1), None),
         ("object.json", json.dumps({"2": NAMES[2], "0": NAMES[0], "1": NAMES[1]}), None),
@@ -48,7 +49,7 @@ def test_forms(tmp_path: Path, name: str, content: str, ids: tuple[str, ...] | N
         ("a.txt", b"ant\n\nbee\n", "class 1 has no name"),
         ("a.txt", b"ant\x1b[2J\nbee\n", "a name has control characters"),
         ("a.txt", b"\xff\xfe\x00", "UnicodeDecodeError"),
-        ("a.json", b'{"0": "ant", "2": "bee"}', "KeyError: '1'"),
+        ("a.json", b'{"0": "ant", "2": "bee"}', "of 2 classes none has the number 1"),
         ("a.json", b'["ant", 3]', "a class is not an identifier and a name"),
         ("a.json", b'{"0": ["n01", "ant"], "1": "bee"}', "a class is not an identifier and a name"),
     ],
