@@ -268,6 +268,7 @@ def test_what_the_user_says_goes_first(tmp_path: Path) -> None:
     spec = f"torchvision:{NAME}?weights=none"
     network = dif.load_network(spec, preprocess="unit", input_shape=(3, 96, 80), class_names=("a", "b"))
     assert (network.preprocessing, network.input_shape) == ("unit", (96, 80, 3))
+    assert network.frameworks == ("torch", "torchvision")
     assert network.class_names == ("a", "b")
     assert network.transform is not None
     assert network.transform.resize_to is None
