@@ -445,7 +445,7 @@ def other_weights() -> dif.Network:
     [
         ({}, {"network": other_weights}, "network"),
         ({}, {"network": lambda: load(preprocess="signed")}, "preprocessing"),
-        ({}, {"network": lambda: load(dtype="bfloat16")}, r"dtype \(None, now bfloat16\), network"),
+        ({}, {"network": lambda: load(dtype="bfloat16")}, r"dtype \(float32, now bfloat16\), network"),
         ({"sets": {"a": RNG.integers(0, 256, (3, 20, 30, 3), np.uint8)}}, {"resize": "lanczos"}, "resize"),
         ({"sets": {"a": RNG.integers(0, 256, (3, 20, 30, 3), np.uint8)}}, {"crop": "center"}, "crop"),
         ({"network": lambda: load(Leaky(0.1))}, {"network": lambda: load(Leaky(0.2))}, "code"),
