@@ -115,7 +115,8 @@ class KerasNetwork(Network):
     @property
     def dtype(self) -> str:  # type: ignore[override]
         layers = (layer for _, layer in _named_layers(self.model) if layer.weights)
-        return next((str(layer.compute_dtype) for layer in layers), "float32")
+        own = (layer for layer in layers if not isinstance(layer, _model_class()))  # whose layers compute
+        return next((str(layer.compute_dtype) for layer in own), "float32")
 
     @property
     def rewritten(self) -> bool:

@@ -407,6 +407,29 @@ HOME = "/home/me/secret"
             'the network "my.nets:make" with width=3 and the weights of the file "x.safetensors".',
             False,
         ),
+        ("torchvision:resnet18", 'the network "resnet18" of torchvision with its own weights.', False),
+        (
+            "torchvision:resnet18?weights=IMAGENET1K_V1",
+            'the network "resnet18" of torchvision with the weights "IMAGENET1K_V1".',
+            False,
+        ),
+        (
+            "timm:vit_tiny.augreg?img_size=96&weights=none",
+            'the network "vit_tiny.augreg" of timm with img_size=96 and random weights.',
+            False,
+        ),
+        ("timm:local-dir:nets/own/", 'the network "own" of timm with its own weights.', False),
+        (
+            f"hf:{HOME}/vit?weights={HOME}/x.pt",
+            'the network "vit" of transformers with the weights of the file "x.pt".',
+            False,
+        ),
+        ("hf:google/vit", 'the network "google/vit" of transformers with its own weights.', False),
+        (
+            "open_clip:ViT-B-32?pretrained=openai",
+            'the network "ViT-B-32" of open_clip with the weights "openai".',
+            False,
+        ),
         ("my.nets:make", 'in the network "my.nets:make".', False),
         ("Is it ok?", 'in the network "Is it ok?".', False),
     ],
@@ -426,6 +449,7 @@ def test_frameworks(measured: xr.Dataset) -> None:
         ({"frameworks": ["keras", "torch"]}, ["PyTorch", "Keras"]),
         ({"frameworks": ["keras", "jax"]}, ["Keras", "Keras's backend jax"]),
         ({"frameworks": ["jax"]}, ["jax"]),
+        ({"frameworks": ["torch", "timm"]}, ["PyTorch", "timm"]),
         ({"frameworks": []}, []),
         ({"frameworks": None}, []),
         ({"frameworks": None, "network": "digits"}, ["PyTorch"]),
@@ -435,7 +459,7 @@ def test_frameworks(measured: xr.Dataset) -> None:
     for facts, expected in cases:
         methods = describe_methods(with_facts(measured, **facts))
         software = methods.text[methods.text.index("The analysis was done") :]
-        assert re.findall(r"PyTorch|Keras's backend jax|Keras|jax", software) == expected
+        assert re.findall(r"PyTorch|Keras's backend jax|Keras|jax|timm", software) == expected
         assert (REFERENCES["paszke2019"] in methods.references) == ("PyTorch" in expected)
         assert (REFERENCES["chollet2015"] in methods.references) == ("Keras" in expected)
     assert 'the network ran on the device "cuda:0".' in text(with_facts(measured, device="cuda:0"))

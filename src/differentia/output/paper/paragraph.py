@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from differentia.networks.hubs.names import HUBS
 from differentia.networks.layers import INPUT
+from differentia.networks.weight_files import names_weights_file
 from differentia.output import words
 from differentia.output.doubts import told_doubts
 from differentia.output.paper.references import REFERENCES, Reference, architecture_key
@@ -472,6 +474,8 @@ def _network_in_words(network: str, cite: _Citations) -> str:
             "convolutions and a linear classifier, trained on one half of the handwritten digits of "
             f"scikit-learn {cite('alpaydin1998', 'pedregosa2011')}"
         )
+    if network.partition(":")[0] in HUBS:
+        return _hub_network_in_words(network)
     of_keras = network.startswith("keras:")
     if network.endswith(".keras") and not of_keras:
         return f"the Keras model of the file {_quoted(_file_name(network))}"
@@ -495,6 +499,26 @@ def _network_in_words(network: str, cite: _Citations) -> str:
         case weights:
             details += [f"the weights of the file {_quoted(_file_name(str(weights)))}"]
     return text + (f" with {_listed(details)}" if details else "")
+
+
+def _hub_network_in_words(network: str) -> str:
+    """Return a network of another library in words."""
+    spec, options = parse_spec(network)
+    scheme, _, name = spec.partition(":")
+    if name.startswith((".", "/", "~", "local-dir:")):
+        name = _file_name(name.removeprefix("local-dir:").rstrip("/"))
+    weights = [options.pop(option) for option in ("weights", "pretrained") if option in options]
+    details = [f"{name}={value}" for name, value in options.items()]
+    match weights:
+        case [] | ["DEFAULT"]:
+            details.append("its own weights")
+        case [None]:
+            details.append("random weights")
+        case [given, *_] if names_weights_file(str(given)):
+            details.append(f"the weights of the file {_quoted(_file_name(str(given)))}")
+        case [given, *_]:
+            details.append(f"the weights {_quoted(str(given))}")
+    return f"the network {_quoted(name)} of {HUBS[scheme].module} with {_listed(details)}"
 
 
 def _draws_in_words(result: xr.Dataset, noun: Noun) -> str:
