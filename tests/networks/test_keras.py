@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -480,6 +481,18 @@ def test_names_do_not_depend_on_what_a_process_did_before(new: dict[str, Any]) -
 def test_networks_with_weights_draw_no_random_numbers(new: dict[str, Any]) -> None:
     """Keras draws seeds for weights that it then reads; the user's own random numbers stay what they were."""
     assert new["random"] == [0, 1, 1, 1]  # Keras by itself is the control
+
+
+def test_random_weights_are_the_same_each_time() -> None:
+    """Those of a seed; the user's random numbers are left alone."""
+    spec = "keras:MobileNet?weights=none&alpha=0.25&include_top=false"
+    about: Any = {"input_shape": (32, 32, 3)}
+    state = random.getstate()
+    first = dif.load_network(spec, **about).fingerprint
+    assert random.getstate() == state
+    random.random()
+    assert dif.load_network(f"{spec}&seed=0", **about).fingerprint == first
+    assert dif.load_network(f"{spec}&seed=3", **about).fingerprint != first
 
 
 def test_class_names(tmp_path: Path) -> None:

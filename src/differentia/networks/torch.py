@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from differentia.errors import InputError, RecordingError, in_one_line
-from differentia.networks.arguments import advice, call, require_images_alone
+from differentia.networks.arguments import advice, advice_of, arguments_of, call, require_images_alone
 from differentia.networks.axes import axis_of_function, axis_of_module
 from differentia.networks.base import Network, graphs_are_on, image_shape
 from differentia.networks.calls import Call, Manner, Observer, parts_of
@@ -73,6 +73,7 @@ class TorchNetwork(Network):
         device: str = "auto",
         dtype: str | None = None,
         forward: Callable[[torch.Tensor], Any] | None = None,
+        classifies: bool = True,
     ) -> None:
         self._preprocess = require_preprocessing(name, preprocess or transform)
         if input_shape is None and transform is not None:
@@ -92,10 +93,11 @@ class TorchNetwork(Network):
         self.transform = transform and transform.of_size(self.input_shape)
         self.preprocessing = describe_preprocessing(self._preprocess)
         self.class_names, self.class_ids = class_names, class_ids
+        self.classifies = classifies
         self._asked_dtype = DTYPES[dtype] if dtype else None
         self._forward = forward
-        self._on_error: Callable[[Exception], str] = lambda error: ""
         self.forward = describe_preprocessing(forward) if forward else ""
+        self._on_error: Callable[[Exception], str] = partial(advice_of, self.forward)
         self.module = _cast(unwrapped(module), self._asked_dtype, name)
         if forward is None:
             require_images_alone(self.module, name)
@@ -153,7 +155,10 @@ class TorchNetwork(Network):
             _channel_flow(batch) if following else nullcontext() as flow,
             self._observed(observe, following, flow, operations=operations),
         ):
-            call(self.module, batch if self._forward is None else self._forward(batch))
+            given = batch
+            if self._forward is not None:
+                given = arguments_of(self._forward, batch, self.name, self.forward)
+            call(self.module, given)
 
     @contextmanager
     def _undivided(self) -> Iterator[None]:

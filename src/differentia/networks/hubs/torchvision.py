@@ -55,7 +55,7 @@ def load(spec: NetworkSpec) -> HubNetwork:
             options = {**AS_TRAINED[name], "init_weights": path is None, **options}
         if name.startswith("vit_"):  # whose weights are for one size
             options.setdefault("image_size", told.transforms().crop_size[0])
-        module = _built(spec, options, keep_random_state=path is not None)
+        module = _built(spec, options)
     if path:
         load_weights(spec.text, module, path, spare=FOR_TRAINING.get(name, ()))
     names = tuple(told.meta["categories"] or ())
@@ -99,7 +99,7 @@ def _with_own_weights(
     """Return a network as torchvision builds it, with the weights that it names; they are only read."""
     tensors = read_weights(spec.text, from_url(spec.text, weights.url))
     with _given(weights, tensors):
-        return _built(spec, {"weights": weights, **options}, keep_random_state=True)
+        return _built(spec, {"weights": weights, **options})
 
 
 @contextmanager
@@ -116,10 +116,9 @@ def _given(weights: models.WeightsEnum, tensors: Mapping[str, torch.Tensor]) -> 
         del weights.get_state_dict
 
 
-def _built(spec: NetworkSpec, options: Mapping[str, Any], *, keep_random_state: bool) -> torch.nn.Module:
+def _built(spec: NetworkSpec, options: Mapping[str, Any]) -> torch.nn.Module:
     try:
-        with torch.random.fork_rng(devices=[], enabled=keep_random_state):
-            module: torch.nn.Module = models.get_model(spec.name, **options)
+        module: torch.nn.Module = models.get_model(spec.name, **options)
     except Exception as error:  # of options, many kinds
         raise InputError(
             f"{spec.text}: torchvision can't build this network ({brief(error)}); change its options"
