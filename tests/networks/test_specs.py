@@ -196,7 +196,7 @@ def test_a_seed_goes_with_random_weights(here: Path) -> None:
             dif.InputError, match="seed is that of random weights; write weights=none, or leave"
         ):
             read(network)
-    assert read_network_spec("my_code:Net?seed=3", dict(NOTHING)).options == {"seed": 3}  # the factory's own
+    assert read_network_spec("helpers.networks:factory?seed=3", dict(NOTHING)).options == {"seed": 3}
 
 
 def test_the_devices_are_those_of_pytorch() -> None:
