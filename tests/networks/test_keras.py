@@ -480,7 +480,7 @@ def test_names_do_not_depend_on_what_a_process_did_before(new: dict[str, Any]) -
 
 @pytest.mark.slow
 def test_the_users_random_numbers_are_left_alone(new: dict[str, Any]) -> None:
-    """Keras draws seeds, also for weights that it then reads; the user's own random numbers stay what they were."""
+    """Keras draws seeds, also for weights that it then reads; the user's own numbers stay what they were."""
     assert new["random"] == [0, 1, 1, 1, 1]  # Keras by itself is the control
 
 
