@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import torch
@@ -143,8 +144,31 @@ def test_what_shows_in_a_pass_only(kind: type[nn.Module]) -> None:
         load(nn.Sequential(nn.Conv2d(4, 3, 3))).layers  # noqa: B018
     assert "forward=" not in str(raised.value)
     with pytest.raises(dif.RecordingError) as raised:
-        load(Text(), forward=lambda batch: batch).layers  # noqa: B018
+        load(nn.Sequential(nn.Conv2d(4, 3, 3)), forward=lambda batch: batch).layers  # noqa: B018
     assert "forward=" not in str(raised.value)
+
+
+def too_little(batch: torch.Tensor) -> Any:
+    return (batch,)
+
+
+def nothing(batch: torch.Tensor) -> Any:
+    return None
+
+
+def test_a_function_that_makes_something_else() -> None:
+    """Is named as the place to look: it returns nothing, or too few arguments."""
+    message = (
+        r"forward= \(.*nothing\) returned NoneType; expected a tensor, a tuple of arguments or a dictionary$"
+    )
+    model: Any = keras.Sequential([keras.layers.Input((8, 8, 3)), keras.layers.Flatten()])
+    for module in (ByPlace(), model):
+        with pytest.raises(dif.RecordingError, match=message):
+            load(module, forward=nothing).layers  # noqa: B018
+    with pytest.raises(
+        dif.RecordingError, match=r"missing 1 .*; it is called with what forward= \(.*too_lit"
+    ):
+        load(ByPlace(), forward=too_little).layers  # noqa: B018
 
 
 def test_what_is_no_function() -> None:

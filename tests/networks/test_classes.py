@@ -33,6 +33,12 @@ def test_the_layer_of_the_classes() -> None:
     assert layer is not None
     assert (layer.name, layer.size) == ("1", 8)
     assert class_layer(network(None, None, nn.Linear(8, 1))) is None
+    embedding = network()
+    embedding.classifies = False  # as the tower of a CLIP
+    assert class_layer(embedding) is None
+    asked = class_layer(embedding, layer.name)
+    assert asked is not None
+    assert asked.name == layer.name
     assert class_layer(network(None, None, nn.Unflatten(1, (2, 2, 2)))) is None
     inner = network(None, None, nn.Sequential(nn.ReLU(), nn.Linear(8, 3)))
     last = class_layer(inner)

@@ -167,12 +167,37 @@ def test_names_of_classes_are_given_once(here: Path) -> None:
     read("keras:VGG16", classes="classes.txt")
     wrong: dict[str, dict[str, Any]] = {
         r"class_names and classes \(--classes\) were": {"classes": "classes.txt", "class_names": ("ant",)},
-        r"gone\.txt is not a class index \(FileNotFound": {"classes": "gone.txt"},
+        r"there is no file gone\.txt; expected": {"classes": "gone.txt"},
         r"expected the path of a file \(names go in class_names\)": {"classes": ("ant", "bee")},
     }
     for told, about in wrong.items():
         with pytest.raises(dif.InputError, match=f"^keras:VGG16: .*{told}"):
             read("keras:VGG16", **about)
+
+
+def test_a_seed_goes_with_random_weights(here: Path) -> None:
+    """It is no option of the library; with other weights, or as no whole number, it is an error."""
+    for network in (
+        "timm:vit?weights=none",
+        "keras:VGG16?weights=none",
+        "open_clip:ViT-B-32?pretrained=none",
+    ):
+        assert read_network_spec(network, dict(NOTHING)).seed == 0
+        spec = read_network_spec(f"{network}&seed=3", dict(NOTHING))
+        assert (spec.seed, "seed" in spec.options) == (3, False)
+        for wrong in ("-1", "1.5", "true", "x"):
+            with pytest.raises(dif.InputError, match=r"seed is .*; expected a whole number, at least 0"):
+                read(f"{network}&seed={wrong}")
+    for network in (
+        "timm:vit?seed=3",
+        "keras:VGG16?weights=imagenet&seed=3",
+        "open_clip:RN50?pretrained=a&seed=3",
+    ):
+        with pytest.raises(
+            dif.InputError, match="seed is that of random weights; write weights=none, or leave"
+        ):
+            read(network)
+    assert read_network_spec("helpers.networks:factory?seed=3", dict(NOTHING)).options == {"seed": 3}
 
 
 def test_the_devices_are_those_of_pytorch() -> None:

@@ -61,3 +61,17 @@ def test_layers_without_tokens_alone() -> None:
         r"or name layers that do with layers= \(--layers\): 'norm', 'encoder\.layers\.0.*",
     ):
         record(tokens="class", layers=["input", "patches", "head"])
+
+
+@pytest.mark.parametrize("count", [9, 10])
+@pytest.mark.filterwarnings("ignore::differentia.DifferentiaWarning")
+def test_a_file_of_other_classes(count: int) -> None:
+    """Either the layer or the file may be the wrong one."""
+    names = tuple("abcdefghij"[:count])
+    network = dif.load_network(joined(), preprocess="unit", input_shape=(3, SIZE, SIZE), class_names=names)
+    warned = dif.record(network, {"a": PIXELS}).provenance["warnings"]
+    text = (
+        "there are 9 names of classes, but layer 'head' gives 10 numbers: classes go by their numbers; name "
+        "the right layer with class_layer= (--class-layer), or the right file with classes= (--classes)"
+    )
+    assert warned == ([] if count == 10 else [{"kind": "other", "text": text}])

@@ -14,12 +14,14 @@ from differentia.networks.runner import COMPILED
 from differentia.output.figures.save import METADATA
 from differentia.output.options import NONE
 from differentia.output.words import TOKEN_WORDS
+from differentia.recording.options import RecordOptions
 from differentia.recording.selection import WAYS
 from differentia.recording.units import UNIT_KINDS
 from differentia.stimuli.base import CROPS, RESIZES
 from differentia.stimuli.noise import NOISE_KINDS
 from differentia.system import choices
 from differentia.system.choices import Choice
+from differentia.system.fields import accept
 
 TABLES: list[tuple[Choice, Collection[str]]] = [
     (choices.UNITS, UNIT_KINDS),
@@ -53,6 +55,14 @@ def test_synonyms_are_of_names_and_no_names_themselves() -> None:
         for other, name in choice.synonyms.items():
             with pytest.raises(dif.InputError, match=f"Did you mean '{name}'"):
                 choice.checked(f"{other[:1].upper()}-{other[1:]}")
+
+
+@pytest.mark.parametrize("given", [["class", "patches"], 3, True])
+def test_what_is_no_text_is_told_the_names(given: object) -> None:
+    """As for any other option, the error says what was given."""
+    with pytest.raises(dif.InputError) as caught:
+        accept(RecordOptions, {"tokens": given})
+    assert str(caught.value) == f"tokens is {given}; expected one of all, class, patches, mean"
 
 
 def test_a_choice_is_checked_and_listed() -> None:

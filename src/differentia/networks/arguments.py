@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from differentia.errors import InputError
+from differentia.errors import InputError, RecordingError
 
 #: What to do where a network takes something else than images.
 FORWARD = "give load_network(..., forward=function), which makes of a batch of images what it is called with"
@@ -29,6 +29,17 @@ def call(module: torch.nn.Module, given: Any) -> None:
         module(given)
 
 
+def arguments_of(forward: Callable[[Any], Any], batch: Any, name: str, words: str) -> Any:
+    """Return what a user's function makes of a batch; an error says so where it returns nothing."""
+    given = forward(batch)
+    if given is None:
+        raise RecordingError(
+            f"{name}: forward= ({words}) returned NoneType; expected a tensor, a tuple of arguments or a "
+            "dictionary"
+        )
+    return given
+
+
 def require_images_alone(module: torch.nn.Module, name: str) -> None:
     """Raise an error where a module can't be called with a batch of images and nothing else."""
     parameters = _parameters_of(module.forward)
@@ -45,8 +56,16 @@ def advice(function: Callable[..., Any], error: Exception) -> str:
     """Return what to do about an error of a function that got images alone, where that was too little."""
     names = list(_parameters_of(function))
     takes_text = "pixel_values" in names[1:]  # as a whole CLIP, whose images come second
-    missing = isinstance(error, TypeError) and "argument" in str(error)
-    return f"; {FORWARD}" if takes_text or missing or _of_dictionary(error) else ""
+    return f"; {FORWARD}" if takes_text or _of_arguments(error) or _of_dictionary(error) else ""
+
+
+def advice_of(words: str, error: Exception) -> str:
+    """Return where to look for an error of what was called with what a user's function returned."""
+    return f"; it is called with what forward= ({words}) returns: look there" if _of_arguments(error) else ""
+
+
+def _of_arguments(error: Exception) -> bool:
+    return isinstance(error, TypeError) and "argument" in str(error)
 
 
 def _of_dictionary(error: Exception) -> bool:

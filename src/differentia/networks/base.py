@@ -64,6 +64,8 @@ class Network(Shown, ABC):
         The numbers that it computes in: "float32", "bfloat16".
     forward
         The function that makes what it is called with of its input, in words; "" where it takes just that.
+    classifies
+        Whether it may tell classes apart; not where it is known to give an embedding.
     traceable
         Whether its pass is made of PyTorch's operations, so that it can be written as a graph of them.
     operations
@@ -80,6 +82,7 @@ class Network(Shown, ABC):
     transform: Transform | None = None
     dtype: str = "float32"
     forward: str = ""
+    classifies: bool = True
     traceable: bool = False
     operations: bool = False
     inert: ClassVar[frozenset[str]] = frozenset()

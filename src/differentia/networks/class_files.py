@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from differentia.errors import InputError, has_control_characters, in_one_line
+from differentia.system.file_kinds import head_of, kind_of
 from differentia.system.files import read_text
 
 #: What a file of classes may be.
@@ -23,14 +24,33 @@ class ClassIndex(NamedTuple):
 
 def read_class_index(path: Path, spec: str) -> ClassIndex:
     """Return the classes of a file: their names by line, or JSON, also as Keras has it with WordNet ids."""
+    if not path.exists():
+        raise InputError(f"{spec}: there is no file {path}; expected one of the names of classes")
     try:
-        text = read_text(path)
+        text = _text_of(path)
         if path.suffix.lower() == ".json" or text.lstrip()[:1] in ("{", "["):
             return _of_json(json.loads(text))
-        return ClassIndex(names=_checked(text.rstrip().splitlines()))
+        return ClassIndex(names=_checked(_lines(text)))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = f"{type(error).__name__}: {in_one_line(error)}"
+        kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
+        reason = f"{kind}{in_one_line(error)}"
         raise InputError(f"{spec}: {path} is not a class index ({reason}); expected {FORMS}") from error
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return read_text(path)
+    except UnicodeDecodeError:
+        raise ValueError(f"it is {kind_of(head_of(path))}, and no text in UTF-8") from None
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines of a text, of which only the last may be empty."""
+    lines = text.rstrip().splitlines()
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            raise ValueError(f"line {number} is empty")
+    return lines
 
 
 def _of_json(index: Any) -> ClassIndex:

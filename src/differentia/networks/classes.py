@@ -26,7 +26,8 @@ def class_layer(network: Network, wanted: str | None = None) -> Layer | None:
     """Return the layer whose units are the classes: what is asked for, or the last, where it is a vector.
 
     Where names of classes are known, it is the last that gives as many numbers. A network that ends in
-    pooling or normalisation gives features otherwise. An operation has to be asked for.
+    pooling or normalisation gives features otherwise, as does one that is known not to classify. An
+    operation has to be asked for.
     """
     if wanted is not None:
         vectors = [layer for layer in network.layers if _is_vector(layer)]
@@ -38,6 +39,8 @@ def class_layer(network: Network, wanted: str | None = None) -> Layer | None:
                 "expected a vector, with a number for each class"
             )
         return named[wanted]
+    if not network.classifies:
+        return None
     names, modules = network.class_names, without_operations(network.layers)
     vectors = [layer for layer in modules if _is_vector(layer)]
     if names is not None:

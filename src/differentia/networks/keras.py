@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +18,7 @@ import torch
 from jaxtyping import UInt8
 
 from differentia.errors import InputError, in_one_line
-from differentia.networks.arguments import FORWARD, advice
+from differentia.networks.arguments import FORWARD, advice, advice_of, arguments_of
 from differentia.networks.base import Network, image_shape
 from differentia.networks.calls import Call, Observer
 from differentia.networks.class_files import ClassIndex, read_class_index
@@ -33,13 +32,15 @@ from differentia.networks.preprocessing import describe_preprocessing, preproces
 from differentia.networks.probes import memory_of
 from differentia.networks.torch import inference
 from differentia.system.files import user_path
+from differentia.system.random import python_numbers_kept
 
 
 def import_keras() -> Any:
     """Return the module ``keras``, on PyTorch unless the user chose another backend."""
     if "keras" not in sys.modules:
         os.environ.setdefault("KERAS_BACKEND", "torch")
-    import keras
+    with python_numbers_kept():  # the import draws a seed
+        import keras
 
     return keras
 
@@ -104,7 +105,7 @@ class KerasNetwork(Network):
         if all(layer.compute_dtype == dtype for _, layer in _named_layers(self.model)):
             return self.model
         try:
-            with self.placed(), _random_state_kept():
+            with self.placed(), python_numbers_kept():
                 return cast_copy(self.model, dtype)
         except Exception as error:  # of subclassed models, and of layers' own code
             raise InputError(
@@ -193,7 +194,9 @@ class KerasNetwork(Network):
     ) -> None:
         """Do one forward pass with ``training=False``, reporting each call of a layer, which are all."""
         with self.placed(), inference(self.name, batch.shape, self._on_error):
-            given = batch if self._forward is None else self._forward(batch)
+            given = batch
+            if self._forward is not None:
+                given = arguments_of(self._forward, batch, self.name, self.forward)
             arguments = given if isinstance(given, tuple) else (given,)
             if not self.model.built:  # its first pass goes through the layers twice, once to build
                 self.model(*arguments, training=False)
@@ -201,7 +204,7 @@ class KerasNetwork(Network):
                 self.model(*arguments, training=False)
 
     def _on_error(self, error: Exception) -> str:
-        return advice(self.model.call, error) if self._forward is None else ""
+        return advice(self.model.call, error) if self._forward is None else advice_of(self.forward, error)
 
     @property
     def module_names(self) -> Iterator[str]:
@@ -368,12 +371,13 @@ def load_application(
     preprocess: Any,
     input_shape: tuple[int, int, int] | None,
     device: str,
+    seed: int = 0,
     **about: Any,
 ) -> KerasNetwork:
     """Return a network of ``keras.applications`` with its own preprocessing, input size and class names.
 
     Of the options, ``weights`` is "imagenet", None or a path, and ``classes`` the path of a class index, or
-    the number of classes; the others go to the network's constructor.
+    the number of classes; the others go to the network's constructor. Random weights are drawn from a seed.
     """
     require_device(device)
     constructor = getattr(import_keras().applications, name)
@@ -391,7 +395,7 @@ def load_application(
         first = import_keras().config.image_data_format() == "channels_first"
         options["input_shape"] = (channels, height, width) if first else (height, width, channels)
     try:
-        with _random_state_kept() if weights else contextlib.nullcontext():
+        with python_numbers_kept(seed):
             model = _construct_afresh(constructor, options, device)
     except Exception as error:  # Keras reports a failed download as a bare Exception
         raise InputError(_construction_problem(spec, name, weights, error)) from error
@@ -410,21 +414,11 @@ def load_keras_file(path: str, *, device: str, **about: Any) -> KerasNetwork:
     load_model = import_keras().saving.load_model
     require_harmless_model(file)
     try:
-        with on_device(device), _random_state_kept():
+        with on_device(device), python_numbers_kept():
             model = load_model(file, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds on broken or unsafe files
         raise InputError(f"{path}: can't be read as a Keras model: {brief(error)}") from error
     return KerasNetwork(model, name=path, device=device, **about)
-
-
-@contextmanager
-def _random_state_kept() -> Iterator[None]:
-    """Leave Python's random numbers alone: Keras draws seeds from them, also for weights that it reads."""
-    state = random.getstate()
-    try:
-        yield
-    finally:
-        random.setstate(state)
 
 
 def _construct_afresh(constructor: Callable[..., Any], options: dict[str, Any], device: str) -> Any:

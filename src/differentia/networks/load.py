@@ -32,6 +32,7 @@ from differentia.networks.specs import (
 from differentia.networks.torch import TorchNetwork
 from differentia.networks.weights import load_weights
 from differentia.system.choices import DTYPE
+from differentia.system.random import torch_numbers_kept
 
 
 @short_tracebacks
@@ -62,7 +63,8 @@ def load_network(
         - ``torchvision:NAME?weights=DEFAULT|NAME|none|PATH&...``,
           ``timm:NAME?weights=DEFAULT|none|PATH&...``, ``hf:NAME_OR_FOLDER?...`` (image models of
           transformers), ``open_clip:NAME?pretrained=TAG|none|PATH`` (the tower for images): a network of
-          that library, with the weights, the transform and the class names that go with it;
+          that library, with the weights, the transform and the class names that go with it; random
+          weights (``weights=none``, also of ``keras:``) are the same each time, and others by ``seed=3``;
         - ``package.module:factory?weights=PATH&...``: importable code that is, or returns, a module, a
           model or a `Network`. **That code is run.** Other options go to the factory;
         - ``path/to/model.keras``, or a ``pathlib.Path``: Keras's own format, read in safe mode.
@@ -142,7 +144,8 @@ def _from_spec(text: str, about: dict[str, Any]) -> Network:
     if spec.kind == "digits":
         return load_digits_network(device=_with_gpu(about)["device"], dtype=about["dtype"])
     if spec.kind == "application":
-        return load_application(text, spec.name, spec.options, **_with_classes(text, about))
+        about = _with_classes(text, about)
+        return load_application(text, spec.name, spec.options, seed=spec.seed, **about)
     if spec.kind == "hub":
         return _from_hub(spec, _with_gpu(_with_classes(text, about)))
     if spec.kind == "file":
@@ -165,7 +168,8 @@ def _from_hub(spec: NetworkSpec, about: dict[str, Any]) -> Network:
         hub = importlib.import_module(f"differentia.networks.hubs.{spec.attribute}")  # which needs more of it
     except (Exception, SystemExit) as error:
         raise _broken_package(spec.text, HUBS[spec.attribute].module, error) from error
-    found: HubNetwork = hub.load(spec)
+    with torch_numbers_kept(spec.seed):
+        found: HubNetwork = hub.load(spec)
     if found.transform is None and None in (about["preprocess"], about["input_shape"]):
         raise InputError(
             f"{spec.text}: {found.untold}; say how images are prepared with preprocess= and input_shape= "
@@ -173,7 +177,9 @@ def _from_hub(spec: NetworkSpec, about: dict[str, Any]) -> Network:
         )
     if about["class_names"] is None:
         about |= {"class_names": found.classes.names, "class_ids": found.classes.ids}
-    network = TorchNetwork(found.module, name=spec.text, transform=found.transform, **about)
+    network = TorchNetwork(
+        found.module, name=spec.text, transform=found.transform, classifies=found.classifies, **about
+    )
     network.frameworks = (*network.frameworks, HUBS[spec.attribute].package)
     return network
 

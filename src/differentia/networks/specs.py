@@ -74,6 +74,8 @@ class NetworkSpec(NamedTuple):
     #: What of a module; or which of `HUBS`.
     attribute: str
     options: dict[str, Any]
+    #: Of its random weights, where a library's network is to have these.
+    seed: int = 0
 
 
 def read_network_spec(spec: str, about: dict[str, Any]) -> NetworkSpec:
@@ -99,11 +101,13 @@ def read_network_spec(spec: str, about: dict[str, Any]) -> NetworkSpec:
         require_nothing({**about, "device": "auto", "dtype": None}, name, why)
         return NetworkSpec("digits", spec, name, "", given)
     if scheme == "keras" and colon:
+        seed = _seed(spec, given)
         _require_application(spec, rest, given)
-        return NetworkSpec("application", spec, rest, "", given)
+        return NetworkSpec("application", spec, rest, "", given, seed)
     if scheme in HUBS and colon:
+        seed = _seed(spec, given)
         _require_hub(spec, scheme, rest, given)
-        return NetworkSpec("hub", spec, rest, scheme, given)
+        return NetworkSpec("hub", spec, rest, scheme, given, seed)
     if name.endswith(".keras"):
         if given:
             raise InputError(f"{spec}: a Keras file takes no options; write {name}")
@@ -158,6 +162,18 @@ def require_device_name(device: str) -> None:
         raise unknown_name("device", word, USUAL_DEVICES, DEVICE_SYNONYMS)
     if colon and not number.isdecimal():
         raise InputError(f"device is {device!r}; expected the number of one behind the colon, as in {word}:0")
+
+
+def _seed(spec: str, options: dict[str, Any]) -> int:
+    """Take the seed of random weights out of the options, or raise an error where the weights are others."""
+    if "seed" not in options:
+        return 0
+    seed = options.pop("seed")
+    if type(seed) is not int or not 0 <= seed < 2**63:
+        raise InputError(f"{spec}: seed is {seed!r}; expected a whole number, at least 0")
+    if options.get("weights", options.get("pretrained", "")) is not None:
+        raise InputError(f"{spec}: seed is that of random weights; write weights=none, or leave it out")
+    return seed
 
 
 def _require_hub(spec: str, scheme: str, name: str, options: dict[str, Any]) -> None:

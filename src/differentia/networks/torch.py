@@ -17,7 +17,7 @@ from jaxtyping import UInt8
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from differentia.errors import InputError, RecordingError, in_one_line
-from differentia.networks.arguments import advice, call, require_images_alone
+from differentia.networks.arguments import advice, advice_of, arguments_of, call, require_images_alone
 from differentia.networks.axes import axis_of_function, axis_of_module
 from differentia.networks.base import Network, graphs_are_on, image_shape
 from differentia.networks.calls import Call, Manner, Observer, parts_of
@@ -74,6 +74,7 @@ class TorchNetwork(Network):
         device: str = "auto",
         dtype: str | None = None,
         forward: Callable[[torch.Tensor], Any] | None = None,
+        classifies: bool = True,
     ) -> None:
         self._preprocess = require_preprocessing(name, preprocess or transform)
         if input_shape is None and transform is not None:
@@ -94,6 +95,7 @@ class TorchNetwork(Network):
         self._require_channels_of_transform()
         self.preprocessing = describe_preprocessing(self._preprocess)
         self.class_names, self.class_ids = class_names, class_ids
+        self.classifies = classifies
         self._asked_dtype = DTYPES[dtype] if dtype else None
         self._forward = forward
         self.forward = describe_preprocessing(forward) if forward else ""
@@ -162,13 +164,18 @@ class TorchNetwork(Network):
             _channel_flow(batch) if following else nullcontext() as flow,
             self._observed(observe, following, flow, operations=operations),
         ):
-            call(self.module, batch if self._forward is None else self._forward(batch))
+            given = batch
+            if self._forward is not None:
+                given = arguments_of(self._forward, batch, self.name, self.forward)
+            call(self.module, given)
 
     def _on_error(self, error: Exception) -> str:
         """Return what to do about an error of a pass: of numbers that the user has cast, or of the input."""
         if self._asked_dtype is torch.bfloat16 and re.search("dtype|bfloat16", str(error), re.IGNORECASE):
             return "; its code also computes in other numbers: leave dtype (--dtype) out"
-        return advice(self.module.forward, error) if self._forward is None else ""
+        if self._forward is not None:
+            return advice_of(self.forward, error)
+        return advice(self.module.forward, error)
 
     @contextmanager
     def _undivided(self) -> Iterator[None]:

@@ -38,7 +38,7 @@ def warn_of_network(
         text = (
             f"there are {len(class_names):,} names of classes, but layer {classes.name!r} gives "
             f"{classes.size:,} numbers: classes go by their numbers; name the right layer with class_layer= "
-            "(--class-layer)"
+            "(--class-layer), or the right file with classes= (--classes)"
         )
         warned.append(warn("other", text))
     return warned

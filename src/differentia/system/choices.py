@@ -39,9 +39,16 @@ class Choice:
         return name
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        from pydantic_core.core_schema import no_info_after_validator_function
+        from pydantic_core.core_schema import no_info_plain_validator_function
 
-        return no_info_after_validator_function(self.checked, handler(source))
+        return no_info_plain_validator_function(self._validated)
+
+    def _validated(self, given: Any) -> str:
+        from pydantic_core import PydanticCustomError
+
+        if isinstance(given, str):
+            return self.checked(given)
+        raise PydanticCustomError("choice", "expected one of {names}", {"names": ", ".join(self.names)})
 
 
 def _by_synonym(**called: str) -> dict[str, str]:

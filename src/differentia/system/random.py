@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from jaxtyping import Int8, UInt64
@@ -38,3 +41,25 @@ def generator_of_image(seed: int, index: int) -> np.random.Generator:
 def fixed_generator() -> np.random.Generator:
     """Return a generator that is always the same, for where any numbers do."""
     return np.random.default_rng(0)
+
+
+@contextmanager
+def torch_numbers_kept(seed: int) -> Iterator[None]:
+    """Draw PyTorch's random numbers on the CPU from a seed, and leave those of the user as they were."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def python_numbers_kept(seed: int | None = None) -> Iterator[None]:
+    """Leave Python's random numbers alone, from which Keras draws its seeds; there they may have a seed."""
+    state = random.getstate()
+    if seed is not None:
+        random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)

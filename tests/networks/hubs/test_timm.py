@@ -78,6 +78,20 @@ def test_its_own_weights(kept: Callable[[str, str], Path]) -> None:
     np.testing.assert_array_equal(outputs(load(f"timm:{NAME}").module, SIDE), outputs(other, SIDE))
 
 
+def test_random_weights_are_the_same_each_time() -> None:
+    """Those of a seed, as the library draws them; the user's random numbers are left as they were."""
+    spec = f"timm:{NAME}?weights=none"
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    first = dif.load_network(spec, device="cpu")
+    assert torch.equal(torch.rand(3), expected)
+    assert dif.load_network(f"{spec}&seed=0", device="cpu").fingerprint == first.fingerprint
+    assert dif.load_network(f"{spec}&seed=4", device="cpu").fingerprint != first.fingerprint
+    seeded: Any = dif.load_network(f"{spec}&seed=3", device="cpu")
+    np.testing.assert_array_equal(outputs(seeded.module, SIDE), outputs(trained(), SIDE))  # of seed 3
+
+
 def test_weights_are_turned_as_timm_does(kept: Callable[[str, str], Path], tmp_path: Path) -> None:
     """Places of another number of patches are interpolated; other classes are told, and left random."""
     name, repository = "vit_tiny_patch16_224", "timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k"
@@ -138,7 +152,9 @@ def test_classes() -> None:
     assert (network.class_ids[281], network.class_names[281]) == ("n02123045", "tabby")
     larger = load("timm:vit_tiny_patch16_224.augreg_in21k?weights=none")
     assert len(larger.class_ids) == len(larger.class_names) == 21_843
-    assert load(f"timm:{NAME}?weights=none&num_classes=0").class_names is None
+    assert network.classifies
+    features = load(f"timm:{NAME}?weights=none&num_classes=0")
+    assert (features.class_names, features.classifies) == (None, False)
 
 
 def test_a_pickle_is_refused(

@@ -88,6 +88,20 @@ def test_its_own_weights(kept: Path) -> None:
     assert (outputs(module_of(f"torchvision:{NAME}?weights=none"), SIDE) != outputs(module, SIDE)).any()
 
 
+def test_random_weights_are_the_same_each_time() -> None:
+    """Those of a seed, as the library draws them; the user's random numbers are left as they were."""
+    spec = f"torchvision:{NAME}?weights=none"
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    first = dif.load_network(spec, device="cpu")
+    assert torch.equal(torch.rand(3), expected)
+    assert dif.load_network(f"{spec}&seed=0", device="cpu").fingerprint == first.fingerprint
+    assert dif.load_network(f"{spec}&seed=4", device="cpu").fingerprint != first.fingerprint
+    seeded: Any = dif.load_network(f"{spec}&seed=3", device="cpu")
+    np.testing.assert_array_equal(outputs(seeded.module, SIDE), outputs(trained(), SIDE))  # of seed 3
+
+
 def test_densenet_has_old_names(kept: Path) -> None:
     """Its file names layers as no module can be named any more."""
     module = trained("densenet121")

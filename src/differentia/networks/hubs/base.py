@@ -25,6 +25,8 @@ class HubNetwork(NamedTuple):
     classes: ClassIndex = ClassIndex()
     #: Why there is no transform.
     untold: str = ""
+    #: Whether its last layer tells classes apart, rather than being an embedding.
+    classifies: bool = True
 
 
 def require_no_option(spec: NetworkSpec, *names: str) -> None:

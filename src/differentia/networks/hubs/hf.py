@@ -61,7 +61,7 @@ def load(spec: NetworkSpec) -> HubNetwork:
         transform, untold = None, str(error)
     with _quiet():
         module = _module(spec, folder, kind, config)
-    return HubNetwork(module, transform, _classes(kind, config), untold)
+    return HubNetwork(module, transform, _classes(kind, config), untold, _classifies(kind))
 
 
 def _folder(spec: NetworkSpec) -> Path:
@@ -232,9 +232,13 @@ def _classes(kind: Any, config: Any) -> ClassIndex:
     labels = getattr(config, "id2label", None) or {}
     names = tuple(str(labels[number]) for number in sorted(labels))
     numbered = tuple(f"LABEL_{number}" for number in range(len(names)))
-    if "ForImageClassification" not in kind.__name__ or names == numbered:
+    if not _classifies(kind) or names == numbered:
         return ClassIndex()
     return ClassIndex() if any(map(has_control_characters, names)) else ClassIndex(names=names)
+
+
+def _classifies(kind: Any) -> bool:
+    return "ForImageClassification" in kind.__name__
 
 
 @contextmanager

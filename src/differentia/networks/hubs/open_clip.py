@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import open_clip
-import torch
 from open_clip.constants import HF_CONFIG_NAME, HF_SAFE_WEIGHTS_NAME
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
@@ -61,9 +60,9 @@ def load(spec: NetworkSpec) -> HubNetwork:
     if model.weights is not None:
         load_weights(spec.text, tower, model.weights, part=TOWER)
     try:
-        return HubNetwork(tower, _transform(model.preprocess, tower.image_size))
+        return HubNetwork(tower, _transform(model.preprocess, tower.image_size), classifies=False)
     except UntoldError as error:
-        return HubNetwork(tower, None, untold=str(error))
+        return HubNetwork(tower, None, untold=str(error), classifies=False)
 
 
 def _built_in(spec: NetworkSpec, named: Any) -> _Model:
@@ -153,12 +152,11 @@ def _no_weights(spec: NetworkSpec, place: str) -> InputError:
 
 
 def _tower(spec: NetworkSpec, model: _Model) -> Any:
-    """Return the tower with random weights; PyTorch's random numbers are left alone where it gets others."""
+    """Return the tower with random weights."""
     try:
         vision = {**model.config["vision_cfg"], "timm_model_pretrained": False}
         quick_gelu = model.config.get("quick_gelu", False)
-        with torch.random.fork_rng(devices=[], enabled=model.weights is not None):
-            whole = open_clip.CLIP(model.config["embed_dim"], vision, TEXT, quick_gelu=quick_gelu)
+        whole = open_clip.CLIP(model.config["embed_dim"], vision, TEXT, quick_gelu=quick_gelu)
     except Exception as error:  # many kinds, of what is no configuration
         raise InputError(
             f"{spec.text}: open_clip can't build this network ({type(error).__name__}: {brief(error)})"

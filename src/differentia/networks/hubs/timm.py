@@ -56,7 +56,8 @@ def load(spec: NetworkSpec) -> HubNetwork:
     else:
         raise unknown_name(f"weights of {spec.name}", str(weights), ("DEFAULT", "none", "PATH"))
     untold = "its transform, with borders or for images that are not square, can't be done here"
-    return HubNetwork(module, _transform_of(module, options), _classes_of(module), untold)
+    classifies = getattr(module, "num_classes", 0) > 0
+    return HubNetwork(module, _transform_of(module, options), _classes_of(module), untold, classifies)
 
 
 def _require_name(spec: NetworkSpec) -> None:
@@ -117,16 +118,14 @@ def _with_tensors(
 ) -> torch.nn.Module:
     """Return a network as timm builds it of weights, which it turns into those of the network."""
     overlay = {**config, "state_dict": tensors, "source": "state_dict"}
-    with torch.random.fork_rng(devices=[]):
-        module = _built(spec, options, pretrained=True, pretrained_cfg_overlay=overlay)
+    module = _built(spec, options, pretrained=True, pretrained_cfg_overlay=overlay)
     _config_of(module).pop("state_dict", None)
     return module
 
 
 def _with_file(spec: NetworkSpec, weights: str, options: Mapping[str, Any]) -> torch.nn.Module:
     """Return a network with the weights of a file: under its own names, or as timm takes its own files."""
-    with torch.random.fork_rng(devices=[]):
-        module = _built(spec, options)
+    module = _built(spec, options)
     try:
         load_weights(spec.text, module, weights)
     except InputError as misfit:

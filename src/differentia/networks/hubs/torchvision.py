@@ -57,7 +57,7 @@ def load(spec: NetworkSpec) -> HubNetwork:
             options = {**AS_TRAINED[name], "init_weights": path is None, **options}
         if name.startswith("vit_"):  # whose weights are for one size
             options.setdefault("image_size", told.transforms().crop_size[0])
-        module = _built(spec, options, keep_random_state=path is not None)
+        module = _built(spec, options)
         if path:
             module = _with_file(spec, module, path, told, given)
     names = tuple(told.meta["categories"] or ())
@@ -122,7 +122,7 @@ def _with_tensors(
 ) -> torch.nn.Module:
     """Return a network as torchvision builds it with such weights, of tensors that were read."""
     with _given(weights, tensors):
-        return _built(spec, {"weights": weights, **options}, keep_random_state=True)
+        return _built(spec, {"weights": weights, **options})
 
 
 @contextmanager
@@ -139,10 +139,9 @@ def _given(weights: models.WeightsEnum, tensors: Mapping[str, torch.Tensor]) -> 
         del weights.get_state_dict
 
 
-def _built(spec: NetworkSpec, options: Mapping[str, Any], *, keep_random_state: bool) -> torch.nn.Module:
+def _built(spec: NetworkSpec, options: Mapping[str, Any]) -> torch.nn.Module:
     try:
-        with torch.random.fork_rng(devices=[], enabled=keep_random_state):
-            module: torch.nn.Module = models.get_model(spec.name, **options)
+        module: torch.nn.Module = models.get_model(spec.name, **options)
     except Exception as error:  # of options, many kinds
         raise InputError(
             f"{spec.text}: torchvision can't build this network ({brief(error)}); change its options"
