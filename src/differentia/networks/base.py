@@ -64,6 +64,10 @@ class Network(Shown, ABC):
         The numbers that it computes in: "float32", "bfloat16".
     forward
         The function that makes what it is called with of its input, in words; "" where it takes just that.
+    weights
+        What its weights are called, where it comes from a library: a name, a file's path, "random".
+    library
+        The package that it comes from, as it is installed.
     traceable
         Whether its pass is made of PyTorch's operations, so that it can be written as a graph of them.
     operations
@@ -80,6 +84,8 @@ class Network(Shown, ABC):
     transform: Transform | None = None
     dtype: str = "float32"
     forward: str = ""
+    weights: str = ""
+    library: str = ""
     traceable: bool = False
     operations: bool = False
     inert: ClassVar[frozenset[str]] = frozenset()

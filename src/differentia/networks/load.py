@@ -173,7 +173,9 @@ def _from_hub(spec: NetworkSpec, about: dict[str, Any]) -> Network:
         )
     if about["class_names"] is None:
         about |= {"class_names": found.classes.names, "class_ids": found.classes.ids}
-    return TorchNetwork(found.module, name=spec.text, transform=found.transform, **about)
+    network = TorchNetwork(found.module, name=spec.text, transform=found.transform, **about)
+    network.weights, network.library = found.weights, HUBS[spec.attribute].package
+    return network
 
 
 def _run_factory(

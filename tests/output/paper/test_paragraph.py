@@ -407,6 +407,30 @@ HOME = "/home/me/secret"
             'the network "my.nets:make" with width=3 and the weights of the file "x.safetensors".',
             False,
         ),
+        (
+            "torchvision:resnet18?weights=IMAGENET1K_V2",
+            'in the network "resnet18" of torchvision with the weights "IMAGENET1K_V2".',
+            False,
+        ),
+        ("torchvision:resnet18?weights=none", '"resnet18" of torchvision with random weights.', False),
+        ("torchvision:resnet18", '"resnet18" of torchvision with the weights "DEFAULT".', False),
+        (
+            f"torchvision:vgg11?weights={HOME}/x.pth&num_classes=7",
+            '"vgg11" of torchvision with num_classes=7 and the weights of the file "x.pth".',
+            False,
+        ),
+        ("timm:vit_tiny", 'in the network "vit_tiny" of timm.', False),
+        ("timm:vit_tiny.augreg_in1k", '"vit_tiny" of timm with the weights "augreg_in1k".', False),
+        ("timm:hf-hub:some/net", 'in the network "some/net" of timm.', False),
+        (f"timm:local-dir:{HOME}/net", 'in the network "net" of timm.', False),
+        (
+            "open_clip:ViT-B-32?pretrained=laion2b_s34b_b79k",
+            'in the image tower of "ViT-B-32" of open_clip with the weights "laion2b_s34b_b79k".',
+            False,
+        ),
+        ("open_clip:ViT-B-32?pretrained=none", '"ViT-B-32" of open_clip with random weights.', False),
+        ("hf:google/vit-base-patch16-224", '"google/vit-base-patch16-224" of transformers.', False),
+        (f"hf:{HOME}/vit?weights=none", '"vit" of transformers with random weights.', False),
         ("my.nets:make", 'in the network "my.nets:make".', False),
         ("Is it ok?", 'in the network "Is it ok?".', False),
     ],
@@ -417,6 +441,35 @@ def test_networks(measured: xr.Dataset, network: str, words: str, cited: bool) -
     assert words in methods.text
     assert HOME not in str(methods)
     assert (REFERENCES["russakovsky2015"] in methods.references) == cited
+
+
+@pytest.mark.parametrize(
+    ("network", "weights", "words"),
+    [
+        ("torchvision:resnet18", "IMAGENET1K_V1", 'of torchvision with the weights "IMAGENET1K_V1".'),
+        ("timm:vit_tiny?weights=DEFAULT", "augreg_in1k", 'of timm with the weights "augreg_in1k".'),
+        ("timm:vit_tiny.augreg_in1k?weights=none", "random", '"vit_tiny" of timm with random weights.'),
+        (f"timm:vit_tiny?weights={HOME}/w", f"{HOME}/w", 'of timm with the weights of the file "w".'),
+    ],
+)
+def test_weights_that_were_taken(measured: xr.Dataset, network: str, weights: str, words: str) -> None:
+    """They go before what the network's name says."""
+    methods = describe_methods(with_facts(measured, network=network, weights=weights))
+    assert words in methods.text
+    assert HOME not in str(methods)
+
+
+def test_libraries_of_networks(measured: xr.Dataset) -> None:
+    """Each with its version, where it made the network; no other."""
+    versions = json.loads(measured.attrs["provenance"])["versions"]
+    for package, told in (
+        ("timm", "timm"),
+        ("transformers", "transformers"),
+        ("open_clip_torch", "open_clip"),
+    ):
+        text_of = text(with_facts(measured, versions={**versions, package: "1.2.3"}))
+        assert f"(Paszke et al., 2019), {told} 1.2.3, Pillow" in text_of
+        assert f"{told} " not in text(measured)
 
 
 def test_frameworks(measured: xr.Dataset) -> None:

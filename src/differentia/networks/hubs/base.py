@@ -25,6 +25,9 @@ class HubNetwork(NamedTuple):
     classes: ClassIndex = ClassIndex()
     #: Why there is no transform.
     untold: str = ""
+    #: What its weights are called: by the library, or by the path of their file; "random" for such; "" for
+    #: the only ones that it has.
+    weights: str = ""
 
 
 def require_no_option(spec: NetworkSpec, *names: str) -> None:

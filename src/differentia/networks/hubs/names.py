@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+#: What random weights are called.
+RANDOM = "random"
+
 
 class Hub(NamedTuple):
     """A library of networks."""
@@ -11,16 +14,18 @@ class Hub(NamedTuple):
     #: The module that it is imported by, and the extra of this package that installs it.
     module: str
     extra: str
+    #: The package that holds it, as it is installed.
+    package: str
     #: A network of it, for errors.
     example: str
 
 
 #: By what a spec calls it.
 HUBS = {
-    "torchvision": Hub("torchvision", "torchvision", "resnet18"),
-    "timm": Hub("timm", "timm", "vit_tiny_patch16_224"),
-    "hf": Hub("transformers", "hf", "google/vit-base-patch16-224"),
-    "open_clip": Hub("open_clip", "open_clip", "ViT-B-32"),
+    "torchvision": Hub("torchvision", "torchvision", "torchvision", "resnet18"),
+    "timm": Hub("timm", "timm", "timm", "vit_tiny_patch16_224"),
+    "hf": Hub("transformers", "hf", "transformers", "google/vit-base-patch16-224"),
+    "open_clip": Hub("open_clip", "open_clip", "open_clip_torch", "ViT-B-32"),
 }
 
 #: What they are called elsewhere, in small letters.

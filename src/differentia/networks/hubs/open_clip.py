@@ -15,6 +15,7 @@ from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
 from differentia.errors import InputError, listed_names, require_known, unknown_name
 from differentia.networks.hubs.base import HubNetwork, UntoldError
+from differentia.networks.hubs.names import RANDOM
 from differentia.networks.hubs.repositories import fetched
 from differentia.networks.misfits import brief
 from differentia.networks.specs import NetworkSpec
@@ -60,10 +61,11 @@ def load(spec: NetworkSpec) -> HubNetwork:
     tower = _tower(spec, model)
     if model.weights is not None:
         load_weights(spec.text, tower, model.weights, part=TOWER)
+    called = {None: RANDOM, OWN: ""}.get(named, str(named))
     try:
-        return HubNetwork(tower, _transform(model.preprocess, tower.image_size))
+        return HubNetwork(tower, _transform(model.preprocess, tower.image_size), weights=called)
     except UntoldError as error:
-        return HubNetwork(tower, None, untold=str(error))
+        return HubNetwork(tower, None, untold=str(error), weights=called)
 
 
 def _built_in(spec: NetworkSpec, named: Any) -> _Model:
