@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-import torchvision
 from helpers.hub_files import Payload, inputs_of, keep_torch, noise_images, outputs, photographs_of
 from safetensors.torch import save_file
 from torchvision import models
@@ -297,13 +297,13 @@ def test_a_measurement_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for result in (one, other):
         assert result["class_name"].values.tolist() == ["ant", "bee", "cat"]
         facts = json.loads(result.attrs["provenance"])
-        assert facts["versions"]["torchvision"] == torchvision.__version__
+        assert facts["versions"]["torchvision"] == version("torchvision")
         assert {"timm", "transformers", "open_clip_torch"}.isdisjoint(facts["versions"])
         told = dif.describe_methods(result).text
         assert (
             f'measured in the network "{NAME}" of torchvision with num_classes=3 and the weights of the file '
             '"w.safetensors".'
         ) in told
-        assert f"), torchvision {torchvision.__version__}, Pillow" in told
+        assert f"), torchvision {version('torchvision')}, Pillow" in told
         assert (facts["resize"], facts["crop"], facts["resized_to"]) == ("bilinear", "center", 256)
         assert facts["preprocessing"].startswith("(x / 255 - [0.485, 0.456, 0.406])")

@@ -53,7 +53,8 @@ def load(spec: NetworkSpec) -> HubNetwork:
     else:
         raise unknown_name(f"weights of {spec.name}", str(weights), ("DEFAULT", "none", "PATH"))
     untold = "its transform, with borders or for images that are not square, can't be done here"
-    called = {None: RANDOM, "DEFAULT": str(_config_of(module).get("tag") or "")}.get(weights, str(weights))
+    tag = "" if ":" in spec.name else str(_config_of(module).get("tag") or "")  # of others, what it began as
+    called = {None: RANDOM, "DEFAULT": tag}.get(weights, str(weights))
     return HubNetwork(module, _transform_of(module, options), _classes_of(module), untold, called)
 
 
