@@ -16,7 +16,7 @@ help:
 	@echo "make soak     all tests of faults, and of large networks; writes two pages (a quarter of an hour)"
 	@echo "make docs     build the documentation site (docs/_build/html/index.html)"
 	@echo "make linkcheck  follow the documentation's links to other sites (needs a network)"
-	@echo "make figures  redraw the pictures and the tables of units (needs the real data, chromium)"
+	@echo "make figures  redraw the pictures and the tables of units and of bfloat16 (needs the real data, chromium)"
 	@echo "make commands write docs/commands.md from the help texts"
 	@echo "make coverage simulate how often intervals hold the truth; writes docs/coverage.md (an hour; real data)"
 	@echo "make bench    time and memory, side by side with the bare pass; writes docs/performance.md (hours)"
@@ -56,6 +56,7 @@ wheel: $(READY)
 soak: $(READY)
 	$(BIN)/python docs/write_reliability.py
 	$(BIN)/python docs/write_networks.py
+	OMP_NUM_THREADS=1 $(TESTS) -m soak tests/networks
 
 # -n: every reference has to lead somewhere; -W --keep-going: a warning is an error, after all were shown.
 docs: $(READY)
@@ -71,6 +72,7 @@ figures: $(READY)
 	$(BIN)/python docs/draw_residual_figure.py
 	$(BIN)/python docs/write_unit_kinds.py
 	$(BIN)/python docs/write_sketch_accuracy.py
+	$(BIN)/python docs/write_bfloat16.py
 	$(BIN)/python docs/draw_report_picture.py
 	$(BIN)/python docs/write_tutorial_page.py
 	$(BIN)/python docs/write_gallery.py

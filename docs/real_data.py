@@ -23,11 +23,16 @@ def data_folder() -> Path:
     return data
 
 
-def mobilenet_and_sets() -> tuple[dif.Network, dict[str, Any]]:
-    """Return MobileNet 0.25, and three sets of 43 images: noise, cats that it calls tabby, photographs."""
+def load_mobilenet(**options: Any) -> dif.Network:
+    """Return MobileNet 0.25, as `load_network` does with such options."""
     data = data_folder()
     weights, classes = data / "mobilenet_025_224_imagenet.weights.h5", data / "imagenet_class_index.json"
-    network = dif.load_network(f"keras:MobileNet?alpha=0.25&weights={weights}&classes={classes}")
+    return dif.load_network(f"keras:MobileNet?alpha=0.25&weights={weights}&classes={classes}", **options)
+
+
+def mobilenet_and_sets() -> tuple[dif.Network, dict[str, Any]]:
+    """Return MobileNet 0.25, and three sets of 43 images: noise, cats that it calls tabby, photographs."""
+    data, network = data_folder(), load_mobilenet()
     tabbies = dif.select(network, data / "cats", "tabby").images
     return network, {
         "white_noise": dif.noise(43),

@@ -36,6 +36,19 @@ def test_sketch_accuracy() -> None:
     assert page("sketch_accuracy").startswith(script("write_sketch_accuracy").HEAD)
 
 
+def test_bfloat16() -> None:
+    """What stands above its table; and each network has its row, with a median and what is no less."""
+    written, told = page("bfloat16"), script("write_bfloat16")
+    assert written.startswith(told.HEAD)
+    head, _, *rows = rows_of(written.removeprefix(told.HEAD))
+    assert tuple(head) == told.COLUMNS
+    assert [row[0] for row in rows] == list(told.NETWORKS)
+    for _, layers, *cells in rows:
+        assert int(layers) > 0
+        for median, largest in (map(float, cell.split(" / ")) for cell in cells):
+            assert 0 < median <= largest
+
+
 def test_networks() -> None:
     """What stands above its table; and each network has its row, in which the calls add up."""
     written, told = page("networks"), script("write_networks")

@@ -96,7 +96,7 @@ def test_run_repeats_every_option_of_measure(photos: Path, monkeypatch: pytest.M
     group: Any = typer.main.get_command(app)
     by_name = {parameter.name: parameter for parameter in group.commands["measure"].params}
     own = {"out", "figures", "figure_width", "dpi", "as_json", "quiet", "debug", "store", "fresh", "memory"}
-    assert set(by_name) - own == set(OPTIONS)
+    assert set(by_name) - own - {"tokens"} == set(OPTIONS)  # of which this network has none
     monkeypatch.chdir(photos.parent)
     (photos / "broken.png").write_bytes(b"no image")
     PIL.Image.new("RGB", (9, 9), "red").save(photos.parent / "outside.png")
@@ -127,6 +127,20 @@ def test_run_repeats_every_option_of_measure(photos: Path, monkeypatch: pytest.M
         assert facts[0] == facts[1]
     repeated = tomllib.loads((again / "experiment.toml").read_text())
     assert repeated == content
+
+
+def test_run_repeats_a_choice_of_tokens(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reaches the file, and the file gives the identical result."""
+    monkeypatch.chdir(photos.parent)
+    network = ["helpers.joined:joined", "--preprocess", "unit", "--input-size", "64"]
+    given = [*network, "--set", "cats=cats", "--set", "n=noise:3", "--layers", "norm", "--no-views"]
+    for out, more in {"first": ["--tokens", "class"], "whole": []}.items():
+        assert main(["measure", *given, *more, "--figures", "none", "--out", out]) == 0
+    assert tomllib.loads(Path("first/experiment.toml").read_text())["measure"]["tokens"] == "class"
+    assert main(["run", "first", "--figures", "none", "--out", "again"]) == 0
+    first, again, whole = (dif.load_result(Path(name, "result.nc")) for name in ("first", "again", "whole"))
+    xr.testing.assert_identical(first.drop_attrs(), again.drop_attrs())
+    assert [int(one["layer_size"].item()) for one in (first, whole)] == [24, 17 * 24]
 
 
 def test_run_takes_paths_from_the_files_folder(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -421,7 +435,7 @@ def test_layers_of_which_some_tokens_count(capsys: Capture) -> None:
     printed = capsys.readouterr().out
     assert rows_of(printed)["x encoder.layers.1"][1] == "24"
     told = " ".join(printed.split())
-    assert "Recorded whole, since they hold no tokens: 'input', 'head'." in told
+    assert "Recorded whole, since no tokens are known in them: 'input', 'head'." in told
     assert "since no class token is known among their tokens: 'patches'; leave out" in told
     assert main([*given, "patches", "--json"]) == 0
     found = {layer["name"]: layer for layer in json.loads(capsys.readouterr().out)["layers"]}

@@ -144,6 +144,7 @@ def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("timm:vit_tiny_patch16_224.augreg_in21k", "timm:vit_tiny_patch16_224.augreg_in21k"),
         ("timm:hf-hub:timm/vit", "timm:hf-hub:timm/vit"),
         ("timm:local-dir:nets", "timm:local-dir:{0}/nets"),
+        ("open_clip:local-dir:nets?pretrained=none", "open_clip:local-dir:{0}/nets?pretrained=none"),
         ("hf:google/vit-base?revision=main", "hf:google/vit-base?revision=main"),
         ("hf:nets?weights=none", "hf:{0}/nets?weights=none"),
         ("open_clip:RN50?pretrained=openai", "open_clip:RN50?pretrained=openai"),

@@ -44,7 +44,7 @@ class Mlp(keras.layers.Layer):  # type: ignore[misc]
 
 
 class Block(keras.layers.Layer):  # type: ignore[misc]
-    """A block of a transformer, of layers in attributes, lists and dicts, of which one has two names."""
+    """A block of a transformer, of layers in attributes, lists and dicts, of which one has three names."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -55,6 +55,7 @@ class Block(keras.layers.Layer):  # type: ignore[misc]
         self.named = {"a": keras.layers.Dense(8)}
         self.stack = keras.Sequential([keras.layers.Dense(8), keras.layers.Dense(8, name="last")])
         self.not_called = keras.layers.Dense(3)
+        self.norms = [self.norm]
 
     def call(self, x: Any) -> Any:
         y = self.norm(x)

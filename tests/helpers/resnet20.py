@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -59,8 +60,10 @@ class ResNet20(nn.Module):
         return self.linear(out.mean((2, 3)))
 
 
-def load_resnet20(data: Path) -> dif.Network:
-    """Return the trained network of the folder of real data."""
+def load_resnet20(data: Path, **options: Any) -> dif.Network:
+    """Return the trained network of the folder of real data, as `load_network` does with such options."""
     module = ResNet20()
     module.load_state_dict(load_file(data / WEIGHTS), strict=False)
-    return dif.load_network(module, preprocess="imagenet", input_shape=(3, 32, 32), class_names=CLASSES)
+    return dif.load_network(
+        module, preprocess="imagenet", input_shape=(3, 32, 32), class_names=CLASSES, **options
+    )

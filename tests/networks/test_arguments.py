@@ -122,9 +122,19 @@ def test_several_inputs_are_told_before_a_pass(kind: type[Two], takes: str) -> N
         load(kind())
 
 
-@pytest.mark.parametrize("kind", [Text, Within])
+class OfAttributes(Two):
+    def forward(self, given: Any) -> Any:
+        return self.both(given.images, given.text)
+
+
+class OfShortKeys(Two):
+    def forward(self, given: Any) -> Any:
+        return self.both(given["x"], given["y"])
+
+
+@pytest.mark.parametrize("kind", [Text, Within, OfDictionary, OfShortKeys, OfAttributes])
 def test_what_shows_in_a_pass_only(kind: type[nn.Module]) -> None:
-    """Text that may be left out, and an argument that is missing further in; others get no such hint."""
+    """Text that may be left out, an argument that is missing further in, no dictionary; else no hint."""
     with pytest.raises(
         dif.RecordingError, match=r"pass of .* failed: .*; give load_network\(\.\.\., forward="
     ):
@@ -143,7 +153,7 @@ def test_what_is_no_function() -> None:
         load(ByPlace(), forward="x")
     loaded = load(ByPlace(), forward=CALLS[ByPlace])
     assert dif.load_network(loaded) is loaded
-    with pytest.raises(dif.InputError, match=r"this network was loaded already; leave out .* forward,"):
+    with pytest.raises(dif.InputError, match=r"this network was loaded already; leave out forward$"):
         dif.load_network(loaded, forward=CALLS[ByPlace])
 
 

@@ -124,6 +124,11 @@ def test_a_class_by_number_name_or_identifier(wanted: Any, number: int) -> None:
             r"^the names of the classes of net are not known; give the number of one, from 0 to 7, or a "
             r"file of their names \(--classes FILE\)$",
         ),
+        (
+            network(NAMES[:3], IDS[:3]),
+            IDS[1],  # of which class nobody can know
+            r"^the names of the classes of net are not those of its 8 units, but 3; give the number of one",
+        ),
     ],
 )
 def test_a_class_that_is_not_there(made: TorchNetwork, wanted: Any, message: str) -> None:

@@ -54,3 +54,33 @@ def test_all_of_it_is_recorded(dtype: Any) -> None:
     names = [layer.name for layer in network.layers]
     assert names[:4] == ["input", "rows", "reshape", "both"]
     assert names[-1] == "flatten"
+
+
+def test_a_model_within_does_not_say_what_is_computed_in() -> None:
+    """Though it is the first that has weights: what its layers compute in counts."""
+    first = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3)])
+    model = keras.Sequential([keras.Input((8, 8, 3)), first, layers.Flatten(), layers.Dense(2)])
+    for dtype in ("float32", "bfloat16"):
+        network = dif.load_network(model, preprocess="unit", dtype=dtype)
+        assert network.dtype == dtype
+        recorded = dif.record(network, {"noise": dif.noise(2)}, views=False)
+        assert recorded.provenance["dtype"] == dtype
+
+
+class Unnamed(keras.layers.Layer):  # type: ignore[misc]
+    """Its configuration, which Keras makes of its arguments, has no name."""
+
+    def __init__(self, units: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.dense = layers.Dense(units)
+
+    def call(self, inputs: Any) -> Any:
+        return self.dense(inputs)
+
+
+def test_names_are_kept_that_no_configuration_has() -> None:
+    """Else layers of the copy would have other names than those of the model."""
+    model = keras.Sequential([keras.Input((8, 8, 3)), Unnamed(4), Unnamed(2)])
+    assert "name" not in model.layers[0].get_config()
+    own, cast = (dif.load_network(model, preprocess="unit", dtype=dtype) for dtype in (None, "bfloat16"))
+    assert [layer.name for layer in cast.layers] == [layer.name for layer in own.layers]

@@ -207,6 +207,15 @@ def test_patterns_that_fit_containers_only() -> None:
         select_layers(NESTED, ["!blok*"])
 
 
+def test_patterns_of_operations_that_modules_do() -> None:
+    """The error says what takes the modules; a pattern that fits neither says nothing of them."""
+    layers = [layer("layer1.0.conv1"), layer("layer1.0.relu"), layer("layer1.0", container=True)]
+    with pytest.raises(dif.InputError, match=r"^no operation matches .*modules do: write 'layer\*\.relu\*'$"):
+        select_layers(layers, ["layer*/relu*"])
+    with pytest.raises(dif.InputError, match=r"^no layer matches 'layer\*/gelu'"):
+        select_layers(layers, ["layer*/gelu"])
+
+
 UNRECORDED = [
     Unrecorded("tokens", "Own", "it gives nothing"),
     Unrecorded("blocks.2", "Block", "it has no units", container=True, block=True),
@@ -232,6 +241,21 @@ UNRECORDED = [
 def test_what_is_missed(wanted: list[str] | None, names: list[str]) -> None:
     """What would have been taken, had it given anything; not what stands beside a part that is recorded."""
     assert [call.name for call in missed(UNRECORDED, NESTED, wanted)] == names
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        (["*/", "!blocks.2/", "!Net"], ["blocks.0", "blocks.1", "blocks"]),
+        (["stem", "!tok*"], ["stem"]),
+    ],
+)
+def test_what_can_not_be_recorded_can_be_left_out(wanted: list[str], names: list[str]) -> None:
+    """So that nothing is said of it; what is not there at all is an error."""
+    assert [layer.name for layer in select_layers(NESTED, wanted, UNRECORDED)] == names
+    assert missed(UNRECORDED, NESTED, wanted) == []
+    with pytest.raises(dif.InputError, match="no layer matches 'none"):
+        select_layers(NESTED, [*wanted, "!none*"], UNRECORDED)
 
 
 @pytest.mark.parametrize(

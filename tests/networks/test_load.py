@@ -19,10 +19,12 @@ import differentia as dif
 def test_a_ready_network_takes_no_options() -> None:
     """Arguments that would have no effect are refused."""
     assert dif.load_network(ready) is ready
-    with pytest.raises(dif.InputError, match="this network was loaded already; leave out"):
-        dif.load_network(ready, preprocess="imagenet")
-    with pytest.raises(dif.InputError, match="this network was loaded already; leave out"):
+    with pytest.raises(dif.InputError, match=r"already; leave out preprocess \(--preprocess\), forward$"):
+        dif.load_network(ready, preprocess="imagenet", forward=abs)
+    with pytest.raises(dif.InputError, match=r"network was loaded already; leave out device \(--device\)$"):
         dif.load_network("helpers.networks:ready", device="cpu")
+    with pytest.raises(dif.InputError, match=r"the embedded network has its own .*; leave out class_names$"):
+        dif.load_network("digits", device="cpu", dtype="bfloat16", class_names=("a", "b"))
 
 
 SPEC = "helpers.networks:factory"

@@ -193,6 +193,20 @@ def test_a_network_without_operations() -> None:
         dif.record("digits", {"a": "noise:2"}, layers=[":operations"])
 
 
+class Mapped(nn.Module):
+    """Calls a function where no numbers can be seen."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.vmap(functional.relu)(x)
+
+
+def test_operations_of_which_none_can_be_recorded() -> None:
+    """It is said why, and not that there are none."""
+    said = "layer 'Mapped/relu' can't be recorded: it is computed within torch.vmap"
+    with pytest.raises(dif.InputError, match=said):
+        dif.record(load(Mapped()), SETS, layers=[":operations"])
+
+
 class Raising(nn.Module):
     """Gives up in the middle."""
 
@@ -245,7 +259,7 @@ class Elsewhere(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(3, 4, 3)
-        self.script = torch.jit.script(nn.Sequential(nn.ReLU()))
+        self.script = torch.jit.script(Rectified())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = torch.ops.aten.elu_.default(x.clone())  # as a module that was exported does
@@ -269,6 +283,25 @@ def test_functions_that_others_call() -> None:
     np.testing.assert_allclose(
         found["Elsewhere/mul"], conv.clamp(min=0) * conv.sigmoid(), rtol=1e-4, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("kind", operations.ACTIVATIONS)
+def test_every_activation_is_seen(kind: str) -> None:
+    """Also where PyTorch's function goes by another name than its module does (log_sigmoid)."""
+    arguments = {"prelu": (torch.ones(3),), "softmax": (1,), "log_softmax": (1,), "glu": (2,)}.get(kind, ())
+    seen: list[str] = []
+    with operations.Operations(lambda name, output: seen.append(name)):
+        getattr(functional, kind)(TENSOR, *arguments)
+    assert seen == [kind]
+
+
+@pytest.mark.parametrize("kind", ["softmax", "log_softmax"])
+def test_special_functions_have_the_same_names(kind: str) -> None:
+    """They are the same functions."""
+    seen: list[str] = []
+    with operations.Operations(lambda name, output: seen.append(name)):
+        getattr(torch.special, kind)(TENSOR, 1)
+    assert seen == [kind]
 
 
 @pytest.mark.parametrize("kind", sorted(set(operations.NAMES.values())))
@@ -554,7 +587,8 @@ def test_a_batch_that_calls_more_of_them_is_refused() -> None:
     network.look(PIXELS[:2], operations=True)
     probes = {layer.name: np.asarray for layer in network.layers if layer.operation}
     assert network.record(PIXELS, probes).keys() == {"Fickle/relu"}
-    with pytest.raises(dif.RecordingError, match="'Fickle/relu' was called 2 times for this batch, but 1"):
+    said = r"operation 'Fickle/relu' was called 2 times for this batch, but 1 .*':operations,!Fickle/relu\*'"
+    with pytest.raises(dif.RecordingError, match=said):
         network.record(np.full_like(PIXELS, 255), probes)
 
 

@@ -89,6 +89,7 @@ def test_what_a_spec_names(here: Path) -> None:
         ("kears:VGG16", "Did you mean 'keras:VGG16'"),
         ("lab.net:small", "Did you mean 'lab.nets:small'"),
         ("google/vit-base", "Did you mean 'hf:google/vit-base'"),
+        ("timm/vit_tiny.augreg_in21k", r"Did you mean 'timm:vit_tiny\.augreg_in21k'"),
         ("huggingface:google/vit-base", r"names no code\. Did you mean 'hf:google/vit-base'\?$"),
         ("huggingface:vit", r"Did you mean 'hf:vit'\?$"),
         ("transformers:ViTModel", r"Did you mean 'hf:ViTModel'\?$"),

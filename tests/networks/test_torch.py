@@ -357,3 +357,19 @@ def test_dtypes_that_are_not_known() -> None:
         dif.InputError, match=r"no copy of it can be cast to torch.bfloat16 \(not twice\); cast"
     ):
         load(Stubborn(3, 4, 3), dtype="bfloat16")
+
+
+@pytest.mark.parametrize("last", [nn.Linear(14, 2), nn.Conv2d(4, 2, 3), nn.LayerNorm(14)])
+def test_code_that_makes_float32_of_its_own(last: nn.Module) -> None:
+    """The pass fails, and the error says what to leave out; it does not where nothing was cast."""
+
+    class Exact(nn.Conv2d):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x).float()
+
+    module = nn.Sequential(Exact(3, 4, 3), last)
+    with pytest.raises(dif.RecordingError, match=r"failed: .*; its code .*: leave dtype \(--dtype\) out$"):
+        load(module, dtype="bfloat16").layers  # noqa: B018 - for which it looks
+    with pytest.raises(dif.RecordingError) as raised:
+        load(module.bfloat16()).layers  # noqa: B018
+    assert "--dtype" not in str(raised.value)

@@ -33,7 +33,7 @@ def test_layers_that_are_whole_are_told(caplog: pytest.LogCaptureFixture) -> Non
         found = record(tokens="class")
     assert [str(one.message) for one in given] == [text]
     assert found.provenance["warnings"] == [{"kind": "other", "text": text}]
-    assert "Joined: recorded whole, since they hold no tokens: 'input', 'head'" in caplog.text
+    assert "Joined: recorded whole, since no tokens are known in them: 'input', 'head'" in caplog.text
     shapes = {layer.name: layer.shape for layer in found.layers}
     cut = ["norm", "encoder.layers.0", "encoder.layers.1"]
     assert shapes == {"input": (3, 64, 64), "patches": (16, 24), "head": (10,)} | dict.fromkeys(cut, (24,))
@@ -50,7 +50,7 @@ def test_nothing_is_told_where_all_tokens_count(caplog: pytest.LogCaptureFixture
     assert "recorded whole" not in caplog.text
     without = record(tokens="class", layers="!patches")
     assert without.provenance["warnings"] == []
-    assert "hold no tokens: 'input', 'head'" in caplog.text
+    assert "no tokens are known in them: 'input', 'head'" in caplog.text
 
 
 def test_layers_without_tokens_alone() -> None:

@@ -23,6 +23,7 @@ from differentia.results.across import (
     require_across,
     sign_flips,
 )
+from differentia.results.dataset import with_provenance
 
 LAYERS = ("input", "conv", "dense")
 
@@ -419,6 +420,10 @@ def test_a_network_given_twice_is_warned_of(eight: dict[str, xr.Dataset]) -> Non
         ),
         ("differ in their units: 'random' and 'top'", lambda one: one.assign_coords(units="top")),
         ("differ in their largest n_units: 20 and 9", lambda one: one.assign_coords(n_units=[9])),
+        (
+            "differ in their tokens: 'all' and 'class'",
+            lambda one: with_provenance(one, tokens="class"),
+        ),
         ("differ in their reference: 'noise' and 'cats'", lambda one: one.assign_attrs(reference="cats")),
     ],
 )

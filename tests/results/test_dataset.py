@@ -61,6 +61,7 @@ def test_results_by_kind() -> None:
         "network, '' and 'net'": with_provenance(second, network="net"),
         "fingerprint": with_provenance(second, fingerprint="0" * 64),
         "input shape": with_provenance(second, input_shape=[8, 8, 1]),
+        "tokens, 'all' and 'class'": with_provenance(second, tokens="class"),
     }
     for what, other in differing.items():
         cases.append(({"random": first, "top": other}, f"'random' and 'top' differ in their {what}"))

@@ -33,7 +33,7 @@ from differentia.system.fields import (
 from differentia.system.files import read_text, user_path, written_whole
 
 #: How specs begin that may name a local folder.
-LOCAL = ("hf:", "timm:local-dir:")
+LOCAL = ("hf:", "timm:local-dir:", "open_clip:local-dir:")
 
 _AnyExperiment = TypeVar("_AnyExperiment", bound=Strict)
 

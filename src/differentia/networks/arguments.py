@@ -46,7 +46,14 @@ def advice(function: Callable[..., Any], error: Exception) -> str:
     names = list(_parameters_of(function))
     takes_text = "pixel_values" in names[1:]  # as a whole CLIP, whose images come second
     missing = isinstance(error, TypeError) and "argument" in str(error)
-    return f"; {FORWARD}" if takes_text or missing else ""
+    return f"; {FORWARD}" if takes_text or missing or _of_dictionary(error) else ""
+
+
+def _of_dictionary(error: Exception) -> bool:
+    """Return whether a tensor was taken for a dictionary, or for an object with attributes."""
+    by_key = any(words in str(error) for words in ("too many indices for tensor", "invalid data type 'str'"))
+    by_attribute = isinstance(error, AttributeError) and isinstance(error.obj, torch.Tensor)
+    return by_attribute or (by_key and isinstance(error, IndexError | TypeError))
 
 
 def _parameters_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:

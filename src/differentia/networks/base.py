@@ -26,7 +26,7 @@ from differentia.networks.calls import (
     parts_of,
 )
 from differentia.networks.discovery import Found, discover
-from differentia.networks.layers import INPUT, Layer, Unrecorded, without_operations
+from differentia.networks.layers import INPUT, LEAVES, OPERATIONS, Layer, Unrecorded, without_operations
 from differentia.networks.operations import unseen
 from differentia.networks.probes import as_tensor
 from differentia.networks.tokens import ALL, with_tokens
@@ -292,8 +292,8 @@ class Network(Shown, ABC):
             if tuple(output.shape) != layer.output_shape(len(pixels)):
                 raise RecordingError(
                     f"layer {name!r} gave the shape {tuple(output.shape)} for {len(pixels)} images; expected "
-                    f"{layer.output_shape(len(pixels))}: its output depends on the batch; leave it out with "
-                    f"layers= (--layers ':leaves,!{name}')"
+                    f"{layer.output_shape(len(pixels))}: its output depends on the batch; "
+                    f"{_how_to_leave_out(layer, name)}"
                 )
             if layer.folded > 1 or layer.batch_axis or layer.tokens:
                 output = layer.by_image(as_tensor(output), len(pixels))
@@ -305,15 +305,16 @@ class Network(Shown, ABC):
         if missing := [name for name in probes if name not in kept]:
             raise RecordingError(
                 f"layer {missing[0]!r} was not computed for this batch, though it was for another: "
-                f"leave it out with layers= (--layers ':leaves,!{missing[0]}')"
+                f"{_how_to_leave_out(by_name[missing[0]], missing[0])}"
             )
-        for module in modules:
-            expected, given = self.found.calls[module], calls[module]
+        for layer in (by_name[name] for name in probes):
+            expected, given = self.found.calls[layer.module], calls[layer.module]
             if given != expected:
+                what = "operation" if layer.operation else "module"
                 raise RecordingError(
-                    f"module {module!r} was called {given} times for this batch, but {expected} times for "
-                    f"another, so its calls can't be told apart; leave it out with layers= "
-                    f"(--layers ':leaves,!{module}*')"
+                    f"{what} {layer.module!r} was called {given} times for this batch, but {expected} times "
+                    f"for another, so its calls can't be told apart; "
+                    f"{_how_to_leave_out(layer, f'{layer.module}*')}"
                 )
         if new_calls is not None:
             new_calls(calls - self.found.calls)
@@ -366,6 +367,11 @@ class Network(Shown, ABC):
         except ObserverFailedError as failed:
             raise failed.args[0] from None
         return calls
+
+
+def _how_to_leave_out(layer: Layer, pattern: str) -> str:
+    preset = OPERATIONS if layer.operation else LEAVES
+    return f"leave it out with layers= (--layers '{preset},!{pattern}')"
 
 
 def image_shape(network: str, given: Any, *, channels_first: bool) -> tuple[int, int, int]:

@@ -37,7 +37,10 @@ def _of_json(index: Any) -> ClassIndex:
     """Return the classes of a list, or of what goes by the numbers of the classes."""
     classes = index
     if isinstance(index, Mapping):
-        classes = [index[str(number)] for number in range(len(index))]
+        numbers = [str(number) for number in range(len(index))]
+        if missing := [number for number in numbers if number not in index]:
+            raise ValueError(f"of {len(index):,} classes none has the number {missing[0]}")
+        classes = [index[number] for number in numbers]
     if not isinstance(classes, list):
         raise ValueError("neither a list nor an object")
     if all(isinstance(one, str) for one in classes):

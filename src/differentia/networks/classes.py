@@ -78,7 +78,9 @@ def find_class(network: Network, wanted: str | int, count: int) -> int:
     """
     text = str(wanted)
     asked = network.name.partition("?")[0]
-    names, ids = class_names(network, count), network.class_ids or ()
+    known = network.class_names
+    fit = known is not None and len(known) == count
+    names, ids = class_names(network, count), (network.class_ids or ()) if fit else ()
     if isinstance(wanted, Integral) and not isinstance(wanted, bool):
         return _checked_number(asked, int(wanted), count)  # a class may be called by another's number
     if text in ids:
@@ -91,9 +93,10 @@ def find_class(network: Network, wanted: str | int, count: int) -> int:
         return matches[0]
     if text.isdecimal():
         return _checked_number(asked, int(text), count)
-    if network.class_names is None:
+    if not fit:
+        of = "are not known" if known is None else f"are not those of its {count:,} units, but {len(known):,}"
         raise InputError(
-            f"the names of the classes of {asked} are not known; give the number of one, from 0 to "
+            f"the names of the classes of {asked} {of}; give the number of one, from 0 to "
             f"{count - 1}, or a file of their names (--classes FILE)"
         )
     holders = [name for name in names if text and _comparable(text) in _comparable(name)]

@@ -82,7 +82,8 @@ class ChannelFlow(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        outputs = func(*args, **kwargs)
+        with torch._C.DisableTorchFunction():  # else what TorchScript calls is seen here, and nowhere else
+            outputs = func(*args, **kwargs)
         known = [tensor for tensor in _tensors((args, tuple(kwargs.values()))) if tensor in self._axes]
         given = list(_tensors(outputs))
         if known and given and not _operation(func).startswith(NEW):

@@ -115,7 +115,8 @@ class KerasNetwork(Network):
     @property
     def dtype(self) -> str:  # type: ignore[override]
         layers = (layer for _, layer in _named_layers(self.model) if layer.weights)
-        return next((str(layer.compute_dtype) for layer in layers), "float32")
+        own = (layer for layer in layers if not isinstance(layer, _model_class()))  # whose layers compute
+        return next((str(layer.compute_dtype) for layer in own), "float32")
 
     @property
     def rewritten(self) -> bool:
@@ -337,8 +338,8 @@ def _held_layers(holder: Any, *, own: bool) -> Iterator[tuple[str, Any]]:
         attributes = dict(vars(holder))
         attributes.pop("_layers", None)  # Keras's own list of all
         attributes |= attributes.pop("_modules", {})  # where PyTorch keeps them
-        for name, value in attributes.items():
-            yield from _layers_in(value, name)
+        found = (pair for name, value in attributes.items() for pair in _layers_in(value, name))
+        yield from sorted(found, key=lambda pair: pair[0].count("/"))  # one of several places is the shortest
 
 
 def _layers_in(value: Any, path: str) -> Iterator[tuple[str, Any]]:

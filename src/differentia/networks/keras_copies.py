@@ -12,7 +12,9 @@ def cast_copy(model: Any, dtype: str) -> Any:
 
     def copied(layer: Any) -> Any:
         own = {"dtype": dtype} if isinstance(layer, keras.layers.Layer) else {}  # else an operation, of any
-        return type(layer).from_config({**_in_dtype(layer.get_config(), dtype), **own})
+        made = type(layer).from_config({**_in_dtype(layer.get_config(), dtype), **own})
+        made.name = layer.name  # which not every configuration has
+        return made
 
     copy = keras.models.clone_model(model, clone_function=copied, recursive=True)
     copy.set_weights(model.get_weights())

@@ -205,7 +205,7 @@ def select_layers(
     taken, left_out = _taken_and_left_out(layers, wanted)
     for pattern in (*taken, *left_out):
         found = {pattern} if pattern in names else _matching(layers, pattern)
-        if not found:
+        if not found and not (pattern in left_out and _first_lost(pattern, unrecorded)):
             raise _nothing_found(layers, pattern, unrecorded)
         chosen = chosen - found if pattern in left_out else chosen | found
     if not chosen:
@@ -276,12 +276,19 @@ def _takes_it(pattern: str, layer: Layer | Unrecorded, *, of_classes: bool = Fal
     return layer.container == pattern.endswith("/") and fnmatch.fnmatchcase(layer.name, shell)
 
 
+def _first_lost(pattern: str, unrecorded: Sequence[Unrecorded]) -> Unrecorded | None:
+    """Return the first call that a name or pattern is of, or :operations, among those not recorded."""
+    fitting = (
+        call
+        for call in unrecorded
+        if pattern == call.name or (pattern not in (LEAVES, BLOCKS, EVERY) and _takes_it(pattern, call))
+    )
+    return next(fitting, None)
+
+
 def _nothing_found(layers: Sequence[Layer], pattern: str, unrecorded: Sequence[Unrecorded]) -> InputError:
-    for call in unrecorded:
-        if pattern == call.name or (pattern not in PRESETS and _takes_it(pattern, call)):
-            return InputError(
-                f"layer {call.name!r} can't be recorded: {call.reason}; leave it out of layers="
-            )
+    if lost := _first_lost(pattern, unrecorded):
+        return InputError(f"layer {lost.name!r} can't be recorded: {lost.reason}; leave it out of layers=")
     if not pattern.endswith("/") and _matching(layers, f"{pattern}/"):
         return InputError(f"{pattern!r} fits containers only: write '{pattern}/' for those")
     if pattern == BLOCKS:
@@ -293,6 +300,11 @@ def _nothing_found(layers: Sequence[Layer], pattern: str, unrecorded: Sequence[U
         return InputError(
             f"there are no operations (layers={OPERATIONS!r}): they are functions that the code of a PyTorch "
             "module calls (F.relu, +), and a Keras model has none; name layers, or leave layers= out"
+        )
+    of_modules = pattern.replace("/", ".")
+    if not pattern.endswith("/") and of_modules != pattern and _matching(layers, of_modules):
+        return InputError(
+            f"no operation matches {shortened(pattern)!r}, but modules do: write {shortened(of_modules)!r}"
         )
     containers = pattern.endswith("/")
     meant = layers if _has_slash_within(pattern) else without_operations(layers)

@@ -37,7 +37,9 @@ NAMES = {
     **dict.fromkeys(("divide", "true_divide"), "div"),
     "multiply": "mul",
     "subtract": "sub",
+    "log_sigmoid": "logsigmoid",  # what F.logsigmoid is
     "special_expit": "sigmoid",
+    "special_log_softmax": "log_softmax",
     "special_softmax": "softmax",
 }
 

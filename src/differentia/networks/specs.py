@@ -33,6 +33,15 @@ NOTHING = {
     "forward": None,
 }
 
+#: The same with its option on the command line.
+SAID = {
+    "preprocess": "preprocess (--preprocess)",
+    "input_shape": "input_shape (--input-size)",
+    "classes": "classes (--classes)",
+    "device": "device (--device)",
+    "dtype": "dtype (--dtype)",
+}
+
 #: ``auto`` and PyTorch's kinds of devices; those that are told, and what they are called elsewhere.
 DEVICES = (
     *("auto", "cpu", "cuda", "fpga", "hip", "hpu", "ideep", "ipu", "lazy", "maia", "meta", "mkldnn", "mps"),
@@ -137,10 +146,8 @@ def names_code(spec: str) -> bool:
 def require_nothing(about: dict[str, Any], name: str, why: str) -> None:
     """Raise an error if anything is said about a network that knows it itself."""
     if about != NOTHING:
-        raise InputError(
-            f"{name}: {why}; leave out preprocess (--preprocess), input_shape (--input-size), "
-            "class_names, classes (--classes), forward, device (--device) and dtype (--dtype)"
-        )
+        given = [SAID.get(key, key) for key in NOTHING if about[key] != NOTHING[key]]
+        raise InputError(f"{name}: {why}; leave out {', '.join(given)}")
 
 
 def require_device_name(device: str) -> None:
@@ -268,6 +275,6 @@ def _unknown_network(spec: str, name: str) -> InputError:
     close = [f"keras:{one}" for one in nearest_names(wanted, APPLICATIONS, cutoff=0.85)]
     close += nearest_names(name, ["digits"], {"mnist": "digits", "demo": "digits"})
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not path.parent.is_dir():  # as Hugging Face names networks
-        close.append(f"hf:{name}")
+        close.append(f"timm:{path.name}" if path.parts[0] == "timm" else f"hf:{name}")
     guess = f" Did you mean {close[0]!r}?" if close else ""
     return InputError(f"unknown network {name!r}.{guess} Known: {', '.join(KNOWN)}")

@@ -191,8 +191,10 @@ def places_by_length(
     before = next(iter(agreeing.values())).first if agreeing else joined.number
     found: dict[int, Places] = {}
     for length in lengths:
-        if length in agreeing or length - joined.number in patches:
-            places = agreeing.get(length, Places(before, length - joined.number))
+        assumed = Places(before, length - joined.number)
+        contradicted = length not in agreeing and _is_contradicted(length, assumed, constant.get(length, ()))
+        if length in agreeing or (assumed.patches in patches and not contradicted):
+            places = agreeing.get(length, assumed)
             first_joined = 0 if places.first else places.patches
             found[length] = places._replace(class_token=first_joined if joined.class_token else None)
         elif length in patches:
@@ -209,6 +211,16 @@ def _beside(length: int, constant: Sequence[int]) -> Places | None:
     others = [at for at in range(length) if at not in constant]
     in_one_row = others and others[-1] - others[0] == len(others) - 1
     return Places(others[0], len(others)) if constant and in_one_row else None
+
+
+def _is_contradicted(length: int, places: Places, constant: Sequence[int]) -> bool:
+    """Return whether other tokens than are taken to be joined are the same for all images, and not all these.
+
+    As where a class token stands in the midst of the patches.
+    """
+    patches = range(places.first, places.first + places.patches)
+    beside = set(range(length)).difference(patches)
+    return not beside.issuperset(constant) and not beside.issubset(constant)
 
 
 def _constant_tokens(network: Network, layers: Sequence[Layer]) -> dict[int, tuple[int, ...]]:

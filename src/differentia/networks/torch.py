@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
@@ -90,16 +91,15 @@ class TorchNetwork(Network):
         self.name = name
         self.input_shape = image_shape(name, input_shape, channels_first=True)
         self.transform = transform and transform.of_size(self.input_shape)
+        self._require_channels_of_transform()
         self.preprocessing = describe_preprocessing(self._preprocess)
         self.class_names, self.class_ids = class_names, class_ids
         self._asked_dtype = DTYPES[dtype] if dtype else None
         self._forward = forward
-        self._on_error: Callable[[Exception], str] = lambda error: ""
         self.forward = describe_preprocessing(forward) if forward else ""
         self.module = _cast(unwrapped(module), self._asked_dtype, name)
         if forward is None:
             require_images_alone(self.module, name)
-            self._on_error = partial(advice, self.module.forward)
         if device != "auto":
             try:
                 self.module = self.module.to(device)
@@ -107,6 +107,15 @@ class TorchNetwork(Network):
                 reason = str(error).splitlines()[0]
                 raise InputError(f"device {device!r} can't be used here: {reason}") from error
         say_untried(name, self.device)
+
+    def _require_channels_of_transform(self) -> None:
+        """Raise an error for images without the channels that are normalised; PyTorch would repeat them."""
+        own = self._preprocess
+        if isinstance(own, Transform) and own.shape[2] != self.input_shape[2]:
+            raise InputError(
+                f"{self.name}: its transform is for {own.shape[2]} channels, but input_shape (--input-size) "
+                f"says {self.input_shape[2]}; give as many, or preprocess= (--preprocess) too"
+            )
 
     def prepare(self, pixels: UInt8[np.ndarray, "b h w c"]) -> torch.Tensor:
         """Return a batch as the module's input, of shape (batch, channels, height, width)."""
@@ -154,6 +163,12 @@ class TorchNetwork(Network):
             self._observed(observe, following, flow, operations=operations),
         ):
             call(self.module, batch if self._forward is None else self._forward(batch))
+
+    def _on_error(self, error: Exception) -> str:
+        """Return what to do about an error of a pass: of numbers that the user has cast, or of the input."""
+        if self._asked_dtype is torch.bfloat16 and re.search("dtype|bfloat16", str(error), re.IGNORECASE):
+            return "; its code also computes in other numbers: leave dtype (--dtype) out"
+        return advice(self.module.forward, error) if self._forward is None else ""
 
     @contextmanager
     def _undivided(self) -> Iterator[None]:

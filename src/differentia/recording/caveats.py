@@ -73,7 +73,7 @@ def whole_in_words(network: Network, chosen: Sequence[Layer]) -> str:
     lacking = network.found.lacking
     whole = [layer.name for layer in chosen if not layer.tokens and layer.name not in lacking]
     cut = len(whole) < len(chosen)
-    return f"recorded whole, since they hold no tokens: {_listed(whole)}" if cut and whole else ""
+    return f"recorded whole, since no tokens are known in them: {_listed(whole)}" if cut and whole else ""
 
 
 def lacking_in_words(network: Network, chosen: Sequence[Layer], tokens: str) -> str:

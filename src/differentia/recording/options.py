@@ -79,7 +79,7 @@ class RecordOptions:
         "all",
         "Which tokens of a transformer's layer count",
         doc='; "patches" are those of parts of the image, without class, distillation and register tokens, '
-        'and "mean" is the mean of these. Layers that hold no tokens are recorded whole',
+        'and "mean" is the mean of these. Layers in which no tokens are known are recorded whole',
     )
     seed: Whole = option(0, "Seed of the choice of units, and of noise", doc=" that names no seed of its own")
     resize: Annotated[str, RESIZE] | None = option(

@@ -12,7 +12,7 @@ from scipy.special import stdtr, stdtrit
 
 from differentia.errors import InputError, require_distinct_names, require_known, short_tracebacks, warn
 from differentia.results.contrasts import SIGNIFICANT
-from differentia.results.dataset import kind_of
+from differentia.results.dataset import kind_of, tokens_of
 from differentia.results.draws import draw_mean
 from differentia.results.intervals import CONFIDENCE, require_confidence
 from differentia.results.relative import relative
@@ -97,9 +97,9 @@ def across(
     Raises
     ------
     InputError
-        What is given is no result; results differ in their sets, layers, units, normalisation or metric (or,
-        for "relative", in their reference, or have none); groups do not fit the results; or an option can't
-        be used.
+        What is given is no result; results differ in their sets, layers, units, tokens, normalisation or
+        metric (or, for "relative", in their reference, or have none); groups do not fit the results; or an
+        option can't be used.
 
     Warns
     -----
@@ -329,6 +329,7 @@ def _require_alike(results: Mapping[str, xr.Dataset], value: str) -> xr.Dataset:
         pairs: list[tuple[str, object, object]]
         pairs = [(fact, first.attrs[fact], result.attrs[fact]) for fact in facts]
         pairs.append(("units", str(first["units"].item()), str(result["units"].item())))
+        pairs.append(("tokens", tokens_of(first), tokens_of(result)))
         if kind_of(first).counted:
             most, other_most = (int(of["n_units"].max()) for of in (first, result))
             pairs.append(("largest n_units", most, other_most))

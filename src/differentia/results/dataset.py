@@ -22,6 +22,7 @@ from differentia.results.schema import (
     map_dimensions,
     read_provenance,
 )
+from differentia.system.choices import TOKENS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -180,7 +181,7 @@ _ALIKE = ("set", "layer", "image_name", "image_set", "image_hash")
 _ALIKE_FACTS = (
     *("normalize", "metric", "reference", "seed"),
     *("network", "fingerprint", "input_shape", "preprocessing", "crop", "resize", "resized_to", "resized_by"),
-    *("dtype", "forward"),
+    *("dtype", "forward", "tokens"),
 )
 
 
@@ -215,7 +216,9 @@ def _difference_between(one: xr.Dataset, other: xr.Dataset) -> str:
     for label in _ALIKE:
         if not np.array_equal(one[label].values, other[label].values):
             return f"{label.replace('_', ' ')}{'es' if label.endswith('hash') else 's'}"
-    facts, others = (provenance(result) | result.attrs for result in (one, other))
+    facts, others = (
+        provenance(result) | result.attrs | {"tokens": tokens_of(result)} for result in (one, other)
+    )
     for name in _ALIKE_FACTS:
         if facts.get(name) != others.get(name):
             return f"{name.replace('_', ' ')}, {facts.get(name, '')!r} and {others.get(name, '')!r}"
@@ -225,6 +228,11 @@ def _difference_between(one: xr.Dataset, other: xr.Dataset) -> str:
 def provenance(result: xr.Dataset) -> dict[str, Any]:
     """Return all that a result says of what it depends on: network, weights, versions, command and more."""
     return read_provenance(result.attrs["provenance"])
+
+
+def tokens_of(result: xr.Dataset) -> str:
+    """Return which tokens of a layer count in a result; old ones, and recordings, do not say "all"."""
+    return provenance(result).get("tokens") or TOKENS.names[0]
 
 
 def with_provenance(result: xr.Dataset, **facts: Any) -> xr.Dataset:

@@ -35,7 +35,7 @@ def weights_of(known: Mapping[str, Any]) -> str:
         return RANDOM if library in HUBS or library == "keras" else ""
     if library == "timm" and given == DEFAULT and ":" not in name:
         return name.partition(".")[2]
-    return "" if given == DEFAULT and library != "torchvision" else str(given)
+    return "" if given == DEFAULT else str(given)
 
 
 def is_of_hub(network: str) -> bool:

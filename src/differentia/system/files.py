@@ -61,12 +61,15 @@ def require_utf8(path: str | os.PathLike[str]) -> None:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a small file in UTF-8; all else is a `ValueError`, since a device has no end."""
+    """Return the text of a small file in UTF-8, without the mark that Windows puts first.
+
+    All else is a `ValueError`, since a device has no end.
+    """
     with path.open("rb") as file:
         content = file.read(MOST_TEXT + 1)
     if len(content) > MOST_TEXT:
         raise ValueError(f"more than {MOST_TEXT:,} bytes")
-    return content.decode()
+    return content.decode("utf-8-sig")
 
 
 def require_writable(folder: Path, what: str) -> None:

@@ -118,6 +118,20 @@ def test_weights_leave_random_numbers_alone(tmp_path: Path) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def test_a_model_without_a_pooler(tmp_path: Path) -> None:
+    """As DINO's: it is not there, rather than random; of a classifier nothing may be missing."""
+    sizes: dict[str, Any] = SIZES
+    config = transformers.ViTConfig(**sizes, architectures=["ViTModel"])
+    for pooling in (False, True):
+        written(tmp_path, "vit")
+        whole = transformers.ViTModel(config, add_pooling_layer=pooling)
+        whole.save_pretrained(tmp_path)
+        module = module_of(tmp_path)
+        assert (module.pooler is not None) == pooling
+        batch = torch.rand(2, 3, 32, 32)
+        torch.testing.assert_close(output_of(module, batch), output_of(whole, batch))
+
+
 def test_weights_in_parts_and_in_half_precision(tmp_path: Path) -> None:
     """Spread over files with an index, and of float16: the network computes in float32."""
     whole = written(tmp_path / "parts", "vit", max_shard_size="20KB")
@@ -179,6 +193,16 @@ def test_a_repository_that_was_fetched_once(tmp_path: Path, monkeypatch: pytest.
         torch.testing.assert_close(output_of(network.module, batch), output_of(whole, batch))
     assert network.name == "hf:lab/vit?revision=v1"
     with pytest.raises(dif.InputError, match=r"lab/vit is not in .*hub, and can't be downloaded"):
+        dif.load_network("hf:lab/vit")
+
+
+def test_what_was_fetched_without_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may be there, where there is a connection."""
+    written(tmp_path / "vit", "vit")
+    (tmp_path / "vit" / "model.safetensors").unlink()
+    cut_off(monkeypatch, tmp_path / "hub")
+    keep(tmp_path / "hub", "lab/vit", tmp_path / "vit")
+    with pytest.raises(dif.InputError, match=r"no weights as safetensors .*; connect once, if they were not"):
         dif.load_network("hf:lab/vit")
 
 
@@ -323,6 +347,13 @@ def with_fewer_tensors(folder: Path) -> str:
     return ""
 
 
+def of_timm(folder: Path) -> str:
+    (folder / "config.json").write_text(
+        json.dumps({"architecture": "resnet18", "num_classes": 3, "pretrained_cfg": {}})
+    )
+    return ""
+
+
 def asked(options: str) -> Callable[[Path], str]:
     return lambda folder: options
 
@@ -344,6 +375,7 @@ def asked(options: str) -> Callable[[Path], str]:
         ),
         (with_fewer_tensors, r"the weights do not fit: of the tensors, 1 is missing \(classifier\.weight\)"),
         (of_a_dialogue, "the weights do not fit: of the tensors, .* are missing"),
+        (of_timm, "is a network of timm; write timm:local-dir:/"),
         (of_text, r"its model, BertModel, is not called with images alone; .*forward="),
         (asked("?weights=nowhere.safetensors"), r"there are no weights at nowhere\.safetensors"),
         (

@@ -113,14 +113,18 @@ def test_weights_of_a_file(tmp_path: Path, suffix: str) -> None:
     assert network.weights == str(path)
 
 
-def test_a_folder_and_a_repository(kept: Callable[[str, str], Path], tmp_path: Path) -> None:
-    """As timm saves them, with names of classes."""
+def test_a_folder_and_a_repository(
+    kept: Callable[[str, str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As timm saves them, with names of classes; a folder may lie in that of the user."""
+    monkeypatch.setenv("HOME", str(tmp_path))
     few = trained(num_classes=3)
     described = {"label_names": ["a", "b", "c"], "label_descriptions": {"a": "ant", "b": "bee", "c": "cat"}}
     save_for_hf(few, str(tmp_path / "net"), model_config=described, safe_serialization=True)
     for path in (tmp_path / "net").iterdir():
         kept("someone/net", path.name).write_bytes(path.read_bytes())
-    for name in (f"local-dir:{tmp_path / 'net'}", "hf-hub:someone/net", "hf-hub:someone/net@main"):
+    folders = f"local-dir:{tmp_path / 'net'}", "local-dir:~/net"
+    for name in (*folders, "hf-hub:someone/net", "hf-hub:someone/net@main"):
         network = load(f"timm:{name}")
         np.testing.assert_array_equal(outputs(network.module, SIDE), outputs(few, SIDE))
         assert (network.class_names, network.class_ids) == (("ant", "bee", "cat"), None)

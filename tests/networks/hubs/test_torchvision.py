@@ -101,8 +101,12 @@ def test_densenet_has_old_names(kept: Path) -> None:
         if "num_batches" not in name  # younger than the file
     }
     assert "features.denseblock1.denselayer1.norm.1.weight" in old
-    torch.save(old, file_of("densenet121", kept))
-    np.testing.assert_array_equal(outputs(module_of("torchvision:densenet121"), 32), outputs(module, 32))
+    path = file_of("densenet121", kept)
+    torch.save(old, path)
+    for spec in ("torchvision:densenet121", f"torchvision:densenet121?weights={path}"):
+        np.testing.assert_array_equal(outputs(module_of(spec), 32), outputs(module, 32))
+    with pytest.raises(dif.InputError, match=r"do not fit: .* of another shape \(features\.conv0\.weight"):
+        dif.load_network(f"torchvision:densenet161?weights={path}")
 
 
 def test_googlenet_is_as_it_was_trained(kept: Path, tmp_path: Path) -> None:
@@ -268,13 +272,21 @@ def test_what_the_user_says_goes_first(tmp_path: Path) -> None:
     spec = f"torchvision:{NAME}?weights=none"
     network = dif.load_network(spec, preprocess="unit", input_shape=(3, 96, 80), class_names=("a", "b"))
     assert (network.preprocessing, network.input_shape) == ("unit", (96, 80, 3))
-    assert network.weights == "random"
+    assert (network.weights, network.frameworks, network.library) == ("random", ("torch",), "torchvision")
     assert network.class_names == ("a", "b")
     assert network.transform is not None
     assert network.transform.resize_to is None
     (tmp_path / "classes.json").write_text('{"0": ["n01", "ant"], "1": ["n02", "bee"]}')
     network = dif.load_network(spec, classes=tmp_path / "classes.json")
     assert (network.class_ids, network.class_names) == (("n01", "n02"), ("ant", "bee"))
+
+
+def test_images_have_the_channels_that_are_normalised() -> None:
+    """Of one channel PyTorch would make three, by three means."""
+    spec = f"torchvision:{NAME}?weights=none"
+    with pytest.raises(dif.InputError, match=r"its transform is for 3 channels, but input_shape .* says 1; "):
+        dif.load_network(spec, input_shape=(1, 96, 96))
+    assert dif.load_network(spec, input_shape=(1, 96, 96), preprocess="unit").input_shape == (96, 96, 1)
 
 
 @pytest.mark.usefixtures("no_pictures")

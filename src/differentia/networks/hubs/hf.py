@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,9 @@ OWN = "DEFAULT"
 
 #: How attention can be computed; other names may be those of code on the hub.
 ATTENTION = ("eager", "sdpa")
+
+#: What transformers calls a network of timm.
+OF_TIMM = "timm_wrapper"
 
 CONFIG, PROCESSORS = "config.json", ("preprocessor_config.json", "processor_config.json")
 WEIGHTS, PARTS, INDEX = "model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json"
@@ -114,6 +117,9 @@ def _json(spec: NetworkSpec, path: Path) -> Mapping[str, Any]:
 
 def _kind(spec: NetworkSpec, config: Any) -> tuple[Any, Any]:
     """Return the class of the model with its configuration: a classifier, the part that sees, or the rest."""
+    if config.model_type == OF_TIMM:
+        where = "local-dir" if user_path(spec.name).is_dir() else "hf-hub"
+        raise InputError(f"{spec.text}: is a network of timm; write timm:{where}:{spec.name}")
     named = [str(name) for name in config.architectures or ()]
     kind = None
     for classifiers in modeling_auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES.values():
@@ -156,14 +162,9 @@ def _module(spec: NetworkSpec, folder: Path, kind: Any, config: Any) -> torch.nn
             module: torch.nn.Module = kind(config)
             return module.float()
         tensors = _own_tensors(spec, folder) if weights == OWN else read_tensors(spec.text, str(weights))
-        module, found = kind.from_pretrained(
-            None,
-            config=config,
-            state_dict=tensors,
-            dtype=torch.float32,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-        )
+        module, found = _with_tensors(kind, config, tensors)
+        if _only_pooler(found["missing_keys"]) and "add_pooling_layer" in inspect.signature(kind).parameters:
+            module, found = _with_tensors(kind, config, tensors, add_pooling_layer=False)
     except InputError:
         raise
     except Exception as error:  # many kinds, of configurations that fit nothing
@@ -172,6 +173,27 @@ def _module(spec: NetworkSpec, folder: Path, kind: Any, config: Any) -> torch.nn
     if problem := misfit(sorted(found["missing_keys"]), [], reshaped):
         raise unfitting(spec.text, problem)
     return module
+
+
+def _with_tensors(
+    kind: Any, config: Any, tensors: Mapping[str, torch.Tensor], **options: Any
+) -> tuple[torch.nn.Module, Mapping[str, Any]]:
+    """Return a model with tensors as its weights, and which of both do not fit."""
+    found: tuple[torch.nn.Module, Mapping[str, Any]] = kind.from_pretrained(
+        None,
+        config=config,
+        state_dict=dict(tensors),
+        dtype=torch.float32,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+        **options,
+    )
+    return found
+
+
+def _only_pooler(missing: Collection[str]) -> bool:
+    """Return whether all that is missing is of a pooler, which models like DINO were trained without."""
+    return bool(missing) and all(name.startswith("pooler.") for name in missing)
 
 
 def _own_tensors(spec: NetworkSpec, folder: Path) -> dict[str, torch.Tensor]:
@@ -183,8 +205,10 @@ def _own_tensors(spec: NetworkSpec, folder: Path) -> dict[str, torch.Tensor]:
     if not names:
         pickles = [name for name in PICKLES if (folder / name).is_file()]
         found = f"; {pickles[0]} there is a pickle, which is not read" if pickles else ""
+        fetched_before = folder != user_path(spec.name)
+        first = "connect once, if they were not fetched yet, save" if fetched_before else "save"
         raise InputError(
-            f"{spec.text}: there are no weights as safetensors ({WEIGHTS}) in {folder}{found}; save them "
+            f"{spec.text}: there are no weights as safetensors ({WEIGHTS}) in {folder}{found}; {first} them "
             "with model.save_pretrained, or give weights=PATH or weights=none"
         )
     tensors: dict[str, torch.Tensor] = {}

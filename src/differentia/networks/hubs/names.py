@@ -14,18 +14,18 @@ class Hub(NamedTuple):
     #: The module that it is imported by, and the extra of this package that installs it.
     module: str
     extra: str
-    #: The package that holds it, as it is installed.
-    package: str
     #: A network of it, for errors.
     example: str
+    #: What its package is called, of which versions are told.
+    package: str
 
 
 #: By what a spec calls it.
 HUBS = {
-    "torchvision": Hub("torchvision", "torchvision", "torchvision", "resnet18"),
-    "timm": Hub("timm", "timm", "timm", "vit_tiny_patch16_224"),
-    "hf": Hub("transformers", "hf", "transformers", "google/vit-base-patch16-224"),
-    "open_clip": Hub("open_clip", "open_clip", "open_clip_torch", "ViT-B-32"),
+    "torchvision": Hub("torchvision", "torchvision", "resnet18", "torchvision"),
+    "timm": Hub("timm", "timm", "vit_tiny_patch16_224", "timm"),
+    "hf": Hub("transformers", "hf", "google/vit-base-patch16-224", "transformers"),
+    "open_clip": Hub("open_clip", "open_clip", "ViT-B-32", "open_clip_torch"),
 }
 
 #: What they are called elsewhere, in small letters.

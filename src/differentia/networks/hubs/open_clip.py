@@ -149,8 +149,8 @@ def _of_folder(spec: NetworkSpec, named: Any) -> _Model:
 
 def _no_weights(spec: NetworkSpec, place: str) -> InputError:
     return InputError(
-        f"{spec.text}: {place} has no weights as safetensors, and pickles are not fetched; give "
-        "pretrained=PATH of a file of yours, or pretrained=none"
+        f"{spec.text}: no weights as safetensors were found in {place}, and pickles are not fetched; connect "
+        "once, if you were not, or give pretrained=PATH of a file of yours, or pretrained=none"
     )
 
 

@@ -23,9 +23,11 @@ from differentia.networks.specs import NetworkSpec
 from differentia.networks.transforms import Transform
 from differentia.networks.weight_files import names_weights_file, weights_path
 from differentia.networks.weights import load_weights, read_weights
+from differentia.system.files import user_path
 
-#: How timm names a repository of Hugging Face, and what holds weights there, the safest first.
+#: How timm names a repository of Hugging Face, and a folder; what holds weights there, the safest first.
 ON_HUB = ("hf-hub", "hf_hub")
+LOCAL = "local-dir:"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 CONFIG = "config.json"
@@ -40,6 +42,8 @@ SAFE = {
 def load(spec: NetworkSpec) -> HubNetwork:
     """Return a network of timm, with the weights and the transform of the tag that its name has."""
     require_no_option(spec, "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path")
+    if spec.name.startswith(LOCAL):
+        spec = spec._replace(name=LOCAL + str(user_path(spec.name.removeprefix(LOCAL))))
     options = dict(spec.options)
     weights = options.pop("weights", "DEFAULT")
     _require_name(spec)
@@ -66,7 +70,7 @@ def _require_name(spec: NetworkSpec) -> None:
         ways = "name a folder: timm:local-dir:FOLDER"
         from_hugging_face(spec.text, repository, [CONFIG], revision or None, ways=ways)
         return
-    if source == "local-dir":
+    if spec.name.startswith(LOCAL):
         if not (Path(place) / CONFIG).is_file():
             raise InputError(f"{spec.text}: there is no {CONFIG} in {place}; name a folder that timm wrote")
         return
@@ -81,7 +85,7 @@ def _require_name(spec: NetworkSpec) -> None:
 def _own_file(spec: NetworkSpec) -> Path:
     """Return the file of a network's own weights, the safest that there is."""
     source, _, place = spec.name.partition(":")
-    if source == "local-dir":
+    if spec.name.startswith(LOCAL):
         found = [path for name in WEIGHTS if (path := Path(place) / name).is_file()]
         if not found:
             raise InputError(

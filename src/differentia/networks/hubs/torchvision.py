@@ -18,7 +18,7 @@ from differentia.networks.hubs.names import RANDOM
 from differentia.networks.misfits import brief
 from differentia.networks.specs import NetworkSpec
 from differentia.networks.transforms import Transform
-from differentia.networks.weight_files import names_weights_file
+from differentia.networks.weight_files import names_weights_file, weights_path
 from differentia.networks.weights import load_weights, read_weights
 
 #: What a network is built with where torchvision loads its weights, and is not where it does not.
@@ -50,15 +50,17 @@ def load(spec: NetworkSpec) -> HubNetwork:
     if transforms is not None:
         told = _weights_named(spec, transforms)
     if chosen is not None:
-        module = _with_own_weights(spec, chosen, options)
+        tensors = read_weights(spec.text, from_url(spec.text, chosen.url))
+        module = _with_tensors(spec, chosen, tensors, options)
     else:
+        given = dict(options)
         if name in AS_TRAINED:
             options = {**AS_TRAINED[name], "init_weights": path is None, **options}
         if name.startswith("vit_"):  # whose weights are for one size
             options.setdefault("image_size", told.transforms().crop_size[0])
         module = _built(spec, options, keep_random_state=path is not None)
-    if path:
-        load_weights(spec.text, module, path, spare=FOR_TRAINING.get(name, ()))
+        if path:
+            module = _with_file(spec, module, path, told, given)
     names = tuple(told.meta["categories"] or ())
     fit = names and options.get("num_classes", len(names)) == len(names)
     transform = _transform_of(told.transforms())
@@ -95,11 +97,32 @@ def _weights_named(spec: NetworkSpec, name: object) -> models.WeightsEnum:
     return known[wanted]
 
 
-def _with_own_weights(
-    spec: NetworkSpec, weights: models.WeightsEnum, options: Mapping[str, Any]
+def _with_file(
+    spec: NetworkSpec,
+    module: torch.nn.Module,
+    path: str,
+    weights: models.WeightsEnum,
+    options: Mapping[str, Any],
 ) -> torch.nn.Module:
-    """Return a network as torchvision builds it, with the weights that it names; they are only read."""
-    tensors = read_weights(spec.text, from_url(spec.text, weights.url))
+    """Return a network with the weights of a file, which may have the names of torchvision's old files."""
+    try:
+        load_weights(spec.text, module, path, spare=FOR_TRAINING.get(spec.name, ()))
+    except InputError as misfit:
+        try:
+            tensors = read_weights(spec.text, weights_path(spec.text, path))
+            return _with_tensors(spec, weights, tensors, options)
+        except InputError:
+            raise misfit from None
+    return module
+
+
+def _with_tensors(
+    spec: NetworkSpec,
+    weights: models.WeightsEnum,
+    tensors: Mapping[str, torch.Tensor],
+    options: Mapping[str, Any],
+) -> torch.nn.Module:
+    """Return a network as torchvision builds it with such weights, of tensors that were read."""
     with _given(weights, tensors):
         return _built(spec, {"weights": weights, **options}, keep_random_state=True)
 

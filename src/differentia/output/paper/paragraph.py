@@ -500,6 +500,8 @@ def _network_in_words(network: str, weights: str, cite: _Citations) -> str:
     elif weights:
         of_file = "of the file " if not of_hub or is_file(weights) else ""
         details += [f"the weights {of_file}{_quoted(file_name(weights))}"]
+    elif of_hub:
+        details += ["its own weights"]
     return text + (f" with {_listed(details)}" if details else "")
 
 
@@ -517,11 +519,11 @@ def _of_hub_in_words(spec: str) -> str:
     hub, _, name = spec.partition(":")
     source, colon, place = name.partition(":")
     if colon:  # of a repository, or a folder
-        name = place if source.startswith("hf") else file_name(place)
+        name = place if source.startswith("hf") else file_name(place.rstrip("/"))
     elif hub == "timm":
         name = name.partition(".")[0]
     elif not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", name):
-        name = file_name(name)
+        name = file_name(name.rstrip("/"))
     return _OF_HUBS[hub].format(_quoted(name))
 
 

@@ -353,10 +353,11 @@ def open_recording(
             about |= {fact: kept[fact] for fact in facts if fact in kept}
     elif there:
         latest = max(alike or there, key=lambda key: (recordings / key / METADATA).stat().st_mtime)
-        notes.append(
-            f"{path}: holds responses recorded with another {_what_differs(there[latest], about)}; they are "
-            "kept, but not used: --fresh removes them"
-        )
+        if differing := _what_differs(there[latest], about):
+            notes.append(
+                f"{path}: holds responses recorded with another {differing}; they are kept, but not used: "
+                "--fresh removes them"
+            )
     with _disk(path):
         if kept != about:
             _write_group(folder, about)
@@ -429,14 +430,19 @@ def _behaves_alike(kept: Mapping[str, Any], now: Mapping[str, Sequence[float]]) 
 #: What an identity stands for that says nothing of a choice, as those from before there was one.
 UNSAID = {"tokens": "all", "dtype": "float32"}
 
+#: What recordings are meant to differ in, when a network is looked at in several ways.
+SEVERAL_WAYS = ["tokens"]
+
 
 def _what_differs(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """Return in what two recordings differ, in words."""
+    """Return in what two recordings differ, in words; "" where that is as it should be."""
     before, now = ({**UNSAID, **about["identity"]} for about in (recorded, wanted))
     names = recorded.get("name"), wanted["name"]
     if names[0] != names[1] and before.get("network") != now["network"]:
         before["network"], now["network"] = names  # which say more than fingerprints
     changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    if changed == SEVERAL_WAYS:
+        return ""
     if not changed:
         return "code of the network or its preprocessing (the same image gives other responses)"
     return ", ".join(
