@@ -77,6 +77,23 @@ def test_where_there_is_no_value() -> None:
     assert say_undefined(result) == ["No value for a in still, even: a response is the same in every unit."]
 
 
+def test_where_the_reference_is_zero() -> None:
+    """There is no value relative to it, as of a class token before the first block; others have theirs."""
+    rng = np.random.default_rng(0)
+    constant = np.tile(rng.normal(size=60), (12, 1))
+    arrays = {
+        name: {"first": constant, "last": gaussian(rng, 12), "other": gaussian(rng, 12)} for name in "ab"
+    }
+    arrays["a"]["other"] = constant
+    result = dif.measure_responses(arrays, reference="b")
+    assert dif.relative(result).sel(layer="first").isnull().all()
+    assert dif.relative(result).sel(layer=["last", "other"]).notnull().all()
+    said = ["No relative value in first: the differentiation of the reference, b, is 0 there."]
+    assert say_undefined(result) == said
+    assert say_undefined(result.sel(layer=["last", "other"])) == []
+    assert say_undefined(dif.measure_responses(arrays)) == []
+
+
 def test_each_reason_has_its_words() -> None:
     """Of their own."""
     assert set(DOUBT_WORDS) == {STRONG_IMAGES, LONG_TAIL, GAP}

@@ -66,6 +66,10 @@ class Network(Shown, ABC):
         The function that makes what it is called with of its input, in words; "" where it takes just that.
     classifies
         Whether it may tell classes apart; not where it is known to give an embedding.
+    weights
+        What its weights are called, where it comes from a library: a name, a file's path, "random".
+    library
+        The package that it comes from, as it is installed.
     traceable
         Whether its pass is made of PyTorch's operations, so that it can be written as a graph of them.
     operations
@@ -83,6 +87,8 @@ class Network(Shown, ABC):
     dtype: str = "float32"
     forward: str = ""
     classifies: bool = True
+    weights: str = ""
+    library: str = ""
     traceable: bool = False
     operations: bool = False
     inert: ClassVar[frozenset[str]] = frozenset()

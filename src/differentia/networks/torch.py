@@ -47,7 +47,7 @@ class TorchNetwork(Network):
     """A PyTorch module that takes a batch of images; evaluated in eval mode, then put back as it was."""
 
     channels_first = True
-    frameworks: tuple[str, ...] = ("torch",)
+    frameworks = ("torch",)
     traceable = True
     manners = (Manner.FASTEST, Manner.IN_PARTS, Manner.OWN)
     manner = Manner.FASTEST

@@ -13,6 +13,9 @@ from differentia.definition.measure import METRICS, NORMALIZATIONS
 from differentia.networks.preprocessing import PREPROCESSINGS
 from differentia.output.mathml import EQUALS, MINUS, over, symbol
 from differentia.recording.units import UNIT_KINDS
+from differentia.results.dataset import provenance
+from differentia.results.subject import subject_of
+from differentia.results.summaries import layer_names
 from differentia.stimuli.base import CROPS
 from differentia.stimuli.noise import NOISE_KINDS
 from differentia.system.choices import TOKENS
@@ -175,6 +178,14 @@ TOKEN_WORDS = {
     "mean": "the mean of those of patches was used (without class, distillation and register tokens)",
 }
 
+#: The same in short, for labels.
+TOKEN_LABELS = {
+    "all": "",
+    "class": "class token",
+    "patches": "patch tokens",
+    "mean": "mean of patch tokens",
+}
+
 #: How pixel values of 0 to 255 become a network's input.
 PREPROCESSING_WORDS = {
     "none": "left unchanged",
@@ -220,6 +231,7 @@ for _what, _choices, _rows in (
     ("metric", METRICS, METRIC_WORDS),
     ("kind of units", UNIT_KINDS, UNIT_WORDS),
     ("choice of tokens", TOKENS.names, TOKEN_WORDS),
+    ("choice of tokens", TOKENS.names, TOKEN_LABELS),
     ("preprocessing", PREPROCESSINGS, PREPROCESSING_WORDS),
     ("crop", CROPS, CROP_WORDS),
     ("kind of noise", NOISE_KINDS, NOISE_WORDS),
@@ -247,6 +259,28 @@ def unit_of(result: xr.Dataset) -> str:
     """Return the unit of a result's differentiation; "" where it is dimensionless."""
     keeps_unit = NORMALIZATION_WORDS[result.attrs["normalize"]].keeps_unit
     return "unit of the responses" if keeps_unit and METRICS[result.attrs["metric"]].in_units else ""
+
+
+def layers_of_tokens(result: xr.Dataset) -> tuple[int, int]:
+    """Return of how many layers only some tokens count, and how many others there are."""
+    names = layer_names(result)
+    cut = len({*provenance(result).get("token_layers", ())} & {*names})
+    return cut, len(names) - cut
+
+
+def tokens_label(result: xr.Dataset) -> str:
+    """Return which tokens count, as "class token of 13 layers; 3 whole"; "" where all do."""
+    label = TOKEN_LABELS.get(str(provenance(result).get("tokens", "")), "")
+    cut, whole = layers_of_tokens(result)
+    if not (label and cut):
+        return ""
+    return f"{label} of {subject_of(result).place.count(cut)}; {whole:,} whole" if whole else label
+
+
+def computed_label(result: xr.Dataset) -> str:
+    """Return what a network computed in; "" where that needs no saying."""
+    dtype = str(provenance(result).get("dtype", ""))
+    return f"computed in {dtype}" if dtype not in ("", "float32") else ""
 
 
 def units_title(kind: str, count: int, units: str = "units") -> str:

@@ -92,11 +92,25 @@ def say_undefined(result: xr.Dataset) -> list[str]:
     by_response = result.attrs["normalize"] == "response" or result.attrs["metric"] in _OF_ONE_LENGTH
     why = "a response is the same in every unit" if by_response else "all responses are equal"
     cases = {why: unknown & never, f"{why} in some draws": unknown & ~never}
-    return [
+    said = [
         f"No value for {_say_places(result, places)}: {reason}."
         for reason, where in cases.items()
         if (places := _places(where))
     ]
+    return [*said, *_say_unrelated(result)]
+
+
+def _say_unrelated(result: xr.Dataset) -> list[str]:
+    """Return in words where there is no relative value, since the reference has none but 0."""
+    name = result.attrs["reference"]
+    if name not in result["set"].values:
+        return []
+    values = result["differentiation"].sel(set=[name], n_units=result["n_units"].max())
+    places = _places(draw_mean(values, result) == 0)
+    if not places:
+        return []
+    layers = subject_of(result).place.listed(result["layer"].values[places[name]].tolist())
+    return [f"No relative value in {layers}: the differentiation of the reference, {name}, is 0 there."]
 
 
 def _places(where: xr.DataArray) -> dict[str, Int[np.ndarray, " l"]]:

@@ -82,7 +82,9 @@ def test_weights_are_the_models_own(name: str, tmp_path: Path) -> None:
     """Those of its folder or of a file, also of a whole model with a part that reads; or random ones."""
     whole = written(tmp_path, name)
     part: Any = getattr(whole, MODELS[name][2]) if MODELS[name][2] else whole
-    own = module_of(tmp_path)
+    network = loaded(tmp_path)
+    assert (network.weights, network.library) == ("", "transformers")
+    own: Any = network.module
     batch = torch.rand(2, 3, 112, 112) if name == "swin" else torch.rand(2, 3, 32, 32)
     expected = output_of(part, batch)
     if name == "clip":  # its tower is given the projection that goes with it
@@ -94,7 +96,9 @@ def test_weights_are_the_models_own(name: str, tmp_path: Path) -> None:
     torch.testing.assert_close(
         output_of(module_of(tmp_path, f"?weights={file}"), batch), output_of(own, batch)
     )
-    drawn = module_of(tmp_path, "?weights=none")
+    network = loaded(tmp_path, "?weights=none")
+    assert network.weights == "random"
+    drawn: Any = network.module
     assert not torch.allclose(output_of(drawn, batch), expected, atol=1e-3)
 
 

@@ -167,6 +167,7 @@ def test_random_weights() -> None:
     assert not one.classifies
     assert class_layer(one) is None  # though it ends in a vector of 24 features
     assert not same(one.module, other.module)
+    assert (one.weights, other.weights) == ("random", "random")
 
 
 def test_weights_of_a_tag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,6 +182,7 @@ def test_weights_of_a_tag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     keep(tmp_path / "hub", "lab/clip", folder)
     network = loaded("small-ViT?pretrained=mine_b1")
     assert same(network.module, model.visual)
+    assert (network.weights, network.library) == ("mine_b1", "open_clip_torch")
     assert same(loaded("small-ViT?pretrained=Mine-B1").module, model.visual)  # as open_clip takes it
     assert network.transform is not None
     assert network.transform[:6] == ((32, 32, 3), "bicubic", "squash", None, (0.5,) * 3, (0.25,) * 3)
@@ -204,6 +206,7 @@ def test_a_folder_of_open_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for name in (f"local-dir:{folder}", "hf-hub:lab/clip"):
         network = loaded(name)
         assert same(network.module, model.visual)
+        assert network.weights == ""
         assert network.transform is not None
         assert network.transform[:6] == ((64, 64, 3), "bilinear", "center", 64, (0.1, 0.2, 0.3), (0.5,) * 3)
         assert not same(loaded(f"{name}?pretrained=none").module, model.visual)

@@ -71,6 +71,7 @@ def test_its_own_weights(kept: Callable[[str, str], Path]) -> None:
         network = load(spec)
         np.testing.assert_array_equal(outputs(network.module, SIDE), outputs(module, SIDE))
         assert "state_dict" not in network.module.pretrained_cfg
+        assert (network.weights, network.library) == ("r160_in1k", "timm")
     assert torch.equal(torch.get_rng_state(), state)
     of_timm = timm.create_model(NAME, pretrained=True)
     np.testing.assert_array_equal(outputs(of_timm, SIDE), outputs(module, SIDE))
@@ -123,6 +124,7 @@ def test_weights_of_a_file(tmp_path: Path, suffix: str) -> None:
     network = load(f"timm:{NAME}?num_classes=7&weights={path}")
     np.testing.assert_array_equal(outputs(network.module, SIDE), outputs(few, SIDE))
     assert (network.class_names, network.class_ids) == (None, None)
+    assert network.weights == str(path)
 
 
 def test_a_folder_and_a_repository(
@@ -140,7 +142,9 @@ def test_a_folder_and_a_repository(
         network = load(f"timm:{name}")
         np.testing.assert_array_equal(outputs(network.module, SIDE), outputs(few, SIDE))
         assert (network.class_names, network.class_ids) == (("ant", "bee", "cat"), None)
-        assert load(f"timm:{name}?weights=none").module.num_classes == 3
+        assert network.weights == ""
+        drawn = load(f"timm:{name}?weights=none")
+        assert (drawn.module.num_classes, drawn.weights) == (3, "random")
     (tmp_path / "net" / "model.safetensors").unlink()
     with pytest.raises(dif.InputError, match=r"there is no model\.safetensors in .*net; save it there, or"):
         load(f"timm:local-dir:{tmp_path / 'net'}")

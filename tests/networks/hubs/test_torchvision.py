@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def test_weights_of_a_file(tmp_path: Path, suffix: str) -> None:
     assert network.input_shape == (224, 224, 3)
     assert network.class_names == tuple(models.ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1.meta["categories"])
     assert network.class_ids is None
+    assert (network.weights, network.library) == (str(path), "torchvision")
     few, path = trained(num_classes=7), tmp_path / f"few{suffix}"
     save(few.state_dict(), path)
     network = dif.load_network(f"torchvision:{NAME}?num_classes=7&weights={path}", device="cpu")
@@ -78,8 +80,10 @@ def test_its_own_weights(kept: Path) -> None:
         "?weights=IMAGENET1K_V1",
         "?weights=ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1",
     ):
-        found = module_of(f"torchvision:{NAME}{spec}")
+        network: Any = dif.load_network(f"torchvision:{NAME}{spec}", device="cpu")
+        found = network.module
         np.testing.assert_array_equal(outputs(found, SIDE), outputs(module, SIDE))
+        assert network.weights == "IMAGENET1K_V1"
     assert torch.equal(torch.get_rng_state(), state)
     weights = models.ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1
     assert "get_state_dict" not in vars(weights)
@@ -282,7 +286,7 @@ def test_what_the_user_says_goes_first(tmp_path: Path) -> None:
     spec = f"torchvision:{NAME}?weights=none"
     network = dif.load_network(spec, preprocess="unit", input_shape=(3, 96, 80), class_names=("a", "b"))
     assert (network.preprocessing, network.input_shape) == ("unit", (96, 80, 3))
-    assert network.frameworks == ("torch", "torchvision")
+    assert (network.weights, network.frameworks, network.library) == ("random", ("torch",), "torchvision")
     assert network.class_names == ("a", "b")
     assert network.transform is not None
     assert network.transform.resize_to is None
@@ -319,5 +323,13 @@ def test_a_measurement_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for result in (one, other):
         assert result["class_name"].values.tolist() == ["ant", "bee", "cat"]
         facts = json.loads(result.attrs["provenance"])
+        assert facts["versions"]["torchvision"] == version("torchvision")
+        assert {"timm", "transformers", "open_clip_torch"}.isdisjoint(facts["versions"])
+        told = dif.describe_methods(result).text
+        assert (
+            f'measured in the network "{NAME}" of torchvision with num_classes=3 and the weights of the file '
+            '"w.safetensors".'
+        ) in told
+        assert f"), torchvision {version('torchvision')}, Pillow" in told
         assert (facts["resize"], facts["crop"], facts["resized_to"]) == ("bilinear", "center", 256)
         assert facts["preprocessing"].startswith("(x / 255 - [0.485, 0.456, 0.406])")

@@ -12,6 +12,7 @@ from helpers.figures import of_network, texts
 from matplotlib.figure import Figure
 
 import differentia as dif
+from differentia.results.dataset import with_provenance
 
 RNG = np.random.default_rng(0)
 
@@ -25,6 +26,23 @@ def _close_figures() -> Iterator[None]:
 def neurons(layers: int = 4) -> xr.Dataset:
     arrays = {"a": {f"layer_{n}": RNG.normal(size=(8, 60)) for n in range(layers)}}
     return of_network(dif.measure_responses(arrays, n_units=(5, 20, 60), draws=1))
+
+
+def test_tokens_that_count() -> None:
+    """The axis says which, as far as there is room; nothing where all do, or a result says nothing of it."""
+    result = neurons(16)
+    ordered = "Layer, in the order of computation"
+    assert dif.plot(result).get_xlabel() == ordered
+    assert dif.plot(with_provenance(result, tokens="class")).get_xlabel() == ordered
+    some = with_provenance(result, tokens="class", token_layers=[f"layer_{n}" for n in range(3, 16)])
+    told = "class token of 13 layers; 3 whole"
+    narrow, narrower = (plt.figure(figsize=(width, 4)) for width in (3.6, 2.2))
+    for ax in (dif.plot(some), dif.plot_kinds({"random": some})[0]):
+        assert ax.get_xlabel() == f"{ordered} ({told})"
+    assert dif.plot(some, narrow).get_xlabel() == f"Layer ({told})"
+    assert dif.plot(some, narrower).get_xlabel() == "Layer (class token)"
+    every = with_provenance(result, tokens="mean", token_layers=[f"layer_{n}" for n in range(16)])
+    assert dif.plot(every).get_xlabel() == f"{ordered} (mean of patch tokens)"
 
 
 @pytest.mark.parametrize("layers", [2, 30, 90, pytest.param(500, marks=pytest.mark.slow)])

@@ -46,12 +46,14 @@ from helpers.reports import (
     sigma,
     uncertainty,
     with_spread,
+    without_views,
     written,
 )
 from matplotlib import colormaps
 from playwright.sync_api import expect
 
 import differentia as dif
+from differentia.results.dataset import with_provenance
 from differentia.results.tables import table_rows
 
 if TYPE_CHECKING:
@@ -132,6 +134,20 @@ def test_the_curves_are_those_of_the_result(page: Page) -> None:
     )
     assert "Dotted bands: 95 % intervals for other draws of units." in caption
     assert "images" not in caption  # which are too few
+
+
+@pytest.mark.parametrize(("width", "label"), [(1200, "Layer, in the order of computation"), (420, "Layer")])
+def test_the_axis_says_which_tokens_count(browser: Browser, width: int, label: str, tmp_path: Path) -> None:
+    """As far as there is room, without leaving the page."""
+    some = with_provenance(without_views(measured()), tokens="class", token_layers=LAYERS[1:])
+    file = dif.write_report(some, tmp_path / "report.html")
+    with browsing(browser, (width, 900)) as context:
+        page = opened(context, file)
+        assert axis_of(page, "curves", "x")["title"] == f"{label} (class token of 3 layers; 1 whole)"
+        box = page.locator("#curves .xtitle").bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
 
 
 def test_each_number_of_units_and_all(fresh: Page) -> None:

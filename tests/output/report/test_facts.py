@@ -58,6 +58,18 @@ def test_tokens_that_count() -> None:
     assert label not in dict(facts({"random": neurons()}))
 
 
+def test_weights() -> None:
+    """Those that were taken; of older results, what the network's name says."""
+    for facts_known, expected in (
+        ({"network": "torchvision:resnet18", "weights": "IMAGENET1K_V1"}, "IMAGENET1K_V1"),
+        ({"network": "torchvision:resnet18?weights=none"}, "random"),
+        ({"network": "hf:some/net"}, None),
+        ({}, None),
+    ):
+        known = dict(facts({"random": with_provenance(neurons(), **facts_known)}))
+        assert known.get("Weights") == expected
+
+
 def test_warnings_of_every_kind() -> None:
     """Each once; none are known of results that were written before they were kept."""
     results = kinds()

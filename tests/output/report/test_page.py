@@ -21,6 +21,7 @@ from plotly.offline import get_plotlyjs
 import differentia as dif
 from differentia.output.report import page
 from differentia.results.contrasts import contrasts_between_sets
+from differentia.results.dataset import with_provenance
 
 RNG = np.random.default_rng(0)
 
@@ -151,6 +152,35 @@ def test_names_of_networks() -> None:
         "nets/": "nets/",
     }.items():
         assert page.short_name(network) == short
+
+
+def test_titles_say_the_weights() -> None:
+    """Random ones, and those that a library has several of; a file without its folder."""
+    for network, weights, title in (
+        ("keras:VGG16", "", "keras:VGG16"),
+        ("keras:VGG16?weights=none", "", "keras:VGG16 with random weights"),
+        ("timm:vit_tiny?weights=none", "random", "timm:vit_tiny with random weights"),
+        ("timm:vit_tiny", "augreg_in1k", "timm:vit_tiny with the weights augreg_in1k"),
+        ("timm:vit_tiny.augreg_in1k", "augreg_in1k", "timm:vit_tiny.augreg_in1k"),
+        ("torchvision:vgg11?weights=/me/w.pt", "/me/w.pt", "torchvision:vgg11 with the weights w.pt"),
+        ("hf:some/net", "", "net"),
+        ("my.nets:make?weights=/me/w.pt", "", "my.nets:make"),
+    ):
+        assert page.titled({"network": network, "weights": weights}) == title
+
+
+def test_tokens_and_numbers_stand_at_the_top(tmp_path: Path) -> None:
+    """And which tokens count on the curves' axis; nothing where all do, in float32."""
+    result = measured()
+    some = with_provenance(
+        result, tokens="class", token_layers=result["layer"].values.tolist()[:1], dtype="bfloat16"
+    )
+    others = result.sizes["layer"] - 1
+    for given, said in ((some, True), (result, False)):
+        text = dif.write_report(given, tmp_path / "report.html").read_text(encoding="utf-8")
+        lead = text.partition('class="lead">')[2].partition("</p>")[0]
+        assert (f"(class token of 1 layer; {others} whole, computed in bfloat16)." in lead) == said
+        assert (f'"tokens":"class token of 1 layer; {others} whole"' in text.replace('": "', '":"')) == said
 
 
 def test_showing_it_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:

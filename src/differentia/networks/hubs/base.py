@@ -27,6 +27,9 @@ class HubNetwork(NamedTuple):
     untold: str = ""
     #: Whether its last layer tells classes apart, rather than being an embedding.
     classifies: bool = True
+    #: What its weights are called: by the library, or by the path of their file; "random" for such; "" for
+    #: the only ones that it has.
+    weights: str = ""
 
 
 def require_no_option(spec: NetworkSpec, *names: str) -> None:

@@ -19,6 +19,7 @@ from differentia.errors import InputError, has_control_characters, require_known
 from differentia.networks.class_files import ClassIndex
 from differentia.networks.hubs.base import HubNetwork, UntoldError
 from differentia.networks.hubs.image_processors import transform_of
+from differentia.networks.hubs.names import RANDOM
 from differentia.networks.hubs.repositories import fetched
 from differentia.networks.misfits import brief, misfit, unfitting
 from differentia.networks.specs import NetworkSpec
@@ -61,7 +62,16 @@ def load(spec: NetworkSpec) -> HubNetwork:
         transform, untold = None, str(error)
     with _quiet():
         module = _module(spec, folder, kind, config)
-    return HubNetwork(module, transform, _classes(kind, config), untold, _classifies(kind))
+    called = {None: RANDOM, OWN: ""}
+    weights = spec.options.get("weights", OWN)
+    return HubNetwork(
+        module,
+        transform,
+        _classes(kind, config),
+        untold,
+        classifies=_classifies(kind),
+        weights=called.get(weights, str(weights)),
+    )
 
 
 def _folder(spec: NetworkSpec) -> Path:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+#: What random weights are called.
+RANDOM = "random"
+
 
 class Hub(NamedTuple):
     """A library of networks."""

@@ -14,6 +14,7 @@ from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
 from differentia.errors import InputError, listed_names, require_known, unknown_name
 from differentia.networks.hubs.base import HubNetwork, UntoldError
+from differentia.networks.hubs.names import RANDOM
 from differentia.networks.hubs.repositories import fetched
 from differentia.networks.misfits import brief
 from differentia.networks.specs import NetworkSpec
@@ -59,10 +60,12 @@ def load(spec: NetworkSpec) -> HubNetwork:
     tower = _tower(spec, model)
     if model.weights is not None:
         load_weights(spec.text, tower, model.weights, part=TOWER)
+    called = {None: RANDOM, OWN: ""}.get(named, str(named))
     try:
-        return HubNetwork(tower, _transform(model.preprocess, tower.image_size), classifies=False)
+        transform, untold = _transform(model.preprocess, tower.image_size), ""
     except UntoldError as error:
-        return HubNetwork(tower, None, untold=str(error), classifies=False)
+        transform, untold = None, str(error)
+    return HubNetwork(tower, transform, untold=untold, classifies=False, weights=called)
 
 
 def _built_in(spec: NetworkSpec, named: Any) -> _Model:

@@ -17,6 +17,7 @@ from differentia.errors import InputError, unknown_name, warn
 from differentia.networks.class_files import ClassIndex
 from differentia.networks.hubs.base import HubNetwork, require_no_option
 from differentia.networks.hubs.downloads import from_hugging_face, from_url
+from differentia.networks.hubs.names import RANDOM
 from differentia.networks.misfits import brief
 from differentia.networks.specs import NetworkSpec
 from differentia.networks.transforms import Transform
@@ -56,8 +57,15 @@ def load(spec: NetworkSpec) -> HubNetwork:
     else:
         raise unknown_name(f"weights of {spec.name}", str(weights), ("DEFAULT", "none", "PATH"))
     untold = "its transform, with borders or for images that are not square, can't be done here"
-    classifies = getattr(module, "num_classes", 0) > 0
-    return HubNetwork(module, _transform_of(module, options), _classes_of(module), untold, classifies)
+    tag = "" if ":" in spec.name else str(_config_of(module).get("tag") or "")  # of others, what it began as
+    return HubNetwork(
+        module,
+        _transform_of(module, options),
+        _classes_of(module),
+        untold,
+        classifies=getattr(module, "num_classes", 0) > 0,
+        weights={None: RANDOM, "DEFAULT": tag}.get(weights, str(weights)),
+    )
 
 
 def _require_name(spec: NetworkSpec) -> None:

@@ -14,6 +14,7 @@ from differentia.errors import InputError, unknown_name
 from differentia.networks.class_files import ClassIndex
 from differentia.networks.hubs.base import HubNetwork, require_no_option
 from differentia.networks.hubs.downloads import from_url
+from differentia.networks.hubs.names import RANDOM
 from differentia.networks.misfits import brief
 from differentia.networks.specs import NetworkSpec
 from differentia.networks.transforms import Transform
@@ -66,7 +67,8 @@ def load(spec: NetworkSpec) -> HubNetwork:
     if "image_size" in options:
         size = int(options["image_size"])
         transform = transform.of_size((size, size, 3))
-    return HubNetwork(module, transform, ClassIndex(names=names if fit else None))
+    called = path or (RANDOM if chosen is None else chosen.name)
+    return HubNetwork(module, transform, ClassIndex(names=names if fit else None), weights=called)
 
 
 def _require_classifier(spec: NetworkSpec) -> None:

@@ -117,6 +117,8 @@ class Surroundings:
     #: Inches: how wide the figure is, and how wide the axes will be.
     width: float
     room: float
+    #: Which tokens of the layers count, where not all do.
+    tokens: str = ""
 
     @cached_property
     def names(self) -> LayerNames:
@@ -145,7 +147,7 @@ class Surroundings:
         """Name the layers and their axis."""
         self.names.draw(ax)
         set_ends(ax, len(self.layers), self.room)
-        ax.set_xlabel(axis_label(self.subject, self.room), fontsize=LABEL_SIZE)
+        ax.set_xlabel(axis_label(self.subject, self.room, self.tokens), fontsize=LABEL_SIZE)
 
     def explain(self, ax: Axes) -> None:
         """Say what is what."""
@@ -225,8 +227,13 @@ def set_ends(ax: Axes, n_layers: int, room: float) -> None:
     ax.set_xlim(-end, n_layers - 1 + end)
 
 
-def axis_label(subject: Subject, room: float) -> str:
+def axis_label(subject: Subject, room: float, tokens: str = "") -> str:
     """Return what the x axis has, as far as there is room (inches); populations have no order."""
     place = subject.place.one.capitalize()
+    if subject.recorded:
+        return place
     ordered = f"{place}, in the order of computation"
-    return place if subject.recorded or text_width(ordered, LABEL_SIZE) > 72 * room else ordered
+    which = tokens.partition(" of ")[0] if tokens else ""
+    labels = [f"{ordered} ({tokens})", f"{place} ({tokens})", f"{place} ({which})"] if tokens else [ordered]
+    fitting = (label for label in labels if text_width(label, LABEL_SIZE) <= 72 * room)
+    return next(fitting, place)

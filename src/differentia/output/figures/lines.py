@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ from differentia.output.figures.intervals import (
 from differentia.output.figures.labels import plain, shortened
 from differentia.output.figures.legends import SMALL_LEGEND_SIZE, Legend, key, laid_out
 from differentia.output.figures.panels import PAGE_HEIGHT, PAGE_WIDTH, RESOLUTION, asked_width, figure_in
-from differentia.output.words import unit_of
+from differentia.output.words import tokens_label, unit_of
 from differentia.results.dataset import kind_of
 from differentia.results.draws import draw_mean
 from differentia.results.published import published_lines
@@ -240,7 +241,9 @@ def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarra
         if ax is panels[0] or ax.get_subplotspec() is None or ax.get_subplotspec().is_first_col():
             ax.set_ylabel(values_label(first), fontsize=LABEL_SIZE)
         above = _stands_over_another(ax, panels)
-        ax.set_xlabel("" if above else axis_label(subject_of(first), room), fontsize=LABEL_SIZE)
+        ax.set_xlabel(
+            "" if above else axis_label(subject_of(first), room, tokens_label(first)), fontsize=LABEL_SIZE
+        )
         ax.tick_params(labelbottom=not above)
     figure = panels[0].figure
     if figure.get_constrained_layout():
@@ -361,6 +364,7 @@ def _draw_curves(
         above=lambda legend: rows_height(contrasts, stacked=legend.below),
         right=row_labels_width(contrasts),
     )
+    around = replace(around, tokens=tokens_label(result))
     if curves is not None:  # first, since the limits of the y axis are set with the curves
         _draw_published(ax, result, curves, looks)
     _draw_lines(ax, around.room, result, values, intervals, looks, styles)

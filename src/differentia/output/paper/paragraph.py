@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from differentia.networks.hubs.names import HUBS
+from differentia.networks.hubs.names import RANDOM
 from differentia.networks.layers import INPUT
-from differentia.networks.weight_files import names_weights_file
 from differentia.output import words
 from differentia.output.doubts import told_doubts
 from differentia.output.paper.references import REFERENCES, Reference, architecture_key
@@ -26,6 +25,7 @@ from differentia.results.draws import draw_mean
 from differentia.results.schema import LIMITS, SOURCES, checked
 from differentia.results.subject import Noun, subject_of, unit_noun
 from differentia.results.summaries import layer_names, percent
+from differentia.results.weights import IMAGENET, file_name, is_file, is_of_hub, weights_of
 from differentia.system.showing import Shown, listed
 from differentia.system.specs import parse_spec
 
@@ -48,6 +48,10 @@ _COLOURS = {1: " in greyscale", 3: " in RGB"}
 _SOFTWARE = {
     "python": ("Python",),
     "torch": ("PyTorch", "paszke2019"),
+    "torchvision": ("torchvision",),
+    "timm": ("timm",),
+    "transformers": ("transformers",),
+    "open_clip_torch": ("open_clip",),
     "keras": ("Keras", "chollet2015"),
     "pillow": ("Pillow",),
     "numpy": ("NumPy", "harris2020"),
@@ -203,7 +207,7 @@ class _MethodsFacts:
             twice[str(group[0]["set"])] += len(group)
         return {
             "populations": [f"{_quoted(name)} ({self.unit.count(size)})" for name, size in populations],
-            "network": _network_in_words(self.network, self.cite),
+            "network": _network_in_words(self.network, weights_of(self.known), self.cite),
             "fingerprint": str(self.known.get("fingerprint", ""))[:FINGERPRINT_DIGITS],
             "sets": sets,
             "made_sets": [text for text, how in zip(sets, made, strict=True) if how],
@@ -267,8 +271,7 @@ class _MethodsFacts:
     def _tokens(self) -> str:
         """Return which tokens were used, and of how many layers; "" where all were."""
         used = words.TOKEN_WORDS.get(str(self.known.get("tokens", "")))
-        cut = len(set(self.known.get("token_layers", ())) & set(self.layers))
-        whole = len(self.layers) - cut
+        cut, whole = words.layers_of_tokens(self.result)
         if not used or not cut:
             return ""
         if not whole:
@@ -466,7 +469,7 @@ class _MethodsFacts:
         return ("keras",) if self.network.startswith("keras:") or self.network.endswith(".keras") else ()
 
 
-def _network_in_words(network: str, cite: _Citations) -> str:
+def _network_in_words(network: str, weights: str, cite: _Citations) -> str:
     """Return a network in words, with its weights; never a folder of the user's."""
     if network == "digits":
         return (
@@ -474,51 +477,54 @@ def _network_in_words(network: str, cite: _Citations) -> str:
             "convolutions and a linear classifier, trained on one half of the handwritten digits of "
             f"scikit-learn {cite('alpaydin1998', 'pedregosa2011')}"
         )
-    if network.partition(":")[0] in HUBS:
-        return _hub_network_in_words(network)
     of_keras = network.startswith("keras:")
     if network.endswith(".keras") and not of_keras:
-        return f"the Keras model of the file {_quoted(_file_name(network))}"
-    if not of_keras and not re.fullmatch(r"[\w.]+:[\w.]+(\?.*)?", network):
+        return f"the Keras model of the file {_quoted(file_name(network))}"
+    of_hub = is_of_hub(network)
+    if not (of_keras or of_hub or re.fullmatch(r"[\w.]+:[\w.]+(\?.*)?", network)):
         return f"the network {_quoted(network)}" if network else ""
     spec, options = parse_spec(network)
-    text = f"the network {_quoted(spec)}"
+    text = _of_hub_in_words(spec) if of_hub else f"the network {_quoted(spec)}"
     if of_keras:
         name = spec.removeprefix("keras:")
         key = architecture_key(name)
         text = f"{name}{f' {cite(key)}' if key else ''} of Keras Applications"
-        options.setdefault("weights", "imagenet")
         if isinstance(options.get("classes"), str):  # a class index, which only names the classes
             del options["classes"]
-    details = [f"{name}={value}" for name, value in options.items() if name != "weights"]
-    match options.get("weights"):
-        case None:
-            details += ["random weights"] if of_keras else []
-        case "imagenet" if of_keras:
-            details += [f"Keras's weights, trained on ImageNet {cite('russakovsky2015')}"]
-        case weights:
-            details += [f"the weights of the file {_quoted(_file_name(str(weights)))}"]
+    told = ("weights", "pretrained") if of_hub else ("weights",)
+    details = [f"{name}={value}" for name, value in options.items() if name not in told]
+    if weights == RANDOM:
+        details += ["random weights"]
+    elif of_keras and weights == IMAGENET:
+        details += [f"Keras's weights, trained on ImageNet {cite('russakovsky2015')}"]
+    elif weights:
+        of_file = "of the file " if not of_hub or is_file(weights) else ""
+        details += [f"the weights {of_file}{_quoted(file_name(weights))}"]
+    elif of_hub:
+        details += ["its own weights"]
     return text + (f" with {_listed(details)}" if details else "")
 
 
-def _hub_network_in_words(network: str) -> str:
-    """Return a network of another library in words."""
-    spec, options = parse_spec(network)
-    scheme, _, name = spec.partition(":")
-    if name.startswith((".", "/", "~", "local-dir:")):
-        name = _file_name(name.removeprefix("local-dir:").rstrip("/"))
-    weights = [options.pop(option) for option in ("weights", "pretrained") if option in options]
-    details = [f"{name}={value}" for name, value in options.items()]
-    match weights:
-        case [] | ["DEFAULT"]:
-            details.append("its own weights")
-        case [None]:
-            details.append("random weights")
-        case [given, *_] if names_weights_file(str(given)):
-            details.append(f"the weights of the file {_quoted(_file_name(str(given)))}")
-        case [given, *_]:
-            details.append(f"the weights {_quoted(str(given))}")
-    return f"the network {_quoted(name)} of {HUBS[scheme].module} with {_listed(details)}"
+#: By what a spec calls a library of networks: what a network of it is called.
+_OF_HUBS = {
+    "torchvision": "the network {} of torchvision",
+    "timm": "the network {} of timm",
+    "hf": "the network {} of transformers",
+    "open_clip": "the image tower of {} of open_clip",
+}
+
+
+def _of_hub_in_words(spec: str) -> str:
+    """Return a library's network by the name that it has there, without weights and folders."""
+    hub, _, name = spec.partition(":")
+    source, colon, place = name.partition(":")
+    if colon:  # of a repository, or a folder
+        name = place if source.startswith("hf") else file_name(place.rstrip("/"))
+    elif hub == "timm":
+        name = name.partition(".")[0]
+    elif not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", name):
+        name = file_name(name.rstrip("/"))
+    return _OF_HUBS[hub].format(_quoted(name))
 
 
 def _draws_in_words(result: xr.Dataset, noun: Noun) -> str:
@@ -577,11 +583,6 @@ def _span(numbers: Iterable[int]) -> str:
 def _listed(items: Iterable[str]) -> str:
     *others, last = items
     return f"{', '.join(others)} and {last}" if others else last
-
-
-def _file_name(path: str) -> str:
-    """Return a file's name without its folder, also of a path from another system."""
-    return re.split(r"[\\/]", path)[-1]
 
 
 @cache

@@ -13,7 +13,7 @@ from differentia.output.report.heatmaps import filters, predictions
 from differentia.output.report.packing import spread_out
 from differentia.output.report.pairs import MATRIX_ENTRIES, pairs
 from differentia.output.report.pictures import filter_maps, thumbnail
-from differentia.output.words import unit_of
+from differentia.output.words import tokens_label, unit_of
 from differentia.results.contrasts import SIGNIFICANT
 from differentia.results.dataset import REMEDIES, provenance
 from differentia.results.subject import subject_of
@@ -65,6 +65,7 @@ def contents(
         "words": words(first),
         "part": PART,
         "recorded": subject_of(first).recorded,
+        "tokens": tokens_label(first),
         "reference": first.attrs["reference"],
         "normalize": first.attrs["normalize"],
         "unit": unit_of(first),

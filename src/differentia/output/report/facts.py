@@ -11,6 +11,7 @@ from differentia.results.dataset import kind_of, provenance
 from differentia.results.schema import LEFT_OUT, LIMITS
 from differentia.results.subject import subject_of, unit_noun
 from differentia.results.summaries import confidence_of, draws_made, percent
+from differentia.results.weights import weights_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 #: By fact of the provenance: what it is called on the page.
 FACT_LABELS = {
     "network": "Network",
+    "weights": "Weights",
     "fingerprint": "Fingerprint of architecture and weights (SHA-256)",
     "preprocessing": "Preprocessing",
     "forward": "Called with what is returned by",
@@ -37,6 +39,7 @@ def facts(results: Mapping[str, xr.Dataset]) -> list[tuple[str, str]]:
     """Return what was measured and how as labels and texts; what is not known is left out."""
     result = next(iter(results.values()))
     known, subject = provenance(result), subject_of(result)
+    known["weights"] = weights_of(known)
     found = []
     for key, label in FACT_LABELS.items():
         if known.get(key) not in (None, ""):

@@ -15,16 +15,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from markupsafe import Markup
 
 from differentia.errors import InputError
+from differentia.networks.hubs.names import RANDOM
 from differentia.output.paper.paragraph import describe_methods
 from differentia.output.report.breaks import breakable
 from differentia.output.report.contents import contents
 from differentia.output.report.facts import facts, warnings_of, yardstick
 from differentia.output.report.formula import formula
 from differentia.output.report.trust import trust
+from differentia.output.words import computed_label, tokens_label
 from differentia.results.contrasts import contrasts_of
 from differentia.results.dataset import as_kinds, provenance
 from differentia.results.schema import checked
 from differentia.results.summaries import extreme_layers
+from differentia.results.weights import file_name, is_of_hub, weights_of
 from differentia.system.files import user_path, written_whole
 
 if TYPE_CHECKING:
@@ -140,7 +143,8 @@ def _page(
         _environment()
         .get_template("page.html.jinja")
         .render(
-            title=f"Differentiation in {short_name(network)}" if network else "Differentiation of responses",
+            title=f"Differentiation in {titled(known)}" if network else "Differentiation of responses",
+            conditions=list(filter(None, [tokens_label(first), computed_label(first)])),
             data=data,
             data_of_scripts=_without_gallery(data),
             network=network,
@@ -188,6 +192,15 @@ def short_name(network: str) -> str:
     """Return the name of a network without its options and the folder of its file."""
     name = network.partition("?")[0]
     return name.rpartition("/")[2] or name
+
+
+def titled(known: Mapping[str, Any]) -> str:
+    """Return the short name of a network, with those weights that its name does not stand for."""
+    name, weights = short_name(str(known["network"])), weights_of(known)
+    if weights == RANDOM:
+        return f"{name} with random weights"
+    told = not is_of_hub(str(known["network"])) or name.endswith(f".{weights}")
+    return name if told or not weights else f"{name} with the weights {file_name(weights)}"
 
 
 class _Plotly(NamedTuple):

@@ -7,6 +7,7 @@ const PUBLISHED_DASH = "longdashdot";
 const DOUBT_SYMBOL = "circle-x-open";
 // In pixels: of a name under the axis; of the plot; of what lies below its axis; of a row of marks above it.
 const ROOM_FOR_A_NAME = 15;
+const WIDTH_OF_A_LETTER = 7;
 const HEIGHT = 460;
 const HEIGHT_ON_PAPER = 360;
 const BELOW = 110;
@@ -233,6 +234,12 @@ function namedLayers(width) {
   return places;
 }
 
+// What the axis has, as far as there is room.
+function labelOfLayers(width) {
+  const labels = ["Layer, in the order of computation", "Layer"].map((label) => data.tokens ? `${label} (${data.tokens})` : label);
+  return labels.find((label) => label.length * WIDTH_OF_A_LETTER <= width) ?? labels[1];
+}
+
 function layerAxis(plot) {
   const places = namedLayers(Math.max(120, widthOf(plot) - 80));
   return axis({
@@ -243,7 +250,7 @@ function layerAxis(plot) {
     tickangle: data.layers.slice(0, 3).some((layer) => layer.name.length > 16) ? -90 : -60,
     range: [-0.6, data.layers.length - 0.4],
     showgrid: false,
-    title: data.recorded ? capitalised(words.place) : "Layer, in the order of computation",
+    title: data.recorded ? capitalised(words.place) : labelOfLayers(widthOf(plot) - 80),
   });
 }
 
