@@ -170,7 +170,7 @@ def test_nasty_responses_have_the_value_of_the_definition(name: str, monkeypatch
         assert naive_value != pytest.approx(expected, rel=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 4,000 responses neither all pairs are held, which take 32 MB as float32, nor a copy of them all."""
     monkeypatch.setattr(tiles, "SIDE", 256)

@@ -263,7 +263,7 @@ def test_what_layers_of_somebodys_own_hold_gives_the_same(
 
 
 @without_build
-@pytest.mark.slow
+@pytest.mark.soak
 def test_layers_of_somebodys_own_on_a_second_backend(tmp_path: Path) -> None:
     """The same names and numbers on JAX, whatever was made in the process before."""
     model = vision_transformer()

@@ -268,7 +268,7 @@ def test_only_patches_and_their_mean_in_a_mixer() -> None:
         network.look(tokens="class")
 
 
-@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.soak)])
 # What is compiled is imported in ways that PyTorch itself warns of.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_a_graph_gives_the_same_tokens(

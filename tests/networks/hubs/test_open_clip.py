@@ -103,7 +103,7 @@ def test_every_value_is_that_of_plain_hooks(name: str, tmp_path: Path) -> None:
     compare_with_hooks(name, whole(name), tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("name", ["RN50", "ViT-B-32"])
 @pytest.mark.filterwarnings("ignore::differentia.DifferentiaWarning")
 def test_whole_towers(name: str, tmp_path: Path) -> None:

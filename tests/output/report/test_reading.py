@@ -758,6 +758,7 @@ def large(n_layers: int = 500, n_images: int = 1_000, n_sets: int = 5) -> xr.Dat
     )
 
 
+@pytest.mark.soak
 def test_a_large_result(browser: Browser, tmp_path: Path) -> None:
     """500 layers and 1,000 images: a page of a size to send, which says what was thinned."""
     import time
