@@ -149,8 +149,8 @@ def test_all_units_equal_the_oracle(stage: Stage, all_units: xr.Dataset) -> None
 def test_sampled_units_equal_the_oracle(stage: Stage, sampled: xr.Dataset, all_units: xr.Dataset) -> None:
     """Every set and layer, on the units that the result names; of the fewest, two draws.
 
-    Loops take their time: each layer is compared at one number of units, which they have in turns. Where these
-    are the whole layer, its value is the one that the test above compares with the oracle.
+    Loops take their time: each layer is compared at one number of units, which they have in turns. Where
+    these are the whole layer, its value is the one that the test above compares with the oracle.
     """
     looped = whole = 0
     for turn, layer in enumerate(str(name) for name in sampled["layer"].values):
