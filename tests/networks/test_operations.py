@@ -494,7 +494,7 @@ def test_operations_in_the_graph_of_a_pass(compile: str, monkeypatch: pytest.Mon
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-@pytest.mark.slow
+@pytest.mark.soak
 def test_operations_in_a_compiled_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A compiler may join them with others, and what they gave is kept all the same."""
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))

@@ -464,6 +464,7 @@ BELOW_ROWS = """() => Object.fromEntries([...document.querySelectorAll(".tall, .
 }))"""
 
 
+@pytest.mark.soak
 def test_many_sets_and_layers(browser: Browser) -> None:
     """A dozen sets at first, and the reference; layers are found by their names; boxes end at rows."""
     with browsing(browser) as context:
