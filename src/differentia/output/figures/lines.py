@@ -227,6 +227,9 @@ def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarra
         _style_entries(styles, noun, separate=separate),
         dict(sorted(explained.items())),
     ]
+    # Results of several choices of tokens may be side by side, under their own names.
+    told = {tokens_label(result) for result in results.values()}
+    tokens = told.pop() if len(told) == 1 else ""
     panels, room, names, legend = _kinds_panels(results, axes, entries)
     top = 0.0
     for ax, (kind, result) in zip(panels, results.items(), strict=True):
@@ -241,9 +244,7 @@ def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarra
         if ax is panels[0] or ax.get_subplotspec() is None or ax.get_subplotspec().is_first_col():
             ax.set_ylabel(values_label(first), fontsize=LABEL_SIZE)
         above = _stands_over_another(ax, panels)
-        ax.set_xlabel(
-            "" if above else axis_label(subject_of(first), room, tokens_label(first)), fontsize=LABEL_SIZE
-        )
+        ax.set_xlabel("" if above else axis_label(subject_of(first), room, tokens), fontsize=LABEL_SIZE)
         ax.tick_params(labelbottom=not above)
     figure = panels[0].figure
     if figure.get_constrained_layout():
