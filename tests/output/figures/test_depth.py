@@ -75,3 +75,12 @@ def test_marks_are_smaller_where_layers_stand_close() -> None:
     sizes = {n: dif.plot(neurons(n)).get_lines()[0].get_markersize() for n in (2, 8, 60)}
     assert sizes[60] < 0.7 * sizes[8]
     assert sizes[8] == sizes[2]
+
+
+def test_tokens_of_several_results() -> None:
+    """Panels of several choices bear their own names, and no axis the tokens of the first."""
+    result = of_network(dif.measure_responses({"a": {"x": np.random.default_rng(0).normal(size=(6, 9))}}))
+    chosen = {name: with_provenance(result, tokens=name, token_layers=["x"]) for name in ("class", "mean")}
+    for names, tokens in ((["class", "mean"], 0), (["class"], 1)):
+        panels = dif.plot_kinds({name: chosen[name] for name in names})
+        assert ["token" in ax.get_xlabel() for ax in panels] == [bool(tokens)] * len(names)
