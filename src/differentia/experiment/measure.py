@@ -292,5 +292,5 @@ def _warn_of_undefined(undefined: Sequence[Undefined], kind: str) -> dict[str, s
 def _versions(responses: Responses) -> dict[str, str]:
     packages = ["differentia", "torch", "keras", "numpy", "pillow", "xarray"]
     packages += responses.provenance.get("frameworks", ())
-    packages += filter(None, [responses.provenance.get("library")])
+    packages += filter(None, [responses.provenance.get("package")])
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}

@@ -68,7 +68,7 @@ class Network(Shown, ABC):
         Whether it may tell classes apart; not where it is known to give an embedding.
     weights
         What its weights are called, where it comes from a library: a name, a file's path, "random".
-    library
+    package
         The package that it comes from, as it is installed.
     traceable
         Whether its pass is made of PyTorch's operations, so that it can be written as a graph of them.
@@ -88,7 +88,7 @@ class Network(Shown, ABC):
     forward: str = ""
     classifies: bool = True
     weights: str = ""
-    library: str = ""
+    package: str = ""
     traceable: bool = False
     operations: bool = False
     inert: ClassVar[frozenset[str]] = frozenset()

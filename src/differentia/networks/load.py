@@ -180,7 +180,7 @@ def _from_hub(spec: NetworkSpec, about: dict[str, Any]) -> Network:
     network = TorchNetwork(
         found.module, name=spec.text, transform=found.transform, classifies=found.classifies, **about
     )
-    network.weights, network.library = found.weights, HUBS[spec.attribute].package
+    network.weights, network.package = found.weights, HUBS[spec.attribute].package
     return network
 
 

@@ -149,7 +149,7 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
         "network": network.name,
         "fingerprint": fingerprint.result(),
         "frameworks": list(network.frameworks),
-        **({"library": network.library} if network.library else {}),
+        **({"package": network.package} if network.package else {}),
         **({"weights": network.weights} if network.weights else {}),
         **_conditions(show),
         "batch_size": opened.at_once,

@@ -149,7 +149,7 @@ class _Provenance(BaseModel):
     network: str = ""
     fingerprint: str = ""
     frameworks: list[str] = []
-    library: str = ""
+    package: str = ""
     weights: str = ""
     preprocessing: str = ""
     input_shape: Annotated[list[int], Field(min_length=3, max_length=3)] = [1, 1, 1]

@@ -83,7 +83,7 @@ def test_weights_are_the_models_own(name: str, tmp_path: Path) -> None:
     whole = written(tmp_path, name)
     part: Any = getattr(whole, MODELS[name][2]) if MODELS[name][2] else whole
     network = loaded(tmp_path)
-    assert (network.weights, network.library) == ("", "transformers")
+    assert (network.weights, network.package) == ("", "transformers")
     own: Any = network.module
     batch = torch.rand(2, 3, 112, 112) if name == "swin" else torch.rand(2, 3, 32, 32)
     expected = output_of(part, batch)

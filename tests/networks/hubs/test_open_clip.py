@@ -182,7 +182,7 @@ def test_weights_of_a_tag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     keep(tmp_path / "hub", "lab/clip", folder)
     network = loaded("small-ViT?pretrained=mine_b1")
     assert same(network.module, model.visual)
-    assert (network.weights, network.library) == ("mine_b1", "open_clip_torch")
+    assert (network.weights, network.package) == ("mine_b1", "open_clip_torch")
     assert same(loaded("small-ViT?pretrained=Mine-B1").module, model.visual)  # as open_clip takes it
     assert network.transform is not None
     assert network.transform[:6] == ((32, 32, 3), "bicubic", "squash", None, (0.5,) * 3, (0.25,) * 3)

@@ -71,7 +71,7 @@ def test_its_own_weights(kept: Callable[[str, str], Path]) -> None:
         network = load(spec)
         np.testing.assert_array_equal(outputs(network.module, SIDE), outputs(module, SIDE))
         assert "state_dict" not in network.module.pretrained_cfg
-        assert (network.weights, network.library) == ("r160_in1k", "timm")
+        assert (network.weights, network.package) == ("r160_in1k", "timm")
     assert torch.equal(torch.get_rng_state(), state)
     of_timm = timm.create_model(NAME, pretrained=True)
     np.testing.assert_array_equal(outputs(of_timm, SIDE), outputs(module, SIDE))

@@ -59,7 +59,7 @@ def test_weights_of_a_file(tmp_path: Path, suffix: str) -> None:
     assert network.input_shape == (224, 224, 3)
     assert network.class_names == tuple(models.ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1.meta["categories"])
     assert network.class_ids is None
-    assert (network.weights, network.library) == (str(path), "torchvision")
+    assert (network.weights, network.package) == (str(path), "torchvision")
     few, path = trained(num_classes=7), tmp_path / f"few{suffix}"
     save(few.state_dict(), path)
     network = dif.load_network(f"torchvision:{NAME}?num_classes=7&weights={path}", device="cpu")
@@ -286,7 +286,7 @@ def test_what_the_user_says_goes_first(tmp_path: Path) -> None:
     spec = f"torchvision:{NAME}?weights=none"
     network = dif.load_network(spec, preprocess="unit", input_shape=(3, 96, 80), class_names=("a", "b"))
     assert (network.preprocessing, network.input_shape) == ("unit", (96, 80, 3))
-    assert (network.weights, network.frameworks, network.library) == ("random", ("torch",), "torchvision")
+    assert (network.weights, network.frameworks, network.package) == ("random", ("torch",), "torchvision")
     assert network.class_names == ("a", "b")
     assert network.transform is not None
     assert network.transform.resize_to is None
