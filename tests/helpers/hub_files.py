@@ -82,3 +82,17 @@ def outputs(module: Any, side: int) -> np.ndarray:
     batch = torch.from_numpy(np.random.default_rng(1).normal(size=(2, 3, side, side)).astype(np.float32))
     with torch.no_grad():
         return np.asarray(module.eval()(batch).numpy())
+
+
+def seed_three(spec: str) -> torch.nn.Module:
+    """Check that random weights are those of their seed, and nobody else's; return a network of seed 3."""
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    first = dif.load_network(spec, device="cpu")
+    assert torch.equal(torch.rand(3), expected)
+    assert dif.load_network(f"{spec}&seed=0", device="cpu").fingerprint == first.fingerprint
+    assert dif.load_network(f"{spec}&seed=4", device="cpu").fingerprint != first.fingerprint
+    seeded: Any = dif.load_network(f"{spec}&seed=3", device="cpu")
+    module: torch.nn.Module = seeded.module
+    return module
