@@ -56,8 +56,8 @@ def test_archives_of_arrays(tmp_path: Path) -> None:
         f"{path}?key=image": f"a.npz: holds no 'image': {held}$",
         f"{path}?key=labels": r"a\.npz\?key=labels: the images have the shape \(5,\); expected",
         f"{path}?kye=images": "unknown option of a .npz file 'kye'. Did you mean 'key'",
-        f"{path}?key": r"a\.npz\?key: names no array; write .*a\.npz\?key=NAME",
-        f"{path}?": r"a\.npz\?: names no array; write .*a\.npz\?key=NAME",
+        f"{path}?key": r"a\.npz\?key': the option 'key' has no value",
+        f"{path}?": r"a\.npz\?: names no option; write .*a\.npz\?option=value, of key",
     }.items():
         with pytest.raises(dif.InputError, match=told):
             dif.images(source)

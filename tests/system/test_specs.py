@@ -16,6 +16,14 @@ def test_values_become_what_they_look_like() -> None:
     assert parse_spec("digits") == ("digits", {})
 
 
+def test_texts_stay_as_they_are() -> None:
+    """Names look like numbers, or hold what separates options; others do not profit from it."""
+    _, options = parse_spec("x.h5?dataset=none&every=2&key=a=b&c", texts=["dataset", "key"])
+    assert options == {"dataset": "none", "every": 2, "key": "a=b&c"}
+    with pytest.raises(InputError, match="'c' has no value"):
+        parse_spec("x.h5?key=a&every=2&c", texts=["key"])
+
+
 @pytest.mark.parametrize("spec", ["x?a", "x?=1", "x?a=1&&b=2"])
 def test_options_without_a_value_are_refused(spec: str) -> None:
     """The error repeats the spec."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -146,11 +147,17 @@ class Stimuli(Shown, ABC):
         Where they come from, in the form of the command line where there is one.
     paths
         One for each image, where they are files.
+    in_time
+        Whether the images follow one another in time: the frames of a film.
+    attributes
+        What else is known of the images, a value for each, by name: the columns of a table, times in seconds.
     """
 
     names: tuple[str, ...]
     source: str
     paths: tuple[Path, ...] | None = None
+    in_time: bool = False
+    attributes: Mapping[str, Sequence[str | float]] = MappingProxyType({})
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         title = f"{type(self).__name__} of {counted(len(self), 'image')}"

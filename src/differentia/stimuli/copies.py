@@ -23,6 +23,10 @@ class SomeStimuli(Stimuli):
         self.source = given.source
         if given.paths is not None:
             self.paths = tuple(given.paths[place] for place in self._places)
+        self.in_time = given.in_time
+        self.attributes = {
+            name: [values[place] for place in self._places] for name, values in given.attributes.items()
+        }
 
     def load(self, index: int, fit: Fit) -> Image:
         return self._given.load(self._places[index], fit)

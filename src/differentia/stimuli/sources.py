@@ -28,8 +28,8 @@ from differentia.system.specs import parse_spec
 #: Stimuli that are made or bundled, by the scheme of their source: ``scheme:COUNT?option=value``.
 GENERATED: dict[str, Callable[..., Stimuli]] = {"noise": noise, "digits": digits}
 
-#: Files that hold several images, by their ending.
-OF_SEVERAL_IMAGES: dict[str, Callable[[Path], Stimuli]] = {".npy": load_npy, ".npz": load_npz}
+#: Files that hold several images, by their ending; options behind it are keywords: ``images.npz?key=NAME``.
+OF_SEVERAL_IMAGES: dict[str, Callable[..., Stimuli]] = {".npy": load_npy, ".npz": load_npz}
 
 #: Of what lies on another machine.
 _REMOTE = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
@@ -160,9 +160,9 @@ def _from_path(text: str, follow_links: bool) -> Stimuli:
             return files_in_folder(path, follow_links=follow_links)
         if path.is_file():
             return _from_file(path, text)
-        name, query, _ = str(path).partition("?")
-        if query and name.lower().endswith(".npz") and Path(name).is_file():
-            return _from_archive(str(path))
+        name, mark, _ = str(path).partition("?")
+        if mark and ending_of_several(name) and Path(name).is_file():
+            return _with_options(str(path))
         if any(character in text for character in "*?["):
             return files_matching(str(path), follow_links=follow_links)
     except OSError as error:  # no permission, a name too long
@@ -183,10 +183,9 @@ def _meant(text: str) -> str:
 
 def _from_file(path: Path, text: str) -> Stimuli:
     """Return the images in a file; what no image can be is told before it is shown to a network."""
-    suffix = path.suffix.lower()
-    if suffix in OF_SEVERAL_IMAGES:
-        return OF_SEVERAL_IMAGES[suffix](path)
-    if suffix not in SUFFIXES:
+    if ending := ending_of_several(path.name):
+        return OF_SEVERAL_IMAGES[ending](path)
+    if path.suffix.lower() not in SUFFIXES:
         head = head_of(path)
         kind = kind_of(head)
         if kind.startswith(_NO_IMAGES) and not re.match(rb"P[1-6]\s", head):  # PPM may be plain text
@@ -194,14 +193,26 @@ def _from_file(path: Path, text: str) -> Stimuli:
     return FileStimuli([path], text)
 
 
-def _from_archive(text: str) -> Stimuli:
-    name, _, query = text.partition("?")
-    option, _, key = query.partition("=")
-    if option:
-        require_known("option of a .npz file", option, ["key"])
-    if not key:
-        raise InputError(f"{text}: names no array; write {name}?key=NAME")
-    return load_npz(Path(name), key)
+def ending_of_several(name: str) -> str:
+    """Return the ending of a file that holds several images, such as ``.tar.gz``; "" of others."""
+    return next((ending for ending in OF_SEVERAL_IMAGES if name.lower().endswith(ending)), "")
+
+
+def _with_options(text: str) -> Stimuli:
+    """Return the images in a file that options follow: ``images.npz?key=NAME``."""
+    name = text.partition("?")[0]
+    ending = ending_of_several(name)
+    reader = OF_SEVERAL_IMAGES[ending]
+    known = dict(list(inspect.signature(reader).parameters.items())[1:])
+    if not known:
+        raise InputError(f"{text}: a {ending} file takes no options; write {name}")
+    named = [option for option, about in known.items() if str(about.annotation).startswith("str")]
+    _, options = parse_spec(text, texts=named)
+    if not options:
+        raise InputError(f"{text}: names no option; write {name}?option=value, of {', '.join(known)}")
+    for option in options:
+        require_known(f"option of a {ending} file", option, known)
+    return reader(Path(name), **options)
 
 
 def stimuli_from(source: Any, *, seed: int = 0, follow_links: bool = False) -> Stimuli:
