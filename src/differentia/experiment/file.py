@@ -17,7 +17,7 @@ from differentia.experiment.options import MeasureOptions, measure_and_record
 from differentia.networks.hubs.names import HUBS
 from differentia.networks.weight_files import names_weights_file
 from differentia.recording.options import MAP_IMAGES, RecordOptions
-from differentia.stimuli.sources import is_generated, local_path
+from differentia.stimuli.sources import ending_of_several, is_generated, local_path
 from differentia.system.choices import DTYPE, PREPROCESS
 from differentia.system.fields import (
     SEVERAL,
@@ -212,7 +212,13 @@ def _absolute(path: str, folder: Path) -> str:
 
 
 def _absolute_source(source: str, folder: Path) -> str:
-    return source if is_generated(source) else os.path.abspath(folder / local_path(source))
+    if is_generated(source):
+        return source
+    path = str(local_path(source))
+    name, mark, options = path.partition("?")
+    if not (mark and ending_of_several(name)):  # a glob may have a ? too
+        name, mark, options = path, "", ""
+    return os.path.abspath(folder / name) + mark + options
 
 
 def _absolute_spec(spec: str, folder: Path) -> str:

@@ -81,16 +81,21 @@ def files_in_folder(folder: Path, *, follow_links: bool = False) -> FileStimuli:
     """Return the images that lie directly in a folder, in natural order; the folder may be a link."""
     entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
     paths = [entry for entry in entries if entry.suffix.lower() in SUFFIXES and not entry.is_dir()]
-    others = [entry.name for entry in entries if entry.suffix.lower() in OTHER_SUFFIXES]
-    if paths and others:
-        warn(
-            "other",
-            f"{folder}: left out images in formats that are not read ({len(others)}), such as "
-            f"{min(others)!r}; convert them to one of {', '.join(FORMATS)}",
-        )
     if not paths:
         raise InputError(f"{folder}: no images in this folder{_what_is_there(folder, entries)}")
+    warn_of_other_formats(str(folder), [entry.name for entry in entries])
     return _within(paths, folder, str(folder), follow_links)
+
+
+def warn_of_other_formats(where: str, names: Iterable[str]) -> None:
+    """Say which images are left out, since they are in formats that are not read."""
+    others = [name for name in names if os.path.splitext(name)[1].lower() in OTHER_SUFFIXES]
+    if others:
+        warn(
+            "other",
+            f"{where}: left out images in formats that are not read ({len(others)}), such as "
+            f"{min(others)!r}; convert them to one of {', '.join(FORMATS)}",
+        )
 
 
 def _what_is_there(folder: Path, entries: Sequence[Path]) -> str:

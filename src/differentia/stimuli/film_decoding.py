@@ -127,22 +127,27 @@ def _opened(path: Path) -> InputContainer:
     """Open a film, or raise an error that says what the file is instead, or that it is cut off."""
     import av
 
-    _require_whole(path)
+    try:
+        kind = kind_of(head_of(path))
+    except OSError as error:
+        raise InputError(f"{path}: can't be read from the disk ({error}); check the path") from error
+    may_be_film = kind in ("a video", "of an unknown kind")
+    if may_be_film:
+        _require_whole(path)
     try:
         return av.open(f"file:{path}", options=_OPTIONS, metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
-        kind = kind_of(head_of(path))
-        known = kind not in ("a video", "of an unknown kind")
-        reason = f"it is {kind}" if known else f"{in_one_line(error)}: it may be cut off or damaged"
+        reason = f"{in_one_line(error)}: it may be cut off or damaged" if may_be_film else f"it is {kind}"
         raise InputError(
             f"{path}: can't be read as a film ({reason}); expected one of {', '.join(ENDINGS)}"
         ) from error
 
 
 def _stream_of(container: InputContainer, path: Path) -> VideoStream:
-    films = [stream for stream in container.streams.video if not int(stream.disposition) & _PICTURE]
+    streams = [stream for stream in container.streams if not int(stream.disposition) & _PICTURE]
+    films = [stream for stream in container.streams.video if stream in streams]
     if not films:
-        held = " and ".join(sorted({str(stream.type) for stream in container.streams}))
+        held = " and ".join(sorted({str(stream.type) for stream in streams}))
         raise InputError(f"{path}: has no video stream; it holds {held or 'nothing'}")
     if films[0].codec_context is None:
         raise InputError(f"{path}: its codec can't be decoded here; convert it to H.264, for example")
@@ -151,10 +156,7 @@ def _stream_of(container: InputContainer, path: Path) -> VideoStream:
 
 def _require_whole(path: Path) -> None:
     """Raise an error for a file that ends before its container says so."""
-    try:
-        size, declared = os.path.getsize(path), max(size_declared(path), default=0)
-    except OSError as error:
-        raise InputError(f"{path}: can't be read from the disk ({error}); check the path") from error
+    size, declared = os.path.getsize(path), max(size_declared(path), default=0)
     if declared > size:
         raise InputError(
             f"{path}: is cut off: {size:,} of at least {declared:,} bytes are there; copy the film again"

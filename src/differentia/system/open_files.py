@@ -32,12 +32,14 @@ class KeptOpen(Generic[Opened]):
     @contextmanager
     def use(self) -> Iterator[Opened]:
         """Have it for the time of this context, alone."""
-        for earlier in _let_go_for(self):  # before the lock is taken: two that wait for each other would hang
-            earlier.close()
-        with self._one_at_a_time:
-            if self._opened is None:
-                self._opened = self._begin()
-            yield self._opened
+        try:
+            with self._one_at_a_time:
+                if self._opened is None:
+                    self._opened = self._begin()
+                yield self._opened
+        finally:
+            for earlier in _let_go_for(self):  # without the lock: two that wait for each other would hang
+                earlier.close()
 
     def close(self) -> None:
         with self._one_at_a_time:
