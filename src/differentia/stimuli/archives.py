@@ -113,7 +113,7 @@ class ArchiveStimuli(EncodedStimuli):
         """Return whether a file is an image, in the folder that is asked for; others are remembered."""
         plain = _plain(name)
         parts = plain.split("/")
-        if parts[0] == "__MACOSX" or any(part.startswith(".") for part in parts):
+        if any(part == "__MACOSX" or part.startswith(".") for part in parts):
             return False
         is_image = posixpath.splitext(plain)[1].lower() in SUFFIXES
         is_there = not self._folder or plain.startswith(f"{self._folder}/")
