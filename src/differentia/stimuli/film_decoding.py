@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
@@ -41,16 +41,28 @@ MOST_KEPT = 16
 #: may say that they are damaged.
 LOOKED_AHEAD = 8
 
-#: Of one film: each has a name and a time, which take memory.
-MOST_FRAMES = 1_000_000
+#: In seconds: stamps in milliseconds are rounded, by half of one.
+ROUNDED = 0.0005
 
 
 @dataclass(frozen=True)
 class Track:
     """The frames of a film's stream, by their numbers from 0 in the order in which they are shown.
 
-    Stamps are in units of the stream, and increase. Frames of which no stamp can be known before they are
-    decoded are `counted`: they have their stamps in the order in which they come.
+    Attributes
+    ----------
+    stamps
+        When each is shown, in units of the stream; they increase.
+    keys
+        The numbers of those that can be decoded without others.
+    seconds
+        When each is shown, since the first one.
+    end
+        When the last one goes, in seconds.
+    tolerance
+        By how many seconds the stamps may be wrong, which were rounded.
+    counted
+        Whether frames have their stamps by counting them as they come.
     """
 
     stamps: Int64[np.ndarray, " n"]
@@ -61,11 +73,9 @@ class Track:
     counted: bool
 
 
-class _Packet(NamedTuple):
-    stamp: int | None
-    order: int | None
-    is_key: bool
-    duration: int
+#: What is kept of a packet, and what stands for a stamp that it has not.
+_PACKET = np.dtype([("stamp", np.int64), ("order", np.int64), ("is_key", np.bool_), ("duration", np.int64)])
+_NONE = np.iinfo(np.int64).min
 
 
 def read_track(path: Path) -> Track:
@@ -80,11 +90,7 @@ def read_track(path: Path) -> Track:
     with _opened(path) as container:
         stream = _stream_of(container, path)
         try:
-            packets = [
-                _Packet(packet.pts, packet.dts, packet.is_keyframe, packet.duration or 0)
-                for packet in container.demux(stream)
-                if _holds_a_frame(packet, stream.codec_context.name)
-            ]
+            packets = np.fromiter(_packets(container, stream), _PACKET)
         except av.FFmpegError as error:
             raise InputError(
                 f"{path}: can't be read to its end ({in_one_line(error)}); copy or convert the film anew"
@@ -93,27 +99,35 @@ def read_track(path: Path) -> Track:
         numerator, denominator = stream.time_base.numerator, stream.time_base.denominator
         rate, is_avi = stream.average_rate, container.format.name == "avi"
     # AVI keeps no stamps: FFmpeg guesses those of codecs that show frames in another order than they store.
-    counted = is_avi and any(packet.stamp != packet.order for packet in packets)
-    by_stamp = ((packet.order if counted else packet.stamp, packet) for packet in packets)
-    stamped = {stamp: packet for stamp, packet in by_stamp if stamp is not None}
-    stamps = np.array(sorted(stamped), dtype=np.int64)
-    keys = np.array([stamp for stamp in stamps.tolist() if stamped[stamp].is_key], dtype=np.int64)
-    if not counted and len(keys):  # what is shown before the first key frame hangs on one that is not there
-        stamps = stamps[stamps >= keys[0]]
+    counted = is_avi and bool((packets["stamp"] != packets["order"]).any())
+    stamps = packets["order" if counted else "stamp"]
+    packets, stamps = packets[stamps != _NONE], stamps[stamps != _NONE]
+    stamps, places = np.unique(stamps, return_index=True)
+    packets = packets[places]
+    keys = np.flatnonzero(packets["is_key"])
+    if counted or not len(keys):
+        keys = np.zeros(1, np.int64)
+    # What is shown before the first key frame hangs on one that is not there.
+    stamps, packets, keys = stamps[keys[0] :], packets[keys[0] :], keys - keys[0]
     if not len(stamps):
         raise InputError(f"{path}: its video stream holds no frame; copy or convert the film anew")
-    if len(stamps) > MOST_FRAMES:
-        raise InputError(f"{path}: has {len(stamps):,} frames; cut it into films of {MOST_FRAMES:,}")
     ticks = stamps - stamps[0]
     usual = float(np.median(np.diff(stamps))) if len(stamps) > 1 else denominator / numerator / (rate or 25)
     return Track(
         stamps=stamps,
-        keys=np.zeros(1, np.int64) if counted or not len(keys) else np.searchsorted(stamps, keys),
+        keys=keys,
         seconds=ticks * numerator / denominator,
-        end=float((ticks[-1] + (stamped[int(stamps[-1])].duration or usual)) * numerator / denominator),
-        tolerance=0.5 * numerator / denominator,
+        end=float((ticks[-1] + (packets["duration"][-1] or usual)) * numerator / denominator),
+        tolerance=min(0.5 * numerator / denominator, ROUNDED),
         counted=counted,
     )
+
+
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[tuple[int, int, bool, int]]:
+    for packet in container.demux(stream):
+        if _holds_a_frame(packet, stream.codec_context.name):
+            stamp, order = (_NONE if given is None else given for given in (packet.pts, packet.dts))
+            yield stamp, order, packet.is_keyframe, packet.duration or 0
 
 
 def _holds_a_frame(packet: Any, codec: str) -> bool:

@@ -12,9 +12,12 @@ from jaxtyping import Float64, UInt8
 from differentia.errors import InputError, UnreadableImageError, in_one_line, require_count
 from differentia.stimuli.arrays import hash_of, with_options
 from differentia.stimuli.base import Fit, Image, Stimuli, picture
-from differentia.stimuli.film_decoding import MOST_FRAMES, Decoder, UndecodableFrameError, read_track, upright
+from differentia.stimuli.film_decoding import Decoder, UndecodableFrameError, read_track, upright
 from differentia.system.files import require_utf8
 from differentia.system.open_files import KeptOpen
+
+#: Of one film: each has a name and a time, which take memory.
+MOST_IMAGES = 1_000_000
 
 
 def load_film(
@@ -55,13 +58,11 @@ class FilmStimuli(Stimuli):
         if fps is None:
             after, before = np.searchsorted(track.seconds, np.array([first, last]) - track.tolerance)
             self._numbers = np.arange(after, before, every or 1)
+            _require_few(len(self._numbers), self.source)
             seconds = track.seconds[self._numbers]
         else:
             count = math.ceil((last - first - track.tolerance) * fps)
-            if count > MOST_FRAMES:
-                raise InputError(
-                    f"{self.source}: asks for {count:,} images; expected at most {MOST_FRAMES:,}"
-                )
+            _require_few(count, self.source)
             seconds = first + np.arange(count) / fps
             shown = np.searchsorted(track.seconds, seconds + track.tolerance, side="right") - 1
             self._numbers = np.maximum(shown, 0)
@@ -112,6 +113,14 @@ def _require_options(source: str, every: Any, fps: Any, start: Any, stop: Any) -
             raise InputError(f"{source}: {name} is {value!r}; expected {least}")
     if stop is not None and (start or 0) >= stop:
         raise InputError(f"{source}: start is {start or 0:g}, stop is {stop:g}; expected start < stop")
+
+
+def _require_few(count: int, source: str) -> None:
+    if count > MOST_IMAGES:
+        raise InputError(
+            f"{source}: asks for {count:,} images; expected at most {MOST_IMAGES:,}: take fewer with every, "
+            "fps, start and stop"
+        )
 
 
 def _names(stem: str, seconds: Float64[np.ndarray, " n"]) -> tuple[str, ...]:
