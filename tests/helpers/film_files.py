@@ -60,11 +60,13 @@ def film(
     times: Sequence[Fraction] = (),
     rotation: int = 0,
     size: tuple[int, int] = (48, 64),
+    title: str = "",
 ) -> Path:
     """Write a film with a key frame every ten frames; at `times` in seconds, if they are given."""
     about = KINDS[kind]
     path = path.with_suffix(about.suffix)
     with av.open(str(path), "w", options=dict(about.container)) as container:
+        container.metadata["title"] = title
         stream = container.add_stream(about.codec, rate=rate, options=dict(about.options))
         assert isinstance(stream, av.VideoStream)
         stream.height, stream.width = size

@@ -161,6 +161,16 @@ def test_sound_is_no_film(tmp_path: Path, cover: bool, held: str) -> None:
         assert " and ".join(stream.type for stream in container.streams) == held
 
 
+def test_a_title_in_another_encoding(tmp_path: Path) -> None:
+    """What a film says of itself is not looked at."""
+    path = film(tmp_path / "a", count=3, title="caf\u00e9")
+    content = path.read_bytes()
+    path.write_bytes(content.replace("caf\u00e9".encode(), b"caf\xe9 "))
+    with pytest.raises(UnicodeDecodeError):
+        av.open(str(path))
+    assert len(dif.images(path)) == 3
+
+
 def test_without_pyav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says what to install."""
     path = film(tmp_path / "a", count=2)

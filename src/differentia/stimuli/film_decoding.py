@@ -97,7 +97,7 @@ def read_track(path: Path) -> Track:
             ) from error
         assert stream.time_base is not None
         numerator, denominator = stream.time_base.numerator, stream.time_base.denominator
-        rate, is_avi = stream.average_rate, container.format.name == "avi"
+        is_avi = container.format.name == "avi"
     # AVI keeps no stamps: FFmpeg guesses those of codecs that show frames in another order than they store.
     counted = is_avi and bool((packets["stamp"] != packets["order"]).any())
     stamps = packets["order" if counted else "stamp"]
@@ -112,12 +112,12 @@ def read_track(path: Path) -> Track:
     if not len(stamps):
         raise InputError(f"{path}: its video stream holds no frame; copy or convert the film anew")
     ticks = stamps - stamps[0]
-    usual = float(np.median(np.diff(stamps))) if len(stamps) > 1 else denominator / numerator / (rate or 25)
+    last = packets["duration"][-1] or (np.median(np.diff(stamps)) if len(stamps) > 1 else 1)
     return Track(
         stamps=stamps,
         keys=keys,
         seconds=ticks * numerator / denominator,
-        end=float((ticks[-1] + (packets["duration"][-1] or usual)) * numerator / denominator),
+        end=float((ticks[-1] + last) * numerator / denominator),
         tolerance=min(0.5 * numerator / denominator, ROUNDED),
         counted=counted,
     )
@@ -149,7 +149,10 @@ def _opened(path: Path) -> InputContainer:
     if may_be_film:
         _require_whole(path)
     try:
-        return av.open(f"file:{path}", options=_OPTIONS, metadata_errors="replace")
+        try:
+            return av.open(f"file:{path}", options=_OPTIONS)
+        except UnicodeDecodeError:  # of a title, for example; PyAV 19 has neither this error nor this option
+            return av.open(f"file:{path}", options=_OPTIONS, metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
         reason = f"{in_one_line(error)}: it may be cut off or damaged" if may_be_film else f"it is {kind}"
         raise InputError(
