@@ -249,9 +249,8 @@ class Decoder:
         self._given = number
         if number not in self._kept:
             self._go_to(number)
-            for _ in iter(self._next, None):
-                if self._last >= number:
-                    break
+            while self._last < number and self._next() is not None:
+                pass
         if number not in self._kept:
             raise UndecodableFrameError("it is not there")
         found = self._kept[number]
@@ -291,9 +290,8 @@ class Decoder:
             self._last = number
             place = int(np.searchsorted(self._wanted, number))
             is_wanted = place < len(self._wanted) and self._wanted[place] == number
-            if (
-                is_wanted and number >= self._first
-            ):  # what comes before a key frame may hang on what was not read
+            # What is shown before the key frame that was gone to may hang on what was not read.
+            if is_wanted and number >= self._first:
                 self._kept.pop(number, None)
                 self._kept[number] = None if is_damaged else frame
                 if len(self._kept) > MOST_KEPT:
