@@ -68,8 +68,8 @@ def _picture_in(item: Any, what: str) -> PIL.Image.Image | np.ndarray:
     found = _first_image(item)
     if found is None:
         raise InputError(
-            f"{what}: holds no image: it is {_described(item)}; expected an image of Pillow, a uint8 array or "
-            "tensor, or a tuple or dict that holds one"
+            f"{what}: holds no image: it is {_described(item)}; expected an image of Pillow, a uint8 array "
+            "or tensor, or a tuple or dict that holds one"
         )
     try:
         return as_picture(found, what)

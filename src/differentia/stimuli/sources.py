@@ -69,7 +69,7 @@ def images(source: Any, *, follow_links: bool = False) -> Stimuli:
         - A uint8 array of shape (images, height, width) or (images, height, width, 3), or a tensor of
           PyTorch, whose channels may come first.
         - A ``Dataset`` of PyTorch whose items are, or begin with, an image, or its ``DataLoader``; a data set
-          of Hugging Face's `datasets` with a column of images, or that column; an xarray ``DataArray``, whose
+          of Hugging Face with a column of images, or that column; an xarray ``DataArray``, whose
           dimensions go by their names (image, y, x, channel). Of each, one item is read at a time.
     follow_links
         Whether a folder or a glob takes links that lead out of the folder. Paths given one by one are always
