@@ -106,7 +106,7 @@ def sets_from(
         found = _from_classes(source, text)
     else:
         raise InputError(f"the sets are to come from an object of type {type(source).__name__}; {_EXPECTED}")
-    require_distinct_names("set", found)
+    found = dict(zip(require_distinct_names("set", found), found.values(), strict=True))
     few = [name for name, stimuli in found.items() if len(stimuli) < 2]
     if few:
         shown = ", ".join(few[:MOST_NAMED]) + ", ..." * (len(few) > MOST_NAMED)
