@@ -124,11 +124,15 @@ def test_columns_by_their_names(photos: Path) -> None:
 
 
 def test_numbers_are_names_as_they_are_written(photos: Path) -> None:
-    """1 and not 1.0; 01 is another name."""
+    """1 and not 1.0, also where pandas wrote it so; 01 is another name."""
     sets = ("1", "01", "1", "01", "1")
     lines = [f"{file},{name}" for (file, _), name in zip(ROWS, sets, strict=True)]
     csv = written(photos, "\n".join(["file,set", *lines]))
     assert [*dif.sets_from(csv)] == ["1", "01"]
+    csv.write_text(csv.read_text().replace(",01", ",2.0").replace(",1\n", ",1.0\n").rstrip("1") + "1.0")
+    assert [*dif.sets_from(csv)] == ["1", "2"]
+    csv.write_text(csv.read_text().replace(",2.0", ",2.5"))
+    assert [*dif.sets_from(csv)] == ["1.0", "2.5"]
     files = [str(photos / file) for file, _ in ROWS]
     for values in ([1.0, 2.0, 1.0, 2.0, 1.0], [1, 2, 1, 2, 1], pd.array([1, 2, 1, 2, 1], dtype="Int64")):
         assert [*dif.sets_from(pd.DataFrame({"file": files, "set": values}))] == ["1", "2"]
@@ -175,6 +179,8 @@ def test_attributes_keep_the_types_of_a_frame(photos: Path) -> None:
     assert cats.attributes["flag"] == ["True", "True", "True"]
     assert dogs.attributes["when"] == ["", "2021-06-05 00:00:00"]
     assert (cats.attributes["text"], dogs.attributes["text"]) == (["1", "3", "5"], ["", "4"])
+    with pytest.raises(dif.InputError, match="the table: set holds no texts or numbers; name another"):
+        dif.sets_from(frame.assign(set=[["a"]] * 5))
     with pytest.warns(dif.DifferentiaWarning, match=r"the table: left out columns .* \(box, raw\)"):
         nested = dif.sets_from(frame.assign(box=[[1, 2]] * 5, raw=[b"a"] * 5))
     assert [*nested["cats"].attributes] == [*cats.attributes]

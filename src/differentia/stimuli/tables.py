@@ -15,6 +15,7 @@ from differentia.errors import (
     require_distinct_names,
     require_known,
     short_tracebacks,
+    shortened,
     warn,
 )
 from differentia.stimuli.base import Stimuli, counted
@@ -34,6 +35,7 @@ SETS = ("set", "category", "class", "label")
 
 #: A number as tables write it, of which float64 keeps all digits; not 007, which is a name.
 _NUMBER = re.compile(r"[+-]?(0|[1-9]\d{0,14})(\.\d*)?(e[+-]?\d{1,2})?", re.IGNORECASE)
+_WHOLE = re.compile(r"-?\d+\.0")
 _MISSING = ("", "nan", "NaN", "NA", "N/A")
 
 #: Up to here float64 has all whole numbers.
@@ -92,7 +94,8 @@ def sets_from(
         try:
             found = _from_path(text, path, set, follow_links)
         except OSError as error:  # no permission, a name too long
-            raise InputError(f"{text}: can't be looked into ({error}); check the path") from error
+            reason = shortened(str(error))
+            raise InputError(f"{text}: can't be looked into ({reason}); check the path") from error
     elif is_of(source, "pandas", "DataFrame"):
         text = "the table"
         found = _from_table(source, text, Path(), path, set, _values)
@@ -224,7 +227,10 @@ def _from_table(
     table = table.set_axis(columns, axis="columns")
     path = _column(columns, path, PATHS, "path", where)
     set_ = _column(columns, set_, SETS, "set", where)
-    names, files = _texts(table[set_]), _texts(table[path])
+    for column in (set_, path):
+        if _is_nested(table[column]):
+            raise InputError(f"{where}: {column} holds no texts or numbers; name another column")
+    names, files = _names(table[set_]), _texts(table[path])
     if not names:
         raise InputError(f"{where}: has no rows; expected one for each image")
     for column, texts in ((set_, names), (path, files)):
@@ -284,6 +290,12 @@ def _rows_by(names: Iterable[str]) -> dict[str, list[int]]:
     return rows
 
 
+def _names(column: pd.Series) -> list[str]:
+    """Return a column as the names of sets; pandas writes whole numbers beside missing ones as 1.0."""
+    texts = _texts(column)
+    return [text[:-2] for text in texts] if all(map(_WHOLE.fullmatch, texts)) else texts
+
+
 def _texts(column: pd.Series) -> list[str]:
     """Return the values of a column as text: whole numbers without a point, and "" for what is missing."""
     import pandas as pd
@@ -301,7 +313,7 @@ def _attributes(
     table: pd.DataFrame, where: str, values: Callable[[pd.Series], Sequence[str | float]]
 ) -> dict[str, Sequence[str | float]]:
     """Return the other columns of a table; what holds no numbers or texts is left out, and that is said."""
-    nested = [str(name) for name, column in table.items() if column.dtype.kind == "O" and _is_nested(column)]
+    nested = [str(name) for name, column in table.items() if _is_nested(column)]
     if nested:
         warn("other", f"{where}: left out columns that hold no numbers or texts ({listed(nested)})")
     return {str(name): values(column) for name, column in table.items() if str(name) not in nested}
@@ -310,7 +322,9 @@ def _attributes(
 def _is_nested(column: pd.Series) -> bool:
     from pandas.api.types import is_list_like
 
-    return any(isinstance(value, bytes) or is_list_like(value) for value in column)
+    return column.dtype.kind == "O" and any(
+        isinstance(value, bytes) or is_list_like(value) for value in column
+    )
 
 
 def _values(column: pd.Series) -> Sequence[str | float]:
@@ -357,7 +371,7 @@ def _from_hugging_face(dataset: Any, path: str | None, set_: str | None) -> dict
         if isinstance(about, ClassLabel):
             classes = dict(enumerate(about.names))  # a row that belongs to none has -1, or nothing
             table[name] = [classes.get(number, "") for number in table[name]]
-    names = _texts(table[set_])
+    names = _names(table[set_])
     if "" in names:
         raise InputError(f"the data set, item {names.index('')}: {set_} is empty; take out such items first")
     attributes = _attributes(table.drop(columns=[set_]), "the data set", _values)
