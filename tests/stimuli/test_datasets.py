@@ -146,6 +146,21 @@ def test_dimensions_by_their_names(dims: tuple[str, ...]) -> None:
     assert (dif.images(named).names, dif.images(array).names) == (tuple("edcba"), tuple("01234"))
 
 
+def test_labels_of_images_are_attributes() -> None:
+    """Times are names and numbers; what is of pixels is neither."""
+    film = xr.DataArray(
+        ARRAY,
+        {"time": [0.0, 0.04, 0.08, 0.12, 1], "scene": ("time", list("aabbb")), "y": [4, 3, 2, 1]},
+        ("time", "y", "x", "channel"),
+    )
+    stimuli = dif.images(film)
+    assert stimuli.names == ("0", "0.04", "0.08", "0.12", "1")
+    assert stimuli.attributes == {"time": [0.0, 0.04, 0.08, 0.12, 1.0], "scene": list("aabbb")}
+    assert stimuli.in_time
+    other = dif.images(film.rename(time="image"))
+    assert (other.in_time, [*other.attributes]) == (False, ["scene"])
+
+
 def test_one_item_is_read_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of every library; and by one thread, even where two sets are parts of one data set."""
     items = Items(lambda n: PICTURES[n])

@@ -14,6 +14,7 @@ import PIL.Image
 from differentia.errors import InputError, UnreadableImageError, in_one_line, listed_names, require_known
 from differentia.stimuli.arrays import hash_of, is_tensor
 from differentia.stimuli.base import Fit, Image, Stimuli
+from differentia.stimuli.columns import texts_of, values_of
 from differentia.stimuli.decoding import read_header
 from differentia.stimuli.pictures import as_picture, seen
 
@@ -219,8 +220,12 @@ def _of_data_array(array: Any) -> Stimuli | None:
         lambda place: ordered[place].values, range(len(ordered)), f"a DataArray ({array.name or 'no name'})"
     )
     stimuli.in_time = str(first).lower() in ("frame", "time")
-    if first in array.coords:
-        stimuli.names = tuple(map(str, array[first].values.tolist()))
+    along = {name: label.to_series() for name, label in array.coords.items() if label.dims == (first,)}
+    if first in along:
+        stimuli.names = tuple(texts_of(along[first]))
+        if str(first).lower() != "time":  # which is more than a name
+            del along[first]
+    stimuli.attributes = {str(name): values_of(column) for name, column in along.items()}
     return stimuli
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from differentia.errors import (
     warn,
 )
 from differentia.stimuli.base import Stimuli, counted
+from differentia.stimuli.columns import is_nested, names_of, texts_of, values_of, written_values
 from differentia.stimuli.datasets import DatasetStimuli, is_of, of_hugging_face
 from differentia.stimuli.decoding import SUFFIXES
 from differentia.stimuli.files import FileStimuli, files_in_folder, natural_key, require_within
@@ -32,14 +32,6 @@ if TYPE_CHECKING:
 #: What the columns of the files and of the sets are called, where none is named.
 PATHS = ("path", "file", "filename")
 SETS = ("set", "category", "class", "label")
-
-#: A number as tables write it, of which float64 keeps all digits; not 007, which is a name.
-_NUMBER = re.compile(r"[+-]?(0|[1-9]\d{0,14})(\.\d*)?(e[+-]?\d{1,2})?", re.IGNORECASE)
-_WHOLE = re.compile(r"-?\d+\.0")
-_MISSING = ("", "nan", "NaN", "NA", "N/A")
-
-#: Up to here float64 has all whole numbers.
-_LARGEST_WHOLE = 2**53
 
 #: Sets that one error names.
 MOST_NAMED = 30
@@ -98,7 +90,7 @@ def sets_from(
             raise InputError(f"{text}: can't be looked into ({reason}); check the path") from error
     elif is_of(source, "pandas", "DataFrame"):
         text = "the table"
-        found = _from_table(source, text, Path(), path, set, _values)
+        found = _from_table(source, text, Path(), path, set, values_of)
     elif is_of(source, "datasets.arrow_dataset", "Dataset"):
         text = "the data set"
         found = _from_hugging_face(source, path, set)
@@ -228,9 +220,9 @@ def _from_table(
     path = _column(columns, path, PATHS, "path", where)
     set_ = _column(columns, set_, SETS, "set", where)
     for column in (set_, path):
-        if _is_nested(table[column]):
+        if is_nested(table[column]):
             raise InputError(f"{where}: {column} holds no texts or numbers; name another column")
-    names, files = _names(table[set_]), _texts(table[path])
+    names, files = names_of(table[set_]), texts_of(table[path])
     if not names:
         raise InputError(f"{where}: has no rows; expected one for each image")
     for column, texts in ((set_, names), (path, files)):
@@ -290,69 +282,21 @@ def _rows_by(names: Iterable[str]) -> dict[str, list[int]]:
     return rows
 
 
-def _names(column: pd.Series) -> list[str]:
-    """Return a column as the names of sets; pandas writes whole numbers beside missing ones as 1.0."""
-    texts = _texts(column)
-    return [text[:-2] for text in texts] if all(map(_WHOLE.fullmatch, texts)) else texts
-
-
-def _texts(column: pd.Series) -> list[str]:
-    """Return the values of a column as text: whole numbers without a point, and "" for what is missing."""
-    import pandas as pd
-
-    missing = pd.isna(column).tolist()
-    return ["" if lost else _text(value) for value, lost in zip(column.tolist(), missing, strict=True)]
-
-
-def _text(value: Any) -> str:
-    is_whole = isinstance(value, float) and value.is_integer()
-    return str(int(value) if is_whole else value).strip()
-
-
 def _attributes(
     table: pd.DataFrame, where: str, values: Callable[[pd.Series], Sequence[str | float]]
 ) -> dict[str, Sequence[str | float]]:
     """Return the other columns of a table; what holds no numbers or texts is left out, and that is said."""
-    nested = [str(name) for name, column in table.items() if _is_nested(column)]
+    nested = [str(name) for name, column in table.items() if is_nested(column)]
     if nested:
         warn("other", f"{where}: left out columns that hold no numbers or texts ({listed(nested)})")
     return {str(name): values(column) for name, column in table.items() if str(name) not in nested}
 
 
-def _is_nested(column: pd.Series) -> bool:
-    from pandas.api.types import is_list_like
-
-    return column.dtype.kind == "O" and any(
-        isinstance(value, bytes) or is_list_like(value) for value in column
-    )
-
-
-def _values(column: pd.Series) -> Sequence[str | float]:
-    """Return a column of numbers as float64, which misses none of their digits, and others as text."""
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
-
-    if not is_numeric_dtype(column) or is_bool_dtype(column) or column.dtype.kind == "c":
-        return _texts(column)
-    numbers = column.to_numpy(dtype=float, na_value=float("nan"))
-    if column.dtype.kind in "iu" and (abs(numbers) > _LARGEST_WHOLE).any():
-        return _texts(column)
-    return [float(number) for number in numbers]
-
-
-def _written_values(column: pd.Series) -> Sequence[str | float]:
-    """Return a column of written text as numbers, where it is one of numbers."""
-    texts = _texts(column)
-    known = [text for text in texts if text not in _MISSING]
-    if known and all(map(_NUMBER.fullmatch, known)):
-        return [float("nan") if text in _MISSING else float(text) for text in texts]
-    return texts
-
-
 #: By the ending of a table's file: how it is read, and what makes attributes of its columns.
 READERS: dict[str, tuple[Callable[[Path], Any], Callable[[Any], Sequence[str | float]]]] = {
-    ".csv": (lambda path: _read_text(path, ","), _written_values),
-    ".tsv": (lambda path: _read_text(path, "\t"), _written_values),
-    ".parquet": (_read_parquet, _values),
+    ".csv": (lambda path: _read_text(path, ","), written_values),
+    ".tsv": (lambda path: _read_text(path, "\t"), written_values),
+    ".parquet": (_read_parquet, values_of),
 }
 
 
@@ -371,10 +315,10 @@ def _from_hugging_face(dataset: Any, path: str | None, set_: str | None) -> dict
         if isinstance(about, ClassLabel):
             classes = dict(enumerate(about.names))  # a row that belongs to none has -1, or nothing
             table[name] = [classes.get(number, "") for number in table[name]]
-    names = _names(table[set_])
+    names = names_of(table[set_])
     if "" in names:
         raise InputError(f"the data set, item {names.index('')}: {set_} is empty; take out such items first")
-    attributes = _attributes(table.drop(columns=[set_]), "the data set", _values)
+    attributes = _attributes(table.drop(columns=[set_]), "the data set", values_of)
     sets: dict[str, Stimuli] = {}
     for name, rows in _rows_by(names).items():
         stimuli = of_hugging_face(dataset, path, rows)
