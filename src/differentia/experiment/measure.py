@@ -54,7 +54,7 @@ def measure(network: Any, sets: Mapping[str, Any], **options: Unpack[AllKeywords
     network
         What `load_network` takes; a module or model that needs options goes through it first.
     sets
-        Name -> stimuli, or anything that `images` takes, or ``"noise:43"``.
+        Name -> stimuli, or anything that `images` takes, or ``"noise:43"``; `sets_from` gives many at once.
     {options}
 
     Returns
