@@ -7,8 +7,6 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import av
-import h5py
 import keras
 import numpy as np
 import PIL.Image
@@ -376,44 +374,3 @@ def test_the_report_of_photographs(
         methods = page.locator("#methods-text").inner_text()
         assert '"mobilenet_025_224_imagenet.weights.h5"' in methods
         assert '"tabby_cats" (43 images)' in methods
-
-
-def test_one_measure_from_every_kind_of_file(real_data: Path, stage: Stage, tmp_path: Path) -> None:
-    """Photographs of the network's size: from folder, archives, HDF5, array and film the same numbers."""
-    pixels = pixels_of(sorted((real_data / "random").iterdir())[:6])
-    (tmp_path / "folder").mkdir()
-    for number, picture in enumerate(pixels):
-        PIL.Image.fromarray(picture).save(tmp_path / "folder" / f"{number}.png")
-    shutil.make_archive(str(tmp_path / "a"), "zip", tmp_path, "folder")
-    shutil.make_archive(str(tmp_path / "a"), "gztar", tmp_path, "folder")
-    np.save(tmp_path / "a.npy", pixels)
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        file.create_dataset("train/images", data=pixels, chunks=(2, 64, 64, 3), compression="gzip")
-    with av.open(str(tmp_path / "a.mkv"), "w") as film:
-        stream = film.add_stream("ffv1", rate=25)  # changes no pixel
-        stream.height, stream.width, stream.pix_fmt = 224, 224, "bgr0"
-        for picture in pixels:
-            film.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        film.mux(stream.encode())
-    sources = {
-        "folder": "folder",
-        "zip": "a.zip",
-        "tar": "a.tar.gz",
-        "array": "a.npy",
-        "frames": "a.npy?every=1",
-        "hdf5": "a.h5?dataset=train/images",
-        "film": "a.mkv",
-        "fewer": "a.npy?stop=5",
-    }
-    result = dif.measure(
-        stage.spec,
-        {name: str(tmp_path / source) for name, source in sources.items()},
-        layers=["input", "conv_pw_6_relu", "predictions"],
-        n_units=1000,
-        draws=1,
-        views=False,
-    )
-    values = result["differentiation"].values.reshape(len(sources), -1)
-    assert np.isfinite(values[0]).all()
-    assert all(np.array_equal(one, values[0]) for one in values[:-1])
-    assert not np.array_equal(values[-1], values[0])  # of one image fewer
