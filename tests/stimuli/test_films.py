@@ -173,6 +173,8 @@ def test_a_film_from_the_command_line(
     assert np.array_equal(one["differentiation"], two["differentiation"], equal_nan=True)
     names = one["image_name"].values[one["image_set"].values == "film"].tolist()
     assert names == [f"a_{0.4 + number / 5:.3f}s" for number in range(8)]
+    times = one["image_time"].values[one["image_set"].values == "film"]
+    assert np.allclose(times, 0.4 + np.arange(8) / 5)
     assert f'film = "{path}?fps=5&start=0.4"' in (tmp_path / "two" / "experiment.toml").read_text()
     capsys.readouterr()
     assert main([*command, "--out", "one"]) == 0
