@@ -36,9 +36,11 @@ from .results.across import across as across, contrast_across as contrast_across
 from .results.contrasts import contrast as contrast, contrasts_between_sets as contrasts_between_sets
 from .results.convergence import not_converged as not_converged
 from .results.copies import say_copies as say_copies
+from .results.depth import depth as depth
 from .results.doubts import doubts as doubts, say_doubts as say_doubts
 from .results.draws import draw_mean as draw_mean, draw_spread as draw_spread
 from .results.files import load_result as load_result, save as save
+from .results.following import say_depth as say_depth
 from .results.intervals import with_intervals as with_intervals
 from .results.precision import precision as precision, say_precision as say_precision
 from .results.published import (
