@@ -17,6 +17,7 @@ from .networks.base import Network as Network
 from .networks.load import load_network as load_network
 from .output.figures.across import plot_across as plot_across
 from .output.figures.contrasts import plot_contrast as plot_contrast
+from .output.figures.correlations import plot_depth as plot_depth
 from .output.figures.heatmaps import (
     plot_distances as plot_distances,
     plot_filters as plot_filters,

@@ -17,6 +17,7 @@ from differentia.errors import InputError, nearest_names, shortened, unknown_nam
 COMMAND_SYNONYMS = {
     **dict.fromkeys(("analyse", "analyze", "calculate", "compute", "measurement", "record"), "measure"),
     **dict.fromkeys(("compare", "comparison", "diff", "ttest"), "contrast"),
+    **dict.fromkeys(("correlate", "correlation", "follow", "mantel"), "depth"),
     **dict.fromkeys(("draw", "figures", "html", "plot", "show"), "report"),
     **dict.fromkeys(("info", "inspect", "list", "modules", "summary"), "layers"),
     **dict.fromkeys(("choose", "classify", "pick"), "select"),
@@ -46,7 +47,7 @@ OPTION_SYNONYMS = {
 }
 
 #: Options that take several values, with commas between.
-WITH_COMMAS = ("--layers", "--n-units", "--units", "--map-images")
+WITH_COMMAS = ("--layers", "--n-units", "--units", "--map-images", "--sets")
 
 
 class Command(TyperCommand):

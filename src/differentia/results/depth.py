@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,6 +66,7 @@ def depth(
     stimulus: xr.Dataset | None = None,
     sets: Sequence[str] | None = None,
     base: str = BASE,
+    pairs: bool = True,
     confidence: float = CONFIDENCE,
     permutations: int = PERMUTATIONS,
     mantel_permutations: int = MANTEL_PERMUTATIONS,
@@ -90,6 +91,8 @@ def depth(
         lies far from all else and would decide alone.
     base
         The layer that is the stimulus.
+    pairs
+        Whether the pairs of each set are compared, too; of sets of 2,000 images that takes a minute.
     confidence
         Of the limits, from 0.5 to below 1.
     permutations
@@ -115,8 +118,9 @@ def depth(
         Within sets, by set and layer: ``mantel_pearson`` and ``mantel_spearman``, each with ``_p`` and
         ``_p_corrected``, over the layers of the set; by set, layer and ``layer_other``: ``similarity``,
         Spearman's correlation of the pairs' distances in two layers. The distances are Euclidean ones between
-        responses as they are, whatever the metric. NaN where the result holds none (sets of more than 2,000
-        images), of sets of fewer than five images, and of ``mantel`` where the base is of another result.
+        responses as they are, whatever the metric. NaN where the result holds none (of more than 2,000
+        images), of sets of fewer than five images, and of ``mantel`` where the base is of another
+        result.
 
     Raises
     ------
@@ -137,6 +141,8 @@ def depth(
     require_count("permutations", permutations)
     require_count("mantel_permutations", mantel_permutations)
     require_count("seed", seed, least=0)
+    if not isinstance(pairs, bool | np.bool_):
+        raise InputError(f"pairs is {pairs!r}; expected True or False")
     source = result if stimulus is None else what_is_left(validate_result(stimulus, "the stimulus"))
     _require_base(source, base, other=stimulus is not None)
     names, left_out = _sets(result, source, sets)
@@ -152,9 +158,9 @@ def depth(
             "stimulus": ("set", given.values.astype(np.float64)),
             "doubt": (("set", "layer"), doubted.values.astype(str)),
             **{name: ("layer", column) for name, column in of_layers.items()},
-            **_within_sets(result, names, own, mantel_permutations, seed),
+            **(_within_sets(result, names, own, mantel_permutations, seed) if pairs else {}),
         },
-        coords={"set": names, "layer": layers, "layer_other": layers},
+        coords={"set": names, "layer": layers, **({"layer_other": layers} if pairs else {})},
         attrs={
             "base": base,
             "confidence": float(confidence),
@@ -286,7 +292,7 @@ def _within_sets(
             continue
         pairs = pairs_of(result["distance"].values[:, rows[:, np.newaxis], rows])
         similarity[at] = similarities(pairs, "spearman")
-        if base is None:
+        if base is None or not others:
             continue
         for coefficient in COEFFICIENTS:
             tested = mantel(pairs[:, others], pairs[:, place], coefficient, permutations, seed, name)
@@ -296,6 +302,16 @@ def _within_sets(
             found[f"mantel_{coefficient}"][at, place] = 1.0 if varies else np.nan
     columns = {name: (("set", "layer"), column) for name, column in found.items()}
     return {**columns, "similarity": (("set", "layer", "layer_other"), similarity)}
+
+
+def depth_to_show(results: Mapping[str, xr.Dataset]) -> xr.Dataset | None:
+    """Return how the layers of the first of several results follow the stimulus, if that can be told."""
+    first = next(iter(results.values()))
+    others = first.sizes["set"] - (first.attrs["reference"] in first["set"].values)
+    if BASE not in layer_names(first) or others < LEAST_SETS:
+        return None
+    found = depth(first, pairs=False)
+    return found if bool(found["pearson_p"].notnull().any()) else None
 
 
 def require_depth(given: Any) -> None:
@@ -313,6 +329,8 @@ def depth_rows(found: xr.Dataset) -> list[dict[str, Any]]:
 
 def pair_rows(found: xr.Dataset) -> list[dict[str, Any]]:
     """Return the numbers of each set and layer within sets, where they are known."""
+    if _OF_PAIRS[0] not in found:
+        return []
     table = found[[*_OF_PAIRS]].to_dataframe().dropna(how="all").reset_index()
     rows: list[dict[str, Any]] = table.to_dict("records")
     return rows

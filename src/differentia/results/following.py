@@ -110,6 +110,8 @@ def _say_left_out(found: xr.Dataset) -> list[str]:
 
 def _say_within(found: xr.Dataset) -> list[str]:
     """Return how far the pairs of each set follow the stimulus, or why that is not known."""
+    if "similarity" not in found:
+        return []
     subject = subject_of(found)
     if not found.attrs["has_distances"]:
         return [
