@@ -1,4 +1,7 @@
-"""Correlations of one series with several: their limits by a jackknife, and p by permutation."""
+"""Correlations of one series with several: their limits by a jackknife, and p by permutation.
+
+Where `x` has two dimensions, it is one series for each of `y`.
+"""
 
 from __future__ import annotations
 
@@ -53,16 +56,20 @@ def standardised(values: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ...
 
 
 def correlations(
-    x: Float[np.ndarray, " n"], y: Float[np.ndarray, "n series"], coefficient: str
+    x: Float[np.ndarray, "n ..."], y: Float[np.ndarray, "n series"], coefficient: str
 ) -> Float[np.ndarray, " series"]:
     """Return the correlation of x with each series."""
     scale = COEFFICIENTS[coefficient].scale
-    found: np.ndarray = standardised(scale(x)) @ standardised(scale(y)) / len(x)
+    found: np.ndarray = (standardised(scale(_column(x))) * standardised(scale(y))).mean(axis=0)
     return np.clip(found, -1.0, 1.0)
 
 
+def _column(x: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n _"]:
+    return x.reshape(len(x), -1)
+
+
 def jackknifed(
-    x: Float[np.ndarray, " n"], y: Float[np.ndarray, "n series"], coefficient: str, confidence: float
+    x: Float[np.ndarray, "n ..."], y: Float[np.ndarray, "n series"], coefficient: str, confidence: float
 ) -> tuple[Float[np.ndarray, " series"], Float[np.ndarray, " series"]]:
     """Return the limits of correlations: Fisher's z, with the error that leaving out each observation tells.
 
@@ -99,26 +106,22 @@ class Line(NamedTuple):
     high: Float[np.ndarray, " series"]
 
 
-def line_through(x: Float[np.ndarray, " n"], y: Float[np.ndarray, "n series"], confidence: float) -> Line:
+def line_through(x: Float[np.ndarray, "n ..."], y: Float[np.ndarray, "n series"], confidence: float) -> Line:
     """Return the line of each series on x; the limits of slopes are of HC4 errors and t.
 
     Cribari-Neto (2004): they hold where the spread around the line changes, and where single observations
     lie far out.
     """
     n = len(x)
-    centred = (x - x.mean())[:, np.newaxis]
-    square = float((centred**2).sum())
-    if np.isnan(standardised(x)).any():
-        unknown = np.full(y.shape[1], np.nan)
-        return Line(unknown, unknown, unknown, unknown)
+    x = _column(x)
+    centred = np.where(np.isnan(standardised(x)), np.nan, x - x.mean(axis=0))
+    square = (centred**2).sum(axis=0)
     slope = (centred * (y - y.mean(axis=0))).sum(axis=0) / square
-    intercept = y.mean(axis=0) - slope * x.mean()
+    intercept = y.mean(axis=0) - slope * x.mean(axis=0)
+    residuals = y - intercept - slope * x
     leverage = 1 / n + centred**2 / square
-    residuals = y - intercept - slope * x[:, np.newaxis]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        weights = np.where(
-            leverage < 1 - _ROUNDING, 1 / (1 - leverage) ** np.minimum(4, n * leverage / 2), np.nan
-        )
+    share_left = np.where(leverage < 1 - _ROUNDING, 1 - leverage, np.nan)  # one observation decides the slope
+    weights = share_left ** -np.minimum(4, n * leverage / 2)
     error = np.sqrt((centred**2 * residuals**2 * weights).sum(axis=0)) / square
     reach = -float(stdtrit(n - 2, (1 - confidence) / 2)) * error
     return Line(intercept, slope, slope - reach, slope + reach)
