@@ -77,7 +77,9 @@ def jackknifed(
     chapter 11) for others too.
     """
     n = len(x)
-    without = [correlations(np.delete(x, one), np.delete(y, one, axis=0), coefficient) for one in range(n)]
+    without = [
+        correlations(np.delete(x, one, axis=0), np.delete(y, one, axis=0), coefficient) for one in range(n)
+    ]
     z = np.arctanh(np.clip(without, -_MOST, _MOST))
     error = np.sqrt((n - 1) / n * ((z - z.mean(axis=0)) ** 2).sum(axis=0))
     centre = np.arctanh(np.clip(correlations(x, y, coefficient), -_MOST, _MOST))
