@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import textwrap
 import warnings
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -104,8 +105,8 @@ POOLED = ("conv_pw_1_relu", "conv_pw_6_relu", "conv_pw_12_relu")
 #: Sets of the pool, images of each, and among how many of neighbouring contrast they are chosen.
 POOL, OF_POOL, NEIGHBOURS = 2000, 10, 40
 
-#: The sets of the example.
-EXAMPLE = 13
+#: The sets of the example, and the layers that its picture has at the left.
+EXAMPLE, SHOWN = 13, ("conv1_relu", "conv_pw_9_relu", "conv_pw_13_relu")
 
 
 def photographs() -> dict[str, list[Path]]:
@@ -128,7 +129,8 @@ def by_contrast() -> list[Path]:
 
 def mixtures() -> dict[str, list[Path]]:
     """Return 13 sets of 11 images: 0 to 7 photographs each, the others cats."""
-    files, sets, used = photographs(), {}, {"cats": 0, "random": 0}
+    files, used = photographs(), {"cats": 0, "random": 0}
+    sets: dict[str, list[Path]] = {}
     for number, photos in enumerate((0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 7), start=1):
         sets[f"mixture {number}"] = []
         for name, count in (("random", photos), ("cats", 11 - photos)):
@@ -316,57 +318,74 @@ def draw(found: Any) -> None:
 
     with mpl.rc_context({"svg.hashsalt": "differentia"}):
         figure = Figure(dpi=150)
-        dif.plot_depth(found, figure)
+        dif.plot_depth(found, figure, layers=SHOWN)
         figure.savefig(PICTURE)
 
 
 HEAD = """# How responses follow the stimulus
 
-Does a layer respond more differently to sets that differ more themselves, and how deep into the network? This page
-has the numbers behind `dif.depth` ([the guide](guides/depth.md)): how often its intervals hold the truth, and what it
-says of a real network. (`make figures` writes it, with `docs/write_depth.py`; the numbers are also in `depth.json`.)
+Does a layer respond more differently to sets that differ more themselves, and how deep into the network?
+This page has the numbers behind `dif.depth` ([the guide](guides/depth.md)): how often its intervals hold
+the truth, and what it says of a real network. (`make figures` writes it, with `docs/write_depth.py`; the
+numbers are also in `depth.json`.)
 
 ## How often the intervals hold the truth
 
 What is claimed here is as wide as the generators and the data below, and no wider. Each draws sets: the
-differentiation of the stimulus, and that of a layer. The truth is that of all values of the kind; of real data, that
-of all sets at hand, from which sets are drawn with replacement.
+differentiation of the stimulus, and that of a layer. The truth is that of all values of the kind; of real
+data, that of all sets at hand, from which sets are drawn with replacement.
 
 """
 
 METHOD = """
-In how many per cent of {simulations:,} simulations do nominal 95 % limits hold the truth (in brackets: lie wholly
-below, above)? It is known to ± {error:.1f} % (two standard errors). Asked is 93 to 97 % at 12 and at 50 sets; **bold**
-is what misses that. *Fisher*: Pearson's with Fisher's own error, 1 / sqrt(n - 3), which is not used. *Lone set*: in
-how many per cent one set has more than half of the spread of the stimulus or of the layer, which `depth` tells; and
-how often limits of *r* hold the truth in the others. R squared has the limits of *r*, squared, without a claim.
+In how many per cent of {simulations:,} simulations do nominal 95 % limits hold the truth (in brackets: lie
+wholly below, above)? It is known to ± {error:.1f} % (two standard errors). Asked is 93 to 97 % at 12 and at
+50 sets; **bold** is what misses that. *Fisher*: Pearson's with Fisher's own error, 1 / sqrt(n - 3), which
+is not used. *Lone set*: in how many per cent one set has more than half of the spread of the stimulus or of
+the layer, which `depth` tells; then how often limits of *r* hold the truth in the others. R squared has the
+limits of *r*, squared, without a claim.
 
 """
 
 MISSED = """
-What misses: {missed}. With 6 sets nothing is claimed. Limits of strongly skewed values are too narrow, and no method
-tells that from the few sets at hand; rank correlation does not mind.
-
+What misses: {missed}. With 6 sets nothing is claimed. Limits of *r* are too narrow where values are
+strongly skewed, and too few sets are at hand to tell; those of the rank correlation do not mind.
 """
 
-EXAMPLE_TEXT = """## MobileNet
+EXAMPLE_TEXT = """
+## MobileNet
 
-MobileNet (alpha 0.25) was shown 100 cats and 43 other photographs, cut into 13 sets of 11 in the order of their
-contrast (the SD of an image's pixels), with `normalize="none"`: the differentiation of the stimulus is then between
-{low:.2f} and {high:.2f}. All numbers are those of SciPy (`pearsonr`, `spearmanr`, `linregress`), which the script
-asserts. *Pairs*: within a set, the rank correlation of the distances of pairs with those in the input, its median over
-sets, and in how many of the 13 sets p < 0.05 (Mantel).
+MobileNet (alpha 0.25) was shown 100 cats and 43 other photographs, cut into 13 sets of 11 in the order of
+their contrast (the SD of an image's pixels), with `normalize="none"`: the differentiation of the stimulus
+is then between {low:.2f} and {high:.2f}. All numbers are those of SciPy (`pearsonr`, `spearmanr`,
+`linregress`), which the script asserts. *Pairs*: within a set, the rank correlation of the distances of
+pairs with those in the input, its median over sets, and in how many of the 13 sets p < 0.05 (Mantel).
 
-![The differentiation of three layers against that of the stimulus, and the correlation against depth](images/depth.png)
+![The differentiation of three layers against that of the stimulus, and the correlation of each layer
+against depth, which falls from 0.9 to below 0](images/depth.png)
 
 """
 
 SAID = """
+What `dif.say_depth` says of it:
+
 {said}
 
-The same images were also cut into mixtures (0 to 7 photographs, the others cats), and measured in the usual unit, the
-SD of all responses of a layer, in which contrast does not count. {mixed} Thirteen sets are few: each interval is wide.
+The same images were also cut into mixtures (0 to 7 photographs, the others cats), and measured in the usual
+unit, the SD of all responses of a layer, in which contrast does not count. The sets then hardly differ:
+
+{mixed}
+
+Thirteen sets are few, and each interval is wide.
 """
+
+#: In characters.
+WIDTH = 110
+
+
+def quoted(sentences: Sequence[str]) -> str:
+    """Return sentences as a quotation, on lines of a width."""
+    return textwrap.fill(" ".join(sentences), WIDTH, initial_indent="> ", subsequent_indent="> ")
 
 
 def shares(row: Mapping[str, float], *, bold: bool) -> str:
@@ -410,7 +429,8 @@ def page(counted: Mapping[str, Any]) -> str:
         for what in tried
         if misses(row, what)
     ]
-    text += MISSED.format(missed="; ".join(missed) or "nothing")
+    paragraph = MISSED.format(missed="; ".join(missed) or "nothing")
+    text += f"\n{textwrap.fill(paragraph.strip(), WIDTH)}\n"
     contrast, mixed = counted["examples"]
     low, high = contrast["stimulus"]
     text += EXAMPLE_TEXT.format(low=low, high=high)
@@ -427,7 +447,7 @@ def page(counted: Mapping[str, Any]) -> str:
     ]
     head = ["layer", "r", "rank correlation", "slope", "R²", "corrected p", "pairs", "of 13"]
     text += "\n".join(table(head, lines)) + "\n"
-    return text + SAID.format(said=" ".join(contrast["said"]), mixed=" ".join(mixed["said"][:2]))
+    return text + SAID.format(said=quoted(contrast["said"]), mixed=quoted(mixed["said"][:1]))
 
 
 def main() -> None:

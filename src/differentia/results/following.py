@@ -55,25 +55,29 @@ def _say_across(found: xr.Dataset) -> list[str]:
     most = tested.isel(layer=int(np.argmax(tested["pearson"].values)))
     names = layer_names(tested)
     significant = tested["pearson_p_corrected"].values < SIGNIFICANT
-    said = [
-        f"Differentiation follows that of the stimulus most in {most['layer'].item()}: r = "
-        f"{most['pearson'].item():.2f} [{most['pearson_low'].item():.2f}, {most['pearson_high'].item():.2f}] "
-        f"over {SETS.count(int(most['n_sets']))}."
-    ]
     falls = significant & (tested["pearson"].values < 0)
     level = f"corrected p < {SIGNIFICANT:g}"
+    highest = (
+        f"{most['layer'].item()}: r = {most['pearson'].item():.2f} "
+        f"[{most['pearson_low'].item():.2f}, {most['pearson_high'].item():.2f}] "
+        f"over {SETS.count(int(most['n_sets']))}."
+    )
     if not significant.any():
-        said.append(f"In no {place.one} can it be told from chance ({level}).")
-    elif not found.attrs[RECORDED_FACT]:
+        return [
+            f"In no {place.one} can it be told from chance that differentiation follows that of the stimulus "
+            f"({level}); the highest correlation is that of {highest}"
+        ]
+    said = [f"Differentiation follows that of the stimulus most in {highest}"]
+    if found.attrs[RECORDED_FACT]:
+        told = [name for name, mark in zip(names, significant, strict=True) if mark]
+        said.append(f"It can be told from chance ({level}) in {place.listed(told)}.")
+    else:
         last = int(np.flatnonzero(significant)[-1])
         said.append(
             f"It can be told from chance ({level}) up to the last {place.one}, {names[-1]}."
             if last == len(names) - 1
             else f"After {names[last]} it can't be told from chance in any {place.one} ({level})."
         )
-    else:
-        told = [name for name, mark in zip(names, significant, strict=True) if mark]
-        said.append(f"It can be told from chance ({level}) in {place.listed(told)}.")
     if falls.any():
         opposite = [name for name, mark in zip(names, falls, strict=True) if mark]
         said.append(f"It falls where that of the stimulus rises in {place.listed(opposite)}.")

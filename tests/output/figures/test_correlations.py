@@ -43,9 +43,11 @@ def many(sets: int, layers: int, *, long: bool = False, seed: int = 0) -> xr.Dat
 
 
 def curves(ax: Axes) -> list[Line2D]:
-    return [
-        line for line in ax.get_lines() if line.get_linewidth() == CURVE_WIDTH and len(line.get_xdata()) > 2
-    ]
+    return [line for line in ax.get_lines() if line.get_linewidth() == CURVE_WIDTH and len(x_of(line)) > 2]
+
+
+def x_of(line: Line2D) -> np.ndarray:
+    return np.asarray(line.get_xdata(), dtype=float)
 
 
 def test_sets_and_depth() -> None:
@@ -68,9 +70,7 @@ def test_sets_and_depth() -> None:
     np.testing.assert_allclose(bands_of(depth)[ALONE], limits)
     assert [label.get_text() for label in depth.get_xticklabels()] == ["early", "late", "noise"]
     filled = [
-        to_hex(line.get_markerfacecolor()) != "#ffffff"
-        for line in depth.get_lines()
-        if len(line.get_xdata()) == 1
+        to_hex(line.get_markerfacecolor()) != "#ffffff" for line in depth.get_lines() if len(x_of(line)) == 1
     ]
     assert filled == (given["pearson_p_corrected"][1:] < 0.05).values.tolist() == [True, True, False]
     assert legend_entries(sets.figure) == [
@@ -94,7 +94,7 @@ def test_what_is_chosen() -> None:
         ({"coefficient": "kendall"}, "unknown coefficient 'kendall'"),
     ):
         with pytest.raises(dif.InputError, match=message):
-            dif.plot_depth(given, **options)  # type: ignore[arg-type]
+            dif.plot_depth(given, **options)
 
 
 def test_several_results() -> None:
@@ -102,15 +102,15 @@ def test_several_results() -> None:
     one, other = found(), many(30, 7)
     sets, depth = dif.plot_depth({"small": one, "large $x$": other})
     first, second = curves(depth)
-    np.testing.assert_allclose(first.get_xdata(), [0, 0.5, 1])
-    np.testing.assert_allclose(second.get_xdata(), np.linspace(0, 1, 7))
+    np.testing.assert_allclose(x_of(first), [0, 0.5, 1])
+    np.testing.assert_allclose(x_of(second), np.linspace(0, 1, 7))
     np.testing.assert_array_equal(second.get_ydata(), other["pearson"][1:])
     assert depth.get_xlabel() == "Relative depth (1: the last layer)"
     assert "small: 12 sets, left early" in legend_entries(sets.figure)
     assert "large \\$x\\$: 12 sets" in " ".join(legend_entries(sets.figure))
     require_readable(sets.figure)
     _, alike = dif.plot_depth({"a": one, "b": one.copy()})
-    left, right = (np.asarray(line.get_xdata()) for line in curves(alike))
+    left, right = map(x_of, curves(alike))
     assert (left < right).all()
     assert [label.get_text() for label in alike.get_xticklabels()] == ["early", "late", "noise"]
     with pytest.raises(dif.InputError, match="layers= is of one result"):
@@ -135,7 +135,7 @@ def test_recordings() -> None:
     arrays = {name: {layer: of[layer] for layer in ("late", "noise")} for name, of in films().items()}
     given = dif.depth(dif.measure_responses(arrays, normalize="none"), stimulus=measured(), pairs=False)
     _, depth = dif.plot_depth(given)
-    assert {line.get_linestyle() for line in depth.get_lines() if len(line.get_xdata()) == 2} >= {"None"}
+    assert {line.get_linestyle() for line in depth.get_lines() if len(x_of(line)) == 2} >= {"None"}
     assert len(bands_of(depth, whole=True)[ALONE]) == 2
     assert depth.get_xlabel() == "Population"
 
