@@ -266,6 +266,20 @@ def test_sentences() -> None:
     )
 
 
+def test_doubts_are_told() -> None:
+    """Values that are in doubt are compared all the same."""
+    doubt = measured()["doubt"].copy(data=np.full(measured()["doubt"].shape, "", dtype="U32"))
+    doubt.loc[{"set": ["film 3", "white_noise"], "layer": "late"}] = "gap"
+    given = dif.depth(measured().assign(doubt=doubt), pairs=False)
+    assert given["doubt"].sel(set="film 3", layer="late") == "gap"
+    assert given["n_sets"].values.tolist() == [12] * 4
+    said = "Of film 3, values in some layers are not to be trusted (doubts)."
+    assert said in dif.say_depth(given)
+    assert said not in dif.say_depth(found())
+    assert "similarity" not in given
+    assert pair_rows(given) == []
+
+
 def test_rows() -> None:
     """Each number of each layer, and of each set and layer."""
     rows = depth_rows(found())

@@ -634,8 +634,11 @@ def depth(
             shown="each result's own",
         ),
     ] = None,
-    sets: Annotated[
-        Any, opt.value(tuple[Text, ...], "Which sets, 4 or more.", "A,B,...", shown="all but the reference")
+    compared: Annotated[
+        Any,
+        opt.value(
+            tuple[Text, ...], "Which sets, 4 or more.", "A,B,...", "--sets", shown="all but the reference"
+        ),
     ] = None,
     base: Annotated[str, opt.text("The layer that is the stimulus.", "LAYER")] = "input",
     confidence: Annotated[Any, opt.value(Number, "Of the intervals, from 0.5 to below 1.", "P")] = "0.95",
@@ -666,7 +669,7 @@ def depth(
             found[name] = follow(
                 one,
                 stimulus=shown,
-                sets=sets,
+                sets=compared,
                 base=base,
                 confidence=confidence,
                 permutations=permutations,

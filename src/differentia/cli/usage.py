@@ -30,7 +30,7 @@ OPTION_SYNONYMS = {
     **dict.fromkeys(("cuda", "gpu"), "--device cuda"),
     **dict.fromkeys(("cpu", "nogpu"), "--device cpu"),
     **dict.fromkeys(("dir", "directory", "folder", "o", "output", "outputdir", "save"), "--out"),
-    **dict.fromkeys(("data", "dataset", "images", "sets", "stimuli"), "--set"),
+    **dict.fromkeys(("data", "dataset", "images", "stimuli"), "--set"),
     **dict.fromkeys(("distance", "dist", "measure"), "--metric"),
     **dict.fromkeys(("imagesize", "inputshape", "resolution", "shape", "size"), "--input-size"),
     **dict.fromkeys(("batch", "bs"), "--batch-size"),
@@ -47,7 +47,7 @@ OPTION_SYNONYMS = {
 }
 
 #: Options that take several values, with commas between.
-WITH_COMMAS = ("--layers", "--n-units", "--units", "--map-images", "--sets")
+WITH_COMMAS = ("--layers", "--n-units", "--units", "--map-images")
 
 
 class Command(TyperCommand):

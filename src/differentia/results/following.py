@@ -108,7 +108,10 @@ def _say_left_out(found: xr.Dataset) -> list[str]:
         )
     doubted = (found["doubt"].values != "").any(axis=1)
     if doubted.any():
-        said.append(f"Not to be trusted in some {place.many}: {SETS.listed(names[doubted].tolist())}.")
+        said.append(
+            f"Of {SETS.listed(names[doubted].tolist())}, values in some {place.many} are not to be trusted "
+            "(doubts)."
+        )
     return said
 
 
