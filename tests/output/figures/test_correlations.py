@@ -73,13 +73,13 @@ def test_sets_and_depth() -> None:
         to_hex(line.get_markerfacecolor()) != "#ffffff" for line in depth.get_lines() if len(x_of(line)) == 1
     ]
     assert filled == (given["pearson_p_corrected"][1:] < 0.05).values.tolist() == [True, True, False]
-    assert legend_entries(sets.figure) == [
+    assert legend_entries(sets.figure.figure) == [
         *("early", "late", "noise", "correlation over 12 sets", "95 %: other sets"),
         *("corrected p < 0.05", "corrected p \N{GREATER-THAN OR EQUAL TO} 0.05"),
     ]
     assert sets.get_xlabel() == "Differentiation of the stimulus"
     assert sets.get_ylabel() == "Differentiation\n(unit of the responses)"
-    require_readable(sets.figure)
+    require_readable(sets.figure.figure)
 
 
 def test_what_is_chosen() -> None:
@@ -106,9 +106,9 @@ def test_several_results() -> None:
     np.testing.assert_allclose(x_of(second), np.linspace(0, 1, 7))
     np.testing.assert_array_equal(second.get_ydata(), other["pearson"][1:])
     assert depth.get_xlabel() == "Relative depth (1: the last layer)"
-    assert "small: 12 sets, left early" in legend_entries(sets.figure)
-    assert "large \\$x\\$: 12 sets" in " ".join(legend_entries(sets.figure))
-    require_readable(sets.figure)
+    assert "small: 12 sets, left early" in legend_entries(sets.figure.figure)
+    assert "large \\$x\\$: 12 sets" in " ".join(legend_entries(sets.figure.figure))
+    require_readable(sets.figure.figure)
     _, alike = dif.plot_depth({"a": one, "b": one.copy()})
     left, right = map(x_of, curves(alike))
     assert (left < right).all()
@@ -126,7 +126,7 @@ def test_readable(sets: int, layers: int, millimetres: float | None) -> None:
     require_readable(figure)
     if width is not None:
         assert figure.get_figwidth() == pytest.approx(width[0])
-        assert of_sets.get_position().y0 > of_depth.get_position().y1
+        assert of_sets.get_window_extent().y0 > of_depth.get_window_extent().y1
     assert figure.get_figheight() <= 9.7
 
 

@@ -108,7 +108,7 @@ def plot_depth(
     _draw_sets(panels[0], shown, looks)
     _draw_depth(panels[1], of_depth, shown, looks, coefficient, room)
     of_depth.name(panels[1], names, room)
-    figure = panels[0].figure
+    figure = panels[0].figure.figure  # the whole one
     if figure.get_constrained_layout():
         legend.draw_beside_panels(figure)
     else:
@@ -225,9 +225,11 @@ def _panels(
     around = names.height + AXIS_LABEL + legend.height
     figure.set_size_inches(width, (2 * (height + AXIS_LABEL) if stacked else height) + around)
     figure.set_layout_engine("constrained")
+    # Figures within the figure, so that no panel ends where the names below the other begin.
+    shape = (2, 1) if stacked else (1, 2)
     ratios: dict[str, Any] = {} if stacked else {"width_ratios": [SHARE_OF_SETS, 1.0]}
-    grid = figure.add_gridspec(2 if stacked else 1, 1 if stacked else 2, **ratios)
-    return np.array([figure.add_subplot(grid[at]) for at in (0, 1)]), names, legend, room
+    parts = figure.subfigures(*shape, **ratios)
+    return np.array([part.add_subplot() for part in parts]), names, legend, room
 
 
 def _draw_sets(ax: Axes, shown: Mapping[str, xr.Dataset], looks: Sequence[tuple[str, _Look]]) -> None:
