@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from helpers.documents import DOCS, script
 from helpers.zoo import NETWORKS
@@ -148,3 +149,20 @@ def test_depth_marks_what_misses() -> None:
     found = told.coverage("normal, 0.6", 12, known, 300)
     assert 0.90 < found["pearson"]["held"] < 0.99
     assert told.coverage("normal, 0.6", 12, {**known, "pearson": 0.0}, 300)["pearson"]["held"] < 0.6
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+@pytest.mark.usefixtures("real_data")
+def test_depth_of_mobilenet() -> None:
+    """Measured anew, its layers follow the photographs as the page says, and as SciPy does."""
+    told = script("write_depth")
+    (expected, _) = json.loads(told.COUNTED.read_text(encoding="utf-8"))["examples"]
+    parts = np.array_split(np.arange(143), told.EXAMPLE)
+    ordered = told.by_contrast()
+    sets = {f"contrast {number}": [ordered[at] for at in part] for number, part in enumerate(parts, start=1)}
+    _, about = told.example("contrast", sets, "none")  # which compares with SciPy
+    for row, as_told in zip(about["rows"], expected["rows"], strict=True):
+        assert row["layer"] == as_told["layer"]
+        for name in ("pearson", "pearson_low", "spearman", "slope_high", "pairs"):
+            assert row[name] == pytest.approx(as_told[name], abs=0.02)

@@ -148,6 +148,9 @@ def test_what_can_not_be_compared() -> None:
         (result, {"base": "erly"}, r"unknown layer in base= \(--base\) 'erly'. Did you mean 'early'\?"),
         (result, {"sets": ["film 1", "film 99"]}, "unknown set 'film 99'"),
         (result, {"sets": "film 1"}, "expected a list of names"),
+        (result, {"sets": 3}, "sets= is 3; expected a list of names"),
+        (result, {"base": 3}, "base is 3; expected the name of a layer"),
+        (result, {"pairs": 1}, "pairs is 1; expected True or False"),
         (result, {"sets": ["film 1", "film 1"]}, "two sets have the name 'film 1'"),
         (result, {"confidence": 2}, "confidence"),
         (result, {"permutations": 0}, "permutations is 0"),
@@ -227,7 +230,7 @@ def test_the_same_seed_gives_the_same_p() -> None:
 
 def test_false_positives() -> None:
     """Over all layers at most 6 % find what is not there; without the correction far more do."""
-    rng, count = np.random.default_rng(0), 200
+    rng, count = np.random.default_rng(0), 120
     template = of_network(
         dif.measure_responses(
             {f"s{n}": {f"l{k}": rng.normal(size=(3, 4)) for k in range(6)} for n in range(8)}
@@ -278,6 +281,20 @@ def test_doubts_are_told() -> None:
     assert said not in dif.say_depth(found())
     assert "similarity" not in given
     assert pair_rows(given) == []
+
+
+def test_sets_that_share_images_are_told() -> None:
+    """They are no independent observations; the reference, which is left out, may share what it will."""
+    hashes = np.array([f"{at}" for at in range(measured().sizes["image"])])
+    said = "Some images are in several sets (film 2, film 5): these are not independent"
+    assert said not in " ".join(dif.say_depth(dif.depth(measured(), pairs=False)))
+    rows = [
+        np.flatnonzero(measured()["image_set"].values == name) for name in ("film 2", "film 5", "white_noise")
+    ]
+    hashes[rows[1][3]] = hashes[rows[0][0]]
+    hashes[rows[2][0]] = hashes[rows[0][1]]
+    given = dif.depth(measured().assign_coords(image_hash=("image", hashes)), pairs=False)
+    assert said in " ".join(dif.say_depth(given))
 
 
 def test_rows() -> None:

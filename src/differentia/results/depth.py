@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,7 +57,7 @@ _OF_PAIRS = tuple(f"mantel_{name}{end}" for name in COEFFICIENTS for end in ("",
 #: What is known of each layer across sets.
 DEPTH_COLUMNS = (*_OF_LAYER, *_OF_LINE, *_OF_SQUARE, "n_sets", "lone_set")
 
-DEPTH_FACTS = ("base", "confidence", "permutations", "units", "n_units", "reference", "left_out")
+DEPTH_FACTS = ("base", "confidence", "permutations", "units", "n_units", "reference", "left_out", "sharing")
 
 
 @checked
@@ -92,7 +93,7 @@ def depth(
     base
         The layer that is the stimulus.
     pairs
-        Whether the pairs of each set are compared, too; of sets of 2,000 images that takes a minute.
+        Whether the pairs of each set are compared, too; of a set of 2,000 images that takes minutes.
     confidence
         Of the limits, from 0.5 to below 1.
     permutations
@@ -141,6 +142,8 @@ def depth(
     require_count("permutations", permutations)
     require_count("mantel_permutations", mantel_permutations)
     require_count("seed", seed, least=0)
+    if not isinstance(base, str):
+        raise InputError(f"base is {base!r}; expected the name of a layer, such as {BASE!r}")
     if not isinstance(pairs, bool | np.bool_):
         raise InputError(f"pairs is {pairs!r}; expected True or False")
     source = result if stimulus is None else what_is_left(validate_result(stimulus, "the stimulus"))
@@ -171,6 +174,7 @@ def depth(
             "n_units": int(result["n_units"].max()),
             **{name: result.attrs[name] for name in ("normalize", "metric", "reference")},
             "left_out": left_out,
+            "sharing": _sharing(result, names),
             "has_base": int(own is not None),
             "has_distances": int("distance" in result),
             RECORDED_FACT: int(subject_of(result).recorded),
@@ -201,7 +205,7 @@ def _sets(
     if wanted is None:
         chosen = [name for name in known if name != result.attrs["reference"]]
     else:
-        if isinstance(wanted, str):
+        if isinstance(wanted, str) or not isinstance(wanted, Iterable):
             raise InputError(f"sets= is {wanted!r}; expected a list of names: sets=[{wanted!r}, ...]")
         chosen = require_distinct_names("set", wanted)
         for name in chosen:
@@ -216,6 +220,13 @@ def _sets(
             "rename(result, sets={...}) gives them others"
         )
     return common, [name for name in chosen if name not in others]
+
+
+def _sharing(result: xr.Dataset, names: Sequence[str]) -> list[str]:
+    """Return the sets that show an image which another of them shows, too."""
+    of_sets = {name: {*result["image_hash"].values[set_rows(result, name)].tolist()} - {""} for name in names}
+    seen = Counter(image for images in of_sets.values() for image in images)
+    return [name for name, images in of_sets.items() if any(seen[image] > 1 for image in images)]
 
 
 def _across_sets(

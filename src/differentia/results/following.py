@@ -89,6 +89,11 @@ def _say_left_out(found: xr.Dataset) -> list[str]:
     place, names, said = subject_of(found).place, found["set"].values.astype(str), []
     if missing := list(found.attrs["left_out"]):
         said.append(f"Left out, since the stimulus has no such set: {SETS.listed(missing)}.")
+    if sharing := list(found.attrs["sharing"]):
+        said.append(
+            f"Some images are in several sets ({SETS.listed(sharing)}): these are not independent, and "
+            "intervals and p do not allow for that."
+        )
     unknown = ~np.isfinite(found["stimulus"].values)
     if unknown.any():
         said.append(f"Left out, since the stimulus has no value: {SETS.listed(names[unknown].tolist())}.")
