@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from helpers.browser import browsing, drawn, opened, text_of
+from helpers.browser import DESKTOP, PHONE, SCHEMES, browsing, drawn, opened, prefer, text_of
 from helpers.following import LAYERS, measured
+from helpers.pages import violations
 
 import differentia as dif
 from differentia.output.report.correlations import COLUMNS, followed
@@ -62,3 +63,21 @@ def test_in_a_browser(browser: Browser, tmp_path: Path) -> None:
         few = measured().sel(layer=["early", "late"])
         without = opened(context, dif.write_report(few, tmp_path / "without.html", contrasts=()))
         assert without.locator("#depth-section, nav a[href='#depth-section']").count() == 0
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_it_can_be_read(browser: Browser, size: tuple[int, int], tmp_path: Path) -> None:
+    """On a desktop and a phone, light and dark, by those who can't see it; hostile names stay names."""
+    names = {name: f"<img src=x onerror=alert(1)> {name}" for name in measured()["set"].values.tolist()}
+    result = dif.rename(measured(), sets=names, layers={"late": "<b>late</b>"})
+    # the page's own policy lets no script in, axe neither
+    with browsing(browser, size, bypass_csp=True) as context:
+        page = opened(context, dif.write_report(result, tmp_path / "report.html", contrasts=()))
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+        for scheme in SCHEMES:
+            prefer(page, scheme)
+            assert violations(page) == [], scheme
+        page.select_option("#layer", "2")
+        assert text_of(page, "#followed-caption").startswith("<b>late</b>: r ")
+        assert page.locator("img[onerror], #depth-section b").count() == 0
