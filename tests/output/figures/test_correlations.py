@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -158,3 +159,18 @@ def test_nothing_known_and_errors() -> None:
     ):
         with pytest.raises(dif.InputError, match=message):
             dif.plot_depth(wrong)  # type: ignore[arg-type]
+
+
+def test_it_is_saved_where_there_are_enough_sets(tmp_path: Path) -> None:
+    """With the layer that is the stimulus, and four sets beside the reference."""
+    result = measured().drop_vars("distance")
+    for name, given in {
+        "all": result,
+        "few": result.isel(set=slice(0, 4), image=slice(0, 32)),
+        "without": result.sel(layer=["early", "late"]),
+    }.items():
+        files = dif.save_figures(given, tmp_path / name, contrasts=(), formats="svg")
+        assert {path.stem for path in files} == {"differentiation", "relative", *["depth"] * (name == "all")}
+    assert ">correlation over 12 sets<" in (tmp_path / "all" / "depth.svg").read_text()
+    dif.save_figures(result.sel(layer=["late"]), tmp_path / "all", contrasts=(), formats="svg")
+    assert not (tmp_path / "all" / "depth.svg").exists()
