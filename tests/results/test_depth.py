@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from differentia.results.correlations import COEFFICIENTS
 from differentia.results.depth import (
     LEAST_SETS,
     depth_rows,
+    names_told,
     pair_rows,
     require_depth,
 )
@@ -126,7 +128,7 @@ def test_the_stimulus_of_another_result() -> None:
     neurons = recording(film_3="another")
     given = dif.depth(neurons, stimulus=measured())
     assert given["set"].values.tolist() == [f"film {n}" for n in range(12) if n != 3]
-    assert given.attrs["left_out"] == ["rest", "another"]
+    assert names_told(given, "left_out") == ["rest", "another"]
     x = measured()["differentiation"].sel(layer="input", set=given["set"]).isel(n_units=-1, draw=0)
     y = neurons["differentiation"].sel(layer="V1", set=given["set"]).isel(n_units=-1, draw=0)
     assert given["pearson"].sel(layer="V1") == pytest.approx(stats.pearsonr(x, y).statistic)
@@ -281,6 +283,15 @@ def test_doubts_are_told() -> None:
     assert said not in dif.say_depth(found())
     assert "similarity" not in given
     assert pair_rows(given) == []
+
+
+def test_it_can_be_saved(tmp_path: Path) -> None:
+    """As netCDF, and says the same when it is read."""
+    given = dif.depth(recording(), stimulus=measured())
+    given.to_netcdf(tmp_path / "depth.nc")
+    with xr.open_dataset(tmp_path / "depth.nc") as read:
+        assert names_told(read, "left_out") == ["rest"]
+        assert dif.say_depth(read) == dif.say_depth(given)
 
 
 def test_sets_that_share_images_are_told() -> None:

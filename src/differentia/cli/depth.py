@@ -33,7 +33,7 @@ _VALUES = {"pearson": ["r"], "spearman": ["rank", "correlation"], "slope": ["slo
 
 def print_depth(found: Mapping[str, xr.Dataset], *, as_json: bool) -> None:
     """Print a table of layers for each result, and below it what it says."""
-    from differentia.results.depth import depth_rows, pair_rows
+    from differentia.results.depth import depth_rows, names_told, pair_rows
     from differentia.results.following import say_depth
 
     if as_json:
@@ -43,7 +43,7 @@ def print_depth(found: Mapping[str, xr.Dataset], *, as_json: bool) -> None:
                     "result": name,
                     "layers": depth_rows(one),
                     "pairs": pair_rows(one),
-                    "left_out": list(one.attrs["left_out"]),
+                    "left_out": names_told(one, "left_out"),
                 }
                 for name, one in found.items()
             ]

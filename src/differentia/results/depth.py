@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -173,8 +174,8 @@ def depth(
             "units": str(result["units"].item()),
             "n_units": int(result["n_units"].max()),
             **{name: result.attrs[name] for name in ("normalize", "metric", "reference")},
-            "left_out": left_out,
-            "sharing": _sharing(result, names),
+            "left_out": json.dumps(left_out),  # since a file makes a text of a list of one
+            "sharing": json.dumps(_sharing(result, names)),
             "has_base": int(own is not None),
             "has_distances": int("distance" in result),
             RECORDED_FACT: int(subject_of(result).recorded),
@@ -330,6 +331,12 @@ def require_depth(given: Any) -> None:
     facts = getattr(given, "attrs", {})  # which a Dataset has
     if not ({*DEPTH_FACTS} <= {*facts} and {*DEPTH_COLUMNS, "value", "stimulus"} <= {*given}):
         raise InputError(f"this {type(given).__name__} is not what depth(result) returned; expected that")
+
+
+def names_told(found: xr.Dataset, what: str) -> list[str]:
+    """Return the sets that are "left_out", or "sharing" images with others."""
+    names: list[str] = json.loads(found.attrs[what])
+    return names
 
 
 def depth_rows(found: xr.Dataset) -> list[dict[str, Any]]:

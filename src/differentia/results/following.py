@@ -8,7 +8,7 @@ import numpy as np
 
 from differentia.errors import short_tracebacks
 from differentia.results.contrasts import SIGNIFICANT
-from differentia.results.depth import LEAST_SETS, require_depth
+from differentia.results.depth import LEAST_SETS, names_told, require_depth
 from differentia.results.mantel import LEAST_IMAGES
 from differentia.results.subject import RECORDED_FACT, SETS, subject_of
 from differentia.results.summaries import layer_names
@@ -87,9 +87,9 @@ def _say_across(found: xr.Dataset) -> list[str]:
 def _say_left_out(found: xr.Dataset) -> list[str]:
     """Return which sets are not among those compared, which decide alone, and which are doubtful."""
     place, names, said = subject_of(found).place, found["set"].values.astype(str), []
-    if missing := list(found.attrs["left_out"]):
+    if missing := names_told(found, "left_out"):
         said.append(f"Left out, since the stimulus has no such set: {SETS.listed(missing)}.")
-    if sharing := list(found.attrs["sharing"]):
+    if sharing := names_told(found, "sharing"):
         said.append(
             f"Some images are in several sets ({SETS.listed(sharing)}): these are not independent, and "
             "intervals and p do not allow for that."
