@@ -152,6 +152,19 @@ dif.plot_across(dif.across(results, group=groups))
 """,
     ),
     Entry(
+        "depth",
+        "How layers follow the stimulus",
+        "Each point is a set, here one of the ten digits: what the images differ by, the first layers pass "
+        "on, and the last ones do not. The band is the interval over sets. [How to ask](guides/depth.md).",
+        "Points and lines of three layers against the differentiation of the stimulus, and the correlation "
+        "of each layer, which falls from nearly 1 to about 0.",
+        """
+by_digit = {f"digit {digit}": f"digits:20?digit={digit}" for digit in range(10)}
+of_digits = dif.measure("digits", by_digit, layers=layers, units="all")
+dif.plot_depth(dif.depth(of_digits))
+""",
+    ),
+    Entry(
         "tokens",
         "Class token and patches",
         "A transformer's blocks by their class token, by all patches, and by the mean of the patches. The "

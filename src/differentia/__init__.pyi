@@ -17,6 +17,7 @@ from .networks.base import Network as Network
 from .networks.load import load_network as load_network
 from .output.figures.across import plot_across as plot_across
 from .output.figures.contrasts import plot_contrast as plot_contrast
+from .output.figures.correlations import plot_depth as plot_depth
 from .output.figures.heatmaps import (
     plot_distances as plot_distances,
     plot_filters as plot_filters,
@@ -36,9 +37,11 @@ from .results.across import across as across, contrast_across as contrast_across
 from .results.contrasts import contrast as contrast, contrasts_between_sets as contrasts_between_sets
 from .results.convergence import not_converged as not_converged
 from .results.copies import say_copies as say_copies
+from .results.depth import depth as depth
 from .results.doubts import doubts as doubts, say_doubts as say_doubts
 from .results.draws import draw_mean as draw_mean, draw_spread as draw_spread
 from .results.files import load_result as load_result, save as save
+from .results.following import say_depth as say_depth
 from .results.intervals import with_intervals as with_intervals
 from .results.precision import precision as precision, say_precision as say_precision
 from .results.published import (

@@ -26,7 +26,7 @@ from differentia.errors import InputError
 from differentia.experiment.options import N_UNITS
 from differentia.output.options import FigureOptions
 from differentia.system.choices import HOW, NOISE, UNITS
-from differentia.system.fields import Count, Number, Option, Share, Whole
+from differentia.system.fields import Count, Number, Option, Share, Text, Whole
 from differentia.system.files import require_new, user_path
 from differentia.system.locking import held
 from differentia.system.progress import shown_progress
@@ -621,6 +621,83 @@ def contrast(
         print_json([{**found.attrs, **row} for row in rows])
     else:
         print_contrast(found, whole)
+
+
+@_command(
+    "differentia depth vgg16 --out vgg16_depth",
+    "differentia depth mouse_1 mouse_2 --stimulus vgg16 --sets movie,scrambled,gratings,noise --json",
+    "differentia depth vgg16 resnet18 --out depth --figures svg",
+)
+def depth(
+    results: Annotated[list[str], opt.argument("A result.nc, or its folder; several.", "RESULT...")],
+    stimulus: Annotated[
+        str | None,
+        opt.text(
+            "The result whose layer is the stimulus; its sets have the same names.",
+            "RESULT",
+            shown="each result's own",
+        ),
+    ] = None,
+    compared: Annotated[
+        Any,
+        opt.value(
+            tuple[Text, ...], "Which sets, 4 or more.", "A,B,...", "--sets", shown="all but the reference"
+        ),
+    ] = None,
+    base: Annotated[str, opt.text("The layer that is the stimulus.", "LAYER")] = "input",
+    confidence: Annotated[Any, opt.value(Number, "Of the intervals, from 0.5 to below 1.", "P")] = "0.95",
+    permutations: Annotated[Any, opt.value(Count, "Of sets, for p across them.")] = "9999",
+    seed: Annotated[Any, opt.value(Whole, "Of the permutations.")] = "0",
+    out: Annotated[str | None, opt.text("The folder to write tables and the figure to.", "DIR")] = None,
+    *,
+    figures: tuple[str, ...],
+    figure_width: float | None,
+    dpi: int | None,
+    as_json: bool,
+) -> None:
+    """Compare each layer with the stimulus: across sets, and pair by pair within each set.
+
+    Across sets: does a layer's differentiation follow that of the stimulus, the layer input? Within a set: do
+    the same pairs of images lie far apart? Several results are networks, or animals, named by their folders.
+
+    DIR gets depth.csv, the numbers of each layer; pairs.csv, those of each set and layer; and depth.png.
+    """
+    from differentia.cli.depth import print_depth, save_depth
+    from differentia.results.depth import depth as follow
+
+    read = {name: _read_result(path) for name, path in _named_results(results).items()}
+    shown = None if stimulus is None else _read_result(stimulus)
+    found = {}
+    for name, one in read.items():
+        try:
+            found[name] = follow(
+                one,
+                stimulus=shown,
+                sets=compared,
+                base=base,
+                confidence=confidence,
+                permutations=permutations,
+                seed=seed,
+            )
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from error
+    if out:
+        written = save_depth(found, user_path(out), FigureOptions(figures, figure_width, dpi))
+    print_depth(found, as_json=as_json)
+    if out:
+        say(f"Written to {out}: {', '.join(path.name for path in written)}")
+
+
+def _named_results(paths: list[str]) -> dict[str, str]:
+    """Return the paths of results by their folders' names, or by themselves where these are not distinct."""
+    places = {path: user_path(path) for path in paths}
+    names = [
+        place.parent.resolve().name if place.is_file() else place.resolve().name for place in places.values()
+    ]
+    if len(places) < len(paths):
+        twice = next(path for path in paths if paths.count(path) > 1)
+        raise InputError(f"{twice} is given twice; give each result once")
+    return dict(zip(names if len({*names}) == len(paths) else paths, paths, strict=True))
 
 
 def _read_result(path: str) -> xr.Dataset:

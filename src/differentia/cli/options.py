@@ -97,10 +97,16 @@ HELP_ORDER = (
 
 
 def value(
-    kind: Any, text: str, metavar: str = "N", *, shown: str | None = None, choice: Choice | None = None
+    kind: Any,
+    text: str,
+    metavar: str = "N",
+    *names: str,
+    shown: str | None = None,
+    choice: Choice | None = None,
 ) -> Any:
     """Return an option of which `kind`, a type or a function, makes a value of its text."""
     return typer.Option(
+        *names,
         metavar=metavar,
         help=text,
         show_default=shown or True,

@@ -217,7 +217,7 @@ def print_contrast(found: xr.Dataset, result: xr.Dataset) -> None:
                 Column([f"{first} {sign}", second], _contrasted(rows, name))
                 for name, sign in _BETWEEN.items()
             ),
-            *(Column(heading, [_written_p(one[name]) for one in rows]) for name, heading in _OF_P.items()),
+            *(Column(heading, [written_p(one[name]) for one in rows]) for name, heading in _OF_P.items()),
         ],
     )
     print_text()
@@ -246,7 +246,8 @@ def _contrasted(rows: Sequence[dict[str, Any]], name: str) -> list[str]:
     return aligned([("-", "", "") if cell[0] == "nan" else cell for cell in cells])
 
 
-def _written_p(p: float) -> str:
+def written_p(p: float) -> str:
+    """Return a p as text; "-" where there is none."""
     if math.isnan(p):
         return "-"
     return f"{p:.1e}" if p < 0.0001 else f"{p:.4f}"

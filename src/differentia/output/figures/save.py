@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 import numpy as np
 
 from differentia.output.figures.contrasts import draw_contrasts, require_room
+from differentia.output.figures.correlations import plot_depth
 from differentia.output.figures.heatmaps import plot_distances, plot_filters, plot_predictions
 from differentia.output.figures.lines import plot, plot_kinds, plot_relative
 from differentia.output.figures.maps import plot_maps
@@ -19,6 +20,7 @@ from differentia.output.figures.panels import RESOLUTION
 from differentia.output.options import FigureKeywords, FigureOptions
 from differentia.results.contrasts import contrasts_of
 from differentia.results.dataset import as_kinds
+from differentia.results.depth import depth_to_show
 from differentia.results.schema import checked, map_names
 from differentia.results.summaries import layer_names
 from differentia.results.views import layers_with_channels
@@ -56,7 +58,7 @@ SETTINGS: dict[Any, Any] = {
 
 #: The files that `save_figures` writes; those that a new result has not are removed.
 NAMES = re.compile(
-    rf"(differentiation|relative|contrast|kinds|predictions|(filters|distances)(_\d+)?|maps_\d+)\.({'|'.join(METADATA)})"
+    rf"(differentiation|relative|contrast|kinds|depth|predictions|(filters|distances)(_\d+)?|maps_\d+)\.({'|'.join(METADATA)})"
 )
 
 
@@ -119,7 +121,7 @@ def save_figures(
         pictures += _pictures(kinds, contrasts_of(kinds) if contrasts is None else contrasts)
     with shown_progress(require_progress(progress)) as report:
         for done, picture in enumerate(pictures, start=1):
-            written += _save_picture(picture, wanted, place)
+            written += save_picture(picture, wanted, place)
             report(done, len(pictures), "figures")
     for path in saved_figures(place):
         if path not in written:
@@ -146,6 +148,8 @@ def _pictures(results: Mapping[str, xr.Dataset], contrasts: Sequence[xr.Dataset]
         yield Picture("contrast", CURVES_RESOLUTION, partial(draw_contrasts, contrasts))
     if len(results) > 1:
         yield Picture("kinds", RESOLUTION, partial(plot_kinds, results))
+    if (found := depth_to_show(results)) is not None:
+        yield Picture("depth", RESOLUTION, partial(plot_depth, found))
     if "prediction" in result:
         yield Picture("predictions", RESOLUTION, partial(plot_predictions, result))
     if {"filter_mean", "layer_mean", "layer_sd"} <= set(result):
@@ -171,7 +175,7 @@ def _pages(layers: list[str], name: str) -> list[tuple[str, list[str]]]:
     return [(name if count == 1 else f"{name}_{number}", page) for number, page in enumerate(pages, start=1)]
 
 
-def _save_picture(picture: Picture, options: FigureOptions, folder: Path) -> list[Path]:
+def save_picture(picture: Picture, options: FigureOptions, folder: Path) -> list[Path]:
     """Draw a picture and write it in each format; the same picture gives the same files."""
     import matplotlib as mpl
     from matplotlib.figure import Figure

@@ -11,6 +11,7 @@ from differentia.errors import shortened
 from differentia.output.colours import set_looks
 from differentia.output.report.breaks import PART
 from differentia.output.report.contrasts import tested_contrasts
+from differentia.output.report.correlations import followed
 from differentia.output.report.curves import curves, without_nan
 from differentia.output.report.heatmaps import filters, predictions
 from differentia.output.report.packing import spread_out
@@ -63,6 +64,7 @@ def contents(
         "layers": _layers(first),
         "kinds": kinds,
         "contrasts": tested_contrasts(results, compared),
+        "depth": followed(results),
         "level": SIGNIFICANT,
         **heat_maps,
         "maps": maps,
