@@ -45,9 +45,16 @@ from .results.published import (
     compare_with_published as compare_with_published,
     published_curves as published_curves,
 )
+from .results.rdms import to_rsatoolbox as to_rsatoolbox
 from .results.relative import relative as relative, relative_interval as relative_interval
 from .results.renaming import rename as rename
-from .results.tables import records as records, to_dataframe as to_dataframe, top_classes as top_classes
+from .results.statistics import statistics as statistics
+from .results.tables import (
+    records as records,
+    save_table as save_table,
+    to_dataframe as to_dataframe,
+    top_classes as top_classes,
+)
 from .stimuli.base import Stimuli as Stimuli
 from .stimuli.noise import noise as noise
 from .stimuli.saving import save_images as save_images

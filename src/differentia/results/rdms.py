@@ -1,0 +1,72 @@
+"""Distances as representational dissimilarity matrices of rsatoolbox."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from differentia.errors import InputError, require_known
+from differentia.results.dataset import provenance, require_variables, units_at_hand
+from differentia.results.schema import checked
+from differentia.results.summaries import layer_names
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@checked
+def to_rsatoolbox(result: xr.Dataset, layer: str) -> Any:
+    """Return a layer's distances as an RDMs object of rsatoolbox, which needs ``differentia[rsatoolbox]``.
+
+    They are the Euclidean distances of the responses as they are, over the units at hand (draw 0 at the
+    largest number of units, or the sums of a sketch): of all images of all sets, not divided by an SD or by
+    the number of units, whatever the measure. rsatoolbox's own "euclidean" is the *squared* distance divided
+    by the number of units: ``rdms.dissimilarities ** 2 / n_units``.
+
+    Parameters
+    ----------
+    result
+        What `measure` or `measure_responses` returned, for at most 2,000 images.
+    layer
+        Name of a layer.
+
+    Returns
+    -------
+    rsatoolbox.rdm.RDMs
+        One matrix; ``dissimilarity_measure`` "Euclidean distance". Of each pattern: ``index``, ``image``,
+        ``set``, ``hash``, and further labels of the images, as ``image_*``. Of the matrix: ``layer``,
+        ``network``, ``units`` and ``n_units``.
+
+    Raises
+    ------
+    InputError
+        There is no such layer, the result holds no distances, or rsatoolbox is not installed.
+    """
+    require_known("layer", layer, layer_names(result))
+    require_variables(result, "distance")
+    try:
+        from rsatoolbox.rdm import RDMs
+    except ImportError as error:
+        raise InputError('for RDMs, rsatoolbox is needed: pip install "differentia[rsatoolbox]"') from error
+    place = layer_names(result).index(layer)
+    distances = result["distance"].values[place].astype(np.float64)
+    named = {"image": "image_name", "set": "image_set", "hash": "image_hash"}
+    others = [
+        str(name)
+        for name, label in result.coords.items()
+        if label.dims == ("image",) and name != "image" and name not in named.values()
+    ]
+    patterns = {name: result[label].values.tolist() for name, label in named.items()}
+    patterns |= {name: result[name].values.tolist() for name in others}
+    return RDMs(
+        distances[np.triu_indices(len(distances), k=1)][np.newaxis],
+        dissimilarity_measure="Euclidean distance",
+        rdm_descriptors={
+            "layer": [layer],
+            "network": [str(provenance(result).get("network", ""))],
+            "units": [str(result["units"].item())],
+            "n_units": [int(units_at_hand(result).values[place])],
+        },
+        pattern_descriptors={"index": list(range(len(distances))), **patterns},
+    )
