@@ -368,7 +368,7 @@ PUBLIC: dict[str, tuple[Any, ...]] = {
     "show": (),
     "statistics": (),
     "to_dataframe": (),
-    "to_rsatoolbox": ("conv",),
+    "to_rsatoolbox": ("features.0",),
     "top_classes": (),
     "with_intervals": (),
     "write_report": ("x.html",),

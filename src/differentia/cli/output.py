@@ -250,3 +250,75 @@ def _written_p(p: float) -> str:
     if math.isnan(p):
         return "-"
     return f"{p:.1e}" if p < 0.0001 else f"{p:.4f}"
+
+
+#: What is printed of the sets, below the headings: of each layer.
+_OF_SETS = {
+    "mean": ["mean"],
+    "dimensionality": ["dimensions"],
+    "dimensionality_unbiased": ["unbiased", "dimensions"],
+}
+
+
+def print_statistics(found: xr.Dataset, result: xr.Dataset) -> None:
+    """Print what `statistics` returned of a result: sets, then the pairs with p, each layer by layer."""
+    from differentia.output.words import units_title
+    from differentia.results.copies import say_copies
+    from differentia.results.subject import subject_of
+    from differentia.results.summaries import layer_names, percent
+
+    subject, layers = subject_of(result), layer_names(found)
+    names = Column([subject.place.one], layers, text=True)
+    count = units_title(str(found.attrs["units"]), int(result["n_units"].max()), subject.unit.many)
+    if bool(found["dimensionality"].notnull().any()):
+        print_table(
+            f"Mean distance of pairs, and dimensions of responses, {count}",
+            names,
+            [
+                Column([str(name), *heading], [_value(one) for one in found[what].sel(set=name).values])
+                for name in found["set"].values
+                for what, heading in _OF_SETS.items()
+                if bool(found[what].notnull().any())
+            ],
+        )
+        print_text()
+    compared = found.isel(pair=found["p"].notnull().any("layer").values)
+    for at in range(compared.sizes["pair"]):
+        of_pair = compared.isel(pair=at)
+        first, second = str(of_pair["first"].item()), str(of_pair["second"].item())
+        columns = [
+            Column(heading, [_value(one) for one in of_pair[name].values])
+            for name, heading in (
+                ("between", ["between"]),
+                ("within_first", ["within", first]),
+                ("within_second", ["within", second]),
+            )
+        ]
+        limits = zip(*(of_pair[f"excess{end}"].values for end in ("", "_low", "_high")), strict=True)
+        cells = [("-", "", "") if math.isnan(one[0]) else written_value(*map(float, one)) for one in limits]
+        columns.append(Column(["excess"], aligned(cells)))
+        columns += [
+            Column(heading, [_written_p(float(p)) for p in of_pair[name].values])
+            for name, heading in _OF_P.items()
+        ]
+        level = percent(found.attrs["confidence"])
+        print_table(
+            f"Median distances between {first} and {second}, and within [{level}: other {subject.item.many}]",
+            names,
+            columns,
+        )
+        print_text()
+    counts = ", ".join(
+        f"{name} {int(n):,}" for name, n in zip(found["set"].values, found["n_images"].values, strict=True)
+    )
+    said = [found.attrs["unknown"]] if found.attrs["unknown"] else []
+    if found.sizes["set"] <= MOST_NAMED:
+        said.append(
+            f"{subject.item.many.capitalize()}: {counts}. Dimensions are at most one less, and too few; "
+            f"unbiased ones are those of all {subject.item.many} of the kind."
+        )
+    print_paragraph(*said, *say_copies(result))
+
+
+def _value(number: float) -> str:
+    return "-" if math.isnan(number) else written_value(float(number), math.nan, math.nan)[0]

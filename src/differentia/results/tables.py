@@ -115,6 +115,15 @@ def _of_statistics(found: xr.Dataset) -> pd.DataFrame:
     return pd.concat([part for part in parts if len(part)], ignore_index=True)
 
 
+def statistics_rows(found: xr.Dataset) -> list[dict[str, Any]]:
+    """Return the rows of the table of statistics, with None for what is not known, as JSON can hold them."""
+    table = _of_statistics(found)
+    return [
+        {str(name): None if value != value else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]
+
+
 #: By what a dataset says it is, for all but results: its table.
 FRAMES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {"statistics": _of_statistics}
 
@@ -143,11 +152,17 @@ def save_table(table: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
     StorageError
         The disk is full.
     """
-    place = user_path(path)
-    require_known("ending of a table", place.suffix.lower(), WRITERS)
+    place, write = user_path(path), WRITERS[require_ending(path)]
     with written_whole(place) as beside:
-        WRITERS[place.suffix.lower()](table, beside)
+        write(table, beside)
     return place
+
+
+def require_ending(path: str | os.PathLike[str]) -> str:
+    """Return the ending of a file that a table is to be saved in, or raise an error."""
+    ending = user_path(path).suffix.lower()
+    require_known("ending of a table", ending, WRITERS)
+    return ending
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:
