@@ -1108,7 +1108,7 @@ def test_paired_images_on_the_command_line(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_statistics_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The library's numbers, as tables, as JSON and in a file; a wrong option is one line, and exits with 2."""
+    """The library's numbers, as tables, as JSON and in a file; a mistake is one line, and exits with 2."""
     rng = np.random.default_rng(0)
     sets = {
         name: {"V1": rng.normal(size=(12, 30)) + shift}

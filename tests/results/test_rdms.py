@@ -37,11 +37,24 @@ def test_distances_are_those_of_rsatoolbox() -> None:
     np.testing.assert_allclose(of_b.dissimilarities**2 / 40, expected, rtol=1e-5)
 
 
+def test_several_layers() -> None:
+    """A matrix for each, in the order in which they are named."""
+    arrays = {name: {"x": layers["x"], "y": layers["x"][:, :9]} for name, layers in RESPONSES.items()}
+    rdms = dif.to_rsatoolbox(dif.measure_responses(arrays), ["y", "x"])
+    assert rdms.rdm_descriptors["layer"] == ["y", "x"]
+    assert rdms.rdm_descriptors["n_units"] == [9, 40]
+    alone = dif.to_rsatoolbox(dif.measure_responses(RESPONSES), "x")
+    np.testing.assert_allclose(rdms.dissimilarities[1:], alone.dissimilarities)
+    assert rdms.n_rdm == 2
+
+
 def test_what_has_no_rdms(monkeypatch: pytest.MonkeyPatch) -> None:
     """A layer that is not there, a result without distances, and a machine without rsatoolbox."""
     result = dif.measure_responses(RESPONSES)
     with pytest.raises(dif.InputError, match="unknown layer 'y'"):
         dif.to_rsatoolbox(result, "y")
+    with pytest.raises(dif.InputError, match="layer names no layer; known: x"):
+        dif.to_rsatoolbox(result, [])
     with pytest.raises(dif.InputError, match="has no distance; measure at most 2,000 images"):
         dif.to_rsatoolbox(result.drop_vars("distance"), "x")
     monkeypatch.setitem(sys.modules, "rsatoolbox.rdm", None)

@@ -117,8 +117,9 @@ def look(
     quantiles: Sequence[float] = QUANTILES,
     pairs: Sequence[tuple[str, str]] | None = None,
     confidence: float | None = None,
+    every: bool = True,
 ) -> xr.Dataset:
-    """Return what `statistics` does, without a warning."""
+    """Return what `statistics` does, without a warning; unless `every` pair, of the sets of `pairs` only."""
     import xarray as xr
 
     wanted = _valid_quantiles(quantiles)
@@ -142,7 +143,13 @@ def look(
                     of_pairs = matrix[np.triu_indices(len(matrix), k=1)] / units[here]
                     values["median"][here], values["mean"][here] = np.median(of_pairs), of_pairs.mean()
                     values["quantile"][here] = np.quantile(of_pairs, wanted)
-    compared = between_sets(result, tested, level, known=of_distances)
+    in_pairs = {name for pair in tested for name in pair}
+    compared = between_sets(
+        result if every else result.sel(set=[name for name in rows if name in in_pairs]),
+        tested,
+        level,
+        known=of_distances,
+    )
     return xr.Dataset(
         {
             **{name: (("set", "layer"), values[name]) for name in OF_SETS},

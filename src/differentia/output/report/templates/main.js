@@ -6,6 +6,7 @@ function drawAll() {
   drawLayer();
   drawPredictions();
   drawContrast();
+  drawBetween();
 }
 
 function chooseLayer(place) {
@@ -152,6 +153,10 @@ on("pair", "change", (event) => {
   state.pair = Number(event.target.value);
   drawContrast();
 });
+on("apart", "change", (event) => {
+  state.apart = Number(event.target.value);
+  drawBetween();
+});
 for (const input of document.getElementsByName("contrast")) {
   input.addEventListener("change", () => {
     state.contrast = input.value;
@@ -233,7 +238,7 @@ function start() {
   const asked = readAddress();
   showState();
   drawAll();
-  for (const plot of ["curves", "contrast"]) if (byId(plot)) byId(plot).on("plotly_click", (event) => chooseLayer(Math.round(event.points[0].x)));
+  for (const plot of ["curves", "contrast", "between"]) if (byId(plot)) byId(plot).on("plotly_click", (event) => chooseLayer(Math.round(event.points[0].x)));
   scrollToAddress(asked);
   document.body.dataset.ready = "true";
 }
