@@ -238,6 +238,31 @@ def test_the_table_of_statistics() -> None:
     assert alone["other"].tolist() == ["", ""]
 
 
+def test_the_table_of_depth(tmp_path: Path) -> None:
+    """A row for each set and layer; what is of two layers has no place in it."""
+    found = xr.Dataset(
+        {
+            "value": (("set", "layer"), np.arange(6.0).reshape(2, 3)),
+            "stimulus": ("set", [0.1, 0.2]),
+            "pearson": ("layer", [1.0, 0.5, np.nan]),
+            "doubt": (("set", "layer"), [["", "gap", ""], ["", "", ""]]),
+            "similarity": (("set", "layer", "layer_other"), np.zeros((2, 3, 3))),
+        },
+        coords={"set": ["a", "b"], "layer": ["x", "y", "z"], "layer_other": ["x", "y", "z"], "units": "all"},
+        attrs={"differentia": "depth"},
+    )
+    table = dif.to_dataframe(found)
+    assert table.columns.tolist() == ["set", "layer", "value", "stimulus", "pearson", "doubt"]
+    assert table["set"].tolist() == ["a"] * 3 + ["b"] * 3
+    assert table["value"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert table["stimulus"].tolist() == [0.1] * 3 + [0.2] * 3
+    np.testing.assert_array_equal(table["pearson"], [1.0, 0.5, np.nan] * 2)
+    back = pd.read_parquet(dif.save_table(table, tmp_path / "depth.parquet"))
+    pd.testing.assert_frame_equal(back, table, check_dtype=False)
+    with pytest.raises(dif.InputError, match="is not a result of differentia"):
+        dif.to_dataframe(found.assign_attrs(differentia="other"))
+
+
 @pytest.mark.parametrize("ending", [".csv", ".parquet", ".CSV"])
 @pytest.mark.parametrize("of", ["result", "statistics"])
 def test_a_table_comes_back_from_its_file(of: str, ending: str, tmp_path: Path) -> None:

@@ -35,9 +35,9 @@ def to_rsatoolbox(result: xr.Dataset, layer: str | Sequence[str]) -> Any:
     Returns
     -------
     rsatoolbox.rdm.RDMs
-        One matrix for each layer; ``dissimilarity_measure`` "Euclidean distance". Of each pattern: ``index``, ``image``,
-        ``set``, ``hash``, and further labels of the images, as ``image_*``. Of each matrix: ``layer``,
-        ``network``, ``units`` and ``n_units``.
+        One matrix for each layer; ``dissimilarity_measure`` "Euclidean distance". Of each pattern: ``index``,
+        ``image``, ``set``, ``hash``, and further labels of the images, as ``image_*``. Of each matrix:
+        ``layer``, ``network``, ``units`` and ``n_units``.
 
     Raises
     ------

@@ -36,7 +36,7 @@ def to_dataframe(result: xr.Dataset) -> pd.DataFrame:
     Parameters
     ----------
     result
-        What `measure` or `measure_responses` returned; or `statistics`.
+        What `measure` or `measure_responses` returned; or `statistics`, or ``depth``.
 
     Returns
     -------
@@ -54,6 +54,8 @@ def to_dataframe(result: xr.Dataset) -> pd.DataFrame:
         Of `statistics`: one row for each set and layer, and then one for each two sets and layer, which
         ``set`` and ``other`` name (``other`` is empty in a row of one set). Quantiles are columns,
         ``quantile_0.05`` and so on. What is of the other kind of row is NaN.
+
+        Of ``depth``: one row for each set and layer; what is of the layer alone is the same for all sets.
 
         Every column is of numbers, text, or ``boolean``, as CSV and Parquet hold them.
 
@@ -124,8 +126,17 @@ def statistics_rows(found: xr.Dataset) -> list[dict[str, Any]]:
     ]
 
 
-#: By what a dataset says it is, for all but results: its table.
-FRAMES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {"statistics": _of_statistics}
+def _of_depth(found: xr.Dataset) -> pd.DataFrame:
+    """Return a row for each set and layer, in which stands what is of the layer, of the set, and of both."""
+    names = [name for name, of in found.data_vars.items() if of.dims and {*of.dims} <= {"set", "layer"}]
+    return found[names].reset_coords(drop=True).to_dataframe(dim_order=["set", "layer"]).reset_index()
+
+
+#: By what a dataset says it is, in its attribute ``differentia``, for all but results: its table.
+FRAMES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
+    "statistics": _of_statistics,
+    "depth": _of_depth,
+}
 
 
 @short_tracebacks
