@@ -263,61 +263,77 @@ _OF_SETS = {
 def print_statistics(found: xr.Dataset, result: xr.Dataset) -> None:
     """Print what `statistics` returned of a result: sets, then the pairs with p, each layer by layer."""
     from differentia.output.words import units_title
-    from differentia.results.copies import say_copies
     from differentia.results.subject import subject_of
-    from differentia.results.summaries import layer_names, percent
+    from differentia.results.summaries import layer_names
 
-    subject, layers = subject_of(result), layer_names(found)
-    names = Column([subject.place.one], layers, text=True)
+    subject = subject_of(result)
+    items, names = subject.item.many, Column([subject.place.one], layer_names(found), text=True)
     count = units_title(str(found.attrs["units"]), int(result["n_units"].max()), subject.unit.many)
     if bool(found["dimensionality"].notnull().any()):
-        print_table(
-            f"Mean distance of pairs, and dimensions of responses, {count}",
-            names,
-            [
-                Column([str(name), *heading], [_value(one) for one in found[what].sel(set=name).values])
-                for name in found["set"].values
-                for what, heading in _OF_SETS.items()
-                if bool(found[what].notnull().any())
-            ],
-        )
+        columns = [
+            Column([str(name), *heading], [_value(one) for one in found[what].sel(set=name).values])
+            for name in found["set"].values
+            for what, heading in _OF_SETS.items()
+            if bool(found[what].notnull().any())
+        ]
+        print_table(f"Mean distance of pairs, and dimensions of responses, {count}", names, columns)
         print_text()
     compared = found.isel(pair=found["p"].notnull().any("layer").values)
     for at in range(compared.sizes["pair"]):
-        of_pair = compared.isel(pair=at)
-        first, second = str(of_pair["first"].item()), str(of_pair["second"].item())
-        columns = [
-            Column(heading, [_value(one) for one in of_pair[name].values])
-            for name, heading in (
-                ("between", ["between"]),
-                ("within_first", ["within", first]),
-                ("within_second", ["within", second]),
-            )
-        ]
-        limits = zip(*(of_pair[f"excess{end}"].values for end in ("", "_low", "_high")), strict=True)
-        cells = [("-", "", "") if math.isnan(one[0]) else written_value(*map(float, one)) for one in limits]
-        columns.append(Column(["excess"], aligned(cells)))
-        columns += [
-            Column(heading, [_written_p(float(p)) for p in of_pair[name].values])
-            for name, heading in _OF_P.items()
-        ]
-        level = percent(found.attrs["confidence"])
-        print_table(
-            f"Median distances between {first} and {second}, and within [{level}: other {subject.item.many}]",
-            names,
-            columns,
-        )
-        print_text()
-    counts = ", ".join(
-        f"{name} {int(n):,}" for name, n in zip(found["set"].values, found["n_images"].values, strict=True)
-    )
+        _print_between(compared.isel(pair=at), names, items)
     said = [found.attrs["unknown"]] if found.attrs["unknown"] else []
     if found.sizes["set"] <= MOST_NAMED:
+        sizes = zip(found["set"].values, found["n_images"].values, strict=True)
+        counts = ", ".join(f"{name} {int(n):,}" for name, n in sizes)
         said.append(
-            f"{subject.item.many.capitalize()}: {counts}. Dimensions are at most one less, and too few; "
-            f"unbiased ones are those of all {subject.item.many} of the kind."
+            f"{items.capitalize()}: {counts}. Dimensions are at most one less, and too few; unbiased ones "
+            f"are those of all {items} of the kind."
         )
-    print_paragraph(*said, *say_copies(result))
+    print_paragraph(*said, *_say_shared(compared, result))
+
+
+def _print_between(of_pair: xr.Dataset, names: Column, items: str) -> None:
+    """Print the distances between two sets and within each, layer by layer."""
+    from differentia.results.summaries import percent
+
+    first, second = str(of_pair["first"].item()), str(of_pair["second"].item())
+    headings = {
+        "between": ["between"],
+        "within_first": ["within", first],
+        "within_second": ["within", second],
+    }
+    limits = zip(*(of_pair[f"excess{end}"].values for end in ("", "_low", "_high")), strict=True)
+    cells = [("-", "", "") if math.isnan(one[0]) else written_value(*map(float, one)) for one in limits]
+    columns = [
+        *(
+            Column(heading, [_value(one) for one in of_pair[name].values])
+            for name, heading in headings.items()
+        ),
+        Column(["excess"], aligned(cells)),
+        *(
+            Column(heading, [_written_p(float(p)) for p in of_pair[name].values])
+            for name, heading in _OF_P.items()
+        ),
+    ]
+    level = percent(of_pair.attrs["confidence"])
+    print_table(
+        f"Median distances between {first} and {second}, and within [{level}: other {items}]", names, columns
+    )
+    print_text()
+
+
+def _say_shared(compared: xr.Dataset, result: xr.Dataset) -> list[str]:
+    """Say which of the sets that were compared show the same images, and what is done about them."""
+    from differentia.results.copies import in_two_sets
+
+    if not bool((result["image_hash"] != "").any()):  # of stimuli that are not known
+        return []
+    pairs = set(zip(compared["first"].values.tolist(), compared["second"].values.tolist(), strict=True))
+    cases = [f"{' and '.join(pair)}: {n:,}" for pair, n in in_two_sets(result).items() if pair in pairs]
+    told = (
+        f"Images are in two sets ({'; '.join(cases)}): none is compared with itself, and they stay in both."
+    )
+    return [told] if cases else []
 
 
 def _value(number: float) -> str:

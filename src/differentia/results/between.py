@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 #: How often images are permuted between two sets.
-PERMUTATIONS = 1999
+PERMUTATIONS = 999
 
 #: What is known of each pair of sets and each layer; the last four of chosen pairs only.
 BETWEEN_VALUES = (
@@ -207,7 +207,7 @@ class _Sets:
                 for sums in (self._image_sums, self._image_square_sums)
             )
             powers = squares - 2 * means.mean() * means + means.mean() ** 2
-        return pair.in_layer(self._distances[layer] / units[layer]).limits(powers, confidence)
+        return pair.in_layer(self._distances[layer], float(units[layer])).limits(powers, confidence)
 
 
 def p_of_statistics(
@@ -269,9 +269,11 @@ class _Pair:
         found[1:, alone] = generator.permuted(found[1:, alone], axis=1)
         return found
 
-    def in_layer(self, distances: Float[np.ndarray, "image image"]) -> _PairInLayer:
-        """Return their distances, of those of all images."""
-        return _PairInLayer(distances[np.ix_(self.rows, self.rows)], self.counts, self.images, len(self.one))
+    def in_layer(self, distances: Float[np.ndarray, "image image"], unit: float = 1.0) -> _PairInLayer:
+        """Return their distances, of those of all images, divided by a unit."""
+        return _PairInLayer(
+            distances[np.ix_(self.rows, self.rows)] / unit, self.counts, self.images, len(self.one)
+        )
 
 
 @dataclass(frozen=True)
@@ -297,8 +299,8 @@ class _PairInLayer:
         """
         upper = np.triu(self.counts)
         near = (self.counts & (self.distances <= np.median(self.distances[upper]))).astype(np.float32)
-        # Counts of pairs are whole numbers that single precision holds exactly.
-        of_near, of_all = (_counted(pairs, labels) for pairs in (near, self.counts.astype(np.float32)))
+        # Counts are whole numbers, which single precision holds; those of all pairs are always the same.
+        of_near, of_all = _counted(near, labels), _counted(self.counts.astype(np.float32), labels[:1])
         with np.errstate(divide="ignore", invalid="ignore"):
             one, other, across = (part / of_all[at] for at, part in enumerate(of_near))
         return np.round((one + other) / 2 - across, 12)  # so that ties are ties
@@ -325,7 +327,7 @@ class _PairInLayer:
         """Return the median of the pairs of two sets, or of one, and what it depends on."""
         distances, counts = self.distances[first, second], self.counts[first, second]
         pairs = np.sort(distances[np.triu(counts) if first == second else counts])
-        near = counts & (distances <= np.median(pairs))
+        near = counts & (distances <= _quantile(pairs, 0.5))
         shares = np.zeros(len(self.distances))
         with np.errstate(divide="ignore", invalid="ignore"):
             for rows, axis in ((first, 1), (second, 0)):  # a pair within a set is one of either image
@@ -362,7 +364,7 @@ class _Median(NamedTuple):
 
     @property
     def value(self) -> float:
-        return float(np.median(self.pairs))
+        return _quantile(self.pairs, 0.5)
 
     def influence(self, side: int) -> Float[np.ndarray, " n_m"]:
         """Return the influence of each image on the median, where that moves to one side (-1, 1)."""
@@ -371,8 +373,16 @@ class _Median(NamedTuple):
         end = float(np.clip(0.5 + side * error, 0.0, 1.0))
         if np.isnan(end):
             return np.full(len(self.shares), np.nan)
-        slope = abs(float(np.quantile(self.pairs, end)) - self.value) / abs(end - 0.5)
+        slope = abs(_quantile(self.pairs, end) - self.value) / abs(end - 0.5)
         return -self.shares * slope
+
+
+def _quantile(ascending: Float[np.ndarray, " p"], share: float) -> float:
+    """Return a quantile of values that ascend, between the two that lie beside it."""
+    place = share * (len(ascending) - 1)
+    below = int(place)
+    beside = ascending[[below, min(below + 1, len(ascending) - 1)]].astype(np.float64)
+    return float(beside[0] + (place - below) * (beside[1] - beside[0]))
 
 
 def _counted(

@@ -48,7 +48,16 @@ def contents(
     """
     first = next(iter(results.values()))
     entries = MATRIX_ENTRIES // len(results)
-    kinds = [{**curves(results, kind), **_of_distances(result, entries)} for kind, result in results.items()]
+    # Two sets are compared in the first result alone.
+    unasked = {kind: None if result is first and not main_view else () for kind, result in results.items()}
+    statistics = {
+        kind: look(result, quantiles=ENDS, pairs=unasked[kind], every=False)
+        for kind, result in results.items()
+    }
+    kinds = [
+        {**curves(results, kind), **_of_distances(result, entries), "beside": beside(statistics[kind])}
+        for kind, result in results.items()
+    ]
     heat_maps = {"filters": filters(first), "predictions": None if main_view else predictions(first)}
     maps = filter_maps(first)
     gallery = [] if main_view else spread_out(list(rows_by_set(first).values()), MOST_IN_GALLERY).tolist()
@@ -61,7 +70,7 @@ def contents(
         "layers": _layers(first),
         "kinds": kinds,
         "contrasts": tested_contrasts(results, compared),
-        "between": [] if main_view else between(look(first, every=False)),
+        "between": between(next(iter(statistics.values()))),
         "level": SIGNIFICANT,
         **heat_maps,
         "maps": maps,
@@ -81,11 +90,10 @@ def contents(
 
 
 def _of_distances(result: xr.Dataset, entries: int) -> dict[str, Any]:
-    """Return the distances of pairs, the images' maps, and what else distances say; None if not known."""
+    """Return the distances of pairs and the images' maps; None where there are none."""
     found = pairs(result, entries)
-    statistics = look(result, quantiles=ENDS, pairs=(), every=False)
     maps = None if found is None else image_maps(result, np.array(found["images"], dtype=np.int64))
-    return {"pairs": found, "map": maps, "beside": beside(statistics)}
+    return {"pairs": found, "map": maps}
 
 
 def words(result: xr.Dataset) -> dict[str, str]:
