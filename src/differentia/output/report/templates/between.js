@@ -41,11 +41,11 @@ function drawBetween() {
   explainLines("between-legend", BETWEEN_LINES.map((line) => ({ text: line === "between" ? "between the two" : element("span", {}, "within ", namedSet(line === "within_first" ? pair.first : pair.second)), colour: looks[line].colour, dash: "solid", width: line === "between" ? 2.5 : 1.5 })));
   const limits = pair.excess_low.some((value) => value !== null) ? ` Bars: the ${percent(pair.confidence)} interval of the excess, between less the mean of the two within, for other ${words.items} of the same kinds; too wide where both are of one kind.` : "";
   byId("between-caption").textContent = `Median distances of pairs with one ${words.item} of either set, and of pairs within each, all divided by one SD, that of both sets.${limits} Filled marks: corrected p < ${data.level}, by permuting ${words.items} between the sets; p allows for all ${words.places} together.`;
-  drawBetweenTable(pair, names);
+  drawBetweenTable(pair);
 }
 
 function drawBetweenTable(pair) {
-  const columns = [capitalised(words.place), "Between", `Within ${data.sets[pair.first].name}`, `Within ${data.sets[pair.second].name}`, "Excess", `${percent(pair.confidence)} interval`, "p", "Corrected p"];
+  const columns = [capitalised(words.place), "Between", ...[pair.first, pair.second].map((set) => `Within ${shortened(data.sets[set].name)}`), "Excess", `${percent(pair.confidence)} interval`, "p", "Corrected p"];
   const rows = data.layers.map((layer, place) => {
     const cells = [...["between", "within_first", "within_second", "excess"].map((name) => written(pair[name][place])), apartInterval(pair, place), writtenP(pair.p[place]), writtenP(pair.p_corrected[place])];
     return element("tr", {}, heading(layer.name), ...cells.map((cell) => element("td", { class: "number" }, ...wholeNumbers(cell))));

@@ -79,7 +79,7 @@ function distancesOf(set) {
   if (!found) return written(null);
   const { mean, ends } = kindShown().beside;
   const notes = { "middle half": found.quartiles, "5 to 95 %": ends[set][state.layer] };
-  return [written(mean[set][state.layer]), ...Object.entries(notes).map(([name, values]) => element("span", { class: "where" }, `${name}: ${values.map((value) => written(value)).join(" to ")}`))];
+  return [written(mean[set][state.layer]), ...Object.entries(notes).map(([name, values]) => element("span", { class: "where" }, `${name}: `, ...wholeNumbers(values.map((value) => written(value)).join(" to "))))];
 }
 
 // In how many dimensions a set's responses vary, and below it the estimate for all images of the kind.
