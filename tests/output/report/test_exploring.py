@@ -347,7 +347,7 @@ def check_table_of_layer(
             of_pairs = list(pair_distances(result, layer, name).values())
             least, lower, upper, most = map(written, np.percentile(of_pairs, (5, 25, 75, 95)))
             notes = f"middle half: {lower} to {upper}5 to 95 %: {least} to {most}"
-            assert cells["Distances, mean"] == f"{written(np.mean(of_pairs))}{notes}"
+            assert cells["Distances, mean"] == f"{written(float(np.mean(of_pairs)))}{notes}"
             n = len(rows_of(result, name))
             assert f"of at most {n - 1}" in cells["Dimensionality"]
 
