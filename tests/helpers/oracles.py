@@ -187,16 +187,13 @@ def participation_ratio(matrix: Any) -> float:
 
 def between(one: Any, other: Any, normalize: str = "layer") -> tuple[float, float, float]:
     """Return the medians across two sets, and within each, by loops, over the SD of both."""
-    sets = [[[float(v) for v in row] for row in matrix] for matrix in (one, other)]
-    sigma = (
-        population_sd([v for matrix in sets for row in matrix for v in row]) if normalize == "layer" else 1.0
-    )
-    within = [
-        statistics.median(
-            distance(rows[i], rows[j], "euclidean") / sigma
-            for i in range(len(rows))
-            for j in range(i + 1, len(rows))
-        )
-        for rows in sets
-    ]
-    return statistics.median(distance(a, b, "euclidean") / sigma for a in sets[0] for b in sets[1]), *within
+    first, second = ([[float(v) for v in row] for row in matrix] for matrix in (one, other))
+    entries = [value for row in (*first, *second) for value in row]
+    sigma = population_sd(entries) if normalize == "layer" else 1.0
+
+    def within(rows: list[list[float]]) -> float:
+        pairs = [(i, j) for i in range(len(rows)) for j in range(i + 1, len(rows))]
+        return statistics.median(distance(rows[i], rows[j], "euclidean") / sigma for i, j in pairs)
+
+    across = statistics.median(distance(a, b, "euclidean") / sigma for a in first for b in second)
+    return across, within(first), within(second)

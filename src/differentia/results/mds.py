@@ -7,9 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-#: Images of which a map is computed at most: as many as those of which distances are kept.
-MOST_ON_A_MAP = 2000
-
 
 class Map(NamedTuple):
     """Places of images, and the share of their variance that each dimension shows."""

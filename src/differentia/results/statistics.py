@@ -127,28 +127,13 @@ def look(
     require_confidence(level)
     tested = default_pairs(result) if pairs is None else named_pairs(result, pairs)
     rows = rows_by_set(result)
-    shape = len(rows), result.sizes["layer"]
-    values = {name: np.full(shape, np.nan) for name in OF_SETS}
-    values["quantile"] = np.full((*shape, len(wanted)), np.nan)
-    of_distances, of_gram = measured(result), gram_known(result)
-    if of_gram:
-        units = distance_units(result).values if of_distances else np.full(shape, np.nan)
-        for place, of_set in enumerate(rows.values()):
-            for layer, distances in enumerate(result["distance"].values):
-                matrix = distances[np.ix_(of_set, of_set)].astype(np.float64)
-                here = place, layer
-                found = dimensionality(matrix**2)
-                values["dimensionality"][here], values["dimensionality_unbiased"][here] = found
-                if of_distances:
-                    of_pairs = matrix[np.triu_indices(len(matrix), k=1)] / units[here]
-                    values["median"][here], values["mean"][here] = np.median(of_pairs), of_pairs.mean()
-                    values["quantile"][here] = np.quantile(of_pairs, wanted)
+    values = _of_sets(result, wanted)
     in_pairs = {name for pair in tested for name in pair}
     compared = between_sets(
         result if every else result.sel(set=[name for name in rows if name in in_pairs]),
         tested,
         level,
-        known=of_distances,
+        known=measured(result),
     )
     return xr.Dataset(
         {
@@ -174,6 +159,27 @@ def look(
             RECORDED_FACT: int(subject_of(result).recorded),
         },
     )
+
+
+def _of_sets(result: xr.Dataset, wanted: Sequence[float]) -> dict[str, Float[np.ndarray, "set layer ..."]]:
+    """Return what is known of each set in each layer; NaN where nothing is."""
+    rows = list(rows_by_set(result).values())
+    shape = len(rows), result.sizes["layer"]
+    values = {name: np.full(shape, np.nan) for name in OF_SETS}
+    values["quantile"] = np.full((*shape, len(wanted)), np.nan)
+    if not gram_known(result):
+        return values
+    units = distance_units(result).values if measured(result) else np.full(shape, np.nan)
+    distances = result["distance"].values
+    for place, layer in np.ndindex(shape):
+        here, of_set = (place, layer), rows[place]
+        matrix = distances[layer][np.ix_(of_set, of_set)].astype(np.float64)
+        found = dimensionality(matrix**2)
+        values["dimensionality"][here], values["dimensionality_unbiased"][here] = found
+        of_pairs = matrix[np.triu_indices(len(matrix), k=1)] / units[here]
+        values["median"][here], values["mean"][here] = np.median(of_pairs), of_pairs.mean()
+        values["quantile"][here] = np.quantile(of_pairs, wanted)
+    return values
 
 
 def measured(result: xr.Dataset) -> bool:
