@@ -17,7 +17,9 @@ from differentia.experiment.options import MeasureOptions, measure_and_record
 from differentia.networks.hubs.names import HUBS
 from differentia.networks.weight_files import names_weights_file
 from differentia.recording.options import MAP_IMAGES, RecordOptions
+from differentia.stimuli.base import Stimuli
 from differentia.stimuli.sources import is_generated, local_path
+from differentia.stimuli.tables import sets_from
 from differentia.system.choices import DTYPE, PREPROCESS
 from differentia.system.fields import (
     SEVERAL,
@@ -71,10 +73,11 @@ class MeasureSection(model_of(IN_FILE.values())):  # type: ignore[misc]
 
 
 class Experiment(Strict):
-    """A measurement; its sets are name -> source, as on the command line."""
+    """A measurement; its sets are name -> source, as on the command line, and those of a folder or table."""
 
     network: NetworkSection
     sets: dict[Text, Text]
+    sets_from: Text | None = None
     measure: MeasureSection = MeasureSection()
     out: Text | None = None
     differentia: str | None = None
@@ -82,6 +85,17 @@ class Experiment(Strict):
     def options(self, **machine: Any) -> tuple[MeasureOptions, RecordOptions]:
         """Return the options, with those that depend on the machine."""
         return measure_and_record({**self.measure.model_dump(), **machine})
+
+    def found_sets(self, follow_links: bool) -> dict[str, Stimuli]:
+        """Return the sets of a folder or a table; none of them may be named by ``[sets]`` too."""
+        found = {} if self.sets_from is None else sets_from(self.sets_from, follow_links=follow_links)
+        for name in self.sets:
+            if name.strip() in found:
+                raise InputError(
+                    f"two sets have the name {name.strip()!r}: one of its own (--set), and one of "
+                    f"{self.sets_from} (--sets-from); give each its own"
+                )
+        return found
 
 
 class ResponsesSection(Strict):
@@ -134,6 +148,8 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment | ResponsesExper
     else:
         experiment.network = experiment.network.with_absolute_paths(folder)
         experiment.sets = {name: _absolute_source(source, folder) for name, source in experiment.sets.items()}
+        if experiment.sets_from is not None:
+            experiment.sets_from = _absolute_source(experiment.sets_from, folder)
     if experiment.out is not None:
         experiment.out = _absolute(experiment.out, folder)
     return experiment
@@ -141,6 +157,8 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment | ResponsesExper
 
 def experiment_of(content: Experiment | Mapping[str, Any]) -> Experiment:
     """Return an experiment of the content of a file."""
+    if isinstance(content, Mapping) and "sets_from" in content:
+        content = {"sets": {}, **content}
     return _validated(Experiment, content)
 
 
@@ -184,7 +202,11 @@ def write_experiment(path: Path, experiment: Experiment, sets: Mapping[str, str]
     if full["maps"] and full["map_images"] is None:
         full["map_images"] = MAP_IMAGES
     measure = {name: as_toml(full[name]) for name in IN_FILE if full[name] is not None}
+    many = (
+        {} if experiment.sets_from is None else {"sets_from": _absolute_source(experiment.sets_from, folder)}
+    )
     content = {
+        **many,
         "network": {"spec": network.spec, **as_toml(network.options())},
         "sets": {name: _absolute_source(source, folder) for name, source in sets.items()},
         "measure": measure,

@@ -17,6 +17,7 @@ import PIL.Image
 from differentia.errors import InputError, nearest_names, require_known, short_tracebacks
 from differentia.stimuli.arrays import ArrayStimuli, from_tensor, is_tensor, load_npy, load_npz
 from differentia.stimuli.base import Stimuli, counted
+from differentia.stimuli.datasets import from_other_library
 from differentia.stimuli.decoding import SUFFIXES
 from differentia.stimuli.digits import digits
 from differentia.stimuli.files import FileStimuli, files_in_folder, files_matching
@@ -67,6 +68,9 @@ def images(source: Any, *, follow_links: bool = False) -> Stimuli:
           column of a table. They stay in their order.
         - A uint8 array of shape (images, height, width) or (images, height, width, 3), or a tensor of
           PyTorch, whose channels may come first.
+        - A ``Dataset`` of PyTorch whose items are, or begin with, an image, or its ``DataLoader``; a data set
+          of Hugging Face with a column of images, or that column; an xarray ``DataArray``, whose
+          dimensions go by their names (image, y, x, channel). Of each, one item is read at a time.
     follow_links
         Whether a folder or a glob takes links that lead out of the folder. Paths given one by one are always
         taken.
@@ -86,6 +90,8 @@ def images(source: Any, *, follow_links: bool = False) -> Stimuli:
         return _generated(source, seed=0)
     if isinstance(source, str | os.PathLike):
         return _from_path(os.fspath(source), follow_links)
+    if (found := from_other_library(source)) is not None:
+        return found
     if is_tensor(source):
         return ArrayStimuli(from_tensor(source, "tensor"), "tensor")
     if isinstance(source, PIL.Image.Image):
