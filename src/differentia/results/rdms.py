@@ -9,7 +9,7 @@ import numpy as np
 
 from differentia.errors import InputError, require_known
 from differentia.results.dataset import provenance, require_variables, units_at_hand
-from differentia.results.schema import checked
+from differentia.results.schema import attribute_names, checked
 from differentia.results.summaries import layer_names
 
 if TYPE_CHECKING:
@@ -57,13 +57,8 @@ def to_rsatoolbox(result: xr.Dataset, layer: str | Sequence[str]) -> Any:
     places = [known.index(name) for name in names]
     first, second = np.triu_indices(result.sizes["image"], k=1)
     named = {"image": "image_name", "set": "image_set", "hash": "image_hash"}
-    others = [
-        str(name)
-        for name, label in result.coords.items()
-        if label.dims == ("image",) and name != "image" and name not in named.values()
-    ]
     patterns = {name: result[label].values.tolist() for name, label in named.items()}
-    patterns |= {name: result[name].values.tolist() for name in others}
+    patterns |= {name: result[name].values.tolist() for name in attribute_names(result)}
     about = {"network": str(provenance(result).get("network", "")), "units": str(result["units"].item())}
     return RDMs(
         result["distance"].values[places][:, first, second].astype(np.float64),
