@@ -26,6 +26,10 @@ from .output.figures.heatmaps import (
 from .output.figures.lines import plot as plot, plot_kinds as plot_kinds, plot_relative as plot_relative
 from .output.figures.maps import plot_maps as plot_maps
 from .output.figures.save import save_figures as save_figures
+from .output.figures.statistics import (
+    plot_between as plot_between,
+    plot_dimensionality as plot_dimensionality,
+)
 from .output.paper.paragraph import Methods as Methods, describe_methods as describe_methods
 from .output.paper.references import Reference as Reference
 from .output.report.page import show as show, write_report as write_report
@@ -48,9 +52,16 @@ from .results.published import (
     compare_with_published as compare_with_published,
     published_curves as published_curves,
 )
+from .results.rdms import to_rsatoolbox as to_rsatoolbox
 from .results.relative import relative as relative, relative_interval as relative_interval
 from .results.renaming import rename as rename
-from .results.tables import records as records, to_dataframe as to_dataframe, top_classes as top_classes
+from .results.statistics import statistics as statistics
+from .results.tables import (
+    records as records,
+    save_table as save_table,
+    to_dataframe as to_dataframe,
+    top_classes as top_classes,
+)
 from .stimuli.base import Stimuli as Stimuli
 from .stimuli.noise import noise as noise
 from .stimuli.saving import save_images as save_images

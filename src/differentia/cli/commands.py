@@ -16,6 +16,7 @@ from differentia.cli.output import (
     print_csv,
     print_json,
     print_paragraph,
+    print_statistics,
     print_table,
     print_text,
     say,
@@ -698,6 +699,56 @@ def _named_results(paths: list[str]) -> dict[str, str]:
         twice = next(path for path in paths if paths.count(path) > 1)
         raise InputError(f"{twice} is given twice; give each result once")
     return dict(zip(names if len({*names}) == len(paths) else paths, paths, strict=True))
+
+
+@_command(
+    "differentia statistics demo",
+    "differentia statistics vgg16 --pair tabby_cats,random_images --table statistics.parquet",
+)
+def statistics(
+    result: Annotated[str, opt.argument("A result.nc, or its folder.", "RESULT")],
+    pairs: Annotated[
+        list[str] | None,
+        opt.text(
+            "Two sets of which an interval and p are wanted; may be repeated.",
+            *("A,B", "--pair"),
+            shown="every two of at most four sets beside the reference",
+        ),
+    ] = None,
+    quantiles: Annotated[
+        str, opt.text("Of the distances of a set's pairs, from 0 to 1.", "Q,Q,...")
+    ] = "0.05,0.25,0.75,0.95",
+    confidence: Annotated[
+        Any, opt.value(Number, "Of the intervals, from 0.5 to below 1.", "P", shown="that of the result")
+    ] = None,
+    table: Annotated[
+        str | None, opt.text("Also write all numbers to a file: .csv or .parquet.", "FILE")
+    ] = None,
+    *,
+    as_json: bool,
+) -> None:
+    """Tell what the distances of images say beside their median.
+
+    For each set and layer: the mean and quantiles of distances, and in how many dimensions responses vary.
+    For two sets: the median distance between them against those within, with an interval and p. The table
+    of --json and --table has all of it, one row for each set, or two sets, and layer.
+    """
+    from differentia.results.statistics import look
+    from differentia.results.tables import require_ending, save_table, statistics_rows, to_dataframe
+
+    if table is not None:
+        require_ending(table)
+    whole = _read_result(result)
+    names = [str(name) for name in whole["set"].values]
+    chosen = None if pairs is None else [opt.pair_of(text, names) for text in pairs]
+    shares = [opt.number_of("--quantiles", part) for part in quantiles.split(",")]
+    found = look(whole, quantiles=shares, pairs=chosen, confidence=confidence)
+    if as_json:
+        print_json(statistics_rows(found))
+    else:
+        print_statistics(found, whole)
+    if table is not None:
+        say(f"Written to {save_table(to_dataframe(found), table)}")
 
 
 def _read_result(path: str) -> xr.Dataset:

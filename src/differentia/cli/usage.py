@@ -16,6 +16,9 @@ from differentia.errors import InputError, nearest_names, shortened, unknown_nam
 #: What commands are called in their stead, without hyphens.
 COMMAND_SYNONYMS = {
     **dict.fromkeys(("analyse", "analyze", "calculate", "compute", "measurement", "record"), "measure"),
+    **dict.fromkeys(
+        ("between", "dimensionality", "dimensions", "distances", "quantiles", "stats"), "statistics"
+    ),
     **dict.fromkeys(("compare", "comparison", "diff", "ttest"), "contrast"),
     **dict.fromkeys(("correlate", "correlation", "follow", "mantel"), "depth"),
     **dict.fromkeys(("draw", "figures", "html", "plot", "show"), "report"),

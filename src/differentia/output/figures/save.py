@@ -17,11 +17,14 @@ from differentia.output.figures.heatmaps import plot_distances, plot_filters, pl
 from differentia.output.figures.lines import plot, plot_kinds, plot_relative
 from differentia.output.figures.maps import plot_maps
 from differentia.output.figures.panels import RESOLUTION
+from differentia.output.figures.statistics import draw_pairs, drawn_pairs, plot_dimensionality
 from differentia.output.options import FigureKeywords, FigureOptions
+from differentia.results.confidence import LEAST_IMAGES
 from differentia.results.contrasts import contrasts_of
 from differentia.results.dataset import as_kinds
 from differentia.results.depth import depth_to_show
 from differentia.results.schema import checked, map_names
+from differentia.results.statistics import look
 from differentia.results.summaries import layer_names
 from differentia.results.views import layers_with_channels
 from differentia.system.fields import accept, takes
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
 
 #: Rows of heat maps that fit onto a page.
 LAYERS_ON_A_PAGE = 7
+
+#: Sets of which dimensionality is drawn at most.
+MOST_DRAWN = 12
 
 #: In dots per inch; heat maps have fewer, since there are many of them.
 CURVES_RESOLUTION = 200
@@ -58,7 +64,8 @@ SETTINGS: dict[Any, Any] = {
 
 #: The files that `save_figures` writes; those that a new result has not are removed.
 NAMES = re.compile(
-    rf"(differentiation|relative|contrast|kinds|depth|predictions|(filters|distances)(_\d+)?|maps_\d+)\.({'|'.join(METADATA)})"
+    rf"(differentiation|relative|contrast|dimensionality|between|kinds|depth|predictions|(filters|distances)(_\d+)?|maps_\d+)"
+    rf"\.({'|'.join(METADATA)})"
 )
 
 
@@ -146,6 +153,7 @@ def _pictures(results: Mapping[str, xr.Dataset], contrasts: Sequence[xr.Dataset]
         )
     if contrasts:
         yield Picture("contrast", CURVES_RESOLUTION, partial(draw_contrasts, contrasts))
+    yield from _of_statistics(result)
     if len(results) > 1:
         yield Picture("kinds", RESOLUTION, partial(plot_kinds, results))
     if (found := depth_to_show(results)) is not None:
@@ -164,6 +172,17 @@ def _pictures(results: Mapping[str, xr.Dataset], contrasts: Sequence[xr.Dataset]
             yield Picture(
                 f"maps_{number}", RESOLUTION, partial(plot_maps, result, about["layer"], about["filter"])
             )
+
+
+def _of_statistics(result: xr.Dataset) -> Iterator[Picture]:
+    """Yield what there is beside the median, where images are enough, and sets not too many for lines."""
+    if "distance" not in result or result.sizes["set"] > MOST_DRAWN:
+        return
+    found = look(result)
+    if bool(found["dimensionality"].where(found["n_images"] >= LEAST_IMAGES).notnull().any()):
+        yield Picture("dimensionality", CURVES_RESOLUTION, partial(plot_dimensionality, found))
+    if drawn_pairs(found):
+        yield Picture("between", CURVES_RESOLUTION, partial(draw_pairs, found))
 
 
 def _pages(layers: list[str], name: str) -> list[tuple[str, list[str]]]:

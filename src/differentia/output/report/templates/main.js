@@ -7,6 +7,7 @@ function drawAll() {
   drawPredictions();
   drawContrast();
   drawDepth();
+  drawBetween();
 }
 
 function chooseLayer(place) {
@@ -154,6 +155,10 @@ on("pair", "change", (event) => {
   state.pair = Number(event.target.value);
   drawContrast();
 });
+on("apart", "change", (event) => {
+  state.apart = Number(event.target.value);
+  drawBetween();
+});
 for (const input of document.getElementsByName("contrast")) {
   input.addEventListener("change", () => {
     state.contrast = input.value;
@@ -235,7 +240,7 @@ function start() {
   const asked = readAddress();
   showState();
   drawAll();
-  for (const plot of ["curves", "contrast", "correlations"]) if (byId(plot)) byId(plot).on("plotly_click", (event) => chooseLayer(Math.round(event.points[0].x)));
+  for (const plot of ["curves", "contrast", "between", "correlations"]) if (byId(plot)) byId(plot).on("plotly_click", (event) => chooseLayer(Math.round(event.points[0].x)));
   scrollToAddress(asked);
   document.body.dataset.ready = "true";
 }
