@@ -312,7 +312,7 @@ def _print_between(of_pair: xr.Dataset, names: Column, items: str) -> None:
         ),
         Column(["excess"], aligned(cells)),
         *(
-            Column(heading, [_written_p(float(p)) for p in of_pair[name].values])
+            Column(heading, [written_p(float(p)) for p in of_pair[name].values])
             for name, heading in _OF_P.items()
         ),
     ]

@@ -40,7 +40,6 @@ TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = (
     *("data", "theme", "curves", "contrasts", "correlations", "between", "layer", "map", "predictions"),
     *("table", "enlarging", "address", "main"),
-    *("enlarging", "address", "main"),
 )
 
 #: In pixels, of the main view in a notebook.
