@@ -25,6 +25,7 @@ from .output.figures.heatmaps import (
 from .output.figures.lines import plot as plot, plot_kinds as plot_kinds, plot_relative as plot_relative
 from .output.figures.maps import plot_maps as plot_maps
 from .output.figures.save import save_figures as save_figures
+from .output.figures.sets import plot_sets as plot_sets
 from .output.paper.paragraph import Methods as Methods, describe_methods as describe_methods
 from .output.paper.references import Reference as Reference
 from .output.report.page import show as show, write_report as write_report

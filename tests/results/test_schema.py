@@ -355,6 +355,7 @@ PUBLIC: dict[str, tuple[Any, ...]] = {
     "plot_maps": ("conv", 3),
     "plot_predictions": (),
     "plot_relative": (),
+    "plot_sets": (),
     "precision": (),
     "records": (),
     "relative": (),
