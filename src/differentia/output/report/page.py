@@ -38,7 +38,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 #: In the order in which they are read.
 SCRIPTS = (
-    *("data", "theme", "curves", "contrasts", "layer", "predictions", "table"),
+    *("data", "theme", "curves", "sets", "contrasts", "layer", "predictions", "table"),
     *("enlarging", "address", "main"),
 )
 
