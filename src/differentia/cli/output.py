@@ -163,8 +163,9 @@ def print_result(result: xr.Dataset) -> None:
     if confidence is not None and bool(result[LIMITS[0]].sel(source="images").notnull().any()):
         title += f" [{percent(confidence)}: other {subject.item.many}]"
     used = Column([unit_noun(result).many], [f"{found[layer, names[0]]['units_used']:,}" for layer in layers])
-    columns = [*map(values_of, names), *(relative_to(name) for name in others if reference)]
-    if many:
+    if not many:
+        columns = [*map(values_of, names), *(relative_to(name) for name in others if reference)]
+    else:
         columns = [
             *([values_of(reference)] if reference else []),
             *(over_sets(share, "differentiation", what) for what, share in QUANTILES.items()),
@@ -176,10 +177,9 @@ def print_result(result: xr.Dataset) -> None:
         [used, *columns],
     )
     if many:
-        print_text(
-            f"Quantiles over {'the other ' if reference else ''}{len(others):,} sets. --json prints the values"
-            " of each, and result.nc holds them (--out)."
-        )
+        which = f"the other {len(others):,}" if reference else f"all {len(others):,}"
+        kept = "--json prints the values of each, and result.nc holds them (--out)"
+        print_text(f"Quantiles over {which} sets. {kept}.")
     print_text()
     if bool(doubted.any()):
         print_text(f"?: not to be trusted for other {subject.item.many}; why is said below")

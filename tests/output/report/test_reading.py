@@ -33,6 +33,7 @@ from helpers.shared import once
 
 import differentia as dif
 from differentia.definition.measure import METRICS, NORMALIZATIONS
+from differentia.output.chosen import spread_sets
 from differentia.output.report.formula import formula
 from differentia.results.tables import table_rows
 
@@ -464,14 +465,44 @@ BELOW_ROWS = """() => Object.fromEntries([...document.querySelectorAll(".tall, .
 }))"""
 
 
-@pytest.mark.soak
-def test_many_sets_and_layers(browser: Browser) -> None:
-    """A dozen sets at first, and the reference; layers are found by their names; boxes end at rows."""
+def test_all_sets_as_a_heat_map_and_found_by_name(browser: Browser) -> None:
+    """It shows the values, in either order; a field chooses set and layer; names find sets and rows."""
+    result = crowded()
+    means = over_draws(result)[0][:, :, -1]
     with browsing(browser) as context:
         page = opened(context, page_of(crowded))
-        assert text_of(page, "#sets-shown") == "13 of 20 are shown"
+        np.testing.assert_allclose(drawn(page, "sets-map")[0]["z"], means)
+        page.select_option("#sets-order", "value")
+        order = np.argsort(-means[:, 0], kind="stable")
+        (trace,) = drawn(page, "sets-map")
+        assert trace["meta"]["order"] == order.tolist() != list(range(20))
+        np.testing.assert_allclose(trace["z"], means[order])
+        hidden = next(place for place, at in enumerate(order) if f"set {at:02}" not in spread_sets(result))
+        page.evaluate("([x, y]) => byId('sets-map').emit('plotly_click', {points: [{x, y}]})", [7, hidden])
+        assert page.locator("#layer").input_value() == "7"
+        assert page.locator(f"input[name=set][value='{order[hidden]}']").is_checked()
+        page.fill("#find-set", "SET 1")
+        assert page.locator("input[name=set]:visible").count() == 10
+        assert page.locator("#overview tbody tr:visible").count() == 10
+        page.click("#no-sets")  # of those that are found
+        checked = page.locator("input[name=set]:checked").all()
+        assert {int(one.get_attribute("value") or "") for one in checked} <= set(range(10))
+        assert len(checked) > 1
+        page.fill("#find-row", "set 03")
+        assert page.locator("#numbers tbody tr").count() == 35
+        assert text_of(page, "#table-note").startswith("35 rows are found.")
+        page.fill("#find-row", "no such")
+        assert page.locator("#numbers tbody tr").count() == 0
+
+
+@pytest.mark.soak
+def test_many_sets_and_layers(browser: Browser) -> None:
+    """A dozen sets at first, the reference among them; layers are found by name; boxes end at rows."""
+    with browsing(browser) as context:
+        page = opened(context, page_of(crowded))
+        assert text_of(page, "#sets-shown") == "12 of 20 are shown"
         shown = [one["meta"]["set"] for one in drawn(page, "curves") if one["meta"]["role"] == "mean"]
-        assert shown == [*range(12), 19]
+        assert shown == [int(name.removeprefix("set ")) for name in spread_sets(crowded())]
         for width in (DESKTOP[0], PHONE[0]):
             page.set_viewport_size({"width": width, "height": 900})
             page.wait_for_timeout(300)
