@@ -119,6 +119,24 @@ def test_distances_of_sets_that_a_third_is_far_from() -> None:
         assert (squares < PRECISION["float64"].doubtful * scales).any() != known
 
 
+@pytest.mark.parametrize("large", [True, False])
+def test_distances_between_two_sets_do_not_depend_on_others(
+    large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the last bit of float32, whether sets are looked at together or each by itself."""
+    monkeypatch.setattr(grams, "RESPONSES_TOGETHER", 5 if large else 1000)
+    values = RNG.standard_normal((240, POOL)).astype(np.float32)
+    sets = {f"set {number}": slice(12 * number, 12 * number + 12) for number in range(20)}
+    distances = []
+    for names in (["set 3", "set 9"], [*sets]):
+        rows = np.concatenate([np.arange(240)[sets[name]] for name in names])
+        some = {name: slice(12 * number, 12 * number + 12) for number, name in enumerate(names)}
+        (reading,) = readings(values[rows], some, draws(POOL), dtype="float32", across=True)
+        assert reading.across is not None
+        distances.append(np.sqrt(reading.across[0][some["set 3"], some["set 9"]]).astype(np.float32))
+    np.testing.assert_array_equal(*distances)
+
+
 def test_a_set_does_not_depend_on_the_others() -> None:
     """To the last bit; nor on how many choices are taken with one."""
     values = RNG.standard_normal((24, POOL)).astype(np.float32)

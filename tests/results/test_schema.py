@@ -6,11 +6,12 @@ import csv
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
@@ -377,6 +378,12 @@ PUBLIC: dict[str, tuple[Any, ...]] = {
 #: were joined.
 OTHERS = {"across", "compare_with_published", "plot_kinds"}
 UNCHECKED = {"draw_mean", "draw_spread", "not_converged"}
+
+
+@pytest.fixture(autouse=True)
+def _close_figures() -> Iterator[None]:
+    yield
+    plt.close("all")
 
 
 @pytest.fixture

@@ -31,8 +31,8 @@ PRODUCT_BYTES = 2**23
 #: Responses and what is added to them are a multiple of so many, as long as a register of most processors.
 LANES = 16
 
-#: Responses to sets that follow one another whose products with others are found at once: a product of few
-#: takes as long as one of many.
+#: Responses to small sets that follow one another whose products with others are found at once, since a
+#: product of few takes as long as one of many; a set that has more is large, and looked at by itself.
 RESPONSES_TOGETHER = 256
 
 
@@ -273,7 +273,8 @@ class _Between:
 
     Those within a set are known from its own products. For others, ``a - b = (a - m) - (b - n) + (m - n)``
     with the means m and n of both sets: no product is of numbers that are far larger than a distance, and
-    those with means, which may be, are float64.
+    those with means, which may be, are float64. So are those of small sets: in float32 they would depend, in
+    the last bit, on which others are looked at with them.
     """
 
     sets: Sequence[_Work]
@@ -291,9 +292,9 @@ class _Between:
             if last == len(self.sets) or ends[last + 1] - ends[first] > RESPONSES_TOGETHER:
                 self.groups.append((slice(first, last), slice(ends[first], ends[last])))
                 first = last
-        #: All but those of one set with itself.
+        #: All but those of one set with itself; and whether both sets are large.
         self.blocks = [
-            (rows, columns)
+            (rows, columns, min(rows.stop - rows.start, columns.stop - columns.start) > RESPONSES_TOGETHER)
             for (sets, rows), (_, columns) in combinations_with_replacement(self.groups, 2)
             if rows != columns or sets.stop - sets.start > 1
         ]
@@ -307,13 +308,15 @@ class _Between:
             means = torch.stack([of_set.means[some.start - 1 : some.stop - 1] for of_set in self.sets], dim=1)
             means = means.double() - means.double().mean(dim=1, keepdim=True)
             self.of_means += (means.T @ means).numpy()
-            units = {}
+            units, exact = {}, {}
             for sets, rows in self.groups:
                 parts = [of_set.units[some, : of_set.n] for of_set in self.sets[sets]]
                 units[rows.start] = torch.cat(parts, dim=1)
-                self.with_means[rows] += (units[rows.start].double().T @ means).numpy()
-            for rows, columns in self.blocks:
-                self.products[rows, columns] += (units[rows.start].T @ units[columns.start]).numpy()
+                exact[rows.start] = units[rows.start].double()
+                self.with_means[rows] += (exact[rows.start].T @ means).numpy()
+            for rows, columns, large in self.blocks:
+                of = units if large else exact
+                self.products[rows, columns] += (of[rows.start].T @ of[columns.start]).numpy()
 
     @np.errstate(over="ignore", invalid="ignore")  # `safe` tells
     def squares(self) -> SquaresAndScales:
@@ -328,7 +331,7 @@ class _Between:
         # Of a response less its set's mean with that mean less another set's.
         shifts = self.with_means[np.arange(len(set_of)), set_of, None] - self.with_means
         squares, scales = np.empty((2, *self.products.shape))
-        for rows, columns in self.blocks:
+        for rows, columns, _ in self.blocks:
             ones, others = set_of[rows], set_of[columns]
             sets = np.ix_(ones, others)
             scale = norms[rows, None] + norms[columns] + apart[sets]

@@ -1,10 +1,11 @@
 // All sets in all layers, where there are more than curves can show; and the search for a set.
 "use strict";
 
-// In pixels: a row, a row with a name, and the map at most.
+// In pixels: a row, a row with a name, the map at most, and a page whose names are short.
 const ROW_OF_SET = 5;
 const ROW_WITH_NAME = 13;
 const HIGHEST_MAP_OF_SETS = 900;
+const NARROW = 500;
 
 // The sets from top to bottom: in the order of the result, or by their values in the layer that is shown.
 function setsInOrder(values) {
@@ -24,6 +25,8 @@ function drawSets() {
   const height = Math.min(HIGHEST_MAP_OF_SETS, Math.max(ROW_WITH_NAME * Math.min(order.length, 30), ROW_OF_SET * order.length));
   const step = Math.ceil((ROW_WITH_NAME * order.length) / height);
   const named = range(order.length).filter((row) => row % step === 0);
+  const longest = widthOf("sets-map") < NARROW ? 10 : 22;
+  const layers = namedLayers(Math.max(60, widthOf("sets-map") - longest * WIDTH_OF_A_LETTER - 90));
   draw("sets-map", [
     {
       type: "heatmap",
@@ -37,8 +40,8 @@ function drawSets() {
     },
   ], {
     height: height + 130,
-    xaxis: layerAxis("sets-map"),
-    yaxis: axis({ tickmode: "array", tickvals: named, ticktext: named.map((row) => plain(shortened(data.sets[order[row]].name, 22))), autorange: "reversed", showgrid: false }),
+    xaxis: { ...layerAxis("sets-map"), tickvals: layers, ticktext: layers.map((place) => plain(shortened(data.layers[place].name, 24))) },
+    yaxis: axis({ tickmode: "array", tickvals: named, ticktext: named.map((row) => plain(shortened(data.sets[order[row]].name, longest))), autorange: "reversed", showgrid: false }),
   });
   byId("sets-map").removeAllListeners("plotly_click");
   byId("sets-map").on("plotly_click", ({ points: [{ x, y }] }) => {
