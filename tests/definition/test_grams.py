@@ -134,7 +134,7 @@ def test_distances_between_two_sets_do_not_depend_on_others(
         (reading,) = readings(values[rows], some, draws(POOL), dtype="float32", across=True)
         assert reading.across is not None
         distances.append(np.sqrt(reading.across[0][some["set 3"], some["set 9"]]).astype(np.float32))
-    np.testing.assert_array_equal(*distances)
+    np.testing.assert_array_equal(distances[0], distances[1])
 
 
 def test_a_set_does_not_depend_on_the_others() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from helpers.figures import of_network
 from helpers.results import of_sets
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import differentia as dif
@@ -22,15 +23,21 @@ def _close_figures() -> Any:
     plt.close("all")
 
 
+def shown(ax: Axes) -> np.ndarray:
+    """Return the values of a heat map, NaN where one is masked."""
+    values = ax.images[0].get_array()
+    assert isinstance(values, np.ma.MaskedArray)
+    return np.asarray(values.filled(np.nan))
+
+
 def test_values_are_means_over_draws_at_the_most_units() -> None:
     """In the order of the result, and sorted by the mean over layers; unknown values are masked."""
     result = of_sets(20, n_units=(4, 8), draws=3)
     result["differentiation"][4, 1] = np.nan
     expected = result["differentiation"].sel(n_units=8).mean("draw").transpose("set", "layer").values
-    shown = dif.plot_sets(result).images[0].get_array()
-    np.testing.assert_allclose(np.ma.filled(shown, np.nan), expected)
+    np.testing.assert_allclose(shown(dif.plot_sets(result)), expected)
     ax = dif.plot_sets(result, order="value")
-    ordered = np.ma.filled(ax.images[0].get_array(), np.nan)
+    ordered = shown(ax)
     means = np.nanmean(ordered, axis=1)
     assert (np.diff(means) <= 0).all()
     assert not (np.diff(np.nanmean(expected, axis=1)) <= 0).all()
@@ -49,7 +56,7 @@ def test_a_page_holds_it(count: int) -> None:
     width, height = figure.get_size_inches()
     assert width <= PAGE_WIDTH + 0.01
     assert height <= PAGE_HEIGHT + 0.01
-    figure.draw_without_rendering()  # type: ignore[no-untyped-call]
+    figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in ax.get_yticklabels()]
     assert all(upper.y0 >= lower.y1 - 2 for upper, lower in pairwise(boxes))
     assert min(box.x0 for box in boxes) > 0
