@@ -6,6 +6,7 @@ import functools
 import html
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -493,6 +494,31 @@ def test_all_sets_as_a_heat_map_and_found_by_name(browser: Browser) -> None:
         assert text_of(page, "#table-note").startswith("35 rows are found.")
         page.fill("#find-row", "no such")
         assert page.locator("#numbers tbody tr").count() == 0
+
+
+#: What the report of 200 sets of 10 images may weigh; and how many times as long as that of three sets it may
+#: take to open, which takes a second or so: a limit in seconds would depend on what else the machine does.
+MOST_BYTES, TIMES_AS_LONG = 15e6, 4.0
+
+
+@pytest.mark.soak
+def test_two_hundred_sets(browser: Browser, tmp_path: Path) -> None:
+    """The report with views and pictures is small, and opens soon."""
+    rng = np.random.default_rng(0)
+    sets = {f"set {number:03}": rng.integers(0, 256, (10, 32, 32), dtype=np.uint8) for number in range(200)}
+    path = dif.write_report(dif.measure("digits", sets, n_units=(100, 500), draws=5), tmp_path / "many.html")
+    assert path.stat().st_size < MOST_BYTES
+    with browsing(browser) as context:
+        seconds = []
+        for file in (page_of(measured), path):
+            begun = time.perf_counter()
+            page = opened(context, file)
+            seconds.append(time.perf_counter() - begun)
+        assert seconds[1] < TIMES_AS_LONG * seconds[0], seconds
+        assert len(drawn(page, "sets-map")[0]["z"]) == 200
+        means = [one for one in drawn(page, "curves") if one["meta"]["role"] == "mean"]
+        assert len(means) == 12
+        assert page.locator("#image-0 img").count() == 1
 
 
 @pytest.mark.soak

@@ -49,7 +49,7 @@ def _shown(result: xr.Dataset, most: int) -> Int[np.ndarray, " n"]:
 
 
 def _rounded(of_set: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return what is said of a set's pairs with as many digits as float32 has, which distances are."""
+    """Return what is said of a set's pairs with the digits that float32 needs, which distances are."""
     if of_set is None:
         return None
     ends = {name: [*of_set[name][:2], _float32(of_set[name][2])] for name in ("nearest", "farthest")}
@@ -58,4 +58,4 @@ def _rounded(of_set: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _float32(number: float) -> float:
-    return float(f"{number:.7g}")
+    return float(f"{number:.9g}")
