@@ -18,6 +18,9 @@ import typer
 from differentia.cli.tables import WIDTH_IN_FILES, Column, aligned, table_lines
 from differentia.system.terminal import printable
 
+#: What is printed of more sets than have a column.
+QUANTILES = {"10 %": 0.1, "median": 0.5, "90 %": 0.9}
+
 #: Layers in which sets differ that are named below a table.
 MOST_NAMED = 10
 
@@ -104,7 +107,13 @@ def told_by_the_library() -> Iterator[None]:
 
 
 def print_result(result: xr.Dataset) -> None:
-    """Print layers x sets at the largest number of units, relative columns beside; then what to trust."""
+    """Print layers x sets at the largest number of units, relative columns beside; then what to trust.
+
+    Of many sets the columns are quantiles over them, beside the reference.
+    """
+    import numpy as np
+
+    from differentia.output.chosen import are_many
     from differentia.output.words import units_title
     from differentia.results.copies import say_copies
     from differentia.results.doubts import doubts, say_doubts, say_undefined
@@ -117,9 +126,12 @@ def print_result(result: xr.Dataset) -> None:
     count, reference = int(result["n_units"].values[-1]), result.attrs["reference"]
     subject = subject_of(result)
     names = [str(name) for name in result["set"].values]
+    many, others = are_many(result), [name for name in names if name != reference]
     layers = layer_names(result)
     found = {(one["layer"], one["set"]): one for one in table_rows(result) if one["n_units"] == count}
     doubted = (doubts(result) != "").sel(n_units=count)
+    if many:
+        doubted = doubted.sel(set=[name for name in names if name == reference])
 
     def marks_of(*names: str) -> list[str]:
         return ["?" if mark else "" for mark in doubted.sel(set=list(names)).any("set").values]
@@ -127,6 +139,16 @@ def print_result(result: xr.Dataset) -> None:
     def values_of(name: str) -> Column:
         marked = zip(layers, marks_of(name), strict=True)
         return Column([name], aligned([_value_parts(found[layer, name], mark) for layer, mark in marked]))
+
+    def over_sets(share: float, name: str, what: str) -> Column:
+        values = np.array([[_number(found[layer, one][name]) for one in others] for layer in layers])
+        quantiles = [
+            np.quantile(of[np.isfinite(of)], share) if np.isfinite(of).any() else np.nan for of in values
+        ]
+        return Column(
+            [f"{what},", f"{len(others):,} sets"],
+            aligned([written_value(value, np.nan, np.nan) for value in quantiles]),
+        )
 
     def relative_to(name: str) -> Column:
         known = ("relative", "relative_images_low", "relative_images_high")
@@ -141,15 +163,23 @@ def print_result(result: xr.Dataset) -> None:
     if confidence is not None and bool(result[LIMITS[0]].sel(source="images").notnull().any()):
         title += f" [{percent(confidence)}: other {subject.item.many}]"
     used = Column([unit_noun(result).many], [f"{found[layer, names[0]]['units_used']:,}" for layer in layers])
+    if not many:
+        columns = [*map(values_of, names), *(relative_to(name) for name in others if reference)]
+    else:
+        columns = [
+            *([values_of(reference)] if reference else []),
+            *(over_sets(share, "differentiation", what) for what, share in QUANTILES.items()),
+            *([over_sets(0.5, "relative", f"median / {reference}")] if reference else []),
+        ]
     print_table(
         title,
         Column([subject.place.one], layers, text=True),
-        [
-            used,
-            *map(values_of, names),
-            *(relative_to(name) for name in names if reference and name != reference),
-        ],
+        [used, *columns],
     )
+    if many:
+        which = f"the other {len(others):,}" if reference else f"all {len(others):,}"
+        kept = "--json prints the values of each, and result.nc holds them (--out)"
+        print_text(f"Quantiles over {which} sets. {kept}.")
     print_text()
     if bool(doubted.any()):
         print_text(f"?: not to be trusted for other {subject.item.many}; why is said below")
@@ -170,6 +200,10 @@ def written_value(value: float, low: float, high: float, spread: float = 0.0) ->
     around = f"\u00b1 {_written(spread, style)}" if spread > 0 else ""
     interval = "" if math.isnan(high - low) else f"[{_written(low, style)}, {_written(high, style)}]"
     return _written(value, style), around, interval
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _written(number: float, style: str) -> str:
