@@ -73,6 +73,7 @@ OPTIONS: dict[str, tuple[list[str], tuple[str, ...], Any]] = {
     "units": (["--units", "per_filter,filter_mean"], ("measure", "units"), ["per_filter", "filter_mean"]),
     "pool": (["--pool", "60"], ("measure", "pool"), 60),
     "layers": (["--layers", "input"], ("measure", "layers"), ["input"]),
+    "sets_from": (["--sets-from", "kinds"], ("sets_from",), "{1}/kinds"),
     "normalize": (["--normalize", "unit"], ("measure", "normalize"), "unit"),
     "metric": (["--metric", "cosine"], ("measure", "metric"), "cosine"),
     "resize": (["--resize", "box"], ("measure", "resize"), "box"),
@@ -103,6 +104,9 @@ def test_run_repeats_every_option_of_measure(photos: Path, monkeypatch: pytest.M
     PIL.Image.new("RGB", (9, 9), "red").save(photos.parent / "outside.png")
     (photos / "linked.png").symlink_to("../outside.png")
     (photos.parent / "classes.txt").write_text("ant\nbee\n")
+    for number, colour in enumerate(("red", "green")):
+        (photos.parent / "kinds" / "plain").mkdir(parents=True, exist_ok=True)
+        PIL.Image.new("RGB", (9, 9), colour).save(photos.parent / "kinds" / "plain" / f"{number}.png")
     arguments = [part for given, _, _ in OPTIONS.values() for part in given]
     assert main(["measure", *arguments, "--out", "first"]) == 0
     content = tomllib.loads((photos.parent / "first" / "experiment.toml").read_text())
