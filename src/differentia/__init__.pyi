@@ -51,7 +51,7 @@ from .results.tables import records as records, to_dataframe as to_dataframe, to
 from .stimuli.base import Stimuli as Stimuli
 from .stimuli.noise import noise as noise
 from .stimuli.saving import save_images as save_images
-from .stimuli.sources import images as images
+from .stimuli.sources import images as images, scramble as scramble
 
 __all__: list[str]
 __version__: str

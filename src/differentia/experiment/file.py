@@ -17,7 +17,7 @@ from differentia.experiment.options import MeasureOptions, measure_and_record
 from differentia.networks.hubs.names import HUBS
 from differentia.networks.weight_files import names_weights_file
 from differentia.recording.options import MAP_IMAGES, RecordOptions
-from differentia.stimuli.sources import is_generated, local_path
+from differentia.stimuli.sources import absolute_source
 from differentia.system.choices import DTYPE, PREPROCESS
 from differentia.system.fields import (
     SEVERAL,
@@ -133,7 +133,9 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment | ResponsesExper
         experiment.responses.file = _absolute(experiment.responses.file, folder)
     else:
         experiment.network = experiment.network.with_absolute_paths(folder)
-        experiment.sets = {name: _absolute_source(source, folder) for name, source in experiment.sets.items()}
+        experiment.sets = {
+            name: absolute_source(source, folder, experiment.sets) for name, source in experiment.sets.items()
+        }
     if experiment.out is not None:
         experiment.out = _absolute(experiment.out, folder)
     return experiment
@@ -186,7 +188,7 @@ def write_experiment(path: Path, experiment: Experiment, sets: Mapping[str, str]
     measure = {name: as_toml(full[name]) for name in IN_FILE if full[name] is not None}
     content = {
         "network": {"spec": network.spec, **as_toml(network.options())},
-        "sets": {name: _absolute_source(source, folder) for name, source in sets.items()},
+        "sets": {name: absolute_source(source, folder, sets) for name, source in sets.items()},
         "measure": measure,
     }
     _write(path, content)
@@ -209,10 +211,6 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
 
 def _absolute(path: str, folder: Path) -> str:
     return os.path.abspath(folder / os.path.expanduser(path))
-
-
-def _absolute_source(source: str, folder: Path) -> str:
-    return source if is_generated(source) else os.path.abspath(folder / local_path(source))
 
 
 def _absolute_spec(spec: str, folder: Path) -> str:
