@@ -28,6 +28,7 @@ import differentia as dif
 from differentia.cli import main
 from differentia.cli.commands import app
 from differentia.networks.digits import build_digits_module
+from differentia.stimuli.digits import load_digits
 from differentia.system.locking import held
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
@@ -486,6 +487,28 @@ def test_noise_files_are_the_noise(tmp_path: Path, capsys: Capture) -> None:
     assert np.array_equal(pixels_of(tmp_path / "rgb")[1], expected)
 
 
+def test_scrambled_files_are_the_images(tmp_path: Path, capsys: Capture) -> None:
+    """Pixel by pixel what scramble:SOURCE measures at that size, with the names of the source's images."""
+    arguments = ["scramble", "digits:5", f"{tmp_path}/pixels", "--kind", "pixels", "--size", "32x32x1"]
+    assert main([*arguments, "--seed", "4", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [f"{tmp_path}/pixels/{place}.png" for place in range(5)]
+    sets = {
+        "digits": "digits:5",
+        "files": f"{tmp_path}/pixels",
+        "made": "scramble:digits?kind=pixels&seed=4",
+        "other": "scramble:digits?kind=pixels&seed=5",
+    }
+    values = dif.measure("digits", sets, layers=["input", "block1_pool"], n_units=100)["differentiation"]
+    np.testing.assert_array_equal(values.sel(set="files"), values.sel(set="made"))
+    for name in ("digits", "other"):
+        assert (values.sel(set="files") != values.sel(set=name)).all()
+    blocks = ["scramble", "digits:2", f"{tmp_path}/blocks", "--kind", "blocks", "--size", "8x8x1"]
+    assert main([*blocks, "--block-size", "4"]) == 0
+    (first, *_), whole = pixels_of(tmp_path / "blocks"), load_digits()[0][0]
+    corners = {whole[y : y + 4, x : x + 4].tobytes() for y in (0, 4) for x in (0, 4)}
+    assert {first[y : y + 4, x : x + 4].tobytes() for y in (0, 4) for x in (0, 4)} == corners
+
+
 def test_gaussian_noise_files(tmp_path: Path) -> None:
     """Mean and SD are those that were asked for; without them the notebook's."""
     for options, mean, sd in (([], 127.5, 59.0), (["--mean", "90", "--sd", "8"], 90.0, 8.0)):
@@ -884,10 +907,30 @@ EMPTY_PATH = "an empty path was given; name a file or a folder"
         ),
         (["noise", "n", "--size", "9x9x2"], "--size: '9x9x2'; expected 224"),
         (
-            ["noise", "n", "--kind", "pink"],
-            "--kind: unknown kind of noise 'pink'. Known: uniform, gaussian",
+            ["noise", "n", "--kind", "brown"],
+            "--kind: unknown kind of noise 'brown'. Known: uniform, gaussian, pink",
         ),
-        (["noise", "n", "--sd", "5"], "noise: sd goes with kind='gaussian' only; add kind=gaussian"),
+        (
+            ["noise", "n", "--sd", "5"],
+            "noise: sd goes with kind='gaussian' or kind='pink' only; add kind=gaussian",
+        ),
+        (["noise", "n", "--exponent", "2"], "noise: exponent goes with kind='pink' only; add kind=pink"),
+        (["scramble", "cats", "binary"], "binary: already exists; name a new folder"),
+        (["scramble", "nowhere", "n"], "nowhere: no such file or folder; check the path"),
+        (["scramble", "cats", "n", "--kind", "x"], "--kind: unknown kind of scrambling 'x'. Known: phase, "),
+        (
+            ["scramble", "cats", "n", "--axis", "time"],
+            "scramble: axis='time' is for films, whose images follow one another in time; those of cats do "
+            "not: leave axis out",
+        ),
+        (
+            ["scramble", "cats", "n", "--block-size", "4"],
+            "scramble: size goes with kind='blocks' only; add kind=blocks",
+        ),
+        (
+            ["scramble", "cats", "n", "--kind", "blocks", "--block-size", "0"],
+            "--block-size: '0'; expected at",
+        ),
         (
             ["noise", "n", "--kind", "gaussian", "--sd", "x"],
             "--sd: 'x'; expected a number",

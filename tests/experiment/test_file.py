@@ -26,6 +26,8 @@ from differentia.experiment.file import (
 )
 from differentia.experiment.options import MeasureOptions
 from differentia.recording.options import RecordOptions
+from differentia.stimuli.base import Fit
+from differentia.stimuli.presentation import as_sets
 from differentia.stimuli.sources import stimuli_from
 
 SETS = '[sets]\ncats = "cats"\n'
@@ -195,6 +197,51 @@ def test_sources_of_every_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     again = read_experiment(folder / "again.toml")
     assert isinstance(again, Experiment)
     assert again.sets == read.sets
+
+
+def test_sources_within_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A set's name stays as it is, paths become absolute, options stay with what they are of."""
+    folder = tmp_path / "a (1"
+    (folder / "cats").mkdir(parents=True)
+    np.savez(folder / "a.npz", images=np.zeros((3, 8, 8), np.uint8), labels=np.arange(3))
+    for place in ("cats/0.png", "cats/1.png", "x1.png", "x2.png"):
+        PIL.Image.new("L", (4, 4), len(place)).save(folder / place)
+    sources = {
+        "cats": "cats",
+        "of a set": "scramble:cats",
+        "of a path": "scramble:./cats?kind=pixels",
+        "of a key": "scramble:(a.npz?key=images)?kind=blocks&size=2",
+        "of a glob": "scramble:(x?.png)",
+        "of noise": "scramble:(noise:5?seed=3)?seed=2",
+        "twice": "scramble:(scramble:(a.npz?key=images)?kind=pixels)?kind=blocks",
+        "a?b": "noise:3",
+        "odd": "scramble:(a?b)?kind=pixels",
+    }
+    lines = "".join(f'"{name}" = "{source}"\n' for name, source in sources.items())
+    (folder / "experiment.toml").write_text(f"{NETWORK}[sets]\n{lines}")
+    monkeypatch.chdir("/")
+    read = read_network(folder / "experiment.toml")
+    assert read.sets == {
+        "cats": f"{folder}/cats",
+        "of a set": "scramble:cats",
+        "of a path": f"scramble:{folder}/cats?kind=pixels",
+        "of a key": f"scramble:({folder}/a.npz?key=images)?kind=blocks&size=2",
+        "of a glob": f"scramble:({folder}/x?.png)",
+        "of noise": "scramble:(noise:5?seed=3)?seed=2",
+        "twice": f"scramble:(scramble:({folder}/a.npz?key=images)?kind=pixels)?kind=blocks",
+        "a?b": "noise:3",
+        "odd": "scramble:(a?b)?kind=pixels",
+    }
+    stimuli = as_sets(read.sets, seed=7)
+    assert [len(given) for given in stimuli.values()] == [2, 2, 2, 3, 2, 5, 3, 3, 3]
+    write_experiment(folder / "again.toml", read, {name: given.source for name, given in stimuli.items()})
+    again = read_network(folder / "again.toml")
+    assert again.sets["of a set"] == "scramble:cats?kind=phase&axis=space&seed=7"
+    assert again.sets["odd"] == "scramble:(a?b)?kind=pixels&axis=space&seed=7"
+    repeated, fit = as_sets(again.sets, seed=8), Fit((8, 8, 1))
+    for name, given in stimuli.items():
+        assert repeated[name].source == given.source
+        assert repeated[name].load(1, fit).hash == given.load(1, fit).hash
 
 
 #: A file's text, and what the error says after the file's name; the whole of it.

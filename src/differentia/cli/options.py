@@ -169,7 +169,10 @@ NETWORK_TEXT = (
     "digits, keras:NAME, torchvision:NAME, timm:NAME, hf:NAME or open_clip:NAME (?weights=none or a PATH), "
     "package.module:factory?weights=PATH (this runs that code), or PATH.keras"
 )
-SET_TEXT = "A set of images: a folder, a glob, a .npy of uint8 images, or noise:COUNT. Once for each set."
+SET_TEXT = (
+    "A set of images: a folder, a glob, a .npy of uint8 images, noise:COUNT, or scramble:NAME of another "
+    "set. Once for each set."
+)
 CLASSES_TEXT = "A file of the names of the classes: one a line, or JSON, such as Keras's class index."
 SIZE_TEXT = "224, 224x192 (height x width) or 28x28x1 (and channels)."
 OWN = "the network's own"

@@ -85,7 +85,7 @@ class _Sets(Mapping[str, Stimuli]):
     def __getitem__(self, name: str) -> Stimuli:
         if name in self._begun:
             circle = " -> ".join(map(repr, [*self._begun[self._begun.index(name) :], name]))
-            raise InputError(f"is made of itself ({circle}); name another source")
+            raise InputError(f"is made of itself ({circle}); name another source, or ./{name} for a path")
         if name not in self._made:
             self._begun.append(name)
             try:
