@@ -165,6 +165,7 @@ def measure(
     classes: str | None,
     device: str,
     dtype: str | None,
+    reference: list[str] | None,
     maps: list[str] | None,
     figures: tuple[str, ...],
     figure_width: float | None,
@@ -193,7 +194,11 @@ def measure(
     experiment = {
         "network": {"spec": network, **about},
         "sets": opt.named("--set", sets, "NAME=SOURCE, such as cats=data/cats"),
-        "measure": {**given, "maps": opt.maps("--map", maps)},
+        "measure": {
+            **given,
+            "reference": opt.references("--reference", reference),
+            "maps": opt.maps("--map", maps),
+        },
     }
     measuring.measure_into(
         context,
@@ -215,6 +220,7 @@ def measure_responses(
     context: typer.Context,
     file: Annotated[str, opt.argument("An .npz, .nc (netCDF) or .zarr of responses.", "FILE")],
     out: str | None,
+    reference: list[str] | None,
     figures: tuple[str, ...],
     figure_width: float | None,
     dpi: int | None,
@@ -232,7 +238,8 @@ def measure_responses(
     The folder DIR gets the result (result.nc), figures, a report to explore (report.html), and the experiment
     file that repeats the measurement.
     """
-    experiment = {"responses": {"file": file}, "measure": given}
+    references = opt.references("--reference", reference)
+    experiment = {"responses": {"file": file}, "measure": {**given, "reference": references}}
     shown = measuring.Shown(FigureOptions(figures, figure_width, dpi), as_json, quiet)
     measuring.measure_responses_into(context, out, experiment, memory=memory, shown=shown)
 

@@ -109,12 +109,13 @@ def print_result(result: xr.Dataset) -> None:
     from differentia.results.copies import say_copies
     from differentia.results.doubts import doubts, say_doubts, say_undefined
     from differentia.results.precision import say_precision
+    from differentia.results.references import references_of
     from differentia.results.schema import LIMITS
     from differentia.results.subject import subject_of, unit_noun
     from differentia.results.summaries import confidence_of, layer_names, percent
     from differentia.results.tables import table_rows
 
-    count, reference = int(result["n_units"].values[-1]), result.attrs["reference"]
+    count, references = int(result["n_units"].values[-1]), references_of(result)
     subject = subject_of(result)
     names = [str(name) for name in result["set"].values]
     layers = layer_names(result)
@@ -129,6 +130,7 @@ def print_result(result: xr.Dataset) -> None:
         return Column([name], aligned([_value_parts(found[layer, name], mark) for layer, mark in marked]))
 
     def relative_to(name: str) -> Column:
+        reference = references[name]
         known = ("relative", "relative_images_low", "relative_images_high")
         marked = zip(layers, marks_of(name, reference), strict=True)
         cells = [
@@ -147,7 +149,7 @@ def print_result(result: xr.Dataset) -> None:
         [
             used,
             *map(values_of, names),
-            *(relative_to(name) for name in names if reference and name != reference),
+            *(relative_to(name) for name in names if references[name] not in ("", name)),
         ],
     )
     print_text()

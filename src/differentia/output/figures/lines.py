@@ -52,6 +52,7 @@ from differentia.output.words import tokens_label, unit_of
 from differentia.results.dataset import kind_of
 from differentia.results.draws import draw_mean
 from differentia.results.published import published_lines
+from differentia.results.references import references_in, short_name
 from differentia.results.relative import relative
 from differentia.results.schema import checked
 from differentia.results.subject import Noun, subject_of, unit_noun
@@ -147,7 +148,7 @@ def plot(
 @checked
 def plot_relative(
     result: xr.Dataset,
-    reference: str | None = None,
+    reference: str | Mapping[str, str] | None = None,
     ax: Axes | Figure | None = None,
     *,
     published: bool | None = None,
@@ -163,7 +164,7 @@ def plot_relative(
     result
         What `measure` or `measure_responses` returned.
     reference
-        The set to divide by; by default the result's own reference.
+        The set to divide by, or of each set, as for `relative`; by default the result's own reference.
     ax
         To draw into: axes, or an empty figure, which keeps a width that it was given; by default a new one.
     published
@@ -184,7 +185,7 @@ def plot_relative(
     values = relative(result, reference)
     ax = _draw_curves(result, values, ax, published, contrasts)
     ax.axhline(1.0, color="#B0B0B0", linewidth=0.8, zorder=0)
-    ax.set_ylabel(values_label(result, values.attrs["reference"]), fontsize=LABEL_SIZE)
+    ax.set_ylabel(values_label(result, short_name(references_in(values))), fontsize=LABEL_SIZE)
     return ax
 
 
@@ -346,7 +347,7 @@ def _draw_curves(
 ) -> Axes:
     """Draw all that `plot` and `plot_relative` have in common; relative values say to which reference."""
     require_room(result, contrasts)
-    reference = values.attrs.get("reference")
+    reference = references_in(values)
     curves = published_lines(result, str(values.name), wanted=published, reference=reference)
     looks, noun, subject = set_looks(result), unit_noun(result), subject_of(result)
     styles, separate = _styles(result["n_units"].values), _are_separate(result)

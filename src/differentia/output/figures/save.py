@@ -19,6 +19,7 @@ from differentia.output.figures.panels import RESOLUTION
 from differentia.output.options import FigureKeywords, FigureOptions
 from differentia.results.contrasts import contrasts_of
 from differentia.results.dataset import as_kinds
+from differentia.results.references import references_of
 from differentia.results.schema import checked, map_names
 from differentia.results.summaries import layer_names
 from differentia.results.views import layers_with_channels
@@ -138,7 +139,7 @@ def _pictures(results: Mapping[str, xr.Dataset], contrasts: Sequence[xr.Dataset]
     """Yield what there is data for."""
     result = next(iter(results.values()))
     yield Picture("differentiation", CURVES_RESOLUTION, partial(plot, result, contrasts=contrasts))
-    if result.attrs["reference"]:
+    if any(references_of(result).values()):
         yield Picture(
             "relative", CURVES_RESOLUTION, partial(plot_relative, result, None, contrasts=contrasts)
         )

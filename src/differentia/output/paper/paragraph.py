@@ -23,6 +23,7 @@ from differentia.results.contrasts import require_contrasts
 from differentia.results.copies import in_two_sets
 from differentia.results.dataset import as_kinds, kind_of, provenance
 from differentia.results.draws import draw_mean
+from differentia.results.references import in_words, references_of, the_reference
 from differentia.results.schema import LIMITS, SOURCES, checked
 from differentia.results.subject import Noun, subject_of, unit_noun
 from differentia.results.summaries import layer_names, percent
@@ -395,11 +396,13 @@ class _MethodsFacts:
         at_most = [_has_draws(result).sel(n_units=result["n_units"].max()) for result in self.results]
         largest = {int(result["n_units"].max()) for result in self.results if result.sizes["n_units"] > 1}
         about = self.result[LIMITS[0]].attrs if LIMITS[0] in self.result else {}
+        references = references_of(self.result)
         return {
             "drawn": any(bool(_has_draws(result).any()) for result in self.results),
             "drawn_of_pools": [unit_noun(one).many for one in self.results if _draws_from_pools(one)],
             "averaged": any(bool(draws.any()) for draws in at_most),
-            "reference": str(self.result.attrs["reference"]),
+            "reference": the_reference(references),
+            "references": in_words(references, '"{}"'),
             "largest": largest.pop() if len(largest) == 1 else None,
             "intervals": self._intervals(),
             "level": percent(about["confidence"]) if about else "",
