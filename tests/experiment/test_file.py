@@ -303,7 +303,7 @@ MEASURE = {
     "layers = [1]": "layers.0: is 1; expected a text",
     "confidence = 1.5": "confidence: is 1.5; expected less than 1",
     "reference = 1": "reference: is 1; expected the name of a set, or those of sets by name",
-    "reference = {cats = 1}": "reference: is {'cats': 1}; expected the name of a set, or those of sets by",
+    "reference = {a = 1}": "reference: is {'a': 1}; expected the name of a set, or those of sets by name",
     "class_layer = 3": "class_layer: is 3; expected a text",
     "views = 1": "views: is 1; expected true or false",
     'skip_unreadable = "yes"': "skip_unreadable: is 'yes'; expected true or false",

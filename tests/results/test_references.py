@@ -158,6 +158,7 @@ def test_kept_in_a_file_and_under_other_names(tmp_path: Path) -> None:
     dif.save(own(), tmp_path / "r.nc")
     loaded = dif.load_result(tmp_path / "r.nc")
     xr.testing.assert_identical(loaded, own())
+    assert "divided by" in loaded["set_reference"].attrs["description"]
     renamed = dif.rename(loaded, sets={"cats_scrambled": "control", "noise": "white"})
     assert references_of(renamed)["cats"] == "control"
     assert references_of(renamed)["dogs_scrambled"] == "white"

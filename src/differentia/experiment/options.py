@@ -62,7 +62,7 @@ class MeasureOptions:
         doc=" in `relative`: by default the one set of generated noise; spontaneous activity, for neurons. "
         'A dictionary has the reference of each set by its name, and of all others by "*"; sets that it '
         "does not name have the default",
-        metavar="[SET=]REFERENCE",
+        metavar="[SET=]SET",
         shown="the one set of generated noise",
     )
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = option(

@@ -55,7 +55,7 @@ def rename(
     renamed = renamed.assign_attrs(reference=new_sets.get(reference, reference))
     if SET_REFERENCE in result.coords:
         references = [new_sets.get(name, name) for name in map(str, result[SET_REFERENCE].values)]
-        renamed = renamed.assign_coords({SET_REFERENCE: ("set", references)})
+        renamed = renamed.assign_coords({SET_REFERENCE: ("set", references, result[SET_REFERENCE].attrs)})
     facts = provenance(result)
     of_images: dict[str, Any] = {
         "sets": {new_sets.get(name, name): source for name, source in facts.get("sets", {}).items()},

@@ -127,6 +127,16 @@ def test_recorded_neurons_in_full() -> None:
     )
 
 
+def test_a_reference_of_each_set() -> None:
+    """Each is named, with the sets that are divided by it."""
+    arrays = {**NEURONS, "control": NEURONS["spontaneous"]}
+    said = text(of_neurons(arrays, n_units=20, reference={"movie": "control", "*": "spontaneous"}))
+    assert (
+        'divided by the mean over draws of that of each set\'s reference ("control" for "movie"; '
+        '"spontaneous" for "control") in the same population'
+    ) in said
+
+
 def test_nothing_is_said_of_what_is_unknown(measured: xr.Dataset) -> None:
     """Without provenance there are only sets, layers, units and the measure; no software but the own."""
     bare = text(measured.assign_attrs(provenance="{}", reference=""))

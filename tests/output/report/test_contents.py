@@ -50,6 +50,21 @@ def test_what_things_are_called() -> None:
     assert (of_network["of_units"], of_recordings["of_units"]) == ("Dotted bands", "Thick bars")
 
 
+def test_what_each_set_is_divided_by() -> None:
+    """Told of each where they differ; otherwise there is the one of all."""
+    one = contents({"random": neurons()})
+    assert one["reference"] == "spontaneous"
+    assert [(of["reference"], of["divided_by"]) for of in one["sets"]] == [(False, ""), (True, "")]
+    several = neurons().assign_coords(set_reference=("set", ["spontaneous", "stimulus"]))
+    found = contents({"random": several})
+    assert found["reference"] == "each set's reference"
+    assert [of["divided_by"] for of in found["sets"]] == ["spontaneous", "stimulus"]
+    assert found["kinds"][0]["relative"] is not None
+    nothing = contents({"random": neurons().assign_attrs(reference="")})
+    assert nothing["reference"] == ""
+    assert nothing["kinds"][0]["relative"] is None
+
+
 def test_a_layer_without_channels() -> None:
     """It is among the layers with all its numbers, and what is not known of it is None; JSON can hold it."""
     found = contents({"random": partly_without_channels()})

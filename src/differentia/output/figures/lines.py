@@ -52,7 +52,7 @@ from differentia.output.words import tokens_label, unit_of
 from differentia.results.dataset import kind_of
 from differentia.results.draws import draw_mean
 from differentia.results.published import published_lines
-from differentia.results.references import references_in, short_name
+from differentia.results.references import references_in, references_of, short_name
 from differentia.results.relative import relative
 from differentia.results.schema import checked
 from differentia.results.subject import Noun, subject_of, unit_noun
@@ -157,7 +157,8 @@ def plot_relative(
     """Draw differentiation relative to a reference set against depth, as `plot`.
 
     Intervals carry the uncertainty of the reference too (`relative_interval`). Contrasts are those of the
-    values themselves, which a division by the same reference does not change.
+    values themselves, which a division by the same reference does not change; where two sets have different
+    references, it is left out.
 
     Parameters
     ----------
@@ -182,7 +183,9 @@ def plot_relative(
         It is no result, or there is no reference; with ``published=True``, it has nothing in common with
         the published curves; a contrast is not of this result, or there are too many.
     """
-    values = relative(result, reference)
+    values, of = relative(result, reference), references_of(result, reference)
+    require_room(result, contrasts)
+    contrasts = [one for one in contrasts if of[one.attrs["first"]] == of[one.attrs["second"]]]
     ax = _draw_curves(result, values, ax, published, contrasts)
     ax.axhline(1.0, color="#B0B0B0", linewidth=0.8, zorder=0)
     ax.set_ylabel(values_label(result, short_name(references_in(values))), fontsize=LABEL_SIZE)
