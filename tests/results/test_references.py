@@ -101,6 +101,9 @@ def test_sets_without_a_reference() -> None:
     of_images = low.sel(source="images", n_units=20)
     assert of_images.sel(set="cats_scrambled").values == pytest.approx(1.0)
     assert of_images.sel(set="dogs").isnull().all()
+    again = dif.relative(result, references_of(result))
+    xr.testing.assert_identical(again, relative)
+    assert dif.relative(measured("noise"), {"cats": ""}).sel(set="cats").isnull().all()
     table = dif.to_dataframe(result).set_index(["set", "layer", "n_units"])
     assert table["relative"].notna().groupby("set").all().to_dict() == dict(
         zip(SETS, known.values, strict=True)
@@ -219,6 +222,7 @@ def test_resolved_references() -> None:
     assert resolved({"a": "c", "*": "b"}, "abc", {"a": "b"}) == {"a": "c", "b": "b", "c": "b"}
     assert resolved("a", "ab", {"a": "b"}) == {"a": "a", "b": "a"}
     assert resolved({}, "ab", {}) == {"a": "", "b": ""}
+    assert resolved({"a": "", "*": "b"}, "abc", {"a": "b"}) == {"a": "", "b": "b", "c": "b"}
 
 
 def test_doubts_and_copies_are_those_of_the_own_reference() -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 #: Stands for all sets that are not named.
 OTHERS = "*"
 
-#: The reference of all sets, or of each by its name; None for the result's own.
+#: The reference of all sets, or of each by its name, "" for none; None for the result's own.
 References = str | Mapping[str, str] | None
 
 #: The coordinate with the reference of each set, where they differ; "" where a set has none.
@@ -37,7 +37,8 @@ def require_references(given: References, sets: Iterable[str]) -> None:
     for name, reference in named.items():
         if name != OTHERS:
             require_known("set to have a reference (--reference)", name, known)
-        require_known("set for reference (--reference)", reference, known)
+        if reference:
+            require_known("set for reference (--reference)", reference, known)
 
 
 def resolved(given: References, sets: Iterable[str], own: Mapping[str, str]) -> dict[str, str]:
@@ -46,7 +47,7 @@ def resolved(given: References, sets: Iterable[str], own: Mapping[str, str]) -> 
     A reference that has none is that of itself.
     """
     named = {OTHERS: given} if isinstance(given, str) and given else dict(given or {})
-    found = {name: named.get(name) or named.get(OTHERS) or own.get(name, "") for name in sets}
+    found = {name: named.get(name, named.get(OTHERS, own.get(name, ""))) for name in sets}
     divisors = set(found.values())
     return {name: reference or (name if name in divisors else "") for name, reference in found.items()}
 

@@ -152,6 +152,19 @@ def test_each_set_relative_to_its_own_reference() -> None:
     assert {"a vs b", "a vs c"} <= {text.get_text() for text in texts(drawn.figure)}
 
 
+def test_a_set_without_a_reference_has_no_line() -> None:
+    """The others have theirs."""
+    arrays = {name: {"x": RNG.gamma(2.0, size=(8, 20)), "y": RNG.gamma(2.0, size=(8, 20))} for name in "abc"}
+    result = dif.measure_responses(arrays, reference={"a": "b"})
+    drawn = {
+        to_hex(line.get_color())
+        for line in dif.plot_relative(result).get_lines()
+        if np.isfinite(np.asarray(line.get_ydata(), float)).any()
+    }
+    colours = set_colours(result)
+    assert [to_hex(colours[name]) in drawn for name in "abc"] == [True, True, False]
+
+
 @pytest.mark.parametrize("length", [60, 180])
 def test_long_names_are_not_cut_off(length: int) -> None:
     """Sets' names are wrapped, layers' names lose their middle; nothing is outside of the picture."""

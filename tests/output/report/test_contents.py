@@ -60,6 +60,10 @@ def test_what_each_set_is_divided_by() -> None:
     assert found["reference"] == "each set's reference"
     assert [of["divided_by"] for of in found["sets"]] == ["spontaneous", "stimulus"]
     assert found["kinds"][0]["relative"] is not None
+    arrays = {name: {"x": RNG.gamma(2.0, size=(8, 20))} for name in ("a", "b", "c")}
+    some = contents({"all": dif.measure_responses(arrays, reference={"a": "b"})})
+    assert [of["divided_by"] for of in some["sets"]] == ["b", "b", ""]
+    assert some["kinds"][0]["relative"]["mean"][2] == [[None]]
     nothing = contents({"random": neurons().assign_attrs(reference="")})
     assert nothing["reference"] == ""
     assert nothing["kinds"][0]["relative"] is None
