@@ -156,6 +156,17 @@ def test_the_only_noise_is_the_reference_of_others() -> None:
     assert dif.measure("digits", without, n_units=20, layers=["input"]).attrs["reference"] == "mixed_noise"
 
 
+def test_scrambled_images_are_paired_with_their_originals() -> None:
+    """By name, which those of noise are not; their errors are correlated, so that the interval is another."""
+    sets = {"digits": "digits:16", "mixed": "scramble:digits?kind=pixels", "noise": "noise:16"}
+    result = dif.measure("digits", sets, n_units=64, draws=1, layers=["input"])
+    paired, apart = (dif.contrast(result, "digits", "mixed", paired=pairs) for pairs in (True, False))
+    assert paired["difference"].item() == pytest.approx(apart["difference"].item())
+    assert paired["difference_low"].item() != pytest.approx(apart["difference_low"].item(), rel=1e-3)
+    with pytest.raises(dif.InputError, match="name"):
+        dif.contrast(result, "digits", "noise", paired=True)
+
+
 def test_kept_in_a_file_and_under_other_names(tmp_path: Path) -> None:
     """A result comes back as it was; names change there too."""
     dif.save(own(), tmp_path / "r.nc")
