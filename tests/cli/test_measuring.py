@@ -94,6 +94,36 @@ def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert all(record["units_used"] == 10 and record["sd_over_draws"] == 0 for record in whole)
 
 
+def test_many_sets_at_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A table beside a set of its own; the experiment file repeats it, and what the table says is kept."""
+    monkeypatch.chdir(folder)
+    rows = [(f"{name}/{number}.png", name, number) for number in range(3) for name in ("dogs", "cats")]
+    lines = [f"{file},{name},{number}" for file, name, number in rows]
+    (folder / "photos.csv").write_text("\n".join(["file,animal,number", *lines]))
+    sets = ["--set", "noise=noise:4", "--sets-from", "photos.csv?set=animal"]
+    assert main(["measure", "digits", *sets, *FAST, "--reference", "dogs", "--out", "out"]) == 0
+    content = tomllib.loads((folder / "out" / "experiment.toml").read_text())
+    assert content["sets"] == {"noise": "noise:4?kind=uniform&seed=0"}
+    assert content["sets_from"] == f"{folder}/photos.csv?set=animal"
+    monkeypatch.chdir("/")
+    assert main(["run", str(folder / "out"), "--out", str(folder / "again")]) == 0
+    first, again = (dif.load_result(folder / name / "result.nc") for name in ("out", "again"))
+    assert again.drop_attrs(deep=False).identical(first.drop_attrs(deep=False))
+    assert first["set"].values.tolist() == ["noise", "dogs", "cats"]
+    assert first["image_name"].values.tolist()[4:] == ["0.png", "1.png", "2.png"] * 2
+    one_by_one = {"noise": "noise:4"}
+    one_by_one |= {name: f"{folder}/{name}/[012].png" for name in ("dogs", "cats")}
+    expected = dif.measure("digits", one_by_one, layers=FAST[1].split(","), n_units=(50, 1000), draws=3)
+    assert first["differentiation"].equals(expected["differentiation"])
+    capsys.readouterr()
+    together = ["--set", "dogs=noise:4", "--sets-from", f"{folder}/photos.csv?set=animal"]
+    assert main(["measure", "digits", *together, "--out", str(folder / "none")]) == 2
+    assert "differentia: two sets have the name 'dogs': one of its own (--set)" in capsys.readouterr().err
+    assert not (folder / "none").exists()
+
+
 def test_experiment_file_repeats_the_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the file says gives the very numbers, also from another folder."""
     monkeypatch.chdir(folder)
@@ -402,7 +432,7 @@ OUT = ["--out", "{0}/out"]
             ["measure", "digits", *CATS, "--set", "cats={0}/dogs", *OUT],
             "two sets have the name 'cats'; give each its own",
         ),
-        (["measure", "digits", *OUT], "no set of images was given; give at least one: --set NAME=SOURCE"),
+        (["measure", "digits", *OUT], "no set of images was given; give at least one: --set NAME=SOURCE, or"),
         (["measure", "digits", "--set", "{0}/cats", *OUT], "--set is '{0}/cats'; expected NAME=SOURCE"),
         (["measure", "digits", *CATS, "--out", ""], "--out is missing; name the folder"),
         (

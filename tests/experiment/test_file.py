@@ -20,6 +20,7 @@ from differentia.experiment.file import (
     MeasureSection,
     NetworkSection,
     ResponsesExperiment,
+    experiment_of,
     read_experiment,
     write_experiment,
     write_responses_experiment,
@@ -244,6 +245,34 @@ def test_sources_within_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert repeated[name].load(1, fit).hash == given.load(1, fit).hash
 
 
+def test_many_sets_at_once(
+    tmp_path: Path, write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table beside sets, or in their stead; its path is relative to the file, and is written absolute."""
+    read = read_network(write('sets_from = "../my tables/a.csv?path=file&set=set"\n' + NETWORK))
+    expected = f"{tmp_path}/my tables/a.csv?path=file&set=set"
+    assert (read.sets, read.sets_from) == ({}, expected)
+    (tmp_path / "my tables").mkdir()
+    for name in ("a", "b"):
+        PIL.Image.new("L", (4, 4)).save(tmp_path / "my tables" / f"{name}.png")
+    (tmp_path / "my tables" / "a.csv").write_text("file,set\na.png,cats\nb.png,cats\n")
+    assert [*read.found_sets(follow_links=False)] == ["cats"]
+    both = read_network(write(f'sets_from = "{expected}"\n' + NETWORK + SETS))
+    with pytest.raises(dif.InputError, match=r"name 'cats': one of its own .* one of .*a\.csv.*--sets-from"):
+        both.found_sets(follow_links=False)
+    assert read_network(write(NETWORK + SETS)).found_sets(follow_links=False) == {}
+    of_one = f'sets_from = "{expected}"\n{NETWORK}[sets]\nmixed = "scramble:cats"\nother = "scramble:dogs"\n'
+    made = read_network(write(of_one))
+    assert made.sets == {"mixed": "scramble:cats", "other": f"scramble:{tmp_path}/lab/dogs"}
+    write_experiment(tmp_path / "made.toml", made, {"mixed": "scramble:cats?kind=phase"})
+    assert read_network(tmp_path / "made.toml").sets == {"mixed": "scramble:cats?kind=phase"}
+    monkeypatch.chdir(tmp_path / "my tables")
+    given = {"network": {"spec": "digits"}, "sets_from": "a.csv?path=file&set=set"}
+    write_experiment(tmp_path / "again.toml", experiment_of(given), {"noise": "noise:4?seed=1"})
+    again = read_network(tmp_path / "again.toml")
+    assert (again.sets, again.sets_from) == ({"noise": "noise:4?seed=1"}, expected)
+
+
 #: A file's text, and what the error says after the file's name; the whole of it.
 WRONG = {
     "": "network: is missing; sets: is missing",
@@ -261,7 +290,8 @@ WRONG = {
     f'sets = "cats"\n{NETWORK}': "sets: is 'cats'; expected a table, [sets]",
     f"{NETWORK}[sets]\ncats = 3\n": "sets.cats: is 3; expected a text",
     f"{NETWORK}{SETS}[mesure]\nx = 1": "mesure: unknown field 'mesure'. Did you mean 'measure'? "
-    "Known: network, sets, measure, out, differentia",
+    "Known: network, sets, sets_from, measure, out, differentia",
+    f"sets_from = 5\n{NETWORK}": "sets_from: is 5; expected a text",
     f"out = 5\n{NETWORK}{SETS}": "out: is 5; expected a text",
 }
 RESPONSES = '[responses]\nfile = "rates.npz"\n'
@@ -337,7 +367,7 @@ def test_a_wrong_field_is_named(write: Callable[[str], Path], text: str, line: s
 def test_every_field_of_measure_is_tried() -> None:
     """A new field needs a wrong value above."""
     assert {field.partition(" ")[0] for field in MEASURE} == {*MeasureSection.model_fields, "nunits"}
-    assert {"network", "sets", "measure", "out", "differentia"} == set(Experiment.model_fields)
+    assert {"network", "sets", "sets_from", "measure", "out", "differentia"} == set(Experiment.model_fields)
 
 
 def test_responses_at_hand(write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from helpers.results import IMAGES, neurons, viewed
 import differentia as dif
 from differentia.cli import main
 from differentia.results.dataset import with_provenance
+from differentia.results.descriptions import described
 from differentia.results.schema import MOST_PROVENANCE, require_whole, validate_result, what_is_left
 from differentia.results.tables import save_predictions, table_rows
 
@@ -29,8 +30,10 @@ SCRIPT = "<script>alert(1)</script>"
 
 @cache
 def whole() -> xr.Dataset:
-    """Return a result with all views, which no test may change."""
-    return viewed(maps={"conv": [3]})
+    """Return a result with all views, and what a table says of its images, which no test may change."""
+    result = viewed(maps={"conv": [3]})
+    weights, notes = [0.5, np.nan, 2, 3, 4, 5, 6], ["", "a", "b", SCRIPT, "d", "e", "f"]
+    return described(result.assign_coords(image_weight=("image", weights), image_note=("image", notes)))
 
 
 def changed(name: str, change: Callable[[np.ndarray], Any]) -> xr.Dataset:
@@ -84,6 +87,8 @@ WRONG_VALUES: list[tuple[str, str, Callable[[np.ndarray], Any]]] = [
     (r"map_image is \[99, .*; expected places of images, 0 to 6", "map_image", first(99)),
     ("filter_index holds -1; expected 0 or more", "filter_index", first(-1)),
     ("image_name is of type object; expected text", "image_name", lambda v: np.array([None] * len(v))),
+    ("image_weight is of type bool; expected numbers or text", "image_weight", lambda values: values > 1),
+    ("image_note is of type object; expected text", "image_note", lambda v: np.array([None] * len(v))),
     ("class_name is of type int64; expected text", "class_name", lambda values: np.arange(len(values))),
     ("n_units is of type float64", "n_units", lambda values: values + 0.5),
     (r"n_units holds -20; expected 1 or more", "n_units", lambda values: -values),

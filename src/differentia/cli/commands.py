@@ -152,6 +152,8 @@ def demo(
     "--set noise=noise:43 --set cats=data/cats --units random,top_variance,filter_mean --out net",
     "differentia measure 'torchvision:resnet18?weights=IMAGENET1K_V1' --set noise=noise:43 "
     "--set cats=data/cats --out resnet18",
+    "differentia measure keras:VGG16 --sets-from 'photos.csv?path=file&set=category' "
+    "--set noise=noise:43 --out vgg16",
     "differentia measure timm:vit_tiny_patch16_224 --layers :blocks --set noise=noise:43 "
     "--set cats=data/cats --out vit",
 )
@@ -159,6 +161,7 @@ def measure(
     context: typer.Context,
     network: str,
     sets: list[str] | None,
+    sets_from: str | None,
     out: str | None,
     preprocess: str | None,
     input_size: tuple[int, int, int] | None,
@@ -194,6 +197,7 @@ def measure(
     experiment = {
         "network": {"spec": network, **about},
         "sets": opt.named("--set", sets, "NAME=SOURCE, such as cats=data/cats"),
+        "sets_from": sets_from,
         "measure": {
             **given,
             "reference": opt.references("--reference", reference),

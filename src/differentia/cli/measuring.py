@@ -73,7 +73,8 @@ def measure_into(
     experiment = experiment_of(experiment)
     options, recording = experiment.options(fresh=fresh, memory=memory)
     check_named_network(experiment.network.spec, **experiment.network.options())
-    stimuli = check_measurement(options, recording, experiment.sets)
+    found = experiment.found_sets(recording.follow_links)
+    stimuli = check_measurement(options, recording, {**experiment.sets, **found})
     if store:
         require_store(folder / STORE)
     from differentia.experiment.measure import measure_with
@@ -86,7 +87,7 @@ def measure_into(
     with _seen(shown.quiet) as progress:
         kept = replace(recording, store=folder / STORE if store else None, progress=progress)
         measured = measure_with(network, stimuli, options, kept)
-        sources = {name: stimulus.source for name, stimulus in stimuli.items()}
+        sources = {name: stimulus.source for name, stimulus in stimuli.items() if name not in found}
         write_experiment(folder / EXPERIMENT, experiment, sources)
         results, written = _write_results(context, folder, measured, shown.figures, progress)
     written[folder / STORE] = _times(recordings) != before

@@ -67,6 +67,7 @@ HELP_ORDER = (
         "context",
         "network",
         "sets",
+        "sets_from",
         "out",
         "figures",
         "figure_width",
@@ -178,6 +179,10 @@ SET_TEXT = (
     "A set of images: a folder, a glob, a .npy of uint8 images, noise:COUNT, or scramble:NAME of another "
     "set. Once for each set."
 )
+SETS_FROM_TEXT = (
+    "Many sets at once: a folder, each sub-folder a set, or a table (.csv, .tsv, .parquet) with a row for "
+    "each image, as table.csv?path=file&set=category."
+)
 CLASSES_TEXT = "A file of the names of the classes: one a line, or JSON, such as Keras's class index."
 SIZE_TEXT = "224, 224x192 (height x width) or 28x28x1 (and channels)."
 OWN = "the network's own"
@@ -187,6 +192,10 @@ SHARED: dict[str, tuple[Any, Any]] = {
     **{name: _of_field(field) for name, field in FIELDS.items()},
     "network": (Annotated[str, argument(NETWORK_TEXT, "NETWORK", NETWORKS)], inspect.Parameter.empty),
     "sets": (Annotated[list[str] | None, text(SET_TEXT, "NAME=SOURCE", "--set")], None),
+    "sets_from": (
+        Annotated[str | None, text(SETS_FROM_TEXT, "SOURCE", "--sets-from")],
+        None,
+    ),
     "out": (Annotated[str | None, text("The folder to write to.", "DIR")], None),
     "preprocess": (Annotated[Any, one_of(PREPROCESS, "What is done to pixel values", shown=OWN)], None),
     "input_size": (Annotated[Any, value(image_size, SIZE_TEXT, "SIZE", shown=OWN)], None),

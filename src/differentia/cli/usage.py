@@ -31,6 +31,7 @@ OPTION_SYNONYMS = {
     **dict.fromkeys(("cpu", "nogpu"), "--device cpu"),
     **dict.fromkeys(("dir", "directory", "folder", "o", "output", "outputdir", "save"), "--out"),
     **dict.fromkeys(("data", "dataset", "images", "sets", "stimuli"), "--set"),
+    **dict.fromkeys(("classfolders", "csv", "imagefolder", "manifest", "table"), "--sets-from"),
     **dict.fromkeys(("distance", "dist", "measure"), "--metric"),
     **dict.fromkeys(("imagesize", "inputshape", "resolution", "shape", "size"), "--input-size"),
     **dict.fromkeys(("batch", "bs"), "--batch-size"),

@@ -17,7 +17,9 @@ from differentia.experiment.options import MeasureOptions, measure_and_record
 from differentia.networks.hubs.names import HUBS
 from differentia.networks.weight_files import names_weights_file
 from differentia.recording.options import MAP_IMAGES, RecordOptions
-from differentia.stimuli.sources import absolute_source
+from differentia.stimuli.base import Stimuli
+from differentia.stimuli.sources import absolute_source, is_made_of_others
+from differentia.stimuli.tables import sets_from
 from differentia.system.choices import DTYPE, PREPROCESS
 from differentia.system.fields import (
     SEVERAL,
@@ -71,10 +73,11 @@ class MeasureSection(model_of(IN_FILE.values())):  # type: ignore[misc]
 
 
 class Experiment(Strict):
-    """A measurement; its sets are name -> source, as on the command line."""
+    """A measurement; its sets are name -> source, as on the command line, and those of a folder or table."""
 
     network: NetworkSection
     sets: dict[Text, Text]
+    sets_from: Text | None = None
     measure: MeasureSection = MeasureSection()
     out: Text | None = None
     differentia: str | None = None
@@ -82,6 +85,23 @@ class Experiment(Strict):
     def options(self, **machine: Any) -> tuple[MeasureOptions, RecordOptions]:
         """Return the options, with those that depend on the machine."""
         return measure_and_record({**self.measure.model_dump(), **machine})
+
+    def set_names(self) -> set[str]:
+        """Return the names of all sets that others can be made of; no table is read where none are."""
+        made = any(map(is_made_of_others, self.sets.values()))
+        found = self.found_sets(self.measure.follow_links) if made and self.sets_from is not None else {}
+        return {*(name.strip() for name in self.sets), *found}
+
+    def found_sets(self, follow_links: bool) -> dict[str, Stimuli]:
+        """Return the sets of a folder or a table; none of them may be named by ``[sets]`` too."""
+        found = {} if self.sets_from is None else sets_from(self.sets_from, follow_links=follow_links)
+        for name in self.sets:
+            if name.strip() in found:
+                raise InputError(
+                    f"two sets have the name {name.strip()!r}: one of its own (--set), and one of "
+                    f"{self.sets_from} (--sets-from); give each its own"
+                )
+        return found
 
 
 class ResponsesSection(Strict):
@@ -133,8 +153,11 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment | ResponsesExper
         experiment.responses.file = _absolute(experiment.responses.file, folder)
     else:
         experiment.network = experiment.network.with_absolute_paths(folder)
+        if experiment.sets_from is not None:
+            experiment.sets_from = absolute_source(experiment.sets_from, folder)
+        names = experiment.set_names()
         experiment.sets = {
-            name: absolute_source(source, folder, experiment.sets) for name, source in experiment.sets.items()
+            name: absolute_source(source, folder, names) for name, source in experiment.sets.items()
         }
     if experiment.out is not None:
         experiment.out = _absolute(experiment.out, folder)
@@ -143,6 +166,8 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment | ResponsesExper
 
 def experiment_of(content: Experiment | Mapping[str, Any]) -> Experiment:
     """Return an experiment of the content of a file."""
+    if isinstance(content, Mapping) and "sets_from" in content:
+        content = {"sets": {}, **content}
     return _validated(Experiment, content)
 
 
@@ -186,9 +211,14 @@ def write_experiment(path: Path, experiment: Experiment, sets: Mapping[str, str]
     if full["maps"] and full["map_images"] is None:
         full["map_images"] = MAP_IMAGES
     measure = {name: as_toml(full[name]) for name in IN_FILE if full[name] is not None}
+    names = {*sets, *experiment.set_names()}
+    many = (
+        {} if experiment.sets_from is None else {"sets_from": absolute_source(experiment.sets_from, folder)}
+    )
     content = {
+        **many,
         "network": {"spec": network.spec, **as_toml(network.options())},
-        "sets": {name: absolute_source(source, folder, sets) for name, source in sets.items()},
+        "sets": {name: absolute_source(source, folder, names) for name, source in sets.items()},
         "measure": measure,
     }
     _write(path, content)

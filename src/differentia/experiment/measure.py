@@ -28,6 +28,7 @@ from differentia.recording.record import record_kinds
 from differentia.recording.response_files import read_labelled_responses
 from differentia.recording.responses import Responses, responses_from_arrays
 from differentia.recording.units import unit_kind, units_used
+from differentia.results.attributes import renamed_in_words
 from differentia.results.confidence import Confidence
 from differentia.results.dataset import build_result
 from differentia.results.intervals import add_intervals
@@ -54,7 +55,7 @@ def measure(network: Any, sets: Mapping[str, Any], **options: Unpack[AllKeywords
     network
         What `load_network` takes; a module or model that needs options goes through it first.
     sets
-        Name -> stimuli, or anything that `images` takes, or ``"noise:43"``.
+        Name -> stimuli, or anything that `images` takes, or ``"noise:43"``; `sets_from` gives many at once.
     {options}
 
     Returns
@@ -238,6 +239,8 @@ def _measure_recorded(
         undefined += measured.undefined
         progress(at + 1, n_layers, "measuring")
     warned = list(responses.provenance.get("warnings", ()))
+    if renamed := renamed_in_words(responses.attributes):
+        warned.append(warn("other", renamed))
     if undefined:
         warned.append(_warn_of_undefined(undefined, responses.unit_kind))
     reference, set_references = _references(responses, options.reference)

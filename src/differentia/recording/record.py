@@ -42,6 +42,7 @@ from differentia.stimuli.presentation import (
     ImageLabel,
     as_record,
     as_sets,
+    attributes_of,
     copies_in_words,
     first_images,
     warn_of_images,
@@ -167,7 +168,9 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
             *warn_of_images(stimuli, skipped, duplicates),
         ],
     }
-    return {name: replace(recorded[name], reference=reference, provenance=provenance) for name in names}
+    facts: dict[str, Any] = {"reference": reference, "provenance": provenance}
+    facts["attributes"] = attributes_of(stimuli, recorded[names[0]].images)
+    return {name: replace(recorded[name], **facts) for name in names}
 
 
 def _conditions(show: Show) -> dict[str, Any]:

@@ -94,6 +94,8 @@ class Responses(Shown):
         Of all units, where they are known.
     views
         What was recorded for looking at.
+    attributes
+        What else is known of each image, by name: text, or numbers (see `Stimuli`).
     """
 
     layers: tuple[Layer, ...]
@@ -106,6 +108,7 @@ class Responses(Shown):
     provenance: Mapping[str, Any] = field(default_factory=dict)
     moments: Moments | None = None
     views: Views = field(default_factory=Views)
+    attributes: Mapping[str, Sequence[str | float]] = field(default_factory=dict)
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         sizes = [f"{name} ({rows.stop - rows.start:,})" for name, rows in self.sets.items()]

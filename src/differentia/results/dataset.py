@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from differentia.errors import InputError, require_known
 from differentia.recording.responses import Moments, Responses
 from differentia.recording.units import UnitKind, unit_kind
+from differentia.results.attributes import attribute_coordinates
 from differentia.results.confidence import SCORES, Confidence
 from differentia.results.references import SET_REFERENCE
 from differentia.results.schema import (
@@ -115,6 +116,7 @@ def build_result(
     for number, shown in enumerate(views.maps):
         about = {"layer": shown.layer, "filter": shown.filter}
         placed[f"map_{number}"] = (map_dimensions(number), shown.values, about)
+    known = attribute_coordinates(responses.attributes)
     attributes = {
         "schema_version": SCHEMA_VERSION,
         "normalize": normalize,
@@ -123,7 +125,8 @@ def build_result(
         "seed": responses.seed,
         "provenance": json.dumps(dict(provenance), sort_keys=True),
     }
-    return xr.Dataset(placed, attrs=attributes).set_coords([name for name in values if name not in VARIABLES])
+    labels = [name for name in values if name not in VARIABLES]
+    return xr.Dataset(placed, attrs=attributes).set_coords(labels).assign_coords(known)
 
 
 def confidence_arrays(

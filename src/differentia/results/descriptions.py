@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from differentia.definition.measure import METRICS
-from differentia.results.schema import LIMITS, map_names
+from differentia.results.schema import ATTRIBUTE, LIMITS, attribute_names, map_names
 from differentia.results.subject import subject_of, unit_noun
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ DESCRIPTIONS: dict[str, Description] = {
     "score": Description("normal score", "At which the confidence distribution is kept."),
 }
 
+_ATTRIBUTE = "Of each of the {items}, as a table or a film says it; empty or NaN where it says nothing."
+
 _MAP = Description("response", "Whole map of the channel `filter` of the layer `layer`.", _RESPONSES)
 
 
@@ -136,4 +138,7 @@ def described(result: xr.Dataset) -> xr.Dataset:
             if unit != _TEXT:
                 about["units"] = of_values if unit == _VALUES else unit
             result[name].attrs.update(about)
+    for name in attribute_names(result):
+        about = {"long_name": name.removeprefix(ATTRIBUTE), "description": _ATTRIBUTE.format(**nouns)}
+        result[name].attrs.update({**about, **result[name].attrs})
     return result

@@ -21,6 +21,7 @@ from differentia.results.schema import (
     SPECS,
     TEXT,
     VARIABLES,
+    attribute_names,
     checked,
     map_names,
     require_whole,
@@ -125,12 +126,13 @@ def load_result(path: str | os.PathLike[str]) -> xr.Dataset:
 def content_checksum(result: xr.Dataset) -> str:
     """Return the SHA-256 of all that the schema knows of a result; HDF5's own guard numbers only."""
     digest = hashlib.sha256()
-    for name in sorted({*SPECS, *map_names(result)} & set(result.variables)):
+    attributes_of_images = attribute_names(result)
+    for name in sorted({*SPECS, *map_names(result), *attributes_of_images} & set(result.variables)):
         variable = result.variables[name]
         values = variable.values
         if values.dtype.kind == "f":
             values = np.where(np.isnan(values), values.dtype.type(np.nan), values)  # there are many NaNs
-        text = name in SPECS and SPECS[name].kind == TEXT
+        text = SPECS[name].kind == TEXT if name in SPECS else values.dtype.kind in "UTO"
         content = json.dumps(values.ravel().tolist()).encode() if text else values.tobytes()
         digest.update(json.dumps([name, variable.dims, variable.shape, len(content)]).encode())
         digest.update(content)

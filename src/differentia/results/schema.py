@@ -27,8 +27,14 @@ SCHEMA_VERSION = 3
 _READABLE = (1, 2, 3)
 
 #: What variables and labels hold, by NumPy's kinds of types; "U" stands for text of any type.
-FLOATS, INTEGERS, BYTES, TEXT = "f", "iu", "u", "U"
-_IN_WORDS = {FLOATS: "floating numbers", INTEGERS: "whole numbers", BYTES: "bytes, 0..255", TEXT: "text"}
+FLOATS, INTEGERS, BYTES, NUMBERS, TEXT = "f", "iu", "u", "iuf", "U"
+_IN_WORDS = {
+    FLOATS: "floating numbers",
+    INTEGERS: "whole numbers",
+    BYTES: "bytes, 0..255",
+    NUMBERS: "numbers or text",  # text is checked as text
+    TEXT: "text",
+}
 
 
 class Spec(NamedTuple):
@@ -109,6 +115,9 @@ _DIMENSIONS: dict[str, Spec] = {
 
 SPECS = {**VARIABLES, **LABELS, **_DIMENSIONS}
 
+#: How further coordinates begin that say what is known of each image, such as columns of a table.
+ATTRIBUTE = "image_"
+
 ATTRIBUTES = ("schema_version", "normalize", "metric", "reference", "seed", "provenance")
 
 #: The attributes of variables that describe them; others are facts that are read.
@@ -185,6 +194,12 @@ def map_names(result: xr.Dataset) -> list[str]:
     while f"map_{len(names)}" in result:
         names.append(f"map_{len(names)}")
     return names
+
+
+def attribute_names(result: xr.Dataset) -> list[str]:
+    """Return the coordinates of a result that say what else is known of its images."""
+    others = (str(name) for name in result.coords if name not in SPECS and name not in result.dims)
+    return [name for name in others if name.startswith(ATTRIBUTE)]
 
 
 #: Whether a public function that has checked its result is running; what it calls trusts the result.
@@ -434,7 +449,8 @@ def _attributes(result: xr.Dataset) -> _Wrong:
 
 def _variables(result: xr.Dataset) -> _Wrong:
     maps = {name: Spec(map_dimensions(number)) for number, name in enumerate(map_names(result))}
-    for name, spec in {**SPECS, **maps}.items():
+    attributes = {name: _attribute_spec(result[name]) for name in attribute_names(result)}
+    for name, spec in {**SPECS, **maps, **attributes}.items():
         if name not in result.variables:
             continue
         dimensions, values = result.variables[name].dims, result.variables[name].values
@@ -454,6 +470,10 @@ def _variables(result: xr.Dataset) -> _Wrong:
                 limits = f"to {round(spec.most)}" if spec.most < 2 else "or more"
                 expected = f"{max(spec.least, 0):g} {limits}, and no infinity"
                 yield f"{name} holds {values[outside][0].item()!r}", expected
+
+
+def _attribute_spec(found: xr.DataArray) -> Spec:
+    return Spec(("image",), TEXT if found.dtype.kind in "UTO" else NUMBERS)
 
 
 def _distinct_names(result: xr.Dataset) -> _Wrong:

@@ -213,12 +213,18 @@ def _what_would_match(folder: Path, rest: str) -> str:
 def _within(paths: Iterable[Path], folder: Path, source: str, follow_links: bool) -> FileStimuli:
     """Return files that were found in a folder, where a link may lead to files that nobody meant."""
     stimuli = FileStimuli(sorted(paths, key=natural_key), source)
+    if not follow_links:
+        require_within(stimuli.paths, folder)
+    return stimuli
+
+
+def require_within(paths: Iterable[Path], folder: Path) -> None:
+    """Raise an error for a link that leads out of the folder in which it was found."""
     root = os.path.realpath(folder)
-    for path in stimuli.paths:
+    for path in paths:
         target = Path(os.path.realpath(path))
-        if not follow_links and not target.is_relative_to(root):
+        if not target.is_relative_to(root):
             raise InputError(
                 f"{path}: a link that leads out of {folder}, to {target}; take it out, or follow such links "
                 "with follow_links=True (--follow-links)"
             )
-    return stimuli

@@ -25,22 +25,17 @@ class PictureStimuli(Stimuli):
 
     def __init__(self, pictures: Sequence[Any]) -> None:
         self.source = f"a list of {counted(len(pictures), 'image')}"
-        self.pictures = [_as_picture(one, f"image {n} of the list") for n, one in enumerate(pictures)]
+        self.pictures = [as_picture(one, f"image {n} of the list") for n, one in enumerate(pictures)]
         self.names = tuple(str(index) for index in range(len(pictures)))
         self._one_at_a_time = threading.Lock()  # Pillow's images may read their file when they are first used
         self._caveats: dict[int, str] = {}
 
     def load(self, index: int, fit: Fit) -> Image:
         """Return one image, fitted to a network's input."""
-        picture = self.pictures[index]
-        if isinstance(picture, np.ndarray):
-            pixels = np.ascontiguousarray(picture)
-            return Image(fit(PIL.Image.fromarray(pixels)), hash_of(pixels))
         name = f"image {index} of the list"
         try:
             with self._one_at_a_time:
-                conversion, caveat = usable_conversion(picture)
-                seen = decoded(picture, conversion)
+                shown, caveat = seen(self.pictures[index])
         except MemoryError:
             raise
         except Exception as error:  # Pillow's decoders raise many kinds on broken files
@@ -50,14 +45,23 @@ class PictureStimuli(Stimuli):
             ) from error
         if caveat:
             self._caveats[index] = f"{name}: {caveat}"
-        return Image(fit(seen), hash_of(np.asarray(seen)))
+        return Image(fit(shown), hash_of(np.asarray(shown)))
 
     def caveats(self) -> dict[int, str]:
         """Return what is to be said of colour profiles that can't be used."""
         return dict(self._caveats)
 
 
-def _as_picture(one: Any, what: str) -> PIL.Image.Image | np.ndarray:
+def seen(picture: PIL.Image.Image | np.ndarray) -> tuple[PIL.Image.Image, str]:
+    """Return a picture as it is seen, upright, in mode L or RGB, and what could not be used of it."""
+    if isinstance(picture, np.ndarray):
+        return PIL.Image.fromarray(np.ascontiguousarray(picture)), ""
+    conversion, caveat = usable_conversion(picture)
+    return decoded(picture, conversion), caveat
+
+
+def as_picture(one: Any, what: str) -> PIL.Image.Image | np.ndarray:
+    """Return one image of Pillow's, or in a uint8 array, or raise an error that calls it `what`."""
     if isinstance(one, PIL.Image.Image):
         return one
     array = from_tensor(one, what, images=False) if is_tensor(one) else one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -68,7 +69,9 @@ def as_sets(sets: Mapping[str, Any], *, seed: int, follow_links: bool = False) -
     if not isinstance(sets, Mapping):
         raise InputError(f"the sets are of type {type(sets).__name__}; expected {{name: images}}")
     if not sets:
-        raise InputError("no set of images was given; give at least one: --set NAME=SOURCE")
+        raise InputError(
+            "no set of images was given; give at least one: --set NAME=SOURCE, or --sets-from FOLDER"
+        )
     names = require_distinct_names("set", sets)
     given = _Sets(dict(zip(names, sets.values(), strict=True)), seed, follow_links)
     return {name: given[name] for name in names}
@@ -120,6 +123,38 @@ def labels_of(set_name: str, given: Stimuli, hashes: Iterable[str] = ()) -> list
     """Return the label of each image of a set; without hashes where they are not known yet."""
     named = zip_longest(given.names, hashes, fillvalue="")
     return [ImageLabel(set_name, number, name, content) for number, (name, content) in enumerate(named)]
+
+
+def attributes_of(
+    stimuli: Mapping[str, Stimuli], images: Sequence[ImageLabel]
+) -> dict[str, list[str | float]]:
+    """Return what else is known of each image, by name: numbers, or text where some set has text.
+
+    Where a set does not say it, that is NaN, or "".
+    """
+    found: dict[str, list[str | float]] = {}
+    for name in dict.fromkeys(name for given in stimuli.values() for name in given.attributes):
+        of_sets = {key: given.attributes[name] for key, given in stimuli.items() if name in given.attributes}
+        for key, values in of_sets.items():
+            if len(values) != len(stimuli[key]):
+                raise InputError(
+                    f"set {key!r}: its attribute {name!r} has {len(values):,} values; expected one for each "
+                    f"of its {counted(len(stimuli[key]), 'image')}"
+                )
+        as_text = any(isinstance(value, str) for values in of_sets.values() for value in values)
+        column = [of_sets[image.set][image.number] if image.set in of_sets else None for image in images]
+        found[name] = [_as_text(value) if as_text else _as_number(value) for value in column]
+    return found
+
+
+def _as_text(value: str | float | None) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None or math.isnan(value) else f"{value:.15g}"
+
+
+def _as_number(value: str | float | None) -> float:
+    return math.nan if value is None else float(value)
 
 
 def in_batches(images: Sequence[ImageLabel], batch_size: int) -> list[Sequence[ImageLabel]]:

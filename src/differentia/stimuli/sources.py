@@ -18,6 +18,7 @@ import PIL.Image
 from differentia.errors import InputError, nearest_names, require_known, short_tracebacks
 from differentia.stimuli.arrays import ArrayStimuli, from_tensor, is_tensor, load_npy, load_npz
 from differentia.stimuli.base import Stimuli, counted
+from differentia.stimuli.datasets import from_other_library
 from differentia.stimuli.decoding import SUFFIXES
 from differentia.stimuli.digits import digits
 from differentia.stimuli.files import FileStimuli, files_in_folder, files_matching
@@ -78,6 +79,9 @@ def images(source: Any, *, follow_links: bool = False) -> Stimuli:
           column of a table. They stay in their order.
         - A uint8 array of shape (images, height, width) or (images, height, width, 3), or a tensor of
           PyTorch, whose channels may come first.
+        - A ``Dataset`` of PyTorch whose items are, or begin with, an image, or its ``DataLoader``; a data set
+          of Hugging Face with a column of images, or that column; an xarray ``DataArray``, whose
+          dimensions go by their names (image, y, x, channel). Of each, one item is read at a time.
     follow_links
         Whether a folder or a glob takes links that lead out of the folder. Paths given one by one are always
         taken.
@@ -97,6 +101,8 @@ def images(source: Any, *, follow_links: bool = False) -> Stimuli:
         return stimuli_from(source, follow_links=follow_links)
     if isinstance(source, str | os.PathLike):
         return _from_path(os.fspath(source), follow_links)
+    if (found := from_other_library(source)) is not None:
+        return found
     if is_tensor(source):
         return ArrayStimuli(from_tensor(source, "tensor"), "tensor")
     if isinstance(source, PIL.Image.Image):
@@ -293,7 +299,7 @@ def stimuli_from(
     if isinstance(source, Stimuli):
         return source
     if isinstance(source, str) and is_generated(source):
-        if _scheme(source) in MADE_OF_OTHERS:
+        if is_made_of_others(source):
             return _made_of_others(source, seed, follow_links, sets)
         return _generated(source, seed)
     return images(source, follow_links=follow_links)
@@ -304,6 +310,11 @@ def is_generated(source: str) -> bool:
     return ":" in source and _scheme(source) in {*GENERATED, *MADE_OF_OTHERS}
 
 
+def is_made_of_others(source: str) -> bool:
+    """Return whether a source names another, or a set, of which it is made (``scramble:cats``)."""
+    return ":" in source and _scheme(source) in MADE_OF_OTHERS
+
+
 def _scheme(source: str) -> str:
     return source.partition(":")[0]
 
@@ -311,7 +322,7 @@ def _scheme(source: str) -> str:
 def absolute_source(source: str, folder: Path, sets: Container[str] = ()) -> str:
     """Return a source with the paths in it, which are relative to a folder, absolute; sets are no paths."""
     if is_generated(source):
-        if _scheme(source) not in MADE_OF_OTHERS:
+        if not is_made_of_others(source):
             return source
         scheme, inner, query = split_nested(source)
         named = inner if inner in sets else absolute_source(inner, folder, sets)

@@ -113,3 +113,24 @@ def test_selections_of_sets_and_layers() -> None:
     assert "map_1" not in left
     assert contents({"random": left}) == contents({"random": alone})
     assert what_is_left(whole).identical(whole)
+
+
+def test_what_is_known_of_an_image_is_told() -> None:
+    """With its name and as it is shown; nothing where nothing is known; no text is long."""
+    result = measured()
+    count = result.sizes["image"]
+    assert not any("known" in image for image in contents({"random": result})["images"].values())
+    numbers = [np.nan, 1 / 3, np.inf, *[2.0] * (count - 3)]
+    texts = ["", "<b>a</b>\n b", "x" * 1000, *["c"] * (count - 3)]
+    known = result.assign_coords(image_weight=("image", numbers), image_said=("image", texts))
+    known["image_weight"].attrs["long_name"] = "weight (kg)"
+    images = contents({"random": known})["images"]
+    assert "known" not in images["0"]
+    assert images["1"]["known"] == [["weight (kg)", "0.333333"], ["said", "<b>a</b> b"]]
+    assert images["3"]["known"] == [["weight (kg)", "2"], ["said", "c"]]
+    (_, infinite), (_, long) = images["2"]["known"]
+    assert infinite == "inf"
+    assert len(long) < 110
+    json.dumps(images, allow_nan=False)
+    many = result.assign_coords({f"image_{number}": ("image", numbers) for number in range(20)})
+    assert len(contents({"random": many})["images"]["1"]["known"]) == 8

@@ -665,6 +665,20 @@ def test_a_picture_is_enlarged(fresh: Page) -> None:
     fresh.keyboard.press("Escape")
 
 
+def test_what_is_known_of_a_picture_is_told(browser: Browser, tmp_path: Path) -> None:
+    """Below its set, as text; where nothing is known, there is no empty line."""
+    result = measured().isel(layer=[3]).drop_dims(["filter", "map_image"])
+    said = ["", *["<b>bold</b>"] * (N_IMAGES - 1)]
+    dif.write_report(result.assign_coords(image_said=("image", said)), tmp_path / "report.html")
+    with browsing(browser) as context:
+        page = opened(context, tmp_path / "report.html")
+        for row, expected in ((1, "said: <b>bold</b>"), (0, "")):
+            page.locator(f"#image-{row} button.picture").click()
+            assert text_of(page, "#enlarged-known") == expected
+            assert page.locator("#enlarged-known").is_visible() == bool(expected)
+            page.keyboard.press("Escape")
+
+
 # --------------------------------------------------------------------------------- the legends
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from differentia.errors import shortened
 from differentia.output.colours import set_looks
 from differentia.output.report.breaks import PART
 from differentia.output.report.contrasts import tested_contrasts
@@ -17,6 +20,7 @@ from differentia.output.words import tokens_label, unit_of
 from differentia.results.contrasts import SIGNIFICANT
 from differentia.results.dataset import REMEDIES, provenance
 from differentia.results.references import references_of, short_name, the_reference
+from differentia.results.schema import ATTRIBUTE, attribute_names
 from differentia.results.subject import subject_of
 from differentia.results.summaries import layer_names, rows_by_set
 from differentia.results.tables import top_classes
@@ -26,6 +30,9 @@ if TYPE_CHECKING:
 
 #: Images in the gallery; of more, some of each set.
 MOST_IN_GALLERY = 1_000
+
+#: Columns of a table that are told of an image.
+MOST_KNOWN = 8
 
 #: Classes that are named with an image.
 TOP_CLASSES = 5
@@ -122,6 +129,13 @@ def _layers(result: xr.Dataset) -> list[dict[str, Any]]:
     return [dict(zip(facts, values, strict=True)) for values in zip(*facts.values(), strict=True)]
 
 
+def _shown(value: Any) -> str:
+    """Return what is known of an image, shortened; "" if nothing is."""
+    if not isinstance(value, str):
+        return "" if np.isnan(value) else f"{value:.6g}"
+    return shortened(" ".join(value.split()))
+
+
 def _images(result: xr.Dataset, rows: list[int], pictured: set[int]) -> dict[str, dict[str, Any]]:
     """Return each image by its row, with its picture and its most probable classes where they are shown."""
     places = {name: place for place, name in enumerate(rows_by_set(result))}
@@ -129,6 +143,14 @@ def _images(result: xr.Dataset, rows: list[int], pictured: set[int]) -> dict[str
     images: dict[str, dict[str, Any]] = {
         str(row): {"name": names[row], "set": places[sets[row]]} for row in rows
     }
+    for name in attribute_names(result)[:MOST_KNOWN]:
+        label, values = (
+            str(result[name].attrs.get("long_name", name.removeprefix(ATTRIBUTE))),
+            result[name].values,
+        )
+        for row in pictured:
+            if shown := _shown(values[row]):
+                images[str(row)].setdefault("known", []).append([label, shown])
     if "thumbnail" in result:
         for row in pictured:
             images[str(row)]["picture"] = thumbnail(result["thumbnail"].values[row])

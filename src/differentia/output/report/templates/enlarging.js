@@ -14,9 +14,11 @@ function enlargedSize(image) {
 const isPixelated = (image) => image.matches(".small, .map img");
 
 function enlarge(row, image) {
-  const { name, set, classes } = data.images[row];
+  const { name, set, classes, known = [] } = data.images[row];
   byId("enlarged-name").replaceChildren(breakable(name));
   byId("enlarged-set").replaceChildren(namedSet(set));
+  byId("enlarged-known").replaceChildren(breakable(known.map(([label, value]) => `${label}: ${value}`).join("; ")));
+  byId("enlarged-known").hidden = !known.length;
   const picture = image.cloneNode();
   picture.classList.toggle("small", isPixelated(image));
   picture.style.width = `${enlargedSize(image)}px`;

@@ -1,0 +1,349 @@
+"""Many sets at once: one for each sub-folder, each name in a column of a table, each class of a data set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from differentia.errors import (
+    InputError,
+    in_one_line,
+    listed_names,
+    require_distinct_names,
+    require_known,
+    short_tracebacks,
+    shortened,
+    warn,
+)
+from differentia.stimuli.base import Stimuli, counted
+from differentia.stimuli.columns import is_nested, names_of, texts_of, values_of, written_values
+from differentia.stimuli.datasets import DatasetStimuli, is_of, of_hugging_face
+from differentia.stimuli.decoding import SUFFIXES
+from differentia.stimuli.files import FileStimuli, files_in_folder, natural_key, require_within
+from differentia.stimuli.sources import local_path
+from differentia.system.showing import listed
+from differentia.system.specs import parse_spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: What the columns of the files and of the sets are called, where none is named.
+PATHS = ("path", "file", "filename")
+SETS = ("set", "category", "class", "label")
+
+#: Sets that one error names.
+MOST_NAMED = 30
+
+_EXPECTED = (
+    "expected a folder of folders, a table (.csv, .tsv, .parquet), a DataFrame, or a data set with classes"
+)
+
+
+@short_tracebacks
+def sets_from(
+    source: Any,
+    *,
+    path: str | None = None,
+    set: str | None = None,  # noqa: A002 - what tables call it, and --sets-from
+    follow_links: bool = False,
+) -> dict[str, Stimuli]:
+    """Return many sets at once, each by its name, for `measure`.
+
+    Parameters
+    ----------
+    source
+        - A folder, of which each sub-folder is a set, in natural order.
+        - A table with a row for each image, and a column that names its set: a ``.csv``, ``.tsv`` or
+          ``.parquet`` file (which needs ``pip install 'differentia[parquet]'``), or a DataFrame of pandas.
+          Paths are relative to the file's folder, or to the working folder for a DataFrame. Rows keep their
+          order, and sets come as the rows first name them. Other columns are the images' attributes, which
+          the result has as coordinates (``image_NAME``).
+        - A data set of PyTorch with ``classes`` and ``targets``, as torchvision's ``ImageFolder``.
+        - A data set of Hugging Face: a set for each class, or each text, of a column; other columns of
+          numbers, classes and texts are attributes.
+    path, set
+        The columns of the image files (of the images, in a data set) and of the sets; by default the only one
+        called path, file or filename, and set, category, class or label. In text they stand behind the file:
+        ``table.csv?path=file&set=category``.
+    follow_links
+        Whether sub-folders, and images in them, may be links that lead out of the folder.
+
+    Returns
+    -------
+    dict of Stimuli
+        By the name of the set. Nothing is decoded yet.
+
+    Raises
+    ------
+    InputError
+        There are no sets or no such column, a row has no set or no image file (rows count from 1), or a set
+        has fewer than two images.
+    """
+    if isinstance(source, str | os.PathLike):
+        text = os.fspath(source)
+        try:
+            found = _from_path(text, path, set, follow_links)
+        except OSError as error:  # no permission, a name too long
+            reason = shortened(str(error))
+            raise InputError(f"{text}: can't be looked into ({reason}); check the path") from error
+    elif is_of(source, "pandas", "DataFrame"):
+        text = "the table"
+        found = _from_table(source, text, Path(), path, set, values_of)
+    elif is_of(source, "datasets.arrow_dataset", "Dataset"):
+        text = "the data set"
+        found = _from_hugging_face(source, path, set)
+    elif hasattr(source, "classes") and hasattr(source, "targets"):
+        text = f"the data set ({type(source).__name__})"
+        if path is not None or set is not None:
+            raise InputError(f"{text} has its own classes; leave path= and set= out")
+        found = _from_classes(source, text)
+    else:
+        raise InputError(f"the sets are to come from an object of type {type(source).__name__}; {_EXPECTED}")
+    found = dict(zip(require_distinct_names("set", found), found.values(), strict=True))
+    few = [name for name, stimuli in found.items() if len(stimuli) < 2]
+    if few:
+        shown = ", ".join(few[:MOST_NAMED]) + ", ..." * (len(few) > MOST_NAMED)
+        raise InputError(
+            f"{text}: {counted(len(few), 'set')} with one image alone ({shown}); expected at least 2 in "
+            "each, a pair to compare: add images, or take such sets out"
+        )
+    return found
+
+
+def _from_path(text: str, path: str | None, set_: str | None, follow_links: bool) -> dict[str, Stimuli]:
+    if not text:
+        raise InputError("an empty path was given; name a folder of folders, or a table")
+    place, options = local_path(text), dict[str, Any]()
+    if not place.exists() and "?" in text:
+        name, options = parse_spec(str(place), texts=("path", "set"))
+        place = Path(name)
+        for option in options:
+            require_known("option of a table", option, ("path", "set"))
+    for option, column in (("path", path), ("set", set_)):
+        if column is not None and option in options:
+            raise InputError(f"{text}: {option} is given twice; leave {option}= out")
+    columns = {"path": path, "set": set_, **options}
+    if place.is_dir():
+        if given := [name for name, column in columns.items() if column is not None]:
+            raise InputError(f"{place}: is a folder, whose sub-folders are the sets; leave {given[0]}= out")
+        return _in_folder(place, follow_links)
+    if not place.is_file():
+        raise InputError(f"{place}: no such folder or table; check the path")
+    if (ending := place.suffix.lower()) not in READERS:
+        raise InputError(f"{place}: is no table that is read ({', '.join(READERS)}); {_EXPECTED}")
+    read, values = READERS[ending]
+    return _from_table(read(place), str(place), place.parent, columns["path"], columns["set"], values)
+
+
+def _in_folder(folder: Path, follow_links: bool) -> dict[str, Stimuli]:
+    """Return a set for each sub-folder with images; what is left out is said."""
+    entries = sorted(folder.iterdir(), key=natural_key)
+    hidden = [entry.name for entry in entries if entry.name.startswith(".") and entry.is_dir()]
+    folders = [entry for entry in entries if entry.is_dir() and entry.name not in hidden]
+    without = [one.name for one in folders if not any(map(_is_shown, one.iterdir()))]
+    direct = [entry.name for entry in entries if _is_shown(entry)]
+    taken = [one for one in folders if one.name not in without]
+    if not taken:
+        deeper = next((one for one in folders if any(map(Path.is_dir, one.iterdir()))), None)
+        way_out = f"did you mean {deeper}?" if deeper else "name a folder of folders"
+        if direct:
+            way_out = f"for the {counted(len(direct), 'image')} in it as one set, write --set NAME={folder}"
+        raise InputError(f"{folder}: none of its sub-folders holds images; {way_out}")
+    left_out = {"hidden folders": hidden, "folders without images": without, "images beside them": direct}
+    told = [f"{what} ({len(names):,}: {listed(names)})" for what, names in left_out.items() if names]
+    if told:
+        warn("other", f"{folder}: each sub-folder is a set; left out {' and '.join(told)}")
+    if not follow_links:
+        require_within(taken, folder)
+    return {one.name: files_in_folder(one, follow_links=follow_links) for one in taken}
+
+
+def _is_shown(entry: Path) -> bool:
+    return entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".") and not entry.is_dir()
+
+
+def _read_text(path: Path, separator: str) -> pd.DataFrame:
+    """Return a table of text as it is written, and numbers where a whole column is of numbers."""
+    import pandas as pd
+
+    try:
+        cells = pd.read_csv(
+            path, sep=separator, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig"
+        )
+    except MemoryError:
+        raise
+    except Exception as error:  # of pandas, on what is no such table
+        reason = in_one_line(error)
+        raise InputError(f"{path}: can't be read as a table ({reason}); save it as CSV in UTF-8") from error
+    cells = cells.fillna("")  # of short rows
+    table = cells.iloc[1:].reset_index(drop=True)
+    table.columns = pd.Index([str(name).strip() for name in cells.iloc[0]])
+    return table.loc[:, table.columns != ""]  # such as pandas' index
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path, engine="pyarrow")
+    except MemoryError:
+        raise
+    except ImportError as error:
+        raise InputError(
+            f"{path}: Parquet needs pyarrow, which is not installed: pip install 'differentia[parquet]'"
+        ) from error
+    except Exception as error:  # of many kinds, on broken files
+        raise InputError(
+            f"{path}: can't be read as Parquet ({in_one_line(error)}); write it again, or as CSV"
+        ) from error
+
+
+def _from_table(
+    table: pd.DataFrame,
+    where: str,
+    folder: Path,
+    path: str | None,
+    set_: str | None,
+    values: Callable[[pd.Series], Sequence[str | float]],
+) -> dict[str, Stimuli]:
+    """Return a set for each name in a column; `values` makes attributes of the other columns."""
+    index = [name for name in table.index.names if name is not None and name not in table.columns]
+    if index:  # which is a column, too
+        table = table.reset_index(index)
+    columns = [str(name) for name in table.columns]
+    for name in columns:
+        if columns.count(name) > 1:
+            raise InputError(f"{where}: two columns are called {name!r}; give each its own name")
+    table = table.set_axis(columns, axis="columns")
+    path = _column(columns, path, PATHS, "path", where)
+    set_ = _column(columns, set_, SETS, "set", where)
+    for column in (set_, path):
+        if is_nested(table[column]):
+            raise InputError(f"{where}: {column} holds no texts or numbers; name another column")
+    names, files = names_of(table[set_]), texts_of(table[path])
+    if not names:
+        raise InputError(f"{where}: has no rows; expected one for each image")
+    for column, texts in ((set_, names), (path, files)):
+        if "" in texts:
+            row = texts.index("") + 1
+            raise InputError(f"{where}, row {row}: {column} is empty; fill it in, or take out the row")
+    paths = [_path_in(folder, file, f"{where}, row {row}") for row, file in enumerate(files, 1)]
+    attributes = _attributes(table.drop(columns=[path, set_]), where, values)
+    sets: dict[str, Stimuli] = {}
+    for name, rows in _rows_by(names).items():
+        try:
+            sets[name] = FileStimuli((paths[row] for row in rows), f"{where}, {set_} {name!r}")
+        except InputError as error:
+            raise _in_row(error, where, paths) from None
+        sets[name].attributes = {one: [known[row] for row in rows] for one, known in attributes.items()}
+    return sets
+
+
+def _path_in(folder: Path, file: str, where: str) -> Path:
+    try:
+        return folder / local_path(file)
+    except InputError as error:  # a web address
+        raise InputError(f"{where}: {error}") from None
+
+
+def _in_row(error: InputError, where: str, paths: Sequence[Path]) -> InputError:
+    """Return an error that says in which row the first of the files is that are not there."""
+    missing = [row for row, path in enumerate(paths, 1) if not path.is_file()]
+    if not missing:
+        return error
+    return InputError(
+        f"{where}, row {missing[0]}: {paths[missing[0] - 1]} is no image file ({len(missing):,} of "
+        f"{counted(len(paths), 'row')} name none); check the paths, which are relative to the table"
+    )
+
+
+def _column(columns: Sequence[str], given: str | None, usual: Sequence[str], option: str, where: str) -> str:
+    """Return the column that is named, or the only one with a usual name."""
+    if given is not None:
+        if given not in columns:
+            raise InputError(f"{where}: has no column {given!r}.{listed_names(columns, ())}")
+        return given
+    fitting = [name for name in columns if name.lower() in usual]
+    if len(fitting) == 1:
+        return fitting[0]
+    what = {"path": "the image files", "set": "the sets"}[option]
+    problem = f"{' and '.join(fitting)} could each name {what}" if fitting else f"no column names {what}"
+    named = (fitting or list(columns) or [option])[0]
+    raise InputError(f"{where}: {problem}; say which does: {option}={named}.{listed_names(columns, ())}")
+
+
+def _rows_by(names: Iterable[str]) -> dict[str, list[int]]:
+    """Return the places of each name, in the order in which they first come."""
+    rows: dict[str, list[int]] = {}
+    for row, name in enumerate(names):
+        rows.setdefault(name, []).append(row)
+    return rows
+
+
+def _attributes(
+    table: pd.DataFrame, where: str, values: Callable[[pd.Series], Sequence[str | float]]
+) -> dict[str, Sequence[str | float]]:
+    """Return the other columns of a table; what holds no numbers or texts is left out, and that is said."""
+    nested = [str(name) for name, column in table.items() if is_nested(column)]
+    if nested:
+        warn("other", f"{where}: left out columns that hold no numbers or texts ({listed(nested)})")
+    return {str(name): values(column) for name, column in table.items() if str(name) not in nested}
+
+
+#: By the ending of a table's file: how it is read, and what makes attributes of its columns.
+READERS: dict[str, tuple[Callable[[Path], Any], Callable[[Any], Sequence[str | float]]]] = {
+    ".csv": (lambda path: _read_text(path, ","), written_values),
+    ".tsv": (lambda path: _read_text(path, "\t"), written_values),
+    ".parquet": (_read_parquet, values_of),
+}
+
+
+def _from_hugging_face(dataset: Any, path: str | None, set_: str | None) -> dict[str, Stimuli]:
+    """Return a set for each value of a column of Hugging Face's data set."""
+    from datasets import ClassLabel, Value
+
+    features: Mapping[str, Any] = dataset.features
+    plain = {name: about for name, about in features.items() if isinstance(about, ClassLabel | Value)}
+    if set_ is None:
+        labels = [name for name, about in plain.items() if isinstance(about, ClassLabel)]
+        set_ = labels[0] if len(labels) == 1 else None
+    set_ = _column([*plain], set_, SETS, "set", "the data set")
+    table = dataset.select_columns([*plain]).with_format("pandas")[:]
+    for name, about in plain.items():
+        if isinstance(about, ClassLabel):
+            classes = dict(enumerate(about.names))  # a row that belongs to none has -1, or nothing
+            table[name] = [classes.get(number, "") for number in table[name]]
+    names = names_of(table[set_])
+    if "" in names:
+        raise InputError(f"the data set, item {names.index('')}: {set_} is empty; take out such items first")
+    attributes = _attributes(table.drop(columns=[set_]), "the data set", values_of)
+    sets: dict[str, Stimuli] = {}
+    for name, rows in _rows_by(names).items():
+        stimuli = of_hugging_face(dataset, path, rows)
+        stimuli.source += f", {set_} {name!r}"
+        stimuli.attributes = {one: [values[row] for row in rows] for one, values in attributes.items()}
+        sets[name] = stimuli
+    return sets
+
+
+def _from_classes(dataset: Any, where: str) -> dict[str, Stimuli]:
+    """Return a set for each class of a data set of PyTorch."""
+    names = [", ".join(name) if isinstance(name, tuple | list) else str(name) for name in dataset.classes]
+    rows: dict[int, list[int]] = {target: [] for target in range(len(names))}
+    for place, target in enumerate(dataset.targets):
+        try:
+            rows[int(target)].append(place)
+        except (KeyError, TypeError, ValueError):
+            raise InputError(
+                f"{where}, item {place}: its target is {target!r}; expected the number of one of the "
+                f"{len(names)} classes"
+            ) from None
+    return {
+        f"{names[target]} ({target})" if names.count(names[target]) > 1 else names[target]: DatasetStimuli(
+            dataset.__getitem__, places, f"{where}, class {names[target]!r}"
+        )
+        for target, places in rows.items()
+        if places
+    }
