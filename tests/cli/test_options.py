@@ -179,7 +179,10 @@ def test_every_field_is_an_option_of_measure() -> None:
     """With the field's default, apart from where responses are kept, and from what shows the progress."""
     read = parsed("differentia measure digits")
     given = {name: read[name] for name in opt.FIELDS}
-    assert measure_and_record({**given, "maps": None}) == (MeasureOptions(), RecordOptions())
+    assert measure_and_record({**given, "maps": None, "reference": None}) == (
+        MeasureOptions(),
+        RecordOptions(),
+    )
     assert set(options_of(MeasureOptions, RecordOptions)) - set(given) == {"store", "progress"}
 
 

@@ -194,6 +194,7 @@ def test_a_reference_that_was_left_out() -> None:
     assert table.groupby("set")["relative"].count().to_dict() == {"cats": 0, "dogs": 4, "dogs_scrambled": 4}
     with pytest.raises(dif.InputError, match=r"the set 'cats_scrambled', was left out of it: select it too"):
         dif.relative(own().sel(set=["cats"]))
+    assert references_of(measured("noise").sel(set=["cats", "dogs"])) == {"cats": "", "dogs": ""}
     pair = own().sel(set=["cats", "cats_scrambled"])
     assert dif.relative(pair).sel(set="cats").notnull().any()
 

@@ -53,14 +53,17 @@ def resolved(given: References, sets: Iterable[str], own: Mapping[str, str]) -> 
 
 
 def references_of(result: xr.Dataset, given: References = None) -> dict[str, str]:
-    """Return the reference of each set of a result, its own unless others are given."""
+    """Return the reference of each set of a result, its own unless others are given.
+
+    Of a selection, "" stands for one that was left out.
+    """
     sets = [str(name) for name in result["set"].values]
     require_references(given, sets)
     if SET_REFERENCE in result.coords:
         own = dict(zip(sets, map(str, result[SET_REFERENCE].values), strict=True))
     else:
         own = dict.fromkeys(sets, str(result.attrs["reference"]))
-    return resolved(given, sets, own)
+    return resolved(given, sets, {name: one if one in sets else "" for name, one in own.items()})
 
 
 def references_in(values: xr.DataArray) -> References:
