@@ -98,9 +98,7 @@ def test_run_repeats_every_option_of_measure(photos: Path, monkeypatch: pytest.M
     group: Any = typer.main.get_command(app)
     by_name = {parameter.name: parameter for parameter in group.commands["measure"].params}
     own = {"out", "figures", "figure_width", "dpi", "as_json", "quiet", "debug", "store", "fresh", "memory"}
-    assert set(by_name) - own - {"sets_from", "tokens"} == set(
-        OPTIONS
-    )  # of which it has none
+    assert set(by_name) - own - {"sets_from", "tokens"} == set(OPTIONS)  # of which it has none
     monkeypatch.chdir(photos.parent)
     (photos / "broken.png").write_bytes(b"no image")
     PIL.Image.new("RGB", (9, 9), "red").save(photos.parent / "outside.png")
