@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import pytest
+from helpers.hdf5_files import h5
 
 import differentia as dif
 from differentia.experiment.file import (
@@ -180,7 +181,9 @@ def test_sources_of_every_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for number in range(2):
         PIL.Image.new("L", (4, 4), number).save(folder / "cats" / f"{number}.png")
     np.savez(folder / "a.npz", images=np.zeros((3, 8, 8), np.uint8), labels=np.arange(3))
+    h5(folder / "a.h5", lambda file: file.create_dataset("g/images", data=np.zeros((4, 8, 8), np.uint8)))
     sources = {"glob": "cats/*.png", "key": "a.npz?key=images", "noise": "noise:5"}
+    sources |= {"frames": "a.h5?dataset=/g/images&every=2", "pattern": "cats/?.png"}
     sources["address"] = f"file://{tmp_path}/lab%20%5B1%5D/cats"
     lines = "".join(f'{name} = "{source}"\n' for name, source in sources.items())
     (folder / "experiment.toml").write_text(f"{NETWORK}[sets]\n{lines}")
@@ -191,8 +194,11 @@ def test_sources_of_every_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         "glob": 2,
         "key": 3,
         "noise": 5,
+        "frames": 2,
+        "pattern": 2,
         "address": 2,
     }
+    assert read.sets["frames"] == f"{folder}/a.h5?dataset=/g/images&every=2"
     monkeypatch.chdir(folder)
     write_experiment(folder / "again.toml", read, sources)
     again = read_experiment(folder / "again.toml")

@@ -13,6 +13,7 @@ import torch
 from helpers.image_files import RGB
 
 import differentia as dif
+from differentia.stimuli.arrays import ArrayStimuli
 
 
 def test_arrays_and_npy(tmp_path: Path) -> None:
@@ -152,3 +153,34 @@ def test_what_to_write(given: np.ndarray, told: str, right: np.ndarray | None) -
         written = eval(code, {"x": given, "np": np})
         assert np.abs(written - right).max() <= 0.5 + 1e-9
         assert len(dif.images(written)) == len(given)
+
+
+def test_frames_of_an_array(tmp_path: Path) -> None:
+    """A stack with options is a film: frames keep their names, and the file stays where it is."""
+    path = tmp_path / "a.npy"
+    np.save(path, ARRAY)
+    whole = dif.images(path)
+    assert not whole.in_time
+    for options, numbers in {
+        "every=2": [0, 2, 4],
+        "every=1": [0, 1, 2, 3, 4],
+        "start=1&stop=4": [1, 2, 3],
+        "every=3&start=1&stop=99": [1, 4],
+    }.items():
+        film = dif.images(f"{path}?{options}")
+        assert film.in_time
+        assert film.names == tuple(whole.names[number] for number in numbers)
+        assert hashes(f"{path}?{options}") == [hashes(path)[number] for number in numbers]
+        assert film.source == f"{path}?{options}"
+        assert isinstance(film, ArrayStimuli)
+        assert isinstance(film.array, np.memmap)
+    for options, told in {
+        "every=0": "every is 0; expected a whole number >= 1",
+        "every=0.5": "every is 0.5; expected a whole number >= 1",
+        "start=-1": "start is -1; expected a whole number >= 0",
+        "start=5": "start is 5; expected less than 5$",
+        "start=3&stop=2": "start is 3; expected less than 2$",
+        "fps=1": r"unknown option of a \.npy file 'fps'\. Known: every, start, stop$",
+    }.items():
+        with pytest.raises(dif.InputError, match=told):
+            dif.images(f"{path}?{options}")

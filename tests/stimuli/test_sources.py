@@ -140,8 +140,14 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         PIL.Image.new("L", (6, 4), 40 * int(path.stem)).save(path)
     for name, content in {
         "list.txt": b"a.jpg",
-        "film.mp4": b"\0\0\0\x18ftypisom",
-        "all.zip": b"PK\x03\x04",
+        "film.m4v": b"\0\0\0\x18ftypisom",
+        "film.mkv.1": b"\x1a\x45\xdf\xa3",
+        "all.zip.1": b"PK\x03\x04",
+        "all.tgz.1": b"\x1f\x8b",
+        "data.mat": b"\x89HDF\r\n\x1a\n",
+        "sound": b"ID3\x04",
+        "films/clip 10.mp4": b"x",
+        "films/clip 9.mp4": b"x",
         "h/a.heic": b"x",
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -236,8 +242,23 @@ BOTH, END = ".JPEG and .png", "the images there end in"
         ("texts/*.jpg", "no file matches; check the folder and the pattern$"),
         ("nothing", "no such file or folder; check the path$"),
         ("list.txt", "is text; expected a folder, a glob, a list of paths or images, or a NumPy array of"),
-        ("film.mp4", "is a video; expected a folder"),
-        ("all.zip", "is a zip archive; expected a folder"),
+        ("sound", "is an audio file; expected a folder"),
+        (
+            "film.m4v",
+            "is a video; to read its images, give it a name that ends in .avi or .mkv or .mov or .mp4",
+        ),
+        ("film.mkv.1", "is a video; to read its images"),
+        ("all.zip.1", "is a zip archive; to read its images, give it a name that ends in .zip or .npz$"),
+        ("all.tgz.1", "is a compressed file; to read its images, give it a name that ends in .tar.bz2 or"),
+        ("data.mat", "is an HDF5 file; to read its images, give it a name that ends in .h5 or .hdf5$"),
+        (
+            "films",
+            "no images in this folder, but files that hold several; name one of them: films/clip 9.mp4$",
+        ),
+        (
+            ["films/clip 9.mp4"],
+            r"is no file of one image \(in a list of 1 file\); name films, arrays and arch",
+        ),
         (["photos"], r"a folder, not an image file \(in a list of 1 file\)"),
     ],
 )

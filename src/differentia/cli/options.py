@@ -176,8 +176,8 @@ NETWORK_TEXT = (
     "package.module:factory?weights=PATH (this runs that code), or PATH.keras"
 )
 SET_TEXT = (
-    "A set of images: a folder, a glob, a .npy of uint8 images, noise:COUNT, or scramble:NAME of another "
-    "set. Once for each set."
+    "A set of images: a folder, a glob, a film (clip.mp4?fps=1), a .npy of uint8 images, an HDF5 file, a zip "
+    "or tar archive, noise:COUNT, or scramble:NAME of another set. Once for each set."
 )
 SETS_FROM_TEXT = (
     "Many sets at once: a folder, each sub-folder a set, or a table (.csv, .tsv, .parquet) with a row for "

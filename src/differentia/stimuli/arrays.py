@@ -13,7 +13,7 @@ import numpy as np
 import PIL.Image
 from jaxtyping import UInt8
 
-from differentia.errors import InputError, in_one_line
+from differentia.errors import InputError, in_one_line, require_count
 from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
 from differentia.system.file_kinds import head_of, kind_of
 from differentia.system.machine import free_memory
@@ -23,9 +23,12 @@ CHANNELS = (1, 3)
 
 
 class ArrayStimuli(Stimuli):
-    """Images in one array: uint8, grey or RGB; `source` is how the errors call it."""
+    """Images in one array: uint8, grey or RGB; `source` is how the errors call it.
 
-    def __init__(self, array: Any, source: str = "array") -> None:
+    Of a film, `frames` are those that are looked at, by their numbers.
+    """
+
+    def __init__(self, array: Any, source: str = "array", frames: range | None = None) -> None:
         if not isinstance(array, np.ndarray):
             raise InputError(
                 f"{source}: the images are of type {type(array).__name__}; expected a NumPy array of uint8"
@@ -36,22 +39,50 @@ class ArrayStimuli(Stimuli):
             array = array[..., 0]
         if np.ma.is_masked(array):
             raise InputError(f"{source}: the images have masked pixels; fill them first")
-        single = array.ndim == 3 and array.shape[2] in (*CHANNELS, 4)
-        if single or not (array.ndim == 3 or (array.ndim == 4 and array.shape[3] == 3)):
-            raise InputError(
-                f"{source}: the images have the shape {array.shape}; "
-                f"expected (images, height, width) or (images, height, width, 3){_way_out(array.shape)}"
-            )
-        if 0 in array.shape:
-            raise InputError(f"{source}: the array of shape {array.shape} holds no image")
-        self.array: UInt8[np.ndarray, "n h w *c"] = array
+        require_images(array.shape, source)
+        self.in_time = frames is not None
+        numbers = range(len(array)) if frames is None else frames
+        self.array: UInt8[np.ndarray, "n h w *c"] = array[numbers.start : numbers.stop : numbers.step]
         self.source = source
-        self.names = tuple(str(index) for index in range(len(array)))
+        self.names = tuple(map(str, numbers))
 
     def load(self, index: int, fit: Fit) -> Image:
         """Return one image, fitted to a network's input."""
         pixels = np.ascontiguousarray(self.array[index])
         return Image(fit(PIL.Image.fromarray(pixels)), hash_of(pixels))
+
+
+def require_images(shape: Sequence[int], source: str) -> None:
+    """Raise an error that says what to write, unless a shape is that of images."""
+    single = len(shape) == 3 and shape[2] in (*CHANNELS, 4)
+    if single or not (len(shape) == 3 or (len(shape) == 4 and shape[3] in CHANNELS)):
+        raise InputError(
+            f"{source}: the images have the shape {tuple(shape)}; "
+            f"expected (images, height, width) or (images, height, width, 3){_way_out(shape)}"
+        )
+    if 0 in shape:
+        raise InputError(f"{source}: the array of shape {tuple(shape)} holds no image")
+
+
+def frames_of(count: int, source: str, every: Any, start: Any, stop: Any) -> range | None:
+    """Return which of `count` frames of a film are looked at; None where no option says that it is a film.
+
+    `start` and `stop` are numbers of frames, from 0; that of `stop` is left out.
+    """
+    if every is start is stop is None:
+        return None
+    every = require_count(f"{source}: every", 1 if every is None else every)
+    start = require_count(f"{source}: start", 0 if start is None else start, least=0)
+    stop = require_count(f"{source}: stop", count if stop is None else stop)
+    if start >= min(stop, count):
+        raise InputError(f"{source}: start is {start}; expected less than {min(stop, count)}")
+    return range(start, min(stop, count), every)
+
+
+def with_options(path: Path, **options: Any) -> str:
+    """Return a file's path with those options behind it that are given."""
+    given = "&".join(f"{name}={value}" for name, value in options.items() if value is not None)
+    return f"{path}?{given}" if given else str(path)
 
 
 def hash_of(pixels: UInt8[np.ndarray, "h w *c"]) -> str:
@@ -130,8 +161,10 @@ def from_tensor(tensor: Any, source: str, *, images: bool = True) -> np.ndarray:
     return np.moveaxis(array, -3, -1) if first else array
 
 
-def load_npy(path: Path) -> ArrayStimuli:
-    """Return the images of a ``.npy`` file, read as they are needed."""
+def load_npy(
+    path: Path, every: int | None = None, start: int | None = None, stop: int | None = None
+) -> ArrayStimuli:
+    """Return the images of a ``.npy`` file, read as they are needed; with an option, frames of a film."""
     try:
         # Unlike numpy.load, this opens no archive, and can't be told to unpickle.
         with np.errstate(over="raise"):  # where the header names a size beyond all numbers
@@ -142,7 +175,8 @@ def load_npy(path: Path) -> ArrayStimuli:
         raise InputError(
             f"{path}: can't be read as a NumPy array ({error}); save uint8 images with numpy.save"
         ) from error
-    return ArrayStimuli(array, str(path))
+    source = with_options(path, every=every, start=start, stop=stop)
+    return ArrayStimuli(array, source, frames_of(len(array) if array.ndim else 0, source, every, start, stop))
 
 
 def load_npz(path: Path, key: str | None = None) -> ArrayStimuli:

@@ -11,18 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from PIL.ImageFile import ImageFile
-
-from differentia.errors import InputError, UnreadableImageError, in_one_line, warn
-from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
-from differentia.stimuli.colour import Conversion
-from differentia.stimuli.decoding import (
-    FORMATS,
-    SUFFIXES,
-    decoded,
-    read_header,
-    usable_conversion,
-)
+from differentia.errors import InputError, warn
+from differentia.stimuli.decoding import FORMATS, SUFFIXES
+from differentia.stimuli.encoded import EncodedStimuli
 from differentia.system.files import require_utf8
 
 #: Of other images: a folder's are passed over, and that is said.
@@ -36,10 +27,11 @@ OTHER_SUFFIXES = {
 MOST_LOOKED_AT = 20_000
 
 
-class FileStimuli(Stimuli):
+class FileStimuli(EncodedStimuli):
     """Images in files, in the order given; `source` is how the user named them."""
 
     def __init__(self, paths: Iterable[str | os.PathLike[str]], source: str) -> None:
+        super().__init__()
         self.paths: tuple[Path, ...] = tuple(Path(path) for path in paths)
         self.source = source
         for path in self.paths:
@@ -47,72 +39,29 @@ class FileStimuli(Stimuli):
             if not path.is_file():
                 raise InputError(f"{path}: {_what_it_is(path)} (in {source}); check the path")
         self.names = _short_names(self.paths)
-        self._caveats: dict[int, str] = {}
 
-    def load(self, index: int, fit: Fit) -> Image:
-        """Return one image, fitted to a network's input.
-
-        It is turned as its EXIF orientation says, its colours are converted to sRGB where it has another
-        profile, what is transparent is laid on white, 16-bit grey is scaled to 8 bits, and an animation gives
-        its first frame.
-        """
+    def _content(self, index: int) -> bytes:
         path = self.paths[index]
-        content = _content(path)
         try:
-            header = read_header(content)
-            conversion = self._conversion(index, header)
-            image = decoded(header, conversion)
-        except MemoryError:
-            raise
-        except Exception as error:  # Pillow's decoders raise many kinds on broken files
-            reason = in_one_line(error) or type(error).__name__
-            raise UnreadableImageError(
-                f"{path}: can't be read as an image ({reason}); replace it, or take it out of the set"
+            return path.read_bytes()
+        except OSError as error:  # no fault of the image: a disk that fails must not make the set smaller
+            raise InputError(
+                f"{path}: can't be read from the disk ({error}); check the disk and try again"
             ) from error
-        return Image(fit(image), _identity(content, conversion))
+
+    def _place(self, index: int) -> str:
+        return str(self.paths[index])
 
     def bring_near(self, index: int) -> None:
         """Read a file, which the system then keeps; one that can't be read is an error when it is loaded."""
         with contextlib.suppress(OSError):
             self.paths[index].read_bytes()
 
-    def content_hash(self, index: int, fit: Fit) -> str:
-        """Return the hash of a file's bytes, and of their conversion to sRGB where there is one."""
-        content = _content(self.paths[index])
-        try:
-            return _identity(content, self._conversion(index, read_header(content)))
-        except Exception:  # of many kinds: what can't be read is told when it is loaded
-            return _identity(content, None)
-
-    def caveats(self) -> dict[int, str]:
-        """Return what is to be said of colour profiles that can't be used."""
-        return dict(self._caveats)
-
-    def _conversion(self, index: int, header: ImageFile) -> Conversion | None:
-        conversion, caveat = usable_conversion(header)
-        if caveat:
-            self._caveats[index] = f"{self.paths[index]}: {caveat}"
-        return conversion
-
-
-def _identity(content: bytes, conversion: Conversion | None) -> str:
-    """Return the hash of a file's bytes, and of what makes other pixels of them than they hold."""
-    return content_hash(content) if conversion is None else content_hash(content, b"in sRGB")
-
 
 def _what_it_is(path: Path) -> str:
     if path.is_dir():
         return "a folder, not an image file"
     return f"a broken link to {path.readlink()}" if path.is_symlink() else "no such image file"
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:  # no fault of the image: a disk that fails must not make the set smaller
-        raise InputError(
-            f"{path}: can't be read from the disk ({error}); check the disk and try again"
-        ) from error
 
 
 def _short_names(paths: Sequence[Path]) -> tuple[str, ...]:
@@ -132,16 +81,21 @@ def files_in_folder(folder: Path, *, follow_links: bool = False) -> FileStimuli:
     """Return the images that lie directly in a folder, in natural order; the folder may be a link."""
     entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
     paths = [entry for entry in entries if entry.suffix.lower() in SUFFIXES and not entry.is_dir()]
-    others = [entry.name for entry in entries if entry.suffix.lower() in OTHER_SUFFIXES]
-    if paths and others:
-        warn(
-            "other",
-            f"{folder}: left out images in formats that are not read ({len(others)}), such as "
-            f"{min(others)!r}; convert them to one of {', '.join(FORMATS)}",
-        )
     if not paths:
         raise InputError(f"{folder}: no images in this folder{_what_is_there(folder, entries)}")
+    warn_of_other_formats(str(folder), [entry.name for entry in entries])
     return _within(paths, folder, str(folder), follow_links)
+
+
+def warn_of_other_formats(where: str, names: Iterable[str]) -> None:
+    """Say which images are left out, since they are in formats that are not read."""
+    others = [name for name in names if os.path.splitext(name)[1].lower() in OTHER_SUFFIXES]
+    if others:
+        warn(
+            "other",
+            f"{where}: left out images in formats that are not read ({len(others)}), such as "
+            f"{min(others)!r}; convert them to one of {', '.join(FORMATS)}",
+        )
 
 
 def _what_is_there(folder: Path, entries: Sequence[Path]) -> str:

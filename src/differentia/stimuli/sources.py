@@ -16,12 +16,16 @@ import numpy as np
 import PIL.Image
 
 from differentia.errors import InputError, nearest_names, require_known, short_tracebacks
+from differentia.stimuli import film_decoding, hdf5
+from differentia.stimuli.archives import TAR_ENDINGS, load_tar, load_zip
 from differentia.stimuli.arrays import ArrayStimuli, from_tensor, is_tensor, load_npy, load_npz
 from differentia.stimuli.base import Stimuli, counted
 from differentia.stimuli.datasets import from_other_library
 from differentia.stimuli.decoding import SUFFIXES
 from differentia.stimuli.digits import digits
-from differentia.stimuli.files import FileStimuli, files_in_folder, files_matching
+from differentia.stimuli.files import FileStimuli, files_in_folder, files_matching, natural_key
+from differentia.stimuli.films import load_film
+from differentia.stimuli.hdf5 import load_hdf5
 from differentia.stimuli.noise import noise
 from differentia.stimuli.pictures import PictureStimuli, is_picture
 from differentia.stimuli.scrambling import scrambled
@@ -38,7 +42,14 @@ MADE_OF_OTHERS: dict[str, Callable[..., Stimuli]] = {"scramble": scrambled}
 SYNONYMS = {"whitenoise": "noise", "mnist": "digits", "shuffle": "scramble", "phasescramble": "scramble"}
 
 #: Files that hold several images, by their ending; options behind it are keywords: ``images.npz?key=NAME``.
-OF_SEVERAL_IMAGES: dict[str, Callable[..., Stimuli]] = {".npy": load_npy, ".npz": load_npz}
+OF_SEVERAL_IMAGES: dict[str, Callable[..., Stimuli]] = {
+    ".npy": load_npy,
+    ".npz": load_npz,
+    **dict.fromkeys(film_decoding.ENDINGS, load_film),
+    **dict.fromkeys(hdf5.ENDINGS, load_hdf5),
+    ".zip": load_zip,
+    **dict.fromkeys(TAR_ENDINGS, load_tar),
+}
 
 #: Of what lies on another machine.
 _REMOTE = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
@@ -55,10 +66,17 @@ _WAYS_OUT: dict[type, str] = {
 }
 
 #: Files of other suffixes that hold no image: told at once, not when they are shown.
-_NO_IMAGES = (
-    *("a NumPy array", "a PDF document", "a compressed file", "a pickle", "a video", "a web page"),
-    *("a zip archive", "an HDF5 file", "text"),
-)
+_NO_IMAGES = ("a PDF document", "a pickle", "a web page", "an audio file", "text")
+
+#: Those that hold several, which are known by how their names end.
+_MISNAMED = {
+    "a NumPy array": (".npy",),
+    "a video": film_decoding.ENDINGS,
+    "a zip archive": (".zip", ".npz"),
+    "a tar archive": (".tar",),
+    "a compressed file": TAR_ENDINGS[1:],
+    "an HDF5 file": hdf5.ENDINGS,
+}
 
 
 @short_tracebacks
@@ -75,6 +93,17 @@ def images(source: Any, *, follow_links: bool = False) -> Stimuli:
         - ``noise:COUNT`` or ``digits:COUNT``, with options as ``digits:43?digit=3``: noise, and handwritten
           digits that come with the package.
         - ``scramble:SOURCE``, with options as ``scramble:cats?kind=pixels``: the same as `scramble`.
+        - A folder, a glob pattern (``**`` for any depth of folders), or a file of an image. Folders and globs
+          are read in natural order (``2.jpg`` before ``10.jpg``). Image files are of the usual formats (PNG,
+          JPEG, TIFF, ...), of up to 16 bits a channel.
+        - A file that holds several images. A film (``.mp4``, ``.avi``, ``.mov``, ``.mkv``, ``.webm``):
+          ``clip.mp4?every=25`` takes every 25th frame, ``clip.mp4?fps=1`` what is on the screen once a
+          second, with ``start=`` and ``stop=`` in seconds. A ``.npy`` file, of which ``every=``, ``start=``
+          and ``stop=`` take frames by their numbers; ``images.npz?key=NAME``; HDF5 (``.h5``, ``.hdf5``):
+          ``file.h5?dataset=NAME``, with the same options as ``.npy``. A ``.zip`` or ``.tar`` archive
+          (``.tar.gz``, ``.tgz``, ``.tar.bz2``, ``.tar.xz``) of image files: ``photos.zip?folder=NAME``.
+        - ``noise:COUNT`` or ``digits:COUNT``, with options as ``digits:43?digit=3``: white noise, and
+          handwritten digits that come with the package.
         - Several paths, images of Pillow, or uint8 arrays of one image each: a list, a tuple, a generator, a
           column of a table. They stay in their order.
         - A uint8 array of shape (images, height, width) or (images, height, width, 3), or a tensor of
@@ -132,7 +161,8 @@ def _from_list(items: list[Any]) -> Stimuli:
     if not items:
         raise InputError("an empty list of images was given; expected at least one path")
     if all(map(_is_path, items)):
-        return FileStimuli(map(local_path, items), f"a list of {counted(len(items), 'file')}")
+        paths = map(local_path, items)
+        return _of_one_image_each(FileStimuli(paths, f"a list of {counted(len(items), 'file')}"))
     if all(map(is_picture, items)):
         return PictureStimuli(items)
     is_first_kind = is_picture if is_picture(items[0]) else _is_path
@@ -174,6 +204,7 @@ def _from_path(text: str, follow_links: bool) -> Stimuli:
     try:
         path = local_path(text)
         if path.is_dir():
+            _require_single_images(path)
             return files_in_folder(path, follow_links=follow_links)
         if path.is_file():
             return _from_file(path, text)
@@ -181,7 +212,7 @@ def _from_path(text: str, follow_links: bool) -> Stimuli:
         if mark and ending_of_several(name) and Path(name).is_file():
             return _with_options(str(path))
         if any(character in text for character in "*?["):
-            return files_matching(str(path), follow_links=follow_links)
+            return _of_one_image_each(files_matching(str(path), follow_links=follow_links))
     except OSError as error:  # no permission, a name too long
         raise InputError(f"{text}: can't be looked into ({error}); check the path") from error
     raise InputError(f"{text}: no such file or folder; {_meant(text) or 'check the path'}")
@@ -206,9 +237,36 @@ def _from_file(path: Path, text: str) -> Stimuli:
     if path.suffix.lower() not in SUFFIXES:
         head = head_of(path)
         kind = kind_of(head)
+        short = kind.partition(":")[0]
+        if short in _MISNAMED:
+            endings = " or ".join(_MISNAMED[short])
+            raise InputError(f"{text}: is {short}; to read its images, give it a name that ends in {endings}")
         if kind.startswith(_NO_IMAGES) and not re.match(rb"P[1-6]\s", head):  # PPM may be plain text
             raise InputError(f"{text}: is {kind}; {_EXPECTED}")
     return FileStimuli([path], text)
+
+
+def _require_single_images(folder: Path) -> None:
+    """Raise an error for a folder of films or archives, and of no image."""
+    names = sorted((entry.name for entry in folder.iterdir()), key=natural_key)
+    several = [name for name in names if ending_of_several(name) and not name.startswith(".")]
+    if several and not any(os.path.splitext(name)[1].lower() in SUFFIXES for name in names):
+        raise InputError(
+            f"{folder}: no images in this folder, but files that hold several; name one of them: "
+            f"{folder / several[0]}"
+        )
+
+
+def _of_one_image_each(files: FileStimuli) -> FileStimuli:
+    """Return files, or raise an error where one of them holds several images."""
+    assert files.paths is not None
+    several = next((path for path in files.paths if ending_of_several(path.name)), None)
+    if several is not None:
+        raise InputError(
+            f"{several}: is no file of one image (in {files.source}); name films, arrays and archives one by "
+            "one, each a set"
+        )
+    return files
 
 
 def ending_of_several(name: str) -> str:
@@ -327,11 +385,11 @@ def absolute_source(source: str, folder: Path, sets: Container[str] = ()) -> str
         scheme, inner, query = split_nested(source)
         named = inner if inner in sets else absolute_source(inner, folder, sets)
         return f"{scheme}:{in_parentheses(named)}{query and f'?{query}'}"
-    path = local_path(source)
-    name, mark, options = str(path).partition("?")
-    if mark and ending_of_several(name) and (folder / name).is_file() and not (folder / path).exists():
-        return f"{os.path.abspath(folder / name)}?{options}"
-    return os.path.abspath(folder / path)
+    path = str(local_path(source))
+    name, mark, options = path.partition("?")
+    if not (mark and ending_of_several(name)):  # a glob may have a ? too
+        name, mark, options = path, "", ""
+    return os.path.abspath(folder / name) + mark + options
 
 
 def _generated(source: str, seed: int) -> Stimuli:

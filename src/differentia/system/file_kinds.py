@@ -29,7 +29,9 @@ _KINDS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
         (rb"\x89PNG|\xff\xd8\xff|GIF8|RIFF....WEBP|II\*\0|MM\0\*", "an image"),
         (rb"....ftyp(avif|avis)", "an AVIF image"),
         (rb"....ftyp(hei[cfsx]|hev[cx]|mif1|msf1)", "a HEIC image"),
-        (rb"....ftyp", "a video"),
+        (rb"....ftypM4[AB]|RIFF....WAVE|ID3|fLaC|OggS", "an audio file"),
+        (rb"....ftyp|RIFF....AVI |\x1a\x45\xdf\xa3", "a video"),
+        (rb".{257}ustar", "a tar archive"),
         (rb"\0\0\0\x0cJXL |\xff\x0a", "a JPEG XL image"),
     )
 )  # fmt: skip

@@ -1,15 +1,16 @@
-"""HDF5 files of strangers, looked over before anything is read: weights, results."""
+"""HDF5 files of strangers, looked over before anything is read: weights, results, images."""
 
 from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from differentia.errors import InputError, in_one_line
 from differentia.system.file_kinds import HDF5, HEAD, head_of, kind_of
-from differentia.system.machine import free_memory
+from differentia.system.machine import free_memory, written_size
 
 #: Deflate shrinks nothing by more than about 1032 times (https://zlib.net/zlib_tech.html).
 MOST_DEFLATED = 1100
@@ -35,23 +36,66 @@ def require_plain_hdf5(
     except (InputError, MemoryError):
         raise
     except Exception as error:  # h5py raises many kinds on broken files
-        head = _head(file)
-        if head.startswith(HDF5):
-            reason = f"({in_one_line(error)}); it may be cut off or damaged"
-        else:
-            reason = f"(it is {kind_of(head)})"
-        raise InputError(f"{where}: can't be read as {form} {reason}") from error
+        raise unreadable_hdf5(file, where, error, form=form) from error
     if declared > limit:
-        raise InputError(
-            f"{where}: declares {declared:,} bytes of data, far more than a file of its size can hold; "
-            "it is damaged, or made to fill the memory: don't use it"
-        )
+        raise _too_much_declared(declared, where)
     free = free_memory()
     if declared > free:
         raise InputError(
             f"{where}: needs {declared / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free; "
             "end other programs, or read it on a larger machine"
         )
+
+
+def unreadable_hdf5(
+    file: str | os.PathLike[str] | IO[bytes], where: str, error: Exception, *, form: str = "HDF5"
+) -> InputError:
+    """Return the error for a file that h5py can't read: it is something else, or it is damaged."""
+    head = _head(file)
+    if head.startswith(HDF5):
+        reason = f"({in_one_line(error)}); it may be cut off or damaged"
+    else:
+        reason = f"(it is {kind_of(head)})"
+    return InputError(f"{where}: can't be read as {form} {reason}")
+
+
+def _too_much_declared(declared: int, where: str) -> InputError:
+    return InputError(
+        f"{where}: declares {declared:,} bytes of data, far more than a file of its size can hold; "
+        "it is damaged, or made to fill the memory: don't use it"
+    )
+
+
+def plain_datasets(opened: Any) -> dict[str, Any]:
+    """Return the datasets of an open file by their paths, without those that lie elsewhere."""
+    return {
+        place.removeprefix("/"): found
+        for place, found in _walked(opened)
+        if _is_dataset(found) and not (found.external or found.is_virtual)
+    }
+
+
+def require_plausible_size(dataset: Any, path: Path, where: str) -> None:
+    """Raise an error for a dataset that a file of its size can't hold, or that can't be read in parts."""
+    declared = _size(dataset.shape, dataset)
+    if declared > MOST_DEFLATED * os.path.getsize(path) + SMALL:
+        raise _too_much_declared(declared, where)
+    chunk, free = _size(dataset.chunks or (), dataset), free_memory()
+    if chunk > free:
+        raise InputError(
+            f"{where}: is stored in chunks of {written_size(chunk)}, which have to be read whole, and "
+            f"{written_size(free)} of memory are free; write it in smaller chunks, such as of one image each"
+        )
+
+
+def _size(shape: Sequence[int] | None, dataset: Any) -> int:
+    return math.prod(shape or ()) * int(dataset.dtype.itemsize)
+
+
+def _is_dataset(found: Any) -> bool:
+    import h5py
+
+    return isinstance(found, h5py.Dataset)
 
 
 def _head(file: str | os.PathLike[str] | IO[bytes]) -> bytes:
@@ -66,32 +110,43 @@ def _declared(root: Any, where: str) -> int:
     import h5py
 
     total = 0
+    for place, found in _walked(root):
+        if found is None:
+            raise InputError(
+                f"{where}: {place} is a link to another place or file, which is not followed; "
+                "use a file that holds all its data itself"
+            )
+        if _is_dataset(found):
+            if found.external or found.is_virtual:
+                raise InputError(
+                    f"{where}: {place} lies in another file, which is not read; "
+                    "use a file that holds all its data itself"
+                )
+            if found.dtype.hasobject and h5py.check_string_dtype(found.dtype) is None:
+                raise InputError(
+                    f"{where}: {place} holds objects ({found.dtype}); expected numbers or text: "
+                    "use a file that was written by the program that you expect it from"
+                )
+            total += _size(found.shape, found)
+    return total
+
+
+def _walked(root: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what a file holds, by its path; None for a link, which is not followed."""
+    import h5py
+
     groups, seen = [("", root)], {h5py.h5o.get_info(root.id).addr}
     while groups:
         path, group = groups.pop()
         for name in group:
             place = f"{path}/{name}"
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise InputError(
-                    f"{where}: {place} is a link to another place or file, which is not followed; "
-                    "use a file that holds all its data itself"
-                )
+                yield place, None
+                continue
             found = group[name]
             if isinstance(found, h5py.Group):
                 address = h5py.h5o.get_info(found.id).addr
                 if address not in seen:
                     seen.add(address)
                     groups.append((place, found))
-            elif isinstance(found, h5py.Dataset):
-                if found.external or found.is_virtual:
-                    raise InputError(
-                        f"{where}: {place} lies in another file, which is not read; "
-                        "use a file that holds all its data itself"
-                    )
-                if found.dtype.hasobject and h5py.check_string_dtype(found.dtype) is None:
-                    raise InputError(
-                        f"{where}: {place} holds objects ({found.dtype}); expected numbers or text: "
-                        "use a file that was written by the program that you expect it from"
-                    )
-                total += math.prod(found.shape or ()) * int(found.dtype.itemsize)
-    return total
+            yield place, found

@@ -1,0 +1,72 @@
+"""Images in the formats of image files, wherever their bytes lie: in files, in archives."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from PIL.ImageFile import ImageFile
+
+from differentia.errors import UnreadableImageError, in_one_line
+from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
+from differentia.stimuli.colour import Conversion
+from differentia.stimuli.decoding import decoded, read_header, usable_conversion
+
+
+class EncodedStimuli(Stimuli):
+    """Images that are decoded from the bytes of an image file each."""
+
+    def __init__(self) -> None:
+        self._caveats: dict[int, str] = {}
+
+    @abstractmethod
+    def _content(self, index: int) -> bytes:
+        """Return the bytes of an image file."""
+
+    @abstractmethod
+    def _place(self, index: int) -> str:
+        """Return where they lie, as errors say it."""
+
+    def load(self, index: int, fit: Fit) -> Image:
+        """Return one image, fitted to a network's input.
+
+        It is turned as its EXIF orientation says, its colours are converted to sRGB where it has another
+        profile, what is transparent is laid on white, 16-bit grey is scaled to 8 bits, and an animation gives
+        its first frame.
+        """
+        content = self._content(index)
+        try:
+            header = read_header(content)
+            conversion = self._conversion(index, header)
+            image = decoded(header, conversion)
+        except MemoryError:
+            raise
+        except Exception as error:  # Pillow's decoders raise many kinds on broken files
+            reason = in_one_line(error) or type(error).__name__
+            raise UnreadableImageError(
+                f"{self._place(index)}: can't be read as an image ({reason}); replace it, or take it out of "
+                "the set"
+            ) from error
+        return Image(fit(image), _identity(content, conversion))
+
+    def content_hash(self, index: int, fit: Fit) -> str:
+        """Return the hash of a file's bytes, and of their conversion to sRGB where there is one."""
+        content = self._content(index)
+        try:
+            return _identity(content, self._conversion(index, read_header(content)))
+        except Exception:  # of many kinds: what can't be read is told when it is loaded
+            return _identity(content, None)
+
+    def caveats(self) -> dict[int, str]:
+        """Return what is to be said of colour profiles that can't be used."""
+        return dict(self._caveats)
+
+    def _conversion(self, index: int, header: ImageFile) -> Conversion | None:
+        conversion, caveat = usable_conversion(header)
+        if caveat:
+            self._caveats[index] = f"{self._place(index)}: {caveat}"
+        return conversion
+
+
+def _identity(content: bytes, conversion: Conversion | None) -> str:
+    """Return the hash of a file's bytes, and of what makes other pixels of them than they hold."""
+    return content_hash(content) if conversion is None else content_hash(content, b"in sRGB")
