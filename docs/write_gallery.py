@@ -93,6 +93,30 @@ dif.plot_contrast(contrast)
 """,
     ),
     Entry(
+        "dimensionality",
+        "In how many dimensions responses vary",
+        "Solid lines are of the images at hand, which can't reach the dotted line; dashed ones estimate the "
+        "value of all images of the kind.",
+        "The dimensionality of three sets against depth on a logarithmic axis: that of white noise falls "
+        "from about 1000 to 1.",
+        """
+found = dif.statistics(result)
+dif.plot_dimensionality(found)
+""",
+    ),
+    Entry(
+        "between",
+        "How far two sets lie apart",
+        "The median distance between images of two sets, against those within each. Marks are filled where "
+        "the sets are not of one kind (permutation p < 0.05, corrected).",
+        "Three lines against depth: the distances within threes fall to 0 at the last layer, those between "
+        "threes and all digits rise.",
+        """
+found = dif.statistics(result)
+dif.plot_between(found, "threes", "all_digits")
+""",
+    ),
+    Entry(
         "marked",
         "Marks above the curves",
         "Up to six contrasts become rows above the curves, with a mark at each layer where the two sets "
@@ -149,6 +173,19 @@ results = {
 }
 groups = [name.split()[0] for name in results]
 dif.plot_across(dif.across(results, group=groups))
+""",
+    ),
+    Entry(
+        "depth",
+        "How layers follow the stimulus",
+        "Each point is a set, here one of the ten digits: what the images differ by, the first layers pass "
+        "on, and the last ones do not. The band is the interval over sets. [How to ask](guides/depth.md).",
+        "Points and lines of three layers against the differentiation of the stimulus, and the correlation "
+        "of each layer, which falls from nearly 1 to about 0.",
+        """
+by_digit = {f"digit {digit}": f"digits:20?digit={digit}" for digit in range(10)}
+of_digits = dif.measure("digits", by_digit, layers=layers, units="all")
+dif.plot_depth(dif.depth(of_digits))
 """,
     ),
     Entry(

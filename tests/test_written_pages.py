@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from helpers.documents import DOCS, script
 from helpers.zoo import NETWORKS
@@ -125,3 +126,43 @@ def test_tables(texts: int) -> None:
     lines = script("markdown_tables").table(["a", "b", "c"], [["x", "y", "1"], ["z", "2", "3"]], texts=texts)
     rule = {1: "|---|---:|---:|", 2: "|---|---|---:|"}[texts]
     assert lines == ["| a | b | c |", rule, "| x | y | 1 |", "| z | 2 | 3 |"]
+
+
+def test_depth() -> None:
+    """The whole page, written anew from the numbers beside it; no kind or number of sets is left out."""
+    told = script("write_depth")
+    counted = json.loads(told.COUNTED.read_text(encoding="utf-8"))
+    assert told.page(counted) == page("depth")
+    cells = [(row["kind"], row["sets"]) for row in counted["coverage"]]
+    assert cells == [(name, n) for name in told.GENERATORS for n in told.SIZES]
+    assert [len(example["rows"]) for example in counted["examples"]] == [16, 16]
+
+
+def test_depth_marks_what_misses() -> None:
+    """A coverage beyond 93 to 97 % at 12 and 50 sets; of 6 none."""
+    told = script("write_depth")
+    row = {"kind": "normal", "sets": 12, "pearson": {"held": 0.929}, "slope": {"held": 0.93}}
+    assert told.misses(row, "pearson")
+    assert not told.misses(row, "slope")
+    assert not told.misses({**row, "sets": 6}, "pearson")
+    known = {"pearson": 0.6, "spearman": 0.6, "slope": 0.6}
+    found = told.coverage("normal, 0.6", 12, known, 300)
+    assert 0.90 < found["pearson"]["held"] < 0.99
+    assert told.coverage("normal, 0.6", 12, {**known, "pearson": 0.0}, 300)["pearson"]["held"] < 0.6
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+@pytest.mark.usefixtures("real_data")
+def test_depth_of_mobilenet() -> None:
+    """Measured anew, its layers follow the photographs as the page says, and as SciPy does."""
+    told = script("write_depth")
+    (expected, _) = json.loads(told.COUNTED.read_text(encoding="utf-8"))["examples"]
+    parts = np.array_split(np.arange(143), told.EXAMPLE)
+    ordered = told.by_contrast()
+    sets = {f"contrast {number}": [ordered[at] for at in part] for number, part in enumerate(parts, start=1)}
+    _, about = told.example("contrast", sets, "none")  # which compares with SciPy
+    for row, as_told in zip(about["rows"], expected["rows"], strict=True):
+        assert row["layer"] == as_told["layer"]
+        for name in ("pearson", "pearson_low", "spearman", "slope_high", "pairs"):
+            assert row[name] == pytest.approx(as_told[name], abs=0.02)

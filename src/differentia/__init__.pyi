@@ -17,6 +17,7 @@ from .networks.base import Network as Network
 from .networks.load import load_network as load_network
 from .output.figures.across import plot_across as plot_across
 from .output.figures.contrasts import plot_contrast as plot_contrast
+from .output.figures.correlations import plot_depth as plot_depth
 from .output.figures.heatmaps import (
     plot_distances as plot_distances,
     plot_filters as plot_filters,
@@ -25,6 +26,10 @@ from .output.figures.heatmaps import (
 from .output.figures.lines import plot as plot, plot_kinds as plot_kinds, plot_relative as plot_relative
 from .output.figures.maps import plot_maps as plot_maps
 from .output.figures.save import save_figures as save_figures
+from .output.figures.statistics import (
+    plot_between as plot_between,
+    plot_dimensionality as plot_dimensionality,
+)
 from .output.paper.paragraph import Methods as Methods, describe_methods as describe_methods
 from .output.paper.references import Reference as Reference
 from .output.report.page import show as show, write_report as write_report
@@ -36,18 +41,27 @@ from .results.across import across as across, contrast_across as contrast_across
 from .results.contrasts import contrast as contrast, contrasts_between_sets as contrasts_between_sets
 from .results.convergence import not_converged as not_converged
 from .results.copies import say_copies as say_copies
+from .results.depth import depth as depth
 from .results.doubts import doubts as doubts, say_doubts as say_doubts
 from .results.draws import draw_mean as draw_mean, draw_spread as draw_spread
 from .results.files import load_result as load_result, save as save
+from .results.following import say_depth as say_depth
 from .results.intervals import with_intervals as with_intervals
 from .results.precision import precision as precision, say_precision as say_precision
 from .results.published import (
     compare_with_published as compare_with_published,
     published_curves as published_curves,
 )
+from .results.rdms import to_rsatoolbox as to_rsatoolbox
 from .results.relative import relative as relative, relative_interval as relative_interval
 from .results.renaming import rename as rename
-from .results.tables import records as records, to_dataframe as to_dataframe, top_classes as top_classes
+from .results.statistics import statistics as statistics
+from .results.tables import (
+    records as records,
+    save_table as save_table,
+    to_dataframe as to_dataframe,
+    top_classes as top_classes,
+)
 from .stimuli.base import Stimuli as Stimuli
 from .stimuli.noise import noise as noise
 from .stimuli.saving import save_images as save_images

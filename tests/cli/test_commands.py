@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import PIL.Image
 import pytest
 import torch
@@ -1211,3 +1212,64 @@ def test_paired_images_on_the_command_line(tmp_path: Path, capsys: pytest.Captur
     assert main(arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "do not belong together two by two ('another' has no partner)" in line
+
+
+def test_statistics_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The library's numbers, as tables, as JSON and in a file; a mistake is one line, and exits with 2."""
+    rng = np.random.default_rng(0)
+    sets = {
+        name: {"V1": rng.normal(size=(12, 30)) + shift}
+        for name, shift in (("a,b", 0.0), ("c", 1.0), ("d", 0.0))
+    }
+    path = str(tmp_path / "result.nc")
+    result = dif.measure_responses(sets)
+    dif.save(result, path)
+    found = dif.statistics(result)
+    table = dif.to_dataframe(found)
+
+    assert main(["statistics", path, "--json"]) == 0
+    records = json.loads(capsys.readouterr().out)
+    for name in table.columns:
+        told = [np.nan if record[name] is None else record[name] for record in records]
+        assert told == (
+            pytest.approx(table[name].tolist(), nan_ok=True)
+            if table[name].dtype == float
+            else table[name].tolist()
+        )
+
+    assert main(["statistics", path]) == 0
+    printed = capsys.readouterr().out
+    assert "Median distances between a,b and c, and within [95 %: other stimuli]" in printed
+    assert rows_of(printed)["V1"][1].startswith(f"{found['dimensionality'].values[0, 0]:.2f}")
+    assert "Stimuli: a,b 12, c 12, d 12. Dimensions are at most one less" in printed
+    written = tmp_path / "all.parquet"
+    options = ["--pair", "d,a,b", "--quantiles", "0.5", "--confidence", "0.8", "--table", str(written)]
+    assert main(["statistics", path, *options]) == 0
+    printed = capsys.readouterr().out
+    assert "between a,b and d, and within [80 %" in printed
+    assert printed.count("Median distances between") == 1
+    expected = dif.to_dataframe(dif.statistics(result, pairs=[("a,b", "d")], quantiles=[0.5], confidence=0.8))
+    pd.testing.assert_frame_equal(pd.read_parquet(written), expected, check_dtype=False)
+
+    dif.save(dif.measure_responses(sets, metric="cosine"), path)
+    assert main(["statistics", path]) == 0
+    printed = capsys.readouterr().out
+    assert (
+        "only dimensionality is computed: the result's distances are Euclidean, not by the metric 'cosine'"
+        in printed
+    )
+    assert "Median distances" not in printed
+
+    for wrong, message in (
+        (["--pair", "c,e"], "unknown set 'e'"),
+        (["--pair", "c"], "--pair is 'c'; expected the names of two sets"),
+        (["--pair", "c,c"], "both sets are 'c'"),
+        (["--quantiles", "0.5,x"], "--quantiles: 'x'; expected a number"),
+        (["--quantiles", "2"], "expected numbers from 0 to 1"),
+        (["--table", "a.xls"], "unknown ending of a table '.xls'"),
+        (["--confidence", "95"], "confidence is 95.0"),
+    ):
+        assert main(["statistics", path, *wrong]) == 2
+        captured = capsys.readouterr()
+        assert message in captured.err
+        assert len(captured.err.splitlines()) == 1

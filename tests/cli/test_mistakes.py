@@ -113,6 +113,10 @@ WORDS: dict[str, str] = {
     "report made/result.nc": "made/result.nc: is a file; name the folder that it lies in",
     "contrast made nois cats": "unknown set 'nois'. Did you mean 'noise'? Known: noise, cats",
     "published made": "the result is of ",
+    "depth": "RESULT... is missing (A result.nc, or its folder; several); write differentia depth RESULT",
+    "correlate made": "unknown command 'correlate'. Did you mean 'depth'?",
+    "depth made made": "made is given twice; give each result once",
+    "depth made": "made: the result has no layer 'input' to compare with; measure the network with it",
 }
 CATS = "--set noise=noise:3 --out o"
 

@@ -19,6 +19,7 @@ from differentia.cli.output import (
     print_json,
     print_paragraph,
     print_result,
+    print_statistics,
     print_table,
     say,
     told_by_the_library,
@@ -216,3 +217,22 @@ def test_a_small_p_is_written_out(capsys: pytest.CaptureFixture[str]) -> None:
         "They differ in 2 of 3 populations (p < 0.05, corrected over 12 populations and pairs of sets): "
         "x, y; unknown in 1."
     )
+
+
+def test_statistics_say_which_images_are_in_two_sets(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the sets that are compared, by the content of images; of stimuli, which are not known, nothing."""
+    rng = np.random.default_rng(0)
+    result = dif.measure_responses({name: {"x": rng.normal(size=(5, 9))} for name in ("a", "b", "c")})
+    hashes = [*"12345", *"16789", *"1abcd"]
+    known = result.assign_coords(image_hash=("image", hashes), layer_kind=("layer", ["Linear"]))
+    for given, pairs, told in (
+        (known, [("a", "b")], "Images are in two sets (a and b: 1): none is compared with itself"),
+        (known, [("a", "b"), ("b", "c")], "Images are in two sets (a and b: 1; b and c: 1): none"),
+        (known, [], None),
+        (result, [("a", "b")], None),
+    ):
+        print_statistics(dif.statistics(given, pairs=pairs), given)
+        printed = capsys.readouterr().out
+        assert (told or "a 5, b 5, c 5. Dimensions are at most one less") in printed
+        assert ("in two sets" in printed) == (told is not None)
+        assert printed.count("Median distances between") == len(pairs)

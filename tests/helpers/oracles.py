@@ -177,3 +177,23 @@ def sketched(matrix: Any, kept: Any, fold: Any, normalize: str = "layer") -> flo
     by_few = [math.dist(few[i], few[j]) for i, j in pairs]
     scale = math.sqrt(math.fsum(d * d for d in by_many) / math.fsum(d * d for d in by_few))
     return statistics.median(by_few) * scale / (sigma * math.sqrt(units.shape[1]))
+
+
+def participation_ratio(matrix: Any) -> float:
+    """Return the participation ratio of the eigenvalues of the covariance of responses, by NumPy."""
+    values = np.linalg.eigvalsh(np.cov(np.asarray(matrix, dtype=np.float64), rowvar=False))
+    return float(values.sum() ** 2 / (values**2).sum())
+
+
+def between(one: Any, other: Any, normalize: str = "layer") -> tuple[float, float, float]:
+    """Return the medians across two sets, and within each, by loops, over the SD of both."""
+    first, second = ([[float(v) for v in row] for row in matrix] for matrix in (one, other))
+    entries = [value for row in (*first, *second) for value in row]
+    sigma = population_sd(entries) if normalize == "layer" else 1.0
+
+    def within(rows: list[list[float]]) -> float:
+        pairs = [(i, j) for i in range(len(rows)) for j in range(i + 1, len(rows))]
+        return statistics.median(distance(rows[i], rows[j], "euclidean") / sigma for i, j in pairs)
+
+    across = statistics.median(distance(a, b, "euclidean") / sigma for a in first for b in second)
+    return across, within(first), within(second)

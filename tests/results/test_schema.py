@@ -371,15 +371,17 @@ PUBLIC: dict[str, tuple[Any, ...]] = {
     "say_doubts": (),
     "say_precision": (),
     "show": (),
+    "statistics": (),
     "to_dataframe": (),
+    "to_rsatoolbox": ("conv",),
     "top_classes": (),
     "with_intervals": (),
     "write_report": ("x.html",),
 }
 
-#: Those that take results by kind, or of VGG16; and those of draws, which take any selection, and kinds that
-#: were joined.
-OTHERS = {"across", "compare_with_published", "plot_kinds"}
+#: Those that take results by kind, of VGG16, or of four sets; and those of draws, which take any selection,
+#: and kinds that were joined.
+OTHERS = {"across", "compare_with_published", "depth", "plot_kinds"}
 UNCHECKED = {"draw_mean", "draw_spread", "not_converged"}
 
 
@@ -414,7 +416,8 @@ def test_a_result_is_checked_once(
 ) -> None:
     """However many others a public function calls, for each layer and set; what is no result is refused."""
     monkeypatch.chdir(tmp_path)
-    viewed_only = ("plot_filters", "plot_maps", "plot_predictions", "top_classes", "write_report")
+    viewed_only = {"plot_filters", "plot_maps", "plot_predictions", "top_classes", "write_report"}
+    viewed_only |= {"to_rsatoolbox"}  # which is given one of its layers
     result = whole() if name in viewed_only else neurons()
     for _ in range(2):
         getattr(dif, name)(result, *PUBLIC[name])

@@ -210,3 +210,90 @@ def test_records_stay_one_version() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert "<string>:3: FutureWarning: dif.records() goes with the next version" in done.stderr
+
+
+def test_the_table_of_statistics() -> None:
+    """A row for each set and layer, then one for each pair of sets and layer: the numbers of the dataset."""
+    found = dif.statistics(neurons(), quantiles=(0.05, 0.5))
+    table = dif.to_dataframe(found)
+    assert table[["set", "other", "layer"]].values.tolist() == [
+        *(
+            [name, "", layer]
+            for name in ("stimulus", "spontaneous")
+            for layer in ("features.0", "block1/conv")
+        ),
+        *(["stimulus", "spontaneous", layer] for layer in ("features.0", "block1/conv")),
+    ]
+    own, pairs = table[table["other"] == ""], table[table["other"] != ""]
+    for name in ("median", "mean", "dimensionality", "dimensionality_unbiased"):
+        np.testing.assert_array_equal(own[name], found[name].values.ravel())
+        assert pairs[name].isna().all()
+    np.testing.assert_array_equal(own["quantile_0.5"], own["median"])
+    for name in ("between", "within_second", "excess", "p_corrected"):
+        np.testing.assert_array_equal(pairs[name], found[name].values.ravel())
+        assert own[name].isna().all()
+    assert table["n_units"].tolist() == [50, 10] * 3
+    assert table["n_images"].tolist() == [8] * 6
+    alone = dif.to_dataframe(dif.statistics(neurons().sel(set=["stimulus"])))
+    assert alone["other"].tolist() == ["", ""]
+
+
+def test_the_table_of_depth(tmp_path: Path) -> None:
+    """A row for each set and layer; what is of two layers has no place in it."""
+    found = xr.Dataset(
+        {
+            "value": (("set", "layer"), np.arange(6.0).reshape(2, 3)),
+            "stimulus": ("set", [0.1, 0.2]),
+            "pearson": ("layer", [1.0, 0.5, np.nan]),
+            "doubt": (("set", "layer"), [["", "gap", ""], ["", "", ""]]),
+            "similarity": (("set", "layer", "layer_other"), np.zeros((2, 3, 3))),
+        },
+        coords={"set": ["a", "b"], "layer": ["x", "y", "z"], "layer_other": ["x", "y", "z"], "units": "all"},
+        attrs={"differentia": "depth"},
+    )
+    table = dif.to_dataframe(found)
+    assert table.columns.tolist() == ["set", "layer", "value", "stimulus", "pearson", "doubt"]
+    assert table["set"].tolist() == ["a"] * 3 + ["b"] * 3
+    assert table["value"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert table["stimulus"].tolist() == [0.1] * 3 + [0.2] * 3
+    np.testing.assert_array_equal(table["pearson"], [1.0, 0.5, np.nan] * 2)
+    back = pd.read_parquet(dif.save_table(table, tmp_path / "depth.parquet"))
+    pd.testing.assert_frame_equal(back, table, check_dtype=False)
+    with pytest.raises(dif.InputError, match="is not a result of differentia"):
+        dif.to_dataframe(found.assign_attrs(differentia="other"))
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet", ".CSV"])
+@pytest.mark.parametrize("of", ["result", "statistics"])
+def test_a_table_comes_back_from_its_file(of: str, ending: str, tmp_path: Path) -> None:
+    """With the same columns and numbers, whatever the names; the file is replaced whole."""
+    result = neurons()
+    named = result.assign_coords(layer=["a,b", 'c"\u00f6'])
+    table = dif.to_dataframe(named if of == "result" else dif.statistics(named))
+    path = tmp_path / f"table{ending}"
+    path.write_text("before")
+    assert dif.save_table(table, path) == path
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    if ending == ".parquet":
+        back = pd.read_parquet(path)
+        assert back.dtypes.astype(str).tolist() == table.dtypes.astype(str).tolist()
+        pd.testing.assert_frame_equal(back, table, check_dtype=False)
+        return
+    back = pd.read_csv(path, keep_default_na=True, na_values={"other": []})
+    assert back.columns.tolist() == table.columns.tolist()
+    assert back["layer"].tolist() == table["layer"].tolist()
+    for name in table.select_dtypes("number"):
+        np.testing.assert_allclose(back[name].astype(float), table[name].astype(float), rtol=1e-12)
+
+
+def test_tables_that_can_not_be_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another ending, a folder that is not there, Parquet where pyarrow is not; nothing is left behind."""
+    table = dif.to_dataframe(neurons())
+    with pytest.raises(dif.InputError, match=r"unknown ending of a table '.xlsx'.*\.csv, \.parquet"):
+        dif.save_table(table, tmp_path / "a.xlsx")
+    with pytest.raises(dif.DifferentiaError, match="give the path of a file in a folder that can"):
+        dif.save_table(table, tmp_path / "none" / "a.csv")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(dif.InputError, match=r'pip install "differentia\[parquet\]"'):
+        dif.save_table(table, tmp_path / "a.parquet")
+    assert list(tmp_path.iterdir()) == []

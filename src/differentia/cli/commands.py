@@ -16,6 +16,7 @@ from differentia.cli.output import (
     print_csv,
     print_json,
     print_paragraph,
+    print_statistics,
     print_table,
     print_text,
     say,
@@ -26,7 +27,7 @@ from differentia.errors import InputError
 from differentia.experiment.options import N_UNITS
 from differentia.output.options import FigureOptions
 from differentia.system.choices import AXIS, HOW, NOISE, SCRAMBLE, UNITS
-from differentia.system.fields import Count, Number, Option, Share, Whole
+from differentia.system.fields import Count, Number, Option, Share, Text, Whole
 from differentia.system.files import require_new, user_path
 from differentia.system.locking import held
 from differentia.system.progress import shown_progress
@@ -672,6 +673,133 @@ def contrast(
         print_json([{**found.attrs, **row} for row in rows])
     else:
         print_contrast(found, whole)
+
+
+@_command(
+    "differentia depth vgg16 --out vgg16_depth",
+    "differentia depth mouse_1 mouse_2 --stimulus vgg16 --sets movie,scrambled,gratings,noise --json",
+    "differentia depth vgg16 resnet18 --out depth --figures svg",
+)
+def depth(
+    results: Annotated[list[str], opt.argument("A result.nc, or its folder; several.", "RESULT...")],
+    stimulus: Annotated[
+        str | None,
+        opt.text(
+            "The result whose layer is the stimulus; its sets have the same names.",
+            "RESULT",
+            shown="each result's own",
+        ),
+    ] = None,
+    compared: Annotated[
+        Any,
+        opt.value(
+            tuple[Text, ...], "Which sets, 4 or more.", "A,B,...", "--sets", shown="all but the reference"
+        ),
+    ] = None,
+    base: Annotated[str, opt.text("The layer that is the stimulus.", "LAYER")] = "input",
+    confidence: Annotated[Any, opt.value(Number, "Of the intervals, from 0.5 to below 1.", "P")] = "0.95",
+    permutations: Annotated[Any, opt.value(Count, "Of sets, for p across them.")] = "9999",
+    seed: Annotated[Any, opt.value(Whole, "Of the permutations.")] = "0",
+    out: Annotated[str | None, opt.text("The folder to write tables and the figure to.", "DIR")] = None,
+    *,
+    figures: tuple[str, ...],
+    figure_width: float | None,
+    dpi: int | None,
+    as_json: bool,
+) -> None:
+    """Compare each layer with the stimulus: across sets, and pair by pair within each set.
+
+    Across sets: does a layer's differentiation follow that of the stimulus, the layer input? Within a set: do
+    the same pairs of images lie far apart? Several results are networks, or animals, named by their folders.
+
+    DIR gets depth.csv, the numbers of each layer; pairs.csv, those of each set and layer; and depth.png.
+    """
+    from differentia.cli.depth import print_depth, save_depth
+    from differentia.results.depth import depth as follow
+
+    read = {name: _read_result(path) for name, path in _named_results(results).items()}
+    shown = None if stimulus is None else _read_result(stimulus)
+    found = {}
+    for name, one in read.items():
+        try:
+            found[name] = follow(
+                one,
+                stimulus=shown,
+                sets=compared,
+                base=base,
+                confidence=confidence,
+                permutations=permutations,
+                seed=seed,
+            )
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from error
+    if out:
+        written = save_depth(found, user_path(out), FigureOptions(figures, figure_width, dpi))
+    print_depth(found, as_json=as_json)
+    if out:
+        say(f"Written to {out}: {', '.join(path.name for path in written)}")
+
+
+def _named_results(paths: list[str]) -> dict[str, str]:
+    """Return the paths of results by their folders' names, or by themselves where these are not distinct."""
+    places = {path: user_path(path) for path in paths}
+    names = [
+        place.parent.resolve().name if place.is_file() else place.resolve().name for place in places.values()
+    ]
+    if len(places) < len(paths):
+        twice = next(path for path in paths if paths.count(path) > 1)
+        raise InputError(f"{twice} is given twice; give each result once")
+    return dict(zip(names if len({*names}) == len(paths) else paths, paths, strict=True))
+
+
+@_command(
+    "differentia statistics demo",
+    "differentia statistics vgg16 --pair tabby_cats,random_images --table statistics.parquet",
+)
+def statistics(
+    result: Annotated[str, opt.argument("A result.nc, or its folder.", "RESULT")],
+    pairs: Annotated[
+        list[str] | None,
+        opt.text(
+            "Two sets of which an interval and p are wanted; may be repeated.",
+            *("A,B", "--pair"),
+            shown="every two of at most four sets beside the reference",
+        ),
+    ] = None,
+    quantiles: Annotated[
+        str, opt.text("Of the distances of a set's pairs, from 0 to 1.", "Q,Q,...")
+    ] = "0.05,0.25,0.75,0.95",
+    confidence: Annotated[
+        Any, opt.value(Number, "Of the intervals, from 0.5 to below 1.", "P", shown="that of the result")
+    ] = None,
+    table: Annotated[
+        str | None, opt.text("Also write all numbers to a file: .csv or .parquet.", "FILE")
+    ] = None,
+    *,
+    as_json: bool,
+) -> None:
+    """Tell what the distances of images say beside their median.
+
+    For each set and layer: the mean and quantiles of distances, and in how many dimensions responses vary.
+    For two sets: the median distance between them against those within, with an interval and p. The table
+    of --json and --table has all of it, one row for each set, or two sets, and layer.
+    """
+    from differentia.results.statistics import look
+    from differentia.results.tables import require_ending, save_table, statistics_rows, to_dataframe
+
+    if table is not None:
+        require_ending(table)
+    whole = _read_result(result)
+    names = [str(name) for name in whole["set"].values]
+    chosen = None if pairs is None else [opt.pair_of(text, names) for text in pairs]
+    shares = [opt.number_of("--quantiles", part) for part in quantiles.split(",")]
+    found = look(whole, quantiles=shares, pairs=chosen, confidence=confidence)
+    if as_json:
+        print_json(statistics_rows(found))
+    else:
+        print_statistics(found, whole)
+    if table is not None:
+        say(f"Written to {save_table(to_dataframe(found), table)}")
 
 
 def _read_result(path: str) -> xr.Dataset:

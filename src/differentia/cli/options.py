@@ -102,10 +102,16 @@ SEVERAL_TIMES = {"maps": "--map", "reference": "--reference"}
 
 
 def value(
-    kind: Any, text: str, metavar: str = "N", *, shown: str | None = None, choice: Choice | None = None
+    kind: Any,
+    text: str,
+    metavar: str = "N",
+    *names: str,
+    shown: str | None = None,
+    choice: Choice | None = None,
 ) -> Any:
     """Return an option of which `kind`, a type or a function, makes a value of its text."""
     return typer.Option(
+        *names,
         metavar=metavar,
         help=text,
         show_default=shown or True,
@@ -283,3 +289,20 @@ def maps(option: str, given: Sequence[str] | None) -> dict[str, tuple[int, ...]]
             )
         filters[layer] = (*filters.get(layer, ()), *chosen)
     return filters or None
+
+
+def pair_of(text: str, names: Sequence[str]) -> tuple[str, str]:
+    """Return the two sets that a text names with a comma between them; a name may hold commas, too."""
+    places = [place for place, letter in enumerate(text) if letter == ","]
+    pairs = [(text[:place].strip(), text[place + 1 :].strip()) for place in places]
+    if not pairs:
+        raise InputError(f"--pair is {text!r}; expected the names of two sets, such as {','.join(names[:2])}")
+    return next((pair for pair in pairs if {*pair} <= {*names}), pairs[0])
+
+
+def number_of(option: str, text: str) -> float:
+    """Return a number of a list of numbers."""
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"{option}: {text!r}; expected a number") from None

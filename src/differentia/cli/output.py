@@ -219,7 +219,7 @@ def print_contrast(found: xr.Dataset, result: xr.Dataset) -> None:
                 Column([f"{first} {sign}", second], _contrasted(rows, name))
                 for name, sign in _BETWEEN.items()
             ),
-            *(Column(heading, [_written_p(one[name]) for one in rows]) for name, heading in _OF_P.items()),
+            *(Column(heading, [written_p(one[name]) for one in rows]) for name, heading in _OF_P.items()),
         ],
     )
     print_text()
@@ -248,7 +248,96 @@ def _contrasted(rows: Sequence[dict[str, Any]], name: str) -> list[str]:
     return aligned([("-", "", "") if cell[0] == "nan" else cell for cell in cells])
 
 
-def _written_p(p: float) -> str:
+def written_p(p: float) -> str:
+    """Return a p as text; "-" where there is none."""
     if math.isnan(p):
         return "-"
     return f"{p:.1e}" if p < 0.0001 else f"{p:.4f}"
+
+
+#: What is printed of the sets, below the headings: of each layer.
+_OF_SETS = {
+    "mean": ["mean"],
+    "dimensionality": ["dimensions"],
+    "dimensionality_unbiased": ["unbiased", "dimensions"],
+}
+
+
+def print_statistics(found: xr.Dataset, result: xr.Dataset) -> None:
+    """Print what `statistics` returned of a result: sets, then the pairs with p, each layer by layer."""
+    from differentia.output.words import units_title
+    from differentia.results.subject import subject_of
+    from differentia.results.summaries import layer_names
+
+    subject = subject_of(result)
+    items, names = subject.item.many, Column([subject.place.one], layer_names(found), text=True)
+    count = units_title(str(found.attrs["units"]), int(result["n_units"].max()), subject.unit.many)
+    if bool(found["dimensionality"].notnull().any()):
+        columns = [
+            Column([str(name), *heading], [_value(one) for one in found[what].sel(set=name).values])
+            for name in found["set"].values
+            for what, heading in _OF_SETS.items()
+            if bool(found[what].notnull().any())
+        ]
+        print_table(f"Mean distance of pairs, and dimensions of responses, {count}", names, columns)
+        print_text()
+    compared = found.isel(pair=found["p"].notnull().any("layer").values)
+    for at in range(compared.sizes["pair"]):
+        _print_between(compared.isel(pair=at), names, items)
+    said = [found.attrs["unknown"]] if found.attrs["unknown"] else []
+    if found.sizes["set"] <= MOST_NAMED:
+        sizes = zip(found["set"].values, found["n_images"].values, strict=True)
+        counts = ", ".join(f"{name} {int(n):,}" for name, n in sizes)
+        said.append(
+            f"{items.capitalize()}: {counts}. Dimensions are at most one less, and too few; unbiased ones "
+            f"are those of all {items} of the kind."
+        )
+    print_paragraph(*said, *_say_shared(compared, result))
+
+
+def _print_between(of_pair: xr.Dataset, names: Column, items: str) -> None:
+    """Print the distances between two sets and within each, layer by layer."""
+    from differentia.results.summaries import percent
+
+    first, second = str(of_pair["first"].item()), str(of_pair["second"].item())
+    headings = {
+        "between": ["between"],
+        "within_first": ["within", first],
+        "within_second": ["within", second],
+    }
+    limits = zip(*(of_pair[f"excess{end}"].values for end in ("", "_low", "_high")), strict=True)
+    cells = [("-", "", "") if math.isnan(one[0]) else written_value(*map(float, one)) for one in limits]
+    columns = [
+        *(
+            Column(heading, [_value(one) for one in of_pair[name].values])
+            for name, heading in headings.items()
+        ),
+        Column(["excess"], aligned(cells)),
+        *(
+            Column(heading, [written_p(float(p)) for p in of_pair[name].values])
+            for name, heading in _OF_P.items()
+        ),
+    ]
+    level = percent(of_pair.attrs["confidence"])
+    print_table(
+        f"Median distances between {first} and {second}, and within [{level}: other {items}]", names, columns
+    )
+    print_text()
+
+
+def _say_shared(compared: xr.Dataset, result: xr.Dataset) -> list[str]:
+    """Say which of the sets that were compared show the same images, and what is done about them."""
+    from differentia.results.copies import in_two_sets
+
+    if not bool((result["image_hash"] != "").any()):  # of stimuli that are not known
+        return []
+    pairs = set(zip(compared["first"].values.tolist(), compared["second"].values.tolist(), strict=True))
+    cases = [f"{' and '.join(pair)}: {n:,}" for pair, n in in_two_sets(result).items() if pair in pairs]
+    told = (
+        f"Images are in two sets ({'; '.join(cases)}): none is compared with itself, and they stay in both."
+    )
+    return [told] if cases else []
+
+
+def _value(number: float) -> str:
+    return "-" if math.isnan(number) else written_value(float(number), math.nan, math.nan)[0]

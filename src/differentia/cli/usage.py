@@ -16,7 +16,11 @@ from differentia.errors import InputError, nearest_names, shortened, unknown_nam
 #: What commands are called in their stead, without hyphens.
 COMMAND_SYNONYMS = {
     **dict.fromkeys(("analyse", "analyze", "calculate", "compute", "measurement", "record"), "measure"),
+    **dict.fromkeys(
+        ("between", "dimensionality", "dimensions", "distances", "quantiles", "stats"), "statistics"
+    ),
     **dict.fromkeys(("compare", "comparison", "diff", "ttest"), "contrast"),
+    **dict.fromkeys(("correlate", "correlation", "follow", "mantel"), "depth"),
     **dict.fromkeys(("draw", "figures", "html", "plot", "show"), "report"),
     **dict.fromkeys(("info", "inspect", "list", "modules", "summary"), "layers"),
     **dict.fromkeys(("choose", "classify", "pick"), "select"),
@@ -30,7 +34,7 @@ OPTION_SYNONYMS = {
     **dict.fromkeys(("cuda", "gpu"), "--device cuda"),
     **dict.fromkeys(("cpu", "nogpu"), "--device cpu"),
     **dict.fromkeys(("dir", "directory", "folder", "o", "output", "outputdir", "save"), "--out"),
-    **dict.fromkeys(("data", "dataset", "images", "sets", "stimuli"), "--set"),
+    **dict.fromkeys(("data", "dataset", "images", "stimuli"), "--set"),
     **dict.fromkeys(("classfolders", "csv", "imagefolder", "manifest", "table"), "--sets-from"),
     **dict.fromkeys(("distance", "dist", "measure"), "--metric"),
     **dict.fromkeys(("imagesize", "inputshape", "resolution", "shape", "size"), "--input-size"),

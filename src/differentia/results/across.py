@@ -241,14 +241,15 @@ def require_across(given: Any) -> None:
 
 
 def _differentiation(result: xr.Dataset) -> xr.DataArray:
-    return _at_largest(result["differentiation"], result)
+    return at_largest(result["differentiation"], result)
 
 
 def _relative(result: xr.Dataset) -> xr.DataArray:
-    return _at_largest(relative(result), result)
+    return at_largest(relative(result), result)
 
 
-def _at_largest(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
+def at_largest(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
+    """Return the means over draws at the largest number of units, (set, layer)."""
     means = draw_mean(values, result).sel(n_units=result["n_units"].max(), drop=True)
     return means.drop_vars(set(means.coords) - {"set", "layer"})
 
@@ -431,7 +432,7 @@ def compare_pairs(differences: Float[np.ndarray, "result layer"], confidence: fl
     # freedom where a layer has fewer values.
     p = p_of_flips(differences, signs)
     observed, others = p[:, 0], p[:, 1:]
-    alone, corrected = _p_values(np.where(known, -observed * (1 + _TIE), np.nan), -others)
+    alone, corrected = p_of_permuted(np.where(known, -observed * (1 + _TIE), np.nan), -others)
     level = min(1 - confidence, critical_p(others[known], 1 - confidence))
     limits = zip(("simultaneous_low", "simultaneous_high"), _around(difference, level / 2), strict=True)
     found |= {name: np.where(known, limit, np.nan) for name, limit in limits}
@@ -509,12 +510,12 @@ def p_of_flips(
     return two_sided(Mean(means, np.sqrt(squares / df / count), np.broadcast_to(df, means.shape))).T
 
 
-def _p_values(
+def p_of_permuted(
     observed: Float[np.ndarray, " layer"], permuted: Float[np.ndarray, "layer b"]
 ) -> tuple[Float[np.ndarray, " layer"], Float[np.ndarray, " layer"]]:
-    """Return how often flips reach what was observed: in the same layer, and in any layer."""
-    # What was observed counts as one of the flips (Phipson and Smyth 2010), and a flip without
-    # a value as one that reaches it.
+    """Return how often flips or permutations reach what was observed: in the same layer, and in any layer."""
+    # What was observed counts as one of them (Phipson and Smyth 2010), and one without a value as one that
+    # reaches it.
     known = np.isfinite(observed)
     unknown = np.where(known, np.inf, -np.inf)[:, np.newaxis]
     permuted = np.where(np.isnan(permuted), unknown, permuted)

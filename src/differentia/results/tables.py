@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from differentia.errors import users_level, warn
+from differentia.errors import InputError, require_known, short_tracebacks, users_level, warn
+from differentia.results.between import BETWEEN_VALUES
 from differentia.results.convergence import convergence_known, not_converged
 from differentia.results.dataset import require_variables
 from differentia.results.doubts import doubts
@@ -17,7 +20,7 @@ from differentia.results.draws import draw_mean, draw_spread
 from differentia.results.references import references_of
 from differentia.results.relative import relative, relative_interval
 from differentia.results.schema import LEFT_OUT, LIMITS, POINT, SOURCES, checked
-from differentia.system.files import written_whole
+from differentia.system.files import user_path, written_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,32 +30,47 @@ if TYPE_CHECKING:
 SPREADS = {"differentiation": "sd_over_draws", "relative": "relative_sd_over_draws"}
 
 
-@checked
+@short_tracebacks
 def to_dataframe(result: xr.Dataset) -> pd.DataFrame:
     """Return a table with one row for each set, layer and number of units.
 
     Parameters
     ----------
     result
-        What `measure` or `measure_responses` returned.
+        What `measure` or `measure_responses` returned; or `statistics`, or ``depth``.
 
     Returns
     -------
     pandas.DataFrame
-        ``units``, ``set``, ``layer``, ``n_units``, ``units_used``, and ``differentiation`` and ``relative``,
-        means over draws, each with its SD over draws (``sd_over_draws``, ``relative_sd_over_draws``) and its
-        limits of units, of images and of both (``differentiation_units_low``, and so on). What is not known
-        is NaN, and so is all that is relative where there is no reference. ``doubt`` says why there are no
+        Of a result: ``units``, ``set``, ``layer``, ``n_units``, ``units_used``, and ``differentiation`` and
+        ``relative``, means over draws, each with its SD over draws (``sd_over_draws``,
+        ``relative_sd_over_draws``) and its limits of units, of images and of both
+        (``differentiation_units_low``, and so on). What is not known is NaN, and so is all that is relative
+        where there is no reference. ``doubt`` says why there are no
         limits of images, where they can't be trusted (`doubts`). ``not_converged`` (boolean) says where more
         units give another value, as `differentia.not_converged` does, but is `pandas.NA` where that can't be
         said and `differentia.not_converged` is False: at the largest number of units that were looked at,
         there are none to compare with.
 
+        Of `statistics`: one row for each set and layer, and then one for each two sets and layer, which
+        ``set`` and ``other`` name (``other`` is empty in a row of one set). Quantiles are columns,
+        ``quantile_0.05`` and so on. What is of the other kind of row is NaN.
+
+        Of ``depth``: one row for each set and layer; what is of the layer alone is the same for all sets.
+
+        Every column is of numbers, text, or ``boolean``, as CSV and Parquet hold them.
+
     Raises
     ------
     InputError
-        It is not a result.
+        It is none of these.
     """
+    kind = str(getattr(result, "attrs", {}).get("differentia", ""))
+    return FRAMES.get(kind, _of_result)(result)
+
+
+@checked
+def _of_result(result: xr.Dataset) -> pd.DataFrame:
     import pandas as pd
 
     if LEFT_OUT in result.attrs:
@@ -61,6 +79,119 @@ def to_dataframe(result: xr.Dataset) -> pd.DataFrame:
         warn("other", f"{left_out}: no value is relative{to_it}")
     columns = {name: np.nan if values is None else values for name, values in _columns_of(result).items()}
     return pd.DataFrame(columns).astype({"not_converged": "boolean"})
+
+
+def _of_statistics(found: xr.Dataset) -> pd.DataFrame:
+    """Return the rows of sets, and below them those of pairs of sets."""
+    import pandas as pd
+
+    counts = dict(
+        zip(found["set"].values.astype(str).tolist(), found["n_images"].values.tolist(), strict=True)
+    )
+    parts = []
+    for rows, (first, second) in (("set", ("set", None)), ("pair", ("first", "second"))):
+        one = found[first].values.astype(str)
+        other = np.full(len(one), "") if second is None else found[second].values.astype(str)
+        repeated, layers = found.sizes["layer"], found["layer"].values.astype(str)
+        columns: dict[str, Any] = {
+            "units": found.attrs["units"],
+            "set": np.repeat(one, repeated),
+            "other": np.repeat(other, repeated),
+            "layer": np.tile(layers, len(one)),
+            "n_units": np.tile(found["n_units"].values, len(one)),
+            "n_images": np.repeat([counts[name] for name in one], repeated),
+            "n_images_other": np.repeat([float(counts.get(name, np.nan)) for name in other], repeated),
+        }
+        for name in ("median", "mean", "quantile", "dimensionality", "dimensionality_unbiased"):
+            of = found[name]
+            if name == "quantile":
+                for place, share in enumerate(found["quantile_of"].values):
+                    column = of.transpose("set", "layer", "quantile_of").values[..., place].ravel()
+                    columns[f"quantile_{share:g}"] = column if rows == "set" else np.nan
+            else:
+                columns[name] = of.transpose("set", "layer").values.ravel() if rows == "set" else np.nan
+        for name in BETWEEN_VALUES:
+            columns[name] = (
+                found[name].transpose("pair", "layer").values.ravel() if rows == "pair" else np.nan
+            )
+        parts.append(pd.DataFrame(columns, index=range(len(one) * repeated)))
+    return pd.concat([part for part in parts if len(part)], ignore_index=True)
+
+
+def statistics_rows(found: xr.Dataset) -> list[dict[str, Any]]:
+    """Return the rows of the table of statistics, with None for what is not known, as JSON can hold them."""
+    table = _of_statistics(found)
+    return [
+        {str(name): None if value != value else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]
+
+
+def _of_depth(found: xr.Dataset) -> pd.DataFrame:
+    """Return a row for each set and layer, in which stands what is of the layer, of the set, and of both."""
+    names = [name for name, of in found.data_vars.items() if of.dims and {*of.dims} <= {"set", "layer"}]
+    return found[names].reset_coords(drop=True).to_dataframe(dim_order=["set", "layer"]).reset_index()
+
+
+#: By what a dataset says it is, in its attribute ``differentia``, for all but results: its table.
+FRAMES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
+    "statistics": _of_statistics,
+    "depth": _of_depth,
+}
+
+
+@short_tracebacks
+def save_table(table: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
+    """Save a table, such as that of `to_dataframe`, as CSV or Parquet.
+
+    Parameters
+    ----------
+    table
+        Columns of numbers, text, or booleans.
+    path
+        Of the file, which ends in ``.csv`` or ``.parquet``; an existing one is replaced, at once or not at
+        all. Parquet needs ``differentia[parquet]``.
+
+    Returns
+    -------
+    Path
+        Of the file.
+
+    Raises
+    ------
+    InputError
+        The path has another ending or can't be written to, or Parquet is not installed.
+    StorageError
+        The disk is full.
+    """
+    place, write = user_path(path), WRITERS[require_ending(path)]
+    with written_whole(place) as beside:
+        write(table, beside)
+    return place
+
+
+def require_ending(path: str | os.PathLike[str]) -> str:
+    """Return the ending of a file that a table is to be saved in, or raise an error."""
+    ending = user_path(path).suffix.lower()
+    require_known("ending of a table", ending, WRITERS)
+    return ending
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> None:
+    table.to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
+
+
+def _write_parquet(table: pd.DataFrame, path: Path) -> None:
+    try:
+        table.to_parquet(path, index=False, engine="pyarrow")
+    except ImportError as error:
+        raise InputError(
+            'to write Parquet, pyarrow is needed: pip install "differentia[parquet]"; or save as .csv'
+        ) from error
+
+
+#: By the ending of a file: how a table is written into it.
+WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {".csv": _write_csv, ".parquet": _write_parquet}
 
 
 @checked

@@ -372,10 +372,15 @@ def check_table_of_layer(
                 assert cells[whole] == written(float(result[variable].values[at[:2]]))
         # the distances are those of the largest number of units
         at_largest = count % result.sizes["n_units"] == result.sizes["n_units"] - 1
-        assert ("Distances, middle half" in cells) == ("distance" in result and at_largest)
-        if "Distances, middle half" in cells:
-            lower, upper = np.percentile(list(pair_distances(result, layer, name).values()), (25, 75))
-            assert cells["Distances, middle half"] == f"{written(lower)} to {written(upper)}"
+        assert ("Distances, mean" in cells) == ("distance" in result and at_largest)
+        assert ("Dimensionality" in cells) == ("distance" in result and at_largest)
+        if "Distances, mean" in cells:
+            of_pairs = list(pair_distances(result, layer, name).values())
+            least, lower, upper, most = map(written, np.percentile(of_pairs, (5, 25, 75, 95)))
+            notes = f"middle half: {lower} to {upper}5 to 95 %: {least} to {most}"
+            assert cells["Distances, mean"] == f"{written(float(np.mean(of_pairs)))}{notes}"
+            n = len(rows_of(result, name))
+            assert f"of at most {n - 1}" in cells["Dimensionality"]
 
 
 def check_layer(
@@ -425,6 +430,20 @@ def check_layer(
     expected = result["distance"].values[layer].astype(float)[np.ix_(rows, rows)] / unit
     step = (result["distance"].values[layer].max() / unit) / 65_534
     np.testing.assert_allclose(np.array(heat["z"], dtype=float), expected, atol=step)
+
+    # the map, up to the sign of each dimension
+    (dots,) = drawn(page, "map")
+    assert dots["customdata"] == list(rows)
+    squares = (result["distance"].values[layer].astype(float) / unit) ** 2
+    centring = np.eye(N_IMAGES) - 1 / N_IMAGES
+    values, vectors = np.linalg.eigh(-centring @ squares @ centring / 2)
+    places = (vectors[:, -2:] * np.sqrt(values[-2:]))[rows]
+    for axis, column in (("x", 1), ("y", 0)):
+        apart = np.subtract.outer(places[:, column], places[:, column])
+        found = np.subtract.outer(*[np.array(dots[axis], dtype=float)] * 2)
+        np.testing.assert_allclose(np.abs(found), np.abs(apart), atol=1e-3 * np.abs(apart).max())
+        share = round(100 * values[-2:][column] / values.sum())
+        assert f"({share} % of the variance)" in axis_of(page, "map", axis)["title"]
 
     # the images that are nearest and farthest
     cards = page.locator("#pairs .pair").all()

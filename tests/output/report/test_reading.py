@@ -236,7 +236,7 @@ def test_a_window_of_another_size(browser: Browser, hostile_file: Path) -> None:
             return [box.width, box.height];
         })"""
         before = np.array(page.evaluate(sizes))
-        assert len(before) == 5
+        assert len(before) == 7
         page.set_viewport_size({"width": 700, "height": 900})
         page.wait_for_timeout(500)
         after = np.array(page.evaluate(sizes))

@@ -136,14 +136,14 @@ def _draw_contrast(ax: Axes, around: Surroundings, contrast: xr.Dataset, what: s
     pair = plain(_pair_label(contrast, comparison.sign, at_axis))
     ax.set_ylabel(f"Differentiation,\n{pair}", fontsize=LABEL_SIZE)
     if comparison.logarithmic:
-        _scale_by_logarithm(ax)
+        scale_by_logarithm(ax)
     ax.set_title(
         plain(_pair_label(contrast, comparison.sign, LONGEST_IN_TITLE)), fontsize=LABEL_SIZE, loc="left"
     )
     around.name(ax)
 
 
-def _scale_by_logarithm(ax: Axes) -> None:
+def scale_by_logarithm(ax: Axes) -> None:
     """Make the y axis logarithmic, with plain numbers at it: fewer of each ten where it spans many."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 

@@ -12,15 +12,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 import numpy as np
 
 from differentia.output.figures.contrasts import draw_contrasts, require_room
+from differentia.output.figures.correlations import plot_depth
 from differentia.output.figures.heatmaps import plot_distances, plot_filters, plot_predictions
 from differentia.output.figures.lines import plot, plot_kinds, plot_relative
 from differentia.output.figures.maps import plot_maps
 from differentia.output.figures.panels import RESOLUTION
+from differentia.output.figures.statistics import draw_pairs, drawn_pairs, plot_dimensionality
 from differentia.output.options import FigureKeywords, FigureOptions
+from differentia.results.confidence import LEAST_IMAGES
 from differentia.results.contrasts import contrasts_of
 from differentia.results.dataset import as_kinds
+from differentia.results.depth import depth_to_show
 from differentia.results.references import references_of
 from differentia.results.schema import checked, map_names
+from differentia.results.statistics import look
 from differentia.results.summaries import layer_names
 from differentia.results.views import layers_with_channels
 from differentia.system.fields import accept, takes
@@ -34,6 +39,9 @@ if TYPE_CHECKING:
 
 #: Rows of heat maps that fit onto a page.
 LAYERS_ON_A_PAGE = 7
+
+#: Sets of which dimensionality is drawn at most.
+MOST_DRAWN = 12
 
 #: In dots per inch; heat maps have fewer, since there are many of them.
 CURVES_RESOLUTION = 200
@@ -57,7 +65,8 @@ SETTINGS: dict[Any, Any] = {
 
 #: The files that `save_figures` writes; those that a new result has not are removed.
 NAMES = re.compile(
-    rf"(differentiation|relative|contrast|kinds|predictions|(filters|distances)(_\d+)?|maps_\d+)\.({'|'.join(METADATA)})"
+    rf"(differentiation|relative|contrast|dimensionality|between|kinds|depth|predictions|(filters|distances)(_\d+)?|maps_\d+)"
+    rf"\.({'|'.join(METADATA)})"
 )
 
 
@@ -120,7 +129,7 @@ def save_figures(
         pictures += _pictures(kinds, contrasts_of(kinds) if contrasts is None else contrasts)
     with shown_progress(require_progress(progress)) as report:
         for done, picture in enumerate(pictures, start=1):
-            written += _save_picture(picture, wanted, place)
+            written += save_picture(picture, wanted, place)
             report(done, len(pictures), "figures")
     for path in saved_figures(place):
         if path not in written:
@@ -145,8 +154,11 @@ def _pictures(results: Mapping[str, xr.Dataset], contrasts: Sequence[xr.Dataset]
         )
     if contrasts:
         yield Picture("contrast", CURVES_RESOLUTION, partial(draw_contrasts, contrasts))
+    yield from _of_statistics(result)
     if len(results) > 1:
         yield Picture("kinds", RESOLUTION, partial(plot_kinds, results))
+    if (found := depth_to_show(results)) is not None:
+        yield Picture("depth", RESOLUTION, partial(plot_depth, found))
     if "prediction" in result:
         yield Picture("predictions", RESOLUTION, partial(plot_predictions, result))
     if {"filter_mean", "layer_mean", "layer_sd"} <= set(result):
@@ -163,6 +175,17 @@ def _pictures(results: Mapping[str, xr.Dataset], contrasts: Sequence[xr.Dataset]
             )
 
 
+def _of_statistics(result: xr.Dataset) -> Iterator[Picture]:
+    """Yield what there is beside the median, where images are enough, and sets not too many for lines."""
+    if "distance" not in result or result.sizes["set"] > MOST_DRAWN:
+        return
+    found = look(result)
+    if bool(found["dimensionality"].where(found["n_images"] >= LEAST_IMAGES).notnull().any()):
+        yield Picture("dimensionality", CURVES_RESOLUTION, partial(plot_dimensionality, found))
+    if drawn_pairs(found):
+        yield Picture("between", CURVES_RESOLUTION, partial(draw_pairs, found))
+
+
 def _pages(layers: list[str], name: str) -> list[tuple[str, list[str]]]:
     """Return the layers of each page, about as many on each, and the page's name."""
     if not layers:
@@ -172,7 +195,7 @@ def _pages(layers: list[str], name: str) -> list[tuple[str, list[str]]]:
     return [(name if count == 1 else f"{name}_{number}", page) for number, page in enumerate(pages, start=1)]
 
 
-def _save_picture(picture: Picture, options: FigureOptions, folder: Path) -> list[Path]:
+def save_picture(picture: Picture, options: FigureOptions, folder: Path) -> list[Path]:
     """Draw a picture and write it in each format; the same picture gives the same files."""
     import matplotlib as mpl
     from matplotlib.figure import Figure

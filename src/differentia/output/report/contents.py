@@ -11,16 +11,20 @@ from differentia.errors import shortened
 from differentia.output.colours import set_looks
 from differentia.output.report.breaks import PART
 from differentia.output.report.contrasts import tested_contrasts
+from differentia.output.report.correlations import followed
 from differentia.output.report.curves import curves, without_nan
 from differentia.output.report.heatmaps import filters, predictions
+from differentia.output.report.maps_of_images import image_maps
 from differentia.output.report.packing import spread_out
 from differentia.output.report.pairs import MATRIX_ENTRIES, pairs
 from differentia.output.report.pictures import filter_maps, thumbnail
+from differentia.output.report.statistics import ENDS, beside, between
 from differentia.output.words import tokens_label, unit_of
 from differentia.results.contrasts import SIGNIFICANT
 from differentia.results.dataset import REMEDIES, provenance
 from differentia.results.references import references_of, short_name, the_reference
 from differentia.results.schema import ATTRIBUTE, attribute_names
+from differentia.results.statistics import look
 from differentia.results.subject import subject_of
 from differentia.results.summaries import layer_names, rows_by_set
 from differentia.results.tables import top_classes
@@ -51,7 +55,16 @@ def contents(
     """
     first = next(iter(results.values()))
     entries = MATRIX_ENTRIES // len(results)
-    kinds = [{**curves(results, kind), "pairs": pairs(result, entries)} for kind, result in results.items()]
+    # Two sets are compared in the first result alone.
+    unasked = {kind: None if result is first and not main_view else () for kind, result in results.items()}
+    statistics = {
+        kind: look(result, quantiles=ENDS, pairs=unasked[kind], every=False)
+        for kind, result in results.items()
+    }
+    kinds = [
+        {**curves(results, kind), **_of_distances(result, entries), "beside": beside(statistics[kind])}
+        for kind, result in results.items()
+    ]
     heat_maps = {"filters": filters(first), "predictions": None if main_view else predictions(first)}
     maps = filter_maps(first)
     gallery = [] if main_view else spread_out(list(rows_by_set(first).values()), MOST_IN_GALLERY).tolist()
@@ -64,6 +77,8 @@ def contents(
         "layers": _layers(first),
         "kinds": kinds,
         "contrasts": tested_contrasts(results, compared),
+        "depth": followed(results),
+        "between": between(next(iter(statistics.values()))),
         "level": SIGNIFICANT,
         **heat_maps,
         "maps": maps,
@@ -80,6 +95,13 @@ def contents(
         "metric": first.attrs["metric"],
         "missing": {name: remedy for name, remedy in REMEDIES.items() if name not in first},
     }
+
+
+def _of_distances(result: xr.Dataset, entries: int) -> dict[str, Any]:
+    """Return the distances of pairs and the images' maps; None where there are none."""
+    found = pairs(result, entries)
+    maps = None if found is None else image_maps(result, np.array(found["images"], dtype=np.int64))
+    return {"pairs": found, "map": maps}
 
 
 def words(result: xr.Dataset) -> dict[str, str]:

@@ -151,6 +151,7 @@ const state = {
   shown: new Set(["images", "units", "differ"]), // intervals by their source, and where sets differ
   pair: 0, // a place in the contrasts
   contrast: "difference",
+  apart: 0, // a place among the pairs of sets between which distances are told
 };
 
 const kindShown = () => data.kinds[state.kind];

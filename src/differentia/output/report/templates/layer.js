@@ -19,6 +19,7 @@ function drawLayer() {
   drawLayerTable();
   drawDistribution();
   drawMatrix();
+  drawMap();
   drawPairs();
   if (byId("filters")) {
     drawFilters();
@@ -43,7 +44,9 @@ function drawLayerTable() {
   const ofDistances = pairs && kind.pairs.measured && count === largest();
   if (kind.relative) columns.push("Relative");
   if (layerShown().mean) columns.push(`Mean of the whole ${words.place}`, `SD of the whole ${words.place}`);
-  if (ofDistances) columns.push("Distances, middle half");
+  if (ofDistances) columns.push("Distances, mean");
+  const beside = count === largest() ? kind.beside : null;
+  if (beside) columns.push("Dimensionality");
   const rows = setsShown().map((set) => {
     const at = (lines) => {
       const place = [set, state.layer, count];
@@ -58,7 +61,8 @@ function drawLayerTable() {
     const cells = [[value + flag, ...intervals]];
     if (kind.relative) cells.push(at(kind.relative));
     if (layer.mean) cells.push(written(layer.mean[set]), written(layer.sd[set]));
-    if (ofDistances) cells.push(pairs.sets[set] ? pairs.sets[set].quartiles.map((value) => written(value)).join(" to ") : written(null));
+    if (ofDistances) cells.push(distancesOf(set));
+    if (beside) cells.push(dimensionsOf(set));
     return element("tr", {}, element("th", { scope: "row" }, namedSet(set)), ...cells.map((cell) => element("td", {}, ...[cell].flat())));
   });
   byId("layer-note").textContent = layerNote(count);
@@ -68,6 +72,28 @@ function drawLayerTable() {
     element("tbody", {}, ...rows),
   );
 }
+
+// The mean of a set's distances, and below it where half and nearly all of them lie.
+function distancesOf(set) {
+  const found = ofPairs().sets[set];
+  if (!found) return written(null);
+  const { mean, ends } = kindShown().beside;
+  const notes = { "middle half": found.quartiles, "5 to 95 %": ends[set][state.layer] };
+  return [written(mean[set][state.layer]), ...Object.entries(notes).map(([name, values]) => element("span", { class: "where" }, `${name}: `, ...wholeNumbers(values.map((value) => written(value)).join(" to "))))];
+}
+
+// In how many dimensions a set's responses vary, and below it the estimate for all images of the kind.
+function dimensionsOf(set) {
+  const { dimensionality, dimensionality_unbiased: unbiased } = kindShown().beside;
+  const value = dimensionality[set][state.layer];
+  if (value === null) return written(null);
+  const all = unbiased[set][state.layer];
+  const notes = [`of at most ${counted(data.sets[set].images - 1)}`, ...(all === null ? [] : [`all ${words.items} of the kind: ${figures(all)}`])];
+  return [figures(value), ...notes.map((note) => element("span", { class: "where" }, note))];
+}
+
+// A number of dimensions with three figures.
+const figures = (value) => (value >= 100 ? counted(Math.round(value)) : value.toPrecision(3));
 
 // What the numbers and distances of the layer are of.
 function layerNote(count) {

@@ -6,6 +6,8 @@ function drawAll() {
   drawLayer();
   drawPredictions();
   drawContrast();
+  drawDepth();
+  drawBetween();
 }
 
 function chooseLayer(place) {
@@ -13,6 +15,7 @@ function chooseLayer(place) {
   keepAddress();
   Plotly.relayout("curves", { "shapes[0].x0": state.layer, "shapes[0].x1": state.layer });
   drawLayer();
+  drawDepth();
   const kind = kindShown();
   const count = state.count === "all" ? largest() : state.count;
   announce(`${layerShown().name}: ${setsShown().map((set) => `${data.sets[set].name} ${valueText(kind.raw, set, state.layer, count)}`).join(", ")}`);
@@ -152,6 +155,10 @@ on("pair", "change", (event) => {
   state.pair = Number(event.target.value);
   drawContrast();
 });
+on("apart", "change", (event) => {
+  state.apart = Number(event.target.value);
+  drawBetween();
+});
 for (const input of document.getElementsByName("contrast")) {
   input.addEventListener("change", () => {
     state.contrast = input.value;
@@ -233,7 +240,7 @@ function start() {
   const asked = readAddress();
   showState();
   drawAll();
-  for (const plot of ["curves", "contrast"]) if (byId(plot)) byId(plot).on("plotly_click", (event) => chooseLayer(Math.round(event.points[0].x)));
+  for (const plot of ["curves", "contrast", "between", "correlations"]) if (byId(plot)) byId(plot).on("plotly_click", (event) => chooseLayer(Math.round(event.points[0].x)));
   scrollToAddress(asked);
   document.body.dataset.ready = "true";
 }

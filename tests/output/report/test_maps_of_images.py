@@ -1,0 +1,104 @@
+"""The map of a layer's images: as the page holds it, and in a browser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from helpers.browser import SCHEMES, browsing, drawn, opened, text_of
+from helpers.reports import measured, page_of, unpacked, without_views
+from scipy.spatial.distance import pdist, squareform
+
+from differentia.output.report.maps_of_images import image_maps
+from differentia.results.mds import scaled
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+N_IMAGES = 15
+
+
+def test_maps_of_some_images() -> None:
+    """Of those alone whose distances are shown; where all responses are the same there is none."""
+    result = measured()
+    rows = np.array([0, 2, 3, 9, 14])
+    found = image_maps(result, rows)
+    assert len(found) == result.sizes["layer"]
+    for layer, of_layer in enumerate(found):
+        assert of_layer is not None
+        distances = result["distance"].values[layer][np.ix_(rows, rows)].astype(float)
+        expected = scaled(distances)
+        places = unpacked(of_layer["places"]).reshape(5, 2)
+        ratio = pdist(places) / pdist(expected.places)
+        np.testing.assert_allclose(ratio, ratio[0], rtol=1e-3)
+        np.testing.assert_allclose(of_layer["shares"], expected.shares, atol=1e-4)
+        assert not np.allclose(squareform(pdist(places)) * distances[0, 1] / pdist(places)[0], distances)
+    same = result.assign(distance=result["distance"] * 0)
+    assert image_maps(same, rows) == [None] * result.sizes["layer"]
+
+
+IMAGES_OF_MAP = "() => document.getElementById('map').layout.images.length"
+POINT = """(at) => {
+    const place = document.getElementById("map");
+    place.scrollIntoView({block: "center"});
+    const {left, top} = place.getBoundingClientRect();
+    const {xaxis, yaxis} = place._fullLayout;
+    const {x, y} = place.data[0];
+    return [left + xaxis._offset + xaxis.d2p(x[at]), top + yaxis._offset + yaxis.d2p(y[at])];
+}"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_pictures_on_the_map(browser: Browser, scheme: str) -> None:
+    """One for each image; that which is pointed at is shown, and larger once it is chosen."""
+    with browsing(browser, scheme=scheme) as context:
+        page = opened(context, page_of(measured))
+        assert page.evaluate(IMAGES_OF_MAP) == N_IMAGES
+        (dots,) = drawn(page, "map")
+        # the point that lies farthest from all others, which nothing covers
+        apart = squareform(pdist(np.transpose([dots["x"], dots["y"]])))
+        at = int((apart + np.diag([np.inf] * N_IMAGES)).min(axis=1).argmax())
+        page.mouse.move(*page.evaluate(POINT, at))
+        page.wait_for_selector("#map-picture img")
+        name = page.evaluate("(row) => window.differentia.data.images[row].name", dots["customdata"][at])
+        assert text_of(page, "#map-picture figcaption") == name
+        page.mouse.click(*page.evaluate(POINT, at))
+        page.wait_for_selector("#enlarged[open]")
+        assert text_of(page, "#enlarged-name") == name
+
+
+@pytest.mark.browser
+def test_a_map_without_pictures(browser: Browser) -> None:
+    """Marks have the colours and symbols of the sets; hidden ones have none; without distances it is said."""
+    with browsing(browser) as context:
+        page = opened(context, page_of(bare))
+        assert page.evaluate(IMAGES_OF_MAP) == 0
+        (dots,) = drawn(page, "map")
+        assert len(dots["x"]) == N_IMAGES
+        sets = page.evaluate("() => window.differentia.data.sets")
+        of_rows = [
+            int(one)
+            for one in page.evaluate(
+                "(rows) => rows.map((row) => window.differentia.data.images[row].set)", dots["customdata"]
+            )
+        ]
+        assert dots["marker"]["symbol"] == [sets[one]["symbol"]["plotly"] for one in of_rows]
+        assert dots["marker"]["color"] == [sets[one]["colour"]["light"] for one in of_rows]
+        page.locator("input[name=set][value='0']").uncheck()
+        (dots,) = drawn(page, "map")
+        assert len(dots["x"]) == N_IMAGES - of_rows.count(0)
+        assert "Sets that are not shown are part of it" in text_of(page, "#map-caption")
+        page = opened(context, page_of(without_distances))
+        assert "There are no distances" in text_of(page, "#map")
+
+
+def bare() -> object:
+    """A result without pictures."""
+    return measured().drop_vars("thumbnail")
+
+
+def without_distances() -> object:
+    """A result without distances."""
+    return without_views(measured()).drop_vars("distance", errors="ignore")
