@@ -94,6 +94,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/tokens.py
 	$(BIN)/python benchmarks/operations.py
 	$(BIN)/python benchmarks/probes.py
+	$(BIN)/python benchmarks/sets.py
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python docs/write_performance.py

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -161,6 +162,17 @@ class Case:
                 return run
             share /= 2  # it was done before: a machine that does much else is not always as slow
             shutil.rmtree(self.out)
+
+    def killed_with(self, chunks: int) -> Run:
+        """Return a run that was killed once so many chunks were there, however slow the machine is."""
+        run = self.begin()
+        while len(finished_chunks(self.out)) < chunks:
+            assert run.ended() is None
+            time.sleep(0.002)
+        with suppress(ProcessLookupError):
+            os.kill(run.pid, signal.SIGKILL)
+        run.wait()
+        return run
 
 
 @pytest.fixture(scope="session")
@@ -697,8 +709,8 @@ def test_weights_change(done: Case, tried: Any) -> None:
     "Another `--batch-size` when a run continues", "The first is kept, and a message says so; the same bits"
 )
 def test_another_batch_size(case: Case, tried: Any) -> None:
-    """Batches are fixed by the first run."""
-    case.killed_at("pass 1", 0.6)
+    """Batches are fixed by the first run, once it has recorded something."""
+    case.killed_with(chunks=10)
     finished = finished_chunks(case.out)
     ended = case.run("--batch-size", "7")
     assert ended.code == 0, ended.said

@@ -26,6 +26,7 @@ from .output.figures.heatmaps import (
 from .output.figures.lines import plot as plot, plot_kinds as plot_kinds, plot_relative as plot_relative
 from .output.figures.maps import plot_maps as plot_maps
 from .output.figures.save import save_figures as save_figures
+from .output.figures.sets import plot_sets as plot_sets
 from .output.figures.statistics import (
     plot_between as plot_between,
     plot_dimensionality as plot_dimensionality,

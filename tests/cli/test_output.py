@@ -38,6 +38,30 @@ def result_of(sets: list[str], layers: list[str], **options: Any) -> xr.Dataset:
     return dif.measure_responses(arrays, **options)
 
 
+@pytest.mark.parametrize("reference", ["set 4", None])
+def test_of_many_sets_quantiles_are_printed(
+    reference: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Over all sets but the reference, which has a column of its own; and where the values of each are."""
+    result = result_of([f"set {at}" for at in range(14)], ["V1", "LM"], reference=reference)
+    print_result(result)
+    printed = capsys.readouterr().out
+    means = result["differentiation"].mean("draw").isel(n_units=0)
+    others = means.drop_sel(set=reference) if reference else means
+    quantiles = np.quantile(others, [0.1, 0.5, 0.9], axis=others.get_axis_num("set"))
+    for layer, *expected in zip(["V1", "LM"], *quantiles, strict=True):
+        (line,) = [line for line in printed.splitlines() if line.startswith(layer)]
+        for value in expected:
+            assert f" {value:.2f}" in line
+    assert f"{len(others['set'])} sets" in printed
+    assert ("set 4" in printed.splitlines()[1] + printed.splitlines()[2]) == bool(reference)
+    assert "set 7" not in "".join(printed.splitlines()[:5])
+    assert "--json prints the values of each" in printed
+    # few sets have a column each
+    print_result(result_of(["a", "b"], ["V1"]))
+    assert "--json" not in capsys.readouterr().out
+
+
 class Terminal(io.StringIO):
     """What is written to a terminal of so many columns."""
 

@@ -12,6 +12,7 @@ from scipy.spatial.distance import cdist, pdist
 import differentia as dif
 from differentia.definition import grams
 from differentia.definition.grams import Grams, readings
+from differentia.definition.pairs import PRECISION
 
 RNG = np.random.default_rng(0)
 POOL = 203
@@ -84,20 +85,56 @@ def test_sums(dtype: str) -> None:
     assert np.allclose(from_products, exact, rtol=1e-6) == (dtype == "float64")
 
 
+@pytest.mark.parametrize("together", [1, 15, 1000])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_distances_between_sets(dtype: str) -> None:
-    """Over the first choice, of sets whose means are far from each other and from 0, and of near ones."""
+def test_distances_between_sets(dtype: str, together: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over the first choice, of sets whose means are far from each other and from 0, and of near ones.
+
+    However many sets are looked at together.
+    """
+    monkeypatch.setattr(grams, "RESPONSES_TOGETHER", together)
     values = (RNG.standard_normal((24, POOL)) + 1e3 * RNG.standard_normal(POOL)).astype(dtype)
     values[SETS["b"]] += np.asarray(5 * RNG.standard_normal(POOL), dtype=dtype)
     for choices in (draws(POOL, 40), draws(120, 40, 40)):
         (reading,) = readings(values, SETS, choices, dtype=dtype, across=True)
-        assert set(reading.across) == {("a", "b"), ("a", "c"), ("b", "c")}
-        for (one, other), (squares, scales) in reading.across.items():
-            chosen = [values[SETS[name]][:, : len(choices[0])].astype(float) for name in (one, other)]
-            np.testing.assert_allclose(squares, cdist(*chosen, "sqeuclidean"), rtol=1e-5)
-            assert (scales > squares / 3).all()
+        assert reading.across is not None
+        squares, scales = reading.across
+        chosen = values[:, : len(choices[0])].astype(float)
+        np.testing.assert_allclose(squares, cdist(chosen, chosen, "sqeuclidean"), rtol=1e-5, atol=1e-3)
+        assert (scales >= squares / 3).all()
     (reading,) = readings(values, SETS, choices, dtype=dtype)
-    assert reading.across == {}
+    assert reading.across is None
+
+
+def test_distances_of_sets_that_a_third_is_far_from() -> None:
+    """Beside the mean of all, two sets may be so near each other that it is in doubt how near."""
+    values = RNG.standard_normal((24, POOL))
+    expected = cdist(values[SETS["a"]], values[SETS["b"]], "sqeuclidean")
+    for far, known in ((1e2, True), (1e8, False)):
+        values[SETS["c"]] = far * (1 + RNG.standard_normal((2, POOL)))
+        (reading,) = readings(values, SETS, draws(POOL), dtype="float64", across=True)
+        assert reading.across is not None
+        squares, scales = (array[SETS["a"], SETS["b"]] for array in reading.across)
+        assert np.allclose(squares, expected, rtol=1e-6) == known
+        assert (squares < PRECISION["float64"].doubtful * scales).any() != known
+
+
+@pytest.mark.parametrize("large", [True, False])
+def test_distances_between_two_sets_do_not_depend_on_others(
+    large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the last bit of float32, whether sets are looked at together or each by itself."""
+    monkeypatch.setattr(grams, "RESPONSES_TOGETHER", 5 if large else 1000)
+    values = RNG.standard_normal((240, POOL)).astype(np.float32)
+    sets = {f"set {number}": slice(12 * number, 12 * number + 12) for number in range(20)}
+    distances = []
+    for names in (["set 3", "set 9"], [*sets]):
+        rows = np.concatenate([np.arange(240)[sets[name]] for name in names])
+        some = {name: slice(12 * number, 12 * number + 12) for number, name in enumerate(names)}
+        (reading,) = readings(values[rows], some, draws(POOL), dtype="float32", across=True)
+        assert reading.across is not None
+        distances.append(np.sqrt(reading.across[0][some["set 3"], some["set 9"]]).astype(np.float32))
+    np.testing.assert_array_equal(distances[0], distances[1])
 
 
 def test_a_set_does_not_depend_on_the_others() -> None:

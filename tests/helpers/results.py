@@ -31,6 +31,18 @@ def neurons(**options: Any) -> xr.Dataset:
     return dif.measure_responses(arrays, n_units=counts, pool=50, draws=6, reference="spontaneous", **options)
 
 
+def of_sets(count: int, *, layers: int = 3, reference: str = "set 0", **options: Any) -> xr.Dataset:
+    """Measure so many sets of four responses each, named by their place."""
+    rng = np.random.default_rng(count)
+    arrays = {
+        f"set {place}": {
+            f"layer {layer}": rng.gamma(1 + place / count, 1.0, (4, 12)) for layer in range(layers)
+        }
+        for place in range(count)
+    }
+    return dif.measure_responses(arrays, reference=reference, **options)
+
+
 def viewed(**options: Any) -> xr.Dataset:
     """Measure few units of a small classifier, with its views."""
     network = dif.load_network(tricky(), preprocess="unit", input_shape=(3, 16, 16), class_names=CLASSES)

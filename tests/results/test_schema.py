@@ -6,11 +6,12 @@ import csv
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
@@ -360,6 +361,7 @@ PUBLIC: dict[str, tuple[Any, ...]] = {
     "plot_maps": ("conv", 3),
     "plot_predictions": (),
     "plot_relative": (),
+    "plot_sets": (),
     "precision": (),
     "records": (),
     "relative": (),
@@ -383,6 +385,12 @@ PUBLIC: dict[str, tuple[Any, ...]] = {
 #: and kinds that were joined.
 OTHERS = {"across", "compare_with_published", "depth", "plot_kinds"}
 UNCHECKED = {"draw_mean", "draw_spread", "not_converged"}
+
+
+@pytest.fixture(autouse=True)
+def _close_figures() -> Iterator[None]:
+    yield
+    plt.close("all")
 
 
 @pytest.fixture

@@ -18,6 +18,9 @@ import typer
 from differentia.cli.tables import WIDTH_IN_FILES, Column, aligned, table_lines
 from differentia.system.terminal import printable
 
+#: What is printed of more sets than have a column.
+QUANTILES = {"10 %": 0.1, "median": 0.5, "90 %": 0.9}
+
 #: Layers in which sets differ that are named below a table.
 MOST_NAMED = 10
 
@@ -104,23 +107,33 @@ def told_by_the_library() -> Iterator[None]:
 
 
 def print_result(result: xr.Dataset) -> None:
-    """Print layers x sets at the largest number of units, relative columns beside; then what to trust."""
+    """Print layers x sets at the largest number of units, relative columns beside; then what to trust.
+
+    Of many sets the columns are quantiles over them, beside the reference.
+    """
+    import numpy as np
+
+    from differentia.output.chosen import are_many
     from differentia.output.words import units_title
     from differentia.results.copies import say_copies
     from differentia.results.doubts import doubts, say_doubts, say_undefined
     from differentia.results.precision import say_precision
-    from differentia.results.references import references_of
+    from differentia.results.references import references_of, short_name
     from differentia.results.schema import LIMITS
     from differentia.results.subject import subject_of, unit_noun
     from differentia.results.summaries import confidence_of, layer_names, percent
     from differentia.results.tables import table_rows
 
     count, references = int(result["n_units"].values[-1]), references_of(result)
+    reference = str(result.attrs["reference"])
     subject = subject_of(result)
     names = [str(name) for name in result["set"].values]
+    many, others = are_many(result), [name for name in names if name != reference]
     layers = layer_names(result)
     found = {(one["layer"], one["set"]): one for one in table_rows(result) if one["n_units"] == count}
     doubted = (doubts(result) != "").sel(n_units=count)
+    if many:
+        doubted = doubted.sel(set=[name for name in names if name == reference])
 
     def marks_of(*names: str) -> list[str]:
         return ["?" if mark else "" for mark in doubted.sel(set=list(names)).any("set").values]
@@ -129,29 +142,53 @@ def print_result(result: xr.Dataset) -> None:
         marked = zip(layers, marks_of(name), strict=True)
         return Column([name], aligned([_value_parts(found[layer, name], mark) for layer, mark in marked]))
 
+    def over_sets(share: float, name: str, what: str) -> Column:
+        values = np.array([[_number(found[layer, one][name]) for one in others] for layer in layers])
+        quantiles = [
+            np.quantile(of[np.isfinite(of)], share) if np.isfinite(of).any() else np.nan for of in values
+        ]
+        return Column(
+            [f"{what},", f"{len(others):,} sets"],
+            aligned([written_value(value, np.nan, np.nan) for value in quantiles]),
+        )
+
     def relative_to(name: str) -> Column:
-        reference = references[name]
         known = ("relative", "relative_images_low", "relative_images_high")
-        marked = zip(layers, marks_of(name, reference), strict=True)
+        marked = zip(layers, marks_of(name, references[name]), strict=True)
         cells = [
             (written_value(*(found[layer, name][what] for what in known))[0], mark) for layer, mark in marked
         ]
-        return Column([f"{name} /", reference], aligned(cells))
+        return Column([f"{name} /", references[name]], aligned(cells))
 
     title = f"Differentiation, {units_title(str(result['units'].item()), count, subject.unit.many)}"
     confidence = confidence_of(result)
     if confidence is not None and bool(result[LIMITS[0]].sel(source="images").notnull().any()):
         title += f" [{percent(confidence)}: other {subject.item.many}]"
     used = Column([unit_noun(result).many], [f"{found[layer, names[0]]['units_used']:,}" for layer in layers])
+    if not many:
+        columns = [
+            *map(values_of, names),
+            *(relative_to(name) for name in names if references[name] not in ("", name)),
+        ]
+    else:
+        columns = [
+            *([values_of(reference)] if reference else []),
+            *(over_sets(share, "differentiation", what) for what, share in QUANTILES.items()),
+            *(
+                [over_sets(0.5, "relative", f"median / {short_name(references)}")]
+                if short_name(references)
+                else []
+            ),
+        ]
     print_table(
         title,
         Column([subject.place.one], layers, text=True),
-        [
-            used,
-            *map(values_of, names),
-            *(relative_to(name) for name in names if references[name] not in ("", name)),
-        ],
+        [used, *columns],
     )
+    if many:
+        which = f"the other {len(others):,}" if reference else f"all {len(others):,}"
+        kept = "--json prints the values of each, and result.nc holds them (--out)"
+        print_text(f"Quantiles over {which} sets. {kept}.")
     print_text()
     if bool(doubted.any()):
         print_text(f"?: not to be trusted for other {subject.item.many}; why is said below")
@@ -172,6 +209,10 @@ def written_value(value: float, low: float, high: float, spread: float = 0.0) ->
     around = f"\u00b1 {_written(spread, style)}" if spread > 0 else ""
     interval = "" if math.isnan(high - low) else f"[{_written(low, style)}, {_written(high, style)}]"
     return _written(value, style), around, interval
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _written(number: float, style: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, groupby
+from itertools import accumulate, combinations_with_replacement, groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +30,10 @@ PRODUCT_BYTES = 2**23
 
 #: Responses and what is added to them are a multiple of so many, as long as a register of most processors.
 LANES = 16
+
+#: Responses to small sets that follow one another whose products with others are found at once, since a
+#: product of few takes as long as one of many; a set that has more is large, and looked at by itself.
+RESPONSES_TOGETHER = 256
 
 
 @dataclass(frozen=True)
@@ -107,8 +111,8 @@ class Reading(NamedTuple):
     grams: dict[str, tuple[slice, Grams]]
     #: By set: the sum of each response over the first choice, and of its squares.
     sums: dict[str, tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]]
-    #: By two sets: squared distances between their responses over the first choice, if they are wanted.
-    across: dict[tuple[str, str], SquaresAndScales]
+    #: Squared distances over the first choice between all responses, in the order of the sets, if wanted.
+    across: SquaresAndScales | None
 
 
 def readings(
@@ -136,20 +140,15 @@ def readings(
                     plans[count] = _plan(choices[some], values.shape[1])
                 looked_at[name] = some
                 work[name] = _Work(values, sets[name], choices[some], plans[count], dtype)
-        between = {
-            (one, other): np.zeros((_width(work[one].n), _width(work[other].n)))
-            for one, other in combinations(work, 2)
-            if across and number == 0
-        }
+        between = _Between([*work.values()]) if across and number == 0 else None
         for span in range(-(-values.shape[1] // SPAN_UNITS)):
             for of_set in work.values():
                 of_set.look_at(span)
-            for (one, other), products in between.items():
-                _add_products_between(products, work[one], work[other], span)
+            if between is not None:
+                between.look_at(span)
         grams = {name: (looked_at[name], of_set.grams()) for name, of_set in work.items()}
         sums = {name: (of_set.sums, of_set.square_sums) for name, of_set in work.items() if number == 0}
-        squares = {pair: _squares_between(between[pair], work[pair[0]], work[pair[1]]) for pair in between}
-        yield Reading(grams, sums, squares)
+        yield Reading(grams, sums, None if between is None else between.squares())
 
 
 def _width(n_responses: int) -> int:
@@ -262,44 +261,103 @@ class _Work:
         n_units = np.array([len(choice) for choice in self.choices])
         return Grams(self.products, self.n, self.centre or 0.0, n_units, self.dtype)
 
-
-@np.errstate(over="ignore", invalid="ignore")  # `safe` tells
-def _add_products_between(products: Float[np.ndarray, "w v"], one: _Work, other: _Work, number: int) -> None:
-    """Add the products of two sets' responses over the first choice, in a span that both have looked at."""
-    place = one.plan[number].first
-    if place.start < place.stop:
-        # Of the same units, which stand first in both. The mean's place takes the difference of both means:
-        # the means themselves may be far larger than any distance.
-        left, right = one.units[place], other.units[place]
-        left[:, one.n] = right[:, other.n] = one.means[: len(left)] - other.means[: len(left)]
-        _add_products(products, left, right)
+    def squares(self) -> SquaresAndScales:
+        """Return the squared distances of the set over the first choice."""
+        of_set = np.arange(self.n)
+        return self.grams().squares(of_set[:, None], of_set, choices=0)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # `safe` tells
-def _squares_between(products: Float[np.ndarray, "w v"], one: _Work, other: _Work) -> SquaresAndScales:
-    """Return the squared distances between the responses to two sets, and their scales."""
-    n, m = one.n, other.n
-    scales = one.grams().norms[0][:, None] + other.grams().norms[0] + products[n, m]
-    return scales + 2 * (products[:n, m, None] - products[n, :m] - products[:n, :m]), scales
+@dataclass
+class _Between:
+    """Squared distances between the responses to all sets over the first choice, as they grow.
+
+    Those within a set are known from its own products. For others, ``a - b = (a - m) - (b - n) + (m - n)``
+    with the means m and n of both sets: no product is of numbers that are far larger than a distance, and
+    those with means, which may be, are float64. So are those of small sets: in float32 they would depend, in
+    the last bit, on which others are looked at with them.
+    """
+
+    sets: Sequence[_Work]
+
+    def __post_init__(self) -> None:
+        ends = list(accumulate((of_set.n for of_set in self.sets), initial=0))
+        self.products = np.zeros((ends[-1], ends[-1]))
+        #: Of the responses, each less its set's mean, with the sets' means less the mean of these.
+        self.with_means = np.zeros((ends[-1], len(self.sets)))
+        self.of_means = np.zeros((len(self.sets), len(self.sets)))
+        #: Sets whose responses are looked at together, and where these are.
+        self.groups: list[tuple[slice, slice]] = []
+        first = 0
+        for last in range(1, len(self.sets) + 1):
+            if last == len(self.sets) or ends[last + 1] - ends[first] > RESPONSES_TOGETHER:
+                self.groups.append((slice(first, last), slice(ends[first], ends[last])))
+                first = last
+        #: All but those of one set with itself; and whether both sets are large.
+        self.blocks = [
+            (rows, columns, min(rows.stop - rows.start, columns.stop - columns.start) > RESPONSES_TOGETHER)
+            for (sets, rows), (_, columns) in combinations_with_replacement(self.groups, 2)
+            if rows != columns or sets.stop - sets.start > 1
+        ]
+
+    @np.errstate(over="ignore", invalid="ignore")  # `safe` tells
+    def look_at(self, number: int) -> None:
+        """Add the products of a span that all sets have looked at; the first choice stands first in each."""
+        place = self.sets[0].plan[number].first
+        for start in range(place.start, place.stop, BLOCK_UNITS) if self.blocks else ():
+            some = slice(start, min(start + BLOCK_UNITS, place.stop))
+            means = torch.stack([of_set.means[some.start - 1 : some.stop - 1] for of_set in self.sets], dim=1)
+            means = means.double() - means.double().mean(dim=1, keepdim=True)
+            self.of_means += (means.T @ means).numpy()
+            units, exact = {}, {}
+            for sets, rows in self.groups:
+                parts = [of_set.units[some, : of_set.n] for of_set in self.sets[sets]]
+                units[rows.start] = torch.cat(parts, dim=1)
+                exact[rows.start] = units[rows.start].double()
+                self.with_means[rows] += (exact[rows.start].T @ means).numpy()
+            for rows, columns, large in self.blocks:
+                of = units if large else exact
+                self.products[rows, columns] += (of[rows.start].T @ of[columns.start]).numpy()
+
+    @np.errstate(over="ignore", invalid="ignore")  # `safe` tells
+    def squares(self) -> SquaresAndScales:
+        """Return the squared distances and their scales."""
+        norms = np.concatenate([of_set.grams().norms[0] for of_set in self.sets])
+        set_of = np.repeat(np.arange(len(self.sets)), [of_set.n for of_set in self.sets])
+        far = np.diagonal(self.of_means)
+        far = far[:, None] + far
+        apart = far - 2 * self.of_means
+        # Products with means are of numbers so large.
+        least = far * PRECISION["float64"].doubtful / PRECISION[self.sets[0].dtype].doubtful
+        # Of a response less its set's mean with that mean less another set's.
+        shifts = self.with_means[np.arange(len(set_of)), set_of, None] - self.with_means
+        squares, scales = np.empty((2, *self.products.shape))
+        for rows, columns, _ in self.blocks:
+            ones, others = set_of[rows], set_of[columns]
+            sets = np.ix_(ones, others)
+            scale = norms[rows, None] + norms[columns] + apart[sets]
+            square = shifts[rows][:, others] + shifts[columns][:, ones].T - self.products[rows, columns]
+            square = scale + 2 * square
+            np.maximum(scale, least[sets], out=scale)
+            squares[rows, columns], squares[columns, rows] = square, square.T
+            scales[rows, columns], scales[columns, rows] = scale, scale.T
+        start = 0
+        for of_set in self.sets:
+            rows = slice(start, start := start + of_set.n)
+            squares[rows, rows], scales[rows, rows] = of_set.squares()
+        return squares, scales
 
 
-def _add_products(
-    products: Float[np.ndarray, "w v"], left: torch.Tensor, right: torch.Tensor | None = None
-) -> None:
-    """Add the products of units that follow one another, with each other or with those of another set."""
-    blocks = len(left) // BLOCK_UNITS
+def _add_products(products: Float[np.ndarray, "w w"], units: torch.Tensor) -> None:
+    """Add the products of units that follow one another."""
+    blocks = len(units) // BLOCK_UNITS
     at_once = max(1, PRODUCT_BYTES // (8 * products.size))
     for start in range(0, blocks, at_once):
         some = slice(start * BLOCK_UNITS, min(start + at_once, blocks) * BLOCK_UNITS)
-        first = left[some].view(-1, BLOCK_UNITS, left.shape[1])
-        if right is None:
-            of_blocks = _symmetric_products(first)
-        else:
-            of_blocks = torch.bmm(first.transpose(1, 2), right[some].view(-1, BLOCK_UNITS, right.shape[1]))
+        of_blocks = _symmetric_products(units[some].view(-1, BLOCK_UNITS, units.shape[1]))
         products += of_blocks.sum(dim=0, dtype=torch.float64).numpy()
-    if len(left) > blocks * BLOCK_UNITS:
-        rest = slice(blocks * BLOCK_UNITS, None)
-        products += (left[rest].T @ (left if right is None else right)[rest]).numpy()
+    if len(units) > blocks * BLOCK_UNITS:
+        rest = units[blocks * BLOCK_UNITS :]
+        products += (rest.T @ rest).numpy()
 
 
 def _add_chosen_products(

@@ -180,7 +180,7 @@ class _Layer:
     confidences: dict[tuple[str, int], Confidence] = field(default_factory=dict)
     sums: Float[np.ndarray, " image"] = field(init=False)
     square_sums: Float[np.ndarray, " image"] = field(init=False)
-    _squares: dict[tuple[str, str], SquaresAndScales] = field(default_factory=dict)
+    _squares: SquaresAndScales | None = None  # of all images
 
     def __post_init__(self) -> None:
         self.sums, self.square_sums = (np.full(self.recorded.shape[0], np.nan) for _ in range(2))
@@ -209,16 +209,14 @@ class _Layer:
             for name, (some, grams) in reading.grams.items():
                 if number == 0 and grams.safe()[0]:
                     self.sums[sets[name]], self.square_sums[sets[name]] = reading.sums[name]
-                if number == 0 and across:
-                    of_set = np.arange(grams.n_responses)
-                    self._squares[name, name] = grams.squares(of_set[:, np.newaxis], of_set, choices=0)
                 values = grams.differentiation(self.normalize) if told else []
                 for at, (choice, value) in enumerate(zip(choices[some], values, strict=told)):
                     if value is not None:
                         self.found[name, choice.used, choice.draw] = Differentiation(value)
                         if choice.draw == 0:
                             self.look_at_errors(name, choice, *_of_grams(grams, at))
-            self._squares |= reading.across
+            if reading.across is not None:
+                self._squares = reading.across
 
     def look_at_the_rest(self) -> None:
         """Find each value that was not found by evaluating it by itself."""
@@ -289,28 +287,18 @@ class _Layer:
     @np.errstate(invalid="ignore")  # what is negative is in doubt
     def _distances_from_products(self) -> Float[np.ndarray, "image image"] | None:
         """Return the distances, those in doubt from differences; None where nearly all would be."""
-        if not self._squares:
+        if self._squares is None or not all(np.isfinite(array).all() for array in self._squares):
             return None
-        n = self.recorded.shape[0]
+        squares, scales = self._squares
         precision = PRECISION[self._dtype]
-        distances = np.empty((n, n), dtype=np.float32)
-        in_doubt = []
-        for (one, other), (squares, scales) in self._squares.items():
-            if not (np.isfinite(squares).all() and np.isfinite(scales).all()):
-                return None
-            rows, columns = self.sets[one], self.sets[other]
-            doubtful = (squares < precision.doubtful * scales) | (squares < precision.safe[0])
-            of_sets = np.sqrt(squares).astype(np.float32)
-            if one == other:
-                doubtful, of_sets = np.triu(doubtful, k=1), np.triu(of_sets, k=1)
-                of_sets = of_sets + of_sets.T
-            in_doubt.append(np.add(np.argwhere(doubtful), (rows.start, columns.start)))
-            distances[rows, columns], distances[columns, rows] = of_sets, of_sets.T
-        first, second = np.concatenate(in_doubt).T
-        if len(first) > n:
+        doubtful = (squares < precision.doubtful * scales) | (squares < precision.safe[0])
+        first, second = np.nonzero(np.triu(doubtful, k=1))
+        if len(first) > len(squares):
             return None
+        distances = np.triu(np.sqrt(squares).astype(np.float32), k=1)
+        distances += distances.T
         if len(first):
-            exact = np.sqrt(sum_differences(self._first(slice(0, n)), first, second))
+            exact = np.sqrt(sum_differences(self._first(slice(0, len(squares))), first, second))
             distances[first, second] = distances[second, first] = exact
         return distances
 

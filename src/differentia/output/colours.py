@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -64,9 +65,12 @@ SYMBOLS = (
 )
 
 
-def set_looks(result: xr.Dataset) -> dict[str, Look]:
-    """Return each set's colour and symbol, the same in every picture of a result; the reference is grey."""
-    names = [str(name) for name in result["set"].values]
+def set_looks(result: xr.Dataset, among: Sequence[str] | None = None) -> dict[str, Look]:
+    """Return each set's colour and symbol, the same in every picture of a result; the reference is grey.
+
+    Where only some of many sets are shown they are told apart among themselves.
+    """
+    names = [str(name) for name in result["set"].values] if among is None else among
     others = [name for name in names if name != result.attrs["reference"]]
     colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(others)}
     return {
@@ -75,6 +79,6 @@ def set_looks(result: xr.Dataset) -> dict[str, Look]:
     }
 
 
-def set_colours(result: xr.Dataset) -> dict[str, str]:
-    """Return each set's colour in figures."""
-    return {name: look.colour.figure for name, look in set_looks(result).items()}
+def set_colours(result: xr.Dataset, among: Sequence[str] | None = None) -> dict[str, str]:
+    """Return each set's colour in figures, as `set_looks`."""
+    return {name: look.colour.figure for name, look in set_looks(result, among).items()}

@@ -32,6 +32,9 @@ from differentia.system.random import generator_of
 if TYPE_CHECKING:
     import xarray as xr
 
+#: What a dataset that `depth` returned says it is.
+KIND = "depth"
+
 #: The layer that is the stimulus itself.
 BASE = "input"
 
@@ -166,6 +169,7 @@ def depth(
         },
         coords={"set": names, "layer": layers, **({"layer_other": layers} if pairs else {})},
         attrs={
+            "differentia": KIND,
             "base": base,
             "confidence": float(confidence),
             "permutations": int(permutations),

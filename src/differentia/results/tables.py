@@ -37,7 +37,7 @@ def to_dataframe(result: xr.Dataset) -> pd.DataFrame:
     Parameters
     ----------
     result
-        What `measure` or `measure_responses` returned; or `statistics`, or ``depth``.
+        What `measure` or `measure_responses` returned; or `statistics`, or `depth`.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def to_dataframe(result: xr.Dataset) -> pd.DataFrame:
         ``set`` and ``other`` name (``other`` is empty in a row of one set). Quantiles are columns,
         ``quantile_0.05`` and so on. What is of the other kind of row is NaN.
 
-        Of ``depth``: one row for each set and layer; what is of the layer alone is the same for all sets.
+        Of `depth`: one row for each set and layer; what is of the layer alone is the same for all sets.
 
         Every column is of numbers, text, or ``boolean``, as CSV and Parquet hold them.
 

@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 from helpers.figures import LAYERS, apart, explained, limits, require_readable, shown, whole
 from helpers.odd_networks import inputs, mixed, outputs_of, partly_without_channels, without_channels
+from helpers.results import of_sets
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
@@ -339,3 +340,24 @@ def test_what_is_missing_is_said(draw: str, without: str, message: str) -> None:
         getattr(dif, draw)(explained().drop_vars(without))
     with pytest.raises(dif.InputError, match="dict; expected the Dataset"):
         getattr(dif, draw)({})
+
+
+def test_a_few_of_many_sets() -> None:
+    """A dozen, evenly spread, and the figure says so; those that are named; each column shows its own set."""
+    result = of_sets(14, layers=2)
+    panels = dif.plot_distances(result)
+    assert panels.shape == (2, 12)
+    assert [text.get_text() for text in panels[0, 0].figure.texts] == ["12 of 14 sets; sets= chooses others"]
+    (chosen,) = dif.plot_distances(result, "layer 1", sets=["set 9", "set 3"])
+    assert [ax.get_title() for ax in chosen] == ["set 3", "set 9"]
+    rows = np.flatnonzero(result["image_set"].values == "set 9")
+    expected = result["distance"].sel(layer="layer 1").values[np.ix_(rows, rows)]
+    shown = np.asarray(chosen[1].images[0].get_array())
+    assert np.corrcoef(shown.ravel(), expected.ravel())[0, 1] > 0.999999
+    other = np.asarray(chosen[0].images[0].get_array())
+    assert np.corrcoef(other.ravel(), expected.ravel())[0, 1] < 0.999
+    whole = dif.plot_distances(of_sets(3, layers=1))
+    assert whole.shape == (1, 3)
+    assert whole[0, 0].figure.texts == []
+    with pytest.raises(dif.InputError, match="set 77"):
+        dif.plot_distances(result, sets="set 77")

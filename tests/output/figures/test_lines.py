@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from helpers.figures import bars_of, legend_entries, of_network, require_readable, texts
+from helpers.results import of_sets
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
@@ -333,3 +334,56 @@ def test_kinds_that_can_not_be_drawn() -> None:
         dif.plot_kinds({"random": neurons(), "top": neurons(2)})
     with pytest.raises(dif.InputError, match=r"axes= holds 2 axes; expected 3, .*: random, top, filter_mean"):
         dif.plot_kinds(kinds(), axes=Figure().subplots(2))
+
+
+def crowd_of(ax: Axes) -> list[np.ndarray]:
+    """Return the lines of sets that have no colour of their own."""
+    return [np.asarray(line.get_ydata()) for line in ax.get_lines() if to_hex(line.get_color()) == "#dadada"]
+
+
+@pytest.mark.parametrize("kind", ["plot", "plot_relative"])
+def test_many_sets_are_a_crowd(kind: str) -> None:
+    """Each a grey line, behind its quantiles; the reference and those that are named have their colours."""
+    result = of_network(of_sets(14, layers=4, n_units=(4, 8), draws=3))
+    values = result["differentiation"] if kind == "plot" else dif.relative(result)
+    means = values.sel(n_units=8).mean("draw").transpose("set", "layer").values
+    ax = getattr(dif, kind)(result)
+    np.testing.assert_allclose(crowd_of(ax), means)
+    dark = [np.asarray(line.get_ydata()) for line in ax.get_lines() if to_hex(line.get_color()) == "#404040"]
+    np.testing.assert_allclose(dark[:3], np.quantile(means, [0.1, 0.5, 0.9], axis=0))
+    named = legend_entries(ax)
+    assert "each of 14 sets" in named
+    assert "set 0" in named
+    assert "set 5" not in named
+    ax = getattr(dif, kind)(result, sets=["set 5"])
+    assert len(crowd_of(ax)) == 14
+    assert "set 5" in legend_entries(ax)
+    assert "set 0" not in legend_entries(ax)
+
+
+def test_few_sets_are_no_crowd() -> None:
+    """Unless some are chosen; those that are compared have their colours too."""
+    result = of_network(of_sets(5))
+    assert crowd_of(dif.plot(result)) == []
+    found = dif.contrast(result, "set 1", "set 2")
+    ax = dif.plot(result, sets="set 4", contrasts=[found])
+    assert len(crowd_of(ax)) == 5
+    assert {"set 1", "set 2", "set 4"} <= set(legend_entries(ax))
+    assert "set 3" not in legend_entries(ax)
+    with pytest.raises(dif.InputError, match="set 7"):
+        dif.plot(result, sets=["set 7"])
+
+
+def test_many_sets_of_a_recording() -> None:
+    """Populations have no order: no line joins them."""
+    ax = dif.plot(of_sets(14))
+    grey = [line for line in ax.get_lines() if to_hex(line.get_color()) == "#dadada"]
+    assert len(grey) == 14
+    assert {line.get_linestyle() for line in grey} == {"None"}
+
+
+def test_kinds_of_many_sets() -> None:
+    """Each panel has its own crowd."""
+    first, second = (of_sets(14, n_units=count, draws=2) for count in (4, 8))
+    panels = dif.plot_kinds({"random": of_network(first), "top": of_network(second)}, sets=["set 3"])
+    assert [len(crowd_of(ax)) for ax in panels] == [14, 14]

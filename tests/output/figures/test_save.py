@@ -14,6 +14,7 @@ import pytest
 import xarray as xr
 from helpers.figures import explained
 from helpers.odd_networks import partly_without_channels, without_channels
+from helpers.results import of_sets
 from PIL import Image
 
 import differentia as dif
@@ -253,3 +254,14 @@ mpl.rcParams["lines.linewidth"] = 9
 assert [name for name in before if name != "backend" and mpl.rcParams[name] != before[name]]
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_many_sets_have_a_heat_map(tmp_path: Path) -> None:
+    """Beside the curves; a few have none, and a page holds every picture."""
+    save_figures(of_sets(30, layers=2), tmp_path / "many")
+    assert names(tmp_path / "many", "png") == {*LINES, "sets", "distances"}
+    for picture in (tmp_path / "many").iterdir():
+        with Image.open(picture) as opened:
+            assert max(opened.size) <= 200 * 12
+    save_figures(of_sets(12, layers=2), tmp_path / "many", contrasts=())
+    assert names(tmp_path / "many", "png") == {*LINES, "distances"}

@@ -9,10 +9,12 @@ import numpy as np
 from helpers.networks import tricky
 from helpers.odd_networks import partly_without_channels, without_channels
 from helpers.reports import measured
-from helpers.results import neurons
+from helpers.results import neurons, of_sets
 
 import differentia as dif
+from differentia.output.chosen import spread_sets
 from differentia.output.report.contents import contents
+from differentia.output.report.pairs import pairs
 from differentia.results.schema import what_is_left
 
 RNG = np.random.default_rng(0)
@@ -134,3 +136,23 @@ def test_what_is_known_of_an_image_is_told() -> None:
     json.dumps(images, allow_nan=False)
     many = result.assign_coords({f"image_{number}": ("image", numbers) for number in range(20)})
     assert len(contents({"random": many})["images"]["1"]["known"]) == 8
+
+
+def test_many_sets_begin_with_a_few() -> None:
+    """With looks of their own, as in figures; all of their images are in the matrix, some of the others."""
+    result = of_sets(40, layers=2)
+    whole = contents({"all": result})
+    few = spread_sets(result)
+    assert [whole["sets"][place]["name"] for place in whole["shown"]] == few
+    colours = [whole["sets"][place]["colour"]["light"] for place in whole["shown"]]
+    assert len(set(colours)) == len(few)
+    assert len({one["colour"]["light"] for one in whole["sets"]}) < 40
+    # room for 20 more images than those of the few sets have
+    side = 4 * len(few) + 20
+    shown = pairs(result, entries=side * (side - 1))["images"]  # type: ignore[index]
+    assert shown == sorted(shown)
+    assert len(shown) == side
+    of_few = np.flatnonzero(np.isin(result["image_set"].values.astype(str), few))
+    assert {*of_few.tolist()} < {*shown}
+    # of few sets all are shown, and none comes first
+    assert contents({"all": of_sets(3, layers=2)})["shown"] == [0, 1, 2]

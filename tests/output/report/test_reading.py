@@ -6,6 +6,7 @@ import functools
 import html
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ from helpers.shared import once
 
 import differentia as dif
 from differentia.definition.measure import METRICS, NORMALIZATIONS
+from differentia.output.chosen import spread_sets
 from differentia.output.report.formula import formula
 from differentia.results.tables import table_rows
 
@@ -464,14 +466,69 @@ BELOW_ROWS = """() => Object.fromEntries([...document.querySelectorAll(".tall, .
 }))"""
 
 
-@pytest.mark.soak
-def test_many_sets_and_layers(browser: Browser) -> None:
-    """A dozen sets at first, and the reference; layers are found by their names; boxes end at rows."""
+def test_all_sets_as_a_heat_map_and_found_by_name(browser: Browser) -> None:
+    """It shows the values, in either order; a field chooses set and layer; names find sets and rows."""
+    result = crowded()
+    means = over_draws(result)[0][:, :, -1]
     with browsing(browser) as context:
         page = opened(context, page_of(crowded))
-        assert text_of(page, "#sets-shown") == "13 of 20 are shown"
+        np.testing.assert_allclose(drawn(page, "sets-map")[0]["z"], means)
+        page.select_option("#sets-order", "value")
+        order = np.argsort(-means[:, 0], kind="stable")
+        (trace,) = drawn(page, "sets-map")
+        assert trace["meta"]["order"] == order.tolist() != list(range(20))
+        np.testing.assert_allclose(trace["z"], means[order])
+        hidden = next(place for place, at in enumerate(order) if f"set {at:02}" not in spread_sets(result))
+        page.evaluate("([x, y]) => byId('sets-map').emit('plotly_click', {points: [{x, y}]})", [7, hidden])
+        assert page.locator("#layer").input_value() == "7"
+        assert page.locator(f"input[name=set][value='{order[hidden]}']").is_checked()
+        page.fill("#find-set", "SET 1")
+        assert page.locator("input[name=set]:visible").count() == 10
+        assert page.locator("#overview tbody tr:visible").count() == 10
+        page.click("#no-sets")  # of those that are found
+        checked = page.locator("input[name=set]:checked").all()
+        assert {int(one.get_attribute("value") or "") for one in checked} <= set(range(10))
+        assert len(checked) > 1
+        page.fill("#find-row", "set 03")
+        assert page.locator("#numbers tbody tr").count() == 35
+        assert text_of(page, "#table-note").startswith("35 rows are found.")
+        page.fill("#find-row", "no such")
+        assert page.locator("#numbers tbody tr").count() == 0
+
+
+#: What the report of 200 sets of 10 images may weigh; and how many times as long as that of three sets it may
+#: take to open, which takes a second or so: a limit in seconds would depend on what else the machine does.
+MOST_BYTES, TIMES_AS_LONG = 15e6, 4.0
+
+
+@pytest.mark.soak
+def test_two_hundred_sets(browser: Browser, tmp_path: Path) -> None:
+    """The report with views and pictures is small, and opens soon."""
+    rng = np.random.default_rng(0)
+    sets = {f"set {number:03}": rng.integers(0, 256, (10, 32, 32), dtype=np.uint8) for number in range(200)}
+    path = dif.write_report(dif.measure("digits", sets, n_units=(100, 500), draws=5), tmp_path / "many.html")
+    assert path.stat().st_size < MOST_BYTES
+    with browsing(browser) as context:
+        seconds = []
+        for file in (page_of(measured), path):
+            begun = time.perf_counter()
+            page = opened(context, file)
+            seconds.append(time.perf_counter() - begun)
+        assert seconds[1] < TIMES_AS_LONG * seconds[0], seconds
+        assert len(drawn(page, "sets-map")[0]["z"]) == 200
+        means = [one for one in drawn(page, "curves") if one["meta"]["role"] == "mean"]
+        assert len(means) == 12
+        assert page.locator("#image-0 img").count() == 1
+
+
+@pytest.mark.soak
+def test_many_sets_and_layers(browser: Browser) -> None:
+    """A dozen sets at first, the reference among them; layers are found by name; boxes end at rows."""
+    with browsing(browser) as context:
+        page = opened(context, page_of(crowded))
+        assert text_of(page, "#sets-shown") == "12 of 20 are shown"
         shown = [one["meta"]["set"] for one in drawn(page, "curves") if one["meta"]["role"] == "mean"]
-        assert shown == [*range(12), 19]
+        assert shown == [int(name.removeprefix("set ")) for name in spread_sets(crowded())]
         for width in (DESKTOP[0], PHONE[0]):
             page.set_viewport_size({"width": width, "height": 900})
             page.wait_for_timeout(300)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from differentia.errors import InputError, require_known, short_tracebacks
-from differentia.output.colours import set_colours
 from differentia.output.figures.depth import (
     LABEL_SIZE,
     LOWEST_AXES,
@@ -209,13 +208,17 @@ def rows_height(contrasts: Sequence[xr.Dataset], *, stacked: bool) -> float:
 
 
 def mark_contrasts(
-    ax: Axes, result: xr.Dataset, contrasts: Sequence[xr.Dataset], *, stacked: bool = False
+    ax: Axes,
+    layers: Sequence[str],
+    contrasts: Sequence[xr.Dataset],
+    colours: Mapping[str, str],
+    *,
+    stacked: bool = False,
 ) -> None:
     """Draw a row for each pair above the axes: a line over what was tested, marks where the sets differ."""
     from matplotlib.lines import Line2D
     from matplotlib.transforms import ScaledTranslation
 
-    colours, layers = set_colours(result), layer_names(result)
     for row, contrast in enumerate(reversed(contrasts)):
         height = (FIRST_ROW + row * (LABELLED_ROW_HEIGHT if stacked else ROW_HEIGHT)) / 72
         above = ax.get_xaxis_transform() + ScaledTranslation(0, height, ax.figure.dpi_scale_trans)

@@ -9,6 +9,7 @@ import numpy as np
 
 from differentia.definition.measure import is_raw_euclidean
 from differentia.errors import InputError, require_known
+from differentia.output.chosen import choice_told, chosen_sets, spread_sets
 from differentia.output.colours import set_colours
 from differentia.output.figures.labels import plain, shortened
 from differentia.output.figures.panels import (
@@ -30,7 +31,7 @@ from differentia.output.figures.panels import (
     name_columns,
 )
 from differentia.results.dataset import require_variables
-from differentia.results.schema import checked
+from differentia.results.schema import checked, what_is_left
 from differentia.results.subject import subject_of
 from differentia.results.summaries import class_scores, distances_of_sets, layer_names, rows_by_set
 from differentia.results.views import filter_scores, layers_with_channels
@@ -63,7 +64,9 @@ ROWS_OF_BAR = 2
 
 
 @checked
-def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
+def plot_predictions(
+    result: xr.Dataset, axes: Any = None, *, sets: str | Sequence[str] | None = None
+) -> np.ndarray:
     """Draw what the network says of each image: a heat map for each set, images x classes.
 
     A set's probabilities are divided by their SD, as in the published figure; colours go from 0 to 1. The
@@ -76,6 +79,9 @@ def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
         What `measure` returned.
     axes : (n_sets,) of matplotlib.axes.Axes, optional
         To draw into, or an empty figure, which keeps a width that it was given; by default a new one.
+    sets
+        Names of the sets to draw; by default all, or of more than 12 as many, evenly spread over their order.
+        The figure says how many of how many.
 
     Returns
     -------
@@ -84,15 +90,16 @@ def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
     Raises
     ------
     InputError
-        It is no result, has no predictions, or `axes` are too few or too many.
+        It is no result, has no predictions, there is no such set, or `axes` are too few or too many.
     """
     require_variables(result, "prediction")
+    result, note = _of_sets(result, sets)
     n_sets = result.sizes["set"]
     height = PAGE_HEIGHT / n_sets - ABOVE - BELOW  # low enough for all sets to fit onto a page
     height = max(LOWEST_PANEL, min(PREDICTIONS_HEIGHT, height))
     names = [shortened(str(name), LONGEST_CLASS_NAME) for name in result["class_name"].values]
     classes = "classes (named: the highest means)" if len(names) > FEW_CLASSES else "classes"
-    grid = Grid(n_sets, ("",), height, label=classes, width=asked_width(axes))
+    grid = Grid(n_sets, ("",), height, label=classes, width=asked_width(axes), note=note)
     panels = grid.axes(axes)[:, 0]
     longest = int(grid.panel[0] / BOLD_LETTER)
     scores, rows, explained = class_scores(result), rows_by_set(result), False
@@ -113,7 +120,11 @@ def plot_predictions(result: xr.Dataset, axes: Any = None) -> np.ndarray:
 
 @checked
 def plot_filters(
-    result: xr.Dataset, layers: str | Sequence[str] | None = None, axes: Any = None
+    result: xr.Dataset,
+    layers: str | Sequence[str] | None = None,
+    axes: Any = None,
+    *,
+    sets: str | Sequence[str] | None = None,
 ) -> np.ndarray:
     """Draw each channel's mean response to each image: a heat map for each layer and set, images x channels.
 
@@ -131,6 +142,9 @@ def plot_filters(
         A name or several; by default all whose channels are known.
     axes : (n_layers, n_sets) of matplotlib.axes.Axes, optional
         To draw into, or an empty figure, which keeps a width that it was given; by default a new one.
+    sets
+        Names of the sets to draw; by default all, or of more than 12 as many, evenly spread over their order.
+        The figure says how many of how many.
 
     Returns
     -------
@@ -139,8 +153,8 @@ def plot_filters(
     Raises
     ------
     InputError
-        It is no result, has no means of channels, there is no such layer, its channels are not known, or
-        `axes` are too few or too many.
+        It is no result, has no means of channels, there is no such layer or set, the layer's channels are not
+        known, or `axes` are too few or too many.
     """
     require_variables(result, "filter_mean", "layer_mean", "layer_sd")
     with_channels = layers_with_channels(result)
@@ -151,10 +165,11 @@ def plot_filters(
                 f"layer {layer!r} has no means of channels: which axis of its output holds them is not "
                 "known; leave it out of layers="
             )
+    result, note = _of_sets(result, sets)
     colours = set_colours(result)
     subject, scores, rows = subject_of(result), filter_scores(result).values, rows_by_set(result)
     labels = {units: f"{units} (numbered: the highest means)" for units in ("channels", subject.unit.many)}
-    grid = _grid_of_sets(axes, rows, len(chosen), FILTERS_HEIGHT, max(labels.values(), key=len))
+    grid = _grid_of_sets(axes, rows, len(chosen), FILTERS_HEIGHT, max(labels.values(), key=len), note)
     panels = grid.headed_axes(axes, colours)
     explained: list[Scale] = []
     of_filters, numbers = (result[name].values for name in ("filter_layer", "filter_index"))
@@ -176,13 +191,20 @@ def plot_filters(
 
 
 def _grid_of_sets(
-    given: Any, rows: Mapping[str, np.ndarray], count: int, height: float, label: str, *, square: bool = False
+    given: Any,
+    rows: Mapping[str, np.ndarray],
+    count: int,
+    height: float,
+    label: str,
+    note: str,
+    *,
+    square: bool = False,
 ) -> Grid:
     """Return a grid with a column for each set; those of as many images are numbered once, at the first."""
     alike = len({len(of_set) for of_set in rows.values()}) == 1
     width = asked_width(given)
     gap = SMALL_GAP if alike and not (square and width is None) else GAP
-    return Grid(count, tuple(rows), height, label=label, square=square, gap=gap, width=width)
+    return Grid(count, tuple(rows), height, label=label, square=square, gap=gap, width=width, note=note)
 
 
 def _draw_row(
@@ -206,7 +228,11 @@ def _draw_row(
 
 @checked
 def plot_distances(
-    result: xr.Dataset, layers: str | Sequence[str] | None = None, axes: Any = None
+    result: xr.Dataset,
+    layers: str | Sequence[str] | None = None,
+    axes: Any = None,
+    *,
+    sets: str | Sequence[str] | None = None,
 ) -> np.ndarray:
     """Draw the distances of all pairs of images: a matrix for each layer and set.
 
@@ -223,6 +249,9 @@ def plot_distances(
         A name or several; by default all.
     axes : (n_layers, n_sets) of matplotlib.axes.Axes, optional
         To draw into, or an empty figure, which keeps a width that it was given; by default a new one.
+    sets
+        Names of the sets to draw; by default all, or of more than 12 as many, evenly spread over their order.
+        The figure says how many of how many.
 
     Returns
     -------
@@ -231,12 +260,13 @@ def plot_distances(
     Raises
     ------
     InputError
-        It is no result, has no distances, there is no such layer, or `axes` are too few or too many.
+        It is no result, has no distances, there is no such layer or set, or `axes` are too few or too many.
     """
     require_variables(result, "distance")
+    result, note = _of_sets(result, sets)
     chosen, colours = _chosen_layers(result, layers), set_colours(result)
     items = subject_of(result).item.many
-    grid = _grid_of_sets(axes, rows_by_set(result), len(chosen), DISTANCES_HEIGHT, items, square=True)
+    grid = _grid_of_sets(axes, rows_by_set(result), len(chosen), DISTANCES_HEIGHT, items, note, square=True)
     panels = grid.headed_axes(axes, colours)
     shown = [list(by_set.values()) for by_set in distances_of_sets(result, chosen)]
     # In the unit of the responses layers can't be compared.
@@ -273,6 +303,12 @@ def _distance_label(result: xr.Dataset, *, shared: bool) -> str:
     label = f"Euclidean distance {'per unit' if normalize == 'none' else '/ SD'}{', all panels' * shared}"
     measured = is_raw_euclidean(normalize, metric)
     return label if measured else f"{label} (not the measure used)"
+
+
+def _of_sets(result: xr.Dataset, sets: str | Sequence[str] | None) -> tuple[xr.Dataset, str]:
+    """Return a result of the sets to draw, and what is said of the choice."""
+    shown = chosen_sets(result, sets, spread_sets(result))
+    return what_is_left(result.sel(set=shown)), choice_told(result, shown)
 
 
 def _chosen_layers(result: xr.Dataset, layers: str | Sequence[str] | None) -> list[str]:

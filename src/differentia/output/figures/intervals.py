@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,12 @@ class Intervals:
     doubted: xr.DataArray
     #: Which of the others have not converged, (set, layer, n_units).
     unsettled: xr.DataArray
+
+    def of(self, sets: Sequence[str]) -> Intervals:
+        """Return those of some sets."""
+        arrays = self.low, self.high, self.doubted, self.unsettled
+        low, high, doubted, unsettled = (array.sel(set=[*sets]) for array in arrays)
+        return Intervals(low, high, self.words, doubted, unsettled)
 
     def limits(self, source: str, **place: Any) -> tuple[ByLayer, ByLayer]:
         """Return the limits of one set and number of units; NaN where unknown."""

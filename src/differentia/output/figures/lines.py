@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from differentia.errors import InputError
+from differentia.output.chosen import are_many, chosen_sets
 from differentia.output.colours import Look, set_looks
 from differentia.output.figures.contrasts import (
     DIFFERENT,
@@ -55,7 +56,7 @@ from differentia.results.published import published_lines
 from differentia.results.references import references_in, references_of, short_name
 from differentia.results.relative import relative
 from differentia.results.schema import checked
-from differentia.results.subject import Noun, subject_of, unit_noun
+from differentia.results.subject import SETS, Noun, subject_of, unit_noun
 from differentia.results.summaries import layer_names
 
 if TYPE_CHECKING:
@@ -74,6 +75,12 @@ PUBLISHED_STYLE = ":"
 #: then the same of layers that no line joins, which have more room.
 STEP, WIDEST = 0.1, 0.4
 STEP_OF_ONE, WIDEST_OF_ONE = 0.2, 0.8
+
+#: Of sets that are not drawn in colours: their lines (points), and the quantiles that are drawn of them.
+CROWD_COLOUR, CROWD_WIDTH, QUANTILES = "#DADADA", 0.4, (0.1, 0.5, 0.9)
+
+#: In points: the lines of these quantiles.
+CROWD_LINES = (0.6, 1.7, 0.6)
 
 #: In layers: half the width of a band of a layer that no line joins with others.
 BAND_OF_ONE = 0.02
@@ -104,6 +111,7 @@ def plot(
     *,
     published: bool | None = None,
     contrasts: Sequence[xr.Dataset] = (),
+    sets: str | Sequence[str] | None = None,
 ) -> Axes:
     """Draw differentiation against depth, one colour for each set and one line style for each `n_units`.
 
@@ -129,6 +137,9 @@ def plot(
     contrasts
         At most 6 of what `contrast` returned. Each gets a row above the axes: a thin line over the layers
         that were tested, and a mark in the colours of both sets where they differ (corrected p < 0.05).
+    sets
+        Names of the sets to draw in colours; all others are grey. By default all, or of more than 12 the
+        reference.
 
     Returns
     -------
@@ -138,9 +149,9 @@ def plot(
     ------
     InputError
         It is no result; with ``published=True``, it has nothing in common with the published curves; a
-        contrast is not of this result, or there are too many.
+        contrast is not of this result, or there are too many; there is no such set.
     """
-    ax = _draw_curves(result, result["differentiation"], ax, published, contrasts)
+    ax = _draw_curves(result, result["differentiation"], ax, published, contrasts, sets)
     ax.set_ylabel(values_label(result), fontsize=LABEL_SIZE)
     return ax
 
@@ -153,6 +164,7 @@ def plot_relative(
     *,
     published: bool | None = None,
     contrasts: Sequence[xr.Dataset] = (),
+    sets: str | Sequence[str] | None = None,
 ) -> Axes:
     """Draw differentiation relative to a reference set against depth, as `plot`.
 
@@ -170,7 +182,7 @@ def plot_relative(
         To draw into: axes, or an empty figure, which keeps a width that it was given; by default a new one.
     published
         As for `plot`. The published curves are relative to white_noise, and drawn for no other reference.
-    contrasts
+    contrasts, sets
         As for `plot`.
 
     Returns
@@ -181,19 +193,21 @@ def plot_relative(
     ------
     InputError
         It is no result, or there is no reference; with ``published=True``, it has nothing in common with
-        the published curves; a contrast is not of this result, or there are too many.
+        the published curves; a contrast is not of this result, or there are too many; there is no such set.
     """
     values, of = relative(result, reference), references_of(result, reference)
     require_room(result, contrasts)
     contrasts = [one for one in contrasts if of[one.attrs["first"]] == of[one.attrs["second"]]]
-    ax = _draw_curves(result, values, ax, published, contrasts)
+    ax = _draw_curves(result, values, ax, published, contrasts, sets)
     ax.axhline(1.0, color="#B0B0B0", linewidth=0.8, zorder=0)
     ax.set_ylabel(values_label(result, short_name(references_in(values))), fontsize=LABEL_SIZE)
     return ax
 
 
 @checked
-def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarray:
+def plot_kinds(
+    results: Mapping[str, xr.Dataset], axes: Any = None, *, sets: str | Sequence[str] | None = None
+) -> np.ndarray:
     """Draw the differentiation of several kinds of units side by side, each as `plot`.
 
     Parameters
@@ -202,6 +216,8 @@ def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarra
         Kind of units -> result: what `measure_kinds` returned.
     axes : (n_kinds,) of matplotlib.axes.Axes, optional
         To draw into, or an empty figure, which keeps a width that it was given; by default a new one.
+    sets
+        As for `plot`.
 
     Returns
     -------
@@ -211,16 +227,19 @@ def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarra
     Raises
     ------
     InputError
-        There is no result, they differ in their sets or layers, or `axes` are too few or too many.
+        There is no result, they differ in their sets or layers, there is no such set, or `axes` are too few
+        or too many.
     """
     _require_alike(results)
     first = _first(results)
-    looks, kinds = set_looks(first), {kind: kind_of(result) for kind, result in results.items()}
+    looks, crowd = _looks_of(first, sets)
+    kinds = {kind: kind_of(result) for kind, result in results.items()}
     styles = _styles(*(result["n_units"].values for kind, result in results.items() if kinds[kind].counted))
     units = [*dict.fromkeys(map(unit_noun, results.values()))]
     noun = Noun(*(" or ".join(form) for form in zip(*((unit.one, unit.many) for unit in units), strict=True)))
     intervals = {
-        kind: intervals_of(result, result["differentiation"], noun.many) for kind, result in results.items()
+        kind: intervals_of(result, result["differentiation"], noun.many).of([*looks])
+        for kind, result in results.items()
     }
     explained: dict[str, Artist] = {}
     for of_kind in intervals.values():
@@ -228,6 +247,7 @@ def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarra
     separate = _are_separate(first)
     entries = [
         set_entries(looks, separate=separate),
+        crowd_entries(first) if crowd else {},
         _style_entries(styles, noun, separate=separate),
         dict(sorted(explained.items())),
     ]
@@ -238,6 +258,8 @@ def plot_kinds(results: Mapping[str, xr.Dataset], axes: Any = None) -> np.ndarra
     top = 0.0
     for ax, (kind, result) in zip(panels, results.items(), strict=True):
         own = styles if kinds[kind].counted else _styles(result["n_units"].values)
+        if crowd:
+            _draw_crowd(ax, result, result["differentiation"])
         _draw_lines(ax, room, result, result["differentiation"], intervals[kind], looks, own)
         names.draw(ax)
         set_ends(ax, first.sizes["layer"], room)
@@ -347,14 +369,17 @@ def _draw_curves(
     ax: Axes | Figure | None,
     published: bool | None,
     contrasts: Sequence[xr.Dataset],
+    sets: str | Sequence[str] | None,
 ) -> Axes:
     """Draw all that `plot` and `plot_relative` have in common; relative values say to which reference."""
     require_room(result, contrasts)
     reference = references_in(values)
     curves = published_lines(result, str(values.name), wanted=published, reference=reference)
-    looks, noun, subject = set_looks(result), unit_noun(result), subject_of(result)
+    compared = [str(contrast.attrs[which]) for contrast in contrasts for which in ("first", "second")]
+    looks, crowd = _looks_of(result, sets, compared)
+    noun, subject = unit_noun(result), subject_of(result)
     styles, separate = _styles(result["n_units"].values), _are_separate(result)
-    intervals = intervals_of(result, values, noun.many, reference)
+    intervals = intervals_of(result, values, noun.many, reference).of([*looks])
     named = _style_entries(styles if kind_of(result).counted else {}, noun, separate=separate)
     if curves is not None:
         named["published"] = key(color=LEGEND_COLOUR, linestyle=PUBLISHED_STYLE, linewidth=1.0)
@@ -365,18 +390,66 @@ def _draw_curves(
         ax,
         layer_names(result),
         subject,
-        [set_entries(looks, separate=_are_separate(result)), named, marks],
+        [
+            set_entries(looks, separate=separate),
+            crowd_entries(result) if crowd else {},
+            named if looks else {},
+            marks,
+        ],
         above=lambda legend: rows_height(contrasts, stacked=legend.below),
         right=row_labels_width(contrasts),
     )
     around = replace(around, tokens=tokens_label(result))
     if curves is not None:  # first, since the limits of the y axis are set with the curves
         _draw_published(ax, result, curves, looks)
+    if crowd:
+        _draw_crowd(ax, result, values)
     _draw_lines(ax, around.room, result, values, intervals, looks, styles)
-    mark_contrasts(ax, result, contrasts, stacked=around.legend.below)
+    colours = {name: look.colour.figure for name, look in looks.items()}
+    mark_contrasts(ax, layer_names(result), contrasts, colours, stacked=around.legend.below)
     around.name(ax)
     around.explain(ax)
     return ax
+
+
+def _looks_of(
+    result: xr.Dataset, sets: str | Sequence[str] | None, compared: Sequence[str] = ()
+) -> tuple[dict[str, Look], bool]:
+    """Return how the sets that are drawn in colours look, and whether there are others behind them."""
+    names = [str(name) for name in result["set"].values]
+    few = [name for name in names if name == result.attrs["reference"]] if are_many(result) else names
+    shown = {*chosen_sets(result, sets, few), *compared}
+    looks = set_looks(result, [name for name in names if name in shown])
+    return looks, len(looks) < len(names)
+
+
+def _draw_crowd(ax: Axes, result: xr.Dataset, values: xr.DataArray) -> None:
+    """Draw each set as a thin grey line, and over them their median and where the middle of them lies."""
+    count, separate = result["n_units"].values.max(), _are_separate(result)
+    means = draw_mean(values, result).sel(n_units=count).transpose("set", "layer").values
+    for place, line in enumerate(means):
+        x = positions(len(line), (place, len(means)) if separate else (0, 1), (0, 1), separate=separate)
+        style: dict[str, Any] = {"linestyle": "none", "marker": "."} if separate else {"linestyle": "-"}
+        ax.plot(x, line, color=CROWD_COLOUR, linewidth=CROWD_WIDTH, markersize=1.5, zorder=0.5, **style)
+    known = np.isfinite(means).any(axis=0)
+    ends = np.full((3, means.shape[1]), np.nan)
+    ends[:, known] = np.nanquantile(means[:, known], QUANTILES, axis=0)
+    x, half = np.arange(means.shape[1]), WIDEST_OF_ONE / 2
+    for line, width in zip(ends, CROWD_LINES, strict=True):
+        if separate:
+            ax.hlines(line, x - half, x + half, colors=LEGEND_COLOUR, linewidth=width, zorder=1.2)
+        else:
+            ax.plot(x, line, color=LEGEND_COLOUR, linewidth=width, zorder=1.2)
+
+
+def crowd_entries(result: xr.Dataset) -> dict[str, Artist]:
+    """Return what a legend says of sets that are not drawn in colours."""
+    thin, thick, _ = (key(color=LEGEND_COLOUR, linestyle="-", linewidth=width) for width in CROWD_LINES)
+    return {
+        f"each of {SETS.count(result.sizes['set'])}": key(color=CROWD_COLOUR, linestyle="-", linewidth=1.0),
+        "their median": thick,
+        "between these: 80 % of them": thin,
+    }
 
 
 def _styles(*counts: np.ndarray) -> dict[int, Any]:
@@ -398,7 +471,8 @@ def _draw_lines(
     means = draw_mean(values, result)
     counts = sorted(int(count) for count in result["n_units"].values)
     separate = _are_separate(result)
-    scale = mark_scale(room, result.sizes["layer"] * (len(looks) * len(counts) / 4 if separate else 1))
+    beside = max(1.0, len(looks) * len(counts) / 4) if separate else 1.0
+    scale = mark_scale(room, result.sizes["layer"] * beside)
     for (place, (name, look)), (rank, count) in product(enumerate(looks.items()), enumerate(counts)):
         colour, symbol = look.colour.figure, look.symbol
         at = {"set": name, "n_units": count}
@@ -461,7 +535,7 @@ def positions(
 
 def _draw_published(ax: Axes, result: xr.Dataset, published: xr.DataArray, looks: Mapping[str, Look]) -> None:
     depth = [layer_names(result).index(layer) for layer in published["layer"].values.tolist()]
-    for name in published["set"].values.tolist():
+    for name in (name for name in published["set"].values.tolist() if name in looks):
         line = published.sel(set=name, n_units=published["n_units"].max()).values
         colour = looks[name].colour.figure
         ax.plot(depth, line, color=colour, linestyle=PUBLISHED_STYLE, linewidth=1.0, zorder=4)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from differentia.errors import InputError
+from differentia.output.chosen import choice_told, chosen_sets, spread_sets
 from differentia.output.colours import set_colours
 from differentia.output.figures.labels import plain, shortened, text_width
 from differentia.output.figures.panels import (
@@ -48,6 +50,8 @@ def plot_maps(
     layer: str | None = None,
     filter: int | None = None,  # noqa: A002 - what a map's channel is called in the result
     axes: Any = None,
+    *,
+    sets: str | Sequence[str] | None = None,
 ) -> np.ndarray:
     """Draw the whole map of one channel for chosen images: images in rows, sets in columns.
 
@@ -62,6 +66,9 @@ def plot_maps(
         Whose map; by default the first that was kept.
     axes : (n_images, n_sets) of matplotlib.axes.Axes, optional
         To draw into, or an empty figure, which keeps a width that it was given; by default a new one.
+    sets
+        Names of the sets to draw; by default all, or of more than 12 as many, evenly spread over their order.
+        The figure says how many of how many.
 
     Returns
     -------
@@ -70,11 +77,12 @@ def plot_maps(
     Raises
     ------
     InputError
-        It is no result, no such map was kept, or `axes` are too few or too many.
+        It is no result, no such map was kept, there is no such set, or `axes` are too few or too many.
     """
     require_variables(result, "map_0", "layer_mean", "layer_sd")
     scores = map_scores(result, _find_map(result, layer, filter))
-    colours, rows = set_colours(result), rows_by_set(result)
+    shown = chosen_sets(result, sets, spread_sets(result))
+    colours, rows = set_colours(result, shown), rows_by_set(result)
     maps = _maps_by_place(result, scores.values)
     places = sorted({place for place, _ in maps})
     # Low enough for all rows to fit onto a page.
@@ -88,6 +96,7 @@ def plot_maps(
         below=BETWEEN_MAPS,
         gap=SMALL_GAP,
         width=asked_width(axes),
+        note=choice_told(result, shown),
     )
     panels = grid.headed_axes(axes, colours)
     scale = Scale(*colour_limits(scores.values), "response of the channel (SDs from the layer's mean)")

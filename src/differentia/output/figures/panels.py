@@ -112,6 +112,8 @@ class Grid:
     gap: float = GAP
     #: Of the figure, where it was asked for; only panels that would become too narrow make it wider.
     width: float | None = None
+    #: Said at the top of the figure.
+    note: str = ""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -146,6 +148,7 @@ class Grid:
         rows, columns = self.shape
         width, height = self.panel
         top = max(title.count("\n") + 1 if title else 0 for title in self.titles) * LINE
+        top += LINE if self.note else 0.0
         return (
             max(LEFT + columns * width + (columns - 1) * self.gap + RIGHT, self.width or 0.0),
             top + rows * (ABOVE + height + self.more_below) + (rows - 1) * self.below + BELOW,
@@ -163,6 +166,9 @@ class Grid:
             )
         if figure is not None:
             figure.set_size_inches(self.size)
+            if self.note:
+                at = LEFT / self.size[0], 1 - SMALL_LINE / self.size[1]
+                figure.text(*at, self.note, fontsize=SMALL_TEXT)
             width, height = self.panel
             whole = np.tile(self.size, 2)
             for row, column in np.ndindex(self.shape):

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 import numpy as np
 
+from differentia.output.chosen import are_many
 from differentia.output.figures.contrasts import draw_contrasts, require_room
 from differentia.output.figures.correlations import plot_depth
 from differentia.output.figures.heatmaps import plot_distances, plot_filters, plot_predictions
 from differentia.output.figures.lines import plot, plot_kinds, plot_relative
 from differentia.output.figures.maps import plot_maps
 from differentia.output.figures.panels import RESOLUTION
+from differentia.output.figures.sets import plot_sets
 from differentia.output.figures.statistics import draw_pairs, drawn_pairs, plot_dimensionality
 from differentia.output.options import FigureKeywords, FigureOptions
 from differentia.results.confidence import LEAST_IMAGES
@@ -65,7 +67,7 @@ SETTINGS: dict[Any, Any] = {
 
 #: The files that `save_figures` writes; those that a new result has not are removed.
 NAMES = re.compile(
-    rf"(differentiation|relative|contrast|dimensionality|between|kinds|depth|predictions|(filters|distances)(_\d+)?|maps_\d+)"
+    rf"(differentiation|relative|sets|contrast|dimensionality|between|kinds|depth|predictions|(filters|distances)(_\d+)?|maps_\d+)"
     rf"\.({'|'.join(METADATA)})"
 )
 
@@ -90,6 +92,9 @@ def save_figures(
     **options: Unpack[FigureKeywords],
 ) -> list[Path]:
     """Save all figures that a result has data for, each as one file of each format.
+
+    Of more than 12 sets there is a heat map of all (`plot_sets`) beside the curves, and pictures with a panel
+    for each set show 12, evenly spread over their order.
 
     Figures of these names that an earlier call wrote, and that were not asked for now, are removed.
 
@@ -152,6 +157,8 @@ def _pictures(results: Mapping[str, xr.Dataset], contrasts: Sequence[xr.Dataset]
         yield Picture(
             "relative", CURVES_RESOLUTION, partial(plot_relative, result, None, contrasts=contrasts)
         )
+    if are_many(result):
+        yield Picture("sets", CURVES_RESOLUTION, partial(plot_sets, result))
     if contrasts:
         yield Picture("contrast", CURVES_RESOLUTION, partial(draw_contrasts, contrasts))
     yield from _of_statistics(result)

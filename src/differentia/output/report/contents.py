@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from differentia.errors import shortened
+from differentia.output.chosen import are_many, spread_sets
 from differentia.output.colours import set_looks
 from differentia.output.report.breaks import PART
 from differentia.output.report.contrasts import tested_contrasts
 from differentia.output.report.correlations import followed
 from differentia.output.report.curves import curves, without_nan
-from differentia.output.report.heatmaps import filters, predictions
+from differentia.output.report.heatmaps import FILTER_ENTRIES, filters, predictions
 from differentia.output.report.maps_of_images import image_maps
 from differentia.output.report.packing import spread_out
 from differentia.output.report.pairs import MATRIX_ENTRIES, pairs
@@ -54,7 +55,9 @@ def contents(
     The main view has no predictions and no gallery.
     """
     first = next(iter(results.values()))
-    entries = MATRIX_ENTRIES // len(results)
+    # The curves of many sets take the room of some of the images.
+    share = 2 if are_many(first) else 1
+    entries = MATRIX_ENTRIES // len(results) // share
     # Two sets are compared in the first result alone.
     unasked = {kind: None if result is first and not main_view else () for kind, result in results.items()}
     statistics = {
@@ -65,7 +68,10 @@ def contents(
         {**curves(results, kind), **_of_distances(result, entries), "beside": beside(statistics[kind])}
         for kind, result in results.items()
     ]
-    heat_maps = {"filters": filters(first), "predictions": None if main_view else predictions(first)}
+    heat_maps = {
+        "filters": filters(first, FILTER_ENTRIES // share),
+        "predictions": None if main_view else predictions(first),
+    }
     maps = filter_maps(first)
     gallery = [] if main_view else spread_out(list(rows_by_set(first).values()), MOST_IN_GALLERY).tolist()
     of_pairs = [kind["pairs"] for kind in kinds if kind["pairs"]]
@@ -74,6 +80,8 @@ def contents(
     named |= {row for one in maps for row, _ in one["pictures"]}
     return {
         "sets": _sets(first),
+        # At first; of many a few, in the colours that they have in figures.
+        "shown": [place for place, name in enumerate(rows_by_set(first)) if name in spread_sets(first)],
         "layers": _layers(first),
         "kinds": kinds,
         "contrasts": tested_contrasts(results, compared),
@@ -135,7 +143,7 @@ def _sets(result: xr.Dataset) -> list[dict[str, Any]]:
             "divided_by": references[name] if several else "",
             "source": str(sources.get(name, "")),
         }
-        for name, (colour, symbol) in set_looks(result).items()
+        for name, (colour, symbol) in {**set_looks(result), **set_looks(result, spread_sets(result))}.items()
     ]
 
 

@@ -38,9 +38,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 #: In the order in which they are read.
 SCRIPTS = (
-    *("data", "theme", "curves", "contrasts", "correlations", "between", "layer", "map", "predictions"),
-    *("table", "enlarging", "address", "main"),
-    *("enlarging", "address", "main"),
+    *("data", "theme", "curves", "sets", "contrasts", "correlations", "between", "layer", "map"),
+    *("predictions", "table", "enlarging", "address", "main"),
 )
 
 #: In pixels, of the main view in a notebook.

@@ -137,15 +137,12 @@ function namedSet(place) {
 const imageName = (row) => data.images[row].name;
 const setOf = (row) => data.images[row].set;
 
-// Sets that are shown before others are chosen.
-const MOST_AT_FIRST = 12;
-
 // What is seen now; every switch changes this and draws again.
 const state = {
   values: "raw",
   kind: 0,
   count: data.kinds[0].n_units.length - 1, // a place in n_units, or "all"
-  hidden: new Set(range(data.sets.length).filter((place) => place >= MOST_AT_FIRST && !data.sets[place].reference)),
+  hidden: new Set(range(data.sets.length).filter((place) => !data.shown.includes(place))),
   layer: data.recorded ? 0 : data.layers.length - 1, // of populations none is last
   published: true,
   shown: new Set(["images", "units", "differ"]), // intervals by their source, and where sets differ

@@ -213,6 +213,11 @@ function drawMatrix() {
   }
   const shown = rowsShown(rows);
   const images = shown.map((at) => rows[at]);
+  if (n < data.n_images && setsShown().length && !images.length) {
+    sayInstead("matrix", `None of the ${n} ${words.items} whose distances this page holds are of these sets.`);
+    byId("matrix-caption").textContent = "";
+    return;
+  }
   const blocks = setBlocks(images);
   const side = Math.max(240, Math.min(widthOf("matrix") - 120, 340));
   draw("matrix", [

@@ -3,6 +3,7 @@
 
 function drawAll() {
   drawCurves();
+  drawSets();
   drawLayer();
   drawPredictions();
   drawContrast();
@@ -14,6 +15,7 @@ function chooseLayer(place) {
   state.layer = Math.max(0, Math.min(data.layers.length - 1, place));
   keepAddress();
   Plotly.relayout("curves", { "shapes[0].x0": state.layer, "shapes[0].x1": state.layer });
+  if (byId("sets-map") && byId("sets-order").value === "value") drawSets();
   drawLayer();
   drawDepth();
   const kind = kindShown();
@@ -46,7 +48,9 @@ function showAllLayers() {
 }
 
 function sayShown() {
-  if (byId("sets-shown")) byId("sets-shown").textContent = `${setsShown().length} of ${data.sets.length} are shown`;
+  if (!byId("sets-shown")) return;
+  const found = wantedIn("find-set") ? `, ${counted(setsFound().length)} found` : "";
+  byId("sets-shown").textContent = `${setsShown().length} of ${data.sets.length} are shown${found}`;
 }
 
 // The switches as the state is.
@@ -111,6 +115,7 @@ for (const input of document.getElementsByName("values")) {
     state.values = input.value;
     keepAddress();
     drawCurves();
+    drawSets();
   });
 }
 for (const input of document.getElementsByName("set")) {
@@ -122,26 +127,30 @@ for (const input of document.getElementsByName("set")) {
     drawAll();
   });
 }
-for (const [id, hidden] of [["all-sets", []], ["no-sets", range(data.sets.length)]]) {
+for (const [id, act] of [["all-sets", "delete"], ["no-sets", "add"]]) {
   on(id, "click", () => {
-    state.hidden = new Set(hidden);
+    for (const set of setsFound()) state.hidden[act](set);
     keepAddress();
     showState();
     drawAll();
   });
 }
+on("find-set", "input", listSets);
+on("sets-order", "change", drawSets);
 on("kind", "change", (event) => {
   state.kind = Number(event.target.value);
   state.count = largest();
   listCounts();
   keepAddress();
   drawCurves();
+  drawSets();
   drawLayer();
 });
 on("count", "change", (event) => {
   state.count = event.target.value === "all" ? "all" : Number(event.target.value);
   keepAddress();
   drawCurves();
+  drawSets();
   drawLayerTable();
 });
 for (const input of document.getElementsByName("shown")) {
@@ -186,6 +195,7 @@ on("all-rows", "click", () => {
   everyRow = true;
   drawTable();
 });
+on("find-row", "input", drawTable);
 on("copy-table", "click", () => copyText(tabbed(FIELDS, sortedRecords()), "Table"));
 on("download-table", "click", () => save("differentiation.csv", "text/csv", csv(FIELDS, sortedRecords())));
 for (const button of document.querySelectorAll("[data-copy]")) {

@@ -111,11 +111,14 @@ function drawTable() {
     const direction = sorted ? { "aria-sort": order.ascending ? "ascending" : "descending" } : {};
     return element("th", { scope: "col", "data-column": name, ...direction, ...(isNumber ? { class: "number" } : {}) }, button);
   });
-  const shown = everyRow ? sortedRecords() : sortedRecords().slice(0, FEW_ROWS);
+  const wanted = wantedIn("find-row");
+  const found = sortedRecords().filter(({ set, layer }) => isFound(set, wanted) || isFound(layer, wanted));
+  const shown = everyRow ? found : found.slice(0, FEW_ROWS);
   const rows = shown.map((record) => element("tr", {}, ...columns.map((column) => element("td", column.isNumber ? { class: "number" } : {}, ...[tableCell(record, column)].flat()))));
   byId("numbers").replaceChildren(element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows));
-  byId("all-rows").hidden = shown.length === records.length;
-  byId("table-note").textContent = shown.length < records.length ? `${shown.length} of ${counted(records.length)} rows are shown; copies and the CSV hold all.` : `${counted(records.length)} rows.`;
+  byId("all-rows").hidden = shown.length === found.length;
+  const looked = wanted ? `${counted(found.length)} rows are found. ` : "";
+  byId("table-note").textContent = looked + (shown.length < records.length ? `${shown.length} of ${counted(records.length)} rows are shown; copies and the CSV hold all.` : `${counted(records.length)} rows.`);
 }
 
 // Every digit, in the order in which the rows are given.
