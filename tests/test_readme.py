@@ -33,7 +33,8 @@ def test_python_blocks_run(
 def test_options_exist(capsys: pytest.CaptureFixture[str]) -> None:
     """Every command of the console blocks is known, and knows every option that is shown with it."""
     shown = assert_options_exist(CONSOLE, capsys)
-    assert set(shown) == {"demo", "measure", "select", "noise", "layers", "contrast", "depth", "statistics"}
+    known = ("demo", "measure", "select", "noise", "scramble", "layers", "contrast", "depth", "statistics")
+    assert set(shown) == {*known}
 
 
 def test_make_targets_exist() -> None:

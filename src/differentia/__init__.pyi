@@ -66,7 +66,7 @@ from .results.tables import (
 from .stimuli.base import Stimuli as Stimuli
 from .stimuli.noise import noise as noise
 from .stimuli.saving import save_images as save_images
-from .stimuli.sources import images as images
+from .stimuli.sources import images as images, scramble as scramble
 from .stimuli.tables import sets_from as sets_from
 
 __all__: list[str]

@@ -30,9 +30,9 @@ whole_tracebacks: ContextVar[bool] = ContextVar(
 )
 
 #: What a warning is about, whatever its words: the measure has no value, stimuli were left out, stimuli of
-#: one set are the same, modules can't be recorded, responses depend on more than the image; "other" is
-#: whatever nobody has to tell apart.
-WarningKind = Literal["undefined", "left_out", "same_content", "unrecorded", "unsteady", "other"]
+#: one set are the same, modules can't be recorded, responses depend on more than the image, values of images
+#: that were made were clipped; "other" is whatever nobody has to tell apart.
+WarningKind = Literal["undefined", "left_out", "same_content", "unrecorded", "unsteady", "clipped", "other"]
 
 #: In characters: what a message lists of known names, and repeats of what was given, so that it is read.
 MOST_LISTED, MOST_REPEATED = 120, 100
@@ -72,8 +72,8 @@ class DifferentiaWarning(UserWarning):
     kind
         What it is about, however it is worded: "undefined" (the measure has no value), "left_out" (images
         that can't be read), "same_content" (images of one set that are the same), "unrecorded" (calls of
-        modules that can't be recorded), "unsteady" (responses that depend on chance or on other images), or
-        "other".
+        modules that can't be recorded), "unsteady" (responses that depend on chance or on other images),
+        "clipped" (values of noise or scrambled images beyond 0..255), or "other".
     """
 
     def __init__(self, text: str = "", kind: WarningKind = "other") -> None:

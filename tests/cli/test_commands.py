@@ -28,7 +28,9 @@ from safetensors.torch import save_file
 import differentia as dif
 from differentia.cli import main
 from differentia.cli.commands import app
+from differentia.cli.options import references
 from differentia.networks.digits import build_digits_module
+from differentia.stimuli.digits import load_digits
 from differentia.system.locking import held
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
@@ -78,7 +80,7 @@ OPTIONS: dict[str, tuple[list[str], tuple[str, ...], Any]] = {
     "metric": (["--metric", "cosine"], ("measure", "metric"), "cosine"),
     "resize": (["--resize", "box"], ("measure", "resize"), "box"),
     "crop": (["--crop", "center"], ("measure", "crop"), "center"),
-    "reference": (["--reference", "cats"], ("measure", "reference"), "cats"),
+    "reference": (["--reference", "n=cats"], ("measure", "reference"), {"n": "cats"}),
     "confidence": (["--confidence", "0.9"], ("measure", "confidence"), 0.9),
     "seed": (["--seed", "7"], ("measure", "seed"), 7),
     "batch_size": (["--batch-size", "2"], ("measure", "batch_size"), 2),
@@ -132,6 +134,69 @@ def test_run_repeats_every_option_of_measure(photos: Path, monkeypatch: pytest.M
         assert facts[0] == facts[1]
     repeated = tomllib.loads((again / "experiment.toml").read_text())
     assert repeated == content
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["a"], "a"),
+        (["a, b"], "a, b"),  # which may be the name of a set
+        (["a=b"], {"a": "b"}),
+        (["a=b,c = d", "e=f"], {"a": "b", "c": "d", "e": "f"}),
+        (["noise", "a=b"], {"*": "noise", "a": "b"}),
+        (["noise,a=b"], {"*": "noise", "a": "b"}),
+        (["*=noise"], "noise"),
+        (None, None),
+    ],
+)
+def test_references_as_they_are_written(given: list[str] | None, expected: Any) -> None:
+    """One for all, or for single sets: several times, or with commas between."""
+    assert references("--reference", given) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["a=b", "a=c"], "--reference: the set 'a' would have two references; give one"),
+        (["a", "b"], "--reference: all other sets would have two references; give one"),
+        (["a="], "--reference is 'a='; expected REFERENCE, or SET=REFERENCE"),
+        (["=a"], "--reference is '=a'; expected REFERENCE, or SET=REFERENCE"),
+        ([""], "--reference is ''; expected REFERENCE, or SET=REFERENCE"),
+    ],
+)
+def test_references_that_can_not_be(given: list[str], message: str) -> None:
+    """The error says what was given."""
+    with pytest.raises(dif.InputError) as caught:
+        references("--reference", given)
+    assert str(caught.value) == message
+
+
+def test_a_reference_for_each_set(tmp_path: Path, capsys: Capture) -> None:
+    """From the command line to the table, the result, the file that repeats it, and back."""
+    sets = ["a=digits:4?digit=1", "b=digits:4?digit=2", "c=scramble:a?kind=pixels", "noise=noise:4"]
+    given = [part for one in sets for part in ("--set", one)]
+    given += ["--layers", "input", "--n-units", "20", "--figures", "none", "--reference", "a=c"]
+    assert main(["measure", "digits", *given, "--out", f"{tmp_path}/first"]) == 0
+    heading = capsys.readouterr().out.splitlines()[1:3]
+    assert re.findall(r"\w+ /", heading[0]) == ["a /", "b /", "c /"]
+    assert heading[1].split()[-3:] == ["c", "noise", "noise"]
+    content = tomllib.loads((tmp_path / "first" / "experiment.toml").read_text())
+    assert content["measure"]["reference"] == {"a": "c"}
+    assert content["sets"]["c"] == "scramble:a?kind=pixels&axis=space&seed=0"
+    assert main(["run", f"{tmp_path}/first", "--out", f"{tmp_path}/again", "--figures", "none"]) == 0
+    first, again = (dif.load_result(tmp_path / name / "result.nc") for name in ("first", "again"))
+    xr.testing.assert_equal(first, again)
+    values = dif.draw_mean(first["differentiation"], first).sel(layer="input", n_units=20)
+    relative = dif.to_dataframe(first).set_index("set")["relative"]
+    for name, reference in (("a", "c"), ("b", "noise"), ("c", "noise"), ("noise", "noise")):
+        by_hand = values.sel(set=name).item() / values.sel(set=reference).item()
+        assert relative[name] == pytest.approx(by_hand)
+    capsys.readouterr()
+    arguments = ["measure", "digits", *given, "--reference", "a=nois", "--out", f"{tmp_path}/x"]
+    assert main(arguments) == 2
+    assert "--reference: the set 'a' would have two references" in capsys.readouterr().err
+    assert main([*arguments[: arguments.index("--reference")], *arguments[-4:]]) == 2
+    assert "unknown set for reference (--reference) 'nois'. Did you mean 'noise'" in capsys.readouterr().err
 
 
 def test_run_repeats_a_choice_of_tokens(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -489,6 +554,28 @@ def test_noise_files_are_the_noise(tmp_path: Path, capsys: Capture) -> None:
     generator = np.random.Generator(np.random.Philox(key=[0, 1]))
     expected = generator.integers(0, 256, (6, 9, 3), dtype=np.uint8)
     assert np.array_equal(pixels_of(tmp_path / "rgb")[1], expected)
+
+
+def test_scrambled_files_are_the_images(tmp_path: Path, capsys: Capture) -> None:
+    """Pixel by pixel what scramble:SOURCE measures at that size, with the names of the source's images."""
+    arguments = ["scramble", "digits:5", f"{tmp_path}/pixels", "--kind", "pixels", "--size", "32x32x1"]
+    assert main([*arguments, "--seed", "4", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [f"{tmp_path}/pixels/{place}.png" for place in range(5)]
+    sets = {
+        "digits": "digits:5",
+        "files": f"{tmp_path}/pixels",
+        "made": "scramble:digits?kind=pixels&seed=4",
+        "other": "scramble:digits?kind=pixels&seed=5",
+    }
+    values = dif.measure("digits", sets, layers=["input", "block1_pool"], n_units=100)["differentiation"]
+    np.testing.assert_array_equal(values.sel(set="files"), values.sel(set="made"))
+    for name in ("digits", "other"):
+        assert (values.sel(set="files") != values.sel(set=name)).all()
+    blocks = ["scramble", "digits:2", f"{tmp_path}/blocks", "--kind", "blocks", "--size", "8x8x1"]
+    assert main([*blocks, "--block-size", "4"]) == 0
+    (first, *_), whole = pixels_of(tmp_path / "blocks"), load_digits()[0][0]
+    corners = {whole[y : y + 4, x : x + 4].tobytes() for y in (0, 4) for x in (0, 4)}
+    assert {first[y : y + 4, x : x + 4].tobytes() for y in (0, 4) for x in (0, 4)} == corners
 
 
 def test_gaussian_noise_files(tmp_path: Path) -> None:
@@ -889,10 +976,30 @@ EMPTY_PATH = "an empty path was given; name a file or a folder"
         ),
         (["noise", "n", "--size", "9x9x2"], "--size: '9x9x2'; expected 224"),
         (
-            ["noise", "n", "--kind", "pink"],
-            "--kind: unknown kind of noise 'pink'. Known: uniform, gaussian",
+            ["noise", "n", "--kind", "brown"],
+            "--kind: unknown kind of noise 'brown'. Known: uniform, gaussian, pink",
         ),
-        (["noise", "n", "--sd", "5"], "noise: sd goes with kind='gaussian' only; add kind=gaussian"),
+        (
+            ["noise", "n", "--sd", "5"],
+            "noise: sd goes with kind='gaussian' or kind='pink' only; add kind=gaussian",
+        ),
+        (["noise", "n", "--exponent", "2"], "noise: exponent goes with kind='pink' only; add kind=pink"),
+        (["scramble", "cats", "binary"], "binary: already exists; name a new folder"),
+        (["scramble", "nowhere", "n"], "nowhere: no such file or folder; check the path"),
+        (["scramble", "cats", "n", "--kind", "x"], "--kind: unknown kind of scrambling 'x'. Known: phase, "),
+        (
+            ["scramble", "cats", "n", "--axis", "time"],
+            "scramble: axis='time' is for films, whose images follow one another in time; those of cats do "
+            "not: leave axis out",
+        ),
+        (
+            ["scramble", "cats", "n", "--block-size", "4"],
+            "scramble: size goes with kind='blocks' only; add kind=blocks",
+        ),
+        (
+            ["scramble", "cats", "n", "--kind", "blocks", "--block-size", "0"],
+            "--block-size: '0'; expected at",
+        ),
         (
             ["noise", "n", "--kind", "gaussian", "--sd", "x"],
             "--sd: 'x'; expected a number",

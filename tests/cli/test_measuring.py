@@ -498,8 +498,8 @@ OUT = ["--out", "{0}/out"]
             "unknown set for reference (--reference) 'noise'.",
         ),
         (
-            ["measure", "digits", "--set", "n=noise:3?kind=pink", *OUT],
-            "set 'n': unknown kind of noise 'pink'.",
+            ["measure", "digits", "--set", "n=noise:3?kind=brown", *OUT],
+            "set 'n': unknown kind of noise 'brown'.",
         ),
         (
             ["measure", "torch.nn:Identity", *CATS, *OUT],

@@ -28,6 +28,8 @@ from differentia.experiment.file import (
 )
 from differentia.experiment.options import MeasureOptions
 from differentia.recording.options import RecordOptions
+from differentia.stimuli.base import Fit
+from differentia.stimuli.presentation import as_sets
 from differentia.stimuli.sources import stimuli_from
 
 SETS = '[sets]\ncats = "cats"\n'
@@ -204,6 +206,51 @@ def test_sources_of_every_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert again.sets == read.sets
 
 
+def test_sources_within_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A set's name stays as it is, paths become absolute, options stay with what they are of."""
+    folder = tmp_path / "a (1"
+    (folder / "cats").mkdir(parents=True)
+    np.savez(folder / "a.npz", images=np.zeros((3, 8, 8), np.uint8), labels=np.arange(3))
+    for place in ("cats/0.png", "cats/1.png", "x1.png", "x2.png"):
+        PIL.Image.new("L", (4, 4), len(place)).save(folder / place)
+    sources = {
+        "cats": "cats",
+        "of a set": "scramble:cats",
+        "of a path": "scramble:./cats?kind=pixels",
+        "of a key": "scramble:(a.npz?key=images)?kind=blocks&size=2",
+        "of a glob": "scramble:(x?.png)",
+        "of noise": "scramble:(noise:5?seed=3)?seed=2",
+        "twice": "scramble:(scramble:(a.npz?key=images)?kind=pixels)?kind=blocks",
+        "a?b": "noise:3",
+        "odd": "scramble:(a?b)?kind=pixels",
+    }
+    lines = "".join(f'"{name}" = "{source}"\n' for name, source in sources.items())
+    (folder / "experiment.toml").write_text(f"{NETWORK}[sets]\n{lines}")
+    monkeypatch.chdir("/")
+    read = read_network(folder / "experiment.toml")
+    assert read.sets == {
+        "cats": f"{folder}/cats",
+        "of a set": "scramble:cats",
+        "of a path": f"scramble:{folder}/cats?kind=pixels",
+        "of a key": f"scramble:({folder}/a.npz?key=images)?kind=blocks&size=2",
+        "of a glob": f"scramble:({folder}/x?.png)",
+        "of noise": "scramble:(noise:5?seed=3)?seed=2",
+        "twice": f"scramble:(scramble:({folder}/a.npz?key=images)?kind=pixels)?kind=blocks",
+        "a?b": "noise:3",
+        "odd": "scramble:(a?b)?kind=pixels",
+    }
+    stimuli = as_sets(read.sets, seed=7)
+    assert [len(given) for given in stimuli.values()] == [2, 2, 2, 3, 2, 5, 3, 3, 3]
+    write_experiment(folder / "again.toml", read, {name: given.source for name, given in stimuli.items()})
+    again = read_network(folder / "again.toml")
+    assert again.sets["of a set"] == "scramble:cats?kind=phase&axis=space&seed=7"
+    assert again.sets["odd"] == "scramble:(a?b)?kind=pixels&axis=space&seed=7"
+    repeated, fit = as_sets(again.sets, seed=8), Fit((8, 8, 1))
+    for name, given in stimuli.items():
+        assert repeated[name].source == given.source
+        assert repeated[name].load(1, fit).hash == given.load(1, fit).hash
+
+
 def test_many_sets_at_once(
     tmp_path: Path, write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,6 +267,11 @@ def test_many_sets_at_once(
     with pytest.raises(dif.InputError, match=r"name 'cats': one of its own .* one of .*a\.csv.*--sets-from"):
         both.found_sets(follow_links=False)
     assert read_network(write(NETWORK + SETS)).found_sets(follow_links=False) == {}
+    of_one = f'sets_from = "{expected}"\n{NETWORK}[sets]\nmixed = "scramble:cats"\nother = "scramble:dogs"\n'
+    made = read_network(write(of_one))
+    assert made.sets == {"mixed": "scramble:cats", "other": f"scramble:{tmp_path}/lab/dogs"}
+    write_experiment(tmp_path / "made.toml", made, {"mixed": "scramble:cats?kind=phase"})
+    assert read_network(tmp_path / "made.toml").sets == {"mixed": "scramble:cats?kind=phase"}
     monkeypatch.chdir(tmp_path / "my tables")
     given = {"network": {"spec": "digits"}, "sets_from": "a.csv?path=file&set=set"}
     write_experiment(tmp_path / "again.toml", experiment_of(given), {"noise": "noise:4?seed=1"})
@@ -286,7 +338,8 @@ MEASURE = {
     'crop = "centre"': "crop: unknown crop 'centre'. Did you mean 'center'?",
     "layers = [1]": "layers.0: is 1; expected a text",
     "confidence = 1.5": "confidence: is 1.5; expected less than 1",
-    "reference = 1": "reference: is 1; expected a text",
+    "reference = 1": "reference: is 1; expected the name of a set, or those of sets by name",
+    "reference = {a = 1}": "reference: is {'a': 1}; expected the name of a set, or those of sets by name",
     "class_layer = 3": "class_layer: is 3; expected a text",
     "views = 1": "views: is 1; expected true or false",
     'skip_unreadable = "yes"': "skip_unreadable: is 'yes'; expected true or false",

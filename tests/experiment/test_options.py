@@ -105,7 +105,7 @@ def test_numbers_of_numpy_and_lists_are_taken() -> None:
         ({"n_units": (5, 5)}, "^n_units: 5 is given twice; give it once$"),
         ({"n_units": ["many"]}, "^n_units is 'many'; expected a whole number$"),
         ({"confidence": 1}, "^confidence is 1; expected less than 1"),
-        ({"reference": 3}, "^reference is 3; expected a text$"),
+        ({"reference": 3}, "^reference: is 3; expected the name of a set, or those of sets by name$"),
     ],
 )
 def test_what_can_not_be_an_option(given: dict[str, Any], message: str) -> None:

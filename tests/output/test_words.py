@@ -35,6 +35,7 @@ tables = {
     "networks.preprocessing": ["PREPROCESSINGS"],
     "stimuli.base": ["CROPS"],
     "stimuli.noise": ["NOISE_KINDS"],
+    "stimuli.scrambling": ["SCRAMBLES"],
 }
 for module, names in tables.items():
     for name in names:

@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
+from helpers.image_files import write
 
 import differentia as dif
 from differentia.errors import UnreadableImageError
 from differentia.stimuli.base import Fit, Image, Stimuli
+from differentia.stimuli.parts import SomeStimuli
 from differentia.stimuli.presentation import (
     Batch,
     ImageLabel,
@@ -25,6 +27,7 @@ from differentia.stimuli.presentation import (
     labels_of,
     present,
     require_a_pair,
+    warn_of_caveats,
 )
 
 FIT = Fit((6, 5, 3))
@@ -221,3 +224,85 @@ def test_a_pass_that_fails_gives_its_turn_back() -> None:
     with pytest.raises(ValueError, match="failed"), turns.of_a_pass():
         raise ValueError("failed")
     turns.of_decoding()
+
+
+def test_sets_of_other_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In any order, by the set's name before a path of that name, with the run's seed; stimuli too."""
+    (tmp_path / "cats").mkdir()
+    for number in range(3):
+        write(tmp_path / "cats" / f"{number}.png")
+    monkeypatch.chdir(tmp_path)
+    sets = as_sets(
+        {
+            "twice": "scramble:pixels?kind=blocks&size=2",
+            "pixels": "scramble:cats?kind=pixels",
+            "cats": PIXELS[:4],
+            "path": "scramble:./cats",
+            "other": dif.scramble("cats", seed=3),
+        },
+        seed=5,
+    )
+    assert {name: len(given) for name, given in sets.items()} == {
+        "twice": 4,
+        "pixels": 4,
+        "cats": 4,
+        "path": 3,
+        "other": 3,
+    }
+    assert sets["twice"].source == "scramble:pixels?kind=blocks&axis=space&size=2&seed=5"
+    assert sets["other"].source == "scramble:cats?kind=phase&axis=space&seed=3"
+    alone = dif.scramble(dif.scramble(PIXELS[:4], kind="pixels", seed=5), kind="blocks", size=2, seed=5)
+    assert np.array_equal(sets["twice"].load(1, FIT).pixels, alone.load(1, FIT).pixels)
+    assert sets["path"].load(1, FIT).hash == dif.scramble("cats", seed=5).load(1, FIT).hash
+
+
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        (
+            {"a": "scramble:a"},
+            "set 'a': is made of itself ('a' -> 'a'); name another source, or ./a for a path",
+        ),
+        ({"a": "scramble:b", "b": "scramble:(a)"}, "set 'b': is made of itself ('a' -> 'b' -> 'a'); name"),
+        (
+            {"a": "scramble:"},
+            "set 'a': scramble:: names nothing to scramble; write scramble:SET or scramble:S",
+        ),
+        (
+            {"cats": "noise:3", "a": "scramble:cat"},
+            "set 'a': cat: no such file or folder; check the path; or did you mean the set 'cats'?",
+        ),
+        ({"a": "scramble:nowhere"}, "set 'a': nowhere: no such file or folder; check the path"),
+        (
+            {"a": "scramble:clip.mp4?every=25"},
+            "unknown option of 'scramble' 'every'. Known: kind, axis, size, seed; a source with a ? of its "
+            "own stands in parentheses: scramble:(clip.mp4?every=25)",
+        ),
+        ({"a": "scramble:x?.png"}, "the option '.png' has no value"),
+        ({"a": "scramble:(noise:3?kind=pink"}, "set 'a': scramble:(noise:3?kind=pink: a parenthesis is not "),
+        ({"a": "scramble:noise:3?kind=pink"}, "set 'a': unknown kind of scrambling 'pink'. Known: phase, "),
+        ({"a": "scramble:noise:3?axis=time"}, "set 'a': scramble: axis='time' is for films"),
+        ({"a": "scramble:noise:1"}, "set 'a' has 1 image (scramble:(noise:1?"),
+        ({"a": "Scramble:noise:3"}, "no such file or folder; did you mean scramble:noise:3?"),
+    ],
+)
+def test_sets_that_can_not_be_made(sets: dict[str, str], message: str) -> None:
+    """The error names the set and says how it is written."""
+    with pytest.raises(dif.InputError) as caught:
+        as_sets(sets, seed=0)
+    assert message in str(caught.value)
+
+
+def test_made_images_of_which_few_were_shown() -> None:
+    """Where another run goes on, only those that were made are told of."""
+    sets: dict[str, Stimuli] = {"pink": dif.noise(4, kind="pink", sd=90)}
+    for index in range(2):
+        sets["pink"].load(index, Fit((16, 16, 1)))
+    told = r"^set '{}': [0-9.]+ % of the values of {} images were clipped to 0..255 \(at most"
+    with pytest.warns(dif.DifferentiaWarning, match=told.format("pink", "2 of its 4")):
+        (warned,) = warn_of_caveats(sets)
+    assert warned["kind"] == "clipped"
+    sets["pink"].load(2, Fit((16, 16, 1)))
+    some: dict[str, Stimuli] = {"some": SomeStimuli(sets["pink"], [2, 3])}
+    with pytest.warns(dif.DifferentiaWarning, match=told.format("some", "1 of its 2")):
+        warn_of_caveats(some)

@@ -13,12 +13,13 @@ from differentia.networks.rounding import DTYPES
 from differentia.networks.runner import COMPILED
 from differentia.output.figures.save import METADATA
 from differentia.output.options import NONE
-from differentia.output.words import TOKEN_WORDS
+from differentia.output.words import AXIS_WORDS, TOKEN_WORDS
 from differentia.recording.options import RecordOptions
 from differentia.recording.selection import WAYS
 from differentia.recording.units import UNIT_KINDS
 from differentia.stimuli.base import CROPS, RESIZES
 from differentia.stimuli.noise import NOISE_KINDS
+from differentia.stimuli.scrambling import SCRAMBLES
 from differentia.system import choices
 from differentia.system.choices import Choice
 from differentia.system.fields import accept
@@ -31,6 +32,8 @@ TABLES: list[tuple[Choice, Collection[str]]] = [
     (choices.CROP, CROPS),
     (choices.PREPROCESS, PREPROCESSINGS),
     (choices.NOISE, NOISE_KINDS),
+    (choices.SCRAMBLE, SCRAMBLES),
+    (choices.AXIS, AXIS_WORDS),
     (choices.HOW, WAYS),
     (choices.COMPILE, COMPILED),
     (choices.TOKENS, TOKEN_WORDS),

@@ -26,7 +26,7 @@ from differentia.cli.usage import Command
 from differentia.errors import InputError
 from differentia.experiment.options import N_UNITS
 from differentia.output.options import FigureOptions
-from differentia.system.choices import HOW, NOISE, UNITS
+from differentia.system.choices import AXIS, HOW, NOISE, SCRAMBLE, UNITS
 from differentia.system.fields import Count, Number, Option, Share, Text, Whole
 from differentia.system.files import require_new, user_path
 from differentia.system.locking import held
@@ -34,6 +34,8 @@ from differentia.system.progress import shown_progress
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from differentia.stimuli.base import Stimuli
 
 #: What the demo looks at: what VGG's layers are, each convolution after its ReLU.
 DEMO_LAYERS = ("input", "block*_relu*", "block*_pool", "predictions")
@@ -44,6 +46,9 @@ DEMO_SETS = {
 }
 DEMO_N_UNITS = (200, 10_000)
 DEMO_MAPS = {"block1_relu2": (3,), "block3_relu2": (10,)}
+
+#: What takes a mean and an SD.
+_OF_NOISE = "of Gaussian and pink noise"
 
 #: By command: what its help text shows.
 EXAMPLES: dict[str, tuple[str, ...]] = {}
@@ -164,6 +169,7 @@ def measure(
     classes: str | None,
     device: str,
     dtype: str | None,
+    reference: list[str] | None,
     maps: list[str] | None,
     figures: tuple[str, ...],
     figure_width: float | None,
@@ -193,7 +199,11 @@ def measure(
         "network": {"spec": network, **about},
         "sets": opt.named("--set", sets, "NAME=SOURCE, such as cats=data/cats"),
         "sets_from": sets_from,
-        "measure": {**given, "maps": opt.maps("--map", maps)},
+        "measure": {
+            **given,
+            "reference": opt.references("--reference", reference),
+            "maps": opt.maps("--map", maps),
+        },
     }
     measuring.measure_into(
         context,
@@ -215,6 +225,7 @@ def measure_responses(
     context: typer.Context,
     file: Annotated[str, opt.argument("An .npz, .nc (netCDF) or .zarr of responses.", "FILE")],
     out: str | None,
+    reference: list[str] | None,
     figures: tuple[str, ...],
     figure_width: float | None,
     dpi: int | None,
@@ -232,7 +243,8 @@ def measure_responses(
     The folder DIR gets the result (result.nc), figures, a report to explore (report.html), and the experiment
     file that repeats the measurement.
     """
-    experiment = {"responses": {"file": file}, "measure": given}
+    references = opt.references("--reference", reference)
+    experiment = {"responses": {"file": file}, "measure": {**given, "reference": references}}
     shown = measuring.Shown(FigureOptions(figures, figure_width, dpi), as_json, quiet)
     measuring.measure_responses_into(context, out, experiment, memory=memory, shown=shown)
 
@@ -394,25 +406,64 @@ def layers(
 @_command(
     "differentia noise data/white_noise --count 43",
     "differentia noise data/grey --count 43 --size 28x28x1 --kind gaussian --sd 59 --seed 1",
+    "differentia noise data/pink --count 43 --kind pink --sd 40",
 )
 def noise(
     folder: Annotated[str, opt.argument("A new folder.", "DIR")],
     count: Annotated[Any, opt.value(Count, "How many images.")] = "43",
     size: Annotated[Any, opt.value(opt.image_size, opt.SIZE_TEXT, "SIZE")] = "224",
     kind: Annotated[str, opt.one_of(NOISE, "How pixel values are distributed")] = "uniform",
-    mean: Annotated[Any, opt.value(Number, "Mean of Gaussian noise, 0..255.", "X", shown="127.5")] = None,
-    sd: Annotated[Any, opt.value(Number, "SD of Gaussian noise, 0..255.", "X", shown="59")] = None,
+    mean: Annotated[Any, opt.value(Number, f"Mean {_OF_NOISE}, 0..255.", "X", shown="127.5")] = None,
+    sd: Annotated[Any, opt.value(Number, f"SD {_OF_NOISE}, 0..255.", "X", shown="59")] = None,
+    exponent: Annotated[
+        Any, opt.value(Number, "Of pink noise: amplitudes fall as 1/f^X.", "X", shown="1")
+    ] = None,
     seed: Annotated[Any, opt.value(Whole, "Images of different seeds are independent.")] = "0",
     *,
     as_json: bool,
 ) -> None:
-    """Write white noise as PNG files: the images of noise:COUNT for a network whose input has this size."""
+    """Write noise as PNG files: the images of noise:COUNT for a network whose input has this size."""
+    from differentia.stimuli.noise import noise as make_noise
+
+    stimuli = make_noise(count, seed=seed, kind=kind, mean=mean, sd=sd, exponent=exponent)
+    _save_images(stimuli, folder, size, as_json)
+
+
+@_command(
+    "differentia scramble data/cats data/cats_phases",
+    "differentia scramble data/cats data/cats_blocks --kind blocks --block-size 32 --size 224",
+)
+def scramble(
+    source: Annotated[str, opt.argument("What --set takes: a folder, a glob, a file.", "SOURCE")],
+    folder: Annotated[str, opt.argument("A new folder.", "DIR")],
+    kind: Annotated[str, opt.one_of(SCRAMBLE, "What is put out of order")] = "phase",
+    axis: Annotated[str, opt.one_of(AXIS, "Of films, over what")] = "space",
+    block_size: Annotated[
+        Any, opt.value(Count, "Of blocks: pixels a side, and frames of a film.", shown="an eighth")
+    ] = None,
+    size: Annotated[Any, opt.value(opt.image_size, opt.SIZE_TEXT, "SIZE")] = "224",
+    seed: Annotated[Any, opt.value(Whole, "Images of different seeds are independent.")] = "0",
+    *,
+    follow_links: bool,
+    as_json: bool,
+) -> None:
+    """Write scrambled images as PNG files: those of scramble:SOURCE for a network whose input has this size.
+
+    Images are resized to that size first, as for a network without a transform of its own.
+    """
+    from differentia.stimuli.sources import scramble as scramble_images
+
+    stimuli = scramble_images(
+        source, kind=kind, axis=axis, size=block_size, seed=seed, follow_links=follow_links
+    )
+    _save_images(stimuli, folder, size, as_json)
+
+
+def _save_images(stimuli: Stimuli, folder: str, size: tuple[int, int, int], as_json: bool) -> None:
     from differentia.stimuli.base import counted
     from differentia.stimuli.files import natural_key
-    from differentia.stimuli.noise import noise as make_noise
     from differentia.stimuli.saving import save_images
 
-    stimuli = make_noise(count, seed=seed, kind=kind, mean=mean, sd=sd)
     written = save_images(stimuli, folder, size=size)
     if as_json:
         print_json([str(path) for path in sorted(written.iterdir(), key=natural_key)])

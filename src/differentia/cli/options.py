@@ -13,6 +13,7 @@ from differentia.errors import InputError
 from differentia.experiment.options import MeasureOptions
 from differentia.output.options import FigureOptions
 from differentia.recording.options import RecordOptions
+from differentia.results.references import OTHERS
 from differentia.system.choices import DTYPE, PREPROCESS, Choice
 from differentia.system.fields import Option, Whole, options_of, value_of
 
@@ -96,6 +97,10 @@ HELP_ORDER = (
 )
 
 
+#: The options that may be given several times, by their field.
+SEVERAL_TIMES = {"maps": "--map", "reference": "--reference"}
+
+
 def value(
     kind: Any,
     text: str,
@@ -153,8 +158,8 @@ def _of_field(field: Option) -> tuple[Any, Any]:
         return _flag(f"--{field.name.replace('_', '-')}", field.help, field.default)
     several = isinstance(field.default, tuple)
     default = None if field.default is None else ",".join(field.default) if several else str(field.default)
-    if field.name == "maps":
-        return Annotated[list[str] | None, text(field.help, field.metavar, "--map")], None
+    if (name := SEVERAL_TIMES.get(field.name)) is not None:
+        return Annotated[list[str] | None, text(field.help, field.metavar, name, shown=field.shown)], None
     told = value(field.kind, field.help, field.placeholder, shown=field.shown, choice=field.choice)
     return Annotated[Any, told], default
 
@@ -178,7 +183,7 @@ NETWORK_TEXT = (
 )
 SET_TEXT = (
     "A set of images: a folder, a glob, a film (clip.mp4?fps=1), a .npy of uint8 images, an HDF5 file, a zip "
-    "or tar archive, or noise:COUNT. Once for each set."
+    "or tar archive, noise:COUNT, or scramble:NAME of another set. Once for each set."
 )
 SETS_FROM_TEXT = (
     "Many sets at once: a folder, each sub-folder a set, or a table (.csv, .tsv, .parquet) with a row for "
@@ -252,6 +257,21 @@ def named(option: str, given: Sequence[str] | None, example: str) -> dict[str, s
             raise InputError(f"two sets have the name {name!r}; give each its own")
         values[name] = value
     return values
+
+
+def references(option: str, given: Sequence[str] | None) -> str | dict[str, str] | None:
+    """Return the reference of all sets, or of each, from texts ``REFERENCE`` and ``SET=REFERENCE``."""
+    found: dict[str, str] = {}
+    for text in given or ():
+        for part in text.split(",") if "=" in text else [text]:
+            name, _, reference = (word.strip() for word in part.rpartition("="))
+            if not reference or ("=" in part and not name):
+                raise InputError(f"{option} is {text!r}; expected REFERENCE, or SET=REFERENCE")
+            if (name or OTHERS) in found:
+                which = f"the set {name!r}" if name else "all other sets"
+                raise InputError(f"{option}: {which} would have two references; give one")
+            found[name or OTHERS] = reference
+    return found.get(OTHERS) if found.keys() <= {OTHERS} else found
 
 
 def maps(option: str, given: Sequence[str] | None) -> dict[str, tuple[int, ...]] | None:

@@ -118,12 +118,14 @@ def print_result(result: xr.Dataset) -> None:
     from differentia.results.copies import say_copies
     from differentia.results.doubts import doubts, say_doubts, say_undefined
     from differentia.results.precision import say_precision
+    from differentia.results.references import references_of, short_name
     from differentia.results.schema import LIMITS
     from differentia.results.subject import subject_of, unit_noun
     from differentia.results.summaries import confidence_of, layer_names, percent
     from differentia.results.tables import table_rows
 
-    count, reference = int(result["n_units"].values[-1]), result.attrs["reference"]
+    count, references = int(result["n_units"].values[-1]), references_of(result)
+    reference = str(result.attrs["reference"])
     subject = subject_of(result)
     names = [str(name) for name in result["set"].values]
     many, others = are_many(result), [name for name in names if name != reference]
@@ -152,11 +154,11 @@ def print_result(result: xr.Dataset) -> None:
 
     def relative_to(name: str) -> Column:
         known = ("relative", "relative_images_low", "relative_images_high")
-        marked = zip(layers, marks_of(name, reference), strict=True)
+        marked = zip(layers, marks_of(name, references[name]), strict=True)
         cells = [
             (written_value(*(found[layer, name][what] for what in known))[0], mark) for layer, mark in marked
         ]
-        return Column([f"{name} /", reference], aligned(cells))
+        return Column([f"{name} /", references[name]], aligned(cells))
 
     title = f"Differentiation, {units_title(str(result['units'].item()), count, subject.unit.many)}"
     confidence = confidence_of(result)
@@ -164,12 +166,19 @@ def print_result(result: xr.Dataset) -> None:
         title += f" [{percent(confidence)}: other {subject.item.many}]"
     used = Column([unit_noun(result).many], [f"{found[layer, names[0]]['units_used']:,}" for layer in layers])
     if not many:
-        columns = [*map(values_of, names), *(relative_to(name) for name in others if reference)]
+        columns = [
+            *map(values_of, names),
+            *(relative_to(name) for name in names if references[name] not in ("", name)),
+        ]
     else:
         columns = [
             *([values_of(reference)] if reference else []),
             *(over_sets(share, "differentiation", what) for what, share in QUANTILES.items()),
-            *([over_sets(0.5, "relative", f"median / {reference}")] if reference else []),
+            *(
+                [over_sets(0.5, "relative", f"median / {short_name(references)}")]
+                if short_name(references)
+                else []
+            ),
         ]
     print_table(
         title,

@@ -24,6 +24,7 @@ COMMAND_SYNONYMS = {
     **dict.fromkeys(("draw", "figures", "html", "plot", "show"), "report"),
     **dict.fromkeys(("info", "inspect", "list", "modules", "summary"), "layers"),
     **dict.fromkeys(("choose", "classify", "pick"), "select"),
+    **dict.fromkeys(("permute", "phases", "randomize", "shuffle"), "scramble"),
     **dict.fromkeys(("repeat", "rerun", "reproduce"), "run"),
     **dict.fromkeys(("example", "tutorial"), "demo"),
 }

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from differentia.errors import InputError, require_known
+from differentia.errors import InputError
 from differentia.experiment.options import N_UNITS, MeasureOptions
 from differentia.recording.options import RecordOptions, checked_map_images
 from differentia.recording.units import unit_kind
+from differentia.results.references import require_references
 from differentia.stimuli.base import Stimuli
 from differentia.stimuli.presentation import as_sets
 
@@ -54,5 +55,5 @@ def require_fitting(options: MeasureOptions, kinds: Sequence[str], sets: Mapping
                 f"metric={options.metric!r}: sums with random signs keep Euclidean distances only. Use "
                 "metric='euclidean' with normalize='layer' or 'none', or units='random'"
             )
-    if options.reference is not None and sets:
-        require_known("set for reference (--reference)", options.reference, map(str, sets))
+    if sets:
+        require_references(options.reference, map(str, sets))

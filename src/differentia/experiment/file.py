@@ -18,7 +18,7 @@ from differentia.networks.hubs.names import HUBS
 from differentia.networks.weight_files import names_weights_file
 from differentia.recording.options import MAP_IMAGES, RecordOptions
 from differentia.stimuli.base import Stimuli
-from differentia.stimuli.sources import ending_of_several, is_generated, local_path
+from differentia.stimuli.sources import absolute_source, is_made_of_others
 from differentia.stimuli.tables import sets_from
 from differentia.system.choices import DTYPE, PREPROCESS
 from differentia.system.fields import (
@@ -86,6 +86,12 @@ class Experiment(Strict):
         """Return the options, with those that depend on the machine."""
         return measure_and_record({**self.measure.model_dump(), **machine})
 
+    def set_names(self) -> set[str]:
+        """Return the names of all sets that others can be made of; no table is read where none are."""
+        made = any(map(is_made_of_others, self.sets.values()))
+        found = self.found_sets(self.measure.follow_links) if made and self.sets_from is not None else {}
+        return {*(name.strip() for name in self.sets), *found}
+
     def found_sets(self, follow_links: bool) -> dict[str, Stimuli]:
         """Return the sets of a folder or a table; none of them may be named by ``[sets]`` too."""
         found = {} if self.sets_from is None else sets_from(self.sets_from, follow_links=follow_links)
@@ -147,9 +153,12 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment | ResponsesExper
         experiment.responses.file = _absolute(experiment.responses.file, folder)
     else:
         experiment.network = experiment.network.with_absolute_paths(folder)
-        experiment.sets = {name: _absolute_source(source, folder) for name, source in experiment.sets.items()}
         if experiment.sets_from is not None:
-            experiment.sets_from = _absolute_source(experiment.sets_from, folder)
+            experiment.sets_from = absolute_source(experiment.sets_from, folder)
+        names = experiment.set_names()
+        experiment.sets = {
+            name: absolute_source(source, folder, names) for name, source in experiment.sets.items()
+        }
     if experiment.out is not None:
         experiment.out = _absolute(experiment.out, folder)
     return experiment
@@ -202,13 +211,14 @@ def write_experiment(path: Path, experiment: Experiment, sets: Mapping[str, str]
     if full["maps"] and full["map_images"] is None:
         full["map_images"] = MAP_IMAGES
     measure = {name: as_toml(full[name]) for name in IN_FILE if full[name] is not None}
+    names = {*sets, *experiment.set_names()}
     many = (
-        {} if experiment.sets_from is None else {"sets_from": _absolute_source(experiment.sets_from, folder)}
+        {} if experiment.sets_from is None else {"sets_from": absolute_source(experiment.sets_from, folder)}
     )
     content = {
         **many,
         "network": {"spec": network.spec, **as_toml(network.options())},
-        "sets": {name: _absolute_source(source, folder) for name, source in sets.items()},
+        "sets": {name: absolute_source(source, folder, names) for name, source in sets.items()},
         "measure": measure,
     }
     _write(path, content)
@@ -231,16 +241,6 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
 
 def _absolute(path: str, folder: Path) -> str:
     return os.path.abspath(folder / os.path.expanduser(path))
-
-
-def _absolute_source(source: str, folder: Path) -> str:
-    if is_generated(source):
-        return source
-    path = str(local_path(source))
-    name, mark, options = path.partition("?")
-    if not (mark and ending_of_several(name)):  # a glob may have a ? too
-        name, mark, options = path, "", ""
-    return os.path.abspath(folder / name) + mark + options
 
 
 def _absolute_spec(spec: str, folder: Path) -> str:

@@ -32,6 +32,7 @@ from differentia.results.attributes import renamed_in_words
 from differentia.results.confidence import Confidence
 from differentia.results.dataset import build_result
 from differentia.results.intervals import add_intervals
+from differentia.results.references import OTHERS, References, resolved
 from differentia.system.fields import accept, takes
 from differentia.system.machine import memory_budget, untouched_array
 from differentia.system.progress import Progress, require_progress, shown_progress
@@ -242,6 +243,7 @@ def _measure_recorded(
         warned.append(warn("other", renamed))
     if undefined:
         warned.append(_warn_of_undefined(undefined, responses.unit_kind))
+    reference, set_references = _references(responses, options.reference)
     result = build_result(
         responses,
         differentiation=values,
@@ -252,10 +254,20 @@ def _measure_recorded(
         confidences=confidences,
         normalize=options.normalize,
         metric=options.metric,
-        reference=options.reference or responses.reference,
+        reference=reference,
+        set_references=set_references,
         provenance={**responses.provenance, "warnings": warned, "versions": _versions(responses)},
     )
     return add_intervals(result, confidence=options.confidence)
+
+
+def _references(responses: Responses, given: References) -> tuple[str, dict[str, str] | None]:
+    """Return the reference of all sets that are not named, or "", and that of each set where some are."""
+    own = responses.reference or ""
+    if given is None or isinstance(given, str):
+        return given or own, None
+    reference = given.get(OTHERS, own)
+    return reference, resolved(given, responses.sets, dict.fromkeys(responses.sets, reference))
 
 
 def _counts_at_hand(responses: Responses, counts: Sequence[int] | None) -> Sequence[int]:

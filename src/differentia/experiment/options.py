@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, TypedDict, cast
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PlainValidator
 
+from differentia.errors import InputError
 from differentia.recording.options import KindsKeywords, RecordKeywords, RecordOptions
 from differentia.system.choices import METRIC, NORMALIZE
 from differentia.system.fields import DISTINCT, SEVERAL, Count, accept, option
@@ -19,6 +20,13 @@ N_UNITS = (200, 10_000, 100_000)
 MOST_DRAWS = 100_000
 
 _ASCENDING = AfterValidator(lambda given: tuple(sorted(given)))
+
+
+def _checked_reference(given: Any) -> str | Mapping[str, str] | None:
+    texts = [*given, *given.values()] if isinstance(given, Mapping) else [given]
+    if given is not None and not all(isinstance(text, str) for text in texts):
+        raise InputError(f"is {given!r}; expected the name of a set, or those of sets by name")
+    return cast("str | Mapping[str, str] | None", given)
 
 
 @dataclass(frozen=True)
@@ -47,11 +55,14 @@ class MeasureOptions:
     metric: Annotated[str, METRIC] = option(
         "euclidean", "The distance between two responses", doc=", as for `differentiation`"
     )
-    reference: str | None = option(
+    reference: Annotated[str | Mapping[str, str] | None, PlainValidator(_checked_reference)] = option(
         None,
         "The set to divide by",
-        doc=" in `relative`: by default the one set of generated noise; spontaneous activity, for neurons",
-        metavar="SET",
+        typed=", or SET=REFERENCE to divide one set by another (several times, or with commas between)",
+        doc=" in `relative`: by default the one set of generated noise; spontaneous activity, for neurons. "
+        'A dictionary has the reference of each set by its name, and of all others by "*"; sets that it '
+        "does not name have the default",
+        metavar="[SET=]SET",
         shown="the one set of generated noise",
     )
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = option(
@@ -61,8 +72,10 @@ class MeasureOptions:
 
 def measure_options(given: Mapping[str, Any], *others: type) -> MeasureOptions:
     """Return the checked options of the measure among a user's keywords; the others are of other classes."""
-    if given.get("reference") is not None:
-        given = {**given, "reference": str(given["reference"])}  # sets may be named by numbers
+    if (reference := given.get("reference")) is not None:  # sets may be named by numbers
+        named = isinstance(reference, Mapping)
+        texts = {str(name): str(one) for name, one in reference.items()} if named else str(reference)
+        given = {**given, "reference": texts}
     return accept(MeasureOptions, given, *others)
 
 
@@ -78,7 +91,7 @@ class MeasureKeywords(TypedDict, total=False):
     draws: int
     normalize: str
     metric: str
-    reference: str | None
+    reference: str | Mapping[str, str] | None
     confidence: float
 
 

@@ -18,7 +18,8 @@ from differentia.results.subject import subject_of
 from differentia.results.summaries import layer_names
 from differentia.stimuli.base import CROPS
 from differentia.stimuli.noise import NOISE_KINDS
-from differentia.system.choices import TOKENS
+from differentia.stimuli.scrambling import SCRAMBLES
+from differentia.system.choices import AXIS, TOKENS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -209,7 +210,40 @@ MARGIN_WORDS = {
     "central {size} pixels were cut out",
 }
 
-NOISE_WORDS = {"uniform": "uniform", "gaussian": "Gaussian"}
+#: With `cite`, as in `UNIT_WORDS`.
+NOISE_WORDS = {
+    "uniform": "uniform white noise",
+    "gaussian": "Gaussian white noise",
+    "pink": "pink noise {cite[field1987]}",
+}
+
+#: How images were scrambled, with the words of the axis.
+SCRAMBLE_WORDS = {
+    "phase": "adding the phases of white noise to those of their Fourier transform over {over}",
+    "pixels": "putting {pixels} in random order",
+    "blocks": "putting {blocks} in random order",
+}
+
+
+@dataclass(frozen=True)
+class AxisWords:
+    """What is scrambled over an axis, and the work to cite for phases."""
+
+    over: str
+    pixels: str
+    blocks: str
+    cited: str = "prichard1994"
+
+
+AXIS_WORDS = {
+    "space": AxisWords("space", "their pixels", "square blocks of their pixels", cited=""),
+    "time": AxisWords("time", "them", "stretches of them"),
+    "both": AxisWords(
+        "space and time",
+        "them, and the pixels of each,",
+        "stretches of them, and square blocks of the pixels of each,",
+    ),
+}
 
 #: The ways to an interval by resampled stimuli, which older results have.
 RESAMPLING_WORDS = {
@@ -235,6 +269,8 @@ for _what, _choices, _rows in (
     ("preprocessing", PREPROCESSINGS, PREPROCESSING_WORDS),
     ("crop", CROPS, CROP_WORDS),
     ("kind of noise", NOISE_KINDS, NOISE_WORDS),
+    ("kind of scrambling", SCRAMBLES, SCRAMBLE_WORDS),
+    ("axis to scramble", AXIS.names, AXIS_WORDS),
 ):
     require_rows(_what, _choices, _rows)
 

@@ -15,6 +15,7 @@ from differentia.results.contrasts import SIGNIFICANT
 from differentia.results.dataset import kind_of, tokens_of
 from differentia.results.draws import draw_mean
 from differentia.results.intervals import CONFIDENCE, require_confidence
+from differentia.results.references import in_words, references_of, short_name
 from differentia.results.relative import relative
 from differentia.results.schema import validate_result, what_is_left
 from differentia.results.subject import RECORDED_FACT, subject_of
@@ -122,7 +123,7 @@ def across(
     names = list(dict.fromkeys(groups))
     of_groups = [values.values[np.array(groups) == name].astype(np.float64) for name in names]
     summaries = [_summary(of_group, method, confidence) for of_group in of_groups]
-    references = {one.attrs["reference"] for one in valid.values()}
+    references = {short_name(references_of(one)) for one in valid.values()}
     return xr.Dataset(
         {
             "value": (("result", "set", "layer"), values.values.astype(np.float64)),
@@ -326,9 +327,12 @@ def _require_alike(results: Mapping[str, xr.Dataset], value: str) -> xr.Dataset:
                     f"result.sel({what}=[...]), or give those that correspond one name, "
                     f"result.assign_coords({what}=[...])"
                 )
-        facts = ["normalize", "metric"] + ["reference"] * (value == "relative")
         pairs: list[tuple[str, object, object]]
-        pairs = [(fact, first.attrs[fact], result.attrs[fact]) for fact in facts]
+        pairs = [(fact, first.attrs[fact], result.attrs[fact]) for fact in ("normalize", "metric")]
+        if value == "relative":
+            of_sets = [{name: of[name] for name in sorted(of)} for of in map(references_of, (first, result))]
+            of_first, of_result = map(in_words, of_sets)
+            pairs.append(("reference", of_first, of_result))
         pairs.append(("units", str(first["units"].item()), str(result["units"].item())))
         pairs.append(("tokens", tokens_of(first), tokens_of(result)))
         if kind_of(first).counted:

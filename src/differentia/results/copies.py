@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from differentia.results.dataset import set_rows
+from differentia.results.references import references_of
 from differentia.results.schema import LIMITS, checked
 from differentia.results.subject import subject_of
 
@@ -78,10 +79,12 @@ def _on_copies(result: xr.Dataset, cases: str) -> str:
 
 
 def _on_shared(result: xr.Dataset, cases: str, pairs: Iterable[tuple[str, str]]) -> str:
-    subject, reference = subject_of(result), str(result.attrs["reference"])
+    subject, references = subject_of(result), references_of(result)
     items, place = subject.item.many, subject.place.one
-    divided = LIMITS[0] in result and any(reference in pair for pair in pairs)
-    relative = f"intervals relative to {reference}"
+    shared = {frozenset(pair) for pair in pairs}
+    divisors = {one: None for name, one in references.items() if frozenset((name, one)) in shared}
+    divided = LIMITS[0] in result and bool(divisors)
+    relative = f"intervals relative to {_listed([*divisors], ', ')}"
     if subject.recorded:
         told = f"{items.capitalize()} of two sets have the same responses in every {place} ({cases})"
         who = f"contrasts{f' and {relative}' if divided else ''}"

@@ -14,6 +14,7 @@ from differentia.recording.responses import Moments, Responses
 from differentia.recording.units import UnitKind, unit_kind
 from differentia.results.attributes import attribute_coordinates
 from differentia.results.confidence import SCORES, Confidence
+from differentia.results.references import SET_REFERENCE
 from differentia.results.schema import (
     LIMITS,
     SCHEMA_VERSION,
@@ -52,14 +53,15 @@ def build_result(
     confidences: Sequence[Sequence[Sequence[Confidence | None]]],
     normalize: str,
     metric: str,
-    reference: str | None,
+    reference: str,
+    set_references: Mapping[str, str] | None,
     provenance: Mapping[str, Any],
 ) -> xr.Dataset:
     """Return what was computed from responses as a labelled result; `n_units` ascend.
 
     `confidences` are by layer, set and number of units. Raw Euclidean distances and the images' sums are over
     the units of draw 0 at the largest `n_units`, or over all units for a sketch. `differentiation` is NaN
-    where there is no such draw.
+    where there is no such draw. `set_references` are of each set, where they differ from the one of all.
     """
     import xarray as xr
 
@@ -85,6 +87,8 @@ def build_result(
         "n_units": np.asarray(n_units, dtype=np.int64),
         "draw": np.arange(differentiation.shape[3]),
     }
+    if set_references is not None:
+        values[SET_REFERENCE] = [set_references[name] for name in responses.sets]
     # Of all they would be 0, 1, 2, ... for millions of units, and a sketch has none.
     if responses.unit_kind not in ("all", "sketch"):
         values["unit"] = _padded_pools(responses)
@@ -117,7 +121,7 @@ def build_result(
         "schema_version": SCHEMA_VERSION,
         "normalize": normalize,
         "metric": metric,
-        "reference": reference or "",
+        "reference": reference,
         "seed": responses.seed,
         "provenance": json.dumps(dict(provenance), sort_keys=True),
     }

@@ -100,6 +100,9 @@ DESCRIPTIONS: dict[str, Description] = {
     ),
     "filter_layer": Description("layer of the channel", "Its name.", _TEXT),
     "filter_index": Description("number of the channel", "In its layer, from 0."),
+    "set_reference": Description(
+        "reference of the set", "The set whose values those of this one are divided by; may be empty.", _TEXT
+    ),
     "class_name": Description("class", "Its name, or its number where that is unknown.", _TEXT),
     "map_image": Description("place of the {item}", "That a map is of, among all {items}, from 0."),
     "units": Description("kind of units", "How the units that are looked at were chosen.", _TEXT),

@@ -11,6 +11,7 @@ from jaxtyping import Int
 from differentia.results.confidence import GAP, LONG_TAIL, STRONG_IMAGES, strongest
 from differentia.results.dataset import set_rows, units_at_hand
 from differentia.results.draws import draw_mean
+from differentia.results.references import references_of
 from differentia.results.schema import POINT, checked
 from differentia.results.subject import SETS, subject_of
 
@@ -102,15 +103,16 @@ def say_undefined(result: xr.Dataset) -> list[str]:
 
 def _say_unrelated(result: xr.Dataset) -> list[str]:
     """Return in words where there is no relative value, since the reference has none but 0."""
-    name = result.attrs["reference"]
-    if name not in result["set"].values:
+    names = [name for name in dict.fromkeys(references_of(result).values()) if name]
+    if not names:
         return []
-    values = result["differentiation"].sel(set=[name], n_units=result["n_units"].max())
-    places = _places(draw_mean(values, result) == 0)
-    if not places:
-        return []
-    layers = subject_of(result).place.listed(result["layer"].values[places[name]].tolist())
-    return [f"No relative value in {layers}: the differentiation of the reference, {name}, is 0 there."]
+    values = result["differentiation"].sel(set=names, n_units=result["n_units"].max())
+    place = subject_of(result).place
+    return [
+        f"No relative value in {place.listed(result['layer'].values[at].tolist())}: the differentiation of "
+        f"the reference, {name}, is 0 there."
+        for name, at in _places(draw_mean(values, result) == 0).items()
+    ]
 
 
 def _places(where: xr.DataArray) -> dict[str, Int[np.ndarray, " l"]]:

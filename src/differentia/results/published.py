@@ -13,6 +13,7 @@ import numpy as np
 from differentia.errors import InputError, require_known, short_tracebacks
 from differentia.results.dataset import provenance
 from differentia.results.draws import draw_mean, draw_spread
+from differentia.results.references import References
 from differentia.results.schema import checked
 from differentia.system.specs import parse_spec
 
@@ -170,7 +171,7 @@ def is_published_network(result: xr.Dataset) -> bool:
 
 
 def published_lines(
-    result: xr.Dataset, variable: str, *, wanted: bool | None = None, reference: str | None = None
+    result: xr.Dataset, variable: str, *, wanted: bool | None = None, reference: References = None
 ) -> xr.DataArray | None:
     """Return the published curves (set, layer, n_units) that go with a result's, or None for none.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from differentia.errors import InputError, require_distinct_names, require_known
 from differentia.results.dataset import provenance, with_provenance
+from differentia.results.references import SET_REFERENCE
 from differentia.results.schema import checked, map_names
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ def rename(
         renamed[name] = renamed[name].assign_attrs(layer=new_layers[result[name].attrs["layer"]])
     reference = result.attrs["reference"]
     renamed = renamed.assign_attrs(reference=new_sets.get(reference, reference))
+    if SET_REFERENCE in result.coords:
+        references = [new_sets.get(name, name) for name in map(str, result[SET_REFERENCE].values)]
+        renamed = renamed.assign_coords({SET_REFERENCE: ("set", references, result[SET_REFERENCE].attrs)})
     facts = provenance(result)
     of_images: dict[str, Any] = {
         "sets": {new_sets.get(name, name): source for name, source in facts.get("sets", {}).items()},

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from differentia.definition.measure import METRICS, NORMALIZATIONS
 from differentia.errors import InputError, WarningKind, has_control_characters, short_tracebacks, unknown_name
 from differentia.recording.units import UNIT_KINDS
+from differentia.results.references import SET_REFERENCE
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 _Public = TypeVar("_Public", bound=Callable[..., Any])
 
 #: Raised by one when a reader of the old schema could misread a new file; and those that can be read.
-SCHEMA_VERSION = 2
-_READABLE = (1, 2)
+SCHEMA_VERSION = 3
+_READABLE = (1, 2, 3)
 
 #: What variables and labels hold, by NumPy's kinds of types; "U" stands for text of any type.
 FLOATS, INTEGERS, BYTES, NUMBERS, TEXT = "f", "iu", "u", "iuf", "U"
@@ -97,6 +98,7 @@ LABELS: dict[str, Spec] = {
     "filter_index": Spec(("filter",), INTEGERS, least=0, most=_LARGEST_INTEGER, with_="filter_mean"),
     "class_name": Spec(("class",), TEXT, with_="prediction"),
     "map_image": Spec(("map_image",), INTEGERS, with_="map_0"),
+    SET_REFERENCE: Spec(("set",), TEXT, optional=True),
     "units": Spec((), TEXT),
 }
 
@@ -255,7 +257,8 @@ def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
             f"{where} is of type {type(result).__name__}; expected the Dataset that measure() returned"
         )
     missing = [name for name in ATTRIBUTES if name not in result.attrs]
-    due = [name for name, spec in LABELS.items() if spec.with_ in result] + [*POINT, "draw"]
+    due = [name for name, spec in LABELS.items() if spec.with_ in result and not spec.optional]
+    due += [*POINT, "draw"]
     missing += [name for name in due if name not in result.coords]
     missing += [name for name, spec in VARIABLES.items() if name not in result and not spec.optional]
     lost = [name for name in (*POINT, "draw") if name in missing]
@@ -331,8 +334,7 @@ def what_is_left(result: xr.Dataset) -> xr.Dataset:
     left = result.isel(kept) if kept else result
     if left.sizes.get("filter") == 0:  # the layers that are left have no channels that are known
         left = left.drop_dims("filter")
-    if (reference := result.attrs["reference"]) and reference not in sets:
-        left = left.assign_attrs({"reference": "", LEFT_OUT: reference})
+    left = _with_references_left(left, set(sets.tolist()))
     maps = map_names(result)
     left_maps = [result[name] for name in maps if result[name].attrs["layer"] in layers]
     if "image" not in kept and len(left_maps) == len(maps):
@@ -347,6 +349,18 @@ def what_is_left(result: xr.Dataset) -> xr.Dataset:
     for number, shown in enumerate(left_maps):
         left[f"map_{number}"] = (map_dimensions(number), shown.values[shows], shown.attrs)
     return left
+
+
+def _with_references_left(result: xr.Dataset, sets: set[str]) -> xr.Dataset:
+    """Return a result that names no set as a reference that was taken out of it, but says which were."""
+    reference, several = result.attrs["reference"], SET_REFERENCE in result.coords
+    named = result[SET_REFERENCE].values.astype(str).tolist() if several else [reference]
+    if gone := [name for name in dict.fromkeys(named) if name and name not in sets]:
+        result = result.assign_attrs({LEFT_OUT: ", ".join(gone)})
+    if several and gone:
+        kept = [name if name in sets else "" for name in named]
+        result = result.assign_coords({SET_REFERENCE: ("set", kept, result[SET_REFERENCE].attrs)})
+    return result.assign_attrs(reference="") if reference and reference not in sets else result
 
 
 def _require_all_images(result: xr.Dataset) -> None:
@@ -536,6 +550,10 @@ def _parts_of_others(result: xr.Dataset) -> _Wrong:
     if starts != sets:
         what = f"image_set names the sets {_as_shown(starts)}, one after the other"
         yield what, f"each set's images together: {_as_shown(sets)}"
+    if SET_REFERENCE in result.coords:
+        for name in result[SET_REFERENCE].values.astype(str).tolist():
+            if name and name not in sets:
+                yield f"{SET_REFERENCE} names the set {_as_shown(name)}", "one that the result has"
     n_images = result.sizes["image"]
     if (n_others := result.sizes.get("image_other", n_images)) != n_images:
         yield f"distance is of {n_others} images", str(n_images)

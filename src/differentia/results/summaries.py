@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from differentia.results.dataset import set_rows
 from differentia.results.draws import draw_mean, draw_spread
+from differentia.results.references import References
 from differentia.results.relative import relative_interval
 from differentia.results.schema import LIMITS
 from differentia.results.views import distance_units
@@ -51,7 +52,7 @@ def draws_made(result: xr.Dataset) -> list[int]:
 
 
 def limits_or_spread(
-    result: xr.Dataset, values: xr.DataArray, reference: str | None = None
+    result: xr.Dataset, values: xr.DataArray, reference: References = None
 ) -> tuple[xr.DataArray, xr.DataArray]:
     """Return the limits (set, layer, n_units, source) of values, or of those relative to a reference.
 

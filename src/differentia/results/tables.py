@@ -17,6 +17,7 @@ from differentia.results.convergence import convergence_known, not_converged
 from differentia.results.dataset import require_variables
 from differentia.results.doubts import doubts
 from differentia.results.draws import draw_mean, draw_spread
+from differentia.results.references import references_of
 from differentia.results.relative import relative, relative_interval
 from differentia.results.schema import LEFT_OUT, LIMITS, POINT, SOURCES, checked
 from differentia.system.files import user_path, written_whole
@@ -73,9 +74,9 @@ def _of_result(result: xr.Dataset) -> pd.DataFrame:
     import pandas as pd
 
     if LEFT_OUT in result.attrs:
-        warn(
-            "other", f"the reference, the set {result.attrs[LEFT_OUT]!r}, was left out: no value is relative"
-        )
+        to_it = " to it" if any(references_of(result).values()) else ""
+        left_out = f"the reference, the set {result.attrs[LEFT_OUT]!r}, was left out"
+        warn("other", f"{left_out}: no value is relative{to_it}")
     columns = {name: np.nan if values is None else values for name, values in _columns_of(result).items()}
     return pd.DataFrame(columns).astype({"not_converged": "boolean"})
 
@@ -255,7 +256,8 @@ def value_limits(result: xr.Dataset) -> dict[str, tuple[xr.DataArray, xr.DataArr
 
     Those of "relative" are there where there is a reference; NaN stands for what is not known.
     """
-    names = [name for name in SPREADS if name == "differentiation" or result.attrs["reference"]]
+    related = any(references_of(result).values())
+    names = [name for name in SPREADS if name == "differentiation" or related]
     if not set(LIMITS) <= set(result):
         unknown = draw_mean(result["differentiation"], result).expand_dims(source=list(SOURCES)) * np.nan
         return dict.fromkeys(names, (unknown, unknown))

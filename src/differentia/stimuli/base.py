@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import PIL.Image
 import PIL.ImageOps
-from jaxtyping import UInt8
+from jaxtyping import Bool, Real, UInt8
 
 from differentia.errors import InputError
 from differentia.system.choices import CROP, RESIZE
@@ -185,6 +185,10 @@ class Stimuli(Shown, ABC):
         """Return what could not be used of the images that were looked at until now, by their places."""
         return {}
 
+    def clipped(self) -> dict[int, float]:
+        """Return of images that were made until now, by their places, which share of values was clipped."""
+        return {}
+
     def content_hash(self, index: int, fit: Fit) -> str:
         """Return the hash of one image's content, as `load` does, without decoding it where that can be.
 
@@ -194,6 +198,16 @@ class Stimuli(Shown, ABC):
             The image can't be read.
         """
         return self.load(index, fit).hash
+
+
+def as_pixels(
+    values: Real[np.ndarray, "*axes"],
+) -> tuple[UInt8[np.ndarray, "*axes"], Bool[np.ndarray, "*axes"]]:
+    """Return values rounded and clipped to 0..255, and which of them were clipped."""
+    if values.dtype == np.uint8:
+        return values, np.zeros(values.shape, bool)
+    rounded = np.rint(values)
+    return np.clip(rounded, 0, 255).astype(np.uint8), (rounded < 0) | (rounded > 255)
 
 
 def content_hash(*parts: bytes) -> str:

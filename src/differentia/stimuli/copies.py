@@ -7,39 +7,12 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from differentia.errors import InputError, UnreadableImageError
-from differentia.stimuli.base import Fit, Image, Stimuli
+from differentia.stimuli.base import Fit, Stimuli
+from differentia.stimuli.parts import SomeStimuli
 from differentia.stimuli.presentation import ImageLabel, labels_of, require_a_pair
 
 #: Threads that read files to know their content.
 _READERS = 8
-
-
-class SomeStimuli(Stimuli):
-    """Some images of others, in their order."""
-
-    def __init__(self, given: Stimuli, places: Iterable[int]) -> None:
-        self._given, self._places = given, tuple(places)
-        self.names = tuple(given.names[place] for place in self._places)
-        self.source = given.source
-        if given.paths is not None:
-            self.paths = tuple(given.paths[place] for place in self._places)
-        self.in_time = given.in_time
-        self.attributes = {
-            name: [values[place] for place in self._places] for name, values in given.attributes.items()
-        }
-
-    def load(self, index: int, fit: Fit) -> Image:
-        return self._given.load(self._places[index], fit)
-
-    def bring_near(self, index: int) -> None:
-        self._given.bring_near(self._places[index])
-
-    def caveats(self) -> dict[int, str]:
-        given = self._given.caveats()
-        return {index: given[place] for index, place in enumerate(self._places) if place in given}
-
-    def content_hash(self, index: int, fit: Fit) -> str:
-        return self._given.content_hash(self._places[index], fit)
 
 
 def without_copies(stimuli: Mapping[str, Stimuli], fit: Fit) -> tuple[dict[str, Stimuli], list[ImageLabel]]:

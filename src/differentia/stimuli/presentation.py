@@ -72,14 +72,44 @@ def as_sets(sets: Mapping[str, Any], *, seed: int, follow_links: bool = False) -
         raise InputError(
             "no set of images was given; give at least one: --set NAME=SOURCE, or --sets-from FOLDER"
         )
-    stimuli: dict[str, Stimuli] = {}
-    for name, source in zip(require_distinct_names("set", sets), sets.values(), strict=True):
-        try:
-            stimuli[name] = stimuli_from(source, seed=seed, follow_links=follow_links)
-        except InputError as error:
-            raise InputError(f"set {name!r}: {error}") from error
-        require_a_pair(name, len(stimuli[name]), stimuli[name].source)
-    return stimuli
+    names = require_distinct_names("set", sets)
+    given = _Sets(dict(zip(names, sets.values(), strict=True)), seed, follow_links)
+    return {name: given[name] for name in names}
+
+
+class _Sets(Mapping[str, Stimuli]):
+    """Sets by name, made when they are asked for: by the user, or by others that are made of them."""
+
+    def __init__(self, sources: Mapping[str, Any], seed: int, follow_links: bool) -> None:
+        self._sources, self._seed, self._follow_links = sources, seed, follow_links
+        self._made: dict[str, Stimuli] = {}
+        self._begun: list[str] = []
+
+    def __getitem__(self, name: str) -> Stimuli:
+        if name in self._begun:
+            circle = " -> ".join(map(repr, [*self._begun[self._begun.index(name) :], name]))
+            raise InputError(f"is made of itself ({circle}); name another source, or ./{name} for a path")
+        if name not in self._made:
+            self._begun.append(name)
+            try:
+                self._made[name] = stimuli_from(
+                    self._sources[name], seed=self._seed, follow_links=self._follow_links, sets=self
+                )
+            except InputError as error:
+                raise InputError(f"set {name!r}: {error}") from error
+            finally:
+                self._begun.pop()
+            require_a_pair(name, len(self._made[name]), self._made[name].source)
+        return self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._sources
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sources)
+
+    def __len__(self) -> int:
+        return len(self._sources)
 
 
 def require_a_pair(name: str, count: int, source: str) -> None:
@@ -271,7 +301,28 @@ def warn_of_caveats(stimuli: Mapping[str, Stimuli]) -> list[dict[str, str]]:
         if caveats := given.caveats():
             more = f" (and {len(caveats) - 1:,} more)" if len(caveats) > 1 else ""
             warned.append(warn("other", _in_set(name, f"{caveats[min(caveats)]}{more}")))
+        if clipped := _clipped_in_words(given):
+            warned.append(warn("clipped", _in_set(name, clipped)))
     return warned
+
+
+def _clipped_in_words(given: Stimuli) -> str:
+    """Return which share of the values of images that were made was clipped; "" where none was."""
+    shares = given.clipped()
+    if not any(shares.values()):
+        return ""
+    worst = max(shares, key=lambda place: shares[place])
+    # Where another run goes on, images whose responses are kept are not made again.
+    of = "" if len(shares) == len(given) else f" of {len(shares):,} of its {len(given):,} images"
+    mean = sum(shares.values()) / len(shares)
+    return (
+        f"{_percent(mean)} of the values{of} were clipped to 0..255 (at most {_percent(shares[worst])}, in "
+        f"{given.names[worst]!r})"
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %"
 
 
 def _in_set(set_name: str, what: str) -> str:

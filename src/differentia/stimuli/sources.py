@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
@@ -27,11 +28,18 @@ from differentia.stimuli.films import load_film
 from differentia.stimuli.hdf5 import load_hdf5
 from differentia.stimuli.noise import noise
 from differentia.stimuli.pictures import PictureStimuli, is_picture
+from differentia.stimuli.scrambling import scrambled
 from differentia.system.file_kinds import head_of, kind_of
-from differentia.system.specs import parse_spec
+from differentia.system.specs import in_parentheses, parse_options, parse_spec, split_nested
 
 #: Stimuli that are made or bundled, by the scheme of their source: ``scheme:COUNT?option=value``.
 GENERATED: dict[str, Callable[..., Stimuli]] = {"noise": noise, "digits": digits}
+
+#: Stimuli that are made of others, by the scheme of their source: ``scheme:SOURCE?option=value``.
+MADE_OF_OTHERS: dict[str, Callable[..., Stimuli]] = {"scramble": scrambled}
+
+#: What others call these schemes.
+SYNONYMS = {"whitenoise": "noise", "mnist": "digits", "shuffle": "scramble", "phasescramble": "scramble"}
 
 #: Files that hold several images, by their ending; options behind it are keywords: ``images.npz?key=NAME``.
 OF_SEVERAL_IMAGES: dict[str, Callable[..., Stimuli]] = {
@@ -45,6 +53,8 @@ OF_SEVERAL_IMAGES: dict[str, Callable[..., Stimuli]] = {
 
 #: Of what lies on another machine.
 _REMOTE = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+
+_NO_SETS: Mapping[str, Stimuli] = MappingProxyType({})
 
 _EXPECTED = "expected a folder, a glob, a list of paths or images, or a NumPy array of uint8"
 
@@ -76,6 +86,13 @@ def images(source: Any, *, follow_links: bool = False) -> Stimuli:
     Parameters
     ----------
     source
+        - A folder, a glob pattern (``**`` for any depth of folders), or a file: an image, or a ``.npy`` or
+          ``.npz`` file (``images.npz?key=NAME`` where it holds several arrays). Folders and globs are read in
+          natural order (``2.jpg`` before ``10.jpg``). Image files are of the usual formats (PNG, JPEG, TIFF,
+          ...), of up to 16 bits a channel.
+        - ``noise:COUNT`` or ``digits:COUNT``, with options as ``digits:43?digit=3``: noise, and handwritten
+          digits that come with the package.
+        - ``scramble:SOURCE``, with options as ``scramble:cats?kind=pixels``: the same as `scramble`.
         - A folder, a glob pattern (``**`` for any depth of folders), or a file of an image. Folders and globs
           are read in natural order (``2.jpg`` before ``10.jpg``). Image files are of the usual formats (PNG,
           JPEG, TIFF, ...), of up to 16 bits a channel.
@@ -110,7 +127,7 @@ def images(source: Any, *, follow_links: bool = False) -> Stimuli:
         of images.
     """
     if isinstance(source, str) and is_generated(source):
-        return _generated(source, seed=0)
+        return stimuli_from(source, follow_links=follow_links)
     if isinstance(source, str | os.PathLike):
         return _from_path(os.fspath(source), follow_links)
     if (found := from_other_library(source)) is not None:
@@ -204,8 +221,9 @@ def _from_path(text: str, follow_links: bool) -> Stimuli:
 def _meant(text: str) -> str:
     """Return what a source that is not there may be meant for; "" if nothing is known."""
     scheme, _, count = text.partition(":")
-    if close := nearest_names(scheme, GENERATED, {"whitenoise": "noise", "mnist": "digits"}, cutoff=0.85):
-        return f"did you mean {close[0]}:{count or 43}?"
+    schemes = {**dict.fromkeys(GENERATED, "43"), **dict.fromkeys(MADE_OF_OTHERS, "SOURCE")}
+    if close := nearest_names(scheme, schemes, SYNONYMS, cutoff=0.85):
+        return f"did you mean {close[0]}:{count or schemes[close[0]]}?"
     path = Path(text).expanduser()
     beside = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
     close = nearest_names(path.name, beside, cutoff=0.7)
@@ -273,22 +291,105 @@ def _with_options(text: str) -> Stimuli:
     return reader(Path(name), **options)
 
 
-def stimuli_from(source: Any, *, seed: int = 0, follow_links: bool = False) -> Stimuli:
+@short_tracebacks
+def scramble(
+    source: Any,
+    *,
+    kind: str = "phase",
+    axis: str = "space",
+    size: int | None = None,
+    seed: int = 0,
+    follow_links: bool = False,
+) -> Stimuli:
+    """Return images or a film scrambled: controls that keep a power spectrum or a histogram, and no more.
+
+    An image is scrambled after it was fitted to the network's input, so that what the network sees keeps it.
+
+    Parameters
+    ----------
+    source
+        Stimuli, or anything that `images` takes.
+    kind : {"phase", "pixels", "blocks"}
+        ``phase`` adds the phases of white noise to those of the image's Fourier transform, the same to all
+        channels: each channel keeps its power spectrum and its mean, until it is rounded and clipped to
+        0..255. ``pixels`` puts the pixels in random order, all channels of a pixel together, which keeps the
+        histogram. ``blocks`` does so with square blocks; what is left at the lower and right edge stays.
+    axis : {"space", "time", "both"}
+        What is scrambled of a film, whose images follow one another in time. ``space`` scrambles all frames
+        in the same way, so that time is untouched. ``time`` leaves space untouched: ``phase`` adds the same
+        phases to the course of every pixel and channel, which keeps its temporal power spectrum and the
+        correlations between pixels (Prichard and Theiler 1994); ``pixels`` puts the frames in random order,
+        ``blocks`` stretches of frames. ``both`` adds the phases of noise in space and time, or reorders the
+        frames and scrambles each.
+    size
+        Of ``blocks``, in pixels over space and in frames over time: by default an eighth of the shorter side,
+        and of the film.
+    seed
+        Scrambled images of different seeds are independent. With one seed, an image depends on its place
+        among the images, not on what was shown before.
+    follow_links
+        As for `images`.
+
+    Returns
+    -------
+    Stimuli
+        With the names and attributes of the source's images. Nothing is made yet; how many values were
+        clipped is told when it was shown.
+
+    Raises
+    ------
+    InputError
+        An option is unknown or out of range, or does not go with the kind or with images that are no film.
+        When it is shown: a film whose frames would not fit into memory together, as phases over time ask for;
+        blocks that are too large.
+    """
+    given = stimuli_from(source, follow_links=follow_links)
+    return scrambled(given, given.source, kind=kind, axis=axis, size=size, seed=seed)
+
+
+def stimuli_from(
+    source: Any, *, seed: int = 0, follow_links: bool = False, sets: Mapping[str, Stimuli] = _NO_SETS
+) -> Stimuli:
     """Return stimuli from stimuli, or from what `images` takes.
 
-    The seed is for noise that names none of its own.
+    The seed is for what is made and names none of its own; sets are what others can be made of by name.
     """
     if isinstance(source, Stimuli):
         return source
     if isinstance(source, str) and is_generated(source):
+        if is_made_of_others(source):
+            return _made_of_others(source, seed, follow_links, sets)
         return _generated(source, seed)
     return images(source, follow_links=follow_links)
 
 
 def is_generated(source: str) -> bool:
     """Return whether a source is made or bundled (``noise:43``), and not a path (a folder ``noise``)."""
-    scheme, colon, _ = source.partition(":")
-    return bool(colon) and scheme in GENERATED
+    return ":" in source and _scheme(source) in {*GENERATED, *MADE_OF_OTHERS}
+
+
+def is_made_of_others(source: str) -> bool:
+    """Return whether a source names another, or a set, of which it is made (``scramble:cats``)."""
+    return ":" in source and _scheme(source) in MADE_OF_OTHERS
+
+
+def _scheme(source: str) -> str:
+    return source.partition(":")[0]
+
+
+def absolute_source(source: str, folder: Path, sets: Container[str] = ()) -> str:
+    """Return a source with the paths in it, which are relative to a folder, absolute; sets are no paths."""
+    if is_generated(source):
+        if not is_made_of_others(source):
+            return source
+        scheme, inner, query = split_nested(source)
+        named = inner if inner in sets else absolute_source(inner, folder, sets)
+        return f"{scheme}:{in_parentheses(named)}{query and f'?{query}'}"
+    path = str(local_path(source))
+    name, mark, options = path.partition("?")
+    if not (mark and ending_of_several(name)):  # a glob may have a ? too
+        name, mark, options = path, "", ""
+    return os.path.abspath(folder / name) + mark + options
 
 
 def _generated(source: str, seed: int) -> Stimuli:
@@ -296,10 +397,38 @@ def _generated(source: str, seed: int) -> Stimuli:
     scheme, _, count = name.partition(":")
     if not count.isdecimal():
         raise InputError(f"{source}: the number of images is {count!r}; write {scheme}:43")
-    maker = GENERATED[scheme]
-    known = list(inspect.signature(maker).parameters)[1:]
+    return GENERATED[scheme](int(count), **_of_scheme(scheme, GENERATED[scheme], options, seed))
+
+
+def _made_of_others(source: str, seed: int, follow_links: bool, sets: Mapping[str, Stimuli]) -> Stimuli:
+    """Return what is made of a set, or of a source, that a source names."""
+    scheme, inner, query = split_nested(source)
+    if not inner:
+        raise InputError(f"{source}: names nothing to {scheme}; write {scheme}:SET or {scheme}:SOURCE")
+    maker = MADE_OF_OTHERS[scheme]
+    try:
+        options = _of_scheme(scheme, maker, parse_options(query, source), seed)
+    except InputError as error:
+        ways = f"a source with a ? of its own stands in parentheses: {scheme}:({inner}?{query})"
+        raise InputError(f"{error}; {ways}") from error
+    if inner in sets:
+        return maker(sets[inner], inner, **options)
+    try:
+        given = stimuli_from(inner, seed=seed, follow_links=follow_links, sets=sets)
+    except InputError as error:
+        close = nearest_names(inner, sets, cutoff=0.7)
+        raise InputError(
+            f"{error}; or did you mean the set {close[0]!r}?" if close else str(error)
+        ) from error
+    return maker(given, given.source, **options)
+
+
+def _of_scheme(
+    scheme: str, maker: Callable[..., Stimuli], options: dict[str, Any], seed: int
+) -> dict[str, Any]:
+    """Return the options of what is made, all of them known, with the seed where none is given."""
+    parameters = inspect.signature(maker).parameters.values()
+    known = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
     for option in options:
         require_known(f"option of {scheme!r}", option, known)
-    if "seed" in known:
-        options.setdefault("seed", seed)
-    return maker(int(count), **options)
+    return {"seed": seed, **options} if "seed" in known else options

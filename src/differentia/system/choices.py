@@ -136,7 +136,25 @@ DTYPE = Choice(
     synonyms=_by_synonym(float32="fp32 f32 float single full", bfloat16="bf16 half float16 fp16 f16 brain"),
 )
 NOISE = Choice(
-    "kind of noise", ("uniform", "gaussian"), synonyms=_by_synonym(uniform="white", gaussian="normal gauss")
+    "kind of noise",
+    ("uniform", "gaussian", "pink"),
+    synonyms=_by_synonym(uniform="white", gaussian="normal gauss", pink="1/f onef fractal flicker"),
+)
+SCRAMBLE = Choice(
+    "kind of scrambling",
+    ("phase", "pixels", "blocks"),
+    synonyms=_by_synonym(
+        phase="phases fourier spectrum powerspectrum phaserandomized surrogate",
+        pixels="pixel shuffle shuffled permute permuted permutation histogram frames",
+        blocks="block patches patch tiles tile mosaic box",
+    ),
+)
+AXIS = Choice(
+    "axis to scramble",
+    ("space", "time", "both"),
+    synonyms=_by_synonym(
+        space="spatial image images xy", time="temporal frames t", both="spacetime spatiotemporal xyt 3d all"
+    ),
 )
 HOW = Choice("way to keep images", ("copy", "link", "list"), synonyms=_by_synonym(link="symlink", list="csv"))
 FORMAT = Choice(

@@ -129,6 +129,43 @@ def test_reference_is_grey_and_colours_stay() -> None:
         assert {colour for colour, _ in lines_of(ax)} == {to_hex(colour) for colour in colours.values()}
 
 
+def test_each_set_relative_to_its_own_reference() -> None:
+    """The axis says so; where sets differ is marked for those of one reference only."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        name: {"x": rng.gamma(1 + place, size=(12, 30)), "y": rng.normal(size=(12, 30))}
+        for place, name in enumerate(("a", "b", "c", "noise"))
+    }
+    result = dif.measure_responses(arrays, n_units=30, reference={"a": "noise", "b": "noise", "c": "a"})
+    contrasts = [dif.contrast(result, first, second) for first, second in (("a", "b"), ("a", "c"))]
+    ax = dif.plot_relative(result, contrasts=contrasts)
+    assert ax.get_ylabel() == "Differentiation /\neach set's reference"
+    relative = dif.draw_mean(dif.relative(result), result).sel(n_units=30)
+    for name, colour in set_colours(result).items():
+        of_set = [line for line in ax.get_lines() if to_hex(line.get_color()) == to_hex(colour)]
+        shown = [np.asarray(line.get_ydata()) for line in of_set if line.get_marker() not in ("None", None)]
+        expected = relative.sel(set=name).values
+        assert any(len(drawn) == len(expected) and np.allclose(drawn, expected) for drawn in shown), name
+    marked = {text.get_text() for text in texts(ax.figure)}
+    assert "a vs b" in marked
+    assert "a vs c" not in marked
+    drawn = dif.plot(result, contrasts=contrasts)
+    assert {"a vs b", "a vs c"} <= {text.get_text() for text in texts(drawn.figure)}
+
+
+def test_a_set_without_a_reference_has_no_line() -> None:
+    """The others have theirs."""
+    arrays = {name: {"x": RNG.gamma(2.0, size=(8, 20)), "y": RNG.gamma(2.0, size=(8, 20))} for name in "abc"}
+    result = dif.measure_responses(arrays, reference={"a": "b"})
+    drawn = {
+        to_hex(line.get_color())
+        for line in dif.plot_relative(result).get_lines()
+        if np.isfinite(np.asarray(line.get_ydata(), float)).any()
+    }
+    colours = set_colours(result)
+    assert [to_hex(colours[name]) in drawn for name in "abc"] == [True, True, False]
+
+
 @pytest.mark.parametrize("length", [60, 180])
 def test_long_names_are_not_cut_off(length: int) -> None:
     """Sets' names are wrapped, layers' names lose their middle; nothing is outside of the picture."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,16 @@ def test_recorded_neurons_in_full() -> None:
         f"Python {versions['python']}, NumPy {versions['numpy']} (Harris et al., 2020) and xarray "
         f"{versions['xarray']} (Hoyer & Hamman, 2017)."
     )
+
+
+def test_a_reference_of_each_set() -> None:
+    """Each is named, with the sets that are divided by it."""
+    arrays = {**NEURONS, "control": NEURONS["spontaneous"]}
+    said = text(of_neurons(arrays, n_units=20, reference={"movie": "control", "*": "spontaneous"}))
+    assert (
+        'divided by the mean over draws of that of each set\'s reference ("control" for "movie"; '
+        '"spontaneous" for "control") in the same population'
+    ) in said
 
 
 def test_nothing_is_said_of_what_is_unknown(measured: xr.Dataset) -> None:
@@ -322,14 +333,56 @@ def test_many_layers_and_sets_are_counted() -> None:
 
 def test_kinds_of_noise() -> None:
     """Each kind with its seed, and the Gaussian's mean and SD; noise alone is never resized."""
-    assert set(NOISE_KINDS) == {"uniform", "gaussian"}
-    sets = {"a": dif.noise(2, seed=9), "b": dif.noise(3, kind="gaussian", mean=100.5, sd=20, seed=1)}
-    said = text(of_images(sets))
+    assert set(NOISE_KINDS) == {"uniform", "gaussian", "pink"}
+    sets = {
+        "a": dif.noise(2, seed=9),
+        "b": dif.noise(3, kind="gaussian", mean=100.5, sd=20, seed=1),
+        "c": dif.noise(3, kind="pink", sd=10, exponent=1.5),
+    }
+    said = text(of_images(sets, layers=["input"]))
     assert '"a" (2 images of uniform white noise, seed 9)' in said
     assert '"b" (3 images of Gaussian white noise, mean 100.5, SD 20, seed 1)' in said
+    assert (
+        '"c" (3 images of pink noise (Field, 1987), mean 127.5, SD 10, amplitudes as 1/f^1.5, seed 0)' in said
+    )
     assert "Relative" not in said  # two sets of noise: neither is the reference by itself
     assert "resized" not in said
     assert "Pillow" not in said
+
+
+def test_scrambled_images() -> None:
+    """Of which set or images, how, with the size of blocks and the seed; phases over time are cited."""
+    film = dif.images(np.random.default_rng(0).integers(90, 160, (6, 8, 8), np.uint8))
+    film.in_time = True
+    sets = {
+        "few": SETS["few"],
+        "phases": "scramble:few",
+        "blocks": "scramble:few?kind=blocks&size=4&seed=5",
+        "digits": "scramble:(digits:3?digit=4)?kind=pixels",
+        "film": film,
+        "time": "scramble:film?kind=pixels&axis=time",
+        "both": "scramble:film?axis=both",
+        "twice": "scramble:blocks?kind=pixels",
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what was clipped
+        said = text(of_images(sets, layers=["input"]))
+        of_noise = of_images({"a": "noise:2", "b": "scramble:a"}, layers=["input"])
+    phases = "adding the phases of white noise to those of their Fourier transform over space"
+    blocks = "putting square blocks of their pixels in random order, size 4, seed 5"
+    for part in (
+        f'"phases" (5 images made of "few" by {phases}, seed 2)',
+        f'"blocks" (5 images made of "few" by {blocks})',
+        '"digits" (3 images made of images of the handwritten digit 4 by putting their pixels in random',
+        '"time" (6 images made of "film" by putting them in random order, seed 2)',
+        f'"both" (6 images made of "film" by {phases} and time (Prichard & Theiler, 1994), seed 2)',
+        '"twice" (5 images made of "blocks" by putting their pixels in random order, seed 2)',
+        "The digits are those of scikit-learn",
+    ):
+        assert part in said
+    assert '"few" (5 images)' in said
+    assert "images of another size were resized" in said
+    assert "resized" not in text(of_noise)
 
 
 def test_names_are_verbatim() -> None:

@@ -52,6 +52,25 @@ def test_what_things_are_called() -> None:
     assert (of_network["of_units"], of_recordings["of_units"]) == ("Dotted bands", "Thick bars")
 
 
+def test_what_each_set_is_divided_by() -> None:
+    """Told of each where they differ; otherwise there is the one of all."""
+    one = contents({"random": neurons()})
+    assert one["reference"] == "spontaneous"
+    assert [(of["reference"], of["divided_by"]) for of in one["sets"]] == [(False, ""), (True, "")]
+    several = neurons().assign_coords(set_reference=("set", ["spontaneous", "stimulus"]))
+    found = contents({"random": several})
+    assert found["reference"] == "each set's reference"
+    assert [of["divided_by"] for of in found["sets"]] == ["spontaneous", "stimulus"]
+    assert found["kinds"][0]["relative"] is not None
+    arrays = {name: {"x": RNG.gamma(2.0, size=(8, 20))} for name in ("a", "b", "c")}
+    some = contents({"all": dif.measure_responses(arrays, reference={"a": "b"})})
+    assert [of["divided_by"] for of in some["sets"]] == ["b", "b", ""]
+    assert some["kinds"][0]["relative"]["mean"][2] == [[None]]
+    nothing = contents({"random": neurons().assign_attrs(reference="")})
+    assert nothing["reference"] == ""
+    assert nothing["kinds"][0]["relative"] is None
+
+
 def test_a_layer_without_channels() -> None:
     """It is among the layers with all its numbers, and what is not known of it is None; JSON can hold it."""
     found = contents({"random": partly_without_channels()})

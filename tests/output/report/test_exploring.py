@@ -222,6 +222,37 @@ def test_each_kind_of_units(browser: Browser) -> None:
         assert [row[0] for row in table_of(page, "#numbers")[1:]] == [one["units"] for one in expected]
 
 
+def test_each_set_relative_to_its_own_reference(browser: Browser, tmp_path: Path) -> None:
+    """The page says which, draws each set's ratio, and marks where two sets of one reference differ."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        name: {"x": rng.gamma(1 + place, size=(14, 30)), "y": rng.normal(size=(14, 30))}
+        for place, name in enumerate(("a", "b", "c", "noise"))
+    }
+    own = {"a": "noise", "b": "noise", "c": "a"}
+    result = dif.measure_responses(arrays, n_units=30, reference=own)
+    contrasts = [dif.contrast(result, first, second) for first, second in (("a", "b"), ("a", "c"))]
+    path = dif.write_report(result, tmp_path / "report.html", contrasts=contrasts)
+    with browsing(browser) as context:
+        page = opened(context, path)
+        _, *overview = table_of(page, "#overview")
+        said = [row[0].replace("\u00a0", " ") for row in overview]
+        assert ["relative to noise" in row for row in said] == [True, True, False, False]
+        assert ["relative to a" in row for row in said] == [False, False, True, False]
+        assert "a reference" in said[3]
+        assert "noise for a, b; a for c" in text_of(page, "body")
+        rows = [trace for trace in curves(page) if trace.get("yaxis") == "y2"]
+        page.get_by_label("relative to each set's reference").check()
+        left = [trace for trace in curves(page) if trace.get("yaxis") == "y2"]
+        assert (len(rows), len(left)) == (2, 1)
+        assert "Divided by the mean over draws of each set's reference" in text_of(page, "#curves-caption")
+        expected = dif.draw_mean(dif.relative(result), result).sel(n_units=30)
+        lines = [one for one in curves(page) if "meta" in one and "markers" in one.get("mode", "")]
+        shown = {one["meta"]["set"]: one["y"] for one in lines if one["meta"].get("set") is not None}
+        for place, name in enumerate(arrays):
+            np.testing.assert_allclose(shown[place], expected.sel(set=name).values)
+
+
 def test_the_published_curves(browser: Browser) -> None:
     """They lie over a result of their network, relative over relative, and can be switched off."""
     result = published()

@@ -29,6 +29,9 @@ def test_facts_and_overview_of_recorded_responses() -> None:
     assert "torch" not in known["Versions"]
     assert known["Reference"] == "spontaneous"
     assert known["Intervals"] == "95 %; of stimuli: jackknifed test"
+    several = neurons().assign_coords(set_reference=("set", ["spontaneous", "stimulus"]))
+    crossed = "spontaneous for stimulus; stimulus for spontaneous"
+    assert dict(facts({"random": several}))["Reference"] == crossed
     old = neurons()
     for name in LIMITS:
         old[name].attrs |= {"method": "studentized", "resamples": 2000}

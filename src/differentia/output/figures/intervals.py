@@ -12,6 +12,7 @@ from jaxtyping import Float
 from differentia.output.doubts import told_doubts
 from differentia.output.figures.legends import key
 from differentia.results.convergence import not_converged
+from differentia.results.references import References
 from differentia.results.subject import subject_of
 from differentia.results.summaries import confidence_of, limits_or_spread, percent
 
@@ -67,7 +68,7 @@ class Intervals:
 
 
 def intervals_of(
-    result: xr.Dataset, values: xr.DataArray, noun: str, reference: str | None = None
+    result: xr.Dataset, values: xr.DataArray, noun: str, reference: References = None
 ) -> Intervals:
     """Return the intervals of a result's values, relative where a reference is named; `noun` is of units."""
     confidence = confidence_of(result)

@@ -53,6 +53,7 @@ from differentia.output.words import tokens_label, unit_of
 from differentia.results.dataset import kind_of
 from differentia.results.draws import draw_mean
 from differentia.results.published import published_lines
+from differentia.results.references import references_in, references_of, short_name
 from differentia.results.relative import relative
 from differentia.results.schema import checked
 from differentia.results.subject import SETS, Noun, subject_of, unit_noun
@@ -158,7 +159,7 @@ def plot(
 @checked
 def plot_relative(
     result: xr.Dataset,
-    reference: str | None = None,
+    reference: str | Mapping[str, str] | None = None,
     ax: Axes | Figure | None = None,
     *,
     published: bool | None = None,
@@ -168,14 +169,15 @@ def plot_relative(
     """Draw differentiation relative to a reference set against depth, as `plot`.
 
     Intervals carry the uncertainty of the reference too (`relative_interval`). Contrasts are those of the
-    values themselves, which a division by the same reference does not change.
+    values themselves, which a division by the same reference does not change; where two sets have different
+    references, it is left out.
 
     Parameters
     ----------
     result
         What `measure` or `measure_responses` returned.
     reference
-        The set to divide by; by default the result's own reference.
+        The set to divide by, or of each set, as for `relative`; by default the result's own reference.
     ax
         To draw into: axes, or an empty figure, which keeps a width that it was given; by default a new one.
     published
@@ -193,10 +195,12 @@ def plot_relative(
         It is no result, or there is no reference; with ``published=True``, it has nothing in common with
         the published curves; a contrast is not of this result, or there are too many; there is no such set.
     """
-    values = relative(result, reference)
+    values, of = relative(result, reference), references_of(result, reference)
+    require_room(result, contrasts)
+    contrasts = [one for one in contrasts if of[one.attrs["first"]] == of[one.attrs["second"]]]
     ax = _draw_curves(result, values, ax, published, contrasts, sets)
     ax.axhline(1.0, color="#B0B0B0", linewidth=0.8, zorder=0)
-    ax.set_ylabel(values_label(result, values.attrs["reference"]), fontsize=LABEL_SIZE)
+    ax.set_ylabel(values_label(result, short_name(references_in(values))), fontsize=LABEL_SIZE)
     return ax
 
 
@@ -369,7 +373,7 @@ def _draw_curves(
 ) -> Axes:
     """Draw all that `plot` and `plot_relative` have in common; relative values say to which reference."""
     require_room(result, contrasts)
-    reference = values.attrs.get("reference")
+    reference = references_in(values)
     curves = published_lines(result, str(values.name), wanted=published, reference=reference)
     compared = [str(contrast.attrs[which]) for contrast in contrasts for which in ("first", "second")]
     looks, crowd = _looks_of(result, sets, compared)

@@ -25,6 +25,7 @@ from differentia.results.confidence import LEAST_IMAGES
 from differentia.results.contrasts import contrasts_of
 from differentia.results.dataset import as_kinds
 from differentia.results.depth import depth_to_show
+from differentia.results.references import references_of
 from differentia.results.schema import checked, map_names
 from differentia.results.statistics import look
 from differentia.results.summaries import layer_names
@@ -152,7 +153,7 @@ def _pictures(results: Mapping[str, xr.Dataset], contrasts: Sequence[xr.Dataset]
     """Yield what there is data for."""
     result = next(iter(results.values()))
     yield Picture("differentiation", CURVES_RESOLUTION, partial(plot, result, contrasts=contrasts))
-    if result.attrs["reference"]:
+    if any(references_of(result).values()):
         yield Picture(
             "relative", CURVES_RESOLUTION, partial(plot_relative, result, None, contrasts=contrasts)
         )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from differentia.errors import InputError
 from differentia.networks.hubs.names import RANDOM
 from differentia.networks.layers import INPUT
 from differentia.output import words
@@ -22,12 +23,13 @@ from differentia.results.contrasts import require_contrasts
 from differentia.results.copies import in_two_sets
 from differentia.results.dataset import as_kinds, kind_of, provenance
 from differentia.results.draws import draw_mean
+from differentia.results.references import in_words, references_of, the_reference
 from differentia.results.schema import LIMITS, SOURCES, checked
 from differentia.results.subject import Noun, subject_of, unit_noun
 from differentia.results.summaries import layer_names, percent
 from differentia.results.weights import IMAGENET, file_name, is_file, is_of_hub, weights_of
 from differentia.system.showing import Shown, listed
-from differentia.system.specs import parse_spec
+from differentia.system.specs import parse_options, parse_spec, split_nested
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -40,7 +42,12 @@ MOST_SETS_NAMED = 12
 #: How much of a network's fingerprint tells it apart.
 FINGERPRINT_DIGITS = 12
 
-_NOISE_OPTIONS = {"mean": "mean", "sd": "SD", "seed": "seed"}
+_NOISE_OPTIONS = {
+    "mean": "mean {}",
+    "sd": "SD {}",
+    "exponent": "amplitudes as 1/f^{}",
+    "seed": "seed {}",
+}
 
 _COLOURS = {1: " in greyscale", 3: " in RGB"}
 
@@ -199,7 +206,7 @@ class _MethodsFacts:
             f"{_quoted(name)} ({self.item.count(size)}{how})"
             for name, size, how in zip(self.sets, self.set_sizes, made, strict=True)
         ]
-        shows_digits = any(str(source).startswith("digits:") for source in self.sources.values())
+        shows_digits = any(self._origin(str(one)).startswith("digits:") for one in self.sources.values())
         skipped = Counter(str(image["set"]) for image in self.known.get("skipped", ()))
         dropped = Counter(str(image["set"]) for image in self.known.get("dropped", ()))
         twice: Counter[str] = Counter()
@@ -223,7 +230,11 @@ class _MethodsFacts:
 
     def _made(self, name: str) -> str:
         """Return what the images of a set are where they are made or bundled, else ""."""
-        source = str(self.sources.get(name, ""))
+        return self._made_from(str(self.sources.get(name, "")))
+
+    def _made_from(self, source: str) -> str:
+        if source.startswith("scramble:"):
+            return self._scrambled(source)
         if not re.fullmatch(r"(digits|noise):\d+(\?.*)?", source):
             return ""
         spec, options = parse_spec(source)
@@ -236,9 +247,38 @@ class _MethodsFacts:
         if options.get("kind") not in words.NOISE_WORDS:
             return ""
         details = [
-            f"{_NOISE_OPTIONS[key]} {value}" for key, value in options.items() if key in _NOISE_OPTIONS
+            _NOISE_OPTIONS[key].format(value) for key, value in options.items() if key in _NOISE_OPTIONS
         ]
-        return ", ".join([f" of {words.NOISE_WORDS[options['kind']]} white noise", *details])
+        kind = words.NOISE_WORDS[options["kind"]].format(cite=self.cite)
+        return ", ".join([f" of {kind}", *details])
+
+    def _scrambled(self, source: str) -> str:
+        """Return of what scrambled images were made, and how."""
+        try:
+            _, inner, query = split_nested(source)
+            options = parse_options(query, source)
+        except InputError:  # of a later version
+            return ""
+        kind, axis = (str(options.get(name)) for name in ("kind", "axis"))
+        if kind not in words.SCRAMBLE_WORDS or axis not in words.AXIS_WORDS:
+            return ""
+        over = words.AXIS_WORDS[axis]
+        how = words.SCRAMBLE_WORDS[kind].format(over=over.over, pixels=over.pixels, blocks=over.blocks)
+        if kind == "phase" and over.cited:
+            how += f" {self.cite(over.cited)}"
+        given = _quoted(inner) if inner in self.sources else f"images{self._made_from(inner)}"
+        details = [f"{name} {options[name]}" for name in ("size", "seed") if name in options]
+        return ", ".join([f" made of {given} by {how}", *details])
+
+    def _origin(self, source: str) -> str:
+        """Return the source of what was scrambled, or the source itself."""
+        while source.startswith("scramble:"):
+            try:
+                _, inner, _ = split_nested(source)
+            except InputError:
+                return source
+            source = str(self.sources.get(inner, inner))
+        return source
 
     def _input(self) -> dict[str, str]:
         if "input_shape" not in self.known:
@@ -266,7 +306,7 @@ class _MethodsFacts:
     @property
     def _made_to_size(self) -> list[bool]:
         """Whether the images of each set were made at the size of the network's input."""
-        return [str(self.sources.get(name, "")).startswith("noise:") for name in self.sets]
+        return [self._origin(str(self.sources.get(name, ""))).startswith("noise:") for name in self.sets]
 
     def _tokens(self) -> str:
         """Return which tokens were used, and of how many layers; "" where all were."""
@@ -356,11 +396,13 @@ class _MethodsFacts:
         at_most = [_has_draws(result).sel(n_units=result["n_units"].max()) for result in self.results]
         largest = {int(result["n_units"].max()) for result in self.results if result.sizes["n_units"] > 1}
         about = self.result[LIMITS[0]].attrs if LIMITS[0] in self.result else {}
+        references = references_of(self.result)
         return {
             "drawn": any(bool(_has_draws(result).any()) for result in self.results),
             "drawn_of_pools": [unit_noun(one).many for one in self.results if _draws_from_pools(one)],
             "averaged": any(bool(draws.any()) for draws in at_most),
-            "reference": str(self.result.attrs["reference"]),
+            "reference": the_reference(references),
+            "references": in_words(references, '"{}"'),
             "largest": largest.pop() if len(largest) == 1 else None,
             "intervals": self._intervals(),
             "level": percent(about["confidence"]) if about else "",

@@ -23,6 +23,7 @@ from differentia.output.report.statistics import ENDS, beside, between
 from differentia.output.words import tokens_label, unit_of
 from differentia.results.contrasts import SIGNIFICANT
 from differentia.results.dataset import REMEDIES, provenance
+from differentia.results.references import references_of, short_name, the_reference
 from differentia.results.schema import ATTRIBUTE, attribute_names
 from differentia.results.statistics import look
 from differentia.results.subject import subject_of
@@ -96,7 +97,7 @@ def contents(
         "part": PART,
         "recorded": subject_of(first).recorded,
         "tokens": tokens_label(first),
-        "reference": first.attrs["reference"],
+        "reference": short_name(references_of(first)),
         "normalize": first.attrs["normalize"],
         "unit": unit_of(first),
         "metric": first.attrs["metric"],
@@ -130,13 +131,16 @@ def _extremes(of_pairs: Mapping[str, Any]) -> set[int]:
 
 def _sets(result: xr.Dataset) -> list[dict[str, Any]]:
     sources, rows = provenance(result).get("sets", {}), rows_by_set(result)
+    references = references_of(result)
+    several = not the_reference(references)
     return [
         {
             "name": name,
             "images": len(rows[name]),
             "colour": {"light": colour.light, "dark": colour.dark},
             "symbol": {"text": symbol.text, "plotly": symbol.plotly},
-            "reference": name == result.attrs["reference"],
+            "reference": name == references[name],
+            "divided_by": references[name] if several else "",
             "source": str(sources.get(name, "")),
         }
         for name, (colour, symbol) in {**set_looks(result), **set_looks(result, spread_sets(result))}.items()

@@ -14,6 +14,7 @@ from differentia.results.dataset import kind_of
 from differentia.results.doubts import doubts
 from differentia.results.draws import draw_mean, draw_spread
 from differentia.results.published import published_lines
+from differentia.results.references import references_in, references_of
 from differentia.results.relative import relative
 from differentia.results.schema import SOURCES
 from differentia.results.subject import subject_of, unit_noun
@@ -36,7 +37,7 @@ def curves(results: Mapping[str, xr.Dataset], units: str) -> dict[str, Any]:
     result, of_all = results[units], all_units_of(results, units)
     limits = value_limits(result)
     lines = {"raw": _lines(result, result["differentiation"], limits["differentiation"]), "relative": None}
-    if result.attrs["reference"]:
+    if any(references_of(result).values()):
         lines["relative"] = _lines(result, relative(result), limits["relative"])
     flags = not_converged(result, of_all).transpose(*DIMENSIONS).values.astype(object)
     flags[~convergence_known(result, of_all).transpose(*DIMENSIONS).values] = None
@@ -60,7 +61,7 @@ def _lines(
 ) -> dict[str, Any]:
     """Return means over draws, their SD, published ones, doubts, and limits by source; None if unknown."""
     items = subject_of(result).item.many
-    variable, reference = str(values.name), values.attrs.get("reference")
+    variable, reference = str(values.name), references_in(values)
     published = published_lines(result, variable, reference=reference)
     if published is not None:
         published = _nested(published.reindex({name: result[name] for name in DIMENSIONS}))

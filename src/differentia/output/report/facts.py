@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from differentia.output.words import METRIC_WORDS, NORMALIZATION_WORDS, RESAMPLING_WORDS
 from differentia.results.dataset import kind_of, provenance
+from differentia.results.references import in_words, references_of
 from differentia.results.schema import LEFT_OUT, LIMITS
 from differentia.results.subject import subject_of, unit_noun
 from differentia.results.summaries import confidence_of, draws_made, percent
@@ -57,7 +58,7 @@ def facts(results: Mapping[str, xr.Dataset]) -> list[tuple[str, str]]:
     found += [
         ("Normalisation", str(result.attrs["normalize"])),
         ("Metric", str(result.attrs["metric"])),
-        ("Reference", str(result.attrs["reference"]) or _no_reference(result)),
+        ("Reference", in_words(references_of(result)) or _no_reference(result)),
         ("Intervals", _intervals(result)),
         ("Seed", str(result.attrs["seed"])),
         (subject.place.many.capitalize(), f"{result.sizes['layer']:,}"),

@@ -205,8 +205,12 @@ function curveTraces() {
 // The pairs of sets above whose curves it is marked where they differ: at the largest number of units.
 function markedPairs() {
   if (!state.shown.has("differ") || !countsShown().includes(largest())) return [];
-  return contrastsShown().filter(({ first, second }) => !state.hidden.has(first) && !state.hidden.has(second));
+  const shown = contrastsShown().filter(({ first, second }) => !state.hidden.has(first) && !state.hidden.has(second));
+  return shown.filter(({ first, second }) => state.values === "raw" || ofOneReference(first, second));
 }
+
+// Whether a division leaves it as it is where two sets differ.
+const ofOneReference = (first, second) => data.sets[first].divided_by === data.sets[second].divided_by;
 
 // A row of marks, each that of the set which is more differentiated.
 function markTrace(contrast, row) {
