@@ -279,6 +279,23 @@ def test_many_sets_at_once(
     assert (again.sets, again.sets_from) == ({"noise": "noise:4?seed=1"}, expected)
 
 
+def test_a_folder_of_films(tmp_path: Path, write: Callable[[str], Path]) -> None:
+    """Its options stay behind it; one of its films is a set that others can be made of."""
+    (tmp_path / "films").mkdir()
+    for name in ("calm", "busy"):
+        np.save(tmp_path / "films" / f"{name}.npy", np.zeros((9, 8, 8), np.uint8))
+    text = (
+        f'sets_from = "../films?every=4"\n{NETWORK}[sets]\nmixed = "scramble:calm"\nother = "scramble:dogs"\n'
+    )
+    read = read_network(write(text))
+    assert read.sets_from == f"{tmp_path}/films?every=4"
+    assert read.sets == {"mixed": "scramble:calm", "other": f"scramble:{tmp_path}/lab/dogs"}
+    assert {name: len(given) for name, given in read.found_sets(follow_links=False).items()} == {
+        "busy": 3,
+        "calm": 3,
+    }
+
+
 #: A file's text, and what the error says after the file's name; the whole of it.
 WRONG = {
     "": "network: is missing; sets: is missing",
