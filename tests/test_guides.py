@@ -21,19 +21,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_pictures")]
 
 GUIDES = [page for page in sorted((DOCS / "guides").glob("*.md")) if page.stem != "index"]
-    "calm",
-    "walls",
-    "grass",
-    "trees",
-    "river",
-    "rain",
-    "waves",
-    "birds",
-    "street",
-    "crowd",
-    "train",
-    "bikes",
-)
 PAGES = [*GUIDES, DOCS / "reference" / "definition.md"]
 
 #: The films of the guides, from the calmest to the busiest.
