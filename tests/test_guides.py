@@ -24,7 +24,20 @@ GUIDES = [page for page in sorted((DOCS / "guides").glob("*.md")) if page.stem !
 PAGES = [*GUIDES, DOCS / "reference" / "definition.md"]
 
 #: The films of the guides, from the calmest to the busiest.
-FILMS = "calm walls grass trees river rain waves birds street crowd train bikes".split()
+FILMS = [
+    "calm",
+    "walls",
+    "grass",
+    "trees",
+    "river",
+    "rain",
+    "waves",
+    "birds",
+    "street",
+    "crowd",
+    "train",
+    "bikes",
+]
 
 
 class Block(NamedTuple):

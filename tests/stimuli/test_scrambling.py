@@ -95,6 +95,26 @@ def test_phases_before_rounding() -> None:
     assert np.abs(with_others - scrambled).max() > 5
 
 
+@pytest.mark.real_data
+@pytest.mark.parametrize("source", ["movies/bikes.mp4?every=50", "cats/cat.?.jpg"])
+def test_photographs_and_a_film(real_data: Path, source: str) -> None:
+    """Spectra within 1 % before values are clipped, and not after; histograms to the last pixel."""
+    fit = Fit((96, 96, 3))
+    given = shown(dif.images(f"{real_data}/{source}"), fit)
+    rounded = [
+        np.rint(with_phases(image, random_phases((96, 96), np.random.default_rng(n))))
+        for n, image in enumerate(given)
+    ]
+    assert same_spectrum(given, np.stack(rounded)) < 0.005
+    assert same_spectrum(given, np.clip(rounded, 0, 255)) > 0.01
+    scrambled = dif.scramble(f"{real_data}/{source}")
+    extreme = np.isin(shown(scrambled, fit), [0, 255]).mean()
+    assert 0.005 < np.mean([*scrambled.clipped().values()]) <= extreme
+    pixels = shown(dif.scramble(f"{real_data}/{source}", kind="pixels"), fit)
+    assert np.array_equal(histograms(pixels), histograms(given))
+    assert same_spectrum(given, pixels) > 0.5
+
+
 @pytest.mark.parametrize("shape", [(5, 7, 1), (6, 4, 3), (1, 9, 1), (1, 1, 1)])
 def test_phases_of_odd_and_small_images(shape: tuple[int, int, int]) -> None:
     """Sides of odd and even length, and of one pixel."""
