@@ -351,9 +351,8 @@ def test_a_film_in_one_command(stage: Stage, real_data: Path, tmp_path: Path) ->
     with av.open(str(path)) as container:
         frames = {frame.time: frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)}
     for shift, same in ((0.0, True), (0.04, False)):
-        shown = [
-            frames[second + shift].resize((224, 224), PIL.Image.Resampling.BILINEAR) for second in range(10)
-        ]
+        images = [PIL.Image.fromarray(frames[second + shift]) for second in range(10)]
+        shown = [image.resize((224, 224), PIL.Image.Resampling.BILINEAR) for image in images]
         recorded = stage.record(np.stack([np.asarray(image) for image in shown]))
         for layer in layers:
             found = result["differentiation"].sel(set="bikes", layer=layer).item()
