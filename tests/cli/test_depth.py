@@ -81,9 +81,7 @@ def test_all_numbers_in_one_table(results: Path, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err.splitlines()[-1] == "Written to net.parquet"
     expected = dif.to_dataframe(dif.depth(measured()))
     pd.testing.assert_frame_equal(pd.read_parquet("net.parquet"), expected)
-    assert (
-        main(["depth", "net", "mouse_1", "--stimulus", "net", "--table", "all.csv"]) == 0
-    )
+    assert main(["depth", "net", "mouse_1", "--stimulus", "net", "--table", "all.csv"]) == 0
     table = pd.read_csv("all.csv")
     assert [*table.columns] == ["result", *expected.columns]
     assert table["result"].tolist() == ["net"] * len(expected) + ["mouse_1"] * 12

@@ -69,6 +69,20 @@ def test_table_of_predictions(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_predictions_beside_what_else_is_known(tmp_path: Path) -> None:
+    """Numbers and texts of the images, as columns behind the classes; what is not known is empty."""
+    result = viewed().assign_coords(
+        image_time=("image", [0.04, np.nan, *range(5)]),
+        image_kind=("image", np.array([*"a,bc", "", "d", "é"])),
+    )
+    save_predictions(result, tmp_path / "p.csv")
+    with (tmp_path / "p.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [*rows[0]][-2:] == ["image_time", "image_kind"]
+    assert [row["image_time"] for row in rows] == ["0.04", "", "0.0", "1.0", "2.0", "3.0", "4.0"]
+    assert [row["image_kind"] for row in rows] == ["a", ",", "b", "c", "", "d", "é"]
+
+
 def with_predictions(probabilities: np.ndarray, names: list[str]) -> xr.Dataset:
     """Return a result with predictions for its 16 responses."""
     return (

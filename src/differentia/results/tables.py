@@ -19,7 +19,7 @@ from differentia.results.doubts import doubts
 from differentia.results.draws import draw_mean, draw_spread
 from differentia.results.references import references_of
 from differentia.results.relative import relative, relative_interval
-from differentia.results.schema import LEFT_OUT, LIMITS, POINT, SOURCES, checked
+from differentia.results.schema import LEFT_OUT, LIMITS, POINT, SOURCES, attribute_names, checked
 from differentia.system.files import user_path, written_whole
 
 if TYPE_CHECKING:
@@ -305,7 +305,10 @@ def top_classes(result: xr.Dataset, count: int = 5) -> xr.Dataset:
 
 
 def save_predictions(result: xr.Dataset, path: Path) -> None:
-    """Write the five most probable classes of each image as CSV, or remove the file where there are none."""
+    """Write the five most probable classes of each image as CSV, or remove the file where there are none.
+
+    What else is known of the images, such as the time of a frame, follows in columns of its own.
+    """
     # Names stand in it as they are, for programs to read; a spreadsheet may take one that begins with = for a
     # formula.
     if "prediction" not in result:
@@ -316,6 +319,8 @@ def save_predictions(result: xr.Dataset, path: Path) -> None:
     for place, number in enumerate(range(1, best.sizes["place"] + 1)):
         columns[f"class_{number}"] = best["class_name"].values[:, place]
         columns[f"probability_{number}"] = [f"{value:.6f}" for value in best["probability"].values[:, place]]
+    for name in attribute_names(result):
+        columns[name] = ["" if value != value else value for value in result[name].values.tolist()]
     with written_whole(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(columns)
