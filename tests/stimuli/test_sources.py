@@ -253,8 +253,8 @@ BOTH, END = ".JPEG and .png", "the images there end in"
         ("data.mat", "is an HDF5 file; to read its images, give it a name that ends in .h5 or .hdf5$"),
         (
             "films",
-            "no images in this folder, but files that hold several; name one of them: films/clip 9.mp4, or take "
-            "each as a set: --sets-from films$",
+            "no images in this folder, but files that hold several; name one of them: films/clip 9.mp4, "
+            "or take each as a set: --sets-from films$",
         ),
         (
             ["films/clip 9.mp4"],
