@@ -429,7 +429,9 @@ def _made_of_others(source: str, seed: int, follow_links: bool, sets: Mapping[st
         raise InputError(
             f"{error}; or did you mean the set {close[0]!r}?" if close else str(error)
         ) from error
-    return maker(given, given.source, **options)
+    # A path that a set has for its name: it stays a path when it is read again.
+    written = os.path.join(os.curdir, given.source) if given.source in sets else given.source
+    return maker(given, written, **options)
 
 
 def _of_scheme(
