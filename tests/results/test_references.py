@@ -242,9 +242,13 @@ def test_kept_in_a_file_and_under_other_names(tmp_path: Path) -> None:
         require_whole(odd)
 
 
-def test_a_reference_that_was_left_out() -> None:
-    """What is divided by it has no relative value, and that is told; others stay."""
+def test_a_reference_that_was_left_out(tmp_path: Path) -> None:
+    """What is divided by it has no relative value, and that is told; others stay, in files too."""
     left = own().sel(set=["cats", "dogs", "dogs_scrambled"])
+    dif.save(left, tmp_path / "left.nc")
+    saved = dif.load_result(tmp_path / "left.nc")
+    assert saved["set_reference"].values.tolist() == ["", "dogs_scrambled", ""]
+    xr.testing.assert_identical(dif.relative(saved), dif.relative(left))
     relative = dif.relative(left)
     np.testing.assert_array_equal(relative.sel(set="dogs"), dif.relative(own()).sel(set="dogs"))
     assert relative.sel(set="cats").isnull().all()
