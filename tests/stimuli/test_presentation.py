@@ -251,6 +251,7 @@ def test_sets_of_other_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     }
     assert sets["twice"].source == "scramble:pixels?kind=blocks&axis=space&size=2&seed=5"
     assert sets["other"].source == "scramble:cats?kind=phase&axis=space&seed=3"
+    assert sets["path"].source == "scramble:./cats?kind=phase&axis=space&seed=5"
     alone = dif.scramble(dif.scramble(PIXELS[:4], kind="pixels", seed=5), kind="blocks", size=2, seed=5)
     assert np.array_equal(sets["twice"].load(1, FIT).pixels, alone.load(1, FIT).pixels)
     assert sets["path"].load(1, FIT).hash == dif.scramble("cats", seed=5).load(1, FIT).hash

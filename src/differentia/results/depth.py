@@ -24,6 +24,7 @@ from differentia.results.dataset import set_rows
 from differentia.results.doubts import doubts
 from differentia.results.intervals import CONFIDENCE, require_confidence
 from differentia.results.mantel import LEAST_IMAGES, mantel, pairs_of, similarities
+from differentia.results.references import compared_sets
 from differentia.results.schema import checked, validate_result, what_is_left
 from differentia.results.subject import RECORDED_FACT, SETS, subject_of
 from differentia.results.summaries import layer_names
@@ -92,8 +93,8 @@ def depth(
         The result whose layer `base` is the stimulus; by default the same. A recording, which has no such
         layer, needs one; sets are matched by name.
     sets
-        Those that are compared, four at least; by default all but the reference, which may be noise that
-        lies far from all else and would decide alone.
+        Those that are compared, four at least; by default all but references: noise lies far from all else
+        and would decide alone, and what was scrambled is no set of its own.
     base
         The layer that is the stimulus.
     pairs
@@ -208,7 +209,7 @@ def _sets(
     """Return the sets that are compared, and those that the stimulus has not."""
     known = [str(name) for name in result["set"].values]
     if wanted is None:
-        chosen = [name for name in known if name != result.attrs["reference"]]
+        chosen = compared_sets(result)
     else:
         if isinstance(wanted, str) or not isinstance(wanted, Iterable):
             raise InputError(f"sets= is {wanted!r}; expected a list of names: sets=[{wanted!r}, ...]")
@@ -323,8 +324,7 @@ def _within_sets(
 def depth_to_show(results: Mapping[str, xr.Dataset]) -> xr.Dataset | None:
     """Return how the layers of the first of several results follow the stimulus, if that can be told."""
     first = next(iter(results.values()))
-    others = first.sizes["set"] - (first.attrs["reference"] in first["set"].values)
-    if BASE not in layer_names(first) or others < LEAST_SETS:
+    if BASE not in layer_names(first) or len(compared_sets(first)) < LEAST_SETS:
         return None
     found = depth(first, pairs=False)
     return found if bool(found["pearson_p"].notnull().any()) else None

@@ -76,7 +76,7 @@ class NoiseStimuli(Stimuli):
             if number is not None:
                 _require_option(kind, name, number)
                 self.options[name] = float(number)
-        written = "".join(f"&{name}={number:g}" for name, number in self.options.items())
+        written = "".join(f"&{name}={_written(number)}" for name, number in self.options.items())
         self.source = f"noise:{count}?kind={kind}{written}&seed={self.seed}"
         self.names = tuple(f"{kind}_noise_{index}" for index in range(count))
         self._clipped: dict[int, float] = {}
@@ -92,6 +92,11 @@ class NoiseStimuli(Stimuli):
     def clipped(self) -> dict[int, float]:
         """Return the share of values that were clipped, of pink noise."""
         return dict(self._clipped)
+
+
+def _written(number: float) -> str:
+    """Return a number with all its digits, so that the same noise is made again."""
+    return repr(number).removesuffix(".0")
 
 
 def _options_of(kind: str) -> dict[str, inspect.Parameter]:

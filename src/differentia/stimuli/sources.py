@@ -86,13 +86,6 @@ def images(source: Any, *, follow_links: bool = False) -> Stimuli:
     Parameters
     ----------
     source
-        - A folder, a glob pattern (``**`` for any depth of folders), or a file: an image, or a ``.npy`` or
-          ``.npz`` file (``images.npz?key=NAME`` where it holds several arrays). Folders and globs are read in
-          natural order (``2.jpg`` before ``10.jpg``). Image files are of the usual formats (PNG, JPEG, TIFF,
-          ...), of up to 16 bits a channel.
-        - ``noise:COUNT`` or ``digits:COUNT``, with options as ``digits:43?digit=3``: noise, and handwritten
-          digits that come with the package.
-        - ``scramble:SOURCE``, with options as ``scramble:cats?kind=pixels``: the same as `scramble`.
         - A folder, a glob pattern (``**`` for any depth of folders), or a file of an image. Folders and globs
           are read in natural order (``2.jpg`` before ``10.jpg``). Image files are of the usual formats (PNG,
           JPEG, TIFF, ...), of up to 16 bits a channel.
@@ -102,8 +95,9 @@ def images(source: Any, *, follow_links: bool = False) -> Stimuli:
           and ``stop=`` take frames by their numbers; ``images.npz?key=NAME``; HDF5 (``.h5``, ``.hdf5``):
           ``file.h5?dataset=NAME``, with the same options as ``.npy``. A ``.zip`` or ``.tar`` archive
           (``.tar.gz``, ``.tgz``, ``.tar.bz2``, ``.tar.xz``) of image files: ``photos.zip?folder=NAME``.
-        - ``noise:COUNT`` or ``digits:COUNT``, with options as ``digits:43?digit=3``: white noise, and
-          handwritten digits that come with the package.
+        - ``noise:COUNT`` or ``digits:COUNT``, with options as ``digits:43?digit=3``: noise, and handwritten
+          digits that come with the package.
+        - ``scramble:SOURCE``, with options as ``scramble:photos?kind=pixels``: the same as `scramble`.
         - Several paths, images of Pillow, or uint8 arrays of one image each: a list, a tuple, a generator, a
           column of a table. They stay in their order.
         - A uint8 array of shape (images, height, width) or (images, height, width, 3), or a tensor of
@@ -379,17 +373,32 @@ def _scheme(source: str) -> str:
 
 def absolute_source(source: str, folder: Path, sets: Container[str] = ()) -> str:
     """Return a source with the paths in it, which are relative to a folder, absolute; sets are no paths."""
+    if is_made_of_others(source):
+        return _of_another(
+            source, lambda inner: inner if inner in sets else absolute_source(inner, folder, sets)
+        )
     if is_generated(source):
-        if not is_made_of_others(source):
-            return source
-        scheme, inner, query = split_nested(source)
-        named = inner if inner in sets else absolute_source(inner, folder, sets)
-        return f"{scheme}:{in_parentheses(named)}{query and f'?{query}'}"
+        return source
     path = str(local_path(source))
     name, mark, options = path.partition("?")
     if not (mark and ending_of_several(name)):  # a glob may have a ? too
         name, mark, options = path, "", ""
     return os.path.abspath(folder / name) + mark + options
+
+
+def source_of_renamed(source: str, names: Mapping[str, str]) -> str:
+    """Return a source with the sets of which it is made under their new names."""
+    if not is_made_of_others(source):
+        return source
+    return _of_another(
+        source, lambda inner: names[inner] if inner in names else source_of_renamed(inner, names)
+    )
+
+
+def _of_another(source: str, change: Callable[[str], str]) -> str:
+    """Return what is made of others (``scramble:cats``), made of another instead."""
+    scheme, inner, query = split_nested(source)
+    return f"{scheme}:{in_parentheses(change(inner))}{query and f'?{query}'}"
 
 
 def _generated(source: str, seed: int) -> Stimuli:
@@ -420,7 +429,9 @@ def _made_of_others(source: str, seed: int, follow_links: bool, sets: Mapping[st
         raise InputError(
             f"{error}; or did you mean the set {close[0]!r}?" if close else str(error)
         ) from error
-    return maker(given, given.source, **options)
+    # A path that a set has for its name: it stays a path when it is read again.
+    written = os.path.join(os.curdir, given.source) if given.source in sets else given.source
+    return maker(given, written, **options)
 
 
 def _of_scheme(
