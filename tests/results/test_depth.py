@@ -153,7 +153,7 @@ def test_what_can_not_be_compared() -> None:
         (result, {"sets": 3}, "sets= is 3; expected a list of names"),
         (result, {"base": 3}, "base is 3; expected the name of a layer"),
         (result, {"pairs": 1}, "pairs is 1; expected True or False"),
-        (result, {"sets": ["film 1", "film 1"]}, "two sets have the name 'film 1'"),
+        (result, {"sets": ["film 1", "film 1"]}, r"sets= \(--sets\) names 'film 1' twice"),
         (result, {"confidence": 2}, "confidence"),
         (result, {"permutations": 0}, "permutations is 0"),
         (result, {"seed": -1}, "seed is -1"),

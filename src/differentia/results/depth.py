@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from differentia.errors import InputError, require_count, require_distinct_names, require_known, unknown_name
+from differentia.errors import InputError, require_count, require_known, unknown_name
 from differentia.results.across import at_largest, p_of_permuted
 from differentia.results.correlations import (
     COEFFICIENTS,
@@ -212,9 +212,11 @@ def _sets(
     else:
         if isinstance(wanted, str) or not isinstance(wanted, Iterable):
             raise InputError(f"sets= is {wanted!r}; expected a list of names: sets=[{wanted!r}, ...]")
-        chosen = require_distinct_names("set", wanted)
+        chosen = [str(name).strip() for name in wanted]
         for name in chosen:
             require_known("set", name, known)
+            if chosen.count(name) > 1:
+                raise InputError(f"sets= (--sets) names {name!r} twice; name each set once")
     others = {str(name) for name in source["set"].values}
     common = [name for name in chosen if name in others]
     if source is not result and len(common) < LEAST_SETS:

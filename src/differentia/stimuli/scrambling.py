@@ -119,7 +119,8 @@ def scrambled(
     if axis != "space" and not given.in_time:
         raise InputError(
             f"scramble: axis={axis!r} is for films, whose images follow one another in time; those of "
-            f"{source} do not: leave axis out"
+            f"{source} do not: leave axis out, or give a film (an array of frames is one by ?every=1, or as "
+            "a DataArray with a dimension called frame)"
         )
     written = "".join(
         f"{name}={value}&" for name, value in {"kind": kind, "axis": axis, "size": size}.items() if value
