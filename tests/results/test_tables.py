@@ -292,7 +292,7 @@ def test_tables_that_can_not_be_saved(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(dif.InputError, match=r"unknown ending of a table '.xlsx'.*\.csv, \.parquet"):
         dif.save_table(table, tmp_path / "a.xlsx")
     with pytest.raises(dif.InputError, match=r"of type Dataset; expected a DataFrame, such as to_dataframe"):
-        dif.save_table(neurons(), tmp_path / "a.csv")  # type: ignore[arg-type]
+        dif.save_table(neurons(), tmp_path / "a.csv")
     with pytest.raises(dif.DifferentiaError, match="give the path of a file in a folder that can"):
         dif.save_table(table, tmp_path / "none" / "a.csv")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
