@@ -87,6 +87,19 @@ def test_of_many_sets_the_statistics_are_quantiles(
     assert "set 7" not in printed
 
 
+def test_too_many_images_for_distances(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not kept is told, and of how many it would be."""
+    monkeypatch.setattr("differentia.experiment.measure.MOST_IMAGES_WITH_DISTANCES", 30)
+    told = "Of 36 stimuli no distances, maps or small pictures are kept"
+    for number, expected in ((3, True), (2, False)):
+        print_result(result_of([f"set {at}" for at in range(number)], ["V1"]))
+        printed = capsys.readouterr().out
+        assert (told in printed) == expected
+        assert ("measure at most 30 in all" in printed) == expected
+
+
 class Terminal(io.StringIO):
     """What is written to a terminal of so many columns."""
 

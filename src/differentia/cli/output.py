@@ -190,7 +190,25 @@ def print_result(result: xr.Dataset) -> None:
     print_text()
     if bool(doubted.any()):
         print_text(f"?: not to be trusted for other {subject.item.many}; why is said below")
-    print_paragraph(*say_precision(result), *say_doubts(result), *say_undefined(result), *say_copies(result))
+    print_paragraph(
+        *say_precision(result),
+        *say_doubts(result),
+        *say_undefined(result),
+        *say_copies(result),
+        *_say_too_many(result, subject.item.many),
+    )
+
+
+def _say_too_many(result: xr.Dataset, items: str) -> list[str]:
+    """Say that the result holds nothing of pairs, where there were too many images."""
+    from differentia.experiment.measure import MOST_IMAGES_WITH_DISTANCES
+
+    if "distance" in result or result.sizes["image"] <= MOST_IMAGES_WITH_DISTANCES:
+        return []
+    return [
+        f"Of {result.sizes['image']:,} {items} no distances, maps or small pictures are kept, and no "
+        f"statistics of pairs: measure at most {MOST_IMAGES_WITH_DISTANCES:,} in all for these."
+    ]
 
 
 def _over_sets(values: np.ndarray, share: float) -> list[float]:
