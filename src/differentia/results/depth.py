@@ -89,8 +89,8 @@ def depth(
     result
         What `measure` or `measure_responses` returned.
     stimulus
-        The result whose layer `base` is the stimulus; by default the same. A recording, which has no such
-        layer, needs one; sets are matched by name.
+        The result whose layer `base` is the stimulus; by default the same, as which counts one whose layer
+        has the same values. A recording, which has no such layer, needs one; sets are matched by name.
     sets
         Those that are compared, four at least; by default all but the reference, which may be noise that
         lies far from all else and would decide alone.
@@ -155,7 +155,7 @@ def depth(
     names, left_out = _sets(result, source, sets)
     values = at_largest(result["differentiation"], result).sel(set=names).transpose("set", "layer")
     given = at_largest(source["differentiation"], source).sel(layer=base, set=names)
-    own = base if stimulus is None else None
+    own = base if _is_of(values, base, given) else None
     of_layers = _across_sets(given, values, own, confidence, (permutations, seed))
     doubted = doubts(result).sel(set=names, n_units=result["n_units"].max()).transpose("set", "layer")
     layers = layer_names(result)
@@ -186,6 +186,12 @@ def depth(
         },
     )
     return found.assign(set_size=("set", [len(set_rows(result, name)) for name in names]))
+
+
+def _is_of(values: xr.DataArray, base: str, given: xr.DataArray) -> bool:
+    """Whether the stimulus is a layer of the result itself, also where the same one was given for several."""
+    has_base = base in values["layer"].values
+    return has_base and np.array_equal(values.sel(layer=base).values, given.values, equal_nan=True)
 
 
 def _require_base(source: xr.Dataset, base: str, *, other: bool) -> None:
