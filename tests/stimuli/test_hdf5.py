@@ -72,7 +72,8 @@ def test_which_dataset(tmp_path: Path) -> None:
     for source, told in {
         str(path): f"a.h5: holds 2 datasets of images: {names}(test|train)/images$",
         f"{path}?dataset=images": f"a.h5: holds no dataset 'images': {names}",
-        f"{path}?dataset=train": f"a.h5: holds no dataset 'train': {names}",
+        f"{path}?dataset=train": rf"a.h5: holds no dataset 'train': {names}train/images$",
+        f"{path}?dataset=tset/images": rf"a.h5: holds no dataset 'tset/images': {names}test/images$",
         f"{path}?dataset=link": f"a.h5: holds no dataset 'link': {names}",
         f"{path}?dataset=labels": r"a\.h5\?dataset=labels: the images are int64; expected uint8, 0\.\.255",
         f"{path}?dataset=train/float": r"a\.h5\?dataset=train/float: the images are float64; expected uint8",
@@ -86,8 +87,12 @@ def test_which_dataset(tmp_path: Path) -> None:
     assert hashes(path) == hashes(ARRAY)
     with h5py.File(path, "a") as file:
         del file["train/images"]
-    with pytest.raises(dif.InputError, match=r"a\.h5: holds no datasets of images: cube \(4"):
+    with pytest.raises(
+        dif.InputError, match=r"a\.h5: holds no dataset of images: cube \(4.*; expected \(images, height"
+    ):
         dif.images(path)
+    with pytest.raises(dif.InputError, match=r"a\.h5: holds no dataset 'x', and none of images: cube \(4"):
+        dif.images(f"{path}?dataset=x")
 
 
 def test_frames_of_a_film(tmp_path: Path) -> None:

@@ -279,6 +279,9 @@ def test_sets_of_other_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             "unknown option of 'scramble' 'every'. Known: kind, axis, size, seed; a source with a ? of its "
             "own stands in parentheses: scramble:(clip.mp4?every=25)",
         ),
+        ({"a": "scramble:a.mp4?every=25?kind=pixels"}, "scramble:(a.mp4?every=25)?kind=pixels"),
+        ({"a": "scramble:a.mp4?axis=time&every=25&fps=1"}, "scramble:(a.mp4?every=25&fps=1)?axis=time"),
+        ({"a": "scramble:(a.mp4?every=2)&axis=time"}, "write scramble:(a.mp4?every=2)?axis=time"),
         ({"a": "scramble:x?.png"}, "the option '.png' has no value"),
         ({"a": "scramble:(noise:3?kind=pink"}, "set 'a': scramble:(noise:3?kind=pink: a parenthesis is not "),
         ({"a": "scramble:noise:3?kind=pink"}, "set 'a': unknown kind of scrambling 'pink'. Known: phase, "),

@@ -212,8 +212,17 @@ HEADER = "file,category\n"
         (
             "file;category\na.png;cats\n",
             "",
-            r"no column names the image files; say which does: path=file;category\. Known: file;c",
+            r"/table\.csv: its columns are separated by semicolons; expected commas: save it with these$",
         ),
+        ("file;category\na.png;cats, more\n", "", "separated by semicolons; expected commas"),
+        ("file\tcategory\na.png\tcats\n", "", "separated by tabs; expected commas"),
+        ("name\na.png\n", "", r"no column names the image files; say which does: path=name\. Known: name"),
+        (
+            "file,kind\na.png,cats\n",
+            "",
+            r"no column names the sets; say which does: set=kind\. Known: file, ",
+        ),
+        ("photo,kind\na.png,cats\n", "?path=photo", "say which does: set=kind"),
         ("file,path,set\n", "", "file and path could each name the image files; say which does: path=file"),
         ("file,class,label\n", "", "class and label could each name the sets; say which does: set=class"),
         (HEADER, "?path=name", r"has no column 'name'\. Known: file, category"),
@@ -235,6 +244,10 @@ def test_what_holds_no_sets(photos: Path) -> None:
     (photos / "deep" / "a" / "b").mkdir(parents=True)
     with pytest.raises(dif.InputError, match=r"none of its sub-folders holds images; did you mean .*/a\?"):
         dif.sets_from(photos / "deep")
+    (photos / "deep" / "films").mkdir()
+    (photos / "deep" / "films" / "sea.mp4").touch()
+    with pytest.raises(dif.InputError, match=r"a set, write --set sea=.*/films/sea\.mp4 and so on"):
+        dif.sets_from(photos / "deep" / "films")
     (photos / "flat").mkdir()
     write(photos / "flat" / "1.png")
     write(photos / "flat" / "2.png")

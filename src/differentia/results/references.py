@@ -80,9 +80,9 @@ def compared_sets(result: xr.Dataset) -> list[str]:
 
 def references_in(values: xr.DataArray) -> References:
     """Return what values are divided by; None of those that are not."""
-    if SET_REFERENCE in values.coords:
-        return dict(zip(map(str, values["set"].values), map(str, values[SET_REFERENCE].values), strict=True))
     reference: str | None = values.attrs.get("reference")
+    if reference == "" and SET_REFERENCE in values.coords:  # which those of a result have too, undivided
+        return dict(zip(map(str, values["set"].values), map(str, values[SET_REFERENCE].values), strict=True))
     return reference
 
 

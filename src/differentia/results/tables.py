@@ -160,10 +160,15 @@ def save_table(table: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     InputError
-        The path has another ending or can't be written to, or Parquet is not installed.
+        It is no DataFrame, the path has another ending or can't be written to, or Parquet is not installed.
     StorageError
         The disk is full.
     """
+    import pandas as pd
+
+    if not isinstance(table, pd.DataFrame):
+        kind = type(table).__name__
+        raise InputError(f"the table is of type {kind}; expected a DataFrame, such as to_dataframe(result)")
     place, write = user_path(path), WRITERS[require_ending(path)]
     with written_whole(place) as beside:
         write(table, beside)

@@ -85,9 +85,13 @@ class NoiseStimuli(Stimuli):
         """Return one noise image at the size of the network's input."""
         generator = generator_of_image(self.seed, index)
         pixels, clipped = as_pixels(NOISE_KINDS[self.kind](generator, fit.shape, **self.options))
-        if self.kind == "pink":
+        if self.may_clip:
             self._clipped[index] = float(clipped.mean())
         return Image(pixels, content_hash(repr(pixels.shape).encode(), pixels.tobytes()))
+
+    @property
+    def may_clip(self) -> bool:
+        return self.kind == "pink"
 
     def clipped(self) -> dict[int, float]:
         """Return the share of values that were clipped, of pink noise."""

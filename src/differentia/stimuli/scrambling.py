@@ -119,7 +119,8 @@ def scrambled(
     if axis != "space" and not given.in_time:
         raise InputError(
             f"scramble: axis={axis!r} is for films, whose images follow one another in time; those of "
-            f"{source} do not: leave axis out"
+            f"{source} do not: leave axis out, or give a film (an array of frames is one by ?every=1, or as "
+            "a DataArray with a dimension called frame)"
         )
     written = "".join(
         f"{name}={value}&" for name, value in {"kind": kind, "axis": axis, "size": size}.items() if value
@@ -167,13 +168,17 @@ class ScrambledStimuli(_OfOthers):
         image = self._given.load(index, fit)
         generator = generator_of(*self._numbers(index))
         pixels, clipped = as_pixels(SCRAMBLES[self._kind](image.pixels, generator, self._size))
-        if self._kind == "phase":
+        if self.may_clip:
             self._clipped[index] = float(clipped.mean())
         return Image(pixels, self._hash(image.hash, index))
 
     def content_hash(self, index: int, fit: Fit) -> str:
         """Return the hash of what is scrambled and of how, for which nothing is scrambled."""
         return self._hash(self._given.content_hash(index, fit), index)
+
+    @property
+    def may_clip(self) -> bool:
+        return self._kind == "phase"
 
     def clipped(self) -> dict[int, float]:
         return dict(self._clipped)
@@ -220,6 +225,10 @@ class PhasesOverTime(_OfOthers):
 
     def bring_near(self, index: int) -> None:
         """Leave it to the first frame that is loaded, which brings all."""
+
+    @property
+    def may_clip(self) -> bool:
+        return True
 
     def clipped(self) -> dict[int, float]:
         return dict(self._clipped)

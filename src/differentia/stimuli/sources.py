@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import inspect
 import os
 import re
@@ -202,9 +203,12 @@ def _from_path(text: str, follow_links: bool) -> Stimuli:
             return files_in_folder(path, follow_links=follow_links)
         if path.is_file():
             return _from_file(path, text)
-        name, mark, _ = str(path).partition("?")
-        if mark and ending_of_several(name) and Path(name).is_file():
-            return _with_options(str(path))
+        name, mark, options = str(path).partition("?")
+        if mark and ending_of_several(name):
+            if Path(name).is_file():
+                return _with_options(str(path))
+            if "=" in options and not glob.has_magic(name):
+                raise InputError(f"{name}: no such file; {_meant(name) or 'check the path'}")
         if any(character in text for character in "*?["):
             return _of_one_image_each(files_matching(str(path), follow_links=follow_links))
     except OSError as error:  # no permission, a name too long
@@ -418,7 +422,8 @@ def _made_of_others(source: str, seed: int, follow_links: bool, sets: Mapping[st
     try:
         options = _of_scheme(scheme, maker, parse_options(query, source), seed)
     except InputError as error:
-        ways = f"a source with a ? of its own stands in parentheses: {scheme}:({inner}?{query})"
+        known = set(inspect.signature(maker).parameters)
+        ways = f"a source with a ? of its own stands in parentheses: {_apart(scheme, inner, query, known)}"
         raise InputError(f"{error}; {ways}") from error
     if inner in sets:
         return maker(sets[inner], inner, **options)
@@ -432,6 +437,14 @@ def _made_of_others(source: str, seed: int, follow_links: bool, sets: Mapping[st
     # A path that a set has for its name: it stays a path when it is read again.
     written = os.path.join(os.curdir, given.source) if given.source in sets else given.source
     return maker(given, written, **options)
+
+
+def _apart(scheme: str, inner: str, query: str, known: Container[str]) -> str:
+    """Return how a source and what is made of it are written, where one ? was before the options of both."""
+    parts = re.split("[?&]", query)
+    its = [part for part in parts if part.partition("=")[0] not in known] or parts
+    own = [part for part in parts if part not in its]
+    return f"{scheme}:({inner}?{'&'.join(its)})" + ("?" + "&".join(own) if own else "")
 
 
 def _of_scheme(

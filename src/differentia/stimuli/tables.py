@@ -22,7 +22,7 @@ from differentia.stimuli.columns import is_nested, names_of, texts_of, values_of
 from differentia.stimuli.datasets import DatasetStimuli, is_of, of_hugging_face
 from differentia.stimuli.decoding import SUFFIXES
 from differentia.stimuli.files import FileStimuli, files_in_folder, natural_key, require_within
-from differentia.stimuli.sources import local_path
+from differentia.stimuli.sources import ending_of_several, local_path
 from differentia.system.showing import listed
 from differentia.system.specs import parse_spec
 
@@ -148,8 +148,11 @@ def _in_folder(folder: Path, follow_links: bool) -> dict[str, Stimuli]:
     if not taken:
         deeper = next((one for one in folders if any(map(Path.is_dir, one.iterdir()))), None)
         way_out = f"did you mean {deeper}?" if deeper else "name a folder of folders"
+        films = [entry for entry in entries if entry.is_file() and ending_of_several(entry.name)]
         if direct:
             way_out = f"for the {counted(len(direct), 'image')} in it as one set, write --set NAME={folder}"
+        elif films:
+            way_out = f"for each file in it as a set, write --set {films[0].stem}={films[0]} and so on"
         raise InputError(f"{folder}: none of its sub-folders holds images; {way_out}")
     left_out = {"hidden folders": hidden, "folders without images": without, "images beside them": direct}
     told = [f"{what} ({len(names):,}: {listed(names)})" for what, names in left_out.items() if names]
@@ -175,12 +178,30 @@ def _read_text(path: Path, separator: str) -> pd.DataFrame:
     except MemoryError:
         raise
     except Exception as error:  # of pandas, on what is no such table
+        if other := _other_separator(path, separator):
+            raise InputError(f"{path}: {other}") from error
         reason = in_one_line(error)
         raise InputError(f"{path}: can't be read as a table ({reason}); save it as CSV in UTF-8") from error
+    if cells.shape[1] == 1 and (other := _other_separator(path, separator)):
+        raise InputError(f"{path}: {other}")
     cells = cells.fillna("")  # of short rows
     table = cells.iloc[1:].reset_index(drop=True)
     table.columns = pd.Index([str(name).strip() for name in cells.iloc[0]])
     return table.loc[:, table.columns != ""]  # such as pandas' index
+
+
+def _other_separator(path: Path, separator: str) -> str:
+    """Return what to say of a table whose first line has other separators alone, as Excel's in Europe."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            first = file.readline()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    names = {",": "commas", ";": "semicolons", "\t": "tabs"}
+    others = [name for mark, name in names.items() if mark in first]
+    if separator in first or not others:
+        return ""
+    return f"its columns are separated by {others[0]}; expected {names[separator]}: save it with these"
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
@@ -218,7 +239,7 @@ def _from_table(
             raise InputError(f"{where}: two columns are called {name!r}; give each its own name")
     table = table.set_axis(columns, axis="columns")
     path = _column(columns, path, PATHS, "path", where)
-    set_ = _column(columns, set_, SETS, "set", where)
+    set_ = _column(columns, set_, SETS, "set", where, path)
     for column in (set_, path):
         if is_nested(table[column]):
             raise InputError(f"{where}: {column} holds no texts or numbers; name another column")
@@ -259,8 +280,15 @@ def _in_row(error: InputError, where: str, paths: Sequence[Path]) -> InputError:
     )
 
 
-def _column(columns: Sequence[str], given: str | None, usual: Sequence[str], option: str, where: str) -> str:
-    """Return the column that is named, or the only one with a usual name."""
+def _column(
+    columns: Sequence[str],
+    given: str | None,
+    usual: Sequence[str],
+    option: str,
+    where: str,
+    other: str | None = None,
+) -> str:
+    """Return the column that is named, or the only one with a usual name; `other` is taken already."""
     if given is not None:
         if given not in columns:
             raise InputError(f"{where}: has no column {given!r}.{listed_names(columns, ())}")
@@ -270,7 +298,7 @@ def _column(columns: Sequence[str], given: str | None, usual: Sequence[str], opt
         return fitting[0]
     what = {"path": "the image files", "set": "the sets"}[option]
     problem = f"{' and '.join(fitting)} could each name {what}" if fitting else f"no column names {what}"
-    named = (fitting or list(columns) or [option])[0]
+    named = (fitting or [name for name in columns if name != other] or [option])[0]
     raise InputError(f"{where}: {problem}; say which does: {option}={named}.{listed_names(columns, ())}")
 
 
