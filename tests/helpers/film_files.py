@@ -90,6 +90,21 @@ def film(
     return path
 
 
+def trimmed(path: Path, frames: int) -> Path:
+    """Write a film anew without its first frames: as telephones do, what later ones refer to stays in it."""
+    shorter = path.with_stem("trimmed")
+    options = {"avoid_negative_ts": "disabled"}
+    with av.open(str(path)) as given, av.open(str(shorter), "w", options=options) as written:
+        stream = written.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.pts is not None and packet.dts is not None and packet.duration:
+                packet.pts -= frames * packet.duration
+                packet.dts -= frames * packet.duration
+                packet.stream = stream
+                written.mux(packet)
+    return shorter
+
+
 def decoded(path: Path) -> list[np.ndarray]:
     """Return all frames of a film, from its beginning to its end, as RGB."""
     with av.open(str(path)) as container:

@@ -301,10 +301,12 @@ def test_a_table_comes_back_from_its_file(of: str, ending: str, tmp_path: Path) 
 
 
 def test_tables_that_can_not_be_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another ending, a folder that is not there, Parquet where pyarrow is not; nothing is left behind."""
+    """A result, another ending, no such folder, Parquet without pyarrow; nothing is left behind."""
     table = dif.to_dataframe(neurons())
     with pytest.raises(dif.InputError, match=r"unknown ending of a table '.xlsx'.*\.csv, \.parquet"):
         dif.save_table(table, tmp_path / "a.xlsx")
+    with pytest.raises(dif.InputError, match=r"of type Dataset; expected a DataFrame, such as to_dataframe"):
+        dif.save_table(neurons(), tmp_path / "a.csv")
     with pytest.raises(dif.DifferentiaError, match="give the path of a file in a folder that can"):
         dif.save_table(table, tmp_path / "none" / "a.csv")
     monkeypatch.setitem(sys.modules, "pyarrow", None)

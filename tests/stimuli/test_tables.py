@@ -324,8 +324,17 @@ HEADER = "file,category\n"
         (
             "file;category\na.png;cats\n",
             "",
-            r"no column names the image files; say which does: path=file;category\. Known: file;c",
+            r"/table\.csv: its columns are separated by semicolons; expected commas: save it with these$",
         ),
+        ("file;category\na.png;cats, more\n", "", "separated by semicolons; expected commas"),
+        ("file\tcategory\na.png\tcats\n", "", "separated by tabs; expected commas"),
+        ("name\na.png\n", "", r"no column names the image files; say which does: path=name\. Known: name"),
+        (
+            "file,kind\na.png,cats\n",
+            "",
+            r"no column names the sets; say which does: set=kind\. Known: file, ",
+        ),
+        ("photo,kind\na.png,cats\n", "?path=photo", "say which does: set=kind"),
         ("file,path,set\n", "", "file and path could each name the image files; say which does: path=file"),
         ("file,class,label\n", "", "class and label could each name the sets; say which does: set=class"),
         (HEADER, "?path=name", r"has no column 'name'\. Known: file, category"),

@@ -693,7 +693,7 @@ def depth(
     compared: Annotated[
         Any,
         opt.value(
-            tuple[Text, ...], "Which sets, 4 or more.", "A,B,...", "--sets", shown="all but the reference"
+            tuple[Text, ...], "Which sets, 4 or more.", "A,B,...", "--sets", shown="all but references"
         ),
     ] = None,
     base: Annotated[str, opt.text("The layer that is the stimulus.", "LAYER")] = "input",
@@ -772,7 +772,7 @@ def statistics(
         opt.text(
             "Two sets of which an interval and p are wanted; may be repeated.",
             *("A,B", "--pair"),
-            shown="every two of at most four sets beside the reference",
+            shown="every two of at most four sets beside the references",
         ),
     ] = None,
     quantiles: Annotated[

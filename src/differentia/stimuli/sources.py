@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import inspect
 import os
 import re
@@ -97,7 +98,7 @@ def images(source: Any, *, follow_links: bool = False) -> Stimuli:
           (``.tar.gz``, ``.tgz``, ``.tar.bz2``, ``.tar.xz``) of image files: ``photos.zip?folder=NAME``.
         - ``noise:COUNT`` or ``digits:COUNT``, with options as ``digits:43?digit=3``: noise, and handwritten
           digits that come with the package.
-        - ``scramble:SOURCE``, with options as ``scramble:cats?kind=pixels``: the same as `scramble`.
+        - ``scramble:SOURCE``, with options as ``scramble:photos?kind=pixels``: the same as `scramble`.
         - Several paths, images of Pillow, or uint8 arrays of one image each: a list, a tuple, a generator, a
           column of a table. They stay in their order.
         - A uint8 array of shape (images, height, width) or (images, height, width, 3), or a tensor of
@@ -203,8 +204,11 @@ def _from_path(text: str, follow_links: bool) -> Stimuli:
         if path.is_file():
             return _from_file(path, text)
         name, mark, query = str(path).partition("?")
-        if mark and ending_of_several(name) and Path(name).is_file():
-            return of_several_images(Path(name), query)
+        if mark and ending_of_several(name):
+            if Path(name).is_file():
+                return of_several_images(Path(name), query)
+            if "=" in query and not glob.has_magic(name):
+                raise InputError(f"{name}: no such file; {_meant(name) or 'check the path'}")
         if any(character in text for character in "*?["):
             return _of_one_image_each(files_matching(str(path), follow_links=follow_links))
     except OSError as error:  # no permission, a name too long
@@ -371,17 +375,32 @@ def _scheme(source: str) -> str:
 
 def absolute_source(source: str, folder: Path, sets: Container[str] = ()) -> str:
     """Return a source with the paths in it, which are relative to a folder, absolute; sets are no paths."""
+    if is_made_of_others(source):
+        return _of_another(
+            source, lambda inner: inner if inner in sets else absolute_source(inner, folder, sets)
+        )
     if is_generated(source):
-        if not is_made_of_others(source):
-            return source
-        scheme, inner, query = split_nested(source)
-        named = inner if inner in sets else absolute_source(inner, folder, sets)
-        return f"{scheme}:{in_parentheses(named)}{query and f'?{query}'}"
+        return source
     path = str(local_path(source))
     name, mark, options = path.partition("?")
     if not (mark and ending_of_several(name)):  # a glob may have a ? too
         name, mark, options = path, "", ""
     return os.path.abspath(folder / name) + mark + options
+
+
+def source_of_renamed(source: str, names: Mapping[str, str]) -> str:
+    """Return a source with the sets of which it is made under their new names."""
+    if not is_made_of_others(source):
+        return source
+    return _of_another(
+        source, lambda inner: names[inner] if inner in names else source_of_renamed(inner, names)
+    )
+
+
+def _of_another(source: str, change: Callable[[str], str]) -> str:
+    """Return what is made of others (``scramble:cats``), made of another instead."""
+    scheme, inner, query = split_nested(source)
+    return f"{scheme}:{in_parentheses(change(inner))}{query and f'?{query}'}"
 
 
 def _generated(source: str, seed: int) -> Stimuli:
@@ -401,7 +420,8 @@ def _made_of_others(source: str, seed: int, follow_links: bool, sets: Mapping[st
     try:
         options = _of_scheme(scheme, maker, parse_options(query, source), seed)
     except InputError as error:
-        ways = f"a source with a ? of its own stands in parentheses: {scheme}:({inner}?{query})"
+        known = set(inspect.signature(maker).parameters)
+        ways = f"a source with a ? of its own stands in parentheses: {_apart(scheme, inner, query, known)}"
         raise InputError(f"{error}; {ways}") from error
     if inner in sets:
         return maker(sets[inner], inner, **options)
@@ -412,7 +432,17 @@ def _made_of_others(source: str, seed: int, follow_links: bool, sets: Mapping[st
         raise InputError(
             f"{error}; or did you mean the set {close[0]!r}?" if close else str(error)
         ) from error
-    return maker(given, given.source, **options)
+    # A path that a set has for its name: it stays a path when it is read again.
+    written = os.path.join(os.curdir, given.source) if given.source in sets else given.source
+    return maker(given, written, **options)
+
+
+def _apart(scheme: str, inner: str, query: str, known: Container[str]) -> str:
+    """Return how a source and what is made of it are written, where one ? was before the options of both."""
+    parts = re.split("[?&]", query)
+    its = [part for part in parts if part.partition("=")[0] not in known] or parts
+    own = [part for part in parts if part not in its]
+    return f"{scheme}:({inner}?{'&'.join(its)})" + ("?" + "&".join(own) if own else "")
 
 
 def _of_scheme(

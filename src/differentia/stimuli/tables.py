@@ -221,12 +221,30 @@ def _read_text(path: Path, separator: str) -> pd.DataFrame:
     except MemoryError:
         raise
     except Exception as error:  # of pandas, on what is no such table
+        if other := _other_separator(path, separator):
+            raise InputError(f"{path}: {other}") from error
         reason = in_one_line(error)
         raise InputError(f"{path}: can't be read as a table ({reason}); save it as CSV in UTF-8") from error
+    if cells.shape[1] == 1 and (other := _other_separator(path, separator)):
+        raise InputError(f"{path}: {other}")
     cells = cells.fillna("")  # of short rows
     table = cells.iloc[1:].reset_index(drop=True)
     table.columns = pd.Index([str(name).strip() for name in cells.iloc[0]])
     return table.loc[:, table.columns != ""]  # such as pandas' index
+
+
+def _other_separator(path: Path, separator: str) -> str:
+    """Return what to say of a table whose first line has other separators alone, as Excel's in Europe."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            first = file.readline()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    names = {",": "commas", ";": "semicolons", "\t": "tabs"}
+    others = [name for mark, name in names.items() if mark in first]
+    if separator in first or not others:
+        return ""
+    return f"its columns are separated by {others[0]}; expected {names[separator]}: save it with these"
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
@@ -264,7 +282,7 @@ def _from_table(
             raise InputError(f"{where}: two columns are called {name!r}; give each its own name")
     table = table.set_axis(columns, axis="columns")
     path = _column(columns, path, PATHS, "path", where)
-    set_ = _column(columns, set_, SETS, "set", where)
+    set_ = _column(columns, set_, SETS, "set", where, path)
     for column in (set_, path):
         if is_nested(table[column]):
             raise InputError(f"{where}: {column} holds no texts or numbers; name another column")
@@ -305,8 +323,15 @@ def _in_row(error: InputError, where: str, paths: Sequence[Path]) -> InputError:
     )
 
 
-def _column(columns: Sequence[str], given: str | None, usual: Sequence[str], option: str, where: str) -> str:
-    """Return the column that is named, or the only one with a usual name."""
+def _column(
+    columns: Sequence[str],
+    given: str | None,
+    usual: Sequence[str],
+    option: str,
+    where: str,
+    other: str | None = None,
+) -> str:
+    """Return the column that is named, or the only one with a usual name; `other` is taken already."""
     if given is not None:
         if given not in columns:
             raise InputError(f"{where}: has no column {given!r}.{listed_names(columns, ())}")
@@ -316,7 +341,7 @@ def _column(columns: Sequence[str], given: str | None, usual: Sequence[str], opt
         return fitting[0]
     what = {"path": "the image files", "set": "the sets"}[option]
     problem = f"{' and '.join(fitting)} could each name {what}" if fitting else f"no column names {what}"
-    named = (fitting or list(columns) or [option])[0]
+    named = (fitting or [name for name in columns if name != other] or [option])[0]
     raise InputError(f"{where}: {problem}; say which does: {option}={named}.{listed_names(columns, ())}")
 
 

@@ -139,6 +139,11 @@ def test_recordings() -> None:
     assert {line.get_linestyle() for line in depth.get_lines() if len(x_of(line)) == 2} >= {"None"}
     assert len(bands_of(depth, whole=True)[ALONE]) == 2
     assert depth.get_xlabel() == "Population"
+    # beside a network, whose layers are joined, whichever comes first
+    for both in ({"mouse": given, "network": found()}, {"network": found(), "mouse": given}):
+        _, beside = dif.plot_depth(both)
+        styles = {str(line.get_label()): line.get_linestyle() for line in beside.get_lines()}
+        assert (styles["mouse"], styles["network"]) == ("None", "-")
 
 
 def test_nothing_known_and_errors() -> None:
