@@ -10,21 +10,21 @@ import differentia as dif
 from differentia.output.chosen import FEW_SETS, are_many, choice_told, chosen_sets, spread_sets
 
 
-@pytest.mark.parametrize("count", [4, FEW_SETS, FEW_SETS + 1, 30])
+@pytest.mark.parametrize("count", [4, FEW_SETS + 1, FEW_SETS + 2, 30])
 def test_few_are_spread_over_all(count: int) -> None:
     """All of a few; of many as few, from the first to the last, evenly, and the reference wherever it is."""
     result = of_sets(count, reference=f"set {count - 2}")
     names = result["set"].values.tolist()
     shown = spread_sets(result)
-    assert are_many(result) == (count > FEW_SETS)
-    assert len(shown) == min(count, FEW_SETS)
+    assert are_many(result) == (count > FEW_SETS + 1)
+    assert len(shown) == min(count, FEW_SETS + 1)
     assert {names[0], names[-1], f"set {count - 2}"} <= set(shown)
     places = [names.index(name) for name in shown if name != f"set {count - 2}"]
     steps = np.diff(places)
     assert (steps > 0).all()
     assert steps.max() - steps.min() <= 2
     told = choice_told(result, shown)
-    assert told == (f"12 of {count} sets; sets= chooses others" if count > FEW_SETS else "")
+    assert told == (f"13 of {count} sets; sets= chooses others" if count > FEW_SETS + 1 else "")
 
 
 def test_sets_that_are_asked_for() -> None:

@@ -8,6 +8,7 @@ import plotly.validator_cache
 from helpers.results import neurons
 from matplotlib.colors import to_rgb
 
+from differentia.output.chosen import FEW_SETS
 from differentia.output.colours import COLOURS, REFERENCE_COLOUR, SYMBOLS, set_colours, set_looks
 
 
@@ -36,11 +37,11 @@ def test_looks_of_sets() -> None:
 
 
 def test_many_sets_begin_again() -> None:
-    """Twelve differ in their colours; of more, colours and symbols are used again, but not the same pair."""
+    """A few differ in their colours; of more, colours and symbols are used again, but not the same pair."""
     many = neurons().isel(set=[0]).drop_vars("set").isel(set=np.zeros(80, dtype=int))
     looks = [*set_looks(many.assign_coords(set=[f"set {n}" for n in range(80)])).values()]
     assert len(set(looks)) == 80
-    assert len({look.colour for look in looks[:11]} | {REFERENCE_COLOUR}) == 12
+    assert len({look.colour for look in looks[:FEW_SETS]} | {REFERENCE_COLOUR}) == FEW_SETS + 1
 
 
 def test_colours_can_be_seen() -> None:

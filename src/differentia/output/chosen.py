@@ -13,25 +13,28 @@ from differentia.results.subject import SETS
 if TYPE_CHECKING:
     import xarray as xr
 
-#: Of more sets nobody tells the colours and the symbols apart.
+#: Of more sets beside the reference nobody tells the colours and the symbols apart.
 FEW_SETS = 12
 
 
 def are_many(result: xr.Dataset) -> bool:
     """Return whether there are more sets than can be told apart."""
-    return result.sizes["set"] > FEW_SETS
+    return len(_beside_the_reference(result)) > FEW_SETS
+
+
+def _beside_the_reference(result: xr.Dataset) -> list[str]:
+    names = result["set"].values.astype(str).tolist()
+    return [name for name in names if name != result.attrs["reference"]]
 
 
 def spread_sets(result: xr.Dataset) -> list[str]:
     """Return all sets, or a few of many: evenly spread over their order, the reference among them."""
     names = [str(name) for name in result["set"].values]
-    if len(names) <= FEW_SETS:
+    others = _beside_the_reference(result)
+    if len(others) <= FEW_SETS:
         return names
-    reference = result.attrs["reference"]
-    others = [name for name in names if name != reference]
-    count = FEW_SETS - (len(names) - len(others))
-    chosen = {others[place] for place in np.linspace(0, len(others) - 1, count).round().astype(int)}
-    return [name for name in names if name in chosen or name == reference]
+    chosen = {others[place] for place in np.linspace(0, len(others) - 1, FEW_SETS).round().astype(int)}
+    return [name for name in names if name in chosen or name not in others]
 
 
 def chosen_sets(result: xr.Dataset, sets: str | Sequence[str] | None, otherwise: Iterable[str]) -> list[str]:

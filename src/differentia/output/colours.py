@@ -50,6 +50,8 @@ COLOURS = (
     Colour("#999933", "#84842B", "#C4C45A"),
     Colour("#332288", "#332288", "#9A8BF0"),
     Colour("#7A4A1E", "#7A4A1E", "#CF9A66"),
+    Colour("#AA4499", "#AA4499", "#DD88CC"),
+    Colour("#E0457B", "#D13A6E", "#FF86AC"),
 )
 REFERENCE_COLOUR = Colour("#7A7A7A", "#6E6E6E", "#A6A6A6")
 

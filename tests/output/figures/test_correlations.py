@@ -176,7 +176,7 @@ def test_it_is_saved_where_there_are_enough_sets(tmp_path: Path) -> None:
     }.items():
         files = dif.save_figures(given, tmp_path / name, contrasts=(), formats="svg")
         expected = {"differentiation", "relative"}
-        expected |= {"sets"} if given.sizes["set"] > 12 else set()
+        expected |= {"sets"} if given.sizes["set"] > 13 else set()
         assert {path.stem for path in files} == expected | ({"depth"} if name == "all" else set())
     assert ">correlation over 12 sets<" in (tmp_path / "all" / "depth.svg").read_text()
     dif.save_figures(result.sel(layer=["late"]), tmp_path / "all", contrasts=(), formats="svg")

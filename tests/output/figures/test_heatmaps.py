@@ -343,11 +343,11 @@ def test_what_is_missing_is_said(draw: str, without: str, message: str) -> None:
 
 
 def test_a_few_of_many_sets() -> None:
-    """A dozen, evenly spread, and the figure says so; those that are named; each column shows its own set."""
+    """A dozen, evenly spread, and the reference, and the figure says so; those that are named; each column shows its own set."""
     result = of_sets(14, layers=2)
     panels = dif.plot_distances(result)
-    assert panels.shape == (2, 12)
-    assert [text.get_text() for text in panels[0, 0].figure.texts] == ["12 of 14 sets; sets= chooses others"]
+    assert panels.shape == (2, 13)
+    assert [text.get_text() for text in panels[0, 0].figure.texts] == ["13 of 14 sets; sets= chooses others"]
     (chosen,) = dif.plot_distances(result, "layer 1", sets=["set 9", "set 3"])
     assert [ax.get_title() for ax in chosen] == ["set 3", "set 9"]
     rows = np.flatnonzero(result["image_set"].values == "set 9")

@@ -80,7 +80,7 @@ def plot_predictions(
     axes : (n_sets,) of matplotlib.axes.Axes, optional
         To draw into, or an empty figure, which keeps a width that it was given; by default a new one.
     sets
-        Names of the sets to draw; by default all, or of more than 12 as many, evenly spread over their order.
+        Names of the sets to draw; by default all; of more than 12 beside the reference, 12 and it.
         The figure says how many of how many.
 
     Returns
@@ -143,7 +143,7 @@ def plot_filters(
     axes : (n_layers, n_sets) of matplotlib.axes.Axes, optional
         To draw into, or an empty figure, which keeps a width that it was given; by default a new one.
     sets
-        Names of the sets to draw; by default all, or of more than 12 as many, evenly spread over their order.
+        Names of the sets to draw; by default all; of more than 12 beside the reference, 12 and it.
         The figure says how many of how many.
 
     Returns
@@ -250,7 +250,7 @@ def plot_distances(
     axes : (n_layers, n_sets) of matplotlib.axes.Axes, optional
         To draw into, or an empty figure, which keeps a width that it was given; by default a new one.
     sets
-        Names of the sets to draw; by default all, or of more than 12 as many, evenly spread over their order.
+        Names of the sets to draw; by default all; of more than 12 beside the reference, 12 and it.
         The figure says how many of how many.
 
     Returns

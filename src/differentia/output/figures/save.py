@@ -93,8 +93,8 @@ def save_figures(
 ) -> list[Path]:
     """Save all figures that a result has data for, each as one file of each format.
 
-    Of more than 12 sets there is a heat map of all (`plot_sets`) beside the curves, and pictures with a panel
-    for each set show 12, evenly spread over their order.
+    Of more than 12 sets beside the reference there is a heat map of all (`plot_sets`) beside the curves, and
+    pictures with a panel for each set show 12 and the reference, evenly spread over their order.
 
     Figures of these names that an earlier call wrote, and that were not asked for now, are removed.
 
