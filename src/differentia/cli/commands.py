@@ -717,6 +717,11 @@ def depth(
     from differentia.cli.depth import print_depth, save_depth
     from differentia.results.depth import depth as follow
 
+    options = FigureOptions(figures, figure_width, dpi)
+    if not out and options != FigureOptions():
+        raise InputError(
+            "--figures, --figure-width and --dpi are of the figure in a folder; name it with --out"
+        )
     read = {name: _read_result(path) for name, path in _named_results(results).items()}
     shown = None if stimulus is None else _read_result(stimulus)
     found = {}
@@ -734,7 +739,7 @@ def depth(
         except InputError as error:
             raise InputError(f"{name}: {error}") from error
     if out:
-        written = save_depth(found, user_path(out), FigureOptions(figures, figure_width, dpi))
+        written = save_depth(found, user_path(out), options)
     print_depth(found, as_json=as_json)
     if out:
         say(f"Written to {out}: {', '.join(path.name for path in written)}")
