@@ -191,10 +191,10 @@ dif.plot_depth(dif.depth(of_digits))
     Entry(
         "sets",
         "Many sets",
-        "One row for each set, here each of the ten digits as it is, and scrambled in two ways; in the order of "
-        "their means over layers. [Controls](guides/images.md#controls).",
-        "A heat map of 30 sets and all layers: digits whose blocks were put in random order at the top, digits "
-        "as they are, whose values fall to 0 in the last layer, at the bottom.",
+        "One row for each set, here each of the ten digits as it is, and scrambled in two ways; in the order "
+        "of their means over layers. [Controls](guides/images.md#controls).",
+        "A heat map of 30 sets and all layers: digits whose blocks were put in random order at the top, "
+        "digits as they are, whose values fall to 0 in the last layer, at the bottom.",
         """
 many = {}
 for digit in range(10):
