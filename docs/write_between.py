@@ -253,9 +253,7 @@ SUMMARY = """
 - Limits of sets of one kind hold 0 in {same}: they are too wide there, by what *width* says, since the
   influences that they are made of cancel. So they may hold 0 where p is low. Test with p.
 - Limits of the true excess where it is not 0: {apart}
-- p is made to find sets that lie apart. Sets that only vary differently may escape it, and do where the one
-  that varies more has more images (*Gaussian, stretched*, 20 and 50): a large p does not say that two sets are
-  of one kind.
+- p also finds sets that lie at one place and vary differently (*stretched*), whose excess is small.
 
 Images have to be independent samples of their kinds. The frames of a film that follow one another are not:
 they resemble each other more than other frames of the kind, so that the frames of any two films seem to lie

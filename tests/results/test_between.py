@@ -86,16 +86,13 @@ def test_images_of_both_sets_stay_in_both() -> None:
     assert 0.55 < labels[1:, 7].mean() < 0.65  # three of the five others
 
 
-def shares(matrix: np.ndarray, of_first: np.ndarray) -> float:
-    """Return the share of pairs within sets nearer than the median of all, less that across, by loops."""
-    pairs = [
-        (i, j, float(np.linalg.norm(matrix[i] - matrix[j]))) for i, j in combinations(range(len(matrix)), 2)
-    ]
-    median = np.median([distance for _, _, distance in pairs])
-    near: dict[int, list[bool]] = {0: [], 1: [], 2: []}
-    for i, j, distance in pairs:
-        near[int(of_first[i]) + int(of_first[j])].append(distance <= median)
-    return float((np.mean(near[0]) + np.mean(near[2])) / 2 - np.mean(near[1]))
+def energy(matrix: np.ndarray, of_first: np.ndarray) -> float:
+    """Return the mean distance across less the mean of both within, in the mean of all, by loops."""
+    apart: dict[int, list[float]] = {0: [], 1: [], 2: []}
+    for i, j in combinations(range(len(matrix)), 2):
+        apart[int(of_first[i]) + int(of_first[j])].append(float(np.linalg.norm(matrix[i] - matrix[j])))
+    excess = np.mean(apart[1]) - (np.mean(apart[0]) + np.mean(apart[2])) / 2
+    return float(excess / np.mean([*apart[0], *apart[1], *apart[2]]))
 
 
 def test_the_statistic_by_loops() -> None:
@@ -109,7 +106,7 @@ def test_the_statistic_by_loops() -> None:
     assert labels is not None
     found = pair.in_layer(result["distance"].values[0]).statistics(labels)
     for row in range(5):
-        assert found[row] == pytest.approx(shares(together, labels[row]), abs=1e-9)
+        assert found[row] == pytest.approx(energy(together, labels[row]), abs=1e-6)
     p = dif.statistics(result)["p"].item()
     reached = 1 + (found[1:] >= found[0]).sum()
     assert p == pytest.approx(reached / (PERMUTATIONS + 1), abs=0.03)  # of other permutations
@@ -137,6 +134,7 @@ def test_false_positives_are_as_many_as_they_say() -> None:
     rng = np.random.default_rng(4)
     alone, corrected, seen = [], [], []
     moved = np.where(np.arange(24) < 9, 0.8, 0.0)[:, np.newaxis]
+    strengths = np.where(np.arange(24) < 9, 1.0, 2.0)[:, np.newaxis]
     for _ in range(400):
         strength = np.exp(0.5 * rng.normal(size=(24, 1)))
         layers = [strength * gaussian(rng, 24), strength * gaussian(rng, 24), gaussian(rng, 24)]
@@ -149,6 +147,10 @@ def test_false_positives_are_as_many_as_they_say() -> None:
     assert np.mean(alone) <= 0.06
     assert np.mean(corrected) <= 0.06
     assert np.mean(seen) > 0.8
+    # also where they lie at one place and vary differently, the larger or the smaller more
+    for stretched in (strengths, 1 / strengths):
+        found = [p_of([gaussian(rng, 24) * stretched], 9, rng)[0][0] <= 0.05 for _ in range(40)]
+        assert np.mean(found) > 0.8
 
 
 def low_rank(rng: np.random.Generator, n: int, weights: np.ndarray) -> np.ndarray:

@@ -105,8 +105,8 @@ def statistics(
     ``tr(G)^2 / sum(G_ij^2)``. ``dimensionality_unbiased`` is the ratio of unbiased estimates of tr(S)^2 and
     tr(S^2), for the covariance S, over all four distinct images (Chen, Zhang and Zhong 2010; Himeno and
     Yamada 2014). Both are of the units at hand. p is that of permuting images between the sets; the statistic
-    is the share of pairs within sets that are nearer than the median of all pairs, less that share of pairs
-    across. Images that both sets show stay in both. It is corrected over layers by the largest standardised
+    is the mean distance across less the mean of those within, half the energy distance (Szekely and Rizzo
+    2004). Images that both sets show stay in both. It is corrected over layers by the largest standardised
     statistic of each permutation (Westfall and Young 1993).
     """
     found = look(result, quantiles=quantiles, pairs=pairs, confidence=confidence)
