@@ -157,6 +157,13 @@ def low_rank(rng: np.random.Generator, n: int, weights: np.ndarray) -> np.ndarra
     return rng.normal(size=(n, len(weights))) @ weights + 0.3 * rng.normal(size=(n, K))
 
 
+def excess(together: np.ndarray, n: int) -> float:
+    """Return that of the first n responses and the others."""
+    distances = in_layer(together, n).distances
+    within = [np.median(of[np.triu_indices(len(of), k=1)]) for of in (distances[:n, :n], distances[n:, n:])]
+    return float(np.median(distances[:n, n:]) - np.mean(within))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("n", "m"), [(10, 10), (20, 60), (50, 50)])
 @pytest.mark.parametrize("case", ["same", "moved", "spread", "kinds"])
@@ -174,13 +181,6 @@ def test_limits_hold_the_true_excess(case: str, n: int, m: int) -> None:
     def make(times: int) -> np.ndarray:
         return np.concatenate([low_rank(rng, times * n, weights), second[case](times * m)])
 
-    def excess(together: np.ndarray, n: int) -> float:
-        distances = in_layer(together, n).distances
-        within = [
-            np.median(of[np.triu_indices(len(of), k=1)]) for of in (distances[:n, :n], distances[n:, n:])
-        ]
-        return float(np.median(distances[:n, n:]) - np.mean(within))
-
     times = 1200 // (n + m)
     truth = np.mean([excess(make(times), times * n) for _ in range(8)])
     held, third = [], []
@@ -193,6 +193,30 @@ def test_limits_hold_the_true_excess(case: str, n: int, m: int) -> None:
         third.append(value - (value - low) / 3 <= truth <= value + (high - value) / 3)
     assert np.mean(held) >= 0.92
     assert np.mean(third) < 0.9
+
+
+def test_limits_know_how_uncertain_the_unit_is() -> None:
+    """Some images are stronger, on which the SD of both sets rests, and no median does."""
+    rng = np.random.default_rng(7)
+
+    def make(n: int) -> np.ndarray:
+        strength = np.where(rng.random((2 * n, 1)) < 0.2, 3.0, 1.0)
+        of_set = np.where(np.arange(2 * n) < n, 3.0, -3.0)[:, np.newaxis]
+        return strength * rng.normal(size=(2 * n, K)) + of_set
+
+    truth = np.mean([excess(make(1000), 1000) for _ in range(3)])
+    held, taken_as_known = [], []
+    for _ in range(150):
+        together = make(40)
+        powers = ((together - together.mean()) ** 2).mean(axis=1)
+        of_both = in_layer(together, 40)
+        for ends, into in (
+            (of_both.limits(powers, 0.95), held),
+            (of_both.limits(None, 0.95), taken_as_known),
+        ):
+            into.append(ends[0] <= truth <= ends[1])
+    assert np.mean(held) >= 0.91
+    assert np.mean(taken_as_known) < 0.88
 
 
 def test_where_there_are_no_limits() -> None:
