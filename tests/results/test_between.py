@@ -205,7 +205,8 @@ def test_limits_know_how_uncertain_the_unit_is() -> None:
         return strength * rng.normal(size=(2 * n, K)) + of_set
 
     truth = np.mean([excess(make(1000), 1000) for _ in range(3)])
-    held, taken_as_known = [], []
+    held: list[bool] = []
+    taken_as_known: list[bool] = []
     for _ in range(150):
         together = make(40)
         powers = ((together - together.mean()) ** 2).mean(axis=1)
@@ -214,7 +215,7 @@ def test_limits_know_how_uncertain_the_unit_is() -> None:
             (of_both.limits(powers, 0.95), held),
             (of_both.limits(None, 0.95), taken_as_known),
         ):
-            into.append(ends[0] <= truth <= ends[1])
+            into.append(bool(ends[0] <= truth <= ends[1]))
     assert np.mean(held) >= 0.91
     assert np.mean(taken_as_known) < 0.88
 
