@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from helpers.documents import DOCS, commands
+from helpers.film_files import film
 
 from differentia.cli import main
 
@@ -21,6 +22,22 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_pictures")]
 
 GUIDES = [page for page in sorted((DOCS / "guides").glob("*.md")) if page.stem != "index"]
 PAGES = [*GUIDES, DOCS / "reference" / "definition.md"]
+
+#: The films of the guides, from the calmest to the busiest.
+FILMS = [
+    "calm",
+    "walls",
+    "grass",
+    "trees",
+    "river",
+    "rain",
+    "waves",
+    "birds",
+    "street",
+    "crowd",
+    "train",
+    "bikes",
+]
 
 
 class Block(NamedTuple):
@@ -57,11 +74,14 @@ def run_page(text: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, digit_files: DigitFiles, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with two folders of images, whose code can be imported."""
+    """A working folder with two folders of images and one of films, whose code can be imported."""
     for name, files in (("cats", digit_files.names[:12]), ("more", digit_files.names[12:24])):
         (tmp_path / "photos" / name).mkdir(parents=True)
         for file in files:
             shutil.copy(digit_files.folder / file, tmp_path / "photos" / name)
+    (tmp_path / "films").mkdir()
+    for step, name in enumerate(FILMS, 1):
+        film(tmp_path / "films" / name, count=12, rate=1, size=(32, 32), step=step)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "my_code", raising=False)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import av
 import keras
 import numpy as np
 import PIL.Image
@@ -48,6 +50,7 @@ class Stage(NamedTuple):
     spec: str
     sources: dict[str, str]
     recorded: dict[str, dict[str, np.ndarray]]
+    record: Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
 def pixels_of(paths: list[Path]) -> np.ndarray:
@@ -102,6 +105,7 @@ def stage(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Stage:
             "photographs": str(real_data / "random"),
         },
         {name: record(pixels) for name, pixels in images.items()},
+        record,
     )
 
 
@@ -334,6 +338,26 @@ def test_select_finds_the_43_tabbies(stage: Stage, real_data: Path, tmp_path: Pa
     expected = {path.name for path in Path(stage.sources["tabby_cats"]).iterdir()}
     assert {path.name for path in out.glob("*.jpg")} == expected
     assert len(expected) == 43
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_film_in_one_command(stage: Stage, real_data: Path, tmp_path: Path) -> None:
+    """The curve of a second's frames is that of the frames which PyAV decodes; not that of any others."""
+    path, layers = real_data / "movies" / "bikes.mp4", ["input", "conv_pw_3_relu", "predictions"]
+    arguments = ["measure", stage.spec, "--set", f"bikes={path}?fps=1", "--units", "all", "--no-store"]
+    assert main([*arguments, "--layers", ",".join(layers), "--no-views", "--out", str(tmp_path)]) == 0
+    result = dif.load_result(tmp_path / "result.nc")
+    assert result["image_time"].values.tolist() == list(range(10))
+    with av.open(str(path)) as container:
+        frames = {frame.time: frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)}
+    for shift, same in ((0.0, True), (0.04, False)):
+        images = [PIL.Image.fromarray(frames[second + shift]) for second in range(10)]
+        shown = [image.resize((224, 224), PIL.Image.Resampling.BILINEAR) for image in images]
+        recorded = stage.record(np.stack([np.asarray(image) for image in shown]))
+        for layer in layers:
+            found = result["differentiation"].sel(set="bikes", layer=layer).item()
+            expected = oracles.differentiation_by_loops(recorded[layer])
+            assert (found == pytest.approx(expected, rel=1e-4)) is same
 
 
 @pytest.mark.browser

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers.following import LAYERS, films, measured
 from helpers.printed import rows_of
@@ -74,6 +75,20 @@ def test_mice_and_files(results: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert {path.name for path in (results / "out").iterdir()} >= {"depth.csv", "pairs.csv", "depth.png"}
 
 
+def test_all_numbers_in_one_table(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of one result that of the library; of several below each other, whatever their layers."""
+    assert main(["depth", "net", "--table", "net.parquet"]) == 0
+    assert capsys.readouterr().err.splitlines()[-1] == "Written to net.parquet"
+    expected = dif.to_dataframe(dif.depth(measured()))
+    pd.testing.assert_frame_equal(pd.read_parquet("net.parquet"), expected)
+    assert main(["depth", "net", "mouse_1", "--stimulus", "net", "--table", "all.csv"]) == 0
+    table = pd.read_csv("all.csv")
+    assert [*table.columns] == ["result", *expected.columns]
+    assert table["result"].tolist() == ["net"] * len(expected) + ["mouse_1"] * 12
+    mouse = dif.to_dataframe(dif.depth(dif.load_result("mouse_1/result.nc"), stimulus=measured()))
+    np.testing.assert_allclose(table["pearson"][len(expected) :], mouse["pearson"], rtol=1e-9)
+
+
 def test_mistakes(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One line each, and exit with 2."""
     for arguments, message in (
@@ -87,6 +102,7 @@ def test_mistakes(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["net", "--figures", "svg"], "--figures, --figure-width and --dpi are of the figure in a folder"),
         (["net", "--dpi", "300"], "name it with --out"),
         (["net", "--out", "net/result.nc"], "result.nc is a file; name a folder"),
+        (["net", "--table", "net.xlsx"], "unknown ending of a table '.xlsx'. Known: .csv, .parquet"),
     ):
         assert main(["depth", *arguments]) == 2, arguments
         captured = capsys.readouterr()

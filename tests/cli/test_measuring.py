@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
+from helpers.film_files import film
 from helpers.printed import rows_of
 
 import differentia as dif
@@ -122,6 +123,26 @@ def test_many_sets_at_once(
     assert main(["measure", "digits", *together, "--out", str(folder / "none")]) == 2
     assert "differentia: two sets have the name 'dogs': one of its own (--set)" in capsys.readouterr().err
     assert not (folder / "none").exists()
+
+
+def test_a_folder_of_films(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each is a set, beside what is made of one of them; the file repeats it, and depth looks at all."""
+    (folder / "films").mkdir()
+    for step, name in enumerate(("calm", "rain", "river", "street"), 1):
+        film(folder / "films" / name, count=6, rate=2, step=step)
+    given = ["--sets-from", f"{folder}/films?fps=1", "--set", "mixed=scramble:rain?kind=pixels"]
+    assert main(["measure", "digits", *given, *FAST, "--out", str(folder / "out")]) == 0
+    assert main(["run", str(folder / "out"), "--out", str(folder / "again")]) == 0
+    first, again = (dif.load_result(folder / name / "result.nc") for name in ("out", "again"))
+    assert again["differentiation"].equals(first["differentiation"])
+    assert first["set"].values.tolist() == ["mixed", "calm", "rain", "river", "street"]
+    for name in ("mixed", "rain"):
+        assert first["image_name"].values[first["image_set"] == name].tolist() == [
+            f"rain_{second}.000s" for second in range(3)
+        ]
+    capsys.readouterr()
+    assert main(["depth", str(folder / "out"), "--json"]) == 0
+    assert all(row["n_sets"] == 5 for row in json.loads(capsys.readouterr().out)[0]["layers"])
 
 
 def test_experiment_file_repeats_the_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

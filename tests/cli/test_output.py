@@ -62,6 +62,44 @@ def test_of_many_sets_quantiles_are_printed(
     assert "--json" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("reference", ["set 4", None])
+def test_of_many_sets_the_statistics_are_quantiles(
+    reference: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Over all sets but the reference, as of differentiation; no set else has columns of its own."""
+    result = result_of([f"set {at}" for at in range(14)], ["V1", "LM"], reference=reference)
+    found = dif.statistics(result, pairs=[])
+    print_statistics(found, result)
+    printed = capsys.readouterr().out
+    others = found.drop_sel(set=reference) if reference else found
+    for layer in ("V1", "LM"):
+        (line,) = [line for line in printed.splitlines() if line.startswith(layer)]
+        numbers = iter(line.split()[1:])
+        if reference:
+            own = found.sel(set=reference, layer=layer)
+            for what in ("mean", "dimensionality", "dimensionality_unbiased"):
+                assert float(next(numbers)) == pytest.approx(own[what].item(), rel=0.01)
+        for what in ("mean", "dimensionality", "dimensionality_unbiased"):
+            for expected in np.quantile(others[what].sel(layer=layer), [0.1, 0.5, 0.9]):
+                assert float(next(numbers)) == pytest.approx(expected, rel=0.01)
+        assert next(numbers, None) is None
+    assert f"Quantiles over {13 if reference else 14} sets. --json prints the values of each" in printed
+    assert "set 7" not in printed
+
+
+def test_too_many_images_for_distances(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not kept is told, and of how many it would be."""
+    monkeypatch.setattr("differentia.experiment.measure.MOST_IMAGES_WITH_DISTANCES", 30)
+    told = "Of 36 stimuli no distances, maps or small pictures are kept"
+    for number, expected in ((3, True), (2, False)):
+        print_result(result_of([f"set {at}" for at in range(number)], ["V1"]))
+        printed = capsys.readouterr().out
+        assert (told in printed) == expected
+        assert ("measure at most 30 in all" in printed) == expected
+
+
 class Terminal(io.StringIO):
     """What is written to a terminal of so many columns."""
 

@@ -251,6 +251,27 @@ def test_sources_within_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert repeated[name].load(1, fit).hash == given.load(1, fit).hash
 
 
+def test_a_path_that_a_set_is_called_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file that is written repeats the folder, not the set of its name."""
+    for place in ("cats", "dogs"):
+        (tmp_path / place).mkdir()
+        for number in range(2):
+            PIL.Image.new("L", (4, 4), number).save(tmp_path / place / f"{number}.png")
+    PIL.Image.new("L", (4, 4), 200).save(tmp_path / "cats" / "2.png")
+    monkeypatch.chdir(tmp_path)
+    given = {"network": {"spec": "digits"}, "sets": {"cats": "dogs", "mixed": "scramble:./cats"}}
+    sets = as_sets(given["sets"], seed=0)
+    assert len(sets["mixed"]) == 3
+    write_experiment(
+        tmp_path / "again.toml",
+        experiment_of(given),
+        {name: stimuli.source for name, stimuli in sets.items()},
+    )
+    again = read_network(tmp_path / "again.toml").sets
+    assert again["mixed"] == f"scramble:{tmp_path}/cats?kind=phase&axis=space&seed=0"
+    assert len(as_sets(again, seed=0)["mixed"]) == 3
+
+
 def test_many_sets_at_once(
     tmp_path: Path, write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,6 +298,23 @@ def test_many_sets_at_once(
     write_experiment(tmp_path / "again.toml", experiment_of(given), {"noise": "noise:4?seed=1"})
     again = read_network(tmp_path / "again.toml")
     assert (again.sets, again.sets_from) == ({"noise": "noise:4?seed=1"}, expected)
+
+
+def test_a_folder_of_films(tmp_path: Path, write: Callable[[str], Path]) -> None:
+    """Its options stay behind it; one of its films is a set that others can be made of."""
+    (tmp_path / "films").mkdir()
+    for name in ("calm", "busy"):
+        np.save(tmp_path / "films" / f"{name}.npy", np.zeros((9, 8, 8), np.uint8))
+    text = (
+        f'sets_from = "../films?every=4"\n{NETWORK}[sets]\nmixed = "scramble:calm"\nother = "scramble:dogs"\n'
+    )
+    read = read_network(write(text))
+    assert read.sets_from == f"{tmp_path}/films?every=4"
+    assert read.sets == {"mixed": "scramble:calm", "other": f"scramble:{tmp_path}/lab/dogs"}
+    assert {name: len(given) for name, given in read.found_sets(follow_links=False).items()} == {
+        "busy": 3,
+        "calm": 3,
+    }
 
 
 #: A file's text, and what the error says after the file's name; the whole of it.

@@ -40,13 +40,13 @@ KINDS = {
 }
 
 
-def pictures(count: int, size: tuple[int, int] = (48, 64)) -> Iterable[np.ndarray]:
+def pictures(count: int, size: tuple[int, int] = (48, 64), step: int = 1) -> Iterable[np.ndarray]:
     """Yield pictures of large patches of colour that move, no two of which are the same."""
     height, width = size
     patches = np.random.default_rng(0).integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
     picture = np.kron(patches, np.ones((8, 8, 1), np.uint8))
     for number in range(count):
-        moved = np.roll(picture, number, 1)
+        moved = np.roll(picture, number * step, 1)
         moved[:8] = number * 37 % 256
         yield moved
 
@@ -61,8 +61,12 @@ def film(
     rotation: int = 0,
     size: tuple[int, int] = (48, 64),
     title: str = "",
+    step: int = 1,
 ) -> Path:
-    """Write a film with a key frame every ten frames; at `times` in seconds, if they are given."""
+    """Write a film with a key frame every ten frames; at `times` in seconds, if they are given.
+
+    Its picture moves by `step` pixels from frame to frame.
+    """
     about = KINDS[kind]
     path = path.with_suffix(about.suffix)
     with av.open(str(path), "w", options=dict(about.container)) as container:
@@ -76,7 +80,7 @@ def film(
             stream.set_display_rotation(rotation)
         if times:
             stream.codec_context.time_base = stream.time_base = Fraction(1, 1000)
-        for number, picture in enumerate(pictures(count, size)):
+        for number, picture in enumerate(pictures(count, size, step)):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             if times:
                 frame.time_base = Fraction(1, 1000)
@@ -84,6 +88,21 @@ def film(
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+def trimmed(path: Path, frames: int) -> Path:
+    """Write a film anew without its first frames: as telephones do, what later ones refer to stays in it."""
+    shorter = path.with_stem("trimmed")
+    options = {"avoid_negative_ts": "disabled"}
+    with av.open(str(path)) as given, av.open(str(shorter), "w", options=options) as written:
+        stream = written.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.pts is not None and packet.dts is not None and packet.duration:
+                packet.pts -= frames * packet.duration
+                packet.dts -= frames * packet.duration
+                packet.stream = stream
+                written.mux(packet)
+    return shorter
 
 
 def decoded(path: Path) -> list[np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -591,3 +592,25 @@ def test_ranked_units_of_what_does_not_fit(tmp_path: Path) -> None:
     assert {name: sorted(units) for name, units in found.units.items()} == {
         name: sorted(units) for name, units in expected.units.items()
     }
+
+
+def test_what_was_clipped_is_told_by_every_run(
+    tmp_path: Path, counts: Counts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where nothing is recorded again, or one set more; of very many images, of some of them."""
+    sets = {"many": MANY, "phases": "scramble:many", "pixels": "scramble:many?kind=pixels"}
+
+    def warnings(**more: Any) -> list[dict[str, str]]:
+        with pytest.warns(dif.DifferentiaWarning, match="set 'phases': .* clipped"):
+            recorded = dif.record(load(), sets | more, store=tmp_path / "store", layers=SOME)
+        return [one for one in recorded.provenance["warnings"] if one["kind"] == "clipped"]
+
+    told = warnings()
+    assert len(told) == 1
+    counts.clear()
+    assert warnings() == told
+    assert counts.images == 0
+    assert warnings(few=FEW) == told
+    monkeypatch.setattr("differentia.stimuli.presentation.MOST_MADE_AGAIN", 4)
+    ((text),) = [one["text"] for one in warnings()]
+    assert re.search("of the values of [45] of its 11 images were clipped", text)  # one may be at hand

@@ -165,7 +165,7 @@ def excess(together: np.ndarray, n: int) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n", "m"), [(10, 10), (20, 60), (50, 50)])
+@pytest.mark.parametrize(("n", "m"), [(10, 10), (20, 60), pytest.param(50, 50, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("case", ["same", "moved", "spread", "kinds"])
 def test_limits_hold_the_true_excess(case: str, n: int, m: int) -> None:
     """That of many times as many images, in the same proportion; limits a third as wide would not."""

@@ -142,6 +142,17 @@ def test_the_stimulus_of_another_result() -> None:
     assert "not compared with those of the stimulus, which is of another result" in said
 
 
+def test_the_stimulus_of_several_results() -> None:
+    """Of the result that it comes from, it is the base; of one with another input it is another's."""
+    xr.testing.assert_identical(dif.depth(measured(), stimulus=measured()), found())
+    other = measured().copy(deep=True)
+    other["differentiation"] = other["differentiation"] + 0.01
+    given = dif.depth(other, stimulus=measured(), pairs=False)
+    assert not given.attrs["has_base"]
+    assert given["pearson_p"].sel(layer="input") < 0.01
+    assert found()["pearson_p"].sel(layer="input").isnull()
+
+
 def test_what_can_not_be_compared() -> None:
     """No layer, no set, too few sets in common; options that can't be used."""
     result, neurons = measured(), recording()
@@ -153,7 +164,7 @@ def test_what_can_not_be_compared() -> None:
         (result, {"sets": 3}, "sets= is 3; expected a list of names"),
         (result, {"base": 3}, "base is 3; expected the name of a layer"),
         (result, {"pairs": 1}, "pairs is 1; expected True or False"),
-        (result, {"sets": ["film 1", "film 1"]}, "two sets have the name 'film 1'"),
+        (result, {"sets": ["film 1", "film 1"]}, r"sets= \(--sets\) names 'film 1' twice"),
         (result, {"confidence": 2}, "confidence"),
         (result, {"permutations": 0}, "permutations is 0"),
         (result, {"seed": -1}, "seed is -1"),

@@ -11,7 +11,10 @@ import pytest
 import xarray as xr
 
 import differentia as dif
+from differentia.results.between import default_pairs
+from differentia.results.dataset import provenance
 from differentia.results.references import (
+    compared_sets,
     in_words,
     references_of,
     resolved,
@@ -167,6 +170,63 @@ def test_scrambled_images_are_paired_with_their_originals() -> None:
         dif.contrast(result, "digits", "noise", paired=True)
 
 
+def test_references_are_not_compared_unasked() -> None:
+    """What others are divided by is left out, be it the reference of one set or of all the others."""
+    result = own()
+    assert compared_sets(result) == ["cats", "dogs"]
+    found = dif.contrasts_between_sets(result)
+    assert [(one.attrs["first"], one.attrs["second"]) for one in found] == [("cats", "dogs")]
+    assert default_pairs(result) == [("cats", "dogs")]
+    assert compared_sets(measured("noise")) == [name for name in SETS if name != "noise"]
+    assert compared_sets(measured()) == list(SETS)
+    one = result.sel(set=["cats", "cats_scrambled", "noise"])
+    assert [tuple(compared_sets(one))] == default_pairs(one) == [("cats", "cats_scrambled")]
+    each_other = measured((("cats", "dogs"), ("dogs", "cats"), ("*", "dogs")))
+    assert compared_sets(each_other) == ["cats_scrambled", "dogs_scrambled", "noise"]
+    assert compared_sets(each_other.sel(set=["cats", "dogs"])) == ["cats", "dogs"]
+
+
+def test_depth_leaves_references_out() -> None:
+    """Unless they are named: what was scrambled is no set of its own."""
+    rng = np.random.default_rng(0)
+    names = [f"{kind}{place}" for place in range(4) for kind in ("film", "control")]
+    sets = {name: {layer: rng.gamma(2, size=(6, 30)) for layer in ("input", "x")} for name in names}
+    references = {name: name.replace("film", "control") for name in names if name.startswith("film")}
+    result = dif.measure_responses(sets, n_units=20, draws=1, reference=references)
+    assert dif.depth(result, pairs=False)["set"].values.tolist() == [*references]
+    assert dif.depth(result, sets=names, pairs=False).sizes["set"] == 8
+
+
+def test_tables_name_the_reference() -> None:
+    """Of each row, as `relative` divides it; nothing where there is none."""
+    table = dif.to_dataframe(own())
+    of_sets = table.groupby("set")["reference"].unique()
+    assert {name: [*of] for name, of in of_sets.items()} == {
+        name: [reference] for name, reference in references_of(own()).items()
+    }
+    assert set(dif.to_dataframe(measured())["reference"]) == {""}
+    assert set(dif.to_dataframe(measured("dogs"))["reference"]) == {"dogs"}
+
+
+def test_renamed_sets_of_which_others_are_made() -> None:
+    """The sources follow, however deep the name stands, and the methods paragraph with them."""
+    sets = {
+        "digits": "digits:4",
+        "mixed": "scramble:digits?kind=pixels",
+        "twice": "scramble:(scramble:digits?kind=pixels)?kind=blocks&size=2",
+        "other": "scramble:(digits:4?digit=3)?kind=pixels",
+    }
+    result = dif.measure("digits", sets, n_units=20, draws=1, layers=["input"])
+    renamed = dif.rename(result, sets={"digits": "zahlen?", "mixed": "digits"})
+    sources = provenance(renamed)["sets"]
+    assert sources["digits"] == "scramble:(zahlen?)?kind=pixels&axis=space&seed=0"
+    assert sources["twice"].startswith("scramble:(scramble:(zahlen?)?kind=pixels&axis=space&seed=0)?kind=bl")
+    assert sources["other"] == provenance(result)["sets"]["other"]
+    assert 'made of "zahlen?" by putting their pixels' in dif.describe_methods(renamed).text
+    back = dif.rename(renamed, sets={"zahlen?": "digits", "digits": "mixed"})
+    xr.testing.assert_identical(back, result)
+
+
 def test_kept_in_a_file_and_under_other_names(tmp_path: Path) -> None:
     """A result comes back as it was; names change there too."""
     dif.save(own(), tmp_path / "r.nc")
@@ -182,9 +242,13 @@ def test_kept_in_a_file_and_under_other_names(tmp_path: Path) -> None:
         require_whole(odd)
 
 
-def test_a_reference_that_was_left_out() -> None:
-    """What is divided by it has no relative value, and that is told; others stay."""
+def test_a_reference_that_was_left_out(tmp_path: Path) -> None:
+    """What is divided by it has no relative value, and that is told; others stay, in files too."""
     left = own().sel(set=["cats", "dogs", "dogs_scrambled"])
+    dif.save(left, tmp_path / "left.nc")
+    saved = dif.load_result(tmp_path / "left.nc")
+    assert saved["set_reference"].values.tolist() == ["", "dogs_scrambled", ""]
+    xr.testing.assert_identical(dif.relative(saved), dif.relative(left))
     relative = dif.relative(left)
     np.testing.assert_array_equal(relative.sel(set="dogs"), dif.relative(own()).sel(set="dogs"))
     assert relative.sel(set="cats").isnull().all()

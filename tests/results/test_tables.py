@@ -69,6 +69,20 @@ def test_table_of_predictions(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_predictions_beside_what_else_is_known(tmp_path: Path) -> None:
+    """Numbers and texts of the images, as columns behind the classes; what is not known is empty."""
+    result = viewed().assign_coords(
+        image_time=("image", [0.04, np.nan, *range(5)]),
+        image_kind=("image", np.array([*"a,bc", "", "d", "é"])),
+    )
+    save_predictions(result, tmp_path / "p.csv")
+    with (tmp_path / "p.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [*rows[0]][-2:] == ["image_time", "image_kind"]
+    assert [row["image_time"] for row in rows] == ["0.04", "", "0.0", "1.0", "2.0", "3.0", "4.0"]
+    assert [row["image_kind"] for row in rows] == ["a", ",", "b", "c", "", "d", "é"]
+
+
 def with_predictions(probabilities: np.ndarray, names: list[str]) -> xr.Dataset:
     """Return a result with predictions for its 16 responses."""
     return (
@@ -287,10 +301,12 @@ def test_a_table_comes_back_from_its_file(of: str, ending: str, tmp_path: Path) 
 
 
 def test_tables_that_can_not_be_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another ending, a folder that is not there, Parquet where pyarrow is not; nothing is left behind."""
+    """A result, another ending, no such folder, Parquet without pyarrow; nothing is left behind."""
     table = dif.to_dataframe(neurons())
     with pytest.raises(dif.InputError, match=r"unknown ending of a table '.xlsx'.*\.csv, \.parquet"):
         dif.save_table(table, tmp_path / "a.xlsx")
+    with pytest.raises(dif.InputError, match=r"of type Dataset; expected a DataFrame, such as to_dataframe"):
+        dif.save_table(neurons(), tmp_path / "a.csv")
     with pytest.raises(dif.DifferentiaError, match="give the path of a file in a folder that can"):
         dif.save_table(table, tmp_path / "none" / "a.csv")
     monkeypatch.setitem(sys.modules, "pyarrow", None)

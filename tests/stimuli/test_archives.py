@@ -264,6 +264,9 @@ def test_bombs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ):
             stimuli.load(stimuli.names.index("cats/11.png"), RGB)
         stimuli.load(0, RGB)
+        unpacked = getattr(stimuli, "_unpacked", None)  # of compressed tars
+        assert (unpacked is None) == (ending in (".zip", ".tar"))
+        assert unpacked is None or unpacked.seek(0, os.SEEK_END) < 100_000
 
 
 def test_a_size_that_lies(tmp_path: Path) -> None:

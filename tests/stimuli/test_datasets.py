@@ -338,3 +338,17 @@ def test_no_library_is_imported_for_the_question() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout == "set()\n"
+
+
+def test_columns_that_nobody_asked_for_are_not_read() -> None:
+    """Of a second column of images none is decoded, which may be slow, or damaged."""
+    features = hugging_face.Features({"one": hugging_face.Image(), "other": hugging_face.Image()})
+    damaged = [{"bytes": b"no image", "path": None}] * len(PICTURES)
+    given = hugging_face.Dataset.from_dict({"one": PICTURES, "other": damaged}, features=features)
+    with pytest.raises(OSError, match="cannot identify"):
+        given[0]
+    sets = dif.sets_from(given.add_column("set", ["a", "a", "b", "b", "b"]), path="one", set="set")
+    assert [len(stimuli) for stimuli in sets.values()] == [2, 3]
+    assert [sets["b"].load(n, RGB).pixels.tolist() for n in range(3)] == [one for one, _ in shown(PICTURES)][
+        2:
+    ]

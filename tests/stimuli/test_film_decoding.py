@@ -12,7 +12,7 @@ import av
 import numpy as np
 import psutil
 import pytest
-from helpers.film_files import KINDS, decoded, film, pictures, sound
+from helpers.film_files import KINDS, decoded, film, pictures, sound, trimmed
 
 import differentia as dif
 from differentia.errors import UnreadableImageError
@@ -48,6 +48,24 @@ def test_frames_are_those_of_pyav(tmp_path: Path, kind: str) -> None:
         dif.images(np.array(right)).load(n, FIT).hash for n in numbers
     ]
     assert stimuli.content_hash(7, FIT) == together[7].hash
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mp4, MPEG-4", "mov"])
+@pytest.mark.parametrize("cut", [4, 14])
+def test_a_film_that_was_trimmed(tmp_path: Path, kind: str, cut: int) -> None:
+    """Its first frame is the first that is shown, though it may refer to one that was cut away."""
+    whole = film(tmp_path / "a", kind)
+    right = decoded(whole)[cut:]
+    path = trimmed(whole, cut)
+    stimuli, forward = loaded(path)
+    assert np.array_equal(forward, right)
+    assert stimuli.names[:2] == ("trimmed_0.000s", "trimmed_0.040s")
+    numbers = list(range(len(right)))
+    for number in (*numbers[::-1], *random.Random(2).sample(numbers, len(numbers))):
+        assert np.array_equal(stimuli.load(number, FIT).pixels, right[number]), number
+    with av.open(str(path)) as container:
+        hidden = [packet.is_discard for packet in container.demux(video=0)]
+    assert any(hidden) == (kind != "mov")  # of which each frame is a key frame
 
 
 def test_threads_share_what_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

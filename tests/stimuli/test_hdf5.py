@@ -72,7 +72,8 @@ def test_which_dataset(tmp_path: Path) -> None:
     for source, told in {
         str(path): f"a.h5: holds 2 datasets of images: {names}(test|train)/images$",
         f"{path}?dataset=images": f"a.h5: holds no dataset 'images': {names}",
-        f"{path}?dataset=train": f"a.h5: holds no dataset 'train': {names}",
+        f"{path}?dataset=train": rf"a.h5: holds no dataset 'train': {names}train/images$",
+        f"{path}?dataset=tset/images": rf"a.h5: holds no dataset 'tset/images': {names}test/images$",
         f"{path}?dataset=link": f"a.h5: holds no dataset 'link': {names}",
         f"{path}?dataset=labels": r"a\.h5\?dataset=labels: the images are int64; expected uint8, 0\.\.255",
         f"{path}?dataset=train/float": r"a\.h5\?dataset=train/float: the images are float64; expected uint8",
@@ -86,8 +87,12 @@ def test_which_dataset(tmp_path: Path) -> None:
     assert hashes(path) == hashes(ARRAY)
     with h5py.File(path, "a") as file:
         del file["train/images"]
-    with pytest.raises(dif.InputError, match=r"a\.h5: holds no datasets of images: cube \(4"):
+    with pytest.raises(
+        dif.InputError, match=r"a\.h5: holds no dataset of images: cube \(4.*; expected \(images, height"
+    ):
         dif.images(path)
+    with pytest.raises(dif.InputError, match=r"a\.h5: holds no dataset 'x', and none of images: cube \(4"):
+        dif.images(f"{path}?dataset=x")
 
 
 def test_frames_of_a_film(tmp_path: Path) -> None:
@@ -122,6 +127,17 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
     assert process.memory_info().rss - before < 40e6  # of 79 MB
 
 
+def test_a_chunk_is_kept_for_its_next_image(tmp_path: Path) -> None:
+    """Also one that is larger than what HDF5 keeps by itself, 1 to 8 MiB."""
+    shape = (200, 128, 128, 3)
+    options = {"chunks": shape, "compression": "gzip"}
+    path = h5(tmp_path / "a.h5", lambda file: file.create_dataset("x", shape, np.uint8, **options))
+    stimuli: Any = dif.images(path)
+    with stimuli._file.use() as file:
+        _, _, kept, _ = file.id.get_access_plist().get_cache()
+    assert kept >= np.prod(shape)
+
+
 def test_what_others_can_do(tmp_path: Path) -> None:
     """Nothing is read that lies elsewhere, and no more than the file can hold; what else there is stays."""
     for number, (told, fill) in enumerate(hostile_h5(tmp_path).items()):
@@ -137,6 +153,30 @@ def test_what_others_can_do(tmp_path: Path) -> None:
 
     with pytest.raises(dif.InputError, match=r"x: declares 1,099,511,627,776 bytes of data, far more than"):
         dif.images(h5(tmp_path / "big.h5", big))
+
+
+def test_images_that_lie_elsewhere(tmp_path: Path) -> None:
+    """Not even where they are named, and are images: the file could name any other on the machine."""
+    (tmp_path / "elsewhere.bin").write_bytes(ARRAY.tobytes())
+    with h5py.File(h5(tmp_path / "elsewhere.h5", lambda file: file.create_dataset("x", data=ARRAY))) as other:
+        source = h5py.VirtualSource(other["x"])
+    layout = h5py.VirtualLayout(ARRAY.shape, np.uint8)
+    layout[:] = source
+
+    def fill(file: h5py.File) -> None:
+        file["own"] = ARRAY
+        place = str(tmp_path / "elsewhere.bin")
+        file.create_dataset("external", ARRAY.shape, np.uint8, external=[(place, 0, ARRAY.nbytes)])
+        file.create_virtual_dataset("virtual", layout)
+        file["link"] = h5py.ExternalLink(str(tmp_path / "elsewhere.h5"), "x")
+
+    path = h5(tmp_path / "a.h5", fill)
+    with h5py.File(path) as file:
+        assert all(np.array_equal(file[name], ARRAY) for name in ("own", "external", "virtual", "link"))
+    assert hashes(path) == hashes(f"{path}?dataset=own") == hashes(ARRAY)
+    for name in ("external", "virtual", "link"):
+        with pytest.raises(dif.InputError, match=rf"a\.h5: holds no dataset '{name}': own \(.*dataset=own$"):
+            dif.images(f"{path}?dataset={name}")
 
 
 def test_chunks_larger_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

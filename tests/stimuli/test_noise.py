@@ -9,6 +9,7 @@ from scipy.stats import norm
 
 import differentia as dif
 from differentia.stimuli.base import Fit
+from differentia.stimuli.noise import NoiseStimuli
 from differentia.stimuli.sources import stimuli_from
 
 
@@ -59,6 +60,10 @@ def test_pink_noise() -> None:
     """Each channel of each image has the mean and the SD as asked, and no channel is like another."""
     stimuli = dif.noise(12, kind="pink", mean=120, sd=20, seed=3)
     assert stimuli.source == "noise:12?kind=pink&mean=120&sd=20&exponent=1&seed=3"
+    exact = dif.noise(2, kind="gaussian", mean=100 + 1 / 3, sd=1e-7)
+    again = dif.images(exact.source)
+    assert isinstance(again, NoiseStimuli)
+    assert again.options == exact.options == {"mean": 100 + 1 / 3, "sd": 1e-7}
     pixels = np.stack([stimuli.load(index, Fit((48, 64, 3))).pixels for index in range(12)]).astype(float)
     assert pixels.mean(axis=(1, 2)) == pytest.approx(120, abs=0.1)
     assert pixels.std(axis=(1, 2)) == pytest.approx(20, abs=0.1)

@@ -251,6 +251,7 @@ def test_sets_of_other_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     }
     assert sets["twice"].source == "scramble:pixels?kind=blocks&axis=space&size=2&seed=5"
     assert sets["other"].source == "scramble:cats?kind=phase&axis=space&seed=3"
+    assert sets["path"].source == "scramble:./cats?kind=phase&axis=space&seed=5"
     alone = dif.scramble(dif.scramble(PIXELS[:4], kind="pixels", seed=5), kind="blocks", size=2, seed=5)
     assert np.array_equal(sets["twice"].load(1, FIT).pixels, alone.load(1, FIT).pixels)
     assert sets["path"].load(1, FIT).hash == dif.scramble("cats", seed=5).load(1, FIT).hash
@@ -278,6 +279,9 @@ def test_sets_of_other_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             "unknown option of 'scramble' 'every'. Known: kind, axis, size, seed; a source with a ? of its "
             "own stands in parentheses: scramble:(clip.mp4?every=25)",
         ),
+        ({"a": "scramble:a.mp4?every=25?kind=pixels"}, "scramble:(a.mp4?every=25)?kind=pixels"),
+        ({"a": "scramble:a.mp4?axis=time&every=25&fps=1"}, "scramble:(a.mp4?every=25&fps=1)?axis=time"),
+        ({"a": "scramble:(a.mp4?every=2)&axis=time"}, "write scramble:(a.mp4?every=2)?axis=time"),
         ({"a": "scramble:x?.png"}, "the option '.png' has no value"),
         ({"a": "scramble:(noise:3?kind=pink"}, "set 'a': scramble:(noise:3?kind=pink: a parenthesis is not "),
         ({"a": "scramble:noise:3?kind=pink"}, "set 'a': unknown kind of scrambling 'pink'. Known: phase, "),

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
+from helpers.film_files import film
 from helpers.image_files import read, write
 
 import differentia as dif
@@ -44,6 +45,16 @@ def test_saved_images_do_not_overwrite_each_other(tmp_path: Path) -> None:
         "deep__a.v1.png",
     ]
     assert {int(read(path)[0, 0, 0]) for path in folder.iterdir()} == {0, 50, 100}
+
+
+def test_saved_frames_keep_their_times_and_order(tmp_path: Path) -> None:
+    """The decimals of a second are no ending of a file."""
+    stimuli = dif.images(film(tmp_path / "a", "avi, Motion JPEG", 12, rate=5))
+    saved = dif.images(save_images(stimuli, tmp_path / "out", size=(48, 64, 3)))
+    assert saved.names == tuple(f"a_{number / 5:.3f}s.png" for number in range(12))
+    for index in range(12):
+        fit = Fit((48, 64, 3))
+        assert np.array_equal(saved.load(index, fit).pixels, stimuli.load(index, fit).pixels)
 
 
 def test_images_are_saved_into_a_new_folder(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ import pytest
 from helpers.image_files import write
 
 import differentia as dif
+from differentia.errors import UnreadableImageError
 from differentia.stimuli import scrambling
 from differentia.stimuli.arrays import ArrayStimuli
-from differentia.stimuli.base import Fit, Image, Stimuli
+from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
 from differentia.stimuli.copies import without_copies
 from differentia.stimuli.scrambling import random_phases, with_phases
 from differentia.system.random import generator_of
@@ -93,6 +94,26 @@ def test_phases_before_rounding() -> None:
     assert turned.real.min() > -1e-9 * np.abs(turned).max()
     with_others = with_phases(values, random_phases((24, 32), np.random.default_rng(2)))
     assert np.abs(with_others - scrambled).max() > 5
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("source", ["movies/bikes.mp4?every=50", "cats/cat.?.jpg"])
+def test_photographs_and_a_film(real_data: Path, source: str) -> None:
+    """Spectra within 1 % before values are clipped, and not after; histograms to the last pixel."""
+    fit = Fit((96, 96, 3))
+    given = shown(dif.images(f"{real_data}/{source}"), fit)
+    rounded = [
+        np.rint(with_phases(image, random_phases((96, 96), np.random.default_rng(n))))
+        for n, image in enumerate(given)
+    ]
+    assert same_spectrum(given, np.stack(rounded)) < 0.005
+    assert same_spectrum(given, np.clip(rounded, 0, 255)) > 0.01
+    scrambled = dif.scramble(f"{real_data}/{source}")
+    extreme = np.isin(shown(scrambled, fit), [0, 255]).mean()
+    assert 0.005 < np.mean([*scrambled.clipped().values()]) <= extreme
+    pixels = shown(dif.scramble(f"{real_data}/{source}", kind="pixels"), fit)
+    assert np.array_equal(histograms(pixels), histograms(given))
+    assert same_spectrum(given, pixels) > 0.5
 
 
 @pytest.mark.parametrize("shape", [(5, 7, 1), (6, 4, 3), (1, 9, 1), (1, 1, 1)])
@@ -331,6 +352,43 @@ def test_frames_are_made_once_by_whoever_comes_first(monkeypatch: pytest.MonkeyP
     assert loaded == list(range(12))
     assert np.array_equal(pixels, shown(dif.scramble(film(), axis="time")))
     assert scrambled.load(0, Fit((8, 8, 1))).pixels.shape == (8, 8, 1)
+
+
+def test_the_hashes_of_a_film_are_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is hashed grows with the number of frames, not with its square."""
+    hashed: list[int] = []
+
+    def counted(*parts: bytes) -> str:
+        hashed.append(sum(map(len, parts)))
+        return content_hash(*parts)
+
+    monkeypatch.setattr(scrambling, "content_hash", counted)
+    scrambled = dif.scramble(film(100, shape=(2, 2, 1)), axis="time")
+    assert len({scrambled.content_hash(index, FIT) for index in range(100)}) == 100
+    assert sum(hashed) < 100 * 64 * 4
+
+
+class _Damaged(ArrayStimuli):
+    """A film of which one frame can't be read."""
+
+    def load(self, index: int, fit: Fit) -> Image:
+        if index == 3:
+            raise UnreadableImageError("frame 3 is damaged")
+        return super().load(index, fit)
+
+
+def test_a_damaged_frame() -> None:
+    """It can be left out of a film that is scrambled frame by frame, not where each depends on all."""
+    given = _Damaged(film().array)
+    given.in_time = True
+    with pytest.raises(UnreadableImageError):
+        dif.scramble(given).load(3, FIT)
+    for axis in ("time", "both"):
+        scrambled = dif.scramble(given, axis=axis)
+        for look in (scrambled.load, scrambled.content_hash):
+            with pytest.raises(dif.InputError, match=r"frame 3 is damaged; phases .* every frame$") as caught:
+                look(0, FIT)
+            assert not isinstance(caught.value, UnreadableImageError)
 
 
 @pytest.mark.parametrize(("axis", "in_all"), [("time", 2.2), ("both", 60.0)])

@@ -125,6 +125,16 @@ def test_what_a_source_may_be_meant_for(
     assert str(caught.value) == f"{source}: no such file or folder; {meant}"
 
 
+def test_a_file_with_options_that_is_not_there(tmp_path: Path) -> None:
+    """It is a file that is missing, and no pattern that nothing matches."""
+    (tmp_path / "clip.mp4").touch()
+    for name, meant in (("clop.mp4", r"did you mean .*/clip\.mp4\?"), ("x.h5", "check the path")):
+        with pytest.raises(dif.InputError, match=rf"/{name}: no such file; {meant}$"):
+            dif.images(f"{tmp_path}/{name}?every=2")
+    with pytest.raises(dif.InputError, match=r"\*\.mp4\?every=2: no file matches"):
+        dif.images(f"{tmp_path}/*.mp4?every=2")
+
+
 def test_an_empty_path_is_no_folder() -> None:
     """It is not taken for the working folder."""
     with pytest.raises(dif.InputError, match=r"^an empty path was given; name a folder, a glob or a file$"):
@@ -253,7 +263,8 @@ BOTH, END = ".JPEG and .png", "the images there end in"
         ("data.mat", "is an HDF5 file; to read its images, give it a name that ends in .h5 or .hdf5$"),
         (
             "films",
-            "no images in this folder, but files that hold several; name one of them: films/clip 9.mp4$",
+            "no images in this folder, but files that hold several; name one of them: films/clip 9.mp4, "
+            "or take each as a set: --sets-from films$",
         ),
         (
             ["films/clip 9.mp4"],

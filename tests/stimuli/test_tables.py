@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import datasets as hugging_face
+import h5py
 import helpers.zoo  # noqa: F401 - before torchvision is imported
 import numpy as np
 import pandas as pd
 import PIL.Image
 import pytest
+from helpers.film_files import film
 from helpers.image_files import RGB, write
 from torchvision import datasets as vision
 
@@ -73,6 +76,115 @@ def test_a_set_for_each_sub_folder(tmp_path: Path) -> None:
     )
     with pytest.warns(dif.DifferentiaWarning, match=told):
         assert names_of(dif.sets_from(str(tmp_path))) == names_of(sets)
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> Path:
+    """A folder of files that hold several images each, of four kinds, and of what belongs to none."""
+    folder = tmp_path / "films"
+    folder.mkdir()
+    frames = np.random.default_rng(0).integers(0, 256, (30, 8, 8), np.uint8)
+    film(folder / "film 10", count=30)
+    film(folder / "film 9.b.avi", "avi", count=15)
+    np.save(folder / "array.npy", frames)
+    with h5py.File(folder / "cells.h5", "w") as file:
+        file["frames"] = frames[:20]
+    (folder / "notes.txt").write_text("calm and busy")
+    (folder / ".film 1.mp4").write_bytes(b"what macOS adds")
+    return folder
+
+
+def test_a_set_for_each_file_of_several(films: Path) -> None:
+    """By its name without the ending, in natural order; the options behind the folder are those of each."""
+    sets = dif.sets_from(films)
+    assert {name: len(stimuli) for name, stimuli in sets.items()} == {
+        "array": 30,
+        "cells": 20,
+        "film 9.b": 15,
+        "film 10": 30,
+    }
+    sets = dif.sets_from(f"{films}?every=10&start=0")
+    assert {name: len(stimuli) for name, stimuli in sets.items()} == {
+        "array": 3,
+        "cells": 2,
+        "film 9.b": 2,
+        "film 10": 3,
+    }
+    assert sets["film 10"].source == f"{films}/film 10.mp4?every=10&start=0"
+    one = dif.images(f"{films}/film 10.mp4?every=10")
+    assert sets["film 10"].names == one.names == ("film 10_0.000s", "film 10_0.400s", "film 10_0.800s")
+    assert np.array_equal(sets["film 10"].load(2, RGB).pixels, one.load(2, RGB).pixels)
+    for name in ("array.npy", "cells.h5"):
+        (films / name).unlink()
+    assert [len(stimuli) for stimuli in dif.sets_from(f"{films}?fps=5").values()] == [3, 6]
+
+
+def test_archives_are_sets(tmp_path: Path, photos: Path) -> None:
+    """Whatever their endings are made of; options with text, too."""
+    folder = tmp_path / "archives"
+    folder.mkdir()
+    write(photos / "sub" / "f.png")
+    for kind, name in (("gztar", "cats.tar.gz"), ("zip", "dogs.v2.zip")):
+        shutil.move(shutil.make_archive(str(tmp_path / "packed"), kind, photos, "sub"), folder / name)
+    for source in (folder, f"{folder}?folder=sub"):
+        assert {name: stimuli.names for name, stimuli in dif.sets_from(source).items()} == {
+            "cats": ("b.png", "f.png"),
+            "dogs.v2": ("b.png", "f.png"),
+        }
+
+
+def test_a_folder_of_both(films: Path) -> None:
+    """Sub-folders are the sets, or the files where options ask for them; what is left out is said."""
+    (films / "stills").mkdir()
+    with pytest.warns(
+        dif.DifferentiaWarning, match=r"each file .* is a set; left out folders \(1: stills\)$"
+    ):
+        assert len(dif.sets_from(films)) == 4
+    for number in range(2):
+        write(films / "stills" / f"{number}.png")
+    write(films / "poster.png")
+    told = r"each sub-folder is a set; left out images .* \(1: poster.png\) and files that hold several \(4: "
+    with pytest.warns(dif.DifferentiaWarning, match=told):
+        assert [*dif.sets_from(films)] == ["stills"]
+    told = r"left out folders \(1: stills\) and files of one image \(1: poster.png\)$"
+    with pytest.warns(dif.DifferentiaWarning, match=told):
+        assert len(dif.sets_from(f"{films}?every=2")) == 4
+
+
+def test_what_is_wrong_with_a_folder_of_films(films: Path, tmp_path: Path) -> None:
+    """The file is named, and what to do."""
+    for source, told in (
+        (f"{films}?fps=1", r"array\.npy: unknown option of a \.npy file 'fps'\. Known: every, start, stop$"),
+        (f"{films}?every=0", r"array\.npy\?every=0: every is 0"),
+        (f"{films}?every", r"the option 'every' has no value"),
+        (f"{films}?every=25", r"2 sets with one image alone \(cells, film 9\.b\)"),
+        (
+            films / "film 10.mp4",
+            r"is one set; write --set NAME=.*film 10\.mp4, or name its folder for a set of each$",
+        ),
+        (f"{films}/film 10.mp4?fps=1", r"is one set; write --set NAME=.*film 10\.mp4\?fps=1, "),
+        (tmp_path, rf"none of its sub-folders holds images; did you mean {films}\?"),
+        (f"{tmp_path}?fps=1", r"holds no film or other file .*; leave \?fps=1 out"),
+    ):
+        with pytest.raises(dif.InputError, match=told):
+            dif.sets_from(source)
+    with pytest.raises(dif.InputError, match="whose sub-folders or files are the sets; leave set= out"):
+        dif.sets_from(films, set="category")
+    with pytest.raises(dif.InputError, match=rf"or take each as a set: --sets-from {films}"):
+        dif.images(films)
+    film(films / "film 10", "mkv")
+    with pytest.raises(dif.InputError, match="two files are called 'film 10' but for their endings; rename"):
+        dif.sets_from(films)
+    (films / "film 10.mkv").write_bytes(b"")
+    (films / "film 10.mp4").unlink()
+    with pytest.raises(dif.InputError, match=r"film 10\.mkv: "):
+        dif.sets_from(films)
+    (films / "film 10.mkv").unlink()
+    outside = film(tmp_path / "outside")
+    (films / "link.mp4").symlink_to(outside)
+    with pytest.raises(dif.InputError, match=r"link\.mp4: a link that leads out of .*--follow-links"):
+        dif.sets_from(films)
+    assert "link" in dif.sets_from(films, follow_links=True)
 
 
 def test_links_out_of_the_folder(tmp_path: Path) -> None:
@@ -212,8 +324,17 @@ HEADER = "file,category\n"
         (
             "file;category\na.png;cats\n",
             "",
-            r"no column names the image files; say which does: path=file;category\. Known: file;c",
+            r"/table\.csv: its columns are separated by semicolons; expected commas: save it with these$",
         ),
+        ("file;category\na.png;cats, more\n", "", "separated by semicolons; expected commas"),
+        ("file\tcategory\na.png\tcats\n", "", "separated by tabs; expected commas"),
+        ("name\na.png\n", "", r"no column names the image files; say which does: path=name\. Known: name"),
+        (
+            "file,kind\na.png,cats\n",
+            "",
+            r"no column names the sets; say which does: set=kind\. Known: file, ",
+        ),
+        ("photo,kind\na.png,cats\n", "?path=photo", "say which does: set=kind"),
         ("file,path,set\n", "", "file and path could each name the image files; say which does: path=file"),
         ("file,class,label\n", "", "class and label could each name the sets; say which does: set=class"),
         (HEADER, "?path=name", r"has no column 'name'\. Known: file, category"),
@@ -249,15 +370,15 @@ def test_what_holds_no_sets(photos: Path) -> None:
         (photos / "gone", "no such folder or table"),
         (photos / "sub" / "b.png", r"is no table that is read \(\.csv, \.tsv, \.parquet\)"),
         ("", "an empty path"),
-        (7, "from an object of type int; expected a folder of folders, a table"),
+        (7, "from an object of type int; expected a folder of folders or of films, a table"),
         (written(photos, "no Parquet", "table.parquet"), "can't be read as Parquet"),
     ):
         with pytest.raises(dif.InputError, match=told):
             dif.sets_from(source)
-    with pytest.raises(dif.InputError, match=r"whose sub-folders are the sets; leave path= out"):
+    with pytest.raises(dif.InputError, match=r"whose sub-folders or files are the sets; leave path= out"):
         dif.sets_from(photos, path="file")
     with pytest.raises(dif.InputError, match="path is given twice"):
-        dif.sets_from(f"{photos}/table.csv?path=a", path="b")
+        dif.sets_from(f"{table_of(photos)}?path=a", path="b")
     latin = photos / "latin.csv"
     latin.write_bytes("file,category\na.png,Bär\n".encode("latin-1"))
     with pytest.raises(dif.InputError, match=r"latin\.csv: can't be read as a table .*UTF-8"):

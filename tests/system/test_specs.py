@@ -61,3 +61,11 @@ def test_a_parenthesis_that_is_not_closed() -> None:
             split_nested(spec)
         assert str(caught.value).startswith(f"{spec}: ")
         assert f"scramble:./{spec.removeprefix('scramble:')} for a path" in str(caught.value)
+
+
+def test_options_behind_a_parenthesis_begin_with_a_question_mark() -> None:
+    """An ampersand, or nothing, in its place is an error that says what to write; a path may go on."""
+    for behind in ("&axis=time", "axis=time"):
+        with pytest.raises(InputError, match=r"write scramble:\(a\.mp4\?fps=1\)\?axis=time$"):
+            split_nested(f"scramble:(a.mp4?fps=1){behind}")
+    assert split_nested("scramble:(old) a&b=c?seed=1") == ("scramble", "(old) a&b=c", "seed=1")

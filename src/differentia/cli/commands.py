@@ -678,7 +678,7 @@ def contrast(
 @_command(
     "differentia depth vgg16 --out vgg16_depth",
     "differentia depth mouse_1 mouse_2 --stimulus vgg16 --sets movie,scrambled,gratings,noise --json",
-    "differentia depth vgg16 resnet18 --out depth --figures svg",
+    "differentia depth vgg16 resnet18 --out depth --figures svg --table depth.parquet",
 )
 def depth(
     results: Annotated[list[str], opt.argument("A result.nc, or its folder; several.", "RESULT...")],
@@ -693,7 +693,7 @@ def depth(
     compared: Annotated[
         Any,
         opt.value(
-            tuple[Text, ...], "Which sets, 4 or more.", "A,B,...", "--sets", shown="all but the reference"
+            tuple[Text, ...], "Which sets, 4 or more.", "A,B,...", "--sets", shown="all but references"
         ),
     ] = None,
     base: Annotated[str, opt.text("The layer that is the stimulus.", "LAYER")] = "input",
@@ -701,6 +701,9 @@ def depth(
     permutations: Annotated[Any, opt.value(Count, "Of sets, for p across them.")] = "9999",
     seed: Annotated[Any, opt.value(Whole, "Of the permutations.")] = "0",
     out: Annotated[str | None, opt.text("The folder to write tables and the figure to.", "DIR")] = None,
+    table: Annotated[
+        str | None, opt.text("Also write all numbers to a file: .csv or .parquet.", "FILE")
+    ] = None,
     *,
     figures: tuple[str, ...],
     figure_width: float | None,
@@ -712,16 +715,20 @@ def depth(
     Across sets: does a layer's differentiation follow that of the stimulus, the layer input? Within a set: do
     the same pairs of images lie far apart? Several results are networks, or animals, named by their folders.
 
-    DIR gets depth.csv, the numbers of each layer; pairs.csv, those of each set and layer; and depth.png.
+    DIR gets depth.csv, the numbers of each layer; pairs.csv, those of each set and layer; and depth.png. FILE
+    has both in one table, one row for each set and layer.
     """
-    from differentia.cli.depth import print_depth, save_depth
+    from differentia.cli.depth import print_depth, save_depth, table_of
     from differentia.results.depth import depth as follow
+    from differentia.results.tables import require_ending, save_table
 
     options = FigureOptions(figures, figure_width, dpi)
     if not out and options != FigureOptions():
         raise InputError(
             "--figures, --figure-width and --dpi are of the figure in a folder; name it with --out"
         )
+    if table is not None:
+        require_ending(table)
     read = {name: _read_result(path) for name, path in _named_results(results).items()}
     shown = None if stimulus is None else _read_result(stimulus)
     found = {}
@@ -743,6 +750,8 @@ def depth(
     print_depth(found, as_json=as_json)
     if out:
         say(f"Written to {out}: {', '.join(path.name for path in written)}")
+    if table is not None:
+        say(f"Written to {save_table(table_of(found), table)}")
 
 
 def _named_results(paths: list[str]) -> dict[str, str]:
@@ -768,7 +777,7 @@ def statistics(
         opt.text(
             "Two sets of which an interval and p are wanted; may be repeated.",
             *("A,B", "--pair"),
-            shown="every two of at most four sets beside the reference",
+            shown="every two of at most four sets beside the references",
         ),
     ] = None,
     quantiles: Annotated[

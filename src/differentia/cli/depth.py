@@ -17,9 +17,10 @@ from differentia.cli.output import (
     written_value,
 )
 from differentia.cli.tables import Column, aligned
-from differentia.system.files import require_free, require_writable, written_whole
+from differentia.system.files import require_free, require_writable
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
     from differentia.output.options import FigureOptions
@@ -90,10 +91,13 @@ def _cells(rows: Sequence[Mapping[str, Any]], what: str) -> list[str]:
 
 def save_depth(found: Mapping[str, xr.Dataset], folder: Path, options: FigureOptions) -> list[Path]:
     """Write the tables and the figure of one or several results, and return their paths."""
+    import pandas as pd
+
     from differentia.output.figures.correlations import plot_depth
     from differentia.output.figures.panels import RESOLUTION
     from differentia.output.figures.save import Picture, save_picture
     from differentia.results.depth import depth_rows, pair_rows
+    from differentia.results.tables import save_table
 
     require_free(folder, f"--out {folder}", files=[TABLE, PAIRS])
     require_writable(folder, f"--out {folder}")
@@ -101,16 +105,20 @@ def save_depth(found: Mapping[str, xr.Dataset], folder: Path, options: FigureOpt
     for file, rows_of in ((TABLE, depth_rows), (PAIRS, pair_rows)):
         rows = [{"result": name, **row} for name, one in found.items() for row in rows_of(one)]
         if rows:
-            written.append(_save_rows(rows, folder / file))
+            written.append(save_table(pd.DataFrame(rows), folder / file))
         else:
             (folder / file).unlink(missing_ok=True)  # of an earlier run
     drawn = next(iter(found.values())) if len(found) == 1 else found
     return written + save_picture(Picture("depth", RESOLUTION, partial(plot_depth, drawn)), options, folder)
 
 
-def _save_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
+def table_of(found: Mapping[str, xr.Dataset]) -> pd.DataFrame:
+    """Return the table of each result, below each other; of several, their names are a column."""
     import pandas as pd
 
-    with written_whole(path) as beside:
-        pd.DataFrame(rows).to_csv(beside, index=False)
-    return path
+    from differentia.results.tables import to_dataframe
+
+    tables = {name: to_dataframe(one) for name, one in found.items()}
+    if len(tables) == 1:
+        return next(iter(tables.values()))
+    return pd.concat(tables, names=["result", None]).reset_index(level="result").reset_index(drop=True)

@@ -186,8 +186,8 @@ SET_TEXT = (
     "or tar archive, noise:COUNT, or scramble:NAME of another set. Once for each set."
 )
 SETS_FROM_TEXT = (
-    "Many sets at once: a folder, each sub-folder a set, or a table (.csv, .tsv, .parquet) with a row for "
-    "each image, as table.csv?path=file&set=category."
+    "Many sets at once: a folder, each sub-folder or film a set (as films?fps=1), or a table (.csv, .tsv, "
+    ".parquet) with a row for each image, as table.csv?path=file&set=category."
 )
 CLASSES_TEXT = "A file of the names of the classes: one a line, or JSON, such as Keras's class index."
 SIZE_TEXT = "224, 224x192 (height x width) or 28x28x1 (and channels)."

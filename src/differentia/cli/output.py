@@ -25,6 +25,7 @@ QUANTILES = {"10 %": 0.1, "median": 0.5, "90 %": 0.9}
 MOST_NAMED = 10
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
 
 
@@ -144,12 +145,9 @@ def print_result(result: xr.Dataset) -> None:
 
     def over_sets(share: float, name: str, what: str) -> Column:
         values = np.array([[_number(found[layer, one][name]) for one in others] for layer in layers])
-        quantiles = [
-            np.quantile(of[np.isfinite(of)], share) if np.isfinite(of).any() else np.nan for of in values
-        ]
         return Column(
             [f"{what},", f"{len(others):,} sets"],
-            aligned([written_value(value, np.nan, np.nan) for value in quantiles]),
+            aligned([written_value(value, np.nan, np.nan) for value in _over_sets(values, share)]),
         )
 
     def relative_to(name: str) -> Column:
@@ -192,7 +190,33 @@ def print_result(result: xr.Dataset) -> None:
     print_text()
     if bool(doubted.any()):
         print_text(f"?: not to be trusted for other {subject.item.many}; why is said below")
-    print_paragraph(*say_precision(result), *say_doubts(result), *say_undefined(result), *say_copies(result))
+    print_paragraph(
+        *say_precision(result),
+        *say_doubts(result),
+        *say_undefined(result),
+        *say_copies(result),
+        *_say_too_many(result, subject.item.many),
+    )
+
+
+def _say_too_many(result: xr.Dataset, items: str) -> list[str]:
+    """Say that the result holds nothing of pairs, where there were too many images."""
+    from differentia.experiment.measure import MOST_IMAGES_WITH_DISTANCES
+
+    if "distance" in result or result.sizes["image"] <= MOST_IMAGES_WITH_DISTANCES:
+        return []
+    return [
+        f"Of {result.sizes['image']:,} {items} no distances, maps or small pictures are kept, and no "
+        f"statistics of pairs: measure at most {MOST_IMAGES_WITH_DISTANCES:,} in all for these."
+    ]
+
+
+def _over_sets(values: np.ndarray, share: float) -> list[float]:
+    """Return a quantile over the sets (columns) of each layer (row); of none that is known, NaN."""
+    import numpy as np
+
+    known = [of[np.isfinite(of)] for of in values]
+    return [float(np.quantile(of, share)) if len(of) else math.nan for of in known]
 
 
 def _value_parts(row: dict[str, Any], mark: str) -> tuple[str, str, str]:
@@ -305,7 +329,11 @@ _OF_SETS = {
 
 
 def print_statistics(found: xr.Dataset, result: xr.Dataset) -> None:
-    """Print what `statistics` returned of a result: sets, then the pairs with p, each layer by layer."""
+    """Print what `statistics` returned of a result: sets, then the pairs with p, each layer by layer.
+
+    Of many sets the columns are quantiles over them, beside the reference.
+    """
+    from differentia.output.chosen import are_many
     from differentia.output.words import units_title
     from differentia.results.subject import subject_of
     from differentia.results.summaries import layer_names
@@ -314,13 +342,28 @@ def print_statistics(found: xr.Dataset, result: xr.Dataset) -> None:
     items, names = subject.item.many, Column([subject.place.one], layer_names(found), text=True)
     count = units_title(str(found.attrs["units"]), int(result["n_units"].max()), subject.unit.many)
     if bool(found["dimensionality"].notnull().any()):
+        shown = {what: heading for what, heading in _OF_SETS.items() if bool(found[what].notnull().any())}
+        many = are_many(result)
+        alone = [name for name in found["set"].values if not many or name == result.attrs["reference"]]
         columns = [
             Column([str(name), *heading], [_value(one) for one in found[what].sel(set=name).values])
-            for name in found["set"].values
-            for what, heading in _OF_SETS.items()
-            if bool(found[what].notnull().any())
+            for name in alone
+            for what, heading in shown.items()
         ]
+        if many:
+            others = found.drop_sel(set=alone)
+            columns += [
+                Column([*heading, part], [_value(one) for one in _over_sets(values, share)])
+                for what, heading in shown.items()
+                for values in [others[what].transpose("layer", "set").values]
+                for part, share in QUANTILES.items()
+            ]
         print_table(f"Mean distance of pairs, and dimensions of responses, {count}", names, columns)
+        if many:
+            print_text(
+                f"Quantiles over {others.sizes['set']:,} sets. --json prints the values of each, and --table "
+                "FILE writes them."
+            )
         print_text()
     compared = found.isel(pair=found["p"].notnull().any("layer").values)
     for at in range(compared.sizes["pair"]):

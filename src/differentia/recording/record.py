@@ -45,6 +45,7 @@ from differentia.stimuli.presentation import (
     attributes_of,
     copies_in_words,
     first_images,
+    make_clipped,
     warn_of_images,
 )
 from differentia.system.fields import accept, takes
@@ -142,6 +143,7 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
         with _held_store(show, plan, budget, fingerprint) as opened:
             passes = Passes(show, plan, opened, budget)
             recorded, skipped = passes.record()
+    make_clipped(stimuli, fit)
     duplicates = find_duplicates(recorded[names[0]].images)
     noises = [name for name, given in stimuli.items() if isinstance(given, NoiseStimuli)]
     reference = noises[0] if len(noises) == 1 else None

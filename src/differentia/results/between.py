@@ -19,6 +19,7 @@ from differentia.results.contrasts import MOST_SETS
 from differentia.results.dataset import units_at_hand
 from differentia.results.doubts import doubts
 from differentia.results.intervals import side_by_side
+from differentia.results.references import compared_sets
 from differentia.results.summaries import rows_by_set
 from differentia.system.random import generator_of
 
@@ -47,10 +48,8 @@ class Compared(NamedTuple):
 
 
 def default_pairs(result: xr.Dataset) -> list[tuple[str, str]]:
-    """Return every two sets beside the reference, or one and the reference; none where there are many."""
-    names = list(rows_by_set(result))
-    others = [name for name in names if name != result.attrs["reference"]]
-    chosen = others if len(others) > 1 else names
+    """Return every two sets beside the references, or one and its reference; none where there are many."""
+    chosen = compared_sets(result)
     return list(combinations(chosen, 2)) if len(chosen) <= MOST_SETS else []
 
 

@@ -23,6 +23,7 @@ from differentia.results.intervals import (
     side_by_side,
     with_confidences,
 )
+from differentia.results.references import compared_sets
 from differentia.results.schema import LIMITS, checked
 from differentia.results.subject import RECORDED_FACT, subject_of
 from differentia.results.summaries import layer_names
@@ -211,16 +212,14 @@ def contrasts_between_sets(
     confidence: float | None = None,
     progress: Progress | bool | None = None,
 ) -> list[xr.Dataset]:
-    """Compare every two sets beside the reference; where there is one such set only, it and the reference.
+    """Compare every two sets beside the references; where there is one such set only, it and its reference.
 
     There is nothing for more than four such sets, nor of a pair that can be compared in no layer. Corrected p
     and simultaneous limits allow for all pairs and layers together. Of progress, as for `measure`, there is
     one stage, ``contrasts``, which counts pairs of sets.
     """
     require_progress(progress)
-    names = [str(name) for name in result["set"].values]
-    others = [name for name in names if name != result.attrs["reference"]]
-    compared = others if len(others) > 1 else names
+    compared = compared_sets(result)
     if not 2 <= len(compared) <= MOST_SETS:
         return []
     counts = {name: len(set_rows(result, name)) for name in compared}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from differentia.errors import InputError, require_count, require_distinct_names, require_known, unknown_name
+from differentia.errors import InputError, require_count, require_known, unknown_name
 from differentia.results.across import at_largest, p_of_permuted
 from differentia.results.correlations import (
     COEFFICIENTS,
@@ -24,6 +24,7 @@ from differentia.results.dataset import set_rows
 from differentia.results.doubts import doubts
 from differentia.results.intervals import CONFIDENCE, require_confidence
 from differentia.results.mantel import LEAST_IMAGES, mantel, pairs_of, similarities
+from differentia.results.references import compared_sets
 from differentia.results.schema import checked, validate_result, what_is_left
 from differentia.results.subject import RECORDED_FACT, SETS, subject_of
 from differentia.results.summaries import layer_names
@@ -89,11 +90,11 @@ def depth(
     result
         What `measure` or `measure_responses` returned.
     stimulus
-        The result whose layer `base` is the stimulus; by default the same. A recording, which has no such
-        layer, needs one; sets are matched by name.
+        The result whose layer `base` is the stimulus; by default the same, as which counts one whose layer
+        has the same values. A recording, which has no such layer, needs one; sets are matched by name.
     sets
-        Those that are compared, four at least; by default all but the reference, which may be noise that
-        lies far from all else and would decide alone.
+        Those that are compared, four at least; by default all but references: noise lies far from all else
+        and would decide alone, and what was scrambled is no set of its own.
     base
         The layer that is the stimulus.
     pairs
@@ -156,7 +157,7 @@ def depth(
     names, left_out = _sets(result, source, sets)
     values = at_largest(result["differentiation"], result).sel(set=names).transpose("set", "layer")
     given = at_largest(source["differentiation"], source).sel(layer=base, set=names)
-    own = base if stimulus is None else None
+    own = base if _is_of(values, base, given) else None
     of_layers = _across_sets(given, values, own, confidence, (permutations, seed))
     doubted = doubts(result).sel(set=names, n_units=result["n_units"].max()).transpose("set", "layer")
     layers = layer_names(result)
@@ -189,6 +190,12 @@ def depth(
     return found.assign(set_size=("set", [len(set_rows(result, name)) for name in names]))
 
 
+def _is_of(values: xr.DataArray, base: str, given: xr.DataArray) -> bool:
+    """Whether the stimulus is a layer of the result itself, also where the same one was given for several."""
+    has_base = base in values["layer"].values
+    return has_base and np.array_equal(values.sel(layer=base).values, given.values, equal_nan=True)
+
+
 def _require_base(source: xr.Dataset, base: str, *, other: bool) -> None:
     """Raise an error unless a result has the layer that is the stimulus."""
     known = layer_names(source)
@@ -209,13 +216,15 @@ def _sets(
     """Return the sets that are compared, and those that the stimulus has not."""
     known = [str(name) for name in result["set"].values]
     if wanted is None:
-        chosen = [name for name in known if name != result.attrs["reference"]]
+        chosen = compared_sets(result)
     else:
         if isinstance(wanted, str) or not isinstance(wanted, Iterable):
             raise InputError(f"sets= is {wanted!r}; expected a list of names: sets=[{wanted!r}, ...]")
-        chosen = require_distinct_names("set", wanted)
+        chosen = [str(name).strip() for name in wanted]
         for name in chosen:
             require_known("set", name, known)
+            if chosen.count(name) > 1:
+                raise InputError(f"sets= (--sets) names {name!r} twice; name each set once")
     others = {str(name) for name in source["set"].values}
     common = [name for name in chosen if name in others]
     if source is not result and len(common) < LEAST_SETS:
@@ -324,8 +333,7 @@ def _within_sets(
 def depth_to_show(results: Mapping[str, xr.Dataset]) -> xr.Dataset | None:
     """Return how the layers of the first of several results follow the stimulus, if that can be told."""
     first = next(iter(results.values()))
-    others = first.sizes["set"] - (first.attrs["reference"] in first["set"].values)
-    if BASE not in layer_names(first) or others < LEAST_SETS:
+    if BASE not in layer_names(first) or len(compared_sets(first)) < LEAST_SETS:
         return None
     found = depth(first, pairs=False)
     return found if bool(found["pearson_p"].notnull().any()) else None

@@ -66,11 +66,23 @@ def references_of(result: xr.Dataset, given: References = None) -> dict[str, str
     return resolved(given, sets, {name: one if one in sets else "" for name, one in own.items()})
 
 
+def compared_sets(result: xr.Dataset) -> list[str]:
+    """Return the sets that are compared unless others are named: those by which no other is divided.
+
+    Where that is one set, it comes with its reference; where it is none, all sets are compared.
+    """
+    references = references_of(result)
+    found = [name for name in references if name not in references.values()]
+    if len(found) == 1:
+        found = [name for name in references if name in (found[0], references[found[0]])]
+    return found or [*references]
+
+
 def references_in(values: xr.DataArray) -> References:
     """Return what values are divided by; None of those that are not."""
-    if SET_REFERENCE in values.coords:
-        return dict(zip(map(str, values["set"].values), map(str, values[SET_REFERENCE].values), strict=True))
     reference: str | None = values.attrs.get("reference")
+    if reference == "" and SET_REFERENCE in values.coords:  # which those of a result have too, undivided
+        return dict(zip(map(str, values["set"].values), map(str, values[SET_REFERENCE].values), strict=True))
     return reference
 
 

@@ -9,6 +9,7 @@ from differentia.errors import InputError, require_distinct_names, require_known
 from differentia.results.dataset import provenance, with_provenance
 from differentia.results.references import SET_REFERENCE
 from differentia.results.schema import checked, map_names
+from differentia.stimuli.sources import source_of_renamed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,7 +31,8 @@ def rename(
     Returns
     -------
     xarray.Dataset
-        With the same values. Texts of warnings that were given keep the old names.
+        With the same values. Sources have the new names too (``scramble:NAME``); texts of warnings that were
+        given keep the old ones.
 
     Raises
     ------
@@ -58,7 +60,10 @@ def rename(
         renamed = renamed.assign_coords({SET_REFERENCE: ("set", references, result[SET_REFERENCE].attrs)})
     facts = provenance(result)
     of_images: dict[str, Any] = {
-        "sets": {new_sets.get(name, name): source for name, source in facts.get("sets", {}).items()},
+        "sets": {
+            new_sets.get(name, name): source_of_renamed(str(source), new_sets)
+            for name, source in facts.get("sets", {}).items()
+        },
         "skipped": [_in_set(image, new_sets) for image in facts.get("skipped", ())],
         "dropped": [_in_set(image, new_sets) for image in facts.get("dropped", ())],
         "duplicates": [[_in_set(one, new_sets) for one in group] for group in facts.get("duplicates", ())],

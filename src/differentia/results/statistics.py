@@ -64,7 +64,7 @@ def statistics(
         Of the distances of a set's pairs, from 0 to 1.
     pairs
         Pairs of sets' names, of which an interval and p are wanted. By default every two sets beside the
-        reference, if these are at most four; of a single one, it and the reference.
+        references, if these are at most four; of a single one, it and its reference.
     confidence
         Of the intervals, from 0.5 to below 1; by default that of the result's intervals.
 

@@ -19,7 +19,7 @@ from differentia.results.doubts import doubts
 from differentia.results.draws import draw_mean, draw_spread
 from differentia.results.references import references_of
 from differentia.results.relative import relative, relative_interval
-from differentia.results.schema import LEFT_OUT, LIMITS, POINT, SOURCES, checked
+from differentia.results.schema import LEFT_OUT, LIMITS, POINT, SOURCES, attribute_names, checked
 from differentia.system.files import user_path, written_whole
 
 if TYPE_CHECKING:
@@ -42,15 +42,15 @@ def to_dataframe(result: xr.Dataset) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Of a result: ``units``, ``set``, ``layer``, ``n_units``, ``units_used``, and ``differentiation`` and
-        ``relative``, means over draws, each with its SD over draws (``sd_over_draws``,
-        ``relative_sd_over_draws``) and its limits of units, of images and of both
-        (``differentiation_units_low``, and so on). What is not known is NaN, and so is all that is relative
-        where there is no reference. ``doubt`` says why there are no
-        limits of images, where they can't be trusted (`doubts`). ``not_converged`` (boolean) says where more
-        units give another value, as `differentia.not_converged` does, but is `pandas.NA` where that can't be
-        said and `differentia.not_converged` is False: at the largest number of units that were looked at,
-        there are none to compare with.
+        Of a result: ``units``, ``set``, ``layer``, ``n_units``, ``units_used``, ``reference`` (the set that
+        is divided by; empty where there is none), and ``differentiation`` and ``relative``, means over draws,
+        each with its SD over draws (``sd_over_draws``, ``relative_sd_over_draws``) and its limits of units,
+        of images and of both (``differentiation_units_low``, and so on). What is not known is NaN, and so is
+        all that is relative where there is no reference. ``doubt`` says why there are no limits of images,
+        where they can't be trusted (`doubts`). ``not_converged`` (boolean) says where more units give another
+        value, as `differentia.not_converged` does, but is `pandas.NA` where that can't be said and
+        `differentia.not_converged` is False: at the largest number of units that were looked at, there are
+        none to compare with.
 
         Of `statistics`: one row for each set and layer, and then one for each two sets and layer, which
         ``set`` and ``other`` name (``other`` is empty in a row of one set). Quantiles are columns,
@@ -160,10 +160,15 @@ def save_table(table: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     InputError
-        The path has another ending or can't be written to, or Parquet is not installed.
+        It is no DataFrame, the path has another ending or can't be written to, or Parquet is not installed.
     StorageError
         The disk is full.
     """
+    import pandas as pd
+
+    if not isinstance(table, pd.DataFrame):
+        kind = type(table).__name__
+        raise InputError(f"the table is of type {kind}; expected a DataFrame, such as to_dataframe(result)")
     place, write = user_path(path), WRITERS[require_ending(path)]
     with written_whole(place) as beside:
         write(table, beside)
@@ -234,6 +239,7 @@ def _columns_of(result: xr.Dataset) -> dict[str, Any]:
     """Return the columns of `to_dataframe`, each an array; None for those that are relative to nothing."""
     flags = not_converged(result).astype(object).where(convergence_known(result), None)
     columns: dict[str, Any] = {name: result[name] for name in ("units", *POINT, "units_used")}
+    columns["reference"] = result["set"].copy(data=[*references_of(result).values()])
     limits = value_limits(result)
     for name, spread in SPREADS.items():
         ends = [f"{name}_{source}_{end}" for source in SOURCES for end in ("low", "high")]
@@ -305,7 +311,10 @@ def top_classes(result: xr.Dataset, count: int = 5) -> xr.Dataset:
 
 
 def save_predictions(result: xr.Dataset, path: Path) -> None:
-    """Write the five most probable classes of each image as CSV, or remove the file where there are none."""
+    """Write the five most probable classes of each image as CSV, or remove the file where there are none.
+
+    What else is known of the images, such as the time of a frame, follows in columns of its own.
+    """
     # Names stand in it as they are, for programs to read; a spreadsheet may take one that begins with = for a
     # formula.
     if "prediction" not in result:
@@ -316,6 +325,8 @@ def save_predictions(result: xr.Dataset, path: Path) -> None:
     for place, number in enumerate(range(1, best.sizes["place"] + 1)):
         columns[f"class_{number}"] = best["class_name"].values[:, place]
         columns[f"probability_{number}"] = [f"{value:.6f}" for value in best["probability"].values[:, place]]
+    for name in attribute_names(result):
+        columns[name] = ["" if value != value else value for value in result[name].values.tolist()]
     with written_whole(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(columns)

@@ -185,6 +185,11 @@ class Stimuli(Shown, ABC):
         """Return what could not be used of the images that were looked at until now, by their places."""
         return {}
 
+    @property
+    def may_clip(self) -> bool:
+        """Whether values are made that may lie beyond 0..255, of which `clipped` tells."""
+        return False
+
     def clipped(self) -> dict[int, float]:
         """Return of images that were made until now, by their places, which share of values was clipped."""
         return {}

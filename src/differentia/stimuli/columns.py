@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: A number as tables write it, of which float64 keeps all digits; not 007, which is a name.
-_NUMBER = re.compile(r"[+-]?(0|[1-9]\d{0,14})(\.\d*)?(e[+-]?\d{1,2})?", re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?((0|[1-9]\d{0,14})(\.\d*)?|\.\d+)(e[+-]?\d{1,2})?", re.IGNORECASE)
 _WHOLE = re.compile(r"-?\d+\.0")
 _MISSING = ("", "nan", "NaN", "NA", "N/A")
 

@@ -54,7 +54,7 @@ class Track:
     stamps
         When each is shown, in units of the stream; they increase.
     keys
-        The numbers of those that can be decoded without others.
+        The numbers of those that can be decoded without others, or from the beginning of the file.
     seconds
         When each is shown, since the first one.
     end
@@ -74,7 +74,12 @@ class Track:
 
 
 #: What is kept of a packet, and what stands for a stamp that it has not.
-_PACKET = np.dtype([("stamp", np.int64), ("order", np.int64), ("is_key", np.bool_), ("duration", np.int64)])
+_PACKET = np.dtype(
+    [
+        *(("stamp", np.int64), ("order", np.int64), ("duration", np.int64)),
+        *(("is_key", np.bool_), ("is_shown", np.bool_)),
+    ]
+)
 _NONE = np.iinfo(np.int64).min
 
 
@@ -104,11 +109,12 @@ def read_track(path: Path) -> Track:
     packets, stamps = packets[stamps != _NONE], stamps[stamps != _NONE]
     stamps, places = np.unique(stamps, return_index=True)
     packets = packets[places]
-    keys = np.flatnonzero(packets["is_key"])
-    if counted or not len(keys):
-        keys = np.zeros(1, np.int64)
-    # What is shown before the first key frame hangs on one that is not there.
-    stamps, packets, keys = stamps[keys[0] :], packets[keys[0] :], keys - keys[0]
+    if counted or not packets["is_key"].any():
+        packets["is_key"] = stamps == stamps[:1]
+    # What is shown before the first key frame hangs on one that is not there; that may be cut away itself.
+    shown = packets["is_shown"] & (np.cumsum(packets["is_key"]) > 0)
+    stamps, packets = stamps[shown], packets[shown]
+    keys = np.union1d(0, np.flatnonzero(packets["is_key"]))
     if not len(stamps):
         raise InputError(f"{path}: its video stream holds no frame; copy or convert the film anew")
     ticks = stamps - stamps[0]
@@ -123,16 +129,17 @@ def read_track(path: Path) -> Track:
     )
 
 
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[tuple[int, int, bool, int]]:
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[tuple[int, int, int, bool, bool]]:
+    """Yield what is kept of each packet; a film that was trimmed has some that are read, and not shown."""
     for packet in container.demux(stream):
         if _holds_a_frame(packet, stream.codec_context.name):
             stamp, order = (_NONE if given is None else given for given in (packet.pts, packet.dts))
-            yield stamp, order, packet.is_keyframe, packet.duration or 0
+            yield stamp, order, packet.duration or 0, packet.is_keyframe, not packet.is_discard
 
 
 def _holds_a_frame(packet: Any, codec: str) -> bool:
-    """Return whether a packet holds a frame that is shown."""
-    if not packet.size or packet.is_discard:
+    """Return whether a packet holds a frame, not only what later ones refer to."""
+    if not packet.size:
         return False
     return codec != "vp8" or bool(bytes(packet)[0] & 0x10)  # show_frame, RFC 6386, section 9.1
 

@@ -61,7 +61,7 @@ class FilmStimuli(Stimuli):
             _require_few(len(self._numbers), self.source)
             seconds = track.seconds[self._numbers]
         else:
-            count = math.ceil((last - first - track.tolerance) * fps)
+            count = math.ceil(min((last - first - track.tolerance) * fps, 2**53))
             _require_few(count, self.source)
             seconds = first + np.arange(count) / fps
             shown = np.searchsorted(track.seconds, seconds + track.tolerance, side="right") - 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import PIL.Image
 from jaxtyping import UInt8
 
-from differentia.errors import InputError, in_one_line
+from differentia.errors import InputError, in_one_line, nearest_names
 from differentia.stimuli.arrays import frames_of, hash_of, require_images, with_options
 from differentia.stimuli.base import Fit, Image, Stimuli
 from differentia.system.files import require_utf8
@@ -97,14 +98,22 @@ def _chosen(datasets: dict[str, Any], name: str | None, path: Path) -> tuple[str
     fitting = [key for key, dataset in datasets.items() if _holds_images(dataset)]
     if name is None and len(fitting) == 1:
         return fitting[0], datasets[fitting[0]]
-    if name is not None:
-        what = f"holds no dataset {name!r}"
-    else:
-        what = f"holds {len(fitting) or 'no'} datasets of images"
     listed = [f"{key} {dataset.shape} {dataset.dtype}" for key, dataset in datasets.items()]
-    more = ", ..." if len(listed) > 6 else ""
-    example = (fitting or list(datasets))[0]
-    raise InputError(f"{path}: {what}: {', '.join(listed[:6])}{more}; name one: {path}?dataset={example}")
+    shown = ", ".join(listed[:6]) + ", ..." * (len(listed) > 6)
+    if not fitting:
+        what = f"holds no dataset {name!r}, and none" if name is not None else "holds no dataset"
+        expected = "(images, height, width[, 3]) of uint8, 0..255"
+        raise InputError(f"{path}: {what} of images: {shown}; expected {expected}: write it again")
+    what = f"holds no dataset {name!r}" if name is not None else f"holds {len(fitting)} datasets of images"
+    raise InputError(f"{path}: {what}: {shown}; name one: {path}?dataset={_nearest(name, fitting)}")
+
+
+def _nearest(name: str | None, fitting: Sequence[str]) -> str:
+    """Return the dataset that a name is likeliest meant for: one in a group of that name, or one like it."""
+    if name is None:
+        return fitting[0]
+    within = [key for key in fitting if key.startswith(f"{name.strip('/')}/")]
+    return [*within, *nearest_names(name, fitting), *fitting][0]
 
 
 def _holds_images(dataset: Any) -> bool:

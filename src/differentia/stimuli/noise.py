@@ -76,7 +76,7 @@ class NoiseStimuli(Stimuli):
             if number is not None:
                 _require_option(kind, name, number)
                 self.options[name] = float(number)
-        written = "".join(f"&{name}={number:g}" for name, number in self.options.items())
+        written = "".join(f"&{name}={_written(number)}" for name, number in self.options.items())
         self.source = f"noise:{count}?kind={kind}{written}&seed={self.seed}"
         self.names = tuple(f"{kind}_noise_{index}" for index in range(count))
         self._clipped: dict[int, float] = {}
@@ -85,13 +85,22 @@ class NoiseStimuli(Stimuli):
         """Return one noise image at the size of the network's input."""
         generator = generator_of_image(self.seed, index)
         pixels, clipped = as_pixels(NOISE_KINDS[self.kind](generator, fit.shape, **self.options))
-        if self.kind == "pink":
+        if self.may_clip:
             self._clipped[index] = float(clipped.mean())
         return Image(pixels, content_hash(repr(pixels.shape).encode(), pixels.tobytes()))
+
+    @property
+    def may_clip(self) -> bool:
+        return self.kind == "pink"
 
     def clipped(self) -> dict[int, float]:
         """Return the share of values that were clipped, of pink noise."""
         return dict(self._clipped)
+
+
+def _written(number: float) -> str:
+    """Return a number with all its digits, so that the same noise is made again."""
+    return repr(number).removesuffix(".0")
 
 
 def _options_of(kind: str) -> dict[str, inspect.Parameter]:

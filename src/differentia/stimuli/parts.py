@@ -33,6 +33,10 @@ class SomeStimuli(Stimuli):
     def caveats(self) -> dict[int, str]:
         return self._of_places(self._given.caveats())
 
+    @property
+    def may_clip(self) -> bool:
+        return self._given.may_clip
+
     def clipped(self) -> dict[int, float]:
         return self._of_places(self._given.clipped())
 

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from itertools import islice, zip_longest
 from typing import Any, NamedTuple
 
@@ -31,6 +31,9 @@ LEAVE_OUT = ", or leave such images out with skip_unreadable (--skip-unreadable)
 
 #: Images, or groups of them, that one warning names.
 MOST_TOLD = 10
+
+#: Images of a set that are made again, to tell what is clipped of those that an earlier run recorded.
+MOST_MADE_AGAIN = 256
 
 
 class ImageLabel(NamedTuple):
@@ -292,6 +295,20 @@ def copies_in_words(dropped: Sequence[ImageLabel]) -> str:
         names.setdefault(image.set, []).append(image.name)
     what = f"left out images with the content of another of their set ({len(dropped):,})"
     return _with_cases(what, [_in_set(name, listed(images)) for name, images in names.items()])
+
+
+def make_clipped(stimuli: Mapping[str, Stimuli], fit: Fit) -> None:
+    """Make again, of each set at most `MOST_MADE_AGAIN`, images that an earlier run recorded.
+
+    What was clipped of them is told of every result, and is known of images that this run made only.
+    """
+    for given in stimuli.values():
+        if given.may_clip:
+            made = given.clipped()
+            missing = [place for place in range(len(given)) if place not in made]
+            for place in missing[:: math.ceil(len(missing) / MOST_MADE_AGAIN) or 1]:
+                with suppress(InputError):  # what can't be read was left out, which is told
+                    given.load(place, fit)
 
 
 def warn_of_caveats(stimuli: Mapping[str, Stimuli]) -> list[dict[str, str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from differentia.errors import short_tracebacks
 from differentia.stimuli.base import Fit, Stimuli, picture
+from differentia.stimuli.decoding import SUFFIXES
 from differentia.stimuli.presentation import warn_of_caveats
 from differentia.system.files import names_in_one_folder, new_folder
 
@@ -36,8 +37,14 @@ def save_images(stimuli: Stimuli, folder: str | os.PathLike[str], *, size: tuple
     """
     fit = Fit(size)
     with new_folder(folder) as beside:
-        names = names_in_one_folder([f"{os.path.splitext(name)[0]}.png" for name in stimuli.names])
+        names = names_in_one_folder([f"{_without_ending(name)}.png" for name in stimuli.names])
         for index, name in enumerate(names):
             picture(stimuli.load(index, fit).pixels).save(beside / name)
     warn_of_caveats({"": stimuli})
     return Path(folder).expanduser()
+
+
+def _without_ending(name: str) -> str:
+    """Return the name of an image without the ending of its file; that of a frame has none: bikes_1.040s."""
+    stem, ending = os.path.splitext(name)
+    return stem if ending.lower() in SUFFIXES else name

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Complex, Float, Int, Num, UInt8
 
-from differentia.errors import InputError, require_count
+from differentia.errors import InputError, UnreadableImageError, require_count
 from differentia.stimuli.base import Fit, Image, Stimuli, as_pixels, content_hash, counted
 from differentia.stimuli.parts import SomeStimuli
 from differentia.system.choices import AXIS, SCRAMBLE
@@ -119,7 +119,8 @@ def scrambled(
     if axis != "space" and not given.in_time:
         raise InputError(
             f"scramble: axis={axis!r} is for films, whose images follow one another in time; those of "
-            f"{source} do not: leave axis out"
+            f"{source} do not: leave axis out, or give a film (an array of frames is one by ?every=1, or as "
+            "a DataArray with a dimension called frame)"
         )
     written = "".join(
         f"{name}={value}&" for name, value in {"kind": kind, "axis": axis, "size": size}.items() if value
@@ -167,13 +168,17 @@ class ScrambledStimuli(_OfOthers):
         image = self._given.load(index, fit)
         generator = generator_of(*self._numbers(index))
         pixels, clipped = as_pixels(SCRAMBLES[self._kind](image.pixels, generator, self._size))
-        if self._kind == "phase":
+        if self.may_clip:
             self._clipped[index] = float(clipped.mean())
         return Image(pixels, self._hash(image.hash, index))
 
     def content_hash(self, index: int, fit: Fit) -> str:
         """Return the hash of what is scrambled and of how, for which nothing is scrambled."""
         return self._hash(self._given.content_hash(index, fit), index)
+
+    @property
+    def may_clip(self) -> bool:
+        return self._kind == "phase"
 
     def clipped(self) -> dict[int, float]:
         return dict(self._clipped)
@@ -214,13 +219,16 @@ class PhasesOverTime(_OfOthers):
         """Return the hash of a frame's place, of all frames that are scrambled, and of how."""
         with self._lock:
             if fit not in self._hashes:
-                places = range(len(self))
-                self._hashes[fit] = "".join(self._given.content_hash(place, fit) for place in places)
+                self._hashes[fit] = self._hash_of_all(lambda place: self._given.content_hash(place, fit))
         numbers = (self._space, self._seed, index)
         return content_hash(repr(("scramble", "time", *numbers)).encode(), self._hashes[fit].encode())
 
     def bring_near(self, index: int) -> None:
         """Leave it to the first frame that is loaded, which brings all."""
+
+    @property
+    def may_clip(self) -> bool:
+        return True
 
     def clipped(self) -> dict[int, float]:
         return dict(self._clipped)
@@ -229,12 +237,12 @@ class PhasesOverTime(_OfOthers):
         number = len(self)
         self._require_memory(fit)
         frames = np.empty((number, *fit.shape), np.uint8)
-        hashes = []
-        for place, frame in enumerate(frames):
-            image = self._given.load(place, fit)
-            frame[:] = image.pixels
-            hashes.append(image.hash)
-        self._hashes[fit] = "".join(hashes)
+
+        def take(place: int) -> str:
+            frames[place], content = self._given.load(place, fit)
+            return content
+
+        self._hashes[fit] = self._hash_of_all(take)
         height, width, channels = fit.shape
         generator = generator_of("scramble", "time", self._space, self._seed)
         rotation = random_phases((number, height, width) if self._space else (number,), generator)
@@ -247,6 +255,14 @@ class PhasesOverTime(_OfOthers):
                 clipped += beyond.sum(axis=(1, 2))
         self._clipped = dict(enumerate((clipped / frames[0].size).tolist()))
         return frames
+
+    def _hash_of_all(self, hash_of: Callable[[int], str]) -> str:
+        """Return one hash of all frames, none of which can be left out."""
+        try:
+            hashes = [hash_of(place) for place in range(len(self))]
+        except UnreadableImageError as error:
+            raise InputError(f"{error}; phases over time need every frame") from error
+        return content_hash(*(one.encode() for one in hashes))
 
     def _require_memory(self, fit: Fit) -> None:
         """Raise an error where the frames, and what is needed to make them, are more than there is memory."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import inspect
 import os
 import re
@@ -15,7 +16,7 @@ from urllib.request import url2pathname
 import numpy as np
 import PIL.Image
 
-from differentia.errors import InputError, nearest_names, require_known, short_tracebacks
+from differentia.errors import InputError, nearest_names, require_known, short_tracebacks, unknown_name
 from differentia.stimuli import film_decoding, hdf5
 from differentia.stimuli.archives import TAR_ENDINGS, load_tar, load_zip
 from differentia.stimuli.arrays import ArrayStimuli, from_tensor, is_tensor, load_npy, load_npz
@@ -86,13 +87,6 @@ def images(source: Any, *, follow_links: bool = False) -> Stimuli:
     Parameters
     ----------
     source
-        - A folder, a glob pattern (``**`` for any depth of folders), or a file: an image, or a ``.npy`` or
-          ``.npz`` file (``images.npz?key=NAME`` where it holds several arrays). Folders and globs are read in
-          natural order (``2.jpg`` before ``10.jpg``). Image files are of the usual formats (PNG, JPEG, TIFF,
-          ...), of up to 16 bits a channel.
-        - ``noise:COUNT`` or ``digits:COUNT``, with options as ``digits:43?digit=3``: noise, and handwritten
-          digits that come with the package.
-        - ``scramble:SOURCE``, with options as ``scramble:cats?kind=pixels``: the same as `scramble`.
         - A folder, a glob pattern (``**`` for any depth of folders), or a file of an image. Folders and globs
           are read in natural order (``2.jpg`` before ``10.jpg``). Image files are of the usual formats (PNG,
           JPEG, TIFF, ...), of up to 16 bits a channel.
@@ -102,8 +96,9 @@ def images(source: Any, *, follow_links: bool = False) -> Stimuli:
           and ``stop=`` take frames by their numbers; ``images.npz?key=NAME``; HDF5 (``.h5``, ``.hdf5``):
           ``file.h5?dataset=NAME``, with the same options as ``.npy``. A ``.zip`` or ``.tar`` archive
           (``.tar.gz``, ``.tgz``, ``.tar.bz2``, ``.tar.xz``) of image files: ``photos.zip?folder=NAME``.
-        - ``noise:COUNT`` or ``digits:COUNT``, with options as ``digits:43?digit=3``: white noise, and
-          handwritten digits that come with the package.
+        - ``noise:COUNT`` or ``digits:COUNT``, with options as ``digits:43?digit=3``: noise, and handwritten
+          digits that come with the package.
+        - ``scramble:SOURCE``, with options as ``scramble:photos?kind=pixels``: the same as `scramble`.
         - Several paths, images of Pillow, or uint8 arrays of one image each: a list, a tuple, a generator, a
           column of a table. They stay in their order.
         - A uint8 array of shape (images, height, width) or (images, height, width, 3), or a tensor of
@@ -208,9 +203,12 @@ def _from_path(text: str, follow_links: bool) -> Stimuli:
             return files_in_folder(path, follow_links=follow_links)
         if path.is_file():
             return _from_file(path, text)
-        name, mark, _ = str(path).partition("?")
-        if mark and ending_of_several(name) and Path(name).is_file():
-            return _with_options(str(path))
+        name, mark, query = str(path).partition("?")
+        if mark and ending_of_several(name):
+            if Path(name).is_file():
+                return of_several_images(Path(name), query)
+            if "=" in query and not glob.has_magic(name):
+                raise InputError(f"{name}: no such file; {_meant(name) or 'check the path'}")
         if any(character in text for character in "*?["):
             return _of_one_image_each(files_matching(str(path), follow_links=follow_links))
     except OSError as error:  # no permission, a name too long
@@ -232,8 +230,8 @@ def _meant(text: str) -> str:
 
 def _from_file(path: Path, text: str) -> Stimuli:
     """Return the images in a file; what no image can be is told before it is shown to a network."""
-    if ending := ending_of_several(path.name):
-        return OF_SEVERAL_IMAGES[ending](path)
+    if ending_of_several(path.name):
+        return of_several_images(path)
     if path.suffix.lower() not in SUFFIXES:
         head = head_of(path)
         kind = kind_of(head)
@@ -253,7 +251,7 @@ def _require_single_images(folder: Path) -> None:
     if several and not any(os.path.splitext(name)[1].lower() in SUFFIXES for name in names):
         raise InputError(
             f"{folder}: no images in this folder, but files that hold several; name one of them: "
-            f"{folder / several[0]}"
+            f"{folder / several[0]}, or take each as a set: --sets-from {folder}"
         )
 
 
@@ -274,21 +272,19 @@ def ending_of_several(name: str) -> str:
     return next((ending for ending in OF_SEVERAL_IMAGES if name.lower().endswith(ending)), "")
 
 
-def _with_options(text: str) -> Stimuli:
-    """Return the images in a file that options follow: ``images.npz?key=NAME``."""
-    name = text.partition("?")[0]
-    ending = ending_of_several(name)
+def of_several_images(path: Path, query: str | None = None) -> Stimuli:
+    """Return the images in a file, by what stands behind the ``?`` of its name: ``images.npz?key=NAME``."""
+    ending = ending_of_several(path.name)
     reader = OF_SEVERAL_IMAGES[ending]
     known = dict(list(inspect.signature(reader).parameters.items())[1:])
-    if not known:
-        raise InputError(f"{text}: a {ending} file takes no options; write {name}")
+    if query == "":
+        raise InputError(f"{path}?: names no option; write {path}?option=value, of {', '.join(known)}")
     named = [option for option, about in known.items() if str(about.annotation).startswith("str")]
-    _, options = parse_spec(text, texts=named)
-    if not options:
-        raise InputError(f"{text}: names no option; write {name}?option=value, of {', '.join(known)}")
+    options = parse_options(query or "", f"{path}?{query}", texts=named)
     for option in options:
-        require_known(f"option of a {ending} file", option, known)
-    return reader(Path(name), **options)
+        if option not in known:
+            raise InputError(f"{path}: {unknown_name(f'option of a {ending} file', option, known)}")
+    return reader(path, **options)
 
 
 @short_tracebacks
@@ -379,17 +375,32 @@ def _scheme(source: str) -> str:
 
 def absolute_source(source: str, folder: Path, sets: Container[str] = ()) -> str:
     """Return a source with the paths in it, which are relative to a folder, absolute; sets are no paths."""
+    if is_made_of_others(source):
+        return _of_another(
+            source, lambda inner: inner if inner in sets else absolute_source(inner, folder, sets)
+        )
     if is_generated(source):
-        if not is_made_of_others(source):
-            return source
-        scheme, inner, query = split_nested(source)
-        named = inner if inner in sets else absolute_source(inner, folder, sets)
-        return f"{scheme}:{in_parentheses(named)}{query and f'?{query}'}"
+        return source
     path = str(local_path(source))
     name, mark, options = path.partition("?")
     if not (mark and ending_of_several(name)):  # a glob may have a ? too
         name, mark, options = path, "", ""
     return os.path.abspath(folder / name) + mark + options
+
+
+def source_of_renamed(source: str, names: Mapping[str, str]) -> str:
+    """Return a source with the sets of which it is made under their new names."""
+    if not is_made_of_others(source):
+        return source
+    return _of_another(
+        source, lambda inner: names[inner] if inner in names else source_of_renamed(inner, names)
+    )
+
+
+def _of_another(source: str, change: Callable[[str], str]) -> str:
+    """Return what is made of others (``scramble:cats``), made of another instead."""
+    scheme, inner, query = split_nested(source)
+    return f"{scheme}:{in_parentheses(change(inner))}{query and f'?{query}'}"
 
 
 def _generated(source: str, seed: int) -> Stimuli:
@@ -409,7 +420,8 @@ def _made_of_others(source: str, seed: int, follow_links: bool, sets: Mapping[st
     try:
         options = _of_scheme(scheme, maker, parse_options(query, source), seed)
     except InputError as error:
-        ways = f"a source with a ? of its own stands in parentheses: {scheme}:({inner}?{query})"
+        known = set(inspect.signature(maker).parameters)
+        ways = f"a source with a ? of its own stands in parentheses: {_apart(scheme, inner, query, known)}"
         raise InputError(f"{error}; {ways}") from error
     if inner in sets:
         return maker(sets[inner], inner, **options)
@@ -420,7 +432,17 @@ def _made_of_others(source: str, seed: int, follow_links: bool, sets: Mapping[st
         raise InputError(
             f"{error}; or did you mean the set {close[0]!r}?" if close else str(error)
         ) from error
-    return maker(given, given.source, **options)
+    # A path that a set has for its name: it stays a path when it is read again.
+    written = os.path.join(os.curdir, given.source) if given.source in sets else given.source
+    return maker(given, written, **options)
+
+
+def _apart(scheme: str, inner: str, query: str, known: Container[str]) -> str:
+    """Return how a source and what is made of it are written, where one ? was before the options of both."""
+    parts = re.split("[?&]", query)
+    its = [part for part in parts if part.partition("=")[0] not in known] or parts
+    own = [part for part in parts if part not in its]
+    return f"{scheme}:({inner}?{'&'.join(its)})" + ("?" + "&".join(own) if own else "")
 
 
 def _of_scheme(

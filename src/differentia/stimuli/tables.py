@@ -1,4 +1,4 @@
-"""Many sets at once: one for each sub-folder, each name in a column of a table, each class of a data set."""
+"""Many sets at once: each sub-folder, film, name in a column of a table, or class of a data set is one."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from differentia.stimuli.columns import is_nested, names_of, texts_of, values_of
 from differentia.stimuli.datasets import DatasetStimuli, is_of, of_hugging_face
 from differentia.stimuli.decoding import SUFFIXES
 from differentia.stimuli.files import FileStimuli, files_in_folder, natural_key, require_within
-from differentia.stimuli.sources import local_path
+from differentia.stimuli.sources import ending_of_several, local_path, of_several_images
 from differentia.system.showing import listed
-from differentia.system.specs import parse_spec
+from differentia.system.specs import parse_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,8 @@ SETS = ("set", "category", "class", "label")
 MOST_NAMED = 30
 
 _EXPECTED = (
-    "expected a folder of folders, a table (.csv, .tsv, .parquet), a DataFrame, or a data set with classes"
+    "expected a folder of folders or of films, a table (.csv, .tsv, .parquet), a DataFrame, or a data set "
+    "with classes"
 )
 
 
@@ -54,7 +55,9 @@ def sets_from(
     Parameters
     ----------
     source
-        - A folder, of which each sub-folder is a set, in natural order.
+        - A folder, in natural order: each sub-folder is a set, or each film, archive, array or HDF5 file,
+          which goes by its name without the ending. Options behind the folder are those of every file:
+          ``films?fps=1``. Where a folder holds both, the files are the sets if there are options.
         - A table with a row for each image, and a column that names its set: a ``.csv``, ``.tsv`` or
           ``.parquet`` file (which needs ``pip install 'differentia[parquet]'``), or a DataFrame of pandas.
           Paths are relative to the file's folder, or to the working folder for a DataFrame. Rows keep their
@@ -78,8 +81,8 @@ def sets_from(
     Raises
     ------
     InputError
-        There are no sets or no such column, a row has no set or no image file (rows count from 1), or a set
-        has fewer than two images.
+        There are no sets or no such column, a row has no set or no image file (rows count from 1), a film or
+        other file can't be opened, or a set has fewer than two images.
     """
     if isinstance(source, str | os.PathLike):
         text = os.fspath(source)
@@ -114,50 +117,93 @@ def sets_from(
 
 def _from_path(text: str, path: str | None, set_: str | None, follow_links: bool) -> dict[str, Stimuli]:
     if not text:
-        raise InputError("an empty path was given; name a folder of folders, or a table")
-    place, options = local_path(text), dict[str, Any]()
-    if not place.exists() and "?" in text:
-        name, options = parse_spec(str(place), texts=("path", "set"))
+        raise InputError("an empty path was given; name a folder of folders or of films, or a table")
+    place, query = local_path(text), ""
+    if not place.exists():
+        name, _, query = str(place).partition("?")
         place = Path(name)
-        for option in options:
-            require_known("option of a table", option, ("path", "set"))
-    for option, column in (("path", path), ("set", set_)):
-        if column is not None and option in options:
-            raise InputError(f"{text}: {option} is given twice; leave {option}= out")
-    columns = {"path": path, "set": set_, **options}
     if place.is_dir():
-        if given := [name for name, column in columns.items() if column is not None]:
-            raise InputError(f"{place}: is a folder, whose sub-folders are the sets; leave {given[0]}= out")
-        return _in_folder(place, follow_links)
+        for option, column in (("path", path), ("set", set_)):
+            if column is not None:
+                raise InputError(
+                    f"{place}: is a folder, whose sub-folders or files are the sets; leave {option}= out"
+                )
+        return _in_folder(place, query, follow_links)
     if not place.is_file():
         raise InputError(f"{place}: no such folder or table; check the path")
+    if ending_of_several(place.name):
+        raise InputError(
+            f"{place}: is one set; write --set NAME={text}, or name its folder for a set of each"
+        )
     if (ending := place.suffix.lower()) not in READERS:
         raise InputError(f"{place}: is no table that is read ({', '.join(READERS)}); {_EXPECTED}")
+    columns = {"path": path, "set": set_}
+    for option, column in parse_options(query, text, texts=("path", "set")).items():
+        require_known("option of a table", option, columns)
+        if columns[option] is not None:
+            raise InputError(f"{text}: {option} is given twice; leave {option}= out")
+        columns[option] = column
     read, values = READERS[ending]
     return _from_table(read(place), str(place), place.parent, columns["path"], columns["set"], values)
 
 
-def _in_folder(folder: Path, follow_links: bool) -> dict[str, Stimuli]:
-    """Return a set for each sub-folder with images; what is left out is said."""
+def _in_folder(folder: Path, query: str, follow_links: bool) -> dict[str, Stimuli]:
+    """Return a set for each sub-folder with images, or for each file of several; what is left out is said.
+
+    Options are those of files, and so ask for them.
+    """
     entries = sorted(folder.iterdir(), key=natural_key)
-    hidden = [entry.name for entry in entries if entry.name.startswith(".") and entry.is_dir()]
-    folders = [entry for entry in entries if entry.is_dir() and entry.name not in hidden]
-    without = [one.name for one in folders if not any(map(_is_shown, one.iterdir()))]
-    direct = [entry.name for entry in entries if _is_shown(entry)]
-    taken = [one for one in folders if one.name not in without]
-    if not taken:
-        deeper = next((one for one in folders if any(map(Path.is_dir, one.iterdir()))), None)
-        way_out = f"did you mean {deeper}?" if deeper else "name a folder of folders"
+    hidden = [entry for entry in entries if entry.name.startswith(".") and entry.is_dir()]
+    folders = [entry for entry in entries if entry.is_dir() and entry not in hidden]
+    filled = [one for one in folders if any(map(_is_shown, one.iterdir()))]
+    empty = [one for one in folders if one not in filled]
+    direct = [entry for entry in entries if _is_shown(entry)]
+    files = [entry for entry in entries if _is_of_several(entry)]
+    taken: Sequence[Path]
+    if files and (query or not filled):
+        each, taken = "file that holds several images", files
+        left_out = {"folders": folders, "files of one image": direct}
+    elif query:
+        raise InputError(
+            f"{folder}: holds no film or other file of several images, whose options stand behind a folder; "
+            f"leave ?{query} out"
+        )
+    elif filled:
+        each, taken = "sub-folder", filled
+        left_out = {"hidden folders": hidden, "folders without images": empty}
+        left_out |= {"images beside them": direct, "files that hold several": files}
+    else:
+        deeper = next((one for one in folders if any(map(_is_set, one.iterdir()))), None)
+        way_out = f"did you mean {deeper}?" if deeper else "name a folder of folders, or of films"
         if direct:
             way_out = f"for the {counted(len(direct), 'image')} in it as one set, write --set NAME={folder}"
         raise InputError(f"{folder}: none of its sub-folders holds images; {way_out}")
-    left_out = {"hidden folders": hidden, "folders without images": without, "images beside them": direct}
-    told = [f"{what} ({len(names):,}: {listed(names)})" for what, names in left_out.items() if names]
+    told = [
+        f"{what} ({len(paths):,}: {listed([path.name for path in paths])})"
+        for what, paths in left_out.items()
+        if paths
+    ]
     if told:
-        warn("other", f"{folder}: each sub-folder is a set; left out {' and '.join(told)}")
+        warn("other", f"{folder}: each {each} is a set; left out {' and '.join(told)}")
     if not follow_links:
         require_within(taken, folder)
-    return {one.name: files_in_folder(one, follow_links=follow_links) for one in taken}
+    if taken is filled:
+        return {one.name: files_in_folder(one, follow_links=follow_links) for one in filled}
+    sets: dict[str, Stimuli] = {}
+    for file in files:
+        name = file.name[: -len(ending_of_several(file.name))]
+        if name in sets:
+            raise InputError(f"{folder}: two files are called {name!r} but for their endings; rename one")
+        sets[name] = of_several_images(file, query or None)
+    return sets
+
+
+def _is_set(entry: Path) -> bool:
+    return entry.is_dir() or _is_of_several(entry)
+
+
+def _is_of_several(entry: Path) -> bool:
+    return bool(ending_of_several(entry.name)) and not entry.name.startswith(".") and not entry.is_dir()
 
 
 def _is_shown(entry: Path) -> bool:
@@ -175,12 +221,30 @@ def _read_text(path: Path, separator: str) -> pd.DataFrame:
     except MemoryError:
         raise
     except Exception as error:  # of pandas, on what is no such table
+        if other := _other_separator(path, separator):
+            raise InputError(f"{path}: {other}") from error
         reason = in_one_line(error)
         raise InputError(f"{path}: can't be read as a table ({reason}); save it as CSV in UTF-8") from error
+    if cells.shape[1] == 1 and (other := _other_separator(path, separator)):
+        raise InputError(f"{path}: {other}")
     cells = cells.fillna("")  # of short rows
     table = cells.iloc[1:].reset_index(drop=True)
     table.columns = pd.Index([str(name).strip() for name in cells.iloc[0]])
     return table.loc[:, table.columns != ""]  # such as pandas' index
+
+
+def _other_separator(path: Path, separator: str) -> str:
+    """Return what to say of a table whose first line has other separators alone, as Excel's in Europe."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            first = file.readline()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    names = {",": "commas", ";": "semicolons", "\t": "tabs"}
+    others = [name for mark, name in names.items() if mark in first]
+    if separator in first or not others:
+        return ""
+    return f"its columns are separated by {others[0]}; expected {names[separator]}: save it with these"
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
@@ -218,7 +282,7 @@ def _from_table(
             raise InputError(f"{where}: two columns are called {name!r}; give each its own name")
     table = table.set_axis(columns, axis="columns")
     path = _column(columns, path, PATHS, "path", where)
-    set_ = _column(columns, set_, SETS, "set", where)
+    set_ = _column(columns, set_, SETS, "set", where, path)
     for column in (set_, path):
         if is_nested(table[column]):
             raise InputError(f"{where}: {column} holds no texts or numbers; name another column")
@@ -259,8 +323,15 @@ def _in_row(error: InputError, where: str, paths: Sequence[Path]) -> InputError:
     )
 
 
-def _column(columns: Sequence[str], given: str | None, usual: Sequence[str], option: str, where: str) -> str:
-    """Return the column that is named, or the only one with a usual name."""
+def _column(
+    columns: Sequence[str],
+    given: str | None,
+    usual: Sequence[str],
+    option: str,
+    where: str,
+    other: str | None = None,
+) -> str:
+    """Return the column that is named, or the only one with a usual name; `other` is taken already."""
     if given is not None:
         if given not in columns:
             raise InputError(f"{where}: has no column {given!r}.{listed_names(columns, ())}")
@@ -270,7 +341,7 @@ def _column(columns: Sequence[str], given: str | None, usual: Sequence[str], opt
         return fitting[0]
     what = {"path": "the image files", "set": "the sets"}[option]
     problem = f"{' and '.join(fitting)} could each name {what}" if fitting else f"no column names {what}"
-    named = (fitting or list(columns) or [option])[0]
+    named = (fitting or [name for name in columns if name != other] or [option])[0]
     raise InputError(f"{where}: {problem}; say which does: {option}={named}.{listed_names(columns, ())}")
 
 

@@ -53,6 +53,11 @@ def split_nested(spec: str) -> tuple[str, str, str]:
         end = depth.index(0) if 0 in depth else None
         if end is not None and rest[end + 1 : end + 2] in ("", "?"):
             return scheme, rest[1:end], rest[end + 2 :]
+        if end is not None and "?" in rest[:end] and (behind := re.fullmatch(r"&?(\w+=.*)", rest[end + 1 :])):
+            raise InputError(
+                f"{spec}: options behind a parenthesis begin with ?; write "
+                f"{scheme}:{rest[: end + 1]}?{behind[1]}"
+            )
         # Of a path that has one parenthesis itself, the last is meant.
         outer = re.fullmatch(r"\((?P<inner>.*)\)(\?(?P<query>[^()]*))?", rest) if end is None else None
         if outer:

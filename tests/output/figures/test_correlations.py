@@ -139,6 +139,11 @@ def test_recordings() -> None:
     assert {line.get_linestyle() for line in depth.get_lines() if len(x_of(line)) == 2} >= {"None"}
     assert len(bands_of(depth, whole=True)[ALONE]) == 2
     assert depth.get_xlabel() == "Population"
+    # beside a network, whose layers are joined, whichever comes first
+    for both in ({"mouse": given, "network": found()}, {"network": found(), "mouse": given}):
+        _, beside = dif.plot_depth(both)
+        styles = {str(line.get_label()): line.get_linestyle() for line in beside.get_lines()}
+        assert (styles["mouse"], styles["network"]) == ("None", "-")
 
 
 def test_nothing_known_and_errors() -> None:
@@ -170,7 +175,9 @@ def test_it_is_saved_where_there_are_enough_sets(tmp_path: Path) -> None:
         "without": result.sel(layer=["early", "late"]),
     }.items():
         files = dif.save_figures(given, tmp_path / name, contrasts=(), formats="svg")
-        assert {path.stem for path in files} == {"differentiation", "relative", *["depth"] * (name == "all")}
+        expected = {"differentiation", "relative"}
+        expected |= {"sets"} if given.sizes["set"] > 12 else set()
+        assert {path.stem for path in files} == expected | ({"depth"} if name == "all" else set())
     assert ">correlation over 12 sets<" in (tmp_path / "all" / "depth.svg").read_text()
     dif.save_figures(result.sel(layer=["late"]), tmp_path / "all", contrasts=(), formats="svg")
     assert not (tmp_path / "all" / "depth.svg").exists()

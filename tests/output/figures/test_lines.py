@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
-from helpers.figures import bars_of, legend_entries, of_network, require_readable, texts
+from helpers.figures import bands_of, bars_of, legend_entries, of_network, require_readable, texts
 from helpers.results import of_sets
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -151,6 +151,25 @@ def test_each_set_relative_to_its_own_reference() -> None:
     assert "a vs c" not in marked
     drawn = dif.plot(result, contrasts=contrasts)
     assert {"a vs b", "a vs c"} <= {text.get_text() for text in texts(drawn.figure)}
+
+
+def test_intervals_of_plain_values_are_not_divided() -> None:
+    """Where each set has a reference of its own, as where all have one."""
+    arrays = {name: {"x": RNG.gamma(2, size=(12, 30)), "y": RNG.gamma(2, size=(12, 30))} for name in "abc"}
+    several, one = (
+        dif.measure_responses(arrays, n_units=(10, 30), reference=reference)
+        for reference in ({"a": "b", "*": "c"}, "c")
+    )
+    (bands, bars), expected, relative = (
+        (bands_of(ax), dict(bars_of(ax)))
+        for ax in (dif.plot(several), dif.plot(one), dif.plot_relative(several))
+    )
+    for found, others, divided in zip((bands, bars), expected, relative, strict=True):
+        assert found.keys() == others.keys()
+        assert found
+        for colour, at in found.items():
+            np.testing.assert_allclose(at, others[colour])
+        assert any(not np.allclose(at, divided[colour]) for colour, at in found.items() if colour in divided)
 
 
 def test_a_set_without_a_reference_has_no_line() -> None:

@@ -177,7 +177,6 @@ class _Depth:
         self.subject = subject_of(shown[0])
         self.layers = layer_names(shown[0])
         self.shared = all(layer_names(one) == self.layers for one in shown)
-        self.separate = all(one.attrs[RECORDED_FACT] for one in shown) or len(self.layers) == 1
 
     def positions(self, found: xr.Dataset, place: int, count: int) -> np.ndarray:
         """Return where the layers of a result stand, a little beside those of others."""
@@ -276,7 +275,6 @@ def _draw_depth(
 ) -> None:
     """Draw the correlation of each layer with its interval, a curve for each result."""
     ax.axhline(0.0, color="#808080", linewidth=0.8, zorder=0.5)
-    separate = of_depth.separate
     most = max(one.sizes["layer"] for one in shown.values())
     size = (MARK_SIZE + 0.5) * mark_scale(room, most)
     for place, (name, found) in enumerate(shown.items()):
@@ -285,6 +283,7 @@ def _draw_depth(
         x = of_depth.positions(found, place, len(shown))
         value = found[coefficient].values
         low, high = (found[f"{coefficient}{end}"].values for end in ("_low", "_high"))
+        separate = bool(found.attrs[RECORDED_FACT]) or found.sizes["layer"] == 1
         draw_band(ax, x, low, high, colour, half_width=BAND_OF_ONE, separate=separate)
         line: dict[str, Any] = {"linestyle": "none" if separate else "-", "linewidth": CURVE_WIDTH}
         ax.plot(x, value, color=colour, label=name, zorder=2, **line)
