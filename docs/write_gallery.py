@@ -189,6 +189,23 @@ dif.plot_depth(dif.depth(of_digits))
 """,
     ),
     Entry(
+        "sets",
+        "Many sets",
+        "One row for each set, here each of the ten digits as it is, and scrambled in two ways; in the order "
+        "of their means over layers. [Controls](guides/images.md#controls).",
+        "A heat map of 30 sets and all layers: digits whose blocks were put in random order at the top, "
+        "digits as they are, whose values fall to 0 in the last layer, at the bottom.",
+        """
+many = {}
+for digit in range(10):
+    source = f"digits:12?digit={digit}"
+    many[f"digit {digit}"] = source
+    for kind in ("pixels", "blocks"):
+        many[f"{digit}, scrambled {kind}"] = dif.scramble(source, kind=kind)
+dif.plot_sets(dif.measure("digits", many, layers=layers, n_units=2_000), order="value")
+""",
+    ),
+    Entry(
         "tokens",
         "Class token and patches",
         "A transformer's blocks by their class token, by all patches, and by the mean of the patches. The "

@@ -166,3 +166,30 @@ def test_depth_of_mobilenet() -> None:
         assert row["layer"] == as_told["layer"]
         for name in ("pearson", "pearson_low", "spearman", "slope_high", "pairs"):
             assert row[name] == pytest.approx(as_told[name], abs=0.02)
+
+
+def test_between() -> None:
+    """The whole page, written anew from the numbers beside it; no case or number of images is left out."""
+    told = script("write_between")
+    counted = json.loads(told.COUNTED.read_text(encoding="utf-8"))
+    assert told.page(counted) == page("between")
+    cells = [(row["case"], tuple(row["images"])) for row in counted["rows"]]
+    assert cells == [(name, sizes) for name in told.CASES for sizes in told.SIZES]
+
+
+def test_between_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits of sets that lie apart hold the truth, and not another; a false positive is one of one kind."""
+    told = script("write_between")
+    moved = told.row("Gaussian, moved", (20, 50), 100, map)
+    assert moved["held"] > 0.88
+    assert moved["found"] == 1
+    assert moved["told"] > 0.9
+    assert moved["truth"] > 0.2
+    row = {"same": True, "found": 0.09, "held": 0.90, "told": 1.0}
+    assert told.is_false(row, 1000)
+    assert told.misses(row, 1000)
+    assert not told.is_false({**row, "same": False}, 1000)
+    assert not told.is_false({**row, "found": 0.07}, 1000)
+    assert not told.misses({**row, "held": 0.92}, 1000)
+    monkeypatch.setattr(told.Two, "truth", lambda *_: 0.0)
+    assert told.row("Gaussian, moved", (20, 50), 50, map)["held"] == 0

@@ -99,6 +99,8 @@ def test_mistakes(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["net", "--confidence", "95"], "confidence is 95.0"),
         (["net", "--permutations", "0"], "--permutations: '0'; expected at least 1"),
         (["gone"], "gone: no such folder or file; name a folder that measure wrote"),
+        (["net", "--figures", "svg"], "--figures, --figure-width and --dpi are of the figure in a folder"),
+        (["net", "--dpi", "300"], "name it with --out"),
         (["net", "--out", "net/result.nc"], "result.nc is a file; name a folder"),
         (["net", "--table", "net.xlsx"], "unknown ending of a table '.xlsx'. Known: .csv, .parquet"),
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -311,6 +312,13 @@ def filter_values(result: xr.Dataset, layer: int, row: int) -> np.ndarray:
     mean, sd = result["layer_mean"].values[of_set, layer], result["layer_sd"].values[of_set, layer]
     columns = [place for place, of in enumerate(result["filter_layer"].values) if of == name]
     return np.array([(float(result["filter_mean"].values[row, at]) - mean) / sd for at in columns])
+
+
+def data_of(page: str) -> dict[str, Any]:
+    """Return the data that a page's scripts draw."""
+    packed = page.partition('id="data">')[2].partition("</script>")[0]
+    found: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(packed)))
+    return found
 
 
 def unpacked(packed: dict[str, Any]) -> np.ndarray:

@@ -86,16 +86,13 @@ def test_images_of_both_sets_stay_in_both() -> None:
     assert 0.55 < labels[1:, 7].mean() < 0.65  # three of the five others
 
 
-def shares(matrix: np.ndarray, of_first: np.ndarray) -> float:
-    """Return the share of pairs within sets nearer than the median of all, less that across, by loops."""
-    pairs = [
-        (i, j, float(np.linalg.norm(matrix[i] - matrix[j]))) for i, j in combinations(range(len(matrix)), 2)
-    ]
-    median = np.median([distance for _, _, distance in pairs])
-    near: dict[int, list[bool]] = {0: [], 1: [], 2: []}
-    for i, j, distance in pairs:
-        near[int(of_first[i]) + int(of_first[j])].append(distance <= median)
-    return float((np.mean(near[0]) + np.mean(near[2])) / 2 - np.mean(near[1]))
+def energy(matrix: np.ndarray, of_first: np.ndarray) -> float:
+    """Return the mean distance across less the mean of both within, in the mean of all, by loops."""
+    apart: dict[int, list[float]] = {0: [], 1: [], 2: []}
+    for i, j in combinations(range(len(matrix)), 2):
+        apart[int(of_first[i]) + int(of_first[j])].append(float(np.linalg.norm(matrix[i] - matrix[j])))
+    excess = np.mean(apart[1]) - (np.mean(apart[0]) + np.mean(apart[2])) / 2
+    return float(excess / np.mean([*apart[0], *apart[1], *apart[2]]))
 
 
 def test_the_statistic_by_loops() -> None:
@@ -109,7 +106,7 @@ def test_the_statistic_by_loops() -> None:
     assert labels is not None
     found = pair.in_layer(result["distance"].values[0]).statistics(labels)
     for row in range(5):
-        assert found[row] == pytest.approx(shares(together, labels[row]), abs=1e-9)
+        assert found[row] == pytest.approx(energy(together, labels[row]), abs=1e-6)
     p = dif.statistics(result)["p"].item()
     reached = 1 + (found[1:] >= found[0]).sum()
     assert p == pytest.approx(reached / (PERMUTATIONS + 1), abs=0.03)  # of other permutations
@@ -137,6 +134,7 @@ def test_false_positives_are_as_many_as_they_say() -> None:
     rng = np.random.default_rng(4)
     alone, corrected, seen = [], [], []
     moved = np.where(np.arange(24) < 9, 0.8, 0.0)[:, np.newaxis]
+    strengths = np.where(np.arange(24) < 9, 1.0, 2.0)[:, np.newaxis]
     for _ in range(400):
         strength = np.exp(0.5 * rng.normal(size=(24, 1)))
         layers = [strength * gaussian(rng, 24), strength * gaussian(rng, 24), gaussian(rng, 24)]
@@ -149,10 +147,21 @@ def test_false_positives_are_as_many_as_they_say() -> None:
     assert np.mean(alone) <= 0.06
     assert np.mean(corrected) <= 0.06
     assert np.mean(seen) > 0.8
+    # also where they lie at one place and vary differently, the larger or the smaller more
+    for stretched in (strengths, 1 / strengths):
+        found = [p_of([gaussian(rng, 24) * stretched], 9, rng)[0][0] <= 0.05 for _ in range(40)]
+        assert np.mean(found) > 0.8
 
 
 def low_rank(rng: np.random.Generator, n: int, weights: np.ndarray) -> np.ndarray:
     return rng.normal(size=(n, len(weights))) @ weights + 0.3 * rng.normal(size=(n, K))
+
+
+def excess(together: np.ndarray, n: int) -> float:
+    """Return that of the first n responses and the others."""
+    distances = in_layer(together, n).distances
+    within = [np.median(of[np.triu_indices(len(of), k=1)]) for of in (distances[:n, :n], distances[n:, n:])]
+    return float(np.median(distances[:n, n:]) - np.mean(within))
 
 
 @pytest.mark.slow
@@ -172,13 +181,6 @@ def test_limits_hold_the_true_excess(case: str, n: int, m: int) -> None:
     def make(times: int) -> np.ndarray:
         return np.concatenate([low_rank(rng, times * n, weights), second[case](times * m)])
 
-    def excess(together: np.ndarray, n: int) -> float:
-        distances = in_layer(together, n).distances
-        within = [
-            np.median(of[np.triu_indices(len(of), k=1)]) for of in (distances[:n, :n], distances[n:, n:])
-        ]
-        return float(np.median(distances[:n, n:]) - np.mean(within))
-
     times = 1200 // (n + m)
     truth = np.mean([excess(make(times), times * n) for _ in range(8)])
     held, third = [], []
@@ -191,6 +193,31 @@ def test_limits_hold_the_true_excess(case: str, n: int, m: int) -> None:
         third.append(value - (value - low) / 3 <= truth <= value + (high - value) / 3)
     assert np.mean(held) >= 0.92
     assert np.mean(third) < 0.9
+
+
+def test_limits_know_how_uncertain_the_unit_is() -> None:
+    """Some images are stronger, on which the SD of both sets rests, and no median does."""
+    rng = np.random.default_rng(7)
+
+    def make(n: int) -> np.ndarray:
+        strength = np.where(rng.random((2 * n, 1)) < 0.2, 3.0, 1.0)
+        of_set = np.where(np.arange(2 * n) < n, 3.0, -3.0)[:, np.newaxis]
+        return strength * rng.normal(size=(2 * n, K)) + of_set
+
+    truth = np.mean([excess(make(1000), 1000) for _ in range(3)])
+    held: list[bool] = []
+    taken_as_known: list[bool] = []
+    for _ in range(150):
+        together = make(40)
+        powers = ((together - together.mean()) ** 2).mean(axis=1)
+        of_both = in_layer(together, 40)
+        for ends, into in (
+            (of_both.limits(powers, 0.95), held),
+            (of_both.limits(None, 0.95), taken_as_known),
+        ):
+            into.append(bool(ends[0] <= truth <= ends[1]))
+    assert np.mean(held) >= 0.91
+    assert np.mean(taken_as_known) < 0.88
 
 
 def test_where_there_are_no_limits() -> None:

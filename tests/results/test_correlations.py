@@ -59,13 +59,27 @@ def test_limits_by_a_loop(name: str) -> None:
 
 
 def test_limits_of_what_does_not_vary() -> None:
-    """A line has no spread; a constant has no limits; neither makes a wrong number."""
+    """A line has no spread; a constant has no limits, nor have ranks that agree, as few may by chance."""
     x, _ = points(8, 1)
-    y = np.stack([2 * x + 1, -x, np.full(8, 0.3)], axis=1)
-    for name in COEFFICIENTS:
-        low, high = jackknifed(x, y, name, 0.95)
-        np.testing.assert_allclose([low[:2], high[:2]], [[1, -1], [1, -1]], atol=1e-6)
-        assert np.isnan([low[2], high[2]]).all()
+    y = np.stack([2 * x + 1, -x, np.full(8, 0.3), np.exp(x)], axis=1)
+    low, high = jackknifed(x, y, "pearson", 0.95)
+    np.testing.assert_allclose([low[:2], high[:2]], [[1, -1], [1, -1]], atol=1e-6)
+    assert np.isnan([low[2], high[2]]).all()
+    assert 0 < low[3] < high[3] <= 1
+    assert np.isnan(jackknifed(x, y, "spearman", 0.95)).all()
+    y[[0, 1], 3] = y[[1, 0], 3]
+    assert np.isfinite(jackknifed(x, y, "spearman", 0.95)).all(axis=0).tolist() == [False] * 3 + [True]
+
+
+def test_limits_where_ranks_nearly_agree() -> None:
+    """Of 6 values of a correlation of 0.9, the limits that there are hold the truth."""
+    rng = np.random.default_rng(0)
+    x, noise = rng.normal(size=(2, 6, 2000))
+    low, high = jackknifed(x, 0.9 * x + np.sqrt(1 - 0.9**2) * noise, "spearman", 0.95)
+    known = np.isfinite(low)
+    truth = 6 / np.pi * np.arcsin(0.9 / 2)
+    assert ((low <= truth) & (truth <= high))[known].mean() > 0.93
+    assert 0.1 < (~known).mean() < 0.2
 
 
 @pytest.mark.parametrize("name", COEFFICIENTS)

@@ -77,6 +77,20 @@ def test_dimensionality_without_bias_by_loops() -> None:
     assert np.isnan(dimensionality(np.zeros((5, 5)))).all()
 
 
+@pytest.mark.parametrize("n_images", [5, 10, 43])
+@pytest.mark.parametrize("distance", [1.0, np.sqrt(2), np.float32(1.3)])
+def test_no_dimensions_follow_from_rounding(n_images: int, distance: float) -> None:
+    """Where all images lie equally far apart, what is left of the variance is rounding."""
+    squares = float(distance) ** 2 * (1 - np.eye(n_images))
+    assert dimensionality(squares).of_images == pytest.approx(n_images - 1)
+    assert np.isnan(dimensionality(squares).unbiased)
+    rng = np.random.default_rng(4)
+    single = (squares * (1 + rng.uniform(-1, 1, squares.shape) * 6e-8)).astype(np.float32).astype(np.float64)
+    assert np.isnan(dimensionality((single + single.T) / 2).unbiased)
+    apart = cdist(*[rng.normal(size=(n_images, 10_000))] * 2, "sqeuclidean")
+    assert 1_000 < dimensionality(apart).unbiased < 1e6
+
+
 @pytest.mark.parametrize("n_images", [15, 40])
 def test_dimensionality_of_a_known_covariance(n_images: int) -> None:
     """Over many samples, the estimate is that of the covariance; the plain one is far too small."""

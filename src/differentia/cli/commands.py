@@ -722,6 +722,11 @@ def depth(
     from differentia.results.depth import depth as follow
     from differentia.results.tables import require_ending, save_table
 
+    options = FigureOptions(figures, figure_width, dpi)
+    if not out and options != FigureOptions():
+        raise InputError(
+            "--figures, --figure-width and --dpi are of the figure in a folder; name it with --out"
+        )
     if table is not None:
         require_ending(table)
     read = {name: _read_result(path) for name, path in _named_results(results).items()}
@@ -741,7 +746,7 @@ def depth(
         except InputError as error:
             raise InputError(f"{name}: {error}") from error
     if out:
-        written = save_depth(found, user_path(out), FigureOptions(figures, figure_width, dpi))
+        written = save_depth(found, user_path(out), options)
     print_depth(found, as_json=as_json)
     if out:
         say(f"Written to {out}: {', '.join(path.name for path in written)}")

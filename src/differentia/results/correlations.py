@@ -15,6 +15,9 @@ from scipy.special import ndtri, stdtrit
 #: So near to 1 a correlation may come where it is transformed.
 _MOST = 1 - 1e-12
 
+#: A correlation that comes so near to 1 is one, whatever rounding says.
+_WHOLE = 1e-9
+
 #: Values that differ by less, as a share of them, are the same but for rounding.
 _ROUNDING = 1e-12
 
@@ -26,6 +29,7 @@ class Coefficient(NamedTuple):
     scale: Callable[[np.ndarray], np.ndarray]
     #: Given the share beyond it, and the number of observations.
     quantile: Callable[[float, int], float]
+    of_ranks: bool
 
 
 def _as_they_are(values: np.ndarray) -> np.ndarray:
@@ -42,8 +46,8 @@ def ranks(values: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
 
 #: Each quantile is the one with which limits cover best: see docs/depth.md.
 COEFFICIENTS = {
-    "pearson": Coefficient(_as_they_are, lambda tail, n: -float(stdtrit(n - 2, tail))),
-    "spearman": Coefficient(ranks, lambda tail, n: -float(ndtri(tail))),
+    "pearson": Coefficient(_as_they_are, lambda tail, n: -float(stdtrit(n - 2, tail)), of_ranks=False),
+    "spearman": Coefficient(ranks, lambda tail, n: -float(ndtri(tail)), of_ranks=True),
 }
 
 
@@ -74,7 +78,8 @@ def jackknifed(
     """Return the limits of correlations: Fisher's z, with the error that leaving out each observation tells.
 
     Fisher's own error holds for the normal distribution alone; the jackknife's (Efron and Tibshirani 1993,
-    chapter 11) for others too.
+    chapter 11) for others too. Where all ranks agree, as those of few may by chance, leaving one out changes
+    nothing, as if there were no error: then limits are NaN.
     """
     n = len(x)
     without = [
@@ -82,7 +87,10 @@ def jackknifed(
     ]
     z = np.arctanh(np.clip(without, -_MOST, _MOST))
     error = np.sqrt((n - 1) / n * ((z - z.mean(axis=0)) ** 2).sum(axis=0))
-    centre = np.arctanh(np.clip(correlations(x, y, coefficient), -_MOST, _MOST))
+    whole = correlations(x, y, coefficient)
+    if COEFFICIENTS[coefficient].of_ranks:
+        error[np.abs(whole) > 1 - _WHOLE] = np.nan
+    centre = np.arctanh(np.clip(whole, -_MOST, _MOST))
     reach = COEFFICIENTS[coefficient].quantile((1 - confidence) / 2, n) * error
     return np.tanh(centre - reach), np.tanh(centre + reach)
 

@@ -119,7 +119,8 @@ def depth(
         layer on the stimulus, ``slope`` in the unit of ``value`` over that of ``stimulus``, with limits;
         ``r_squared``, Pearson's squared, with limits; ``n_sets``, of how many sets; and ``lone_set``, which
         set has more than half of the spread of all, so that the correlation rests on it alone; else empty.
-        NaN with fewer than four sets, and where nothing varies; the base itself has no limits and no p.
+        NaN with fewer than four sets, and where nothing varies; the base itself has no limits and no p, and
+        ``spearman`` of 1 or -1 no limits.
 
         Within sets, by set and layer: ``mantel_pearson`` and ``mantel_spearman``, each with ``_p`` and
         ``_p_corrected``, over the layers of the set; by set, layer and ``layer_other``: ``similarity``,

@@ -57,9 +57,10 @@ def _say_across(found: xr.Dataset) -> list[str]:
     significant = tested["pearson_p_corrected"].values < SIGNIFICANT
     falls = significant & (tested["pearson"].values < 0)
     level = f"corrected p < {SIGNIFICANT:g}"
+    low, high = (most[f"pearson_{end}"].item() for end in ("low", "high"))
+    interval = f" [{low:.2f}, {high:.2f}]" if np.isfinite(low) else ""
     highest = (
-        f"{most['layer'].item()}: r = {most['pearson'].item():.2f} "
-        f"[{most['pearson_low'].item():.2f}, {most['pearson_high'].item():.2f}] "
+        f"{most['layer'].item()}: r = {most['pearson'].item():.2f}{interval} "
         f"over {SETS.count(int(most['n_sets']))}."
     )
     if not significant.any():

@@ -32,6 +32,9 @@ OF_SETS = ("median", "mean", "dimensionality", "dimensionality_unbiased")
 #: The fewest images of which the dimensionality of all images of the kind can be estimated.
 LEAST_FOR_DIMENSIONALITY = 4
 
+#: What rounding of distances, which are float32, leaves where all are the same.
+_ROUNDING = 1e-12
+
 
 class Dimensionality(NamedTuple):
     """The participation ratio of the responses at hand, and an estimate of that of all of their kind."""
@@ -72,7 +75,8 @@ def statistics(
         pairs of a set's images, in the unit of the measure; and ``dimensionality``, the participation ratio
         of the covariance of the N responses, which is N - 1 at most and too small where N is small, and
         ``dimensionality_unbiased``, an estimate of what all images of the kind would give, with bias of the
-        order 1 / N^2; it needs 4 images. ``n_images`` (set), ``n_units`` (layer): of how many.
+        order 1 / N^2; it needs 4 images, whose distances differ. ``n_images`` (set), ``n_units`` (layer):
+        of how many.
 
         By (pair, layer), of the sets ``first`` and ``second``, with distances divided by one SD, of the
         entries of both sets: ``between``, the median distance of an image of one from an image of the other;
@@ -101,8 +105,8 @@ def statistics(
     ``tr(G)^2 / sum(G_ij^2)``. ``dimensionality_unbiased`` is the ratio of unbiased estimates of tr(S)^2 and
     tr(S^2), for the covariance S, over all four distinct images (Chen, Zhang and Zhong 2010; Himeno and
     Yamada 2014). Both are of the units at hand. p is that of permuting images between the sets; the statistic
-    is the share of pairs within sets that are nearer than the median of all pairs, less that share of pairs
-    across. Images that both sets show stay in both. It is corrected over layers by the largest standardised
+    is the mean distance across less the mean of those within, half the energy distance (Szekely and Rizzo
+    2004). Images that both sets show stay in both. It is corrected over layers by the largest standardised
     statistic of each permutation (Westfall and Young 1993).
     """
     found = look(result, quantiles=quantiles, pairs=pairs, confidence=confidence)
@@ -218,7 +222,8 @@ def _unbiased(squares: Float[np.ndarray, "n n"]) -> float:
     centred = squares - sums[:, np.newaxis] - sums + total / ((n - 1) * (n - 2))
     np.fill_diagonal(centred, 0.0)
     trace_of_square = (centred**2).sum() / (n * (n - 3.0)) / 4
-    return float(square_of_trace / trace_of_square) if trace_of_square > 0 else np.nan
+    told = trace_of_square > _ROUNDING * square_of_trace
+    return float(square_of_trace / trace_of_square) if told else np.nan
 
 
 def _valid_quantiles(given: Any) -> tuple[float, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import functools
+import gzip
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import xarray as xr
-from helpers.browser import axis_of, browsing, drawn, opened, table_of, text_of
+from helpers.browser import DESKTOP, PHONE, axis_of, browsing, drawn, opened, table_of, text_of
 from helpers.pages import (
     COLUMNS,
     FIELDS,
@@ -31,6 +32,7 @@ from helpers.pages import (
 from helpers.reports import (
     COUNTS,
     LAYERS,
+    data_of,
     filter_values,
     flagged,
     interval,
@@ -148,6 +150,22 @@ def test_the_axis_says_which_tokens_count(browser: Browser, width: int, label: s
         assert box is not None
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= width
+
+
+def test_names_of_layers_stay_apart(browser: Browser, tmp_path: Path) -> None:
+    """Where the window becomes narrow, fewer are named; where it becomes wide again, all are."""
+    rng = np.random.default_rng(0)
+    layers = {f"layer {place:02}": rng.normal(size=(4, 5)) for place in range(40)}
+    file = dif.write_report(dif.measure_responses({"a": layers}), tmp_path / "report.html")
+    with browsing(browser, DESKTOP) as context:
+        page = opened(context, file)
+        for (width, height), fewest, most in ((DESKTOP, 40, 40), (PHONE, 5, 25), (DESKTOP, 40, 40)):
+            page.set_viewport_size({"width": width, "height": height})
+            page.wait_for_function(
+                "([fewest, most]) => { const named = document.getElementById('curves')"
+                "._fullLayout.xaxis.ticktext.length; return fewest <= named && named <= most; }",
+                arg=[fewest, most],
+            )
 
 
 def test_each_number_of_units_and_all(fresh: Page) -> None:
@@ -289,16 +307,15 @@ def test_a_page_with_wrong_data_fails(browser: Browser, file: Path, tmp_path: Pa
     whole = file.read_text(encoding="utf-8")
     start = whole.index('id="data">') + len('id="data">')
     end = whole.index("</script>", start)
-    data = json.loads(whole[start:end])
+    data = data_of(whole)
 
     def changed(name: str, *changes: Callable[[Any], None]) -> Path:
         other = json.loads(json.dumps(data))
         for change in changes:
             change(other)
         path = tmp_path / name
-        path.write_text(
-            whole[:start] + json.dumps(other).replace("<", "\\u003c") + whole[end:], encoding="utf-8"
-        )
+        packed = base64.b64encode(gzip.compress(json.dumps(other).encode())).decode()
+        path.write_text(whole[:start] + packed + whole[end:], encoding="utf-8")
         return path
 
     def swap(other: Any) -> None:

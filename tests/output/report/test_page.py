@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.reports import compared, kinds, measured
+from helpers.reports import compared, data_of, kinds, measured
 from helpers.results import neurons
 from plotly.offline import get_plotlyjs
 
@@ -126,11 +126,11 @@ def test_the_page_asks_for_nothing(tmp_path: Path) -> None:
     text = dif.write_report(measured(), tmp_path / "report.html").read_text(encoding="utf-8")
     (policy,) = (html.unescape(line) for line in text.splitlines() if "Content-Security-Policy" in line)
     assert "default-src 'none'" in policy
-    assert policy.count("sha256-") == 2
+    assert policy.count("sha256-") == 3
     assert "unsafe-eval" not in policy
     assert "img-src data: blob:" in policy
     assert "connect-src" not in policy
-    markup = text[: text.index('<script type="application/json"')]
+    markup = text[: text.index('<script type="application/gzip"')]
     assert " src=" in markup
     assert {part.split(":", 1)[0] for part in markup.split(' src="')[1:]} == {"data"}
     packed = text.partition('id="plotly">')[2].partition("</script>")[0]
@@ -180,7 +180,7 @@ def test_tokens_and_numbers_stand_at_the_top(tmp_path: Path) -> None:
         text = dif.write_report(given, tmp_path / "report.html").read_text(encoding="utf-8")
         lead = text.partition('class="lead">')[2].partition("</p>")[0]
         assert (f"(class token of 1 layer; {others} whole, computed in bfloat16)." in lead) == said
-        assert (f'"tokens":"class token of 1 layer; {others} whole"' in text.replace('": "', '":"')) == said
+        assert (data_of(text)["tokens"] == f"class token of 1 layer; {others} whole") == said
 
 
 def test_showing_it_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:

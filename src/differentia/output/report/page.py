@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import html
+import json
 import os
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -138,7 +139,7 @@ def _page(
     compared = contrasts_of(results) if compared is None else compared
     data = contents(results, compared, main_view=main_view)
     mathematics, meaning = formula(first)
-    script = "\n".join(_read_template(f"{name}.js") for name in SCRIPTS)
+    begin, script = _read_template("begin.js"), "\n".join(_read_template(f"{name}.js") for name in SCRIPTS)
     return (
         _environment()
         .get_template("page.html.jinja")
@@ -146,7 +147,7 @@ def _page(
             title=f"Differentiation in {titled(known)}" if network else "Differentiation of responses",
             conditions=list(filter(None, [tokens_label(first), computed_label(first)])),
             data=data,
-            data_of_scripts=_without_gallery(data),
+            data_of_scripts=_packed(_as_json(_without_gallery(data))),
             network=network,
             words=data["words"],
             overview=extreme_layers(first),
@@ -164,7 +165,8 @@ def _page(
             style=Markup(_read_template("style.css")),
             plotly=_plotly().compressed,
             script=Markup(script),
-            policy=_policy([_plotly().digest, _digest(script)]),
+            begin=Markup(begin),
+            policy=_policy([_plotly().digest, _digest(script), _digest(begin)]),
         )
     )
 
@@ -214,8 +216,16 @@ def _plotly() -> _Plotly:
     from plotly.offline import get_plotlyjs
 
     script = get_plotlyjs()
-    compressed = gzip.compress(script.encode(), mtime=0)
-    return _Plotly(base64.b64encode(compressed).decode(), _digest(script))
+    return _Plotly(_packed(script), _digest(script))
+
+
+def _packed(text: str) -> str:
+    """Return a text as gzip in base64."""
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+
+
+def _as_json(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, allow_nan=False, separators=(",", ":"))
 
 
 def _digest(script: str) -> str:
@@ -245,5 +255,4 @@ def _environment() -> Environment:
     )
     environment.filters["breakable"] = breakable
     environment.filters["thousands"] = lambda number: f"{number:,}"
-    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     return environment

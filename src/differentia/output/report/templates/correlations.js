@@ -14,6 +14,11 @@ const limitsText = (name, layer) => {
   return low === null || high === null ? "" : between(low, high);
 };
 
+// With how sure they are.
+const intervalText = (name, layer) => (limitsText(name, layer) ? `${percent(data.depth.confidence)}: ${limitsText(name, layer)}` : "");
+
+const inBrackets = (text) => (text ? ` (${text})` : "");
+
 const followsBy = (name, layer) => written(data.depth[name][layer], (data.depth[`${name}_high`][layer] - data.depth[`${name}_low`][layer]) / 10);
 
 const followed = (layer) => data.depth.pearson_p_corrected[layer] !== null && data.depth.pearson_p_corrected[layer] < data.level;
@@ -22,9 +27,9 @@ function correlationText(layer) {
   const { depth } = data;
   return [
     plain(data.layers[layer].name),
-    `r <b>${followsBy("pearson", layer)}</b> (${percent(depth.confidence)}: ${limitsText("pearson", layer)})`,
-    `rank correlation ${followsBy("spearman", layer)} (${limitsText("spearman", layer)})`,
-    `slope ${followsBy("slope", layer)} (${limitsText("slope", layer)})`,
+    `r <b>${followsBy("pearson", layer)}</b>${inBrackets(intervalText("pearson", layer))}`,
+    `rank correlation ${followsBy("spearman", layer)}${inBrackets(limitsText("spearman", layer))}`,
+    `slope ${followsBy("slope", layer)}${inBrackets(limitsText("slope", layer))}`,
     `p ${writtenP(depth.pearson_p[layer])}, corrected <b>${writtenP(depth.pearson_p_corrected[layer])}</b>`,
     `${counted(depth.n_sets[layer])} sets`,
   ].join("<br>");
@@ -100,9 +105,8 @@ function drawFollowed() {
     xaxis: axis({ title: `Differentiation of ${name(depth.base)}` }),
     yaxis: axis({ title: `Differentiation of ${name(layer)}` }),
   });
-  const interval = limitsText("pearson", layer);
   byId("followed-caption").textContent = [
-    `${data.layers[layer].name}: r ${followsBy("pearson", layer)}${interval ? ` (${percent(depth.confidence)}: ${interval})` : ""} over ${counted(depth.n_sets[layer])} sets, corrected p ${writtenP(depth.pearson_p_corrected[layer])}.`,
+    `${data.layers[layer].name}: r ${followsBy("pearson", layer)}${inBrackets(intervalText("pearson", layer))} over ${counted(depth.n_sets[layer])} sets, corrected p ${writtenP(depth.pearson_p_corrected[layer])}.`,
     `A point is a set${data.reference ? "; the reference is left out" : ""}. The line is that of least squares. A click on another ${words.place} in the other plot shows that one.`,
   ].join(" ");
 }

@@ -219,6 +219,15 @@ on("theme", "change", (event) => {
   drawAll();
 });
 media.addEventListener("change", drawAll);
+// Plots become as wide as the window by themselves, but not the names below them fewer.
+let widthOfWindow = window.innerWidth;
+let resized;
+window.addEventListener("resize", () => {
+  if (window.innerWidth === widthOfWindow) return;
+  widthOfWindow = window.innerWidth;
+  clearTimeout(resized);
+  resized = setTimeout(drawAll, 200);
+});
 // Plots are drawn with the colours of the moment, and paper is white.
 let onScreen;
 let folded = [];
@@ -237,15 +246,6 @@ window.addEventListener("afterprint", () => {
   drawAll();
 });
 
-// Plotly is kept compressed; unpacked, it is a script that the page's policy knows.
-async function unpackPlotly() {
-  const bytes = Uint8Array.from(atob(byId("plotly").textContent), (character) => character.charCodeAt(0));
-  const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const script = element("script", {}, await new Response(unpacked).text());
-  document.head.append(script);
-  script.remove();
-}
-
 function start() {
   const asked = readAddress();
   showState();
@@ -260,5 +260,4 @@ if (byId("numbers")) {
   drawTable();
 }
 for (const box of document.querySelectorAll(".tall, .few")) rowsWhole(box);
-if (window.DecompressionStream) unpackPlotly().then(start);
-else byId("too-old").hidden = false;
+start();
