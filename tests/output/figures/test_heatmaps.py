@@ -343,7 +343,7 @@ def test_what_is_missing_is_said(draw: str, without: str, message: str) -> None:
 
 
 def test_a_few_of_many_sets() -> None:
-    """A dozen evenly spread, and the reference; the figure says so. Those that are named; each shows its own set."""
+    """A dozen, evenly spread, and the reference, as the figure says; those that are named; each its own."""
     result = of_sets(14, layers=2)
     panels = dif.plot_distances(result)
     assert panels.shape == (2, 13)

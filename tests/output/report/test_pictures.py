@@ -10,7 +10,7 @@ import PIL.Image
 from helpers.reports import MAPS, measured, names
 from matplotlib import colormaps
 
-from differentia.output.report.pictures import LARGEST_SIDE, LOSSLESS_SIDE, filter_maps, thumbnail
+from differentia.output.report.pictures import LARGEST_SIDE, LOSSLESS_SIDE, SMALL_SIDE, filter_maps, thumbnail
 from differentia.results.views import map_scores
 
 
@@ -31,6 +31,10 @@ def test_thumbnails() -> None:
     large = np.full((LOSSLESS_SIDE + 1, 60, 3), (200, 40, 90), dtype=np.uint8)
     assert thumbnail(large).startswith("data:image/jpeg;")
     assert np.abs(pixels_of(thumbnail(large)).astype(int) - large).max() <= 4
+    wide = np.full((48, 96, 3), (200, 40, 90), dtype=np.uint8)
+    assert pixels_of(thumbnail(wide)).shape == wide.shape
+    assert pixels_of(thumbnail(wide, small=True)).shape == (SMALL_SIDE // 2, SMALL_SIDE, 3)
+    assert pixels_of(thumbnail(small, small=True)).shape == (LOSSLESS_SIDE, 8, 3)
 
 
 def test_maps_are_in_the_figures_colours() -> None:

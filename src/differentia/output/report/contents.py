@@ -39,6 +39,9 @@ MOST_IN_GALLERY = 1_000
 #: Columns of a table that are told of an image.
 MOST_KNOWN = 8
 
+#: Pictures that a page has in full size: of more, each is smaller.
+MOST_LARGE = 500
+
 #: Classes that are named with an image.
 TOP_CLASSES = 5
 
@@ -183,7 +186,8 @@ def _images(result: xr.Dataset, rows: list[int], pictured: set[int]) -> dict[str
                 images[str(row)].setdefault("known", []).append([label, shown])
     if "thumbnail" in result:
         for row in pictured:
-            images[str(row)]["picture"] = thumbnail(result["thumbnail"].values[row])
+            small = len(pictured) > MOST_LARGE
+            images[str(row)]["picture"] = thumbnail(result["thumbnail"].values[row], small=small)
     if "prediction" in result:
         best = top_classes(result, TOP_CLASSES)
         classes, probabilities = best["class_name"].values, best["probability"].values.astype(float)

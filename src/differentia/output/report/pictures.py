@@ -21,13 +21,18 @@ if TYPE_CHECKING:
 #: Images up to this side are stored without loss; larger ones as JPEG of this quality.
 LOSSLESS_SIDE, QUALITY = 40, 82
 
+#: In pixels: what larger thumbnails are made, where a page has many.
+SMALL_SIDE = 64
+
 #: In pixels; larger maps are made smaller.
 LARGEST_SIDE = 112
 
 
-def thumbnail(pixels: UInt8[np.ndarray, "height width channels"]) -> str:
-    """Return an image, grey or RGB, as a data URI."""
+def thumbnail(pixels: UInt8[np.ndarray, "height width channels"], *, small: bool = False) -> str:
+    """Return an image, grey or RGB, as a data URI; `small` is for one of many."""
     image = PIL.Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    if small:
+        image.thumbnail((SMALL_SIDE, SMALL_SIDE))
     if max(image.size) <= LOSSLESS_SIDE:
         return _uri(image, "png", optimize=True)
     return _uri(image, "jpeg", quality=QUALITY)
