@@ -64,7 +64,7 @@ WORDS: dict[str, str] = {
     "measure digits --out o": "no set of images was given; give at least one: --set NAME=SOURCE",
     "measure digits --sets-from cats --out o": "for the 3 images in it as one set, write --set NAME=cats",
     "measure digits --sets-from t.csv --out o": "t.csv: no such folder or table; check the path",
-    "measure digits --sets-from cats?path=a --out o": "is a folder, whose sub-folders are the sets; leave",
+    "measure digits --sets-from cats?path=a --out o": "stand behind a folder; leave ?path=a out",
     "measure digits --sets-from page.keras --out o": "page.keras: is no table that is read (.csv, .tsv",
     "measure digits --set cats cats --out o": "--set cats cats: write both as one, --set 'cats=cats'",
     "measure digits --set cats cats/0.png cats/1.png": "write both as one, --set 'cats=cats/*.png'",

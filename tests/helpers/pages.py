@@ -168,6 +168,7 @@ COLUMNS = {
     "layer": "Layer",
     "n_units": "Number of units",
     "units_used": "Units used",
+    "reference": "Relative to",
     "differentiation": "Differentiation",
     "sd_over_draws": "SD over draws",
     "differentiation_units_low": "Interval of units",
@@ -195,11 +196,13 @@ NUMBERS = [
 
 
 def columns_of(rows: list[dict[str, Any]]) -> list[str]:
-    """Return the columns of the table: those of intervals, and of doubts, where there is one."""
+    """Return the columns of the table: intervals and doubts where there is one, references if several."""
     known = {
         name for row in rows for name in COLUMNS if row[name] not in (None, "") and row[name] == row[name]
     }
-    return [name for name in COLUMNS if not name.endswith(("_low", "doubt")) or name in known]
+    if len({row["reference"] for row in rows}) < 2:
+        known.discard("reference")
+    return [name for name in COLUMNS if not name.endswith(("_low", "doubt", "reference")) or name in known]
 
 
 def cell_of(name: str, record: dict[str, Any]) -> str:
@@ -258,7 +261,7 @@ def require_no_markup(page: Page) -> None:
     """Fail where a name became an element."""
     assert page.locator("img[src='x'], a[href^='javascript'], section b, header b, i:not(p > i)").count() == 0
     scripts = page.evaluate("[...document.scripts].map((one) => one.textContent.length)")
-    assert len(scripts) == 3
+    assert len(scripts) == 4
 
 
 def svg_texts(page: Page, selector: str) -> list[str]:

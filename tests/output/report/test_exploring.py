@@ -851,7 +851,9 @@ def test_the_table_holds_all_numbers(page: Page) -> None:
     result = measured()
     head, *rows = table_of(page, "#numbers")
     columns = columns_of(table_rows(result))
-    assert len(columns) == len(COLUMNS) - 5  # too few images for limits, doubts, and limits of both
+    assert (
+        len(columns) == len(COLUMNS) - 6
+    )  # too few images for limits, doubts and limits of both; one reference
     assert head == [COLUMNS[name] for name in columns]
     expected = [[cell_of(name, record) for name in columns] for record in table_rows(result)]
     assert rows == expected
@@ -918,6 +920,22 @@ def test_the_table_as_csv(browser: Browser, fresh: Page, tmp_path: Path) -> None
         check_records(parsed(content), table_rows(named))
 
 
+def test_the_table_names_references(browser: Browser, tmp_path: Path) -> None:
+    """A column says what each set is divided by, where there are several; as it does where it is copied."""
+    result = measured()
+    sets = names(result, "set")
+    references = [sets[0], sets[0], sets[1]]
+    several = result.assign_coords(set_reference=("set", references)).assign_attrs(reference="")
+    with browsing(browser) as context:
+        page = opened(context, dif.write_report(several, tmp_path / "several.html"))
+        head, *rows = table_of(page, "#numbers")
+        place = head.index("Relative to")
+        assert {row[1]: row[place] for row in rows} == dict(zip(sets, references, strict=True))
+        with page.expect_download() as download:
+            page.locator("#download-table").click()
+        check_records(parsed(download.value.path().read_text(encoding="utf-8")), table_rows(several))
+
+
 def test_the_table_is_copied(fresh: Page) -> None:
     """As tabs and lines, which spreadsheets take."""
     fresh.get_by_role("button", name="Copy the table").click()
@@ -927,7 +945,8 @@ def test_the_table_is_copied(fresh: Page) -> None:
     assert rows[0] == FIELDS
     assert len(rows) == 37
     expected = table_rows(measured())
-    assert [float(row[5] or "nan") for row in rows[1:]] == pytest.approx(
+    place = FIELDS.index("differentiation")
+    assert [float(row[place] or "nan") for row in rows[1:]] == pytest.approx(
         [record["differentiation"] for record in expected], rel=0, abs=0, nan_ok=True
     )
 

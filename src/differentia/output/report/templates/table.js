@@ -19,6 +19,7 @@ const COLUMNS = [
   ["layer", capitalised(words.place), false],
   ["n_units", `Number of ${words.units}`, true],
   ["units_used", `${capitalised(words.units)} used`, true],
+  ["reference", "Relative to", false],
   ["differentiation", "Differentiation", true],
   ["sd_over_draws", "SD over draws", true],
   [interval("differentiation_units"), `Interval of ${words.units}`, true],
@@ -32,6 +33,7 @@ const COLUMNS = [
   ["doubt", "Not to be trusted", false],
   ["not_converged", "Not converged", false],
 ].map(([fields, label, isNumber]) => ({ fields: [fields].flat(), label, isNumber }));
+const ofSeveralReferences = data.sets.some((set) => set.divided_by);
 const FIELDS = COLUMNS.flatMap(({ fields }) => fields);
 const order = { column: null, ascending: true };
 let everyRow = false;
@@ -53,6 +55,7 @@ const records = data.kinds.flatMap((kind) =>
           place: atLayer,
           n_units: count,
           units_used: kind.units_used[atLayer][atCount],
+          reference: ofSeveralReferences ? set.divided_by : data.reference,
           differentiation: at(kind.raw, "mean"),
           sd_over_draws: at(kind.raw, "spread"),
           ...Object.fromEntries(limits("differentiation", kind.raw)),
@@ -83,8 +86,13 @@ function sortedRecords() {
   });
 }
 
-// Intervals that are nowhere known have no column, nor have doubts where there are none.
-const columnsShown = () => COLUMNS.filter(({ fields }) => (fields.length < 2 && fields[0] !== "doubt") || records.some((record) => fields.some((name) => record[name] !== null && record[name] !== "")));
+// Intervals that are nowhere known have no column, nor have doubts where there are none, nor has the one reference.
+const isShown = ({ fields: [name, ...others] }) => {
+  if (name === "reference") return ofSeveralReferences;
+  if (!others.length && name !== "doubt") return true;
+  return records.some((record) => [name, ...others].some((one) => record[one] !== null && record[one] !== ""));
+};
+const columnsShown = () => COLUMNS.filter(isShown);
 
 function tableCell(record, { fields, isNumber }) {
   const [name] = fields;
