@@ -11,7 +11,7 @@ TESTS := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --n
 help:
 	@echo "make demo     measure the embedded network: table, figures, report (writes demo/)"
 	@echo "make check    lint, types and the quick tests (three minutes)"
-	@echo "make test     lint, types and all tests (ten minutes)"
+	@echo "make test     lint, types and all tests (twelve minutes)"
 	@echo "make wheel    build sdist and wheel, and run the demo of the installed wheel (under a minute)"
 	@echo "make soak     all tests of faults, and of large networks; writes two pages (a quarter of an hour)"
 	@echo "make docs     build the documentation site (docs/_build/html/index.html)"
