@@ -23,7 +23,7 @@ HOUSE = [
     {"errors"},
     {"system"},
     {"definition", "stimuli", "networks"},
-    {"recording"},
+    {"recording", "neurons"},
     {"results"},
     {"experiment", "output"},
     {"cli"},
