@@ -31,6 +31,7 @@ from .output.figures.statistics import (
     plot_between as plot_between,
     plot_dimensionality as plot_dimensionality,
 )
+from .output.figures.trials import plot_trials as plot_trials
 from .output.paper.paragraph import Methods as Methods, describe_methods as describe_methods
 from .output.paper.references import Reference as Reference
 from .output.report.page import show as show, write_report as write_report
@@ -48,6 +49,7 @@ from .results.draws import draw_mean as draw_mean, draw_spread as draw_spread
 from .results.files import load_result as load_result, save as save
 from .results.following import say_depth as say_depth
 from .results.intervals import with_intervals as with_intervals
+from .results.mixed import mixed_model as mixed_model
 from .results.precision import precision as precision, say_precision as say_precision
 from .results.published import (
     compare_with_published as compare_with_published,
@@ -63,6 +65,7 @@ from .results.tables import (
     to_dataframe as to_dataframe,
     top_classes as top_classes,
 )
+from .results.trials import compare_trials as compare_trials, say_trials as say_trials
 from .stimuli.base import Stimuli as Stimuli
 from .stimuli.noise import noise as noise
 from .stimuli.saving import save_images as save_images

@@ -37,7 +37,8 @@ def to_dataframe(result: xr.Dataset) -> pd.DataFrame:
     Parameters
     ----------
     result
-        What `measure` or `measure_responses` returned; or `statistics`, or `depth`.
+        What `measure` or `measure_responses` returned; or `statistics`, `depth`, `compare_trials`
+        or `mixed_model`.
 
     Returns
     -------
@@ -57,6 +58,11 @@ def to_dataframe(result: xr.Dataset) -> pd.DataFrame:
         ``quantile_0.05`` and so on. What is of the other kind of row is NaN.
 
         Of `depth`: one row for each set and layer; what is of the layer alone is the same for all sets.
+
+        Of `compare_trials`: one row for each session and group, then one for each animal and group, if these
+        were compared, and one for each group (``level`` says which), whose ``difference`` is the mean and
+        whose ``p`` is across sessions or animals. Of `mixed_model`: one row for each group, then one for each
+        two groups (``group`` and ``other``), whose ``difference`` is the interaction.
 
         Every column is of numbers, text, or ``boolean``, as CSV and Parquet hold them.
 
@@ -133,10 +139,49 @@ def _of_depth(found: xr.Dataset) -> pd.DataFrame:
     return found[names].reset_coords(drop=True).to_dataframe(dim_order=["set", "layer"]).reset_index()
 
 
+def _of_trials(found: xr.Dataset) -> pd.DataFrame:
+    """Return the rows of sessions in each group, then those of animals, and below them those of groups."""
+    import pandas as pd
+
+    def stacked(names: list[str], one: str) -> pd.DataFrame:
+        return found[names].reset_coords(drop=True).to_dataframe(dim_order=["group", one]).reset_index()
+
+    sessions = stacked([name for name, of in found.data_vars.items() if of.dims == ("session", "group")], "session")
+    sessions = sessions[sessions["n_first"] > 0]
+    parts = [sessions.assign(level="session")]
+    if "subject" in found.dims:
+        subject_of = dict(zip(found["session"].values, found["session_subject"].values, strict=True))
+        parts[0]["subject"] = parts[0]["session"].map(subject_of)
+        subjects = stacked(["subject_difference"], "subject").dropna()
+        parts.append(subjects.rename(columns={"subject_difference": "difference"}).assign(level="subject"))
+    of_group = found[[name for name, of in found.data_vars.items() if of.dims == ("group",)]].to_dataframe()
+    groups = of_group.rename(columns={"mean": "difference", "p_across": "p"}).reset_index()
+    parts.append(groups.assign(level="group"))
+    table = pd.concat(parts, ignore_index=True)
+    labels = [name for name in ("level", "group", "subject", "session") if name in table]
+    return table[[*labels, *(name for name in table if name not in labels)]].fillna(dict.fromkeys(labels, ""))
+
+
+def _of_mixed_model(found: xr.Dataset) -> pd.DataFrame:
+    """Return the rows of groups, and below them those of pairs of groups, whose difference is the interaction."""
+    import pandas as pd
+
+    of_group = found[[name for name, of in found.data_vars.items() if of.dims == ("group",)]]
+    of_pair = found[[name for name, of in found.data_vars.items() if of.dims == ("pair",)]]
+    pairs = of_pair.to_dataframe().rename(columns={"group_first": "group", "group_second": "other"})
+    pairs = pairs.rename(columns=lambda name: name.removeprefix("interaction_"))
+    pairs = pairs.rename(columns={"interaction": "difference"})
+    groups = of_group.reset_coords(drop=True).to_dataframe().reset_index().assign(other="")
+    table = pd.concat([part for part in (groups, pairs) if len(part)], ignore_index=True)
+    return table[["group", "other", *(name for name in of_group)]]
+
+
 #: By what a dataset says it is, in its attribute ``differentia``, for all but results: its table.
 FRAMES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "statistics": _of_statistics,
     "depth": _of_depth,
+    "trials": _of_trials,
+    "mixed model": _of_mixed_model,
 }
 
 
