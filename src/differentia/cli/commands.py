@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,9 +25,10 @@ from differentia.cli.tables import Column
 from differentia.cli.usage import Command
 from differentia.errors import InputError
 from differentia.experiment.options import N_UNITS
+from differentia.neurons.options import RecordingOptions
 from differentia.output.options import FigureOptions
 from differentia.system.choices import AXIS, HOW, NOISE, SCRAMBLE, UNITS
-from differentia.system.fields import Count, Number, Option, Share, Text, Whole
+from differentia.system.fields import Count, Number, Option, Share, Text, Whole, options_of
 from differentia.system.files import require_new, user_path
 from differentia.system.locking import held
 from differentia.system.progress import shown_progress
@@ -77,7 +78,7 @@ def _show_version(
 
 
 def _command(
-    *examples: str, fields: Mapping[str, Option] = opt.FIELDS
+    *examples: str, fields: Mapping[str, Option] = opt.FIELDS, order: Sequence[str] = opt.HELP_ORDER
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a command whose help is its docstring, and examples as they are typed.
 
@@ -94,7 +95,7 @@ def _command(
         def command(debug: bool, **given: Any) -> None:  # of which the entry knows what to do
             function(**given)
 
-        command.__signature__ = opt.signature_of(function, fields)  # type: ignore[attr-defined]
+        command.__signature__ = opt.signature_of(function, fields, order)  # type: ignore[attr-defined]
         app.command(
             name,
             cls=Command,
@@ -249,6 +250,50 @@ def measure_responses(
     measuring.measure_responses_into(context, out, experiment, memory=memory, shown=shown)
 
 
+@_command(
+    "differentia neurons session.nwb --by stimulus_name --window 0,0.25 --reference spontaneous "
+    "--normalize unit --out session",
+    "differentia neurons session.nwb --by stimulus_name --states spectral --state 1 --bin 0.02 "
+    "--units-where \"quality == 'good'\" --out states",
+    "differentia neurons mice/*.nwb --by condition --states spectral --state 1 --bin 0.02 --n-units 50 "
+    "--compare natural,scrambled --out mice",
+    fields=opt.FIELDS_OF_NEURONS,
+    order=opt.HELP_ORDER_OF_NEURONS,
+)
+def neurons(
+    context: typer.Context,
+    files: Annotated[list[str], opt.argument("NWB files, one of each session.", "FILE...")],
+    out: str | None,
+    reference: list[str] | None,
+    figures: tuple[str, ...],
+    figure_width: float | None,
+    dpi: int | None,
+    memory: str | None,
+    as_json: bool,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Measure the differentiation of recorded neurons, area by area, from the NWB files of their sessions.
+
+    Sets are the values of a column of the file's tables of what was shown. Responses are spikes or traces
+    within a window after each onset; with --states, each trial, or window of it, gets a value of its own, the
+    differentiation of the states that its neurons go through.
+
+    The folder DIR gets the result (result.nc), figures, a report to explore (report.html), which units were
+    used (units.csv), with --states the value of each trial (trials.csv), and the experiment file that repeats
+    the measurement. Of several files, each session gets such a folder in DIR, which has the mean over
+    sessions (across.csv, figures), and with --compare a test of trials within each session and across them
+    (comparison.csv).
+    """
+    from differentia.cli.neurons import measure_recordings_into
+
+    section = {"files": files, **{name: given.pop(name) for name in options_of(RecordingOptions)}}
+    references = opt.references("--reference", reference)
+    experiment = {"recording": section, "measure": {**given, "reference": references}}
+    shown = measuring.Shown(FigureOptions(figures, figure_width, dpi), as_json, quiet)
+    measure_recordings_into(context, out, experiment, memory=memory, shown=shown)
+
+
 @_command("differentia run vgg16 --out again", "differentia run experiment.toml")
 def run(
     context: typer.Context,
@@ -271,7 +316,8 @@ def run(
     Every folder that measure writes holds the experiment.toml that repeats it. Your own code that the file
     names (package.module:factory) is imported from the working folder, as with measure.
     """
-    from differentia.experiment.file import ResponsesExperiment, read_experiment
+    from differentia.cli.neurons import measure_recordings_into
+    from differentia.experiment.file import Experiment, ResponsesExperiment, read_experiment
 
     read = read_experiment(experiment)
     folder = out or read.out
@@ -279,15 +325,18 @@ def run(
         raise InputError(f"{experiment}: names no folder to write to; give --out DIR, or out = in the file")
     shown = measuring.Shown(FigureOptions(figures, figure_width, dpi), as_json, quiet)
     try:
-        if isinstance(read, ResponsesExperiment):
-            if fresh or not store:
-                unused = "--fresh" if fresh else "--no-store"
-                raise InputError(f"nothing is recorded of responses that are in a file; leave {unused} out")
-            measuring.measure_responses_into(context, folder, read, memory=memory, shown=shown)
-        else:
+        if isinstance(read, Experiment):
             measuring.measure_into(
                 context, folder, read, store=store, fresh=fresh, memory=memory, shown=shown
             )
+            return
+        if fresh or not store:
+            unused = "--fresh" if fresh else "--no-store"
+            raise InputError(f"nothing is recorded of responses that are in a file; leave {unused} out")
+        if isinstance(read, ResponsesExperiment):
+            measuring.measure_responses_into(context, folder, read, memory=memory, shown=shown)
+        else:
+            measure_recordings_into(context, folder, read, memory=memory, shown=shown)
     except InputError as error:
         raise InputError(f"{experiment}: {error}") from error
 
@@ -677,6 +726,7 @@ def contrast(
 
 @_command(
     "differentia depth vgg16 --out vgg16_depth",
+    "differentia depth vgg16 mouse_1 mouse_2 --out side_by_side",
     "differentia depth mouse_1 mouse_2 --stimulus vgg16 --sets movie,scrambled,gratings,noise --json",
     "differentia depth vgg16 resnet18 --out depth --figures svg --table depth.parquet",
 )
@@ -687,7 +737,7 @@ def depth(
         opt.text(
             "The result whose layer is the stimulus; its sets have the same names.",
             "RESULT",
-            shown="each result's own",
+            shown="each result's own; of recordings, that of the one network beside them",
         ),
     ] = None,
     compared: Annotated[
@@ -714,11 +764,13 @@ def depth(
 
     Across sets: does a layer's differentiation follow that of the stimulus, the layer input? Within a set: do
     the same pairs of images lie far apart? Several results are networks, or animals, named by their folders.
+    A recording has no layer input: beside one network that was shown sets of the same names, that of the
+    network stands for it.
 
     DIR gets depth.csv, the numbers of each layer; pairs.csv, those of each set and layer; and depth.png. FILE
     has both in one table, one row for each set and layer.
     """
-    from differentia.cli.depth import print_depth, save_depth, table_of
+    from differentia.cli.depth import is_without, networks_input, print_depth, save_depth, table_of
     from differentia.results.depth import depth as follow
     from differentia.results.tables import require_ending, save_table
 
@@ -731,12 +783,13 @@ def depth(
         require_ending(table)
     read = {name: _read_result(path) for name, path in _named_results(results).items()}
     shown = None if stimulus is None else _read_result(stimulus)
+    others = networks_input(read, base) if shown is None else None
     found = {}
     for name, one in read.items():
         try:
             found[name] = follow(
                 one,
-                stimulus=shown,
+                stimulus=others if shown is None and is_without(one, base) else shown,
                 sets=compared,
                 base=base,
                 confidence=confidence,

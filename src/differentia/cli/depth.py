@@ -13,6 +13,7 @@ from differentia.cli.output import (
     print_paragraph,
     print_table,
     print_text,
+    say,
     written_p,
     written_value,
 )
@@ -30,6 +31,29 @@ TABLE, PAIRS = "depth.csv", "pairs.csv"
 
 #: The columns of values with limits, by their heading.
 _VALUES = {"pearson": ["r"], "spearman": ["rank", "correlation"], "slope": ["slope"], "r_squared": ["R2"]}
+
+
+def is_without(result: xr.Dataset, base: str) -> bool:
+    """Return whether a result is of a recording, which has no layer that is the stimulus."""
+    from differentia.results.subject import subject_of
+    from differentia.results.summaries import layer_names
+
+    return subject_of(result).recorded and base not in layer_names(result)
+
+
+def networks_input(results: Mapping[str, xr.Dataset], base: str) -> xr.Dataset | None:
+    """Return the one network's result that has the stimulus of the recordings beside it, and say so."""
+    from differentia.results.summaries import layer_names
+
+    recordings = [name for name, one in results.items() if is_without(one, base)]
+    known = [name for name, one in results.items() if base in layer_names(one)]
+    if not recordings or len(known) != 1:
+        return None
+    say(
+        f"The layer {base} of {known[0]} is the stimulus of {', '.join(recordings)}, whose sets have the same "
+        "names; --stimulus names another result"
+    )
+    return results[known[0]]
 
 
 def print_depth(found: Mapping[str, xr.Dataset], *, as_json: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
@@ -67,7 +67,7 @@ def measure_into(
     from differentia.recording.store.disk import RECORDINGS, require_store
 
     # All that can be told before PyTorch and Keras are imported, and a network may have to be downloaded.
-    folder = _folder_to_write(out)
+    folder = folder_to_write(out)
     if fresh and not store:
         raise InputError("--fresh and --no-store do not go together; leave one of them out")
     experiment = experiment_of(experiment)
@@ -84,14 +84,14 @@ def measure_into(
     context.with_resource(held(folder))
     recordings = folder / STORE / RECORDINGS
     before = _times(recordings)
-    with _seen(shown.quiet) as progress:
+    with seen(shown.quiet) as progress:
         kept = replace(recording, store=folder / STORE if store else None, progress=progress)
         measured = measure_with(network, stimuli, options, kept)
         sources = {name: stimulus.source for name, stimulus in stimuli.items() if name not in found}
         write_experiment(folder / EXPERIMENT, experiment, sources)
-        results, written = _write_results(context, folder, measured, shown.figures, progress)
+        results, written = write_results(context, folder, measured, shown.figures, progress)
     written[folder / STORE] = _times(recordings) != before
-    _tell(folder, results, written, shown)
+    tell(folder, results, written, shown)
 
 
 def measure_responses_into(
@@ -105,7 +105,7 @@ def measure_responses_into(
     """Measure the responses of a file, and do the same with the numbers."""
     from differentia.experiment.file import responses_experiment_of, write_responses_experiment
 
-    folder = _folder_to_write(out)
+    folder = folder_to_write(out)
     experiment = responses_experiment_of(experiment)
     file, options = experiment.responses.file, experiment.measure.model_dump()
 
@@ -116,29 +116,29 @@ def measure_responses_into(
     responses = read_labelled_responses(file)
     require_writable(folder, f"--out {folder}")
     context.with_resource(held(folder))
-    with _seen(shown.quiet) as progress:
+    with seen(shown.quiet) as progress:
         result = measure_responses(responses, memory=memory, progress=progress, **options)
         result = with_provenance(result, responses=file)
         write_responses_experiment(folder / EXPERIMENT, experiment)
         measured = {str(result["units"].item()): result}
-        results, written = _write_results(context, folder, measured, shown.figures, progress)
-    _tell(folder, results, written, shown)
+        results, written = write_results(context, folder, measured, shown.figures, progress)
+    tell(folder, results, written, shown)
 
 
-def _folder_to_write(out: str | None) -> Path:
-    """Return the folder that --out names, in which nothing is in the way."""
+def folder_to_write(out: str | None, files: Sequence[str] = ()) -> Path:
+    """Return the folder that --out names, in which nothing is in the way, of these files neither."""
     from differentia.output.unchanged import RECORD
 
     if not out:
         raise InputError("--out is missing; name the folder to write to: --out DIR")
     folder = user_path(out)
-    files = (*FILES, RECORD, *(path.name for path in _kind_paths(folder).values()))
+    files = (*FILES, *files, RECORD, *(path.name for path in _kind_paths(folder).values()))
     require_free(folder, f"--out {folder}", files=files, folders=[FIGURES, STORE])
     return folder
 
 
 @contextmanager
-def _seen(quiet: bool) -> Iterator[Progress]:
+def seen(quiet: bool) -> Iterator[Progress]:
     """Let be seen how far it is, and what the library has to tell."""
     with (
         nullcontext() if quiet else told_by_the_library(),
@@ -147,7 +147,7 @@ def _seen(quiet: bool) -> Iterator[Progress]:
         yield progress
 
 
-def _write_results(
+def write_results(
     context: typer.Context,
     folder: Path,
     measured: Mapping[str, xr.Dataset],
@@ -163,7 +163,7 @@ def _write_results(
     return results, written | write_views(results, folder, figures, progress)
 
 
-def _tell(
+def tell(
     folder: Path,
     results: Mapping[str, xr.Dataset],
     written: Mapping[Path, bool],

@@ -11,6 +11,7 @@ import typer
 
 from differentia.errors import InputError
 from differentia.experiment.options import MeasureOptions
+from differentia.neurons.options import RecordingOptions
 from differentia.output.options import FigureOptions
 from differentia.recording.options import RecordOptions
 from differentia.results.references import OTHERS
@@ -58,6 +59,10 @@ FIELDS_OF_RESPONSES = {
     ),
     "seed": FIELDS["seed"]._replace(text="Seed of the choice of neurons"),
 }
+
+#: Those of `neurons`: what is taken of a recording, and then how it is measured.
+FIELDS_OF_NEURONS = options_of(RecordingOptions) | FIELDS_OF_RESPONSES
+
 #: How figures are saved, by the names that this has beside the options of `FIELDS`.
 FIGURES = {"figures": "formats", "figure_width": "width", "dpi": "dpi"}
 
@@ -96,6 +101,8 @@ HELP_ORDER = (
     *("drop_duplicates", "follow_links", "store", "fresh", "memory"),
 )
 
+#: The same of `neurons`: all that says how responses or states come about stands together.
+HELP_ORDER_OF_NEURONS = ("context", "files", *options_of(RecordingOptions), *HELP_ORDER)
 
 #: The options that may be given several times, by their field.
 SEVERAL_TIMES = {"maps": "--map", "reference": "--reference"}
@@ -224,14 +231,16 @@ SHARED: dict[str, tuple[Any, Any]] = {
 }
 
 
-def signature_of(command: Callable[..., None], fields: Mapping[str, Option]) -> inspect.Signature:
+def signature_of(
+    command: Callable[..., None], fields: Mapping[str, Option], order: Sequence[str] = HELP_ORDER
+) -> inspect.Signature:
     """Return the signature by which Typer knows a command."""
     # What is not annotated for Typer is in SHARED; **given are all fields that are left; each has --debug.
     found: dict[str, tuple[Any, Any]] = {}
     for name, parameter in inspect.signature(command, eval_str=True).parameters.items():
         if parameter.kind is parameter.VAR_KEYWORD:
             found |= {own: _of_field(field) for own, field in fields.items() if own not in found}
-            found = dict(sorted(found.items(), key=_place))
+            found = dict(sorted(found.items(), key=partial(_place, order)))
         else:
             known = name == "context" or hasattr(parameter.annotation, "__metadata__")
             found[name] = (parameter.annotation, parameter.default) if known else SHARED[name]
@@ -242,8 +251,8 @@ def signature_of(command: Callable[..., None], fields: Mapping[str, Option]) -> 
     return inspect.Signature(parameters)
 
 
-def _place(item: tuple[str, Any]) -> tuple[bool, int]:
-    return item[0] in ("as_json", "quiet"), [*HELP_ORDER, item[0]].index(item[0])
+def _place(order: Sequence[str], item: tuple[str, Any]) -> tuple[bool, int]:
+    return item[0] in ("as_json", "quiet"), [*order, item[0]].index(item[0])
 
 
 def named(option: str, given: Sequence[str] | None, example: str) -> dict[str, str]:

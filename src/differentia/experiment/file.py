@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -16,12 +16,14 @@ from differentia.experiment.checks import counts_of
 from differentia.experiment.options import MeasureOptions, measure_and_record
 from differentia.networks.hubs.names import HUBS
 from differentia.networks.weight_files import names_weights_file
+from differentia.neurons.options import RecordingOptions
 from differentia.recording.options import MAP_IMAGES, RecordOptions
 from differentia.stimuli.base import Stimuli
 from differentia.stimuli.sources import absolute_source, is_made_of_others
 from differentia.stimuli.tables import sets_from
 from differentia.system.choices import DTYPE, PREPROCESS
 from differentia.system.fields import (
+    DISTINCT,
     SEVERAL,
     Count,
     Problem,
@@ -123,7 +125,29 @@ class ResponsesExperiment(Strict):
     differentia: str | None = None
 
 
-def read_experiment(path: str | os.PathLike[str]) -> Experiment | ResponsesExperiment:
+class RecordingSection(model_of(options_of(RecordingOptions).values())):  # type: ignore[misc]
+    """The table ``[recording]``: files of recordings, and what is taken of each."""
+
+    files: Annotated[tuple[Text, ...], SEVERAL, Field(min_length=1), DISTINCT]
+
+    def options(self) -> RecordingOptions:
+        return RecordingOptions(**{name: value for name, value in self if name != "files"})
+
+
+class RecordingExperiment(Strict):
+    """A measurement of recordings in files, one of each session."""
+
+    recording: RecordingSection
+    measure: MeasureResponsesSection = MeasureResponsesSection()
+    out: Text | None = None
+    differentia: str | None = None
+
+
+#: An experiment of any kind.
+AnyExperiment: TypeAlias = Experiment | ResponsesExperiment | RecordingExperiment
+
+
+def read_experiment(path: str | os.PathLike[str]) -> AnyExperiment:
     """Read an experiment file, or a folder's; its paths, relative to its folder, are absolute afterwards."""
     file = user_path(path)
     if file.is_dir():
@@ -139,7 +163,7 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment | ResponsesExper
     except (OSError, ValueError, RecursionError) as error:  # no permission, no UTF-8, no TOML
         raise InputError(f"{path}: can't be read as TOML: {error}") from error
     try:
-        experiment = (responses_experiment_of if "responses" in content else experiment_of)(content)
+        experiment = next((of for name, of in BY_SECTION.items() if name in content), experiment_of)(content)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if experiment.differentia not in (None, version("differentia")):
@@ -151,6 +175,8 @@ def read_experiment(path: str | os.PathLike[str]) -> Experiment | ResponsesExper
     folder = file.absolute().parent
     if isinstance(experiment, ResponsesExperiment):
         experiment.responses.file = _absolute(experiment.responses.file, folder)
+    elif isinstance(experiment, RecordingExperiment):
+        experiment.recording.files = tuple(_absolute(file, folder) for file in experiment.recording.files)
     else:
         experiment.network = experiment.network.with_absolute_paths(folder)
         if experiment.sets_from is not None:
@@ -173,13 +199,35 @@ def experiment_of(content: Experiment | Mapping[str, Any]) -> Experiment:
 
 def responses_experiment_of(content: ResponsesExperiment | Mapping[str, Any]) -> ResponsesExperiment:
     """Return an experiment of responses at hand, of the content of a file."""
-    for name, other in (("network", "sets"), ("sets", "network")):
-        if isinstance(content, Mapping) and name in content:
-            raise InputError(
-                f"{name}: goes with [{other}], beside which there can be no [responses]; give a network and "
-                "sets of images, or the responses that are at hand"
-            )
+    _require_alone("responses", content, "the responses that are at hand")
     return _validated(ResponsesExperiment, content)
+
+
+def recording_experiment_of(content: RecordingExperiment | Mapping[str, Any]) -> RecordingExperiment:
+    """Return an experiment of recordings, of the content of a file."""
+    _require_alone("recording", content, "the files of recordings")
+    return _validated(RecordingExperiment, content)
+
+
+#: By the table that a file of its kind has: what makes an experiment of its content.
+BY_SECTION: dict[str, Callable[[Any], AnyExperiment]] = {
+    "responses": responses_experiment_of,
+    "recording": recording_experiment_of,
+}
+
+
+def _require_alone(section: str, content: Any, what: str) -> None:
+    """Raise an error where a file has the tables of another kind of experiment beside its own."""
+    if not isinstance(content, Mapping):
+        return
+    for name, other in (("network", "sets"), ("sets", "network")):
+        if name in content:
+            raise InputError(
+                f"{name}: goes with [{other}], beside which there can be no [{section}]; give a network and "
+                f"sets of images, or {what}"
+            )
+    for name in {*BY_SECTION} & {*content} - {section}:
+        raise InputError(f"{name}: there can be no [{section}] beside it; give one of the two")
 
 
 def _validated(kind: type[_AnyExperiment], content: _AnyExperiment | Mapping[str, Any]) -> _AnyExperiment:
@@ -230,6 +278,16 @@ def write_responses_experiment(path: Path, experiment: ResponsesExperiment) -> N
     _write(
         path, {"responses": {"file": _absolute(experiment.responses.file, Path.cwd())}, "measure": measure}
     )
+
+
+def write_recording_experiment(path: Path, experiment: RecordingExperiment, files: Sequence[str]) -> None:
+    """Write the file that repeats a measurement of recordings, or of some of them, in the same way."""
+    section, measure = (
+        {name: as_toml(value) for name, value in table if value is not None}
+        for table in (experiment.recording, experiment.measure)
+    )
+    section["files"] = [_absolute(file, Path.cwd()) for file in files]
+    _write(path, {"recording": section, "measure": measure})
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import combinations
+from itertools import chain, combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,10 +18,11 @@ from differentia.results.intervals import CONFIDENCE, require_confidence
 from differentia.results.references import in_words, references_of, short_name
 from differentia.results.relative import relative
 from differentia.results.schema import validate_result, what_is_left
-from differentia.results.subject import RECORDED_FACT, subject_of
+from differentia.results.subject import RECORDED_FACT, SETS, subject_of
 from differentia.system.random import generator_of
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
 #: The group of all results where none is named.
@@ -231,6 +232,37 @@ def _summary(
     low, high = LIMITS_BY[method](values, mean, confidence)
     sd = mean.error * np.sqrt(n_results)
     return {"mean": mean.value, "sd": sd, "low": low, "high": high, "n_results": n_results}
+
+
+def in_common(results: Mapping[str, xr.Dataset]) -> tuple[dict[str, xr.Dataset], list[str]]:
+    """Return results with the sets and layers that all have, and a sentence on those that were left out.
+
+    There are none where they have no set or no layer in common.
+    """
+    subject, kept, told = subject_of(next(iter(results.values()))), {}, []
+    for what, noun in (("set", SETS), ("layer", subject.place)):
+        named = [one[what].values.astype(str).tolist() for one in results.values()]
+        kept[what] = [name for name in named[0] if all(name in names for names in named)]
+        if others := [name for name in dict.fromkeys(chain.from_iterable(named)) if name not in kept[what]]:
+            which = noun.one if len(others) == 1 else noun.many
+            told.append(
+                f"Left out of what is said of all together: the {which} {', '.join(others)}, which not all "
+                f"of the {len(results)} results have."
+            )
+    if not all(kept.values()):
+        return {}, told
+    return {name: what_is_left(one.sel(kept)) for name, one in results.items()}, told
+
+
+def across_frame(found: xr.Dataset) -> pd.DataFrame:
+    """Return what `across` found as a table: a row for each group, set and layer."""
+    import pandas as pd
+
+    point = ["group", "set", "layer"]
+    table = found[[*ACROSS_VALUES[1:]]].to_dataframe(point).reset_index()
+    values = found["value"].drop_vars("result_group").to_series().unstack("result")
+    of_results = values.loc[pd.MultiIndex.from_frame(table[["set", "layer"]])].reset_index(drop=True)
+    return table.join(of_results[found["result"].values.tolist()], rsuffix="_value")
 
 
 def require_across(given: Any) -> None:

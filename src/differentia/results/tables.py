@@ -146,7 +146,9 @@ def _of_trials(found: xr.Dataset) -> pd.DataFrame:
     def stacked(names: list[str], one: str) -> pd.DataFrame:
         return found[names].reset_coords(drop=True).to_dataframe(dim_order=["group", one]).reset_index()
 
-    sessions = stacked([name for name, of in found.data_vars.items() if of.dims == ("session", "group")], "session")
+    sessions = stacked(
+        [name for name, of in found.data_vars.items() if of.dims == ("session", "group")], "session"
+    )
     sessions = sessions[sessions["n_first"] > 0]
     parts = [sessions.assign(level="session")]
     if "subject" in found.dims:

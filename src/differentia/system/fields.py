@@ -61,6 +61,7 @@ _EXPECTED = {
     "dict_type": "a dictionary",
     "greater_than_equal": "at least {ge:,.19g}",
     "less_than_equal": "at most {le:,.19g}",
+    "greater_than": "more than {gt:,.19g}",
     "less_than": "less than {lt:,.19g}",
     "too_short": "{min_length} or more of them",
     "string_too_short": "a text that is not empty",

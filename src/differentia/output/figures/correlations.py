@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +36,7 @@ from differentia.output.words import unit_of
 from differentia.results.contrasts import SIGNIFICANT
 from differentia.results.correlations import COEFFICIENTS
 from differentia.results.depth import require_depth
-from differentia.results.subject import RECORDED_FACT, SETS, subject_of
+from differentia.results.subject import RECORDED, RECORDED_FACT, SETS, subject_of
 from differentia.results.summaries import layer_names, percent
 
 if TYPE_CHECKING:
@@ -57,6 +59,9 @@ ALONE = "#404040"
 #: What the axis says of a coefficient.
 NAMES = {"pearson": "Correlation r", "spearman": "Rank correlation"}
 
+#: In relative depth: where populations stand that have none, the first and from one to the next.
+AFTER_DEPTH, BETWEEN_AREAS = 1.15, 0.13
+
 #: In characters: a layer in the legend.
 LONGEST_LAYER = 24
 
@@ -74,8 +79,9 @@ def plot_depth(
     At the left, the differentiation of some layers against that of the stimulus, a point for each set, with
     the least-squares line of each layer. At the right, the correlation of each layer, with its interval over
     sets as a band; filled marks can be told from chance (corrected p < 0.05). Of several results (networks,
-    animals), each is a curve, over the same layers or else over relative depth; at the left is the layer of
-    each that follows the stimulus most. The stimulus itself is left out.
+    animals), each is a curve, over the same layers or else over relative depth; populations of a recording,
+    which have no order, stand beside it by their names. At the left is the layer of each that follows the
+    stimulus most. The stimulus itself is left out.
 
     Parameters
     ----------
@@ -171,35 +177,62 @@ def _followed_most(found: xr.Dataset) -> str:
 
 
 class _Depth:
-    """Where the layers of results stand: at the same places, or, where they differ, by relative depth."""
+    """Where the layers of results stand: at places of their names, or by relative depth where they differ.
+
+    Populations have no order, and so no depth: beside networks they stand at the right, by their names.
+    """
 
     def __init__(self, shown: Sequence[xr.Dataset]) -> None:
         self.subject = subject_of(shown[0])
-        self.layers = layer_names(shown[0])
-        self.shared = all(layer_names(one) == self.layers for one in shown)
+        recorded = [one for one in shown if one.attrs[RECORDED_FACT]]
+        names = [layer_names(one) for one in (recorded or shown)]
+        #: What is named at the axis: the layers that all have, or populations.
+        self.layers = list(dict.fromkeys(chain.from_iterable(names)))
+        alike = all(layer_names(one) == self.layers for one in shown)
+        self.by_name = alike or len(recorded) == len(shown)
+        self.beside = bool(recorded) and not self.by_name
 
     def positions(self, found: xr.Dataset, place: int, count: int) -> np.ndarray:
         """Return where the layers of a result stand, a little beside those of others."""
         n = found.sizes["layer"]
-        if not self.shared:
+        recorded = bool(found.attrs[RECORDED_FACT])
+        if not self.by_name and not recorded:
             return np.linspace(0.0, 1.0, n) if n > 1 else np.array([0.5])
-        step = min(0.1, 0.4 / count)
-        return np.arange(n) + (place - (count - 1) / 2) * step
+        at = np.array([self.layers.index(name) for name in layer_names(found)], dtype=float)
+        aside = place - (count - 1) / 2
+        if self.by_name:
+            return at + aside * min(0.1, 0.4 / count)
+        return AFTER_DEPTH + (at + aside * min(0.3, 0.8 / count)) * BETWEEN_AREAS
+
+    @property
+    def _end(self) -> float:
+        """Where an axis of relative depth ends."""
+        last = AFTER_DEPTH + (len(self.layers) - 1) * BETWEEN_AREAS
+        return last + BETWEEN_AREAS / 2 if self.beside else 1.04
 
     def names(self, room: float, *, small: bool) -> LayerNames:
-        layers = self.layers if self.shared else ["0", "1"]
-        return names_with_room(layers, room, small=small)
+        if not self.beside:
+            return names_with_room(self.layers if self.by_name else ["0", "1"], room, small=small)
+        share = (len(self.layers) * BETWEEN_AREAS) / (self._end + 0.04)
+        of_areas = names_with_room(self.layers, room * share, small=small)
+        areas = tuple(AFTER_DEPTH + place * BETWEEN_AREAS for place in of_areas.places)
+        return replace(of_areas, places=(0.0, 0.5, 1.0, *areas), names=("0", "0.5", "1", *of_areas.names))
 
     def name(self, ax: Axes, names: LayerNames, room: float) -> None:
         """Name the layers, or relative depth, at an axis of so many inches."""
-        if self.shared:
+        if self.by_name:
             names.draw(ax)
             set_ends(ax, len(self.layers), room)
             ax.set_xlabel(axis_label(self.subject, room), fontsize=LABEL_SIZE)
-        else:
-            ax.set_xlim(-0.04, 1.04)
-            ax.tick_params(axis="x", labelsize=NUMBER_SIZE)
-            ax.set_xlabel("Relative depth (1: the last layer)", fontsize=LABEL_SIZE)
+            return
+        ax.set_xlim(-0.04, self._end)
+        ax.tick_params(axis="x", labelsize=NUMBER_SIZE)
+        label = "Relative depth (1: the last layer)"
+        if self.beside:
+            names.draw(ax)
+            ax.axvline((1 + AFTER_DEPTH) / 2, color="#B0B0B0", linewidth=0.8, zorder=0.5)
+            label += f"; {RECORDED.place.many}"
+        ax.set_xlabel(label, fontsize=LABEL_SIZE)
 
 
 def _panels(

@@ -62,7 +62,7 @@ LEAST_WIDTH, LEAST_FOR_LAYERS, OF_A_LAYER = 4.6, 1.6, 0.28
 class LayerNames:
     """The names below an axis: as many as have room, in letters as large as have room."""
 
-    places: tuple[int, ...]
+    places: tuple[float, ...]
     names: tuple[str, ...]
     size: float
     level: bool

@@ -20,6 +20,7 @@ from differentia.output.figures.maps import plot_maps
 from differentia.output.figures.panels import RESOLUTION
 from differentia.output.figures.sets import plot_sets
 from differentia.output.figures.statistics import draw_pairs, drawn_pairs, plot_dimensionality
+from differentia.output.figures.time_courses import plot_time_courses
 from differentia.output.options import FigureKeywords, FigureOptions
 from differentia.results.confidence import LEAST_IMAGES
 from differentia.results.contrasts import contrasts_of
@@ -29,6 +30,7 @@ from differentia.results.references import references_of
 from differentia.results.schema import checked, map_names
 from differentia.results.statistics import look
 from differentia.results.summaries import layer_names
+from differentia.results.time_courses import has_time_courses
 from differentia.results.views import layers_with_channels
 from differentia.system.fields import accept, takes
 from differentia.system.files import require_writable, user_path, written_whole
@@ -67,7 +69,7 @@ SETTINGS: dict[Any, Any] = {
 
 #: The files that `save_figures` writes; those that a new result has not are removed.
 NAMES = re.compile(
-    rf"(differentiation|relative|sets|contrast|dimensionality|between|kinds|depth|predictions|(filters|distances)(_\d+)?|maps_\d+)"
+    rf"(differentiation|relative|time_courses|sets|contrast|dimensionality|between|kinds|depth|predictions|(filters|distances)(_\d+)?|maps_\d+)"
     rf"\.({'|'.join(METADATA)})"
 )
 
@@ -159,6 +161,8 @@ def _pictures(results: Mapping[str, xr.Dataset], contrasts: Sequence[xr.Dataset]
         )
     if are_many(result):
         yield Picture("sets", CURVES_RESOLUTION, partial(plot_sets, result))
+    if has_time_courses(result):
+        yield Picture("time_courses", RESOLUTION, partial(plot_time_courses, result))
     if contrasts:
         yield Picture("contrast", CURVES_RESOLUTION, partial(draw_contrasts, contrasts))
     yield from _of_statistics(result)

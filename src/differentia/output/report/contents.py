@@ -20,6 +20,7 @@ from differentia.output.report.packing import spread_out
 from differentia.output.report.pairs import MATRIX_ENTRIES, pairs
 from differentia.output.report.pictures import filter_maps, thumbnail
 from differentia.output.report.statistics import ENDS, beside, between
+from differentia.output.report.time_courses import courses
 from differentia.output.words import tokens_label, unit_of
 from differentia.results.contrasts import SIGNIFICANT
 from differentia.results.dataset import REMEDIES, provenance
@@ -89,6 +90,7 @@ def contents(
         "kinds": kinds,
         "contrasts": tested_contrasts(results, compared),
         "depth": followed(results),
+        "courses": courses(first),
         "between": between(next(iter(statistics.values()))),
         "level": SIGNIFICANT,
         **heat_maps,

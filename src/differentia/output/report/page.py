@@ -40,7 +40,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 #: In the order in which they are read.
 SCRIPTS = (
     *("data", "theme", "curves", "sets", "contrasts", "correlations", "between", "layer", "map"),
-    *("predictions", "table", "enlarging", "address", "main"),
+    *("time_courses", "predictions", "table", "enlarging", "address", "main"),
 )
 
 #: In pixels, of the main view in a notebook.
@@ -139,9 +139,9 @@ def _page(
     compared = contrasts_of(results) if compared is None else compared
     data = contents(results, compared, main_view=main_view)
     mathematics, meaning = formula(first)
-    begin, script = _read_template("begin.js"), "\n".join(_read_template(f"{name}.js") for name in SCRIPTS)
+    begin, script = read_template("begin.js"), "\n".join(read_template(f"{name}.js") for name in SCRIPTS)
     return (
-        _environment()
+        environment()
         .get_template("page.html.jinja")
         .render(
             title=f"Differentiation in {titled(known)}" if network else "Differentiation of responses",
@@ -162,7 +162,7 @@ def _page(
             formula_note=meaning,
             methods=None if main_view else describe_methods(results, contrasts=compared),
             main_view=main_view,
-            style=Markup(_read_template("style.css")),
+            style=Markup(read_template("style.css")),
             plotly=_plotly().compressed,
             script=Markup(script),
             begin=Markup(begin),
@@ -238,12 +238,14 @@ def _policy(digests: Sequence[str]) -> str:
     return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:"
 
 
-def _read_template(name: str) -> str:
+def read_template(name: str) -> str:
+    """Return the text of a file of the pages."""
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return what fills the pages' templates."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

@@ -5,6 +5,7 @@ function drawAll() {
   drawCurves();
   drawSets();
   drawLayer();
+  drawCourses();
   drawPredictions();
   drawContrast();
   drawDepth();
@@ -17,6 +18,7 @@ function chooseLayer(place) {
   Plotly.relayout("curves", { "shapes[0].x0": state.layer, "shapes[0].x1": state.layer });
   if (byId("sets-map") && byId("sets-order").value === "value") drawSets();
   drawLayer();
+  drawCourses();
   drawDepth();
   const kind = kindShown();
   const count = state.count === "all" ? largest() : state.count;

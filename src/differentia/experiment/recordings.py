@@ -1,0 +1,67 @@
+"""A recording measured as options say: what is cut out of it, and the result of that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from differentia.experiment.measure import measure_responses
+from differentia.experiment.states import measure_states
+from differentia.neurons.options import RecordingOptions
+from differentia.neurons.responses import stimulus_responses
+from differentia.neurons.trials import trials
+from differentia.results.dataset import with_provenance
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from differentia.neurons.recording import Recording
+    from differentia.system.progress import Progress
+
+#: What stands for no set where one would be cut into windows.
+NONE = "none"
+
+#: The options that say what of a recording is taken, and what of it as responses, or as trials.
+OF_BOTH = ("by", "table", "where", "area", "window", "detrend", "standardize", "runs")
+OF_RESPONSES = ("value", "allow_overlap")
+OF_TRIALS = ("bin", "bin_step", "length", "step")
+
+
+def measure_recording(
+    recording: Recording,
+    options: RecordingOptions,
+    measured: Mapping[str, Any],
+    *,
+    memory: int | str | None = None,
+    progress: Progress | bool | None = None,
+) -> xr.Dataset:
+    """Return the result of a recording: of responses to stimuli, or of states over time.
+
+    `measured` are keywords of `measure_responses`, or of `measure_states`.
+    """
+    given = vars(options)
+    taken = {name: given[name] for name in OF_BOTH}
+    if options.states is None:
+        taken |= {name: given[name] for name in OF_RESPONSES}
+        responses = stimulus_responses(recording, spontaneous=_spontaneous(options, measured), **taken)
+        result = measure_responses(responses, memory=memory, progress=progress, **measured)
+    else:
+        taken |= {name: given[name] for name in OF_TRIALS}
+        result = measure_states(
+            trials(recording, **taken),
+            states=options.states,
+            length=options.state,
+            **{name: given[name] for name in ("overlap", "taper", "frequencies", "scale")},
+            progress=progress,
+            **{name: value for name, value in measured.items() if name != "pool"},
+        )
+    facts = {"recording": recording.source, "session": recording.session, "subject": recording.subject}
+    return with_provenance(result, **{name: fact for name, fact in facts.items() if fact})
+
+
+def _spontaneous(options: RecordingOptions, measured: Mapping[str, Any]) -> str | None:
+    """Return the set whose intervals are cut into windows: by default the one reference of all sets."""
+    if options.spontaneous is not None:
+        return None if options.spontaneous == NONE else options.spontaneous
+    reference = measured.get("reference")
+    return reference if isinstance(reference, str) else None
