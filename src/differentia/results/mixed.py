@@ -162,9 +162,7 @@ def _fitted(
         raise InputError(
             "a mixed model needs statsmodels, which is not installed: pip install 'differentia[mixed]'"
         ) from error
-    of_group = (trials["group"].to_numpy()[:, np.newaxis] == np.array(groups, dtype=object)).astype(
-        np.float64
-    )
+    of_group = (trials["group"].to_numpy()[:, np.newaxis] == np.array(groups, dtype=object)).astype(np.float64)
     side = np.where(trials["first"].to_numpy(), 0.5, -0.5)[:, np.newaxis]
     y = trials["value"].to_numpy()
     scale = float(y.std()) or 1.0  # the optimiser's tolerances are absolute
@@ -182,9 +180,7 @@ def _fitted(
         try:
             fit = model.fit(reml=True)
             covariance = np.asarray(fit.cov_params())[n : 2 * n, n : 2 * n]
-            failed = not (
-                fit.converged and np.isfinite(covariance).all() and (covariance.diagonal() > 0).all()
-            )
+            failed = not (fit.converged and np.isfinite(covariance).all() and (covariance.diagonal() > 0).all())
         except np.linalg.LinAlgError:
             failed = True
     if failed:
@@ -192,9 +188,7 @@ def _fitted(
         unknown = dict.fromkeys((*names, "variance_trial"), np.nan)
         return np.full(n, np.nan), np.full((n, n), np.nan), unknown, "failed"
     random_effects = np.asarray(fit.cov_re)
-    variances = {
-        name: float(of) * scale**2 for name, of in zip(names, random_effects.diagonal(), strict=True)
-    }
+    variances = {name: float(of) * scale**2 for name, of in zip(names, random_effects.diagonal(), strict=True)}
     variances["variance_trial"] = float(fit.scale) * scale**2
     singular = np.linalg.eigvalsh(random_effects).min() < _NO_VARIANCE * fit.scale
     if singular:

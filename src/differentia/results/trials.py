@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from differentia.results.contrasts import SIGNIFICANT
 from differentia.results.intervals import CONFIDENCE, require_confidence
 from differentia.results.observations import observations_of
 from differentia.results.permuted import ALTERNATIVES, hedges, permuted
+from differentia.results.summaries import percent
 from differentia.system.random import generator_of
 
 if TYPE_CHECKING:
@@ -31,16 +32,7 @@ OF_GROUP = (
     *("mean", "low", "high", "statistic", "df", "p_across", "p_corrected", "p_sign_flips"),
     *("simultaneous_low", "simultaneous_high", "n_observations", "n_sessions", "n_significant"),
 )
-TRIALS_FACTS = (
-    "first",
-    "second",
-    "measure",
-    "log",
-    "alternative",
-    "confidence",
-    "permutations",
-    "correction",
-)
+TRIALS_FACTS = ("first", "second", "measure", "log", "alternative", "confidence", "permutations", "correction")
 
 #: What the test within sessions looked for, in words.
 SIDES = {"two-sided": "two-sided", "greater": "one-sided, higher", "less": "one-sided, lower"}
@@ -213,9 +205,7 @@ def require_trials(given: Any) -> None:
     """Raise an error for what `compare_trials` has not returned."""
     facts = getattr(given, "attrs", {})  # which a Dataset has
     if not ({*TRIALS_FACTS} <= {*facts} and {*OF_SESSION, *OF_GROUP} <= {*given}):
-        raise InputError(
-            f"this {type(given).__name__} is not what compare_trials(values) returned; expected that"
-        )
+        raise InputError(f"this {type(given).__name__} is not what compare_trials(values) returned; expected that")
 
 
 @short_tracebacks
@@ -268,11 +258,7 @@ def _p(p: float) -> str:
 def _say_limits(found: xr.Dataset, unit: str) -> list[str]:
     """Return what the numbers at hand can't tell."""
     said = []
-    few = [
-        str(name)
-        for name, n in zip(found["group"].values, found["n_observations"].values, strict=True)
-        if n < 2
-    ]
+    few = [str(name) for name, n in zip(found["group"].values, found["n_observations"].values, strict=True) if n < 2]
     if few:
         where = "" if few == [ALL] else f" in {', '.join(few)}"
         said.append(f"With fewer than 2 {unit}{where}, nothing can be said of other {unit}.")
