@@ -34,6 +34,7 @@ from .output.figures.statistics import (
     plot_between as plot_between,
     plot_dimensionality as plot_dimensionality,
 )
+from .output.figures.time_courses import plot_time_courses as plot_time_courses
 from .output.figures.trials import plot_trials as plot_trials
 from .output.paper.paragraph import Methods as Methods, describe_methods as describe_methods
 from .output.paper.references import Reference as Reference

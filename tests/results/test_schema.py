@@ -383,7 +383,7 @@ PUBLIC: dict[str, tuple[Any, ...]] = {
 
 #: Those that take results by kind, of VGG16, or of four sets; and those of draws, which take any selection,
 #: and kinds that were joined.
-OTHERS = {"across", "compare_with_published", "depth", "plot_kinds"}
+OTHERS = {"across", "compare_with_published", "depth", "plot_kinds", "plot_time_courses"}
 UNCHECKED = {"draw_mean", "draw_spread", "not_converged"}
 
 

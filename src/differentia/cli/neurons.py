@@ -143,8 +143,8 @@ def _of_trials(
     options = experiment.recording.options()
     if options.states is None:
         return {}, None
-    of_sessions = {name: trial_values(one) for name, one in results.items()}
-    tables = {TRIALS: pd.concat(of_sessions, names=["session", None]).reset_index("session")}
+    of_sessions = [trial_values(one).assign(session=name) for name, one in results.items()]
+    tables = {TRIALS: pd.concat(of_sessions, ignore_index=True)}
     if options.compare is None:
         return tables, None
     animals = {name: recording.subject for name, recording in recordings.items()}

@@ -181,3 +181,29 @@ def test_it_is_saved_where_there_are_enough_sets(tmp_path: Path) -> None:
     assert ">correlation over 12 sets<" in (tmp_path / "all" / "depth.svg").read_text()
     dif.save_figures(result.sel(layer=["late"]), tmp_path / "all", contrasts=(), formats="svg")
     assert not (tmp_path / "all" / "depth.svg").exists()
+
+
+def of_areas(one: xr.Dataset, areas: Sequence[str]) -> xr.Dataset:
+    """Return the same as if it were of the areas of a recording, which has no layer that is the stimulus."""
+    left = one.isel(layer=range(1, len(areas) + 1)).assign_coords(layer=list(areas))
+    return left.assign_attrs(recorded=1, has_base=0)
+
+
+def test_areas_beside_a_network() -> None:
+    """They stand right of relative depth, by their names, and those of one name together."""
+    network = many(30, 7)
+    mouse, other = of_areas(many(30, 7), ["VISp", "VISl", "VISal"]), of_areas(many(30, 7), ["VISl", "VISp"])
+    _, depth = dif.plot_depth({"vgg16": network, "mouse": mouse, "other": other})
+    curve, *_ = curves(depth)
+    np.testing.assert_allclose(x_of(curve), np.linspace(0, 1, 7))
+    at = {line.get_label(): x_of(line) for line in depth.get_lines() if line.get_label() in ("mouse", "other")}
+    ticks = dict(zip([label.get_text() for label in depth.get_xticklabels()], depth.get_xticks(), strict=True))
+    assert [*ticks] == ["0", "0.5", "1", "VISp", "VISl", "VISal"]
+    assert 1 < ticks["VISp"] < ticks["VISl"] < ticks["VISal"]
+    for name, areas in (("mouse", ["VISp", "VISl", "VISal"]), ("other", ["VISl", "VISp"])):
+        np.testing.assert_allclose(at[name], [ticks[area] for area in areas], atol=0.05)
+    assert depth.get_xlabel() == "Relative depth (1: the last layer); populations"
+    require_readable(depth.figure.figure)
+    _, alone = dif.plot_depth({"mouse": mouse, "other": other})
+    assert [label.get_text() for label in alone.get_xticklabels()] == ["VISp", "VISl", "VISal"]
+    assert alone.get_xlabel() == "Population"

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 #: In inches: a panel, at most and at least, and its title.
 HIGHEST_PANEL, LOWEST_PANEL, TITLE = 1.5, 0.6, 0.25
 
+#: Panels that have room for what the y axis is.
+MOST_LABELLED = 5
+
 #: In points.
 LINE, MARK = 1.2, 2.5
 
@@ -78,12 +81,12 @@ def plot_time_courses(
             _draw(ax, found.of_sets[of_set], at, look, of_set)
         ax.set_title(plain(name), fontsize=LABEL_SIZE, loc="left")
         ax.set_ylim(bottom=0.0)
+        if len(panels) <= MOST_LABELLED or ax is panels[len(panels) // 2]:
+            ax.set_ylabel(values_label(result), fontsize=LABEL_SIZE)
         ax.tick_params(axis="x", labelsize=NUMBER_SIZE, labelbottom=ax is panels[-1])
         rule(ax)
-    middle = panels[len(panels) // 2]
-    middle.set_ylabel(values_label(result), fontsize=LABEL_SIZE)
-    what = "after the onset of the trial" if found.aligned else "of the recording"
-    panels[-1].set_xlabel(f"Seconds {what}, middle of the window", fontsize=LABEL_SIZE)
+    what = "Seconds after the onset of a trial" if found.aligned else "Seconds of the recording"
+    panels[-1].set_xlabel(what, fontsize=LABEL_SIZE)
     return panels
 
 
