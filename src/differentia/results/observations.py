@@ -24,8 +24,7 @@ Labels = str | Mapping[Any, Any] | None
 class Observations(NamedTuple):
     """What is compared: a row for each trial, and what the two conditions are called."""
 
-    #: ``value``, ``first`` (boolean), ``session``, ``group``, ``subject`` and ``block``, all but the first two
-    #: as text.
+    #: ``value``, ``first`` (boolean), and as text ``session``, ``group``, ``subject`` and ``block``.
     trials: pd.DataFrame
     first: str
     second: str
@@ -153,8 +152,9 @@ def _numbers(column: pd.Series, name: str, sessions: np.ndarray, *, log: bool) -
         return values
     if (wrong := values <= 0).any():
         raise InputError(
-            f"session {sessions[wrong][0]}: {name!r} of a trial is {values[wrong][0]:g}, which has no logarithm "
-            f"({wrong.sum():,} of {len(values):,} trials); leave log=True out, or take such trials out"
+            f"session {sessions[wrong][0]}: {name!r} of a trial is {values[wrong][0]:g}, which has no "
+            f"logarithm ({wrong.sum():,} of {len(values):,} trials); leave log=True out, or take such trials "
+            "out"
         )
     return np.log10(values)
 

@@ -146,7 +146,9 @@ def _of_trials(found: xr.Dataset) -> pd.DataFrame:
     def stacked(names: list[str], one: str) -> pd.DataFrame:
         return found[names].reset_coords(drop=True).to_dataframe(dim_order=["group", one]).reset_index()
 
-    sessions = stacked([name for name, of in found.data_vars.items() if of.dims == ("session", "group")], "session")
+    sessions = stacked(
+        [name for name, of in found.data_vars.items() if of.dims == ("session", "group")], "session"
+    )
     sessions = sessions[sessions["n_first"] > 0]
     parts = [sessions.assign(level="session")]
     if "subject" in found.dims:
@@ -163,7 +165,7 @@ def _of_trials(found: xr.Dataset) -> pd.DataFrame:
 
 
 def _of_mixed_model(found: xr.Dataset) -> pd.DataFrame:
-    """Return the rows of groups, and below them those of pairs of groups, whose difference is the interaction."""
+    """Return the rows of groups, and below them those of pairs of groups: interactions."""
     import pandas as pd
 
     of_group = found[[name for name, of in found.data_vars.items() if of.dims == ("group",)]]
