@@ -13,8 +13,11 @@ from .experiment.measure import (
     measure_kinds as measure_kinds,
     measure_responses as measure_responses,
 )
+from .experiment.states import measure_states as measure_states
 from .networks.base import Network as Network
 from .networks.load import load_network as load_network
+from .neurons.states import states as states
+from .neurons.trials import Trials as Trials
 from .output.figures.across import plot_across as plot_across
 from .output.figures.contrasts import plot_contrast as plot_contrast
 from .output.figures.correlations import plot_depth as plot_depth
@@ -64,6 +67,7 @@ from .results.tables import (
     save_table as save_table,
     to_dataframe as to_dataframe,
     top_classes as top_classes,
+    trial_values as trial_values,
 )
 from .results.trials import compare_trials as compare_trials, say_trials as say_trials
 from .stimuli.base import Stimuli as Stimuli

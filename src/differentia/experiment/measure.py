@@ -243,7 +243,7 @@ def _measure_recorded(
         warned.append(warn("other", renamed))
     if undefined:
         warned.append(_warn_of_undefined(undefined, responses.unit_kind))
-    reference, set_references = _references(responses, options.reference)
+    reference, set_references = references_for(responses, options.reference)
     result = build_result(
         responses,
         differentiation=values,
@@ -256,12 +256,12 @@ def _measure_recorded(
         metric=options.metric,
         reference=reference,
         set_references=set_references,
-        provenance={**responses.provenance, "warnings": warned, "versions": _versions(responses)},
+        provenance={**responses.provenance, "warnings": warned, "versions": versions_of(responses)},
     )
     return add_intervals(result, confidence=options.confidence)
 
 
-def _references(responses: Responses, given: References) -> tuple[str, dict[str, str] | None]:
+def references_for(responses: Responses, given: References) -> tuple[str, dict[str, str] | None]:
     """Return the reference of all sets that are not named, or "", and that of each set where some are."""
     own = responses.reference or ""
     if given is None or isinstance(given, str):
@@ -304,7 +304,7 @@ def _warn_of_undefined(undefined: Sequence[Undefined], kind: str) -> dict[str, s
     return warn("undefined", text)
 
 
-def _versions(responses: Responses) -> dict[str, str]:
+def versions_of(responses: Responses) -> dict[str, str]:
     packages = ["differentia", "torch", "keras", "numpy", "pillow", "xarray"]
     packages += responses.provenance.get("frameworks", ())
     packages += filter(None, [responses.provenance.get("package")])

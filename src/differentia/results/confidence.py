@@ -21,6 +21,9 @@ from scipy.special import ndtr, ndtri, stdtrit
 #: The smallest number of images of which limits are told.
 LEAST_IMAGES = 10
 
+#: The same of trials, each of which has a value of its own.
+LEAST_TRIALS = 3
+
 #: The normal scores at which a confidence distribution is kept.
 SCORES = np.linspace(-8.0, 8.0, 161)
 
@@ -43,7 +46,10 @@ _MOST_CORRELATED = 0.999
 #: The smallest share of the variance that may be left without one image.
 _LEAST_LEFT = 1e-6
 
-# Why limits are not to be trusted: see `Sample.doubt`. The bounds are those of docs/coverage.md.
+#: Why limits of values of windows of one stretch of time are not to be trusted.
+WINDOWS = "windows"
+
+# Why others are not: see `Sample.doubt`. The bounds are those of docs/coverage.md.
 STRONG_IMAGES, LONG_TAIL, GAP = "strong images", "long tail", "gap"
 _STRONG, _FAR, _MOST_STRONG, _LONG, _WIDE, _MOST_OF_ALL = 5.0, np.log(3.0), 0.05, 1.0, 0.1, 0.3
 
@@ -280,6 +286,18 @@ class Sample:
         near |= apart < 1.5 / self.n_images
         widest = max(_WIDE, _MOST_OF_ALL * float(steps[around].sum()))
         return GAP if (steps[near] > widest).any() else ""
+
+
+def confidence_of_mean(values: Float[np.ndarray, " n"], doubt: str = "") -> Confidence | None:
+    """Return the confidence distribution of the mean of values, each of one trial.
+
+    It is that of Student's t, on a scale of ratios; None where the mean is not above 0, or of too few values.
+    """
+    n, mean = len(values), float(values.mean())
+    if n < LEAST_TRIALS or not (np.isfinite(mean) and mean > 0):
+        return None
+    influence = values / mean - 1  # on the logarithm of the mean, to first order
+    return Confidence(SCORES * influence.std(ddof=1) / np.sqrt(n), n - 1.0, influence, doubt)
 
 
 def _excess(powers: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:

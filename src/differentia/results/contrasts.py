@@ -13,11 +13,12 @@ from jaxtyping import Float, Int
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from differentia.errors import InputError, require_known
-from differentia.results.confidence import LEAST_IMAGES, SCORES, freedom_of
+from differentia.results.confidence import SCORES, freedom_of
 from differentia.results.dataset import set_rows
 from differentia.results.draws import draw_mean
 from differentia.results.intervals import (
     CONFIDENCE,
+    counts_told,
     largest_values,
     require_confidence,
     side_by_side,
@@ -25,7 +26,7 @@ from differentia.results.intervals import (
 )
 from differentia.results.references import compared_sets
 from differentia.results.schema import LIMITS, checked
-from differentia.results.subject import RECORDED_FACT, subject_of
+from differentia.results.subject import facts_of, subject_of
 from differentia.results.summaries import layer_names
 from differentia.system.progress import Progress, require_progress, shown_progress, tell_nobody
 from differentia.system.random import generator_of
@@ -223,7 +224,8 @@ def contrasts_between_sets(
     if not 2 <= len(compared) <= MOST_SETS:
         return []
     counts = {name: len(set_rows(result, name)) for name in compared}
-    pairs = [pair for pair in combinations(compared, 2) if min(counts[name] for name in pair) >= LEAST_IMAGES]
+    least, _ = counts_told(result)
+    pairs = [pair for pair in combinations(compared, 2) if min(counts[name] for name in pair) >= least]
     if not pairs:
         return []
     with shown_progress(progress) as report:
@@ -317,7 +319,7 @@ def _as_dataset(result: xr.Dataset, pair: tuple[str, str], values: dict[str, Any
             "second": pair[1],
             "n_units": int(result["n_units"].max()),
             "units": str(result["units"].item()),
-            RECORDED_FACT: int(subject_of(result).recorded),
+            **facts_of(subject_of(result)),
         },
     )
 

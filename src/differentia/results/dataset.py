@@ -19,6 +19,7 @@ from differentia.results.schema import (
     LIMITS,
     SCHEMA_VERSION,
     SPECS,
+    TRIAL_VALUES,
     VARIABLES,
     checked,
     map_dimensions,
@@ -253,6 +254,11 @@ def require_variables(result: xr.Dataset, *names: str) -> None:
     for name in names:
         if name not in result:
             what = "map of a channel" if name == "map_0" else name
+            if TRIAL_VALUES in result and name not in LIMITS:
+                raise InputError(
+                    f"the result has no {what}: it has one value of each trial, and nothing else of its "
+                    "states; for pairs of responses, use measure_responses"
+                )
             raise InputError(f"the result has no {what}; {REMEDIES[name]}")
 
 
@@ -274,3 +280,8 @@ def units_at_hand(result: xr.Dataset) -> xr.DataArray:
     if kind_of(result).sketched:  # which stands for all units
         return result["layer_size"]
     return result["units_used"].sel(n_units=result["n_units"].max())
+
+
+def is_squared(result: xr.Dataset) -> bool:
+    """Return whether what a result compares is in the squared unit of what was recorded, as spectra are."""
+    return bool(provenance(result).get("states", {}).get("states") == "spectral")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from differentia.definition.measure import METRICS
-from differentia.results.schema import ATTRIBUTE, LIMITS, attribute_names, map_names
+from differentia.results.dataset import is_squared
+from differentia.results.schema import ATTRIBUTE, LIMITS, TRIAL_VALUES, attribute_names, map_names
 from differentia.results.subject import subject_of, unit_noun
 
 if TYPE_CHECKING:
@@ -115,6 +116,25 @@ DESCRIPTIONS: dict[str, Description] = {
     "score": Description("normal score", "At which the confidence distribution is kept."),
 }
 
+#: What is another thing in a result of values over time.
+_OVER_TIME: dict[str, Description] = {
+    "differentiation": Description(
+        "differentiation",
+        "Mean over a set's {items} of the median distance over all pairs of the states of each. NaN where "
+        "one has no value, and where there is no such draw: where all {units} of a {place} are used, there "
+        "is draw 0 alone. draw_mean(result) is the mean over draws.",
+        _VALUES,
+    ),
+    TRIAL_VALUES: Description(
+        "differentiation of the {item}", "Median distance over all pairs of its states.", _VALUES
+    ),
+    "log_limit": Description(
+        "logarithmic limit",
+        "Quantile of the confidence distribution over {items} of the logarithm of the mean over draws, less "
+        "that logarithm.",
+    ),
+}
+
 _ATTRIBUTE = "Of each of the {items}, as a table or a film says it; empty or NaN where it says nothing."
 
 _MAP = Description("response", "Whole map of the channel `filter` of the layer `layer`.", _RESPONSES)
@@ -131,8 +151,12 @@ def described(result: xr.Dataset) -> xr.Dataset:
     }
     dimensioned = result.attrs["normalize"] == "none" and METRICS[result.attrs["metric"]].in_units
     of_values = _RESPONSES if dimensioned else _PLAIN
+    if dimensioned and is_squared(result):
+        of_values = _SQUARED
     result = result.copy()
-    for name, (short, text, unit) in {**DESCRIPTIONS, **dict.fromkeys(map_names(result), _MAP)}.items():
+    known = {**DESCRIPTIONS, **dict.fromkeys(map_names(result), _MAP)}
+    known |= _OVER_TIME if TRIAL_VALUES in result else {}
+    for name, (short, text, unit) in known.items():
         if name in result.variables:
             about = {"long_name": short.format(**nouns), "description": text.format(**nouns)}
             if unit != _TEXT:

@@ -12,11 +12,11 @@ from scipy.special import stdtrit
 
 from differentia.definition.measure import is_raw_euclidean
 from differentia.errors import InputError
-from differentia.results.confidence import Confidence, Sample, limits
+from differentia.results.confidence import LEAST_IMAGES, LEAST_TRIALS, Confidence, Sample, limits
 from differentia.results.dataset import confidence_arrays, set_rows, units_at_hand
 from differentia.results.descriptions import described
 from differentia.results.draws import draw_mean, is_whole_layer, pool_correction, spread_in_pool
-from differentia.results.schema import LIMITS, POINT, SOURCES, SPECS, checked
+from differentia.results.schema import LIMITS, POINT, SOURCES, SPECS, TRIAL_STATES, TRIAL_VALUES, checked
 from differentia.system.machine import usable_cores
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ CONFIDENCE = 0.95
 
 #: The way to the limits over images: see `confidence`. Older results name another.
 METHOD = "jackknifed test"
+
+#: The same of trials, each of which has a value of its own.
+METHOD_OF_TRIALS = "Student's t of the mean over trials, on a scale of ratios"
 
 #: The largest number of images of a set of which limits are told.
 MOST_IMAGES = 2048
@@ -95,13 +98,13 @@ def add_intervals(result: xr.Dataset, *, confidence: float) -> xr.Dataset:
         np.hypot(units - means, images - means) for units, images in zip(of_mean, of_images, strict=True)
     )
     of_both = (means - down).clip(min=0.0), means + up
-    found = {}
+    found, method = {}, METHOD_OF_TRIALS if TRIAL_VALUES in result else METHOD
     for name, *each in zip(LIMITS, of_units, of_images, of_both, strict=True):
         together = xr.concat(
             each, dim=xr.Variable("source", list(SOURCES)), coords="minimal", compat="override"
         )
         together = together.transpose(*POINT, "source").reset_coords(drop=True)
-        found[name] = together.assign_attrs(confidence=confidence, method=METHOD)
+        found[name] = together.assign_attrs(confidence=confidence, method=method)
     without = result.drop_dims("source") if "source" in result.dims else result
     return described(without.assign(found))
 
@@ -143,10 +146,25 @@ def largest_values(result: xr.Dataset) -> xr.DataArray:
 
     # The mean square of distances is 2 N / (N - 1) at most, and half of them reach the median.
     bounded = result.attrs["metric"] == "euclidean" and result.attrs["normalize"] in ("layer", "response")
-    counts = [len(set_rows(result, str(name))) if bounded else np.inf for name in result["set"].values]
-    n_images = np.array(counts, dtype=np.float64)
+    rows = [set_rows(result, str(name)) for name in result["set"].values]
+    if TRIAL_VALUES in result:  # of a trial with few states it is the largest
+        counts = [result[TRIAL_STATES].values[at].min(initial=np.inf) for at in rows]
+    else:
+        counts = [len(at) for at in rows]
+    n_images = np.array(counts if bounded else [np.inf] * len(rows), dtype=np.float64)
     most = 2 * np.sqrt(n_images / (n_images - 1)) if bounded else n_images
     return xr.DataArray(most, dims="set", coords={"set": result["set"]})
+
+
+def counts_told(result: xr.Dataset) -> tuple[int, float]:
+    """Return the smallest and the largest number of images, or of trials, of which limits are told."""
+    return (LEAST_TRIALS, np.inf) if TRIAL_VALUES in result else (LEAST_IMAGES, MOST_IMAGES)
+
+
+def counts_in_words(result: xr.Dataset) -> str:
+    """Return the same as "10 to 2,048"."""
+    least, most = counts_told(result)
+    return f"{least} to {most:,}" if np.isfinite(most) else f"{least} or more"
 
 
 def with_confidences(result: xr.Dataset) -> xr.Dataset:

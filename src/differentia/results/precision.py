@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from differentia.results.confidence import LEAST_IMAGES, Confidence, Sample, limits
+from differentia.results.confidence import Confidence, Sample, limits
 from differentia.results.dataset import kind_of, require_variables, set_rows
 from differentia.results.draws import draw_mean
-from differentia.results.intervals import MOST_IMAGES, Samples, has_samples, largest_values, side_by_side
+from differentia.results.intervals import (
+    MOST_IMAGES,
+    Samples,
+    counts_in_words,
+    counts_told,
+    has_samples,
+    largest_values,
+    side_by_side,
+)
 from differentia.results.schema import LIMITS, checked
 from differentia.results.subject import SETS, subject_of, unit_noun
 from differentia.results.summaries import percent
@@ -189,12 +197,13 @@ def say_missing(result: xr.Dataset) -> list[str]:
     """Return in words which sets have no intervals of images, since they have too few or too many."""
     subject = subject_of(result)
     counts = {name: len(set_rows(result, name)) for name in result["set"].values.tolist()}
+    least, most = counts_told(result)
     missing = [
         f"{name} ({subject.item.count(count)})"
         for name, count in counts.items()
-        if not LEAST_IMAGES <= count <= MOST_IMAGES
+        if not least <= count <= most
     ]
-    needed = f"{LEAST_IMAGES} to {MOST_IMAGES:,} {subject.item.many}"
+    needed = f"{counts_in_words(result)} {subject.item.many}"
     return [f"No interval for {SETS.listed(missing)}: there are intervals for {needed}."] if missing else []
 
 

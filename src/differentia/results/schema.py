@@ -63,6 +63,12 @@ SOURCES = ("units", "images", "both")
 #: What a value is of.
 POINT = ("set", "layer", "n_units")
 
+#: The variable that a result of trials has: the value of each, whose mean over a set's is the set's.
+TRIAL_VALUES = "trial_differentiation"
+
+#: Where the result of trials says how many states each has.
+TRIAL_STATES = "image_states"
+
 _THUMBNAIL = ("image", "thumbnail_y", "thumbnail_x", "thumbnail_channel")
 
 #: A NaN stands for what is not known, but in `_KNOWN`.
@@ -73,6 +79,7 @@ VARIABLES: dict[str, Spec] = {
     "freedom": Spec(POINT, least=0, most=_LARGEST, optional=True, with_="log_limit"),
     "influence": Spec(("image", "layer", "n_units"), optional=True, with_="log_limit"),
     "doubt": Spec(POINT, TEXT, optional=True, with_="log_limit"),
+    TRIAL_VALUES: Spec(("image", "layer", "n_units", "draw"), least=-_ROUNDING, most=_LARGEST, optional=True),
     "units_used": Spec(("layer", "n_units"), INTEGERS, least=1, most=_LARGEST_INTEGER),
     "pool_size": Spec(("layer",), INTEGERS),
     "layer_size": Spec(("layer",), INTEGERS),

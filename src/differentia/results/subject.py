@@ -53,18 +53,36 @@ RECORDED = Subject(
 )
 
 
+#: What results of values over time are of, by what their provenance says.
+OVER_TIME = {
+    items.many: Subject(items, RECORDED.place, RECORDED.unit, recorded=True)
+    for items in (Noun("trial", "trials"), Noun("window", "windows"))
+}
+
 #: Among the facts of a contrast, and of a summary of several results: whether these are of recordings.
 RECORDED_FACT = "recorded"
+
+#: Among the same, and in the provenance of results of values over time: what they have values of.
+ITEMS_FACT = "items"
 
 
 def subject_of(result: xr.Dataset) -> Subject:
     """Return what a result, or a dataset computed from it that says so, is of."""
     if RECORDED_FACT in result.attrs:
-        return RECORDED if result.attrs[RECORDED_FACT] else NETWORK
-    if "layer_kind" not in result:
+        facts, recorded = result.attrs, bool(result.attrs[RECORDED_FACT])
+    elif "layer_kind" not in result:
         return NETWORK
-    recorded = {*result["layer_kind"].values.tolist()} == {"Recorded"}
-    return RECORDED if recorded and not provenance(result).get("network") else NETWORK
+    else:
+        facts = provenance(result)
+        of_layers = {*result["layer_kind"].values.tolist()} == {"Recorded"}
+        recorded = of_layers and not facts.get("network")
+    return OVER_TIME.get(facts.get(ITEMS_FACT, ""), RECORDED) if recorded else NETWORK
+
+
+def facts_of(subject: Subject) -> dict[str, int | str]:
+    """Return what says of a dataset computed from results what it is of, as `subject_of` reads it."""
+    items = {ITEMS_FACT: subject.item.many} if subject in OVER_TIME.values() else {}
+    return {RECORDED_FACT: int(subject.recorded), **items}
 
 
 def unit_noun(result: xr.Dataset) -> Noun:

@@ -14,12 +14,20 @@ import numpy as np
 from differentia.errors import InputError, require_known, short_tracebacks, users_level, warn
 from differentia.results.between import BETWEEN_VALUES
 from differentia.results.convergence import convergence_known, not_converged
-from differentia.results.dataset import require_variables
+from differentia.results.dataset import provenance, require_variables
 from differentia.results.doubts import doubts
 from differentia.results.draws import draw_mean, draw_spread
 from differentia.results.references import references_of
 from differentia.results.relative import relative, relative_interval
-from differentia.results.schema import LEFT_OUT, LIMITS, POINT, SOURCES, attribute_names, checked
+from differentia.results.schema import (
+    LEFT_OUT,
+    LIMITS,
+    POINT,
+    SOURCES,
+    TRIAL_VALUES,
+    attribute_names,
+    checked,
+)
 from differentia.system.files import user_path, written_whole
 
 if TYPE_CHECKING:
@@ -85,6 +93,53 @@ def _of_result(result: xr.Dataset) -> pd.DataFrame:
         warn("other", f"{left_out}: no value is relative{to_it}")
     columns = {name: np.nan if values is None else values for name, values in _columns_of(result).items()}
     return pd.DataFrame(columns).astype({"not_converged": "boolean"})
+
+
+@checked
+def trial_values(result: xr.Dataset) -> pd.DataFrame:
+    """Return a table with one row for each trial, area and number of neurons.
+
+    Parameters
+    ----------
+    result
+        What `measure_states` returned.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``session`` (empty where it is not known), ``set``, ``trial``, ``start`` and ``stop`` (in seconds; NaN
+        where they are not known), ``states`` (how many there are), ``layer``, ``n_units``, ``units_used``,
+        and ``differentiation``, the mean over draws; NaN where the trial has no value.
+
+    Raises
+    ------
+    InputError
+        It is no result of trials.
+    """
+    import pandas as pd
+
+    if TRIAL_VALUES not in result:
+        raise InputError("the result has no values of trials; expected what measure_states() returned")
+    values = draw_mean(result[TRIAL_VALUES], result).transpose("image", "layer", "n_units")
+    n_trials, *others = values.shape
+    unknown = np.full(n_trials, np.nan)
+    of_trials = {
+        "set": result["image_set"].values,
+        "trial": result["image_name"].values,
+        **{
+            name: result[f"image_{name}"].values if f"image_{name}" in result else unknown
+            for name in ("start", "stop", "states")
+        },
+    }
+    each = int(np.prod(others))
+    columns: dict[str, Any] = {"session": str(provenance(result).get("session", ""))}
+    columns |= {name: np.repeat(of, each) for name, of in of_trials.items()}
+    columns |= {
+        name: result[name].broadcast_like(values).transpose(*values.dims).values.ravel()
+        for name in ("layer", "n_units", "units_used")
+    }
+    columns["differentiation"] = values.values.ravel()
+    return pd.DataFrame(columns).astype({"states": np.int64})
 
 
 def _of_statistics(found: xr.Dataset) -> pd.DataFrame:

@@ -160,3 +160,18 @@ HOW = Choice("way to keep images", ("copy", "link", "list"), synonyms=_by_synony
 FORMAT = Choice(
     "format", ("png", "svg", "pdf", "none"), synonyms=_by_synonym(svg="vector", png="jpg jpeg", none="no")
 )
+STATES = Choice(
+    "kind of states",
+    ("rate", "spectral"),
+    {"rate": "each unit's mean", "spectral": "its power spectrum"},
+    _by_synonym(
+        rate="rates mean means average firingrate count counts",
+        spectral="spectrum spectra power powerspectrum fft psd frequency",
+    ),
+)
+SCALE = Choice(
+    "scale",
+    ("differentiation", "published"),
+    {"published": "the median distance divided by the root of the number of units, and by no SD"},
+    _by_synonym(differentiation="ours default normalized", published="mayner mayner2022 authors paper raw"),
+)

@@ -9,7 +9,7 @@ from differentia.output.words import RESAMPLING_WORDS
 from differentia.results.confidence import LEAST_IMAGES
 from differentia.results.copies import say_copies
 from differentia.results.doubts import say_doubts
-from differentia.results.intervals import MOST_IMAGES
+from differentia.results.intervals import counts_in_words
 from differentia.results.precision import say_precision
 from differentia.results.schema import LIMITS, SOURCES
 from differentia.results.summaries import confidence_of, percent
@@ -47,4 +47,4 @@ def _needs(results: Mapping[str, xr.Dataset]) -> str:
             f"{LEAST_IMAGES} or more in a set, at most 2,000 in all, and Euclidean distances of responses "
             "normalised by layer or not at all"
         )
-    return f"{LEAST_IMAGES} to {MOST_IMAGES:,} in a set, and a value above 0"
+    return f"{counts_in_words(next(iter(results.values())))} in a set, and a value above 0"
