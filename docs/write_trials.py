@@ -332,9 +332,10 @@ What is claimed here is as wide as the simulations below, and no wider.
 
 ## Within a session
 
-In how many per cent of {simulations:,} sessions without a difference of means p < 0.05 (known to ± {error:.1f} %,
-two standard errors; {permutations} permutations each). Asked is at most 6 %; **bold** is what misses that.
-*Difference of means*: the same test of the plain difference instead of Welch's t, which is not used.
+In how many per cent of {simulations:,} sessions without a difference of means p < 0.05 (known to
+± {error:.1f} %, two standard errors; {permutations} permutations each). Asked is at most 6 %; **bold** is
+what misses that. *Difference of means*: the same test of the plain difference instead of Welch's t, which
+is not used.
 
 """
 
