@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 #: What a dataset that `mixed_model` returned says it is.
 KIND = "mixed model"
 
+#: How the likelihood is maximised, the second where the first did not converge. Powell's way comes to the
+#: end where a variance is 0; those that statsmodels begins with stop short of it, or fail there.
+METHODS = ["powell", "bfgs"]
+
 #: A variance of sessions below this share of that of trials is none.
 _NO_VARIANCE = 1e-4
 
@@ -92,8 +96,8 @@ def mixed_model(
     n_sessions = given.trials["session"].nunique()
     if n_sessions <= len(groups):
         raise InputError(
-            f"there are {n_sessions} sessions in {len(groups)} groups; a mixed model needs more sessions than "
-            "groups: compare_trials() compares the trials of each"
+            f"there are {n_sessions} sessions in {len(groups)} groups; a mixed model needs more sessions "
+            "than groups: compare_trials() compares the trials of each"
         )
     estimates, covariance, variances, fit = _fitted(given.trials, groups, slopes=slopes)
     df = float(n_sessions - len(groups)) if slopes else np.inf
@@ -162,7 +166,9 @@ def _fitted(
         raise InputError(
             "a mixed model needs statsmodels, which is not installed: pip install 'differentia[mixed]'"
         ) from error
-    of_group = (trials["group"].to_numpy()[:, np.newaxis] == np.array(groups, dtype=object)).astype(np.float64)
+    of_group = (trials["group"].to_numpy()[:, np.newaxis] == np.array(groups, dtype=object)).astype(
+        np.float64
+    )
     side = np.where(trials["first"].to_numpy(), 0.5, -0.5)[:, np.newaxis]
     y = trials["value"].to_numpy()
     scale = float(y.std()) or 1.0  # the optimiser's tolerances are absolute
@@ -178,9 +184,11 @@ def _fitted(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what they say is looked at below
         try:
-            fit = model.fit(reml=True)
+            fit = model.fit(reml=True, method=METHODS)
             covariance = np.asarray(fit.cov_params())[n : 2 * n, n : 2 * n]
-            failed = not (fit.converged and np.isfinite(covariance).all() and (covariance.diagonal() > 0).all())
+            failed = not (
+                fit.converged and np.isfinite(covariance).all() and (covariance.diagonal() > 0).all()
+            )
         except np.linalg.LinAlgError:
             failed = True
     if failed:
@@ -188,7 +196,9 @@ def _fitted(
         unknown = dict.fromkeys((*names, "variance_trial"), np.nan)
         return np.full(n, np.nan), np.full((n, n), np.nan), unknown, "failed"
     random_effects = np.asarray(fit.cov_re)
-    variances = {name: float(of) * scale**2 for name, of in zip(names, random_effects.diagonal(), strict=True)}
+    variances = {
+        name: float(of) * scale**2 for name, of in zip(names, random_effects.diagonal(), strict=True)
+    }
     variances["variance_trial"] = float(fit.scale) * scale**2
     singular = np.linalg.eigvalsh(random_effects).min() < _NO_VARIANCE * fit.scale
     if singular:

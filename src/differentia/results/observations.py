@@ -9,7 +9,8 @@ import numpy as np
 
 from differentia.errors import InputError, require_distinct_names, require_known, unknown_name, warn
 from differentia.results.across import ALL
-from differentia.results.tables import to_dataframe
+from differentia.results.subject import subject_of
+from differentia.results.tables import trial_values
 from differentia.system.showing import listed
 
 if TYPE_CHECKING:
@@ -24,8 +25,7 @@ Labels = str | Mapping[Any, Any] | None
 class Observations(NamedTuple):
     """What is compared: a row for each trial, and what the two conditions are called."""
 
-    #: ``value``, ``first`` (boolean), ``session``, ``group``, ``subject`` and ``block``, all but the first two
-    #: as text.
+    #: ``value``, ``first`` (boolean), and as text ``session``, ``group``, ``subject`` and ``block``.
     trials: pd.DataFrame
     first: str
     second: str
@@ -88,7 +88,7 @@ def _as_table(values: Any, session: str) -> tuple[pd.DataFrame, bool]:
             "{session: result}, {session: DataFrame}"
         )
     frames = {
-        name: one if isinstance(one, pd.DataFrame) else _at_most_units(to_dataframe(one))
+        name: one if isinstance(one, pd.DataFrame) else _of_result(name, one)
         for name, one in zip(require_distinct_names("session", values), values.values(), strict=True)
     }
     of_results = not any(isinstance(one, pd.DataFrame) for one in values.values())
@@ -96,9 +96,15 @@ def _as_table(values: Any, session: str) -> tuple[pd.DataFrame, bool]:
     return pd.concat(named, ignore_index=True), of_results
 
 
-def _at_most_units(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of a result's table at its largest number of units."""
-    return table[table["n_units"] == table["n_units"].max()] if "n_units" in table else table
+def _of_result(name: str, result: Any) -> pd.DataFrame:
+    """Return the trials of a result at its largest number of units."""
+    table = trial_values(result)
+    if subject_of(result).item.one == "window":
+        raise InputError(
+            f"session {name}: its values are those of windows, which follow one another and can't change "
+            "places; expected trials"
+        )
+    return table[table["n_units"] == table["n_units"].max()]
 
 
 def _conditions(given: Any, known: list[Any], condition: str) -> list[Any]:
@@ -153,8 +159,9 @@ def _numbers(column: pd.Series, name: str, sessions: np.ndarray, *, log: bool) -
         return values
     if (wrong := values <= 0).any():
         raise InputError(
-            f"session {sessions[wrong][0]}: {name!r} of a trial is {values[wrong][0]:g}, which has no logarithm "
-            f"({wrong.sum():,} of {len(values):,} trials); leave log=True out, or take such trials out"
+            f"session {sessions[wrong][0]}: {name!r} of a trial is {values[wrong][0]:g}, which has no "
+            f"logarithm ({wrong.sum():,} of {len(values):,} trials); leave log=True out, or take such trials "
+            "out"
         )
     return np.log10(values)
 

@@ -98,7 +98,7 @@ def _others(
     permutations: int,
     generator: np.random.Generator,
 ) -> Iterator[Bool[np.ndarray, "split trial"]]:
-    """Yield other splits than the one observed: all where there are no more than so many, else random ones."""
+    """Yield other splits than the one observed: all, or random ones where there are more than asked for."""
     places = [np.flatnonzero(blocks == block) for block in np.unique(blocks)]
     sizes = [int(first[at].sum()) for at in places]
     count = prod(comb(len(at), size) for at, size in zip(places, sizes, strict=True))

@@ -220,7 +220,7 @@ def _of_trials(found: xr.Dataset) -> pd.DataFrame:
 
 
 def _of_mixed_model(found: xr.Dataset) -> pd.DataFrame:
-    """Return the rows of groups, and below them those of pairs of groups, whose difference is the interaction."""
+    """Return the rows of groups, and below them those of pairs of groups: interactions."""
     import pandas as pd
 
     of_group = found[[name for name, of in found.data_vars.items() if of.dims == ("group",)]]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float
 
 from differentia.errors import InputError, require_count, require_known, short_tracebacks
-from differentia.results.across import ALL, compare_pairs
+from differentia.results.across import ALL, compare_pairs, holm, sign_flips
 from differentia.results.contrasts import SIGNIFICANT
 from differentia.results.intervals import CONFIDENCE, require_confidence
 from differentia.results.observations import observations_of
 from differentia.results.permuted import ALTERNATIVES, hedges, permuted
-from differentia.results.summaries import percent
 from differentia.system.random import generator_of
 
 if TYPE_CHECKING:
@@ -32,7 +32,16 @@ OF_GROUP = (
     *("mean", "low", "high", "statistic", "df", "p_across", "p_corrected", "p_sign_flips"),
     *("simultaneous_low", "simultaneous_high", "n_observations", "n_sessions", "n_significant"),
 )
-TRIALS_FACTS = ("first", "second", "measure", "log", "alternative", "confidence", "permutations", "correction")
+TRIALS_FACTS = (
+    "first",
+    "second",
+    "measure",
+    "log",
+    "alternative",
+    "confidence",
+    "permutations",
+    "correction",
+)
 
 #: What the test within sessions looked for, in words.
 SIDES = {"two-sided": "two-sided", "greater": "one-sided, higher", "less": "one-sided, lower"}
@@ -106,14 +115,15 @@ def compare_trials(
     Returns
     -------
     xarray.Dataset
-        By (session, group): ``n_first`` and ``n_second`` trials with ``mean_first`` and ``mean_second``, their
-        ``difference`` (first minus second), in the unit of the values or of their logarithms; ``effect``,
-        Hedges' g; ``p``, never 0, and ``least_p``, the least that the permutations can give.
+        By (session, group): ``n_first`` and ``n_second`` trials with ``mean_first`` and ``mean_second``, and
+        their ``difference`` (first minus second), in the unit of the values or of their logarithms;
+        ``effect``, Hedges' g; ``p``, never 0, and ``least_p``, the least that the permutations can give.
 
         By group, over sessions, or over animals: the ``mean`` of their differences, with its limits ``low``
         and ``high``, the ``statistic`` t with ``df`` degrees of freedom, and ``p_across``, two-sided as the
         interval is, whatever `alternative`; ``p_corrected`` over groups; ``p_sign_flips``,
-        ``simultaneous_low`` and ``simultaneous_high``, as of `contrast_across`. ``n_observations`` says over how many
+        ``simultaneous_low`` and ``simultaneous_high``, as of `contrast_across`, with Holm's correction where
+        a group has fewer than 6 sessions (animals). ``n_observations`` says over how many
         sessions or animals; ``n_significant`` of ``n_sessions`` have p < 0.05, not corrected.
 
         With `subject`, ``session_subject`` (session), and ``subject_difference`` (subject, group).
@@ -176,7 +186,7 @@ def compare_trials(
         differences = np.stack([_known_mean(differences[subjects == name]) for name in of["subject"]])
         dataset = dataset.assign_coords(session_subject=("session", subjects), subject=of["subject"])
         dataset["subject_difference"] = (("subject", "group"), differences)
-    across = compare_pairs(differences, confidence)
+    across = _across(differences, confidence)
     across |= {name: across[source] for name, source in _ACROSS.items()}
     across["n_sessions"] = np.isfinite(found["difference"]).sum(axis=0)
     across["n_significant"] = (found["p"] < SIGNIFICANT).sum(axis=0)
@@ -195,6 +205,20 @@ def compare_trials(
     )
 
 
+def _across(differences: Float[np.ndarray, "observation group"], confidence: float) -> dict[str, Any]:
+    """Return what `compare_pairs` says, corrected as by Holm where some group has few observations.
+
+    By changes of sign alone such a group can't reach 0.05, however many the others have.
+    """
+    found = compare_pairs(differences, confidence)
+    fewest = found["n_first"][found["n_first"] > 1].min(initial=len(differences))
+    if 1 / len(sign_flips(int(fewest))) > SIGNIFICANT:
+        unknown = np.full(differences.shape[1], np.nan)
+        found |= dict.fromkeys(("p_sign_flips", "simultaneous_low", "simultaneous_high"), unknown)
+        found |= {"p_corrected": holm(found["p"]), "correction": "Holm"}
+    return found
+
+
 def _known_mean(values: np.ndarray) -> np.ndarray:
     """Return means over sessions that have a value."""
     count = np.isfinite(values).sum(axis=0)
@@ -205,7 +229,9 @@ def require_trials(given: Any) -> None:
     """Raise an error for what `compare_trials` has not returned."""
     facts = getattr(given, "attrs", {})  # which a Dataset has
     if not ({*TRIALS_FACTS} <= {*facts} and {*OF_SESSION, *OF_GROUP} <= {*given}):
-        raise InputError(f"this {type(given).__name__} is not what compare_trials(values) returned; expected that")
+        raise InputError(
+            f"this {type(given).__name__} is not what compare_trials(values) returned; expected that"
+        )
 
 
 @short_tracebacks
@@ -241,7 +267,7 @@ def say_trials(found: xr.Dataset) -> list[str]:
             what += f" {interval} over {n_observed} {unit} (corrected {_p(p)})"
         n, count = int(one["n_sessions"]), int(one["n_significant"])
         within = f"p < {SIGNIFICANT:g} in {count} of {n} sessions ({SIDES[found.attrs['alternative']]})"
-        expected = f"of which {SIGNIFICANT * n:.2g} would be by chance"
+        expected = f"where chance alone gives {SIGNIFICANT * n:.2g}"
         said.append(f"{what}; {within}, {expected}.")
     return [*said, *_say_limits(found, unit)]
 
@@ -258,7 +284,11 @@ def _p(p: float) -> str:
 def _say_limits(found: xr.Dataset, unit: str) -> list[str]:
     """Return what the numbers at hand can't tell."""
     said = []
-    few = [str(name) for name, n in zip(found["group"].values, found["n_observations"].values, strict=True) if n < 2]
+    few = [
+        str(name)
+        for name, n in zip(found["group"].values, found["n_observations"].values, strict=True)
+        if n < 2
+    ]
     if few:
         where = "" if few == [ALL] else f" in {', '.join(few)}"
         said.append(f"With fewer than 2 {unit}{where}, nothing can be said of other {unit}.")
