@@ -20,13 +20,17 @@ from differentia.experiment.file import (
     MeasureResponsesSection,
     MeasureSection,
     NetworkSection,
+    RecordingExperiment,
+    RecordingSection,
     ResponsesExperiment,
     experiment_of,
     read_experiment,
     write_experiment,
+    write_recording_experiment,
     write_responses_experiment,
 )
 from differentia.experiment.options import MeasureOptions
+from differentia.neurons.options import RecordingOptions
 from differentia.recording.options import RecordOptions
 from differentia.stimuli.base import Fit
 from differentia.stimuli.presentation import as_sets
@@ -355,6 +359,46 @@ WRONG |= {
     f'{RESPONSES}[measure]\nlayers = "V1"': "measure.layers: unknown field 'layers'. Known: n_units, draws, "
     "normalize, metric, reference, confidence, pool, seed",
 }
+RECORDING = '[recording]\nfiles = "a.nwb"\n'
+WRONG |= {
+    "[recording]\n": "recording.files: is missing",
+    "[recording]\nfiles = []\n": "recording.files: is []; expected 1 or more of them",
+    '[recording]\nfiles = ["a.nwb", "a.nwb"]\n': "recording.files: 'a.nwb' is given twice; give it once",
+    'recording = "a.nwb"\n': "recording: is 'a.nwb'; expected a table, [recording]",
+    f"{RECORDING}{SETS}": "sets: goes with [network], beside which there can be no [recording]; give a "
+    "network and sets of images, or the files of recordings",
+    f"{RECORDING}{RESPONSES}": "recording: there can be no [responses] beside it; give one of the two",
+    f"{RECORDING}[measure]\npool = 0": "measure.pool: is 0; expected at least 1",
+    f'{RECORDING}stimulus = "x"\n': "recording.stimulus: unknown field 'stimulus'. ",
+}
+#: A wrong value of each field of [recording], and what is said of it.
+TAKEN = {
+    "by = 1": "by: is 1; expected a text",
+    "window = [0.25, 0]": "window: is 0.25, 0; expected from when to when, as 0, 0.25",
+    "window = 0.25": "window: is 0.25; expected from when to when, as 0, 0.25",
+    'states = "spectra"': "states: unknown kind of states 'spectra'. Did you mean 'spectral'?",
+    "state = 0": "state: is 0; expected more than 0",
+    "bin = -1.0": "bin: is -1.0; expected more than 0",
+    "bin_step = nan": "bin_step: is nan; expected a number",
+    'length = "long"': "length: is 'long'; expected a number",
+    "step = 0.0": "step: is 0.0; expected more than 0",
+    "overlap = 1": "overlap: is 1; expected less than 1",
+    "taper = 4": "taper: is 4; expected a text",
+    "frequencies = 0": "frequencies: is 0; expected at least 1",
+    'scale = "log"': "scale: unknown scale 'log'. Known: ",
+    "table = []": "table: is []; expected 1 or more of them",
+    "where = 1": "where: is 1; expected a text",
+    "units_where = true": "units_where: is True; expected a text",
+    'traces = ""': "traces: is ''; expected a text that is not empty",
+    "area = 1": "area: is 1; expected a text",
+    "spontaneous = 1": "spontaneous: is 1; expected a text",
+    'value = "counts"': "value: unknown ",
+    'detrend = "quadratic"': "detrend: unknown ",
+    "standardize = 1": "standardize: is 1; expected true or false",
+    "runs = 1": "runs: is 1; expected a text",
+    'allow_overlap = "no"': "allow_overlap: is 'no'; expected true or false",
+    'compare = "a"': "compare: is 'a'; expected 2 or more of them",
+}
 MEASURE = {
     "nunits = 5": "nunits: unknown field 'nunits'. Did you mean 'n_units'?",
     "n_units = 0": "n_units.0: is 0; expected at least 1",
@@ -394,6 +438,7 @@ MEASURE = {
     [
         *WRONG.items(),
         *((f"{NETWORK}{SETS}[measure]\n{field}", f"measure.{line}") for field, line in MEASURE.items()),
+        *((f"{RECORDING}{field}\n", f"recording.{line}") for field, line in TAKEN.items()),
     ],
 )
 def test_a_wrong_field_is_named(write: Callable[[str], Path], text: str, line: str) -> None:
@@ -412,6 +457,7 @@ def test_every_field_of_measure_is_tried() -> None:
     """A new field needs a wrong value above."""
     assert {field.partition(" ")[0] for field in MEASURE} == {*MeasureSection.model_fields, "nunits"}
     assert {"network", "sets", "sets_from", "measure", "out", "differentia"} == set(Experiment.model_fields)
+    assert {field.partition(" ")[0] for field in TAKEN} | {"files"} == {*RecordingSection.model_fields}
 
 
 def test_responses_at_hand(write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -433,6 +479,26 @@ def test_responses_at_hand(write: Callable[[str], Path], monkeypatch: pytest.Mon
     assert isinstance(again, ResponsesExperiment)
     assert again.responses.file == f"{path.parent.parent}/a.nc"
     assert again.measure == written.measure
+    assert again.differentia == dif.__version__
+
+
+def test_recordings(write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The paths of files are the folder's; what is written of all, or of one, is read again."""
+    path = write(
+        '[recording]\nfiles = ["m1.nwb", "/data/m2.nwb"]\nby = "condition"\nwindow = [0, 0.25]\ntable = "trials"\n'
+        '[measure]\nreference = "rest"\n'
+    )
+    read = read_experiment(path)
+    assert isinstance(read, RecordingExperiment)
+    assert read.recording.files == (f"{path.parent}/m1.nwb", "/data/m2.nwb")
+    options = read.recording.options()
+    assert options == RecordingOptions(by="condition", window=(0.0, 0.25), table=("trials",))
+    monkeypatch.chdir(path.parent)
+    write_recording_experiment(path, read, ["../m3.nwb"])
+    again = read_experiment(path)
+    assert isinstance(again, RecordingExperiment)
+    assert again.recording.files == (f"{path.parent.parent}/m3.nwb",)
+    assert (again.recording.options(), again.measure) == (options, read.measure)
     assert again.differentia == dif.__version__
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from differentia.errors import InputError
+from differentia.system.choices import SCALE, STATES
 from differentia.system.fields import DISTINCT, SEVERAL, Count, Number, Text, option
 
 #: How long something lasts, in seconds.
@@ -46,8 +47,8 @@ class RecordingOptions:
         metavar="FROM,TO",
         shown="whole intervals",
     )
-    states: Text | None = option(
-        None, "States over time instead of responses", metavar="NAME", shown="responses"
+    states: Annotated[str, STATES] | None = option(
+        None, "States over time instead of responses", shown="responses"
     )
     state: Seconds | None = option(
         None, "The length of a state", typed=" in seconds", metavar="SECONDS", shown="none"
@@ -77,7 +78,7 @@ class RecordingOptions:
         "How many frequencies of spectral states, evenly on a logarithmic scale",
         shown="all, as they are",
     )
-    scale: Text = option("differentiation", "The scale of values of states", metavar="NAME")
+    scale: Annotated[str, SCALE] = option("differentiation", "The scale of values of states")
     table: Names | None = option(
         None, "The tables of intervals to look at", metavar="NAME,...", shown="all that have the column"
     )
