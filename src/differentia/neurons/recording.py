@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
+from differentia.errors import InputError, shortened
+from differentia.neurons.selection import chosen_rows
 from differentia.system.showing import Shown, listed
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ AREA = "location"
 START, STOP = "start_time", "stop_time"
 
 
+@runtime_checkable
 class Spikes(Protocol):
     """The spike times of units, each read when it is asked for."""
 
@@ -31,6 +34,7 @@ class Spikes(Protocol):
         """Return the spike times of a unit, by its place, in seconds, ascending."""
 
 
+@runtime_checkable
 class Traces(Protocol):
     """One value of each unit at each sample, read when it is asked for."""
 
@@ -43,6 +47,40 @@ class Traces(Protocol):
 
     def samples(self, start: int, stop: int) -> Float[np.ndarray, "sample unit"]:
         """Return the values from one sample to before another."""
+
+
+@dataclass(frozen=True)
+class _SomeSpikes:
+    """The spikes of some units, by their places among all."""
+
+    whole: Spikes
+    places: Int[np.ndarray, " unit"]
+
+    @property
+    def n_units(self) -> int:
+        return len(self.places)
+
+    def times(self, unit: int) -> Float[np.ndarray, " spike"]:
+        return self.whole.times(int(self.places[unit]))
+
+
+@dataclass(frozen=True)
+class _SomeTraces:
+    """The traces of some units, by their places among all."""
+
+    whole: Traces
+    places: Int[np.ndarray, " unit"]
+
+    @property
+    def n_units(self) -> int:
+        return len(self.places)
+
+    @property
+    def times(self) -> Float[np.ndarray, " sample"]:
+        return self.whole.times
+
+    def samples(self, start: int, stop: int) -> Float[np.ndarray, "sample unit"]:
+        return self.whole.samples(start, stop)[:, self.places]
 
 
 @dataclass(frozen=True, repr=False)
@@ -82,6 +120,41 @@ class Recording(Shown):
     source: str = ""
     told: tuple[str, ...] = ()
 
+    def select(self, units: str) -> Recording:
+        """Return the recording of the units that a query on their columns is true of.
+
+        Parameters
+        ----------
+        units
+            Such as ``"quality == 'good' and snr > 1 and location in ['VISp', 'VISl']"``: comparisons of
+            columns with numbers, texts and each other, ``in`` and ``not in`` lists, joined by ``and``,
+            ``or`` and ``not``; a column of True and False stands alone. ``id`` is what labels a unit. A
+            comparison with a missing value is false, but for ``!=`` and ``not in``.
+
+        Raises
+        ------
+        InputError
+            It is no such query, names a column that is not there, compares text with numbers, or is true of
+            no unit.
+        """
+        chosen = chosen_rows(self.units, units)
+        places = np.flatnonzero(chosen)
+        if not len(places):
+            raise InputError(
+                f"no unit of {len(chosen):,} is chosen by {shortened(units)!r}; ask for less, such as one "
+                "comparison at a time"
+            )
+        part = _SomeSpikes if self.has_spikes else _SomeTraces
+        left_out = len(chosen) - len(places)
+        said = f"{left_out:,} of {len(chosen):,} units are left out by {shortened(units)!r}"
+        return replace(
+            self,
+            activity=part(self.activity, places),  # type: ignore[arg-type]
+            units=self.units.iloc[places],
+            observed=None if self.observed is None else tuple(self.observed[place] for place in places),
+            told=(*self.told, said) if left_out else self.told,
+        )
+
     @property
     def has_spikes(self) -> bool:
         """Whether it holds spike times, not traces."""
@@ -94,7 +167,7 @@ class Recording(Shown):
             "source": self.source,
             "session": self.session,
             "subject": self.subject,
-            "areas": listed([f"{area} ({count:,})" for area, count in areas.items()]),
+            "areas": listed([f"{area or 'none'} ({count:,})" for area, count in areas.items()]),
             "intervals": listed([f"{name} ({len(table):,})" for name, table in self.intervals.items()]),
         }
         return f"Recording of {len(self.units):,} units ({what})", {

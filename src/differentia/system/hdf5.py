@@ -66,6 +66,36 @@ def _too_much_declared(declared: int, where: str) -> InputError:
     )
 
 
+def require_own_data(opened: Any, where: str) -> None:
+    """Raise an error where anything of an open file lies elsewhere, or a link in it leads nowhere.
+
+    Its links are looked at, and no data is read. Soft links, which name another place of the same file, are
+    allowed: where no link leads to another file, none of them can.
+    """
+    import h5py
+
+    soft: list[str] = []
+    for place, found in _walked(opened):
+        if found is None and isinstance(opened.get(place, getlink=True), h5py.SoftLink):
+            soft.append(place)
+        elif found is None:
+            raise InputError(
+                f"{where}: {place} is a link to another file, which is not followed; "
+                "use a file that holds all its data itself"
+            )
+        elif _is_dataset(found):
+            _require_inside(found, place, where)
+    for place in soft:
+        try:
+            _ = opened[place]
+        except (KeyError, OSError, RuntimeError, ValueError) as error:
+            target = opened.get(place, getlink=True).path
+            raise InputError(
+                f"{where}: {place} is a link to {target!r}, where nothing is found; the file is damaged, or "
+                "is a part of another: use a whole one"
+            ) from error
+
+
 def plain_datasets(opened: Any) -> dict[str, Any]:
     """Return the datasets of an open file by their paths, without those that lie elsewhere."""
     return {
@@ -117,11 +147,7 @@ def _declared(root: Any, where: str) -> int:
                 "use a file that holds all its data itself"
             )
         if _is_dataset(found):
-            if found.external or found.is_virtual:
-                raise InputError(
-                    f"{where}: {place} lies in another file, which is not read; "
-                    "use a file that holds all its data itself"
-                )
+            _require_inside(found, place, where)
             if found.dtype.hasobject and h5py.check_string_dtype(found.dtype) is None:
                 raise InputError(
                     f"{where}: {place} holds objects ({found.dtype}); expected numbers or text: "
@@ -129,6 +155,14 @@ def _declared(root: Any, where: str) -> int:
                 )
             total += _size(found.shape, found)
     return total
+
+
+def _require_inside(dataset: Any, place: str, where: str) -> None:
+    if dataset.external or dataset.is_virtual:
+        raise InputError(
+            f"{where}: {place} lies in another file, which is not read; "
+            "use a file that holds all its data itself"
+        )
 
 
 def _walked(root: Any) -> Iterator[tuple[str, Any]]:

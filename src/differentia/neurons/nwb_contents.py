@@ -1,0 +1,330 @@
+"""What an NWB file holds that can be measured: tables and series, found and not yet read.
+
+https://nwb-schema.readthedocs.io; a file is read with h5py, and an open NWBFile of PyNWB by its attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from differentia.errors import InputError, in_one_line
+from differentia.neurons.dynamic_tables import Table
+from differentia.neurons.stored import StoredFile
+from differentia.system.file_kinds import HDF5, head_of
+from differentia.system.hdf5 import require_own_data, unreadable_hdf5
+from differentia.system.zarr_folders import METADATA
+
+#: Groups of an NWB file in which series lie.
+PLACES_OF_SERIES = ("acquisition", "processing")
+
+#: What a series calls the rows of a table that its columns are of, and the one for spikes' units.
+REGIONS = ("rois", "electrodes")
+
+
+@dataclass(frozen=True)
+class Series:
+    """Values over time: when each sample was taken, and the table that its columns are rows of.
+
+    There are `timestamps`, or a first time and a `rate`. `rows` are those of `table`, by their places.
+    """
+
+    where: str
+    data: Any
+    timestamps: Any = None
+    start: Any = 0.0
+    rate: Any = None
+    conversion: Any = 1.0
+    offset: Any = 0.0
+    channel_conversion: Any = None
+    rows: Any = None
+    table: Table | None = None
+
+    @property
+    def is_of_rois(self) -> bool:
+        """Whether its columns are regions of interest in an image."""
+        return self.table is not None and "electrodes" not in self.table.where
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What was found in a file: its session and animal, tables, and series by their places."""
+
+    where: str
+    session: str = ""
+    subject: str = ""
+    units: Table | None = None
+    electrodes: Table | None = None
+    intervals: Mapping[str, Table] = field(default_factory=dict)
+    series: Mapping[str, Series] = field(default_factory=dict)
+
+
+def contents_of_file(path: Path, where: str) -> Contents:
+    """Return what a file holds, once it is known that all of it lies in it."""
+    import h5py
+
+    _require_file(path, where)
+    try:
+        with h5py.File(path, "r") as opened:
+            require_own_data(opened, where)
+            _require_version(opened, where)
+            return _File(opened, StoredFile(path, where), where).contents()
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # h5py raises many kinds on broken files
+        raise unreadable_hdf5(path, where, error, form="NWB") from error
+
+
+def _require_file(path: Path, where: str) -> None:
+    if path.is_dir():
+        zarr = any((path / name).exists() for name in METADATA)
+        what = "is a folder of Zarr" if zarr else "is a folder"
+        raise InputError(
+            f"{where}: {what}; only NWB files in HDF5 are read: "
+            + ("write it as one with PyNWB's NWBHDF5IO.export" if zarr else "name a file")
+        )
+    if not path.is_file():
+        found = "is no regular file" if path.exists() else "no such file"
+        raise InputError(f"{where}: {found}; expected an NWB file")
+    if not head_of(path).startswith(HDF5):
+        raise unreadable_hdf5(path, where, ValueError(), form="NWB")
+
+
+def _require_version(opened: Any, where: str) -> None:
+    version = opened.attrs.get("nwb_version")
+    if version is None and "nwb_version" in opened:
+        version = opened["nwb_version"][()]
+    if version is None:
+        raise InputError(
+            f"{where}: is an HDF5 file, and no NWB file: it names no nwb_version; expected one as "
+            "PyNWB writes it"
+        )
+    told = version.decode(errors="replace") if isinstance(version, bytes) else str(version)
+    if not told.removeprefix("NWB-").startswith("2"):
+        raise InputError(
+            f"{where}: is of NWB {told.removeprefix('NWB-')[:20]}; only NWB 2 is read: fetch it in that "
+            "version, or convert it"
+        )
+
+
+class _File:
+    """Finds what an open HDF5 file holds."""
+
+    def __init__(self, opened: Any, stored: StoredFile, where: str) -> None:
+        self._opened, self._stored, self._where = opened, stored, where
+
+    def contents(self) -> Contents:
+        series: dict[str, Series] = {}
+        for place in PLACES_OF_SERIES:
+            series.update(self._series(place))
+        return Contents(
+            where=self._where,
+            session=self._text("general/session_id") or self._text("identifier"),
+            subject=self._text("general/subject/subject_id"),
+            units=self._table("units"),
+            electrodes=self._table("general/extracellular_ephys/electrodes"),
+            intervals=self._intervals(),
+            series=series,
+        )
+
+    def _group(self, place: str) -> Any:
+        import h5py
+
+        found = self._opened.get(place)
+        if found is not None and not isinstance(found, h5py.Group):
+            raise InputError(f"{self._where}: /{place} is a dataset; expected a group: write the file again")
+        return found
+
+    def _text(self, place: str) -> str:
+        import h5py
+
+        found = self._opened.get(place)
+        if (
+            not isinstance(found, h5py.Dataset)
+            or found.shape != ()
+            or not h5py.check_string_dtype(found.dtype)
+        ):
+            return ""
+        return str(found.asstr(errors="replace")[()])
+
+    def _table(self, place: str) -> Table | None:
+        import h5py
+
+        group = self._group(place)
+        if group is None:
+            return None
+        where = f"{self._where}: /{place}"
+        data = {name: found for name, found in group.items() if isinstance(found, h5py.Dataset)}
+        named = group.attrs.get("colnames")
+        names = [name for name in data if name != "id" and not name.endswith("_index")]
+        if named is not None:
+            names = [
+                name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in named
+            ]
+        return Table(where, {name: self._stored.dataset(one) for name, one in data.items()}, tuple(names))
+
+    def _intervals(self) -> dict[str, Table]:
+        tables = {name: self._table(f"intervals/{name}") for name in self._group("intervals") or ()}
+        return {name: table for name, table in tables.items() if table is not None}
+
+    def _series(self, place: str) -> Iterator[tuple[str, Series]]:
+        """Yield the series within a group by their places, each once however many links lead to it."""
+        import h5py
+
+        groups, seen = [place], set()
+        while groups:
+            place = groups.pop(0)
+            group = self._opened.get(place)
+            if not isinstance(group, h5py.Group) or (address := h5py.h5o.get_info(group.id).addr) in seen:
+                continue
+            seen.add(address)
+            if isinstance(group.get("data"), h5py.Dataset):
+                if "timestamps" in group or "starting_time" in group:
+                    yield place, self._one_series(group, place)
+            else:
+                groups += [f"{place}/{name}" for name in group]
+
+    def _one_series(self, group: Any, place: str) -> Series:
+        data = group["data"]
+        start = self._dataset(group, "starting_time")
+        region = next((name for name in REGIONS if name in group), None)
+        return Series(
+            where=f"{self._where}: /{place}",
+            data=self._stored.dataset(data),
+            timestamps=self._dataset(group, "timestamps"),
+            start=None if start is None else _only(start),
+            rate=None if start is None else group["starting_time"].attrs.get("rate"),
+            conversion=data.attrs.get("conversion", 1.0),
+            offset=data.attrs.get("offset", 0.0),
+            channel_conversion=self._dataset(group, "channel_conversion"),
+            rows=None if region is None else self._dataset(group, region),
+            table=None if region is None else self._table_of_region(group[region], f"/{place}/{region}"),
+        )
+
+    def _dataset(self, group: Any, name: str) -> Any:
+        import h5py
+
+        found = group.get(name)
+        return self._stored.dataset(found) if isinstance(found, h5py.Dataset) else None
+
+    def _table_of_region(self, region: Any, place: str) -> Table | None:
+        """Return the table that a region's rows are of, by its place in the file."""
+        import h5py
+
+        reference = region.attrs.get("table")
+        try:
+            target = self._opened[reference] if isinstance(reference, h5py.Reference) else None
+        except (KeyError, OSError, RuntimeError, ValueError) as error:
+            raise self._of_no_table(place) from error
+        if not isinstance(target, h5py.Group) or not target.name:
+            raise self._of_no_table(place)
+        return self._table(target.name.lstrip("/"))
+
+    def _of_no_table(self, place: str) -> InputError:
+        return InputError(
+            f"{self._where}: {place} refers to no table of the file; expected that of which it names rows: "
+            "write the file again"
+        )
+
+
+def _only(data: Any) -> Any:
+    return data[()].item() if data.shape == () and data.dtype.kind in "biuf" else None
+
+
+def is_pynwb(given: Any) -> bool:
+    """Return whether something is an NWBFile of PyNWB."""
+    return all(hasattr(given, name) for name in ("units", "acquisition", "processing", "intervals"))
+
+
+def contents_of_object(file: Any) -> Contents:
+    """Return what an NWBFile of PyNWB holds, from a file that is still open or made at hand."""
+    try:
+        return _contents_of_object(file)
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # a file that was closed meanwhile raises many kinds
+        raise InputError(
+            f"the NWBFile can't be read ({in_one_line(error)}); keep its file open while it is used, or name "
+            "the file itself"
+        ) from error
+
+
+def _contents_of_object(file: Any) -> Contents:
+    where = "the NWBFile"
+    tables = dict(file.intervals or {})
+    for name in ("trials", "epochs", "invalid_times"):
+        if (table := getattr(file, name, None)) is not None:
+            tables[name] = table
+    series: dict[str, Series] = {}
+    for name, found in file.acquisition.items():
+        series.update(_series_of_object(found, f"acquisition/{name}", where))
+    for module, holder in file.processing.items():
+        for name, found in holder.data_interfaces.items():
+            series.update(_series_of_object(found, f"processing/{module}/{name}", where))
+    subject = getattr(file, "subject", None)
+    return Contents(
+        where=where,
+        session=getattr(file, "session_id", None) or getattr(file, "identifier", None) or "",
+        subject=getattr(subject, "subject_id", None) or "",
+        units=_table_of_object(file.units, f"{where}: /units"),
+        electrodes=_table_of_object(getattr(file, "electrodes", None), f"{where}: /electrodes"),
+        intervals={
+            name: found
+            for name, table in tables.items()
+            if (found := _table_of_object(table, f"{where}: /intervals/{name}")) is not None
+        },
+        series=series,
+    )
+
+
+def _table_of_object(table: Any, where: str) -> Table | None:
+    if table is None:
+        return None
+    data = {column.name: _as_data(column.data) for column in table.columns}
+    return Table(where, {"id": _as_data(table.id.data), **data}, tuple(table.colnames))
+
+
+def _series_of_object(found: Any, place: str, where: str) -> Iterator[tuple[str, Series]]:
+    if hasattr(found, "data") and hasattr(found, "timestamps"):
+        region = next((one for name in REGIONS if (one := getattr(found, name, None)) is not None), None)
+        factors = getattr(found, "channel_conversion", None)
+        yield (
+            place,
+            Series(
+                where=f"{where}: /{place}",
+                data=_as_data(found.data),
+                timestamps=None if found.timestamps is None else _as_data(found.timestamps),
+                start=found.starting_time,
+                rate=found.rate,
+                conversion=found.conversion,
+                offset=found.offset,
+                channel_conversion=None if factors is None else _as_data(factors),
+                rows=None if region is None else _as_data(region.data),
+                table=None
+                if region is None
+                else _table_of_object(region.table, f"{where}: /{region.table.name}"),
+            ),
+        )
+        return
+    for child in getattr(found, "children", ()):
+        yield from _series_of_object(child, f"{place}/{child.name}", where)
+
+
+def _as_data(given: Any) -> Any:
+    """Return what has a shape and a type, and gives the values of a slice; lists are such as arrays."""
+    given = getattr(given, "data", given) if type(given).__name__.endswith("DataIO") else given
+    if isinstance(getattr(given, "dtype", None), np.dtype):
+        return given
+    listed = list(given)
+    if all(isinstance(one, str | bytes | int | float | np.number | np.ndarray | list) for one in listed):
+        try:
+            return np.asarray(listed)
+        except ValueError:  # of unequal lengths
+            pass
+    objects = np.empty(len(listed), object)
+    objects[:] = listed
+    return objects
