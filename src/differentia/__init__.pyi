@@ -16,11 +16,11 @@ from .experiment.measure import (
 from .experiment.states import measure_states as measure_states
 from .networks.base import Network as Network
 from .networks.load import load_network as load_network
-from .neurons.states import states as states
-from .neurons.trials import Trials as Trials
 from .neurons.at_hand import as_recording as as_recording
 from .neurons.nwb import read_recording as read_recording
 from .neurons.recording import Recording as Recording
+from .neurons.states import states as states
+from .neurons.trials import Trials as Trials
 from .output.figures.across import plot_across as plot_across
 from .output.figures.contrasts import plot_contrast as plot_contrast
 from .output.figures.correlations import plot_depth as plot_depth

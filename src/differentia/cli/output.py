@@ -202,8 +202,9 @@ def print_result(result: xr.Dataset) -> None:
 def _say_too_many(result: xr.Dataset, items: str) -> list[str]:
     """Say that the result holds nothing of pairs, where there were too many images."""
     from differentia.experiment.measure import MOST_IMAGES_WITH_DISTANCES
+    from differentia.results.schema import TRIAL_VALUES
 
-    if "distance" in result or result.sizes["image"] <= MOST_IMAGES_WITH_DISTANCES:
+    if {"distance", TRIAL_VALUES} & {*result} or result.sizes["image"] <= MOST_IMAGES_WITH_DISTANCES:
         return []
     return [
         f"Of {result.sizes['image']:,} {items} no distances, maps or small pictures are kept, and no "

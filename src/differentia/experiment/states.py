@@ -256,21 +256,23 @@ class _Measurement:
                 f"differentiation is NaN for {len(undefined)} trials, and so for their sets: {listed}; leave "
                 "those trials out",
             )
-        told = []
-        if self.make.kind.squared and self.options.normalize == "none":
-            told.append(
+        if self.options.normalize == "none" and (told := [*self._what_differs_too()]):
+            yield warn("other", "; ".join(told))
+
+    def _what_differs_too(self) -> Iterator[str]:
+        """Yield in words by what values that nothing normalises differ between areas, as the authors warn."""
+        if self.make.kind.squared:
+            yield (
                 "spectral states hold squared magnitudes: a signal twice as strong gives four times the "
                 "value, so areas, animals and conditions that differ in rate differ in value too; compare "
                 "with normalize='unit', relative to a reference, or with states='rate'"
             )
         sizes = {layer.size for layer in self.responses.layers}
         if self.options.n_units is None and len(sizes) > 1:
-            told.append(
+            yield (
                 f"areas have {min(sizes):,} to {max(sizes):,} neurons, and values depend on their number: to "
                 f"compare areas, draw equal numbers, n_units={min(sizes)} (--n-units {min(sizes)})"
             )
-        if told:
-            yield warn("other", "; ".join(told))
 
     def _labelled(
         self,

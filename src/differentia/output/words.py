@@ -13,13 +13,13 @@ from differentia.definition.measure import METRICS, NORMALIZATIONS
 from differentia.networks.preprocessing import PREPROCESSINGS
 from differentia.output.mathml import EQUALS, MINUS, over, symbol
 from differentia.recording.units import UNIT_KINDS
-from differentia.results.dataset import provenance
+from differentia.results.dataset import is_squared, provenance
 from differentia.results.subject import subject_of
 from differentia.results.summaries import layer_names
 from differentia.stimuli.base import CROPS
 from differentia.stimuli.noise import NOISE_KINDS
 from differentia.stimuli.scrambling import SCRAMBLES
-from differentia.system.choices import AXIS, TOKENS
+from differentia.system.choices import AXIS, SCALE, STATES, TOKENS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,6 +38,8 @@ class NormalizationWords:
     #: MathML, and what its symbols mean, with the nouns `place`, `unit` and `units`.
     formula: str
     note: str
+    #: The same clause of states over time: "In each {item} of N states of K values and each {place}, ...".
+    of_states: str
     #: Whether differentiation has the unit of the responses, given a metric that keeps it.
     keeps_unit: bool = False
     #: Whether it fixes what independent responses give, however they are distributed.
@@ -52,6 +54,8 @@ NORMALIZATION_WORDS = {
         "(with the denominator N K), with one mean and one SD for all of them",
         f"{_Z}{EQUALS}{over(_A, symbol(_SIGMA))}",
         "\u03c3 is the standard deviation of all N K entries of A.",
+        "the N x K values were centred on their mean and divided by their SD (with the denominator N K), "
+        "with one mean and one SD for all of them",
         fixes_independent=True,
         one_sd=True,
     ),
@@ -59,6 +63,7 @@ NORMALIZATION_WORDS = {
         "the responses of K {units} to each {item} were given mean 0 and SD 1 (with the denominator K)",
         f"{_Z}{EQUALS}{over(_A + MINUS + symbol(_MU, 'i'), symbol(_SIGMA, 'i'))}",
         "\u03bc and \u03c3 with index i are the mean and the standard deviation of response i over {units}.",
+        "the values of each state were given mean 0 and SD 1 (with the denominator K)",
         fixes_independent=True,
     ),
     "unit": NormalizationWords(
@@ -66,11 +71,14 @@ NORMALIZATION_WORDS = {
         "(with their number as the denominator), or set to 0 where the {unit} never varies",
         f"{symbol('z', 'ik')}{EQUALS}{over(symbol('A', 'ik'), symbol(_SIGMA, 'k'))}",
         "\u03c3 with index k is the standard deviation of {unit} k over the responses of all sets.",
+        "each of the K values was divided by its SD over all states of all {items} and sets (with their "
+        "number as the denominator), or set to 0 where it never varies",
     ),
     "none": NormalizationWords(
         "the responses of K {units} were compared as they are",
         f"{_Z}{EQUALS}{_A}",
         "The responses are taken as they are.",
+        "the states were compared as they are",
         keeps_unit=True,
     ),
 }
@@ -117,6 +125,25 @@ METRIC_WORDS = {
         " Where responses are normalised by {place}, the mean of A is subtracted first.",
         independent="1",
     ),
+}
+
+
+#: The same of the scale of values: the distance where it is not the metric's.
+SCALE_WORDS = {
+    "differentiation": None,
+    "published": MetricWords(
+        "their Euclidean distance divided by the square root of the number of {units}",
+        METRIC_WORDS["euclidean"].formula.replace("<mi>K</mi>", "<mi>U</mi>"),
+        " U is the number of {units}.",
+    ),
+}
+
+
+#: What a state over time holds, with the noun `unit`.
+STATE_WORDS = {
+    "rate": "each {unit}'s mean over the samples",
+    "spectral": "each {unit}'s power spectrum, the squared magnitudes of the one-sided Fourier transform of "
+    "its samples{tapered}, {at}",
 }
 
 
@@ -263,6 +290,8 @@ def require_rows(what: str, choices: Iterable[str], rows: Mapping[str, object]) 
 for _what, _choices, _rows in (
     ("normalization", NORMALIZATIONS, NORMALIZATION_WORDS),
     ("metric", METRICS, METRIC_WORDS),
+    ("scale", SCALE.names, SCALE_WORDS),
+    ("kind of states", STATES.names, STATE_WORDS),
     ("kind of units", UNIT_KINDS, UNIT_WORDS),
     ("choice of tokens", TOKENS.names, TOKEN_WORDS),
     ("choice of tokens", TOKENS.names, TOKEN_LABELS),
@@ -294,7 +323,33 @@ def preprocessing_in_words(preprocessing: str) -> str:
 def unit_of(result: xr.Dataset) -> str:
     """Return the unit of a result's differentiation; "" where it is dimensionless."""
     keeps_unit = NORMALIZATION_WORDS[result.attrs["normalize"]].keeps_unit
-    return "unit of the responses" if keeps_unit and METRICS[result.attrs["metric"]].in_units else ""
+    if not (keeps_unit and METRICS[result.attrs["metric"]].in_units):
+        return ""
+    return f"{'squared ' if is_squared(result) else ''}unit of the responses"
+
+
+def metric_words(result: xr.Dataset) -> MetricWords:
+    """Return the distance of a result between two responses, or two states."""
+    return SCALE_WORDS[str(result.attrs.get("scale", SCALE.names[0]))] or METRIC_WORDS[result.attrs["metric"]]
+
+
+def states_in_words(result: xr.Dataset) -> str:
+    """Return in sentences what the states of a result of values over time are; "" of others."""
+    made_of = provenance(result).get("states")
+    if not made_of:
+        return ""
+    subject = subject_of(result)
+    tapered = f", multiplied by the window {made_of['taper']}" if made_of["taper"] != "none" else ""
+    at = "the constant term among them"
+    if count := made_of["frequencies"]:
+        at = f"interpolated at {count:,} frequencies in equal ratios from the lowest above 0 to the highest"
+    clause = STATE_WORDS[made_of["states"]].format(unit=subject.unit.one, tapered=tapered, at=at)
+    overlap = f"an overlap of {100 * made_of['overlap']:.6g} %" if made_of["overlap"] else "no overlap"
+    return (
+        f"Each {subject.item.one} was cut into states of {made_of['length']:.9g} s ({made_of['samples']:,} "
+        f"samples at {made_of['rate']:.9g} a second) with {overlap}; what was left at its end was left out. "
+        f"A state holds {clause}: K values, {made_of['values_per_unit']:,} of each {subject.unit.one}"
+    )
 
 
 def layers_of_tokens(result: xr.Dataset) -> tuple[int, int]:

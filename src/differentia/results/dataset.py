@@ -42,6 +42,15 @@ REMEDIES = {
     "map_0": "choose the channels whose maps are kept with maps={layer: [channel]} (--map)",
 }
 
+#: The same of results of values over time.
+_OF_STATES = "of values over time it keeps one of each trial, and nothing else of the states"
+
+
+def remedies(result: xr.Dataset) -> dict[str, str]:
+    """Return how to get what a result may lack."""
+    over_time = [name for name in REMEDIES if TRIAL_VALUES in result and name not in LIMITS]
+    return REMEDIES | dict.fromkeys(over_time, _OF_STATES)
+
 
 def build_result(
     responses: Responses,
@@ -254,12 +263,7 @@ def require_variables(result: xr.Dataset, *names: str) -> None:
     for name in names:
         if name not in result:
             what = "map of a channel" if name == "map_0" else name
-            if TRIAL_VALUES in result and name not in LIMITS:
-                raise InputError(
-                    f"the result has no {what}: it has one value of each trial, and nothing else of its "
-                    "states; for pairs of responses, use measure_responses"
-                )
-            raise InputError(f"the result has no {what}; {REMEDIES[name]}")
+            raise InputError(f"the result has no {what}; {remedies(result)[name]}")
 
 
 def set_rows(result: xr.Dataset, name: str) -> Int[np.ndarray, " n"]:

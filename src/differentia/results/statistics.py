@@ -11,7 +11,7 @@ from jaxtyping import Float
 from differentia.definition.measure import is_raw_euclidean
 from differentia.errors import InputError, warn
 from differentia.results.between import BETWEEN_VALUES, between_sets, default_pairs, named_pairs
-from differentia.results.dataset import REMEDIES, units_at_hand
+from differentia.results.dataset import remedies, units_at_hand
 from differentia.results.intervals import CONFIDENCE, require_confidence
 from differentia.results.mds import inner_products
 from differentia.results.schema import checked
@@ -245,7 +245,7 @@ def _said_unknown(result: xr.Dataset) -> str:
 def _unknown(result: xr.Dataset) -> Iterator[str]:
     normalize, metric = result.attrs["normalize"], result.attrs["metric"]
     if "distance" not in result:
-        yield f"The statistics are not computed: the result has no distances; {REMEDIES['distance']}."
+        yield f"The statistics are not computed: the result has no distances; {remedies(result)['distance']}."
     elif not gram_known(result):
         yield (
             "The statistics are not computed: the result's distances are not those of responses normalised "

@@ -338,15 +338,16 @@ class _MethodsFacts:
     # What was computed.
 
     def _analysed(self) -> dict[str, Any]:
-        normalize, metric = (str(self.result.attrs[name]) for name in ("normalize", "metric"))
-        normalized = words.NORMALIZATION_WORDS[normalize]
+        normalized = words.NORMALIZATION_WORDS[str(self.result.attrs["normalize"])]
+        states = words.states_in_words(self.result)
         return {
             "choices": [self._choice(result) for result in self.results],
             "counted": [unit_noun(result).many for result in self.results if _is_counted(result)],
             "used_whole": self._used_whole(),
             "one_sd": normalized.one_sd,
-            "normalized": normalized.clause.format(**self._nouns),
-            "distance": words.METRIC_WORDS[metric].clause.format(**self._nouns),
+            "normalized": (normalized.of_states if states else normalized.clause).format(**self._nouns),
+            "states": states,
+            "distance": words.metric_words(self.result).clause.format(**self._nouns),
             "unit_of_values": words.unit_of(self.result),
         }
 

@@ -23,9 +23,9 @@ from differentia.output.report.statistics import ENDS, beside, between
 from differentia.output.report.time_courses import courses
 from differentia.output.words import tokens_label, unit_of
 from differentia.results.contrasts import SIGNIFICANT
-from differentia.results.dataset import REMEDIES, provenance
+from differentia.results.dataset import provenance, remedies
 from differentia.results.references import references_of, short_name, the_reference
-from differentia.results.schema import ATTRIBUTE, attribute_names
+from differentia.results.schema import ATTRIBUTE, TRIAL_VALUES, attribute_names
 from differentia.results.statistics import look
 from differentia.results.subject import subject_of
 from differentia.results.summaries import layer_names, rows_by_set
@@ -101,12 +101,13 @@ def contents(
         "words": words(first),
         "part": PART,
         "recorded": subject_of(first).recorded,
+        "over_time": TRIAL_VALUES in first,
         "tokens": tokens_label(first),
         "reference": short_name(references_of(first)),
         "normalize": first.attrs["normalize"],
         "unit": unit_of(first),
         "metric": first.attrs["metric"],
-        "missing": {name: remedy for name, remedy in REMEDIES.items() if name not in first},
+        "missing": {name: remedy for name, remedy in remedies(first).items() if name not in first},
     }
 
 

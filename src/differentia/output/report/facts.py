@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from differentia.output.words import METRIC_WORDS, NORMALIZATION_WORDS, RESAMPLING_WORDS
 from differentia.results.dataset import kind_of, provenance
 from differentia.results.references import in_words, references_of
-from differentia.results.schema import LEFT_OUT, LIMITS
+from differentia.results.schema import LEFT_OUT, LIMITS, TRIAL_VALUES
 from differentia.results.subject import subject_of, unit_noun
 from differentia.results.summaries import confidence_of, draws_made, percent
 from differentia.results.weights import weights_of
@@ -35,6 +35,17 @@ FACT_LABELS = {
     "dtype": "Computed in",
 }
 
+#: The same of what states over time are made of.
+STATE_LABELS = {
+    "states": "States",
+    "length": "Length of a state, in seconds",
+    "overlap": "Overlap of states",
+    "taper": "Taper",
+    "frequencies": "Frequencies in equal ratios",
+    "rate": "Samples in a second",
+    "scale": "Scale",
+}
+
 
 def facts(results: Mapping[str, xr.Dataset]) -> list[tuple[str, str]]:
     """Return what was measured and how as labels and texts; what is not known is left out."""
@@ -55,6 +66,8 @@ def facts(results: Mapping[str, xr.Dataset]) -> list[tuple[str, str]]:
             numbers = zip(draws_made(one), one["n_units"].values.tolist(), strict=True)
             made = ", ".join(f"{draws:,} of {unit_noun(one).count(count)}" for draws, count in numbers)
             found.append((f"Draws, {kind}" if len(results) > 1 else "Draws", made))
+    if made_of := known.get("states"):
+        found += [(label, str(made_of[name])) for name, label in STATE_LABELS.items() if made_of[name]]
     found += [
         ("Normalisation", str(result.attrs["normalize"])),
         ("Metric", str(result.attrs["metric"])),
@@ -98,6 +111,7 @@ def warnings_of(results: Mapping[str, xr.Dataset]) -> list[str] | None:
 def yardstick(result: xr.Dataset) -> str:
     """Return what independent responses give, where that does not depend on how they are distributed."""
     given = METRIC_WORDS[result.attrs["metric"]].independent
-    fixed = NORMALIZATION_WORDS[result.attrs["normalize"]].fixes_independent
+    # Powers and rates of states are no independent numbers, whatever the signals are.
+    fixed = NORMALIZATION_WORDS[result.attrs["normalize"]].fixes_independent and TRIAL_VALUES not in result
     independent = f", {given} where they are independent" if given and fixed else ""
     return f"0 where all responses are equal{independent}"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from differentia.output.mathml import EQUALS, row, symbol
-from differentia.output.words import METRIC_WORDS, NORMALIZATION_WORDS
+from differentia.output.words import NORMALIZATION_WORDS, metric_words
+from differentia.results.schema import TRIAL_VALUES
 from differentia.results.subject import subject_of
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ _MEDIAN = (
 def formula(result: xr.Dataset) -> tuple[Markup, str]:
     """Return the measure as MathML, and what its symbols mean."""
     normalized = NORMALIZATION_WORDS[result.attrs["normalize"]]
-    compared = METRIC_WORDS[result.attrs["metric"]]
-    nouns, note = subject_of(result), normalized.note + compared.note
-    said = note.format(place=nouns.place.one, unit=nouns.unit.one, units=nouns.unit.many)
+    compared = metric_words(result)
+    nouns = subject_of(result)
+    of_place = {"place": nouns.place.one}
+    of_units = {"unit": nouns.unit.one, "units": nouns.unit.many}
+    of_values = {"unit": "value", "units": "values"} if TRIAL_VALUES in result else of_units
+    said = normalized.note.format(**of_place, **of_values) + compared.note.format(**of_place, **of_units)
     return Markup(row(normalized.formula, compared.formula, _MEDIAN)), said
