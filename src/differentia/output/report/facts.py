@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 #: By fact of the provenance: what it is called on the page.
 FACT_LABELS = {
+    "responses": "File",
+    "recording": "File",
+    "session": "Session",
+    "subject": "Animal",
     "network": "Network",
     "weights": "Weights",
     "fingerprint": "Fingerprint of architecture and weights (SHA-256)",
