@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from differentia.errors import InputError
-from differentia.system.choices import SCALE, STATES
+from differentia.system.choices import DETREND, SCALE, STATES, VALUE
 from differentia.system.fields import DISTINCT, SEVERAL, Count, Number, Text, option
 
 #: How long something lasts, in seconds.
@@ -107,13 +107,12 @@ class RecordingOptions:
         metavar="SET",
         shown="the reference",
     )
-    value: Text | None = option(
+    value: Annotated[str, VALUE] | None = option(
         None,
         "What a response is",
-        metavar="NAME",
         shown="count in a window, rate in whole intervals, mean of traces",
     )
-    detrend: Text = option("none", "What is taken from traces", metavar="NAME")
+    detrend: Annotated[str, DETREND] = option("none", "What is taken away from traces")
     standardize: bool = option(False, "Divide each trace by its SD")
     runs: Text | None = option(
         None,
