@@ -175,3 +175,19 @@ SCALE = Choice(
     {"published": "the median distance divided by the root of the number of units, and by no SD"},
     _by_synonym(differentiation="ours default normalized", published="mayner mayner2022 authors paper raw"),
 )
+VALUE = Choice(
+    "value of a response",
+    ("count", "rate", "mean", "samples"),
+    {"count": "spikes", "rate": "spikes/s", "mean": "of traces", "samples": "of traces, each a response"},
+    _by_synonym(
+        count="counts spikes spikecount spikecounts number sum",
+        rate="rates firingrate hz spikespersecond",
+        mean="average avg",
+        samples="sample volumes volume frames",
+    ),
+)
+DETREND = Choice(
+    "detrending",
+    ("none", "mean", "linear"),
+    synonyms=_by_synonym(none="no off false", mean="constant offset demean center", linear="line slope"),
+)
