@@ -297,7 +297,8 @@ def confidence_of_mean(values: Float[np.ndarray, " n"], doubt: str = "") -> Conf
     if n < LEAST_TRIALS or not (np.isfinite(mean) and mean > 0):
         return None
     influence = values / mean - 1  # on the logarithm of the mean, to first order
-    return Confidence(SCORES * influence.std(ddof=1) / np.sqrt(n), n - 1.0, influence, doubt)
+    error = influence.std(ddof=1) / np.sqrt(n)
+    return Confidence(SCORES * error, freedom_of(influence), influence, doubt)
 
 
 def _excess(powers: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
