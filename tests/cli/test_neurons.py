@@ -63,7 +63,7 @@ def test_a_folder_of_everything(
     written = {"experiment.toml", "result.nc", "figures", "report.html", "units.csv"}
     assert {path.name for path in out.iterdir()} == {*written, RECORD}
     figures = {path.stem for path in (out / "figures").iterdir()}
-    assert figures == {"differentiation", "relative", "contrast", "distances", "dimensionality", "between"}
+    assert figures == {"differentiation", "relative", "distances"}
     recording = dif.read_recording(files[0])
     responses = dif.stimulus_responses(
         recording, by="stimulus_name", window=(0, 0.5), spontaneous="spontaneous"
@@ -131,7 +131,8 @@ def test_states(files: list[Path], tmp_path: Path, capsys: Capture) -> None:
     for value in found["difference"].values.ravel():
         assert np.isclose(table.select_dtypes("number"), value).any()
     # A later run without states leaves none of it.
-    assert main(["neurons", str(files[0]), *BY, "--window", "0,1", "--out", str(out), "-q"]) == 0
+    again = [*BY, "--window", "0,1", "--table", "film_presentations", "--out", str(out), "-q"]
+    assert main(["neurons", str(files[0]), *again]) == 0
     assert not (out / "trials.csv").exists()
     assert not (out / "comparison.csv").exists()
 
@@ -181,7 +182,7 @@ def test_sessions_of_one_name(files: list[Path], tmp_path: Path) -> None:
         place.write_bytes(files[at % 2].read_bytes())
         places.append(str(place))
     out = tmp_path / "out"
-    arguments = [*BY, "--window", "0,1", "--figures", "none", "--json", "--out", str(out)]
+    arguments = [*BY, "--window", "0,1", "--reference", "spontaneous", "--figures", "none", "--json", "--out", str(out)]
     assert main(["neurons", *places, *arguments]) == 0
     folders = {path.parent.name for path in out.glob("*/result.nc")}
     assert folders == {"a__session", "b__session", "b__figures"}
@@ -191,11 +192,11 @@ def test_sessions_of_one_name(files: list[Path], tmp_path: Path) -> None:
 WRONG = [
     (["{0}/gone.nwb", *BY, "--out", "{0}/o"], "{0}/gone.nwb: no such file"),
     (["{1}", *BY], "--out is missing; name the folder to write to: --out DIR"),
-    (["{1}", "--out", "{0}/o"], "by (--by) is missing: the column that names the sets. {1} has "),
+    (["{1}", "--out", "{0}/o"], "{1}: by (--by) is missing: the column that names the sets, one of stimulus_name, "),
     (["{1}", "{2}", "--by", "stimulus", "--out", "{0}/o"], "{1}: no interval has the column 'stimulus'"),
     (["{1}", "{0}/text.nwb", *BY, "--out", "{0}/o"], "{0}/text.nwb: "),
     (["{1}", "{1}", *BY, "--out", "{0}/o"], "recording.files: '{1}' is given twice; give it once"),
-    (["{1}", *BY, "--window", "1", "--out", "{0}/o"], "--window: '1'; is 1; expected from when to when"),
+    (["{1}", *BY, "--window", "1", "--out", "{0}/o"], "--window: is 1; expected from when to when"),
     (["{1}", *BY, "--state", "1", "--out", "{0}/o"], "state (--state) is of states over time; leave it out"),
     (["{1}", *BY, "--states", "rate", "--out", "{0}/o"], "state (--state) is missing: how many seconds"),
     (["{1}", *STATES, "--value", "rate", "--out", "{0}/o"], "value (--value) is of responses to stimuli"),

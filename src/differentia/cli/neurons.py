@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -82,6 +83,7 @@ def measure_recordings_into(
 
 def _read(experiment: RecordingExperiment) -> dict[str, Recording]:
     """Return what the files hold by the names of the sessions' folders; spikes and traces are not read yet."""
+    from differentia.experiment.recordings import require_sets
     from differentia.neurons.nwb import read_recording
 
     files, options = experiment.recording.files, experiment.recording.options()
@@ -90,10 +92,22 @@ def _read(experiment: RecordingExperiment) -> dict[str, Recording]:
     if len({*stems}) < len(stems):
         stems = [f"{path.absolute().parent.name}/{path.stem}" for path in paths]
     names = names_in_one_folder(stems, taken=[FIGURES, STORE])
-    return {
-        name: read_recording(file, units=options.units_where, traces=options.traces)
-        for name, file in zip(names, files, strict=True)
-    }
+    recordings = {}
+    for name, file in zip(names, files, strict=True):
+        with _named(file):
+            recordings[name] = read_recording(file, units=options.units_where, traces=options.traces)
+            require_sets(recordings[name], options)
+    return recordings
+
+
+@contextmanager
+def _named(source: str) -> Iterator[None]:
+    """Let errors say of which file they are, where they have not said it already."""
+    try:
+        yield
+    except InputError as error:
+        told = str(error)
+        raise InputError(told if told.startswith(source) else f"{source}: {told}") from error
 
 
 def _measure_session(
@@ -111,10 +125,9 @@ def _measure_session(
     from differentia.experiment.file import write_recording_experiment
     from differentia.experiment.recordings import measure_recording
 
-    given = experiment.measure.model_dump()
-    result = measure_recording(
-        recording, experiment.recording.options(), given, memory=memory, progress=progress
-    )
+    options, given = experiment.recording.options(), experiment.measure.model_dump()
+    with _named(recording.source):
+        result = measure_recording(recording, options, given, memory=memory, progress=progress)
     folder.mkdir(parents=True, exist_ok=True)
     write_recording_experiment(folder / EXPERIMENT, experiment, [recording.source])
     tables = {UNITS: recording.units.reset_index()}

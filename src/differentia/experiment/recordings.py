@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from differentia.errors import InputError
 from differentia.experiment.measure import measure_responses
 from differentia.experiment.states import measure_states
 from differentia.neurons.options import RecordingOptions
+from differentia.neurons.recording import START, STOP
 from differentia.neurons.responses import stimulus_responses
-from differentia.neurons.trials import trials
+from differentia.neurons.windows import presentations
 from differentia.results.dataset import with_provenance
+from differentia.system.showing import listed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -46,6 +49,8 @@ def measure_recording(
         responses = stimulus_responses(recording, spontaneous=_spontaneous(options, measured), **taken)
         result = measure_responses(responses, memory=memory, progress=progress, **measured)
     else:
+        from differentia.neurons.trials import trials
+
         taken |= {name: given[name] for name in OF_TRIALS}
         result = measure_states(
             trials(recording, **taken),
@@ -55,8 +60,21 @@ def measure_recording(
             progress=progress,
             **{name: value for name, value in measured.items() if name != "pool"},
         )
-    facts = {"recording": recording.source, "session": recording.session, "subject": recording.subject}
+    facts = {"session": recording.session, "subject": recording.subject}
     return with_provenance(result, **{name: fact for name, fact in facts.items() if fact})
+
+
+def require_sets(recording: Recording, options: RecordingOptions) -> None:
+    """Raise an error where a recording's tables can't say what was shown, before any of it is measured."""
+    if options.by is None:
+        columns = dict.fromkeys(
+            str(name) for table in recording.intervals.values() for name in table if name not in (START, STOP)
+        )
+        raise InputError(
+            f"by (--by) is missing: the column that names the sets, one of "
+            f"{listed([*columns]) or 'none: there is no table of intervals'}"
+        )
+    presentations(recording, options.by, table=options.table, where=options.where)
 
 
 def _spontaneous(options: RecordingOptions, measured: Mapping[str, Any]) -> str | None:

@@ -262,7 +262,9 @@ def across_frame(found: xr.Dataset) -> pd.DataFrame:
     table = found[[*ACROSS_VALUES[1:]]].to_dataframe(point).reset_index()
     values = found["value"].drop_vars("result_group").to_series().unstack("result")
     of_results = values.loc[pd.MultiIndex.from_frame(table[["set", "layer"]])].reset_index(drop=True)
-    return table.join(of_results[found["result"].values.tolist()], rsuffix="_value")
+    names = found["result"].values.tolist()
+    columns = {name: f"{name}_value" if name in table else name for name in names}
+    return pd.concat([table, of_results[names].rename(columns=columns)], axis=1)
 
 
 def require_across(given: Any) -> None:
