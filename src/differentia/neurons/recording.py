@@ -113,8 +113,8 @@ class Recording(Shown):
     activity: Spikes | Traces
     units: pd.DataFrame
     intervals: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    observed: tuple[Float[np.ndarray, "n 2"], ...] | None = None
-    invalid: Float[np.ndarray, "n 2"] = field(default_factory=lambda: np.empty((0, 2)))
+    observed: tuple[Float[np.ndarray, "_ 2"], ...] | None = None
+    invalid: Float[np.ndarray, "_ 2"] = field(default_factory=lambda: np.empty((0, 2)))
     session: str = ""
     subject: str = ""
     source: str = ""
