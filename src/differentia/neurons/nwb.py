@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from differentia.errors import InputError, nearest_names, short_tracebacks, unknown_name
-from differentia.neurons.dynamic_tables import Table, values_of, whole_numbers
+from differentia.neurons.dynamic_tables import Table, described, values_of, whole_numbers
 from differentia.neurons.intervals import INVALID, interval_table, spans_of
 from differentia.neurons.nwb_contents import (
     Contents,
@@ -23,7 +23,7 @@ from differentia.neurons.nwb_contents import (
 )
 from differentia.neurons.recording import AREA, Recording
 from differentia.neurons.spikes import RaggedSpikes
-from differentia.neurons.times import regular_times, sample_times, spans
+from differentia.neurons.times import number, regular_times, sample_times, spans
 from differentia.neurons.traces import SampledTraces, require_as_many, require_traces
 from differentia.system.files import user_path
 
@@ -109,7 +109,7 @@ def read_recording(
 class _Activity:
     activity: RaggedSpikes | SampledTraces
     units: pd.DataFrame
-    observed: tuple[Float[np.ndarray, "n 2"], ...] | None = None
+    observed: tuple[Float[np.ndarray, "_ 2"], ...] | None = None
 
 
 def _has_spikes(contents: Contents) -> bool:
@@ -128,7 +128,7 @@ def _spikes(contents: Contents) -> _Activity:
         raise InputError(f"{table.where}: has no unit; expected some with spike times")
     place = f"{table.where}/{SPIKES}"
     if len(data.shape) != 1 or np.dtype(data.dtype).kind not in "iuf":
-        raise InputError(f"{place}: holds {data.dtype} of shape {data.shape}; expected times, in seconds")
+        raise InputError(f"{place}: holds {described(data)}; expected times, in seconds")
     units = table.frame(leave_out=(SPIKES, ELECTRODES))
     areas = _areas_of_units(table, contents.electrodes)
     if AREA not in units and areas is not None:
@@ -138,12 +138,12 @@ def _spikes(contents: Contents) -> _Activity:
     return _Activity(spikes, units, _observed(table))
 
 
-def _observed(table: Table) -> tuple[Float[np.ndarray, "n 2"], ...] | None:
+def _observed(table: Table) -> tuple[Float[np.ndarray, "_ 2"], ...] | None:
     if OBSERVED not in table:
         return None
     data, ends, place = table.data[OBSERVED], table.ends(OBSERVED), f"{table.where}/{OBSERVED}"
     if len(data.shape) != 2 or data.shape[1] != 2 or np.dtype(data.dtype).kind not in "iuf":
-        raise InputError(f"{place}: holds {data.dtype} of shape {data.shape}; expected (n, 2), in seconds")
+        raise InputError(f"{place}: holds {described(data)}; expected (n, 2), in seconds")
     values = np.asarray(data[:])
     times = spans(values[:, 0], values[:, 1], place)
     return tuple(np.split(times, ends[:-1]))
@@ -219,8 +219,8 @@ def _times(series: Series) -> Float[np.ndarray, " sample"]:
         return regular_times(series.start, series.rate, count, f"{series.where}/starting_time")
     require_as_many(int(np.prod(series.timestamps.shape)), series.data, series.where)
     values = values_of(series.timestamps)
-    if values is None:
-        raise InputError(f"{place}: holds {series.timestamps.dtype}; expected times, in seconds")
+    if values is None or values.dtype.kind not in "iuf":
+        raise InputError(f"{place}: holds {described(series.timestamps)}; expected times, in seconds")
     return sample_times(values, place)
 
 
@@ -237,25 +237,28 @@ def _factor(series: Series, count: int) -> float | Float[np.ndarray, " unit"]:
 
 def _finite(series: Series, name: str) -> float:
     value = getattr(series, name)
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = np.nan
-    if not np.isfinite(number):
-        raise InputError(f"{series.where}/data: its {name} is {value!r}; expected a finite number")
-    return number
+    if not np.isfinite(found := number(value)):
+        shown = found if isinstance(value, float) else repr(value)
+        raise InputError(f"{series.where}/data: its {name} is {shown}; expected a finite number")
+    return found
 
 
 def _units_of_series(series: Series, count: int) -> pd.DataFrame:
     """Return the rows of the table that the columns of a series are of; without one, their numbers."""
     import pandas as pd
 
-    if series.table is None or series.rows is None:
+    if series.region is None:
         return pd.DataFrame(index=pd.RangeIndex(count, name="id"))
-    place = f"{series.where}/{'rois' if series.is_of_rois else 'electrodes'}"
-    rows = _rows(series.rows, series.table.n_rows, place)
+    place = f"{series.where}/{series.region.name}"
+    table = series.region.table
+    if table is None:
+        raise InputError(
+            f"{place}: refers to no table of the file; expected that of which it names rows: write the file "
+            "again"
+        )
+    rows = _rows(series.region.rows, table.n_rows, place)
     _require_rows(len(rows), count, place)
-    return _without_unknown_areas(series.table.frame().iloc[rows])
+    return _without_unknown_areas(table.frame().iloc[rows])
 
 
 def _chosen_series(contents: Contents, name: str | None) -> Series:
@@ -268,7 +271,7 @@ def _chosen_series(contents: Contents, name: str | None) -> Series:
             close = nearest_names(name, of_parts)
             raise unknown_name("series", name, found, meant=of_parts[close[0]] if close else "")
     else:
-        of_rois = {place: one for place, one in found.items() if one.is_of_rois}
+        of_rois = {place: one for place, one in found.items() if one.region and one.region.name == "rois"}
         fitting = of_rois or dict(found)
         if not fitting:
             raise InputError(
