@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import typer
 import xarray as xr
+from helpers.malformed_nwb import MALFORMED
 from helpers.sessions import CONDITIONS, write_session
 
 import differentia as dif
@@ -217,4 +218,17 @@ def test_wrong_input_is_one_line(files: list[Path], tmp_path: Path, capsys: Capt
         assert main(["neurons", *(one.format(*places) for one in arguments)]) == 2, arguments
         (only,) = told(capsys)
         assert only.startswith(f"differentia: {line.format(*places)}"), arguments
+        assert not (tmp_path / "o").exists()
+
+
+def test_malformed_files(files: list[Path], tmp_path: Path, capsys: Capture) -> None:
+    """Each is one line that names the file, also beside one that is whole; nothing is written."""
+    assert len(MALFORMED) >= 20
+    for at, (name, make) in enumerate(MALFORMED.items()):
+        path = tmp_path / f"{at}.nwb"
+        make(path)
+        arguments = [str(files[0]), str(path), *BY, "--window", "0,0.25", "--out", str(tmp_path / "o")]
+        assert main(["neurons", *arguments]) == 2, name
+        (only,) = told(capsys)
+        assert only.startswith(f"differentia: {path}: "), name
         assert not (tmp_path / "o").exists()

@@ -15,6 +15,7 @@ from differentia.cli import measuring
 from differentia.cli.measuring import EXPERIMENT, FIGURES, REPORT, STORE, Shown
 from differentia.cli.output import print_json, print_paragraph, print_table, print_text, say, written_value
 from differentia.cli.tables import Column, aligned
+from differentia.errors import InputError
 from differentia.system.files import names_in_one_folder, require_writable
 from differentia.system.locking import held
 
