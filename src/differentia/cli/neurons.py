@@ -97,7 +97,7 @@ def _read(experiment: RecordingExperiment) -> dict[str, Recording]:
     for name, file in zip(names, files, strict=True):
         with _named(file):
             recordings[name] = read_recording(file, units=options.units_where, traces=options.traces)
-            require_sets(recordings[name], options)
+            require_sets(recordings[name], options, experiment.measure.reference)
     return recordings
 
 

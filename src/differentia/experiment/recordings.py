@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from differentia.errors import InputError
+from differentia.errors import InputError, require_known
 from differentia.experiment.measure import measure_responses
 from differentia.experiment.states import measure_states
 from differentia.neurons.options import RecordingOptions
@@ -13,6 +13,7 @@ from differentia.neurons.recording import START, STOP
 from differentia.neurons.responses import stimulus_responses
 from differentia.neurons.windows import presentations
 from differentia.results.dataset import with_provenance
+from differentia.results.references import require_references
 from differentia.system.showing import listed
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ def measure_recording(
     return with_provenance(result, **{name: fact for name, fact in facts.items() if fact})
 
 
-def require_sets(recording: Recording, options: RecordingOptions) -> None:
-    """Raise an error where a recording's tables can't say what was shown, before any of it is measured."""
+def require_sets(recording: Recording, options: RecordingOptions, reference: Any = None) -> None:
+    """Raise an error where a recording lacks sets that are named, before any of it is measured."""
     if options.by is None:
         columns = dict.fromkeys(
             str(name) for table in recording.intervals.values() for name in table if name not in (START, STOP)
@@ -74,7 +75,12 @@ def require_sets(recording: Recording, options: RecordingOptions) -> None:
             f"by (--by) is missing: the column that names the sets, one of "
             f"{listed([*columns]) or 'none: there is no table of intervals'}"
         )
-    presentations(recording, options.by, table=options.table, where=options.where)
+    shown = presentations(recording, options.by, table=options.table, where=options.where)
+    sets = [*shown.of_sets()]
+    require_references(reference, sets)
+    spontaneous = () if options.spontaneous in (None, NONE) else (options.spontaneous,)
+    for name in (*spontaneous, *(options.compare or ())):
+        require_known("set", str(name), sets)
 
 
 def _spontaneous(options: RecordingOptions, measured: Mapping[str, Any]) -> str | None:
