@@ -26,7 +26,7 @@ from .neurons.responses import (
     stimulus_responses as stimulus_responses,
 )
 from .neurons.states import states as states
-from .neurons.trials import Trials as Trials
+from .neurons.trials import Trials as Trials, trials as trials
 from .output.figures.across import plot_across as plot_across
 from .output.figures.contrasts import plot_contrast as plot_contrast
 from .output.figures.correlations import plot_depth as plot_depth

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Float
 
-from differentia.errors import InputError, require_distinct_names
+from differentia.errors import InputError, require_distinct_names, short_tracebacks, warn
+from differentia.neurons.areas import ALL, areas_of
+from differentia.neurons.binning import Bins, bins_of
+from differentia.neurons.recording import AREA, START, STOP, Recording, Spikes, Traces
+from differentia.neurons.responses import preprocessing_of
+from differentia.neurons.signals import ReadSignals, Sampled, binned
 from differentia.neurons.states import as_signal, checked_rate
+from differentia.neurons.windows import (
+    SAME_TIME,
+    Windows,
+    observed,
+    presentations,
+    require_apart,
+    require_inside,
+    windows_of,
+    without_invalid,
+)
 from differentia.system.showing import Shown, listed
-
-#: The area of signals that name none.
-ALL = "all"
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,14 +52,14 @@ class Trials(Shown):
         What was left out and why, one sentence each.
     """
 
-    signals: Mapping[str, Mapping[str, Sequence[Float[np.ndarray, "time unit"]]]]
+    signals: Mapping[str, Mapping[str, Sequence[Any]]]
     rate: float
     names: Mapping[str, tuple[str, ...]]
-    spans: Mapping[str, Float[np.ndarray, "trial 2"]] | None = None
+    spans: Mapping[str, Float[np.ndarray, "_ 2"]] | None = None
     windows: bool = False
     source: str = ""
     session: str = ""
-    told: tuple[str, ...] = field(default=())
+    told: tuple[str, ...] = ()
 
     @property
     def sets(self) -> dict[str, int]:
@@ -69,6 +81,205 @@ class Trials(Shown):
         }
         count, what = sum(self.sets.values()), "windows" if self.windows else "trials"
         return f"Signals of {count:,} {what}", {name: fact for name, fact in facts.items() if fact}
+
+
+@short_tracebacks
+def trials(
+    recording: Recording,
+    *,
+    by: str | None = None,
+    table: str | Sequence[str] | None = None,
+    window: Sequence[float] | None = None,
+    length: float | None = None,
+    step: float | None = None,
+    bin: float | None = None,  # noqa: A002 - what it is called everywhere
+    bin_step: float | None = None,
+    area: str = AREA,
+    where: str | None = None,
+    detrend: str = "none",
+    standardize: bool = False,
+    runs: str | None = None,
+) -> Trials:
+    """Return the signals of the trials of a recording, by set and area, for `measure_states`.
+
+    Parameters
+    ----------
+    recording
+        What `read_recording` or `as_recording` returned.
+    by
+        The column of the tables of intervals that names the sets, such as ``stimulus_name``. Each interval is
+        a trial. Without it the whole recording is the one set "all", and `length` says how long windows are.
+    table
+        The tables of intervals to look at, one or several; by default all that have the column.
+    window
+        From when to when after the onset of each interval a trial lasts, in seconds; by default the whole
+        interval.
+    length, step
+        Of moving windows within each trial, or within the whole recording, in seconds: each window has a
+        value then. They follow one another unless `step` says how long after one the next begins. Windows of
+        one trial are no independent sample, and have no limits.
+    bin, bin_step
+        How wide the bins are in which spikes are counted, and how long after one the next begins, in seconds;
+        they do not overlap unless `bin_step` is shorter. Spikes need `bin`; traces keep their own rate.
+    area
+        The column of the units that names the areas; without ``location`` all units are one population,
+        "all".
+    where
+        A query on the columns of the tables of intervals, such as ``"block == 1"``.
+    detrend : {"none", "mean", "linear"}
+        What is taken away from traces: see `detrended`.
+    standardize
+        Whether traces get the mean 0 and the SD 1.
+    runs
+        Within what traces are detrended and standardised: a table of intervals, or a column of one; by
+        default the whole recording.
+
+    Returns
+    -------
+    Trials
+        Signals are read when they are asked for: numbers of spikes in bins, or samples of traces.
+
+    Raises
+    ------
+    InputError
+        Trials overlap, or lie outside of the recording; samples of a trial are not equally far from each
+        other (to a thousandth); spikes have no `bin`, or traces have one; a column or table is not there.
+
+    Warns
+    -----
+    DifferentiaWarning
+        Of the kind "left_out": trials in times that are marked as invalid, or during which most units were
+        not observed; other units that were not observed throughout; units without an area; what is left of
+        intervals behind the last window.
+    """
+    if not isinstance(recording, Recording):
+        raise InputError(
+            f"the recording is of type {type(recording).__name__}; expected what read_recording(path) or "
+            "as_recording(activity) returned"
+        )
+    bins = _bins_for(recording, bin, bin_step)
+    preprocessing = preprocessing_of(recording, detrend, standardize, runs)
+    if by is None:
+        if given := [name for name, one in (("table", table), ("window", window), ("where", where)) if one]:
+            raise InputError(f"{given[0]}= is of intervals; say which column names the sets too: by=")
+        if length is None:
+            raise InputError(
+                "the whole recording is one trial; say how long moving windows are, length=, or which column "
+                "of the intervals names the sets, by="
+            )
+        shown = _whole(recording)
+    else:
+        shown = windows_of(presentations(recording, by, table=table, where=where), window)
+        require_apart(shown)
+    if length is None and step is not None:
+        raise InputError("step is of moving windows; say how long they are too: length=")
+    windows = shown if length is None else _moving(shown, length, length if step is None else step)
+    first_of = {*shown.starts.tolist()}
+    moving = any(start not in first_of for start in windows.starts.tolist())
+    windows, seen = observed(without_invalid(windows, recording), recording)
+    areas, told = areas_of(recording, area, seen)
+    if bins is not None:
+        windows = _within_spikes(windows, recording)
+        rate, read = bins.rate, binned(recording, windows, areas, bins)
+    else:
+        sampled = Sampled(recording, windows, areas, preprocessing)
+        windows, rate, read = sampled.windows, sampled.rate, sampled.read
+    told = (*windows.told, *told)
+    if unasked := [one.text for one in told if not one.asked]:
+        warn("left_out", "; ".join(unasked))
+    rows = windows.of_sets()
+    return Trials(
+        {
+            name: {place: ReadSignals(read, place, tuple(at.tolist())) for place in areas}
+            for name, at in rows.items()
+        },
+        rate,
+        {name: tuple(windows.names[at].tolist()) for name, at in rows.items()},
+        {name: np.stack([windows.starts[at], windows.stops[at]], axis=1) for name, at in rows.items()},
+        moving,
+        recording.source,
+        recording.session,
+        (*recording.told, *(one.text for one in told)),
+    )
+
+
+def _bins_for(recording: Recording, width: float | None, step: float | None) -> Bins | None:
+    """Return the bins of spikes, which need some; None for traces, which have a rate of their own."""
+    if recording.has_spikes:
+        if width is None:
+            raise InputError("states of spikes need bins; say how wide they are in seconds: bin=0.02 (--bin)")
+        return bins_of(width, step)
+    if width is not None or step is not None:
+        raise InputError(
+            "bin= is of spikes, and the recording has traces, with a rate of their own; leave it out"
+        )
+    return None
+
+
+def _whole(recording: Recording) -> Windows:
+    """Return the whole recording as one interval."""
+    import pandas as pd
+
+    first, last = _reach(recording)
+    name = np.array([ALL], dtype=object)
+    ends = np.array([first]), np.array([last])
+    return Windows(*ends, name, name, pd.DataFrame({START: ends[0], STOP: ends[1]}))
+
+
+def _reach(recording: Recording) -> tuple[float, float]:
+    """Return from when to when a recording lasts, as far as it says so, else to the last spike."""
+    if not recording.has_spikes:
+        times = cast("Traces", recording.activity).times
+        if len(times) < 2:
+            raise InputError("the traces have fewer than two samples; expected samples over time")
+        return float(times[0]), float(times[-1] + np.median(np.diff(times)))
+    if recording.observed is not None and any(map(len, recording.observed)):
+        spans = np.concatenate(recording.observed)
+        return float(spans[:, 0].min()), float(spans[:, 1].max())
+    spikes = cast("Spikes", recording.activity)
+    trains = (spikes.times(unit) for unit in range(spikes.n_units))
+    ends = [(float(times[0]), float(times[-1])) for times in trains if len(times)]
+    if not ends:
+        raise InputError("no unit has a spike; expected spike times in seconds")
+    return min(first for first, _ in ends), max(last for _, last in ends)
+
+
+def _within_spikes(windows: Windows, recording: Recording) -> Windows:
+    if recording.observed is None:  # else they are known to lie within the recording
+        first, last = _reach(recording)
+        require_inside(windows, first, last, "spikes of all units")
+    return windows
+
+
+def _moving(shown: Windows, length: float, step: float) -> Windows:
+    """Return windows that move through each interval; what is left of one behind the last is told."""
+    for name, given in (("length", length), ("step", step)):
+        number = isinstance(given, int | float | np.number) and not isinstance(given, bool)
+        if not number or not 0 < float(given) < np.inf:
+            raise InputError(f"{name} is {given!r}; expected seconds, above 0")
+    counts = np.floor((shown.lengths - length) / step + 1 + 1e-6).astype(np.int64).clip(min=0)
+    rows = np.repeat(np.arange(len(shown)), counts)
+    if not len(rows):
+        raise InputError(
+            f"no trial is as long as a window of {length:.6g} s (the longest: {shown.lengths.max():.6g} s); "
+            "give a shorter length="
+        )
+    place = np.arange(len(rows)) - np.repeat(counts.cumsum() - counts, counts)
+    moved = shown.take(rows)
+    starts = moved.starts + place * step
+    names = np.array(
+        [f"{name}.{part + 1}" for name, part in zip(moved.names, place.tolist(), strict=True)], object
+    )
+    moved = replace(moved, starts=starts, stops=starts + length, names=names)
+    covered = np.where(counts > 0, (counts - 1) * step + length, 0.0)
+    rest = (shown.lengths - covered).clip(min=0.0)
+    if (rest <= max(shown.tolerance, SAME_TIME)).all():
+        return moved
+    return moved.tell(
+        f"{np.count_nonzero(rest):,} of {len(shown):,} trials are no whole number of windows of {length:.6g} "
+        f"s: what was left at their ends ({float(rest.sum()):,.6g} s) was left out",
+        asked=True,
+    )
 
 
 def trials_from_arrays(given: Mapping[Any, Any], rate: float) -> Trials:
@@ -106,7 +317,7 @@ def trials_from_arrays(given: Mapping[Any, Any], rate: float) -> Trials:
     return Trials(ordered, rate, {name: tuple(map(str, range(count))) for name, count in counts.items()})
 
 
-def _of_set(given: Any, name: str) -> dict[str, list[Float[np.ndarray, "time unit"]]]:
+def _of_set(given: Any, name: str) -> dict[str, list[Float[np.ndarray, "_ _"]]]:
     by_area = given if isinstance(given, Mapping) else {ALL: given}
     if not by_area:
         raise InputError(f"set {name!r} holds no area; expected {{set: {{area: array}}}} or {{set: array}}")
