@@ -189,6 +189,31 @@ dif.plot_depth(dif.depth(of_digits))
 """,
     ),
     Entry(
+        "trials",
+        "Trials and sessions",
+        "Two conditions in simulated sessions of two areas. Each point is a session, filled where its trials "
+        "differ; the diamond is the mean over sessions, with its interval for others. "
+        "[How often such tests err](trials.md).",
+        "Points of twelve sessions in two areas: most are filled and above 0 in V1, and lie around 0 in LM; "
+        "beside each a diamond with its interval.",
+        """
+import pandas as pd
+
+rng = np.random.default_rng(2)
+effects = {("film", "V1"): 0.8}
+rows = [
+    (session, area, condition, level + effects.get((condition, area), 0.0) + rng.normal())
+    for session, level in enumerate(rng.normal(5, 1, 12))
+    for area in ("V1", "LM")
+    for condition in ("film", "scrambled")
+    for trial in range(20)
+]
+table = pd.DataFrame(rows, columns=["session", "area", "set", "differentiation"])
+compared = dif.compare_trials(table, "film", "scrambled", group="area")
+dif.plot_trials(compared)
+""",
+    ),
+    Entry(
         "sets",
         "Many sets",
         "One row for each set, here each of the ten digits as it is, and scrambled in two ways; in the order "

@@ -198,23 +198,15 @@ def _of_trials(found: xr.Dataset) -> pd.DataFrame:
     """Return the rows of sessions in each group, then those of animals, and below them those of groups."""
     import pandas as pd
 
-    def stacked(names: list[str], one: str) -> pd.DataFrame:
-        return found[names].reset_coords(drop=True).to_dataframe(dim_order=["group", one]).reset_index()
-
-    sessions = stacked(
-        [name for name, of in found.data_vars.items() if of.dims == ("session", "group")], "session"
-    )
-    sessions = sessions[sessions["n_first"] > 0]
-    parts = [sessions.assign(level="session")]
+    sessions = _stacked(found, ("group", "session"))
+    parts = [sessions[sessions["n_first"] > 0].assign(level="session")]
     if "subject" in found.dims:
-        subject_of = dict(zip(found["session"].values, found["session_subject"].values, strict=True))
-        parts[0]["subject"] = parts[0]["session"].map(subject_of)
-        subjects = stacked(["subject_difference"], "subject").dropna()
-        parts.append(subjects.rename(columns={"subject_difference": "difference"}).assign(level="subject"))
-    of_group = found[[name for name, of in found.data_vars.items() if of.dims == ("group",)]].to_dataframe()
-    groups = of_group.rename(columns={"mean": "difference", "p_across": "p"}).reset_index()
-    parts.append(groups.assign(level="group"))
-    table = pd.concat(parts, ignore_index=True)
+        animals = dict(zip(found["session"].values, found["session_subject"].values, strict=True))
+        parts[0]["subject"] = parts[0]["session"].map(animals)
+        subjects = _stacked(found, ("group", "subject")).rename(columns={"subject_difference": "difference"})
+        parts.append(subjects.dropna().assign(level="subject"))
+    groups = _stacked(found, ("group",)).rename(columns={"mean": "difference", "p_across": "p"})
+    table = pd.concat([*parts, groups.assign(level="group")], ignore_index=True)
     labels = [name for name in ("level", "group", "subject", "session") if name in table]
     return table[[*labels, *(name for name in table if name not in labels)]].fillna(dict.fromkeys(labels, ""))
 
@@ -223,14 +215,19 @@ def _of_mixed_model(found: xr.Dataset) -> pd.DataFrame:
     """Return the rows of groups, and below them those of pairs of groups: interactions."""
     import pandas as pd
 
-    of_group = found[[name for name, of in found.data_vars.items() if of.dims == ("group",)]]
-    of_pair = found[[name for name, of in found.data_vars.items() if of.dims == ("pair",)]]
-    pairs = of_pair.to_dataframe().rename(columns={"group_first": "group", "group_second": "other"})
-    pairs = pairs.rename(columns=lambda name: name.removeprefix("interaction_"))
-    pairs = pairs.rename(columns={"interaction": "difference"})
-    groups = of_group.reset_coords(drop=True).to_dataframe().reset_index().assign(other="")
-    table = pd.concat([part for part in (groups, pairs) if len(part)], ignore_index=True)
-    return table[["group", "other", *(name for name in of_group)]]
+    groups = _stacked(found, ("group",))
+    columns = {f"interaction_{name}": name for name in groups} | {"interaction": "difference"}
+    pairs = _stacked(found, ("pair",)).rename(columns=columns)
+    for name, which in (("group", "first"), ("other", "second")):
+        pairs[name] = found[f"group_{which}"].values
+    table = pd.concat([part for part in (groups.assign(other=""), pairs) if len(part)], ignore_index=True)
+    return table[["group", "other", *(name for name in groups if name != "group")]]
+
+
+def _stacked(found: xr.Dataset, dims: tuple[str, ...]) -> pd.DataFrame:
+    """Return the variables of some dimensions, as columns, with a row for each place."""
+    names = [name for name, of in found.data_vars.items() if {*of.dims} == {*dims}]
+    return found[names].reset_coords(drop=True).to_dataframe(dim_order=[*dims]).reset_index()
 
 
 #: By what a dataset says it is, in its attribute ``differentia``, for all but results: its table.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 #: Of a group's place: where its first session stands, where its last, and the mean right of them.
 FIRST, LAST, MEAN = -0.32, 0.16, 0.32
+MIDDLE = (FIRST + LAST) / 2
 
 #: In points: a session, the mean, and the line of its interval.
 POINT_SIZE, MEAN_SIZE, INTERVAL_WIDTH = 4.5, 6.0, 1.6
@@ -70,7 +71,7 @@ def plot_trials(found: xr.Dataset, ax: Axes | Figure | None = None) -> Axes:
         one = found.sel(group=name)
         known = np.isfinite(one["difference"].values)
         values, told = one["difference"].values[known], one["p"].values[known] < SIGNIFICANT
-        x = place + (np.linspace(FIRST, LAST, len(values)) if len(values) > 1 else [(FIRST + LAST) / 2])
+        x = place + np.linspace(FIRST, LAST, len(values)) if len(values) > 1 else np.array([place + MIDDLE])
         for which, fill in ((told, COLOUR), (~told, "white")):
             look: dict[str, Any] = {"color": COLOUR, "markerfacecolor": fill, "markeredgewidth": 0.8}
             ax.plot(x[which], values[which], "o", markersize=scale * POINT_SIZE, **look)
