@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,7 @@ from differentia.neurons.nwb_contents import (
 from differentia.neurons.recording import AREA, Recording
 from differentia.neurons.spikes import RaggedSpikes
 from differentia.neurons.times import number, regular_times, sample_times, spans
-from differentia.neurons.traces import SampledTraces, require_as_many, require_traces
+from differentia.neurons.traces import SampledTraces, is_traces, require_as_many, require_traces
 from differentia.system.files import user_path
 
 if TYPE_CHECKING:
@@ -174,16 +173,10 @@ def _areas_of_region(units: Table, areas: np.ndarray) -> np.ndarray:
     return np.array([one.pop() if len(one) == 1 else "" for one in found], object)
 
 
-def _areas_of_channels(units: Table, ids: np.ndarray, areas: np.ndarray) -> np.ndarray:
-    place = f"{units.where}/{PEAK_CHANNEL}"
-    channels, known = units.column(PEAK_CHANNEL), dict(zip(ids.tolist(), areas.tolist(), strict=True))
-    if channels is None:
-        raise InputError(f"{place}: holds neither numbers nor text; expected labels of electrodes")
-    if lost := [one for one in channels.tolist() if one not in known]:
-        raise InputError(
-            f"{place}: names electrode {lost[0]!r}, and the table of electrodes has none; expected its labels"
-        )
-    return np.array([known[one] for one in channels.tolist()], object)
+def _areas_of_channels(units: Table, ids: np.ndarray, areas: np.ndarray) -> np.ndarray | None:
+    channels = units.column(PEAK_CHANNEL)
+    known = dict(zip(ids.tolist(), areas.tolist(), strict=True))
+    return None if channels is None else np.array([known.get(one, "") for one in channels.tolist()], object)
 
 
 def _rows(data: Any, count: int, place: str) -> Int[np.ndarray, " n"]:
@@ -262,7 +255,7 @@ def _units_of_series(series: Series, count: int) -> pd.DataFrame:
 
 
 def _chosen_series(contents: Contents, name: str | None) -> Series:
-    found: Mapping[str, Series] = contents.series
+    found = fitting = contents.series
     if name is not None:
         wanted = f"/{name.strip('/')}/"
         fitting = {place: one for place, one in found.items() if wanted in f"/{place}/"}
@@ -272,7 +265,7 @@ def _chosen_series(contents: Contents, name: str | None) -> Series:
             raise unknown_name("series", name, found, meant=of_parts[close[0]] if close else "")
     else:
         of_rois = {place: one for place, one in found.items() if one.region and one.region.name == "rois"}
-        fitting = of_rois or dict(found)
+        fitting = of_rois or {place: one for place, one in found.items() if is_traces(one.data)} or found
         if not fitting:
             raise InputError(
                 f"{contents.where}: holds neither units with spike times nor a series over time; expected an "

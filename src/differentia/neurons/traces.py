@@ -34,9 +34,14 @@ class SampledTraces:
         return values.reshape(len(values), self.n_units) * self.factor + self.offset
 
 
+def is_traces(data: Any) -> bool:
+    """Return whether data are numbers, (sample,) or (sample, unit)."""
+    return np.dtype(data.dtype).kind in "biuf" and len(data.shape) in (1, 2)
+
+
 def require_traces(data: Any, where: str) -> None:
     """Raise an error unless data are numbers, (sample,) or (sample, unit), of at least one of each."""
-    if np.dtype(data.dtype).kind not in "biuf" or len(data.shape) not in (1, 2) or 0 in data.shape:
+    if not is_traces(data) or 0 in data.shape:
         raise InputError(f"{where}: holds {described(data)}; expected numbers, (sample, unit)")
 
 
