@@ -11,6 +11,7 @@ from differentia.experiment.states import measure_states
 from differentia.neurons.options import RecordingOptions
 from differentia.neurons.recording import START, STOP
 from differentia.neurons.responses import stimulus_responses
+from differentia.neurons.trials import trials
 from differentia.neurons.windows import presentations
 from differentia.results.dataset import with_provenance
 from differentia.results.references import require_references
@@ -44,14 +45,12 @@ def measure_recording(
     `measured` are keywords of `measure_responses`, or of `measure_states`.
     """
     given = vars(options)
-    taken = {name: given[name] for name in OF_BOTH}
+    taken = {name: given[name] for name in OF_BOTH} | {"spontaneous": _spontaneous(options, measured)}
     if options.states is None:
         taken |= {name: given[name] for name in OF_RESPONSES}
-        responses = stimulus_responses(recording, spontaneous=_spontaneous(options, measured), **taken)
+        responses = stimulus_responses(recording, **taken)
         result = measure_responses(responses, memory=memory, progress=progress, **measured)
     else:
-        from differentia.neurons.trials import trials
-
         taken |= {name: given[name] for name in OF_TRIALS}
         result = measure_states(
             trials(recording, **taken),

@@ -99,6 +99,7 @@ def trials(
     detrend: str = "none",
     standardize: bool = False,
     runs: str | None = None,
+    spontaneous: str | None = None,
 ) -> Trials:
     """Return the signals of the trials of a recording, by set and area, for `measure_states`.
 
@@ -133,6 +134,10 @@ def trials(
     runs
         Within what traces are detrended and standardised: a table of intervals, or a column of one; by
         default the whole recording.
+    spontaneous
+        The set whose intervals are long, and are cut into consecutive trials as long as the others' (of whole
+        intervals: as their median), so that its values compare with theirs. Moving windows are of one length
+        anyway, and need none.
 
     Returns
     -------
@@ -160,7 +165,8 @@ def trials(
     bins = _bins_for(recording, bin, bin_step)
     preprocessing = preprocessing_of(recording, detrend, standardize, runs)
     if by is None:
-        if given := [name for name, one in (("table", table), ("window", window), ("where", where)) if one]:
+        of_intervals = {"table": table, "window": window, "where": where, "spontaneous": spontaneous}
+        if given := [name for name, one in of_intervals.items() if one]:
             raise InputError(f"{given[0]}= is of intervals; say which column names the sets too: by=")
         if length is None:
             raise InputError(
@@ -169,7 +175,8 @@ def trials(
             )
         shown = _whole(recording)
     else:
-        shown = windows_of(presentations(recording, by, table=table, where=where), window)
+        cut = spontaneous if length is None else None
+        shown = windows_of(presentations(recording, by, table=table, where=where), window, spontaneous=cut)
         require_apart(shown)
     if length is None and step is not None:
         raise InputError("step is of moving windows; say how long they are too: length=")
