@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("no_pictures")
 Capture = pytest.CaptureFixture[str]
 
 BY = ["--by", "stimulus_name"]
-STATES = [*BY, "--states", "rate", "--state", "0.5", "--bin", "0.1"]
+STATES = [*BY, "--states", "rate", "--state", "0.5", "--bin", "0.1", "--normalize", "unit"]
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +92,10 @@ def test_every_option(files: list[Path], tmp_path: Path, capsys: Capture) -> Non
         **{"by": "stimulus_name", "states": "spectral", "state": 1.0, "bin": 0.25, "length": 2.0, "step": 1.0},
         **{"overlap": 0.5, "taper": "hann", "frequencies": 2, "scale": "published", "window": [0.0, 3.0]},
         **{"table": ["film_presentations"], "where": "block >= 0", "units_where": "quality == 'good'"},
-        **{"area": "quality", "spontaneous": "none", "compare": ["natural", "scrambled"], "bin_step": 0.25},
+        **{"area": "quality", "spontaneous": "none", "bin_step": 0.25},
     }
     measured = {"n_units": [2, 3], "draws": 2, "confidence": 0.9, "seed": 3, "normalize": "none"}
-    not_together = {"value", "detrend", "standardize", "runs", "allow_overlap", "traces"}
+    not_together = {"compare", "value", "detrend", "standardize", "runs", "allow_overlap", "traces"}
     assert {*given} | not_together == {field.name for field in fields(RecordingOptions)}
     both = given | measured
     texts = {name: ",".join(map(str, one)) if isinstance(one, list) else str(one) for name, one in both.items()}
@@ -121,7 +121,7 @@ def test_states(files: list[Path], tmp_path: Path, capsys: Capture) -> None:
     compared = ["--compare", ",".join(CONDITIONS)]
     assert main(["neurons", str(files[0]), *STATES, *compared, "--out", str(out)]) == 0
     trials = dif.trials(dif.read_recording(files[0]), by="stimulus_name", bin=0.1)
-    expected = dif.measure_states(trials, states="rate", length=0.5)
+    expected = dif.measure_states(trials, states="rate", length=0.5, normalize="unit")
     xr.testing.assert_identical(without_facts(out), expected.assign_attrs(provenance="{}"))
     rows = pd.read_csv(out / "trials.csv")
     np.testing.assert_allclose(rows["differentiation"], dif.trial_values(expected)["differentiation"])
@@ -155,7 +155,7 @@ def test_several_sessions(files: list[Path], tmp_path: Path, capsys: Capture) ->
         for column in ("mean", "low", "high"):
             assert rows[column].item() == pytest.approx(expected[column].sel(at).item())
         for session in results:
-            assert rows[session].item() == pytest.approx(expected["value"].sel(at, result=session).item())
+            assert rows[session].item() == pytest.approx(expected["value"].sel(at | {"result": session}).item())
     assert "the populations VISp, LGd, which not all of the 3 results have" in shown.out
     assert "of one animal (3 of 699733573)" in shown.out
     figures = {path.name for path in (out / "figures").iterdir()}
@@ -202,6 +202,8 @@ WRONG = [
     (["{1}", *BY, "--states", "rate", "--out", "{0}/o"], "state (--state) is missing: how many seconds"),
     (["{1}", *STATES, "--value", "rate", "--out", "{0}/o"], "value (--value) is of responses to stimuli"),
     (["{1}", *STATES, "--step", "1", "--out", "{0}/o"], "step (--step) is of moving windows; say how long"),
+    (["{1}", *STATES, "--length", "1", "--compare", "a,b", "--out", "{0}/o"], "compare (--compare) is of trials"),
+    (["{1}", *STATES, "--compare", "natural,scrambld", "--out", "{0}/o"], "{1}: unknown set 'scrambld'. Did"),
     (["{1}", *BY, "--runs", "block", "--out", "{0}/o"], "runs (--runs) says within what traces are"),
     (["{1}", *BY, "--units-where", "depth > 3", "--out", "{0}/o"], "{1}: "),
     (["{1}", *BY, "--reference", "rest", "--out", "{0}/o"], "{1}: unknown set"),

@@ -57,6 +57,16 @@ def test_a_trial_without_a_value() -> None:
     assert np.isfinite(course.values).all()
 
 
+def test_a_window_that_was_left_out() -> None:
+    """The others keep their place after the onset."""
+    whole = windowed(TRIALS, LASTING)
+    left = whole.isel(image=np.arange(1, whole.sizes["image"]))
+    expected, found = (time_courses(one).of_sets["natural"] for one in (whole, left))
+    np.testing.assert_allclose(found.times, expected.times)
+    np.testing.assert_allclose(found.values[1:], expected.values[1:])
+    assert found.values[0, 0] != expected.values[0, 0]
+
+
 def test_one_trial_of_each_set() -> None:
     """Windows stand where they are in the recording; nothing is averaged, and lines break between trials."""
     onsets, lasting = {"a": [0.0], "b": [10.0, 200.0]}, {"a": 6.0, "b": LENGTH}

@@ -160,6 +160,11 @@ def require_together(options: RecordingOptions) -> None:
         raise InputError("state (--state) is missing: how many seconds a state is long, such as 1")
     if options.step is not None and options.length is None:
         raise InputError("step (--step) is of moving windows; say how long they are with length (--length)")
+    if options.compare is not None and options.length is not None:
+        raise InputError(
+            "compare (--compare) is of trials, and moving windows (length, --length) follow one another and "
+            "are no trials; leave one of them out"
+        )
     if options.bin_step is not None and options.bin is None:
         raise InputError("bin_step (--bin-step) is from bin to bin; say how wide they are with bin (--bin)")
     if options.runs is not None and options.detrend == "none" and not options.standardize:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from differentia.errors import InputError
 from differentia.results.dataset import provenance, set_rows
@@ -18,11 +19,8 @@ if TYPE_CHECKING:
 #: When each window begins and ends, in seconds.
 START, STOP = f"{ATTRIBUTE}start", f"{ATTRIBUTE}stop"
 
-#: Windows that begin so many steps after the one before are of another trial.
-JUMP = 1.5
-
-#: Times that differ by less, as a share of the step between windows, are one time after onset.
-SAME_LAG = 1e-3
+#: How the windows of a trial are called: those of "movie 3" are "movie 3.1", "movie 3.2", and so on.
+NAMED = re.compile(r"(.+)\.([0-9]+)")
 
 
 class Course(NamedTuple):
@@ -64,69 +62,64 @@ def time_courses(result: xr.Dataset) -> TimeCourses:
     values = draw_mean(result[TRIAL_VALUES], result).sel(n_units=result["n_units"].max())
     values = values.transpose("image", "layer").values.astype(np.float64)
     starts, stops = (result[name].values.astype(np.float64) for name in (START, STOP))
+    trials, parts = _parts_of_trials(result["image_name"].values.astype(str).tolist())
     rows = {str(name): set_rows(result, str(name)) for name in result["set"].values}
-    begins = {name: _first_windows(starts[at]) for name, at in rows.items()}
-    aligned = any(first.sum() > 1 and len(first) > first.sum() for first in begins.values())
+    counts = {name: len(np.unique(trials[at])) for name, at in rows.items()}
+    repeated = [name for name, at in rows.items() if 1 < counts[name] < len(at)]
     middles = (starts + stops) / 2
-    if not aligned:
-        courses = {name: _through_time(middles[at], values[at], begins[name]) for name, at in rows.items()}
+    if not repeated:
+        courses = {name: _through_time(middles[at], values[at], trials[at]) for name, at in rows.items()}
         return TimeCourses(courses, aligned=False)
-    longest = 0.0
-    courses = {}
-    for name, at in rows.items():
-        if begins[name].sum() > 1:
-            courses[name] = _after_onset(starts[at], stops[at], values[at], begins[name])
-            longest = max(longest, float(courses[name].times[-1]))
-    for name, at in rows.items():
-        if name not in courses:
-            courses[name] = _constant(values[at], longest)
-    return TimeCourses({name: courses[name] for name in rows}, aligned=True)
+    courses = {
+        name: _after_onset(starts[at], stops[at], values[at], trials[at], parts[at])
+        for name, at in rows.items()
+        if name in repeated
+    }
+    longest = max(float(course.times[-1]) for course in courses.values())
+    levels = {name: _constant(values[at], longest) for name, at in rows.items() if name not in courses}
+    return TimeCourses({name: (courses | levels)[name] for name in rows}, aligned=True)
 
 
-def _first_windows(starts: Float[np.ndarray, " window"]) -> Bool[np.ndarray, " window"]:
-    """Return which windows are the first of their trial."""
-    steps = np.diff(starts)
-    forward = steps[steps > 0]
-    step = float(np.median(forward)) if len(forward) else np.inf
-    return np.r_[True, (steps <= 0) | (steps > JUMP * step)]
+def _parts_of_trials(names: list[str]) -> tuple[Int[np.ndarray, " window"], Int[np.ndarray, " window"]]:
+    """Return the trial that each window is of, as a number, and which of its windows it is, from 0."""
+    found = [NAMED.fullmatch(name) for name in names]
+    of_trials: dict[str, int] = {}
+    trials = [of_trials.setdefault(match[1] if match else "", len(of_trials)) for match in found]
+    return np.array(trials), np.array([int(match[2]) - 1 if match else 0 for match in found])
 
 
 def _through_time(
     times: Float[np.ndarray, " window"],
     values: Float[np.ndarray, "window layer"],
-    first: Bool[np.ndarray, " window"],
+    trials: Int[np.ndarray, " window"],
 ) -> Course:
     """Return the windows as they follow one another in the recording."""
-    gaps = np.flatnonzero(first)[1:]
+    gaps = np.flatnonzero(np.diff(trials)) + 1
     values = np.insert(values, gaps, np.nan, axis=0)
-    error = np.full(values.shape, np.nan)
-    return Course(np.insert(times, gaps, np.nan), values, error, int(first.sum()))
+    return Course(np.insert(times, gaps, np.nan), values, np.full(values.shape, np.nan), len(gaps) + 1)
 
 
 def _after_onset(
     starts: Float[np.ndarray, " window"],
     stops: Float[np.ndarray, " window"],
     values: Float[np.ndarray, "window layer"],
-    first: Bool[np.ndarray, " window"],
+    trials: Int[np.ndarray, " window"],
+    parts: Int[np.ndarray, " window"],
 ) -> Course:
     """Return the mean over trials of the windows that begin at the same time after onset."""
-    trial: Int[np.ndarray, " window"] = np.cumsum(first) - 1
-    lags = starts - starts[first][trial]
-    steps = lags[~first]
-    step = float(steps.min()) if len(steps) else 1.0
-    order = np.unique(np.round(lags / (step * SAME_LAG)), return_inverse=True)[1]
-    n_lags, n_layers = order.max() + 1, values.shape[1]
-    times = np.array([(lags + (stops - starts) / 2)[order == at].mean() for at in range(n_lags)])
-    mean, error = (np.full((n_lags, n_layers), np.nan) for _ in range(2))
-    for at in range(n_lags):
-        for layer in range(n_layers):
-            known = values[order == at, layer]
-            known = known[np.isfinite(known)]
-            if len(known):
-                mean[at, layer] = known.mean()
-            if len(known) > 1:
-                error[at, layer] = known.std(ddof=1) / np.sqrt(len(known))
-    return Course(times, mean, error, int(first.sum()))
+    apart = (np.diff(trials) == 0) & (np.diff(parts) > 0)
+    step = float(np.median((np.diff(starts)[apart]) / np.diff(parts)[apart]))
+    lags = np.unique(parts)
+    mean, error = (np.full((len(lags), values.shape[1]), np.nan) for _ in range(2))
+    for at, layer in np.ndindex(mean.shape):
+        known = values[parts == lags[at], layer]
+        known = known[np.isfinite(known)]
+        if len(known):
+            mean[at, layer] = known.mean()
+        if len(known) > 1:
+            error[at, layer] = known.std(ddof=1) / np.sqrt(len(known))
+    middle = float(np.median(stops - starts)) / 2
+    return Course(lags * step + middle, mean, error, len(np.unique(trials)))
 
 
 def _constant(values: Float[np.ndarray, "window layer"], longest: float) -> Course:
