@@ -212,7 +212,10 @@ def test_each_sample_as_a_response() -> None:
     assert (dif.doubts(result) == "windows").all()
     assert np.isnan(result["differentiation_low"].sel(source="images")).all()
     assert "no independent sample" in dif.say_doubts(result)[0]
+    assert np.isnan(dif.contrast(result, "a", "b")["p"]).all()
+    assert np.isnan(dif.statistics(result)["p"]).all()
     means = dif.stimulus_responses(recording, by="kind", window=(0, 0.2))
+    assert np.isfinite(dif.statistics(dif.measure_responses(means))["p"]).all()
     assert (dif.doubts(dif.measure_responses(means)) != "windows").all()
 
 

@@ -97,4 +97,4 @@ def test_where_the_reference_is_zero() -> None:
 def test_each_reason_has_its_words() -> None:
     """Of their own."""
     assert set(DOUBT_WORDS) == {STRONG_IMAGES, LONG_TAIL, GAP, WINDOWS}
-    assert len({*DOUBT_WORDS.values()}) == 3
+    assert len({*DOUBT_WORDS.values()}) == 4

@@ -243,7 +243,7 @@ def _measure_recorded(
     measures = measure_layers(responses, counts, options, distances=wanted, budget=memory_budget(memory))
     for at, measured in enumerate(measures):
         values[:, at], image_sum[:, at], image_sumsq[:, at] = measured[:3]
-        confidences.append(_trusted(measured.confidences, responses))
+        confidences.append(measured.confidences)
         if distance is not None:
             distance[at] = measured.distances
         undefined += measured.undefined
@@ -268,14 +268,9 @@ def _measure_recorded(
         set_references=set_references,
         provenance={**responses.provenance, "warnings": warned, "versions": versions_of(responses)},
     )
+    if not responses.independent:
+        result["doubt"] = result["doubt"].copy(data=np.full(result["doubt"].shape, WINDOWS))
     return add_intervals(result, confidence=options.confidence)
-
-
-def _trusted(found: list[list[Confidence | None]], responses: Responses) -> list[list[Confidence | None]]:
-    """Return confidence distributions, which no limits are taken of where responses are not independent."""
-    if responses.independent:
-        return found
-    return [[one and replace(one, doubt=WINDOWS) for one in of_set] for of_set in found]
 
 
 def references_for(responses: Responses, given: References) -> tuple[str, dict[str, str] | None]:
