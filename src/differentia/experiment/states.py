@@ -326,6 +326,8 @@ class _Measurement:
             set_references=set_references,
             provenance=provenance,
         )
+        if trials.windows:
+            result["doubt"] = result["doubt"].copy(data=np.full(result["doubt"].shape, WINDOWS))
         result[TRIAL_VALUES] = (SPECS[TRIAL_VALUES].dimensions, values)
         return add_intervals(result.assign_attrs(scale=made_of["scale"]), confidence=self.options.confidence)
 
@@ -333,4 +335,4 @@ class _Measurement:
         made = ~np.isnan(values).all(axis=0)
         if not made.any():
             return None
-        return confidence_of_mean(values[:, made].mean(axis=1), WINDOWS if self.trials.windows else "")
+        return confidence_of_mean(values[:, made].mean(axis=1))

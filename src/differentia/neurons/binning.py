@@ -37,15 +37,21 @@ class Bins:
 
         A spike at the beginning of a bin is within it, one at its end is not.
         """
-        starts = start + self.step * np.arange(self.count(stop - start))
-        if self.step == self.width:  # so that neighbours share an edge, whatever its rounding
-            edges = np.append(starts, start + self.step * len(starts))
-            return np.stack([np.diff(np.searchsorted(times, edges)) for times in trains], axis=1).astype(
-                float
-            )
-        stops = starts + self.width
-        counts = [np.searchsorted(times, stops) - np.searchsorted(times, starts) for times in trains]
-        return np.stack(counts, axis=1).astype(float)
+        n_bins = self.count(stop - start)
+        edges = start + self.step * np.arange(n_bins + 1)
+        starts = edges[:-1]
+        # Neighbours that do not overlap share an edge, whatever its rounding.
+        stops = edges[1:] if self.step == self.width else starts + self.width
+        ends = [np.searchsorted(times, (start, stop)) for times in trains]
+        fired = np.concatenate([times[first:last] for times, (first, last) in zip(trains, ends, strict=True)])
+        unit = np.repeat(np.arange(len(trains)), [last - first for first, last in ends])
+        # Each spike is in the bins from the first that ends behind it to the last that begins before it.
+        begun, ended = (
+            np.searchsorted(of, fired, side="right") * len(trains) + unit for of in (starts, stops)
+        )
+        counts = [np.bincount(places, minlength=(n_bins + 1) * len(trains)) for places in (ended, begun)]
+        changes = (counts[0] - counts[1]).reshape(n_bins + 1, len(trains))
+        return changes[:-1].cumsum(axis=0).astype(float)
 
 
 def bins_of(width: object, step: object) -> Bins:

@@ -288,7 +288,7 @@ class Sample:
         return GAP if (steps[near] > widest).any() else ""
 
 
-def confidence_of_mean(values: Float[np.ndarray, " n"], doubt: str = "") -> Confidence | None:
+def confidence_of_mean(values: Float[np.ndarray, " n"]) -> Confidence | None:
     """Return the confidence distribution of the mean of values, each of one trial.
 
     It is that of Student's t, on a scale of ratios; None where the mean is not above 0, or of too few values.
@@ -298,7 +298,7 @@ def confidence_of_mean(values: Float[np.ndarray, " n"], doubt: str = "") -> Conf
         return None
     influence = values / mean - 1  # on the logarithm of the mean, to first order
     error = influence.std(ddof=1) / np.sqrt(n)
-    return Confidence(SCORES * error, freedom_of(influence), influence, doubt)
+    return Confidence(SCORES * error, freedom_of(influence), influence, "")
 
 
 def _excess(powers: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
