@@ -207,7 +207,7 @@ def test_trials() -> None:
 
 
 def test_trials_are_simulated_as_the_page_says() -> None:
-    """With few simulations: about 5 % where the means are the same, and twice as many where runs are ignored."""
+    """With few simulations: about 5 % where means are the same, and more where runs are ignored."""
     told = script("write_trials")
     by_run, runs = (told.within(name, 150) for name in ("runs, by run", "runs"))
     assert by_run["two-sided"] < 0.1
