@@ -48,9 +48,10 @@ def mixed_model(
     """Compare two conditions by a linear mixed model of the trials of all sessions.
 
     ``value ~ group * condition + (1 | session)``, by restricted maximum likelihood, as statsmodels fits it:
-    sessions differ in their level, and not in how the conditions differ. Where they do differ in that, which is usual, this finds too much, and the more so the more trials there are;
-    ``slopes=True`` allows for it, ``(condition | session)``, and so does `compare_trials`. Either takes the
-    values that one trial has in several groups, as areas recorded together, for independent.
+    sessions differ in their level, and not in how the conditions differ. Where they do differ in that, which
+    is usual, this finds too much, and the more so the more trials there are; ``slopes=True`` allows for it,
+    ``(condition | session)``, and so does `compare_trials`. Either takes the values that one trial has in
+    several groups, as areas recorded together, for independent.
 
     Parameters
     ----------
