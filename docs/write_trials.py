@@ -353,7 +353,8 @@ With three groups, none of which differs, any has a corrected p < 0.05 in so man
 {groups} groups of {sessions} sessions, each with {first} and {second} trials; no group differs on average.
 In how many per cent of groups p < 0.05 ({simulations:,} fits of each model, known to ± {error:.1f} %), by how
 much sessions differ in their difference (SD, in SDs of trials). *Singular*: per cent of fits in which a
-variance, or what two of them share, can't be told from its limit; they are told, and counted here.
+variance, or what two of them share, can't be told from its limit; they are told, and counted here. Fits
+that failed ({failed}) have no p, and are counted as not below 0.05.
 
 """
 
@@ -400,6 +401,12 @@ def _spread(share: float, n: int) -> float:
     return 200 * float(np.sqrt(share * (1 - share) / n))
 
 
+def _failed(rows: Sequence[Mapping[str, float]]) -> str:
+    """Return how many fits failed, with and without slopes, over all rows."""
+    shares = (float(np.mean([row[f"{name}_failed"] for row in rows])) for name in ("intercepts", "slopes"))
+    return "{:.1f} % without slopes, {:.1f} % with them".format(*(100 * share for share in shares))
+
+
 def page(counted: Mapping[str, Any]) -> str:
     """Return the page from what was counted."""
     n = counted["simulations"]
@@ -443,6 +450,7 @@ def page(counted: Mapping[str, Any]) -> str:
         second=TRIALS[1],
         simulations=n // 4,
         error=_spread(ALPHA, tests),
+        failed=_failed(counted["models"]),
     )
     lines = [
         [

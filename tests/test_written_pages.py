@@ -193,3 +193,55 @@ def test_between_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not told.misses({**row, "held": 0.92}, 1000)
     monkeypatch.setattr(told.Two, "truth", lambda *_: 0.0)
     assert told.row("Gaussian, moved", (20, 50), 50, map)["held"] == 0
+
+
+def test_trials() -> None:
+    """The whole page, written anew from the numbers beside it; no kind or number of sessions is left out."""
+    told = script("write_trials")
+    counted = json.loads(told.COUNTED.read_text(encoding="utf-8"))
+    assert told.page(counted) == page("trials")
+    assert [row["name"] for row in counted["within"]] == list(told.SESSIONS)
+    cells = [(row["name"], row["sessions"]) for row in counted["across"]]
+    assert cells == [(name, n) for name in told.ACROSS for n in told.SIZES]
+    assert [row["slope"] for row in counted["models"]] == list(told.SLOPES)
+
+
+def test_trials_are_simulated_as_the_page_says() -> None:
+    """With few simulations: about 5 % where means are the same, and more where runs are ignored."""
+    told = script("write_trials")
+    by_run, runs = (told.within(name, 150) for name in ("runs, by run", "runs"))
+    assert by_run["two-sided"] < 0.1
+    assert runs["two-sided"] > by_run["two-sided"]
+    held = told.across("normal", 15, 2000)
+    assert held["below"] + held["above"] == pytest.approx(0.05, abs=0.02)
+    assert told.families(15, 20) < 0.3
+    # the mean of what is drawn is what is called its truth
+    rng = np.random.default_rng(0)
+    for given in told.ACROSS.values():
+        drawn = np.concatenate([given.draw(rng, (1000,)) for _ in range(100)])
+        assert drawn.mean() == pytest.approx(given.truth, abs=4 * drawn.std() / np.sqrt(len(drawn)))
+        assert drawn.mean() != pytest.approx(1.1 * given.truth, abs=4 * drawn.std() / np.sqrt(len(drawn)))
+
+
+@pytest.mark.slow
+def test_mixed_models_are_simulated_as_the_page_says() -> None:
+    """Sessions that differ in their difference: without slopes p < 0.05 far too often."""
+    found = script("write_trials").models(0.5, 8)
+    assert found["intercepts"] > found["across"]
+    assert found["slopes_failed"] == found["intercepts_failed"] == 0
+
+
+@pytest.mark.real_data
+@pytest.mark.usefixtures("real_data")
+def test_trials_of_published_values() -> None:
+    """Compared anew, they are those of the page."""
+    told = script("write_trials")
+    expected = json.loads(told.COUNTED.read_text(encoding="utf-8"))["published"]
+    _, found = told.example()
+    assert found["said"] == expected["said"]
+    for row, as_told in zip(found["rows"], expected["rows"], strict=True):
+        assert row.keys() == as_told.keys()
+        for name, value in row.items():
+            assert value == (
+                as_told[name] if isinstance(value, str) else pytest.approx(as_told[name], rel=1e-3)
+            )

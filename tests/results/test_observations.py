@@ -40,6 +40,7 @@ def test_a_table() -> None:
     assert given.trials["session"].tolist() == kept["session"].astype(str).tolist()
     assert set(given.trials["group"]) == {"V1"}
     assert set(of(table).trials["group"]) == {"all"}
+    assert set(of(trials(layer="L4")).trials["group"]) == {"L4"}
     several = of(trials(), ["a", "c"], np.array(["b"]))
     assert several.first == "a, c"
     assert several.trials["first"].tolist() == (trials()["set"] != "b").tolist()
@@ -117,6 +118,12 @@ def test_what_is_left_out_is_told() -> None:
         (trials(), {"group": {7: "V1"}}, "group= names no group for 8"),
         (trials(), {"subject": {7: "m", 9: "m"}}, "unknown session in subject= '9'"),
         (trials(), {"subject": "trial"}, r"session 7: it is of several subjects \(0, 1, 2\)"),
+        (
+            trials(layer=["V1", "LM"] * 9),
+            {"group": {7: "wild type", 8: "mutant"}},
+            r"session 7, group wild type: trials have values of several layer \(V1, LM\)",
+        ),
+        (trials(n_units=[10, 20] * 9), {}, r"session 7: trials have values of several n_units \(10, 20\)"),
         (trials().drop_duplicates(["session", "set"]), {}, "every session has fewer than 2 trials of one"),
     ],
 )

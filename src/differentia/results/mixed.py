@@ -47,10 +47,11 @@ def mixed_model(
 ) -> xr.Dataset:
     """Compare two conditions by a linear mixed model of the trials of all sessions.
 
-    ``value ~ group * condition + (1 | session)``, by restricted maximum likelihood, as
-    statsmodels fits it: sessions differ in their level, and not in how the conditions differ. Where they do
-    differ in that, which is usual, this finds too much, and the more so the more trials there are;
-    ``slopes=True`` allows for it, ``(condition | session)``, and so does `compare_trials`.
+    ``value ~ group * condition + (1 | session)``, by restricted maximum likelihood, as statsmodels fits it:
+    sessions differ in their level, and not in how the conditions differ. Where they do differ in that, which
+    is usual, this finds too much, and the more so the more trials there are; ``slopes=True`` allows for it,
+    ``(condition | session)``, and so does `compare_trials`. Either takes the values that one trial has in
+    several groups, as areas recorded together, for independent.
 
     Parameters
     ----------
@@ -70,9 +71,9 @@ def mixed_model(
         ``group_second``): the ``interaction``, by how much the difference in the first exceeds that in the
         second, with ``interaction_error``, and so on.
 
-        ``variance_session``, ``variance_slope`` (with `slopes`) and ``variance_trial``. The
-        attribute ``fit`` is "converged", "singular" (sessions have no variance of their own, which the model
-        can't tell from 0), or "failed"; then all else is NaN.
+        ``variance_session``, ``variance_slope`` (with `slopes`) and ``variance_trial``. The attribute ``fit``
+        is "converged"; "singular", where a variance of sessions can't be told from 0, or with `slopes` level
+        and slope go wholly together; or "failed": then all numbers are NaN.
 
         The statistic is a z (``df`` is infinite); with `slopes` a t, with as many degrees of freedom as there
         are sessions less groups.
@@ -204,8 +205,8 @@ def _fitted(
     if singular:
         warn(
             "other",
-            "the fit of the mixed model is singular: it can't tell from 0 how much sessions vary; its "
-            "errors may be too small",
+            "the fit of the mixed model is singular: there is too little to tell how sessions vary; its "
+            "errors may be wrong, and compare_trials() needs no such fit",
         )
     estimates = np.asarray(fit.fe_params)[n:] * scale
     return estimates, covariance * scale**2, variances, "singular" if singular else "converged"

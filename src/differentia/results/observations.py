@@ -47,8 +47,8 @@ def observations_of(
     """Return the trials of two conditions, without those that can't be compared, which is told."""
     import pandas as pd
 
-    table, of_results = _as_table(values, session)
-    if group is None and of_results:
+    table = _as_table(values, session)
+    if group is None and "layer" in table:
         group = "layer"
     for name in (value, condition, session, group, subject, block):
         if isinstance(name, str):
@@ -72,16 +72,17 @@ def observations_of(
         }
     )
     _require_one_subject(trials)
+    _require_one_value(trials, table)
     return Observations(_comparable(trials), *(", ".join(map(str, of)) for of in conditions))
 
 
-def _as_table(values: Any, session: str) -> tuple[pd.DataFrame, bool]:
-    """Return one table, and whether it was made of results."""
+def _as_table(values: Any, session: str) -> pd.DataFrame:
+    """Return the trials of all sessions as one table."""
     import pandas as pd
     import xarray as xr
 
     if isinstance(values, pd.DataFrame):
-        return values, False
+        return values
     if not isinstance(values, Mapping) or isinstance(values, xr.Dataset) or not values:
         raise InputError(
             f"the trials are of type {type(values).__name__}; expected a DataFrame with a row for each, or "
@@ -91,9 +92,8 @@ def _as_table(values: Any, session: str) -> tuple[pd.DataFrame, bool]:
         name: one if isinstance(one, pd.DataFrame) else _of_result(name, one)
         for name, one in zip(require_distinct_names("session", values), values.values(), strict=True)
     }
-    of_results = not any(isinstance(one, pd.DataFrame) for one in values.values())
     named = [frame.assign(**{session: name}) for name, frame in frames.items()]
-    return pd.concat(named, ignore_index=True), of_results
+    return pd.concat(named, ignore_index=True)
 
 
 def _of_result(name: str, result: Any) -> pd.DataFrame:
@@ -172,6 +172,19 @@ def _require_one_subject(trials: pd.DataFrame) -> None:
     for name, of in subjects.items():
         if len(of) > 1:
             raise InputError(f"session {name}: it is of several subjects ({listed([*of])}); expected one")
+
+
+def _require_one_value(trials: pd.DataFrame, table: pd.DataFrame) -> None:
+    """Raise an error where trials have several values in a group, which would count as several trials."""
+    for column in [name for name in ("layer", "n_units") if name in table]:
+        kinds = table[column].to_numpy()
+        for (session, group), rows in trials.groupby(["session", "group"], sort=False).indices.items():
+            if len(several := dict.fromkeys(map(str, kinds[rows]))) > 1:
+                where = f"session {session}" + (f", group {group}" if group != ALL else "")
+                raise InputError(
+                    f"{where}: trials have values of several {column} ({listed([*several])}), which are no "
+                    f"trials of their own; take one, as with table[table[{column!r}] == ...]"
+                )
 
 
 def _comparable(trials: pd.DataFrame) -> pd.DataFrame:

@@ -95,8 +95,8 @@ def compare_trials(
     value, condition, session
         The columns of values, of conditions, and of sessions.
     group
-        What is compared apart: the column of layers or areas, or session -> group. By default all trials are
-        of the group "all"; of results, each population is a group.
+        What is compared apart: the column of layers or areas, or session -> group. By default the column
+        ``layer``, which results have; without it, all trials are of the group "all".
     subject
         The column of animals, or session -> animal. The sessions of one are averaged first.
     block
@@ -134,7 +134,8 @@ def compare_trials(
     ------
     InputError
         There is no such column or condition; a value is infinite, or has no logarithm; a session is of two
-        animals; no session has two trials of each condition; or an option can't be used.
+        animals, or a trial has values of several layers or numbers of units in one group; no session has two
+        trials of each condition; or an option can't be used.
 
     Warns
     -----
