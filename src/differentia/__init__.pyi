@@ -17,7 +17,13 @@ from .networks.base import Network as Network
 from .networks.load import load_network as load_network
 from .neurons.at_hand import as_recording as as_recording
 from .neurons.nwb import read_recording as read_recording
+from .neurons.preprocessing import detrended as detrended
 from .neurons.recording import Recording as Recording
+from .neurons.repeats import repeated_responses as repeated_responses
+from .neurons.responses import (
+    StimulusResponses as StimulusResponses,
+    stimulus_responses as stimulus_responses,
+)
 from .output.figures.across import plot_across as plot_across
 from .output.figures.contrasts import plot_contrast as plot_contrast
 from .output.figures.correlations import plot_depth as plot_depth

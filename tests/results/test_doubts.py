@@ -7,7 +7,7 @@ import pytest
 from helpers.responses import gaussian
 
 import differentia as dif
-from differentia.results.confidence import GAP, LONG_TAIL, STRONG_IMAGES
+from differentia.results.confidence import GAP, LONG_TAIL, STRONG_IMAGES, WINDOWS
 from differentia.results.doubts import DOUBT_WORDS, say_undefined
 
 
@@ -96,5 +96,5 @@ def test_where_the_reference_is_zero() -> None:
 
 def test_each_reason_has_its_words() -> None:
     """Of their own."""
-    assert set(DOUBT_WORDS) == {STRONG_IMAGES, LONG_TAIL, GAP}
-    assert len({*DOUBT_WORDS.values()}) == 3
+    assert set(DOUBT_WORDS) == {STRONG_IMAGES, LONG_TAIL, GAP, WINDOWS}
+    assert len({*DOUBT_WORDS.values()}) == 4

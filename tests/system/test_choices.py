@@ -11,6 +11,8 @@ from differentia.definition.measure import METRICS, NORMALIZATIONS
 from differentia.networks.preprocessing import PREPROCESSINGS
 from differentia.networks.rounding import DTYPES
 from differentia.networks.runner import COMPILED
+from differentia.neurons.activity import VALUES
+from differentia.neurons.preprocessing import DETRENDS
 from differentia.output.figures.save import METADATA
 from differentia.output.options import NONE
 from differentia.output.words import AXIS_WORDS, TOKEN_WORDS
@@ -39,6 +41,8 @@ TABLES: list[tuple[Choice, Collection[str]]] = [
     (choices.TOKENS, TOKEN_WORDS),
     (choices.DTYPE, DTYPES),
     (choices.FORMAT, (*METADATA, NONE)),
+    (choices.VALUE, VALUES),
+    (choices.DETREND, DETRENDS),
 ]
 
 

@@ -23,13 +23,14 @@ from differentia.experiment.options import (
     measure_and_record,
     measure_options,
 )
+from differentia.neurons.responses import StimulusResponses
 from differentia.recording.options import RecordOptions, one_kind
 from differentia.recording.record import record_kinds
 from differentia.recording.response_files import read_labelled_responses
 from differentia.recording.responses import Responses, responses_from_arrays
 from differentia.recording.units import unit_kind, units_used
 from differentia.results.attributes import renamed_in_words
-from differentia.results.confidence import Confidence
+from differentia.results.confidence import WINDOWS, Confidence
 from differentia.results.dataset import build_result
 from differentia.results.intervals import add_intervals
 from differentia.results.references import OTHERS, References, resolved
@@ -150,9 +151,10 @@ def measure_responses(
     Parameters
     ----------
     responses
-        What `record` returned, or set -> layer (or area) -> array (n_responses, n_units) with the same
-        units of a layer in every set, or set -> array of one layer, "all"; or what `read_responses` takes:
-        the path of a file that holds such arrays (``.npz``, ``.nc``, ``.zarr``), or a Dataset or DataTree.
+        What `record` or `stimulus_responses` returned, or set -> layer (or area) -> array (n_responses,
+        n_units) with the same units of a layer in every set, or set -> array of one layer, "all"; or what
+        `read_responses` takes: the path of a file that holds such arrays (``.npz``, ``.nc``, ``.zarr``), or a
+        Dataset or DataTree.
         DataFrames and xarray's DataArrays go by their labels: units may stand in another order in each set,
         and dimensions that are called unit or neuron, and stimulus, trial or time, either way round.
     pool
@@ -189,8 +191,8 @@ def measure_responses(
         at_hand = accept(RecordOptions, {"units": kinds, "pool": pool, "seed": seed, "memory": memory})
         counts_of(given, at_hand)
         arrays, known = _arrays_of(responses)
-        responses = responses_from_arrays(arrays, kind=kinds[0], pool=pool, seed=at_hand.seed)
-        responses = replace(responses, provenance=known)
+        recorded = responses_from_arrays(arrays, kind=kinds[0], pool=pool, seed=at_hand.seed)
+        responses = replace(recorded, **known)
     elif pool is not None or seed not in (None, responses.seed):
         raise InputError("recorded responses already have a pool and a seed; leave pool= and seed= out")
     elif not unit_kind(responses.unit_kind).counted and given.n_units is not None:
@@ -203,10 +205,18 @@ def measure_responses(
         return _measure_recorded(responses, given.n_units, given, memory, report)
 
 
-def _arrays_of(given: Any) -> tuple[Mapping[str, Any], dict[str, str]]:
-    """Return responses at hand as arrays, and what the provenance says of them."""
+def _arrays_of(given: Any) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    """Return responses at hand as arrays, and what else is known of them, as fields of `Responses`."""
     if isinstance(given, str | os.PathLike):
-        return read_labelled_responses(given), {"responses": os.fspath(given)}
+        return read_labelled_responses(given), {"provenance": {"responses": os.fspath(given)}}
+    if isinstance(given, StimulusResponses):
+        facts = {"responses": given.source, "session": given.session, "subject": given.subject}
+        told = [{"kind": "left_out", "text": text} for text in given.told]
+        return given, {
+            "provenance": {name: fact for name, fact in facts.items() if fact} | {"warnings": told},
+            "attributes": given.attributes(),
+            "independent": given.independent,
+        }
     return read_labelled_responses(given) if hasattr(given, "data_vars") else given, {}  # which xarray's have
 
 
@@ -258,6 +268,8 @@ def _measure_recorded(
         set_references=set_references,
         provenance={**responses.provenance, "warnings": warned, "versions": _versions(responses)},
     )
+    if not responses.independent:
+        result["doubt"] = result["doubt"].copy(data=np.full(result["doubt"].shape, WINDOWS))
     return add_intervals(result, confidence=options.confidence)
 
 

@@ -47,17 +47,17 @@ class _Values(NamedTuple):
     words: str
 
 
-def chosen_rows(table: pd.DataFrame, query: str) -> Bool[np.ndarray, " row"]:
+def chosen_rows(table: pd.DataFrame, query: str, what: str = "units") -> Bool[np.ndarray, " row"]:
     """Return which rows of a table a query is true of; the index is a column of its own name, or ``id``.
 
-    A comparison with a missing value is false, but for ``!=`` and ``not in``.
+    A comparison with a missing value is false, but for ``!=`` and ``not in``. Errors say `what` rows are.
     """
-    return _Query(table, query).rows()
+    return _Query(table, query, what).rows()
 
 
 class _Query:
-    def __init__(self, table: pd.DataFrame, query: str) -> None:
-        self._text = query
+    def __init__(self, table: pd.DataFrame, query: str, what: str) -> None:
+        self._text, self._what = query, what
         index = "id" if table.index.name is None else str(table.index.name)
         columns = {str(name): table[name] for name in table.columns}
         words = {re.sub(r"\W", "_", name): column for name, column in columns.items()}
@@ -83,7 +83,7 @@ class _Query:
 
     def _refused(self, what: str) -> InputError:
         given = shortened(str(self._text))
-        return InputError(f"the choice of units {given!r} {what}; {_EXPECTED}")
+        return InputError(f"the choice of {self._what} {given!r} {what}; {_EXPECTED}")
 
     def _truth(self, node: ast.expr) -> Bool[np.ndarray, " row"]:
         if isinstance(node, ast.BoolOp):
@@ -152,7 +152,8 @@ class _Query:
         import pandas as pd
 
         if name not in self._columns:
-            raise unknown_name("column of units", name, filter(str.isidentifier, self._columns))
+            known = filter(str.isidentifier, self._columns)
+            raise unknown_name(f"column of {self._what}", name, known)
         column = self._columns[name].infer_objects()
         missing = pd.isna(column).to_numpy(dtype=bool)
         values = column.to_numpy(dtype=object, copy=True)

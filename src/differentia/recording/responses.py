@@ -96,6 +96,8 @@ class Responses(Shown):
         What was recorded for looking at.
     attributes
         What else is known of each image, by name: text, or numbers (see `Stimuli`).
+    independent
+        Whether the responses to the images of a set are independent of each other, as limits take them.
     """
 
     layers: tuple[Layer, ...]
@@ -109,6 +111,7 @@ class Responses(Shown):
     moments: Moments | None = None
     views: Views = field(default_factory=Views)
     attributes: Mapping[str, Sequence[str | float]] = field(default_factory=dict)
+    independent: bool = True
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         sizes = [f"{name} ({rows.stop - rows.start:,})" for name, rows in self.sets.items()]

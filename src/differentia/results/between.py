@@ -14,7 +14,7 @@ from scipy.special import stdtrit
 
 from differentia.errors import InputError, require_known
 from differentia.results.across import p_of_permuted
-from differentia.results.confidence import LEAST_IMAGES, freedom_of
+from differentia.results.confidence import LEAST_IMAGES, WINDOWS, freedom_of
 from differentia.results.contrasts import MOST_SETS
 from differentia.results.dataset import units_at_hand
 from differentia.results.doubts import doubts
@@ -104,7 +104,8 @@ class _Sets:
         self._image_sums, self._image_square_sums = result["image_sum"].values, result["image_sumsq"].values
         self._n_units = units_at_hand(result).values.astype(np.float64)
         self._divided = result.attrs["normalize"] == "layer"
-        self._doubted = doubts(result).sel(n_units=result["n_units"].max()).values != ""
+        found = doubts(result).sel(n_units=result["n_units"].max()).values
+        self._doubted, self._dependent = found != "", found == WINDOWS
         self._content = _contents(result)
         self._seed = result.attrs["seed"]
 
@@ -172,7 +173,9 @@ class _Sets:
         names = list(self._rows)
         one, other = names.index(first), names.index(second)
         pair = self.pair(one, other)
-        units = self.units(np.array([one]), np.array([other]))[0]
+        # Neither limits nor permutations hold where images are no independent sample.
+        dependent = self._dependent[[one, other]].any(axis=0)
+        units = np.where(dependent, np.nan, self.units(np.array([one]), np.array([other]))[0])
         layers = range(len(self._distances))
         limits = side_by_side(partial(self._limits, (one, other), pair, units, confidence), layers)
         found = dict(zip(("excess_low", "excess_high"), np.array(limits).T, strict=True))

@@ -43,7 +43,10 @@ _MOST_CORRELATED = 0.999
 #: The smallest share of the variance that may be left without one image.
 _LEAST_LEFT = 1e-6
 
-# Why limits are not to be trusted: see `Sample.doubt`. The bounds are those of docs/coverage.md.
+#: Why limits of values of windows of one stretch of time are not to be trusted.
+WINDOWS = "windows"
+
+# Why others are not: see `Sample.doubt`. The bounds are those of docs/coverage.md.
 STRONG_IMAGES, LONG_TAIL, GAP = "strong images", "long tail", "gap"
 _STRONG, _FAR, _MOST_STRONG, _LONG, _WIDE, _MOST_OF_ALL = 5.0, np.log(3.0), 0.05, 1.0, 0.1, 0.3
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Int
 
-from differentia.results.confidence import GAP, LONG_TAIL, STRONG_IMAGES, strongest
+from differentia.results.confidence import GAP, LONG_TAIL, STRONG_IMAGES, WINDOWS, strongest
 from differentia.results.dataset import set_rows, units_at_hand
 from differentia.results.draws import draw_mean
 from differentia.results.references import references_of
@@ -23,6 +23,7 @@ DOUBT_WORDS = {
     STRONG_IMAGES: "the SD rests on few {items}, with far stronger responses than the others",
     LONG_TAIL: "the SD rests on the strongest {items}, and stronger ones may be missing",
     GAP: "the median distance lies beside a gap between two kinds of pairs, on a side that is left to chance",
+    WINDOWS: "{items} of one stretch of time follow one another, and are no independent sample",
 }
 
 
@@ -40,8 +41,9 @@ def doubts(result: xr.Dataset) -> xr.DataArray:
     (set, layer, n_units) str
         Empty where nothing is known against them, and in results of older versions. Else "strong images": the
         SD that distances are divided by rests on few images that are far stronger than all others; "long
-        tail": it rests on the strongest images, and stronger ones may be missing; or "gap": the median lies
-        beside a gap between distances. The limits are NaN there.
+        tail": it rests on the strongest images, and stronger ones may be missing; "gap": the median lies
+        beside a gap between distances; or, of values over time, "windows": they are of windows of one
+        stretch, which are no independent sample. The limits are NaN there.
     """
     import xarray as xr
 
@@ -75,7 +77,7 @@ def say_doubts(result: xr.Dataset) -> list[str]:
     for doubt, says in DOUBT_WORDS.items():
         if not (doubted := _places(found == doubt)):
             continue
-        images = "" if doubt == GAP else f" ({_say_strongest(result, doubted)})"
+        images = "" if doubt in (GAP, WINDOWS) else f" ({_say_strongest(result, doubted)})"
         sentences.append(
             f"No interval for {_say_places(result, doubted)}: {says.format(items=items)}{images}."
         )

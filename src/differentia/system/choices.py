@@ -160,3 +160,19 @@ HOW = Choice("way to keep images", ("copy", "link", "list"), synonyms=_by_synony
 FORMAT = Choice(
     "format", ("png", "svg", "pdf", "none"), synonyms=_by_synonym(svg="vector", png="jpg jpeg", none="no")
 )
+VALUE = Choice(
+    "value of a response",
+    ("count", "rate", "mean", "samples"),
+    {"count": "spikes", "rate": "spikes/s", "mean": "of traces", "samples": "of traces, each a response"},
+    _by_synonym(
+        count="counts spikes spikecount spikecounts number sum",
+        rate="rates firingrate hz spikespersecond",
+        mean="average avg",
+        samples="sample volumes volume frames",
+    ),
+)
+DETREND = Choice(
+    "detrending",
+    ("none", "mean", "linear"),
+    synonyms=_by_synonym(none="no off false", mean="constant offset demean center", linear="line slope"),
+)
