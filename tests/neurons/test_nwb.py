@@ -139,6 +139,8 @@ def test_traces_are_those_of_pynwb(ophys: Path) -> None:
     np.testing.assert_array_equal(recording.units["valid_roi"], cells["valid_roi"])
     at_hand: Any = dif.read_recording(allen_ophys(), traces="processing/ophys/dff/traces").activity
     np.testing.assert_array_equal(at_hand.samples(0, 9), activity.samples(0, 9))
+    with pytest.raises(dif.InputError, match="unknown series '5'"):
+        dif.read_recording(ophys, traces=5)  # type: ignore[arg-type]
     speed: Any = dif.read_recording(ophys, traces="speed").activity
     np.testing.assert_allclose(speed.times[:3], [1.5, 1.6, 1.7])
     assert speed.samples(0, 7).shape == (7, 1)

@@ -219,5 +219,8 @@ def test_a_closed_file_of_pynwb(tmp_path: Path) -> None:
 
     with pynwb.NWBHDF5IO(str(write_allen_ephys(tmp_path / "x.nwb")), "r") as io:
         file = io.read()
-    with pytest.raises(dif.InputError, match=r"^the NWBFile.* keep its file open"):
-        dif.read_recording(file)
+        activity: Any = dif.read_recording(file).activity
+        assert len(activity.times(0))
+    for read in (lambda: dif.read_recording(file), lambda: activity.times(0)):
+        with pytest.raises(dif.InputError, match=r"^the NWBFile.* keep its file open"):
+            read()

@@ -121,6 +121,13 @@ def test_what_is_no_query(query: str, told: str | None) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_names_that_are_no_words() -> None:
+    """Blanks and signs are written as underscores; a column that has that name is meant first."""
+    table = pd.DataFrame({"L-ratio": [0.1, 0.9], "a b": [1, 2], "a_b": [2, 1]})
+    assert chosen_rows(table, "L_ratio < 0.5").tolist() == [True, False]
+    assert chosen_rows(table, "a_b == 2").tolist() == [True, False]
+
+
 def test_unknown_columns() -> None:
     """The nearest is offered, and all are listed."""
     told = r"^unknown column of units 'qualty'. Did you mean 'quality'\? Known: id, quality, snr, location, "

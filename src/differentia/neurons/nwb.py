@@ -257,6 +257,7 @@ def _units_of_series(series: Series, count: int) -> pd.DataFrame:
 def _chosen_series(contents: Contents, name: str | None) -> Series:
     found = fitting = contents.series
     if name is not None:
+        name = str(name)
         wanted = f"/{name.strip('/')}/"
         fitting = {place: one for place, one in found.items() if wanted in f"/{place}/"}
         if not fitting:

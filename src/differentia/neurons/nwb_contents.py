@@ -245,10 +245,14 @@ def contents_of_object(file: Any) -> Contents:
     except (InputError, MemoryError):
         raise
     except Exception as error:  # a file that was closed meanwhile raises many kinds
-        raise InputError(
-            f"the NWBFile can't be read ({in_one_line(error)}); keep its file open while it is used, or name "
-            "the file itself"
-        ) from error
+        raise _closed(error) from error
+
+
+def _closed(error: Exception) -> InputError:
+    return InputError(
+        f"the NWBFile can't be read ({in_one_line(error)}); keep its file open while it is used, or name the "
+        "file itself"
+    )
 
 
 def _contents_of_object(file: Any) -> Contents:
@@ -317,11 +321,26 @@ def _region_of_object(series: Any, where: str) -> Region | None:
     return Region(name, _as_data(region.data), table)
 
 
+class _Held:
+    """A dataset of a file that someone else has open, and may have closed when it is read."""
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset, self.shape, self.dtype = dataset, tuple(dataset.shape), dataset.dtype
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        try:
+            return np.asarray(self._dataset[part])
+        except Exception as error:
+            raise _closed(error) from error
+
+
 def _as_data(given: Any) -> Any:
     """Return what has a shape and a type, and gives the values of a slice; lists are such as arrays."""
     given = getattr(given, "data", given) if type(given).__name__.endswith("DataIO") else given
-    if isinstance(getattr(given, "dtype", None), np.dtype):
+    if isinstance(given, np.ndarray):
         return given
+    if isinstance(getattr(given, "dtype", None), np.dtype):
+        return _Held(given)
     listed = list(given)
     if all(isinstance(one, str | bytes | int | float | np.number | np.ndarray | list) for one in listed):
         try:
