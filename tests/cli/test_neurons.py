@@ -81,7 +81,9 @@ def test_a_folder_of_everything(
     page = (out / "report.html").read_text(encoding="utf-8")
     assert recording.subject in page
     for sentence in facts["warnings"]:
-        assert sentence["kind"] != "left_out" or sentence["text"] in shown.err or "cut into" in sentence["text"]
+        assert (
+            sentence["kind"] != "left_out" or sentence["text"] in shown.err or "cut into" in sentence["text"]
+        )
     assert main(["run", str(out), "--out", str(tmp_path / "again"), "-q"]) == 0
     xr.testing.assert_identical(without_facts(tmp_path / "again"), without_facts(out))
 
@@ -89,16 +91,31 @@ def test_a_folder_of_everything(
 def test_every_option(files: list[Path], tmp_path: Path, capsys: Capture) -> None:
     """What is given reaches the experiment file; numbers go to stdout as JSON."""
     given: dict[str, Any] = {
-        **{"by": "stimulus_name", "states": "spectral", "state": 1.0, "bin": 0.25, "length": 2.0, "step": 1.0},
-        **{"overlap": 0.5, "taper": "hann", "frequencies": 2, "scale": "published", "window": [0.0, 3.0]},
-        **{"table": ["film_presentations"], "where": "block >= 0", "units_where": "quality == 'good'"},
-        **{"area": "quality", "spontaneous": "none", "bin_step": 0.25},
+        "by": "stimulus_name",
+        "states": "spectral",
+        "state": 1.0,
+        "bin": 0.25,
+        "length": 2.0,
+        "step": 1.0,
+        "overlap": 0.5,
+        "taper": "hann",
+        "frequencies": 2,
+        "scale": "published",
+        "window": [0.0, 3.0],
+        "table": ["film_presentations"],
+        "where": "block >= 0",
+        "units_where": "quality == 'good'",
+        "area": "quality",
+        "spontaneous": "none",
+        "bin_step": 0.25,
     }
     measured = {"n_units": [2, 3], "draws": 2, "confidence": 0.9, "seed": 3, "normalize": "none"}
     not_together = {"compare", "value", "detrend", "standardize", "runs", "allow_overlap", "traces"}
     assert {*given} | not_together == {field.name for field in fields(RecordingOptions)}
     both = given | measured
-    texts = {name: ",".join(map(str, one)) if isinstance(one, list) else str(one) for name, one in both.items()}
+    texts = {
+        name: ",".join(map(str, one)) if isinstance(one, list) else str(one) for name, one in both.items()
+    }
     options = [part for name, text in texts.items() for part in (f"--{name.replace('_', '-')}", text)]
     out = tmp_path / "out"
     assert main(["neurons", str(files[0]), *options, "--json", "--out", str(out)]) == 0
@@ -155,14 +172,19 @@ def test_several_sessions(files: list[Path], tmp_path: Path, capsys: Capture) ->
         for column in ("mean", "low", "high"):
             assert rows[column].item() == pytest.approx(expected[column].sel(at).item())
         for session in results:
-            assert rows[session].item() == pytest.approx(expected["value"].sel(at | {"result": session}).item())
+            assert rows[session].item() == pytest.approx(
+                expected["value"].sel(at | {"result": session}).item()
+            )
     assert "the populations VISp, LGd, which not all of the 3 results have" in shown.out
     assert "of one animal (3 of 699733573)" in shown.out
     figures = {path.name for path in (out / "figures").iterdir()}
     assert figures == {"across.svg", "across_relative.svg", "trials.svg"}
     page = (out / "report.html").read_text(encoding="utf-8")
     links = re.findall(r'(?:href|src)="([^"]+)"', page)
-    assert {*links} == {*(f"{name}/report.html" for name in results), *(f"figures/{name}" for name in figures)}
+    assert {*links} == {
+        *(f"{name}/report.html" for name in results),
+        *(f"figures/{name}" for name in figures),
+    }
     assert all((out / link).is_file() for link in links)
     sessions = set(pd.read_csv(out / "trials.csv")["session"])
     assert sessions == {*results}
@@ -183,7 +205,18 @@ def test_sessions_of_one_name(files: list[Path], tmp_path: Path) -> None:
         place.write_bytes(files[at % 2].read_bytes())
         places.append(str(place))
     out = tmp_path / "out"
-    arguments = [*BY, "--window", "0,1", "--reference", "spontaneous", "--figures", "none", "--json", "--out", str(out)]
+    arguments = [
+        *BY,
+        "--window",
+        "0,1",
+        "--reference",
+        "spontaneous",
+        "--figures",
+        "none",
+        "--json",
+        "--out",
+        str(out),
+    ]
     assert main(["neurons", *places, *arguments]) == 0
     folders = {path.parent.name for path in out.glob("*/result.nc")}
     assert folders == {"a__session", "b__session", "b__figures"}
@@ -193,7 +226,10 @@ def test_sessions_of_one_name(files: list[Path], tmp_path: Path) -> None:
 WRONG = [
     (["{0}/gone.nwb", *BY, "--out", "{0}/o"], "{0}/gone.nwb: no such file"),
     (["{1}", *BY], "--out is missing; name the folder to write to: --out DIR"),
-    (["{1}", "--out", "{0}/o"], "{1}: by (--by) is missing: the column that names the sets, one of stimulus_name, "),
+    (
+        ["{1}", "--out", "{0}/o"],
+        "{1}: by (--by) is missing: the column that names the sets, one of stimulus_name, ",
+    ),
     (["{1}", "{2}", "--by", "stimulus", "--out", "{0}/o"], "{1}: no interval has the column 'stimulus'"),
     (["{1}", "{0}/text.nwb", *BY, "--out", "{0}/o"], "{0}/text.nwb: "),
     (["{1}", "{1}", *BY, "--out", "{0}/o"], "recording.files: '{1}' is given twice; give it once"),
@@ -202,7 +238,10 @@ WRONG = [
     (["{1}", *BY, "--states", "rate", "--out", "{0}/o"], "state (--state) is missing: how many seconds"),
     (["{1}", *STATES, "--value", "rate", "--out", "{0}/o"], "value (--value) is of responses to stimuli"),
     (["{1}", *STATES, "--step", "1", "--out", "{0}/o"], "step (--step) is of moving windows; say how long"),
-    (["{1}", *STATES, "--length", "1", "--compare", "a,b", "--out", "{0}/o"], "compare (--compare) is of trials"),
+    (
+        ["{1}", *STATES, "--length", "1", "--compare", "a,b", "--out", "{0}/o"],
+        "compare (--compare) is of trials",
+    ),
     (["{1}", *STATES, "--compare", "natural,scrambld", "--out", "{0}/o"], "{1}: unknown set 'scrambld'. Did"),
     (["{1}", *BY, "--runs", "block", "--out", "{0}/o"], "runs (--runs) says within what traces are"),
     (["{1}", *BY, "--units-where", "depth > 3", "--out", "{0}/o"], "{1}: "),
@@ -229,7 +268,9 @@ def test_malformed_files(tmp_path: Path, capsys: Capture) -> None:
     for at, (name, make) in enumerate(MALFORMED.items()):
         path = tmp_path / f"{at}.nwb"
         make(path)
-        assert main(["neurons", str(path), *BY, "--window", "0,0.25", "--out", str(tmp_path / "o")]) == 2, name
+        assert main(["neurons", str(path), *BY, "--window", "0,0.25", "--out", str(tmp_path / "o")]) == 2, (
+            name
+        )
         (only,) = told(capsys)
         assert only.startswith(f"differentia: {path}: "), name
         assert not (tmp_path / "o" / "result.nc").exists()

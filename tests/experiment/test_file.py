@@ -485,7 +485,8 @@ def test_responses_at_hand(write: Callable[[str], Path], monkeypatch: pytest.Mon
 def test_recordings(write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """The paths of files are the folder's; what is written of all, or of one, is read again."""
     path = write(
-        '[recording]\nfiles = ["m1.nwb", "/data/m2.nwb"]\nby = "condition"\nwindow = [0, 0.25]\ntable = "trials"\n'
+        '[recording]\nfiles = ["m1.nwb", "/data/m2.nwb"]\nby = "condition"\nwindow = [0, 0.25]\n'
+        'table = "trials"\n'
         '[measure]\nreference = "rest"\n'
     )
     read = read_experiment(path)

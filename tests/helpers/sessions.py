@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import h5py
 import numpy as np
 from helpers.nwb_files import write_allen_ephys
 
@@ -16,7 +17,13 @@ CONDITIONS = ("natural", "scrambled")
 
 
 def write_session(
-    path: Path, seed: int = 0, *, trials: int = 6, areas: Sequence[str] = ("VISp", "VISl"), per_area: int = 6
+    path: Path,
+    seed: int = 0,
+    *,
+    trials: int = 6,
+    areas: Sequence[str] = ("VISp", "VISl"),
+    per_area: int = 6,
+    subject: str = "",
 ) -> Path:
     """Write so many trials of each condition; units change their rates within natural ones more."""
     rng = np.random.default_rng(seed)
@@ -45,4 +52,8 @@ def write_session(
             "stimulus_name": ["spontaneous"],
         },
     }
-    return write_allen_ephys(path, trains, locations=locations, intervals=intervals)
+    write_allen_ephys(path, trains, locations=locations, intervals=intervals)
+    if subject:
+        with h5py.File(path, "r+") as file:
+            file["general/subject/subject_id"][()] = subject
+    return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -60,21 +61,25 @@ def measure_recordings_into(
 
     folder = measuring.folder_to_write(out, files=(UNITS, TRIALS, ACROSS, COMPARISON))
     experiment = recording_experiment_of(experiment)
-    require_together(experiment.recording.options())
+    require_together(experiment.recording.options(), pool=experiment.measure.pool)
     recordings = _read(experiment)  # all of them, before any is measured
     require_writable(folder, f"--out {folder}")
     context.with_resource(held(folder))
-    session = partial(_measure_session, context, experiment, memory=memory, figures=shown.figures)
+    told: dict[str, Any] = {"memory": memory, "figures": shown.figures, "quiet": shown.quiet}
     with measuring.seen(shown.quiet) as progress:
         if len(recordings) == 1:
             ((name, recording),) = recordings.items()
-            result, written = session(folder, name, recording, progress=progress)
+            result, written = _measure_session(
+                context, experiment, folder, name, recording, progress=progress, **told
+            )
         else:
             results = {}
             for name, recording in recordings.items():
                 if not shown.quiet:
                     say(f"differentia: session {name}")
-                results[name], _ = session(folder / name, name, recording, progress=progress)
+                results[name], _ = _measure_session(
+                    context, experiment, folder / name, name, recording, progress=progress, **told
+                )
             together = _write_sessions(folder, experiment, recordings, results, shown.figures)
     if len(recordings) == 1:
         measuring.tell(folder, {str(result["units"].item()): result}, written, shown)
@@ -83,7 +88,7 @@ def measure_recordings_into(
 
 
 def _read(experiment: RecordingExperiment) -> dict[str, Recording]:
-    """Return what the files hold by the names of the sessions' folders; spikes and traces are not read yet."""
+    """Return what the files hold by the names of the sessions' folders; spikes are not read yet."""
     from differentia.experiment.recordings import require_sets
     from differentia.neurons.nwb import read_recording
 
@@ -111,6 +116,22 @@ def _named(source: str) -> Iterator[None]:
         raise InputError(told if told.startswith(source) else f"{source}: {told}") from error
 
 
+@contextmanager
+def _heard() -> Iterator[list[str]]:
+    """Give the list of the warnings that are shown meanwhile."""
+    show, heard = warnings.showwarning, list[str]()
+
+    def listen(message: Warning | str, *where: Any, **more: Any) -> None:
+        heard.append(str(message))
+        show(message, *where, **more)
+
+    warnings.showwarning = listen
+    try:
+        yield heard
+    finally:
+        warnings.showwarning = show
+
+
 def _measure_session(
     context: typer.Context,
     experiment: RecordingExperiment,
@@ -120,15 +141,20 @@ def _measure_session(
     *,
     memory: str | None,
     figures: FigureOptions,
+    quiet: bool,
     progress: Progress,
 ) -> tuple[xr.Dataset, dict[Path, bool]]:
     """Measure one recording into a folder; return the result, and what of the folder has changed."""
     from differentia.experiment.file import write_recording_experiment
-    from differentia.experiment.recordings import measure_recording
+    from differentia.experiment.recordings import left_out, measure_recording
 
     options, given = experiment.recording.options(), experiment.measure.model_dump()
-    with _named(recording.source):
+    with _named(recording.source), _heard() as warned:
         result = measure_recording(recording, options, given, memory=memory, progress=progress)
+    if not quiet:
+        for text in left_out(result):
+            if not any(text in heard for heard in warned):
+                say(f"differentia: {text}")
     folder.mkdir(parents=True, exist_ok=True)
     write_recording_experiment(folder / EXPERIMENT, experiment, [recording.source])
     tables = {UNITS: recording.units.reset_index()}
@@ -248,7 +274,7 @@ def _remove_pictures(folder: Path) -> None:
 
 
 def _save_tables(folder: Path, tables: Mapping[str, pd.DataFrame], names: Sequence[str]) -> dict[Path, bool]:
-    """Write tables by the names of their files; those of an earlier run that are not there now are removed."""
+    """Write tables by the names of their files; those that an earlier run alone had are removed."""
     from differentia.results.tables import save_table
 
     for name in names:
@@ -279,7 +305,8 @@ def _tell_sessions(folder: Path, results: Mapping[str, xr.Dataset], together: To
             print_text()
         print_paragraph(*together.said)
     if not shown.quiet:
-        say(f"Written to {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
+        names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+        say(f"Written to {folder}: {', '.join(names)}")
         say(f"Open {folder / REPORT} in a browser")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from differentia.errors import InputError, require_known
 from differentia.experiment.measure import measure_responses
@@ -13,7 +13,7 @@ from differentia.neurons.recording import START, STOP
 from differentia.neurons.responses import stimulus_responses
 from differentia.neurons.trials import trials
 from differentia.neurons.windows import presentations
-from differentia.results.dataset import with_provenance
+from differentia.results.dataset import provenance, with_provenance
 from differentia.results.references import require_references
 from differentia.system.showing import listed
 
@@ -55,7 +55,7 @@ def measure_recording(
         result = measure_states(
             trials(recording, **taken),
             states=options.states,
-            length=options.state,
+            length=cast("float", options.state),
             **{name: given[name] for name in ("overlap", "taper", "frequencies", "scale")},
             progress=progress,
             **{name: value for name, value in measured.items() if name != "pool"},
@@ -82,6 +82,13 @@ def require_sets(recording: Recording, options: RecordingOptions, reference: Any
     spontaneous = () if options.spontaneous in (None, NONE) else (options.spontaneous,)
     for name in (*spontaneous, *(options.compare or ())):
         require_known("set", str(name), sets)
+
+
+def left_out(result: xr.Dataset) -> list[str]:
+    """Return what was left out of the recording of a result and why, asked for or not."""
+    known = provenance(result)
+    warned = [one["text"] for one in known.get("warnings", ()) if one["kind"] == "left_out"]
+    return [*known.get("left_out", ()), *warned]
 
 
 def _spontaneous(options: RecordingOptions, measured: Mapping[str, Any]) -> str | None:

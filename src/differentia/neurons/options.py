@@ -145,7 +145,7 @@ OF_STATES = (
 OF_RESPONSES = ("value", "allow_overlap")
 
 
-def require_together(options: RecordingOptions) -> None:
+def require_together(options: RecordingOptions, *, pool: int | None = None) -> None:
     """Raise an error for options that do not go together, before any file is read."""
     given = {one.name for one in fields(options) if getattr(options, one.name) != one.default}
     for name in given.intersection(OF_RESPONSES if options.states else OF_STATES):
@@ -153,9 +153,11 @@ def require_together(options: RecordingOptions) -> None:
         raise InputError(
             f"{option_name} is of responses to stimuli; leave it out, or leave out states (--states)"
             if options.states
-            else f"{option_name} is of states over time; leave it out, or say which: states (--states) rate or "
-            "spectral"
+            else f"{option_name} is of states over time; leave it out, or say which: states (--states) "
+            "rate or spectral"
         )
+    if options.states and pool is not None:
+        raise InputError("pool (--pool) is of responses; states draw from all neurons: leave it out")
     if options.states and options.state is None:
         raise InputError("state (--state) is missing: how many seconds a state is long, such as 1")
     if options.step is not None and options.length is None:
@@ -169,6 +171,6 @@ def require_together(options: RecordingOptions) -> None:
         raise InputError("bin_step (--bin-step) is from bin to bin; say how wide they are with bin (--bin)")
     if options.runs is not None and options.detrend == "none" and not options.standardize:
         raise InputError(
-            "runs (--runs) says within what traces are detrended and standardized; add detrend (--detrend) or "
-            "standardize (--standardize), or leave runs out"
+            "runs (--runs) says within what traces are detrended and standardized; add detrend "
+            "(--detrend) or standardize (--standardize), or leave runs out"
         )

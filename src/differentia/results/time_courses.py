@@ -1,4 +1,4 @@
-"""The values of windows in the order of time: through the recording, or after the onset of repeated trials."""
+"""The values of windows over time: through the recording, or after the onset of repeated trials."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ def time_courses(result: xr.Dataset) -> TimeCourses:
     """
     if not has_time_courses(result):
         raise InputError(
-            "the result has no values over time; measure states in moving windows: trials(..., length=, step=), "
-            "or --states with --length and --step"
+            "the result has no values over time; measure states in moving windows: trials(..., length=, "
+            "step=), or --states with --length and --step"
         )
-    values = draw_mean(result[TRIAL_VALUES], result).sel(n_units=result["n_units"].max())
-    values = values.transpose("image", "layer").values.astype(np.float64)
+    means = draw_mean(result[TRIAL_VALUES], result).sel(n_units=result["n_units"].max())
+    values = means.transpose("image", "layer").values.astype(np.float64)
     starts, stops = (result[name].values.astype(np.float64) for name in (START, STOP))
     trials, parts = _parts_of_trials(result["image_name"].values.astype(str).tolist())
     rows = {str(name): set_rows(result, str(name)) for name in result["set"].values}

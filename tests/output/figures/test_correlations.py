@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -196,8 +196,12 @@ def test_areas_beside_a_network() -> None:
     _, depth = dif.plot_depth({"vgg16": network, "mouse": mouse, "other": other})
     curve, *_ = curves(depth)
     np.testing.assert_allclose(x_of(curve), np.linspace(0, 1, 7))
-    at = {line.get_label(): x_of(line) for line in depth.get_lines() if line.get_label() in ("mouse", "other")}
-    ticks = dict(zip([label.get_text() for label in depth.get_xticklabels()], depth.get_xticks(), strict=True))
+    at = {
+        line.get_label(): x_of(line) for line in depth.get_lines() if line.get_label() in ("mouse", "other")
+    }
+    ticks = dict(
+        zip([label.get_text() for label in depth.get_xticklabels()], depth.get_xticks(), strict=True)
+    )
     assert [*ticks] == ["0", "0.5", "1", "VISp", "VISl", "VISal"]
     assert 1 < ticks["VISp"] < ticks["VISl"] < ticks["VISal"]
     for name, areas in (("mouse", ["VISp", "VISl", "VISal"]), ("other", ["VISl", "VISp"])):

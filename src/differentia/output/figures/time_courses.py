@@ -99,7 +99,7 @@ def _draw(ax: Axes, course: Course, layer: int, look: Look, name: str) -> None:
         return
     ax.plot(course.times, values, marker=look.symbol.marker, markersize=MARK, **style)
     if np.isfinite(error).any():
-        band = {"color": look.colour.figure, "alpha": BAND_STRENGTH, "linewidth": 0}
+        band: dict[str, Any] = {"color": look.colour.figure, "alpha": BAND_STRENGTH, "linewidth": 0}
         ax.fill_between(course.times, values - error, values + error, **band)
 
 

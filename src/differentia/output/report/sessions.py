@@ -77,10 +77,10 @@ def _session(name: str, result: xr.Dataset, report: str) -> dict[str, Any]:
     return {
         "name": name,
         "report": quote(report),
-        "subject": known.get("subject", ""),
-        "units": ", ".join(f"{size:,} in {layer}" for layer, size in sizes),
-        "items": f"{result.sizes['image']:,}",
-        "warnings": [warned["text"] for warned in known.get("warnings", ())],
+        "animal": known.get("subject", ""),
+        "neurons": ", ".join(f"{size:,} in {layer}" for layer, size in sizes),
+        "count": f"{result.sizes['image']:,}",
+        "told": [*known.get("left_out", ()), *(warned["text"] for warned in known.get("warnings", ()))],
     }
 
 
