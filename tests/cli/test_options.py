@@ -38,6 +38,10 @@ CHOICES = {
     "dtype": choices.DTYPE,
     "tokens": choices.TOKENS,
     "figures": choices.FORMAT,
+    "states": choices.STATES,
+    "scale": choices.SCALE,
+    "value": choices.VALUE,
+    "detrend": choices.DETREND,
 }
 
 #: The command whose option has the name of another's, and that.

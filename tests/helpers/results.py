@@ -31,6 +31,17 @@ def neurons(**options: Any) -> xr.Dataset:
     return dif.measure_responses(arrays, n_units=counts, pool=50, draws=6, reference="spontaneous", **options)
 
 
+def over_time(**options: Any) -> xr.Dataset:
+    """Measure the states of five trials of two sets in two areas."""
+    rng = np.random.default_rng(3)
+    sizes = {"V1": 6, "LM": 4}
+    signals = {
+        name: {area: rng.gamma(2.0, scale, (5, 80, size)) for area, size in sizes.items()}
+        for name, scale in (("natural", 2.0), ("spontaneous", 1.0))
+    }
+    return dif.measure_states(signals, rate=20.0, **{"length": 0.5, "reference": "spontaneous", **options})
+
+
 def of_sets(count: int, *, layers: int = 3, reference: str = "set 0", **options: Any) -> xr.Dataset:
     """Measure so many sets of four responses each, named by their place."""
     rng = np.random.default_rng(count)

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from helpers.results import neurons, over_time
 
 import differentia as dif
 from differentia.definition.measure import METRICS, NORMALIZATIONS
@@ -21,6 +22,7 @@ from differentia.output.words import (
     NormalizationWords,
     UnitWords,
     require_rows,
+    states_in_words,
     unit_of,
     units_title,
 )
@@ -70,7 +72,7 @@ def test_a_row_without_a_choice_is_found() -> None:
 @pytest.mark.parametrize("rows", [NORMALIZATION_WORDS, METRIC_WORDS, UNIT_WORDS])
 def test_every_row_says_something_of_its_own(rows: dict[str, object]) -> None:
     """No clause or formula is there twice."""
-    for field in ("clause", "formula", "title"):
+    for field in ("clause", "formula", "title", "of_states"):
         texts = [getattr(row, field) for row in rows.values() if hasattr(row, field)]
         assert all(texts)
         assert len({*texts}) == len(texts)
@@ -96,7 +98,12 @@ def test_a_new_choice_takes_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(NORMALIZATIONS, "rank", NORMALIZATIONS["response"])
     monkeypatch.setitem(METRICS, "chebyshev", METRICS["cityblock"])
     monkeypatch.setitem(UNIT_KINDS, "center", UnitKind(UNIT_KINDS["all"].choose))
-    ranked = NormalizationWords("responses to each {item} were ranked", "<mi>R</mi>", "R is a rank.")
+    ranked = NormalizationWords(
+        "responses to each {item} were ranked",
+        "<mi>R</mi>",
+        "R is a rank.",
+        "the values of each state were ranked",
+    )
     monkeypatch.setitem(NORMALIZATION_WORDS, "rank", ranked)
     monkeypatch.setitem(METRIC_WORDS, "chebyshev", MetricWords("their largest difference", "<mi>max</mi>"))
     central = UnitWords("the {counted} {of_each} nearest its centre {were} used", "{count:,} central units")
@@ -112,6 +119,29 @@ def test_a_new_choice_takes_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     assert meaning == "R is a rank."
     assert yardstick(result) == "0 where all responses are equal"
     assert (units_title("center", 1000), unit_of(result)) == ("1,000 central units", "")
+    states = over_time().assign_attrs(normalize="rank")
+    assert "each population, the values of each state were ranked. The distance" in str(
+        dif.describe_methods(states)
+    )
+
+
+@pytest.mark.filterwarnings("ignore::differentia.DifferentiaWarning")
+def test_states_in_words() -> None:
+    """Each option that changes them is told, and no other; nothing of responses to stimuli."""
+    plain = states_in_words(over_time())
+    assert "into states of 0.5 s (10 samples at 20 a second) with no overlap" in plain
+    assert plain.endswith("samples, the constant term among them: K values, 6 of each neuron")
+    every = states_in_words(over_time(overlap=0.5, taper="tukey:0.25", frequencies=4))
+    assert "with an overlap of 50 %" in every
+    assert "multiplied by the window tukey:0.25, interpolated at 4 frequencies" in every
+    assert every.endswith("K values, 4 of each neuron")
+    assert "each neuron's mean over the samples: K values, 1 of each" in states_in_words(
+        over_time(states="rate")
+    )
+    assert states_in_words(neurons()) == ""
+    assert unit_of(over_time(scale="published")) == "squared unit of the responses"
+    assert unit_of(over_time(scale="published", states="rate")) == "unit of the responses"
+    assert unit_of(over_time()) == ""
 
 
 def test_the_unit_of_a_result() -> None:

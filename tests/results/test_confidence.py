@@ -17,6 +17,7 @@ from differentia.results.confidence import (
     SCORES,
     STRONG_IMAGES,
     Sample,
+    confidence_of_mean,
     freedom_of,
     limits,
     strongest,
@@ -185,3 +186,44 @@ def test_limits_go_on_beyond_the_scores_that_are_kept() -> None:
     low, high = limits(0.05 * SCORES, 2.0, 0.999)
     reach = scipy.stats.t.ppf(0.9995, 2)
     assert (low, high) == pytest.approx((-0.05 * reach, 0.05 * reach))
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda rng, n: rng.normal(1.0, 0.1, n),
+        lambda rng, n: rng.lognormal(-0.045, 0.3, n),
+        lambda rng, n: rng.lognormal(-0.32, 0.8, n),
+        lambda rng, n: rng.gamma(1.0, 1.0, n),
+    ],
+    ids=["normal", "skewed", "very skewed", "exponential"],
+)
+def test_limits_of_a_mean_over_trials_hold_the_true_one(draw: Callable[..., np.ndarray]) -> None:
+    """Of ten trials, in 92 to 97.5 % of 2,000 samples; those of a normal distribution miss more often."""
+    rng, held, of_normal = np.random.default_rng(0), 0, 0
+    for _ in range(2000):
+        values = draw(rng, 10)
+        found = confidence_of_mean(values)
+        assert found is not None
+        low, high = np.exp(limits(found.log_limit, found.freedom, 0.95)) * values.mean()
+        held += low <= 1.0 <= high
+        of_normal += abs(values.mean() - 1) <= 1.96 * values.std(ddof=1) / np.sqrt(10)
+    assert 0.915 < held / 2000 < 0.975
+    assert of_normal < held
+
+
+def test_limits_of_normal_trials_are_students_on_a_scale_of_ratios() -> None:
+    """Of few, whose kurtosis tells nothing; near those of SciPy where the error is small."""
+    values = np.array([0.99, 1.01, 1.0])
+    found = confidence_of_mean(values)
+    assert found is not None
+    low, high = np.exp(limits(found.log_limit, found.freedom, 0.95))
+    expected = scipy.stats.t.interval(0.95, 2, loc=1.0, scale=scipy.stats.sem(values))
+    np.testing.assert_allclose((low, high), expected, rtol=1e-3)
+    np.testing.assert_allclose(found.influence, values - 1, atol=1e-12)
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.0], [0.0, 0.0, 0.0], [1.0, np.nan, 2.0, 3.0]])
+def test_means_of_which_nothing_is_known(values: list[float]) -> None:
+    """Of two trials, of no differentiation, and where one has no value."""
+    assert confidence_of_mean(np.array(values)) is None

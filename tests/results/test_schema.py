@@ -381,9 +381,12 @@ PUBLIC: dict[str, tuple[Any, ...]] = {
     "write_report": ("x.html",),
 }
 
-#: Those that take results by kind, of VGG16, or of four sets; and those of draws, which take any selection,
-#: and kinds that were joined.
-OTHERS = {"across", "compare_with_published", "depth", "plot_kinds", "plot_time_courses"}
+#: Those that take results by kind, of VGG16, of trials, or of four sets; and those of draws, which take any
+#: selection, and kinds that were joined.
+OTHERS = {
+    *("across", "compare_with_published", "depth", "plot_kinds"),
+    *("plot_time_courses", "trial_values"),
+}
 UNCHECKED = {"draw_mean", "draw_spread", "not_converged"}
 
 

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 import differentia as dif
-from differentia.results.subject import NETWORK, RECORDED, subject_of, unit_noun
+from differentia.results.subject import NETWORK, OVER_TIME, RECORDED, subject_of, unit_noun
 
 
 @pytest.fixture(scope="module")
@@ -36,3 +36,12 @@ def test_responses_that_a_network_gave_are_of_its_layers(digits_result: xr.Datas
 def test_things_are_counted() -> None:
     assert RECORDED.item.count(1) == "1 stimulus"
     assert RECORDED.item.count(1200) == "1,200 stimuli"
+
+
+def test_values_over_time_are_of_trials_or_windows_and_so_are_their_contrasts() -> None:
+    """What a contrast is of is read of its facts; of stimuli it stays so."""
+    rng = np.random.default_rng(0)
+    result = dif.measure_states({name: rng.normal(size=(4, 40, 3)) for name in "ab"}, rate=20.0, length=0.5)
+    assert subject_of(result) is subject_of(dif.contrast(result, "a", "b")) is OVER_TIME["trials"]
+    of_stimuli = dif.measure_responses({name: {"V1": rng.normal(size=(12, 3))} for name in "ab"})
+    assert subject_of(dif.contrast(of_stimuli, "a", "b")) is RECORDED

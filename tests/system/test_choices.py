@@ -13,9 +13,10 @@ from differentia.networks.rounding import DTYPES
 from differentia.networks.runner import COMPILED
 from differentia.neurons.activity import VALUES
 from differentia.neurons.preprocessing import DETRENDS
+from differentia.neurons.states import STATE_KINDS
 from differentia.output.figures.save import METADATA
 from differentia.output.options import NONE
-from differentia.output.words import AXIS_WORDS, TOKEN_WORDS
+from differentia.output.words import AXIS_WORDS, SCALE_WORDS, TOKEN_WORDS
 from differentia.recording.options import RecordOptions
 from differentia.recording.selection import WAYS
 from differentia.recording.units import UNIT_KINDS
@@ -41,6 +42,8 @@ TABLES: list[tuple[Choice, Collection[str]]] = [
     (choices.TOKENS, TOKEN_WORDS),
     (choices.DTYPE, DTYPES),
     (choices.FORMAT, (*METADATA, NONE)),
+    (choices.STATES, STATE_KINDS),
+    (choices.SCALE, SCALE_WORDS),
     (choices.VALUE, VALUES),
     (choices.DETREND, DETRENDS),
 ]

@@ -288,4 +288,6 @@ def units_at_hand(result: xr.Dataset) -> xr.DataArray:
 
 def is_squared(result: xr.Dataset) -> bool:
     """Return whether what a result compares is in the squared unit of what was recorded, as spectra are."""
-    return bool(provenance(result).get("states", {}).get("states") == "spectral")
+    # What was computed from several results has no provenance.
+    known = provenance(result) if "provenance" in result.attrs else {}
+    return bool(known.get("states", {}).get("states") == "spectral")

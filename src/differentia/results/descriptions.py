@@ -43,6 +43,9 @@ DESCRIPTIONS: dict[str, Description] = {
         "Of where the value may lie, by source of uncertainty. NaN where it is unknown.",
         _VALUES,
     ),
+    TRIAL_VALUES: Description(
+        "differentiation of the {item}", "Median distance over all pairs of its states.", _VALUES
+    ),
     "log_limit": Description(
         "logarithmic limit",
         "Quantile of the confidence distribution over {items} of the logarithm of the value of draw 0, less "
@@ -124,9 +127,6 @@ _OVER_TIME: dict[str, Description] = {
         "one has no value, and where there is no such draw: where all {units} of a {place} are used, there "
         "is draw 0 alone. draw_mean(result) is the mean over draws.",
         _VALUES,
-    ),
-    TRIAL_VALUES: Description(
-        "differentiation of the {item}", "Median distance over all pairs of its states.", _VALUES
     ),
     "log_limit": Description(
         "logarithmic limit",

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 from helpers.reports import kinds, published
-from helpers.results import neurons
+from helpers.results import neurons, over_time
 
 import differentia as dif
 from differentia.definition.measure import METRICS, NORMALIZATIONS
@@ -44,6 +44,20 @@ def test_facts_and_overview_of_recorded_responses() -> None:
     (first, *_) = extreme_layers(published()).values()
     assert first.first is not None
     assert first.first[0] == "input"
+
+
+def test_what_states_are_made_of() -> None:
+    """Over what time, and how intervals are made; what was not asked for is not listed."""
+    known = dict(facts({"all": over_time()}))
+    assert (known["States"], known["Length of a state, in seconds"]) == ("spectral", "0.5")
+    assert known["Samples in a second"] == "20.0"
+    assert known["Intervals"] == "95 %; of trials: Student's t of the mean over trials, on a scale of ratios"
+    assert "Overlap of states" not in known
+    assert "Frequencies in equal ratios" not in known
+    assert dict(facts({"all": over_time(overlap=0.5)}))["Overlap of states"] == "0.5"
+    assert "States" not in dict(facts({"random": neurons()}))
+    assert yardstick(over_time()) == "0 where all responses are equal"
+    assert "1.414" in yardstick(neurons())
 
 
 def test_what_was_left_out_as_a_copy() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.reports import compared, data_of, kinds, measured
-from helpers.results import neurons
+from helpers.results import neurons, over_time
 from plotly.offline import get_plotlyjs
 
 import differentia as dif
@@ -199,3 +199,18 @@ def test_showing_it_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     message = r"show\(\) needs a Jupyter notebook .*; write_report\(\) writes a file that browsers open"
     with pytest.raises(dif.InputError, match=message):
         dif.show(neurons())
+
+
+def test_a_page_of_trials_speaks_of_states(tmp_path: Path) -> None:
+    """Not of images, nor of fewer of them; that of stimuli does not speak of states."""
+    of_trials = dif.write_report(over_time(), tmp_path / "trials.html").read_text(encoding="utf-8")
+    of_stimuli = dif.write_report(neurons(), tmp_path / "stimuli.html").read_text(encoding="utf-8")
+    said = (
+        "between all pairs of states of a trial, as a mean over the trials of a set",
+        "they need 10 to 2,048",
+    )
+    assert [one in of_trials for one in said] == [True, False]
+    assert [one in of_stimuli for one in said] == [False, True]
+    missing = data_of(of_trials)["missing"]
+    assert "at most 2,000 images" not in " ".join(missing.values())
+    assert "at most 2,000 images" in " ".join(data_of(of_stimuli)["missing"].values())
