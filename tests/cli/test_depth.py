@@ -75,6 +75,22 @@ def test_mice_and_files(results: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert {path.name for path in (results / "out").iterdir()} >= {"depth.csv", "pairs.csv", "depth.png"}
 
 
+def test_areas_beside_a_network(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The stimulus of the one network is that of the recordings, which is said; of two networks it is not."""
+    assert main(["depth", "net", "mouse_1", "mouse_2", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err.startswith("The layer input of net is the stimulus of mouse_1, mouse_2, whose sets")
+    expected = dif.depth(dif.load_result("mouse_1/result.nc"), stimulus=measured())
+    _, mouse, _ = json.loads(captured.out)
+    assert mouse["layers"][0]["pearson"] == pytest.approx(expected["pearson"].item())
+    assert main(["depth", "net", "mouse_1", "--stimulus", "net"]) == 0
+    assert capsys.readouterr().err == ""
+    (results / "other").mkdir()
+    dif.save(measured(), "other/result.nc")
+    assert main(["depth", "net", "other", "mouse_1"]) == 2
+    assert "mouse_1: the result has no layer 'input'" in capsys.readouterr().err
+
+
 def test_all_numbers_in_one_table(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of one result that of the library; of several below each other, whatever their layers."""
     assert main(["depth", "net", "--table", "net.parquet"]) == 0

@@ -243,7 +243,10 @@ WRONG = [
         "compare (--compare) is of trials",
     ),
     (["{1}", *STATES, "--compare", "natural,scrambld", "--out", "{0}/o"], "{1}: unknown set 'scrambld'. Did"),
-    (["{1}", *STATES, "--pool", "4", "--out", "{0}/o"], "pool (--pool) is of responses; states draw from all"),
+    (
+        ["{1}", *STATES, "--pool", "4", "--out", "{0}/o"],
+        "pool (--pool) is of responses; states draw from all",
+    ),
     (["{1}", *BY, "--runs", "block", "--out", "{0}/o"], "runs (--runs) says within what traces are"),
     (["{1}", *BY, "--units-where", "depth > 3", "--out", "{0}/o"], "{1}: "),
     (["{1}", *BY, "--reference", "rest", "--out", "{0}/o"], "{1}: unknown set"),
