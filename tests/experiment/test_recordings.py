@@ -47,7 +47,7 @@ def test_responses(recording: Recording, spontaneous: str | None, reference: str
 def test_a_long_interval_that_is_not_cut(recording: Recording) -> None:
     """It is one response, to which no other compares."""
     whole = RecordingOptions(by="stimulus_name", window=(0.0, 1.0), spontaneous="none")
-    with pytest.raises(dif.InputError, match="set 'spontaneous', .* has 1 responses"):
+    with pytest.raises(dif.InputError, match=r"set 'spontaneous', .* has 1 responses"):
         measure_recording(recording, whole, {"reference": "spontaneous"})
 
 
