@@ -335,7 +335,9 @@ is not used.
 """
 
 ACROSS_TEXT = """
-{missed} Trials that can't be exchanged, as where a run has its own level, are those of `block`.
+{missed} Where the condition with few trials varies much more, one-sided p is too small, and where values are
+skewed as well, so is two-sided p: compare logarithms, or as many trials of both. Runs whose trials resemble
+each other have to be named (`block`).
 
 ## Across sessions
 
