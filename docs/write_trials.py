@@ -348,7 +348,11 @@ leaves out 0: false positives are what is missing to 100 %.
 """
 
 FAMILIES = """
-With three groups, none of which differs, any has a corrected p < 0.05 in so many simulations: {families}.
+Where levels differ much between sessions, compare logarithms (`log=True`): as they are, a few strong sessions
+decide the mean and its interval.
+
+With three groups, none of which differs, any has a corrected p < 0.05 in so many simulations:
+{families}.
 
 ## The mixed model
 
