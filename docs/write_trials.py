@@ -335,7 +335,9 @@ is not used.
 """
 
 ACROSS_TEXT = """
-{missed} Trials that can't be exchanged, as where a run has its own level, are those of `block`.
+{missed} Where the condition with few trials varies much more, one-sided p is too small, and where values are
+skewed as well, so is two-sided p: compare logarithms, or as many trials of both. Runs whose trials resemble
+each other have to be named (`block`).
 
 ## Across sessions
 
@@ -346,7 +348,11 @@ leaves out 0: false positives are what is missing to 100 %.
 """
 
 FAMILIES = """
-With three groups, none of which differs, any has a corrected p < 0.05 in so many simulations: {families}.
+Where levels differ much between sessions, compare logarithms (`log=True`): as they are, a few strong sessions
+decide the mean and its interval.
+
+With three groups, none of which differs, any has a corrected p < 0.05 in so many simulations:
+{families}.
 
 ## The mixed model
 

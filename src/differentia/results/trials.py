@@ -102,7 +102,8 @@ def compare_trials(
     block
         A column: only trials with the same value of it change places, as those of one run.
     log
-        Whether logarithms (to the base 10) are compared.
+        Whether logarithms (to the base 10) are compared: where levels differ much between sessions, the
+        strong ones decide the mean difference of values as they are.
     alternative
         Of the test within sessions: "two-sided", or "greater" or "less", of the first condition.
     permutations
