@@ -218,6 +218,7 @@ _OF_SPIKES: dict[str, Edit] = {
     "a soft link to nowhere": _link("units/spike_times", h5py.SoftLink("/units/gone")),
     "soft links in a circle": _circle,
     "a soft link through an external link": _through_a_link,
+    "a name of two lines": lambda file: file.create_group("general/a\nb\x1b[2J"),
     "terabytes declared": _terabytes,
     "units are a dataset": _link("units", np.arange(3)),
     "no index of spike times": _without("units/spike_times_index"),

@@ -33,6 +33,7 @@ TOLD = {
     "a soft link to nowhere": "/units/spike_times is a link to '/units/gone', where nothing is found",
     "soft links in a circle": "/one is a link to '/other', where nothing is found",
     "a soft link through an external link": "/elsewhere is a link to another file, which is not followed",
+    "a name of two lines": r"holds '/general/a\\nb\\x1b\[2J', a name with control characters",
     "terabytes declared": "/units/spike_times: declares 8,796,093,022,208 bytes of data, far more",
     "units are a dataset": "/units is a dataset; expected a group",
     "no index of spike times": "/units: holds spike_times without spike_times_index",
