@@ -132,8 +132,12 @@ def _through_a_link(file: h5py.File) -> None:
 
 def _terabytes(file: h5py.File) -> None:
     del file["units/spike_times"]
-    file.create_dataset("units/spike_times", (2**40,), "f8", chunks=(2**16,), fillvalue=1.0)
+    _many(file, "units/spike_times")
     _instead("units/spike_times_index", [2**39, 2**39, 2**40])(file)
+
+
+def _many(file: h5py.File, place: str) -> None:
+    file.create_dataset(place, (2**40,), "f8", chunks=(2**16,), fillvalue=1.0)
 
 
 def _references(file: h5py.File) -> None:
@@ -181,6 +185,17 @@ def _of_version_1(file: h5py.File) -> None:
     file["nwb_version"] = "NWB-1.0.6"
 
 
+def _terabytes_of_versions(file: h5py.File) -> None:
+    del file.attrs["nwb_version"]
+    _many(file, "nwb_version")
+
+
+def _first_times(file: h5py.File) -> None:
+    del file[f"{_SERIES}/timestamps"]
+    _many(file, f"{_SERIES}/starting_time")
+    file[f"{_SERIES}/starting_time"].attrs["rate"] = 30.0
+
+
 def _no_version(file: h5py.File) -> None:
     del file.attrs["nwb_version"]
 
@@ -210,6 +225,7 @@ _OF_SPIKES: dict[str, Edit] = {
     "no NWB": _no_version,
     "NWB 1": _of_version_1,
     "NWB 1, as an attribute": _attribute("/", "nwb_version", "1.0.6"),
+    "a version of terabytes": _terabytes_of_versions,
     "an external link": _link("units/spike_times", _outside),
     "an external link elsewhere": _link("general/more", _outside),
     "an external link to a group": _link("acquisition", _outside),
@@ -218,6 +234,7 @@ _OF_SPIKES: dict[str, Edit] = {
     "a soft link to nowhere": _link("units/spike_times", h5py.SoftLink("/units/gone")),
     "soft links in a circle": _circle,
     "a soft link through an external link": _through_a_link,
+    "a name of two lines": lambda file: file.create_group("general/a\nb\x1b[2J"),
     "terabytes declared": _terabytes,
     "units are a dataset": _link("units", np.arange(3)),
     "no index of spike times": _without("units/spike_times_index"),
@@ -261,6 +278,7 @@ _OF_TRACES: dict[str, Edit] = {
     "no rate": _regular(0.0, None),
     "a rate as text": _regular(0.0, "30 Hz"),
     "no first time": _regular(np.nan, 30.0),
+    "terabytes of first times": _first_times,
     "samples out of order": _instead(f"{_SERIES}/timestamps", _COUNTS[::-1]),
     "two samples at one time": _instead(f"{_SERIES}/timestamps", np.repeat(_COUNTS[::2], 2)),
     "a sample without a time": _instead(f"{_SERIES}/timestamps", np.where(_COUNTS == 1, np.nan, _COUNTS)),

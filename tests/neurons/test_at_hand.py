@@ -129,7 +129,7 @@ BACKWARDS = {"start_time": [1.0], "stop_time": [0.0]}
     ("told", "given"),
     [
         ("^unit 1: spike times are out of order", {"activity": [[0.1], [0.3, 0.2]]}),
-        ("^unit b: number 0 of the spike times is nan", {"activity": {"b": [np.nan]}}),
+        ("^unit 'b': number 0 of the spike times is nan", {"activity": {"b": [np.nan]}}),
         ("unit 0: the spike times are no numbers", {"activity": [["a"]]}),
         ("unit 0: the spike times are no numbers", {"activity": [[[0.1], [0.2, 0.3]]]}),
         ("is a list of numbers; expected one array of spike times for each unit", {"activity": [0.1, 0.2]}),

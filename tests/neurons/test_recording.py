@@ -21,6 +21,8 @@ def test_it_shows_itself() -> None:
         "  areas:     V1 (2), LM (1), none (1)",
         "  intervals: trials (1,200)",
     ]
+    hostile = repr(dif.as_recording([[0.1]], session="s\x1b[2J\n1", units={"location": ["V\x07"]}))
+    assert hostile.splitlines()[1:] == ["  session: s [2J 1", "  areas:   V (1)"]
     assert repr(dif.as_recording(np.zeros((3, 2)), rate=1.0)) == "Recording of 2 units (traces)"
 
 

@@ -58,8 +58,8 @@ def as_recording(
     rate
         Samples per second of an array, the first at 0 s.
     observed
-        From when to when the units were recorded, (n, 2) in seconds. What pynapple calls ``time_support``
-        without.
+        From when to when the units were recorded, (n, 2) in seconds. Without, what pynapple calls
+        ``time_support``, which is from the first spike to the last unless pynapple was told another.
     session, subject
         What to call the recording and the animal.
 
@@ -198,7 +198,7 @@ def _of_trains(trains: Mapping[Any, Any]) -> _Found:
         raise InputError(f"the activity is of no unit; {_EXPECTED}")
     if all(isinstance(one, int | float | np.number) for one in trains.values()):
         raise InputError("the activity is a list of numbers; expected one array of spike times for each unit")
-    checked = tuple(spike_times(one, f"unit {label}") for label, one in trains.items())
+    checked = tuple(spike_times(one, f"unit {label!r}") for label, one in trains.items())
     return _Found(ListedSpikes(checked), pd.DataFrame(index=pd.Index(list(trains))))
 
 

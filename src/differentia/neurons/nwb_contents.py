@@ -99,18 +99,18 @@ def _require_file(path: Path, where: str) -> None:
 
 def _require_version(opened: Any, where: str) -> None:
     version = opened.attrs.get("nwb_version")
-    if version is None and "nwb_version" in opened:
-        version = opened["nwb_version"][()]
+    if version is None and "nwb_version" in opened:  # as NWB 1 has it
+        version = _single(opened["nwb_version"])
     if version is None:
         raise InputError(
             f"{where}: is an HDF5 file, and no NWB file: it names no nwb_version; expected one as "
             "PyNWB writes it"
         )
     told = version.decode(errors="replace") if isinstance(version, bytes) else str(version)
-    if not told.removeprefix("NWB-").startswith("2"):
+    told = told.removeprefix("NWB-")
+    if told.partition(".")[0] != "2":
         raise InputError(
-            f"{where}: is of NWB {told.removeprefix('NWB-')[:20]}; only NWB 2 is read: fetch it in that "
-            "version, or convert it"
+            f"{where}: is of NWB {told[:20]!r}; only NWB 2 is read: fetch it in that version, or convert it"
         )
 
 
@@ -199,7 +199,7 @@ class _File:
             where=f"{self._where}: /{place}",
             data=self._stored.dataset(data),
             timestamps=self._dataset(group, "timestamps"),
-            start=None if start is None else start[()],
+            start=None if start is None else _single(start),
             rate=None if start is None else start.attrs.get("rate"),
             conversion=data.attrs.get("conversion", 1.0),
             offset=data.attrs.get("offset", 0.0),
@@ -231,6 +231,11 @@ class _File:
         if not isinstance(target, h5py.Group) or not target.name:
             return None
         return self._table(target.name.lstrip("/"))
+
+
+def _single(found: Any) -> Any:
+    """Return the value of a dataset that holds one; None for any other, of whatever size."""
+    return found[()] if getattr(found, "shape", None) in ((), (1,)) else None
 
 
 def is_pynwb(given: Any) -> bool:

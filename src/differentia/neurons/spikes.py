@@ -31,7 +31,7 @@ class RaggedSpikes:
         label = self.labels[unit]
         return spike_times(
             self.data[int(start) : int(self.ends[unit])],
-            f"{self.where}, unit {label}",
+            f"{self.where}, unit {label!r}",
             f"sort them, or leave the unit out, units={f'id != {label!r}'!r}",
         )
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from differentia.errors import InputError, in_one_line
+from differentia.errors import InputError, has_control_characters, in_one_line
 from differentia.system.file_kinds import HDF5, HEAD, head_of, kind_of
 from differentia.system.machine import free_memory, written_size
 
@@ -76,6 +76,10 @@ def require_own_data(opened: Any, where: str) -> None:
 
     soft: list[str] = []
     for place, found in _walked(opened):
+        if has_control_characters(place):
+            raise InputError(
+                f"{where}: holds {place!r}, a name with control characters; don't use it, or have it renamed"
+            )
         if found is None and isinstance(opened.get(place, getlink=True), h5py.SoftLink):
             soft.append(place)
         elif found is None:

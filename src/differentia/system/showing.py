@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from differentia.errors import is_control_character
+
 #: In characters: longer values are cut off.
 LONGEST = 160
 
@@ -38,7 +40,8 @@ def listed(names: Sequence[str]) -> str:
 
 
 def _short(value: str) -> str:
-    line = " ".join(value.split())
+    line = "".join(" " if is_control_character(character) else character for character in value)
+    line = " ".join(line.split())
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
 
 
