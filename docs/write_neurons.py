@@ -67,9 +67,7 @@ VOLUMES_HEAD = """
 ## Each volume is a response
 
 ```python
-responses = dif.stimulus_responses(
-    recording, by="category", value="samples", detrend="linear", runs="run"
-)
+responses = dif.stimulus_responses(recording, by="category", value="samples", detrend="linear", runs="run")
 result = dif.measure_responses(responses, normalize="unit", reference="rest")
 ```
 
@@ -81,9 +79,7 @@ BLOCKS_HEAD = """
 ## Each block is a response
 
 ```python
-responses = dif.stimulus_responses(
-    recording, by="category", window=(0, 12.5), detrend="linear", runs="run"
-)
+responses = dif.stimulus_responses(recording, by="category", window=(0, 12.5), detrend="linear", runs="run")
 result = dif.measure_responses(responses, normalize="unit", reference="rest")
 dif.contrast(result, "house", "rest")
 ```
