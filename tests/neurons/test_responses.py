@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,9 @@ def test_they_are_measured_as_they_are() -> None:
     )
     assert "image_frame" in result.coords
     told = result.attrs["provenance"]
+    how = json.loads(told)["stimulus_responses"]
+    assert how == dict(responses.how)
+    assert (how["by"], how["window"], how["value"]) == ("stimulus_name", [0.0, 0.3], "count")
     assert all(text in told for text in ("s1.nwb", '"session": "s1"', "One unit is bad."))
     assert "One unit is bad." in repr(responses)
 
