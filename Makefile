@@ -76,6 +76,7 @@ figures: $(READY)
 	$(BIN)/python docs/write_depth.py
 	$(BIN)/python docs/write_between.py
 	$(BIN)/python docs/write_trials.py
+	$(BIN)/python docs/write_neurons.py
 	$(BIN)/python docs/draw_report_picture.py
 	$(BIN)/python docs/write_tutorial_page.py
 	$(BIN)/python docs/write_gallery.py
@@ -97,6 +98,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/operations.py
 	$(BIN)/python benchmarks/probes.py
 	$(BIN)/python benchmarks/sets.py
+	$(BIN)/python benchmarks/neurons.py
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python docs/write_performance.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -245,3 +246,18 @@ def test_trials_of_published_values() -> None:
             assert value == (
                 as_told[name] if isinstance(value, str) else pytest.approx(as_told[name], rel=1e-3)
             )
+
+
+def test_fmri() -> None:
+    """The whole page, written anew from its numbers: limits of blocks hold, those of volumes do not."""
+    told = script("write_neurons")
+    counted = json.loads(told.COUNTED.read_text(encoding="utf-8"))
+    assert told.page(counted) == page("fmri")
+    cells = [
+        (*(row[name] for name in ("correlation", "in_common", "size")), row["blocks_of_set"])
+        for row in counted["coverage"]
+    ]
+    assert cells == [*product(told.CORRELATIONS, told.IN_COMMON, told.SIZES, told.BLOCKS)]
+    assert min(row["blocks"] for row in counted["coverage"]) > told.LEAST_HELD
+    dependent = [row["volumes"] for row in counted["coverage"] if row["in_common"] or row["size"]]
+    assert max(dependent) < 0.7

@@ -33,6 +33,7 @@ def test_repeats_are_those_of_loops() -> None:
         np.testing.assert_array_equal(found["start"][:, at], ONSETS[rows])
     assert not np.array_equal(found[0], found[1])
     assert responses.told == ()
+    assert responses.how["stimulus"] == "frame"
     assert repr(responses).startswith("Responses to repeats in 1 sets\n  sets:  movie (6 x 5)")
 
 

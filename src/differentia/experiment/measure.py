@@ -213,7 +213,8 @@ def _arrays_of(given: Any) -> tuple[Mapping[str, Any], dict[str, Any]]:
         facts = {"responses": given.source, "session": given.session, "subject": given.subject}
         told = [{"kind": "left_out", "text": text} for text in given.told]
         return given, {
-            "provenance": {name: fact for name, fact in facts.items() if fact} | {"warnings": told},
+            "provenance": {name: fact for name, fact in facts.items() if fact}
+            | {"stimulus_responses": dict(given.how), "warnings": told},
             "attributes": given.attributes(),
             "independent": given.independent,
         }

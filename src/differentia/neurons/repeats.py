@@ -99,7 +99,7 @@ def repeated_responses(
         raise InputError(
             f"no set has two stimuli that were shown twice: {'; '.join(one.text for one in told)}"
         )
-    return finished(arrays, recording, told)
+    return finished(arrays, recording, told, {**found.how, "stimulus": stimulus})
 
 
 def _labelled(

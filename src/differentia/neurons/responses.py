@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -49,6 +49,8 @@ class StimulusResponses(Shown, Mapping[str, Mapping[str, "xr.DataArray"]]):
     independent
         Whether each response is one of its own: neither do windows overlap, nor are several samples of one
         presentation among them.
+    how
+        What was asked for, by the names of the options, and what a response is by default.
     """
 
     arrays: Mapping[str, Mapping[str, xr.DataArray]]
@@ -57,6 +59,7 @@ class StimulusResponses(Shown, Mapping[str, Mapping[str, "xr.DataArray"]]):
     subject: str = ""
     source: str = ""
     independent: bool = True
+    how: Mapping[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Mapping[str, xr.DataArray]:
         """Return the responses of a set, by area."""
@@ -99,12 +102,14 @@ class Read(NamedTuple):
     values: Num[np.ndarray, "window unit"]
     areas: Mapping[str, Int[np.ndarray, " _"]]
     told: tuple[Told, ...]
-    per_second: bool
+    value: str
+    how: Mapping[str, Any]
 
     def of(self, area: str, rows: Int[np.ndarray, " _"]) -> Num[np.ndarray, "row unit"]:
         """Return the responses of an area in some of the windows."""
         values = np.ascontiguousarray(self.values.T[self.areas[area]][:, rows].T)
-        return values / self.windows.lengths[rows, np.newaxis] if self.per_second else values
+        per_second = VALUES[self.value].per_second
+        return values / self.windows.lengths[rows, np.newaxis] if per_second else values
 
 
 @short_tracebacks
@@ -203,8 +208,8 @@ def stimulus_responses(
             place: _labelled(found.of(place, rows), coordinates, recording.units.index[found.areas[place]])
             for place in found.areas
         }
-    independent = value != "samples" and not _overlap(found.windows)
-    return finished(arrays, recording, found.told, independent=independent)
+    independent = found.value != "samples" and not _overlap(found.windows)
+    return finished(arrays, recording, found.told, found.how, independent=independent)
 
 
 def read(
@@ -250,13 +255,26 @@ def read(
                 "less noisy, and differ less, than those in short ones; window= makes them equal"
             ),
         )
-    return Read(windows, values, areas, (*windows.told, *told), VALUES[name].per_second)
+    how = {
+        "by": by,
+        "table": table if table is None or isinstance(table, str) else [*table],
+        "window": None if window is None else [float(end) for end in window],
+        "value": name,
+        "area": area,
+        "spontaneous": spontaneous,
+        "where": where,
+        "detrend": preprocessing.detrend,
+        "standardize": preprocessing.standardize,
+        "runs": preprocessing.runs,
+    }
+    return Read(windows, values, areas, (*windows.told, *told), name, how)
 
 
 def finished(
     arrays: Mapping[str, Mapping[str, xr.DataArray]],
     recording: Recording,
     told: Sequence[Told],
+    how: Mapping[str, Any],
     *,
     independent: bool = True,
 ) -> StimulusResponses:
@@ -265,7 +283,7 @@ def finished(
         warn("left_out", "; ".join(unasked))
     sentences = (*recording.told, *(one.text for one in told))
     return StimulusResponses(
-        arrays, sentences, recording.session, recording.subject, recording.source, independent
+        arrays, sentences, recording.session, recording.subject, recording.source, independent, how
     )
 
 
