@@ -214,6 +214,36 @@ dif.plot_trials(compared)
 """,
     ),
     Entry(
+        "time_courses",
+        "Differentiation over time",
+        "A window of three seconds moves through each trial of two films; lines are means over trials, bands "
+        "one standard error. Spikes are simulated: the film drives units of V1 more and more. "
+        "[From an NWB file to a figure](guides/neurons.md).",
+        "Two panels of lines against seconds: in V1 the film's rises far above that of its scrambled twin, in "
+        "LM the two stay together.",
+        """
+import pandas as pd
+
+onsets = 12.0 * np.arange(16)
+shown = ["film", "scrambled"] * 8
+rng = np.random.default_rng(3)
+units = pd.DataFrame({"location": ["V1"] * 20 + ["LM"] * 20})
+spikes = []
+for area in units["location"]:
+    parts = [rng.uniform(0, 192, 800)]
+    for onset, name in zip(onsets, shown):
+        for second in range(10):
+            drive = 2.0 * second if (name, area) == ("film", "V1") else 4.0
+            count = rng.poisson(rng.gamma(1.0, drive)) if drive else 0
+            parts.append(onset + second + rng.uniform(0, 1, count))
+    spikes.append(np.sort(np.concatenate(parts)))
+table = pd.DataFrame({"start_time": onsets, "stop_time": onsets + 10.0, "shown": shown})
+recording = dif.as_recording(spikes, units=units, intervals={"trials": table})
+trials = dif.trials(recording, by="shown", bin=0.1, length=3.0, step=1.0)
+dif.plot_time_courses(dif.measure_states(trials, states="rate", length=0.5, normalize="unit"))
+""",
+    ),
+    Entry(
         "sets",
         "Many sets",
         "One row for each set, here each of the ten digits as it is, and scrambled in two ways; in the order "
