@@ -219,8 +219,8 @@ dif.plot_trials(compared)
         "A window of three seconds moves through each trial of two films; lines are means over trials, bands "
         "one standard error. Spikes are simulated: the film drives units of V1 more and more. "
         "[From an NWB file to a figure](guides/neurons.md).",
-        "Two panels of lines against seconds: in V1 the film's rises far above that of its scrambled twin, in "
-        "LM the two stay together.",
+        "Two panels of lines against seconds: in V1 the film's rises far above that of its scrambled twin, "
+        "in LM the two stay together.",
         """
 import pandas as pd
 

@@ -12,9 +12,18 @@ from differentia.neurons.options import OF_RESPONSES, OF_STATES, RecordingOption
 
 #: A value of each option that is of one kind of measurement alone, which is not its default.
 OTHER: dict[str, Any] = {
-    "state": 1.0, "bin": 0.1, "bin_step": 0.1, "length": 2.0, "step": 1.0, "overlap": 0.5,
-    "taper": "hann", "frequencies": 4, "scale": "published", "compare": ("a", "b"),
-    "value": "rate", "allow_overlap": True,
+    "state": 1.0,
+    "bin": 0.1,
+    "bin_step": 0.1,
+    "length": 2.0,
+    "step": 1.0,
+    "overlap": 0.5,
+    "taper": "hann",
+    "frequencies": 4,
+    "scale": "published",
+    "compare": ("a", "b"),
+    "value": "rate",
+    "allow_overlap": True,
 }
 
 
