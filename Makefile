@@ -17,6 +17,7 @@ help:
 	@echo "make docs     build the documentation site (docs/_build/html/index.html)"
 	@echo "make linkcheck  follow the documentation's links to other sites (needs a network)"
 	@echo "make figures  redraw the pictures and the tables of units, of bfloat16, of depth, of distances between sets and of trials (needs the real data, chromium)"
+	@echo "make figures  redraw the pictures and the tables of units, of bfloat16, of depth, of distances between sets and of fMRI (needs the real data, chromium)"
 	@echo "make commands write docs/commands.md from the help texts"
 	@echo "make coverage simulate how often intervals hold the truth; writes docs/coverage.md (an hour; real data)"
 	@echo "make bench    time and memory, side by side with the bare pass; writes docs/performance.md (hours)"

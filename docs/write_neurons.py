@@ -71,7 +71,8 @@ responses = dif.stimulus_responses(recording, by="category", value="samples", de
 result = dif.measure_responses(responses, normalize="unit", reference="rest")
 ```
 
-Without detrending, what drifts within runs and differs between them adds to the distances.
+Without detrending, what drifts within runs, and differs between them, covers much of what tells conditions
+apart.
 
 """
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from helpers.neurons import averaged, counted, random_spikes, spiking, table, traced
@@ -214,6 +215,8 @@ def test_each_sample_as_a_response() -> None:
     np.testing.assert_array_equal(found, TRACES[rows])
     np.testing.assert_array_equal(found["start"], TIMES[rows])
     assert found["presentation"].values[[0, 1, 6]].tolist() == ["a 1.1", "a 1.2", "a 2.1"]
+    with pytest.raises(dif.InputError, match="unknown set 'c'"):
+        dif.stimulus_responses(recording, by="kind", value="samples", spontaneous="c")
     result = dif.measure_responses(responses)
     assert (dif.doubts(result) == "windows").all()
     assert np.isnan(result["differentiation_low"].sel(source="images")).all()
@@ -315,6 +318,26 @@ def test_sets_are_named_shortly() -> None:
     assert list(responses) == ["30", "0.1"]
     assert responses["30"]["all"].sizes["presentation"] == 2
     assert [one.message.kind for one in told] == ["left_out"]  # type: ignore[union-attr]
+
+
+def test_columns_of_the_table_stay_with_presentations() -> None:
+    """Numbers and texts, some of which are missing in one table; those of neither kind do not."""
+    shown = table(
+        start=np.arange(8.0),
+        stop=np.arange(8.0) + 0.5,
+        kind=["a"] * 4 + ["b"] * 4,
+        correct=pd.array([True, None, False, True] * 2, dtype="boolean"),
+        block=range(8),
+        phase=["x", None, "y", "z", None, None, None, None],
+        mixed=["x", "y", "z", "x", 1, 2, 3, 4],
+    )
+    responses = dif.stimulus_responses(spiking(TRAINS, shown), by="kind")
+    result = dif.measure_responses(responses)
+    np.testing.assert_array_equal(result["image_correct"], [1, np.nan, 0, 1] * 2)
+    np.testing.assert_array_equal(result["image_block"], np.arange(8))
+    assert result["image_phase"].values.tolist() == ["x", "", "y", "z", "", "", "", ""]
+    assert "image_mixed" not in result.coords
+    assert "image_kind" not in result.coords
 
 
 def test_invalid_times_are_left_out() -> None:

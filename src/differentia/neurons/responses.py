@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Int, Num
 
-from differentia.errors import InputError, short_tracebacks, warn
+from differentia.errors import InputError, require_known, short_tracebacks, warn
 from differentia.neurons.activity import VALUES, Preprocessing
 from differentia.neurons.areas import areas_of
 from differentia.neurons.recording import AREA, START, STOP, Recording
@@ -87,7 +87,7 @@ class StimulusResponses(Shown, Mapping[str, Mapping[str, "xr.DataArray"]]):
             "source": self.source,
             "sets": listed([*sizes]),
             "areas": listed([f"{name} ({array.shape[-1]:,})" for name, array in first.items()]),
-            "left out": " ".join(self.told),
+            "left out": "; ".join(self.told),
         }
         kind = "repeats" if len(next(iter(first.values())).shape) == 3 else "presentations"
         return f"Responses to {kind} in {len(self):,} sets", {
@@ -201,9 +201,10 @@ def stimulus_responses(
         preprocessing=preprocessing_of(recording, detrend, standardize, runs),
         allow_overlap=allow_overlap,
     )
-    arrays = {}
+    arrays, columns = {}, _columns(found.windows, by)
     for name, rows in found.windows.of_sets().items():
-        coordinates = _coordinates(found.windows.take(rows), by)
+        coordinates = {column: ("presentation", values[rows]) for column, values in columns.items()}
+        coordinates["presentation"] = ("presentation", found.windows.names[rows].astype(str))
         arrays[name] = {
             place: _labelled(found.of(place, rows), coordinates, recording.units.index[found.areas[place]])
             for place in found.areas
@@ -234,6 +235,7 @@ def read(
     name = _value_of(recording, value, window)
     shown = presentations(recording, by, table=table, where=where)
     if name == "samples":  # which are as long as each other, whatever the interval
+        require_known("set", spontaneous or shown.sets[0], shown.of_sets())
         spontaneous = None
     windows = without_invalid(windows_of(shown, window, spontaneous=spontaneous), recording)
     windows, seen = observed(windows, recording)
@@ -327,23 +329,17 @@ def _overlap(windows: Windows) -> bool:
     return False
 
 
-def _coordinates(windows: Windows, by: str) -> dict[str, Any]:
-    """Return what is known of presentations, along them."""
-    known: dict[str, Any] = {
-        "presentation": windows.names.astype(str),
-        "start": ("presentation", windows.starts),
-        "stop": ("presentation", windows.stops),
-    }
+def _columns(windows: Windows, by: str) -> dict[str, np.ndarray]:
+    """Return what is known of each window beside its name: when it was, and the table's numbers and texts."""
+    known: dict[str, np.ndarray] = {"start": windows.starts, "stop": windows.stops}
     for column in windows.table:
-        values = windows.table[column]
-        name = str(column)
-        if name in (START, STOP, by, "unit", *known):
+        values, name = windows.table[column], str(column)
+        if name in (START, STOP, by, "presentation", "unit", *known):
             continue
         if values.dtype.kind in "fiub":
-            known[name] = ("presentation", values.to_numpy(np.float64))
+            known[name] = values.to_numpy(np.float64, na_value=np.nan)
         elif all(isinstance(one, str) for one in values.dropna().tolist()):
-            texts = np.array([one if isinstance(one, str) else "" for one in values.tolist()], dtype=object)
-            known[name] = ("presentation", texts)
+            known[name] = values.astype(object).where(values.notna(), "").to_numpy()
     return known
 
 

@@ -359,7 +359,7 @@ def require_inside(windows: Windows, first: float, last: float, what: str) -> No
         raise InputError(
             f"{np.count_nonzero(outside):,} of {len(windows):,} windows lie outside of the recording, such "
             f"as {windows.words(one)}: {what} last from {first:.10g} to {last:.10g} s; look at the clocks, "
-            f"or leave these presentations out: where='{START} < {last:.10g}'"
+            f"or leave these presentations out: where='{first:.10g} <= {START} < {last:.10g}'"
         )
 
 
