@@ -75,6 +75,7 @@ figures: $(READY)
 	$(BIN)/python docs/write_bfloat16.py
 	$(BIN)/python docs/write_depth.py
 	$(BIN)/python docs/write_between.py
+	$(BIN)/python docs/write_neurons.py
 	$(BIN)/python docs/draw_report_picture.py
 	$(BIN)/python docs/write_tutorial_page.py
 	$(BIN)/python docs/write_gallery.py
@@ -96,6 +97,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/operations.py
 	$(BIN)/python benchmarks/probes.py
 	$(BIN)/python benchmarks/sets.py
+	$(BIN)/python benchmarks/neurons.py
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python docs/write_performance.py

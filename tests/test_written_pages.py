@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -193,3 +194,18 @@ def test_between_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not told.misses({**row, "held": 0.92}, 1000)
     monkeypatch.setattr(told.Two, "truth", lambda *_: 0.0)
     assert told.row("Gaussian, moved", (20, 50), 50, map)["held"] == 0
+
+
+def test_fmri() -> None:
+    """The whole page, written anew from its numbers: limits of blocks hold, those of volumes do not."""
+    told = script("write_neurons")
+    counted = json.loads(told.COUNTED.read_text(encoding="utf-8"))
+    assert told.page(counted) == page("fmri")
+    cells = [
+        (*(row[name] for name in ("correlation", "in_common", "size")), row["blocks_of_set"])
+        for row in counted["coverage"]
+    ]
+    assert cells == [*product(told.CORRELATIONS, told.IN_COMMON, told.SIZES, told.BLOCKS)]
+    assert min(row["blocks"] for row in counted["coverage"]) > told.LEAST_HELD
+    dependent = [row["volumes"] for row in counted["coverage"] if row["in_common"] or row["size"]]
+    assert max(dependent) < 0.7

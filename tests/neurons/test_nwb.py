@@ -91,6 +91,38 @@ def test_areas_by_rows_of_electrodes(tmp_path: Path) -> None:
     assert recording.units["location"].tolist()[:4] == ["VISp", "VISp", "VISl", "LGd"]
 
 
+def test_units_of_several_electrodes(tmp_path: Path) -> None:
+    """Their area is that of all their electrodes; where these lie in two, it is none."""
+    file = allen_ephys([[0.1], [0.2]], locations=["VISp", "VISp", "LGd"], region=True)
+    for electrodes in ([0, 1], [1, 2], []):
+        file.add_unit(
+            spike_times=[0.5], quality="good", snr=1.0, firing_rate=1.0, electrodes=electrodes,
+            obs_intervals=[[0.0, 1.0]], waveform_mean=np.zeros((4, 3)),
+        )  # fmt: skip
+    recording = dif.read_recording(write(file, tmp_path / "x.nwb"))
+    assert recording.units["location"].tolist() == ["VISp", "VISp", "VISp", "", ""]
+    assert recording.told == ("2 of 5 units have no area",)
+
+
+def test_potentials_of_electrodes(tmp_path: Path) -> None:
+    """Each channel has its own factor beside that of the series, and its electrode's area."""
+    file = allen_ephys()
+    values = np.random.default_rng(0).integers(-99, 99, (50, 2), dtype=np.int16)
+    series = pynwb.ecephys.ElectricalSeries(
+        name="lfp", data=values, rate=1250.0, starting_time=2.0, conversion=0.5, offset=1.0,
+        channel_conversion=[2.0, 4.0], electrodes=file.create_electrode_table_region([2, 0], "two"),
+    )  # fmt: skip
+    file.add_acquisition(series)
+    expected = values * 0.5 * [2.0, 4.0] + 1.0
+    for given in (file, write(file, tmp_path / "x.nwb")):
+        recording = dif.read_recording(given, traces="lfp")
+        activity: Any = recording.activity
+        np.testing.assert_array_equal(activity.samples(0, 50), expected)
+        np.testing.assert_allclose(activity.times[:2], [2.0, 2.0008])
+        assert recording.units["location"].tolist() == ["VISl", "VISp"]
+        assert recording.units.index.tolist() == [852, 850]
+
+
 def test_traces_are_those_of_pynwb(ophys: Path) -> None:
     """Values in their unit, times through a link to another series, and the columns of the cells."""
     recording = dif.read_recording(ophys, traces="dff")
@@ -107,6 +139,8 @@ def test_traces_are_those_of_pynwb(ophys: Path) -> None:
     np.testing.assert_array_equal(recording.units["valid_roi"], cells["valid_roi"])
     at_hand: Any = dif.read_recording(allen_ophys(), traces="processing/ophys/dff/traces").activity
     np.testing.assert_array_equal(at_hand.samples(0, 9), activity.samples(0, 9))
+    with pytest.raises(dif.InputError, match="unknown series '5'"):
+        dif.read_recording(ophys, traces=5)  # type: ignore[arg-type]
     speed: Any = dif.read_recording(ophys, traces="speed").activity
     np.testing.assert_allclose(speed.times[:3], [1.5, 1.6, 1.7])
     assert speed.samples(0, 7).shape == (7, 1)

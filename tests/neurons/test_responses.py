@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 from helpers.neurons import averaged, counted, random_spikes, spiking, table, traced
+from helpers.nwb_files import write_allen_ephys, write_allen_ophys
 from scipy.signal import detrend
 
 import differentia as dif
@@ -238,6 +240,21 @@ def test_overlapping_windows_are_refused() -> None:
     assert apart.independent
 
 
+def test_frames_of_a_monitor_may_be_a_little_short() -> None:
+    """A window that reaches into the next by less than 1 % ends there: each spike counts once."""
+    onsets = np.cumsum([1.0, *np.random.default_rng(5).normal(0.25, 2e-4, 99).tolist()])
+    shown = table(start=onsets, stop=onsets + 0.2, kind="a")
+    spikes = np.sort(np.r_[onsets, onsets[1:] - 1e-5, onsets + 0.1])
+    found = dif.stimulus_responses(spiking([spikes.tolist()], shown), by="kind", window=(0, 0.25))["a"]["all"]
+    assert (np.diff(onsets) < 0.25).sum() > 20
+    assert (found["stop"].values[:-1] <= onsets[1:]).all()
+    stops = np.minimum(onsets + 0.25, [*onsets[1:], np.inf])
+    np.testing.assert_array_equal(found, counted([spikes.tolist()], [*zip(onsets, stops, strict=True)]))
+    assert found.sum() == counted([spikes.tolist()], [(onsets[0], stops[-1])]).sum() - sum(
+        counted([spikes.tolist()], [*zip(stops[:-1], onsets[1:], strict=True)])[:, 0]
+    )
+
+
 def test_a_long_window_overlaps_later_ones_too() -> None:
     """The third lies in the first, though not in the second."""
     shown = table(start=[1.0, 2.0, 4.0], stop=[9.0, 3.0, 5.0], kind="a")
@@ -436,3 +453,67 @@ def test_they_are_a_mapping_of_arrays() -> None:
     assert len(responses) == 2
     assert isinstance(dict(responses)["movie"]["LM"], xr.DataArray)
     assert repr(responses).startswith("Responses to presentations in 2 sets\n  sets:  gratings (24), movie (")
+
+
+def test_a_file_of_spikes(tmp_path: Path) -> None:
+    """As the Allen Institute lays it out, with several tables; what was left out is told once."""
+    trains = random_spikes(3, n_units=6, seconds=21.0)
+    shown = {
+        "natural_movie_one_presentations": {
+            "starts": np.arange(1.0, 11, 0.25),
+            "stimulus_name": ["movie"] * 40,
+        },
+        "spontaneous_presentations": {"starts": [11.0, 18.0], "length": 3.6, "stimulus_name": ["rest"] * 2},
+    }
+    shown["natural_movie_one_presentations"] |= {"length": 0.25, "frame": [*range(20)] * 2}
+    path = write_allen_ephys(tmp_path / "session.nwb", trains, intervals=shown)
+    recording = dif.read_recording(path, units="quality == 'good'")
+    responses = dif.stimulus_responses(
+        recording, by="stimulus_name", window=(0, 0.25), spontaneous="rest", area="quality"
+    )
+    kept = [0, 1, 2, 4, 5]
+    windows = [(start, start + 0.25) for start in np.arange(1.0, 11, 0.25)]
+    np.testing.assert_array_equal(responses["movie"]["good"], counted(trains, windows)[:, kept])
+    rest = responses["rest"]["good"]
+    cut = [(start, start + 0.25) for start in (*np.arange(11, 14.5, 0.25), *np.arange(18, 21.5, 0.25))]
+    np.testing.assert_array_equal(rest, counted(trains, cut)[:, kept])
+    *_, of_units, of_rest = responses.told
+    assert of_units.startswith("1 of 6 units are left out")
+    assert of_rest.startswith("the 2 intervals of 'rest' were cut into 28 windows of 0.25 s")
+    result = dif.measure_responses(responses, normalize="unit", reference="rest")
+    assert (result["differentiation"] > 0).all()
+    repeats = dif.repeated_responses(
+        recording,
+        by="stimulus_name",
+        stimulus="frame",
+        table="natural_movie_one_presentations",
+        area="quality",
+    )
+    both = counted(trains, windows)[:, kept].reshape(2, 20, 5) / 0.25
+    np.testing.assert_allclose(repeats["movie"]["good"], both)
+
+
+def test_a_file_of_traces(tmp_path: Path) -> None:
+    """Read and averaged as its conversion says."""
+    values = np.random.default_rng(4).normal(size=(500, 6))
+    recording = dif.read_recording(write_allen_ophys(tmp_path / "imaging.nwb", values), traces="dff/traces")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        responses = dif.stimulus_responses(recording, by="stimulus_name", detrend="mean")
+    times = 0.5 + np.arange(500) / 30
+    starts = 1.0 + 0.25 * np.arange(60)
+    scaled = 2.0 * (values - values.mean(axis=0))
+    expected = averaged(scaled, times, [(start, start + 0.25) for start in starts])
+    np.testing.assert_allclose(responses["static_gratings"]["VISp"], expected[1::3], atol=1e-12)
+
+
+def test_pynapples_spikes() -> None:
+    """Give the same as plain lists."""
+    nap = pytest.importorskip("pynapple")
+    group = nap.TsGroup({label: nap.Ts(np.array(times)) for label, times in enumerate(TRAINS)})
+    trials = nap.IntervalSet(ONSETS, ONSETS + 0.5, metadata={"stimulus_name": SETS})
+    recording = dif.as_recording(group, intervals=trials)
+    found = dif.stimulus_responses(recording, by="stimulus_name", window=(0, 0.3))
+    expected = dif.stimulus_responses(spiking(TRAINS, SHOWN), by="stimulus_name", window=(0, 0.3))
+    for name in ("gratings", "movie"):
+        np.testing.assert_array_equal(found[name]["all"], expected[name]["all"])

@@ -10,7 +10,7 @@ import pytest
 from helpers.hdf5_files import h5, hostile_h5
 
 import differentia as dif
-from differentia.system.hdf5 import require_plain_hdf5
+from differentia.system.hdf5 import require_own_data, require_plain_hdf5
 
 
 def test_hdf5_files_are_read(tmp_path: Path) -> None:
@@ -55,3 +55,30 @@ def test_no_more_is_declared_than_the_file_can_hold(tmp_path: Path) -> None:
     require_plain_hdf5(zeros, "x", size=10**7 * 8 // 1100)
     with pytest.raises(dif.InputError, match=r"^x: declares 80,000,000 bytes of data, far more"):
         require_plain_hdf5(zeros, "x", size=10**7 * 8 // 1300)
+
+
+def test_links_within_a_file(tmp_path: Path) -> None:
+    """Soft links, objects and sizes are left to who reads them; what lies elsewhere is refused as ever."""
+
+    def linked(file: h5py.File) -> None:
+        file["g/x"] = np.ones(3)
+        file["g/ring"] = file["g"]
+        file["s"] = h5py.SoftLink("/t")
+        file["t"] = h5py.SoftLink("g/x")
+        file.create_dataset("r", (2,), h5py.ref_dtype)
+
+    with h5py.File(h5(tmp_path / "linked.h5", linked)) as file:
+        require_own_data(file, "x")
+        assert file["s"][:].tolist() == [1, 1, 1]
+    refused = {}
+    for told, fill in hostile_h5(tmp_path).items():
+        with h5py.File(h5(tmp_path / "hostile.h5", fill)) as file:
+            try:
+                require_own_data(file, "x")
+            except dif.InputError as error:
+                refused[told] = str(error)
+    assert list(refused) == [
+        "/a is a link", "/g/a is a link", "/g/x lies in another file", "/v lies in another file",
+    ]  # fmt: skip
+    assert refused["/a is a link"].startswith("x: /a is a link to another file, which is not followed")
+    assert refused["/g/a is a link"].startswith("x: /g/a is a link to '/x', where nothing is found")

@@ -136,10 +136,17 @@ def whole_numbers(data: Any, where: str) -> Int[np.ndarray, " n"]:
     """Return whole numbers >= 0, (n,), or raise an error for anything else."""
     values = values_of(data)
     if values is None or values.dtype.kind not in "iu":
-        raise InputError(f"{where}: holds {data.dtype} of shape {data.shape}; expected whole numbers")
+        raise InputError(f"{where}: holds {described(data)}; expected whole numbers")
     if values.size and not 0 <= values.min() <= values.max() < 2**63:
         raise InputError(f"{where}: goes from {values.min()} to {values.max()}; expected numbers >= 0")
     return values.astype(np.int64)
+
+
+def described(data: Any) -> str:
+    """Return in words what data are, before they are read."""
+    kind = np.dtype(data.dtype).kind
+    what = "text" if kind in "SUO" else str(data.dtype) if kind in "biuf" else "references, records or lists"
+    return f"{what} of shape {tuple(data.shape)}"
 
 
 def _length(data: Any, where: str) -> int:

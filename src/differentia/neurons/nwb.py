@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from differentia.errors import InputError, nearest_names, short_tracebacks, unknown_name
-from differentia.neurons.dynamic_tables import Table, values_of, whole_numbers
+from differentia.neurons.dynamic_tables import Table, described, values_of, whole_numbers
 from differentia.neurons.intervals import INVALID, interval_table, spans_of
 from differentia.neurons.nwb_contents import (
     Contents,
@@ -23,8 +22,8 @@ from differentia.neurons.nwb_contents import (
 )
 from differentia.neurons.recording import AREA, Recording
 from differentia.neurons.spikes import RaggedSpikes
-from differentia.neurons.times import regular_times, sample_times, spans
-from differentia.neurons.traces import SampledTraces, require_as_many, require_traces
+from differentia.neurons.times import number, regular_times, sample_times, spans
+from differentia.neurons.traces import SampledTraces, is_traces, require_as_many, require_traces
 from differentia.system.files import user_path
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ def read_recording(
 class _Activity:
     activity: RaggedSpikes | SampledTraces
     units: pd.DataFrame
-    observed: tuple[Float[np.ndarray, "n 2"], ...] | None = None
+    observed: tuple[Float[np.ndarray, "_ 2"], ...] | None = None
 
 
 def _has_spikes(contents: Contents) -> bool:
@@ -128,7 +127,7 @@ def _spikes(contents: Contents) -> _Activity:
         raise InputError(f"{table.where}: has no unit; expected some with spike times")
     place = f"{table.where}/{SPIKES}"
     if len(data.shape) != 1 or np.dtype(data.dtype).kind not in "iuf":
-        raise InputError(f"{place}: holds {data.dtype} of shape {data.shape}; expected times, in seconds")
+        raise InputError(f"{place}: holds {described(data)}; expected times, in seconds")
     units = table.frame(leave_out=(SPIKES, ELECTRODES))
     areas = _areas_of_units(table, contents.electrodes)
     if AREA not in units and areas is not None:
@@ -138,12 +137,12 @@ def _spikes(contents: Contents) -> _Activity:
     return _Activity(spikes, units, _observed(table))
 
 
-def _observed(table: Table) -> tuple[Float[np.ndarray, "n 2"], ...] | None:
+def _observed(table: Table) -> tuple[Float[np.ndarray, "_ 2"], ...] | None:
     if OBSERVED not in table:
         return None
     data, ends, place = table.data[OBSERVED], table.ends(OBSERVED), f"{table.where}/{OBSERVED}"
     if len(data.shape) != 2 or data.shape[1] != 2 or np.dtype(data.dtype).kind not in "iuf":
-        raise InputError(f"{place}: holds {data.dtype} of shape {data.shape}; expected (n, 2), in seconds")
+        raise InputError(f"{place}: holds {described(data)}; expected (n, 2), in seconds")
     values = np.asarray(data[:])
     times = spans(values[:, 0], values[:, 1], place)
     return tuple(np.split(times, ends[:-1]))
@@ -174,16 +173,10 @@ def _areas_of_region(units: Table, areas: np.ndarray) -> np.ndarray:
     return np.array([one.pop() if len(one) == 1 else "" for one in found], object)
 
 
-def _areas_of_channels(units: Table, ids: np.ndarray, areas: np.ndarray) -> np.ndarray:
-    place = f"{units.where}/{PEAK_CHANNEL}"
-    channels, known = units.column(PEAK_CHANNEL), dict(zip(ids.tolist(), areas.tolist(), strict=True))
-    if channels is None:
-        raise InputError(f"{place}: holds neither numbers nor text; expected labels of electrodes")
-    if lost := [one for one in channels.tolist() if one not in known]:
-        raise InputError(
-            f"{place}: names electrode {lost[0]!r}, and the table of electrodes has none; expected its labels"
-        )
-    return np.array([known[one] for one in channels.tolist()], object)
+def _areas_of_channels(units: Table, ids: np.ndarray, areas: np.ndarray) -> np.ndarray | None:
+    channels = units.column(PEAK_CHANNEL)
+    known = dict(zip(ids.tolist(), areas.tolist(), strict=True))
+    return None if channels is None else np.array([known.get(one, "") for one in channels.tolist()], object)
 
 
 def _rows(data: Any, count: int, place: str) -> Int[np.ndarray, " n"]:
@@ -219,8 +212,8 @@ def _times(series: Series) -> Float[np.ndarray, " sample"]:
         return regular_times(series.start, series.rate, count, f"{series.where}/starting_time")
     require_as_many(int(np.prod(series.timestamps.shape)), series.data, series.where)
     values = values_of(series.timestamps)
-    if values is None:
-        raise InputError(f"{place}: holds {series.timestamps.dtype}; expected times, in seconds")
+    if values is None or values.dtype.kind not in "iuf":
+        raise InputError(f"{place}: holds {described(series.timestamps)}; expected times, in seconds")
     return sample_times(values, place)
 
 
@@ -237,30 +230,34 @@ def _factor(series: Series, count: int) -> float | Float[np.ndarray, " unit"]:
 
 def _finite(series: Series, name: str) -> float:
     value = getattr(series, name)
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = np.nan
-    if not np.isfinite(number):
-        raise InputError(f"{series.where}/data: its {name} is {value!r}; expected a finite number")
-    return number
+    if not np.isfinite(found := number(value)):
+        shown = found if isinstance(value, float) else repr(value)
+        raise InputError(f"{series.where}/data: its {name} is {shown}; expected a finite number")
+    return found
 
 
 def _units_of_series(series: Series, count: int) -> pd.DataFrame:
     """Return the rows of the table that the columns of a series are of; without one, their numbers."""
     import pandas as pd
 
-    if series.table is None or series.rows is None:
+    if series.region is None:
         return pd.DataFrame(index=pd.RangeIndex(count, name="id"))
-    place = f"{series.where}/{'rois' if series.is_of_rois else 'electrodes'}"
-    rows = _rows(series.rows, series.table.n_rows, place)
+    place = f"{series.where}/{series.region.name}"
+    table = series.region.table
+    if table is None:
+        raise InputError(
+            f"{place}: refers to no table of the file; expected that of which it names rows: write the file "
+            "again"
+        )
+    rows = _rows(series.region.rows, table.n_rows, place)
     _require_rows(len(rows), count, place)
-    return _without_unknown_areas(series.table.frame().iloc[rows])
+    return _without_unknown_areas(table.frame().iloc[rows])
 
 
 def _chosen_series(contents: Contents, name: str | None) -> Series:
-    found: Mapping[str, Series] = contents.series
+    found = fitting = contents.series
     if name is not None:
+        name = str(name)
         wanted = f"/{name.strip('/')}/"
         fitting = {place: one for place, one in found.items() if wanted in f"/{place}/"}
         if not fitting:
@@ -268,8 +265,8 @@ def _chosen_series(contents: Contents, name: str | None) -> Series:
             close = nearest_names(name, of_parts)
             raise unknown_name("series", name, found, meant=of_parts[close[0]] if close else "")
     else:
-        of_rois = {place: one for place, one in found.items() if one.is_of_rois}
-        fitting = of_rois or dict(found)
+        of_rois = {place: one for place, one in found.items() if one.region and one.region.name == "rois"}
+        fitting = of_rois or {place: one for place, one in found.items() if is_traces(one.data)} or found
         if not fitting:
             raise InputError(
                 f"{contents.where}: holds neither units with spike times nor a series over time; expected an "

@@ -27,10 +27,19 @@ REGIONS = ("rois", "electrodes")
 
 
 @dataclass(frozen=True)
+class Region:
+    """The rows of a table that the columns of a series are of, by their places; None for no table."""
+
+    name: str
+    rows: Any
+    table: Table | None
+
+
+@dataclass(frozen=True)
 class Series:
     """Values over time: when each sample was taken, and the table that its columns are rows of.
 
-    There are `timestamps`, or a first time and a `rate`. `rows` are those of `table`, by their places.
+    There are `timestamps`, or a first time and a `rate`.
     """
 
     where: str
@@ -41,13 +50,7 @@ class Series:
     conversion: Any = 1.0
     offset: Any = 0.0
     channel_conversion: Any = None
-    rows: Any = None
-    table: Table | None = None
-
-    @property
-    def is_of_rois(self) -> bool:
-        """Whether its columns are regions of interest in an image."""
-        return self.table is not None and "electrodes" not in self.table.where
+    region: Region | None = None
 
 
 @dataclass(frozen=True)
@@ -172,7 +175,7 @@ class _File:
         return {name: table for name, table in tables.items() if table is not None}
 
     def _series(self, place: str) -> Iterator[tuple[str, Series]]:
-        """Yield the series within a group by their places, each once however many links lead to it."""
+        """Yield the series within a group by their places, each once, also where links lead to it too."""
         import h5py
 
         groups, seen = [place], set()
@@ -186,23 +189,22 @@ class _File:
                 if "timestamps" in group or "starting_time" in group:
                     yield place, self._one_series(group, place)
             else:
-                groups += [f"{place}/{name}" for name in group]
+                hard = [name for name in group if isinstance(group.get(name, getlink=True), h5py.HardLink)]
+                groups += [f"{place}/{name}" for name in hard]
 
     def _one_series(self, group: Any, place: str) -> Series:
         data = group["data"]
-        start = self._dataset(group, "starting_time")
-        region = next((name for name in REGIONS if name in group), None)
+        start = group.get("starting_time")
         return Series(
             where=f"{self._where}: /{place}",
             data=self._stored.dataset(data),
             timestamps=self._dataset(group, "timestamps"),
-            start=None if start is None else _only(start),
-            rate=None if start is None else group["starting_time"].attrs.get("rate"),
+            start=None if start is None else start[()],
+            rate=None if start is None else start.attrs.get("rate"),
             conversion=data.attrs.get("conversion", 1.0),
             offset=data.attrs.get("offset", 0.0),
             channel_conversion=self._dataset(group, "channel_conversion"),
-            rows=None if region is None else self._dataset(group, region),
-            table=None if region is None else self._table_of_region(group[region], f"/{place}/{region}"),
+            region=self._region(group),
         )
 
     def _dataset(self, group: Any, name: str) -> Any:
@@ -211,28 +213,24 @@ class _File:
         found = group.get(name)
         return self._stored.dataset(found) if isinstance(found, h5py.Dataset) else None
 
-    def _table_of_region(self, region: Any, place: str) -> Table | None:
-        """Return the table that a region's rows are of, by its place in the file."""
+    def _region(self, group: Any) -> Region | None:
+        name = next((name for name in REGIONS if name in group), None)
+        if name is None:
+            return None
+        table = self._referred(group[name].attrs.get("table"))
+        return Region(name, self._dataset(group, name), table)
+
+    def _referred(self, reference: Any) -> Table | None:
+        """Return the table that a reference is to, by its place in the file; None where it is to none."""
         import h5py
 
-        reference = region.attrs.get("table")
         try:
             target = self._opened[reference] if isinstance(reference, h5py.Reference) else None
-        except (KeyError, OSError, RuntimeError, ValueError) as error:
-            raise self._of_no_table(place) from error
+        except (KeyError, OSError, RuntimeError, ValueError):
+            return None
         if not isinstance(target, h5py.Group) or not target.name:
-            raise self._of_no_table(place)
+            return None
         return self._table(target.name.lstrip("/"))
-
-    def _of_no_table(self, place: str) -> InputError:
-        return InputError(
-            f"{self._where}: {place} refers to no table of the file; expected that of which it names rows: "
-            "write the file again"
-        )
-
-
-def _only(data: Any) -> Any:
-    return data[()].item() if data.shape == () and data.dtype.kind in "biuf" else None
 
 
 def is_pynwb(given: Any) -> bool:
@@ -247,10 +245,14 @@ def contents_of_object(file: Any) -> Contents:
     except (InputError, MemoryError):
         raise
     except Exception as error:  # a file that was closed meanwhile raises many kinds
-        raise InputError(
-            f"the NWBFile can't be read ({in_one_line(error)}); keep its file open while it is used, or name "
-            "the file itself"
-        ) from error
+        raise _closed(error) from error
+
+
+def _closed(error: Exception) -> InputError:
+    return InputError(
+        f"the NWBFile can't be read ({in_one_line(error)}); keep its file open while it is used, or name the "
+        "file itself"
+    )
 
 
 def _contents_of_object(file: Any) -> Contents:
@@ -290,7 +292,6 @@ def _table_of_object(table: Any, where: str) -> Table | None:
 
 def _series_of_object(found: Any, place: str, where: str) -> Iterator[tuple[str, Series]]:
     if hasattr(found, "data") and hasattr(found, "timestamps"):
-        region = next((one for name in REGIONS if (one := getattr(found, name, None)) is not None), None)
         factors = getattr(found, "channel_conversion", None)
         yield (
             place,
@@ -303,10 +304,7 @@ def _series_of_object(found: Any, place: str, where: str) -> Iterator[tuple[str,
                 conversion=found.conversion,
                 offset=found.offset,
                 channel_conversion=None if factors is None else _as_data(factors),
-                rows=None if region is None else _as_data(region.data),
-                table=None
-                if region is None
-                else _table_of_object(region.table, f"{where}: /{region.table.name}"),
+                region=_region_of_object(found, where),
             ),
         )
         return
@@ -314,11 +312,35 @@ def _series_of_object(found: Any, place: str, where: str) -> Iterator[tuple[str,
         yield from _series_of_object(child, f"{place}/{child.name}", where)
 
 
+def _region_of_object(series: Any, where: str) -> Region | None:
+    name = next((name for name in REGIONS if getattr(series, name, None) is not None), None)
+    if name is None:
+        return None
+    region = getattr(series, name)
+    table = _table_of_object(region.table, f"{where}: /{region.table.name}")
+    return Region(name, _as_data(region.data), table)
+
+
+class _Held:
+    """A dataset of a file that someone else has open, and may have closed when it is read."""
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset, self.shape, self.dtype = dataset, tuple(dataset.shape), dataset.dtype
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        try:
+            return np.asarray(self._dataset[part])
+        except Exception as error:
+            raise _closed(error) from error
+
+
 def _as_data(given: Any) -> Any:
     """Return what has a shape and a type, and gives the values of a slice; lists are such as arrays."""
     given = getattr(given, "data", given) if type(given).__name__.endswith("DataIO") else given
-    if isinstance(getattr(given, "dtype", None), np.dtype):
+    if isinstance(given, np.ndarray):
         return given
+    if isinstance(getattr(given, "dtype", None), np.dtype):
+        return _Held(given)
     listed = list(given)
     if all(isinstance(one, str | bytes | int | float | np.number | np.ndarray | list) for one in listed):
         try:

@@ -128,8 +128,9 @@ class Recording(Shown):
         units
             Such as ``"quality == 'good' and snr > 1 and location in ['VISp', 'VISl']"``: comparisons of
             columns with numbers, texts and each other, ``in`` and ``not in`` lists, joined by ``and``,
-            ``or`` and ``not``; a column of True and False stands alone. ``id`` is what labels a unit. A
-            comparison with a missing value is false, but for ``!=`` and ``not in``.
+            ``or`` and ``not``; a column of True and False stands alone. ``id`` is what labels a unit. In
+            the names of columns, blanks and signs are written ``_``. A comparison with a missing value is
+            false, but for ``!=`` and ``not in``.
 
         Raises
         ------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -58,7 +59,9 @@ class _Query:
     def __init__(self, table: pd.DataFrame, query: str, what: str) -> None:
         self._text, self._what = query, what
         index = "id" if table.index.name is None else str(table.index.name)
-        self._columns = {index: table.index.to_series(), **{str(name): table[name] for name in table.columns}}
+        columns = {str(name): table[name] for name in table.columns}
+        words = {re.sub(r"\W", "_", name): column for name, column in columns.items()}
+        self._columns = {index: table.index.to_series(), **words, **columns}
         self._count = len(table)
 
     def rows(self) -> Bool[np.ndarray, " row"]:
@@ -149,7 +152,8 @@ class _Query:
         import pandas as pd
 
         if name not in self._columns:
-            raise unknown_name(f"column of {self._what}", name, self._columns)
+            known = filter(str.isidentifier, self._columns)
+            raise unknown_name(f"column of {self._what}", name, known)
         column = self._columns[name].infer_objects()
         missing = pd.isna(column).to_numpy(dtype=bool)
         values = column.to_numpy(dtype=object, copy=True)

@@ -40,7 +40,7 @@ class RaggedSpikes:
 class ListedSpikes:
     """Spike times of each unit, which are at hand."""
 
-    trains: tuple[Float[np.ndarray, " spike"], ...]
+    trains: tuple[Float[np.ndarray, " _"], ...]
 
     @property
     def n_units(self) -> int:

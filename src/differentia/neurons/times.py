@@ -37,11 +37,11 @@ def sample_times(given: Any, where: str) -> Float[np.ndarray, " sample"]:
 
 def regular_times(start: Any, rate: Any, count: int, where: str) -> Float[np.ndarray, " sample"]:
     """Return the times of samples that are taken at a rate, in Hz, from a time on."""
-    first, per_second = (_number(value) for value in (start, rate))
+    first, per_second = (number(value) for value in (start, rate))
     if not (np.isfinite(per_second) and per_second > 0):
-        raise InputError(f"{where}: the rate is {rate!r}; expected samples per second, a number above 0")
+        raise InputError(f"{where}: the rate is {_shown(rate)}; expected samples per second, above 0")
     if not np.isfinite(first):
-        raise InputError(f"{where}: the first sample is at {start!r}; expected a time in seconds")
+        raise InputError(f"{where}: the first sample is at {_shown(start)}; expected a time in seconds")
     return first + np.arange(count) / per_second
 
 
@@ -63,9 +63,9 @@ def _numbers(given: Any, where: str, what: str) -> Float[np.ndarray, " n"]:
     try:
         values = np.asarray(given)
     except (TypeError, ValueError):  # rows of unequal length
-        values = np.empty(0, object)
+        values = np.empty(1, object)
     if values.ndim != 1 or (values.dtype.kind not in "iuf" and values.size):
-        found = f"{values.dtype} of shape {values.shape}"
+        found = f"of shape {values.shape}" if values.dtype.kind in "iuf" else "no numbers"
         raise InputError(
             f"{where}: the {what} are {found}; expected numbers, in seconds, one after the other"
         )
@@ -79,11 +79,14 @@ def _numbers(given: Any, where: str, what: str) -> Float[np.ndarray, " n"]:
     return numbers
 
 
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return float("nan")
+def number(value: Any) -> float:
+    """Return a single number, NaN for anything else."""
+    single = np.asarray(value)
+    return float(single.reshape(())) if single.size == 1 and single.dtype.kind in "iuf" else float("nan")
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float | np.floating) else repr(value)
 
 
 def _first_descent(times: Float[np.ndarray, " n"], *, allow_equal: bool = True) -> int | None:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from differentia.errors import InputError
+from differentia.neurons.dynamic_tables import described
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,15 @@ class SampledTraces:
         return values.reshape(len(values), self.n_units) * self.factor + self.offset
 
 
+def is_traces(data: Any) -> bool:
+    """Return whether data are numbers, (sample,) or (sample, unit)."""
+    return np.dtype(data.dtype).kind in "biuf" and len(data.shape) in (1, 2)
+
+
 def require_traces(data: Any, where: str) -> None:
     """Raise an error unless data are numbers, (sample,) or (sample, unit), of at least one of each."""
-    if np.dtype(data.dtype).kind not in "biuf" or len(data.shape) not in (1, 2) or 0 in data.shape:
-        raise InputError(
-            f"{where}: holds {data.dtype} of shape {tuple(data.shape)}; expected numbers, (sample, unit)"
-        )
+    if not is_traces(data) or 0 in data.shape:
+        raise InputError(f"{where}: holds {described(data)}; expected numbers, (sample, unit)")
 
 
 def require_as_many(times: int, data: Any, where: str) -> None:

@@ -254,7 +254,8 @@ def _cut(long: Windows, length: float, name: str) -> Windows:
     starts = cut.starts + place * length
     names = [f"{interval}.{part + 1}" for interval, part in zip(cut.names, place.tolist(), strict=True)]
     rest = float((long.lengths - counts * length).clip(min=0.0).sum())
-    cut = replace(cut, starts=starts, stops=starts + length, names=np.array(names, dtype=object))
+    stops = np.minimum(starts + length, cut.stops)
+    cut = replace(cut, starts=starts, stops=stops, names=np.array(names, dtype=object))
     if rest <= long.tolerance * len(long):
         return cut
     return cut.tell(
@@ -265,7 +266,11 @@ def _cut(long: Windows, length: float, name: str) -> Windows:
 
 
 def _together(parts: Sequence[Windows]) -> Windows:
-    """Return windows of several in the order of time; those that touch but for rounding do touch."""
+    """Return windows of several in the order of time.
+
+    One that ends but for rounding where the next begins, or by no more of its length later, ends there: so
+    that a spike at the edge counts once.
+    """
     import pandas as pd
 
     joined = parts[0]
@@ -282,8 +287,11 @@ def _together(parts: Sequence[Windows]) -> Windows:
         )
     joined = joined.take(np.argsort(joined.starts, kind="stable"))
     stops, following = joined.stops.copy(), joined.starts[1:]
-    touching = np.abs(stops[:-1] - following) <= joined.tolerance
-    stops[:-1][touching] = following[touching]  # so that a spike at the edge counts once
+    beyond = stops[:-1] - following
+    touching = (beyond >= -joined.tolerance) & (
+        beyond <= np.maximum(joined.tolerance, SAME_LENGTH * joined.lengths[:-1])
+    )
+    stops[:-1][touching] = following[touching]
     return replace(joined, stops=stops)
 
 

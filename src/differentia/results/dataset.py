@@ -288,4 +288,4 @@ def units_at_hand(result: xr.Dataset) -> xr.DataArray:
 
 def is_squared(result: xr.Dataset) -> bool:
     """Return whether what a result compares is in the squared unit of what was recorded, as spectra are."""
-    return bool(provenance(result).get("states", {}).get("states") == "spectral")
+    return bool((provenance(result).get("states") or {}).get("states") == "spectral")
