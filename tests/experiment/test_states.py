@@ -102,6 +102,15 @@ def test_the_published_scale() -> None:
     assert unit_of(result) == "squared unit of the responses" == result["differentiation"].attrs["units"]
 
 
+@pytest.mark.filterwarnings("ignore::differentia.DifferentiaWarning")
+def test_of_few_frequencies_the_factor_is_the_root_of_their_number() -> None:
+    """Not that of all that there are."""
+    result, ours = (
+        measured(frequencies=3, **scale) for scale in ({"scale": "published"}, {"normalize": "none"})
+    )
+    np.testing.assert_allclose(result["differentiation"], np.sqrt(3) * ours["differentiation"], rtol=1e-12)
+
+
 def test_rates_on_the_published_scale_are_ours() -> None:
     """A state holds one number of each neuron."""
     with pytest.warns(dif.DifferentiaWarning, match="values depend on their number"):
