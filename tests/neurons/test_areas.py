@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers.neurons import spiking, table
@@ -28,5 +30,16 @@ def test_without_areas_all_are_one_population() -> None:
     found, told = areas_of(plain, "location", np.ones(3, dtype=bool))
     assert found["all"].tolist() == [0, 1, 2]
     assert told == ()
+    empty = spiking([[1.0]] * 3, table(start=[0.0], stop=[1.0]), ["", None, " "])
+    found, told = areas_of(empty, "location", np.ones(3, dtype=bool))
+    assert found["all"].tolist() == [0, 1, 2]
+    assert [(one.text, one.asked) for one in told] == [
+        ("no unit has a location: all 3 are one population", True)
+    ]
+    empty = replace(empty, units=empty.units.assign(probe=""))
+    with pytest.raises(
+        dif.InputError, match="no unit is left: 3 of 3 units were left out: they have no probe"
+    ):
+        areas_of(empty, "probe", np.ones(3, dtype=bool))
     with pytest.raises(dif.InputError, match="unknown column of units 'probe'"):
         areas_of(plain, "probe", np.ones(3, dtype=bool))

@@ -56,7 +56,7 @@ def test_units_are_those_of_pynwb(ephys: Path, read_by_pynwb: Any) -> None:
         np.testing.assert_array_equal(recording.units[name], expected[name])
     known = [area.replace("unknown", "") for area in AREAS]
     assert recording.units["location"].tolist() == known * 2
-    assert recording.told == ("2 of 10 units have no area",)
+    assert recording.told == ()
     assert (recording.session, recording.subject) == ("715093703", "699733573")
     assert recording.source == str(ephys)
 
@@ -101,7 +101,6 @@ def test_units_of_several_electrodes(tmp_path: Path) -> None:
         )  # fmt: skip
     recording = dif.read_recording(write(file, tmp_path / "x.nwb"))
     assert recording.units["location"].tolist() == ["VISp", "VISp", "VISp", "", ""]
-    assert recording.told == ("2 of 5 units have no area",)
 
 
 def test_potentials_of_electrodes(tmp_path: Path) -> None:

@@ -56,8 +56,14 @@ def test_whole_presentations_have_rates() -> None:
     """Counts over how long each lasts; counts of unequal windows are refused."""
     lengths = np.where(np.arange(len(ONSETS)) % 2, 0.5, 0.4)
     shown = table(start=ONSETS, stop=ONSETS + lengths, stimulus_name="all of them")
-    with pytest.warns(dif.DifferentiaWarning, match=r"windows last from 0\.4 to 0\.5 s: responses in long"):
+    with pytest.warns(
+        dif.DifferentiaWarning, match=r"windows last from 0\.4 to 0\.5 s: responses in long"
+    ) as told:
         responses = dif.stimulus_responses(spiking(TRAINS, shown), by="stimulus_name")
+    assert [one.message.kind for one in told] == ["other"]  # type: ignore[union-attr]
+    assert responses.told == ()  # nothing was left out
+    given = json.loads(dif.measure_responses(responses).attrs["provenance"])["warnings"]
+    assert {"kind": "other", "text": str(told[0].message)} in given
     windows = [(start, start + length) for start, length in zip(ONSETS, lengths, strict=True)]
     expected = counted(TRAINS, windows) / lengths[:, np.newaxis]
     np.testing.assert_allclose(responses["all of them"]["all"], expected, rtol=1e-12)
@@ -396,9 +402,9 @@ def test_units_without_an_area_are_left_out() -> None:
         dif.InputError, match=r"^unknown column of units 'locations'. Did you mean 'location'"
     ):
         dif.stimulus_responses(recording, by="stimulus_name", window=(0, 0.1), area="locations")
-    nowhere = spiking(TRAINS, SHOWN, [""] * 5)
-    with pytest.raises(dif.InputError, match=r"^no unit is left: 5 of 5 units were left out: they have no"):
-        dif.stimulus_responses(nowhere, by="stimulus_name", window=(0, 0.1))
+    nowhere = dif.stimulus_responses(spiking(TRAINS, SHOWN, [""] * 5), by="stimulus_name", window=(0, 0.1))
+    np.testing.assert_array_equal(nowhere["movie"]["all"], alone["movie"]["all"])
+    assert nowhere.told == ("no unit has a location: all 5 are one population",)
 
 
 def test_nan_in_traces_is_refused() -> None:

@@ -214,7 +214,7 @@ def _arrays_of(given: Any) -> tuple[Mapping[str, Any], dict[str, Any]]:
         told = [{"kind": "left_out", "text": text} for text in given.told]
         return given, {
             "provenance": {name: fact for name, fact in facts.items() if fact}
-            | {"stimulus_responses": dict(given.how), "warnings": told},
+            | {"stimulus_responses": dict(given.how), "warnings": [*told, *map(dict, given.warned)]},
             "attributes": given.attributes(),
             "independent": given.independent,
         }

@@ -99,7 +99,6 @@ def read_recording(
         session=contents.session,
         subject=contents.subject,
         source=path,
-        told=_said_of_areas(activity.units),
     )
     return recording if units is None else recording.select(units)
 
@@ -288,11 +287,3 @@ def _without_unknown_areas(units: pd.DataFrame) -> pd.DataFrame:
         return units
     unknown = units[AREA].isna() | units[AREA].isin(UNKNOWN)
     return units.assign(**{AREA: units[AREA].astype(object).mask(unknown, "")})
-
-
-def _said_of_areas(units: pd.DataFrame) -> tuple[str, ...]:
-    """Return how many units have no area, where others have one."""
-    if AREA not in units:
-        return ()
-    without = int((units[AREA] == "").sum())
-    return (f"{without:,} of {len(units):,} units have no area",) if without else ()

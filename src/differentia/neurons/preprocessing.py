@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,19 @@ from differentia.system.choices import DETREND
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What is done to traces before anything else."""
+
+    detrend: str = "none"
+    standardize: bool = False
+    runs: str | None = None
+
+    @property
+    def needed(self) -> bool:
+        return self.detrend != "none" or self.standardize
 
 
 def _less_mean(values: Float[np.ndarray, "time unit"]) -> Float[np.ndarray, "time unit"]:

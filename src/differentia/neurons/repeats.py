@@ -11,7 +11,8 @@ from jaxtyping import Int
 from differentia.errors import InputError, short_tracebacks
 from differentia.neurons.recording import AREA, Recording
 from differentia.neurons.responses import Read, StimulusResponses, finished, preprocessing_of, read
-from differentia.neurons.windows import Told, names_in
+from differentia.neurons.told import Told
+from differentia.neurons.windows import names_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,7 +100,9 @@ def repeated_responses(
         raise InputError(
             f"no set has two stimuli that were shown twice: {'; '.join(one.text for one in told)}"
         )
-    return finished(arrays, recording, told, {**found.how, "stimulus": stimulus})
+    return finished(
+        arrays, recording, found._replace(told=tuple(told), how={**found.how, "stimulus": stimulus})
+    )
 
 
 def _labelled(

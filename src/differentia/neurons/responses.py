@@ -10,11 +10,12 @@ import numpy as np
 from jaxtyping import Int, Num
 
 from differentia.errors import InputError, require_known, short_tracebacks, warn
-from differentia.neurons.activity import VALUES, Preprocessing
+from differentia.neurons.activity import VALUES
 from differentia.neurons.areas import areas_of
+from differentia.neurons.preprocessing import Preprocessing
 from differentia.neurons.recording import AREA, START, STOP, Recording
+from differentia.neurons.told import Told, sentences
 from differentia.neurons.windows import (
-    Told,
     Windows,
     are_equal,
     observed,
@@ -51,6 +52,8 @@ class StimulusResponses(Shown, Mapping[str, Mapping[str, "xr.DataArray"]]):
         presentation among them.
     how
         What was asked for, by the names of the options, and what a response is by default.
+    warned
+        What else was warned of, as a result keeps it.
     """
 
     arrays: Mapping[str, Mapping[str, xr.DataArray]]
@@ -60,6 +63,7 @@ class StimulusResponses(Shown, Mapping[str, Mapping[str, "xr.DataArray"]]):
     source: str = ""
     independent: bool = True
     how: Mapping[str, Any] = field(default_factory=dict)
+    warned: tuple[Mapping[str, str], ...] = ()
 
     def __getitem__(self, name: str) -> Mapping[str, xr.DataArray]:
         """Return the responses of a set, by area."""
@@ -102,6 +106,7 @@ class Read(NamedTuple):
     values: Num[np.ndarray, "window unit"]
     areas: Mapping[str, Int[np.ndarray, " _"]]
     told: tuple[Told, ...]
+    warned: tuple[Mapping[str, str], ...]
     value: str
     how: Mapping[str, Any]
 
@@ -210,7 +215,7 @@ def stimulus_responses(
             for place in found.areas
         }
     independent = found.value != "samples" and not _overlap(found.windows)
-    return finished(arrays, recording, found.told, found.how, independent=independent)
+    return finished(arrays, recording, found, independent=independent)
 
 
 def read(
@@ -249,14 +254,7 @@ def read(
             "length only; give window=(0, SECONDS), or take rates: value='rate'"
         )
     windows, values = VALUES[name].read(recording, windows, preprocessing)
-    lengths = windows.lengths
-    if lengths.max() > _FAR_APART * lengths.min() and name != "samples":
-        told += (
-            Told(
-                f"windows last from {lengths.min():.6g} to {lengths.max():.6g} s: responses in long ones are "
-                "less noisy, and differ less, than those in short ones; window= makes them equal"
-            ),
-        )
+    warned = () if name == "samples" else _warned_of_lengths(windows)
     how = {
         "by": by,
         "table": table if table is None or isinstance(table, str) else [*table],
@@ -269,23 +267,37 @@ def read(
         "standardize": preprocessing.standardize,
         "runs": preprocessing.runs,
     }
-    return Read(windows, values, areas, (*windows.told, *told), name, how)
+    return Read(windows, values, areas, (*windows.told, *told), warned, name, how)
+
+
+def _warned_of_lengths(windows: Windows) -> tuple[Mapping[str, str], ...]:
+    shortest, longest = windows.lengths.min(), windows.lengths.max()
+    if longest <= _FAR_APART * shortest:
+        return ()
+    text = (
+        f"windows last from {shortest:.6g} to {longest:.6g} s: responses in long ones are less noisy, and "
+        "differ less, than those in short ones; window= makes them equal"
+    )
+    return (warn("other", text),)
 
 
 def finished(
     arrays: Mapping[str, Mapping[str, xr.DataArray]],
     recording: Recording,
-    told: Sequence[Told],
-    how: Mapping[str, Any],
+    found: Read,
     *,
     independent: bool = True,
 ) -> StimulusResponses:
     """Return responses, and warn of what was left out unasked."""
-    if unasked := [one.text for one in told if not one.asked]:
-        warn("left_out", "; ".join(unasked))
-    sentences = (*recording.told, *(one.text for one in told))
     return StimulusResponses(
-        arrays, sentences, recording.session, recording.subject, recording.source, independent, how
+        arrays,
+        sentences(recording, found.told),
+        recording.session,
+        recording.subject,
+        recording.source,
+        independent,
+        found.how,
+        found.warned,
     )
 
 

@@ -9,13 +9,15 @@ from typing import Any, cast
 import numpy as np
 from jaxtyping import Float
 
-from differentia.errors import InputError, require_distinct_names, short_tracebacks, warn
+from differentia.errors import InputError, require_distinct_names, short_tracebacks
 from differentia.neurons.areas import ALL, areas_of
 from differentia.neurons.binning import Bins, bins_of
 from differentia.neurons.recording import AREA, START, STOP, Recording, Spikes, Traces
 from differentia.neurons.responses import preprocessing_of
-from differentia.neurons.signals import ReadSignals, Sampled, binned
+from differentia.neurons.samples import samples_in
+from differentia.neurons.signals import ReadSignals, binned, sampled
 from differentia.neurons.states import as_signal, checked_rate
+from differentia.neurons.told import sentences
 from differentia.neurons.windows import (
     SAME_TIME,
     Windows,
@@ -23,6 +25,7 @@ from differentia.neurons.windows import (
     presentations,
     require_apart,
     require_inside,
+    sample_period,
     windows_of,
     without_invalid,
 )
@@ -189,11 +192,8 @@ def trials(
         windows = _within_spikes(windows, recording)
         rate, read = bins.rate, binned(recording, windows, areas, bins)
     else:
-        sampled = Sampled(recording, windows, areas, preprocessing)
-        windows, rate, read = sampled.windows, sampled.rate, sampled.read
-    told = (*windows.told, *told)
-    if unasked := [one.text for one in told if not one.asked]:
-        warn("left_out", "; ".join(unasked))
+        samples = samples_in(recording, windows, preprocessing)
+        windows, rate, read = samples.windows, 1 / samples.period, sampled(samples, areas)
     rows = windows.of_sets()
     return Trials(
         {
@@ -206,7 +206,7 @@ def trials(
         moving,
         recording.source,
         recording.session,
-        (*recording.told, *(one.text for one in told)),
+        sentences(recording, (*windows.told, *told)),
     )
 
 
@@ -239,7 +239,7 @@ def _reach(recording: Recording) -> tuple[float, float]:
         times = cast("Traces", recording.activity).times
         if len(times) < 2:
             raise InputError("the traces have fewer than two samples; expected samples over time")
-        return float(times[0]), float(times[-1] + np.median(np.diff(times)))
+        return float(times[0]), float(times[-1]) + sample_period(recording)
     if recording.observed is not None and any(map(len, recording.observed)):
         spans = np.concatenate(recording.observed)
         return float(spans[:, 0].min()), float(spans[:, 1].max())
@@ -265,19 +265,14 @@ def _moving(shown: Windows, length: float, step: float) -> Windows:
         if not number or not 0 < float(given) < np.inf:
             raise InputError(f"{name} is {given!r}; expected seconds, above 0")
     counts = np.floor((shown.lengths - length) / step + 1 + 1e-6).astype(np.int64).clip(min=0)
-    rows = np.repeat(np.arange(len(shown)), counts)
-    if not len(rows):
+    if not counts.any():
         raise InputError(
             f"no trial is as long as a window of {length:.6g} s (the longest: {shown.lengths.max():.6g} s); "
             "give a shorter length="
         )
-    place = np.arange(len(rows)) - np.repeat(counts.cumsum() - counts, counts)
-    moved = shown.take(rows)
+    moved, place = shown.split(counts)
     starts = moved.starts + place * step
-    names = np.array(
-        [f"{name}.{part + 1}" for name, part in zip(moved.names, place.tolist(), strict=True)], object
-    )
-    moved = replace(moved, starts=starts, stops=starts + length, names=names)
+    moved = replace(moved, starts=starts, stops=starts + length)
     covered = np.where(counts > 0, (counts - 1) * step + length, 0.0)
     rest = (shown.lengths - covered).clip(min=0.0)
     if (rest <= max(shown.tolerance, SAME_TIME)).all():

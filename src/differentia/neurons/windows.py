@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from differentia.errors import InputError, require_known
 from differentia.neurons.recording import START, STOP, Recording
 from differentia.neurons.selection import chosen_rows
+from differentia.neurons.told import Told
 from differentia.system.showing import listed
 
 if TYPE_CHECKING:
@@ -29,13 +30,6 @@ SAME_LENGTH = 0.01
 
 #: What `Windows` hold beside the table.
 _COLUMNS = ("starts", "stops", "sets", "names")
-
-
-class Told(NamedTuple):
-    """What was left out, and whether that was asked for."""
-
-    text: str
-    asked: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +69,13 @@ class Windows:
         """Return some of the windows."""
         of_rows = {name: getattr(self, name)[rows] for name in _COLUMNS}
         return replace(self, **of_rows, table=self.table.iloc[rows].reset_index(drop=True))
+
+    def split(self, counts: Int[np.ndarray, " window"]) -> tuple[Windows, Int[np.ndarray, " _"]]:
+        """Return each window as often as it has parts, named "WINDOW.PART" from 1, and which part each is."""
+        parts = self.take(np.repeat(np.arange(len(self)), counts))
+        place = np.arange(len(parts)) - np.repeat(counts.cumsum() - counts, counts)
+        names = [f"{name}.{part + 1}" for name, part in zip(parts.names, place.tolist(), strict=True)]
+        return replace(parts, names=np.array(names, dtype=object)), place
 
     def tell(self, text: str, *, asked: bool = False) -> Windows:
         """Return the same, with one more sentence of what was left out."""
@@ -243,23 +244,19 @@ def _require_lasting(windows: Windows) -> None:
 def _cut(long: Windows, length: float, name: str) -> Windows:
     """Cut each interval into windows that follow one another; what is left of it is told."""
     counts = np.floor(long.lengths / length + 1e-6).astype(np.int64)
-    rows = np.repeat(np.arange(len(long)), counts)
-    if not len(rows):
+    if not counts.any():
         raise InputError(
             f"no interval of {name!r} is as long as a window of {length:.6g} s (the longest: "
             f"{long.lengths.max():.6g} s); give a shorter window="
         )
-    place = np.arange(len(rows)) - np.repeat(counts.cumsum() - counts, counts)
-    cut = long.take(rows)
+    cut, place = long.split(counts)
     starts = cut.starts + place * length
-    names = [f"{interval}.{part + 1}" for interval, part in zip(cut.names, place.tolist(), strict=True)]
+    cut = replace(cut, starts=starts, stops=np.minimum(starts + length, cut.stops))
     rest = float((long.lengths - counts * length).clip(min=0.0).sum())
-    stops = np.minimum(starts + length, cut.stops)
-    cut = replace(cut, starts=starts, stops=stops, names=np.array(names, dtype=object))
     if rest <= long.tolerance * len(long):
         return cut
     return cut.tell(
-        f"the {len(long):,} intervals of {name!r} were cut into {len(rows):,} windows of {length:.6g} s; "
+        f"the {len(long):,} intervals of {name!r} were cut into {len(cut):,} windows of {length:.6g} s; "
         f"what was left of them ({rest:,.6g} s) was left out",
         asked=True,
     )
