@@ -296,6 +296,22 @@ def test_doubts_are_told() -> None:
     assert pair_rows(given) == []
 
 
+def test_images_that_are_no_independent_sample_have_no_p() -> None:
+    """Within sets, where images would change places; correlations and p across sets are as they were."""
+    doubt = measured()["doubt"].copy(data=np.full(measured()["doubt"].shape, "windows"))
+    given, plain = dif.depth(measured().assign(doubt=doubt)), found()
+    for name in ("mantel_pearson", "mantel_spearman"):
+        assert bool(given[f"{name}_p"].isnull().all())
+        assert bool(given[f"{name}_p_corrected"].isnull().all())
+        assert bool(plain[f"{name}_p"].notnull().any())
+        np.testing.assert_array_equal(given[name], plain[name])
+    np.testing.assert_array_equal(given["pearson_p"], plain["pearson_p"])
+    said = "the correlations of pairs have no p: images of one stretch of time follow one another"
+    assert said in " ".join(dif.say_depth(given))
+    assert said not in " ".join(dif.say_depth(plain))
+    assert dif.say_depth(plain)[-1] in dif.say_depth(given)
+
+
 def test_it_can_be_saved(tmp_path: Path) -> None:
     """As netCDF, and says the same when it is read."""
     given = dif.depth(recording(), stimulus=measured())

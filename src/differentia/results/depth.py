@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from differentia.errors import InputError, require_count, require_known, unknown_name
 from differentia.results.across import at_largest, p_of_permuted
+from differentia.results.confidence import WINDOWS
 from differentia.results.correlations import (
     COEFFICIENTS,
     correlations,
@@ -127,7 +128,7 @@ def depth(
         Spearman's correlation of the pairs' distances in two layers. The distances are Euclidean ones between
         responses as they are, whatever the metric. NaN where the result holds none (of more than 2,000
         images), of sets of fewer than five images, and of ``mantel`` where the base is of another
-        result.
+        result; its p also where images are no independent sample (`doubts`: "windows").
 
     Raises
     ------
@@ -167,7 +168,9 @@ def depth(
             "stimulus": ("set", given.values.astype(np.float64)),
             "doubt": (("set", "layer"), doubted.values.astype(str)),
             **{name: ("layer", column) for name, column in of_layers.items()},
-            **(_within_sets(result, names, own, mantel_permutations, seed) if pairs else {}),
+            **(
+                _within_sets(result, doubted.values, names, own, (mantel_permutations, seed)) if pairs else {}
+            ),
         },
         coords={"set": names, "layer": layers, **({"layer_other": layers} if pairs else {})},
         attrs={
@@ -303,7 +306,11 @@ def _lone_sets(x: Float[np.ndarray, " n"], y: Float[np.ndarray, "n layer"], name
 
 
 def _within_sets(
-    result: xr.Dataset, names: Sequence[str], base: str | None, permutations: int, seed: int
+    result: xr.Dataset,
+    doubted: np.ndarray,
+    names: Sequence[str],
+    base: str | None,
+    drawn: tuple[int, int],
 ) -> dict[str, Any]:
     """Return how the distances of pairs of each set go with those in the base, and in other layers."""
     layers = layer_names(result)
@@ -321,9 +328,11 @@ def _within_sets(
         if base is None or not others:
             continue
         for coefficient in COEFFICIENTS:
-            tested = mantel(pairs[:, others], pairs[:, place], coefficient, permutations, seed, name)
+            tested = mantel(pairs[:, others], pairs[:, place], coefficient, *drawn, name)
             for end, column in zip(("", "_p", "_p_corrected"), tested, strict=True):
-                found[f"mantel_{coefficient}{end}"][at, others] = column
+                # Images that are no independent sample can't change places.
+                known = column if not end or WINDOWS not in doubted[at] else np.nan
+                found[f"mantel_{coefficient}{end}"][at, others] = known
             varies = not np.isnan(similarity[at, place, place])
             found[f"mantel_{coefficient}"][at, place] = 1.0 if varies else np.nan
     columns = {name: (("set", "layer"), column) for name, column in found.items()}

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from differentia.errors import short_tracebacks
+from differentia.results.confidence import WINDOWS
 from differentia.results.contrasts import SIGNIFICANT
 from differentia.results.depth import LEAST_SETS, names_told, require_depth
+from differentia.results.doubts import DOUBT_WORDS
 from differentia.results.mantel import LEAST_IMAGES
 from differentia.results.subject import RECORDED_FACT, SETS, subject_of
 from differentia.results.summaries import layer_names
@@ -139,7 +141,14 @@ def _say_within(found: xr.Dataset) -> list[str]:
             f"Pairs were not compared in sets of fewer than {LEAST_IMAGES} {subject.item.many}: "
             f"{SETS.listed(names[small].tolist())}."
         )
-    values = found["mantel_spearman"].where(found["mantel_spearman_p"].notnull()).median("set", skipna=True)
+    dependent = (found["doubt"].values == WINDOWS).any(axis=1)
+    if dependent.any():
+        said.append(
+            f"Of {SETS.listed(names[dependent].tolist())}, the correlations of pairs have no p: "
+            f"{DOUBT_WORDS[WINDOWS].format(items=subject.item.many)}."
+        )
+    others = found["layer"] != found.attrs["base"]
+    values = found["mantel_spearman"].where(others).median("set", skipna=True)
     if bool(values.notnull().any()):
         ends = values.dropna("layer")
         first, last = ends.isel(layer=0), ends.isel(layer=-1)

@@ -118,7 +118,7 @@ def require_plausible_size(dataset: Any, path: Path, where: str) -> None:
     if chunk > free:
         raise InputError(
             f"{where}: is stored in chunks of {written_size(chunk)}, which have to be read whole, and "
-            f"{written_size(free)} of memory are free; write it in smaller chunks, such as of one image each"
+            f"{written_size(free)} of memory are free; write it in smaller chunks"
         )
 
 
