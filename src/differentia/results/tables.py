@@ -37,7 +37,7 @@ def to_dataframe(result: xr.Dataset) -> pd.DataFrame:
     Parameters
     ----------
     result
-        What `measure` or `measure_responses` returned; or `statistics`, or `depth`.
+        What `measure` or `measure_responses` returned; or `statistics`, `depth`, or `measure_repeats`.
 
     Returns
     -------
@@ -56,7 +56,8 @@ def to_dataframe(result: xr.Dataset) -> pd.DataFrame:
         ``set`` and ``other`` name (``other`` is empty in a row of one set). Quantiles are columns,
         ``quantile_0.05`` and so on. What is of the other kind of row is NaN.
 
-        Of `depth`: one row for each set and layer; what is of the layer alone is the same for all sets.
+        Of `depth` and `measure_repeats`: one row for each set and layer; what is of the layer alone is the
+        same for all sets.
 
         Every column is of numbers, text, or ``boolean``, as CSV and Parquet hold them.
 
@@ -127,7 +128,7 @@ def statistics_rows(found: xr.Dataset) -> list[dict[str, Any]]:
     ]
 
 
-def _of_depth(found: xr.Dataset) -> pd.DataFrame:
+def _by_set_and_layer(found: xr.Dataset) -> pd.DataFrame:
     """Return a row for each set and layer, in which stands what is of the layer, of the set, and of both."""
     names = [name for name, of in found.data_vars.items() if of.dims and {*of.dims} <= {"set", "layer"}]
     return found[names].reset_coords(drop=True).to_dataframe(dim_order=["set", "layer"]).reset_index()
@@ -136,7 +137,8 @@ def _of_depth(found: xr.Dataset) -> pd.DataFrame:
 #: By what a dataset says it is, in its attribute ``differentia``, for all but results: its table.
 FRAMES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "statistics": _of_statistics,
-    "depth": _of_depth,
+    "depth": _by_set_and_layer,
+    "repeats": _by_set_and_layer,
 }
 
 
