@@ -1,6 +1,6 @@
 """Write docs/repeats.md and its picture: what noise does to differentiation, and whether limits hold.
 
-python docs/write_repeats.py [--simulations 400]
+python docs/write_repeats.py [--simulations 300]
 
 What was counted is kept in docs/repeats.json; the page is written from it. It takes half an
 hour on two cores.
@@ -180,9 +180,12 @@ def truth(kind: str) -> float:
 def look(kind: str, size: tuple[int, int], number: int) -> list[float]:
     """Return the three values of a set, its limits without noise, the bias, and whether limits are told."""
     _, recorded = one_set(kind, *size, number)
-    known, bias = _Measuring(True, LEVEL, SPLITS, 0).values(recorded, splits_of(size[1], SPLITS, 0))
-    free = known["noise_free"]
-    values = [known[name].value for name in ("plain", "of_mean", "noise_free")]
+    measuring, splits = _Measuring(True, LEVEL, SPLITS, 0), splits_of(size[1], SPLITS, 0)
+    squares = noise_free(recorded)
+    bias = measuring.bias(recorded, splits, squares.differentiation(divided=True).value)
+    free = measuring.noise_free(squares, bias, size[1])
+    plain = float(np.mean([value_of(one) for one in recorded]))
+    values = [plain, value_of(recorded.mean(axis=0)), free.value]
     return [*values, free.low, free.high, bias, float(free.doubt == "noise"), float(free.doubt != "")]
 
 
@@ -474,7 +477,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--simulations", type=int, default=400)
+    parser.add_argument("--simulations", type=int, default=300)
     counted = count(parser.parse_args().simulations)
     COUNTED.write_text(json.dumps(counted, indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(page(counted), encoding="utf-8")

@@ -195,17 +195,6 @@ class _Measuring:
     def look(self, repeats: Float[np.ndarray, "repeat n k"]) -> tuple[dict[str, _Known], dict[str, float]]:
         """Return the three values, and all other numbers, of responses to the stimuli of a set in a layer."""
         splits = splits_of(len(repeats), self.splits, self.seed)
-        known, bias = self.values(repeats, splits)
-        numbers = {"noise_bias": bias}
-        for name, (value, low, high) in split_half(repeats, splits, self.confidence).items():
-            ends = {"": value, "_low": low, "_high": high, "_corrected": spearman_brown(value)}
-            numbers |= {f"reliability_{name}{end}": number for end, number in ends.items()}
-        return known, numbers
-
-    def values(
-        self, repeats: Float[np.ndarray, "repeat n k"], splits: Sequence[Split]
-    ) -> tuple[dict[str, _Known], float]:
-        """Return the three values, and by how much noise is estimated to bias the last."""
         plain, total = [], None
         for repeat in repeats:  # one after the other: there is one matrix of distances for all of them
             squares = squares_of(repeat)
@@ -214,13 +203,17 @@ class _Measuring:
         assert total is not None
         of_mean = squares_of(repeats.mean(axis=0))
         free = without_noise(of_mean, total, len(repeats))
-        bias = self._bias(repeats, splits, free.differentiation(divided=self.divided).value)
+        bias = self.bias(repeats, splits, free.differentiation(divided=self.divided).value)
         known = {
             "plain": self._plain(*zip(*plain, strict=True)),
             "of_mean": self._known(of_mean.differentiation(divided=self.divided), self._confidence(of_mean)),
-            "noise_free": self._noise_free(free, bias, len(repeats)),
+            "noise_free": self.noise_free(free, bias, len(repeats)),
         }
-        return known, bias
+        numbers = {"noise_bias": bias}
+        for name, (value, low, high) in split_half(repeats, splits, self.confidence).items():
+            ends = {"": value, "_low": low, "_high": high, "_corrected": spearman_brown(value)}
+            numbers |= {f"reliability_{name}{end}": number for end, number in ends.items()}
+        return known, numbers
 
     def _confidence(self, squares: Squares) -> Confidence | None:
         distances = np.sqrt(np.maximum(squares.distances, 0.0))
@@ -247,13 +240,14 @@ class _Measuring:
         influence = shares @ np.array([one.influence for one in told])
         # What noise adds to the errors of single repeats does average out.
         apart = shares @ [one.influence.std() for one in told]
-        log_limit = shares @ np.array([one.log_limit for one in told]) * (influence.std() / apart)
+        narrower = influence.std() / apart if apart > 0 else 1.0
+        log_limit = shares @ np.array([one.log_limit for one in told]) * narrower
         doubt = mode(one.doubt for one in told)
         return self._known(
             Differentiation(mean), Confidence(log_limit, freedom_of(influence), influence, doubt)
         )
 
-    def _bias(self, repeats: Float[np.ndarray, "repeat n k"], splits: Sequence[Split], value: float) -> float:
+    def bias(self, repeats: Float[np.ndarray, "repeat n k"], splits: Sequence[Split], value: float) -> float:
         """Return by how much noise makes a value too large, as the values of parts of the repeats tell."""
         some = splits[:: -(-len(splits) // (_PARTS // 2))]
         halves = [half for split in some for half in split]
@@ -265,7 +259,7 @@ class _Measuring:
         # It falls as one over the number of repeats.
         return float(np.mean(of_parts) - value) * few / (all_of_them - few)
 
-    def _noise_free(self, squares: Squares, bias: float, repeats: int) -> _Known:
+    def noise_free(self, squares: Squares, bias: float, repeats: int) -> _Known:
         """Return the value without noise; its limits are widened by its bias."""
         known = self._known(squares.differentiation(divided=self.divided), self._confidence(squares))
         if np.isnan(known.low):
@@ -287,7 +281,6 @@ def _dataset(
     import xarray as xr
 
     sets, layers = list(given), list(next(iter(given.values())))
-
     shape = len(sets), len(layers)
 
     def variable(values: Iterable[Any]) -> tuple[tuple[str, str], np.ndarray]:

@@ -51,7 +51,9 @@ def test_all_values_are_drawn(found: xr.Dataset) -> None:
     for name in ("plain_low", "of_mean_high", "noise_free_low"):
         values = found[name].values[np.isfinite(found[name].values)]
         assert np.isin(np.round(values, 9), np.round(ends, 9)).all()
-    places = [np.asarray(line.get_xdata(), dtype=float) for line in ax.lines if len(line.get_xdata()) == 2]
+    places = [
+        np.asarray(line.get_xdata(), dtype=float) for line in ax.lines if np.size(line.get_xdata()) == 2
+    ]
     assert len({*np.round(np.concatenate(places), 6)}) == 12
     assert set(legend_entries(ax)) >= {
         *("films", "gratings", "single repeats", "mean response", "without noise"),
