@@ -327,13 +327,14 @@ of the simulation.
 """
 
 SUMMARY = """
-{strictly} of {cells} cells lie within 93 to 97 %, and {held} within two standard errors of that. {above} hold
-more, as limits are wider than they had to be. {below} hold less: {named}.
+{within} of {cells} cells lie within 93 to 97 %, {higher} higher and {lower} lower. By more than two standard
+errors of the simulation, {above} hold more, as limits are wider than they had to be, and {below} less:
+{named}.
 
 - With three or four repeats the bias by noise is known roughly. It is underestimated where units are few, or
-  share a gain: so limits hold less. From ten repeats on they hold.
-- Rates of *two factors* have a long tail, and the strongest stimuli may be missing; most sets of which that is
-  known have a doubt ([more of that](coverage.md)), and more repeats do not help.
+  share a gain: so limits hold less.
+- Rates of *two factors* have a long tail, and the strongest stimuli may be missing ([more of
+  that](coverage.md)). A part of their sets has a doubt for it; more repeats do not help.
 - Limits are over stimuli, which are left out with all of their repeats, so that the noise of presentations is
   within them. Noise that all stimuli of a repeat share, as *drift*, is not.
 - Nothing is claimed of two repeats, of which there are no limits, nor of the limits of the other two values.
@@ -435,8 +436,13 @@ def page(counted: Mapping[str, Any]) -> str:
         f"{one['kind']}, {one['size'][0]} stimuli, {one['size'][1]} repeats ({100 * one['held']:.1f} %)"
         for one in missed[-1]
     )
-    strictly = sum(LEAST_HELD <= one["held"] <= MOST_HELD for one in told)
-    counts = {"strictly": strictly, "held": len(missed[0]), "above": len(missed[1]), "below": len(missed[-1])}
+    counts = {
+        "within": sum(LEAST_HELD <= one["held"] <= MOST_HELD for one in told),
+        "higher": sum(one["held"] > MOST_HELD for one in told),
+        "lower": sum(one["held"] < LEAST_HELD for one in told),
+        "above": len(missed[1]),
+        "below": len(missed[-1]),
+    }
     return text + SUMMARY.format(**counts, cells=len(told), named=named or "none")
 
 
