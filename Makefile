@@ -16,8 +16,7 @@ help:
 	@echo "make soak     all tests of faults, and of large networks; writes two pages (a quarter of an hour)"
 	@echo "make docs     build the documentation site (docs/_build/html/index.html)"
 	@echo "make linkcheck  follow the documentation's links to other sites (needs a network)"
-	@echo "make figures  redraw the pictures and the tables of units, of bfloat16, of depth, of distances between sets and of trials (needs the real data, chromium)"
-	@echo "make figures  redraw the pictures and the tables of units, of bfloat16, of depth, of distances between sets and of fMRI (needs the real data, chromium)"
+	@echo "make figures  redraw the pictures and write the tables of units, bfloat16, depth, sets, trials, fMRI and repeats (needs the real data, chromium)"
 	@echo "make commands write docs/commands.md from the help texts"
 	@echo "make coverage simulate how often intervals hold the truth; writes docs/coverage.md (an hour; real data)"
 	@echo "make bench    time and memory, side by side with the bare pass; writes docs/performance.md (hours)"
@@ -78,6 +77,7 @@ figures: $(READY)
 	$(BIN)/python docs/write_between.py
 	$(BIN)/python docs/write_trials.py
 	$(BIN)/python docs/write_neurons.py
+	OMP_NUM_THREADS=1 $(BIN)/python docs/write_repeats.py
 	$(BIN)/python docs/draw_report_picture.py
 	$(BIN)/python docs/write_tutorial_page.py
 	$(BIN)/python docs/write_gallery.py
