@@ -18,6 +18,7 @@ from differentia.experiment.states import MeasureStatesKeywords, MeasureStatesOp
 from differentia.output.words import unit_of
 from differentia.recording.units import draw_units, unit_order
 from differentia.results.dataset import provenance
+from differentia.results.doubts import say_undefined
 from differentia.results.schema import require_whole, validate_result
 from differentia.results.subject import subject_of
 
@@ -99,6 +100,15 @@ def test_the_published_scale() -> None:
     np.testing.assert_allclose(result["differentiation"], factor * ours["differentiation"], rtol=1e-12)
     assert (result.attrs["scale"], ours.attrs["scale"]) == ("published", "differentiation")
     assert unit_of(result) == "squared unit of the responses" == result["differentiation"].attrs["units"]
+
+
+@pytest.mark.filterwarnings("ignore::differentia.DifferentiaWarning")
+def test_of_few_frequencies_the_factor_is_the_root_of_their_number() -> None:
+    """Not that of all that there are."""
+    result, ours = (
+        measured(frequencies=3, **scale) for scale in ({"scale": "published"}, {"normalize": "none"})
+    )
+    np.testing.assert_allclose(result["differentiation"], np.sqrt(3) * ours["differentiation"], rtol=1e-12)
 
 
 def test_rates_on_the_published_scale_are_ours() -> None:
@@ -191,6 +201,7 @@ def test_a_silent_trial_has_no_value() -> None:
         result = measured(given)
     assert [one.message.kind for one in told] == ["undefined"]  # type: ignore[union-attr]
     assert np.isnan(result["differentiation"].sel(set="natural", layer="V1")).all()
+    assert say_undefined(result) == ["No value for natural in V1: in one of the trials all states are equal."]
     assert np.isfinite(result["differentiation"].sel(set="noise")).all()
     with pytest.warns(dif.DifferentiaWarning, match="squared"):
         result = measured(given, scale="published")
@@ -262,6 +273,9 @@ def test_tables_have_a_row_for_each_trial() -> None:
     row = table[(table["set"] == "noise") & (table["trial"] == "1") & (table["layer"] == "LM")].iloc[1]
     assert row["differentiation"] == pytest.approx(float(result["trial_differentiation"][5, 1, 1].mean()))
     assert row["n_units"] == 3
+    assert table["states"].dtype == np.int64
+    unknown = dif.trial_values(result.drop_vars("image_states"))
+    assert unknown["states"].isna().all()
     with pytest.raises(dif.InputError, match="no values of trials"):
         dif.trial_values(dif.measure_responses({"a": np.eye(3)}))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -189,3 +190,29 @@ def test_what_is_left_out_is_told() -> None:
         found = dif.trials(recording, by="stimulus_name", bin=0.1)
     assert found.sets == {"natural": 2, "scrambled": 1}
     assert "invalid" in found.told[0]
+
+
+class WatchedTraces:
+    """Traces that remember from where to where they were read."""
+
+    def __init__(self) -> None:
+        self.times = np.arange(420) / 30
+        self.n_units = 3
+        self.read: list[tuple[int, int]] = []
+
+    def samples(self, start: int, stop: int) -> np.ndarray:
+        self.read.append((start, stop))
+        return TRACES[start:stop]
+
+
+def test_signals_are_read_trial_by_trial_when_they_are_asked_for() -> None:
+    """None before, one trial at a time then, and twice where an SD of all is needed first."""
+    watched = WatchedTraces()
+    recording = replace(traces(), activity=watched)
+    found = dif.trials(recording, by="stimulus_name", where="start_time < 9")
+    assert not watched.read
+    result = dif.measure_states(found, length=0.5)
+    assert set(watched.read) == {(30, 90), (120, 180), (210, 270)}
+    once = len(watched.read)
+    dif.measure_states(found, length=0.5, normalize="unit")
+    assert len(watched.read) - once == 2 * once - result.sizes["layer"]

@@ -168,6 +168,17 @@ def test_wrong_attributes(message: str, attributes: Mapping[str, Any]) -> None:
     assert len(str(caught.value)) < 400
 
 
+STATES = {
+    "states": "spectral",
+    "length": 0.5,
+    "overlap": 0.0,
+    "taper": "none",
+    "frequencies": None,
+    "rate": 20.0,
+    "samples": 10,
+    "values_per_unit": 6,
+}
+
 WRONG_FACTS = [
     ("versions", ["1.0"]),
     ("versions", {"torch": {"a": 1}}),
@@ -187,15 +198,22 @@ WRONG_FACTS = [
     ("input_shape", [1, 2]),
     ("input_shape", ["a", "b", "c"]),
     ("network", ["digits"]),
+    ("states", "spectral"),
+    ("states", {}),
+    ("states", {**STATES, "states": "waves"}),
+    ("states", {**STATES, "samples": "10"}),
+    ("items", 3),
+    ("session", 1),
 ]
 
 
 @pytest.mark.parametrize(("fact", "value"), WRONG_FACTS)
 def test_wrong_facts(fact: str, value: Any) -> None:
     """A fact of the provenance that is of another type is named; one that is not known is left alone."""
-    with pytest.raises(dif.InputError, match=f"{NOT_ONE}{fact}[.0-9a-z]* in the provenance is "):
+    with pytest.raises(dif.InputError, match=f"{NOT_ONE}{fact}[.0-9a-z_]* in the provenance is "):
         validate_result(with_provenance(whole(), **{fact: value}))
     validate_result(with_provenance(whole(), mine=[value]))
+    validate_result(with_provenance(whole(), states=STATES))
 
 
 def test_limits_say_what_they_are() -> None:

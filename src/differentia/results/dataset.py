@@ -290,4 +290,4 @@ def is_squared(result: xr.Dataset) -> bool:
     """Return whether what a result compares is in the squared unit of what was recorded, as spectra are."""
     # What was computed from several results has no provenance.
     known = provenance(result) if "provenance" in result.attrs else {}
-    return bool(known.get("states", {}).get("states") == "spectral")
+    return bool((known.get("states") or {}).get("states") == "spectral")

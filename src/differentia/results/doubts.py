@@ -12,7 +12,7 @@ from differentia.results.confidence import GAP, LONG_TAIL, STRONG_IMAGES, WINDOW
 from differentia.results.dataset import set_rows, units_at_hand
 from differentia.results.draws import draw_mean
 from differentia.results.references import references_of
-from differentia.results.schema import POINT, checked
+from differentia.results.schema import POINT, TRIAL_VALUES, checked
 from differentia.results.subject import SETS, subject_of
 
 if TYPE_CHECKING:
@@ -94,6 +94,9 @@ def say_undefined(result: xr.Dataset) -> list[str]:
     unknown, never = draw_mean(values, result).isnull(), values.isnull().all("draw")
     by_response = result.attrs["normalize"] == "response" or result.attrs["metric"] in _OF_ONE_LENGTH
     why = "a response is the same in every unit" if by_response else "all responses are equal"
+    if TRIAL_VALUES in result:
+        same = "a state is the same in every value" if by_response else "all states are equal"
+        why = f"in one of the {subject_of(result).item.many} {same}"
     cases = {why: unknown & never, f"{why} in some draws": unknown & ~never}
     said = [
         f"No value for {_say_places(result, places)}: {reason}."

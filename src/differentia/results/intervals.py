@@ -16,7 +16,16 @@ from differentia.results.confidence import LEAST_IMAGES, LEAST_TRIALS, Confidenc
 from differentia.results.dataset import confidence_arrays, set_rows, units_at_hand
 from differentia.results.descriptions import described
 from differentia.results.draws import draw_mean, is_whole_layer, pool_correction, spread_in_pool
-from differentia.results.schema import LIMITS, POINT, SOURCES, SPECS, TRIAL_STATES, TRIAL_VALUES, checked
+from differentia.results.schema import (
+    LIMITS,
+    NUMBERS,
+    POINT,
+    SOURCES,
+    SPECS,
+    TRIAL_STATES,
+    TRIAL_VALUES,
+    checked,
+)
 from differentia.system.machine import usable_cores
 
 if TYPE_CHECKING:
@@ -148,7 +157,9 @@ def largest_values(result: xr.Dataset) -> xr.DataArray:
     bounded = result.attrs["metric"] == "euclidean" and result.attrs["normalize"] in ("layer", "response")
     rows = [set_rows(result, str(name)) for name in result["set"].values]
     if TRIAL_VALUES in result:  # of a trial with few states it is the largest
-        counts = [result[TRIAL_STATES].values[at].min(initial=np.inf) for at in rows]
+        known = result[TRIAL_STATES].values if TRIAL_STATES in result else np.zeros(0)
+        told = known.dtype.kind in NUMBERS and len(known) == result.sizes["image"]
+        counts = [known[at].min(initial=np.inf) if told else np.inf for at in rows]
     else:
         counts = [len(at) for at in rows]
     n_images = np.array(counts if bounded else [np.inf] * len(rows), dtype=np.float64)

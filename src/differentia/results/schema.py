@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,6 +16,7 @@ from differentia.definition.measure import METRICS, NORMALIZATIONS
 from differentia.errors import InputError, WarningKind, has_control_characters, short_tracebacks, unknown_name
 from differentia.recording.units import UNIT_KINDS
 from differentia.results.references import SET_REFERENCE
+from differentia.system.choices import SCALE
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -159,6 +160,21 @@ class _Image(BaseModel):
     name: str
 
 
+class _States(BaseModel):
+    """What the states of a result of values over time are made of; more may be said of them."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    states: Literal["rate", "spectral"]
+    length: float
+    overlap: float
+    taper: str
+    frequencies: int | None
+    rate: float
+    samples: int
+    values_per_unit: int
+
+
 class _Provenance(BaseModel):
     """What a provenance may say that this package reads; there can be more."""
 
@@ -182,6 +198,9 @@ class _Provenance(BaseModel):
     dtype: str = ""
     forward: str = ""
     command: str = ""
+    states: _States | None = None
+    items: str = ""
+    session: str = ""
     sets: dict[str, str] = {}
     skipped: list[_Image] = []
     dropped: list[_Image] = []
@@ -289,6 +308,7 @@ def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
         ("normalization", result.attrs["normalize"], NORMALIZATIONS),
         ("metric", result.attrs["metric"], METRICS),
         ("kind of units", str(result["units"].item()), UNIT_KINDS),
+        ("scale", str(result.attrs.get("scale", SCALE.names[0])), SCALE.names),
     ):
         if name not in known:
             raise InputError(f"{where} is not a result of differentia: {unknown_name(what, name, known)}")

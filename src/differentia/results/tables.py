@@ -139,7 +139,9 @@ def trial_values(result: xr.Dataset) -> pd.DataFrame:
         for name in ("layer", "n_units", "units_used")
     }
     columns["differentiation"] = values.values.ravel()
-    return pd.DataFrame(columns).astype({"states": np.int64})
+    table = pd.DataFrame(columns)
+    known = columns["states"].dtype.kind == "f" and bool(np.isfinite(columns["states"]).all())
+    return table.astype({"states": np.int64}) if known else table
 
 
 def _of_statistics(found: xr.Dataset) -> pd.DataFrame:

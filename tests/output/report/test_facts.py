@@ -56,7 +56,7 @@ def test_what_states_are_made_of() -> None:
     assert "Frequencies in equal ratios" not in known
     assert dict(facts({"all": over_time(overlap=0.5)}))["Overlap of states"] == "0.5"
     assert "States" not in dict(facts({"random": neurons()}))
-    assert yardstick(over_time()) == "0 where all responses are equal"
+    assert yardstick(over_time()) == "0 where all states are equal"
     assert "1.414" in yardstick(neurons())
 
 

@@ -118,4 +118,5 @@ def yardstick(result: xr.Dataset) -> str:
     # Powers and rates of states are no independent numbers, whatever the signals are.
     fixed = NORMALIZATION_WORDS[result.attrs["normalize"]].fixes_independent and TRIAL_VALUES not in result
     independent = f", {given} where they are independent" if given and fixed else ""
-    return f"0 where all responses are equal{independent}"
+    things = "states" if TRIAL_VALUES in result else "responses"
+    return f"0 where all {things} are equal{independent}"
