@@ -120,7 +120,8 @@ def fresh_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
 
 
-@pytest.mark.parametrize("kind", NETWORKS)
+# Keras's modules are compiled as PyTorch's own are: a second proof, which takes as long.
+@pytest.mark.parametrize("kind", ["torch", pytest.param("keras", marks=pytest.mark.soak)])
 # What is compiled is imported in ways that PyTorch itself warns of.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 @pytest.mark.slow
