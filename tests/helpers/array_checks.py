@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -27,16 +26,15 @@ def _where_arrays_are(jaxtyped: Callable[..., Any]) -> Callable[..., Any]:
 
     def decorator(*, typechecker: Any) -> Callable[[Any], Any]:
         def decorate(made: Any) -> Any:
-            of = made.__init__ if dataclasses.is_dataclass(made) else made
-            known = not inspect.isclass(of) and speaks_of_arrays(of)
-            return jaxtyped(made, typechecker=typechecker) if known else made
+            called = vars(made).get("__init__") if inspect.isclass(made) else made
+            return jaxtyped(made, typechecker=typechecker) if speaks_of_arrays(called) else made
 
         return decorate
 
     return decorator
 
 
-def speaks_of_arrays(function: Callable[..., Any]) -> bool:
+def speaks_of_arrays(function: Any) -> bool:
     """Return whether there is an array in a function's signature, under whatever name."""
     for annotation in getattr(function, "__annotations__", {}).values():
         try:
