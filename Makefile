@@ -6,6 +6,9 @@ PACKAGE := $(VENV)/.has-package
 READY := $(VENV)/.has-dev
 TESTS := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
+# Compiled modules are kept, whatever the environment says: each process of the tests would compile them anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo check test wheel soak lint docs linkcheck figures commands coverage bench clean help
 
 help:

@@ -71,7 +71,8 @@ def differentiation_by_loops(matrix: np.ndarray) -> float:
     distances = []
     for i in range(len(rows)):
         for j in range(i + 1, len(rows)):
-            distances.append(math.sqrt(np.sum((rows[i] - rows[j]) ** 2)) / (sigma * math.sqrt(rows.shape[1])))
+            apart = rows[i] - rows[j]
+            distances.append(math.sqrt(apart @ apart) / (sigma * math.sqrt(rows.shape[1])))
     return float(np.median(distances))
 
 
