@@ -146,13 +146,14 @@ def _measure_session(
 ) -> tuple[xr.Dataset, dict[Path, bool]]:
     """Measure one recording into a folder; return the result, and what of the folder has changed."""
     from differentia.experiment.file import write_recording_experiment
-    from differentia.experiment.recordings import left_out, measure_recording
+    from differentia.experiment.recordings import measure_recording
+    from differentia.output.recordings import left_out_of
 
     options, given = experiment.recording.options(), experiment.measure.model_dump()
     with _named(recording.source), _heard() as warned:
         result = measure_recording(recording, options, given, memory=memory, progress=progress)
     if not quiet:
-        for text in left_out(result):
+        for text in left_out_of(result):
             if not any(text in heard for heard in warned):
                 say(f"differentia: {text}")
     folder.mkdir(parents=True, exist_ok=True)

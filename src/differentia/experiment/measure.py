@@ -211,10 +211,10 @@ def _arrays_of(given: Any) -> tuple[Mapping[str, Any], dict[str, Any]]:
         return read_labelled_responses(given), {"provenance": {"responses": os.fspath(given)}}
     if isinstance(given, StimulusResponses):
         facts = {"responses": given.source, "session": given.session, "subject": given.subject}
-        told = [{"kind": "left_out", "text": text} for text in given.told]
         return given, {
             "provenance": {name: fact for name, fact in facts.items() if fact}
-            | {"stimulus_responses": dict(given.how), "warnings": [*told, *map(dict, given.warned)]},
+            | {"stimulus_responses": dict(given.how)}
+            | {"left_out": [*given.told], "warnings": [*map(dict, given.warned)]},
             "attributes": given.attributes(),
             "independent": given.independent,
         }

@@ -13,7 +13,7 @@ from differentia.neurons.recording import START, STOP
 from differentia.neurons.responses import stimulus_responses
 from differentia.neurons.trials import trials
 from differentia.neurons.windows import presentations
-from differentia.results.dataset import provenance, with_provenance
+from differentia.results.dataset import with_provenance
 from differentia.results.references import require_references
 from differentia.system.showing import listed
 
@@ -82,13 +82,6 @@ def require_sets(recording: Recording, options: RecordingOptions, reference: Any
     spontaneous = () if options.spontaneous in (None, NONE) else (options.spontaneous,)
     for name in (*spontaneous, *(options.compare or ())):
         require_known("set", str(name), sets)
-
-
-def left_out(result: xr.Dataset) -> list[str]:
-    """Return what was left out of the recording of a result and why, asked for or not."""
-    known = provenance(result)
-    warned = [one["text"] for one in known.get("warnings", ()) if one["kind"] == "left_out"]
-    return [*known.get("left_out", ()), *warned]
 
 
 def _spontaneous(options: RecordingOptions, measured: Mapping[str, Any]) -> str | None:

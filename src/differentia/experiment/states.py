@@ -290,6 +290,7 @@ class _Measurement:
             "recording": trials.source,
             "session": trials.session,
             "left_out": list(trials.told),
+            "trials": dict(trials.how),
         }
         provenance: dict[str, Any] = {
             **{name: fact for name, fact in told.items() if fact},

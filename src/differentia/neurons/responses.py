@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -255,19 +255,29 @@ def read(
         )
     windows, values = VALUES[name].read(recording, windows, preprocessing)
     warned = () if name == "samples" else _warned_of_lengths(windows)
-    how = {
+    how = asked_for(by, table, window, area, spontaneous, where, preprocessing) | {"value": name}
+    return Read(windows, values, areas, (*windows.told, *told), warned, name, how)
+
+
+def asked_for(
+    by: str | None,
+    table: str | Sequence[str] | None,
+    window: Sequence[float] | None,
+    area: str,
+    spontaneous: str | None,
+    where: str | None,
+    preprocessing: Preprocessing,
+) -> dict[str, Any]:
+    """Return what is taken of a recording by the names of the options, as JSON can hold it."""
+    return {
         "by": by,
         "table": table if table is None or isinstance(table, str) else [*table],
         "window": None if window is None else [float(end) for end in window],
-        "value": name,
         "area": area,
         "spontaneous": spontaneous,
         "where": where,
-        "detrend": preprocessing.detrend,
-        "standardize": preprocessing.standardize,
-        "runs": preprocessing.runs,
+        **asdict(preprocessing),
     }
-    return Read(windows, values, areas, (*windows.told, *told), warned, name, how)
 
 
 def _warned_of_lengths(windows: Windows) -> tuple[Mapping[str, str], ...]:

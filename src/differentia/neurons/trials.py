@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
@@ -13,7 +13,7 @@ from differentia.errors import InputError, require_distinct_names, short_traceba
 from differentia.neurons.areas import ALL, areas_of
 from differentia.neurons.binning import Bins, bins_of
 from differentia.neurons.recording import AREA, START, STOP, Recording, Spikes, Traces
-from differentia.neurons.responses import preprocessing_of
+from differentia.neurons.responses import asked_for, preprocessing_of
 from differentia.neurons.samples import samples_in
 from differentia.neurons.signals import ReadSignals, binned, sampled
 from differentia.neurons.states import as_signal, checked_rate
@@ -53,6 +53,8 @@ class Trials(Shown):
         What they are of; "" where that is not known.
     told
         What was left out and why, one sentence each.
+    how
+        What was asked for, by the names of the options.
     """
 
     signals: Mapping[str, Mapping[str, Sequence[Any]]]
@@ -63,6 +65,7 @@ class Trials(Shown):
     source: str = ""
     session: str = ""
     told: tuple[str, ...] = ()
+    how: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def sets(self) -> dict[str, int]:
@@ -167,6 +170,7 @@ def trials(
         )
     bins = _bins_for(recording, bin, bin_step)
     preprocessing = preprocessing_of(recording, detrend, standardize, runs)
+    cut = spontaneous if length is None else None
     if by is None:
         of_intervals = {"table": table, "window": window, "where": where, "spontaneous": spontaneous}
         if given := [name for name, one in of_intervals.items() if one]:
@@ -178,7 +182,6 @@ def trials(
             )
         shown = _whole(recording)
     else:
-        cut = spontaneous if length is None else None
         shown = windows_of(presentations(recording, by, table=table, where=where), window, spontaneous=cut)
         require_apart(shown)
     if length is None and step is not None:
@@ -207,6 +210,13 @@ def trials(
         recording.source,
         recording.session,
         sentences(recording, (*windows.told, *told)),
+        {
+            **asked_for(by, table, window, area, cut, where, preprocessing),
+            "length": None if length is None else float(length),
+            "step": None if step is None else float(step),
+            "bin": None if bins is None else bins.width,
+            "bin_step": None if bins is None or bins.step == bins.width else bins.step,
+        },
     )
 
 

@@ -19,7 +19,7 @@ from differentia.results.summaries import layer_names
 from differentia.stimuli.base import CROPS
 from differentia.stimuli.noise import NOISE_KINDS
 from differentia.stimuli.scrambling import SCRAMBLES
-from differentia.system.choices import AXIS, SCALE, STATES, TOKENS
+from differentia.system.choices import AXIS, DETREND, SCALE, STATES, TOKENS, VALUE
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -138,6 +138,21 @@ SCALE_WORDS = {
     ),
 }
 
+
+#: What a response to a presentation is, with `when` it was.
+VALUE_WORDS = {
+    "count": "its number of spikes in {when}",
+    "rate": "its number of spikes in {when}, divided by how long that lasts",
+    "mean": "the mean of its trace over the samples in {when}",
+    "samples": "a sample of its trace in {when}, each of which is a response of its own",
+}
+
+#: What was taken away from traces; nothing is said where it was nothing.
+DETREND_WORDS = {
+    "none": "",
+    "mean": "the mean of each trace was taken away",
+    "linear": "the mean and the linear trend of each trace were taken away",
+}
 
 #: What a state over time holds, with the noun `unit`.
 STATE_WORDS = {
@@ -291,6 +306,8 @@ for _what, _choices, _rows in (
     ("normalization", NORMALIZATIONS, NORMALIZATION_WORDS),
     ("metric", METRICS, METRIC_WORDS),
     ("scale", SCALE.names, SCALE_WORDS),
+    ("value of a response", VALUE.names, VALUE_WORDS),
+    ("detrending", DETREND.names, DETREND_WORDS),
     ("kind of states", STATES.names, STATE_WORDS),
     ("kind of units", UNIT_KINDS, UNIT_WORDS),
     ("choice of tokens", TOKENS.names, TOKEN_WORDS),

@@ -19,6 +19,7 @@ from differentia.networks.layers import INPUT
 from differentia.output import words
 from differentia.output.doubts import told_doubts
 from differentia.output.paper.references import REFERENCES, Reference, architecture_key
+from differentia.output.recordings import left_out_of, taken_in_words
 from differentia.results.contrasts import require_contrasts
 from differentia.results.copies import in_two_sets
 from differentia.results.dataset import as_kinds, kind_of, provenance
@@ -218,6 +219,8 @@ class _MethodsFacts:
             "fingerprint": str(self.known.get("fingerprint", ""))[:FINGERPRINT_DIGITS],
             "sets": sets,
             "made_sets": [text for text, how in zip(sets, made, strict=True) if how],
+            "taken": taken_in_words(self.result),
+            "left_out_of_recording": left_out_of(self.result) if self.recorded else [],
             "digits": shows_digits and ("held out" if self.network == "digits" else "of scikit-learn"),
             "left_out": [f"{number:,} of {_quoted(name)}" for name, number in skipped.items()],
             "n_left_out": skipped.total(),

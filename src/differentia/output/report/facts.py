@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from differentia.output.recordings import taken_of
 from differentia.output.words import METRIC_WORDS, NORMALIZATION_WORDS, RESAMPLING_WORDS
 from differentia.results.dataset import kind_of, provenance
 from differentia.results.references import in_words, references_of
@@ -39,6 +40,24 @@ FACT_LABELS = {
     "dtype": "Computed in",
 }
 
+#: The same of what was taken of a recording; what was not asked for is not listed.
+TAKEN_LABELS = {
+    "by": "Sets by the column",
+    "table": "Tables of intervals",
+    "where": "Intervals where",
+    "window": "Window after onset, in seconds",
+    "length": "Length of moving windows, in seconds",
+    "step": "Step of moving windows, in seconds",
+    "value": "Response",
+    "bin": "Bins of spikes, in seconds",
+    "bin_step": "Step of bins, in seconds",
+    "area": "Areas by the column",
+    "spontaneous": "Cut into windows",
+    "detrend": "Detrending",
+    "standardize": "Standardised",
+    "runs": "Runs",
+}
+
 #: The same of what states over time are made of.
 STATE_LABELS = {
     "states": "States",
@@ -70,6 +89,9 @@ def facts(results: Mapping[str, xr.Dataset]) -> list[tuple[str, str]]:
             numbers = zip(draws_made(one), one["n_units"].values.tolist(), strict=True)
             made = ", ".join(f"{draws:,} of {unit_noun(one).count(count)}" for draws, count in numbers)
             found.append((f"Draws, {kind}" if len(results) > 1 else "Draws", made))
+    for name, label in TAKEN_LABELS.items():
+        if (given := taken_of(result).get(name)) not in (None, False, "none"):
+            found.append((label, _written(given)))
     if made_of := known.get("states"):
         found += [(label, str(made_of[name])) for name, label in STATE_LABELS.items() if made_of[name]]
     found += [
@@ -85,6 +107,12 @@ def facts(results: Mapping[str, xr.Dataset]) -> list[tuple[str, str]]:
     written = [f"{name} {number}" for name, number in versions if name not in unused]
     found.append(("Versions", ", ".join(written)))
     return [(label, text) for label, text in found if text]
+
+
+def _written(given: object) -> str:
+    if isinstance(given, list):
+        return " to ".join(map(str, given)) if isinstance(given[0], float) else ", ".join(map(str, given))
+    return "yes" if given is True else str(given)
 
 
 def _no_reference(result: xr.Dataset) -> str:
