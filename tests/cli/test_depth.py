@@ -79,7 +79,7 @@ def test_areas_beside_a_network(results: Path, capsys: pytest.CaptureFixture[str
     """The stimulus of the one network is that of the recordings, which is said; of two networks it is not."""
     assert main(["depth", "net", "mouse_1", "mouse_2", "--json"]) == 0
     captured = capsys.readouterr()
-    assert captured.err.startswith("The layer input of net is the stimulus of mouse_1, mouse_2, whose sets")
+    assert captured.err.startswith("The layer input of net is taken for the stimulus of mouse_1, mouse_2, by")
     expected = dif.depth(dif.load_result("mouse_1/result.nc"), stimulus=measured())
     _, mouse, _ = json.loads(captured.out)
     assert mouse["layers"][0]["pearson"] == pytest.approx(expected["pearson"].item())

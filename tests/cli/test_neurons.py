@@ -188,6 +188,9 @@ def test_several_sessions(files: list[Path], tmp_path: Path, capsys: Capture) ->
     assert all((out / link).is_file() for link in links)
     sessions = set(pd.read_csv(out / "trials.csv")["session"])
     assert sessions == {*results}
+    capsys.readouterr()
+    assert main(["report", str(out)]) == 2
+    assert f"{out}: holds several results; name the folder of one: mouse1, " in capsys.readouterr().err
     again = tmp_path / "again"
     assert main(["run", str(out), "--out", str(again), "--figures", "none", "-q"]) == 0
     assert (again / "across.csv").read_text() == (out / "across.csv").read_text()
@@ -242,6 +245,12 @@ WRONG = [
         ["{1}", *STATES, "--length", "1", "--compare", "a,b", "--out", "{0}/o"],
         "compare (--compare) is of trials",
     ),
+    (
+        ["{1}", *STATES, "--compare", "a", "--out", "{0}/o"],
+        "--compare: is a; expected two sets to compare, as",
+    ),
+    (["{1}", *STATES, "--compare", "a,b,c", "--out", "{0}/o"], "--compare: is a,b,c; expected two sets"),
+    (["{1}", *STATES, "--compare", "a,a", "--out", "{0}/o"], "--compare: is a,a; expected two sets"),
     (["{1}", *STATES, "--compare", "natural,scrambld", "--out", "{0}/o"], "{1}: unknown set 'scrambld'. Did"),
     (
         ["{1}", *STATES, "--pool", "4", "--out", "{0}/o"],

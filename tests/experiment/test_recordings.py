@@ -48,7 +48,7 @@ def test_responses(recording: Recording, spontaneous: str | None, reference: str
 def test_a_long_interval_that_is_not_cut(recording: Recording) -> None:
     """It is one response, to which no other compares."""
     whole = RecordingOptions(by="stimulus_name", window=(0.0, 1.0), spontaneous="none")
-    with pytest.raises(dif.InputError, match=r"set 'spontaneous', .* has 1 responses"):
+    with pytest.raises(dif.InputError, match="one presentation only of 'spontaneous', and no pair"):
         measure_recording(recording, whole, {"reference": "spontaneous"})
 
 
@@ -76,6 +76,31 @@ def test_states(recording: Recording) -> None:
     whole = RecordingOptions(states="rate", state=0.5, bin=0.1, length=5.0)
     require_sets(recording, whole)
     assert measure_recording(recording, whole, {})["set"].values.tolist() == ["all"]
+
+
+def test_the_published_scale(recording: Recording) -> None:
+    """It has a normalisation of its own, in the place of the default; any other is refused."""
+    options = RecordingOptions(by="stimulus_name", states="rate", state=0.5, bin=0.1, scale="published")
+    found = measure_recording(recording, options, {"normalize": "layer"})
+    trials = dif.trials(recording, by="stimulus_name", bin=0.1)
+    expected = dif.measure_states(trials, states="rate", length=0.5, scale="published")
+    xr.testing.assert_identical(of_numbers(found), of_numbers(expected))
+    with pytest.raises(dif.InputError, match="leave normalize='unit' out"):
+        measure_recording(recording, options, {"normalize": "unit"})
+
+
+def test_what_was_not_cut_out_yet(recording: Recording) -> None:
+    """Of a recording, or of responses where trials are expected, it is said what comes first."""
+    responses = dif.stimulus_responses(
+        recording, by="stimulus_name", window=(0, 0.5), spontaneous="spontaneous"
+    )
+    with pytest.raises(dif.InputError, match=r"not a Recording; .*: stimulus_responses\(recording, by="):
+        dif.measure_responses(recording)  # type: ignore[arg-type]
+    for given in (recording, responses):
+        with pytest.raises(
+            dif.InputError, match=r"not a .*; cut them out of a recording: trials\(recording, by="
+        ):
+            dif.measure_states(given, length=1.0)  # type: ignore[arg-type]
 
 
 def test_sets_that_are_not_there(recording: Recording) -> None:

@@ -146,6 +146,7 @@ BACKWARDS = {"start_time": [1.0], "stop_time": [0.0]}
         ("rate is given with a DataFrame, which has its own", {"activity": FRAME, "rate": 1.0}),
         ("expected .time, unit., and the coordinate time", {"activity": xr.DataArray(VALUES)}),
         ("units has 2 rows, and 1 units are recorded", {"activity": [[0.1]], "units": {"snr": [1, 2]}}),
+        ("units are a list; say what they are", {"activity": [[0.1]], "units": ["V1"]}),
         ("units are no table", {"activity": [[0.1]], "units": 7}),
         ("observed has the shape", {"activity": [[0.1]], "observed": [1.0, 2.0, 3.0]}),
         ("observed: interval 0 ends at 0 s", {"activity": [[0.1]], "observed": [1.0, 0.0]}),

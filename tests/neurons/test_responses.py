@@ -242,8 +242,8 @@ def test_overlapping_windows_are_refused() -> None:
         dif.stimulus_responses(recording, by="kind", window=(0, 0.25))
     assert str(caught.value) == (
         "the window of 'a 1', from 1 to 1.25 s, and the window of 'b 1', from 1.033 to 1.283 s, overlap, and "
-        "so do 1 more; give a shorter window=, choose tables or presentations (table=, where=), or say "
-        "allow_overlap=True"
+        "so do 1 more; give a shorter window= (--window), choose tables or presentations (table=, where=), "
+        "or say allow_overlap=True (--allow-overlap)"
     )
     found = dif.stimulus_responses(recording, by="kind", window=(0, 0.25), allow_overlap=True)
     assert not found.independent
@@ -301,7 +301,10 @@ def test_tables_are_merged_by_time() -> None:
             r"no interval has the column 'stimulus'; expected one of these \(movie_presentations: ",
         ),
         ({"by": "tags", "table": ["epochs", "movie_presentations"]}, "no interval has the column 'tags'"),
-        ({"by": "stimulus_name", "where": "frame > 7"}, "no presentation is left: 5 of 5"),
+        (
+            {"by": "stimulus_name", "where": "frame > 7"},
+            "no presentation is left: all 5, of 0.5 s, were left out: they are not",
+        ),
         (
             {"by": "stimulus_name", "where": "frames > 7"},
             "unknown column of intervals 'frames'. Did you mean",
@@ -367,9 +370,9 @@ def test_what_was_not_observed_is_left_out() -> None:
     assert len(warned) == 1
     assert responses.told == (
         "4 of 20 presentations (2 s) were left out: most units were not observed during the whole of them "
-        "(obs_intervals)",
+        "(obs_intervals, time_support)",
         "1 of 5 units were left out: they were not observed during all of these presentations "
-        "(obs_intervals)",
+        "(obs_intervals, time_support)",
     )
     assert responses["a"]["V1"]["start"].values.tolist() == [*np.arange(16.0)]
     assert responses["a"]["V1"]["unit"].values.tolist() == [10, 12]

@@ -93,7 +93,7 @@ def test_a_length_may_differ_by_rounding() -> None:
     ("options", "says"),
     [
         ({"length": 0.33}, r"0\.33 s, .* is 16\.5 samples; .* the nearest is 0\.32 or 0\.34 s"),
-        ({"length": 0.02}, r"is 1 samples; expected a whole number of samples, at least 2: .* 0\.04 s"),
+        ({"length": 0.02}, r"is 1 samples; expected a whole number of them, at least 2: .* 0\.04 s"),
         ({"length": -1.0}, "length is -1.0"),
         ({"length": 9.0}, "x has 103 samples, and a state 450"),
         ({"overlap": 0.33}, r"of states of 10 samples 3\.3; .* the nearest is 0\.3"),

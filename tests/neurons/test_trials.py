@@ -81,6 +81,15 @@ def test_moving_windows_within_trials() -> None:
     assert not one_each.windows
 
 
+def test_a_set_whose_trials_are_shorter_than_the_window() -> None:
+    """It is left out, which is told with its name."""
+    shown = pd.DataFrame({"start_time": [0.0, 4.0, 8.0], "stop_time": [3.0, 7.0, 9.0], "kind": [*"aab"]})
+    recording = dif.as_recording(TRACES, rate=30.0, intervals=shown)
+    with pytest.warns(dif.DifferentiaWarning, match="no trial of 'b' is as long as a window of 2 s"):
+        assert dif.trials(recording, by="kind", length=2.0).sets == {"a": 2}
+    assert dif.trials(recording, by="kind", length=1.0).sets == {"a": 6, "b": 1}  # all are long enough
+
+
 def test_moving_windows_of_a_whole_recording() -> None:
     """Without a column of sets."""
     found = dif.trials(spikes(observed=[[0.0, 14.0]]), bin=0.1, length=3.0)

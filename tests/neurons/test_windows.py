@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -74,6 +76,22 @@ def test_half_of_the_units_decide_what_is_observed() -> None:
     nothing = spiking([[1.0]], table(start=[0.0], stop=[1.0]), observed=(np.empty((0, 2)),))
     with pytest.raises(dif.InputError, match="no unit was observed at any time"):
         observed(windows, nothing)
+
+
+def test_a_set_that_is_gone_is_named() -> None:
+    """Where none of its windows is left, unless that was asked for; where none is, how long they were."""
+    windows = replace(windows_from(np.arange(4.0), np.full(4, 0.5)), sets=np.array([*"aabb"], object))
+    assert "2 of 4 presentations (1 s) were left out, all of 'b' among them: so" in told_of(
+        windows.keep(windows.starts < 2, "so")
+    )
+    assert "all of" not in told_of(windows.keep(windows.starts < 3, "so"))
+    assert "all of" not in told_of(windows.keep(windows.starts < 2, "so", asked=True))
+    with pytest.raises(dif.InputError, match=r"no presentation is left: all 4, of 0\.5 s, were left out: so"):
+        windows.keep(np.zeros(4, bool), "so")
+
+
+def told_of(windows: Windows) -> str:
+    return windows.told[-1].text
 
 
 def test_values_as_names() -> None:

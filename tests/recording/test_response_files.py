@@ -287,6 +287,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         "gone.zarr": "no such folder; expected a folder of responses",
         "folder.npz": "is a folder; expected a file of responses",
         "file.zarr": "is a file; expected a folder of responses",
+        "a.nwb": "is a recording, and no responses; measure it with differentia neurons",
         "a.mat": "is in no format that is read; expected .npz, .nc, .zarr",
     }.items():
         with pytest.raises(dif.InputError, match=rf"^{tmp_path}/{name}: {line}"):

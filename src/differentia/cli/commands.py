@@ -32,6 +32,7 @@ from differentia.system.fields import Count, Number, Option, Share, Text, Whole,
 from differentia.system.files import require_new, user_path
 from differentia.system.locking import held
 from differentia.system.progress import shown_progress
+from differentia.system.showing import listed as in_words
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -882,5 +883,7 @@ def _read_result(path: str) -> xr.Dataset:
 
 def _require_result(folder: Path) -> None:
     if not (folder / "result.nc").is_file():
+        if sessions := sorted(path.parent.name for path in folder.glob("*/result.nc")):
+            raise InputError(f"{folder}: holds several results; name the folder of one: {in_words(sessions)}")
         what = "holds no result.nc" if folder.is_dir() else "no such folder or file"
         raise InputError(f"{folder}: {what}; name a folder that measure wrote")

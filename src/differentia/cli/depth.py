@@ -50,8 +50,8 @@ def networks_input(results: Mapping[str, xr.Dataset], base: str) -> xr.Dataset |
     if not recordings or len(known) != 1:
         return None
     say(
-        f"The layer {base} of {known[0]} is the stimulus of {', '.join(recordings)}, whose sets have the "
-        "same names; --stimulus names another result"
+        f"The layer {base} of {known[0]} is taken for the stimulus of {', '.join(recordings)}, by the names "
+        "of their sets; --stimulus names another result"
     )
     return results[known[0]]
 

@@ -23,6 +23,7 @@ from differentia.experiment.options import (
     measure_and_record,
     measure_options,
 )
+from differentia.neurons.recording import Recording
 from differentia.neurons.responses import StimulusResponses
 from differentia.recording.options import RecordOptions, one_kind
 from differentia.recording.record import record_kinds
@@ -37,6 +38,7 @@ from differentia.results.references import OTHERS, References, resolved
 from differentia.system.fields import accept, takes
 from differentia.system.machine import memory_budget, untouched_array
 from differentia.system.progress import Progress, require_progress, shown_progress
+from differentia.system.showing import listed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -209,7 +211,13 @@ def _arrays_of(given: Any) -> tuple[Mapping[str, Any], dict[str, Any]]:
     """Return responses at hand as arrays, and what else is known of them, as fields of `Responses`."""
     if isinstance(given, str | os.PathLike):
         return read_labelled_responses(given), {"provenance": {"responses": os.fspath(given)}}
+    if isinstance(given, Recording):
+        raise InputError(
+            "expected responses, and not a Recording; cut them out of it: "
+            "stimulus_responses(recording, by=..., window=...)"
+        )
     if isinstance(given, StimulusResponses):
+        _require_pairs(given)
         facts = {"responses": given.source, "session": given.session, "subject": given.subject}
         return given, {
             "provenance": {name: fact for name, fact in facts.items() if fact}
@@ -219,6 +227,16 @@ def _arrays_of(given: Any) -> tuple[Mapping[str, Any], dict[str, Any]]:
             "independent": given.independent,
         }
     return read_labelled_responses(given) if hasattr(given, "data_vars") else given, {}  # which xarray's have
+
+
+def _require_pairs(given: StimulusResponses) -> None:
+    """Raise an error for sets of one presentation, which have no pair to compare."""
+    shapes = {name: next(iter(of_set.values())).shape for name, of_set in given.items()}
+    if single := [name for name, shape in shapes.items() if shape[0] == 1]:
+        raise InputError(
+            f"one presentation only of {listed([*map(repr, single)])}, and no pair to compare; leave it out "
+            "(where=, --where), or cut a long one into windows (spontaneous=, --spontaneous)"
+        )
 
 
 def _measure_recorded(

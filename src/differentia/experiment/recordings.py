@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from differentia.errors import InputError, require_known
 from differentia.experiment.measure import measure_responses
+from differentia.experiment.options import MeasureOptions
 from differentia.experiment.states import measure_states
 from differentia.neurons.options import RecordingOptions
 from differentia.neurons.recording import START, STOP
@@ -52,6 +53,8 @@ def measure_recording(
         result = measure_responses(responses, memory=memory, progress=progress, **measured)
     else:
         taken |= {name: given[name] for name in OF_TRIALS}
+        if options.scale == "published" and measured.get("normalize") == MeasureOptions().normalize:
+            measured = {**measured, "normalize": "none"}  # the scale's own, where none was asked for
         result = measure_states(
             trials(recording, **taken),
             states=options.states,

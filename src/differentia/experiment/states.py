@@ -14,6 +14,8 @@ from differentia.errors import InputError, require_count, warn
 from differentia.experiment.measure import references_for, versions_of
 from differentia.experiment.options import MeasureKeywords, MeasureOptions, measure_options
 from differentia.networks.layers import Layer
+from differentia.neurons.recording import Recording
+from differentia.neurons.responses import StimulusResponses
 from differentia.neurons.states import StateMaker, StatesKeywords, StatesOptions
 from differentia.neurons.trials import Trials, trials_from_arrays
 from differentia.recording.responses import Responses
@@ -105,6 +107,11 @@ def measure_states(
     given = measure_options(options, MeasureStatesOptions)
     require_progress(progress)
     seed = require_count("seed", seed, least=0)
+    if isinstance(trials, Recording | StimulusResponses):
+        raise InputError(
+            f"expected trials over time, and not a {type(trials).__name__}; cut them out of a recording: "
+            "trials(recording, by=...)"
+        )
     if not isinstance(trials, Trials):
         if rate is None:
             raise InputError("signals as arrays need rate=, how many samples there are in a second")

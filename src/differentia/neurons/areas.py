@@ -8,7 +8,7 @@ from jaxtyping import Bool, Int
 from differentia.errors import InputError, unknown_name
 from differentia.neurons.recording import AREA, Recording
 from differentia.neurons.told import Told
-from differentia.neurons.windows import names_in
+from differentia.neurons.windows import OBSERVED_BY, names_in
 
 #: The population of units of which nothing says where they lie.
 ALL = "all"
@@ -31,7 +31,7 @@ def areas_of(
             told.append(Told(f"no unit has a {area}: all {len(units):,} are one population", asked=True))
         names = np.full(len(units), ALL, dtype=object)
     for left_out, why in (
-        (~observed, "they were not observed during all of these presentations (obs_intervals)"),
+        (~observed, f"they were not observed during all of these presentations ({OBSERVED_BY})"),
         (observed & (names == ""), f"they have no {area}"),
     ):
         if left_out.any():

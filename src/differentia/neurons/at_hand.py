@@ -232,6 +232,8 @@ def _units(said: pd.DataFrame, given: Any, count: int) -> pd.DataFrame:
     table = said.set_axis(index).rename(columns=str)
     if given is None:
         return table
+    if not isinstance(given, Mapping) and np.ndim(given) == 1:
+        raise InputError("units are a list; say what they are: {'location': [...]} for areas")
     try:
         more = pd.DataFrame(given).rename(columns=str)
     except (TypeError, ValueError) as error:

@@ -276,7 +276,7 @@ def _chosen_series(contents: Contents, name: str | None) -> Series:
         what = "holds" if name is None else f"calls {name!r}"
         raise InputError(
             f"{contents.where}: {what} {len(fitting)} series: {listed}; name one, such as "
-            f"traces={next(iter(fitting))!r}"
+            f"traces={next(iter(fitting))!r} (--traces)"
         )
     return next(iter(fitting.values()))
 

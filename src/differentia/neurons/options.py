@@ -26,8 +26,16 @@ def _two_times(given: tuple[float, ...]) -> tuple[float, ...]:
 
 
 Window = Annotated[tuple[Number, ...], SEVERAL, AfterValidator(_two_times)]
+
+
+def _two_sets(given: tuple[str, ...]) -> tuple[str, ...]:
+    if len(given) != 2 or given[0] == given[1]:
+        raise InputError(f"is {','.join(given)}; expected two sets to compare, as natural,scrambled")
+    return given
+
+
 Names = Annotated[tuple[Text, ...], SEVERAL, Field(min_length=1), DISTINCT]
-TwoNames = Annotated[tuple[Text, ...], SEVERAL, Field(min_length=2, max_length=2), DISTINCT]
+TwoNames = Annotated[tuple[Text, ...], SEVERAL, AfterValidator(_two_sets)]
 
 
 @dataclass(frozen=True)

@@ -286,7 +286,7 @@ def _warned_of_lengths(windows: Windows) -> tuple[Mapping[str, str], ...]:
         return ()
     text = (
         f"windows last from {shortest:.6g} to {longest:.6g} s: responses in long ones are less noisy, and "
-        "differ less, than those in short ones; window= makes them equal"
+        "differ less, than those in short ones; window= (--window) makes them equal"
     )
     return (warn("other", text),)
 

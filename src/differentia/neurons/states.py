@@ -209,8 +209,9 @@ def _whole_samples(length: float, rate: float, least: int) -> int:
         others = sorted({max(int(samples), least), max(int(samples) + 1, least)})
         such = " or ".join(f"{count / rate:.9g}" for count in others)
         raise InputError(
-            f"length is {length:g} s, which at {rate:.9g} samples a second is {samples:.9g} samples; "
-            f"expected a whole number of samples, at least {least}: the nearest is {such} s"
+            f"the length of a state (length=, --state) is {length:g} s, which at {rate:.9g} samples a second "
+            f"(of traces; of spikes, one a bin) is {samples:.9g} samples; expected a whole number of them, "
+            f"at least {least}: the nearest is {such} s"
         )
     return nearest
 

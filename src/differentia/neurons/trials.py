@@ -283,6 +283,10 @@ def _moving(shown: Windows, length: float, step: float) -> Windows:
     moved, place = shown.split(counts)
     starts = moved.starts + place * step
     moved = replace(moved, starts=starts, stops=starts + length)
+    if short := [repr(name) for name, at in shown.of_sets().items() if not counts[at].any()]:
+        moved = moved.tell(
+            f"no trial of {listed(short)} is as long as a window of {length:.6g} s: left out altogether"
+        )
     covered = np.where(counts > 0, (counts - 1) * step + length, 0.0)
     rest = (shown.lengths - covered).clip(min=0.0)
     if (rest <= max(shown.tolerance, SAME_TIME)).all():

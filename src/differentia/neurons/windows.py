@@ -28,6 +28,9 @@ SAME_TIME = 1e-9
 SAME_LENGTH = 0.01
 
 
+#: What NWB, and pynapple, call the times during which units were observed.
+OBSERVED_BY = "obs_intervals, time_support"
+
 #: What `Windows` hold beside the table.
 _COLUMNS = ("starts", "stops", "sets", "names")
 
@@ -86,13 +89,16 @@ class Windows:
         if kept.all():
             return self
         seconds = float(self.lengths[~kept].sum())
+        gone = [] if asked else [repr(name) for name, at in self.of_sets().items() if not kept[at].any()]
         told = self.tell(
-            f"{np.count_nonzero(~kept):,} of {len(self):,} presentations ({seconds:,.6g} s) were left out: "
-            f"{why}",
+            f"{np.count_nonzero(~kept):,} of {len(self):,} presentations ({seconds:,.6g} s) were left out"
+            f"{f', all of {listed(gone)} among them' if gone else ''}: {why}",
             asked=asked,
         )
         if not kept.any():
-            raise InputError(f"no presentation is left: {told.told[-1].text}")
+            shortest, longest = float(self.lengths.min()), float(self.lengths.max())
+            span = f"{'' if are_equal(self.lengths) else f'{shortest:.6g} to '}{longest:.6g} s"
+            raise InputError(f"no presentation is left: all {len(self):,}, of {span}, were left out: {why}")
         return told.take(np.flatnonzero(kept))
 
 
@@ -303,8 +309,8 @@ def require_apart(windows: Windows) -> None:
         raise InputError(
             f"{windows.words(first)}, and {windows.words(second)}, overlap"
             + (f", and so do {more:,} more" if more else "")
-            + "; give a shorter window=, choose tables or presentations (table=, where=), or say "
-            "allow_overlap=True"
+            + "; give a shorter window= (--window), choose tables or presentations (table=, where=), or say "
+            "allow_overlap=True (--allow-overlap)"
         )
 
 
@@ -380,12 +386,12 @@ def observed(windows: Windows, recording: Recording) -> tuple[Windows, Bool[np.n
     spans_of = {key: np.frombuffer(key).reshape(-1, 2) + reach for key in alike}
     whole = np.concatenate([*spans_of.values()])
     if not len(whole):
-        raise InputError("no unit was observed at any time (obs_intervals are empty); leave them out")
+        raise InputError(f"no unit was observed at any time ({OBSERVED_BY}); leave them out")
     require_inside(windows, float(whole[:, 0].min()), float(whole[:, 1].max()), "observations of all units")
     seen = {key: within(windows, spans) for key, spans in spans_of.items()}
     share = sum(len(units) * seen[key] for key, units in alike.items()) / n_units
     kept = np.asarray(share >= 0.5)
-    windows = windows.keep(kept, "most units were not observed during the whole of them (obs_intervals)")
+    windows = windows.keep(kept, f"most units were not observed during the whole of them ({OBSERVED_BY})")
     units = np.zeros(n_units, dtype=bool)
     for key, of_key in alike.items():
         units[of_key] = seen[key][kept].all()

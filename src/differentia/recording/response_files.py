@@ -89,6 +89,11 @@ def read_labelled_responses(source: ResponsesSource) -> dict[str, dict[str, Labe
 def _read(path: Path, where: str) -> _Parts:
     """Return what a file or folder holds, which the ending of its name tells how to read."""
     suffix = path.suffix.lower()
+    if suffix == ".nwb":
+        raise InputError(
+            f"{where}: is a recording, and no responses; measure it with differentia neurons, or cut them "
+            "out of it: stimulus_responses(read_recording(path), by=...)"
+        )
     if suffix not in READERS:
         raise InputError(
             f"{where}: is in no format that is read; expected {', '.join(READERS)}: "
