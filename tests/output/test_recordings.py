@@ -65,8 +65,8 @@ def test_traces_are_preprocessed() -> None:
         "presentation"
     )
     assert preprocessed == (
-        'Within each run ("run"), the mean and the linear trend of each trace were taken away, and each trace '
-        "was given mean 0 and SD 1"
+        'Within each run ("run"), the mean and the linear trend of each trace were taken away, and each '
+        "trace was given mean 0 and SD 1"
     )
     result = dif.measure_responses(dif.stimulus_responses(of_traces(), by="kind", standardize=True))
     assert taken_in_words(result)[-1] == "Within the whole recording, each trace was given mean 0 and SD 1"
