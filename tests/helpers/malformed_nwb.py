@@ -140,6 +140,37 @@ def _many(file: h5py.File, place: str) -> None:
     file.create_dataset(place, (2**40,), "f8", chunks=(2**16,), fillvalue=1.0)
 
 
+def _one_text_often(file: h5py.File) -> None:
+    """Add a column of 20,000 rows, all of which refer to one text of 20,000 characters: 400 MB."""
+    table = file.create_group("intervals/more")
+    _table(table, start_time=np.arange(20_000.0), stop_time=np.arange(20_000.0) + 1)
+    text = table.create_dataset("text", (20_000,), h5py.string_dtype(), chunks=(20_000,))
+    table.attrs["colnames"] = [*table.attrs["colnames"], "text"]
+    text[0] = "x" * 20_000
+    file.flush()
+    _, stored = text.id.read_direct_chunk((0,))
+    text.id.write_direct_chunk((0,), stored[:16] * 20_000)
+
+
+def _coded(codes: Any, texts: Any) -> Edit:
+    """Return what makes a column of trials one of numbers, each of which stands for a text."""
+
+    def edit(file: h5py.File) -> None:
+        _instead("intervals/trials/stimulus_name", codes)(file)
+        file["intervals/trials/stimulus_name_elements"] = texts
+        texts_of = file["intervals/trials/stimulus_name_elements"].ref
+        file["intervals/trials/stimulus_name"].attrs["elements"] = texts_of
+
+    return edit
+
+
+def _groups_of_two(file: h5py.File) -> None:
+    _without("units/electrodes", "units/electrodes_index", "general/extracellular_ephys/electrodes")(file)
+    file["general/extracellular_ephys/probe"] = 0
+    file["units/electrode_group"] = np.array([file["general"].ref] * 2, h5py.ref_dtype)
+    file["units"].attrs["colnames"] = ["spike_times", "quality", "obs_intervals"]
+
+
 def _references(file: h5py.File) -> None:
     del file["units/spike_times"]
     file.create_dataset("units/spike_times", data=[file["units"].ref] * 5, dtype=h5py.ref_dtype)
@@ -294,6 +325,14 @@ _OF_TRACES: dict[str, Edit] = {
     "cells of a null reference": _null_reference,
     "an infinite conversion": _attribute(f"{_SERIES}/data", "conversion", np.inf),
     "an offset as text": _attribute(f"{_SERIES}/data", "offset", "none"),
+}
+
+_OF_SPIKES |= {
+    "one text of many rows": _one_text_often,
+    "more columns than datasets": _attribute("units", "colnames", ["quality"] * 9),
+    "codes without a text": _coded(np.array([0, 2], np.uint8), ["film", "grey"]),
+    "codes that are fractions": _coded([0.0, 1.0], ["film", "grey"]),
+    "groups of two of three units": _groups_of_two,
 }
 
 #: By what is wrong with it: what writes a malformed NWB file at a path.

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from helpers.neurons import table
 
-from differentia.neurons.activity import Preprocessing, mean_traces
+from differentia.neurons.activity import mean_traces
+from differentia.neurons.preprocessing import Preprocessing
 from differentia.neurons.recording import Recording
 from differentia.neurons.windows import presentations
 

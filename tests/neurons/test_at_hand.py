@@ -122,6 +122,7 @@ def test_xarray() -> None:
 VALUES = np.zeros((4, 2))
 FRAME = pd.DataFrame(VALUES)
 STARTS = {"start_time": [0.0]}
+TWICE = pd.DataFrame([[0.0, 1.0, 2, 3]], columns=["start_time", "stop_time", "run", "run"])
 BACKWARDS = {"start_time": [1.0], "stop_time": [0.0]}
 
 
@@ -153,6 +154,8 @@ BACKWARDS = {"start_time": [1.0], "stop_time": [0.0]}
         ("intervals: has the columns start_time; expected stop", {"activity": [[0.1]], "intervals": STARTS}),
         ("intervals.'a'.: interval 0 ends at 0 s", {"activity": [[0.1]], "intervals": {"a": BACKWARDS}}),
         ("intervals are of type int", {"activity": [[0.1]], "intervals": 7}),
+        ("intervals: has several columns 'run'", {"activity": [[0.1]], "intervals": TWICE}),
+        ("units has several columns 'run'", {"activity": [[0.1]], "units": TWICE}),
         ("intervals.'a'.: is no table", {"activity": [[0.1]], "intervals": {"a": 7}}),
     ],
 )  # fmt: skip

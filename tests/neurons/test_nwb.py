@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pynwb
 import pytest
-from helpers.nwb_files import AREAS, allen_ephys, allen_ophys, write, write_allen_ephys, write_allen_ophys
+from helpers.nwb_files import (
+    AREAS,
+    allen_ephys,
+    allen_ophys,
+    new_file,
+    write,
+    write_allen_ephys,
+    write_allen_ophys,
+)
 
 import differentia as dif
 
@@ -182,6 +192,61 @@ def test_units_are_chosen(ephys: Path) -> None:
     assert recording.told[-1] == "4 of 10 units are left out by \"quality == 'good' and snr > 1\""
     with pytest.raises(dif.InputError, match="no unit of 10 is chosen by 'snr > 99'"):
         dif.read_recording(ephys, units="snr > 99")
+
+
+def test_areas_by_groups_of_electrodes(tmp_path: Path) -> None:
+    """Where nothing else says where units lie; electrodes of a known area count more."""
+    file = new_file()
+    device = file.create_device("Neuropixels")
+    probes = [
+        file.create_electrode_group(f"probe{area}", "", area, device) for area in ("V1", "LGd", "unknown")
+    ]
+    for unit in range(4):
+        file.add_unit(spike_times=[0.5], electrode_group=probes[unit % 3])
+    path = write(file, tmp_path / "x.nwb")
+    assert dif.read_recording(path).units["location"].tolist() == ["V1", "LGd", "", "V1"]
+    assert dif.read_recording(file).units["location"].tolist() == ["V1", "LGd", "", "V1"]
+    with pynwb.NWBHDF5IO(str(path), "r") as io:
+        assert dif.read_recording(io.read()).units["location"].tolist() == ["V1", "LGd", "", "V1"]
+    file = allen_ephys([[0.1], [0.2]], locations=["VISp", "VISl"], region=True)
+    file.units.add_column("electrode_group", "", data=[file.electrode_groups["probeA"]] * 2)
+    assert dif.read_recording(file).units["location"].tolist() == ["VISp", "VISl"]
+
+
+def test_intervals_of_processing_modules(tmp_path: Path) -> None:
+    """They have their names, or their places where a name is taken; those that can't be read are told."""
+    file = allen_ephys([[0.1]])
+    module = file.create_processing_module("behavior", "made")
+    for name, stop in (("licks", 2.0), ("stimulus_presentations", 3.0), ("endless", np.nan)):
+        table = pynwb.epoch.TimeIntervals(name=name, description="made")
+        table.add_interval(start_time=1.0, stop_time=stop)
+        module.add(table)
+    path = write(file, tmp_path / "x.nwb")
+    for given in (path, file):
+        recording = dif.read_recording(given)
+        assert recording.intervals["licks"].to_numpy().tolist() == [[1.0, 2.0]]
+        assert recording.intervals["processing/behavior/stimulus_presentations"]["stop_time"].tolist() == [
+            3.0
+        ]
+        assert len(recording.intervals["stimulus_presentations"]) == 60
+        (told,) = recording.told
+        assert re.match("the intervals processing/behavior/endless were left out: .* ends is nan", told)
+
+
+@pytest.mark.filterwarnings("ignore:EnumData is experimental")
+def test_columns_of_coded_texts(tmp_path: Path) -> None:
+    """The texts are read, not the numbers that stand for them."""
+    file = allen_ephys([[0.1]])
+    table = pynwb.epoch.TimeIntervals(name="films", description="made")
+    table.add_column("film", "which", enum=True)
+    for row, film in enumerate(("fox", "owl", "fox")):
+        table.add_interval(start_time=float(row), stop_time=row + 0.5, film=film)
+    file.add_time_intervals(table)
+    path = write(file, tmp_path / "x.nwb")
+    with h5py.File(path) as stored:
+        assert stored["intervals/films/film"].dtype.kind == "u"
+    for given in (path, file):
+        assert dif.read_recording(given).intervals["films"]["film"].tolist() == ["fox", "owl", "fox"]
 
 
 @pytest.mark.real_data

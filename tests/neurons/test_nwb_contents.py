@@ -91,6 +91,11 @@ TOLD = {
     "cells of a null reference": "/traces/rois: refers to no table of the file",
     "an infinite conversion": "/traces/data: its conversion is inf; expected a finite number",
     "an offset as text": "/traces/data: its offset is 'none'; expected a finite number",
+    "one text of many rows": "/intervals/more/text holds more text than a file of .* can; it is damaged",
+    "more columns than datasets": "/units: names 9 columns and holds 8 datasets; it is damaged",
+    "codes without a text": "/stimulus_name: goes from 0 to 2, and there are 2 texts",
+    "codes that are fractions": "/stimulus_name: holds float64 of .* for text of .*; expected whole",
+    "groups of two of three units": "/units/electrode_group: has 2 values; expected 3, one for each",
 }
 
 

@@ -78,3 +78,5 @@ def test_runs_are_rows_of_a_table_or_values_of_a_column() -> None:
     recording = traced(VALUES, np.arange(100.0), {"trials": trials, "blocks": blocks})
     assert runs_of(recording, "run") == {"1": (0.0, 3.0), "2": (5.0, 8.0)}
     assert runs_of(recording, "blocks") == {"2": (0.0, 4.0), "1": (4.0, 9.0)}
+    with pytest.raises(dif.InputError, match="runs is 5; expected a name, as text"):
+        runs_of(recording, 5)  # type: ignore[arg-type]

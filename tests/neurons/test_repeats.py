@@ -78,6 +78,7 @@ def test_unequal_repeats_are_told() -> None:
     ("options", "message"),
     [
         ({"stimulus": "frames"}, "no interval has the column 'frames'; expected one of these: start_time, "),
+        ({"stimulus": 5}, "stimulus is 5; expected a name, as text"),
         ({"stimulus": "start_time"}, "no set has two stimuli that were shown twice: set 'movie': 30 stimuli"),
         ({"stimulus": "frame", "value": "samples"}, "value is 'samples', but a repeat is one response"),
     ],

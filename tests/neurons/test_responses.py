@@ -312,6 +312,9 @@ def test_tables_are_merged_by_time() -> None:
         ({"by": "stimulus_name", "where": "len(frame)"}, "the choice of intervals 'len.frame.' holds"),
         ({"by": "stimulus_name", "window": (0.3, 0.1)}, r"window is \(0\.3, 0\.1\); expected two numbers"),
         ({"by": "stimulus_name", "window": 0.3}, r"window is 0\.3; expected two numbers"),
+        ({"by": ["stimulus_name"]}, r"by is \['stimulus_name'\]; expected a name, as text"),
+        ({"by": "stimulus_name", "table": 5}, "table is 5; expected the name of a table of intervals, or"),
+        ({"by": "stimulus_name", "table": [5]}, "table is 5; expected a name, as text"),
     ):
         with pytest.raises(dif.InputError, match=f"^{message}"):
             dif.stimulus_responses(recording, **options)

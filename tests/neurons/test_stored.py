@@ -47,6 +47,19 @@ def test_more_than_memory_holds(datasets: dict[str, Any], monkeypatch: pytest.Mo
     assert datasets["numbers"][:2].tolist() == [[0, 1], [2, 3]]
 
 
+def test_texts_are_read_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are those that h5py reads at once, of every slice."""
+    texts = np.array([[f"{row} {column}" * row for column in "ab"] for row in range(13)], object)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["texts"] = texts
+        found = StoredFile(tmp_path / "x.h5", "x.h5").dataset(file["texts"])
+    monkeypatch.setattr(stored, "TEXTS", 1)
+    for few in (1, 2, 5, 64):
+        monkeypatch.setattr(stored, "FEWEST_TEXTS", few)
+        for part in (slice(None), slice(3, 9), slice(1, None, 3), slice(4, 4)):
+            np.testing.assert_array_equal(found[part], texts[part])
+
+
 def test_spikes_are_read_when_they_are_asked_for(tmp_path: Path) -> None:
     """A file whose spikes are damaged gives its tables; only its spikes are refused."""
     MALFORMED["damaged"](tmp_path / "x.nwb")

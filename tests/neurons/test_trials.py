@@ -145,6 +145,8 @@ def test_traces_are_detrended_run_by_run() -> None:
         ({"bin": 0.1, "step": 1.0}, "step is of moving windows"),
         ({"bin": 0.1, "length": 3.0}, "no trial is as long as a window of 3 s"),
         ({"bin": 0.1, "length": -1}, "length is -1; expected seconds"),
+        ({"bin": 0.1, "length": 1e-9}, "windows, or samples of them, are more than 30,000,000"),
+        ({"bin": 1e-11}, "bins of 2 units take .* of memory, and .* are free; give wider bins"),
         ({"bin": 0.1, "by": "stimulus"}, "no interval has the column 'stimulus'"),
         ({"bin": 0.1, "area": "region"}, "unknown column of units 'region'"),
         ({"bin": 0.1, "window": (0, 4)}, "overlap"),

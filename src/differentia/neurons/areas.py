@@ -8,7 +8,7 @@ from jaxtyping import Bool, Int
 from differentia.errors import InputError, unknown_name
 from differentia.neurons.recording import AREA, Recording
 from differentia.neurons.told import Told
-from differentia.neurons.windows import OBSERVED_BY, names_in
+from differentia.neurons.windows import OBSERVED_BY, names_in, require_text
 
 #: The population of units of which nothing says where they lie.
 ALL = "all"
@@ -22,6 +22,7 @@ def areas_of(
     `area` is a column of the units; without the usual one, or where that is empty, all units are one
     population.
     """
+    require_text("area", area)
     units, told = recording.units, []
     if area not in units and area != AREA:
         raise unknown_name("column of units", area, map(str, units))

@@ -244,6 +244,9 @@ def _units(said: pd.DataFrame, given: Any, count: int) -> pd.DataFrame:
         raise InputError(
             f"units has {len(more):,} rows, and {count:,} units are recorded; expected one for each"
         )
+    if not more.columns.is_unique:
+        twice = more.columns[more.columns.duplicated()][0]
+        raise InputError(f"units has several columns {twice!r}; give each a name of its own")
     if not isinstance(more.index, pd.RangeIndex):  # labels of its own
         table = table.set_axis(more.index.rename("id"))
     return table.assign(**{name: more[name].to_numpy() for name in more})

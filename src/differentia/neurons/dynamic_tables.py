@@ -121,6 +121,37 @@ class Table:
         return pd.DataFrame({name: values for name, values in columns.items() if values is not None}, index)
 
 
+@dataclass(frozen=True)
+class Coded:
+    """A column of numbers, each of which stands for a text of a list, as which it is read: EnumData."""
+
+    codes: Any
+    texts: Any
+    where: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.codes.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(object)
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        texts, codes = values_of(self.texts), np.asarray(self.codes[part])
+        if texts is None or codes.dtype.kind not in "iu":
+            raise InputError(
+                f"{self.where}: holds {described(self.codes)} for {described(self.texts)}; expected whole "
+                "numbers, each of a text"
+            )
+        if codes.size and not 0 <= codes.min() <= codes.max() < len(texts):
+            raise InputError(
+                f"{self.where}: goes from {codes.min()} to {codes.max()}, and there are {len(texts):,} texts "
+                "(from 0); write the file again"
+            )
+        return texts.astype(object)[codes]
+
+
 def values_of(data: Any) -> np.ndarray | None:
     """Return numbers or text, (n,), text as objects; None for data of another kind or shape."""
     if len(data.shape) != 1 or np.dtype(data.dtype).kind not in "biufSUO":

@@ -47,6 +47,9 @@ def interval_table(given: Any, where: str) -> pd.DataFrame:
             f"{where}: is no table ({error}); expected columns of one length, {START} and {STOP} among them"
         ) from error
     names = list(map(str, table.columns))
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"{where}: has several columns {twice[0]!r}; give each a name of its own")
+    table = table.set_axis(names, axis=1)
     start, stop = (_first(names, known, where) for known in (STARTS, STOPS))
     times = spans(table[start].to_numpy(), table[stop].to_numpy(), where)
     others = table.drop(columns=[start, stop])

@@ -61,9 +61,9 @@ def read_recording(
     -------
     Recording
         Its units have the columns of one value each. ``location``, unless it is one of them, is that of a
-        unit's electrodes, or of its ``peak_channel_id``; "" where these lie in several areas, or in
-        one that is "unknown". Of intervals
-        the table ``invalid_times`` becomes `Recording.invalid`.
+        unit's electrodes, or of its ``peak_channel_id``, or else of its group of electrodes; "" where these
+        lie in several areas, or in one that is "unknown". Of intervals the table ``invalid_times`` becomes
+        `Recording.invalid`; tables in processing modules are among them, too.
 
     Raises
     ------
@@ -90,15 +90,17 @@ def read_recording(
         )
     activity = _spikes(contents) if traces is None and _has_spikes(contents) else _traces(contents, traces)
     tables = {name: _intervals(table) for name, table in contents.intervals.items()}
+    more, told = _more_intervals(contents)
     recording = Recording(
         activity=activity.activity,
         units=activity.units,
-        intervals={name: table for name, table in tables.items() if name != INVALID},
+        intervals={name: table for name, table in tables.items() if name != INVALID} | more,
         observed=activity.observed,
         invalid=spans_of(tables[INVALID]) if INVALID in tables else np.empty((0, 2)),
         session=contents.session,
         subject=contents.subject,
         source=path,
+        told=told,
     )
     return recording if units is None else recording.select(units)
 
@@ -118,6 +120,22 @@ def _intervals(table: Table) -> pd.DataFrame:
     return interval_table(table.frame(), table.where)
 
 
+def _more_intervals(contents: Contents) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
+    """Return the tables of intervals that lie elsewhere, by their names, and what is told of those left out.
+
+    One that has the name of another has its place for a name.
+    """
+    names = [place.rpartition("/")[2] for place in contents.more_intervals]
+    taken = [*names, *contents.intervals, INVALID]
+    found, told = {}, []
+    for name, (place, table) in zip(names, contents.more_intervals.items(), strict=True):
+        try:
+            found[name if taken.count(name) == 1 else place] = _intervals(table)
+        except InputError as error:  # nobody may want it
+            told.append(f"the intervals {place} were left out: {error}")
+    return found, tuple(told)
+
+
 def _spikes(contents: Contents) -> _Activity:
     table = contents.units
     assert table is not None
@@ -127,11 +145,11 @@ def _spikes(contents: Contents) -> _Activity:
     place = f"{table.where}/{SPIKES}"
     if len(data.shape) != 1 or np.dtype(data.dtype).kind not in "iuf":
         raise InputError(f"{place}: holds {described(data)}; expected times, in seconds")
-    units = table.frame(leave_out=(SPIKES, ELECTRODES))
-    areas = _areas_of_units(table, contents.electrodes)
-    if AREA not in units and areas is not None:
-        units[AREA] = areas
-    units = _without_unknown_areas(units)
+    units = _without_unknown_areas(table.frame(leave_out=(SPIKES, ELECTRODES)))
+    for areas_of in (_areas_of_electrodes, _areas_of_groups):
+        known = AREA in units and bool((units[AREA] != "").any())
+        if not known and (areas := areas_of(table, contents)) is not None:
+            units = _without_unknown_areas(units.assign(**{AREA: areas}))
     spikes = RaggedSpikes(data, ends, tuple(units.index.tolist()), place)
     return _Activity(spikes, units, _observed(table))
 
@@ -147,8 +165,16 @@ def _observed(table: Table) -> tuple[Float[np.ndarray, "_ 2"], ...] | None:
     return tuple(np.split(times, ends[:-1]))
 
 
-def _areas_of_units(units: Table, electrodes: Table | None) -> np.ndarray | None:
+def _areas_of_groups(units: Table, contents: Contents) -> np.ndarray | None:
+    """Return in which area the group of electrodes lies that each unit is of; None where nothing says."""
+    if contents.group_areas is not None:
+        _require_rows(len(contents.group_areas), units.n_rows, f"{units.where}/electrode_group")
+    return contents.group_areas
+
+
+def _areas_of_electrodes(units: Table, contents: Contents) -> np.ndarray | None:
     """Return in which area each unit's electrodes lie, "" where that is not one; None where nothing says."""
+    electrodes = contents.electrodes
     if electrodes is None or AREA not in electrodes:
         return None
     areas = electrodes.column(AREA)

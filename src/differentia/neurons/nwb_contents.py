@@ -5,6 +5,7 @@ https://nwb-schema.readthedocs.io; a file is read with h5py, and an open NWBFile
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from differentia.errors import InputError, in_one_line
-from differentia.neurons.dynamic_tables import Table
+from differentia.neurons.dynamic_tables import Coded, Table
+from differentia.neurons.recording import AREA, START, STOP
 from differentia.neurons.stored import StoredFile
 from differentia.system.file_kinds import HDF5, head_of
 from differentia.system.hdf5 import require_own_data, unreadable_hdf5
@@ -55,14 +57,20 @@ class Series:
 
 @dataclass(frozen=True)
 class Contents:
-    """What was found in a file: its session and animal, tables, and series by their places."""
+    """What was found in a file: its session and animal, tables, and series by their places.
+
+    `group_areas` says where the group of electrodes lies that each unit is of; `more_intervals` are those of
+    other places than that of intervals.
+    """
 
     where: str
     session: str = ""
     subject: str = ""
     units: Table | None = None
     electrodes: Table | None = None
+    group_areas: np.ndarray | None = None
     intervals: Mapping[str, Table] = field(default_factory=dict)
+    more_intervals: Mapping[str, Table] = field(default_factory=dict)
     series: Mapping[str, Series] = field(default_factory=dict)
 
 
@@ -106,8 +114,7 @@ def _require_version(opened: Any, where: str) -> None:
             f"{where}: is an HDF5 file, and no NWB file: it names no nwb_version; expected one as "
             "PyNWB writes it"
         )
-    told = version.decode(errors="replace") if isinstance(version, bytes) else str(version)
-    told = told.removeprefix("NWB-")
+    told = _decoded(version).removeprefix("NWB-")
     if told.partition(".")[0] != "2":
         raise InputError(
             f"{where}: is of NWB {told[:20]!r}; only NWB 2 is read: fetch it in that version, or convert it"
@@ -121,16 +128,22 @@ class _File:
         self._opened, self._stored, self._where = opened, stored, where
 
     def contents(self) -> Contents:
-        series: dict[str, Series] = {}
-        for place in PLACES_OF_SERIES:
-            series.update(self._series(place))
+        series, tables = {}, {}
+        for place, group in self._walked():
+            if _holds(group, "data"):
+                if "timestamps" in group or "starting_time" in group:
+                    series[place] = self._one_series(group, place)
+            elif _holds(group, START) and _holds(group, STOP):
+                tables[place] = self._table(place)
         return Contents(
             where=self._where,
             session=self._text("general/session_id") or self._text("identifier"),
             subject=self._text("general/subject/subject_id"),
             units=self._table("units"),
             electrodes=self._table("general/extracellular_ephys/electrodes"),
+            group_areas=self._group_areas(),
             intervals=self._intervals(),
+            more_intervals={place: table for place, table in tables.items() if table is not None},
             series=series,
         )
 
@@ -162,33 +175,66 @@ class _File:
             return None
         where = f"{self._where}: /{place}"
         data = {name: found for name, found in group.items() if isinstance(found, h5py.Dataset)}
-        named = group.attrs.get("colnames")
         names = [name for name in data if name != "id" and not name.endswith("_index")]
-        if named is not None:
-            names = [
-                name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in named
-            ]
-        return Table(where, {name: self._stored.dataset(one) for name, one in data.items()}, tuple(names))
+        if "colnames" in group.attrs:
+            # Before they are read: each may be as long as the file.
+            if (count := math.prod(group.attrs.get_id("colnames").shape)) > len(data):
+                raise InputError(
+                    f"{where}: names {count:,} columns and holds {len(data):,} datasets; it is damaged: "
+                    "write the file again"
+                )
+            names = [*map(_decoded, np.ravel(group.attrs["colnames"]))]
+        columns = {name: self._column(one, f"{where}/{name}") for name, one in data.items()}
+        return Table(where, columns, tuple(names))
+
+    def _column(self, found: Any, where: str) -> Any:
+        """Return a column of a table; one of numbers that stand for texts as these."""
+        import h5py
+
+        column = self._stored.dataset(found)
+        texts = self._target(found.attrs.get("elements"))
+        return (
+            Coded(column, self._stored.dataset(texts), where) if isinstance(texts, h5py.Dataset) else column
+        )
+
+    def _group_areas(self) -> np.ndarray | None:
+        """Return where the group of electrodes lies that each unit is of; None where nothing says."""
+        import h5py
+
+        found = self._opened.get("units/electrode_group")
+        if not isinstance(found, h5py.Dataset) or found.ndim != 1:
+            return None
+        if h5py.check_ref_dtype(found.dtype) is not h5py.Reference:
+            return None
+        return np.array([self._area_of(self._target(reference)) for reference in found[:]], object)
+
+    def _area_of(self, group: Any) -> str:
+        area = "" if group is None else group.attrs.get(AREA, "")
+        return (
+            area.decode(errors="replace")
+            if isinstance(area, bytes)
+            else area
+            if isinstance(area, str)
+            else ""
+        )
 
     def _intervals(self) -> dict[str, Table]:
         tables = {name: self._table(f"intervals/{name}") for name in self._group("intervals") or ()}
         return {name: table for name, table in tables.items() if table is not None}
 
-    def _series(self, place: str) -> Iterator[tuple[str, Series]]:
-        """Yield the series within a group by their places, each once, also where links lead to it too."""
+    def _walked(self) -> Iterator[tuple[str, Any]]:
+        """Yield the groups in which series lie by their places, once where links lead there too."""
         import h5py
 
-        groups, seen = [place], set()
+        groups, seen = [*PLACES_OF_SERIES], set()
         while groups:
             place = groups.pop(0)
             group = self._opened.get(place)
             if not isinstance(group, h5py.Group) or (address := h5py.h5o.get_info(group.id).addr) in seen:
                 continue
             seen.add(address)
-            if isinstance(group.get("data"), h5py.Dataset):
-                if "timestamps" in group or "starting_time" in group:
-                    yield place, self._one_series(group, place)
-            else:
+            yield place, group
+            if not _holds(group, "data"):
                 hard = [name for name in group if isinstance(group.get(name, getlink=True), h5py.HardLink)]
                 groups += [f"{place}/{name}" for name in hard]
 
@@ -224,13 +270,28 @@ class _File:
         """Return the table that a reference is to, by its place in the file; None where it is to none."""
         import h5py
 
+        target = self._target(reference)
+        return self._table(target.name.lstrip("/")) if isinstance(target, h5py.Group) else None
+
+    def _target(self, reference: Any) -> Any:
+        """Return the group or dataset that a reference is to, if it has a place in the file."""
+        import h5py
+
         try:
             target = self._opened[reference] if isinstance(reference, h5py.Reference) else None
         except (KeyError, OSError, RuntimeError, ValueError):
             return None
-        if not isinstance(target, h5py.Group) or not target.name:
-            return None
-        return self._table(target.name.lstrip("/"))
+        return target if target is not None and target.name else None
+
+
+def _decoded(text: Any) -> str:
+    return text.decode(errors="replace") if isinstance(text, bytes) else str(text)
+
+
+def _holds(group: Any, name: str) -> bool:
+    import h5py
+
+    return isinstance(group.get(name), h5py.Dataset)
 
 
 def _single(found: Any) -> Any:
@@ -266,12 +327,15 @@ def _contents_of_object(file: Any) -> Contents:
     for name in ("trials", "epochs", "invalid_times"):
         if (table := getattr(file, name, None)) is not None:
             tables[name] = table
-    series: dict[str, Series] = {}
-    for name, found in file.acquisition.items():
-        series.update(_series_of_object(found, f"acquisition/{name}", where))
+    places = {f"acquisition/{name}": found for name, found in file.acquisition.items()}
     for module, holder in file.processing.items():
-        for name, found in holder.data_interfaces.items():
-            series.update(_series_of_object(found, f"processing/{module}/{name}", where))
+        places |= {f"processing/{module}/{name}": found for name, found in holder.data_interfaces.items()}
+    series: dict[str, Series] = {}
+    more_intervals = {}
+    for place, found in places.items():
+        if {START, STOP} <= {*getattr(found, "colnames", ())}:
+            more_intervals[place] = found
+        series.update(_series_of_object(found, place, where))
     subject = getattr(file, "subject", None)
     return Contents(
         where=where,
@@ -279,11 +343,9 @@ def _contents_of_object(file: Any) -> Contents:
         subject=getattr(subject, "subject_id", None) or "",
         units=_table_of_object(file.units, f"{where}: /units"),
         electrodes=_table_of_object(getattr(file, "electrodes", None), f"{where}: /electrodes"),
-        intervals={
-            name: found
-            for name, table in tables.items()
-            if (found := _table_of_object(table, f"{where}: /intervals/{name}")) is not None
-        },
+        group_areas=_group_areas_of_object(file.units),
+        intervals=_tables_of_objects(tables, f"{where}: /intervals/"),
+        more_intervals=_tables_of_objects(more_intervals, f"{where}: /"),
         series=series,
     )
 
@@ -291,8 +353,27 @@ def _contents_of_object(file: Any) -> Contents:
 def _table_of_object(table: Any, where: str) -> Table | None:
     if table is None:
         return None
-    data = {column.name: _as_data(column.data) for column in table.columns}
+    data = {column.name: _column_of_object(column, f"{where}/{column.name}") for column in table.columns}
     return Table(where, {"id": _as_data(table.id.data), **data}, tuple(table.colnames))
+
+
+def _tables_of_objects(tables: Mapping[str, Any], where: str) -> dict[str, Table]:
+    found = {name: _table_of_object(table, f"{where}{name}") for name, table in tables.items()}
+    return {name: table for name, table in found.items() if table is not None}
+
+
+def _column_of_object(column: Any, where: str) -> Any:
+    elements = getattr(column, "elements", None)
+    if elements is None:
+        return _as_data(column.data)
+    return Coded(_as_data(column.data), _as_data(elements.data), where)
+
+
+def _group_areas_of_object(units: Any) -> np.ndarray | None:
+    if units is None or "electrode_group" not in units.colnames:
+        return None
+    groups = units["electrode_group"].data
+    return np.array([getattr(groups[unit], AREA, None) or "" for unit in range(len(groups))], object)
 
 
 def _series_of_object(found: Any, place: str, where: str) -> Iterator[tuple[str, Series]]:

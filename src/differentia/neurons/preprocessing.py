@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from differentia.errors import InputError, require_known, short_tracebacks
 from differentia.neurons.recording import START, STOP, Recording
-from differentia.neurons.windows import SAME_TIME, names_in
+from differentia.neurons.windows import SAME_TIME, names_in, require_text
 from differentia.system.choices import DETREND
 
 if TYPE_CHECKING:
@@ -141,6 +141,7 @@ def runs_of(recording: Recording, runs: str) -> dict[str, tuple[float, float]]:
     `runs` is a table of intervals, each of which is a run; or a column of such tables: a run is all that lies
     between the first and the last interval that have a value in common.
     """
+    require_text("runs", runs)
     known = recording.intervals
     spans: dict[str, tuple[float, float]] = {}
     if runs in known:

@@ -12,7 +12,7 @@ from differentia.errors import InputError, short_tracebacks
 from differentia.neurons.recording import AREA, Recording
 from differentia.neurons.responses import Read, StimulusResponses, finished, preprocessing_of, read
 from differentia.neurons.told import Told
-from differentia.neurons.windows import names_in
+from differentia.neurons.windows import names_in, require_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +65,7 @@ def repeated_responses(
         As for `stimulus_responses`, and of presentations without a stimulus, stimuli that were shown once,
         and repeats that not all stimuli have.
     """
+    require_text("stimulus", stimulus)
     if value == "samples":
         raise InputError("value is 'samples', but a repeat is one response; expected 'mean'")
     found = read(

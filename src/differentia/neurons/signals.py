@@ -15,9 +15,13 @@ from differentia.neurons.binning import Bins
 from differentia.neurons.recording import Recording
 from differentia.neurons.samples import JITTER, Samples
 from differentia.neurons.windows import Windows
+from differentia.system.machine import free_memory, written_size
 
 if TYPE_CHECKING:
     from differentia.neurons.recording import Spikes
+
+#: Arrays of the size of a signal that counting takes at once.
+COPIES = 5
 
 #: Reads the signal of an area's units in a window, by its place.
 Reader = Callable[[str, int], Float[np.ndarray, "time unit"]]
@@ -53,6 +57,7 @@ def binned(
 ) -> Reader:
     """Return what reads spikes in bins; the spike times of one area are held at a time."""
     spikes = cast("Spikes", recording.activity)
+    _require_memory(bins, float(windows.lengths.max()), max(map(len, areas.values())))
 
     @lru_cache(maxsize=1)
     def trains(area: str) -> list[Float[np.ndarray, " _"]]:
@@ -62,6 +67,16 @@ def binned(
         return bins.counted(trains(area), float(windows.starts[at]), float(windows.stops[at]))
 
     return read
+
+
+def _require_memory(bins: Bins, longest: float, n_units: int) -> None:
+    """Raise an error unless the counts of the longest window fit into memory, several times."""
+    needed, free = COPIES * 8 * bins.count(longest) * n_units, free_memory()
+    if needed > free:
+        raise InputError(
+            f"{bins.count(longest):,} bins of {n_units:,} units take {written_size(needed)} of memory, and "
+            f"{written_size(free)} are free; give wider bins (bin=), or shorter windows"
+        )
 
 
 def sampled(samples: Samples, areas: Mapping[str, Int[np.ndarray, " _"]]) -> Reader:

@@ -20,6 +20,12 @@ CACHE = 64_000_000
 #: In bytes: what fits into any machine's memory.
 SMALL = 100_000_000
 
+#: In bytes: what texts of any length, of which a table says nothing before they are read, take at once.
+TEXTS = 256_000_000
+
+#: Texts that are read at once all the same, from the largest files.
+FEWEST_TEXTS = 64
+
 #: The type of what is neither numbers nor text: references, records, arrays of unequal length.
 OTHER = np.dtype("V")
 
@@ -40,7 +46,7 @@ class StoredFile:
         try:
             with self._file.use() as opened:
                 return np.asarray(take(opened[place]))
-        except MemoryError:
+        except (InputError, MemoryError):
             raise
         except Exception as error:  # the disk, or a filter on damaged data: nothing tells them apart
             raise InputError(
@@ -68,8 +74,27 @@ class StoredDataset:
             raise InputError(f"{self._file.where}: {self._place} holds neither numbers nor text")
         self._require_memory(part)
         if self._is_text:
-            return self._file.read(self._place, lambda found: found.asstr(errors="replace")[part])
+            return self._file.read(self._place, lambda found: self._texts(found, part))
         return self._file.read(self._place, lambda found: found[part])
+
+    def _texts(self, found: Any, part: slice | tuple[()]) -> np.ndarray:
+        """Return texts, few at a time: a small file can have many rows that name one long text."""
+        texts = found.asstr(errors="replace")
+        if not isinstance(part, slice) or found.dtype.kind != "O":
+            return np.asarray(texts[part])
+        size = self._file.path.stat().st_size
+        first, last, every = part.indices(self.shape[0])
+        step = every * max(FEWEST_TEXTS, TEXTS // (size + 1))
+        read, length = [np.empty((0, *self.shape[1:]), object)], 0
+        for start in range(first, last, step):
+            read.append(texts[start : min(start + step, last) : every])
+            length += sum(map(len, read[-1].ravel()))
+            if length > size + SMALL:
+                raise InputError(
+                    f"{self._file.where}: {self._place} holds more text than a file of {written_size(size)} "
+                    "can; it is damaged, or made to fill the memory: don't use it"
+                )
+        return np.concatenate(read)
 
     def _require_memory(self, part: slice | tuple[()]) -> None:
         rows = len(range(*part.indices(self.shape[0]))) if isinstance(part, slice) else 1

@@ -274,7 +274,7 @@ def _moving(shown: Windows, length: float, step: float) -> Windows:
         number = isinstance(given, int | float | np.number) and not isinstance(given, bool)
         if not number or not 0 < float(given) < np.inf:
             raise InputError(f"{name} is {given!r}; expected seconds, above 0")
-    counts = np.floor((shown.lengths - length) / step + 1 + 1e-6).astype(np.int64).clip(min=0)
+    counts = np.floor((shown.lengths - length) / step + 1 + 1e-6).clip(min=0)
     if not counts.any():
         raise InputError(
             f"no trial is as long as a window of {length:.6g} s (the longest: {shown.lengths.max():.6g} s); "

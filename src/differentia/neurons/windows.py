@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 
-from differentia.errors import InputError, require_known
+from differentia.errors import InputError, require_known, shortened
 from differentia.neurons.recording import START, STOP, Recording
 from differentia.neurons.selection import chosen_rows
 from differentia.neurons.told import Told
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 #: Seconds by which two times may differ that are the same but for rounding.
 SAME_TIME = 1e-9
+
+#: So many windows are those of a year, one a second, at most.
+MOST_WINDOWS = 30_000_000
 
 #: Lengths that differ by less, as a share of the longest, are equal: monitors do not show frames more evenly.
 SAME_LENGTH = 0.01
@@ -73,8 +76,14 @@ class Windows:
         of_rows = {name: getattr(self, name)[rows] for name in _COLUMNS}
         return replace(self, **of_rows, table=self.table.iloc[rows].reset_index(drop=True))
 
-    def split(self, counts: Int[np.ndarray, " window"]) -> tuple[Windows, Int[np.ndarray, " _"]]:
+    def split(self, counts: Num[np.ndarray, " window"]) -> tuple[Windows, Int[np.ndarray, " _"]]:
         """Return each window as often as it has parts, named "WINDOW.PART" from 1, and which part each is."""
+        if (total := float(counts.sum())) > MOST_WINDOWS:
+            raise InputError(
+                f"{total:,.0f} windows, or samples of them, are more than {MOST_WINDOWS:,}; give longer "
+                "ones, or fewer"
+            )
+        counts = counts.astype(np.int64)
         parts = self.take(np.repeat(np.arange(len(self)), counts))
         place = np.arange(len(parts)) - np.repeat(counts.cumsum() - counts, counts)
         names = [f"{name}.{part + 1}" for name, part in zip(parts.names, place.tolist(), strict=True)]
@@ -131,18 +140,28 @@ def presentations(
 
 def _tables(recording: Recording, by: str, table: str | Sequence[str] | None) -> dict[str, pd.DataFrame]:
     """Return the tables of intervals that have a column."""
+    require_text("by", by)
     known = recording.intervals
     where = f"{recording.source}: " if recording.source else ""
     if not known:
         raise InputError(f"{where}the recording has no table of intervals; expected what was shown when")
+    if not (table is None or isinstance(table, str | Sequence)):
+        raise InputError(f"table is {table!r}; expected the name of a table of intervals, or several")
     given = [table] if isinstance(table, str) else [*known] if table is None else [*table]
     for name in given:
+        require_text("table", name)
         require_known("table of intervals", name, known)
     found = {name: known[name] for name in given if by in known[name] and len(known[name])}
     if not found or (table is not None and len(found) < len(given)):
         columns = "; ".join(f"{name}: {', '.join(map(str, known[name]))}" for name in given)
         raise InputError(f"{where}no interval has the column {by!r}; expected one of these ({columns})")
     return found
+
+
+def require_text(option: str, given: object) -> None:
+    """Raise an error unless an option is a name."""
+    if not isinstance(given, str):
+        raise InputError(f"{option} is {shortened(repr(given))}; expected a name, as text")
 
 
 def _checked(table: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -249,7 +268,7 @@ def _require_lasting(windows: Windows) -> None:
 
 def _cut(long: Windows, length: float, name: str) -> Windows:
     """Cut each interval into windows that follow one another; what is left of it is told."""
-    counts = np.floor(long.lengths / length + 1e-6).astype(np.int64)
+    counts = np.floor(long.lengths / length + 1e-6)
     if not counts.any():
         raise InputError(
             f"no interval of {name!r} is as long as a window of {length:.6g} s (the longest: "
