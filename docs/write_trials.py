@@ -24,6 +24,8 @@ from real_data import data_folder
 
 import differentia as dif
 from differentia.results.across import compare_pairs, limits_by_t, mean_of
+from differentia.results.confidence import confidence_of_mean, limits
+from differentia.results.contrasts import Known, compare
 from differentia.results.permuted import permuted
 
 HERE = Path(__file__).parent
@@ -122,6 +124,56 @@ def within(name: str, simulations: int) -> dict[str, Any]:
             hits[side] += p < ALPHA
         hits["difference"] += by_difference(values, first, rng) < ALPHA
     return {"name": name, **{side: count / simulations for side, count in hits.items()}}
+
+
+class Values(NamedTuple):
+    """Values of single trials, whose mean is 1, and what they are."""
+
+    words: str
+    draw: Draw
+
+
+def _log_normal_of(sd: float) -> Draw:
+    return lambda rng, shape: rng.lognormal(-(sd**2) / 2, sd, shape)
+
+
+#: Of trials of a set.
+VALUES = {
+    "normal": Values("SD 0.3", lambda rng, shape: rng.normal(1.0, 0.3, shape)),
+    "exponential": Values("SD 1", lambda rng, shape: rng.exponential(1.0, shape)),
+    "log-normal, 0.5": Values("SD 0.5 of the logarithm", _log_normal_of(0.5)),
+    "log-normal, 0.8": Values("SD 0.8 of the logarithm", _log_normal_of(0.8)),
+    "log-normal, 1": Values("SD 1 of the logarithm; there to show limits", _log_normal_of(1.0)),
+    "rare": Values(
+        "one in five is six times as large as the others; there to show limits",
+        lambda rng, shape: np.where(rng.random(shape) < 0.2, 3.0, 0.5) * rng.lognormal(-5e-5, 0.01, shape),
+    ),
+}
+
+#: How many trials a set has.
+OF_SET = (3, 4, 5, 10, 20)
+
+
+def of_set(name: str, n: int, simulations: int) -> dict[str, Any]:
+    """Return how often limits over trials hold the true mean, and two sets of the same mean have p < 0.05."""
+    rng = np.random.default_rng([zlib.crc32(name.encode()), n])
+    held, differ = 0, 0
+    for values in VALUES[name].draw(rng, (5 * simulations, n)):
+        known = confidence_of_mean(values)
+        if known is not None:
+            low, high = np.exp(limits(known.log_limit, known.freedom, LEVEL)) * values.mean()
+            held += low <= 1.0 <= high
+    for pair in VALUES[name].draw(rng, (simulations, 2, n)):
+        differ += compare(*map(_known, pair)).p < ALPHA
+    return {"name": name, "trials": n, "held": held / (5 * simulations), "differ": differ / simulations}
+
+
+def _known(values: np.ndarray) -> Known:
+    """Return what is known of the mean of trials."""
+    found = confidence_of_mean(values)
+    assert found is not None
+    error = float(found.influence.std(ddof=1) / np.sqrt(len(values)))
+    return Known(float(values.mean()), found.log_limit, found.freedom, error)
 
 
 #: Sessions, and what is compared in them.
@@ -286,6 +338,7 @@ def count(simulations: int) -> dict[str, Any]:
     counted: dict[str, Any] = {"simulations": simulations, "published": published_values}
     counted["across"] = [across(name, n, 5 * simulations) for name, n in product(ACROSS, SIZES)]
     counted["families"] = {str(n): families(n, simulations // 2) for n in SIZES}
+    counted["of_set"] = [of_set(name, n, simulations) for name, n in product(VALUES, OF_SET)]
     counted["within"] = []
     for name in SESSIONS:
         counted["within"].append(within(name, simulations))
@@ -319,7 +372,8 @@ What is claimed here is as wide as the simulations below, and no wider.
 
 ## Which to choose
 
-- **Of one session:** the permutation of its trials. It says nothing of another session.
+- **Of one session:** the permutation of its trials. It says nothing of another session. Limits and contrasts
+  of a result of `measure_states` are of one session, too.
 - **Of a kind of session or animal** (a layer, a genotype): the mean over sessions, `p_across`, which counts
   each session once; or over animals (`subject=`), where an animal has several sessions.
 - **A mixed model** is for what these can't do, such as differences between groups (its interactions).
@@ -334,10 +388,23 @@ is not used.
 
 """
 
-ACROSS_TEXT = """
+WITHIN_TEXT = """
 {missed} Where the condition with few trials varies much more, one-sided p is too small, and where values are
 skewed as well, so is two-sided p: compare logarithms, or as many trials of both. Runs whose trials resemble
 each other have to be named (`block`).
+
+## Limits of a result
+
+The value of a set in a result of `measure_states` is the mean over its trials. In how many per cent of
+{of_set:,} samples of trials its nominal 95 % interval holds the true mean (asked is 93 to 97 %; **bold**
+misses that), and in brackets in how many per cent of {simulations:,} pairs of sets with the same mean
+`contrast` has p < 0.05.
+
+"""
+
+ACROSS_TEXT = """
+{missed} Few trials of values that skewed, or of which some rare ones are far stronger, tell too little of
+their mean: show more of them, or compare logarithms (`compare_trials`).
 
 ## Across sessions
 
@@ -402,6 +469,16 @@ def percent(share: float, *, bold: bool) -> str:
     return f"**{text}**" if bold else text
 
 
+def _misses(held: float) -> bool:
+    return not WANTED[0] <= round(held, 3) <= WANTED[1]
+
+
+def _wrapped(text: str) -> str:
+    """Return text that follows a table and leads to the next, its first paragraph filled anew."""
+    paragraph, rest = text.strip().split("\n\n", 1)
+    return f"\n{textwrap.fill(paragraph, WIDTH)}\n\n{rest}\n\n"
+
+
 def _spread(share: float, n: int) -> float:
     """Return two standard errors of a share, in per cent."""
     return 200 * float(np.sqrt(share * (1 - share) / n))
@@ -428,16 +505,26 @@ def page(counted: Mapping[str, Any]) -> str:
     ]
     head = ["trials", "what they are", "numbers", "two-sided", "one-sided", "difference of means"]
     text += "\n".join(table(head, lines, texts=3)) + "\n"
-    missed = [row["name"] for row in counted["within"] if max(row["two-sided"], row["greater"]) > MOST]
+    missing = [row["name"] for row in counted["within"] if max(row["two-sided"], row["greater"]) > MOST]
+    sentence = f"What misses: {'; '.join(missing)}." if missing else "Nothing misses."
+    text += _wrapped(WITHIN_TEXT.format(missed=sentence, simulations=n, of_set=5 * n))
+    lines = []
+    for name, values in VALUES.items():
+        rows = {row["trials"]: row for row in counted["of_set"] if row["name"] == name}
+        shares = [(rows[size]["held"], rows[size]["differ"]) for size in OF_SET]
+        cells = [f"{percent(held, bold=_misses(held))} ({100 * differ:.1f})" for held, differ in shares]
+        lines.append([name, values.words, *cells])
+    head = ["values", "what they are", *(f"{size} trials" for size in OF_SET)]
+    text += "\n".join(table(head, lines, texts=2))
+    missed = dict.fromkeys(row["name"] for row in counted["of_set"] if _misses(row["held"]))
     sentence = f"What misses: {'; '.join(missed)}." if missed else "Nothing misses."
-    paragraph, rest = ACROSS_TEXT.format(missed=sentence, simulations=5 * n).strip().split("\n\n", 1)
-    text += f"\n{textwrap.fill(paragraph, WIDTH)}\n\n{rest}\n\n"
+    text += "\n" + _wrapped(ACROSS_TEXT.format(missed=sentence, simulations=5 * n))
     lines = []
     for name, given in ACROSS.items():
         rows = {row["sessions"]: row for row in counted["across"] if row["name"] == name}
         held = {size: 1 - rows[size]["below"] - rows[size]["above"] for size in SIZES}
         cells = [
-            f"{percent(held[size], bold=not WANTED[0] <= round(held[size], 3) <= WANTED[1])} "
+            f"{percent(held[size], bold=_misses(held[size]))} "
             f"({100 * rows[size]['below']:.1f}, {100 * rows[size]['above']:.1f})"
             for size in SIZES
         ]

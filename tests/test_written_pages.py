@@ -204,6 +204,8 @@ def test_trials() -> None:
     assert [row["name"] for row in counted["within"]] == list(told.SESSIONS)
     cells = [(row["name"], row["sessions"]) for row in counted["across"]]
     assert cells == [(name, n) for name in told.ACROSS for n in told.SIZES]
+    cells = [(row["name"], row["trials"]) for row in counted["of_set"]]
+    assert cells == [(name, n) for name in told.VALUES for n in told.OF_SET]
     assert [row["slope"] for row in counted["models"]] == list(told.SLOPES)
 
 
@@ -216,12 +218,18 @@ def test_trials_are_simulated_as_the_page_says() -> None:
     held = told.across("normal", 15, 2000)
     assert held["below"] + held["above"] == pytest.approx(0.05, abs=0.02)
     assert told.families(15, 20) < 0.3
+    of_set = told.of_set("normal", 10, 200)
+    assert of_set["held"] == pytest.approx(0.96, abs=0.03)
+    assert of_set["differ"] < 0.1
     # the mean of what is drawn is what is called its truth
     rng = np.random.default_rng(0)
     for given in told.ACROSS.values():
         drawn = np.concatenate([given.draw(rng, (1000,)) for _ in range(100)])
         assert drawn.mean() == pytest.approx(given.truth, abs=4 * drawn.std() / np.sqrt(len(drawn)))
         assert drawn.mean() != pytest.approx(1.1 * given.truth, abs=4 * drawn.std() / np.sqrt(len(drawn)))
+    for values in told.VALUES.values():
+        drawn = values.draw(rng, (100_000,))
+        assert drawn.mean() == pytest.approx(1.0, abs=4 * drawn.std() / np.sqrt(len(drawn)))
 
 
 @pytest.mark.slow
