@@ -307,6 +307,33 @@ def confidence_of_mean(values: Float[np.ndarray, " n"]) -> Confidence | None:
     return Confidence(SCORES * error, freedom, influence, "")
 
 
+@dataclass(frozen=True, eq=False)
+class TrialSample:
+    """The values of trials, whose mean is told, where `Sample` has the distances of images."""
+
+    values: Float[np.ndarray, " n"]
+
+    #: Whether what more of them would tell can be foretold: see `Sample.foreseen`.
+    foreseen = True
+
+    @property
+    def n_images(self) -> int:
+        return len(self.values)
+
+    def confidence(self) -> Confidence | None:
+        """Return the confidence distribution of their mean."""
+        return confidence_of_mean(self.values)
+
+    def expected(self, n_images: int) -> Confidence | None:
+        """Return the confidence distribution that so many trials of the same kind would give."""
+        known = self.confidence()
+        if known is None:
+            return None
+        more = n_images / self.n_images
+        freedom = float(np.clip(known.freedom * more, 2.0, max(_OF_TRIALS * (n_images - 1), 2.0)))
+        return replace(known, log_limit=known.log_limit / np.sqrt(more), freedom=freedom)
+
+
 def _excess(powers: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     """Return the logarithm of each power over their median; of no power, that of the smallest float."""
     logs = np.log(np.maximum(powers, np.finfo(np.float64).tiny))
