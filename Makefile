@@ -6,6 +6,9 @@ PACKAGE := $(VENV)/.has-package
 READY := $(VENV)/.has-dev
 TESTS := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
+# Compiled modules are kept, whatever the environment says: each process of the tests would compile them anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo check test wheel soak lint docs linkcheck figures commands coverage bench clean help
 
 help:
@@ -16,8 +19,7 @@ help:
 	@echo "make soak     all tests of faults, and of large networks; writes two pages (a quarter of an hour)"
 	@echo "make docs     build the documentation site (docs/_build/html/index.html)"
 	@echo "make linkcheck  follow the documentation's links to other sites (needs a network)"
-	@echo "make figures  redraw the pictures and the tables of units, of bfloat16, of depth, of distances between sets and of trials (needs the real data, chromium)"
-	@echo "make figures  redraw the pictures and the tables of units, of bfloat16, of depth, of distances between sets and of fMRI (needs the real data, chromium)"
+	@echo "make figures  redraw the pictures and write the tables of units, bfloat16, depth, sets, trials, fMRI and repeats (needs the real data, chromium)"
 	@echo "make commands write docs/commands.md from the help texts"
 	@echo "make coverage simulate how often intervals hold the truth; writes docs/coverage.md (an hour; real data)"
 	@echo "make bench    time and memory, side by side with the bare pass; writes docs/performance.md (hours)"
@@ -78,6 +80,7 @@ figures: $(READY)
 	$(BIN)/python docs/write_between.py
 	$(BIN)/python docs/write_trials.py
 	$(BIN)/python docs/write_neurons.py
+	OMP_NUM_THREADS=1 $(BIN)/python docs/write_repeats.py
 	$(BIN)/python docs/draw_report_picture.py
 	$(BIN)/python docs/write_tutorial_page.py
 	$(BIN)/python docs/write_gallery.py

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import jaxtyping
 import pytest
 from helpers import array_checks, run_server, shared
 
 # Before the package is imported: every array's shape and type is then checked in every call.
-jaxtyping.install_import_hook("differentia", f"{array_checks.__name__}.check_arrays")
+array_checks.install("differentia")
 
 os.environ.setdefault("DIFFERENTIA_TRACEBACKS", "1")
 os.environ.setdefault("KERAS_BACKEND", "torch")

@@ -230,9 +230,9 @@ def test_relative_curves(all_units: xr.Dataset) -> None:
 def test_batch_sizes_agree_and_runs_repeat(stage: Stage) -> None:
     """Batches of 1, 7 and 43 agree within 1e-5 relative or 1e-6 absolute; equal runs are identical."""
     options: dict[str, Any] = {"n_units": (200, 2000), "draws": 2, "views": False}
-    sets: dict[str, Any] = {name: stage.sources[name] for name in list(stage.sources)[:2]}
+    photographs = {"photographs": stage.sources["photographs"]}
     results = [
-        dif.measure(stage.spec, sets, batch_size=size, **options)["differentiation"]
+        dif.measure(stage.spec, photographs, batch_size=size, **options)["differentiation"]
         for size in (1, 7, 43, 43)
     ]
     for other in results[:2]:

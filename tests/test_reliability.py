@@ -659,7 +659,7 @@ def changed_results(case: Case) -> Path:
     return folder / "out"
 
 
-@pytest.mark.parametrize("change", ["changed", "deleted", "renamed"])
+@pytest.mark.parametrize("change", bounded(["changed", "deleted", "renamed"], 1))
 @fault(
     "Images are changed, deleted or renamed between two runs",
     "Only what is new is recorded; equal to a fresh run (within 1e-5: its batches differ)",

@@ -379,6 +379,7 @@ def test_its_commands_exist(capsys: pytest.CaptureFixture[str]) -> None:
     assert all((NOTEBOOK.parent / link).is_file() for link in links)
 
 
+@pytest.mark.soak  # the cells are those that are run for the digits
 @pytest.mark.real_data
 def test_vgg16_after_changing_one_line(real_data: Path, tmp_path: Path) -> None:
     """All cells run for VGG16, and measure the layers of the published curves.

@@ -269,3 +269,46 @@ def test_fmri() -> None:
     assert min(row["blocks"] for row in counted["coverage"]) > told.LEAST_HELD
     dependent = [row["volumes"] for row in counted["coverage"] if row["in_common"] or row["size"]]
     assert max(dependent) < 0.7
+
+
+def test_repeats() -> None:
+    """The whole page, written anew from the numbers beside it; no kind or number of stimuli is left out."""
+    told = script("write_repeats")
+    counted = json.loads(told.COUNTED.read_text(encoding="utf-8"))
+    assert told.page(counted) == page("repeats")
+    assert [(one["kind"], tuple(one["size"])) for one in counted["rows"]] == [
+        (name, size) for name in told.KINDS for size in told.SIZES
+    ]
+    assert [one["kind"] for one in counted["squares"]] == [*told.KINDS]
+    # What is asked of it: squares that are unbiased, and a value within 2 % where that of one trial is not.
+    assert all(abs(one["ratio"] - 1) < 3.5 * one["error"] for one in counted["squares"])
+    found = [one for one in counted["rows"] if abs(one["noise_free"] - 1) < 0.02 and one["plain"] > 1.2]
+    assert {one["kind"] for one in found} >= {
+        "five factors",
+        "two factors, low rates",
+        "shared gain",
+        "drift",
+    }
+
+
+def test_repeats_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Squares without noise are unbiased; limits hold the truth, and not another; what misses is told."""
+    told = script("write_repeats")
+    monkeypatch.setattr(told, "MANY", 5_000)
+    monkeypatch.setattr(told, "PARTNERS", 10)
+    ratios = np.array([told.squares("shared gain", number) for number in range(200)])
+    assert abs(ratios.mean() - 1) < 3 * ratios.std() / np.sqrt(200)
+    same = np.array([told.of_same("five factors", 6, number) for number in range(20)])
+    plain, of_mean, without = same.mean(axis=0)
+    assert abs(without - 1) < 0.02
+    assert plain > 1.3 > of_mean > 1.1
+    row = told.row("five factors", (20, 4), 30, map)
+    assert row["held"] > 0.8
+    assert row["doubt"] < 0.2
+    assert 0.88 < row["truth"] < 0.94
+    monkeypatch.setattr(told, "truth", lambda _: 0.5)
+    assert told.row("five factors", (20, 4), 10, map)["held"] < 0.5
+    assert told.misses({"held": 0.90, "doubt": 0.0}, 300) == -1
+    assert told.misses({"held": 0.90, "doubt": 0.9}, 300) == 0  # of so few that are told
+    assert told.misses({"held": 0.999, "doubt": 0.0}, 300) == 1
+    assert told.misses({"held": None, "doubt": 1.0}, 300) == 0

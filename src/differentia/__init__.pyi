@@ -37,6 +37,7 @@ from .output.figures.heatmaps import (
 )
 from .output.figures.lines import plot as plot, plot_kinds as plot_kinds, plot_relative as plot_relative
 from .output.figures.maps import plot_maps as plot_maps
+from .output.figures.repeats import plot_repeats as plot_repeats
 from .output.figures.save import save_figures as save_figures
 from .output.figures.sets import plot_sets as plot_sets
 from .output.figures.statistics import (
@@ -71,6 +72,7 @@ from .results.published import (
 from .results.rdms import to_rsatoolbox as to_rsatoolbox
 from .results.relative import relative as relative, relative_interval as relative_interval
 from .results.renaming import rename as rename
+from .results.repeats import measure_repeats as measure_repeats
 from .results.statistics import statistics as statistics
 from .results.tables import (
     records as records,

@@ -20,7 +20,7 @@ LONGEST = 300
 #: Each line, and what its error says; CATS stands for what is common to lines that go wrong later.
 WORDS: dict[str, str] = {
     # commands
-    "mesure digits": "unknown command 'mesure'. Did you mean 'measure'? Known: demo, measure",
+    "mesure digits": "unknown command 'mesure'. Did you mean 'measure'? Known: measure, ",
     "plot made": "unknown command 'plot'. Did you mean 'report'?",
     "digits --set a=noise:3": "to measure a network, write differentia measure digits",
     "keras:VGG16": "write differentia measure keras:VGG16",

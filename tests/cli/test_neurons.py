@@ -110,7 +110,17 @@ def test_every_option(files: list[Path], tmp_path: Path, capsys: Capture) -> Non
         "bin_step": 0.25,
     }
     measured = {"n_units": [2, 3], "draws": 2, "confidence": 0.9, "seed": 3, "normalize": "none"}
-    not_together = {"compare", "value", "detrend", "standardize", "runs", "allow_overlap", "traces"}
+    not_together = {
+        "compare",
+        "log",
+        "alternative",
+        "value",
+        "detrend",
+        "standardize",
+        "runs",
+        "allow_overlap",
+        "traces",
+    }
     assert {*given} | not_together == {field.name for field in fields(RecordingOptions)}
     both = given | measured
     texts = {
@@ -123,8 +133,8 @@ def test_every_option(files: list[Path], tmp_path: Path, capsys: Capture) -> Non
     assert len(rows) == dif.load_result(out / "result.nc")["differentiation"].isel(draw=0).size
     written = tomllib.loads((out / "experiment.toml").read_text())
     assert written["recording"].pop("files") == [str(files[0])]
-    off = {"detrend": "none", "standardize": False, "allow_overlap": False}
-    assert written["recording"] == given | off
+    off = {"detrend": "none", "standardize": False, "allow_overlap": False, "log": False}
+    assert written["recording"] == given | off | {"alternative": "two-sided"}
     assert written["measure"] == measured | {"metric": "euclidean"}
     command = typer.main.get_command(app).commands["neurons"]  # type: ignore[attr-defined]
     others = {"files", "out", "figures", "figure_width", "dpi", "memory", "as_json", "quiet", "debug", "pool"}
@@ -148,6 +158,14 @@ def test_states(files: list[Path], tmp_path: Path, capsys: Capture) -> None:
     assert (found["difference"] > 0).all()
     for value in found["difference"].values.ravel():
         assert np.isclose(table.select_dtypes("number"), value).any()
+    few = [*STATES, *compared, "--log", "--alternative", "greater", "--out", str(tmp_path / "logs")]
+    assert main(["neurons", str(files[0]), *few]) == 0
+    ratios = dif.compare_trials({"mouse0": expected}, *CONDITIONS, log=True, alternative="greater")
+    table = pd.read_csv(tmp_path / "logs" / "comparison.csv")
+    for name in ("difference", "p"):
+        value = ratios[name].values[0, 0]
+        assert np.isclose(table.select_dtypes("number"), value).any()
+        assert not np.isclose(found[name].values[0, 0], value)
     # A later run without states leaves none of it.
     again = [*BY, "--window", "0,1", "--table", "film_presentations", "--out", str(out), "-q"]
     assert main(["neurons", str(files[0]), *again]) == 0

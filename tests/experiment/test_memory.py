@@ -112,7 +112,7 @@ def test_one_layer_is_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a layer, or a number of units, took is given back before the next is read."""
     monkeypatch.setattr(matrix, "READ_BYTES", 2**16)
     monkeypatch.setattr(matrix, "CACHED_ENTRIES", 2**12)
-    arrays = {str(layer): RNG.standard_normal((20, 40_000)) for layer in range(3)}
+    arrays = {str(layer): RNG.standard_normal((20, 40_000)) for layer in range(2)}
     of_layer = arrays["0"].nbytes
     responses = responses_from_arrays({"a": arrays}, kind="random")
     values = {name: Stored(np.asarray(array), order="C") for name, array in responses.values.items()}

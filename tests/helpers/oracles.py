@@ -71,7 +71,8 @@ def differentiation_by_loops(matrix: np.ndarray) -> float:
     distances = []
     for i in range(len(rows)):
         for j in range(i + 1, len(rows)):
-            distances.append(math.sqrt(np.sum((rows[i] - rows[j]) ** 2)) / (sigma * math.sqrt(rows.shape[1])))
+            apart = rows[i] - rows[j]
+            distances.append(math.sqrt(apart @ apart) / (sigma * math.sqrt(rows.shape[1])))
     return float(np.median(distances))
 
 
@@ -197,3 +198,27 @@ def between(one: Any, other: Any, normalize: str = "layer") -> tuple[float, floa
 
     across = statistics.median(distance(a, b, "euclidean") / sigma for a in first for b in second)
     return across, within(first), within(second)
+
+
+def squares_across_repeats(repeats: Any, normalize: str = "layer") -> tuple[list[float], float]:
+    """Return the squared distance of every pair without noise, and the variance, by loops over repeats."""
+    count, n, k = len(repeats), len(repeats[0]), len(repeats[0][0])
+    means = [mean([value for row in one for value in row]) for one in repeats]
+    others = [(r, s) for r in range(count) for s in range(count) if r != s]
+
+    def product(i: int, j: int) -> float:
+        terms = (
+            (repeats[r][i][u] - repeats[r][j][u]) * (repeats[s][i][u] - repeats[s][j][u])
+            for r, s in others
+            for u in range(k)
+        )
+        return math.fsum(terms) / len(others) / k
+
+    squares = [product(i, j) for i in range(n) for j in range(i + 1, n)]
+    entries = (
+        (repeats[r][i][u] - means[r]) * (repeats[s][i][u] - means[s])
+        for r, s in others
+        for i in range(n)
+        for u in range(k)
+    )
+    return squares, (math.fsum(entries) / len(others) / n / k if normalize == "layer" else 1.0)

@@ -284,9 +284,13 @@ def hovered(page: Page, plot: str, point: str, start: str) -> None:
     assert shown == start
 
 
-def violations(page: Page) -> list[str]:
-    """Return what axe finds serious or worse, and where."""
-    response = Axe().run(page).response
+#: The rules of axe, by ground: all on the light one, where they are seen first, then those of colours.
+RULES: dict[str, tuple[str, ...]] = {"light": (), "dark": ("color-contrast", "link-in-text-block")}
+
+
+def violations(page: Page, *, rules: Sequence[str] = (), within: str | None = None) -> list[str]:
+    """Return what axe finds serious or worse, and where: by all rules or some, on the page or in a part."""
+    response = Axe().run(page, within, {"runOnly": list(rules)} if rules else None).response
     return [
         f"{found['id']}: {node['html'][:150]}"
         for found in response["violations"]

@@ -28,5 +28,9 @@ def test_without_areas_all_are_one_population() -> None:
     found, told = areas_of(plain, "location", np.ones(3, dtype=bool))
     assert found["all"].tolist() == [0, 1, 2]
     assert told == ()
+    empty = spiking([[1.0]] * 3, table(start=[0.0], stop=[1.0]), ["", None, " "])
+    found, told = areas_of(empty, "location", np.ones(3, dtype=bool))
+    assert found["all"].tolist() == [0, 1, 2]
+    assert told == ()
     with pytest.raises(dif.InputError, match="unknown column of units 'probe'"):
         areas_of(plain, "probe", np.ones(3, dtype=bool))

@@ -22,6 +22,8 @@ OTHER: dict[str, Any] = {
     "frequencies": 4,
     "scale": "published",
     "compare": ("a", "b"),
+    "log": True,
+    "alternative": "less",
     "value": "rate",
     "allow_overlap": True,
 }
@@ -58,6 +60,7 @@ def test_what_is_of_one_kind_alone() -> None:
             {"states": "rate", "state": 1.0, "length": 2.0, "compare": ("a", "b")},
             r"^compare \(--compare\) is of trials, and moving windows",
         ),
+        ({"states": "rate", "state": 1.0, "log": True}, r"^log \(--log\) is of two sets that are compared"),
     ],
 )
 def test_what_needs_another(given: dict[str, Any], message: str) -> None:

@@ -35,7 +35,7 @@ def test_progress_counts_to_the_end() -> None:
 def test_memory_is_images_times_units() -> None:
     """What is held grows with the pool, not with the layers; all units are the control."""
     module = nn.Sequential(nn.Conv2d(3, 32, 3), nn.ReLU(inplace=True))
-    sets = {"a": np.random.default_rng(0).integers(0, 256, (400, 32, 32, 3), dtype=np.uint8)}
+    sets = {"a": np.random.default_rng(0).integers(0, 256, (200, 32, 32, 3), dtype=np.uint8)}
     network = dif.load_network(module, preprocess="unit", input_shape=(3, 32, 32))
 
     def peak(**options: Any) -> int:
@@ -50,7 +50,7 @@ def test_memory_is_images_times_units() -> None:
             found.append(most + kept)  # which the system gives, unseen by Python
         return min(found)
 
-    everything = 400 * 2 * 28_800 * 4  # images x layers x units x bytes, the input apart
+    everything = 200 * 2 * 28_800 * 4  # images x layers x units x bytes, the input apart
     assert peak(pool=100) < 0.1 * everything
     assert peak(units="all") > everything
 

@@ -159,7 +159,10 @@ def low_rank(rng: np.random.Generator, n: int, weights: np.ndarray) -> np.ndarra
 
 def excess(together: np.ndarray, n: int) -> float:
     """Return that of the first n responses and the others."""
-    distances = in_layer(together, n).distances
+    return excess_of(in_layer(together, n).distances, n)
+
+
+def excess_of(distances: np.ndarray, n: int) -> float:
     within = [np.median(of[np.triu_indices(len(of), k=1)]) for of in (distances[:n, :n], distances[n:, n:])]
     return float(np.median(distances[:n, n:]) - np.mean(within))
 
@@ -187,8 +190,9 @@ def test_limits_hold_the_true_excess(case: str, n: int, m: int) -> None:
     for _ in range(300):
         together = make(1)
         powers = ((together - together.mean()) ** 2).mean(axis=1)
-        low, high = in_layer(together, n).limits(powers, 0.95)
-        value = excess(together, n)
+        pair = in_layer(together, n)
+        low, high = pair.limits(powers, 0.95)
+        value = excess_of(pair.distances, n)
         held.append(low <= truth <= high)
         third.append(value - (value - low) / 3 <= truth <= value + (high - value) / 3)
     assert np.mean(held) >= 0.92

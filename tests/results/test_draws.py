@@ -108,15 +108,18 @@ def test_spread_over_draws() -> None:
 
 @pytest.mark.slow
 def test_corrected_spread_is_that_of_fresh_draws() -> None:
-    """Against simulation: draws of units from the whole layer, without a pool."""
+    """Against simulation: draws of units from the whole layer, without a pool.
+
+    Copies of the layer have pools and draws of their own, since they have other names.
+    """
     rng = np.random.default_rng(1)
     responses = rng.gamma(0.5, 1.0, (10, 400)) * rng.gamma(1.0, 1.0, 400)
     fresh = [dif.differentiation(responses[:, rng.choice(400, 100, replace=False)]) for _ in range(3000)]
-    corrected, raw = [], []
-    for seed in range(60):
-        result = dif.measure_responses({"a": {"x": responses}}, n_units=100, pool=200, draws=40, seed=seed)
-        raw.append(float(result["differentiation"].std("draw", ddof=1).item()))
-        corrected.append(float(dif.draw_spread(result["differentiation"], result).item()))
+    copies = {f"copy {at}": responses for at in range(60)}
+    result = dif.measure_responses({"a": copies}, n_units=100, pool=200, draws=40)
+    values = result["differentiation"]
+    assert len(np.unique(values)) == values.size == 60 * 40
+    raw, corrected = values.std("draw", ddof=1).values, dif.draw_spread(values, result).values
     truth = float(np.std(fresh))
     assert np.sqrt(np.mean(np.square(corrected))) == pytest.approx(truth, rel=0.08)
     assert np.sqrt(np.mean(np.square(raw))) < 0.9 * truth  # what the correction is for

@@ -71,29 +71,38 @@ def assert_same(found: xr.DataArray, expected: xr.DataArray) -> None:
         np.testing.assert_array_equal(found.values, there.values)
 
 
+@cache
+def of_whole(function: Callable[[xr.Dataset], Any]) -> Any:
+    """Return what a function gives of the whole."""
+    return function(whole())
+
+
+def ninety_percent(result: xr.Dataset) -> xr.Dataset:
+    return dif.with_intervals(result, confidence=0.9)
+
+
 @pytest.mark.parametrize("name", SELECTIONS)
 def test_numbers_of_a_selection_are_those_of_the_whole(name: str) -> None:
     """Values, limits, spreads, doubts, distances, and, where their reference is left, relative ones."""
-    result, chosen = whole(), SELECTIONS[name](whole())
+    chosen = SELECTIONS[name](whole())
     for function in (dif.draw_mean, dif.draw_spread, dif.doubts):
-        assert_same(function(chosen), function(result))
-    again = dif.with_intervals(chosen, confidence=0.9)
-    ninety = dif.with_intervals(result, confidence=0.9)
+        assert_same(function(chosen), of_whole(function))
+    again, ninety = ninety_percent(chosen), of_whole(ninety_percent)
     for limit in ("differentiation_low", "differentiation_high"):
         assert_same(again[limit], ninety[limit])
-    half = dif.precision(chosen)
-    assert_same(half["half_width"], dif.precision(result)["half_width"])
-    assert_same(half["images"], dif.precision(result)["images"].assign_coords(set=list(SETS)))
+    half, expected = dif.precision(chosen), of_whole(dif.precision)
+    assert_same(half["half_width"], expected["half_width"])
+    assert_same(half["images"], expected["images"].assign_coords(set=list(SETS)))
     layers = [str(layer) for layer in chosen["layer"].values]
     sets = [str(one) for one in chosen["set"].values]
-    for found, expected in zip(
-        distances_of_sets(chosen, layers), distances_of_sets(result, layers), strict=True
+    for found, there in zip(
+        distances_of_sets(chosen, layers), distances_of_sets(whole(), layers), strict=True
     ):
         for one in sets:
-            np.testing.assert_allclose(found[one], expected[{"film": "movie"}.get(one, one)])
+            np.testing.assert_allclose(found[one], there[{"film": "movie"}.get(one, one)])
     if "rest" in sets and 10 in chosen["n_units"].values:
-        assert_same(dif.relative(chosen), dif.relative(result))
-        assert_same(dif.relative_interval(chosen)[1], dif.relative_interval(result)[1])
+        assert_same(dif.relative(chosen), of_whole(dif.relative))
+        assert_same(dif.relative_interval(chosen)[1], of_whole(dif.relative_interval)[1])
 
 
 @pytest.mark.parametrize("name", SELECTIONS)

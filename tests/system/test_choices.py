@@ -20,6 +20,7 @@ from differentia.output.words import AXIS_WORDS, SCALE_WORDS, TOKEN_WORDS
 from differentia.recording.options import RecordOptions
 from differentia.recording.selection import WAYS
 from differentia.recording.units import UNIT_KINDS
+from differentia.results.permuted import ALTERNATIVES
 from differentia.stimuli.base import CROPS, RESIZES
 from differentia.stimuli.noise import NOISE_KINDS
 from differentia.stimuli.scrambling import SCRAMBLES
@@ -46,6 +47,7 @@ TABLES: list[tuple[Choice, Collection[str]]] = [
     (choices.SCALE, SCALE_WORDS),
     (choices.VALUE, VALUES),
     (choices.DETREND, DETRENDS),
+    (choices.ALTERNATIVE, ALTERNATIVES),
 ]
 
 

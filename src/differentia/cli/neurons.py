@@ -193,6 +193,8 @@ def _of_trials(
         results,
         *options.compare,
         subject=animals if repeated else None,
+        log=options.log,
+        alternative=options.alternative,
         seed=experiment.measure.seed,
         confidence=experiment.measure.confidence,
     )

@@ -18,15 +18,15 @@ def areas_of(
 ) -> tuple[dict[str, Int[np.ndarray, " _"]], tuple[Told, ...]]:
     """Return the places of the units of each area that were observed, and what is told of the others.
 
-    `area` is a column of the units; without the usual one all units are one population.
+    `area` is a column of the units; where the usual one is not there, or says nothing of any unit, all units
+    are one population.
     """
     units, told = recording.units, []
-    if area in units:
-        names = names_in(units[area])
-    elif area == AREA:
-        names = np.full(len(units), ALL, dtype=object)
-    else:
+    if area not in units and area != AREA:
         raise unknown_name("column of units", area, map(str, units))
+    names = names_in(units[area]) if area in units else np.full(len(units), "", dtype=object)
+    if area == AREA and (names == "").all():
+        names = np.full(len(units), ALL, dtype=object)
     for left_out, why in (
         (~observed, "they were not observed during all of these presentations (obs_intervals)"),
         (observed & (names == ""), f"they have no {area}"),

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from differentia.errors import InputError
-from differentia.system.choices import DETREND, SCALE, STATES, VALUE
+from differentia.system.choices import ALTERNATIVE, DETREND, SCALE, STATES, VALUE
 from differentia.system.fields import DISTINCT, SEVERAL, Count, Number, Text, option
 
 #: How long something lasts, in seconds.
@@ -127,6 +127,10 @@ class RecordingOptions:
         metavar="A,B",
         shown="none",
     )
+    log: bool = option(False, "Compare the logarithms of their values")
+    alternative: Annotated[str, ALTERNATIVE] = option(
+        "two-sided", "What the test within each session looks for in the first set"
+    )
 
 
 #: What is of states over time alone, and what of responses to stimuli.
@@ -141,6 +145,8 @@ OF_STATES = (
     "frequencies",
     "scale",
     "compare",
+    "log",
+    "alternative",
 )
 OF_RESPONSES = ("value", "allow_overlap")
 
@@ -166,6 +172,10 @@ def require_together(options: RecordingOptions, *, pool: int | None = None) -> N
         raise InputError(
             "compare (--compare) is of trials, and moving windows (length, --length) follow one another and "
             "are no trials; leave one of them out"
+        )
+    for name in given.intersection(("log", "alternative")) if options.compare is None else ():
+        raise InputError(
+            f"{name} (--{name}) is of two sets that are compared; name them: compare (--compare)"
         )
     if options.bin_step is not None and options.bin is None:
         raise InputError("bin_step (--bin-step) is from bin to bin; say how wide they are with bin (--bin)")

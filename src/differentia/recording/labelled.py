@@ -23,9 +23,9 @@ Labels = tuple[Hashable, ...]
 
 
 class Labelled(NamedTuple):
-    """A matrix of responses, and the labels of its rows and columns where they have some."""
+    """Responses, stimuli x units (x repeats), and the labels of stimuli and units where they have some."""
 
-    values: Num[np.ndarray, "n k"]
+    values: Num[np.ndarray, "n k ..."]
     stimuli: Labels | None = None
     units: Labels | None = None
 
@@ -49,7 +49,7 @@ def labelled(array: Any, where: str) -> Labelled:
             f"{where} has the dimensions {names}; expected two, stimuli and units: average over the others, "
             "or join them (xarray: .stack(response=[...]))"
         )
-    of_units, of_stimuli = ([_is_among(name, known) for name in names] for known in (UNITS, STIMULI))
+    of_units, of_stimuli = ([is_among(name, known) for name in names] for known in (UNITS, STIMULI))
     if sum(of_units) == 2 or sum(of_stimuli) == 2 or (require_name and not any((*of_units, *of_stimuli))):
         raise InputError(
             f"{where} has the dimensions {names}, which do not say what rows and columns are; expected one "
@@ -58,15 +58,21 @@ def labelled(array: Any, where: str) -> Labelled:
     values = as_responses(array.to_numpy().T if of_units[0] or of_stimuli[1] else array, where)
     if of_units[0] or of_stimuli[1]:
         labels.reverse()
-    stimuli, units = (None if one is None else tuple(map(_as_text, one.tolist())) for one in labels)
+    stimuli, units = map(labels_of, labels)
     return Labelled(values, stimuli, units)
+
+
+def labels_of(index: Any) -> Labels | None:
+    """Return the labels of a dimension, by its index if it has one."""
+    return None if index is None else tuple(map(_as_text, index.tolist()))
 
 
 def _as_text(label: Hashable) -> Hashable:
     return label.decode(errors="replace") if isinstance(label, bytes) else label
 
 
-def _is_among(name: str, known: Sequence[str]) -> bool:
+def is_among(name: str, known: Sequence[str]) -> bool:
+    """Return whether a dimension has one of these names, or its plural, in any case."""
     return name.lower() in known or name.lower().removesuffix("s") in known
 
 

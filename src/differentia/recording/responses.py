@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -213,7 +213,7 @@ def responses_from_arrays(
     values, units, means, variances = {}, {}, [], []
     for layer in layers:
         for name, of_set in matrices.items():
-            _require_moderate(of_set[layer.name], f"set {name!r}, layer {layer.name!r}")
+            require_moderate(of_set[layer.name], f"set {name!r}, layer {layer.name!r}")
         whole = np.concatenate([others[layer.name] for others in matrices.values()])
         chosen = unit_kind(kind).choose(layer, pool or layer.size, seed, None)
         values[layer.name] = whole if kind == "all" else whole.take(chosen, axis=1)
@@ -225,7 +225,8 @@ def responses_from_arrays(
     return Responses(layers, images, values, units, kind, seed, moments=moments)
 
 
-def _require_moderate(values: Num[np.ndarray, "n k"], where: str) -> None:
+def require_moderate(values: Num[np.ndarray, "n k ..."], where: str) -> None:
+    """Raise an error for responses whose squares may be infinite."""
     lowest, highest = float(values.min()), float(values.max())
     if max(-lowest, highest) > LARGEST:
         raise InputError(
@@ -234,10 +235,15 @@ def _require_moderate(values: Num[np.ndarray, "n k"], where: str) -> None:
         )
 
 
-def labelled_matrices(arrays: Mapping[Any, Any], *, place: str = "layer") -> dict[str, dict[str, Labelled]]:
+def labelled_matrices(
+    arrays: Mapping[Any, Any],
+    *,
+    place: str = "layer",
+    read: Callable[[Any, str], Labelled] = labelled,
+) -> dict[str, dict[str, Labelled]]:
     """Return arrays with their labels, by which stimuli and units are brought into one order.
 
-    Errors call a layer what `place` says.
+    Errors call a layer what `place` says; `read` makes of each array, and what errors call it, responses.
     """
     if not isinstance(arrays, Mapping) or not arrays:
         raise InputError("expected responses as {set: {layer: array}}, with at least one set")
@@ -251,7 +257,7 @@ def labelled_matrices(arrays: Mapping[Any, Any], *, place: str = "layer") -> dic
             )
         names = require_distinct_names(place, by_layer)
         given[name] = {
-            layer: labelled(array, f"set {name!r}, {place} {layer!r}")
+            layer: read(array, f"set {name!r}, {place} {layer!r}")
             for layer, array in zip(names, by_layer.values(), strict=True)
         }
     first, of_first = next(iter(given.items()))

@@ -45,8 +45,8 @@ def to_dataframe(result: xr.Dataset) -> pd.DataFrame:
     Parameters
     ----------
     result
-        What `measure` or `measure_responses` returned; or `statistics`, `depth`, `compare_trials`
-        or `mixed_model`.
+        What `measure` or `measure_responses` returned; or `statistics`, `depth`, `compare_trials`,
+        `mixed_model` or `measure_repeats`.
 
     Returns
     -------
@@ -65,7 +65,8 @@ def to_dataframe(result: xr.Dataset) -> pd.DataFrame:
         ``set`` and ``other`` name (``other`` is empty in a row of one set). Quantiles are columns,
         ``quantile_0.05`` and so on. What is of the other kind of row is NaN.
 
-        Of `depth`: one row for each set and layer; what is of the layer alone is the same for all sets.
+        Of `depth` and `measure_repeats`: one row for each set and layer; what is of the layer alone is the
+        same for all sets.
 
         Of `compare_trials`: one row for each session and group, then one for each animal and group, if these
         were compared, and one for each group (``level`` says which), whose ``difference`` is the mean and
@@ -190,7 +191,7 @@ def statistics_rows(found: xr.Dataset) -> list[dict[str, Any]]:
     ]
 
 
-def _of_depth(found: xr.Dataset) -> pd.DataFrame:
+def _by_set_and_layer(found: xr.Dataset) -> pd.DataFrame:
     """Return a row for each set and layer, in which stands what is of the layer, of the set, and of both."""
     names = [name for name, of in found.data_vars.items() if of.dims and {*of.dims} <= {"set", "layer"}]
     return found[names].reset_coords(drop=True).to_dataframe(dim_order=["set", "layer"]).reset_index()
@@ -235,9 +236,10 @@ def _stacked(found: xr.Dataset, dims: tuple[str, ...]) -> pd.DataFrame:
 #: By what a dataset says it is, in its attribute ``differentia``, for all but results: its table.
 FRAMES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "statistics": _of_statistics,
-    "depth": _of_depth,
     "trials": _of_trials,
     "mixed model": _of_mixed_model,
+    "depth": _by_set_and_layer,
+    "repeats": _by_set_and_layer,
 }
 
 

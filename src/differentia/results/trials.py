@@ -14,6 +14,7 @@ from differentia.results.contrasts import SIGNIFICANT
 from differentia.results.intervals import CONFIDENCE, require_confidence
 from differentia.results.observations import observations_of
 from differentia.results.permuted import ALTERNATIVES, hedges, permuted
+from differentia.system.choices import ALTERNATIVE
 from differentia.system.random import generator_of
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def compare_trials(
     """
     import xarray as xr
 
-    require_known("alternative", alternative, ALTERNATIVES)
+    require_known("alternative", alternative, ALTERNATIVES, ALTERNATIVE.synonyms)
     require_count("permutations", permutations)
     require_count("seed", seed, least=0)
     require_confidence(confidence)

@@ -169,6 +169,14 @@ STATES = Choice(
         spectral="spectrum spectra power powerspectrum fft psd frequency",
     ),
 )
+ALTERNATIVE = Choice(
+    "alternative",
+    ("two-sided", "greater", "less"),
+    {"greater": "the first is higher", "less": "it is lower"},
+    _by_synonym(
+        greater="larger higher more above", less="smaller lower below", **{"two-sided": "both two twosided"}
+    ),
+)
 SCALE = Choice(
     "scale",
     ("differentiation", "published"),

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 from helpers.browser import DESKTOP, PHONE, SCHEMES, browsing, drawn, opened, prefer, text_of
 from helpers.following import LAYERS, measured
-from helpers.pages import violations
+from helpers.pages import RULES, violations
 from helpers.reports import page_of
 
 import differentia as dif
@@ -88,7 +88,7 @@ def test_it_can_be_read(browser: Browser, size: tuple[int, int]) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
         for scheme in SCHEMES:
             prefer(page, scheme)
-            assert violations(page) == [], scheme
+            assert violations(page, rules=RULES[scheme]) == [], scheme
         page.select_option("#layer", "2")
         assert text_of(page, "#followed-caption").startswith("<b>late</b>: r ")
         assert page.locator("img[onerror], #depth-section b").count() == 0

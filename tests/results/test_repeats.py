@@ -1,0 +1,261 @@
+"""Differentiation with and without the noise of trials: against loops, and spikes whose rates are known."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from helpers import oracles
+
+import differentia as dif
+from differentia.results.confidence import Sample, limits
+
+VALUES = ("plain", "of_mean", "noise_free")
+
+
+def rates(rng: np.random.Generator, n: int, k: int = 100) -> np.ndarray:
+    """Return expected counts that follow five factors of the stimuli; the units are always the same."""
+    units = np.random.default_rng(7)
+    loadings, levels = units.normal(size=(5, k)) / np.sqrt(5), units.normal(size=k) / 2
+    return np.exp(0.4 * rng.normal(size=(n, 5)) @ loadings + levels)
+
+
+def spikes(repeats: int = 4, n: int = 12, k: int = 20, *, seed: int = 0) -> np.ndarray:
+    """Return counts (repeat, stimulus, unit)."""
+    rng = np.random.default_rng(seed)
+    expected = rates(rng, n, k)
+    return rng.poisson(3 * expected, (repeats, *expected.shape)).astype(np.float64)
+
+
+GIVEN = {
+    "films": {"V1": spikes(), "LM": spikes(5, seed=1)},
+    "other": {"V1": spikes(3, seed=2), "LM": spikes(seed=3)},
+}
+
+
+@pytest.mark.parametrize("normalize", ["layer", "unit", "none"])
+def test_the_three_values(normalize: str) -> None:
+    """Those of loops: of each repeat, of the mean response, and of products across repeats."""
+    given = {name: {layer: array[:, :6] for layer, array in layers.items()} for name, layers in GIVEN.items()}
+    found = dif.measure_repeats(given, normalize=normalize)
+    for name, layers in given.items():
+        for layer, array in layers.items():
+            scaled = array
+            if normalize == "unit":
+                every = np.concatenate([of[layer].reshape(-1, 20) for of in given.values()])
+                scaled = array / [oracles.population_sd(column) for column in every.T.tolist()]
+            how = "layer" if normalize == "layer" else "none"
+            singles = [oracles.differentiation(repeat.tolist(), how) for repeat in scaled]
+            squares, variance = oracles.squares_across_repeats(scaled.tolist(), how)
+            of = found.sel(set=name, layer=layer)
+            assert of["plain"].item() == pytest.approx(np.mean(singles), rel=1e-10)
+            expected = oracles.differentiation(scaled.mean(axis=0).tolist(), how)
+            assert of["of_mean"].item() == pytest.approx(expected, rel=1e-10)
+            expected = np.sqrt(np.median(squares) / variance)
+            assert of["noise_free"].item() == pytest.approx(expected, rel=1e-10)
+    assert found["n_repeats"].values.tolist() == [[4, 5], [3, 4]]
+    assert found["n_stimuli"].values.tolist() == [[6, 6], [6, 6]]
+    assert found["n_units"].values.tolist() == [20, 20]
+    assert found["plain_low"].isnull().all()  # of so few stimuli
+
+
+def test_a_unit_that_never_changes() -> None:
+    """Counts for nothing with normalize="unit", and leaves the values of "layer" as they would be."""
+    given = spikes(n=10)
+    silent = np.concatenate([given, np.full((4, 10, 5), 0.1)], axis=2)
+    found = dif.measure_repeats(silent, normalize="unit")
+    alone = dif.measure_repeats(given, normalize="unit")
+    for name in VALUES:
+        np.testing.assert_allclose(found[name], alone[name] * np.sqrt(20 / 25), rtol=1e-10)
+
+
+def test_it_finds_what_noise_hides() -> None:
+    """Within 2 % of the stimuli without noise, where single repeats are off by more than 20 %."""
+    rng = np.random.default_rng(0)
+    ratios = []
+    for _ in range(20):
+        expected = rates(rng, 40)
+        found = dif.measure_repeats(rng.poisson(expected, (10, *expected.shape)), splits=2)
+        true = dif.differentiation(expected)
+        ratios.append([found[name].item() / true for name in VALUES])
+    plain, of_mean, noise_free = np.mean(ratios, axis=0)
+    assert abs(noise_free - 1) < 0.02
+    assert plain > 1.2
+    assert of_mean > 1.05
+
+
+def test_limits() -> None:
+    """Those of the squares without noise, as of other distances, widened by the bias; and wider at 99 %."""
+    rng = np.random.default_rng(0)
+    expected = rates(rng, 30)
+    given = rng.poisson(3 * expected, (6, *expected.shape)).astype(np.float64)
+    found = dif.measure_repeats(given)
+    of_mean = Sample(*_sample(given.mean(axis=0))).confidence()
+    assert of_mean is not None
+    low, high = np.exp(limits(of_mean.log_limit, of_mean.freedom, 0.95)) * found["of_mean"].item()
+    assert found["of_mean_low"].item() == pytest.approx(low, rel=1e-8)
+    assert found["of_mean_high"].item() == pytest.approx(high, rel=1e-8)
+    wider = dif.measure_repeats(given, confidence=0.99)
+    for name in VALUES:
+        assert found[f"{name}_low"] < found[name] < found[f"{name}_high"]
+        assert wider[f"{name}_low"] < found[f"{name}_low"]
+        assert wider[f"{name}_high"] > found[f"{name}_high"]
+    assert (found["doubt"] == "").all()
+    assert abs(found["noise_bias"].item()) < 0.02 * found["noise_free"].item()
+
+
+def _sample(responses: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    differences = responses[:, np.newaxis] - responses
+    distances = np.sqrt((differences**2).mean(axis=2))
+    return distances, responses.mean(axis=1), (responses**2).mean(axis=1)
+
+
+def test_limits_of_single_repeats() -> None:
+    """Of repeats without noise they are those of one; noise of each makes them no wider than that of one."""
+    rng = np.random.default_rng(0)
+    expected = rates(rng, 30)
+    same = dif.measure_repeats(np.tile(expected, (3, 1, 1)))
+    for end in ("", "_low", "_high"):
+        np.testing.assert_allclose(same[f"plain{end}"], same[f"of_mean{end}"], rtol=1e-6)
+        np.testing.assert_allclose(same[f"plain{end}"], same[f"noise_free{end}"], rtol=1e-6)
+    assert same["reliability_pearson"].item() == pytest.approx(1.0)
+    assert same["noise_bias"].item() == pytest.approx(0.0, abs=1e-9)
+
+
+def test_the_bias_by_noise() -> None:
+    """On average it is found where it is: few units whose gain they share, and three repeats."""
+    rng, angles = np.random.default_rng(0), np.linspace(0, 2 * np.pi, 20)
+    bias, told = [], []
+    for _ in range(40):
+        expected = 0.5 + 3 * np.exp(2 * (np.cos(rng.uniform(0, 2 * np.pi, (30, 1)) - angles) - 1))
+        gain = np.exp(0.4 * rng.normal(size=(4, 30, 1)) - 0.08)
+        found = dif.measure_repeats(rng.poisson(gain * expected), splits=3)
+        bias.append(found["noise_free"].item() - dif.differentiation(expected))
+        told.append(found["noise_bias"].item())
+    assert np.mean(bias) < -0.03
+    assert np.mean(told) == pytest.approx(np.mean(bias), rel=0.5)
+
+
+def test_doubts() -> None:
+    """Of two repeats, of noise that hides nearly all, and of what `doubts` has; limits are then unknown."""
+    rng, angles = np.random.default_rng(0), np.linspace(0, 2 * np.pi, 40)
+    tuned = 0.5 + 3 * np.exp(2 * (np.cos(rng.uniform(0, 2 * np.pi, (150, 1)) - angles) - 1))
+    gain = np.exp(0.5 * rng.normal(size=(3, 150, 1)) - 0.125)
+    noisy = rng.poisson(gain * tuned)
+    signal, noise = rng.normal(size=(30, 10)) @ rng.normal(size=(10, 40)), rng.normal(size=(6, 30, 40))
+    strong = signal.copy()
+    strong[0] *= 10
+    given = {
+        "two": signal + noise[:2],
+        "noise": noisy,
+        "strong": strong + noise,
+        "known": signal + noise,
+        "few": (signal + noise)[:, :8],
+    }
+    found = dif.measure_repeats(given)
+    doubts = dict(zip(given, found["doubt"].values[:, 0].tolist(), strict=True))
+    assert doubts == {
+        "two": "two repeats",
+        "noise": "noise",
+        "strong": "strong images",
+        "known": "",
+        "few": "",
+    }
+    known = found["noise_free_low"].notnull().values[:, 0].tolist()
+    assert known == [False, False, False, True, False]
+    assert found["noise_free"].notnull().all()
+    assert found["noise_bias"].isnull().values[:, 0].tolist()[0]
+
+
+def test_no_value_without_noise() -> None:
+    """NaN, and one warning that says where and why; single repeats have theirs."""
+    noise = np.random.default_rng(3).normal(size=(3, 20, 10))
+    quiet = spikes(n=20, k=10)
+    with pytest.warns(dif.DifferentiaWarning, match="that without noise of set 'a', layer 'V1' ") as caught:
+        found = dif.measure_repeats({"a": {"V1": noise}, "b": {"V1": quiet}})
+    (one,) = caught
+    assert isinstance(one.message, dif.DifferentiaWarning)
+    assert one.message.kind == "undefined"
+    assert "squared distance is -" in str(one.message)
+    assert "'b'" not in str(one.message)
+    assert found["noise_free"].isnull().values[:, 0].tolist() == [True, False]
+    assert found["plain"].notnull().all()
+    with pytest.warns(dif.DifferentiaWarning, match="of single repeats .*the mean response .*without noise"):
+        flat = dif.measure_repeats(np.full((3, 12, 4), 0.1))
+    assert flat["plain"].isnull().all()
+    assert flat["reliability_pearson"].isnull().all()
+
+
+def test_reliability_of_the_result() -> None:
+    """It is higher with more repeats, and corrected for halves, between its limits; seeds matter little."""
+    few, many = (dif.measure_repeats(spikes(repeats, 20, seed=4)) for repeats in (4, 12))
+    for name in ("reliability_pearson", "reliability_spearman"):
+        assert few[name] < many[name]
+        assert few[f"{name}_low"] < few[name] < few[f"{name}_high"]
+        np.testing.assert_allclose(few[f"{name}_corrected"], 2 * few[name] / (1 + few[name]), rtol=1e-12)
+    again = dif.measure_repeats(spikes(12, 20, seed=4), seed=1)
+    assert again["reliability_pearson"].item() != many["reliability_pearson"].item()
+    assert again["reliability_pearson"].item() == pytest.approx(many["reliability_pearson"].item(), abs=0.05)
+    xr.testing.assert_identical(many, dif.measure_repeats(spikes(12, 20, seed=4)))
+
+
+def test_what_does_not_change() -> None:
+    """Order of repeats, stimuli and units, a constant and a factor; another normalisation does change it."""
+    given = spikes(n=10)
+    expected = dif.measure_repeats(given)
+    for other in (given[::-1], given[:, ::-1], given[:, :, ::-1], given + 7, -3 * given):
+        found = dif.measure_repeats(np.ascontiguousarray(other))
+        for name in (*VALUES, "noise_bias", "reliability_pearson"):
+            np.testing.assert_allclose(found[name], expected[name], rtol=1e-8, atol=1e-10)
+    for other in (given.astype(int), given.astype(np.float32)):
+        xr.testing.assert_allclose(dif.measure_repeats(other), expected)
+    assert dif.measure_repeats(given, normalize="none")["plain"].item() != pytest.approx(
+        expected["plain"].item()
+    )
+
+
+def test_the_table(tmp_path: Path) -> None:
+    """A row for each set and layer, with all numbers; it comes back from its file."""
+    found = dif.measure_repeats(GIVEN)
+    table = dif.to_dataframe(found)
+    assert table["set"].tolist() == ["films", "films", "other", "other"]
+    assert table["layer"].tolist() == ["V1", "LM"] * 2
+    np.testing.assert_array_equal(table["noise_free"], found["noise_free"].values.ravel())
+    assert {"doubt", "noise_bias", "plain_low", "reliability_pearson_corrected", "n_units"} <= {*table}
+    back = pd.read_parquet(dif.save_table(table, tmp_path / "repeats.parquet"))
+    pd.testing.assert_frame_equal(back, table, check_dtype=False)
+    assert found.attrs["normalize"] == "layer"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"normalize": "response"}, "normalize is 'response', .* expected one of layer, unit, none"),
+        ({"normalize": "units"}, "did you mean 'unit'|unknown normalization|no normalization"),
+        ({"confidence": 0.1}, "confidence is 0.1"),
+        ({"splits": 0}, "splits is 0"),
+        ({"seed": -1}, "seed is -1"),
+    ],
+    ids=str,
+)
+def test_options_that_can_not_be_used(options: dict[str, Any], said: str) -> None:
+    """In one line."""
+    with pytest.raises(dif.InputError, match=said) as raised:
+        dif.measure_repeats(spikes(), **options)
+    assert "\n" not in str(raised.value)
+
+
+def test_large_sets_have_no_limits() -> None:
+    """Of more stimuli than there are intervals of; the values are known."""
+    rng = np.random.default_rng(0)
+    given = rng.normal(size=(2050, 2)) + rng.normal(size=(2, 2050, 2)) / 4
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = dif.measure_repeats(given, splits=1)
+    assert np.isfinite(found["noise_free"]).all()
+    assert found["plain_low"].isnull().all()
