@@ -207,6 +207,7 @@ def test_trials() -> None:
     cells = [(row["name"], row["trials"]) for row in counted["of_set"]]
     assert cells == [(name, n) for name in told.VALUES for n in told.OF_SET]
     assert [row["slope"] for row in counted["models"]] == list(told.SLOPES)
+    assert [row["name"] for row in counted["together"]] == list(told.AREAS_TOGETHER)
 
 
 def test_trials_are_simulated_as_the_page_says() -> None:
@@ -238,6 +239,8 @@ def test_mixed_models_are_simulated_as_the_page_says() -> None:
     found = script("write_trials").models(0.5, 8)
     assert found["intercepts"] > found["across"]
     assert found["slopes_failed"] == found["intercepts_failed"] == 0
+    together = {name: script("write_trials").together(name, 20) for name in ("trials", "areas")}
+    assert together["trials"]["interaction"] < together["areas"]["interaction"]
 
 
 @pytest.mark.real_data
