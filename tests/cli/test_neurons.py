@@ -193,7 +193,7 @@ def test_several_sessions(files: list[Path], tmp_path: Path, capsys: Capture) ->
             assert rows[session].item() == pytest.approx(
                 expected["value"].sel(at | {"result": session}).item()
             )
-    assert "the populations VISp, LGd, which not all of the 3 results have" in shown.out
+    assert "the populations VISp, LGd, which not all of the 3 recordings have" in shown.out
     assert "of one animal (3 of 699733573)" in shown.out
     figures = {path.name for path in (out / "figures").iterdir()}
     assert figures == {"across.svg", "across_relative.svg", "trials.svg"}
@@ -206,9 +206,8 @@ def test_several_sessions(files: list[Path], tmp_path: Path, capsys: Capture) ->
     assert all((out / link).is_file() for link in links)
     sessions = set(pd.read_csv(out / "trials.csv")["session"])
     assert sessions == {*results}
-    capsys.readouterr()
     assert main(["report", str(out)]) == 2
-    assert f"{out}: holds several results; name the folder of one: mouse1, " in capsys.readouterr().err
+    assert f"{out}: holds several results; name the folder of one: mouse0, mouse1" in capsys.readouterr().err
     again = tmp_path / "again"
     assert main(["run", str(out), "--out", str(again), "--figures", "none", "-q"]) == 0
     assert (again / "across.csv").read_text() == (out / "across.csv").read_text()

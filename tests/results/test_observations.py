@@ -71,6 +71,9 @@ def test_tables_and_results_of_sessions() -> None:
         name: dif.measure_states(arrays, rate=10.0, length=0.5, n_units=(2, 6), draws=2, seed=seed)
         for seed, name in enumerate(("monday", "tuesday"))
     }
+    assert of(results).grouped_by == "population"
+    assert of({name: trials(layer="L4") for name in (7, 8)}).grouped_by == "layer"
+    assert of(trials(), group="area").grouped_by == "area"
     given = of(results).trials
     assert given.groupby(["session", "group"], sort=False).size().to_dict() == {
         (session, area): 8 for session in ("monday", "tuesday") for area in ("V1", "LM")

@@ -247,7 +247,7 @@ def in_common(results: Mapping[str, xr.Dataset]) -> tuple[dict[str, xr.Dataset],
             which = noun.one if len(others) == 1 else noun.many
             told.append(
                 f"Left out of what is said of all together: the {which} {', '.join(others)}, which not all "
-                f"of the {len(results)} results have."
+                f"of the {len(results)} {'recordings' if subject.recorded else 'results'} have."
             )
     if not all(kept.values()):
         return {}, told

@@ -9,7 +9,7 @@ import numpy as np
 
 from differentia.errors import InputError, require_distinct_names, require_known, unknown_name, warn
 from differentia.results.across import ALL
-from differentia.results.subject import subject_of
+from differentia.results.subject import RECORDED, subject_of
 from differentia.results.tables import trial_values
 from differentia.system.showing import listed
 
@@ -30,6 +30,9 @@ class Observations(NamedTuple):
     first: str
     second: str
 
+    #: What groups are.
+    grouped_by: str
+
 
 def observations_of(
     values: Any,
@@ -48,8 +51,13 @@ def observations_of(
     import pandas as pd
 
     table = _as_table(values, session)
+    grouped_by = group if isinstance(group, str) else "group"
     if group is None and "layer" in table:
         group = "layer"
+        of_results = not isinstance(values, pd.DataFrame) and not isinstance(
+            next(iter(values.values())), pd.DataFrame
+        )
+        grouped_by = RECORDED.place.one if of_results else group
     for name in (value, condition, session, group, subject, block):
         if isinstance(name, str):
             require_known("column", name, [str(column) for column in table.columns])
@@ -73,7 +81,8 @@ def observations_of(
     )
     _require_one_subject(trials)
     _require_one_value(trials, table)
-    return Observations(_comparable(trials), *(", ".join(map(str, of)) for of in conditions))
+    first_name, second_name = (", ".join(map(str, of)) for of in conditions)
+    return Observations(_comparable(trials), first_name, second_name, grouped_by)
 
 
 def _as_table(values: Any, session: str) -> pd.DataFrame:

@@ -224,7 +224,7 @@ def compare_trials(
         confidence=float(confidence),
         permutations=permutations,
         correction=across["correction"],
-        grouped_by=group if isinstance(group, str) else "group",
+        grouped_by=given.grouped_by,
         seed=seed,
     )
 

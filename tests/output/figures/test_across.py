@@ -120,6 +120,12 @@ def test_groups_differ_in_their_lines() -> None:
     assert "mean of 4" in legend_entries(alone)
 
 
+def test_recordings() -> None:
+    """They are called so, in the place of results."""
+    ax = dif.plot_across(summarised().assign_attrs(recorded=1))
+    assert "one recording" in legend_entries(ax)
+
+
 def test_relative_values() -> None:
     """The axis says to what."""
     ax = dif.plot_across(summarised().assign_attrs(measure="relative"))

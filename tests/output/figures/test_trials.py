@@ -116,10 +116,11 @@ def test_one_group_of_animals() -> None:
 
 
 def test_one_session() -> None:
-    """There is no interval, and none in the legend."""
+    """There is no mean and no interval, and none in the legend."""
     ax = dif.plot_trials(found(1).sel(group=["LM"]))
     assert len(points(ax, filled=True)) + len(points(ax, filled=False)) == 1
-    assert not [entry for entry in legend_entries(ax) if "95 %" in entry]
+    assert not [entry for entry in legend_entries(ax) if "95 %" in entry or "mean" in entry]
+    assert not marks(ax, "D")
 
 
 @pytest.mark.parametrize(("sessions", "areas", "millimetres"), [(50, 2, None), (3, 16, None), (12, 3, 85)])

@@ -115,7 +115,8 @@ def _explained(
             f"{name} ({counts[name]})": key(**several | style)
             for name, style in zip(styles, _marks_of_groups(styles, separate=separate), strict=True)
         }
-    yield {"one result": key(**one), mean: key(**several)}
+    of = "recording" if subject_of(found).recorded else "result"
+    yield {f"one {of}": key(**one), mean: key(**several)}
     if bool((found["high"] > found["low"]).any()):
         yield {f"{percent(found.attrs['confidence'])}: mean of all": band_key()}
 

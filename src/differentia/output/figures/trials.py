@@ -42,8 +42,8 @@ def plot_trials(found: xr.Dataset, ax: Axes | Figure | None = None) -> Axes:
     """Draw by how much two conditions differ, every session as a point, group by group.
 
     A filled point is a session whose trials differ (p < 0.05, by the test that was asked for); below the
-    group stands how many do. The diamond is the mean over sessions, or animals, with its interval; the legend
-    says where that may hold too seldom, as `say_trials` does.
+    group stands how many do. The diamond is the mean over several sessions, or animals, with its interval;
+    the legend says where that may hold too seldom, as `say_trials` does.
 
     Parameters
     ----------
@@ -76,6 +76,8 @@ def plot_trials(found: xr.Dataset, ax: Axes | Figure | None = None) -> Axes:
         for which, fill in ((told, COLOUR), (~told, "white")):
             look: dict[str, Any] = {"color": COLOUR, "markerfacecolor": fill, "markeredgewidth": 0.8}
             ax.plot(x[which], values[which], "o", markersize=scale * POINT_SIZE, **look)
+        if one["n_observations"] < 2:  # of one session there is no mean
+            continue
         at = [place + MEAN, place + MEAN]
         ends = [one["low"].item(), one["high"].item()]
         ax.plot(at, ends, "-", color=LEGEND_COLOUR, linewidth=INTERVAL_WIDTH, solid_capstyle="butt")
@@ -110,10 +112,12 @@ def _entries(found: xr.Dataset) -> list[dict[str, Artist]]:
         )
     mean: dict[str, Any] = {"color": LEGEND_COLOUR, "marker": "D", "markersize": MEAN_SIZE}
     observed = OBSERVED["subject" in found.dims]
-    means: dict[str, Artist] = {f"mean over {observed}": key(**mean)}
+    means: dict[str, Artist] = {}
+    if (found["n_observations"] > 1).any():
+        means[f"mean over {observed}"] = key(**mean)
     if np.isfinite(found["low"].values).any():
         line = key(color=LEGEND_COLOUR, linestyle="-", linewidth=INTERVAL_WIDTH)
         doubtful = (found["level_sd"] > MOST_LEVELS).any()
         doubt = " (doubtful)" if doubtful else ""
         means[f"{percent(found.attrs['confidence'])}: other {observed}{doubt}"] = line
-    return [sessions, means]
+    return [entries for entries in (sessions, means) if entries]
