@@ -93,7 +93,11 @@ def test_trials() -> None:
     assert all(sentence in dif.describe_methods(result).text for sentence in said)
     moving = dif.trials(of_traces(), length=4.0, step=2.0)
     result = dif.measure_states(moving, states="rate", length=0.5)
-    assert taken_in_words(result) == ["A window is one of 4 s within the whole recording, one every 2 s"]
+    assert taken_in_words(result) == ["Windows of 4 s were taken of the whole recording, one every 2 s"]
+    following = dif.measure_states(dif.trials(of_traces(), length=4.0), states="rate", length=0.5)
+    assert taken_in_words(following) == [
+        "Windows of 4 s were taken of the whole recording, one after the other"
+    ]
 
 
 def test_nothing_is_said_of_what_was_at_hand() -> None:
