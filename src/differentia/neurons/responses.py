@@ -187,7 +187,7 @@ def stimulus_responses(
     DifferentiaWarning
         Of the kind "left_out": presentations in times that are marked as invalid, or during which most units
         were not observed; other units that were not observed throughout; units without an area; intervals
-        without a value of `by`.
+        without a value of `by`. Of the kind "other": windows of unequal length.
 
     Notes
     -----
