@@ -330,6 +330,7 @@ _OF_TRACES: dict[str, Edit] = {
 _OF_SPIKES |= {
     "one text of many rows": _one_text_often,
     "more columns than datasets": _attribute("units", "colnames", ["quality"] * 9),
+    "no columns": _attribute("intervals/trials", "colnames", h5py.Empty("f8")),
     "codes without a text": _coded(np.array([0, 2], np.uint8), ["film", "grey"]),
     "codes that are fractions": _coded([0.0, 1.0], ["film", "grey"]),
     "groups of two of three units": _groups_of_two,

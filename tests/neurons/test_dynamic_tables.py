@@ -66,3 +66,15 @@ def test_bytes_and_objects() -> None:
     assert texts.tolist() == ["a", "\ufffd"]
     assert values_of(np.array([object()])) is None
     assert values_of(np.zeros((2, 2))) is None
+
+
+@pytest.mark.parametrize("dtype", ["<f2", ">f4", ">f8", ">i2", "<u8", "g", "?"])
+def test_numbers_of_every_kind(dtype: str) -> None:
+    """They are the same numbers, of a kind that pandas takes as a label, too."""
+    given = np.array([0, 1, 1], dtype)
+    values = values_of(given)
+    assert values is not None
+    np.testing.assert_array_equal(values, given)
+    assert values.dtype.isnative
+    frame = table(id=given, a=given).frame()
+    assert frame.index.tolist() == frame["a"].tolist() == [0, 1, 1]

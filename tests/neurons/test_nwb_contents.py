@@ -93,6 +93,7 @@ TOLD = {
     "an offset as text": "/traces/data: its offset is 'none'; expected a finite number",
     "one text of many rows": "/intervals/more/text holds more text than a file of .* can; it is damaged",
     "more columns than datasets": "/units: names 9 columns and holds 8 datasets; it is damaged",
+    "no columns": "/intervals/trials: has no column; expected start_time among them",
     "codes without a text": "/stimulus_name: goes from 0 to 2, and there are 2 texts",
     "codes that are fractions": "/stimulus_name: holds float64 of .* for text of .*; expected whole",
     "groups of two of three units": "/units/electrode_group: has 2 values; expected 3, one for each",

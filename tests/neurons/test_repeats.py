@@ -87,3 +87,23 @@ def test_what_is_refused(options: dict[str, Any], message: str) -> None:
     """Each by what was given and expected."""
     with pytest.raises(dif.InputError, match=f"^{message}"):
         dif.repeated_responses(spiking(TRAINS, SHOWN), by="kind", **options)
+
+
+def test_repeats_that_overlap_have_no_limits() -> None:
+    """Their values are measured all the same; where windows do not overlap there are limits, the control."""
+    rng = np.random.default_rng(0)
+    starts, frames = np.arange(1.0, 58, 0.5), np.arange(114) % 19
+    shown = table(start=starts, stop=starts + 0.5, kind="a", frame=frames)
+    shown_at = np.clip((np.arange(240) / 4 - 1) // 0.5, 0, 113).astype(int)
+    values = rng.normal(size=(19, 20))[frames[shown_at]] + 0.1 * rng.normal(size=(240, 20))
+    recording = traced(values, np.arange(240) / 4, shown)
+    options: dict[str, Any] = {"by": "kind", "stimulus": "frame"}
+    apart = dif.measure_repeats(dif.repeated_responses(recording, **options, window=(0, 0.5)))
+    assert np.isfinite(apart["plain_low"]).all()
+    overlapping = dif.repeated_responses(recording, **options, window=(0, 0.75), allow_overlap=True)
+    found = dif.measure_repeats(overlapping)
+    assert np.isfinite(found["plain"]).all()
+    assert found["doubt"].values.tolist() == [["windows"]]
+    for name in found:
+        if str(name).endswith(("_low", "_high")):
+            assert np.isnan(found[name]).all()

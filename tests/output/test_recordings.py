@@ -47,7 +47,7 @@ def test_responses_in_full() -> None:
     said = dif.describe_methods(result).text
     for sentence in taken_in_words(result):
         assert f"{sentence}. " in said
-    assert "Of the recording, 1 of 5 units were left out: they have no location." in said
+    assert " 1 of 5 units were left out: they have no location.\n" in said
     known = dict(facts({"random": result}))
     assert known["Window after onset, in seconds"] == "0.0 to 0.25"
     assert known["Sets by the column"] == "kind"
@@ -93,11 +93,15 @@ def test_trials() -> None:
     assert all(sentence in dif.describe_methods(result).text for sentence in said)
     moving = dif.trials(of_traces(), length=4.0, step=2.0)
     result = dif.measure_states(moving, states="rate", length=0.5)
-    assert taken_in_words(result) == ["A window is one of 4 s within the whole recording, one every 2 s"]
+    assert taken_in_words(result) == ["Windows of 4 s were taken of the whole recording, one every 2 s"]
+    following = dif.measure_states(dif.trials(of_traces(), length=4.0), states="rate", length=0.5)
+    assert taken_in_words(following) == [
+        "Windows of 4 s were taken of the whole recording, one after the other"
+    ]
 
 
 def test_nothing_is_said_of_what_was_at_hand() -> None:
     """The control: arrays were not taken of a recording."""
     assert taken_in_words(neurons()) == []
     assert left_out_of(neurons()) == []
-    assert "Of the recording" not in dif.describe_methods(neurons()).text
+    assert "left out" not in dif.describe_methods(neurons()).text

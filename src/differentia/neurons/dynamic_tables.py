@@ -157,8 +157,9 @@ def values_of(data: Any) -> np.ndarray | None:
     if len(data.shape) != 1 or np.dtype(data.dtype).kind not in "biufSUO":
         return None
     values = np.asarray(data[:])
-    if values.dtype.kind in "biuf":
-        return values
+    if values.dtype.kind in "biuf":  # in the order of bytes and the precisions that pandas takes
+        double = values.dtype.kind == "f" and values.dtype.itemsize != 4
+        return values.astype(np.float64 if double else values.dtype.newbyteorder("="), copy=False)
     texts = [value.decode(errors="replace") if isinstance(value, bytes) else value for value in values]
     return np.array(texts, object) if all(isinstance(text, str) for text in texts) else None
 

@@ -178,12 +178,13 @@ class _File:
         names = [name for name in data if name != "id" and not name.endswith("_index")]
         if "colnames" in group.attrs:
             # Before they are read: each may be as long as the file.
-            if (count := math.prod(group.attrs.get_id("colnames").shape)) > len(data):
+            if (count := math.prod(group.attrs.get_id("colnames").shape or ())) > len(data):
                 raise InputError(
                     f"{where}: names {count:,} columns and holds {len(data):,} datasets; it is damaged: "
                     "write the file again"
                 )
-            names = [*map(_decoded, np.ravel(group.attrs["colnames"]))]
+            named = group.attrs["colnames"]
+            names = [] if isinstance(named, h5py.Empty) else [*map(_decoded, np.ravel(named))]
         columns = {name: self._column(one, f"{where}/{name}") for name, one in data.items()}
         return Table(where, columns, tuple(names))
 

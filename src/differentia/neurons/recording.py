@@ -174,3 +174,12 @@ class Recording(Shown):
         return f"Recording of {len(self.units):,} units ({what})", {
             name: fact for name, fact in facts.items() if fact
         }
+
+
+def require_recording(given: object) -> None:
+    """Raise an error for what is no recording, such as the name of a file."""
+    if not isinstance(given, Recording):
+        raise InputError(
+            f"the recording is of type {type(given).__name__}; expected what read_recording(path) or "
+            "as_recording(activity) returned"
+        )

@@ -10,7 +10,7 @@ from jaxtyping import Int
 
 from differentia.errors import InputError, short_tracebacks
 from differentia.neurons.recording import AREA, Recording
-from differentia.neurons.responses import Read, StimulusResponses, finished, preprocessing_of, read
+from differentia.neurons.responses import Read, StimulusResponses, finished, overlap, preprocessing_of, read
 from differentia.neurons.told import Told
 from differentia.neurons.windows import names_in, require_text
 
@@ -101,9 +101,8 @@ def repeated_responses(
         raise InputError(
             f"no set has two stimuli that were shown twice: {'; '.join(one.text for one in told)}"
         )
-    return finished(
-        arrays, recording, found._replace(told=tuple(told), how={**found.how, "stimulus": stimulus})
-    )
+    found = found._replace(told=tuple(told), how={**found.how, "stimulus": stimulus})
+    return finished(arrays, recording, found, independent=not overlap(found.windows))
 
 
 def _labelled(

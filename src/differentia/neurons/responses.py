@@ -13,7 +13,7 @@ from differentia.errors import InputError, require_known, short_tracebacks, warn
 from differentia.neurons.activity import VALUES
 from differentia.neurons.areas import areas_of
 from differentia.neurons.preprocessing import Preprocessing
-from differentia.neurons.recording import AREA, START, STOP, Recording
+from differentia.neurons.recording import AREA, START, STOP, Recording, require_recording
 from differentia.neurons.told import Told, sentences
 from differentia.neurons.windows import (
     Windows,
@@ -187,7 +187,7 @@ def stimulus_responses(
     DifferentiaWarning
         Of the kind "left_out": presentations in times that are marked as invalid, or during which most units
         were not observed; other units that were not observed throughout; units without an area; intervals
-        without a value of `by`.
+        without a value of `by`. Of the kind "other": windows of unequal length.
 
     Notes
     -----
@@ -214,7 +214,7 @@ def stimulus_responses(
             place: _labelled(found.of(place, rows), coordinates, recording.units.index[found.areas[place]])
             for place in found.areas
         }
-    independent = found.value != "samples" and not _overlap(found.windows)
+    independent = found.value != "samples" and not overlap(found.windows)
     return finished(arrays, recording, found, independent=independent)
 
 
@@ -232,11 +232,7 @@ def read(
     allow_overlap: bool,
 ) -> Read:
     """Return the responses in the windows of all presentations that were not left out."""
-    if not isinstance(recording, Recording):
-        raise InputError(
-            f"the recording is of type {type(recording).__name__}; expected what read_recording(path) or "
-            "as_recording(activity) returned"
-        )
+    require_recording(recording)
     name = _value_of(recording, value, window)
     shown = presentations(recording, by, table=table, where=where)
     if name == "samples":  # which are as long as each other, whatever the interval
@@ -343,7 +339,8 @@ def preprocessing_of(
     return given
 
 
-def _overlap(windows: Windows) -> bool:
+def overlap(windows: Windows) -> bool:
+    """Return whether any windows overlap."""
     try:
         require_apart(windows)
     except InputError:

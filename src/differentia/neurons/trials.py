@@ -12,7 +12,7 @@ from jaxtyping import Float
 from differentia.errors import InputError, require_distinct_names, short_tracebacks
 from differentia.neurons.areas import ALL, areas_of
 from differentia.neurons.binning import Bins, bins_of
-from differentia.neurons.recording import AREA, START, STOP, Recording, Spikes, Traces
+from differentia.neurons.recording import AREA, START, STOP, Recording, Spikes, Traces, require_recording
 from differentia.neurons.responses import asked_for, preprocessing_of
 from differentia.neurons.samples import samples_in
 from differentia.neurons.signals import ReadSignals, binned, sampled
@@ -163,11 +163,7 @@ def trials(
         not observed; other units that were not observed throughout; units without an area; what is left of
         intervals behind the last window.
     """
-    if not isinstance(recording, Recording):
-        raise InputError(
-            f"the recording is of type {type(recording).__name__}; expected what read_recording(path) or "
-            "as_recording(activity) returned"
-        )
+    require_recording(recording)
     bins = _bins_for(recording, bin, bin_step)
     preprocessing = preprocessing_of(recording, detrend, standardize, runs)
     cut = spontaneous if length is None else None

@@ -72,8 +72,9 @@ def _window(result: xr.Dataset, taken: Mapping[str, Any]) -> list[str]:
     within = when if taken["by"] else "the whole recording"
     if not taken["length"]:
         return [f"A {subject.item.one} is {within}"]
-    step = f", one every {taken['step']:.9g} s" if taken["step"] else ", which follow one another"
-    return [f"A {subject.item.one} is one of {taken['length']:.9g} s within {within}{step}"]
+    step = f"one every {taken['step']:.9g} s" if taken["step"] else "one after the other"
+    items = subject.item.many.capitalize()
+    return [f"{items} of {taken['length']:.9g} s were taken of {within}, {step}"]
 
 
 def _spontaneous(taken: Mapping[str, Any]) -> list[str]:

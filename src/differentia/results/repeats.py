@@ -16,7 +16,7 @@ from differentia.definition.repeats import Squares, noise_free, squares_of, with
 from differentia.errors import InputError, require_count, require_known, short_tracebacks, warn
 from differentia.recording.labelled import Labelled
 from differentia.recording.repeated import repeated_responses_from
-from differentia.results.confidence import Confidence, Sample, freedom_of, limits
+from differentia.results.confidence import WINDOWS, Confidence, Sample, freedom_of, limits
 from differentia.results.doubts import DOUBT_WORDS
 from differentia.results.intervals import CONFIDENCE, MOST_IMAGES, require_confidence
 from differentia.results.reliability import Split, spearman_brown, split_half, splits_of
@@ -97,7 +97,8 @@ def measure_repeats(
         ``noise_bias``: by how much noise is estimated to make ``noise_free`` too large, from parts of the
         repeats; NaN with two repeats. The limits are widened by 1.5 times as much, on that side. ``doubt``
         says why there are no limits of ``noise_free``: "noise" (the bias is estimated to be more than half of
-        the interval), "two repeats" (from which it can't be estimated), or a reason of `doubts`; else empty.
+        the interval), "two repeats" (from which it can't be estimated), or a reason of `doubts`, among them
+        "windows", of those that overlap, which have no limits at all; else empty.
 
         ``reliability_pearson`` and ``reliability_spearman``: the correlation of the pairs' distances between
         the mean responses of two halves of the repeats, the mean over ways to halve them, with limits over
@@ -150,7 +151,15 @@ def measure_repeats(
         "splits": int(splits),
         "seed": int(seed),
     }
-    return _dataset(given, found, attributes)
+    dataset = _dataset(given, found, attributes)
+    return dataset if getattr(repeats, "independent", True) else _without_limits(dataset)
+
+
+def _without_limits(dataset: xr.Dataset) -> xr.Dataset:
+    """Return the same of stimuli that are no independent sample: windows that overlap."""
+    limited = [str(name) for name in dataset if str(name).endswith(("_low", "_high"))]
+    doubt = dataset["doubt"].copy(data=np.full(dataset["doubt"].shape, WINDOWS))
+    return dataset.assign({name: dataset[name] * np.nan for name in limited} | {"doubt": doubt})
 
 
 def _require_normalization(normalize: str) -> None:
