@@ -232,7 +232,7 @@ def test_fewer_trials_that_vary_more_are_told() -> None:
     assert len(told["noise"]) == 2
     assert ratio < 1
     assert told["film"][-1].startswith("The condition with fewer trials varies more in V1: its SD is ")
-    assert "compare logarithms (log=True), or take as many trials of both" in told["film"][-1]
+    assert "compare logarithms (log=True, --log), or take as many trials of both" in told["film"][-1]
     many = table.groupby(["session", "area", "set"]).head(5)  # as many of both
     many = many.assign(differentiation=100 + many["differentiation"] * np.where(many["set"] == "film", 4, 1))
     assert len(dif.say_trials(compared(many))) == 2

@@ -338,7 +338,7 @@ def _say_levels(found: xr.Dataset) -> list[str]:
     return [
         f"Levels differ between sessions{_in(found)}, by a factor of {factor:.2g} (SD): if differences grow "
         "with them, few sessions decide the mean, and its interval and p hold less often than they say; "
-        "compare logarithms (log=True)."
+        "compare logarithms (log=True, --log)."
     ]
 
 
@@ -353,7 +353,7 @@ def _say_spreads(found: xr.Dataset) -> list[str]:
     found = found.isel(group=medians > MOST_SPREAD)
     if not found.sizes["group"]:
         return []
-    remedy = "" if found.attrs["log"] else "compare logarithms (log=True), or "
+    remedy = "" if found.attrs["log"] else "compare logarithms (log=True, --log), or "
     return [
         f"The condition with fewer trials varies more{_in(found)}: its SD is {medians.max():.2g} times the "
         f"other's in the median session, so that p within sessions may be too small; {remedy}take as many "
