@@ -267,7 +267,7 @@ class _Measurement:
             yield warn(
                 "undefined",
                 f"differentiation is NaN for {len(undefined)} trials, and so for their sets: {listed}; leave "
-                "those trials out",
+                "those trials out (where=, --where), or take longer ones",
             )
         if self.options.normalize == "none" and (told := [*self._what_differs_too()]):
             yield warn("other", "; ".join(told))
