@@ -214,6 +214,29 @@ dif.plot_trials(compared)
 """,
     ),
     Entry(
+        "repeats",
+        "With and without the noise of trials",
+        "Responses to repeated stimuli in two simulated areas. Noise makes single repeats (open) differ more "
+        "than the stimuli make them; filled marks are without it. Bars are intervals for other stimuli. "
+        "[Repeated stimuli](guides/recordings.md#repeated-stimuli).",
+        "Three marks for each of two sets in two areas: those of single repeats lie higher, and those "
+        "without noise far lower for gratings than for films.",
+        """
+rng = np.random.default_rng(1)
+loadings = rng.normal(size=(5, 80)) / 5**0.5
+strengths = {"films": 0.5, "gratings": 0.2}
+repeats = {
+    name: {
+        area: rng.poisson(rate * np.exp(strength * rng.normal(size=(40, 5)) @ loadings), (8, 40, 80))
+        for area, rate in {"V1": 2.0, "LM": 1.0}.items()
+    }
+    for name, strength in strengths.items()
+}
+found = dif.measure_repeats(repeats, normalize="unit")
+dif.plot_repeats(found)
+""",
+    ),
+    Entry(
         "time_courses",
         "Differentiation over time",
         "A window of three seconds moves through each trial of two films; lines are means over trials, bands "

@@ -2,8 +2,8 @@
 
 python docs/write_repeats.py [--simulations 300]
 
-What was counted is kept in docs/repeats.json; the page is written from it. It takes half an
-hour on two cores.
+What was counted is kept in docs/repeats.json; the page is written from it. It takes ten minutes
+on two cores.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from markdown_tables import table
 
 from differentia.definition.repeats import noise_free, squares_of
 from differentia.results.reliability import splits_of
-from differentia.results.repeats import SPLITS, _Measuring
+from differentia.results.repeats import SPLITS, VALUES, _Measuring
 from differentia.system.random import generator_of
 
 HERE = Path(__file__).parent
@@ -39,6 +39,9 @@ LEVEL = 0.95
 
 #: What is asked of limits, and of the value against what noise would make of it.
 LEAST_HELD, MOST_HELD, MOST_BIASED = 0.93, 0.97, 0.02
+
+#: From which on the bias by noise is small.
+MANY_REPEATS = 10
 
 #: Stimuli, and pairs of each, from which the truth is taken.
 MANY, PARTNERS = 20_000, 60
@@ -93,6 +96,26 @@ def _independent(rng: np.random.Generator) -> Any:
     return lambda rng, n: means * rng.gamma(1.0, size=(n, 100))
 
 
+def _few_kinds(rng: np.random.Generator) -> Any:
+    means = 0.2 * rng.gamma(1.0, size=(6, 50))
+    return lambda rng, n: means[rng.integers(6, size=n)] * rng.gamma(8, 1 / 8, (n, 50))
+
+
+def _rectified(rng: np.random.Generator) -> Any:
+    loadings = rng.normal(size=(20, 60)) / np.sqrt(20)
+    return lambda rng, n: 0.2 + 2 * np.maximum(rng.normal(size=(n, 20)) @ loadings, 0.0)
+
+
+def _two_angles(rng: np.random.Generator) -> Any:
+    preferred, peak = rng.uniform(0, 2 * np.pi, (40, 2)), 3 * rng.lognormal(0, 0.5, 40)
+
+    def responses(rng: np.random.Generator, n: int) -> Rates:
+        angles = rng.uniform(0, 2 * np.pi, (n, 1, 2))
+        return 0.3 + peak * np.exp((np.cos(angles - preferred) - 1).sum(axis=2))
+
+    return responses
+
+
 def _linear(rng: np.random.Generator) -> Any:
     loadings = rng.normal(size=(5, 100)) / np.sqrt(5)
     return lambda rng, n: rng.normal(size=(n, 5)) @ loadings
@@ -110,6 +133,11 @@ def _with_gain(rng: np.random.Generator, rates: Rates, repeats: int, *, of_repea
     """Multiply all units of a presentation, or of a whole repeat, by one number."""
     normal = rng.normal(size=(repeats, 1 if of_repeat else len(rates), 1))
     return rng.poisson(np.exp(0.3 * normal - 0.045) * rates).astype(np.float64)
+
+
+def _overdispersed(rng: np.random.Generator, rates: Rates, repeats: int) -> Repeats:
+    """Give each unit a gain of its own in each presentation, of variance 1."""
+    return _poisson(rng, rates * rng.gamma(1.0, size=(repeats, *rates.shape)), 1)[0]
 
 
 def _with_drift(rng: np.random.Generator, rates: Rates, repeats: int) -> Repeats:
@@ -142,7 +170,18 @@ KINDS: dict[str, Kind] = {
     "categories": Kind("ten, with differences within them", _categories, _poisson),
     "Gaussian noise": Kind("five linear factors; noise of twice their SD", _linear, _gaussian),
     "independent rates": Kind("each unit's rates are exponential, and its own", _independent, _poisson),
+    "few spikes": Kind("six categories of a fifth of a spike; 50 units", _few_kinds, _poisson),
+    "rectified": Kind("20 linear factors without what is below 0; 60 units", _rectified, _poisson),
+    "two angles": Kind("tuning to two angles, and a gain (SD 0.3); 40 units", _two_angles, _with_gain),
+    "overdispersed": Kind(
+        "five factors, each unit with a gain of its own (gamma, variance 1)",
+        partial(_factors, 5, 1.0),
+        _overdispersed,
+    ),
 }
+
+#: Of which no limits were seen before all bounds were chosen.
+FRESH = ("rectified", "two angles", "overdispersed")
 
 #: What the page shows how many repeats are needed of, and what the picture is of.
 SHOWN, DRAWN = (
@@ -177,44 +216,58 @@ def truth(kind: str) -> float:
     return float(np.sqrt(np.median(distances) / rates.var()))
 
 
-def look(kind: str, size: tuple[int, int], number: int) -> list[float]:
-    """Return the three values of a set, its limits without noise, the bias, and whether limits are told."""
-    _, recorded = one_set(kind, *size, number)
+class Found(NamedTuple):
+    """What is found in one set; numbers, of which some are NaN."""
+
+    plain: float
+    of_mean: float
+    noise_free: float
+    low: float
+    high: float
+    bias: float
+    noise: float  # whether it is doubted for noise, and at all
+    doubt: float
+    clean_low: float  # the limits of the same responses without noise
+    clean_high: float
+
+
+def look(kind: str, size: tuple[int, int], number: int) -> Found:
+    """Return the values of a set, and its limits."""
+    rates, recorded = one_set(kind, *size, number)
     measuring, splits = _Measuring(True, LEVEL, SPLITS, 0), splits_of(size[1], SPLITS, 0)
     squares = noise_free(recorded)
-    bias = measuring.bias(recorded, splits, squares.differentiation(divided=True).value)
-    free = measuring.noise_free(squares, bias, size[1])
+    bias, error = measuring.bias(recorded, splits, squares.differentiation(divided=True).value)
+    free = measuring.noise_free(squares, bias, error, size[1])
+    clean = measuring.noise_free(squares_of(rates), 0.0, 0.0, size[1])
     plain = float(np.mean([value_of(one) for one in recorded]))
-    values = [plain, value_of(recorded.mean(axis=0)), free.value]
-    return [*values, free.low, free.high, bias, float(free.doubt == "noise"), float(free.doubt != "")]
+    values = plain, value_of(recorded.mean(axis=0)), free.value
+    doubts = float(free.doubt == "noise"), float(free.doubt != "")
+    return Found(*values, free.low, free.high, bias, *doubts, clean.low, clean.high)
 
 
 def row(kind: str, size: tuple[int, int], simulations: int, run: Any) -> dict[str, Any]:
     """Return the means of the values over the truth, and how often limits that are told hold it."""
     true = truth(kind)
-    found = np.array(list(run(partial(look, kind, size), range(simulations))))
-    low, high = found[:, 3:5].T
-    told = np.isfinite(low)
+    values = np.array(list(run(partial(look, kind, size), range(simulations)))).T
+    found = dict(zip(Found._fields, values, strict=True))
+    low, high = found["low"], found["high"]
+    told, clean = np.isfinite(low), np.isfinite(found["clean_low"])
     below, above = high[told] < true, low[told] > true
+    without = (found["clean_low"][clean] <= true) & (true <= found["clean_high"][clean])
     return {
         "kind": kind,
         "size": list(size),
         "truth": true,
-        **dict(
-            zip(
-                ("plain", "of_mean", "noise_free"),
-                (np.nanmean(found[:, :3], axis=0) / true).tolist(),
-                strict=True,
-            )
-        ),
-        "undefined": float(np.isnan(found[:, 2]).mean()),
-        "bias": float(np.nanmean(found[:, 5]) / true),
-        "noise": float(found[:, 6].mean()),
-        "doubt": float(found[:, 7].mean()),
+        **{name: float(np.nanmean(found[name]) / true) for name in VALUES},
+        "undefined": float(np.isnan(found["noise_free"]).mean()),
+        "bias": float(np.nanmean(found["bias"]) / true),
+        "noise": float(found["noise"].mean()),
+        "doubt": float(found["doubt"].mean()),
         "held": float(1 - (below | above).mean()) if told.any() else None,
         "below": float(below.mean()) if told.any() else None,
         "above": float(above.mean()) if told.any() else None,
         "half_width": float(np.median((high - low)[told]) / 2 / true) if told.any() else None,
+        "clean": float(without.mean()) if clean.any() else None,
     }
 
 
@@ -276,7 +329,8 @@ writes it; the numbers are also in `repeats.json`.)
 
 There are 100 units unless said otherwise, which are always the same; stimuli and noise are new in each
 simulation. The truth is the value of 20,000 stimuli without noise. Spikes are Poisson, but where a Gaussian
-is named.
+is named. No limits of {fresh} were seen before all bounds of the method
+were chosen.
 
 """
 
@@ -320,7 +374,8 @@ The same of *{drawn}*, as it is; the line is the truth.
 ## Limits
 
 How many of the limits without noise that are told hold the truth, at 95 %; in brackets, how many lie wholly
-below and above it. *Doubt*: of how many sets they are not told, and of these for noise. *Half width*: the
+below and above it. *Expected responses*: the same of limits from these stimuli's expected responses, which no
+noise was added to. *Doubt*: of how many sets they are not told, and of these for noise. *Half width*: the
 median, in per cent of the truth. **Bold** is what lies outside 93 to 97 %, by more than two standard errors
 of the simulation.
 
@@ -331,10 +386,18 @@ SUMMARY = """
 errors of the simulation, {above} hold more, as limits are wider than they had to be, and {below} less:
 {named}.
 
-- With three or four repeats the bias by noise is known roughly. It is underestimated where units are few, or
-  share a gain: so limits hold less.
-- Rates of *two factors* have a long tail, and the strongest stimuli may be missing ([more of
-  that](coverage.md)). A part of their sets has a doubt for it; more repeats do not help.
+{table}
+
+- Limits are too wide where all stimuli have like distances to others, as those of one angle, of linear
+  factors, or of categories: leaving out a stimulus counts twice what a pair of stimuli has of its own, which
+  is then most of what there is.
+- They are widened by 1.5 times the estimated bias and its error, which are large with three or four repeats
+  and known roughly: the bias is overestimated where noise is far more than the signal (*five factors*), and
+  underestimated where units are few, or share a gain. So these limits are rather wide than wrong.
+- Rates of *two factors* have a long tail, and the strongest stimuli may be missing, with noise or without
+  ([more of that](coverage.md)). A part of their sets has a doubt for it; more repeats do not help.
+- Where little is left beside noise (*few spikes*), parts of the repeats tell less of how large the bias is.
+  `reliability_spearman` tells of such sets.
 - Limits are over stimuli, which are left out with all of their repeats, so that the noise of presentations is
   within them. Noise that all stimuli of a repeat share, as *drift*, is not.
 - Nothing is claimed of two repeats, of which there are no limits, nor of the limits of the other two values.
@@ -363,12 +426,13 @@ def misses(one: Mapping[str, Any], simulations: int) -> int:
 def _limits_row(one: Mapping[str, Any], simulations: int) -> list[str]:
     cells = [one["kind"], str(one["size"][0]), str(one["size"][1])]
     if one["held"] is None:
-        cells += ["-", "-"]
+        cells += ["-", "-", "-"]
     else:
         held = f"{100 * one['held']:.1f}"
         held = f"**{held}**" if misses(one, simulations) else held
         cells += [
             f"{held} ({100 * one['below']:.1f}, {100 * one['above']:.1f})",
+            f"{100 * one['clean']:.1f}",
             f"{100 * one['half_width']:.0f}",
         ]
     return [*cells, f"{100 * one['doubt']:.0f}, {100 * one['noise']:.0f}"]
@@ -380,7 +444,12 @@ def page(counted: Mapping[str, Any]) -> str:
     lines = table(
         ["responses", "what they are"], [[name, kind.words] for name, kind in KINDS.items()], texts=2
     )
-    text = HEAD + "\n".join(lines) + "\n" + SQUARED.format(squares=SQUARES)
+    text = (
+        HEAD.format(fresh=f"*{'*, *'.join(FRESH[:-1])}* and *{FRESH[-1]}*")
+        + "\n".join(lines)
+        + "\n"
+        + SQUARED.format(squares=SQUARES)
+    )
     cells = [
         [
             one["kind"],
@@ -427,7 +496,15 @@ def page(counted: Mapping[str, Any]) -> str:
     ]
     head = ["responses", "repeats", "plain", "of the mean", "without noise"]
     text += REASON.format(stimuli=STIMULI) + "\n".join(table(head, cells)) + "\n"
-    head = ["responses", "stimuli", "repeats", "held (below, above)", "half width", "doubt, noise"]
+    head = [
+        "responses",
+        "stimuli",
+        "repeats",
+        "held (below, above)",
+        "expected responses",
+        "half width",
+        "doubt, noise",
+    ]
     text += LIMITS.format(drawn=DRAWN)
     text += "\n".join(table(head, [_limits_row(one, simulations) for one in rows])) + "\n"
     told = [one for one in rows if one["held"] is not None]
@@ -436,14 +513,28 @@ def page(counted: Mapping[str, Any]) -> str:
         f"{one['kind']}, {one['size'][0]} stimuli, {one['size'][1]} repeats ({100 * one['held']:.1f} %)"
         for one in missed[-1]
     )
-    counts = {
-        "within": sum(LEAST_HELD <= one["held"] <= MOST_HELD for one in told),
-        "higher": sum(one["held"] > MOST_HELD for one in told),
-        "lower": sum(one["held"] < LEAST_HELD for one in told),
-        "above": len(missed[1]),
-        "below": len(missed[-1]),
-    }
-    return text + SUMMARY.format(**counts, cells=len(told), named=named or "none")
+    within, higher, lower = _spread(told, "held")
+    counts = {"within": within, "higher": higher, "lower": lower, "cells": len(told)}
+    counts |= {"above": len(missed[1]), "below": len(missed[-1])}
+    shares = [
+        ["expected responses, no noise", *map(str, _spread(told, "clean"))],
+        *(
+            [
+                words,
+                *map(str, _spread([one for one in told if few == (one["size"][1] < MANY_REPEATS)], "held")),
+            ]
+            for words, few in (("three or four repeats", True), ("ten or twenty", False))
+        ),
+    ]
+    lines = table(["cells of", "within 93 to 97 %", "higher", "lower"], shares)
+    return text + SUMMARY.format(**counts, named=named or "none", table="\n".join(lines))
+
+
+def _spread(rows: Sequence[Mapping[str, Any]], what: str) -> tuple[int, int, int]:
+    """Return how many lie within what is asked of limits, higher, and lower."""
+    held = np.array([one[what] for one in rows])
+    higher, lower = int((held > MOST_HELD).sum()), int((held < LEAST_HELD).sum())
+    return len(held) - higher - lower, higher, lower
 
 
 def draw(counted: Mapping[str, Any]) -> None:

@@ -72,7 +72,7 @@ from .results.published import (
 from .results.rdms import to_rsatoolbox as to_rsatoolbox
 from .results.relative import relative as relative, relative_interval as relative_interval
 from .results.renaming import rename as rename
-from .results.repeats import measure_repeats as measure_repeats
+from .results.repeats import measure_repeats as measure_repeats, say_repeats as say_repeats
 from .results.statistics import statistics as statistics
 from .results.tables import (
     records as records,

@@ -109,6 +109,35 @@ def test_limits() -> None:
     assert abs(found["noise_bias"].item()) < 0.02 * found["noise_free"].item()
 
 
+def test_limits_reach_as_far_as_the_bias() -> None:
+    """They are widened by 1.5 times the bias that pairs of three repeats tell, and its error; by loops."""
+    given = spikes(3, 14, seed=5) + 0.01 * np.random.default_rng(0).normal(
+        size=(3, 14, 20)
+    )  # so without ties
+    found = dif.measure_repeats(given)
+    squares, variance = oracles.squares_across_repeats(given.tolist(), "layer")
+    distances = np.zeros((14, 14))
+    distances[np.triu_indices(14, k=1)] = np.sqrt(np.maximum(squares, 0.0))
+    entries = given - given.mean(axis=(1, 2), keepdims=True)
+    sums = entries.sum(axis=0)
+    powers = (sums**2 - (entries**2).sum(axis=0)).mean(axis=1) / 6
+    assert powers.mean() == pytest.approx(variance, rel=1e-10)
+    known = Sample(distances + distances.T, sums.mean(axis=1) / 3, powers).confidence()
+    assert known is not None
+    value = np.sqrt(np.median(squares) / variance)
+    low, high = np.exp(limits(known.log_limit, known.freedom, 0.95)) * value
+    of_pairs = []
+    for without in range(3):
+        of_pair, its_variance = oracles.squares_across_repeats(np.delete(given, without, 0).tolist(), "layer")
+        of_pairs.append(np.sqrt(np.median(of_pair) / its_variance))
+    bias, error = 2 * (np.mean(of_pairs) - value), 2 * np.std(of_pairs, ddof=1) / np.sqrt(3)
+    assert found["noise_bias"].item() == pytest.approx(bias, rel=1e-8)
+    assert found["noise_bias_error"].item() == pytest.approx(error, rel=1e-8)
+    assert found["noise_free_low"].item() == pytest.approx(low - 1.5 * max(bias + error, 0), rel=1e-8)
+    assert found["noise_free_high"].item() == pytest.approx(high - 1.5 * min(bias - error, 0), rel=1e-8)
+    assert found["noise_free_low"] < low  # so far the bias reaches
+
+
 def _sample(responses: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     differences = responses[:, np.newaxis] - responses
     distances = np.sqrt((differences**2).mean(axis=2))
@@ -124,7 +153,8 @@ def test_limits_of_single_repeats() -> None:
         np.testing.assert_allclose(same[f"plain{end}"], same[f"of_mean{end}"], rtol=1e-6)
         np.testing.assert_allclose(same[f"plain{end}"], same[f"noise_free{end}"], rtol=1e-6)
     assert same["reliability_pearson"].item() == pytest.approx(1.0)
-    assert same["noise_bias"].item() == pytest.approx(0.0, abs=1e-9)
+    for name in ("noise_bias", "noise_bias_error"):
+        assert same[name].item() == pytest.approx(0.0, abs=1e-9)
 
 
 def test_the_bias_by_noise() -> None:
@@ -230,6 +260,41 @@ def test_the_table(tmp_path: Path) -> None:
     back = pd.read_parquet(dif.save_table(table, tmp_path / "repeats.parquet"))
     pd.testing.assert_frame_equal(back, table, check_dtype=False)
     assert found.attrs["normalize"] == "layer"
+
+
+def test_words() -> None:
+    """They have the numbers, in which direction noise moves the value, and why there are no limits."""
+    rng = np.random.default_rng(0)
+    signal, noise = rng.normal(size=(20, 3)) @ rng.normal(size=(3, 30)), rng.normal(size=(4, 20, 30))
+    given = {
+        "films": {"V1": signal + 2 * noise, "LM": 40 * np.eye(20, 30) + 3 * noise},
+        "two": {"V1": signal + noise[:2], "LM": noise},
+    }
+    with pytest.warns(dif.DifferentiaWarning, match="without noise of set 'two', layer 'LM'"):
+        found = dif.measure_repeats(given)
+    films, _, two, hidden = dif.say_repeats(found)
+    of = found.sel(set="films", layer="V1")
+    free, low, high, plain = (
+        of[name].item() for name in ("noise_free", "noise_free_low", "noise_free_high", "plain")
+    )
+    assert f"films, V1: differentiation without noise is {free:.3g} [{low:.3g}, {high:.3g}]" in films
+    assert f"single repeats {100 * (plain / free - 1):.0f} % larger ({plain:.3g})." in films
+    halves, corrected = (of[f"reliability_spearman{end}"].item() for end in ("", "_corrected"))
+    assert f"4 repeats agree on how far stimuli lie apart (rank correlation {halves:.2f}" in films
+    assert f"of all, about {corrected:.2f})" in films
+    assert "no limits, as two repeats do not tell" in two
+    assert "[" not in two
+    assert "two, LM: noise hides how the responses differ" in hidden
+    less = found.assign(plain=found["noise_free"] * 0.9).sel(set=["films"], layer=["V1"])
+    assert "10 % smaller" in dif.say_repeats(less)[0]
+    with pytest.warns(dif.DifferentiaWarning):
+        alone = dif.measure_repeats(np.ones((3, 12, 4)))
+    assert dif.say_repeats(alone) == [
+        "no differentiation is known, as responses do not vary in every repeat."
+    ]
+    for wrong in (found.assign_attrs(differentia="depth"), found.sel(set="films"), None):
+        with pytest.raises(dif.InputError, match=r"not what measure_repeats\(repeats\) returned"):
+            dif.say_repeats(wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

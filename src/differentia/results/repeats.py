@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations, product
 from statistics import mode
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,11 +16,12 @@ from differentia.definition.repeats import Squares, noise_free, squares_of, with
 from differentia.errors import InputError, require_count, require_known, short_tracebacks, warn
 from differentia.recording.labelled import Labelled
 from differentia.recording.repeated import repeated_responses_from
+from differentia.recording.responses import ALL
 from differentia.results.confidence import WINDOWS, Confidence, Sample, freedom_of, limits
 from differentia.results.doubts import DOUBT_WORDS
 from differentia.results.intervals import CONFIDENCE, MOST_IMAGES, require_confidence
 from differentia.results.reliability import Split, spearman_brown, split_half, splits_of
-from differentia.results.subject import RECORDED_FACT
+from differentia.results.subject import RECORDED_FACT, subject_of
 from differentia.system.choices import NORMALIZE
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ REPEAT_DOUBTS = {
 }
 
 #: A bias by noise that is a larger share of half the interval makes it doubtful; limits are widened by so
-#: many times the bias, whose estimate is itself uncertain. Both are those of docs/repeats.md.
+#: many times the bias and its standard error. Both are those of docs/repeats.md.
 _MOST_BIASED, _WIDENED = 1.0, 1.5
 
 
@@ -95,10 +96,11 @@ def measure_repeats(
         NaN for sets of fewer than 10 stimuli, and where they can't be trusted.
 
         ``noise_bias``: by how much noise is estimated to make ``noise_free`` too large, from parts of the
-        repeats; NaN with two repeats. The limits are widened by 1.5 times as much, on that side. ``doubt``
-        says why there are no limits of ``noise_free``: "noise" (the bias is estimated to be more than half of
-        the interval), "two repeats" (from which it can't be estimated), or a reason of `doubts`, among them
-        "windows", of those that overlap, which have no limits at all; else empty.
+        repeats; NaN with two repeats; ``noise_bias_error`` is its standard error over parts. The limits are
+        widened by 1.5 times the bias and its error, on each side that it may have moved the value from.
+        ``doubt`` says why there are no limits of ``noise_free``: "noise" (the bias is estimated to be more
+        than half of the interval), "two repeats" (from which it can't be estimated), or a reason of `doubts`,
+        among them "windows", of those that overlap, which have no limits at all; else empty.
 
         ``reliability_pearson`` and ``reliability_spearman``: the correlation of the pairs' distances between
         the mean responses of two halves of the repeats, the mean over ways to halve them, with limits over
@@ -212,13 +214,13 @@ class _Measuring:
         assert total is not None
         of_mean = squares_of(repeats.mean(axis=0))
         free = without_noise(of_mean, total, len(repeats))
-        bias = self.bias(repeats, splits, free.differentiation(divided=self.divided).value)
+        bias, error = self.bias(repeats, splits, free.differentiation(divided=self.divided).value)
         known = {
             "plain": self._plain(*zip(*plain, strict=True)),
             "of_mean": self._known(of_mean.differentiation(divided=self.divided), self._confidence(of_mean)),
-            "noise_free": self.noise_free(free, bias, len(repeats)),
+            "noise_free": self.noise_free(free, bias, error, len(repeats)),
         }
-        numbers = {"noise_bias": bias}
+        numbers = {"noise_bias": bias, "noise_bias_error": error}
         for name, (value, low, high) in split_half(repeats, splits, self.confidence).items():
             ends = {"": value, "_low": low, "_high": high, "_corrected": spearman_brown(value)}
             numbers |= {f"reliability_{name}{end}": number for end, number in ends.items()}
@@ -256,20 +258,23 @@ class _Measuring:
             Differentiation(mean), Confidence(log_limit, freedom_of(influence), influence, doubt)
         )
 
-    def bias(self, repeats: Float[np.ndarray, "repeat n k"], splits: Sequence[Split], value: float) -> float:
-        """Return by how much noise makes a value too large, as the values of parts of the repeats tell."""
-        some = splits[:: -(-len(splits) // (_PARTS // 2))]
-        halves = [half for split in some for half in split]
-        parts = halves if len(repeats) > 3 else [np.concatenate(split) for split in some]
-        few, all_of_them = len(parts[0]), len(repeats)
-        if few == all_of_them:
-            return np.nan
+    def bias(
+        self, repeats: Float[np.ndarray, "repeat n k"], splits: Sequence[Split], value: float
+    ) -> tuple[float, float]:
+        """Return by how much noise makes a value too large, as the values of parts tell, and its error."""
+        halves = [half.tolist() for split in splits[:: -(-len(splits) // (_PARTS // 2))] for half in split]
+        of_all = len(repeats)
+        parts = halves if of_all > 3 else [[*pair] for pair in combinations(range(of_all), 2)]
+        few = len(parts[0])
+        if few == of_all:
+            return np.nan, np.nan
         of_parts = [noise_free(repeats[part]).differentiation(divided=self.divided).value for part in parts]
-        # It falls as one over the number of repeats.
-        return float(np.mean(of_parts) - value) * few / (all_of_them - few)
+        factor = few / (of_all - few)  # It falls as one over the number of repeats.
+        error = factor * np.std(of_parts, ddof=1) / np.sqrt(len(parts))
+        return float(factor * (np.mean(of_parts) - value)), float(error)
 
-    def noise_free(self, squares: Squares, bias: float, repeats: int) -> _Known:
-        """Return the value without noise; its limits are widened by its bias."""
+    def noise_free(self, squares: Squares, bias: float, error: float, repeats: int) -> _Known:
+        """Return the value without noise; its limits are widened by its bias, as far as that may reach."""
         known = self._known(squares.differentiation(divided=self.divided), self._confidence(squares))
         if np.isnan(known.low):
             return known
@@ -277,7 +282,8 @@ class _Measuring:
             return _Known(known.value, doubt=TWO_REPEATS)
         if not abs(bias) <= _MOST_BIASED * (known.high - known.low) / 2:
             return _Known(known.value, doubt=NOISE)
-        low, high = known.low - _WIDENED * max(bias, 0.0), known.high - _WIDENED * min(bias, 0.0)
+        low = known.low - _WIDENED * max(bias + error, 0.0)
+        high = known.high - _WIDENED * min(bias - error, 0.0)
         return known._replace(low=max(low, 0.0), high=high)
 
 
@@ -309,3 +315,73 @@ def _dataset(
     variables["n_units"] = "layer", [given[sets[0]][layer].values.shape[1] for layer in layers]
     attrs = {"differentia": KIND, **attributes, RECORDED_FACT: 1}
     return xr.Dataset(variables, coords={"set": sets, "layer": layers}, attrs=attrs)
+
+
+def require_repeats(given: Any) -> None:
+    """Raise an error for what `measure_repeats` has not returned."""
+    if getattr(given, "attrs", {}).get("differentia") != KIND or not {"set", "layer"} <= {*given.dims}:
+        raise InputError(
+            f"this {type(given).__name__} is not what measure_repeats(repeats) returned; expected that, or "
+            "some of its sets and layers, as of found.sel(set=[name])"
+        )
+
+
+@short_tracebacks
+def say_repeats(found: xr.Dataset) -> list[str]:
+    """Return in words how far noise moves the differentiation of each set and layer, and how repeats agree.
+
+    Parameters
+    ----------
+    found
+        What `measure_repeats` returned, or a selection of its sets and layers.
+
+    Returns
+    -------
+    list of str
+        Two sentences for each set and layer, as one text: the value without noise, how far that of single
+        repeats lies from it, and why there are no limits; and the reliability of the pairs' distances.
+
+    Raises
+    ------
+    InputError
+        It is not what `measure_repeats` returned.
+    """
+    require_repeats(found)
+    places = product(found["set"].values, found["layer"].values)
+    items = subject_of(found).item.many
+    return [_say_place(found.sel(set=name, layer=layer), items) for name, layer in places]
+
+
+def _say_place(one: xr.Dataset, items: str) -> str:
+    where = ", ".join(part for part in (one["set"].item(), one["layer"].item()) if part != ALL)
+    said = f"{where}: " if where else ""  # of one array alone there is nothing to name
+    plain, free = one["plain"].item(), one["noise_free"].item()
+    low, high = one["noise_free_low"].item(), one["noise_free_high"].item()
+    if np.isnan(plain):
+        return f"{said}no differentiation is known, as responses do not vary in every repeat."
+    if np.isnan(free):
+        said += f"noise hides how the responses differ; single repeats have a differentiation of {plain:.3g}."
+    else:
+        interval = f" [{low:.3g}, {high:.3g}]" if np.isfinite(low) else ""
+        said += f"differentiation without noise is {free:.3g}{interval}, and {_say_noise(plain, free)}"
+        doubt = one["doubt"].item()
+        said += f"; there are no limits, as {REPEAT_DOUBTS[doubt].format(items=items)}." if doubt else "."
+    return said + _say_reliability(one, items)
+
+
+def _say_noise(plain: float, free: float) -> str:
+    """Return how far noise moves the value of single repeats."""
+    percent = 100 * (plain / free - 1)
+    if abs(percent) < 1:
+        return f"noise moves that of single repeats by less than 1 % ({plain:.3g})"
+    side = "larger" if percent > 0 else "smaller"
+    return f"noise makes that of single repeats {abs(percent):.0f} % {side} ({plain:.3g})"
+
+
+def _say_reliability(one: xr.Dataset, items: str) -> str:
+    halves, corrected = (one[f"reliability_spearman{end}"].item() for end in ("", "_corrected"))
+    if np.isnan(halves):
+        return ""
+    both = f"{halves:.2f}; of all, about {corrected:.2f}" if np.isfinite(corrected) else f"{halves:.2f}"
+    repeats = int(one["n_repeats"])
+    return f" Halves of the {repeats} repeats agree on how far {items} lie apart (rank correlation {both})."

@@ -66,7 +66,7 @@ def test_what_is_not_there_is_not_explained(found: xr.Dataset) -> None:
     """Of a selection without doubts and without what noise hides; other data are refused."""
     entries = set(legend_entries(dif.plot_repeats(found.sel(set=["films"]))))
     assert not entries & {"not to be trusted", "hidden by noise", "gratings"}
-    with pytest.raises(dif.InputError, match="not what measure_repeats returned"):
+    with pytest.raises(dif.InputError, match=r"not what measure_repeats\(repeats\) returned"):
         dif.plot_repeats(found.assign_attrs(differentia="depth"))
     none = dif.measure_repeats(
         np.random.default_rng(0).normal(size=(3, 5, 400)) + np.eye(5, 400) * 40, normalize="none"

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from differentia.errors import InputError, short_tracebacks
+from differentia.errors import short_tracebacks
 from differentia.output.colours import set_looks
 from differentia.output.figures.depth import LABEL_SIZE, mark_scale, panel_in, rule
 from differentia.output.figures.intervals import DOUBT, LEGEND_COLOUR, doubt_key, draw_bars, draw_doubts
 from differentia.output.figures.legends import key
 from differentia.output.figures.lines import MARK_SIZE, MOST_ABOVE, set_entries
 from differentia.output.words import unit_of
-from differentia.results.repeats import KIND, VALUES
+from differentia.results.repeats import VALUES, require_repeats
 from differentia.results.subject import subject_of
 from differentia.results.summaries import layer_names, percent
 
@@ -63,8 +63,7 @@ def plot_repeats(found: xr.Dataset, ax: Axes | Figure | None = None) -> Axes:
     InputError
         It is not what `measure_repeats` returned.
     """
-    if getattr(found, "attrs", {}).get("differentia") != KIND:
-        raise InputError("this is not what measure_repeats returned, which plot_repeats draws")
+    require_repeats(found)
     layers, looks = layer_names(found), set_looks(found)
     doubted = found["doubt"].transpose("set", "layer") != ""
     unknown = found["noise_free"].transpose("set", "layer").isnull()
