@@ -24,7 +24,10 @@ from real_data import data_folder
 
 import differentia as dif
 from differentia.results.across import compare_pairs, limits_by_t, mean_of
+from differentia.results.confidence import confidence_of_mean, limits
+from differentia.results.contrasts import Known, compare
 from differentia.results.permuted import permuted
+from differentia.results.trials import MOST_LEVELS, MOST_SPREAD
 
 HERE = Path(__file__).parent
 PAGE, COUNTED, PICTURE = HERE / "trials.md", HERE / "trials.json", HERE / "images" / "trials.png"
@@ -124,6 +127,56 @@ def within(name: str, simulations: int) -> dict[str, Any]:
     return {"name": name, **{side: count / simulations for side, count in hits.items()}}
 
 
+class Values(NamedTuple):
+    """Values of single trials, whose mean is 1, and what they are."""
+
+    words: str
+    draw: Draw
+
+
+def _log_normal_of(sd: float) -> Draw:
+    return lambda rng, shape: rng.lognormal(-(sd**2) / 2, sd, shape)
+
+
+#: Of trials of a set.
+VALUES = {
+    "normal": Values("SD 0.3", lambda rng, shape: rng.normal(1.0, 0.3, shape)),
+    "exponential": Values("SD 1", lambda rng, shape: rng.exponential(1.0, shape)),
+    "log-normal, 0.5": Values("SD 0.5 of the logarithm", _log_normal_of(0.5)),
+    "log-normal, 0.8": Values("SD 0.8 of the logarithm", _log_normal_of(0.8)),
+    "log-normal, 1": Values("SD 1 of the logarithm; there to show limits", _log_normal_of(1.0)),
+    "rare": Values(
+        "one in five is six times as large as the others; there to show limits",
+        lambda rng, shape: np.where(rng.random(shape) < 0.2, 3.0, 0.5) * rng.lognormal(-5e-5, 0.01, shape),
+    ),
+}
+
+#: How many trials a set has.
+OF_SET = (3, 4, 5, 10, 20)
+
+
+def of_set(name: str, n: int, simulations: int) -> dict[str, Any]:
+    """Return how often limits over trials hold the true mean, and two sets of the same mean have p < 0.05."""
+    rng = np.random.default_rng([zlib.crc32(name.encode()), n])
+    held, differ = 0, 0
+    for values in VALUES[name].draw(rng, (5 * simulations, n)):
+        known = confidence_of_mean(values)
+        if known is not None:
+            low, high = np.exp(limits(known.log_limit, known.freedom, LEVEL)) * values.mean()
+            held += low <= 1.0 <= high
+    for pair in VALUES[name].draw(rng, (simulations, 2, n)):
+        differ += compare(*map(_known, pair)).p < ALPHA
+    return {"name": name, "trials": n, "held": held / (5 * simulations), "differ": differ / simulations}
+
+
+def _known(values: np.ndarray) -> Known:
+    """Return what is known of the mean of trials."""
+    found = confidence_of_mean(values)
+    assert found is not None
+    error = float(found.influence.std(ddof=1) / np.sqrt(len(values)))
+    return Known(float(values.mean()), found.log_limit, found.freedom, error)
+
+
 #: Sessions, and what is compared in them.
 SIZES = (6, 15, 44)
 
@@ -139,13 +192,6 @@ def _of_logs(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return 0.3 + 0.2 * (rng.gamma(4.0, 0.5, shape) - 2.0) + means[0] - means[1]
 
 
-def _as_they_are(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the same of values that are not logarithms, with levels that differ between sessions."""
-    level = np.exp(rng.normal(size=shape))
-    means = [np.exp(0.5 * rng.normal(size=(*shape, n))).mean(axis=-1) for n in (20, 30)]
-    return level * (np.exp(0.3) * means[0] - means[1])
-
-
 class Across(NamedTuple):
     """The differences of sessions, and what they are."""
 
@@ -154,15 +200,27 @@ class Across(NamedTuple):
     truth: float
 
 
+def _as_they_are(sd: float) -> Across:
+    """Return the same of values that are not logarithms, with levels that differ between sessions."""
+
+    def draw(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        level = np.exp(sd * rng.normal(size=shape))
+        means = [np.exp(0.5 * rng.normal(size=(*shape, n))).mean(axis=-1) for n in (20, 30)]
+        return level * (np.exp(0.3) * means[0] - means[1])
+
+    return Across(
+        f"log-normal values that are no logarithms; levels of sessions differ by a factor of "
+        f"{np.exp(sd):.2g} (SD){'; there to show limits' if sd > MOST_LEVELS else ''}",
+        draw,
+        float(np.exp(sd**2 / 2) * np.exp(0.125) * (np.exp(0.3) - 1)),
+    )
+
+
 ACROSS = {
     "normal": Across("normal values; sessions differ in their difference by SD 0.3", _alike, 0.3),
     "logarithms": Across("logarithms of log-normal values; skewed over sessions (1.0)", _of_logs, 0.3),
-    "as they are": Across(
-        "log-normal values that are no logarithms, in sessions whose levels differ by a factor e; there to "
-        "show limits",
-        _as_they_are,
-        float(np.exp(0.5) * np.exp(0.125) * (np.exp(0.3) - 1)),
-    ),
+    "as they are, levels alike": _as_they_are(0.3),
+    "as they are": _as_they_are(1.0),
 }
 
 
@@ -233,6 +291,57 @@ def models(slope: float, simulations: int) -> dict[str, Any]:
     return {"slope": slope, **{name: float(np.mean(of)) for name, of in hits.items()}, **told}
 
 
+#: Areas that are recorded together in sessions: how many, and of how many sessions.
+AREAS, TOGETHER = 3, 10
+
+
+class Together(NamedTuple):
+    """How areas of one session go together, where no area differs on average."""
+
+    words: str
+    #: The share of the variance of trials that all areas have in common, and by how much each area of each
+    #: session differs in how the conditions differ, in SDs of trials.
+    in_common: float
+    slope: float
+
+
+AREAS_TOGETHER = {
+    "alike": Together("each area on its own", 0.0, 0.0),
+    "trials": Together("60 % of the variance of trials is that of all areas", 0.6, 0.0),
+    "areas": Together("areas of a session differ in their difference by SD 0.5", 0.0, 0.5),
+}
+
+
+def areas(given: Together, rng: np.random.Generator) -> Any:
+    """Return trials of sessions in which all areas are recorded."""
+    import pandas as pd
+
+    first, n = np.arange(sum(TRIALS)) < TRIALS[0], sum(TRIALS)
+    of_trials = np.sqrt(given.in_common) * rng.normal(size=(TOGETHER, 1, n))
+    values = rng.normal(size=(TOGETHER, 1, 1)) + of_trials
+    values = values + given.slope * rng.normal(size=(TOGETHER, AREAS, 1)) * first
+    values = values + np.sqrt(1 - given.in_common) * rng.normal(size=(TOGETHER, AREAS, n))
+    session, area, trial = (at.ravel() for at in np.indices(values.shape))
+    columns = {"session": session, "group": area, "differentiation": values.ravel()}
+    return pd.DataFrame(columns | {"set": np.where(first[trial], "a", "b")})
+
+
+def together(name: str, simulations: int) -> dict[str, Any]:
+    """Return how often p < 0.05 in an area, of two areas' interaction, and across sessions."""
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    hits: dict[str, list[float]] = {"slopes": [], "interaction": [], "across": []}
+    for _ in range(simulations):
+        trials = areas(AREAS_TOGETHER[name], rng)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dif.DifferentiaWarning)
+            found = dif.mixed_model(trials, "a", "b", group="group", slopes=True)
+        hits["slopes"].append(float((found["p"] < ALPHA).mean()))
+        hits["interaction"].append(float((found["interaction_p"] < ALPHA).mean()))
+        found = dif.compare_trials(trials, "a", "b", group="group", permutations=1)
+        hits["across"].append(float((found["p_across"] < ALPHA).mean()))
+    return {"name": name, **{which: float(np.mean(of)) for which, of in hits.items()}}
+
+
 FILMS = (
     "mouse montage 1",
     "mouse montage 1, spatial phase scramble",
@@ -286,6 +395,7 @@ def count(simulations: int) -> dict[str, Any]:
     counted: dict[str, Any] = {"simulations": simulations, "published": published_values}
     counted["across"] = [across(name, n, 5 * simulations) for name, n in product(ACROSS, SIZES)]
     counted["families"] = {str(n): families(n, simulations // 2) for n in SIZES}
+    counted["of_set"] = [of_set(name, n, simulations) for name, n in product(VALUES, OF_SET)]
     counted["within"] = []
     for name in SESSIONS:
         counted["within"].append(within(name, simulations))
@@ -294,6 +404,7 @@ def count(simulations: int) -> dict[str, Any]:
     for slope in SLOPES:
         counted["models"].append(models(slope, simulations // 4))
         print(counted["models"][-1], flush=True)
+    counted["together"] = [together(name, simulations // 10) for name in AREAS_TOGETHER]
     return counted
 
 
@@ -319,7 +430,8 @@ What is claimed here is as wide as the simulations below, and no wider.
 
 ## Which to choose
 
-- **Of one session:** the permutation of its trials. It says nothing of another session.
+- **Of one session:** the permutation of its trials. It says nothing of another session. Limits and contrasts
+  of a result of `measure_states` are of one session, too.
 - **Of a kind of session or animal** (a layer, a genotype): the mean over sessions, `p_across`, which counts
   each session once; or over animals (`subject=`), where an animal has several sessions.
 - **A mixed model** is for what these can't do, such as differences between groups (its interactions).
@@ -334,10 +446,24 @@ is not used.
 
 """
 
-ACROSS_TEXT = """
+WITHIN_TEXT = """
 {missed} Where the condition with few trials varies much more, one-sided p is too small, and where values are
-skewed as well, so is two-sided p: compare logarithms, or as many trials of both. Runs whose trials resemble
-each other have to be named (`block`).
+skewed as well, so is two-sided p: compare logarithms, or as many trials of both. `say_trials` tells of it
+where the SD of the condition with fewer trials is more than {spread:g} times the other's, in the median
+session. Runs whose trials resemble each other have to be named (`block`).
+
+## Limits of a result
+
+The value of a set in a result of `measure_states` is the mean over its trials. In how many per cent of
+{of_set:,} samples of trials its nominal 95 % interval holds the true mean (asked is 93 to 97 %; **bold**
+misses that), and in brackets in how many per cent of {simulations:,} pairs of sets with the same mean
+`contrast` has p < 0.05.
+
+"""
+
+ACROSS_TEXT = """
+{missed} Few trials of values that skewed, or of which some rare ones are far stronger, tell too little of
+their mean: show more of them, or compare logarithms (`compare_trials`).
 
 ## Across sessions
 
@@ -349,7 +475,8 @@ leaves out 0: false positives are what is missing to 100 %.
 
 FAMILIES = """
 Where levels differ much between sessions, compare logarithms (`log=True`): as they are, a few strong sessions
-decide the mean and its interval.
+decide the mean and its interval. `say_trials` tells of it, and `plot_trials` doubts the interval, where the
+SD over sessions of the logarithm of their levels (`level_sd`) is above {levels:g}, a factor of {factor:.2g}.
 
 With three groups, none of which differs, any has a corrected p < 0.05 in so many simulations:
 {families}.
@@ -364,9 +491,20 @@ that failed ({failed}) have no p, and are counted as not below 0.05.
 
 """
 
-PUBLISHED = """
+TOGETHER_TEXT = """
 Once sessions differ in how the conditions differ, the model without slopes takes trials for evidence about
 sessions, and finds too much: more with more trials. With slopes, and across sessions, that is not so.
+
+That is of groups that have sessions of their own. Where groups are areas recorded together, neither model
+knows how they go together, and `mixed_model` tells so. {areas} areas of {sessions} sessions, none of which
+differs on average ({simulations} fits; p < 0.05 in per cent of areas, known to ± {error:.1f} % or a little
+less well, and of pairs of areas for the interaction):
+
+"""
+
+PUBLISHED = """
+Interactions of areas that were recorded together say too little where trials do, and too much where sessions
+differ area by area: `compare_trials` takes each area on its own, and corrects over them.
 
 ## Published values
 
@@ -402,6 +540,16 @@ def percent(share: float, *, bold: bool) -> str:
     return f"**{text}**" if bold else text
 
 
+def _misses(held: float) -> bool:
+    return not WANTED[0] <= round(held, 3) <= WANTED[1]
+
+
+def _wrapped(text: str) -> str:
+    """Return text that follows a table and leads to the next, its first paragraph filled anew."""
+    paragraph, rest = text.strip().split("\n\n", 1)
+    return f"\n{textwrap.fill(paragraph, WIDTH)}\n\n{rest}\n\n"
+
+
 def _spread(share: float, n: int) -> float:
     """Return two standard errors of a share, in per cent."""
     return 200 * float(np.sqrt(share * (1 - share) / n))
@@ -428,16 +576,26 @@ def page(counted: Mapping[str, Any]) -> str:
     ]
     head = ["trials", "what they are", "numbers", "two-sided", "one-sided", "difference of means"]
     text += "\n".join(table(head, lines, texts=3)) + "\n"
-    missed = [row["name"] for row in counted["within"] if max(row["two-sided"], row["greater"]) > MOST]
+    missing = [row["name"] for row in counted["within"] if max(row["two-sided"], row["greater"]) > MOST]
+    sentence = f"What misses: {'; '.join(missing)}." if missing else "Nothing misses."
+    text += _wrapped(WITHIN_TEXT.format(missed=sentence, spread=MOST_SPREAD, simulations=n, of_set=5 * n))
+    lines = []
+    for name, values in VALUES.items():
+        rows = {row["trials"]: row for row in counted["of_set"] if row["name"] == name}
+        told = [(rows[size]["held"], rows[size]["differ"]) for size in OF_SET]
+        cells = [f"{percent(held, bold=_misses(held))} ({100 * differ:.1f})" for held, differ in told]
+        lines.append([name, values.words, *cells])
+    head = ["values", "what they are", *(f"{size} trials" for size in OF_SET)]
+    text += "\n".join(table(head, lines, texts=2))
+    missed = dict.fromkeys(row["name"] for row in counted["of_set"] if _misses(row["held"]))
     sentence = f"What misses: {'; '.join(missed)}." if missed else "Nothing misses."
-    paragraph, rest = ACROSS_TEXT.format(missed=sentence, simulations=5 * n).strip().split("\n\n", 1)
-    text += f"\n{textwrap.fill(paragraph, WIDTH)}\n\n{rest}\n\n"
+    text += "\n" + _wrapped(ACROSS_TEXT.format(missed=sentence, simulations=5 * n))
     lines = []
     for name, given in ACROSS.items():
         rows = {row["sessions"]: row for row in counted["across"] if row["name"] == name}
         held = {size: 1 - rows[size]["below"] - rows[size]["above"] for size in SIZES}
         cells = [
-            f"{percent(held[size], bold=not WANTED[0] <= round(held[size], 3) <= WANTED[1])} "
+            f"{percent(held[size], bold=_misses(held[size]))} "
             f"({100 * rows[size]['below']:.1f}, {100 * rows[size]['above']:.1f})"
             for size in SIZES
         ]
@@ -450,6 +608,8 @@ def page(counted: Mapping[str, Any]) -> str:
     tests = n // 4 * GROUPS
     text += FAMILIES.format(
         families=shares,
+        levels=MOST_LEVELS,
+        factor=np.exp(MOST_LEVELS),
         groups=GROUPS,
         sessions=OF_GROUP,
         first=TRIALS[0],
@@ -467,7 +627,18 @@ def page(counted: Mapping[str, Any]) -> str:
         for row in counted["models"]
     ]
     head = ["SD", "(1 \\| session)", "with slopes", "across sessions", "singular", "singular, slopes"]
-    text += "\n".join(table(head, lines, texts=0)) + "\n" + PUBLISHED
+    text += "\n".join(table(head, lines, texts=0)) + "\n"
+    error = _spread(ALPHA, n // 10 * AREAS)
+    text += TOGETHER_TEXT.format(areas=AREAS, sessions=TOGETHER, simulations=n // 10, error=error)
+    lines = [
+        [
+            AREAS_TOGETHER[row["name"]].words,
+            *(percent(row[name], bold=row[name] > MOST) for name in ("slopes", "interaction", "across")),
+        ]
+        for row in counted["together"]
+    ]
+    head = ["areas", "with slopes", "interaction, with slopes", "across sessions"]
+    text += "\n".join(table(head, lines)) + "\n" + PUBLISHED
     found = counted["published"]
     lines = [
         [

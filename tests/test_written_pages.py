@@ -204,7 +204,10 @@ def test_trials() -> None:
     assert [row["name"] for row in counted["within"]] == list(told.SESSIONS)
     cells = [(row["name"], row["sessions"]) for row in counted["across"]]
     assert cells == [(name, n) for name in told.ACROSS for n in told.SIZES]
+    cells = [(row["name"], row["trials"]) for row in counted["of_set"]]
+    assert cells == [(name, n) for name in told.VALUES for n in told.OF_SET]
     assert [row["slope"] for row in counted["models"]] == list(told.SLOPES)
+    assert [row["name"] for row in counted["together"]] == list(told.AREAS_TOGETHER)
 
 
 def test_trials_are_simulated_as_the_page_says() -> None:
@@ -216,12 +219,18 @@ def test_trials_are_simulated_as_the_page_says() -> None:
     held = told.across("normal", 15, 2000)
     assert held["below"] + held["above"] == pytest.approx(0.05, abs=0.02)
     assert told.families(15, 20) < 0.3
+    of_set = told.of_set("normal", 10, 200)
+    assert of_set["held"] == pytest.approx(0.96, abs=0.03)
+    assert of_set["differ"] < 0.1
     # the mean of what is drawn is what is called its truth
     rng = np.random.default_rng(0)
     for given in told.ACROSS.values():
         drawn = np.concatenate([given.draw(rng, (1000,)) for _ in range(100)])
         assert drawn.mean() == pytest.approx(given.truth, abs=4 * drawn.std() / np.sqrt(len(drawn)))
         assert drawn.mean() != pytest.approx(1.1 * given.truth, abs=4 * drawn.std() / np.sqrt(len(drawn)))
+    for values in told.VALUES.values():
+        drawn = values.draw(rng, (100_000,))
+        assert drawn.mean() == pytest.approx(1.0, abs=4 * drawn.std() / np.sqrt(len(drawn)))
 
 
 @pytest.mark.slow
@@ -230,6 +239,8 @@ def test_mixed_models_are_simulated_as_the_page_says() -> None:
     found = script("write_trials").models(0.5, 8)
     assert found["intercepts"] > found["across"]
     assert found["slopes_failed"] == found["intercepts_failed"] == 0
+    together = {name: script("write_trials").together(name, 20) for name in ("trials", "areas")}
+    assert together["trials"]["interaction"] < together["areas"]["interaction"]
 
 
 @pytest.mark.real_data

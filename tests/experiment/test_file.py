@@ -398,6 +398,8 @@ TAKEN = {
     "runs = 1": "runs: is 1; expected a text",
     'allow_overlap = "no"': "allow_overlap: is 'no'; expected true or false",
     'compare = "a"': "compare: is 'a'; expected 2 or more of them",
+    "log = 1": "log: is 1; expected true or false",
+    'alternative = "more"': "alternative: unknown alternative 'more'. ",
 }
 MEASURE = {
     "nunits = 5": "nunits: unknown field 'nunits'. Did you mean 'n_units'?",

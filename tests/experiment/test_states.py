@@ -157,6 +157,20 @@ def test_by_unit_divides_by_one_sd_of_all_states() -> None:
         assert float(result["trial_differentiation"][4 + at, 0, 0, 0]) == pytest.approx(expected, rel=1e-9)
 
 
+def test_by_unit_rounding_is_not_divided_by_itself() -> None:
+    """Traces that are held within each state have power at 0 alone, but for what the transform leaves."""
+    held = np.repeat(np.random.default_rng(0).gamma(2.0, 1.0, (3, 10, 5)), 7, axis=1) + 1 / 3
+    assert dif.states(held[0], rate=RATE, length=0.35).reshape(10, 5, 4)[..., 1:].max() > 0
+    result = measured({"a": held}, normalize="unit", length=0.35)
+    found = result["trial_differentiation"].values[:, 0, 0, 0]
+    sums = held[:, ::7] * 7
+    scale = (sums**2).reshape(-1, 5).std(axis=0)
+    factor = np.sqrt(4)  # of 4 values of each neuron, 3 are 0
+    for trial, one in enumerate(sums):
+        expected = oracles.differentiation(one**2 / scale, "none", "euclidean") / factor
+        assert found[trial] == pytest.approx(expected, rel=1e-9)
+
+
 @pytest.mark.parametrize("normalize", ["response", "none"])
 @pytest.mark.parametrize("metric", ["cityblock", "correlation", "cosine"])
 @pytest.mark.filterwarnings("ignore::differentia.DifferentiaWarning")

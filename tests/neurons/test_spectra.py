@@ -50,11 +50,28 @@ def test_a_window_that_scipy_does_not_know(name: str) -> None:
         taper_of(name, 16)
 
 
-def test_frequencies_in_equal_ratios() -> None:
-    """A spectrum that is a line keeps its values; from the lowest above 0 to the highest."""
-    weights = in_logarithmic_steps(32, 5)
-    wanted = [16 ** (step / 4) for step in range(5)]
-    np.testing.assert_allclose((3.0 * np.arange(17) + 1.0) @ weights, [3 * at + 1 for at in wanted])
-    assert weights[0].tolist() == [0.0] * 5  # the constant term is left out
-    with pytest.raises(dif.InputError, match="frequencies is 17, but a state of 32 samples has 16 above 0"):
-        in_logarithmic_steps(32, 17)
+@pytest.mark.parametrize(("n", "count"), [(30, 16), (31, 5), (4, 2)])
+def test_power_summed_up_to_frequencies_in_equal_ratios(n: int, count: int) -> None:
+    """As loops over bins sum it up, with a share of the bin that a frequency lies in; none is lost."""
+    power = RNG.gamma(1.0, 1.0, n // 2 + 1)
+    up_to = []
+    for step in range(count):
+        frequency = (n // 2) ** (step / (count - 1))
+        whole = min(math.floor(frequency + 1e-9), n // 2)
+        share = frequency - whole
+        up_to.append(sum(power[: whole + 1]) + (share * power[whole + 1] if share > 1e-9 else 0.0))
+    found = power @ in_logarithmic_steps(n, count)
+    np.testing.assert_allclose(found, [up_to[0], *np.diff(up_to)])
+    assert found.sum() == pytest.approx(power.sum())
+    assert found[0] == pytest.approx(power[0] + power[1])  # the constant term is in the first
+    read = np.interp([(n // 2) ** (step / (count - 1)) for step in range(count)], range(n // 2 + 1), power)
+    assert not np.allclose(found, read)
+
+
+def test_as_many_frequencies_as_there_are() -> None:
+    """As the published code has them; not more, nor of states that are too short."""
+    assert in_logarithmic_steps(32, 17).shape == (17, 17)
+    with pytest.raises(dif.InputError, match="frequencies is 18, but a state of 32 samples has 17"):
+        in_logarithmic_steps(32, 18)
+    with pytest.raises(dif.InputError, match="expected 2 to 3, in states of at least 4 samples"):
+        in_logarithmic_steps(3, 2)

@@ -25,10 +25,13 @@ def spectral_by_loops(
         for unit in range(x.shape[1]):
             power = np.abs(np.fft.fft(x[start : start + n, unit] * window))[: n // 2 + 1] ** 2
             if frequencies is not None:
+                so_far = 0.0
                 for place in range(frequencies):
                     at = (n // 2) ** (place / (frequencies - 1))
                     below = min(int(at + 1e-9), n // 2 - 1)
-                    row.append(power[below] + (at - below) * (power[below + 1] - power[below]))
+                    up_to = power[: below + 1].sum() + (at - below) * power[below + 1]
+                    row.append(up_to - so_far)
+                    so_far = up_to
             else:
                 row += power.tolist()
         rows.append(row)
@@ -45,6 +48,7 @@ def spectral_by_loops(
         ({"overlap": 0.5}, 5, np.ones(10)),
         ({"overlap": 0.9, "taper": "tukey:0.25"}, 1, tukey(11, 0.25)[:-1]),
         ({"frequencies": 4}, 10, np.ones(10)),
+        ({"frequencies": 6}, 10, np.ones(10)),
         ({"frequencies": 3, "overlap": 0.2, "taper": "kaiser:14"}, 8, kaiser(11, 14.0)[:-1]),
     ],
 )
@@ -101,7 +105,7 @@ def test_a_length_may_differ_by_rounding() -> None:
         ({"kind": "spectrl"}, "unknown kind of states 'spectrl'. Did you mean 'spectral'"),
         ({"kind": "rate", "taper": "hann"}, "taper is of spectral states"),
         ({"kind": "rate", "frequencies": 3}, "frequencies is of spectral states"),
-        ({"frequencies": 6}, "a state of 10 samples has 5 above 0"),
+        ({"frequencies": 7}, "a state of 10 samples has 6; expected 2 to 6"),
         ({"rate": 0}, "rate is 0; expected how many samples"),
         ({"rate": float("nan")}, "rate is nan"),
     ],

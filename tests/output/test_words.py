@@ -133,7 +133,7 @@ def test_states_in_words() -> None:
     assert plain.endswith("samples, the constant term among them: K values, 6 of each neuron")
     every = states_in_words(over_time(overlap=0.5, taper="tukey:0.25", frequencies=4))
     assert "with an overlap of 50 %" in every
-    assert "multiplied by the window tukey:0.25, interpolated at 4 frequencies" in every
+    assert "multiplied by the window tukey:0.25, summed up to 4 frequencies" in every
     assert every.endswith("K values, 4 of each neuron")
     assert "each neuron's mean over the samples: K values, 1 of each" in states_in_words(
         over_time(states="rate")

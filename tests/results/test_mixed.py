@@ -149,6 +149,17 @@ def test_a_failed_fit_has_no_numbers() -> None:
         assert np.isnan(found[name]).all(), name
 
 
+def test_groups_that_sessions_share_are_told() -> None:
+    """As areas recorded together; of groups with sessions of their own nothing is said."""
+    table = trials(groups=2, n=8)
+    together = table.assign(group=np.where(np.arange(len(table)) % 2, "V1", "LM"))
+    with pytest.warns(dif.DifferentiaWarning, match="sessions have several groups") as told:
+        found = fitted(together)
+    assert [one.message.kind for one in told] == ["other"]  # type: ignore[union-attr]
+    assert np.isfinite(found["interaction_p"]).all()
+    fitted(table)
+
+
 def test_the_table() -> None:
     """Groups, and below them pairs of groups."""
     found = fitted(trials(groups=3))

@@ -12,7 +12,7 @@ from scipy.spatial.distance import pdist, squareform
 
 import differentia as dif
 from differentia.results import precision as module
-from differentia.results.confidence import Sample
+from differentia.results.confidence import Sample, TrialSample
 from differentia.results.precision import FAR, MANY, STRENGTH, WIDE, half_width, images_to_halve, say_missing
 
 
@@ -295,3 +295,40 @@ def test_it_stays_a_few_sentences() -> None:
     assert 3 <= len(said) <= 8
     assert sum(map(len, said)) < 1800
     assert not re.search(r"stimul|neuron", " ".join(said))
+
+
+def test_trials_that_halve_an_interval() -> None:
+    """As many as are named do, of which the interval is made anew; one fewer do not."""
+    for n in (3, 4, 9, 40):
+        values = np.random.default_rng(n).normal(1.0, 0.05, n)
+        sample = TrialSample(values)
+        more, unknown = images_to_halve(sample, 0.95, np.inf)
+        assert not unknown
+        now = half_width(sample.confidence(), 0.95)
+        widths = [half_width(sample.expected(int(more) - less), 0.95) for less in (0, 1)]
+        assert widths[0] <= now / 2 < widths[1]
+        assert n < more <= 4 * n
+        assert half_width(sample.expected(n), 0.95) == pytest.approx(now)
+    # what so many new ones do give, in the median
+    halved = []
+    for seed in range(300):
+        few = TrialSample(np.random.default_rng([seed, 0]).normal(1.0, 0.2, 10))
+        more, _ = images_to_halve(few, 0.95, np.inf)
+        new = TrialSample(np.random.default_rng([seed, 1]).normal(1.0, 0.2, int(more)))
+        halved.append(half_width(new.confidence(), 0.95) / half_width(few.confidence(), 0.95))
+    assert np.median(halved) == pytest.approx(0.5, rel=0.1)
+
+
+def test_how_many_trials_are_told() -> None:
+    """Of a result of trials; of values that trials at hand do not give it is unknown."""
+    rng = np.random.default_rng(0)
+    given = {"a": rng.gamma(2.0, 1.0, (9, 40, 6)), "b": rng.gamma(2.0, 1.0, (4, 40, 6))}
+    result = dif.measure_states(given, rate=20, length=0.5)
+    values = result["trial_differentiation"].values[9:, 0, 0, 0]
+    found = dif.precision(result)
+    assert found["unknown"].values.tolist() == [[""], [""]]
+    expected, _ = images_to_halve(TrialSample(values), 0.95)
+    assert found["images_to_halve"].values[1, 0] == expected
+    assert f"about {expected:.0f} trials of b would halve that." in dif.say_precision(result)[0]
+    other = result.assign(trial_differentiation=result["trial_differentiation"] * 1.1)
+    assert dif.precision(other)["unknown"].values.tolist() == [["no distances"], ["no distances"]]

@@ -188,6 +188,56 @@ def test_logarithms_and_words() -> None:
     assert dif.say_trials(compared(few))[-1] == "14 sessions have too few trials for any p < 0.05."
 
 
+def test_levels_that_differ_between_sessions_are_told() -> None:
+    """The SD of their logarithms, by SciPy; not of logarithms, nor of values that have none."""
+    table = trials(6)
+    assert len(dif.say_trials(compared(table))) == 2
+    strong = table.assign(differentiation=table["differentiation"] * 2.0 ** table["session"])
+    strong.loc[strong["area"] == "LM", "differentiation"] = table["differentiation"] + 10
+    found = compared(strong)
+    means = strong.groupby(["area", "session", "set"])["differentiation"].mean().unstack().mean(axis=1)
+    for area in ("V1", "LM"):
+        expected = stats.gstd(means[area])
+        assert np.exp(found["level_sd"].sel(group=area)) == pytest.approx(expected)
+    *_, told = dif.say_trials(found)
+    factor = np.exp(found["level_sd"].sel(group="V1").item())
+    assert told.startswith(f"Levels differ between sessions in V1, by a factor of {factor:.2g} (SD): if")
+    positive = strong.assign(differentiation=strong["differentiation"].clip(lower=0.1))
+    for other in (
+        compared(positive, log=True),
+        compared(strong.assign(differentiation=-positive["session"])),
+    ):
+        assert np.isnan(other["level_sd"]).all()
+        assert len(dif.say_trials(other)) == 2
+
+
+def test_fewer_trials_that_vary_more_are_told() -> None:
+    """By their SD in the median session; not where the condition with more trials varies more."""
+    table = trials(9, effect=0.0)
+    told = {}
+    for name in ("film", "noise"):  # of which there are 5 and 7
+        wide = table["differentiation"] * np.where((table["set"] == name) & (table["area"] == "V1"), 4.0, 1.0)
+        found = compared(table.assign(differentiation=wide + 100))
+        sds = (
+            table.assign(differentiation=wide)
+            .groupby(["session", "area", "set"])["differentiation"]
+            .std()
+            .unstack()
+        )
+        np.testing.assert_allclose(
+            found["sd_first"].sel(group="V1"), sds["film"].xs("V1", level="area"), rtol=1e-6
+        )
+        told[name] = dif.say_trials(found)
+        ratio = np.median((sds["film"] / sds["noise"]).xs("V1", level="area"))
+    assert len(told["noise"]) == 2
+    assert ratio < 1
+    assert told["film"][-1].startswith("The condition with fewer trials varies more in V1: its SD is ")
+    assert "compare logarithms (log=True, --log), or take as many trials of both" in told["film"][-1]
+    many = table.groupby(["session", "area", "set"]).head(5)  # as many of both
+    many = many.assign(differentiation=100 + many["differentiation"] * np.where(many["set"] == "film", 4, 1))
+    assert len(dif.say_trials(compared(many))) == 2
+
+
 def test_the_table(tmp_path: Path) -> None:
     """Sessions, animals and groups are rows; no name is missing, and Parquet holds it."""
     found = compared(trials(4), subject="mouse")

@@ -127,6 +127,10 @@ def _of_published(options: Mapping[str, Any]) -> str:
     return "none"
 
 
+#: Of a unit's largest power, a share that is nothing but rounding: the square of that of the transform.
+_ROUNDING = 1e-26
+
+
 class _Undefined(NamedTuple):
     """A value that a trial does not have, and why."""
 
@@ -197,7 +201,7 @@ class _Measurement:
                 yield self.make(signal)
 
     def _scale(self, layer: Layer) -> Float[np.ndarray, "unit k"]:
-        """Return the SD of each value over all states of all trials and sets."""
+        """Return the SD of each value over the states of all trials and sets; 0 where it is but rounding."""
         count, mean, squares = 0, np.zeros(()), np.zeros(())
         for found in self._states(layer):
             own, n = found.mean(axis=0), len(found)
@@ -207,7 +211,9 @@ class _Measurement:
                 squares + np.square(found - own).sum(axis=0) + np.square(shift) * (count * n / (count + n))
             )
             count, mean = count + n, mean + shift * (n / (count + n))
-        return np.sqrt(squares / count)
+        scale = np.sqrt(squares / count)
+        scale[scale < _ROUNDING * np.abs(mean).max(axis=-1, keepdims=True)] = 0.0
+        return scale
 
     def _values(
         self,

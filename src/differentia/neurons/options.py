@@ -75,7 +75,7 @@ class RecordingOptions:
     taper: Text = option("none", "The taper of spectral states, such as tukey:0.25", metavar="NAME")
     frequencies: Count | None = option(
         None,
-        "How many frequencies of spectral states, evenly on a logarithmic scale",
+        "To how many frequencies of spectral states power is summed up, evenly on a logarithmic scale",
         shown="all, as they are",
     )
     scale: Annotated[str, SCALE] = option("differentiation", "The scale of values of states")

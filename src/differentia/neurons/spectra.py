@@ -42,15 +42,19 @@ def taper_of(name: str, n: int) -> Float[np.ndarray, " n"]:
 
 
 def in_logarithmic_steps(n: int, count: int) -> Float[np.ndarray, "bin k"]:
-    """Return by what the bins of a spectrum are multiplied for its values at frequencies in equal ratios.
+    """Return by what the bins of a spectrum are multiplied for their power at frequencies in equal ratios.
 
-    They go from the lowest above 0 to the highest; between two bins a value lies on the line that joins them.
+    They go from the lowest above 0 to the highest. Each has the power that lies above the one before it, the
+    first all up to itself, so that none is lost; between bins, power summed up lies on the line that joins
+    them.
     """
     highest = n // 2
-    if not 2 <= count <= highest:
+    if not 2 <= count <= highest + 1 or highest < 2:
         raise InputError(
-            f"frequencies is {count:,}, but a state of {n:,} samples has {highest:,} above 0; expected 2 to "
-            f"{max(highest, 2):,}, in states of at least 4 samples"
+            f"frequencies is {count:,}, but a state of {n:,} samples has {highest + 1:,}; expected 2 to "
+            f"{max(highest, 2) + 1:,}, in states of at least 4 samples"
         )
     wanted = np.geomspace(1, highest, count)
-    return np.stack([np.interp(wanted, np.arange(highest + 1), row) for row in np.eye(highest + 1)])
+    summed_up = np.triu(np.ones((highest + 1, highest + 1)))
+    up_to = np.stack([np.interp(wanted, np.arange(highest + 1), row) for row in summed_up])
+    return np.diff(up_to, axis=1, prepend=0.0)

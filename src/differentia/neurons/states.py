@@ -52,9 +52,9 @@ class StatesOptions:
     )
     frequencies: Annotated[int, Field(ge=2, lt=2**63)] | None = option(
         None,
-        "At how many frequencies spectra are looked at, in equal ratios from the lowest above 0 to the "
-        "highest",
-        doc=", between whose neighbours values are interpolated; by default at all, in equal steps",
+        "To how many frequencies in equal ratios, from the lowest above 0 to the highest, power is summed up",
+        doc=": each has that above the one before it, the first the constant term too; by default all have "
+        "their own, in equal steps",
         shown="all",
     )
 
@@ -135,8 +135,8 @@ def states(
         (periodic) with its parameters, such as "hann", "tukey:0.25" or "kaiser:14".
     frequencies
         Of a spectral state, how many frequencies in equal ratios, from the lowest above 0 to the highest, in
-        place of all. Values between the transform's own frequencies lie on the line that joins them; the
-        constant term is left out.
+        place of all. Each has the power above the one before it, the first the constant term too; power
+        summed up to a frequency between the transform's own lies on the line that joins them.
 
     Returns
     -------

@@ -359,7 +359,10 @@ def states_in_words(result: xr.Dataset) -> str:
     tapered = f", multiplied by the window {made_of['taper']}" if made_of["taper"] != "none" else ""
     at = "the constant term among them"
     if count := made_of["frequencies"]:
-        at = f"interpolated at {count:,} frequencies in equal ratios from the lowest above 0 to the highest"
+        at = (
+            f"summed up to {count:,} frequencies in equal ratios from the lowest above 0 to the highest, the "
+            "constant term to the first"
+        )
     clause = STATE_WORDS[made_of["states"]].format(unit=subject.unit.one, tapered=tapered, at=at)
     overlap = f"an overlap of {100 * made_of['overlap']:.6g} %" if made_of["overlap"] else "no overlap"
     return (

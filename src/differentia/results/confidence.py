@@ -49,6 +49,10 @@ _LEAST_LEFT = 1e-6
 #: Why limits of values of windows of one stretch of time are not to be trusted.
 WINDOWS = "windows"
 
+#: Degrees of freedom of limits over trials, as a share of `freedom_of`. Those are for the images of a set, of
+#: which there are ten or more; of 4 to 15 skewed values they held the mean too seldom (docs/trials.md).
+_OF_TRIALS = 0.8
+
 # Why others are not: see `Sample.doubt`. The bounds are those of docs/coverage.md.
 STRONG_IMAGES, LONG_TAIL, GAP = "strong images", "long tail", "gap"
 _STRONG, _FAR, _MOST_STRONG, _LONG, _WIDE, _MOST_OF_ALL = 5.0, np.log(3.0), 0.05, 1.0, 0.1, 0.3
@@ -292,13 +296,42 @@ def confidence_of_mean(values: Float[np.ndarray, " n"]) -> Confidence | None:
     """Return the confidence distribution of the mean of values, each of one trial.
 
     It is that of Student's t, on a scale of ratios; None where the mean is not above 0, or of too few values.
+    How often its limits hold the true mean: docs/trials.md.
     """
     n, mean = len(values), float(values.mean())
     if n < LEAST_TRIALS or not (np.isfinite(mean) and mean > 0):
         return None
     influence = values / mean - 1  # on the logarithm of the mean, to first order
     error = influence.std(ddof=1) / np.sqrt(n)
-    return Confidence(SCORES * error, freedom_of(influence), influence, "")
+    freedom = max(_OF_TRIALS * freedom_of(influence), 2.0)
+    return Confidence(SCORES * error, freedom, influence, "")
+
+
+@dataclass(frozen=True, eq=False)
+class TrialSample:
+    """The values of trials, whose mean is told, where `Sample` has the distances of images."""
+
+    values: Float[np.ndarray, " n"]
+
+    #: Whether what more of them would tell can be foretold: see `Sample.foreseen`.
+    foreseen = True
+
+    @property
+    def n_images(self) -> int:
+        return len(self.values)
+
+    def confidence(self) -> Confidence | None:
+        """Return the confidence distribution of their mean."""
+        return confidence_of_mean(self.values)
+
+    def expected(self, n_images: int) -> Confidence | None:
+        """Return the confidence distribution that so many trials of the same kind would give."""
+        known = self.confidence()
+        if known is None:
+            return None
+        more = n_images / self.n_images
+        freedom = float(np.clip(known.freedom * more, 2.0, max(_OF_TRIALS * (n_images - 1), 2.0)))
+        return replace(known, log_limit=known.log_limit / np.sqrt(more), freedom=freedom)
 
 
 def _excess(powers: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:

@@ -12,7 +12,14 @@ from scipy.special import stdtrit
 
 from differentia.definition.measure import is_raw_euclidean
 from differentia.errors import InputError
-from differentia.results.confidence import LEAST_IMAGES, LEAST_TRIALS, Confidence, Sample, limits
+from differentia.results.confidence import (
+    LEAST_IMAGES,
+    LEAST_TRIALS,
+    Confidence,
+    Sample,
+    TrialSample,
+    limits,
+)
 from differentia.results.dataset import confidence_arrays, set_rows, units_at_hand
 from differentia.results.descriptions import described
 from differentia.results.draws import draw_mean, is_whole_layer, pool_correction, spread_in_pool
@@ -238,6 +245,32 @@ class Samples:
         if not abs(median / np.sqrt(self._n_units[layer]) / sigma - value) < 1e-3 * value:
             return None
         return Sample(distances, *((means, squares) if self._normalized else (None, None)))
+
+
+class TrialSamples:
+    """The values of trials of a result that has them, at its largest number of units."""
+
+    def __init__(self, result: xr.Dataset) -> None:
+        at = result["n_units"].max()
+        self._trials = result[TRIAL_VALUES].sel(n_units=at).transpose("image", "layer", "draw").values
+        means = draw_mean(result["differentiation"], result).sel(n_units=at)
+        names = [str(name) for name in result["set"].values]
+        self._rows = {name: set_rows(result, name) for name in names}
+        self._values = dict(zip(names, means.transpose("set", "layer").values.tolist(), strict=True))
+
+    def of_set(self, name: str, layer: int) -> TrialSample | None:
+        """Return those of a set in a layer, as means over draws; None where their mean is not the value."""
+        values = self._trials[self._rows[name], layer]
+        values = values[:, ~np.isnan(values).all(axis=0)].mean(axis=1)
+        same = len(values) and np.isclose(values.mean(), self._values[name][layer], rtol=1e-6)
+        return TrialSample(values) if same else None
+
+
+def samples_of(result: xr.Dataset) -> Samples | TrialSamples | None:
+    """Return what the values of a result are made of; None where it does not hold that."""
+    if TRIAL_VALUES in result:
+        return TrialSamples(result)
+    return Samples(result) if has_samples(result) else None
 
 
 def side_by_side(find: Callable[[_Case], _Found], cases: Iterable[_Case]) -> list[_Found]:

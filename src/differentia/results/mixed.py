@@ -50,8 +50,10 @@ def mixed_model(
     ``value ~ group * condition + (1 | session)``, by restricted maximum likelihood, as statsmodels fits it:
     sessions differ in their level, and not in how the conditions differ. Where they do differ in that, which
     is usual, this finds too much, and the more so the more trials there are; ``slopes=True`` allows for it,
-    ``(condition | session)``, and so does `compare_trials`. Either takes the values that one trial has in
-    several groups, as areas recorded together, for independent.
+    ``(condition | session)``, and so does `compare_trials`. Either takes what sessions have in their groups,
+    as areas recorded together, for independent but for one level (and slope) of each session, which is told:
+    p of interactions, above all, is then too large where trials go together, and too small where sessions
+    differ group by group (docs/trials.md).
 
     Parameters
     ----------
@@ -86,7 +88,8 @@ def mixed_model(
     Warns
     -----
     DifferentiaWarning
-        As of `compare_trials`; the model could not be fitted, or its fit is singular.
+        As of `compare_trials`; the model could not be fitted, its fit is singular, or sessions have several
+        groups.
     """
     import xarray as xr
 
@@ -99,6 +102,12 @@ def mixed_model(
         raise InputError(
             f"there are {n_sessions} sessions in {len(groups)} groups; a mixed model needs more sessions "
             "than groups: compare_trials() compares the trials of each"
+        )
+    if (given.trials.groupby("session")["group"].nunique() > 1).any():
+        warn(
+            "other",
+            "sessions have several groups, which the mixed model takes for independent of each other but for "
+            "the session's level: do not rely on interactions; compare_trials() takes each group on its own",
         )
     estimates, covariance, variances, fit = _fitted(given.trials, groups, slopes=slopes)
     df = float(n_sessions - len(groups)) if slopes else np.inf

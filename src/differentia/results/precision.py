@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from differentia.results.confidence import Confidence, Sample, limits
+from differentia.results.confidence import Confidence, Sample, TrialSample, limits
 from differentia.results.dataset import kind_of, require_variables, set_rows
 from differentia.results.draws import draw_mean
 from differentia.results.intervals import (
     MOST_IMAGES,
-    Samples,
     counts_in_words,
     counts_told,
-    has_samples,
     largest_values,
+    samples_of,
     side_by_side,
 )
 from differentia.results.schema import LIMITS, checked
@@ -68,7 +67,9 @@ def precision(result: xr.Dataset) -> xr.Dataset:
     the variance of a share of pairs, what images make (``4 z / N``) falls with the number of images, and what
     pairs have of their own (``4 (H (1 - H) - 2 z) / (N (N - 2))``) with that of pairs (Hoeffding 1948); that
     of the SD falls with the number of images, but for the yet stronger images that are to come among more.
-    Half an interval of units is proportional to ``sqrt(1/K - 1/L)`` for K of the L units of a layer.
+    The error of a mean over trials (`measure_states`) falls with the root of their number, and the degrees of
+    freedom grow with it. Half an interval of units is proportional to ``sqrt(1/K - 1/L)`` for K of the L
+    units of a layer.
 
     Parameters
     ----------
@@ -122,7 +123,7 @@ def _images_to_halve(result: xr.Dataset) -> tuple[Float[np.ndarray, "set layer"]
     level = result[LIMITS[0]].attrs["confidence"]
     names = [str(name) for name in result["set"].values]
     largest = np.broadcast_to(largest_values(result).values[:, np.newaxis], low.shape)
-    samples = Samples(result) if has_samples(result) else None
+    samples, most = samples_of(result), counts_told(result)[1]
 
     def find(place: tuple[int, int]) -> tuple[float, str]:
         if not np.isfinite(high[place] - low[place]):
@@ -130,14 +131,16 @@ def _images_to_halve(result: xr.Dataset) -> tuple[Float[np.ndarray, "set layer"]
         if high[place] >= largest[place]:
             return np.nan, WIDE
         sample = None if samples is None else samples.of_set(names[place[0]], place[1])
-        return (np.nan, NO_DISTANCES) if sample is None else images_to_halve(sample, level)
+        return (np.nan, NO_DISTANCES) if sample is None else images_to_halve(sample, level, most)
 
     found = side_by_side(find, product(range(len(names)), range(result.sizes["layer"])))
     to_halve, unknown = (np.array(each).reshape(low.shape) for each in zip(*found, strict=True))
     return to_halve, unknown
 
 
-def images_to_halve(sample: Sample, confidence: float) -> tuple[float, str]:
+def images_to_halve(
+    sample: Sample | TrialSample, confidence: float, most: float = MOST_IMAGES
+) -> tuple[float, str]:
     """Return how many images would halve the interval of a set; NaN, and why, where that is unknown."""
     now = half_width(sample.confidence(), confidence)
     if not np.isfinite(now):
@@ -148,9 +151,9 @@ def images_to_halve(sample: Sample, confidence: float) -> tuple[float, str]:
         return np.nan, WIDE
     if not sample.foreseen:
         return np.nan, STRENGTH
-    few, enough = sample.n_images, min(_FURTHEST * sample.n_images, MOST_IMAGES)
+    few, enough = sample.n_images, int(min(_FURTHEST * sample.n_images, most))
     if half_width(sample.expected(enough), confidence) > now / 2:
-        return np.nan, FAR if enough < MOST_IMAGES else MANY
+        return np.nan, FAR if enough < most else MANY
     while enough - few > 1:
         between = round(np.sqrt(few * enough))
         between = min(max(between, few + 1), enough - 1)
@@ -337,13 +340,10 @@ class _AtMostUnits:
 
     def _images_to_halve(self, place: tuple[int, int]) -> tuple[float, str]:
         """Return how many images would halve the interval of one value, and why that is unknown."""
-        sample = (
-            Samples(self._result).of_set(self._sets[place[0]], place[1])
-            if has_samples(self._result)
-            else None
-        )
+        samples, most = samples_of(self._result), counts_told(self._result)[1]
+        sample = None if samples is None else samples.of_set(self._sets[place[0]], place[1])
         level = self._result[LIMITS[0]].attrs["confidence"]
-        return (np.nan, NO_DISTANCES) if sample is None else images_to_halve(sample, level)
+        return (np.nan, NO_DISTANCES) if sample is None else images_to_halve(sample, level, most)
 
 
 def _largest(values: Float[np.ndarray, "set layer"]) -> tuple[int, int]:

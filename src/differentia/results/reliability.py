@@ -17,6 +17,9 @@ from differentia.system.random import generator_of
 #: Two halves of the repeats, by their places; of an odd number one is left out.
 Split = tuple[Int[np.ndarray, " h"], Int[np.ndarray, " h"]]
 
+#: Distances that are equal to so many decimals of the largest are ties. Those of spike counts often are.
+_DECIMALS = 12
+
 #: So near to 1 a correlation may come where it is transformed.
 _MOST = 1 - 1e-12
 
@@ -55,6 +58,7 @@ def split_half(
     for split in splits:
         halves = [squares_of(repeats[half].mean(axis=0)).distances[first, second] for half in split]
         pairs = np.sqrt(np.stack(halves, axis=1))
+        pairs = np.round(pairs / (pairs.max() or 1.0), _DECIMALS)
         for name, coefficient in COEFFICIENTS.items():
             scores = standardised(coefficient.scale(pairs))
             whole[name] += float((scores[:, 0] * scores[:, 1]).mean()) / len(splits)

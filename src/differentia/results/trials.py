@@ -28,10 +28,13 @@ KIND = "trials"
 PERMUTATIONS = 9_999
 
 #: What is known of each session, by group, and of each group.
-OF_SESSION = ("n_first", "n_second", "mean_first", "mean_second", "difference", "effect", "p", "least_p")
+OF_SESSION = (
+    *("n_first", "n_second", "mean_first", "mean_second", "sd_first", "sd_second"),
+    *("difference", "effect", "p", "least_p"),
+)
 OF_GROUP = (
     *("mean", "low", "high", "statistic", "df", "p_across", "p_corrected", "p_sign_flips"),
-    *("simultaneous_low", "simultaneous_high", "n_observations", "n_sessions", "n_significant"),
+    *("simultaneous_low", "simultaneous_high", "n_observations", "n_sessions", "n_significant", "level_sd"),
 )
 TRIALS_FACTS = (
     "first",
@@ -43,6 +46,10 @@ TRIALS_FACTS = (
     "permutations",
     "correction",
 )
+
+#: What the SD over sessions of logarithms of their levels may be, and how many times the SD of the condition
+#: with more trials that of the other, before tests may err: docs/trials.md.
+MOST_LEVELS, MOST_SPREAD = 0.3, 1.5
 
 #: What the test within sessions looked for, in words.
 SIDES = {"two-sided": "two-sided", "greater": "one-sided, higher", "less": "one-sided, lower"}
@@ -117,16 +124,19 @@ def compare_trials(
     Returns
     -------
     xarray.Dataset
-        By (session, group): ``n_first`` and ``n_second`` trials with ``mean_first`` and ``mean_second``, and
-        their ``difference`` (first minus second), in the unit of the values or of their logarithms;
-        ``effect``, Hedges' g; ``p``, never 0, and ``least_p``, the least that the permutations can give.
+        By (session, group): ``n_first`` and ``n_second`` trials with ``mean_first`` and ``mean_second``, the
+        sample SDs ``sd_first`` and ``sd_second``, and the ``difference`` of means (first minus second), in
+        the unit of the values or of their logarithms; ``effect``, Hedges' g; ``p``, never 0, and ``least_p``,
+        the least that the permutations can give.
 
         By group, over sessions, or over animals: the ``mean`` of their differences, with its limits ``low``
         and ``high``, the ``statistic`` t with ``df`` degrees of freedom, and ``p_across``, two-sided as the
         interval is, whatever `alternative`; ``p_corrected`` over groups; ``p_sign_flips``,
         ``simultaneous_low`` and ``simultaneous_high``, as of `contrast_across`, with Holm's correction where
         a group has fewer than 6 sessions (animals). ``n_observations`` says over how many
-        sessions or animals; ``n_significant`` of ``n_sessions`` have p < 0.05, not corrected.
+        sessions or animals; ``n_significant`` of ``n_sessions`` have p < 0.05, not corrected. ``level_sd`` is
+        the SD over sessions of the natural logarithm of the mean of ``mean_first`` and ``mean_second``, where
+        all are above 0 and no logarithms themselves: above 0.3, intervals may hold too seldom.
 
         With `subject`, ``session_subject`` (session), and ``subject_difference`` (subject, group).
 
@@ -176,7 +186,16 @@ def compare_trials(
             generator=generator_of("trials", seed, name, part),
         )
         means = y[is_first].mean(), y[~is_first].mean()
-        row = (is_first.sum(), (~is_first).sum(), *means, means[0] - means[1], hedges(y, is_first), *test)
+        sds = y[is_first].std(ddof=1), y[~is_first].std(ddof=1)
+        row = (
+            is_first.sum(),
+            (~is_first).sum(),
+            *means,
+            *sds,
+            means[0] - means[1],
+            hedges(y, is_first),
+            *test,
+        )
         for which, number in zip(OF_SESSION, row, strict=True):
             found[which][at] = number
     dataset = xr.Dataset(
@@ -193,6 +212,8 @@ def compare_trials(
     across |= {name: across[source] for name, source in _ACROSS.items()}
     across["n_sessions"] = np.isfinite(found["difference"]).sum(axis=0)
     across["n_significant"] = (found["p"] < SIGNIFICANT).sum(axis=0)
+    levels = (found["mean_first"] + found["mean_second"]) / 2
+    across["level_sd"] = [np.nan if log else _spread_of_levels(of_group) for of_group in levels.T]
     return dataset.assign({name: ("group", across[name]) for name in OF_GROUP}).assign_attrs(
         differentia=KIND,
         first=given.first,
@@ -220,6 +241,12 @@ def _across(differences: Float[np.ndarray, "observation group"], confidence: flo
         found |= dict.fromkeys(("p_sign_flips", "simultaneous_low", "simultaneous_high"), unknown)
         found |= {"p_corrected": holm(found["p"]), "correction": "Holm"}
     return found
+
+
+def _spread_of_levels(levels: Float[np.ndarray, " session"]) -> float:
+    """Return the SD of logarithms of the levels of sessions; NaN where they have none."""
+    levels = levels[np.isfinite(levels)]
+    return float(np.log(levels).std(ddof=1)) if len(levels) > 1 and (levels > 0).all() else np.nan
 
 
 def _known_mean(values: np.ndarray) -> np.ndarray:
@@ -295,7 +322,46 @@ def _say_limits(found: xr.Dataset, unit: str) -> list[str]:
     if few:
         where = "" if few == [ALL] else f" in {', '.join(few)}"
         said.append(f"With fewer than 2 {unit}{where}, nothing can be said of other {unit}.")
+    said += [*_say_levels(found), *_say_spreads(found)]
     unable = int((found["least_p"] >= SIGNIFICANT).sum())
     if unable:
         said.append(f"{unable} sessions have too few trials for any p < {SIGNIFICANT:g}.")
     return said
+
+
+def _say_levels(found: xr.Dataset) -> list[str]:
+    """Say where few sessions may decide the mean difference of values as they are."""
+    found = found.isel(group=(found["level_sd"] > MOST_LEVELS).values)
+    if not found.sizes["group"]:
+        return []
+    factor = np.exp(found["level_sd"].values.max())
+    return [
+        f"Levels differ between sessions{_in(found)}, by a factor of {factor:.2g} (SD): if differences grow "
+        "with them, few sessions decide the mean, and its interval and p hold less often than they say; "
+        "compare logarithms (log=True, --log)."
+    ]
+
+
+def _say_spreads(found: xr.Dataset) -> list[str]:
+    """Say where p within sessions may be too small, since fewer trials vary more."""
+    fewer, more = (found["n_first"] < found["n_second"]).values, (found["n_first"] > found["n_second"]).values
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = found["sd_first"].values / found["sd_second"].values
+        ratios = np.where(fewer, ratios, np.where(more, 1 / ratios, np.nan))
+    known = [of_group[np.isfinite(of_group)] for of_group in ratios.T]
+    medians = np.array([np.median(of_group) if len(of_group) else 0.0 for of_group in known])
+    found = found.isel(group=medians > MOST_SPREAD)
+    if not found.sizes["group"]:
+        return []
+    remedy = "" if found.attrs["log"] else "compare logarithms (log=True, --log), or "
+    return [
+        f"The condition with fewer trials varies more{_in(found)}: its SD is {medians.max():.2g} times the "
+        f"other's in the median session, so that p within sessions may be too small; {remedy}take as many "
+        "trials of both."
+    ]
+
+
+def _in(found: xr.Dataset) -> str:
+    """Return where something is so; "" where there are no groups."""
+    groups = found["group"].values.tolist()
+    return "" if groups == [ALL] else f" in {', '.join(map(str, groups))}"

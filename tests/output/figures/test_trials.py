@@ -26,12 +26,18 @@ def _close_figures() -> Iterator[None]:
 
 
 def found(
-    n_sessions: int = 7, areas: tuple[str, ...] = ("V1", "LM"), *, effect: float = 1.5, **options: Any
+    n_sessions: int = 7,
+    areas: tuple[str, ...] = ("V1", "LM"),
+    *,
+    effect: float = 1.5,
+    spread: float = 0.0,
+    **options: Any,
 ) -> xr.Dataset:
-    """Compare sessions in whose first area "film" is above "noise"."""
+    """Compare sessions in whose first area "film" is above "noise"; their levels may differ."""
     rng = np.random.default_rng(0)
+    levels = 10 * np.exp(spread * np.linspace(-1, 1, n_sessions))
     rows = [
-        (session, area, name, rng.normal() + effect * (area == areas[0]) * (name == "film"))
+        (session, area, name, levels[session] + rng.normal() + effect * (area == areas[0]) * (name == "film"))
         for session in range(n_sessions)
         for area in areas
         for name in ("film", "noise")
@@ -83,6 +89,15 @@ def test_sessions_and_means() -> None:
         "95 %: other sessions",
     ]
     require_readable(ax.figure)
+
+
+def test_an_interval_that_may_hold_too_seldom() -> None:
+    """It is doubted where levels of sessions differ much, unless logarithms are compared."""
+    interval = "95 %: other sessions"
+    doubtful = legend_entries(dif.plot_trials(found(spread=1.0)))[-1]
+    assert doubtful.split() == [*interval.split(), "(doubtful)"]
+    assert legend_entries(dif.plot_trials(found(spread=1.0, log=True)))[-1] == interval
+    assert legend_entries(dif.plot_trials(found(spread=0.1)))[-1] == interval
 
 
 def test_one_group_of_animals() -> None:

@@ -16,7 +16,7 @@ from differentia.results.across import ALL
 from differentia.results.contrasts import SIGNIFICANT
 from differentia.results.subject import subject_of
 from differentia.results.summaries import percent
-from differentia.results.trials import OBSERVED, SIDES, require_trials
+from differentia.results.trials import MOST_LEVELS, OBSERVED, SIDES, require_trials
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -42,7 +42,8 @@ def plot_trials(found: xr.Dataset, ax: Axes | Figure | None = None) -> Axes:
     """Draw by how much two conditions differ, every session as a point, group by group.
 
     A filled point is a session whose trials differ (p < 0.05, by the test that was asked for); below the
-    group stands how many do. The diamond is the mean over sessions, or animals, with its interval.
+    group stands how many do. The diamond is the mean over sessions, or animals, with its interval; the legend
+    says where that may hold too seldom, as `say_trials` does.
 
     Parameters
     ----------
@@ -112,5 +113,7 @@ def _entries(found: xr.Dataset) -> list[dict[str, Artist]]:
     means: dict[str, Artist] = {f"mean over {observed}": key(**mean)}
     if np.isfinite(found["low"].values).any():
         line = key(color=LEGEND_COLOUR, linestyle="-", linewidth=INTERVAL_WIDTH)
-        means[f"{percent(found.attrs['confidence'])}: other {observed}"] = line
+        doubtful = (found["level_sd"] > MOST_LEVELS).any()
+        doubt = " (doubtful)" if doubtful else ""
+        means[f"{percent(found.attrs['confidence'])}: other {observed}{doubt}"] = line
     return [sessions, means]
