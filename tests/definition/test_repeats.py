@@ -84,7 +84,9 @@ def _same_noise(rng: np.random.Generator, rates: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("noise", "unbiased"), [(_poisson, True), (_with_gain, True), (_same_noise, False)], ids=str
+    ("noise", "unbiased"),
+    [(_poisson, True), (_with_gain, True), (_same_noise, False)],
+    ids=["poisson", "gain", "same noise"],
 )
 def test_squared_distances_are_unbiased(noise: Noise, unbiased: bool) -> None:
     """Over 2,000 simulations, where noise is independent between repeats; those of the mean never are."""
