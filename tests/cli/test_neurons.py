@@ -207,7 +207,10 @@ def test_several_sessions(files: list[Path], tmp_path: Path, capsys: Capture) ->
     sessions = set(pd.read_csv(out / "trials.csv")["session"])
     assert sessions == {*results}
     assert main(["report", str(out)]) == 2
-    assert f"{out}: holds several results; name the folder of one: mouse0, mouse1" in capsys.readouterr().err
+    assert (
+        f"{out}: holds no result.nc, but folders that do; name one of them: mouse0, mouse1"
+        in capsys.readouterr().err
+    )
     again = tmp_path / "again"
     assert main(["run", str(out), "--out", str(again), "--figures", "none", "-q"]) == 0
     assert (again / "across.csv").read_text() == (out / "across.csv").read_text()

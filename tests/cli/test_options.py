@@ -42,6 +42,7 @@ CHOICES = {
     "scale": choices.SCALE,
     "value": choices.VALUE,
     "detrend": choices.DETREND,
+    "alternative": choices.ALTERNATIVE,
 }
 
 #: The command whose option has the name of another's, and that.

@@ -397,7 +397,7 @@ TAKEN = {
     "standardize = 1": "standardize: is 1; expected true or false",
     "runs = 1": "runs: is 1; expected a text",
     'allow_overlap = "no"': "allow_overlap: is 'no'; expected true or false",
-    'compare = "a"': "compare: is 'a'; expected 2 or more of them",
+    'compare = "a"': "compare: is a; expected two sets to compare, as natural,scrambled",
     "log = 1": "log: is 1; expected true or false",
     'alternative = "more"': "alternative: unknown alternative 'more'. ",
 }

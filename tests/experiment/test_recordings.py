@@ -42,7 +42,7 @@ def test_responses(recording: Recording, spontaneous: str | None, reference: str
     expected = dif.measure_responses(responses, normalize="unit", reference=reference)
     xr.testing.assert_identical(of_numbers(found), of_numbers(expected))
     assert found["image_set"].values.tolist().count("spontaneous") == (12 if cut else 0)
-    assert any("were cut into 12 windows" in text for text in left_out_of(found)) == (cut is not None)
+    assert any("gave 12 windows" in text for text in left_out_of(found)) == (cut is not None)
 
 
 def test_a_long_interval_that_is_not_cut(recording: Recording) -> None:
@@ -72,7 +72,7 @@ def test_states(recording: Recording) -> None:
     )
     xr.testing.assert_identical(of_numbers(found), of_numbers(expected))
     assert found["image_set"].values.tolist().count("spontaneous") == 4  # 12.4 s in trials of 3 s
-    assert any("were cut into 4 windows" in text for text in left_out_of(found))
+    assert any("gave 4 windows" in text for text in left_out_of(found))
     whole = RecordingOptions(states="rate", state=0.5, bin=0.1, length=5.0)
     require_sets(recording, whole)
     assert measure_recording(recording, whole, {})["set"].values.tolist() == ["all"]

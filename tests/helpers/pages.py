@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 from axe_playwright_python.sync_playwright import Axe
-from helpers.browser import drawn
+from helpers.browser import DESKTOP, PHONE, SCHEMES, drawn
 from helpers.reports import (
     doubts_of,
     flagged,
@@ -286,6 +286,9 @@ def hovered(page: Page, plot: str, point: str, start: str) -> None:
 
 #: The rules of axe, by ground: all on the light one, where they are seen first, then those of colours.
 RULES: dict[str, tuple[str, ...]] = {"light": (), "dark": ("color-contrast", "link-in-text-block")}
+
+#: The grounds on which axe looks, by the size of the window: colours do not depend on it.
+GROUNDS = {DESKTOP: SCHEMES, PHONE: SCHEMES[:1]}
 
 
 def violations(page: Page, *, rules: Sequence[str] = (), within: str | None = None) -> list[str]:

@@ -143,7 +143,7 @@ def test_spontaneous_intervals_are_cut() -> None:
     np.testing.assert_array_equal(rest, counted(TRAINS, exact))
     assert rest["presentation"].values[[0, 1, 49]].tolist() == ["rest 1.1", "rest 1.2", "rest 2.1"]
     (told,) = responses.told
-    assert told.startswith("the 2 intervals of 'rest' were cut into 59 windows of 0.2 s")
+    assert told.startswith("2 intervals of 'rest' gave 59 windows of 0.2 s")
     assert "(0.15 s)" in told
     whole = dif.stimulus_responses(recording, by="kind", spontaneous="rest", value="rate")
     np.testing.assert_allclose(whole["rest"]["all"], rest / 0.2)
@@ -518,7 +518,7 @@ def test_a_file_of_spikes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(rest, counted(trains, cut)[:, kept])
     *_, of_units, of_rest = responses.told
     assert of_units.startswith("1 of 6 units are left out")
-    assert of_rest.startswith("the 2 intervals of 'rest' were cut into 28 windows of 0.25 s")
+    assert of_rest.startswith("2 intervals of 'rest' gave 28 windows of 0.25 s")
     result = dif.measure_responses(responses, normalize="unit", reference="rest")
     assert (result["differentiation"] > 0).all()
     repeats = dif.repeated_responses(

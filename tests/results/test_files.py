@@ -131,7 +131,7 @@ def test_a_file_with_a_byte_that_changed(saved: Path, tmp_path: Path) -> None:
     content, expected = saved.read_bytes(), dif.load_result(saved)
     choose = random.Random(0)
     refused = 0
-    for _ in range(90):
+    for _ in range(45):
         damaged = bytearray(content)
         damaged[choose.randrange(len(content))] ^= 1 << choose.randrange(8)
         (tmp_path / "x.nc").write_bytes(damaged)
@@ -139,7 +139,7 @@ def test_a_file_with_a_byte_that_changed(saved: Path, tmp_path: Path) -> None:
             xr.testing.assert_identical(dif.load_result(tmp_path / "x.nc"), expected)
         except dif.InputError:
             refused += 1
-    assert refused > 20
+    assert refused > 10
 
 
 def test_what_was_changed_after_saving(saved: Path, tmp_path: Path) -> None:

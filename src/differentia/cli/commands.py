@@ -884,6 +884,8 @@ def _read_result(path: str) -> xr.Dataset:
 def _require_result(folder: Path) -> None:
     if not (folder / "result.nc").is_file():
         if sessions := sorted(path.parent.name for path in folder.glob("*/result.nc")):
-            raise InputError(f"{folder}: holds several results; name the folder of one: {in_words(sessions)}")
+            raise InputError(
+                f"{folder}: holds no result.nc, but folders that do; name one of them: {in_words(sessions)}"
+            )
         what = "holds no result.nc" if folder.is_dir() else "no such folder or file"
         raise InputError(f"{folder}: {what}; name a folder that measure wrote")

@@ -281,8 +281,9 @@ def _cut(long: Windows, length: float, name: str) -> Windows:
     if rest <= long.tolerance * len(long):
         return cut
     return cut.tell(
-        f"the {len(long):,} intervals of {name!r} were cut into {len(cut):,} windows of {length:.6g} s; "
-        f"what was left of them ({rest:,.6g} s) was left out",
+        f"{len(long):,} interval{'s' * (len(long) > 1)} of {name!r} gave {len(cut):,} windows of "
+        f"{length:.6g} s; "
+        f"what was left over ({rest:,.6g} s) was left out",
         asked=True,
     )
 

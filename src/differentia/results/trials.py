@@ -87,7 +87,7 @@ def compare_trials(
 ) -> xr.Dataset:
     """Compare two conditions by the values of single trials, within each session and across sessions.
 
-    Within a session, trials change places between the conditions: that tells whether this session's trials
+    Within a session, trials change places between the conditions: that tells whether its trials
     differ, and says nothing of other sessions. Across sessions, each counts as one observation, by its
     difference of means, whatever the number of its trials: the interval says where the mean difference of
     all sessions of the kind lies, if those at hand are a random sample of them. Where sessions of one animal

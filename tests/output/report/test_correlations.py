@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import xarray as xr
-from helpers.browser import DESKTOP, PHONE, SCHEMES, browsing, drawn, opened, prefer, text_of
+from helpers.browser import DESKTOP, PHONE, browsing, drawn, opened, prefer, text_of
 from helpers.following import LAYERS, measured
-from helpers.pages import RULES, violations
+from helpers.pages import GROUNDS, RULES, violations
 from helpers.reports import page_of
 
 import differentia as dif
@@ -86,7 +86,7 @@ def test_it_can_be_read(browser: Browser, size: tuple[int, int]) -> None:
     with browsing(browser, size, bypass_csp=True) as context:
         page = opened(context, page_of(hostile))
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
-        for scheme in SCHEMES:
+        for scheme in GROUNDS[size]:
             prefer(page, scheme)
             assert violations(page, rules=RULES[scheme]) == [], scheme
         page.select_option("#layer", "2")

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import xarray as xr
-from helpers.browser import DESKTOP, PHONE, SCHEMES, browsing, drawn, opened, prefer, table_of, text_of
+from helpers.browser import DESKTOP, PHONE, browsing, drawn, opened, prefer, table_of, text_of
 from helpers.pages import (
     COLUMNS,
+    GROUNDS,
     RULES,
     SCRIPT,
     cell_of,
@@ -723,7 +724,7 @@ def test_it_fits_and_can_be_read(browser: Browser, hostile_file: Path, size: tup
     """Nothing is wider than the window, and axe finds nothing serious, on light and dark ground."""
     with browsing(browser, size, bypass_csp=True) as context:
         page = opened(context, hostile_file)
-        for scheme in SCHEMES:
+        for scheme in GROUNDS[size]:
             prefer(page, scheme)
             assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
             right = "document.querySelector('#contrast .main-svg').getBoundingClientRect().right"
