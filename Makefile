@@ -4,9 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGE := $(VENV)/.has-package
 READY := $(VENV)/.has-dev
-# One more than there are cores, since tests wait for browsers and other processes.
-WORKERS := $(shell $(PYTHON) -c "import os; print(min(4, 1 + (os.cpu_count() or 1)))")
-TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+TESTS := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Compiled modules are kept, whatever the environment says: each process of the tests would compile them anew.
 export PYTHONDONTWRITEBYTECODE :=
@@ -16,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 help:
 	@echo "make demo     measure the embedded network: table, figures, report (writes demo/)"
 	@echo "make check    lint, types and the quick tests (three minutes)"
-	@echo "make test     lint, types and all tests (ten minutes)"
+	@echo "make test     lint, types and all tests (eleven minutes)"
 	@echo "make wheel    build sdist and wheel, and run the demo of the installed wheel (under a minute)"
 	@echo "make soak     all tests of faults, and of large networks; writes two pages (a quarter of an hour)"
 	@echo "make docs     build the documentation site (docs/_build/html/index.html)"
