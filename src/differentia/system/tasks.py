@@ -1,0 +1,29 @@
+"""Tasks that do not depend on one another, for processes here or elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
+
+Found = TypeVar("Found")
+
+
+class Workers(Protocol):
+    """Processes that do tasks: each one at a time, with nothing kept from one task to the next.
+
+    Attributes
+    ----------
+    count
+        How many there are now; others may come and go.
+    """
+
+    count: int
+
+    def each(
+        self, function: Callable[..., Found], tasks: Sequence[tuple[Any, ...]], *, names: Sequence[str]
+    ) -> Iterator[tuple[int, Found]]:
+        """Yield the number of a task and what a function of a module made of it, as tasks are done.
+
+        Tasks are the function's arguments, small and to be pickled: an address of numbers, never numbers.
+        Names, one for each, say what a task does to whoever looks on.
+        """
