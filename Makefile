@@ -9,7 +9,7 @@ TESTS := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --n
 # Compiled modules are kept, whatever the environment says: each process of the tests would compile them anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo check test wheel soak lint docs linkcheck figures commands coverage bench clean help
+.PHONY: demo check test wheel soak lint style docs linkcheck figures commands coverage bench clean help
 
 help:
 	@echo "make demo     measure the embedded network: table, figures, report (writes demo/)"
@@ -41,17 +41,27 @@ $(READY): pyproject.toml constraints.txt
 demo: $(PACKAGE)
 	$(BIN)/differentia demo --out demo
 
-lint: $(READY)
+style: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+lint: style
 	$(BIN)/mypy
 
-# Side by side, a thread each, because threads of several processes wait for each other.
-check: lint
-	OMP_NUM_THREADS=1 $(TESTS) -m "not (slow or browser or real_data or soak)"
+# Tests side by side, a thread each, because threads of several processes wait for each other. mypy runs beside them:
+# alone it would keep one core for a minute where it has no cache. What it says comes last, and either fails the whole.
+define test
+	@echo "mypy and the tests, side by side"
+	@types="$$(mktemp)"; $(BIN)/mypy >"$$types" 2>&1 & \
+	  OMP_NUM_THREADS=1 $(TESTS) $(1); tests=$$?; wait $$!; mypy=$$?; \
+	  echo "mypy:"; cat "$$types"; rm "$$types"; exit $$((tests | mypy))
+endef
 
-test: lint
-	OMP_NUM_THREADS=1 $(TESTS)
+check: style
+	$(call test,-m "not (slow or browser or real_data or soak)")
+
+test: style
+	$(call test,)
 
 wheel: $(READY)
 	.ci/try_wheel $(BIN)/python
