@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from helpers import array_checks, run_server, shared
+
+# What is imported stays, and there is much of it: looking through it again and again takes seconds.
+gc.disable()
 
 # Before the package is imported: every array's shape and type is then checked in every call.
 array_checks.install("differentia")
@@ -42,6 +46,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {TESTS / name: place for place, name in enumerate(LONGEST)}
     assert all(path.is_file() for path in places), "LONGEST names a file that is not there"
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+def pytest_collection_finish() -> None:
+    """From here on unused objects are looked for, but not among what the imports have made."""
+    gc.freeze()
+    gc.enable()
 
 
 def find_real_data() -> Path | None:
