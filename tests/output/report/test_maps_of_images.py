@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from helpers.browser import SCHEMES, browsing, drawn, opened, text_of
+from helpers.browser import SCHEMES, browsing, drawn, opened, prefer, text_of
 from helpers.reports import measured, page_of, unpacked, without_views
+from playwright.sync_api import expect
 from scipy.spatial.distance import pdist, squareform
 
 from differentia.output.report.maps_of_images import image_maps
@@ -50,23 +51,25 @@ POINT = """(at) => {
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_pictures_on_the_map(browser: Browser, scheme: str) -> None:
-    """One for each image; that which is pointed at is shown, and larger once it is chosen."""
-    with browsing(browser, scheme=scheme) as context:
+def test_pictures_on_the_map(browser: Browser) -> None:
+    """One for each image; that which is pointed at is shown, and larger once chosen; on either ground."""
+    with browsing(browser) as context:
         page = opened(context, page_of(measured))
-        assert page.evaluate(IMAGES_OF_MAP) == N_IMAGES
-        (dots,) = drawn(page, "map")
-        # the point that lies farthest from all others, which nothing covers
-        apart = squareform(pdist(np.transpose([dots["x"], dots["y"]])))
-        at = int((apart + np.diag([np.inf] * N_IMAGES)).min(axis=1).argmax())
-        page.mouse.move(*page.evaluate(POINT, at))
-        page.wait_for_selector("#map-picture img")
-        name = page.evaluate("(row) => window.differentia.data.images[row].name", dots["customdata"][at])
-        assert text_of(page, "#map-picture figcaption") == name
-        page.mouse.click(*page.evaluate(POINT, at))
-        page.wait_for_selector("#enlarged[open]")
-        assert text_of(page, "#enlarged-name") == name
+        for place, scheme in enumerate(SCHEMES):
+            prefer(page, scheme)
+            assert page.evaluate(IMAGES_OF_MAP) == N_IMAGES
+            (dots,) = drawn(page, "map")
+            # a point that lies far from all others, which nothing covers
+            apart = squareform(pdist(np.transpose([dots["x"], dots["y"]])))
+            at = int((apart + np.diag([np.inf] * N_IMAGES)).min(axis=1).argsort()[-1 - place])
+            name = page.evaluate("(row) => window.differentia.data.images[row].name", dots["customdata"][at])
+            page.mouse.move(*page.evaluate(POINT, at))
+            expect(page.locator("#map-picture figcaption")).to_have_text(name)
+            assert page.locator("#map-picture img").count() == 1
+            page.mouse.click(*page.evaluate(POINT, at))
+            page.wait_for_selector("#enlarged[open]")
+            assert text_of(page, "#enlarged-name") == name
+            page.keyboard.press("Escape")
 
 
 @pytest.mark.browser

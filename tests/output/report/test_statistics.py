@@ -77,5 +77,5 @@ def test_between_sets_in_a_browser(browser: Browser) -> None:
             assert [float(row[1]) for row in rows] == pytest.approx(pair["between"].values.tolist(), abs=1e-3)
             assert [row[7] for row in rows] == [f"{p:.4f}" for p in pair["p_corrected"].values]
         assert "by permuting images between the sets" in text_of(page, "#between-caption")
-        alone = opened(context, page_of(measured))  # whose sets of 4 to 6 images can be compared, too
-        assert alone.locator("#between-section").count() == 1
+    # sets of 4 to 6 images can be compared, too
+    assert 'id="between-section"' in page_of(measured).read_text(encoding="utf-8")
