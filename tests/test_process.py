@@ -126,21 +126,6 @@ os.chdir("/")
     }
 
 
-def test_keras_is_told_its_backend_where_nobody_chose_one() -> None:
-    """That is the one thing said to the process, and only where Keras is asked for and not yet imported."""
-    script = (
-        "import os, differentia as dif\n"
-        "for spec in ('digits', 'keras:MobileNet?weights=none&alpha=0.25'):\n"
-        "    dif.load_network(spec)\n"
-        "    print(os.environ.get('KERAS_BACKEND'))"
-    )
-    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
-    run = subprocess.run(
-        [sys.executable, "-c", script], check=True, capture_output=True, text=True, env=environment
-    )
-    assert run.stdout.splitlines() == ["None", "torch"]
-
-
 def calls_of(name: str, code: str) -> int:
     """Return how often code names a function, as an attribute, a name or a text that could be looked up."""
     found = 0

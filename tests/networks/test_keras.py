@@ -21,12 +21,15 @@ from differentia.networks.probes import SummaryProbe, UnitProbe
 
 #: What is asked of a process of its own, in which nothing has used Keras before; it is asked once.
 IN_A_NEW_PROCESS = """
-import contextlib, io, json, random, sys
+import contextlib, io, json, os, random, sys
 import differentia as dif
 from differentia.cli import main
 from differentia.networks.keras import import_keras
+dif.load_network("digits")
+facts = {"told": [os.environ.get("KERAS_BACKEND")]}
 keras = import_keras()
-facts = {"backend": keras.backend.backend()}
+facts["told"].append(os.environ.get("KERAS_BACKEND"))
+facts["backend"] = keras.backend.backend()
 model = keras.applications.InceptionV3(weights=None, include_top=False, input_shape=(75, 75, 3))
 facts["names"] = [layer.name for layer in model.layers[1:]]
 states, weights = [random.getstate()], sys.argv[1] + "/small.weights.h5"
@@ -581,7 +584,8 @@ def test_a_second_backend_has_its_channels_at_the_same_place(on_jax: dict[str, A
 
 @pytest.mark.slow
 def test_the_users_choice_of_backend_is_kept(new: dict[str, Any], on_jax: dict[str, Any]) -> None:
-    """The variable is set only where it is unset."""
+    """The variable is set only where it is unset, and only once Keras is asked for, not by other networks."""
+    assert new["told"] == [None, "torch"]
     assert new["backend"] == "torch"
     assert on_jax["backend"] == "jax"
 
