@@ -98,7 +98,7 @@ HELP_ORDER = (
         "views",
         "skip_unreadable",
     ),
-    *("drop_duplicates", "follow_links", "store", "fresh", "memory"),
+    *("drop_duplicates", "follow_links", "store", "compress", "fresh", "memory"),
 )
 
 #: The same of `neurons`: all that says how responses or states come about stands together.
