@@ -315,6 +315,10 @@ class DiskStore(Store):
             for name in set(_names(folder)) - {array.path.name}:
                 shutil.rmtree(folder / name, ignore_errors=True)
 
+    def state_keys(self, layer: str, what: str) -> set[str]:
+        names = _names(self._quantity_folder(layer, what))
+        return {name.removeprefix(STATE) for name in names if name.startswith(STATE)}
+
     def load_state(self, layer: str, what: str, key: str, shape: tuple[int, int]) -> np.ndarray | None:
         path = self._quantity_folder(layer, what) / f"{STATE}{key}"
         if not path.is_dir():
