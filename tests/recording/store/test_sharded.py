@@ -13,10 +13,10 @@ import pytest
 import zarr
 from helpers.stores import COLUMNS, SIZES, chunks, fill, opened, places, promise, values_of
 
-from differentia.recording.store import writers
 from differentia.recording.store.base import Quantity
 from differentia.recording.store.disk import DiskStore
 from differentia.recording.store.shards import HEADER_BYTES
+from differentia.system.locking import this_process
 
 UNITS = Quantity("conv", "random-0", 0, COLUMNS)
 WHOLE = np.concatenate([values_of(number) for number in range(len(SIZES))])
@@ -221,6 +221,21 @@ def test_a_process_that_lives_is_left_alone(tmp_path: Path) -> None:
     np.testing.assert_array_equal(late.matrix(UNITS, places(late.batches))[:, :], WHOLE[:43])
 
 
+def test_what_a_run_of_this_process_left(tmp_path: Path) -> None:
+    """One that was stopped, of which a traceback may keep the store: the next goes on with what it wrote."""
+    path = tmp_path / "s.zarr"
+    stopped = opened(path)
+    for number in promise(stopped, SIZES[:2]):
+        stopped.add_batch(number, "a", [f"{number}/{row}" for row in range(SIZES[number])])
+    stopped.write(UNITS, stopped.batches[0], values_of(0))
+    assert lacking(opened(path)) == [0, 1], "it may go on"
+    stopped.close()
+    later = opened(path)
+    assert lacking(later) == [1]
+    later.finish()
+    assert [file.name for file in chunks(path)] == ["c.0.0"]
+
+
 def test_what_another_finished_meanwhile_is_kept(tmp_path: Path) -> None:
     """Two finish the same shard, each with a chunk that the other does not have."""
     path = tmp_path / "s.zarr"
@@ -256,8 +271,8 @@ def test_junk_beside_a_shard(tmp_path: Path) -> None:
     path = tmp_path / "s.zarr"
     fill(opened(path))
     folder = chunks(path)[0].parent
-    dead = writers.this_process().replace(f"~{os.getpid()}~", "~1~")
-    for name in ("c.7.7.partial", "c.0.0.partial", "zarr.json.partial", f"c.0.0.{dead}~0a.partial"):
+    dead = this_process().replace(f"_{os.getpid()}_", "_1_")
+    for name in ("c.7.7.partial", "c.0.0.partial", "zarr.json.partial", f"c.0.0.{dead}.0123abcd.partial"):
         (folder / name).write_bytes(b"half")
     store = opened(path)
     assert lacking(store) == []

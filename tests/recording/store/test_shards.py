@@ -168,6 +168,6 @@ def test_whose_log_it_is(tmp_path: Path) -> None:
     assert not shards.is_left(path)
     del log
     assert shards.is_left(path)
-    gone = path.with_name(path.name.replace(f"~{os.getpid()}~", "~1~"))
+    gone = path.with_name(path.name.replace(f"_{os.getpid()}_", "_1_"))
     assert writers.writer_of(gone)
     assert shards.is_left(gone)

@@ -142,6 +142,10 @@ class StoredArray(ABC):
         """Give what was written its place."""
         return
 
+    def close(self) -> None:
+        """Let go of what was not finished: whoever opens the array next takes it over."""
+        return
+
     def take_mended(self) -> list[Path]:
         """Return the files that were found damaged as a whole since this was last called."""
         return []

@@ -124,6 +124,10 @@ class Store(ABC):
         """Complete what was written until now: called at the end of each task and of each pass."""
         return
 
+    def close(self) -> None:
+        """Let go of what was not finished, so that another run goes on with it: called when a run ends."""
+        return
+
     def note_compiled(self, compiled: bool) -> None:
         """Keep whether the pass is compiled, for a run that goes on from this one."""
         self.compiled = compiled
@@ -135,6 +139,10 @@ class Store(ABC):
     def save_state(self, layer: str, what: str, key: str, values: Float64[np.ndarray, "_ _"]) -> None:
         """Keep an array of a layer under a key, in place of those with other keys."""
         return
+
+    def state_keys(self, layer: str, what: str) -> set[str]:
+        """Return the keys under which arrays were kept, whole or not."""
+        return set()
 
     def load_state(
         self, layer: str, what: str, key: str, shape: tuple[int, int]

@@ -42,7 +42,7 @@ from differentia.recording.store.layouts import CHUNK_ROWS, Layout
 from differentia.recording.store.matrices import Run, Segment, StoredMatrix
 from differentia.recording.store.metadata import METADATA, make_group, read_attributes, write_group
 from differentia.system.files import NO_ROOM
-from differentia.system.locking import HOLDER, LOCK, MARKER
+from differentia.system.locking import IN_USE
 from differentia.system.machine import written_size
 
 #: Raised by one when what a recording means changes: numbers of another version are not mixed in. It is not
@@ -56,7 +56,7 @@ WHETHER_COMPILED = "compiled"
 AT_ONCE = "at_once"
 
 #: What lies in a folder before the store has its mark, beside unfinished files.
-BEGUN = frozenset({LOCK, HOLDER, MARKER})
+BEGUN = frozenset({IN_USE})
 
 #: The one that says how many batches are a task; recordings of earlier versions have none.
 TASK_BATCHES = "task_batches"
@@ -248,6 +248,12 @@ class DiskStore(Store):
                 for array in arrays.values():
                     array.finish()
 
+    def close(self) -> None:
+        with self._writing:
+            for arrays in self._arrays.values():
+                for array in arrays.values():
+                    array.close()
+
     def take_notes(self) -> list[str]:
         notes = [*self._notes, *self._lines.notes]
         self._notes, self._lines.notes = [], []
@@ -322,6 +328,10 @@ class DiskStore(Store):
             for of, name in list(self._array_names(short_digest(layer))):
                 if of == what and name.startswith(STATE) and name != f"{STATE}{key}":
                     shutil.rmtree(self._path(short_digest(layer), what, name), ignore_errors=True)
+
+    def state_keys(self, layer: str, what: str) -> set[str]:
+        names = [name for of, name in self._array_names(short_digest(layer)) if of == what]
+        return {name.removeprefix(STATE) for name in names if name.startswith(STATE)}
 
     def load_state(self, layer: str, what: str, key: str, shape: tuple[int, int]) -> np.ndarray | None:
         path = self._path(short_digest(layer), what, f"{STATE}{key}")

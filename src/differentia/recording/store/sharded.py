@@ -205,6 +205,13 @@ class Shards(StoredArray):
         mended, self._mended = self._mended, []
         return mended
 
+    def close(self) -> None:
+        for shard in self._looked_at.values():
+            if shard.log:
+                shard.log.leave()
+                shard.sources.insert(0, shard.log.source)
+                shard.log = None
+
     def finish(self) -> None:
         """Give the shards that were looked at their index and name.
 

@@ -24,6 +24,7 @@ from jaxtyping import UInt64
 
 from differentia.recording.store import writers
 from differentia.recording.store.regular import opened, read_at
+from differentia.system.locking import this_process
 
 #: Bytes of a checksum (CRC32C).
 CRC_BYTES = 4
@@ -201,6 +202,11 @@ class Log:
         with self._alone:
             self._let_go()
 
+    def leave(self) -> None:
+        """Write no more to it: it is anybody's."""
+        self.close()
+        _logs.discard(self)
+
     def _let_go(self) -> None:
         file, self._file = self._file, None
         with suppress(OSError):  # of what did not go through: it has been told
@@ -218,9 +224,8 @@ class Log:
                     self.append(down, across, [content])
         entries = self.index.astype("<u8").tobytes()
         self._write([entries, crc32c(entries)], last=True)
-        self.close()
+        self.leave()
         self.path.replace(self.target)
-        _logs.discard(self)
         return Source(self.target, self.index)
 
 
@@ -248,7 +253,7 @@ _latest_alone = threading.Lock()
 
 def is_left(path: Path) -> bool:
     """Return whether nobody writes to a log any more."""
-    if writers.writer_of(path) == writers.this_process():
+    if writers.writer_of(path) == this_process():
         return all(log.path != path for log in list(_logs))
     return writers.is_left(path)
 
