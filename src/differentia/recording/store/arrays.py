@@ -192,12 +192,12 @@ def open_array(path: Path, columns: int, chunk_rows: int) -> StoredArray | None:
         return None
     for left in path.glob("*.partial"):  # by a run that was killed
         left.unlink()
-    array.finished.update(_chunks(path))
+    array.finished.update(chunks(path))
     array.lengthen(max((down + 1 for down, _ in array.finished), default=0) * chunk_rows)
     return array
 
 
-def _chunks(path: Path) -> Iterator[tuple[int, int]]:
+def chunks(path: Path) -> Iterator[tuple[int, int]]:
     """Yield the chunks in an array's folder."""
     with os.scandir(path) as entries:
         for entry in entries:
@@ -208,7 +208,7 @@ def _chunks(path: Path) -> Iterator[tuple[int, int]]:
 
 def chunk_rows(path: Path) -> set[int]:
     """Return the rows of chunks of which something is in an array's folder."""
-    return {down for down, _ in _chunks(path)} if path.is_dir() else set()
+    return {down for down, _ in chunks(path)} if path.is_dir() else set()
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

@@ -144,7 +144,7 @@ class DiskStore(Store):
         folder = self._folder / "batches"
         for number in sorted({int(name) for name in _names(folder) if name.isdecimal()}):
             path = folder / str(number)
-            batch = _as_batch(number, _read_attributes(path), self.batch_size)
+            batch = batch_of(number, _read_attributes(path), self.batch_size)
             if batch is not None:
                 found.append(batch)
             else:
@@ -333,7 +333,7 @@ def _as_attributes(batch: KeptBatch) -> dict[str, Any]:
     return {**facts, "digest": _key(json.dumps(facts))}
 
 
-def _as_batch(number: int, facts: dict[str, Any], most: int) -> KeptBatch | None:
+def batch_of(number: int, facts: dict[str, Any], most: int) -> KeptBatch | None:
     """Return the batch that attributes tell of; None where they are not what was written."""
     try:
         batch = KeptBatch(number, facts["set"], tuple(facts["images"]), tuple(facts["skipped"]))
