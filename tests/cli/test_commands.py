@@ -1066,6 +1066,12 @@ EMPTY_PATH = "an empty path was given; name a file or a folder"
         (["published", "binary"], "binary: can't be read as netCDF-4 ("),
         (["published", "foreign"], "foreign/result.nc is not a result of differentia: schema_version, "),
         (["published", "~no_such_user"], "~no_such_user: can't be a path (Could not determine home"),
+        (
+            ["status", "cats"],
+            "cats: holds no responses.zarr, and is none; name the folder of a run that keeps",
+        ),
+        (["status", "binary"], "binary: is a file; name the folder of a run, or its responses.zarr"),
+        (["status", LONG], f"{LONG}: can't be a path (File name too long)"),
     ],
 )
 def test_wrong_input_is_one_line(hostile: Path, capsys: Capture, arguments: list[str], line: str) -> None:

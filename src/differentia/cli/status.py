@@ -139,7 +139,7 @@ def _in_use(who: Sequence[Holder]) -> Iterator[str]:
     for one in sorted(who, key=lambda one: not one.alive):
         does = f"{one.share}, " if one.share else ""
         said = f"last sign of life {_ago(one.renewed)}"
-        state = said if one.alive else f"has ended; its lease is left ({said})"
+        state = said if one.alive else f"has ended, its lease is left ({said})"
         yield f"Process {one.pid} on host {one.host}: {does}since {one.since:%Y-%m-%d %H:%M}; {state}"
 
 
