@@ -137,9 +137,7 @@ def holders(folder: Path) -> list[Holder]:
         if lease.kind != "moment":
             with suppress(OSError):  # it lets go just now
                 renewed = lease.path.lstat().st_mtime
-                gone = _gone(lease.token)
-                alive = time.time() - renewed <= STALE if gone is None else not gone
-                found.append(lease.holder(renewed, alive=alive))
+                found.append(lease.holder(renewed, alive=not seems_ended(lease.token, renewed)))
     return found
 
 
@@ -170,6 +168,15 @@ def ended(token: str, file: Path) -> bool:
         return True
     except OSError:
         return False
+
+
+def seems_ended(token: str, renewed: float) -> bool:
+    """Return the same without a write, for whoever looks on: elsewhere by this machine's clock.
+
+    `renewed` is when its file was changed last, in seconds since 1970.
+    """
+    gone = _gone(token)
+    return time.time() - renewed > STALE if gone is None else gone
 
 
 @functools.cache
