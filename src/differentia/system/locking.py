@@ -193,8 +193,9 @@ def _machine(pid: int) -> str:
     except OSError:
         import uuid
 
-        known = secrets.token_hex() if sys.platform == "linux" else f"{platform.node()} {uuid.getnode()}"
-    return hashlib.sha256(known.encode()).hexdigest()[:12]
+        known = secrets.token_hex() if sys.platform == "linux" else str(uuid.getnode())
+    # With the name, since copies of a virtual machine that runs have its boot too.
+    return hashlib.sha256(f"{platform.node()} {known}".encode()).hexdigest()[:12]
 
 
 def _gone(token: str) -> bool | None:
