@@ -216,7 +216,13 @@ def _held_store(show: Show, plan: Plan, budget: int, fingerprint: Future[str]) -
         require_memory(plan, show.images, at_once, budget)
     with held(folder):
         opened = open_recording(
-            folder, identity, behaviour, name=network.name, batch_size=at_once, fresh=fresh
+            folder,
+            identity,
+            behaviour,
+            name=network.name,
+            batch_size=at_once,
+            compress=show.options.compress or "none",
+            fresh=fresh,
         )
         if batch_size not in (None, opened.batch_size):
             logger.info(AS_BEGUN, folder, f"in batches of {opened.batch_size} images", "--batch-size")
@@ -225,6 +231,9 @@ def _held_store(show: Show, plan: Plan, budget: int, fingerprint: Future[str]) -
         asked = {"always": True, "never": False}.get(show.options.compile)
         if None not in (asked, opened.compiled) and asked != opened.compiled:
             logger.info(AS_BEGUN, folder, "compiled" if opened.compiled else "not compiled", "--compile")
+        if show.options.compress not in (None, opened.compress):
+            packed = "not packed" if opened.compress == "none" else f"packed ({opened.compress})"
+            logger.info(AS_BEGUN, folder, packed, "--compress")
         say_notes(opened)
         try:
             yield opened
