@@ -280,7 +280,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     ):
         recorded(store, record=False)
     part(2, 2, store)
-    with pytest.raises(dif.RecordingError, match=r"all of 8 images \(few: 5, many: 3\) is yet"):
+    with pytest.raises(dif.RecordingError, match=r"all of 9 images \(few: 5, many: 4\) is yet"):
         recorded(store, record=False)
     part(1, 2, store)
     with pytest.raises(
