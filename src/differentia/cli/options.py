@@ -99,7 +99,7 @@ HELP_ORDER = (
         "views",
         "skip_unreadable",
     ),
-    *("drop_duplicates", "follow_links", "store", "fresh", "part", "record", "memory"),
+    *("drop_duplicates", "follow_links", "store", "compress", "fresh", "part", "record", "memory"),
 )
 
 #: The same of `neurons`: all that says how responses or states come about stands together.

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field
 
 from differentia.errors import InputError
 from differentia.networks.layers import require_preset
-from differentia.system.choices import COMPILE, CROP, RESIZE, TOKENS, UNITS
+from differentia.system.choices import COMPILE, COMPRESS, CROP, RESIZE, TOKENS, UNITS
 from differentia.system.fields import DISTINCT, SEVERAL, Count, Text, Whole, option
 from differentia.system.progress import Progress, require_progress
 
@@ -156,6 +156,14 @@ class RecordOptions:
         "engine and images is not recorded again; only what is missing is",
         in_file=False,
     )
+    compress: Annotated[str, COMPRESS] | None = option(
+        None,
+        "How responses are packed that go to the disk",
+        doc=', to the same bits; "zstd" takes less room, the less the more responses are 0, and more time. A '
+        "recording keeps what it was begun with; by default nothing is packed",
+        shown="none",
+        in_file=False,
+    )
     fresh: bool = option(False, "Start over: remove the responses that earlier runs recorded", in_file=False)
     record: bool = option(
         True,
@@ -229,6 +237,7 @@ class KindsKeywords(TypedDict, total=False):
     drop_duplicates: bool
     follow_links: bool
     store: str | os.PathLike[str] | None
+    compress: str | None
     fresh: bool
     record: bool
     memory: int | str | None

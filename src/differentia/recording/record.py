@@ -270,7 +270,10 @@ def held_store(ready: Ready, part: Part | None = None) -> Iterator[Store]:
         if None not in (asked, opened.compiled) and asked != opened.compiled:
             logger.info(AS_BEGUN, folder, "compiled" if opened.compiled else "not compiled", "--compile")
         say_notes(opened)
-        yield opened
+        try:
+            yield opened
+        finally:
+            opened.close()
 
 
 #: Units whose responses to fixed images are looked at one by one.
