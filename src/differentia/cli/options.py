@@ -93,13 +93,14 @@ HELP_ORDER = (
         "dtype",
         "batch_size",
         "compile",
+        "compress",
         "maps",
         "map_images",
         "class_layer",
         "views",
         "skip_unreadable",
     ),
-    *("drop_duplicates", "follow_links", "store", "compress", "fresh", "part", "record", "memory"),
+    *("drop_duplicates", "follow_links", "store", "fresh", "part", "record", "memory"),
 )
 
 #: The same of `neurons`: all that says how responses or states come about stands together.

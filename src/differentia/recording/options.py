@@ -108,6 +108,13 @@ class RecordOptions:
         "images are left to make up for the time that takes. Where there is no compiler the pass is not "
         "compiled, and the logger ``differentia`` says so",
     )
+    compress: Annotated[str, COMPRESS] | None = option(
+        None,
+        "How responses are packed on the disk",
+        doc=', to the same bits: "zstd" takes less room, the less the more of them are 0, and more time. A '
+        "recording keeps what it was begun with; by default nothing is packed",
+        shown="none",
+    )
     maps: Mapping[str, Annotated[tuple[Whole, ...], SEVERAL, Field(min_length=1)]] | None = option(
         None,
         "",
@@ -154,14 +161,6 @@ class RecordOptions:
         doc="A folder that the responses are written to as they come, ``responses.zarr`` by custom, and read "
         "from when they are measured; by default they are kept in memory. What it holds of the same network, "
         "engine and images is not recorded again; only what is missing is",
-        in_file=False,
-    )
-    compress: Annotated[str, COMPRESS] | None = option(
-        None,
-        "How responses are packed that go to the disk",
-        doc=', to the same bits; "zstd" takes less room, the less the more responses are 0, and more time. A '
-        "recording keeps what it was begun with; by default nothing is packed",
-        shown="none",
         in_file=False,
     )
     fresh: bool = option(False, "Start over: remove the responses that earlier runs recorded", in_file=False)
@@ -229,6 +228,7 @@ class KindsKeywords(TypedDict, total=False):
     crop: str | None
     batch_size: int | None
     compile: str
+    compress: str | None
     maps: Mapping[str, Sequence[int]] | None
     map_images: Sequence[int] | None
     class_layer: str | None
@@ -237,7 +237,6 @@ class KindsKeywords(TypedDict, total=False):
     drop_duplicates: bool
     follow_links: bool
     store: str | os.PathLike[str] | None
-    compress: str | None
     fresh: bool
     record: bool
     memory: int | str | None

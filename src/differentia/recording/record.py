@@ -259,6 +259,7 @@ def held_store(ready: Ready, part: Part | None = None) -> Iterator[Store]:
                     batches, 1 if part is None else part.of, at_once * plan.largest_per_image()
                 ),
                 compiled=None if part is None else bool(asked),
+                compress=show.options.compress or "none",
                 fresh=fresh,
             )
             if part is not None:
@@ -269,6 +270,9 @@ def held_store(ready: Ready, part: Part | None = None) -> Iterator[Store]:
             logger.info(AS_BEGUN, folder, f"with {opened.at_once} images in one pass", "that")
         if None not in (asked, opened.compiled) and asked != opened.compiled:
             logger.info(AS_BEGUN, folder, "compiled" if opened.compiled else "not compiled", "--compile")
+        if show.options.compress not in (None, opened.compress):
+            packed = "not packed" if opened.compress == "none" else f"packed ({opened.compress})"
+            logger.info(AS_BEGUN, folder, packed, "--compress")
         say_notes(opened)
         try:
             yield opened

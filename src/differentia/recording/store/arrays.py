@@ -113,6 +113,10 @@ class StoredArray(ABC):
     def look(self) -> None:
         """Find what there is."""
 
+    @abstractmethod
+    def rows_there(self) -> set[int]:
+        """Return the rows of chunks that are finished, all across, whoever wrote them."""
+
     @property
     @abstractmethod
     def end(self) -> int:

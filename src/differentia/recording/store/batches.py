@@ -38,7 +38,7 @@ def _as_facts(batch: KeptBatch) -> dict[str, Any]:
     return {**facts, "digest": short_digest(json.dumps(facts))}
 
 
-def _as_batch(number: int, facts: dict[str, Any], most: int) -> KeptBatch | None:
+def batch_of(number: int, facts: dict[str, Any], most: int) -> KeptBatch | None:
     """Return the batch that attributes tell of; None where they are not what was written."""
     try:
         batch = KeptBatch(number, facts["set"], tuple(facts["images"]), tuple(facts["skipped"]))
@@ -47,6 +47,11 @@ def _as_batch(number: int, facts: dict[str, Any], most: int) -> KeptBatch | None
         return None
     hashes = [*batch.images, *batch.skipped]
     return batch if whole and len(hashes) <= most and all(isinstance(name, str) for name in hashes) else None
+
+
+def batches_in(folder: Path, most: int, task_batches: int | None) -> BatchLines | BatchFolders:
+    """Return the batches of a recording, of at most `most` images, however it keeps them."""
+    return BatchFolders(folder, most) if task_batches is None else BatchLines(folder, most, task_batches)
 
 
 @dataclass
@@ -103,7 +108,7 @@ class BatchLines:
             number = facts.pop("number")
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
-        return _as_batch(number, facts, self.most) if type(number) is int and 0 <= number < 2**48 else None
+        return batch_of(number, facts, self.most) if type(number) is int and 0 <= number < 2**48 else None
 
     def _file(self, number: int) -> Path:
         return self.folder / f"{number // self.task_batches}{LINES}"
@@ -143,7 +148,7 @@ class BatchFolders:
         found = []
         for number in sorted(int(name) for name in os.listdir(self.folder) if name.isdecimal()):
             path = self.folder / str(number)
-            batch = _as_batch(number, read_attributes(path), self.most)
+            batch = batch_of(number, read_attributes(path), self.most)
             if batch is not None:
                 found.append(batch)
             elif (path / METADATA).exists():  # else the run ended before it was written

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -32,8 +33,16 @@ class ChunkFiles(StoredArray):
 
     def look(self) -> None:
         writers.remove_left(self.path)
-        found = [_CHUNK.fullmatch(name) for name in os.listdir(self.path)]
-        self._finished.update((int(one[1]), int(one[2])) for one in found if one)
+        self._finished.update(self._listed())
+
+    def _listed(self) -> Iterator[Chunk]:
+        for found in map(_CHUNK.fullmatch, os.listdir(self.path)):
+            if found:
+                yield int(found[1]), int(found[2])
+
+    def rows_there(self) -> set[int]:
+        across = Counter(down for down, _ in self._listed())
+        return {down for down, count in across.items() if count == self.chunks_across}
 
     @property
     def end(self) -> int:

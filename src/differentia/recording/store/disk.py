@@ -37,8 +37,8 @@ from differentia.recording.division import LEAST_IN_A_TASK, Division, Promised, 
 from differentia.recording.store import writers
 from differentia.recording.store.arrays import StoredArray
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store, cover
-from differentia.recording.store.batches import BatchFolders, BatchLines, short_digest
-from differentia.recording.store.layouts import CHUNK_ROWS, Layout
+from differentia.recording.store.batches import batches_in, short_digest
+from differentia.recording.store.layouts import CHUNK_ROWS, Layout, columns_of, folders_in, layout_of
 from differentia.recording.store.matrices import Run, Segment, StoredMatrix
 from differentia.recording.store.metadata import METADATA, make_group, read_attributes, write_group
 from differentia.system.files import NO_ROOM
@@ -101,13 +101,10 @@ class DiskStore(Store):
         self.name = str(folder.parent.parent)
         self._folder = folder
         self._notes = notes
-        chunk_rows = about["chunk_rows"]
-        self._region = math.ceil(self.batch_size / chunk_rows) * chunk_rows
-        self.compress = about.get(COMPRESS, "none")
-        tasks = about.get(TASK_BATCHES)
-        self._layout = Layout(chunk_rows, self._region, tasks, self.compress)
-        lines = folder / "batches", self.batch_size
-        self._lines = BatchFolders(*lines) if tasks is None else BatchLines(*lines, tasks)
+        self._layout = layout_of(about)
+        self._region = self._layout.batch_rows
+        self.compress = self._layout.compress
+        self._lines = batches_in(folder / "batches", self.batch_size, self._layout.task_batches)
         self._arrays: dict[tuple[str, str], dict[tuple[int, int], StoredArray]] = {}
         self._knows_all = False
         self._damage: dict[tuple[str, str], tuple[list[Path], int]] = {}
@@ -161,8 +158,8 @@ class DiskStore(Store):
     def _every_array(self) -> Iterator[StoredArray]:
         """Yield the arrays of all layers, those of this process and those that were there before."""
         if not self._knows_all:
-            for layer in _names(self._folder / "layers"):
-                for what in {what for what, _ in self._array_names(layer)}:
+            for layer in folders_in(self._folder / "layers"):
+                for what in {what for what, _ in self._arrayfolders_in(layer)}:
                     self._arrays_of(layer, what)
             self._knows_all = True
         for arrays in self._arrays.values():
@@ -203,32 +200,25 @@ class DiskStore(Store):
 
     def _path(self, layer: str, what: str, name: str) -> Path:
         """Return where an array of a layer, by its key, lies."""
-        folder = self._folder / "layers" / layer
-        return folder / what / name if self._layout.task_batches is None else folder / f"{what}.{name}"
+        return self._layout.path(self._folder / "layers" / layer, what, name)
 
-    def _array_names(self, layer: str) -> Iterator[tuple[str, str]]:
+    def _arrayfolders_in(self, layer: str) -> Iterator[tuple[str, str]]:
         """Yield what each array of a layer is of, and its name there."""
-        folder = self._folder / "layers" / layer
-        for what in _names(folder):
-            if self._layout.task_batches is None:
-                yield from ((what, name) for name in _names(folder / what))
-            else:
-                what, _, name = what.rpartition(".")
-                yield what, name
+        yield from self._layout.names(self._folder / "layers" / layer)
 
     def _arrays_of(self, layer: str, what: str) -> dict[tuple[int, int], StoredArray]:
         """Return the arrays of a quantity of a layer, by its key, by their columns."""
         if (layer, what) not in self._arrays:
             found = {}
-            for name in sorted(name for of, name in self._array_names(layer) if of == what):
-                first, _, last = name.partition("-")
-                if not (first.isdecimal() and last.isdecimal() and int(first) < int(last)):
+            for name in sorted(name for of, name in self._arrayfolders_in(layer) if of == what):
+                columns = columns_of(name)
+                if columns is None:
                     continue
                 path = self._path(layer, what, name)
                 with _disk(path):
-                    array = self._layout.open(path, int(last) - int(first))
+                    array = self._layout.open(path, columns[1] - columns[0])
                 if array is not None:
-                    found[int(first), int(last)] = array
+                    found[columns] = array
                 elif (path / METADATA).exists():  # else it was not finished, or is being made
                     again = f"{self._in_words(layer, what)} is recorded again"
                     self._notes.append(f"{path}: is damaged; {again}")
@@ -338,12 +328,12 @@ class DiskStore(Store):
             array = self._state(rows).create(path, rows, columns, values.dtype)
             array.write(range(rows), values)
             array.finish()
-            for of, name in list(self._array_names(short_digest(layer))):
+            for of, name in list(self._arrayfolders_in(short_digest(layer))):
                 if of == what and name.startswith(STATE) and name != f"{STATE}{key}":
                     shutil.rmtree(self._path(short_digest(layer), what, name), ignore_errors=True)
 
     def state_keys(self, layer: str, what: str) -> set[str]:
-        names = [name for of, name in self._array_names(short_digest(layer)) if of == what]
+        names = [name for of, name in self._arrayfolders_in(short_digest(layer)) if of == what]
         return {name.removeprefix(STATE) for name in names if name.startswith(STATE)}
 
     def load_state(self, layer: str, what: str, key: str, shape: tuple[int, int]) -> np.ndarray | None:
@@ -357,15 +347,6 @@ class DiskStore(Store):
                 return None
         part = Segment(array, 0, 0, shape[1])
         return np.asarray(StoredMatrix([Run(0, shape[0], (part,))], shape[1]))
-
-
-def _names(folder: Path) -> list[str]:
-    """Return the names of the folders in a folder; none where it does not exist."""
-    try:
-        with os.scandir(folder) as entries:
-            return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-    except FileNotFoundError:
-        return []
 
 
 def open_recording(
@@ -416,7 +397,7 @@ def open_recording(
     if same:
         about["behaviour"] |= kept["behaviour"]
         divided = any((folder / "divisions").glob("*.json"))
-        if divided or _names(folder / "batches") or _names(folder / "layers"):  # it has begun
+        if divided or folders_in(folder / "batches") or folders_in(folder / "layers"):  # it has begun
             facts = ("batch_size", "chunk_rows", TASK_BATCHES, COMPRESS, WHETHER_COMPILED, AT_ONCE, THREADS)
             about = {fact: value for fact, value in about.items() if fact not in facts}
             about |= {fact: kept[fact] for fact in facts if fact in kept}
@@ -472,7 +453,7 @@ def require_store(path: Path) -> None:
 def _recordings(path: Path, notes: list[str]) -> dict[str, dict[str, Any]]:
     """Return what each recording of a store says of itself; those that can't be read are left alone."""
     found = {}
-    for name in _names(path / RECORDINGS):
+    for name in folders_in(path / RECORDINGS):
         folder = path / RECORDINGS / name
         about = read_attributes(folder)
         sizes = [about.get(key) for key in ("batch_size", "chunk_rows")]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,19 @@ class Layout:
         counts = range(min(self.task_batches, max(most, 1)), 0, -1)
         return self.batch_rows * next(count for count in counts if self.task_batches % count == 0)
 
+    def path(self, layer: Path, what: str, name: str) -> Path:
+        """Return where an array of a layer lies."""
+        return layer / what / name if self.task_batches is None else layer / f"{what}.{name}"
+
+    def names(self, layer: Path) -> Iterator[tuple[str, str]]:
+        """Yield what each array of a layer is of, and its name there."""
+        for name in folders_in(layer):
+            if self.task_batches is None:
+                yield from ((name, within) for within in folders_in(layer / name))
+            else:
+                what, _, of_it = name.rpartition(".")
+                yield what, of_it
+
     def create(self, path: Path, rows: int, columns: int, dtype: np.dtype[Any]) -> StoredArray:
         """Make an array's folder and metadata."""
         chunk = (self.chunk_rows, math.ceil(columns / math.ceil(columns / CHUNK_COLUMNS)))
@@ -75,6 +90,14 @@ class Layout:
 
     def open(self, path: Path, columns: int) -> StoredArray | None:
         """Return an array that is there; None where its metadata are not such as `create` writes."""
+        array = self.described(path, columns)
+        if array is not None:
+            array.look()
+            array.lengthen(array.end)
+        return array
+
+    def described(self, path: Path, columns: int) -> StoredArray | None:
+        """Return the array that metadata describe, without a look at what is there."""
         try:
             about = read_metadata(path)
             array = self._told(path, columns, about)
@@ -85,8 +108,6 @@ class Layout:
                 return None
         except JUNK:
             return None
-        array.look()
-        array.lengthen(array.end)
         return array
 
     def _told(self, path: Path, columns: int, about: dict[str, Any]) -> StoredArray | None:
@@ -110,6 +131,29 @@ class Layout:
             return None
         packed = any(codec["name"] == "zstd" for codec in settings["codecs"])
         return Shards(*known, "zstd" if packed else "none", file_rows)
+
+
+def layout_of(about: Mapping[str, Any]) -> Layout:
+    """Return the layout of a recording, from what it says of itself."""
+    chunk_rows = about["chunk_rows"]
+    batch_rows = math.ceil(about["batch_size"] / chunk_rows) * chunk_rows
+    return Layout(chunk_rows, batch_rows, about.get("task_batches"), about.get("compress", "none"))
+
+
+def columns_of(name: str) -> tuple[int, int] | None:
+    """Return the columns that an array holds, as its name says; None for the name of anything else."""
+    first, _, last = name.partition("-")
+    good = first.isdecimal() and last.isdecimal() and int(first) < int(last)
+    return (int(first), int(last)) if good else None
+
+
+def folders_in(folder: Path) -> list[str]:
+    """Return the names of the folders in a folder; none where it does not exist."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
 
 
 def _plain(codecs: Any) -> list[dict[str, Any]]:

@@ -87,12 +87,31 @@ class Shards(StoredArray):
         return Shape(self.shard_rows // self.chunk_rows, self.chunks_across, self.most)
 
     def look(self) -> None:
+        self._files = self._listed()
+        known = {path for files in self._files.values() for path in files}
+        for path in self.path.glob(f"*{writers.PARTIAL}"):
+            if path not in known and writers.is_left(path):
+                path.unlink(missing_ok=True)
+
+    def _listed(self) -> dict[int, list[Path]]:
+        """Return the files of shards, and of what will be one, by number."""
+        files: dict[int, list[Path]] = {}
         for path in self.path.iterdir():
             found = _FILE.fullmatch(path.name)
             if found and (not found[2] or writers.writer_of(path)):
-                self._files.setdefault(int(found[1]), []).append(path)
-            elif path.name.endswith(writers.PARTIAL) and writers.is_left(path):
-                path.unlink(missing_ok=True)
+                files.setdefault(int(found[1]), []).append(path)
+        return files
+
+    def rows_there(self) -> set[int]:
+        rows: set[int] = set()
+        for number, paths in self._listed().items():
+            there = np.zeros((self._shape.down, self._shape.across), bool)
+            for path in paths:
+                index = self._index(path) if path == self._file(number) else None
+                index = self._scanned(path, number) if index is None else index
+                there |= index[..., 0] != NONE
+            rows.update((number * self._shape.down + np.flatnonzero(there.all(axis=1))).tolist())
+        return rows
 
     @property
     def end(self) -> int:
