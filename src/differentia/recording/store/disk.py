@@ -103,6 +103,7 @@ class DiskStore(Store):
         self._lines = batches_in(folder / "batches", self.batch_size, self._layout.task_batches)
         self._arrays: dict[tuple[str, str], dict[tuple[int, int], StoredArray]] = {}
         self._knows_all = False
+        self._begun: set[int] = set()  # tasks of which this process has added a batch
         self._damage: dict[tuple[str, str], tuple[list[Path], int]] = {}
         self._writing = threading.Lock()
         with _disk(folder):
@@ -172,14 +173,22 @@ class DiskStore(Store):
         self, number: int, set_name: str, images: Sequence[str], skipped: Sequence[str] = ()
     ) -> KeptBatch:
         batch = KeptBatch(number, set_name, tuple(images), tuple(skipped))
-        rows = range(number * self._region, (number + 1) * self._region)
         with self._writing, _disk(self._folder):
-            for array in self._every_array():
-                array.forget(rows)
+            if (task := number // self.task_batches) not in self._begun:
+                self._forget_lost(task)
+                self._begun.add(task)
             self._lines.add(batch)
         self.batches.append(batch)
         self.batches.sort()
         return batch
+
+    def _forget_lost(self, task: int) -> None:
+        """Remove what is there of batches of a task that are not known: of which images, nobody knows."""
+        known = {batch.number for batch in self.batches}
+        numbers = range(task * self.task_batches, (task + 1) * self.task_batches)
+        lost = [number * self._region for number in numbers if number not in known]
+        for array in self._every_array():
+            array.forget([range(start, start + self._region) for start in lost])
 
     def _rows(self, batch: KeptBatch) -> range:
         start = batch.number * self._region
