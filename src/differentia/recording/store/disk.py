@@ -33,16 +33,17 @@ from jaxtyping import Float64, Num
 
 from differentia.definition.matrix import ResponseMatrix
 from differentia.errors import InputError, StorageError
-from differentia.recording.division import Division, Promised, as_facts, from_facts
+from differentia.recording.division import LEAST_IN_A_TASK, Division, Promised, as_facts, from_facts
 from differentia.recording.store import writers
 from differentia.recording.store.arrays import StoredArray
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store, cover
 from differentia.recording.store.batches import batches_in, short_digest
+from differentia.recording.store.compression import COMPRESSIONS
 from differentia.recording.store.layouts import CHUNK_ROWS, Layout, columns_of, folders_in, layout_of
 from differentia.recording.store.matrices import Run, Segment, StoredMatrix
 from differentia.recording.store.metadata import METADATA, make_group, read_attributes, write_group
 from differentia.system.files import NO_ROOM
-from differentia.system.locking import IN_USE
+from differentia.system.locking import IN_USE, alone
 from differentia.system.machine import written_size
 
 #: Raised by one when what a recording means changes: numbers of another version are not mixed in. It is not
@@ -57,6 +58,9 @@ AT_ONCE = "at_once"
 
 #: What lies in a folder before the store has its mark, beside unfinished files.
 BEGUN = frozenset({IN_USE})
+
+#: The one with the numbers of threads that images were shown with.
+THREADS = "threads"
 
 #: The one that says how many batches are a task; recordings of earlier versions have none.
 TASK_BATCHES = "task_batches"
@@ -92,8 +96,9 @@ class DiskStore(Store):
     def __init__(self, folder: Path, about: Mapping[str, Any], notes: list[str]) -> None:
         self.batch_size = about["batch_size"]
         self.at_once = about.get(AT_ONCE, self.batch_size)
-        self.task_batches = about.get(TASK_BATCHES, 1)
+        self.task_batches = about.get(TASK_BATCHES, LEAST_IN_A_TASK)
         self.compiled = about.get(WHETHER_COMPILED)
+        self.threads = tuple(about.get(THREADS, ()))
         self.name = str(folder.parent.parent)
         self._folder = folder
         self._notes = notes
@@ -115,12 +120,21 @@ class DiskStore(Store):
     def note_compiled(self, compiled: bool) -> None:
         if compiled != self.compiled:
             super().note_compiled(compiled)
-            self._note(WHETHER_COMPILED, compiled)
+            with alone(Path(self.name)):
+                self._note(WHETHER_COMPILED, compiled)
+
+    def note_threads(self, threads: int) -> None:
+        if threads not in self.threads:
+            with alone(Path(self.name)):  # others may do the same
+                self.threads = tuple(read_attributes(self._folder).get(THREADS, ()))
+                super().note_threads(threads)
+                self._note(THREADS, list(self.threads))
 
     def note_at_once(self, images: int) -> None:
         if images != self.at_once:
             super().note_at_once(images)
-            self._note(AT_ONCE, images)
+            with alone(Path(self.name)):
+                self._note(AT_ONCE, min(images, read_attributes(self._folder).get(AT_ONCE, images)))
 
     def _note(self, fact: str, value: Any) -> None:
         with _disk(self._folder):
@@ -353,6 +367,7 @@ def open_recording(
     name: str,
     batch_size: int,
     task_batches: int = 1,
+    compiled: bool | None = None,
     compress: str = "none",
     fresh: bool = False,
 ) -> DiskStore:
@@ -382,6 +397,7 @@ def open_recording(
         "batch_size": batch_size,
         "chunk_rows": math.ceil(batch_size / math.ceil(batch_size / CHUNK_ROWS)),
         TASK_BATCHES: task_batches,
+        **({} if compiled is None else {WHETHER_COMPILED: compiled}),
         COMPRESS: compress,
         "behaviour": {layer: list(sums) for layer, sums in behaviour.items()},
     }
@@ -390,10 +406,10 @@ def open_recording(
     folder, kept = (recordings / same[0], there[same[0]]) if same else (recordings / new, {})
     if same:
         about["behaviour"] |= kept["behaviour"]
-        divided = any((folder / "divisions").glob("*.json"))
-        if divided or folders_in(folder / "batches") or folders_in(folder / "layers"):  # it has begun
-            facts = ("batch_size", "chunk_rows", TASK_BATCHES, COMPRESS, WHETHER_COMPILED, AT_ONCE)
-            del about[TASK_BATCHES], about[COMPRESS]
+        begun = any(any(folder.glob(what)) for what in ("divisions/*.json", "batches/*.jsonl", "batches/*/"))
+        if begun or folders_in(folder / "layers"):
+            facts = ("batch_size", "chunk_rows", TASK_BATCHES, COMPRESS, WHETHER_COMPILED, AT_ONCE, THREADS)
+            about = {fact: value for fact, value in about.items() if fact not in facts}
             about |= {fact: kept[fact] for fact in facts if fact in kept}
     elif there:
         latest = max(alike or there, key=lambda key: (recordings / key / METADATA).stat().st_mtime)
@@ -454,6 +470,9 @@ def _recordings(path: Path, notes: list[str]) -> dict[str, dict[str, Any]]:
         sizes += [about.get(AT_ONCE, sizes[0]), about.get(TASK_BATCHES, 1)]
         good = all(type(about.get(key)) is dict for key in ("identity", "behaviour"))
         good = good and all(type(size) is int and 1 <= size < 2**31 for size in sizes)
+        threads = about.get(THREADS, [])
+        good = good and isinstance(threads, list) and all(type(number) is int for number in threads)
+        good = good and about.get(COMPRESS, "none") in [*COMPRESSIONS]
         if good and about.get(WHETHER_COMPILED) in (None, True, False):
             found[name] = about
         elif (folder / METADATA).exists():
