@@ -49,7 +49,7 @@ class Stage(NamedTuple):
     at: float
 
 
-@dataclass
+@dataclass(eq=False)
 class Run:
     """A run that was begun.
 

@@ -105,7 +105,10 @@ class BatchLines:
                 return
             lines = BufferedReader(file)
             while line := lines.readline(limit):
-                yield line
+                rest = line
+                while len(rest) == limit and not rest.endswith(b"\n"):  # longer than any of ours
+                    rest = lines.readline(limit)
+                yield line if rest is line else line + b"\n"
 
     def _of_line(self, line: bytes) -> KeptBatch | None:
         try:

@@ -17,6 +17,7 @@ Recordings that earlier versions began, without tasks, have a file for each chun
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -70,6 +71,9 @@ COMPRESS = "compress"
 
 #: The folder in a store with a folder for each recording.
 RECORDINGS = "recordings"
+
+#: How a file system says that a file has one name only, such as exFAT and some of SMB.
+NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 #: How the folder of a state begins; its key follows.
 STATE = "state-"
@@ -178,9 +182,16 @@ class DiskStore(Store):
             target = folder / f"{len(self._names_of_divisions)}.json"
             beside = writers.beside(target)
             beside.write_text(json.dumps(as_facts(division)), encoding="utf-8")
-            with suppress(FileExistsError):
+            try:
                 os.link(beside, target)
-            beside.unlink()
+            except FileExistsError:
+                pass
+            except OSError as error:
+                if error.errno not in NO_LINKS:
+                    raise
+                if not target.exists():  # whoever comes first has the folder alone
+                    beside.rename(target)
+            beside.unlink(missing_ok=True)
             self._read_divisions()
 
     def add_batch(
