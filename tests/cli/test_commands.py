@@ -31,7 +31,7 @@ from differentia.cli.commands import app
 from differentia.cli.options import references
 from differentia.networks.digits import build_digits_module
 from differentia.stimuli.digits import load_digits
-from differentia.system.locking import held
+from differentia.system.locking import IN_USE, held
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -85,6 +85,7 @@ OPTIONS: dict[str, tuple[list[str], tuple[str, ...], Any]] = {
     "seed": (["--seed", "7"], ("measure", "seed"), 7),
     "batch_size": (["--batch-size", "2"], ("measure", "batch_size"), 2),
     "compile": (["--compile", "never"], ("measure", "compile"), "never"),
+    "compress": (["--compress", "zstd"], ("measure", "compress"), "zstd"),
     "maps": (["--map", "input:1", "--map", "input:0,2"], ("measure", "maps", "input"), [1, 0, 2]),
     "map_images": (["--map-images", "1,2"], ("measure", "map_images"), [1, 2]),
     "class_layer": (["--class-layer", "ReLU"], ("measure", "class_layer"), "ReLU"),
@@ -1066,6 +1067,12 @@ EMPTY_PATH = "an empty path was given; name a file or a folder"
         (["published", "binary"], "binary: can't be read as netCDF-4 ("),
         (["published", "foreign"], "foreign/result.nc is not a result of differentia: schema_version, "),
         (["published", "~no_such_user"], "~no_such_user: can't be a path (Could not determine home"),
+        (
+            ["status", "cats"],
+            "cats: holds no responses.zarr, and is none; name the folder of a run that keeps",
+        ),
+        (["status", "binary"], "binary: is a file; name the folder of a run, or its responses.zarr"),
+        (["status", LONG], f"{LONG}: can't be a path (File name too long)"),
     ],
 )
 def test_wrong_input_is_one_line(hostile: Path, capsys: Capture, arguments: list[str], line: str) -> None:
@@ -1090,7 +1097,7 @@ def test_a_folder_that_another_run_holds(tmp_path: Path, capsys: Capture) -> Non
         for arguments in (measure, ["report", str(out)]):
             assert main(arguments) == 1
             assert f"differentia: {out}: is in use by process " in "".join(told(capsys))
-        inside = {path: path.stat().st_mtime_ns for path in out.rglob("*") if not path.name.startswith(".")}
+        inside = {path: path.stat().st_mtime_ns for path in out.rglob("*") if IN_USE not in path.parts}
         assert inside == before
     assert main(["report", str(out)]) == 0
     assert {path.name for path in out.rglob("*")} == {path.name for path in before}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from helpers.stores import COLUMNS, chunks, fill, opened, values_of
+from helpers.stores import COLUMNS, add, chunks, fill, opened, promise, values_of
 
 import differentia as dif
 from differentia.recording.store.base import Quantity
@@ -33,7 +33,7 @@ def test_a_disk_that_fails_is_no_damage(tmp_path: Path, monkeypatch: pytest.Monk
     read_text = Path.read_text
 
     def failing(self: Path, *arguments: Any, **options: Any) -> str:
-        if self.parent.parent.name in ("recordings", "random-0", "batches"):
+        if self.parent.parent.name == "recordings" or self.parent.name.startswith("random-0"):
             raise OSError(5, "Input/output error")
         return read_text(self, *arguments, **options)
 
@@ -51,30 +51,40 @@ def test_damaged_metadata(junk: bytes, tmp_path: Path) -> None:
     fill(opened(path))
     recording = next(path.glob("recordings/*/batches")).parent
     array = chunks(path)[0].parent
-    for name, folder in (("batch", recording / "batches" / "1"), ("array", array), ("recording", recording)):
-        (folder / "zarr.json").write_bytes(junk)
+    lines = recording / "batches" / "0.jsonl"
+    kept = lines.read_bytes().splitlines(keepends=True)
+    for name in ("batch", "array", "recording"):
+        if name == "batch":
+            lines.write_bytes(kept[0] + junk + b"-\n")
+        else:
+            ({"array": array, "recording": recording}[name] / "zarr.json").write_bytes(junk)
         store = opened(path)
         if name == "batch":
             assert [batch.number for batch in store.batches] == [0, 2, 3]
-            assert store.add_batch("a", ["x"]).number == 4, "no number is given twice: its rows may be there"
+            assert add(store, ["x"]).number == 4, "no number is given twice: its rows may be there"
         elif name == "array":
             assert store.missing(Quantity("conv", "random-0", 0, COLUMNS), store.batches[0])
             assert not array.exists()
         else:
             assert store.batches == []
-        (note,) = store.take_notes()
-        assert "is damaged" in note
+        notes = store.take_notes()
+        assert len(notes) == 1 + (name == "array"), "the batch is so still"
+        assert "is damaged" in notes[-1]
 
 
-def test_a_batch_whose_folder_is_gone_gives_its_rows_to_nobody(tmp_path: Path) -> None:
-    """Its chunks would be taken for those of other images."""
+def test_a_batch_that_is_lost_gives_its_rows_to_nobody(tmp_path: Path) -> None:
+    """Its chunks would be taken for those of other images: neither of a new number, nor of its own."""
     path = tmp_path / "s.zarr"
     fill(opened(path))
-    shutil.rmtree(next(path.rglob("batches")) / "3")
+    lines = next(path.rglob("1.jsonl"))
+    lines.write_bytes(lines.read_bytes().splitlines(keepends=True)[0])
     store = opened(path)
-    batch = store.add_batch("a", ["other"])
-    assert batch.number == 4
-    assert store.missing(Quantity("conv", "random-0", 0, COLUMNS), batch)
+    (number,) = promise(store, [1])
+    assert number == 4
+    wanted = Quantity("conv", "random-0", 0, COLUMNS)
+    assert store.missing(wanted, store.add_batch(number, "a", ["other"])) == wanted
+    assert store.missing(wanted, store.add_batch(3, "a", ["changed"])) == wanted
+    assert store.missing(wanted, store.batches[2]) is None
 
 
 def test_a_run_that_was_killed_leaves_no_notes(tmp_path: Path) -> None:
@@ -84,11 +94,12 @@ def test_a_run_that_was_killed_leaves_no_notes(tmp_path: Path) -> None:
     (path / "zarr.json.partial").write_text("{")
     fill(opened(path))
     recording = next(path.glob("recordings/*/batches")).parent
-    (recording / "batches" / "4").mkdir()
+    with (recording / "batches" / "1.jsonl").open("ab") as lines:
+        lines.write(b'{"number": 4')
     (path / "recordings" / "half").mkdir()
     array = chunks(path)[0].parent
     (array / "c.7.7.partial").write_bytes(b"half")
-    (array.parent / "0-7").mkdir()
+    (array.parent / "random-0.0-7").mkdir()
     store = opened(path)
     assert len(store.batches) == 4
     assert store.missing(Quantity("conv", "random-0", 0, COLUMNS), store.batches[3]) is None
@@ -120,21 +131,21 @@ def test_another_network_is_another_recording(tmp_path: Path) -> None:
 def test_a_new_recording_takes_the_place_of_none(tmp_path: Path) -> None:
     """Where one of two recordings of alike networks is damaged, a third does not write over the other."""
     path = tmp_path / "s.zarr"
-    opened(path, behaviour={"conv": [1.0]}).add_batch("a", ["x"])
+    add(opened(path, behaviour={"conv": [1.0]}), ["x"])
     (first,) = (path / "recordings").glob("*-*")
-    opened(path, behaviour={"conv": [2.0]}).add_batch("a", ["y"])
+    add(opened(path, behaviour={"conv": [2.0]}), ["y"])
     (first / "zarr.json").write_text("junk", encoding="utf-8")
     third = opened(path, behaviour={"conv": [3.0]})
     assert third.batches == []
     assert any("is damaged" in note for note in third.take_notes())
     assert [batch.images for batch in opened(path, behaviour={"conv": [2.0]}).batches] == [("y",)]
-    assert (first / "batches" / "0").exists(), "it is left alone: it may be of another version"
+    assert (first / "batches" / "0.jsonl").exists(), "it is left alone: it may be of another version"
 
 
 def test_batches_keep_their_size(tmp_path: Path) -> None:
     """A store goes on with the batches that it was begun with, once there is one."""
     opened(tmp_path / "s.zarr", batch_size=8)
-    opened(tmp_path / "s.zarr", batch_size=4).add_batch("a", ["x"])
+    add(opened(tmp_path / "s.zarr", batch_size=4), ["x"])
     assert opened(tmp_path / "s.zarr", batch_size=32).batch_size == 4
 
 
@@ -150,6 +161,8 @@ def test_states_are_kept_under_their_key(tmp_path: Path) -> None:
     assert kept is not None
     np.testing.assert_array_equal(kept, values + 1)
     assert store.load_state("conv", "ranking", "two", (3, 30_000)) is None
+    assert store.state_keys("conv", "ranking") == {"two"}
+    assert store.state_keys("conv", "ranking-1") == set()
     chunks(tmp_path / "s.zarr")[0].write_bytes(b"junk")
     assert store.load_state("conv", "ranking", "two", (3, 40_000)) is None
 
@@ -195,7 +208,7 @@ def test_links_lead_nowhere(tmp_path: Path) -> None:
 def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error names the store, the reason, and that the same command goes on."""
     store = opened(tmp_path / "s.zarr")
-    batch = store.add_batch("a", ["x"] * 32)
+    batch = add(store, ["x"] * 32)
 
     def no_space(self: Path, *arguments: Any, **options: Any) -> Any:
         raise OSError(28, "No space left on device")
@@ -209,3 +222,34 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     store.require_space(10**9)
     with pytest.raises(dif.StorageError, match=r"2 GB are to be written, but the disk has 1 GB"):
         store.require_space(2 * 10**9)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_numbers_are_promised_once(links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who comes second takes in what the first was promised, and then gets numbers beyond."""
+
+    def refused(*given: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr("os.link", refused)
+    first, second = opened(tmp_path / "s.zarr"), opened(tmp_path / "s.zarr")
+    assert promise(first, [32, 32, 8]) == range(3)
+    assert promise(second, [5]) == range(3), "it looks again before it asks again"
+    assert second.divisions == first.divisions
+    assert promise(second, [5]) == range(4, 5), "a task has two numbers"
+    assert opened(tmp_path / "s.zarr").divisions == second.divisions
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_a_damaged_division(tmp_path: Path) -> None:
+    """It is told, and its numbers are given to no other where something is there."""
+    path = tmp_path / "s.zarr"
+    fill(opened(path))
+    file = next(path.rglob("divisions/0.json"))
+    file.write_text(file.read_text(encoding="utf-8").replace("32", "31"), encoding="utf-8")
+    store = opened(path)
+    assert store.divisions == []
+    (note,) = store.take_notes()
+    assert f"{file}: is damaged" in note
+    assert promise(store, [3]) == range(4, 5)
