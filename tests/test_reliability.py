@@ -37,6 +37,8 @@ from helpers.runs import (
 )
 from safetensors.torch import save_file
 
+from differentia.system.locking import STALE
+
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork and no SIGKILL"),
     pytest.mark.slow,
@@ -356,6 +358,26 @@ def test_a_killed_holder(case: Case, tried: Any) -> None:
     """Its lease ends with it, and is removed."""
     case.killed_at("pass 1", 0.5)
     assert list((case.out / ".in-use").iterdir()) != []
+    case.finish()
+    tried()
+
+
+@fault(
+    "A run on another computer is killed while it holds the folder",
+    f"For five minutes {TOLD[0].lower()}{TOLD[1:]} 1; then the next run takes the folder over; the same bits",
+)
+def test_a_holder_on_another_computer_is_killed(case: Case, tried: Any) -> None:
+    """Its leases are renamed to those of another machine, of whose processes nothing is known here."""
+    case.killed_at("pass 1", 0.5)
+    leases = list(case.out.rglob(".in-use/*"))
+    assert len(leases) == 2, "of the folder and of the store"
+    for lease in leases:
+        since, kind, host, _, *process = lease.name.split("_")
+        elsewhere = lease.with_name("_".join([since, kind, host, "0123456789ab", *process]))
+        lease.rename(elsewhere)
+    assert_told(case.run(), 1, "is in use by process ", "its hold ends 5 minutes after its last sign of life")
+    for lease in case.out.rglob(".in-use/*"):
+        os.utime(lease, (time.time() - STALE - 60,) * 2)
     case.finish()
     tried()
 
