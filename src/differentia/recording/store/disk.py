@@ -26,6 +26,7 @@ import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -323,18 +324,21 @@ class DiskStore(Store):
         with self._writing, _disk(self._folder):
             for array in held.values():  # which is read by whoever sees the folder
                 array.finish()
-        parts: dict[int, tuple[Segment, ...]] = {}
-        runs: list[Run] = []
-        for batch, row in places:
-            if batch.number not in parts:
-                covered = cover(self.columns(quantity, batch), quantity.stop)
-                parts[batch.number] = tuple(Segment(held[some], some[0], *part) for some, part in covered)
-            stored = batch.number * self._region + row
-            last = runs[-1] if runs else None
-            if last and last.parts == parts[batch.number] and last.stored + last.length == stored:
-                runs[-1] = last._replace(length=last.length + 1)
-            else:
-                runs.append(Run(stored, 1, parts[batch.number]))
+        numbers: dict[tuple[Segment, ...], int] = {}
+        of_batch: dict[int, int] = {}  # by the batch's number: which columns of which arrays
+        for batch in {place.batch.number: place.batch for place in places}.values():
+            covered = cover(self.columns(quantity, batch), quantity.stop)
+            parts = tuple(Segment(held[some], some[0], *part) for some, part in covered)
+            of_batch[batch.number] = numbers.setdefault(parts, len(numbers))
+        where = np.array([(batch.number, row) for batch, row in places], np.int64).reshape(-1, 2)
+        stored = where[:, 0] * self._region + where[:, 1]
+        of_row = np.array([of_batch[number] for number in where[:, 0].tolist()], np.int64)
+        breaks = np.flatnonzero((np.diff(stored) != 1) | (np.diff(of_row) != 0)) + 1
+        edges = [0, *breaks.tolist(), len(stored)]
+        known = list(numbers)
+        runs = [
+            Run(int(stored[start]), stop - start, known[of_row[start]]) for start, stop in pairwise(edges)
+        ]
         return StoredMatrix(runs, quantity.stop)
 
     def _state(self, rows: int) -> Layout:
