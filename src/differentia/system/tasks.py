@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 Found = TypeVar("Found")
 
 
+@runtime_checkable
 class Workers(Protocol):
     """Processes that do tasks: each one at a time, with nothing kept from one task to the next.
 
