@@ -206,7 +206,7 @@ def test_packed_counts_are_few_bytes() -> None:
 @pytest.mark.parametrize("count", [1, 40])
 @pytest.mark.parametrize("name", [*NASTY])
 def test_workers_find_the_same(name: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """To the last bit, of all kinds of tiles and sizes of tasks, in any order; and the same pairs in doubt."""
+    """To the last bit, of all tiles and sizes of tasks, in any order; the same pairs are in doubt."""
     monkeypatch.setattr(medians, "MOST_COUNTED", 2**16)
     monkeypatch.setattr(matrices, "TASK_BYTES", 50 * 4 * K)
     monkeypatch.setattr(medians, "LEAST_OF_A_TASK", 1)

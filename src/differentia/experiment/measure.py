@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from differentia.errors import InputError, warn
-from differentia.experiment.analysis import Undefined, measure_layers
 from differentia.experiment.checks import check_measurement, counts_of, require_fitting
+from differentia.experiment.layers import Undefined, measure_layers
 from differentia.experiment.options import (
     N_UNITS,
     AllKeywords,
