@@ -203,8 +203,26 @@ def measure_responses(
             "n_units= out, or record with units='random'"
         )
     require_fitting(given, [responses.unit_kind], responses.sets)
-    with shown_progress(progress) as report:
-        return _measure_recorded(responses, given.n_units, given, memory, report)
+    with (
+        shown_progress(progress) as report,
+        nullcontext(responses) if workers is None else _where_workers_read(responses, file) as at_hand,
+    ):
+        return _measure_recorded(at_hand, given.n_units, given, memory, report, workers)
+
+
+@contextmanager
+def _where_workers_read(responses: Responses, file: Path | None) -> Iterator[Responses]:
+    """Give responses that lie on disk; what is in memory is written beside the file that it was read from."""
+    if not any(isinstance(values, np.ndarray) for values in responses.values.values()):
+        yield responses
+        return
+    if file is None:
+        raise InputError(
+            "workers can't read responses that are in the memory of this process; name a file of them that "
+            "all workers see (numpy.savez writes one), record them into a store (store=), or leave client= out"
+        )
+    with saved(responses.values, file.absolute().parent) as values:
+        yield replace(responses, values=values)
 
 
 def _arrays_of(given: Any) -> tuple[Mapping[str, Any], dict[str, Any]]:
@@ -245,6 +263,7 @@ def _measure_recorded(
     options: MeasureOptions,
     memory: int | str | None,
     progress: Progress,
+    workers: Workers | None = None,
 ) -> xr.Dataset:
     counts = _counts_at_hand(responses, counts)
     if all(responses.units_used(layer, min(counts)) == layer.size for layer in responses.layers):
@@ -259,7 +278,10 @@ def _measure_recorded(
     confidences: list[list[list[Confidence | None]]] = []
     wanted = distance is not None
     progress(0, n_layers, "measuring")
-    measures = measure_layers(responses, counts, options, distances=wanted, budget=memory_budget(memory))
+    budget = memory_budget(memory)
+    measures = measure_layers(
+        responses, counts, options, distances=wanted, budget=budget, workers=workers
+    )
     for at, measured in enumerate(measures):
         values[:, at], image_sum[:, at], image_sumsq[:, at] = measured[:3]
         confidences.append(measured.confidences)
