@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from pydantic import AfterValidator, Field
 
@@ -16,6 +16,9 @@ from differentia.networks.layers import require_preset
 from differentia.system.choices import COMPILE, CROP, RESIZE, TOKENS, UNITS
 from differentia.system.fields import DISTINCT, SEVERAL, Count, Text, Whole, option
 from differentia.system.progress import Progress, require_progress
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 #: The images of each set whose maps are kept, unless others are asked for.
 MAP_IMAGES = (0, 1, 2)
@@ -166,6 +169,15 @@ class RecordOptions:
         shown="half of what is free",
         in_file=False,
     )
+    client: Any = option(
+        None,
+        "",
+        doc="A ``dask.distributed.Client``: its workers record the images, which they open themselves, and "
+        "measure; by default this process does. It needs a store that all of them see, a network that was "
+        "named (``keras:MobileNet``, ``package.module:factory``, a ``.keras`` file), and sets that are files "
+        "or generated",
+        in_file=False,
+    )
     progress: Annotated[Any, AfterValidator(require_progress)] = option(
         None,
         "",
@@ -224,6 +236,7 @@ class KindsKeywords(TypedDict, total=False):
     store: str | os.PathLike[str] | None
     fresh: bool
     memory: int | str | None
+    client: Client | None
     progress: Progress | bool | None
 
 
