@@ -104,8 +104,6 @@ class Passes:
             skip_unreadable=show.options.skip_unreadable,
             lacks=lambda showing: bool(plan.ranked or self._missing(showing, wanted)),
         )
-        new = [showing for showing in self._showings if showing.kept is None]
-        store.expect(len(new), sum(len(showing.images) for showing in new))
         ranking = Ranking(plan.layers if plan.ranked else (), self._showings, store)
         self._pass(wanted, Probes(plan, pools), ranking)
         kept = self._kept()
@@ -198,7 +196,8 @@ class Passes:
             given = self._show.stimuli[showing.set]
             hashes = [image.hash for image in batch.images]
             skipped = [content_of(given, image.number, self._show.fit) for image in batch.skipped]
-            showing.kept = self._store.add_batch(showing.set, hashes, skipped)
+            assert showing.number is not None, "all that are not kept were promised"
+            showing.kept = self._store.add_batch(showing.number, showing.set, hashes, skipped)
             showing.images, showing.rows = batch.images, range(len(batch.images))
             self._skipped += batch.skipped
         elif batch.images != tuple(showing.images):
@@ -327,9 +326,16 @@ def say_notes(store: Store) -> None:
 
 @contextmanager
 def _writing(store: Store) -> Iterator[Callable[[KeptBatch, Numbers], None]]:
-    """Give what writes the numbers of a batch: on a thread, after those of the batch before."""
+    """Give what writes the numbers of a batch: on a thread, after those of the batch before.
+
+    What was written is completed with each task.
+    """
+    task: list[int] = []
 
     def write(batch: KeptBatch, numbers: Numbers) -> None:
+        if task and task.pop() != batch.number // store.task_batches:
+            store.finish()
+        task.append(batch.number // store.task_batches)
         for quantity, values in numbers:
             store.write(quantity, batch, values)
 
@@ -347,3 +353,4 @@ def _writing(store: Store) -> Iterator[Callable[[KeptBatch, Numbers], None]]:
         yield write_beside
         for future in before:
             future.result()
+    store.finish()
