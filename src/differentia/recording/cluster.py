@@ -33,9 +33,6 @@ Found = TypeVar("Found")
 #: How often a task is done at most, where it fails for another reason than what the user gave.
 MOST_TRIES = 3
 
-#: Tasks that are given out at once, for each worker: it finds the next one there when it is done with one.
-AHEAD = 2
-
 #: In seconds: how long a scheduler has to answer, and between two looks at the workers.
 ANSWER, LOOK = 10, 1.0
 
@@ -86,18 +83,19 @@ class Cluster:
     ) -> Iterator[tuple[int, Found]]:
         """Yield the number of a task and what a function of a module made of it, as tasks are done.
 
-        A few are given out at a time. One that fails is done again, elsewhere if need be; where it fails for
+        Each worker has one at a time, so that it is known what a worker died of, or nearly: a task that was
+        there when several did is tried once more alone. One that fails is done again; where it fails for
         good, the others are done before that is an error. What the user gave is told at once. Names are
         ``record_vgg16-17``: what stands before the hyphen is one row of Dask's dashboard.
         """
-        left, tries = deque(range(len(tasks))), Counter[int]()
+        left, suspects, tries = deque(range(len(tasks))), deque[int](), Counter[int]()
         running: dict[Any, tuple[int, Future]] = {}
         failed: dict[int, BaseException] = {}
         ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
         try:
-            while left or running:
-                while left and len(running) < AHEAD * self.count:
-                    number = left.popleft()
+            while left or running or suspects:
+                while (left and len(running) < self.count) or (suspects and not (left or running)):
+                    number = (left or suspects).popleft()
                     future = self._begin(function, tasks[number], names[number])
                     running[future.key] = number, future
                     future.add_done_callback(ended.put)
@@ -116,6 +114,9 @@ class Cluster:
                     yield number, found
                 elif isinstance(error, DifferentiaError) and not isinstance(error, StorageError):
                     raise error.with_traceback(None)
+                elif _killed(error) and tries[number] == 1:
+                    logger.info("%s is done again alone, when all others are done", names[number])
+                    suspects.append(number)
                 elif _killed(error) or tries[number] == MOST_TRIES:
                     failed[number] = error
                 else:
@@ -173,7 +174,7 @@ def _killed(error: BaseException) -> bool:
 
 def _in_words(error: BaseException) -> str:
     if _killed(error):
-        return "it was running on each of several workers when they died (of too little memory?)"
+        return "each worker that did it died; has it too little memory?"
     if isinstance(error, ModuleNotFoundError):
         return f"a worker has no {error.name}; install there what is installed here"
     text = in_one_line(error) if isinstance(error, Exception) else str(error)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from pydantic import AfterValidator, Field
 
@@ -16,9 +16,6 @@ from differentia.networks.layers import require_preset
 from differentia.system.choices import COMPILE, CROP, RESIZE, TOKENS, UNITS
 from differentia.system.fields import DISTINCT, SEVERAL, Count, Text, Whole, option
 from differentia.system.progress import Progress, require_progress
-
-if TYPE_CHECKING:
-    from distributed import Client
 
 #: The images of each set whose maps are kept, unless others are asked for.
 MAP_IMAGES = (0, 1, 2)
@@ -236,7 +233,7 @@ class KindsKeywords(TypedDict, total=False):
     store: str | os.PathLike[str] | None
     fresh: bool
     memory: int | str | None
-    client: Client | None
+    client: Any
     progress: Progress | bool | None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,8 +40,3 @@ def _written(name: str, sets: Mapping[str, Stimuli], follow_links: bool) -> Writ
         f"set {name!r} ({given.source}) can't be opened by other processes; save its images, and name the "
         "folder or the file"
     )
-
-
-def digest_of_names(given: Stimuli) -> str:
-    """Return what tells a set's images, by their names and order, from any others."""
-    return hashlib.sha256("\0".join(given.names).encode()).hexdigest()[:32]
