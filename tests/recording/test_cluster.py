@@ -95,7 +95,7 @@ def test_what_kills_workers(cluster: Cluster, tmp_path: Path, caplog: pytest.Log
         done(cluster, fail_at_first, many, found)
     assert sorted(found) == [0, 2, 3, 4]
     assert len([*(tmp_path / "many").iterdir()]) == 6
-    assert re.search(r"worker is gone \(tcp://.*\), . left; what was begun there is done again", caplog.text)
+    assert re.search(r"gone \(tcp://.*\), . left; what was begun there is done again", caplog.text)
     assert "try_fail_at_first-1 is done again alone, when all others are done" in caplog.text
 
 

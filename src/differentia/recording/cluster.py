@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import pickle
 import queue
+import socket
 import tempfile
 import time
 import uuid
 import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from differentia.errors import DifferentiaError, InputError, RecordingError, StorageError, in_one_line
 from differentia.system.files import user_path
+from differentia.system.machine import memory_budget, usable_core_numbers
 from differentia.system.showing import listed
 
 if TYPE_CHECKING:
@@ -58,6 +62,46 @@ class Cluster:
         """How many workers there are now; at least 1, which may be yet to come."""
         self._look()
         return max(1, len(self._known))
+
+    @cached_property
+    def _machines(self) -> dict[str, _Machine]:
+        """What each worker says of its machine."""
+        if not self._client.nthreads():
+            logger.info("waiting for workers of %s", _address(self._client))
+            self._client.wait_for_workers(1)
+        found = self._client.run(pickle.loads, pickle.dumps(_Call(_machine, ())), on_error="return")
+        for address, machine in found.items():
+            if isinstance(machine, BaseException):
+                raise InputError(f"the worker {address} can't be used: {_in_words(machine)}") from None
+        return found
+
+    @cached_property
+    def threads(self) -> int:
+        """How many threads of PyTorch each worker has: the same for all, so that numbers are.
+
+        Workers share the cores that several of them may use, and that no other limit (Slurm's) parts.
+        """
+        machines = self._machines.values()
+        return min(
+            machine.own or len(machine.cores) // sum(machine.shares(other) for other in machines) or 1
+            for machine in machines
+        )
+
+    @property
+    def memory(self) -> int:
+        """How many bytes responses may take on each worker: half of what the one with least may take."""
+        return min(machine.memory for machine in self._machines.values())
+
+    @contextmanager
+    def told(self, topic: str) -> Iterator[dict[int, int]]:
+        """Give what workers `tell` about a topic: the last number of each task."""
+        last: dict[int, int] = {}
+        self._client.subscribe_topic(topic, lambda event: last.update([event[1]]))
+        try:
+            yield last
+        finally:
+            if self._client.status == "running":
+                self._client.unsubscribe_topic(topic)
 
     def _look(self) -> None:
         """Ask for the workers, and tell of those that are gone."""
@@ -140,6 +184,43 @@ class Cluster:
             raise _lost(self._client)
         error: BaseException = future.exception()
         return error
+
+
+class _Machine(NamedTuple):
+    """What a worker knows of its machine."""
+
+    host: str
+    cores: frozenset[int]
+    own: int | None  # cores that are the worker's alone
+    memory: int
+
+    def shares(self, other: _Machine) -> bool:
+        return self.host == other.host and bool(self.cores & other.cores)
+
+
+def _machine() -> _Machine:
+    own = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    return _Machine(
+        socket.gethostname(), usable_core_numbers(), int(own) if own.isdecimal() else None, memory_of_worker()
+    )
+
+
+def memory_of_worker(given: int | None = None) -> int:
+    """Return how many bytes responses may take in this process, a worker: half of its limit at most."""
+    from distributed import get_worker
+
+    limits = [given, memory_budget(None)]
+    with suppress(ValueError):  # where this is none
+        if (limit := get_worker().memory_manager.memory_limit) is not None:  # type: ignore[no-untyped-call]
+            limits.append(limit // 2)
+    return min(limit for limit in limits if limit is not None)
+
+
+def tell(topic: str, task: int, number: int) -> None:
+    """Tell those who listen to a topic of a number of a task, from a worker."""
+    from distributed import get_worker
+
+    get_worker().log_event(topic, (task, number))  # type: ignore[no-untyped-call]
 
 
 class _Call:

@@ -32,7 +32,7 @@ from differentia.recording.planning import (
 )
 from differentia.recording.ranking import RANKING, Ranking
 from differentia.recording.responses import FilterMap, Moments, Predictions, Responses, Views, require_finite
-from differentia.recording.schedule import Showing, schedule
+from differentia.recording.schedule import Showing, of_task, schedule
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store
 from differentia.stimuli.base import Fit, Stimuli, counted
 from differentia.stimuli.copies import content_of
@@ -117,6 +117,35 @@ class Passes:
             nothing_to_rank = Ranking((), self._showings, store)
             self._pass(of_ranked, Probes(plan, pools), nothing_to_rank, again=True)
         return self._recorded(pools, kept), tuple(sorted(self._skipped, key=self._order))
+
+    def _wanted(self) -> tuple[list[Quantity], Probes]:
+        plan = self._plan
+        pools = {kind: plan.choose(kind) for kind in plan.kinds if kind not in plan.ranked}
+        return plan.wanted(pools), Probes(plan, pools)
+
+    def _schedule(self, wanted: Sequence[Quantity]) -> None:
+        self._showings, self._skipped = schedule(
+            self._show.stimuli,
+            self._show.fit,
+            self._store,
+            skip_unreadable=self._show.options.skip_unreadable,
+            lacks=lambda showing: bool(self._plan.ranked or self._missing(showing, wanted)),
+        )
+
+    def lacking(self) -> dict[int, int]:
+        """Return the tasks in which something is missing, each with how many images have to be shown."""
+        wanted, probes = self._wanted()
+        self._schedule(wanted)
+        found: Counter[int] = Counter()
+        for showing in self._to_show(wanted, probes, Ranking((), self._showings, self._store)):
+            found[showing.place // self._store.task_batches] += len(showing.images)
+        return found
+
+    def record_task(self, task: int) -> None:
+        """Show the images of a task of which something is missing."""
+        wanted, probes = self._wanted()
+        self._showings = of_task(self._show.stimuli, self._show.fit, self._store, task)
+        self._pass(wanted, probes, Ranking((), self._showings, self._store))
 
     def _missing(self, showing: Showing, wanted: Sequence[Quantity]) -> list[Quantity]:
         """Return what is yet to be kept of images, after a look at what is kept."""

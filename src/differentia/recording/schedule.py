@@ -33,6 +33,13 @@ class Showing:
     missing: list[Quantity] = field(default_factory=list)
 
     @property
+    def place(self) -> int:
+        """The number of its batch."""
+        number = self.number if self.kept is None else self.kept.number
+        assert number is not None, "all that are not kept were promised"
+        return number
+
+    @property
     def set(self) -> str:
         """The set's name."""
         return self.images[0].set
@@ -152,3 +159,23 @@ class _New:
         """Return the batch of the very same images, of another set perhaps."""
         hashes = tuple(image.hash for image in together)
         return self._same.get(hashes) if all(hashes) else None
+
+
+def of_task(stimuli: Mapping[str, Stimuli], fit: Fit, store: Store, task: int) -> list[Showing]:
+    """Return what a task shows, as it was promised."""
+    sets = {name: digest_of(given.names) for name, given in stimuli.items()}
+    labels = {name: labels_of(name, given) for name, given in stimuli.items()}
+    kept = {batch.number: batch for batch in store.batches}
+    showings = []
+    for division in store.divisions:
+        for number, (name, numbers) in division.of(sets):
+            if number // store.task_batches == task:
+                images = [labels[name][image] for image in numbers]
+                batch = kept.get(number)
+                if batch is not None:
+                    images = [
+                        image._replace(hash=content)
+                        for image, content in zip(images, batch.images, strict=True)
+                    ]
+                showings.append(Showing(images, batch, range(len(images)), len(showings), number))
+    return showings
