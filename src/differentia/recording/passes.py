@@ -108,7 +108,7 @@ class Passes:
         self._pass(wanted, Probes(plan, pools), ranking)
         kept = self._kept()
         if plan.ranked:
-            ranking.save()
+            ranking.finish()
             for kind, about in plan.ranked.items():
                 ranked_by = str(about.ranked_by)
                 scores = {name: getattr(moments, ranked_by) for name, moments in ranking.moments.items()}
@@ -225,8 +225,7 @@ class Passes:
             given = self._show.stimuli[showing.set]
             hashes = [image.hash for image in batch.images]
             skipped = [content_of(given, image.number, self._show.fit) for image in batch.skipped]
-            assert showing.number is not None, "all that are not kept were promised"
-            showing.kept = self._store.add_batch(showing.number, showing.set, hashes, skipped)
+            showing.kept = self._store.add_batch(showing.place, showing.set, hashes, skipped)
             showing.images, showing.rows = batch.images, range(len(batch.images))
             self._skipped += batch.skipped
         elif batch.images != tuple(showing.images):
@@ -239,7 +238,7 @@ class Passes:
 
     def _shown(self, showing: Showing, batch: Batch, probes: Probes, ranking: Ranking) -> Numbers:
         """Show a batch, and return what was missing of it."""
-        ranked = ranking.wanted(showing.position)
+        ranked = ranking.gathering(showing.position)
         to_read = list(showing.missing)
         for name in ranked:
             to_read.append(quantity_of(self._layers[name], MOMENTS))  # a NaN has no rank

@@ -44,6 +44,13 @@ class Showing:
         """The set's name."""
         return self.images[0].set
 
+    @property
+    def place(self) -> int:
+        """The number of its batch."""
+        number = self.number if self.kept is None else self.kept.number
+        assert number is not None, "all that are not kept were promised"
+        return number
+
 
 def schedule(
     stimuli: Mapping[str, Stimuli],
@@ -78,9 +85,15 @@ def schedule(
         store.promise({batch.set: sets[batch.set] for batch in promised}, promised)
         new.follow(sets)
     showings = [showing for name in stimuli for showing in (*kept[name], *new.showings(name))]
+    return _in_order(showings), skipped
+
+
+def _in_order(showings: list[Showing]) -> list[Showing]:
+    """Return showings in the order of their numbers, with their positions."""
+    showings.sort(key=lambda showing: showing.place)
     for position, showing in enumerate(showings):
         showing.position = position
-    return showings, skipped
+    return showings
 
 
 def _kept(

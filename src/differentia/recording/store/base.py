@@ -136,6 +136,10 @@ class Store(ABC):
         """Keep an array of a layer under a key, in place of those with other keys."""
         return
 
+    def state_keys(self, layer: str, what: str) -> set[str]:
+        """Return the keys under which arrays were kept, whole or not."""
+        return set()
+
     def load_state(
         self, layer: str, what: str, key: str, shape: tuple[int, int]
     ) -> Float64[np.ndarray, "_ _"] | None:

@@ -37,7 +37,7 @@ from differentia.recording.store import arrays
 from differentia.recording.store.arrays import METADATA, Run, Segment, StoredArray, StoredMatrix
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store, cover
 from differentia.system.files import NO_ROOM
-from differentia.system.locking import HOLDER, LOCK, MARKER
+from differentia.system.locking import IN_USE
 from differentia.system.machine import written_size
 
 #: Raised by one when what a recording means changes: numbers of another version are not mixed in. It is not
@@ -51,7 +51,7 @@ WHETHER_COMPILED = "compiled"
 AT_ONCE = "at_once"
 
 #: What a run leaves that is killed before a store has its mark.
-BEGUN = frozenset({f"{METADATA}.partial", LOCK, HOLDER, MARKER})
+BEGUN = frozenset({f"{METADATA}.partial", IN_USE})
 
 #: The one that says how many batches are a task; recordings of earlier versions have none.
 TASK_BATCHES = "task_batches"
@@ -318,6 +318,10 @@ class DiskStore(Store):
             array.write(range(rows), values)
             for name in set(_names(folder)) - {array.path.name}:
                 shutil.rmtree(folder / name, ignore_errors=True)
+
+    def state_keys(self, layer: str, what: str) -> set[str]:
+        names = _names(self._quantity_folder(layer, what))
+        return {name.removeprefix(STATE) for name in names if name.startswith(STATE)}
 
     def load_state(self, layer: str, what: str, key: str, shape: tuple[int, int]) -> np.ndarray | None:
         path = self._quantity_folder(layer, what) / f"{STATE}{key}"

@@ -22,7 +22,7 @@ class MemoryStore(Store):
 
     def __init__(self, batch_size: int) -> None:
         self.batch_size = self.at_once = batch_size
-        self.task_batches = 1
+        self.task_batches = 2**62  # nobody else takes part
         self.divisions: list[Division] = []
         self.batches: list[KeptBatch] = []
         self._starts: dict[int, int] = {}  # the first row of each batch
