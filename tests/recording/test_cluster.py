@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from distributed import Client
 from helpers.cluster_tasks import double, fail_at_first, process, refuse
 
@@ -139,3 +141,67 @@ def test_a_scheduler_by_its_address_and_its_file(client: Client, tmp_path: Path)
         with pytest.raises(dif.InputError, match=r"^client is closed; give one that is connected"):
             cluster_of(other)
     assert done(cluster_of(client), double, [(5,)]) == {0: 10}
+
+
+# ---------------------------------------------------------------------------------------------- recording
+
+SETS = {"noise": "noise:13", "digits": "digits:9"}
+SOME: dict[str, Any] = {"layers": ["input", "block1_conv1", "logits"], "pool": 40, "batch_size": 4}
+
+
+@pytest.fixture
+def same_threads(cluster: Cluster) -> Iterator[None]:
+    """A pass in this process has as many threads as one of a worker."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(cluster.threads)
+    yield
+    torch.set_num_threads(before)
+
+
+def require_equal(found: dif.Responses, expected: dif.Responses) -> None:
+    """Raise an error where responses differ in any bit, or images in their order."""
+    assert found.images == expected.images
+    assert found.values.keys() == expected.values.keys()
+    for name, values in expected.values.items():
+        assert np.array_equal(np.asarray(found.values[name]), np.asarray(values)), name
+        assert np.array_equal(found.units[name], expected.units[name]), name
+
+
+@pytest.mark.usefixtures("same_threads")
+def test_workers_record_the_same_bits(client: Client, tmp_path: Path) -> None:
+    """As one process; each image once, further ones beside them, and none of it in this process."""
+    told: list[tuple[int, int, str]] = []
+    alone = dif.record("digits", SETS, **SOME)
+    given: dict[str, Any] = {**SOME, "client": client, "store": tmp_path / "store"}
+    require_equal(dif.record("digits", SETS, **given, progress=lambda *now: told.append(now)), alone)
+    assert {total for _, total, _ in told} == {22}
+    assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
+    assert told[-1][0] == 22
+    assert re.fullmatch(r"recording with 2 workers, [0-9.,]+ images/s", told[-1][2])
+    more = {**SETS, "others": "noise:6?seed=5"}
+    told.clear()
+    found = dif.record("digits", more, **given, progress=lambda *now: told.append(now))
+    require_equal(found, dif.record("digits", more, **SOME))
+    assert told[0][0] == 22
+    require_equal(dif.record("digits", more, **SOME, store=tmp_path / "store"), found)
+    assert not (tmp_path / "store" / "jobs").exists()
+
+
+def test_what_workers_can_not_open(client: Client, tmp_path: Path) -> None:
+    """Is told before anything is written, with what to do."""
+    given: dict[str, Any] = {"client": client, "store": tmp_path / "store"}
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3))
+    network = dif.load_network(module, preprocess="unit", input_shape=(8, 8, 3))
+    with pytest.raises(
+        dif.InputError, match=r"^Sequential: is an object in this process, .*; name it instead: '"
+    ):
+        dif.record(network, SETS, **given)
+    with pytest.raises(
+        dif.InputError, match=r"^set 'own' \(array\) can't be opened by other processes; save its"
+    ):
+        dif.record("digits", {"own": np.zeros((2, 32, 32), np.uint8)}, **given)
+    assert not (tmp_path / "store").exists()
+    with pytest.raises(dif.InputError, match=r"^client= needs store=, a folder that all workers see"):
+        dif.record("digits", SETS, client=client)
+    with pytest.raises(dif.InputError, match=r"^client is of type int; expected a dask.distributed.Client"):
+        dif.record("digits", SETS, client=3, store=tmp_path / "store")

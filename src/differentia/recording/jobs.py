@@ -11,7 +11,9 @@ import re
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from differentia.errors import InputError, StorageError, in_one_line
@@ -34,6 +36,10 @@ from differentia.system.progress import Progress
 JOBS = "jobs"
 
 
+#: Before the network was looked at.
+NOT_KNOWN: Mapping[str, Any] = MappingProxyType({})
+
+
 class Job(NamedTuple):
     """What is recorded, as JSON can hold it.
 
@@ -45,13 +51,13 @@ class Job(NamedTuple):
         By set, a digest of the images' names.
     options
         Of the recording, but for what is of one process or machine.
-    identity, behaviour
-        What the numbers depend on, and what each layer makes of fixed images: a process in which they are
-        others may not record.
     threads
         With how many of PyTorch each process does a pass.
     memory
         How many bytes responses may take in each process at most, if that was said.
+    identity, behaviour
+        What the numbers depend on, and what each layer makes of fixed images: a process in which they are
+        others may not record.
     """
 
     name: str
@@ -59,18 +65,16 @@ class Job(NamedTuple):
     sets: Mapping[str, Written]
     images: Mapping[str, str]
     options: Mapping[str, Any]
-    identity: Mapping[str, Any]
-    behaviour: Mapping[str, Sequence[float]]
     threads: int
     memory: int | None
+    identity: Mapping[str, Any] = NOT_KNOWN
+    behaviour: Mapping[str, Sequence[float]] = NOT_KNOWN
 
 
 def job_of(
     network: Network,
     stimuli: Mapping[str, Stimuli],
     options: RecordOptions,
-    identity: Mapping[str, Any],
-    behaviour: Mapping[str, Sequence[float]],
     *,
     threads: int,
 ) -> Job:
@@ -83,8 +87,8 @@ def job_of(
     """
     if network.origin is None:
         raise InputError(
-            f"{network.name}: is an object in this process (or has a function as an option), which workers can't "
-            "load; name it instead: 'keras:NAME?weights=PATH', 'package.module:factory', or the path of a "
+            f"{network.name}: is an object in this process, or has a function as an option, and workers "
+            "can't load it; name it instead: 'keras:NAME?weights=PATH', 'package.module:factory', or the path of a "
             ".keras file"
         )
     given = {
@@ -96,8 +100,6 @@ def job_of(
         written_sets(stimuli, follow_links=options.follow_links),
         {name: digest_of(given.names) for name, given in stimuli.items()},
         {name: as_toml(value) for name, value in given.items() if value is not None},
-        identity,
-        behaviour,
         threads,
         None if options.memory is None else memory_budget(options.memory),
     )
@@ -160,21 +162,22 @@ def open_job(job: Job, **options: Any) -> Opened:
     for name, images in sets.items():
         if digest_of(images.names) != job.images[name]:
             raise InputError(
-                f"set {name!r}: {images.source} holds other images {here()}; let all workers see the same files"
+                f"set {name!r}: {images.source} holds other images {here()}; let all workers see the same "
+                "files"
             )
     return Opened(network, sets, given)
 
 
 def require_the_same(job: Job, identity: Mapping[str, Any], behaviour: Mapping[str, Sequence[float]]) -> None:
-    """Raise an error where a job's network, or what it depends on, is not here what it was where it was begun."""
+    """Raise an error where a job's network, or what its numbers depend on, is another in this process."""
     identity = json.loads(json.dumps(identity))
     alike = behaves_alike(job.behaviour, behaviour)
     if identity == job.identity and alike:
         return
     begun, own = ({"name": job.name, "identity": one} for one in (job.identity, identity))
     raise InputError(
-        f"{job.name}: differs {here()} in its {what_differs(begun, own)}; numbers of both can't be mixed: let all "
-        "workers have the same"
+        f"{job.name}: differs {here()} in its {what_differs(begun, own)}; numbers of both can't be mixed: "
+        "let all workers have the same"
     )
 
 
@@ -204,9 +207,8 @@ def give_out(
 
             def report() -> None:
                 now = sum(lacking[task] if task in finished else shown.get(task, 0) for task in lacking)
-                rate = now / max(time.monotonic() - begun, 1e-9)
-                workers = counted(cluster.count, "worker")
-                progress(done + now, total, f"recording with {workers}, {rate:.3g} images/s")
+                pace = f", {now / max(time.monotonic() - begun, 1e-9):,.3g} images/s" if now else ""
+                progress(done + now, total, f"recording with {counted(cluster.count, 'worker')}{pace}")
 
             tasks = [(str(store), name, task, images) for task, images in lacking.items()]
             names = [f"record_{plain(job.name)}-{task}" for task in lacking]
@@ -215,6 +217,8 @@ def give_out(
                 report()
     finally:
         (store / JOBS / f"{name}.json").unlink(missing_ok=True)
+        with suppress(OSError):  # of a job of another
+            (store / JOBS).rmdir()
 
 
 def plain(name: str) -> str:

@@ -32,7 +32,7 @@ from differentia.recording.caveats import (
 from differentia.recording.cluster import Cluster, cluster_of, memory_of_worker, tell
 from differentia.recording.cost import best_batch_size, require_memory
 from differentia.recording.fitting import described_fit, fit_of
-from differentia.recording.jobs import give_out, job_of, open_job, read_job, require_the_same
+from differentia.recording.jobs import Job, give_out, job_of, open_job, read_job, require_the_same
 from differentia.recording.options import POOL, RecordKeywords, RecordOptions, checked_map_images, one_kind
 from differentia.recording.passes import Passes, Show, say_notes
 from differentia.recording.planning import FILTER_MEAN, Plan, checked_maps
@@ -161,6 +161,7 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
     cluster = _cluster_of(options)
     given = as_sets(sets, seed=options.seed, follow_links=options.follow_links)
     network = load_network(network)
+    job = None if cluster is None else job_of(network, given, options, threads=cluster.threads)
     budget = memory_budget(options.memory)
     prepared = _prepared(network, given, options, budget if cluster is None else min(budget, cluster.memory))
     show, plan, dropped, warned = prepared.show, prepared.plan, prepared.dropped, prepared.warned
@@ -168,8 +169,8 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
     with ThreadPoolExecutor(1) as beside:  # hundreds of megabytes of weights, while units are chosen
         fingerprint = beside.submit(lambda: network.fingerprint)
         with _held_store(show, plan, prepared.budget, fingerprint) as opened:
-            if cluster is not None:
-                _record_elsewhere(cluster, given, prepared, opened)
+            if cluster is not None and job is not None:
+                _record_elsewhere(cluster, job, prepared, opened)
                 opened = opened.again()
             passes = Passes(show, plan, opened, prepared.budget)
             recorded, skipped = passes.record()
@@ -304,16 +305,14 @@ def _cluster_of(options: RecordOptions) -> Cluster | None:
     return cluster_of(options.client)
 
 
-def _record_elsewhere(
-    cluster: Cluster, given: Mapping[str, Stimuli], prepared: _Prepared, store: Store
-) -> None:
+def _record_elsewhere(cluster: Cluster, job: Job, prepared: _Prepared, store: Store) -> None:
     """Let workers record what is missing of a store, task by task."""
     show = prepared.show
     lacking = Passes(show, prepared.plan, store, prepared.budget).lacking()
     if lacking:
         identity = _identity(show, show.network.fingerprint)
         behaviour = _behaviour(show.network, prepared.plan)
-        job = job_of(show.network, given, show.options, identity, behaviour, threads=cluster.threads)
+        job = job._replace(identity=identity, behaviour=behaviour)
         done = show.images - sum(lacking.values())
         folder = user_path(show.options.store).absolute()
         give_out(cluster, job, record_task, folder, lacking, show.options.progress, done)
@@ -356,7 +355,7 @@ def record_task(store: str, job: str, task: int, images: int) -> int:
 
 
 def _load(folder: Path, name: str) -> _Loaded:
-    """Load a job's network and open its images and its store, after a look at whether all is the same here."""
+    """Load a job's network and open its images and its store, after a look at whether it is the same here."""
     job = read_job(folder, name)
     torch.set_num_threads(job.threads)
     network, sets, options = open_job(job, store=folder, progress=False)
