@@ -32,7 +32,7 @@ from differentia.recording.planning import (
 )
 from differentia.recording.ranking import RANKING, Ranking
 from differentia.recording.responses import FilterMap, Moments, Predictions, Responses, Views, require_finite
-from differentia.recording.schedule import Showing, schedule
+from differentia.recording.schedule import Showing, of_task, schedule
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store
 from differentia.stimuli.base import Fit, Stimuli, counted
 from differentia.stimuli.copies import content_of
@@ -104,13 +104,11 @@ class Passes:
             skip_unreadable=show.options.skip_unreadable,
             lacks=lambda showing: bool(plan.ranked or self._missing(showing, wanted)),
         )
-        new = [showing for showing in self._showings if showing.kept is None]
-        store.expect(len(new), sum(len(showing.images) for showing in new))
         ranking = Ranking(plan.layers if plan.ranked else (), self._showings, store)
         self._pass(wanted, Probes(plan, pools), ranking)
         kept = self._kept()
         if plan.ranked:
-            ranking.save()
+            ranking.finish()
             for kind, about in plan.ranked.items():
                 ranked_by = str(about.ranked_by)
                 scores = {name: getattr(moments, ranked_by) for name, moments in ranking.moments.items()}
@@ -119,6 +117,35 @@ class Passes:
             nothing_to_rank = Ranking((), self._showings, store)
             self._pass(of_ranked, Probes(plan, pools), nothing_to_rank, again=True)
         return self._recorded(pools, kept), tuple(sorted(self._skipped, key=self._order))
+
+    def _wanted(self) -> tuple[list[Quantity], Probes]:
+        plan = self._plan
+        pools = {kind: plan.choose(kind) for kind in plan.kinds if kind not in plan.ranked}
+        return plan.wanted(pools), Probes(plan, pools)
+
+    def _schedule(self, wanted: Sequence[Quantity]) -> None:
+        self._showings, self._skipped = schedule(
+            self._show.stimuli,
+            self._show.fit,
+            self._store,
+            skip_unreadable=self._show.options.skip_unreadable,
+            lacks=lambda showing: bool(self._plan.ranked or self._missing(showing, wanted)),
+        )
+
+    def lacking(self) -> dict[int, int]:
+        """Return the tasks in which something is missing, each with how many images have to be shown."""
+        wanted, probes = self._wanted()
+        self._schedule(wanted)
+        found: Counter[int] = Counter()
+        for showing in self._to_show(wanted, probes, Ranking((), self._showings, self._store)):
+            found[showing.place // self._store.task_batches] += len(showing.images)
+        return found
+
+    def record_task(self, task: int) -> None:
+        """Show the images of a task of which something is missing."""
+        wanted, probes = self._wanted()
+        self._showings = of_task(self._show.stimuli, self._show.fit, self._store, task)
+        self._pass(wanted, probes, Ranking((), self._showings, self._store))
 
     def _missing(self, showing: Showing, wanted: Sequence[Quantity]) -> list[Quantity]:
         """Return what is yet to be kept of images, after a look at what is kept."""
@@ -198,7 +225,7 @@ class Passes:
             given = self._show.stimuli[showing.set]
             hashes = [image.hash for image in batch.images]
             skipped = [content_of(given, image.number, self._show.fit) for image in batch.skipped]
-            showing.kept = self._store.add_batch(showing.set, hashes, skipped)
+            showing.kept = self._store.add_batch(showing.place, showing.set, hashes, skipped)
             showing.images, showing.rows = batch.images, range(len(batch.images))
             self._skipped += batch.skipped
         elif batch.images != tuple(showing.images):
@@ -211,7 +238,7 @@ class Passes:
 
     def _shown(self, showing: Showing, batch: Batch, probes: Probes, ranking: Ranking) -> Numbers:
         """Show a batch, and return what was missing of it."""
-        ranked = ranking.wanted(showing.position)
+        ranked = ranking.gathering(showing.position)
         to_read = list(showing.missing)
         for name in ranked:
             to_read.append(quantity_of(self._layers[name], MOMENTS))  # a NaN has no rank
@@ -327,9 +354,16 @@ def say_notes(store: Store) -> None:
 
 @contextmanager
 def _writing(store: Store) -> Iterator[Callable[[KeptBatch, Numbers], None]]:
-    """Give what writes the numbers of a batch: on a thread, after those of the batch before."""
+    """Give what writes the numbers of a batch: on a thread, after those of the batch before.
+
+    What was written is completed with each task.
+    """
+    task: list[int] = []
 
     def write(batch: KeptBatch, numbers: Numbers) -> None:
+        if task and task.pop() != batch.number // store.task_batches:
+            store.finish()
+        task.append(batch.number // store.task_batches)
         for quantity, values in numbers:
             store.write(quantity, batch, values)
 
@@ -347,3 +381,4 @@ def _writing(store: Store) -> Iterator[Callable[[KeptBatch, Numbers], None]]:
         yield write_beside
         for future in before:
             future.result()
+    store.finish()

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+import threading
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Any, Unpack
+from pathlib import Path
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
+import torch
 
-from differentia.errors import InputError, RecordingError
+from differentia.errors import DifferentiaWarning, InputError, RecordingError
 from differentia.networks.base import Network
 from differentia.networks.classes import class_layer
 from differentia.networks.layers import select_layers, wants_operations, without_operations
@@ -25,17 +29,20 @@ from differentia.recording.caveats import (
     warn_of_network,
     whole_in_words,
 )
+from differentia.recording.cluster import Cluster, cluster_of, memory_of_worker, tell
 from differentia.recording.cost import best_batch_size, require_memory
 from differentia.recording.fitting import described_fit, fit_of
+from differentia.recording.jobs import Job, give_out, job_of, open_job, read_job, require_the_same
 from differentia.recording.options import POOL, RecordKeywords, RecordOptions, checked_map_images, one_kind
 from differentia.recording.passes import Passes, Show, say_notes
 from differentia.recording.planning import FILTER_MEAN, Plan, checked_maps
 from differentia.recording.presets import blocks_in_words
 from differentia.recording.responses import Responses
 from differentia.recording.store.base import Store
-from differentia.recording.store.disk import open_recording, require_store
+from differentia.recording.store.disk import DiskStore, open_recording, require_store
 from differentia.recording.store.memory import MemoryStore
 from differentia.recording.units import require_channels, unit_kind, unit_order
+from differentia.stimuli.base import Stimuli
 from differentia.stimuli.copies import find_duplicates, without_copies
 from differentia.stimuli.noise import NoiseStimuli
 from differentia.stimuli.presentation import (
@@ -98,11 +105,20 @@ def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) 
         return _record_kinds(network, sets, replace(options, progress=progress))
 
 
-def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) -> dict[str, Responses]:
+class _Prepared(NamedTuple):
+    """All that is known before the first image is shown."""
+
+    show: Show
+    plan: Plan
+    budget: int
+    dropped: Sequence[ImageLabel]
+    warned: Sequence[dict[str, str]]
+
+
+def _prepared(
+    network: Network, stimuli: Mapping[str, Stimuli], options: RecordOptions, budget: int
+) -> _Prepared:
     names, views, maps = options.units, options.views, options.maps
-    budget = memory_budget(options.memory)
-    stimuli = as_sets(sets, seed=options.seed, follow_links=options.follow_links)
-    network = load_network(network)
     fit = fit_of(network, options.resize, options.crop)
     dropped: list[ImageLabel] = []
     if options.drop_duplicates:
@@ -137,11 +153,26 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
             options.map_images, max(map(len, stimuli.values())) if maps else None, dropped=bool(dropped)
         ),
     )
-    show = Show(network, stimuli, fit, options)
+    return _Prepared(Show(network, stimuli, fit, options), plan, budget, dropped, warned)
+
+
+def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) -> dict[str, Responses]:
+    names = options.units
+    cluster = _cluster_of(options)
+    given = as_sets(sets, seed=options.seed, follow_links=options.follow_links)
+    network = load_network(network)
+    job = None if cluster is None else job_of(network, given, options, threads=cluster.threads)
+    budget = memory_budget(options.memory)
+    prepared = _prepared(network, given, options, budget if cluster is None else min(budget, cluster.memory))
+    show, plan, dropped, warned = prepared.show, prepared.plan, prepared.dropped, prepared.warned
+    stimuli, fit, chosen = show.stimuli, show.fit, plan.layers
     with ThreadPoolExecutor(1) as beside:  # hundreds of megabytes of weights, while units are chosen
         fingerprint = beside.submit(lambda: network.fingerprint)
-        with _held_store(show, plan, budget, fingerprint) as opened:
-            passes = Passes(show, plan, opened, budget)
+        with _held_store(show, plan, prepared.budget, fingerprint) as opened:
+            if cluster is not None and job is not None:
+                _record_elsewhere(cluster, job, prepared, opened)
+                opened = opened.again()
+            passes = Passes(show, plan, opened, prepared.budget)
             recorded, skipped = passes.record()
     make_clipped(stimuli, fit)
     duplicates = find_duplicates(recorded[names[0]].images)
@@ -187,6 +218,19 @@ def _conditions(show: Show) -> dict[str, Any]:
     }
 
 
+def _identity(show: Show, fingerprint: str) -> dict[str, Any]:
+    """Return what a recording's numbers depend on, apart from the images."""
+    network = show.network
+    return {
+        "network": fingerprint,
+        "engine": {name: version(name) for name in ("torch", *network.frameworks)},
+        "decoder": {"pillow": version("pillow")},
+        "device": network.device.partition(":")[0],
+        **({} if network.dtype == "float32" else {"dtype": network.dtype}),  # of which old stores say nothing
+        **_conditions(show),
+    }
+
+
 #: Of a store that was begun with other options than are asked for now.
 AS_BEGUN = "%s goes on %s, as it was begun, so that its numbers stay the same; to change %s, use --fresh"
 
@@ -203,20 +247,13 @@ def _held_store(show: Show, plan: Plan, budget: int, fingerprint: Future[str]) -
         return
     network, folder = show.network, user_path(path)
     require_store(folder)
-    identity = {
-        "network": fingerprint.result(),
-        "engine": {name: version(name) for name in ("torch", *network.frameworks)},
-        "decoder": {"pillow": version("pillow")},
-        "device": network.device.partition(":")[0],
-        **({} if network.dtype == "float32" else {"dtype": network.dtype}),  # of which old stores say nothing
-        **_conditions(show),
-    }
+    identity = _identity(show, fingerprint.result())
     behaviour = _behaviour(network, plan)
     if fresh:  # nothing is removed for a run that would be refused
         require_memory(plan, show.images, at_once, budget)
     with held(folder):
         opened = open_recording(
-            folder, identity, behaviour, name=network.name, batch_size=at_once, fresh=fresh
+            folder, identity, behaviour, name=network.name, batch_size=at_once, fresh=fresh, task_batches=2
         )
         if batch_size not in (None, opened.batch_size):
             logger.info(AS_BEGUN, folder, f"in batches of {opened.batch_size} images", "--batch-size")
@@ -258,3 +295,75 @@ def _behaviour(network: Network, plan: Plan) -> dict[str, list[float]]:
         placed = some @ signs[: some.shape[1]] / np.sqrt(some.shape[1])
         behaviour[name] = np.nan_to_num([*summary.mean, *np.sqrt(summary.variance), *placed]).tolist()
     return behaviour
+
+
+def _cluster_of(options: RecordOptions) -> Cluster | None:
+    if options.client is None:
+        return None
+    if options.store is None:
+        raise InputError("client= needs store=, a folder that all workers see, into which they write")
+    return cluster_of(options.client)
+
+
+def _record_elsewhere(cluster: Cluster, job: Job, prepared: _Prepared, store: Store) -> None:
+    """Let workers record what is missing of a store, task by task."""
+    show = prepared.show
+    lacking = Passes(show, prepared.plan, store, prepared.budget).lacking()
+    if lacking:
+        identity = _identity(show, show.network.fingerprint)
+        behaviour = _behaviour(show.network, prepared.plan)
+        job = job._replace(identity=identity, behaviour=behaviour)
+        done = show.images - sum(lacking.values())
+        folder = user_path(show.options.store).absolute()
+        give_out(cluster, job, record_task, folder, lacking, show.options.progress, done)
+
+
+class _Loaded(NamedTuple):
+    """What a worker has loaded, which it keeps for the next task."""
+
+    prepared: _Prepared
+    store: DiskStore
+
+
+#: That of one job, by the store and the job's name; and held by the one task that a process does at a time.
+_loaded: dict[tuple[str, str], _Loaded] = {}
+_doing_a_task = threading.Lock()
+
+
+def record_task(store: str, job: str, task: int, images: int) -> int:
+    """Record what is missing of a task, in a process of a cluster.
+
+    Returns
+    -------
+    int
+        How many images were to be shown.
+    """
+    with _doing_a_task:
+        if (store, job) not in _loaded:
+            _loaded.clear()
+            _loaded[store, job] = _load(Path(store), job)
+        (show, plan, budget, *_), opened = _loaded[store, job]
+
+        def report(done: int, total: int, stage: str) -> None:
+            tell(job, task, images - (total - done))
+
+        own = replace(show, options=replace(show.options, progress=report))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DifferentiaWarning)  # which the client gives
+            Passes(own, plan, opened.again(), budget).record_task(task)
+    return images
+
+
+def _load(folder: Path, name: str) -> _Loaded:
+    """Load a job's network and open its images and its store, after a look at whether it is the same here."""
+    job = read_job(folder, name)
+    torch.set_num_threads(job.threads)
+    network, sets, options = open_job(job, store=folder, progress=False)
+    budget = memory_of_worker(job.memory)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DifferentiaWarning)
+        prepared = _prepared(network, sets, options, budget)
+    identity = _identity(prepared.show, network.fingerprint)
+    behaviour = _behaviour(network, prepared.plan)
+    require_the_same(job, identity, behaviour)
+    return _Loaded(prepared, open_recording(folder, identity, behaviour, name=job.name, batch_size=1))

@@ -1,14 +1,15 @@
-"""Which images are shown together, and which of them a store holds already."""
+"""Which images are shown together, under which number, and which of them a store holds already."""
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from differentia.errors import UnreadableImageError
+from differentia.recording.division import Promised, digest_of
 from differentia.recording.store.base import KeptBatch, Quantity, Store
 from differentia.stimuli.base import Fit, Stimuli
 from differentia.stimuli.copies import content_hashes
@@ -23,16 +24,32 @@ class Showing:
     images: Sequence[ImageLabel]
     kept: KeptBatch | None
     rows: Sequence[int]
-    position: int  # in the whole schedule
+    position: int = 0  # in the whole schedule
+    #: Under which they will be kept.
+    number: int | None = None
     #: All units of a layer, while they are in memory to be ranked.
     whole_layers: dict[str, np.ndarray] = field(default_factory=dict)
     #: What is yet to be kept.
     missing: list[Quantity] = field(default_factory=list)
 
     @property
+    def place(self) -> int:
+        """The number of its batch."""
+        number = self.number if self.kept is None else self.kept.number
+        assert number is not None, "all that are not kept were promised"
+        return number
+
+    @property
     def set(self) -> str:
         """The set's name."""
         return self.images[0].set
+
+    @property
+    def place(self) -> int:
+        """The number of its batch."""
+        number = self.number if self.kept is None else self.kept.number
+        assert number is not None, "all that are not kept were promised"
+        return number
 
 
 def schedule(
@@ -45,45 +62,133 @@ def schedule(
 ) -> tuple[list[Showing], list[SkippedImage]]:
     """Return what is shown together, set by set, and the images that an earlier run could not read either.
 
-    Images are known by their content. Those of a set that were shown together stay together; others follow in
-    new batches, in the order of the set. So what a set's numbers are made of does not depend on whether an
-    earlier run was interrupted, nor on other sets. Images of which something is missing (`lacks`) have to be
-    shown again, and that all together.
+    Images are known by their content. Those of a set that were shown together stay together. Others are shown
+    in the batches that the store was promised, as far as all images of one are left, and then in new ones, in
+    the order of the set. So what a set's numbers are made of does not depend on whether an earlier run was
+    interrupted, nor on other sets. Images of which something is missing (`lacks`) have to be shown again, and
+    that all together.
     """
-    showings: list[Showing] = []
+    kept: dict[str, list[Showing]] = {}
+    left: dict[str, list[ImageLabel]] = {}
     skipped: list[SkippedImage] = []
     for name, given in stimuli.items():
         images = labels_of(name, given, content_hashes(name, given, fit) if store.batches else ())
-        at_hand: dict[str, deque[ImageLabel]] = defaultdict(deque)
-        for image in images:
-            if image.hash:
+        kept[name], left[name] = _kept(name, images, store, lacks)
+    sets = {name: digest_of(given.names) for name, given in stimuli.items()}
+    new = _New(left, store)
+    new.follow(sets)
+    if skip_unreadable and store.batches:
+        skipped += [
+            image for name, given in stimuli.items() for image in new.still_unreadable(name, given, fit)
+        ]
+    if promised := [batch for name in stimuli for batch in new.to_promise(name)]:
+        store.promise({batch.set: sets[batch.set] for batch in promised}, promised)
+        new.follow(sets)
+    showings = [showing for name in stimuli for showing in (*kept[name], *new.showings(name))]
+    return _in_order(showings), skipped
+
+
+def _in_order(showings: list[Showing]) -> list[Showing]:
+    """Return showings in the order of their numbers, with their positions."""
+    showings.sort(key=lambda showing: showing.place)
+    for position, showing in enumerate(showings):
+        showing.position = position
+    return showings
+
+
+def _kept(
+    name: str, images: Sequence[ImageLabel], store: Store, lacks: Callable[[Showing], bool]
+) -> tuple[list[Showing], list[ImageLabel]]:
+    """Return the images of a set that are kept as they were shown, and those that are left."""
+    at_hand: dict[str, deque[ImageLabel]] = defaultdict(deque)
+    for image in images:
+        if image.hash:
+            at_hand[image.hash].append(image)
+    showings: list[Showing] = []
+    known: set[int] = set()
+    for batch in [batch for batch in store.batches if batch.set == name]:
+        rows_of = enumerate(batch.images)
+        taken = [(at_hand[content].popleft(), row) for row, content in rows_of if at_hand[content]]
+        showing = Showing([image for image, _ in taken], batch, [row for _, row in taken])
+        whole = len(showing.images) == len(batch.images)
+        if showing.images and (whole or not lacks(showing)):
+            showings.append(showing)
+            known.update(image.number for image in showing.images)
+        else:
+            for image in showing.images:
                 at_hand[image.hash].append(image)
-        known: set[int] = set()
-        own = [batch for batch in store.batches if batch.set == name]
-        for batch in own:
-            rows_of = enumerate(batch.images)
-            taken = [(at_hand[content].popleft(), row) for row, content in rows_of if at_hand[content]]
-            images_taken, rows = [image for image, _ in taken], [row for _, row in taken]
-            showing = Showing(images_taken, batch, rows, len(showings))
-            whole = len(showing.images) == len(batch.images)
-            if showing.images and (whole or not lacks(showing)):
-                showings.append(showing)
-                known.update(image.number for image in showing.images)
-            else:
-                for image in showing.images:
-                    at_hand[image.hash].append(image)
-        if skip_unreadable:
-            for content in (content for batch in own for content in batch.skipped if at_hand[content]):
-                image = at_hand[content].popleft()
-                try:
-                    given.load(image.number, fit)
-                except UnreadableImageError as error:
-                    skipped.append(SkippedImage(name, image.number, image.name, str(error)))
-                    known.add(image.number)
-        left = [image for image in images if image.number not in known]
-        for together in in_batches(left, store.batch_size):
-            hashes = tuple(image.hash for image in together)
-            same = [batch for batch in store.batches if batch.images == hashes and all(hashes)]
-            kept = same[0] if same else None
-            showings.append(Showing(together, kept, range(len(together)), len(showings)))
-    return showings, skipped
+    return showings, [image for image in images if image.number not in known]
+
+
+class _New:
+    """The images of each set that are not kept, in the batches that a store was promised, and others."""
+
+    def __init__(self, left: Mapping[str, Sequence[ImageLabel]], store: Store) -> None:
+        self._store = store
+        self._same = {batch.images: batch for batch in reversed(store.batches)}
+        self._left = {name: {image.number: image for image in images} for name, images in left.items()}
+        self._promised: dict[str, list[tuple[int, Sequence[ImageLabel]]]] = defaultdict(list)
+
+    def follow(self, sets: Mapping[str, str]) -> None:
+        """Put images into the batches that they were promised to, where all of one are left."""
+        taken = {batch.number for batch in self._store.batches}
+        for division in self._store.divisions:
+            for number, (name, numbers) in division.of(sets):
+                if number not in taken and self._left[name].keys() >= set(numbers):
+                    together = [self._left[name].pop(image) for image in numbers]
+                    self._promised[name].append((number, together))
+
+    def still_unreadable(self, name: str, given: Stimuli, fit: Fit) -> Iterator[SkippedImage]:
+        """Take images out that could not be read before, or known by their content, and still can't be."""
+        unread = Counter(content for batch in self._store.batches for content in batch.skipped)
+        for image in list(self._left[name].values()):
+            if image.hash and not unread[image.hash]:
+                continue
+            unread[image.hash] -= 1
+            try:
+                given.load(image.number, fit)
+            except UnreadableImageError as error:
+                del self._left[name][image.number]
+                yield SkippedImage(name, image.number, image.name, str(error))
+
+    def to_promise(self, name: str) -> list[Promised]:
+        """Return images of a set that were promised no batch, in batches, but for those that are kept."""
+        batches = in_batches(list(self._left[name].values()), self._store.batch_size)
+        return [
+            Promised(name, tuple(image.number for image in together))
+            for together in batches
+            if self._kept(together) is None
+        ]
+
+    def showings(self, name: str) -> list[Showing]:
+        """Return all images of a set that are not kept, to be shown, or kept as those of another set."""
+        others = in_batches(list(self._left[name].values()), self._store.batch_size)
+        return [
+            Showing(together, self._kept(together), range(len(together)), number=number)
+            for number, together in [*self._promised[name], *((None, together) for together in others)]
+        ]
+
+    def _kept(self, together: Sequence[ImageLabel]) -> KeptBatch | None:
+        """Return the batch of the very same images, of another set perhaps."""
+        hashes = tuple(image.hash for image in together)
+        return self._same.get(hashes) if all(hashes) else None
+
+
+def of_task(stimuli: Mapping[str, Stimuli], fit: Fit, store: Store, task: int) -> list[Showing]:
+    """Return what a task shows, as it was promised."""
+    sets = {name: digest_of(given.names) for name, given in stimuli.items()}
+    labels = {name: labels_of(name, given) for name, given in stimuli.items()}
+    kept = {batch.number: batch for batch in store.batches}
+    showings = []
+    for division in store.divisions:
+        for number, (name, numbers) in division.of(sets):
+            if number // store.task_batches == task:
+                images = [labels[name][image] for image in numbers]
+                batch = kept.get(number)
+                if batch is not None:
+                    images = [
+                        image._replace(hash=content)
+                        for image, content in zip(images, batch.images, strict=True)
+                    ]
+                showings.append(Showing(images, batch, range(len(images)), len(showings), number))
+    return showings
