@@ -102,12 +102,12 @@ def test_values_of_tasks(
     np.testing.assert_equal(measured(responses, here, **how), expected)
     assert np.isfinite(expected[1][0]).any()
     assert len(expected[0][4]) == 6  # the values of the dead set, of draws that there are
-    own = [name for name in here.names if name.startswith("measure plain")]
-    assert {"measure plain 0-12", "measure plain 62-86", "measure plain 86-100"} <= {*own}
+    own = [name for name in here.names if name.startswith("measure_plain")]
+    assert {"measure_plain-0:12", "measure_plain-62:86", "measure_plain-86:100"} <= {*own}
     assert len(own) - 3 == {0: 0, 400_000: 3, 10**9: 1}[most_of_a_task]
-    assert ("pairs 0-16" in {*here.names}) == (most_of_a_task == 0)
+    assert ("pairs-0:16" in {*here.names}) == (most_of_a_task == 0)
     with pytest.raises(ValueError, match="shorter"):
-        measured(responses, Here(times={"measure few 62-86": 0}), **how)
+        measured(responses, Here(times={"measure_few-62:86": 0}), **how)
 
 
 @pytest.mark.parametrize("make", [recorded, sketched])
@@ -116,7 +116,7 @@ def test_all_distances_of_a_layer(make: Any, small: None) -> None:
     responses, here = make(), Here()
     expected = measured(responses, None, distances=True)
     np.testing.assert_equal(measured(responses, here, distances=True), expected)
-    assert sorted(here.names) == sorted(f"measure {layer.name}" for layer in responses.layers)
+    assert sorted(here.names) == sorted(f"measure_{layer.name}" for layer in responses.layers)
     assert expected[0][3] is not None
     without = measured(responses, here, distances=False)
     np.testing.assert_equal([one[0] for one in without], [one[0] for one in expected])

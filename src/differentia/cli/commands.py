@@ -235,6 +235,8 @@ def measure_responses(
     figure_width: float | None,
     dpi: int | None,
     memory: str | None,
+    workers: int | None,
+    scheduler: str | None,
     as_json: bool,
     quiet: bool,
     **given: Any,
@@ -251,7 +253,8 @@ def measure_responses(
     references = opt.references("--reference", reference)
     experiment = {"responses": {"file": file}, "measure": {**given, "reference": references}}
     shown = measuring.Shown(FigureOptions(figures, figure_width, dpi), as_json, quiet)
-    measuring.measure_responses_into(context, out, experiment, memory=memory, shown=shown)
+    where = measuring.Where(workers, scheduler)
+    measuring.measure_responses_into(context, out, experiment, memory=memory, where=where, shown=shown)
 
 
 @_command(
@@ -330,9 +333,9 @@ def run(
     if not folder:
         raise InputError(f"{experiment}: names no folder to write to; give --out DIR, or out = in the file")
     shown = measuring.Shown(FigureOptions(figures, figure_width, dpi), as_json, quiet)
+    where = measuring.Where(workers, scheduler)
     try:
         if isinstance(read, Experiment):
-            where = measuring.Where(workers, scheduler)
             measuring.measure_into(
                 context, folder, read, store=store, fresh=fresh, memory=memory, where=where, shown=shown
             )
@@ -341,7 +344,7 @@ def run(
             unused = "--fresh" if fresh else "--no-store"
             raise InputError(f"nothing is recorded of responses that are in a file; leave {unused} out")
         if isinstance(read, ResponsesExperiment):
-            measuring.measure_responses_into(context, folder, read, memory=memory, shown=shown)
+            measuring.measure_responses_into(context, folder, read, memory=memory, where=where, shown=shown)
         else:
             measure_recordings_into(context, folder, read, memory=memory, shown=shown)
     except InputError as error:

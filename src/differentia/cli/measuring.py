@@ -135,11 +135,13 @@ def measure_responses_into(
     *,
     memory: str | None,
     shown: Shown,
+    where: Where = HERE,
 ) -> None:
     """Measure the responses of a file, and do the same with the numbers."""
     from differentia.experiment.file import responses_experiment_of, write_responses_experiment
 
     folder = folder_to_write(out)
+    where.check(store=True)
     experiment = responses_experiment_of(experiment)
     file, options = experiment.responses.file, experiment.measure.model_dump()
 
@@ -147,11 +149,13 @@ def measure_responses_into(
     from differentia.recording.response_files import read_labelled_responses
     from differentia.results.dataset import with_provenance
 
-    responses = read_labelled_responses(file)
+    client = context.with_resource(where.client(debug="--debug" in context.obj))
+    # Workers measure what is in a file; else it is read before the folder is made.
+    responses = read_labelled_responses(file) if client is None else file
     require_writable(folder, f"--out {folder}")
     context.with_resource(held(folder))
     with seen(shown.quiet) as progress:
-        result = measure_responses(responses, memory=memory, progress=progress, **options)
+        result = measure_responses(responses, memory=memory, client=client, progress=progress, **options)
         result = with_provenance(result, responses=file)
         write_responses_experiment(folder / EXPERIMENT, experiment)
         measured = {str(result["units"].item()): result}

@@ -279,7 +279,7 @@ def of_spans(function: Callable[..., Any], rows: Rows, *more: Any, multiple: int
     step = multiple * max(1, TASK_BYTES // (multiple * rows.n_units * rows.values.dtype.itemsize))
     some = spans(rows.n_responses, step)
     found: list[Any] = [None] * len(some)
-    names = [f"{function.__name__.strip('_')} {span.start}-{span.stop}" for span in some]
+    names = [f"{function.__name__.strip('_')}-{span.start}:{span.stop}" for span in some]
     tasks = [(rows.within(span), *more) for span in some]
     for at, of_span in rows.workers.each(function, tasks, names=names):
         found[at] = of_span

@@ -177,7 +177,7 @@ def _merge_counts(tiles: Tiles, brackets: list[Bracket], workers: Workers) -> No
     sides = [*pairs, *((one,) for one in some)]
     between = [(bracket.lowest, bracket.highest) for bracket in brackets]
     tasks = [(tiles.within(*each), each[0].stop - each[0].start, between) for each in sides]
-    names = ["pairs " + " x ".join(f"{one.start}-{one.stop}" for one in each) for each in sides]
+    names = ["pairs-" + "x".join(f"{one.start}:{one.stop}" for one in each) for each in sides]
     left = {*range(len(tasks))}
     for at, counted in workers.each(count_some, tasks, names=names):
         left.remove(at)

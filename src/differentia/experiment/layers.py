@@ -100,7 +100,7 @@ def measure_layers(
 def _looked_at_elsewhere(wholes: Sequence[Portion], workers: Workers) -> Iterator[Looked]:
     """Measure layers in tasks, and yield what was found in their order."""
     if wholes[0].options.normalize == "unit":
-        names = [f"deviations {whole.layer.name}" for whole in wholes]
+        names = [f"deviations-{whole.layer.name}" for whole in wholes]
         scales = dict(workers.each(pooled_sd, [(whole.recorded,) for whole in wholes], names=names))
         wholes = [replace(whole, scale=scales[at]) for at, whole in enumerate(wholes)]
     of_layers = [[*_shared_out(whole)] for whole in wholes]
@@ -120,7 +120,7 @@ def _looked_at_elsewhere(wholes: Sequence[Portion], workers: Workers) -> Iterato
             done += 1
 
     yield from joined()
-    names = [f"measure {share.name}" for _, share in alone]
+    names = [f"measure_{share.name}" for _, share in alone]
     tasks = [(share.portion,) for _, share in alone]
     for number, looked in workers.each(look_on_one_core, tasks, names=names) if alone else ():
         at, share = alone[number]
@@ -152,7 +152,7 @@ def _shared_out(whole: Portion) -> Iterator[_Share]:
         return
     for sets in _sets_of_tasks(whole.sets):
         portion, rows = _of_sets(whole, sets)
-        of_sets = f"{name} {rows.start}-{rows.stop}"
+        of_sets = f"{name}-{rows.start}:{rows.stop}"
         if len(sets) > 1 or rows.stop - rows.start <= MOST_TOGETHER:
             yield _Share(of_sets, rows.start, portion)
             continue
@@ -164,7 +164,7 @@ def _shared_out(whole: Portion) -> Iterator[_Share]:
             if at + 1 < len(choices) and work + pairs * choices[at + 1].used <= MOST_OF_A_TASK:
                 continue
             some = replace(portion, some=slice(first, at + 1))
-            yield _Share(f"{of_sets} draws {first}-{at}", rows.start, some, work > MOST_OF_A_TASK)
+            yield _Share(f"{of_sets}-{first}:{at + 1}", rows.start, some, work > MOST_OF_A_TASK)
             first, work = at + 1, 0
 
 
