@@ -19,6 +19,9 @@ CACHED_ENTRIES = 2**18
 #: while these are still held.
 READ_BYTES = 2**26
 
+#: Bytes that are read in about the time that it takes to begin to read.
+READING_BYTES = 2**20
+
 #: Bytes of the responses that a task looks at, one after another.
 TASK_BYTES = 2**28
 
@@ -132,7 +135,21 @@ class Picked:
         responses = self.responses[at[0]]
         if isinstance(self.whole, np.ndarray):
             return self.whole[responses, at[1]]
-        return np.concatenate([_read(self.whole, slice(row, row + 1), at[1]) for row in responses.tolist()])
+        found, first = [], 0
+        height = self._read_at_once(responses, at[1])
+        while first < len(responses):
+            start = int(responses[first])
+            last = int(np.searchsorted(responses, start + height))
+            read = _read(self.whole, slice(start, int(responses[last - 1]) + 1), at[1])
+            found.append(read[responses[first:last] - start])
+            first = last
+        return np.concatenate(found)
+
+    def _read_at_once(self, responses: Int[np.ndarray, " m"], columns: slice) -> int:
+        """Return how many rows are read at once, those between others too where that is not much more."""
+        size = self.dtype.itemsize * max(1, len(range(*columns.indices(self.shape[1]))))
+        together = size * (responses[-1] - responses[0]) <= READING_BYTES * len(responses)
+        return max(1, READ_BYTES // size) if together else 1
 
 
 def _read(values: ResponseMatrix, rows: slice, columns: Any) -> Num[np.ndarray, "n b"]:

@@ -38,7 +38,7 @@ MOST_OF_A_TASK = 2**41
 #: The same where there are fewer tasks than `TASKS_EACH` for each worker: they end at about the same time.
 LEAST_OF_A_TASK, TASKS_EACH = 2**36, 16
 
-#: Bytes of responses that a task keeps at hand, while it reads those that they are compared with.
+#: Bytes of the responses that a task keeps at hand; what does not fit is read as it is compared.
 AT_HAND = 2**29
 
 
@@ -208,8 +208,11 @@ def count_some(
     """
     stacked = tiles.rows.values
     if isinstance(stacked, Stacked):
-        near = (at_hand(stacked.parts[0], AT_HAND)[0], *stacked.parts[1:])
-        tiles = tiles.like(replace(tiles.rows, values=Stacked(near)))
+        near, budget = [], AT_HAND
+        for part in stacked.parts:
+            values, budget = at_hand(part, budget)
+            near.append(values)
+        tiles = tiles.like(replace(tiles.rows, values=Stacked(tuple(near))))
     brackets = [Bracket(*ends) for ends in between]
     bands = all_bands(tiles) if n_first == tiles.n_responses else bands_between(tiles, n_first)
     try:
