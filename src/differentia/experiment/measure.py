@@ -234,8 +234,8 @@ def _where_workers_read(responses: Responses, file: Path | None) -> Iterator[Res
         return
     if file is None:
         raise InputError(
-            "workers can't read responses in the memory of this process; name a file of them that all workers "
-            "see (numpy.savez writes one), record them into a store (store=), or leave client= out"
+            "workers can't read responses in the memory of this process; name a file that all of them see "
+            "(numpy.savez writes one), record them into a store (store=), or leave client= out"
         )
     with saved(responses.values, file.absolute().parent) as values:
         yield replace(responses, values=values)
