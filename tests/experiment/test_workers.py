@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,14 +32,14 @@ def assert_same(found: xr.Dataset, expected: xr.Dataset) -> None:
 
 def test_responses_in_a_file(client: Client, tmp_path: Path) -> None:
     """Small sets and a large one; nothing is left beside the file."""
-    arrays = {
+    arrays: dict[str, Any] = {
         f"{name}/{area}": RNG.gamma(1.0, 1.0, (n, k)).astype(dtype)
         for name, n in {"many": 2_100, "few": 90}.items()
         for area, k, dtype in (("V1", 60, np.float32), ("LM", 80, np.float64))
     }
     file = tmp_path / "rates.npz"
     np.savez(file, **arrays)
-    how = {"n_units": [20, 50], "draws": 3}
+    how: dict[str, Any] = {"n_units": [20, 50], "draws": 3}
     expected = dif.measure_responses(file, **how)
     assert_same(dif.measure_responses(file, **how, client=client), expected)
     assert [*tmp_path.iterdir()] == [file]
@@ -69,7 +70,7 @@ def test_a_folder_that_can_not_be_written_to(
 def test_a_recording(client: Client, tmp_path: Path) -> None:
     """Recorded and measured by workers, with distances and limits: the result of one process."""
     sets = {"noise": "noise:12", "other": "noise:11?kind=gaussian"}
-    how = {"n_units": [20, 200], "draws": 3, "batch_size": 4, "compile": "never"}
+    how: dict[str, Any] = {"n_units": [20, 200], "draws": 3, "batch_size": 4, "compile": "never"}
     expected = dif.measure("digits", sets, store=tmp_path / "one", **how)
     found = dif.measure("digits", sets, store=tmp_path / "many", client=client, **how)
     assert_same(found, expected)

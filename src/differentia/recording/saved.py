@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,16 +42,17 @@ def saved(values: Mapping[str, ResponseMatrix], folder: Path) -> Iterator[dict[s
     StorageError
         They can't be written there.
     """
-    try:
-        with tempfile.TemporaryDirectory(prefix=".differentia-", dir=folder) as made:
-            written: dict[str, ResponseMatrix] = {}
+    with ExitStack() as kept:
+        written: dict[str, ResponseMatrix] = {}
+        try:
+            made = kept.enter_context(tempfile.TemporaryDirectory(prefix=".differentia-", dir=folder))
             for at, (name, matrix) in enumerate(values.items()):
                 path = Path(made, f"{at}.npy")
                 np.save(path, np.asarray(matrix), allow_pickle=False)
                 written[name] = SavedMatrix(path, matrix.shape, matrix.dtype)
-            yield written
-    except OSError as error:
-        raise StorageError(
-            f"{folder}: can't be written to ({error.strerror or error}), and workers read responses that are "
-            "written there; make room, or put the responses into a folder that can be written to"
-        ) from error
+        except OSError as error:
+            raise StorageError(
+                f"{folder}: can't be written to ({error.strerror or error}), and workers read responses that "
+                "are written there; make room, or put the responses into a folder that can be written to"
+            ) from error
+        yield written
