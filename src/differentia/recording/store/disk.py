@@ -32,12 +32,12 @@ from jaxtyping import Float64, Num
 
 from differentia.definition.matrix import ResponseMatrix
 from differentia.errors import InputError, StorageError
-from differentia.recording.division import Division, Promised, as_facts, from_facts
+from differentia.recording.division import LEAST_IN_A_TASK, Division, Promised, as_facts, from_facts
 from differentia.recording.store import arrays
 from differentia.recording.store.arrays import METADATA, Run, Segment, StoredArray, StoredMatrix
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store, cover
 from differentia.system.files import NO_ROOM
-from differentia.system.locking import IN_USE
+from differentia.system.locking import IN_USE, alone
 from differentia.system.machine import written_size
 
 #: Raised by one when what a recording means changes: numbers of another version are not mixed in. It is not
@@ -50,8 +50,14 @@ WHETHER_COMPILED = "compiled"
 #: The one that says how many images go into one pass, where these are fewer than a batch has.
 AT_ONCE = "at_once"
 
+#: The folder in a store with what workers of a cluster have to know, while they record.
+JOBS = "jobs"
+
 #: What a run leaves that is killed before a store has its mark.
-BEGUN = frozenset({f"{METADATA}.partial", IN_USE})
+BEGUN = frozenset({JOBS, f"{METADATA}.partial", IN_USE})
+
+#: The one with the numbers of threads that images were shown with.
+THREADS = "threads"
 
 #: The one that says how many batches are a task; recordings of earlier versions have none.
 TASK_BATCHES = "task_batches"
@@ -108,8 +114,9 @@ class DiskStore(Store):
     def __init__(self, folder: Path, about: Mapping[str, Any], notes: list[str]) -> None:
         self.batch_size = about["batch_size"]
         self.at_once = about.get(AT_ONCE, self.batch_size)
-        self.task_batches = about.get(TASK_BATCHES, 1)
+        self.task_batches = about.get(TASK_BATCHES, LEAST_IN_A_TASK)
         self.compiled = about.get(WHETHER_COMPILED)
+        self.threads = tuple(about.get(THREADS, ()))
         self.name = str(folder.parent.parent)
         self._folder = folder
         self._notes = notes
@@ -125,19 +132,24 @@ class DiskStore(Store):
             self._read_divisions()
             self._lost = self._numbers_with_rows() - {batch.number for batch in self.batches}
 
-    def again(self) -> DiskStore:
-        """Return the same recording as it is by now: others may have added to it."""
-        return DiskStore(self._folder, _read_attributes(self._folder), self._notes)
-
     def note_compiled(self, compiled: bool) -> None:
         if compiled != self.compiled:
             super().note_compiled(compiled)
-            self._note(WHETHER_COMPILED, compiled)
+            with alone(Path(self.name)):
+                self._note(WHETHER_COMPILED, compiled)
+
+    def note_threads(self, threads: int) -> None:
+        if threads not in self.threads:
+            with alone(Path(self.name)):  # others may do the same
+                self.threads = tuple(_read_attributes(self._folder).get(THREADS, ()))
+                super().note_threads(threads)
+                self._note(THREADS, list(self.threads))
 
     def note_at_once(self, images: int) -> None:
         if images != self.at_once:
             super().note_at_once(images)
-            self._note(AT_ONCE, images)
+            with alone(Path(self.name)):
+                self._note(AT_ONCE, min(images, _read_attributes(self._folder).get(AT_ONCE, images)))
 
     def _note(self, fact: str, value: Any) -> None:
         with _disk(self._folder):
@@ -373,6 +385,7 @@ def open_recording(
     name: str,
     batch_size: int,
     task_batches: int = 1,
+    compiled: bool | None = None,
     fresh: bool = False,
 ) -> DiskStore:
     """Return the recording of a network in a store, a new one where there is none.
@@ -401,6 +414,7 @@ def open_recording(
         "batch_size": batch_size,
         "chunk_rows": min(arrays.CHUNK_ROWS, batch_size),
         TASK_BATCHES: task_batches,
+        **({} if compiled is None else {WHETHER_COMPILED: compiled}),
         "behaviour": {layer: list(sums) for layer, sums in behaviour.items()},
     }
     # Never the name of another, not even of one that is gone: who still reads that must not find this.
@@ -410,8 +424,8 @@ def open_recording(
         about["behaviour"] |= kept["behaviour"]
         divided = any((folder / "divisions").glob("*.json"))
         if divided or _names(folder / "batches") or _names(folder / "layers"):  # it has begun
-            facts = ("batch_size", "chunk_rows", TASK_BATCHES, WHETHER_COMPILED, AT_ONCE)
-            about.pop(TASK_BATCHES)
+            facts = ("batch_size", "chunk_rows", TASK_BATCHES, WHETHER_COMPILED, AT_ONCE, THREADS)
+            about = {fact: value for fact, value in about.items() if fact not in facts}
             about |= {fact: kept[fact] for fact in facts if fact in kept}
     elif there:
         latest = max(alike or there, key=lambda key: (recordings / key / METADATA).stat().st_mtime)
@@ -462,6 +476,8 @@ def _recordings(path: Path, notes: list[str]) -> dict[str, dict[str, Any]]:
         sizes += [about.get(AT_ONCE, sizes[0]), about.get(TASK_BATCHES, 1)]
         good = all(type(about.get(key)) is dict for key in ("identity", "behaviour"))
         good = good and all(type(size) is int and 1 <= size < 2**31 for size in sizes)
+        threads = about.get(THREADS, [])
+        good = good and isinstance(threads, list) and all(type(number) is int for number in threads)
         if good and about.get(WHETHER_COMPILED) in (None, True, False):
             found[name] = about
         elif (folder / METADATA).exists():
