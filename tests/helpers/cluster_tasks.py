@@ -32,6 +32,7 @@ def fail_at_first(number: int, folder: str, times: int, how: str) -> int:
         if not mark.exists():
             mark.touch()
             if how == "kill":
+                time.sleep(0.5)  # a worker that dies as it begins is not begun again
                 os.kill(os.getpid(), signal.SIGKILL)
             raise OSError(f"the disk of task {number} is away")
     return number

@@ -6,6 +6,7 @@ see. Nothing stays on a worker but the network that it has loaded.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 import pickle
@@ -38,6 +39,9 @@ MOST_TRIES = 3
 #: In seconds: how long a scheduler has to answer, and between two looks at the workers.
 ANSWER, LOOK = 10, 1.0
 
+#: In seconds: how long workers of this machine may all be away. Of a cluster, others may come in hours.
+AWAY = 60.0
+
 #: Tasks that failed of which a message tells.
 MOST_TOLD = 3
 
@@ -54,6 +58,7 @@ class Cluster:
         self._client = client
         self._known: dict[str, Any] = {}
         self._looked = float("-inf")
+        self._seen = time.monotonic()
 
     @property
     def count(self) -> int:
@@ -111,6 +116,16 @@ class Cluster:
                 *("a worker is" if len(gone) == 1 else f"{len(gone)} workers are", listed(gone), len(now)),
             )
         self._known, self._looked = now, time.monotonic()
+        if now:
+            self._seen = self._looked
+        elif self._looked - self._seen > AWAY and self._is_local:
+            raise RecordingError(f"all workers died, and none has begun again; {GO_ON}")
+
+    @property
+    def _is_local(self) -> bool:
+        from distributed import LocalCluster
+
+        return isinstance(self._client.cluster, LocalCluster)
 
     def each(
         self,
@@ -285,18 +300,14 @@ def local_workers(count: int, *, debug: bool = False) -> Iterator[Client]:
             threads_per_worker=max(1, usable_cores() // count),
             processes=True,
             local_directory=scratch,
-            dashboard_address=":0" if _has_dashboard() else None,
+            dashboard_address=":0",  # any free port
             silence_logs=False if debug else logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,
     ):
+        if importlib.util.find_spec("bokeh") is not None:  # which draws it
+            logger.info("Dask's dashboard: %s", cluster.dashboard_link)
         yield client
-
-
-def _has_dashboard() -> bool:
-    import importlib.util
-
-    return importlib.util.find_spec("bokeh") is not None
 
 
 @contextmanager
