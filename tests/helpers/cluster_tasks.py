@@ -7,6 +7,10 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
+import torch
+from helpers.networks import Tricky
+
 import differentia as dif
 
 
@@ -28,6 +32,7 @@ def fail_at_first(number: int, folder: str, times: int, how: str) -> int:
         if not mark.exists():
             mark.touch()
             if how == "kill":
+                time.sleep(0.5)  # a worker that dies as it begins is not begun again
                 os.kill(os.getpid(), signal.SIGKILL)
             raise OSError(f"the disk of task {number} is away")
     return number
@@ -38,3 +43,29 @@ def refuse(number: int) -> int:
     if number == 2:
         raise dif.InputError("set 'a': is wrong")
     return number
+
+
+class Slow(Tricky):
+    """Takes its time, and does what the process's environment says: a test's worker is no other's."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute, more slowly; of many images, with more memory than there is."""
+        time.sleep(self.seconds)
+        if "HUNGRY" in os.environ and len(x) > 2:
+            held = [np.ones(2**24) for _ in range(64)]  # 8 GB, touched
+            assert held
+        return super().forward(x)
+
+
+def slow(seconds: float = 0.1) -> torch.nn.Module:
+    """Return the same network each time, but where the environment says otherwise."""
+    torch.manual_seed(1)
+    network = Slow(seconds)
+    if "OTHER_WEIGHTS" in os.environ:
+        with torch.no_grad():
+            network.head.bias.fill_(1.0)
+    return network

@@ -52,12 +52,16 @@ def test_kept_images_stay_together() -> None:
     store = MemoryStore(batch_size=3)
     add(store, [hashes[4], "gone", hashes[1]])
     kept, new = ("a", ["4", "1"], 0, [0, 2]), ("a", ["0", "2", "3"], None, [0, 1, 2])
-    assert planned({"a": given}, store) == [kept, new]
     assert planned({"a": given}, store, lacks=lambda showing: True) == [
         ("a", ["0", "1", "2"], None, [0, 1, 2]),
         ("a", ["3", "4"], None, [0, 1]),
     ]
     assert planned({"b": given}, store)[0][2] is None, "it is a batch of another set"
+    store = MemoryStore(batch_size=3)
+    add(store, [hashes[4], "gone", hashes[1]])
+    assert planned({"a": given}, store) == [kept, new]
+    assert planned({"a": given}, store) == [kept, new], "the same batch is promised once"
+    assert len(store.divisions) == 2
 
 
 def test_the_same_image_twice_is_taken_twice() -> None:

@@ -207,6 +207,8 @@ class UnitMoments:
         They are moved to the first of these. A unit that never changes is not moved, and keeps a variance of
         exactly 0.
         """
+        if not other._count:
+            return
         if not self._count:
             self._first, self._sum, self._square_sum = other._first, other._sum, other._square_sum
         else:

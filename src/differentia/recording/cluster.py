@@ -6,12 +6,11 @@ see. Nothing stays on a worker but the network that it has loaded.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
-import os
 import pickle
 import queue
-import socket
 import tempfile
 import time
 import uuid
@@ -20,11 +19,11 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from differentia.errors import DifferentiaError, InputError, RecordingError, StorageError, in_one_line
 from differentia.system.files import user_path
-from differentia.system.machine import memory_budget, usable_core_numbers
+from differentia.system.machine import memory_budget, usable_cores
 from differentia.system.showing import listed
 
 if TYPE_CHECKING:
@@ -39,6 +38,9 @@ MOST_TRIES = 3
 
 #: In seconds: how long a scheduler has to answer, and between two looks at the workers.
 ANSWER, LOOK = 10, 1.0
+
+#: In seconds: how long workers of this machine may all be away. Of a cluster, others may come in hours.
+AWAY = 60.0
 
 #: Tasks that failed of which a message tells.
 MOST_TOLD = 3
@@ -56,6 +58,7 @@ class Cluster:
         self._client = client
         self._known: dict[str, Any] = {}
         self._looked = float("-inf")
+        self._seen = time.monotonic()
 
     @property
     def count(self) -> int:
@@ -64,33 +67,30 @@ class Cluster:
         return max(1, len(self._known))
 
     @cached_property
-    def _machines(self) -> dict[str, _Machine]:
-        """What each worker says of its machine."""
-        if not self._client.nthreads():
-            logger.info("waiting for workers of %s", _address(self._client))
-            self._client.wait_for_workers(1)
-        found = self._client.run(pickle.loads, pickle.dumps(_Call(_machine, ())), on_error="return")
-        for address, machine in found.items():
-            if isinstance(machine, BaseException):
-                raise InputError(f"the worker {address} can't be used: {_in_words(machine)}") from None
-        return found
+    def threads(self) -> int:
+        """How many threads of PyTorch each worker has: as many as Dask gave it, and the same in all.
+
+        Workers do one task at a time, and numbers depend on the threads in their last digits.
+        """
+        self._wait()
+        return min(self._client.nthreads().values(), default=1)
 
     @cached_property
-    def threads(self) -> int:
-        """How many threads of PyTorch each worker has: the same for all, so that numbers are.
-
-        Workers share the cores that several of them may use, and that no other limit (Slurm's) parts.
-        """
-        machines = self._machines.values()
-        return min(
-            machine.own or len(machine.cores) // sum(machine.shares(other) for other in machines) or 1
-            for machine in machines
-        )
-
-    @property
     def memory(self) -> int:
         """How many bytes responses may take on each worker: half of what the one with least may take."""
-        return min(machine.memory for machine in self._machines.values())
+        self._wait()
+        asked = pickle.dumps(_Call(memory_of_worker, ()))
+        told = self._client.run(pickle.loads, asked, on_error="return")
+        for address, found in told.items():
+            if isinstance(found, BaseException):
+                raise InputError(f"the worker {address} can't be used: {_in_words(found)}")
+        return min(told.values())
+
+    def _wait(self) -> None:
+        """Wait for the first worker."""
+        if not self._client.nthreads():
+            logger.info("waiting for workers of the scheduler at %s", _address(self._client))
+            self._client.wait_for_workers(1)
 
     @contextmanager
     def told(self, topic: str) -> Iterator[dict[int, int]]:
@@ -116,6 +116,16 @@ class Cluster:
                 *("a worker is" if len(gone) == 1 else f"{len(gone)} workers are", listed(gone), len(now)),
             )
         self._known, self._looked = now, time.monotonic()
+        if now:
+            self._seen = self._looked
+        elif self._looked - self._seen > AWAY and self._is_local:
+            raise RecordingError(f"all workers died, and none has begun again; {GO_ON}")
+
+    @property
+    def _is_local(self) -> bool:
+        from distributed import LocalCluster
+
+        return isinstance(self._client.cluster, LocalCluster)
 
     def each(
         self,
@@ -133,9 +143,9 @@ class Cluster:
         ``record_vgg16-17``: what stands before the hyphen is one row of Dask's dashboard.
         """
         left, suspects, tries = deque(range(len(tasks))), deque[int](), Counter[int]()
-        running: dict[Any, tuple[int, Future]] = {}
+        running: dict[Any, tuple[int, Future[Any]]] = {}
         failed: dict[int, BaseException] = {}
-        ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         try:
             while left or running or suspects:
                 while (left and len(running) < self.count) or (suspects and not (left or running)):
@@ -172,12 +182,12 @@ class Cluster:
         if failed:
             raise _given_up({names[number]: error for number, error in sorted(failed.items())})
 
-    def _begin(self, function: Callable[..., Any], arguments: tuple[Any, ...], name: str) -> Future:
+    def _begin(self, function: Callable[..., Any], arguments: tuple[Any, ...], name: str) -> Future[Any]:
         call = pickle.dumps(_Call(function, arguments))
         key = f"{name}-{uuid.uuid4().hex[:12]}"
-        return self._client.submit(pickle.loads, call, key=key, pure=False)  # type: ignore[no-untyped-call]
+        return self._client.submit(pickle.loads, call, key=key, pure=False)
 
-    def _error_of(self, future: Future) -> BaseException | None:
+    def _error_of(self, future: Future[Any]) -> BaseException | None:
         if future.status == "finished":
             return None
         if future.status != "error":  # which nobody but us, or the end of the scheduler, may cancel
@@ -186,32 +196,13 @@ class Cluster:
         return error
 
 
-class _Machine(NamedTuple):
-    """What a worker knows of its machine."""
-
-    host: str
-    cores: frozenset[int]
-    own: int | None  # cores that are the worker's alone
-    memory: int
-
-    def shares(self, other: _Machine) -> bool:
-        return self.host == other.host and bool(self.cores & other.cores)
-
-
-def _machine() -> _Machine:
-    own = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    return _Machine(
-        socket.gethostname(), usable_core_numbers(), int(own) if own.isdecimal() else None, memory_of_worker()
-    )
-
-
 def memory_of_worker(given: int | None = None) -> int:
     """Return how many bytes responses may take in this process, a worker: half of its limit at most."""
     from distributed import get_worker
 
     limits = [given, memory_budget(None)]
     with suppress(ValueError):  # where this is none
-        if (limit := get_worker().memory_manager.memory_limit) is not None:  # type: ignore[no-untyped-call]
+        if (limit := get_worker().memory_manager.memory_limit) is not None:
             limits.append(limit // 2)
     return min(limit for limit in limits if limit is not None)
 
@@ -220,7 +211,7 @@ def tell(topic: str, task: int, number: int) -> None:
     """Tell those who listen to a topic of a number of a task, from a worker."""
     from distributed import get_worker
 
-    get_worker().log_event(topic, (task, number))  # type: ignore[no-untyped-call]
+    get_worker().log_event(topic, (task, number))
 
 
 class _Call:
@@ -306,21 +297,17 @@ def local_workers(count: int, *, debug: bool = False) -> Iterator[Client]:
         tempfile.TemporaryDirectory(prefix="differentia-") as scratch,
         LocalCluster(
             n_workers=count,
-            threads_per_worker=1,
+            threads_per_worker=max(1, usable_cores() // count),
             processes=True,
             local_directory=scratch,
-            dashboard_address=":0" if _has_dashboard() else None,
+            dashboard_address=":0",  # any free port
             silence_logs=False if debug else logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,
     ):
+        if importlib.util.find_spec("bokeh") is not None:  # which draws it
+            logger.info("Dask's dashboard: %s", cluster.dashboard_link)
         yield client
-
-
-def _has_dashboard() -> bool:
-    import importlib.util
-
-    return importlib.util.find_spec("bokeh") is not None
 
 
 @contextmanager

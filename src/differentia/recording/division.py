@@ -9,10 +9,54 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
+
+from differentia.errors import InputError
+
+#: In bytes: the most of one quantity that the images of a task take, since one file may have all of it.
+MOST_IN_A_TASK = 256_000_000
+
+#: A recording that nobody shares has tasks of as many batches at least: it may get more images.
+LEAST_IN_A_TASK = 16
+
+
+class Part(NamedTuple):
+    """One of several parts of a recording, from 1 on."""
+
+    number: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"part {self.number} of {self.of}"
+
+    def tasks(self, tasks: Sequence[int]) -> Sequence[int]:
+        """Return the part of all tasks that it has: those of all parts follow one another."""
+        first, last = (len(tasks) * number // self.of for number in (self.number - 1, self.number))
+        return tasks[first:last]
+
+
+def part_of(given: Any) -> Part:
+    """Return the part that is meant by "3/10", or (3, 10)."""
+    found = re.fullmatch(r"\s*([0-9]{1,9})\s*/\s*([0-9]{1,9})\s*", given) if isinstance(given, str) else None
+    numbers = [int(number) for number in found.groups()] if found else given
+    whole = isinstance(numbers, Sequence) and all(type(number) is int for number in numbers)
+    if not whole or len(numbers) != 2 or not 1 <= numbers[0] <= numbers[1]:
+        raise InputError(f"the part is {given!r}; expected I/N, such as 3/10 for the third of ten parts")
+    return Part(*numbers)
+
+
+def batches_of_a_task(batches: int, parts: int, size: int) -> int:
+    """Return how many batches a task has in a new recording, of which a batch takes `size` bytes at most.
+
+    As many as a part has, or the fewest equal shares of them that are not too large for one file.
+    """
+    wanted = max(1, math.ceil(batches / parts), LEAST_IN_A_TASK if parts == 1 else 1)
+    most = max(1, MOST_IN_A_TASK // max(1, size))
+    return math.ceil(wanted / math.ceil(wanted / most))
 
 
 class Promised(NamedTuple):

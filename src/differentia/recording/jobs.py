@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from differentia.errors import InputError, StorageError, in_one_line
 from differentia.networks.base import Network
@@ -23,17 +24,20 @@ from differentia.networks.origin import Origin
 from differentia.recording.cluster import Cluster
 from differentia.recording.division import digest_of
 from differentia.recording.options import RecordOptions
-from differentia.recording.store.disk import behaves_alike, what_differs
+from differentia.recording.store.disk import JOBS, behaves_alike, what_differs
 from differentia.stimuli.base import Stimuli, counted
 from differentia.stimuli.presentation import as_sets
 from differentia.stimuli.written import Written, written_sets
 from differentia.system.fields import accept, as_toml, options_of
 from differentia.system.files import written_whole
+from differentia.system.locking import held
 from differentia.system.machine import memory_budget
 from differentia.system.progress import Progress
 
-#: The folder in a store with a file for each job.
-JOBS = "jobs"
+Found = TypeVar("Found")
+
+#: In seconds: how long a task takes.
+OF_A_TASK = 120.0
 
 
 #: Before the network was looked at.
@@ -88,8 +92,8 @@ def job_of(
     if network.origin is None:
         raise InputError(
             f"{network.name}: is an object in this process, or has a function as an option, and workers "
-            "can't load it; name it instead: 'keras:NAME?weights=PATH', 'package.module:factory', or the path of a "
-            ".keras file"
+            "can't load it; name it instead: 'keras:NAME?weights=PATH', 'package.module:factory', or the "
+            "path of a .keras file"
         )
     given = {
         name: getattr(options, name) for name, field in options_of(RecordOptions).items() if field.in_file
@@ -103,17 +107,6 @@ def job_of(
         threads,
         None if options.memory is None else memory_budget(options.memory),
     )
-
-
-def write_job(job: Job, store: Path) -> str:
-    """Write a job into a store, whole, and return its name there."""
-    text = json.dumps(job._asdict())
-    name = hashlib.sha256(text.encode()).hexdigest()[:16]
-    path = store / JOBS / f"{name}.json"
-    path.parent.mkdir(exist_ok=True)
-    with written_whole(path) as beside:
-        beside.write_text(text, encoding="utf-8")
-    return name
 
 
 def read_job(store: Path, name: str) -> Job:
@@ -181,43 +174,87 @@ def require_the_same(job: Job, identity: Mapping[str, Any], behaviour: Mapping[s
     )
 
 
-def give_out(
-    cluster: Cluster,
-    job: Job,
-    record_task: Callable[[str, str, int, int], int],
-    store: Path,
-    lacking: Mapping[int, int],
-    progress: Progress,
-    done: int,
-) -> None:
-    """Let workers do the tasks of a job in which some images are lacking, and tell how far they are.
+class Work:
+    """A job's tasks, which workers do."""
 
-    Parameters
-    ----------
-    lacking
-        By task, how many images have to be shown.
-    done
-        How many are recorded already.
-    """
-    name = write_job(job, store)
-    total, begun = done + sum(lacking.values()), time.monotonic()
-    finished: set[int] = set()
-    try:
-        with cluster.told(name) as shown:
+    def __init__(self, cluster: Cluster, job: Job, store: Path, name: str, told: Mapping[int, int]) -> None:
+        self._cluster = cluster
+        self._job = job
+        self._place = str(store), name
+        self._told = told
 
-            def report() -> None:
-                now = sum(lacking[task] if task in finished else shown.get(task, 0) for task in lacking)
-                pace = f", {now / max(time.monotonic() - begun, 1e-9):,.3g} images/s" if now else ""
-                progress(done + now, total, f"recording with {counted(cluster.count, 'worker')}{pace}")
+    def one(self, function: Callable[..., Found], *arguments: Any) -> Found:
+        """Return what a function makes of arguments, behind the store and the job's name, on a worker."""
+        names = [f"begin_{plain(self._job.name)}-1"]
+        ((_, found),) = self._cluster.each(function, [(*self._place, *arguments)], names=names)
+        return found
 
-            tasks = [(str(store), name, task, images) for task, images in lacking.items()]
-            names = [f"record_{plain(job.name)}-{task}" for task in lacking]
-            for number, _ in cluster.each(record_task, tasks, names=names, meanwhile=report):
-                finished.add(tasks[number][2])
+    def tasks(self, batches: int, seconds: float) -> int:
+        """Return how many tasks some batches are, of which one takes some seconds: at least two a worker.
+
+        A task takes two minutes, so that little is lost with a worker, and little is spent on each.
+        """
+        return max(1, min(batches, max(2 * self._cluster.count, math.ceil(batches * seconds / OF_A_TASK))))
+
+    def all(
+        self,
+        function: Callable[[str, str, int, int, bool], None],
+        lacking: Sequence[int],
+        progress: Progress,
+        *,
+        images: int,
+        rounds: int,
+    ) -> None:
+        """Let workers do the tasks in which images are lacking, in one round or two, and tell how far.
+
+        Parameters
+        ----------
+        lacking
+            Of each task, how many images have to be shown in a round.
+        images
+            How many there are in all.
+        """
+        numbers = [number for number, left in enumerate(lacking, 1) if left]
+        total, begun = rounds * images, time.monotonic()
+        there = rounds * (images - sum(lacking))
+        name = plain(self._job.name)
+        for nth in range(rounds):
+            finished: set[int] = set()
+
+            def report(nth: int = nth, finished: set[int] = finished) -> None:
+                done = sum(
+                    min((nth + 1) * left, max(nth * left, self._told.get(number, 0)))
+                    if number not in finished
+                    else (nth + 1) * left
+                    for number, left in enumerate(lacking, 1)
+                )
+                pace = f", {done / max(time.monotonic() - begun, 1e-9):,.3g} images/s" if done else ""
+                workers = counted(self._cluster.count, "worker")
+                progress(there + done, total, f"recording with {workers}{pace}")
+
+            tasks = [(*self._place, number, len(lacking), nth + 1 < rounds) for number in numbers]
+            names = [f"record_{name}-{number}" for number in numbers]
+            for at, _ in self._cluster.each(function, tasks, names=names, meanwhile=report):
+                finished.add(numbers[at])
                 report()
+
+
+@contextmanager
+def given_out(cluster: Cluster, job: Job, store: Path) -> Iterator[Work]:
+    """Give the work of a job, which is written into a store meanwhile; there is one job at a time."""
+    text = json.dumps(job._asdict())
+    name = hashlib.sha256(text.encode()).hexdigest()[:16]
+    path = store / JOBS / f"{name}.json"
+    try:
+        with held(store / JOBS), cluster.told(name) as told:
+            with written_whole(path) as beside:
+                beside.write_text(text, encoding="utf-8")
+            try:
+                yield Work(cluster, job, store, name, told)
+            finally:
+                path.unlink(missing_ok=True)
     finally:
-        (store / JOBS / f"{name}.json").unlink(missing_ok=True)
-        with suppress(OSError):  # of a job of another
+        with suppress(OSError):  # of another
             (store / JOBS).rmdir()
 
 

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field
 
 from differentia.errors import InputError
 from differentia.networks.layers import require_preset
-from differentia.system.choices import COMPILE, CROP, RESIZE, TOKENS, UNITS
+from differentia.system.choices import COMPILE, COMPRESS, CROP, RESIZE, TOKENS, UNITS
 from differentia.system.fields import DISTINCT, SEVERAL, Count, Text, Whole, option
 from differentia.system.progress import Progress, require_progress
 
@@ -108,6 +108,13 @@ class RecordOptions:
         "images are left to make up for the time that takes. Where there is no compiler the pass is not "
         "compiled, and the logger ``differentia`` says so",
     )
+    compress: Annotated[str, COMPRESS] | None = option(
+        None,
+        "How responses are packed on the disk",
+        doc=', to the same bits: "zstd" takes less room, the less the more of them are 0, and more time. A '
+        "recording keeps what it was begun with; by default nothing is packed",
+        shown="none",
+    )
     maps: Mapping[str, Annotated[tuple[Whole, ...], SEVERAL, Field(min_length=1)]] | None = option(
         None,
         "",
@@ -157,6 +164,13 @@ class RecordOptions:
         in_file=False,
     )
     fresh: bool = option(False, "Start over: remove the responses that earlier runs recorded", in_file=False)
+    record: bool = option(
+        True,
+        "Record what is missing",
+        typed="; --no-record only says what that is, and measures where it is nothing",
+        doc=". False only says what that is, with an error; where nothing is missing, what is kept is used",
+        in_file=False,
+    )
     memory: Annotated[Any, AfterValidator(_memory)] = option(
         None,
         "How much memory responses may take: 4GB, 500MB",
@@ -223,6 +237,7 @@ class KindsKeywords(TypedDict, total=False):
     crop: str | None
     batch_size: int | None
     compile: str
+    compress: str | None
     maps: Mapping[str, Sequence[int]] | None
     map_images: Sequence[int] | None
     class_layer: str | None
@@ -232,6 +247,7 @@ class KindsKeywords(TypedDict, total=False):
     follow_links: bool
     store: str | os.PathLike[str] | None
     fresh: bool
+    record: bool
     memory: int | str | None
     client: Any
     progress: Progress | bool | None
@@ -241,3 +257,9 @@ class RecordKeywords(KindsKeywords, total=False):
     """What the options of a recording of one kind of units may be given as."""
 
     units: str
+
+
+class PartKeywords(KindsKeywords, total=False):
+    """What the options of a part of a recording may be given as: it may be of several kinds of units."""
+
+    units: str | Sequence[str]

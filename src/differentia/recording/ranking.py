@@ -92,8 +92,7 @@ class Ranking:
         return None if state is None else UnitMoments.of(shown, state, layer.shape)
 
     def _add(self, name: str, moments: UnitMoments) -> None:
-        if moments.shown:
-            self.moments[name].add(moments)
+        self.moments[name].add(moments)
         self._added[name] += 1
 
     def _loaded(self, name: str, task: _Task, batches: int) -> UnitMoments:

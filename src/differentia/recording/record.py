@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -31,18 +33,19 @@ from differentia.recording.caveats import (
 )
 from differentia.recording.cluster import Cluster, cluster_of, memory_of_worker, tell
 from differentia.recording.cost import best_batch_size, require_memory
+from differentia.recording.division import Part, batches_of_a_task
 from differentia.recording.fitting import described_fit, fit_of
-from differentia.recording.jobs import Job, give_out, job_of, open_job, read_job, require_the_same
+from differentia.recording.jobs import Job, given_out, job_of, open_job, read_job, require_the_same
 from differentia.recording.options import POOL, RecordKeywords, RecordOptions, checked_map_images, one_kind
 from differentia.recording.passes import Passes, Show, say_notes
 from differentia.recording.planning import FILTER_MEAN, Plan, checked_maps
 from differentia.recording.presets import blocks_in_words
 from differentia.recording.responses import Responses
+from differentia.recording.schedule import divide
 from differentia.recording.store.base import Store
-from differentia.recording.store.disk import DiskStore, open_recording, require_store
+from differentia.recording.store.disk import open_recording, require_store
 from differentia.recording.store.memory import MemoryStore
 from differentia.recording.units import require_channels, unit_kind, unit_order
-from differentia.stimuli.base import Stimuli
 from differentia.stimuli.copies import find_duplicates, without_copies
 from differentia.stimuli.noise import NoiseStimuli
 from differentia.stimuli.presentation import (
@@ -57,7 +60,7 @@ from differentia.stimuli.presentation import (
 )
 from differentia.system.fields import accept, takes
 from differentia.system.files import user_path
-from differentia.system.locking import held
+from differentia.system.locking import alone, held
 from differentia.system.machine import memory_budget
 from differentia.system.progress import shown_progress
 from differentia.system.random import fixed_generator
@@ -105,20 +108,24 @@ def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) 
         return _record_kinds(network, sets, replace(options, progress=progress))
 
 
-class _Prepared(NamedTuple):
-    """All that is known before the first image is shown."""
+@dataclass(frozen=True)
+class Ready:
+    """A network and images, ready to be shown, and what is to be kept."""
 
     show: Show
     plan: Plan
     budget: int
-    dropped: Sequence[ImageLabel]
-    warned: Sequence[dict[str, str]]
+    fingerprint: Future[str]
+    dropped: list[ImageLabel]
+    warned: list[dict[str, str]]
 
 
-def _prepared(
-    network: Network, stimuli: Mapping[str, Stimuli], options: RecordOptions, budget: int
-) -> _Prepared:
+def make_ready(network: Any, sets: Mapping[str, Any], options: RecordOptions) -> Ready:
+    """Load a network, find the images, and choose what is kept of each layer."""
     names, views, maps = options.units, options.views, options.maps
+    budget = memory_budget(options.memory)
+    stimuli = as_sets(sets, seed=options.seed, follow_links=options.follow_links)
+    network = load_network(network)
     fit = fit_of(network, options.resize, options.crop)
     dropped: list[ImageLabel] = []
     if options.drop_duplicates:
@@ -153,35 +160,35 @@ def _prepared(
             options.map_images, max(map(len, stimuli.values())) if maps else None, dropped=bool(dropped)
         ),
     )
-    return _Prepared(Show(network, stimuli, fit, options), plan, budget, dropped, warned)
+    beside = ThreadPoolExecutor(1)  # hundreds of megabytes of weights, while units are chosen
+    fingerprint = beside.submit(lambda: network.fingerprint)
+    beside.shutdown(wait=False)
+    return Ready(Show(network, stimuli, fit, options), plan, budget, fingerprint, dropped, warned)
 
 
 def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) -> dict[str, Responses]:
     names = options.units
     cluster = _cluster_of(options)
-    given = as_sets(sets, seed=options.seed, follow_links=options.follow_links)
-    network = load_network(network)
-    job = None if cluster is None else job_of(network, given, options, threads=cluster.threads)
-    budget = memory_budget(options.memory)
-    prepared = _prepared(network, given, options, budget if cluster is None else min(budget, cluster.memory))
-    show, plan, dropped, warned = prepared.show, prepared.plan, prepared.dropped, prepared.warned
-    stimuli, fit, chosen = show.stimuli, show.fit, plan.layers
-    with ThreadPoolExecutor(1) as beside:  # hundreds of megabytes of weights, while units are chosen
-        fingerprint = beside.submit(lambda: network.fingerprint)
-        with _held_store(show, plan, prepared.budget, fingerprint) as opened:
-            if cluster is not None and job is not None:
-                _record_elsewhere(cluster, job, prepared, opened)
-                opened = opened.again()
-            passes = Passes(show, plan, opened, prepared.budget)
-            recorded, skipped = passes.record()
+    if cluster is not None:
+        network = load_network(network)
+        sets = as_sets(sets, seed=options.seed, follow_links=options.follow_links)
+        job = job_of(network, sets, options, threads=cluster.threads)
+        options = replace(options, memory=min(memory_budget(options.memory), cluster.memory))
+    ready = make_ready(network, sets, options)
+    if cluster is not None:
+        ready = _record_elsewhere(cluster, job, ready)
+    show, network, stimuli, fit = ready.show, ready.show.network, ready.show.stimuli, ready.show.fit
+    with held_store(ready) as opened:
+        passes = Passes(show, ready.plan, opened, ready.budget)
+        recorded, skipped = passes.record()
     make_clipped(stimuli, fit)
     duplicates = find_duplicates(recorded[names[0]].images)
     noises = [name for name, given in stimuli.items() if isinstance(given, NoiseStimuli)]
     reference = noises[0] if len(noises) == 1 else None
-    of_tokens = [layer.name for layer in chosen if layer.tokens]
+    of_tokens = [layer.name for layer in ready.plan.layers if layer.tokens]
     provenance = {
         "network": network.name,
-        "fingerprint": fingerprint.result(),
+        "fingerprint": ready.fingerprint.result(),
         "frameworks": list(network.frameworks),
         **({"package": network.package} if network.package else {}),
         **({"weights": network.weights} if network.weights else {}),
@@ -189,14 +196,15 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
         "batch_size": opened.at_once,
         **({"token_layers": of_tokens} if of_tokens else {}),
         "compiled": bool(opened.compiled),
+        "threads": list(opened.threads),
         "device": network.device,
         "dtype": network.dtype,
         "sets": {name: given.source for name, given in stimuli.items()},
         "skipped": [as_record(image) for image in skipped],
-        "dropped": [as_record(image) for image in dropped],
+        "dropped": [as_record(image) for image in ready.dropped],
         "duplicates": [[as_record(image) for image in group] for group in duplicates],
         "warnings": [
-            *warned,
+            *ready.warned,
             *warn_of_later_calls(passes.called_later),
             *warn_of_images(stimuli, skipped, duplicates),
         ],
@@ -218,16 +226,16 @@ def _conditions(show: Show) -> dict[str, Any]:
     }
 
 
-def _identity(show: Show, fingerprint: str) -> dict[str, Any]:
+def _identity(ready: Ready) -> dict[str, Any]:
     """Return what a recording's numbers depend on, apart from the images."""
-    network = show.network
+    network = ready.show.network
     return {
-        "network": fingerprint,
+        "network": ready.fingerprint.result(),
         "engine": {name: version(name) for name in ("torch", *network.frameworks)},
         "decoder": {"pillow": version("pillow")},
         "device": network.device.partition(":")[0],
         **({} if network.dtype == "float32" else {"dtype": network.dtype}),  # of which old stores say nothing
-        **_conditions(show),
+        **_conditions(ready.show),
     }
 
 
@@ -236,34 +244,62 @@ AS_BEGUN = "%s goes on %s, as it was begun, so that its numbers stay the same; t
 
 
 @contextmanager
-def _held_store(show: Show, plan: Plan, budget: int, fingerprint: Future[str]) -> Iterator[Store]:
-    """Give the store that responses go to, which nobody else writes to meanwhile."""
+def held_store(ready: Ready, part: Part | None = None, *, already: bool = False) -> Iterator[Store]:
+    """Give the store that responses go to, which nobody else writes to meanwhile, but for other parts.
+
+    The first of several parts fixes what all go by: sizes, whether the pass is compiled, who records what.
+    Where this process holds the folder `already`, it is left to it.
+    """
+    show, plan, budget = ready.show, ready.plan, ready.budget
     path, batch_size, fresh = show.options.store, show.options.batch_size, show.options.fresh
     at_once = batch_size or best_batch_size(show.network, plan, None if path is None else budget)
     if path is None:
-        if fresh:
-            raise InputError("fresh=True starts a store over, but no store= was named; name one")
+        if fresh or not show.options.record:
+            given, what = (
+                ("fresh=True", "starts a store over") if fresh else ("record=False", "reads a store")
+            )
+            raise InputError(f"{given} {what}, but no store= was named; name one")
         yield MemoryStore(at_once)
         return
     network, folder = show.network, user_path(path)
     require_store(folder)
-    identity = _identity(show, fingerprint.result())
+    identity = _identity(ready)
     behaviour = _behaviour(network, plan)
     if fresh:  # nothing is removed for a run that would be refused
         require_memory(plan, show.images, at_once, budget)
-    with held(folder):
-        opened = open_recording(
-            folder, identity, behaviour, name=network.name, batch_size=at_once, fresh=fresh, task_batches=2
-        )
+    batches = sum(math.ceil(len(given) / at_once) for given in show.stimuli.values())
+    asked = {"always": True, "never": False}.get(show.options.compile)
+    with nullcontext() if already else held(folder, share=None if part is None else str(part)):
+        with nullcontext() if part is None else alone(folder):
+            opened = open_recording(
+                folder,
+                identity,
+                behaviour,
+                name=network.name,
+                batch_size=at_once,
+                task_batches=batches_of_a_task(
+                    batches, 1 if part is None else part.of, at_once * plan.largest_per_image()
+                ),
+                compiled=None if part is None else bool(asked),
+                compress=show.options.compress or "none",
+                fresh=fresh,
+            )
+            if part is not None:
+                divide(show.stimuli, opened)
         if batch_size not in (None, opened.batch_size):
             logger.info(AS_BEGUN, folder, f"in batches of {opened.batch_size} images", "--batch-size")
         if opened.at_once < opened.batch_size:
             logger.info(AS_BEGUN, folder, f"with {opened.at_once} images in one pass", "that")
-        asked = {"always": True, "never": False}.get(show.options.compile)
         if None not in (asked, opened.compiled) and asked != opened.compiled:
             logger.info(AS_BEGUN, folder, "compiled" if opened.compiled else "not compiled", "--compile")
+        if show.options.compress not in (None, opened.compress):
+            packed = "not packed" if opened.compress == "none" else f"packed ({opened.compress})"
+            logger.info(AS_BEGUN, folder, packed, "--compress")
         say_notes(opened)
-        yield opened
+        try:
+            yield opened
+        finally:
+            opened.close()
 
 
 #: Units whose responses to fixed images are looked at one by one.
@@ -302,68 +338,72 @@ def _cluster_of(options: RecordOptions) -> Cluster | None:
         return None
     if options.store is None:
         raise InputError("client= needs store=, a folder that all workers see, into which they write")
-    return cluster_of(options.client)
+    return cluster_of(options.client) if options.record else None
 
 
-def _record_elsewhere(cluster: Cluster, job: Job, prepared: _Prepared, store: Store) -> None:
-    """Let workers record what is missing of a store, task by task."""
-    show = prepared.show
-    lacking = Passes(show, prepared.plan, store, prepared.budget).lacking()
-    if lacking:
-        identity = _identity(show, show.network.fingerprint)
-        behaviour = _behaviour(show.network, prepared.plan)
-        job = job._replace(identity=identity, behaviour=behaviour)
-        done = show.images - sum(lacking.values())
-        folder = user_path(show.options.store).absolute()
-        give_out(cluster, job, record_task, folder, lacking, show.options.progress, done)
+def _record_elsewhere(cluster: Cluster, job: Job, ready: Ready) -> Ready:
+    """Let workers record what is missing of a store, task by task; return what is left to do with it.
+
+    They share the folder, as parts do. Two that give out tasks at once do not share it with one another.
+    """
+    folder = user_path(ready.show.options.store).absolute()
+    with held_store(ready) as store:  # alone: with fresh=True it is emptied
+        begun, batch_size = bool(store.batches or store.divisions), store.batch_size
+    batches = sum(math.ceil(len(given) / batch_size) for given in ready.show.stimuli.values())
+    ready = replace(ready, show=replace(ready.show, options=replace(ready.show.options, fresh=False)))
+    job = job._replace(identity=_identity(ready), behaviour=_behaviour(ready.show.network, ready.plan))
+    with held(folder, share="what workers record"), given_out(cluster, job, folder) as work:
+        seconds = 0.0 if begun else work.one(_seconds_of_a_batch, batch_size)
+        part = Part(1, work.tasks(batches, seconds))
+        with held_store(ready, part, already=True) as store:
+            lacking = Passes(ready.show, ready.plan, store, ready.budget, part=part).lacking()
+        if any(lacking):
+            rounds, progress = 2 if ready.plan.ranked else 1, ready.show.options.progress
+            work.all(_record_task, lacking, progress, images=ready.show.images, rounds=rounds)
+    return ready
 
 
-class _Loaded(NamedTuple):
-    """What a worker has loaded, which it keeps for the next task."""
-
-    prepared: _Prepared
-    store: DiskStore
-
-
-#: That of one job, by the store and the job's name; and held by the one task that a process does at a time.
-_loaded: dict[tuple[str, str], _Loaded] = {}
+#: What a worker has loaded of one job, by its store and name; and held by the one task that it does.
+_loaded: dict[tuple[str, str], Ready] = {}
 _doing_a_task = threading.Lock()
 
 
-def record_task(store: str, job: str, task: int, images: int) -> int:
-    """Record what is missing of a task, in a process of a cluster.
-
-    Returns
-    -------
-    int
-        How many images were to be shown.
-    """
-    with _doing_a_task:
-        if (store, job) not in _loaded:
-            _loaded.clear()
-            _loaded[store, job] = _load(Path(store), job)
-        (show, plan, budget, *_), opened = _loaded[store, job]
+def _record_task(store: str, name: str, number: int, of: int, first: bool) -> None:
+    """Record what is missing of a task, in a process of a cluster: a part of as many as there are tasks."""
+    with _doing_a_task, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DifferentiaWarning)  # which the client gives
+        ready, part = _load(store, name), Part(number, of)
 
         def report(done: int, total: int, stage: str) -> None:
-            tell(job, task, images - (total - done))
+            tell(name, number, done)
 
-        own = replace(show, options=replace(show.options, progress=report))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DifferentiaWarning)  # which the client gives
-            Passes(own, plan, opened.again(), budget).record_task(task)
-    return images
+        show = replace(ready.show, options=replace(ready.show.options, progress=report))
+        with held_store(ready, part) as opened:
+            Passes(show, ready.plan, opened, ready.budget, part=part).record_part(part, only_first=first)
 
 
-def _load(folder: Path, name: str) -> _Loaded:
-    """Load a job's network and open its images and its store, after a look at whether it is the same here."""
-    job = read_job(folder, name)
-    torch.set_num_threads(job.threads)
-    network, sets, options = open_job(job, store=folder, progress=False)
-    budget = memory_of_worker(job.memory)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DifferentiaWarning)
-        prepared = _prepared(network, sets, options, budget)
-    identity = _identity(prepared.show, network.fingerprint)
-    behaviour = _behaviour(network, prepared.plan)
-    require_the_same(job, identity, behaviour)
-    return _Loaded(prepared, open_recording(folder, identity, behaviour, name=job.name, batch_size=1))
+def _seconds_of_a_batch(store: str, name: str, images: int) -> float:
+    """Return how long a pass of a batch takes, in a process of a cluster, beside decoding."""
+    with _doing_a_task:
+        network = _load(store, name).show.network
+        pixels = fixed_generator().integers(0, 256, (images, *network.input_shape), dtype=np.uint8)
+        network.record(pixels, {})  # what is done once
+        started = time.perf_counter()
+        network.record(pixels, {})
+        return time.perf_counter() - started
+
+
+def _load(store: str, name: str) -> Ready:
+    """Load a job's network, and open its images, after a look at whether it is the same here."""
+    if (store, name) not in _loaded:
+        _loaded.clear()
+        folder = Path(store)
+        job = read_job(folder, name)
+        torch.set_num_threads(job.threads)
+        network, sets, options = open_job(
+            job, store=folder, progress=False, memory=memory_of_worker(job.memory)
+        )
+        ready = make_ready(network, sets, options)
+        require_the_same(job, _identity(ready), _behaviour(network, ready.plan))
+        _loaded[store, name] = ready
+    return _loaded[store, name]

@@ -77,6 +77,8 @@ class Store(ABC):
         The most images of a pass: fewer than those of a batch where that did not fit into a GPU's memory.
     compiled
         Whether the pass that fills it is compiled; None as long as that is open.
+    threads
+        The numbers of PyTorch's threads that images were shown with: sums may differ in their last digits.
     """
 
     holds_all_at_once: ClassVar[bool]
@@ -87,6 +89,7 @@ class Store(ABC):
     divisions: list[Division]
     batches: list[KeptBatch]
     compiled: bool | None = None
+    threads: tuple[int, ...] = ()
 
     @abstractmethod
     def promise(self, sets: Mapping[str, str], batches: Sequence[Promised]) -> None:
@@ -124,9 +127,17 @@ class Store(ABC):
         """Complete what was written until now: called at the end of each task and of each pass."""
         return
 
+    def close(self) -> None:
+        """Let go of what was not finished, so that another run goes on with it: called when a run ends."""
+        return
+
     def note_compiled(self, compiled: bool) -> None:
         """Keep whether the pass is compiled, for a run that goes on from this one."""
         self.compiled = compiled
+
+    def note_threads(self, threads: int) -> None:
+        """Keep with how many threads images are shown."""
+        self.threads = tuple(sorted({*self.threads, threads}))
 
     def note_at_once(self, images: int) -> None:
         """Keep how many images go into one pass, for a run that goes on from this one."""
