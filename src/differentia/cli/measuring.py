@@ -160,7 +160,7 @@ def measure_responses_into(
     from differentia.experiment.file import responses_experiment_of, write_responses_experiment
 
     folder = folder_to_write(out)
-    where.check(store=True)
+    where.check(store=True, part=None)
     experiment = responses_experiment_of(experiment)
     file, options = experiment.responses.file, experiment.measure.model_dump()
 
