@@ -107,6 +107,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/photographs.py --json benchmarks/results/photographs.json
 	$(BIN)/python benchmarks/growth.py --json benchmarks/results/growth.json
 	$(BIN)/python benchmarks/distances.py --json benchmarks/results/distances.json
+	$(BIN)/python benchmarks/cluster.py --json benchmarks/results/cluster.json
 	$(BIN)/python benchmarks/layers.py
 	$(BIN)/python benchmarks/tokens.py
 	$(BIN)/python benchmarks/operations.py

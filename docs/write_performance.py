@@ -16,6 +16,7 @@ PAGE = HERE / "performance.md"
 BENCHMARKS = HERE.parent / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
+from cluster import GIVEN_GB_S, PREDICTED  # noqa: E402
 from growth import relative_speed  # noqa: E402
 from harness import Benchmark, Spread, Taken, ratios  # noqa: E402
 from markdown_tables import table  # noqa: E402
@@ -92,6 +93,25 @@ distances of all pairs can take. The columns of scikit-learn, PyTorch and SciPy 
 ours (median). They hold all distances in memory (SciPy's `pdist` each pair once), which limits the number of
 responses. *Extra* is the memory used beside the responses, *error* the relative error against float64; both
 are empty where they were not measured."""
+
+CLUSTER = """The exact median over all pairs of {responses:,} responses of {units:,} units, on disk as
+Zarr, with one thread in each process. *Two on their own* are two processes at the same time that know
+nothing of each other, each of which measures responses with half as many pairs: what the machine can
+give. The peak is that of the process that asks; each of the two workers took {worker_gb:.2f} GB at
+most. The value of the workers {equal} that of one process, to the last bit."""
+
+TASKS = """**What a task costs.** The pairs of some responses with others are a task. Beside its work it
+costs {task_ms:.0f} ms of a worker (with ten times as many tasks, {tasks_tenth} instead of {tasks}, it
+took {seconds_tenth:.3g} s instead of {seconds:.3g} s), and the process that asks {empty_ms:.1f} ms to
+give it out and {merge_ms:.1f} ms to add up its counts. A thread looks at {speed:.2g} pairs x units a
+second and reads {read_gb_s:.2g} GB a second."""
+
+SCALING = """**What that predicts.** {images:,} images x {layers} layers x {units:,} units, one value of
+each layer, on {workers} workers of one thread: {hours:,.0f} hours, in {tasks:,} tasks of
+{seconds_of_a_task:.0f} s each, which together read {read:.2g} GB a second. The time is that of the
+products, and each worker more is a gain until the disk can't follow: at {given:.0f} GB a second that is
+from {most_by_disk:,.0f} workers on. The process that asks could keep {most_by_client:,.0f} workers
+busy. Half as many images take a quarter of the time; several draws of units take it each."""
 
 #: The ways of the benchmark of VGG16, in words.
 WORDS = {
@@ -251,6 +271,25 @@ def distances_section(benchmark: Benchmark) -> str:
     return joined([*lines, "", *machine_of(benchmark), "", *table(columns, rows)])
 
 
+def cluster_section(benchmark: Benchmark) -> str:
+    """Return what workers of a cluster take for a median, and what that predicts."""
+    facts, ways = benchmark.facts, benchmark.ways
+    predicted = facts["predicted"]
+    worker_gb = max(ways["two workers"].column("worker_gb"))
+    equal = "was" if facts["equal"] else "was NOT"
+    told = {f"{name}_ms": 1000 * facts[f"{name}_s"] for name in ("task", "merge")}
+    told["empty_ms"] = 1000 * facts["empty_task_s"]
+    speed = facts[f"pairs_units_s {benchmark.options['units']}"]
+    lines = ["", "## Medians by the workers of a cluster", ""]
+    lines += [*wrapped(CLUSTER.format(**benchmark.options, worker_gb=worker_gb, equal=equal)), ""]
+    lines += [*machine_of(benchmark), "", *ways_table(ways), ""]
+    share = spread(ratios(ways["two on their own"], ways["two workers"]))
+    lines += [*table(("ratio", "median (range)"), [("two on their own / two workers", share)]), ""]
+    lines += [*wrapped(TASKS.format(**facts, **told, speed=speed)), ""]
+    scaling = {**PREDICTED, **predicted, "read": predicted["read_gb_s"], "given": GIVEN_GB_S}
+    return joined([*lines, *wrapped(SCALING.format(**scaling))])
+
+
 def any_section(benchmark: Benchmark) -> str:
     """Return the table of a benchmark that has no section of its own."""
     told = ", ".join(f"{name} {value}" for name, value in benchmark.options.items())
@@ -265,6 +304,7 @@ SECTIONS: dict[str, Callable[[Benchmark], str]] = {
     "photographs": photographs_section,
     "growth": growth_section,
     "distances": distances_section,
+    "cluster": cluster_section,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 from pathlib import Path
 from types import ModuleType
@@ -64,8 +65,44 @@ def test_three_digits(script: ModuleType, value: float, told: str) -> None:
 def test_what_was_not_run_is_named(script: ModuleType) -> None:
     """On a page of no benchmark at all."""
     page = script.page({})
-    names = ", ".join(f"`benchmarks/{name}.py`" for name in ("vgg16", "photographs", "growth", "distances"))
+    names = ", ".join(f"`benchmarks/{name}.py`" for name in script.SECTIONS)
     assert f"{names}: not run yet." in page
+
+
+def test_medians_by_workers(script: ModuleType) -> None:
+    """What tasks cost, and what that predicts; that a value was another is not to be overlooked."""
+    benchmark = script.Benchmark("cluster", {"responses": 100_000, "units": 1_000, "processes": 2})
+
+    def taken(seconds: float, **more: float) -> object:
+        return script.Taken(turns=[{"turn": 1, "seconds": seconds, "cpu_s": 1.0, "peak_gb": 0.5, **more}])
+
+    benchmark.ways = {
+        "one process": taken(80.0),
+        "two workers": taken(50.0, worker_gb=0.7),
+        "two on their own": taken(48.0),
+    }
+    benchmark.facts = {
+        "empty_task_s": 0.002,
+        "task_s": 0.04,
+        "merge_s": 0.003,
+        "tasks": 30,
+        "tasks_tenth": 300,
+        "seconds": 50.0,
+        "seconds_tenth": 56.0,
+        "read_gb_s": 1.0,
+        "equal": True,
+        "pairs_units_s 1000": 5e10,
+        "pairs_units_s 10000": 6e10,
+    }
+    model = importlib.import_module("cluster")  # which the script has found
+    benchmark.facts["predicted"] = model.predicted(benchmark.facts)._asdict()
+    section = " ".join(script.cluster_section(benchmark).split())
+    assert "| two on their own / two workers | 0.960 |" in section
+    assert "costs 40 ms of a worker" in section
+    products = 21 * (1e6**2 / 2 * 1e4) / 6e10 / 64 / 3600
+    assert products < benchmark.facts["predicted"]["hours"] < 1.1 * products
+    benchmark.facts["equal"] = False
+    assert "was NOT that of one process" in " ".join(script.cluster_section(benchmark).split())
 
 
 def test_medians_beside_other_ways(script: ModuleType) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from helpers import oracles
-from helpers.stored import peak_memory
+from helpers.stored import Saved, Stored, peak_memory
+from helpers.workers import Here, Processes
 from scipy.spatial.distance import pdist
 
 import differentia as dif
-from differentia.definition import measure as definition, medians, tiles
+from differentia.definition import matrix as matrices, measure as definition, medians, tiles
 from differentia.definition.matrix import Rows
 from differentia.definition.medians import Bracket, middle, middle_of_few
 from differentia.definition.tiles import ByBlocks, DoubtError, SquaredEuclidean, Tiles
@@ -168,6 +173,132 @@ def test_nasty_responses_have_the_value_of_the_definition(name: str, monkeypatch
         naive = (squares[:, None] + squares - 2 * matrix @ matrix.T)[np.triu_indices(70, 1)]
         naive_value = np.median(np.sqrt(np.maximum(naive, 0) / K)) / matrix.astype(float).std()
         assert naive_value != pytest.approx(expected, rel=1e-3)
+
+
+def test_counts_are_merged_whatever_they_are() -> None:
+    """Of brackets that counted some of the pairs each; without the counts of one, ranks are others."""
+    bits = RNG.integers(900, 6_000, 3_000)
+    whole, merged, without = (Bracket(1_000, 1_000 + 4 * 2**10 - 1) for _ in range(3))
+    whole.add(bits)
+    for at, some in enumerate(np.split(bits, [0, 100, 1_000, 1_001])):
+        part = Bracket(1_000, 1_000 + 4 * 2**10 - 1)
+        part.add(some)
+        merged.merge(part.packed())
+        if at != 1:
+            without.merge(part.packed())
+    found = [[bracket.find(rank, 2**40) for rank in range(2_500)] for bracket in (whole, merged, without)]
+    assert found[0] == found[1]
+    assert found[0] != found[2]
+
+
+def test_packed_counts_are_few_bytes() -> None:
+    """Of an octave of float32: where there are none, and where there are a few of each."""
+    lowest, highest = (int(bits) for bits in medians._bits(np.array([1.0, 2.0], dtype=np.float32)))
+    bracket = Bracket(lowest, highest - 1)
+    bracket._counts, bracket._shift = np.zeros(2**23, dtype=np.int64), 0
+    assert len(bracket.packed().counts) < 100
+    bracket._counts[5] = bracket._counts[-5] = 300
+    assert len(bracket.packed().counts) < 100_000
+    bracket._counts[:] = RNG.integers(0, 200, 2**23)
+    assert len(bracket.packed().counts) < 2**23 * 1.01
+
+
+@pytest.mark.parametrize("count", [1, 40])
+@pytest.mark.parametrize("name", [*NASTY])
+def test_workers_find_the_same(name: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the last bit, of all tiles and sizes of tasks, in any order; the same pairs are in doubt."""
+    monkeypatch.setattr(medians, "MOST_COUNTED", 2**16)
+    monkeypatch.setattr(matrices, "TASK_BYTES", 50 * 4 * K)
+    monkeypatch.setattr(medians, "LEAST_OF_A_TASK", 1)
+    monkeypatch.setattr(medians, "TASKS_EACH", 1)
+    matrix = NASTY[name](110).astype(np.float32)
+    stored = Stored(matrix)
+    for make in (
+        lambda rows: SquaredEuclidean(rows, "float32"),
+        lambda rows: SquaredEuclidean(rows, "float64"),
+        lambda rows: SquaredEuclidean(rows.minus(rows.means()).over(2.0), "float64"),
+        lambda rows: ByBlocks(rows, "cityblock", np.add),
+    ):
+        here = Here(count, seed=count)
+        alone, shared = make(Rows(matrix)), make(Rows(stored, workers=here))
+        try:
+            expected: tuple[float, float] | type = middle(alone)
+        except DoubtError:
+            with pytest.raises(DoubtError):
+                middle(shared)
+            continue
+        assert middle(shared) == expected
+        assert shared.doubtful == alone.doubtful
+        if isinstance(alone, SquaredEuclidean) and isinstance(shared, SquaredEuclidean):
+            np.testing.assert_array_equal(shared.means, alone.means)
+            np.testing.assert_array_equal(shared.norms, alone.norms)
+            assert shared.sd() == alone.sd()
+        pairs = [task for task in here.names if task.startswith("pairs")]
+        assert len({*pairs}) == (10 if count == 40 else 3)
+
+
+def test_every_task_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once: one that is lost is an error, and so is one that is counted twice."""
+    monkeypatch.setattr(medians, "LEAST_OF_A_TASK", 1)
+    matrix = NASTY["ordered"](110).astype(np.float32)
+    here = Here(40)
+    middle(SquaredEuclidean(Rows(Stored(matrix), workers=here), "float64"))
+    for name in {name for name in here.names if name.startswith("pairs")}:
+        for times, error in ((0, AssertionError), (2, KeyError)):
+            another = Here(40, times={name: times})
+            with pytest.raises(error):
+                middle(SquaredEuclidean(Rows(Stored(matrix), workers=another), "float64"))
+
+
+@pytest.mark.parametrize("normalize", ["layer", "none", "response", "unit"])
+@pytest.mark.parametrize("metric", ["euclidean", "cityblock", "correlation", "cosine"])
+def test_workers_give_the_value_of_the_definition(
+    normalize: str, metric: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the last bit that of one process; where there is none, for the same reason."""
+    monkeypatch.setattr(definition, "FEW_RESPONSES", 40)
+    monkeypatch.setattr(matrices, "TASK_BYTES", 50 * 4 * 12)
+    monkeypatch.setattr(medians, "LEAST_OF_A_TASK", 1)
+    matrix = (RNG.gamma(1.0, 1.0, (101, 12)) + 0.1).astype(np.float32)
+    how: dict[str, Any] = {"normalize": normalize, "metric": metric}
+    if normalize == "unit":
+        how["scale"] = matrix.std(axis=0, dtype=float)
+    for values in (matrix, matrix * np.float32(1e30), matrix * (np.arange(101) != 70)[:, None]):
+        expected = definition.evaluate(values, **how)
+        assert expected.undefined or expected.value > 0
+        found = definition.evaluate(Stored(values), **how, workers=Here(20))
+        np.testing.assert_equal(found, expected)
+    expected = definition.evaluate(matrix, **how)
+    assert expected.value == pytest.approx(
+        oracles.differentiation(matrix, normalize, metric, how.get("scale")), rel=1e-6
+    )
+
+
+@pytest.mark.slow
+def test_other_processes_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real ones, which read what they compare; of sets of one tile and of several, with ties and doubts."""
+    monkeypatch.undo()  # they have no smaller tiles
+    monkeypatch.setattr(medians, "LEAST_OF_A_TASK", 1)
+    many = RNG.standard_normal((5_000, 8)).astype(np.float32)
+    near = many + np.float32(100) * (np.arange(5_000) % 2)[:, None].astype(np.float32)  # DoubtError
+    cases = {
+        "few": many[:513],
+        "many": many,
+        "ties": np.round(many),
+        "near": near,
+        "equal": many[[0] * 3_000],
+    }
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(2, mp_context=context) as executor:
+        workers = Processes(executor, 2)
+        for name, matrix in cases.items():
+            np.save(tmp_path / f"{name}.npy", matrix)
+            expected = definition.evaluate(matrix)
+            found = definition.evaluate(Saved(tmp_path / f"{name}.npy"), workers=workers)
+            np.testing.assert_equal(found, expected)
+            if name != "equal":
+                exact = np.median(pdist(matrix.astype(float))) / np.sqrt(8) / matrix.astype(float).std()
+                assert found.value == pytest.approx(exact, rel=1e-6)
 
 
 @pytest.mark.soak

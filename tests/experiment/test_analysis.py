@@ -13,8 +13,8 @@ from helpers import oracles
 from scipy.spatial.distance import pdist, squareform
 
 from differentia.definition.measure import evaluate
-from differentia.experiment import analysis
-from differentia.experiment.analysis import LayerMeasures, measure_layers
+from differentia.experiment import analysis, layers
+from differentia.experiment.layers import LayerMeasures, measure_layers
 from differentia.experiment.options import MeasureOptions
 from differentia.recording.responses import responses_from_arrays
 from differentia.recording.units import draw_units
@@ -153,7 +153,7 @@ def test_a_thread_that_can_not_begin_is_an_error(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(threading.Thread, "start", only_once)
     with (
         pytest.raises((RuntimeError, threading.BrokenBarrierError)),
-        analysis._threads_of_one_core(2),
+        layers.threads_of_one_core(2),
     ):
         pass
     assert torch.get_num_threads() == before

@@ -15,7 +15,7 @@ from helpers.stored import Stored, peak_memory
 
 import differentia as dif
 from differentia.definition import grams, matrix
-from differentia.experiment import analysis
+from differentia.experiment import layers
 from differentia.experiment.measure import measure_kinds
 from differentia.recording.responses import responses_from_arrays
 
@@ -140,7 +140,7 @@ def test_layers_side_by_side_share_the_budget(monkeypatch: pytest.MonkeyPatch) -
     one = dif.measure_responses(stored(responses)[0], n_units=40, memory=LAYER)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     for memory, work, reads in ((LAYER, 1, 3 * 10), (2 * LAYER, 1, 1), (LAYER, LAYER, 1)):
-        monkeypatch.setattr(analysis, "OF_A_LAYER", work)
+        monkeypatch.setattr(layers, "OF_A_LAYER", work)
         on_disk, values = stored(responses)
         two = dif.measure_responses(on_disk, n_units=40, memory=memory)
         xr.testing.assert_identical(one, two)

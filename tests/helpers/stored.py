@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -41,6 +42,19 @@ class Stored:
         )
         self.reads.append(read.size)
         return read
+
+
+class Saved:
+    """Responses in a file, which other processes read too: what is pickled is its name."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        opened = np.load(path, mmap_mode="r")
+        self.shape: tuple[int, ...] = opened.shape
+        self.dtype = opened.dtype
+
+    def __getitem__(self, at: tuple[slice, Any], /) -> np.ndarray:
+        return np.array(np.load(self._path, mmap_mode="r")[at])
 
 
 def peak_memory(work: Callable[[], object]) -> int:

@@ -182,6 +182,8 @@ def measure(
     part: Any,
     record: bool,
     memory: str | None,
+    workers: int | None,
+    scheduler: str | None,
     as_json: bool,
     quiet: bool,
     **given: Any,
@@ -221,6 +223,7 @@ def measure(
         store=store,
         fresh=fresh,
         memory=memory,
+        where=measuring.Where(workers, scheduler),
         part=part,
         record=record,
         shown=measuring.Shown(FigureOptions(figures, figure_width, dpi), as_json, quiet),
@@ -241,6 +244,8 @@ def measure_responses(
     figure_width: float | None,
     dpi: int | None,
     memory: str | None,
+    workers: int | None,
+    scheduler: str | None,
     as_json: bool,
     quiet: bool,
     **given: Any,
@@ -257,7 +262,8 @@ def measure_responses(
     references = opt.references("--reference", reference)
     experiment = {"responses": {"file": file}, "measure": {**given, "reference": references}}
     shown = measuring.Shown(FigureOptions(figures, figure_width, dpi), as_json, quiet)
-    measuring.measure_responses_into(context, out, experiment, memory=memory, shown=shown)
+    where = measuring.Where(workers, scheduler)
+    measuring.measure_responses_into(context, out, experiment, memory=memory, where=where, shown=shown)
 
 
 @_command(
@@ -320,6 +326,8 @@ def run(
     part: Any,
     record: bool,
     memory: str | None,
+    workers: int | None,
+    scheduler: str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -336,6 +344,7 @@ def run(
     if not folder:
         raise InputError(f"{experiment}: names no folder to write to; give --out DIR, or out = in the file")
     shown = measuring.Shown(FigureOptions(figures, figure_width, dpi), as_json, quiet)
+    where = measuring.Where(workers, scheduler)
     try:
         if isinstance(read, Experiment):
             measuring.measure_into(
@@ -345,6 +354,7 @@ def run(
                 store=store,
                 fresh=fresh,
                 memory=memory,
+                where=where,
                 part=part,
                 record=record,
                 shown=shown,
@@ -354,7 +364,7 @@ def run(
         if unused := next((option for option, is_given in given.items() if is_given), None):
             raise InputError(f"nothing is recorded of responses that are in a file; leave {unused} out")
         if isinstance(read, ResponsesExperiment):
-            measuring.measure_responses_into(context, folder, read, memory=memory, shown=shown)
+            measuring.measure_responses_into(context, folder, read, memory=memory, where=where, shown=shown)
         else:
             measure_recordings_into(context, folder, read, memory=memory, shown=shown)
     except InputError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -52,6 +52,39 @@ class Shown:
     quiet: bool
 
 
+@dataclass(frozen=True)
+class Where:
+    """Which processes record and measure, where this one does not."""
+
+    workers: int | None = None
+    scheduler: str | None = None
+
+    def check(self, store: bool, part: Part | None) -> None:
+        """Raise the errors that can be told before anything is begun."""
+        given = [name for name in ("workers", "scheduler") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise InputError(
+                "--workers are of this machine, --scheduler is of a cluster; leave one of them out"
+            )
+        if given and part is not None:
+            raise InputError(f"--{given[0]} records all parts, --part one; leave one of them out")
+        if given and not store:
+            raise InputError(
+                f"--{given[0]} needs responses on disk, which workers write; leave --no-store out"
+            )
+
+    def client(self, *, debug: bool) -> AbstractContextManager[Any]:
+        """Return the context of a client of these processes; it gives None where there are none."""
+        from differentia.recording.cluster import local_workers, scheduler_at
+
+        if self.workers is not None:
+            return local_workers(self.workers, debug=debug)
+        return nullcontext() if self.scheduler is None else scheduler_at(self.scheduler, debug=debug)
+
+
+HERE = Where()
+
+
 def measure_into(
     context: typer.Context,
     out: str | None,
@@ -61,6 +94,7 @@ def measure_into(
     fresh: bool,
     memory: str | None,
     shown: Shown,
+    where: Where = HERE,
     part: Part | None = None,
     record: bool = True,
 ) -> None:
@@ -74,6 +108,7 @@ def measure_into(
     folder = folder_to_write(out)
     if fresh and not store:
         raise InputError("--fresh and --no-store do not go together; leave one of them out")
+    where.check(store, part)
     if not (store or record):
         raise InputError(
             "--no-record reads what is kept, and --no-store keeps nothing; leave one of them out"
@@ -90,6 +125,7 @@ def measure_into(
     from differentia.experiment.measure import measure_with, with_pool
     from differentia.recording.parts import record_part_with
 
+    client = context.with_resource(where.client(debug="--debug" in context.obj))
     network = load_named_network(experiment.network.spec, quiet=shown.quiet, **experiment.network.options())
     require_writable(folder, f"--out {folder}")
     context.with_resource(held(folder, share=None if part is None else str(part)))
@@ -97,7 +133,7 @@ def measure_into(
     before = _times(recordings)
     sources = {name: stimulus.source for name, stimulus in stimuli.items() if name not in found}
     with seen(shown.quiet) as progress:
-        kept = replace(recording, store=folder / STORE if store else None, progress=progress)
+        kept = replace(recording, store=folder / STORE if store else None, client=client, progress=progress)
         if part is not None:
             recorded = record_part_with(network, stimuli, part, with_pool(options, kept))
             if not (folder / EXPERIMENT).exists():
@@ -118,11 +154,13 @@ def measure_responses_into(
     *,
     memory: str | None,
     shown: Shown,
+    where: Where = HERE,
 ) -> None:
     """Measure the responses of a file, and do the same with the numbers."""
     from differentia.experiment.file import responses_experiment_of, write_responses_experiment
 
     folder = folder_to_write(out)
+    where.check(store=True, part=None)
     experiment = responses_experiment_of(experiment)
     file, options = experiment.responses.file, experiment.measure.model_dump()
 
@@ -130,11 +168,13 @@ def measure_responses_into(
     from differentia.recording.response_files import read_labelled_responses
     from differentia.results.dataset import with_provenance
 
-    responses = read_labelled_responses(file)
+    client = context.with_resource(where.client(debug="--debug" in context.obj))
+    # Workers measure what is in a file; else it is read before the folder is made.
+    responses = read_labelled_responses(file) if client is None else file
     require_writable(folder, f"--out {folder}")
     context.with_resource(held(folder))
     with seen(shown.quiet) as progress:
-        result = measure_responses(responses, memory=memory, progress=progress, **options)
+        result = measure_responses(responses, memory=memory, client=client, progress=progress, **options)
         result = with_provenance(result, responses=file)
         write_responses_experiment(folder / EXPERIMENT, experiment)
         measured = {str(result["units"].item()): result}

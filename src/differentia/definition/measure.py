@@ -26,6 +26,7 @@ from differentia.definition.pairs import PRECISION, by_blocks, squared_euclidean
 from differentia.definition.tiles import ByBlocks, DoubtError, SquaredEuclidean, Tiles
 from differentia.errors import InputError, require_known, short_tracebacks, warn
 from differentia.system.choices import METRIC, NORMALIZE
+from differentia.system.tasks import Workers
 
 #: The largest number of responses for which all pairs are held while their median is found.
 FEW_RESPONSES = 512
@@ -146,19 +147,26 @@ def evaluate(
     normalize: str = "layer",
     metric: str = "euclidean",
     scale: Float[np.ndarray, " k"] | None = None,
+    workers: Workers | None = None,
 ) -> Differentiation:
-    """Return the differentiation of responses that are known to be valid: finite, and at least two."""
-    lowest, highest = extremes(responses)
+    """Return the differentiation of responses that are known to be valid: finite, and at least two.
+
+    Of many responses, which are no array but lie where all can read them, what takes long is done by
+    `workers`, and the value is the same to the last bit.
+    """
+    lowest, highest = extremes(responses, workers)
     if lowest == highest:
         return Differentiation(math.nan, gives_the_same(lowest))
     few = responses.shape[0] <= FEW_RESPONSES
     if is_raw_euclidean(normalize, metric) and not few:
-        value = _from_float32(responses, normalize, max(abs(float(lowest)), abs(float(highest))))
+        value = _from_float32(
+            Rows(responses, workers=workers), normalize, max(abs(float(lowest)), abs(float(highest)))
+        )
         if value is not None:
             return Differentiation(value)
     how = METRICS[metric]
     try:
-        rows = _as_compared(responses, (lowest, highest), normalize, metric, scale)
+        rows = _as_compared(responses, (lowest, highest), normalize, metric, scale, workers)
     except _UndefinedError as undefined:
         return Differentiation(math.nan, str(undefined), undefined.response)
     middle_two = middle_of_few(how.pairs(rows)).tolist() if few else middle(how.tiles(rows))
@@ -172,12 +180,13 @@ def _as_compared(
     normalize: str,
     metric: str,
     scale: Float[np.ndarray, " k"] | None,
+    workers: Workers | None = None,
 ) -> Rows:
     """Return responses as the metric compares them; their smallest and largest number are known."""
     power = _power_near_peak(*map(float, ends))
     if scale is not None and power != 1.0:
         scale = scale / power
-    return METRICS[metric].prepare(NORMALIZATIONS[normalize](Rows(responses, power=power), scale))
+    return METRICS[metric].prepare(NORMALIZATIONS[normalize](Rows(responses, power, workers=workers), scale))
 
 
 def pair_distances(
@@ -209,12 +218,12 @@ def gives_the_same(response: float) -> str:
     return f"gives {float(response):.6g} in every unit for every stimulus"
 
 
-def _from_float32(responses: ResponseMatrix, normalize: str, peak: float) -> float | None:
+def _from_float32(rows: Rows, normalize: str, peak: float) -> float | None:
     """Return the differentiation of many responses from products in float32; None where these do not do."""
     least, most = PRECISION["float32"].safe
-    if not (np.can_cast(responses.dtype, np.float32) and least < peak * peak < most):
+    if not (np.can_cast(rows.values.dtype, np.float32) and least < peak * peak < most):
         return None
-    tiles = SquaredEuclidean(Rows(responses), "float32")
+    tiles = SquaredEuclidean(rows, "float32")
     try:
         middle_two = middle(tiles)
     except DoubtError:

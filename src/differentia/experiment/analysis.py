@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import product
-from threading import Barrier
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from scipy.spatial.distance import squareform
 
@@ -30,45 +25,16 @@ from differentia.definition.pairs import PRECISION, SquaresAndScales, squared_eu
 from differentia.experiment.folding import Centred, Folded, folding
 from differentia.experiment.options import MeasureOptions
 from differentia.networks.layers import Layer
-from differentia.recording.responses import Responses
+from differentia.recording.responses import Moments, Responses
 from differentia.recording.units import unit_kind
 from differentia.results.confidence import Confidence, Sample
+from differentia.system.tasks import Workers
 
 #: The largest number of responses of a set whose inner products are held as a whole.
 MOST_TOGETHER = 2048
 
-#: Bytes that the measuring of a layer takes, beside what is read of the disk.
-OF_A_LAYER = 2**27
 
-
-class Undefined(NamedTuple):
-    """A value that the measure does not have, and why."""
-
-    layer: str
-    set: str
-    n_units: int
-    draw: int
-    reason: str
-
-
-class LayerMeasures(NamedTuple):
-    """What is measured of one layer."""
-
-    #: NaN where there is no such draw, or no value.
-    values: Float[np.ndarray, "set n draw"]
-    #: Of each response and of its squares, over the units of draw 0 at the largest number of units; over all
-    #: units where a sketch was kept.
-    sums: Float[np.ndarray, " image"]
-    square_sums: Float[np.ndarray, " image"]
-    #: Euclidean, over the same units; None where they were not asked for.
-    distances: Float[np.ndarray, "image image"] | None
-    #: Values that are NaN, though there is such a draw.
-    undefined: list[Undefined]
-    #: Of draw 0, by set and number of units; None where they are not known.
-    confidences: list[list[Confidence | None]]
-
-
-class _Choice(NamedTuple):
+class Choice(NamedTuple):
     """The units that one draw looks at."""
 
     used: int
@@ -76,82 +42,8 @@ class _Choice(NamedTuple):
     columns: Int[np.ndarray, " k"]
 
 
-def measure_layers(
-    responses: Responses, counts: Sequence[int], options: MeasureOptions, *, distances: bool, budget: int
-) -> Iterator[LayerMeasures]:
-    """Measure every layer, several at once, and yield what was measured in the order of the layers.
-
-    Numbers of units (`counts`) are ascending; `distances` says whether those of all images are wanted, and
-    `budget` how many bytes may be taken for what is read of responses on disk.
-    """
-    # A core for each layer: cores that share the small products of one layer wait for each other, and long
-    # where another program keeps one of them.
-    workers = max(1, min(torch.get_num_threads(), len(responses.layers), budget // OF_A_LAYER))
-
-    def measure(layer: Layer) -> LayerMeasures:
-        recorded, left = at_hand(responses.values[layer.name], budget // workers)
-        if unit_kind(responses.unit_kind).sketched:
-            sketches = _Sketches(responses, layer, recorded, options.normalize, left)
-            looked = sketches.look(counts, options.draws, distances)
-        else:
-            # The largest number of units first: of that, more is wanted.
-            drawn = responses.all_drawn(layer, counts, options.draws).items()
-            choices = [_Choice(used, draw, units) for used, each in drawn for draw, units in enumerate(each)]
-            work = _Layer(recorded, responses.sets, choices, options.normalize, options.metric, left)
-            looked = work.look(distances)
-        return _arranged(responses, layer, counts, options.draws, looked)
-
-    with _threads_of_one_core(workers) as threads:
-        yield from threads.map(measure, responses.layers)
-
-
-@contextmanager
-def _threads_of_one_core(workers: int) -> Iterator[ThreadPoolExecutor]:
-    """Give threads in which PyTorch uses one core each; in all others, also later ones, as many as before."""
-    cores, all_begun = torch.get_num_threads(), Barrier(workers)
-
-    def begin(_: int) -> None:
-        torch.get_num_threads()  # which, the first time in a thread, takes over what was set elsewhere
-        torch.set_num_threads(1)  # of this thread, and of those that begin later
-        all_begun.wait()  # so that each thread begins once
-
-    with ThreadPoolExecutor(workers) as threads:
-        try:
-            list(threads.map(begin, range(workers)))
-        except BaseException:
-            all_begun.abort()  # else those that have begun wait for one that could not
-            raise
-        finally:
-            torch.set_num_threads(cores)
-        yield threads
-
-
-def _arranged(
-    responses: Responses, layer: Layer, counts: Sequence[int], draws: int, looked: _Looked
-) -> LayerMeasures:
-    """Put the values of a layer where they belong, and say which are not defined."""
-    values = np.full((len(responses.sets), len(counts), draws), np.nan)
-    undefined = []
-    for (at_count, count), draw, (at_set, (name, rows)) in product(
-        enumerate(counts), range(draws), enumerate(responses.sets.items())
-    ):
-        measured = looked.found.get((name, responses.units_used(layer, count), draw))
-        if measured is None:  # there is no such draw
-            continue
-        values[at_set, at_count, draw] = measured.value
-        if measured.undefined:
-            image = None if measured.response is None else responses.images[rows.start + measured.response]
-            culprit = "it" if image is None else f"the response to image {image.name!r}"
-            undefined.append(Undefined(layer.name, name, count, draw, f"{culprit} {measured.undefined}"))
-    confidences = [
-        [looked.confidences.get((name, responses.units_used(layer, count))) for count in counts]
-        for name in responses.sets
-    ]
-    return LayerMeasures(values, looked.sums, looked.square_sums, looked.distances, undefined, confidences)
-
-
-class _Looked(NamedTuple):
-    """What was found of a layer, by (set, units used, draw) and (set, units used): see `LayerMeasures`."""
+class Looked(NamedTuple):
+    """What was found of a layer, by (set, units used, draw) and by (set, units used)."""
 
     found: dict[tuple[str, int, int], Differentiation]
     sums: Float[np.ndarray, " image"]
@@ -164,16 +56,94 @@ class _Looked(NamedTuple):
 _Moments = tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]
 
 
+@dataclass(frozen=True)
+class Portion:
+    """Some sets of a layer, and what is measured of them: all of it small, where responses are on disk."""
+
+    layer: Layer
+    recorded: ResponseMatrix  # the responses to these sets
+    sets: Mapping[str, slice]
+    pool: int
+    unit_kind: str
+    seed: int
+    counts: Sequence[int]
+    options: MeasureOptions
+    distances: bool
+    budget: int
+    moments: Moments | None = None  # of the layer
+    scale: Float[np.ndarray, " k"] | None = None
+    #: Some of the choices of units; None for all.
+    some: slice | None = None
+    workers: Workers | None = None
+
+    @classmethod
+    def of(
+        cls,
+        responses: Responses,
+        layer: Layer,
+        counts: Sequence[int],
+        options: MeasureOptions,
+        *,
+        distances: bool,
+        budget: int,
+    ) -> Portion:
+        """Return all sets of a layer."""
+        at, moments = responses.layers.index(layer), responses.moments
+        if moments is not None:
+            moments = Moments(moments.mean[:, [at]], moments.variance[:, [at]])
+        return cls(
+            layer,
+            responses.values[layer.name],
+            responses.sets,
+            len(responses.units[layer.name]),
+            responses.unit_kind,
+            responses.seed,
+            counts,
+            options,
+            distances,
+            budget,
+            moments if unit_kind(responses.unit_kind).sketched else None,
+        )
+
+    def look(self) -> Looked:
+        """Measure it."""
+        if unit_kind(self.unit_kind).sketched:
+            sketches = _Sketches(
+                self.drawn_from, self.layer, self.recorded, self.sets, self.options.normalize, self.budget
+            )
+            return sketches.look(self.counts, self.options.draws, self.distances)
+        normalize, metric = self.options.normalize, self.options.metric
+        work = _Layer(self.recorded, self.sets, self.choices(), normalize, metric, self.budget)
+        work.scale, work.workers = self.scale, self.workers
+        return work.look(self.distances)
+
+    @property
+    def drawn_from(self) -> Responses:
+        """Responses to no images: they tell how units are drawn."""
+        units = {self.layer.name: np.arange(self.pool)}
+        return Responses((self.layer,), (), {}, units, self.unit_kind, self.seed, moments=self.moments)
+
+    def choices(self) -> list[Choice]:
+        """Return the units that are looked at: the largest number of them first, of which more is wanted."""
+        drawn = self.drawn_from.all_drawn(self.layer, self.counts, self.options.draws).items()
+        choices = [Choice(used, draw, units) for used, each in drawn for draw, units in enumerate(each)]
+        return choices if self.some is None else choices[self.some]
+
+
 @dataclass
 class _Layer:
     """The measures of a layer as they are found."""
 
     recorded: ResponseMatrix
     sets: Mapping[str, slice]
-    choices: Sequence[_Choice]
+    choices: Sequence[Choice]
     normalize: str
     metric: str
     budget: int
+    #: Of each unit, over the responses of all sets of the layer; None where it is yet to be found.
+    scale: Float[np.ndarray, " k"] | None = None
+    #: Who does what takes long; then what is read is at hand nowhere.
+    workers: Workers | None = None
     #: Of all units, where those at hand stand for them.
     moments: _Moments | None = None
     found: dict[tuple[str, int, int], Differentiation] = field(default_factory=dict)
@@ -185,14 +155,14 @@ class _Layer:
     def __post_init__(self) -> None:
         self.sums, self.square_sums = (np.full(self.recorded.shape[0], np.nan) for _ in range(2))
 
-    def look(self, distances: bool) -> _Looked:
+    def look(self, distances: bool) -> Looked:
         """Return the measure of every set and choice, and the sums and distances over the first choice."""
         together = {name: rows for name, rows in self.sets.items() if rows.stop - rows.start <= MOST_TOGETHER}
         if together:
             self.look_at_all(together, distances and len(together) == len(self.sets))
         self.look_at_the_rest()
         of_images = self.distances() if distances else None
-        return _Looked(self.found, self.sums, self.square_sums, of_images, self.confidences)
+        return Looked(self.found, self.sums, self.square_sums, of_images, self.confidences)
 
     @property
     def _dtype(self) -> str:
@@ -220,7 +190,9 @@ class _Layer:
 
     def look_at_the_rest(self) -> None:
         """Find each value that was not found by evaluating it by itself."""
-        scale = _pooled_sd(self.recorded) if self.normalize == "unit" else None
+        scale = self.scale
+        if scale is None and self.normalize == "unit":
+            scale = pooled_sd(self.recorded)
         for used in dict.fromkeys(choice.used for choice in self.choices):
             left = [
                 (name, choice)
@@ -232,7 +204,7 @@ class _Layer:
                 continue
             # One reading for all draws, or else one for each.
             near, budget, columns = self.recorded, self.budget, np.arange(self.recorded.shape[1])
-            if not isinstance(near, np.ndarray):
+            if not isinstance(near, np.ndarray) and self.workers is None:
                 columns = np.unique(np.concatenate([choice.columns for _, choice in left]))
                 near, budget = at_hand(Part(near, slice(0, near.shape[0]), columns), budget)
             for name, choice in left:
@@ -248,22 +220,22 @@ class _Layer:
     def evaluate(
         self,
         name: str,
-        choice: _Choice,
+        choice: Choice,
         part: Part,
         budget: int,
         scale: Float[np.ndarray, " k"] | None,
     ) -> None:
         """Find the value of one set and choice by itself, and how well it is known."""
-        responses = at_hand(part, budget)[0]
+        responses = part if self.workers else at_hand(part, budget)[0]
         how: dict[str, Any] = {"normalize": self.normalize, "metric": self.metric, "scale": scale}
-        self.found[name, choice.used, choice.draw] = evaluate(responses, **how)
+        self.found[name, choice.used, choice.draw] = evaluate(responses, **how, workers=self.workers)
         if choice.draw == 0 and responses.shape[0] <= MOST_TOGETHER:
             of_pairs = pair_distances(responses, **how)
             if of_pairs is not None:
                 self.look_at_errors(name, choice, squareform(of_pairs), _moments(responses))
 
     def look_at_errors(
-        self, name: str, choice: _Choice, distances: Float[np.ndarray, "n n"], moments: _Moments
+        self, name: str, choice: Choice, distances: Float[np.ndarray, "n n"], moments: _Moments
     ) -> None:
         """Find how well a value is known, from distances and, where an SD divides them, from moments."""
         divided = self.normalize == "layer" and METRICS[self.metric].in_units
@@ -304,7 +276,8 @@ class _Layer:
 
     def _first(self, rows: slice) -> Rows:
         """Return some responses over the first choice, which draw 0 of most units looks at."""
-        return Rows(at_hand(Part(self.recorded, rows, self.choices[0].columns), self.budget)[0])
+        part = Part(self.recorded, rows, self.choices[0].columns)
+        return Rows(part if self.workers else at_hand(part, self.budget)[0], workers=self.workers)
 
 
 def _of_grams(grams: Grams, choice: int) -> tuple[Float[np.ndarray, "n n"], _Moments]:
@@ -329,22 +302,23 @@ class _Sketches:
     responses: Responses
     layer: Layer
     recorded: ResponseMatrix
+    sets: Mapping[str, slice]
     normalize: str
     budget: int
 
-    def look(self, counts: Sequence[int], draws: int, distances: bool) -> _Looked:
+    def look(self, counts: Sequence[int], draws: int, distances: bool) -> Looked:
         """Return the measure of every set, number and draw, and what `_Layer` gives of the first number."""
-        looked: list[_Looked] = []
+        looked: list[Looked] = []
         for count in sorted({self.responses.units_used(self.layer, count) for count in counts}, reverse=True):
             if count == self.layer.size:
-                whole = _Choice(count, 0, np.arange(count))
+                whole = Choice(count, 0, np.arange(count))
                 looked.append(self._layer(self.recorded, whole, self.normalize, self.budget).look(distances))
                 continue
             centred, budget = self._centred
             for draw in range(draws if count < self.recorded.shape[1] else 1):
                 fold = folding(self.layer.name, centred.shape[1], count, draw, seed=self.responses.seed)
                 folded, left = at_hand(Folded(centred, fold), budget)
-                work = self._layer(folded, _Choice(count, draw, np.arange(count)), "none", left)
+                work = self._layer(folded, Choice(count, draw, np.arange(count)), "none", left)
                 if self.normalize == "layer":
                     mean, variance = self._moments
                     work.moments = mean, variance + mean**2
@@ -357,8 +331,8 @@ class _Sketches:
             square_sums=(variance + mean**2) * self.layer.size,
         )
 
-    def _layer(self, values: ResponseMatrix, choice: _Choice, normalize: str, budget: int) -> _Layer:
-        return _Layer(values, self.responses.sets, [choice], normalize, "euclidean", budget)
+    def _layer(self, values: ResponseMatrix, choice: Choice, normalize: str, budget: int) -> _Layer:
+        return _Layer(values, self.sets, [choice], normalize, "euclidean", budget)
 
     @cached_property
     def _centred(self) -> tuple[ResponseMatrix, int]:
@@ -378,9 +352,9 @@ class _Sketches:
     @cached_property
     def _spreads(self) -> dict[str, float]:
         """The sum of squared distances from each set's mean, by all that was kept."""
-        return _spreads(self._centred[0], self.responses.sets)
+        return _spreads(self._centred[0], self.sets)
 
-    def _scaled(self, looked: _Looked, folded: ResponseMatrix) -> _Looked:
+    def _scaled(self, looked: Looked, folded: ResponseMatrix) -> Looked:
         """Return what was found by few numbers, ``|z_i - z_j| / sqrt(count)``, as what it stands for.
 
         In each set distances are scaled so that their mean square is that by all that was kept. A draw makes
@@ -389,11 +363,11 @@ class _Sketches:
         mean, variance = self._moments
         scales = {
             name: np.sqrt(self._spreads[name] / spread) if spread else 0.0
-            for name, spread in _spreads(folded, self.responses.sets).items()
+            for name, spread in _spreads(folded, self.sets).items()
         }
         found = {}
         for (name, count, draw), (value, constant, _) in looked.found.items():
-            rows = self.responses.sets[name]
+            rows = self.sets[name]
             if not variance[rows].any() and (mean[rows] == mean[rows.start]).all():
                 found[name, count, draw] = Differentiation(np.nan, gives_the_same(mean[rows.start]))
                 continue
@@ -406,7 +380,7 @@ class _Sketches:
         distances = looked.distances
         if distances is not None:
             of_images = np.zeros(len(distances), dtype=np.float32)
-            for name, rows in self.responses.sets.items():
+            for name, rows in self.sets.items():
                 of_images[rows] = np.sqrt(scales[name])
             distances = distances * of_images * of_images[:, np.newaxis]
         return looked._replace(found=found, distances=distances)
@@ -421,7 +395,7 @@ def _spreads(values: ResponseMatrix, sets: Mapping[str, slice]) -> dict[str, flo
     return sums
 
 
-def _pooled_sd(values: ResponseMatrix) -> Float[np.ndarray, " k"]:
+def pooled_sd(values: ResponseMatrix) -> Float[np.ndarray, " k"]:
     """Return each unit's population SD over the responses of all sets; exactly 0 where it is constant."""
     blocks = Rows(values).blocks()
     varies = ((block.std(axis=0), block.max(axis=0) > block.min(axis=0)) for block in blocks)

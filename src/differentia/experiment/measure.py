@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from differentia.errors import InputError, warn
-from differentia.experiment.analysis import Undefined, measure_layers
 from differentia.experiment.checks import check_measurement, counts_of, require_fitting
+from differentia.experiment.layers import Undefined, measure_layers
 from differentia.experiment.options import (
     N_UNITS,
     AllKeywords,
@@ -25,10 +27,12 @@ from differentia.experiment.options import (
 )
 from differentia.neurons.recording import Recording
 from differentia.neurons.responses import StimulusResponses
+from differentia.recording.cluster import cluster_of
 from differentia.recording.options import RecordOptions, one_kind
 from differentia.recording.record import record_kinds
 from differentia.recording.response_files import read_labelled_responses
 from differentia.recording.responses import Responses, responses_from_arrays
+from differentia.recording.saved import saved
 from differentia.recording.units import unit_kind, units_used
 from differentia.results.attributes import renamed_in_words
 from differentia.results.confidence import WINDOWS, Confidence
@@ -36,9 +40,11 @@ from differentia.results.dataset import build_result
 from differentia.results.intervals import add_intervals
 from differentia.results.references import OTHERS, References, resolved
 from differentia.system.fields import accept, takes
+from differentia.system.files import user_path
 from differentia.system.machine import memory_budget, untouched_array
 from differentia.system.progress import Progress, require_progress, shown_progress
 from differentia.system.showing import listed
+from differentia.system.tasks import Workers
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -133,6 +139,7 @@ def measure_with(
     measured: dict[str, xr.Dataset] = {}
     with shown_progress(recording.progress) as progress:
         recording = replace(with_pool(options, recording), progress=progress)
+        workers = None if recording.client is None else cluster_of(recording.client)
         responses = record_kinds(network, sets, recording)
 
         def report(done: int, total: int, stage: str) -> None:  # as if the layers of each kind were others
@@ -140,7 +147,7 @@ def measure_with(
 
         for kind, recorded in responses.items():
             of_kind = counts if unit_kind(kind).counted else None
-            measured[kind] = _measure_recorded(recorded, of_kind, options, recording.memory, report)
+            measured[kind] = _measure_recorded(recorded, of_kind, options, recording.memory, report, workers)
     return measured
 
 
@@ -151,6 +158,7 @@ def measure_responses(
     pool: int | None = None,
     seed: int | None = None,
     memory: int | str | None = None,
+    client: Any = None,
     progress: Progress | bool | None = None,
     **options: Unpack[MeasureKeywords],
 ) -> xr.Dataset:
@@ -172,6 +180,10 @@ def measure_responses(
     memory
         How much may be taken for what is read of responses on disk, in bytes or as ``"4GB"``, by default half
         of what is free. With less, the same is read more often.
+    client
+        A ``dask.distributed.Client`` whose workers measure (extra ``cluster``), by default this process. They
+        read the store of a recording, or a copy of a file's responses that is written beside it and removed
+        afterwards. The numbers are the same.
     progress
         As for `measure`; there is one stage, ``measuring``, which counts layers.
     {options}
@@ -185,9 +197,13 @@ def measure_responses(
     ------
     InputError
         Something that was given can't be used: a NaN among the responses, units or stimuli with other labels,
-        an unknown option.
+        an unknown option; with a `client`, responses in memory.
+    RecordingError, StorageError
+        With a `client`: a task failed for good; responses can't be written to where workers read them.
     """
     given = measure_options(options)
+    workers = None if client is None else cluster_of(client)
+    file = user_path(responses) if isinstance(responses, str | os.PathLike) else None
     require_progress(progress)
     if not isinstance(responses, Responses):
         if pool is not None and given.n_units is None:
@@ -196,10 +212,10 @@ def measure_responses(
             )
         kinds = ("all",) if given.n_units is None else ("random",)
         seed = 0 if seed is None else seed
-        at_hand = accept(RecordOptions, {"units": kinds, "pool": pool, "seed": seed, "memory": memory})
-        counts_of(given, at_hand)
+        how = accept(RecordOptions, {"units": kinds, "pool": pool, "seed": seed, "memory": memory})
+        counts_of(given, how)
         arrays, known = _arrays_of(responses)
-        recorded = responses_from_arrays(arrays, kind=kinds[0], pool=pool, seed=at_hand.seed)
+        recorded = responses_from_arrays(arrays, kind=kinds[0], pool=pool, seed=how.seed)
         responses = replace(recorded, **known)
     elif pool is not None or seed not in (None, responses.seed):
         raise InputError("recorded responses already have a pool and a seed; leave pool= and seed= out")
@@ -209,8 +225,26 @@ def measure_responses(
             "n_units= out, or record with units='random'"
         )
     require_fitting(given, [responses.unit_kind], responses.sets)
-    with shown_progress(progress) as report:
-        return _measure_recorded(responses, given.n_units, given, memory, report)
+    with (
+        shown_progress(progress) as report,
+        nullcontext(responses) if workers is None else _where_workers_read(responses, file) as read,
+    ):
+        return _measure_recorded(read, given.n_units, given, memory, report, workers)
+
+
+@contextmanager
+def _where_workers_read(responses: Responses, file: Path | None) -> Iterator[Responses]:
+    """Give responses that lie on disk; what is in memory is written beside the file that it was read from."""
+    if not any(isinstance(values, np.ndarray) for values in responses.values.values()):
+        yield responses
+        return
+    if file is None:
+        raise InputError(
+            "workers can't read responses in the memory of this process; name a file that all of them see "
+            "(numpy.savez writes one), record them into a store (store=), or leave client= out"
+        )
+    with saved(responses.values, file.absolute().parent) as values:
+        yield replace(responses, values=values)
 
 
 def _arrays_of(given: Any) -> tuple[Mapping[str, Any], dict[str, Any]]:
@@ -251,6 +285,7 @@ def _measure_recorded(
     options: MeasureOptions,
     memory: int | str | None,
     progress: Progress,
+    workers: Workers | None = None,
 ) -> xr.Dataset:
     counts = _counts_at_hand(responses, counts)
     if all(responses.units_used(layer, min(counts)) == layer.size for layer in responses.layers):
@@ -265,7 +300,8 @@ def _measure_recorded(
     confidences: list[list[list[Confidence | None]]] = []
     wanted = distance is not None
     progress(0, n_layers, "measuring")
-    measures = measure_layers(responses, counts, options, distances=wanted, budget=memory_budget(memory))
+    budget = memory_budget(memory)
+    measures = measure_layers(responses, counts, options, distances=wanted, budget=budget, workers=workers)
     for at, measured in enumerate(measures):
         values[:, at], image_sum[:, at], image_sumsq[:, at] = measured[:3]
         confidences.append(measured.confidences)

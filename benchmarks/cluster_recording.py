@@ -1,0 +1,107 @@
+"""What recording costs on the workers of a cluster: two of one thread each, beside two processes of their own.
+
+Each of the two records half of the images as a part, into a store of its own; the workers record all of them,
+task by task, into one. All begin with nothing loaded, so that the time to load is in both. What a task costs is
+the time of one that finds everything recorded.
+
+    python benchmarks/cluster_recording.py [--network keras:MobileNet?weights=none] [--images 1000] [--repeats 3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+WORKERS = 2
+
+#: What is predicted.
+MANY_WORKERS, MANY_IMAGES, OF_A_TASK = 64, 1_000_000, 120.0
+
+
+def record_half(network: str, sets: dict[str, str], store: Path, options: dict[str, Any]) -> None:
+    """Record as one of the processes that know nothing of one another."""
+    import torch
+
+    torch.set_num_threads(1)
+    import differentia as dif
+
+    dif.record_part(network, sets, part="1/1", store=store, progress=False, **options)
+
+
+def alone(network: str, images: int, folder: Path, options: dict[str, Any]) -> float:
+    """Return how long two processes take that record half of the images each."""
+    begin = multiprocessing.get_context("spawn")
+    halves = [
+        begin.Process(
+            target=record_half,
+            args=(
+                network,
+                {"noise": f"noise:{images // WORKERS}?seed={number}"},
+                folder / str(number),
+                options,
+            ),
+        )
+        for number in range(WORKERS)
+    ]
+    started = time.perf_counter()
+    for process in halves:
+        process.start()
+    for process in halves:
+        process.join()
+        assert process.exitcode == 0
+    return time.perf_counter() - started
+
+
+def together(network: str, images: int, folder: Path, options: dict[str, Any]) -> tuple[float, float]:
+    """Return how long two workers take, and how long each takes for a task that is recorded already."""
+    import differentia as dif
+    from differentia.recording.cluster import local_workers
+
+    sets = {"noise": f"noise:{images}"}
+    started = time.perf_counter()
+    with local_workers(WORKERS) as client:
+        dif.record(network, sets, store=folder / "all", client=client, progress=False, **options)
+        seconds = time.perf_counter() - started
+        begun = time.perf_counter()
+        parts = 20
+        of_a_task = client.map(  # loads the network once in each
+            lambda part: dif.record_part(
+                network, sets, part=(part, parts), store=folder / "all", progress=False, **options
+            ),
+            range(1, parts + 1),
+            pure=False,
+        )
+        client.gather(of_a_task)
+        return seconds, (time.perf_counter() - begun) * WORKERS / parts
+
+
+def main() -> None:
+    """Print the medians, the ratio of each turn, and what they predict."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--network", default="keras:MobileNet?weights=none")
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--repeats", type=int, default=3)
+    given = parser.parse_args()
+    options: dict[str, Any] = {"pool": 10_000, "batch_size": 32, "compile": "never"}
+    turns = []
+    for turn in range(given.repeats):
+        with tempfile.TemporaryDirectory() as folder:
+            halves = alone(given.network, given.images, Path(folder), options)
+            all_of_it, of_a_task = together(given.network, given.images, Path(folder), options)
+        turns.append((halves, all_of_it, of_a_task))
+        print(f"turn {turn + 1}: alone {halves:.1f} s, workers {all_of_it:.1f} s ({halves / all_of_it:.0%})")
+    halves, all_of_it, of_a_task = map(statistics.median, zip(*turns, strict=True))
+    print(f"two workers reach {halves / all_of_it:.0%} of two processes; a task costs {of_a_task:.2f} s")
+    rate = given.images / halves / WORKERS
+    tasks = MANY_IMAGES / rate / OF_A_TASK
+    hours = (MANY_IMAGES / rate + tasks * of_a_task) / MANY_WORKERS / 3600
+    print(f"{MANY_WORKERS} workers and {MANY_IMAGES:,} images: {tasks:,.0f} tasks, {hours:.1f} hours")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Responses written for other processes: what is read is what was in memory, and nothing stays."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import differentia as dif
+from differentia.recording.saved import saved
+
+RNG = np.random.default_rng(0)
+
+
+def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
+    """By rows, and by columns in a slice or by their places; what is sent is short."""
+    values: dict[str, Any] = {"a": RNG.random((50, 900)), "b/c": RNG.integers(0, 9, (50, 3)).astype(np.int16)}
+    with saved(values, tmp_path) as written:
+        for name, matrix in written.items():
+            there = pickle.loads(pickle.dumps(matrix))
+            assert len(pickle.dumps(matrix)) < 500
+            assert (there.shape, there.dtype) == (values[name].shape, values[name].dtype)
+            for columns in (slice(0, 3), np.array([0, 2])):
+                np.testing.assert_array_equal(there[5:20, columns], values[name][5:20, columns])
+    assert [*tmp_path.iterdir()] == []
+    with pytest.raises(dif.StorageError, match=r"0.npy: can't be read here .*; let all workers see"):
+        written["a"][0:1, slice(0, 1)]
+
+
+def test_what_goes_wrong_meanwhile(tmp_path: Path) -> None:
+    """Removes the files too, and is told as it is; a folder that is not there is named."""
+    with pytest.raises(OSError, match="of its own"), saved({"a": RNG.random((5, 9))}, tmp_path):
+        raise OSError("of its own")
+    assert [*tmp_path.iterdir()] == []
+    with (
+        pytest.raises(dif.StorageError, match=r"away: can't be written to \(No such file or directory\)"),
+        saved({}, tmp_path / "away"),
+    ):
+        pass
