@@ -1,7 +1,7 @@
 """Recording on two workers of a cluster, of one thread each, beside two processes of their own.
 
 Each of the two records half of the images as a part, into a store of its own; the workers record all of them,
-task by task, into one. All begin with nothing loaded, so that this is in both; a cluster also begins and ends.
+task by task, into one. All begin with nothing loaded; a cluster also begins and ends.
 
     python benchmarks/cluster_recording.py [--network SPEC] [--images 1000] [--repeats 3]
 """
@@ -89,7 +89,7 @@ def main() -> None:
     halves, all_of_it = map(statistics.median, zip(*turns, strict=True))
     of_a_task = max(0.0, all_of_it - halves) / TASKS_OF_A_WORKER  # with the cluster's beginning and end
     print(
-        f"two workers reach {halves / all_of_it:.0%} of two processes; a task costs {of_a_task:.2f} s more at most"
+        f"two workers reach {halves / all_of_it:.0%} of two processes; a task costs {of_a_task:.2f} s at most"
     )
     rate = given.images / halves / WORKERS
     tasks = MANY_IMAGES / rate / OF_A_TASK
