@@ -8,7 +8,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -106,6 +106,20 @@ def begin(runner: Runner, folder: Path, name: str, *arguments: str) -> Run:
     return runner.begin(folder / name, [*arguments, "--out", str(folder / "out"), "--quiet"])
 
 
+def kill_while_recording(victims: Sequence[Run], after: Sequence[float]) -> None:
+    """Kill each so many seconds after it has begun to show images, where it has not ended before."""
+    left = dict(zip(victims, after, strict=True))
+    while left:
+        for victim, seconds in list(left.items()):
+            began = next((stage.at for stage in victim.stages if stage.name == "pass 1"), None)
+            if victim.ended() is not None:
+                del left[victim]
+            elif began is not None and time.monotonic() >= began + seconds:
+                os.kill(victim.pid, signal.SIGKILL)
+                del left[victim]
+        time.sleep(0.005)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="runs are forked")
 @pytest.mark.parametrize("command", [MEASURE, RANKED], ids=["random", "ranked"])
@@ -118,9 +132,7 @@ def test_parts_at_the_same_time(command: list[str], runner: Runner, tmp_path: Pa
             begin(runner, tmp_path, f"{attempt}-{nth}", *command, "--part", f"{number}/3")
             for nth, number in enumerate((1, 2, 3, 2))
         ]
-        time.sleep(chance.uniform(0.2, 1.5) if kills else 0)
-        for victim in begun[:kills]:
-            os.kill(victim.pid, signal.SIGKILL)
+        kill_while_recording(begun[:kills], [chance.uniform(0.0, 0.3) for _ in range(kills)])
         codes = {one.wait() for one in begun}
         # 1: it has done its first round, and another part has not.
         assert codes <= {0, *([-9] if kills else []), *([1] if ranked else [])}, [one.said for one in begun]

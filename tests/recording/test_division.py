@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from differentia.recording.division import Division, Promised, as_facts, digest_of, from_facts
+import differentia as dif
+from differentia.recording.division import (
+    LEAST_IN_A_TASK,
+    Division,
+    Part,
+    Promised,
+    as_facts,
+    batches_of_a_task,
+    digest_of,
+    from_facts,
+    part_of,
+)
 
 
 def test_tasks_begin_at_multiples() -> None:
@@ -48,3 +59,38 @@ def test_what_was_changed_is_no_division(change: dict[str, Any]) -> None:
     assert from_facts({**facts, **change}) is None
     assert from_facts([]) is None
     assert from_facts({}) is None
+
+
+@given(st.integers(0, 300), st.integers(1, 40))
+def test_parts_have_all_tasks(count: int, of: int) -> None:
+    """Each task once, in order, and no part more than one above another."""
+    tasks = range(7, 7 + count)
+    parts = [Part(number, of).tasks(tasks) for number in range(1, of + 1)]
+    assert [task for part in parts for task in part] == list(tasks)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+@pytest.mark.parametrize("given", ["3/10", " 3 / 10 ", (3, 10), [3, 10], Part(3, 10)])
+def test_what_is_a_part(given: object) -> None:
+    """A text, or two numbers."""
+    assert part_of(given) == (3, 10)
+
+
+@pytest.mark.parametrize("given", ["", "3", "3/", "3/10/2", "-1/3", "0/3", "4/3", 3, (3,), (1.0, 3.0), None])
+def test_what_is_none(given: object) -> None:
+    """It is told what is expected."""
+    with pytest.raises(dif.InputError, match="expected I/N, such as 3/10"):
+        part_of(given)
+
+
+def test_tasks_are_what_fits_into_a_file() -> None:
+    """A part is one task, or the fewest equal ones of at most 256 MB; a batch at least."""
+    megabyte = 10**6
+    assert batches_of_a_task(100, 10, megabyte) == 10
+    assert batches_of_a_task(101, 10, megabyte) == 11
+    assert batches_of_a_task(10_000, 10, megabyte) == 250
+    assert batches_of_a_task(2_570, 10, megabyte) == 129
+    assert batches_of_a_task(100, 10, 300 * megabyte) == 1
+    assert batches_of_a_task(3, 10, megabyte) == 1
+    assert batches_of_a_task(3, 1, megabyte) == LEAST_IN_A_TASK, "of a recording that may grow"
+    assert batches_of_a_task(3, 1, 100 * megabyte) == 2

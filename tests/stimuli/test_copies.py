@@ -10,7 +10,7 @@ import pytest
 
 import differentia as dif
 from differentia.stimuli.base import Fit
-from differentia.stimuli.copies import find_duplicates, without_copies
+from differentia.stimuli.copies import content_hashes, find_duplicates, without_copies
 from differentia.stimuli.presentation import ImageLabel, as_sets
 
 FIT = Fit((8, 8, 3))
@@ -68,3 +68,11 @@ def test_a_set_of_one_content() -> None:
         dif.InputError, match=r"^set 'same' has 1 image \(array, without copies\); expected at"
     ):
         without_copies(as_sets({"same": PIXELS[[0, 0, 0]]}, seed=0), FIT)
+
+
+def test_only_some_are_hashed() -> None:
+    """In the order in which they are asked for."""
+    (given,) = as_sets({"a": PIXELS}, seed=0).values()
+    every = content_hashes("a", given, FIT)
+    assert content_hashes("a", given, FIT, [3, 1]) == [every[3], every[1]]
+    assert len(set(every)) == len(PIXELS)

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -281,6 +282,28 @@ def test_somebody_tidies_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         time.sleep(0.03)
         (tmp_path / "a").rmdir()
         time.sleep(0.03)
+    assert content(tmp_path) == []
+
+
+def test_a_folder_that_nfs_has_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever lets go removes the leases' folder; a client that still knows it is told, and looks again."""
+    opened, scanned, refused = os.open, os.scandir, [0, 0]
+
+    def stale(which: int, call: Any) -> Any:
+        def once(*given: Any, **more: Any) -> Any:
+            refused[which] += 1
+            if refused[which] == 1:
+                raise OSError(errno.ESTALE, "Stale file handle")
+            return call(*given, **more)
+
+        return once
+
+    monkeypatch.setattr(os, "open", stale(0, opened))
+    monkeypatch.setattr(os, "scandir", stale(1, scanned))
+    with alone(tmp_path):
+        monkeypatch.undo()
+        assert len(content(tmp_path / IN_USE)) == 1
+    assert min(refused) > 1
     assert content(tmp_path) == []
 
 

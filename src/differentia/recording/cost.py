@@ -96,20 +96,23 @@ def best_batch_size(network: Network, plan: Plan, budget: int | None) -> int:
     return 1 << max(0, images.bit_length() - 1)
 
 
-def _memory_needed(plan: Plan, images: int) -> int:
-    """Return how many bytes the responses to images take, and the sums of units that are ranked."""
-    sums = 8 * NUMBERS * plan.n_units if plan.ranked else 0
+def _memory_needed(plan: Plan, images: int, tasks: int = 1) -> int:
+    """Return how many bytes the responses to images take, and the sums of units that are ranked.
+
+    Of several tasks there are the sums over all, and those of the task at work.
+    """
+    sums = 8 * NUMBERS * plan.n_units * min(tasks, 2) if plan.ranked else 0
     return plan.bytes_per_image() * images + sums
 
 
-def require_memory(plan: Plan, images: int, batch_size: int | None, budget: int) -> int:
+def require_memory(plan: Plan, images: int, batch_size: int | None, budget: int, tasks: int = 1) -> int:
     """Return how many bytes the responses take at once, or raise an error where that is over the budget.
 
     No batch size stands for a store that holds all at once.
     """
     # A batch is written to a store on disk while the next is computed.
     at_once = images if batch_size is None else min(images, 2 * batch_size)
-    needed = _memory_needed(plan, at_once)
+    needed = _memory_needed(plan, at_once, tasks)
     if needed > budget:
         fewer = "--units random" if ALL in plan.kinds else f"fewer --n-units than {plan.pool:,}"
         other = (

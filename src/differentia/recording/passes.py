@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -104,7 +105,8 @@ class Passes:
         self._store = store
         self._budget = budget
         batch_size = None if store.holds_all_at_once else store.batch_size
-        self._needed = require_memory(plan, show.images, batch_size, budget)
+        tasks = math.ceil(show.images / (store.batch_size * store.task_batches))
+        self._needed = require_memory(plan, show.images, batch_size, budget, tasks)
         with_whole_layers = self._needed + 4 * show.images * plan.n_units
         self._whole_layers = bool(plan.ranked) and with_whole_layers <= budget and part is None
         if self._whole_layers:  # so that units are ranked without a second pass

@@ -64,8 +64,11 @@ _MOST_READ, _MOST_SAID = 1000, 100
 #: Nothing is read or written through a link, or waits for the other end of a pipe; Windows has neither.
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
-#: How a system says that the folder was removed just now; Windows is at it for as long as somebody reads it.
-_REMOVED = {errno.ENOENT, errno.ESTALE} | ({errno.EACCES} if os.name == "nt" else set())
+#: How a system says that a folder was removed just now, NFS by the latter.
+_REMOVED = {errno.ENOENT, errno.ESTALE}
+
+#: Windows is at it for as long as somebody reads the folder.
+_BEING_REMOVED = {errno.EACCES} if os.name == "nt" else set()
 
 #: The leases of this process and its forks, each with the process that has it.
 _mine: dict[Path, int] = {}
@@ -261,13 +264,18 @@ def _leases(folder: Path) -> list[_Lease]:
     place = folder / IN_USE
     if place.is_symlink():
         raise NotADirectoryError(errno.ENOTDIR, "Not a folder")
+    try:
+        with os.scandir(place) as entries:
+            names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+    except OSError as error:
+        if error.errno not in _REMOVED:
+            raise
+        return []
     found = []
-    with suppress(FileNotFoundError), os.scandir(place) as entries:
-        for entry in entries:
-            name = _LEASE.fullmatch(entry.name)
-            if name is not None and entry.is_file(follow_symlinks=False):
-                since, kind, token, host, _, pid, _ = name.groups()
-                found.append(_Lease(place / entry.name, int(since, 16), kind, token, host, int(pid)))
+    for name in map(_LEASE.fullmatch, names):
+        if name is not None:
+            since, kind, token, host, _, pid, _ = name.groups()
+            found.append(_Lease(place / name.string, int(since, 16), kind, token, host, int(pid)))
     return found
 
 
@@ -360,7 +368,7 @@ def _lay(path: Path, share: str | None) -> None:
         except FileExistsError:  # nobody else has the name: over NFS, a request was sent twice
             return
         except OSError as error:
-            if error.errno not in _REMOVED:
+            if error.errno not in _REMOVED | _BEING_REMOVED:
                 raise
             time.sleep(0.001)
         else:

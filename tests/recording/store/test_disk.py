@@ -161,6 +161,8 @@ def test_states_are_kept_under_their_key(tmp_path: Path) -> None:
     assert kept is not None
     np.testing.assert_array_equal(kept, values + 1)
     assert store.load_state("conv", "ranking", "two", (3, 30_000)) is None
+    assert store.state_keys("conv", "ranking") == {"two"}
+    assert store.state_keys("conv", "ranking-1") == set()
     chunks(tmp_path / "s.zarr")[0].write_bytes(b"junk")
     assert store.load_state("conv", "ranking", "two", (3, 40_000)) is None
 
@@ -220,3 +222,34 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     store.require_space(10**9)
     with pytest.raises(dif.StorageError, match=r"2 GB are to be written, but the disk has 1 GB"):
         store.require_space(2 * 10**9)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_numbers_are_promised_once(links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who comes second takes in what the first was promised, and then gets numbers beyond."""
+
+    def refused(*given: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr("os.link", refused)
+    first, second = opened(tmp_path / "s.zarr"), opened(tmp_path / "s.zarr")
+    assert promise(first, [32, 32, 8]) == range(3)
+    assert promise(second, [5]) == range(3), "it looks again before it asks again"
+    assert second.divisions == first.divisions
+    assert promise(second, [5]) == range(4, 5), "a task has two numbers"
+    assert opened(tmp_path / "s.zarr").divisions == second.divisions
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_a_damaged_division(tmp_path: Path) -> None:
+    """It is told, and its numbers are given to no other where something is there."""
+    path = tmp_path / "s.zarr"
+    fill(opened(path))
+    file = next(path.rglob("divisions/0.json"))
+    file.write_text(file.read_text(encoding="utf-8").replace("32", "31"), encoding="utf-8")
+    store = opened(path)
+    assert store.divisions == []
+    (note,) = store.take_notes()
+    assert f"{file}: is damaged" in note
+    assert promise(store, [3]) == range(4, 5)

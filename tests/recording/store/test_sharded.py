@@ -184,6 +184,26 @@ def test_what_a_killed_process_wrote_is_kept(tmp_path: Path) -> None:
     assert_whole(path)
 
 
+def test_a_log_that_has_nothing_new_goes(tmp_path: Path) -> None:
+    """A process was killed after the shard got its name: that is not written again."""
+    path = tmp_path / "s.zarr"
+    process = begun_elsewhere(path)
+    (log,) = chunks(path)
+    content = log.read_bytes()
+    end(process)
+    opened_again = opened(path)
+    assert lacking(opened_again) == []
+    opened_again.finish()
+    (shard,) = chunks(path)
+    before = shard.stat()
+    log.write_bytes(content)
+    later = opened(path)
+    assert lacking(later) == []
+    later.finish()
+    assert chunks(path) == [shard]
+    assert (shard.stat().st_ino, shard.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
 def test_damage_in_what_was_left(tmp_path: Path) -> None:
     """A chunk that is not what was written is not taken over."""
     path = tmp_path / "s.zarr"

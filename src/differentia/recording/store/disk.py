@@ -17,6 +17,7 @@ Recordings that earlier versions began, without tasks, have a file for each chun
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -25,6 +26,7 @@ import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ from differentia.recording.store import writers
 from differentia.recording.store.arrays import StoredArray
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store, cover
 from differentia.recording.store.batches import batches_in, short_digest
+from differentia.recording.store.compression import COMPRESSIONS
 from differentia.recording.store.layouts import CHUNK_ROWS, Layout, columns_of, folders_in, layout_of
 from differentia.recording.store.matrices import Run, Segment, StoredMatrix
 from differentia.recording.store.metadata import METADATA, make_group, read_attributes, write_group
@@ -72,6 +75,9 @@ COMPRESS = "compress"
 
 #: The folder in a store with a folder for each recording.
 RECORDINGS = "recordings"
+
+#: How a file system says that a file has one name only, such as exFAT and some of SMB.
+NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 #: How the folder of a state begins; its key follows.
 STATE = "state-"
@@ -110,6 +116,7 @@ class DiskStore(Store):
         self._lines = batches_in(folder / "batches", self.batch_size, self._layout.task_batches)
         self._arrays: dict[tuple[str, str], dict[tuple[int, int], StoredArray]] = {}
         self._knows_all = False
+        self._begun: set[int] = set()  # tasks of which this process has added a batch
         self._damage: dict[tuple[str, str], tuple[list[Path], int]] = {}
         self._writing = threading.Lock()
         with _disk(folder):
@@ -179,23 +186,38 @@ class DiskStore(Store):
             target = folder / f"{len(self._names_of_divisions)}.json"
             beside = writers.beside(target)
             beside.write_text(json.dumps(as_facts(division)), encoding="utf-8")
-            with suppress(FileExistsError):
+            try:
                 os.link(beside, target)
-            beside.unlink()
+            except FileExistsError:
+                pass
+            except OSError as error:
+                if error.errno not in NO_LINKS:
+                    raise
+                if not target.exists():  # whoever comes first has the folder alone
+                    beside.rename(target)
+            beside.unlink(missing_ok=True)
             self._read_divisions()
 
     def add_batch(
         self, number: int, set_name: str, images: Sequence[str], skipped: Sequence[str] = ()
     ) -> KeptBatch:
         batch = KeptBatch(number, set_name, tuple(images), tuple(skipped))
-        rows = range(number * self._region, (number + 1) * self._region)
         with self._writing, _disk(self._folder):
-            for array in self._every_array():
-                array.forget(rows)
+            if (task := number // self.task_batches) not in self._begun:
+                self._forget_lost(task)
+                self._begun.add(task)
             self._lines.add(batch)
         self.batches.append(batch)
         self.batches.sort()
         return batch
+
+    def _forget_lost(self, task: int) -> None:
+        """Remove what is there of batches of a task that are not known: of which images, nobody knows."""
+        known = {batch.number for batch in self.batches}
+        numbers = range(task * self.task_batches, (task + 1) * self.task_batches)
+        lost = [number * self._region for number in numbers if number not in known]
+        for array in self._every_array():
+            array.forget([range(start, start + self._region) for start in lost])
 
     def _rows(self, batch: KeptBatch) -> range:
         start = batch.number * self._region
@@ -305,18 +327,21 @@ class DiskStore(Store):
         with self._writing, _disk(self._folder):
             for array in held.values():  # which is read by whoever sees the folder
                 array.finish()
-        parts: dict[int, tuple[Segment, ...]] = {}
-        runs: list[Run] = []
-        for batch, row in places:
-            if batch.number not in parts:
-                covered = cover(self.columns(quantity, batch), quantity.stop)
-                parts[batch.number] = tuple(Segment(held[some], some[0], *part) for some, part in covered)
-            stored = batch.number * self._region + row
-            last = runs[-1] if runs else None
-            if last and last.parts == parts[batch.number] and last.stored + last.length == stored:
-                runs[-1] = last._replace(length=last.length + 1)
-            else:
-                runs.append(Run(stored, 1, parts[batch.number]))
+        numbers: dict[tuple[Segment, ...], int] = {}
+        of_batch: dict[int, int] = {}  # by the batch's number: which columns of which arrays
+        for batch in {place.batch.number: place.batch for place in places}.values():
+            covered = cover(self.columns(quantity, batch), quantity.stop)
+            parts = tuple(Segment(held[some], some[0], *part) for some, part in covered)
+            of_batch[batch.number] = numbers.setdefault(parts, len(numbers))
+        where = np.array([(batch.number, row) for batch, row in places], np.int64).reshape(-1, 2)
+        stored = where[:, 0] * self._region + where[:, 1]
+        of_row = np.array([of_batch[number] for number in where[:, 0].tolist()], np.int64)
+        breaks = np.flatnonzero((np.diff(stored) != 1) | (np.diff(of_row) != 0)) + 1
+        edges = [0, *breaks.tolist(), len(stored)]
+        known = list(numbers)
+        runs = [
+            Run(int(stored[start]), stop - start, known[of_row[start]]) for start, stop in pairwise(edges)
+        ]
         return StoredMatrix(runs, quantity.stop)
 
     def _state(self, rows: int) -> Layout:
@@ -399,8 +424,8 @@ def open_recording(
     folder, kept = (recordings / same[0], there[same[0]]) if same else (recordings / new, {})
     if same:
         about["behaviour"] |= kept["behaviour"]
-        divided = any((folder / "divisions").glob("*.json"))
-        if divided or folders_in(folder / "batches") or folders_in(folder / "layers"):  # it has begun
+        begun = any(any(folder.glob(what)) for what in ("divisions/*.json", "batches/*.jsonl", "batches/*/"))
+        if begun or folders_in(folder / "layers"):
             facts = ("batch_size", "chunk_rows", TASK_BATCHES, COMPRESS, WHETHER_COMPILED, AT_ONCE, THREADS)
             about = {fact: value for fact, value in about.items() if fact not in facts}
             about |= {fact: kept[fact] for fact in facts if fact in kept}
@@ -465,6 +490,7 @@ def _recordings(path: Path, notes: list[str]) -> dict[str, dict[str, Any]]:
         good = good and all(type(size) is int and 1 <= size < 2**31 for size in sizes)
         threads = about.get(THREADS, [])
         good = good and isinstance(threads, list) and all(type(number) is int for number in threads)
+        good = good and about.get(COMPRESS, "none") in [*COMPRESSIONS]
         if good and about.get(WHETHER_COMPILED) in (None, True, False):
             found[name] = about
         elif (folder / METADATA).exists():

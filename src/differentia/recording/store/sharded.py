@@ -19,7 +19,7 @@ from differentia.recording.store.regular import opened, read_at
 from differentia.recording.store.shards import NONE, Index, Log, Shape, Source
 
 #: A shard, or a log of one, by its number.
-_FILE = re.compile(rf"c\.(\d+)\.0(\..+{re.escape(writers.PARTIAL)})?", re.ASCII)
+_FILE = re.compile(rf"c\.(\d{{1,9}})\.0(\..+{re.escape(writers.PARTIAL)})?", re.ASCII)
 
 
 @dataclass(eq=False)
@@ -65,6 +65,8 @@ class Shards(StoredArray):
     _looked_at: dict[int, _Shard] = field(init=False, default_factory=dict)
     #: By number, the files that were there.
     _files: dict[int, list[Path]] = field(init=False, default_factory=dict)
+    #: Those of `_looked_at` that are not the file in their place.
+    _to_finish: set[int] = field(init=False, default_factory=set)
     _mended: list[Path] = field(init=False, default_factory=list)
 
     @property
@@ -140,6 +142,8 @@ class Shards(StoredArray):
                 sources.insert(0, Source(path, index))
             elif path == target or shards.is_left(path):
                 sources.append(Source(path, self._scanned(path, number)))
+        if damaged or any(source.path != target for source in sources):
+            self._to_finish.add(number)
         there = np.zeros((self._shape.down, self._shape.across), bool)
         for source in sources:
             there |= source.places[..., 0] != NONE
@@ -173,6 +177,7 @@ class Shards(StoredArray):
         shard, place = self._placed(chunk)
         if shard.log is None:
             shard.log = self._log(chunk[0] // self._shape.down)
+        self._to_finish.add(chunk[0] // self._shape.down)
         shard.log.append(*place, parts)
         shard.there[place] = True
 
@@ -185,6 +190,7 @@ class Shards(StoredArray):
             shard.log.index[place] = NONE
         shard.there[place] = False
         shard.dropped[place] = True
+        self._to_finish.add(chunk[0] // self._shape.down)
         return self._file(chunk[0] // self._shape.down)
 
     def known(self, chunks: Sequence[Chunk]) -> Iterator[Content]:
@@ -236,22 +242,30 @@ class Shards(StoredArray):
 
         What is in the place by now is taken over too: another process may have finished the same meanwhile.
         """
-        for number, shard in self._looked_at.items():
-            target = self._file(number)
+        for number in sorted(self._to_finish):
+            shard, target = self._looked_at[number], self._file(number)
             left = [source for source in shard.sources if source.path != target]
-            if not (shard.log or left or shard.damaged or shard.dropped.any()):
-                continue
             if (index := self._index(target)) is not None:
                 now = [Source(target, index)]
             else:
                 now = [source for source in shard.sources if source.path == target]
             taken = [_without(source, shard.dropped) for source in [*now, *left]]
-            log = shard.log or self._log(number)
-            finished = log.finish(taken, lambda content: self.unpacked(content) is not None)
+            if shard.log or shard.damaged or shard.dropped.any() or _adds(left, now):
+                log = shard.log or self._log(number)
+                finished = log.finish(taken, lambda content: self.unpacked(content) is not None)
+            else:
+                (finished,) = now
             for source in left:
                 source.path.unlink(missing_ok=True)
             there = finished.places[..., 0] != NONE
             self._looked_at[number] = _Shard([finished], there, np.zeros_like(there))
+            self._to_finish.discard(number)
+
+
+def _adds(left: Sequence[Source], now: Sequence[Source]) -> bool:
+    """Return whether what is left of a shard has a chunk that the shard has not."""
+    lacking = np.all([source.places[..., 0] == NONE for source in now], axis=0)
+    return any(bool(((source.places[..., 0] != NONE) & lacking).any()) for source in left) or not now
 
 
 def _without(source: Source, chunks: np.ndarray) -> Source:
