@@ -19,6 +19,7 @@ OF_OTHERS = {
     "--array",
     "--dependency",
     "--gres",
+    "--kill-on-invalid-dep",
     "--lifetime",
     "--lifetime-stagger",
     "--memory-limit",

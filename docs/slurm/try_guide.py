@@ -14,6 +14,7 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -58,7 +59,7 @@ SLOW_EXPERIMENT = """
 [network]
 spec = "slow:network"
 preprocess = "imagenet"
-input_size = [64, 64]
+input_shape = [3, 64, 64]
 
 [sets]
 noise = "noise:64"
@@ -114,8 +115,9 @@ class Trial:
 
     def wait(self, seconds: float = 600) -> None:
         """Wait until no job is left, and print what the jobs said."""
-        self.until(lambda: not self.queue(), "the jobs end", seconds)
+        self.until(lambda: not self.queue() or "Never" in self.queue(), "the jobs end", seconds)
         self.logs()
+        assert not self.queue(), "a part failed"
 
     def until(self, true: Callable[[], object], what: str, seconds: float = 300) -> None:
         """Wait for something."""
@@ -241,7 +243,7 @@ def walltime(trial: Trial) -> None:
     trial.type(again)
     trial.until(lambda: "record" not in trial.queue(), "the time is over")
     trial.logs()
-    trial.type("squeue --format='%i %j %T %r'\nscancel --name=measure\nsleep 2\ndifferentia status cats")
+    trial.type("squeue --format='%i %j %T %r'\ndifferentia status cats")
     trial.type("differentia run experiment.toml --out cats --no-record", fails=True)
     trial.type(again)
     trial.wait()
@@ -367,6 +369,7 @@ def main() -> None:
     folder: Path = given.folder.absolute()
     folder.mkdir(exist_ok=True)
     failed = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # Slurm is ended then too
     with slurm(folder / "slurm") as environment:
         for name in given.trials or TRIALS:
             say(f"\n== {name}: {TRIALS[name].__doc__}")
