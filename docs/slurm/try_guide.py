@@ -203,6 +203,7 @@ def files() -> dict[str, str]:
 def typed(heading: str) -> list[str]:
     """Return the blocks under a heading that are typed into a shell."""
     found = [block for block in BLOCKS if block.heading == heading and block.text not in files().values()]
+    assert found, f"{GUIDE.name} has no commands under a heading {heading!r}"
     return [
         re.sub(r"^\$ ", "", block.text, flags=re.M)
         for block in found
