@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from helpers.documents import DOCS, script
 
-from differentia.experiment.file import read_experiment
+from differentia.experiment.file import Experiment, read_experiment
 
 try_guide = script("slurm/try_guide")
 FILES: dict[str, str] = try_guide.files()
@@ -41,9 +41,10 @@ def test_scripts_can_be_read(tmp_path: Path) -> None:
 def test_the_experiment_can_be_read(tmp_path: Path) -> None:
     """And the script in Python measures the same sets."""
     (tmp_path / "experiment.toml").write_text(FILES["experiment.toml"], encoding="utf-8")
-    sets = read_experiment(tmp_path / "experiment.toml").sets
-    assert sets == {"noise": "noise:400", "digits": "digits:400"}
-    assert all(f'"{name}": "{source}"' in FILES["cluster.py"] for name, source in sets.items())
+    experiment = read_experiment(tmp_path / "experiment.toml")
+    assert isinstance(experiment, Experiment)
+    assert experiment.sets == {"noise": "noise:400", "digits": "digits:400"}
+    assert all(f'"{name}": "{source}"' in FILES["cluster.py"] for name, source in experiment.sets.items())
 
 
 def test_the_signal_comes_before_the_end() -> None:
