@@ -68,8 +68,8 @@ FOOT = """
   noticed, and recorded again.
 - That every change of a network's code is noticed: not one that leaves the mean, the SD and a sum of some
   units of every layer's responses to two fixed images as they were.
-- That runs on two computers are kept apart on a network file system without locks. The message about a folder
-  in use then names the file that takes the lock's place.
+- That a run keeps its folder from another computer's while it gives no sign of life for five minutes: its
+  computer sleeps, or is cut off from the file server.
 """
 
 #: How the disks of the tests came about, in words.

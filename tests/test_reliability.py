@@ -319,7 +319,7 @@ def test_stopped(number: signal.Signals, nth: int, case: Case, tried: Any) -> No
         "differentia: stopped; run the same command again: it goes on where it stopped"
     )
     assert "Traceback" not in run.said
-    assert [name for name in leftovers(case.out) if name.startswith(".lock")] == []
+    assert [name for name in leftovers(case.out) if name.startswith(".in-use")] == []
     finished = finished_chunks(case.out)
     case.finish()
     assert rewritten(finished, case.out) == []
@@ -357,9 +357,9 @@ def test_python_m_differentia(number: signal.Signals, case: Case, tried: Any) ->
 
 @fault("A run's process is killed while it holds the folder", "The next run takes the folder over")
 def test_a_killed_holder(case: Case, tried: Any) -> None:
-    """Its lock ends with it; the files of the lock hinder nobody."""
+    """Its lease ends with it, and is removed."""
     case.killed_at("pass 1", 0.5)
-    assert (case.out / ".lock.json").exists()
+    assert list((case.out / ".in-use").iterdir()) != []
     case.finish()
     tried()
 

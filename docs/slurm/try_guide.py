@@ -161,8 +161,9 @@ def say(text: str) -> None:
 
 
 def shortened(text: str, lines: int = 14) -> str:
-    """Return the beginning and the end of what a command printed, without the states of a progress bar."""
-    kept = [line.rsplit("\r", 1)[-1].rstrip() for line in text.rstrip().split("\n")]
+    """Return the beginning and the end of what a command printed, without what Dask logs of itself."""
+    kept = [line.rsplit("\r", 1)[-1].rstrip() for line in text.rstrip().split("\n")]  # a bar's last state
+    kept = [line for line in kept if " - distributed." not in line]
     if len(kept) > lines:
         kept = [*kept[: lines // 2], f"... ({len(kept) - lines} lines)", *kept[-(lines // 2) :]]
     return "\n".join(line[:200] for line in kept)
@@ -271,7 +272,7 @@ def again(trial: Trial) -> None:
         "record_again.sh", ("--array=1-10 --time=4:00:00", "--array=1-2 --time=2"), ("USR1@120", "USR1@60")
     )
     trial.type(typed("A Slurm array")[0].replace("record.sh", "record_again.sh"))
-    trial.wait()
+    trial.wait(1200)  # Slurm waits two minutes before it begins a job again
     trial.same()
 
 
@@ -325,7 +326,7 @@ def lifetime(trial: Trial) -> None:
             '"digits", sets, n_units=(200, 1000)',
             '"slow:network", sets, preprocess="imagenet", input_shape=(3, 64, 64), batch_size=4, n_units=200',
         ),
-        ("maximum_jobs=20", "maximum_jobs=2"),
+        ("minimum_jobs=10, maximum_jobs=10", "minimum_jobs=2, maximum_jobs=2"),
     )
     trial.type("python cluster.py")
     trial.wait()

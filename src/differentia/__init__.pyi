@@ -49,6 +49,7 @@ from .output.figures.trials import plot_trials as plot_trials
 from .output.paper.paragraph import Methods as Methods, describe_methods as describe_methods
 from .output.paper.references import Reference as Reference
 from .output.report.page import show as show, write_report as write_report
+from .recording.parts import record_part as record_part
 from .recording.record import record as record
 from .recording.response_files import read_responses as read_responses
 from .recording.responses import Responses as Responses

@@ -31,7 +31,7 @@ from differentia.cli.commands import app
 from differentia.cli.options import references
 from differentia.networks.digits import build_digits_module
 from differentia.stimuli.digits import load_digits
-from differentia.system.locking import held
+from differentia.system.locking import IN_USE, held
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -1090,7 +1090,7 @@ def test_a_folder_that_another_run_holds(tmp_path: Path, capsys: Capture) -> Non
         for arguments in (measure, ["report", str(out)]):
             assert main(arguments) == 1
             assert f"differentia: {out}: is in use by process " in "".join(told(capsys))
-        inside = {path: path.stat().st_mtime_ns for path in out.rglob("*") if not path.name.startswith(".")}
+        inside = {path: path.stat().st_mtime_ns for path in out.rglob("*") if IN_USE not in path.parts}
         assert inside == before
     assert main(["report", str(out)]) == 0
     assert {path.name for path in out.rglob("*")} == {path.name for path in before}

@@ -174,7 +174,7 @@ raise RuntimeError(f"the worker was ended by {{ended_by}}")
 def test_stopped_while_recording(tmp_path: Path) -> None:
     """The folder is held meanwhile; afterwards it is free, and nothing is in it but what is whole."""
     process = start(tmp_path, "measure", "digits", "--set", "noise=noise:20000", "--out", "out")
-    wait_for(tmp_path / "out" / ".lock.json", process)
+    wait_for(tmp_path / "out" / ".in-use", process)
     code, said, seconds = stop(process, signal.SIGTERM)
     assert (code, said) == (143, LINE)
     assert seconds < SOON

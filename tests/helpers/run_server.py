@@ -38,7 +38,7 @@ IMPORTED = (
         "differentia.recording.store.disk",
     ),
     *("differentia.results.files", "differentia.results.tables", "helpers.networks"),
-    *("filelock", "google_crc32c", "h5netcdf", "zarr", "zarr.codecs"),
+    *("differentia.system.locking", "google_crc32c", "h5netcdf", "psutil", "zarr", "zarr.codecs"),
 )
 
 #: The function of the command line that draws figures and report.

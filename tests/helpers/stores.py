@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from differentia.recording.division import Promised
 from differentia.recording.store.arrays import CHUNK_COLUMNS
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store
 from differentia.recording.store.disk import DiskStore, open_recording
@@ -31,12 +33,24 @@ def values_of(number: int, dtype: Any = np.float32, columns: int = COLUMNS) -> n
 
 def fill(store: Store, dtype: Any = np.float32) -> list[Place]:
     """Write four batches, their columns in two parts, and return the places of all images."""
-    store.expect(len(SIZES), sum(SIZES))
+    promise(store, SIZES)
     for number, size in enumerate(SIZES):
-        batch = store.add_batch("a", [f"{number}/{row}" for row in range(size)])
+        batch = store.add_batch(number, "a", [f"{number}/{row}" for row in range(size)])
         values = values_of(number, dtype)
         store.write(Quantity("conv", "random-0", 0, COLUMNS), batch, values)
     return places(store.batches)
+
+
+def promise(store: Store, sizes: Sequence[int]) -> range:
+    """Promise batches of so many images of set "a" to a store, and return their numbers."""
+    store.promise({"a": "digest"}, [Promised("a", range(size)) for size in sizes])
+    return range(store.divisions[-1].first, store.divisions[-1].stop)
+
+
+def add(store: Store, images: Sequence[str]) -> KeptBatch:
+    """Promise one batch and add it."""
+    (number,) = promise(store, [len(images)])
+    return store.add_batch(number, "a", images)
 
 
 def places(batches: list[KeptBatch]) -> list[Place]:

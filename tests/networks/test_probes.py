@@ -254,3 +254,20 @@ def test_several_probes_together() -> None:
     assert list(both) == ["units", "maps"]
     np.testing.assert_array_equal(both["units"], UnitProbe(UNITS, SHAPE)(outputs()))
     np.testing.assert_array_equal(both["maps"][:, 0], outputs().numpy()[:, 2])
+
+
+def test_moments_of_parts_are_those_of_all() -> None:
+    """Gathered apart and put together, also with other first images; a unit that never changes keeps 0."""
+    generator = np.random.default_rng(0)
+    values = generator.normal(1e4, 1.0, (20, 6)).astype(np.float32)
+    values[:, 2] = 0.1
+    gathering, total = UnitMoments(), UnitMoments()
+    for start, stop in ((0, 1), (1, 9), (9, 20)):
+        gathering(torch.from_numpy(values[start:stop]))
+        total.add(gathering.take())
+    assert (gathering.shown, total.shown) == (0, 20)
+    exact = values.astype(np.float64)
+    np.testing.assert_allclose(total.mean, exact.mean(0), rtol=1e-14)
+    np.testing.assert_allclose(total.variance, exact.var(0), rtol=1e-10)
+    assert total.variance[2] == 0
+    assert total.variance[0] > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from helpers.stores import add
 
 from differentia.recording.schedule import Showing, schedule
 from differentia.recording.store.base import Store
@@ -49,14 +50,18 @@ def test_kept_images_stay_together() -> None:
     given = stimuli_from(IMAGES)
     hashes = [given.content_hash(index, FIT) for index in range(5)]
     store = MemoryStore(batch_size=3)
-    store.add_batch("a", [hashes[4], "gone", hashes[1]])
+    add(store, [hashes[4], "gone", hashes[1]])
     kept, new = ("a", ["4", "1"], 0, [0, 2]), ("a", ["0", "2", "3"], None, [0, 1, 2])
-    assert planned({"a": given}, store) == [kept, new]
     assert planned({"a": given}, store, lacks=lambda showing: True) == [
         ("a", ["0", "1", "2"], None, [0, 1, 2]),
         ("a", ["3", "4"], None, [0, 1]),
     ]
     assert planned({"b": given}, store)[0][2] is None, "it is a batch of another set"
+    store = MemoryStore(batch_size=3)
+    add(store, [hashes[4], "gone", hashes[1]])
+    assert planned({"a": given}, store) == [kept, new]
+    assert planned({"a": given}, store) == [kept, new], "the same batch is promised once"
+    assert len(store.divisions) == 2
 
 
 def test_the_same_image_twice_is_taken_twice() -> None:
@@ -64,5 +69,5 @@ def test_the_same_image_twice_is_taken_twice() -> None:
     given = stimuli_from(IMAGES[[0, 1, 0]])
     same = given.content_hash(0, FIT)
     store = MemoryStore(batch_size=4)
-    store.add_batch("a", [same, same, same])
+    add(store, [same, same, same])
     assert planned({"a": given}, store) == [("a", ["0", "2"], 0, [0, 1]), ("a", ["1"], None, [0])]

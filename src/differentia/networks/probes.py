@@ -193,6 +193,30 @@ class UnitMoments:
         """Have images shown again after a pass that failed; those that it took in already are left out."""
         self._ahead = self._count - shown
 
+    def take(self) -> UnitMoments:
+        """Return what was gathered until now, and begin again."""
+        taken = UnitMoments()
+        if self._count:
+            taken._first, taken._sum, taken._square_sum = self._first, self._sum, self._square_sum
+        taken._count, self._count = self._count, 0
+        return taken
+
+    def add(self, other: UnitMoments) -> None:
+        """Take in what another has gathered of other images, whose differences are from its own first.
+
+        They are moved to the first of these. A unit that never changes is not moved, and keeps a variance of
+        exactly 0.
+        """
+        if not other._count:
+            return
+        if not self._count:
+            self._first, self._sum, self._square_sum = other._first, other._sum, other._square_sum
+        else:
+            apart = other._first - self._first
+            self._square_sum += other._square_sum + apart * (2 * other._sum + other._count * apart)
+            self._sum += other._sum + other._count * apart
+        self._count += other._count
+
     @classmethod
     def of(cls, count: int, state: Float64[np.ndarray, "3 size"], shape: Sequence[int]) -> UnitMoments:
         """Return what goes on where another, which had been shown `count` images, had come to."""

@@ -157,6 +157,13 @@ class RecordOptions:
         in_file=False,
     )
     fresh: bool = option(False, "Start over: remove the responses that earlier runs recorded", in_file=False)
+    record: bool = option(
+        True,
+        "Record what is missing",
+        typed="; --no-record only says what that is, and measures where it is nothing",
+        doc=". False only says what that is, with an error; where nothing is missing, what is kept is used",
+        in_file=False,
+    )
     memory: Annotated[Any, AfterValidator(_memory)] = option(
         None,
         "How much memory responses may take: 4GB, 500MB",
@@ -223,6 +230,7 @@ class KindsKeywords(TypedDict, total=False):
     follow_links: bool
     store: str | os.PathLike[str] | None
     fresh: bool
+    record: bool
     memory: int | str | None
     progress: Progress | bool | None
 
@@ -231,3 +239,9 @@ class RecordKeywords(KindsKeywords, total=False):
     """What the options of a recording of one kind of units may be given as."""
 
     units: str
+
+
+class PartKeywords(KindsKeywords, total=False):
+    """What the options of a part of a recording may be given as: it may be of several kinds of units."""
+
+    units: str | Sequence[str]

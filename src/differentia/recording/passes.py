@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Num
 
 from differentia.errors import RecordingError, warn
@@ -18,6 +19,7 @@ from differentia.networks.classes import class_names, class_probabilities
 from differentia.networks.probes import Summary
 from differentia.networks.runner import Runner
 from differentia.recording.cost import Forecast, require_memory
+from differentia.recording.division import Part
 from differentia.recording.options import RecordOptions
 from differentia.recording.planning import (
     ALL,
@@ -32,17 +34,47 @@ from differentia.recording.planning import (
 )
 from differentia.recording.ranking import RANKING, Ranking
 from differentia.recording.responses import FilterMap, Moments, Predictions, Responses, Views, require_finite
-from differentia.recording.schedule import Showing, schedule
+from differentia.recording.schedule import Showing, schedule, schedule_part
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store
 from differentia.stimuli.base import Fit, Stimuli, counted
 from differentia.stimuli.copies import content_of
 from differentia.stimuli.presentation import Batch, ImageLabel, SkippedImage, Turns, present, require_a_pair
 from differentia.stimuli.thumbnails import thumbnail_shape, thumbnails
+from differentia.system.showing import listed
 
 logger = logging.getLogger(__name__)
 
 #: Quantities of a batch, and their numbers.
 Numbers = Sequence[tuple[Quantity, Num[np.ndarray, "b _"]]]
+
+
+@dataclass(frozen=True)
+class PartRecorded:
+    """What was done of a part of a recording.
+
+    Attributes
+    ----------
+    part
+        Which: its ``number``, from 1, ``of`` how many.
+    images
+        How many images were shown and recorded.
+    there
+        How many of its images were recorded already.
+    left_out
+        How many of those that were to be shown could not be read.
+    tasks
+        How many tasks it has; more parts than a recording has tasks leave some without any.
+    round, rounds
+        Where units are ranked, images are shown in two rounds; else there is one.
+    """
+
+    part: Part
+    images: int
+    there: int
+    left_out: int
+    tasks: int
+    round: int
+    rounds: int
 
 
 @dataclass(frozen=True)
@@ -63,20 +95,24 @@ class Show:
 class Passes:
     """Shows the images of which a store lacks something of a plan, once or twice."""
 
-    def __init__(self, show: Show, plan: Plan, store: Store, budget: int) -> None:
+    def __init__(
+        self, show: Show, plan: Plan, store: Store, budget: int, *, part: Part | None = None
+    ) -> None:
         self._show = show
+        self._part = part
         self._plan = plan
         self._store = store
         self._budget = budget
         batch_size = None if store.holds_all_at_once else store.batch_size
         self._needed = require_memory(plan, show.images, batch_size, budget)
         with_whole_layers = self._needed + 4 * show.images * plan.n_units
-        self._whole_layers = bool(plan.ranked) and with_whole_layers <= budget
+        self._whole_layers = bool(plan.ranked) and with_whole_layers <= budget and part is None
         if self._whole_layers:  # so that units are ranked without a second pass
             self._needed = with_whole_layers
         self._passes = 2 if plan.ranked and not self._whole_layers else 1
+        compile = show.options.compile if part is None or show.options.compile != "auto" else "never"
         self._runner = Runner(
-            show.network, compile=show.options.compile, batch_size=store.at_once, compiled=store.compiled
+            show.network, compile=compile, batch_size=store.at_once, compiled=store.compiled
         )
         self._turns = Turns()
         self._layers = {layer.name: layer for layer in plan.layers}
@@ -95,7 +131,7 @@ class Passes:
         They are shown a second time where units are ranked and whole layers do not fit into memory.
         """
         plan, store, show = self._plan, self._store, self._show
-        pools = {kind: plan.choose(kind) for kind in plan.kinds if kind not in plan.ranked}
+        pools = self._pools_known_before
         wanted = plan.wanted(pools)
         self._showings, self._skipped = schedule(
             show.stimuli,
@@ -103,22 +139,77 @@ class Passes:
             store,
             skip_unreadable=show.options.skip_unreadable,
             lacks=lambda showing: bool(plan.ranked or self._missing(showing, wanted)),
+            promise=show.options.record,
         )
-        new = [showing for showing in self._showings if showing.kept is None]
-        store.expect(len(new), sum(len(showing.images) for showing in new))
+        if not show.options.record:
+            self._require_recorded(wanted)
         ranking = Ranking(plan.layers if plan.ranked else (), self._showings, store)
         self._pass(wanted, Probes(plan, pools), ranking)
         kept = self._kept()
         if plan.ranked:
-            ranking.save()
-            for kind, about in plan.ranked.items():
-                ranked_by = str(about.ranked_by)
-                scores = {name: getattr(moments, ranked_by) for name, moments in ranking.moments.items()}
-                pools[kind] = plan.choose(kind, scores)
-            of_ranked = [quantity for quantity in plan.wanted(pools) if quantity not in wanted]
-            nothing_to_rank = Ranking((), self._showings, store)
-            self._pass(of_ranked, Probes(plan, pools), nothing_to_rank, again=True)
+            pools |= self._pools_of_ranked(ranking)
+            self._pass_again(wanted, pools)
         return self._recorded(pools, kept), tuple(sorted(self._skipped, key=self._order))
+
+    def record_part(self, part: Part) -> PartRecorded:
+        """Show the images of a part, and return what was done.
+
+        Where units are ranked, they are shown twice: in the first round to gather sums over all of them, in
+        the second, once all other parts have done so too, to record the units that rank highest.
+        """
+        plan, store, show = self._plan, self._store, self._show
+        pools = self._pools_known_before
+        wanted = plan.wanted(pools)
+        scheduled = schedule_part(
+            show.stimuli,
+            show.fit,
+            store,
+            part,
+            skip_unreadable=show.options.skip_unreadable,
+            lacks=lambda showing: bool(plan.ranked or self._missing(showing, wanted)),
+            ranked=bool(plan.ranked),
+        )
+        self._showings = scheduled.showings
+        ranked = plan.layers if plan.ranked else ()
+        ranking = Ranking(ranked, self._showings, store)
+        first_round = bool(ranking.lacking)
+        shown = self._pass(wanted, Probes(plan, pools), ranking)
+        if plan.ranked and not first_round:
+            every = Ranking(ranked, scheduled.every, store)
+            if every.lacking:
+                raise RecordingError(_lacking_in_words(every.lacking, scheduled.every, store, part))
+            shown |= self._pass_again(wanted, pools | self._pools_of_ranked(every))
+        return PartRecorded(
+            part=part,
+            images=sum(len(showing.images) for showing in self._showings if showing.position in shown),
+            there=sum(len(showing.images) for showing in self._showings if showing.position not in shown),
+            left_out=len(self._skipped),
+            tasks=len(scheduled.tasks),
+            round=2 if plan.ranked and not first_round else 1,
+            rounds=2 if plan.ranked else 1,
+        )
+
+    @property
+    def _pools_known_before(self) -> dict[str, Pools]:
+        """The units of each kind that is not chosen by what all images do."""
+        plan = self._plan
+        return {kind: plan.choose(kind) for kind in plan.kinds if kind not in plan.ranked}
+
+    def _pools_of_ranked(self, ranking: Ranking) -> dict[str, Pools]:
+        ranking.finish()
+        pools = {}
+        for kind, about in self._plan.ranked.items():
+            scores = {
+                name: getattr(moments, str(about.ranked_by)) for name, moments in ranking.moments.items()
+            }
+            pools[kind] = self._plan.choose(kind, scores)
+        return pools
+
+    def _pass_again(self, wanted: Sequence[Quantity], pools: Mapping[str, Pools]) -> set[int]:
+        """Show the images again, as far as what the layers in memory have is not enough."""
+        of_ranked = [quantity for quantity in self._plan.wanted(pools) if quantity not in wanted]
+        nothing_to_rank = Ranking((), self._showings, self._store)
+        return self._pass(of_ranked, Probes(self._plan, pools), nothing_to_rank, again=True)
 
     def _missing(self, showing: Showing, wanted: Sequence[Quantity]) -> list[Quantity]:
         """Return what is yet to be kept of images, after a look at what is kept."""
@@ -151,10 +242,12 @@ class Passes:
 
     def _pass(
         self, wanted: Sequence[Quantity], probes: Probes, ranking: Ranking, *, again: bool = False
-    ) -> None:
-        """Show the images of which something is missing."""
+    ) -> set[int]:
+        """Show the images of which something is missing, and return their positions."""
         show, store = self._show, self._store
         showings = self._to_show(wanted, probes, ranking)
+        if showings and not show.options.record:
+            raise RecordingError(self._missing_in_words(showings))
         left = sum(len(showing.images) for showing in showings)
         say_notes(store)
         if not again:
@@ -173,13 +266,17 @@ class Passes:
             turns=self._turns if "cpu" in show.network.device.lower() else None,
         )
 
+        images = show.images if self._part is None else sum(len(one.images) for one in self._showings)
+
         def report(set_name: str) -> None:
             passes = self._passes if again else 1  # of which the one at work is the last
-            done, total = passes * show.images - left, self._passes * show.images
+            done, total = passes * images - left, self._passes * images
             show.options.progress(done, total, f"recording {set_name}")
 
-        if showings and left < show.images:
-            report(showings[0].set)
+        if showings:
+            self._note_threads()
+            if left < images:
+                report(showings[0].set)
         # Closed also where a traceback keeps it: else it would go on decoding.
         with closing(presented), _writing(store) as write:
             for showing, batch in zip(showings, presented, strict=True):
@@ -191,6 +288,45 @@ class Passes:
                 left -= count
                 forecast.shown(count)
                 report(set_name)
+        return {showing.position for showing in showings}
+
+    def _note_threads(self) -> None:
+        """Keep how many threads a pass has, and say where images were shown with others."""
+        threads = torch.get_num_threads()
+        if others := [str(number) for number in self._store.threads if number != threads]:
+            logger.info(
+                "%s was recorded with %s threads of PyTorch, and goes on with %s: numbers may differ in the "
+                "last digits",
+                *(self._store.name, " and ".join(others), threads),
+            )
+        self._store.note_threads(threads)
+
+    def _require_recorded(self, wanted: Sequence[Quantity]) -> None:
+        """Raise an error where something is missing, but for what is needed to rank units."""
+        for showing in self._showings:
+            showing.missing = self._missing(showing, wanted)
+        if lacking := [showing for showing in self._showings if showing.kept is None or showing.missing]:
+            raise RecordingError(self._missing_in_words(lacking))
+
+    def _missing_in_words(self, showings: Sequence[Showing]) -> str:
+        """Return what is yet to be recorded."""
+        new = Counter({showing.set: 0 for showing in showings})
+        partly = Counter(new)
+        of_layers: dict[str, None] = {}
+        for showing in showings:
+            (new if showing.kept is None else partly)[showing.set] += len(showing.images)
+            if showing.kept is not None:
+                of_layers |= dict.fromkeys(quantity.layer for quantity in showing.missing if quantity.layer)
+        in_layers = f" in {listed(list(of_layers))}" if of_layers else ""
+        parts = [
+            f"{what} of {counted(counts.total(), 'image')}{where} "
+            f"({listed([f'{name}: {count:,}' for name, count in counts.items() if count])})"
+            for what, counts, where in (("all", new, ""), ("a part", partly, in_layers))
+            if counts.total()
+        ]
+        return (
+            f"{self._store.name}: {' and '.join(parts)} is yet to be recorded; leave --no-record out to do so"
+        )
 
     def _take_in(self, showing: Showing, batch: Batch) -> KeptBatch:
         """Return as what the images of a batch are kept: as before, where they are."""
@@ -198,7 +334,7 @@ class Passes:
             given = self._show.stimuli[showing.set]
             hashes = [image.hash for image in batch.images]
             skipped = [content_of(given, image.number, self._show.fit) for image in batch.skipped]
-            showing.kept = self._store.add_batch(showing.set, hashes, skipped)
+            showing.kept = self._store.add_batch(showing.place, showing.set, hashes, skipped)
             showing.images, showing.rows = batch.images, range(len(batch.images))
             self._skipped += batch.skipped
         elif batch.images != tuple(showing.images):
@@ -211,7 +347,7 @@ class Passes:
 
     def _shown(self, showing: Showing, batch: Batch, probes: Probes, ranking: Ranking) -> Numbers:
         """Show a batch, and return what was missing of it."""
-        ranked = ranking.wanted(showing.position)
+        ranked = ranking.gathering(showing.position)
         to_read = list(showing.missing)
         for name in ranked:
             to_read.append(quantity_of(self._layers[name], MOMENTS))  # a NaN has no rank
@@ -319,6 +455,17 @@ class Passes:
         }
 
 
+def _lacking_in_words(tasks: Sequence[int], every: Sequence[Showing], store: Store, part: Part) -> str:
+    """Return which parts are yet to be recorded before units can be ranked."""
+    numbers = sorted({showing.place // store.task_batches for showing in every})
+    parts = [Part(number, part.of) for number in range(1, part.of + 1)]
+    left = [str(one.number) for one in parts if {*one.tasks(numbers)} & {*tasks}]
+    return (
+        f"{store.name}: units are ranked once all parts have recorded their first round; of {part.of} parts "
+        f"{'is' if len(left) == 1 else 'are'} yet to do so: {listed(left)}; run these, and then all again"
+    )
+
+
 def say_notes(store: Store) -> None:
     """Warn of what a store found to be changed or damaged."""
     for note in store.take_notes():
@@ -327,9 +474,16 @@ def say_notes(store: Store) -> None:
 
 @contextmanager
 def _writing(store: Store) -> Iterator[Callable[[KeptBatch, Numbers], None]]:
-    """Give what writes the numbers of a batch: on a thread, after those of the batch before."""
+    """Give what writes the numbers of a batch: on a thread, after those of the batch before.
+
+    What was written is completed with each task.
+    """
+    task: list[int] = []
 
     def write(batch: KeptBatch, numbers: Numbers) -> None:
+        if task and task.pop() != batch.number // store.task_batches:
+            store.finish()
+        task.append(batch.number // store.task_batches)
         for quantity, values in numbers:
             store.write(quantity, batch, values)
 
@@ -347,3 +501,4 @@ def _writing(store: Store) -> Iterator[Callable[[KeptBatch, Numbers], None]]:
         yield write_beside
         for future in before:
             future.result()
+    store.finish()

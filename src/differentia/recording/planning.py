@@ -114,12 +114,19 @@ class Plan:
 
     def bytes_per_image(self) -> int:
         """Return how many bytes are kept of an image of float32 responses, maps apart."""
+        return size_of(self._quantities())
+
+    def largest_per_image(self) -> int:
+        """Return how many bytes of an image the quantity takes that takes most."""
+        return max(size_of([quantity]) for quantity in self._quantities())
+
+    def _quantities(self) -> list[Quantity]:
         units = (
             Quantity(layer.name, self._what(name, layer), 0, kind.pool_size(layer, self.pool))
             for layer in self.layers
             for name, kind in self.kinds.items()
         )
-        return size_of(self._with_views(units))
+        return self._with_views(units)
 
     def _with_views(self, units: Iterable[Quantity]) -> list[Quantity]:
         """Return units and what is kept beside them, each once."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any, Unpack
 
@@ -26,12 +27,14 @@ from differentia.recording.caveats import (
     whole_in_words,
 )
 from differentia.recording.cost import best_batch_size, require_memory
+from differentia.recording.division import Part, batches_of_a_task
 from differentia.recording.fitting import described_fit, fit_of
 from differentia.recording.options import POOL, RecordKeywords, RecordOptions, checked_map_images, one_kind
 from differentia.recording.passes import Passes, Show, say_notes
 from differentia.recording.planning import FILTER_MEAN, Plan, checked_maps
 from differentia.recording.presets import blocks_in_words
 from differentia.recording.responses import Responses
+from differentia.recording.schedule import divide
 from differentia.recording.store.base import Store
 from differentia.recording.store.disk import open_recording, require_store
 from differentia.recording.store.memory import MemoryStore
@@ -50,7 +53,7 @@ from differentia.stimuli.presentation import (
 )
 from differentia.system.fields import accept, takes
 from differentia.system.files import user_path
-from differentia.system.locking import held
+from differentia.system.locking import alone, held
 from differentia.system.machine import memory_budget
 from differentia.system.progress import shown_progress
 from differentia.system.random import fixed_generator
@@ -98,7 +101,20 @@ def record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) 
         return _record_kinds(network, sets, replace(options, progress=progress))
 
 
-def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) -> dict[str, Responses]:
+@dataclass(frozen=True)
+class Ready:
+    """A network and images, ready to be shown, and what is to be kept."""
+
+    show: Show
+    plan: Plan
+    budget: int
+    fingerprint: Future[str]
+    dropped: list[ImageLabel]
+    warned: list[dict[str, str]]
+
+
+def make_ready(network: Any, sets: Mapping[str, Any], options: RecordOptions) -> Ready:
+    """Load a network, find the images, and choose what is kept of each layer."""
     names, views, maps = options.units, options.views, options.maps
     budget = memory_budget(options.memory)
     stimuli = as_sets(sets, seed=options.seed, follow_links=options.follow_links)
@@ -137,20 +153,27 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
             options.map_images, max(map(len, stimuli.values())) if maps else None, dropped=bool(dropped)
         ),
     )
-    show = Show(network, stimuli, fit, options)
-    with ThreadPoolExecutor(1) as beside:  # hundreds of megabytes of weights, while units are chosen
-        fingerprint = beside.submit(lambda: network.fingerprint)
-        with _held_store(show, plan, budget, fingerprint) as opened:
-            passes = Passes(show, plan, opened, budget)
-            recorded, skipped = passes.record()
+    beside = ThreadPoolExecutor(1)  # hundreds of megabytes of weights, while units are chosen
+    fingerprint = beside.submit(lambda: network.fingerprint)
+    beside.shutdown(wait=False)
+    return Ready(Show(network, stimuli, fit, options), plan, budget, fingerprint, dropped, warned)
+
+
+def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) -> dict[str, Responses]:
+    names = options.units
+    ready = make_ready(network, sets, options)
+    show, network, stimuli, fit = ready.show, ready.show.network, ready.show.stimuli, ready.show.fit
+    with held_store(ready) as opened:
+        passes = Passes(show, ready.plan, opened, ready.budget)
+        recorded, skipped = passes.record()
     make_clipped(stimuli, fit)
     duplicates = find_duplicates(recorded[names[0]].images)
     noises = [name for name, given in stimuli.items() if isinstance(given, NoiseStimuli)]
     reference = noises[0] if len(noises) == 1 else None
-    of_tokens = [layer.name for layer in chosen if layer.tokens]
+    of_tokens = [layer.name for layer in ready.plan.layers if layer.tokens]
     provenance = {
         "network": network.name,
-        "fingerprint": fingerprint.result(),
+        "fingerprint": ready.fingerprint.result(),
         "frameworks": list(network.frameworks),
         **({"package": network.package} if network.package else {}),
         **({"weights": network.weights} if network.weights else {}),
@@ -158,14 +181,15 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
         "batch_size": opened.at_once,
         **({"token_layers": of_tokens} if of_tokens else {}),
         "compiled": bool(opened.compiled),
+        "threads": list(opened.threads),
         "device": network.device,
         "dtype": network.dtype,
         "sets": {name: given.source for name, given in stimuli.items()},
         "skipped": [as_record(image) for image in skipped],
-        "dropped": [as_record(image) for image in dropped],
+        "dropped": [as_record(image) for image in ready.dropped],
         "duplicates": [[as_record(image) for image in group] for group in duplicates],
         "warnings": [
-            *warned,
+            *ready.warned,
             *warn_of_later_calls(passes.called_later),
             *warn_of_images(stimuli, skipped, duplicates),
         ],
@@ -192,19 +216,26 @@ AS_BEGUN = "%s goes on %s, as it was begun, so that its numbers stay the same; t
 
 
 @contextmanager
-def _held_store(show: Show, plan: Plan, budget: int, fingerprint: Future[str]) -> Iterator[Store]:
-    """Give the store that responses go to, which nobody else writes to meanwhile."""
+def held_store(ready: Ready, part: Part | None = None) -> Iterator[Store]:
+    """Give the store that responses go to, which nobody else writes to meanwhile, but for other parts.
+
+    The first of several parts fixes what all go by: sizes, whether the pass is compiled, who records what.
+    """
+    show, plan, budget = ready.show, ready.plan, ready.budget
     path, batch_size, fresh = show.options.store, show.options.batch_size, show.options.fresh
     at_once = batch_size or best_batch_size(show.network, plan, None if path is None else budget)
     if path is None:
-        if fresh:
-            raise InputError("fresh=True starts a store over, but no store= was named; name one")
+        if fresh or not show.options.record:
+            given, what = (
+                ("fresh=True", "starts a store over") if fresh else ("record=False", "reads a store")
+            )
+            raise InputError(f"{given} {what}, but no store= was named; name one")
         yield MemoryStore(at_once)
         return
     network, folder = show.network, user_path(path)
     require_store(folder)
     identity = {
-        "network": fingerprint.result(),
+        "network": ready.fingerprint.result(),
         "engine": {name: version(name) for name in ("torch", *network.frameworks)},
         "decoder": {"pillow": version("pillow")},
         "device": network.device.partition(":")[0],
@@ -214,15 +245,28 @@ def _held_store(show: Show, plan: Plan, budget: int, fingerprint: Future[str]) -
     behaviour = _behaviour(network, plan)
     if fresh:  # nothing is removed for a run that would be refused
         require_memory(plan, show.images, at_once, budget)
-    with held(folder):
-        opened = open_recording(
-            folder, identity, behaviour, name=network.name, batch_size=at_once, fresh=fresh
-        )
+    batches = sum(math.ceil(len(given) / at_once) for given in show.stimuli.values())
+    asked = {"always": True, "never": False}.get(show.options.compile)
+    with held(folder, share=None if part is None else str(part)):
+        with nullcontext() if part is None else alone(folder):
+            opened = open_recording(
+                folder,
+                identity,
+                behaviour,
+                name=network.name,
+                batch_size=at_once,
+                task_batches=batches_of_a_task(
+                    batches, 1 if part is None else part.of, at_once * plan.largest_per_image()
+                ),
+                compiled=None if part is None else bool(asked),
+                fresh=fresh,
+            )
+            if part is not None:
+                divide(show.stimuli, opened)
         if batch_size not in (None, opened.batch_size):
             logger.info(AS_BEGUN, folder, f"in batches of {opened.batch_size} images", "--batch-size")
         if opened.at_once < opened.batch_size:
             logger.info(AS_BEGUN, folder, f"with {opened.at_once} images in one pass", "that")
-        asked = {"always": True, "never": False}.get(show.options.compile)
         if None not in (asked, opened.compiled) and asked != opened.compiled:
             logger.info(AS_BEGUN, folder, "compiled" if opened.compiled else "not compiled", "--compile")
         say_notes(opened)

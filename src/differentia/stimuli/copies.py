@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from differentia.errors import InputError, UnreadableImageError
@@ -40,8 +40,10 @@ def find_duplicates(labels: Iterable[ImageLabel]) -> list[list[ImageLabel]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def content_hashes(set_name: str, given: Stimuli, fit: Fit) -> list[str]:
-    """Return the hash of the content of each image of a set."""
+def content_hashes(
+    set_name: str, given: Stimuli, fit: Fit, numbers: Sequence[int] | None = None
+) -> list[str]:
+    """Return the hash of the content of each image of a set, or of some."""
 
     def hashed(index: int) -> str:
         try:
@@ -50,7 +52,7 @@ def content_hashes(set_name: str, given: Stimuli, fit: Fit) -> list[str]:
             raise type(error)(f"set {set_name!r}: {error}") from error
 
     with ThreadPoolExecutor(_READERS) as threads:
-        return list(threads.map(hashed, range(len(given))))
+        return list(threads.map(hashed, range(len(given)) if numbers is None else numbers))
 
 
 def content_of(given: Stimuli, index: int, fit: Fit) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from itertools import islice, zip_longest
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
@@ -34,6 +34,10 @@ MOST_TOLD = 10
 
 #: Images of a set that are made again, to tell what is clipped of those that an earlier run recorded.
 MOST_MADE_AGAIN = 256
+
+
+#: A label of an image, or its number.
+AnImage = TypeVar("AnImage")
 
 
 class ImageLabel(NamedTuple):
@@ -160,7 +164,7 @@ def _as_number(value: str | float | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def in_batches(images: Sequence[ImageLabel], batch_size: int) -> list[Sequence[ImageLabel]]:
+def in_batches(images: Sequence[AnImage], batch_size: int) -> list[Sequence[AnImage]]:
     """Cut the images of one set into batches; only the last may be smaller."""
     return [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from helpers.stores import COLUMNS, SIZES, chunks, fill, opened, places, values_of
+from helpers.stores import COLUMNS, SIZES, add, chunks, fill, opened, places, promise, values_of
 
 import differentia as dif
 from differentia.recording.store.base import Quantity
@@ -20,9 +20,8 @@ def test_zarr_reads_what_was_written(tmp_path: Path) -> None:
     """Any reader of the format opens the store; a batch has the rows from its number x the batch size on."""
     path = tmp_path / "s.zarr"
     store = opened(path, batch_size=20)  # rounded to 32 rows
-    store.expect(2, 22)
-    for number in (0, 1):
-        batch = store.add_batch("a", [str(row) for row in range(11)])
+    for number in promise(store, [11, 11]):
+        batch = store.add_batch(number, "a", [str(row) for row in range(11)])
         store.write(Quantity("a/../b", "random-0", 0, 50), batch, values_of(1, columns=50) + number)
     group = zarr.open_group(path, mode="r")
     assert group.attrs["differentia"] == "responses"
@@ -140,7 +139,7 @@ def test_chunks_of_another_size_are_read(tmp_path: Path, monkeypatch: pytest.Mon
     whole = np.concatenate([values_of(number) for number in range(len(SIZES))])
     every = places(store.batches)
     np.testing.assert_array_equal(store.matrix(Quantity("conv", "random-0", 0, COLUMNS), every)[:, :], whole)
-    batch = store.add_batch("a", ["new"])
+    batch = add(store, ["new"])
     store.write(Quantity("conv", "random-0", 0, COLUMNS), batch, values_of(3))
     every = places(opened(path).batches)
     matrix = opened(path).matrix(Quantity("conv", "random-0", 0, COLUMNS), every)

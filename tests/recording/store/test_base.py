@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.stores import COLUMNS, SIZES, fill, opened, places, values_of
+from helpers.stores import COLUMNS, SIZES, add, fill, opened, places, values_of
 from hypothesis import given, strategies as st
 
 from differentia.recording.store.arrays import CHUNK_COLUMNS
@@ -40,7 +40,7 @@ def test_what_was_written_is_read(where: str, dtype: Any, tmp_path: Path) -> Non
 def test_more_columns_are_beside_those_that_are_there(tmp_path: Path) -> None:
     """Only the columns that are missing are asked for; batches may have them in different parts."""
     store = opened(tmp_path / "s.zarr")
-    first, second = (store.add_batch("a", [f"{number}", f"{number}'"]) for number in (0, 1))
+    first, second = (add(store, [f"{number}", f"{number}'"]) for number in (0, 1))
     whole = values_of(0, columns=300)[:2]
     store.write(Quantity("conv", "u", 0, 100), first, whole[:, :100])
     assert store.missing(Quantity("conv", "u", 0, 100), first) is None

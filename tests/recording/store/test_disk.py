@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from helpers.stores import COLUMNS, chunks, fill, opened, values_of
+from helpers.stores import COLUMNS, add, chunks, fill, opened, promise, values_of
 
 import differentia as dif
 from differentia.recording.store.base import Quantity
@@ -56,7 +56,7 @@ def test_damaged_metadata(junk: bytes, tmp_path: Path) -> None:
         store = opened(path)
         if name == "batch":
             assert [batch.number for batch in store.batches] == [0, 2, 3]
-            assert store.add_batch("a", ["x"]).number == 4, "no number is given twice: its rows may be there"
+            assert add(store, ["x"]).number == 4, "no number is given twice: its rows may be there"
         elif name == "array":
             assert store.missing(Quantity("conv", "random-0", 0, COLUMNS), store.batches[0])
             assert not array.exists()
@@ -67,14 +67,17 @@ def test_damaged_metadata(junk: bytes, tmp_path: Path) -> None:
 
 
 def test_a_batch_whose_folder_is_gone_gives_its_rows_to_nobody(tmp_path: Path) -> None:
-    """Its chunks would be taken for those of other images."""
+    """Its chunks would be taken for those of other images: neither of a new number, nor of its own."""
     path = tmp_path / "s.zarr"
     fill(opened(path))
     shutil.rmtree(next(path.rglob("batches")) / "3")
     store = opened(path)
-    batch = store.add_batch("a", ["other"])
-    assert batch.number == 4
-    assert store.missing(Quantity("conv", "random-0", 0, COLUMNS), batch)
+    (number,) = promise(store, [1])
+    assert number == 4
+    wanted = Quantity("conv", "random-0", 0, COLUMNS)
+    assert store.missing(wanted, store.add_batch(number, "a", ["other"])) == wanted
+    assert store.missing(wanted, store.add_batch(3, "a", ["changed"])) == wanted
+    assert store.missing(wanted, store.batches[2]) is None
 
 
 def test_a_run_that_was_killed_leaves_no_notes(tmp_path: Path) -> None:
@@ -120,9 +123,9 @@ def test_another_network_is_another_recording(tmp_path: Path) -> None:
 def test_a_new_recording_takes_the_place_of_none(tmp_path: Path) -> None:
     """Where one of two recordings of alike networks is damaged, a third does not write over the other."""
     path = tmp_path / "s.zarr"
-    opened(path, behaviour={"conv": [1.0]}).add_batch("a", ["x"])
+    add(opened(path, behaviour={"conv": [1.0]}), ["x"])
     (first,) = (path / "recordings").glob("*-*")
-    opened(path, behaviour={"conv": [2.0]}).add_batch("a", ["y"])
+    add(opened(path, behaviour={"conv": [2.0]}), ["y"])
     (first / "zarr.json").write_text("junk", encoding="utf-8")
     third = opened(path, behaviour={"conv": [3.0]})
     assert third.batches == []
@@ -134,7 +137,7 @@ def test_a_new_recording_takes_the_place_of_none(tmp_path: Path) -> None:
 def test_batches_keep_their_size(tmp_path: Path) -> None:
     """A store goes on with the batches that it was begun with, once there is one."""
     opened(tmp_path / "s.zarr", batch_size=8)
-    opened(tmp_path / "s.zarr", batch_size=4).add_batch("a", ["x"])
+    add(opened(tmp_path / "s.zarr", batch_size=4), ["x"])
     assert opened(tmp_path / "s.zarr", batch_size=32).batch_size == 4
 
 
@@ -195,7 +198,7 @@ def test_links_lead_nowhere(tmp_path: Path) -> None:
 def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error names the store, the reason, and that the same command goes on."""
     store = opened(tmp_path / "s.zarr")
-    batch = store.add_batch("a", ["x"] * 32)
+    batch = add(store, ["x"] * 32)
 
     def no_space(self: Path, *arguments: Any, **options: Any) -> Any:
         raise OSError(28, "No space left on device")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from helpers.stores import add, promise
 
 from differentia.recording.store.base import Place, Quantity
 from differentia.recording.store.memory import MemoryStore
@@ -13,8 +14,8 @@ UNITS = Quantity("conv", "random-0", 0, 7)
 def test_rows_follow_the_batches() -> None:
     """Whatever the order in which they are written; images in order are not copied, others are."""
     store = MemoryStore(batch_size=4)
-    store.expect(batches=2, images=6)
-    first, second = store.add_batch("a", "wxyz"), store.add_batch("b", ["p", "q"])
+    promise(store, [4, 2])
+    first, second = store.add_batch(0, "a", "wxyz"), store.add_batch(1, "b", ["p", "q"])
     assert [batch.number for batch in store.batches] == [0, 1]
     values = np.random.default_rng(0).normal(size=(6, 7)).astype(np.float32)
     store.write(UNITS, second, values[4:])
@@ -36,8 +37,7 @@ def test_rows_follow_the_batches() -> None:
 def test_what_is_written_is_copied() -> None:
     """The caller may use the array again."""
     store = MemoryStore(batch_size=2)
-    store.expect(batches=1, images=2)
-    batch = store.add_batch("a", ["x", "y"])
+    batch = add(store, ["x", "y"])
     values = np.ones((2, 7), np.float32)
     store.write(UNITS, batch, values)
     values[:] = 0

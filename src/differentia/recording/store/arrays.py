@@ -145,6 +145,12 @@ class StoredArray:
             self.rows = rows
             write_metadata(self.path, self.metadata)
 
+    def forget(self, rows: range) -> None:
+        """Remove the chunks of some rows."""
+        for chunk in self.finished.intersection(self.chunks(rows)):
+            self.file(chunk).unlink(missing_ok=True)
+            self.finished.discard(chunk)
+
     def remove_damaged(self, rows: range) -> list[Path]:
         """Remove the finished chunks of some rows that are not what was written, and return their files."""
         removed = []
@@ -200,9 +206,9 @@ def _chunks(path: Path) -> Iterator[tuple[int, int]]:
                     yield int(down), int(across)
 
 
-def last_chunk_row(path: Path) -> int:
-    """Return the last row of chunks in an array's folder; -1 where there is none."""
-    return max((down for down, _ in _chunks(path)), default=-1) if path.is_dir() else -1
+def chunk_rows(path: Path) -> set[int]:
+    """Return the rows of chunks of which something is in an array's folder."""
+    return {down for down, _ in _chunks(path)} if path.is_dir() else set()
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

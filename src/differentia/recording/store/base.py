@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, Num
 
 from differentia.definition.matrix import ResponseMatrix
+from differentia.recording.division import Division, Promised
 
 
 class Quantity(NamedTuple):
@@ -37,7 +38,7 @@ class KeptBatch(NamedTuple):
     Attributes
     ----------
     number
-        Of the batch, in the order in which batches were added.
+        Of the batch: the one that it was promised.
     skipped
         Those of the images that would have been in this batch but could not be read.
     """
@@ -64,30 +65,49 @@ class Store(ABC):
         Whether all that is kept is in memory. Else only what is being written has to fit into it.
     batch_size
         The most images of a batch.
+    task_batches
+        How many batches are one task, which one process records.
+    divisions
+        What was promised, in the order of the numbers.
     batches
-        Those that were added, in their order.
+        Those that were added, in the order of their numbers.
     name
         What messages call it.
     at_once
         The most images of a pass: fewer than those of a batch where that did not fit into a GPU's memory.
     compiled
         Whether the pass that fills it is compiled; None as long as that is open.
+    threads
+        The numbers of PyTorch's threads that images were shown with: sums may differ in their last digits.
     """
 
     holds_all_at_once: ClassVar[bool]
     name: str
     batch_size: int
     at_once: int
+    task_batches: int
+    divisions: list[Division]
     batches: list[KeptBatch]
     compiled: bool | None = None
+    threads: tuple[int, ...] = ()
 
     @abstractmethod
-    def expect(self, batches: int, images: int) -> None:
-        """Make room for batches that are yet to be added, and their images."""
+    def promise(self, sets: Mapping[str, str], batches: Sequence[Promised]) -> None:
+        """Give batches that are yet to be added numbers, as one more division.
+
+        The numbers are beyond all that were promised or added, or of which rows are there. Where another
+        process has made a division since `divisions` was read, that is taken in instead: look there first,
+        and again.
+        """
 
     @abstractmethod
-    def add_batch(self, set_name: str, images: Sequence[str], skipped: Sequence[str] = ()) -> KeptBatch:
-        """Take in a batch of images, as hashes of their content, of which nothing is kept yet."""
+    def add_batch(
+        self, number: int, set_name: str, images: Sequence[str], skipped: Sequence[str] = ()
+    ) -> KeptBatch:
+        """Take in a batch with its promised number: images, as hashes of their content.
+
+        Nothing is kept of them yet: rows of a batch of this number that was lost are forgotten.
+        """
 
     @abstractmethod
     def columns(self, quantity: Quantity, batch: KeptBatch) -> list[tuple[int, int]]:
@@ -103,9 +123,17 @@ class Store(ABC):
 
     # What follows matters to a store that outlives the run.
 
+    def finish(self) -> None:
+        """Complete what was written until now: called at the end of each task and of each pass."""
+        return
+
     def note_compiled(self, compiled: bool) -> None:
         """Keep whether the pass is compiled, for a run that goes on from this one."""
         self.compiled = compiled
+
+    def note_threads(self, threads: int) -> None:
+        """Keep with how many threads images are shown."""
+        self.threads = tuple(sorted({*self.threads, threads}))
 
     def note_at_once(self, images: int) -> None:
         """Keep how many images go into one pass, for a run that goes on from this one."""
@@ -114,6 +142,10 @@ class Store(ABC):
     def save_state(self, layer: str, what: str, key: str, values: Float64[np.ndarray, "_ _"]) -> None:
         """Keep an array of a layer under a key, in place of those with other keys."""
         return
+
+    def state_keys(self, layer: str, what: str) -> set[str]:
+        """Return the keys under which arrays were kept, whole or not."""
+        return set()
 
     def load_state(
         self, layer: str, what: str, key: str, shape: tuple[int, int]

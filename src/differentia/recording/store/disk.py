@@ -4,7 +4,8 @@
 
     responses.zarr/               "differentia": what marks it as ours
         recordings/KEY/           one network, engine and presentation: "identity", "batch_size", "behaviour",
-                                  and, once they are known, "compiled" and "at_once"
+                                  "task_batches", and, once they are known, "compiled" and "at_once"
+            divisions/N.json      which images get the numbers of batches from one on
             batches/N/            a batch: its set and the hashes of its images
             layers/KEY/           a layer, by a hash of its name: "layer"
                 WHAT/START-STOP   an array of images x columns
@@ -22,7 +23,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,12 @@ from jaxtyping import Float64, Num
 
 from differentia.definition.matrix import ResponseMatrix
 from differentia.errors import InputError, StorageError
+from differentia.recording.division import LEAST_IN_A_TASK, Division, Promised, as_facts, from_facts
 from differentia.recording.store import arrays
 from differentia.recording.store.arrays import METADATA, Run, Segment, StoredArray, StoredMatrix
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store, cover
 from differentia.system.files import NO_ROOM
-from differentia.system.locking import HOLDER, LOCK, MARKER
+from differentia.system.locking import IN_USE, alone
 from differentia.system.machine import written_size
 
 #: Raised by one when what a recording means changes: numbers of another version are not mixed in. It is not
@@ -49,7 +51,13 @@ WHETHER_COMPILED = "compiled"
 AT_ONCE = "at_once"
 
 #: What a run leaves that is killed before a store has its mark.
-BEGUN = frozenset({f"{METADATA}.partial", LOCK, HOLDER, MARKER})
+BEGUN = frozenset({f"{METADATA}.partial", IN_USE})
+
+#: The one with the numbers of threads that images were shown with.
+THREADS = "threads"
+
+#: The one that says how many batches are a task; recordings of earlier versions have none.
+TASK_BATCHES = "task_batches"
 
 #: The folder in a store with a folder for each recording.
 RECORDINGS = "recordings"
@@ -103,29 +111,42 @@ class DiskStore(Store):
     def __init__(self, folder: Path, about: Mapping[str, Any], notes: list[str]) -> None:
         self.batch_size = about["batch_size"]
         self.at_once = about.get(AT_ONCE, self.batch_size)
+        self.task_batches = about.get(TASK_BATCHES, LEAST_IN_A_TASK)
         self.compiled = about.get(WHETHER_COMPILED)
+        self.threads = tuple(about.get(THREADS, ()))
         self.name = str(folder.parent.parent)
         self._folder = folder
         self._notes = notes
         self._chunk_rows = about["chunk_rows"]
         self._region = math.ceil(self.batch_size / self._chunk_rows) * self._chunk_rows
-        self._expected = 0
         self._arrays: dict[tuple[str, str], dict[tuple[int, int], StoredArray]] = {}
         self._damage: dict[tuple[str, str], tuple[list[Path], int]] = {}
         self._writing = threading.Lock()
         with _disk(folder):
             self.batches = self._read_batches()
-            self._next = self._unused_number()
+            self.divisions: list[Division] = []
+            self._names_of_divisions: set[str] = set()
+            self._read_divisions()
+            self._lost = self._numbers_with_rows() - {batch.number for batch in self.batches}
 
     def note_compiled(self, compiled: bool) -> None:
         if compiled != self.compiled:
             super().note_compiled(compiled)
-            self._note(WHETHER_COMPILED, compiled)
+            with alone(Path(self.name)):
+                self._note(WHETHER_COMPILED, compiled)
+
+    def note_threads(self, threads: int) -> None:
+        if threads not in self.threads:
+            with alone(Path(self.name)):  # others may do the same
+                self.threads = tuple(_read_attributes(self._folder).get(THREADS, ()))
+                super().note_threads(threads)
+                self._note(THREADS, list(self.threads))
 
     def note_at_once(self, images: int) -> None:
         if images != self.at_once:
             super().note_at_once(images)
-            self._note(AT_ONCE, images)
+            with alone(Path(self.name)):
+                self._note(AT_ONCE, min(images, _read_attributes(self._folder).get(AT_ONCE, images)))
 
     def _note(self, fact: str, value: Any) -> None:
         with _disk(self._folder):
@@ -145,23 +166,64 @@ class DiskStore(Store):
                 shutil.rmtree(path, ignore_errors=True)
         return found
 
-    def _unused_number(self) -> int:
-        """Return the number of a batch of whose rows nothing is there, whatever was lost of earlier ones."""
+    def _read_divisions(self) -> None:
+        """Take in the divisions that were not there before."""
+        folder = self._folder / "divisions"
+        folder.mkdir(exist_ok=True)
+        for path in sorted(folder.glob("*.json"), key=lambda path: (len(path.name), path.name)):
+            if path.name in self._names_of_divisions:
+                continue
+            self._names_of_divisions.add(path.name)
+            try:
+                division = from_facts(json.loads(path.read_text(encoding="utf-8")))
+            except ValueError:
+                division = None
+            if division is None:
+                self._notes.append(f"{path}: is damaged; what is yet to be recorded gets other numbers")
+            else:
+                self.divisions.append(division)
+
+    def _numbers_with_rows(self) -> set[int]:
+        """Return the numbers of batches of whose rows something is there."""
         paths = self._folder.glob("layers/*/*/*")
-        chunks = [arrays.last_chunk_row(path) for path in paths if not path.name.startswith(STATE)]
-        rows = (1 + max(chunks, default=-1)) * self._chunk_rows
-        return max([math.ceil(rows / self._region), *(1 + batch.number for batch in self.batches)])
+        chunks = {
+            down for path in paths if not path.name.startswith(STATE) for down in arrays.chunk_rows(path)
+        }
+        return {down * self._chunk_rows // self._region for down in chunks}
 
-    def expect(self, batches: int, images: int) -> None:
-        self._expected = (self._next + batches) * self._region
-
-    def add_batch(self, set_name: str, images: Sequence[str], skipped: Sequence[str] = ()) -> KeptBatch:
-        batch = KeptBatch(self._next, set_name, tuple(images), tuple(skipped))
+    def promise(self, sets: Mapping[str, str], batches: Sequence[Promised]) -> None:
+        folder = self._folder / "divisions"
         with _disk(self._folder):
-            _write_group(self._folder / "batches" / str(self._next), _as_attributes(batch))
-        self._next += 1
+            taken = [division.stop for division in self.divisions]
+            taken += [number + 1 for number in (*self._lost, *(batch.number for batch in self.batches))]
+            first = math.ceil(max(taken, default=0) / self.task_batches) * self.task_batches
+            division = Division(first, self.task_batches, sets, tuple(batches))
+            beside = folder / f"{secrets.token_hex(8)}.partial"
+            beside.write_text(json.dumps(as_facts(division)), encoding="utf-8")
+            with suppress(FileExistsError):
+                os.link(beside, folder / f"{len(self._names_of_divisions)}.json")
+            beside.unlink()
+            self._read_divisions()
+
+    def add_batch(
+        self, number: int, set_name: str, images: Sequence[str], skipped: Sequence[str] = ()
+    ) -> KeptBatch:
+        batch = KeptBatch(number, set_name, tuple(images), tuple(skipped))
+        with _disk(self._folder):
+            if number in self._lost:
+                self._forget(range(number * self._region, (number + 1) * self._region))
+                self._lost.discard(number)
+            _write_group(self._folder / "batches" / str(number), _as_attributes(batch))
         self.batches.append(batch)
+        self.batches.sort()
         return batch
+
+    def _forget(self, rows: range) -> None:
+        """Remove all that is there of rows."""
+        for folder in self._folder.glob("layers/*/*/"):
+            layer = _read_attributes(folder.parent).get("layer", "")
+            for array in self._arrays_of(layer, folder.name).values():
+                array.forget(rows)
 
     def _rows(self, batch: KeptBatch) -> range:
         start = batch.number * self._region
@@ -198,7 +260,8 @@ class DiskStore(Store):
     def write(self, quantity: Quantity, batch: KeptBatch, values: Num[np.ndarray, "b k"]) -> None:
         layer, what, start, stop = quantity
         rows, held = self._rows(batch), self._arrays_of(layer, what)
-        length = max(self._expected, math.ceil(rows.stop / self._region) * self._region)
+        last = max([batch.number + 1, *(division.stop for division in self.divisions)])
+        length = last * self._region
         with self._writing, _disk(self._folder):
             if (start, stop) not in held:
                 path = self._made_folder(layer, what) / f"{start}-{stop}"
@@ -265,6 +328,10 @@ class DiskStore(Store):
             for name in set(_names(folder)) - {array.path.name}:
                 shutil.rmtree(folder / name, ignore_errors=True)
 
+    def state_keys(self, layer: str, what: str) -> set[str]:
+        names = _names(self._quantity_folder(layer, what))
+        return {name.removeprefix(STATE) for name in names if name.startswith(STATE)}
+
     def load_state(self, layer: str, what: str, key: str, shape: tuple[int, int]) -> np.ndarray | None:
         path = self._quantity_folder(layer, what) / f"{STATE}{key}"
         if not path.is_dir():
@@ -314,6 +381,8 @@ def open_recording(
     *,
     name: str,
     batch_size: int,
+    task_batches: int = 1,
+    compiled: bool | None = None,
     fresh: bool = False,
 ) -> DiskStore:
     """Return the recording of a network in a store, a new one where there is none.
@@ -341,6 +410,8 @@ def open_recording(
         "identity": identity,
         "batch_size": batch_size,
         "chunk_rows": min(arrays.CHUNK_ROWS, batch_size),
+        TASK_BATCHES: task_batches,
+        **({} if compiled is None else {WHETHER_COMPILED: compiled}),
         "behaviour": {layer: list(sums) for layer, sums in behaviour.items()},
     }
     # Never the name of another, not even of one that is gone: who still reads that must not find this.
@@ -348,8 +419,10 @@ def open_recording(
     folder, kept = (recordings / same[0], there[same[0]]) if same else (recordings / new, {})
     if same:
         about["behaviour"] |= kept["behaviour"]
-        if _names(folder / "batches") or _names(folder / "layers"):  # it has begun
-            facts = ("batch_size", "chunk_rows", WHETHER_COMPILED, AT_ONCE)
+        divided = any((folder / "divisions").glob("*.json"))
+        if divided or _names(folder / "batches") or _names(folder / "layers"):  # it has begun
+            facts = ("batch_size", "chunk_rows", TASK_BATCHES, WHETHER_COMPILED, AT_ONCE, THREADS)
+            about = {fact: value for fact, value in about.items() if fact not in facts}
             about |= {fact: kept[fact] for fact in facts if fact in kept}
     elif there:
         latest = max(alike or there, key=lambda key: (recordings / key / METADATA).stat().st_mtime)
@@ -397,9 +470,11 @@ def _recordings(path: Path, notes: list[str]) -> dict[str, dict[str, Any]]:
         folder = path / RECORDINGS / name
         about = _read_attributes(folder)
         sizes = [about.get(key) for key in ("batch_size", "chunk_rows")]
-        sizes.append(about.get(AT_ONCE, sizes[0]))
+        sizes += [about.get(AT_ONCE, sizes[0]), about.get(TASK_BATCHES, 1)]
         good = all(type(about.get(key)) is dict for key in ("identity", "behaviour"))
         good = good and all(type(size) is int and 1 <= size < 2**31 for size in sizes)
+        threads = about.get(THREADS, [])
+        good = good and isinstance(threads, list) and all(type(number) is int for number in threads)
         if good and about.get(WHETHER_COMPILED) in (None, True, False):
             found[name] = about
         elif (folder / METADATA).exists():

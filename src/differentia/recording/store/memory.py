@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from jaxtyping import Num
 
 from differentia.definition.matrix import ResponseMatrix
+from differentia.recording.division import Division, Promised
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store
 from differentia.system.machine import untouched_array
 
@@ -21,19 +22,25 @@ class MemoryStore(Store):
 
     def __init__(self, batch_size: int) -> None:
         self.batch_size = self.at_once = batch_size
+        self.task_batches = 2**62  # nobody else takes part
+        self.divisions: list[Division] = []
         self.batches: list[KeptBatch] = []
-        self._total = 0
-        self._starts = [0]  # the first row of each batch, and of the next
+        self._starts: dict[int, int] = {}  # the first row of each batch
+        self._rows = 0
         self._values: dict[Quantity, np.ndarray] = {}
         self._columns: dict[tuple[str, str, int], list[tuple[int, int]]] = {}
 
-    def expect(self, batches: int, images: int) -> None:
-        self._total = self._starts[-1] + images
+    def promise(self, sets: Mapping[str, str], batches: Sequence[Promised]) -> None:
+        first = max((division.stop for division in self.divisions), default=0)
+        self.divisions.append(Division(first, self.task_batches, sets, tuple(batches)))
 
-    def add_batch(self, set_name: str, images: Sequence[str], skipped: Sequence[str] = ()) -> KeptBatch:
-        batch = KeptBatch(len(self.batches), set_name, tuple(images), tuple(skipped))
+    def add_batch(
+        self, number: int, set_name: str, images: Sequence[str], skipped: Sequence[str] = ()
+    ) -> KeptBatch:
+        batch = KeptBatch(number, set_name, tuple(images), tuple(skipped))
         self.batches.append(batch)
-        self._starts.append(self._starts[-1] + len(images))
+        self._starts[number] = self._rows
+        self._rows += len(images)
         return batch
 
     def columns(self, quantity: Quantity, batch: KeptBatch) -> list[tuple[int, int]]:
@@ -41,7 +48,8 @@ class MemoryStore(Store):
 
     def write(self, quantity: Quantity, batch: KeptBatch, values: Num[np.ndarray, "b k"]) -> None:
         if quantity not in self._values:
-            self._values[quantity] = untouched_array((self._total, values.shape[1]), values.dtype)
+            total = sum(division.images for division in self.divisions)
+            self._values[quantity] = untouched_array((total, values.shape[1]), values.dtype)
         start = self._starts[batch.number]
         rows = self._values[quantity][start : start + len(values)]
         torch.from_numpy(rows).copy_(torch.from_numpy(values))  # on all cores
