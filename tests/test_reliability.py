@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import PIL.Image
 import pytest
+from helpers.clusters import WITHOUT_VIEWS, LabCluster, ended, kill, lab_cluster, wait_for
 from helpers.documents import DOCS, script
 from helpers.networks import factory
 from helpers.run_server import Step
@@ -767,3 +768,158 @@ def test_the_page_is_written_from_the_counts() -> None:
     assert "pass 1 (2)" in page
     with pytest.raises(SystemExit, match="was not tried"):
         write_page(FAULTS, {**counted, "tries": {**counted["tries"], next(iter(FAULTS)): 0}})
+
+
+# A cluster ------------------------------------------------------------------------------------------------
+
+#: What workers record, batch by batch, slowly enough to be killed meanwhile.
+ON_A_CLUSTER = (
+    *("measure", "helpers.cluster_tasks:slow", "--preprocess", "unit", "--input-size", "16"),
+    *("--set", "noise=noise:50", "--set", "pictures=pictures", "--layers", "conv,head", "--n-units", "50"),
+    *("--draws", "2", "--batch-size", "4", "--out", "out"),
+)
+
+
+@pytest.fixture(scope="session")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one process makes of it."""
+    folder = prepare(tmp_path_factory.mktemp("alone"))
+    with lab_cluster(folder) as lab:
+        run = ended(lab.begin("-c", WITHOUT_VIEWS, *ON_A_CLUSTER, log="said"))
+    assert run.code == 0, run.said
+    return folder / "out"
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[LabCluster]:
+    """A scheduler, and no worker yet."""
+    with lab_cluster(prepare(tmp_path / "lab")) as lab:
+        lab.scheduler()
+        yield lab
+
+
+def batches(lab: LabCluster) -> int:
+    """Return how many batches are kept."""
+    return len([*lab.folder.glob("out/responses.zarr/recordings/*/batches/*/zarr.json")])
+
+
+def finish(lab: LabCluster, run: Any, alone: Path) -> Ended:
+    """Wait for the end of a command, and assert that it gave what one process gives, and left nothing."""
+    done = ended(run)
+    assert done.code == 0, done.said
+    assert "Traceback" not in done.said
+    assert leftovers(lab.folder / "out") == []
+    assert_same_results(lab.folder / "out", alone)
+    return done
+
+
+@pytest.mark.parametrize("nth", bounded(10, 1))
+@fault("One of two workers of a cluster is killed at a random moment", "The others go on; the same bits")
+def test_a_worker_is_killed(nth: int, lab: LabCluster, alone: Path, tried: Any) -> None:
+    """What it was doing is done again, by another that comes later, or by the one that is left."""
+    random = np.random.default_rng([23, nth])
+    workers = [lab.worker(), lab.worker()]
+    run = lab.command(*ON_A_CLUSTER)
+    kept = int(random.integers(0, 15))
+    wait_for(lambda: batches(lab) >= kept)
+    time.sleep(float(random.random()) / 5)
+    kill(workers[0])
+    if nth % 2:
+        lab.worker()
+    finish(lab, run, alone)
+    tried()
+
+
+@pytest.mark.parametrize("nth", bounded(3, 1))
+@fault("All workers of a cluster are killed", "The command waits for others, and goes on; the same bits")
+def test_all_workers_are_killed(nth: int, lab: LabCluster, alone: Path, tried: Any) -> None:
+    workers = [lab.worker(), lab.worker()]
+    run = lab.command(*ON_A_CLUSTER)
+    wait_for(lambda: batches(lab) > 3 * nth)
+    for worker in workers:
+        kill(worker)
+    before = batches(lab)
+    time.sleep(1)
+    assert run.poll() is None
+    lab.worker()
+    assert "gone (tcp://" in finish(lab, run, alone).said
+    assert before
+    tried()
+
+
+@pytest.mark.parametrize("nth", bounded(3, 1))
+@fault("The scheduler of a cluster is killed", f"{TOLD} 1; {SAME[0].lower()}{SAME[1:]}")
+def test_the_scheduler_is_killed(nth: int, lab: LabCluster, alone: Path, tried: Any) -> None:
+    lab.worker()
+    run = lab.command(*ON_A_CLUSTER)
+    wait_for(lambda: batches(lab) > 3 * nth)
+    kill(lab.began[0])
+    assert_told(
+        ended(run), 1, "the scheduler at tcp://", "is gone", "run the same command again when it is back"
+    )
+    assert batches(lab)
+    lab.scheduler()
+    lab.worker()
+    finish(lab, lab.command(*ON_A_CLUSTER), alone)
+    tried()
+
+
+@pytest.mark.parametrize("number", bounded([signal.SIGKILL, signal.SIGTERM, signal.SIGINT], 1))
+@fault("The command that uses a cluster is killed or stopped", SAME)
+def test_the_client_is_killed(number: signal.Signals, lab: LabCluster, alone: Path, tried: Any) -> None:
+    """The workers end what they are doing, and no more of it; then they do the next."""
+    lab.worker()
+    run = lab.command(*ON_A_CLUSTER)
+    wait_for(lambda: batches(lab) > 2)
+    kill(run, number)
+    assert run.returncode == (-number if number == signal.SIGKILL else 128 + number)
+    finish(lab, lab.command(*ON_A_CLUSTER), alone)
+    tried()
+
+
+@fault("A worker of a cluster has other weights", f"{TOLD} 2, with the worker's host; nothing of it is kept")
+def test_a_worker_with_other_weights(lab: LabCluster, tried: Any) -> None:
+    lab.worker(OTHER_WEIGHTS="1")
+    told = ended(lab.command(*ON_A_CLUSTER))
+    assert_told(told, 2, "differs on the worker's host", "in its network", "numbers of both can't be mixed")
+    assert batches(lab) == 0
+    tried()
+
+
+@fault(
+    "A worker of a cluster has another version of PyTorch",
+    f"{TOLD} 2, with the worker's host; nothing of it is kept",
+)
+def test_a_worker_with_another_version(lab: LabCluster, tried: Any) -> None:
+    other = lab.folder / "other" / "torch-9.9.9.dist-info"
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 9.9.9\n")
+    lab.worker(FIRST=str(other.parent))
+    told = ended(lab.command(*ON_A_CLUSTER))
+    assert_told(
+        told, 2, "differs on the worker's host", "in its engine", "9.9.9", "numbers of both can't be mixed"
+    )
+    assert batches(lab) == 0
+    tried()
+
+
+@fault("Workers of a cluster have too little memory", f"{TOLD} 1, with the task that they died of")
+def test_workers_with_too_little_memory(lab: LabCluster, tried: Any) -> None:
+    """Each is ended by its nanny when it is over its limit, and begun again."""
+    lab.worker("--nanny", "--memory-limit", "2GB", HUNGRY="1")
+    told = ended(lab.command(*ON_A_CLUSTER))
+    assert told.code == 1, told.said
+    last = told.said.splitlines()[-1]
+    assert last.startswith("differentia: given up: record_")
+    assert "each worker that did it died; has it too little memory?" in last
+    tried()
+
+
+@fault("Two commands use a cluster for one folder", f"{TOLD} 1; the first goes on")
+def test_two_clients(lab: LabCluster, alone: Path, tried: Any) -> None:
+    lab.worker()
+    run = lab.command(*ON_A_CLUSTER)
+    wait_for(lambda: batches(lab) > 0)
+    assert_told(ended(lab.command(*ON_A_CLUSTER)), 1, "is in use by process", "wait for it")
+    finish(lab, run, alone)
+    tried()

@@ -188,7 +188,7 @@ def test_every_field_is_an_option_of_measure() -> None:
         MeasureOptions(),
         RecordOptions(),
     )
-    assert set(options_of(MeasureOptions, RecordOptions)) - set(given) == {"store", "progress"}
+    assert set(options_of(MeasureOptions, RecordOptions)) - set(given) == {"store", "client", "progress"}
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,8 @@ def measure(
     store: bool,
     fresh: bool,
     memory: str | None,
+    workers: int | None,
+    scheduler: str | None,
     as_json: bool,
     quiet: bool,
     **given: Any,
@@ -214,6 +216,7 @@ def measure(
         store=store,
         fresh=fresh,
         memory=memory,
+        where=measuring.Where(workers, scheduler),
         shown=measuring.Shown(FigureOptions(figures, figure_width, dpi), as_json, quiet),
     )
 
@@ -309,6 +312,8 @@ def run(
     store: bool,
     fresh: bool,
     memory: str | None,
+    workers: int | None,
+    scheduler: str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -327,8 +332,9 @@ def run(
     shown = measuring.Shown(FigureOptions(figures, figure_width, dpi), as_json, quiet)
     try:
         if isinstance(read, Experiment):
+            where = measuring.Where(workers, scheduler)
             measuring.measure_into(
-                context, folder, read, store=store, fresh=fresh, memory=memory, shown=shown
+                context, folder, read, store=store, fresh=fresh, memory=memory, where=where, shown=shown
             )
             return
         if fresh or not store:

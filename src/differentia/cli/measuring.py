@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -50,6 +50,37 @@ class Shown:
     quiet: bool
 
 
+@dataclass(frozen=True)
+class Where:
+    """Which processes record and measure, where this one does not."""
+
+    workers: int | None = None
+    scheduler: str | None = None
+
+    def check(self, store: bool) -> None:
+        """Raise the errors that can be told before anything is begun."""
+        given = [name for name in ("workers", "scheduler") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise InputError(
+                "--workers are of this machine, --scheduler is of a cluster; leave one of them out"
+            )
+        if given and not store:
+            raise InputError(
+                f"--{given[0]} needs responses on disk, which workers write; leave --no-store out"
+            )
+
+    def client(self, *, debug: bool) -> AbstractContextManager[Any]:
+        """Return the context of a client of these processes; it gives None where there are none."""
+        from differentia.recording.cluster import local_workers, scheduler_at
+
+        if self.workers is not None:
+            return local_workers(self.workers, debug=debug)
+        return nullcontext() if self.scheduler is None else scheduler_at(self.scheduler, debug=debug)
+
+
+HERE = Where()
+
+
 def measure_into(
     context: typer.Context,
     out: str | None,
@@ -59,6 +90,7 @@ def measure_into(
     fresh: bool,
     memory: str | None,
     shown: Shown,
+    where: Where = HERE,
 ) -> None:
     """Measure, write all that belongs into the folder, and print the numbers."""
     from differentia.cli.loading import check_named_network, load_named_network
@@ -70,6 +102,7 @@ def measure_into(
     folder = folder_to_write(out)
     if fresh and not store:
         raise InputError("--fresh and --no-store do not go together; leave one of them out")
+    where.check(store)
     experiment = experiment_of(experiment)
     options, recording = experiment.options(fresh=fresh, memory=memory)
     check_named_network(experiment.network.spec, **experiment.network.options())
@@ -79,13 +112,14 @@ def measure_into(
         require_store(folder / STORE)
     from differentia.experiment.measure import measure_with
 
+    client = context.with_resource(where.client(debug="--debug" in context.obj))
     network = load_named_network(experiment.network.spec, quiet=shown.quiet, **experiment.network.options())
     require_writable(folder, f"--out {folder}")
     context.with_resource(held(folder))
     recordings = folder / STORE / RECORDINGS
     before = _times(recordings)
     with seen(shown.quiet) as progress:
-        kept = replace(recording, store=folder / STORE if store else None, progress=progress)
+        kept = replace(recording, store=folder / STORE if store else None, client=client, progress=progress)
         measured = measure_with(network, stimuli, options, kept)
         sources = {name: stimulus.source for name, stimulus in stimuli.items() if name not in found}
         write_experiment(folder / EXPERIMENT, experiment, sources)

@@ -16,7 +16,7 @@ from differentia.output.options import FigureOptions
 from differentia.recording.options import RecordOptions
 from differentia.results.references import OTHERS
 from differentia.system.choices import DTYPE, PREPROCESS, Choice
-from differentia.system.fields import Option, Whole, options_of, value_of
+from differentia.system.fields import Count, Option, Whole, options_of, value_of
 
 #: What the shell completes, though there are more of them.
 NETWORKS = Choice(
@@ -44,7 +44,7 @@ DEVICE = Choice("device", ("auto", "cpu", "cuda"))
 FIELDS = {
     name: field
     for name, field in options_of(MeasureOptions, RecordOptions).items()
-    if name not in ("store", "progress")
+    if name not in ("store", "client", "progress")
 }
 
 #: Those of `measure-responses`, in the words of what was recorded.
@@ -98,7 +98,7 @@ HELP_ORDER = (
         "views",
         "skip_unreadable",
     ),
-    *("drop_duplicates", "follow_links", "store", "fresh", "memory"),
+    *("drop_duplicates", "follow_links", "store", "fresh", "memory", "workers", "scheduler"),
 )
 
 #: The same of `neurons`: all that says how responses or states come about stands together.
@@ -198,6 +198,11 @@ SETS_FROM_TEXT = (
 )
 CLASSES_TEXT = "A file of the names of the classes: one a line, or JSON, such as Keras's class index."
 SIZE_TEXT = "224, 224x192 (height x width) or 28x28x1 (and channels)."
+WORKERS_TEXT = "Processes of this machine that record and measure, each with its share of the cores."
+SCHEDULER_TEXT = (
+    "A cluster of Dask, whose workers record and measure: the address of its scheduler (tcp://host:8786), or "
+    "the file that it wrote (scheduler.json). All of them have to see DIR, the images and the network."
+)
 OWN = "the network's own"
 
 #: Annotation and default of the options that several commands have, by the name of their parameter.
@@ -221,6 +226,8 @@ SHARED: dict[str, tuple[Any, Any]] = {
     "store": _flag(
         "--store", "Keep the responses on disk (responses.zarr), from which a later run continues.", True
     ),
+    "workers": (Annotated[Any, value(Count, WORKERS_TEXT, shown="this process")], None),
+    "scheduler": (Annotated[str | None, text(SCHEDULER_TEXT, "ADDRESS")], None),
     **{name: _of_field(options_of(FigureOptions)[field]) for name, field in FIGURES.items()},
     "as_json": _flag("--json", "Print the numbers as JSON."),
     "quiet": (

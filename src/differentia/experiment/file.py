@@ -14,8 +14,7 @@ from pydantic import Field, ValidationError
 from differentia.errors import InputError, unknown_name, warn
 from differentia.experiment.checks import counts_of
 from differentia.experiment.options import MeasureOptions, measure_and_record
-from differentia.networks.hubs.names import HUBS
-from differentia.networks.weight_files import names_weights_file
+from differentia.networks.specs import absolute_spec
 from differentia.neurons.options import RecordingOptions
 from differentia.recording.options import MAP_IMAGES, RecordOptions
 from differentia.stimuli.base import Stimuli
@@ -34,10 +33,7 @@ from differentia.system.fields import (
     options_of,
     problems,
 )
-from differentia.system.files import read_text, user_path, written_whole
-
-#: How specs begin that may name a local folder.
-LOCAL = ("hf:", "timm:local-dir:", "open_clip:local-dir:")
+from differentia.system.files import absolute_path, read_text, user_path, written_whole
 
 _AnyExperiment = TypeVar("_AnyExperiment", bound=Strict)
 
@@ -66,8 +62,8 @@ class NetworkSection(Strict):
 
     def with_absolute_paths(self, folder: Path) -> NetworkSection:
         """Return the same with its paths, relative to a folder, absolute."""
-        classes = None if self.classes is None else _absolute(self.classes, folder)
-        return self.model_copy(update={"spec": _absolute_spec(self.spec, folder), "classes": classes})
+        classes = None if self.classes is None else absolute_path(self.classes, folder)
+        return self.model_copy(update={"spec": absolute_spec(self.spec, folder), "classes": classes})
 
 
 class MeasureSection(model_of(IN_FILE.values())):  # type: ignore[misc]
@@ -174,9 +170,9 @@ def read_experiment(path: str | os.PathLike[str]) -> AnyExperiment:
         )
     folder = file.absolute().parent
     if isinstance(experiment, ResponsesExperiment):
-        experiment.responses.file = _absolute(experiment.responses.file, folder)
+        experiment.responses.file = absolute_path(experiment.responses.file, folder)
     elif isinstance(experiment, RecordingExperiment):
-        experiment.recording.files = tuple(_absolute(file, folder) for file in experiment.recording.files)
+        experiment.recording.files = tuple(absolute_path(file, folder) for file in experiment.recording.files)
     else:
         experiment.network = experiment.network.with_absolute_paths(folder)
         if experiment.sets_from is not None:
@@ -186,7 +182,7 @@ def read_experiment(path: str | os.PathLike[str]) -> AnyExperiment:
             name: absolute_source(source, folder, names) for name, source in experiment.sets.items()
         }
     if experiment.out is not None:
-        experiment.out = _absolute(experiment.out, folder)
+        experiment.out = absolute_path(experiment.out, folder)
     return experiment
 
 
@@ -276,7 +272,8 @@ def write_responses_experiment(path: Path, experiment: ResponsesExperiment) -> N
     """Write the file that repeats a measurement of responses at hand, in the same way."""
     measure = {name: as_toml(value) for name, value in experiment.measure if value is not None}
     _write(
-        path, {"responses": {"file": _absolute(experiment.responses.file, Path.cwd())}, "measure": measure}
+        path,
+        {"responses": {"file": absolute_path(experiment.responses.file, Path.cwd())}, "measure": measure},
     )
 
 
@@ -286,7 +283,7 @@ def write_recording_experiment(path: Path, experiment: RecordingExperiment, file
         {name: as_toml(value) for name, value in table if value is not None}
         for table in (experiment.recording, experiment.measure)
     )
-    section["files"] = [_absolute(file, Path.cwd()) for file in files]
+    section["files"] = [absolute_path(file, Path.cwd()) for file in files]
     _write(path, {"recording": section, "measure": measure})
 
 
@@ -295,28 +292,3 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
 
     with written_whole(path) as beside:
         beside.write_text(tomli_w.dumps({"differentia": version("differentia"), **content}), encoding="utf-8")
-
-
-def _absolute(path: str, folder: Path) -> str:
-    return os.path.abspath(folder / os.path.expanduser(path))
-
-
-def _absolute_spec(spec: str, folder: Path) -> str:
-    """Return a network's spec with the paths in it absolute."""
-    name, _, query = spec.partition("?")
-    of_hub = name.partition(":")[0] in HUBS
-    if name.endswith(".keras") and not of_hub:
-        name = _absolute(name, folder)
-    for start in LOCAL:
-        if name.startswith(start) and Path(_absolute(name.removeprefix(start), folder)).is_dir():
-            name = start + _absolute(name.removeprefix(start), folder)
-    parts = []
-    for part in query.split("&") if query else []:
-        key, _, value = part.partition("=")
-        weights = key in ("weights", "pretrained") and names_weights_file(value)
-        if not of_hub:
-            weights = key == "weights" and value.lower() not in ("imagenet", "none")
-        if weights or (key == "classes" and Path(_absolute(value, folder)).is_file()):
-            part = f"{key}={_absolute(value, folder)}"
-        parts.append(part)
-    return f"{name}?{'&'.join(parts)}" if parts else name

@@ -28,6 +28,7 @@ from differentia.networks.calls import (
 from differentia.networks.discovery import Found, discover
 from differentia.networks.layers import INPUT, LEAVES, OPERATIONS, Layer, Unrecorded, without_operations
 from differentia.networks.operations import unseen
+from differentia.networks.origin import Origin
 from differentia.networks.probes import as_tensor
 from differentia.networks.tokens import ALL, with_tokens
 from differentia.networks.transforms import Transform
@@ -70,6 +71,8 @@ class Network(Shown, ABC):
         What its weights are called, where it comes from a library: a name, a file's path, "random".
     package
         The package that it comes from, as it is installed.
+    origin
+        What it was loaded from, where that can be written down, so that others can load the same.
     traceable
         Whether its pass is made of PyTorch's operations, so that it can be written as a graph of them.
     operations
@@ -89,6 +92,7 @@ class Network(Shown, ABC):
     classifies: bool = True
     weights: str = ""
     package: str = ""
+    origin: Origin | None = None
     traceable: bool = False
     operations: bool = False
     inert: ClassVar[frozenset[str]] = frozenset()

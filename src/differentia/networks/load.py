@@ -19,6 +19,7 @@ from differentia.networks.hubs.base import HubNetwork
 from differentia.networks.hubs.names import HUBS
 from differentia.networks.keras import KerasNetwork, is_keras_model, load_application, load_keras_file
 from differentia.networks.misfits import brief
+from differentia.networks.origin import origin_of
 from differentia.networks.specs import (
     NOTHING,
     NetworkSpec,
@@ -107,7 +108,10 @@ def load_network(
     if not (forward is None or callable(forward)):
         raise InputError(f"forward is {forward!r}; expected a function from a batch to the call's arguments")
     if isinstance(network, str | os.PathLike):
-        return _from_spec(_with_weights(os.fspath(network), weights), about)
+        spec = _with_weights(os.fspath(network), weights)
+        loaded = _from_spec(spec, about)
+        loaded.origin = origin_of(spec, about)
+        return loaded
     if weights is not None:
         raise InputError("weights= goes with the name of a network; load them into this one beforehand")
     return _from_object(network, type(network).__name__, about)

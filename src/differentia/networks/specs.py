@@ -19,7 +19,7 @@ from differentia.networks.keras_files import require_harmless_weights
 from differentia.networks.preprocessing import require_preprocessing
 from differentia.networks.weight_files import OF_WEIGHTS, names_weights_file, require_weights
 from differentia.system.choices import PREPROCESS
-from differentia.system.files import user_path
+from differentia.system.files import absolute_path, user_path
 from differentia.system.specs import parse_spec
 
 #: What is said about a network where only its name is given.
@@ -49,6 +49,9 @@ DEVICES = (
 )
 USUAL_DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 DEVICE_SYNONYMS = {"gpu": "cuda", "nvidia": "cuda", "metal": "mps", "apple": "mps", "none": "auto"}
+
+#: How specs begin that may name a local folder.
+LOCAL = ("hf:", "timm:local-dir:", "open_clip:local-dir:")
 
 #: What has networks too, but of which none can be named here.
 OTHER_LIBRARIES = ("keras_hub", "tf", "tfhub")
@@ -162,6 +165,27 @@ def require_device_name(device: str) -> None:
         raise unknown_name("device", word, USUAL_DEVICES, DEVICE_SYNONYMS)
     if colon and not number.isdecimal():
         raise InputError(f"device is {device!r}; expected the number of one behind the colon, as in {word}:0")
+
+
+def absolute_spec(spec: str, folder: Path) -> str:
+    """Return a network's spec with the paths in it absolute."""
+    name, _, query = spec.partition("?")
+    of_hub = name.partition(":")[0] in HUBS
+    if name.endswith(".keras") and not of_hub:
+        name = absolute_path(name, folder)
+    for start in LOCAL:
+        if name.startswith(start) and Path(absolute_path(name.removeprefix(start), folder)).is_dir():
+            name = start + absolute_path(name.removeprefix(start), folder)
+    parts = []
+    for part in query.split("&") if query else []:
+        key, _, value = part.partition("=")
+        weights = key in ("weights", "pretrained") and names_weights_file(value)
+        if not of_hub:
+            weights = key == "weights" and value.lower() not in ("imagenet", "none")
+        if weights or (key == "classes" and Path(absolute_path(value, folder)).is_file()):
+            part = f"{key}={absolute_path(value, folder)}"
+        parts.append(part)
+    return f"{name}?{'&'.join(parts)}" if parts else name
 
 
 def _seed(spec: str, options: dict[str, Any]) -> int:

@@ -173,6 +173,15 @@ class RecordOptions:
         shown="half of what is free",
         in_file=False,
     )
+    client: Any = option(
+        None,
+        "",
+        doc="A ``dask.distributed.Client``: its workers record the images, which they open themselves, and "
+        "measure; by default this process does. It needs a store that all of them see, a network that was "
+        "named (``keras:MobileNet``, ``package.module:factory``, a ``.keras`` file), and sets that are files "
+        "or generated",
+        in_file=False,
+    )
     progress: Annotated[Any, AfterValidator(require_progress)] = option(
         None,
         "",
@@ -232,6 +241,7 @@ class KindsKeywords(TypedDict, total=False):
     fresh: bool
     record: bool
     memory: int | str | None
+    client: Any
     progress: Progress | bool | None
 
 

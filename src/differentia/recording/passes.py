@@ -34,7 +34,7 @@ from differentia.recording.planning import (
 )
 from differentia.recording.ranking import RANKING, Ranking
 from differentia.recording.responses import FilterMap, Moments, Predictions, Responses, Views, require_finite
-from differentia.recording.schedule import Showing, schedule, schedule_part
+from differentia.recording.schedule import Showing, divide, schedule, schedule_part
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store
 from differentia.stimuli.base import Fit, Stimuli, counted
 from differentia.stimuli.copies import content_of
@@ -151,7 +151,23 @@ class Passes:
             self._pass_again(wanted, pools)
         return self._recorded(pools, kept), tuple(sorted(self._skipped, key=self._order))
 
-    def record_part(self, part: Part) -> PartRecorded:
+    def lacking(self) -> list[int]:
+        """Return of each task how many images have to be shown, as far as the numbers of batches tell.
+
+        What ranked units lack is not known: of these, all images are shown twice.
+        """
+        plan, store, stimuli = self._plan, self._store, self._show.stimuli
+        wanted = plan.wanted(self._pools_known_before)
+        kept = {batch.number: batch for batch in store.batches}
+        found: dict[int, int] = {}
+        for number, (_, images) in sorted(divide(stimuli, store).items()):
+            of_batch = [*wanted, *plan.wanted_maps(images)]
+            whole = number in kept and not any(store.missing(one, kept[number]) for one in of_batch)
+            task = number // store.task_batches
+            found[task] = found.get(task, 0) + (0 if whole and not plan.ranked else len(images))
+        return list(found.values())
+
+    def record_part(self, part: Part, *, only_first: bool = False) -> PartRecorded:
         """Show the images of a part, and return what was done.
 
         Where units are ranked, they are shown twice: in the first round to gather sums over all of them, in
@@ -174,7 +190,7 @@ class Passes:
         ranking = Ranking(ranked, self._showings, store)
         first_round = bool(ranking.lacking)
         shown = self._pass(wanted, Probes(plan, pools), ranking)
-        if plan.ranked and not first_round:
+        if plan.ranked and not (first_round or only_first):
             every = Ranking(ranked, scheduled.every, store)
             if every.lacking:
                 raise RecordingError(_lacking_in_words(every.lacking, scheduled.every, store, part))

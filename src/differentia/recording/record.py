@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
+import time
+import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
+import torch
 
-from differentia.errors import InputError, RecordingError
+from differentia.errors import DifferentiaWarning, InputError, RecordingError
 from differentia.networks.base import Network
 from differentia.networks.classes import class_layer
 from differentia.networks.layers import select_layers, wants_operations, without_operations
@@ -26,9 +31,11 @@ from differentia.recording.caveats import (
     warn_of_network,
     whole_in_words,
 )
+from differentia.recording.cluster import Cluster, cluster_of, memory_of_worker, tell
 from differentia.recording.cost import best_batch_size, require_memory
 from differentia.recording.division import Part, batches_of_a_task
 from differentia.recording.fitting import described_fit, fit_of
+from differentia.recording.jobs import Job, given_out, job_of, open_job, read_job, require_the_same
 from differentia.recording.options import POOL, RecordKeywords, RecordOptions, checked_map_images, one_kind
 from differentia.recording.passes import Passes, Show, say_notes
 from differentia.recording.planning import FILTER_MEAN, Plan, checked_maps
@@ -161,7 +168,15 @@ def make_ready(network: Any, sets: Mapping[str, Any], options: RecordOptions) ->
 
 def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) -> dict[str, Responses]:
     names = options.units
+    cluster = _cluster_of(options)
+    if cluster is not None:
+        network = load_network(network)
+        stimuli = as_sets(sets, seed=options.seed, follow_links=options.follow_links)
+        job = job_of(network, stimuli, options, threads=cluster.threads)
+        options = replace(options, memory=min(memory_budget(options.memory), cluster.memory))
     ready = make_ready(network, sets, options)
+    if cluster is not None:
+        ready = _record_elsewhere(cluster, job, ready)
     show, network, stimuli, fit = ready.show, ready.show.network, ready.show.stimuli, ready.show.fit
     with held_store(ready) as opened:
         passes = Passes(show, ready.plan, opened, ready.budget)
@@ -211,15 +226,29 @@ def _conditions(show: Show) -> dict[str, Any]:
     }
 
 
+def _identity(ready: Ready) -> dict[str, Any]:
+    """Return what a recording's numbers depend on, apart from the images."""
+    network = ready.show.network
+    return {
+        "network": ready.fingerprint.result(),
+        "engine": {name: version(name) for name in ("torch", *network.frameworks)},
+        "decoder": {"pillow": version("pillow")},
+        "device": network.device.partition(":")[0],
+        **({} if network.dtype == "float32" else {"dtype": network.dtype}),  # of which old stores say nothing
+        **_conditions(ready.show),
+    }
+
+
 #: Of a store that was begun with other options than are asked for now.
 AS_BEGUN = "%s goes on %s, as it was begun, so that its numbers stay the same; to change %s, use --fresh"
 
 
 @contextmanager
-def held_store(ready: Ready, part: Part | None = None) -> Iterator[Store]:
+def held_store(ready: Ready, part: Part | None = None, *, already: bool = False) -> Iterator[Store]:
     """Give the store that responses go to, which nobody else writes to meanwhile, but for other parts.
 
     The first of several parts fixes what all go by: sizes, whether the pass is compiled, who records what.
+    Where this process holds the folder `already`, it is left to it.
     """
     show, plan, budget = ready.show, ready.plan, ready.budget
     path, batch_size, fresh = show.options.store, show.options.batch_size, show.options.fresh
@@ -234,20 +263,13 @@ def held_store(ready: Ready, part: Part | None = None) -> Iterator[Store]:
         return
     network, folder = show.network, user_path(path)
     require_store(folder)
-    identity = {
-        "network": ready.fingerprint.result(),
-        "engine": {name: version(name) for name in ("torch", *network.frameworks)},
-        "decoder": {"pillow": version("pillow")},
-        "device": network.device.partition(":")[0],
-        **({} if network.dtype == "float32" else {"dtype": network.dtype}),  # of which old stores say nothing
-        **_conditions(show),
-    }
+    identity = _identity(ready)
     behaviour = _behaviour(network, plan)
     if fresh:  # nothing is removed for a run that would be refused
         require_memory(plan, show.images, at_once, budget)
     batches = sum(math.ceil(len(given) / at_once) for given in show.stimuli.values())
     asked = {"always": True, "never": False}.get(show.options.compile)
-    with held(folder, share=None if part is None else str(part)):
+    with nullcontext() if already else held(folder, share=None if part is None else str(part)):
         with nullcontext() if part is None else alone(folder):
             opened = open_recording(
                 folder,
@@ -302,3 +324,79 @@ def _behaviour(network: Network, plan: Plan) -> dict[str, list[float]]:
         placed = some @ signs[: some.shape[1]] / np.sqrt(some.shape[1])
         behaviour[name] = np.nan_to_num([*summary.mean, *np.sqrt(summary.variance), *placed]).tolist()
     return behaviour
+
+
+def _cluster_of(options: RecordOptions) -> Cluster | None:
+    if options.client is None:
+        return None
+    if options.store is None:
+        raise InputError("client= needs store=, a folder that all workers see, into which they write")
+    return cluster_of(options.client) if options.record else None
+
+
+def _record_elsewhere(cluster: Cluster, job: Job, ready: Ready) -> Ready:
+    """Let workers record what is missing of a store, task by task; return what is left to do with it.
+
+    They share the folder, as parts do. Two that give out tasks at once do not share it with one another.
+    """
+    folder = user_path(ready.show.options.store).absolute()
+    with held_store(ready) as store:  # alone: with fresh=True it is emptied
+        begun, batch_size = bool(store.batches or store.divisions), store.batch_size
+    batches = sum(math.ceil(len(given) / batch_size) for given in ready.show.stimuli.values())
+    ready = replace(ready, show=replace(ready.show, options=replace(ready.show.options, fresh=False)))
+    job = job._replace(identity=_identity(ready), behaviour=_behaviour(ready.show.network, ready.plan))
+    with held(folder, share="what workers record"), given_out(cluster, job, folder) as work:
+        seconds = 0.0 if begun else work.one(_seconds_of_a_batch, batch_size)
+        part = Part(1, work.tasks(batches, seconds))
+        with held_store(ready, part, already=True) as store:
+            lacking = Passes(ready.show, ready.plan, store, ready.budget, part=part).lacking()
+        if any(lacking):
+            rounds, progress = 2 if ready.plan.ranked else 1, ready.show.options.progress
+            work.all(_record_task, lacking, progress, images=ready.show.images, rounds=rounds)
+    return ready
+
+
+#: What a worker has loaded of one job, by its store and name; and held by the one task that it does at a time.
+_loaded: dict[tuple[str, str], Ready] = {}
+_doing_a_task = threading.Lock()
+
+
+def _record_task(store: str, name: str, number: int, of: int, first: bool) -> None:
+    """Record what is missing of a task, in a process of a cluster: a part of as many as there are tasks."""
+    with _doing_a_task, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DifferentiaWarning)  # which the client gives
+        ready, part = _load(store, name), Part(number, of)
+
+        def report(done: int, total: int, stage: str) -> None:
+            tell(name, number, done)
+
+        show = replace(ready.show, options=replace(ready.show.options, progress=report))
+        with held_store(ready, part) as opened:
+            Passes(show, ready.plan, opened, ready.budget, part=part).record_part(part, only_first=first)
+
+
+def _seconds_of_a_batch(store: str, name: str, images: int) -> float:
+    """Return how long a pass of a batch takes, in a process of a cluster, beside decoding."""
+    with _doing_a_task:
+        network = _load(store, name).show.network
+        pixels = fixed_generator().integers(0, 256, (images, *network.input_shape), dtype=np.uint8)
+        network.record(pixels, {})  # what is done once
+        started = time.perf_counter()
+        network.record(pixels, {})
+        return time.perf_counter() - started
+
+
+def _load(store: str, name: str) -> Ready:
+    """Load a job's network, and open its images, after a look at whether it is the same here."""
+    if (store, name) not in _loaded:
+        _loaded.clear()
+        folder = Path(store)
+        job = read_job(folder, name)
+        torch.set_num_threads(job.threads)
+        network, sets, options = open_job(
+            job, store=folder, progress=False, memory=memory_of_worker(job.memory)
+        )
+        ready = make_ready(network, sets, options)
+        require_the_same(job, _identity(ready), _behaviour(network, ready.plan))
+        _loaded[store, name] = ready
+    return _loaded[store, name]

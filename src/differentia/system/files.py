@@ -36,6 +36,11 @@ AGAIN = "run the same command again; what was recorded is kept"
 _SERIAL = itertools.count()
 
 
+def absolute_path(path: str, folder: Path) -> str:
+    """Return a path that a user wrote, which may be relative to a folder, with ``~`` expanded."""
+    return os.path.abspath(folder / os.path.expanduser(path))
+
+
 def user_path(path: str | os.PathLike[str]) -> Path:
     """Return a path that a user wrote, with ``~`` expanded; there need not be anything."""
     if not os.fspath(path):

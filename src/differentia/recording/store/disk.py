@@ -50,8 +50,11 @@ WHETHER_COMPILED = "compiled"
 #: The one that says how many images go into one pass, where these are fewer than a batch has.
 AT_ONCE = "at_once"
 
+#: The folder in a store with what workers of a cluster have to know, while they record.
+JOBS = "jobs"
+
 #: What a run leaves that is killed before a store has its mark.
-BEGUN = frozenset({f"{METADATA}.partial", IN_USE})
+BEGUN = frozenset({JOBS, f"{METADATA}.partial", IN_USE})
 
 #: The one with the numbers of threads that images were shown with.
 THREADS = "threads"
@@ -404,7 +407,7 @@ def open_recording(
         there = _recordings(path, notes)
     identity = json.loads(json.dumps({**identity, "recording_format": RECORDING_FORMAT}))
     alike = {key: about for key, about in there.items() if about["identity"] == identity}
-    same = [key for key, about in alike.items() if _behaves_alike(about["behaviour"], behaviour)]
+    same = [key for key, about in alike.items() if behaves_alike(about["behaviour"], behaviour)]
     about: dict[str, Any] = {
         "name": name,
         "identity": identity,
@@ -426,7 +429,7 @@ def open_recording(
             about |= {fact: kept[fact] for fact in facts if fact in kept}
     elif there:
         latest = max(alike or there, key=lambda key: (recordings / key / METADATA).stat().st_mtime)
-        if differing := _what_differs(there[latest], about):
+        if differing := what_differs(there[latest], about):
             notes.append(
                 f"{path}: holds responses recorded with another {differing}; they are kept, but not used: "
                 "--fresh removes them"
@@ -490,7 +493,7 @@ def _recordings(path: Path, notes: list[str]) -> dict[str, dict[str, Any]]:
 BEHAVIOUR_TOLERANCE = 1e-5
 
 
-def _behaves_alike(kept: Mapping[str, Any], now: Mapping[str, Sequence[float]]) -> bool:
+def behaves_alike(kept: Mapping[str, Any], now: Mapping[str, Sequence[float]]) -> bool:
     """Return whether a network makes the same of a fixed image as it did, layer by layer."""
     for layer in kept.keys() & now.keys():
         try:
@@ -509,7 +512,7 @@ UNSAID = {"tokens": "all", "dtype": "float32"}
 SEVERAL_WAYS = ["tokens"]
 
 
-def _what_differs(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+def what_differs(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     """Return in what two recordings differ, in words; "" where that is as it should be."""
     before, now = ({**UNSAID, **about["identity"]} for about in (recorded, wanted))
     names = recorded.get("name"), wanted["name"]

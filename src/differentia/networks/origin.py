@@ -1,0 +1,72 @@
+"""What a network was loaded from, in plain values: another process, or machine, loads the same from them."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from differentia.networks.specs import (
+    NOTHING,
+    absolute_spec,
+    installed_package,
+    names_code,
+)
+
+
+class Origin(NamedTuple):
+    """What `load_network` was given.
+
+    Attributes
+    ----------
+    spec
+        The network's written name, with absolute paths.
+    options
+        What else was said about it.
+    folder
+        Where the code that the name is of lies, unless it is installed; "" of other names.
+    """
+
+    spec: str
+    options: Mapping[str, Any]
+    folder: str = ""
+
+    @contextmanager
+    def code_found(self) -> Iterator[None]:
+        """Look for the network's code in its folder too, after all other places."""
+        if not self.folder or self.folder in sys.path:
+            yield
+            return
+        sys.path.append(self.folder)
+        try:
+            yield
+        finally:
+            sys.path.remove(self.folder)
+
+
+def origin_of(spec: str, about: Mapping[str, Any]) -> Origin | None:
+    """Return what a network was loaded from; None where a function is part of it, which can't be written."""
+    if about["forward"] is not None or callable(about["preprocess"]):
+        return None
+    options = {name: value for name, value in about.items() if value != NOTHING[name]}
+    if "classes" in options:
+        options["classes"] = os.path.abspath(os.path.expanduser(options["classes"]))
+    return Origin(absolute_spec(spec, Path.cwd()), options, _folder_of_code(spec))
+
+
+def _folder_of_code(spec: str) -> str:
+    """Return the folder from which a user's own code is imported; "" where it is installed."""
+    if not names_code(spec):
+        return ""
+    package, _, _ = spec.partition(":")[0].partition(".")
+    if installed_package(package):
+        return ""
+    found = importlib.util.find_spec(package)
+    places = [*(found.submodule_search_locations or ())] if found else []
+    if found and not places and found.has_location:  # a module alone
+        places = [str(found.origin)]
+    return str(Path(places[0]).absolute().parent) if places else ""

@@ -1,0 +1,361 @@
+"""A cluster of Dask: its workers record images and measure layers. Nothing else imports Dask.
+
+A task carries names and numbers only, and gives little back: responses go into the store, which all processes
+see. Nothing stays on a worker but the network that it has loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pickle
+import queue
+import socket
+import tempfile
+import time
+import uuid
+import warnings
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from differentia.errors import DifferentiaError, InputError, RecordingError, StorageError, in_one_line
+from differentia.system.files import user_path
+from differentia.system.machine import memory_budget, usable_core_numbers
+from differentia.system.showing import listed
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+logger = logging.getLogger(__name__)
+
+Found = TypeVar("Found")
+
+#: How often a task is done at most, where it fails for another reason than what the user gave.
+MOST_TRIES = 3
+
+#: In seconds: how long a scheduler has to answer, and between two looks at the workers.
+ANSWER, LOOK = 10, 1.0
+
+#: Tasks that failed of which a message tells.
+MOST_TOLD = 3
+
+_MISSING = "needs Dask, which is not installed; pip install 'differentia[cluster]'"
+
+#: How to go on after what was not the fault of what was given.
+GO_ON = "what was recorded is kept: run the same command again"
+
+
+class Cluster:
+    """Dask's workers, behind a client; see `differentia.system.tasks.Workers`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._known: dict[str, Any] = {}
+        self._looked = float("-inf")
+
+    @property
+    def count(self) -> int:
+        """How many workers there are now; at least 1, which may be yet to come."""
+        self._look()
+        return max(1, len(self._known))
+
+    @cached_property
+    def _machines(self) -> dict[str, _Machine]:
+        """What each worker says of its machine."""
+        if not self._client.nthreads():
+            logger.info("waiting for workers of %s", _address(self._client))
+            self._client.wait_for_workers(1)
+        found = self._client.run(pickle.loads, pickle.dumps(_Call(_machine, ())), on_error="return")
+        for address, machine in found.items():
+            if isinstance(machine, BaseException):
+                raise InputError(f"the worker {address} can't be used: {_in_words(machine)}") from None
+        return found
+
+    @cached_property
+    def threads(self) -> int:
+        """How many threads of PyTorch each worker has: the same for all, so that numbers are.
+
+        Workers share the cores that several of them may use, and that no other limit (Slurm's) parts.
+        """
+        machines = self._machines.values()
+        return min(
+            machine.own or len(machine.cores) // sum(machine.shares(other) for other in machines) or 1
+            for machine in machines
+        )
+
+    @property
+    def memory(self) -> int:
+        """How many bytes responses may take on each worker: half of what the one with least may take."""
+        return min(machine.memory for machine in self._machines.values())
+
+    @contextmanager
+    def told(self, topic: str) -> Iterator[dict[int, int]]:
+        """Give what workers `tell` about a topic: the last number of each task."""
+        last: dict[int, int] = {}
+        self._client.subscribe_topic(topic, lambda event: last.update([event[1]]))
+        try:
+            yield last
+        finally:
+            if self._client.status == "running":
+                self._client.unsubscribe_topic(topic)
+
+    def _look(self) -> None:
+        """Ask for the workers, and tell of those that are gone."""
+        if time.monotonic() - self._looked < LOOK:
+            return
+        if self._client.status != "running":
+            raise _lost(self._client)
+        now = self._client.nthreads()
+        if gone := sorted(self._known.keys() - now.keys()):
+            logger.info(
+                "%s gone (%s), %d left; what was begun there is done again",
+                *("a worker is" if len(gone) == 1 else f"{len(gone)} workers are", listed(gone), len(now)),
+            )
+        self._known, self._looked = now, time.monotonic()
+
+    def each(
+        self,
+        function: Callable[..., Found],
+        tasks: Sequence[tuple[Any, ...]],
+        *,
+        names: Sequence[str],
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Iterator[tuple[int, Found]]:
+        """Yield the number of a task and what a function of a module made of it, as tasks are done.
+
+        Each worker has one at a time, so that it is known what a worker died of, or nearly: a task that was
+        there when several did is tried once more alone. One that fails is done again; where it fails for
+        good, the others are done before that is an error. What the user gave is told at once. Names are
+        ``record_vgg16-17``: what stands before the hyphen is one row of Dask's dashboard.
+        """
+        left, suspects, tries = deque(range(len(tasks))), deque[int](), Counter[int]()
+        running: dict[Any, tuple[int, Future]] = {}
+        failed: dict[int, BaseException] = {}
+        ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        try:
+            while left or running or suspects:
+                while (left and len(running) < self.count) or (suspects and not (left or running)):
+                    number = (left or suspects).popleft()
+                    future = self._begin(function, tasks[number], names[number])
+                    running[future.key] = number, future
+                    future.add_done_callback(ended.put)
+                if meanwhile is not None:
+                    meanwhile()
+                try:
+                    future = ended.get(timeout=LOOK)
+                except queue.Empty:
+                    self._look()
+                    continue
+                number, _ = running.pop(future.key)
+                tries[number] += 1
+                if (error := self._error_of(future)) is None:
+                    found = future.result()
+                    future.release()
+                    yield number, found
+                elif isinstance(error, DifferentiaError) and not isinstance(error, StorageError):
+                    raise error.with_traceback(None)
+                elif _killed(error) and tries[number] == 1:
+                    logger.info("%s is done again alone, when all others are done", names[number])
+                    suspects.append(number)
+                elif _killed(error) or tries[number] == MOST_TRIES:
+                    failed[number] = error
+                else:
+                    logger.info("%s is done again: %s", names[number], _in_words(error))
+                    left.append(number)
+        finally:
+            if running and self._client.status == "running":
+                self._client.cancel([future for _, future in running.values()], force=True)
+        if failed:
+            raise _given_up({names[number]: error for number, error in sorted(failed.items())})
+
+    def _begin(self, function: Callable[..., Any], arguments: tuple[Any, ...], name: str) -> Future:
+        call = pickle.dumps(_Call(function, arguments))
+        key = f"{name}-{uuid.uuid4().hex[:12]}"
+        return self._client.submit(pickle.loads, call, key=key, pure=False)  # type: ignore[no-untyped-call]
+
+    def _error_of(self, future: Future) -> BaseException | None:
+        if future.status == "finished":
+            return None
+        if future.status != "error":  # which nobody but us, or the end of the scheduler, may cancel
+            raise _lost(self._client)
+        error: BaseException = future.exception()
+        return error
+
+
+class _Machine(NamedTuple):
+    """What a worker knows of its machine."""
+
+    host: str
+    cores: frozenset[int]
+    own: int | None  # cores that are the worker's alone
+    memory: int
+
+    def shares(self, other: _Machine) -> bool:
+        return self.host == other.host and bool(self.cores & other.cores)
+
+
+def _machine() -> _Machine:
+    own = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    return _Machine(
+        socket.gethostname(), usable_core_numbers(), int(own) if own.isdecimal() else None, memory_of_worker()
+    )
+
+
+def memory_of_worker(given: int | None = None) -> int:
+    """Return how many bytes responses may take in this process, a worker: half of its limit at most."""
+    from distributed import get_worker
+
+    limits = [given, memory_budget(None)]
+    with suppress(ValueError):  # where this is none
+        if (limit := get_worker().memory_manager.memory_limit) is not None:  # type: ignore[no-untyped-call]
+            limits.append(limit // 2)
+    return min(limit for limit in limits if limit is not None)
+
+
+def tell(topic: str, task: int, number: int) -> None:
+    """Tell those who listen to a topic of a number of a task, from a worker."""
+    from distributed import get_worker
+
+    get_worker().log_event(topic, (task, number))  # type: ignore[no-untyped-call]
+
+
+class _Call:
+    """A call that is made where it is unpickled.
+
+    The scheduler unpickles the functions that it is given: as bytes they pass, and it needs none of what
+    they import.
+    """
+
+    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        self._parts = function, arguments
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return self._parts
+
+
+def _lost(client: Client) -> RecordingError:
+    return RecordingError(
+        f"the scheduler at {_address(client)} is gone, or has ended the tasks; {GO_ON} when it is back"
+    )
+
+
+def _address(client: Client) -> str:
+    return str(getattr(client.scheduler, "address", None) or "an unknown address")
+
+
+def _killed(error: BaseException) -> bool:
+    from distributed import KilledWorker
+
+    return isinstance(error, KilledWorker)
+
+
+def _in_words(error: BaseException) -> str:
+    if _killed(error):
+        return "each worker that did it died; has it too little memory?"
+    if isinstance(error, ModuleNotFoundError):
+        return f"a worker has no {error.name}; install there what is installed here"
+    text = in_one_line(error) if isinstance(error, Exception) else str(error)
+    return text if isinstance(error, DifferentiaError) else f"{type(error).__name__}: {text}"
+
+
+def _given_up(failed: dict[str, BaseException]) -> RecordingError:
+    """Return the error for tasks that failed for good, when all others are done."""
+    told = [f"{name} ({_in_words(error)})" for name, error in failed.items()]
+    more = f", and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
+    return RecordingError(f"given up: {'; '.join(told[:MOST_TOLD])}{more}; all others are done, and {GO_ON}")
+
+
+def cluster_of(client: Any) -> Cluster:
+    """Return the workers of a user's client."""
+    try:
+        from distributed import Client
+    except ImportError:
+        raise InputError(f"client= {_MISSING}") from None
+    if not isinstance(client, Client):
+        raise InputError(
+            f"client is of type {type(client).__name__}; expected a dask.distributed.Client, such as "
+            "Client(cluster)"
+        )
+    if client.asynchronous:
+        raise InputError("client is asynchronous; give one that was made without asynchronous=True")
+    if client.status != "running":
+        raise InputError(f"client is {client.status}; give one that is connected to its scheduler")
+    return Cluster(client)
+
+
+@contextmanager
+def local_workers(count: int, *, debug: bool = False) -> Iterator[Client]:
+    """Give the client of as many processes on this machine, which end with this context."""
+    try:
+        import dask
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise InputError(f"--workers {_MISSING}") from None
+    # A task that has killed three is not tried again. What is kept in memory is never put on the disk.
+    settings = {
+        "distributed.scheduler.allowed-failures": MOST_TRIES - 1,
+        "distributed.worker.memory.target": False,
+        "distributed.worker.memory.spill": False,
+    }
+    with (
+        dask.config.set(settings),
+        tempfile.TemporaryDirectory(prefix="differentia-") as scratch,
+        LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            processes=True,
+            local_directory=scratch,
+            dashboard_address=":0" if _has_dashboard() else None,
+            silence_logs=False if debug else logging.CRITICAL,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def _has_dashboard() -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec("bokeh") is not None
+
+
+@contextmanager
+def scheduler_at(address: str, *, debug: bool = False) -> Iterator[Client]:
+    """Give a client of the scheduler at an address, or of the one that wrote a file."""
+    try:
+        from distributed import Client
+        from distributed.versions import VersionMismatchWarning
+    except ImportError:
+        raise InputError(f"--scheduler {_MISSING}") from None
+    if address.endswith(".json"):
+        address = _address_in(address)
+    if not debug:
+        for handler in logging.getLogger("distributed").handlers:
+            handler.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", VersionMismatchWarning)  # what matters is looked at by workers
+            client = Client(address, timeout=ANSWER)
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(
+            f"--scheduler {address}: no scheduler answers ({in_one_line(error)}); check the address, such as "
+            "tcp://host:8786, or the file that dask scheduler --scheduler-file writes"
+        ) from None
+    with client:
+        yield client
+
+
+def _address_in(file: str) -> str:
+    try:
+        content = json.loads(user_path(file).read_text(encoding="utf-8"))
+        return str(content["address"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        reason = getattr(error, "strerror", None) or "it holds no address"
+        raise InputError(
+            f"--scheduler {file}: can't be read ({reason}); expected what dask scheduler --scheduler-file "
+            "writes"
+        ) from None

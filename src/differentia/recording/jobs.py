@@ -1,0 +1,268 @@
+"""A job: what other processes need to know to record images into a store, written into the store itself.
+
+Tasks name the store, the job and a number. So they stay small, and a process reads a job once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
+
+from differentia.errors import InputError, StorageError, in_one_line
+from differentia.networks.base import Network
+from differentia.networks.load import load_network
+from differentia.networks.origin import Origin
+from differentia.recording.cluster import Cluster
+from differentia.recording.division import digest_of
+from differentia.recording.options import RecordOptions
+from differentia.recording.store.disk import JOBS, behaves_alike, what_differs
+from differentia.stimuli.base import Stimuli, counted
+from differentia.stimuli.presentation import as_sets
+from differentia.stimuli.written import Written, written_sets
+from differentia.system.fields import accept, as_toml, options_of
+from differentia.system.files import written_whole
+from differentia.system.locking import held
+from differentia.system.machine import memory_budget
+from differentia.system.progress import Progress
+
+Found = TypeVar("Found")
+
+#: In seconds: how long a task takes.
+OF_A_TASK = 120.0
+
+
+#: Before the network was looked at.
+NOT_KNOWN: Mapping[str, Any] = MappingProxyType({})
+
+
+class Job(NamedTuple):
+    """What is recorded, as JSON can hold it.
+
+    Attributes
+    ----------
+    name
+        What the user calls the network.
+    images
+        By set, a digest of the images' names.
+    options
+        Of the recording, but for what is of one process or machine.
+    threads
+        With how many of PyTorch each process does a pass.
+    memory
+        How many bytes responses may take in each process at most, if that was said.
+    identity, behaviour
+        What the numbers depend on, and what each layer makes of fixed images: a process in which they are
+        others may not record.
+    """
+
+    name: str
+    network: Origin
+    sets: Mapping[str, Written]
+    images: Mapping[str, str]
+    options: Mapping[str, Any]
+    threads: int
+    memory: int | None
+    identity: Mapping[str, Any] = NOT_KNOWN
+    behaviour: Mapping[str, Sequence[float]] = NOT_KNOWN
+
+
+def job_of(
+    network: Network,
+    stimuli: Mapping[str, Stimuli],
+    options: RecordOptions,
+    *,
+    threads: int,
+) -> Job:
+    """Return the job of recording images by a network.
+
+    Raises
+    ------
+    InputError
+        The network, or some images, are in this process only.
+    """
+    if network.origin is None:
+        raise InputError(
+            f"{network.name}: is an object in this process, or has a function as an option, and workers "
+            "can't load it; name it instead: 'keras:NAME?weights=PATH', 'package.module:factory', or the path "
+            "of a .keras file"
+        )
+    given = {
+        name: getattr(options, name) for name, field in options_of(RecordOptions).items() if field.in_file
+    }
+    return Job(
+        network.name,
+        network.origin,
+        written_sets(stimuli, follow_links=options.follow_links),
+        {name: digest_of(given.names) for name, given in stimuli.items()},
+        {name: as_toml(value) for name, value in given.items() if value is not None},
+        threads,
+        None if options.memory is None else memory_budget(options.memory),
+    )
+
+
+def read_job(store: Path, name: str) -> Job:
+    """Return a job of a store.
+
+    Raises
+    ------
+    StorageError
+        It is not there: this machine does not see the store, or does not see it yet.
+    """
+    path = store / JOBS / f"{name}.json"
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        return Job(**{**facts, "network": Origin(*facts["network"])})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        reason = getattr(error, "strerror", None) or in_one_line(error)
+        raise StorageError(
+            f"{path}: can't be read {here()} ({reason}); choose a folder that all workers see"
+        ) from error
+
+
+class Opened(NamedTuple):
+    """What a job is of, in this process."""
+
+    network: Network
+    sets: Mapping[str, Stimuli]
+    options: RecordOptions
+
+
+def open_job(job: Job, **options: Any) -> Opened:
+    """Load a job's network and open its images; `options` are those of this process.
+
+    Raises
+    ------
+    InputError
+        The network can't be loaded here, or a set has other images here.
+    """
+    given = accept(RecordOptions, {**job.options, **options})
+    try:
+        with job.network.code_found():
+            network = load_network(job.network.spec, **job.network.options)
+        network.name = job.name
+        sets = as_sets(job.sets, seed=0, follow_links=given.follow_links)
+    except InputError as error:
+        raise InputError(f"{error} ({here()})") from error
+    for name, images in sets.items():
+        if digest_of(images.names) != job.images[name]:
+            raise InputError(
+                f"set {name!r}: {images.source} holds other images {here()}; let all workers see the same "
+                "files"
+            )
+    return Opened(network, sets, given)
+
+
+def require_the_same(job: Job, identity: Mapping[str, Any], behaviour: Mapping[str, Sequence[float]]) -> None:
+    """Raise an error where a job's network, or what its numbers depend on, is another in this process."""
+    identity = json.loads(json.dumps(identity))
+    alike = behaves_alike(job.behaviour, behaviour)
+    if identity == job.identity and alike:
+        return
+    begun, own = ({"name": job.name, "identity": one} for one in (job.identity, identity))
+    raise InputError(
+        f"{job.name}: differs {here()} in its {what_differs(begun, own)}; numbers of both can't be mixed: "
+        "let all workers have the same"
+    )
+
+
+class Work:
+    """A job's tasks, which workers do."""
+
+    def __init__(self, cluster: Cluster, job: Job, store: Path, name: str, told: Mapping[int, int]) -> None:
+        self._cluster = cluster
+        self._job = job
+        self._place = str(store), name
+        self._told = told
+
+    def one(self, function: Callable[..., Found], *arguments: Any) -> Found:
+        """Return what a function makes of arguments, behind the store and the job's name, on a worker."""
+        names = [f"begin_{plain(self._job.name)}-1"]
+        ((_, found),) = self._cluster.each(function, [(*self._place, *arguments)], names=names)
+        return found
+
+    def tasks(self, batches: int, seconds: float) -> int:
+        """Return how many tasks some batches are, of which one takes some seconds: at least two a worker.
+
+        A task takes two minutes, so that little is lost with a worker, and little is spent on each.
+        """
+        return max(1, min(batches, max(2 * self._cluster.count, math.ceil(batches * seconds / OF_A_TASK))))
+
+    def all(
+        self,
+        function: Callable[[str, str, int, int, bool], None],
+        lacking: Sequence[int],
+        progress: Progress,
+        *,
+        images: int,
+        rounds: int,
+    ) -> None:
+        """Let workers do the tasks in which images are lacking, in one round or two, and tell how far.
+
+        Parameters
+        ----------
+        lacking
+            Of each task, how many images have to be shown in a round.
+        images
+            How many there are in all.
+        """
+        numbers = [number for number, left in enumerate(lacking, 1) if left]
+        total, begun = rounds * images, time.monotonic()
+        there = rounds * (images - sum(lacking))
+        name = plain(self._job.name)
+        for nth in range(rounds):
+            finished: set[int] = set()
+
+            def report(nth: int = nth, finished: set[int] = finished) -> None:
+                done = sum(
+                    min((nth + 1) * left, max(nth * left, self._told.get(number, 0)))
+                    if number not in finished
+                    else (nth + 1) * left
+                    for number, left in enumerate(lacking, 1)
+                )
+                pace = f", {done / max(time.monotonic() - begun, 1e-9):,.3g} images/s" if done else ""
+                workers = counted(self._cluster.count, "worker")
+                progress(there + done, total, f"recording with {workers}{pace}")
+
+            tasks = [(*self._place, number, len(lacking), nth + 1 < rounds) for number in numbers]
+            names = [f"record_{name}-{number}" for number in numbers]
+            for at, _ in self._cluster.each(function, tasks, names=names, meanwhile=report):
+                finished.add(numbers[at])
+                report()
+
+
+@contextmanager
+def given_out(cluster: Cluster, job: Job, store: Path) -> Iterator[Work]:
+    """Give the work of a job, which is written into a store meanwhile; there is one job at a time."""
+    text = json.dumps(job._asdict())
+    name = hashlib.sha256(text.encode()).hexdigest()[:16]
+    path = store / JOBS / f"{name}.json"
+    try:
+        with held(store / JOBS), cluster.told(name) as told:
+            with written_whole(path) as beside:
+                beside.write_text(text, encoding="utf-8")
+            try:
+                yield Work(cluster, job, store, name, told)
+            finally:
+                path.unlink(missing_ok=True)
+    finally:
+        with suppress(OSError):  # of another
+            (store / JOBS).rmdir()
+
+
+def plain(name: str) -> str:
+    """Return a network's name without what stands behind its ?, as Dask's dashboard can group tasks by it."""
+    return re.sub(r"\W+", "_", name.partition("?")[0])
+
+
+def here() -> str:
+    """Return where this process is, for the errors of one among many."""
+    return f"on the worker's host {socket.gethostname()}"

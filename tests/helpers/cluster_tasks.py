@@ -1,0 +1,70 @@
+"""What workers of a cluster do in the tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from helpers.networks import Tricky
+
+import differentia as dif
+
+
+def double(number: int) -> int:
+    """Return twice a number."""
+    return 2 * number
+
+
+def process(seconds: float) -> int:
+    """Return the number of the process, after a while."""
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def fail_at_first(number: int, folder: str, times: int, how: str) -> int:
+    """Return a number, after it failed, or its process was killed, some times in all."""
+    for nth in range(times):
+        mark = Path(folder, f"{number}-{nth}")
+        if not mark.exists():
+            mark.touch()
+            if how == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise OSError(f"the disk of task {number} is away")
+    return number
+
+
+def refuse(number: int) -> int:
+    """Return a number, but not 2."""
+    if number == 2:
+        raise dif.InputError("set 'a': is wrong")
+    return number
+
+
+class Slow(Tricky):
+    """Takes its time, and does what the process's environment says: a test's worker is no other's."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute, more slowly; of many images, with more memory than there is."""
+        time.sleep(self.seconds)
+        if "HUNGRY" in os.environ and len(x) > 2:
+            held = [np.ones(2**24) for _ in range(64)]  # 8 GB, touched
+            assert held
+        return super().forward(x)
+
+
+def slow(seconds: float = 0.1) -> torch.nn.Module:
+    """Return the same network each time, but where the environment says otherwise."""
+    torch.manual_seed(1)
+    network = Slow(seconds)
+    if "OTHER_WEIGHTS" in os.environ:
+        with torch.no_grad():
+            network.head.bias += 1
+    return network

@@ -1,0 +1,207 @@
+"""Workers of a cluster: what they do, what fails, and what is told of it, on real processes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from distributed import Client
+from helpers.cluster_tasks import double, fail_at_first, process, refuse
+
+import differentia as dif
+from differentia.recording.cluster import Cluster, cluster_of, local_workers, scheduler_at
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    """Two processes, which restart where they are killed."""
+    with local_workers(2) as client:
+        yield client
+
+
+@pytest.fixture
+def cluster(client: Client) -> Cluster:
+    return cluster_of(client)
+
+
+def done(
+    cluster: Cluster, function: Any, tasks: list[tuple[Any, ...]], found: dict[int, Any] | None = None
+) -> dict[int, Any]:
+    """Return what workers made of tasks, by their numbers; it is put into `found` as it comes."""
+    found = {} if found is None else found
+    names = [f"try_{function.__name__}-{number}" for number in range(len(tasks))]
+    for number, made in cluster.each(function, tasks, names=names):
+        found[number] = made
+    return found
+
+
+def test_each_task_is_done_once(cluster: Cluster) -> None:
+    """By processes of their own, in whatever order; nothing stays there."""
+    assert cluster.count == 2
+    assert done(cluster, double, [(number,) for number in range(20)]) == {n: 2 * n for n in range(20)}
+    assert done(cluster, double, []) == {}
+    pids = {*done(cluster, process, [(0.05,)] * 6).values()}
+    assert len(pids) == 2
+    assert os.getpid() not in pids
+    ends = time.monotonic() + 5
+    while any(cluster._client.has_what().values()) and time.monotonic() < ends:  # it is let go of beside
+        time.sleep(0.01)
+    assert not any(cluster._client.has_what().values())
+
+
+def test_what_the_user_gave_is_told_at_once(cluster: Cluster) -> None:
+    """In the words of the error, and not again; the next tasks are done."""
+    with pytest.raises(dif.InputError, match=r"^set 'a': is wrong$"):
+        done(cluster, refuse, [(number,) for number in range(50)])
+    assert done(cluster, double, [(3,)]) == {0: 6}
+
+
+def test_what_fails_is_done_again(cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Twice at most; what fails three times is named, when all others are done."""
+    caplog.set_level(logging.INFO, "differentia")
+    (tmp_path / "2").mkdir()
+    (tmp_path / "3").mkdir()
+    two, three = (
+        [(number, str(tmp_path / str(times)), times if number == 1 else 0, "raise") for number in range(5)]
+        for times in (2, 3)
+    )
+    assert done(cluster, fail_at_first, two) == {number: number for number in range(5)}
+    assert caplog.text.count("try_fail_at_first-1 is done again: OSError: the disk of task 1 is away") == 2
+    found: dict[int, Any] = {}
+    with pytest.raises(dif.RecordingError, match=r"^given up: try_fail_at_first-1 \(OSError: .*\)") as error:
+        done(cluster, fail_at_first, three, found)
+    assert sorted(found) == [0, 2, 3, 4]
+    assert str(error.value).endswith(
+        "others are done, and what was recorded is kept: run the same command again"
+    )
+
+
+def test_what_kills_workers(cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is tried three times among others, then alone; only what kills there too is given up, and named."""
+    caplog.set_level(logging.INFO, "differentia")
+    (tmp_path / "some").mkdir()
+    (tmp_path / "many").mkdir()
+    some = [(number, str(tmp_path / "some"), 1 if number == 1 else 0, "kill") for number in range(5)]
+    assert done(cluster, fail_at_first, some) == {number: number for number in range(5)}
+    many = [(number, str(tmp_path / "many"), 9 if number == 1 else 0, "kill") for number in range(5)]
+    found: dict[int, Any] = {}
+    with pytest.raises(dif.RecordingError, match=r"^given up: try_fail_at_first-1 \(each worker .* died"):
+        done(cluster, fail_at_first, many, found)
+    assert sorted(found) == [0, 2, 3, 4]
+    assert len([*(tmp_path / "many").iterdir()]) == 6
+    assert re.search(r"gone \(tcp://.*\), . left; what was begun there is done again", caplog.text)
+    assert "try_fail_at_first-1 is done again alone, when all others are done" in caplog.text
+
+
+def test_what_is_no_client() -> None:
+    with pytest.raises(dif.InputError, match=r"^client is of type str; expected a dask.distributed.Client"):
+        cluster_of("tcp://host:8786")
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        (
+            "tcp://127.0.0.1:9",
+            r"--scheduler tcp://127.0.0.1:9: no scheduler answers \(.*\); check the address",
+        ),
+        ("no such host", r"--scheduler no such host: no scheduler answers"),
+        (
+            "away.json",
+            r"--scheduler away.json: can't be read \(No such file or directory\); expected what dask",
+        ),
+        ("other.json", r"--scheduler other.json: can't be read \(it holds no address\); expected what dask"),
+    ],
+)
+def test_no_scheduler(address: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one line, within seconds."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("differentia.recording.cluster.ANSWER", 1)
+    Path("other.json").write_text("[1]")
+    with pytest.raises(dif.InputError, match=expected) as error, scheduler_at(address):
+        pass
+    assert "\n" not in str(error.value)
+
+
+def test_a_scheduler_by_its_address_and_its_file(client: Client, tmp_path: Path) -> None:
+    """Several may be connected; the one that leaves takes nothing away from the others."""
+    address = client.scheduler.address
+    (tmp_path / "scheduler.json").write_text(f'{{"address": "{address}"}}')
+    for named in (address, str(tmp_path / "scheduler.json")):
+        with scheduler_at(named) as other:
+            assert done(cluster_of(other), double, [(4,)]) == {0: 8}
+        with pytest.raises(dif.InputError, match=r"^client is closed; give one that is connected"):
+            cluster_of(other)
+    assert done(cluster_of(client), double, [(5,)]) == {0: 10}
+
+
+# ---------------------------------------------------------------------------------------------- recording
+
+SETS = {"noise": "noise:13", "digits": "digits:9"}
+SOME: dict[str, Any] = {"layers": ["input", "block1_conv1", "logits"], "pool": 40, "batch_size": 4}
+
+
+@pytest.fixture
+def same_threads(cluster: Cluster) -> Iterator[None]:
+    """A pass in this process has as many threads as one of a worker."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(cluster.threads)
+    yield
+    torch.set_num_threads(before)
+
+
+def require_equal(found: dif.Responses, expected: dif.Responses) -> None:
+    """Raise an error where responses differ in any bit, or images in their order."""
+    assert found.images == expected.images
+    assert found.values.keys() == expected.values.keys()
+    for name, values in expected.values.items():
+        assert np.array_equal(np.asarray(found.values[name]), np.asarray(values)), name
+        assert np.array_equal(found.units[name], expected.units[name]), name
+
+
+@pytest.mark.usefixtures("same_threads")
+def test_workers_record_the_same_bits(client: Client, tmp_path: Path) -> None:
+    """As one process; each image once, further ones beside them, and none of it in this process."""
+    told: list[tuple[int, int, str]] = []
+    alone = dif.record("digits", SETS, **SOME)
+    given: dict[str, Any] = {**SOME, "client": client, "store": tmp_path / "store"}
+    require_equal(dif.record("digits", SETS, **given, progress=lambda *now: told.append(now)), alone)
+    assert {total for _, total, _ in told} == {22}
+    assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
+    assert told[-1][0] == 22
+    assert re.fullmatch(r"recording with 2 workers, [0-9.,]+ images/s", told[-1][2])
+    more = {**SETS, "others": "noise:6?seed=5"}
+    told.clear()
+    found = dif.record("digits", more, **given, progress=lambda *now: told.append(now))
+    require_equal(found, dif.record("digits", more, **SOME))
+    assert told[0][0] == 22
+    require_equal(dif.record("digits", more, **SOME, store=tmp_path / "store"), found)
+    assert not (tmp_path / "store" / "jobs").exists()
+
+
+def test_what_workers_can_not_open(client: Client, tmp_path: Path) -> None:
+    """Is told before anything is written, with what to do."""
+    given: dict[str, Any] = {"client": client, "store": tmp_path / "store"}
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3))
+    network = dif.load_network(module, preprocess="unit", input_shape=(8, 8, 3))
+    with pytest.raises(
+        dif.InputError, match=r"^Sequential: is an object in this process, .*; name it instead: '"
+    ):
+        dif.record(network, SETS, **given)
+    with pytest.raises(
+        dif.InputError, match=r"^set 'own' \(array\) can't be opened by other processes; save its"
+    ):
+        dif.record("digits", {"own": np.zeros((2, 32, 32), np.uint8)}, **given)
+    assert not (tmp_path / "store").exists()
+    with pytest.raises(dif.InputError, match=r"^client= needs store=, a folder that all workers see"):
+        dif.record("digits", SETS, client=client)
+    with pytest.raises(dif.InputError, match=r"^client is of type int; expected a dask.distributed.Client"):
+        dif.record("digits", SETS, client=3, store=tmp_path / "store")
