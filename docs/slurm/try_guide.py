@@ -324,7 +324,8 @@ def lifetime(trial: Trial) -> None:
         ('"digits": "digits:400"', '"photographs": "photographs"'),
         (
             '"digits", sets, n_units=(200, 1000)',
-            '"slow:network", sets, preprocess="imagenet", input_shape=(3, 64, 64), batch_size=4, n_units=200',
+            'dif.load_network("slow:network", preprocess="imagenet", input_shape=(3, 64, 64)), sets,'
+            " batch_size=4, n_units=200",
         ),
         ("minimum_jobs=10, maximum_jobs=10", "minimum_jobs=2, maximum_jobs=2"),
     )
