@@ -50,6 +50,7 @@ from .output.paper.paragraph import Methods as Methods, describe_methods as desc
 from .output.paper.references import Reference as Reference
 from .output.report.page import show as show, write_report as write_report
 from .recording.parts import record_part as record_part
+from .recording.passes import PartRecorded as PartRecorded
 from .recording.record import record as record
 from .recording.response_files import read_responses as read_responses
 from .recording.responses import Responses as Responses

@@ -159,6 +159,7 @@ def demo(
     "--set noise=noise:43 --out vgg16",
     "differentia measure timm:vit_tiny_patch16_224 --layers :blocks --set noise=noise:43 "
     "--set cats=data/cats --out vit",
+    "differentia measure keras:VGG16 --set noise=noise:43 --set cats=data/cats --out vgg16 --part 3/10",
 )
 def measure(
     context: typer.Context,
@@ -178,6 +179,8 @@ def measure(
     dpi: int | None,
     store: bool,
     fresh: bool,
+    part: Any,
+    record: bool,
     memory: str | None,
     workers: int | None,
     scheduler: str | None,
@@ -191,6 +194,10 @@ def measure(
     (predictions.csv), figures, a report to explore (report.html), the experiment file that repeats the
     measurement, and the responses (responses.zarr), from which the same command, or one with more sets,
     layers or units, continues.
+
+    With --part I/N it only records a share of the images, for as many processes at the same time as there are
+    parts, on one machine or many; then the same command without --part measures. Units that are ranked (top,
+    top_variance) take two rounds of all parts.
     """
     about: dict[str, Any] = {
         "preprocess": preprocess,
@@ -217,6 +224,8 @@ def measure(
         fresh=fresh,
         memory=memory,
         where=measuring.Where(workers, scheduler),
+        part=part,
+        record=record,
         shown=measuring.Shown(FigureOptions(figures, figure_width, dpi), as_json, quiet),
     )
 
@@ -311,6 +320,8 @@ def run(
     dpi: int | None,
     store: bool,
     fresh: bool,
+    part: Any,
+    record: bool,
     memory: str | None,
     workers: int | None,
     scheduler: str | None,
@@ -334,11 +345,20 @@ def run(
         if isinstance(read, Experiment):
             where = measuring.Where(workers, scheduler)
             measuring.measure_into(
-                context, folder, read, store=store, fresh=fresh, memory=memory, where=where, shown=shown
+                context,
+                folder,
+                read,
+                store=store,
+                fresh=fresh,
+                memory=memory,
+                where=where,
+                part=part,
+                record=record,
+                shown=shown,
             )
             return
-        if fresh or not store:
-            unused = "--fresh" if fresh else "--no-store"
+        given = {"--fresh": fresh, "--no-store": not store, "--part": part, "--no-record": not record}
+        if unused := next((option for option, is_given in given.items() if is_given), None):
             raise InputError(f"nothing is recorded of responses that are in a file; leave {unused} out")
         if isinstance(read, ResponsesExperiment):
             measuring.measure_responses_into(context, folder, read, memory=memory, shown=shown)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from differentia.experiment.file import Experiment, ResponsesExperiment
+    from differentia.recording.division import Part
+    from differentia.recording.passes import PartRecorded
     from differentia.system.progress import Progress
 
 #: The name of the page that explains a folder's result.
@@ -57,13 +59,15 @@ class Where:
     workers: int | None = None
     scheduler: str | None = None
 
-    def check(self, store: bool) -> None:
+    def check(self, store: bool, part: Part | None) -> None:
         """Raise the errors that can be told before anything is begun."""
         given = [name for name in ("workers", "scheduler") if getattr(self, name) is not None]
         if len(given) > 1:
             raise InputError(
                 "--workers are of this machine, --scheduler is of a cluster; leave one of them out"
             )
+        if given and part is not None:
+            raise InputError(f"--{given[0]} records all parts, --part one; leave one of them out")
         if given and not store:
             raise InputError(
                 f"--{given[0]} needs responses on disk, which workers write; leave --no-store out"
@@ -91,8 +95,10 @@ def measure_into(
     memory: str | None,
     shown: Shown,
     where: Where = HERE,
+    part: Part | None = None,
+    record: bool = True,
 ) -> None:
-    """Measure, write all that belongs into the folder, and print the numbers."""
+    """Measure, write all that belongs into the folder, and print the numbers; or record a part."""
     from differentia.cli.loading import check_named_network, load_named_network
     from differentia.experiment.checks import check_measurement
     from differentia.experiment.file import experiment_of, write_experiment
@@ -102,26 +108,39 @@ def measure_into(
     folder = folder_to_write(out)
     if fresh and not store:
         raise InputError("--fresh and --no-store do not go together; leave one of them out")
-    where.check(store)
+    where.check(store, part)
+    if not (store or record):
+        raise InputError(
+            "--no-record reads what is kept, and --no-store keeps nothing; leave one of them out"
+        )
+    if part is not None:
+        require_a_store(part, store=store, fresh=fresh, record=record)
     experiment = experiment_of(experiment)
-    options, recording = experiment.options(fresh=fresh, memory=memory)
+    options, recording = experiment.options(fresh=fresh, memory=memory, record=record)
     check_named_network(experiment.network.spec, **experiment.network.options())
     found = experiment.found_sets(recording.follow_links)
     stimuli = check_measurement(options, recording, {**experiment.sets, **found})
     if store:
         require_store(folder / STORE)
-    from differentia.experiment.measure import measure_with
+    from differentia.experiment.measure import measure_with, with_pool
+    from differentia.recording.parts import record_part_with
 
     client = context.with_resource(where.client(debug="--debug" in context.obj))
     network = load_named_network(experiment.network.spec, quiet=shown.quiet, **experiment.network.options())
     require_writable(folder, f"--out {folder}")
-    context.with_resource(held(folder))
+    context.with_resource(held(folder, share=None if part is None else str(part)))
     recordings = folder / STORE / RECORDINGS
     before = _times(recordings)
+    sources = {name: stimulus.source for name, stimulus in stimuli.items() if name not in found}
     with seen(shown.quiet) as progress:
         kept = replace(recording, store=folder / STORE if store else None, client=client, progress=progress)
+        if part is not None:
+            recorded = record_part_with(network, stimuli, part, with_pool(options, kept))
+            if not (folder / EXPERIMENT).exists():
+                write_experiment(folder / EXPERIMENT, experiment, sources)
+            tell_part(recorded, shown)
+            return
         measured = measure_with(network, stimuli, options, kept)
-        sources = {name: stimulus.source for name, stimulus in stimuli.items() if name not in found}
         write_experiment(folder / EXPERIMENT, experiment, sources)
         results, written = write_results(context, folder, measured, shown.figures, progress)
     written[folder / STORE] = _times(recordings) != before
@@ -157,6 +176,45 @@ def measure_responses_into(
         measured = {str(result["units"].item()): result}
         results, written = write_results(context, folder, measured, shown.figures, progress)
     tell(folder, results, written, shown)
+
+
+def require_a_store(part: Part, *, store: bool, fresh: bool, record: bool) -> None:
+    """Raise an error where a part does not go with other options."""
+    advice = {
+        "--no-store": (not store, "a part goes to a store, which all parts share; leave one of them out"),
+        "--fresh": (fresh, "other parts may be recorded already; remove the store, and then begin the parts"),
+        "--no-record": (not record, "a part does nothing but record; leave one of them out"),
+    }
+    for option, (is_given, why) in advice.items():
+        if is_given:
+            raise InputError(f"--part {part.number}/{part.of} and {option} do not go together: {why}")
+
+
+def tell_part(recorded: PartRecorded, shown: Shown) -> None:
+    """Print what was recorded of a part, and what comes next."""
+    from differentia.stimuli.base import counted
+
+    part = recorded.part
+    if shown.as_json:
+        print_json({**vars(recorded), "part": part.number, "of": part.of})
+    if shown.quiet:
+        return
+    name = str(part).capitalize()
+    if not recorded.tasks:
+        say(f"{name}: has no images, since there are fewer tasks than parts")
+        return
+    name += f", round {recorded.round} of {recorded.rounds}" if recorded.rounds > 1 else ""
+    there = f"{recorded.there:,} {'was' if recorded.there == 1 else 'were'} there"
+    left_out = f"{counted(recorded.left_out, 'image')} could not be read"
+    done = [
+        f"{counted(recorded.images, 'image')} recorded",
+        there,
+        *([left_out] if recorded.left_out else []),
+    ]
+    then = "run the same without --part to measure"
+    if recorded.round < recorded.rounds:
+        then = "run them all again, to record the units that rank highest"
+    say(f"{name}: {', '.join(done)}; once all parts are done, {then}")
 
 
 def folder_to_write(out: str | None, files: Sequence[str] = ()) -> Path:

@@ -13,6 +13,7 @@ from differentia.errors import InputError
 from differentia.experiment.options import MeasureOptions
 from differentia.neurons.options import RecordingOptions
 from differentia.output.options import FigureOptions
+from differentia.recording.division import part_of
 from differentia.recording.options import RecordOptions
 from differentia.results.references import OTHERS
 from differentia.system.choices import DTYPE, PREPROCESS, Choice
@@ -44,7 +45,7 @@ DEVICE = Choice("device", ("auto", "cpu", "cuda"))
 FIELDS = {
     name: field
     for name, field in options_of(MeasureOptions, RecordOptions).items()
-    if name not in ("store", "client", "progress")
+    if name not in ("store", "client", "progress", "record")
 }
 
 #: Those of `measure-responses`, in the words of what was recorded.
@@ -98,7 +99,17 @@ HELP_ORDER = (
         "views",
         "skip_unreadable",
     ),
-    *("drop_duplicates", "follow_links", "store", "fresh", "memory", "workers", "scheduler"),
+    *(
+        "drop_duplicates",
+        "follow_links",
+        "store",
+        "fresh",
+        "part",
+        "record",
+        "memory",
+        "workers",
+        "scheduler",
+    ),
 )
 
 #: The same of `neurons`: all that says how responses or states come about stands together.
@@ -223,6 +234,19 @@ SHARED: dict[str, tuple[Any, Any]] = {
         "auto",
     ),
     "dtype": (Annotated[Any, one_of(DTYPE, "What the network computes in", shown=OWN)], None),
+    "part": (
+        Annotated[
+            Any,
+            value(
+                part_of,
+                "Record one part of the images, such as 3/10, and measure nothing. Parts may be recorded at "
+                "the same time, on several machines; the same command without it measures.",
+                "I/N",
+                shown="all",
+            ),
+        ],
+        None,
+    ),
     "store": _flag(
         "--store", "Keep the responses on disk (responses.zarr), from which a later run continues.", True
     ),

@@ -118,6 +118,12 @@ def measure_kinds(
     return measure_with(network, sets, *measure_and_record({**options, "units": kinds}))
 
 
+def with_pool(options: MeasureOptions, recording: RecordOptions) -> RecordOptions:
+    """Return the options of a recording of as many units as are looked at."""
+    pool = recording.pool or max(counts_of(options, recording) or N_UNITS)
+    return replace(recording, pool=pool)
+
+
 def measure_with(
     network: Any, sets: Mapping[str, Any], options: MeasureOptions, recording: RecordOptions
 ) -> dict[str, xr.Dataset]:
@@ -126,7 +132,7 @@ def measure_with(
     sets = check_measurement(options, recording, sets)
     measured: dict[str, xr.Dataset] = {}
     with shown_progress(recording.progress) as progress:
-        recording = replace(recording, pool=recording.pool or max(counts or N_UNITS), progress=progress)
+        recording = replace(with_pool(options, recording), progress=progress)
         responses = record_kinds(network, sets, recording)
 
         def report(done: int, total: int, stage: str) -> None:  # as if the layers of each kind were others

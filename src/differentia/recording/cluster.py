@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import pickle
 import queue
-import socket
 import tempfile
 import time
 import uuid
@@ -20,11 +18,11 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from differentia.errors import DifferentiaError, InputError, RecordingError, StorageError, in_one_line
 from differentia.system.files import user_path
-from differentia.system.machine import memory_budget, usable_core_numbers
+from differentia.system.machine import memory_budget, usable_cores
 from differentia.system.showing import listed
 
 if TYPE_CHECKING:
@@ -64,33 +62,30 @@ class Cluster:
         return max(1, len(self._known))
 
     @cached_property
-    def _machines(self) -> dict[str, _Machine]:
-        """What each worker says of its machine."""
-        if not self._client.nthreads():
-            logger.info("waiting for workers of %s", _address(self._client))
-            self._client.wait_for_workers(1)
-        found = self._client.run(pickle.loads, pickle.dumps(_Call(_machine, ())), on_error="return")
-        for address, machine in found.items():
-            if isinstance(machine, BaseException):
-                raise InputError(f"the worker {address} can't be used: {_in_words(machine)}") from None
-        return found
+    def threads(self) -> int:
+        """How many threads of PyTorch each worker has: as many as Dask gave it, and the same in all.
+
+        Workers do one task at a time, and numbers depend on the threads in their last digits.
+        """
+        self._wait()
+        return min(self._client.nthreads().values(), default=1)
 
     @cached_property
-    def threads(self) -> int:
-        """How many threads of PyTorch each worker has: the same for all, so that numbers are.
-
-        Workers share the cores that several of them may use, and that no other limit (Slurm's) parts.
-        """
-        machines = self._machines.values()
-        return min(
-            machine.own or len(machine.cores) // sum(machine.shares(other) for other in machines) or 1
-            for machine in machines
-        )
-
-    @property
     def memory(self) -> int:
         """How many bytes responses may take on each worker: half of what the one with least may take."""
-        return min(machine.memory for machine in self._machines.values())
+        self._wait()
+        asked = pickle.dumps(_Call(memory_of_worker, ()))
+        told = self._client.run(pickle.loads, asked, on_error="return")
+        for address, found in told.items():
+            if isinstance(found, BaseException):
+                raise InputError(f"the worker {address} can't be used: {_in_words(found)}")
+        return min(told.values())
+
+    def _wait(self) -> None:
+        """Wait for the first worker."""
+        if not self._client.nthreads():
+            logger.info("waiting for workers of the scheduler at %s", _address(self._client))
+            self._client.wait_for_workers(1)
 
     @contextmanager
     def told(self, topic: str) -> Iterator[dict[int, int]]:
@@ -184,25 +179,6 @@ class Cluster:
             raise _lost(self._client)
         error: BaseException = future.exception()
         return error
-
-
-class _Machine(NamedTuple):
-    """What a worker knows of its machine."""
-
-    host: str
-    cores: frozenset[int]
-    own: int | None  # cores that are the worker's alone
-    memory: int
-
-    def shares(self, other: _Machine) -> bool:
-        return self.host == other.host and bool(self.cores & other.cores)
-
-
-def _machine() -> _Machine:
-    own = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    return _Machine(
-        socket.gethostname(), usable_core_numbers(), int(own) if own.isdecimal() else None, memory_of_worker()
-    )
 
 
 def memory_of_worker(given: int | None = None) -> int:
@@ -306,7 +282,7 @@ def local_workers(count: int, *, debug: bool = False) -> Iterator[Client]:
         tempfile.TemporaryDirectory(prefix="differentia-") as scratch,
         LocalCluster(
             n_workers=count,
-            threads_per_worker=1,
+            threads_per_worker=max(1, usable_cores() // count),
             processes=True,
             local_directory=scratch,
             dashboard_address=":0" if _has_dashboard() else None,

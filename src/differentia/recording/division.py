@@ -45,7 +45,7 @@ def part_of(given: Any) -> Part:
     numbers = [int(number) for number in found.groups()] if found else given
     whole = isinstance(numbers, Sequence) and all(type(number) is int for number in numbers)
     if not whole or len(numbers) != 2 or not 1 <= numbers[0] <= numbers[1]:
-        raise InputError(f"part (--part) is {given!r}; expected I/N, such as 3/10 for the third of ten parts")
+        raise InputError(f"the part is {given!r}; expected I/N, such as 3/10 for the third of ten parts")
     return Part(*numbers)
 
 

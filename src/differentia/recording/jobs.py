@@ -92,8 +92,8 @@ def job_of(
     if network.origin is None:
         raise InputError(
             f"{network.name}: is an object in this process, or has a function as an option, and workers "
-            "can't load it; name it instead: 'keras:NAME?weights=PATH', 'package.module:factory', or the path "
-            "of a .keras file"
+            "can't load it; name it instead: 'keras:NAME?weights=PATH', 'package.module:factory', or the "
+            "path of a .keras file"
         )
     given = {
         name: getattr(options, name) for name, field in options_of(RecordOptions).items() if field.in_file

@@ -63,6 +63,10 @@ def record_part_with(
     wanted = part_of(part)
     if options.store is None:
         raise InputError(f"{wanted} is recorded into a store, but no store= was named; name one")
+    if options.client is not None:
+        raise InputError(
+            f"the workers of client= record all parts, and not {wanted} alone; leave one of them out"
+        )
     if options.fresh:
         raise InputError(
             "fresh=True (--fresh) does not go with a part: other parts may be recorded already; remove the "

@@ -356,7 +356,7 @@ def _record_elsewhere(cluster: Cluster, job: Job, ready: Ready) -> Ready:
     return ready
 
 
-#: What a worker has loaded of one job, by its store and name; and held by the one task that it does at a time.
+#: What a worker has loaded of one job, by its store and name; and held by the one task that it does.
 _loaded: dict[tuple[str, str], Ready] = {}
 _doing_a_task = threading.Lock()
 

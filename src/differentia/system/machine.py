@@ -41,13 +41,8 @@ _VERSION_2 = _Controller("sys/fs/cgroup", "memory.max", "memory.current", "inact
 
 def usable_cores() -> int:
     """Return how many cores this process may use: a cluster's scheduler may allow a job some of them."""
-    return len(usable_core_numbers())
-
-
-def usable_core_numbers() -> frozenset[int]:
-    """Return the numbers of the cores that this process may use."""
     allowed = getattr(os, "sched_getaffinity", None)  # Linux
-    return frozenset(allowed(0) if allowed else range(os.cpu_count() or 1))
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def free_memory(root: Path = Path("/")) -> int:
