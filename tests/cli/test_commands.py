@@ -85,6 +85,7 @@ OPTIONS: dict[str, tuple[list[str], tuple[str, ...], Any]] = {
     "seed": (["--seed", "7"], ("measure", "seed"), 7),
     "batch_size": (["--batch-size", "2"], ("measure", "batch_size"), 2),
     "compile": (["--compile", "never"], ("measure", "compile"), "never"),
+    "compress": (["--compress", "zstd"], ("measure", "compress"), "zstd"),
     "maps": (["--map", "input:1", "--map", "input:0,2"], ("measure", "maps", "input"), [1, 0, 2]),
     "map_images": (["--map-images", "1,2"], ("measure", "map_images"), [1, 2]),
     "class_layer": (["--class-layer", "ReLU"], ("measure", "class_layer"), "ReLU"),
@@ -1067,6 +1068,12 @@ EMPTY_PATH = "an empty path was given; name a file or a folder"
         (["published", "binary"], "binary: can't be read as netCDF-4 ("),
         (["published", "foreign"], "foreign/result.nc is not a result of differentia: schema_version, "),
         (["published", "~no_such_user"], "~no_such_user: can't be a path (Could not determine home"),
+        (
+            ["status", "cats"],
+            "cats: holds no responses.zarr, and is none; name the folder of a run that keeps",
+        ),
+        (["status", "binary"], "binary: is a file; name the folder of a run, or its responses.zarr"),
+        (["status", LONG], f"{LONG}: can't be a path (File name too long)"),
     ],
 )
 def test_wrong_input_is_one_line(hostile: Path, capsys: Capture, arguments: list[str], line: str) -> None:

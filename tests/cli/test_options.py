@@ -35,6 +35,7 @@ CHOICES = {
     "axis": choices.AXIS,
     "how": choices.HOW,
     "compile": choices.COMPILE,
+    "compress": choices.COMPRESS,
     "dtype": choices.DTYPE,
     "tokens": choices.TOKENS,
     "figures": choices.FORMAT,

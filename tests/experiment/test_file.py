@@ -411,6 +411,7 @@ MEASURE = {
     'draws = "3"': "draws: is '3'; expected a whole number",
     "pool = -5": "pool: is -5; expected at least 1",
     "batch_size = 0": "batch_size: is 0; expected at least 1",
+    'compress = "zip"': "compress: unknown compression 'zip'. Known: none, zstd",
     'compile = "yes"': "compile: unknown compile 'yes'. Did you mean 'always'? Known: auto, always, never",
     "seed = -1": "seed: is -1; expected at least 0",
     'units = "tops"': "units.0: unknown kind of units 'tops'. Did you mean 'top'?",

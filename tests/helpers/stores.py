@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from differentia.recording.division import Promised
-from differentia.recording.store.arrays import CHUNK_COLUMNS
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store
 from differentia.recording.store.disk import DiskStore, open_recording
+from differentia.recording.store.layouts import CHUNK_COLUMNS
 
 IDENTITY = {"network": "a" * 64, "resize": "bilinear"}
 BEHAVIOUR = {"conv": [0.5, 1.5]}
@@ -22,8 +22,11 @@ COLUMNS = CHUNK_COLUMNS + 100
 def opened(path: Path, batch_size: int = 32, **changes: Any) -> DiskStore:
     fresh = changes.pop("fresh", False)
     behaviour = changes.pop("behaviour", BEHAVIOUR)
+    settings = {"task_batches": changes.pop("task_batches", 2), "compress": changes.pop("compress", "none")}
     identity = {**IDENTITY, **changes}
-    return open_recording(path, identity, behaviour, name="net", batch_size=batch_size, fresh=fresh)
+    return open_recording(
+        path, identity, behaviour, name="net", batch_size=batch_size, fresh=fresh, **settings
+    )
 
 
 def values_of(number: int, dtype: Any = np.float32, columns: int = COLUMNS) -> np.ndarray:
@@ -32,12 +35,13 @@ def values_of(number: int, dtype: Any = np.float32, columns: int = COLUMNS) -> n
 
 
 def fill(store: Store, dtype: Any = np.float32) -> list[Place]:
-    """Write four batches, their columns in two parts, and return the places of all images."""
+    """Write four batches, two to a task, each in two chunks of columns; return the places of all images."""
     promise(store, SIZES)
     for number, size in enumerate(SIZES):
         batch = store.add_batch(number, "a", [f"{number}/{row}" for row in range(size)])
         values = values_of(number, dtype)
         store.write(Quantity("conv", "random-0", 0, COLUMNS), batch, values)
+    store.finish()
     return places(store.batches)
 
 
@@ -58,4 +62,5 @@ def places(batches: list[KeptBatch]) -> list[Place]:
 
 
 def chunks(path: Path) -> list[Path]:
+    """Return the files with chunks, shards or one chunk each, in the order of their names."""
     return sorted(file for file in path.rglob("c.*") if file.is_file())

@@ -26,6 +26,7 @@ from differentia.recording.options import RecordOptions
 from differentia.recording.record import record_kinds
 from differentia.recording.store.base import KeptBatch, Quantity
 from differentia.recording.store.disk import DiskStore
+from differentia.recording.store.shards import MAGIC
 from differentia.system.fields import accept
 
 RNG = np.random.default_rng(0)
@@ -499,12 +500,34 @@ def test_batches_stay_as_they_were(tmp_path: Path, counts: Counts, caplog: pytes
     assert "11 images is recorded already" in caplog.text.replace("\n", " ")
 
 
+@pytest.mark.parametrize("first", ["none", "zstd"])
+def test_a_store_keeps_how_it_is_packed(
+    first: str, tmp_path: Path, counts: Counts, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The bits are the same; another way is told of, and the first kept."""
+    caplog.set_level(logging.INFO, "differentia")
+    expected = recorded(None, SETS)["random"]
+    assert_same(
+        recorded(tmp_path / "r.zarr", {"few": FEW}, compress=first)["random"],
+        recorded(None, {"few": FEW})["random"],
+    )
+    assert "--compress" not in caplog.text
+    other = "zstd" if first == "none" else "none"
+    assert_same(recorded(tmp_path / "r.zarr", SETS, compress=other)["random"], expected)
+    said = "not packed" if first == "none" else "packed (zstd)"
+    assert f"goes on {said}, as it was begun" in caplog.text
+    codecs = {("zstd" in file.read_text()) for file in tmp_path.rglob("random-0.*/zarr.json")}
+    assert codecs == {first == "zstd"}
+
+
 def test_a_damaged_chunk_is_recorded_again(tmp_path: Path, counts: Counts) -> None:
     """It is found by its checksum, said so, and only its batch is shown again, for what was lost."""
     expected = recorded(tmp_path / "r.zarr")["random"]
-    (victim, *_) = sorted(tmp_path.rglob("random-0/*/c.1.0"))
+    files = sorted(min(tmp_path.rglob("random-0.*")).glob("c.*"))
+    chunks = [(file, found.end()) for file in files for found in re.finditer(MAGIC, file.read_bytes())]
+    victim, at = chunks[1]
     content = bytearray(victim.read_bytes())
-    content[7] ^= 255
+    content[at + 100] ^= 255
     victim.write_bytes(content)
     counts.clear()
     with pytest.warns(

@@ -19,6 +19,7 @@ from differentia.output.options import NONE
 from differentia.output.words import AXIS_WORDS, SCALE_WORDS, TOKEN_WORDS
 from differentia.recording.options import RecordOptions
 from differentia.recording.selection import WAYS
+from differentia.recording.store.compression import COMPRESSIONS
 from differentia.recording.units import UNIT_KINDS
 from differentia.results.permuted import ALTERNATIVES
 from differentia.stimuli.base import CROPS, RESIZES
@@ -40,6 +41,7 @@ TABLES: list[tuple[Choice, Collection[str]]] = [
     (choices.AXIS, AXIS_WORDS),
     (choices.HOW, WAYS),
     (choices.COMPILE, COMPILED),
+    (choices.COMPRESS, COMPRESSIONS),
     (choices.TOKENS, TOKEN_WORDS),
     (choices.DTYPE, DTYPES),
     (choices.FORMAT, (*METADATA, NONE)),

@@ -645,6 +645,22 @@ def select(
     say(summary)
 
 
+@_command("differentia status vgg16", "differentia status vgg16/responses.zarr --json")
+def status(
+    folder: Annotated[str, opt.argument("A folder that measure writes to, or its store.", "DIR")],
+    *,
+    as_json: bool,
+) -> None:
+    """Tell what a folder's recordings hold, what is missing, and who writes to it now.
+
+    Nothing is written, and nobody is disturbed. How long ago a run on another computer gave a sign of life is
+    told by this computer's clock.
+    """
+    from differentia.cli.status import print_status
+
+    print_status(folder, as_json=as_json)
+
+
 @_command("differentia report vgg16", "differentia report vgg16 --figures pdf --figure-width 85")
 def report(
     folder: Annotated[str, opt.argument("A folder that measure wrote.", "DIR")],

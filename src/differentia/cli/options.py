@@ -93,6 +93,7 @@ HELP_ORDER = (
         "dtype",
         "batch_size",
         "compile",
+        "compress",
         "maps",
         "map_images",
         "class_layer",

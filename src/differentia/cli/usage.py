@@ -26,6 +26,7 @@ COMMAND_SYNONYMS = {
     **dict.fromkeys(("choose", "classify", "pick"), "select"),
     **dict.fromkeys(("permute", "phases", "randomize", "shuffle"), "scramble"),
     **dict.fromkeys(("repeat", "rerun", "reproduce"), "run"),
+    **dict.fromkeys(("holders", "missing", "progress", "state", "store", "who"), "status"),
     **dict.fromkeys(("example", "tutorial"), "demo"),
 }
 

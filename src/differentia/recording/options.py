@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field
 
 from differentia.errors import InputError
 from differentia.networks.layers import require_preset
-from differentia.system.choices import COMPILE, CROP, RESIZE, TOKENS, UNITS
+from differentia.system.choices import COMPILE, COMPRESS, CROP, RESIZE, TOKENS, UNITS
 from differentia.system.fields import DISTINCT, SEVERAL, Count, Text, Whole, option
 from differentia.system.progress import Progress, require_progress
 
@@ -107,6 +107,13 @@ class RecordOptions:
         doc=', together with what reads it. "auto" times the first batches, and compiles where enough '
         "images are left to make up for the time that takes. Where there is no compiler the pass is not "
         "compiled, and the logger ``differentia`` says so",
+    )
+    compress: Annotated[str, COMPRESS] | None = option(
+        None,
+        "How responses are packed on the disk",
+        doc=', to the same bits: "zstd" takes less room, the less the more of them are 0, and more time. A '
+        "recording keeps what it was begun with; by default nothing is packed",
+        shown="none",
     )
     maps: Mapping[str, Annotated[tuple[Whole, ...], SEVERAL, Field(min_length=1)]] | None = option(
         None,
@@ -230,6 +237,7 @@ class KindsKeywords(TypedDict, total=False):
     crop: str | None
     batch_size: int | None
     compile: str
+    compress: str | None
     maps: Mapping[str, Sequence[int]] | None
     map_images: Sequence[int] | None
     class_layer: str | None

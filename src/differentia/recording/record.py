@@ -281,6 +281,7 @@ def held_store(ready: Ready, part: Part | None = None, *, already: bool = False)
                     batches, 1 if part is None else part.of, at_once * plan.largest_per_image()
                 ),
                 compiled=None if part is None else bool(asked),
+                compress=show.options.compress or "none",
                 fresh=fresh,
             )
             if part is not None:
@@ -291,8 +292,14 @@ def held_store(ready: Ready, part: Part | None = None, *, already: bool = False)
             logger.info(AS_BEGUN, folder, f"with {opened.at_once} images in one pass", "that")
         if None not in (asked, opened.compiled) and asked != opened.compiled:
             logger.info(AS_BEGUN, folder, "compiled" if opened.compiled else "not compiled", "--compile")
+        if show.options.compress not in (None, opened.compress):
+            packed = "not packed" if opened.compress == "none" else f"packed ({opened.compress})"
+            logger.info(AS_BEGUN, folder, packed, "--compress")
         say_notes(opened)
-        yield opened
+        try:
+            yield opened
+        finally:
+            opened.close()
 
 
 #: Units whose responses to fixed images are looked at one by one.

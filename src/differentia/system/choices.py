@@ -118,6 +118,12 @@ COMPILE = Choice(
     {"auto": "where enough images are left to repay it"},
     _by_synonym(always="yes true on 1", never="no false off 0"),
 )
+COMPRESS = Choice(
+    "compression",
+    ("none", "zstd"),
+    {"none": "the fastest", "zstd": "takes less of the disk where many responses are 0"},
+    _by_synonym(none="no false off 0", zstd="yes true on 1 zstandard"),
+)
 PREPROCESS = Choice(
     "preprocessing",
     ("none", "unit", "signed", "imagenet", "caffe"),

@@ -137,9 +137,7 @@ def holders(folder: Path) -> list[Holder]:
         if lease.kind != "moment":
             with suppress(OSError):  # it lets go just now
                 renewed = lease.path.lstat().st_mtime
-                gone = _gone(lease.token)
-                alive = time.time() - renewed <= STALE if gone is None else not gone
-                found.append(lease.holder(renewed, alive=alive))
+                found.append(lease.holder(renewed, alive=not seems_ended(lease.token, renewed)))
     return found
 
 
@@ -172,6 +170,15 @@ def ended(token: str, file: Path) -> bool:
         return False
 
 
+def seems_ended(token: str, renewed: float) -> bool:
+    """Return the same without a write, for whoever looks on: elsewhere by this machine's clock.
+
+    `renewed` is when its file was changed last, in seconds since 1970.
+    """
+    gone = _gone(token)
+    return time.time() - renewed > STALE if gone is None else gone
+
+
 @functools.cache
 def _named(pid: int) -> str:
     host = re.sub(r"[^0-9A-Za-z-]", "-", platform.node())[:40] or "unknown"
@@ -186,8 +193,9 @@ def _machine(pid: int) -> str:
     except OSError:
         import uuid
 
-        known = secrets.token_hex() if sys.platform == "linux" else f"{platform.node()} {uuid.getnode()}"
-    return hashlib.sha256(known.encode()).hexdigest()[:12]
+        known = secrets.token_hex() if sys.platform == "linux" else str(uuid.getnode())
+    # With the name, since copies of a virtual machine that runs have its boot too.
+    return hashlib.sha256(f"{platform.node()} {known}".encode()).hexdigest()[:12]
 
 
 def _gone(token: str) -> bool | None:

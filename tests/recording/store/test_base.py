@@ -10,8 +10,8 @@ import pytest
 from helpers.stores import COLUMNS, SIZES, add, fill, opened, places, values_of
 from hypothesis import given, strategies as st
 
-from differentia.recording.store.arrays import CHUNK_COLUMNS
 from differentia.recording.store.base import Quantity, Store, cover
+from differentia.recording.store.layouts import CHUNK_COLUMNS
 from differentia.recording.store.memory import MemoryStore
 
 

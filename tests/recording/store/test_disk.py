@@ -33,7 +33,7 @@ def test_a_disk_that_fails_is_no_damage(tmp_path: Path, monkeypatch: pytest.Monk
     read_text = Path.read_text
 
     def failing(self: Path, *arguments: Any, **options: Any) -> str:
-        if self.parent.parent.name in ("recordings", "random-0", "batches"):
+        if self.parent.parent.name == "recordings" or self.parent.name.startswith("random-0"):
             raise OSError(5, "Input/output error")
         return read_text(self, *arguments, **options)
 
@@ -51,8 +51,13 @@ def test_damaged_metadata(junk: bytes, tmp_path: Path) -> None:
     fill(opened(path))
     recording = next(path.glob("recordings/*/batches")).parent
     array = chunks(path)[0].parent
-    for name, folder in (("batch", recording / "batches" / "1"), ("array", array), ("recording", recording)):
-        (folder / "zarr.json").write_bytes(junk)
+    lines = recording / "batches" / "0.jsonl"
+    kept = lines.read_bytes().splitlines(keepends=True)
+    for name in ("batch", "array", "recording"):
+        if name == "batch":
+            lines.write_bytes(kept[0] + junk + b"-\n")
+        else:
+            ({"array": array, "recording": recording}[name] / "zarr.json").write_bytes(junk)
         store = opened(path)
         if name == "batch":
             assert [batch.number for batch in store.batches] == [0, 2, 3]
@@ -62,15 +67,17 @@ def test_damaged_metadata(junk: bytes, tmp_path: Path) -> None:
             assert not array.exists()
         else:
             assert store.batches == []
-        (note,) = store.take_notes()
-        assert "is damaged" in note
+        notes = store.take_notes()
+        assert len(notes) == 1 + (name == "array"), "the batch is so still"
+        assert "is damaged" in notes[-1]
 
 
-def test_a_batch_whose_folder_is_gone_gives_its_rows_to_nobody(tmp_path: Path) -> None:
+def test_a_batch_that_is_lost_gives_its_rows_to_nobody(tmp_path: Path) -> None:
     """Its chunks would be taken for those of other images: neither of a new number, nor of its own."""
     path = tmp_path / "s.zarr"
     fill(opened(path))
-    shutil.rmtree(next(path.rglob("batches")) / "3")
+    lines = next(path.rglob("1.jsonl"))
+    lines.write_bytes(lines.read_bytes().splitlines(keepends=True)[0])
     store = opened(path)
     (number,) = promise(store, [1])
     assert number == 4
@@ -87,11 +94,12 @@ def test_a_run_that_was_killed_leaves_no_notes(tmp_path: Path) -> None:
     (path / "zarr.json.partial").write_text("{")
     fill(opened(path))
     recording = next(path.glob("recordings/*/batches")).parent
-    (recording / "batches" / "4").mkdir()
+    with (recording / "batches" / "1.jsonl").open("ab") as lines:
+        lines.write(b'{"number": 4')
     (path / "recordings" / "half").mkdir()
     array = chunks(path)[0].parent
     (array / "c.7.7.partial").write_bytes(b"half")
-    (array.parent / "0-7").mkdir()
+    (array.parent / "random-0.0-7").mkdir()
     store = opened(path)
     assert len(store.batches) == 4
     assert store.missing(Quantity("conv", "random-0", 0, COLUMNS), store.batches[3]) is None
@@ -131,7 +139,7 @@ def test_a_new_recording_takes_the_place_of_none(tmp_path: Path) -> None:
     assert third.batches == []
     assert any("is damaged" in note for note in third.take_notes())
     assert [batch.images for batch in opened(path, behaviour={"conv": [2.0]}).batches] == [("y",)]
-    assert (first / "batches" / "0").exists(), "it is left alone: it may be of another version"
+    assert (first / "batches" / "0.jsonl").exists(), "it is left alone: it may be of another version"
 
 
 def test_batches_keep_their_size(tmp_path: Path) -> None:

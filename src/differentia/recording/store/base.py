@@ -127,6 +127,10 @@ class Store(ABC):
         """Complete what was written until now: called at the end of each task and of each pass."""
         return
 
+    def close(self) -> None:
+        """Let go of what was not finished, so that another run goes on with it: called when a run ends."""
+        return
+
     def note_compiled(self, compiled: bool) -> None:
         """Keep whether the pass is compiled, for a run that goes on from this one."""
         self.compiled = compiled

@@ -4,18 +4,19 @@
 
     responses.zarr/               "differentia": what marks it as ours
         recordings/KEY/           one network, engine and presentation: "identity", "batch_size", "behaviour",
-                                  "task_batches", and, once they are known, "compiled" and "at_once"
+                                  "task_batches", "compress"; once known "compiled", "at_once"
             divisions/N.json      which images get the numbers of batches from one on
-            batches/N/            a batch: its set and the hashes of its images
+            batches/TASK.jsonl    a line for each batch of a task: its set and the hashes of its images
             layers/KEY/           a layer, by a hash of its name: "layer"
-                WHAT/START-STOP   an array of images x columns
+                WHAT.START-STOP   an array of images x columns, a file for the images of a task
 
 A batch has the rows from N times the (rounded) batch size on; rows that it does not fill are never written.
+Recordings that earlier versions began, without tasks, have a file for each chunk of an array (in
+``WHAT/START-STOP``) and a group for each batch (``batches/N``), and go on so.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -33,9 +34,13 @@ from jaxtyping import Float64, Num
 from differentia.definition.matrix import ResponseMatrix
 from differentia.errors import InputError, StorageError
 from differentia.recording.division import LEAST_IN_A_TASK, Division, Promised, as_facts, from_facts
-from differentia.recording.store import arrays
-from differentia.recording.store.arrays import METADATA, Run, Segment, StoredArray, StoredMatrix
+from differentia.recording.store import writers
+from differentia.recording.store.arrays import StoredArray
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store, cover
+from differentia.recording.store.batches import batches_in, short_digest
+from differentia.recording.store.layouts import CHUNK_ROWS, Layout, columns_of, folders_in, layout_of
+from differentia.recording.store.matrices import Run, Segment, StoredMatrix
+from differentia.recording.store.metadata import METADATA, make_group, read_attributes, write_group
 from differentia.system.files import NO_ROOM
 from differentia.system.locking import IN_USE, alone
 from differentia.system.machine import written_size
@@ -53,8 +58,8 @@ AT_ONCE = "at_once"
 #: The folder in a store with what workers of a cluster have to know, while they record.
 JOBS = "jobs"
 
-#: What a run leaves that is killed before a store has its mark.
-BEGUN = frozenset({JOBS, f"{METADATA}.partial", IN_USE})
+#: What lies in a folder before the store has its mark, beside unfinished files.
+BEGUN = frozenset({JOBS, IN_USE})
 
 #: The one with the numbers of threads that images were shown with.
 THREADS = "threads"
@@ -62,35 +67,14 @@ THREADS = "threads"
 #: The one that says how many batches are a task; recordings of earlier versions have none.
 TASK_BATCHES = "task_batches"
 
+#: The one that says how chunks are packed.
+COMPRESS = "compress"
+
 #: The folder in a store with a folder for each recording.
 RECORDINGS = "recordings"
 
 #: How the folder of a state begins; its key follows.
 STATE = "state-"
-
-
-def _read_attributes(path: Path) -> dict[str, Any]:
-    """Return the attributes of a group; none where its metadata can't be read."""
-    try:
-        attributes = arrays.read_metadata(path)["attributes"]
-    except arrays.JUNK:
-        return {}
-    return attributes if isinstance(attributes, dict) else {}
-
-
-def _write_group(path: Path, attributes: Mapping[str, Any]) -> None:
-    arrays.write_metadata(path, {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)})
-
-
-def _make_group(path: Path, attributes: Mapping[str, Any]) -> None:
-    """Write the metadata of a group that has none."""
-    if not (path / METADATA).exists():
-        _write_group(path, attributes)
-
-
-def _key(text: str) -> str:
-    """Return a short name for any text, which is safe as the name of a folder."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @contextmanager
@@ -120,17 +104,19 @@ class DiskStore(Store):
         self.name = str(folder.parent.parent)
         self._folder = folder
         self._notes = notes
-        self._chunk_rows = about["chunk_rows"]
-        self._region = math.ceil(self.batch_size / self._chunk_rows) * self._chunk_rows
+        self._layout = layout_of(about)
+        self._region = self._layout.batch_rows
+        self.compress = self._layout.compress
+        self._lines = batches_in(folder / "batches", self.batch_size, self._layout.task_batches)
         self._arrays: dict[tuple[str, str], dict[tuple[int, int], StoredArray]] = {}
+        self._knows_all = False
         self._damage: dict[tuple[str, str], tuple[list[Path], int]] = {}
         self._writing = threading.Lock()
         with _disk(folder):
-            self.batches = self._read_batches()
+            self.batches = self._lines.read()
             self.divisions: list[Division] = []
             self._names_of_divisions: set[str] = set()
             self._read_divisions()
-            self._lost = self._numbers_with_rows() - {batch.number for batch in self.batches}
 
     def note_compiled(self, compiled: bool) -> None:
         if compiled != self.compiled:
@@ -141,7 +127,7 @@ class DiskStore(Store):
     def note_threads(self, threads: int) -> None:
         if threads not in self.threads:
             with alone(Path(self.name)):  # others may do the same
-                self.threads = tuple(_read_attributes(self._folder).get(THREADS, ()))
+                self.threads = tuple(read_attributes(self._folder).get(THREADS, ()))
                 super().note_threads(threads)
                 self._note(THREADS, list(self.threads))
 
@@ -149,25 +135,11 @@ class DiskStore(Store):
         if images != self.at_once:
             super().note_at_once(images)
             with alone(Path(self.name)):
-                self._note(AT_ONCE, min(images, _read_attributes(self._folder).get(AT_ONCE, images)))
+                self._note(AT_ONCE, min(images, read_attributes(self._folder).get(AT_ONCE, images)))
 
     def _note(self, fact: str, value: Any) -> None:
         with _disk(self._folder):
-            _write_group(self._folder, {**_read_attributes(self._folder), fact: value})
-
-    def _read_batches(self) -> list[KeptBatch]:
-        found = []
-        folder = self._folder / "batches"
-        for number in sorted({int(name) for name in _names(folder) if name.isdecimal()}):
-            path = folder / str(number)
-            batch = _as_batch(number, _read_attributes(path), self.batch_size)
-            if batch is not None:
-                found.append(batch)
-            else:
-                if (path / METADATA).exists():  # else the run ended before it was written
-                    self._notes.append(f"{path}: is damaged; its images are recorded again")
-                shutil.rmtree(path, ignore_errors=True)
-        return found
+            write_group(self._folder, {**read_attributes(self._folder), fact: value})
 
     def _read_divisions(self) -> None:
         """Take in the divisions that were not there before."""
@@ -186,25 +158,29 @@ class DiskStore(Store):
             else:
                 self.divisions.append(division)
 
-    def _numbers_with_rows(self) -> set[int]:
-        """Return the numbers of batches of whose rows something is there."""
-        paths = self._folder.glob("layers/*/*/*")
-        chunks = {
-            down for path in paths if not path.name.startswith(STATE) for down in arrays.chunk_rows(path)
-        }
-        return {down * self._chunk_rows // self._region for down in chunks}
+    def _every_array(self) -> Iterator[StoredArray]:
+        """Yield the arrays of all layers, those of this process and those that were there before."""
+        if not self._knows_all:
+            for layer in folders_in(self._folder / "layers"):
+                for what in {what for what, _ in self._arrayfolders_in(layer)}:
+                    self._arrays_of(layer, what)
+            self._knows_all = True
+        for arrays in self._arrays.values():
+            yield from arrays.values()
 
     def promise(self, sets: Mapping[str, str], batches: Sequence[Promised]) -> None:
         folder = self._folder / "divisions"
         with _disk(self._folder):
             taken = [division.stop for division in self.divisions]
-            taken += [number + 1 for number in (*self._lost, *(batch.number for batch in self.batches))]
+            taken += [batch.number + 1 for batch in self.batches]
+            taken += [math.ceil(array.end / self._region) for array in self._every_array()]
             first = math.ceil(max(taken, default=0) / self.task_batches) * self.task_batches
             division = Division(first, self.task_batches, sets, tuple(batches))
-            beside = folder / f"{secrets.token_hex(8)}.partial"
+            target = folder / f"{len(self._names_of_divisions)}.json"
+            beside = writers.beside(target)
             beside.write_text(json.dumps(as_facts(division)), encoding="utf-8")
             with suppress(FileExistsError):
-                os.link(beside, folder / f"{len(self._names_of_divisions)}.json")
+                os.link(beside, target)
             beside.unlink()
             self._read_divisions()
 
@@ -212,85 +188,103 @@ class DiskStore(Store):
         self, number: int, set_name: str, images: Sequence[str], skipped: Sequence[str] = ()
     ) -> KeptBatch:
         batch = KeptBatch(number, set_name, tuple(images), tuple(skipped))
-        with _disk(self._folder):
-            if number in self._lost:
-                self._forget(range(number * self._region, (number + 1) * self._region))
-                self._lost.discard(number)
-            _write_group(self._folder / "batches" / str(number), _as_attributes(batch))
+        rows = range(number * self._region, (number + 1) * self._region)
+        with self._writing, _disk(self._folder):
+            for array in self._every_array():
+                array.forget(rows)
+            self._lines.add(batch)
         self.batches.append(batch)
         self.batches.sort()
         return batch
-
-    def _forget(self, rows: range) -> None:
-        """Remove all that is there of rows."""
-        for folder in self._folder.glob("layers/*/*/"):
-            layer = _read_attributes(folder.parent).get("layer", "")
-            for array in self._arrays_of(layer, folder.name).values():
-                array.forget(rows)
 
     def _rows(self, batch: KeptBatch) -> range:
         start = batch.number * self._region
         return range(start, start + len(batch.images))
 
-    def _quantity_folder(self, layer: str, what: str) -> Path:
-        return self._folder / "layers" / _key(layer) / what
+    def _path(self, layer: str, what: str, name: str) -> Path:
+        """Return where an array of a layer, by its key, lies."""
+        return self._layout.path(self._folder / "layers" / layer, what, name)
+
+    def _arrayfolders_in(self, layer: str) -> Iterator[tuple[str, str]]:
+        """Yield what each array of a layer is of, and its name there."""
+        yield from self._layout.names(self._folder / "layers" / layer)
 
     def _arrays_of(self, layer: str, what: str) -> dict[tuple[int, int], StoredArray]:
-        """Return the arrays of a quantity, by their columns."""
+        """Return the arrays of a quantity of a layer, by its key, by their columns."""
         if (layer, what) not in self._arrays:
             found = {}
-            folder = self._quantity_folder(layer, what)
-            for name in sorted(_names(folder)):
-                first, _, last = name.partition("-")
-                if not (first.isdecimal() and last.isdecimal() and int(first) < int(last)):
+            for name in sorted(name for of, name in self._arrayfolders_in(layer) if of == what):
+                columns = columns_of(name)
+                if columns is None:
                     continue
-                with _disk(folder):
-                    array = arrays.open_array(folder / name, int(last) - int(first), self._chunk_rows)
-                if array is None:
-                    if (folder / name / METADATA).exists():
-                        again = f"{_in_words(layer, what)} is recorded again"
-                        self._notes.append(f"{folder / name}: is damaged; {again}")
-                    shutil.rmtree(folder / name, ignore_errors=True)
-                else:
-                    found[int(first), int(last)] = array
+                path = self._path(layer, what, name)
+                with _disk(path):
+                    array = self._layout.open(path, columns[1] - columns[0])
+                if array is not None:
+                    found[columns] = array
+                elif (path / METADATA).exists():  # else it was not finished, or is being made
+                    again = f"{self._in_words(layer, what)} is recorded again"
+                    self._notes.append(f"{path}: is damaged; {again}")
+                    shutil.rmtree(path, ignore_errors=True)
             self._arrays[layer, what] = found
         return self._arrays[layer, what]
 
+    def _in_words(self, layer: str, what: str) -> str:
+        name = read_attributes(self._folder / "layers" / layer).get("layer")
+        return f"{what} of layer {name!r}" if name else what
+
     def columns(self, quantity: Quantity, batch: KeptBatch) -> list[tuple[int, int]]:
-        rows, held = self._rows(batch), self._arrays_of(quantity.layer, quantity.what)
+        rows, held = self._rows(batch), self._arrays_of(short_digest(quantity.layer), quantity.what)
         return [columns for columns, array in held.items() if array.holds(rows)]
 
     def write(self, quantity: Quantity, batch: KeptBatch, values: Num[np.ndarray, "b k"]) -> None:
         layer, what, start, stop = quantity
-        rows, held = self._rows(batch), self._arrays_of(layer, what)
+        rows, held = self._rows(batch), self._arrays_of(short_digest(layer), what)
         last = max([batch.number + 1, *(division.stop for division in self.divisions)])
-        length = last * self._region
         with self._writing, _disk(self._folder):
             if (start, stop) not in held:
-                path = self._made_folder(layer, what) / f"{start}-{stop}"
-                held[start, stop] = arrays.create(path, length, stop - start, values.dtype, self._chunk_rows)
-            held[start, stop].lengthen(length)
+                path = self._made(layer, what, f"{start}-{stop}")
+                held[start, stop] = self._layout.create(path, last * self._region, stop - start, values.dtype)
+            held[start, stop].lengthen(last * self._region)
             held[start, stop].write(rows, values)
 
+    def finish(self) -> None:
+        with self._writing, _disk(self._folder):
+            for arrays in self._arrays.values():
+                for array in arrays.values():
+                    array.finish()
+
+    def close(self) -> None:
+        with self._writing:
+            for arrays in self._arrays.values():
+                for array in arrays.values():
+                    array.close()
+
     def take_notes(self) -> list[str]:
-        notes, self._notes = self._notes, []
+        notes = [*self._notes, *self._lines.notes]
+        self._notes, self._lines.notes = [], []
+        for (layer, what), arrays in self._arrays.items():
+            for file in (file for array in arrays.values() for file in array.take_mended()):
+                again = f"what is gone of {self._in_words(layer, what)} is recorded again"
+                notes.append(f"{file}: has changed since it was written; {again}")
         for (layer, what), (files, images) in self._damage.items():
             more = f" (so have {len(files) - 1} more chunks)" if len(files) > 1 else ""
-            again = f"{_in_words(layer, what)} is recorded again for {images} image{'s' * (images > 1)}"
+            again = f"{self._in_words(layer, what)} is recorded again for {images} image{'s' * (images > 1)}"
             notes.append(f"{files[0]}: has changed since it was written{more}; {again}")
         self._damage = {}
         return notes
 
-    def _made_folder(self, layer: str, what: str) -> Path:
-        """Return the folder of a quantity, with the metadata of the groups that it lies in."""
-        folder = self._quantity_folder(layer, what)
-        _make_group(folder.parent.parent, {})
-        _make_group(folder.parent, {"layer": layer})
-        _make_group(folder, {"what": what})
-        return folder
+    def _made(self, layer: str, what: str, name: str) -> Path:
+        """Return where an array lies, with the metadata of the groups that it lies in."""
+        path = self._path(short_digest(layer), what, name)
+        make_group(self._folder / "layers", {})
+        make_group(self._folder / "layers" / short_digest(layer), {"layer": layer})
+        if self._layout.task_batches is None:
+            make_group(path.parent, {"what": what})
+        return path
 
     def repair(self, quantity: Quantity, batch: KeptBatch) -> None:
-        layer, what, *_ = quantity
+        layer, what = short_digest(quantity.layer), quantity.what
         rows = self._rows(batch)
         for array in self._arrays_of(layer, what).values():
             with _disk(array.path):
@@ -307,7 +301,10 @@ class DiskStore(Store):
             )
 
     def matrix(self, quantity: Quantity, places: Sequence[Place]) -> ResponseMatrix:
-        held = self._arrays_of(quantity.layer, quantity.what)
+        held = self._arrays_of(short_digest(quantity.layer), quantity.what)
+        with self._writing, _disk(self._folder):
+            for array in held.values():  # which is read by whoever sees the folder
+                array.finish()
         parts: dict[int, tuple[Segment, ...]] = {}
         runs: list[Run] = []
         for batch, row in places:
@@ -322,59 +319,37 @@ class DiskStore(Store):
                 runs.append(Run(stored, 1, parts[batch.number]))
         return StoredMatrix(runs, quantity.stop)
 
+    def _state(self, rows: int) -> Layout:
+        """Return the layout of a state: one row of chunks, in one file where there are tasks."""
+        return Layout(rows, rows, self._layout.task_batches and 1)
+
     def save_state(self, layer: str, what: str, key: str, values: Float64[np.ndarray, "_ _"]) -> None:
+        rows, columns = values.shape
         with self._writing, _disk(self._folder):
-            folder = self._made_folder(layer, what)
-            rows, columns = values.shape
-            array = arrays.create(folder / f"{STATE}{key}", rows, columns, values.dtype, rows)
+            path = self._made(layer, what, f"{STATE}{key}")
+            shutil.rmtree(path, ignore_errors=True)
+            array = self._state(rows).create(path, rows, columns, values.dtype)
             array.write(range(rows), values)
-            for name in set(_names(folder)) - {array.path.name}:
-                shutil.rmtree(folder / name, ignore_errors=True)
+            array.finish()
+            for of, name in list(self._arrayfolders_in(short_digest(layer))):
+                if of == what and name.startswith(STATE) and name != f"{STATE}{key}":
+                    shutil.rmtree(self._path(short_digest(layer), what, name), ignore_errors=True)
 
     def state_keys(self, layer: str, what: str) -> set[str]:
-        names = _names(self._quantity_folder(layer, what))
+        names = [name for of, name in self._arrayfolders_in(short_digest(layer)) if of == what]
         return {name.removeprefix(STATE) for name in names if name.startswith(STATE)}
 
     def load_state(self, layer: str, what: str, key: str, shape: tuple[int, int]) -> np.ndarray | None:
-        path = self._quantity_folder(layer, what) / f"{STATE}{key}"
+        path = self._path(short_digest(layer), what, f"{STATE}{key}")
         if not path.is_dir():
             return None
         rows = range(shape[0])
         with _disk(path):
-            array = arrays.open_array(path, shape[1], shape[0])
+            array = self._state(shape[0]).open(path, shape[1])
             if array is None or array.remove_damaged(rows) or not array.holds(rows):
                 return None
         part = Segment(array, 0, 0, shape[1])
         return np.asarray(StoredMatrix([Run(0, shape[0], (part,))], shape[1]))
-
-
-def _as_attributes(batch: KeptBatch) -> dict[str, Any]:
-    facts = {"set": batch.set, "images": list(batch.images), "skipped": list(batch.skipped)}
-    return {**facts, "digest": _key(json.dumps(facts))}
-
-
-def _as_batch(number: int, facts: dict[str, Any], most: int) -> KeptBatch | None:
-    """Return the batch that attributes tell of; None where they are not what was written."""
-    try:
-        batch = KeptBatch(number, facts["set"], tuple(facts["images"]), tuple(facts["skipped"]))
-        whole = _as_attributes(batch) == facts
-    except (TypeError, KeyError):
-        return None
-    hashes = [*batch.images, *batch.skipped]
-    return batch if whole and len(hashes) <= most and all(isinstance(name, str) for name in hashes) else None
-
-
-def _names(folder: Path) -> list[str]:
-    """Return the names of the folders in a folder; none where it does not exist."""
-    try:
-        with os.scandir(folder) as entries:
-            return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-    except FileNotFoundError:
-        return []
-
-
-def _in_words(layer: str, what: str) -> str:
-    return f"{what} of layer {layer!r}" if layer else what
 
 
 def open_recording(
@@ -386,24 +361,25 @@ def open_recording(
     batch_size: int,
     task_batches: int = 1,
     compiled: bool | None = None,
+    compress: str = "none",
     fresh: bool = False,
 ) -> DiskStore:
     """Return the recording of a network in a store, a new one where there is none.
 
     The numbers depend on the images and on the identity: those of another are never mixed in. Code of the
     network that was changed shows only in its behaviour, what each layer makes of a fixed image. A recording
-    that has begun keeps its batch size. A fresh store loses all that it held.
+    that has begun keeps its batch size, its tasks and how it is packed. A fresh store loses all that it held.
     """
     notes: list[str] = []
     recordings = path / RECORDINGS
     with _disk(path):
         require_store(path)
         if path.exists():
-            _require_no_links(path)
+            _look_over(path)
         if fresh and recordings.exists():
             shutil.rmtree(recordings)
-        _make_group(path, {"differentia": "responses"})
-        _write_group(recordings, {})
+        make_group(path, {"differentia": "responses"})
+        write_group(recordings, {})
         there = _recordings(path, notes)
     identity = json.loads(json.dumps({**identity, "recording_format": RECORDING_FORMAT}))
     alike = {key: about for key, about in there.items() if about["identity"] == identity}
@@ -412,19 +388,20 @@ def open_recording(
         "name": name,
         "identity": identity,
         "batch_size": batch_size,
-        "chunk_rows": min(arrays.CHUNK_ROWS, batch_size),
+        "chunk_rows": math.ceil(batch_size / math.ceil(batch_size / CHUNK_ROWS)),
         TASK_BATCHES: task_batches,
         **({} if compiled is None else {WHETHER_COMPILED: compiled}),
+        COMPRESS: compress,
         "behaviour": {layer: list(sums) for layer, sums in behaviour.items()},
     }
     # Never the name of another, not even of one that is gone: who still reads that must not find this.
-    new = f"{_key(json.dumps(identity, sort_keys=True))}-{secrets.token_hex(4)}"
+    new = f"{short_digest(json.dumps(identity, sort_keys=True))}-{secrets.token_hex(4)}"
     folder, kept = (recordings / same[0], there[same[0]]) if same else (recordings / new, {})
     if same:
         about["behaviour"] |= kept["behaviour"]
         divided = any((folder / "divisions").glob("*.json"))
-        if divided or _names(folder / "batches") or _names(folder / "layers"):  # it has begun
-            facts = ("batch_size", "chunk_rows", TASK_BATCHES, WHETHER_COMPILED, AT_ONCE, THREADS)
+        if divided or folders_in(folder / "batches") or folders_in(folder / "layers"):  # it has begun
+            facts = ("batch_size", "chunk_rows", TASK_BATCHES, COMPRESS, WHETHER_COMPILED, AT_ONCE, THREADS)
             about = {fact: value for fact, value in about.items() if fact not in facts}
             about |= {fact: kept[fact] for fact in facts if fact in kept}
     elif there:
@@ -436,20 +413,27 @@ def open_recording(
             )
     with _disk(path):
         if kept != about:
-            _write_group(folder, about)
+            write_group(folder, about)
         for part in ("batches", "layers"):
-            _make_group(folder / part, {})
+            make_group(folder / part, {})
     return DiskStore(folder, about, notes)
 
 
-def _require_no_links(folder: str | os.PathLike[str]) -> None:
-    """Raise an error where a store that somebody made would lead us to other folders."""
-    with os.scandir(folder) as entries:
+def _look_over(folder: str | os.PathLike[str]) -> None:
+    """Remove unfinished files that were left, but no chunks.
+
+    Raises an error where a store that somebody made would lead us to other folders.
+    """
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_symlink():
                 raise InputError(f"{entry.path}: is a link, and a store holds none; remove it")
             if entry.is_dir():
-                _require_no_links(entry)
+                _look_over(entry)
+            elif entry.name.endswith(writers.PARTIAL) and not entry.name.startswith("c."):
+                path = Path(entry.path)
+                if writers.is_left(path):
+                    path.unlink(missing_ok=True)
 
 
 def require_store(path: Path) -> None:
@@ -458,8 +442,11 @@ def require_store(path: Path) -> None:
         raise InputError(f"{path}: is a link; name the folder that it points to")
     if not path.exists():
         return
-    begun = path.is_dir() and {entry.name for entry in path.iterdir()} <= BEGUN
-    if not begun and _read_attributes(path).get("differentia") != "responses":
+    begun = path.is_dir() and all(
+        entry.name in BEGUN or (entry.name.startswith(METADATA) and entry.name.endswith(writers.PARTIAL))
+        for entry in path.iterdir()
+    )
+    if not begun and read_attributes(path).get("differentia") != "responses":
         raise InputError(
             f"{path}: already exists and is no store of responses, or a damaged one; move it away, or "
             "choose another folder"
@@ -469,9 +456,9 @@ def require_store(path: Path) -> None:
 def _recordings(path: Path, notes: list[str]) -> dict[str, dict[str, Any]]:
     """Return what each recording of a store says of itself; those that can't be read are left alone."""
     found = {}
-    for name in _names(path / RECORDINGS):
+    for name in folders_in(path / RECORDINGS):
         folder = path / RECORDINGS / name
-        about = _read_attributes(folder)
+        about = read_attributes(folder)
         sizes = [about.get(key) for key in ("batch_size", "chunk_rows")]
         sizes += [about.get(AT_ONCE, sizes[0]), about.get(TASK_BATCHES, 1)]
         good = all(type(about.get(key)) is dict for key in ("identity", "behaviour"))

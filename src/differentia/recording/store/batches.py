@@ -1,0 +1,162 @@
+"""Which images were shown together: a line of JSON for each batch, in a file for each task.
+
+Earlier versions wrote a group of Zarr for each batch; their recordings go on so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+from differentia.recording.store import writers
+from differentia.recording.store.base import KeptBatch
+from differentia.recording.store.metadata import METADATA, read_attributes, write_group
+from differentia.recording.store.regular import opened
+
+#: How the name of a file ends that has the batches of a task.
+LINES = ".jsonl"
+
+#: Bytes that a line has at most for each image, and beside them.
+_MOST_OF_IMAGE, _MOST_BESIDE = 256, 2**16
+
+
+def short_digest(text: str) -> str:
+    """Return a short name for any text, which is safe as the name of a folder."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _as_facts(batch: KeptBatch) -> dict[str, Any]:
+    facts = {"set": batch.set, "images": list(batch.images), "skipped": list(batch.skipped)}
+    return {**facts, "digest": short_digest(json.dumps(facts))}
+
+
+def batch_of(number: int, facts: dict[str, Any], most: int) -> KeptBatch | None:
+    """Return the batch that attributes tell of; None where they are not what was written."""
+    try:
+        batch = KeptBatch(number, facts["set"], tuple(facts["images"]), tuple(facts["skipped"]))
+        whole = _as_facts(batch) == facts
+    except (TypeError, KeyError):
+        return None
+    hashes = [*batch.images, *batch.skipped]
+    return batch if whole and len(hashes) <= most and all(isinstance(name, str) for name in hashes) else None
+
+
+def batches_in(folder: Path, most: int, task_batches: int | None) -> BatchLines | BatchFolders:
+    """Return the batches of a recording, of at most `most` images, however it keeps them."""
+    return BatchFolders(folder, most) if task_batches is None else BatchLines(folder, most, task_batches)
+
+
+@dataclass
+class BatchLines:
+    """The batches of a recording, of at most `most` images, in files of lines.
+
+    Only the process that records a task writes into its file, and a line is one write: one that is torn was
+    never finished. Of two lines with one number the first counts.
+    """
+
+    folder: Path
+    most: int
+    task_batches: int
+    #: What was found to be damaged, in words.
+    notes: list[str] = field(default_factory=list)
+    #: Files that end within a line, or have a damaged one: they are written anew before something is added.
+    _to_mend: set[Path] = field(default_factory=set)
+
+    def read(self) -> list[KeptBatch]:
+        """Return the batches, in the order of their numbers."""
+        found: dict[int, KeptBatch] = {}
+        for path in sorted(self.folder.glob(f"*{LINES}")):
+            for batch in self._of_file(path):
+                found.setdefault(batch.number, batch)
+        return [found[number] for number in sorted(found)]
+
+    def _of_file(self, path: Path) -> list[KeptBatch]:
+        found, damaged = [], 0
+        for line in self._lines(path):
+            batch = self._of_line(line)
+            if batch is not None and path == self._file(batch.number):
+                found.append(batch)
+            elif line.strip():
+                self._to_mend.add(path)
+                damaged += line.endswith(b"\n")  # else the run ended before it was written
+        if damaged:
+            lines = "a line is" if damaged == 1 else f"{damaged} lines are"
+            self.notes.append(f"{path}: {lines} damaged; the images are recorded again")
+        return found
+
+    def _lines(self, path: Path) -> Iterator[bytes]:
+        limit = _MOST_BESIDE + self.most * _MOST_OF_IMAGE
+        with suppress(FileNotFoundError), opened(path) as file:
+            if file is None:
+                self._to_mend.add(path)
+                return
+            lines = BufferedReader(file)
+            while line := lines.readline(limit):
+                yield line
+
+    def _of_line(self, line: bytes) -> KeptBatch | None:
+        try:
+            facts = json.loads(line)
+            number = facts.pop("number")
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return None
+        return batch_of(number, facts, self.most) if type(number) is int and 0 <= number < 2**48 else None
+
+    def _file(self, number: int) -> Path:
+        return self.folder / f"{number // self.task_batches}{LINES}"
+
+    def add(self, batch: KeptBatch) -> None:
+        """Write the line of a batch."""
+        path = self._file(batch.number)
+        line = json.dumps({"number": batch.number, **_as_facts(batch)}).encode() + b"\n"
+        if path in self._to_mend:
+            whole = [kept for kept in self._lines(path) if kept.endswith(b"\n") and self._of_line(kept)]
+            writers.write_whole(path, b"".join([*whole, line]))
+            self._to_mend.discard(path)
+            return
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            try:
+                done = os.write(descriptor, line)
+                while done < len(line):
+                    done += os.write(descriptor, line[done:])
+            finally:
+                os.close(descriptor)
+        except BaseException:
+            self._to_mend.add(path)
+            raise
+
+
+@dataclass
+class BatchFolders:
+    """The batches of a recording that an earlier version began, each a group of Zarr."""
+
+    folder: Path
+    most: int
+    notes: list[str] = field(default_factory=list)
+
+    def read(self) -> list[KeptBatch]:
+        """Return the batches, in the order of their numbers."""
+        found = []
+        for number in sorted(int(name) for name in os.listdir(self.folder) if name.isdecimal()):
+            path = self.folder / str(number)
+            batch = batch_of(number, read_attributes(path), self.most)
+            if batch is not None:
+                found.append(batch)
+            elif (path / METADATA).exists():  # else the run ended before it was written
+                self.notes.append(f"{path}: is damaged; its images are recorded again")
+                shutil.rmtree(path, ignore_errors=True)
+            writers.remove_left(path)
+        return found
+
+    def add(self, batch: KeptBatch) -> None:
+        """Write the group of a batch."""
+        write_group(self.folder / str(batch.number), _as_facts(batch))

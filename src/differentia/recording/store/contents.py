@@ -1,0 +1,246 @@
+"""What a store holds, for whoever looks on: nothing is written, and nobody is kept from writing meanwhile."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Int64
+
+from differentia.recording.division import Division, from_facts
+from differentia.recording.store.base import KeptBatch
+from differentia.recording.store.batches import BatchLines, batch_of
+from differentia.recording.store.disk import RECORDINGS
+from differentia.recording.store.layouts import Layout, columns_of, folders_in, layout_of
+from differentia.recording.store.metadata import JUNK, read_attributes
+from differentia.recording.store.writers import PARTIAL
+
+
+@dataclass(frozen=True)
+class SetContents:
+    """Images of a set.
+
+    Attributes
+    ----------
+    kept
+        Those that were shown to the network.
+    unreadable
+        Those that were left out, since they could not be read.
+    missing
+        Those that are to be shown yet: by what was promised, and by the name that the set had then.
+    """
+
+    name: str
+    kept: int
+    unreadable: int
+    missing: int
+
+
+@dataclass(frozen=True)
+class QuantityContents:
+    """Numbers of a layer.
+
+    Attributes
+    ----------
+    layer, what
+        As in `Quantity`.
+    columns
+        How many there are of an image, at most.
+    images
+        Of how many kept images all columns are there.
+    """
+
+    layer: str
+    what: str
+    columns: int
+    images: int
+
+
+@dataclass(frozen=True)
+class UnfinishedFile:
+    """A file that somebody writes to, or has left behind."""
+
+    path: Path
+    size: int
+
+
+@dataclass(frozen=True)
+class RecordingContents:
+    """One recording of a store.
+
+    Attributes
+    ----------
+    path
+        Its folder.
+    about
+        What it says of itself: "name" (the network's), "identity", "batch_size"; empty where it is damaged.
+    sets, quantities
+        What it holds, in the order in which that came, and of layers.
+    tasks, tasks_begun
+        How many tasks were promised, and of how many a batch is there.
+    unfinished
+        Files that somebody writes to, or has left behind.
+    begun, changed
+        When the oldest and the newest of its files were written, in seconds since 1970.
+    size, files
+        Bytes, and how many files there are.
+    """
+
+    path: Path
+    about: Mapping[str, Any]
+    sets: tuple[SetContents, ...]
+    quantities: tuple[QuantityContents, ...]
+    tasks: int
+    tasks_begun: int
+    unfinished: tuple[UnfinishedFile, ...]
+    begun: float
+    changed: float
+    size: int
+    files: int
+
+    @property
+    def images(self) -> int:
+        """How many images were shown."""
+        return sum(one.kept for one in self.sets)
+
+
+def is_store(path: Path) -> bool:
+    """Return whether a folder says that it is a store of responses."""
+    return read_attributes(path).get("differentia") == "responses"
+
+
+def contents_of(path: Path) -> list[RecordingContents]:
+    """Return what the recordings of a store hold, the one that was changed last at the end.
+
+    What others write meanwhile may be there or not.
+    """
+    found = [_contents(path / RECORDINGS / name) for name in folders_in(path / RECORDINGS)]
+    return sorted(found, key=lambda one: (one.changed, one.path.name))
+
+
+def _files(folder: Path) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
+    """Yield the files in a folder and all below it, but those that are removed meanwhile."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(Path(entry.path))
+            elif entry.is_file(follow_symlinks=False):
+                with suppress(OSError):
+                    yield entry, entry.stat(follow_symlinks=False)
+
+
+def _contents(folder: Path) -> RecordingContents:
+    files = list(_files(folder))
+    about = read_attributes(folder)
+    sizes = [about.get(name) for name in ("batch_size", "chunk_rows")] + [about.get("task_batches", 1)]
+    if not all(type(size) is int and size > 0 for size in sizes) or type(about.get("identity")) is not dict:
+        about, batches, divisions = {}, [], []
+    else:
+        batches, divisions = _batches(folder / "batches", about), _divisions(folder / "divisions")
+    times = [facts.st_mtime for _, facts in files]
+    promised = {task for division in divisions for task in division.tasks}
+    return RecordingContents(
+        path=folder,
+        about=about,
+        sets=tuple(_sets(batches, divisions)),
+        quantities=tuple(_quantities(folder / "layers", about, batches)),
+        tasks=len(promised),
+        tasks_begun=len(promised & {batch.number // about.get("task_batches", 1) for batch in batches}),
+        unfinished=tuple(
+            UnfinishedFile(Path(file.path), facts.st_size)
+            for file, facts in sorted(files, key=lambda one: one[0].path)
+            if file.name.endswith(PARTIAL)
+        ),
+        begun=min(times, default=0.0),
+        changed=max(times, default=0.0),
+        size=sum(facts.st_size for _, facts in files),
+        files=len(files),
+    )
+
+
+def _batches(folder: Path, about: Mapping[str, Any]) -> list[KeptBatch]:
+    tasks = about.get("task_batches")
+    if tasks is not None:
+        return BatchLines(folder, about["batch_size"], tasks).read()
+    found = [(int(name), read_attributes(folder / name)) for name in folders_in(folder) if name.isdecimal()]
+    batches = [batch_of(number, facts, 2**31) for number, facts in sorted(found, key=lambda one: one[0])]
+    return [batch for batch in batches if batch is not None]
+
+
+def _divisions(folder: Path) -> list[Division]:
+    found = []
+    for path in sorted(folder.glob("*.json"), key=lambda path: (len(path.name), path.name)):
+        with suppress(OSError, ValueError):
+            found.append(from_facts(json.loads(path.read_text(encoding="utf-8"))))
+    return [division for division in found if division is not None]
+
+
+def _sets(batches: Sequence[KeptBatch], divisions: Sequence[Division]) -> Iterator[SetContents]:
+    there = {batch.number for batch in batches}
+    kept, unreadable, missing = Counter[str](), Counter[str](), Counter[str]()
+    for batch in batches:
+        kept[batch.set] += len(batch.images)
+        unreadable[batch.set] += len(batch.skipped)
+    for division in divisions:
+        for number, promised in enumerate(division.batches, division.first):
+            missing[promised.set] += len(promised.images) * (number not in there)
+    for name in dict.fromkeys([*(one.set for division in divisions for one in division.batches), *kept]):
+        yield SetContents(name, kept[name], unreadable[name], missing[name])
+
+
+def _quantities(
+    folder: Path, about: Mapping[str, Any], batches: Sequence[KeptBatch]
+) -> Iterator[QuantityContents]:
+    batches = [batch for batch in batches if batch.images]
+    layers = {key: str(read_attributes(folder / key).get("layer", "")) for key in folders_in(folder) if about}
+    order = list(about.get("behaviour") or ())  # in which the network has them
+    layout = layout_of(about) if about else None
+    for key, name in sorted(layers.items(), key=lambda one: order.index(one[1]) if one[1] in order else -1):
+        assert layout is not None
+        held: dict[str, dict[tuple[int, int], np.ndarray]] = {}
+        for what, array in sorted(layout.names(folder / key)):
+            if (columns := columns_of(array)) is not None:
+                rows = _rows_there(layout, layout.path(folder / key, what, array), columns[1] - columns[0])
+                held.setdefault(what, {})[columns] = _holding(rows, layout, batches)
+        for what, by_columns in held.items():
+            yield _quantity(name, what, by_columns, np.array([len(batch.images) for batch in batches], int))
+
+
+def _rows_there(layout: Layout, path: Path, columns: int) -> set[int]:
+    """Return the rows of chunks of an array that are finished."""
+    try:
+        array = layout.described(path, columns)
+        return set() if array is None else array.rows_there()
+    except (OSError, *JUNK):
+        return set()
+
+
+def _holding(rows: set[int], layout: Layout, batches: Sequence[KeptBatch]) -> Bool[np.ndarray, " b"]:
+    """Return which batches have all their rows of chunks among some."""
+    region = layout.batch_rows // layout.chunk_rows
+    spans = [(batch.number * region, math.ceil(len(batch.images) / layout.chunk_rows)) for batch in batches]
+    return np.array([rows.issuperset(range(first, first + count)) for first, count in spans], bool)
+
+
+def _quantity(
+    layer: str,
+    what: str,
+    held: Mapping[tuple[int, int], Bool[np.ndarray, " b"]],
+    images: Int64[np.ndarray, " b"],
+) -> QuantityContents:
+    """Count the images of the batches that have all columns, each in one array or another."""
+    edges = sorted({0, *(edge for columns in held for edge in columns)})
+    whole = np.ones(len(images), bool)
+    for low, high in pairwise(edges):
+        covering = [there for (start, stop), there in held.items() if start <= low and high <= stop]
+        whole &= np.any(covering, axis=0) if covering else False
+    return QuantityContents(layer, what, edges[-1], int(images[whole].sum()))

@@ -1,0 +1,51 @@
+"""What Zarr has to know of groups and arrays: ``zarr.json``, which is written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from differentia.recording.store import writers
+
+#: The file with the metadata of a group or an array.
+METADATA = "zarr.json"
+
+#: What reading metadata raises that are not there, or are none. A disk that fails is another matter.
+JUNK = (
+    *(FileNotFoundError, NotADirectoryError, IsADirectoryError),
+    *(ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError),
+)
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """Return the metadata of a group or an array."""
+    content: dict[str, Any] = json.loads((path / METADATA).read_text(encoding="utf-8"))
+    return content
+
+
+def write_metadata(path: Path, content: Mapping[str, Any]) -> None:
+    """Write the metadata of a group or an array, whole or not at all."""
+    path.mkdir(parents=True, exist_ok=True)
+    writers.write_whole(path / METADATA, json.dumps(content, indent=1).encode())
+
+
+def read_attributes(path: Path) -> dict[str, Any]:
+    """Return the attributes of a group; none where its metadata can't be read."""
+    try:
+        attributes = read_metadata(path)["attributes"]
+    except JUNK:
+        return {}
+    return attributes if isinstance(attributes, dict) else {}
+
+
+def write_group(path: Path, attributes: Mapping[str, Any]) -> None:
+    """Write the metadata of a group."""
+    write_metadata(path, {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)})
+
+
+def make_group(path: Path, attributes: Mapping[str, Any]) -> None:
+    """Write the metadata of a group that has none."""
+    if not (path / METADATA).exists():
+        write_group(path, attributes)

@@ -1,0 +1,113 @@
+"""Which images were shown together: what a line tells is what was written, or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from differentia.recording.store.base import KeptBatch
+from differentia.recording.store.batches import BatchLines
+
+BATCHES = [
+    KeptBatch(number, "a" if number < 4 else "ä\n", tuple(f"{number}/{row}" for row in range(3)), ("s",))
+    for number in (0, 1, 2, 3, 7)
+]
+
+
+def lines(folder: Path) -> BatchLines:
+    return BatchLines(folder, most=4, task_batches=3)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for batch in reversed(BATCHES):
+        lines(tmp_path).add(batch)
+    return tmp_path
+
+
+def test_a_line_for_each_batch_and_a_file_for_each_task(folder: Path) -> None:
+    """They are read in the order of their numbers."""
+    kept = lines(folder)
+    assert kept.read() == BATCHES
+    assert kept.notes == []
+    assert sorted(path.name for path in folder.iterdir()) == ["0.jsonl", "1.jsonl", "2.jsonl"]
+    assert [len(path.read_bytes().splitlines()) for path in sorted(folder.iterdir())] == [3, 1, 1]
+
+
+@pytest.mark.parametrize("left", [1, 20, -2])
+def test_a_line_that_was_not_finished_is_none(left: int, folder: Path) -> None:
+    """And no damage: the run ended there. What is added afterwards is a line of its own."""
+    path = folder / "0.jsonl"
+    written = path.read_bytes().splitlines(keepends=True)  # of the batches 2, 1, 0
+    path.write_bytes(b"".join(written[:2]) + written[2][:left])
+    kept = lines(folder)
+    assert kept.read() == BATCHES[1:]
+    assert kept.notes == []
+    kept.add(BATCHES[0])
+    assert path.read_bytes() == b"".join(written)
+    assert lines(folder).read() == BATCHES
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"junk",
+        b"{}",
+        b"[" * 100_000,
+        b"\xff\xfe\x00",
+        b'{"number": 0}',
+        b'{"number": "0", "set": "a", "images": [], "skipped": [], "digest": "x"}',
+        b"x" * 10**6,
+    ],
+)
+def test_a_damaged_line_is_noted(junk: bytes, folder: Path) -> None:
+    """Its batch only is lost; when that is there again, the file is as it was."""
+    path = folder / "0.jsonl"
+    written = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(written[0] + junk + b"\n" + written[2])
+    kept = lines(folder)
+    assert kept.read() == [BATCHES[0], *BATCHES[2:]]
+    (note,) = kept.notes
+    assert note.startswith(f"{path}: ")
+    assert "damaged; the images are recorded again" in note
+    kept.add(BATCHES[1])
+    assert sorted(path.read_bytes().splitlines(keepends=True)) == sorted(written)
+    again = lines(folder)
+    assert again.read() == BATCHES
+    assert again.notes == []
+
+
+def test_a_changed_line_is_damaged(folder: Path) -> None:
+    """Other images, another set, another number: the digest or the file does not go with it."""
+    path = folder / "1.jsonl"
+    facts = json.loads(path.read_bytes())
+    for change in ({"images": ["x"]}, {"set": "b"}, {"number": 0}, {"number": 8}, {"number": -1}):
+        path.write_text(json.dumps({**facts, **change}) + "\n", encoding="utf-8")
+        kept = lines(folder)
+        assert kept.read() == [batch for batch in BATCHES if batch.number != 3]
+        assert len(kept.notes) == 1
+
+
+def test_a_batch_that_was_written_twice(folder: Path) -> None:
+    """By two processes that did the same task: it is one."""
+    lines(folder).add(BATCHES[0])
+    lines(folder).add(BATCHES[0]._replace(images=("other",)))
+    assert lines(folder).read() == BATCHES
+
+
+def test_more_images_than_a_batch_has(folder: Path) -> None:
+    """A stranger's batch is not believed."""
+    assert BatchLines(folder, most=3, task_batches=3).read() == []
+
+
+def test_a_pipe_is_not_waited_for(folder: Path) -> None:
+    """It holds no batches, and the file takes its place."""
+    (folder / "2.jsonl").unlink()
+    os.mkfifo(folder / "2.jsonl")
+    kept = lines(folder)
+    assert kept.read() == BATCHES[:-1]
+    kept.add(BATCHES[-1])
+    assert lines(folder).read() == BATCHES

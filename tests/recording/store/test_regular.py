@@ -1,0 +1,32 @@
+"""Regular files are opened, nothing else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from differentia.recording.store.regular import opened, read_at
+
+
+def test_regular_files_only(tmp_path: Path) -> None:
+    """A pipe would be waited for, a link lead elsewhere; what is not there is an error as always."""
+    path = tmp_path / "file"
+    path.write_bytes(b"0123456789")
+    with opened(path) as file:
+        assert file is not None
+        buffer = bytearray(4)
+        assert read_at(file, 3, memoryview(buffer)) == 4
+        assert buffer == b"3456"
+        assert read_at(file, 8, memoryview(buffer)) == 2
+        assert buffer == b"8956"
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "."):
+        with opened(tmp_path / name) as file:
+            assert file is None
+    (tmp_path / "link").symlink_to(path)
+    with pytest.raises(OSError, match="symbolic link"), opened(tmp_path / "link"):
+        pass
+    with pytest.raises(FileNotFoundError), opened(tmp_path / "gone"):
+        pass
