@@ -90,7 +90,7 @@ def test_what_is_missing(tmp_path: Path, capsys: Capture) -> None:
     assert rows_of(said)["b"] == ["28", "0", "2"]
     assert "There are 20 images to be recorded and 28 images of which something is missing." in said
     assert "1 of 2 tasks are begun or done." in said
-    assert "1 file (2 kB) are being written, or were left behind." in said
+    assert "Killed runs left 1 file (2 kB), which whoever goes on takes over." in said
     assert "\x1b" not in said
 
 

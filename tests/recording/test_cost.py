@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import math
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,8 +32,17 @@ def load() -> dif.Network:
 
 def stored(folder: Path) -> int:
     """Return the bytes of all chunks in a folder, without their checksums and the sums of the ranking."""
-    chunks = [path for path in folder.rglob("c.*") if not path.parent.name.startswith("state-")]
-    return sum(path.stat().st_size - 4 for path in chunks)
+    return sum(chunk_bytes(path) for path in folder.rglob("c.*") if ".state-" not in path.parent.name)
+
+
+def chunk_bytes(shard: Path) -> int:
+    """Return the bytes of the chunks that the index at the end of a shard names, without their checksums."""
+    about = json.loads((shard.parent / "zarr.json").read_text(encoding="utf-8"))
+    whole = about["chunk_grid"]["configuration"]["chunk_shape"]
+    inner = about["codecs"][0]["configuration"]["chunk_shape"]
+    entries = math.prod(a // b for a, b in zip(whole, inner, strict=True))
+    index = np.frombuffer(shard.read_bytes()[-16 * entries - 4 : -4], "<u8").reshape(-1, 2)
+    return sum(int(size) - 4 for begin, size in index if begin != 2**64 - 1)
 
 
 def test_bytes_of_an_image_by_hand() -> None:

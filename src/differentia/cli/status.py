@@ -52,7 +52,7 @@ def print_status(given: str, *, as_json: bool) -> None:
 def _recording_facts(one: RecordingContents) -> dict[str, Any]:
     facts = asdict(one)
     times = {name: _time(facts[name]).isoformat(timespec="seconds") for name in ("begun", "changed")}
-    unfinished = [{"path": str(of.path), "size": of.size} for of in one.unfinished]
+    unfinished = [{**asdict(of), "path": str(of.path)} for of in one.unfinished]
     return {**facts, **times, "path": str(one.path), "about": _about(one), "unfinished": unfinished}
 
 
@@ -125,9 +125,9 @@ def _sentences(one: RecordingContents) -> Iterator[str]:
         yield "Nothing is missing."
     if one.tasks > 1:
         yield f"{one.tasks_begun:,} of {counted(one.tasks, 'task')} are begun or done."
-    if one.unfinished:
-        size = written_size(sum(of.size for of in one.unfinished))
-        yield f"{counted(len(one.unfinished), 'file')} ({size}) are being written, or were left behind."
+    if left := [of.size for of in one.unfinished if of.left]:
+        files = f"{counted(len(left), 'file')} ({written_size(sum(left))})"
+        yield f"Killed runs left {files}, which whoever goes on takes over."
     yield f"Last written {_time(one.changed):%Y-%m-%d %H:%M}."
 
 

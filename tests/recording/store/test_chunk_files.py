@@ -10,6 +10,7 @@ import pytest
 from helpers.older_stores import write_older
 from helpers.stores import COLUMNS, SIZES, add, chunks, opened, places, values_of
 
+from differentia.recording.division import LEAST_IN_A_TASK
 from differentia.recording.store.base import Quantity
 
 UNITS = Quantity("conv", "random-0", 0, COLUMNS)
@@ -27,7 +28,7 @@ def test_an_older_store_is_read_and_goes_on(tmp_path: Path) -> None:
     assert [batch.number for batch in store.batches if store.missing(UNITS, batch)] == []
     np.testing.assert_array_equal(store.matrix(UNITS, places(store.batches))[:, :], WHOLE)
     batch = add(store, [f"new/{row}" for row in range(11)])
-    assert batch.number == 4
+    assert batch.number == LEAST_IN_A_TASK, "it begins a task"
     store.write(UNITS, batch, values_of(1))
     store.write(Quantity("conv", "moments", 0, 2), batch, values_of(1, np.float64, 2))
     store.finish()
@@ -35,7 +36,7 @@ def test_an_older_store_is_read_and_goes_on(tmp_path: Path) -> None:
     every = places(again.batches)
     np.testing.assert_array_equal(again.matrix(UNITS, every)[:, :], np.concatenate([WHOLE, values_of(1)]))
     new = {file.relative_to(folder.parent.parent).as_posix() for file in set(chunks(path)) - set(before)}
-    assert new == {f"random-0/0-{COLUMNS}/c.8.0", f"random-0/0-{COLUMNS}/c.8.1", "moments/0-2/c.8.0"}
+    assert new == {f"random-0/0-{COLUMNS}/c.32.0", f"random-0/0-{COLUMNS}/c.32.1", "moments/0-2/c.32.0"}
     assert {file: file.stat().st_ino for file in before} == before
 
 
@@ -77,7 +78,7 @@ def test_a_damaged_batch_of_an_older_store(tmp_path: Path) -> None:
     assert [batch.number for batch in store.batches] == [0, 2, 3]
     (note,) = store.take_notes()
     assert f"{folder}: is damaged" in note
-    assert add(store, ["x"]).number == 4
+    assert add(store, ["x"]).number == LEAST_IN_A_TASK
     batch = store.add_batch(1, "a", ["y"])
     assert store.missing(UNITS, batch) == UNITS
-    assert [kept.number for kept in opened(path).batches] == [0, 1, 2, 3, 4]
+    assert [kept.number for kept in opened(path).batches] == [0, 1, 2, 3, LEAST_IN_A_TASK]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.older_stores import write_older
-from helpers.stores import COLUMNS, SIZES, add, chunks, fill, opened, values_of
+from helpers.stores import COLUMNS, SIZES, fill, opened
 
 from differentia.recording.division import Promised
 from differentia.recording.store.base import Quantity, Store
@@ -22,6 +23,9 @@ from differentia.recording.store.contents import (
     contents_of,
     is_store,
 )
+
+#: What `fill` writes, to a store of each kind.
+WHOLE = QuantityContents("conv", "random-0", COLUMNS, sum(SIZES))
 
 
 def only(path: Path) -> RecordingContents:
@@ -37,23 +41,38 @@ def write(store: Store, number: int, columns: tuple[int, int], layer: str = "con
     store.write(Quantity(layer, "random-0", start, stop), batch, values)
 
 
-def test_a_whole_recording(tmp_path: Path) -> None:
+def times(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in (folder, *folder.rglob("*"))}
+
+
+@pytest.mark.parametrize("kind", ["none", "zstd", "older"])
+def test_a_whole_recording(tmp_path: Path, kind: str) -> None:
     """Images, columns, bytes and files are those that were written, and that the disk has."""
-    store = opened(tmp_path / "s", task_batches=1)
-    fill(store)
-    store.finish()
+    if kind == "older":
+        write_older(tmp_path / "s")
+    else:
+        fill(opened(tmp_path / "s", compress=kind))
+    before = times(tmp_path)
     found = only(tmp_path / "s")
+    assert times(tmp_path) == before
     assert found.about["name"] == "net"
     assert found.sets == (SetContents("a", sum(SIZES), 0, 0),)
     assert found.images == sum(SIZES)
-    assert found.quantities == (QuantityContents("conv", "random-0", COLUMNS, sum(SIZES)),)
-    assert found.tasks == found.tasks_begun == len(SIZES)
+    assert found.quantities == (WHOLE,)
+    assert found.tasks == found.tasks_begun == (0 if kind == "older" else len(SIZES) // 2)
     assert found.unfinished == ()
     files = [path for path in found.path.rglob("*") if path.is_file()]
     assert found.files == len(files)
     assert found.size == sum(path.stat().st_size for path in files)
     assert found.begun == min(path.stat().st_mtime for path in files)
     assert found.changed == max(path.stat().st_mtime for path in files)
+
+
+def test_an_older_recording_that_lacks_a_chunk(tmp_path: Path) -> None:
+    """The images of its batch are not counted."""
+    array = write_older(tmp_path / "s")
+    (array / "c.2.1").unlink()
+    assert only(tmp_path / "s").quantities == (QuantityContents("conv", "random-0", COLUMNS, 76 - 11),)
 
 
 def test_what_is_missing(tmp_path: Path) -> None:
@@ -77,35 +96,22 @@ def test_what_is_missing(tmp_path: Path) -> None:
     assert only(tmp_path / "s").quantities == (QuantityContents("conv", "random-0", 100, 48),)
 
 
-def test_what_is_at_work(tmp_path: Path) -> None:
-    """Chunks count as soon as they are written, though their file is not finished."""
+def test_what_is_being_written(tmp_path: Path) -> None:
+    """Chunks of a shard that is not finished count; its file is told, as left once its writer has ended."""
     store = opened(tmp_path / "s")
-    fill(store)
-    batch = add(store, ["0", "1"])
-    store.write(Quantity("conv", "random-0", 0, COLUMNS), batch, values_of(0)[:2])
+    store.promise({"a": "1"}, [Promised("a", range(5))])
+    store.add_batch(0, "a", list("abcde"))
+    write(store, 0, (0, 7))
     found = only(tmp_path / "s")
-    assert found.quantities == (QuantityContents("conv", "random-0", COLUMNS, sum(SIZES) + 2),)
-    (at_work,) = found.unfinished
-    assert at_work.path.name.startswith("c.2.0.")
-    assert at_work.size == at_work.path.stat().st_size > 16 * COLUMNS * 4
-    store.finish()
-    assert only(tmp_path / "s").unfinished == ()
-
-
-@pytest.mark.parametrize("older", [False, True])
-def test_a_layout_of_earlier_versions(older: bool, tmp_path: Path) -> None:
-    """It is told alike."""
-    if older:
-        write_older(tmp_path / "s")
-    else:
-        fill(opened(tmp_path / "s"))
-    found = only(tmp_path / "s")
-    assert found.sets == (SetContents("a", sum(SIZES), 0, 0),)
-    assert found.quantities == (QuantityContents("conv", "random-0", COLUMNS, sum(SIZES)),)
-    for file in chunks(tmp_path)[:1]:
-        file.unlink()
-    (left,) = only(tmp_path / "s").quantities
-    assert left.images == sum(SIZES) - (32 if older else 43)
+    assert found.quantities == (QuantityContents("conv", "random-0", 7, 5),)
+    (unfinished,) = found.unfinished
+    assert unfinished.path.name.startswith("c.0.0.")
+    assert unfinished.size == unfinished.path.stat().st_size > 5 * 7 * 4
+    assert not unfinished.left
+    pid = str(os.getpid())
+    unfinished.path.rename(unfinished.path.with_name(unfinished.path.name.replace(f"_{pid}_", "_4000000_")))
+    assert [one.left for one in only(tmp_path / "s").unfinished] == [True]
+    assert only(tmp_path / "s").quantities == found.quantities
 
 
 def test_layers_are_in_the_networks_order(tmp_path: Path) -> None:
@@ -127,7 +133,9 @@ def test_several_recordings(tmp_path: Path) -> None:
         time.sleep(0.02)
     found = contents_of(tmp_path / "s")
     assert [one.about["identity"]["network"] for one in found] == ["a", "b"]
-    for junk in ("", "[]", '{"attributes": {"batch_size": 0}}', "[" * 100_000):
+    sizes = ({"batch_size": 0}, {"task_batches": "two"}, {"chunk_rows": 2**40}, {"identity": 1})
+    wrong = [json.dumps({"attributes": {**found[0].about, **one}}) for one in sizes]
+    for junk in ("", "[]", '{"attributes": {"batch_size": 0}}', "[" * 100_000, *wrong):
         (found[0].path / "zarr.json").write_text(junk)
         damaged = contents_of(tmp_path / "s")[-1]
         assert (damaged.about, damaged.sets, damaged.quantities) == ({}, (), ())
@@ -137,24 +145,39 @@ def test_several_recordings(tmp_path: Path) -> None:
 
 def test_junk_in_a_recording(tmp_path: Path) -> None:
     """What is damaged or strange counts as not there, and is left where it is."""
-    store = opened(tmp_path / "s")
-    fill(store)
-    store.finish()
+    fill(opened(tmp_path / "s"))
     folder = only(tmp_path / "s").path
     (folder / "batches" / "7").mkdir()
     (folder / "batches" / "note.txt").write_text("mine")
+    (folder / "batches" / "9.jsonl").write_text('{"number": 18, "set": "a", "images": ["x"]}\nhalf')
     for name, content in {"5": "{}", "6": "\x00", "7": json.dumps({"digest": 1})}.items():
         (folder / "divisions" / f"{name}.json").write_text(content)
-    (folder / "layers" / "mine" / "random-0.5-5").mkdir(parents=True)
-    (folder / "layers" / "mine" / "random-0.0-9").mkdir()
-    (folder / "layers" / "mine" / "random-0.0-9" / "c.0.0.x.partial").write_bytes(b"abc")
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    for name in ("random-0.5-5", "random-0.0-9", "random-0", "state-a"):
+        (folder / "layers" / "mine" / name).mkdir(parents=True)
+    (array,) = (path.parent for path in folder.glob("layers/*/random-0.*/c.0.0"))
+    for name in ("c.1.0.x.partial", f"c.{10**30}.0"):
+        (array / name).write_bytes(b"abc")
+    before = times(tmp_path)
     found = only(tmp_path / "s")
+    assert times(tmp_path) == before
     assert found.sets == (SetContents("a", sum(SIZES), 0, 0),)
-    whole = QuantityContents("conv", "random-0", COLUMNS, sum(SIZES))
-    assert set(found.quantities) == {QuantityContents("", "random-0", 9, 0), whole}
-    assert [(one.path.name, one.size) for one in found.unfinished] == [("c.0.0.x.partial", 3)]
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    assert set(found.quantities) - {WHOLE} <= {QuantityContents("", "random-0", 9, 0)}
+    assert WHOLE in found.quantities
+    assert [(one.path.name, one.size, one.left) for one in found.unfinished] == [("c.1.0.x.partial", 3, True)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes")
+def test_nobody_waits_for_a_pipe(tmp_path: Path) -> None:
+    """Pipes and links in the place of files are not read."""
+    fill(opened(tmp_path / "s"))
+    folder = only(tmp_path / "s").path
+    (array,) = (path.parent for path in folder.glob("layers/*/random-0.*/c.0.0"))
+    for path in (folder / "divisions" / "0.json", folder / "batches" / "0.jsonl", array / "c.1.0"):
+        path.unlink()
+        os.mkfifo(path)
+    found = only(tmp_path / "s")
+    assert found.sets == (SetContents("a", sum(SIZES[2:]), 0, 0),)
+    assert found.quantities == (QuantityContents("conv", "random-0", COLUMNS, 0),)
 
 
 def test_what_is_no_store(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from differentia.recording.store import writers
 from differentia.recording.store.arrays import Chunk, Content, StoredArray
 from differentia.recording.store.regular import opened, read_at
 
-_CHUNK = re.compile(r"c\.(\d+)\.(\d+)", re.ASCII)
+_CHUNK = re.compile(r"c\.(\d{1,9})\.(\d{1,9})", re.ASCII)
 
 
 @dataclass(eq=False)

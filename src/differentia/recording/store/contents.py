@@ -17,12 +17,14 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from differentia.recording.division import Division, from_facts
+from differentia.recording.store import writers
 from differentia.recording.store.base import KeptBatch
 from differentia.recording.store.batches import BatchLines, batch_of
-from differentia.recording.store.disk import RECORDINGS
+from differentia.recording.store.disk import RECORDINGS, TASK_BATCHES
 from differentia.recording.store.layouts import Layout, columns_of, folders_in, layout_of
 from differentia.recording.store.metadata import JUNK, read_attributes
-from differentia.recording.store.writers import PARTIAL
+from differentia.recording.store.regular import opened
+from differentia.system.locking import seems_ended
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,17 @@ class QuantityContents:
 
 @dataclass(frozen=True)
 class UnfinishedFile:
-    """A file that somebody writes to, or has left behind."""
+    """A file that is not whole yet.
+
+    Attributes
+    ----------
+    left
+        Whether its writer has ended, as far as can be seen without a write.
+    """
 
     path: Path
     size: int
+    left: bool
 
 
 @dataclass(frozen=True)
@@ -140,11 +149,9 @@ def _files(folder: Path) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
 
 def _contents(folder: Path) -> RecordingContents:
     files = list(_files(folder))
-    about = read_attributes(folder)
-    sizes = [about.get(name) for name in ("batch_size", "chunk_rows")] + [about.get("task_batches", 1)]
-    if not all(type(size) is int and size > 0 for size in sizes) or type(about.get("identity")) is not dict:
-        about, batches, divisions = {}, [], []
-    else:
+    about = _about(folder)
+    batches, divisions = list[KeptBatch](), list[Division]()
+    if about:
         batches, divisions = _batches(folder / "batches", about), _divisions(folder / "divisions")
     times = [facts.st_mtime for _, facts in files]
     promised = {task for division in divisions for task in division.tasks}
@@ -152,13 +159,13 @@ def _contents(folder: Path) -> RecordingContents:
         path=folder,
         about=about,
         sets=tuple(_sets(batches, divisions)),
-        quantities=tuple(_quantities(folder / "layers", about, batches)),
+        quantities=tuple(_quantities(folder / "layers", about, batches)) if about else (),
         tasks=len(promised),
-        tasks_begun=len(promised & {batch.number // about.get("task_batches", 1) for batch in batches}),
+        tasks_begun=len(promised & {batch.number // about.get(TASK_BATCHES, 1) for batch in batches}),
         unfinished=tuple(
-            UnfinishedFile(Path(file.path), facts.st_size)
+            _unfinished(Path(file.path), facts)
             for file, facts in sorted(files, key=lambda one: one[0].path)
-            if file.name.endswith(PARTIAL)
+            if file.name.endswith(writers.PARTIAL)
         ),
         begun=min(times, default=0.0),
         changed=max(times, default=0.0),
@@ -167,8 +174,21 @@ def _contents(folder: Path) -> RecordingContents:
     )
 
 
+def _about(folder: Path) -> dict[str, Any]:
+    """Return what a recording says of itself; nothing where it is damaged."""
+    about = read_attributes(folder)
+    sizes = [about.get("batch_size"), about.get("chunk_rows"), about.get(TASK_BATCHES, 1)]
+    good = all(type(size) is int and 1 <= size < 2**31 for size in sizes)
+    return about if good and type(about.get("identity")) is dict else {}
+
+
+def _unfinished(path: Path, facts: os.stat_result) -> UnfinishedFile:
+    writer = writers.writer_of(path)
+    return UnfinishedFile(path, facts.st_size, writer is None or seems_ended(writer, facts.st_mtime))
+
+
 def _batches(folder: Path, about: Mapping[str, Any]) -> list[KeptBatch]:
-    tasks = about.get("task_batches")
+    tasks = about.get(TASK_BATCHES)
     if tasks is not None:
         return BatchLines(folder, about["batch_size"], tasks).read()
     found = [(int(name), read_attributes(folder / name)) for name in folders_in(folder) if name.isdecimal()]
@@ -179,8 +199,8 @@ def _batches(folder: Path, about: Mapping[str, Any]) -> list[KeptBatch]:
 def _divisions(folder: Path) -> list[Division]:
     found = []
     for path in sorted(folder.glob("*.json"), key=lambda path: (len(path.name), path.name)):
-        with suppress(OSError, ValueError):
-            found.append(from_facts(json.loads(path.read_text(encoding="utf-8"))))
+        with suppress(OSError, ValueError, RecursionError), opened(path) as file:
+            found.append(from_facts(json.loads(file.read())) if file else None)
     return [division for division in found if division is not None]
 
 
@@ -197,38 +217,54 @@ def _sets(batches: Sequence[KeptBatch], divisions: Sequence[Division]) -> Iterat
         yield SetContents(name, kept[name], unreadable[name], missing[name])
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of chunks that batches have, one batch after another, and where each begins among them."""
+
+    numbers: Int64[np.ndarray, " row"]
+    begins: Int64[np.ndarray, " b"]
+
+    def all_in(self, there: set[int]) -> Bool[np.ndarray, " b"]:
+        """Return which batches have all their rows among some."""
+        found = np.isin(self.numbers, [row for row in there if row < 2**62])
+        return np.logical_and.reduceat(found, self.begins) if len(found) else found
+
+
+def _rows_of(batches: Sequence[KeptBatch], layout: Layout) -> _Rows:
+    counts = np.array([math.ceil(len(batch.images) / layout.chunk_rows) for batch in batches], np.int64)
+    firsts = np.array([batch.number for batch in batches], np.int64) * (
+        layout.batch_rows // layout.chunk_rows
+    )
+    begins = np.cumsum(counts) - counts
+    return _Rows(np.arange(counts.sum()) + np.repeat(firsts - begins, counts), begins)
+
+
 def _quantities(
     folder: Path, about: Mapping[str, Any], batches: Sequence[KeptBatch]
 ) -> Iterator[QuantityContents]:
     batches = [batch for batch in batches if batch.images]
-    layers = {key: str(read_attributes(folder / key).get("layer", "")) for key in folders_in(folder) if about}
-    order = list(about.get("behaviour") or ())  # in which the network has them
-    layout = layout_of(about) if about else None
-    for key, name in sorted(layers.items(), key=lambda one: order.index(one[1]) if one[1] in order else -1):
-        assert layout is not None
-        held: dict[str, dict[tuple[int, int], np.ndarray]] = {}
+    images = np.array([len(batch.images) for batch in batches], np.int64)
+    layout = layout_of(about)
+    rows = _rows_of(batches, layout)
+    layers = {key: str(read_attributes(folder / key).get("layer", "")) for key in folders_in(folder)}
+    place = {name: at for at, name in enumerate(about.get("behaviour") or ())}  # as the network has them
+    for key, name in sorted(layers.items(), key=lambda one: place.get(one[1], -1)):
+        held: dict[str, dict[tuple[int, int], Bool[np.ndarray, " b"]]] = {}
         for what, array in sorted(layout.names(folder / key)):
             if (columns := columns_of(array)) is not None:
-                rows = _rows_there(layout, layout.path(folder / key, what, array), columns[1] - columns[0])
-                held.setdefault(what, {})[columns] = _holding(rows, layout, batches)
+                there = _rows_there(layout, layout.path(folder / key, what, array), columns[1] - columns[0])
+                held.setdefault(what, {})[columns] = rows.all_in(there)
         for what, by_columns in held.items():
-            yield _quantity(name, what, by_columns, np.array([len(batch.images) for batch in batches], int))
+            yield _quantity(name, what, by_columns, images)
 
 
 def _rows_there(layout: Layout, path: Path, columns: int) -> set[int]:
-    """Return the rows of chunks of an array that are finished."""
+    """Return the rows of chunks of an array that are there all across, finished or not."""
     try:
         array = layout.described(path, columns)
         return set() if array is None else array.rows_there()
     except (OSError, *JUNK):
         return set()
-
-
-def _holding(rows: set[int], layout: Layout, batches: Sequence[KeptBatch]) -> Bool[np.ndarray, " b"]:
-    """Return which batches have all their rows of chunks among some."""
-    region = layout.batch_rows // layout.chunk_rows
-    spans = [(batch.number * region, math.ceil(len(batch.images) / layout.chunk_rows)) for batch in batches]
-    return np.array([rows.issuperset(range(first, first + count)) for first, count in spans], bool)
 
 
 def _quantity(

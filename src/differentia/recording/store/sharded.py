@@ -19,7 +19,7 @@ from differentia.recording.store.regular import opened, read_at
 from differentia.recording.store.shards import NONE, Index, Log, Shape, Source
 
 #: A shard, or a log of one, by its number.
-_FILE = re.compile(rf"c\.(\d+)\.0(\..+{re.escape(writers.PARTIAL)})?", re.ASCII)
+_FILE = re.compile(rf"c\.(\d{{1,9}})\.0(\..+{re.escape(writers.PARTIAL)})?", re.ASCII)
 
 
 @dataclass(eq=False)
