@@ -66,6 +66,7 @@ noise = "noise:64"
 photographs = "photographs"
 
 [measure]
+compile = "never"
 batch_size = 4
 n_units = [200]
 draws = 5
@@ -325,7 +326,7 @@ def lifetime(trial: Trial) -> None:
         (
             '"digits", sets, n_units=(200, 1000)',
             'dif.load_network("slow:network", preprocess="imagenet", input_shape=(3, 64, 64)), sets,'
-            " batch_size=4, n_units=200",
+            ' batch_size=4, compile="never", n_units=200',
         ),
         ("minimum_jobs=10, maximum_jobs=10", "minimum_jobs=2, maximum_jobs=2"),
     )
@@ -380,7 +381,7 @@ def main() -> None:
             begun = time.monotonic()
             try:
                 TRIALS[name](Trial(folder / name, environment))
-            except AssertionError as error:
+            except (AssertionError, dif.DifferentiaError) as error:
                 failed.append(name)
                 say(f"FAILED: {error}")
                 subprocess.run(["scancel", "--user", str(os.getuid())], env=environment, check=False)

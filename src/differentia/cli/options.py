@@ -45,7 +45,7 @@ DEVICE = Choice("device", ("auto", "cpu", "cuda"))
 FIELDS = {
     name: field
     for name, field in options_of(MeasureOptions, RecordOptions).items()
-    if name not in ("store", "client", "progress", "record")
+    if name not in ("store", "client", "progress")
 }
 
 #: Those of `measure-responses`, in the words of what was recorded.
