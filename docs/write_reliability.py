@@ -32,8 +32,10 @@ you can rely on, and how that was tested.
 
 ## What is promised
 
-- **Nothing that is finished is recorded again.** A chunk of responses gets its final name only when it is
-  complete, and is left alone from then on. What is new (images, sets, layers, units) is added beside it.
+- **Nothing that is finished is recorded again.** Responses are written in chunks of some images, one after
+  another into a file; a kill loses at most the chunk that is being written, and the next run takes over the
+  others. No file that is finished is changed: what is repaired in it, or added, is written beside it, with
+  a copy of what is whole, and takes its place.
 - **An interrupted run ends with the same numbers.** However often a run was interrupted, its result is that
   of an undisturbed run, to the last bit: the first run fixes the batches and their size in the store. (On a
   GPU, two undisturbed runs may differ in their last bits, and so may an interrupted one.)
@@ -51,7 +53,8 @@ you can rely on, and how that was tested.
 Each row was tried on real processes: a small network, three sets, random units, and ranked units, for which
 all images are shown twice. *Tries* are those of one run of all tests (`make soak`, which writes this page).
 "The same bits" means that every variable, coordinate and attribute of every result was compared with those
-of an undisturbed run. A chunk that is written again is a new file: so such chunks were counted.
+of an undisturbed run. Runs kept a list of the chunks that they wrote: so chunks that were
+written again were counted.
 
 """
 

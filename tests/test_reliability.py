@@ -34,8 +34,11 @@ from helpers.runs import (
     finished_chunks,
     leftovers,
     rewritten,
+    whole_chunks,
 )
 from safetensors.torch import save_file
+
+from differentia.system.locking import STALE
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork and no SIGKILL"),
@@ -282,9 +285,9 @@ def test_killed(nth: int, case: Case, counts: Counts, tried: Callable[[], None])
 @pytest.mark.parametrize("nth", bounded([4, 0, 1, 2, 3, 5, 6, 7, 8, 9], 2))
 @fault("Killed when a file is written but does not have its name yet", f"{SAME}; nothing half-written stays")
 def test_killed_between_writing_and_renaming(nth: int, undisturbed: Case, case: Case, tried: Any) -> None:
-    """Files are whole or not there; of a batch's two chunks the first may be there alone, and it stays."""
-    files = len([path for path in undisturbed.out.rglob("*") if path.is_file()])
-    run = case.begin(renames=int(np.random.default_rng([7, nth]).integers(files)), then="kill")
+    """Files are whole or not there; what is in one that is not finished stays."""
+    renamed = [path for path in undisturbed.store.rglob("*") if path.name == "zarr.json" or path.match("c.*")]
+    run = case.begin(renames=int(np.random.default_rng([7, nth]).integers(len(renamed))), then="kill")
     assert run.wait() == -signal.SIGKILL
     finished = finished_chunks(case.out)
     case.finish()
@@ -297,14 +300,11 @@ def test_the_count_sees_what_is_written_again(case: Case, tried: Any) -> None:
     """The control of the tests above: what has to be written again is counted."""
     case.killed_at("pass 2", 0.7)
     finished = finished_chunks(case.out)
-    victim = sorted(case.store.rglob("random-0/*/c.2.0"))[0]
-    content = bytearray(victim.read_bytes())
-    content[5] ^= 255
-    victim.write_bytes(content)
+    victim = next(chunk for chunk in whole_chunks(case.out) if "/random-0." in chunk.name)
+    victim.file.write_bytes(flipped(victim.file.read_bytes(), victim.start + 5))
     ended = case.finish()
     assert "has changed since it was written" in ended.said
-    again = rewritten(finished, case.out)
-    assert again == [str(victim.relative_to(case.store))]
+    assert rewritten(finished, case.out) == [victim.name]
     tried()
 
 
@@ -347,10 +347,8 @@ def test_python_m_differentia(number: signal.Signals, case: Case, tried: Any) ->
     process.send_signal(number)
     said = process.communicate()[1]
     assert process.returncode == (-number if number == signal.SIGKILL else 128 + number), said
-    finished = finished_chunks(case.out)
     ended = subprocess.run(command, cwd=case.folder, env=environment, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
-    assert rewritten(finished, case.out) == []
     assert leftovers(case.out) == []
     assert_same_results(case.out, case.expected)
     tried()
@@ -361,6 +359,26 @@ def test_a_killed_holder(case: Case, tried: Any) -> None:
     """Its lease ends with it, and is removed."""
     case.killed_at("pass 1", 0.5)
     assert list((case.out / ".in-use").iterdir()) != []
+    case.finish()
+    tried()
+
+
+@fault(
+    "A run on another computer is killed while it holds the folder",
+    f"For five minutes {TOLD[0].lower()}{TOLD[1:]} 1; then the next run takes the folder over; the same bits",
+)
+def test_a_holder_on_another_computer_is_killed(case: Case, tried: Any) -> None:
+    """Its leases are renamed to those of another machine, of whose processes nothing is known here."""
+    case.killed_at("pass 1", 0.5)
+    leases = list(case.out.rglob(".in-use/*"))
+    assert len(leases) == 2, "of the folder and of the store"
+    for lease in leases:
+        since, kind, host, _, *process = lease.name.split("_")
+        elsewhere = lease.with_name("_".join([since, kind, host, "0123456789ab", *process]))
+        lease.rename(elsewhere)
+    assert_told(case.run(), 1, "is in use by process ", "its hold ends 5 minutes after its last sign of life")
+    for lease in case.out.rglob(".in-use/*"):
+        os.utime(lease, (time.time() - STALE - 60,) * 2)
     case.finish()
     tried()
 
@@ -404,7 +422,7 @@ def on_a_full_disk(case: Case, when: Step) -> tuple[Ended, str]:
 def test_a_full_disk_while_recording(share: float, case: Case, counts: Counts, tried: Any) -> None:
     """A write fails in the middle of a pass; what was recorded is kept."""
     chunks = len(finished_chunks(case.expected))
-    full, disk = on_a_full_disk(case, {"renames": int(share * chunks), "then": "full"})
+    full, disk = on_a_full_disk(case, {"writes": int(share * chunks), "then": "full"})
     reason = "No space left on device" if disk == "mount" else "File too large"
     assert_told(full, 1, reason, "run the same command again", "what was recorded until now is kept")
     counts.disks.append(disk)
@@ -475,35 +493,47 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+#: Those that change a byte of a chunk; the others are of its file.
+WITHIN = ("first", "middle", "checksum")
+
+
 @pytest.mark.parametrize("damage", bounded([*DAMAGES], 2))
 @fault(
-    "A chunk of responses is overwritten with junk",
+    "A file of responses is damaged",
     "Found by its checksum, with a warning; recorded again, with the same bits",
 )
 def test_a_damaged_chunk(damage: str, done: Case, tried: Any) -> None:
-    """Of units, of moments and of what is looked at; no other batch is recorded again."""
+    """Of units, of moments and of what is looked at; what is whole is not written again."""
     before = finished_chunks(done.out)
     victims = [
-        sorted(done.store.rglob(f"{what}/*/c.2.0"))[0] for what in ("random-0", "moments", "thumbnail")
+        next(chunk for chunk in whole_chunks(done.out) if f"/{what}." in chunk.name)
+        for what in ("random-0", "moments", "thumbnail")
     ]
-    for victim in victims:
-        victim.write_bytes(DAMAGES[damage](victim.read_bytes()))
+    for chunk in victims:
+        content = chunk.file.read_bytes()
+        start, stop = (chunk.start, chunk.stop) if damage in WITHIN else (0, len(content))
+        chunk.file.write_bytes(content[:start] + DAMAGES[damage](content[start:stop]) + content[stop:])
+    lost = set(before) - {chunk.name for chunk in whole_chunks(done.out)}
+    assert damage not in WITHIN or lost == {chunk.name for chunk in victims}
     ended = done.finish()
-    assert ended.said.count("has changed since it was written") == len(victims)
-    again = {Path(name) for name in rewritten(before, done.out)}
-    assert again == {victim.relative_to(done.store) for victim in victims}
+    assert all(
+        f"{chunk.file.relative_to(done.folder)}: has changed since it was written" in ended.said
+        for chunk in victims
+    )
+    assert set(rewritten(before, done.out)) == lost
     tried()
 
 
-@fault("A chunk of responses is deleted", "Recorded again, with the same bits")
-def test_a_deleted_chunk(done: Case, tried: Any) -> None:
+@fault("A file of responses is deleted", "Recorded again, with the same bits")
+def test_a_deleted_file(done: Case, tried: Any) -> None:
     """It is missing like one that was never written."""
     before = finished_chunks(done.out)
-    victims = [path for path in sorted(done.store.rglob("c.*")) if "state-" not in path.parent.name][::50]
-    for victim in victims:
-        victim.unlink()
+    files = sorted({chunk.file for chunk in whole_chunks(done.out)})[::5]
+    lost = {chunk.name for chunk in whole_chunks(done.out) if chunk.file in files}
+    for file in files:
+        file.unlink()
     done.finish()
-    assert rewritten(before, done.out) == sorted(str(victim.relative_to(done.store)) for victim in victims)
+    assert set(rewritten(before, done.out)) == lost
     tried()
 
 
@@ -511,10 +541,10 @@ def test_a_deleted_chunk(done: Case, tried: Any) -> None:
 def test_damaged_sums(done: Case, tried: Any) -> None:
     """All images are shown again for them; no chunk of responses is written again."""
     before = finished_chunks(done.out)
-    victims = sorted(done.store.rglob("ranking/state-*/c.*"))
+    victims = sorted(done.store.rglob("ranking*.state-*/c.*"))
     assert victims
     for victim in victims:
-        victim.write_bytes(flipped(victim.read_bytes(), 3))
+        victim.write_bytes(flipped(victim.read_bytes(), 50))
     done.finish()
     assert rewritten(before, done.out) == []
     tried()
@@ -522,15 +552,15 @@ def test_damaged_sums(done: Case, tried: Any) -> None:
 
 #: By what it describes: where a zarr.json lies in the store.
 METADATA = {
-    "array": "recordings/*/layers/*/random-0/*/zarr.json",
-    "batch": "recordings/*/batches/1/zarr.json",
+    "array": "recordings/*/layers/*/random-0.*/zarr.json",
+    "batch": "recordings/*/batches/0.jsonl",
+    "division": "recordings/*/divisions/0.json",
     "recording": "recordings/*/zarr.json",
     "layer": "recordings/*/layers/*/zarr.json",
-    "quantity": "recordings/*/layers/*/random-0/zarr.json",
     "layers": "recordings/*/layers/zarr.json",
     "batches": "recordings/*/batches/zarr.json",
     "recordings": "recordings/zarr.json",
-    "sums": "recordings/*/layers/*/ranking/state-*/zarr.json",
+    "sums": "recordings/*/layers/*/ranking*.state-*/zarr.json",
 }
 JUNK = {
     "text": b"junk",
@@ -564,7 +594,8 @@ def test_damaged_metadata(what: str, junk: str, done: Case, tried: Any) -> None:
     victim = sorted(done.store.glob(METADATA[what]))[0]
     victim.write_bytes(JUNK[junk])
     ended = done.finish()
-    assert ("is damaged" in ended.said) == (what in ("array", "batch", "recording"))
+    told = what in ("array", "division", "recording") or (what == "batch" and junk != "nothing")
+    assert ("damaged" in ended.said) == told
     tried()
 
 
@@ -726,7 +757,7 @@ def test_left_by_a_killed_run(case: Case, tried: Any) -> None:
     """Of the store, of the result and of the other files, wherever the kill fell."""
     case.killed_at("saving", 0.0)
     store = case.store / "recordings"
-    array = sorted(store.rglob("random-0/*/zarr.json"))[0].parent
+    array = sorted(store.rglob("random-0.*/zarr.json"))[0].parent
     (array / "c.9.9.partial").write_bytes(b"half")
     (array / "zarr.json.partial").write_bytes(b"{")
     (store / "zarr.json.partial").write_bytes(b"{")

@@ -134,10 +134,11 @@ def test_who_writes(tmp_path: Path, capsys: Capture) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 @pytest.mark.slow
-def test_while_a_run_records(tmp_path: Path, capsys: Capture) -> None:
+def test_while_a_part_records(tmp_path: Path, capsys: Capture) -> None:
     """It is seen at work, and not disturbed; once it is killed, what it left is seen."""
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "differentia", *MEASURE, "--set", "more=noise:20000", "--out", str(out)]
+    given = [*MEASURE, "--set", "more=noise:20000", "--part", "1/2", "--out", str(out)]
+    command = [sys.executable, "-m", "differentia", *given]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             until = time.monotonic() + 60
@@ -152,7 +153,8 @@ def test_while_a_run_records(tmp_path: Path, capsys: Capture) -> None:
                 told(capsys, str(out))
             assert kept == sorted(kept)
             assert {found["pid"] for found in as_json(capsys, out)["holders"]} == {process.pid}
-            assert f"Process {process.pid} on host" in told(capsys, str(out))
+            said = f"Process {process.pid} on host {socket.gethostname()}: part 1 of 2, since 20"
+            assert said in told(capsys, str(out))
         finally:
             process.send_signal(signal.SIGKILL)
             process.wait()

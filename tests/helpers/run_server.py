@@ -64,8 +64,8 @@ class Step(TypedDict, total=False):
         Whether figures and the report are drawn.
     at
         The stage at which the disk is full.
-    renames
-        How many files get their name before something happens at the next.
+    renames, writes
+        How many files get their name, or chunks are written, before something happens at the next.
     then
         What: the process is killed (``"kill"``), or the disk is full (``"full"``).
     disk
@@ -76,6 +76,7 @@ class Step(TypedDict, total=False):
     views: bool
     at: str
     renames: int
+    writes: int
     then: str
     disk: str
 
@@ -258,24 +259,39 @@ def _run(step: Step, nth: int, disk: Disk) -> NoReturn:
         setattr(importlib.import_module(module), name, lambda *_, **__: {})
     if disk.kind == "hook":
         sys.addaudithook(_refuse_writes)
-    if "renames" in step:
-        left = step["renames"]
+    left = {"renames": step.get("renames", -1), "writes": step.get("writes", -1)}
 
-        def count(event: str, given: tuple[Any, ...]) -> None:
-            nonlocal left
-            if event == "os.rename":
-                left -= 1
-                if left == -1 and step["then"] == "full":
-                    disk.fill()
-                elif left == -1:
-                    os.kill(os.getpid(), signal.SIGKILL)
+    def count(what: str) -> None:
+        left[what] -= 1
+        if left[what] == -1 and step["then"] == "full":
+            disk.fill()
+        elif left[what] == -1:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-        sys.addaudithook(count)
+    sys.addaudithook(lambda event, given: count("renames") if event == "os.rename" else None)
+    _follow_chunks(lambda: count("writes"))
     reached("start")
     sys.argv = ["differentia", *step["argv"]]
     from differentia.cli import script
 
     script()
+
+
+def _follow_chunks(before: Callable[[], None]) -> None:
+    """Call something before each chunk of responses is written, and keep a list of those that were."""
+    from differentia.recording.store.sharded import Shards
+
+    put = Shards.put
+    written = os.open("written", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def followed(self: Any, chunk: tuple[int, int], parts: Any) -> None:
+        before()
+        put(self, chunk, parts)
+        _, _, array = str(self.path).rpartition("responses.zarr/")
+        os.write(written, f"{array}/{chunk[0]}.{chunk[1]}\n".encode())
+
+    owner: Any = Shards
+    owner.put = followed
 
 
 def _tell(owner: Any, name: str, stage: str | None, reached: Callable[[str | None], None]) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import google_crc32c
 import numpy as np
 import xarray as xr
 from helpers.run_server import Request, Step
@@ -171,25 +175,53 @@ class Runner:
         return ended, told["disk"]
 
 
-#: By its path in the store: what tells a file that was written again from one that was left alone.
-Written = dict[str, tuple[int, int]]
+#: By its array and place there: how often a run has written a chunk.
+Written = dict[str, int]
+
+#: What stands before each chunk: letters, row, column, length, and a checksum of these.
+HEADER = struct.Struct("<4sIII4s")
+
+
+class Lying(NamedTuple):
+    """Where a chunk lies."""
+
+    name: str
+    file: Path
+    start: int
+    stop: int
+
+
+def whole_chunks(out: Path) -> Iterator[Lying]:
+    """Yield the chunks of responses that are whole, also in files that are not finished; no sums of units."""
+    store = out / "responses.zarr"
+    for file in sorted(store.glob("recordings/*/layers/*/*/c.*")):
+        if ".state-" not in file.parent.name:
+            with suppress(FileNotFoundError):
+                content = file.read_bytes()
+                for begin in (found.start() for found in re.finditer(b"dfCh", content)):
+                    _, row, column, length, _ = HEADER.unpack(content[begin : begin + HEADER.size].ljust(20))
+                    start = begin + HEADER.size
+                    chunk = content[start : start + length]
+                    if len(chunk) == length and _checksum(chunk[:-4]) == chunk[-4:]:
+                        array = file.parent.relative_to(store)
+                        yield Lying(f"{array}/{row}.{column}", file, start, start + length)
+
+
+def _checksum(content: bytes) -> bytes:
+    return google_crc32c.value(content).to_bytes(4, "little")
 
 
 def finished_chunks(out: Path) -> Written:
-    """Return every finished chunk of responses; sums that are saved to go on from, and replaced, apart."""
-    store = out / "responses.zarr"
-    found = {}
-    for path in store.rglob("c.*"):
-        if not path.name.endswith(".partial") and not path.parent.name.startswith("state-"):
-            about = path.stat()
-            found[str(path.relative_to(store))] = (about.st_ino, about.st_mtime_ns)
-    return found
+    """Return every chunk of responses that is whole, and how often it was written (`run_server`)."""
+    written = out.parent / "written"
+    lines = Counter(written.read_text(encoding="utf-8").splitlines() if written.exists() else [])
+    return {chunk.name: lines[chunk.name] for chunk in whole_chunks(out)}
 
 
 def rewritten(before: Written, out: Path) -> list[str]:
-    """Return the chunks that are not the files that they were."""
+    """Return the chunks that have been written again, or are gone."""
     now = finished_chunks(out)
-    return sorted(name for name, about in before.items() if now.get(name) != about)
+    return sorted(name for name, times in before.items() if now.get(name) != times)
 
 
 def leftovers(out: Path) -> list[str]:

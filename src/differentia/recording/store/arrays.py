@@ -158,9 +158,9 @@ class StoredArray(ABC):
         """Return whether all chunks of some rows are finished."""
         return all(map(self.has, self.chunks(rows)))
 
-    def forget(self, rows: range) -> None:
+    def forget(self, several: Sequence[range]) -> None:
         """Remove the chunks of some rows, at once."""
-        if there := [chunk for chunk in self.chunks(rows) if self.has(chunk)]:
+        if there := [chunk for rows in several for chunk in self.chunks(rows) if self.has(chunk)]:
             for chunk in there:
                 self.drop(chunk)
             self.finish()

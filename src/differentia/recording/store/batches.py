@@ -24,6 +24,9 @@ from differentia.recording.store.regular import opened
 #: How the name of a file ends that has the batches of a task.
 LINES = ".jsonl"
 
+#: How each line begins.
+_BEGIN = b'{"number": '
+
 #: Bytes that a line has at most for each image, and beside them.
 _MOST_OF_IMAGE, _MOST_BESIDE = 256, 2**16
 
@@ -86,7 +89,9 @@ class BatchLines:
                 found.append(batch)
             elif line.strip():
                 self._to_mend.add(path)
-                damaged += line.endswith(b"\n")  # else the run ended before it was written
+                damaged += line.endswith(b"\n") or not line.startswith(
+                    _BEGIN[: len(line)]
+                )  # else it ended there
         if damaged:
             lines = "a line is" if damaged == 1 else f"{damaged} lines are"
             self.notes.append(f"{path}: {lines} damaged; the images are recorded again")

@@ -38,6 +38,7 @@ from differentia.recording.store import writers
 from differentia.recording.store.arrays import StoredArray
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store, cover
 from differentia.recording.store.batches import batches_in, short_digest
+from differentia.recording.store.compression import COMPRESSIONS
 from differentia.recording.store.layouts import CHUNK_ROWS, Layout, columns_of, folders_in, layout_of
 from differentia.recording.store.matrices import Run, Segment, StoredMatrix
 from differentia.recording.store.metadata import METADATA, make_group, read_attributes, write_group
@@ -110,6 +111,7 @@ class DiskStore(Store):
         self._lines = batches_in(folder / "batches", self.batch_size, self._layout.task_batches)
         self._arrays: dict[tuple[str, str], dict[tuple[int, int], StoredArray]] = {}
         self._knows_all = False
+        self._begun: set[int] = set()  # tasks of which this process has added a batch
         self._damage: dict[tuple[str, str], tuple[list[Path], int]] = {}
         self._writing = threading.Lock()
         with _disk(folder):
@@ -188,14 +190,22 @@ class DiskStore(Store):
         self, number: int, set_name: str, images: Sequence[str], skipped: Sequence[str] = ()
     ) -> KeptBatch:
         batch = KeptBatch(number, set_name, tuple(images), tuple(skipped))
-        rows = range(number * self._region, (number + 1) * self._region)
         with self._writing, _disk(self._folder):
-            for array in self._every_array():
-                array.forget(rows)
+            if (task := number // self.task_batches) not in self._begun:
+                self._forget_lost(task)
+                self._begun.add(task)
             self._lines.add(batch)
         self.batches.append(batch)
         self.batches.sort()
         return batch
+
+    def _forget_lost(self, task: int) -> None:
+        """Remove what is there of batches of a task that are not known: of which images, nobody knows."""
+        known = {batch.number for batch in self.batches}
+        numbers = range(task * self.task_batches, (task + 1) * self.task_batches)
+        lost = [number * self._region for number in numbers if number not in known]
+        for array in self._every_array():
+            array.forget([range(start, start + self._region) for start in lost])
 
     def _rows(self, batch: KeptBatch) -> range:
         start = batch.number * self._region
@@ -399,8 +409,8 @@ def open_recording(
     folder, kept = (recordings / same[0], there[same[0]]) if same else (recordings / new, {})
     if same:
         about["behaviour"] |= kept["behaviour"]
-        divided = any((folder / "divisions").glob("*.json"))
-        if divided or folders_in(folder / "batches") or folders_in(folder / "layers"):  # it has begun
+        begun = any(any(folder.glob(what)) for what in ("divisions/*.json", "batches/*.jsonl", "batches/*/"))
+        if begun or folders_in(folder / "layers"):
             facts = ("batch_size", "chunk_rows", TASK_BATCHES, COMPRESS, WHETHER_COMPILED, AT_ONCE, THREADS)
             about = {fact: value for fact, value in about.items() if fact not in facts}
             about |= {fact: kept[fact] for fact in facts if fact in kept}
@@ -465,6 +475,7 @@ def _recordings(path: Path, notes: list[str]) -> dict[str, dict[str, Any]]:
         good = good and all(type(size) is int and 1 <= size < 2**31 for size in sizes)
         threads = about.get(THREADS, [])
         good = good and isinstance(threads, list) and all(type(number) is int for number in threads)
+        good = good and about.get(COMPRESS, "none") in [*COMPRESSIONS]
         if good and about.get(WHETHER_COMPILED) in (None, True, False):
             found[name] = about
         elif (folder / METADATA).exists():
