@@ -43,7 +43,7 @@ def test_the_experiment_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "experiment.toml").write_text(FILES["experiment.toml"], encoding="utf-8")
     experiment = read_experiment(tmp_path / "experiment.toml")
     assert isinstance(experiment, Experiment)
-    assert experiment.sets == {"noise": "noise:400", "digits": "digits:400"}
+    assert experiment.sets == {"noise": "noise:100", "digits": "digits:100"}
     assert all(f'"{name}": "{source}"' in FILES["cluster.py"] for name, source in experiment.sets.items())
 
 

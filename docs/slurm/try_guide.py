@@ -242,7 +242,7 @@ def walltime(trial: Trial) -> None:
     """Let parts be killed at the time limit, and type the same lines again."""
     trial.slowly(seconds=5)
     (again,) = typed("When the time is over")
-    trial.edit("record.sh", ("--array=1-10 --time=4:00:00", "--array=1-2 --time=1"))
+    trial.edit("record.sh", ("--array=1-4 --time=4:00:00", "--array=1-2 --time=1"))
     trial.type(again)
     trial.until(lambda: "record" not in trial.queue(), "the time is over")
     trial.logs()
@@ -256,7 +256,7 @@ def walltime(trial: Trial) -> None:
 def requeue(trial: Trial) -> None:
     """Put a part back into the queue while it records."""
     trial.slowly(seconds=2)
-    trial.edit("record.sh", ("--array=1-10", "--array=1-2"))
+    trial.edit("record.sh", ("--array=1-4", "--array=1-2"))
     trial.type(typed("A Slurm array")[0])
     trial.until(lambda: batches(trial) >= 4, "some batches are kept")
     first = trial.queue().splitlines()[-1].split()[0]
@@ -270,7 +270,7 @@ def again(trial: Trial) -> None:
     """Submit the script that puts itself back into the queue before its time is over."""
     trial.slowly(seconds=5)
     trial.edit(
-        "record_again.sh", ("--array=1-10 --time=4:00:00", "--array=1-2 --time=2"), ("USR1@120", "USR1@60")
+        "record_again.sh", ("--array=1-4 --time=4:00:00", "--array=1-2 --time=2"), ("USR1@120", "USR1@60")
     )
     trial.type(typed("A Slurm array")[0].replace("record.sh", "record_again.sh"))
     trial.wait(1200)  # Slurm waits two minutes before it begins a job again
@@ -280,7 +280,7 @@ def again(trial: Trial) -> None:
 def top(trial: Trial) -> None:
     """Submit two rounds of arrays for the strongest units."""
     trial.edit("experiment.toml", ("draws = 5", 'draws = 5\nunits = ["top_variance"]'))
-    trial.edit("record.sh", ("--array=1-10", "--array=1-3"))
+    trial.edit("record.sh", ("--array=1-4", "--array=1-3"))
     trial.type(typed("`top` and `top_variance`")[0])
     trial.wait()
     trial.same()
@@ -321,10 +321,10 @@ def lifetime(trial: Trial) -> None:
         "cluster.py",
         ('"225m"', '"1m"'),
         ('"10m"', '"20s"'),
-        ('"noise:400"', '"noise:64"'),
-        ('"digits": "digits:400"', '"photographs": "photographs"'),
+        ('"noise:100"', '"noise:64"'),
+        ('"digits": "digits:100"', '"photographs": "photographs"'),
         (
-            '"digits", sets, n_units=(200, 1000)',
+            '"digits", sets, n_units=200',
             'dif.load_network("slow:network", preprocess="imagenet", input_shape=(3, 64, 64)), sets,'
             ' batch_size=4, compile="never", n_units=200',
         ),
