@@ -84,10 +84,14 @@ class Trial:
             (folder / name).write_text(text, encoding="utf-8")
 
     def slowly(self, seconds: float) -> None:
-        """Exchange the experiment for a slow one, on generated photographs."""
-        (self.folder / "slow.py").write_text(SLOW_NETWORK.replace("SECONDS", f"{seconds}"), encoding="utf-8")
+        """Exchange the experiment for one on generated photographs, of which a batch takes some seconds."""
+        self.take(seconds)
         (self.folder / "experiment.toml").write_text(SLOW_EXPERIMENT, encoding="utf-8")
         photographs(self.folder / "photographs", count=64)
+
+    def take(self, seconds: float) -> None:
+        """Let the network take its time, which changes no number."""
+        (self.folder / "slow.py").write_text(SLOW_NETWORK.replace("SECONDS", f"{seconds}"), encoding="utf-8")
 
     def edit(self, file: str, *changes: tuple[str, str]) -> None:
         """Exchange words of a file, each of which has to be there."""
@@ -146,6 +150,7 @@ class Trial:
 
     def same(self, result: str = "cats/result.nc") -> None:
         """Assert that a result is that of one undisturbed process, to the last bit."""
+        self.take(0)
         self.type(
             f"export OMP_NUM_THREADS={THREADS}\n"
             "differentia run experiment.toml --out plain --figures none --quiet"
