@@ -831,7 +831,8 @@ def lab(tmp_path: Path) -> Iterator[LabCluster]:
 
 def batches(lab: LabCluster) -> int:
     """Return how many batches are kept."""
-    return len([*lab.folder.glob("out/responses.zarr/recordings/*/batches/*/zarr.json")])
+    files = lab.folder.glob("out/responses.zarr/recordings/*/batches/*.jsonl")
+    return sum(len(file.read_text().splitlines()) for file in files)
 
 
 def finish(lab: LabCluster, run: Any, alone: Path) -> Ended:

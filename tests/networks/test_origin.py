@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,7 +28,12 @@ def test_a_named_network_is_loaded_again(tmp_path: Path, monkeypatch: pytest.Mon
         trained.head.bias.fill_(3.0)
     save_file(trained.state_dict(), "weights.safetensors")
     Path("classes.txt").write_text("ant\nbee\n")
-    about = {"preprocess": "unit", "input_shape": SHAPE, "classes": "classes.txt", "device": "cpu"}
+    about: dict[str, Any] = {
+        "preprocess": "unit",
+        "input_shape": SHAPE,
+        "classes": "classes.txt",
+        "device": "cpu",
+    }
     network = dif.load_network(f"{SPEC}?width=7&weights=weights.safetensors", **about)
     origin = network.origin
     assert origin is not None

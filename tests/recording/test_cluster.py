@@ -133,7 +133,7 @@ def test_no_scheduler(address: str, expected: str, tmp_path: Path, monkeypatch: 
 
 def test_a_scheduler_by_its_address_and_its_file(client: Client, tmp_path: Path) -> None:
     """Several may be connected; the one that leaves takes nothing away from the others."""
-    address = client.scheduler.address
+    address = str(client.scheduler_info()["address"])
     (tmp_path / "scheduler.json").write_text(f'{{"address": "{address}"}}')
     for named in (address, str(tmp_path / "scheduler.json")):
         with scheduler_at(named) as other:

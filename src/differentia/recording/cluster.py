@@ -128,9 +128,9 @@ class Cluster:
         ``record_vgg16-17``: what stands before the hyphen is one row of Dask's dashboard.
         """
         left, suspects, tries = deque(range(len(tasks))), deque[int](), Counter[int]()
-        running: dict[Any, tuple[int, Future]] = {}
+        running: dict[Any, tuple[int, Future[Any]]] = {}
         failed: dict[int, BaseException] = {}
-        ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         try:
             while left or running or suspects:
                 while (left and len(running) < self.count) or (suspects and not (left or running)):
@@ -167,12 +167,12 @@ class Cluster:
         if failed:
             raise _given_up({names[number]: error for number, error in sorted(failed.items())})
 
-    def _begin(self, function: Callable[..., Any], arguments: tuple[Any, ...], name: str) -> Future:
+    def _begin(self, function: Callable[..., Any], arguments: tuple[Any, ...], name: str) -> Future[Any]:
         call = pickle.dumps(_Call(function, arguments))
         key = f"{name}-{uuid.uuid4().hex[:12]}"
-        return self._client.submit(pickle.loads, call, key=key, pure=False)  # type: ignore[no-untyped-call]
+        return self._client.submit(pickle.loads, call, key=key, pure=False)
 
-    def _error_of(self, future: Future) -> BaseException | None:
+    def _error_of(self, future: Future[Any]) -> BaseException | None:
         if future.status == "finished":
             return None
         if future.status != "error":  # which nobody but us, or the end of the scheduler, may cancel
@@ -187,7 +187,7 @@ def memory_of_worker(given: int | None = None) -> int:
 
     limits = [given, memory_budget(None)]
     with suppress(ValueError):  # where this is none
-        if (limit := get_worker().memory_manager.memory_limit) is not None:  # type: ignore[no-untyped-call]
+        if (limit := get_worker().memory_manager.memory_limit) is not None:
             limits.append(limit // 2)
     return min(limit for limit in limits if limit is not None)
 
@@ -196,7 +196,7 @@ def tell(topic: str, task: int, number: int) -> None:
     """Tell those who listen to a topic of a number of a task, from a worker."""
     from distributed import get_worker
 
-    get_worker().log_event(topic, (task, number))  # type: ignore[no-untyped-call]
+    get_worker().log_event(topic, (task, number))
 
 
 class _Call:

@@ -171,8 +171,8 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
     cluster = _cluster_of(options)
     if cluster is not None:
         network = load_network(network)
-        stimuli = as_sets(sets, seed=options.seed, follow_links=options.follow_links)
-        job = job_of(network, stimuli, options, threads=cluster.threads)
+        sets = as_sets(sets, seed=options.seed, follow_links=options.follow_links)
+        job = job_of(network, sets, options, threads=cluster.threads)
         options = replace(options, memory=min(memory_budget(options.memory), cluster.memory))
     ready = make_ready(network, sets, options)
     if cluster is not None:

@@ -60,7 +60,7 @@ AT_ONCE = "at_once"
 JOBS = "jobs"
 
 #: What lies in a folder before the store has its mark, beside unfinished files.
-BEGUN = frozenset({JOBS, IN_USE})
+BEGUN = frozenset({IN_USE, JOBS})
 
 #: The one with the numbers of threads that images were shown with.
 THREADS = "threads"
