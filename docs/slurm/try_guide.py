@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 GUIDE = HERE.parent / "guides" / "clusters.md"
 
 #: Threads of each job of the guide. The node claims two such jobs' processors, whatever the machine has.
-THREADS = 4
+THREADS = 2
 CPUS = 2 * THREADS
 MEMORY = 32_000
 
