@@ -329,10 +329,10 @@ def lifetime(trial: Trial) -> None:
         ('"noise:100"', '"noise:64"'),
         ('"digits": "digits:100"', '"photographs": "photographs"'),
         (
-            '"digits", sets, n_units=200',
-            'dif.load_network("slow:network", preprocess="imagenet", input_shape=(3, 64, 64)), sets,'
-            ' batch_size=4, compile="never", n_units=200',
+            'measure("digits"',
+            'measure(dif.load_network("slow:network", preprocess="imagenet", input_shape=(3, 64, 64))',
         ),
+        ('"layers": ["input", "block*_pool", "predictions"]', '"batch_size": 4, "compile": "never"'),
         ("minimum_jobs=10, maximum_jobs=10", "minimum_jobs=2, maximum_jobs=2"),
     )
     trial.type("python cluster.py")
