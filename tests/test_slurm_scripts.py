@@ -64,6 +64,19 @@ def test_typed_blocks() -> None:
         try_guide.typed("An array of Slurm")
 
 
+@pytest.mark.parametrize("name", try_guide.TRIALS)
+def test_what_trials_change_is_there(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the guide's files, with nothing run; words that are not there are told."""
+    for method in ("type", "wait", "until", "logs", "same"):
+        monkeypatch.setattr(try_guide.Trial, method, lambda *_, **__: "")
+    monkeypatch.setattr(try_guide.Trial, "queue", lambda _: "1_1 record RUNNING None")
+    trial = try_guide.Trial(tmp_path / name, {})
+    try_guide.TRIALS[name](trial)
+    compile((tmp_path / name / "cluster.py").read_text(encoding="utf-8"), "cluster.py", "exec")
+    with pytest.raises(AssertionError, match="gone"):
+        trial.edit("record.sh", ("gone", "here"))
+
+
 def test_what_is_shown_of_long_outputs() -> None:
     """The beginning and the end, and of a progress bar its last state."""
     lines = [f"line {number}" for number in range(100)]
