@@ -14,9 +14,21 @@ PAGES = sorted(page for page in PAGES if "_build" not in page.parts)
 SCRIPTS = sorted(path for name in ("docs", "benchmarks", "training") for path in (ROOT / name).glob("*.py"))
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 
-#: Options of other programs: of Slurm, pip, uvx, and the scripts that write pages.
+#: Options of other programs: of Slurm, Dask, pip, uvx, and the scripts that write pages.
 OF_OTHERS = {
+    "--array",
     "--dependency",
+    "--gres",
+    "--kill-on-invalid-dep",
+    "--lifetime",
+    "--lifetime-stagger",
+    "--memory-limit",
+    "--nthreads",
+    "--nworkers",
+    "--parsable",
+    "--scheduler-file",
+    "--signal",
+    "--wrap",
     "--requeue",
     "--cpus-per-task",
     "--mem",

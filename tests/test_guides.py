@@ -50,7 +50,7 @@ class Block(NamedTuple):
 
 def blocks(text: str) -> list[Block]:
     """Return the blocks that are run, in order."""
-    pattern = r"^```(python|console)\n(.*?)^```$(?:\n\n^```text\n(.*?)^```$)?"
+    pattern = r"^```(python|console|toml)\n(.*?)^```$(?:\n\n^```text\n(.*?)^```$)?"
     found = re.findall(pattern, text, flags=re.DOTALL | re.MULTILINE)
     return [Block(language, code, printed or None) for language, code, printed in found]
 
@@ -64,9 +64,9 @@ def run_page(text: str, capsys: pytest.CaptureFixture[str]) -> None:
             for program, *given in commands(block.code):
                 assert program == "differentia"
                 assert main(given) == 0, given
-        elif named := re.match(r"# (\w+\.py)\n", block.code):
+        elif named := re.match(r"# (\w+\.(?:py|toml))\n", block.code):
             Path(named[1]).write_text(block.code, encoding="utf-8")
-        else:
+        elif block.language == "python":
             exec(compile(block.code, "<page>", "exec", dont_inherit=True), names)
         if block.printed is not None:
             assert capsys.readouterr().out.strip() == block.printed.strip()
