@@ -2,7 +2,7 @@
 
 Every way of recording has to give the numbers of one undisturbed run, to the last bit. Needs Debian's
 packages slurm-wlm and munge; Slurm is started by start_slurm beside this file, and ended afterwards. Takes
-a quarter of an hour::
+half an hour::
 
     python docs/slurm/try_guide.py /tmp/trial            # all
     python docs/slurm/try_guide.py /tmp/trial array top  # some
