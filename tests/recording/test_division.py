@@ -94,3 +94,12 @@ def test_tasks_are_what_fits_into_a_file() -> None:
     assert batches_of_a_task(3, 10, megabyte) == 1
     assert batches_of_a_task(3, 1, megabyte) == LEAST_IN_A_TASK, "of a recording that may grow"
     assert batches_of_a_task(3, 1, 100 * megabyte) == 2
+
+
+@pytest.mark.parametrize(("tasks", "of"), [(10, 3), (3, 10), (7, 7), (1, 1), (5, 2)])
+def test_which_part_has_a_task(tasks: int, of: int) -> None:
+    """The one that has it among all parts, of which there may be a thousand million."""
+    for number in range(1, of + 1):
+        for place in Part(number, of).tasks(range(tasks)):
+            assert Part(1, of).that_has(place, tasks) == Part(number, of)
+    assert Part(1, 10**9).that_has(1, 2) == Part(10**9, 10**9)

@@ -281,6 +281,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         dif.RecordingError, match=r"all of 16 images \(few: 5, many: 11\) is yet to be recorded"
     ):
         recorded(store, record=False)
+    assert not store.exists()
     part(2, 2, store)
     with pytest.raises(dif.RecordingError, match=r"all of 9 images \(few: 5, many: 4\) is yet"):
         recorded(store, record=False)
@@ -291,6 +292,36 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         recorded(store, record=False, layers=[*LAYERS, "block.1"])
     with pytest.raises(dif.InputError, match="record=False reads a store, but no store= was named"):
         recorded(None, record=False)
+
+
+def test_sums_are_added_up_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the second round one part reads the sums of all tasks; the others read what they add up to."""
+    store, kinds = tmp_path / "r.zarr", ("top",)
+    for number in (1, 2, 3):
+        part(number, 3, store, units=kinds)
+    read: set[str] = set()
+    load_state = DiskStore.load_state
+
+    def reading(self: DiskStore, layer: str, what: str, *given: Any) -> Any:
+        found = load_state(self, layer, what, *given)
+        if found is not None:
+            read.add(what)
+        return found
+
+    monkeypatch.setattr(DiskStore, "load_state", reading)
+    everything = {"ranking-0", "ranking-1", "ranking-2"}
+    for number, expected in [(1, everything), (2, {"ranking-1", "ranking-total"})]:
+        read.clear()
+        assert part(number, 3, store, units=kinds).round == 2
+        assert read == expected
+    for total in store.rglob("ranking-total.*/c.0.0"):
+        total.write_bytes(b"junk")
+    read.clear()
+    assert part(3, 3, store, units=kinds).round == 2
+    assert read == everything, "what is damaged is added up again"
+    read.clear()
+    assert_same(recorded(store, units=kinds, record=False), recorded(None, units=kinds))
+    assert read == {"ranking-total"}
 
 
 @pytest.mark.parametrize(

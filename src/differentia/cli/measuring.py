@@ -127,8 +127,9 @@ def measure_into(
 
     client = context.with_resource(where.client(debug="--debug" in context.obj))
     network = load_named_network(experiment.network.spec, quiet=shown.quiet, **experiment.network.options())
-    require_writable(folder, f"--out {folder}")
-    context.with_resource(held(folder, share=None if part is None else str(part)))
+    if record or (folder / STORE).exists():  # else there is nothing to be measured, and nothing is written
+        require_writable(folder, f"--out {folder}")
+        context.with_resource(held(folder, share=None if part is None else str(part)))
     recordings = folder / STORE / RECORDINGS
     before = _times(recordings)
     sources = {name: stimulus.source for name, stimulus in stimuli.items() if name not in found}

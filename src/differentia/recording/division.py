@@ -38,6 +38,10 @@ class Part(NamedTuple):
         first, last = (len(tasks) * number // self.of for number in (self.number - 1, self.number))
         return tasks[first:last]
 
+    def that_has(self, place: int, tasks: int) -> Part:
+        """Return which of the parts has the task at a place, from 0 on, among so many."""
+        return Part(-(-self.of * (place + 1) // tasks), self.of)
+
 
 def part_of(given: Any) -> Part:
     """Return the part that is meant by "3/10", or (3, 10)."""

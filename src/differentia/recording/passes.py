@@ -476,8 +476,8 @@ class Passes:
 def _lacking_in_words(tasks: Sequence[int], every: Sequence[Showing], store: Store, part: Part) -> str:
     """Return which parts are yet to be recorded before units can be ranked."""
     numbers = sorted({showing.place // store.task_batches for showing in every})
-    parts = [Part(number, part.of) for number in range(1, part.of + 1)]
-    left = [str(one.number) for one in parts if {*one.tasks(numbers)} & {*tasks}]
+    lacking = [place for place, number in enumerate(numbers) if number in {*tasks}]
+    left = list(dict.fromkeys(str(part.that_has(place, len(numbers)).number) for place in lacking))
     return (
         f"{store.name}: units are ranked once all parts have recorded their first round; of {part.of} parts "
         f"{'is' if len(left) == 1 else 'are'} yet to do so: {listed(left)}; run these, and then all again"

@@ -1,7 +1,8 @@
 """Ranking: each unit's mean and variance over all images, gathered as they are shown.
 
 The sums of each task are gathered and saved apart, and added in the order of the tasks. So they are the same,
-to the bit, whoever recorded which task, and after which other.
+to the bit, whoever recorded which task, and after which other. Once all are there, what they add up to is
+saved too: of many parts, each would read the sums of all.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ SAVE_EVERY = 60.0
 
 #: Under which name they are saved, with the task's number, and how many numbers of each unit.
 RANKING, NUMBERS = "ranking", 3
+
+#: Under which name the sums over all tasks are saved.
+TOTAL = f"{RANKING}-total"
 
 
 class _Task:
@@ -63,9 +67,29 @@ class Ranking:
         self._done = {name: [0] * len(self._tasks) for name in self._layers}
         self._added = dict.fromkeys(self._layers, 0)
         self.moments = {name: UnitMoments() for name in self._layers}
+        whole = len(self._tasks) > 1 and all(len(task.kept) == task.batches for task in self._tasks)
         for name in self._layers:
-            self._find(name)
+            if whole:
+                with store.alone(name):
+                    self._find_total(name)
+            else:
+                self._find(name)
         self._saved_at = time.monotonic()
+
+    def _find_total(self, name: str) -> None:
+        """Find the sums over all tasks; else add up those of each, and save them where all are there."""
+        layer, tasks = self._layers[name], self._tasks
+        shown = sum(len(batch.images) for task in tasks for batch in task.kept)
+        key = hashlib.sha256("\0".join(task.digests[-1] for task in tasks).encode()).hexdigest()[:32]
+        state = self._store.load_state(name, TOTAL, key, (NUMBERS, layer.size)) if shown else None
+        if state is not None:
+            self.moments[name] = UnitMoments.of(shown, state, layer.shape)
+            self._done[name] = [task.batches for task in tasks]
+            self._added[name] = len(tasks)
+            return
+        self._find(name)
+        if shown and self._added[name] == len(tasks):
+            self._store.save_state(name, TOTAL, key, self.moments[name].state)
 
     def _find(self, name: str) -> None:
         """Find up to where the sums of each task are saved, and add those of the first tasks."""

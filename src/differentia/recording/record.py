@@ -43,9 +43,10 @@ from differentia.recording.presets import blocks_in_words
 from differentia.recording.responses import Responses
 from differentia.recording.schedule import divide
 from differentia.recording.store.base import Store
-from differentia.recording.store.disk import open_recording, require_store
+from differentia.recording.store.disk import WAIT, open_recording, require_store
 from differentia.recording.store.memory import MemoryStore
 from differentia.recording.units import require_channels, unit_kind, unit_order
+from differentia.stimuli.base import counted
 from differentia.stimuli.copies import find_duplicates, without_copies
 from differentia.stimuli.noise import NoiseStimuli
 from differentia.stimuli.presentation import (
@@ -64,6 +65,7 @@ from differentia.system.locking import alone, held
 from differentia.system.machine import memory_budget
 from differentia.system.progress import shown_progress
 from differentia.system.random import fixed_generator
+from differentia.system.showing import listed
 
 logger = logging.getLogger(__name__)
 
@@ -263,6 +265,12 @@ def held_store(ready: Ready, part: Part | None = None, *, already: bool = False)
         return
     network, folder = show.network, user_path(path)
     require_store(folder)
+    if not (show.options.record or folder.exists()):  # which would be made
+        of_sets = listed([f"{name}: {len(given):,}" for name, given in show.stimuli.items()])
+        raise RecordingError(
+            f"{folder}: all of {counted(show.images, 'image')} ({of_sets}) is yet to be recorded; leave "
+            "--no-record out to do so"
+        )
     identity = _identity(ready)
     behaviour = _behaviour(network, plan)
     if fresh:  # nothing is removed for a run that would be refused
@@ -270,7 +278,7 @@ def held_store(ready: Ready, part: Part | None = None, *, already: bool = False)
     batches = sum(math.ceil(len(given) / at_once) for given in show.stimuli.values())
     asked = {"always": True, "never": False}.get(show.options.compile)
     with nullcontext() if already else held(folder, share=None if part is None else str(part)):
-        with nullcontext() if part is None else alone(folder):
+        with nullcontext() if part is None else alone(folder, wait=WAIT):
             opened = open_recording(
                 folder,
                 identity,

@@ -188,9 +188,9 @@ def schedule_part(
     tasks = part.tasks(sorted({number // store.task_batches for number in batches}))
     kept = {batch.number: batch for batch in store.batches}
     same = {batch.images: batch for batch in store.batches if batch.number not in batches and not ranked}
-    showings = []
+    showings, of_part = [], set(tasks)
     for number, (name, numbers) in batches.items():
-        if number // store.task_batches not in tasks:
+        if number // store.task_batches not in of_part:
             continue
         given = stimuli[name]
         images = [ImageLabel(name, image, given.names[image], "") for image in numbers]

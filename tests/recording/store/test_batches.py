@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from differentia.errors import StorageError
 from differentia.recording.store.base import KeptBatch
 from differentia.recording.store.batches import BatchLines
 
@@ -92,10 +93,26 @@ def test_a_changed_line_is_damaged(folder: Path) -> None:
 
 
 def test_a_batch_that_was_written_twice(folder: Path) -> None:
-    """By two processes that did the same task: it is one."""
+    """By two processes that did the same task: it is one, or the second is told in time."""
     lines(folder).add(BATCHES[0])
-    lines(folder).add(BATCHES[0]._replace(images=("other",)))
     assert lines(folder).read() == BATCHES
+    with pytest.raises(StorageError, match="another process records the same images"):
+        lines(folder).add(BATCHES[0]._replace(images=("other",)))
+    assert lines(folder).read() == BATCHES
+
+
+def test_two_processes_at_one_task(tmp_path: Path) -> None:
+    """Each looks at what the other wrote since, and no more often than that."""
+    one, other = lines(tmp_path), lines(tmp_path)
+    for kept in (one, other):
+        assert kept.read() == []
+    one.add(BATCHES[0])
+    one.add(BATCHES[1])
+    other.add(BATCHES[0])
+    with pytest.raises(StorageError, match="another process records the same images"):
+        other.add(BATCHES[1]._replace(skipped=()))
+    one.add(BATCHES[2])
+    assert lines(tmp_path).read() == BATCHES[:3]
 
 
 def test_more_images_than_a_batch_has(folder: Path) -> None:

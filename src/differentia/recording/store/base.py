@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -156,6 +157,10 @@ class Store(ABC):
     ) -> Float64[np.ndarray, "_ _"] | None:
         """Return the array of a shape that was kept under a key, if there is one and it is whole."""
         return None
+
+    def alone(self, layer: str) -> AbstractContextManager[None]:
+        """Keep other processes from doing the same for a layer meanwhile: they wait."""
+        return nullcontext()
 
     def repair(self, quantity: Quantity, batch: KeptBatch) -> None:
         """Forget what is damaged of a quantity of a batch, in any of its columns, and note it."""

@@ -16,6 +16,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
+from differentia.errors import StorageError
 from differentia.recording.store import writers
 from differentia.recording.store.base import KeptBatch
 from differentia.recording.store.metadata import METADATA, read_attributes, write_group
@@ -63,7 +64,7 @@ class BatchLines:
     """The batches of a recording, of at most `most` images, in files of lines.
 
     Only the process that records a task writes into its file, and a line is one write: one that is torn was
-    never finished. Of two lines with one number the first counts.
+    never finished. Where two processes record the same task, of two lines with one number the first counts.
     """
 
     folder: Path
@@ -73,30 +74,32 @@ class BatchLines:
     notes: list[str] = field(default_factory=list)
     #: Files that end within a line, or have a damaged one: they are written anew before something is added.
     _to_mend: set[Path] = field(default_factory=set)
+    #: How many bytes each file had when this process was last at it.
+    _sizes: dict[Path, int] = field(default_factory=dict)
+    #: By number, what was read of them.
+    _found: dict[int, KeptBatch] = field(default_factory=dict)
 
     def read(self) -> list[KeptBatch]:
         """Return the batches, in the order of their numbers."""
-        found: dict[int, KeptBatch] = {}
         for path in sorted(self.folder.glob(f"*{LINES}")):
-            for batch in self._of_file(path):
-                found.setdefault(batch.number, batch)
-        return [found[number] for number in sorted(found)]
+            self._read_file(path)
+        return [self._found[number] for number in sorted(self._found)]
 
-    def _of_file(self, path: Path) -> list[KeptBatch]:
-        found, damaged = [], 0
+    def _read_file(self, path: Path) -> None:
+        damaged = 0
+        self._sizes[path] = 0
         for line in self._lines(path):
+            self._sizes[path] += len(line)
             batch = self._of_line(line)
             if batch is not None and path == self._file(batch.number):
-                found.append(batch)
+                self._found.setdefault(batch.number, batch)
             elif line.strip():
                 self._to_mend.add(path)
-                damaged += line.endswith(b"\n") or not line.startswith(
-                    _BEGIN[: len(line)]
-                )  # else it ended there
+                ended = not line.endswith(b"\n") and line.startswith(_BEGIN[: len(line)])  # with its run
+                damaged += not ended
         if damaged:
             lines = "a line is" if damaged == 1 else f"{damaged} lines are"
             self.notes.append(f"{path}: {lines} damaged; the images are recorded again")
-        return found
 
     def _lines(self, path: Path) -> Iterator[bytes]:
         limit = _MOST_BESIDE + self.most * _MOST_OF_IMAGE
@@ -132,12 +135,14 @@ class BatchLines:
         path = self._file(batch.number)
         facts = _as_facts(batch, self._place(batch.number))
         line = json.dumps({"number": batch.number, **facts}).encode() + b"\n"
+        self._require_no_other(path, batch)
         if path in self._to_mend:
             whole = [kept for kept in self._lines(path) if kept.endswith(b"\n") and self._of_line(kept)]
-            writers.write_whole(path, b"".join([*whole, line]))
-            self._to_mend.discard(path)
-            return
-        try:
+            content = b"".join([*whole, line])
+            writers.write_whole(path, content)
+            self._sizes[path] = len(content)
+        else:
+            self._to_mend.add(path)  # unless all of it goes through
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
             try:
                 done = os.write(descriptor, line)
@@ -145,9 +150,19 @@ class BatchLines:
                     done += os.write(descriptor, line[done:])
             finally:
                 os.close(descriptor)
-        except BaseException:
-            self._to_mend.add(path)
-            raise
+            self._sizes[path] = self._sizes.get(path, 0) + len(line)
+        self._to_mend.discard(path)
+
+    def _require_no_other(self, path: Path, batch: KeptBatch) -> None:
+        """Raise an error where a line that counts, of another process, has other images of a batch."""
+        with suppress(FileNotFoundError):
+            if path.lstat().st_size != self._sizes.get(path, 0):
+                self._read_file(path)
+        if self._found.get(batch.number, batch) != batch:
+            raise StorageError(
+                f"{path}: another process records the same images, of which some could be read by one only, "
+                "or have changed meanwhile; run the same command again when that is done"
+            )
 
 
 @dataclass

@@ -24,6 +24,7 @@ import os
 import secrets
 import shutil
 import threading
+from bisect import insort
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import pairwise
@@ -73,6 +74,9 @@ TASK_BATCHES = "task_batches"
 
 #: The one that says how chunks are packed.
 COMPRESS = "compress"
+
+#: In seconds: how long a part waits for another that does what has to be done once.
+WAIT = 3600.0
 
 #: The folder in a store with a folder for each recording.
 RECORDINGS = "recordings"
@@ -183,8 +187,7 @@ class DiskStore(Store):
                 self._forget_lost(task)
                 self._begun.add(task)
             self._lines.add(batch)
-        self.batches.append(batch)
-        self.batches.sort()
+        insort(self.batches, batch)
         return batch
 
     def _forget_lost(self, task: int) -> None:
@@ -216,11 +219,12 @@ class DiskStore(Store):
                 if columns is None:
                     continue
                 path = self._path(layer, what, name)
+                described = (path / METADATA).exists()  # else it was not finished, or is being made just now
                 with _disk(path):
                     array = self._layout.open(path, columns[1] - columns[0])
                 if array is not None:
                     found[columns] = array
-                elif (path / METADATA).exists():  # else it was not finished, or is being made
+                elif described:
                     again = f"{self._in_words(layer, what)} is recorded again"
                     self._notes.append(f"{path}: is damaged; {again}")
                     shutil.rmtree(path, ignore_errors=True)
@@ -333,13 +337,21 @@ class DiskStore(Store):
         rows, columns = values.shape
         with self._writing, _disk(self._folder):
             path = self._made(layer, what, f"{STATE}{key}")
-            shutil.rmtree(path, ignore_errors=True)
             array = self._state(rows).create(path, rows, columns, values.dtype)
+            array.remove_damaged(range(rows))  # and nothing else: another process may save the same
             array.write(range(rows), values)
             array.finish()
             for of, name in list(self._arrayfolders_in(short_digest(layer))):
                 if of == what and name.startswith(STATE) and name != f"{STATE}{key}":
                     shutil.rmtree(self._path(short_digest(layer), what, name), ignore_errors=True)
+
+    @contextmanager
+    def alone(self, layer: str) -> Iterator[None]:
+        folder = self._folder / "layers" / short_digest(layer)
+        with _disk(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        with alone(folder, wait=WAIT):
+            yield
 
     def state_keys(self, layer: str, what: str) -> set[str]:
         names = [name for of, name in self._arrayfolders_in(short_digest(layer)) if of == what]

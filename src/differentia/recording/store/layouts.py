@@ -27,7 +27,8 @@ CHUNK_COLUMNS = 2**14
 #: Fewest columns of a chunk that is believed to be ours: an index has an entry for each.
 FEWEST_COLUMNS = 64
 
-#: Bytes of a shard, before it is packed, unless one batch has more.
+#: Bytes of a shard, before it is packed, unless one batch has more: those of a task (`MOST_IN_A_TASK`), whose
+#: batches are rounded up to whole chunks.
 SHARD_BYTES = 2**28
 
 #: What may stand in an array's metadata, whatever it is.
