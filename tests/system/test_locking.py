@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -450,6 +451,29 @@ def test_another_machine(tmp_path: Path, age: float, over: bool, monkeypatch: py
         assert path.exists()
         with held(tmp_path, share="part 4 of 10"):
             pass
+
+
+def test_a_server_is_asked_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for another machine makes one file to know its time, and again when that was renewed."""
+    made: list[object] = []
+    temporary = tempfile.TemporaryFile
+
+    def making(**options: Any) -> Any:
+        made.append(options)
+        return temporary(**options)
+
+    monkeypatch.setattr("tempfile.TemporaryFile", making)
+    path = lease(tmp_path, ELSEWHERE, kind="moment")
+    begun = time.monotonic()
+    with pytest.raises(dif.FolderInUseError), alone(tmp_path, wait=0.5):
+        pass
+    assert time.monotonic() - begun < 1.5
+    assert len(made) == 1
+    os.utime(path)
+    assert not ended(ELSEWHERE, path)
+    assert len(made) == 2
+    os.utime(path, (time.time() - STALE - 60,) * 2)
+    assert ended(ELSEWHERE, path)
 
 
 def test_processes(tmp_path: Path) -> None:

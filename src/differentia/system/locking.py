@@ -73,6 +73,9 @@ _BEING_REMOVED = {errno.EACCES} if os.name == "nt" else set()
 #: The leases of this process and its forks, each with the process that has it.
 _mine: dict[Path, int] = {}
 
+#: Files of processes elsewhere with their times, and until when, by this process's clock, these are fresh.
+_fresh: dict[tuple[Path, float], float] = {}
+
 _serial = itertools.count()
 
 
@@ -160,13 +163,19 @@ def ended(token: str, file: Path) -> bool:
 
     On this machine its number and start say so. Elsewhere it is taken for gone once `file`, which it should
     renew, was not changed for `STALE` seconds. That is by the file server's clock: machines need not agree.
+    It is asked for the time by a file that is made, not again until the answer may be another.
     """
     gone = _gone(token)
     if gone is not None:
         return gone
     try:
+        changed = file.lstat().st_mtime
+        if time.monotonic() < _fresh.get((file, changed), 0):
+            return False
         with tempfile.TemporaryFile(dir=file.parent) as new:
-            return os.fstat(new.fileno()).st_mtime - file.lstat().st_mtime > STALE
+            age = os.fstat(new.fileno()).st_mtime - changed
+        _fresh[file, changed] = time.monotonic() + STALE - age
+        return age > STALE
     except FileNotFoundError:
         return True
     except OSError:
@@ -326,7 +335,7 @@ def _acquire(folder: Path, path: Path, kind: str, share: str | None, until: floa
     Of two that ask at once, the one whose lease is made later finds the other's: never both hold it. The
     first by name leaves its lease there, and waits until others have stepped back, so that one gets it.
     """
-    present = False
+    present, begun = False, time.monotonic()
     while True:
         others = [
             lease for lease in _leases(path.parent.parent) if lease.path != path and _hinders(lease, kind)
@@ -342,7 +351,8 @@ def _acquire(folder: Path, path: Path, kind: str, share: str | None, until: floa
         if present and min(lease.path.name for lease in others) < path.name:
             _give_back(path)
             present = False
-        time.sleep((2 + secrets.randbelow(20)) / 1000)
+        longer = min(50, 1 + 5 * (time.monotonic() - begun))  # who waits for long asks a server less often
+        time.sleep(longer * (2 + secrets.randbelow(20)) / 1000)
 
 
 def _hinders(lease: _Lease, kind: str) -> bool:

@@ -19,7 +19,7 @@ from differentia.recording.division import LEAST_IN_A_TASK, Division
 from differentia.recording.store import writers
 from differentia.recording.store.base import KeptBatch
 from differentia.recording.store.batches import BatchLines, batch_of
-from differentia.recording.store.disk import RECORDINGS, TASK_BATCHES
+from differentia.recording.store.disk import RECORDINGS, TASK_BATCHES, about_recording
 from differentia.recording.store.divisions import DivisionFiles
 from differentia.recording.store.layouts import Layout, columns_of, folders_in, layout_of
 from differentia.recording.store.metadata import JUNK, read_attributes
@@ -148,7 +148,7 @@ def _files(folder: Path) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
 
 def _contents(folder: Path) -> RecordingContents:
     files = list(_files(folder))
-    about = _about(folder)
+    about = about_recording(folder)
     batches, divisions = list[KeptBatch](), list[Division]()
     if about:
         batches, divisions = _batches(folder / "batches", about), _divisions(folder / "divisions", about)
@@ -171,14 +171,6 @@ def _contents(folder: Path) -> RecordingContents:
         size=sum(facts.st_size for _, facts in files),
         files=len(files),
     )
-
-
-def _about(folder: Path) -> dict[str, Any]:
-    """Return what a recording says of itself; nothing where it is damaged."""
-    about = read_attributes(folder)
-    sizes = [about.get("batch_size"), about.get("chunk_rows"), about.get(TASK_BATCHES, 1)]
-    good = all(type(size) is int and 1 <= size < 2**31 for size in sizes)
-    return about if good and type(about.get("identity")) is dict else {}
 
 
 def _unfinished(path: Path, facts: os.stat_result) -> UnfinishedFile:

@@ -155,7 +155,8 @@ class DiskStore(Store):
 
     def _note(self, fact: str, value: Any) -> None:
         with _disk(self._folder):
-            write_group(self._folder, {**read_attributes(self._folder), fact: value})
+            if about := read_attributes(self._folder):  # else it is damaged, and will not be used
+                write_group(self._folder, {**about, fact: value})
 
     def _every_array(self) -> Iterator[StoredArray]:
         """Yield the arrays of all layers, those of this process and those that were there before."""
@@ -475,22 +476,28 @@ def require_store(path: Path) -> None:
         )
 
 
+def about_recording(folder: Path) -> dict[str, Any]:
+    """Return what a recording says of itself; nothing where it is damaged, or of another version."""
+    about = read_attributes(folder)
+    sizes = [about.get(key) for key in ("batch_size", "chunk_rows")]
+    sizes += [about.get(AT_ONCE, sizes[0]), about.get(TASK_BATCHES, 1)]
+    good = all(type(about.get(key)) is dict for key in ("identity", "behaviour"))
+    good = good and all(type(size) is int and 1 <= size < 2**31 for size in sizes)
+    threads = about.get(THREADS, [])
+    good = good and isinstance(threads, list) and all(type(number) is int for number in threads)
+    good = good and about.get(COMPRESS, "none") in [*COMPRESSIONS]
+    good = good and about.get(KEY, folder.name) == folder.name
+    promised = about.get(PROMISED, 0)
+    good = good and type(promised) is int and 0 <= promised < 2**48
+    return about if good and about.get(WHETHER_COMPILED) in (None, True, False) else {}
+
+
 def _recordings(path: Path, notes: list[str]) -> dict[str, dict[str, Any]]:
     """Return what each recording of a store says of itself; those that can't be read are left alone."""
     found = {}
     for name in folders_in(path / RECORDINGS):
         folder = path / RECORDINGS / name
-        about = read_attributes(folder)
-        sizes = [about.get(key) for key in ("batch_size", "chunk_rows")]
-        sizes += [about.get(AT_ONCE, sizes[0]), about.get(TASK_BATCHES, 1)]
-        good = all(type(about.get(key)) is dict for key in ("identity", "behaviour"))
-        good = good and all(type(size) is int and 1 <= size < 2**31 for size in sizes)
-        threads = about.get(THREADS, [])
-        good = good and isinstance(threads, list) and all(type(number) is int for number in threads)
-        good = good and about.get(COMPRESS, "none") in [*COMPRESSIONS] and about.get(KEY, name) == name
-        promised = about.get(PROMISED, 0)
-        good = good and type(promised) is int and 0 <= promised < 2**48
-        if good and about.get(WHETHER_COMPILED) in (None, True, False):
+        if about := about_recording(folder):
             found[name] = about
         elif (folder / METADATA).exists():
             notes.append(
