@@ -40,8 +40,9 @@ you can rely on, and how that was tested.
   of an undisturbed run, to the last bit: the first run fixes the batches and their size in the store. (On a
   GPU, two undisturbed runs may differ in their last bits, and so may an interrupted one.)
 - **Damage is found.** Every chunk ends in a checksum (CRC32C), which is verified before the chunk is used; a
-  result has one too. Damaged responses are recorded again, and a warning says so. If damage is found only
-  while responses are being measured, the command ends with one line, and the next run repairs it.
+  result has one too. A chunk also says whose it is, so that a file in the place of another is found. Damaged
+  responses are recorded again, and a warning says so. If damage is found only while responses are being
+  measured, the command ends with one line, and the next run repairs it.
 - **Nothing out of date is used.** Responses belong to the network's weights and architecture, its
   preprocessing, the versions of the software and the content of each image. If one of them has changed, a
   warning says which, and everything is recorded anew; the old responses stay until `--fresh`.

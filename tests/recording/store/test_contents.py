@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.older_stores import write_older
-from helpers.stores import COLUMNS, SIZES, fill, opened
+from helpers.stores import COLUMNS, SIZES, add, fill, opened
 
 from differentia.recording.division import Promised
 from differentia.recording.store.base import Quantity, Store
@@ -73,6 +73,14 @@ def test_an_older_recording_that_lacks_a_chunk(tmp_path: Path) -> None:
     array = write_older(tmp_path / "s")
     (array / "c.2.1").unlink()
     assert only(tmp_path / "s").quantities == (QuantityContents("conv", "random-0", COLUMNS, 76 - 11),)
+
+
+def test_an_older_recording_that_goes_on(tmp_path: Path) -> None:
+    """It has tasks as others have, once it is given more images."""
+    write_older(tmp_path / "s")
+    add(opened(tmp_path / "s"), ["a/0"])
+    found = only(tmp_path / "s")
+    assert (found.tasks, found.tasks_begun) == (1, 1)
 
 
 def test_what_is_missing(tmp_path: Path) -> None:

@@ -145,3 +145,17 @@ def test_hostile_metadata_of_an_older_store(key: str, value: Any, tmp_path: Path
     file.write_text(json.dumps({**good, key: value}), encoding="utf-8")
     store = opened(path)
     assert store.missing(UNITS, store.batches[0])
+
+
+@pytest.mark.parametrize("task_batches", [2, 16])
+def test_nothing_is_written_where_nothing_is_new(task_batches: int, tmp_path: Path) -> None:
+    """Who opens a store to read it leaves the arrays as they are; only a shape that hides rows is mended."""
+    path = tmp_path / "s.zarr"
+    kept = fill(opened(path, task_batches=task_batches))
+    (folder,) = {file.parent for file in chunks(path)}
+    before = (folder / "zarr.json").read_bytes(), folder.stat().st_mtime_ns
+    np.testing.assert_array_equal(opened(path).matrix(UNITS, kept)[:, :], WHOLE)
+    assert ((folder / "zarr.json").read_bytes(), folder.stat().st_mtime_ns) == before
+    (folder / "zarr.json").write_text(json.dumps({**json.loads(before[0]), "shape": [40, COLUMNS]}))
+    opened(path).matrix(UNITS, kept)
+    assert (folder / "zarr.json").read_bytes() == before[0]

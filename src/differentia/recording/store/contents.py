@@ -160,7 +160,9 @@ def _contents(folder: Path) -> RecordingContents:
         sets=tuple(_sets(batches, divisions)),
         quantities=tuple(_quantities(folder / "layers", about, batches)) if about else (),
         tasks=len(promised),
-        tasks_begun=len(promised & {batch.number // about.get(TASK_BATCHES, 1) for batch in batches}),
+        tasks_begun=len(
+            promised & {batch.number // about.get(TASK_BATCHES, LEAST_IN_A_TASK) for batch in batches}
+        ),
         unfinished=tuple(
             _unfinished(Path(file.path), facts)
             for file, facts in sorted(files, key=lambda one: one[0].path)

@@ -199,6 +199,12 @@ class DiskStore(Store):
         for array in self._every_array():
             array.forget([range(start, start + self._region) for start in lost])
 
+    @property
+    def _last_row(self) -> int:
+        """The row after those of all batches, promised or kept."""
+        kept = [batch.number + 1 for batch in self.batches[-1:]]
+        return self._region * max([0, *kept, *(division.stop for division in self.divisions)])
+
     def _rows(self, batch: KeptBatch) -> range:
         start = batch.number * self._region
         return range(start, start + len(batch.images))
@@ -223,6 +229,8 @@ class DiskStore(Store):
                 described = (path / METADATA).exists()  # else it was not finished, or is being made just now
                 with _disk(path):
                     array = self._layout.open(path, columns[1] - columns[0])
+                    if array is not None:
+                        array.lengthen(self._last_row)  # else others would not find what there is
                 if array is not None:
                     found[columns] = array
                 elif described:
@@ -243,12 +251,12 @@ class DiskStore(Store):
     def write(self, quantity: Quantity, batch: KeptBatch, values: Num[np.ndarray, "b k"]) -> None:
         layer, what, start, stop = quantity
         rows, held = self._rows(batch), self._arrays_of(short_digest(layer), what)
-        last = max([batch.number + 1, *(division.stop for division in self.divisions)])
+        last = max(self._last_row, (batch.number + 1) * self._region)
         with self._writing, _disk(self._folder):
             if (start, stop) not in held:
                 path = self._made(layer, what, f"{start}-{stop}")
-                held[start, stop] = self._layout.create(path, last * self._region, stop - start, values.dtype)
-            held[start, stop].lengthen(last * self._region)
+                held[start, stop] = self._layout.create(path, last, stop - start, values.dtype)
+            held[start, stop].lengthen(last)
             held[start, stop].write(rows, values)
 
     def finish(self) -> None:

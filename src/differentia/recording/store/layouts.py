@@ -94,7 +94,6 @@ class Layout:
         array = self.described(path, columns)
         if array is not None:
             array.look()
-            array.lengthen(array.end)
         return array
 
     def described(self, path: Path, columns: int) -> StoredArray | None:

@@ -40,7 +40,7 @@ HEADER_BYTES = _FACTS.size + CRC_BYTES
 NONE = 2**64 - 1
 
 #: Logs that are open at once; the one that was written to longest ago is closed for another.
-MOST_OPEN = 64
+MOST_OPEN = 128
 
 #: Bytes that are searched for a header at once.
 _BLOCK = 2**20
