@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from helpers.stores import COLUMNS, add, chunks, fill, opened, promise, values_o
 import differentia as dif
 from differentia.recording.store import regular
 from differentia.recording.store.base import Quantity
+from differentia.recording.store.layouts import Layout
 
 
 def test_who_reads_a_store_that_was_started_over_is_told(tmp_path: Path) -> None:
@@ -314,3 +316,49 @@ def test_files_that_changed_places(what: str, tmp_path: Path) -> None:
         "layers": [],
     }[what]
     assert store.take_notes()
+
+
+def test_an_array_that_another_part_makes_just_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its metadata were not there when they were read, and are by now: it is no damage, and stays."""
+    path = tmp_path / "s.zarr"
+    fill(opened(path))
+    (array,) = {file.parent for file in chunks(path)}
+    metadata = (array / "zarr.json").read_bytes()
+    (array / "zarr.json").unlink()
+    units, open_array = Quantity("conv", "random-0", 0, COLUMNS), Layout.open
+
+    def opening(self: Layout, path: Path, columns: int) -> Any:
+        found = open_array(self, path, columns)
+        (array / "zarr.json").write_bytes(metadata)
+        return found
+
+    monkeypatch.setattr(Layout, "open", opening)
+    store = opened(path)
+    assert store.missing(units, store.batches[0])
+    assert store.take_notes() == []
+    assert len(chunks(path)) == 2
+    again = opened(path)
+    assert not again.missing(units, again.batches[0])
+
+
+def test_facts_of_a_recording_that_was_damaged_meanwhile(tmp_path: Path) -> None:
+    """Nothing is noted in the place of all that it said of itself."""
+    path = tmp_path / "s.zarr"
+    store = opened(path)
+    (metadata,) = path.glob("recordings/*/zarr.json")
+    metadata.write_bytes(b"junk")
+    store.note_threads(7)
+    assert metadata.read_bytes() == b"junk"
+
+
+def test_what_is_in_the_way_is_named(tmp_path: Path) -> None:
+    """The file, not the store, since somebody has to look at it."""
+    path = tmp_path / "s.zarr"
+    places = fill(opened(path))
+    file = chunks(path)[0]
+    file.unlink()
+    file.mkdir()
+    store = opened(path)
+    store.write(Quantity("conv", "random-0", 0, COLUMNS), places[0].batch, values_of(0))
+    with pytest.raises(dif.StorageError, match=rf"^{re.escape(str(file))}: can't be written or read"):
+        store.finish()
