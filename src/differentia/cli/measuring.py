@@ -200,12 +200,13 @@ def tell_part(recorded: PartRecorded, shown: Shown) -> None:
 
     part = recorded.part
     if shown.as_json:
-        print_json({**vars(recorded), "part": part.number, "of": part.of})
+        numbers = {name: value for name, value in vars(recorded).items() if name != "part"}
+        print_json({"part": part.number, "of": part.of, **numbers})
     if shown.quiet:
         return
     name = str(part).capitalize()
     if not recorded.tasks:
-        say(f"{name}: has no images, since there are fewer tasks than parts")
+        say(f"{name} has no images, since there are fewer tasks than parts")
         return
     name += f", round {recorded.round} of {recorded.rounds}" if recorded.rounds > 1 else ""
     there = f"{recorded.there:,} {'was' if recorded.there == 1 else 'were'} there"

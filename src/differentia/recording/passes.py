@@ -313,9 +313,9 @@ class Passes:
         threads = torch.get_num_threads()
         if others := [str(number) for number in self._store.threads if number != threads]:
             logger.info(
-                "%s was recorded with %s threads of PyTorch, and goes on with %s: numbers may differ in the "
-                "last digits",
-                *(self._store.name, " and ".join(others), threads),
+                "%s: PyTorch had another number of threads before (%s), and has %s now: numbers may differ "
+                "in their last digits",
+                *(self._store.name, listed(others), threads),
             )
         self._store.note_threads(threads)
 
@@ -337,13 +337,13 @@ class Passes:
                 of_layers |= dict.fromkeys(quantity.layer for quantity in showing.missing if quantity.layer)
         in_layers = f" in {listed(list(of_layers))}" if of_layers else ""
         parts = [
-            f"{what} of {counted(counts.total(), 'image')}{where} "
+            f"{what}{counted(counts.total(), 'image')}{where} "
             f"({listed([f'{name}: {count:,}' for name, count in counts.items() if count])})"
-            for what, counts, where in (("all", new, ""), ("a part", partly, in_layers))
+            for what, counts, where in (("", new, ""), ("something of ", partly, in_layers))
             if counts.total()
         ]
         return (
-            f"{self._store.name}: {' and '.join(parts)} is yet to be recorded; leave --no-record out to do so"
+            f"{self._store.name}: yet to be recorded: {' and '.join(parts)}; leave --no-record out to do so"
         )
 
     def _take_in(self, showing: Showing, batch: Batch) -> KeptBatch:
@@ -478,9 +478,10 @@ def _lacking_in_words(tasks: Sequence[int], every: Sequence[Showing], store: Sto
     numbers = sorted({showing.place // store.task_batches for showing in every})
     parts = [Part(number, part.of) for number in range(1, part.of + 1)]
     left = [str(one.number) for one in parts if {*one.tasks(numbers)} & {*tasks}]
+    these, do, them = ("part", "has", "it") if len(left) == 1 else ("parts", "have", "these")
     return (
-        f"{store.name}: units are ranked once all parts have recorded their first round; of {part.of} parts "
-        f"{'is' if len(left) == 1 else 'are'} yet to do so: {listed(left)}; run these, and then all again"
+        f"{store.name}: units are ranked once all {part.of} parts have recorded their first round; "
+        f"{these} {listed(left)} {do} yet to do so; run {them}, and then all again"
     )
 
 
