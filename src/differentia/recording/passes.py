@@ -404,7 +404,8 @@ class Passes:
             "{} {are} partly recorded already, and what is missing is recorded now": lacking,
             "{} {are} new": new,
         }
-        if reused:
+        by_workers = self._show.options.client is not None and not showings  # just now, not before
+        if reused and not by_workers:
             said = [
                 text.format(counted(count, "image"), are="is" if count == 1 else "are")
                 for text, count in counts.items()
