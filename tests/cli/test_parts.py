@@ -67,7 +67,7 @@ def test_two_rounds_are_told(tmp_path: Path, capsys: Capture) -> None:
         in err
     )
     _, err = run(capsys, *RANKED, *out, "--part", "2/2", status=1)
-    assert "; part 1 has yet to do so; run it, and then all again\n" in err
+    assert "; yet to do so: part 1; run what is left, and then all again\n" in err
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_ranked_units_take_two_rounds(tmp_path: Path) -> None:
         (1, 2)
     ] * 2
     with pytest.raises(
-        dif.RecordingError, match=r"all 3 parts .* part 2 has yet to do so; run it, and then all again"
+        dif.RecordingError, match=r"all 3 parts .* yet to do so: part 2; run what is left, and then all again"
     ):
         part(3, 3, store, units=KINDS)
     assert part(2, 3, store, units=KINDS).images == 6

@@ -479,10 +479,10 @@ def _lacking_in_words(tasks: Sequence[int], every: Sequence[Showing], store: Sto
     numbers = sorted({showing.place // store.task_batches for showing in every})
     parts = [Part(number, part.of) for number in range(1, part.of + 1)]
     left = [str(one.number) for one in parts if {*one.tasks(numbers)} & {*tasks}]
-    these, do, them = ("part", "has", "it") if len(left) == 1 else ("parts", "have", "these")
     return (
         f"{store.name}: units are ranked once all {part.of} parts have recorded their first round; "
-        f"{these} {listed(left)} {do} yet to do so; run {them}, and then all again"
+        f"yet to do so: {'part' if len(left) == 1 else 'parts'} {listed(left)}; run what is left, and then "
+        "all again"
     )
 
 
