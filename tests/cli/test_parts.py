@@ -47,12 +47,12 @@ def test_a_part_says_what_it_did(tmp_path: Path, capsys: Capture) -> None:
     told = json.loads(said)
     assert (told["part"], told["of"], told["images"], told["there"]) == (1, 2, 0, 32)
     _, err = run(capsys, *MEASURE, *out, "--no-record", status=1)
-    assert "responses.zarr: all of 28 images (noise: 8, threes: 20) is yet to be recorded" in err
+    assert "responses.zarr: yet to be recorded: 28 images (noise: 8, threes: 20); leave" in err
     assert err.count("\n") == 1
     _, err = run(capsys, "run", tmp_path / "m", *out, "--part", "2/2")
     assert "Part 2 of 2: 28 images recorded" in err
     _, err = run(capsys, *MEASURE, *out, "--part", "3/9")
-    assert "Part 3 of 9: has no images, since there are fewer tasks than parts" in err
+    assert "Part 3 of 9 has no images, since there are fewer tasks than parts" in err
     run(capsys, *MEASURE, *out, "--no-record")
     run(capsys, *MEASURE, "--out", tmp_path / "one", "--no-store")
     assert_same_results(tmp_path / "m", tmp_path / "one")
@@ -67,7 +67,7 @@ def test_two_rounds_are_told(tmp_path: Path, capsys: Capture) -> None:
         in err
     )
     _, err = run(capsys, *RANKED, *out, "--part", "2/2", status=1)
-    assert "of 2 parts is yet to do so: 1; run these, and then all again\n" in err
+    assert "; yet to do so: part 1; run what is left, and then all again\n" in err
 
 
 @pytest.mark.parametrize(

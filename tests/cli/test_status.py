@@ -112,15 +112,19 @@ def test_who_writes(tmp_path: Path, capsys: Capture) -> None:
         name = next((out / IN_USE).iterdir()).name
         pid = str(os.getpid())
         open_recording(out / "responses.zarr", {"network": "a"}, {}, name="net", batch_size=32)
-        (out / "responses.zarr" / IN_USE).mkdir()
+        with held(out / "responses.zarr", share="part 1 of 2"):  # as a run does: it is told once
+            assert told(capsys, str(out)).count(f"Process {pid} on host") == 1
+            assert len(as_json(capsys, out)["holders"]) == 2
+        (out / "responses.zarr" / IN_USE).mkdir(exist_ok=True)
         old = (
             out / "responses.zarr" / IN_USE / name.replace("shared", "held").replace(f"_{pid}_", "_4000000_")
         )
         old.write_text('{"host": "node-7"}')
         os.utime(old, (time.time() - 3600,) * 2)
-        before = times(out)
         one, two = told(capsys, str(out)).splitlines()[-2:]
+        before = times(out)
         holders = as_json(capsys, out)["holders"]
+        told(capsys, str(out))
         assert times(out) == before
     assert one.startswith(f"Process {pid} on host {socket.gethostname()}: part 1 of 2, since 20")
     assert "; last sign of life " in one

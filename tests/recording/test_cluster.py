@@ -119,6 +119,7 @@ def test_what_is_no_client() -> None:
             r"--scheduler away.json: can't be read \(No such file or directory\); expected what dask",
         ),
         ("other.json", r"--scheduler other.json: can't be read \(it holds no address\); expected what dask"),
+        ("number.json", r"--scheduler number.json: can't be read \(it holds no address\)"),
     ],
 )
 def test_no_scheduler(address: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,6 +127,7 @@ def test_no_scheduler(address: str, expected: str, tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("differentia.recording.cluster.ANSWER", 1)
     Path("other.json").write_text("[1]")
+    Path("number.json").write_text('{"address": 8786}')
     with pytest.raises(dif.InputError, match=expected) as error, scheduler_at(address):
         pass
     assert "\n" not in str(error.value)
@@ -168,8 +170,11 @@ def require_equal(found: dif.Responses, expected: dif.Responses) -> None:
 
 
 @pytest.mark.usefixtures("same_threads")
-def test_workers_record_the_same_bits(client: Client, tmp_path: Path) -> None:
+def test_workers_record_the_same_bits(
+    client: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """As one process; each image once, further ones beside them, and none of it in this process."""
+    caplog.set_level(logging.INFO, "differentia")
     told: list[tuple[int, int, str]] = []
     alone = dif.record("digits", SETS, **SOME)
     given: dict[str, Any] = {**SOME, "client": client, "store": tmp_path / "store"}
@@ -183,7 +188,9 @@ def test_workers_record_the_same_bits(client: Client, tmp_path: Path) -> None:
     found = dif.record("digits", more, **given, progress=lambda *now: told.append(now))
     require_equal(found, dif.record("digits", more, **SOME))
     assert told[0][0] == 22
+    assert "recorded already" not in caplog.text  # but just now
     require_equal(dif.record("digits", more, **SOME, store=tmp_path / "store"), found)
+    assert "all that is needed of 28 images is recorded already" in caplog.text
     assert not (tmp_path / "store" / "jobs").exists()
 
 

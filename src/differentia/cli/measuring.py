@@ -16,9 +16,11 @@ import typer
 from differentia.cli.output import print_json, print_result, say, told_by_the_library
 from differentia.errors import InputError
 from differentia.output.options import FigureOptions
+from differentia.stimuli.base import counted
 from differentia.system.choices import UNITS
 from differentia.system.files import require_free, require_writable, user_path
 from differentia.system.locking import held
+from differentia.system.machine import usable_cores
 from differentia.system.progress import shown_progress
 
 if TYPE_CHECKING:
@@ -65,6 +67,10 @@ class Where:
         if len(given) > 1:
             raise InputError(
                 "--workers are of this machine, --scheduler is of a cluster; leave one of them out"
+            )
+        if self.workers is not None and self.workers > (cores := usable_cores()):
+            raise InputError(
+                f"--workers {self.workers}: there are {counted(cores, 'core')} to use; name at most as many"
             )
         if given and part is not None:
             raise InputError(f"--{given[0]} records all parts, --part one; leave one of them out")
@@ -197,16 +203,15 @@ def require_a_store(part: Part, *, store: bool, fresh: bool, record: bool) -> No
 
 def tell_part(recorded: PartRecorded, shown: Shown) -> None:
     """Print what was recorded of a part, and what comes next."""
-    from differentia.stimuli.base import counted
-
     part = recorded.part
     if shown.as_json:
-        print_json({**vars(recorded), "part": part.number, "of": part.of})
+        numbers = {name: value for name, value in vars(recorded).items() if name != "part"}
+        print_json({"part": part.number, "of": part.of, **numbers})
     if shown.quiet:
         return
     name = str(part).capitalize()
     if not recorded.tasks:
-        say(f"{name}: has no images, since there are fewer tasks than parts")
+        say(f"{name} has no images, since there are fewer tasks than parts")
         return
     name += f", round {recorded.round} of {recorded.rounds}" if recorded.rounds > 1 else ""
     there = f"{recorded.there:,} {'was' if recorded.there == 1 else 'were'} there"

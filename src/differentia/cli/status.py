@@ -136,7 +136,8 @@ def _in_use(who: Sequence[Holder]) -> Iterator[str]:
     yield ""
     if not any(one.alive for one in who):
         yield "Nobody writes to it."
-    for one in sorted(who, key=lambda one: not one.alive):
+    each = {(one.host, one.pid, one.share, one.alive): one for one in who}  # a run holds folder and store
+    for one in sorted(each.values(), key=lambda one: not one.alive):
         does = f"{one.share}, " if one.share else ""
         said = f"last sign of life {_ago(one.renewed)}"
         state = said if one.alive else f"has ended, its lease is left ({said})"

@@ -124,13 +124,19 @@ def _unknown_option(context: Any, name: str, given: Sequence[str]) -> str:
     typed = next((word for word in given if word.startswith(name) and name[1:2] != "-"), name)
     name = typed.partition("=")[0]
     plain = name.replace("-", "").replace("_", "").lower()
-    options = [option for one in command.params for option in (*one.opts, *one.secondary_opts)]
-    known = [option for option in options if option.startswith("--")]
+    known = _options(command)
+    if command.name == "run" and name in _options(context.parent.command.commands["measure"]):
+        return f"unknown option {name!r}; run measures what the file says: write it there"
     if plain in ("model", "net", "network") and "NETWORK" in _as_written(context):
         return f"unknown option {name!r}; the network stands by itself: {_as_written(context)}"
     meant = OPTION_SYNONYMS.get(plain, "")
     close = [meant] if meant.partition(" ")[0] in known else nearest_names(name, known, cutoff=0.6)
     return f"unknown option {name!r}" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def _options(command: Any) -> list[str]:
+    names = [option for one in command.params for option in (*one.opts, *one.secondary_opts)]
+    return [option for option in names if option.startswith("--")]
 
 
 def _without_its_value(context: Any, name: str) -> str:

@@ -339,7 +339,9 @@ def scheduler_at(address: str, *, debug: bool = False) -> Iterator[Client]:
 def _address_in(file: str) -> str:
     try:
         content = json.loads(user_path(file).read_text(encoding="utf-8"))
-        return str(content["address"])
+        if isinstance(address := content["address"], str):
+            return address
+        raise TypeError(address)
     except (OSError, ValueError, TypeError, KeyError) as error:
         reason = getattr(error, "strerror", None) or "it holds no address"
         raise InputError(

@@ -313,9 +313,9 @@ class Passes:
         threads = torch.get_num_threads()
         if others := [str(number) for number in self._store.threads if number != threads]:
             logger.info(
-                "%s was recorded with %s threads of PyTorch, and goes on with %s: numbers may differ in the "
-                "last digits",
-                *(self._store.name, " and ".join(others), threads),
+                "%s: PyTorch had another number of threads before (%s), and has %s now: numbers may differ "
+                "in their last digits",
+                *(self._store.name, listed(others), threads),
             )
         self._store.note_threads(threads)
 
@@ -337,13 +337,13 @@ class Passes:
                 of_layers |= dict.fromkeys(quantity.layer for quantity in showing.missing if quantity.layer)
         in_layers = f" in {listed(list(of_layers))}" if of_layers else ""
         parts = [
-            f"{what} of {counted(counts.total(), 'image')}{where} "
+            f"{what}{counted(counts.total(), 'image')}{where} "
             f"({listed([f'{name}: {count:,}' for name, count in counts.items() if count])})"
-            for what, counts, where in (("all", new, ""), ("a part", partly, in_layers))
+            for what, counts, where in (("", new, ""), ("something of ", partly, in_layers))
             if counts.total()
         ]
         return (
-            f"{self._store.name}: {' and '.join(parts)} is yet to be recorded; leave --no-record out to do so"
+            f"{self._store.name}: yet to be recorded: {' and '.join(parts)}; leave --no-record out to do so"
         )
 
     def _take_in(self, showing: Showing, batch: Batch) -> KeptBatch:
@@ -404,7 +404,8 @@ class Passes:
             "{} {are} partly recorded already, and what is missing is recorded now": lacking,
             "{} {are} new": new,
         }
-        if reused:
+        by_workers = self._show.options.client is not None and not showings  # just now, not before
+        if reused and not by_workers:
             said = [
                 text.format(counted(count, "image"), are="is" if count == 1 else "are")
                 for text, count in counts.items()
@@ -479,8 +480,9 @@ def _lacking_in_words(tasks: Sequence[int], every: Sequence[Showing], store: Sto
     lacking = [place for place, number in enumerate(numbers) if number in {*tasks}]
     left = list(dict.fromkeys(str(part.that_has(place, len(numbers)).number) for place in lacking))
     return (
-        f"{store.name}: units are ranked once all parts have recorded their first round; of {part.of} parts "
-        f"{'is' if len(left) == 1 else 'are'} yet to do so: {listed(left)}; run these, and then all again"
+        f"{store.name}: units are ranked once all {part.of} parts have recorded their first round; "
+        f"yet to do so: {'part' if len(left) == 1 else 'parts'} {listed(left)}; run what is left, and then "
+        "all again"
     )
 
 

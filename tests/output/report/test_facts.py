@@ -46,6 +46,13 @@ def test_facts_and_overview_of_recorded_responses() -> None:
     assert first.first[0] == "input"
 
 
+def test_threads_are_told() -> None:
+    """All numbers of them that images were shown with; of recorded responses none are known."""
+    assert "Threads of PyTorch" not in dict(facts({"random": neurons()}))
+    known = dict(facts({"random": with_provenance(neurons(), threads=[1, 2])}))
+    assert known["Threads of PyTorch"] == "1 and 2"
+
+
 def test_what_states_are_made_of() -> None:
     """Over what time, and how intervals are made; what was not asked for is not listed."""
     known = dict(facts({"all": over_time()}))

@@ -80,6 +80,8 @@ def facts(results: Mapping[str, xr.Dataset]) -> list[tuple[str, str]]:
         if known.get(key) not in (None, ""):
             value = known[key]
             found.append((label, " x ".join(map(str, value)) if isinstance(value, list) else str(value)))
+    if threads := known.get("threads"):
+        found.append(("Threads of PyTorch", " and ".join(map(str, threads))))
     if dropped := Counter(image["set"] for image in known.get("dropped", ())):
         left_out = ", ".join(f"{number:,} of {name}" for name, number in dropped.items())
         found.append(("Left out as copies", left_out))
