@@ -268,8 +268,8 @@ def held_store(ready: Ready, part: Part | None = None, *, already: bool = False)
     if not (show.options.record or folder.exists()):  # which would be made
         of_sets = listed([f"{name}: {len(given):,}" for name, given in show.stimuli.items()])
         raise RecordingError(
-            f"{folder}: all of {counted(show.images, 'image')} ({of_sets}) is yet to be recorded; leave "
-            "--no-record out to do so"
+            f"{folder}: yet to be recorded: {counted(show.images, 'image')} ({of_sets}); leave --no-record "
+            "out to do so"
         )
     identity = _identity(ready)
     behaviour = _behaviour(network, plan)
