@@ -96,7 +96,7 @@ def test_what_fails_is_done_again(cluster: Cluster, tmp_path: Path, caplog: pyte
 def test_one_task_at_a_time(tmp_path: Path) -> None:
     """A worker of two threads has two tasks, and does one; left to itself it does both."""
     with (
-        LocalCluster(1, threads_per_worker=2, dashboard_address=None, local_directory=tmp_path) as one,
+        LocalCluster(1, threads_per_worker=2, dashboard_address=":0", local_directory=tmp_path) as one,
         Client(one) as client,
     ):
         at_once = client.gather(client.map(spent, [0.2, 0.2], pure=False))
@@ -110,7 +110,7 @@ def test_one_task_at_a_time(tmp_path: Path) -> None:
 def test_a_cluster_that_grows_with_the_work(tmp_path: Path) -> None:
     """It sees that there is more than its workers do."""
     with (
-        LocalCluster(1, threads_per_worker=1, dashboard_address=None, local_directory=tmp_path) as grows,
+        LocalCluster(1, threads_per_worker=1, dashboard_address=":0", local_directory=tmp_path) as grows,
         Client(grows) as client,
     ):
         grows.adapt(minimum=1, maximum=2, interval="100ms", wait_count=100)
