@@ -9,9 +9,12 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
+import multiprocessing
 import pickle
 import queue
+import signal
 import tempfile
+import threading
 import time
 import uuid
 import warnings
@@ -133,14 +136,17 @@ class Cluster:
         tasks: Sequence[tuple[Any, ...]],
         *,
         names: Sequence[str],
+        about: Callable[[int], str] | None = None,
         meanwhile: Callable[[], None] | None = None,
     ) -> Iterator[tuple[int, Found]]:
         """Yield the number of a task and what a function of a module made of it, as tasks are done.
 
-        Each worker has one at a time, so that it is known what a worker died of, or nearly: a task that was
-        there when several did is tried once more alone. One that fails is done again; where it fails for
-        good, the others are done before that is an error. What the user gave is told at once. Names are
-        ``record_vgg16-17``: what stands before the hyphen is one row of Dask's dashboard.
+        Each worker does one at a time, and has another to begin with next, while there are more than workers:
+        a cluster that grows with the work sees that there is some. What a worker died of is known all the
+        same: a task that was there when several did is tried once more alone. One that fails is done again;
+        where it fails for good, the others are done before that is an error. What the user gave is told at
+        once. Names are ``record_vgg16-17``: what stands before the hyphen is one row of Dask's dashboard; the
+        error says what a task that failed is `about`, too.
         """
         left, suspects, tries = deque(range(len(tasks))), deque[int](), Counter[int]()
         running: dict[Any, tuple[int, Future[Any]]] = {}
@@ -148,7 +154,9 @@ class Cluster:
         ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         try:
             while left or running or suspects:
-                while (left and len(running) < self.count) or (suspects and not (left or running)):
+                while (left and len(running) < self._at_once(len(left))) or (
+                    suspects and not (left or running)
+                ):
                     number = (left or suspects).popleft()
                     future = self._begin(function, tasks[number], names[number])
                     running[future.key] = number, future
@@ -180,10 +188,15 @@ class Cluster:
             if running and self._client.status == "running":
                 self._client.cancel([future for _, future in running.values()], force=True)
         if failed:
-            raise _given_up({names[number]: error for number, error in sorted(failed.items())})
+            of = {number: f", {about(number)}" if about else "" for number in failed}
+            raise _given_up({f"{names[at]}{of[at]}": error for at, error in sorted(failed.items())})
+
+    def _at_once(self, left: int) -> int:
+        """Return how many tasks are given out at once; of the last, none waits behind another."""
+        return self.count + max(0, min(self.count, left - self.count))
 
     def _begin(self, function: Callable[..., Any], arguments: tuple[Any, ...], name: str) -> Future[Any]:
-        call = pickle.dumps(_Call(function, arguments))
+        call = pickle.dumps(_Call(_alone, (function, *arguments)))
         key = f"{name}-{uuid.uuid4().hex[:12]}"
         return self._client.submit(pickle.loads, call, key=key, pure=False)
 
@@ -212,6 +225,16 @@ def tell(topic: str, task: int, number: int) -> None:
     from distributed import get_worker
 
     get_worker().log_event(topic, (task, number))
+
+
+#: Held by the one task that this process, a worker, does: others of its threads wait.
+_doing_a_task = threading.Lock()
+
+
+def _alone(function: Callable[..., Found], *arguments: Any) -> Found:
+    """Return what a function makes of arguments, when no other task is done in this process."""
+    with _doing_a_task:
+        return function(*arguments)
 
 
 class _Call:
@@ -301,13 +324,24 @@ def local_workers(count: int, *, debug: bool = False) -> Iterator[Client]:
             processes=True,
             local_directory=scratch,
             dashboard_address=":0",  # any free port
+            preload=[__name__],  # and with it `dask_setup`
             silence_logs=False if debug else logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,
     ):
         if importlib.util.find_spec("bokeh") is not None:  # which draws it
             logger.info("Dask's dashboard: %s", cluster.dashboard_link)
-        yield client
+        try:
+            yield client
+        except KeyboardInterrupt:  # what they do has no end that is waited for
+            for worker in multiprocessing.active_children():
+                worker.kill()
+            raise
+
+
+def dask_setup(worker: object) -> None:
+    """Leave Ctrl-C, which a terminal sends to all, to the process that workers of this machine end with."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager
