@@ -27,9 +27,11 @@ from helpers.networks import factory
 from helpers.run_server import Step
 from helpers.runs import (
     ENVIRONMENT,
+    LONG,
     Ended,
     Run,
     Runner,
+    Written,
     assert_same_results,
     finished_chunks,
     leftovers,
@@ -845,47 +847,63 @@ def finish(lab: LabCluster, run: Any, alone: Path) -> Ended:
     return done
 
 
+def written_again(lab: LabCluster, before: Written) -> list[str]:
+    """Return the chunks that some worker wrote though they were whole before."""
+    assert sum(before.values()), "the workers keep no list"
+    return rewritten(before, lab.folder / "out")
+
+
 @pytest.mark.parametrize("nth", bounded(10, 1))
-@fault("One of two workers of a cluster is killed at a random moment", "The others go on; the same bits")
+@fault(
+    "One of two workers of a cluster is killed at a random moment",
+    "The others go on; the same bits; no finished chunk is written again",
+)
 def test_a_worker_is_killed(nth: int, lab: LabCluster, alone: Path, tried: Any) -> None:
     """What it was doing is done again, by another that comes later, or by the one that is left."""
     random = np.random.default_rng([23, nth])
     workers = [lab.worker(), lab.worker()]
     run = lab.command(*ON_A_CLUSTER)
-    kept = int(random.integers(0, 15))
+    kept = int(random.integers(1, 15))
     wait_for(lambda: batches(lab) >= kept)
     time.sleep(float(random.random()) / 5)
     kill(workers[0])
+    before = finished_chunks(lab.folder / "out")
     if nth % 2:
         lab.worker()
     finish(lab, run, alone)
+    assert written_again(lab, before) == []
     tried()
 
 
 @pytest.mark.parametrize("nth", bounded(3, 1))
-@fault("All workers of a cluster are killed", "The command waits for others, and goes on; the same bits")
+@fault(
+    "All workers of a cluster are killed",
+    "The command waits for others, and goes on; the same bits; no finished chunk is written again",
+)
 def test_all_workers_are_killed(nth: int, lab: LabCluster, alone: Path, tried: Any) -> None:
     workers = [lab.worker(), lab.worker()]
     run = lab.command(*ON_A_CLUSTER)
     wait_for(lambda: batches(lab) > 3 * nth)
     for worker in workers:
         kill(worker)
-    before = batches(lab)
+    before = finished_chunks(lab.folder / "out")
     time.sleep(1)
     assert run.poll() is None
     lab.worker()
     assert "gone (tcp://" in finish(lab, run, alone).said
-    assert before
+    assert written_again(lab, before) == []
     tried()
 
 
 @pytest.mark.parametrize("nth", bounded(3, 1))
 @fault("The scheduler of a cluster is killed", f"{TOLD} 1; {SAME[0].lower()}{SAME[1:]}")
 def test_the_scheduler_is_killed(nth: int, lab: LabCluster, alone: Path, tried: Any) -> None:
+    """The worker ends what it is doing; what it kept until then is not recorded again."""
     lab.worker()
     run = lab.command(*ON_A_CLUSTER)
     wait_for(lambda: batches(lab) > 3 * nth)
     kill(lab.began[0])
+    before = finished_chunks(lab.folder / "out")
     assert_told(
         ended(run), 1, "the scheduler at tcp://", "is gone", "run the same command again when it is back"
     )
@@ -893,6 +911,7 @@ def test_the_scheduler_is_killed(nth: int, lab: LabCluster, alone: Path, tried: 
     lab.scheduler()
     lab.worker()
     finish(lab, lab.command(*ON_A_CLUSTER), alone)
+    assert written_again(lab, before) == []
     tried()
 
 
@@ -904,8 +923,70 @@ def test_the_client_is_killed(number: signal.Signals, lab: LabCluster, alone: Pa
     run = lab.command(*ON_A_CLUSTER)
     wait_for(lambda: batches(lab) > 2)
     kill(run, number)
+    before = finished_chunks(lab.folder / "out")
     assert run.returncode == (-number if number == signal.SIGKILL else 128 + number)
+    assert "Traceback" not in ended(run).said
     finish(lab, lab.command(*ON_A_CLUSTER), alone)
+    assert written_again(lab, before) == []
+    tried()
+
+
+@fault(
+    "The command that uses a cluster is killed while a worker does a task for long",
+    f"Until that ends, {TOLD[0].lower()}{TOLD[1:]} 1, and who holds the folder; then {SAME.lower()}",
+)
+def test_the_client_is_killed_during_a_long_task(lab: LabCluster, alone: Path, tried: Any) -> None:
+    """Nobody can stop a worker within a task, but for a signal to the worker."""
+    worker = lab.worker(SECONDS="2")
+    run = lab.command(*ON_A_CLUSTER)
+    wait_for(lambda: batches(lab) > 1)
+    kill(run)
+    before = finished_chunks(lab.folder / "out")
+    assert_told(ended(lab.command(*ON_A_CLUSTER)), 1, "is in use by process", f"{worker.pid}")
+    kill(worker)
+    lab.worker()
+    finish(lab, lab.command(*ON_A_CLUSTER), alone)
+    assert written_again(lab, before) == []
+    tried()
+
+
+@pytest.mark.parametrize("number", bounded([signal.SIGTERM, signal.SIGKILL, signal.SIGINT], 1))
+@fault(
+    "A command with workers of its own (`--workers 2`) is killed or stopped",
+    f"{SAME}; no process stays, and no finished chunk is written again",
+)
+def test_a_command_with_workers_is_killed(
+    number: signal.Signals, tmp_path: Path, alone: Path, tried: Any
+) -> None:
+    """Its workers end with it, whatever it was sent; Ctrl-C is sent to them, too."""
+    command = ("-c", WITHOUT_VIEWS, *ON_A_CLUSTER, "--workers", "2")
+    with lab_cluster(prepare(tmp_path / "lab")) as lab:
+        run = lab.begin(*command, log="first", TMPDIR=str(lab.folder))
+        wait_for(lambda: batches(lab) > 2)
+        (os.killpg if number == signal.SIGINT else os.kill)(run.pid, number)
+        run.wait(LONG)
+        wait_for(lambda: not lab.processes())
+        if number != signal.SIGKILL:
+            assert_told(ended(run), 128 + number, "stopped; run the same command again")
+            assert list(lab.folder.glob("differentia-*")) == [], "what workers put beside"
+        before = finished_chunks(lab.folder / "out")
+        assert len(before) > 2
+        finish(lab, lab.begin(*command, log="second"), alone)
+        assert set(finished_chunks(lab.folder / "out")) > set(before)
+    tried()
+
+
+@fault(
+    "A worker's disk is full",
+    "Others do what it could not; the same bits; no finished chunk is written again",
+)
+def test_a_full_disk_on_one_worker(lab: LabCluster, alone: Path, tried: Any) -> None:
+    """It fails at once, and is free again before the others: still it does not fail all tasks."""
+    lab.worker(FULL_AFTER="4")
+    lab.worker()
+    said = finish(lab, lab.command(*ON_A_CLUSTER), alone).said
+    assert "is done again: StorageError: " in said or "File too large" in said
+    assert set(finished_chunks(lab.folder / "out").values()) == {1}
     tried()
 
 

@@ -54,7 +54,7 @@ class Slow(Tricky):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Compute, more slowly; of many images, with more memory than there is."""
-        time.sleep(self.seconds)
+        time.sleep(float(os.environ.get("SECONDS", self.seconds)))
         if "HUNGRY" in os.environ and len(x) > 2:
             held = [np.ones(2**24) for _ in range(64)]  # 8 GB, touched
             assert held

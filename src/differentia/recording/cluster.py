@@ -27,7 +27,7 @@ from differentia.system.machine import memory_budget, usable_cores
 from differentia.system.showing import listed
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, LocalCluster
 
 logger = logging.getLogger(__name__)
 
@@ -307,7 +307,22 @@ def local_workers(count: int, *, debug: bool = False) -> Iterator[Client]:
     ):
         if importlib.util.find_spec("bokeh") is not None:  # which draws it
             logger.info("Dask's dashboard: %s", cluster.dashboard_link)
-        yield client
+        try:
+            yield client
+        except BaseException:
+            _end_at_once(cluster)
+            raise
+
+
+def _end_at_once(cluster: LocalCluster) -> None:
+    """Kill the workers of this machine: they would end their tasks first, and Ctrl-C waits for nothing."""
+    import psutil
+
+    for nanny in cluster.workers.values():
+        nanny.auto_restart = False
+        with suppress(psutil.NoSuchProcess):
+            if nanny.pid is not None:
+                psutil.Process(nanny.pid).kill()
 
 
 @contextmanager
