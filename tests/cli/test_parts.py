@@ -52,7 +52,7 @@ def test_a_part_says_what_it_did(tmp_path: Path, capsys: Capture) -> None:
     _, err = run(capsys, "run", tmp_path / "m", *out, "--part", "2/2")
     assert "Part 2 of 2: 28 images recorded" in err
     _, err = run(capsys, *MEASURE, *out, "--part", "3/9")
-    assert "Part 3 of 9: has no images, since there are fewer tasks than parts" in err
+    assert "Part 3 of 9 has no images, since there are fewer tasks than parts" in err
     run(capsys, *MEASURE, *out, "--no-record")
     run(capsys, *MEASURE, "--out", tmp_path / "one", "--no-store")
     assert_same_results(tmp_path / "m", tmp_path / "one")

@@ -205,7 +205,7 @@ def tell_part(recorded: PartRecorded, shown: Shown) -> None:
         return
     name = str(part).capitalize()
     if not recorded.tasks:
-        say(f"{name}: has no images, since there are fewer tasks than parts")
+        say(f"{name} has no images, since there are fewer tasks than parts")
         return
     name += f", round {recorded.round} of {recorded.rounds}" if recorded.rounds > 1 else ""
     there = f"{recorded.there:,} {'was' if recorded.there == 1 else 'were'} there"

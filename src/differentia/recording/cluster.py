@@ -12,11 +12,12 @@ import logging
 import pickle
 import queue
 import tempfile
+import threading
 import time
 import uuid
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -133,25 +134,31 @@ class Cluster:
         tasks: Sequence[tuple[Any, ...]],
         *,
         names: Sequence[str],
+        about: Callable[[int], str] | None = None,
         meanwhile: Callable[[], None] | None = None,
     ) -> Iterator[tuple[int, Found]]:
         """Yield the number of a task and what a function of a module made of it, as tasks are done.
 
-        Each worker has one at a time, so that it is known what a worker died of, or nearly: a task that was
-        there when several did is tried once more alone. One that fails is done again; where it fails for
-        good, the others are done before that is an error. What the user gave is told at once. Names are
-        ``record_vgg16-17``: what stands before the hyphen is one row of Dask's dashboard.
+        Each worker does one at a time, and has another to begin with next, while there are more than workers:
+        a cluster that grows with the work sees that there is some. What a worker died of is known all the
+        same: a task that was there when several did is tried once more alone. One that fails is done again;
+        where it fails for good, the others are done before that is an error. What the user gave is told at
+        once. Names are ``record_vgg16-17``: what stands before the hyphen is one row of Dask's dashboard; the
+        error says what a task that failed is `about`, too.
         """
         left, suspects, tries = deque(range(len(tasks))), deque[int](), Counter[int]()
-        running: dict[Any, tuple[int, Future[Any]]] = {}
+        running: dict[Any, tuple[int, Future[Any], str | None]] = {}
         failed: dict[int, BaseException] = {}
         ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         try:
             while left or running or suspects:
-                while (left and len(running) < self.count) or (suspects and not (left or running)):
+                while (left and len(running) < self._at_once(len(left))) or (
+                    suspects and not (left or running)
+                ):
                     number = (left or suspects).popleft()
-                    future = self._begin(function, tasks[number], names[number])
-                    running[future.key] = number, future
+                    worker = self._emptiest(place for _, _, place in running.values())
+                    future = self._begin(function, tasks[number], names[number], worker)
+                    running[future.key] = number, future, worker
                     future.add_done_callback(ended.put)
                 if meanwhile is not None:
                     meanwhile()
@@ -160,7 +167,7 @@ class Cluster:
                 except queue.Empty:
                     self._look()
                     continue
-                number, _ = running.pop(future.key)
+                number, *_ = running.pop(future.key)
                 tries[number] += 1
                 if (error := self._error_of(future)) is None:
                     found = future.result()
@@ -178,14 +185,27 @@ class Cluster:
                     left.append(number)
         finally:
             if running and self._client.status == "running":
-                self._client.cancel([future for _, future in running.values()], force=True)
+                self._client.cancel([future for _, future, _ in running.values()], force=True)
         if failed:
-            raise _given_up({names[number]: error for number, error in sorted(failed.items())})
+            of = {number: f", {about(number)}" if about else "" for number in failed}
+            raise _given_up({f"{names[at]}{of[at]}": error for at, error in sorted(failed.items())})
 
-    def _begin(self, function: Callable[..., Any], arguments: tuple[Any, ...], name: str) -> Future[Any]:
-        call = pickle.dumps(_Call(function, arguments))
+    def _at_once(self, left: int) -> int:
+        """Return how many tasks are given out at once; of the last, none waits behind another."""
+        return self.count + max(0, min(self.count, left - self.count))
+
+    def _emptiest(self, places: Iterable[str | None]) -> str | None:
+        """Return the worker that has fewest of the tasks at some places: Dask may go by its threads."""
+        given = Counter(places)
+        return min(self._known, key=lambda worker: given[worker], default=None)
+
+    def _begin(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], name: str, worker: str | None
+    ) -> Future[Any]:
+        call = pickle.dumps(_Call(_alone, (function, *arguments)))
         key = f"{name}-{uuid.uuid4().hex[:12]}"
-        return self._client.submit(pickle.loads, call, key=key, pure=False)
+        where = {"workers": [worker], "allow_other_workers": True} if worker else {}
+        return self._client.submit(pickle.loads, call, key=key, pure=False, **where)
 
     def _error_of(self, future: Future[Any]) -> BaseException | None:
         if future.status == "finished":
@@ -212,6 +232,16 @@ def tell(topic: str, task: int, number: int) -> None:
     from distributed import get_worker
 
     get_worker().log_event(topic, (task, number))
+
+
+#: Held by the one task that this process, a worker, does: others of its threads wait.
+_doing_a_task = threading.Lock()
+
+
+def _alone(function: Callable[..., Found], *arguments: Any) -> Found:
+    """Return what a function makes of arguments, when no other task is done in this process."""
+    with _doing_a_task:
+        return function(*arguments)
 
 
 class _Call:

@@ -22,8 +22,9 @@ from differentia.networks.base import Network
 from differentia.networks.load import load_network
 from differentia.networks.origin import Origin
 from differentia.recording.cluster import Cluster
-from differentia.recording.division import digest_of
+from differentia.recording.division import Promised, digest_of
 from differentia.recording.options import RecordOptions
+from differentia.recording.passes import Task
 from differentia.recording.store.disk import JOBS, behaves_alike, what_differs
 from differentia.stimuli.base import Stimuli, counted
 from differentia.stimuli.presentation import as_sets
@@ -199,24 +200,17 @@ class Work:
     def all(
         self,
         function: Callable[[str, str, int, int, bool], None],
-        lacking: Sequence[int],
+        tasks: Sequence[Task],
+        sets: Mapping[str, Stimuli],
         progress: Progress,
         *,
-        images: int,
         rounds: int,
     ) -> None:
-        """Let workers do the tasks in which images are lacking, in one round or two, and tell how far.
-
-        Parameters
-        ----------
-        lacking
-            Of each task, how many images have to be shown in a round.
-        images
-            How many there are in all.
-        """
-        numbers = [number for number, left in enumerate(lacking, 1) if left]
+        """Let workers do the tasks in which images of sets are lacking, in one round or two; tell how far."""
+        lacking = {number: task.lacking for number, task in enumerate(tasks, 1) if task.lacking}
+        numbers, images = [*lacking], sum(map(len, sets.values()))
         total, begun = rounds * images, time.monotonic()
-        there = rounds * (images - sum(lacking))
+        there = rounds * (images - sum(lacking.values()))
         name = plain(self._job.name)
         for nth in range(rounds):
             finished: set[int] = set()
@@ -226,15 +220,21 @@ class Work:
                     min((nth + 1) * left, max(nth * left, self._told.get(number, 0)))
                     if number not in finished
                     else (nth + 1) * left
-                    for number, left in enumerate(lacking, 1)
+                    for number, left in lacking.items()
                 )
                 pace = f", {done / max(time.monotonic() - begun, 1e-9):,.3g} images/s" if done else ""
                 workers = counted(self._cluster.count, "worker")
                 progress(there + done, total, f"recording with {workers}{pace}")
 
-            tasks = [(*self._place, number, len(lacking), nth + 1 < rounds) for number in numbers]
-            names = [f"record_{name}-{number}" for number in numbers]
-            for at, _ in self._cluster.each(function, tasks, names=names, meanwhile=report):
+            asked = [(*self._place, number, len(tasks), nth + 1 < rounds) for number in numbers]
+            done = self._cluster.each(
+                function,
+                asked,
+                names=[f"record_{name}-{number}" for number in numbers],
+                about=lambda at: images_in_words(tasks[numbers[at] - 1].batches, sets),
+                meanwhile=report,
+            )
+            for at, _ in done:
                 finished.add(numbers[at])
                 report()
 
@@ -256,6 +256,17 @@ def given_out(cluster: Cluster, job: Job, store: Path) -> Iterator[Work]:
     finally:
         with suppress(OSError):  # of another
             (store / JOBS).rmdir()
+
+
+def images_in_words(batches: Sequence[Promised], sets: Mapping[str, Stimuli]) -> str:
+    """Return which images a task is of, by set: how many, and the first and the last."""
+    told = []
+    for name in dict.fromkeys(batch.set for batch in batches):
+        images = [image for batch in batches if batch.set == name for image in batch.images]
+        first, last = (sets[name].names[image] for image in (images[0], images[-1]))
+        to = "" if len(images) == 1 else f" to {last!r}"
+        told.append(f"{counted(len(images), 'image')} of set {name!r}, {first!r}{to}")
+    return " and ".join(told)
 
 
 def plain(name: str) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,10 +18,10 @@ from jaxtyping import Num
 from differentia.errors import RecordingError, warn
 from differentia.networks.base import Network
 from differentia.networks.classes import class_names, class_probabilities
-from differentia.networks.probes import Summary
+from differentia.networks.probes import Probe, Summary, UnitMoments
 from differentia.networks.runner import Runner
 from differentia.recording.cost import Forecast, require_memory
-from differentia.recording.division import Part
+from differentia.recording.division import Part, Promised
 from differentia.recording.options import RecordOptions
 from differentia.recording.planning import (
     ALL,
@@ -93,11 +94,34 @@ class Show:
         return sum(len(given) for given in self.stimuli.values())
 
 
+class Task(NamedTuple):
+    """A task of a recording: its batches, and how many of their images have to be shown in a round."""
+
+    batches: Sequence[Promised]
+    lacking: int
+
+
+@dataclass
+class Instruments:
+    """What reads a network's layers by one plan, and is made, or compiled, once for many tasks."""
+
+    runner: Runner | None = None
+    probes: dict[Quantity, Probe] = field(default_factory=dict)
+    sums: dict[str, UnitMoments] = field(default_factory=lambda: defaultdict(UnitMoments))
+
+
 class Passes:
     """Shows the images of which a store lacks something of a plan, once or twice."""
 
     def __init__(
-        self, show: Show, plan: Plan, store: Store, budget: int, *, part: Part | None = None
+        self,
+        show: Show,
+        plan: Plan,
+        store: Store,
+        budget: int,
+        *,
+        part: Part | None = None,
+        instruments: Instruments | None = None,
     ) -> None:
         self._show = show
         self._part = part
@@ -113,9 +137,12 @@ class Passes:
             self._needed = with_whole_layers
         self._passes = 2 if plan.ranked and not self._whole_layers else 1
         compile = show.options.compile if part is None or show.options.compile != "auto" else "never"
-        self._runner = Runner(
+        self._instruments = instruments or Instruments()
+        self._runner = self._instruments.runner or Runner(
             show.network, compile=compile, batch_size=store.at_once, compiled=store.compiled
         )
+        self._runner.at_once = min(self._runner.at_once, store.at_once)  # which others may have made less
+        self._instruments.runner = self._runner
         self._turns = Turns()
         self._layers = {layer.name: layer for layer in plan.layers}
         self._showings: list[Showing] = []
@@ -146,28 +173,30 @@ class Passes:
         if not show.options.record:
             self._require_recorded(wanted)
         ranking = Ranking(plan.layers if plan.ranked else (), self._showings, store)
-        self._pass(wanted, Probes(plan, pools), ranking)
+        self._pass(wanted, self._probes(pools), ranking)
         kept = self._kept()
         if plan.ranked:
             pools |= self._pools_of_ranked(ranking)
             self._pass_again(wanted, pools)
         return self._recorded(pools, kept), tuple(sorted(self._skipped, key=self._order))
 
-    def lacking(self) -> list[int]:
-        """Return of each task how many images have to be shown, as far as the numbers of batches tell.
+    def tasks(self) -> list[Task]:
+        """Return all tasks, with what they lack as far as the numbers of batches tell.
 
         What ranked units lack is not known: of these, all images are shown twice.
         """
         plan, store, stimuli = self._plan, self._store, self._show.stimuli
         wanted = plan.wanted(self._pools_known_before)
         kept = {batch.number: batch for batch in store.batches}
-        found: dict[int, int] = {}
-        for number, (_, images) in sorted(divide(stimuli, store).items()):
-            of_batch = [*wanted, *plan.wanted_maps(images)]
+        batches: dict[int, list[Promised]] = defaultdict(list)
+        lacking = Counter[int]()
+        for number, batch in sorted(divide(stimuli, store).items()):
+            of_batch = [*wanted, *plan.wanted_maps(batch.images)]
             whole = number in kept and not any(store.missing(one, kept[number]) for one in of_batch)
             task = number // store.task_batches
-            found[task] = found.get(task, 0) + (0 if whole and not plan.ranked else len(images))
-        return list(found.values())
+            batches[task].append(batch)
+            lacking[task] += 0 if whole and not plan.ranked else len(batch.images)
+        return [Task(of_task, lacking[task]) for task, of_task in batches.items()]
 
     def record_part(self, part: Part, *, only_first: bool = False) -> PartRecorded:
         """Show the images of a part, and return what was done.
@@ -189,9 +218,9 @@ class Passes:
         )
         self._showings = scheduled.showings
         ranked = plan.layers if plan.ranked else ()
-        ranking = Ranking(ranked, self._showings, store)
+        ranking = Ranking(ranked, self._showings, store, self._instruments.sums)
         first_round = bool(ranking.lacking)
-        shown = self._pass(wanted, Probes(plan, pools), ranking)
+        shown = self._pass(wanted, self._probes(pools), ranking)
         if plan.ranked and not (first_round or only_first):
             every = Ranking(ranked, scheduled.every, store)
             if every.lacking:
@@ -213,6 +242,9 @@ class Passes:
         plan = self._plan
         return {kind: plan.choose(kind) for kind in plan.kinds if kind not in plan.ranked}
 
+    def _probes(self, pools: Mapping[str, Pools]) -> Probes:
+        return Probes(self._plan, pools, self._instruments.probes)
+
     def _pools_of_ranked(self, ranking: Ranking) -> dict[str, Pools]:
         ranking.finish()
         pools = {}
@@ -227,7 +259,7 @@ class Passes:
         """Show the images again, as far as what the layers in memory have is not enough."""
         of_ranked = [quantity for quantity in self._plan.wanted(pools) if quantity not in wanted]
         nothing_to_rank = Ranking((), self._showings, self._store)
-        return self._pass(of_ranked, Probes(self._plan, pools), nothing_to_rank, again=True)
+        return self._pass(of_ranked, self._probes(pools), nothing_to_rank, again=True)
 
     def _missing(self, showing: Showing, wanted: Sequence[Quantity]) -> list[Quantity]:
         """Return what is yet to be kept of images, after a look at what is kept."""

@@ -176,15 +176,20 @@ def map_number(quantity: Quantity) -> int | None:
 
 
 class Probes:
-    """The probes that read quantities, each made once: a compiled pass is made for those very objects."""
+    """The probes that read quantities, each made once: a compiled pass is made for those very objects.
 
-    def __init__(self, plan: Plan, pools: Mapping[str, Pools]) -> None:
+    Those that were made before, of the same plan, are given as `made`; to them others are added.
+    """
+
+    def __init__(
+        self, plan: Plan, pools: Mapping[str, Pools], made: dict[Quantity, Probe] | None = None
+    ) -> None:
         classes = [plan.class_layer] if plan.class_layer else []
         self._layers = {layer.name: layer for layer in (*plan.layers, *classes)}
         self._pools = {
             (name, pool.what): pool for by_layer in pools.values() for name, pool in by_layer.items()
         }
-        self._made: dict[Quantity, Probe] = {}
+        self._made = {} if made is None else made
 
     def by_layer(self, quantities: Iterable[Quantity]) -> dict[str, dict[Any, Probe]]:
         """Return the probes that read quantities, by what they read; a summary, of moments, has all means."""

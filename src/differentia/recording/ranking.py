@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from differentia.errors import StorageError
 from differentia.networks.layers import Layer
@@ -46,10 +47,16 @@ class _Task:
 class Ranking:
     """The sums of each layer's units over the images so far; it goes on from those that were saved.
 
-    Showings are in the order of their numbers.
+    Showings are in the order of their numbers. What gathers the sums of each layer may be given (`sums`).
     """
 
-    def __init__(self, layers: Sequence[Layer], showings: Sequence[Showing], store: Store) -> None:
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        showings: Sequence[Showing],
+        store: Store,
+        sums: Mapping[str, UnitMoments] | None = None,
+    ) -> None:
         self._layers = {layer.name: layer for layer in layers}
         self._store = store
         by_task: dict[int, list[Showing]] = {}
@@ -59,7 +66,8 @@ class Ranking:
         self._task_at = [at for at, task in enumerate(self._tasks) for _ in range(task.batches)]
         # By layer: what probes gather of the task at work; of each task, how many of its batches were taken
         # in; the sums over the first tasks, and how many these are.
-        self._gathering = {name: UnitMoments() for name in self._layers}
+        sums = defaultdict(UnitMoments) if sums is None else sums
+        self._gathering = {name: sums[name] for name in self._layers}
         self._done = {name: [0] * len(self._tasks) for name in self._layers}
         self._added = dict.fromkeys(self._layers, 0)
         self.moments = {name: UnitMoments() for name in self._layers}

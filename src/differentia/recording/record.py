@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Unpack
@@ -37,7 +37,7 @@ from differentia.recording.division import Part, batches_of_a_task
 from differentia.recording.fitting import described_fit, fit_of
 from differentia.recording.jobs import Job, given_out, job_of, open_job, read_job, require_the_same
 from differentia.recording.options import POOL, RecordKeywords, RecordOptions, checked_map_images, one_kind
-from differentia.recording.passes import Passes, Show, say_notes
+from differentia.recording.passes import Instruments, Passes, Show, say_notes
 from differentia.recording.planning import FILTER_MEAN, Plan, checked_maps
 from differentia.recording.presets import blocks_in_words
 from differentia.recording.responses import Responses
@@ -118,6 +118,24 @@ class Ready:
     fingerprint: Future[str]
     dropped: list[ImageLabel]
     warned: list[dict[str, str]]
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What a recording's numbers depend on, apart from the images."""
+        network = self.show.network
+        return {
+            "network": self.fingerprint.result(),
+            "engine": {name: version(name) for name in ("torch", *network.frameworks)},
+            "decoder": {"pillow": version("pillow")},
+            "device": network.device.partition(":")[0],
+            **({} if network.dtype == "float32" else {"dtype": network.dtype}),  # as in old stores
+            **_conditions(self.show),
+        }
+
+    @cached_property
+    def behaviour(self) -> dict[str, list[float]]:
+        """What each layer makes of fixed images."""
+        return _behaviour(self.show.network, self.plan)
 
 
 def make_ready(network: Any, sets: Mapping[str, Any], options: RecordOptions) -> Ready:
@@ -226,19 +244,6 @@ def _conditions(show: Show) -> dict[str, Any]:
     }
 
 
-def _identity(ready: Ready) -> dict[str, Any]:
-    """Return what a recording's numbers depend on, apart from the images."""
-    network = ready.show.network
-    return {
-        "network": ready.fingerprint.result(),
-        "engine": {name: version(name) for name in ("torch", *network.frameworks)},
-        "decoder": {"pillow": version("pillow")},
-        "device": network.device.partition(":")[0],
-        **({} if network.dtype == "float32" else {"dtype": network.dtype}),  # of which old stores say nothing
-        **_conditions(ready.show),
-    }
-
-
 #: Of a store that was begun with other options than are asked for now.
 AS_BEGUN = "%s goes on %s, as it was begun, so that its numbers stay the same; to change %s, use --fresh"
 
@@ -263,8 +268,7 @@ def held_store(ready: Ready, part: Part | None = None, *, already: bool = False)
         return
     network, folder = show.network, user_path(path)
     require_store(folder)
-    identity = _identity(ready)
-    behaviour = _behaviour(network, plan)
+    identity, behaviour = ready.identity, ready.behaviour
     if fresh:  # nothing is removed for a run that would be refused
         require_memory(plan, show.images, at_once, budget)
     batches = sum(math.ceil(len(given) / at_once) for given in show.stimuli.values())
@@ -351,49 +355,60 @@ def _record_elsewhere(cluster: Cluster, job: Job, ready: Ready) -> Ready:
         begun, batch_size = bool(store.batches or store.divisions), store.batch_size
     batches = sum(math.ceil(len(given) / batch_size) for given in ready.show.stimuli.values())
     ready = replace(ready, show=replace(ready.show, options=replace(ready.show.options, fresh=False)))
-    job = job._replace(identity=_identity(ready), behaviour=_behaviour(ready.show.network, ready.plan))
+    job = job._replace(identity=ready.identity, behaviour=ready.behaviour)
     with held(folder, share="what workers record"), given_out(cluster, job, folder) as work:
         seconds = 0.0 if begun else work.one(_seconds_of_a_batch, batch_size)
         part = Part(1, work.tasks(batches, seconds))
         with held_store(ready, part, already=True) as store:
-            lacking = Passes(ready.show, ready.plan, store, ready.budget, part=part).lacking()
-        if any(lacking):
-            rounds, progress = 2 if ready.plan.ranked else 1, ready.show.options.progress
-            work.all(_record_task, lacking, progress, images=ready.show.images, rounds=rounds)
+            tasks = Passes(ready.show, ready.plan, store, ready.budget, part=part).tasks()
+        if any(task.lacking for task in tasks):
+            rounds = 2 if ready.plan.ranked else 1
+            work.all(_record_task, tasks, ready.show.stimuli, ready.show.options.progress, rounds=rounds)
     return ready
 
 
-#: What a worker has loaded of one job, by its store and name; and held by the one task that it does.
-_loaded: dict[tuple[str, str], Ready] = {}
-_doing_a_task = threading.Lock()
+@dataclass
+class _Loaded:
+    """What a worker has loaded of a job, and what it has made for its tasks."""
+
+    ready: Ready
+    instruments: Instruments = field(default_factory=Instruments)
+
+
+#: Of one job, by its store and name.
+_loaded: dict[tuple[str, str], _Loaded] = {}
 
 
 def _record_task(store: str, name: str, number: int, of: int, first: bool) -> None:
     """Record what is missing of a task, in a process of a cluster: a part of as many as there are tasks."""
-    with _doing_a_task, warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", DifferentiaWarning)  # which the client gives
-        ready, part = _load(store, name), Part(number, of)
+        loaded, part = _load(store, name), Part(number, of)
+        ready = loaded.ready
 
         def report(done: int, total: int, stage: str) -> None:
             tell(name, number, done)
 
         show = replace(ready.show, options=replace(ready.show.options, progress=report))
+        # An error may leave them half-way: then others are made.
+        instruments, loaded.instruments = loaded.instruments, Instruments()
         with held_store(ready, part) as opened:
-            Passes(show, ready.plan, opened, ready.budget, part=part).record_part(part, only_first=first)
+            passes = Passes(show, ready.plan, opened, ready.budget, part=part, instruments=instruments)
+            passes.record_part(part, only_first=first)
+        loaded.instruments = instruments
 
 
 def _seconds_of_a_batch(store: str, name: str, images: int) -> float:
     """Return how long a pass of a batch takes, in a process of a cluster, beside decoding."""
-    with _doing_a_task:
-        network = _load(store, name).show.network
-        pixels = fixed_generator().integers(0, 256, (images, *network.input_shape), dtype=np.uint8)
-        network.record(pixels, {})  # what is done once
-        started = time.perf_counter()
-        network.record(pixels, {})
-        return time.perf_counter() - started
+    network = _load(store, name).ready.show.network
+    pixels = fixed_generator().integers(0, 256, (images, *network.input_shape), dtype=np.uint8)
+    network.record(pixels, {})  # what is done once
+    started = time.perf_counter()
+    network.record(pixels, {})
+    return time.perf_counter() - started
 
 
-def _load(store: str, name: str) -> Ready:
+def _load(store: str, name: str) -> _Loaded:
     """Load a job's network, and open its images, after a look at whether it is the same here."""
     if (store, name) not in _loaded:
         _loaded.clear()
@@ -404,6 +419,6 @@ def _load(store: str, name: str) -> Ready:
             job, store=folder, progress=False, memory=memory_of_worker(job.memory)
         )
         ready = make_ready(network, sets, options)
-        require_the_same(job, _identity(ready), _behaviour(network, ready.plan))
-        _loaded[store, name] = ready
+        require_the_same(job, ready.identity, ready.behaviour)
+        _loaded[store, name] = _Loaded(ready)
     return _loaded[store, name]

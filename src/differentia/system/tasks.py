@@ -10,7 +10,7 @@ Found = TypeVar("Found")
 
 @runtime_checkable
 class Workers(Protocol):
-    """Processes that do tasks: each one at a time, with nothing kept from one task to the next."""
+    """Processes that do tasks: each does one at a time, with nothing kept from one task to the next."""
 
     @property
     def count(self) -> int:
