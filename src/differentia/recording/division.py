@@ -130,6 +130,8 @@ def from_facts(facts: Any) -> Division | None:
         if facts["digest"] != _digest(told):
             return None
         batches = tuple(Promised(name, _from_runs(runs)) for name, runs in told["batches"])
+        if not {batch.set for batch in batches} <= told["sets"].keys():
+            return None
         return Division(told["first"], told["task_batches"], told["sets"], batches)
     except (TypeError, KeyError, ValueError, AttributeError):
         return None

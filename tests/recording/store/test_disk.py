@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import zarr
 from helpers.stores import COLUMNS, add, chunks, fill, opened, promise, values_of
 
 import differentia as dif
+from differentia.recording.store import regular
 from differentia.recording.store.base import Quantity
 
 
@@ -30,14 +32,13 @@ def test_a_disk_that_fails_is_no_damage(tmp_path: Path, monkeypatch: pytest.Monk
     path = tmp_path / "s.zarr"
     fill(opened(path))
     before = sorted(path.rglob("*"))
-    read_text = Path.read_text
 
-    def failing(self: Path, *arguments: Any, **options: Any) -> str:
-        if self.parent.parent.name == "recordings" or self.parent.name.startswith("random-0"):
+    def failing(path: Path) -> Any:
+        if path.parent.parent.name == "recordings" or path.parent.name.startswith("random-0"):
             raise OSError(5, "Input/output error")
-        return read_text(self, *arguments, **options)
+        return regular.opened(path)
 
-    monkeypatch.setattr("pathlib.Path.read_text", failing)
+    monkeypatch.setattr("differentia.recording.store.metadata.opened", failing)
     with pytest.raises(dif.StorageError, match="Input/output error"):
         opened(path)
     monkeypatch.undo()
@@ -243,13 +244,73 @@ def test_numbers_are_promised_once(links: bool, tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_damaged_division(tmp_path: Path) -> None:
-    """It is told, and its numbers are given to no other where something is there."""
+    """It is told, and its numbers are given to no other, also where nothing is there yet of its batches."""
     path = tmp_path / "s.zarr"
     fill(opened(path))
-    file = next(path.rglob("divisions/0.json"))
+    assert promise(opened(path), [32, 32, 8]) == range(4, 7)
+    file = next(path.rglob("divisions/1.json"))
     file.write_text(file.read_text(encoding="utf-8").replace("32", "31"), encoding="utf-8")
     store = opened(path)
-    assert store.divisions == []
+    assert [division.first for division in store.divisions] == [0]
     (note,) = store.take_notes()
     assert f"{file}: is damaged" in note
-    assert promise(store, [3]) == range(4, 5)
+    assert promise(store, [3]) == range(8, 9)
+    assert opened(path).take_notes() == [], "the damaged one is gone"
+
+
+@pytest.mark.parametrize("kind", ["gone", "folder", "pipe"])
+def test_the_first_division_is_gone(kind: str, tmp_path: Path) -> None:
+    """The next is another file than the last, and has other numbers than both."""
+    path = tmp_path / "s.zarr"
+    fill(opened(path))
+    promise(opened(path), [5])
+    file = next(path.rglob("divisions/0.json"))
+    file.unlink()
+    if kind != "gone":
+        (Path.mkdir if kind == "folder" else os.mkfifo)(file)
+    store = opened(path)
+    assert [division.first for division in store.divisions] == [4]
+    assert promise(store, [7]) == range(6, 7)
+    assert [division.first for division in opened(path).divisions] == [4, 6]
+
+
+def test_a_division_of_another_recording(tmp_path: Path) -> None:
+    """Its numbers are not those that follow, or its tasks are others: it is taken for damaged."""
+    path, other = tmp_path / "s.zarr", tmp_path / "other.zarr"
+    fill(opened(path))
+    promise(opened(path), [5])
+    promise(opened(other), [5, 5])
+    promise(opened(other, task_batches=3, network="b" * 64), [5, 5])
+    second = next(path.rglob("divisions/1.json"))
+    for foreign in other.rglob("divisions/0.json"):
+        shutil.copy(foreign, second)
+        store = opened(path)
+        assert [division.first for division in store.divisions] == [0]
+        assert len(store.take_notes()) == 1
+    assert promise(store, [5]) == range(6, 7)
+
+
+@pytest.mark.parametrize(
+    "what", ["recordings/*/zarr.json", "recordings/*/batches/0.jsonl", "c.1.0", "layers"]
+)
+def test_files_that_changed_places(what: str, tmp_path: Path) -> None:
+    """Of two recordings with the same images: nothing of one is taken for the other's."""
+    path = tmp_path / "s.zarr"
+    fill(opened(path))
+    fill(opened(path, network="b" * 64))
+    one, other = path.rglob(what) if "/" not in what else path.glob(what)
+    one.rename(tmp_path / "x")
+    other.rename(one)
+    (tmp_path / "x").rename(other)
+    store = opened(path)
+    units = Quantity("conv", "random-0", 0, COLUMNS)
+    for batch in store.batches:
+        store.repair(units, batch)
+    kept = [batch for batch in store.batches if not store.missing(units, batch)]
+    assert [batch.number for batch in kept] == {
+        "recordings/*/zarr.json": [],
+        "recordings/*/batches/0.jsonl": [2, 3],
+        "c.1.0": [0, 1],
+        "layers": [],
+    }[what]
+    assert store.take_notes()

@@ -12,7 +12,7 @@ from differentia.recording.store import shards, writers
 from differentia.recording.store.regular import opened
 from differentia.recording.store.shards import HEADER_BYTES, Log, Shape, Source, chunks_of, read_index, scan
 
-SHAPE = Shape(down=3, across=2, most=100)
+SHAPE = Shape(down=3, across=2, most=100, name=b"conv")
 FIRST = 6  # the row of chunks that a shard begins with
 RNG = np.random.default_rng(0)
 CHUNKS = {(0, 0): RNG.bytes(100), (0, 1): RNG.bytes(1), (2, 0): shards.MAGIC * 20, (1, 1): RNG.bytes(77)}
@@ -25,11 +25,11 @@ def written(path: Path) -> Log:
     return log
 
 
-def found(path: Path, places: shards.Index | None) -> dict[tuple[int, int], bytes]:
+def found(path: Path, places: shards.Index | None, first: int = FIRST) -> dict[tuple[int, int], bytes]:
     """Return what lies at places in a file."""
     assert places is not None
     everything = np.ones((SHAPE.down, SHAPE.across), bool)
-    return {at: bytes(content) for at, content in chunks_of(Source(path, places), everything)}
+    return {at: bytes(content) for at, content in chunks_of(Source(path, places), everything, SHAPE, first)}
 
 
 def by_headers(path: Path) -> dict[tuple[int, int], bytes]:
@@ -38,11 +38,11 @@ def by_headers(path: Path) -> dict[tuple[int, int], bytes]:
         return found(path, scan(file, SHAPE, FIRST))
 
 
-def by_index(path: Path) -> dict[tuple[int, int], bytes] | None:
+def by_index(path: Path, first: int = FIRST) -> dict[tuple[int, int], bytes] | None:
     with opened(path) as file:
         assert file is not None
         places = read_index(file, SHAPE)
-    return None if places is None else found(path, places)
+    return None if places is None else found(path, places, first)
 
 
 def test_a_log_becomes_a_shard(tmp_path: Path) -> None:
@@ -67,6 +67,21 @@ def test_a_chunk_that_was_not_finished_is_none(left: int, tmp_path: Path) -> Non
     content = log.path.read_bytes()
     log.path.write_bytes(content[: len(content) - HEADER_BYTES - 77 + left])
     assert by_headers(log.path) == {place: CHUNKS[place] for place in [(0, 0), (0, 1), (2, 0)]}
+
+
+def test_a_file_in_the_place_of_another(tmp_path: Path) -> None:
+    """Whole as it is, it has none of the chunks of another array, or of other rows."""
+    target = tmp_path / "c.2.0"
+    written(target).finish([], lambda content: True)
+    with opened(target) as file:
+        assert file is not None
+        places = read_index(file, SHAPE)
+        assert (scan(file, SHAPE._replace(name=b"head"), FIRST) == shards.NONE).all()
+    assert found(target, places) == CHUNKS
+    assert found(target, places, FIRST + SHAPE.down) == {}
+    everything = np.ones((SHAPE.down, SHAPE.across), bool)
+    assert places is not None
+    assert not list(chunks_of(Source(target, places), everything, SHAPE._replace(name=b"head"), FIRST))
 
 
 def test_a_damaged_header_loses_its_chunk_only(tmp_path: Path) -> None:
@@ -155,9 +170,9 @@ def test_many_logs_take_few_files(tmp_path: Path) -> None:
         for log in logs:
             log.append(*place, [bytes([place[0]])])
     assert len(os.listdir("/proc/self/fd")) - before <= shards.MOST_OPEN
-    for log in logs:
+    for number, log in enumerate(logs):
         log.finish([], lambda content: True)
-        assert by_index(log.target) == {(0, 0): b"\0", (2, 1): b"\2"}
+        assert by_index(log.target, 3 * number) == {(0, 0): b"\0", (2, 1): b"\2"}
     assert len(os.listdir("/proc/self/fd")) == before
 
 

@@ -36,16 +36,17 @@ def short_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _as_facts(batch: KeptBatch) -> dict[str, Any]:
+def _as_facts(batch: KeptBatch, place: str = "") -> dict[str, Any]:
+    """Return what is kept of a batch, with a digest of that and of where it is kept."""
     facts = {"set": batch.set, "images": list(batch.images), "skipped": list(batch.skipped)}
-    return {**facts, "digest": short_digest(json.dumps(facts))}
+    return {**facts, "digest": short_digest(place + json.dumps(facts))}
 
 
-def batch_of(number: int, facts: dict[str, Any], most: int) -> KeptBatch | None:
-    """Return the batch that attributes tell of; None where they are not what was written."""
+def batch_of(number: int, facts: dict[str, Any], most: int, place: str = "") -> KeptBatch | None:
+    """Return the batch that attributes tell of; None where they are not what was written there."""
     try:
         batch = KeptBatch(number, facts["set"], tuple(facts["images"]), tuple(facts["skipped"]))
-        whole = _as_facts(batch) == facts
+        whole = _as_facts(batch, place) == facts
     except (TypeError, KeyError):
         return None
     hashes = [*batch.images, *batch.skipped]
@@ -116,7 +117,12 @@ class BatchLines:
             number = facts.pop("number")
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
-        return batch_of(number, facts, self.most) if type(number) is int and 0 <= number < 2**48 else None
+        good = type(number) is int and 0 <= number < 2**48
+        return batch_of(number, facts, self.most, self._place(number)) if good else None
+
+    def _place(self, number: int) -> str:
+        """Return what a digest tells a line from others by: the recording, and the number."""
+        return f"{self.folder.absolute().parent.name} {number} "
 
     def _file(self, number: int) -> Path:
         return self.folder / f"{number // self.task_batches}{LINES}"
@@ -124,7 +130,8 @@ class BatchLines:
     def add(self, batch: KeptBatch) -> None:
         """Write the line of a batch."""
         path = self._file(batch.number)
-        line = json.dumps({"number": batch.number, **_as_facts(batch)}).encode() + b"\n"
+        facts = _as_facts(batch, self._place(batch.number))
+        line = json.dumps({"number": batch.number, **facts}).encode() + b"\n"
         if path in self._to_mend:
             whole = [kept for kept in self._lines(path) if kept.endswith(b"\n") and self._of_line(kept)]
             writers.write_whole(path, b"".join([*whole, line]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections import Counter
@@ -16,14 +15,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from differentia.recording.division import Division, from_facts
+from differentia.recording.division import LEAST_IN_A_TASK, Division
 from differentia.recording.store import writers
 from differentia.recording.store.base import KeptBatch
 from differentia.recording.store.batches import BatchLines, batch_of
 from differentia.recording.store.disk import RECORDINGS, TASK_BATCHES
+from differentia.recording.store.divisions import DivisionFiles
 from differentia.recording.store.layouts import Layout, columns_of, folders_in, layout_of
 from differentia.recording.store.metadata import JUNK, read_attributes
-from differentia.recording.store.regular import opened
 from differentia.system.locking import seems_ended
 
 
@@ -152,7 +151,7 @@ def _contents(folder: Path) -> RecordingContents:
     about = _about(folder)
     batches, divisions = list[KeptBatch](), list[Division]()
     if about:
-        batches, divisions = _batches(folder / "batches", about), _divisions(folder / "divisions")
+        batches, divisions = _batches(folder / "batches", about), _divisions(folder / "divisions", about)
     times = [facts.st_mtime for _, facts in files]
     promised = {task for division in divisions for task in division.tasks}
     return RecordingContents(
@@ -196,12 +195,11 @@ def _batches(folder: Path, about: Mapping[str, Any]) -> list[KeptBatch]:
     return [batch for batch in batches if batch is not None]
 
 
-def _divisions(folder: Path) -> list[Division]:
-    found = []
-    for path in sorted(folder.glob("*.json"), key=lambda path: (len(path.name), path.name)):
-        with suppress(OSError, ValueError, RecursionError), opened(path) as file:
-            found.append(from_facts(json.loads(file.read())) if file else None)
-    return [division for division in found if division is not None]
+def _divisions(folder: Path, about: Mapping[str, Any]) -> list[Division]:
+    files = DivisionFiles(folder, about.get(TASK_BATCHES, LEAST_IN_A_TASK))
+    with suppress(OSError):
+        files.read()
+    return files.whole
 
 
 def _sets(batches: Sequence[KeptBatch], divisions: Sequence[Division]) -> Iterator[SetContents]:

@@ -4,7 +4,8 @@
 
     responses.zarr/               "differentia": what marks it as ours
         recordings/KEY/           one network, engine and presentation: "identity", "batch_size", "behaviour",
-                                  "task_batches", "compress"; once known "compiled", "at_once"
+                                  "task_batches", "compress", "key"; once known "compiled", "at_once",
+                                  "threads", "promised"
             divisions/N.json      which images get the numbers of batches from one on
             batches/TASK.jsonl    a line for each batch of a task: its set and the hashes of its images
             layers/KEY/           a layer, by a hash of its name: "layer"
@@ -17,7 +18,6 @@ Recordings that earlier versions began, without tasks, have a file for each chun
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import os
@@ -35,12 +35,13 @@ from jaxtyping import Float64, Num
 
 from differentia.definition.matrix import ResponseMatrix
 from differentia.errors import InputError, StorageError
-from differentia.recording.division import LEAST_IN_A_TASK, Division, Promised, as_facts, from_facts
+from differentia.recording.division import LEAST_IN_A_TASK, Division, Promised
 from differentia.recording.store import writers
 from differentia.recording.store.arrays import StoredArray
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store, cover
 from differentia.recording.store.batches import batches_in, short_digest
 from differentia.recording.store.compression import COMPRESSIONS
+from differentia.recording.store.divisions import DivisionFiles
 from differentia.recording.store.layouts import CHUNK_ROWS, Layout, columns_of, folders_in, layout_of
 from differentia.recording.store.matrices import Run, Segment, StoredMatrix
 from differentia.recording.store.metadata import METADATA, make_group, read_attributes, write_group
@@ -76,8 +77,11 @@ COMPRESS = "compress"
 #: The folder in a store with a folder for each recording.
 RECORDINGS = "recordings"
 
-#: How a file system says that a file has one name only, such as exFAT and some of SMB.
-NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+#: The one that says up to which number batches were promised, whatever becomes of the files that say which.
+PROMISED = "promised"
+
+#: The one with the name of the recording's folder: in another, its facts are of another.
+KEY = "key"
 
 #: How the folder of a state begins; its key follows.
 STATE = "state-"
@@ -90,8 +94,9 @@ def _disk(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         hint = "free some space" if error.errno in NO_ROOM else "solve this"
+        where = next((name for name in (error.filename2, error.filename) if isinstance(name, str)), path)
         raise StorageError(
-            f"{path}: can't be written or read ({error.strerror or error}); {hint} and run the same command "
+            f"{where}: can't be written or read ({error.strerror or error}); {hint} and run the same command "
             "again: what was recorded until now is kept"
         ) from error
 
@@ -114,6 +119,7 @@ class DiskStore(Store):
         self._region = self._layout.batch_rows
         self.compress = self._layout.compress
         self._lines = batches_in(folder / "batches", self.batch_size, self._layout.task_batches)
+        self._division_files = DivisionFiles(folder / "divisions", self.task_batches)
         self._arrays: dict[tuple[str, str], dict[tuple[int, int], StoredArray]] = {}
         self._knows_all = False
         self._begun: set[int] = set()  # tasks of which this process has added a batch
@@ -121,9 +127,8 @@ class DiskStore(Store):
         self._writing = threading.Lock()
         with _disk(folder):
             self.batches = self._lines.read()
-            self.divisions: list[Division] = []
-            self._names_of_divisions: set[str] = set()
-            self._read_divisions()
+            self._division_files.read()
+        self.divisions = self._division_files.whole
 
     def note_compiled(self, compiled: bool) -> None:
         if compiled != self.compiled:
@@ -148,23 +153,6 @@ class DiskStore(Store):
         with _disk(self._folder):
             write_group(self._folder, {**read_attributes(self._folder), fact: value})
 
-    def _read_divisions(self) -> None:
-        """Take in the divisions that were not there before."""
-        folder = self._folder / "divisions"
-        folder.mkdir(exist_ok=True)
-        for path in sorted(folder.glob("*.json"), key=lambda path: (len(path.name), path.name)):
-            if path.name in self._names_of_divisions:
-                continue
-            self._names_of_divisions.add(path.name)
-            try:
-                division = from_facts(json.loads(path.read_text(encoding="utf-8")))
-            except ValueError:
-                division = None
-            if division is None:
-                self._notes.append(f"{path}: is damaged; what is yet to be recorded gets other numbers")
-            else:
-                self.divisions.append(division)
-
     def _every_array(self) -> Iterator[StoredArray]:
         """Yield the arrays of all layers, those of this process and those that were there before."""
         if not self._knows_all:
@@ -176,27 +164,15 @@ class DiskStore(Store):
             yield from arrays.values()
 
     def promise(self, sets: Mapping[str, str], batches: Sequence[Promised]) -> None:
-        folder = self._folder / "divisions"
         with _disk(self._folder):
-            taken = [division.stop for division in self.divisions]
+            taken = [read_attributes(self._folder).get(PROMISED, 0)]
+            taken += [division.stop for division in self.divisions]
             taken += [batch.number + 1 for batch in self.batches]
             taken += [math.ceil(array.end / self._region) for array in self._every_array()]
             first = math.ceil(max(taken, default=0) / self.task_batches) * self.task_batches
             division = Division(first, self.task_batches, sets, tuple(batches))
-            target = folder / f"{len(self._names_of_divisions)}.json"
-            beside = writers.beside(target)
-            beside.write_text(json.dumps(as_facts(division)), encoding="utf-8")
-            try:
-                os.link(beside, target)
-            except FileExistsError:
-                pass
-            except OSError as error:
-                if error.errno not in NO_LINKS:
-                    raise
-                if not target.exists():  # whoever comes first has the folder alone
-                    beside.rename(target)
-            beside.unlink(missing_ok=True)
-            self._read_divisions()
+            self._division_files.add(division)
+            self._note(PROMISED, max([taken[0], *(known.stop for known in self.divisions)]))
 
     def add_batch(
         self, number: int, set_name: str, images: Sequence[str], skipped: Sequence[str] = ()
@@ -285,6 +261,11 @@ class DiskStore(Store):
     def take_notes(self) -> list[str]:
         notes = [*self._notes, *self._lines.notes]
         self._notes, self._lines.notes = [], []
+        for path in self._division_files.damaged:
+            notes.append(f"{path}: is damaged; what is yet to be recorded gets other numbers")
+            with suppress(OSError):
+                path.unlink()
+        self._division_files.damaged.clear()
         for (layer, what), arrays in self._arrays.items():
             for file in (file for array in arrays.values() for file in array.take_mended()):
                 again = f"what is gone of {self._in_words(layer, what)} is recorded again"
@@ -417,11 +398,15 @@ def open_recording(
         TASK_BATCHES: task_batches,
         **({} if compiled is None else {WHETHER_COMPILED: compiled}),
         COMPRESS: compress,
+        KEY: "",
         "behaviour": {layer: list(sums) for layer, sums in behaviour.items()},
     }
     # Never the name of another, not even of one that is gone: who still reads that must not find this.
     new = f"{short_digest(json.dumps(identity, sort_keys=True))}-{secrets.token_hex(4)}"
     folder, kept = (recordings / same[0], there[same[0]]) if same else (recordings / new, {})
+    about[KEY] = folder.name
+    if PROMISED in kept:
+        about[PROMISED] = kept[PROMISED]
     if same:
         about["behaviour"] |= kept["behaviour"]
         begun = any(any(folder.glob(what)) for what in ("divisions/*.json", "batches/*.jsonl", "batches/*/"))
@@ -490,7 +475,9 @@ def _recordings(path: Path, notes: list[str]) -> dict[str, dict[str, Any]]:
         good = good and all(type(size) is int and 1 <= size < 2**31 for size in sizes)
         threads = about.get(THREADS, [])
         good = good and isinstance(threads, list) and all(type(number) is int for number in threads)
-        good = good and about.get(COMPRESS, "none") in [*COMPRESSIONS]
+        good = good and about.get(COMPRESS, "none") in [*COMPRESSIONS] and about.get(KEY, name) == name
+        promised = about.get(PROMISED, 0)
+        good = good and type(promised) is int and 0 <= promised < 2**48
         if good and about.get(WHETHER_COMPILED) in (None, True, False):
             found[name] = about
         elif (folder / METADATA).exists():

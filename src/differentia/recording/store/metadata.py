@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from differentia.recording.store import writers
+from differentia.recording.store.regular import opened
 
 #: The file with the metadata of a group or an array.
 METADATA = "zarr.json"
@@ -21,7 +22,10 @@ JUNK = (
 
 def read_metadata(path: Path) -> dict[str, Any]:
     """Return the metadata of a group or an array."""
-    content: dict[str, Any] = json.loads((path / METADATA).read_text(encoding="utf-8"))
+    with opened(path / METADATA) as file:
+        if file is None:
+            raise ValueError(f"{METADATA} is no file")
+        content: dict[str, Any] = json.loads(file.read())
     return content
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -15,7 +16,13 @@ _FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NO
 @contextmanager
 def opened(path: Path) -> Iterator[FileIO | None]:
     """Open a file to read it; None where it is not a regular one."""
-    descriptor = os.open(path, _FLAGS)
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except OSError as error:
+        if error.errno != errno.ELOOP:  # which a link is, where none is followed
+            raise
+        yield None
+        return
     try:
         regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
         yield FileIO(descriptor, closefd=False) if regular else None

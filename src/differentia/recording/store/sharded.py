@@ -15,8 +15,11 @@ import numpy as np
 from differentia.errors import StorageError
 from differentia.recording.store import shards, writers
 from differentia.recording.store.arrays import Chunk, Content, StoredArray
-from differentia.recording.store.regular import opened, read_at
+from differentia.recording.store.regular import opened
 from differentia.recording.store.shards import NONE, Index, Log, Shape, Source
+
+#: How much of an array's path tells it from all others, also where the store is moved: recording and layer.
+NAME_PARTS = 4
 
 #: A shard, or a log of one, by its number.
 _FILE = re.compile(rf"c\.(\d{{1,9}})\.0(\..+{re.escape(writers.PARTIAL)})?", re.ASCII)
@@ -86,7 +89,8 @@ class Shards(StoredArray):
 
     @cached_property
     def _shape(self) -> Shape:
-        return Shape(self.shard_rows // self.chunk_rows, self.chunks_across, self.most)
+        name = "/".join(self.path.parts[-NAME_PARTS:]).encode()
+        return Shape(self.shard_rows // self.chunk_rows, self.chunks_across, self.most, name)
 
     def look(self) -> None:
         self._files = self._listed()
@@ -211,7 +215,7 @@ class Shards(StoredArray):
 
     def _contents(self, path: Path, index: Index | None, chunks: Sequence[Chunk]) -> Iterator[Content]:
         """Yield chunks of a file, by an index or by its own, in the order in which they lie there."""
-        buffer = memoryview(bytearray(self.most))
+        buffer = memoryview(bytearray(shards.HEADER_BYTES + self.most))
         try:
             with opened(path) as file:
                 if index is None and file:
@@ -220,9 +224,7 @@ class Shards(StoredArray):
                     raise StorageError(f"the index of {path.name} is damaged")
                 where = {chunk: index[chunk[0] % self._shape.down, chunk[1]].tolist() for chunk in chunks}
                 for chunk in sorted(chunks, key=where.__getitem__):
-                    begin, length = where[chunk]
-                    there = begin != NONE
-                    yield chunk, buffer[: read_at(file, begin, buffer[:length]) if there else 0]
+                    yield chunk, shards.read_chunk(file, where[chunk], chunk, self._shape, buffer)
         except FileNotFoundError:
             yield from ((chunk, buffer[:0]) for chunk in chunks)
 

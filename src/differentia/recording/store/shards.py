@@ -3,7 +3,8 @@
 While it is written it is a log that says itself what it holds: each chunk stands behind a small header, in
 the gaps that Zarr's index allows. The log has the name of its writer, and nobody else writes to it; with its
 index it gets the shard's name, in place of the shard that was there. So a shard is never changed in place,
-and where a process or an index is lost, the headers tell what there is.
+and where a process or an index is lost, the headers tell what there is. Their checksum is of the array's name
+too: a file in the place of another, whole as it may be, has none of its chunks.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from differentia.system.locking import this_process
 CRC_BYTES = 4
 
 #: What stands before each chunk: these letters, its row and column among the array's chunks, its length in
-#: bytes, and a checksum of all that.
+#: bytes, and a checksum of all that and the array's name.
 MAGIC = b"dfCh"
 _FACTS = struct.Struct("<4sIII")
 HEADER_BYTES = _FACTS.size + CRC_BYTES
@@ -57,11 +58,14 @@ class Shape(NamedTuple):
         Chunks in a shard.
     most
         Bytes that a chunk takes at most, with its checksum.
+    name
+        The array's, by which its chunks are told from those of others.
     """
 
     down: int
     across: int
     most: int
+    name: bytes
 
     @property
     def index_bytes(self) -> int:
@@ -113,37 +117,52 @@ def scan(file: FileIO, shape: Shape, first: int) -> Index:
     while at + HEADER_BYTES <= size:
         header = memoryview(bytearray(HEADER_BYTES))
         read_at(file, at, header)
-        row, column, length = _parsed(header) or (-1, 0, 0)
+        row, column, length = _parsed(header, shape) or (-1, 0, 0)
         begin = at + HEADER_BYTES
         fits = first <= row < first + shape.down and column < shape.across and length <= shape.most
         if fits and begin + length <= size:
             index[row - first, column] = begin, length
             at = begin + length
         else:
-            at = _next_header(file, at + 1, size)
+            at = _next_header(file, at + 1, size, shape)
     return index
 
 
-def _header(row: int, column: int, length: int) -> bytes:
+def read_chunk(
+    file: FileIO, place: Sequence[int], chunk: tuple[int, int], shape: Shape, buffer: memoryview
+) -> memoryview:
+    """Return what lies at a place (begin, length), if its header says that it is this chunk; else nothing.
+
+    The buffer has room for a header and the largest chunk.
+    """
+    begin, length = place
+    if not HEADER_BYTES <= begin < NONE:
+        return buffer[:0]
+    found = buffer[: HEADER_BYTES + length]
+    count = read_at(file, begin - HEADER_BYTES, found)
+    whole = count == len(found) and found[:HEADER_BYTES] == _header(*chunk, length, shape)
+    return found[HEADER_BYTES:] if whole else buffer[:0]
+
+
+def _header(row: int, column: int, length: int, shape: Shape) -> bytes:
     facts = _FACTS.pack(MAGIC, row, column, length)
-    return facts + crc32c(facts)
+    return facts + crc32c(facts + shape.name)
 
 
-def _parsed(header: Any) -> tuple[int, int, int] | None:
-    """Return what a header says; None where it is none."""
-    magic, row, column, length = _FACTS.unpack_from(header)
-    whole = magic == MAGIC and crc32c(bytes(header[: _FACTS.size])) == header[_FACTS.size : HEADER_BYTES]
-    return (row, column, length) if whole else None
+def _parsed(header: Any, shape: Shape) -> tuple[int, int, int] | None:
+    """Return what a header says; None where it is none, or one of another array."""
+    _, row, column, length = _FACTS.unpack_from(header)
+    return (row, column, length) if header[:HEADER_BYTES] == _header(row, column, length, shape) else None
 
 
-def _next_header(file: FileIO, start: int, size: int) -> int:
+def _next_header(file: FileIO, start: int, size: int, shape: Shape) -> int:
     """Return where the next whole header begins; the file's size where there is none."""
     while start + HEADER_BYTES <= size:
         block = bytearray(min(_BLOCK, size - start))
         count = read_at(file, start, memoryview(block))
         found = block.find(MAGIC, 0, count)
         while 0 <= found <= count - HEADER_BYTES:
-            if _parsed(block[found : found + HEADER_BYTES]):
+            if _parsed(block[found : found + HEADER_BYTES], shape):
                 return start + found
             found = block.find(MAGIC, found + 1, count)
         start += max(count - HEADER_BYTES + 1, 1)
@@ -160,6 +179,7 @@ class Log:
         self.target = target
         self.path = writers.beside(target)
         self.index = shape.nothing()
+        self._shape = shape
         self._first = first
         self._begun = False
         self._end = 0
@@ -175,7 +195,7 @@ class Log:
     def append(self, down: int, across: int, parts: Sequence[Any]) -> None:
         """Write a chunk, of several buffers, which is there from now on."""
         length = sum(memoryview(part).nbytes for part in parts)
-        self._write([_header(self._first + down, across, length), *parts])
+        self._write([_header(self._first + down, across, length, self._shape), *parts])
         self.index[down, across] = self._end + HEADER_BYTES, length
         self._end += HEADER_BYTES + length
 
@@ -219,7 +239,8 @@ class Log:
     def finish(self, others: Iterable[Source], keep: Any) -> Source:
         """Take over the chunks of other files that `keep` accepts, and become the shard; the files stay."""
         for source in others:
-            for (down, across), content in chunks_of(source, self.index[..., 0] == NONE):
+            wanted = self.index[..., 0] == NONE
+            for (down, across), content in chunks_of(source, wanted, self._shape, self._first):
                 if keep(content):
                     self.append(down, across, [content])
         entries = self.index.astype("<u8").tobytes()
@@ -229,17 +250,20 @@ class Log:
         return Source(self.target, self.index)
 
 
-def chunks_of(source: Source, wanted: np.ndarray) -> Iterator[tuple[tuple[int, int], memoryview]]:
+def chunks_of(
+    source: Source, wanted: np.ndarray, shape: Shape, first: int
+) -> Iterator[tuple[tuple[int, int], memoryview]]:
     """Yield the chunks of a file that are wanted, in their order there; what it lacks is left out."""
+    buffer = memoryview(bytearray(HEADER_BYTES + shape.most))
     there = np.argwhere(wanted & (source.places[..., 0] != NONE))
     in_order = sorted(there.tolist(), key=lambda chunk: int(source.places[*chunk, 0]))
     try:
         with opened(source.path) as file:
             for down, across in in_order if file else ():
-                begin, length = map(int, source.places[down, across])
-                content = memoryview(bytearray(length))
                 assert file is not None
-                if read_at(file, begin, content) == length:
+                place = source.places[down, across].tolist()
+                content = read_chunk(file, place, (first + down, across), shape, buffer)
+                if len(content):
                     yield (down, across), content
     except FileNotFoundError:
         return
