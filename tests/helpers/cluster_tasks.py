@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,16 @@ def fail_at_first(number: int, folder: str, times: int, how: str) -> int:
                 os.kill(os.getpid(), signal.SIGKILL)
             raise OSError(f"the disk of task {number} is away")
     return number
+
+
+def fail_in_one(number: int, folder: str) -> tuple[int, int]:
+    """Return a number and the process's, after a while; fail in the process that came first, and at -1."""
+    with suppress(FileExistsError):
+        Path(folder, "first").symlink_to(str(os.getpid()))
+    if number == -1 or os.readlink(Path(folder, "first")) == str(os.getpid()):
+        raise OSError("the disk is away")
+    time.sleep(0.05)
+    return number, os.getpid()
 
 
 def refuse(number: int) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from distributed import Client
-from helpers.cluster_tasks import double, fail_at_first, process, refuse
+from helpers.cluster_tasks import double, fail_at_first, fail_in_one, process, refuse
 
 import differentia as dif
 from differentia.recording.cluster import Cluster, cluster_of, local_workers, scheduler_at
@@ -82,6 +82,25 @@ def test_what_fails_is_done_again(cluster: Cluster, tmp_path: Path, caplog: pyte
     assert str(error.value).endswith(
         "others are done, and what was recorded is kept: run the same command again"
     )
+
+
+def test_a_worker_that_fails(cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It does not fail all tasks before the other has done a few; it gets none while the other does them."""
+    caplog.set_level(logging.INFO, "differentia")
+    found = done(cluster, fail_in_one, [(number, str(tmp_path)) for number in range(20)])
+    assert {number: made[0] for number, made in found.items()} == {number: number for number in range(20)}
+    assert 1 <= caplog.text.count("is done again") <= 4
+
+
+def test_a_task_that_fails_everywhere(cluster: Cluster, tmp_path: Path) -> None:
+    """It was not the workers' fault: all go on."""
+    (tmp_path / "first").symlink_to("none")
+    tasks = [(number, str(tmp_path)) for number in (-1, *range(1, 40))]
+    found: dict[int, Any] = {}
+    with pytest.raises(dif.RecordingError, match=r"^given up: try_fail_in_one-0 "):
+        done(cluster, fail_in_one, tasks, found)
+    assert sorted(found) == [*range(1, 40)]
+    assert len({found[number][1] for number in range(20, 40)}) == 2
 
 
 def test_what_kills_workers(cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

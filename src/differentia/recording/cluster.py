@@ -17,7 +17,7 @@ import time
 import uuid
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -142,21 +142,23 @@ class Cluster:
         Each worker does one at a time, and has another to begin with next, while there are more than workers:
         a cluster that grows with the work sees that there is some. What a worker died of is known all the
         same: a task that was there when several did is tried once more alone. One that fails is done again;
-        where it fails for good, the others are done before that is an error. What the user gave is told at
-        once. Names are ``record_vgg16-17``: what stands before the hyphen is one row of Dask's dashboard; the
-        error says what a task that failed is `about`, too.
+        where it fails for good, the others are done before that is an error. Workers where fewest failed are
+        preferred: one without a disk would fail all tasks before others have done one each. What the user
+        gave is told at once. Names are ``record_vgg16-17``: what stands before the hyphen is one row of
+        Dask's dashboard; the error says what a task that failed is `about`, too.
         """
         left, suspects, tries = deque(range(len(tasks))), deque[int](), Counter[int]()
         running: dict[Any, tuple[int, Future[Any], str | None]] = {}
         failed: dict[int, BaseException] = {}
+        faults: dict[int, list[str]] = {}
         ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         try:
             while left or running or suspects:
-                while (left and len(running) < self._at_once(len(left))) or (
+                while (left and len(running) < self._at_once(len(left), faults)) or (
                     suspects and not (left or running)
                 ):
                     number = (left or suspects).popleft()
-                    worker = self._emptiest(place for _, _, place in running.values())
+                    worker = self._emptiest((place for _, _, place in running.values()), faults)
                     future = self._begin(function, tasks[number], names[number], worker)
                     running[future.key] = number, future, worker
                     future.add_done_callback(ended.put)
@@ -180,9 +182,11 @@ class Cluster:
                     suspects.append(number)
                 elif _killed(error) or tries[number] == MOST_TRIES:
                     failed[number] = error
+                    faults.pop(number, None)  # which was the task's
                 else:
+                    faults.setdefault(number, []).append(vars(error).get(_WORKER, ""))
                     logger.info("%s is done again: %s", names[number], _in_words(error))
-                    left.append(number)
+                    left.appendleft(number)
         finally:
             if running and self._client.status == "running":
                 self._client.cancel([future for _, future, _ in running.values()], force=True)
@@ -190,14 +194,24 @@ class Cluster:
             of = {number: f", {about(number)}" if about else "" for number in failed}
             raise _given_up({f"{names[at]}{of[at]}": error for at, error in sorted(failed.items())})
 
-    def _at_once(self, left: int) -> int:
-        """Return how many tasks are given out at once; of the last, none waits behind another."""
-        return self.count + max(0, min(self.count, left - self.count))
+    def _at_once(self, left: int, faults: Mapping[int, Sequence[str]]) -> int:
+        """Return how many tasks are given out at once.
 
-    def _emptiest(self, places: Iterable[str | None]) -> str | None:
+        Of the last, none waits behind another; nor do any where some worker is to get none: it would take it.
+        """
+        count, preferred = self.count, len(self._preferred(faults))
+        return max(1, preferred) if preferred < count else count + max(0, min(count, left - count))
+
+    def _emptiest(self, places: Iterable[str | None], faults: Mapping[int, Sequence[str]]) -> str | None:
         """Return the worker that has fewest of the tasks at some places: Dask may go by its threads."""
         given = Counter(places)
-        return min(self._known, key=lambda worker: given[worker], default=None)
+        return min(self._preferred(faults), key=lambda worker: given[worker], default=None)
+
+    def _preferred(self, faults: Mapping[int, Sequence[str]]) -> list[str]:
+        """Return the workers where fewest tasks failed, each of which has a list of where it did."""
+        times = Counter(worker for workers in faults.values() for worker in workers)
+        least = min((times[worker] for worker in self._known), default=0)
+        return [worker for worker in self._known if times[worker] == least]
 
     def _begin(
         self, function: Callable[..., Any], arguments: tuple[Any, ...], name: str, worker: str | None
@@ -234,14 +248,23 @@ def tell(topic: str, task: int, number: int) -> None:
     get_worker().log_event(topic, (task, number))
 
 
+#: The attribute of an error that says which worker it is from.
+_WORKER = "_differentia_worker"
+
 #: Held by the one task that this process, a worker, does: others of its threads wait.
 _doing_a_task = threading.Lock()
 
 
 def _alone(function: Callable[..., Found], *arguments: Any) -> Found:
     """Return what a function makes of arguments, when no other task is done in this process."""
+    from distributed import get_worker
+
     with _doing_a_task:
-        return function(*arguments)
+        try:
+            return function(*arguments)
+        except Exception as error:
+            vars(error)[_WORKER] = get_worker().address
+            raise
 
 
 class _Call:

@@ -183,7 +183,8 @@ def _about(folder: Path) -> dict[str, Any]:
 
 def _unfinished(path: Path, facts: os.stat_result) -> UnfinishedFile:
     writer = writers.writer_of(path)
-    return UnfinishedFile(path, facts.st_size, writer is None or seems_ended(writer, facts.st_mtime))
+    left = writer in (None, writers.NOBODY) or seems_ended(writer, facts.st_mtime)
+    return UnfinishedFile(path, facts.st_size, left)
 
 
 def _batches(folder: Path, about: Mapping[str, Any]) -> list[KeptBatch]:
