@@ -821,7 +821,7 @@ ORDERS = ((2, 3, 1), (1, 2, 3), (3, 2, 1), (3, 1, 2), (2, 1, 3), (1, 3, 2))
     "In any order of parts: the same bits; no finished chunk is written again",
 )
 def test_parts_are_killed_and_run_twice(nth: int, case: Case, tried: Any) -> None:
-    """In both rounds; what a part says then is that there is nothing left."""
+    """In both rounds; a part that has done the first is told which others have not."""
     order, random = ORDERS[nth], np.random.default_rng([323, nth])
     finished: Written = {}
     for which in (1, 2):
@@ -837,11 +837,12 @@ def test_parts_are_killed_and_run_twice(nth: int, case: Case, tried: Any) -> Non
                 assert rewritten(finished, case.out) == []
                 finished |= finished_chunks(case.out)
             said = [case.runner.run(case.folder, argv) for _ in range(1 + (number == twice))]
-            assert [ended.code for ended in said] == [0] * len(said), said
+            for one in said:
+                assert one.code == 0 or "yet to do so" in one.said, one
+                assert "Traceback" not in one.said
             assert rewritten(finished, case.out) == []
             finished |= finished_chunks(case.out)
-    ended = case.finish()
-    assert "all that is needed of 105 images is recorded already" in ended.said
+    assert "all that is needed of 105 images is recorded already" in case.finish().said
     assert rewritten(finished, case.out) == []
     tried()
 
@@ -944,7 +945,7 @@ def test_a_worker_is_killed(nth: int, lab: LabCluster, alone: Path, tried: Any) 
     tried()
 
 
-@pytest.mark.parametrize("nth", bounded(3, 1))
+@pytest.mark.parametrize("nth", bounded(3, 0))
 @fault(
     "All workers of a cluster are killed",
     "The command waits for others, and goes on; the same bits; no finished chunk is written again",
@@ -964,7 +965,7 @@ def test_all_workers_are_killed(nth: int, lab: LabCluster, alone: Path, tried: A
     tried()
 
 
-@pytest.mark.parametrize("nth", bounded(3, 1))
+@pytest.mark.parametrize("nth", bounded(3, 0))
 @fault("The scheduler of a cluster is killed", f"{TOLD} 1; {SAME[0].lower()}{SAME[1:]}")
 def test_the_scheduler_is_killed(nth: int, lab: LabCluster, alone: Path, tried: Any) -> None:
     """The worker ends what it is doing; what it kept until then is not recorded again."""
@@ -1000,6 +1001,7 @@ def test_the_client_is_killed(number: signal.Signals, lab: LabCluster, alone: Pa
     tried()
 
 
+@pytest.mark.soak
 @fault(
     "The command that uses a cluster is killed while a worker does a task for long",
     f"Until that ends, {TOLD[0].lower()}{TOLD[1:]} 1, and who holds the folder; then {SAME.lower()}",
@@ -1019,7 +1021,7 @@ def test_the_client_is_killed_during_a_long_task(lab: LabCluster, alone: Path, t
     tried()
 
 
-@pytest.mark.parametrize("number", bounded([signal.SIGTERM, signal.SIGKILL, signal.SIGINT], 1))
+@pytest.mark.parametrize("number", bounded([signal.SIGTERM, signal.SIGKILL, signal.SIGINT], 0))
 @fault(
     "A command with workers of its own (`--workers 2`) is killed or stopped",
     f"{SAME}; no process stays, and no finished chunk is written again",
@@ -1045,6 +1047,7 @@ def test_a_command_with_workers_is_killed(
     tried()
 
 
+@pytest.mark.soak
 @fault(
     "A worker's disk is full",
     "Others do what it could not; the same bits; no finished chunk is written again",
@@ -1065,6 +1068,7 @@ def test_a_worker_with_other_weights(lab: LabCluster, tried: Any) -> None:
     told = ended(lab.command(*ON_A_CLUSTER))
     assert_told(told, 2, "differs on the worker's host", "in its network", "numbers of both can't be mixed")
     assert batches(lab) == 0
+    assert finished_chunks(lab.folder / "out") == {}
     tried()
 
 
@@ -1085,6 +1089,7 @@ def test_a_worker_with_another_version(lab: LabCluster, tried: Any) -> None:
     tried()
 
 
+@pytest.mark.soak
 @fault("Workers of a cluster have too little memory", f"{TOLD} 1, with the task that they died of")
 def test_workers_with_too_little_memory(lab: LabCluster, tried: Any) -> None:
     """Each is ended by its nanny when it is over its limit, and begun again."""
@@ -1097,12 +1102,12 @@ def test_workers_with_too_little_memory(lab: LabCluster, tried: Any) -> None:
     tried()
 
 
-@fault("Two commands use a cluster for one folder", f"{TOLD} 1; the first goes on")
-def test_two_clients(lab: LabCluster, tried: Any) -> None:
-    lab.worker()
-    slowly = [one.replace(":slow", ":slow?seconds=2") for one in ON_A_CLUSTER]
-    run, other = lab.command(*slowly), lab.command(*slowly)
-    codes = sorted([ended(run), ended(other)])
-    assert codes[0].code == 0, codes
-    assert_told(codes[1], 1, "is in use by process", "wait for it")
+@pytest.mark.soak
+@fault("Two commands use a cluster for one folder", f"{TOLD} 1; the first goes on; the same bits")
+def test_two_clients(lab: LabCluster, alone: Path, tried: Any) -> None:
+    lab.worker(SECONDS="0.7")
+    runs = sorted([lab.command(*ON_A_CLUSTER), lab.command(*ON_A_CLUSTER)], key=lambda run: run.wait(LONG))
+    finish(lab, runs[0], alone)
+    assert_told(ended(runs[1]), 1, "is in use by process", "wait for it")
+    assert set(finished_chunks(lab.folder / "out").values()) == {1}
     tried()
