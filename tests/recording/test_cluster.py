@@ -7,14 +7,15 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from distributed import Client
-from helpers.cluster_tasks import double, fail_at_first, process, refuse
+from distributed import Client, LocalCluster
+from helpers.cluster_tasks import double, fail_at_first, process, refuse, spent
 
 import differentia as dif
 from differentia.recording.cluster import Cluster, cluster_of, local_workers, scheduler_at
@@ -38,7 +39,7 @@ def done(
     """Return what workers made of tasks, by their numbers; it is put into `found` as it comes."""
     found = {} if found is None else found
     names = [f"try_{function.__name__}-{number}" for number in range(len(tasks))]
-    for number, made in cluster.each(function, tasks, names=names):
+    for number, made in cluster.each(function, tasks, names=names, about=lambda number: f"of {number}"):
         found[number] = made
     return found
 
@@ -76,7 +77,9 @@ def test_what_fails_is_done_again(cluster: Cluster, tmp_path: Path, caplog: pyte
     assert done(cluster, fail_at_first, two) == {number: number for number in range(5)}
     assert caplog.text.count("try_fail_at_first-1 is done again: OSError: the disk of task 1 is away") == 2
     found: dict[int, Any] = {}
-    with pytest.raises(dif.RecordingError, match=r"^given up: try_fail_at_first-1 \(OSError: .*\)") as error:
+    with pytest.raises(
+        dif.RecordingError, match=r"^given up: try_fail_at_first-1, of 1 \(OSError: .*\)"
+    ) as error:
         done(cluster, fail_at_first, three, found)
     assert sorted(found) == [0, 2, 3, 4]
     assert str(error.value).endswith(
@@ -84,6 +87,32 @@ def test_what_fails_is_done_again(cluster: Cluster, tmp_path: Path, caplog: pyte
     )
 
 
+def test_one_task_at_a_time(tmp_path: Path) -> None:
+    """A worker of two threads has two tasks, and does one; left to itself it does both."""
+    with (
+        LocalCluster(1, threads_per_worker=2, dashboard_address=None, local_directory=tmp_path) as one,
+        Client(one) as client,
+    ):
+        at_once = client.gather(client.map(spent, [0.2, 0.2], pure=False))
+        in_turn = done(cluster_of(client), spent, [(0.1,)] * 4).values()
+    for times, expected in ((at_once, False), (in_turn, True)):
+        pairs = [*pairwise(sorted(times, key=lambda task: task[1]))]
+        assert all(ended <= begun for (_, _, ended), (_, begun, _) in pairs) is expected
+
+
+@pytest.mark.slow
+def test_a_cluster_that_grows_with_the_work(tmp_path: Path) -> None:
+    """It sees that there is more than its workers do."""
+    with (
+        LocalCluster(1, threads_per_worker=1, dashboard_address=None, local_directory=tmp_path) as grows,
+        Client(grows) as client,
+    ):
+        grows.adapt(minimum=1, maximum=2, interval="100ms", wait_count=100)
+        times = done(cluster_of(client), spent, [(0.3,)] * 16).values()
+    assert len({process for process, _, _ in times}) == 2
+
+
+@pytest.mark.slow
 def test_what_kills_workers(cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """It is tried three times among others, then alone; only what kills there too is given up, and named."""
     caplog.set_level(logging.INFO, "differentia")
@@ -93,7 +122,9 @@ def test_what_kills_workers(cluster: Cluster, tmp_path: Path, caplog: pytest.Log
     assert done(cluster, fail_at_first, some) == {number: number for number in range(5)}
     many = [(number, str(tmp_path / "many"), 9 if number == 1 else 0, "kill") for number in range(5)]
     found: dict[int, Any] = {}
-    with pytest.raises(dif.RecordingError, match=r"^given up: try_fail_at_first-1 \(each worker .* died"):
+    with pytest.raises(
+        dif.RecordingError, match=r"^given up: try_fail_at_first-1, of 1 \(each worker .* died"
+    ):
         done(cluster, fail_at_first, many, found)
     assert sorted(found) == [0, 2, 3, 4]
     assert len([*(tmp_path / "many").iterdir()]) == 6

@@ -17,7 +17,7 @@ import time
 import uuid
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -147,7 +147,7 @@ class Cluster:
         error says what a task that failed is `about`, too.
         """
         left, suspects, tries = deque(range(len(tasks))), deque[int](), Counter[int]()
-        running: dict[Any, tuple[int, Future[Any], str | None]] = {}
+        running: dict[Any, tuple[int, Future[Any]]] = {}
         failed: dict[int, BaseException] = {}
         ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         try:
@@ -156,9 +156,8 @@ class Cluster:
                     suspects and not (left or running)
                 ):
                     number = (left or suspects).popleft()
-                    worker = self._emptiest(place for _, _, place in running.values())
-                    future = self._begin(function, tasks[number], names[number], worker)
-                    running[future.key] = number, future, worker
+                    future = self._begin(function, tasks[number], names[number])
+                    running[future.key] = number, future
                     future.add_done_callback(ended.put)
                 if meanwhile is not None:
                     meanwhile()
@@ -167,7 +166,7 @@ class Cluster:
                 except queue.Empty:
                     self._look()
                     continue
-                number, *_ = running.pop(future.key)
+                number, _ = running.pop(future.key)
                 tries[number] += 1
                 if (error := self._error_of(future)) is None:
                     found = future.result()
@@ -185,7 +184,7 @@ class Cluster:
                     left.append(number)
         finally:
             if running and self._client.status == "running":
-                self._client.cancel([future for _, future, _ in running.values()], force=True)
+                self._client.cancel([future for _, future in running.values()], force=True)
         if failed:
             of = {number: f", {about(number)}" if about else "" for number in failed}
             raise _given_up({f"{names[at]}{of[at]}": error for at, error in sorted(failed.items())})
@@ -194,18 +193,10 @@ class Cluster:
         """Return how many tasks are given out at once; of the last, none waits behind another."""
         return self.count + max(0, min(self.count, left - self.count))
 
-    def _emptiest(self, places: Iterable[str | None]) -> str | None:
-        """Return the worker that has fewest of the tasks at some places: Dask may go by its threads."""
-        given = Counter(places)
-        return min(self._known, key=lambda worker: given[worker], default=None)
-
-    def _begin(
-        self, function: Callable[..., Any], arguments: tuple[Any, ...], name: str, worker: str | None
-    ) -> Future[Any]:
+    def _begin(self, function: Callable[..., Any], arguments: tuple[Any, ...], name: str) -> Future[Any]:
         call = pickle.dumps(_Call(_alone, (function, *arguments)))
         key = f"{name}-{uuid.uuid4().hex[:12]}"
-        where = {"workers": [worker], "allow_other_workers": True} if worker else {}
-        return self._client.submit(pickle.loads, call, key=key, pure=False, **where)
+        return self._client.submit(pickle.loads, call, key=key, pure=False)
 
     def _error_of(self, future: Future[Any]) -> BaseException | None:
         if future.status == "finished":
