@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import re
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -12,10 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from distributed import Client, LocalCluster
 from helpers.cluster_tasks import double, fail_at_first, process, refuse, spent
+from helpers.clusters import wait_for
+from helpers.runs import ENVIRONMENT, LONG
 
 import differentia as dif
 from differentia.recording.cluster import Cluster, cluster_of, local_workers, scheduler_at
@@ -236,3 +242,36 @@ def test_what_workers_can_not_open(client: Client, tmp_path: Path) -> None:
         dif.record("digits", SETS, client=client)
     with pytest.raises(dif.InputError, match=r"^client is of type int; expected a dask.distributed.Client"):
         dif.record("digits", SETS, client=3, store=tmp_path / "store")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal's Ctrl-C reaches a group of processes")
+def test_ctrl_c_in_a_terminal(tmp_path: Path) -> None:
+    """It reaches workers too: one line, and no process and no folder is left."""
+    network = ("helpers.cluster_tasks:slow", "--preprocess", "unit", "--input-size", "16")
+    given = ("--set", "noise=noise:400", "--batch-size", "4", "--workers", "2", "--out", "out")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "differentia", "measure", *network, *given],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(scratch)},
+    )
+    wait_for(lambda: [*tmp_path.glob("out/responses.zarr/recordings/*/batches/*.jsonl")])
+    others = psutil.Process(process.pid).children(recursive=True)
+    assert len(others) >= 2
+    assert [*scratch.glob("differentia-*")]
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=LONG)
+    assert process.returncode == 130
+    assert said.splitlines()[-1:] == [
+        "differentia: stopped; run the same command again: it goes on where it stopped"
+    ]
+    assert "Traceback" not in said
+    assert "Warning" not in said
+    psutil.wait_procs(others, timeout=10)
+    assert not [one for one in others if one.is_running()]
+    assert not [*scratch.glob("differentia-*")]

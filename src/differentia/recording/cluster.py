@@ -9,8 +9,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
+import multiprocessing
 import pickle
 import queue
+import signal
 import tempfile
 import threading
 import time
@@ -322,13 +324,24 @@ def local_workers(count: int, *, debug: bool = False) -> Iterator[Client]:
             processes=True,
             local_directory=scratch,
             dashboard_address=":0",  # any free port
+            preload=[__name__],  # and with it `dask_setup`
             silence_logs=False if debug else logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,
     ):
         if importlib.util.find_spec("bokeh") is not None:  # which draws it
             logger.info("Dask's dashboard: %s", cluster.dashboard_link)
-        yield client
+        try:
+            yield client
+        except KeyboardInterrupt:  # what they do has no end that is waited for
+            for worker in multiprocessing.active_children():
+                worker.kill()
+            raise
+
+
+def dask_setup(worker: object) -> None:
+    """Leave Ctrl-C, which a terminal sends to all, to the process that workers of this machine end with."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager
