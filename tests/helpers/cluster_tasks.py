@@ -26,6 +26,13 @@ def process(seconds: float) -> int:
     return os.getpid()
 
 
+def spent(seconds: float) -> tuple[int, float, float]:
+    """Return the number of the process, and when it began and ended to wait for some time."""
+    begun = time.monotonic()
+    time.sleep(seconds)
+    return os.getpid(), begun, time.monotonic()
+
+
 def fail_at_first(number: int, folder: str, times: int, how: str) -> int:
     """Return a number, after it failed, or its process was killed, some times in all."""
     for nth in range(times):

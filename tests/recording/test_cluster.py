@@ -5,16 +5,23 @@ from __future__ import annotations
 import logging
 import os
 import re
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
-from distributed import Client
-from helpers.cluster_tasks import double, fail_at_first, fail_in_one, process, refuse
+from distributed import Client, LocalCluster
+from helpers.cluster_tasks import double, fail_at_first, fail_in_one, process, refuse, spent
+from helpers.clusters import wait_for
+from helpers.runs import ENVIRONMENT, LONG
 
 import differentia as dif
 from differentia.recording.cluster import Cluster, cluster_of, local_workers, scheduler_at
@@ -38,7 +45,7 @@ def done(
     """Return what workers made of tasks, by their numbers; it is put into `found` as it comes."""
     found = {} if found is None else found
     names = [f"try_{function.__name__}-{number}" for number in range(len(tasks))]
-    for number, made in cluster.each(function, tasks, names=names):
+    for number, made in cluster.each(function, tasks, names=names, about=lambda number: f"of {number}"):
         found[number] = made
     return found
 
@@ -76,7 +83,9 @@ def test_what_fails_is_done_again(cluster: Cluster, tmp_path: Path, caplog: pyte
     assert done(cluster, fail_at_first, two) == {number: number for number in range(5)}
     assert caplog.text.count("try_fail_at_first-1 is done again: OSError: the disk of task 1 is away") == 2
     found: dict[int, Any] = {}
-    with pytest.raises(dif.RecordingError, match=r"^given up: try_fail_at_first-1 \(OSError: .*\)") as error:
+    with pytest.raises(
+        dif.RecordingError, match=r"^given up: try_fail_at_first-1, of 1 \(OSError: .*\)"
+    ) as error:
         done(cluster, fail_at_first, three, found)
     assert sorted(found) == [0, 2, 3, 4]
     assert str(error.value).endswith(
@@ -97,12 +106,38 @@ def test_a_task_that_fails_everywhere(cluster: Cluster, tmp_path: Path) -> None:
     (tmp_path / "first").symlink_to("none")
     tasks = [(number, str(tmp_path)) for number in (-1, *range(1, 40))]
     found: dict[int, Any] = {}
-    with pytest.raises(dif.RecordingError, match=r"^given up: try_fail_in_one-0 "):
+    with pytest.raises(dif.RecordingError, match=r"^given up: try_fail_in_one-0, of 0 "):
         done(cluster, fail_in_one, tasks, found)
     assert sorted(found) == [*range(1, 40)]
     assert len({found[number][1] for number in range(20, 40)}) == 2
 
 
+def test_one_task_at_a_time(tmp_path: Path) -> None:
+    """A worker of two threads has two tasks, and does one; left to itself it does both."""
+    with (
+        LocalCluster(1, threads_per_worker=2, dashboard_address=":0", local_directory=tmp_path) as one,
+        Client(one) as client,
+    ):
+        at_once = client.gather(client.map(spent, [0.2, 0.2], pure=False))
+        in_turn = done(cluster_of(client), spent, [(0.1,)] * 4).values()
+    for times, expected in ((at_once, False), (in_turn, True)):
+        pairs = [*pairwise(sorted(times, key=lambda task: task[1]))]
+        assert all(ended <= begun for (_, _, ended), (_, begun, _) in pairs) is expected
+
+
+@pytest.mark.slow
+def test_a_cluster_that_grows_with_the_work(tmp_path: Path) -> None:
+    """It sees that there is more than its workers do."""
+    with (
+        LocalCluster(1, threads_per_worker=1, dashboard_address=":0", local_directory=tmp_path) as grows,
+        Client(grows) as client,
+    ):
+        grows.adapt(minimum=1, maximum=2, interval="100ms", wait_count=100)
+        times = done(cluster_of(client), spent, [(0.3,)] * 16).values()
+    assert len({process for process, _, _ in times}) == 2
+
+
+@pytest.mark.slow
 def test_what_kills_workers(cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """It is tried three times among others, then alone; only what kills there too is given up, and named."""
     caplog.set_level(logging.INFO, "differentia")
@@ -112,7 +147,9 @@ def test_what_kills_workers(cluster: Cluster, tmp_path: Path, caplog: pytest.Log
     assert done(cluster, fail_at_first, some) == {number: number for number in range(5)}
     many = [(number, str(tmp_path / "many"), 9 if number == 1 else 0, "kill") for number in range(5)]
     found: dict[int, Any] = {}
-    with pytest.raises(dif.RecordingError, match=r"^given up: try_fail_at_first-1 \(each worker .* died"):
+    with pytest.raises(
+        dif.RecordingError, match=r"^given up: try_fail_at_first-1, of 1 \(each worker .* died"
+    ):
         done(cluster, fail_at_first, many, found)
     assert sorted(found) == [0, 2, 3, 4]
     assert len([*(tmp_path / "many").iterdir()]) == 6
@@ -224,3 +261,36 @@ def test_what_workers_can_not_open(client: Client, tmp_path: Path) -> None:
         dif.record("digits", SETS, client=client)
     with pytest.raises(dif.InputError, match=r"^client is of type int; expected a dask.distributed.Client"):
         dif.record("digits", SETS, client=3, store=tmp_path / "store")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal's Ctrl-C reaches a group of processes")
+def test_ctrl_c_in_a_terminal(tmp_path: Path) -> None:
+    """It reaches workers too: one line, and no process and no folder is left."""
+    network = ("helpers.cluster_tasks:slow", "--preprocess", "unit", "--input-size", "16")
+    given = ("--set", "noise=noise:400", "--batch-size", "4", "--workers", "2", "--out", "out")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "differentia", "measure", *network, *given],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(scratch)},
+    )
+    wait_for(lambda: [*tmp_path.glob("out/responses.zarr/recordings/*/batches/*.jsonl")])
+    others = psutil.Process(process.pid).children(recursive=True)
+    assert len(others) >= 2
+    assert [*scratch.glob("differentia-*")]
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=LONG)
+    assert process.returncode == 130
+    assert said.splitlines()[-1:] == [
+        "differentia: stopped; run the same command again: it goes on where it stopped"
+    ]
+    assert "Traceback" not in said
+    assert "Warning" not in said
+    psutil.wait_procs(others, timeout=10)
+    assert not [one for one in others if one.is_running()]
+    assert not [*scratch.glob("differentia-*")]

@@ -118,6 +118,15 @@ def test_ranked_units_take_two_rounds(tmp_path: Path) -> None:
     assert_same(recorded(store, units=KINDS, record=False), recorded(None, units=KINDS))
 
 
+def test_a_part_without_images_waits_for_no_other(tmp_path: Path) -> None:
+    """There are fewer tasks than parts; those with images wait as before."""
+    store = tmp_path / "r.zarr"
+    found = [part(number, 100, store, units=KINDS) for number in (1, 100)]
+    assert [(one.tasks, one.images) for one in found] == [(0, 0), (1, 1)]
+    with pytest.raises(dif.RecordingError, match="parts are yet to do so: "):
+        part(100, 100, store, units=KINDS)
+
+
 def test_a_run_of_all_goes_on_from_parts(tmp_path: Path) -> None:
     """Also between two rounds, and parts from a run of all that was stopped."""
     store = tmp_path / "r.zarr"

@@ -16,8 +16,11 @@ from helpers.recordings import SETS, by_hand, for_ranking, leave_memory, load, w
 from torch import nn
 
 import differentia as dif
+from differentia.networks.graph import PassGraph
+from differentia.recording.division import Part
 from differentia.recording.options import RecordOptions
-from differentia.recording.record import record_kinds
+from differentia.recording.passes import Instruments, Passes
+from differentia.recording.record import held_store, make_ready, record_kinds
 from differentia.recording.units import UNIT_KINDS
 from differentia.system.fields import accept
 
@@ -239,3 +242,45 @@ def test_maps() -> None:
         np.testing.assert_allclose(shown.values, expected, atol=1e-6)
     assert dif.record(load(), SETS, pool=3).views.maps == ()
     assert dif.record(load(), SETS, pool=3).views.map_images == ()
+
+
+def test_what_reads_a_network_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a process that does several tasks: as what each makes for itself, to the bit, in both rounds."""
+    made: list[str] = []
+
+    class Counted(PassGraph):
+        def __init__(self, *given: Any) -> None:
+            made.append("graph")
+            super().__init__(*given)
+
+        def reading(self, *given: Any) -> Any:
+            made.append("reading")
+            return super().reading(*given)
+
+    monkeypatch.setattr("differentia.networks.graph.PassGraph", Counted)
+    network = load()
+    monkeypatch.setattr(type(network), "rewritten", True)
+    options: dict[str, Any] = {"units": ("random", "top"), "pool": 9, "batch_size": 2}
+    options |= {"layers": ["conv", "head"], "progress": lambda *_: None}
+    found = {}
+    for kept in (False, True):
+        made.clear()
+        given = accept(RecordOptions, {**options, "store": tmp_path / str(kept)})
+        ready, instruments = make_ready(network, SETS, given), Instruments()
+        for part in [Part(number, 4) for _ in range(2) for number in (1, 2, 3, 4)]:
+            with held_store(ready, part) as store:
+                Passes(
+                    *(ready.show, ready.plan, store, ready.budget),
+                    part=part,
+                    instruments=instruments if kept else None,
+                ).record_part(part)
+        counts = made.count("graph"), made.count("reading")
+        found[kept] = counts, record_kinds(network, SETS, given)
+    (once, of_one), (often, of_each) = found[True], found[False]
+    assert once[0] == 1
+    assert often[0] == 6  # of four parts one has no images
+    assert once[1] < often[1] / 2
+    for kind, expected in of_each.items():
+        for name, values in expected.values.items():
+            np.testing.assert_array_equal(of_one[kind].units[name], expected.units[name])
+            np.testing.assert_array_equal(of_one[kind].values[name], values)

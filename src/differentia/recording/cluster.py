@@ -9,15 +9,17 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
+import multiprocessing
 import pickle
 import queue
+import signal
 import tempfile
 import threading
 import time
 import uuid
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,7 +30,7 @@ from differentia.system.machine import memory_budget, usable_cores
 from differentia.system.showing import listed
 
 if TYPE_CHECKING:
-    from distributed import Client, Future, LocalCluster
+    from distributed import Client, Future
 
 logger = logging.getLogger(__name__)
 
@@ -148,7 +150,7 @@ class Cluster:
         Dask's dashboard; the error says what a task that failed is `about`, too.
         """
         left, suspects, tries = deque(range(len(tasks))), deque[int](), Counter[int]()
-        running: dict[Any, tuple[int, Future[Any], str | None]] = {}
+        running: dict[Any, tuple[int, Future[Any], list[str]]] = {}
         failed: dict[int, BaseException] = {}
         faults: dict[int, list[str]] = {}
         ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
@@ -158,9 +160,8 @@ class Cluster:
                     suspects and not (left or running)
                 ):
                     number = (left or suspects).popleft()
-                    worker = self._emptiest((place for _, _, place in running.values()), faults)
-                    future = self._begin(function, tasks[number], names[number], worker)
-                    running[future.key] = number, future, worker
+                    future, places = self._begin(function, tasks[number], names[number], faults)
+                    running[future.key] = number, future, places
                     future.add_done_callback(ended.put)
                 if meanwhile is not None:
                     meanwhile()
@@ -168,6 +169,13 @@ class Cluster:
                     future = ended.get(timeout=LOOK)
                 except queue.Empty:
                     self._look()
+                    for number, future, places in [*running.values()]:
+                        if places and self._known and not self._known.keys() & {*places}:
+                            del running[future.key]  # it may wait for these, which are gone
+                            self._client.cancel([future], force=True)
+                            left.appendleft(number)
+                    continue
+                if future.key not in running:
                     continue
                 number, *_ = running.pop(future.key)
                 tries[number] += 1
@@ -202,11 +210,6 @@ class Cluster:
         count, preferred = self.count, len(self._preferred(faults))
         return max(1, preferred) if preferred < count else count + max(0, min(count, left - count))
 
-    def _emptiest(self, places: Iterable[str | None], faults: Mapping[int, Sequence[str]]) -> str | None:
-        """Return the worker that has fewest of the tasks at some places: Dask may go by its threads."""
-        given = Counter(places)
-        return min(self._preferred(faults), key=lambda worker: given[worker], default=None)
-
     def _preferred(self, faults: Mapping[int, Sequence[str]]) -> list[str]:
         """Return the workers where fewest tasks failed, each of which has a list of where it did."""
         times = Counter(worker for workers in faults.values() for worker in workers)
@@ -214,12 +217,19 @@ class Cluster:
         return [worker for worker in self._known if times[worker] == least]
 
     def _begin(
-        self, function: Callable[..., Any], arguments: tuple[Any, ...], name: str, worker: str | None
-    ) -> Future[Any]:
+        self,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        name: str,
+        faults: Mapping[int, Sequence[str]],
+    ) -> tuple[Future[Any], list[str]]:
+        """Return what will be made of a task, and the workers that are to do it, where not all are."""
         call = pickle.dumps(_Call(_alone, (function, *arguments)))
         key = f"{name}-{uuid.uuid4().hex[:12]}"
-        where = {"workers": [worker], "allow_other_workers": True} if worker else {}
-        return self._client.submit(pickle.loads, call, key=key, pure=False, **where)
+        preferred = self._preferred(faults)
+        some = preferred if len(preferred) < len(self._known) else []
+        where: dict[str, Any] = {"workers": some, "allow_other_workers": True} if some else {}
+        return self._client.submit(pickle.loads, call, key=key, pure=False, **where), some
 
     def _error_of(self, future: Future[Any]) -> BaseException | None:
         if future.status == "finished":
@@ -354,6 +364,7 @@ def local_workers(count: int, *, debug: bool = False) -> Iterator[Client]:
             processes=True,
             local_directory=scratch,
             dashboard_address=":0",  # any free port
+            preload=[__name__],  # and with it `dask_setup`
             silence_logs=False if debug else logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,
@@ -362,20 +373,15 @@ def local_workers(count: int, *, debug: bool = False) -> Iterator[Client]:
             logger.info("Dask's dashboard: %s", cluster.dashboard_link)
         try:
             yield client
-        except BaseException:
-            _end_at_once(cluster)
+        except KeyboardInterrupt:  # what they do has no end that is waited for
+            for worker in multiprocessing.active_children():
+                worker.kill()
             raise
 
 
-def _end_at_once(cluster: LocalCluster) -> None:
-    """Kill the workers of this machine: they would end their tasks first, and Ctrl-C waits for nothing."""
-    import psutil
-
-    for nanny in cluster.workers.values():
-        nanny.auto_restart = False
-        with suppress(psutil.NoSuchProcess):
-            if nanny.pid is not None:
-                psutil.Process(nanny.pid).kill()
+def dask_setup(worker: object) -> None:
+    """Leave Ctrl-C, which a terminal sends to all, to the process that workers of this machine end with."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager

@@ -221,7 +221,7 @@ class Passes:
         ranking = Ranking(ranked, self._showings, store, self._instruments.sums)
         first_round = bool(ranking.lacking)
         shown = self._pass(wanted, self._probes(pools), ranking)
-        if plan.ranked and not (first_round or only_first):
+        if plan.ranked and scheduled.tasks and not (first_round or only_first):
             every = Ranking(ranked, scheduled.every, store)
             if every.lacking:
                 raise RecordingError(_lacking_in_words(every.lacking, scheduled.every, store, part))

@@ -1,0 +1,67 @@
+"""Jobs: what a task is of, in words, and what workers are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from differentia.networks.origin import Origin
+from differentia.recording.division import Promised
+from differentia.recording.jobs import Job, Work, images_in_words
+from differentia.recording.passes import Task
+from differentia.stimuli.presentation import as_sets
+
+SETS = as_sets({"noise": "noise:9", "grey": "noise:6?kind=gaussian"}, seed=0)
+
+
+def test_images_in_words() -> None:
+    """By set: how many, the first and the last."""
+    first, third, last = (SETS["noise"].names[number] for number in (0, 2, 8))
+    (grey, *_) = SETS["grey"].names
+    assert images_in_words([Promised("noise", (0, 1)), Promised("noise", (2,))], SETS) == (
+        f"3 images of set 'noise', {first!r} to {third!r}"
+    )
+    assert images_in_words([Promised("noise", (8,)), Promised("grey", (0,))], SETS) == (
+        f"1 image of set 'noise', {last!r} and 1 image of set 'grey', {grey!r}"
+    )
+
+
+class Asked:
+    """Workers that do nothing but keep what they were asked."""
+
+    count = 2
+
+    def __init__(self) -> None:
+        self.tasks: list[tuple[Any, ...]] = []
+        self.about: list[str] = []
+
+    def each(
+        self,
+        function: Callable[..., None],
+        tasks: Sequence[tuple[Any, ...]],
+        *,
+        names: Sequence[str],
+        about: Callable[[int], str],
+        meanwhile: Callable[[], None],
+    ) -> Iterator[tuple[int, None]]:
+        self.tasks += tasks
+        self.about += [f"{name}: {about(at)}" for at, name in enumerate(names)]
+        yield from ((at, None) for at in range(len(tasks)))
+
+
+def test_work_is_told_with_its_images(tmp_path: Path) -> None:
+    """Tasks that lack nothing are not given out; the others keep their numbers."""
+    workers, told = Asked(), list[tuple[int, int]]()
+    job = Job("net?a=b", Origin("digits", {}), {}, {}, {}, 1, None)
+    work = Work(workers, job, tmp_path, "job", {})  # type: ignore[arg-type]
+    batches = [Promised("noise", range(5)), Promised("noise", range(5, 9)), Promised("grey", range(6))]
+    tasks = [Task([batch], 0 if batch.images[0] == 5 else len(batch.images)) for batch in batches]
+    work.all(print, tasks, SETS, lambda done, total, _: told.append((done, total)), rounds=2)
+    place = (str(tmp_path), "job")
+    assert workers.tasks == [(*place, n, 3, first) for first in (True, False) for n in (1, 3)]
+    assert workers.about[:2] == [
+        f"record_net-{n}: {images_in_words(tasks[n - 1].batches, SETS)}" for n in (1, 3)
+    ]
+    assert told[-1] == (30, 30)
+    assert told[0] == (13, 30)  # of two rounds: 8 that were there, and the first task's 5
