@@ -78,6 +78,7 @@ class LabCluster:
                 stderr=said,
                 text=True,
                 start_new_session=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in the background
                 env={**os.environ, **ENVIRONMENT, **environment, "PYTHONPATH": path},
             )
         process.log = self.folder / log  # type: ignore[attr-defined]
