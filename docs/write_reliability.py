@@ -55,7 +55,8 @@ Each row was tried on real processes: a small network, three sets, random units,
 all images are shown twice. *Tries* are those of one run of all tests (`make soak`, which writes this page).
 "The same bits" means that every variable, coordinate and attribute of every result was compared with those
 of an undisturbed run. Runs kept a list of the chunks that they wrote: so chunks that were
-written again were counted.
+written again were counted. Clusters were Dask's, each a scheduler and one or two workers, processes of their
+own on one machine, which recorded a slower network, batch by batch; no process outlived its test.
 
 """
 

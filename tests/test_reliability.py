@@ -27,9 +27,11 @@ from helpers.networks import factory
 from helpers.run_server import Step
 from helpers.runs import (
     ENVIRONMENT,
+    LONG,
     Ended,
     Run,
     Runner,
+    Written,
     assert_same_results,
     finished_chunks,
     leftovers,
@@ -38,6 +40,7 @@ from helpers.runs import (
 )
 from safetensors.torch import save_file
 
+from differentia.recording.store.writers import NOBODY
 from differentia.system.locking import STALE
 
 pytestmark = [
@@ -487,6 +490,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "checksum": lambda content: flipped(content, -1),
     "cut": lambda content: content[: len(content) // 3],
     "longer": lambda content: content + b"x",
+    "index": lambda content: flipped(content, -9),
     "empty": lambda content: b"",
     "zeros": lambda content: bytes(len(content)),
     "junk": lambda content: np.random.default_rng(0).bytes(len(content)),
@@ -759,6 +763,10 @@ def test_left_by_a_killed_run(case: Case, tried: Any) -> None:
     store = case.store / "recordings"
     array = sorted(store.rglob("random-0.*/zarr.json"))[0].parent
     (array / "c.9.9.partial").write_bytes(b"half")
+    for writer in (NOBODY, "vm_0123456789ab_7_456"):
+        log = array / f"c.0.0.{writer}.01234567.partial"
+        log.write_bytes(RNG.bytes(5000))
+        os.utime(log, (time.time() - STALE - 60,) * 2)
     (array / "zarr.json.partial").write_bytes(b"{")
     (store / "zarr.json.partial").write_bytes(b"{")
     case.finish()
@@ -799,6 +807,70 @@ def test_the_page_is_written_from_the_counts() -> None:
     assert "pass 1 (2)" in page
     with pytest.raises(SystemExit, match="was not tried"):
         write_page(FAULTS, {**counted, "tries": {**counted["tries"], next(iter(FAULTS)): 0}})
+
+
+# Parts ----------------------------------------------------------------------------------------------------
+
+#: In which order three parts are run, twice each: units are ranked after the first round.
+ORDERS = ((2, 3, 1), (1, 2, 3), (3, 2, 1), (3, 1, 2), (2, 1, 3), (1, 3, 2))
+
+
+@pytest.mark.parametrize("nth", bounded(len(ORDERS), 1))
+@fault(
+    "A part (`--part 2/3`) is killed at a random moment, and run again; another is run twice",
+    "In any order of parts: the same bits; no finished chunk is written again",
+)
+def test_parts_are_killed_and_run_twice(nth: int, case: Case, tried: Any) -> None:
+    """In both rounds; a part that has done the first is told which others have not."""
+    order, random = ORDERS[nth], np.random.default_rng([323, nth])
+    finished: Written = {}
+    for which in (1, 2):
+        victim, twice = random.permutation(order)[:2]
+        for number in order:
+            argv = [*COMMAND, "out", "--part", f"{number}/3"]
+            if number == victim:
+                run = case.runner.begin(case.folder, argv)
+                run.send_at(
+                    "pass 1", float(random.random()) * case.durations[f"pass {which}"] / 3, signal.SIGKILL
+                )
+                run.wait()
+                assert rewritten(finished, case.out) == []
+                finished |= finished_chunks(case.out)
+            said = [case.runner.run(case.folder, argv) for _ in range(1 + (number == twice))]
+            for one in said:
+                assert one.code == 0 or "yet to do so" in one.said, one
+                assert "Traceback" not in one.said
+            assert rewritten(finished, case.out) == []
+            finished |= finished_chunks(case.out)
+    assert "all that is needed of 105 images is recorded already" in case.finish().said
+    assert rewritten(finished, case.out) == []
+    tried()
+
+
+@fault("Two parts at once, and a run of all meanwhile", f"{TOLD} 1, for the run of all; the same bits")
+def test_parts_at_once(case: Case, tried: Any) -> None:
+    """Parts share the folder, each its own shards; who wants all of it is told which part holds it."""
+    first, second, third = (case.folder.parent / name for name in ("first", "second", "third"))
+    for folder in (first, second, third):
+        folder.mkdir()
+        for name in ("pictures", "w.safetensors"):
+            (folder / name).symlink_to(case.folder / name)
+    out = str(case.out)
+    for _ in range(2):
+        runs = [
+            case.runner.begin(folder, [*COMMAND, out, "--part", f"{number}/2"])
+            for number, folder in ((1, first), (2, second))
+        ]
+        assert runs[0].send_at("pass 1", 0.0, signal.SIGSTOP)
+        refused = case.runner.run(third, [*COMMAND, out])
+        assert_told(refused, 1, "is in use by process ", "part 1 of 2")
+        os.kill(runs[0].pid, signal.SIGCONT)
+        assert [run.wait() for run in runs] == [0, 0], [run.said for run in runs]
+    before = {chunk.name for chunk in whole_chunks(case.out)}
+    ended = case.finish()
+    assert "all that is needed of 105 images is recorded already" in ended.said
+    assert {chunk.name for chunk in whole_chunks(case.out)} == before
+    tried()
 
 
 # A cluster ------------------------------------------------------------------------------------------------
@@ -845,47 +917,63 @@ def finish(lab: LabCluster, run: Any, alone: Path) -> Ended:
     return done
 
 
+def written_again(lab: LabCluster, before: Written) -> list[str]:
+    """Return the chunks that some worker wrote though they were whole before."""
+    assert sum(finished_chunks(lab.folder / "out").values()), "the workers keep no list"
+    return rewritten(before, lab.folder / "out")
+
+
 @pytest.mark.parametrize("nth", bounded(10, 1))
-@fault("One of two workers of a cluster is killed at a random moment", "The others go on; the same bits")
+@fault(
+    "One of two workers of a cluster is killed at a random moment",
+    "The others go on; the same bits; no finished chunk is written again",
+)
 def test_a_worker_is_killed(nth: int, lab: LabCluster, alone: Path, tried: Any) -> None:
     """What it was doing is done again, by another that comes later, or by the one that is left."""
     random = np.random.default_rng([23, nth])
     workers = [lab.worker(), lab.worker()]
     run = lab.command(*ON_A_CLUSTER)
-    kept = int(random.integers(0, 15))
+    kept = int(random.integers(1, 15))
     wait_for(lambda: batches(lab) >= kept)
     time.sleep(float(random.random()) / 5)
     kill(workers[0])
+    before = finished_chunks(lab.folder / "out")
     if nth % 2:
         lab.worker()
     finish(lab, run, alone)
+    assert written_again(lab, before) == []
     tried()
 
 
-@pytest.mark.parametrize("nth", bounded(3, 1))
-@fault("All workers of a cluster are killed", "The command waits for others, and goes on; the same bits")
+@pytest.mark.parametrize("nth", bounded(3, 0))
+@fault(
+    "All workers of a cluster are killed",
+    "The command waits for others, and goes on; the same bits; no finished chunk is written again",
+)
 def test_all_workers_are_killed(nth: int, lab: LabCluster, alone: Path, tried: Any) -> None:
     workers = [lab.worker(), lab.worker()]
     run = lab.command(*ON_A_CLUSTER)
     wait_for(lambda: batches(lab) > 3 * nth)
     for worker in workers:
         kill(worker)
-    before = batches(lab)
+    before = finished_chunks(lab.folder / "out")
     time.sleep(1)
     assert run.poll() is None
     lab.worker()
     assert "gone (tcp://" in finish(lab, run, alone).said
-    assert before
+    assert written_again(lab, before) == []
     tried()
 
 
-@pytest.mark.parametrize("nth", bounded(3, 1))
+@pytest.mark.parametrize("nth", bounded(3, 0))
 @fault("The scheduler of a cluster is killed", f"{TOLD} 1; {SAME[0].lower()}{SAME[1:]}")
 def test_the_scheduler_is_killed(nth: int, lab: LabCluster, alone: Path, tried: Any) -> None:
+    """The worker ends what it is doing; what it kept until then is not recorded again."""
     lab.worker()
     run = lab.command(*ON_A_CLUSTER)
     wait_for(lambda: batches(lab) > 3 * nth)
     kill(lab.began[0])
+    before = finished_chunks(lab.folder / "out")
     assert_told(
         ended(run), 1, "the scheduler at tcp://", "is gone", "run the same command again when it is back"
     )
@@ -893,6 +981,7 @@ def test_the_scheduler_is_killed(nth: int, lab: LabCluster, alone: Path, tried: 
     lab.scheduler()
     lab.worker()
     finish(lab, lab.command(*ON_A_CLUSTER), alone)
+    assert written_again(lab, before) == []
     tried()
 
 
@@ -904,8 +993,72 @@ def test_the_client_is_killed(number: signal.Signals, lab: LabCluster, alone: Pa
     run = lab.command(*ON_A_CLUSTER)
     wait_for(lambda: batches(lab) > 2)
     kill(run, number)
+    before = finished_chunks(lab.folder / "out")
     assert run.returncode == (-number if number == signal.SIGKILL else 128 + number)
+    assert "Traceback" not in ended(run).said
     finish(lab, lab.command(*ON_A_CLUSTER), alone)
+    assert written_again(lab, before) == []
+    tried()
+
+
+@pytest.mark.soak
+@fault(
+    "The command that uses a cluster is killed while a worker does a task for long",
+    f"Until that ends, {TOLD[0].lower()}{TOLD[1:]} 1, and who holds the folder; then {SAME.lower()}",
+)
+def test_the_client_is_killed_during_a_long_task(lab: LabCluster, alone: Path, tried: Any) -> None:
+    """Nobody can stop a worker within a task, but for a signal to the worker."""
+    worker = lab.worker(SECONDS="2")
+    run = lab.command(*ON_A_CLUSTER)
+    wait_for(lambda: batches(lab) > 1)
+    kill(run)
+    before = finished_chunks(lab.folder / "out")
+    assert_told(ended(lab.command(*ON_A_CLUSTER)), 1, "is in use by process", f"{worker.pid}")
+    kill(worker)
+    lab.worker()
+    finish(lab, lab.command(*ON_A_CLUSTER), alone)
+    assert written_again(lab, before) == []
+    tried()
+
+
+@pytest.mark.parametrize("number", bounded([signal.SIGTERM, signal.SIGKILL, signal.SIGINT], 0))
+@fault(
+    "A command with workers of its own (`--workers 2`) is killed or stopped",
+    f"{SAME}; no process stays, and no finished chunk is written again",
+)
+def test_a_command_with_workers_is_killed(
+    number: signal.Signals, tmp_path: Path, alone: Path, tried: Any
+) -> None:
+    """Its workers end with it, whatever it was sent; Ctrl-C is sent to them, too."""
+    command = ("-c", WITHOUT_VIEWS, *ON_A_CLUSTER, "--workers", "2")
+    with lab_cluster(prepare(tmp_path / "lab")) as lab:
+        run = lab.begin(*command, log="first", TMPDIR=str(lab.folder))
+        wait_for(lambda: batches(lab) > 2)
+        (os.killpg if number == signal.SIGINT else os.kill)(run.pid, number)
+        run.wait(LONG)
+        wait_for(lambda: not lab.processes())
+        if number != signal.SIGKILL:
+            assert_told(ended(run), 128 + number, "stopped; run the same command again")
+            assert list(lab.folder.glob("differentia-*")) == [], "what workers put beside"
+        before = finished_chunks(lab.folder / "out")
+        assert len(before) > 2
+        finish(lab, lab.begin(*command, log="second"), alone)
+        assert set(finished_chunks(lab.folder / "out")) > set(before)
+    tried()
+
+
+@pytest.mark.soak
+@fault(
+    "A worker's disk is full",
+    "Others do what it could not; the same bits; no finished chunk is written again",
+)
+def test_a_full_disk_on_one_worker(lab: LabCluster, alone: Path, tried: Any) -> None:
+    """It fails at once, and is free again before the others: still it does not fail all tasks."""
+    lab.worker(FULL_AFTER="4")
+    lab.worker()
+    said = finish(lab, lab.command(*ON_A_CLUSTER), alone).said
+    assert "is done again: StorageError: " in said or "File too large" in said
+    assert max(finished_chunks(lab.folder / "out").values()) == 1, "the full one's own list is cut off"
     tried()
 
 
@@ -915,6 +1068,7 @@ def test_a_worker_with_other_weights(lab: LabCluster, tried: Any) -> None:
     told = ended(lab.command(*ON_A_CLUSTER))
     assert_told(told, 2, "differs on the worker's host", "in its network", "numbers of both can't be mixed")
     assert batches(lab) == 0
+    assert finished_chunks(lab.folder / "out") == {}
     tried()
 
 
@@ -935,6 +1089,7 @@ def test_a_worker_with_another_version(lab: LabCluster, tried: Any) -> None:
     tried()
 
 
+@pytest.mark.soak
 @fault("Workers of a cluster have too little memory", f"{TOLD} 1, with the task that they died of")
 def test_workers_with_too_little_memory(lab: LabCluster, tried: Any) -> None:
     """Each is ended by its nanny when it is over its limit, and begun again."""
@@ -947,12 +1102,12 @@ def test_workers_with_too_little_memory(lab: LabCluster, tried: Any) -> None:
     tried()
 
 
-@fault("Two commands use a cluster for one folder", f"{TOLD} 1; the first goes on")
-def test_two_clients(lab: LabCluster, tried: Any) -> None:
-    lab.worker()
-    slowly = [one.replace(":slow", ":slow?seconds=2") for one in ON_A_CLUSTER]
-    run, other = lab.command(*slowly), lab.command(*slowly)
-    codes = sorted([ended(run), ended(other)])
-    assert codes[0].code == 0, codes
-    assert_told(codes[1], 1, "is in use by process", "wait for it")
+@pytest.mark.soak
+@fault("Two commands use a cluster for one folder", f"{TOLD} 1; the first goes on; the same bits")
+def test_two_clients(lab: LabCluster, alone: Path, tried: Any) -> None:
+    lab.worker(SECONDS="0.7")
+    runs = sorted([lab.command(*ON_A_CLUSTER), lab.command(*ON_A_CLUSTER)], key=lambda run: run.wait(LONG))
+    finish(lab, runs[0], alone)
+    assert_told(ended(runs[1]), 1, "is in use by process", "wait for it")
+    assert set(finished_chunks(lab.folder / "out").values()) == {1}
     tried()

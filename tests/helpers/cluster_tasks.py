@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,16 @@ def fail_at_first(number: int, folder: str, times: int, how: str) -> int:
     return number
 
 
+def fail_in_one(number: int, folder: str) -> tuple[int, int]:
+    """Return a number and the process's, after a while; fail in the process that came first, and at -1."""
+    with suppress(FileExistsError):
+        Path(folder, "first").symlink_to(str(os.getpid()))
+    if number == -1 or os.readlink(Path(folder, "first")) == str(os.getpid()):
+        raise OSError("the disk is away")
+    time.sleep(0.05)
+    return number, os.getpid()
+
+
 def refuse(number: int) -> int:
     """Return a number, but not 2."""
     if number == 2:
@@ -61,7 +72,7 @@ class Slow(Tricky):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Compute, more slowly; of many images, with more memory than there is."""
-        time.sleep(self.seconds)
+        time.sleep(float(os.environ.get("SECONDS", self.seconds)))
         if "HUNGRY" in os.environ and len(x) > 2:
             held = [np.ones(2**24) for _ in range(64)]  # 8 GB, touched
             assert held

@@ -8,9 +8,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 from helpers.runs import ENVIRONMENT, LONG, Ended
 
 #: The command line without figures and report, which take longest.
@@ -39,7 +40,11 @@ class LabCluster:
         return scheduler
 
     def worker(self, *options: str, **environment: str) -> subprocess.Popen[str]:
-        """Begin a worker of one thread; without a nanny, so that it ends when it is killed."""
+        """Begin a worker of one thread; without a nanny, so that it ends when it is killed.
+
+        It keeps a list of the chunks that it writes, and what it is told goes into its environment
+        (`cluster_faults`).
+        """
         nanny = () if "--nanny" in options else ("--no-nanny",)
         given = (
             "--scheduler-file",
@@ -49,6 +54,8 @@ class LabCluster:
             "--no-dashboard",
             "--death-timeout",
             "60",
+            "--preload",
+            "helpers.cluster_faults",
         )
         place = ("--local-directory", str(self.folder / "scratch"))
         log = f"worker-{len(self.began)}"
@@ -70,6 +77,8 @@ class LabCluster:
                 stdout=subprocess.DEVNULL,
                 stderr=said,
                 text=True,
+                start_new_session=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in the background
                 env={**os.environ, **ENVIRONMENT, **environment, "PYTHONPATH": path},
             )
         process.log = self.folder / log  # type: ignore[attr-defined]
@@ -77,10 +86,20 @@ class LabCluster:
         return process
 
     def close(self) -> None:
-        """Kill what still runs."""
+        """Kill what still runs, and wait until the processes that it began have ended."""
         for process in self.began:
             process.kill()
             process.wait()
+        wait_for(lambda: not self.processes())
+
+    def processes(self) -> list[psutil.Process]:
+        """Return what runs in the folder: whatever was begun there, and what that began."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if Path(process.cwd()).is_relative_to(self.folder):
+                    found.append(process)
+        return found
 
 
 def ended(process: subprocess.Popen[str]) -> Ended:

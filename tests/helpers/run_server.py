@@ -269,7 +269,7 @@ def _run(step: Step, nth: int, disk: Disk) -> NoReturn:
             os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(lambda event, given: count("renames") if event == "os.rename" else None)
-    _follow_chunks(lambda: count("writes"))
+    follow_chunks(lambda: count("writes"))
     reached("start")
     sys.argv = ["differentia", *step["argv"]]
     from differentia.cli import script
@@ -277,7 +277,7 @@ def _run(step: Step, nth: int, disk: Disk) -> NoReturn:
     script()
 
 
-def _follow_chunks(before: Callable[[], None]) -> None:
+def follow_chunks(before: Callable[[], None]) -> None:
     """Call something before each chunk of responses is written, and keep a list of those that were."""
     from differentia.recording.store.sharded import Shards
 

@@ -19,7 +19,7 @@ import psutil
 import pytest
 import torch
 from distributed import Client, LocalCluster
-from helpers.cluster_tasks import double, fail_at_first, process, refuse, spent
+from helpers.cluster_tasks import double, fail_at_first, fail_in_one, process, refuse, spent
 from helpers.clusters import wait_for
 from helpers.runs import ENVIRONMENT, LONG
 
@@ -91,6 +91,25 @@ def test_what_fails_is_done_again(cluster: Cluster, tmp_path: Path, caplog: pyte
     assert str(error.value).endswith(
         "others are done, and what was recorded is kept: run the same command again"
     )
+
+
+def test_a_worker_that_fails(cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It does not fail all tasks before the other has done a few; it gets none while the other does them."""
+    caplog.set_level(logging.INFO, "differentia")
+    found = done(cluster, fail_in_one, [(number, str(tmp_path)) for number in range(20)])
+    assert {number: made[0] for number, made in found.items()} == {number: number for number in range(20)}
+    assert 1 <= caplog.text.count("is done again") <= 4
+
+
+def test_a_task_that_fails_everywhere(cluster: Cluster, tmp_path: Path) -> None:
+    """It was not the workers' fault: all go on."""
+    (tmp_path / "first").symlink_to("none")
+    tasks = [(number, str(tmp_path)) for number in (-1, *range(1, 40))]
+    found: dict[int, Any] = {}
+    with pytest.raises(dif.RecordingError, match=r"^given up: try_fail_in_one-0, of 0 "):
+        done(cluster, fail_in_one, tasks, found)
+    assert sorted(found) == [*range(1, 40)]
+    assert len({found[number][1] for number in range(20, 40)}) == 2
 
 
 def test_one_task_at_a_time(tmp_path: Path) -> None:

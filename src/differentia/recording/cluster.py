@@ -19,7 +19,7 @@ import time
 import uuid
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -144,22 +144,24 @@ class Cluster:
         Each worker does one at a time, and has another to begin with next, while there are more than workers:
         a cluster that grows with the work sees that there is some. What a worker died of is known all the
         same: a task that was there when several did is tried once more alone. One that fails is done again;
-        where it fails for good, the others are done before that is an error. What the user gave is told at
-        once. Names are ``record_vgg16-17``: what stands before the hyphen is one row of Dask's dashboard; the
-        error says what a task that failed is `about`, too.
+        where it fails for good, the others are done before that is an error. Workers where fewest failed are
+        preferred: one without a disk would fail all tasks before others have done one each. What the user
+        gave is told at once. Names are ``record_vgg16-17``: what stands before the hyphen is one row of
+        Dask's dashboard; the error says what a task that failed is `about`, too.
         """
         left, suspects, tries = deque(range(len(tasks))), deque[int](), Counter[int]()
-        running: dict[Any, tuple[int, Future[Any]]] = {}
+        running: dict[Any, tuple[int, Future[Any], list[str]]] = {}
         failed: dict[int, BaseException] = {}
+        faults: dict[int, list[str]] = {}
         ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         try:
             while left or running or suspects:
-                while (left and len(running) < self._at_once(len(left))) or (
+                while (left and len(running) < self._at_once(len(left), faults)) or (
                     suspects and not (left or running)
                 ):
                     number = (left or suspects).popleft()
-                    future = self._begin(function, tasks[number], names[number])
-                    running[future.key] = number, future
+                    future, places = self._begin(function, tasks[number], names[number], faults)
+                    running[future.key] = number, future, places
                     future.add_done_callback(ended.put)
                 if meanwhile is not None:
                     meanwhile()
@@ -167,8 +169,15 @@ class Cluster:
                     future = ended.get(timeout=LOOK)
                 except queue.Empty:
                     self._look()
+                    for number, future, places in [*running.values()]:
+                        if places and self._known and not self._known.keys() & {*places}:
+                            del running[future.key]  # it may wait for these, which are gone
+                            self._client.cancel([future], force=True)
+                            left.appendleft(number)
                     continue
-                number, _ = running.pop(future.key)
+                if future.key not in running:
+                    continue
+                number, *_ = running.pop(future.key)
                 tries[number] += 1
                 if (error := self._error_of(future)) is None:
                     found = future.result()
@@ -181,24 +190,46 @@ class Cluster:
                     suspects.append(number)
                 elif _killed(error) or tries[number] == MOST_TRIES:
                     failed[number] = error
+                    faults.pop(number, None)  # which was the task's
                 else:
+                    faults.setdefault(number, []).append(vars(error).get(_WORKER, ""))
                     logger.info("%s is done again: %s", names[number], _in_words(error))
-                    left.append(number)
+                    left.appendleft(number)
         finally:
             if running and self._client.status == "running":
-                self._client.cancel([future for _, future in running.values()], force=True)
+                self._client.cancel([future for _, future, _ in running.values()], force=True)
         if failed:
             of = {number: f", {about(number)}" if about else "" for number in failed}
             raise _given_up({f"{names[at]}{of[at]}": error for at, error in sorted(failed.items())})
 
-    def _at_once(self, left: int) -> int:
-        """Return how many tasks are given out at once; of the last, none waits behind another."""
-        return self.count + max(0, min(self.count, left - self.count))
+    def _at_once(self, left: int, faults: Mapping[int, Sequence[str]]) -> int:
+        """Return how many tasks are given out at once.
 
-    def _begin(self, function: Callable[..., Any], arguments: tuple[Any, ...], name: str) -> Future[Any]:
+        Of the last, none waits behind another; nor do any where some worker is to get none: it would take it.
+        """
+        count, preferred = self.count, len(self._preferred(faults))
+        return max(1, preferred) if preferred < count else count + max(0, min(count, left - count))
+
+    def _preferred(self, faults: Mapping[int, Sequence[str]]) -> list[str]:
+        """Return the workers where fewest tasks failed, each of which has a list of where it did."""
+        times = Counter(worker for workers in faults.values() for worker in workers)
+        least = min((times[worker] for worker in self._known), default=0)
+        return [worker for worker in self._known if times[worker] == least]
+
+    def _begin(
+        self,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        name: str,
+        faults: Mapping[int, Sequence[str]],
+    ) -> tuple[Future[Any], list[str]]:
+        """Return what will be made of a task, and the workers that are to do it, where not all are."""
         call = pickle.dumps(_Call(_alone, (function, *arguments)))
         key = f"{name}-{uuid.uuid4().hex[:12]}"
-        return self._client.submit(pickle.loads, call, key=key, pure=False)
+        preferred = self._preferred(faults)
+        some = preferred if len(preferred) < len(self._known) else []
+        where: dict[str, Any] = {"workers": some, "allow_other_workers": True} if some else {}
+        return self._client.submit(pickle.loads, call, key=key, pure=False, **where), some
 
     def _error_of(self, future: Future[Any]) -> BaseException | None:
         if future.status == "finished":
@@ -227,14 +258,23 @@ def tell(topic: str, task: int, number: int) -> None:
     get_worker().log_event(topic, (task, number))
 
 
+#: The attribute of an error that says which worker it is from.
+_WORKER = "_differentia_worker"
+
 #: Held by the one task that this process, a worker, does: others of its threads wait.
 _doing_a_task = threading.Lock()
 
 
 def _alone(function: Callable[..., Found], *arguments: Any) -> Found:
     """Return what a function makes of arguments, when no other task is done in this process."""
+    from distributed import get_worker
+
     with _doing_a_task:
-        return function(*arguments)
+        try:
+            return function(*arguments)
+        except Exception as error:
+            vars(error)[_WORKER] = get_worker().address
+            raise
 
 
 class _Call:

@@ -37,6 +37,18 @@ def test_a_process_that_lives_and_one_that_ended(tmp_path: Path) -> None:
     assert writers.is_left(path)
 
 
+def test_what_a_process_leaves_while_it_runs(tmp_path: Path) -> None:
+    """It is anybody's at once; where it can't be renamed, it is so at the process's end."""
+    path = writers.beside(tmp_path / "c.0.0")
+    path.touch()
+    assert not writers.is_left(path)
+    left = writers.leave(path)
+    assert [file.name for file in tmp_path.iterdir()] == [left.name]
+    assert writers.writer_of(left)
+    assert writers.is_left(left)
+    assert writers.leave(path) == path, "it is gone"
+
+
 def test_another_machine(tmp_path: Path) -> None:
     """It is known to be at work as long as it writes now and then."""
     path = tmp_path / f"c.0.0.elsewhere_0123456789ab_7_456.01234567{writers.PARTIAL}"

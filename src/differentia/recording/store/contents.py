@@ -177,7 +177,8 @@ def _contents(folder: Path) -> RecordingContents:
 
 def _unfinished(path: Path, facts: os.stat_result) -> UnfinishedFile:
     writer = writers.writer_of(path)
-    return UnfinishedFile(path, facts.st_size, writer is None or seems_ended(writer, facts.st_mtime))
+    left = writer in (None, writers.NOBODY) or seems_ended(writer, facts.st_mtime)
+    return UnfinishedFile(path, facts.st_size, left)
 
 
 def _batches(folder: Path, about: Mapping[str, Any]) -> list[KeptBatch]:

@@ -224,6 +224,11 @@ class Log:
 
     def leave(self) -> None:
         """Write no more to it: it is anybody's."""
+        self._end_log()
+        if self._begun:
+            self.path = writers.leave(self.path)
+
+    def _end_log(self) -> None:
         self.close()
         _logs.discard(self)
 
@@ -245,7 +250,7 @@ class Log:
                     self.append(down, across, [content])
         entries = self.index.astype("<u8").tobytes()
         self._write([entries, crc32c(entries)], last=True)
-        self.leave()
+        self._end_log()
         self.path.replace(self.target)
         return Source(self.target, self.index)
 

@@ -10,6 +10,9 @@ from differentia.system.locking import ended, this_process
 #: How the name of a file ends that is not finished.
 PARTIAL = ".partial"
 
+#: The writer of a file that a process has left, though it still runs.
+NOBODY = "nobody_writes_to_this"
+
 
 def beside(target: Path) -> Path:
     """Return where a process writes what will get a name when it is finished: a file of its own."""
@@ -24,10 +27,19 @@ def writer_of(path: Path) -> str | None:
     return None
 
 
+def leave(path: Path) -> Path:
+    """Give an unfinished file to whoever wants it, and return its name from now on."""
+    left = path.with_name(path.name.replace(f".{this_process()}.", f".{NOBODY}."))
+    try:
+        return path.replace(left)
+    except OSError:  # with its name it waits for the end of this process
+        return path
+
+
 def is_left(path: Path) -> bool:
     """Return whether nobody writes to an unfinished file any more, or nobody that we know of."""
     writer = writer_of(path)
-    return writer is None or ended(writer, path)
+    return writer in (None, NOBODY) or ended(writer, path)
 
 
 def write_whole(target: Path, content: bytes) -> None:
