@@ -34,7 +34,7 @@ def test_options_exist(capsys: pytest.CaptureFixture[str]) -> None:
     """Every command of the console blocks is known, and knows every option that is shown with it."""
     shown = assert_options_exist(CONSOLE, capsys)
     known = ("demo", "measure", "select", "noise", "scramble", "layers", "contrast", "depth", "statistics")
-    assert set(shown) == {*known}
+    assert set(shown) == {*known, "status"}
 
 
 def test_make_targets_exist() -> None:

@@ -101,7 +101,7 @@ def test_run_repeats_every_option_of_measure(photos: Path, monkeypatch: pytest.M
     group: Any = typer.main.get_command(app)
     by_name = {parameter.name: parameter for parameter in group.commands["measure"].params}
     own = {"out", "figures", "figure_width", "dpi", "as_json", "quiet", "debug", "store", "fresh", "memory"}
-    own |= {"workers", "scheduler"}
+    own |= {"workers", "scheduler", "part", "record"}
     assert set(by_name) - own - {"tokens"} == set(OPTIONS)  # of which this network has none
     monkeypatch.chdir(photos.parent)
     (photos / "broken.png").write_bytes(b"no image")

@@ -101,6 +101,7 @@ def test_every_option(file: Path, tmp_path: Path, capsys: Capture) -> None:
     assert tomllib.loads((tmp_path / "again" / "experiment.toml").read_text()) == written
     command = typer.main.get_command(app).commands["measure-responses"]  # type: ignore[attr-defined]
     others = {"file", "out", "figures", "figure_width", "dpi", "memory", "as_json", "quiet", "debug"}
+    others |= {"workers", "scheduler"}
     assert {parameter.name for parameter in command.params} == {*given, *others}
 
 

@@ -472,7 +472,7 @@ def test_responses_at_hand(write: Callable[[str], Path], monkeypatch: pytest.Mon
     assert read.out == f"{path.parent}/o"
     measured = {"n_units": (5,), "draws": 20, "normalize": "layer", "metric": "euclidean", "seed": 2}
     assert read.measure.model_dump(exclude_none=True) == {**measured, "confidence": 0.95}
-    arguments = {"responses", "memory", "progress"}
+    arguments = {"responses", "memory", "progress", "client"}
     assert differing(MeasureResponsesSection.model_fields, dif.measure_responses, *arguments) == set()
     monkeypatch.chdir(path.parent)
     given = {"responses": {"file": "../a.nc"}, "measure": {"reference": "rest"}}

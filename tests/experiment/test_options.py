@@ -22,7 +22,7 @@ FUNCTIONS: list[tuple[Any, set[str], tuple[type, ...], Any]] = [
     (dif.measure_kinds, {"network", "sets", "kinds"}, (MeasureOptions, RecordOptions), AllKindsKeywords),
     (
         dif.measure_responses,
-        {"responses", "pool", "seed", "memory", "progress"},
+        {"responses", "pool", "seed", "memory", "progress", "client"},
         (MeasureOptions,),
         MeasureKeywords,
     ),

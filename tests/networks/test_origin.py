@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,12 @@ def test_code_is_found_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert ran.stdout == ("my_travelling_net:make\n" if status == 0 else "")
 
 
-def test_what_can_not_be_written_down() -> None:
-    """Objects and functions have no origin; installed code has no folder."""
+def test_what_can_not_be_written_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Objects, functions and code of a notebook have no origin; installed code has no folder."""
+    notebook = types.ModuleType("a_notebook")
+    notebook.__dict__["net"] = torch.nn.ReLU()
+    monkeypatch.setitem(sys.modules, "a_notebook", notebook)
+    assert dif.load_network("a_notebook:net", preprocess="unit", input_shape=SHAPE).origin is None
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3))
     assert dif.load_network(module, preprocess="unit", input_shape=SHAPE).origin is None
     assert dif.load_network(SPEC, preprocess=lambda x: x / 255, input_shape=SHAPE).origin is None

@@ -124,7 +124,7 @@ def test_a_part_without_images_waits_for_no_other(tmp_path: Path) -> None:
     store = tmp_path / "r.zarr"
     found = [part(number, 100, store, units=KINDS) for number in (1, 100)]
     assert [(one.tasks, one.images) for one in found] == [(0, 0), (1, 1)]
-    with pytest.raises(dif.RecordingError, match="parts are yet to do so: "):
+    with pytest.raises(dif.RecordingError, match="yet to do so: parts "):
         part(100, 100, store, units=KINDS)
 
 

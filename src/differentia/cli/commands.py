@@ -539,9 +539,9 @@ def scramble(
 
 
 def _save_images(stimuli: Stimuli, folder: str, size: tuple[int, int, int], as_json: bool) -> None:
-    from differentia.stimuli.base import counted
     from differentia.stimuli.files import natural_key
     from differentia.stimuli.saving import save_images
+    from differentia.system.showing import counted
 
     written = save_images(stimuli, folder, size=size)
     if as_json:

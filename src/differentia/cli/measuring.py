@@ -16,12 +16,11 @@ import typer
 from differentia.cli.output import print_json, print_result, say, told_by_the_library
 from differentia.errors import InputError
 from differentia.output.options import FigureOptions
-from differentia.stimuli.base import counted
 from differentia.system.choices import UNITS
 from differentia.system.files import require_free, require_writable, user_path
 from differentia.system.locking import held
-from differentia.system.machine import usable_cores
 from differentia.system.progress import shown_progress
+from differentia.system.showing import counted
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -63,6 +62,8 @@ class Where:
 
     def check(self, store: bool, part: Part | None) -> None:
         """Raise the errors that can be told before anything is begun."""
+        from differentia.system.machine import usable_cores
+
         given = [name for name in ("workers", "scheduler") if getattr(self, name) is not None]
         if len(given) > 1:
             raise InputError(

@@ -12,10 +12,10 @@ from differentia.cli.measuring import STORE
 from differentia.cli.output import print_json, print_paragraph, print_table, print_text
 from differentia.cli.tables import Column
 from differentia.errors import InputError
-from differentia.stimuli.base import counted
 from differentia.system.files import user_path
 from differentia.system.locking import Holder, holders
 from differentia.system.machine import written_size
+from differentia.system.showing import counted
 
 if TYPE_CHECKING:
     from differentia.recording.store.contents import RecordingContents

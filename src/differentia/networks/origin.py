@@ -49,23 +49,32 @@ class Origin(NamedTuple):
 
 
 def origin_of(spec: str, about: Mapping[str, Any]) -> Origin | None:
-    """Return what a network was loaded from; None where a function is part of it, which can't be written."""
+    """Return what a network was loaded from; None where only this process has it.
+
+    That is so where a function is part of it, or it is code that was typed into a notebook.
+    """
     if about["forward"] is not None or callable(about["preprocess"]):
+        return None
+    folder = _folder_of_code(spec)
+    if folder is None:
         return None
     options = {name: value for name, value in about.items() if value != NOTHING[name]}
     if "classes" in options:
         options["classes"] = os.path.abspath(os.path.expanduser(options["classes"]))
-    return Origin(absolute_spec(spec, Path.cwd()), options, _folder_of_code(spec))
+    return Origin(absolute_spec(spec, Path.cwd()), options, folder)
 
 
-def _folder_of_code(spec: str) -> str:
-    """Return the folder from which a user's own code is imported; "" where it is installed."""
+def _folder_of_code(spec: str) -> str | None:
+    """Return the folder that a user's code is imported from: "" of what is installed, None if from none."""
     if not names_code(spec):
         return ""
     package, _, _ = spec.partition(":")[0].partition(".")
     if installed_package(package):
         return ""
-    found = importlib.util.find_spec(package)
+    try:
+        found = importlib.util.find_spec(package)
+    except ValueError:  # of a module that was made as the program runs, such as __main__
+        return None
     places = [*(found.submodule_search_locations or ())] if found else []
     if found and not places and found.has_location:  # a module alone
         places = [str(found.origin)]

@@ -26,7 +26,7 @@ from differentia.recording.division import Promised, digest_of
 from differentia.recording.options import RecordOptions
 from differentia.recording.passes import Task
 from differentia.recording.store.disk import JOBS, behaves_alike, what_differs
-from differentia.stimuli.base import Stimuli, counted
+from differentia.stimuli.base import Stimuli
 from differentia.stimuli.presentation import as_sets
 from differentia.stimuli.written import Written, written_sets
 from differentia.system.fields import accept, as_toml, options_of
@@ -34,6 +34,7 @@ from differentia.system.files import written_whole
 from differentia.system.locking import held
 from differentia.system.machine import memory_budget
 from differentia.system.progress import Progress
+from differentia.system.showing import counted
 
 Found = TypeVar("Found")
 

@@ -38,11 +38,11 @@ from differentia.recording.ranking import RANKING, Ranking
 from differentia.recording.responses import FilterMap, Moments, Predictions, Responses, Views, require_finite
 from differentia.recording.schedule import Showing, divide, schedule, schedule_part
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store
-from differentia.stimuli.base import Fit, Stimuli, counted
+from differentia.stimuli.base import Fit, Stimuli
 from differentia.stimuli.copies import content_of
 from differentia.stimuli.presentation import Batch, ImageLabel, SkippedImage, Turns, present, require_a_pair
 from differentia.stimuli.thumbnails import thumbnail_shape, thumbnails
-from differentia.system.showing import listed
+from differentia.system.showing import counted, listed
 
 logger = logging.getLogger(__name__)
 

@@ -46,7 +46,6 @@ from differentia.recording.store.base import Store
 from differentia.recording.store.disk import WAIT, open_recording, require_store
 from differentia.recording.store.memory import MemoryStore
 from differentia.recording.units import require_channels, unit_kind, unit_order
-from differentia.stimuli.base import counted
 from differentia.stimuli.copies import find_duplicates, without_copies
 from differentia.stimuli.noise import NoiseStimuli
 from differentia.stimuli.presentation import (
@@ -65,7 +64,7 @@ from differentia.system.locking import alone, held
 from differentia.system.machine import memory_budget
 from differentia.system.progress import shown_progress
 from differentia.system.random import fixed_generator
-from differentia.system.showing import listed
+from differentia.system.showing import counted, listed
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Real, UInt8
 
 from differentia.errors import InputError
 from differentia.system.choices import CROP, RESIZE
-from differentia.system.showing import Shown, listed
+from differentia.system.showing import Shown, counted, listed
 
 #: Pillow's resampling filters by name.
 RESIZES = {name: PIL.Image.Resampling[name.upper()] for name in RESIZE.names}
@@ -38,11 +38,6 @@ LONGEST = 100
 
 #: Pillow's mode of an image by its number of channels.
 MODES = {1: "L", 3: "RGB"}
-
-
-def counted(number: int, noun: str) -> str:
-    """Return "1 image", "1,200 images"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 class Image(NamedTuple):

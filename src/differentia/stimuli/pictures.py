@@ -11,8 +11,9 @@ import PIL.Image
 
 from differentia.errors import InputError, UnreadableImageError, in_one_line
 from differentia.stimuli.arrays import CHANNELS, from_tensor, hash_of, is_tensor, require_uint8
-from differentia.stimuli.base import Fit, Image, Stimuli, counted
+from differentia.stimuli.base import Fit, Image, Stimuli
 from differentia.stimuli.decoding import decoded, usable_conversion
+from differentia.system.showing import counted
 
 
 def is_picture(candidate: object) -> bool:

@@ -15,10 +15,10 @@ import numpy as np
 from jaxtyping import UInt8
 
 from differentia.errors import InputError, RecordingError, UnreadableImageError, require_distinct_names, warn
-from differentia.stimuli.base import Fit, Image, Stimuli, counted
+from differentia.stimuli.base import Fit, Image, Stimuli
 from differentia.stimuli.sources import stimuli_from
 from differentia.system.machine import usable_cores
-from differentia.system.showing import listed
+from differentia.system.showing import counted, listed
 
 #: Threads that decode are as many as there are cores for this process, but at most so many.
 MOST_DECODERS = 16

@@ -9,11 +9,12 @@ import numpy as np
 from jaxtyping import Complex, Float, Int, Num, UInt8
 
 from differentia.errors import InputError, UnreadableImageError, require_count
-from differentia.stimuli.base import Fit, Image, Stimuli, as_pixels, content_hash, counted
+from differentia.stimuli.base import Fit, Image, Stimuli, as_pixels, content_hash
 from differentia.stimuli.parts import SomeStimuli
 from differentia.system.choices import AXIS, SCRAMBLE
 from differentia.system.machine import free_memory, written_size
 from differentia.system.random import generator_of
+from differentia.system.showing import counted
 from differentia.system.specs import in_parentheses
 
 #: Blocks are this part of the shorter side, or of a film, unless a size is given.

@@ -20,7 +20,7 @@ from differentia.errors import InputError, nearest_names, require_known, short_t
 from differentia.stimuli import film_decoding, hdf5
 from differentia.stimuli.archives import TAR_ENDINGS, load_tar, load_zip
 from differentia.stimuli.arrays import ArrayStimuli, from_tensor, is_tensor, load_npy, load_npz
-from differentia.stimuli.base import Stimuli, counted
+from differentia.stimuli.base import Stimuli
 from differentia.stimuli.datasets import from_other_library
 from differentia.stimuli.decoding import SUFFIXES
 from differentia.stimuli.digits import digits
@@ -31,6 +31,7 @@ from differentia.stimuli.noise import noise
 from differentia.stimuli.pictures import PictureStimuli, is_picture
 from differentia.stimuli.scrambling import scrambled
 from differentia.system.file_kinds import head_of, kind_of
+from differentia.system.showing import counted
 from differentia.system.specs import in_parentheses, parse_options, parse_spec, split_nested
 
 #: Stimuli that are made or bundled, by the scheme of their source: ``scheme:COUNT?option=value``.

@@ -17,13 +17,13 @@ from differentia.errors import (
     shortened,
     warn,
 )
-from differentia.stimuli.base import Stimuli, counted
+from differentia.stimuli.base import Stimuli
 from differentia.stimuli.columns import is_nested, names_of, texts_of, values_of, written_values
 from differentia.stimuli.datasets import DatasetStimuli, is_of, of_hugging_face
 from differentia.stimuli.decoding import SUFFIXES
 from differentia.stimuli.files import FileStimuli, files_in_folder, natural_key, require_within
 from differentia.stimuli.sources import ending_of_several, local_path, of_several_images
-from differentia.system.showing import listed
+from differentia.system.showing import counted, listed
 from differentia.system.specs import parse_options
 
 if TYPE_CHECKING:

@@ -33,6 +33,11 @@ def as_html(title: str, facts: Mapping[str, str]) -> str:
     return f"<div><strong>{escape(title)}</strong><table>{rows}</table></div>"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return "1 image", "1,200 images"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def listed(names: Sequence[str]) -> str:
     """Return the first of some names, and how many there are."""
     more = f", ... ({len(names):,} in all)" if len(names) > MOST_NAMED else ""

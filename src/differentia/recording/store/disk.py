@@ -375,6 +375,7 @@ class DiskStore(Store):
             array = self._state(shape[0]).open(path, shape[1])
             if array is None or array.remove_damaged(rows) or not array.holds(rows):
                 return None
+            array.finish()  # where a run was killed before it was: only then can it be read
         part = Segment(array, 0, 0, shape[1])
         return np.asarray(StoredMatrix([Run(0, shape[0], (part,))], shape[1]))
 
