@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import differentia as dif
 from differentia.networks.applications import APPLICATIONS
 from differentia.networks.layers import select_layers
 from differentia.networks.probes import SummaryProbe, UnitProbe
+from differentia.system.random import python_numbers_kept
 
 #: What is asked of a process of its own, in which nothing has used Keras before; it is asked once.
 IN_A_NEW_PROCESS = """
@@ -460,6 +463,39 @@ def test_options_go_to_the_constructor() -> None:
         "keras:MobileNet?weights=none&alpha=0.25&include_top=false", input_shape=(64, 64, 3)
     )
     assert headless.layers[-1].shape == (2, 2, 256)
+
+
+@pytest.mark.slow
+def test_random_weights_are_the_same_where_other_threads_draw_numbers() -> None:
+    """As those of a worker of Dask do, from Python's random numbers, which are also Keras's."""
+    over = threading.Event()
+
+    def draw() -> None:
+        while not over.is_set():
+            random.random()
+
+    def weights(model: Any) -> np.ndarray:
+        return np.concatenate([one.numpy().ravel() for one in model.weights])
+
+    def loaded() -> np.ndarray:
+        network: Any = dif.load_network("keras:MobileNet?weights=none&alpha=0.25&seed=3")
+        return weights(network.model)
+
+    def by_keras() -> np.ndarray:
+        with python_numbers_kept(3):
+            return weights(keras.applications.MobileNet(weights=None, alpha=0.25))
+
+    expected = by_keras()
+    np.testing.assert_array_equal(loaded(), expected)
+    thread = threading.Thread(target=draw)
+    thread.start()
+    try:
+        for _ in range(3):
+            np.testing.assert_array_equal(loaded(), expected)
+        assert (by_keras() != expected).any(), "the control"
+    finally:
+        over.set()
+        thread.join()
 
 
 @pytest.mark.slow

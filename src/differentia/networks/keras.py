@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -395,7 +396,7 @@ def load_application(
         first = import_keras().config.image_data_format() == "channels_first"
         options["input_shape"] = (channels, height, width) if first else (height, width, channels)
     try:
-        with python_numbers_kept(seed):
+        with python_numbers_kept(seed), _seeds_of_layers(seed):
             model = _construct_afresh(constructor, options, device)
     except Exception as error:  # Keras reports a failed download as a bare Exception
         raise InputError(_construction_problem(spec, name, weights, error)) from error
@@ -405,6 +406,23 @@ def load_application(
     return KerasNetwork(
         model, name=spec, preprocess=preprocess or own, class_index=class_index, device=device, **about
     )
+
+
+@contextmanager
+def _seeds_of_layers(seed: int) -> Iterator[None]:
+    """Have Keras draw the seeds of layers where no other thread draws meanwhile, as a worker of Dask does.
+
+    It draws them from Python's random numbers, which all threads share.
+    """
+    import_keras()
+    from keras.src.random import seed_generator  # no public name leads there
+
+    shared = seed_generator.python_random
+    seed_generator.python_random = random.Random(seed)
+    try:
+        yield
+    finally:
+        seed_generator.python_random = shared
 
 
 def load_keras_file(path: str, *, device: str, **about: Any) -> KerasNetwork:
