@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +32,7 @@ from differentia.networks.preprocessing import describe_preprocessing, preproces
 from differentia.networks.probes import memory_of
 from differentia.networks.torch import inference
 from differentia.system.files import user_path
-from differentia.system.random import python_numbers_kept
+from differentia.system.random import python_generator, python_numbers_kept
 
 
 def import_keras() -> Any:
@@ -418,7 +417,7 @@ def _seeds_of_layers(seed: int) -> Iterator[None]:
     from keras.src.random import seed_generator  # no public name leads there
 
     shared = seed_generator.python_random
-    seed_generator.python_random = random.Random(seed)
+    seed_generator.python_random = python_generator(seed)
     try:
         yield
     finally:

@@ -63,3 +63,8 @@ def python_numbers_kept(seed: int | None = None) -> Iterator[None]:
         yield
     finally:
         random.setstate(state)
+
+
+def python_generator(seed: int) -> random.Random:
+    """Return a generator of the numbers that Python's own gives after a seed, which no other thread has."""
+    return random.Random(seed)
