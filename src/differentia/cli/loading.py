@@ -5,20 +5,28 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from differentia.cli.output import told_by_the_library
 from differentia.networks.specs import NOTHING, names_code, read_network_spec
 
+if TYPE_CHECKING:
+    from differentia.recording.cluster import Cluster
 
-def load_named_network(network: str, *, quiet: bool = False, **options: Any) -> Any:
+
+def load_named_network(
+    network: str, *, quiet: bool = False, beforehand: Cluster | None = None, **options: Any
+) -> Any:
     """Return a network; code that it names may also lie in the working folder, as for ``python -m``.
 
-    What weights were taken is told, unless it is to be quiet.
+    What weights were taken is told, unless it is to be quiet. Workers of a cluster load it at the same time.
     """
     from differentia.networks.load import load_network
+    from differentia.recording.jobs import load_beforehand
 
     with _code_found(network), nullcontext() if quiet else told_by_the_library():
+        if beforehand is not None:
+            load_beforehand(beforehand, network, **options)
         return load_network(network, **options)
 
 

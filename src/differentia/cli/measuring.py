@@ -130,18 +130,25 @@ def measure_into(
     if store:
         require_store(folder / STORE)
     from differentia.experiment.measure import measure_with, with_pool
+    from differentia.recording.cluster import cluster_of
     from differentia.recording.parts import record_part_with
 
     client = context.with_resource(where.client(debug="--debug" in context.obj))
-    network = load_named_network(experiment.network.spec, quiet=shown.quiet, **experiment.network.options())
+    cluster = None if client is None else cluster_of(client)
+    recordings = folder / STORE / RECORDINGS
+    network = load_named_network(
+        experiment.network.spec,
+        quiet=shown.quiet,
+        beforehand=cluster if record and (fresh or not recordings.exists()) else None,
+        **experiment.network.options(),
+    )
     if record or (folder / STORE).exists():  # else there is nothing to be measured, and nothing is written
         require_writable(folder, f"--out {folder}")
         context.with_resource(held(folder, share=None if part is None else str(part)))
-    recordings = folder / STORE / RECORDINGS
     before = _times(recordings)
     sources = {name: stimulus.source for name, stimulus in stimuli.items() if name not in found}
     with seen(shown.quiet) as progress:
-        kept = replace(recording, store=folder / STORE if store else None, client=client, progress=progress)
+        kept = replace(recording, store=folder / STORE if store else None, client=cluster, progress=progress)
         if part is not None:
             recorded = record_part_with(network, stimuli, part, with_pool(options, kept))
             if not (folder / EXPERIMENT).exists():

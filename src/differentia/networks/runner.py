@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import time
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
@@ -159,8 +160,10 @@ class Runner:
             stateless = _stateless(probes)
             started = time.perf_counter()
             try:
-                read = how(_one_for_each_layer(stateless), len(batch))
-                kept = self._run(read, batch)
+                with warnings.catch_warnings():  # PyTorch's own: as errors they would end the compiling
+                    warnings.simplefilter("ignore")
+                    read = how(_one_for_each_layer(stateless), len(batch))
+                    kept = self._run(read, batch)
                 if compiled:
                     seconds = time.perf_counter() - started
                     logger.info("%s: its pass was compiled in %.0f s", self._network.name, seconds)

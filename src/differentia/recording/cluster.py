@@ -45,6 +45,10 @@ ANSWER, LOOK = 10, 1.0
 #: In seconds: how long workers of this machine may all be away. Of a cluster, others may come in hours.
 AWAY = 60.0
 
+#: In bytes: glibc's largest thresholds, to which it comes by itself where none is set. Dask sets a low one, by
+#: which each array of more than 128 kB is taken anew from the system.
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": 2**25, "MALLOC_TRIM_THRESHOLD_": 2**26}
+
 #: Tasks that failed of which a message tells.
 MOST_TOLD = 3
 
@@ -59,6 +63,9 @@ class Cluster:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        #: By what it is loaded from: the name under which each worker has a network that it loads beforehand.
+        self.beforehand: dict[str, str] = {}
+        self._once: list[Future[Any]] = []
         self._known: dict[str, Any] = {}
         self._looked = float("-inf")
         self._seen = time.monotonic()
@@ -202,6 +209,17 @@ class Cluster:
             of = {number: f", {about(number)}" if about else "" for number in failed}
             raise _given_up({f"{names[at]}{of[at]}": error for at, error in sorted(failed.items())})
 
+    def everywhere(self, function: Callable[..., object], *arguments: Any, name: str) -> None:
+        """Let each worker that is there now do something while this process goes on.
+
+        What comes of it is not looked at: what has to be done, a task that needs it does again.
+        """
+        call = pickle.dumps(_Call(_alone, (function, *arguments)))
+        for number, address in enumerate(self._client.nthreads(), 1):
+            key = f"{name}-{number}-{uuid.uuid4().hex[:12]}"
+            future = self._client.submit(pickle.loads, call, key=key, pure=False, workers=[address])
+            self._once.append(future)  # which is given up where nobody has it
+
     def _at_once(self, left: int, faults: Mapping[int, Sequence[str]]) -> int:
         """Return how many tasks are given out at once.
 
@@ -324,7 +342,9 @@ def _given_up(failed: dict[str, BaseException]) -> RecordingError:
 
 
 def cluster_of(client: Any) -> Cluster:
-    """Return the workers of a user's client."""
+    """Return the workers of a user's client, or those that are given."""
+    if isinstance(client, Cluster):
+        return client
     try:
         from distributed import Client
     except ImportError:
@@ -354,6 +374,7 @@ def local_workers(count: int, *, debug: bool = False) -> Iterator[Client]:
         "distributed.scheduler.allowed-failures": MOST_TRIES - 1,
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.spill": False,
+        **{f"distributed.nanny.pre-spawn-environ.{name}": size for name, size in ALLOCATOR.items()},
     }
     with (
         dask.config.set(settings),

@@ -11,16 +11,18 @@ import math
 import re
 import socket
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
-from differentia.errors import InputError, StorageError, in_one_line
+from differentia.errors import DifferentiaError, InputError, StorageError, in_one_line
 from differentia.networks.base import Network
 from differentia.networks.load import load_network
-from differentia.networks.origin import Origin
+from differentia.networks.origin import Origin, origin_of
+from differentia.networks.specs import NOTHING
 from differentia.recording.cluster import Cluster
 from differentia.recording.division import Promised, digest_of
 from differentia.recording.options import RecordOptions
@@ -61,6 +63,8 @@ class Job(NamedTuple):
         With how many of PyTorch each process does a pass.
     memory
         How many bytes responses may take in each process at most, if that was said.
+    beforehand
+        Under which name workers have loaded the network beforehand, if they have.
     identity, behaviour
         What the numbers depend on, and what each layer makes of fixed images: a process in which they are
         others may not record.
@@ -73,6 +77,7 @@ class Job(NamedTuple):
     options: Mapping[str, Any]
     threads: int
     memory: int | None
+    beforehand: str = ""
     identity: Mapping[str, Any] = NOT_KNOWN
     behaviour: Mapping[str, Sequence[float]] = NOT_KNOWN
 
@@ -81,8 +86,7 @@ def job_of(
     network: Network,
     stimuli: Mapping[str, Stimuli],
     options: RecordOptions,
-    *,
-    threads: int,
+    cluster: Cluster,
 ) -> Job:
     """Return the job of recording images by a network.
 
@@ -106,8 +110,9 @@ def job_of(
         written_sets(stimuli, follow_links=options.follow_links),
         {name: digest_of(given.names) for name, given in stimuli.items()},
         {name: as_toml(value) for name, value in given.items() if value is not None},
-        threads,
+        cluster.threads,
         None if options.memory is None else memory_budget(options.memory),
+        cluster.beforehand.get(json.dumps(network.origin), ""),
     )
 
 
@@ -148,8 +153,7 @@ def open_job(job: Job, **options: Any) -> Opened:
     """
     given = accept(RecordOptions, {**job.options, **options})
     try:
-        with job.network.code_found():
-            network = load_network(job.network.spec, **job.network.options)
+        network = _beforehand.pop(job.beforehand, None) or _load(job.network)
         network.name = job.name
         sets = as_sets(job.sets, seed=0, follow_links=given.follow_links)
     except InputError as error:
@@ -161,6 +165,31 @@ def open_job(job: Job, **options: Any) -> Opened:
                 "files"
             )
     return Opened(network, sets, given)
+
+
+#: What this process has loaded for a job that is yet to come: at most one.
+_beforehand: dict[str, Network] = {}
+
+
+def load_beforehand(cluster: Cluster, spec: str, **options: Any) -> None:
+    """Let workers load a network that is named, as `load_network` does, while this process goes on."""
+    origin = origin_of(spec, {**NOTHING, **options})
+    if origin is None:
+        return
+    name = cluster.beforehand[json.dumps(origin)] = uuid.uuid4().hex
+    cluster.everywhere(_load_beforehand, name, *origin, name=f"load_{plain(spec)}")
+
+
+def _load_beforehand(name: str, *origin: Any) -> None:
+    """Load a network in a process of a cluster. What fails here fails again, and is told, in a task."""
+    _beforehand.clear()
+    with suppress(DifferentiaError):
+        _beforehand[name] = _load(Origin(*origin))
+
+
+def _load(origin: Origin) -> Network:
+    with origin.code_found():
+        return load_network(origin.spec, **origin.options)
 
 
 def require_the_same(job: Job, identity: Mapping[str, Any], behaviour: Mapping[str, Sequence[float]]) -> None:
@@ -190,6 +219,10 @@ class Work:
         names = [f"begin_{plain(self._job.name)}-1"]
         ((_, found),) = self._cluster.each(function, [(*self._place, *arguments)], names=names)
         return found
+
+    def begin(self, function: Callable[..., object]) -> None:
+        """Let each worker do something with the store and the job's name while this process goes on."""
+        self._cluster.everywhere(function, *self._place, name=f"begin_{plain(self._job.name)}")
 
     def tasks(self, batches: int, seconds: float) -> int:
         """Return how many tasks some batches are, of which one takes some seconds: at least two a worker.

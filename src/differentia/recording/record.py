@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -35,7 +36,15 @@ from differentia.recording.cluster import Cluster, cluster_of, memory_of_worker,
 from differentia.recording.cost import best_batch_size, require_memory
 from differentia.recording.division import Part, batches_of_a_task
 from differentia.recording.fitting import described_fit, fit_of
-from differentia.recording.jobs import Job, given_out, job_of, open_job, read_job, require_the_same
+from differentia.recording.jobs import (
+    Job,
+    given_out,
+    job_of,
+    load_beforehand,
+    open_job,
+    read_job,
+    require_the_same,
+)
 from differentia.recording.options import POOL, RecordKeywords, RecordOptions, checked_map_images, one_kind
 from differentia.recording.passes import Instruments, Passes, Show, say_notes
 from differentia.recording.planning import FILTER_MEAN, Plan, checked_maps
@@ -43,7 +52,7 @@ from differentia.recording.presets import blocks_in_words
 from differentia.recording.responses import Responses
 from differentia.recording.schedule import divide
 from differentia.recording.store.base import Store
-from differentia.recording.store.disk import WAIT, open_recording, require_store
+from differentia.recording.store.disk import RECORDINGS, WAIT, open_recording, require_store
 from differentia.recording.store.memory import MemoryStore
 from differentia.recording.units import require_channels, unit_kind, unit_order
 from differentia.stimuli.copies import find_duplicates, without_copies
@@ -189,15 +198,17 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
     names = options.units
     cluster = _cluster_of(options)
     if cluster is not None:
+        if isinstance(network, str | os.PathLike) and _begins(options):
+            load_beforehand(cluster, os.fspath(network))
         network = load_network(network)
         sets = as_sets(sets, seed=options.seed, follow_links=options.follow_links)
-        job = job_of(network, sets, options, threads=cluster.threads)
+        job = job_of(network, sets, options, cluster)
         options = replace(options, memory=min(memory_budget(options.memory), cluster.memory))
     ready = make_ready(network, sets, options)
     if cluster is not None:
-        ready = _record_elsewhere(cluster, job, ready)
+        _record_elsewhere(cluster, job, ready)
     show, network, stimuli, fit = ready.show, ready.show.network, ready.show.stimuli, ready.show.fit
-    with held_store(ready) as opened:
+    with held_store(ready, emptied=cluster is not None) as opened:
         passes = Passes(show, ready.plan, opened, ready.budget)
         recorded, skipped = passes.record()
     make_clipped(stimuli, fit)
@@ -250,14 +261,16 @@ AS_BEGUN = "%s goes on %s, as it was begun, so that its numbers stay the same; t
 
 
 @contextmanager
-def held_store(ready: Ready, part: Part | None = None, *, already: bool = False) -> Iterator[Store]:
+def held_store(
+    ready: Ready, part: Part | None = None, *, already: bool = False, emptied: bool = False
+) -> Iterator[Store]:
     """Give the store that responses go to, which nobody else writes to meanwhile, but for other parts.
 
     The first of several parts fixes what all go by: sizes, whether the pass is compiled, who records what.
-    Where this process holds the folder `already`, it is left to it.
+    Where this process holds the folder `already`, it is left to it; where it has `emptied` it, that is done.
     """
     show, plan, budget = ready.show, ready.plan, ready.budget
-    path, batch_size, fresh = show.options.store, show.options.batch_size, show.options.fresh
+    path, batch_size, fresh = show.options.store, show.options.batch_size, show.options.fresh and not emptied
     at_once = batch_size or best_batch_size(show.network, plan, None if path is None else budget)
     if path is None:
         if fresh or not show.options.record:
@@ -352,8 +365,13 @@ def _cluster_of(options: RecordOptions) -> Cluster | None:
     return cluster_of(options.client) if options.record else None
 
 
-def _record_elsewhere(cluster: Cluster, job: Job, ready: Ready) -> Ready:
-    """Let workers record what is missing of a store, task by task; return what is left to do with it.
+def _begins(options: RecordOptions) -> bool:
+    """Return whether nothing is recorded yet, so that all workers have something to do at once."""
+    return options.fresh or not (user_path(options.store) / RECORDINGS).exists()
+
+
+def _record_elsewhere(cluster: Cluster, job: Job, ready: Ready) -> None:
+    """Let workers record what is missing of a store, task by task.
 
     They share the folder, as parts do. Two that give out tasks at once do not share it with one another.
     """
@@ -361,17 +379,18 @@ def _record_elsewhere(cluster: Cluster, job: Job, ready: Ready) -> Ready:
     with held_store(ready) as store:  # alone: with fresh=True it is emptied
         begun, batch_size = bool(store.batches or store.divisions), store.batch_size
     batches = sum(math.ceil(len(given) / batch_size) for given in ready.show.stimuli.values())
-    ready = replace(ready, show=replace(ready.show, options=replace(ready.show.options, fresh=False)))
     job = job._replace(identity=ready.identity, behaviour=ready.behaviour)
     with held(folder, share="what workers record"), given_out(cluster, job, folder) as work:
-        seconds = 0.0 if begun else work.one(_seconds_of_a_batch, batch_size)
+        seconds = 0.0
+        if not begun:
+            work.begin(_load)
+            seconds = work.one(_seconds_of_a_batch, batch_size)
         part = Part(1, work.tasks(batches, seconds))
-        with held_store(ready, part, already=True) as store:
+        with held_store(ready, part, already=True, emptied=True) as store:
             tasks = Passes(ready.show, ready.plan, store, ready.budget, part=part).tasks()
         if any(task.lacking for task in tasks):
             rounds = 2 if ready.plan.ranked else 1
             work.all(_record_task, tasks, ready.show.stimuli, ready.show.options.progress, rounds=rounds)
-    return ready
 
 
 @dataclass

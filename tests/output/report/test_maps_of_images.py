@@ -72,6 +72,33 @@ def test_pictures_on_the_map(browser: Browser) -> None:
             page.keyboard.press("Escape")
 
 
+RANGES_OF_MAP = """() => {
+    const {xaxis, yaxis} = document.getElementById("map")._fullLayout;
+    return [...xaxis.range, ...yaxis.range];
+}"""
+
+
+@pytest.mark.browser
+def test_a_double_click_on_the_map(browser: Browser) -> None:
+    """The whole map of that layer is shown again, with pictures of the same size."""
+    with browsing(browser) as context:
+        page = opened(context, page_of(bare))
+        for layer in (1, 2):
+            page.select_option("#layer", str(layer))
+            ranges = page.evaluate(RANGES_OF_MAP)
+            left, top = page.evaluate(POINT, 0)
+            page.mouse.move(left - 30, top - 30)
+            page.mouse.down()
+            page.mouse.move(left + 60, top + 60, steps=3)
+            page.mouse.up()
+            assert page.evaluate(RANGES_OF_MAP) != ranges
+            pixel = (ranges[1] - ranges[0]) / 1000
+            for _ in range(2):  # of Plotly's own, the second would give ranges of its choice
+                page.mouse.dblclick(left + 5, top + 5)
+                np.testing.assert_allclose(page.evaluate(RANGES_OF_MAP), ranges, atol=pixel)
+                page.wait_for_timeout(400)  # four clicks are not two double clicks to Plotly
+
+
 @pytest.mark.browser
 def test_a_map_without_pictures(browser: Browser) -> None:
     """Marks have the colours and symbols of the sets; hidden ones have none; without distances it is said."""

@@ -37,7 +37,7 @@ function drawBetween() {
     uirevision: `between ${state.apart}`,
     xaxis: layerAxis("between"),
     yaxis: axis({ title: data.normalize === "none" ? "median distance / \u221aK" : "median distance / (SD of both \u221aK)", rangemode: "tozero" }),
-  });
+  }, CHOOSES_LAYER);
   explainLines("between-legend", BETWEEN_LINES.map((line) => ({ text: line === "between" ? "between the two" : element("span", {}, "within ", namedSet(line === "within_first" ? pair.first : pair.second)), colour: looks[line].colour, dash: "solid", width: line === "between" ? 2.5 : 1.5 })));
   const limits = pair.excess_low.some((value) => value !== null) ? ` Bars: the ${percent(pair.confidence)} interval of the excess, between less the mean of the two within, for other ${words.items} of the same kinds; too wide where both are of one kind.` : "";
   byId("between-caption").textContent = `Median distances of pairs with one ${words.item} of either set, and of pairs within each, all divided by one SD, that of both sets.${limits} Filled marks: corrected p < ${data.level}, by permuting ${words.items} between the sets; p allows for all ${words.places} together.`;

@@ -176,7 +176,7 @@ function drawContrastTable() {
 
 function drawContrast() {
   if (!byId("contrast")) return;
-  draw("contrast", contrastTraces(), contrastLayout());
+  draw("contrast", contrastTraces(), contrastLayout(), CHOOSES_LAYER);
   byId("contrast-caption").textContent = contrastCaption();
   drawContrastTable();
 }

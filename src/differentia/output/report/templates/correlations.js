@@ -74,6 +74,7 @@ function drawCorrelations() {
         { ...line, yref: "paper", y0: 0, y1: 1, x0: followedLayer(), x1: followedLayer(), line: { color: soft, width: 1, dash: "dot" } },
       ],
     },
+    CHOOSES_LAYER,
   );
 }
 

@@ -298,7 +298,7 @@ function pairSymbols({ first, second }) {
 }
 
 function drawCurves() {
-  draw("curves", curveTraces(), curvesLayout());
+  draw("curves", curveTraces(), curvesLayout(), CHOOSES_LAYER);
   explainLines("curves-legend", explainedLines());
   byId("curves-caption").textContent = curvesCaption();
 }

@@ -12,6 +12,8 @@ function drawAll() {
   drawBetween();
 }
 
+const CHOOSES_LAYER = { plotly_click: (event) => chooseLayer(Math.round(event.points[0].x)) };
+
 function chooseLayer(place) {
   state.layer = Math.max(0, Math.min(data.layers.length - 1, place));
   keepAddress();
@@ -252,7 +254,6 @@ function start() {
   const asked = readAddress();
   showState();
   drawAll();
-  for (const plot of ["curves", "contrast", "between", "correlations"]) if (byId(plot)) byId(plot).on("plotly_click", (event) => chooseLayer(Math.round(event.points[0].x)));
   scrollToAddress(asked);
   document.body.dataset.ready = "true";
 }

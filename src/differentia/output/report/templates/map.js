@@ -56,8 +56,7 @@ function drawMap() {
     images: pictured ? rows.map((row, at) => ({ source: pictures[at], xref: "x", yref: "y", x: x[at], y: y[at], sizex: PICTURE * pixel, sizey: PICTURE * pixel, xanchor: "center", yanchor: "middle", layer: "above" })) : [],
     xaxis: axis({ title: title(0), range: ranges[0], constrain: "domain" }),
     yaxis: axis({ title: title(1), range: ranges[1], scaleanchor: "x", constrain: "domain" }),
-  });
-  watchMap();
+  }, { plotly_hover: ({ points: [point] }) => showOnMap(point.customdata), plotly_click: ({ points: [point] }) => enlargeOnMap(point.customdata) });
   explainSets("map-legend");
   const thinned = pairs.images.length < data.n_images ? ` ${pairs.images.length} of ${counted(data.n_images)} are shown, evenly chosen from each set.` : "";
   const enlarged = pictures.some((source) => source) ? " Point at one to see it, choose it to see it larger." : "";
@@ -75,15 +74,8 @@ function showOnMap(row) {
   byId("map-picture").replaceChildren(...(source ? [picture(row)] : []));
 }
 
-function watchMap() {
-  const place = byId("map");
-  if (!place.on || place.dataset.watched) return;
-  place.dataset.watched = "true";
-  place.on("plotly_hover", (event) => showOnMap(event.points[0].customdata));
-  place.on("plotly_click", (event) => {
-    const row = event.points[0].customdata;
-    showOnMap(row);
-    const image = byId("map-picture").querySelector("img");
-    if (image) enlarge(row, image);
-  });
+function enlargeOnMap(row) {
+  showOnMap(row);
+  const image = byId("map-picture").querySelector("img");
+  if (image) enlarge(row, image);
 }

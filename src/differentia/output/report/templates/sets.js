@@ -42,17 +42,17 @@ function drawSets() {
     height: height + 130,
     xaxis: { ...layerAxis("sets-map"), tickvals: layers, ticktext: layers.map((place) => plain(shortened(data.layers[place].name, 24))) },
     yaxis: axis({ tickmode: "array", tickvals: named, ticktext: named.map((row) => plain(shortened(data.sets[order[row]].name, longest))), autorange: "reversed", showgrid: false }),
-  });
-  byId("sets-map").removeAllListeners("plotly_click");
-  byId("sets-map").on("plotly_click", ({ points: [{ x, y }] }) => {
-    state.hidden.delete(order[y]);
-    showState();
-    chooseLayer(x);
-    drawAll();
-  });
+  }, { plotly_click: ({ points: [{ x, y }] }) => chooseField(order[y], x) });
   const relative = state.values === "raw" ? "" : ` relative to ${data.reference}`;
   const unit = data.unit && state.values === "raw" ? `, in the ${data.unit}` : "";
   byId("sets-caption").textContent = `Differentiation${relative} of ${counted(order.length)} sets${unit}: ${kind.counted ? `${counted(kind.n_units[count])} ${kind.noun}` : kind.units}. Choose a field to see its ${words.place} below, and the set among the curves.`;
+}
+
+function chooseField(set, layer) {
+  state.hidden.delete(set);
+  showState();
+  chooseLayer(layer);
+  drawAll();
 }
 
 // Names that hold what is looked for; those that do not are hidden, and left as they are by "all" and "none".

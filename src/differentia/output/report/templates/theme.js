@@ -63,7 +63,8 @@ function layoutOf(options) {
 const PAPER_WIDTH = 680;
 let printing = false;
 
-const CONFIG = { responsive: true, displayModeBar: false };
+// A double click shows the whole again; Plotly's own would go by the ranges of what was drawn first.
+const CONFIG = { responsive: true, displayModeBar: false, doubleClick: false };
 
 // A finger that scrolls the page must not zoom a plot.
 const dragmode = () => (window.matchMedia("(pointer: coarse)").matches ? false : "zoom");
@@ -73,12 +74,23 @@ const paperWidth = (place) => (place.closest(".side-by-side") ? PAPER_WIDTH / 2 
 
 const widthOf = (id) => (printing ? paperWidth(byId(id)) : byId(id).clientWidth);
 
-function draw(id, traces, layout) {
+// What a layout says of the ranges of its axes, as Plotly.relayout takes it.
+function rangesOf(layout) {
+  const axes = Object.entries({ xaxis: {}, yaxis: {}, ...layout }).filter(([name]) => /^[xy]axis\d*$/.test(name));
+  return Object.fromEntries(axes.map(([name, { range, autorange = true }]) => (range ? [`${name}.range`, [...range]] : [`${name}.autorange`, autorange])));
+}
+
+function draw(id, traces, layout, events = {}) {
   const place = byId(id);
+  const whole = rangesOf(layout);
   place.replaceChildren(...(place.data ? place.childNodes : []));
   place.style.height = `${layout.height}px`; // which Plotly asks for when the window changes
   const size = printing ? { width: paperWidth(place), autosize: false } : { autosize: true };
-  return Plotly.react(place, traces, layoutOf({ dragmode: dragmode(), ...size, ...layout }), CONFIG);
+  Plotly.react(place, traces, layoutOf({ dragmode: dragmode(), ...size, ...layout }), CONFIG);
+  for (const [name, listener] of Object.entries({ plotly_doubleclick: () => Plotly.relayout(place, whole), ...events })) {
+    place.removeAllListeners(name); // of an earlier drawing
+    place.on(name, listener);
+  }
 }
 
 // A sentence where there is nothing to draw.
