@@ -105,8 +105,9 @@ class RecordOptions:
         "auto",
         "Whether PyTorch compiles the pass",
         doc=', together with what reads it. "auto" times the first batches, and compiles where enough '
-        "images are left to make up for the time that takes. Where there is no compiler the pass is not "
-        "compiled, and the logger ``differentia`` says so",
+        "images are left to make up for the time that takes; never where several processes record (parts, "
+        "the workers of a client). Where there is no compiler the pass is not compiled, and the logger "
+        "``differentia`` says so",
     )
     compress: Annotated[str, COMPRESS] | None = option(
         None,
