@@ -194,9 +194,10 @@ class RecordOptions:
         None,
         "",
         doc="Whether a bar shows how far the call is: by default where standard error is a terminal, and in "
-        "notebooks; True shows one on any standard error, False none. Or a function, called as "
-        "``progress(done, total, stage)`` whenever one more is done: ``recording cats`` counts the images "
-        "of all sets (twice where they are shown twice), with the set at hand; ``measuring`` counts layers",
+        "notebooks; elsewhere the logger ``differentia`` says it every five minutes. True shows a bar on any "
+        "standard error, False nothing. Or a function, called as ``progress(done, total, stage)`` whenever "
+        "one more is done: ``recording cats`` counts the images of all sets (twice where they are shown "
+        "twice), with the set at hand; ``measuring`` counts layers",
         in_file=False,
     )
 
