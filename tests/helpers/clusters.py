@@ -28,9 +28,8 @@ from differentia.recording.cluster import local_workers
 def begin_server() -> None:
     """Have a server import what processes of Dask need, once: they are forked from it."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        [*IMPORTED, "distributed.cli.dask_scheduler", "distributed.cli.dask_worker", "helpers.cluster_tasks"]
-    )
+    dask_itself = ("distributed.cli.dask_scheduler", "distributed.cli.dask_worker")
+    context.set_forkserver_preload([*IMPORTED, *dask_itself, __name__, "helpers.cluster_tasks"])
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(sys.path)}.items():
             patch.setenv(name, value)
