@@ -1033,11 +1033,10 @@ def test_a_command_with_workers_is_killed(
     with lab_cluster(prepare(tmp_path / "lab")) as lab:
         run = lab.begin(command, *arguments, log="first", TMPDIR=str(lab.folder))
         wait_for(lambda: batches(lab) > 2)
-        (os.killpg if number == signal.SIGINT else os.kill)(run.pid, number)
-        ended(run)
+        stopped = kill(run, number, group=number == signal.SIGINT)
         wait_for(lambda: not lab.processes())
         if number != signal.SIGKILL:
-            assert_told(ended(run), 128 + number, "stopped; run the same command again")
+            assert_told(stopped, 128 + number, "stopped; run the same command again")
             assert list(lab.folder.glob("differentia-*")) == [], "what workers put beside"
         before = finished_chunks(lab.folder / "out")
         assert len(before) > 2

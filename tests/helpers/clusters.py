@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import dask
@@ -23,6 +22,11 @@ from helpers.run_server import DRAWING, IMPORTED
 from helpers.runs import ENVIRONMENT, LONG, Ended
 
 from differentia.recording.cluster import local_workers
+
+if sys.platform == "win32":  # which forks nothing: what uses it is skipped
+    from multiprocessing import Process as ForkServerProcess
+else:
+    from multiprocessing.context import ForkServerProcess
 
 
 def begin_server() -> None:
@@ -183,10 +187,10 @@ def ended(process: LabProcess) -> Ended:
     return Ended(process.exitcode, process.log.read_text())
 
 
-def kill(process: LabProcess, number: int = signal.SIGKILL) -> Ended:
-    """Send a signal, wait for the end, and return how it ended."""
+def kill(process: LabProcess, number: int = signal.SIGKILL, *, group: bool = False) -> Ended:
+    """Send a signal, perhaps to all that it began, too; wait for the end, and return how it ended."""
     assert process.pid is not None
-    os.kill(process.pid, number)
+    (os.killpg if group else os.kill)(process.pid, number)
     return ended(process)
 
 
