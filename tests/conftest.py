@@ -35,8 +35,10 @@ LONGEST = (
     *("test_real_data.py", "test_reliability.py", "output/report/test_reading.py", "test_tutorial.py"),
     *("output/report/test_intervals.py", "test_guides.py", "output/report/test_exploring.py", "test_site.py"),
     *("cli/test_measuring.py", "output/figures/test_save.py", "test_readme.py", "networks/test_keras.py"),
-    *("networks/test_runner.py", "output/figures/test_lines.py", "cli/test_resuming.py"),
+    *("networks/test_runner.py", "output/figures/test_lines.py", "cli/test_neurons.py"),
+    *("cli/test_parts.py", "recording/test_cluster.py", "cli/test_resuming.py"),
     *("output/report/test_page.py", "cli/test_commands.py", "cli/test_stopping.py"),
+    *("experiment/test_workers.py", "recording/test_parts.py", "recording/test_resuming.py"),
     *("results/test_published.py", "results/test_precision.py", "test_zoo.py"),
 )
 

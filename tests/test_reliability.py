@@ -21,13 +21,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import PIL.Image
 import pytest
-from helpers.clusters import WITHOUT_VIEWS, LabCluster, ended, kill, lab_cluster, wait_for
+from helpers.clusters import LabCluster, command, ended, kill, lab_cluster, wait_for
 from helpers.documents import DOCS, script
 from helpers.networks import factory
 from helpers.run_server import Step
 from helpers.runs import (
     ENVIRONMENT,
-    LONG,
     Ended,
     Run,
     Runner,
@@ -888,7 +887,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What one process makes of it."""
     folder = prepare(tmp_path_factory.mktemp("alone"))
     with lab_cluster(folder) as lab:
-        run = ended(lab.begin("-c", WITHOUT_VIEWS, *ON_A_CLUSTER, log="said"))
+        run = ended(lab.begin(command, *ON_A_CLUSTER, log="said"))
     assert run.code == 0, run.said
     return folder / "out"
 
@@ -958,7 +957,7 @@ def test_all_workers_are_killed(nth: int, lab: LabCluster, alone: Path, tried: A
         kill(worker)
     before = finished_chunks(lab.folder / "out")
     time.sleep(1)
-    assert run.poll() is None
+    assert run.is_alive()
     lab.worker()
     assert "gone (tcp://" in finish(lab, run, alone).said
     assert written_again(lab, before) == []
@@ -992,10 +991,10 @@ def test_the_client_is_killed(number: signal.Signals, lab: LabCluster, alone: Pa
     lab.worker()
     run = lab.command(*ON_A_CLUSTER)
     wait_for(lambda: batches(lab) > 2)
-    kill(run, number)
+    stopped = kill(run, number)
     before = finished_chunks(lab.folder / "out")
-    assert run.returncode == (-number if number == signal.SIGKILL else 128 + number)
-    assert "Traceback" not in ended(run).said
+    assert stopped.code == (-number if number == signal.SIGKILL else 128 + number)
+    assert "Traceback" not in stopped.said
     finish(lab, lab.command(*ON_A_CLUSTER), alone)
     assert written_again(lab, before) == []
     tried()
@@ -1030,19 +1029,18 @@ def test_a_command_with_workers_is_killed(
     number: signal.Signals, tmp_path: Path, alone: Path, tried: Any
 ) -> None:
     """Its workers end with it, whatever it was sent; Ctrl-C is sent to them, too."""
-    command = ("-c", WITHOUT_VIEWS, *ON_A_CLUSTER, "--workers", "2")
+    arguments = (*ON_A_CLUSTER, "--workers", "2")
     with lab_cluster(prepare(tmp_path / "lab")) as lab:
-        run = lab.begin(*command, log="first", TMPDIR=str(lab.folder))
+        run = lab.begin(command, *arguments, log="first", TMPDIR=str(lab.folder))
         wait_for(lambda: batches(lab) > 2)
-        (os.killpg if number == signal.SIGINT else os.kill)(run.pid, number)
-        run.wait(LONG)
+        stopped = kill(run, number, group=number == signal.SIGINT)
         wait_for(lambda: not lab.processes())
         if number != signal.SIGKILL:
-            assert_told(ended(run), 128 + number, "stopped; run the same command again")
+            assert_told(stopped, 128 + number, "stopped; run the same command again")
             assert list(lab.folder.glob("differentia-*")) == [], "what workers put beside"
         before = finished_chunks(lab.folder / "out")
         assert len(before) > 2
-        finish(lab, lab.begin(*command, log="second"), alone)
+        finish(lab, lab.begin(command, *arguments, log="second"), alone)
         assert set(finished_chunks(lab.folder / "out")) > set(before)
     tried()
 
@@ -1106,7 +1104,7 @@ def test_workers_with_too_little_memory(lab: LabCluster, tried: Any) -> None:
 @fault("Two commands use a cluster for one folder", f"{TOLD} 1; the first goes on; the same bits")
 def test_two_clients(lab: LabCluster, alone: Path, tried: Any) -> None:
     lab.worker(SECONDS="0.7")
-    runs = sorted([lab.command(*ON_A_CLUSTER), lab.command(*ON_A_CLUSTER)], key=lambda run: run.wait(LONG))
+    runs = sorted([lab.command(*ON_A_CLUSTER), lab.command(*ON_A_CLUSTER)], key=lambda run: ended(run).code)
     finish(lab, runs[0], alone)
     assert_told(ended(runs[1]), 1, "is in use by process", "wait for it")
     assert set(finished_chunks(lab.folder / "out").values()) == {1}

@@ -309,6 +309,7 @@ def test_several_kinds_of_units(folder: Path, capsys: pytest.CaptureFixture[str]
             layers=["input", "block1_pool", "predictions"],
             n_units=None if kind == "filter_mean" else (50, 1000),
             draws=3,
+            views=False,
         )
         np.testing.assert_array_equal(result["differentiation"], alone["differentiation"])
         of_kind = [record for record in records if record["units"] == kind]

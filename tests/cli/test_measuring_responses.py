@@ -136,7 +136,7 @@ WRONG = [
 
 
 def test_wrong_input_is_one_line(file: Path, tmp_path: Path, capsys: Capture) -> None:
-    """Exit code 2, nothing on stdout, and no result."""
+    """Exit code 2, nothing on stdout, and no folder that was not there."""
     values = np.ones((4, 3))
     values[2, 1] = np.nan
     np.savez(tmp_path / "nan.npz", movie=values)
@@ -146,10 +146,25 @@ def test_wrong_input_is_one_line(file: Path, tmp_path: Path, capsys: Capture) ->
         assert shown.out == ""
         (only,) = [text for text in shown.err.splitlines() if text.strip()]
         assert only.startswith(f"differentia: {line.format(tmp_path)}")
-        assert not (tmp_path / "o" / "result.nc").exists()
+        assert not (tmp_path / "o").exists()
     (tmp_path / "e.toml").write_text('out = "o"\n[responses]\nfile = "nan.npz"\n')
     assert main(["run", str(tmp_path / "e.toml")]) == 2
     assert f"e.toml: {tmp_path}/nan.npz: set 'movie'" in capsys.readouterr().err
+    (tmp_path / "o").mkdir()
+    for arguments, _ in WRONG:
+        assert main(["measure-responses", *(one.format(tmp_path) for one in arguments)]) == 2
+        assert [*(tmp_path / "o").iterdir()] == []
+
+
+@pytest.mark.slow
+def test_a_wrong_file_and_workers(tmp_path: Path, capsys: Capture) -> None:
+    """They leave no folder behind either."""
+    pytest.importorskip("distributed")
+    np.savez(tmp_path / "nan.npz", movie=np.full((4, 3), np.nan))
+    given = [str(tmp_path / "nan.npz"), "--workers", "1", "--out", str(tmp_path / "o")]
+    assert main(["measure-responses", *given]) == 2
+    assert "nan.npz: set 'movie', population 'all' holds nan" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["nan.npz"]
 
 
 def test_options_of_recording_are_refused(file: Path, tmp_path: Path, capsys: Capture) -> None:

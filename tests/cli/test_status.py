@@ -63,8 +63,8 @@ def test_a_measured_folder(tmp_path: Path, capsys: Capture) -> None:
     assert "behaviour" not in recording["about"]
     assert (recording["size"], recording["files"]) == (known.size, known.files)
     assert recording["sets"] == [
-        {"name": "noise", "kept": 3, "unreadable": 0, "missing": 0},
-        {"name": "digits", "kept": 4, "unreadable": 0, "missing": 0},
+        {"name": "noise", "kept": 3, "unreadable": 0, "missing": 0, "earlier": 0},
+        {"name": "digits", "kept": 4, "unreadable": 0, "missing": 0, "earlier": 0},
     ]
     quantities = {(one["layer"], one["what"]): one for one in recording["quantities"]}
     assert quantities["input", "random-0"]["columns"] == 50
@@ -92,6 +92,26 @@ def test_what_is_missing(tmp_path: Path, capsys: Capture) -> None:
     assert "1 of 2 tasks are begun or done." in said
     assert "Killed runs left 1 file (2 kB), which whoever goes on takes over." in said
     assert "\x1b" not in said
+
+
+def test_a_set_that_grew_and_was_recorded_in_parts(tmp_path: Path, capsys: Capture) -> None:
+    """Nothing is missing where a part has taken what was there for its own; before, the new images are."""
+    out = tmp_path / "out"
+    measure = ["measure", "digits", *FAST, "--no-views", "--batch-size", "4", "--out", str(out)]
+    assert main([*measure, "--set", "noise=noise:8"]) == 0
+    grown = [*measure, "--set", "noise=noise:16"]
+    assert main([*grown, "--part", "1/4"]) == 0
+    (facts,) = as_json(capsys, out)["recordings"][0]["sets"]
+    assert facts == {"name": "noise", "kept": 8, "unreadable": 0, "missing": 8, "earlier": 8}
+    for part in ("2/4", "3/4", "4/4"):
+        assert main([*grown, "--part", part]) == 0
+    said = told(capsys, str(out))
+    assert rows_of(said)["noise"] == ["16", "0", "0"]
+    words = " ".join(said.split())
+    assert (
+        "Nothing is missing. 8 images of sets that grew count as there, as they were recorded before" in words
+    )
+    assert main([*grown, "--no-record"]) == 0
 
 
 def test_a_damaged_recording(tmp_path: Path, capsys: Capture) -> None:

@@ -20,17 +20,17 @@ import pytest
 import torch
 from distributed import Client, LocalCluster
 from helpers.cluster_tasks import double, fail_at_first, fail_in_one, process, refuse, spent
-from helpers.clusters import wait_for
+from helpers.clusters import forked, forked_workers, wait_for
 from helpers.runs import ENVIRONMENT, LONG
 
 import differentia as dif
-from differentia.recording.cluster import Cluster, cluster_of, local_workers, scheduler_at
+from differentia.recording.cluster import Cluster, cluster_of, scheduler_at
 
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
     """Two processes, which restart where they are killed."""
-    with local_workers(2) as client:
+    with forked_workers(2) as client:
         yield client
 
 
@@ -115,6 +115,7 @@ def test_a_task_that_fails_everywhere(cluster: Cluster, tmp_path: Path) -> None:
 def test_one_task_at_a_time(tmp_path: Path) -> None:
     """A worker of two threads has two tasks, and does one; left to itself it does both."""
     with (
+        forked(),
         LocalCluster(1, threads_per_worker=2, dashboard_address=":0", local_directory=tmp_path) as one,
         Client(one) as client,
     ):
@@ -129,6 +130,7 @@ def test_one_task_at_a_time(tmp_path: Path) -> None:
 def test_a_cluster_that_grows_with_the_work(tmp_path: Path) -> None:
     """It sees that there is more than its workers do."""
     with (
+        forked(),
         LocalCluster(1, threads_per_worker=1, dashboard_address=":0", local_directory=tmp_path) as grows,
         Client(grows) as client,
     ):

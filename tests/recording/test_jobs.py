@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from differentia.networks.origin import Origin
 from differentia.recording.division import Promised
@@ -50,14 +53,16 @@ class Asked:
         yield from ((at, None) for at in range(len(tasks)))
 
 
-def test_work_is_told_with_its_images(tmp_path: Path) -> None:
-    """Tasks that lack nothing are not given out; the others keep their numbers."""
+def test_work_is_told_with_its_images(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Tasks that lack nothing are not given out; the others keep their numbers, and one line counts them."""
+    caplog.set_level(logging.INFO)
     workers, told = Asked(), list[tuple[int, int]]()
     job = Job("net?a=b", Origin("digits", {}), {}, {}, {}, 1, None)
     work = Work(workers, job, tmp_path, "job", {})  # type: ignore[arg-type]
     batches = [Promised("noise", range(5)), Promised("noise", range(5, 9)), Promised("grey", range(6))]
     tasks = [Task([batch], 0 if batch.images[0] == 5 else len(batch.images)) for batch in batches]
     work.all(print, tasks, SETS, lambda done, total, _: told.append((done, total)), rounds=2)
+    assert caplog.messages == ["recording 11 images with 2 workers in 2 tasks"]
     place = (str(tmp_path), "job")
     assert workers.tasks == [(*place, n, 3, first) for first in (True, False) for n in (1, 3)]
     assert workers.about[:2] == [

@@ -98,6 +98,7 @@ def test_free_memory_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_usable_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that this process may use, where the system tells; else those that there are."""
+    monkeypatch.delenv("SLURM_CPUS_PER_TASK", raising=False)
     monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 5}, raising=False)
     assert usable_cores() == 2
     monkeypatch.delattr("os.sched_getaffinity")
@@ -105,6 +106,19 @@ def test_usable_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     assert usable_cores() == 7
     monkeypatch.setattr("os.cpu_count", lambda: None)
     assert usable_cores() == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "cores"), [("2", 2), ("1", 1), ("8", 8), ("64", 8), ("0", 8), ("", 8), ("2(x4)", 8), ("-1", 8)]
+)
+def test_usable_cores_of_a_job(asked: str, cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as it asked Slurm for, which may not have bound it to them; never more than there are."""
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", asked)
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {*range(8)}, raising=False)
+    assert usable_cores() == cores
+    monkeypatch.delattr("os.sched_getaffinity")
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    assert usable_cores() == cores
 
 
 @pytest.mark.parametrize(

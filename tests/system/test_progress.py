@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import pty
 import re
@@ -78,6 +79,27 @@ def test_nothing_where_nobody_looks_on(capfd: pytest.CaptureFixture[str]) -> Non
         with shown_progress(given) as report:
             report(1, 2, "recording cats")
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_line_now_and_then_where_nobody_looks_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every five minutes at most, of what is being done; none with False."""
+    now = 1000.0
+    monkeypatch.setattr("differentia.system.progress.time.monotonic", lambda: now)
+    caplog.set_level(logging.INFO)
+    for given in (False, None):
+        with shown_progress(given) as report:
+            for minute in range(13):
+                now += 60.0
+                report(1000 * minute, 20_000, "recording with 2 workers, 13 images/s")
+            now += 300.0
+            report(0, 1, "report")
+    assert caplog.messages == [
+        "recording with 2 workers, 13 images/s: 5,000/20,000 images",
+        "recording with 2 workers, 13 images/s: 11,000/20,000 images",
+        "report",
+    ]
 
 
 def frames(shown: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -180,21 +180,31 @@ def measure_responses_into(
     file, options = experiment.responses.file, experiment.measure.model_dump()
 
     from differentia.experiment.measure import measure_responses
-    from differentia.recording.response_files import read_labelled_responses
     from differentia.results.dataset import with_provenance
 
     client = context.with_resource(where.client(debug="--debug" in context.obj))
-    # Workers measure what is in a file; else it is read before the folder is made.
-    responses = read_labelled_responses(file) if client is None else file
-    require_writable(folder, f"--out {folder}")
-    context.with_resource(held(folder))
+    context.with_resource(_made_and_held(folder))
     with seen(shown.quiet) as progress:
-        result = measure_responses(responses, memory=memory, client=client, progress=progress, **options)
+        result = measure_responses(file, memory=memory, client=client, progress=progress, **options)
         result = with_provenance(result, responses=file)
         write_responses_experiment(folder / EXPERIMENT, experiment)
         measured = {str(result["units"].item()): result}
         results, written = write_results(context, folder, measured, shown.figures, progress)
     tell(folder, results, written, shown)
+
+
+@contextmanager
+def _made_and_held(folder: Path) -> Iterator[None]:
+    """Hold a folder alone; one that was made for this is removed again where nothing was written into it."""
+    is_new = not folder.exists()
+    require_writable(folder, f"--out {folder}")
+    try:
+        with held(folder):
+            yield
+    finally:
+        if is_new:
+            with suppress(OSError):  # it holds something
+                folder.rmdir()
 
 
 def require_a_store(part: Part, *, store: bool, fresh: bool, record: bool) -> None:

@@ -123,6 +123,11 @@ def _sentences(one: RecordingContents) -> Iterator[str]:
         yield f"There are {' and '.join(parts)}."
     else:
         yield "Nothing is missing."
+    if earlier := sum(of.earlier for of in one.sets):
+        yield (
+            f"{counted(earlier, 'image')} of sets that grew count as there, as they were recorded before: "
+            "the next part that has them looks whether they have changed."
+        )
     if one.tasks > 1:
         yield f"{one.tasks_begun:,} of {counted(one.tasks, 'task')} are begun or done."
     if left := [of.size for of in one.unfinished if of.left]:

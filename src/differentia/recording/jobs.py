@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import re
 import socket
@@ -37,6 +38,8 @@ from differentia.system.locking import held
 from differentia.system.machine import memory_budget
 from differentia.system.progress import Progress
 from differentia.system.showing import counted
+
+logger = logging.getLogger(__name__)
 
 Found = TypeVar("Found")
 
@@ -246,6 +249,11 @@ class Work:
         total, begun = rounds * images, time.monotonic()
         there = rounds * (images - sum(lacking.values()))
         name = plain(self._job.name)
+        logger.info(
+            "recording %s with %s in %s",
+            *(counted(sum(lacking.values()), "image"), counted(self._cluster.count, "worker")),
+            counted(len(numbers), "task"),
+        )
         for nth in range(rounds):
             finished: set[int] = set()
 

@@ -105,8 +105,9 @@ class RecordOptions:
         "auto",
         "Whether PyTorch compiles the pass",
         doc=', together with what reads it. "auto" times the first batches, and compiles where enough '
-        "images are left to make up for the time that takes. Where there is no compiler the pass is not "
-        "compiled, and the logger ``differentia`` says so",
+        "images are left to make up for the time that takes; never where several processes record (parts, "
+        "the workers of a client). Where there is no compiler the pass is not compiled, and the logger "
+        "``differentia`` says so",
     )
     compress: Annotated[str, COMPRESS] | None = option(
         None,
@@ -193,9 +194,10 @@ class RecordOptions:
         None,
         "",
         doc="Whether a bar shows how far the call is: by default where standard error is a terminal, and in "
-        "notebooks; True shows one on any standard error, False none. Or a function, called as "
-        "``progress(done, total, stage)`` whenever one more is done: ``recording cats`` counts the images "
-        "of all sets (twice where they are shown twice), with the set at hand; ``measuring`` counts layers",
+        "notebooks; elsewhere the logger ``differentia`` says it every five minutes. True shows a bar on any "
+        "standard error, False nothing. Or a function, called as ``progress(done, total, stage)`` whenever "
+        "one more is done: ``recording cats`` counts the images of all sets (twice where they are shown "
+        "twice), with the set at hand; ``measuring`` counts layers",
         in_file=False,
     )
 

@@ -115,7 +115,7 @@ CROP = Choice(
 COMPILE = Choice(
     "compile",
     ("auto", "always", "never"),
-    {"auto": "where enough images are left to repay it"},
+    {"auto": "where one process records, and enough images are left to repay it"},
     _by_synonym(always="yes true on 1", never="no false off 0"),
 )
 COMPRESS = Choice(

@@ -40,9 +40,14 @@ _VERSION_2 = _Controller("sys/fs/cgroup", "memory.max", "memory.current", "inact
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use: a cluster's scheduler may allow a job some of them."""
+    """Return how many cores this process may use: a cluster's scheduler may allow a job some of them.
+
+    Not every cluster with Slurm binds a job to those that it asked for.
+    """
     allowed = getattr(os, "sched_getaffinity", None)  # Linux
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
+    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
+    asked = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    return min(cores, int(asked)) if asked.isdecimal() and int(asked) else cores
 
 
 def free_memory(root: Path = Path("/")) -> int:

@@ -1,7 +1,8 @@
-"""How far a long call is: told to a function that a user gave, or shown on a bar where somebody looks on."""
+"""How far a long call is: told to a function, shown on a bar where somebody looks on, else logged."""
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
@@ -13,6 +14,8 @@ from differentia.errors import InputError
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
+
+logger = logging.getLogger(__name__)
 
 #: Called with how many are done, of how many, and the stage; what is counted depends on it: see `COUNTED`.
 Progress = Callable[[int, int, str], None]
@@ -29,6 +32,9 @@ COUNTED = {
 
 #: In seconds: a notebook's line is written anew no more often.
 _PAUSE = 0.2
+
+#: In seconds: where nobody looks on, a line is logged no more often.
+_INTERVAL = 300.0
 
 #: Held by the call whose bar is shown: there is one at a time.
 _shown = threading.Lock()
@@ -48,7 +54,8 @@ def require_progress(given: Any) -> Any:
 def shown_progress(given: Progress | bool | None = None) -> Iterator[Progress]:
     """Give a function that is to be called with progress: a user's own, or one that moves a bar.
 
-    By default there is a bar where stderr is a terminal, and in notebooks; with True on any stderr.
+    By default there is a bar where stderr is a terminal, and in notebooks; with True on any stderr. Elsewhere
+    a line is logged now and then.
     """
     if callable(given):
         yield given
@@ -79,12 +86,25 @@ def _bar(*, forced: bool) -> Iterator[Progress]:
     # Where something else has put itself in the place of stderr, a bar of its own stands there.
     looked_at = sys.stderr is not None and sys.stderr.isatty() and not isinstance(sys.stderr, FileProxy)
     if not forced and not (looked_at and console.is_interactive):
-        yield tell_nobody
+        yield _logging()
         return
     with _made(
         console, transient=True, redirect_stdout=sys.stdout is not None and sys.stdout.isatty()
     ) as bar:
         yield _moving(bar)
+
+
+def _logging() -> Progress:
+    """Return a function that logs how far a call is, once it is long."""
+    last = time.monotonic()
+
+    def report(done: int, total: int, stage: str) -> None:
+        nonlocal last
+        if time.monotonic() - last > _INTERVAL:
+            logger.info("%s", ": ".join(filter(None, (stage, _counted(done, total, stage)))))
+            last = time.monotonic()
+
+    return report
 
 
 @contextmanager
@@ -145,9 +165,8 @@ def _moving(bar: Bar) -> Progress:
     def report(done: int, total: int, stage: str) -> None:
         nonlocal stage_before
         what = stage.partition(" ")[0]
-        noun = COUNTED.get(what, "")
         # What is not counted is under way for as long as it takes.
-        count, known = (f"{done:,}/{total:,} {noun}", total) if noun else ("", None)
+        known = total if (count := _counted(done, total, stage)) else None
         if what == stage_before:
             bar.update(task, completed=done, total=known, description=stage, count=count)
         else:
@@ -155,3 +174,9 @@ def _moving(bar: Bar) -> Progress:
         stage_before = what
 
     return report
+
+
+def _counted(done: int, total: int, stage: str) -> str:
+    """Return how many are done of a stage, in words; nothing where nothing is counted."""
+    noun = COUNTED.get(stage.partition(" ")[0], "")
+    return f"{done:,}/{total:,} {noun}" if noun else ""

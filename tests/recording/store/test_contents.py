@@ -56,7 +56,7 @@ def test_a_whole_recording(tmp_path: Path, kind: str) -> None:
     found = only(tmp_path / "s")
     assert times(tmp_path) == before
     assert found.about["name"] == "net"
-    assert found.sets == (SetContents("a", sum(SIZES), 0, 0),)
+    assert found.sets == (SetContents("a", sum(SIZES), 0, 0, 0),)
     assert found.images == sum(SIZES)
     assert found.quantities == (WHOLE,)
     assert found.tasks == found.tasks_begun == (0 if kind == "older" else len(SIZES) // 2)
@@ -87,12 +87,12 @@ def test_what_is_missing(tmp_path: Path) -> None:
     """Batches that were promised, columns of those that are there, and images that could not be read."""
     store = opened(tmp_path / "s", task_batches=1)
     store.promise({"a": "1", "b": "2"}, [Promised("a", range(20)), Promised("b", range(30))])
-    assert only(tmp_path / "s").sets == (SetContents("a", 0, 0, 20), SetContents("b", 0, 0, 30))
+    assert only(tmp_path / "s").sets == (SetContents("a", 0, 0, 20, 0), SetContents("b", 0, 0, 30, 0))
     store.add_batch(1, "b", [f"b/{row}" for row in range(28)], ["bad", "worse"])
     write(store, 1, (0, 40))
     store.finish()
     found = only(tmp_path / "s")
-    assert found.sets == (SetContents("a", 0, 0, 20), SetContents("b", 28, 2, 0))
+    assert found.sets == (SetContents("a", 0, 0, 20, 0), SetContents("b", 28, 2, 0, 0))
     assert (found.tasks, found.tasks_begun) == (2, 1)
     assert found.quantities == (QuantityContents("conv", "random-0", 40, 28),)
     store.add_batch(0, "a", [f"a/{row}" for row in range(20)])
@@ -102,6 +102,26 @@ def test_what_is_missing(tmp_path: Path) -> None:
     write(store, 1, (40, 100))
     store.finish()
     assert only(tmp_path / "s").quantities == (QuantityContents("conv", "random-0", 100, 48),)
+
+
+def test_a_set_that_grew(tmp_path: Path) -> None:
+    """What stood before its new images counts as there, by number; what it was to show before is no more."""
+    store = opened(tmp_path / "s", batch_size=10, task_batches=1)
+    store.promise({"a": "1"}, [Promised("a", range(10)), Promised("a", range(10, 17)), Promised("a", [17])])
+    for number, size, skipped in ((0, 10, []), (1, 6, ["bad"])):
+        store.add_batch(number, "a", [f"a/{number}/{row}" for row in range(size)], skipped)
+    assert only(tmp_path / "s").sets == (SetContents("a", 16, 1, 1, 0),)
+    grown = [Promised("a", range(10)), Promised("a", range(10, 17)), Promised("a", range(17, 27))]
+    store.promise({"a": "2"}, grown)
+    found = only(tmp_path / "s")
+    assert found.sets == (SetContents("a", 16, 1, 17, 10),), "of the second not all could be read"
+    assert (found.tasks, found.tasks_begun) == (4, 2)
+    store.add_batch(5, "a", [f"a/2/{row}" for row in range(10)])
+    assert only(tmp_path / "s").sets == (SetContents("a", 26, 1, 7, 10),)
+    store.add_batch(3, "a", [f"other/{row}" for row in range(10)])
+    assert only(tmp_path / "s").sets == (SetContents("a", 36, 1, 7, 0),), "they had changed"
+    store.promise({"a": "2"}, [Promised("a", range(17, 27))])
+    assert only(tmp_path / "s").sets == (SetContents("a", 36, 1, 17, 0),), "they changed, and no name did"
 
 
 def test_what_is_being_written(tmp_path: Path) -> None:
@@ -168,7 +188,7 @@ def test_junk_in_a_recording(tmp_path: Path) -> None:
     before = times(tmp_path)
     found = only(tmp_path / "s")
     assert times(tmp_path) == before
-    assert found.sets == (SetContents("a", sum(SIZES), 0, 0),)
+    assert found.sets == (SetContents("a", sum(SIZES), 0, 0, 0),)
     assert set(found.quantities) - {WHOLE} <= {QuantityContents("", "random-0", 9, 0)}
     assert WHOLE in found.quantities
     assert [(one.path.name, one.size, one.left) for one in found.unfinished] == [("c.1.0.x.partial", 3, True)]
@@ -184,7 +204,7 @@ def test_nobody_waits_for_a_pipe(tmp_path: Path) -> None:
         path.unlink()
         os.mkfifo(path)
     found = only(tmp_path / "s")
-    assert found.sets == (SetContents("a", sum(SIZES[2:]), 0, 0),)
+    assert found.sets == (SetContents("a", sum(SIZES[2:]), 0, 0, 0),)
     assert found.quantities == (QuantityContents("conv", "random-0", COLUMNS, 0),)
 
 

@@ -10,12 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from differentia.recording.division import LEAST_IN_A_TASK, Division
+from differentia.recording.division import LEAST_IN_A_TASK, Division, Promised
 from differentia.recording.store import writers
 from differentia.recording.store.base import KeptBatch
 from differentia.recording.store.batches import BatchLines, batch_of
@@ -37,13 +37,17 @@ class SetContents:
     unreadable
         Those that were left out, since they could not be read.
     missing
-        Those that are to be shown yet: by what was promised, and by the name that the set had then.
+        Those that are to be shown yet, by what was last promised to a set of this name.
+    earlier
+        Those that were shown before, and promised again since the set changed: parts take them as they are
+        there, where their content is the same.
     """
 
     name: str
     kept: int
     unreadable: int
     missing: int
+    earlier: int
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ class RecordingContents:
     sets, quantities
         What it holds, in the order in which that came, and of layers.
     tasks, tasks_begun
-        How many tasks were promised, and of how many a batch is there.
+        How many tasks have batches that are there or missing, and of how many a batch is there.
     unfinished
         Files that somebody writes to, or has left behind.
     begun, changed
@@ -153,16 +157,17 @@ def _contents(folder: Path) -> RecordingContents:
     if about:
         batches, divisions = _batches(folder / "batches", about), _divisions(folder / "divisions", about)
     times = [facts.st_mtime for _, facts in files]
+    to_show = _to_show(batches, divisions)
+    task_batches = about.get(TASK_BATCHES, LEAST_IN_A_TASK)
     promised = {task for division in divisions for task in division.tasks}
+    begun = promised & {batch.number // task_batches for batch in batches}
     return RecordingContents(
         path=folder,
         about=about,
-        sets=tuple(_sets(batches, divisions)),
+        sets=tuple(_sets(batches, divisions, to_show)),
         quantities=tuple(_quantities(folder / "layers", about, batches)) if about else (),
-        tasks=len(promised),
-        tasks_begun=len(
-            promised & {batch.number // about.get(TASK_BATCHES, LEAST_IN_A_TASK) for batch in batches}
-        ),
+        tasks=len(begun | {number // task_batches for number in to_show.missing}),
+        tasks_begun=len(begun),
         unfinished=tuple(
             _unfinished(Path(file.path), facts)
             for file, facts in sorted(files, key=lambda one: one[0].path)
@@ -197,17 +202,48 @@ def _divisions(folder: Path, about: Mapping[str, Any]) -> list[Division]:
     return files.whole
 
 
-def _sets(batches: Sequence[KeptBatch], divisions: Sequence[Division]) -> Iterator[SetContents]:
-    there = {batch.number for batch in batches}
-    kept, unreadable, missing = Counter[str](), Counter[str](), Counter[str]()
+class _ToShow(NamedTuple):
+    """The batches that were promised and are not there under their number; see `SetContents`."""
+
+    missing: dict[int, Promised]
+    earlier: list[Promised]
+
+
+def _to_show(batches: Sequence[KeptBatch], divisions: Sequence[Division]) -> _ToShow:
+    """Return which batches are not there of those that were promised for the set as it was last.
+
+    What images are is not known here. Those that have kept their numbers in the set, and were shown together
+    before, are taken for what they were: so are all that stand before the new images of a set that grew.
+    """
+    images = {batch.number: len(batch.images) for batch in batches}
+    last = {name: digest for division in divisions for name, digest in division.sets.items()}
+    before = {
+        batch
+        for division in divisions
+        for number, batch in enumerate(division.batches, division.first)
+        if division.sets[batch.set] != last[batch.set] and images.get(number) == len(batch.images)
+    }
+    left = {
+        number: batch for division in divisions for number, batch in division.of(last) if number not in images
+    }
+    return _ToShow(
+        {number: batch for number, batch in left.items() if batch not in before},
+        [batch for batch in left.values() if batch in before],
+    )
+
+
+def _sets(
+    batches: Sequence[KeptBatch], divisions: Sequence[Division], to_show: _ToShow
+) -> Iterator[SetContents]:
+    kept, unreadable, missing, earlier = (Counter[str]() for _ in range(4))
     for batch in batches:
         kept[batch.set] += len(batch.images)
         unreadable[batch.set] += len(batch.skipped)
-    for division in divisions:
-        for number, promised in enumerate(division.batches, division.first):
-            missing[promised.set] += len(promised.images) * (number not in there)
+    for count, promised in ((missing, to_show.missing.values()), (earlier, to_show.earlier)):
+        for one in promised:
+            count[one.set] += len(one.images)
     for name in dict.fromkeys([*(one.set for division in divisions for one in division.batches), *kept]):
-        yield SetContents(name, kept[name], unreadable[name], missing[name])
+        yield SetContents(name, kept[name], unreadable[name], missing[name], earlier[name])
 
 
 @dataclass(frozen=True)
