@@ -45,8 +45,8 @@ ANSWER, LOOK = 10, 1.0
 #: In seconds: how long workers of this machine may all be away. Of a cluster, others may come in hours.
 AWAY = 60.0
 
-#: In bytes: glibc's largest thresholds, to which it comes by itself where none is set. Dask sets a low one, by
-#: which each array of more than 128 kB is taken anew from the system.
+#: In bytes: glibc's largest thresholds, to which it comes by itself where none is set. Dask sets a low one,
+#: by which each array of more than 128 kB is taken anew from the system.
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": 2**25, "MALLOC_TRIM_THRESHOLD_": 2**26}
 
 #: Tasks that failed of which a message tells.
