@@ -54,9 +54,9 @@ def test_a_named_network_is_loaded_again(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_what_is_said_in_objects_is_written_in_plain_values() -> None:
     """A shape of NumPy's numbers, or a device of PyTorch's, is what JSON can hold."""
-    shape, device = np.array(SHAPE), torch.device("cpu")
+    about: dict[str, Any] = {"input_shape": np.array(SHAPE), "device": torch.device("cpu")}
     names = ("ant", "bee")
-    network = dif.load_network(SPEC, preprocess="unit", input_shape=shape, device=device, class_names=names)
+    network = dif.load_network(SPEC, preprocess="unit", class_names=names, **about)
     said = {"preprocess": "unit", "input_shape": [*SHAPE], "class_names": [*names], "device": "cpu"}
     assert network.origin is not None
     assert json.loads(json.dumps(network.origin))[1] == network.origin.options == said
