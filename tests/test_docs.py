@@ -24,7 +24,6 @@ OF_OTHERS = {
     "--lifetime-stagger",
     "--memory-limit",
     "--nthreads",
-    "--nworkers",
     "--parsable",
     "--scheduler-file",
     "--signal",

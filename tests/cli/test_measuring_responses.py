@@ -147,6 +147,10 @@ def test_wrong_input_is_one_line(file: Path, tmp_path: Path, capsys: Capture) ->
         (only,) = [text for text in shown.err.splitlines() if text.strip()]
         assert only.startswith(f"differentia: {line.format(tmp_path)}")
         assert not (tmp_path / "o").exists()
+    wrong = ["measure-responses", str(tmp_path / "nan.npz"), "--out", str(tmp_path / "w"), "--workers", "1"]
+    assert main(wrong) == 2
+    assert f"{tmp_path}/nan.npz: set 'movie'" in capsys.readouterr().err
+    assert not (tmp_path / "w").exists()
     (tmp_path / "e.toml").write_text('out = "o"\n[responses]\nfile = "nan.npz"\n')
     assert main(["run", str(tmp_path / "e.toml")]) == 2
     assert f"e.toml: {tmp_path}/nan.npz: set 'movie'" in capsys.readouterr().err

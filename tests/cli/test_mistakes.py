@@ -116,6 +116,8 @@ WORDS: dict[str, str] = {
     "select digits cats --class 3 --min-probability 90 --out o": "expected at most 1: write 0.9",
     "select digits noise:3 --class 3 --out o": "noise:3: these images are no files; --how list or",
     # folders and results
+    "run neurons.toml --out o --workers 1": "neurons are measured by this process; leave --workers out",
+    "run neurons.toml --out o --scheduler a:1": "by this process; leave --scheduler out",
     "run empty": "empty: holds no experiment.toml; name an experiment file, or the folder of one",
     "report empty": "empty: holds no result.nc; name a folder that measure wrote",
     "report made/result.nc": "made/result.nc: is a file; name the folder that it lies in",
@@ -165,6 +167,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         (here / name).write_text("<!DOCTYPE html>")
     (here / "nets.py").write_text("import torch\n\ndef make_net():\n    return torch.nn.ReLU()\n")
     np.save(here / "floats.npy", np.zeros((3, 8, 8)))
+    (here / "neurons.toml").write_text('[recording]\nfiles = ["session.nwb"]\n')
     arrays = {name: {"V1": np.random.default_rng(3).normal(size=(9, 9))} for name in ("noise", "cats")}
     dif.save(dif.measure_responses(arrays), here / "made" / "result.nc")
     lines = [line.replace("CATS", CATS) for line in (*WORDS, *OF_THE_NETWORK)]

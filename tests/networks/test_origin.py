@@ -10,6 +10,7 @@ import types
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from helpers.networks import SHAPE, factory
@@ -38,7 +39,7 @@ def test_a_named_network_is_loaded_again(tmp_path: Path, monkeypatch: pytest.Mon
     network = dif.load_network(f"{SPEC}?width=7&weights=weights.safetensors", **about)
     origin = network.origin
     assert origin is not None
-    expected = {**about, "classes": str(tmp_path / "classes.txt")}
+    expected = {**about, "classes": str(tmp_path / "classes.txt"), "input_shape": [*SHAPE]}
     assert origin.spec == f"{SPEC}?width=7&weights={tmp_path}/weights.safetensors"
     assert origin.options == expected
     assert origin.folder == str(Path(__file__).parent.parent)
@@ -49,6 +50,16 @@ def test_a_named_network_is_loaded_again(tmp_path: Path, monkeypatch: pytest.Mon
     assert again.origin == travelled
     other = dif.load_network(f"{SPEC}?width=7", preprocess="unit", input_shape=SHAPE)
     assert other.fingerprint != network.fingerprint
+
+
+def test_what_is_said_in_objects_is_written_in_plain_values() -> None:
+    """A shape of NumPy's numbers, or a device of PyTorch's, is what JSON can hold."""
+    about: dict[str, Any] = {"input_shape": np.array(SHAPE), "device": torch.device("cpu")}
+    names = ("ant", "bee")
+    network = dif.load_network(SPEC, preprocess="unit", class_names=names, **about)
+    said = {"preprocess": "unit", "input_shape": [*SHAPE], "class_names": [*names], "device": "cpu"}
+    assert network.origin is not None
+    assert json.loads(json.dumps(network.origin))[1] == network.origin.options == said
 
 
 def test_code_is_found_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,5 +96,5 @@ def test_what_can_not_be_written_down(monkeypatch: pytest.MonkeyPatch) -> None:
     assert dif.load_network(SPEC, preprocess=lambda x: x / 255, input_shape=SHAPE).origin is None
     assert dif.load_network(SPEC, preprocess="unit", input_shape=SHAPE, forward=lambda x: x).origin is None
     installed = dif.load_network("torch.nn:ReLU", preprocess="unit", input_shape=SHAPE).origin
-    assert installed == Origin("torch.nn:ReLU", {"preprocess": "unit", "input_shape": SHAPE}, "")
+    assert installed == Origin("torch.nn:ReLU", {"preprocess": "unit", "input_shape": [*SHAPE]}, "")
     assert dif.load_network("digits").origin == Origin("digits", {})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,20 @@ def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
     assert [*tmp_path.iterdir()] == []
     with pytest.raises(dif.StorageError, match=r"0.npy: can't be read here .*; let all workers see"):
         written["a"][0:1, slice(0, 1)]
+
+
+def test_what_can_not_be_removed_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As over NFS, while somebody reads: hours of measuring are not lost for that."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
+
+    with saved({"a": RNG.random((5, 9))}, tmp_path) as written:
+        monkeypatch.setattr(os, "rmdir", refused)
+        assert written["a"].shape == (5, 9)
+    monkeypatch.undo()
+    (left,) = tmp_path.iterdir()
+    assert [*left.iterdir()] == []
 
 
 def test_what_goes_wrong_meanwhile(tmp_path: Path) -> None:

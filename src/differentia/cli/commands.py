@@ -366,6 +366,7 @@ def run(
         if isinstance(read, ResponsesExperiment):
             measuring.measure_responses_into(context, folder, read, memory=memory, where=where, shown=shown)
         else:
+            where.require_none("recordings of neurons")
             measure_recordings_into(context, folder, read, memory=memory, shown=shown)
     except InputError as error:
         raise InputError(f"{experiment}: {error}") from error

@@ -64,7 +64,7 @@ class Where:
         """Raise the errors that can be told before anything is begun."""
         from differentia.system.machine import usable_cores
 
-        given = [name for name in ("workers", "scheduler") if getattr(self, name) is not None]
+        given = self._given
         if len(given) > 1:
             raise InputError(
                 "--workers are of this machine, --scheduler is of a cluster; leave one of them out"
@@ -79,6 +79,15 @@ class Where:
             raise InputError(
                 f"--{given[0]} needs responses on disk, which workers write; leave --no-store out"
             )
+
+    def require_none(self, what: str) -> None:
+        """Raise an error where processes were named for what this one measures itself."""
+        if self._given:
+            raise InputError(f"{what} are measured by this process; leave --{self._given[0]} out")
+
+    @property
+    def _given(self) -> list[str]:
+        return [name for name in ("workers", "scheduler") if getattr(self, name) is not None]
 
     def client(self, *, debug: bool) -> AbstractContextManager[Any]:
         """Return the context of a client of these processes; it gives None where there are none."""

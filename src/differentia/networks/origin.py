@@ -5,17 +5,12 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from differentia.networks.specs import (
-    NOTHING,
-    absolute_spec,
-    installed_package,
-    names_code,
-)
+from differentia.networks.specs import NOTHING, absolute_spec, installed_package, names_code
 
 
 class Origin(NamedTuple):
@@ -48,6 +43,17 @@ class Origin(NamedTuple):
             sys.path.remove(self.folder)
 
 
+#: What `load_network` takes, as JSON can hold it.
+_PLAIN: Mapping[str, Callable[[Any], Any]] = {
+    "preprocess": str,
+    "input_shape": lambda sizes: [int(size) for size in sizes],
+    "class_names": list,
+    "classes": lambda path: os.path.abspath(os.path.expanduser(path)),
+    "device": str,
+    "dtype": str,
+}
+
+
 def origin_of(spec: str, about: Mapping[str, Any]) -> Origin | None:
     """Return what a network was loaded from; None where only this process has it.
 
@@ -58,9 +64,8 @@ def origin_of(spec: str, about: Mapping[str, Any]) -> Origin | None:
     folder = _folder_of_code(spec)
     if folder is None:
         return None
-    options = {name: value for name, value in about.items() if value != NOTHING[name]}
-    if "classes" in options:
-        options["classes"] = os.path.abspath(os.path.expanduser(options["classes"]))
+    said = {name: _PLAIN[name](value) for name, value in about.items() if value is not None}
+    options = {name: value for name, value in said.items() if value != NOTHING[name]}
     return Origin(absolute_spec(spec, Path.cwd()), options, folder)
 
 

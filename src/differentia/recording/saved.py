@@ -45,7 +45,9 @@ def saved(values: Mapping[str, ResponseMatrix], folder: Path) -> Iterator[dict[s
     with ExitStack() as kept:
         written: dict[str, ResponseMatrix] = {}
         try:
-            made = kept.enter_context(tempfile.TemporaryDirectory(prefix=".differentia-", dir=folder))
+            made = kept.enter_context(
+                tempfile.TemporaryDirectory(prefix=".differentia-", dir=folder, ignore_cleanup_errors=True)
+            )
             for at, (name, matrix) in enumerate(values.items()):
                 path = Path(made, f"{at}.npy")
                 np.save(path, np.asarray(matrix), allow_pickle=False)

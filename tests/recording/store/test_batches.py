@@ -128,3 +128,11 @@ def test_a_pipe_is_not_waited_for(folder: Path) -> None:
     assert kept.read() == BATCHES[:-1]
     kept.add(BATCHES[-1])
     assert lines(folder).read() == BATCHES
+
+
+def test_a_folder_that_can_not_be_read(tmp_path: Path) -> None:
+    """It is an error: no batches would mean that everything is recorded again."""
+    (tmp_path / "batches").touch()
+    with pytest.raises(NotADirectoryError):
+        lines(tmp_path / "batches").read()
+    assert lines(tmp_path / "gone").read() == []

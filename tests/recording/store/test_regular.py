@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from differentia.recording.store.regular import opened, read_at
+from differentia.recording.store.regular import names_in, opened, read_at
 
 
 def test_regular_files_only(tmp_path: Path) -> None:
@@ -28,3 +28,13 @@ def test_regular_files_only(tmp_path: Path) -> None:
             assert file is None
     with pytest.raises(FileNotFoundError), opened(tmp_path / "gone"):
         pass
+
+
+def test_a_folder_that_can_not_be_read_is_not_empty(tmp_path: Path) -> None:
+    """Taken for empty, all would be recorded again; only where there is no folder is there nothing."""
+    for name in ("b", "a"):
+        (tmp_path / name).touch()
+    assert names_in(tmp_path) == ["a", "b"]
+    assert names_in(tmp_path / "gone") == []
+    with pytest.raises(NotADirectoryError):
+        names_in(tmp_path / "a")

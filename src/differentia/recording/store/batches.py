@@ -20,7 +20,7 @@ from differentia.errors import StorageError
 from differentia.recording.store import writers
 from differentia.recording.store.base import KeptBatch
 from differentia.recording.store.metadata import METADATA, read_attributes, write_group
-from differentia.recording.store.regular import opened
+from differentia.recording.store.regular import names_in, opened
 
 #: How the name of a file ends that has the batches of a task.
 LINES = ".jsonl"
@@ -81,8 +81,9 @@ class BatchLines:
 
     def read(self) -> list[KeptBatch]:
         """Return the batches, in the order of their numbers."""
-        for path in sorted(self.folder.glob(f"*{LINES}")):
-            self._read_file(path)
+        for name in names_in(self.folder):
+            if name.endswith(LINES):
+                self._read_file(self.folder / name)
         return [self._found[number] for number in sorted(self._found)]
 
     def _read_file(self, path: Path) -> None:

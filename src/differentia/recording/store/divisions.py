@@ -11,7 +11,7 @@ from pathlib import Path
 
 from differentia.recording.division import Division, as_facts, from_facts
 from differentia.recording.store import writers
-from differentia.recording.store.regular import opened
+from differentia.recording.store.regular import names_in, opened
 
 #: How a file system says that a file has one name only, such as exFAT and some of SMB.
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
@@ -35,7 +35,8 @@ class DivisionFiles:
 
     def read(self) -> None:
         """Take in the divisions that were not there before."""
-        numbers = [int(path.stem) for path in self.folder.glob("*.json") if path.stem.isdecimal()]
+        found = map(Path, names_in(self.folder))
+        numbers = [int(path.stem) for path in found if path.suffix == ".json" and path.stem.isdecimal()]
         for number in sorted(number for number in numbers if number > self._last):
             path, self._last = self._file(number), number
             division = self._of_file(path)

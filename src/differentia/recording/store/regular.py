@@ -1,4 +1,7 @@
-"""Files that are read where they are regular ones only: a pipe has no end, and a link leads elsewhere."""
+"""Files that are read where they are regular ones only: a pipe has no end, and a link leads elsewhere.
+
+A folder that can't be read is an error, and not an empty one: what is in it would be recorded again.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,14 @@ def opened(path: Path) -> Iterator[FileIO | None]:
         yield FileIO(descriptor, closefd=False) if regular else None
     finally:
         os.close(descriptor)
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names in a folder, in order; none where it does not exist."""
+    try:
+        return sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return []
 
 
 def read_at(file: FileIO, start: int, into: memoryview) -> int:
