@@ -1,9 +1,10 @@
 """Recording on two workers of a cluster, of one thread each, beside two processes of their own.
 
 Each of the two records half of the images as a part, into a store of its own; the workers record all of them,
-task by task, into one. All begin with nothing loaded; a cluster also begins and ends.
+task by task, into one. All begin with nothing loaded; a cluster also begins and ends. What more images take
+longer is the pace, without the beginning and the end.
 
-    python benchmarks/cluster_recording.py [--network SPEC] [--images 1000] [--repeats 3]
+    python benchmarks/cluster_recording.py [--network SPEC] [--images 1000 4000] [--repeats 3]
 """
 
 from __future__ import annotations
@@ -17,9 +18,6 @@ from pathlib import Path
 from typing import Any
 
 WORKERS = 2
-
-#: How many a short recording has.
-TASKS_OF_A_WORKER = 2
 
 #: What is predicted.
 MANY_WORKERS, MANY_IMAGES, OF_A_TASK = 64, 1_000_000, 120.0
@@ -72,29 +70,37 @@ def together(network: str, images: int, folder: Path, options: dict[str, Any]) -
 
 
 def main() -> None:
-    """Print the medians, the ratio of each turn, and what they predict."""
+    """Print the times and ratios of each turn, the pace, and what it predicts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--network", default="keras:MobileNet?weights=none")
-    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--images", type=int, nargs=2, default=[1000, 4000], metavar=("FEW", "MANY"))
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
     options: dict[str, Any] = {"pool": 10_000, "batch_size": 32, "compile": "never"}
-    turns = []
+    taken: dict[int, list[tuple[float, float]]] = {images: [] for images in given.images}
     for turn in range(given.repeats):
-        with tempfile.TemporaryDirectory() as folder:
-            halves = alone(given.network, given.images, Path(folder), options)
-            all_of_it = together(given.network, given.images, Path(folder), options)
-        turns.append((halves, all_of_it))
-        print(f"turn {turn + 1}: alone {halves:.1f} s, workers {all_of_it:.1f} s ({halves / all_of_it:.0%})")
-    halves, all_of_it = map(statistics.median, zip(*turns, strict=True))
-    of_a_task = max(0.0, all_of_it - halves) / TASKS_OF_A_WORKER  # with the cluster's beginning and end
+        for images, turns in taken.items():
+            with tempfile.TemporaryDirectory() as folder:
+                halves = alone(given.network, images, Path(folder), options)
+                all_of_it = together(given.network, images, Path(folder), options)
+            turns.append((halves, all_of_it))
+            said = f"turn {turn + 1}, {images:,} images: alone {halves:.1f} s, workers {all_of_it:.1f} s"
+            print(f"{said} ({halves / all_of_it:.0%})", flush=True)
+    few, many = given.images
+    more = [
+        [late - early for early, late in zip(*pair, strict=True)]
+        for pair in zip(taken[few], taken[many], strict=True)
+    ]
+    halves, all_of_it = map(statistics.median, zip(*more, strict=True))
     print(
-        f"two workers reach {halves / all_of_it:.0%} of two processes; a task costs {of_a_task:.2f} s at most"
+        f"{many - few:,} images more: alone {halves:.1f} s, workers {all_of_it:.1f} s; "
+        f"the pace of two workers is {halves / all_of_it:.0%} of two processes"
     )
-    rate = given.images / halves / WORKERS
-    tasks = MANY_IMAGES / rate / OF_A_TASK
-    hours = (MANY_IMAGES / rate + tasks * of_a_task) / MANY_WORKERS / 3600
-    print(f"{MANY_WORKERS} workers and {MANY_IMAGES:,} images: {tasks:,.0f} tasks, {hours:.1f} hours")
+    rate = (many - few) / all_of_it / WORKERS
+    print(
+        f"{MANY_WORKERS} workers and {MANY_IMAGES:,} images: {MANY_IMAGES / rate / OF_A_TASK:,.0f} tasks, "
+        f"{MANY_IMAGES / rate / MANY_WORKERS / 3600:.1f} hours"
+    )
 
 
 if __name__ == "__main__":

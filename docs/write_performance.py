@@ -97,21 +97,22 @@ are empty where they were not measured."""
 CLUSTER = """The exact median over all pairs of {responses:,} responses of {units:,} units, on disk as
 Zarr, with one thread in each process. *Two on their own* are two processes at the same time that know
 nothing of each other, each of which measures responses with half as many pairs: what the machine can
-give. The peak is that of the process that asks; each of the two workers took {worker_gb:.2f} GB at
-most. The value of the workers {equal} that of one process, to the last bit."""
+give. CPU seconds and peak are of the process that asks; each of the two workers took {worker_gb:.2f} GB
+at most. The value of the workers {equal} that of one process, to the last bit."""
 
 TASKS = """**What a task costs.** The pairs of some responses with others are a task. Beside its work it
-costs {task_ms:.0f} ms of a worker (with ten times as many tasks, {tasks_tenth} instead of {tasks}, it
+costs {task_ms:.0f} ms of a worker (with smaller tasks, {tasks_tenth} instead of {tasks}, it
 took {seconds_tenth:.3g} s instead of {seconds:.3g} s), and the process that asks {empty_ms:.1f} ms to
 give it out and {merge_ms:.1f} ms to add up its counts. A thread looks at {speed:.2g} pairs x units a
 second and reads {read_gb_s:.2g} GB a second."""
 
 SCALING = """**What that predicts.** {images:,} images x {layers} layers x {units:,} units, one value of
-each layer, on {workers} workers of one thread: {hours:,.0f} hours, in {tasks:,} tasks of
-{seconds_of_a_task:.0f} s each, which together read {read:.2g} GB a second. The time is that of the
-products, and each worker more is a gain until the disk can't follow: at {given:.0f} GB a second that is
-from {most_by_disk:,.0f} workers on. The process that asks could keep {most_by_client:,.0f} workers
-busy. Half as many images take a quarter of the time; several draws of units take it each."""
+each layer, on {workers} workers of one thread, at {speed:.2g} pairs x units a second (products of more
+units are faster): {hours:,.1f} hours, in {tasks:,} tasks of {seconds_of_a_task:.0f} s each, if the disk gives
+the {read:.2g} GB a second that they read together. Each worker more is a gain until it can't follow: at
+{given:.0f} GB a second that is from {most_by_disk:,.0f} workers on, with which it takes {bound:,.1f}
+hours. The process that asks could keep {most_by_client:,.0f} workers busy. Half as many images take a
+quarter of the time; several draws of units take it each."""
 
 #: The ways of the benchmark of VGG16, in words.
 WORDS = {
@@ -287,6 +288,8 @@ def cluster_section(benchmark: Benchmark) -> str:
     lines += [*table(("ratio", "median (range)"), [("two on their own / two workers", share)]), ""]
     lines += [*wrapped(TASKS.format(**facts, **told, speed=speed)), ""]
     scaling = {**PREDICTED, **predicted, "read": predicted["read_gb_s"], "given": GIVEN_GB_S}
+    scaling["speed"] = facts[f"pairs_units_s {PREDICTED['units']}"]
+    scaling["bound"] = predicted["hours"] * PREDICTED["workers"] / predicted["most_by_disk"]
     return joined([*lines, *wrapped(SCALING.format(**scaling))])
 
 

@@ -101,6 +101,9 @@ def test_medians_by_workers(script: ModuleType) -> None:
     assert "costs 40 ms of a worker" in section
     products = 21 * (1e6**2 / 2 * 1e4) / 6e10 / 64 / 3600
     assert products < benchmark.facts["predicted"]["hours"] < 1.1 * products
+    assert "at 6e+10 pairs x units a second" in section
+    gigabytes = benchmark.facts["predicted"]["read_gb_s"] * benchmark.facts["predicted"]["hours"] * 3600
+    assert f"with which it takes {gigabytes / 2.0 / 3600:,.1f} hours" in section
     benchmark.facts["equal"] = False
     assert "was NOT that of one process" in " ".join(script.cluster_section(benchmark).split())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -114,6 +115,34 @@ def test_a_set_that_grew_and_was_recorded_in_parts(tmp_path: Path, capsys: Captu
     assert main([*grown, "--no-record"]) == 0
 
 
+def test_what_is_kept_of_some_images(tmp_path: Path, capsys: Capture) -> None:
+    """Maps, and units that fewer images ranked, are not missing of the others."""
+    out = tmp_path / "out"
+    measure = ["measure", "digits", "--layers", "block1_conv1", "--no-views", "--quiet", "--out", str(out)]
+    more = [
+        "--units",
+        "top",
+        "--n-units",
+        "5",
+        "--draws",
+        "2",
+        "--map",
+        "block1_conv1:1",
+        "--map-images",
+        "2",
+    ]
+    for images in (4, 8):
+        assert main([*measure, *more, "--set", f"noise=noise:{images}"]) == 0
+    kinds = {one["what"]: one for one in as_json(capsys, out)["recordings"][0]["quantities"]}
+    ranked = [one for name, one in kinds.items() if name.startswith("top")]
+    assert sorted(one["images"] for one in ranked) == [4, 8]
+    assert {one["images"] < 8 for name, one in kinds.items() if name.startswith("map")} == {True}
+    said = told(capsys, str(out))
+    assert "Nothing is missing." in said
+    assert rows_of(said)["block1_conv1"][-1] == "8"
+    assert said.count(" top") == 1
+
+
 def test_a_damaged_recording(tmp_path: Path, capsys: Capture) -> None:
     """It is told, and is not in the way of the others."""
     open_recording(tmp_path, {"network": "a"}, {}, name="net", batch_size=32)
@@ -194,6 +223,11 @@ def test_while_a_part_records(tmp_path: Path, capsys: Capture) -> None:
         ("", "an empty path was given; name a file or a folder"),
         ("gone", "gone: no such folder; name the folder of a run, or its responses.zarr"),
         ("file", "file: is a file; name the folder of a run, or its responses.zarr"),
+        (
+            "odd",
+            "odd/responses.zarr/recordings: can't be read (Not a directory); ask its owner, or name another "
+            "folder",
+        ),
         ("none", "none: holds no responses.zarr, and is none; name the folder of a run that keeps one"),
     ],
 )
@@ -204,6 +238,9 @@ def test_what_holds_nothing(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     (tmp_path / "none" / "responses.zarr").mkdir(parents=True)
+    open_recording(tmp_path / "odd" / "responses.zarr", {"network": "a"}, {}, name="net", batch_size=32)
+    shutil.rmtree(tmp_path / "odd" / "responses.zarr" / "recordings")
+    (tmp_path / "odd" / "responses.zarr" / "recordings").touch()
     assert main(["status", folder]) == 2
     assert capsys.readouterr() == ("", f"differentia: {line}\n")
 

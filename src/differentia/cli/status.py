@@ -11,18 +11,28 @@ from typing import TYPE_CHECKING, Any
 from differentia.cli.measuring import STORE
 from differentia.cli.output import print_json, print_paragraph, print_table, print_text
 from differentia.cli.tables import Column
-from differentia.errors import InputError
+from differentia.errors import InputError, in_one_line
 from differentia.system.files import user_path
 from differentia.system.locking import Holder, holders
 from differentia.system.machine import written_size
 from differentia.system.showing import counted
 
 if TYPE_CHECKING:
-    from differentia.recording.store.contents import RecordingContents
+    from differentia.recording.store.contents import QuantityContents, RecordingContents
 
 
 def print_status(given: str, *, as_json: bool) -> None:
     """Print what is known of an output folder, or of a store itself, without writing to it."""
+    try:
+        _print_status(given, as_json=as_json)
+    except OSError as error:
+        reason = error.strerror or in_one_line(error)
+        raise InputError(
+            f"{error.filename or given}: can't be read ({reason}); ask its owner, or name another folder"
+        ) from error
+
+
+def _print_status(given: str, *, as_json: bool) -> None:
     from differentia.recording.store.contents import contents_of, is_store
 
     folder = user_path(given)
@@ -93,16 +103,17 @@ def _print_recording(one: RecordingContents) -> None:
 
 def _print_layers(one: RecordingContents) -> None:
     """Print how many units there are of each layer, by kind, and of how many images."""
-    kinds = list(dict.fromkeys(of.what for of in one.quantities))
+    kinds = list(dict.fromkeys(map(_kind, one.quantities)))
     layers = list(dict.fromkeys(of.layer for of in one.quantities))
-    held = {(of.layer, of.what): of for of in one.quantities}
+    held = {(of.layer, _kind(of)): of for of in one.quantities}
 
     def numbers(layer: str, kind: str) -> str:
         of = held.get((layer, kind))
         return f"{of.columns:,}" if of else "-"
 
     def least(layer: str) -> int:
-        return min(of.images for of in one.quantities if of.layer == layer)
+        of_layer = [of for of in one.quantities if of.layer == layer]
+        return min(of.images for of in [of for of in of_layer if of.of_all] or of_layer)
 
     print_table(
         "Numbers of each image, and how many images have all of them",
@@ -114,9 +125,16 @@ def _print_layers(one: RecordingContents) -> None:
     )
 
 
+def _kind(of: QuantityContents) -> str:
+    """Return what a column is called: one for all maps, one for units whoever ranked them."""
+    return of.what if of.of_all else of.what.partition("-")[0]
+
+
 def _sentences(one: RecordingContents) -> Iterator[str]:
     missing = sum(of.missing for of in one.sets)
-    partly = one.images - min((of.images for of in one.quantities), default=0)
+    partly = one.images - min(
+        (of.images for of in one.quantities if of.of_all), default=one.images * bool(one.quantities)
+    )
     if missing or partly:
         parts = [f"{counted(missing, 'image')} to be recorded"] * bool(missing)
         parts += [f"{counted(partly, 'image')} of which something is missing"] * bool(partly)

@@ -13,6 +13,9 @@ from jaxtyping import Float64, Num
 from differentia.definition.matrix import ResponseMatrix
 from differentia.recording.division import Division, Promised
 
+#: How names begin of what is kept of some images only: maps, and units that were ranked by fewer images.
+OF_SOME = ("map", "top")
+
 
 class Quantity(NamedTuple):
     """Numbers of each image that are written at once.

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Int64
 
 from differentia.recording.division import LEAST_IN_A_TASK, Division, Promised
 from differentia.recording.store import writers
-from differentia.recording.store.base import KeptBatch
+from differentia.recording.store.base import OF_SOME, KeptBatch
 from differentia.recording.store.batches import BatchLines, batch_of
 from differentia.recording.store.disk import RECORDINGS, TASK_BATCHES, about_recording
 from differentia.recording.store.divisions import DivisionFiles
@@ -68,6 +68,11 @@ class QuantityContents:
     what: str
     columns: int
     images: int
+
+    @property
+    def of_all(self) -> bool:
+        """Whether it is to be there of every image: maps are kept of some, and units that some ranked."""
+        return not self.what.startswith(OF_SOME)
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ from differentia.recording.store.divisions import DivisionFiles
 from differentia.recording.store.layouts import CHUNK_ROWS, Layout, columns_of, folders_in, layout_of
 from differentia.recording.store.matrices import Run, Segment, StoredMatrix
 from differentia.recording.store.metadata import METADATA, make_group, read_attributes, write_group
+from differentia.recording.store.regular import names_in
 from differentia.system.files import NO_ROOM
 from differentia.system.locking import IN_USE, alone
 from differentia.system.machine import written_size
@@ -431,7 +432,9 @@ def open_recording(
         about[PROMISED] = kept[PROMISED]
     if same:
         about["behaviour"] |= kept["behaviour"]
-        begun = any(any(folder.glob(what)) for what in ("divisions/*.json", "batches/*.jsonl", "batches/*/"))
+        with _disk(folder):
+            names = [name for of in ("divisions", "batches") for name in names_in(folder / of)]
+        begun = any(name != METADATA and not name.endswith(writers.PARTIAL) for name in names)
         if begun or folders_in(folder / "layers"):
             facts = ("batch_size", "chunk_rows", TASK_BATCHES, COMPRESS, WHETHER_COMPILED, AT_ONCE, THREADS)
             about = {fact: value for fact, value in about.items() if fact not in facts}
@@ -470,15 +473,17 @@ def _look_over(folder: str | os.PathLike[str]) -> None:
 
 def require_store(path: Path) -> None:
     """Raise an error where a path is taken by something that is no store of responses."""
-    if path.is_symlink():
-        raise InputError(f"{path}: is a link; name the folder that it points to")
-    if not path.exists():
-        return
-    begun = path.is_dir() and all(
-        entry.name in BEGUN or (entry.name.startswith(METADATA) and entry.name.endswith(writers.PARTIAL))
-        for entry in path.iterdir()
-    )
-    if not begun and read_attributes(path).get("differentia") != "responses":
+    with _disk(path):
+        if path.is_symlink():
+            raise InputError(f"{path}: is a link; name the folder that it points to")
+        if not path.exists():
+            return
+        begun = path.is_dir() and all(
+            name in BEGUN or (name.startswith(METADATA) and name.endswith(writers.PARTIAL))
+            for name in names_in(path)
+        )
+        ours = begun or read_attributes(path).get("differentia") == "responses"
+    if not ours:
         raise InputError(
             f"{path}: already exists and is no store of responses, or a damaged one; move it away, or "
             "choose another folder"
