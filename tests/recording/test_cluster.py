@@ -19,7 +19,7 @@ import psutil
 import pytest
 import torch
 from distributed import Client, LocalCluster
-from helpers.cluster_tasks import double, fail_at_first, fail_in_one, process, refuse, spent
+from helpers.cluster_tasks import double, fail_at_first, fail_in_one, leave_a_mark, process, refuse, spent
 from helpers.clusters import forked, forked_workers, wait_for
 from helpers.runs import ENVIRONMENT, LONG
 
@@ -62,6 +62,15 @@ def test_each_task_is_done_once(cluster: Cluster) -> None:
     while any(cluster._client.has_what().values()) and time.monotonic() < ends:  # it is let go of beside
         time.sleep(0.01)
     assert not any(cluster._client.has_what().values())
+
+
+def test_what_all_do(cluster: Cluster, tmp_path: Path) -> None:
+    """Each worker once, beside what it is asked next; where it fails, nobody is told."""
+    cluster.everywhere(refuse, 2, name="refuse")
+    cluster.everywhere(leave_a_mark, str(tmp_path), name="mark")
+    pids = {*done(cluster, process, [(0.05,)] * 6).values()}
+    wait_for(lambda: len([*tmp_path.iterdir()]) == 2)
+    assert {int(mark.name) for mark in tmp_path.iterdir()} == pids
 
 
 def test_what_the_user_gave_is_told_at_once(cluster: Cluster) -> None:

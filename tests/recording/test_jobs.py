@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from differentia.networks.origin import Origin
-from differentia.recording.division import Promised
-from differentia.recording.jobs import Job, Work, images_in_words
+from differentia.recording import jobs
+from differentia.recording.division import Promised, digest_of
+from differentia.recording.jobs import Job, Work, images_in_words, open_job
 from differentia.recording.passes import Task
 from differentia.stimuli.presentation import as_sets
+from differentia.stimuli.written import written_sets
 
 SETS = as_sets({"noise": "noise:9", "grey": "noise:6?kind=gaussian"}, seed=0)
 
@@ -70,3 +72,24 @@ def test_work_is_told_with_its_images(tmp_path: Path, caplog: pytest.LogCaptureF
     ]
     assert told[-1] == (30, 30)
     assert told[0] == (13, 30)  # of two rounds: 8 that were there, and the first task's 5
+
+
+def test_a_network_that_was_loaded_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job that names it takes it, and that once; all others load their own."""
+    loaded = list[str]()
+    load = jobs.load_network
+    monkeypatch.setattr(jobs, "load_network", lambda spec: loaded.append(spec) or load(spec))
+    sets, names = (
+        written_sets(SETS, follow_links=False),
+        {name: digest_of(of.names) for name, of in SETS.items()},
+    )
+    job = Job("net", Origin("digits", {}), sets, names, {}, 1, None, "one")
+    jobs._load_beforehand("one", *job.network)
+    (beforehand,) = jobs._beforehand.values()
+    assert open_job(job._replace(beforehand="")).network is not beforehand
+    assert open_job(job).network is beforehand
+    assert beforehand.name == "net"
+    assert open_job(job).network is not beforehand
+    assert loaded == ["digits"] * 3
+    jobs._load_beforehand("one", "no such network", {}, "")
+    assert not jobs._beforehand
