@@ -108,6 +108,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/growth.py --json benchmarks/results/growth.json
 	$(BIN)/python benchmarks/distances.py --json benchmarks/results/distances.json
 	$(BIN)/python benchmarks/cluster.py --json benchmarks/results/cluster.json
+	$(BIN)/python benchmarks/cluster_recording.py --json benchmarks/results/cluster_recording.json
 	$(BIN)/python benchmarks/layers.py
 	$(BIN)/python benchmarks/tokens.py
 	$(BIN)/python benchmarks/operations.py

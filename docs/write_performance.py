@@ -17,6 +17,7 @@ BENCHMARKS = HERE.parent / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
 from cluster import GIVEN_GB_S, PREDICTED  # noqa: E402
+from cluster_recording import OPTIONS as RECORDED, PREDICTED as OF_RECORDING, pace  # noqa: E402
 from growth import relative_speed  # noqa: E402
 from harness import Benchmark, Spread, Taken, ratios  # noqa: E402
 from markdown_tables import table  # noqa: E402
@@ -113,6 +114,16 @@ the {read:.2g} GB a second that they read together. Each worker more is a gain u
 {given:.0f} GB a second that is from {most_by_disk:,.0f} workers on, with which it takes {bound:,.1f}
 hours. The process that asks could keep {most_by_client:,.0f} workers busy. Half as many images take a
 quarter of the time; several draws of units take it each."""
+
+RECORDING = """{network}, white noise, {pool:,} units of each layer, one thread in each process. *Two on
+their own* are two processes at the same time that know nothing of each other, each of which records half
+of the images; workers record all of them into one store. All begin with nothing loaded. What more images
+take longer is the pace; a recording begins once the asking process and then the workers know the network:
+that takes {begin:.0f} s longer here than where each begins by itself."""
+
+MORE_WORKERS = """**What that predicts.** {images:,} images by {workers} workers at that pace: {hours:,.1f}
+hours, in {tasks:,.0f} tasks of {task:.0f} s each, of which the process that asks gives out {rate:.1f} a
+second. What would bind first is the disk, where a network has many units."""
 
 #: The ways of the benchmark of VGG16, in words.
 WORDS = {
@@ -293,6 +304,31 @@ def cluster_section(benchmark: Benchmark) -> str:
     return joined([*lines, *wrapped(SCALING.format(**scaling))])
 
 
+def recording_section(benchmark: Benchmark) -> str:
+    """Return what workers of a cluster take to record, and what that predicts."""
+    options, ways = benchmark.options, benchmark.ways
+    few, many = options["few"], options["many"]
+    of = {
+        name: [ways[f"{name}, {images:,} images"] for images in (few, many)]
+        for name in ("two on their own", "two workers")
+    }
+    alone, workers = (pace(*taken) for taken in of.values())
+    shares = [one / other for one, other in zip(alone, workers, strict=True)]
+    begin = (Spread.of(of[name][0].column()).median for name in ("two workers", "two on their own"))
+    rate = (many - few) / Spread.of(workers).median / options["processes"]
+    told = {**OF_RECORDING, "tasks": OF_RECORDING["images"] / rate / OF_RECORDING["task"]}
+    told["hours"] = OF_RECORDING["images"] / rate / OF_RECORDING["workers"] / 3600
+    told["rate"] = OF_RECORDING["workers"] / OF_RECORDING["task"]
+    lines = ["", "## Recording by the workers of a cluster", ""]
+    facts = {**options, "pool": RECORDED["pool"], "begin": max(0.0, next(begin) - next(begin))}
+    lines += [*wrapped(RECORDING.format(**facts)), "", *machine_of(benchmark), "", *ways_table(ways), ""]
+    lines += [
+        *table(("ratio of paces", "median (range)"), [("two workers / two on their own", spread(shares))]),
+        "",
+    ]
+    return joined([*lines, *wrapped(MORE_WORKERS.format(**told))])
+
+
 def any_section(benchmark: Benchmark) -> str:
     """Return the table of a benchmark that has no section of its own."""
     told = ", ".join(f"{name} {value}" for name, value in benchmark.options.items())
@@ -308,6 +344,7 @@ SECTIONS: dict[str, Callable[[Benchmark], str]] = {
     "growth": growth_section,
     "distances": distances_section,
     "cluster": cluster_section,
+    "cluster_recording": recording_section,
 }
 
 

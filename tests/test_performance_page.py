@@ -108,6 +108,26 @@ def test_medians_by_workers(script: ModuleType) -> None:
     assert "was NOT that of one process" in " ".join(script.cluster_section(benchmark).split())
 
 
+def test_recording_by_workers(script: ModuleType) -> None:
+    """The pace is that of more images: neither the beginning nor the end counts."""
+    times = {
+        "two on their own, 500 images": 20.0,
+        "two on their own, 2,000 images": 50.0,
+        "two workers, 500 images": 35.0,
+        "two workers, 2,000 images": 67.0,
+    }
+    options = {"network": "net", "few": 500, "many": 2000, "processes": 2}
+    benchmark = script.Benchmark("cluster_recording", options)
+    for name, seconds in times.items():
+        turn = {"turn": 1, "seconds": seconds, "cpu_s": 1.0, "peak_gb": 0.5}
+        benchmark.ways[name] = script.Taken(turns=[turn])
+    section = " ".join(script.recording_section(benchmark).split())
+    assert "| two workers / two on their own | 0.938 |" in section  # 30 s of 32
+    assert "takes 15 s longer here" in section
+    hours = 1e6 / (1500 / 32 / 2) / 64 / 3600
+    assert f"{hours:.1f} hours" in section
+
+
 def test_medians_beside_other_ways(script: ModuleType) -> None:
     """Half a product takes half of its time; what was not done has no number."""
     benchmark = script.Benchmark("distances", {"sizes": [1000, 20_000, 50_000], "units": 10})
