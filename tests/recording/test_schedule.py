@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 from helpers.stores import add
 
-from differentia.recording.schedule import Showing, schedule
+from differentia.recording.schedule import Showing, divide, schedule
 from differentia.recording.store.base import Store
 from differentia.recording.store.memory import MemoryStore
 from differentia.stimuli.base import Fit, Stimuli
@@ -71,3 +72,28 @@ def test_the_same_image_twice_is_taken_twice() -> None:
     store = MemoryStore(batch_size=4)
     add(store, [same, same, same])
     assert planned({"a": given}, store) == [("a", ["0", "2"], 0, [0, 1]), ("a", ["1"], None, [0])]
+
+
+def test_what_others_have_just_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images of new batches are not read again, but where some of a batch could not be read."""
+    given = stimuli_from(IMAGES)
+    hashes, read = [given.content_hash(index, FIT) for index in range(5)], list[int]()
+    of_image = type(given).content_hash
+    monkeypatch.setattr(
+        type(given), "content_hash", lambda self, index, fit: read.append(index) or of_image(self, index, fit)
+    )
+    store = MemoryStore(batch_size=2)
+    for number, (_, images) in divide({"a": given}, store).items():
+        some = images[:1] if number == 1 else images  # of the second, one image could not be read
+        store.add_batch(number, "a", [hashes[image] for image in some], [""] * (len(images) - len(some)))
+
+    def shown(before: set[int] | None) -> list[tuple[list[int], int]]:
+        read.clear()
+        asked = {"skip_unreadable": False, "lacks": lambda showing: False, "promise": False}
+        showings, _ = schedule({"a": given}, FIT, store, before=before, **asked)
+        return [([image.number for image in one.images], one.place) for one in showings if one.has_place]
+
+    expected = [([0, 1], 0), ([2], 1), ([4], 2)]
+    for before, looked_at in ((set[int](), {2, 3}), ({0}, {0, 1, 2, 3}), (None, {*range(5)})):
+        assert shown(before) == expected
+        assert {*read} == looked_at

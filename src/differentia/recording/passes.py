@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -111,7 +111,10 @@ class Instruments:
 
 
 class Passes:
-    """Shows the images of which a store lacks something of a plan, once or twice."""
+    """Shows the images of which a store lacks something of a plan, once or twice.
+
+    Where others have just recorded batches that were not there `before`, these are what they were then.
+    """
 
     def __init__(
         self,
@@ -122,8 +125,10 @@ class Passes:
         *,
         part: Part | None = None,
         instruments: Instruments | None = None,
+        before: Collection[int] | None = None,
     ) -> None:
         self._show = show
+        self._before = before
         self._part = part
         self._plan = plan
         self._store = store
@@ -169,6 +174,7 @@ class Passes:
             skip_unreadable=show.options.skip_unreadable,
             lacks=lambda showing: bool(plan.ranked or self._missing(showing, wanted)),
             promise=show.options.record,
+            before=self._before,
         )
         if not show.options.record:
             self._require_recorded(wanted)

@@ -196,7 +196,7 @@ def make_ready(network: Any, sets: Mapping[str, Any], options: RecordOptions) ->
 
 def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions) -> dict[str, Responses]:
     names = options.units
-    cluster = _cluster_of(options)
+    cluster, before = _cluster_of(options), None
     if cluster is not None:
         if isinstance(network, str | os.PathLike) and _begins(options):
             load_beforehand(cluster, os.fspath(network))
@@ -206,10 +206,10 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
         options = replace(options, memory=min(memory_budget(options.memory), cluster.memory))
     ready = make_ready(network, sets, options)
     if cluster is not None:
-        _record_elsewhere(cluster, job, ready)
+        before = _record_elsewhere(cluster, job, ready)
     show, network, stimuli, fit = ready.show, ready.show.network, ready.show.stimuli, ready.show.fit
     with held_store(ready, emptied=cluster is not None) as opened:
-        passes = Passes(show, ready.plan, opened, ready.budget)
+        passes = Passes(show, ready.plan, opened, ready.budget, before=before)
         recorded, skipped = passes.record()
     make_clipped(stimuli, fit)
     duplicates = find_duplicates(recorded[names[0]].images)
@@ -370,14 +370,15 @@ def _begins(options: RecordOptions) -> bool:
     return options.fresh or not (user_path(options.store) / RECORDINGS).exists()
 
 
-def _record_elsewhere(cluster: Cluster, job: Job, ready: Ready) -> None:
-    """Let workers record what is missing of a store, task by task.
+def _record_elsewhere(cluster: Cluster, job: Job, ready: Ready) -> set[int]:
+    """Let workers record what is missing of a store, task by task; return which batches were there before.
 
     They share the folder, as parts do. Two that give out tasks at once do not share it with one another.
     """
     folder = user_path(ready.show.options.store).absolute()
     with held_store(ready) as store:  # alone: with fresh=True it is emptied
-        begun, batch_size = bool(store.batches or store.divisions), store.batch_size
+        before, batch_size = {batch.number for batch in store.batches}, store.batch_size
+        begun = bool(before or store.divisions)
     batches = sum(math.ceil(len(given) / batch_size) for given in ready.show.stimuli.values())
     job = job._replace(identity=ready.identity, behaviour=ready.behaviour)
     with held(folder, share="what workers record"), given_out(cluster, job, folder) as work:
@@ -391,6 +392,7 @@ def _record_elsewhere(cluster: Cluster, job: Job, ready: Ready) -> None:
         if any(task.lacking for task in tasks):
             rounds = 2 if ready.plan.ranked else 1
             work.all(_record_task, tasks, ready.show.stimuli, ready.show.options.progress, rounds=rounds)
+    return before
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -59,6 +59,7 @@ def schedule(
     skip_unreadable: bool,
     lacks: Callable[[Showing], bool],
     promise: bool = True,
+    before: Collection[int] | None = None,
 ) -> tuple[list[Showing], list[SkippedImage]]:
     """Return what is shown together, by number, and the images that an earlier run could not read either.
 
@@ -66,13 +67,16 @@ def schedule(
     in the batches that the store was promised, as far as all images of one are left, and then in new ones, in
     the order of the set. So what a set's numbers are made of does not depend on whether an earlier run was
     interrupted, nor on other sets. Images of which something is missing (`lacks`) have to be shown again, and
-    that all together. Where new batches are not to be promised, they have no numbers.
+    that all together. Where new batches are not to be promised, they have no numbers. Where others have just
+    recorded the batches that were not there `before`, the images of these are not looked at again.
     """
     kept: dict[str, list[Showing]] = {}
     left: dict[str, list[ImageLabel]] = {}
     skipped: list[SkippedImage] = []
+    known = {} if before is None else _just_recorded(stimuli, store, before)
     for name, given in stimuli.items():
-        images = labels_of(name, given, content_hashes(name, given, fit) if store.batches else ())
+        hashes = _contents(name, given, fit, known.get(name, {})) if store.batches else ()
+        images = labels_of(name, given, hashes)
         kept[name], left[name] = _kept(name, images, store, lacks)
     sets = {name: digest_of(given.names) for name, given in stimuli.items()}
     new = _New(left, store)
@@ -87,6 +91,27 @@ def schedule(
         new.follow(sets)
     showings = [showing for name in stimuli for showing in (*kept[name], *new.showings(name))]
     return _in_order(showings), skipped
+
+
+def _just_recorded(
+    stimuli: Mapping[str, Stimuli], store: Store, before: Collection[int]
+) -> dict[str, dict[int, str]]:
+    """Return what the images of new batches are, by set and number, where all of a batch could be read."""
+    new = {batch.number: batch.images for batch in store.batches if batch.number not in before}
+    known: dict[str, dict[int, str]] = defaultdict(dict)
+    sets = {name: digest_of(given.names) for name, given in stimuli.items()}
+    for division in store.divisions:
+        for number, (name, numbers) in division.of(sets):
+            if len(new.get(number, ())) == len(numbers):
+                known[name] |= zip(numbers, new[number], strict=True)
+    return known
+
+
+def _contents(name: str, given: Stimuli, fit: Fit, known: Mapping[int, str]) -> list[str]:
+    """Return the hash of each image of a set, of which some are known."""
+    left = [number for number in range(len(given)) if number not in known]
+    found = dict(zip(left, content_hashes(name, given, fit, left), strict=True))
+    return [known[number] if number in known else found[number] for number in range(len(given))]
 
 
 def _in_order(showings: list[Showing]) -> list[Showing]:
