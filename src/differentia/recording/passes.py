@@ -272,7 +272,8 @@ class Passes:
         wanted = [*wanted, *self._plan.wanted_maps(image.number for image in showing.images)]
         if showing.kept is None:
             return wanted
-        for quantity in wanted:
+        just_recorded = self._before is not None and showing.kept.number not in self._before
+        for quantity in () if just_recorded else wanted:
             if (showing.kept.number, quantity) not in self._looked_at:
                 self._store.repair(quantity, showing.kept)
                 self._looked_at.add((showing.kept.number, quantity))
